@@ -1,0 +1,361 @@
+//! The events of a context's log. Their JSON is, but for `workspace` and the notification's own `seq`, that of the
+//! language server's notifications of the same name and of the lines of `pytest-lens run --json`.
+//!
+//! Events are maps in both shapes of the protocol: their optional fields are left out, which an array can't do.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{Location, Range};
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Its number: gapless, from 1.
+    pub seq: u64,
+    /// What happened.
+    pub payload: EventPayload,
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut value = serde_json::to_value(&self.payload).map_err(serde::ser::Error::custom)?;
+        if let Some(map) = value.as_object_mut() {
+            map.insert("seq".into(), self.seq.into());
+        }
+        value.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Event {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let seq = value.get("seq").and_then(serde_json::Value::as_u64);
+        let seq = seq.ok_or_else(|| serde::de::Error::custom("an event without `seq`"))?;
+        let payload = serde_json::from_value(value).map_err(serde::de::Error::custom)?;
+        Ok(Event { seq, payload })
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "camelCase")]
+pub enum EventPayload {
+    /// The inventory changed.
+    Inventory(InventoryDelta),
+    /// A run was accepted.
+    RunStarted(RunStart),
+    /// Tests are about to run.
+    TestStarted(TestsStarted),
+    /// Tests have an outcome.
+    TestOutcome(TestOutcomes),
+    /// Something was printed.
+    Output(Output),
+    /// A run is over.
+    RunFinished(RunEnd),
+    /// Flakiness changed.
+    FlakinessHint(FlakinessHints),
+}
+
+/// What changed in the inventory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryDelta {
+    /// Number of this state of the inventory.
+    pub revision: u64,
+    /// Items that are new or changed, parents before children, siblings in source order.
+    pub upserts: Vec<TestItem>,
+    /// Items that are gone; their children go with them.
+    pub removed: Vec<String>,
+    /// Every collection error that holds now.
+    pub errors: Vec<CollectError>,
+}
+
+/// An item of the test tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestItem {
+    /// Node id; of a folder its path.
+    pub id: String,
+    /// The item it lies in; none at the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// What it is.
+    pub kind: ItemKind,
+    /// What to show.
+    pub label: String,
+    /// File or folder.
+    pub uri: String,
+    /// Where in the file, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+    /// Marker names.
+    pub markers: Vec<String>,
+    /// Marked to be skipped.
+    pub skip: bool,
+    /// Marked as expected to fail.
+    pub xfail: bool,
+    /// Of a parametrized function: its cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_count: Option<u32>,
+    /// Read from the source, not yet confirmed by pytest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
+}
+
+/// What an item of the tree is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ItemKind {
+    /// A folder.
+    Dir,
+    /// A file.
+    File,
+    /// A class.
+    Class,
+    /// A function or method.
+    Function,
+    /// One case of a parametrized function.
+    Case,
+    /// A docstring's or text file's examples.
+    Doctest,
+}
+
+/// A file that could not be collected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectError {
+    /// The file.
+    pub uri: String,
+    /// The line at fault.
+    pub range: Range,
+    /// What Python or pytest said.
+    pub message: String,
+}
+
+/// A run was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunStart {
+    /// The run.
+    pub run_id: String,
+    /// Tests selected.
+    pub total: usize,
+    /// The selected tests; left out where that is the whole inventory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<String>>,
+}
+
+/// Tests are about to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestsStarted {
+    /// The run.
+    pub run_id: String,
+    /// Which tests.
+    pub ids: Vec<String>,
+}
+
+/// Tests have an outcome.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TestOutcomes {
+    /// The run.
+    pub run_id: String,
+    /// One for each test.
+    pub outcomes: Vec<TestOutcome>,
+}
+
+/// One test's outcome, with all that is known of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TestOutcome {
+    /// Node id.
+    pub id: String,
+    /// `passed failed skipped error xfailed xpassed timed_out crashed not_run`.
+    pub outcome: String,
+    /// Set-up, call and teardown together.
+    pub duration_ms: f64,
+    /// Which attempt this was, from 1.
+    pub attempt: u32,
+    /// Another attempt follows: this outcome is not the last.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub will_rerun: bool,
+    /// Where it failed: `setup`, `call` or `teardown`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// Why it failed, was skipped or was not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The failing line, in the test's own file where the failure passed through it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// Of a failed comparison: what was expected (its right side).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<String>,
+    /// Of a failed comparison: what there was (its left side).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actual: Option<String>,
+    /// The traceback, outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub frames: Vec<Frame>,
+    /// pytest's own text of the failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub longrepr: Option<String>,
+    /// Captured standard output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<String>,
+    /// Captured standard error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<String>,
+    /// Captured log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// Subtests, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subtests: Vec<Subtest>,
+}
+
+/// One frame of a traceback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// The function.
+    pub name: String,
+    /// The line.
+    pub location: Location,
+    /// The line's text, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+}
+
+/// One subtest of a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subtest {
+    /// Its message and parameters.
+    pub label: String,
+    /// `passed failed skipped`.
+    pub outcome: String,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Something was printed outside of what pytest captured for a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// The run.
+    pub run_id: String,
+    /// The test, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Which stream.
+    pub stream: OutputStream,
+    /// The text.
+    pub text: String,
+}
+
+/// A stream of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputStream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Logging.
+    Log,
+}
+
+/// A run is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunEnd {
+    /// The run.
+    pub run_id: String,
+    /// How it ended.
+    pub status: RunEndStatus,
+    /// Final outcomes, counted.
+    pub counts: RunCounts,
+    /// Wall time from its acceptance.
+    pub duration_ms: f64,
+    /// Why, where the status alone does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunEndStatus {
+    /// No test failed.
+    Passed,
+    /// A test failed.
+    Failed,
+    /// It was stopped.
+    Stopped,
+    /// It was killed.
+    Killed,
+    /// It ran out of time.
+    TimedOut,
+    /// A fault of the engine or of pytest.
+    InternalError,
+}
+
+/// Final outcomes, counted. `passed`, `failed`, `skipped` and `errors` add up to `total`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunCounts {
+    /// Tests with an outcome.
+    pub total: usize,
+    /// Passed, or passed unexpectedly where that is no failure.
+    pub passed: usize,
+    /// Failed or timed out.
+    pub failed: usize,
+    /// Skipped, or failed as expected.
+    pub skipped: usize,
+    /// Errors in set-up or teardown, and crashes.
+    pub errors: usize,
+    /// Selected, but not run; in none of the above.
+    pub not_run: usize,
+}
+
+/// Flakiness changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FlakinessHints {
+    /// One for each test.
+    pub hints: Vec<Hint>,
+}
+
+/// What the history says of one test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hint {
+    /// Node id.
+    pub id: String,
+    /// Whether it passed and failed on the same code.
+    pub is_flaky: bool,
+    /// Share of failures, 0.0 to 1.0.
+    pub failure_rate: f64,
+    /// Changes between pass and fail.
+    pub flips: u32,
+    /// Runs in the window.
+    pub total_runs: u32,
+    /// Failures since the last pass.
+    pub consecutive_failures: u32,
+    /// Passes since the last failure.
+    pub consecutive_passes: u32,
+    /// The last outcomes, oldest first.
+    pub recent_outcomes: Vec<String>,
+    /// What it rests on; left out where it neither is flaky nor suspected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
+}
+
+/// What a judgement on flakiness rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// A pass and a fail on the same code: proof.
+    SameCode,
+    /// Flips across changes of code: a suspicion.
+    AcrossChanges,
+}

@@ -1,0 +1,71 @@
+//! Frames on a byte stream: a 4-byte little-endian length, then that many bytes of MessagePack.
+
+/// The largest frame that is taken or sent, in bytes, its length field not counted: 64 MiB.
+pub const MAX_FRAME: usize = 64 * 1024 * 1024;
+
+/// A frame announced a length over [`MAX_FRAME`]: the stream can't be followed any further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a frame of {0} bytes is over the limit of {MAX_FRAME}; split the request")]
+pub struct Oversized(pub usize);
+
+/// Puts a message into its frame.
+///
+/// # Errors
+/// [`Oversized`] where the message is longer than a frame may be.
+pub fn frame(message: &[u8]) -> Result<Vec<u8>, Oversized> {
+    let length =
+        u32::try_from(message.len()).ok().filter(|_| message.len() <= MAX_FRAME).ok_or(Oversized(message.len()))?;
+    let mut framed = Vec::with_capacity(message.len() + 4);
+    framed.extend_from_slice(&length.to_le_bytes());
+    framed.extend_from_slice(message);
+    Ok(framed)
+}
+
+/// Cuts a byte stream into messages, however the bytes arrive.
+#[derive(Debug, Default)]
+pub struct FrameReader {
+    buffer: Vec<u8>,
+    read: usize,
+}
+
+impl FrameReader {
+    /// A reader at the start of a stream.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes in bytes as they came.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.read > 0 {
+            self.buffer.drain(..self.read);
+            self.read = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole message, if it has arrived.
+    ///
+    /// # Errors
+    /// [`Oversized`]: the connection is of no more use.
+    pub fn next_message(&mut self) -> Result<Option<&[u8]>, Oversized> {
+        let pending = self.buffer.get(self.read..).unwrap_or_default();
+        let Some((length, rest)) = pending.split_first_chunk::<4>() else { return Ok(None) };
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > MAX_FRAME {
+            return Err(Oversized(length));
+        }
+        if rest.len() < length {
+            return Ok(None);
+        }
+        let start = self.read + 4;
+        self.read = start + length;
+        Ok(self.buffer.get(start..start + length))
+    }
+
+    /// Whether the stream stands inside a frame: an end here is a truncated message.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.read < self.buffer.len()
+    }
+}

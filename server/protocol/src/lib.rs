@@ -1,0 +1,39 @@
+//! The wire types of the pytest-lens engine, and how they are framed.
+//!
+//! This is the leaf of the workspace: it knows nothing of how a request is answered. The engine, the daemon's clients,
+//! the language server and the command line all speak in these types, in process and over the socket.
+//!
+//! The base of the protocol (names, fields and their order) is the message set of a pytest daemon, version 1; requests
+//! that pytest-lens adds are marked so in their docs. Optional trailing fields that it adds to existing messages are
+//! left out of the bytes when they are `None`, so the original bytes stay what they were.
+
+mod codec;
+mod error;
+mod event;
+mod framing;
+mod macros;
+mod node;
+mod request;
+mod response;
+mod run;
+mod settings;
+
+pub use codec::{Shape, decode_request, decode_response, encode};
+pub use error::{DecodeError, ErrorCode};
+pub use event::{
+    CollectError, Event, EventPayload, Evidence, FlakinessHints, Frame, Hint, InventoryDelta, ItemKind, Output,
+    OutputStream, RunCounts, RunEnd, RunEndStatus, RunStart, Subtest, TestItem, TestOutcome, TestOutcomes,
+    TestsStarted,
+};
+pub use framing::{FrameReader, MAX_FRAME, frame};
+pub use node::{FlakinessInfo, Location, Position, Range, TestNodeInfo, TestResultInfo};
+pub use request::Request;
+pub use response::Response;
+pub use run::RunOptions;
+pub use settings::{
+    CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, InlayHintSettings, RayConfig, RerunSettings,
+    RunOnSave, Settings,
+};
+
+/// The version of the protocol that this crate speaks. A client that asks for another is refused.
+pub const PROTOCOL_VERSION: u32 = 1;

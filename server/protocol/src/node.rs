@@ -1,0 +1,91 @@
+//! Tests and results as the protocol tells them, and places in files as LSP tells them.
+
+use serde::{Deserialize, Serialize};
+
+/// One test of the inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestNodeInfo {
+    /// pytest's node id, relative to the repo's root.
+    pub node_id: String,
+    /// The file of the node id, relative to the repo's root.
+    pub file_path: String,
+    /// 1-based line of the `def` keyword, of a doctest its first example; `None` where the test is inherited from
+    /// another file.
+    pub lineno: Option<u32>,
+    /// Name of the function or method, with the brackets of its case.
+    pub name: String,
+    /// Name of the class, nested ones joined by `::`; `None` for a function.
+    pub class_name: Option<String>,
+    /// Names of its markers, its own first, each once.
+    pub markers: Vec<String>,
+    /// Whether it is marked to be skipped.
+    pub skip: bool,
+    /// Whether it is marked as expected to fail.
+    pub xfail: bool,
+}
+
+/// One test's final outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestResultInfo {
+    /// pytest's node id.
+    pub node_id: String,
+    /// `passed failed skipped error xfailed xpassed timed_out crashed not_run`.
+    pub outcome: String,
+    /// Set-up, call and teardown together, in milliseconds.
+    pub duration_ms: u64,
+    /// Why it failed, was skipped or was not run.
+    pub message: Option<String>,
+}
+
+/// What the history says of one test.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FlakinessInfo {
+    /// pytest's node id.
+    pub node_id: String,
+    /// Share of failures, 0.0 to 1.0.
+    pub failure_rate: f64,
+    /// Number of changes between pass and fail.
+    pub flaky_streak: u32,
+    /// Runs in the window.
+    pub total_runs: u32,
+    /// Failures since the last pass.
+    pub consecutive_failures: u32,
+    /// Passes since the last failure.
+    pub consecutive_passes: u32,
+}
+
+/// A place in a text: 0-based line, 0-based offset in it, as in LSP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+pub struct Position {
+    /// 0-based line.
+    pub line: u32,
+    /// 0-based offset in the line; engine events give 0 or UTF-16 units.
+    pub character: u32,
+}
+
+/// A span of a text, its end exclusive, as in LSP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Range {
+    /// Where it begins.
+    pub start: Position,
+    /// Where it ends.
+    pub end: Position,
+}
+
+impl Range {
+    /// The range that stands for a whole line, given 1-based.
+    #[must_use]
+    pub fn of_line(line: u32) -> Self {
+        let line = line.saturating_sub(1);
+        Range { start: Position { line, character: 0 }, end: Position { line, character: 0 } }
+    }
+}
+
+/// A span of a file, as in LSP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// `file:` URI.
+    pub uri: String,
+    /// The span.
+    pub range: Range,
+}

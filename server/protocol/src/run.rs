@@ -1,0 +1,23 @@
+//! What a run may be told besides its tests.
+
+use serde::{Deserialize, Serialize};
+
+/// Options of one run, over the context's settings. An addition of pytest-lens, last in the messages that carry it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunOptions {
+    /// pytest's `-k` expression; narrows the selected tests.
+    pub keyword: Option<String>,
+    /// pytest's `-m` expression; narrows the selected tests.
+    pub marker: Option<String>,
+    /// Further pytest arguments, behind those of the settings.
+    pub arguments: Vec<String>,
+    /// Run tests that are marked to be skipped, too.
+    pub run_disabled: bool,
+    /// Limit for each test, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Repeat failures up to so many times.
+    pub reruns: Option<u32>,
+    /// Who asked: `editor`, `cli` or `ci`; kept in the history.
+    pub source: Option<String>,
+}

@@ -1,0 +1,259 @@
+//! The settings of a workspace folder (`pytestLens.*`), the same for editors, the daemon and the command line.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Every setting, with its default. Dotted keys of editors are nested objects here.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    /// The interpreter; `None` searches for one.
+    pub python_path: Option<String>,
+    /// `embedded`, `subprocess` or `auto`.
+    pub execution_mode: String,
+    /// Runners at a time; `None` chooses.
+    pub workers: Option<u32>,
+    /// Further arguments for pytest.
+    pub arguments: Vec<String>,
+    /// Environment variables for the tests; they win over `env_file`.
+    pub env: BTreeMap<String, String>,
+    /// A file of `NAME=value` lines, relative to the root.
+    pub env_file: Option<String>,
+    /// Code lenses.
+    pub code_lens: CodeLensSettings,
+    /// Inlay hints.
+    pub inlay_hints: InlayHintSettings,
+    /// What saving a file runs.
+    pub run_on_save: RunOnSave,
+    /// Limit for each test, in milliseconds.
+    pub timeout_ms: Option<u64>,
+    /// Limit for a collection, in milliseconds.
+    pub collect_timeout_ms: u64,
+    /// Repeating failures.
+    pub rerun: RerunSettings,
+    /// Keeping fixtures between runs.
+    pub fixture_reuse: FixtureReuseSettings,
+    /// Flakiness.
+    pub flaky: FlakySettings,
+    /// Where runners live.
+    pub executor: Executor,
+    /// Ray.
+    pub ray: RayConfig,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            python_path: None,
+            execution_mode: "auto".into(),
+            workers: None,
+            arguments: Vec::new(),
+            env: BTreeMap::new(),
+            env_file: None,
+            code_lens: CodeLensSettings::default(),
+            inlay_hints: InlayHintSettings::default(),
+            run_on_save: RunOnSave::Off,
+            timeout_ms: None,
+            collect_timeout_ms: 300_000,
+            rerun: RerunSettings::default(),
+            fixture_reuse: FixtureReuseSettings::default(),
+            flaky: FlakySettings::default(),
+            executor: Executor::Local,
+            ray: RayConfig::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads settings from JSON. Keys that are absent or null keep their defaults; each value of a wrong type is told
+    /// and keeps its default, so that one mistake loses nothing else.
+    #[must_use]
+    pub fn from_json(value: &serde_json::Value) -> (Self, Vec<String>) {
+        let mut problems = Vec::new();
+        let mut good = serde_json::Map::new();
+        match value {
+            serde_json::Value::Null => {}
+            serde_json::Value::Object(map) => {
+                for (key, value) in map {
+                    take_key(&mut good, key, value, &mut problems);
+                }
+            }
+            other => problems.push(format!("the settings must be an object, not {other}; the defaults are used")),
+        }
+        let settings = serde_json::from_value(serde_json::Value::Object(good)).unwrap_or_default();
+        (settings, problems)
+    }
+}
+
+/// Takes one top-level key if its value has the right type.
+fn take_key(
+    good: &mut serde_json::Map<String, serde_json::Value>,
+    key: &str,
+    value: &serde_json::Value,
+    problems: &mut Vec<String>,
+) {
+    let value = without_nulls(value);
+    if value.is_null() {
+        return;
+    }
+    let mut alone = serde_json::Map::new();
+    alone.insert(key.to_owned(), value.clone());
+    let read: Result<Settings, _> = serde_path_to_error::deserialize(serde_json::Value::Object(alone));
+    match read {
+        Ok(_) => {
+            good.insert(key.to_owned(), value);
+        }
+        Err(error) => {
+            let path = error.path().to_string();
+            let reason = error.into_inner();
+            problems.push(format!("setting `pytestLens.{path}`: {reason}; correct it, until then its default is used"));
+            if let serde_json::Value::Object(inner) = &value {
+                salvage(good, key, inner);
+            }
+        }
+    }
+}
+
+/// Of a nested object with one bad value, keeps the values that are right.
+fn salvage(
+    good: &mut serde_json::Map<String, serde_json::Value>,
+    key: &str,
+    inner: &serde_json::Map<String, serde_json::Value>,
+) {
+    let mut kept = serde_json::Map::new();
+    for (name, value) in inner {
+        let alone = serde_json::json!({ key: { name: value } });
+        if serde_json::from_value::<Settings>(alone).is_ok() {
+            kept.insert(name.clone(), value.clone());
+        }
+    }
+    good.insert(key.to_owned(), serde_json::Value::Object(kept));
+}
+
+fn without_nulls(value: &serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Object(map) => map
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(key, value)| (key.clone(), without_nulls(value)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+/// `pytestLens.codeLens`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CodeLensSettings {
+    /// Whether lenses are shown.
+    pub enable: bool,
+}
+
+impl Default for CodeLensSettings {
+    fn default() -> Self {
+        CodeLensSettings { enable: true }
+    }
+}
+
+/// `pytestLens.inlayHints`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct InlayHintSettings {
+    /// Whether durations are shown behind tests.
+    pub enable: bool,
+}
+
+/// `pytestLens.runOnSave`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunOnSave {
+    /// Nothing.
+    #[default]
+    Off,
+    /// The saved file's tests.
+    File,
+    /// The tests whose imports reach the saved file.
+    Affected,
+}
+
+/// `pytestLens.rerun`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RerunSettings {
+    /// Whether failures are repeated.
+    pub enabled: bool,
+    /// How often at most.
+    pub max_reruns: u32,
+    /// Only tests known to be flaky.
+    pub only_flaky: bool,
+    /// Pause before each, in milliseconds.
+    pub delay_ms: u32,
+}
+
+impl Default for RerunSettings {
+    fn default() -> Self {
+        RerunSettings { enabled: false, max_reruns: 2, only_flaky: false, delay_ms: 0 }
+    }
+}
+
+/// `pytestLens.fixtureReuse`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct FixtureReuseSettings {
+    /// Whether fixtures live on between runs.
+    pub enabled: bool,
+    /// How old one may become, in seconds.
+    pub max_age_seconds: f64,
+    /// Whether a changed conftest.py tears them down.
+    pub teardown_on_conftest_change: bool,
+    /// Whether a changed test file tears them down.
+    pub teardown_on_test_file_change: bool,
+    /// Scopes that live on.
+    pub scopes: Vec<String>,
+}
+
+impl Default for FixtureReuseSettings {
+    fn default() -> Self {
+        FixtureReuseSettings {
+            enabled: false,
+            max_age_seconds: 600.0,
+            teardown_on_conftest_change: true,
+            teardown_on_test_file_change: false,
+            scopes: vec!["session".into(), "package".into()],
+        }
+    }
+}
+
+/// `pytestLens.flaky`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FlakySettings {
+    /// Runs of a test that count.
+    pub window: u32,
+}
+
+impl Default for FlakySettings {
+    fn default() -> Self {
+        FlakySettings { window: 50 }
+    }
+}
+
+/// `pytestLens.executor`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Executor {
+    /// Processes of this machine.
+    #[default]
+    Local,
+    /// A Ray cluster.
+    Ray,
+}
+
+/// `pytestLens.ray`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RayConfig {
+    /// The cluster's address.
+    pub address: Option<String>,
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask CHORE`: the project's own chores, in Rust, so that a fresh clone needs nothing else to run them.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore talks to the person at the terminal"
+)]
+
+mod paths;
+mod process;
+mod test;
+mod tidy;
+mod ui;
+mod venv;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// The chores of the project.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run every check of the project, or only the areas named.
+    Test(test::Options),
+    /// Check the habits of the source tree: opening docs, file length, left-over notes.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one chore; `false` means that it did its work and found something wrong.
+fn run(chore: Chore) -> Result<bool> {
+    match chore {
+        Chore::Test(options) => test::run(&options),
+        Chore::Tidy => tidy::run(),
+    }
+}
