@@ -41,9 +41,7 @@ pub fn line(command: &Command) -> String {
 
 /// Runs the command on the caller's terminal; an error where it does not end with success.
 pub fn check(command: &mut Command) -> Result<()> {
-    let status = command
-        .status()
-        .with_context(|| format!("could not start `{}`", line(command)))?;
+    let status = command.status().with_context(|| format!("could not start `{}`", line(command)))?;
     if !status.success() {
         bail!("`{}` ended with {status}", line(command));
     }
@@ -52,18 +50,12 @@ pub fn check(command: &mut Command) -> Result<()> {
 
 /// Runs the command silently; its whole output is part of the error where it fails, and the standard output is the answer otherwise.
 pub fn output(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("could not start `{}`", line(command)))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("could not start `{}`", line(command)))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     if !output.status.success() {
         let errors = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "`{}` ended with {}:\n{text}{errors}",
-            line(command),
-            output.status
-        );
+        bail!("`{}` ended with {}:\n{text}{errors}", line(command), output.status);
     }
     Ok(text)
 }
@@ -72,14 +64,9 @@ pub fn output(command: &mut Command) -> Result<String> {
 /// Standard output and standard error come in the order in which they were written.
 pub fn tee(mut command: Command) -> Result<(ExitStatus, String)> {
     let (reader, writer) = std::io::pipe()?;
-    command
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone()?)
-        .stderr(writer);
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let words = line(&command);
-    let mut child = command
-        .spawn()
-        .with_context(|| format!("could not start `{words}`"))?;
+    let mut child = command.spawn().with_context(|| format!("could not start `{words}`"))?;
     // The command still holds the pipe's write ends: without this the reader never sees the end.
     drop(command);
     let mut text = String::new();
@@ -115,10 +102,7 @@ mod tests {
 
     #[test]
     fn colours_are_taken_out() {
-        assert_eq!(
-            plain("\u{1b}[1;31mred\u{1b}[0m and plain"),
-            "red and plain"
-        );
+        assert_eq!(plain("\u{1b}[1;31mred\u{1b}[0m and plain"), "red and plain");
         assert_eq!(plain("cut \u{1b}[3"), "cut ");
     }
 

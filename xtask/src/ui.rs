@@ -99,10 +99,7 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = vec![
-            vec!["toolz".to_owned(), "193".to_owned()],
-            vec!["marshmallow".to_owned(), "1192".to_owned()],
-        ];
+        let rows = vec![vec!["toolz".to_owned(), "193".to_owned()], vec!["marshmallow".to_owned(), "1192".to_owned()]];
         let expected = "suite        tests\n-----------  -----\ntoolz          193\nmarshmallow   1192\n";
         assert_eq!(table(&["suite", "tests"], &rows), expected);
     }

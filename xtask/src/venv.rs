@@ -41,13 +41,7 @@ impl Venv {
         let list = venv.dir.join("requirements.txt");
         fs::write(&list, requirements)?;
         let mut install = venv.python_command();
-        install.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-        ]);
+        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
         install.arg("-r").arg(&list);
         process::output(&mut install)?;
         fs::write(venv.dir.join(STAMP), stamp)?;
@@ -56,8 +50,8 @@ impl Venv {
 
     /// As [`Venv::ensure`], with the requirements read from a file.
     pub fn from_file(name: &str, requirements: &Path) -> Result<Self> {
-        let text = fs::read_to_string(requirements)
-            .with_context(|| format!("cannot read {}", requirements.display()))?;
+        let text =
+            fs::read_to_string(requirements).with_context(|| format!("cannot read {}", requirements.display()))?;
         Self::ensure(name, &text)
     }
 
@@ -93,10 +87,7 @@ impl Venv {
     /// The folder that packages are installed in.
     pub fn site_packages(&self) -> Result<PathBuf> {
         let mut ask = self.python_command();
-        ask.args([
-            "-c",
-            "import sysconfig; print(sysconfig.get_paths()['purelib'])",
-        ]);
+        ask.args(["-c", "import sysconfig; print(sysconfig.get_paths()['purelib'])"]);
         Ok(PathBuf::from(process::output(&mut ask)?.trim()))
     }
 }
@@ -127,9 +118,6 @@ mod tests {
     fn a_requirement_without_a_version_is_refused() {
         assert!(check_pins("lint", "# tools\nruff==1.2.3\n\n").is_ok());
         let error = check_pins("lint", "ruff==1.2.3\nmypy\n").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the requirement `mypy` of the environment lint has no pinned version"
-        );
+        assert_eq!(error.to_string(), "the requirement `mypy` of the environment lint has no pinned version");
     }
 }

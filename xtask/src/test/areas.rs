@@ -1,0 +1,113 @@
+//! The areas of `cargo xtask test`, in the order in which they run: what is quick to fail comes first.
+
+use super::{Area, Tally};
+use crate::venv::Venv;
+use crate::{paths, process, tidy};
+use anyhow::{Result, bail};
+use std::path::Path;
+use std::process::Command;
+
+/// Every area there is.
+pub const AREAS: &[Area] = &[
+    Area { name: "tidy", about: "opening docs, file length, left-over notes", check: || Ok(Tally::of(tidy::run()?)) },
+    Area { name: "fmt", about: "cargo fmt --check", check: || cargo_check(&["fmt", "--all", "--check"]) },
+    Area {
+        name: "clippy",
+        about: "every crate and target, warnings are errors",
+        check: || cargo_check(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
+    },
+    Area { name: "rust", about: "cargo test of every crate", check: rust },
+    Area { name: "python-lint", about: "ruff and mypy over the Python sources", check: python_lint },
+    Area { name: "python", about: "the worker's own tests (python/tests)", check: python },
+    Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
+];
+
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(paths::root());
+    process::clean_python(&mut command);
+    if crate::ui::is_colourful() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    command
+}
+
+fn cargo_check(arguments: &[&str]) -> Result<Tally> {
+    let mut command = cargo();
+    command.args(arguments);
+    Ok(Tally::of(process::tee(command)?.0.success()))
+}
+
+/// Builds the binary in the profile that the tests share; what already is built costs nothing.
+pub fn build(profile: &str) -> Result<std::path::PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--package", "pytest-lens"]);
+    if profile == "release" {
+        command.arg("--release");
+    }
+    process::check(&mut command)?;
+    Ok(paths::binary(profile))
+}
+
+fn rust() -> Result<Tally> {
+    let mut command = cargo();
+    command.args(["test", "--workspace", "--no-fail-fast", "--quiet"]);
+    let (status, output) = process::tee(command)?;
+    Ok(Tally::from_cargo(&output).honest(status.success()))
+}
+
+fn python_lint() -> Result<Tally> {
+    let root = paths::root();
+    let venv = Venv::from_file("lint", &root.join("xtask/requirements/lint.txt"))?;
+    let beside = ["../tests/fidelity", "../tests/e2e"];
+    let beside: Vec<&str> = beside.into_iter().filter(|path| root.join("python").join(path).is_dir()).collect();
+    let mut sum = Tally::default();
+    for arguments in [
+        ["ruff", "format", "--check", "--config", "pyproject.toml", "."].as_slice(),
+        &["ruff", "check", "--config", "pyproject.toml", "."],
+        &["mypy"],
+    ] {
+        let mut command = venv.python_command();
+        command.current_dir(root.join("python")).arg("-m").args(arguments);
+        if arguments[0] == "ruff" {
+            command.args(&beside);
+        }
+        sum.add(Tally::of(process::tee(command)?.0.success()));
+    }
+    Ok(sum)
+}
+
+fn python() -> Result<Tally> {
+    let root = paths::root();
+    let venv = Venv::from_file("python", &root.join("xtask/requirements/python.txt"))?;
+    pytest(&venv, &root.join("python"), "tests")
+}
+
+fn end_to_end() -> Result<Tally> {
+    let root = paths::root();
+    let requirements = root.join("tests/requirements.txt");
+    let venv = Venv::from_file("e2e", &requirements)?;
+    build("debug")?;
+    pytest(&venv, &root, "tests/e2e")
+}
+
+/// Runs pytest over a folder; the tests find the built binary in `PYTEST_LENS_BIN`.
+fn pytest(venv: &Venv, dir: &Path, tests: &str) -> Result<Tally> {
+    if !dir.join(tests).is_dir() {
+        bail!("there is no folder {}", dir.join(tests).display());
+    }
+    let mut command = venv.python_command();
+    command.current_dir(dir).env("PYTEST_LENS_BIN", paths::binary("debug")).args([
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        tests,
+    ]);
+    if crate::ui::is_colourful() {
+        command.arg("--color=yes");
+    }
+    let (status, output) = process::tee(command)?;
+    Ok(Tally::from_pytest(&output).honest(status.success()))
+}

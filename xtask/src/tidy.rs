@@ -1,0 +1,119 @@
+//! `cargo xtask tidy`: the habits of the source tree that no linter knows.
+//!
+//! Each source file opens with a doc that says why it exists, stays under 600 lines, and holds neither left-over notes
+//! nor a path of somebody's machine.
+
+use crate::paths;
+use anyhow::Result;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The longest a source file may be.
+const MOST_LINES: usize = 600;
+
+/// Folders whose files are material for tests, kept as others write theirs.
+const MATERIAL: [&str; 1] = ["tests/projects/"];
+
+/// Checks every source file that git knows or would take; prints what is wrong, and says whether all is well.
+pub fn run() -> Result<bool> {
+    let root = paths::root();
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for path in sources(&root)? {
+        // A file that was deleted but not committed yet is still listed.
+        let Ok(text) = fs::read_to_string(root.join(&path)) else {
+            continue;
+        };
+        count += 1;
+        problems.extend(complaints(&path, &text));
+    }
+    for problem in &problems {
+        println!("{problem}");
+    }
+    println!("{count} source files, {} complaints", problems.len());
+    Ok(problems.is_empty())
+}
+
+/// Source files by git's own list, paths relative to the root.
+fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+    let mut list = Command::new("git");
+    list.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+    let files = crate::process::output(&mut list)?;
+    let mut files: Vec<PathBuf> = files
+        .lines()
+        .filter(|line| !MATERIAL.iter().any(|folder| line.starts_with(folder)))
+        .map(PathBuf::from)
+        .filter(|path| opening(path).is_some())
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+/// How a file of this kind opens when it explains itself; none for what is no source file.
+fn opening(path: &Path) -> Option<&'static [&'static str]> {
+    Some(match path.extension()?.to_str()? {
+        "rs" => &["//!"],
+        "py" => &["\"\"\"", "r\"\"\""],
+        "ts" | "js" | "mjs" => &["/**", "//"],
+        "lua" => &["--"],
+        _ => return None,
+    })
+}
+
+/// What is wrong with one file, each with its line where there is one.
+fn complaints(path: &Path, text: &str) -> Vec<String> {
+    let name = path.display();
+    let mut found = Vec::new();
+    let first = text.lines().find(|line| !line.starts_with("#!") || line.starts_with("#![")).unwrap_or("");
+    let openings = opening(path).unwrap_or_default();
+    let is_empty = text.trim().is_empty();
+    if !is_empty && !openings.iter().any(|start| first.starts_with(start)) {
+        found.push(format!("{name}:1: does not open with a doc that says why the file exists"));
+    }
+    let lines = text.lines().count();
+    if lines > MOST_LINES {
+        found.push(format!("{name}: has {lines} lines; split it (at most {MOST_LINES})"));
+    }
+    for (number, line) in text.lines().enumerate() {
+        for word in forbidden() {
+            if line.contains(&word) {
+                found.push(format!("{name}:{}: holds `{word}`", number + 1));
+            }
+        }
+    }
+    found
+}
+
+/// Words that do not belong into the tree; put together here, so that this file may be checked as well.
+fn forbidden() -> Vec<String> {
+    let notes = [("TO", "DO"), ("FIX", "ME"), ("XX", "X:"), ("HA", "CK:")];
+    let machine = [("/ro", "ot/"), ("/wo", "rk/"), ("/Us", "ers/")];
+    notes.iter().chain(&machine).map(|(start, end)| format!("{start}{end}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(name: &str, text: &str) -> Vec<String> {
+        complaints(Path::new(name), text)
+    }
+
+    #[test]
+    fn a_file_that_explains_itself_is_fine() {
+        assert!(found("a.rs", "//! Why.\n").is_empty());
+        assert!(found("a.py", "#!/usr/bin/env python3\n\"\"\"Why.\"\"\"\n").is_empty());
+        assert!(found("__init__.py", "").is_empty());
+    }
+
+    #[test]
+    fn complaints_name_file_and_line() {
+        let note = format!("//! Why.\n// {}: later\n", forbidden()[0]);
+        assert_eq!(found("a.rs", &note), [format!("a.rs:2: holds `{}`", forbidden()[0])]);
+        let bare = "fn main() {}\n";
+        assert_eq!(found("b.rs", bare), ["b.rs:1: does not open with a doc that says why the file exists"]);
+        let long = "//! Why.\n".repeat(MOST_LINES + 1);
+        assert_eq!(found("c.rs", &long), ["c.rs: has 601 lines; split it (at most 600)"]);
+    }
+}
