@@ -1,1 +1,10 @@
-//! placeholder
+//! What tests and chores share to drive the product from outside: a language client that waits with deadlines.
+//!
+//! Development only; nothing that is shipped depends on it.
+
+mod framing;
+mod lsp_client;
+mod server_requests;
+
+pub use framing::{read_frame, write_frame};
+pub use lsp_client::{LspClient, Message, ResponseError, file_uri};
