@@ -42,12 +42,7 @@ struct Fault {
 
 impl Fault {
     fn within(self, option: &'static str, expression: &str) -> ExprError {
-        ExprError {
-            option,
-            expression: expression.to_owned(),
-            column: self.position + 1,
-            reason: self.reason,
-        }
+        ExprError { option, expression: expression.to_owned(), column: self.position + 1, reason: self.reason }
     }
 }
 
@@ -71,10 +66,7 @@ impl Keyword {
         if let Some(position) = parsed.first_call() {
             let reason = "keyword expressions do not support call parameters; \
                           use -m to match the arguments of a marker";
-            return Err(fail(Fault {
-                position,
-                reason: reason.to_owned(),
-            }));
+            return Err(fail(Fault { position, reason: reason.to_owned() }));
         }
         parsed.for_each_name(&mut |name| *name = name.to_lowercase());
         Ok(Self(Some(parsed)))
@@ -121,11 +113,7 @@ impl MarkerExpr {
     #[must_use]
     pub fn matches(&self, marks: &[Mark]) -> bool {
         let Some(expr) = &self.0 else { return true };
-        expr.holds(&|name, wanted| {
-            marks
-                .iter()
-                .any(|mark| mark.name == name && mark.has_all(wanted))
-        })
+        expr.holds(&|name, wanted| marks.iter().any(|mark| mark.name == name && mark.has_all(wanted)))
     }
 
     /// Whether everything is selected because the expression is empty.
@@ -159,11 +147,7 @@ pub struct Mark {
 
 impl Mark {
     fn has_all(&self, wanted: &[(String, Literal)]) -> bool {
-        wanted.iter().all(|(name, value)| {
-            self.kwargs
-                .iter()
-                .any(|(own, actual)| own == name && actual.equals(value))
-        })
+        wanted.iter().all(|(name, value)| self.kwargs.iter().any(|(own, actual)| own == name && actual.equals(value)))
     }
 }
 

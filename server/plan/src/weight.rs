@@ -12,11 +12,6 @@ const CEILING_US: u64 = 86_400_000_000;
 /// A recorded duration in microseconds; none where it was not recorded or is no duration.
 pub(crate) fn recorded_us(duration_ms: Option<f64>) -> Option<u64> {
     let ms = duration_ms.filter(|ms| ms.is_finite() && *ms >= 0.0)?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "not negative, and the cast saturates"
-    )]
     let us = (ms * 1000.0).round() as u64;
     Some(us.min(CEILING_US))
 }
@@ -27,8 +22,5 @@ pub(crate) fn weights(durations: &[Option<u64>]) -> Vec<u64> {
     let mut known: Vec<u64> = durations.iter().flatten().copied().collect();
     known.sort_unstable();
     let median = known.get(known.len() / 2).copied().unwrap_or(FLOOR_US);
-    durations
-        .iter()
-        .map(|duration| duration.unwrap_or(median).max(FLOOR_US))
-        .collect()
+    durations.iter().map(|duration| duration.unwrap_or(median).max(FLOOR_US)).collect()
 }

@@ -16,11 +16,13 @@ const MAX_DEPTH: usize = 200;
 
 /// Words that Python does not let be the name of an argument.
 const PYTHON_KEYWORDS: [&str; 35] = [
-    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
-    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
-    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
-    "with", "yield",
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
+    "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal",
+    "not", "or", "pass", "raise", "return", "try", "while", "with", "yield",
 ];
+
+/// Decides whether a name with these arguments holds.
+pub(super) type Matcher<'a> = dyn Fn(&str, &[(String, Literal)]) -> bool + 'a;
 
 #[derive(Debug, Clone)]
 pub(super) enum Expr {
@@ -39,7 +41,7 @@ pub(super) enum Expr {
 
 impl Expr {
     /// Evaluates with `matcher` deciding each name.
-    pub(super) fn holds(&self, matcher: &dyn Fn(&str, &[(String, Literal)]) -> bool) -> bool {
+    pub(super) fn holds(&self, matcher: &Matcher<'_>) -> bool {
         match self {
             Self::Or(parts) => parts.iter().any(|part| part.holds(matcher)),
             Self::And(parts) => parts.iter().all(|part| part.holds(matcher)),
@@ -53,9 +55,7 @@ impl Expr {
         match self {
             Self::Or(parts) | Self::And(parts) => parts.iter().find_map(Self::first_call),
             Self::Not(part) => part.first_call(),
-            Self::Name {
-                kwargs, position, ..
-            } => (!kwargs.is_empty()).then_some(*position),
+            Self::Name { kwargs, position, .. } => (!kwargs.is_empty()).then_some(*position),
         }
     }
 
@@ -76,20 +76,12 @@ impl Expr {
 pub(super) fn parse(input: &str) -> Result<Expr, Fault> {
     let mut scanner = Scanner::new(input);
     let current = scanner.next()?;
-    let mut parser = Parser {
-        scanner,
-        current,
-        depth: 0,
-    };
+    let mut parser = Parser { scanner, current, depth: 0 };
     if parser.current.kind == Kind::End {
         return Ok(Expr::Or(Vec::new()));
     }
     let expr = parser.expr()?;
-    if parser.current.kind == Kind::End {
-        Ok(expr)
-    } else {
-        Err(parser.unexpected("end of input"))
-    }
+    if parser.current.kind == Kind::End { Ok(expr) } else { Err(parser.unexpected("end of input")) }
 }
 
 struct Parser {
@@ -124,11 +116,7 @@ impl Parser {
             negated = !negated;
         }
         let expr = self.operand()?;
-        Ok(if negated {
-            Expr::Not(Box::new(expr))
-        } else {
-            expr
-        })
+        Ok(if negated { Expr::Not(Box::new(expr)) } else { expr })
     }
 
     fn operand(&mut self) -> Result<Expr, Fault> {
@@ -156,11 +144,7 @@ impl Parser {
             }
             self.expect(Kind::RightParenthesis)?;
         }
-        Ok(Expr::Name {
-            name: name.text,
-            kwargs,
-            position: name.position,
-        })
+        Ok(Expr::Name { name: name.text, kwargs, position: name.position })
     }
 
     fn kwarg(&mut self, kwargs: &mut Vec<(String, Literal)>) -> Result<(), Fault> {
@@ -177,10 +161,7 @@ impl Parser {
             None
         };
         if let Some(reason) = fault {
-            return Err(Fault {
-                position: name.position,
-                reason,
-            });
+            return Err(Fault { position: name.position, reason });
         }
         self.expect(Kind::Equal)?;
         let value = match self.accept(Kind::Text)? {
@@ -200,8 +181,7 @@ impl Parser {
     }
 
     fn expect(&mut self, kind: Kind) -> Result<Token, Fault> {
-        self.accept(kind)?
-            .ok_or_else(|| self.unexpected(kind.name()))
+        self.accept(kind)?.ok_or_else(|| self.unexpected(kind.name()))
     }
 
     fn unexpected(&self, expected: &str) -> Fault {
@@ -213,11 +193,7 @@ impl Parser {
 }
 
 fn one_or(mut parts: Vec<Expr>, join: impl FnOnce(Vec<Expr>) -> Expr) -> Expr {
-    if parts.len() == 1 {
-        parts.remove(0)
-    } else {
-        join(parts)
-    }
+    if parts.len() == 1 { parts.remove(0) } else { join(parts) }
 }
 
 fn literal(token: &Token) -> Result<Literal, Fault> {
@@ -230,14 +206,10 @@ fn literal(token: &Token) -> Result<Literal, Fault> {
         "True" => Ok(Literal::Bool(true)),
         "False" => Ok(Literal::Bool(false)),
         "None" => Ok(Literal::None),
-        other => Err(Fault {
-            position: token.position,
-            reason: format!("unexpected character/s \"{other}\""),
-        }),
+        other => Err(Fault { position: token.position, reason: format!("unexpected character/s \"{other}\"") }),
     }
 }
 
 fn is_identifier(word: &str) -> bool {
-    word.chars().all(|c| c == '_' || c.is_alphanumeric())
-        && word.chars().next().is_some_and(|c| !c.is_numeric())
+    word.chars().all(|c| c == '_' || c.is_alphanumeric()) && word.chars().next().is_some_and(|c| !c.is_numeric())
 }

@@ -51,10 +51,7 @@ pub(super) struct Scanner {
 
 impl Scanner {
     pub(super) fn new(input: &str) -> Self {
-        Self {
-            input: input.chars().collect(),
-            position: 0,
-        }
+        Self { input: input.chars().collect(), position: 0 }
     }
 
     pub(super) fn next(&mut self) -> Result<Token, Fault> {
@@ -78,10 +75,7 @@ impl Scanner {
         let start = self.position;
         let rest = &self.input[start + 1..];
         let Some(length) = rest.iter().position(|&c| c == quote) else {
-            return Err(Fault {
-                position: start,
-                reason: format!("closing quote \"{quote}\" is missing"),
-            });
+            return Err(Fault { position: start, reason: format!("closing quote \"{quote}\" is missing") });
         };
         if let Some(backslash) = rest[..length].iter().position(|&c| c == '\\') {
             return Err(Fault {
@@ -91,21 +85,14 @@ impl Scanner {
         }
         let text = rest[..length].iter().collect();
         self.position = start + length + 2;
-        Ok(Token {
-            kind: Kind::Text,
-            text,
-            position: start,
-        })
+        Ok(Token { kind: Kind::Text, text, position: start })
     }
 
     fn word(&mut self, first: char) -> Result<Token, Fault> {
         let rest = &self.input[self.position..];
         let length = rest.iter().take_while(|&&c| is_word(c)).count();
         if length == 0 {
-            return Err(Fault {
-                position: self.position,
-                reason: format!("unexpected character \"{first}\""),
-            });
+            return Err(Fault { position: self.position, reason: format!("unexpected character \"{first}\"") });
         }
         let mut token = self.token(Kind::Identifier, length);
         token.kind = match token.text.as_str() {
@@ -120,11 +107,7 @@ impl Scanner {
     fn token(&mut self, kind: Kind, length: usize) -> Token {
         let position = self.position;
         self.position += length;
-        Token {
-            kind,
-            text: self.input[position..self.position].iter().collect(),
-            position,
-        }
+        Token { kind, text: self.input[position..self.position].iter().collect(), position }
     }
 }
 

@@ -1,0 +1,266 @@
+//! Feeds workers. A pure state machine: the caller tells it what workers report, and asks it what
+//! to send them.
+//!
+//! A worker starts a test only when it knows the one after it or has been told that there is none,
+//! because pytest decides by the next test which fixtures to tear down.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// A worker that holds fewer tests than this, not counting the running one, is fed again ...
+const LOW: usize = 4;
+/// ... up to this many: fast tests then do not wait for a message each, and not much has to be
+/// planned anew when a worker is lost.
+const HIGH: usize = 16;
+
+/// What to send to a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Tests to run after those it has; never empty.
+    Feed(Vec<usize>),
+    /// Nothing comes after what it has.
+    End,
+}
+
+/// What was on a worker that went away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// The test that had started and not finished. It counts as a failure and has its verdict: the
+    /// caller says which.
+    pub blamed: Option<usize>,
+    /// What was planned for this worker and waits for another one now, in running order. Empty
+    /// once nothing more is to start.
+    pub rescheduled: Vec<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Worker {
+    /// What is left of the unit it works on, not sent yet.
+    unit: VecDeque<usize>,
+    /// Sent, not started.
+    held: VecDeque<usize>,
+    /// Started, not finished: one, unless a report was lost.
+    started: Vec<usize>,
+    ended: bool,
+}
+
+/// Hands units to workers, numbered `0..workers` to begin with.
+///
+/// Ask [`next`](Self::next) for each worker at the start, and again after each event of that
+/// worker; after [`stop`](Self::stop) and once [`maxfail_reached`](Self::maxfail_reached), for all.
+/// What does not make sense (an unknown worker, a test that has its verdict) is ignored.
+#[derive(Debug)]
+pub struct Dispatcher {
+    queue: VecDeque<VecDeque<usize>>,
+    workers: BTreeMap<usize, Worker>,
+    /// Without a verdict.
+    open: BTreeSet<usize>,
+    failures: u32,
+    maxfail: Option<u32>,
+    stopped: bool,
+    /// One worker stops at `maxfail` by itself, so nothing is gained by feeding it bit by bit.
+    all_at_once: bool,
+}
+
+impl Dispatcher {
+    /// A dispatcher over units as [`units`](super::units) makes them. `maxfail` of none or 0 is no
+    /// limit.
+    #[must_use]
+    pub fn new(units: Vec<Vec<usize>>, workers: usize, maxfail: Option<u32>) -> Self {
+        let mut open = BTreeSet::new();
+        let mut queue = VecDeque::new();
+        for unit in units {
+            let unit: VecDeque<usize> = unit.into_iter().filter(|i| open.insert(*i)).collect();
+            if !unit.is_empty() {
+                queue.push_back(unit);
+            }
+        }
+        Self {
+            queue,
+            workers: (0..workers).map(|id| (id, Worker::default())).collect(),
+            open,
+            failures: 0,
+            maxfail: maxfail.filter(|limit| *limit > 0),
+            stopped: false,
+            all_at_once: workers <= 1,
+        }
+    }
+
+    /// What to send to a worker now, in this order; often nothing. `End` comes once.
+    ///
+    /// When nothing more is to start, `End` is all there is. A worker takes it as leave to run what
+    /// it holds, so tell it to stop first.
+    pub fn next(&mut self, worker: usize) -> Vec<Command> {
+        let Some(mut state) = self.workers.remove(&worker) else {
+            return Vec::new();
+        };
+        let mut commands = Vec::new();
+        if !state.ended {
+            let mut feed = Vec::new();
+            if self.is_stopping() {
+                state.ended = true;
+            } else {
+                self.fill(&mut state, &mut feed);
+            }
+            if !feed.is_empty() {
+                commands.push(Command::Feed(feed));
+            }
+            if state.ended {
+                commands.push(Command::End);
+            }
+        }
+        self.workers.insert(worker, state);
+        commands
+    }
+
+    /// Fills up one worker, which is out of `self.workers` meanwhile.
+    fn fill(&mut self, worker: &mut Worker, feed: &mut Vec<usize>) {
+        let running = !worker.started.is_empty();
+        let (low, high) = match self.maxfail {
+            _ if self.all_at_once => (usize::MAX, usize::MAX),
+            // The least that keeps it going: what it holds when the limit is reached cannot start
+            // without being told what comes next.
+            Some(_) if running => (1, 1),
+            Some(_) => (2, 2),
+            None => (LOW, HIGH),
+        };
+        loop {
+            if worker.held.len() < low {
+                while worker.held.len() < high {
+                    let Some(index) = worker.unit.pop_front() else {
+                        break;
+                    };
+                    if self.open.contains(&index) {
+                        worker.held.push_back(index);
+                        feed.push(index);
+                    }
+                }
+            }
+            // The next unit is taken at the last moment, so that it goes to whoever is free first.
+            let waits = !running && worker.held.len() < 2;
+            if !worker.unit.is_empty() || !(waits || self.all_at_once) {
+                return;
+            }
+            // Where it has something to do, units are left to those that have nothing.
+            let spare = self.queue.len() > self.idle_workers() || worker.held.is_empty();
+            if !spare || self.queue.is_empty() {
+                worker.ended = true;
+                return;
+            }
+            worker.unit = self.queue.pop_front().unwrap_or_default();
+        }
+    }
+
+    fn idle_workers(&self) -> usize {
+        let idle = |worker: &&Worker| !worker.ended && worker.held.is_empty() && worker.started.is_empty();
+        self.workers.values().filter(idle).count()
+    }
+
+    /// A worker began a test.
+    pub fn started(&mut self, worker: usize, index: usize) {
+        let Some(state) = self.workers.get_mut(&worker) else {
+            return;
+        };
+        state.forget(index);
+        if self.open.contains(&index) {
+            state.started.push(index);
+        }
+    }
+
+    /// A test has its verdict, whether or not its start was told. `failed`: it counts for
+    /// `maxfail`, which failures, errors, timeouts and crashes do.
+    pub fn finished(&mut self, worker: usize, index: usize, failed: bool) {
+        if let Some(state) = self.workers.get_mut(&worker) {
+            state.forget(index);
+        }
+        if self.open.remove(&index) && failed {
+            self.failures = self.failures.saturating_add(1);
+        }
+    }
+
+    /// A worker is gone. What it had not begun goes back to the front of the queue; see
+    /// [`needs_worker`](Self::needs_worker).
+    pub fn worker_lost(&mut self, worker: usize) -> Lost {
+        let Some(mut state) = self.workers.remove(&worker) else {
+            return Lost::default();
+        };
+        let blamed = state.started.pop();
+        if let Some(index) = blamed {
+            self.open.remove(&index);
+            self.failures = self.failures.saturating_add(1);
+        }
+        if self.is_stopping() {
+            return Lost { blamed, rescheduled: Vec::new() };
+        }
+        let left: VecDeque<usize> = state
+            .started
+            .into_iter()
+            .chain(state.held)
+            .chain(state.unit)
+            .filter(|index| self.open.contains(index))
+            .collect();
+        let rescheduled = left.iter().copied().collect();
+        if !left.is_empty() {
+            self.queue.push_front(left);
+        }
+        Lost { blamed, rescheduled }
+    }
+
+    /// A worker joins, for example in place of a lost one, whose number it may have.
+    pub fn worker_added(&mut self, worker: usize) {
+        self.workers.entry(worker).or_default();
+    }
+
+    /// Nothing more starts.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+    }
+
+    /// The selected tests that have no verdict, in ascending order. When the run is over, these
+    /// are the `not_run` ones; a start may have crossed a stop on its way, so hear every worker
+    /// out first.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<usize> {
+        self.open.iter().copied().collect()
+    }
+
+    /// Whether every test has its verdict, or none is running and no more is to start.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        let running = self.workers.values().any(|w| !w.started.is_empty());
+        self.open.is_empty() || (self.is_stopping() && !running)
+    }
+
+    /// Whether as many tests failed as `maxfail` allows.
+    #[must_use]
+    pub fn maxfail_reached(&self) -> bool {
+        self.maxfail.is_some_and(|limit| self.failures >= limit)
+    }
+
+    /// How many tests failed so far; a worker that joins late may be told to stop after the rest.
+    #[must_use]
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// Whether tests wait that no worker will take: those that are left have been told the end.
+    #[must_use]
+    pub fn needs_worker(&self) -> bool {
+        !self.is_stopping()
+            && !self.is_done()
+            && self.queue.iter().flatten().any(|i| self.open.contains(i))
+            && self.workers.values().all(|worker| worker.ended)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopped || self.maxfail_reached()
+    }
+}
+
+impl Worker {
+    fn forget(&mut self, index: usize) {
+        self.started.retain(|own| *own != index);
+        if let Some(at) = self.held.iter().position(|own| *own == index) {
+            self.held.remove(at);
+        }
+    }
+}

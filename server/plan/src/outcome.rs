@@ -1,0 +1,244 @@
+//! Outcomes, how they are counted, and what a run and its process end with.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// How a test ended. The names are those of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It passed.
+    #[serde(rename = "passed")]
+    Passed,
+    /// Its call, or one of its subtests, failed; or it passed where a strict xfail forbids it.
+    #[serde(rename = "failed")]
+    Failed,
+    /// It was skipped.
+    #[serde(rename = "skipped")]
+    Skipped,
+    /// Its set-up or teardown failed.
+    #[serde(rename = "error")]
+    Error,
+    /// It failed, as its xfail mark says.
+    #[serde(rename = "xfailed")]
+    XFailed,
+    /// It passed although its xfail mark, not a strict one, says otherwise.
+    #[serde(rename = "xpassed")]
+    XPassed,
+    /// It took longer than allowed.
+    #[serde(rename = "timed_out")]
+    TimedOut,
+    /// Its process ended while it ran.
+    #[serde(rename = "crashed")]
+    Crashed,
+    /// It was selected and never ran to an end: stopped, killed, over maxfail, vanished.
+    #[serde(rename = "not_run")]
+    NotRun,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Self; 9] = [
+        Self::Passed,
+        Self::Failed,
+        Self::Skipped,
+        Self::Error,
+        Self::XFailed,
+        Self::XPassed,
+        Self::TimedOut,
+        Self::Crashed,
+        Self::NotRun,
+    ];
+
+    /// The protocol's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Error => "error",
+            Self::XFailed => "xfailed",
+            Self::XPassed => "xpassed",
+            Self::TimedOut => "timed_out",
+            Self::Crashed => "crashed",
+            Self::NotRun => "not_run",
+        }
+    }
+
+    /// Whether it makes a run fail, counts for `maxfail` and is worth repeating.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::Error | Self::TimedOut | Self::Crashed)
+    }
+
+    /// Whether it counts as passed.
+    #[must_use]
+    pub fn is_pass(self) -> bool {
+        matches!(self, Self::Passed | Self::XPassed)
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unknown outcome '{0}': expected passed, failed, skipped, error, xfailed, xpassed, timed_out, \
+     crashed or not_run"
+)]
+pub struct UnknownOutcome(pub String);
+
+impl FromStr for Outcome {
+    type Err = UnknownOutcome;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|outcome| outcome.as_str() == name).ok_or_else(|| UnknownOutcome(name.to_owned()))
+    }
+}
+
+/// How many tests ended how. `passed`, `failed`, `skipped` and `errors` add up to `total`; the
+/// others but `not_run` say how many of these were of a special kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// All that ended; `not_run` is not among them.
+    pub total: usize,
+    /// Passed, xpassed included.
+    pub passed: usize,
+    /// Failed, timed out included.
+    pub failed: usize,
+    /// Skipped, xfailed included.
+    pub skipped: usize,
+    /// Errors, crashed included.
+    pub errors: usize,
+    /// Of the skipped.
+    pub xfailed: usize,
+    /// Of the passed.
+    pub xpassed: usize,
+    /// Of the failed.
+    pub timed_out: usize,
+    /// Of the errors.
+    pub crashed: usize,
+    /// Selected, without any result.
+    pub not_run: usize,
+}
+
+impl Counts {
+    /// Counts one final outcome.
+    pub fn add(&mut self, outcome: Outcome) {
+        self.change(outcome, |count| *count = count.saturating_add(1));
+    }
+
+    /// Takes back one that was counted.
+    pub fn remove(&mut self, outcome: Outcome) {
+        self.change(outcome, |count| *count = count.saturating_sub(1));
+    }
+
+    fn change(&mut self, outcome: Outcome, change: impl Fn(&mut usize)) {
+        let (group, kind) = match outcome {
+            Outcome::NotRun => return change(&mut self.not_run),
+            Outcome::Passed => (&mut self.passed, None),
+            Outcome::XPassed => (&mut self.passed, Some(&mut self.xpassed)),
+            Outcome::Failed => (&mut self.failed, None),
+            Outcome::TimedOut => (&mut self.failed, Some(&mut self.timed_out)),
+            Outcome::Skipped => (&mut self.skipped, None),
+            Outcome::XFailed => (&mut self.skipped, Some(&mut self.xfailed)),
+            Outcome::Error => (&mut self.errors, None),
+            Outcome::Crashed => (&mut self.errors, Some(&mut self.crashed)),
+        };
+        change(group);
+        if let Some(kind) = kind {
+            change(kind);
+        }
+        change(&mut self.total);
+    }
+}
+
+impl FromIterator<Outcome> for Counts {
+    fn from_iter<I: IntoIterator<Item = Outcome>>(outcomes: I) -> Self {
+        let mut counts = Self::default();
+        for outcome in outcomes {
+            counts.add(outcome);
+        }
+        counts
+    }
+}
+
+/// How a run ended, in the words of `runFinished`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    /// Nothing failed.
+    Passed,
+    /// At least one test failed.
+    Failed,
+    /// The user had it stopped.
+    Stopped,
+    /// The user had its processes ended.
+    Killed,
+    /// It took longer than allowed as a whole.
+    TimedOut,
+    /// It could not be carried out.
+    InternalError,
+}
+
+impl RunStatus {
+    /// The protocol's name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Killed => "killed",
+            Self::TimedOut => "timed_out",
+            Self::InternalError => "internal_error",
+        }
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// The status of a run that is over. What cut it short outranks what its tests say, the hardest
+/// first: an internal error, a kill, the time limit, a stop.
+#[must_use]
+pub fn run_status(counts: &Counts, stopped: bool, killed: bool, timed_out: bool, internal: bool) -> RunStatus {
+    if internal {
+        RunStatus::InternalError
+    } else if killed {
+        RunStatus::Killed
+    } else if timed_out {
+        RunStatus::TimedOut
+    } else if stopped {
+        RunStatus::Stopped
+    } else if counts.failed + counts.errors > 0 {
+        RunStatus::Failed
+    } else {
+        RunStatus::Passed
+    }
+}
+
+/// pytest's exit status for a run: 0 passed, 1 failed (or out of time), 2 interrupted or collection
+/// errors, 3 internal error, 5 nothing collected. 4, a usage error, has no run.
+///
+/// `collection_errors`: how many files could not be collected.
+#[must_use]
+pub fn exit_code(status: RunStatus, counts: &Counts, collection_errors: usize) -> i32 {
+    match status {
+        RunStatus::InternalError => 3,
+        RunStatus::Stopped | RunStatus::Killed => 2,
+        _ if collection_errors > 0 => 2,
+        RunStatus::Failed | RunStatus::TimedOut => 1,
+        RunStatus::Passed if counts.total + counts.not_run == 0 => 5,
+        RunStatus::Passed => 0,
+    }
+}
