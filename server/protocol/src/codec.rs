@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DecodeError, Request, Response};
 
+/// How deep a message may be nested. Decoding recurses, and rmp-serde's own limit of 1,024 levels overflows the stack of
+/// a thread of the usual 2 MiB.
+const MAX_DEPTH: usize = 64;
+
 /// How a message is laid out in MessagePack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -74,16 +78,26 @@ fn read_tag(bytes: &[u8], shape: Shape) -> Result<String, DecodeError> {
         tag: String,
     }
     let mut reader = rmp_serde::Deserializer::new(bytes);
+    reader.set_max_depth(MAX_DEPTH);
     let tag = match shape {
         Shape::Named => Tagged::deserialize(&mut reader).map(|tagged| tagged.tag),
         Shape::Compact => reader.deserialize_seq(FirstString),
     }
-    .map_err(|error| DecodeError::NotAMessage(error.to_string()))?;
+    .map_err(|error| DecodeError::NotAMessage(explain(&error)))?;
     let rest = reader.get_ref().len();
     if rest > 0 {
         return Err(DecodeError::NotAMessage(format!("{rest} bytes follow the message")));
     }
     Ok(tag)
+}
+
+fn explain(error: &rmp_serde::decode::Error) -> String {
+    use rmp_serde::decode::Error;
+    match error {
+        Error::InvalidMarkerRead(_) | Error::InvalidDataRead(_) => "it ends too early".to_owned(),
+        Error::DepthLimitExceeded => "it is nested too deeply".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 struct FirstString;
@@ -113,24 +127,33 @@ pub(crate) fn decode_struct<T: DeserializeOwned>(tag: &str, fields: &[&str], byt
     })
 }
 
-/// A field's name from serde's path and text: compact messages give a field's place (`[2]`, or `.[2]`), missing ones
-/// only a text.
+/// A field's name from serde's path and text, and what is wrong in words that need no knowledge of serde: compact
+/// messages give a field's place (`[2]`), missing and repeated ones only a text.
 fn name_field(path: &str, fields: &[&str], reason: &str) -> (String, String) {
-    if let Some(rest) = reason.strip_prefix("missing field `") {
-        let field = rest.split('`').next().unwrap_or_default();
-        return (field.to_owned(), "it is missing".to_owned());
+    let place = |number: &str| number.parse::<usize>().ok().and_then(|place| fields.get(place)).copied();
+    let path = match path.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((number, rest)) if place(number).is_some() => format!("{}{rest}", place(number).unwrap_or_default()),
+        _ => path.trim_start_matches('.').to_owned(),
+    };
+    let within = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let quoted = |start: &str| reason.strip_prefix(start).and_then(|rest| rest.split('`').next());
+    if let Some(name) = quoted("missing field `") {
+        return (within(name), "it is missing".to_owned());
     }
-    if let Some(count) = reason.strip_prefix("invalid length ").and_then(|rest| rest.split(',').next()) {
-        let place = count.parse::<usize>().ok();
-        if let Some(field) = place.and_then(|place| fields.get(place)) {
-            return ((*field).to_owned(), "it is missing".to_owned());
+    if let Some(name) = quoted("duplicate field `") {
+        return (within(name), "it comes twice".to_owned());
+    }
+    if path.is_empty() {
+        let count = reason.strip_prefix("invalid length ").and_then(|rest| rest.split(',').next());
+        if let Some(name) = count.and_then(place) {
+            return (name.to_owned(), "it is missing".to_owned());
+        }
+        if let Some(count) = reason.strip_prefix("array had incorrect length, expected ") {
+            return (format!("[{count}]"), "the message has fewer fields".to_owned());
         }
     }
-    let place = path.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    if let Some((place, rest)) = place
-        && let Some(field) = place.parse::<usize>().ok().and_then(|place| fields.get(place))
-    {
-        return (format!("{field}{rest}"), reason.to_owned());
+    if let Some(marker) = reason.strip_prefix("wrong msgpack marker ") {
+        return (path, format!("it has a wrong type, {marker} of MessagePack"));
     }
-    (path.to_owned(), reason.to_owned())
+    (path, reason.to_owned())
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with a message, and the categories that an error response puts it in.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
 /// The category of an [`crate::Response::Error`].
@@ -54,8 +56,11 @@ fn hint(nearest: &Option<&'static str>) -> String {
 
 impl DecodeError {
     pub(crate) fn unknown_type(found: &str, known: &[&'static str]) -> Self {
-        let shared = |tag: &&&'static str| tag.chars().zip(found.chars()).take_while(|(a, b)| a == b).count();
-        let nearest = known.iter().max_by_key(shared).filter(|tag| shared(tag) >= 3).copied();
+        let bare = |tag: &str| tag.replace('_', "").to_ascii_lowercase();
+        let meant = bare(found);
+        let shared = |tag: &str| bare(tag).chars().zip(meant.chars()).take_while(|(a, b)| a == b).count();
+        let nearest = known.iter().copied().max_by_key(|tag| (shared(tag), Reverse(tag.len())));
+        let nearest = nearest.filter(|tag| shared(tag) >= 3);
         let mut found = found.to_owned();
         if found.len() > 64 {
             found = found.chars().take(64).collect::<String>() + "…";

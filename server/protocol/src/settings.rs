@@ -11,6 +11,7 @@ pub struct Settings {
     /// The interpreter; `None` searches for one.
     pub python_path: Option<String>,
     /// `embedded`, `subprocess` or `auto`.
+    #[serde(deserialize_with = "execution_mode")]
     pub execution_mode: String,
     /// Runners at a time; `None` chooses.
     pub workers: Option<u32>,
@@ -97,38 +98,49 @@ fn take_key(
     if value.is_null() {
         return;
     }
-    let mut alone = serde_json::Map::new();
-    alone.insert(key.to_owned(), value.clone());
-    let read: Result<Settings, _> = serde_path_to_error::deserialize(serde_json::Value::Object(alone));
-    match read {
-        Ok(_) => {
-            good.insert(key.to_owned(), value);
-        }
-        Err(error) => {
-            let path = error.path().to_string();
-            let reason = error.into_inner();
-            problems.push(format!("setting `pytestLens.{path}`: {reason}; correct it, until then its default is used"));
-            if let serde_json::Value::Object(inner) = &value {
-                salvage(good, key, inner);
+    let Err(problem) = check(serde_json::json!({ key: value })) else {
+        good.insert(key.to_owned(), value);
+        return;
+    };
+    let serde_json::Value::Object(inner) = value else {
+        problems.push(problem);
+        return;
+    };
+    // Each value by itself, so that those beside the wrong one are kept, and every wrong one is told.
+    let before = problems.len();
+    let mut kept = serde_json::Map::new();
+    for (name, value) in inner {
+        match check(serde_json::json!({ key: { name.clone(): value } })) {
+            Ok(()) => {
+                kept.insert(name, value);
             }
+            Err(problem) => problems.push(problem),
         }
+    }
+    if serde_json::from_value::<Settings>(serde_json::json!({ key: kept })).is_ok() {
+        good.insert(key.to_owned(), serde_json::Value::Object(kept));
+    } else {
+        // No object is expected here at all: one sentence is enough.
+        problems.truncate(before);
+        problems.push(problem);
     }
 }
 
-/// Of a nested object with one bad value, keeps the values that are right.
-fn salvage(
-    good: &mut serde_json::Map<String, serde_json::Value>,
-    key: &str,
-    inner: &serde_json::Map<String, serde_json::Value>,
-) {
-    let mut kept = serde_json::Map::new();
-    for (name, value) in inner {
-        let alone = serde_json::json!({ key: { name: value } });
-        if serde_json::from_value::<Settings>(alone).is_ok() {
-            kept.insert(name.clone(), value.clone());
-        }
-    }
-    good.insert(key.to_owned(), serde_json::Value::Object(kept));
+/// Whether these settings can be read, or what to correct.
+fn check(settings: serde_json::Value) -> Result<(), String> {
+    let read: Result<Settings, _> = serde_path_to_error::deserialize(settings);
+    read.map(|_| ()).map_err(|error| {
+        let path = error.path().to_string();
+        let reason = error.into_inner();
+        format!("setting `pytestLens.{path}`: {reason}; correct it, until then its default is used")
+    })
+}
+
+/// The modes that there are; another is a mistake of spelling.
+fn execution_mode<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    const MODES: &[&str] = &["embedded", "subprocess", "auto"];
+    let mode = String::deserialize(deserializer)?;
+    if MODES.contains(&mode.as_str()) { Ok(mode) } else { Err(serde::de::Error::unknown_variant(&mode, MODES)) }
 }
 
 fn without_nulls(value: &serde_json::Value) -> serde_json::Value {

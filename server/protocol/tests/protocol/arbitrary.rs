@@ -1,0 +1,342 @@
+//! Strategies for any message that the types allow.
+
+use std::sync::Arc;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::strategy::Union;
+use pytest_lens_protocol::{
+    ErrorCode, Event, EventPayload, FlakinessInfo, Output, OutputStream, Request, Response, RunCounts, RunEnd,
+    RunEndStatus, RunOptions, RunStart, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo,
+};
+use serde_json::Value;
+
+use crate::samples;
+
+/// `Type::Variant { field: strategy, ... }` as a strategy.
+macro_rules! any_of {
+    ($name:ident :: $variant:ident { $($field:ident : $strategy:expr),* $(,)? }) => {
+        ($($strategy,)*).prop_map(|($($field,)*)| $name::$variant { $($field),* }).boxed()
+    };
+    ($name:ident { $($field:ident : $strategy:expr),* $(,)? }) => {
+        ($($strategy,)*).prop_map(|($($field,)*)| $name { $($field),* })
+    };
+}
+
+fn text() -> BoxedStrategy<String> {
+    prop_oneof![4 => "[a-z_:/.]{0,12}", 1 => any::<String>(), 1 => "x{32,300}"].boxed()
+}
+
+fn texts() -> impl Strategy<Value = Vec<String>> {
+    vec(text(), 0..4)
+}
+
+fn flag() -> impl Strategy<Value = bool> {
+    any::<bool>()
+}
+
+fn int() -> impl Strategy<Value = u32> {
+    prop_oneof![0..200u32, any::<u32>()]
+}
+
+fn long() -> impl Strategy<Value = u64> {
+    prop_oneof![0..200u64, any::<u64>()]
+}
+
+fn count() -> impl Strategy<Value = usize> {
+    any::<u32>().prop_map(|number| number as usize)
+}
+
+/// Finite: JSON knows no other numbers.
+fn real() -> impl Strategy<Value = f64> {
+    prop_oneof![Just(0.0), 0.0..1e6f64, proptest::num::f64::NORMAL]
+}
+
+fn json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        flag().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        long().prop_map(Value::from),
+        real().prop_map(Value::from),
+        text().prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(Value::from),
+            btree_map(text(), inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn options() -> impl Strategy<Value = RunOptions> {
+    any_of!(RunOptions {
+        keyword: of(text()),
+        marker: of(text()),
+        arguments: texts(),
+        run_disabled: flag(),
+        timeout_ms: of(long()),
+        reruns: of(int()),
+        source: of(text()),
+    })
+}
+
+/// Any request. `extra` says whether it may be one that pytest-lens adds to the base protocol, or carry an addition.
+pub fn request(extra: bool) -> impl Strategy<Value = Request> {
+    let options = if extra { of(options()).boxed() } else { Just(None).boxed() };
+    let mut variants = vec![
+        any_of!(Request::InitContext {
+            protocol_version: int(),
+            repo_path: text(),
+            python_path: of(text()),
+            execution_mode: of(text()),
+        }),
+        any_of!(Request::Collect { context_id: text(), force: flag() }),
+        any_of!(Request::Run {
+            context_id: text(),
+            node_ids: texts(),
+            workers: of(int()),
+            maxfail: of(int()),
+            options: options.clone(),
+        }),
+        any_of!(Request::List { context_id: text(), keyword: of(text()), marker: of(text()) }),
+        any_of!(Request::GetInventory { context_id: text() }),
+        any_of!(Request::GetWorkerStatus { context_id: text() }),
+        any_of!(Request::ConfigureWorkers { context_id: text(), num_workers: int() }),
+        any_of!(Request::Shutdown { context_id: of(text()) }),
+        Just(Request::Ping).boxed(),
+        any_of!(Request::RunStream {
+            context_id: text(),
+            node_ids: texts(),
+            workers: of(int()),
+            maxfail: of(int()),
+            options: options.clone(),
+        }),
+        any_of!(Request::GetRunProgress { context_id: text(), run_id: text() }),
+        any_of!(Request::GetFlakinessReport { context_id: text() }),
+        any_of!(Request::GetTestFlakiness { context_id: text(), node_id: text() }),
+        any_of!(Request::ConfigureRerun {
+            context_id: text(),
+            enabled: flag(),
+            max_reruns: int(),
+            only_flaky: flag(),
+            delay_ms: int(),
+        }),
+        any_of!(Request::GetRerunConfig { context_id: text() }),
+        any_of!(Request::RunWithRerun {
+            context_id: text(),
+            node_ids: texts(),
+            workers: of(int()),
+            maxfail: of(int()),
+            options: options,
+        }),
+        any_of!(Request::ConfigureFixtureReuse {
+            context_id: text(),
+            enabled: flag(),
+            max_age_seconds: real(),
+            teardown_on_conftest_change: flag(),
+        }),
+        any_of!(Request::GetFixtureConfig { context_id: text() }),
+        any_of!(Request::GetSessionStatus { context_id: text() }),
+        any_of!(Request::GetShard {
+            context_id: text(),
+            node_ids: texts(),
+            shard_index: int(),
+            total_shards: int(),
+            strategy: text(),
+        }),
+        any_of!(Request::GetShardInfo { context_id: text(), node_ids: texts(), total_shards: int(), strategy: text() }),
+    ];
+    if extra {
+        variants.extend([
+            any_of!(Request::ConfigureContext { context_id: text(), settings: json() }),
+            any_of!(Request::GetEvents { context_id: text(), cursor: long(), wait_ms: long() }),
+            any_of!(Request::GetOutput { context_id: text(), node_id: text() }),
+            any_of!(Request::StopRun { run_id: text() }),
+            any_of!(Request::KillRun { run_id: text() }),
+            any_of!(Request::GetContextStatus { context_id: text() }),
+        ]);
+    }
+    Union::new(variants)
+}
+
+/// Any response; `extra` as in [`request`].
+pub fn response(extra: bool) -> impl Strategy<Value = Response> {
+    let code = prop::sample::select(vec![
+        ErrorCode::ContextNotFound,
+        ErrorCode::CollectionFailed,
+        ErrorCode::InvalidRequest,
+        ErrorCode::InternalError,
+        ErrorCode::Timeout,
+        ErrorCode::PythonNotFound,
+        ErrorCode::VersionMismatch,
+    ]);
+    let mut variants = vec![
+        any_of!(Response::ContextReady { protocol_version: int(), context_id: text(), inventory_hash: text() }),
+        any_of!(Response::CollectionComplete { node_count: count(), duration_ms: long() }),
+        any_of!(Response::TestList { node_ids: texts() }),
+        any_of!(Response::InventoryData { hash: text(), collected_at: long(), nodes: vec(node(), 0..3) }),
+        any_of!(Response::RunComplete {
+            total: count(),
+            passed: count(),
+            failed: count(),
+            skipped: count(),
+            errors: count(),
+            duration_ms: long(),
+        }),
+        any_of!(Response::WorkerStatus {
+            active_workers: int(),
+            idle_workers: int(),
+            tests_executed: long(),
+            avg_test_duration_ms: long(),
+        }),
+        any_of!(Response::WorkerConfigAck { num_workers: int() }),
+        Just(Response::ShutdownAck).boxed(),
+        Just(Response::Pong).boxed(),
+        any_of!(Response::RunStarted { run_id: text(), total_tests: count() }),
+        any_of!(Response::RunProgress {
+            run_id: text(),
+            total: count(),
+            completed: count(),
+            running: count(),
+            done: flag(),
+            results: vec(result(), 0..3),
+        }),
+        any_of!(Response::Error { code: code, message: text() }),
+        any_of!(Response::FlakinessReport {
+            flaky_tests: vec(flakiness(), 0..3),
+            unstable_tests: vec(flakiness(), 0..3),
+            stable_count: count(),
+            total_tracked: count(),
+        }),
+        any_of!(Response::TestFlakiness {
+            node_id: text(),
+            failure_rate: real(),
+            is_flaky: flag(),
+            flaky_streak: int(),
+            consecutive_failures: int(),
+            consecutive_passes: int(),
+            total_runs: int(),
+            recent_outcomes: texts(),
+        }),
+        any_of!(Response::RerunConfig { enabled: flag(), max_reruns: int(), only_flaky: flag(), delay_ms: int() }),
+        any_of!(Response::FixtureConfig {
+            enabled: flag(),
+            max_fixture_age_seconds: real(),
+            teardown_on_conftest_change: flag(),
+            teardown_on_test_file_change: flag(),
+            scopes_to_reuse: texts(),
+        }),
+        any_of!(Response::SessionStatus {
+            session_id: text(),
+            repo_path: text(),
+            created_at: real(),
+            last_run_at: real(),
+            total_runs: int(),
+            enabled: flag(),
+        }),
+        any_of!(Response::ShardedTests { shard_index: int(), total_shards: int(), node_ids: texts() }),
+        any_of!(Response::ShardInfo {
+            strategy: text(),
+            total_shards: int(),
+            total_tests: count(),
+            shard_test_counts: vec(count(), 0..4),
+            shard_durations_ms: vec(long(), 0..4),
+            count_imbalance_percent: real(),
+            duration_imbalance_percent: real(),
+            estimated_wall_time_ms: long(),
+        }),
+        any_of!(Response::ConfigAck { config_type: text(), config: json() }),
+    ];
+    if extra {
+        variants.extend([
+            any_of!(Response::Events { cursor: long(), events: vec(event(), 0..3) }),
+            any_of!(Response::TestOutput {
+                node_id: text(),
+                outcome: of(text()),
+                message: of(text()),
+                longrepr: of(text()),
+                stdout: text(),
+                stderr: text(),
+                log: text(),
+            }),
+            Just(Response::ControlAck).boxed(),
+            any_of!(Response::ContextStatus {
+                context_id: text(),
+                repo_path: text(),
+                python_path: text(),
+                python_source: text(),
+                python_version: text(),
+                pytest_version: text(),
+                plugins: texts(),
+                config_file: of(text()),
+                execution_mode: text(),
+                mode_reason: text(),
+                hazards: texts(),
+                active_runs: texts(),
+            }),
+        ]);
+    }
+    Union::new(variants)
+}
+
+fn node() -> impl Strategy<Value = TestNodeInfo> {
+    any_of!(TestNodeInfo {
+        node_id: text(),
+        file_path: text(),
+        lineno: of(int()),
+        name: text(),
+        class_name: of(text()),
+        markers: texts(),
+        skip: flag(),
+        xfail: flag(),
+    })
+}
+
+fn result() -> impl Strategy<Value = TestResultInfo> {
+    any_of!(TestResultInfo { node_id: text(), outcome: text(), duration_ms: long(), message: of(text()) })
+}
+
+fn flakiness() -> impl Strategy<Value = FlakinessInfo> {
+    any_of!(FlakinessInfo {
+        node_id: text(),
+        failure_rate: real(),
+        flaky_streak: int(),
+        total_runs: int(),
+        consecutive_failures: int(),
+        consecutive_passes: int(),
+    })
+}
+
+/// Any number, and a payload: those of the samples, or one whose texts and numbers are arbitrary.
+fn event() -> impl Strategy<Value = Arc<Event>> {
+    let stream = prop::sample::select(vec![OutputStream::Stdout, OutputStream::Stderr, OutputStream::Log]);
+    let status = prop::sample::select(vec![RunEndStatus::Passed, RunEndStatus::Killed, RunEndStatus::InternalError]);
+    let outcome = (text(), text(), real(), int(), flag(), of(text()), of(text()));
+    let outcome = outcome.prop_map(|(id, outcome, duration_ms, attempt, will_rerun, message, stdout)| TestOutcome {
+        id,
+        outcome,
+        duration_ms,
+        attempt,
+        will_rerun,
+        message,
+        stdout,
+        ..Default::default()
+    });
+    let counts = (count(), count(), count()).prop_map(|(total, passed, not_run)| RunCounts {
+        total,
+        passed,
+        not_run,
+        ..Default::default()
+    });
+    let payload = prop_oneof![
+        prop::sample::select(samples::payloads()),
+        any_of!(RunStart { run_id: text(), total: count(), ids: of(texts()) }).prop_map(EventPayload::RunStarted),
+        any_of!(TestOutcomes { run_id: text(), outcomes: vec(outcome, 0..3) }).prop_map(EventPayload::TestOutcome),
+        any_of!(Output { run_id: text(), id: of(text()), stream: stream, text: text() }).prop_map(EventPayload::Output),
+        any_of!(RunEnd { run_id: text(), status: status, counts: counts, duration_ms: real(), message: of(text()) })
+            .prop_map(EventPayload::RunFinished),
+    ];
+    (long(), payload).prop_map(|(seq, payload)| Arc::new(Event { seq, payload }))
+}

@@ -1,0 +1,324 @@
+//! One message of every variant, each field filled in: what the golden bytes are made of.
+
+use std::sync::Arc;
+
+use pytest_lens_protocol::{
+    CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, InventoryDelta,
+    ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, Range, Request, Response, RunCounts, RunEnd,
+    RunEndStatus, RunOptions, RunStart, Subtest, TestItem, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo,
+    TestsStarted,
+};
+use serde_json::json;
+
+pub fn ctx() -> String {
+    "ctx-1".into()
+}
+
+fn run() -> String {
+    "run-1".into()
+}
+
+fn id() -> String {
+    "t.py::test_a".into()
+}
+
+fn ids() -> Vec<String> {
+    vec![id(), "t.py::TestB".into()]
+}
+
+pub fn options() -> RunOptions {
+    RunOptions {
+        keyword: Some("a or b".into()),
+        marker: Some("not slow".into()),
+        arguments: vec!["-x".into()],
+        run_disabled: true,
+        timeout_ms: Some(60_000),
+        reruns: Some(2),
+        source: Some("cli".into()),
+    }
+}
+
+/// Every request; those that may carry options come twice, without and with them.
+pub fn requests() -> Vec<Request> {
+    vec![
+        Request::InitContext {
+            protocol_version: PROTOCOL_VERSION,
+            repo_path: "/repo".into(),
+            python_path: Some("/usr/bin/python3".into()),
+            execution_mode: None,
+        },
+        Request::Collect { context_id: ctx(), force: true },
+        Request::Run { context_id: ctx(), node_ids: ids(), workers: Some(4), maxfail: None, options: None },
+        Request::Run { context_id: ctx(), node_ids: vec![], workers: None, maxfail: None, options: Some(options()) },
+        Request::List { context_id: ctx(), keyword: Some("auth".into()), marker: None },
+        Request::GetInventory { context_id: ctx() },
+        Request::GetWorkerStatus { context_id: ctx() },
+        Request::ConfigureWorkers { context_id: ctx(), num_workers: 8 },
+        Request::Shutdown { context_id: Some(ctx()) },
+        Request::Ping,
+        Request::RunStream { context_id: ctx(), node_ids: ids(), workers: None, maxfail: Some(1), options: None },
+        Request::RunStream {
+            context_id: ctx(),
+            node_ids: ids(),
+            workers: None,
+            maxfail: Some(1),
+            options: Some(RunOptions::default()),
+        },
+        Request::GetRunProgress { context_id: ctx(), run_id: run() },
+        Request::GetFlakinessReport { context_id: ctx() },
+        Request::GetTestFlakiness { context_id: ctx(), node_id: id() },
+        Request::ConfigureRerun { context_id: ctx(), enabled: true, max_reruns: 3, only_flaky: false, delay_ms: 250 },
+        Request::GetRerunConfig { context_id: ctx() },
+        Request::RunWithRerun { context_id: ctx(), node_ids: ids(), workers: Some(2), maxfail: None, options: None },
+        Request::RunWithRerun {
+            context_id: ctx(),
+            node_ids: ids(),
+            workers: Some(2),
+            maxfail: None,
+            options: Some(options()),
+        },
+        Request::ConfigureFixtureReuse {
+            context_id: ctx(),
+            enabled: true,
+            max_age_seconds: 600.0,
+            teardown_on_conftest_change: true,
+        },
+        Request::GetFixtureConfig { context_id: ctx() },
+        Request::GetSessionStatus { context_id: ctx() },
+        Request::GetShard {
+            context_id: ctx(),
+            node_ids: vec![],
+            shard_index: 1,
+            total_shards: 3,
+            strategy: "hash".into(),
+        },
+        Request::GetShardInfo {
+            context_id: ctx(),
+            node_ids: ids(),
+            total_shards: 3,
+            strategy: "duration_balanced".into(),
+        },
+        Request::ConfigureContext {
+            context_id: ctx(),
+            settings: json!({"workers": 2, "env": {"A": "b"}, "arguments": [], "timeoutMs": null}),
+        },
+        Request::GetEvents { context_id: ctx(), cursor: 300, wait_ms: 70_000 },
+        Request::GetOutput { context_id: ctx(), node_id: id() },
+        Request::StopRun { run_id: run() },
+        Request::KillRun { run_id: run() },
+        Request::GetContextStatus { context_id: ctx() },
+    ]
+}
+
+/// Every response.
+pub fn responses() -> Vec<Response> {
+    vec![
+        Response::ContextReady {
+            protocol_version: PROTOCOL_VERSION,
+            context_id: ctx(),
+            inventory_hash: "abc123".into(),
+        },
+        Response::CollectionComplete { node_count: 1_000, duration_ms: 150 },
+        Response::TestList { node_ids: ids() },
+        Response::InventoryData { hash: "abc123".into(), collected_at: 1_234_567_890_123, nodes: vec![node()] },
+        Response::RunComplete { total: 10, passed: 6, failed: 1, skipped: 2, errors: 1, duration_ms: 5_000 },
+        Response::WorkerStatus { active_workers: 1, idle_workers: 3, tests_executed: 70_000, avg_test_duration_ms: 4 },
+        Response::WorkerConfigAck { num_workers: 4 },
+        Response::ShutdownAck,
+        Response::Pong,
+        Response::RunStarted { run_id: run(), total_tests: 10 },
+        Response::RunProgress {
+            run_id: run(),
+            total: 10,
+            completed: 5,
+            running: 2,
+            done: false,
+            results: vec![TestResultInfo {
+                node_id: id(),
+                outcome: "failed".into(),
+                duration_ms: 100,
+                message: Some("assert 1 == 2".into()),
+            }],
+        },
+        Response::Error { code: ErrorCode::ContextNotFound, message: "no context".into() },
+        Response::FlakinessReport {
+            flaky_tests: vec![flakiness()],
+            unstable_tests: vec![],
+            stable_count: 9,
+            total_tracked: 10,
+        },
+        Response::TestFlakiness {
+            node_id: id(),
+            failure_rate: 0.5,
+            is_flaky: true,
+            flaky_streak: 3,
+            consecutive_failures: 0,
+            consecutive_passes: 1,
+            total_runs: 4,
+            recent_outcomes: vec!["failed".into(), "passed".into()],
+        },
+        Response::RerunConfig { enabled: true, max_reruns: 2, only_flaky: true, delay_ms: 0 },
+        Response::FixtureConfig {
+            enabled: false,
+            max_fixture_age_seconds: 600.0,
+            teardown_on_conftest_change: true,
+            teardown_on_test_file_change: false,
+            scopes_to_reuse: vec!["session".into()],
+        },
+        Response::SessionStatus {
+            session_id: "s-1".into(),
+            repo_path: "/repo".into(),
+            created_at: 1.5,
+            last_run_at: 2.5,
+            total_runs: 7,
+            enabled: true,
+        },
+        Response::ShardedTests { shard_index: 0, total_shards: 2, node_ids: ids() },
+        Response::ShardInfo {
+            strategy: "hash".into(),
+            total_shards: 2,
+            total_tests: 3,
+            shard_test_counts: vec![2, 1],
+            shard_durations_ms: vec![300, 100],
+            count_imbalance_percent: 33.5,
+            duration_imbalance_percent: 50.0,
+            estimated_wall_time_ms: 300,
+        },
+        Response::ConfigAck { config_type: "rerun".into(), config: json!({"enabled": true, "delay": null}) },
+        Response::Events {
+            cursor: 7,
+            events: payloads().into_iter().zip(1..).map(|(payload, seq)| Arc::new(Event { seq, payload })).collect(),
+        },
+        Response::TestOutput {
+            node_id: id(),
+            outcome: Some("failed".into()),
+            message: Some("assert".into()),
+            longrepr: None,
+            stdout: "out".into(),
+            stderr: String::new(),
+            log: String::new(),
+        },
+        Response::ControlAck,
+        Response::ContextStatus {
+            context_id: ctx(),
+            repo_path: "/repo".into(),
+            python_path: "/repo/.venv/bin/python".into(),
+            python_source: ".venv".into(),
+            python_version: "3.11.7".into(),
+            pytest_version: "9.2.0".into(),
+            plugins: vec!["xdist 3.8.0".into()],
+            config_file: Some("/repo/pytest.ini".into()),
+            execution_mode: "embedded".into(),
+            mode_reason: "safe to fork".into(),
+            hazards: vec![],
+            active_runs: vec![run()],
+        },
+    ]
+}
+
+fn node() -> TestNodeInfo {
+    TestNodeInfo {
+        node_id: id(),
+        file_path: "t.py".into(),
+        lineno: Some(10),
+        name: "test_a".into(),
+        class_name: None,
+        markers: vec!["slow".into()],
+        skip: false,
+        xfail: true,
+    }
+}
+
+fn flakiness() -> FlakinessInfo {
+    FlakinessInfo {
+        node_id: id(),
+        failure_rate: 0.25,
+        flaky_streak: 2,
+        total_runs: 4,
+        consecutive_failures: 0,
+        consecutive_passes: 2,
+    }
+}
+
+fn place() -> Location {
+    Location { uri: "file:///repo/t.py".into(), range: Range::of_line(12) }
+}
+
+/// One payload of every kind of event.
+pub fn payloads() -> Vec<EventPayload> {
+    vec![
+        EventPayload::Inventory(InventoryDelta {
+            revision: 1,
+            upserts: vec![TestItem {
+                id: id(),
+                parent: Some("t.py".into()),
+                kind: ItemKind::Function,
+                label: "test_a".into(),
+                uri: "file:///repo/t.py".into(),
+                range: Some(Range::of_line(10)),
+                markers: vec![],
+                skip: false,
+                xfail: false,
+                case_count: Some(3),
+                provisional: true,
+            }],
+            removed: vec!["gone.py".into()],
+            errors: vec![CollectError {
+                uri: "file:///repo/b.py".into(),
+                range: Range::of_line(1),
+                message: "no".into(),
+            }],
+        }),
+        EventPayload::RunStarted(RunStart { run_id: run(), total: 1, ids: Some(vec![id()]) }),
+        EventPayload::TestStarted(TestsStarted { run_id: run(), ids: vec![id()] }),
+        EventPayload::TestOutcome(TestOutcomes {
+            run_id: run(),
+            outcomes: vec![
+                TestOutcome {
+                    id: id(),
+                    outcome: "failed".into(),
+                    duration_ms: 1.5,
+                    attempt: 1,
+                    will_rerun: true,
+                    phase: Some("call".into()),
+                    message: Some("assert 1 == 2".into()),
+                    location: Some(place()),
+                    expected: Some("2".into()),
+                    actual: Some("1".into()),
+                    frames: vec![Frame {
+                        name: "test_a".into(),
+                        location: place(),
+                        text: Some("assert x == 2".into()),
+                    }],
+                    longrepr: Some("E  assert 1 == 2".into()),
+                    stdout: Some("out".into()),
+                    stderr: Some("err".into()),
+                    log: Some("log".into()),
+                    subtests: vec![Subtest { label: "[i=1]".into(), outcome: "failed".into(), message: None }],
+                },
+                TestOutcome { id: id(), outcome: "passed".into(), duration_ms: 2.0, attempt: 2, ..Default::default() },
+            ],
+        }),
+        EventPayload::Output(Output { run_id: run(), id: None, stream: OutputStream::Stderr, text: "boo\n".into() }),
+        EventPayload::RunFinished(RunEnd {
+            run_id: run(),
+            status: RunEndStatus::TimedOut,
+            counts: RunCounts { total: 1, passed: 0, failed: 1, skipped: 0, errors: 0, not_run: 2 },
+            duration_ms: 12.25,
+            message: Some("out of time".into()),
+        }),
+        EventPayload::FlakinessHint(FlakinessHints {
+            hints: vec![Hint {
+                id: id(),
+                is_flaky: true,
+                failure_rate: 0.5,
+                flips: 1,
+                total_runs: 2,
+                consecutive_failures: 0,
+                consecutive_passes: 1,
+                recent_outcomes: vec!["failed".into(), "passed".into()],
+                evidence: Some(Evidence::SameCode),
+            }],
+        }),
+    ]
+}
