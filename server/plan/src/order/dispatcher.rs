@@ -258,8 +258,9 @@ impl Dispatcher {
 
 impl Worker {
     fn forget(&mut self, index: usize) {
-        self.started.retain(|own| *own != index);
-        if let Some(at) = self.held.iter().position(|own| *own == index) {
+        if let Some(at) = self.started.iter().position(|own| *own == index) {
+            self.started.remove(at);
+        } else if let Some(at) = self.held.iter().position(|own| *own == index) {
             self.held.remove(at);
         }
     }

@@ -210,6 +210,7 @@ fn literal(token: &Token) -> Result<Literal, Fault> {
     }
 }
 
+/// Python's `str.isidentifier`, but for a few numeric signs that no one names an argument with.
 fn is_identifier(word: &str) -> bool {
     word.chars().all(|c| c == '_' || c.is_alphanumeric()) && word.chars().next().is_some_and(|c| !c.is_numeric())
 }

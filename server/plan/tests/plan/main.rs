@@ -1,0 +1,10 @@
+//! The planning crate through its public seams: tables for the rules, properties for the promises.
+//! One binary, because linking costs more than the tests.
+
+mod dispatcher;
+mod flaky;
+mod outcome;
+mod rerun;
+mod select;
+mod shard;
+mod units;

@@ -1,0 +1,186 @@
+//! How a selection is cut into units.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use pytest_lens_plan::order::{Item, units};
+
+#[derive(Debug, Clone)]
+struct Test {
+    id: String,
+    file: String,
+    class: Option<String>,
+    group: Option<String>,
+    ms: Option<f64>,
+}
+
+fn test(id: &str, ms: Option<f64>) -> Test {
+    let name = id.split('[').next().unwrap_or(id);
+    let mut parts: Vec<&str> = name.split("::").collect();
+    parts.pop();
+    let file = parts.remove(0).to_owned();
+    Test { id: id.to_owned(), file, class: (!parts.is_empty()).then(|| parts.join("::")), group: None, ms }
+}
+
+fn grouped(id: &str, group: &str) -> Test {
+    Test { group: Some(group.to_owned()), ..test(id, None) }
+}
+
+fn items(tests: &[Test]) -> Vec<Item<'_>> {
+    let mut items = Vec::new();
+    for (index, test) in tests.iter().enumerate() {
+        items.push(Item {
+            index,
+            node_id: &test.id,
+            file: &test.file,
+            class: test.class.as_deref(),
+            group: test.group.as_deref(),
+            duration_ms: test.ms,
+        });
+    }
+    items
+}
+
+#[test]
+fn one_worker_keeps_the_collected_order() {
+    let tests = [test("b.py::t", Some(1.0)), test("a.py::t", Some(9.0)), test("b.py::u", None)];
+    assert_eq!(units(&items(&tests), 1), [[0, 1, 2]]);
+    assert_eq!(units(&items(&tests), 0), [[0, 1, 2]]);
+    assert!(units(&[], 1).is_empty() && units(&[], 4).is_empty());
+}
+
+#[test]
+fn files_stay_whole_in_collected_order_while_nothing_is_known() {
+    let tests = ["a.py::t", "b.py::t", "a.py::u", "c.py::t", "c.py::u"].map(|id| test(id, None));
+    assert_eq!(units(&items(&tests), 2), [vec![0, 2], vec![1], vec![3, 4]]);
+}
+
+#[test]
+fn the_longest_file_comes_first_once_durations_are_known() {
+    let tests =
+        [test("a.py::t", Some(10.0)), test("b.py::t", Some(30.0)), test("c.py::t", None), test("d.py::t", Some(31.0))];
+    // The unknown one is taken as the median, 30.
+    assert_eq!(units(&items(&tests), 2), [[3], [1], [2], [0]]);
+}
+
+#[test]
+fn a_large_file_is_split_between_classes_and_functions_only() {
+    let ids = [
+        "a.py::test_p[1]",
+        "a.py::test_p[2]",
+        "a.py::test_p[a::b]",
+        "a.py::TestA::test_1",
+        "a.py::TestA::TestIn::test_2",
+        "a.py::TestB::test_1",
+        "a.py::test_q",
+    ];
+    let tests = ids.map(|id| test(id, None));
+    let expected = [vec![0, 1, 2], vec![3, 4], vec![5], vec![6]];
+    assert_eq!(units(&items(&tests), 4), expected);
+}
+
+#[test]
+fn parts_of_a_file_follow_each_other_in_order() {
+    let tests = [
+        test("small.py::t", Some(5.0)),
+        test("big.py::a", Some(50.0)),
+        test("big.py::b", Some(90.0)),
+        test("other.py::t", Some(60.0)),
+    ];
+    assert_eq!(units(&items(&tests), 2), [[1], [2], [3], [0]]);
+}
+
+#[test]
+fn a_group_over_files_stays_together_and_one_within_a_file_stays_in_it() {
+    let tests = [
+        test("a.py::t", None),
+        grouped("a.py::u", "db"),
+        grouped("b.py::t", "db"),
+        grouped("b.py::u", "own"),
+        test("b.py::v", None),
+        test("c.py::v", None),
+    ];
+    assert_eq!(units(&items(&tests), 2), [vec![0], vec![1, 2], vec![3, 4], vec![5]]);
+    // In a file that is split, its group is not.
+    let tests = [grouped("a.py::t", "own"), test("a.py::u", None), grouped("a.py::v", "own")];
+    assert_eq!(units(&items(&tests), 2), [vec![0, 2], vec![1]]);
+}
+
+fn tests() -> impl Strategy<Value = Vec<Test>> {
+    let one = (
+        0..4_u8,
+        prop::option::of(0..3_u8),
+        0..4_u8,
+        prop::option::weighted(0.2, 0..3_u8),
+        prop::option::of(prop_oneof![0.0..1000.0, Just(f64::NAN), Just(f64::INFINITY), Just(-1.0)]),
+    );
+    prop::collection::vec(one, 0..60).prop_map(|all| {
+        let mut tests = Vec::new();
+        for (n, (file, class, function, group, ms)) in all.into_iter().enumerate() {
+            let class = class.map_or(String::new(), |class| format!("::T{class}"));
+            let id = format!("f{file}.py{class}::t{function}[{n}]");
+            tests.push(Test { group: group.map(|group| format!("g{group}")), ..test(&id, ms) });
+        }
+        tests
+    })
+}
+
+proptest! {
+    #[test]
+    fn every_test_is_in_one_unit_and_order_is_kept_inside(tests in tests(), workers in 0..6_usize) {
+        let units = units(&items(&tests), workers);
+        let mut all: Vec<usize> = units.concat();
+        prop_assert!(units.iter().all(|unit| !unit.is_empty() && unit.is_sorted()));
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..tests.len()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn groups_and_small_files_are_never_cut(tests in tests(), workers in 2..6_usize) {
+        let units = units(&items(&tests), workers);
+        let mut of_group: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        let mut of_file: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+        for (at, unit) in units.iter().enumerate() {
+            for index in unit {
+                let test = &tests[*index];
+                match &test.group {
+                    Some(group) => of_group.entry(group).or_default().insert(at),
+                    None => of_file.entry(&test.file).or_default().insert(at),
+                };
+            }
+        }
+        prop_assert!(of_group.values().all(|units| units.len() == 1));
+        // Without durations a file's share is its number of tests.
+        if tests.iter().all(|test| test.ms.is_none()) {
+            for (file, units) in of_file {
+                let own = tests.iter().filter(|test| test.file == file).count();
+                prop_assert!(own * workers > tests.len() || units.len() == 1);
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_of_one_class_or_function_stay_together(tests in tests(), workers in 2..6_usize) {
+        let units = units(&items(&tests), workers);
+        let unit_of = |index: usize| units.iter().position(|unit| unit.contains(&index));
+        let base = |test: &Test| test.id.split('[').next().map(str::to_owned);
+        for (at, pair) in tests.windows(2).enumerate() {
+            let same_class = pair[0].class.is_some() && pair[0].class == pair[1].class;
+            let same = pair[0].file == pair[1].file && (same_class || base(&pair[0]) == base(&pair[1]));
+            if same && pair.iter().all(|test| test.group.is_none()) {
+                prop_assert_eq!(unit_of(at), unit_of(at + 1));
+            }
+        }
+    }
+
+    #[test]
+    fn the_heaviest_units_of_whole_files_come_first(loads in prop::collection::vec(1.0..100.0_f64, 2..20)) {
+        let tests: Vec<Test> = loads
+            .iter()
+            .enumerate()
+            .map(|(n, ms)| test(&format!("f{n}.py::t"), Some(ms.round())))
+            .collect();
+        let order = units(&items(&tests), 2).concat();
+        prop_assert!(order.is_sorted_by_key(|index| std::cmp::Reverse(loads[*index].round() as u64)));
+    }
+}
