@@ -1,6 +1,8 @@
 //! `cargo xtask CHORE`: the project's own chores, in Rust, so that a fresh clone needs nothing else to run them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person at the terminal")]
 
+mod build;
+mod fidelity;
 mod paths;
 mod process;
 mod test;
@@ -24,6 +26,8 @@ struct Arguments {
 enum Chore {
     /// Run every check of the project, or only the areas named.
     Test(test::Options),
+    /// Compare pytest-lens with plain pytest on real projects, test by test.
+    Fidelity(fidelity::Options),
     /// Check the habits of the source tree: opening docs, file length, left-over notes.
     Tidy,
 }
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<bool> {
     match chore {
         Chore::Test(options) => test::run(&options),
+        Chore::Fidelity(options) => fidelity::run(&options),
         Chore::Tidy => tidy::run(),
     }
 }

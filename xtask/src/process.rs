@@ -3,7 +3,9 @@
 
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Variables that change how Python or pytest behave; a chore's result must not depend on who calls it.
 const PYTHON_VARIABLES: [&str; 13] = [
@@ -80,6 +82,21 @@ pub fn tee(mut command: Command) -> Result<(ExitStatus, String)> {
         bytes.clear();
     }
     Ok((child.wait()?, text))
+}
+
+/// Waits for the process; none where it had to be killed because the time was up.
+pub fn wait_until(child: &mut Child, end: Instant) -> Result<Option<ExitStatus>> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= end {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// The text without terminal colours.

@@ -2,10 +2,9 @@
 
 use super::{Area, Tally};
 use crate::venv::Venv;
-use crate::{paths, process, tidy};
+use crate::{build, fidelity, paths, process, tidy};
 use anyhow::{Result, bail};
 use std::path::Path;
-use std::process::Command;
 
 /// Every area there is.
 pub const AREAS: &[Area] = &[
@@ -20,37 +19,21 @@ pub const AREAS: &[Area] = &[
     Area { name: "python-lint", about: "ruff and mypy over the Python sources", check: python_lint },
     Area { name: "python", about: "the worker's own tests (python/tests)", check: python },
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
+    Area {
+        name: "fidelity-small",
+        about: "two real suites: the same verdicts as plain pytest, injected harm included",
+        check: fidelity_small,
+    },
 ];
 
-fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(paths::root());
-    process::clean_python(&mut command);
-    if crate::ui::is_colourful() {
-        command.env("CARGO_TERM_COLOR", "always");
-    }
-    command
-}
-
 fn cargo_check(arguments: &[&str]) -> Result<Tally> {
-    let mut command = cargo();
+    let mut command = build::cargo();
     command.args(arguments);
     Ok(Tally::of(process::tee(command)?.0.success()))
 }
 
-/// Builds the binary in the profile that the tests share; what already is built costs nothing.
-pub fn build(profile: &str) -> Result<std::path::PathBuf> {
-    let mut command = cargo();
-    command.args(["build", "--quiet", "--package", "pytest-lens"]);
-    if profile == "release" {
-        command.arg("--release");
-    }
-    process::check(&mut command)?;
-    Ok(paths::binary(profile))
-}
-
 fn rust() -> Result<Tally> {
-    let mut command = cargo();
+    let mut command = build::cargo();
     command.args(["test", "--workspace", "--no-fail-fast", "--quiet"]);
     let (status, output) = process::tee(command)?;
     Ok(Tally::from_cargo(&output).honest(status.success()))
@@ -87,8 +70,13 @@ fn end_to_end() -> Result<Tally> {
     let root = paths::root();
     let requirements = root.join("tests/requirements.txt");
     let venv = Venv::from_file("e2e", &requirements)?;
-    build("debug")?;
+    build::binary("debug")?;
     pytest(&venv, &root, "tests/e2e")
+}
+
+fn fidelity_small() -> Result<Tally> {
+    let outcome = fidelity::run_small()?;
+    Ok(Tally { passed: outcome.same, failed: outcome.differences, skipped: 0 })
 }
 
 /// Runs pytest over a folder; the tests find the built binary in `PYTEST_LENS_BIN`.

@@ -1,0 +1,28 @@
+//! Building the product's binary, for the chores that drive it.
+
+use crate::{paths, process};
+use anyhow::Result;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Cargo in the checkout, free of the caller's Python variables.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(paths::root());
+    process::clean_python(&mut command);
+    if crate::ui::is_colourful() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    command
+}
+
+/// Builds `pytest-lens` in a profile (`debug` or `release`) and returns its path; what is up to date costs nothing.
+pub fn binary(profile: &str) -> Result<PathBuf> {
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--package", "pytest-lens"]);
+    if profile == "release" {
+        command.arg("--release");
+    }
+    process::check(&mut command)?;
+    Ok(paths::binary(profile))
+}

@@ -1,0 +1,103 @@
+//! The comparison itself, free of processes and files: what plain pytest found against what was told.
+
+use super::events::Told;
+use super::run::Verdicts;
+use std::collections::BTreeMap;
+
+/// One test on which the two sides differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// The node id.
+    pub id: String,
+    /// What plain pytest says; empty where it knows no such test.
+    pub plain: String,
+    /// What pytest-lens says; empty where it said nothing.
+    pub lens: String,
+}
+
+/// What came of one comparison.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Tests with other outcomes, or on one side only.
+    pub differences: Vec<Difference>,
+    /// What is wrong with the events or the exit status as a whole.
+    pub complaints: Vec<String>,
+}
+
+impl Comparison {
+    /// How much is wrong.
+    pub fn count(&self) -> usize {
+        self.differences.len() + self.complaints.len()
+    }
+}
+
+/// What several runs of plain pytest found.
+pub struct Truth {
+    /// The outcomes of each run, by node id.
+    runs: BTreeMap<String, Vec<String>>,
+}
+
+impl Truth {
+    /// Takes the runs together; a test that a run does not know counts as an outcome of its own.
+    pub fn from_runs<'a>(runs: impl Iterator<Item = &'a Verdicts>) -> Self {
+        let runs: Vec<&Verdicts> = runs.collect();
+        let mut all = BTreeMap::new();
+        for id in runs.iter().flat_map(|run| run.keys()) {
+            let outcomes = runs.iter().map(|run| words(run, id)).collect();
+            all.insert(id.clone(), outcomes);
+        }
+        Self { runs: all }
+    }
+
+    /// Tests that plain pytest itself does not agree on.
+    pub fn flips(&self) -> Vec<String> {
+        let flips = |outcomes: &Vec<String>| outcomes.windows(2).any(|pair| pair[0] != pair[1]);
+        let found = self.runs.iter().filter(|(_, outcomes)| flips(outcomes));
+        found.map(|(id, outcomes)| format!("{id} ({})", outcomes.join(", "))).collect()
+    }
+
+    /// What every run agrees on; none for a test that flips.
+    fn settled(&self, id: &str) -> Option<&str> {
+        match self.runs.get(id) {
+            None => Some(""),
+            Some(outcomes) if outcomes.windows(2).all(|pair| pair[0] == pair[1]) => {
+                outcomes.first().map(String::as_str)
+            }
+            Some(_) => None,
+        }
+    }
+}
+
+/// Compares by node id, leaving out the tests that plain pytest flips; the exit status only where none does.
+pub fn compare(truth: &Truth, exits: &[i32], told: &Told, exit: Option<i32>) -> Comparison {
+    let mut result = Comparison { complaints: told.complaints.clone(), ..Comparison::default() };
+    let only_told = told.verdicts.keys().filter(|id| !truth.runs.contains_key(*id));
+    for id in truth.runs.keys().chain(only_told) {
+        let lens = words(&told.verdicts, id);
+        match truth.settled(id) {
+            Some(plain) if plain != lens => {
+                result.differences.push(Difference { id: id.clone(), plain: plain.to_owned(), lens })
+            }
+            _ => {}
+        }
+    }
+    if let [first, rest @ ..] = exits
+        && rest.iter().all(|other| other == first)
+        && exit != Some(*first)
+    {
+        let exit = exit.map_or("none".to_owned(), |code| code.to_string());
+        result.complaints.push(format!("the exit status is {exit}, plain pytest's is {first}"));
+    }
+    result
+}
+
+/// The outcomes of a test as one word, sorted where there are several.
+fn words(verdicts: &Verdicts, id: &str) -> String {
+    let mut words = verdicts.get(id).cloned().unwrap_or_default();
+    words.sort();
+    words.join("+")
+}
+
+#[cfg(test)]
+#[path = "compare_tests.rs"]
+mod tests;
