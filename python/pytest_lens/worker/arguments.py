@@ -1,0 +1,58 @@
+"""pytest's command line for a session, and the options that must not have their usual effect."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from .state import Worker
+
+# Options that would wait for a terminal, or run no test at all.
+_REFUSED = {
+    "--pdb": "usepdb",
+    "--trace": "trace",
+    "--collect-only": "collectonly",
+    "--co": "collectonly",
+}
+
+
+def command_line(worker: Worker) -> list[str]:
+    """The arguments of `pytest.main`."""
+    options = worker.options
+    cache = os.path.join(worker.boot.cache_dir, "pytest-cache")
+    return ["-o", f"cache_dir={cache}", *options.arguments, *options.args]
+
+
+def without_coverage(namespace: Any) -> None:
+    """Keep pytest-cov from starting; on the early and on the final options, if it is there."""
+    if hasattr(namespace, "no_cov"):
+        namespace.no_cov = True
+        namespace.cov_source = []
+
+
+def without_distribution(option: Any) -> None:
+    """Keep pytest-xdist, if it is there, from distributing: the engine does that."""
+    if not hasattr(option, "numprocesses"):
+        return
+    option.numprocesses = None
+    option.dist = "no"
+    option.tx = []
+    option.distload = False
+    option.looponfail = False
+
+
+def refuse_or_neutralise(worker: Worker, config: Any) -> None:
+    """Options that cannot work here: an error when asked for, else ignored."""
+    asked = {argument.split("=")[0] for argument in worker.options.arguments}
+    for name, dest in _REFUSED.items():
+        if not getattr(config.option, dest, False):
+            continue
+        if name in asked:
+            raise pytest.UsageError(f"{name} does not work with pytest-lens: leave it out")
+        setattr(config.option, dest, False)
+    # Reports about a whole session; ours are parts of one, and several at a time.
+    for dest in ("xmlpath", "pastebin"):
+        if getattr(config.option, dest, None):
+            setattr(config.option, dest, None)

@@ -1,0 +1,112 @@
+"""The first lines that run in the user's interpreter: look like ``python -m pytest``, then park."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import platform
+import sys
+from typing import Any, NoReturn
+
+from . import ending
+from .state import Boot, Worker, greet
+from .wire import cut
+
+_OLDEST = (7, 0)
+
+
+def main() -> NoReturn:
+    """Entry point of ``python -c``; never returns."""
+    boot = Boot.parse(json.loads(os.environ.pop("PYTEST_LENS_BOOT")))
+    _set_up_path()
+    worker = Worker(boot, greet(boot, boot.host, "base", None), boot.host)
+    try:
+        _load_pytest(worker)
+        from . import base
+
+        base.run(worker)
+    except SystemExit as stop:
+        worker.send({"t": "fatal", "code": "boot_failed", "message": f"SystemExit: {stop}"})
+    except BaseException as error:
+        import traceback
+
+        traceback.print_exc()
+        text = cut(f"{type(error).__name__}: {error}")
+        worker.send({"t": "fatal", "code": "boot_failed", "message": text})
+    ending.leave(1)
+
+
+def _set_up_path() -> None:
+    """`sys.path` as ``python -m`` leaves it: the current folder first, unless told otherwise."""
+    ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if ours in sys.path:
+        sys.path.remove(ours)
+    if sys.path and sys.path[0] == "":
+        sys.path[0] = os.getcwd()
+
+
+def _pose_as_pytest() -> None:
+    """Make `__main__` and `sys.argv` what they are under ``python -m pytest``.
+
+    multiprocessing's spawn runs the parent's main module again; it leaves a ``__main__`` of a
+    package alone, and would run our boot line otherwise.
+    """
+    spec = importlib.util.find_spec("pytest.__main__")
+    if spec is None or spec.origin is None:
+        return
+    main_module: Any = sys.modules["__main__"]
+    for name in ("sys", "main"):
+        main_module.__dict__.pop(name, None)
+    main_module.__spec__ = spec
+    main_module.__file__ = spec.origin
+    main_module.__package__ = "pytest"
+    main_module.__loader__ = spec.loader
+    main_module.__cached__ = spec.cached
+    main_module.__doc__ = "The pytest entry point."
+    sys.argv = [spec.origin]
+    if hasattr(sys, "orig_argv"):
+        sys.orig_argv = [sys.orig_argv[0], "-m", "pytest"]
+
+
+def _load_pytest(worker: Worker) -> None:
+    try:
+        import pytest
+    except ModuleNotFoundError as error:
+        if error.name != "pytest":
+            raise
+        worker.send(
+            {
+                "t": "fatal",
+                "code": "no_pytest",
+                "message": f"pytest is not installed for {sys.executable}: "
+                f"run `{sys.executable} -m pip install pytest`",
+            }
+        )
+        ending.leave(1)
+    version = getattr(pytest, "__version__", "0")
+    if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _OLDEST:
+        worker.send(
+            {
+                "t": "fatal",
+                "code": "old_pytest",
+                "message": f"{sys.executable} has pytest {version}, and at least 7.0 is needed: "
+                f"run `{sys.executable} -m pip install --upgrade pytest`",
+            }
+        )
+        ending.leave(1)
+    _pose_as_pytest()
+
+
+def describe() -> dict[str, str]:
+    """The interpreter and pytest, for "ready"."""
+    import pytest
+
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "executable": sys.executable,
+        "prefix": sys.prefix,
+        "pytest": pytest.__version__,
+    }

@@ -1,0 +1,66 @@
+"""Errors of collection: one for each file that could not be read, with its place and message."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .failures import cause_of, exception_line, place_in
+from .wire import MESSAGE_LIMIT, Message, cut
+
+
+class Errors:
+    """Gathers what went wrong, beside the nodes that were found all the same."""
+
+    def __init__(self, root: str, args: list[str]) -> None:
+        self._root = root
+        self.found: list[Message] = []
+        self.existing: list[str] = []
+        for arg in args:
+            path = arg.split("::", 1)[0]
+            if os.path.exists(os.path.join(root, path)):
+                self.existing.append(arg)
+            else:
+                self._add(path, None, f"file or directory not found: {path}", "")
+        if not self.existing:  # pytest would collect everything; let it complain instead
+            self.existing = list(args)
+
+    def _add(self, path: str, line: Any, message: str, longrepr: str) -> None:
+        absolute = os.path.join(self._root, path)
+        relative = os.path.relpath(absolute, self._root)
+        shown = absolute if relative.startswith("..") else relative.replace(os.sep, "/")
+        self.found.append(
+            {
+                "path": shown,
+                "line": line,
+                "message": cut(message, MESSAGE_LIMIT),
+                "longrepr": cut(longrepr),
+            }
+        )
+
+    def see(self, collector: Any, report: Any) -> None:
+        """A collector has been asked for its children."""
+        if not report.failed:
+            return
+        call = getattr(report, "call", None)
+        error = call.excinfo.value if call is not None and call.excinfo else None
+        path = str(getattr(collector, "path", None) or getattr(collector, "fspath", self._root))
+        text = report.longreprtext
+        if error is None:
+            self._add(path, None, _last_lines(text), text)
+            return
+        failing = getattr(error, "path", None)  # a conftest.py, say
+        if failing is not None:
+            path = str(failing)
+        cause = cause_of(error)
+        if os.path.isdir(path):
+            init = os.path.join(path, "__init__.py")
+            path = init if os.path.exists(init) else path
+        line = place_in(cause, path)
+        own_words = cause is error and type(error).__name__ == "CollectError"
+        self._add(path, line, str(error) if own_words else exception_line(cause), text)
+
+
+def _last_lines(text: str) -> str:
+    marked = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
+    return "\n".join(marked) or text.strip().rsplit("\n", 1)[-1]

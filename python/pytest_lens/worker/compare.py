@@ -1,0 +1,85 @@
+"""Expected and actual of a failed `==`, for editors that show the two side by side."""
+
+from __future__ import annotations
+
+import pprint
+import sys
+from types import CodeType
+from typing import Any
+
+from .wire import MESSAGE_LIMIT, cut
+
+# Formatting must stay cheap beside the test: what is larger than this is shown by its `repr` only.
+_MANY = 5_000
+
+
+class Comparisons:
+    """The last failed comparison, and where it was made."""
+
+    def __init__(self) -> None:
+        self._last: tuple[CodeType | None, str, str] | None = None
+
+    def clear(self) -> None:
+        """A new test begins."""
+        self._last = None
+
+    def see(self, op: str, left: object, right: object) -> None:
+        """pytest asks how to explain a failed comparison (`assert actual == expected`)."""
+        self._last = None
+        if op != "==":
+            return
+        try:
+            actual, expected = _shown(left, right)
+        except Exception:  # a repr that raises is the test's own affair
+            return
+        self._last = (_asserting_code(), actual, expected)
+
+    def for_failure(self, error: BaseException) -> tuple[str, str] | None:
+        """(expected, actual), if the comparison seen last is the one that failed the test."""
+        last, self._last = self._last, None
+        if last is None or not isinstance(error, AssertionError):
+            return None
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        if trace is None or trace.tb_frame.f_code is not last[0]:
+            return None
+        return last[2], last[1]
+
+
+def _asserting_code() -> CodeType | None:
+    """The code whose `assert` is being explained: the first frame outside pytest's machinery."""
+    frame: Any = sys._getframe(2)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith(("_pytest.", "pluggy.", "_pytest_lens_worker.")):
+            code: CodeType = frame.f_code
+            return code
+        frame = frame.f_back
+    return None
+
+
+def _shown(left: object, right: object) -> tuple[str, str]:
+    if type(left) is str and type(right) is str and ("\n" in left or "\n" in right):
+        return cut(left, MESSAGE_LIMIT), cut(right, MESSAGE_LIMIT)
+    return _format(left), _format(right)
+
+
+def _format(value: object) -> str:
+    if isinstance(value, str) or _size(value, _MANY) >= _MANY:
+        return cut(repr(value), MESSAGE_LIMIT)
+    return cut(pprint.pformat(value, width=88, sort_dicts=False), MESSAGE_LIMIT)
+
+
+def _size(value: object, limit: int) -> int:
+    """How many objects plain containers hold, counting no further than `limit`."""
+    seen = 0
+    stack = [value]
+    while stack and seen < limit:
+        current = stack.pop()
+        seen += 1
+        if type(current) in (list, tuple, set, frozenset):
+            stack += list(current)[: limit - seen]  # type: ignore[call-overload]
+        elif type(current) is dict:
+            stack += list(current.values())[: limit - seen]
+    return seen

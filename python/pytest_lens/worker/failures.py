@@ -1,0 +1,104 @@
+"""When pytest gives up before any test could run: what to tell, naming file, line and exception."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import Any
+
+import _pytest.config
+import pytest
+
+from .state import Worker
+from .wire import MESSAGE_LIMIT, cut
+
+
+class Failures:
+    """Remembers what ended a session early; tells the engine once, if nothing else was said."""
+
+    def __init__(self) -> None:
+        self.settled = False
+        self._error: BaseException | None = None
+        self._internal: str | None = None
+
+    def note(self, error: BaseException) -> None:
+        """An exception on its way out of pytest."""
+        if self._error is None:
+            self._error = error
+
+    def note_internal(self, excrepr: Any, excinfo: Any) -> None:
+        """pytest's INTERNALERROR."""
+        if self._internal is None:
+            self._internal = f"{excinfo.typename}: {excinfo.value}\n{excrepr}"
+
+    def report(self, worker: Worker, status: int) -> None:
+        """Send what explains why there was no collection, or why the run broke off."""
+        if self._internal is not None:
+            worker.send({"t": "internal_error", "message": cut(self._internal, MESSAGE_LIMIT)})
+        elif not self.settled and isinstance(self._error, _EXPECTED + (type(None),)):
+            text = describe(self._error) if self._error else f"pytest ended with status {status}"
+            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT)})
+        elif not self.settled:
+            assert self._error is not None
+            text = "".join(traceback.format_exception(None, self._error, self._error.__traceback__))
+            message = f"{describe(self._error)}\n{text}"
+            worker.send({"t": "internal_error", "message": cut(message, MESSAGE_LIMIT)})
+
+
+def _expected() -> tuple[type[BaseException], ...]:
+    known: list[Any] = [pytest.UsageError, SystemExit, KeyboardInterrupt, pytest.exit.Exception]
+    for name in ("ConftestImportFailure", "PluginImportFailure"):
+        known.append(getattr(_pytest.config, name, pytest.UsageError))
+    return tuple(known)
+
+
+_EXPECTED: tuple[type[BaseException], ...] = _expected()
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """The project's own exception behind pytest's wrapper, if there is one."""
+    inner = getattr(error, "cause", None)  # ConftestImportFailure since pytest 8.1
+    if isinstance(inner, BaseException):
+        return inner
+    excinfo = getattr(error, "excinfo", None)  # and before
+    if isinstance(excinfo, tuple) and isinstance(excinfo[1], BaseException):
+        return excinfo[1]
+    return error.__cause__ or error
+
+
+def place_in(error: BaseException, path: str) -> int | None:
+    """The line of `path` at which `error` came up: the last of its frames there."""
+    if isinstance(error, SyntaxError) and error.filename and _same(error.filename, path):
+        return error.lineno
+    line = None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if _same(frame.f_code.co_filename, path):
+            line = number
+    return line
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.abspath(one) == os.path.abspath(other)
+
+
+def exception_line(error: BaseException) -> str:
+    """Type and text of an exception, on one line where it is one."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def describe(error: BaseException) -> str:
+    """A sentence that names the file, the line and what was raised there."""
+    path = getattr(error, "path", None)
+    if path is not None:
+        cause = cause_of(error)
+        line = place_in(cause, str(path))
+        where = f"{path}:{line}" if line else str(path)
+        return f"{where} does not import: {exception_line(cause)}"
+    if isinstance(error, pytest.UsageError):
+        return "\n".join(str(argument) for argument in error.args)
+    if isinstance(error, pytest.exit.Exception):
+        return f"pytest.exit was called before any test: {error.msg}"
+    return exception_line(error)

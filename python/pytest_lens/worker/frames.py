@@ -1,0 +1,73 @@
+"""The traceback of a failure as data: frames outermost first, and the line to put a mark on."""
+
+from __future__ import annotations
+
+import linecache
+import os
+from types import CodeType, TracebackType
+from typing import Any
+
+import _pytest
+import pluggy
+import pytest
+
+from .wire import Message
+
+_MANY = 200
+_MACHINERY = tuple(
+    os.path.dirname(os.path.abspath(str(module.__file__))) + os.sep for module in (_pytest, pluggy)
+) + (os.path.abspath(str(pytest.__file__)),)
+
+_Entry = tuple[str, int, str, bool]
+
+
+def describe(item: Any, trace: TracebackType | None, root: str) -> Message:
+    """``frames`` and ``location`` of an exception raised while `item` was run."""
+    own = str(getattr(item, "path", ""))
+    entries = _entries(trace, root)
+    entries = _from_test_on(entries, item, own)
+    shown = [entry for entry in entries if not entry[3]] or entries[-1:]
+    if not shown:
+        return {}
+    mine = [entry for entry in shown if entry[0] == own] or shown
+    told: Message = {"location": {"path": mine[-1][0], "line": mine[-1][1]}}
+    if len(shown) > _MANY:  # deep recursion: both ends say enough
+        shown = shown[: _MANY // 2] + shown[-_MANY // 2 :]
+    told["frames"] = [_frame(entry) for entry in shown]
+    return told
+
+
+def _entries(trace: TracebackType | None, root: str) -> list[_Entry]:
+    entries: list[_Entry] = []
+    paths: dict[CodeType, str] = {}
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        path = paths.get(code)
+        if path is None:
+            path = paths[code] = os.path.normpath(os.path.join(root, code.co_filename))
+        # A tracebackhide that is a function decides by the exception; such helpers want hiding.
+        hidden = bool(trace.tb_frame.f_locals.get("__tracebackhide__", False))
+        entries.append((path, trace.tb_lineno or code.co_firstlineno, code.co_name, hidden))
+        trace = trace.tb_next
+    return entries
+
+
+def _from_test_on(entries: list[_Entry], item: Any, own: str) -> list[_Entry]:
+    """Without the machinery that called the test: from the test's own file on, if it is there."""
+    for index, entry in enumerate(entries):
+        if entry[0] == own:
+            return entries[index:]
+    project = [entry for entry in entries if not entry[0].startswith(_MACHINERY)]
+    return project or entries
+
+
+def _frame(entry: _Entry) -> Message:
+    path, line, name, _ = entry
+    frame: Message = {"path": path, "line": line, "name": name}
+    try:
+        text = linecache.getline(path, line).strip()
+    except Exception:  # the test may have replaced `open`
+        text = ""
+    if text:
+        frame["text"] = text
+    return frame

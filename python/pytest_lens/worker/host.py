@@ -1,0 +1,166 @@
+"""The place where a process parks: it waits for the engine, forks on request and reaps its forks.
+
+Both the base (pytest loaded, nothing of the project) and the collected host (items in hand) park
+here; what a fork does next is up to the caller, who gets control back in the child.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import warnings
+from dataclasses import dataclass
+
+from . import forkfix, procs
+from .state import Options, Worker
+from .wire import EngineGone, Message
+
+# How often forks are looked after where the kernel cannot tell us (no pidfd), in milliseconds.
+_REAP_EVERY = 20
+
+
+@dataclass
+class Command:
+    """What to do after the park: ``fork`` (this is the child), ``become`` or ``exit``."""
+
+    kind: str
+    role: str
+    options: Options
+
+
+@dataclass
+class _Child:
+    host: str
+    pidfd: int | None
+
+
+class Park:
+    """Serves the engine's requests in a process that waits to be forked."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._children: dict[int, _Child] = {}
+        self._exiting = False
+
+    def serve(self) -> Command:
+        """Wait for requests; returns in each forked child, and when the wait is over."""
+        before = signal.getsignal(signal.SIGCHLD)
+        if before == signal.SIG_IGN:  # the kernel would reap for us, and keep the status
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            while True:
+                try:
+                    command = self._step()
+                except KeyboardInterrupt:  # meant for the tests, not for a parked host
+                    continue
+                if command is not None:
+                    return command
+        finally:
+            if before == signal.SIG_IGN:
+                signal.signal(signal.SIGCHLD, before)
+
+    def _step(self) -> Command | None:
+        try:
+            message = self._worker.channel.poll()
+            if message is None:
+                self._wait()
+                self._reap()
+            elif message["t"] == "fork":
+                return self._fork(message)
+            elif message["t"] == "become":
+                return self._become(message)
+            elif message["t"] == "exit":
+                self._exiting = True
+        except EngineGone:
+            self._kill_children()
+            self._worker.channel.close()
+            return Command("exit", "", Options())
+        # Forks die with their parent: an exit waits for those that still run.
+        if self._exiting and not self._children:
+            return Command("exit", "", Options())
+        return None
+
+    def _wait(self) -> None:
+        poller = select.poll()
+        poller.register(self._worker.channel.fileno(), select.POLLIN)
+        timeout: int | None = None
+        for child in self._children.values():
+            if child.pidfd is None:
+                timeout = _REAP_EVERY
+            else:
+                poller.register(child.pidfd, select.POLLIN)
+        poller.poll(timeout)
+
+    def _reap(self) -> None:
+        # Each by its own id: a wait for any child would rob the project of its children.
+        for pid in list(self._children):
+            try:
+                reaped, status = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                reaped, status = pid, None
+            if reaped != pid:
+                continue
+            child = self._children.pop(pid)
+            if child.pidfd is not None:
+                os.close(child.pidfd)
+            self._worker.send(_exited(child.host, pid, status))
+
+    def _kill_children(self) -> None:
+        procs.kill_trees(self._children)
+        for pid in self._children:
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass
+
+    def _become(self, message: Message) -> Command:
+        worker = self._worker
+        worker.connect(message["host"], message["role"], worker.host)
+        return Command("become", message["role"], Options.parse(message.get("options")))
+
+    def _fork(self, message: Message) -> Command | None:
+        worker = self._worker
+        host, role = message["host"], message["role"]
+        parent = os.getpid()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                pass
+        fix = forkfix.before_fork()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                pid = os.fork()
+        except OSError as error:
+            worker.send({"t": "fork_failed", "host": host, "message": str(error)})
+            return None
+        if pid:
+            self._children[pid] = _Child(host, procs.open_pidfd(pid))
+            worker.send({"t": "forked", "host": host, "pid": pid})
+            return None
+        if role != "collected":
+            procs.die_with_parent(parent)
+            procs.adopt_orphans()
+        for child in self._children.values():
+            if child.pidfd is not None:
+                os.close(child.pidfd)
+        self._children.clear()
+        self._exiting = False
+        try:
+            worker.connect(host, role, worker.host)
+        except OSError:
+            os._exit(70)
+        forkfix.after_fork(fix)
+        return Command("fork", role, Options.parse(message.get("options")))
+
+
+def _exited(host: str, pid: int, status: int | None) -> Message:
+    code = signal_number = None
+    if status is not None and os.WIFSIGNALED(status):
+        signal_number = os.WTERMSIG(status)
+    elif status is not None:
+        code = os.WEXITSTATUS(status)
+    return {"t": "exited", "host": host, "pid": pid, "code": code, "signal": signal_number}

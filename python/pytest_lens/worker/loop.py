@@ -1,0 +1,160 @@
+"""The run loop of a runner or a session: takes indices from the engine, runs items, reports."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+from collections import deque
+from typing import Any, NoReturn
+
+import pytest
+
+from .reports import Recorder
+from .state import Worker
+from .wire import EngineGone, Message, cut
+
+
+class Stop(Exception):
+    """The engine wants no more tests from this process."""
+
+
+class RunLoop:
+    """Runs one "run" message's items in the order in which the engine feeds them."""
+
+    def __init__(self, worker: Worker, recorder: Recorder, by_id: dict[str, list[Any]]) -> None:
+        self._worker = worker
+        self._recorder = recorder
+        self._by_id = by_id
+        self._items: list[Any] = []
+        self._queue: deque[int] = deque()
+        self._end = False
+        self._timeout: float | None = None
+        self._stacks: Any = None
+
+    def wait_for_run(self) -> Message | None:
+        """The "run" message; None when the engine wants this process to end instead."""
+        while True:
+            try:
+                message = self._worker.channel.wait()
+            except EngineGone:
+                _perish()
+            except KeyboardInterrupt:  # meant for tests, and none runs
+                continue
+            if message is not None and message["t"] in ("exit", "stop"):
+                return None
+            if message is not None and message["t"] == "run":
+                return message
+
+    def prepare(self, message: Message, items: list[Any]) -> None:
+        """Take the order and the limits of a run; says which of its ids do not exist here."""
+        ids = message.get("ids")
+        missing: list[int] = []
+        if ids is None:
+            self._items = list(items)
+        else:
+            taken: dict[str, int] = {}
+            for index, node_id in enumerate(ids):
+                same = self._by_id.get(node_id, [])
+                nth = taken.get(node_id, 0)
+                taken[node_id] = nth + 1
+                self._items.append(same[nth] if nth < len(same) else None)
+                if nth >= len(same):
+                    missing.append(index)
+        if missing:
+            self._worker.send({"t": "missing", "indices": missing})
+        self._take(message)
+        if message.get("timeout_ms"):
+            self._timeout = message["timeout_ms"] / 1000
+            self._stacks = open(self.stacks_path(), "w")  # noqa: SIM115 (open while tests run)
+
+    def stacks_path(self) -> str:
+        """Where the stacks of a test that ran out of time are written."""
+        return os.path.join(self._worker.boot.tmp_dir, f"stacks-{os.getpid()}")
+
+    def run(self, session: Any) -> None:
+        """Run what is fed until the end, a stop or too many failures; reports "done"."""
+        reason, message = "end", None
+        error: BaseException | None = None
+        try:
+            while True:
+                index = self._next()
+                if index is None:
+                    break
+                following = self._items[self._queue[0]] if self._queue else None
+                self._run_one(index, following)
+                if session.shouldfail:
+                    raise session.Failed(session.shouldfail)
+                if session.shouldstop:
+                    raise session.Interrupted(session.shouldstop)
+        except Stop:
+            reason = "stop"
+        except session.Failed as failed:
+            reason, message, error = "maxfail", str(failed), failed
+        except session.Interrupted as interrupted:
+            # The engine may have asked for a stop; a plugin may have its own reasons.
+            reason, message, error = "interrupted", str(interrupted), interrupted
+            if "failures" in str(interrupted):
+                reason = "maxfail"
+        except (KeyboardInterrupt, pytest.exit.Exception) as interrupt:
+            reason, error = "interrupted", interrupt
+            message = str(interrupt) or type(interrupt).__name__
+        finally:
+            if self._timeout is not None:
+                faulthandler.cancel_dump_traceback_later()
+        done: Message = {"t": "done", "reason": reason}
+        if message:
+            done["message"] = cut(message)
+        self._worker.send(done)
+        if error is not None:
+            raise error
+
+    def _run_one(self, index: int, following: Any) -> None:
+        item = self._items[index]
+        self._worker.send({"t": "started", "i": index})
+        recorder = self._recorder
+        recorder.begin(item)
+        if self._timeout is not None:
+            faulthandler.dump_traceback_later(self._timeout, exit=True, file=self._stacks)
+        crash: BaseException | None = None
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        except BaseException as error:
+            crash = error
+        if os.getpid() != self._worker.channel.pid:
+            os._exit(1)  # a test forked and its child came back here
+        if self._timeout is not None:
+            faulthandler.cancel_dump_traceback_later()
+        self._worker.send({"t": "finished", "i": index, **recorder.end(item, crash)})
+        if crash is not None:
+            raise crash
+
+    def _next(self) -> int | None:
+        """The next index to run, once it is known what follows it (pytest needs `nextitem`)."""
+        self._receive(0)
+        while len(self._queue) < 2 and not self._end:
+            self._receive(None)
+        return self._queue.popleft() if self._queue else None
+
+    def _receive(self, timeout: float | None) -> None:
+        try:
+            message = self._worker.channel.wait(timeout)
+            while message is not None:
+                if message["t"] in ("stop", "exit"):
+                    raise Stop
+                if message["t"] == "feed":
+                    self._take(message)
+                message = self._worker.channel.poll()
+        except EngineGone:
+            _perish()
+
+    def _take(self, message: Message) -> None:
+        fed = message["feed"] if message["t"] == "run" else message["indices"]
+        self._queue.extend(index for index in fed if self._items[index] is not None)
+        self._end = self._end or bool(message.get("end"))
+
+
+def _perish() -> NoReturn:
+    from . import procs
+
+    procs.kill_trees(procs.children_of(os.getpid()))
+    os._exit(70)

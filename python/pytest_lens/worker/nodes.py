@@ -1,0 +1,216 @@
+"""Items as the engine wants to know them: ids, places in source, markers, keywords."""
+
+from __future__ import annotations
+
+import functools
+import os
+import types
+from typing import Any
+
+import pytest
+from _pytest.mark import KeywordMatcher
+
+from .wire import Message
+
+_LITERALS = (str, int, bool, type(None))
+
+
+class Ids:
+    """Node ids relative to our root rather than to pytest's rootdir."""
+
+    def __init__(self, rootdir: str, root: str) -> None:
+        self._rootdir = rootdir
+        self._root = root
+        self._same = rootdir == root
+        self._paths: dict[str, str] = {}
+
+    def path(self, path: str) -> str:
+        """The path part of an id, relative to the root, with slashes."""
+        if self._same:
+            return path
+        found = self._paths.get(path)
+        if found is None:
+            absolute = os.path.join(self._rootdir, path)
+            found = os.path.relpath(absolute, self._root).replace(os.sep, "/")
+            self._paths[path] = found
+        return found
+
+    def id(self, nodeid: str) -> str:
+        """A whole id."""
+        if self._same:
+            return nodeid
+        path, separator, rest = nodeid.partition("::")
+        return self.path(path) + separator + rest
+
+
+class _Code:
+    """What items of one function share."""
+
+    def __init__(self, function: Any) -> None:
+        real = unwrapped(function)
+        code = getattr(real, "__code__", None)
+        self.line: int | None = code.co_firstlineno if code is not None else None
+        self.path: str | None = os.path.abspath(code.co_filename) if code is not None else None
+
+
+def unwrapped(function: Any) -> Any:
+    """The function behind decorators, methods and partials."""
+    for _ in range(100):
+        if isinstance(function, types.MethodType):
+            function = function.__func__
+        elif isinstance(function, functools.partial):
+            function = function.func
+        elif getattr(function, "__pytest_wrapped__", None) is not None:
+            function = function.__pytest_wrapped__.obj
+        elif isinstance(getattr(function, "__wrapped__", None), types.FunctionType):
+            function = function.__wrapped__
+        else:
+            break
+    return function
+
+
+class NodeBuilder:
+    """Turns items into messages; keeps what items of one function or class have in common."""
+
+    def __init__(self, config: Any, root: str) -> None:
+        self._ids = Ids(str(config.rootpath), root)
+        self._codes: dict[int, _Code] = {}
+        self._classes: dict[int, str] = {}
+        self._paths: dict[Any, str] = {}
+        self._keep: list[Any] = []  # keeps the ids in the caches from being used again
+
+    def by_id(self, items: list[Any]) -> dict[str, list[Any]]:
+        """The items of each id; more than one only with odd plugins."""
+        found: dict[str, list[Any]] = {}
+        for item in items:
+            found.setdefault(self._ids.id(item.nodeid), []).append(item)
+        return found
+
+    def node(self, item: Any) -> Message:
+        """One item's message."""
+        nodeid = self._ids.id(item.nodeid)
+        markers = list(item.iter_markers())
+        kind = _kind(item)
+        node: Message = {
+            "id": nodeid,
+            "path": nodeid.split("::", 1)[0],
+            "name": item.name,
+            "originalname": getattr(item, "originalname", None) or item.name,
+            "markers": list(dict.fromkeys(mark.name for mark in markers)),
+            "keywords": sorted(KeywordMatcher.from_item(item)._names),
+            "skip": _skips(item, markers),
+            "xfail": any(mark.name == "xfail" for mark in markers),
+            "kind": kind,
+            "param": hasattr(item, "callspec"),
+        }
+        self._place(item, kind, node)
+        names = self._class_names(item.parent)
+        if names:
+            node["cls"] = names
+        arguments = [[mark.name, _literals(mark.kwargs)] for mark in markers if mark.kwargs]
+        if any(kwargs for _, kwargs in arguments):
+            node["mark_args"] = [pair for pair in arguments if pair[1]]
+        group = _group(markers)
+        if group is not None:
+            node["group"] = group
+        return node
+
+    def _place(self, item: Any, kind: str, node: Message) -> None:
+        if kind == "function":
+            function = getattr(item.obj, "__func__", item.obj)
+            code = self._codes.get(id(function))
+            if code is None:
+                code = self._codes[id(function)] = _Code(function)
+                self._keep.append(function)
+            if code.line is not None:
+                node["line"] = code.line
+            if code.path is not None and code.path != self._path_of(item):
+                node["def_path"] = code.path
+            return
+        line = _doctest_line(item) if kind == "doctest" else None
+        if line is None:
+            line = _reported_line(item)
+        if line is not None:
+            node["line"] = line
+
+    def _path_of(self, item: Any) -> str:
+        path = item.path
+        found = self._paths.get(path)
+        if found is None:
+            found = self._paths[path] = str(path)
+        return found
+
+    def _class_names(self, parent: Any) -> str:
+        found = self._classes.get(id(parent))
+        if found is None:
+            names = []
+            for node in parent.listchain():
+                if isinstance(node, pytest.Class):
+                    names.append(node.name)
+            found = self._classes[id(parent)] = "::".join(names)
+            self._keep.append(parent)
+        return found
+
+
+def _kind(item: Any) -> str:
+    if isinstance(item, pytest.Function):
+        return "function"
+    return "doctest" if hasattr(item, "dtest") else "item"
+
+
+def _literals(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in kwargs.items() if type(value) in _LITERALS}
+
+
+def _group(markers: list[Any]) -> str | None:
+    for mark in markers:
+        if mark.name == "xdist_group":
+            group = mark.kwargs.get("name", mark.args[0] if mark.args else "default")
+            return str(group)
+    return None
+
+
+def _skips(item: Any, markers: list[Any]) -> bool:
+    for mark in markers:
+        if mark.name == "skip":
+            return True
+        if mark.name == "skipif" and _holds(item, mark):
+            return True
+    function = getattr(item, "obj", None)
+    owner = getattr(item, "cls", None)
+    return bool(
+        getattr(function, "__unittest_skip__", False) or getattr(owner, "__unittest_skip__", False)
+    )
+
+
+def _holds(item: Any, mark: Any) -> bool:
+    conditions = (mark.kwargs["condition"],) if "condition" in mark.kwargs else mark.args
+    for condition in conditions:
+        try:
+            if isinstance(condition, str):
+                from _pytest.skipping import evaluate_condition
+
+                met = evaluate_condition(item, mark, condition)[0]
+            else:
+                met = bool(condition)
+        except BaseException:
+            continue
+        if met:
+            return True
+    return False
+
+
+def _doctest_line(item: Any) -> int | None:
+    test = item.dtest
+    if test is None or test.lineno is None or not test.examples:
+        return None
+    line: int = test.lineno + test.examples[0].lineno + 1
+    return line
+
+
+def _reported_line(item: Any) -> int | None:
+    try:
+        line = item.location[1]
+    except Exception:
+        return None
+    return line + 1 if isinstance(line, int) else None

@@ -1,0 +1,52 @@
+"""Where a file belongs: to the interpreter, to installed packages, to the project."""
+
+from __future__ import annotations
+
+import os
+import site
+import sys
+import sysconfig
+
+_PACKAGE_DIRS = ("site-packages", "dist-packages")
+
+
+def _folders(names: list[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    for name in names:
+        for path in (os.path.abspath(name), os.path.realpath(name)):
+            if path + os.sep not in found:
+                found.append(path + os.sep)
+    return tuple(found)
+
+
+def _stdlib() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return _folders([paths["stdlib"], paths["platstdlib"]])
+
+
+STDLIB = _stdlib()
+
+
+def package_dirs() -> list[str]:
+    """The existing folders into which packages are installed, for this interpreter."""
+    paths = sysconfig.get_paths()
+    names = [paths["purelib"], paths["platlib"]]
+    names += [path for path in sys.path if os.path.basename(path) in _PACKAGE_DIRS]
+    if site.ENABLE_USER_SITE and site.USER_SITE:
+        names.append(site.USER_SITE)
+    return [name for name in dict.fromkeys(names) if os.path.isdir(name)]
+
+
+def is_third_party(path: str) -> bool:
+    """Whether a file was installed with a package (also in a venv inside the project)."""
+    return "/site-packages/" in path or "/dist-packages/" in path
+
+
+def is_stdlib(path: str) -> bool:
+    """Whether a file belongs to the interpreter itself."""
+    return path.startswith(STDLIB) and not is_third_party(path)
+
+
+def is_project(path: str) -> bool:
+    """Whether a file may be edited: not the interpreter's, not an installed package's."""
+    return not is_third_party(path) and not path.startswith(STDLIB)

@@ -1,0 +1,233 @@
+"""Our pytest plugin: it sees a session from its arguments to its end, and parks in the run loop."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from . import arguments, collecting, forkfix, hazards, pyc, rootdir
+from .compare import Comparisons
+from .failures import Failures
+from .host import Park
+from .loop import RunLoop
+from .nodes import NodeBuilder
+from .reports import Recorder
+from .snapshot import Snapshot
+from .state import Worker
+from .wire import Message
+
+_BATCH = 500
+
+
+class LensPlugin:
+    """Registered as a plugin of the one session of this process and of its forks."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._started = time.perf_counter()
+        self.snapshot = Snapshot(worker)
+        self.failures = Failures()
+        self._errors = collecting.Errors(worker.root, worker.options.args)
+        self._comparisons = Comparisons()
+        self._recorder = Recorder(worker.root, self._comparisons)
+        self._deselected = 0
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """What must be in place before pytest reads its arguments."""
+        worker = self._worker
+        worker.options.args = self._errors.existing
+        self.snapshot.start()
+        cache = pyc.Cache(worker.boot.cache_dir, self.snapshot)
+        with pyc.installed(cache), rootdir.independent_of(worker.options.args):
+            yield
+
+    # Before collection
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_cmdline_parse(self) -> Iterator[None]:
+        outcome: Any = yield
+        if outcome.excinfo:
+            self.failures.note(outcome.excinfo[1])
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
+        if self._worker.options.no_cov:
+            arguments.without_coverage(early_config.known_args_namespace)
+        yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_cmdline_main(self, config: Any) -> Iterator[None]:
+        arguments.without_distribution(config.option)
+        if self._worker.options.no_cov:
+            arguments.without_coverage(config.option)
+        outcome: Any = yield
+        if outcome.excinfo:
+            self.failures.note(outcome.excinfo[1])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: Any) -> None:
+        arguments.refuse_or_neutralise(self._worker, config)
+        if self._worker.options.worker:
+            pose_as_xdist_worker(config, self._worker.options.worker)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self, session: Any) -> None:
+        _silence_terminal(session.config)
+
+    def pytest_internalerror(self, excrepr: Any, excinfo: Any) -> None:
+        self.failures.note_internal(excrepr, excinfo)
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        self.failures.note(excinfo.value)
+
+    # Collection
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_make_collect_report(self, collector: Any) -> Iterator[None]:
+        outcome: Any = yield
+        if outcome.excinfo is None:
+            self._errors.see(collector, outcome.get_result())
+
+    def pytest_deselected(self, items: list[Any]) -> None:
+        self._deselected += len(items)
+
+    # Running
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[None]:
+        outcome: Any = yield
+        if outcome.excinfo is None:
+            self._recorder.made(item, call, outcome.get_result())
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self._recorder.reported(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
+        self._comparisons.see(op, left, right)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: Any) -> bool:
+        worker = self._worker
+        self.failures.settled = True
+        builder = NodeBuilder(session.config, worker.root)
+        if worker.role in ("collected", "collect"):
+            reasons = self._collected(session, builder)
+            if worker.role == "collect" or reasons or not self._parked(session):
+                return True
+        else:
+            self._ready(session)
+        loop = RunLoop(worker, self._recorder, builder.by_id(session.items))
+        message = loop.wait_for_run()
+        if message is not None:
+            self._prepare(session, message)
+            loop.prepare(message, session.items)
+            loop.run(session)
+        return True
+
+    def _collected(self, session: Any, builder: NodeBuilder) -> list[str]:
+        """Send the nodes and everything else that is known after collection."""
+        worker = self._worker
+        items = session.items
+        for start in range(0, len(items), _BATCH):
+            batch = [builder.node(item) for item in items[start : start + _BATCH]]
+            worker.send({"t": "nodes", "items": batch})
+        reasons = hazards.of_session(worker, session)
+        state = self.snapshot.finish()
+        worker.send(
+            {
+                "t": "collected",
+                "count": len(items),
+                "deselected": self._deselected,
+                "errors": self._errors.found,
+                **state,
+                "forkable": not reasons,
+                "reasons": reasons,
+                "rootdir": str(session.config.rootpath),
+                "inifile": str(session.config.inipath) if session.config.inipath else None,
+                "exitstatus": _status(session),
+                "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),
+            }
+        )
+        return reasons
+
+    def _parked(self, session: Any) -> bool:
+        """Wait to be forked; true in a fork, false when the host is to end."""
+        forkfix.drain_capture(session.config)
+        gc.collect()
+        gc.freeze()
+        command = Park(self._worker).serve()
+        if command.kind == "exit":
+            return False
+        self._worker.role = command.role
+        forkfix.fresh_capture(session.config)
+        self._worker.send({"t": "runner_ready", "stacks": self._stacks()})
+        return True
+
+    def _ready(self, session: Any) -> None:
+        self._worker.send(
+            {
+                "t": "runner_ready",
+                "stacks": self._stacks(),
+                "count": len(session.items),
+                "errors": self._errors.found,
+                **self.snapshot.finish(),
+            }
+        )
+
+    def _stacks(self) -> str:
+        return os.path.join(self._worker.boot.tmp_dir, f"stacks-{os.getpid()}")
+
+    def _prepare(self, session: Any, message: Message) -> None:
+        """Apply a run's settings to the session."""
+        config = session.config
+        session.testsfailed = 0  # those of collection are told; the rest runs all the same
+        if message.get("maxfail"):
+            config.option.maxfail = message["maxfail"]
+        if message.get("basetemp"):
+            forkfix.fresh_basetemp(config, message["basetemp"])
+        if message.get("worker"):
+            pose_as_xdist_worker(config, message["worker"])
+        if message.get("run_disabled") or self._worker.options.run_disabled:
+            from .disabled import run_disabled_tests
+
+            run_disabled_tests(session.items)
+
+
+def _status(session: Any) -> int:
+    if session.testsfailed:
+        return int(pytest.ExitCode.INTERRUPTED)
+    return 0 if session.items else int(pytest.ExitCode.NO_TESTS_COLLECTED)
+
+
+def pose_as_xdist_worker(config: Any, worker: Message | None) -> None:
+    """With several runners, what xdist's workers have: plugins take database names from it."""
+    if not worker or worker.get("count", 1) < 2:
+        return
+    name = f"gw{worker['index']}"
+    os.environ["PYTEST_XDIST_WORKER"] = name
+    os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(worker["count"])
+    os.environ["PYTEST_XDIST_TESTRUNUID"] = worker["run"]
+    config.workerinput = {
+        "workerid": name,
+        "workercount": worker["count"],
+        "testrunuid": worker["run"],
+        "mainargv": ["pytest"],
+    }
+
+
+def _silence_terminal(config: Any) -> None:
+    """The terminal reporter stays, other plugins ask for it, but writes to nowhere."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    writer = getattr(reporter, "_tw", None)
+    if writer is not None and hasattr(writer, "_file"):
+        writer._file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        writer.hasmarkup = False

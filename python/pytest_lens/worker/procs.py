@@ -1,0 +1,100 @@
+"""Processes: forks that die with their parent, and killing whole trees.
+
+Linux only where it says so; elsewhere the functions do nothing and the engine does not ask for
+forks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+LINUX = sys.platform.startswith("linux")
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _load_prctl() -> Any:
+    if not LINUX:
+        return None
+    try:
+        return ctypes.CDLL(None, use_errno=True).prctl
+    except (OSError, AttributeError):
+        return None
+
+
+# Looked up in the parent: a child that just came out of fork should not load libraries.
+_prctl = _load_prctl()
+
+
+def die_with_parent(parent: int) -> None:
+    """SIGKILL this process when `parent` ends; at once if it already has."""
+    if _prctl is None:
+        return
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def adopt_orphans() -> None:
+    """Make daemonised descendants children of this process, so that a kill finds them."""
+    if _prctl is not None:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children_of(pid: int) -> list[int]:
+    """The direct children of a process, of all its threads."""
+    found: list[int] = []
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for task in tasks:
+        try:
+            with open(f"/proc/{pid}/task/{task}/children", "rb") as file:
+                found += [int(child) for child in file.read().split()]
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except OSError:
+        pass
+
+
+def kill_trees(pids: Iterable[int]) -> None:
+    """Stop, then kill, each process with all its descendants.
+
+    Stopped first, parents before children, so that none can fork away while we look.
+    """
+    doomed: list[int] = []
+    queue = list(pids)
+    while queue:
+        pid = queue.pop()
+        if pid in doomed or pid == os.getpid():
+            continue
+        _signal(pid, signal.SIGSTOP)
+        doomed.append(pid)
+        queue += children_of(pid)
+    for pid in doomed:
+        _signal(pid, signal.SIGKILL)
+
+
+def open_pidfd(pid: int) -> int | None:
+    """A descriptor that turns readable when the process ends, where the kernel has them."""
+    opener = getattr(os, "pidfd_open", None)
+    if opener is None:
+        return None
+    try:
+        descriptor: int = opener(pid)
+    except OSError:
+        return None
+    return descriptor

@@ -1,0 +1,161 @@
+"""Compiled code of the project, kept outside the repo and found by content, never by time.
+
+Python trusts a `.pyc` whose source has the same size and mtime to the second, so two quick edits
+can bring back old code; and it writes into the repo. Instead of touching `sys.pycache_prefix` or
+`sys.dont_write_bytecode`, which tests can see, the one method by which source files become code
+is replaced, for the project's files only. pytest's assertion rewriting has a cache of its own;
+there the session's hook instance gets the same treatment.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import importlib.machinery
+import importlib.util
+import marshal
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any, Callable
+
+import pytest
+
+from . import places
+from .snapshot import Snapshot
+
+_DIGEST = 32
+
+
+class Cache:
+    """Code objects by source, path and compiler."""
+
+    def __init__(self, cache_dir: str, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._dir = os.path.join(cache_dir, "pyc")
+        self._salt = b"\0".join(
+            (
+                importlib.util.MAGIC_NUMBER,
+                str(sys.implementation.cache_tag).encode(),
+                str(sys.flags.optimize).encode(),
+            )
+        )
+
+    def code(self, path: str, variant: str, build: Callable[[bytes], CodeType]) -> CodeType:
+        """The code of the file at `path` as it is now, from the cache or from `build`."""
+        source = self._read(path)
+        key = hashlib.sha256(
+            b"\0".join((self._salt, variant.encode(), os.fsencode(path), source))
+        ).hexdigest()
+        entry = os.path.join(self._dir, key[:2], key[2:])
+        code = self._load(entry)
+        if code is None:
+            code = build(source)
+            self._store(entry, code)
+        return code
+
+    def _read(self, path: str) -> bytes:
+        self._snapshot.before_read()
+        try:
+            stat = os.stat(path)
+            with open(path, "rb") as file:
+                source = file.read()
+        finally:
+            self._snapshot.after_read()
+        self._snapshot.note_source(path, stat, hashlib.sha256(source).hexdigest())
+        return source
+
+    @staticmethod
+    def _load(entry: str) -> CodeType | None:
+        try:
+            with open(entry, "rb") as file:
+                digest, data = file.read(_DIGEST), file.read()
+            # marshal may crash on damaged data: check before.
+            if hashlib.sha256(data).digest() != digest:
+                return None
+            code = marshal.loads(data)
+        except (OSError, ValueError, EOFError, TypeError):
+            return None
+        return code if isinstance(code, CodeType) else None
+
+    @staticmethod
+    def _store(entry: str, code: CodeType) -> None:
+        try:
+            data = marshal.dumps(code)
+            os.makedirs(os.path.dirname(entry), exist_ok=True)
+            temporary = f"{entry}.{os.getpid()}"
+            with open(temporary, "wb") as file:
+                file.write(hashlib.sha256(data).digest() + data)
+            os.replace(temporary, entry)
+        except (OSError, ValueError):
+            pass
+
+
+@contextlib.contextmanager
+def installed(cache: Cache) -> Iterator[None]:
+    """Put the cache in place for this process; it stays, imports go on while tests run."""
+    _replace_loading(cache)
+    with _rewriting_through(cache):
+        yield
+
+
+def _replace_loading(cache: Cache) -> None:
+    loader: Any = importlib.machinery.SourceFileLoader
+    original = loader.get_code
+
+    def get_code(self: Any, fullname: str) -> CodeType | None:
+        path = self.path
+        if not isinstance(path, str) or not places.is_project(os.path.abspath(path)):
+            code: CodeType | None = original(self, fullname)
+            return code
+        if type(self) is loader:
+            return cache.code(path, "plain", lambda source: self.source_to_code(source, path))
+        # Somebody's own loader: what it compiles to is not ours to keep, nor its pyc to trust.
+        built: CodeType = self.source_to_code(self.get_data(path), path)
+        return built
+
+    loader.get_code = get_code
+
+
+@contextlib.contextmanager
+def _rewriting_through(cache: Cache) -> Iterator[None]:
+    """Catch the session's rewriting hook when pytest installs it, before it loads any plugin."""
+    import _pytest.assertion as assertion
+
+    original = assertion.install_importhook
+
+    def install_importhook(config: Any) -> Any:
+        assertion.install_importhook = original
+        hook: Any = original(config)
+        hook.exec_module = _executor(hook, config, cache)
+        return hook
+
+    assertion.install_importhook = install_importhook
+    try:
+        yield
+    finally:
+        assertion.install_importhook = original
+
+
+def _executor(hook: Any, config: Any, cache: Cache) -> Callable[[ModuleType], None]:
+    from _pytest.assertion.rewrite import rewrite_asserts
+
+    def exec_module(module: ModuleType) -> None:
+        assert module.__spec__ is not None and module.__spec__.origin is not None
+        path = module.__spec__.origin
+        hook._rewritten_names[module.__name__] = Path(path)
+
+        def build(source: bytes) -> CodeType:
+            tree = ast.parse(source, filename=path)
+            rewrite_asserts(tree, source, path, config)
+            code: CodeType = compile(tree, path, "exec", dont_inherit=True)
+            return code
+
+        passing = config.getini("enable_assertion_pass_hook")
+        variant = f"pytest-{pytest.__version__}-{passing}"
+        exec(cache.code(path, variant, build), module.__dict__)
+
+    return exec_module

@@ -1,0 +1,82 @@
+"""Random state across forks, as plain pytest would have it.
+
+CPython reseeds `random` in a forked child and numpy does not. A project that seeds while it is
+imported must see its own sequence in every fork; one that does not must see a new one in each.
+Seeding is told from not seeding by a mark left in the generator's cache of one spare Gaussian,
+which every way of seeding clears.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from typing import Any
+
+
+class _Mark(float):
+    """A Gaussian like any other, that we know again."""
+
+
+def _generator() -> Any:
+    return getattr(random, "_inst", None)
+
+
+def mark() -> None:
+    """Start to watch whether anything seeds the global generators."""
+    generator = _generator()
+    if generator is not None:
+        generator.gauss_next = _Mark(random.SystemRandom().gauss(0.0, 1.0))
+    _numpy.mark()
+
+
+class _Numpy:
+    """numpy's legacy global generator; only where it was loaded before the project."""
+
+    def __init__(self) -> None:
+        self._spare: float | None = None
+
+    @staticmethod
+    def _module() -> Any:
+        return sys.modules.get("numpy.random")
+
+    def mark(self) -> None:
+        module = self._module()
+        if module is None:
+            return
+        try:
+            module.seed()
+            state = module.get_state()
+            self._spare = random.SystemRandom().gauss(0.0, 1.0)
+            module.set_state((state[0], state[1], state[2], 1, self._spare))
+        except Exception:
+            self._spare = None
+
+    def reseed(self) -> None:
+        """In a child: a new sequence, unless the project chose one or numpy came with it."""
+        module = self._module()
+        if module is None or self._spare is None:
+            return
+        try:
+            state = module.get_state()
+            if state[3] == 1 and state[4] == self._spare:
+                module.seed()
+        except Exception:
+            pass
+
+
+_numpy = _Numpy()
+
+
+def before_fork() -> Any:
+    """The state to hand to :func:`after_fork`, or None when the project did not seed."""
+    generator = _generator()
+    if generator is None or isinstance(generator.gauss_next, _Mark):
+        return None
+    return random.getstate()
+
+
+def after_fork(state: Any) -> None:
+    """In the child: restore a seeded state; an unseeded one was renewed by CPython itself."""
+    if state is not None:
+        random.setstate(state)
+    _numpy.reseed()

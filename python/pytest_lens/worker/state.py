@@ -1,0 +1,84 @@
+"""What one worker process knows about itself; the other modules are handed this object."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from .wire import Channel, Message
+
+
+@dataclass
+class Boot:
+    """What the engine said when it started the interpreter."""
+
+    socket: str
+    token: str
+    host: str
+    root: str
+    cache_dir: str
+    tmp_dir: str
+    preload: list[str] = field(default_factory=list)
+    harmless: list[str] = field(default_factory=list)
+
+    @classmethod
+    def parse(cls, raw: dict[str, Any]) -> Boot:
+        """From the engine's JSON; unknown keys are for newer workers."""
+        known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
+        return cls(**known)
+
+
+@dataclass
+class Options:
+    """What a session is asked to collect, and how."""
+
+    args: list[str] = field(default_factory=list)
+    arguments: list[str] = field(default_factory=list)
+    no_cov: bool = False
+    run_disabled: bool = False
+    worker: dict[str, Any] | None = None
+
+    @classmethod
+    def parse(cls, raw: dict[str, Any] | None) -> Options:
+        """From the engine's JSON; what is missing or null has its default."""
+        raw = raw or {}
+        known = {name: raw[name] for name in cls.__dataclass_fields__ if raw.get(name) is not None}
+        return cls(**known)
+
+
+@dataclass
+class Worker:
+    """One process: its boot message, its name and role, its connection."""
+
+    boot: Boot
+    channel: Channel
+    host: str
+    role: str = "base"
+    options: Options = field(default_factory=Options)
+    base_hazards: list[Message] = field(default_factory=list)
+
+    @property
+    def root(self) -> str:
+        """The root as the process sees it (symlinks resolved, like pytest's own paths)."""
+        return _root
+
+    def send(self, message: Message) -> None:
+        """Write a message to the engine."""
+        self.channel.send(message)
+
+    def connect(self, host: str, role: str, parent: str | None) -> None:
+        """Become another host: a new connection that says so, then drop the old one."""
+        old = self.channel
+        self.host, self.role = host, role
+        self.channel = greet(self.boot, host, role, parent)
+        old.close()
+
+
+def greet(boot: Boot, host: str, role: str, parent: str | None) -> Channel:
+    """Connect to the engine and say who this is."""
+    hello = {"token": boot.token, "host": host, "role": role, "parent": parent}
+    return Channel(boot.socket, hello)
+
+
+_root = os.getcwd()

@@ -1,0 +1,171 @@
+"""Messages between a worker process and the engine: one framed, JSON-speaking Unix socket each.
+
+A frame is a little-endian u32 length and that many bytes of UTF-8 JSON. The code under test may
+close descriptors, fork, patch modules and raise from signal handlers; the channel must survive
+all of that or end the process, but never write a frame into somebody else's file.
+"""
+
+from __future__ import annotations
+
+import _socket
+import fcntl
+import json
+import os
+import resource
+import select
+import signal
+import struct
+from typing import Any
+
+Message = dict[str, Any]
+
+TEXT_LIMIT = 1 << 20
+MESSAGE_LIMIT = 64 << 10
+LOST_ENGINE = 70
+
+# Bound once: tests replace these names in their modules.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_decode = json.JSONDecoder().decode
+_getpid = os.getpid
+_fstat = os.fstat
+_exit = os._exit
+_poll = select.poll
+_sigmask = signal.pthread_sigmask
+_all_signals = signal.valid_signals()
+_length = struct.Struct("<I")
+
+
+class EngineGone(Exception):
+    """The engine closed its end."""
+
+
+def cut(text: str, limit: int = TEXT_LIMIT) -> str:
+    """At most about `limit` characters of `text`: head and tail, saying how much is missing."""
+    if len(text) <= limit:
+        return text
+    head = limit * 3 // 4
+    tail = limit - head
+    missing = len(text) - head - tail
+    return f"{text[:head]}\n[... {missing} characters left out ...]\n{text[-tail:]}"
+
+
+def encode(message: Message) -> bytes:
+    """One frame."""
+    body = _encode(message).encode("utf-8", "replace")
+    return _length.pack(len(body)) + body
+
+
+class Channel:
+    """One process's connection to the engine."""
+
+    def __init__(self, path: str, hello: Message) -> None:
+        self.pid = _getpid()
+        # The C type, not socket.socket: test plugins replace the latter to forbid networking.
+        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        sock.settimeout(None)
+        sock.connect(path)
+        self._sock: _socket.socket | None = _out_of_the_way(sock)
+        self._ident = self._identity()
+        self._buffer = bytearray()
+        _open_channels.append(self)
+        self.send({"t": "hello", "pid": self.pid, **hello})
+
+    def fileno(self) -> int:
+        """The descriptor, for polling."""
+        return self._sock.fileno() if self._sock is not None else -1
+
+    def close(self) -> None:
+        """Close the connection; later sends do nothing."""
+        sock, self._sock = self._sock, None
+        if self in _open_channels:
+            _open_channels.remove(self)
+        if sock is not None:
+            sock.close()
+
+    def _identity(self) -> tuple[int, int]:
+        stat = _fstat(self.fileno())
+        return stat.st_dev, stat.st_ino
+
+    def _is_ours(self) -> bool:
+        try:
+            return self._identity() == self._ident
+        except OSError:
+            return False
+
+    def send(self, message: Message) -> None:
+        """Write one message; ends the process when that is impossible."""
+        sock = self._sock
+        if sock is None or _getpid() != self.pid:
+            return
+        data = encode(message)
+        # A handler that raises (a test's timeout, say) must not cut a frame in two.
+        masked = _sigmask(signal.SIG_BLOCK, _all_signals)
+        try:
+            if not self._is_ours():
+                _exit(LOST_ENGINE)
+            sock.sendall(data)
+        except OSError:
+            _exit(LOST_ENGINE)
+        finally:
+            _sigmask(signal.SIG_SETMASK, masked)
+
+    def _take(self) -> Message | None:
+        buffer = self._buffer
+        if len(buffer) < 4:
+            return None
+        end = 4 + _length.unpack_from(buffer)[0]
+        if len(buffer) < end:
+            return None
+        message: Message = _decode(buffer[4:end].decode("utf-8"))
+        del buffer[:end]
+        return message
+
+    def poll(self) -> Message | None:
+        """The next message if one has arrived; `EngineGone` at the end of the stream."""
+        return self.wait(0)
+
+    def wait(self, timeout: float | None = None) -> Message | None:
+        """The next message, waiting at most `timeout` seconds (None: for ever)."""
+        while True:
+            message = self._take()
+            if message is not None:
+                return message
+            if self._sock is None or not self._is_ours():
+                raise EngineGone
+            poller = _poll()
+            poller.register(self._sock.fileno(), select.POLLIN)
+            if not poller.poll(None if timeout is None else timeout * 1000):
+                return None
+            try:
+                data = self._sock.recv(1 << 16)
+            except ConnectionError:
+                data = b""
+            if not data:
+                raise EngineGone
+            self._buffer += data
+
+
+_open_channels: list[Channel] = []
+
+
+def _out_of_the_way(sock: _socket.socket) -> _socket.socket:
+    """Move the socket to a high descriptor: low ones belong to the tests, who count them."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    lowest = 900 if soft == resource.RLIM_INFINITY or soft > 1000 else soft - 32
+    if lowest <= sock.fileno():
+        return sock
+    try:
+        moved = fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
+    except OSError:
+        return sock
+    sock.close()
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, moved)
+
+
+def _close_in_child() -> None:
+    for channel in list(_open_channels):
+        if channel.pid != _getpid():
+            channel.close()
+
+
+os.register_at_fork(after_in_child=_close_in_child)

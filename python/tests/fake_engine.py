@@ -1,0 +1,280 @@
+"""A stand-in for the engine: it starts real workers and talks to them over a real socket.
+
+One thread reads each connection; the test thread waits for messages, always with a deadline.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+WORKER = Path(__file__).resolve().parent.parent / "pytest_lens" / "worker"
+DEADLINE = 30.0
+Message = dict[str, Any]
+
+
+class Host:
+    """One connected process."""
+
+    def __init__(self, engine: Engine, connection: socket.socket, hello: Message) -> None:
+        self.engine = engine
+        self.name: str = hello["host"]
+        self.pid: int = hello["pid"]
+        self.hello = hello
+        self.log: list[Message] = []
+        self.closed = False
+        self._seen = 0
+        self._connection = connection
+
+    def send(self, **message: Any) -> None:
+        """Send one message."""
+        data = json.dumps(message).encode()
+        self._connection.sendall(struct.pack("<I", len(data)) + data)
+
+    def hang_up(self) -> None:
+        """Close our end."""
+        self._connection.shutdown(socket.SHUT_RDWR)
+
+    def wait(self, kind: str, **matching: Any) -> Message:
+        """The next message of a kind, skipping others; those that end things fail the test."""
+        fatal = {"fatal", "usage_error", "internal_error"} - {kind}
+
+        def next_one() -> Message | None:
+            while self._seen < len(self.log):
+                message = self.log[self._seen]
+                self._seen += 1
+                if message["t"] == kind and all(message.get(k) == v for k, v in matching.items()):
+                    return message
+                if message["t"] in fatal:
+                    raise AssertionError(f"{self.name}: {message}")
+            if self.closed:
+                raise AssertionError(f"{self.name} closed; no {kind} in {self.log}")
+            return None
+
+        return self.engine.until(next_one, f"{kind} from {self.name}")
+
+    def wait_closed(self) -> None:
+        """Until the process's connection is gone."""
+        self.engine.until(lambda: self.closed or None, f"end of {self.name}")
+
+    def all(self, kind: str) -> list[Message]:
+        """The messages of a kind that came so far."""
+        with self.engine.changed:
+            return [message for message in self.log if message["t"] == kind]
+
+    def nodes(self) -> list[Message]:
+        """The items that were collected."""
+        return [item for message in self.all("nodes") for item in message["items"]]
+
+
+class Engine:
+    """Listens, starts interpreters, keeps what they say."""
+
+    def __init__(self, root: Path, python: str = sys.executable) -> None:
+        self.root = root
+        self.python = python
+        self.state = Path(tempfile.mkdtemp(prefix="lens"))
+        shutil.copytree(
+            WORKER,
+            self.state / "code" / "_pytest_lens_worker",
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+        for name in ("cache", "tmp"):
+            (self.state / name).mkdir()
+        self.changed = threading.Condition()
+        self.hosts: dict[str, Host] = {}
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._names = 0
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.state / "socket"))
+        self._listener.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._read, args=(connection,), daemon=True).start()
+
+    def _read(self, connection: socket.socket) -> None:
+        stream = connection.makefile("rb")
+        host: Host | None = None
+        while True:
+            try:
+                header = stream.read(4)
+                body = stream.read(struct.unpack("<I", header)[0]) if len(header) == 4 else b""
+            except OSError:
+                body = b""
+            with self.changed:
+                if not body:
+                    if host is not None:
+                        host.closed = True
+                    self.changed.notify_all()
+                    return
+                message = json.loads(body.decode("utf-8"))
+                if host is None:
+                    assert message["t"] == "hello" and message["token"] == "secret", message
+                    host = self.hosts[message["host"]] = Host(self, connection, message)
+                else:
+                    host.log.append(message)
+                self.changed.notify_all()
+
+    def until(self, probe: Callable[[], Any], what: str) -> Any:
+        """The first result of `probe` that is not None; probed whenever a message arrives."""
+        end = time.monotonic() + DEADLINE
+        with self.changed:
+            while True:
+                found = probe()
+                if found is not None:
+                    return found
+                left = end - time.monotonic()
+                if left <= 0 or not self.changed.wait(left):
+                    raise AssertionError(f"waited in vain for {what}\n{self._everything()}")
+
+    def _everything(self) -> str:
+        return "\n".join(
+            f"{name} {'closed' if host.closed else ''}: {[m['t'] for m in host.log]}"
+            for name, host in self.hosts.items()
+        )
+
+    def host(self, name: str) -> Host:
+        """A host by name, once it has said hello."""
+        found: Host = self.until(lambda: self.hosts.get(name), f"hello of {name}")
+        return found
+
+    def new_name(self, role: str) -> str:
+        """A name that no host has had."""
+        self._names += 1
+        return f"{role}-{self._names}"
+
+    def base(self, *, env: dict[str, str] | None = None, **boot: Any) -> Host:
+        """Start an interpreter; returns its host, which may not be ready yet."""
+        name = self.new_name("base")
+        settings = {
+            "socket": str(self.state / "socket"),
+            "token": "secret",
+            "host": name,
+            "root": str(self.root),
+            "cache_dir": str(self.state / "cache"),
+            "tmp_dir": str(self.state / "tmp"),
+            "preload": [],
+            "harmless": [],
+            **boot,
+        }
+        code = (
+            f"import sys;sys.path.insert(0,{str(self.state / 'code')!r});"
+            "from _pytest_lens_worker.boot import main;main()"
+        )
+        full = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+        full.update(env or {}, PYTEST_LENS_BOOT=json.dumps(settings))
+        output = open(self.state / f"{name}.out", "wb")  # noqa: SIM115
+        process = subprocess.Popen(
+            [self.python, "-c", code],
+            cwd=self.root,
+            env=full,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        output.close()
+        self.processes.append(process)
+        return self.host(name)
+
+    def output(self, base: Host) -> str:
+        """What a base and its forks wrote to their own stdout and stderr."""
+        return (self.state / f"{base.name}.out").read_text()
+
+    def fork(self, parent: Host, role: str, **options: Any) -> Host:
+        """Ask a parked host for a fork."""
+        name = self.new_name(role)
+        message: Message = {"t": "fork", "host": name, "role": role}
+        if role != "runner":
+            message["options"] = {
+                "args": [],
+                "arguments": [],
+                "no_cov": True,
+                "run_disabled": False,
+                **options,
+            }
+        parent.send(**message)
+        return self.host(name)
+
+    def become(self, base: Host, role: str, **options: Any) -> Host:
+        """Make a base the host of one session."""
+        name = self.new_name(role)
+        base.send(
+            t="become",
+            role=role,
+            host=name,
+            options={"args": [], "arguments": [], "no_cov": True, "run_disabled": False, **options},
+        )
+        return self.host(name)
+
+    def collected(self, **options: Any) -> Host:
+        """A fresh base's collected host, once it has told its nodes."""
+        base = self.base()
+        base.wait("ready")
+        host = self.fork(base, "collected", **options)
+        host.wait("collected")
+        return host
+
+    def close(self) -> None:
+        """End everything."""
+        self._listener.close()
+        for host in list(self.hosts.values()):
+            with contextlib.suppress(OSError):
+                host.hang_up()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        shutil.rmtree(self.state, ignore_errors=True)
+
+
+def start(host: Host, ids: list[str] | None, **settings: Any) -> None:
+    """Send "run" with everything fed at once."""
+    if ids is None:
+        count = settings.pop("count", 0)
+    else:
+        count = len(ids)
+    host.send(
+        **{
+            "t": "run",
+            "ids": ids,
+            "feed": list(range(count)),
+            "end": True,
+            "maxfail": None,
+            "timeout_ms": None,
+            "run_disabled": False,
+            "basetemp": str(host.engine.state / "tmp" / host.name),
+            "worker": None,
+            **settings,
+        }
+    )
+
+
+def run(host: Host, ids: list[str] | None, **settings: Any) -> dict[str, Message]:
+    """Run tests to the end in a runner or session; the verdicts by id."""
+    host.wait("runner_ready")
+    start(host, ids, **settings)
+    host.wait("done")
+    verdicts = {}
+    for message in host.all("finished"):
+        name = ids[message["i"]] if ids is not None else str(message["i"])
+        verdicts[name] = message
+    return verdicts
