@@ -1,8 +1,9 @@
-"""Makes tests go wrong on purpose, on both sides of the comparison that `cargo xtask fidelity --inject` makes.
+"""Makes tests go wrong on purpose, on both sides of `cargo xtask fidelity --inject`.
 
-Which tests, and how, follows from a hash of the node id alone: some 2 in 100 fail, break in setup, break in teardown,
-are skipped, or fail, pass and strictly pass where an xfail mark expects a failure. A runner that reports what it likes
-is caught by the suites that otherwise only pass. Loaded with `-p lens_inject`.
+Which tests, and how, follows from a hash of the node id alone: some 2 in 100 fail, break in setup,
+break in teardown, are skipped, or fail, pass and strictly pass where an xfail mark expects a
+failure. A runner that reports what it likes is caught by the suites that otherwise only pass.
+Loaded with `-p lens_inject`.
 """
 
 from __future__ import annotations

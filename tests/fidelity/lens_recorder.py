@@ -1,7 +1,8 @@
-"""Records plain pytest's verdicts: the other side of the comparison that `cargo xtask fidelity` makes.
+"""Records plain pytest's verdicts: the other side of the comparison of `cargo xtask fidelity`.
 
-Loaded with `-p lens_recorder`; writes one JSON object a test to the file that `LENS_RECORD` names. It folds reports
-into outcomes on its own and shares no code with the worker, so that the two cannot be wrong together.
+Loaded with `-p lens_recorder`; writes one JSON object a test to the file that `LENS_RECORD` names.
+It folds reports into outcomes on its own and shares no code with the worker, so that the two cannot
+be wrong together.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person at the terminal")]
 
 mod build;
+mod demo;
 mod fidelity;
 mod paths;
 mod process;
@@ -26,6 +27,8 @@ struct Arguments {
 enum Chore {
     /// Run every check of the project, or only the areas named.
     Test(test::Options),
+    /// Play an editor session against the sample project, or one of your own.
+    Demo(demo::Options),
     /// Compare pytest-lens with plain pytest on real projects, test by test.
     Fidelity(fidelity::Options),
     /// Check the habits of the source tree: opening docs, file length, left-over notes.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<bool> {
     match chore {
         Chore::Test(options) => test::run(&options),
+        Chore::Demo(options) => demo::run(&options),
         Chore::Fidelity(options) => fidelity::run(&options),
         Chore::Tidy => tidy::run(),
     }

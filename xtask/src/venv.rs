@@ -55,11 +55,6 @@ impl Venv {
         Self::ensure(name, &text)
     }
 
-    /// The environment's folder.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// The environment's interpreter; never resolved, as the path decides the prefix.
     pub fn python(&self) -> PathBuf {
         self.dir.join("bin").join("python")
