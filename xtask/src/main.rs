@@ -1,9 +1,11 @@
 //! `cargo xtask CHORE`: the project's own chores, in Rust, so that a fresh clone needs nothing else to run them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person at the terminal")]
 
+mod bench;
 mod build;
 mod demo;
 mod fidelity;
+mod lsp;
 mod paths;
 mod process;
 mod test;
@@ -27,6 +29,8 @@ struct Arguments {
 enum Chore {
     /// Run every check of the project, or only the areas named.
     Test(test::Options),
+    /// Measure the promised figures, each beside what it is compared with.
+    Bench(bench::Options),
     /// Play an editor session against the sample project, or one of your own.
     Demo(demo::Options),
     /// Compare pytest-lens with plain pytest on real projects, test by test.
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<bool> {
     match chore {
         Chore::Test(options) => test::run(&options),
+        Chore::Bench(options) => bench::run(&options),
         Chore::Demo(options) => demo::run(&options),
         Chore::Fidelity(options) => fidelity::run(&options),
         Chore::Tidy => tidy::run(),

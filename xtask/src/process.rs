@@ -75,10 +75,10 @@ pub fn tee(mut command: Command) -> Result<(ExitStatus, String)> {
     let mut reader = BufReader::new(reader);
     let mut bytes = Vec::new();
     while reader.read_until(b'\n', &mut bytes)? > 0 {
-        let mut terminal = std::io::stdout().lock();
-        terminal.write_all(&bytes)?;
-        terminal.flush()?;
-        text.push_str(&plain(&String::from_utf8_lossy(&bytes)));
+        let line = String::from_utf8_lossy(&bytes).into_owned();
+        print!("{line}");
+        std::io::stdout().flush()?;
+        text.push_str(&plain(&line));
         bytes.clear();
     }
     Ok((child.wait()?, text))

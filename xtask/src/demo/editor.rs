@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// An editor with one folder open.
@@ -43,32 +42,9 @@ pub struct Run {
 impl Editor {
     /// Starts the server and shakes hands.
     pub fn start(binary: &Path, project: &Project) -> Result<Self> {
-        let mut command = Command::new(binary);
-        crate::process::clean_python(&mut command);
-        // Before the server starts, so that history and caches of the demo are its own.
+        // History and caches of its own, so that a demo does not remember the one before.
         let state = crate::paths::target().join("demo-state");
-        if state.exists() {
-            fs::remove_dir_all(&state)?;
-        }
-        fs::create_dir_all(&state)?;
-        command.arg("lsp").env("XDG_STATE_HOME", &state).current_dir(&project.root);
-        let mut client = LspClient::spawn(command)?;
-        client.set_deadline(Duration::from_secs(600));
-        client.set_settings(json!({"pytestLens": project.settings()}));
-        let uri = file_uri(&project.root)?;
-        let name = project.root.file_name().map(|name| name.to_string_lossy());
-        client.initialize(json!({
-            "processId": std::process::id(),
-            "clientInfo": {"name": "cargo xtask demo"},
-            "rootUri": uri,
-            "workspaceFolders": [{"uri": uri, "name": name}],
-            "initializationOptions": {"pytestLens": true, "settings": project.settings()},
-            "capabilities": {
-                "general": {"positionEncodings": ["utf-8", "utf-16"]},
-                "textDocument": {"codeLens": {}, "publishDiagnostics": {"relatedInformation": true}},
-                "workspace": {"codeLens": {"refreshSupport": true}, "configuration": true},
-            },
-        }))?;
+        let client = crate::lsp::start(binary, &project.root, &project.settings(), &state)?;
         Ok(Self {
             client,
             root: project.root.clone(),
