@@ -1,1 +1,38 @@
-//! placeholder
+//! The language server: LSP on one side, an engine's sessions on the other. Only this crate knows LSP.
+//!
+//! Handlers change and read one state ([`state`]) and never wait for a test; the engine's events are folded into it by
+//! one task per folder ([`connection`], [`apply`]), and everything for the client leaves through one task
+//! ([`publisher`]). [`server`] and [`publisher`] are the only files that know the LSP framework.
+
+mod actions;
+mod affected;
+mod apply;
+mod batch;
+mod commands;
+mod connection;
+mod diagnostics;
+mod documents;
+mod edits;
+mod encoding;
+mod error;
+mod features;
+mod findings;
+mod folders;
+mod hints;
+mod hover;
+mod lens;
+mod live;
+mod notifications;
+mod outcome;
+mod overlay;
+mod paths;
+mod progress;
+mod publisher;
+mod reducer;
+mod server;
+mod settings;
+mod state;
+mod tree;
+mod workspace;
+
+pub use server::serve;

@@ -1,0 +1,166 @@
+//! The argument objects of the commands, and how a wrong one is told.
+
+use lsp_types::{Position, TextDocumentIdentifier};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::error::{CommandError, CommandResult};
+
+/// A command's argument.
+pub(crate) trait Argument: DeserializeOwned {
+    /// What is expected, for the sentence that tells it.
+    const EXPECTED: &'static str;
+}
+
+/// Of `pytestLens.run` and `pytestLens.debug`.
+#[derive(Debug, Default, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct RunArgs {
+    /// Node ids.
+    pub(crate) ids: Option<Vec<String>>,
+    /// Folder URI.
+    pub(crate) workspace: Option<String>,
+    /// The file, or that of the position.
+    pub(crate) text_document: Option<TextDocumentIdentifier>,
+    /// The cursor.
+    pub(crate) position: Option<Position>,
+    /// Runners at a time.
+    pub(crate) workers: Option<u32>,
+    /// Stop after so many failures.
+    pub(crate) maxfail: Option<u32>,
+    /// Repeat failures.
+    pub(crate) rerun: Option<bool>,
+    /// pytest's `-k`.
+    pub(crate) keyword: Option<String>,
+    /// pytest's `-m`.
+    pub(crate) marker: Option<String>,
+    /// Run tests that are marked to be skipped.
+    pub(crate) run_disabled: Option<bool>,
+    /// Limit for each test.
+    pub(crate) timeout_ms: Option<u64>,
+    /// Further pytest arguments.
+    pub(crate) arguments: Option<Vec<String>>,
+}
+
+impl Argument for RunArgs {
+    const EXPECTED: &'static str = "{ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, \
+                                    with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs and \
+                                    arguments as wanted";
+}
+
+/// Of commands that may be told a folder.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FolderArgs {
+    /// Folder URI.
+    pub(crate) workspace: Option<String>,
+}
+
+impl Argument for FolderArgs {
+    const EXPECTED: &'static str = "{workspace?}";
+}
+
+/// Of `pytestLens.stop` and `pytestLens.kill`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct StopArgs {
+    /// One run; all if left out.
+    pub(crate) run_id: Option<String>,
+}
+
+impl Argument for StopArgs {
+    const EXPECTED: &'static str = "{runId?}";
+}
+
+/// Of `pytestLens.collect`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CollectArgs {
+    /// Also what has not changed.
+    pub(crate) force: Option<bool>,
+    /// Folder URI.
+    pub(crate) workspace: Option<String>,
+}
+
+impl Argument for CollectArgs {
+    const EXPECTED: &'static str = "{force?, workspace?}";
+}
+
+/// Of `pytestLens.tests`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct TestsArgs {
+    /// Folder URI.
+    pub(crate) workspace: Option<String>,
+    /// The item whose children are wanted; the whole tree if left out.
+    pub(crate) parent: Option<String>,
+    /// From the last page.
+    pub(crate) cursor: Option<String>,
+}
+
+impl Argument for TestsArgs {
+    const EXPECTED: &'static str = "{workspace?, parent?, cursor?}";
+}
+
+/// Of `pytestLens.output`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct OutputArgs {
+    /// Node id.
+    pub(crate) id: String,
+    /// Folder URI.
+    pub(crate) workspace: Option<String>,
+}
+
+impl Argument for OutputArgs {
+    const EXPECTED: &'static str = "{id, workspace?}";
+}
+
+/// Of `pytestLens.flakiness`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct FlakinessArgs {
+    /// Node id; the whole report if left out.
+    pub(crate) id: Option<String>,
+    /// Folder URI.
+    pub(crate) workspace: Option<String>,
+}
+
+impl Argument for FlakinessArgs {
+    const EXPECTED: &'static str = "{id?, workspace?}";
+}
+
+/// The one object that a command takes.
+pub(crate) fn one<A: Argument>(command: &str, arguments: Vec<Value>) -> CommandResult<A> {
+    let expected = A::EXPECTED;
+    let count = arguments.len();
+    let mut arguments = arguments.into_iter();
+    let argument = match (arguments.next(), count) {
+        (Some(argument @ Value::Object(_)), 1) => argument,
+        (Some(other), 1) => {
+            return Err(CommandError::arguments(format!(
+                "`{command}` takes one object, not {}: give it {expected}",
+                kind(&other)
+            )));
+        }
+        _ => {
+            return Err(CommandError::arguments(format!(
+                "`{command}` takes one object as its only argument, and got {count}: give it {expected}"
+            )));
+        }
+    };
+    serde_json::from_value(argument)
+        .map_err(|error| CommandError::arguments(format!("`{command}`: {error}; it takes {expected}")))
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}

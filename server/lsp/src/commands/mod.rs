@@ -1,0 +1,64 @@
+//! `workspace/executeCommand`: each command takes one object, and answers with a result or with a sentence that tells
+//! the user what to do.
+
+mod args;
+mod control;
+mod query;
+mod run;
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::error::{CommandError, CommandResult};
+use crate::state::Shared;
+
+pub(crate) use run::run_on_save;
+
+/// Runs tests.
+pub(crate) const RUN: &str = "pytestLens.run";
+/// Runs again what failed.
+const RUN_FAILED: &str = "pytestLens.runFailed";
+/// Repeats the last run.
+const RUN_LAST: &str = "pytestLens.runLast";
+/// Runs tests under a debugger.
+pub(crate) const DEBUG: &str = "pytestLens.debug";
+/// Lets what runs finish, and starts nothing more.
+const STOP: &str = "pytestLens.stop";
+/// Ends what runs, now.
+const KILL: &str = "pytestLens.kill";
+/// Brings the inventory up to date.
+const COLLECT: &str = "pytestLens.collect";
+/// Pages of the inventory tree.
+const TESTS: &str = "pytestLens.tests";
+/// What a test printed.
+pub(crate) const OUTPUT: &str = "pytestLens.output";
+/// What the history says.
+const FLAKINESS: &str = "pytestLens.flakiness";
+
+/// All of them.
+pub(crate) const COMMANDS: [&str; 10] =
+    [RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, OUTPUT, FLAKINESS];
+
+/// Carries out one command.
+pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -> CommandResult<Value> {
+    match command {
+        RUN => run::run(shared, args::one(command, arguments)?).await,
+        RUN_FAILED => run::run_failed(shared, args::one(command, arguments)?).await,
+        RUN_LAST => run::run_last(shared, args::one(command, arguments)?).await,
+        DEBUG => {
+            let args: args::RunArgs = args::one(command, arguments)?;
+            run::debug(shared, args)
+        }
+        STOP => control::stop(shared, args::one(command, arguments)?, false).await,
+        KILL => control::stop(shared, args::one(command, arguments)?, true).await,
+        COLLECT => control::collect(shared, args::one(command, arguments)?).await,
+        TESTS => query::tests(shared, args::one(command, arguments)?),
+        OUTPUT => query::output(shared, args::one(command, arguments)?).await,
+        FLAKINESS => query::flakiness(shared, args::one(command, arguments)?).await,
+        other => Err(CommandError::arguments(format!(
+            "there is no command `{other}`: those of pytest-lens are {}",
+            COMMANDS.join(", ")
+        ))),
+    }
+}

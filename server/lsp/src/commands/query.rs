@@ -1,0 +1,152 @@
+//! Questions: the tree, a test's output, flakiness.
+
+use std::sync::Arc;
+
+use pytest_lens_protocol::{FlakinessInfo, Request, Response};
+use serde_json::{Value, json};
+
+use crate::commands::args::{FlakinessArgs, OutputArgs, TestsArgs};
+use crate::commands::control::folders;
+use crate::commands::run::folder_of_id;
+use crate::connection;
+use crate::error::{CommandError, CommandResult};
+use crate::live::Live;
+use crate::state::Shared;
+
+/// Items on a page.
+const PAGE: usize = 1000;
+
+/// `pytestLens.tests`: the whole tree, parents before children, or the children of one item. Each item of several
+/// folders names its own.
+pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Value> {
+    let wanted = folders(shared, args.workspace.as_deref())?;
+    let from: usize = match args.cursor.as_deref().map(str::parse) {
+        None => 0,
+        Some(Ok(from)) => from,
+        Some(Err(_)) => {
+            return Err(CommandError::arguments("`cursor` must be the `next` of the page before, or left out"));
+        }
+    };
+    let state = shared.state();
+    let several = wanted.len() > 1;
+    let mut items = Vec::new();
+    let mut at = 0;
+    for workspace in state.workspaces.iter().filter(|workspace| wanted.contains(&workspace.uri)) {
+        let live = Live { documents: &state.documents, workspace, encoding: state.encoding };
+        let all = match args.parent.as_deref() {
+            Some(parent) => workspace.view.children(Some(parent)),
+            None => workspace.view.preorder(),
+        };
+        for item in all {
+            if (from..from + PAGE).contains(&at) {
+                let mut value = serde_json::to_value(live.item(item)).unwrap_or_default();
+                if let Some(map) = value.as_object_mut().filter(|_| several) {
+                    map.insert("workspace".into(), workspace.uri.clone().into());
+                }
+                items.push(value);
+            }
+            at += 1;
+        }
+    }
+    let mut answer = json!({ "items": items });
+    if at > from + PAGE
+        && let Some(map) = answer.as_object_mut()
+    {
+        map.insert("next".into(), (from + PAGE).to_string().into());
+    }
+    Ok(answer)
+}
+
+/// `pytestLens.output`.
+pub(crate) async fn output(shared: &Arc<Shared>, args: OutputArgs) -> CommandResult<Value> {
+    let folder = folder_of_id(shared, &args.id, args.workspace.as_deref())?;
+    let context_id = connection::context(shared, &folder).await?;
+    match shared.call(Request::GetOutput { context_id, node_id: args.id }).await? {
+        Response::TestOutput { node_id, outcome, message, longrepr, stdout, stderr, log } => Ok(without_nulls(json!({
+            "id": node_id,
+            "outcome": outcome,
+            "message": message,
+            "longrepr": longrepr,
+            "stdout": stdout,
+            "stderr": stderr,
+            "log": log,
+        }))),
+        other => Err(CommandError::unexpected("get_output", &other)),
+    }
+}
+
+/// `pytestLens.flakiness`.
+pub(crate) async fn flakiness(shared: &Arc<Shared>, args: FlakinessArgs) -> CommandResult<Value> {
+    if let Some(node_id) = args.id {
+        let folder = folder_of_id(shared, &node_id, args.workspace.as_deref())?;
+        let context_id = connection::context(shared, &folder).await?;
+        let request = Request::GetTestFlakiness { context_id, node_id };
+        return one_test(shared.call(request).await?);
+    }
+    let mut report = json!({ "flaky": [], "unstable": [], "stableCount": 0, "totalTracked": 0 });
+    for folder in folders(shared, args.workspace.as_deref())? {
+        let context_id = connection::context(shared, &folder).await?;
+        match shared.call(Request::GetFlakinessReport { context_id }).await? {
+            Response::FlakinessReport { flaky_tests, unstable_tests, stable_count, total_tracked } => {
+                add(&mut report, "flaky", &flaky_tests);
+                add(&mut report, "unstable", &unstable_tests);
+                add_count(&mut report, "stableCount", stable_count);
+                add_count(&mut report, "totalTracked", total_tracked);
+            }
+            other => return Err(CommandError::unexpected("get_flakiness_report", &other)),
+        }
+    }
+    Ok(report)
+}
+
+fn one_test(response: Response) -> CommandResult<Value> {
+    match response {
+        Response::TestFlakiness {
+            node_id,
+            failure_rate,
+            is_flaky,
+            flaky_streak,
+            consecutive_failures,
+            consecutive_passes,
+            total_runs,
+            recent_outcomes,
+        } => Ok(json!({
+            "id": node_id,
+            "isFlaky": is_flaky,
+            "failureRate": failure_rate,
+            "flips": flaky_streak,
+            "totalRuns": total_runs,
+            "consecutiveFailures": consecutive_failures,
+            "consecutivePasses": consecutive_passes,
+            "recentOutcomes": recent_outcomes,
+        })),
+        other => Err(CommandError::unexpected("get_test_flakiness", &other)),
+    }
+}
+
+fn add(report: &mut Value, key: &str, tests: &[FlakinessInfo]) {
+    let Some(list) = report.get_mut(key).and_then(Value::as_array_mut) else { return };
+    list.extend(tests.iter().map(|test| {
+        json!({
+            "id": test.node_id,
+            "failureRate": test.failure_rate,
+            "flips": test.flaky_streak,
+            "totalRuns": test.total_runs,
+            "consecutiveFailures": test.consecutive_failures,
+            "consecutivePasses": test.consecutive_passes,
+        })
+    }));
+}
+
+fn add_count(report: &mut Value, key: &str, count: usize) {
+    if let Some(value) = report.get_mut(key) {
+        *value = json!(value.as_u64().unwrap_or_default() + count as u64);
+    }
+}
+
+fn without_nulls(mut value: Value) -> Value {
+    if let Some(map) = value.as_object_mut() {
+        map.retain(|_, value| !value.is_null());
+    }
+    value
+}

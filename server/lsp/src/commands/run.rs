@@ -1,0 +1,266 @@
+//! Running tests: which folder and which ids a command means, and what it answers.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lsp_types::{MessageType, Position};
+use pytest_lens_protocol::{Request, Response, RunOnSave, RunOptions};
+use serde_json::{Value, json};
+
+use crate::commands::args::{FolderArgs, RunArgs};
+use crate::commands::control::folders;
+use crate::connection;
+use crate::error::{CommandError, CommandResult};
+use crate::paths::path_of;
+use crate::state::{Shared, State};
+use crate::workspace::RunRequest;
+
+/// A run that was accepted.
+struct Accepted {
+    folder: String,
+    run_id: String,
+    total: usize,
+}
+
+/// `pytestLens.run`.
+pub(crate) async fn run(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<Value> {
+    let selected = select(shared, &args)?;
+    let reruns = shared.state().reruns(&selected, args.rerun);
+    let options = RunOptions {
+        keyword: args.keyword,
+        marker: args.marker,
+        arguments: args.arguments.unwrap_or_default(),
+        run_disabled: args.run_disabled.unwrap_or_default(),
+        timeout_ms: args.timeout_ms,
+        reruns,
+        source: Some("editor".into()),
+    };
+    let request = |ids| RunRequest { ids, workers: args.workers, maxfail: args.maxfail, options: options.clone() };
+    start_all(shared, selected.into_iter().map(|(folder, ids)| (folder, request(ids))).collect()).await
+}
+
+/// `pytestLens.debug`, which is not built yet: says so, after the checks that a run would make.
+pub(crate) fn debug(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<Value> {
+    select(shared, &args)?;
+    Err(CommandError::failed(
+        "debugging is not available in this version of pytest-lens: run the test, or debug it with your editor's own \
+         debugger",
+    ))
+}
+
+/// `pytestLens.runFailed`.
+pub(crate) async fn run_failed(shared: &Arc<Shared>, args: FolderArgs) -> CommandResult<Value> {
+    let folders = folders(shared, args.workspace.as_deref())?;
+    let requests = {
+        let state = shared.state();
+        let failed = |folder: String| {
+            let ids = state.workspace(&folder)?.view.failed();
+            (!ids.is_empty()).then(|| (folder, editor_request(ids)))
+        };
+        folders.into_iter().filter_map(failed).collect::<Vec<_>>()
+    };
+    if requests.is_empty() {
+        return Err(CommandError::failed(
+            "no test failed when it last ran, so there is nothing to repeat: run tests first",
+        ));
+    }
+    start_all(shared, requests).await
+}
+
+/// `pytestLens.runLast`.
+pub(crate) async fn run_last(shared: &Arc<Shared>, args: FolderArgs) -> CommandResult<Value> {
+    let folders = folders(shared, args.workspace.as_deref())?;
+    let requests = {
+        let state = shared.state();
+        let last = |folder: String| {
+            let workspace = state.workspace(&folder)?;
+            let elsewhere = || workspace.view.last_run().cloned().map(editor_request);
+            let request = workspace.last_request.clone().or_else(elsewhere)?;
+            Some((folder, request))
+        };
+        folders.into_iter().filter_map(last).collect::<Vec<_>>()
+    };
+    if requests.is_empty() {
+        return Err(CommandError::failed("nothing was run yet, so there is nothing to repeat: run a test first"));
+    }
+    start_all(shared, requests).await
+}
+
+fn editor_request(ids: Vec<String>) -> RunRequest {
+    let options = RunOptions { source: Some("editor".into()), ..RunOptions::default() };
+    RunRequest { ids, options, ..RunRequest::default() }
+}
+
+/// What a saved file runs, as its folder's settings say.
+pub(crate) fn run_on_save(shared: &Arc<Shared>, path: &Path) {
+    let inner = Arc::clone(shared);
+    let found = {
+        let state = shared.state();
+        state.workspace_of(path).filter(|_| state.trusted).map(|workspace| {
+            let folder = (workspace.uri.clone(), workspace.root.clone(), workspace.pytest.clone());
+            (folder, workspace.settings.run_on_save, workspace.holds_tests(path), workspace.relative(path))
+        })
+    };
+    let Some(((folder, root, settings), mode, holds_tests, Some(file))) = found else { return };
+    let path = path.to_owned();
+    match mode {
+        RunOnSave::File if holds_tests => {}
+        RunOnSave::Affected => {}
+        RunOnSave::Off | RunOnSave::File => return,
+    }
+    shared.spawn(async move {
+        let ids = if mode == RunOnSave::Affected {
+            let reached = move || crate::affected::files(&root, &settings, &path);
+            tokio::task::spawn_blocking(reached).await.unwrap_or_default()
+        } else {
+            vec![file]
+        };
+        if ids.is_empty() {
+            return;
+        }
+        if let Err(error) = start(&inner, &folder, editor_request(ids)).await {
+            inner.tell_once(MessageType::WARNING, &error.message);
+        }
+    });
+}
+
+/// The folders that a command means, with the ids in each; empty ids are the whole folder.
+fn select(shared: &Arc<Shared>, args: &RunArgs) -> CommandResult<Vec<(String, Vec<String>)>> {
+    match (&args.ids, &args.text_document, args.position) {
+        (Some(_), Some(_), _) => {
+            Err(CommandError::arguments("give either `ids` or `textDocument`, not both: which tests are meant?"))
+        }
+        (Some(ids), None, None) => select_ids(shared, ids, args.workspace.as_deref()),
+        (None, Some(document), position) => shared.state().select_in(document.uri.as_str(), position),
+        (_, None, Some(_)) => Err(CommandError::arguments("`position` needs its `textDocument`: give both")),
+        (None, None, None) => {
+            let all = folders(shared, args.workspace.as_deref())?;
+            Ok(all.into_iter().map(|folder| (folder, Vec::new())).collect())
+        }
+    }
+}
+
+fn select_ids(shared: &Arc<Shared>, ids: &[String], named: Option<&str>) -> CommandResult<Vec<(String, Vec<String>)>> {
+    if ids.is_empty() {
+        return Err(CommandError::arguments("`ids` names no test: name at least one, or leave it out to run all"));
+    }
+    let mut selected: Vec<(String, Vec<String>)> = Vec::new();
+    for id in ids {
+        let folder = folder_of_id(shared, id, named)?;
+        match selected.iter_mut().find(|(other, _)| *other == folder) {
+            Some((_, ids)) => ids.push(id.clone()),
+            None => selected.push((folder, vec![id.clone()])),
+        }
+    }
+    Ok(selected)
+}
+
+/// The folder of a node id: the one named, the only one, or the first that knows it or has its file.
+pub(crate) fn folder_of_id(shared: &Arc<Shared>, id: &str, named: Option<&str>) -> CommandResult<String> {
+    let candidates = folders(shared, named)?;
+    if let [only] = candidates.as_slice() {
+        return Ok(only.clone());
+    }
+    let state = shared.state();
+    let of = |folder: &&String| state.workspace(folder);
+    let knows = candidates.iter().find(|folder| of(folder).is_some_and(|workspace| workspace.view.item(id).is_some()));
+    let has_file =
+        || candidates.iter().find(|folder| of(folder).is_some_and(|workspace| workspace.file_of(id).is_file()));
+    knows.or_else(has_file).cloned().ok_or_else(|| {
+        CommandError::arguments(format!("no open folder holds {id}: check the id, or collect the tests again"))
+    })
+}
+
+impl State {
+    /// The file of a document, or its innermost test at a position.
+    fn select_in(&self, uri: &str, position: Option<Position>) -> CommandResult<Vec<(String, Vec<String>)>> {
+        let path = path_of(uri)
+            .ok_or_else(|| CommandError::arguments(format!("{uri} is no file on disk: save it first, then run it")))?;
+        let outside = || {
+            let message = format!("{} lies in no open folder: open the folder that holds it", path.display());
+            CommandError::failed(message)
+        };
+        let workspace = self.workspace_of(&path).ok_or_else(outside)?;
+        let file = workspace.relative(&path).ok_or_else(outside)?;
+        let Some(position) = position else { return Ok(vec![(workspace.uri.clone(), vec![file])]) };
+        let ids = match self.documents.get(&path) {
+            Some(document) => {
+                let nodes = document.nodes_at(position.line);
+                nodes.iter().map(|node| format!("{file}::{}", node.id_suffix())).collect()
+            }
+            None => self.ids_on_disk(&path, &file, position.line)?,
+        };
+        if ids.is_empty() {
+            return Err(CommandError::failed(format!(
+                "there is no test at line {} of {file}: put the cursor into a test, or run the whole file",
+                position.line + 1
+            )));
+        }
+        Ok(vec![(workspace.uri.clone(), ids)])
+    }
+
+    fn ids_on_disk(&self, path: &Path, file: &str, line: u32) -> CommandResult<Vec<String>> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| CommandError::failed(format!("{file} can't be read: {error}; save it first")))?;
+        let analysis = self.analyze(path, &text);
+        let node =
+            pytest_lens_analysis::innermost_at(&analysis.nodes, line).and_then(|index| analysis.nodes.get(index));
+        Ok(node.map(|node| format!("{file}::{}", node.id_suffix())).into_iter().collect())
+    }
+
+    fn reruns(&self, selected: &[(String, Vec<String>)], wanted: Option<bool>) -> Option<u32> {
+        match wanted? {
+            false => Some(0),
+            true => {
+                let folder = selected.first().and_then(|(folder, _)| self.workspace(folder));
+                Some(folder.map_or(1, |workspace| workspace.settings.rerun.max_reruns.max(1)))
+            }
+        }
+    }
+}
+
+/// Starts a run in each of these folders. Of several, one that can't run does not keep the others from it.
+async fn start_all(shared: &Arc<Shared>, requests: Vec<(String, RunRequest)>) -> CommandResult<Value> {
+    let several = requests.len() > 1;
+    let mut accepted = Vec::new();
+    let mut failed = Vec::new();
+    for (folder, request) in requests {
+        match start(shared, &folder, request).await {
+            Ok(run) => accepted.push(run),
+            Err(error) => failed.push(error),
+        }
+    }
+    let total: usize = accepted.iter().map(|run| run.total).sum();
+    let Some(first) = accepted.first() else {
+        return Err(failed.into_iter().next().unwrap_or_else(nothing_selected));
+    };
+    for error in &failed {
+        shared.tell_once(MessageType::ERROR, &error.message);
+    }
+    let mut answer = json!({ "runId": first.run_id, "total": total });
+    if let Some(map) = answer.as_object_mut().filter(|_| several) {
+        let runs = accepted.iter().map(|run| json!({"workspace": run.folder, "runId": run.run_id, "total": run.total}));
+        map.insert("runs".into(), runs.collect());
+    }
+    Ok(answer)
+}
+
+async fn start(shared: &Arc<Shared>, folder: &str, request: RunRequest) -> CommandResult<Accepted> {
+    let context_id = connection::context(shared, folder).await?;
+    let RunRequest { ids: node_ids, workers, maxfail, options } = request.clone();
+    let all = Request::RunStream { context_id, node_ids, workers, maxfail, options: Some(options) };
+    match shared.call(all).await? {
+        Response::RunStarted { total_tests: 0, .. } => Err(nothing_selected()),
+        Response::RunStarted { run_id, total_tests } => {
+            if let Some(workspace) = shared.state().workspace_mut(folder) {
+                workspace.last_request = Some(request);
+            }
+            Ok(Accepted { folder: folder.to_owned(), run_id, total: total_tests })
+        }
+        other => Err(CommandError::unexpected("run_stream", &other)),
+    }
+}
+
+fn nothing_selected() -> CommandError {
+    CommandError::failed("no test was selected: check the file, `keyword` and `marker`, or collect the tests again")
+}

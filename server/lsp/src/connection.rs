@@ -1,0 +1,323 @@
+//! The way of one folder to the engine: its context, its events, its collections.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lsp_types::MessageType;
+use pytest_lens_protocol::{Event, PROTOCOL_VERSION, Request, Response};
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+
+use crate::error::{CommandError, CommandResult, ErrorKind};
+use crate::progress::CollectProgress;
+use crate::state::Shared;
+use crate::tree;
+
+/// A hanging get ends after this, and is made anew.
+const WAIT_MS: u64 = 30_000;
+/// Files change in swarms: a collection waits until they have been quiet for so long.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// An answer waits no longer than this for the view.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// How far a folder is with the engine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Phase {
+    /// Nothing is asked of the engine: the folder is not trusted.
+    #[default]
+    Closed,
+    /// The context is being opened.
+    Opening,
+    /// It is open.
+    Open(String),
+    /// It could not be opened; the next command tries again.
+    Failed(CommandError),
+}
+
+/// One folder's connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    phase: watch::Sender<Phase>,
+    /// How far the event log was taken in.
+    cursor: watch::Sender<u64>,
+    retry: Notify,
+    files_changed: Notify,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Link {
+            phase: watch::Sender::new(Phase::default()),
+            cursor: watch::Sender::new(0),
+            retry: Notify::new(),
+            files_changed: Notify::new(),
+            task: Mutex::new(None),
+        }
+    }
+}
+
+impl Link {
+    /// The open context's id.
+    pub(crate) fn context(&self) -> Option<String> {
+        match &*self.phase.borrow() {
+            Phase::Open(context) => Some(context.clone()),
+            _ => None,
+        }
+    }
+
+    /// Files were changed: collect soon.
+    pub(crate) fn files_changed(&self) {
+        self.files_changed.notify_one();
+    }
+
+    fn replace_task(&self, task: Option<AbortHandle>) {
+        let mut slot = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(old) = std::mem::replace(&mut *slot, task) {
+            old.abort();
+        }
+    }
+}
+
+/// Opens, or opens anew, a folder's context, and follows its events from then on.
+pub(crate) fn start(shared: &Arc<Shared>, folder: &str) {
+    let Some(link) = link(shared, folder) else { return };
+    link.phase.send_replace(Phase::Opening);
+    let task = shared.spawn(drive(Arc::clone(shared), folder.to_owned(), Arc::clone(&link)));
+    link.replace_task(Some(task));
+}
+
+/// Ends a folder's context: its processes are ended with it.
+pub(crate) fn stop(shared: &Arc<Shared>, link: &Arc<Link>) {
+    link.replace_task(None);
+    let phase = link.phase.send_replace(Phase::Closed);
+    if let Phase::Open(context) = phase {
+        let inner = Arc::clone(shared);
+        shared.spawn(async move {
+            // A context that is gone already is as good.
+            let _ = inner.call(Request::Shutdown { context_id: Some(context) }).await;
+        });
+    }
+}
+
+/// A folder's context id, waiting for it to open; where it could not be opened, tries once more.
+pub(crate) async fn context(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
+    let gone = || CommandError::failed("this folder is no longer open: open it again");
+    if !shared.state().trusted {
+        return Err(untrusted());
+    }
+    let link = link(shared, folder).ok_or_else(gone)?;
+    let mut phase = link.phase.subscribe();
+    if matches!(*phase.borrow_and_update(), Phase::Failed(_)) {
+        link.phase.send_replace(Phase::Opening);
+        link.retry.notify_one();
+    }
+    let reached = phase.wait_for(|phase| *phase != Phase::Opening).await.map_err(|_| gone())?;
+    match &*reached {
+        Phase::Open(context) => Ok(context.clone()),
+        Phase::Failed(error) => Err(error.clone()),
+        Phase::Closed | Phase::Opening => Err(gone()),
+    }
+}
+
+/// Why nothing is executed in a folder that is not trusted.
+pub(crate) fn untrusted() -> CommandError {
+    CommandError::failed(
+        "this workspace is not trusted, so none of its code is run: trust it in your editor, then try again",
+    )
+}
+
+fn link(shared: &Arc<Shared>, folder: &str) -> Option<Arc<Link>> {
+    shared.state().workspace(folder).map(|workspace| Arc::clone(&workspace.link))
+}
+
+/// Keeps the context open for as long as the folder is.
+async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
+    loop {
+        let failed = match open(&shared, &folder).await {
+            Ok(context) => {
+                link.phase.send_replace(Phase::Open(context.clone()));
+                tokio::select! {
+                    failed = follow(&shared, &folder, &link, &context) => failed,
+                    () = collect_changes(&shared, &folder, &link) => continue,
+                }
+            }
+            Err(error) => Some(error),
+        };
+        match failed {
+            // The engine forgot the context after it had served: open it anew.
+            None => {
+                link.phase.send_replace(Phase::Opening);
+            }
+            Some(error) => {
+                shared.tell_once(MessageType::ERROR, &error.message);
+                link.phase.send_replace(Phase::Failed(error));
+                show_sources(&shared, &folder).await;
+                link.retry.notified().await;
+            }
+        }
+    }
+}
+
+/// Opens the context with the settings in force.
+async fn open(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
+    let (root, settings, json) = {
+        let state = shared.state();
+        let workspace = state.workspace(folder).ok_or_else(|| CommandError::failed("this folder is no longer open"))?;
+        (workspace.root.clone(), workspace.settings.clone(), workspace.settings_json.clone())
+    };
+    let request = Request::InitContext {
+        protocol_version: PROTOCOL_VERSION,
+        repo_path: root.to_string_lossy().into_owned(),
+        python_path: settings.python_path,
+        execution_mode: Some(settings.execution_mode),
+    };
+    let context_id = match shared.call(request).await? {
+        Response::ContextReady { context_id, .. } => context_id,
+        other => return Err(CommandError::unexpected("init_context", &other)),
+    };
+    let configure = Request::ConfigureContext { context_id: context_id.clone(), settings: json };
+    if let Err(error) = shared.call(configure).await {
+        shared.tell_once(MessageType::ERROR, &error.message);
+    }
+    Ok(context_id)
+}
+
+/// Takes in the context's events until it is gone; an error where it can't be followed at all.
+async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &str) -> Option<CommandError> {
+    let mut cursor = 0;
+    link.cursor.send_replace(cursor);
+    let mut served = false;
+    loop {
+        let request = Request::GetEvents { context_id: context_id.to_owned(), cursor, wait_ms: WAIT_MS };
+        match shared.call(request).await {
+            Ok(Response::Events { cursor: next, events }) => {
+                served = true;
+                if events.first().is_some_and(|event| event.seq > cursor + 1) {
+                    resync(shared, folder, context_id).await;
+                }
+                cursor = next;
+                take(shared, folder, &events);
+                link.cursor.send_replace(cursor);
+            }
+            Ok(other) => return Some(CommandError::unexpected("get_events", &other)),
+            Err(error) if served && error.kind == ErrorKind::ContextGone => return None,
+            Err(error) => return Some(error),
+        }
+    }
+}
+
+fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
+    let mut state = shared.state();
+    for event in events {
+        for message in state.apply_event(folder, &event.payload) {
+            shared.send(message);
+        }
+    }
+}
+
+/// Older events were dropped before they were read: takes the inventory as it stands.
+async fn resync(shared: &Arc<Shared>, folder: &str, context_id: &str) {
+    let request = Request::GetInventory { context_id: context_id.to_owned() };
+    let Ok(Response::InventoryData { nodes, .. }) = shared.call(request).await else { return };
+    let mut state = shared.state();
+    let Some(workspace) = state.workspace_mut(folder) else { return };
+    let items = tree::of_inventory(&workspace.root, &nodes);
+    let delta = workspace.view.replace(items);
+    for message in state.own_delta(folder, delta) {
+        shared.send(message);
+    }
+}
+
+/// Waits until the folder's view holds every event that the engine has told by now: for answers that are read beside it.
+async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
+    let Some(link) = link(shared, folder) else { return };
+    let mut reached = link.cursor.subscribe();
+    let cursor = *reached.borrow();
+    let end = match shared.call(Request::GetEvents { context_id, cursor, wait_ms: 0 }).await {
+        Ok(Response::Events { cursor, .. }) => cursor,
+        _ => return,
+    };
+    // The task that follows the log may end meanwhile: then there is nothing to wait for.
+    let _ = tokio::time::timeout(CATCH_UP, reached.wait_for(|cursor| *cursor >= end)).await;
+}
+
+/// Collects at the start, and then whenever files have changed and are quiet again. Never ends.
+async fn collect_changes(shared: &Arc<Shared>, folder: &str, link: &Arc<Link>) {
+    let first = collect(shared, folder, false, true).await;
+    tell_failure(shared, first);
+    loop {
+        link.files_changed.notified().await;
+        while tokio::time::timeout(QUIET, link.files_changed.notified()).await.is_ok() {}
+        let again = collect(shared, folder, false, false).await;
+        tell_failure(shared, again);
+    }
+}
+
+fn tell_failure(shared: &Arc<Shared>, result: CommandResult<usize>) {
+    if let Err(error) = result
+        && error.kind != ErrorKind::ContextGone
+    {
+        shared.tell_once(MessageType::ERROR, &error.message);
+    }
+}
+
+/// Brings a folder's inventory up to date; returns the number of its tests. With `shown` the user sees it and can
+/// cancel it.
+pub(crate) async fn collect(shared: &Arc<Shared>, folder: &str, force: bool, shown: bool) -> CommandResult<usize> {
+    let context_id = context(shared, folder).await?;
+    let progress = shown.then(|| CollectProgress::begin(shared, folder));
+    let cancelled = async {
+        match &progress {
+            Some(progress) => progress.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
+    let answer = tokio::select! {
+        answer = shared.call(Request::Collect { context_id: context_id.clone(), force }) => answer?,
+        () = cancelled => {
+            return Err(CommandError::failed("collecting the tests was cancelled: what was known before still holds"));
+        }
+    };
+    match answer {
+        Response::CollectionComplete { node_count, .. } => {
+            catch_up(shared, folder, context_id).await;
+            shared.settle(folder);
+            Ok(node_count)
+        }
+        other => Err(CommandError::unexpected("collect", &other)),
+    }
+}
+
+/// Shows the tree as the source alone tells it, for a folder that the engine does not serve.
+pub(crate) async fn show_sources(shared: &Arc<Shared>, folder: &str) {
+    let Some((root, settings)) = shared
+        .state()
+        .workspace(folder)
+        .filter(|workspace| workspace.view.preorder().iter().all(|item| item.provisional))
+        .map(|workspace| (workspace.root.clone(), workspace.pytest.clone()))
+    else {
+        return;
+    };
+    let listing = tokio::task::spawn_blocking(move || {
+        let files = pytest_lens_analysis::listing::list(&root, &settings);
+        let mut known = BTreeSet::new();
+        let mut items = Vec::new();
+        for file in files.iter().filter(|file| !file.path.starts_with('/')) {
+            let found = tree::of_source(&root, &file.path, &file.analysis.nodes, |node| {
+                pytest_lens_protocol::Range::of_line(node.def_line)
+            });
+            items.extend(found.into_iter().filter(|item| known.insert(item.id.clone())));
+        }
+        items
+    });
+    let Ok(items) = listing.await else { return };
+    let mut state = shared.state();
+    let Some(workspace) = state.workspace_mut(folder) else { return };
+    let delta = workspace.view.replace(items);
+    for message in state.own_delta(folder, delta) {
+        shared.send(message);
+    }
+}

@@ -1,0 +1,105 @@
+//! What the client can do, and what the server tells it that it can.
+
+use lsp_types::{
+    ClientCapabilities, CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CodeLensOptions,
+    ExecuteCommandOptions, HoverProviderCapability, InitializeParams, InitializeResult, OneOf, SaveOptions,
+    ServerCapabilities, ServerInfo, TextDocumentSyncCapability, TextDocumentSyncKind, TextDocumentSyncOptions,
+    TextDocumentSyncSaveOptions, WorkDoneProgressOptions, WorkspaceFoldersServerCapabilities,
+    WorkspaceServerCapabilities,
+};
+use serde_json::{Value, json};
+
+use crate::commands::COMMANDS;
+use crate::encoding::Encoding;
+
+/// The kind of all our code actions.
+pub(crate) const ACTION_KIND: &str = "source.pytestLens";
+
+/// What the client can do, as far as it matters here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Features {
+    /// It takes the custom notifications.
+    pub(crate) opted_in: bool,
+    /// It re-asks lenses when told.
+    pub(crate) lens_refresh: bool,
+    /// It re-asks inlay hints when told.
+    pub(crate) hint_refresh: bool,
+    /// It shows progress that the server began.
+    pub(crate) progress: bool,
+    /// It watches files for the server.
+    pub(crate) watching: bool,
+    /// It can be asked for its configuration.
+    pub(crate) configuration: bool,
+    /// It knows code actions besides commands.
+    pub(crate) action_literals: bool,
+    /// It shows related information of diagnostics.
+    pub(crate) related: bool,
+}
+
+impl Features {
+    /// Reads them from what the client sent first.
+    pub(crate) fn read(params: &InitializeParams) -> Self {
+        let client = &params.capabilities;
+        let workspace = client.workspace.as_ref();
+        let document = client.text_document.as_ref();
+        Features {
+            opted_in: opted_in(params.initialization_options.as_ref()) || opted_in(client.experimental.as_ref()),
+            lens_refresh: workspace.and_then(|all| all.code_lens.as_ref()?.refresh_support).unwrap_or_default(),
+            hint_refresh: workspace.and_then(|all| all.inlay_hint.as_ref()?.refresh_support).unwrap_or_default(),
+            progress: client.window.as_ref().and_then(|all| all.work_done_progress).unwrap_or_default(),
+            watching: workspace
+                .and_then(|all| all.did_change_watched_files.as_ref()?.dynamic_registration)
+                .unwrap_or_default(),
+            configuration: workspace.and_then(|all| all.configuration).unwrap_or_default(),
+            action_literals: document
+                .and_then(|all| all.code_action.as_ref()?.code_action_literal_support.as_ref())
+                .is_some(),
+            related: document.and_then(|all| all.publish_diagnostics.as_ref()?.related_information).unwrap_or_default(),
+        }
+    }
+}
+
+fn opted_in(options: Option<&Value>) -> bool {
+    options
+        .and_then(|options| options.get("pytestLens"))
+        .is_some_and(|value| value != &json!(false) && !value.is_null())
+}
+
+/// The negotiated encoding.
+pub(crate) fn encoding(client: &ClientCapabilities) -> Encoding {
+    Encoding::negotiate(client.general.as_ref().and_then(|general| general.position_encodings.as_deref()))
+}
+
+/// The answer to `initialize`.
+pub(crate) fn initialize_result(encoding: Encoding) -> InitializeResult {
+    let sync = TextDocumentSyncOptions {
+        open_close: Some(true),
+        change: Some(TextDocumentSyncKind::INCREMENTAL),
+        save: Some(TextDocumentSyncSaveOptions::SaveOptions(SaveOptions { include_text: Some(false) })),
+        ..TextDocumentSyncOptions::default()
+    };
+    let actions = CodeActionOptions {
+        code_action_kinds: Some(vec![CodeActionKind::new(ACTION_KIND)]),
+        resolve_provider: Some(false),
+        work_done_progress_options: WorkDoneProgressOptions::default(),
+    };
+    let folders =
+        WorkspaceFoldersServerCapabilities { supported: Some(true), change_notifications: Some(OneOf::Left(true)) };
+    let capabilities = ServerCapabilities {
+        position_encoding: Some(encoding.kind()),
+        text_document_sync: Some(TextDocumentSyncCapability::Options(sync)),
+        hover_provider: Some(HoverProviderCapability::Simple(true)),
+        code_action_provider: Some(CodeActionProviderCapability::Options(actions)),
+        code_lens_provider: Some(CodeLensOptions { resolve_provider: Some(false) }),
+        execute_command_provider: Some(ExecuteCommandOptions {
+            commands: COMMANDS.iter().map(|name| (*name).to_owned()).collect(),
+            work_done_progress_options: WorkDoneProgressOptions::default(),
+        }),
+        inlay_hint_provider: Some(OneOf::Left(true)),
+        workspace: Some(WorkspaceServerCapabilities { workspace_folders: Some(folders), file_operations: None }),
+        experimental: Some(json!({ "pytestLens": true })),
+        ..ServerCapabilities::default()
+    };
+    let info = ServerInfo { name: "pytest-lens".into(), version: Some(env!("CARGO_PKG_VERSION").into()) };
+    InitializeResult { capabilities, server_info: Some(info) }
+}

@@ -1,0 +1,102 @@
+//! Hover on a test's definition line: last outcomes, duration, flakiness, markers.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use lsp_types::{Hover, HoverContents, MarkupContent, MarkupKind, Position};
+use pytest_lens_analysis::StaticNode;
+
+use crate::outcome::{Summary, duration, is_failure, sign, words};
+use crate::state::State;
+use crate::workspace::Workspace;
+
+/// So many failing cases are told one by one.
+const CASES: usize = 5;
+
+impl State {
+    /// What is known of the test whose name, or `def` line, is at a position.
+    pub(crate) fn hover(&self, path: &Path, position: Position) -> Option<Hover> {
+        let (document, workspace) = self.document(path)?;
+        let file = workspace.relative(path)?;
+        let on_line = |node: &&StaticNode| node.name_span.start.line == position.line;
+        let node = document.nodes().iter().filter(on_line).min_by_key(|node| node.inherited)?;
+        let id = format!("{file}::{}", node.id_suffix());
+        let value = text(workspace, &id, node);
+        Some(Hover {
+            contents: HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value }),
+            range: Some(self.encoding.range(&document.text, node.name_span)),
+        })
+    }
+}
+
+fn text(workspace: &Workspace, id: &str, node: &StaticNode) -> String {
+    let view = &workspace.view;
+    let mut lines = vec![format!("**{}**", escape(&node.name))];
+    match Summary::of(view, id) {
+        _ if view.is_running(id) => lines.push("⟳ running".into()),
+        Some(summary) => lines.push(summary.text()),
+        None => lines.push("not run yet".into()),
+    }
+    let failures: Vec<_> = view.results_within(id).filter(|result| is_failure(&result.outcome)).collect();
+    for result in failures.iter().take(CASES) {
+        let name = result.id.strip_prefix(id).unwrap_or(&result.id).trim_start_matches("::");
+        let message = result.message.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
+        let name = if name.is_empty() { String::new() } else { format!("{} ", code(name)) };
+        lines.push(format!("{} {name}{}: {}", sign(&result.outcome), words(&result.outcome), code(message)));
+    }
+    if failures.len() > CASES {
+        lines.push(format!("… and {} more", failures.len() - CASES));
+    }
+    if failures.is_empty()
+        && let Some(reason) = view.result(id).and_then(|result| result.message.as_deref())
+    {
+        lines.push(code(reason.lines().next().unwrap_or_default()));
+    }
+    let hints: Vec<_> = view.hints_within(id).filter(|hint| hint.evidence.is_some() || hint.is_flaky).collect();
+    for hint in hints.iter().take(CASES) {
+        let verdict = if hint.is_flaky { "flaky" } else { "unstable" };
+        let mut line = format!(
+            "{verdict}: failed in {:.0} % of {} runs, {} flips",
+            hint.failure_rate * 100.0,
+            hint.total_runs,
+            hint.flips
+        );
+        if !hint.recent_outcomes.is_empty() {
+            let recent: String = hint.recent_outcomes.iter().map(|outcome| sign(outcome)).collect();
+            let _ = write!(line, ", last {recent}");
+        }
+        lines.push(line);
+    }
+    let item = view.item(id).filter(|item| !item.provisional);
+    let markers = item.map_or(&node.markers, |item| &item.markers);
+    if !markers.is_empty() {
+        let markers: Vec<String> = markers.iter().map(|marker| code(marker)).collect();
+        lines.push(format!("markers: {}", markers.join(", ")));
+    }
+    if let Some(cases) = item.map_or(node.case_count, |item| item.case_count) {
+        lines.push(format!("{cases} cases"));
+    }
+    if let Some(longest) = longest_case(workspace, id) {
+        lines.push(longest);
+    }
+    lines.join("\n\n")
+}
+
+/// Of several tests, the one that took longest.
+fn longest_case(workspace: &Workspace, id: &str) -> Option<String> {
+    let results: Vec<_> = workspace.view.results_within(id).collect();
+    if results.len() < 2 {
+        return None;
+    }
+    let longest = results.iter().max_by(|a, b| a.duration_ms.total_cmp(&b.duration_ms))?;
+    let name = longest.id.strip_prefix(id).unwrap_or(&longest.id).trim_start_matches("::");
+    Some(format!("longest: {} {}", code(name), duration(longest.duration_ms)))
+}
+
+fn code(text: &str) -> String {
+    if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
+}
+
+fn escape(name: &str) -> String {
+    name.replace('_', "\\_").replace('*', "\\*")
+}

@@ -1,0 +1,107 @@
+//! Code lenses: run, debug and the last outcome above each test and class of the live buffer. Answered from local
+//! state alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use lsp_types::{CodeLens, Command, Position, Range};
+use pytest_lens_analysis::{NodeKind, StaticNode};
+use serde_json::json;
+
+use crate::commands;
+use crate::documents::Document;
+use crate::outcome::{Summary, flakiness};
+use crate::state::State;
+use crate::workspace::Workspace;
+
+impl State {
+    /// The lenses of a document.
+    pub(crate) fn lenses(&self, path: &Path) -> Vec<CodeLens> {
+        let Some((document, workspace)) = self.document(path) else { return Vec::new() };
+        let Some(file) = workspace.relative(path).filter(|_| workspace.settings.code_lens.enable) else {
+            return Vec::new();
+        };
+        let mut lenses = Vec::new();
+        for nodes in by_line(document).into_values() {
+            let Some(first) = nodes.first() else { continue };
+            let range = line_range(self.encoding.position(&document.text, first.name_span.start));
+            let ids: Vec<String> = nodes.iter().map(|node| format!("{file}::{}", node.id_suffix())).collect();
+            let lens = |command| CodeLens { range, command: Some(command), data: None };
+            lenses.push(lens(run_command(workspace, &ids, &run_title(workspace, &ids, first))));
+            lenses.push(lens(debug_command(workspace, &ids, "Debug")));
+            lenses.extend(outcome_command(workspace, &ids).map(lens));
+        }
+        lenses
+    }
+}
+
+/// Nodes that share a line share its lenses: a method that several classes inherit is one `def`.
+fn by_line(document: &Document) -> BTreeMap<u32, Vec<&StaticNode>> {
+    let mut lines: BTreeMap<u32, Vec<&StaticNode>> = BTreeMap::new();
+    for node in document.nodes() {
+        let at = lines.entry(node.name_span.start.line).or_default();
+        if !node.inherited {
+            // The class it is written in is a test class itself: its own id is the line's.
+            at.retain(|other| !other.inherited);
+            at.push(node);
+        } else if at.iter().all(|other| other.inherited) {
+            at.push(node);
+        }
+    }
+    lines
+}
+
+/// A lens belongs to a line; its start is enough.
+fn line_range(at: Position) -> Range {
+    let start = Position { line: at.line, character: 0 };
+    Range { start, end: start }
+}
+
+fn run_title(workspace: &Workspace, ids: &[String], node: &StaticNode) -> String {
+    let collected = match ids {
+        [id] => workspace.view.item(id).filter(|item| !item.provisional),
+        _ => None,
+    };
+    let cases = match collected {
+        Some(item) => item.case_count,
+        None => node.case_count,
+    };
+    match cases {
+        Some(1) => "▶ Run (1 case)".into(),
+        Some(cases) => format!("▶ Run ({cases} cases)"),
+        None if node.kind == NodeKind::Function && node.parametrized => "▶ Run (parametrized)".into(),
+        None => "▶ Run".into(),
+    }
+}
+
+/// The command that runs these ids.
+pub(crate) fn run_command(workspace: &Workspace, ids: &[String], title: &str) -> Command {
+    selection_command(commands::RUN, workspace, ids, title)
+}
+
+/// The command that debugs these ids.
+pub(crate) fn debug_command(workspace: &Workspace, ids: &[String], title: &str) -> Command {
+    selection_command(commands::DEBUG, workspace, ids, title)
+}
+
+fn selection_command(command: &str, workspace: &Workspace, ids: &[String], title: &str) -> Command {
+    let argument = json!({ "ids": ids, "workspace": workspace.uri });
+    Command { title: title.into(), command: command.into(), arguments: Some(vec![argument]) }
+}
+
+/// What is known of the last run; choosing it asks for the output.
+fn outcome_command(workspace: &Workspace, ids: &[String]) -> Option<Command> {
+    let view = &workspace.view;
+    let summary = ids.iter().find_map(|id| Summary::of(view, id));
+    let running = ids.iter().any(|id| view.is_running(id));
+    let title = match (&summary, running) {
+        (_, true) => String::from("⟳ running"),
+        (Some(summary), false) => summary.text(),
+        (None, false) => return None,
+    };
+    let flaky = ids.iter().find_map(|id| flakiness(view, id));
+    let title = flaky.map_or_else(|| title.clone(), |flaky| format!("{title} · {flaky}"));
+    let id = summary.map_or_else(|| ids.first().cloned().unwrap_or_default(), |summary| summary.example);
+    let argument = json!({ "id": id, "workspace": workspace.uri });
+    Some(Command { title, command: commands::OUTPUT.into(), arguments: Some(vec![argument]) })
+}

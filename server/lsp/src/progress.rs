@@ -1,0 +1,116 @@
+//! Progress of runs and collections in the client's own way, with a cancel that works.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use pytest_lens_protocol::{Request, RunEnd};
+use tokio::sync::Notify;
+
+use crate::outcome::duration;
+use crate::publisher::{Outgoing, Progress};
+use crate::reducer::RunView;
+use crate::state::Shared;
+
+/// What the user can cancel, by progress token.
+pub(crate) type Cancels = HashMap<String, Cancel>;
+
+/// What a cancel means.
+#[derive(Debug)]
+pub(crate) enum Cancel {
+    /// Of a run: stop it; a second time, kill it.
+    Run {
+        /// The run.
+        run_id: String,
+        /// It was asked for once already.
+        stopping: bool,
+    },
+    /// Of a collection: wait for it no longer, which the engine notices.
+    Collect(Arc<Notify>),
+}
+
+fn run_token(run_id: &str) -> String {
+    format!("pytest-lens/run/{run_id}")
+}
+
+/// A run was accepted.
+pub(crate) fn run_begins(cancels: &mut Cancels, run_id: &str, total: usize) -> Vec<Outgoing> {
+    let token = run_token(run_id);
+    let cancel = Cancel::Run { run_id: run_id.to_owned(), stopping: false };
+    cancels.insert(token.clone(), cancel);
+    let title = if total == 1 { "Running 1 test".into() } else { format!("Running {total} tests") };
+    vec![Outgoing::Progress(Progress::Begin { token, title })]
+}
+
+/// Some of its tests are done.
+pub(crate) fn run_moves(run_id: &str, run: &RunView) -> Outgoing {
+    let failed = if run.failed > 0 { format!(", {} failed", run.failed) } else { String::new() };
+    let message = format!("{}/{}{failed}", run.done, run.total);
+    let percentage = (run.done * 100).checked_div(run.total).and_then(|percent| u32::try_from(percent.min(100)).ok());
+    Outgoing::Progress(Progress::Report { token: run_token(run_id), message, percentage })
+}
+
+/// It is over.
+pub(crate) fn run_ends(cancels: &mut Cancels, run: &RunEnd) -> Vec<Outgoing> {
+    let token = run_token(&run.run_id);
+    cancels.remove(&token);
+    let counts = &run.counts;
+    let broken = counts.failed + counts.errors;
+    let message = match broken {
+        0 => format!("{} passed in {}", counts.passed, duration(run.duration_ms)),
+        _ => format!("{broken} failed, {} passed in {}", counts.passed, duration(run.duration_ms)),
+    };
+    vec![Outgoing::Progress(Progress::End { token, message })]
+}
+
+/// The user cancelled what a token stands for.
+pub(crate) fn cancel(shared: &Arc<Shared>, token: &str) {
+    let request = match shared.state().cancels.get_mut(token) {
+        Some(Cancel::Run { run_id, stopping, .. }) => {
+            let run_id = run_id.clone();
+            let again = std::mem::replace(stopping, true);
+            if again { Request::KillRun { run_id } } else { Request::StopRun { run_id } }
+        }
+        Some(Cancel::Collect(wanted)) => {
+            wanted.notify_one();
+            return;
+        }
+        // It ended a moment ago.
+        None => return,
+    };
+    let inner = Arc::clone(shared);
+    shared.spawn(async move {
+        if let Err(error) = inner.call(request).await {
+            inner.tell_once(lsp_types::MessageType::WARNING, &error.message);
+        }
+    });
+}
+
+/// A collection that the user sees and can cancel, ended when this is dropped.
+pub(crate) struct CollectProgress {
+    shared: Arc<Shared>,
+    token: String,
+    cancelled: Arc<Notify>,
+}
+
+impl CollectProgress {
+    /// Begins it.
+    pub(crate) fn begin(shared: &Arc<Shared>, folder: &str) -> Self {
+        let token = format!("pytest-lens/collect/{folder}");
+        let cancelled = Arc::new(Notify::new());
+        shared.state().cancels.insert(token.clone(), Cancel::Collect(Arc::clone(&cancelled)));
+        shared.send(Outgoing::Progress(Progress::Begin { token: token.clone(), title: "Collecting tests".into() }));
+        CollectProgress { shared: Arc::clone(shared), token, cancelled }
+    }
+
+    /// Waits for the user to cancel it.
+    pub(crate) async fn cancelled(&self) {
+        self.cancelled.notified().await;
+    }
+}
+
+impl Drop for CollectProgress {
+    fn drop(&mut self) {
+        self.shared.state().cancels.remove(&self.token);
+        self.shared.send(Outgoing::Progress(Progress::End { token: self.token.clone(), message: String::new() }));
+    }
+}

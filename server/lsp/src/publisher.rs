@@ -1,0 +1,380 @@
+//! The one task through which everything leaves for the client, so that nothing overtakes and no handler waits.
+//!
+//! Replies to requests of the server come back into its queue: neither it nor any handler waits for the client.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lsp_types::notification::{Notification, Progress as ProgressNotification, PublishDiagnostics, ShowMessage};
+use lsp_types::request::{
+    CodeLensRefresh, InlayHintRefreshRequest, RegisterCapability, WorkDoneProgressCreate, WorkspaceConfiguration,
+};
+use lsp_types::{
+    ConfigurationItem, ConfigurationParams, Diagnostic, MessageType, NumberOrString, ProgressParams,
+    ProgressParamsValue, Registration, RegistrationParams, ShowMessageParams, WorkDoneProgress, WorkDoneProgressBegin,
+    WorkDoneProgressCreateParams, WorkDoneProgressEnd, WorkDoneProgressReport,
+};
+use pytest_lens_protocol::EventPayload;
+use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::Instant;
+use tower_lsp::Client;
+
+use crate::batch::{Batcher, Notice, WINDOW};
+use crate::notifications as names;
+use crate::paths::uri;
+use crate::state::Shared;
+
+/// Lenses and hints are asked anew no more often than this.
+const REFRESH: Duration = Duration::from_millis(100);
+
+/// Someone who has not typed for so long pauses.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Something for the client.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// An event of a folder, for a custom notification.
+    Event {
+        /// The folder's URI.
+        workspace: String,
+        /// What happened.
+        payload: EventPayload,
+    },
+    /// A sentence for the user.
+    Message {
+        /// How bad it is.
+        kind: MessageType,
+        /// The sentence.
+        text: String,
+    },
+    /// Files whose diagnostics, lenses and hints may be others now.
+    Changed {
+        /// Their paths.
+        files: BTreeSet<PathBuf>,
+    },
+    /// Lines of an open document, and with them its diagnostics, may have moved.
+    Moved {
+        /// Its path.
+        file: PathBuf,
+    },
+    /// An open document was edited: the tree follows when the user pauses.
+    Edited {
+        /// Its path.
+        file: PathBuf,
+    },
+    /// Work that the user can follow.
+    Progress(Progress),
+    /// Capabilities that are registered late.
+    Register(Vec<Registration>),
+    /// The settings of these folders are wanted from the client.
+    AskSettings(Vec<String>),
+    /// The client replied to the creation of a progress token.
+    ProgressCreated {
+        /// The token.
+        token: String,
+        /// It may be used.
+        accepted: bool,
+    },
+    /// The client replied to all refreshes.
+    Refreshed,
+}
+
+/// Work that the user can follow and cancel.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// It began.
+    Begin {
+        /// Names it.
+        token: String,
+        /// What it is.
+        title: String,
+    },
+    /// It moved.
+    Report {
+        /// Names it.
+        token: String,
+        /// How far it is.
+        message: String,
+        /// The same as a number.
+        percentage: Option<u32>,
+    },
+    /// It is over.
+    End {
+        /// Names it.
+        token: String,
+        /// What came of it.
+        message: String,
+    },
+}
+
+/// A progress token on its way.
+struct Token {
+    title: String,
+    /// The client has accepted it, and `begin` was sent.
+    open: bool,
+    /// What to tell next: only the newest report matters.
+    report: Option<WorkDoneProgressReport>,
+}
+
+/// The publisher's own state.
+pub(crate) struct Publisher {
+    client: Client,
+    shared: Arc<Shared>,
+    own: UnboundedSender<Outgoing>,
+    batcher: Batcher,
+    dirty: BTreeSet<PathBuf>,
+    published: HashMap<PathBuf, Vec<Diagnostic>>,
+    edited: HashMap<PathBuf, Instant>,
+    diagnosed: Option<Instant>,
+    refresh_wanted: bool,
+    refreshing: bool,
+    refreshed: Option<Instant>,
+    tokens: HashMap<String, Token>,
+}
+
+impl Publisher {
+    /// With nothing sent yet.
+    pub(crate) fn new(client: Client, shared: Arc<Shared>, own: UnboundedSender<Outgoing>) -> Self {
+        Publisher {
+            client,
+            shared,
+            own,
+            batcher: Batcher::default(),
+            dirty: BTreeSet::new(),
+            published: HashMap::new(),
+            edited: HashMap::new(),
+            diagnosed: None,
+            refresh_wanted: false,
+            refreshing: false,
+            refreshed: None,
+            tokens: HashMap::new(),
+        }
+    }
+
+    /// Sends until the server ends.
+    pub(crate) async fn run(mut self, mut queue: UnboundedReceiver<Outgoing>) {
+        loop {
+            let due = self.deadline();
+            let timer = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                message = queue.recv() => match message {
+                    Some(message) => self.take(message).await,
+                    None => return,
+                },
+                () = timer => {}
+            }
+            // What is there already goes out as one.
+            while let Ok(message) = queue.try_recv() {
+                self.take(message).await;
+            }
+            self.flush().await;
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let diagnostics = if self.dirty.is_empty() { None } else { self.diagnosed.map(|at| at + WINDOW) };
+        let wanted = self.refresh_wanted && !self.refreshing;
+        let refresh = if wanted { self.refreshed.map(|at| at + REFRESH) } else { None };
+        let edited = self.edited.values().min().map(|at| *at + PAUSE);
+        [self.batcher.deadline(), diagnostics, refresh, edited].into_iter().flatten().min()
+    }
+
+    async fn take(&mut self, message: Outgoing) {
+        match message {
+            Outgoing::Event { workspace, payload } => {
+                let notices = self.batcher.push(&workspace, payload, Instant::now());
+                self.notify(notices).await;
+            }
+            Outgoing::Message { kind: typ, text: message } => {
+                self.client.send_notification::<ShowMessage>(ShowMessageParams { typ, message }).await;
+            }
+            Outgoing::Changed { files } => {
+                self.dirty.extend(files);
+                self.refresh_wanted = true;
+            }
+            Outgoing::Moved { file } => {
+                self.dirty.insert(file);
+            }
+            Outgoing::Edited { file } => {
+                self.edited.insert(file, Instant::now());
+            }
+            Outgoing::Progress(progress) => self.progress(progress).await,
+            Outgoing::Register(registrations) => {
+                let client = self.client.clone();
+                self.shared.spawn(async move {
+                    let params = RegistrationParams { registrations };
+                    if let Err(error) = client.send_request::<RegisterCapability>(params).await {
+                        tracing::warn!("the client does not watch files: {error}");
+                    }
+                });
+            }
+            Outgoing::AskSettings(folders) => self.ask_settings(folders),
+            Outgoing::ProgressCreated { token, accepted } => self.progress_created(token, accepted).await,
+            Outgoing::Refreshed => self.refreshing = false,
+        }
+    }
+
+    async fn flush(&mut self) {
+        let now = Instant::now();
+        for (file, _) in self.edited.extract_if(|_, at| now >= *at + PAUSE) {
+            for message in self.shared.state().overlay(&file) {
+                self.shared.send(message);
+            }
+        }
+        let notices = self.batcher.due(now);
+        self.notify(notices).await;
+        if !self.dirty.is_empty() && self.diagnosed.is_none_or(|at| now >= at + WINDOW) {
+            self.diagnosed = Some(now);
+            for path in std::mem::take(&mut self.dirty) {
+                self.publish(path).await;
+            }
+        }
+        let rested = self.refreshed.is_none_or(|at| now >= at + REFRESH);
+        if self.refresh_wanted && !self.refreshing && rested {
+            self.refresh_wanted = false;
+            self.refreshed = Some(now);
+            self.refresh();
+        }
+    }
+
+    async fn publish(&mut self, path: PathBuf) {
+        let params = self.shared.state().diagnostics(&path);
+        let old = match params.diagnostics.as_slice() {
+            [] => self.published.remove(&path),
+            some => self.published.insert(path, some.to_vec()),
+        };
+        if old.unwrap_or_default() != params.diagnostics {
+            self.client.send_notification::<PublishDiagnostics>(params).await;
+        }
+    }
+
+    fn refresh(&mut self) {
+        let features = self.shared.state().features.clone();
+        if !features.lens_refresh && !features.hint_refresh {
+            return;
+        }
+        self.refreshing = true;
+        let (client, own) = (self.client.clone(), self.own.clone());
+        self.shared.spawn(async move {
+            if features.lens_refresh {
+                let _ = client.send_request::<CodeLensRefresh>(()).await;
+            }
+            if features.hint_refresh {
+                let _ = client.send_request::<InlayHintRefreshRequest>(()).await;
+            }
+            let _ = own.send(Outgoing::Refreshed);
+        });
+    }
+
+    fn ask_settings(&self, folders: Vec<String>) {
+        let item =
+            |folder: &String| ConfigurationItem { scope_uri: Some(uri(folder)), section: Some("pytestLens".into()) };
+        let items = folders.iter().map(item).collect();
+        let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
+        self.shared.spawn(async move {
+            match client.send_request::<WorkspaceConfiguration>(ConfigurationParams { items }).await {
+                Ok(values) => crate::settings::folders_configured(&shared, folders.into_iter().zip(values)),
+                Err(error) => tracing::warn!("the client does not tell its settings: {error}"),
+            }
+        });
+    }
+
+    async fn progress(&mut self, progress: Progress) {
+        if !self.shared.state().features.progress {
+            return;
+        }
+        match progress {
+            Progress::Begin { token, title } => {
+                self.tokens.insert(token.clone(), Token { title, open: false, report: None });
+                let (client, own) = (self.client.clone(), self.own.clone());
+                self.shared.spawn(async move {
+                    let params = WorkDoneProgressCreateParams { token: NumberOrString::String(token.clone()) };
+                    let accepted = client.send_request::<WorkDoneProgressCreate>(params).await.is_ok();
+                    let _ = own.send(Outgoing::ProgressCreated { token, accepted });
+                });
+            }
+            Progress::Report { token, message, percentage } => {
+                let report = WorkDoneProgressReport { cancellable: Some(true), message: Some(message), percentage };
+                let Some(known) = self.tokens.get_mut(&token) else { return };
+                if known.open {
+                    self.tell(&token, WorkDoneProgress::Report(report)).await;
+                } else {
+                    known.report = Some(report);
+                }
+            }
+            Progress::End { token, message } => {
+                // A token that the client has not accepted yet is never used.
+                if self.tokens.remove(&token).is_some_and(|known| known.open) {
+                    let message = Some(message).filter(|message| !message.is_empty());
+                    self.tell(&token, WorkDoneProgress::End(WorkDoneProgressEnd { message })).await;
+                }
+            }
+        }
+    }
+
+    async fn progress_created(&mut self, token: String, accepted: bool) {
+        let Some(known) = self.tokens.get_mut(&token) else { return };
+        if !accepted {
+            self.tokens.remove(&token);
+            return;
+        }
+        known.open = true;
+        let title = known.title.clone();
+        let report = known.report.take();
+        let (message, percentage) = report.map_or((None, Some(0)), |report| (report.message, report.percentage));
+        let begin = WorkDoneProgressBegin { title, cancellable: Some(true), message, percentage };
+        self.tell(&token, WorkDoneProgress::Begin(begin)).await;
+    }
+
+    async fn tell(&self, token: &str, value: WorkDoneProgress) {
+        let params = ProgressParams {
+            token: NumberOrString::String(token.to_owned()),
+            value: ProgressParamsValue::WorkDone(value),
+        };
+        self.client.send_notification::<ProgressNotification>(params).await;
+    }
+
+    async fn notify(&self, notices: Vec<Notice>) {
+        for (method, params) in notices {
+            match method {
+                names::INVENTORY => self.client.send_notification::<Inventory>(params).await,
+                names::RUN_STARTED => self.client.send_notification::<RunStarted>(params).await,
+                names::TEST_STARTED => self.client.send_notification::<TestStarted>(params).await,
+                names::TEST_OUTCOME => self.client.send_notification::<TestOutcome>(params).await,
+                names::OUTPUT => self.client.send_notification::<Output>(params).await,
+                names::RUN_FINISHED => self.client.send_notification::<RunFinished>(params).await,
+                _ => self.client.send_notification::<FlakinessHint>(params).await,
+            }
+        }
+    }
+}
+
+/// A type for each custom notification: the framework takes no names.
+macro_rules! notifications {
+    ($($name:ident = $method:expr),* $(,)?) => {$(
+        enum $name {}
+        impl Notification for $name {
+            type Params = Value;
+            const METHOD: &'static str = $method;
+        }
+    )*};
+}
+
+notifications! {
+    Inventory = names::INVENTORY,
+    RunStarted = names::RUN_STARTED,
+    TestStarted = names::TEST_STARTED,
+    TestOutcome = names::TEST_OUTCOME,
+    Output = names::OUTPUT,
+    RunFinished = names::RUN_FINISHED,
+    FlakinessHint = names::FLAKINESS_HINT,
+}

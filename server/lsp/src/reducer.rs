@@ -1,0 +1,263 @@
+//! The view of one workspace: a pure fold over the engine's events, from which every lens, hint, hover, diagnostic and
+//! tree page is answered without asking the engine.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use pytest_lens_protocol::{CollectError, EventPayload, Hint, InventoryDelta, TestItem, TestOutcome};
+
+use crate::outcome::is_failure;
+
+/// A run that is going on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct RunView {
+    /// Tests selected.
+    pub(crate) total: usize,
+    /// Tests with a final outcome.
+    pub(crate) done: usize,
+    /// Of these, those that failed.
+    pub(crate) failed: usize,
+}
+
+/// What an event changed for the documents.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Touched {
+    /// Ids of tests whose outcome, state or flakiness is another now.
+    pub(crate) tests: BTreeSet<String>,
+    /// Ids that are gone, those below them included.
+    pub(crate) gone: Vec<String>,
+    /// The inventory's errors or items changed.
+    pub(crate) inventory: bool,
+}
+
+/// Tree, outcomes, flakiness and runs of one workspace.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    items: HashMap<String, TestItem>,
+    children: HashMap<Option<String>, Vec<String>>,
+    results: BTreeMap<String, TestOutcome>,
+    running: BTreeMap<String, String>,
+    hints: BTreeMap<String, Hint>,
+    runs: BTreeMap<String, RunView>,
+    errors: Vec<CollectError>,
+    last_run: Option<Vec<String>>,
+}
+
+impl View {
+    /// Takes in one event.
+    pub(crate) fn apply(&mut self, payload: &EventPayload) -> Touched {
+        let mut touched = Touched::default();
+        match payload {
+            EventPayload::Inventory(delta) => {
+                touched.inventory = true;
+                touched.gone = self.apply_delta(delta);
+                self.errors.clone_from(&delta.errors);
+            }
+            EventPayload::RunStarted(run) => {
+                self.runs.insert(run.run_id.clone(), RunView { total: run.total, ..RunView::default() });
+                self.last_run = Some(run.ids.clone().unwrap_or_default());
+            }
+            EventPayload::TestStarted(started) => {
+                for id in &started.ids {
+                    self.running.insert(id.clone(), started.run_id.clone());
+                    touched.tests.insert(id.clone());
+                }
+            }
+            EventPayload::TestOutcome(outcomes) => {
+                for outcome in &outcomes.outcomes {
+                    touched.tests.insert(outcome.id.clone());
+                    self.take_outcome(&outcomes.run_id, outcome);
+                }
+            }
+            EventPayload::Output(_) => {}
+            EventPayload::RunFinished(run) => {
+                self.runs.remove(&run.run_id);
+                touched.tests.extend(self.running.extract_if(.., |_, by| *by == run.run_id).map(|(id, _)| id));
+            }
+            EventPayload::FlakinessHint(hints) => {
+                for hint in &hints.hints {
+                    touched.tests.insert(hint.id.clone());
+                    self.hints.insert(hint.id.clone(), hint.clone());
+                }
+            }
+        }
+        touched
+    }
+
+    fn take_outcome(&mut self, run_id: &str, outcome: &TestOutcome) {
+        if outcome.will_rerun {
+            return;
+        }
+        self.running.remove(&outcome.id);
+        if let Some(run) = self.runs.get_mut(run_id) {
+            run.done += 1;
+            run.failed += usize::from(is_failure(&outcome.outcome));
+        }
+        // A test that was not run keeps what is known of it.
+        if outcome.outcome != "not_run" {
+            let kept = TestOutcome { stdout: None, stderr: None, log: None, longrepr: None, ..outcome.clone() };
+            self.results.insert(outcome.id.clone(), kept);
+        }
+    }
+
+    fn apply_delta(&mut self, delta: &InventoryDelta) -> Vec<String> {
+        let mut gone = Vec::new();
+        for id in &delta.removed {
+            self.remove(id, &mut gone);
+        }
+        for item in &delta.upserts {
+            self.upsert(item.clone());
+        }
+        gone
+    }
+
+    fn upsert(&mut self, item: TestItem) {
+        let old = self.items.get(&item.id).map(|old| old.parent.clone());
+        if old.as_ref() != Some(&item.parent) {
+            if let Some(parent) = old {
+                self.detach(&parent, &item.id);
+            }
+            self.children.entry(item.parent.clone()).or_default().push(item.id.clone());
+        }
+        self.items.insert(item.id.clone(), item);
+    }
+
+    fn detach(&mut self, parent: &Option<String>, id: &str) {
+        if let Some(siblings) = self.children.get_mut(parent) {
+            siblings.retain(|sibling| sibling != id);
+            if siblings.is_empty() {
+                self.children.remove(parent);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &str, gone: &mut Vec<String>) {
+        let Some(item) = self.items.get(id) else { return };
+        let parent = item.parent.clone();
+        self.detach(&parent, id);
+        let mut left = vec![id.to_owned()];
+        while let Some(id) = left.pop() {
+            if self.items.remove(&id).is_none() {
+                continue;
+            }
+            left.extend(self.children.remove(&Some(id.clone())).unwrap_or_default());
+            self.results.remove(&id);
+            self.running.remove(&id);
+            self.hints.remove(&id);
+            gone.push(id);
+        }
+    }
+
+    /// Makes the tree hold exactly these items, parents before children, and tells what changed.
+    pub(crate) fn replace(&mut self, items: Vec<TestItem>) -> InventoryDelta {
+        let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        let removed = self.roots_of(|item| !wanted.contains(item.id.as_str()));
+        let upserts = items.into_iter().filter(|item| self.items.get(&item.id) != Some(item)).collect();
+        self.own_delta(upserts, removed)
+    }
+
+    /// Takes what the source of one file says: items that pytest has not told of, never over those it has.
+    pub(crate) fn overlay(&mut self, file: &str, items: Vec<TestItem>) -> InventoryDelta {
+        let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        let prefix = format!("{file}::");
+        let goes =
+            |item: &TestItem| item.provisional && item.id.starts_with(&prefix) && !wanted.contains(item.id.as_str());
+        let removed = self.roots_of(goes);
+        let upserts =
+            items.into_iter().filter(|item| self.items.get(&item.id).is_none_or(|old| old.provisional && old != item));
+        let upserts = upserts.collect();
+        self.own_delta(upserts, removed)
+    }
+
+    fn own_delta(&mut self, upserts: Vec<TestItem>, removed: Vec<String>) -> InventoryDelta {
+        let delta = InventoryDelta { revision: 0, upserts, removed, errors: self.errors.clone() };
+        self.apply_delta(&delta);
+        delta
+    }
+
+    /// Ids that match and whose parent does not.
+    fn roots_of(&self, matches: impl Fn(&TestItem) -> bool) -> Vec<String> {
+        let matching: BTreeSet<&str> =
+            self.items.values().filter(|item| matches(item)).map(|item| item.id.as_str()).collect();
+        let is_root = |id: &&&str| {
+            let parent = self.items.get(**id).and_then(|item| item.parent.as_deref());
+            parent.is_none_or(|parent| !matching.contains(parent))
+        };
+        matching.iter().filter(is_root).map(|id| (*id).to_owned()).collect()
+    }
+
+    /// An item by its id.
+    pub(crate) fn item(&self, id: &str) -> Option<&TestItem> {
+        self.items.get(id)
+    }
+
+    /// The direct children of an item, or the top level.
+    pub(crate) fn children(&self, parent: Option<&str>) -> Vec<&TestItem> {
+        let ids = self.children.get(&parent.map(str::to_owned));
+        ids.into_iter().flatten().filter_map(|id| self.items.get(id)).collect()
+    }
+
+    /// The whole tree, parents before children.
+    pub(crate) fn preorder(&self) -> Vec<&TestItem> {
+        let mut found = Vec::with_capacity(self.items.len());
+        let mut left: Vec<&String> = self.children.get(&None).into_iter().flatten().rev().collect();
+        while let Some(id) = left.pop() {
+            found.extend(self.items.get(id));
+            left.extend(self.children.get(&Some(id.clone())).into_iter().flatten().rev());
+        }
+        found
+    }
+
+    /// The last result of exactly this test.
+    pub(crate) fn result(&self, id: &str) -> Option<&TestOutcome> {
+        self.results.get(id)
+    }
+
+    /// Results of an item and of everything within, in the order of their ids.
+    pub(crate) fn results_within<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a TestOutcome> {
+        within(&self.results, id)
+    }
+
+    /// Whether it, or something within, is running.
+    pub(crate) fn is_running(&self, id: &str) -> bool {
+        within(&self.running, id).next().is_some()
+    }
+
+    /// What is known of the flakiness of an item and of everything within.
+    pub(crate) fn hints_within<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Hint> {
+        within(&self.hints, id)
+    }
+
+    /// Ids of the tests that failed when they last ran.
+    pub(crate) fn failed(&self) -> Vec<String> {
+        self.results.values().filter(|result| is_failure(&result.outcome)).map(|result| result.id.clone()).collect()
+    }
+
+    /// The runs going on.
+    pub(crate) fn runs(&self) -> &BTreeMap<String, RunView> {
+        &self.runs
+    }
+
+    /// What the last run was asked to run: `None` before there was one, empty for everything.
+    pub(crate) fn last_run(&self) -> Option<&Vec<String>> {
+        self.last_run.as_ref()
+    }
+
+    /// Whether pytest has told of a file.
+    pub(crate) fn is_confirmed(&self, file: &str) -> bool {
+        self.items.get(file).is_some_and(|item| !item.provisional)
+    }
+}
+
+/// Entries of an id and of the ids within it: its cases, its class's or file's tests, its folder's files.
+fn within<'a, V>(map: &'a BTreeMap<String, V>, id: &'a str) -> impl Iterator<Item = &'a V> {
+    let own = map.get(id).into_iter();
+    let below = ["/", "::", "["].into_iter().flat_map(move |joint| {
+        let prefix = format!("{id}{joint}");
+        let from = prefix.clone();
+        map.range(from..).take_while(move |(key, _)| key.starts_with(&prefix)).map(|(_, value)| value)
+    });
+    own.chain(below)
+}
+
+#[cfg(test)]
+mod tests;

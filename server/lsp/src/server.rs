@@ -1,0 +1,160 @@
+//! The LSP framework's side: one thin method for each message, in the order of the specification.
+//!
+//! Handlers run concurrently; what changes state does so before its first `await`, so that messages take effect in the
+//! order in which they came.
+
+use std::sync::Arc;
+
+use lsp_types::{
+    CodeActionParams, CodeActionResponse, CodeLens, CodeLensParams, DidChangeConfigurationParams,
+    DidChangeTextDocumentParams, DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams,
+    DidCloseTextDocumentParams, DidOpenTextDocumentParams, DidSaveTextDocumentParams, ExecuteCommandParams, Hover,
+    HoverParams, InitializeParams, InitializeResult, InitializedParams, InlayHint, InlayHintParams, NumberOrString,
+    WorkDoneProgressCancelParams,
+};
+use pytest_lens_engine::Connect;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc::unbounded_channel;
+use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
+use tower_lsp::{Client, LanguageServer, LspService, Server};
+
+use crate::error::{CommandError, ErrorKind};
+use crate::paths::path_of;
+use crate::publisher::Publisher;
+use crate::state::Shared;
+use crate::{commands, features, folders, overlay, progress, settings};
+
+/// Handlers at a time. Those that wait (a command for its collection) must not keep others out.
+const HANDLERS: usize = 256;
+
+/// LSP's code for a request that is right but can't be carried out.
+const REQUEST_FAILED: i64 = -32803;
+
+/// Serves one client until it says `exit` or its input ends. The engine is left as it is: ending it is its owner's.
+pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, output: impl AsyncWrite) {
+    let (service, socket) = LspService::build(|client| Lens::new(connect, client))
+        .custom_method("pytestLens/trust", Lens::trust)
+        .custom_method("window/workDoneProgress/cancel", Lens::cancel)
+        .finish();
+    let shared = Arc::clone(&service.inner().shared);
+    Server::new(input, output, socket).concurrency_level(HANDLERS).serve(service).await;
+    shared.close();
+}
+
+/// The framework's handle of the server.
+struct Lens {
+    shared: Arc<Shared>,
+}
+
+/// Of `pytestLens/trust`.
+#[derive(Debug, Deserialize)]
+struct TrustParams {
+    trusted: bool,
+}
+
+impl Lens {
+    fn new(connect: Arc<dyn Connect>, client: Client) -> Self {
+        let (outgoing, queue) = unbounded_channel();
+        let shared = Arc::new(Shared::new(connect, outgoing.clone()));
+        shared.spawn(Publisher::new(client, Arc::clone(&shared), outgoing).run(queue));
+        Lens { shared }
+    }
+
+    async fn trust(&self, params: TrustParams) {
+        folders::trust(&self.shared, params.trusted);
+    }
+
+    async fn cancel(&self, params: WorkDoneProgressCancelParams) {
+        if let NumberOrString::String(token) = params.token {
+            progress::cancel(&self.shared, &token);
+        }
+    }
+}
+
+impl LanguageServer for Lens {
+    async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
+        let encoding = features::encoding(&params.capabilities);
+        folders::initialize(&self.shared, &params, encoding);
+        Ok(features::initialize_result(encoding))
+    }
+
+    async fn initialized(&self, _: InitializedParams) {
+        folders::initialized(&self.shared);
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn did_open(&self, params: DidOpenTextDocumentParams) {
+        overlay::opened(&self.shared, params.text_document);
+    }
+
+    async fn did_change(&self, params: DidChangeTextDocumentParams) {
+        overlay::changed(&self.shared, params);
+    }
+
+    async fn did_save(&self, params: DidSaveTextDocumentParams) {
+        if let Some(path) = path_of(params.text_document.uri.as_str()) {
+            overlay::saved(&self.shared, &path);
+        }
+    }
+
+    async fn did_close(&self, params: DidCloseTextDocumentParams) {
+        if let Some(path) = path_of(params.text_document.uri.as_str()) {
+            overlay::closed(&self.shared, &path);
+        }
+    }
+
+    async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
+        let at = params.text_document_position_params;
+        let path = path_of(at.text_document.uri.as_str());
+        Ok(path.and_then(|path| self.shared.state().hover(&path, at.position)))
+    }
+
+    async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
+        let path = path_of(params.text_document.uri.as_str());
+        Ok(path.map(|path| self.shared.state().lenses(&path)))
+    }
+
+    async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
+        let path = path_of(params.text_document.uri.as_str());
+        Ok(path.map(|path| self.shared.state().inlay_hints(&path, params.range)))
+    }
+
+    async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
+        let path = path_of(params.text_document.uri.as_str());
+        let line = params.range.start.line;
+        Ok(path.map(|path| self.shared.state().actions(&path, line, &params.context)))
+    }
+
+    async fn did_change_configuration(&self, params: DidChangeConfigurationParams) {
+        settings::changed(&self.shared, &params.settings);
+    }
+
+    async fn did_change_workspace_folders(&self, params: DidChangeWorkspaceFoldersParams) {
+        folders::changed(&self.shared, params.event);
+    }
+
+    async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
+        let paths = params.changes.iter().filter_map(|change| path_of(change.uri.as_str()));
+        folders::files_changed(&self.shared, paths);
+    }
+
+    async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<Value>> {
+        match commands::execute(&self.shared, &params.command, params.arguments).await {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(to_jsonrpc(error)),
+        }
+    }
+}
+
+fn to_jsonrpc(error: CommandError) -> Error {
+    let code = match error.kind {
+        ErrorKind::Arguments => ErrorCode::InvalidParams,
+        ErrorKind::Failed | ErrorKind::ContextGone => ErrorCode::ServerError(REQUEST_FAILED),
+    };
+    Error { code, message: error.message.into(), data: None }
+}

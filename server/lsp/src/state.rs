@@ -1,0 +1,154 @@
+//! Everything that handlers read and change, behind one lock that is held for moments and never across an await.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lsp_types::MessageType;
+use pytest_lens_analysis::FileAnalysis;
+use pytest_lens_engine::Connect;
+use pytest_lens_protocol::{Request, Response};
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::documents::Document;
+use crate::encoding::Encoding;
+use crate::error::{CommandError, CommandResult};
+use crate::features::Features;
+use crate::progress::Cancels;
+use crate::publisher::Outgoing;
+use crate::workspace::Workspace;
+
+/// Open documents, by path.
+pub(crate) type Documents = HashMap<PathBuf, Document>;
+
+/// What the server knows.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// What the client can do.
+    pub(crate) features: Features,
+    /// How positions are counted.
+    pub(crate) encoding: Encoding,
+    /// Whether code of the workspace may be executed.
+    pub(crate) trusted: bool,
+    /// Open documents.
+    pub(crate) documents: Documents,
+    /// Open folders, in the client's order.
+    pub(crate) workspaces: Vec<Workspace>,
+    /// The client's settings for all folders.
+    pub(crate) settings: Value,
+    /// What the user can cancel, by progress token.
+    pub(crate) cancels: Cancels,
+    told: HashSet<String>,
+}
+
+impl State {
+    /// The innermost folder that a path lies in.
+    pub(crate) fn workspace_of(&self, path: &Path) -> Option<&Workspace> {
+        let around = self.workspaces.iter().filter(|workspace| path.starts_with(&workspace.root));
+        around.max_by_key(|workspace| workspace.root.components().count())
+    }
+
+    /// The folder of a URI, in the client's spelling.
+    pub(crate) fn workspace(&self, uri: &str) -> Option<&Workspace> {
+        self.workspaces.iter().find(|workspace| workspace.uri == uri)
+    }
+
+    /// The folder of a URI, in the client's spelling.
+    pub(crate) fn workspace_mut(&mut self, uri: &str) -> Option<&mut Workspace> {
+        self.workspaces.iter_mut().find(|workspace| workspace.uri == uri)
+    }
+
+    /// A document, and the folder that it lies in.
+    pub(crate) fn document(&self, path: &Path) -> Option<(&Document, &Workspace)> {
+        Some((self.documents.get(path)?, self.workspace_of(path)?))
+    }
+
+    /// Reads the tests in a text, as pytest would take the file at that path; none outside of every folder.
+    pub(crate) fn analyze(&self, path: &Path, text: &str) -> FileAnalysis {
+        let Some(workspace) = self.workspace_of(path) else { return FileAnalysis::default() };
+        let is_package = |folder: &Path| folder.join("__init__.py").is_file();
+        let mut role = workspace.pytest.role_of(path, text, &is_package);
+        role.tests |= workspace.holds_tests(path);
+        pytest_lens_analysis::analyze_as(text, &workspace.pytest, &role)
+    }
+
+    /// Reads the live text of an open document again.
+    pub(crate) fn refresh_document(&mut self, path: &Path) {
+        let Some(document) = self.documents.get(path) else { return };
+        let analysis = self.analyze(path, &document.text.to_string());
+        if let Some(document) = self.documents.get_mut(path) {
+            document.set_analysis(analysis);
+        }
+    }
+
+    /// Reads the live texts of all open documents again: folders or their configuration changed.
+    pub(crate) fn refresh_documents(&mut self) {
+        let paths: Vec<PathBuf> = self.documents.keys().cloned().collect();
+        for path in paths {
+            self.refresh_document(&path);
+        }
+    }
+}
+
+/// What all tasks and handlers share.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    outgoing: UnboundedSender<Outgoing>,
+    connect: Arc<dyn Connect>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Shared {
+    /// With nothing known yet.
+    pub(crate) fn new(connect: Arc<dyn Connect>, outgoing: UnboundedSender<Outgoing>) -> Self {
+        let state = Mutex::new(State { trusted: true, ..State::default() });
+        Shared { state, outgoing, connect, tasks: Mutex::new(JoinSet::new()) }
+    }
+
+    /// The state, for a moment.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a message to the publisher.
+    pub(crate) fn send(&self, message: Outgoing) {
+        // The publisher is gone only when the client is.
+        let _ = self.outgoing.send(message);
+    }
+
+    /// Shows a sentence to the user, once in the server's life.
+    pub(crate) fn tell_once(&self, kind: MessageType, text: &str) {
+        if self.state().told.insert(text.to_owned()) {
+            self.send(Outgoing::Message { kind, text: text.to_owned() });
+        }
+    }
+
+    /// These files show another picture now.
+    pub(crate) fn changed(&self, files: BTreeSet<PathBuf>) {
+        self.send(Outgoing::Changed { files });
+    }
+
+    /// Runs a task until the client goes.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task)
+    }
+
+    /// Ends every task.
+    pub(crate) fn close(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+
+    /// Makes one call on a session of its own, so that it waits for no other. Dropping the future closes the session.
+    pub(crate) async fn call(&self, request: Request) -> CommandResult<Response> {
+        let session = self.connect.session();
+        match session.call(request).await {
+            Response::Error { code, message } => Err(CommandError::from_engine(code, message)),
+            response => Ok(response),
+        }
+    }
+}

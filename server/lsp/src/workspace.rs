@@ -1,0 +1,115 @@
+//! One workspace folder: its settings, the view that events made, and what is shown of it at lines of files.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pytest_lens_analysis::PytestSettings;
+use pytest_lens_protocol::{RunOptions, Settings};
+use serde_json::Value;
+
+use crate::connection::Link;
+use crate::findings::Findings;
+use crate::paths::{path_of, relative};
+use crate::reducer::View;
+
+/// What a run was asked to be, to ask for it again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct RunRequest {
+    /// Node ids; empty = all.
+    pub(crate) ids: Vec<String>,
+    /// Runners at a time.
+    pub(crate) workers: Option<u32>,
+    /// Stop after so many failures.
+    pub(crate) maxfail: Option<u32>,
+    /// Everything else.
+    pub(crate) options: RunOptions,
+}
+
+/// One workspace folder.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    /// The folder's URI in the client's spelling: its name towards the client.
+    pub(crate) uri: String,
+    /// The folder.
+    pub(crate) root: PathBuf,
+    /// The folder without symlinks, which is how Python may name it.
+    canonical: PathBuf,
+    /// Settings in force.
+    pub(crate) settings: Settings,
+    /// The same as the client gave them, for the engine.
+    pub(crate) settings_json: Value,
+    /// What pytest's configuration says to static reading.
+    pub(crate) pytest: PytestSettings,
+    /// The fold of all events.
+    pub(crate) view: View,
+    /// What is shown at lines of files.
+    pub(crate) findings: Findings,
+    /// The last run that was asked for here.
+    pub(crate) last_request: Option<RunRequest>,
+    /// Of each run: the versions of open documents that it runs.
+    pub(crate) marks: HashMap<String, HashMap<PathBuf, usize>>,
+    /// The way to the engine.
+    pub(crate) link: Arc<Link>,
+}
+
+impl Workspace {
+    /// A folder that was just opened.
+    pub(crate) fn new(uri: String, root: PathBuf) -> Self {
+        let canonical = root.canonicalize().unwrap_or_else(|_| root.clone());
+        Workspace {
+            uri,
+            root,
+            canonical,
+            settings: Settings::default(),
+            settings_json: Value::Object(serde_json::Map::new()),
+            pytest: PytestSettings::default(),
+            view: View::default(),
+            findings: Findings::default(),
+            last_request: None,
+            marks: HashMap::new(),
+            link: Arc::new(Link::default()),
+        }
+    }
+
+    /// Reads pytest's configuration anew; the sentence that says what is wrong with it.
+    pub(crate) fn read_pytest_config(&mut self) -> Result<(), String> {
+        let read = |path: &Path| std::fs::read_to_string(path).ok();
+        match pytest_lens_analysis::settings_from(&self.root, &read) {
+            Ok(settings) => {
+                self.pytest = settings;
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// A path below the root, as node ids begin.
+    pub(crate) fn relative(&self, path: &Path) -> Option<String> {
+        relative(path, &self.root).filter(|path| !path.is_empty())
+    }
+
+    /// The file of a node id.
+    pub(crate) fn file_of(&self, id: &str) -> PathBuf {
+        self.root.join(id.split("::").next().unwrap_or(id))
+    }
+
+    /// The path of a URI that the engine gave, as the client would name it.
+    pub(crate) fn local_path(&self, uri: &str) -> Option<PathBuf> {
+        let path = path_of(uri)?;
+        match path.strip_prefix(&self.canonical) {
+            Ok(inner) => Some(self.root.join(inner)),
+            Err(_) => Some(path),
+        }
+    }
+
+    /// Whether static reading takes a file's tests: by pytest's patterns, or because pytest told of it.
+    pub(crate) fn holds_tests(&self, path: &Path) -> bool {
+        self.pytest.is_test_file(path) || self.relative(path).is_some_and(|file| self.view.is_confirmed(&file))
+    }
+}
+
+/// Splits an id into its file and what is behind.
+pub(crate) fn split_id(id: &str) -> (&str, &str) {
+    id.split_once("::").unwrap_or((id, ""))
+}
