@@ -17,7 +17,7 @@ pub const AREAS: &[Area] = &[
     },
     Area { name: "rust", about: "cargo test of every crate", check: rust },
     Area { name: "python-lint", about: "ruff and mypy over the Python sources", check: python_lint },
-    Area { name: "python", about: "the worker's own tests (python/tests)", check: python },
+    Area { name: "python", about: "the tests of the worker and of the fidelity plugins", check: python },
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
     Area {
         name: "fidelity-small",
@@ -63,7 +63,9 @@ fn python_lint() -> Result<Tally> {
 fn python() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("python", &root.join("xtask/requirements/python.txt"))?;
-    pytest(&venv, &root.join("python"), "tests")
+    let mut sum = pytest(&venv, &root.join("python"), "tests")?;
+    sum.add(pytest(&venv, &root, "tests/fidelity")?);
+    Ok(sum)
 }
 
 fn end_to_end() -> Result<Tally> {
