@@ -21,6 +21,7 @@ from typing import Any, Callable
 
 WORKER = Path(__file__).resolve().parent.parent / "pytest_lens" / "worker"
 DEADLINE = 30.0
+UNWANTED = ("PYTEST_", "PYTHONDONTWRITEBYTECODE", "COVERAGE")
 Message = dict[str, Any]
 
 
@@ -62,7 +63,8 @@ class Host:
                 raise AssertionError(f"{self.name} closed; no {kind} in {self.log}")
             return None
 
-        return self.engine.until(next_one, f"{kind} from {self.name}")
+        message: Message = self.engine.until(next_one, f"{kind} from {self.name}")
+        return message
 
     def wait_closed(self) -> None:
         """Until the process's connection is gone."""
@@ -178,7 +180,7 @@ class Engine:
             f"import sys;sys.path.insert(0,{str(self.state / 'code')!r});"
             "from _pytest_lens_worker.boot import main;main()"
         )
-        full = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
+        full = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
         full.update(env or {}, PYTEST_LENS_BOOT=json.dumps(settings))
         output = open(self.state / f"{name}.out", "wb")  # noqa: SIM115
         process = subprocess.Popen(
@@ -248,10 +250,7 @@ class Engine:
 
 def start(host: Host, ids: list[str] | None, **settings: Any) -> None:
     """Send "run" with everything fed at once."""
-    if ids is None:
-        count = settings.pop("count", 0)
-    else:
-        count = len(ids)
+    count = settings.pop("count", 0) if ids is None else len(ids)
     host.send(
         **{
             "t": "run",

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
 import os
 import sys
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from . import ending, hazards, seeds, session, snapshot
+from . import ending, hazards, prepared, procs, pyc, seeds, session, snapshot
 from .boot import describe
 from .host import Park
 from .state import Worker
-from .wire import Message
 
 
 def run(worker: Worker) -> NoReturn:
     """Load, report "ready", park; forks and transformations go on to a session."""
-    _load_default_plugins()
-    preloaded = _preload(worker.boot.preload)
-    worker.base_hazards = hazards.of_process()
+    prepared.load_default_plugins()
+    config = prepared.ReadyConfig()
+    distributions = prepared.plugin_distributions()
+    worker.plugin_packages = prepared.plugin_packages(distributions)
+    cache = pyc.Cache(worker.boot.cache_dir)
+    with prepared.rewriting(worker.plugin_packages, cache):
+        worker.preloaded = _preload(worker.boot.preload)
     os.environ.setdefault(
         "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(worker.boot.cache_dir, "hypothesis")
     )
@@ -28,9 +30,9 @@ def run(worker: Worker) -> NoReturn:
         {
             "t": "ready",
             **describe(),
-            "plugins": _plugins(),
-            "hazards": worker.base_hazards,
-            "preloaded": preloaded,
+            "plugins": [{"name": dist.name, "version": dist.version} for dist in distributions],
+            "hazards": hazards.of_process(),
+            "preloaded": worker.preloaded,
             "files": snapshot.module_stats(sorted(set(sys.modules))),
             "dirs": snapshot.site_dirs(),
         }
@@ -45,16 +47,10 @@ def run(worker: Worker) -> NoReturn:
     worker.options = command.options
     if command.kind == "become":
         gc.unfreeze()
+        procs.guard(worker.channel.fileno())
+        procs.adopt_orphans()
     seeds.mark()
-    session.run(worker)
-
-
-def _load_default_plugins() -> None:
-    from _pytest.config import default_plugins
-
-    for name in default_plugins:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(f"_pytest.{name}")
+    session.run(worker, config)
 
 
 def _preload(names: list[str]) -> list[str]:
@@ -67,18 +63,3 @@ def _preload(names: list[str]) -> list[str]:
             continue
         done.append(name)
     return done
-
-
-def _plugins() -> list[Message]:
-    """The installed pytest plugins (distributions with a `pytest11` entry point)."""
-    from importlib import metadata
-
-    found: dict[str, str] = {}
-    for dist in metadata.distributions():
-        try:
-            if any(entry.group == "pytest11" for entry in dist.entry_points):
-                meta: Any = dist.metadata
-                found.setdefault(meta["Name"], dist.version)
-        except Exception:  # a broken installation of something else
-            continue
-    return [{"name": name, "version": version} for name, version in sorted(found.items())]

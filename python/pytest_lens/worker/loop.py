@@ -91,10 +91,7 @@ class RunLoop:
         except session.Failed as failed:
             reason, message, error = "maxfail", str(failed), failed
         except session.Interrupted as interrupted:
-            # The engine may have asked for a stop; a plugin may have its own reasons.
             reason, message, error = "interrupted", str(interrupted), interrupted
-            if "failures" in str(interrupted):
-                reason = "maxfail"
         except (KeyboardInterrupt, pytest.exit.Exception) as interrupt:
             reason, error = "interrupted", interrupt
             message = str(interrupt) or type(interrupt).__name__

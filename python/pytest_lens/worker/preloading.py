@@ -4,46 +4,63 @@ from __future__ import annotations
 
 import importlib.machinery
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from . import hazards, places
 
+# Standard modules that do something to the process or the screen when imported.
+_NOT_AHEAD = {"antigravity", "curses", "idlelib", "lib2to3", "readline", "rlcompleter", "site"}
+_NOT_AHEAD |= {"sitecustomize", "test", "this", "tkinter", "turtle", "usercustomize"}
 
-def preloadable(before: list[str], new: list[str], at_change: list[str] | None) -> list[str]:
-    """Names in import order: installed packages' modules, not rewritten by pytest, harmless.
+
+def preloadable(
+    before: list[str],
+    new: list[str],
+    at_change: list[str] | None,
+    plugins: Collection[str],
+) -> list[str]:
+    """Names in import order: the interpreter's and installed packages' modules, harmless ones.
 
     `before` was preloaded already; `new` came with the session; `at_change` is what was loaded
-    when the environment first changed (None: it never did).
+    when the environment first changed (None: it never did); `plugins` are the packages that a
+    base knows how to rewrite asserts in.
     """
     allowed = None if at_change is None else set(at_change)
-    rewritten = _rewritten_prefixes()
+    rewritten = _rewritten() - set(plugins)
     names = list(before)
     for name in new:
         if allowed is not None and name not in allowed:
             continue
-        if _is_installed_source(name) and not _within(name, rewritten):
+        if _is_installed(name) and not _within(name, rewritten):
             names.append(name)
-    return [name for name in names if not _within(name, hazards.MODULES)]
+    return [
+        name
+        for name in dict.fromkeys(names)
+        if not _within(name, hazards.MODULES) and not _within(name, _NOT_AHEAD)
+    ]
 
 
-def _within(name: str, packages: Any) -> bool:
+def _within(name: str, packages: Collection[str]) -> bool:
     parts = name.split(".")
     return any(".".join(parts[: end + 1]) in packages for end in range(len(parts)))
 
 
-def _is_installed_source(name: str) -> bool:
+def _is_installed(name: str) -> bool:
     module = sys.modules.get(name)
     spec = getattr(module, "__spec__", None)
     if spec is None or spec.name != name or not isinstance(spec.origin, str):
         return False
     # Extension modules come with the Python modules that wrap them.
-    if not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+    loader: Any = spec.loader
+    rewritten = hasattr(loader, "_must_rewrite")
+    if not rewritten and not isinstance(loader, importlib.machinery.SourceFileLoader):
         return False
-    return places.is_third_party(spec.origin)
+    return not places.is_project(spec.origin)
 
 
-def _rewritten_prefixes() -> set[str]:
-    """Packages whose asserts pytest rewrites: loaded early they would miss that."""
+def _rewritten() -> set[str]:
+    """Packages whose asserts the session's hook rewrites: loaded early they would miss that."""
     names = {"pytest", "_pytest", "_pytest_lens_worker", "conftest"}
     for finder in sys.meta_path:
         names |= set(getattr(finder, "_must_rewrite", ()))

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import sys
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -98,3 +100,45 @@ def open_pidfd(pid: int) -> int | None:
     except OSError:
         return None
     return descriptor
+
+
+def guard(connection: int) -> None:
+    """Leave a process behind that kills this one, with its tree, when the engine goes away.
+
+    For a host without a parent of ours, which cannot look at its connection while tests run. The
+    guard is nobody's child (tests may wait for theirs) and ends with the process it guards.
+    """
+    guarded = os.getpid()
+    pidfd = open_pidfd(guarded)
+    if pidfd is None:
+        return
+    watched = os.dup(connection)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        between = os.fork()
+    if between:
+        os.waitpid(between, 0)
+        os.close(watched)
+        os.close(pidfd)
+        return
+    try:
+        if os.fork():
+            os._exit(0)
+        _watch(guarded, pidfd, watched)
+    finally:
+        os._exit(0)
+
+
+def _watch(guarded: int, pidfd: int, connection: int) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):  # the engine waits for the end of these pipes
+        os.dup2(nowhere, number)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    poller = select.poll()
+    poller.register(pidfd, select.POLLIN)
+    poller.register(connection, 0)  # a hang-up is always reported; data is not ours to read
+    for number, _ in poller.poll():
+        if number == pidfd:
+            return
+    kill_trees([guarded])

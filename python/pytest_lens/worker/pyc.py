@@ -33,7 +33,7 @@ _DIGEST = 32
 class Cache:
     """Code objects by source, path and compiler."""
 
-    def __init__(self, cache_dir: str, snapshot: Snapshot) -> None:
+    def __init__(self, cache_dir: str, snapshot: Snapshot | None = None) -> None:
         self._snapshot = snapshot
         self._dir = os.path.join(cache_dir, "pyc")
         self._salt = b"\0".join(
@@ -58,14 +58,15 @@ class Cache:
         return code
 
     def _read(self, path: str) -> bytes:
-        self._snapshot.before_read()
-        try:
+        snapshot = self._snapshot
+        if snapshot is None:
+            with open(path, "rb") as file:
+                return file.read()
+        with snapshot.reading_ourselves():
             stat = os.stat(path)
             with open(path, "rb") as file:
                 source = file.read()
-        finally:
-            self._snapshot.after_read()
-        self._snapshot.note_source(path, stat, hashlib.sha256(source).hexdigest())
+        snapshot.note_source(path, stat, hashlib.sha256(source).hexdigest())
         return source
 
     @staticmethod
@@ -130,7 +131,7 @@ def _rewriting_through(cache: Cache) -> Iterator[None]:
     def install_importhook(config: Any) -> Any:
         assertion.install_importhook = original
         hook: Any = original(config)
-        hook.exec_module = _executor(hook, config, cache)
+        hook.exec_module = executor(hook, config, cache)
         return hook
 
     assertion.install_importhook = install_importhook
@@ -140,7 +141,8 @@ def _rewriting_through(cache: Cache) -> Iterator[None]:
         assertion.install_importhook = original
 
 
-def _executor(hook: Any, config: Any, cache: Cache) -> Callable[[ModuleType], None]:
+def executor(hook: Any, config: Any, cache: Cache) -> Callable[[ModuleType], None]:
+    """An `exec_module` for pytest's rewriting hook that keeps its code in `cache`."""
     from _pytest.assertion.rewrite import rewrite_asserts
 
     def exec_module(module: ModuleType) -> None:
@@ -154,7 +156,7 @@ def _executor(hook: Any, config: Any, cache: Cache) -> Callable[[ModuleType], No
             code: CodeType = compile(tree, path, "exec", dont_inherit=True)
             return code
 
-        passing = config.getini("enable_assertion_pass_hook")
+        passing = config is not None and bool(config.getini("enable_assertion_pass_hook"))
         variant = f"pytest-{pytest.__version__}-{passing}"
         exec(cache.code(path, variant, build), module.__dict__)
 

@@ -15,14 +15,15 @@ import pytest
 from . import ending
 from .arguments import command_line
 from .plugin import LensPlugin
+from .prepared import ReadyConfig
 from .state import Worker
 
 
-def run(worker: Worker) -> NoReturn:
+def run(worker: Worker, config: ReadyConfig) -> NoReturn:
     """Run the session that `worker` was told to, and end the process."""
     plugin = LensPlugin(worker)
     try:
-        with plugin.installed():
+        with config.in_place(), plugin.installed():
             status = int(pytest.main(command_line(worker), plugins=[plugin]))
     except BaseException as error:  # SystemExit in a conftest, among others
         plugin.failures.note(error)

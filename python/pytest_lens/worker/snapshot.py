@@ -6,9 +6,11 @@ what it read itself. Each file's stat is taken before it is read, so that a late
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from . import environ, places
@@ -98,7 +100,8 @@ class Snapshot:
         self._files: dict[str, Stat] = {}
         self._dirs: dict[str, Any] = {}
         self._before: set[str] = set()
-        self._preloaded = list(worker.boot.preload)
+        self._preloaded = worker.preloaded
+        self._plugins = worker.plugin_packages
         self._busy = False
         self.environment = environ.Watch()
 
@@ -116,13 +119,14 @@ class Snapshot:
         self._files[path] = [path, stat.st_mtime_ns, stat.st_size, digest]
         self._note_parent(path)
 
-    def before_read(self) -> None:
-        """Someone of ours is about to read: the hook need not look."""
-        self._busy = True
-
-    def after_read(self) -> None:
-        """The hook may look again."""
-        self._busy = False
+    @contextlib.contextmanager
+    def reading_ourselves(self) -> Iterator[None]:
+        """The hook need not look at what we read here, or at the cache."""
+        before, self._busy = self._busy, True
+        try:
+            yield
+        finally:
+            self._busy = before
 
     def audited(self, event: str, args: tuple[Any, ...]) -> None:
         """One event of interest."""
@@ -180,11 +184,8 @@ class Snapshot:
             return
         if places.is_third_party(path + os.sep) or path.endswith("/__pycache__"):
             return
-        busy, self._busy = self._busy, True
-        try:
+        with self.reading_ourselves():
             self._dirs[path] = dir_of(path)
-        finally:
-            self._busy = busy
 
     def finish(self) -> Message:
         """Stop watching; ``files``, ``dirs`` and ``third_party`` for the engine."""
@@ -199,7 +200,9 @@ class Snapshot:
         return {
             "files": list(self._files.values()),
             "dirs": [found for found in self._dirs.values() if found is not None],
-            "third_party": preloadable(self._preloaded, new, self.environment.first_change),
+            "third_party": preloadable(
+                self._preloaded, new, self.environment.first_change, self._plugins
+            ),
         }
 
     @staticmethod

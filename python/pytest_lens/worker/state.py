@@ -56,7 +56,8 @@ class Worker:
     host: str
     role: str = "base"
     options: Options = field(default_factory=Options)
-    base_hazards: list[Message] = field(default_factory=list)
+    preloaded: list[str] = field(default_factory=list)
+    plugin_packages: set[str] = field(default_factory=set)
 
     @property
     def root(self) -> str:
