@@ -1,1 +1,23 @@
-//! placeholder
+//! Reads tests out of Python source, and settings out of pytest's configuration files, without running anything:
+//! this is what lenses and the tree show before (and while) pytest's own collection confirms it.
+//!
+//! Everything is a pure function of text, except [`listing`], the one module that looks at the disk.
+
+mod analyze;
+mod classes;
+mod collect;
+pub mod config;
+mod doctests;
+pub mod listing;
+mod marks;
+mod model;
+mod names;
+mod parse;
+mod pattern;
+mod scope;
+mod text;
+mod words;
+
+pub use analyze::{FileRole, analyze, analyze_as};
+pub use config::{AddedOptions, ConfigError, PytestSettings, settings_from};
+pub use model::{DefLine, FileAnalysis, Import, NodeKind, Pos, Span, StaticNode, innermost_at};

@@ -1,0 +1,54 @@
+//! The way from a file's text to its analysis.
+
+use crate::collect::collect;
+use crate::config::PytestSettings;
+use crate::doctests::doctests;
+use crate::model::{FileAnalysis, Pos};
+use crate::parse::{MAX_LEN, with_tree};
+use crate::scope::Module;
+use crate::text::Lines;
+
+/// What pytest looks for in a file; see [`PytestSettings::role_of`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileRole {
+    /// Test functions and classes.
+    pub tests: bool,
+    /// Docstring tests, which pytest names after the module: its dotted name as Python imports it.
+    pub doctest_module: Option<String>,
+}
+
+/// Reads a test file's text: functions and classes.
+///
+/// Docstring tests are left out, because their ids contain the module's name, which a text does not tell:
+/// [`analyze_as`] takes them in.
+pub fn analyze(source: &str, settings: &PytestSettings) -> FileAnalysis {
+    let role = FileRole { tests: true, doctest_module: None };
+    analyze_as(source, settings, &role)
+}
+
+/// Reads a file's text for what its role asks for. Definitions and imports are read whatever the role.
+pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> FileAnalysis {
+    if source.len() > MAX_LEN {
+        return FileAnalysis {
+            syntax_error: Some((Pos::default(), "the file is too large to be read".to_owned())),
+            ..FileAnalysis::default()
+        };
+    }
+    let lines = Lines::new(source);
+    with_tree(source, |tree, error| {
+        let module = Module::read(tree, &lines);
+        let mut nodes = match &role.doctest_module {
+            Some(name) => doctests(tree, &module, name),
+            None => Vec::new(),
+        };
+        if role.tests {
+            nodes.extend(collect(&module, settings));
+        }
+        FileAnalysis {
+            nodes,
+            defs: module.defs,
+            imports: module.imports,
+            syntax_error: error.map(|error| (lines.pos(error.at), error.message)),
+        }
+    })
+}

@@ -1,0 +1,76 @@
+//! Which file is a project's pytest configuration, and which folder its rootdir.
+
+use std::path::{Path, PathBuf};
+
+use super::options::AddedOptions;
+use super::tables::{CONFIG_NAMES, Table, table_of};
+use super::values::Options;
+use super::{ConfigError, PytestSettings};
+
+/// pytest's settings when it is run in `root` without arguments.
+///
+/// `files` reads a file's text, and says `None` for what is no file: it is asked for configuration files in `root` and
+/// in all folders above. `root` should be absolute, or nothing above it is seen.
+///
+/// # Errors
+/// A configuration that pytest itself refuses to start with.
+pub fn settings_from(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Result<PytestSettings, ConfigError> {
+    let located = locate(root, files)?;
+    let file = located.inifile.clone().unwrap_or_default();
+    let plain = Options { file: &file, table: &located.table, overrides: &[] };
+    let addopts = plain.args("addopts")?.unwrap_or_default();
+    let added = AddedOptions::read(&addopts);
+    let options = Options { overrides: &added.overrides, ..plain };
+    let defaults = PytestSettings::default();
+    let list = |name: &str, default: Vec<String>| Ok(options.args(name)?.unwrap_or(default));
+    Ok(PytestSettings {
+        rootdir: located.rootdir,
+        inifile: located.inifile.clone(),
+        python_files: list("python_files", defaults.python_files)?,
+        python_classes: list("python_classes", defaults.python_classes)?,
+        python_functions: list("python_functions", defaults.python_functions)?,
+        testpaths: list("testpaths", defaults.testpaths)?,
+        norecursedirs: list("norecursedirs", defaults.norecursedirs)?,
+        doctest_modules: added.doctest_modules,
+        addopts,
+        collect_imported_tests: options.bool("collect_imported_tests")?.unwrap_or(defaults.collect_imported_tests),
+        options: added,
+    })
+}
+
+struct Located {
+    rootdir: PathBuf,
+    inifile: Option<PathBuf>,
+    table: Table,
+}
+
+fn locate(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Result<Located, ConfigError> {
+    // The nearest pyproject.toml decides the rootdir if no file holds any configuration.
+    let mut fallback = None;
+    for folder in root.ancestors() {
+        let mut found = None;
+        for name in CONFIG_NAMES {
+            let path = folder.join(name);
+            let Some(text) = files(&path) else {
+                continue;
+            };
+            if name == "pyproject.toml" && fallback.is_none() {
+                fallback = Some(path.clone());
+            }
+            // pytest reads the other files of the folder as well, to say that it ignores them: a broken one is fatal.
+            if let Some(table) = table_of(&path, name, &text)?
+                && found.is_none()
+            {
+                found = Some((path, table));
+            }
+        }
+        if let Some((path, table)) = found {
+            return Ok(Located { rootdir: folder.to_owned(), inifile: Some(path), table });
+        }
+    }
+    let rootdir = match &fallback {
+        Some(path) => path.parent().map(Path::to_owned),
+        None => root.ancestors().find(|folder| files(&folder.join("setup.py")).is_some()).map(Path::to_owned),
+    };
+    Ok(Located { rootdir: rootdir.unwrap_or_else(|| root.to_owned()), inifile: fallback, table: Table::default() })
+}

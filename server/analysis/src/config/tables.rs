@@ -1,0 +1,184 @@
+//! pytest's tables in a file, whatever its format, as plain values with their lines.
+
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+use super::ConfigError;
+use super::ini;
+
+/// The options of a file's pytest table.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    pub(super) options: Vec<Setting>,
+    /// Values keep their TOML types (`[tool.pytest]`, `pytest.toml`) instead of being strings to be split.
+    pub(super) native: bool,
+}
+
+/// One option.
+#[derive(Debug)]
+pub(super) struct Setting {
+    pub(super) name: String,
+    pub(super) value: Value,
+    /// 1-based.
+    pub(super) line: u32,
+}
+
+/// An option's value, before its option is asked what type it wants.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Text(String),
+    Bool(bool),
+    List(Vec<String>),
+    /// A type that no option here takes, by its name; also a list with something else than strings in it.
+    Other(&'static str),
+}
+
+/// The names that pytest looks for, first come first served.
+pub(super) const CONFIG_NAMES: [&str; 7] =
+    ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"];
+
+/// The pytest table of a file with one of [`CONFIG_NAMES`]; nothing if the file does not count as configuration.
+pub(super) fn table_of(path: &Path, name: &str, text: &str) -> Result<Option<Table>, ConfigError> {
+    match name {
+        "pytest.toml" | ".pytest.toml" => pytest_toml(path, text).map(Some),
+        "pyproject.toml" => pyproject(path, text),
+        "tox.ini" => ini_section(path, text, "pytest"),
+        "setup.cfg" => ini_section(path, text, "tool:pytest"),
+        // These two count even without a section.
+        _ => Ok(Some(ini_section(path, text, "pytest")?.unwrap_or_default())),
+    }
+}
+
+fn ini_section(path: &Path, text: &str, wanted: &str) -> Result<Option<Table>, ConfigError> {
+    let error = |line: u32, message: String| ConfigError { file: path.to_owned(), line: Some(line), message };
+    let sections = ini::parse(text).map_err(|(line, message)| error(line, message))?;
+    if let Some(section) = sections.iter().find(|section| section.name == wanted) {
+        let options = section.entries.iter().map(|entry| Setting {
+            name: entry.name.clone(),
+            value: Value::Text(entry.value.clone()),
+            line: entry.line,
+        });
+        return Ok(Some(Table { options: options.collect(), native: false }));
+    }
+    match sections.iter().find(|section| section.name == "pytest") {
+        Some(old) => {
+            let message = "pytest no longer reads [pytest] here; rename the section to [tool:pytest]";
+            Err(error(old.line, message.to_owned()))
+        }
+        None => Ok(None),
+    }
+}
+
+/// A parsed TOML file, with what error messages need.
+struct Document<'t> {
+    path: &'t Path,
+    text: &'t str,
+}
+
+impl Document<'_> {
+    fn error(&self, offset: Option<usize>, message: impl Into<String>) -> ConfigError {
+        ConfigError {
+            file: self.path.to_owned(),
+            line: offset.map(|offset| self.line(offset)),
+            message: message.into(),
+        }
+    }
+
+    fn line(&self, offset: usize) -> u32 {
+        let before = self.text.as_bytes().iter().take(offset);
+        let ends = before.filter(|&&byte| byte == b'\n').count();
+        u32::try_from(ends).unwrap_or(u32::MAX).saturating_add(1)
+    }
+
+    fn parse(&self) -> Result<DeTable<'_>, ConfigError> {
+        DeTable::parse(self.text).map(toml::Spanned::into_inner).map_err(|error| {
+            let message = error.message().trim().replace('\n', ", ");
+            self.error(error.span().map(|span| span.start), format!("invalid TOML: {message}"))
+        })
+    }
+
+    fn settings(&self, table: &DeTable<'_>, native: bool, skip: &str) -> Table {
+        let options = table.iter().filter(|(key, _)| key.get_ref() != skip);
+        Table {
+            options: options
+                .map(|(key, value)| Setting {
+                    name: key.get_ref().to_string(),
+                    value: if native { typed(value.get_ref()) } else { as_ini(value.get_ref()) },
+                    line: self.line(key.span().start),
+                })
+                .collect(),
+            native,
+        }
+    }
+}
+
+fn pytest_toml(path: &Path, text: &str) -> Result<Table, ConfigError> {
+    let document = Document { path, text };
+    let root = document.parse()?;
+    if let Some((key, value)) = root.get_key_value("pytest") {
+        let Some(table) = value.get_ref().as_table() else {
+            return Err(document.error(Some(key.span().start), "pytest has to be a table: [pytest]"));
+        };
+        return Ok(document.settings(table, true, ""));
+    }
+    match root.iter().find(|(_, value)| value.get_ref().as_table().is_none()) {
+        Some((key, _)) => {
+            let message = format!("{} stands outside of the [pytest] table; put [pytest] before it", key.get_ref());
+            Err(document.error(Some(key.span().start), message))
+        }
+        None => Ok(Table::default()),
+    }
+}
+
+fn pyproject(path: &Path, text: &str) -> Result<Option<Table>, ConfigError> {
+    let document = Document { path, text };
+    let root = document.parse()?;
+    let tool = root.get("tool").and_then(|tool| tool.get_ref().as_table());
+    let Some((key, pytest)) = tool.and_then(|tool| tool.get_key_value("pytest")) else {
+        return Ok(None);
+    };
+    let Some(table) = pytest.get_ref().as_table() else {
+        return Err(document.error(Some(key.span().start), "tool.pytest has to be a table: [tool.pytest]"));
+    };
+    let native = document.settings(table, true, "ini_options");
+    let Some((key, ini)) = table.get_key_value("ini_options") else {
+        return Ok((!native.options.is_empty()).then_some(native));
+    };
+    let Some(ini) = ini.get_ref().as_table() else {
+        return Err(document.error(Some(key.span().start), "tool.pytest.ini_options has to be a table"));
+    };
+    if !native.options.is_empty() && ini.iter().next().is_some() {
+        let message = "[tool.pytest] and [tool.pytest.ini_options] exclude each other; keep one of them";
+        return Err(document.error(Some(key.span().start), message));
+    }
+    if native.options.is_empty() { Ok(Some(document.settings(ini, false, ""))) } else { Ok(Some(native)) }
+}
+
+fn typed(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::Text(text.to_string()),
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Array(items) => {
+            let strings: Option<Vec<String>> =
+                items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect();
+            strings.map_or(Value::Other("a list with something else than strings"), Value::List)
+        }
+        DeValue::Integer(_) => Value::Other("an integer"),
+        DeValue::Float(_) => Value::Other("a float"),
+        DeValue::Datetime(_) => Value::Other("a date"),
+        DeValue::Table(_) => Value::Other("a table"),
+    }
+}
+
+/// What pytest makes of a TOML value that takes the place of an ini string: lists stay, scalars become Python's text.
+fn as_ini(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::Boolean(true) => Value::Text("True".to_owned()),
+        DeValue::Boolean(false) => Value::Text("False".to_owned()),
+        DeValue::Integer(number) => Value::Text(number.to_string()),
+        DeValue::Float(number) => Value::Text(number.to_string()),
+        DeValue::Datetime(date) => Value::Text(date.to_string()),
+        other => typed(other),
+    }
+}

@@ -1,0 +1,135 @@
+//! What static reading finds in one file: the types that the engine and the language server share.
+
+use serde::{Deserialize, Serialize};
+
+/// A place in a text: 0-based line, 0-based column in UTF-8 bytes of that line.
+///
+/// Lines end at `\n`, `\r\n` or a lone `\r`, as LSP has it; nothing else ends a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+pub struct Pos {
+    /// 0-based line.
+    pub line: u32,
+    /// 0-based column, in UTF-8 bytes. A byte order mark counts as the three bytes that it is.
+    pub col: u32,
+}
+
+/// A half-open stretch of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Span {
+    /// The first byte.
+    pub start: Pos,
+    /// The byte after the last.
+    pub end: Pos,
+}
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NodeKind {
+    /// A class that pytest collects.
+    Class,
+    /// A test function or method.
+    Function,
+    /// A docstring with examples.
+    Doctest,
+}
+
+/// A test, or a class of tests, as far as the source tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StaticNode {
+    /// `test_x`, `TestX`, or a doctest's dotted name, the module's name included.
+    pub name: String,
+    /// What it is.
+    pub kind: NodeKind,
+    /// The test classes around it, outermost first.
+    pub parents: Vec<String>,
+    /// The identifier after `def` or `class`; of a doctest, the first `>>>`.
+    pub name_span: Span,
+    /// 1-based line of the `def` or `class` keyword; of a doctest, of its first example.
+    pub def_line: u32,
+    /// 1-based line of the first decorator, which is what `co_firstlineno` says; `def_line` without decorators.
+    pub first_line: u32,
+    /// From the first decorator to the end of the body; of a doctest, the docstring.
+    pub full_span: Span,
+    /// Names of the `pytest.mark`s that apply, each once, closest first: its own, its classes', the module's.
+    pub markers: Vec<String>,
+    /// `pytest.mark.skip` or `unittest.skip` applies, or a conditional one with a literal condition that holds.
+    pub skip: bool,
+    /// `pytest.mark.xfail` (no condition, or a literal `True`) or `unittest.expectedFailure` applies.
+    pub xfail: bool,
+    /// The product of all `parametrize` marks that apply; absent when there is none, or one is not literal.
+    pub case_count: Option<u32>,
+    /// A `parametrize` mark applies.
+    pub parametrized: bool,
+    /// A `unittest.TestCase`, or a method of one.
+    pub is_unittest: bool,
+    /// An `async def`.
+    pub is_async: bool,
+    /// Defined by a base class of the class it is a node of: the spans are those of the base's `def`.
+    pub inherited: bool,
+}
+
+impl StaticNode {
+    /// The part of the node id after the file: `TestA::TestB::test_x`.
+    pub fn id_suffix(&self) -> String {
+        let mut id = String::new();
+        for parent in &self.parents {
+            id.push_str(parent);
+            id.push_str("::");
+        }
+        id.push_str(&self.name);
+        id
+    }
+}
+
+/// A `def` or `class` of the file, test or not: for mapping `co_firstlineno` to the keyword's line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DefLine {
+    /// 1-based line of the first decorator, or `def_line`.
+    pub first_line: u32,
+    /// 1-based line of the keyword.
+    pub def_line: u32,
+    /// Python's `__qualname__` without its `<locals>`: `A.b`.
+    pub qualname: String,
+}
+
+/// An import statement's module, wherever in the file it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    /// `a.b`; empty for `from . import x`.
+    pub module: String,
+    /// What `from module import` names, `*` included; empty for `import module`.
+    pub names: Vec<String>,
+    /// The number of leading dots.
+    pub level: u32,
+    /// 1-based line of the statement.
+    pub line: u32,
+}
+
+/// Everything that one file's text says.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FileAnalysis {
+    /// Doctests first (as pytest has them), by name; then tests in source order, each class followed by what is in it.
+    pub nodes: Vec<StaticNode>,
+    /// All functions and classes, in source order.
+    pub defs: Vec<DefLine>,
+    /// All imports, in source order.
+    pub imports: Vec<Import>,
+    /// The first syntax error. The nodes outside of the broken part are there all the same.
+    pub syntax_error: Option<(Pos, String)>,
+}
+
+/// The index of the innermost test or class that holds the 0-based line.
+///
+/// A method that several classes inherit belongs to the class it is written in, if that one is collected.
+pub fn innermost_at(nodes: &[StaticNode], line0: u32) -> Option<usize> {
+    nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| node.full_span.start.line <= line0 && line0 <= node.full_span.end.line)
+        .min_by_key(|(_, node)| {
+            let lines = node.full_span.end.line - node.full_span.start.line;
+            let depth = u32::MAX - u32::try_from(node.parents.len()).unwrap_or(u32::MAX);
+            (lines, node.kind == NodeKind::Class, node.inherited, depth)
+        })
+        .map(|(index, _)| index)
+}
