@@ -1,0 +1,321 @@
+//! The one task that writes a context's books: inventory, runs, history and the event log.
+//!
+//! Whoever drives processes sends entries; the clerk puts them in order, and guards what the log promises: every
+//! accepted run has one end, and before it one final outcome for each selected test.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Weak};
+
+use pytest_lens_analysis::FileAnalysis;
+use pytest_lens_plan::outcome::{Counts, Outcome, RunStatus, run_status};
+use pytest_lens_protocol::{
+    EventPayload, FlakinessHints, Output, OutputStream, RunCounts, RunEnd, RunEndStatus, RunStart, Settings,
+    TestOutcome, TestOutcomes, TestResultInfo, TestsStarted,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::context::{Context, now_ms};
+use crate::history::Attempt;
+use crate::host::{CollectFailure, Host};
+use crate::inventory::{Findings, Inventory};
+use crate::launcher::Printed;
+use crate::outcomes::not_run;
+use crate::run::{Ending, News, RunPlan};
+use crate::runs::RunRecord;
+use crate::scope::Scope;
+use crate::tree::delta;
+use crate::wire::WireCollectError;
+
+/// Something to be put into the books.
+pub(crate) enum Entry {
+    /// The sources were read.
+    Static(Vec<(String, Arc<FileAnalysis>)>),
+    /// A scope was collected.
+    Collected { host: Arc<Host>, done: oneshot::Sender<()> },
+    /// A scope could not be collected.
+    NotCollected { scope: Scope, failure: CollectFailure, done: oneshot::Sender<()> },
+    /// Files are no more.
+    Gone { files: HashSet<String>, done: oneshot::Sender<()> },
+    /// A run is to begin.
+    Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<Arc<RunRecord>> },
+    /// Something happened in a run.
+    News { run_id: String, news: News },
+    /// Nothing more will happen in a run.
+    Ended { run_id: String, ending: Ending },
+    /// The code that a run ran on.
+    Code { run_id: String, code: Arc<str> },
+    /// New settings.
+    Configure { settings: Box<Settings>, done: oneshot::Sender<()> },
+}
+
+pub(crate) struct Clerk {
+    context: Weak<Context>,
+    runs: HashMap<String, Open>,
+    /// Ended runs whose code is yet to be told, with what they came to.
+    unfiled: HashMap<String, (u64, Vec<Attempt>)>,
+    next_run: u64,
+}
+
+struct Open {
+    plan: Arc<RunPlan>,
+    record: Arc<RunRecord>,
+    number: u64,
+    counts: Counts,
+    attempts: Vec<Attempt>,
+}
+
+impl Clerk {
+    pub(crate) fn new(context: &Arc<Context>) -> Self {
+        Clerk { context: Arc::downgrade(context), runs: HashMap::new(), unfiled: HashMap::new(), next_run: 1 }
+    }
+
+    /// Works until the context is gone.
+    pub(crate) async fn work(
+        mut self,
+        mut mailbox: mpsc::UnboundedReceiver<Entry>,
+        mut printed: mpsc::UnboundedReceiver<Printed>,
+    ) {
+        loop {
+            tokio::select! {
+                biased;
+                entry = mailbox.recv() => {
+                    let (Some(entry), Some(context)) = (entry, self.context.upgrade()) else { return };
+                    self.file(&context, entry);
+                }
+                Some((stream, text)) = printed.recv() => {
+                    let Some(context) = self.context.upgrade() else { return };
+                    self.print(&context, stream, text);
+                }
+            }
+        }
+    }
+
+    fn push(&self, context: &Context, payload: EventPayload) {
+        context.log.push(payload, self.runs.is_empty());
+    }
+
+    fn file(&mut self, context: &Arc<Context>, entry: Entry) {
+        match entry {
+            Entry::Static(listing) => {
+                let new = context.inventory.load().with_static(listing);
+                self.publish(context, new);
+            }
+            Entry::Collected { host, done } => {
+                let found = Findings {
+                    scope: &host.scope,
+                    nodes: &host.nodes,
+                    errors: &host.errors,
+                    gone: &HashSet::new(),
+                    at: now_ms(),
+                };
+                self.merge(context, &found);
+                let _ = done.send(());
+            }
+            Entry::NotCollected { scope, failure, done } => {
+                let error = blamed(&scope, &failure);
+                let new = context.inventory.load().with_failure(&error);
+                self.publish(context, new);
+                let _ = done.send(());
+            }
+            Entry::Gone { files, done } => {
+                let nothing = Scope::Paths(std::collections::BTreeSet::new());
+                let found = Findings { scope: &nothing, nodes: &[], errors: &[], gone: &files, at: now_ms() };
+                self.merge(context, &found);
+                let _ = done.send(());
+            }
+            Entry::Begin { plan, accepted } => self.begin(context, plan, accepted),
+            Entry::News { run_id, news } => self.news(context, &run_id, news),
+            Entry::Ended { run_id, ending } => self.end(context, &run_id, ending),
+            Entry::Code { run_id, code } => self.remember(context, &run_id, &code),
+            Entry::Configure { settings, done } => {
+                context.settings.store(Arc::new(*settings));
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn merge(&self, context: &Context, found: &Findings<'_>) {
+        let pytest = context.pytest.load();
+        let analysis = |path: &str| context.pool.analyses.of(&context.root.join(path), &pytest);
+        let new = context.inventory.load().with(found, &analysis);
+        self.publish(context, new);
+    }
+
+    fn publish(&self, context: &Context, new: Inventory) {
+        let old = context.inventory.load_full();
+        let told = delta(&context.root, &old, &new);
+        let same_errors = old.errors == new.errors;
+        context.inventory.store(Arc::new(new));
+        if !(told.upserts.is_empty() && told.removed.is_empty() && same_errors) {
+            self.push(context, EventPayload::Inventory(told));
+        }
+    }
+
+    fn begin(&mut self, context: &Context, plan: Arc<RunPlan>, accepted: oneshot::Sender<Arc<RunRecord>>) {
+        let record = Arc::new(RunRecord::new(plan.selected.len()));
+        context.runs.retain(|_, run| !run.is_past());
+        context.runs.insert(plan.run_id.clone(), Arc::clone(&record));
+        let whole = plan.host.scope == Scope::All && plan.selected.len() == plan.host.nodes.len();
+        let ids = (!whole).then(|| (0..plan.selected.len()).map(|index| plan.node(index).id.to_string()).collect());
+        let started = RunStart { run_id: plan.run_id.clone(), total: plan.selected.len(), ids };
+        let open = Open {
+            plan: Arc::clone(&plan),
+            record: Arc::clone(&record),
+            number: self.next_run,
+            counts: Counts::default(),
+            attempts: Vec::new(),
+        };
+        self.next_run += 1;
+        self.runs.insert(plan.run_id.clone(), open);
+        self.push(context, EventPayload::RunStarted(started));
+        let _ = accepted.send(record);
+    }
+
+    fn news(&mut self, context: &Context, run_id: &str, news: News) {
+        let Some(open) = self.runs.get_mut(run_id) else { return };
+        match news {
+            News::Started(index) => {
+                let id = open.plan.node(index).id.to_string();
+                open.record.state().running.insert(index);
+                let told = TestsStarted { run_id: run_id.to_owned(), ids: vec![id] };
+                self.push(context, EventPayload::TestStarted(told));
+            }
+            News::Outcome(index, outcome) => {
+                if open.record.state().settled.contains(&index) {
+                    tracing::error!(run_id, id = outcome.id, "a second outcome was dropped");
+                    return;
+                }
+                open.settle(context, index, &outcome);
+                let told = TestOutcomes { run_id: run_id.to_owned(), outcomes: vec![*outcome] };
+                self.push(context, EventPayload::TestOutcome(told));
+            }
+        }
+    }
+
+    fn end(&mut self, context: &Context, run_id: &str, ending: Ending) {
+        let Some(mut open) = self.runs.remove(run_id) else { return };
+        let missing: Vec<usize> = {
+            let state = open.record.state();
+            (0..open.plan.selected.len()).filter(|index| !state.settled.contains(index)).collect()
+        };
+        let why = ending.fault.as_deref().unwrap_or("the run ended before it");
+        for index in missing {
+            let outcome = not_run(&open.plan.node(index).id, 1, why);
+            open.settle(context, index, &outcome);
+            let told = TestOutcomes { run_id: run_id.to_owned(), outcomes: vec![outcome] };
+            context.log.push(EventPayload::TestOutcome(told), false);
+        }
+        let counts = open.counts;
+        let status = run_status(&counts, ending.stopped, ending.killed, false, ending.fault.is_some());
+        let end = RunEnd {
+            run_id: run_id.to_owned(),
+            status: match status {
+                RunStatus::Passed => RunEndStatus::Passed,
+                RunStatus::Failed => RunEndStatus::Failed,
+                RunStatus::Stopped => RunEndStatus::Stopped,
+                RunStatus::Killed => RunEndStatus::Killed,
+                RunStatus::TimedOut => RunEndStatus::TimedOut,
+                RunStatus::InternalError => RunEndStatus::InternalError,
+            },
+            counts: RunCounts {
+                total: counts.total,
+                passed: counts.passed,
+                failed: counts.failed,
+                skipped: counts.skipped,
+                errors: counts.errors,
+                not_run: counts.not_run,
+            },
+            duration_ms: open.record.begun.elapsed().as_secs_f64() * 1000.0,
+            message: ending.fault.or(ending.interrupted),
+        };
+        self.unfiled.insert(run_id.to_owned(), (open.number, open.attempts));
+        self.push(context, EventPayload::RunFinished(end.clone()));
+        open.record.close(end);
+        crate::temp::prune(&context.pool.launcher.tmp_dir, |run| {
+            context.runs.get(run).is_some_and(|run| !run.is_over())
+        });
+    }
+
+    /// Takes a run into the history, and tells what it says of flakiness.
+    fn remember(&mut self, context: &Context, run_id: &str, code: &Arc<str>) {
+        let Some((number, attempts)) = self.unfiled.remove(run_id) else { return };
+        let window = context.settings.load().flaky.window as usize;
+        let mut hints = Vec::new();
+        {
+            let mut history = context.history();
+            let ids: Vec<&Arc<str>> = attempts.iter().map(|attempt| &attempt.id).collect();
+            let before: HashMap<&str, bool> = ids
+                .iter()
+                .map(|id| (&***id, history.hint(id, window).is_some_and(|hint| hint.evidence.is_some())))
+                .collect();
+            for attempt in &attempts {
+                history.record(number, Some(code), attempt);
+            }
+            let mut told = HashSet::new();
+            for id in ids {
+                let Some(hint) = history.hint(id, window).filter(|_| told.insert(id)) else { continue };
+                if hint.evidence.is_some() || before.get(&**id).copied().unwrap_or(false) {
+                    hints.push(hint);
+                }
+            }
+        }
+        if !hints.is_empty() {
+            self.push(context, EventPayload::FlakinessHint(FlakinessHints { hints }));
+        }
+    }
+
+    /// Something was printed past pytest's capture: it belongs to the run that goes on.
+    fn print(&self, context: &Context, stream: OutputStream, text: String) {
+        let newest = self.runs.values().max_by_key(|open| open.number);
+        match newest {
+            Some(open) => {
+                let run_id = open.plan.run_id.clone();
+                self.push(context, EventPayload::Output(Output { run_id, id: None, stream, text }));
+            }
+            None => tracing::info!(?stream, text, "printed outside of a run"),
+        }
+    }
+}
+
+impl Open {
+    fn settle(&mut self, context: &Context, index: usize, outcome: &TestOutcome) {
+        let known: Outcome = outcome.outcome.parse().unwrap_or(Outcome::Error);
+        let id = Arc::clone(&self.plan.node(index).id);
+        let (attempt, duration_ms) = (outcome.attempt, outcome.duration_ms);
+        self.attempts.push(Attempt { id: Arc::clone(&id), outcome: known, attempt, duration_ms });
+        let mut state = self.record.state();
+        state.running.remove(&index);
+        if outcome.will_rerun {
+            return;
+        }
+        state.settled.insert(index);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a duration is positive and short"
+        )]
+        state.results.push(TestResultInfo {
+            node_id: id.to_string(),
+            outcome: outcome.outcome.clone(),
+            duration_ms: outcome.duration_ms.round() as u64,
+            message: outcome.message.clone(),
+        });
+        drop(state);
+        self.counts.add(known);
+        if known != Outcome::NotRun {
+            context.results.insert(id.to_string(), Arc::new(outcome.clone()));
+        }
+    }
+}
+
+/// The file that a failed collection is told at: the one that the failure names, else the only one it was about.
+fn blamed(scope: &Scope, failure: &CollectFailure) -> WireCollectError {
+    let (path, line) = match failure {
+        CollectFailure::Refused { path: Some(path), line, .. } => (path.clone(), *line),
+        _ => match scope {
+            Scope::Paths(paths) if paths.len() == 1 => (paths.first().cloned().unwrap_or_default(), None),
+            _ => (String::new(), None),
+        },
+    };
+    WireCollectError { path, line, message: failure.to_string() }
+}

@@ -1,0 +1,220 @@
+//! One project: its settings, inventory, runs and log. One task owns all of that; everyone else asks it, or reads what
+//! it has published.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use pytest_lens_analysis::PytestSettings;
+use pytest_lens_protocol::{Settings, TestOutcome};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clerk::{Clerk, Entry};
+use crate::events::EventLog;
+use crate::fingerprint::Fingerprints;
+use crate::history::History;
+use crate::host::{CollectFailure, Host};
+use crate::interpreter::Interpreter;
+use crate::inventory::Inventory;
+use crate::launcher::Printed;
+use crate::pool::{Found, Pool};
+use crate::refresh::Refresher;
+use crate::run::RunPlan;
+use crate::runs::RunRecord;
+use crate::scope::Scope;
+use crate::wire::WorkerOptions;
+
+/// A project as clients see it. What can change is behind an [`ArcSwap`] or a lock, and written by the clerk alone.
+pub(crate) struct Context {
+    pub id: String,
+    pub root: PathBuf,
+    pub interpreter: Interpreter,
+    pub pool: Arc<Pool>,
+    pub log: Arc<EventLog>,
+    pub inventory: ArcSwap<Inventory>,
+    pub settings: ArcSwap<Settings>,
+    pub pytest: ArcSwap<PytestSettings>,
+    pub runs: DashMap<String, Arc<RunRecord>>,
+    /// The last outcome of each test.
+    pub results: DashMap<String, Arc<TestOutcome>>,
+    pub history: Mutex<History>,
+    pub fingerprints: Arc<Fingerprints>,
+    pub refresher: Refresher,
+    entries: mpsc::UnboundedSender<Entry>,
+}
+
+impl Context {
+    /// Starts a context: the clerk, and the first look at the sources.
+    pub(crate) fn start(
+        id: String,
+        root: PathBuf,
+        interpreter: Interpreter,
+        pool: Pool,
+        pytest: PytestSettings,
+        settings: Settings,
+        printed: mpsc::UnboundedReceiver<Printed>,
+    ) -> Arc<Self> {
+        let (entries, mailbox) = mpsc::unbounded_channel();
+        let context = Arc::new(Context {
+            id,
+            root,
+            interpreter,
+            pool: Arc::new(pool),
+            log: Arc::new(EventLog::new()),
+            inventory: ArcSwap::from_pointee(Inventory::default()),
+            settings: ArcSwap::from_pointee(settings),
+            pytest: ArcSwap::from_pointee(pytest),
+            runs: DashMap::new(),
+            results: DashMap::new(),
+            history: Mutex::default(),
+            fingerprints: Arc::default(),
+            refresher: Refresher::default(),
+            entries,
+        });
+        tokio::spawn(Clerk::new(&context).work(mailbox, printed));
+        tokio::spawn(Arc::clone(&context).read_sources());
+        context
+    }
+
+    /// Reads the project's sources, so that there is a tree before pytest has spoken.
+    async fn read_sources(self: Arc<Self>) {
+        let (root, pytest) = (self.root.clone(), self.pytest.load_full());
+        let listing = tokio::task::spawn_blocking(move || {
+            let files = pytest_lens_analysis::listing::list(&root, &pytest);
+            files.into_iter().map(|file| (file.path, Arc::new(file.analysis))).collect()
+        });
+        if let Ok(listing) = listing.await {
+            self.enter(Entry::Static(listing));
+        }
+    }
+
+    /// Tells the clerk something.
+    pub(crate) fn enter(&self, entry: Entry) {
+        let _ = self.entries.send(entry);
+    }
+
+    /// Tells the clerk something and waits until it is in the books.
+    pub(crate) async fn enter_and_wait<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Entry) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.enter(make(reply));
+        answer.await.ok()
+    }
+
+    /// How pytest is called, by the settings and what a run adds.
+    pub(crate) fn options(&self, arguments: &[String]) -> WorkerOptions {
+        let settings = self.settings.load();
+        WorkerOptions {
+            args: Vec::new(),
+            arguments: settings.arguments.iter().chain(arguments).cloned().collect(),
+            no_cov: true,
+            run_disabled: false,
+        }
+    }
+
+    fn collect_limit(&self) -> Duration {
+        Duration::from_millis(self.settings.load().collect_timeout_ms)
+    }
+
+    /// A fresh collected session for a scope. What is collected anew goes into the inventory before this returns.
+    pub(crate) async fn host(
+        self: &Arc<Self>,
+        scope: &Scope,
+        arguments: &[String],
+    ) -> Result<Arc<Host>, CollectFailure> {
+        let options = self.options(arguments);
+        let found = self.pool.host(scope, &options, &self.pytest.load_full(), self.collect_limit()).await;
+        let is_usual = arguments.is_empty();
+        self.take_in(scope, found, is_usual).await
+    }
+
+    /// Collects a scope, also where a fresh session is there already.
+    pub(crate) async fn collect(self: &Arc<Self>, scope: &Scope) -> Result<Arc<Host>, CollectFailure> {
+        let found = self.pool.collect(scope, &self.options(&[]), &self.pytest.load_full(), self.collect_limit()).await;
+        self.take_in(scope, found, true).await
+    }
+
+    /// `into_inventory`: a run with arguments of its own says nothing of the project's inventory.
+    async fn take_in(
+        self: &Arc<Self>,
+        scope: &Scope,
+        found: Result<Found, CollectFailure>,
+        into_inventory: bool,
+    ) -> Result<Arc<Host>, CollectFailure> {
+        match found {
+            Ok(Found { host, is_new }) => {
+                if is_new && into_inventory {
+                    self.enter_and_wait(|done| Entry::Collected { host: Arc::clone(&host), done }).await;
+                    self.refresher.collected(&host);
+                }
+                if is_new {
+                    let (pool, host) = (Arc::clone(&self.pool), Arc::clone(&host));
+                    tokio::spawn(async move {
+                        pool.get_ready(&host).await;
+                        pool.warm_up(&host.third_party).await;
+                    });
+                }
+                Ok(host)
+            }
+            Err(failure) => {
+                if into_inventory {
+                    let entry = |done| Entry::NotCollected { scope: scope.clone(), failure: failure.clone(), done };
+                    self.enter_and_wait(entry).await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Accepts a run and sets it going. Returns when it is in the books.
+    pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<Arc<RunRecord>> {
+        let plan = Arc::new(plan);
+        let record = self.enter_and_wait(|accepted| Entry::Begin { plan: Arc::clone(&plan), accepted }).await?;
+        tokio::spawn(Arc::clone(self).run(plan, Arc::clone(&record)));
+        Some(record)
+    }
+
+    async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>) {
+        let (prints, root) = (Arc::clone(&self.fingerprints), self.root.clone());
+        let code = tokio::task::spawn_blocking(move || prints.of(&root));
+        let (news, mut heard) = mpsc::unbounded_channel();
+        let entries = self.entries.clone();
+        let relay = tokio::spawn(async move {
+            while let Some((run_id, news)) = heard.recv().await {
+                let _ = entries.send(Entry::News { run_id, news });
+            }
+        });
+        let ending = crate::run::drive(&self.pool, &plan, record.control.subscribe(), &news).await;
+        drop(news);
+        let _ = relay.await;
+        let run_id = plan.run_id.clone();
+        self.enter(Entry::Ended { run_id: run_id.clone(), ending });
+        if let Ok(code) = code.await {
+            self.enter(Entry::Code { run_id, code });
+        }
+        self.pool.get_ready(&plan.host).await;
+    }
+
+    pub(crate) fn history(&self) -> std::sync::MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends everything: runs are killed, processes go.
+    pub(crate) async fn close(&self) {
+        let runs: Vec<_> = self.runs.iter().map(|run| Arc::clone(run.value())).collect();
+        for run in &runs {
+            run.ask(crate::run::Control::Kill);
+        }
+        for run in runs {
+            let _ = tokio::time::timeout(Duration::from_secs(5), run.wait()).await;
+        }
+        self.refresher.close();
+        self.pool.close();
+    }
+}
+
+/// Unix time in milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}

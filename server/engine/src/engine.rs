@@ -1,0 +1,135 @@
+//! The engine: its contexts, and the sessions that clients hold.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dashmap::DashMap;
+use pytest_lens_protocol::Request;
+
+use crate::context::Context;
+use crate::handlers;
+use crate::hub::Hub;
+use crate::session::{Answer, Call, Connect};
+use crate::worker_files;
+
+/// How an engine lives.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Folder for caches (worker files, compiled sources, pytest's cache).
+    pub cache_dir: PathBuf,
+    /// Folder for state that must not be lost (history).
+    pub state_dir: PathBuf,
+    /// Whether more runs are to be expected: processes are kept ready for them, and the disk is watched. A command
+    /// that runs once and ends does without.
+    pub resident: bool,
+}
+
+impl EngineConfig {
+    /// A resident engine in the user's own folders: `$XDG_CACHE_HOME/pytest-lens` and `$XDG_STATE_HOME/pytest-lens`.
+    #[must_use]
+    pub fn for_user() -> Self {
+        let home = std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder = |variable: &str, fallback: &str| {
+            let asked = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+            asked.unwrap_or_else(|| home.join(fallback)).join("pytest-lens")
+        };
+        EngineConfig {
+            cache_dir: folder("XDG_CACHE_HOME", ".cache"),
+            state_dir: folder("XDG_STATE_HOME", ".local/state"),
+            resident: true,
+        }
+    }
+}
+
+/// The engine. Cheap to share; [`Engine::shutdown`] ends what it started.
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// What all sessions of an engine have in common.
+pub(crate) struct Shared {
+    pub config: EngineConfig,
+    pub hub: Arc<Hub>,
+    pub worker_dir: PathBuf,
+    pub contexts: DashMap<String, Arc<Context>>,
+    /// One context is opened at a time, so that the same one is not opened twice.
+    pub opening: tokio::sync::Mutex<()>,
+    next_run: AtomicU64,
+    /// Sets this engine's run ids apart from those of the ones before.
+    epoch: u64,
+}
+
+impl Shared {
+    pub(crate) fn new_run_id(&self) -> String {
+        format!("run-{:x}-{}", self.epoch, self.next_run.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Ends a context, or all.
+    pub(crate) async fn close(&self, context_id: Option<&str>) {
+        let ids: Vec<String> = match context_id {
+            Some(id) => vec![id.to_owned()],
+            None => self.contexts.iter().map(|context| context.key().clone()).collect(),
+        };
+        for id in ids {
+            if let Some((_, context)) = self.contexts.remove(&id) {
+                context.close().await;
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Starts an engine. Needs a tokio runtime; starts no process before the first `init_context`.
+    ///
+    /// # Errors
+    /// Where its folders or its private socket can't be made.
+    pub fn start(config: EngineConfig) -> io::Result<Arc<Self>> {
+        std::fs::create_dir_all(&config.cache_dir)?;
+        let worker_dir = worker_files::unpack(&config.cache_dir)?;
+        let shared = Arc::new(Shared {
+            hub: Arc::new(Hub::start()?),
+            worker_dir,
+            contexts: DashMap::new(),
+            opening: tokio::sync::Mutex::default(),
+            next_run: AtomicU64::new(1),
+            epoch: crate::context::now_ms(),
+            config,
+        });
+        Ok(Arc::new(Engine { shared }))
+    }
+
+    /// Ends every context: runs are killed, and their processes are gone when it returns.
+    pub async fn shutdown(&self) {
+        self.shared.close(None).await;
+    }
+}
+
+impl Connect for Engine {
+    fn session(&self) -> Arc<dyn Call> {
+        Arc::new(Session { shared: Arc::clone(&self.shared), told: Mutex::default() })
+    }
+}
+
+/// A client's session in process.
+pub(crate) struct Session {
+    pub shared: Arc<Shared>,
+    /// How many results of each run this session has been told.
+    told: Mutex<HashMap<String, usize>>,
+}
+
+impl Session {
+    /// Runs `read` with the count of results that this session was told of a run, and keeps what it returns.
+    pub(crate) fn told<T>(&self, run_id: &str, read: impl FnOnce(&mut usize) -> T) -> T {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        read(told.entry(run_id.to_owned()).or_default())
+    }
+}
+
+impl Call for Session {
+    fn call(&self, request: Request) -> Answer<'_> {
+        Box::pin(async move { handlers::answer(self, request).await.unwrap_or_else(Into::into) })
+    }
+}

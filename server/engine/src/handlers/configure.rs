@@ -1,0 +1,88 @@
+//! Requests that set something for a context, and those that ask what is set.
+
+use std::sync::Arc;
+
+use pytest_lens_protocol::{RerunSettings, Response, Settings};
+
+use super::{Answered, Refusal, invalid};
+use crate::clerk::Entry;
+use crate::context::Context;
+
+pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value) -> Answered {
+    let (settings, problems) = Settings::from_json(settings);
+    if !problems.is_empty() {
+        return Err(invalid(problems.join("; ")));
+    }
+    if settings.workers == Some(0) {
+        return Err(invalid("setting `pytestLens.workers`: 0 runners can't run anything; give at least 1"));
+    }
+    context.pool.set_env(env_of(context, &settings)?);
+    store(context, settings.clone()).await;
+    let config = serde_json::to_value(settings).unwrap_or_default();
+    Ok(Response::ConfigAck { config_type: "settings".into(), config })
+}
+
+/// The variables that the settings add to the tests' environment.
+fn env_of(context: &Context, settings: &Settings) -> Result<std::collections::BTreeMap<String, String>, Refusal> {
+    let mut env = match &settings.env_file {
+        Some(file) => {
+            let path = context.root.join(file);
+            let text = std::fs::read_to_string(&path).map_err(|error| {
+                invalid(format!(
+                    "setting `pytestLens.envFile`: {} can't be read ({error}); correct the path",
+                    path.display()
+                ))
+            })?;
+            crate::env_file::parse(&text)
+        }
+        None => std::collections::BTreeMap::new(),
+    };
+    env.extend(settings.env.clone());
+    Ok(env)
+}
+
+async fn store(context: &Context, settings: Settings) {
+    context.enter_and_wait(|done| Entry::Configure { settings: Box::new(settings), done }).await;
+}
+
+pub(super) async fn workers(context: &Arc<Context>, num_workers: u32) -> Answered {
+    if num_workers == 0 {
+        return Err(invalid("field `num_workers`: 0 runners can't run anything; give at least 1"));
+    }
+    let settings = Settings { workers: Some(num_workers), ..(**context.settings.load()).clone() };
+    store(context, settings).await;
+    Ok(Response::WorkerConfigAck { num_workers })
+}
+
+pub(super) async fn rerun(
+    context: &Arc<Context>,
+    enabled: bool,
+    max_reruns: u32,
+    only_flaky: bool,
+    delay_ms: u32,
+) -> Answered {
+    let rerun = RerunSettings { enabled, max_reruns, only_flaky, delay_ms };
+    store(context, Settings { rerun, ..(**context.settings.load()).clone() }).await;
+    let config = serde_json::json!({
+        "enabled": enabled, "max_reruns": max_reruns, "only_flaky": only_flaky, "delay_ms": delay_ms,
+    });
+    Ok(Response::ConfigAck { config_type: "rerun".into(), config })
+}
+
+pub(super) fn rerun_now(context: &Arc<Context>) -> Response {
+    let RerunSettings { enabled, max_reruns, only_flaky, delay_ms } = context.settings.load().rerun;
+    Response::RerunConfig { enabled, max_reruns, only_flaky, delay_ms }
+}
+
+pub(super) fn fixtures_now(context: &Arc<Context>) -> Response {
+    let settings = context.settings.load();
+    let reuse = &settings.fixture_reuse;
+    Response::FixtureConfig {
+        // Reuse itself is not built yet, whatever the settings ask for.
+        enabled: false,
+        max_fixture_age_seconds: reuse.max_age_seconds,
+        teardown_on_conftest_change: reuse.teardown_on_conftest_change,
+        teardown_on_test_file_change: reuse.teardown_on_test_file_change,
+        scopes_to_reuse: reuse.scopes.clone(),
+    }
+}

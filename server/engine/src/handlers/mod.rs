@@ -1,0 +1,131 @@
+//! What answers each request. One file for each family of requests; here they are told apart.
+
+mod collect;
+mod configure;
+mod flakiness;
+mod init;
+mod observe;
+mod run;
+mod shard;
+
+use std::sync::Arc;
+
+use pytest_lens_protocol::{ErrorCode, Request, Response};
+
+use crate::context::Context;
+use crate::engine::Session;
+use crate::host::CollectFailure;
+
+/// An answer, or why there is none.
+pub(crate) type Answered = Result<Response, Refusal>;
+
+/// Why a request is not carried out: what becomes an error response.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    code: ErrorCode,
+    message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Refusal { code, message: message.into() }
+    }
+}
+
+impl From<Refusal> for Response {
+    fn from(refusal: Refusal) -> Self {
+        Response::error(refusal.code, refusal.message)
+    }
+}
+
+/// Carries out one request.
+pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
+    let context = |id: &str| find(session, id);
+    match request {
+        Request::Ping => Ok(Response::Pong),
+        Request::InitContext { protocol_version, repo_path, python_path, execution_mode } => {
+            init::init(&session.shared, protocol_version, &repo_path, python_path, execution_mode).await
+        }
+        Request::Shutdown { context_id } => {
+            if let Some(id) = &context_id {
+                context(id)?;
+            }
+            session.shared.close(context_id.as_deref()).await;
+            Ok(Response::ShutdownAck)
+        }
+        Request::Collect { context_id, force } => collect::collect(&context(&context_id)?, force).await,
+        Request::List { context_id, keyword, marker } => {
+            collect::list(&context(&context_id)?, keyword.as_deref(), marker.as_deref()).await
+        }
+        Request::GetInventory { context_id } => collect::inventory(&context(&context_id)?).await,
+        Request::Run { context_id, node_ids, workers, maxfail, options } => {
+            let order = run::Order { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: false };
+            run::and_wait(session, &context(&context_id)?, order).await
+        }
+        Request::RunWithRerun { context_id, node_ids, workers, maxfail, options } => {
+            let order = run::Order { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: true };
+            run::and_wait(session, &context(&context_id)?, order).await
+        }
+        Request::RunStream { context_id, node_ids, workers, maxfail, options } => {
+            let order = run::Order { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: false };
+            run::stream(session, &context(&context_id)?, order).await
+        }
+        Request::GetRunProgress { context_id, run_id } => run::progress(session, &context(&context_id)?, run_id),
+        Request::StopRun { run_id } => run::control(session, &run_id, crate::run::Control::Stop),
+        Request::KillRun { run_id } => run::control(session, &run_id, crate::run::Control::Kill),
+        Request::GetWorkerStatus { context_id } => Ok(observe::workers(&context(&context_id)?)),
+        Request::GetContextStatus { context_id } => Ok(observe::status(&context(&context_id)?)),
+        Request::GetOutput { context_id, node_id } => observe::output(&context(&context_id)?, node_id),
+        Request::GetEvents { context_id, cursor, wait_ms } => {
+            Ok(observe::events(session, &context(&context_id)?, cursor, wait_ms).await)
+        }
+        Request::ConfigureContext { context_id, settings } => {
+            configure::context(&context(&context_id)?, &settings).await
+        }
+        Request::ConfigureWorkers { context_id, num_workers } => {
+            configure::workers(&context(&context_id)?, num_workers).await
+        }
+        Request::ConfigureRerun { context_id, enabled, max_reruns, only_flaky, delay_ms } => {
+            configure::rerun(&context(&context_id)?, enabled, max_reruns, only_flaky, delay_ms).await
+        }
+        Request::GetRerunConfig { context_id } => Ok(configure::rerun_now(&context(&context_id)?)),
+        Request::ConfigureFixtureReuse { context_id, .. } => {
+            context(&context_id)?;
+            Err(not_built("fixture reuse"))
+        }
+        Request::GetFixtureConfig { context_id } => Ok(configure::fixtures_now(&context(&context_id)?)),
+        Request::GetSessionStatus { context_id } => Ok(observe::session(&context(&context_id)?)),
+        Request::GetFlakinessReport { context_id } => Ok(flakiness::report(&context(&context_id)?)),
+        Request::GetTestFlakiness { context_id, node_id } => flakiness::of_test(&context(&context_id)?, node_id),
+        Request::GetShard { context_id, node_ids, shard_index, total_shards, strategy } => {
+            shard::tests(&context(&context_id)?, &node_ids, shard_index, total_shards, &strategy).await
+        }
+        Request::GetShardInfo { context_id, node_ids, total_shards, strategy } => {
+            shard::info(&context(&context_id)?, &node_ids, total_shards, &strategy).await
+        }
+    }
+}
+
+fn find(session: &Session, id: &str) -> Result<Arc<Context>, Refusal> {
+    session.shared.contexts.get(id).map(|context| Arc::clone(context.value())).ok_or_else(|| {
+        let message = format!("no context {id:?}; open one with init_context");
+        Refusal::new(ErrorCode::ContextNotFound, message)
+    })
+}
+
+pub(crate) fn invalid(message: impl Into<String>) -> Refusal {
+    Refusal::new(ErrorCode::InvalidRequest, message)
+}
+
+fn not_built(what: &str) -> Refusal {
+    Refusal::new(ErrorCode::InternalError, format!("{what} is not built yet; nothing was changed"))
+}
+
+/// A failed collection as an answer.
+pub(crate) fn of_failure(failure: &CollectFailure) -> Refusal {
+    let code = match failure {
+        CollectFailure::Refused { .. } | CollectFailure::Broken(_) => ErrorCode::CollectionFailed,
+        CollectFailure::TimedOut(_) => ErrorCode::Timeout,
+    };
+    Refusal::new(code, failure.to_string())
+}

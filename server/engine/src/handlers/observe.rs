@@ -1,0 +1,102 @@
+//! Requests that only look: status, events, output.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pytest_lens_protocol::Response;
+
+use super::{Answered, invalid};
+use crate::context::Context;
+use crate::engine::Session;
+
+/// The longest that `get_events` hangs: a client asks again.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+pub(super) async fn events(session: &Session, context: &Arc<Context>, cursor: u64, wait_ms: u64) -> Response {
+    if session.shared.config.resident {
+        context.refresher.watch(context);
+    }
+    let limit = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
+    let (cursor, events) = context.log.wait(cursor, limit).await;
+    Response::Events { cursor, events }
+}
+
+pub(super) fn output(context: &Arc<Context>, node_id: String) -> Answered {
+    let last = context.results.get(&node_id).map(|outcome| Arc::clone(outcome.value()));
+    if last.is_none() && !context.inventory.load().nodes().any(|node| *node.id == *node_id) {
+        return Err(invalid(format!("no test {node_id:?}: check its id, or collect first")));
+    }
+    let text = |part: fn(&pytest_lens_protocol::TestOutcome) -> &Option<String>| {
+        last.as_deref().and_then(|outcome| part(outcome).clone())
+    };
+    Ok(Response::TestOutput {
+        outcome: last.as_deref().map(|outcome| outcome.outcome.clone()),
+        message: text(|outcome| &outcome.message),
+        longrepr: text(|outcome| &outcome.longrepr),
+        stdout: text(|outcome| &outcome.stdout).unwrap_or_default(),
+        stderr: text(|outcome| &outcome.stderr).unwrap_or_default(),
+        log: text(|outcome| &outcome.log).unwrap_or_default(),
+        node_id,
+    })
+}
+
+pub(super) fn workers(context: &Arc<Context>) -> Response {
+    let running: usize = context.runs.iter().map(|run| run.state().running.len()).sum();
+    let active_workers = u32::try_from(running).unwrap_or(u32::MAX);
+    let configured = context.settings.load().workers.unwrap_or(1);
+    let (tests_executed, mean) = context.history().totals();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration is positive and short")]
+    Response::WorkerStatus {
+        active_workers,
+        idle_workers: configured.saturating_sub(active_workers),
+        tests_executed,
+        avg_test_duration_ms: mean.round() as u64,
+    }
+}
+
+pub(super) fn status(context: &Arc<Context>) -> Response {
+    let mode = context.pool.mode();
+    let base = context.pool.ready();
+    let host = context.pool.newest_host();
+    let hazards = host.as_ref().map(|host| host.reasons.clone()).unwrap_or_default();
+    let reason = mode.as_ref().map(|mode| mode.reason.clone()).unwrap_or_default();
+    let embedded = mode.is_none_or(|mode| mode.embedded);
+    let mode_reason = match (embedded, hazards.first()) {
+        (true, Some(hazard)) => format!("{reason}; runs are forked before collection: {hazard}"),
+        _ => reason,
+    };
+    Response::ContextStatus {
+        context_id: context.id.clone(),
+        repo_path: context.root.to_string_lossy().into(),
+        python_path: context.interpreter.path.to_string_lossy().into(),
+        python_source: context.interpreter.source.clone(),
+        python_version: base.as_ref().map(|ready| ready.python.clone()).unwrap_or_default(),
+        pytest_version: base.as_ref().map(|ready| ready.pytest.clone()).unwrap_or_default(),
+        plugins: base.iter().flat_map(|ready| &ready.plugins).map(plugin_name).collect(),
+        config_file: host
+            .and_then(|host| host.inifile.clone())
+            .or_else(|| context.pytest.load().inifile.as_ref().map(|path| path.to_string_lossy().into())),
+        execution_mode: if embedded { "embedded" } else { "subprocess" }.into(),
+        mode_reason,
+        hazards,
+        active_runs: context.runs.iter().filter(|run| !run.is_over()).map(|run| run.key().clone()).collect(),
+    }
+}
+
+fn plugin_name(plugin: &crate::wire::WirePlugin) -> String {
+    match &plugin.version {
+        Some(version) => format!("{} {version}", plugin.name),
+        None => plugin.name.clone(),
+    }
+}
+
+pub(super) fn session(context: &Arc<Context>) -> Response {
+    Response::SessionStatus {
+        session_id: String::new(),
+        repo_path: context.root.to_string_lossy().into(),
+        created_at: 0.0,
+        last_run_at: 0.0,
+        total_runs: 0,
+        enabled: false,
+    }
+}

@@ -1,0 +1,147 @@
+//! `run`, `run_stream`, `run_with_rerun`, `get_run_progress`, `stop_run`, `kill_run`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pytest_lens_plan::rerun::Policy;
+use pytest_lens_protocol::{ErrorCode, Response, RunOptions};
+
+use super::{Answered, Refusal, invalid, of_failure};
+use crate::context::Context;
+use crate::engine::Session;
+use crate::run::{Control, RunPlan};
+use crate::runs::RunRecord;
+use crate::scope::{Scope, file_part};
+use crate::select::{Filter, select};
+
+/// The most results that one `run_progress` carries.
+const PAGE: usize = 10_000;
+
+/// What a run request asks for.
+pub(super) struct Order {
+    pub node_ids: Vec<String>,
+    pub workers: Option<u32>,
+    pub maxfail: Option<u32>,
+    pub options: RunOptions,
+    /// Failures are repeated, whatever the settings say.
+    pub repeat: bool,
+}
+
+/// `run`, `run_with_rerun`: to the end.
+pub(super) async fn and_wait(session: &Session, context: &Arc<Context>, order: Order) -> Answered {
+    let (_, record) = begin(session, context, order).await?;
+    let Some(end) = record.wait().await else {
+        return Err(Refusal::new(ErrorCode::InternalError, "the context was shut down while the run went on"));
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration is positive and short")]
+    Ok(Response::RunComplete {
+        total: end.counts.total,
+        passed: end.counts.passed,
+        failed: end.counts.failed,
+        skipped: end.counts.skipped,
+        errors: end.counts.errors,
+        duration_ms: end.duration_ms.round() as u64,
+    })
+}
+
+/// `run_stream`: until it is in the books.
+pub(super) async fn stream(session: &Session, context: &Arc<Context>, order: Order) -> Answered {
+    let (run_id, record) = begin(session, context, order).await?;
+    Ok(Response::RunStarted { run_id, total_tests: record.total })
+}
+
+async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Result<(String, Arc<RunRecord>), Refusal> {
+    if order.workers == Some(0) {
+        return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
+    }
+    let filter = Filter::parse(order.options.keyword.as_deref(), order.options.marker.as_deref()).map_err(invalid)?;
+    let ids: Vec<String> = order.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
+    for id in &ids {
+        let file = context.root.join(file_part(id));
+        if !file.exists() {
+            return Err(invalid(format!("{id:?}: there is no {} under {}", file_part(id), context.root.display())));
+        }
+    }
+    let scope = Scope::of_ids(ids.iter().map(String::as_str));
+    let host = context.host(&scope, &order.options.arguments).await.map_err(|failure| of_failure(&failure))?;
+    let selected = select(&host, &ids, &filter).map_err(invalid)?;
+    if let Some(error) = host.errors.iter().find(|error| selected.is_empty() && scope.holds(&error.path)) {
+        let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));
+        let message = format!("{} can't be collected{line}: {}; mend it and run again", error.path, error.message);
+        return Err(Refusal::new(ErrorCode::CollectionFailed, message));
+    }
+    let settings = context.settings.load();
+    let rerun = Policy {
+        enabled: order.repeat || settings.rerun.enabled || order.options.reruns.is_some(),
+        max_reruns: order.options.reruns.unwrap_or(settings.rerun.max_reruns),
+        only_flaky: settings.rerun.only_flaky,
+        delay_ms: settings.rerun.delay_ms,
+    };
+    let (durations, known_flaky) = {
+        let history = context.history();
+        let window = settings.flaky.window as usize;
+        let ids = || selected.iter().map(|&index| &*host.nodes[index].id);
+        let flaky = ids().map(|id| history.verdict(id, window).is_some_and(|verdict| verdict.is_flaky));
+        (ids().map(|id| history.duration_ms(id)).collect(), flaky.collect())
+    };
+    let plan = RunPlan {
+        run_id: session.shared.new_run_id(),
+        selected,
+        workers: order.workers.or(settings.workers).unwrap_or(1).max(1) as usize,
+        maxfail: order.maxfail.filter(|limit| *limit > 0),
+        timeout_ms: order.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0),
+        run_disabled: order.options.run_disabled,
+        rerun,
+        durations,
+        known_flaky,
+        host,
+    };
+    let run_id = plan.run_id.clone();
+    let record = context.begin(plan).await;
+    let record = record.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
+    Ok((run_id, record))
+}
+
+/// An id or path as pytest's ids have it: relative to the root, without `./`.
+fn own_id(root: &Path, id: &str) -> String {
+    let (file, rest) = id.split_once("::").map_or((id, None), |(file, rest)| (file, Some(rest)));
+    let relative = Path::new(file).strip_prefix(root).unwrap_or(Path::new(file));
+    let parts = relative.components().filter(|part| !matches!(part, std::path::Component::CurDir));
+    let file = parts.map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
+    match rest {
+        Some(rest) => format!("{file}::{rest}"),
+        None => file,
+    }
+}
+
+pub(super) fn progress(session: &Session, context: &Arc<Context>, run_id: String) -> Answered {
+    let record = context.runs.get(&run_id).map(|run| Arc::clone(run.value()));
+    let Some(record) = record.filter(|run| !run.is_past()) else { return Err(unknown_run(&run_id)) };
+    let state = record.state();
+    Ok(session.told(&run_id, |told| {
+        let results: Vec<_> = state.results.iter().skip(*told).take(PAGE).cloned().collect();
+        *told += results.len();
+        Response::RunProgress {
+            total: record.total,
+            completed: state.results.len(),
+            running: state.running.len(),
+            done: state.end.is_some() && *told == state.results.len(),
+            results,
+            run_id: run_id.clone(),
+        }
+    }))
+}
+
+pub(super) fn control(session: &Session, run_id: &str, wanted: Control) -> Answered {
+    for context in &session.shared.contexts {
+        if let Some(record) = context.runs.get(run_id) {
+            record.ask(wanted);
+            return Ok(Response::ControlAck);
+        }
+    }
+    Err(unknown_run(run_id))
+}
+
+fn unknown_run(run_id: &str) -> Refusal {
+    invalid(format!("no run {run_id:?}: it never was, or ended more than ten minutes ago"))
+}

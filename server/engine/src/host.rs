@@ -1,0 +1,244 @@
+//! A collected session: the tests of a scope as pytest found them, and, where that is safe, the process that holds
+//! them and is forked to run them.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pytest_lens_analysis::PytestSettings;
+use tokio::sync::mpsc;
+
+use crate::hub::Hub;
+use crate::launcher::Base;
+use crate::node::{Analyses, Node, NodeMaker};
+use crate::process::{Process, ProcessEvent};
+use crate::procs::kill_tree;
+use crate::runner::Runner;
+use crate::scope::Scope;
+use crate::snapshot::Snapshot;
+use crate::wire::{FromWorker, Role, ToWorker, WireCollectError, WireCollected, WireNode, WorkerOptions};
+
+/// How long a fork may take to report in.
+pub(crate) const FORK_LIMIT: Duration = Duration::from_secs(30);
+
+/// A finished collection.
+pub(crate) struct Host {
+    pub scope: Scope,
+    pub options: WorkerOptions,
+    /// In pytest's order.
+    pub nodes: Vec<Arc<Node>>,
+    by_id: HashMap<Arc<str>, usize>,
+    pub errors: Vec<WireCollectError>,
+    /// Third-party modules that a base may load in advance.
+    pub third_party: Vec<String>,
+    /// Why runs are not forked off the collected session; empty where they are.
+    pub reasons: Vec<String>,
+    pub inifile: Option<String>,
+    /// The interpreter that it was forked from, or became.
+    pub base: Arc<Base>,
+    process: Option<Process>,
+    state: Mutex<HostState>,
+}
+
+struct HostState {
+    snapshot: Snapshot,
+    alive: Option<mpsc::UnboundedReceiver<ProcessEvent>>,
+    standby: Option<Runner>,
+}
+
+/// Why nothing was collected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CollectFailure {
+    /// pytest refused its configuration, a conftest or its arguments; the file and line at fault, where known.
+    #[error("{message}")]
+    Refused { message: String, path: Option<String>, line: Option<u32> },
+    #[error("{0}")]
+    TimedOut(String),
+    #[error("{0}")]
+    Broken(String),
+}
+
+/// What a collection is to do.
+pub(crate) struct CollectOrder {
+    pub scope: Scope,
+    pub options: WorkerOptions,
+    pub root: PathBuf,
+    pub settings: Arc<PytestSettings>,
+    pub analyses: Arc<Analyses>,
+    pub limit: Duration,
+    /// Fork the base and keep the fork; else the base itself collects and ends.
+    pub fork: bool,
+}
+
+/// Collects, in a fork of `base` or in `base` itself.
+pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> Result<Host, CollectFailure> {
+    let (process, mut events) = if order.fork {
+        let awaited = hub.expect("collected");
+        let options = Some(order.options.clone());
+        base.process.send(ToWorker::Fork { host: awaited.id.clone(), role: Role::Collected, options });
+        let (process, events) = Process::arrive(awaited, FORK_LIMIT).await.map_err(CollectFailure::Broken)?;
+        (Some(process), events)
+    } else {
+        let events = base.take_events().ok_or_else(|| CollectFailure::Broken("the interpreter is in use".into()))?;
+        let (host, options) = (base.process.id.clone(), order.options.clone());
+        base.process.send(ToWorker::Become { host, role: Role::Collect, options });
+        (None, events)
+    };
+    let pid = process.as_ref().map_or(base.process.pid, |process| process.pid);
+    let mut importing = None;
+    let outcome = tokio::time::timeout(order.limit, gather(&mut events, &mut importing)).await;
+    let (items, collected) = outcome.unwrap_or_else(|_| {
+        kill_tree(pid);
+        let place = importing.map_or_else(String::new, |path| format!(", while {path} was being imported"));
+        Err(CollectFailure::TimedOut(format!(
+            "collecting tests took longer than {} ms{place}; speed it up, or raise pytestLens.collectTimeoutMs",
+            order.limit.as_millis()
+        )))
+    })?;
+    let (root, settings, analyses) = (order.root, order.settings, order.analyses);
+    let nodes = tokio::task::spawn_blocking(move || make_nodes(items, &root, &settings, &analyses))
+        .await
+        .map_err(|error| CollectFailure::Broken(error.to_string()))?;
+    let by_id = nodes.iter().enumerate().map(|(index, node)| (Arc::clone(&node.id), index)).collect();
+    let forkable = order.fork && collected.forkable;
+    Ok(Host {
+        scope: order.scope,
+        options: order.options,
+        nodes,
+        by_id,
+        errors: collected.errors,
+        third_party: collected.third_party,
+        reasons: collected.reasons,
+        inifile: collected.inifile,
+        base,
+        process: process.filter(|_| forkable),
+        state: Mutex::new(HostState {
+            snapshot: Snapshot::new(collected.files, collected.dirs),
+            alive: forkable.then_some(events),
+            standby: None,
+        }),
+    })
+}
+
+async fn gather(
+    events: &mut mpsc::UnboundedReceiver<ProcessEvent>,
+    importing: &mut Option<String>,
+) -> Result<(Vec<WireNode>, WireCollected), CollectFailure> {
+    let mut items = Vec::new();
+    let mut lost = false;
+    while let Some(event) = events.recv().await {
+        match event {
+            ProcessEvent::Message(message) => match *message {
+                FromWorker::Nodes { items: more } => items.extend(more),
+                FromWorker::Importing { path } => *importing = Some(path),
+                FromWorker::Collected(collected) => return Ok((items, *collected)),
+                FromWorker::UsageError { message, path, line } => {
+                    return Err(CollectFailure::Refused { message, path, line });
+                }
+                FromWorker::InternalError { message } => return Err(CollectFailure::Broken(message)),
+                _ => {}
+            },
+            ProcessEvent::Lost => lost = true,
+            ProcessEvent::Exited(status) => {
+                let place = importing.take().map_or_else(String::new, |path| format!(" while it imported {path}"));
+                return Err(CollectFailure::Broken(format!("the process that collects tests {status}{place}")));
+            }
+        }
+    }
+    let how = if lost { "closed its connection" } else { "went away" };
+    Err(CollectFailure::Broken(format!("the process that collects tests {how}")))
+}
+
+fn make_nodes(
+    items: Vec<WireNode>,
+    root: &std::path::Path,
+    settings: &PytestSettings,
+    analyses: &Analyses,
+) -> Vec<Arc<Node>> {
+    let mut maker = NodeMaker::default();
+    let mut last: Option<(String, Option<Arc<pytest_lens_analysis::FileAnalysis>>)> = None;
+    let mut nodes = Vec::with_capacity(items.len());
+    for item in items {
+        if last.as_ref().is_none_or(|(path, _)| *path != item.path) {
+            last = Some((item.path.clone(), analyses.of(&root.join(&item.path), settings)));
+        }
+        let defs = last.as_ref().and_then(|(_, analysis)| analysis.as_deref());
+        nodes.push(Arc::new(maker.make(item, defs)));
+    }
+    nodes
+}
+
+impl Host {
+    pub(crate) fn index_of(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// Whether runs may be forked off it.
+    pub(crate) fn is_forkable(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Whether it covers a scope, with the same options.
+    pub(crate) fn serves(&self, scope: &Scope, options: &WorkerOptions) -> bool {
+        let same = |a: &WorkerOptions, b: &WorkerOptions| (&a.arguments, a.no_cov) == (&b.arguments, b.no_cov);
+        if !same(&self.options, options) {
+            return false;
+        }
+        match (&self.scope, scope) {
+            (own, wanted) if own == wanted => true,
+            (_, Scope::All) => false,
+            (own, Scope::Paths(paths)) => paths.iter().all(|path| {
+                // A file that a whole collection left out on purpose may still be asked for by name.
+                let known = || {
+                    self.nodes.iter().any(|node| crate::scope::is_within(&node.file, path))
+                        || self.errors.iter().any(|error| crate::scope::is_within(&error.path, path))
+                };
+                own.holds(path) && (*own != Scope::All || known())
+            }),
+        }
+    }
+
+    /// Whether the disk still holds what was collected, and the process, if it has one, is alive.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let dead = state.alive.as_mut().is_some_and(|events| {
+            std::iter::from_fn(|| events.try_recv().ok())
+                .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)))
+        });
+        !dead && state.snapshot.is_fresh()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.clone()
+    }
+
+    /// Forks a runner off the collected session, or takes the one that stands by.
+    pub(crate) async fn runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, String> {
+        let standby = self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.take();
+        if let Some(mut runner) = standby
+            && !runner.is_gone()
+        {
+            return Ok(runner);
+        }
+        self.fork_runner(hub).await
+    }
+
+    /// Has a runner forked and standing by, so that the next run need not wait for the fork.
+    pub(crate) async fn stand_by(self: &Arc<Self>, hub: &Hub) {
+        if !self.is_forkable() || self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.is_some() {
+            return;
+        }
+        if let Ok(runner) = self.fork_runner(hub).await {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).standby = Some(runner);
+        }
+    }
+
+    async fn fork_runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, String> {
+        let Some(process) = &self.process else { return Err("this session can't be forked".into()) };
+        let awaited = hub.expect("runner");
+        process.send(ToWorker::Fork { host: awaited.id.clone(), role: Role::Runner, options: None });
+        let (process, events) = Process::arrive(awaited, FORK_LIMIT).await?;
+        Ok(Runner::new(process, events, None))
+    }
+}

@@ -1,0 +1,220 @@
+//! Where every Python process of this engine reports in: one Unix socket in a private folder, and the table that says
+//! who waits for which process.
+//!
+//! A forked process tells its exit through the process that forked it, so exits are routed by name here, whoever's
+//! connection they came on.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, io};
+
+use dashmap::DashMap;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::process::{Connection, ExitStatus, ProcessEvent};
+use crate::wire::{FromWorker, ToWorker};
+
+/// A worker's frame may be no longer than this: a batch of nodes is well below it.
+const MAX_WORKER_FRAME: usize = 256 * 1024 * 1024;
+
+pub(crate) struct Hub {
+    folder: PathBuf,
+    token: String,
+    next: AtomicU64,
+    expected: Arc<DashMap<String, Expected>>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+struct Expected {
+    events: mpsc::UnboundedSender<ProcessEvent>,
+    hello: Option<oneshot::Sender<Connection>>,
+}
+
+/// What is held for a process that has yet to report in.
+pub(crate) struct Awaited {
+    pub id: String,
+    pub hello: oneshot::Receiver<Connection>,
+    pub events: mpsc::UnboundedReceiver<ProcessEvent>,
+    pub registration: Registration,
+}
+
+/// Keeps a process's entry in the hub's table; dropped, the entry goes.
+pub(crate) struct Registration {
+    id: String,
+    expected: Arc<DashMap<String, Expected>>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.expected.remove(&self.id);
+    }
+}
+
+impl Hub {
+    /// Makes the private folder and listens in it.
+    pub(crate) fn start() -> io::Result<Self> {
+        let token = random_token()?;
+        let base = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+        let base = base.unwrap_or_else(std::env::temp_dir);
+        let folder = base.join(format!("pytest-lens-{}-{}", std::process::id(), &token[..8]));
+        fs::create_dir(&folder)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+        let listener = UnixListener::bind(folder.join("engine.sock"))?;
+        let expected = Arc::new(DashMap::new());
+        let accepting = tokio::spawn(accept(listener, token.clone(), Arc::clone(&expected)));
+        Ok(Hub { folder, token, next: AtomicU64::new(1), expected, accepting })
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("engine.sock")
+    }
+
+    /// The engine's private folder, gone with it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Announces a process, named after `role`, that is about to be started or forked.
+    pub(crate) fn expect(&self, role: &str) -> Awaited {
+        let id = format!("{role}-{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let (events_tx, events) = mpsc::unbounded_channel();
+        let (hello_tx, hello) = oneshot::channel();
+        self.expected.insert(id.clone(), Expected { events: events_tx, hello: Some(hello_tx) });
+        let registration = Registration { id: id.clone(), expected: Arc::clone(&self.expected) };
+        Awaited { id, hello, events, registration }
+    }
+
+    /// Tells how a process that this engine itself started has ended.
+    pub(crate) fn report_exit(&self, id: &str, status: ExitStatus) {
+        route_exit(&self.expected, id, status);
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn random_token() -> io::Result<String> {
+    use std::io::Read as _;
+    let mut bytes = [0_u8; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn route_exit(expected: &DashMap<String, Expected>, id: &str, status: ExitStatus) {
+    if let Some(mut entry) = expected.get_mut(id) {
+        entry.hello = None;
+        let _ = entry.events.send(ProcessEvent::Exited(status));
+    }
+}
+
+async fn accept(listener: UnixListener, token: String, expected: Arc<DashMap<String, Expected>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(serve(stream, token.clone(), Arc::clone(&expected)));
+    }
+}
+
+/// One process's connection, from its hello to its end.
+async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, Expected>>) {
+    let (read, write) = stream.into_split();
+    let mut frames = Frames { read, buffer: Vec::new(), start: 0 };
+    let Ok(Some(FromWorker::Hello { token: theirs, host, pid })) = frames.next().await else { return };
+    if theirs != token {
+        tracing::warn!(host, "a process with a wrong token was turned away");
+        return;
+    }
+    let (sender, receiver) = mpsc::unbounded_channel();
+    tokio::spawn(write_out(write, receiver));
+    let events = {
+        let Some(mut entry) = expected.get_mut(&host) else { return };
+        let Some(hello) = entry.hello.take() else { return };
+        if hello.send(Connection { pid, sender }).is_err() {
+            return;
+        }
+        entry.events.clone()
+    };
+    loop {
+        let event = match frames.next().await {
+            Ok(Some(FromWorker::Exited { host, code, signal })) => {
+                route_exit(&expected, &host, ExitStatus { code, signal, note: None });
+                continue;
+            }
+            Ok(Some(FromWorker::ForkFailed { host, message })) => {
+                route_exit(&expected, &host, ExitStatus { code: None, signal: None, note: Some(message) });
+                continue;
+            }
+            Ok(Some(FromWorker::Forked { .. })) => continue,
+            Ok(Some(message)) => ProcessEvent::Message(Box::new(message)),
+            Ok(None) => break,
+            Err(error) => {
+                tracing::error!(host, %error, "a worker's frame can't be read");
+                break;
+            }
+        };
+        if events.send(event).is_err() {
+            break;
+        }
+    }
+    let _ = events.send(ProcessEvent::Lost);
+}
+
+async fn write_out(mut write: OwnedWriteHalf, mut messages: mpsc::UnboundedReceiver<ToWorker>) {
+    while let Some(message) = messages.recv().await {
+        let Ok(text) = serde_json::to_vec(&message) else { continue };
+        let Ok(length) = u32::try_from(text.len()) else { continue };
+        let mut frame = length.to_le_bytes().to_vec();
+        frame.extend_from_slice(&text);
+        if write.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Frames {
+    read: OwnedReadHalf,
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Frames {
+    /// The next message; `None` at the end of the stream.
+    async fn next(&mut self) -> io::Result<Option<FromWorker>> {
+        loop {
+            let pending = &self.buffer[self.start..];
+            if let Some((length, rest)) = pending.split_first_chunk::<4>() {
+                let length = u32::from_le_bytes(*length) as usize;
+                if length > MAX_WORKER_FRAME {
+                    return Err(io::Error::other(format!("a frame of {length} bytes")));
+                }
+                if let Some(text) = rest.get(..length) {
+                    let message = serde_json::from_slice(text).map_err(io::Error::other)?;
+                    self.start += 4 + length;
+                    return Ok(Some(message));
+                }
+            }
+            if self.start > 0 {
+                self.buffer.drain(..self.start);
+                self.start = 0;
+            }
+            self.buffer.reserve(64 * 1024);
+            match self.read.read_buf(&mut self.buffer).await {
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}

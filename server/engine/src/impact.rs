@@ -1,0 +1,182 @@
+//! Which test files a change on disk can reach, by the imports that the sources show.
+//!
+//! A guess to the safe side: an import is taken to reach every file whose path ends as its name does. Where nothing
+//! can be said (a data file, a configuration file, a module that was imported by other means), everything is reached.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pytest_lens_analysis::{FileAnalysis, Import};
+
+use crate::scope::is_within;
+
+/// What has to be collected anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Affected {
+    All,
+    /// Test files, relative to the root.
+    Files(BTreeSet<String>),
+}
+
+/// The sources of a project as far as they are known, each with what it imports.
+pub(crate) struct Sources {
+    /// By path relative to the root.
+    pub files: HashMap<String, Arc<FileAnalysis>>,
+}
+
+impl Sources {
+    /// The test files that changes of `changed` (relative to the root) can reach.
+    pub(crate) fn affected(&self, changed: &[String], is_test: &dyn Fn(&Path) -> bool) -> Affected {
+        let importers = self.importers();
+        let mut reached: HashSet<&str> = HashSet::new();
+        let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
+        let mut files = BTreeSet::new();
+        for path in changed {
+            match (Path::new(path).file_name().and_then(|name| name.to_str()), path.ends_with(".py")) {
+                (Some("conftest.py"), _) => {
+                    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                    let below = self.files.keys().filter(|file| folder.is_empty() || is_within(file, folder));
+                    files.extend(below.filter(|file| is_test(Path::new(file))).cloned());
+                }
+                (_, true) => {
+                    let known = importers.get(path.as_str()).is_some_and(|list| !list.is_empty());
+                    if !known && !is_test(Path::new(path)) {
+                        return Affected::All;
+                    }
+                }
+                _ => return Affected::All,
+            }
+        }
+        while let Some(path) = open.pop() {
+            if !reached.insert(path) {
+                continue;
+            }
+            if is_test(Path::new(path)) {
+                files.insert(path.to_owned());
+            }
+            open.extend(importers.get(path).into_iter().flatten().copied());
+        }
+        // What a conftest imports reaches every test below it.
+        let conftests: Vec<&str> = reached.into_iter().filter(|path| path.ends_with("conftest.py")).collect();
+        for conftest in conftests {
+            let folder = conftest.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let below = self.files.keys().filter(|file| folder.is_empty() || is_within(file, folder));
+            files.extend(below.filter(|file| is_test(Path::new(file))).cloned());
+        }
+        Affected::Files(files)
+    }
+
+    /// Who imports each file.
+    fn importers(&self) -> HashMap<&str, Vec<&str>> {
+        let mut by_name: HashMap<String, Vec<&str>> = HashMap::new();
+        for path in self.files.keys() {
+            let module = module_of(path);
+            let starts = std::iter::once(0).chain(module.match_indices('.').map(|(at, _)| at + 1));
+            for start in starts {
+                by_name.entry(module[start..].to_owned()).or_default().push(path);
+            }
+        }
+        let mut importers: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (path, analysis) in &self.files {
+            for name in analysis.imports.iter().flat_map(|import| imported_names(path, import)) {
+                for target in by_name.get(&name).into_iter().flatten() {
+                    importers.entry(target).or_default().push(path);
+                }
+            }
+        }
+        importers
+    }
+}
+
+/// `src/pkg/mod.py` -> `src.pkg.mod`; a package's `__init__.py` is the package.
+fn module_of(path: &str) -> String {
+    let stem = path.strip_suffix(".py").unwrap_or(path);
+    let stem = stem.strip_suffix("/__init__").unwrap_or(stem);
+    stem.replace('/', ".")
+}
+
+/// Every module that an import may execute: the named ones, the packages above them, and names that may be modules.
+fn imported_names(importer: &str, import: &Import) -> Vec<String> {
+    let mut base = String::new();
+    if import.level > 0 {
+        let module = module_of(importer);
+        let mut parts: Vec<&str> = module.split('.').collect();
+        let is_package = importer.ends_with("__init__.py");
+        let up = (import.level as usize).saturating_sub(usize::from(is_package));
+        parts.truncate(parts.len().saturating_sub(up));
+        base = parts.join(".");
+    }
+    let full = match (base.is_empty(), import.module.is_empty()) {
+        (true, _) => import.module.clone(),
+        (false, true) => base,
+        (false, false) => format!("{base}.{}", import.module),
+    };
+    let mut names: Vec<String> = full.match_indices('.').map(|(end, _)| full[..end].to_owned()).collect();
+    names.extend(import.names.iter().map(|name| if full.is_empty() { name.clone() } else { format!("{full}.{name}") }));
+    names.push(full);
+    names
+}
+
+/// A path relative to the root, `/`-separated; `None` outside of it.
+pub(crate) fn relative(root: &Path, path: &Path) -> Option<String> {
+    let inside: PathBuf = path.strip_prefix(root).ok()?.to_owned();
+    inside.to_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pytest_lens_analysis::{PytestSettings, analyze};
+
+    fn sources(files: &[(&str, &str)]) -> Sources {
+        let settings = PytestSettings::default();
+        let read = |(path, text): &(&str, &str)| ((*path).to_owned(), Arc::new(analyze(text, &settings)));
+        Sources { files: files.iter().map(read).collect() }
+    }
+
+    fn affected(sources: &Sources, changed: &[&str]) -> Affected {
+        let changed: Vec<String> = changed.iter().map(|path| (*path).to_owned()).collect();
+        sources.affected(&changed, &|path| path.file_name().unwrap().to_str().unwrap().starts_with("test_"))
+    }
+
+    fn files(paths: &[&str]) -> Affected {
+        Affected::Files(paths.iter().map(|path| (*path).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_change_reaches_what_imports_it_directly_or_not() {
+        let project = sources(&[
+            ("src/pkg/__init__.py", ""),
+            ("src/pkg/low.py", ""),
+            ("src/pkg/high.py", "from . import low"),
+            ("tests/test_high.py", "from pkg.high import x"),
+            ("tests/test_low.py", "import pkg.low"),
+            ("tests/test_none.py", "import os"),
+        ]);
+        assert_eq!(affected(&project, &["src/pkg/low.py"]), files(&["tests/test_high.py", "tests/test_low.py"]));
+        assert_eq!(affected(&project, &["src/pkg/high.py"]), files(&["tests/test_high.py"]));
+        assert_eq!(affected(&project, &["tests/test_none.py"]), files(&["tests/test_none.py"]));
+    }
+
+    #[test]
+    fn a_conftest_and_what_it_imports_reach_what_lies_below() {
+        let project = sources(&[
+            ("a/conftest.py", "import helpers"),
+            ("helpers.py", ""),
+            ("a/test_x.py", ""),
+            ("a/b/test_y.py", ""),
+            ("c/test_z.py", ""),
+        ]);
+        assert_eq!(affected(&project, &["a/conftest.py"]), files(&["a/test_x.py", "a/b/test_y.py"]));
+        assert_eq!(affected(&project, &["helpers.py"]), files(&["a/test_x.py", "a/b/test_y.py"]));
+    }
+
+    #[test]
+    fn what_cannot_be_followed_reaches_all() {
+        let project = sources(&[("plugin.py", ""), ("test_x.py", "import importlib")]);
+        assert_eq!(affected(&project, &["plugin.py"]), Affected::All);
+        assert_eq!(affected(&project, &["data.json"]), Affected::All);
+        assert_eq!(affected(&project, &["pytest.ini"]), Affected::All);
+    }
+}

@@ -1,0 +1,159 @@
+//! Which Python a repo's tests run in, and how that was decided.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+
+/// An interpreter, and how it came to be chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Interpreter {
+    pub path: PathBuf,
+    /// For people: "the repo's .venv".
+    pub source: String,
+}
+
+/// Looks for the interpreter: the one asked for, else the repo's virtual environment, the active environment, the
+/// project manager's environment, and last `python3` on PATH.
+///
+/// # Errors
+/// One sentence that says what is missing and what to do.
+pub(crate) async fn find(root: &Path, asked: Option<&str>) -> Result<Interpreter, String> {
+    if let Some(asked) = asked {
+        let path = resolve_asked(root, asked)?;
+        return Ok(Interpreter { path, source: "the given path".into() });
+    }
+    for name in [".venv", "venv"] {
+        if let Some(path) = python_in(&root.join(name)) {
+            return Ok(Interpreter { path, source: format!("the repo's {name}") });
+        }
+    }
+    for variable in ["VIRTUAL_ENV", "CONDA_PREFIX"] {
+        if let Some(path) = std::env::var_os(variable).and_then(|prefix| python_in(Path::new(&prefix))) {
+            return Ok(Interpreter { path, source: format!("${variable}") });
+        }
+    }
+    if let Some(found) = of_manager(root).await {
+        return Ok(found);
+    }
+    on_path(OsStr::new("python3"))
+        .or_else(|| on_path(OsStr::new("python")))
+        .map(|path| Interpreter { path, source: "python3 on PATH".into() })
+        .ok_or_else(|| {
+            format!(
+                "no Python found for {}; create an environment with `python3 -m venv .venv` and install pytest in it, or set pytestLens.pythonPath",
+                root.display()
+            )
+        })
+}
+
+fn resolve_asked(root: &Path, asked: &str) -> Result<PathBuf, String> {
+    let expanded = match (asked.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => PathBuf::from(asked),
+    };
+    if expanded.components().count() == 1
+        && let Some(path) = on_path(expanded.as_os_str())
+    {
+        return Ok(path);
+    }
+    let path = root.join(expanded);
+    if path.is_dir() {
+        return python_in(&path)
+            .ok_or_else(|| format!("{} is a folder without bin/python; name the interpreter itself", path.display()));
+    }
+    if is_executable(&path) {
+        Ok(path)
+    } else {
+        Err(format!("the Python interpreter {} does not exist or can't be executed; correct the path", path.display()))
+    }
+}
+
+/// The interpreter of an environment. Its symlink is never resolved: where it lies decides the prefix.
+fn python_in(prefix: &Path) -> Option<PathBuf> {
+    ["bin/python", "bin/python3"].iter().map(|name| prefix.join(name)).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+fn on_path(name: &OsStr) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| is_executable(path))
+}
+
+/// Asks the project's manager, told by pyproject.toml or a lock file, for its environment.
+async fn of_manager(root: &Path) -> Option<Interpreter> {
+    let text = std::fs::read_to_string(root.join("pyproject.toml")).ok()?;
+    let project: toml::Table = toml::from_str(&text).ok()?;
+    let tool = |name: &str| project.get("tool").and_then(|tools| tools.get(name)).is_some();
+    let lock = |name: &str| root.join(name).exists();
+    let managers: [(&str, bool, &[&str]); 4] = [
+        ("uv", tool("uv") || lock("uv.lock"), &["python", "find"]),
+        ("poetry", tool("poetry") || lock("poetry.lock"), &["env", "info", "--executable"]),
+        ("hatch", tool("hatch"), &["env", "find"]),
+        ("pdm", tool("pdm") || lock("pdm.lock"), &["info", "--python"]),
+    ];
+    for (name, used, arguments) in managers {
+        if !used || on_path(OsStr::new(name)).is_none() {
+            continue;
+        }
+        let asking = Command::new(name)
+            .args(arguments)
+            .current_dir(root)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let Ok(Ok(answer)) = tokio::time::timeout(Duration::from_secs(10), asking).await else { continue };
+        let line = String::from_utf8_lossy(&answer.stdout).lines().next().unwrap_or_default().trim().to_owned();
+        let path = PathBuf::from(line);
+        let path = if path.is_dir() { python_in(&path) } else { Some(path) };
+        if let Some(path) = path.filter(|path| is_executable(path)) {
+            return Some(Interpreter { path, source: format!("{name}'s environment") });
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn fake(path: &Path) {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "#!/bin/sh\n").unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_repos_own_environment_comes_first_and_its_link_stays() {
+        let root = tempfile::tempdir().unwrap();
+        fake(&root.path().join("real"));
+        std::fs::create_dir_all(root.path().join(".venv/bin")).unwrap();
+        std::os::unix::fs::symlink(root.path().join("real"), root.path().join(".venv/bin/python")).unwrap();
+        let found = find(root.path(), None).await.unwrap();
+        assert_eq!(found.path, root.path().join(".venv/bin/python"));
+        assert_eq!(found.source, "the repo's .venv");
+    }
+
+    #[tokio::test]
+    async fn an_asked_interpreter_that_is_not_there_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let error = find(root.path(), Some("nowhere/python")).await.unwrap_err();
+        assert!(error.contains("nowhere/python") && error.contains("correct the path"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn an_asked_environment_folder_stands_for_its_interpreter() {
+        let root = tempfile::tempdir().unwrap();
+        fake(&root.path().join("env/bin/python3"));
+        let found = find(root.path(), Some("env")).await.unwrap();
+        assert_eq!(found.path, root.path().join("env/bin/python3"));
+    }
+}

@@ -1,0 +1,204 @@
+//! Starts interpreters of one context: fresh ones, warm and ready to fork or to become a session themselves.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pytest_lens_protocol::OutputStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+use tokio::sync::mpsc;
+
+use crate::hub::Hub;
+use crate::process::{ExitStatus, Process, ProcessEvent};
+use crate::procs::kill_tree;
+use crate::snapshot::Snapshot;
+use crate::wire::{Boot, FromWorker, Ready};
+use crate::worker_files::boot_program;
+
+/// How long an interpreter may take to start, pytest and the preloaded modules included.
+const BOOT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Text that a process of the context printed outside of pytest's capture.
+pub(crate) type Printed = (OutputStream, String);
+
+/// What every interpreter of a context is started with.
+pub(crate) struct Launcher {
+    pub hub: Arc<Hub>,
+    pub root: PathBuf,
+    pub python: PathBuf,
+    pub worker_dir: PathBuf,
+    pub cache_dir: PathBuf,
+    pub tmp_dir: PathBuf,
+    pub env: Mutex<BTreeMap<String, String>>,
+    pub output: mpsc::UnboundedSender<Printed>,
+}
+
+/// A warm interpreter: pytest and some third-party modules are loaded, nothing of the project is.
+pub(crate) struct Base {
+    pub process: Process,
+    pub ready: Ready,
+    snapshot: Mutex<Snapshot>,
+    events: Mutex<Option<mpsc::UnboundedReceiver<ProcessEvent>>>,
+}
+
+impl Base {
+    /// Whether the disk still holds what this interpreter has loaded, and it is alive.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let dead = self.events.lock().unwrap_or_else(PoisonError::into_inner).as_mut().is_some_and(|events| {
+            std::iter::from_fn(|| events.try_recv().ok())
+                .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)))
+        });
+        !dead && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
+    }
+
+    /// The process's events, for whoever turns the interpreter into a session. Once only.
+    pub(crate) fn take_events(&self) -> Option<mpsc::UnboundedReceiver<ProcessEvent>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Why an interpreter did not become ready.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StartError {
+    /// It can't run pytest: the sentence says what to do.
+    #[error("{0}")]
+    Unusable(String),
+    /// It failed otherwise.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Launcher {
+    /// Starts an interpreter and waits until it is warm.
+    pub(crate) async fn start(&self, preload: Vec<String>) -> Result<Base, StartError> {
+        let awaited = self.hub.expect("base");
+        let id = awaited.id.clone();
+        let boot = Boot {
+            socket: self.hub.socket().to_string_lossy().into(),
+            token: self.hub.token().into(),
+            host: id.clone(),
+            root: self.root.to_string_lossy().into(),
+            cache_dir: self.cache_dir.to_string_lossy().into(),
+            tmp_dir: self.tmp_dir.to_string_lossy().into(),
+            preload,
+            harmless: Vec::new(),
+        };
+        let boot = serde_json::to_string(&boot).map_err(|error| StartError::Failed(error.to_string()))?;
+        let mut command = Command::new(&self.python);
+        command
+            .arg("-c")
+            .arg(boot_program(&self.worker_dir))
+            .current_dir(&self.root)
+            .envs(&*self.env.lock().unwrap_or_else(PoisonError::into_inner))
+            .env("PYTEST_LENS_BOOT", boot)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        // An engine that is itself run by pytest must not pass that run off as the tests' own.
+        for name in ["PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"] {
+            command.env_remove(name);
+        }
+        let mut child = command.spawn().map_err(|error| {
+            StartError::Unusable(format!(
+                "the Python interpreter {} can't be started ({error}); set pytestLens.pythonPath to one that works",
+                self.python.display()
+            ))
+        })?;
+        let pid = child.id();
+        let heard = Arc::new(Mutex::new(String::new()));
+        if let Some(stdout) = child.stdout.take() {
+            tokio::spawn(relay(stdout, OutputStream::Stdout, self.output.clone(), None));
+        }
+        if let Some(stderr) = child.stderr.take() {
+            let heard = Some(Arc::clone(&heard));
+            tokio::spawn(relay(stderr, OutputStream::Stderr, self.output.clone(), heard));
+        }
+        let hub = Arc::clone(&self.hub);
+        tokio::spawn(async move {
+            let status = child.wait().await.map(|status| ExitStatus {
+                code: status.code(),
+                signal: std::os::unix::process::ExitStatusExt::signal(&status),
+                note: None,
+            });
+            hub.report_exit(&id, status.unwrap_or_default());
+        });
+        let said = || {
+            let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = heard.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
+            if last.is_empty() { last } else { format!(": {last}") }
+        };
+        let kill = || {
+            if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
+                kill_tree(pid);
+            }
+        };
+        let (process, mut events) = Process::arrive(awaited, BOOT_LIMIT).await.map_err(|error| {
+            kill();
+            StartError::Failed(format!("{}: {error}{}", self.python.display(), said()))
+        })?;
+        let waiting = async {
+            while let Some(event) = events.recv().await {
+                match event {
+                    ProcessEvent::Message(message) => match *message {
+                        FromWorker::Ready(ready) => return Ok(*ready),
+                        FromWorker::Fatal { code, message } if code == "boot_failed" => {
+                            return Err(StartError::Failed(message));
+                        }
+                        FromWorker::Fatal { message, .. } => return Err(StartError::Unusable(message)),
+                        _ => {}
+                    },
+                    ProcessEvent::Exited(status) => {
+                        return Err(StartError::Failed(format!("{} {status}{}", self.python.display(), said())));
+                    }
+                    ProcessEvent::Lost => {}
+                }
+            }
+            Err(StartError::Failed("the Python process went away".into()))
+        };
+        let ready = tokio::time::timeout(BOOT_LIMIT, waiting).await.unwrap_or_else(|_| {
+            kill();
+            Err(StartError::Failed(format!(
+                "{} did not get pytest loaded within {} s; look for a slow sitecustomize or plugin",
+                self.python.display(),
+                BOOT_LIMIT.as_secs()
+            )))
+        })?;
+        let snapshot = Mutex::new(Snapshot::new(ready.files.clone(), ready.dirs.clone()));
+        Ok(Base { process, ready, snapshot, events: Mutex::new(Some(events)) })
+    }
+}
+
+/// Passes on what a process prints; keeps the beginning of it in `heard`, for error messages.
+async fn relay(
+    mut from: impl AsyncRead + Unpin,
+    stream: OutputStream,
+    to: mpsc::UnboundedSender<Printed>,
+    heard: Option<Arc<Mutex<String>>>,
+) {
+    let mut buffer = vec![0; 16 * 1024];
+    let mut pending: Vec<u8> = Vec::new();
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+        pending.extend_from_slice(&buffer[..length]);
+        let whole = match std::str::from_utf8(&pending) {
+            Ok(_) => pending.len(),
+            // A character cut in two waits for its rest.
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => pending.len(),
+        };
+        let text = String::from_utf8_lossy(&pending[..whole]).into_owned();
+        pending.drain(..whole);
+        if let Some(heard) = &heard {
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            if heard.len() < 64 * 1024 {
+                heard.push_str(&text);
+            }
+        }
+        if to.send((stream, text)).is_err() {
+            return;
+        }
+    }
+}

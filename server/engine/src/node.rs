@@ -1,0 +1,159 @@
+//! A collected test as the engine keeps it: what the worker sent, with strings shared and the `def` line found.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use dashmap::DashMap;
+use pytest_lens_analysis::{FileAnalysis, PytestSettings, analyze};
+use pytest_lens_plan::select::{Literal, Mark};
+use pytest_lens_protocol::TestNodeInfo;
+
+use crate::wire::WireNode;
+
+/// One test.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    pub id: Arc<str>,
+    /// The file of the id, relative to the root.
+    pub file: Arc<str>,
+    /// 1-based line of the `def` keyword; `None` where the code is in another file.
+    pub line: Option<u32>,
+    pub name: String,
+    pub class_name: Option<Arc<str>>,
+    /// Without the brackets of a case: the function's own id.
+    pub function_id: Arc<str>,
+    pub is_case: bool,
+    pub is_doctest: bool,
+    pub markers: Vec<Arc<str>>,
+    pub marks: Vec<Mark>,
+    pub keywords: Vec<Arc<str>>,
+    pub skip: bool,
+    pub xfail: bool,
+    pub group: Option<Arc<str>>,
+}
+
+impl Node {
+    pub(crate) fn info(&self) -> TestNodeInfo {
+        TestNodeInfo {
+            node_id: self.id.to_string(),
+            file_path: self.file.to_string(),
+            lineno: self.line,
+            name: self.name.clone(),
+            class_name: self.class_name.as_deref().map(str::to_owned),
+            markers: self.markers.iter().map(|marker| marker.to_string()).collect(),
+            skip: self.skip,
+            xfail: self.xfail,
+        }
+    }
+}
+
+/// Turns wire nodes into nodes, sharing equal strings among them.
+#[derive(Default)]
+pub(crate) struct NodeMaker {
+    strings: HashSet<Arc<str>>,
+}
+
+impl NodeMaker {
+    fn share(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.strings.get(text) {
+            return Arc::clone(known);
+        }
+        let shared: Arc<str> = text.into();
+        self.strings.insert(Arc::clone(&shared));
+        shared
+    }
+
+    /// `defs`: the analysis of the node's file, which knows where its `def`s are.
+    pub(crate) fn make(&mut self, wire: WireNode, defs: Option<&FileAnalysis>) -> Node {
+        let own_file = wire.def_path.is_none();
+        let line = wire.line.filter(|_| own_file).map(|first| {
+            let def = defs.and_then(|analysis| analysis.defs.iter().find(|def| def.first_line == first));
+            def.map_or(first, |def| def.def_line)
+        });
+        let id: Arc<str> = wire.id.into();
+        let function_id = match (wire.param, function_part(&id)) {
+            (true, Some(function)) => self.share(function),
+            _ => Arc::clone(&id),
+        };
+        let marks = wire.mark_args.into_iter().map(|(name, kwargs)| Mark {
+            name,
+            kwargs: kwargs.into_iter().map(|(name, value)| (name, literal(&value))).collect(),
+        });
+        let marks: Vec<Mark> = marks.collect();
+        let bare = wire.markers.iter().filter(|name| !marks.iter().any(|mark| mark.name == **name));
+        let bare: Vec<Mark> = bare.map(|name| Mark { name: name.clone(), kwargs: Vec::new() }).collect();
+        Node {
+            file: self.share(&wire.path),
+            line,
+            is_case: wire.param && *function_id != *id,
+            function_id,
+            is_doctest: wire.kind == "doctest",
+            class_name: wire.cls.as_deref().map(|class| self.share(class)),
+            markers: wire.markers.iter().map(|name| self.share(name)).collect(),
+            marks: marks.into_iter().chain(bare).collect(),
+            keywords: wire.keywords.iter().map(|name| self.share(name)).collect(),
+            skip: wire.skip,
+            xfail: wire.xfail,
+            group: wire.group.as_deref().map(|group| self.share(group)),
+            name: wire.name,
+            id,
+        }
+    }
+}
+
+/// The id of the function of a case: up to the bracket behind the last name. Brackets of the case may hold `::` and
+/// brackets themselves, so the first bracket behind the file's part counts.
+fn function_part(id: &str) -> Option<&str> {
+    let start = id.find("::").unwrap_or(0);
+    id.get(start..)?.find('[').map(|bracket| &id[..start + bracket])
+}
+
+fn literal(value: &serde_json::Value) -> Literal {
+    match value {
+        serde_json::Value::String(text) => Literal::Str(text.clone()),
+        serde_json::Value::Bool(value) => Literal::Bool(*value),
+        serde_json::Value::Null => Literal::None,
+        serde_json::Value::Number(number) => number.as_i64().map_or(Literal::Other, Literal::Int),
+        _ => Literal::Other,
+    }
+}
+
+/// Analyses of files as they are on disk, made once for each state of a file.
+#[derive(Default)]
+pub(crate) struct Analyses {
+    known: DashMap<PathBuf, (SystemTime, u64, Arc<FileAnalysis>)>,
+}
+
+impl Analyses {
+    /// The analysis of a file now; `None` where it can't be read.
+    pub(crate) fn of(&self, path: &Path, settings: &PytestSettings) -> Option<Arc<FileAnalysis>> {
+        let data = std::fs::metadata(path).ok()?;
+        let modified = data.modified().ok()?;
+        // A file written this moment may be written again within the clock's tick.
+        let settled = modified.elapsed().is_ok_and(|age| age.as_secs() >= 2);
+        if settled
+            && let Some(known) = self.known.get(path)
+            && known.0 == modified
+            && known.1 == data.len()
+        {
+            return Some(Arc::clone(&known.2));
+        }
+        let source = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
+        let analysis = Arc::new(analyze(&source, settings));
+        self.known.insert(path.to_owned(), (modified, data.len(), Arc::clone(&analysis)));
+        Some(analysis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_function_of_a_case_ends_at_the_first_bracket_behind_the_file() {
+        assert_eq!(function_part("t[1].py::test_a[x::y[0]]"), Some("t[1].py::test_a"));
+        assert_eq!(function_part("t.py::T::test_a"), None);
+    }
+}

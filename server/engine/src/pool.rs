@@ -1,0 +1,267 @@
+//! The warm processes of a context: the base, the collected sessions forked from it, and runners forked from those.
+//!
+//! Whatever is handed out was compared with the disk first; what is stale is let go, which ends its processes.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pytest_lens_analysis::PytestSettings;
+
+use crate::host::{CollectFailure, CollectOrder, Host, collect};
+use crate::launcher::{Base, Launcher, StartError};
+use crate::mode::{Mode, ModeAsked, choose};
+use crate::node::Analyses;
+use crate::runner::Runner;
+use crate::scope::Scope;
+use crate::wire::{Ready, WorkerOptions};
+
+/// Collected sessions of parts of the project that are kept, besides that of the whole.
+const PARTS_KEPT: usize = 3;
+
+pub(crate) struct Pool {
+    pub launcher: Launcher,
+    asked: ModeAsked,
+    /// Whether processes are kept ready for runs to come.
+    resident: bool,
+    pub analyses: Arc<Analyses>,
+    state: Mutex<State>,
+    /// One base is started at a time.
+    starting: tokio::sync::Mutex<()>,
+    /// The whole is collected by one at a time: whoever comes second finds what the first has made.
+    whole: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    base: Option<Arc<Base>>,
+    mode: Option<Mode>,
+    preload: Vec<String>,
+    /// Newest first.
+    hosts: Vec<Arc<Host>>,
+    closed: bool,
+}
+
+/// A collected session, and whether it was collected just now.
+pub(crate) struct Found {
+    pub host: Arc<Host>,
+    pub is_new: bool,
+}
+
+impl Pool {
+    pub(crate) fn new(launcher: Launcher, asked: ModeAsked, analyses: Arc<Analyses>, resident: bool) -> Self {
+        Pool {
+            launcher,
+            asked,
+            resident,
+            analyses,
+            state: Mutex::default(),
+            starting: tokio::sync::Mutex::default(),
+            whole: tokio::sync::Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How runs happen; `None` before an interpreter was started.
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        self.state().mode.clone()
+    }
+
+    /// The newest collected session, of the whole if there is one.
+    pub(crate) fn newest_host(&self) -> Option<Arc<Host>> {
+        let state = self.state();
+        state.hosts.iter().find(|host| host.scope == Scope::All).or(state.hosts.first()).cloned()
+    }
+
+    /// The warm interpreter as it is now, started if need be.
+    pub(crate) async fn base(&self) -> Result<Arc<Base>, StartError> {
+        let _one = self.starting.lock().await;
+        let (present, preload) = {
+            let state = self.state();
+            (state.base.clone(), state.preload.clone())
+        };
+        if let Some(base) = present {
+            let checked = Arc::clone(&base);
+            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+                return Ok(base);
+            }
+        }
+        let base = Arc::new(self.launcher.start(preload).await?);
+        let mode = choose(self.asked, &base.ready);
+        let mut state = self.state();
+        if state.closed {
+            return Err(StartError::Failed("the context was shut down".into()));
+        }
+        state.mode = Some(mode);
+        state.base = Some(Arc::clone(&base));
+        Ok(base)
+    }
+
+    /// An interpreter that nobody else has, for a session of its own (subprocess mode): the one that stands by.
+    async fn fresh(&self) -> Result<Arc<Base>, StartError> {
+        let base = self.base().await?;
+        self.state().base = None;
+        Ok(base)
+    }
+
+    /// Gets ready for the next run while nobody waits: a runner of `host` stands by; in subprocess mode, the next
+    /// interpreter.
+    pub(crate) async fn get_ready(&self, host: &Arc<Host>) {
+        if !self.resident || self.state().closed {
+            return;
+        }
+        host.stand_by(&self.launcher.hub).await;
+        if self.state().base.is_none() {
+            let _ = self.base().await;
+        }
+    }
+
+    /// What the newest interpreter said of itself.
+    pub(crate) fn ready(&self) -> Option<Ready> {
+        let state = self.state();
+        state.base.as_ref().or(state.hosts.first().map(|host| &host.base)).map(|base| base.ready.clone())
+    }
+
+    /// Sets the environment of the interpreters to come; those with another one go.
+    pub(crate) fn set_env(&self, env: BTreeMap<String, String>) {
+        let changed = {
+            let mut present = self.launcher.env.lock().unwrap_or_else(PoisonError::into_inner);
+            let changed = *present != env;
+            *present = env;
+            changed
+        };
+        if changed {
+            self.forget_all();
+        }
+    }
+
+    /// A fresh collected session that covers `scope`; collects where there is none.
+    pub(crate) async fn host(
+        &self,
+        scope: &Scope,
+        options: &WorkerOptions,
+        settings: &Arc<PytestSettings>,
+        limit: Duration,
+    ) -> Result<Found, CollectFailure> {
+        if let Some(host) = self.present(scope, options).await {
+            return Ok(Found { host, is_new: false });
+        }
+        if *scope == Scope::All {
+            let _one = self.whole.lock().await;
+            if let Some(host) = self.present(scope, options).await {
+                return Ok(Found { host, is_new: false });
+            }
+            return self.collect(scope, options, settings, limit).await;
+        }
+        self.collect(scope, options, settings, limit).await
+    }
+
+    /// A session that is there and fresh. Stale ones are let go.
+    async fn present(&self, scope: &Scope, options: &WorkerOptions) -> Option<Arc<Host>> {
+        loop {
+            let found = self.state().hosts.iter().find(|host| host.serves(scope, options)).cloned()?;
+            let checked = Arc::clone(&found);
+            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+                return Some(found);
+            }
+            self.state().hosts.retain(|host| !Arc::ptr_eq(host, &found));
+        }
+    }
+
+    /// Collects, whatever there is.
+    pub(crate) async fn collect(
+        &self,
+        scope: &Scope,
+        options: &WorkerOptions,
+        settings: &Arc<PytestSettings>,
+        limit: Duration,
+    ) -> Result<Found, CollectFailure> {
+        let start = |error: StartError| CollectFailure::Broken(error.to_string());
+        let mut base = self.base().await.map_err(start)?;
+        let fork = self.mode().is_some_and(|mode| mode.embedded);
+        if !fork {
+            base = self.fresh().await.map_err(start)?;
+        }
+        let options = WorkerOptions { args: scope.args(), ..options.clone() };
+        let order = CollectOrder {
+            scope: scope.clone(),
+            options,
+            root: self.launcher.root.clone(),
+            settings: Arc::clone(settings),
+            analyses: Arc::clone(&self.analyses),
+            limit,
+            fork,
+        };
+        let host = Arc::new(collect(&self.launcher.hub, base, order).await?);
+        let mut state = self.state();
+        if state.closed {
+            return Err(CollectFailure::Broken("the context was shut down".into()));
+        }
+        state.hosts.retain(|old| old.scope != host.scope || old.options != host.options);
+        state.hosts.insert(0, Arc::clone(&host));
+        let mut parts = 0;
+        state.hosts.retain(|host| {
+            parts += usize::from(host.scope != Scope::All);
+            host.scope == Scope::All || parts <= PARTS_KEPT
+        });
+        Ok(Found { host, is_new: true })
+    }
+
+    /// A runner for the tests of `host`.
+    pub(crate) async fn runner(&self, host: &Arc<Host>, run_disabled: bool) -> Result<Runner, String> {
+        if host.is_forkable() {
+            return host.runner(&self.launcher.hub).await;
+        }
+        let options = WorkerOptions { run_disabled, ..host.options.clone() };
+        let embedded = self.mode().is_some_and(|mode| mode.embedded);
+        if embedded {
+            let base = self.base().await.map_err(|error| error.to_string())?;
+            Runner::fork_session(&self.launcher.hub, &base, options).await
+        } else {
+            let base = self.fresh().await.map_err(|error| error.to_string())?;
+            Runner::become_session(base, options)
+        }
+    }
+
+    /// Takes up the third-party modules that a collection imported: the next base loads them in advance, and is
+    /// started now.
+    pub(crate) async fn warm_up(&self, third_party: &[String]) {
+        {
+            let mut state = self.state();
+            let embedded = state.mode.as_ref().is_some_and(|mode| mode.embedded);
+            let known = |name: &String| state.preload.contains(name);
+            if !self.resident || !embedded || state.closed || third_party.iter().all(known) {
+                return;
+            }
+            let more: Vec<String> = third_party.iter().filter(|name| !known(name)).cloned().collect();
+            state.preload.extend(more);
+        }
+        let _one = self.starting.lock().await;
+        let preload = self.state().preload.clone();
+        match self.launcher.start(preload).await {
+            Ok(base) => {
+                let mut state = self.state();
+                if !state.closed && base.ready.hazards.is_empty() {
+                    state.base = Some(Arc::new(base));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "no interpreter with the project's libraries could be warmed up"),
+        }
+    }
+
+    /// Forgets all sessions and interpreters: their processes end.
+    pub(crate) fn forget_all(&self) {
+        let mut state = self.state();
+        state.hosts.clear();
+        state.base = None;
+    }
+
+    /// As [`Pool::forget_all`], and nothing is started any more.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.forget_all();
+    }
+}

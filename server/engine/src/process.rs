@@ -1,0 +1,83 @@
+//! A Python process as the engine holds it: a way to send to it, what comes of it, and its end.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::hub::{Awaited, Registration};
+use crate::wire::{FromWorker, ToWorker};
+
+/// The line to a process that has reported in.
+pub(crate) struct Connection {
+    pub pid: i32,
+    pub sender: mpsc::UnboundedSender<ToWorker>,
+}
+
+/// What comes of a process.
+#[derive(Debug)]
+pub(crate) enum ProcessEvent {
+    Message(Box<FromWorker>),
+    /// Its connection has ended; it may still be alive.
+    Lost,
+    /// It has ended, says whoever started it.
+    Exited(ExitStatus),
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ExitStatus {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    /// Why it never lived.
+    pub note: Option<String>,
+}
+
+impl std::fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.note, self.signal, self.code) {
+            (Some(note), ..) => write!(f, "could not be started: {note}"),
+            (None, Some(signal), _) => match nix::sys::signal::Signal::try_from(signal) {
+                Ok(name) => write!(f, "was ended by signal {signal} ({name})"),
+                Err(_) => write!(f, "was ended by signal {signal}"),
+            },
+            (None, None, Some(code)) => write!(f, "exited with status {code}"),
+            (None, None, None) => write!(f, "ended"),
+        }
+    }
+}
+
+/// A process that has reported in. Dropped, its connection closes, which ends it and all that it forked.
+pub(crate) struct Process {
+    pub id: String,
+    pub pid: i32,
+    sender: mpsc::UnboundedSender<ToWorker>,
+    _registration: Registration,
+}
+
+impl Process {
+    /// Waits for an announced process to report in.
+    ///
+    /// # Errors
+    /// A sentence, where it ended before, or did not come in time.
+    pub(crate) async fn arrive(
+        awaited: Awaited,
+        limit: Duration,
+    ) -> Result<(Self, mpsc::UnboundedReceiver<ProcessEvent>), String> {
+        let Awaited { id, hello, mut events, registration } = awaited;
+        match tokio::time::timeout(limit, hello).await {
+            Ok(Ok(Connection { pid, sender })) => {
+                Ok((Process { id, pid, sender, _registration: registration }, events))
+            }
+            Ok(Err(_)) => match events.try_recv() {
+                Ok(ProcessEvent::Exited(status)) => Err(format!("the Python process {status}")),
+                _ => Err("the Python process did not report in".into()),
+            },
+            Err(_) => Err(format!("the Python process did not report in within {} s", limit.as_secs())),
+        }
+    }
+
+    /// Sends a message. One to a process that is gone is lost; its end is told by its events.
+    pub(crate) fn send(&self, message: ToWorker) {
+        let _ = self.sender.send(message);
+    }
+}

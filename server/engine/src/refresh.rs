@@ -1,0 +1,156 @@
+//! Keeps the inventory true to the disk: finds out what changed since files were last read, and collects just what the
+//! changes can reach.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clerk::Entry;
+use crate::context::Context;
+use crate::host::{CollectFailure, Host};
+use crate::impact::{Affected, Sources, relative};
+use crate::scope::Scope;
+use crate::snapshot::{Changes, Snapshot};
+use crate::watch::Watch;
+
+/// Past this many files, collecting the whole project is taken to be quicker.
+const MANY: usize = 200;
+
+#[derive(Default)]
+pub(crate) struct Refresher {
+    /// The disk as the inventory knows it.
+    known: Mutex<Option<Snapshot>>,
+    /// One refresh at a time.
+    busy: tokio::sync::Mutex<()>,
+    watch: Mutex<Option<Watch>>,
+}
+
+impl Refresher {
+    fn known(&self) -> std::sync::MutexGuard<'_, Option<Snapshot>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A collection is in the inventory: after one of the whole, its reading is what is known.
+    ///
+    /// A part's reading is taken in by [`refresh`] alone, which knows that it collected everything that a change
+    /// reaches.
+    pub(crate) fn collected(&self, host: &Host) {
+        if host.scope == Scope::All {
+            *self.known() = Some(host.snapshot());
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Starts watching the disk, once.
+    pub(crate) fn watch(&self, context: &Arc<Context>) {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.is_none() {
+            *watch = Some(Watch::start(context));
+        }
+    }
+}
+
+/// Brings the inventory up to date. `force`: collects everything, changed or not.
+pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), CollectFailure> {
+    let _one = context.refresher.busy.lock().await;
+    let known = context.refresher.known().clone();
+    let Some(mut known) = known.filter(|_| !force) else {
+        let scope = Scope::All;
+        if force { context.collect(&scope).await } else { context.host(&scope, &[]).await }?;
+        return Ok(());
+    };
+    let compared = tokio::task::spawn_blocking(move || {
+        let changes = known.changes();
+        (known, changes)
+    });
+    let Ok((mut known, changes)) = compared.await else { return Ok(()) };
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let (targets, gone) = match plan(context, &known, &changes).await {
+        Some(plan) => plan,
+        None => {
+            context.host(&Scope::All, &[]).await?;
+            return Ok(());
+        }
+    };
+    if !gone.is_empty() {
+        context.enter_and_wait(|done| Entry::Gone { files: gone, done }).await;
+    }
+    known.forget(changes.files.iter());
+    known.accept_entries();
+    if !targets.is_empty() {
+        let host = context.host(&Scope::Paths(targets), &[]).await?;
+        known.absorb(&host.snapshot());
+    }
+    *context.refresher.known() = Some(known);
+    Ok(())
+}
+
+/// The test files to collect anew, and those that are no more; `None`: collect everything.
+async fn plan(
+    context: &Arc<Context>,
+    known: &Snapshot,
+    changes: &Changes,
+) -> Option<(BTreeSet<String>, HashSet<String>)> {
+    let context = Arc::clone(context);
+    let paths: Vec<PathBuf> = known.files().map(Path::to_owned).collect();
+    let changed: BTreeSet<PathBuf> = changes.all().cloned().collect();
+    tokio::task::spawn_blocking(move || plan_blocking(&context, &paths, &changed)).await.ok().flatten()
+}
+
+fn plan_blocking(
+    context: &Context,
+    paths: &[PathBuf],
+    changed: &BTreeSet<PathBuf>,
+) -> Option<(BTreeSet<String>, HashSet<String>)> {
+    let (root, pytest) = (&context.root, context.pytest.load_full());
+    let mut gone = HashSet::new();
+    let mut present = Vec::new();
+    for path in changed {
+        // Outside of the root nothing is known of who imports what.
+        let inside = relative(root, path)?;
+        if path.is_dir() {
+            present.extend(test_files_below(root, path, &pytest));
+        } else if path.exists() {
+            // A new file that is no source reaches nothing that was collected without it.
+            let was_read = paths.contains(path);
+            if was_read || inside.ends_with(".py") {
+                present.push(inside);
+            }
+        } else {
+            let inventory = context.inventory.load();
+            let below = inventory.files.iter().filter(|file| crate::scope::is_within(&file.path, &inside));
+            gone.extend(below.map(|file| file.path.to_string()));
+            present.push(inside);
+        }
+    }
+    let own = paths.iter().filter_map(|path| relative(root, path)).filter(|path| path.ends_with(".py"));
+    let files: HashMap<_, _> = own
+        .chain(present.iter().filter(|path| path.ends_with(".py")).cloned())
+        .filter_map(|path| context.pool.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
+        .collect();
+    let is_test = |path: &Path| pytest.is_test_file(path);
+    let new_or_gone = |path: &String| gone.contains(path) || !root.join(path).exists();
+    let mut reached = match (Sources { files }).affected(&present, &is_test) {
+        Affected::Files(files) => files,
+        // A new module that nobody imports yet changes nothing.
+        Affected::All if present.iter().all(|path| path.ends_with(".py") && !paths.contains(&root.join(path))) => {
+            BTreeSet::new()
+        }
+        Affected::All => return None,
+    };
+    // What did not import before may do so now.
+    reached.extend(context.inventory.load().errors.keys().map(|path| path.to_string()));
+    reached.retain(|path| !new_or_gone(path) && pytest.is_test_file(Path::new(path)));
+    (reached.len() <= MANY).then_some((reached, gone))
+}
+
+fn test_files_below(root: &Path, folder: &Path, pytest: &pytest_lens_analysis::PytestSettings) -> Vec<String> {
+    let walk = ignore::WalkBuilder::new(folder).standard_filters(false).hidden(true).build();
+    let files = walk.flatten().map(ignore::DirEntry::into_path).filter(|path| path.is_file());
+    files.filter_map(|path| relative(root, &path)).filter(|path| pytest.is_test_file(Path::new(path))).collect()
+}

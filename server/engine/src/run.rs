@@ -1,0 +1,506 @@
+//! Drives one run: runners, the dispatcher that feeds them, crashes, timeouts, repeats, stop and kill.
+//!
+//! It owns the run's processes and nothing else: what happens goes out as [`News`] to the context, which keeps the
+//! books.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pytest_lens_plan::order::{Command, Dispatcher, Item, units};
+use pytest_lens_plan::outcome::Outcome;
+use pytest_lens_plan::rerun::{Policy, will_rerun};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::host::Host;
+use crate::node::Node;
+use crate::outcomes::{crashed, not_run, of_wire, timed_out};
+use crate::pool::Pool;
+use crate::process::{ExitStatus, ProcessEvent};
+use crate::procs::kill_tree;
+use crate::runner::Runner;
+use crate::wire::{FromWorker, RunOrder, ToWorker, WorkerPlace};
+use pytest_lens_protocol::TestOutcome;
+
+/// How long an ended connection waits for word of how the process ended, and the reverse.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// A test that overruns its limit by this much without ending itself is killed from outside.
+const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
+
+/// What a run is to do.
+pub(crate) struct RunPlan {
+    pub run_id: String,
+    pub host: Arc<Host>,
+    /// Indices into the host's nodes, in order.
+    pub selected: Vec<usize>,
+    pub workers: usize,
+    pub maxfail: Option<u32>,
+    pub timeout_ms: Option<u64>,
+    pub run_disabled: bool,
+    pub rerun: Policy,
+    /// Mean durations of earlier runs, by index into `selected`.
+    pub durations: Vec<Option<f64>>,
+    /// Which of the selected are known to be flaky.
+    pub known_flaky: Vec<bool>,
+}
+
+impl RunPlan {
+    pub(crate) fn node(&self, index: usize) -> &Arc<Node> {
+        &self.host.nodes[self.selected[index]]
+    }
+}
+
+/// What a client wants of a run that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Control {
+    Go,
+    Stop,
+    Kill,
+}
+
+/// What happened. Numbers are indices into [`RunPlan::selected`].
+#[derive(Debug)]
+pub(crate) enum News {
+    Started(usize),
+    Outcome(usize, Box<TestOutcome>),
+}
+
+/// How the driving ended, beside the outcomes.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub stopped: bool,
+    pub killed: bool,
+    /// A fault that kept tests from running.
+    pub fault: Option<String>,
+    /// A test or plugin interrupted the session.
+    pub interrupted: Option<String>,
+}
+
+/// Runs everything, and gives every selected test one final outcome.
+pub(crate) async fn drive(
+    pool: &Arc<Pool>,
+    plan: &RunPlan,
+    control: watch::Receiver<Control>,
+    news: &mpsc::UnboundedSender<(String, News)>,
+) -> Ending {
+    let tell = |what: News| {
+        let _ = news.send((plan.run_id.clone(), what));
+    };
+    let mut driver = Driver {
+        pool,
+        plan,
+        control,
+        tell: &tell,
+        attempt: 1,
+        again: Vec::new(),
+        ending: Ending::default(),
+        next_slot: 0,
+    };
+    let all: Vec<usize> = (0..plan.selected.len()).collect();
+    if all.is_empty() {
+        return driver.ending;
+    }
+    driver.round(&all, plan.workers.max(1)).await;
+    while !driver.again.is_empty() {
+        driver.attempt += 1;
+        for index in std::mem::take(&mut driver.again) {
+            driver.pause().await;
+            driver.round(&[index], 1).await;
+        }
+    }
+    driver.ending
+}
+
+struct Driver<'a, F: Fn(News)> {
+    pool: &'a Arc<Pool>,
+    plan: &'a RunPlan,
+    control: watch::Receiver<Control>,
+    tell: &'a F,
+    attempt: u32,
+    /// Failed tests whose next attempt was promised.
+    again: Vec<usize>,
+    ending: Ending,
+    next_slot: usize,
+}
+
+/// One runner of a round.
+struct Slot {
+    runner: Runner,
+    forwarding: tokio::task::JoinHandle<()>,
+    /// Running: which test, and when it is overdue.
+    current: Option<(usize, Option<Instant>)>,
+    began: bool,
+    done: bool,
+    overdue: bool,
+    lost: bool,
+    exit: Option<ExitStatus>,
+    /// When to stop waiting for the rest of the news of its end.
+    verdict_at: Option<Instant>,
+}
+
+type Arrivals = mpsc::UnboundedReceiver<(usize, ProcessEvent)>;
+
+impl<F: Fn(News)> Driver<'_, F> {
+    /// Runs some of the selected tests once each.
+    async fn round(&mut self, indices: &[usize], workers: usize) {
+        let items: Vec<Item> = indices
+            .iter()
+            .map(|&index| {
+                let node = self.plan.node(index);
+                Item {
+                    index,
+                    node_id: &node.id,
+                    file: &node.file,
+                    class: node.class_name.as_deref(),
+                    group: node.group.as_deref(),
+                    duration_ms: self.plan.durations.get(index).copied().flatten(),
+                }
+            })
+            .collect();
+        let units = units(&items, workers);
+        let workers = workers.min(units.len()).max(1);
+        let mut dispatcher = Dispatcher::new(units, workers, self.plan.maxfail);
+        let (arrivals_tx, mut arrivals) = mpsc::unbounded_channel();
+        let mut slots: BTreeMap<usize, Slot> = BTreeMap::new();
+        let mut strikes = 0;
+        let first = self.next_slot;
+        self.next_slot += workers;
+        // The dispatcher counts its workers from 0 in each round.
+        let mut fresh: Vec<usize> = (0..workers).collect();
+        loop {
+            for worker in fresh.drain(..) {
+                match self.add_runner(worker, first + worker, workers, &mut dispatcher, &arrivals_tx).await {
+                    Ok(slot) => {
+                        slots.insert(worker, slot);
+                    }
+                    Err(message) => {
+                        dispatcher.worker_lost(worker);
+                        if slots.is_empty() {
+                            self.ending.fault = Some(format!("no process to run tests in could be made: {message}"));
+                        }
+                    }
+                }
+            }
+            self.obey(&mut dispatcher, &slots);
+            if self.ending.killed || self.ending.fault.is_some() || slots.is_empty() {
+                break;
+            }
+            // A start may cross a stop on the wire: only a runner's own word says that it starts nothing more.
+            if dispatcher.unfinished().is_empty() || slots.values().all(|slot| slot.done) {
+                break;
+            }
+            self.step(&mut arrivals, &mut slots, &mut dispatcher).await;
+            let ended: Vec<usize> =
+                slots.iter().filter(|(_, slot)| slot.is_over()).map(|(&worker, _)| worker).collect();
+            for worker in ended {
+                let Some(slot) = slots.remove(&worker) else { continue };
+                if !slot.began && !slot.done {
+                    strikes += 1;
+                }
+                self.bury(worker, slot, &mut dispatcher);
+                if strikes >= 2 {
+                    self.ending
+                        .fault
+                        .get_or_insert_with(|| "processes that run tests end before they start one".into());
+                } else if dispatcher.needs_worker() && self.ending == Ending::default() {
+                    let worker = self.next_slot;
+                    self.next_slot += 1;
+                    dispatcher.worker_added(worker);
+                    fresh.push(worker);
+                }
+            }
+        }
+        self.finish_round(dispatcher, slots);
+    }
+
+    /// Waits for one thing to happen and takes it in.
+    async fn step(&mut self, arrivals: &mut Arrivals, slots: &mut BTreeMap<usize, Slot>, dispatcher: &mut Dispatcher) {
+        let deadlines = slots.values().filter_map(|slot| {
+            let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
+            overdue.into_iter().chain(slot.verdict_at).min()
+        });
+        let wake = deadlines.min();
+        let alarm = async {
+            match wake {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = self.control.changed() => {}
+            arrival = arrivals.recv() => {
+                if let Some((worker, event)) = arrival {
+                    self.take(worker, event, slots, dispatcher);
+                }
+            }
+            () = alarm => {
+                let now = Instant::now();
+                for slot in slots.values_mut() {
+                    if slot.current.and_then(|(_, at)| at).is_some_and(|at| at <= now) {
+                        slot.overdue = true;
+                        kill_tree(slot.runner.pid());
+                    }
+                    if slot.verdict_at.is_some_and(|at| at <= now) {
+                        slot.lost = true;
+                        slot.exit.get_or_insert_default();
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        worker: usize,
+        event: ProcessEvent,
+        slots: &mut BTreeMap<usize, Slot>,
+        dispatcher: &mut Dispatcher,
+    ) {
+        let Some(slot) = slots.get_mut(&worker) else { return };
+        match event {
+            ProcessEvent::Lost => {
+                slot.lost = true;
+                slot.verdict_at.get_or_insert_with(|| Instant::now() + GRACE);
+            }
+            ProcessEvent::Exited(status) => {
+                slot.exit = Some(status);
+                slot.verdict_at.get_or_insert_with(|| Instant::now() + GRACE);
+            }
+            ProcessEvent::Message(message) => match *message {
+                FromWorker::Started { i } if i < self.plan.selected.len() => {
+                    let limit =
+                        self.plan.timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit) + TIMEOUT_GRACE);
+                    slot.current = Some((i, limit));
+                    slot.began = true;
+                    dispatcher.started(worker, i);
+                    (self.tell)(News::Started(i));
+                    feed(worker, slot, dispatcher);
+                }
+                FromWorker::Finished(outcome) if outcome.i < self.plan.selected.len() => {
+                    let index = outcome.i;
+                    slot.current = None;
+                    let outcome = of_wire(*outcome, &self.plan.node(index).id, self.attempt);
+                    self.verdict(worker, index, outcome, dispatcher);
+                    feed(worker, slot, dispatcher);
+                    if dispatcher.maxfail_reached() {
+                        for (&worker, slot) in slots.iter_mut() {
+                            slot.runner.send(ToWorker::Stop);
+                            feed(worker, slot, dispatcher);
+                        }
+                    }
+                }
+                FromWorker::Missing { indices } => {
+                    for index in indices.into_iter().filter(|index| *index < self.plan.selected.len()) {
+                        let outcome = not_run(
+                            &self.plan.node(index).id,
+                            self.attempt,
+                            "it is no longer there: its file has changed",
+                        );
+                        dispatcher.started(worker, index);
+                        self.verdict(worker, index, outcome, dispatcher);
+                    }
+                    feed(worker, slot, dispatcher);
+                }
+                FromWorker::Done { reason, message } => {
+                    slot.done = true;
+                    if reason == "interrupted" {
+                        self.ending.interrupted = Some(message.unwrap_or_else(|| "the session was interrupted".into()));
+                        dispatcher.stop();
+                    } else if reason == "maxfail" {
+                        dispatcher.stop();
+                    }
+                }
+                FromWorker::UsageError { message, .. } | FromWorker::InternalError { message } => {
+                    self.ending.fault = Some(message);
+                }
+                ready @ FromWorker::RunnerReady { .. } => slot.runner.note(&ready),
+                _ => {}
+            },
+        }
+    }
+
+    /// One attempt's outcome: tells it, and decides whether there is another.
+    fn verdict(&mut self, worker: usize, index: usize, mut outcome: TestOutcome, dispatcher: &mut Dispatcher) {
+        let known: Option<Outcome> = outcome.outcome.parse().ok();
+        let flaky = self.plan.known_flaky.get(index).copied().unwrap_or(false);
+        let stopping = *self.control.borrow() != Control::Go;
+        outcome.will_rerun =
+            known.is_some_and(|known| !stopping && will_rerun(&self.plan.rerun, &known, self.attempt, flaky));
+        let failed = known.is_some_and(Outcome::is_failure) && !outcome.will_rerun;
+        if outcome.will_rerun {
+            self.again.push(index);
+        }
+        dispatcher.finished(worker, index, failed);
+        (self.tell)(News::Outcome(index, Box::new(outcome)));
+    }
+
+    /// A runner is over: whoever it ran when it ended is to blame.
+    fn bury(&mut self, worker: usize, mut slot: Slot, dispatcher: &mut Dispatcher) {
+        slot.forwarding.abort();
+        let stacks = slot.runner.stacks.take().and_then(|path| std::fs::read_to_string(path).ok());
+        let stacks = stacks.filter(|text| !text.trim().is_empty());
+        let lost = dispatcher.worker_lost(worker);
+        let Some(index) = lost.blamed else { return };
+        let id = &self.plan.node(index).id;
+        let outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
+            Some(limit) => timed_out(id, self.attempt, limit, stacks),
+            None => crashed(id, self.attempt, slot.exit.unwrap_or_default()),
+        };
+        self.verdict(worker, index, outcome, dispatcher);
+    }
+
+    /// Stop and kill, as soon as they are asked for.
+    fn obey(&mut self, dispatcher: &mut Dispatcher, slots: &BTreeMap<usize, Slot>) {
+        let wanted = *self.control.borrow_and_update();
+        if wanted >= Control::Stop && !self.ending.stopped {
+            self.ending.stopped = true;
+            self.again.clear();
+            dispatcher.stop();
+            for slot in slots.values() {
+                slot.runner.send(ToWorker::Stop);
+            }
+        }
+        if wanted == Control::Kill && !self.ending.killed {
+            self.ending.killed = true;
+            for slot in slots.values() {
+                kill_tree(slot.runner.pid());
+            }
+        }
+    }
+
+    /// Whatever has no outcome yet gets one.
+    fn finish_round(&mut self, dispatcher: Dispatcher, slots: BTreeMap<usize, Slot>) {
+        let why = if self.ending.killed {
+            "the run was killed"
+        } else if self.ending.stopped {
+            "the run was stopped"
+        } else if let Some(fault) = &self.ending.fault {
+            fault.as_str()
+        } else if let Some(interrupted) = &self.ending.interrupted {
+            interrupted.as_str()
+        } else {
+            "the run reached its limit of failures"
+        };
+        let why = why.to_owned();
+        for index in dispatcher.unfinished() {
+            let outcome = not_run(&self.plan.node(index).id, self.attempt, &why);
+            (self.tell)(News::Outcome(index, Box::new(outcome)));
+        }
+        if self.ending.fault.is_some() {
+            for slot in slots.values() {
+                kill_tree(slot.runner.pid());
+            }
+        }
+        // A runner that is done still tears its session down; it must live as long as that takes.
+        for (_, slot) in slots {
+            tokio::spawn(see_off(slot));
+        }
+    }
+
+    async fn add_runner(
+        &mut self,
+        worker: usize,
+        place: usize,
+        count: usize,
+        dispatcher: &mut Dispatcher,
+        arrivals: &mpsc::UnboundedSender<(usize, ProcessEvent)>,
+    ) -> Result<Slot, String> {
+        let mut runner = self.pool.runner(&self.plan.host, self.plan.run_disabled).await?;
+        let whole = self.plan.host.is_forkable() && self.plan.selected.len() == self.plan.host.nodes.len();
+        let ids = (!whole)
+            .then(|| self.plan.selected.iter().map(|&node| self.plan.host.nodes[node].id.to_string()).collect());
+        let (mut feed, mut end) = (Vec::new(), false);
+        for command in dispatcher.next(worker) {
+            match command {
+                Command::Feed(more) => feed.extend(more),
+                Command::End => end = true,
+            }
+        }
+        let basetemp = self.pool.launcher.tmp_dir.join(&self.plan.run_id).join(format!("w{place}"));
+        runner.send(ToWorker::Run(RunOrder {
+            ids,
+            feed,
+            end,
+            maxfail: self.plan.maxfail.map(|limit| limit.saturating_sub(dispatcher.failures()).max(1)),
+            timeout_ms: self.plan.timeout_ms,
+            run_disabled: self.plan.run_disabled,
+            basetemp: basetemp.to_string_lossy().into(),
+            worker: (count > 1).then(|| WorkerPlace { index: worker, count, run: self.plan.run_id.clone() }),
+        }));
+        let events = std::mem::replace(&mut runner.events, mpsc::unbounded_channel().1);
+        let forwarding = tokio::spawn(forward(worker, events, arrivals.clone()));
+        Ok(Slot {
+            runner,
+            forwarding,
+            current: None,
+            began: false,
+            done: false,
+            overdue: false,
+            lost: false,
+            exit: None,
+            verdict_at: None,
+        })
+    }
+
+    async fn pause(&mut self) {
+        let delay = Duration::from_millis(self.plan.rerun.delay_ms.into());
+        let stopped = async {
+            while *self.control.borrow_and_update() == Control::Go {
+                if self.control.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(delay, stopped).await;
+    }
+}
+
+impl Slot {
+    /// Whether nothing more is to be heard of it.
+    fn is_over(&self) -> bool {
+        self.lost && (self.exit.is_some() || self.done)
+    }
+}
+
+fn feed(worker: usize, slot: &Slot, dispatcher: &mut Dispatcher) {
+    let (mut indices, mut end) = (Vec::new(), false);
+    for command in dispatcher.next(worker) {
+        match command {
+            Command::Feed(more) => indices.extend(more),
+            Command::End => end = true,
+        }
+    }
+    if end || !indices.is_empty() {
+        slot.runner.send(ToWorker::Feed { indices, end });
+    }
+}
+
+async fn forward(
+    worker: usize,
+    mut events: mpsc::UnboundedReceiver<ProcessEvent>,
+    to: mpsc::UnboundedSender<(usize, ProcessEvent)>,
+) {
+    while let Some(event) = events.recv().await {
+        if to.send((worker, event)).is_err() {
+            // The round is over: stay until the process is, for the caller's sake.
+            while let Some(event) = events.recv().await {
+                if matches!(event, ProcessEvent::Lost) {
+                    return;
+                }
+            }
+            return;
+        }
+    }
+}
+
+/// Holds on to a runner that has done its part until it has torn down its session and gone.
+async fn see_off(slot: Slot) {
+    let limit = Duration::from_secs(60);
+    let pid = slot.runner.pid();
+    if !slot.lost && tokio::time::timeout(limit, slot.forwarding).await.is_err() {
+        kill_tree(pid);
+    }
+}

@@ -1,0 +1,79 @@
+//! The book of each run: what was selected, what came of it, and the lever to stop it.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use pytest_lens_protocol::{RunEnd, TestResultInfo};
+use tokio::sync::watch;
+
+use crate::run::Control;
+
+/// How long a run is remembered after its end.
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
+
+pub(crate) struct RunRecord {
+    pub total: usize,
+    pub begun: Instant,
+    pub control: watch::Sender<Control>,
+    state: Mutex<RunState>,
+    /// Bumped at the end.
+    ended: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+pub(crate) struct RunState {
+    /// Final outcomes in the order in which they came.
+    pub results: Vec<TestResultInfo>,
+    pub running: HashSet<usize>,
+    /// Indices that have a final outcome.
+    pub settled: HashSet<usize>,
+    pub end: Option<(RunEnd, Instant)>,
+}
+
+impl RunRecord {
+    pub(crate) fn new(total: usize) -> Self {
+        RunRecord {
+            total,
+            begun: Instant::now(),
+            control: watch::Sender::new(Control::Go),
+            state: Mutex::default(),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    /// The books. Only the context's own task writes in them.
+    pub(crate) fn state(&self) -> MutexGuard<'_, RunState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a stop or a kill. Neither is ever taken back.
+    pub(crate) fn ask(&self, wanted: Control) {
+        self.control.send_if_modified(|present| {
+            let more = wanted > *present;
+            *present = wanted.max(*present);
+            more
+        });
+    }
+
+    pub(crate) fn close(&self, end: RunEnd) {
+        self.state().end = Some((end, Instant::now()));
+        self.ended.send_replace(true);
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn wait(&self) -> Option<RunEnd> {
+        let mut ended = self.ended.subscribe();
+        ended.wait_for(|ended| *ended).await.ok()?;
+        self.state().end.as_ref().map(|(end, _)| end.clone())
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.state().end.is_some()
+    }
+
+    /// Whether it ended so long ago that it may be forgotten.
+    pub(crate) fn is_past(&self) -> bool {
+        self.state().end.as_ref().is_some_and(|(_, at)| at.elapsed() > REMEMBERED)
+    }
+}

@@ -1,0 +1,86 @@
+//! Which of a collected session's tests a request means.
+
+use std::collections::HashSet;
+
+use pytest_lens_plan::select::{Keyword, MarkerExpr};
+
+use crate::host::Host;
+use crate::node::Node;
+use crate::scope::{file_part, is_within};
+
+/// `-k` and `-m`, read.
+pub(crate) struct Filter {
+    keyword: Option<Keyword>,
+    marker: Option<MarkerExpr>,
+}
+
+impl Filter {
+    /// # Errors
+    /// A sentence that names the expression and the column.
+    pub(crate) fn parse(keyword: Option<&str>, marker: Option<&str>) -> Result<Self, String> {
+        Ok(Filter {
+            keyword: keyword.map(Keyword::parse).transpose().map_err(|error| error.to_string())?,
+            marker: marker.map(MarkerExpr::parse).transpose().map_err(|error| error.to_string())?,
+        })
+    }
+
+    pub(crate) fn takes(&self, node: &Node) -> bool {
+        let by_keyword = self.keyword.as_ref().is_none_or(|keyword| {
+            let names: Vec<&str> = node.keywords.iter().map(|name| &**name).collect();
+            keyword.matches(&names)
+        });
+        by_keyword && self.marker.as_ref().is_none_or(|marker| marker.matches(&node.marks))
+    }
+}
+
+/// The indices of the tests that `ids` mean, in the session's order; no ids mean all.
+///
+/// # Errors
+/// A sentence that names the first id that means nothing.
+pub(crate) fn select(host: &Host, ids: &[String], filter: &Filter) -> Result<Vec<usize>, String> {
+    let all = 0..host.nodes.len();
+    if ids.is_empty() {
+        return Ok(all.filter(|&index| filter.takes(&host.nodes[index])).collect());
+    }
+    let mut chosen = HashSet::new();
+    for id in ids {
+        let before = chosen.len();
+        let exact = host.index_of(id);
+        chosen.extend(exact);
+        if exact.is_none() || !id.contains("::") {
+            chosen.extend(all.clone().filter(|&index| means(id, &host.nodes[index])));
+        }
+        let found = chosen.len() > before || exact.is_some() || all.clone().any(|index| means(id, &host.nodes[index]));
+        // A file or folder may hold no test; pytest calls that "nothing collected", not an error.
+        let empty = !id.contains("::") && !host.errors.iter().any(|error| is_within(&error.path, id));
+        if !found && !empty {
+            return Err(unknown(host, id));
+        }
+    }
+    let mut chosen: Vec<usize> = chosen.into_iter().filter(|&index| filter.takes(&host.nodes[index])).collect();
+    chosen.sort_unstable();
+    Ok(chosen)
+}
+
+/// Whether an id that is not the node's own takes it in: its function's, class's, file's or folder's.
+fn means(id: &str, node: &Node) -> bool {
+    let id = id.trim_end_matches('/');
+    if !id.contains("::") {
+        return id.is_empty() || id == "." || is_within(&node.file, id);
+    }
+    *node.function_id == *id || node.id.strip_prefix(id).is_some_and(|rest| rest.starts_with("::"))
+}
+
+fn unknown(host: &Host, id: &str) -> String {
+    let file = file_part(id);
+    let error =
+        host.errors.iter().find(|error| error.path == file || (is_within(&error.path, file) && !id.contains("::")));
+    if let Some(error) = error {
+        let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));
+        let message = error.message.lines().next().unwrap_or_default();
+        return format!("{} can't be collected{line}: {message}; mend it and run again", error.path);
+    }
+    format!(
+        "no test {id:?}: {file} was collected and has none of that name; check the spelling, or whether pytest's configuration deselects it"
+    )
+}

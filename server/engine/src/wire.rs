@@ -1,0 +1,281 @@
+//! The messages between the engine and its Python processes: one JSON object a frame, `t` its type.
+//!
+//! A frame is a 4-byte little-endian length and that many bytes of UTF-8. Every process, each fork too, makes a
+//! connection of its own and says [`FromWorker::Hello`] first. Line numbers are 1-based, paths absolute unless a
+//! field says otherwise.
+
+use serde::{Deserialize, Serialize};
+
+/// What a fresh interpreter is told, through its environment.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Boot {
+    pub socket: String,
+    pub token: String,
+    pub host: String,
+    pub root: String,
+    pub cache_dir: String,
+    pub tmp_dir: String,
+    /// Third-party modules to import before the first fork, in this order.
+    pub preload: Vec<String>,
+    /// Plugins to regard as harmless to forking, beside the worker's own list.
+    pub harmless: Vec<String>,
+}
+
+/// How a fork, or the fresh process itself, is to call pytest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+pub(crate) struct WorkerOptions {
+    /// Files, folders or ids; empty = as the project's configuration says.
+    pub args: Vec<String>,
+    /// Further arguments of the user.
+    pub arguments: Vec<String>,
+    pub no_cov: bool,
+    pub run_disabled: bool,
+}
+
+/// What a forked process is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// Warm interpreter, nothing of the project.
+    Base,
+    /// Holds a collected session, to be forked.
+    Collected,
+    /// Collects, tells, and ends.
+    Collect,
+    /// A fork of a collected session that runs tests.
+    Runner,
+    /// Collects and runs tests in one go.
+    Session,
+}
+
+/// Which of several runners this is.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WorkerPlace {
+    pub index: usize,
+    pub count: usize,
+    pub run: String,
+}
+
+/// What a runner is told first: its tests, and as many of them as it may begin with.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RunOrder {
+    /// The run's tests; `None`: the host's items in their order.
+    pub ids: Option<Vec<String>>,
+    /// Indices into the list.
+    pub feed: Vec<usize>,
+    pub end: bool,
+    pub maxfail: Option<u32>,
+    pub timeout_ms: Option<u64>,
+    pub run_disabled: bool,
+    pub basetemp: String,
+    pub worker: Option<WorkerPlace>,
+}
+
+/// Engine to worker.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub(crate) enum ToWorker {
+    Fork {
+        host: String,
+        role: Role,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        options: Option<WorkerOptions>,
+    },
+    Become {
+        host: String,
+        role: Role,
+        options: WorkerOptions,
+    },
+    Run(RunOrder),
+    Feed {
+        indices: Vec<usize>,
+        end: bool,
+    },
+    Stop,
+}
+
+/// Worker to engine.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub(crate) enum FromWorker {
+    Hello {
+        token: String,
+        host: String,
+        pid: i32,
+    },
+    Ready(Box<Ready>),
+    Fatal {
+        code: String,
+        message: String,
+    },
+    /// A file is about to be imported by the collection: relative to the root.
+    Importing {
+        path: String,
+    },
+    Nodes {
+        items: Vec<WireNode>,
+    },
+    Collected(Box<WireCollected>),
+    UsageError {
+        message: String,
+        /// The file at fault, relative to the root, where known.
+        path: Option<String>,
+        line: Option<u32>,
+    },
+    InternalError {
+        message: String,
+    },
+    Forked {},
+    ForkFailed {
+        host: String,
+        message: String,
+    },
+    Exited {
+        host: String,
+        code: Option<i32>,
+        signal: Option<i32>,
+    },
+    RunnerReady {
+        stacks: Option<String>,
+    },
+    Missing {
+        indices: Vec<usize>,
+    },
+    Started {
+        i: usize,
+    },
+    Finished(Box<WireOutcome>),
+    Done {
+        reason: String,
+        message: Option<String>,
+    },
+    Bye {},
+}
+
+/// A base is warm.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Ready {
+    pub python: String,
+    pub pytest: String,
+    pub plugins: Vec<WirePlugin>,
+    pub hazards: Vec<WireHazard>,
+    #[serde(default)]
+    pub files: Vec<WireStat>,
+    #[serde(default)]
+    pub dirs: Vec<WireDir>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WirePlugin {
+    pub name: String,
+    pub version: Option<String>,
+}
+
+/// Something that makes a fork of this process unsafe.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireHazard {
+    pub detail: String,
+}
+
+/// A file that was read: path, mtime in nanoseconds, size, and the SHA-256 of what was read, where that is known.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireStat(pub String, pub i128, pub u64, pub Option<String>);
+
+/// A folder that was listed: path, mtime in nanoseconds, and the names in it that matter.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireDir(pub String, pub i128, pub Vec<String>);
+
+/// One collected item.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireNode {
+    pub id: String,
+    /// The file of the id, relative to the root.
+    pub path: String,
+    /// Where its code is, if that is another file.
+    pub def_path: Option<String>,
+    /// First line of its code: of the first decorator, where there is one.
+    pub line: Option<u32>,
+    pub name: String,
+    pub cls: Option<String>,
+    #[serde(default)]
+    pub markers: Vec<String>,
+    #[serde(default)]
+    pub mark_args: Vec<(String, serde_json::Map<String, serde_json::Value>)>,
+    #[serde(default)]
+    pub keywords: Vec<String>,
+    #[serde(default)]
+    pub skip: bool,
+    #[serde(default)]
+    pub xfail: bool,
+    pub kind: String,
+    #[serde(default)]
+    pub param: bool,
+    pub group: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireCollected {
+    #[serde(default)]
+    pub errors: Vec<WireCollectError>,
+    #[serde(default)]
+    pub files: Vec<WireStat>,
+    #[serde(default)]
+    pub dirs: Vec<WireDir>,
+    #[serde(default)]
+    pub third_party: Vec<String>,
+    pub forkable: bool,
+    #[serde(default)]
+    pub reasons: Vec<String>,
+    pub inifile: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireCollectError {
+    /// Relative to the root, or absolute.
+    pub path: String,
+    pub line: Option<u32>,
+    pub message: String,
+}
+
+/// One test's outcome.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireOutcome {
+    pub i: usize,
+    pub outcome: String,
+    pub ms: f64,
+    pub phase: Option<String>,
+    pub message: Option<String>,
+    pub location: Option<WirePlace>,
+    #[serde(default)]
+    pub frames: Vec<WireFrame>,
+    pub expected: Option<String>,
+    pub actual: Option<String>,
+    pub longrepr: Option<String>,
+    pub stdout: Option<String>,
+    pub stderr: Option<String>,
+    pub log: Option<String>,
+    #[serde(default)]
+    pub subtests: Vec<WireSubtest>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WirePlace {
+    pub path: String,
+    pub line: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireFrame {
+    pub path: String,
+    pub line: u32,
+    #[serde(default)]
+    pub name: String,
+    pub text: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireSubtest {
+    pub label: String,
+    pub outcome: String,
+    pub message: Option<String>,
+}
