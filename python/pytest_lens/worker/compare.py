@@ -12,12 +12,14 @@ from .wire import MESSAGE_LIMIT, cut
 # Formatting must stay cheap beside the test: what is larger than this is shown by its `repr` only.
 _MANY = 5_000
 
+_Place = tuple[CodeType, int]
+
 
 class Comparisons:
     """The last failed comparison, and where it was made."""
 
     def __init__(self) -> None:
-        self._last: tuple[CodeType | None, str, str] | None = None
+        self._last: tuple[_Place | None, str, str] | None = None
 
     def clear(self) -> None:
         """A new test begins."""
@@ -32,7 +34,7 @@ class Comparisons:
             actual, expected = _shown(left, right)
         except Exception:  # a repr that raises is the test's own affair
             return
-        self._last = (_asserting_code(), actual, expected)
+        self._last = (_asserting_place(), actual, expected)
 
     def for_failure(self, error: BaseException) -> tuple[str, str] | None:
         """(expected, actual), if the comparison seen last is the one that failed the test."""
@@ -42,19 +44,18 @@ class Comparisons:
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
-        if trace is None or trace.tb_frame.f_code is not last[0]:
+        if trace is None or (trace.tb_frame.f_code, trace.tb_lineno) != last[0]:
             return None
         return last[2], last[1]
 
 
-def _asserting_code() -> CodeType | None:
-    """The code whose `assert` is being explained: the first frame outside pytest's machinery."""
+def _asserting_place() -> _Place | None:
+    """Where the `assert` is that is being explained: in the first frame outside the machinery."""
     frame: Any = sys._getframe(2)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
         if not module.startswith(("_pytest.", "pluggy.", "_pytest_lens_worker.")):
-            code: CodeType = frame.f_code
-            return code
+            return frame.f_code, frame.f_lineno
         frame = frame.f_back
     return None
 

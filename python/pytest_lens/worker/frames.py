@@ -46,7 +46,8 @@ def _entries(trace: TracebackType | None, root: str) -> list[_Entry]:
         if path is None:
             path = paths[code] = os.path.normpath(os.path.join(root, code.co_filename))
         # A tracebackhide that is a function decides by the exception; such helpers want hiding.
-        hidden = bool(trace.tb_frame.f_locals.get("__tracebackhide__", False))
+        frame = trace.tb_frame
+        hidden = bool(frame.f_locals.get("__tracebackhide__") or "__unittest" in frame.f_globals)
         entries.append((path, trace.tb_lineno or code.co_firstlineno, code.co_name, hidden))
         trace = trace.tb_next
     return entries
@@ -57,8 +58,7 @@ def _from_test_on(entries: list[_Entry], item: Any, own: str) -> list[_Entry]:
     for index, entry in enumerate(entries):
         if entry[0] == own:
             return entries[index:]
-    project = [entry for entry in entries if not entry[0].startswith(_MACHINERY)]
-    return project or entries
+    return [entry for entry in entries if not entry[0].startswith(_MACHINERY)]
 
 
 def _frame(entry: _Entry) -> Message:

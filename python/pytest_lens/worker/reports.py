@@ -105,7 +105,8 @@ class Recorder:
         if setup is not None and setup.outcome == "rerun":
             main["outcome"] = "error"
         failed = [index for index, report in enumerate(self._subtests) if report.failed]
-        if failed and main["outcome"] in ("passed", "skipped", "xfailed", "xpassed"):
+        own_words = main["outcome"] in ("failed", "error") and not _only_counts_subtests(call)
+        if failed and not own_words:
             main = self._failed_by_subtests(failed)
         if teardown is not None and teardown.failed:
             main = _with_teardown(main, teardown, self._logged["teardown"])
@@ -144,6 +145,12 @@ class Recorder:
 def is_subtest(report: Any) -> bool:
     """Whether a report is about a part of a test (pytest 9's own subtests, or pytest-subtests)."""
     return type(report).__name__ in ("SubtestReport", "SubTestReport")
+
+
+def _only_counts_subtests(report: Any) -> bool:
+    """Whether pytest failed a test only because of its subtests."""
+    longrepr = getattr(report, "longrepr", None)
+    return isinstance(longrepr, str) and longrepr.startswith("contains ") and "subtest" in longrepr
 
 
 def _judge(report: Any) -> Message:
@@ -206,16 +213,20 @@ def _message(report: Any) -> str:
     text = getattr(crash, "message", None)
     if text:
         return str(text)
-    lines = _longrepr(report).strip().splitlines()
+    lines = _text(report).strip().splitlines()
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
     return "\n".join(marked) if marked else (lines[-1] if lines else "")
 
 
-def _longrepr(report: Any) -> str:
+def _text(report: Any) -> str:
     try:
-        text = str(report.longreprtext)
+        return str(report.longreprtext)
     except Exception as error:
-        text = f"(no text: {type(error).__name__}: {error})"
+        return f"(no text: {type(error).__name__}: {error})"
+
+
+def _longrepr(report: Any) -> str:
+    text = _text(report)
     for name, content in report.sections:
         # Other plugins' explanations; captured output goes by itself.
         if not name.startswith("Captured "):
