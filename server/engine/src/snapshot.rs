@@ -15,11 +15,11 @@ use sha2::{Digest, Sha256};
 use crate::wire::{WireDir, WireStat};
 
 /// A modification time this close to the reading proves nothing: 2 s, the coarsest tick of file systems in use.
-const RECENT_NS: i128 = 2_000_000_000;
+const RECENT_NS: i64 = 2_000_000_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FileState {
-    mtime_ns: i128,
+    mtime_ns: i64,
     size: u64,
     sha256: Option<String>,
     /// The stat alone decides; set once a content check has found the file unchanged long after its mtime.
@@ -28,7 +28,7 @@ struct FileState {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct DirState {
-    mtime_ns: i128,
+    mtime_ns: i64,
     names: Vec<String>,
 }
 
@@ -176,12 +176,12 @@ pub(crate) fn hex_sha256(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn mtime_ns(data: &fs::Metadata) -> i128 {
-    i128::from(data.mtime()) * 1_000_000_000 + i128::from(data.mtime_nsec())
+fn mtime_ns(data: &fs::Metadata) -> i64 {
+    data.mtime() * 1_000_000_000 + data.mtime_nsec()
 }
 
-fn now_ns() -> i128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| i128::try_from(now.as_nanos()).unwrap_or(i128::MAX))
+fn now_ns() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]
