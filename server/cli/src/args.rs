@@ -1,0 +1,177 @@
+//! The arguments, as clap reads them, and its complaints in this project's form.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::style::Style;
+
+/// Runs pytest tests from a warm engine, for editors and for the command line.
+#[derive(Debug, Parser)]
+#[command(name = "pytest-lens", bin_name = "pytest-lens", version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The language server, on standard input and output
+    Lsp(Lsp),
+    /// Runs tests; exits as pytest does
+    Run(Run),
+    /// Lists the tests
+    List(List),
+    /// Says which Python, pytest, settings and mode are used, why, and what is wrong
+    Doctor(Doctor),
+}
+
+#[derive(Debug, Args)]
+pub struct Lsp {
+    /// Taken for the sake of editors that give it; there is no other way
+    #[arg(long)]
+    stdio: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Root {
+    /// The project's folder; paths and node ids are relative to it
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub root: PathBuf,
+}
+
+/// pytest's own expressions.
+#[derive(Debug, Default, Args)]
+pub struct Filter {
+    /// Only tests whose names match, in pytest's grammar
+    #[arg(short = 'k', value_name = "EXPR")]
+    pub keyword: Option<String>,
+    /// Only tests whose markers match, in pytest's grammar
+    #[arg(short = 'm', value_name = "EXPR")]
+    pub marker: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Tests, classes, files or folders; all tests if none is given
+    #[arg(value_name = "NODEID or PATH")]
+    pub selectors: Vec<String>,
+    #[command(flatten)]
+    pub root: Root,
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Runners at a time; `auto` chooses
+    #[arg(short = 'n', value_name = "N", value_parser = workers, default_value = "auto", hide_default_value = true)]
+    pub workers: Workers,
+    /// Stop after so many failures
+    #[arg(long, value_name = "N")]
+    pub maxfail: Option<u32>,
+    /// Copies of a warm interpreter, a fresh one, or whichever is safe
+    #[arg(long, value_parser = PossibleValuesParser::new(["embedded", "subprocess", "auto"]))]
+    pub mode: Option<String>,
+    /// Print events, one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    pub root: Root,
+    #[command(flatten)]
+    pub filter: Filter,
+    /// Read the source only, never start Python: functions, not their cases
+    #[arg(long = "static", conflicts_with_all = ["keyword", "marker"])]
+    pub is_static: bool,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    #[command(flatten)]
+    pub root: Root,
+}
+
+/// A number of runners; none means that the engine chooses. (To clap, an `Option` by itself means an argument that may
+/// be left out.)
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Workers(pub Option<u32>);
+
+fn workers(text: &str) -> Result<Workers, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(Workers(None)),
+        (_, Ok(0)) => Err("at least one runner is needed".into()),
+        (_, Ok(number)) => Ok(Workers(Some(number))),
+        (_, Err(_)) => Err("a number or `auto` is needed".into()),
+    }
+}
+
+/// Reads the arguments, the program's name first.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
+    let parsed = Arguments::try_parse_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            Failure::Help(if Style::of_stdout().colour { error.render().ansi().to_string() } else { error.to_string() })
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Failure::usage("say what to do: `lsp`, `run`, `list` or `doctor`; `pytest-lens --help` explains them")
+        }
+        _ => Failure::usage(sentence(&error.to_string())),
+    })?;
+    Ok(parsed.command)
+}
+
+/// clap's complaint as one sentence: what is wrong and its tip, without the usage.
+fn sentence(complaint: &str) -> String {
+    let wrong = complaint.split("\n\nUsage:").next().unwrap_or_default();
+    let wrong = wrong.split("\n\nFor more information").next().unwrap_or_default();
+    let wrong = wrong.strip_prefix("error: ").unwrap_or(wrong);
+    let parts: Vec<&str> = wrong.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let parts = parts.join("; ").replace(":; ", ": ").replace("tip: ", "");
+    format!("{parts}; `pytest-lens --help` tells what there is")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(line: &str) -> String {
+        match parse(line.split(' ').map(OsString::from)) {
+            Err(Failure::Said { sentence, status: 4 }) => sentence,
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn complaints_are_one_sentence() {
+        let lines = [
+            "pytest-lens",
+            "pytest-lens rum",
+            "pytest-lens run --jsno",
+            "pytest-lens run -n many",
+            "pytest-lens run -n 0",
+            "pytest-lens run --maxfail few",
+            "pytest-lens run --mode warm",
+            "pytest-lens run -k",
+            "pytest-lens list --static -k a",
+            "pytest-lens doctor x",
+        ];
+        let told: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", told(line))).collect();
+        insta::assert_snapshot!(told.join("\n"), @"");
+    }
+
+    #[test]
+    fn a_run_is_read() {
+        let line = ["pytest-lens", "run", "a.py::t[x y]", "b", "-k", "not c", "-n", "3", "--maxfail=1", "--json"];
+        let Ok(Command::Run(run)) = parse(line.map(OsString::from)) else { panic!("a run") };
+        assert_eq!(run.selectors, ["a.py::t[x y]", "b"]);
+        assert_eq!((run.workers, run.maxfail, run.json), (Workers(Some(3)), Some(1), true));
+        assert_eq!((run.filter.keyword.as_deref(), run.root.root.to_str()), (Some("not c"), Some(".")));
+    }
+}

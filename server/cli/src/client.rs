@@ -1,0 +1,97 @@
+//! A client of the engine: opens the context of a root, and follows its log.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use pytest_lens_engine::{Call, Connect};
+use pytest_lens_protocol::{CollectError, Event, EventPayload, PROTOCOL_VERSION, Request, Response};
+
+use crate::failure::Failure;
+
+/// A context, and a session to talk about it.
+pub struct Client {
+    /// The session.
+    pub session: Arc<dyn Call>,
+    /// The context's id, for every request.
+    pub context_id: String,
+}
+
+impl Client {
+    /// Opens the context of a root.
+    pub async fn open(connect: &dyn Connect, root: &Path, mode: Option<String>) -> Result<Self, Failure> {
+        let session = connect.session();
+        let request = Request::InitContext {
+            protocol_version: PROTOCOL_VERSION,
+            repo_path: root.display().to_string(),
+            python_path: None,
+            execution_mode: mode,
+        };
+        match session.call(request).await {
+            Response::ContextReady { context_id, .. } => Ok(Client { session, context_id }),
+            other => Err(Failure::of_response(other)),
+        }
+    }
+
+    /// Brings the inventory up to date.
+    pub async fn collect(&self) -> Result<Collected, Failure> {
+        match self.session.call(Request::Collect { context_id: self.context_id.clone(), force: false }).await {
+            Response::CollectionComplete { node_count, duration_ms } => Ok(Collected { node_count, duration_ms }),
+            other => Err(Failure::of_response(other)),
+        }
+    }
+
+    /// The errors of collection that hold now.
+    pub async fn collect_errors(&self) -> Result<Vec<CollectError>, Failure> {
+        let mut log = Log::default();
+        let mut errors = Vec::new();
+        loop {
+            let events = log.next(self, 0).await?;
+            if events.is_empty() {
+                return Ok(errors);
+            }
+            for event in &events {
+                if let EventPayload::Inventory(delta) = &event.payload {
+                    errors.clone_from(&delta.errors);
+                }
+            }
+        }
+    }
+}
+
+/// What a collection came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Collected {
+    /// Tests in the inventory.
+    pub node_count: usize,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A place in a context's log.
+#[derive(Debug, Default)]
+pub struct Log {
+    cursor: u64,
+}
+
+impl Log {
+    /// The events since the last call; waits that long for a first one.
+    pub async fn next(&mut self, client: &Client, wait_ms: u64) -> Result<Vec<Arc<Event>>, Failure> {
+        let request = Request::GetEvents { context_id: client.context_id.clone(), cursor: self.cursor, wait_ms };
+        match client.session.call(request).await {
+            Response::Events { cursor, events } => {
+                self.cursor = cursor;
+                Ok(events)
+            }
+            other => Err(Failure::of_response(other)),
+        }
+    }
+}
+
+/// The path of a `file:` URI, relative to the root where it lies in it.
+pub fn path_of(uri: &str, root: &Path) -> String {
+    let path = url::Url::parse(uri).ok().and_then(|uri| uri.to_file_path().ok());
+    match path {
+        Some(path) => path.strip_prefix(root).unwrap_or(&path).display().to_string(),
+        None => uri.to_owned(),
+    }
+}

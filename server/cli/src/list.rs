@@ -1,0 +1,84 @@
+//! `pytest-lens list`: the inventory, as pytest collects it.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use pytest_lens_engine::Connect;
+use pytest_lens_protocol::{Request, Response, TestNodeInfo};
+
+use crate::args::{Filter, List};
+use crate::client::{Client, path_of};
+use crate::failure::{Failure, exit};
+
+/// Collects, and prints the tests that the options select; files that can't be collected go to standard error.
+pub async fn list(
+    connect: Arc<dyn Connect>,
+    root: &Path,
+    options: &List,
+    out: &mut dyn Write,
+) -> Result<i32, Failure> {
+    let client = Client::open(&*connect, root, None).await?;
+    let collected = client.collect().await;
+    let errors = client.collect_errors().await?;
+    if errors.is_empty() {
+        collected?;
+    }
+    let mut nodes = inventory(&client).await?;
+    if let Some(ids) = filtered(&client, &options.filter).await? {
+        nodes.retain(|node| ids.contains(&node.node_id));
+    }
+    print(&nodes, options.json, out)?;
+    let mut told = std::io::stderr();
+    for error in &errors {
+        let message = error.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+        let path = path_of(&error.uri, root);
+        // Where standard error is gone, there is nobody to tell; the exit status still does.
+        let _ = writeln!(told, "pytest-lens: {path}:{}: {message}", error.range.start.line + 1);
+    }
+    Ok(status(errors.is_empty(), nodes.is_empty()))
+}
+
+/// pytest's exit status for a collection.
+pub fn status(without_errors: bool, is_empty: bool) -> i32 {
+    match (without_errors, is_empty) {
+        (false, _) => exit::INTERRUPTED,
+        (true, true) => exit::NOTHING,
+        (true, false) => exit::OK,
+    }
+}
+
+/// Prints tests: an id a line, or an object a line.
+pub fn print(nodes: &[TestNodeInfo], json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut out = std::io::BufWriter::new(out);
+    for node in nodes {
+        if json {
+            let line = serde_json::to_string(node).map_err(|error| Failure::internal(error.to_string()))?;
+            writeln!(out, "{line}")?;
+        } else {
+            writeln!(out, "{}", node.node_id)?;
+        }
+    }
+    Ok(out.flush()?)
+}
+
+async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
+    match client.session.call(Request::GetInventory { context_id: client.context_id.clone() }).await {
+        Response::InventoryData { nodes, .. } => Ok(nodes),
+        other => Err(Failure::of_response(other)),
+    }
+}
+
+/// The ids that the expressions select; none where there is no expression.
+async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
+    let (keyword, marker) = (filter.keyword.clone(), filter.marker.clone());
+    if keyword.is_none() && marker.is_none() {
+        return Ok(None);
+    }
+    let request = Request::List { context_id: client.context_id.clone(), keyword, marker };
+    match client.session.call(request).await {
+        Response::TestList { node_ids } => Ok(Some(node_ids.into_iter().collect())),
+        other => Err(Failure::of_response(other)),
+    }
+}

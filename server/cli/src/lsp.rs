@@ -1,0 +1,18 @@
+//! `pytest-lens lsp`: the language server on standard input and output.
+
+use std::sync::Arc;
+
+use pytest_lens_engine::Connect;
+
+use crate::failure::{Failure, exit};
+use crate::signals;
+
+/// Serves until the client leaves, or the system asks to end.
+pub async fn serve(connect: Arc<dyn Connect>) -> Result<i32, Failure> {
+    let mut asks = signals::listen()?;
+    let serving = pytest_lens_lsp::serve(connect, tokio::io::stdin(), tokio::io::stdout());
+    tokio::select! {
+        () = serving => Ok(exit::OK),
+        Some(_) = asks.recv() => Ok(exit::OK),
+    }
+}

@@ -1,0 +1,180 @@
+//! From what a person types to what the engine knows: paths and node ids relative to the root, with `/`.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::failure::Failure;
+
+/// The root: an existing folder, absolute, its symlinks resolved.
+pub fn root(given: &Path) -> Result<PathBuf, Failure> {
+    let shown = given.display();
+    let root = given.canonicalize().map_err(|error| {
+        Failure::usage(format!("the root `{shown}` can't be opened ({error}); give the project's folder with --root"))
+    })?;
+    if root.is_dir() {
+        Ok(root)
+    } else {
+        Err(Failure::usage(format!("the root `{shown}` is no folder; give the project's folder with --root")))
+    }
+}
+
+/// The engine's node ids for the arguments; empty means everything.
+pub fn node_ids(root: &Path, selectors: &[String]) -> Result<Vec<String>, Failure> {
+    let mut ids = Vec::with_capacity(selectors.len());
+    for selector in selectors {
+        match relative(root, selector)? {
+            id if id.is_empty() => return Ok(Vec::new()),
+            id if ids.contains(&id) => {}
+            id => ids.push(id),
+        }
+    }
+    Ok(ids)
+}
+
+/// One argument, relative to the root; empty where it is the root itself.
+fn relative(root: &Path, selector: &str) -> Result<String, Failure> {
+    let (path, test) = match selector.split_once("::") {
+        Some((path, test)) => (path, Some(test)),
+        None => (selector, None),
+    };
+    let outside = || {
+        let root = root.display();
+        Failure::usage(format!("`{path}` lies outside of the root `{root}`; give the project's folder with --root"))
+    };
+    let plain = if Path::new(path).is_absolute() {
+        let plain = tidy(Path::new(path)).ok_or_else(outside)?;
+        let resolved = Path::new(path).canonicalize().ok();
+        let found = plain.strip_prefix(root).ok().or(resolved.as_deref().and_then(|path| path.strip_prefix(root).ok()));
+        found.ok_or_else(outside)?.to_owned()
+    } else {
+        tidy(Path::new(path)).ok_or_else(outside)?
+    };
+    // A node id is the engine's to judge; a path is looked up here, where the way out can be told.
+    if test.is_none() && !root.join(&plain).exists() {
+        return Err(Failure::usage(not_found(root, path)));
+    }
+    let plain: Vec<_> = plain.iter().map(|part| part.to_string_lossy()).collect();
+    let plain = plain.join("/");
+    Ok(match test {
+        Some(test) => format!("{plain}::{test}"),
+        None => plain,
+    })
+}
+
+/// The path without `.` and `..`; none where it climbs out of where it starts.
+fn tidy(path: &Path) -> Option<PathBuf> {
+    let mut plain = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                if !plain.pop() {
+                    return None;
+                }
+            }
+            other => plain.push(other),
+        }
+    }
+    Some(plain)
+}
+
+/// The sentence for a path that does not exist, with the right one where the current folder was meant.
+fn not_found(root: &Path, path: &str) -> String {
+    let here = Path::new(path).canonicalize().ok();
+    match here.as_deref().and_then(|here| here.strip_prefix(root).ok()) {
+        Some(meant) => {
+            let meant = meant.display();
+            format!("file or folder not found: `{path}`; paths are relative to the root, so say `{meant}`")
+        }
+        None => format!("file or folder not found: `{path}` (in `{}`)", root.display()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A project with a file in a folder.
+    fn project() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        std::fs::write(folder.path().join("sub/test_a.py"), "").unwrap();
+        let root = root(folder.path()).unwrap();
+        (folder, root)
+    }
+
+    fn ids(root: &Path, selectors: &[&str]) -> Result<Vec<String>, String> {
+        let selectors: Vec<String> = selectors.iter().map(|&text| text.to_owned()).collect();
+        node_ids(root, &selectors).map_err(|failure| match failure {
+            Failure::Said { sentence, status: 4 } => sentence.replace(&root.display().to_string(), "ROOT"),
+            other => format!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn spellings_of_one_path_are_one_id() {
+        let (_folder, root) = project();
+        let absolute = root.join("sub/test_a.py").display().to_string();
+        for spelling in ["sub/test_a.py", "./sub/test_a.py", "sub//test_a.py", "sub/../sub/./test_a.py", &absolute] {
+            assert_eq!(ids(&root, &[spelling]), Ok(vec!["sub/test_a.py".into()]), "{spelling}");
+            let test = format!("{spelling}::TestX::test_y[./a::b/]");
+            assert_eq!(ids(&root, &[&test]), Ok(vec!["sub/test_a.py::TestX::test_y[./a::b/]".into()]));
+        }
+        assert_eq!(ids(&root, &["sub/"]), Ok(vec!["sub".into()]));
+        assert_eq!(ids(&root, &["sub", "./sub/", "sub/test_a.py"]), Ok(vec!["sub".into(), "sub/test_a.py".into()]));
+    }
+
+    #[test]
+    fn the_root_itself_is_everything() {
+        let (_folder, root) = project();
+        let absolute = root.display().to_string();
+        for spelling in [".", "./", "sub/..", &absolute] {
+            assert_eq!(ids(&root, &["sub", spelling]), Ok(vec![]), "{spelling}");
+        }
+        assert_eq!(ids(&root, &[]), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_path_through_a_symlink_is_found() {
+        let (folder, root) = project();
+        let link = tempfile::tempdir().unwrap();
+        let link = link.path().join("link");
+        std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+        let through = link.join("sub/test_a.py").display().to_string();
+        assert_eq!(ids(&root, &[&through]), Ok(vec!["sub/test_a.py".into()]));
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        let (_folder, root) = project();
+        insta::assert_snapshot!(ids(&root, &["sub", "tests/test_b.py"]).unwrap_err(), @"");
+        insta::assert_snapshot!(ids(&root, &["../other"]).unwrap_err(), @"");
+        insta::assert_snapshot!(ids(&root, &["/elsewhere/test_a.py::test_x"]).unwrap_err(), @"");
+        let src = super::root(Path::new("src")).unwrap();
+        insta::assert_snapshot!(not_found(&src, "src/lib.rs"), @"");
+    }
+
+    #[test]
+    fn a_root_that_is_no_folder_is_named() {
+        let told = |path: &str| match root(Path::new(path)) {
+            Err(Failure::Said { sentence, status: 4 }) => sentence,
+            other => format!("{other:?}"),
+        };
+        insta::assert_snapshot!(told("no/such/folder"), @"");
+        insta::assert_snapshot!(told("Cargo.toml"), @"");
+    }
+
+    proptest! {
+        #[test]
+        fn any_argument_gives_an_id_without_detours_or_a_sentence(selector in "[a./:~ \\[\\]]{0,12}") {
+            let root = Path::new("/");
+            if let Ok(ids) = node_ids(root, &[selector]) {
+                for id in ids {
+                    let path = id.split("::").next().unwrap_or_default();
+                    let plain = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
+                    prop_assert!(path.is_empty() || plain, "{}", id);
+                }
+            }
+        }
+    }
+}

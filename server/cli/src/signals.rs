@@ -1,0 +1,37 @@
+//! What the terminal and the system ask of a command that is under way.
+
+use std::io;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// What was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ask {
+    /// Ctrl-C: come to an end soon.
+    Interrupt,
+    /// The system, or a terminal that was closed: end now.
+    Terminate,
+}
+
+/// The signals that come in from now on, instead of ending the process.
+pub fn listen() -> io::Result<mpsc::UnboundedReceiver<Ask>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let (sender, receiver) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        loop {
+            let ask = tokio::select! {
+                Some(()) = interrupt.recv() => Ask::Interrupt,
+                Some(()) = terminate.recv() => Ask::Terminate,
+                Some(()) = hang_up.recv() => Ask::Terminate,
+                else => return,
+            };
+            if sender.send(ask).is_err() {
+                return;
+            }
+        }
+    });
+    Ok(receiver)
+}

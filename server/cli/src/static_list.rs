@@ -1,0 +1,95 @@
+//! `pytest-lens list --static`: what the source alone tells, without starting Python.
+
+use std::io::Write;
+use std::path::Path;
+
+use pytest_lens_analysis::listing::{self, StaticFile};
+use pytest_lens_analysis::{NodeKind, StaticNode, settings_from};
+use pytest_lens_protocol::TestNodeInfo;
+
+use crate::args::List;
+use crate::failure::Failure;
+use crate::list::{print, status};
+
+/// Prints the functions and doctests that the source shows; files that can't be read go to standard error.
+pub fn list(root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
+    let settings = settings_from(root, &|path| std::fs::read_to_string(path).ok())
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let files = listing::list(root, &settings);
+    let nodes: Vec<TestNodeInfo> = files.iter().flat_map(nodes).collect();
+    print(&nodes, options.json, out)?;
+    let problems: Vec<String> = files.iter().filter_map(problem).collect();
+    let mut told = std::io::stderr();
+    for problem in &problems {
+        // Where standard error is gone, there is nobody to tell; the exit status still does.
+        let _ = writeln!(told, "pytest-lens: {problem}");
+    }
+    Ok(status(problems.is_empty(), nodes.is_empty()))
+}
+
+fn problem(file: &StaticFile) -> Option<String> {
+    let path = &file.path;
+    match (&file.error, &file.analysis.syntax_error) {
+        (Some(error), _) => Some(format!("{path}: {error}")),
+        (None, Some((at, message))) => Some(format!("{path}:{}: {message}", at.line + 1)),
+        (None, None) => None,
+    }
+}
+
+fn nodes(file: &StaticFile) -> impl Iterator<Item = TestNodeInfo> {
+    file.analysis.nodes.iter().filter(|node| node.kind != NodeKind::Class).map(|node| info(&file.path, node))
+}
+
+fn info(path: &str, node: &StaticNode) -> TestNodeInfo {
+    TestNodeInfo {
+        node_id: format!("{path}::{}", node.id_suffix()),
+        file_path: path.to_owned(),
+        lineno: Some(node.def_line),
+        name: node.name.clone(),
+        class_name: (!node.parents.is_empty()).then(|| node.parents.join("::")),
+        markers: node.markers.clone(),
+        skip: node.skip,
+        xfail: node.xfail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::args::{Filter, Root};
+
+    /// What is printed for a project of these files, and the exit status.
+    fn listed(files: &[(&str, &str)], json: bool) -> (String, i32) {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let root = Root { root: folder.path().to_owned() };
+        let options = List { root, filter: Filter::default(), is_static: true, json };
+        let mut out = Vec::new();
+        let status = match list(&folder.path().canonicalize().unwrap(), &options, &mut out) {
+            Ok(status) => status,
+            Err(failure) => panic!("{failure:?}"),
+        };
+        (String::from_utf8(out).unwrap(), status)
+    }
+
+    #[test]
+    fn functions_and_methods_an_id_a_line() {
+        let file = "import pytest\n\n@pytest.mark.slow\ndef test_a(): pass\n\nclass TestB:\n    def test_c(self): pass\n";
+        let files = [("sub/test_x.py", file), ("pytest.ini", "[pytest]\n"), ("other.py", file)];
+        let (text, status) = listed(&files, false);
+        assert_eq!((text.as_str(), status), ("sub/test_x.py::test_a\nsub/test_x.py::TestB::test_c\n", 0));
+        let (text, _) = listed(&files, true);
+        insta::assert_snapshot!(text, @"");
+    }
+
+    #[test]
+    fn nothing_and_broken_files_have_pytests_status() {
+        assert_eq!(listed(&[("a.py", "")], false), (String::new(), 5));
+        let broken = "def test_a(): pass\n\ndef test_b(:\n";
+        assert_eq!(listed(&[("test_x.py", broken)], false).1, 2);
+    }
+}
