@@ -13,12 +13,7 @@ use crate::client::{Client, path_of};
 use crate::failure::{Failure, exit};
 
 /// Collects, and prints the tests that the options select; files that can't be collected go to standard error.
-pub async fn list(
-    connect: Arc<dyn Connect>,
-    root: &Path,
-    options: &List,
-    out: &mut dyn Write,
-) -> Result<i32, Failure> {
+pub async fn list(connect: Arc<dyn Connect>, root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
     let client = Client::open(&*connect, root, None).await?;
     let collected = client.collect().await;
     let errors = client.collect_errors().await?;

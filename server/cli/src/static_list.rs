@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn functions_and_methods_an_id_a_line() {
-        let file = "import pytest\n\n@pytest.mark.slow\ndef test_a(): pass\n\nclass TestB:\n    def test_c(self): pass\n";
+        let file =
+            "import pytest\n\n@pytest.mark.slow\ndef test_a(): pass\n\nclass TestB:\n    def test_c(self): pass\n";
         let files = [("sub/test_x.py", file), ("pytest.ini", "[pytest]\n"), ("other.py", file)];
         let (text, status) = listed(&files, false);
         assert_eq!((text.as_str(), status), ("sub/test_x.py::test_a\nsub/test_x.py::TestB::test_c\n", 0));

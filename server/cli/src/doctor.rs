@@ -1,0 +1,234 @@
+//! `pytest-lens doctor`: which Python, pytest, settings and mode are used here and why, and how to put right what is
+//! wrong. Exit status 0 only where nothing is.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use pytest_lens_engine::Connect;
+use pytest_lens_protocol::{CollectError, Request, Response};
+
+use crate::client::{Client, Collected, path_of};
+use crate::failure::{Failure, exit};
+use crate::style::{Paint, Style};
+
+/// Looks at a root and prints what it finds.
+pub async fn doctor(connect: Arc<dyn Connect>, root: &Path, out: &mut dyn Write, style: Style) -> Result<i32, Failure> {
+    let mut page = Page::new(style, root);
+    let healthy = examine(&*connect, root, &mut page).await?;
+    page.end(healthy);
+    out.write_all(page.text.as_bytes())?;
+    out.flush()?;
+    Ok(if healthy { exit::OK } else { exit::FAILED })
+}
+
+async fn examine(connect: &dyn Connect, root: &Path, page: &mut Page) -> Result<bool, Failure> {
+    let client = match Client::open(connect, root, None).await {
+        Ok(client) => client,
+        Err(Failure::Said { sentence, .. }) => {
+            page.entry(Mark::Wrong, "Python", &sentence, &[]);
+            return Ok(false);
+        }
+        Err(other) => return Err(other),
+    };
+    // Collecting first: only then is it known what the project's own modules do to forking.
+    let collected = client.collect().await;
+    let errors = client.collect_errors().await?;
+    match client.session.call(Request::GetContextStatus { context_id: client.context_id.clone() }).await {
+        status @ Response::ContextStatus { .. } => environment(page, status, root),
+        other => return Err(Failure::of_response(other)),
+    }
+    Ok(tests(page, collected, &errors, root))
+}
+
+/// What the context says of itself. Hazards are no fault: they only cost time.
+fn environment(page: &mut Page, status: Response, root: &Path) {
+    let Response::ContextStatus {
+        python_path,
+        python_source,
+        python_version,
+        pytest_version,
+        plugins,
+        config_file,
+        execution_mode,
+        mode_reason,
+        hazards,
+        ..
+    } = status
+    else {
+        return;
+    };
+    let python = format!("{python_version}  {python_path}");
+    page.entry(Mark::Right, "Python", &python, &[format!("found by: {python_source}")]);
+    page.entry(Mark::Right, "pytest", &pytest_version, &[]);
+    let plugins = if plugins.is_empty() { "none".to_owned() } else { plugins.join(", ") };
+    page.entry(Mark::Right, "plugins", &plugins, &[]);
+    let config = config_file.as_deref().map(Path::new);
+    let config = config.map(|file| file.strip_prefix(root).unwrap_or(file).display().to_string());
+    page.entry(Mark::Right, "config", config.as_deref().unwrap_or("none; pytest's defaults hold"), &[]);
+    let mark = if hazards.is_empty() { Mark::Right } else { Mark::Slow };
+    page.entry(mark, "mode", &format!("{execution_mode}, chosen by `auto`: {mode_reason}"), &[]);
+    for hazard in hazards {
+        page.entry(Mark::Slow, "hazard", &hazard, &[format!("way out: {}", way_out(&hazard))]);
+    }
+}
+
+/// What to do about a hazard: by what its sentence names.
+fn way_out(hazard: &str) -> &'static str {
+    let hazard = hazard.to_ascii_lowercase();
+    let ways = [
+        (
+            "thread",
+            "start the thread in a fixture or a function instead of at import, or stop it before collection ends",
+        ),
+        ("polars", "import polars in the tests or functions that use it instead of at the top of a module"),
+        ("grpc", "import grpc in the tests or functions that use it instead of at the top of a module"),
+        ("gevent", "patch in a fixture instead of at import"),
+        ("eventlet", "patch in a fixture instead of at import"),
+        ("cuda", "initialise CUDA in a fixture instead of at import"),
+        ("loop", "start the event loop in a fixture instead of at import"),
+        ("session", "turn the session hook into a session fixture, which each run sets up by itself"),
+        ("randomly", "turn it off for the warm runs: `-p no:randomly` in `pytestLens.arguments`"),
+        ("linux", "none on this system: a fresh interpreter is used for each run"),
+    ];
+    let found = ways.iter().find(|(name, _)| hazard.contains(name));
+    found.map_or("none is needed: runs are right all the same, only slower", |(_, way)| way)
+}
+
+fn tests(page: &mut Page, collected: Result<Collected, Failure>, errors: &[CollectError], root: &Path) -> bool {
+    let mut healthy = true;
+    match collected {
+        Ok(Collected { node_count: 0, .. }) if errors.is_empty() => {
+            healthy = false;
+            let advice = "check `testpaths` and `python_files` in pytest's configuration".to_owned();
+            page.entry(Mark::Wrong, "tests", "none were collected", &[advice]);
+        }
+        Ok(Collected { node_count, duration_ms }) => {
+            let told = format!("{node_count} collected in {:.2} s", duration_ms as f64 / 1_000.0);
+            page.entry(if node_count == 0 { Mark::Wrong } else { Mark::Right }, "tests", &told, &[]);
+        }
+        Err(Failure::Said { sentence, .. }) => {
+            healthy = false;
+            page.entry(Mark::Wrong, "tests", &sentence, &[]);
+        }
+        Err(_) => healthy = false,
+    }
+    for error in errors {
+        healthy = false;
+        let place = format!("{}:{}", path_of(&error.uri, root), error.range.start.line + 1);
+        let lines: Vec<String> = error.message.lines().map(str::to_owned).collect();
+        page.entry(Mark::Wrong, "tests", &format!("{place} can't be collected"), &lines);
+    }
+    healthy
+}
+
+/// Whether an entry is good news.
+#[derive(Clone, Copy)]
+enum Mark {
+    Right,
+    /// No fault, but it costs time.
+    Slow,
+    Wrong,
+}
+
+/// The text, an entry after the other.
+struct Page {
+    style: Style,
+    text: String,
+}
+
+impl Page {
+    fn new(style: Style, root: &Path) -> Self {
+        let title = format!("pytest-lens {} in {}", env!("CARGO_PKG_VERSION"), root.display());
+        Page { style, text: style.paint(Paint::Bold, &title) + "\n\n" }
+    }
+
+    fn entry(&mut self, mark: Mark, name: &str, value: &str, more: &[String]) {
+        let mark = match mark {
+            Mark::Right => self.style.paint(Paint::Green, "ok   "),
+            Mark::Slow => self.style.paint(Paint::Yellow, "slow "),
+            Mark::Wrong => self.style.paint(Paint::Red, "wrong"),
+        };
+        let name = self.style.paint(Paint::Bold, &format!("{name:8}"));
+        self.text.push_str(&format!("  {mark}  {name}  {}\n", indented(value)));
+        for line in more {
+            self.text.push_str(&format!("{INDENT}{line}\n"));
+        }
+    }
+
+    fn end(&mut self, healthy: bool) {
+        let verdict = if healthy { "Nothing is wrong." } else { "Something is wrong: see above." };
+        let paint = if healthy { Paint::Green } else { Paint::Red };
+        self.text.push_str(&format!("\n{}\n", self.style.paint(paint, verdict)));
+    }
+}
+
+/// As wide as what stands before an entry's value.
+const INDENT: &str = "                   ";
+
+fn indented(value: &str) -> String {
+    value.lines().collect::<Vec<_>>().join(&format!("\n{INDENT}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Fake, collect_error, inventory};
+    use pytest_lens_protocol::ErrorCode;
+
+    fn status(hazards: &[&str]) -> Response {
+        Response::ContextStatus {
+            context_id: "c".into(),
+            repo_path: "/repo".into(),
+            python_path: "/repo/.venv/bin/python".into(),
+            python_source: "the repo's .venv".into(),
+            python_version: "3.11.7".into(),
+            pytest_version: "9.2.0".into(),
+            plugins: vec!["xdist 3.8.0".into(), "cov 7.0.0".into()],
+            config_file: Some("/repo/pyproject.toml".into()),
+            execution_mode: if hazards.is_empty() { "embedded" } else { "subprocess" }.into(),
+            mode_reason: if hazards.is_empty() { "nothing keeps tests from being forked" } else { hazards[0] }.into(),
+            hazards: hazards.iter().map(|&hazard| hazard.into()).collect(),
+            active_runs: vec![],
+        }
+    }
+
+    async fn page(fake: Fake) -> String {
+        let mut out = Vec::new();
+        let result = doctor(Arc::new(fake), Path::new("/repo"), &mut out, Style::PLAIN).await;
+        format!("{}exit status {:?}", String::from_utf8(out).unwrap(), result)
+    }
+
+    #[tokio::test]
+    async fn all_is_well() {
+        let fake = Fake::new(|request| match request {
+            Request::Collect { .. } => Response::CollectionComplete { node_count: 1_002, duration_ms: 410 },
+            Request::GetContextStatus { .. } => status(&[]),
+            _ => Response::Pong,
+        });
+        insta::assert_snapshot!(page(fake).await, @"");
+    }
+
+    #[tokio::test]
+    async fn hazards_are_no_fault_and_errors_are() {
+        let fake = Fake::new(|request| match request {
+            Request::Collect { .. } => Response::CollectionComplete { node_count: 2, duration_ms: 5 },
+            Request::GetContextStatus { .. } => status(&["a thread `poller` is alive after collection"]),
+            _ => Response::Pong,
+        });
+        let error = collect_error("/repo/tests/test_b.py", 3, "ModuleNotFoundError: No module named 'nope'");
+        insta::assert_snapshot!(page(fake.with_events(vec![inventory(vec![error])])).await, @"");
+    }
+
+    #[tokio::test]
+    async fn no_python_is_said_and_nothing_else() {
+        let fake = Fake::new(|request| match request {
+            Request::InitContext { .. } => Response::error(
+                ErrorCode::PythonNotFound,
+                "pytest is not installed in /usr/bin/python3; run `/usr/bin/python3 -m pip install pytest`",
+            ),
+            _ => Response::Pong,
+        });
+        insta::assert_snapshot!(page(fake).await, @"");
+    }
+}

@@ -1,0 +1,186 @@
+//! What is shown while a run goes on: a bar for a person, a line for each test, or events as JSON.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use pytest_lens_protocol::{EventPayload, OutputStream, TestOutcome};
+
+use super::report::{Report, is_failure};
+use super::summary::{self, first_line};
+use crate::failure::Failure;
+use crate::style::{Paint, Style};
+
+/// What is shown while a run goes on.
+pub struct Live {
+    style: Style,
+    view: View,
+}
+
+enum View {
+    Json,
+    Lines,
+    Bar(ProgressBar),
+}
+
+impl Live {
+    /// The right view: the bar where standard output is a terminal.
+    pub fn new(json: bool, style: Style) -> Self {
+        let view = match (json, style.is_terminal) {
+            (true, _) => View::Json,
+            (false, false) => View::Lines,
+            (false, true) => View::Bar(bar()),
+        };
+        Live { style, view }
+    }
+
+    /// Shows one event of the run, which the report has taken in already.
+    pub fn show(&self, payload: &EventPayload, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
+        if let View::Json = &self.view {
+            let line = serde_json::to_string(payload).map_err(|error| Failure::internal(error.to_string()))?;
+            return Ok(writeln!(out, "{line}")?);
+        }
+        match payload {
+            EventPayload::RunStarted(start) => {
+                if let View::Bar(bar) = &self.view {
+                    bar.set_length(start.total as u64);
+                    bar.set_style(style_of(BAR));
+                }
+            }
+            EventPayload::TestStarted(tests) => self.refresh(report, tests.ids.last()),
+            EventPayload::TestOutcome(tests) => {
+                let mut done = report.done() - tests.outcomes.iter().filter(|outcome| !outcome.will_rerun).count();
+                for outcome in &tests.outcomes {
+                    done += usize::from(!outcome.will_rerun);
+                    self.show_outcome(outcome, done, report.total, out)?;
+                }
+                self.refresh(report, None);
+            }
+            EventPayload::Output(output) => {
+                let text = output.text.as_bytes();
+                match output.stream {
+                    OutputStream::Stdout => self.beside_bar(|| out.write_all(text).and_then(|()| out.flush()))?,
+                    // Nobody to tell where standard error is gone.
+                    _ => self.beside_bar(|| io::stderr().write_all(text).unwrap_or_default()),
+                }
+            }
+            EventPayload::RunFinished(_) | EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) => {}
+        }
+        Ok(())
+    }
+
+    fn show_outcome(&self, outcome: &TestOutcome, done: usize, total: usize, out: &mut dyn Write) -> io::Result<()> {
+        match &self.view {
+            View::Json => Ok(()),
+            View::Lines => {
+                let text = line(outcome);
+                let room = self.style.width.saturating_sub("[100%]".len());
+                writeln!(out, "{text:room$}[{:3}%]", (100 * done).checked_div(total).unwrap_or(100))
+            }
+            View::Bar(_) if is_failure(&outcome.outcome) && !outcome.will_rerun => {
+                let line = summary::short_line(outcome, self.style);
+                self.beside_bar(|| writeln!(out, "{line}"))
+            }
+            View::Bar(_) => Ok(()),
+        }
+    }
+
+    fn refresh(&self, report: &Report, test: Option<&String>) {
+        let View::Bar(bar) = &self.view else { return };
+        bar.set_position(report.done() as u64);
+        bar.set_message(summary::counts(report, self.style));
+        if let Some(test) = test {
+            bar.set_prefix(test.clone());
+        }
+    }
+
+    /// Writes without the bar in the way.
+    fn beside_bar<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.view {
+            View::Bar(bar) => bar.suspend(write),
+            _ => write(),
+        }
+    }
+
+    /// Tells the user something that is no result.
+    pub fn note(&self, text: &str) {
+        // Where standard error is gone, there is nobody to tell.
+        self.beside_bar(|| writeln!(io::stderr(), "pytest-lens: {text}").unwrap_or_default());
+    }
+
+    /// The end: the summary; with JSON, what is no event goes to standard error.
+    pub fn finish(&self, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
+        match &self.view {
+            View::Bar(bar) => bar.finish_and_clear(),
+            View::Lines if report.done() > 0 => writeln!(out)?,
+            View::Lines => {}
+            View::Json => {
+                for error in &report.errors {
+                    let message = first_line(&error.message);
+                    self.note(&format!("{}:{}: {message}", error.path, error.line));
+                }
+                return Ok(out.flush()?);
+            }
+        }
+        out.write_all(summary::summary(report, self.style).as_bytes())?;
+        Ok(out.flush()?)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        // Where a run comes to nothing, its bar must not stand in the way of the sentence that says so.
+        if let View::Bar(bar) = &self.view {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+const WAITING: &str = "{spinner} collecting {elapsed}";
+const BAR: &str = "{spinner} [{bar:24}] {pos}/{len} in {elapsed}  {msg}  {prefix:.dim}";
+
+fn bar() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    bar.set_style(style_of(WAITING));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn style_of(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}
+
+/// A test's line: its id, what became of it, and why where that is short.
+fn line(outcome: &TestOutcome) -> String {
+    let word = if outcome.will_rerun { "RERUN" } else { word(&outcome.outcome) };
+    let reason = match (&*outcome.outcome, &outcome.message) {
+        ("skipped" | "xfailed" | "not_run", Some(reason)) => format!(" ({})", first_line(reason)),
+        _ => String::new(),
+    };
+    format!("{} {word}{reason} ", outcome.id)
+}
+
+/// pytest's word for an outcome, where it has one.
+pub fn word(outcome: &str) -> &str {
+    match outcome {
+        "passed" => "PASSED",
+        "failed" => "FAILED",
+        "skipped" => "SKIPPED",
+        "error" => "ERROR",
+        "xfailed" => "XFAIL",
+        "xpassed" => "XPASS",
+        "timed_out" => "TIMEOUT",
+        "crashed" => "CRASHED",
+        "not_run" => "NOT RUN",
+        other => other,
+    }
+}
+
+/// The colour of an outcome.
+pub fn paint(outcome: &str) -> Paint {
+    match outcome {
+        "passed" => Paint::Green,
+        outcome if is_failure(outcome) => Paint::Red,
+        _ => Paint::Yellow,
+    }
+}

@@ -1,0 +1,188 @@
+//! `pytest-lens run`: starts a run, follows the context's log to its end, and exits as pytest would.
+
+mod live;
+mod report;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use pytest_lens_engine::{Call, Connect};
+use pytest_lens_protocol::{ErrorCode, EventPayload, Request, Response, RunOptions};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use crate::args;
+use crate::client::{Client, Log};
+use crate::failure::{Failure, exit};
+use crate::select;
+use crate::signals::{self, Ask};
+use crate::style::Style;
+use live::Live;
+use report::Report;
+
+/// How long to wait for events at a time, in milliseconds; only there so that no call is endless.
+const WAIT_MS: u64 = 60_000;
+
+/// Runs what the options select.
+pub async fn run(
+    connect: Arc<dyn Connect>,
+    root: &Path,
+    options: &args::Run,
+    out: &mut dyn Write,
+    style: Style,
+) -> Result<i32, Failure> {
+    let asks = signals::listen()?;
+    follow(&*connect, root, options, out, style, asks).await
+}
+
+/// As [`run`], with the user's asks from wherever they come.
+async fn follow(
+    connect: &dyn Connect,
+    root: &Path,
+    options: &args::Run,
+    out: &mut dyn Write,
+    style: Style,
+    mut asks: UnboundedReceiver<Ask>,
+) -> Result<i32, Failure> {
+    let ids = select::node_ids(root, &options.selectors)?;
+    let mut report = Report::new(root, ids.clone());
+    let live = Live::new(options.json, style);
+    let started = tokio::select! {
+        started = start(connect, root, options, ids) => started?,
+        Some(_) = asks.recv() => {
+            live.note("interrupted before the run began");
+            return Ok(exit::INTERRUPTED);
+        }
+    };
+    let (client, run_id) = match started {
+        Started::Run(client, run_id) => (client, run_id),
+        Started::Refused(client, message) => {
+            report.take_errors(client.collect_errors().await?);
+            if !report.has_errors() {
+                return Err(Failure::usage(message));
+            }
+            live.finish(&report, out)?;
+            return Ok(exit::INTERRUPTED);
+        }
+    };
+    let mut control = Control { session: connect.session(), run_id, asked: 0 };
+    let followed = follow_log(&client, &mut control, &mut asks, &mut report, &live, out).await;
+    if followed.is_err() {
+        // Whoever wanted to see the results is gone; a run without anybody to tell must not go on.
+        control.kill().await;
+    }
+    if followed? == Followed::GivenUp {
+        return Ok(exit::INTERRUPTED);
+    }
+    live.finish(&report, out)?;
+    Ok(report.status())
+}
+
+/// What became of the request for a run.
+enum Started {
+    Run(Client, String),
+    /// Nothing could be collected, for the reason in the message.
+    Refused(Client, String),
+}
+
+async fn start(
+    connect: &dyn Connect,
+    root: &Path,
+    options: &args::Run,
+    node_ids: Vec<String>,
+) -> Result<Started, Failure> {
+    let client = Client::open(connect, root, options.mode.clone()).await?;
+    let request = Request::RunStream {
+        context_id: client.context_id.clone(),
+        node_ids,
+        workers: options.workers.0,
+        maxfail: options.maxfail.filter(|&count| count > 0),
+        options: Some(RunOptions {
+            keyword: options.filter.keyword.clone(),
+            marker: options.filter.marker.clone(),
+            source: Some("cli".into()),
+            ..RunOptions::default()
+        }),
+    };
+    match client.session.call(request).await {
+        Response::RunStarted { run_id, .. } => Ok(Started::Run(client, run_id)),
+        Response::Error { code: ErrorCode::CollectionFailed, message } => Ok(Started::Refused(client, message)),
+        other => Err(Failure::of_response(other)),
+    }
+}
+
+/// How following the log ended.
+#[derive(PartialEq, Eq)]
+enum Followed {
+    ToTheEnd,
+    /// The user asked a third time.
+    GivenUp,
+}
+
+async fn follow_log(
+    client: &Client,
+    control: &mut Control,
+    asks: &mut UnboundedReceiver<Ask>,
+    report: &mut Report,
+    live: &Live,
+    out: &mut dyn Write,
+) -> Result<Followed, Failure> {
+    let mut log = Log::default();
+    loop {
+        let events = {
+            // The call is finished even where an ask comes in between: a session's answers come in order.
+            let mut next = Box::pin(log.next(client, WAIT_MS));
+            loop {
+                tokio::select! {
+                    events = &mut next => break events?,
+                    Some(ask) = asks.recv() => if control.obey(ask, live).await { return Ok(Followed::GivenUp) },
+                }
+            }
+        };
+        for event in &events {
+            if report.take(&event.payload, &control.run_id) {
+                live.show(&event.payload, report, out)?;
+            }
+            if matches!(&event.payload, EventPayload::RunFinished(end) if end.run_id == control.run_id) {
+                return Ok(Followed::ToTheEnd);
+            }
+        }
+        out.flush()?;
+    }
+}
+
+/// The way to stop the run while the log is waited for.
+struct Control {
+    session: Arc<dyn Call>,
+    run_id: String,
+    asked: u32,
+}
+
+impl Control {
+    /// Stops at the first ask, kills at the second; `true` at the third, when waiting is to end.
+    async fn obey(&mut self, ask: Ask, live: &Live) -> bool {
+        let before = self.asked;
+        self.asked += if ask == Ask::Terminate { 2 } else { 1 };
+        match (before, self.asked) {
+            (0, 1) => {
+                live.note("stopping: what runs may finish; Ctrl-C again ends it at once");
+                self.session.call(Request::StopRun { run_id: self.run_id.clone() }).await;
+                false
+            }
+            (0 | 1, _) => {
+                live.note("killing what runs");
+                self.kill().await;
+                false
+            }
+            _ => true,
+        }
+    }
+
+    async fn kill(&self) {
+        // Where the run is over already there is nothing to kill, which is what was wanted.
+        self.session.call(Request::KillRun { run_id: self.run_id.clone() }).await;
+    }
+}

@@ -1,0 +1,165 @@
+//! What is known of a run, from its events: the one place from which lines, bar, summary and exit status come.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use pytest_lens_protocol::{CollectError, EventPayload, RunEnd, RunEndStatus, TestOutcome};
+
+use crate::client::path_of;
+use crate::failure::exit;
+
+/// A file that could not be collected.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FileError {
+    /// Relative to the root where it lies in it.
+    pub path: String,
+    /// 1-based.
+    pub line: u32,
+    /// What Python or pytest said.
+    pub message: String,
+}
+
+/// What is known of a run.
+#[derive(Debug)]
+pub struct Report {
+    root: PathBuf,
+    /// What was asked for; empty means everything.
+    asked: Vec<String>,
+    /// Tests selected.
+    pub total: usize,
+    /// Final outcomes, by name.
+    pub outcomes: BTreeMap<String, usize>,
+    /// Attempts that were repeated.
+    pub reruns: usize,
+    /// The final outcomes that are no success, in the order in which they came.
+    pub failures: Vec<TestOutcome>,
+    /// Errors of collection in what was asked for.
+    pub errors: Vec<FileError>,
+    /// The end, once it has come.
+    pub end: Option<RunEnd>,
+}
+
+impl Report {
+    /// Of a run that has not begun.
+    pub fn new(root: &Path, asked: Vec<String>) -> Self {
+        Report {
+            root: root.to_owned(),
+            asked,
+            total: 0,
+            outcomes: BTreeMap::new(),
+            reruns: 0,
+            failures: Vec::new(),
+            errors: Vec::new(),
+            end: None,
+        }
+    }
+
+    /// Takes in an event; whether it is one of this run's.
+    pub fn take(&mut self, payload: &EventPayload, run_id: &str) -> bool {
+        let of = match payload {
+            EventPayload::Inventory(delta) => {
+                self.take_errors(delta.errors.clone());
+                return false;
+            }
+            EventPayload::FlakinessHint(_) => return false,
+            EventPayload::RunStarted(start) => &start.run_id,
+            EventPayload::TestStarted(tests) => &tests.run_id,
+            EventPayload::TestOutcome(tests) => &tests.run_id,
+            EventPayload::Output(output) => &output.run_id,
+            EventPayload::RunFinished(end) => &end.run_id,
+        };
+        if of != run_id {
+            return false;
+        }
+        match payload {
+            EventPayload::RunStarted(start) => self.total = start.total,
+            EventPayload::TestOutcome(tests) => tests.outcomes.iter().for_each(|outcome| self.take_outcome(outcome)),
+            EventPayload::RunFinished(end) => self.end = Some(end.clone()),
+            _ => {}
+        }
+        true
+    }
+
+    fn take_outcome(&mut self, outcome: &TestOutcome) {
+        if outcome.will_rerun {
+            self.reruns += 1;
+            return;
+        }
+        *self.outcomes.entry(outcome.outcome.clone()).or_default() += 1;
+        if is_failure(&outcome.outcome) {
+            self.failures.push(outcome.clone());
+        }
+    }
+
+    /// Takes the errors that hold now, those of the files that were asked for.
+    pub fn take_errors(&mut self, errors: Vec<CollectError>) {
+        let errors = errors.into_iter().map(|error| FileError {
+            path: path_of(&error.uri, &self.root),
+            line: error.range.start.line + 1,
+            message: error.message,
+        });
+        self.errors = errors.filter(|error| is_asked(&self.asked, &error.path)).collect();
+    }
+
+    /// Whether a file that was asked for could not be collected.
+    pub fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
+    /// Tests with a final outcome.
+    pub fn done(&self) -> usize {
+        self.outcomes.values().sum()
+    }
+
+    /// pytest's exit status.
+    pub fn status(&self) -> i32 {
+        let Some(end) = &self.end else { return exit::INTERNAL };
+        match end.status {
+            RunEndStatus::InternalError => exit::INTERNAL,
+            RunEndStatus::Stopped | RunEndStatus::Killed => exit::INTERRUPTED,
+            _ if self.has_errors() => exit::INTERRUPTED,
+            RunEndStatus::Failed | RunEndStatus::TimedOut => exit::FAILED,
+            RunEndStatus::Passed if end.counts.failed + end.counts.errors > 0 => exit::FAILED,
+            RunEndStatus::Passed if self.total == 0 => exit::NOTHING,
+            RunEndStatus::Passed => exit::OK,
+        }
+    }
+}
+
+/// Whether an outcome makes a run fail.
+pub fn is_failure(outcome: &str) -> bool {
+    matches!(outcome, "failed" | "error" | "timed_out" | "crashed")
+}
+
+/// Whether a file is one of those asked for: it is named, lies in a folder that is, or is the conftest.py of one.
+fn is_asked(asked: &[String], path: &str) -> bool {
+    let conftest_of = path.strip_suffix("conftest.py").filter(|folder| folder.is_empty() || folder.ends_with('/'));
+    asked.is_empty()
+        || asked.iter().any(|id| {
+            let file = id.split("::").next().unwrap_or_default();
+            let within = path.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            within || conftest_of.is_some_and(|folder| file.starts_with(folder))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_that_were_asked_for() {
+        let asked = |ids: &[&str], path: &str| {
+            let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
+            is_asked(&ids, path)
+        };
+        assert!(asked(&[], "any.py"));
+        assert!(asked(&["a/t.py::test_x"], "a/t.py"));
+        assert!(asked(&["a"], "a/b/t.py"));
+        assert!(!asked(&["a"], "ab/t.py"));
+        assert!(!asked(&["a/t.py"], "a/u.py"));
+        assert!(asked(&["a/b/t.py"], "a/conftest.py"));
+        assert!(asked(&["a/b/t.py"], "conftest.py"));
+        assert!(!asked(&["a/b/t.py"], "c/conftest.py"));
+        assert!(!asked(&["a/b/t.py"], "my_conftest.py"));
+    }
+}

@@ -1,0 +1,322 @@
+//! Runs against an engine that plays events: what is printed, what is asked of it, and the exit status.
+
+use std::path::Path;
+
+use pytest_lens_protocol::{
+    ErrorCode, EventPayload, Frame, Location, Output, OutputStream, Range, Request, Response, RunCounts, RunEnd,
+    RunEndStatus, RunStart, Subtest, TestOutcome, TestOutcomes, TestsStarted,
+};
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::follow;
+use crate::args::{Command, Run, parse};
+use crate::failure::Failure;
+use crate::signals::Ask;
+use crate::style::Style;
+use crate::testing::{Fake, collect_error, inventory};
+
+fn options(line: &str) -> Run {
+    match parse(format!("pytest-lens run {line}").split_whitespace().map(Into::into)) {
+        Ok(Command::Run(run)) => run,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn started(total: usize) -> EventPayload {
+    EventPayload::RunStarted(RunStart { run_id: "r".into(), total, ids: None })
+}
+
+fn outcomes(outcomes: Vec<TestOutcome>) -> EventPayload {
+    EventPayload::TestOutcome(TestOutcomes { run_id: "r".into(), outcomes })
+}
+
+fn outcome(id: &str, outcome: &str) -> TestOutcome {
+    TestOutcome { id: id.into(), outcome: outcome.into(), duration_ms: 1.0, attempt: 1, ..TestOutcome::default() }
+}
+
+fn finished(status: RunEndStatus, counts: RunCounts) -> EventPayload {
+    EventPayload::RunFinished(RunEnd { run_id: "r".into(), status, counts, duration_ms: 123.4, message: None })
+}
+
+fn counts(passed: usize, failed: usize) -> RunCounts {
+    RunCounts { total: passed + failed, passed, failed, ..RunCounts::default() }
+}
+
+/// An engine that accepts a run, and plays these events.
+fn playing(events: Vec<EventPayload>) -> Fake {
+    let fake = Fake::new(|request| match request {
+        Request::RunStream { .. } => Response::RunStarted { run_id: "r".into(), total_tests: 0 },
+        Request::StopRun { .. } | Request::KillRun { .. } => Response::ControlAck,
+        _ => Response::Pong,
+    });
+    fake.with_events(events)
+}
+
+async fn play_with(fake: &Fake, line: &str) -> (String, Result<i32, Failure>) {
+    let (_sender, receiver) = unbounded_channel();
+    let mut out = Vec::new();
+    let result = follow(fake, Path::new("/"), &options(line), &mut out, Style::PLAIN, receiver).await;
+    (String::from_utf8(out).unwrap(), result)
+}
+
+/// What is printed, and the exit status.
+async fn play(events: Vec<EventPayload>, line: &str) -> (String, i32) {
+    let (text, result) = play_with(&playing(events), line).await;
+    (text, result.unwrap_or_else(|failure| panic!("{failure:?}")))
+}
+
+/// A run with an outcome of every kind.
+fn of_all_kinds() -> Vec<EventPayload> {
+    let place = |line| Location { uri: "file:///repo/t.py".into(), range: Range::of_line(line) };
+    let longrepr =
+        "    def test_bad():\n        x = 1\n>       assert x == 2\nE       assert 1 == 2\n\nt.py:7: AssertionError\n";
+    vec![
+        inventory(vec![]),
+        EventPayload::RunStarted(RunStart { run_id: "another".into(), total: 1, ids: None }),
+        started(11),
+        EventPayload::TestStarted(TestsStarted { run_id: "r".into(), ids: vec!["t.py::test_ok".into()] }),
+        outcomes(vec![
+            outcome("t.py::test_ok", "passed"),
+            TestOutcome {
+                message: Some("AssertionError: assert 1 == 2".into()),
+                longrepr: Some(longrepr.into()),
+                stdout: Some("to standard output\n".into()),
+                log: Some("WARNING  root:t.py:5 careful\n".into()),
+                ..outcome("t.py::TestA::test_bad[1-x]", "failed")
+            },
+        ]),
+        EventPayload::Output(Output {
+            run_id: "r".into(),
+            id: None,
+            stream: OutputStream::Stdout,
+            text: "printed with -s\n".into(),
+        }),
+        outcomes(vec![
+            TestOutcome { message: Some("not on Linux".into()), ..outcome("t.py::test_skip", "skipped") },
+            TestOutcome {
+                phase: Some("setup".into()),
+                message: Some("RuntimeError: no database".into()),
+                longrepr: Some("E   RuntimeError: no database".into()),
+                ..outcome("t.py::test_setup", "error")
+            },
+            outcome("t.py::test_xfail", "xfailed"),
+            outcome("t.py::test_xpass", "xpassed"),
+            TestOutcome {
+                message: Some("still running after 2 s".into()),
+                frames: vec![Frame { name: "wait".into(), location: place(40), text: Some("time.sleep(9)".into()) }],
+                ..outcome("t.py::test_slow", "timed_out")
+            },
+            TestOutcome { message: Some("ended by SIGSEGV".into()), ..outcome("t.py::test_crash", "crashed") },
+            TestOutcome { will_rerun: true, ..outcome("t.py::test_flaky", "failed") },
+            TestOutcome { attempt: 2, ..outcome("t.py::test_flaky", "passed") },
+            TestOutcome {
+                message: Some("1 subtest failed".into()),
+                longrepr: Some("E   assert 0".into()),
+                subtests: vec![Subtest {
+                    label: "[i=1]".into(),
+                    outcome: "failed".into(),
+                    message: Some("assert 0".into()),
+                }],
+                ..outcome("t.py::test_subs", "failed")
+            },
+            TestOutcome { message: Some("over maxfail".into()), ..outcome("t.py::test_never", "not_run") },
+        ]),
+        finished(
+            RunEndStatus::Failed,
+            RunCounts { total: 10, passed: 3, failed: 3, skipped: 2, errors: 2, not_run: 1 },
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn lines_and_summary_of_a_run_with_everything_in_it() {
+    let (text, status) = play(of_all_kinds(), "").await;
+    assert_eq!(status, 1);
+    insta::assert_snapshot!(text, @"");
+}
+
+#[tokio::test]
+async fn json_has_this_runs_events_and_nothing_else() {
+    let (text, status) = play(of_all_kinds(), "--json").await;
+    assert_eq!(status, 1);
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<&str> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(names, ["runStarted", "testStarted", "testOutcome", "output", "testOutcome", "runFinished"]);
+    assert_eq!(lines[0].to_string(), r#"{"event":"runStarted","runId":"r","total":11}"#);
+    assert_eq!(lines[2]["outcomes"][1]["id"], "t.py::TestA::test_bad[1-x]");
+}
+
+#[tokio::test]
+async fn a_run_where_all_is_well_is_short() {
+    let events = vec![
+        started(2),
+        outcomes(vec![outcome("t.py::test_a", "passed"), outcome("t.py::test_b", "passed")]),
+        finished(RunEndStatus::Passed, counts(2, 0)),
+    ];
+    let (text, status) = play(events, "").await;
+    assert_eq!(status, 0);
+    insta::assert_snapshot!(text, @"");
+}
+
+#[tokio::test]
+async fn nothing_selected_is_status_5() {
+    let (text, status) = play(vec![started(0), finished(RunEndStatus::Passed, counts(0, 0))], "-k nothing").await;
+    assert_eq!(status, 5);
+    insta::assert_snapshot!(text, @"");
+}
+
+#[tokio::test]
+async fn a_file_that_does_not_import_is_told_and_is_status_2() {
+    let broken = |path| inventory(vec![collect_error(path, 3, "ModuleNotFoundError: No module named 'nope'")]);
+    let run = [
+        started(1),
+        outcomes(vec![outcome("etc/t.py::test_a", "passed")]),
+        finished(RunEndStatus::Passed, counts(1, 0)),
+    ];
+    let with = |path| [&[broken(path)], &run[..]].concat();
+    let (text, status) = play(with("/etc/test_b.py"), "").await;
+    assert_eq!(status, 2);
+    insta::assert_snapshot!(text, @"");
+    assert_eq!(play(with("/etc/test_b.py"), "/etc").await.1, 2, "it lies in what was asked for");
+    assert_eq!(play(with("/elsewhere/test_b.py"), "/etc").await.1, 0, "nobody asked for it");
+    let mended = [&[broken("/etc/test_b.py"), inventory(vec![])], &run[..]].concat();
+    assert_eq!(play(mended, "").await.1, 0, "only what holds at the end counts");
+}
+
+#[tokio::test]
+async fn nothing_collected_shows_why() {
+    let refuse = |request: &Request| match request {
+        Request::RunStream { .. } => Response::error(ErrorCode::CollectionFailed, "conftest.py raises; mend it"),
+        _ => Response::Pong,
+    };
+    let with_error = Fake::new(refuse).with_events(vec![inventory(vec![collect_error("/t.py", 1, "SyntaxError: no")])]);
+    let (text, result) = play_with(&with_error, "").await;
+    assert_eq!(result.unwrap(), 2);
+    insta::assert_snapshot!(text, @"");
+    match play_with(&Fake::new(refuse), "").await.1 {
+        Err(Failure::Said { sentence, status: 4 }) => assert_eq!(sentence, "conftest.py raises; mend it"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_told_and_have_pytests_status() {
+    for (code, expected) in
+        [(ErrorCode::PythonNotFound, 4), (ErrorCode::InvalidRequest, 4), (ErrorCode::InternalError, 3)]
+    {
+        let fake = Fake::new(move |request| match request {
+            Request::InitContext { .. } => Response::error(code, "this is why"),
+            _ => Response::Pong,
+        });
+        match play_with(&fake, "").await.1 {
+            Err(Failure::Said { sentence, status }) => {
+                assert_eq!((sentence.as_str(), status), ("this is why", expected));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_end_has_its_status() {
+    let ends = [
+        (RunEndStatus::TimedOut, counts(1, 1), 1),
+        (RunEndStatus::InternalError, counts(1, 0), 3),
+        (RunEndStatus::Stopped, counts(1, 0), 2),
+        (RunEndStatus::Killed, counts(1, 1), 2),
+        (RunEndStatus::Passed, counts(1, 1), 1),
+    ];
+    for (status, counts, expected) in ends {
+        assert_eq!(play(vec![started(2), finished(status, counts)], "").await.1, expected, "{status:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_typed_is_what_is_asked() {
+    let fake = playing(vec![started(0), finished(RunEndStatus::Passed, counts(0, 0))]);
+    play_with(&fake, "./etc/../etc/x.py::T::t[a] -k k -m m -n 3 --maxfail 2 --mode subprocess").await.1.unwrap();
+    insta::assert_snapshot!(format!("{:#?}", &fake.asked()[..2]), @"");
+}
+
+/// The exit status of a run during which the user asks for its end; the engine ends it once it was asked so (`answer`).
+async fn pressed(fake: &Fake, asks: &[Ask], answer: &str) -> i32 {
+    let (sender, receiver) = unbounded_channel();
+    let pressing = async {
+        fake.until_asked("get_events").await;
+        asks.iter().for_each(|ask| sender.send(*ask).unwrap());
+        fake.until_asked(answer).await;
+        fake.push(vec![finished(RunEndStatus::Killed, counts(0, 0))]);
+    };
+    let options = options("");
+    let mut out = Vec::new();
+    let mut run = std::pin::pin!(follow(fake, Path::new("/"), &options, &mut out, Style::PLAIN, receiver));
+    tokio::select! {
+        result = &mut run => result.unwrap(),
+        () = pressing => run.await.unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn ctrl_c_stops_then_kills_then_gives_up() {
+    use Ask::{Interrupt, Terminate};
+    let cases: [(&[Ask], &[&str]); 4] = [
+        (&[Interrupt], &["stop_run"]),
+        (&[Interrupt, Interrupt], &["stop_run", "kill_run"]),
+        (&[Terminate], &["kill_run"]),
+        (&[Interrupt, Terminate], &["stop_run", "kill_run"]),
+    ];
+    for (asks, expected) in cases {
+        let fake = playing(vec![started(1)]);
+        assert_eq!(pressed(&fake, asks, expected[expected.len() - 1]).await, 2, "{asks:?}");
+        let asked = fake.asked();
+        let asked: Vec<&str> = asked.iter().map(Request::tag).filter(|tag| tag.ends_with("_run")).collect();
+        assert_eq!(asked, expected, "{asks:?}");
+    }
+    let fake = playing(vec![started(1)]);
+    assert_eq!(pressed(&fake, &[Interrupt; 3], "never").await, 2, "an engine that does not obey is not waited for");
+}
+
+#[tokio::test]
+async fn ctrl_c_while_collecting_ends_it() {
+    let (sender, receiver) = unbounded_channel();
+    sender.send(Ask::Interrupt).unwrap();
+    let fake = Fake::new(|_| Response::Pong).silent_on("run_stream");
+    let mut out = Vec::new();
+    let result = follow(&fake, Path::new("/"), &options(""), &mut out, Style::PLAIN, receiver).await;
+    assert_eq!(result.unwrap(), 2);
+}
+
+/// Takes so many bytes, then nobody reads any more.
+struct Closed(usize);
+
+impl std::io::Write for Closed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_closed_pipe_ends_the_run_quietly() {
+    let fake = playing(of_all_kinds());
+    let (_sender, receiver) = unbounded_channel();
+    let result = follow(&fake, Path::new("/"), &options(""), &mut Closed(100), Style::PLAIN, receiver).await;
+    assert!(matches!(result, Err(Failure::Pipe)), "{result:?}");
+    assert_eq!(fake.asked().last().map(Request::tag), Some("kill_run"));
+}
+
+#[test]
+fn colours_mark_what_matters() {
+    let mut report = super::Report::new(Path::new("/"), vec![]);
+    for payload in of_all_kinds() {
+        report.take(&payload, "r");
+    }
+    let style = Style { colour: true, width: 60, is_terminal: true };
+    let text = super::summary::summary(&report, style);
+    assert!(text.contains("\x1b[1m>       assert x == 2\x1b[0m\n\x1b[31mE       assert 1 == 2\x1b[0m"), "{text}");
+    assert!(text.contains("\x1b[31mFAILED\x1b[0m t.py::TestA::test_bad[1-x] - AssertionError: asser...\n"), "{text}");
+}
