@@ -163,7 +163,28 @@ mod tests {
             "pytest-lens doctor x",
         ];
         let told: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", told(line))).collect();
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @"
+        pytest-lens
+            say what to do: `lsp`, `run`, `list` or `doctor`; `pytest-lens --help` explains them
+        pytest-lens rum
+            unrecognized subcommand 'rum'; a similar subcommand exists: 'run'; `pytest-lens --help` tells what there is
+        pytest-lens run --jsno
+            unexpected argument '--jsno' found; a similar argument exists: '--json'; `pytest-lens --help` tells what there is
+        pytest-lens run -n many
+            invalid value 'many' for '-n <N>': a number or `auto` is needed; `pytest-lens --help` tells what there is
+        pytest-lens run -n 0
+            invalid value '0' for '-n <N>': at least one runner is needed; `pytest-lens --help` tells what there is
+        pytest-lens run --maxfail few
+            invalid value 'few' for '--maxfail <N>': invalid digit found in string; `pytest-lens --help` tells what there is
+        pytest-lens run --mode warm
+            invalid value 'warm' for '--mode <MODE>'; [possible values: embedded, subprocess, auto]; `pytest-lens --help` tells what there is
+        pytest-lens run -k
+            a value is required for '-k <EXPR>' but none was supplied; `pytest-lens --help` tells what there is
+        pytest-lens list --static -k a
+            the argument '--static' cannot be used with '-k <EXPR>'; `pytest-lens --help` tells what there is
+        pytest-lens doctor x
+            unexpected argument 'x' found; `pytest-lens --help` tells what there is
+        ");
     }
 
     #[test]

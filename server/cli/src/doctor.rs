@@ -206,7 +206,20 @@ mod tests {
             Request::GetContextStatus { .. } => status(&[]),
             _ => Response::Pong,
         });
-        insta::assert_snapshot!(page(fake).await, @"");
+        insta::assert_snapshot!(page(fake).await, @"
+        pytest-lens 0.1.0 in /repo
+
+          ok     Python    3.11.7  /repo/.venv/bin/python
+                           found by: the repo's .venv
+          ok     pytest    9.2.0
+          ok     plugins   xdist 3.8.0, cov 7.0.0
+          ok     config    pyproject.toml
+          ok     mode      embedded, chosen by `auto`: nothing keeps tests from being forked
+          ok     tests     1002 collected in 0.41 s
+
+        Nothing is wrong.
+        exit status Ok(0)
+        ");
     }
 
     #[tokio::test]
@@ -217,7 +230,24 @@ mod tests {
             _ => Response::Pong,
         });
         let error = collect_error("/repo/tests/test_b.py", 3, "ModuleNotFoundError: No module named 'nope'");
-        insta::assert_snapshot!(page(fake.with_events(vec![inventory(vec![error])])).await, @"");
+        insta::assert_snapshot!(page(fake.with_events(vec![inventory(vec![error])])).await, @"
+        pytest-lens 0.1.0 in /repo
+
+          ok     Python    3.11.7  /repo/.venv/bin/python
+                           found by: the repo's .venv
+          ok     pytest    9.2.0
+          ok     plugins   xdist 3.8.0, cov 7.0.0
+          ok     config    pyproject.toml
+          slow   mode      subprocess, chosen by `auto`: a thread `poller` is alive after collection
+          slow   hazard    a thread `poller` is alive after collection
+                           way out: start the thread in a fixture or a function instead of at import, or stop it before collection ends
+          ok     tests     2 collected in 0.01 s
+          wrong  tests     tests/test_b.py:3 can't be collected
+                           ModuleNotFoundError: No module named 'nope'
+
+        Something is wrong: see above.
+        exit status Ok(1)
+        ");
     }
 
     #[tokio::test]
@@ -229,6 +259,13 @@ mod tests {
             ),
             _ => Response::Pong,
         });
-        insta::assert_snapshot!(page(fake).await, @"");
+        insta::assert_snapshot!(page(fake).await, @"
+        pytest-lens 0.1.0 in /repo
+
+          wrong  Python    pytest is not installed in /usr/bin/python3; run `/usr/bin/python3 -m pip install pytest`
+
+        Something is wrong: see above.
+        exit status Ok(1)
+        ");
     }
 }

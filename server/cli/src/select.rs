@@ -147,11 +147,11 @@ mod tests {
     #[test]
     fn what_is_not_there_is_named() {
         let (_folder, root) = project();
-        insta::assert_snapshot!(ids(&root, &["sub", "tests/test_b.py"]).unwrap_err(), @"");
-        insta::assert_snapshot!(ids(&root, &["../other"]).unwrap_err(), @"");
-        insta::assert_snapshot!(ids(&root, &["/elsewhere/test_a.py::test_x"]).unwrap_err(), @"");
+        insta::assert_snapshot!(ids(&root, &["sub", "tests/test_b.py"]).unwrap_err(), @"file or folder not found: `tests/test_b.py` (in `ROOT`)");
+        insta::assert_snapshot!(ids(&root, &["../other"]).unwrap_err(), @"`../other` lies outside of the root `ROOT`; give the project's folder with --root");
+        insta::assert_snapshot!(ids(&root, &["/elsewhere/test_a.py::test_x"]).unwrap_err(), @"`/elsewhere/test_a.py` lies outside of the root `ROOT`; give the project's folder with --root");
         let src = super::root(Path::new("src")).unwrap();
-        insta::assert_snapshot!(not_found(&src, "src/lib.rs"), @"");
+        insta::assert_snapshot!(not_found(&src, "src/lib.rs"), @"file or folder not found: `src/lib.rs`; paths are relative to the root, so say `lib.rs`");
     }
 
     #[test]
@@ -160,8 +160,8 @@ mod tests {
             Err(Failure::Said { sentence, status: 4 }) => sentence,
             other => format!("{other:?}"),
         };
-        insta::assert_snapshot!(told("no/such/folder"), @"");
-        insta::assert_snapshot!(told("Cargo.toml"), @"");
+        insta::assert_snapshot!(told("no/such/folder"), @"the root `no/such/folder` can't be opened (No such file or directory (os error 2)); give the project's folder with --root");
+        insta::assert_snapshot!(told("Cargo.toml"), @"the root `Cargo.toml` is no folder; give the project's folder with --root");
     }
 
     proptest! {

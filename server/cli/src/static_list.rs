@@ -84,7 +84,10 @@ mod tests {
         let (text, status) = listed(&files, false);
         assert_eq!((text.as_str(), status), ("sub/test_x.py::test_a\nsub/test_x.py::TestB::test_c\n", 0));
         let (text, _) = listed(&files, true);
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        {"node_id":"sub/test_x.py::test_a","file_path":"sub/test_x.py","lineno":4,"name":"test_a","class_name":null,"markers":["slow"],"skip":false,"xfail":false}
+        {"node_id":"sub/test_x.py::TestB::test_c","file_path":"sub/test_x.py","lineno":7,"name":"test_c","class_name":"TestB","markers":[],"skip":false,"xfail":false}
+        "#);
     }
 
     #[test]

@@ -132,7 +132,53 @@ fn of_all_kinds() -> Vec<EventPayload> {
 async fn lines_and_summary_of_a_run_with_everything_in_it() {
     let (text, status) = play(of_all_kinds(), "").await;
     assert_eq!(status, 1);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    t.py::test_ok PASSED                                                      [  9%]
+    t.py::TestA::test_bad[1-x] FAILED                                         [ 18%]
+    printed with -s
+    t.py::test_skip SKIPPED (not on Linux)                                    [ 27%]
+    t.py::test_setup ERROR                                                    [ 36%]
+    t.py::test_xfail XFAIL                                                    [ 45%]
+    t.py::test_xpass XPASS                                                    [ 54%]
+    t.py::test_slow TIMEOUT                                                   [ 63%]
+    t.py::test_crash CRASHED                                                  [ 72%]
+    t.py::test_flaky RERUN                                                    [ 72%]
+    t.py::test_flaky PASSED                                                   [ 81%]
+    t.py::test_subs FAILED                                                    [ 90%]
+    t.py::test_never NOT RUN (over maxfail)                                   [100%]
+
+    ==================================== ERRORS ====================================
+    _________________________ ERROR at setup of test_setup _________________________
+    E   RuntimeError: no database
+    =================================== FAILURES ===================================
+    _____________________________ TestA.test_bad[1-x] ______________________________
+        def test_bad():
+            x = 1
+    >       assert x == 2
+    E       assert 1 == 2
+
+    t.py:7: AssertionError
+    ------------------------------- Captured stdout --------------------------------
+    to standard output
+    --------------------------------- Captured log ---------------------------------
+    WARNING  root:t.py:5 careful
+    _____________________________ test_slow: timed out _____________________________
+    /repo/t.py:40: in wait
+        time.sleep(9)
+    E   still running after 2 s
+    _____________________________ test_crash: crashed ______________________________
+    E   ended by SIGSEGV
+    __________________________________ test_subs ___________________________________
+    E   assert 0
+    SUBFAILED [i=1] - assert 0
+    =========================== short test summary info ============================
+    FAILED t.py::TestA::test_bad[1-x] - AssertionError: assert 1 == 2
+    TIMEOUT t.py::test_slow - still running after 2 s
+    CRASHED t.py::test_crash - ended by SIGSEGV
+    FAILED t.py::test_subs - 1 subtest failed
+    ERROR t.py::test_setup - RuntimeError: no database
+    = 2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun in 0.12s =
+    ");
 }
 
 #[tokio::test]
@@ -155,14 +201,19 @@ async fn a_run_where_all_is_well_is_short() {
     ];
     let (text, status) = play(events, "").await;
     assert_eq!(status, 0);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    t.py::test_a PASSED                                                       [ 50%]
+    t.py::test_b PASSED                                                       [100%]
+
+    ============================== 2 passed in 0.12s ===============================
+    ");
 }
 
 #[tokio::test]
 async fn nothing_selected_is_status_5() {
     let (text, status) = play(vec![started(0), finished(RunEndStatus::Passed, counts(0, 0))], "-k nothing").await;
     assert_eq!(status, 5);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"============================ no tests ran in 0.12s =============================");
 }
 
 #[tokio::test]
@@ -176,7 +227,17 @@ async fn a_file_that_does_not_import_is_told_and_is_status_2() {
     let with = |path| [&[broken(path)], &run[..]].concat();
     let (text, status) = play(with("/etc/test_b.py"), "").await;
     assert_eq!(status, 2);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    etc/t.py::test_a PASSED                                                   [100%]
+
+    ==================================== ERRORS ====================================
+    ________________________ ERROR collecting etc/test_b.py ________________________
+    etc/test_b.py:3:
+    ModuleNotFoundError: No module named 'nope'
+    =========================== short test summary info ============================
+    ERROR etc/test_b.py - ModuleNotFoundError: No module named 'nope'
+    ========================== 1 passed, 1 error in 0.12s ==========================
+    ");
     assert_eq!(play(with("/etc/test_b.py"), "/etc").await.1, 2, "it lies in what was asked for");
     assert_eq!(play(with("/elsewhere/test_b.py"), "/etc").await.1, 0, "nobody asked for it");
     let mended = [&[broken("/etc/test_b.py"), inventory(vec![])], &run[..]].concat();
@@ -192,7 +253,15 @@ async fn nothing_collected_shows_why() {
     let with_error = Fake::new(refuse).with_events(vec![inventory(vec![collect_error("/t.py", 1, "SyntaxError: no")])]);
     let (text, result) = play_with(&with_error, "").await;
     assert_eq!(result.unwrap(), 2);
-    insta::assert_snapshot!(text, @"");
+    insta::assert_snapshot!(text, @"
+    ==================================== ERRORS ====================================
+    ____________________________ ERROR collecting t.py _____________________________
+    t.py:1:
+    SyntaxError: no
+    =========================== short test summary info ============================
+    ERROR t.py - SyntaxError: no
+    =================================== 1 error ====================================
+    ");
     match play_with(&Fake::new(refuse), "").await.1 {
         Err(Failure::Said { sentence, status: 4 }) => assert_eq!(sentence, "conftest.py raises; mend it"),
         other => panic!("{other:?}"),
@@ -235,7 +304,47 @@ async fn every_end_has_its_status() {
 async fn what_was_typed_is_what_is_asked() {
     let fake = playing(vec![started(0), finished(RunEndStatus::Passed, counts(0, 0))]);
     play_with(&fake, "./etc/../etc/x.py::T::t[a] -k k -m m -n 3 --maxfail 2 --mode subprocess").await.1.unwrap();
-    insta::assert_snapshot!(format!("{:#?}", &fake.asked()[..2]), @"");
+    insta::assert_snapshot!(format!("{:#?}", &fake.asked()[..2]), @r#"
+    [
+        InitContext {
+            protocol_version: 1,
+            repo_path: "/",
+            python_path: None,
+            execution_mode: Some(
+                "subprocess",
+            ),
+        },
+        RunStream {
+            context_id: "c",
+            node_ids: [
+                "etc/x.py::T::t[a]",
+            ],
+            workers: Some(
+                3,
+            ),
+            maxfail: Some(
+                2,
+            ),
+            options: Some(
+                RunOptions {
+                    keyword: Some(
+                        "k",
+                    ),
+                    marker: Some(
+                        "m",
+                    ),
+                    arguments: [],
+                    run_disabled: false,
+                    timeout_ms: None,
+                    reruns: None,
+                    source: Some(
+                        "cli",
+                    ),
+                },
+            ),
+        },
+    ]
+    "#);
 }
 
 /// The exit status of a run during which the user asks for its end; the engine ends it once it was asked so (`answer`).
