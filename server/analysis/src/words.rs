@@ -13,7 +13,7 @@ pub(crate) fn split(text: &str) -> Result<Vec<String>, String> {
             ' ' | '\t' | '\r' | '\n' => words.extend(word.take()),
             '\\' => match chars.next() {
                 Some(escaped) => word.get_or_insert_default().push(escaped),
-                None => return Err("a backslash escapes nothing at the end".to_owned()),
+                None => return Err("the backslash at the end escapes nothing; double it".to_owned()),
             },
             '\'' | '"' => {
                 let word = word.get_or_insert_default();
@@ -23,10 +23,10 @@ pub(crate) fn split(text: &str) -> Result<Vec<String>, String> {
                         Some('\\') if c == '"' => match chars.next() {
                             Some(escaped @ ('"' | '\\')) => word.push(escaped),
                             Some(other) => word.extend(['\\', other]),
-                            None => return Err("a backslash escapes nothing at the end".to_owned()),
+                            None => return Err("the backslash at the end escapes nothing; double it".to_owned()),
                         },
                         Some(inner) => word.push(inner),
-                        None => return Err(format!("a quotation {c} is not closed")),
+                        None => return Err(format!("a quotation that begins with {c} is not closed; close it")),
                     }
                 }
             }

@@ -1,4 +1,5 @@
 //! pytest's collection rules, one table of small sources for each.
+#![expect(clippy::panic, reason = "in a test, a failed step is a failed test")]
 
 use pytest_lens_analysis::{NodeKind, PytestSettings, StaticNode, analyze};
 

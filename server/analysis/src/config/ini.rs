@@ -47,9 +47,9 @@ pub(super) fn parse(text: &str) -> Result<Vec<Section>, (u32, String)> {
         let continues = line.starts_with('[') || line.starts_with(char::is_whitespace);
         let Some(section) = sections.last_mut() else {
             let what = if continues {
-                "a continued value without a name before it"
+                "an indented line continues nothing; take the blanks before it away"
             } else {
-                "a value outside of any [section]"
+                "a value outside of any section; put a header such as [pytest] before it"
             };
             return Err((index, what.to_owned()));
         };

@@ -134,8 +134,13 @@ fn pytest_toml(path: &Path, text: &str) -> Result<Table, ConfigError> {
 fn pyproject(path: &Path, text: &str) -> Result<Option<Table>, ConfigError> {
     let document = Document { path, text };
     let root = document.parse()?;
-    let tool = root.get("tool").and_then(|tool| tool.get_ref().as_table());
-    let Some((key, pytest)) = tool.and_then(|tool| tool.get_key_value("pytest")) else {
+    let Some((key, tool)) = root.get_key_value("tool") else {
+        return Ok(None);
+    };
+    let Some(tool) = tool.get_ref().as_table() else {
+        return Err(document.error(Some(key.span().start), "tool has to be a table: [tool]"));
+    };
+    let Some((key, pytest)) = tool.get_key_value("pytest") else {
         return Ok(None);
     };
     let Some(table) = pytest.get_ref().as_table() else {

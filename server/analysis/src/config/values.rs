@@ -38,7 +38,9 @@ impl Options<'_> {
         if let Some(value) = self.overridden(name) {
             return match to_bool(value) {
                 Some(flag) => Ok(Some(flag)),
-                None => Err(self.error(None, format!("-o {name}: {value:?} is neither true nor false"))),
+                None => {
+                    Err(self.error(None, format!("-o {name}: {value:?} is neither true nor false; write one of them")))
+                }
             };
         }
         let Some(setting) = self.find(name) else {
@@ -48,7 +50,10 @@ impl Options<'_> {
             Value::Bool(flag) => Ok(Some(*flag)),
             Value::Text(text) if !self.table.native => match to_bool(text) {
                 Some(flag) => Ok(Some(flag)),
-                None => Err(self.error(Some(setting), format!("{name} is {text:?}, which is neither true nor false"))),
+                None => Err(self.error(
+                    Some(setting),
+                    format!("{name} is {text:?}, which is neither true nor false; write one of them"),
+                )),
             },
             other => Err(self.wrong_type(setting, "true or false", other)),
         }
