@@ -128,9 +128,9 @@ impl Live<'_> {
         let (path, line) = match place {
             Some((path, line)) => {
                 let line = self.line(run, &path, line);
-                (path, line)
+                (path, Some(line))
             }
-            None => (self.workspace.file_of(&outcome.id), self.definition(&outcome.id)),
+            None => (self.workspace.file_of(&outcome.id), None),
         };
         let frames = outcome.frames.iter().map(|frame| {
             let location = self.location(run, &frame.location);
@@ -142,8 +142,7 @@ impl Live<'_> {
         });
         let finding = Finding {
             test: Some(outcome.id.clone()),
-            disk: line.disk,
-            live: line.live,
+            line,
             message: message(outcome),
             code: outcome.outcome.clone(),
             severity: DiagnosticSeverity::ERROR,
@@ -152,21 +151,12 @@ impl Live<'_> {
         Some((path, finding))
     }
 
-    /// The line of a test's `def`.
-    fn definition(&self, id: &str) -> crate::live::Line {
-        let known = self.workspace.view.item(id).and_then(|item| item.range).map(|range| range.start.line);
-        let live = self.name_range(id).map(|range| range.start.line);
-        let disk = known.or(live).unwrap_or_default();
-        crate::live::Line { disk, live: live.unwrap_or(disk) }
-    }
-
     fn collection_error(&self, error: &CollectError) -> Option<(PathBuf, Finding)> {
         let path = self.workspace.local_path(&error.uri)?;
         let line = self.line("", &path, error.range.start.line);
         let finding = Finding {
             test: None,
-            disk: line.disk,
-            live: line.live,
+            line: Some(line),
             message: error.message.clone(),
             code: "collection_error".into(),
             severity: DiagnosticSeverity::ERROR,

@@ -35,9 +35,10 @@ impl State {
 
 impl Live<'_> {
     fn diagnostic(&self, path: &Path, finding: &Finding, related: bool) -> Diagnostic {
-        let range = match self.documents.get(path) {
-            Some(document) => self.encoding.line(&document.text, finding.live),
-            None => whole_line(finding.disk),
+        let range = match (finding.line, self.documents.get(path)) {
+            (Some(line), Some(document)) => self.encoding.line(&document.text, line.live),
+            (Some(line), None) => whole_line(line.disk),
+            (None, _) => finding.test.as_deref().and_then(|id| self.definition(id)).unwrap_or_else(|| whole_line(0)),
         };
         Diagnostic {
             range,
@@ -50,10 +51,15 @@ impl Live<'_> {
         }
     }
 
+    /// Where a test is defined, as far as that is known.
+    fn definition(&self, id: &str) -> Option<Range> {
+        let stored = || Some(from_wire(self.workspace.view.item(id)?.range?));
+        let range = self.name_range(id).or_else(stored)?;
+        Some(if range.start == range.end { whole_line(range.start.line) } else { range })
+    }
+
     fn flaky(&self, hint: &Hint) -> Option<Diagnostic> {
-        let stored = || Some(from_wire(self.workspace.view.item(&hint.id)?.range?));
-        let range = self.name_range(&hint.id).or_else(stored)?;
-        let range = if range.start == range.end { whole_line(range.start.line) } else { range };
+        let range = self.definition(&hint.id)?;
         let name = hint.id.rsplit("::").next().unwrap_or(&hint.id);
         let message = format!(
             "{name} is flaky: it failed in {:.0} % of {} runs, with passes and failures on the same code",

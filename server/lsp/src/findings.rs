@@ -8,15 +8,22 @@ use lsp_types::{DiagnosticRelatedInformation, DiagnosticSeverity};
 
 use crate::edits::LineEdit;
 
+/// A line in its two versions, 0-based.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Line {
+    /// In the file as it was last saved.
+    pub(crate) disk: u32,
+    /// In the live buffer.
+    pub(crate) live: u32,
+}
+
 /// One of them.
 #[derive(Debug, Clone)]
 pub(crate) struct Finding {
     /// The test that failed; `None` for a collection error.
     pub(crate) test: Option<String>,
-    /// 0-based line in the file as it was last saved.
-    pub(crate) disk: u32,
-    /// 0-based line in the live buffer.
-    pub(crate) live: u32,
+    /// Its line; `None` for that of the test's definition, wherever that is.
+    pub(crate) line: Option<Line>,
     /// What to say.
     pub(crate) message: String,
     /// The outcome, or `collection_error`.
@@ -87,20 +94,21 @@ impl Findings {
 
     /// Follows an edit.
     pub(crate) fn edited(&mut self, path: &Path, edit: &LineEdit) {
-        self.each(path, |finding| finding.live = edit.map(finding.live));
+        self.each(path, |line| line.live = edit.map(line.live));
     }
 
     /// The buffer is on disk now.
     pub(crate) fn saved(&mut self, path: &Path) {
-        self.each(path, |finding| finding.disk = finding.live);
+        self.each(path, |line| line.disk = line.live);
     }
 
     /// The buffer is gone, with what was not saved.
     pub(crate) fn closed(&mut self, path: &Path) {
-        self.each(path, |finding| finding.live = finding.disk);
+        self.each(path, |line| line.live = line.disk);
     }
 
-    fn each(&mut self, path: &Path, change: impl Fn(&mut Finding)) {
-        self.files.get_mut(path).into_iter().flatten().for_each(change);
+    fn each(&mut self, path: &Path, change: impl Fn(&mut Line)) {
+        let findings = self.files.get_mut(path).into_iter().flatten();
+        findings.filter_map(|finding| finding.line.as_mut()).for_each(change);
     }
 }

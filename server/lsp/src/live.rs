@@ -5,6 +5,7 @@ use pytest_lens_protocol as wire;
 use pytest_lens_protocol::{EventPayload, Location, TestItem, TestOutcome};
 
 use crate::encoding::Encoding;
+use crate::findings::Line;
 use crate::paths::uri_text;
 use crate::state::Documents;
 use crate::workspace::{Workspace, split_id};
@@ -18,15 +19,6 @@ pub(crate) struct Live<'a> {
     pub(crate) workspace: &'a Workspace,
     /// How positions are counted.
     pub(crate) encoding: Encoding,
-}
-
-/// A line in its two versions, 0-based.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// In the file as it was last saved.
-    pub(crate) disk: u32,
-    /// In the live buffer.
-    pub(crate) live: u32,
 }
 
 impl Live<'_> {

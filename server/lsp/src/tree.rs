@@ -92,7 +92,8 @@ pub(crate) fn of_inventory(root: &Path, nodes: &[TestNodeInfo]) -> Vec<TestItem>
         };
         add(marked(item(function.clone(), parent, kind, base)));
         if is_case {
-            let label = node.name.get(base.len()..).unwrap_or_default();
+            let case = node.name.get(base.len()..).unwrap_or_default();
+            let label = case.trim_start_matches('[').trim_end_matches(']');
             add(marked(item(node.node_id.clone(), function, ItemKind::Case, label)));
         }
     }

@@ -1,0 +1,301 @@
+//! A language client for tests: speaks over an in-memory pipe, answers the server's requests, keeps what it is sent.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pytest_lens_protocol::EventPayload;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+
+use crate::engine::FakeEngine;
+
+/// Far more than anything takes. The tests' clock is paused, so that waiting in vain ends at once.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The client, its folder and its engine.
+pub(crate) struct Client {
+    pub(crate) engine: FakeEngine,
+    folder: TempDir,
+    input: ReadHalf<DuplexStream>,
+    output: WriteHalf<DuplexStream>,
+    inbox: VecDeque<Value>,
+    answers: HashMap<i64, Value>,
+    /// What the server's requests are answered with; null where nothing is set.
+    pub(crate) replies: HashMap<String, Value>,
+    /// Requests that are left without an answer.
+    pub(crate) silent: Vec<&'static str>,
+    next: i64,
+}
+
+impl Client {
+    /// A server with an engine behind it, not yet initialized.
+    pub(crate) fn start() -> Self {
+        let engine = FakeEngine::new();
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let (server_input, server_output) = tokio::io::split(far);
+        let connect = Arc::new(engine.clone());
+        tokio::spawn(async move { pytest_lens_lsp::serve(connect, server_input, server_output).await });
+        let (input, output) = tokio::io::split(near);
+        Client {
+            engine,
+            folder: tempfile::tempdir().unwrap(),
+            input,
+            output,
+            inbox: VecDeque::new(),
+            answers: HashMap::new(),
+            replies: HashMap::new(),
+            silent: Vec::new(),
+            next: 0,
+        }
+    }
+
+    /// An initialized server with one folder, for a client that takes everything there is.
+    pub(crate) async fn ready() -> Self {
+        let mut client = Client::start();
+        client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
+        client
+    }
+
+    /// Initializes with one folder, whose context the engine opens.
+    pub(crate) async fn open_folder(&mut self, options: Value) {
+        let folders = json!([{ "uri": self.uri(""), "name": "repo" }]);
+        self.initialize(json!({ "workspaceFolders": folders, "initializationOptions": options })).await;
+        self.settle().await;
+    }
+
+    /// `initialize` with the fullest capabilities unless given, and `initialized`.
+    pub(crate) async fn initialize(&mut self, mut params: Value) -> Value {
+        let map = params.as_object_mut().unwrap();
+        map.entry("capabilities").or_insert_with(full_capabilities);
+        map.entry("processId").or_insert(Value::Null);
+        map.entry("rootUri").or_insert(Value::Null);
+        let result = self.request("initialize", params).await.unwrap();
+        self.notify("initialized", json!({})).await;
+        result
+    }
+
+    /// The root of the folder.
+    pub(crate) fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The URI of a path below the folder.
+    pub(crate) fn uri(&self, path: &str) -> String {
+        let uri = format!("file://{}/{path}", self.root().display());
+        uri.trim_end_matches('/').to_owned()
+    }
+
+    /// The engine's context of the folder.
+    pub(crate) fn context(&self) -> String {
+        format!("context-{}", self.root().file_name().unwrap().to_string_lossy())
+    }
+
+    /// Writes a file into the folder.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.root().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Opens a document.
+    pub(crate) async fn open(&mut self, path: &str, text: &str) {
+        let item = json!({ "uri": self.uri(path), "languageId": "python", "version": 1, "text": text });
+        self.notify("textDocument/didOpen", json!({ "textDocument": item })).await;
+    }
+
+    /// Edits a document: each change is `[line, character, line, character, text]`, or a text for all of it.
+    pub(crate) async fn change(&mut self, path: &str, version: i32, changes: Value) {
+        let changes: Vec<Value> = changes
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|change| match change.as_array() {
+                Some(at) => json!({
+                    "range": {
+                        "start": { "line": at[0], "character": at[1] },
+                        "end": { "line": at[2], "character": at[3] },
+                    },
+                    "text": at[4],
+                }),
+                None => json!({ "text": change }),
+            })
+            .collect();
+        let document = json!({ "uri": self.uri(path), "version": version });
+        let params = json!({ "textDocument": document, "contentChanges": changes });
+        self.notify("textDocument/didChange", params).await;
+    }
+
+    /// Saves a document, which is also written to disk where a text is given.
+    pub(crate) async fn save(&mut self, path: &str) {
+        self.notify("textDocument/didSave", json!({ "textDocument": { "uri": self.uri(path) } })).await;
+    }
+
+    /// The lenses of a document: `line: title`.
+    pub(crate) async fn lenses(&mut self, path: &str) -> Vec<String> {
+        let params = json!({ "textDocument": { "uri": self.uri(path) } });
+        let lenses = self.request("textDocument/codeLens", params).await.unwrap();
+        let line = |lens: &Value| {
+            let title = lens["command"]["title"].as_str().unwrap_or_default().to_owned();
+            format!("{}: {title}", lens["range"]["start"]["line"])
+        };
+        lenses.as_array().unwrap().iter().map(line).collect()
+    }
+
+    /// Carries out a command with one argument.
+    pub(crate) async fn command(&mut self, command: &str, argument: Value) -> Result<Value, Value> {
+        self.request("workspace/executeCommand", json!({ "command": command, "arguments": [argument] })).await
+    }
+
+    /// Tells events of the folder's context, after everything that was sent has been handled.
+    pub(crate) async fn emit(&mut self, payloads: impl IntoIterator<Item = EventPayload>) {
+        self.lenses("nothing.py").await;
+        self.engine.emit(&self.context(), payloads);
+    }
+
+    /// Sends a notification.
+    pub(crate) async fn notify(&mut self, method: &str, params: Value) {
+        self.send(&json!({ "jsonrpc": "2.0", "method": method, "params": params })).await;
+    }
+
+    /// Sends a request and waits for its answer.
+    pub(crate) async fn request(&mut self, method: &str, params: Value) -> Result<Value, Value> {
+        let id = self.ask(method, params).await;
+        self.answer(id).await
+    }
+
+    /// Waits for the answer to a request.
+    pub(crate) async fn answer(&mut self, id: i64) -> Result<Value, Value> {
+        loop {
+            if let Some(answer) = self.answers.remove(&id) {
+                return match answer.get("error") {
+                    Some(error) => Err(error.clone()),
+                    None => Ok(answer["result"].clone()),
+                };
+            }
+            self.read_one("an answer").await;
+        }
+    }
+
+    /// Sends a request without waiting.
+    pub(crate) async fn ask(&mut self, method: &str, params: Value) -> i64 {
+        self.next += 1;
+        let id = self.next;
+        self.send(&json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params })).await;
+        id
+    }
+
+    /// The next message of this method that was or will be sent; those before it stay.
+    pub(crate) async fn wait(&mut self, method: &str) -> Value {
+        loop {
+            let known = self.inbox.iter().position(|message| message["method"] == method);
+            if let Some(message) = known.and_then(|index| self.inbox.remove(index)) {
+                return message["params"].clone();
+            }
+            self.read_one(method).await;
+        }
+    }
+
+    /// Reads until the server has nothing more to do: all its timers have run out, and it is silent.
+    pub(crate) async fn settle(&mut self) {
+        while let Ok(message) = tokio::time::timeout(Duration::from_secs(5), self.read()).await {
+            self.take(message).await;
+        }
+    }
+
+    /// Everything that was sent since the last transcript, a message a line.
+    pub(crate) async fn transcript(&mut self) -> String {
+        self.settle().await;
+        let lines: Vec<String> = self.inbox.drain(..).map(|message| line(&message)).collect();
+        self.clean(&lines.join("\n"))
+    }
+
+    /// The same, of some methods only.
+    pub(crate) async fn transcript_of(&mut self, methods: &[&str]) -> String {
+        self.settle().await;
+        let ours = |message: &Value| methods.iter().any(|method| message["method"] == *method);
+        let lines: Vec<String> = self.inbox.drain(..).filter(ours).map(|message| line(&message)).collect();
+        self.clean(&lines.join("\n"))
+    }
+
+    /// The custom notifications that were sent: method and parameters. Everything else is dropped.
+    pub(crate) fn take_custom(&mut self) -> Vec<(String, Value)> {
+        let ours = |message: Value| {
+            let method = message["method"].as_str()?.to_owned();
+            method.starts_with("pytestLens/").then(|| (method, message["params"].clone()))
+        };
+        self.inbox.drain(..).filter_map(ours).collect()
+    }
+
+    /// A text without the name of this test's folder.
+    pub(crate) fn clean(&self, text: &str) -> String {
+        let root = self.root().to_string_lossy().into_owned();
+        let name = self.root().file_name().unwrap().to_string_lossy().into_owned();
+        text.replace(&root, "/repo").replace(&name, "repo")
+    }
+
+    async fn read_one(&mut self, awaited: &str) {
+        let Ok(message) = tokio::time::timeout(DEADLINE, self.read()).await else {
+            let seen: Vec<String> = self.inbox.iter().map(line).collect();
+            panic!("waited for {awaited} in vain; unread were:\n{}", seen.join("\n"));
+        };
+        self.take(message).await;
+    }
+
+    async fn take(&mut self, message: Value) {
+        let Some(method) = message["method"].as_str().map(str::to_owned) else {
+            let id = message["id"].as_i64().unwrap();
+            self.answers.insert(id, message);
+            return;
+        };
+        if let Some(id) = message.get("id").filter(|_| !self.silent.contains(&method.as_str())) {
+            let result = self.replies.get(&method).cloned().unwrap_or_default();
+            let answer = json!({ "jsonrpc": "2.0", "id": id, "result": result });
+            self.send(&answer).await;
+        }
+        self.inbox.push_back(message);
+    }
+
+    async fn send(&mut self, message: &Value) {
+        let body = message.to_string();
+        let text = format!("Content-Length: {}\r\n\r\n{body}", body.len());
+        self.output.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    async fn read(&mut self) -> Value {
+        let mut header = Vec::new();
+        while !header.ends_with(b"\r\n\r\n") {
+            header.push(self.input.read_u8().await.unwrap());
+        }
+        let header = String::from_utf8(header).unwrap();
+        let length = header.trim().strip_prefix("Content-Length: ").unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        self.input.read_exact(&mut body).await.unwrap();
+        serde_json::from_slice(&body).unwrap()
+    }
+}
+
+fn line(message: &Value) -> String {
+    let params = message.get("params").map(Value::to_string).unwrap_or_default();
+    format!("{} {params}", message["method"].as_str().unwrap_or_default()).trim_end().to_owned()
+}
+
+/// A client that can do everything.
+pub(crate) fn full_capabilities() -> Value {
+    json!({
+        "general": { "positionEncodings": ["utf-16"] },
+        "window": { "workDoneProgress": true },
+        "workspace": {
+            "configuration": true,
+            "codeLens": { "refreshSupport": true },
+            "inlayHint": { "refreshSupport": true },
+            "didChangeWatchedFiles": { "dynamicRegistration": true },
+        },
+        "textDocument": {
+            "codeAction": { "codeActionLiteralSupport": { "codeActionKind": { "valueSet": ["source"] } } },
+            "publishDiagnostics": { "relatedInformation": true },
+        },
+    })
+}

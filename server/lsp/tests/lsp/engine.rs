@@ -1,0 +1,146 @@
+//! A scripted engine: answers what a test told it to, keeps what it was asked, and tells the events that a test emits.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use pytest_lens_engine::{Answer, Call, Connect};
+use pytest_lens_protocol::{ErrorCode, Event, EventPayload, Request, Response};
+use tokio::sync::watch;
+
+#[derive(Default)]
+struct Inner {
+    /// Per context: its events, and the number of the first that is kept.
+    logs: HashMap<String, Log>,
+    asked: Vec<Request>,
+    scripted: HashMap<&'static str, VecDeque<Option<Response>>>,
+    runs: usize,
+}
+
+#[derive(Default)]
+struct Log {
+    events: Vec<Arc<Event>>,
+    dropped: u64,
+}
+
+/// The engine; clones are the same one.
+#[derive(Clone)]
+pub(crate) struct FakeEngine {
+    inner: Arc<Mutex<Inner>>,
+    moved: Arc<watch::Sender<u64>>,
+}
+
+impl FakeEngine {
+    pub(crate) fn new() -> Self {
+        FakeEngine { inner: Arc::default(), moved: Arc::new(watch::Sender::new(0)) }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    /// The next request of this type is answered so.
+    pub(crate) fn script(&self, tag: &'static str, response: Response) {
+        self.inner().scripted.entry(tag).or_default().push_back(Some(response));
+    }
+
+    /// The next request of this type is refused.
+    pub(crate) fn refuse(&self, tag: &'static str, code: ErrorCode, message: &str) {
+        self.script(tag, Response::error(code, message));
+    }
+
+    /// The next request of this type never gets an answer.
+    pub(crate) fn hang(&self, tag: &'static str) {
+        self.inner().scripted.entry(tag).or_default().push_back(None);
+    }
+
+    /// Adds events to a context's log.
+    pub(crate) fn emit(&self, context: &str, payloads: impl IntoIterator<Item = EventPayload>) {
+        {
+            let mut inner = self.inner();
+            let log = inner.logs.entry(context.to_owned()).or_default();
+            for payload in payloads {
+                let seq = log.dropped + log.events.len() as u64 + 1;
+                log.events.push(Arc::new(Event { seq, payload }));
+            }
+        }
+        self.moved.send_modify(|count| *count += 1);
+    }
+
+    /// Forgets a context's events so far.
+    pub(crate) fn drop_events(&self, context: &str) {
+        let mut inner = self.inner();
+        let log = inner.logs.entry(context.to_owned()).or_default();
+        log.dropped += log.events.len() as u64;
+        log.events.clear();
+    }
+
+    /// Every request of this type so far.
+    pub(crate) fn asked(&self, tag: &str) -> Vec<Request> {
+        self.inner().asked.iter().filter(|request| request.tag() == tag).cloned().collect()
+    }
+
+    async fn answer(&self, request: Request) -> Response {
+        let scripted = {
+            let mut inner = self.inner();
+            inner.asked.push(request.clone());
+            inner.scripted.get_mut(request.tag()).and_then(VecDeque::pop_front)
+        };
+        match scripted {
+            Some(Some(response)) => return response,
+            Some(None) => return std::future::pending().await,
+            None => {}
+        }
+        match request {
+            Request::InitContext { repo_path, .. } => {
+                let name = repo_path.rsplit('/').next().unwrap_or_default();
+                let context_id = format!("context-{name}");
+                Response::ContextReady { protocol_version: 1, context_id, inventory_hash: String::new() }
+            }
+            Request::GetEvents { context_id, cursor, wait_ms } => self.events(&context_id, cursor, wait_ms).await,
+            Request::RunStream { node_ids, .. } => {
+                let mut inner = self.inner();
+                inner.runs += 1;
+                Response::RunStarted { run_id: format!("run-{}", inner.runs), total_tests: node_ids.len().max(1) }
+            }
+            Request::Collect { .. } => Response::CollectionComplete { node_count: 3, duration_ms: 1 },
+            Request::StopRun { .. } | Request::KillRun { .. } => Response::ControlAck,
+            Request::Shutdown { .. } => Response::ShutdownAck,
+            Request::ConfigureContext { settings, .. } => {
+                Response::ConfigAck { config_type: "settings".into(), config: settings }
+            }
+            other => Response::error(ErrorCode::InvalidRequest, format!("`{}` was not scripted", other.tag())),
+        }
+    }
+
+    async fn events(&self, context: &str, cursor: u64, wait_ms: u64) -> Response {
+        let mut moved = self.moved.subscribe();
+        loop {
+            {
+                let inner = self.inner();
+                let none = Log::default();
+                let log = inner.logs.get(context).unwrap_or(&none);
+                let events: Vec<_> = log.events.iter().filter(|event| event.seq > cursor).cloned().collect();
+                if !events.is_empty() || wait_ms == 0 {
+                    let end = log.dropped + log.events.len() as u64;
+                    return Response::Events { cursor: end.max(cursor), events };
+                }
+            }
+            // A hanging get: the waiting time plays no part, there is always another event or the test's end.
+            let _ = moved.changed().await;
+        }
+    }
+}
+
+struct Session(FakeEngine);
+
+impl Call for Session {
+    fn call(&self, request: Request) -> Answer<'_> {
+        Box::pin(self.0.answer(request))
+    }
+}
+
+impl Connect for FakeEngine {
+    fn session(&self) -> Arc<dyn Call> {
+        Arc::new(Session(self.clone()))
+    }
+}

@@ -1,0 +1,215 @@
+//! Several folders, trust, saved and watched files.
+
+use insta::assert_snapshot;
+use pytest_lens_protocol::{ErrorCode, Request};
+use serde_json::{Value, json};
+
+use crate::events::{file, inventory, passed, run_of};
+use crate::{Client, SAMPLE};
+
+async fn two_folders() -> Client {
+    let mut client = Client::start();
+    client.write("a/test_a.py", "def test_x(): ...\n");
+    client.write("b/test_b.py", "def test_x(): ...\n");
+    let folders = json!([{ "uri": client.uri("a"), "name": "a" }, { "uri": client.uri("b"), "name": "b" }]);
+    let options = json!({ "pytestLens": true, "settings": {} });
+    client.initialize(json!({ "workspaceFolders": folders, "initializationOptions": options })).await;
+    client.settle().await;
+    client
+}
+
+fn runs(client: &Client) -> Vec<(String, Vec<String>)> {
+    let asked = client.engine.asked("run_stream");
+    let run = |request| match request {
+        Request::RunStream { context_id, node_ids, .. } => (context_id, node_ids),
+        _ => (String::new(), Vec::new()),
+    };
+    asked.into_iter().map(run).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_folder_has_its_own_context_and_numbers() {
+    let mut client = two_folders().await;
+    client.transcript().await;
+    client.engine.emit("context-a", run_of("run-1", passed("test_a.py::test_x")));
+    client.engine.emit("context-b", run_of("run-2", passed("test_b.py::test_x")));
+    client.settle().await;
+    let seqs = |messages: &[(String, Value)], folder: &str| -> Vec<u64> {
+        let ours = messages.iter().filter(|(_, params)| params["workspace"] == folder);
+        ours.map(|(_, params)| params["seq"].as_u64().unwrap()).collect()
+    };
+    let messages = client.take_custom();
+    assert_eq!(seqs(&messages, &client.uri("a")), [1, 2, 3, 4]);
+    assert_eq!(seqs(&messages, &client.uri("b")), [1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn commands_find_their_folder() {
+    let mut client = two_folders().await;
+    let all = client.command("pytestLens.run", json!({})).await.unwrap();
+    assert_snapshot!(client.clean(&all.to_string()), @r#"
+    {"runId":"run-1","total":2,"runs":[{"workspace":"file:///repo/a","runId":"run-1","total":1},{"workspace":"file:///repo/b","runId":"run-2","total":1}]}
+    "#);
+    client.command("pytestLens.run", json!({ "ids": ["test_b.py::test_x"] })).await.unwrap();
+    let both = json!({ "ids": ["test_b.py::test_x", "test_a.py::test_x"] });
+    client.command("pytestLens.run", both).await.unwrap();
+    let named = json!({ "ids": ["test_new.py"], "workspace": client.uri("b") });
+    client.command("pytestLens.run", named).await.unwrap();
+    let unknown = client.command("pytestLens.run", json!({ "ids": ["test_new.py"] })).await.unwrap_err();
+    assert_snapshot!(unknown["message"].as_str().unwrap(), @"
+    no open folder holds test_new.py: check the id, or collect the tests again
+    ");
+    let (a, b) = ("context-a".to_owned(), "context-b".to_owned());
+    let (x, y) = (vec!["test_a.py::test_x".to_owned()], vec!["test_b.py::test_x".to_owned()]);
+    let expected = [
+        (a.clone(), vec![]),
+        (b.clone(), vec![]),
+        (b.clone(), y.clone()),
+        (b.clone(), y),
+        (a, x),
+        (b, vec!["test_new.py".to_owned()]),
+    ];
+    assert_eq!(runs(&client), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_broken_folder_does_not_keep_the_others_from_running() {
+    let mut client = two_folders().await;
+    client.engine.refuse("run_stream", ErrorCode::CollectionFailed, "nothing could be collected");
+    let all = client.command("pytestLens.run", json!({})).await.unwrap();
+    assert_eq!(all["runs"].as_array().unwrap().len(), 1);
+    let told = client.transcript_of(&["window/showMessage"]).await;
+    assert!(told.contains("nothing could be collected"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn folders_come_and_go() {
+    let mut client = two_folders().await;
+    client.open("c/test_c.py", SAMPLE).await;
+    assert_eq!(client.lenses("c/test_c.py").await, [""; 0]);
+    let event = json!({
+        "added": [{ "uri": client.uri("c"), "name": "c" }],
+        "removed": [{ "uri": client.uri("a"), "name": "a" }],
+    });
+    client.notify("workspace/didChangeWorkspaceFolders", json!({ "event": event })).await;
+    client.settle().await;
+    assert_eq!(client.lenses("c/test_c.py").await.len(), 8);
+    let ended = client.engine.asked("shutdown");
+    assert_eq!(ended, [Request::Shutdown { context_id: Some("context-a".into()) }]);
+    let gone = json!({ "ids": ["x"], "workspace": client.uri("a") });
+    let error = client.command("pytestLens.run", gone).await.unwrap_err();
+    assert!(error["message"].as_str().unwrap().contains("is not an open folder"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_trust_nothing_is_executed_and_the_source_is_shown() {
+    let mut client = Client::start();
+    client.write("tests/test_a.py", SAMPLE);
+    client.open_folder(json!({ "pytestLens": true, "trusted": false, "settings": {} })).await;
+    client.open("tests/test_a.py", SAMPLE).await;
+    assert_eq!(client.lenses("tests/test_a.py").await.len(), 8);
+    let refused = client.command("pytestLens.run", json!({})).await.unwrap_err();
+    assert_snapshot!(refused["message"].as_str().unwrap(), @"
+    this workspace is not trusted, so none of its code is run: trust it in your editor, then try again
+    ");
+    let tests = client.command("pytestLens.tests", json!({})).await.unwrap();
+    let ids: Vec<&str> = tests["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+    assert_snapshot!(ids.join("\n"), @"
+    tests
+    tests/test_a.py
+    tests/test_a.py::test_one
+    tests/test_a.py::TestGroup
+    tests/test_a.py::TestGroup::test_two
+    tests/test_a.py::TestGroup::test_three
+    ");
+    assert_eq!(client.engine.asked("init_context"), []);
+    client.notify("pytestLens/trust", json!({ "trusted": true })).await;
+    client.settle().await;
+    client.command("pytestLens.run", json!({})).await.unwrap();
+    client.notify("pytestLens/trust", json!({ "trusted": false })).await;
+    client.settle().await;
+    assert_eq!(client.engine.asked("shutdown"), [Request::Shutdown { context_id: Some(client.context()) }]);
+    assert!(client.command("pytestLens.run", json!({})).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn swarms_of_changed_files_are_one_collection() {
+    let mut client = Client::ready().await;
+    let before = client.engine.asked("collect").len();
+    for name in ["a.py", "b.py", "notes.txt"] {
+        let changes = json!([{ "uri": client.uri(name), "type": 2 }]);
+        client.notify("workspace/didChangeWatchedFiles", json!({ "changes": changes })).await;
+    }
+    client.settle().await;
+    assert_eq!(client.engine.asked("collect").len(), before + 1);
+    let changes = json!([{ "uri": client.uri("notes.txt"), "type": 2 }]);
+    client.notify("workspace/didChangeWatchedFiles", json!({ "changes": changes })).await;
+    client.settle().await;
+    assert_eq!(client.engine.asked("collect").len(), before + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn saving_runs_what_the_settings_say() {
+    let mut client = Client::start();
+    client.write("pkg/core.py", "x = 1\n");
+    client.write("tests/test_core.py", "from pkg import core\ndef test_x(): ...\n");
+    client.write("tests/test_other.py", "def test_y(): ...\n");
+    client.open_folder(json!({ "pytestLens": true, "settings": { "runOnSave": "file" } })).await;
+    for name in ["pkg/core.py", "tests/test_other.py"] {
+        client.save(name).await;
+        client.settle().await;
+    }
+    client.notify("workspace/didChangeConfiguration", json!({ "settings": { "runOnSave": "affected" } })).await;
+    client.settle().await;
+    client.save("pkg/core.py").await;
+    client.settle().await;
+    let ids: Vec<Vec<String>> = runs(&client).into_iter().map(|(_, ids)| ids).collect();
+    assert_eq!(ids, [["tests/test_other.py"], ["tests/test_core.py"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_configuration_changes_the_lenses() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", "def check_x(): ...\n").await;
+    assert_eq!(client.lenses("test_a.py").await, [""; 0]);
+    client.write("pytest.ini", "[pytest]\npython_functions = check_*\n");
+    let changes = json!([{ "uri": client.uri("pytest.ini"), "type": 1 }]);
+    client.notify("workspace/didChangeWatchedFiles", json!({ "changes": changes })).await;
+    assert_eq!(client.lenses("test_a.py").await, ["0: ▶ Run", "0: Debug"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropped_events_are_made_good_from_the_inventory() {
+    let mut client = Client::start();
+    let context = client.context();
+    let uri = client.uri("test_a.py");
+    client.engine.emit(&context, [inventory(file("test_a.py", &uri, &["test_x"]), &[])]);
+    client.engine.drop_events(&context);
+    client.engine.emit(&context, run_of("run-1", passed("test_a.py::test_x")));
+    let node = pytest_lens_protocol::TestNodeInfo {
+        node_id: "test_a.py::test_x".into(),
+        file_path: "test_a.py".into(),
+        lineno: Some(1),
+        name: "test_x".into(),
+        class_name: None,
+        markers: Vec::new(),
+        skip: false,
+        xfail: false,
+    };
+    let data = pytest_lens_protocol::Response::InventoryData { hash: "h".into(), collected_at: 1, nodes: vec![node] };
+    client.engine.script("get_inventory", data);
+    client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
+    let methods: Vec<String> = client.take_custom().into_iter().map(|(method, _)| method).collect();
+    let all = ["inventory", "runStarted", "testStarted", "testOutcome", "runFinished"];
+    assert_eq!(methods, all.map(|name| format!("pytestLens/{name}")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_context_that_the_engine_forgot_is_opened_anew() {
+    let mut client = Client::ready().await;
+    client.engine.refuse("get_events", ErrorCode::ContextNotFound, "there is no such context");
+    client.emit(run_of("run-1", passed("test_a.py::test_x"))).await;
+    client.settle().await;
+    assert_eq!(client.engine.asked("init_context").len(), 2);
+    assert_eq!(client.transcript_of(&["window/showMessage"]).await, "");
+}

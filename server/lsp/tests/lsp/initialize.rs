@@ -1,0 +1,179 @@
+//! The handshake, and settings that come with it or later.
+
+use insta::{assert_json_snapshot, assert_snapshot};
+use pytest_lens_protocol::{ErrorCode, Request};
+use serde_json::json;
+
+use crate::Client;
+
+#[tokio::test(start_paused = true)]
+async fn tells_what_it_can() {
+    let mut client = Client::start();
+    let mut result = client.initialize(json!({ "rootUri": client.uri("") })).await;
+    result["serverInfo"]["version"] = json!("VERSION");
+    assert_json_snapshot!(result, @r#"
+    {
+      "capabilities": {
+        "positionEncoding": "utf-16",
+        "textDocumentSync": {
+          "openClose": true,
+          "change": 2,
+          "save": {
+            "includeText": false
+          }
+        },
+        "hoverProvider": true,
+        "codeActionProvider": {
+          "codeActionKinds": [
+            "source.pytestLens"
+          ],
+          "resolveProvider": false
+        },
+        "codeLensProvider": {
+          "resolveProvider": false
+        },
+        "executeCommandProvider": {
+          "commands": [
+            "pytestLens.run",
+            "pytestLens.runFailed",
+            "pytestLens.runLast",
+            "pytestLens.debug",
+            "pytestLens.stop",
+            "pytestLens.kill",
+            "pytestLens.collect",
+            "pytestLens.tests",
+            "pytestLens.output",
+            "pytestLens.flakiness"
+          ]
+        },
+        "workspace": {
+          "workspaceFolders": {
+            "supported": true,
+            "changeNotifications": true
+          }
+        },
+        "inlayHintProvider": true,
+        "experimental": {
+          "pytestLens": true
+        }
+      },
+      "serverInfo": {
+        "name": "pytest-lens",
+        "version": "VERSION"
+      }
+    }
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn prefers_utf_8() {
+    let mut client = Client::start();
+    let capabilities = json!({ "general": { "positionEncodings": ["utf-16", "utf-8"] } });
+    let result = client.initialize(json!({ "capabilities": capabilities })).await;
+    assert_eq!(result["capabilities"]["positionEncoding"], "utf-8");
+}
+
+#[tokio::test(start_paused = true)]
+async fn opens_the_folder_and_asks_for_what_is_missing() {
+    let mut client = Client::start();
+    client.replies.insert("workspace/configuration".into(), json!([{ "workers": 3 }]));
+    client.open_folder(json!({ "pytestLens": true })).await;
+    assert_snapshot!(client.transcript().await, @r#"
+    client/registerCapability {"registrations":[{"id":"pytest-lens/files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/pytest.toml"},{"globPattern":"**/.pytest.toml"},{"globPattern":"**/pytest.ini"},{"globPattern":"**/.pytest.ini"},{"globPattern":"**/pyproject.toml"},{"globPattern":"**/tox.ini"},{"globPattern":"**/setup.cfg"},{"globPattern":"**/*.py"}]}}]}
+    workspace/configuration {"items":[{"scopeUri":"file:///repo","section":"pytestLens"}]}
+    window/workDoneProgress/create {"token":"pytest-lens/collect/file:///repo"}
+    workspace/codeLens/refresh null
+    workspace/inlayHint/refresh null
+    "#);
+    let configured = client.engine.asked("configure_context");
+    let workers = |request: &Request| match request {
+        Request::ConfigureContext { settings, .. } => settings["workers"].clone(),
+        _ => json!(null),
+    };
+    assert_eq!(configured.iter().map(workers).collect::<Vec<_>>(), [json!(null), json!(3)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_did_not_opt_in_gets_plain_lsp_only() {
+    let mut client = Client::start();
+    client.initialize(json!({ "rootUri": client.uri(""), "capabilities": {} })).await;
+    client.settle().await;
+    client.emit(crate::events::run_of("run-1", crate::events::passed("test_a.py::test_x"))).await;
+    assert_eq!(client.transcript().await, "");
+}
+
+#[tokio::test(start_paused = true)]
+async fn wrong_settings_are_told_once_and_lose_nothing_else() {
+    let mut client = Client::start();
+    let settings = json!({ "workers": "many", "timeoutMs": 500, "codeLens": { "enable": "no" } });
+    client.open_folder(json!({ "pytestLens": true, "settings": settings })).await;
+    let again = json!({ "settings": { "pytestLens": settings } });
+    client.notify("workspace/didChangeConfiguration", again).await;
+    assert_snapshot!(client.transcript_of(&["window/showMessage"]).await, @r#"
+    window/showMessage {"type":2,"message":"setting `pytestLens.workers`: invalid type: string \"many\", expected u32; correct it, until then its default is used"}
+    window/showMessage {"type":2,"message":"setting `pytestLens.codeLens.enable`: invalid type: string \"no\", expected a boolean; correct it, until then its default is used"}
+    "#);
+    let Some(Request::ConfigureContext { settings, .. }) = client.engine.asked("configure_context").pop() else {
+        panic!("the engine was not configured");
+    };
+    assert_eq!(settings["timeoutMs"], 500);
+    client.open("test_a.py", "def test_x(): ...\n").await;
+    assert_eq!(client.lenses("test_a.py").await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changed_settings_reach_the_engine() {
+    let mut client = Client::ready().await;
+    client.notify("workspace/didChangeConfiguration", json!({ "settings": { "pytestLens": { "workers": 2 } } })).await;
+    client.settle().await;
+    client
+        .notify("workspace/didChangeConfiguration", json!({ "settings": { "workers": 2, "pythonPath": "/py" } }))
+        .await;
+    client.settle().await;
+    let configured = client.engine.asked("configure_context").len();
+    assert_eq!(configured, 3, "at the start, with 2 workers, and for the new context");
+    let Some(Request::InitContext { python_path, .. }) = client.engine.asked("init_context").pop() else {
+        panic!("no context was opened");
+    };
+    assert_eq!(python_path.as_deref(), Some("/py"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lenses_can_be_switched_off() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", "def test_x(): ...\n").await;
+    assert_eq!(client.lenses("test_a.py").await, ["0: ▶ Run", "0: Debug"]);
+    client.notify("workspace/didChangeConfiguration", json!({ "settings": { "codeLens": { "enable": false } } })).await;
+    assert_eq!(client.lenses("test_a.py").await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_an_interpreter_it_says_so_once_and_tries_again_with_the_next_command() {
+    let mut client = Client::start();
+    client.write("test_a.py", "def test_x(): ...\n");
+    let message = "no Python was found for this folder: run `python3 -m venv .venv` in it";
+    client.engine.refuse("init_context", ErrorCode::PythonNotFound, message);
+    client.engine.refuse("init_context", ErrorCode::PythonNotFound, message);
+    client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
+    assert_snapshot!(client.transcript().await, @r#"
+    client/registerCapability {"registrations":[{"id":"pytest-lens/files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/pytest.toml"},{"globPattern":"**/.pytest.toml"},{"globPattern":"**/pytest.ini"},{"globPattern":"**/.pytest.ini"},{"globPattern":"**/pyproject.toml"},{"globPattern":"**/tox.ini"},{"globPattern":"**/setup.cfg"},{"globPattern":"**/*.py"}]}}]}
+    window/showMessage {"type":1,"message":"no Python was found for this folder: run `python3 -m venv .venv` in it"}
+    pytestLens/inventory {"revision":1,"upserts":[{"id":"test_a.py","kind":"file","label":"test_a.py","uri":"file:///repo/test_a.py","markers":[],"skip":false,"xfail":false,"provisional":true},{"id":"test_a.py::test_x","parent":"test_a.py","kind":"function","label":"test_x","uri":"file:///repo/test_a.py","range":{"start":{"line":0,"character":0},"end":{"line":0,"character":0}},"markers":[],"skip":false,"xfail":false,"provisional":true}],"removed":[],"errors":[],"workspace":"file:///repo","seq":1}
+    workspace/codeLens/refresh null
+    workspace/inlayHint/refresh null
+    "#);
+    let refused = client.command("pytestLens.run", json!({})).await.unwrap_err();
+    assert_eq!(refused, json!({ "code": -32803, "message": message }));
+    assert_eq!(client.transcript_of(&["window/showMessage"]).await, "");
+    let started = client.command("pytestLens.run", json!({})).await.unwrap();
+    assert_eq!(started, json!({ "runId": "run-1", "total": 1 }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_pytest_configuration_is_told() {
+    let mut client = Client::start();
+    client.write("pytest.ini", "[pytest\n");
+    client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
+    let told = client.transcript_of(&["window/showMessage"]).await;
+    assert!(told.contains("pytest.ini"), "{told}");
+}

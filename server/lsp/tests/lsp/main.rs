@@ -1,0 +1,35 @@
+//! The language server over an in-memory pipe, with a scripted engine behind it.
+//!
+//! The clock is paused: timers (batches, debounces) run out only when nothing else can happen, so that nothing depends
+//! on how fast the machine is.
+
+mod client;
+mod commands;
+mod documents;
+mod engine;
+mod events;
+mod folders;
+mod initialize;
+mod runs;
+mod tree;
+
+use client::Client;
+
+/// Three tests and what the checks point at: line 7 asserts.
+const SAMPLE: &str = "\
+import pytest
+
+
+def test_one():
+    assert True
+
+
+class TestGroup:
+    def test_two(self):
+        value = 1
+        assert value == 2
+
+    @pytest.mark.parametrize(\"n\", [1, 2, 3])
+    def test_three(self, n):
+        assert n
+";

@@ -1,0 +1,206 @@
+//! Runs: from the cursor to notifications, diagnostics and progress.
+
+use insta::assert_snapshot;
+use pytest_lens_protocol::{CollectError, EventPayload, InventoryDelta, Range, Request, TestOutcome};
+use serde_json::json;
+
+use crate::events::{failed, file, flaky, inventory, outcome, passed, run_finished, run_of, run_started, test_started};
+use crate::{Client, SAMPLE};
+
+const DIAGNOSTICS: &str = "textDocument/publishDiagnostics";
+
+#[tokio::test(start_paused = true)]
+async fn the_test_under_the_cursor_runs_and_is_shown() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    client.transcript().await;
+    let uri = client.uri("test_a.py");
+    let cursor = json!({ "textDocument": { "uri": uri }, "position": { "line": 9, "character": 3 } });
+    let started = client.command("pytestLens.run", cursor).await.unwrap();
+    assert_eq!(started, json!({ "runId": "run-1", "total": 1 }));
+    let Some(Request::RunStream { node_ids, options: Some(options), .. }) = client.engine.asked("run_stream").pop()
+    else {
+        panic!("nothing was run");
+    };
+    assert_eq!(node_ids, ["test_a.py::TestGroup::test_two"]);
+    assert_eq!(options.source.as_deref(), Some("editor"));
+    client.emit(run_of("run-1", failed(&node_ids[0], &uri, 10))).await;
+    assert_snapshot!(client.transcript().await, @r#"
+    pytestLens/runStarted {"runId":"run-1","total":1,"ids":["test_a.py::TestGroup::test_two"],"workspace":"file:///repo","seq":2}
+    pytestLens/testStarted {"runId":"run-1","ids":["test_a.py::TestGroup::test_two"],"workspace":"file:///repo","seq":3}
+    window/workDoneProgress/create {"token":"pytest-lens/run/run-1"}
+    pytestLens/testOutcome {"runId":"run-1","outcomes":[{"id":"test_a.py::TestGroup::test_two","outcome":"failed","durationMs":12.0,"attempt":1,"phase":"call","message":"assert 1 == 2","location":{"uri":"file:///repo/test_a.py","range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}}},"expected":"2","actual":"1"}],"workspace":"file:///repo","seq":4}
+    pytestLens/runFinished {"runId":"run-1","status":"failed","counts":{"total":1,"passed":0,"failed":1,"skipped":0,"errors":0,"notRun":0},"durationMs":20.0,"workspace":"file:///repo","seq":5}
+    textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}},"severity":1,"code":"failed","source":"pytest-lens","message":"assert 1 == 2"}],"version":1}
+    workspace/codeLens/refresh null
+    workspace/inlayHint/refresh null
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn diagnostics_follow_edits_and_go_when_the_test_passes() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    let uri = client.uri("test_a.py");
+    let id = "test_a.py::TestGroup::test_two";
+    client.emit(run_of("run-1", failed(id, &uri, 10))).await;
+    client.transcript().await;
+    client.change("test_a.py", 2, json!([[0, 0, 0, 0, "# one\n# two\n"]])).await;
+    assert_snapshot!(client.transcript().await, @r#"
+    textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":12,"character":8},"end":{"line":12,"character":25}},"severity":1,"code":"failed","source":"pytest-lens","message":"assert 1 == 2"}],"version":2}
+    pytestLens/inventory {"revision":2,"upserts":[{"id":"test_a.py::test_one","parent":"test_a.py","kind":"function","label":"test_one","uri":"file:///repo/test_a.py","range":{"start":{"line":5,"character":4},"end":{"line":5,"character":12}},"markers":[],"skip":false,"xfail":false,"provisional":true},{"id":"test_a.py::TestGroup","parent":"test_a.py","kind":"class","label":"TestGroup","uri":"file:///repo/test_a.py","range":{"start":{"line":9,"character":6},"end":{"line":9,"character":15}},"markers":[],"skip":false,"xfail":false,"provisional":true},{"id":"test_a.py::TestGroup::test_two","parent":"test_a.py::TestGroup","kind":"function","label":"test_two","uri":"file:///repo/test_a.py","range":{"start":{"line":10,"character":8},"end":{"line":10,"character":16}},"markers":[],"skip":false,"xfail":false,"provisional":true},{"id":"test_a.py::TestGroup::test_three","parent":"test_a.py::TestGroup","kind":"function","label":"test_three","uri":"file:///repo/test_a.py","range":{"start":{"line":15,"character":8},"end":{"line":15,"character":18}},"markers":["parametrize"],"skip":false,"xfail":false,"caseCount":3,"provisional":true}],"removed":[],"errors":[],"workspace":"file:///repo","seq":6}
+    workspace/codeLens/refresh null
+    workspace/inlayHint/refresh null
+    "#);
+    // The disk still has the old lines: the next run speaks of those.
+    client.emit(run_of("run-2", failed(id, &uri, 10))).await;
+    assert_eq!(client.transcript_of(&[DIAGNOSTICS]).await, "", "the same failure at the same line");
+    client.save("test_a.py").await;
+    client.emit(run_of("run-3", failed(id, &uri, 12))).await;
+    assert_eq!(client.transcript_of(&[DIAGNOSTICS]).await, "", "still the same line");
+    client.emit(run_of("run-4", passed(id))).await;
+    assert_snapshot!(client.transcript_of(&[DIAGNOSTICS]).await, @r#"
+    textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[],"version":2}
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_speaks_of_the_lines_that_it_ran() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    let uri = client.uri("test_a.py");
+    let id = "test_a.py::TestGroup::test_two";
+    client.emit([run_started("run-1", &[id])]).await;
+    client.transcript().await;
+    client.change("test_a.py", 2, json!([[0, 0, 0, 0, "# one\n"]])).await;
+    client.save("test_a.py").await;
+    client.change("test_a.py", 3, json!([[0, 0, 0, 0, "# two\n"]])).await;
+    client.emit([outcome("run-1", failed(id, &uri, 10)), run_finished("run-1", 0, 1)]).await;
+    let told = client.wait(DIAGNOSTICS).await;
+    assert_eq!(told["diagnostics"][0]["range"]["start"]["line"], 12);
+    client.notify("textDocument/didClose", json!({ "textDocument": { "uri": uri } })).await;
+    let told = client.wait(DIAGNOSTICS).await;
+    assert_eq!(told["diagnostics"][0]["range"]["start"]["line"], 11, "what was not saved is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_without_a_line_is_shown_at_the_definition() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    let crash = TestOutcome {
+        outcome: "crashed".into(),
+        message: Some("the process died of SIGSEGV".into()),
+        ..passed("test_a.py::test_one")
+    };
+    client.emit(run_of("run-1", crash)).await;
+    let told = client.wait(DIAGNOSTICS).await;
+    let diagnostic = &told["diagnostics"][0];
+    assert_eq!((&diagnostic["range"]["start"]["line"], &diagnostic["code"]), (&json!(3), &json!("crashed")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_test_that_is_gone_takes_its_diagnostics_along() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    let uri = client.uri("test_a.py");
+    client.emit([inventory(file("test_a.py", &uri, &["test_one"]), &[])]).await;
+    client.emit(run_of("run-1", failed("test_a.py::test_one", &uri, 4))).await;
+    client.transcript().await;
+    client.emit([inventory(Vec::new(), &["test_a.py"])]).await;
+    let told = client.wait(DIAGNOSTICS).await;
+    assert_eq!(told["diagnostics"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn collection_errors_and_flaky_tests_are_diagnostics_too() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    let error = CollectError {
+        uri: client.uri("test_b.py"),
+        range: Range::of_line(2),
+        message: "ModuleNotFoundError: No module named 'nope'".into(),
+    };
+    let broken = InventoryDelta { errors: vec![error], ..InventoryDelta::default() };
+    client.emit([EventPayload::Inventory(broken), flaky("test_a.py::test_one")]).await;
+    assert_snapshot!(client.transcript_of(&[DIAGNOSTICS]).await, @r#"
+    textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":3,"character":4},"end":{"line":3,"character":12}},"severity":4,"code":"flaky","source":"pytest-lens","message":"test_one is flaky: it failed in 25 % of 8 runs, with passes and failures on the same code"}],"version":1}
+    textDocument/publishDiagnostics {"uri":"file:///repo/test_b.py","diagnostics":[{"range":{"start":{"line":1,"character":0},"end":{"line":2,"character":0}},"severity":1,"code":"collection_error","source":"pytest-lens","message":"ModuleNotFoundError: No module named 'nope'"}]}
+    "#);
+    client.emit([inventory(Vec::new(), &[])]).await;
+    assert_snapshot!(client.transcript_of(&[DIAGNOSTICS]).await, @r#"
+    textDocument/publishDiagnostics {"uri":"file:///repo/test_b.py","diagnostics":[]}
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_is_cancelled_by_a_stop_and_then_by_a_kill() {
+    let mut client = Client::ready().await;
+    client.emit([run_started("run-7", &["test_a.py::test_one", "test_a.py::test_two"])]).await;
+    client.transcript().await;
+    let cancel = json!({ "token": "pytest-lens/run/run-7" });
+    client.notify("window/workDoneProgress/cancel", cancel.clone()).await;
+    client.settle().await;
+    assert_eq!(client.engine.asked("stop_run"), [Request::StopRun { run_id: "run-7".into() }]);
+    client.notify("window/workDoneProgress/cancel", cancel).await;
+    client.settle().await;
+    assert_eq!(client.engine.asked("kill_run"), [Request::KillRun { run_id: "run-7".into() }]);
+    let done = outcome("run-7", passed("test_a.py::test_one"));
+    client.emit([done]).await;
+    client.emit([run_finished("run-7", 1, 0)]).await;
+    assert_snapshot!(client.transcript_of(&["$/progress"]).await, @r#"
+    $/progress {"token":"pytest-lens/run/run-7","value":{"kind":"report","cancellable":true,"message":"1/2","percentage":50}}
+    $/progress {"token":"pytest-lens/run/run-7","value":{"kind":"end","message":"1 passed in 20 ms"}}
+    "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collection_can_be_cancelled() {
+    let mut client = Client::ready().await;
+    client.engine.hang("collect");
+    let asked =
+        client.ask("workspace/executeCommand", json!({ "command": "pytestLens.collect", "arguments": [{}] })).await;
+    let begun = client.wait("$/progress").await;
+    assert_eq!(begun["value"]["title"], "Collecting tests");
+    client.notify("window/workDoneProgress/cancel", json!({ "token": begun["token"] })).await;
+    let refused = client.answer(asked).await.unwrap_err();
+    assert_snapshot!(refused["message"].as_str().unwrap(), @"collecting the tests was cancelled: what was known before still holds");
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_load_outcomes_come_in_batches_without_a_gap() {
+    let mut client = Client::ready().await;
+    client.transcript().await;
+    let ids: Vec<String> = (0..500).map(|n| format!("test_a.py::test_{n}")).collect();
+    let names: Vec<&str> = ids.iter().map(String::as_str).collect();
+    client.emit([run_started("run-1", &names)]).await;
+    for id in &names {
+        client.emit([test_started("run-1", id), outcome("run-1", passed(id))]).await;
+    }
+    client.emit([run_finished("run-1", 500, 0)]).await;
+    client.settle().await;
+    let messages = client.take_custom();
+    let seqs: Vec<u64> = messages.iter().map(|(_, params)| params["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
+    let outcomes: Vec<usize> = messages
+        .iter()
+        .filter(|(method, _)| method == "pytestLens/testOutcome")
+        .map(|(_, params)| params["outcomes"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(outcomes.iter().sum::<usize>(), 500);
+    assert!(outcomes.len() < 10, "{outcomes:?}");
+    assert_eq!(messages.last().unwrap().0, "pytestLens/runFinished");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_slow_to_refresh_is_not_asked_twice() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    client.transcript().await;
+    client.silent.push("workspace/codeLens/refresh");
+    for run in ["run-1", "run-2", "run-3"] {
+        client.emit(run_of(run, passed("test_a.py::test_one"))).await;
+        client.settle().await;
+    }
+    let refreshes = client.transcript_of(&["workspace/codeLens/refresh"]).await;
+    assert_eq!(refreshes.lines().count(), 1);
+}
