@@ -11,10 +11,9 @@ from .state import Worker
 
 # Options that would wait for a terminal, or run no test at all.
 _REFUSED = {
-    "--pdb": "usepdb",
-    "--trace": "trace",
-    "--collect-only": "collectonly",
-    "--co": "collectonly",
+    "usepdb": ("--pdb",),
+    "trace": ("--trace",),
+    "collectonly": ("--collect-only", "--collectonly", "--co"),
 }
 
 
@@ -45,12 +44,12 @@ def without_distribution(option: Any) -> None:
 
 def refuse_or_neutralise(worker: Worker, config: Any) -> None:
     """Options that cannot work here: an error when asked for, else ignored."""
-    asked = {argument.split("=")[0] for argument in worker.options.arguments}
-    for name, dest in _REFUSED.items():
+    for dest, names in _REFUSED.items():
         if not getattr(config.option, dest, False):
             continue
-        if name in asked:
-            raise pytest.UsageError(f"{name} does not work with pytest-lens: leave it out")
+        for argument in worker.options.arguments:
+            if argument in names:
+                raise pytest.UsageError(f"{argument} does not work with pytest-lens: leave it out")
         setattr(config.option, dest, False)
     # Reports about a whole session; ours are parts of one, and several at a time.
     for dest in ("xmlpath", "pastebin"):

@@ -36,13 +36,20 @@ class Failures:
         if self._internal is not None:
             worker.send({"t": "internal_error", "message": cut(self._internal, MESSAGE_LIMIT)})
         elif not self.settled and isinstance(self._error, _EXPECTED + (type(None),)):
-            text = describe(self._error) if self._error else f"pytest ended with status {status}"
+            text = describe(self._error) if self._error else _without_reason(worker, status)
             worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT)})
         elif not self.settled:
             assert self._error is not None
             text = "".join(traceback.format_exception(None, self._error, self._error.__traceback__))
             message = f"{describe(self._error)}\n{text}"
             worker.send({"t": "internal_error", "message": cut(message, MESSAGE_LIMIT)})
+
+
+def _without_reason(worker: Worker, status: int) -> str:
+    text = f"pytest ended with status {status} before it collected anything"
+    if worker.options.arguments:
+        text += f"; its arguments were: {' '.join(worker.options.arguments)}"
+    return text
 
 
 def _expected() -> tuple[type[BaseException], ...]:

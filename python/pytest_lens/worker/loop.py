@@ -11,7 +11,7 @@ import pytest
 
 from .reports import Recorder
 from .state import Worker
-from .wire import EngineGone, Message, cut
+from .wire import EngineGone, Message, cut, process_id
 
 
 class Stop(Exception):
@@ -117,7 +117,7 @@ class RunLoop:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         except BaseException as error:
             crash = error
-        if os.getpid() != self._worker.channel.pid:
+        if process_id() != self._worker.channel.pid:
             os._exit(1)  # a test forked and its child came back here
         if self._timeout is not None:
             faulthandler.cancel_dump_traceback_later()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from . import arguments, collecting, forkfix, hazards, pyc, rootdir
+from . import arguments, collecting, disabled, forkfix, hazards, pyc, rootdir
 from .compare import Comparisons
 from .failures import Failures
 from .host import Park
@@ -43,6 +43,8 @@ class LensPlugin:
         """What must be in place before pytest reads its arguments."""
         worker = self._worker
         worker.options.args = self._errors.existing
+        if worker.options.run_disabled:
+            disabled.collect_disabled_classes()
         self.snapshot.start()
         cache = pyc.Cache(worker.boot.cache_dir, self.snapshot)
         with pyc.installed(cache), rootdir.independent_of(worker.options.args):
@@ -197,9 +199,7 @@ class LensPlugin:
         if message.get("worker"):
             pose_as_xdist_worker(config, message["worker"])
         if message.get("run_disabled") or self._worker.options.run_disabled:
-            from .disabled import run_disabled_tests
-
-            run_disabled_tests(session.items)
+            disabled.run_disabled_tests(session.items)
 
 
 def _status(session: Any) -> int:

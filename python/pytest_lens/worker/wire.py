@@ -26,7 +26,7 @@ LOST_ENGINE = 70
 # Bound once: tests replace these names in their modules.
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _decode = json.JSONDecoder().decode
-_getpid = os.getpid
+process_id = os.getpid
 _fstat = os.fstat
 _exit = os._exit
 _poll = select.poll
@@ -59,7 +59,7 @@ class Channel:
     """One process's connection to the engine."""
 
     def __init__(self, path: str, hello: Message) -> None:
-        self.pid = _getpid()
+        self.pid = process_id()
         # The C type, not socket.socket: test plugins replace the latter to forbid networking.
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         sock.settimeout(None)
@@ -95,7 +95,7 @@ class Channel:
     def send(self, message: Message) -> None:
         """Write one message; ends the process when that is impossible."""
         sock = self._sock
-        if sock is None or _getpid() != self.pid:
+        if sock is None or process_id() != self.pid:
             return
         data = encode(message)
         # A handler that raises (a test's timeout, say) must not cut a frame in two.
@@ -164,7 +164,7 @@ def _out_of_the_way(sock: _socket.socket) -> _socket.socket:
 
 def _close_in_child() -> None:
     for channel in list(_open_channels):
-        if channel.pid != _getpid():
+        if channel.pid != process_id():
             channel.close()
 
 

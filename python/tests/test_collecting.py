@@ -1,0 +1,196 @@
+"""Errors of collection, refusals, and what is told about the session as a whole."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Project
+from fake_engine import Message, run
+
+BAD = {
+    "helper.py": "import no_such_module_anywhere",
+    "syntax_helper.py": "def x(:\n    pass",
+    "test_good.py": "def test_good(): pass",
+    "test_import.py": "import os\nimport helper\n",
+    "test_missing.py": "import os\n\nfrom os import no_such_name\n",
+    "test_raises.py": "x = 1\n\n\ndef f():\n    raise ValueError('at import')\n\nf()\n",
+    "test_syntax.py": "def test_a():\n    pass\n\ndef test_b(:\n    pass\n",
+    "test_other_syntax.py": "import syntax_helper\n",
+    "test_fixture.py": "import pytest\n@pytest.mark.parametrize('x', 3)\ndef test_p(x): pass\n",
+    "test_skipped.py": "import pytest\npytest.skip('all of it', allow_module_level=True)\n",
+    "deep/conftest.py": "x = 1\nraise RuntimeError('conftest broke')\n",
+    "deep/test_deep.py": "def test_deep(): pass",
+}
+
+
+def test_each_broken_file_has_its_error_and_the_rest_is_there(project: Project) -> None:
+    engine = project(BAD)
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    collected = host.wait("collected")
+    errors = {error["path"]: error for error in collected["errors"]}
+    found = {
+        path: (error["line"], error["message"].splitlines()[0]) for path, error in errors.items()
+    }
+    parametrize = found.pop("test_fixture.py")
+    assert found == {
+        "test_import.py": (
+            2,
+            "ModuleNotFoundError: No module named 'no_such_module_anywhere'",
+        ),
+        "test_missing.py": (3, found["test_missing.py"][1]),
+        "test_raises.py": (5, "ValueError: at import"),
+        "test_syntax.py": (4, found["test_syntax.py"][1]),
+        "test_other_syntax.py": (1, found["test_other_syntax.py"][1]),
+        "deep/conftest.py": (2, "RuntimeError: conftest broke"),
+    }
+    assert found["test_missing.py"][1].startswith("ImportError: cannot import name 'no_such_name'")
+    assert found["test_syntax.py"][1].startswith("SyntaxError: ")
+    assert found["test_other_syntax.py"][1].startswith("SyntaxError: ")
+    assert "TypeError" in parametrize[1] or "ValueError" in parametrize[1]
+    assert all(error["longrepr"] for error in errors.values())
+    assert [node["id"] for node in host.nodes()] == ["test_good.py::test_good"]
+    assert (collected["count"], collected["exitstatus"]) == (1, 2)
+    # What was collected runs all the same.
+    verdicts = run(engine.fork(host, "runner"), ["test_good.py::test_good"])
+    assert verdicts["test_good.py::test_good"]["outcome"] == "passed"
+
+
+def test_a_session_tells_its_errors_too(project: Project) -> None:
+    engine = project(BAD)
+    base = engine.base()
+    base.wait("ready")
+    session = engine.fork(base, "session", args=["test_good.py", "test_syntax.py", "test_gone.py"])
+    ready = session.wait("runner_ready")
+    assert ready["count"] == 1
+    assert {(error["path"], error["line"]) for error in ready["errors"]} == {
+        ("test_syntax.py", 4),
+        ("test_gone.py", None),
+    }
+
+
+def usage_error(project: Project, files: dict[str, str], **options: list[str]) -> Message:
+    engine = project(files)
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected", **options)
+    message = host.wait("usage_error")
+    host.wait("bye")
+    base.wait("exited", host=host.name)
+    return message
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "words"),
+    [
+        (
+            {"conftest.py": "import os\n\nraise KeyError('nothing')\n"},
+            {},
+            ["conftest.py:3", "KeyError: 'nothing'"],
+        ),
+        ({"conftest.py": "def broken(:\n"}, {}, ["conftest.py:1", "SyntaxError"]),
+        ({"conftest.py": "import sys\nsys.exit('enough')\n"}, {}, ["SystemExit: enough"]),
+        ({"pytest.ini": "[pytest]\naddopts = --no-such-option\n"}, {}, ["--no-such-option"]),
+        ({"pytest.ini": "[pytest\n"}, {}, ["pytest.ini"]),
+        ({"pytest.ini": "[pytest]\nminversion = 99\n"}, {}, ["99"]),
+        ({"pytest.ini": "[pytest]\nrequired_plugins = nope>1\n"}, {}, ["nope"]),
+        ({"test_a.py": ""}, {"args": ["gone.py"]}, ["not found", "gone.py"]),
+        ({"test_a.py": ""}, {"args": ["test_a.py::test_gone"]}, ["not found", "test_gone"]),
+        ({"test_a.py": ""}, {"arguments": ["--pdb"]}, ["--pdb"]),
+        ({"test_a.py": ""}, {"arguments": ["--trace"]}, ["--trace"]),
+        ({"test_a.py": ""}, {"arguments": ["--collect-only"]}, ["--collect-only"]),
+        ({"test_a.py": ""}, {"arguments": ["--co"]}, ["--co"]),
+        ({"test_a.py": ""}, {"arguments": ["--nonsense"]}, ["--nonsense"]),
+        ({"test_a.py": ""}, {"arguments": ["--fixtures"]}, ["--fixtures"]),
+        ({"test_a.py": ""}, {"arguments": ["--version"]}, ["--version"]),
+        ({"test_a.py": ""}, {"arguments": ["-p", "gone_plugin"]}, ["gone_plugin"]),
+        (
+            {"conftest.py": "import pytest\ndef pytest_configure(): pytest.exit('closed')"},
+            {},
+            ["closed"],
+        ),
+    ],
+)
+def test_refusals_name_the_culprit(
+    project: Project, files: dict[str, str], options: dict[str, list[str]], words: list[str]
+) -> None:
+    message = usage_error(project, files, **options)["message"]
+    assert [word for word in words if word not in message] == [], message
+
+
+def test_internal_errors_are_told(project: Project) -> None:
+    engine = project(
+        {
+            "conftest.py": """
+            def pytest_collection_modifyitems(items):
+                raise RuntimeError("plugin bug")
+            """,
+            "test_a.py": "def test_a(): pass",
+        }
+    )
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    message = host.wait("internal_error")["message"]
+    assert "RuntimeError: plugin bug" in message
+    assert "conftest.py" in message
+    host.wait("bye")
+
+
+def test_facts_about_the_session(project: Project) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = -k 'not b' --pdb --co\n",
+            "test_a.py": "def test_a(): pass\ndef test_b(): pass",
+        }
+    )
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    collected = host.wait("collected")
+    assert (collected["count"], collected["deselected"]) == (1, 1)
+    assert collected["rootdir"] == str(engine.root)
+    assert collected["inifile"] == str(engine.root / "pytest.ini")
+    assert collected["exitstatus"] == 0
+    assert collected["duration_ms"] > 0
+    # --pdb and --co come from the configuration: they are not for us, and do no harm.
+    verdicts = run(engine.fork(host, "runner"), ["test_a.py::test_a"])
+    assert verdicts["test_a.py::test_a"]["outcome"] == "passed"
+
+
+def test_nothing_collected(project: Project) -> None:
+    engine = project({"readme.txt": "nothing"})
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    collected = host.wait("collected")
+    assert (collected["count"], collected["exitstatus"], collected["inifile"]) == (0, 5, None)
+
+
+def test_no_terminal_output(project: Project) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\nlog_cli = true\nlog_cli_level = INFO\n",
+            "test_a.py": "import logging\ndef test_a(): logging.warning('careful'); assert 0",
+        }
+    )
+    base = engine.base()
+    base.wait("ready")
+    session = engine.become(base, "session")
+    verdict = run(session, ["test_a.py::test_a"])["test_a.py::test_a"]
+    assert "careful" in verdict["log"]
+    session.wait("bye")
+    engine.processes[0].wait(10)
+    assert engine.output(base) == ""
+
+
+def test_uncaptured_output_goes_to_the_real_descriptors(project: Project) -> None:
+    engine = project({"test_a.py": "import os\ndef test_a(): print('seen'); os.write(2, b'too')"})
+    base = engine.base()
+    base.wait("ready")
+    session = engine.become(base, "session", arguments=["-s"])
+    verdict = run(session, ["test_a.py::test_a"])["test_a.py::test_a"]
+    assert "stdout" not in verdict
+    session.wait("bye")
+    engine.processes[0].wait(10)
+    assert sorted(engine.output(base).split("\n")) in (["", "tooseen"], ["seen", "too"])
