@@ -97,6 +97,9 @@ fn way_out(hazard: &str) -> &'static str {
 
 fn tests(page: &mut Page, collected: Result<Collected, Failure>, errors: &[CollectError], root: &Path) -> bool {
     let mut healthy = true;
+    // What keeps pytest from starting at all is told once, by the collection that came to nothing.
+    let errors = errors.iter().map(|error| (path_of(&error.uri, root), error));
+    let errors: Vec<_> = errors.filter(|(path, _)| collected.is_ok() || !path.is_empty()).collect();
     match collected {
         Ok(Collected { node_count: 0, .. }) if errors.is_empty() => {
             healthy = false;
@@ -113,9 +116,9 @@ fn tests(page: &mut Page, collected: Result<Collected, Failure>, errors: &[Colle
         }
         Err(_) => healthy = false,
     }
-    for error in errors {
+    for (path, error) in errors {
         healthy = false;
-        let place = format!("{}:{}", path_of(&error.uri, root), error.range.start.line + 1);
+        let place = format!("{path}:{}", error.range.start.line + 1);
         let lines: Vec<String> = error.message.lines().map(str::to_owned).collect();
         page.entry(Mark::Wrong, "tests", &format!("{place} can't be collected"), &lines);
     }

@@ -61,7 +61,8 @@ async fn follow(
         Started::Run(client, run_id) => (client, run_id),
         Started::Refused(client, message) => {
             report.take_errors(client.collect_errors().await?);
-            if !report.has_errors() {
+            // A file's own error is shown as pytest shows it; what keeps pytest from starting at all is one sentence.
+            if !report.errors.iter().any(|error| !error.path.is_empty() && message.starts_with(&error.path)) {
                 return Err(Failure::usage(message));
             }
             live.finish(&report, out)?;
@@ -84,7 +85,7 @@ async fn follow(
 /// What became of the request for a run.
 enum Started {
     Run(Client, String),
-    /// Nothing could be collected, for the reason in the message.
+    /// The request was refused for the reason in the message; it may be that a file can't be collected.
     Refused(Client, String),
 }
 
@@ -109,7 +110,9 @@ async fn start(
     };
     match client.session.call(request).await {
         Response::RunStarted { run_id, .. } => Ok(Started::Run(client, run_id)),
-        Response::Error { code: ErrorCode::CollectionFailed, message } => Ok(Started::Refused(client, message)),
+        Response::Error { code: ErrorCode::CollectionFailed | ErrorCode::InvalidRequest, message } => {
+            Ok(Started::Refused(client, message))
+        }
         other => Err(Failure::of_response(other)),
     }
 }

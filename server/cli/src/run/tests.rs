@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use pytest_lens_protocol::{
-    ErrorCode, EventPayload, Frame, Location, Output, OutputStream, Range, Request, Response, RunCounts, RunEnd,
-    RunEndStatus, RunStart, Subtest, TestOutcome, TestOutcomes, TestsStarted,
+    CollectError, ErrorCode, EventPayload, Frame, Location, Output, OutputStream, Range, Request, Response, RunCounts,
+    RunEnd, RunEndStatus, RunStart, Subtest, TestOutcome, TestOutcomes, TestsStarted,
 };
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -244,27 +244,44 @@ async fn a_file_that_does_not_import_is_told_and_is_status_2() {
     assert_eq!(play(mended, "").await.1, 0, "only what holds at the end counts");
 }
 
-#[tokio::test]
-async fn nothing_collected_shows_why() {
-    let refuse = |request: &Request| match request {
-        Request::RunStream { .. } => Response::error(ErrorCode::CollectionFailed, "conftest.py raises; mend it"),
+/// A run that is refused so, while these errors hold.
+async fn refused(message: &'static str, errors: Vec<CollectError>) -> (String, Result<i32, Failure>) {
+    let fake = Fake::new(move |request| match request {
+        Request::RunStream { .. } => Response::error(ErrorCode::CollectionFailed, message),
         _ => Response::Pong,
-    };
-    let with_error = Fake::new(refuse).with_events(vec![inventory(vec![collect_error("/t.py", 1, "SyntaxError: no")])]);
-    let (text, result) = play_with(&with_error, "").await;
+    });
+    play_with(&fake.with_events(vec![inventory(errors)]), "").await
+}
+
+#[tokio::test]
+async fn a_file_that_keeps_a_run_from_beginning_is_shown() {
+    let errors = vec![collect_error("/t.py", 1, "SyntaxError: no"), collect_error("/u.py", 2, "ImportError: no")];
+    let (text, result) = refused("t.py can't be collected: SyntaxError: no; mend it", errors).await;
     assert_eq!(result.unwrap(), 2);
     insta::assert_snapshot!(text, @"
     ==================================== ERRORS ====================================
     ____________________________ ERROR collecting t.py _____________________________
     t.py:1:
     SyntaxError: no
+    ____________________________ ERROR collecting u.py _____________________________
+    u.py:2:
+    ImportError: no
     =========================== short test summary info ============================
     ERROR t.py - SyntaxError: no
-    =================================== 1 error ====================================
+    ERROR u.py - ImportError: no
+    =================================== 2 errors ===================================
     ");
-    match play_with(&Fake::new(refuse), "").await.1 {
-        Err(Failure::Said { sentence, status: 4 }) => assert_eq!(sentence, "conftest.py raises; mend it"),
-        other => panic!("{other:?}"),
+}
+
+#[tokio::test]
+async fn what_keeps_pytest_from_starting_is_one_sentence() {
+    for errors in [vec![], vec![collect_error("/", 1, "RuntimeError: boom")]] {
+        match refused("conftest.py raises; mend it", errors).await {
+            (text, Err(Failure::Said { sentence, status: 4 })) => {
+                assert_eq!((text.as_str(), sentence.as_str()), ("", "conftest.py raises; mend it"));
+            }
+            other => panic!("{other:?}"),
+        }
     }
 }
 
