@@ -48,6 +48,25 @@ impl Live<'_> {
         item
     }
 
+    /// The same for many: those of one file come together, and there are files with thousands.
+    fn items(&self, items: &mut [TestItem]) {
+        let (mut told, mut spelled, mut document) = (String::new(), String::new(), None);
+        for item in items {
+            if item.uri != told {
+                told.clone_from(&item.uri);
+                spelled = self.uri(&told);
+                document = self.workspace.local_path(&told).and_then(|path| self.documents.get(&path));
+            }
+            if spelled != told {
+                item.uri.clone_from(&spelled);
+            }
+            let node = document.and_then(|document| Some((document, document.node(split_id(&item.id).1)?)));
+            if let Some((document, node)) = node {
+                item.range = Some(to_wire(self.encoding.range(&document.text, node.name_span)));
+            }
+        }
+    }
+
     /// A place that a run spoke of, as the client should see it.
     pub(crate) fn location(&self, run: &str, location: &Location) -> Location {
         let Some(path) = self.workspace.local_path(&location.uri) else { return location.clone() };
@@ -63,9 +82,7 @@ impl Live<'_> {
         let mut payload = payload.clone();
         match &mut payload {
             EventPayload::Inventory(delta) => {
-                for item in &mut delta.upserts {
-                    *item = self.item(item);
-                }
+                self.items(&mut delta.upserts);
                 for error in &mut delta.errors {
                     let place = Location { uri: error.uri.clone(), range: error.range };
                     let place = self.location("", &place);

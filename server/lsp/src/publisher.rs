@@ -198,8 +198,9 @@ impl Publisher {
                 self.client.send_notification::<ShowMessage>(ShowMessageParams { typ, message }).await;
             }
             Outgoing::Changed { files } => {
+                let open = |file: &PathBuf| self.shared.state().documents.contains_key(file);
+                self.refresh_wanted |= files.iter().any(open);
                 self.dirty.extend(files);
-                self.refresh_wanted = true;
             }
             Outgoing::Moved { file } => {
                 self.dirty.insert(file);

@@ -82,8 +82,6 @@ async fn opens_the_folder_and_asks_for_what_is_missing() {
     client/registerCapability {"registrations":[{"id":"pytest-lens/files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/pytest.toml"},{"globPattern":"**/.pytest.toml"},{"globPattern":"**/pytest.ini"},{"globPattern":"**/.pytest.ini"},{"globPattern":"**/pyproject.toml"},{"globPattern":"**/tox.ini"},{"globPattern":"**/setup.cfg"},{"globPattern":"**/*.py"}]}}]}
     workspace/configuration {"items":[{"scopeUri":"file:///repo","section":"pytestLens"}]}
     window/workDoneProgress/create {"token":"pytest-lens/collect/file:///repo"}
-    workspace/codeLens/refresh null
-    workspace/inlayHint/refresh null
     "#);
     let configured = client.engine.asked("configure_context");
     let workers = |request: &Request| match request {
@@ -159,8 +157,6 @@ async fn without_an_interpreter_it_says_so_once_and_tries_again_with_the_next_co
     client/registerCapability {"registrations":[{"id":"pytest-lens/files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/pytest.toml"},{"globPattern":"**/.pytest.toml"},{"globPattern":"**/pytest.ini"},{"globPattern":"**/.pytest.ini"},{"globPattern":"**/pyproject.toml"},{"globPattern":"**/tox.ini"},{"globPattern":"**/setup.cfg"},{"globPattern":"**/*.py"}]}}]}
     window/showMessage {"type":1,"message":"no Python was found for this folder: run `python3 -m venv .venv` in it"}
     pytestLens/inventory {"revision":1,"upserts":[{"id":"test_a.py","kind":"file","label":"test_a.py","uri":"file:///repo/test_a.py","markers":[],"skip":false,"xfail":false,"provisional":true},{"id":"test_a.py::test_x","parent":"test_a.py","kind":"function","label":"test_x","uri":"file:///repo/test_a.py","range":{"start":{"line":0,"character":0},"end":{"line":0,"character":0}},"markers":[],"skip":false,"xfail":false,"provisional":true}],"removed":[],"errors":[],"workspace":"file:///repo","seq":1}
-    workspace/codeLens/refresh null
-    workspace/inlayHint/refresh null
     "#);
     let refused = client.command("pytestLens.run", json!({})).await.unwrap_err();
     assert_eq!(refused, json!({ "code": -32803, "message": message }));

@@ -3,6 +3,8 @@
 //! The clock is paused: timers (batches, debounces) run out only when nothing else can happen, so that nothing depends
 //! on how fast the machine is.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a panic here is a failed test")]
+
 mod client;
 mod commands;
 mod documents;
