@@ -53,7 +53,9 @@ def _without_reason(worker: Worker, status: int) -> str:
 
 
 def _expected() -> tuple[type[BaseException], ...]:
-    known: list[Any] = [pytest.UsageError, SystemExit, KeyboardInterrupt, pytest.exit.Exception]
+    # ImportError: how pytest before 9 says that a plugin asked for with -p is not there.
+    known: list[Any] = [pytest.UsageError, SystemExit, KeyboardInterrupt, ImportError]
+    known.append(pytest.exit.Exception)
     for name in ("ConftestImportFailure", "PluginImportFailure"):
         known.append(getattr(_pytest.config, name, pytest.UsageError))
     return tuple(known)
