@@ -231,9 +231,8 @@ impl Clerk {
         self.unfiled.insert(run_id.to_owned(), (open.number, open.attempts));
         self.push(context, EventPayload::RunFinished(end.clone()));
         open.record.close(end);
-        crate::temp::prune(&context.pool.launcher.tmp_dir, |run| {
-            context.runs.get(run).is_some_and(|run| !run.is_over())
-        });
+        let live: Vec<_> = self.runs.values().map(|open| open.plan.temp.as_path()).collect();
+        crate::temp::prune(&context.pool.launcher.tmp_dir, &live);
     }
 
     /// Takes a run into the history, and tells what it says of flakiness.

@@ -63,8 +63,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new_run_id(&self) -> String {
-        format!("run-{:x}-{}", self.epoch, self.next_run.fetch_add(1, Ordering::Relaxed))
+    /// A new run's id, and its number within this engine.
+    pub(crate) fn new_run(&self) -> (String, u64) {
+        let number = self.next_run.fetch_add(1, Ordering::Relaxed);
+        (format!("run-{:x}-{number}", self.epoch), number)
     }
 
     /// Ends a context, or all.

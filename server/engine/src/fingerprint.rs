@@ -49,9 +49,14 @@ impl Fingerprints {
     }
 }
 
+/// Whether a file of this name may hold pytest's configuration.
+pub(crate) fn is_config_file(name: &str) -> bool {
+    CONFIG.contains(&name)
+}
+
 fn is_code(path: &Path) -> bool {
     let is_python = path.extension().is_some_and(|extension| extension == "py" || extension == "pyi");
-    is_python || path.file_name().and_then(|name| name.to_str()).is_some_and(|name| CONFIG.contains(&name))
+    is_python || path.file_name().and_then(|name| name.to_str()).is_some_and(is_config_file)
 }
 
 fn is_left_out(path: &Path) -> bool {

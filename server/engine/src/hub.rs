@@ -5,7 +5,7 @@
 //! connection they came on.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, io};
@@ -72,11 +72,6 @@ impl Hub {
 
     pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join("engine.sock")
-    }
-
-    /// The engine's private folder, gone with it.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     pub(crate) fn token(&self) -> &str {

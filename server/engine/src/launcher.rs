@@ -1,6 +1,6 @@
 //! Starts interpreters of one context: fresh ones, warm and ready to fork or to become a session themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use pytest_lens_protocol::OutputStream;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::hub::Hub;
 use crate::process::{ExitStatus, Process, ProcessEvent};
@@ -34,6 +34,8 @@ pub(crate) struct Launcher {
     pub tmp_dir: PathBuf,
     pub env: Mutex<BTreeMap<String, String>>,
     pub output: mpsc::UnboundedSender<Printed>,
+    /// The interpreters that this context has started and that have not ended, by pid.
+    pub alive: Mutex<HashMap<u32, watch::Receiver<bool>>>,
 }
 
 /// A warm interpreter: pytest and some third-party modules are loaded, nothing of the project is.
@@ -118,6 +120,12 @@ impl Launcher {
             tokio::spawn(relay(stderr, OutputStream::Stderr, self.output.clone(), heard));
         }
         let hub = Arc::clone(&self.hub);
+        let (ended, ending) = watch::channel(false);
+        if let Some(pid) = pid {
+            let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+            alive.retain(|_, ended| !*ended.borrow());
+            alive.insert(pid, ending);
+        }
         tokio::spawn(async move {
             let status = child.wait().await.map(|status| ExitStatus {
                 code: status.code(),
@@ -125,6 +133,7 @@ impl Launcher {
                 note: None,
             });
             hub.report_exit(&id, status.unwrap_or_default());
+            ended.send_replace(true);
         });
         let said = || {
             let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
@@ -169,6 +178,23 @@ impl Launcher {
         })?;
         let snapshot = Mutex::new(Snapshot::new(ready.files.clone(), ready.dirs.clone()));
         Ok(Base { process, ready, snapshot, events: Mutex::new(Some(events)) })
+    }
+}
+
+impl Launcher {
+    /// Waits until every interpreter has ended; their connections are closed already. What does not go by itself
+    /// within `limit` is killed.
+    pub(crate) async fn all_gone(&self, limit: Duration) {
+        let alive = std::mem::take(&mut *self.alive.lock().unwrap_or_else(PoisonError::into_inner));
+        let until = tokio::time::Instant::now() + limit;
+        for (pid, mut ended) in alive {
+            if tokio::time::timeout_at(until, ended.wait_for(|ended| *ended)).await.is_err()
+                && let Ok(root) = i32::try_from(pid)
+            {
+                kill_tree(root);
+                let _ = tokio::time::timeout(limit, ended.wait_for(|ended| *ended)).await;
+            }
+        }
     }
 }
 

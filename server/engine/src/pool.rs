@@ -125,8 +125,9 @@ impl Pool {
         state.base.as_ref().or(state.hosts.first().map(|host| &host.base)).map(|base| base.ready.clone())
     }
 
-    /// Sets the environment of the interpreters to come; those with another one go.
-    pub(crate) fn set_env(&self, env: BTreeMap<String, String>) {
+    /// Sets the environment of the interpreters to come; those with another one go. Returns whether
+    /// it changed.
+    pub(crate) fn set_env(&self, env: BTreeMap<String, String>) -> bool {
         let changed = {
             let mut present = self.launcher.env.lock().unwrap_or_else(PoisonError::into_inner);
             let changed = *present != env;
@@ -136,6 +137,7 @@ impl Pool {
         if changed {
             self.forget_all();
         }
+        changed
     }
 
     /// A fresh collected session that covers `scope`; collects where there is none.

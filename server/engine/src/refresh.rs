@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clerk::Entry;
 use crate::context::Context;
+use crate::fingerprint::is_config_file;
 use crate::host::{CollectFailure, Host};
 use crate::impact::{Affected, Sources, relative};
 use crate::scope::Scope;
@@ -40,6 +41,11 @@ impl Refresher {
         }
     }
 
+    /// Whatever is known holds no more: the next look collects everything.
+    pub(crate) fn forget(&self) {
+        *self.known() = None;
+    }
+
     pub(crate) fn close(&self) {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -69,6 +75,10 @@ pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), C
     let Ok((mut known, changes)) = compared.await else { return Ok(()) };
     if changes.is_empty() {
         return Ok(());
+    }
+    let is_config = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_config_file);
+    if changes.all().any(is_config) {
+        context.pytest.store(Arc::new(crate::handlers::pytest_settings(&context.root)));
     }
     let (targets, gone) = match plan(context, &known, &changes).await {
         Some(plan) => plan,

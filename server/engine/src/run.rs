@@ -4,6 +4,7 @@
 //! books.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,8 @@ const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 /// What a run is to do.
 pub(crate) struct RunPlan {
     pub run_id: String,
+    /// Where its tests' temporary folders are.
+    pub temp: PathBuf,
     pub host: Arc<Host>,
     /// Indices into the host's nodes, in order.
     pub selected: Vec<usize>,
@@ -419,7 +422,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                 Command::End => end = true,
             }
         }
-        let basetemp = self.pool.launcher.tmp_dir.join(&self.plan.run_id).join(format!("w{place}"));
+        let basetemp = self.plan.temp.join(format!("w{place}"));
         runner.send(ToWorker::Run(RunOrder {
             ids,
             feed,

@@ -7,6 +7,7 @@ use pytest_lens_protocol::{RerunSettings, Response, Settings};
 use super::{Answered, Refusal, invalid};
 use crate::clerk::Entry;
 use crate::context::Context;
+use crate::refresh::refresh;
 
 pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value) -> Answered {
     let (settings, problems) = Settings::from_json(settings);
@@ -16,8 +17,16 @@ pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value
     if settings.workers == Some(0) {
         return Err(invalid("setting `pytestLens.workers`: 0 runners can't run anything; give at least 1"));
     }
-    context.pool.set_env(env_of(context, &settings)?);
+    let env_changed = context.pool.set_env(env_of(context, &settings)?);
+    let arguments_changed = context.settings.load().arguments != settings.arguments;
     store(context, settings.clone()).await;
+    if env_changed || arguments_changed {
+        context.refresher.forget();
+        if context.inventory.load().complete {
+            let context = Arc::clone(context);
+            tokio::spawn(async move { refresh(&context, false).await });
+        }
+    }
     let config = serde_json::to_value(settings).unwrap_or_default();
     Ok(Response::ConfigAck { config_type: "settings".into(), config })
 }

@@ -41,21 +41,23 @@ pub(super) async fn init(
         return Ok(ready(context.value()));
     }
     let (printed, heard) = mpsc::unbounded_channel();
+    let tmp_dir = crate::temp::folder_for(&id[4..12])
+        .map_err(|error| Refusal::new(ErrorCode::InternalError, format!("no temporary folder for tests: {error}")))?;
     let launcher = Launcher {
         hub: Arc::clone(&shared.hub),
         root: root.clone(),
         python: interpreter.path.clone(),
         worker_dir: shared.worker_dir.clone(),
         cache_dir: shared.config.cache_dir.join(&id),
-        tmp_dir: shared.hub.folder().join(&id),
+        tmp_dir,
+        alive: std::sync::Mutex::default(),
         env: std::sync::Mutex::default(),
         output: printed,
     };
-    for folder in [&launcher.cache_dir, &launcher.tmp_dir] {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            Refusal::new(ErrorCode::InternalError, format!("{} can't be made: {error}", folder.display()))
-        })?;
-    }
+    std::fs::create_dir_all(&launcher.cache_dir).map_err(|error| {
+        let folder = launcher.cache_dir.display();
+        Refusal::new(ErrorCode::InternalError, format!("{folder} can't be made: {error}"))
+    })?;
     let pool = Pool::new(launcher, asked, Arc::new(Analyses::default()), shared.config.resident);
     pool.base().await.map_err(|error| match error {
         StartError::Unusable(message) | StartError::Failed(message) => no_python(message),

@@ -10,6 +10,8 @@ mod shard;
 
 use std::sync::Arc;
 
+pub(crate) use init::pytest_settings;
+
 use pytest_lens_protocol::{ErrorCode, Request, Response};
 
 use crate::context::Context;

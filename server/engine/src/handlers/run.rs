@@ -84,8 +84,10 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         let flaky = ids().map(|id| history.verdict(id, window).is_some_and(|verdict| verdict.is_flaky));
         (ids().map(|id| history.duration_ms(id)).collect(), flaky.collect())
     };
+    let (run_id, number) = session.shared.new_run();
     let plan = RunPlan {
-        run_id: session.shared.new_run_id(),
+        temp: context.pool.launcher.tmp_dir.join(format!("{:x}-{number}", std::process::id())),
+        run_id: run_id.clone(),
         selected,
         workers: order.workers.or(settings.workers).unwrap_or(1).max(1) as usize,
         maxfail: order.maxfail.filter(|limit| *limit > 0),
@@ -96,7 +98,6 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         known_flaky,
         host,
     };
-    let run_id = plan.run_id.clone();
     let record = context.begin(plan).await;
     let record = record.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
     Ok((run_id, record))
