@@ -96,7 +96,8 @@ class Snapshot:
         root = worker.root
         self._root = root.rstrip(os.sep) + os.sep
         own = (worker.boot.cache_dir, worker.boot.tmp_dir)
-        self._ignored = _IGNORED + tuple(os.path.abspath(path) + os.sep for path in own)
+        ours = tuple(os.path.abspath(path) + os.sep for path in own)
+        self._ignored = _IGNORED + ours + places.STDLIB
         self._files: dict[str, Stat] = {}
         self._dirs: dict[str, Any] = {}
         self._before: set[str] = set()
@@ -155,7 +156,7 @@ class Snapshot:
         if flags & _WRITES and (mode is None or "+" in mode):
             return
         path = os.path.abspath(path)
-        if path in self._files or path.startswith((self._ignored, places.STDLIB)):
+        if path in self._files or path.startswith(self._ignored):
             return
         if places.is_third_party(path):
             return  # installed files are told by module, below

@@ -1,0 +1,206 @@
+"""When a host must not be forked, and plugins that would get in the way."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Project
+from fake_engine import run
+
+TEST = {"test_a.py": "def test_a(): pass"}
+
+
+def reasons(project: Project, files: dict[str, str], **boot: object) -> list[str]:
+    """Why a project's host is not forkable; it must end by itself then."""
+    engine = project({**TEST, **files})
+    base = engine.base(env={"PYTHONPATH": "lib"}, **boot)
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    collected = host.wait("collected")
+    assert collected["forkable"] is not bool(collected["reasons"])
+    if collected["reasons"]:
+        host.wait("bye")
+        base.wait("exited", host=host.name)
+    else:
+        name = "test_a.py::test_a"
+        assert run(engine.fork(host, "runner"), [name])[name]["outcome"] == "passed"
+    found: list[str] = collected["reasons"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def pytest_sessionstart(): pass", "conftest.py implements pytest_sessionstart"),
+        ("def pytest_sessionfinish(): pass", "conftest.py implements pytest_sessionfinish"),
+        ("def pytest_unconfigure(): pass", "conftest.py implements pytest_unconfigure"),
+        ("def pytest_runtestloop(): pass", "conftest.py implements pytest_runtestloop"),
+        (
+            "def pytest_configure(config): config.add_cleanup(print)",
+            None,
+        ),
+        (
+            "def done(): pass\ndef pytest_configure(config): config.add_cleanup(done)",
+            "conftest registered a clean-up with config.add_cleanup",
+        ),
+        (
+            "import threading\n"
+            "threading.Thread(target=threading.Event().wait, daemon=True, name='bg').start()",
+            "the thread 'bg' is alive",
+        ),
+        ("import polars", "polars does not survive a fork"),
+        ("import gevent.monkey", "gevent has patched the standard library"),
+        ("import eventlet.patcher", "eventlet has patched the standard library"),
+        ("import torch.cuda", "torch has initialised CUDA"),
+        (
+            "import asyncio\nloop = asyncio.new_event_loop()\nasyncio.set_event_loop(loop)",
+            "an asyncio event loop is alive",
+        ),
+        ("def pytest_configure(): pass", None),
+    ],
+)
+def test_reasons_against_forking(project: Project, source: str, reason: str | None) -> None:
+    lib = {
+        "lib/polars.py": "",
+        "lib/gevent/__init__.py": "",
+        "lib/gevent/monkey.py": "saved = {'os': 1}",
+        "lib/eventlet/__init__.py": "",
+        "lib/eventlet/patcher.py": "already_patched = {'os': True}",
+        "lib/torch/__init__.py": "",
+        "lib/torch/cuda.py": "def is_initialized(): return True",
+    }
+    found = reasons(project, {"conftest.py": source, **lib})
+    if reason is None:
+        assert found in ([], ["builtins registered a clean-up with config.add_cleanup"])
+    else:
+        assert reason in found
+
+
+def test_a_plugin_may_be_declared_harmless(project: Project) -> None:
+    files = {
+        "conftest.py": "pytest_plugins = ['pytest_extra']",
+        "lib/pytest_extra.py": "def pytest_sessionfinish(): pass",
+    }
+    assert reasons(project, files) == ["lib/pytest_extra.py implements pytest_sessionfinish"]
+
+
+def test_and_is_then_forked(project: Project) -> None:
+    files = {
+        "conftest.py": "pytest_plugins = ['pytest_extra']",
+        "lib/pytest_extra.py": "def pytest_sessionfinish(): pass",
+    }
+    assert reasons(project, files, harmless=["pytest-extra"]) == []
+
+
+def test_session_hooks_run_once_in_a_session(project: Project) -> None:
+    engine = project(
+        {
+            **TEST,
+            "conftest.py": """
+            def note(text):
+                with open("log", "a") as file:
+                    file.write(text + "\\n")
+            def pytest_sessionstart(): note("start")
+            def pytest_sessionfinish(exitstatus): note(f"finish {int(exitstatus)}")
+            def pytest_unconfigure(): note("unconfigure")
+            """,
+        }
+    )
+    base = engine.base()
+    base.wait("ready")
+    session = engine.fork(base, "session")
+    run(session, ["test_a.py::test_a"])
+    session.wait("bye")
+    assert (engine.root / "log").read_text() == "start\nfinish 0\nunconfigure\n"
+
+
+def test_hazards_of_the_preload_are_told(project: Project) -> None:
+    engine = project({**TEST, "lib/grpc.py": ""})
+    base = engine.base(env={"PYTHONPATH": "lib"}, preload=["grpc"])
+    assert base.wait("ready")["hazards"] == [
+        {"kind": "module", "detail": "grpc does not survive a fork"}
+    ]
+
+
+XDIST = """
+import pytest
+
+def pytest_addoption(parser):
+    parser.getgroup("dist")._addoption("-n", "--numprocesses", dest="numprocesses", type=int)
+    parser.addoption("--dist", dest="dist", default="no")
+    parser.addoption("--tx", dest="tx", action="append", default=[])
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    if config.option.numprocesses:
+        config.option.dist = "load"
+        config.option.tx = ["popen"] * config.option.numprocesses
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    if config.option.dist != "no":
+        raise RuntimeError("would distribute")
+"""
+
+COV = """
+import pytest
+
+def pytest_addoption(parser):
+    parser.addoption("--cov", action="append", default=[], dest="cov_source")
+    parser.addoption("--no-cov", action="store_true", dest="no_cov")
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config):
+    if early_config.known_args_namespace.cov_source:
+        early_config.pluginmanager.register(Plugin(), "_cov")
+
+def pytest_configure(config):
+    if config.option.cov_source and not config.option.no_cov:
+        raise RuntimeError("would measure")
+
+class Plugin:
+    def pytest_sessionstart(self):
+        raise RuntimeError("measures")
+"""
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pytest.ini": "[pytest]\naddopts = -p fakedist -n 4", "lib/fakedist.py": XDIST},
+        {"pytest.ini": "[pytest]\naddopts = -p no:xdist"},
+        {"pytest.ini": "[pytest]\naddopts = -p no:cacheprovider -p no:terminal"},
+        {"pytest.ini": "[pytest]\naddopts = -p no:capture -p no:logging -p no:tmpdir"},
+        {"pytest.ini": "[pytest]\naddopts = -p fakecov --cov=src", "lib/fakecov.py": COV},
+        {"pytest.ini": "[pytest]\naddopts = --strict-markers --strict-config -W error"},
+        {"pytest.ini": "[pytest]\naddopts = --junitxml=report.xml -v -ra --durations=3"},
+        {"pytest.ini": "[pytest]\naddopts = --assert=plain --tb=no -q"},
+        {"pytest.ini": "[pytest]\naddopts = --tb=native --showlocals"},
+    ],
+    ids=lambda files: files["pytest.ini"].split("=", 1)[1].strip(),
+)
+def test_options_of_the_project_that_would_get_in_the_way(
+    project: Project, files: dict[str, str]
+) -> None:
+    engine = project({**files, "test_a.py": "def test_a(): pass\ndef test_b(): assert 1 == 2"})
+    base = engine.base(env={"PYTHONPATH": "lib"})
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    assert host.wait("collected")["reasons"] == []
+    verdicts = run(engine.fork(host, "runner"), ["test_a.py::test_a", "test_a.py::test_b"])
+    assert [verdict["outcome"] for verdict in verdicts.values()] == ["passed", "failed"]
+    assert verdicts["test_a.py::test_b"]["location"]["line"] == 2
+    assert not (engine.root / "report.xml").exists()
+
+
+def test_coverage_that_was_asked_for_is_not_switched_off(project: Project) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = -p fakecov --cov=src",
+            "lib/fakecov.py": COV,
+            **TEST,
+        }
+    )
+    base = engine.base(env={"PYTHONPATH": "lib"})
+    base.wait("ready")
+    session = engine.fork(base, "session", no_cov=False)
+    assert "would measure" in session.wait("internal_error")["message"]

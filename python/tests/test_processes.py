@@ -1,0 +1,280 @@
+"""Ends of processes: crashes, lost engines, forks and threads of tests, multiprocessing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from conftest import Project
+from fake_engine import Engine, run, start
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended (a zombie has)."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def wait_gone(*pids: int) -> None:
+    """Until all of them have ended."""
+    end = time.monotonic() + 30
+    while not all(gone(pid) for pid in pids):
+        assert time.monotonic() < end, f"still alive: {[pid for pid in pids if not gone(pid)]}"
+        os.sched_yield()
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "number"),
+    [
+        ("os._exit(7)", 7, None),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", None, signal.SIGSEGV),
+        ("os.kill(os.getpid(), signal.SIGKILL)", None, signal.SIGKILL),
+        ("os.closerange(3, 4096); open(os.devnull); os.closerange(3, 4096)", 70, None),
+    ],
+)
+def test_crashes_are_told_by_the_parent(
+    project: Project, body: str, code: int | None, number: int | None
+) -> None:
+    engine = project({"test_a.py": f"import os, signal\ndef test_a(): {body}\ndef test_b(): pass"})
+    host = engine.collected()
+    runner = engine.fork(host, "runner")
+    runner.wait("runner_ready")
+    start(runner, ["test_a.py::test_a", "test_a.py::test_b"])
+    exited = host.wait("exited", host=runner.name)
+    assert (exited["code"], exited["signal"]) == (code, number)
+    runner.wait_closed()
+    assert [message["i"] for message in runner.all("started")] == [0]
+    assert runner.all("finished") == []
+    # The host is as good as before.
+    name = "test_a.py::test_b"
+    assert run(engine.fork(host, "runner"), [name])[name]["outcome"] == "passed"
+
+
+def test_a_file_opened_in_place_of_the_socket_gets_no_message(project: Project) -> None:
+    engine = project(
+        {
+            "test_a.py": """
+            import os
+            def test_a():
+                os.closerange(3, 4096)
+                files = [os.open("victim", os.O_RDWR | os.O_CREAT) for _ in range(3, 1000)]
+            """
+        }
+    )
+    host = engine.collected()
+    runner = engine.fork(host, "runner")
+    runner.wait("runner_ready")
+    start(runner, ["test_a.py::test_a"])
+    assert host.wait("exited", host=runner.name)["code"] == 70
+    assert (engine.root / "victim").read_bytes() == b""
+
+
+def test_a_crash_while_collecting(project: Project) -> None:
+    engine = project({"test_a.py": "import os; os.abort()"})
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    assert base.wait("exited", host=host.name)["signal"] == signal.SIGABRT
+
+
+FAMILY = {
+    "test_a.py": """
+    import os, subprocess, sys
+
+    def test_a():
+        child = subprocess.Popen([sys.executable, "-c", '''
+    import os, subprocess, sys, time
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    inner = subprocess.Popen(["sleep", "1000"])
+    with open("pids.part", "w") as file:
+        file.write(f"{os.getpid()} {inner.pid}")
+    os.rename("pids.part", "pids")
+    time.sleep(1000)
+    '''])
+        child.wait()
+        with open("gate") as gate:
+            gate.read()
+    """
+}
+
+
+def family(engine: Engine) -> list[int]:
+    """The ids of daemonised grandchildren that a test left, once they are there."""
+    path = engine.root / "pids"
+    end = time.monotonic() + 30
+    while not path.exists():
+        assert time.monotonic() < end, "no grandchildren"
+        os.sched_yield()
+    return [int(pid) for pid in path.read_text().split()]
+
+
+@pytest.mark.parametrize("way", ["runner", "forked session", "session"])
+def test_a_lost_engine_takes_everything_with_it(project: Project, way: str) -> None:
+    engine = project(FAMILY)
+    os.mkfifo(engine.root / "gate")
+    base = engine.base()
+    base.wait("ready")
+    if way == "runner":
+        host = engine.fork(base, "collected")
+        host.wait("collected")
+        runner = engine.fork(host, "runner")
+    elif way == "session":
+        runner = engine.become(base, "session")
+    else:
+        runner = engine.fork(base, "session")
+    runner.wait("runner_ready")
+    start(runner, ["test_a.py::test_a"])
+    pids = family(engine)
+    for connected in engine.hosts.values():
+        if not connected.closed:
+            connected.hang_up()
+    wait_gone(*(connected.pid for connected in engine.hosts.values()), *pids)
+
+
+def test_a_session_of_its_own_leaves_no_guard_behind(project: Project) -> None:
+    engine = project({"test_a.py": "import os\ndef test_a(): print(os.getpid())"})
+    before = guards()
+    base = engine.base()
+    base.wait("ready")
+    session = engine.become(base, "session")
+    assert run(session, ["test_a.py::test_a"])
+    session.wait("bye")
+    engine.processes[0].wait(10)
+    end = time.monotonic() + 30
+    while guards() - before:
+        assert time.monotonic() < end
+        os.sched_yield()
+
+
+def guards() -> set[int]:
+    """Processes that run the worker's boot line."""
+    found = set()
+    for name in os.listdir("/proc"):
+        if name.isdigit() and not gone(int(name)):
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as file:
+                    if b"_pytest_lens_worker" in file.read():
+                        found.add(int(name))
+            except OSError:
+                continue
+    return found
+
+
+def test_a_killed_host_takes_its_runner_with_it(project: Project) -> None:
+    engine = project(FAMILY)
+    os.mkfifo(engine.root / "gate")
+    host = engine.collected()
+    runner = engine.fork(host, "runner")
+    runner.wait("runner_ready")
+    start(runner, ["test_a.py::test_a"])
+    pids = family(engine)
+    os.kill(host.pid, signal.SIGKILL)
+    wait_gone(host.pid, runner.pid)
+    for pid in pids:  # ours to clean up: nobody was left to do it
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_orphans_of_a_test_belong_to_its_runner(project: Project) -> None:
+    engine = project(FAMILY)
+    os.mkfifo(engine.root / "gate")
+    host = engine.collected()
+    runner = engine.fork(host, "runner")
+    runner.wait("runner_ready")
+    start(runner, ["test_a.py::test_a"])
+    daemon = family(engine)[0]
+    with open(f"/proc/{daemon}/stat") as file:
+        assert int(file.read().rsplit(")", 1)[1].split()[1]) == runner.pid
+
+
+PROCESSES = {
+    "test_a.py": """
+    import multiprocessing, os, sys, threading, subprocess
+    import concurrent.futures
+    import pytest
+
+    def work(n):
+        return n * n
+
+    def test_waits_for_any_child():
+        with pytest.raises(ChildProcessError):
+            os.wait()
+        process = subprocess.Popen(["true"])
+        assert os.wait()[0] == process.pid
+
+    @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
+    def test_pool(method):
+        context = multiprocessing.get_context(method)
+        with context.Pool(2) as pool:
+            assert pool.map(work, [1, 2, 3]) == [1, 4, 9]
+
+    def test_executor():
+        context = multiprocessing.get_context("spawn")
+        with concurrent.futures.ProcessPoolExecutor(1, mp_context=context) as executor:
+            assert executor.submit(work, 4).result() == 16
+
+    def test_forks_itself():
+        pid = os.fork()
+        if pid == 0:
+            os._exit(3)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+
+    def test_child_comes_back():
+        pid = os.fork()
+        if pid == 0:
+            return
+        os.waitpid(pid, 0)
+
+    def test_leaves_threads():
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        executor = concurrent.futures.ThreadPoolExecutor(1)
+        executor.submit(threading.Event().wait)
+
+    def test_reads_stdin():
+        assert subprocess.run(["cat"], capture_output=True).stdout == b""
+
+    def test_last(): pass
+    """
+}
+
+
+def test_processes_and_threads_of_tests(project: Project) -> None:
+    engine = project(PROCESSES)
+    host = engine.collected()
+    ids = [node["id"] for node in host.nodes()]
+    runner = engine.fork(host, "runner")
+    verdicts = run(runner, ids)
+    failed = {name: verdict for name, verdict in verdicts.items() if verdict["outcome"] != "passed"}
+    assert failed == {}
+    assert list(verdicts) == ids  # nothing was told twice
+    assert runner.wait("bye")["exitstatus"] == 0
+    assert host.wait("exited", host=runner.name)["code"] == 0
+
+
+def test_exit_does_not_wait_for_ever_for_a_thread(project: Project) -> None:
+    engine = project(
+        {
+            "test_a.py": """
+            import threading
+            def test_a(): threading.Thread(target=threading.Event().wait).start()
+            """
+        }
+    )
+    host = engine.collected()
+    runner = engine.fork(host, "runner")
+    run(runner, ["test_a.py::test_a"])
+    assert host.wait("exited", host=runner.name)["code"] == 0
+
+
+def test_the_base_survives_signals_meant_for_a_terminal_s_job(project: Project) -> None:
+    engine = project({"test_a.py": "def test_a(): pass"})
+    host = engine.collected()
+    os.kill(host.pid, signal.SIGINT)
+    name = "test_a.py::test_a"
+    assert run(engine.fork(host, "runner"), [name])[name]["outcome"] == "passed"
