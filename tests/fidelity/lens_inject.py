@@ -9,6 +9,7 @@ Loaded with `-p lens_inject`.
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 
@@ -28,7 +29,10 @@ SHARE = 2
 
 def harm_of(nodeid: str) -> str | None:
     """What happens to the test of that id, or nothing."""
-    digest = hashlib.sha256(nodeid.encode("utf-8", "surrogatepass")).digest()
+    # Some suites have the time of day or an address in the ids of cases: those must not move the harm.
+    name, bracket, case = nodeid.partition("[")
+    steady = name + bracket + re.sub(r"0x[0-9a-f]+|[0-9]+", "0", case)
+    digest = hashlib.sha256(steady.encode("utf-8", "surrogatepass")).digest()
     bucket = int.from_bytes(digest[:4], "big") % 100 // SHARE
     return HARMS[bucket] if bucket < len(HARMS) else None
 

@@ -69,6 +69,7 @@ pub struct Compared {
     tests: usize,
     plain: Duration,
     flips: Vec<String>,
+    drifting: Vec<String>,
     ways: Vec<(Way, Duration, Comparison)>,
 }
 
@@ -146,6 +147,7 @@ fn compare_one(options: &Options, place: &prepare::Place, binary: Option<&std::p
         tests: first.verdicts.len(),
         plain: median(plain.iter().map(|run| run.time).collect()),
         flips: truth.flips(),
+        drifting: truth.drifting(),
         ways,
     })
 }

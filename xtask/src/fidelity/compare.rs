@@ -2,7 +2,7 @@
 
 use super::events::Told;
 use super::run::Verdicts;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One test on which the two sides differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,25 +35,64 @@ impl Comparison {
 pub struct Truth {
     /// The outcomes of each run, by node id.
     runs: BTreeMap<String, Vec<String>>,
+    drift: Drift,
+}
+
+/// Parametrized tests whose ids differ from run to run (the time of day in them, say). Their cases can't be told apart,
+/// so they are compared together.
+struct Drift {
+    functions: BTreeSet<String>,
+    /// Ids that every run has; cases among them keep their own verdict.
+    common: BTreeSet<String>,
+}
+
+impl Drift {
+    fn of(runs: &[&Verdicts]) -> Self {
+        let in_all = |id: &&String| runs.iter().all(|run| run.contains_key(*id));
+        let ids = || runs.iter().flat_map(|run| run.keys());
+        let functions = ids().filter(|id| !in_all(id)).filter_map(|id| function(id)).collect();
+        Self { functions, common: ids().filter(in_all).cloned().collect() }
+    }
+
+    /// The verdicts with such cases under one name.
+    fn taken_together(&self, verdicts: &Verdicts) -> Verdicts {
+        let mut result = Verdicts::new();
+        for (id, words) in verdicts {
+            let drifts = |name: &String| self.functions.contains(name) && !self.common.contains(id);
+            let name = function(id).filter(drifts).map_or(id.clone(), |name| format!("{name}[...]"));
+            result.entry(name).or_default().extend(words.iter().cloned());
+        }
+        result
+    }
+}
+
+/// The function's id, of a case's.
+fn function(id: &str) -> Option<String> {
+    id.strip_suffix(']')?.split_once('[').map(|(name, _)| name.to_owned())
 }
 
 impl Truth {
     /// Takes the runs together; a test that a run does not know counts as an outcome of its own.
     pub fn from_runs<'a>(runs: impl Iterator<Item = &'a Verdicts>) -> Self {
         let runs: Vec<&Verdicts> = runs.collect();
+        let drift = Drift::of(&runs);
+        let runs: Vec<Verdicts> = runs.into_iter().map(|run| drift.taken_together(run)).collect();
         let mut all = BTreeMap::new();
-        for id in runs.iter().flat_map(|run| run.keys()) {
-            let outcomes = runs.iter().map(|run| words(run, id)).collect();
-            all.insert(id.clone(), outcomes);
+        for id in runs.iter().flat_map(BTreeMap::keys) {
+            all.insert(id.clone(), runs.iter().map(|run| words(run, id)).collect());
         }
-        Self { runs: all }
+        Self { runs: all, drift }
     }
 
     /// Tests that plain pytest itself does not agree on.
     pub fn flips(&self) -> Vec<String> {
-        let flips = |outcomes: &Vec<String>| outcomes.windows(2).any(|pair| pair[0] != pair[1]);
-        let found = self.runs.iter().filter(|(_, outcomes)| flips(outcomes));
+        let found = self.runs.iter().filter(|(id, _)| self.settled(id).is_none());
         found.map(|(id, outcomes)| format!("{id} ({})", outcomes.join(", "))).collect()
+    }
+
+    /// Tests whose ids change from run to run, compared as one each.
+    pub fn drifting(&self) -> Vec<String> {
+        self.drift.functions.iter().cloned().collect()
     }
 
     /// What every run agrees on; none for a test that flips.
@@ -71,9 +110,10 @@ impl Truth {
 /// Compares by node id, leaving out the tests that plain pytest flips; the exit status only where none does.
 pub fn compare(truth: &Truth, exits: &[i32], told: &Told, exit: Option<i32>) -> Comparison {
     let mut result = Comparison { complaints: told.complaints.clone(), ..Comparison::default() };
-    let only_told = told.verdicts.keys().filter(|id| !truth.runs.contains_key(*id));
+    let verdicts = truth.drift.taken_together(&told.verdicts);
+    let only_told = verdicts.keys().filter(|id| !truth.runs.contains_key(*id));
     for id in truth.runs.keys().chain(only_told) {
-        let lens = words(&told.verdicts, id);
+        let lens = words(&verdicts, id);
         match truth.settled(id) {
             Some(plain) if plain != lens => {
                 result.differences.push(Difference { id: id.clone(), plain: plain.to_owned(), lens })

@@ -105,3 +105,24 @@ fn what_plain_pytest_flips_is_listed_and_left_out() {
     let found = compare(&truth, &[1, 0], &read_events(HONEST), Some(1));
     assert_eq!(found, Comparison::default());
 }
+
+#[test]
+fn cases_whose_ids_change_are_compared_together() {
+    let run = |time: &str, word: &str| {
+        let cases = [(format!("t.py::f[{time}]"), word), ("t.py::f[fixed]".to_owned(), "passed")];
+        cases.into_iter().map(|(id, word)| (id, vec![word.to_owned()])).collect::<Verdicts>()
+    };
+    let (first, second) = (run("10:00", "failed"), run("10:01", "failed"));
+    let truth = Truth::from_runs([&first, &second].into_iter());
+    assert_eq!(truth.drifting(), ["t.py::f"]);
+    assert!(truth.flips().is_empty());
+    let told = |verdicts| Told { verdicts, complaints: Vec::new() };
+    let honest = compare(&truth, &[1, 1], &told(run("10:02", "failed")), Some(1));
+    assert_eq!(honest, Comparison::default());
+    let liar = compare(&truth, &[1, 1], &told(run("10:02", "passed")), Some(1));
+    let expected = Difference { id: "t.py::f[...]".to_owned(), plain: "failed".to_owned(), lens: "passed".to_owned() };
+    assert_eq!(liar.differences, [expected]);
+    let mut silent = run("10:02", "failed");
+    silent.remove("t.py::f[10:02]");
+    assert_eq!(compare(&truth, &[1, 1], &told(silent), Some(1)).count(), 1);
+}

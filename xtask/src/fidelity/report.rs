@@ -85,6 +85,9 @@ pub fn print(options: &Options, all: &[Compared]) -> Outcome {
         for flip in &one.flips {
             println!("{}: plain pytest flips {flip}", one.name);
         }
+        for id in &one.drifting {
+            println!("{}: the ids of {id} change from run to run; its cases are compared together", one.name);
+        }
     }
     let inject = if options.inject { ", harm injected" } else { "" };
     println!("{} verdicts the same, {} differences{inject}\n", sum.same, sum.differences);
@@ -135,6 +138,7 @@ fn as_json(one: &Compared) -> serde_json::Value {
         "tests": one.tests,
         "plainSeconds": one.plain.as_secs_f64(),
         "flips": one.flips,
+        "drifting": one.drifting,
         "ways": ways,
     })
 }

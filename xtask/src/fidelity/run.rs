@@ -69,7 +69,12 @@ pub fn lens(place: &Place, inject: bool, binary: &Path, way: &Way) -> Result<Len
     surroundings(&mut command, place, inject);
     let (exit, time) = timed(command, &log, &log.with_extension("stderr.txt"))?;
     let text = fs::read(&log)?;
-    let told = read_events(&String::from_utf8_lossy(&text));
+    let mut told = read_events(&String::from_utf8_lossy(&text));
+    if told.verdicts.is_empty() {
+        // Without any verdict the reason is all that helps.
+        let said = fs::read_to_string(log.with_extension("stderr.txt")).unwrap_or_default();
+        told.complaints.extend(said.lines().map(str::to_owned));
+    }
     Ok(LensRun { told, exit, time, log })
 }
 
