@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use lsp_types::MessageType;
-use pytest_lens_protocol::{Event, PROTOCOL_VERSION, Request, Response};
+use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, PROTOCOL_VERSION, Request, Response, TestItem};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
@@ -19,6 +19,8 @@ const WAIT_MS: u64 = 30_000;
 /// Files change in swarms: a collection waits until they have been quiet for so long.
 const QUIET: Duration = Duration::from_millis(200);
 
+/// Items of the tree that are told at a time.
+const PIECE: usize = 500;
 /// An answer waits no longer than this for the view.
 const CATCH_UP: Duration = Duration::from_secs(2);
 
@@ -199,7 +201,7 @@ async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &st
                     resync(shared, folder, context_id).await;
                 }
                 cursor = next;
-                take(shared, folder, &events);
+                take(shared, folder, &events).await;
                 link.cursor.send_replace(cursor);
             }
             Ok(other) => return Some(CommandError::unexpected("get_events", &other)),
@@ -209,13 +211,42 @@ async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &st
     }
 }
 
-fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
-    let mut state = shared.state();
+/// Takes events into the folder's view. Large deltas go in pieces, and others have their turn between: neither a lens
+/// nor an answer on the wire waits for a whole inventory.
+async fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
     for event in events {
-        for message in state.apply_event(folder, &event.payload) {
-            shared.send(message);
+        let pieces = match &event.payload {
+            EventPayload::Inventory(delta) if delta.upserts.len() > PIECE => pieces(delta),
+            payload => {
+                apply(shared, folder, payload);
+                continue;
+            }
+        };
+        for piece in pieces {
+            apply(shared, folder, &EventPayload::Inventory(piece));
+            tokio::task::yield_now().await;
         }
     }
+}
+
+fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) {
+    let mut state = shared.state();
+    for message in state.apply_event(folder, payload) {
+        shared.send(message);
+    }
+}
+
+/// The same delta as several: what is removed goes first, and each tells every error.
+fn pieces(delta: &InventoryDelta) -> Vec<InventoryDelta> {
+    let mut removed = delta.removed.clone();
+    let piece = |upserts: &[TestItem]| InventoryDelta {
+        revision: delta.revision,
+        upserts: upserts.to_vec(),
+        removed: std::mem::take(&mut removed),
+        errors: delta.errors.clone(),
+    };
+    let upserts = if delta.upserts.is_empty() { vec![[].as_slice()] } else { delta.upserts.chunks(PIECE).collect() };
+    upserts.into_iter().map(piece).collect()
 }
 
 /// Older events were dropped before they were read: takes the inventory as it stands.
@@ -226,8 +257,10 @@ async fn resync(shared: &Arc<Shared>, folder: &str, context_id: &str) {
     let Some(workspace) = state.workspace_mut(folder) else { return };
     let items = tree::of_inventory(&workspace.root, &nodes);
     let delta = workspace.view.replace(items);
-    for message in state.own_delta(folder, delta) {
-        shared.send(message);
+    for piece in pieces(&delta) {
+        for message in state.own_delta(folder, piece) {
+            shared.send(message);
+        }
     }
 }
 
@@ -317,7 +350,9 @@ pub(crate) async fn show_sources(shared: &Arc<Shared>, folder: &str) {
     let mut state = shared.state();
     let Some(workspace) = state.workspace_mut(folder) else { return };
     let delta = workspace.view.replace(items);
-    for message in state.own_delta(folder, delta) {
-        shared.send(message);
+    for piece in pieces(&delta) {
+        for message in state.own_delta(folder, piece) {
+            shared.send(message);
+        }
     }
 }

@@ -19,8 +19,12 @@ async fn the_tree_comes_in_pages_and_by_parent() {
     let mut client = Client::ready().await;
     let names: Vec<String> = (0..1200).map(|n| format!("test_{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    client.emit([inventory(file("test_a.py", &client.uri("test_a.py"), &names), &[])]).await;
+    let items = file("test_a.py", &client.uri("test_a.py"), &names);
+    client.emit([inventory(items, &[])]).await;
     client.settle().await;
+    let pieces: Vec<usize> =
+        client.take_custom().iter().map(|(_, params)| params["upserts"].as_array().unwrap().len()).collect();
+    assert_eq!(pieces, [500, 500, 201]);
     let first = client.command("pytestLens.tests", json!({})).await.unwrap();
     assert_eq!((ids(&first).len(), &first["next"]), (1000, &json!("1000")));
     let second = client.command("pytestLens.tests", json!({ "cursor": "1000" })).await.unwrap();
