@@ -12,15 +12,12 @@ use tokio::sync::mpsc;
 use crate::hub::Hub;
 use crate::launcher::Base;
 use crate::node::{Analyses, Node, NodeMaker};
-use crate::process::{Process, ProcessEvent};
+use crate::process::{FORK_LIMIT, Process, ProcessEvent};
 use crate::procs::kill_tree;
 use crate::runner::Runner;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
 use crate::wire::{FromWorker, Role, ToWorker, WireCollectError, WireCollected, WireNode, WorkerOptions};
-
-/// How long a fork may take to report in.
-pub(crate) const FORK_LIMIT: Duration = Duration::from_secs(30);
 
 /// A finished collection.
 pub(crate) struct Host {
@@ -73,23 +70,16 @@ pub(crate) struct CollectOrder {
 
 /// Collects, in a fork of `base` or in `base` itself.
 pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> Result<Host, CollectFailure> {
-    let (process, mut events) = if order.fork {
-        let awaited = hub.expect("collected");
-        let options = Some(order.options.clone());
-        base.process.send(ToWorker::Fork { host: awaited.id.clone(), role: Role::Collected, options });
-        let (process, events) = Process::arrive(awaited, FORK_LIMIT).await.map_err(CollectFailure::Broken)?;
-        (Some(process), events)
+    let arrived = if order.fork {
+        base.fork(hub, Role::Collected, order.options.clone()).await
     } else {
-        let events = base.take_events().ok_or_else(|| CollectFailure::Broken("the interpreter is in use".into()))?;
-        let (host, options) = (base.process.id.clone(), order.options.clone());
-        base.process.send(ToWorker::Become { host, role: Role::Collect, options });
-        (None, events)
+        base.become_role(hub, Role::Collect, order.options.clone()).await
     };
-    let pid = process.as_ref().map_or(base.process.pid, |process| process.pid);
+    let (process, mut events) = arrived.map_err(CollectFailure::Broken)?;
     let mut importing = None;
     let outcome = tokio::time::timeout(order.limit, gather(&mut events, &mut importing)).await;
     let (items, collected) = outcome.unwrap_or_else(|_| {
-        kill_tree(pid);
+        kill_tree(process.pid);
         let place = importing.map_or_else(String::new, |path| format!(", while {path} was being imported"));
         Err(CollectFailure::TimedOut(format!(
             "collecting tests took longer than {} ms{place}; speed it up, or raise pytestLens.collectTimeoutMs",
@@ -112,7 +102,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         reasons: collected.reasons,
         inifile: collected.inifile,
         base,
-        process: process.filter(|_| forkable),
+        process: forkable.then_some(process),
         state: Mutex::new(HostState {
             snapshot: Snapshot::new(collected.files, collected.dirs),
             alive: forkable.then_some(events),

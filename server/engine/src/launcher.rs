@@ -12,10 +12,10 @@ use tokio::process::Command;
 use tokio::sync::{mpsc, watch};
 
 use crate::hub::Hub;
-use crate::process::{ExitStatus, Process, ProcessEvent};
+use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
 use crate::procs::kill_tree;
 use crate::snapshot::Snapshot;
-use crate::wire::{Boot, FromWorker, Ready};
+use crate::wire::{Boot, FromWorker, Ready, Role, ToWorker, WorkerOptions};
 use crate::worker_files::boot_program;
 
 /// How long an interpreter may take to start, pytest and the preloaded modules included.
@@ -43,22 +43,32 @@ pub(crate) struct Base {
     pub process: Process,
     pub ready: Ready,
     snapshot: Mutex<Snapshot>,
-    events: Mutex<Option<mpsc::UnboundedReceiver<ProcessEvent>>>,
+    events: Mutex<mpsc::UnboundedReceiver<ProcessEvent>>,
 }
 
 impl Base {
     /// Whether the disk still holds what this interpreter has loaded, and it is alive.
     pub(crate) fn is_fresh(&self) -> bool {
-        let dead = self.events.lock().unwrap_or_else(PoisonError::into_inner).as_mut().is_some_and(|events| {
-            std::iter::from_fn(|| events.try_recv().ok())
-                .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)))
-        });
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let dead = std::iter::from_fn(|| events.try_recv().ok())
+            .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)));
+        drop(events);
         !dead && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
     }
 
-    /// The process's events, for whoever turns the interpreter into a session. Once only.
-    pub(crate) fn take_events(&self) -> Option<mpsc::UnboundedReceiver<ProcessEvent>> {
-        self.events.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Turns the interpreter itself into a session or a collection; it can't be forked any more.
+    pub(crate) async fn become_role(&self, hub: &Hub, role: Role, options: WorkerOptions) -> Result<Arrived, String> {
+        let awaited = hub.expect("session");
+        hub.renamed(&self.process.id, &awaited.id);
+        self.process.send(ToWorker::Become { host: awaited.id.clone(), role, options });
+        Process::arrive(awaited, FORK_LIMIT).await
+    }
+
+    /// Forks it.
+    pub(crate) async fn fork(&self, hub: &Hub, role: Role, options: WorkerOptions) -> Result<Arrived, String> {
+        let awaited = hub.expect(if role == Role::Session { "session" } else { "collected" });
+        self.process.send(ToWorker::Fork { host: awaited.id.clone(), role, options: Some(options) });
+        Process::arrive(awaited, FORK_LIMIT).await
     }
 }
 
@@ -177,7 +187,7 @@ impl Launcher {
             )))
         })?;
         let snapshot = Mutex::new(Snapshot::new(ready.files.clone(), ready.dirs.clone()));
-        Ok(Base { process, ready, snapshot, events: Mutex::new(Some(events)) })
+        Ok(Base { process, ready, snapshot, events: Mutex::new(events) })
     }
 }
 

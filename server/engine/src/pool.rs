@@ -221,10 +221,10 @@ impl Pool {
         let embedded = self.mode().is_some_and(|mode| mode.embedded);
         if embedded {
             let base = self.base().await.map_err(|error| error.to_string())?;
-            Runner::fork_session(&self.launcher.hub, &base, options).await
+            Runner::fork_session(&self.launcher.hub, base, options).await
         } else {
             let base = self.fresh().await.map_err(|error| error.to_string())?;
-            Runner::become_session(base, options)
+            Runner::become_session(&self.launcher.hub, base, options).await
         }
     }
 

@@ -13,6 +13,12 @@ pub(crate) struct Connection {
     pub sender: mpsc::UnboundedSender<ToWorker>,
 }
 
+/// How long a fork may take to report in.
+pub(crate) const FORK_LIMIT: Duration = Duration::from_secs(30);
+
+/// A process that has reported in, and what comes of it.
+pub(crate) type Arrived = (Process, mpsc::UnboundedReceiver<ProcessEvent>);
+
 /// What comes of a process.
 #[derive(Debug)]
 pub(crate) enum ProcessEvent {
@@ -59,10 +65,7 @@ impl Process {
     ///
     /// # Errors
     /// A sentence, where it ended before, or did not come in time.
-    pub(crate) async fn arrive(
-        awaited: Awaited,
-        limit: Duration,
-    ) -> Result<(Self, mpsc::UnboundedReceiver<ProcessEvent>), String> {
+    pub(crate) async fn arrive(awaited: Awaited, limit: Duration) -> Result<Arrived, String> {
         let Awaited { id, hello, mut events, registration } = awaited;
         match tokio::time::timeout(limit, hello).await {
             Ok(Ok(Connection { pid, sender })) => {

@@ -51,10 +51,10 @@ pub(crate) fn select(host: &Host, ids: &[String], filter: &Filter) -> Result<Vec
             chosen.extend(all.clone().filter(|&index| means(id, &host.nodes[index])));
         }
         let found = chosen.len() > before || exact.is_some() || all.clone().any(|index| means(id, &host.nodes[index]));
-        // A file or folder may hold no test; pytest calls that "nothing collected", not an error.
-        let empty = !id.contains("::") && !host.errors.iter().any(|error| is_within(&error.path, id));
-        if !found && !empty {
-            return Err(unknown(host, id));
+        // A file or folder may hold no test; pytest calls that "nothing collected", not an error. And a file that does
+        // not import is told as such, wherever errors are shown: the others run.
+        if !found && id.contains("::") && !host.errors.iter().any(|error| error.path == file_part(id)) {
+            return Err(unknown(id));
         }
     }
     let mut chosen: Vec<usize> = chosen.into_iter().filter(|&index| filter.takes(&host.nodes[index])).collect();
@@ -71,15 +71,8 @@ fn means(id: &str, node: &Node) -> bool {
     *node.function_id == *id || node.id.strip_prefix(id).is_some_and(|rest| rest.starts_with("::"))
 }
 
-fn unknown(host: &Host, id: &str) -> String {
+fn unknown(id: &str) -> String {
     let file = file_part(id);
-    let error =
-        host.errors.iter().find(|error| error.path == file || (is_within(&error.path, file) && !id.contains("::")));
-    if let Some(error) = error {
-        let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));
-        let message = error.message.lines().next().unwrap_or_default();
-        return format!("{} can't be collected{line}: {message}; mend it and run again", error.path);
-    }
     format!(
         "no test {id:?}: {file} was collected and has none of that name; check the spelling, or whether pytest's configuration deselects it"
     )
