@@ -215,15 +215,14 @@ class Engine:
         return self.host(name)
 
     def become(self, base: Host, role: str, **options: Any) -> Host:
-        """Make a base the host of one session."""
-        name = self.new_name(role)
+        """Make a base the host of one session; it keeps its connection."""
         base.send(
             t="become",
             role=role,
-            host=name,
+            host=base.name,
             options={"args": [], "arguments": [], "no_cov": True, "run_disabled": False, **options},
         )
-        return self.host(name)
+        return base
 
     def collected(self, **options: Any) -> Host:
         """A fresh base's collected host, once it has told its nodes."""

@@ -131,6 +131,21 @@ def test_refusals_name_the_culprit(
     assert [word for word in words if word not in message] == [], message
 
 
+def test_a_broken_first_conftest_has_its_place(project: Project) -> None:
+    message = usage_error(project, {"tests/conftest.py": "x = 1\nx.y\n"}, args=["tests"])
+    assert (message["path"], message["line"]) == ("tests/conftest.py", 2)
+
+
+def test_files_are_named_before_their_code_runs(project: Project) -> None:
+    engine = project({"conftest.py": "", "sub/test_a.py": "import os; os._exit(4)"})
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    base.wait("exited", host=host.name)
+    host.wait_closed()
+    assert [m["path"] for m in host.all("importing")] == ["conftest.py", "sub/test_a.py"]
+
+
 def test_internal_errors_are_told(project: Project) -> None:
     engine = project(
         {

@@ -26,6 +26,7 @@ def run(worker: Worker) -> NoReturn:
     os.environ.setdefault(
         "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(worker.boot.cache_dir, "hypothesis")
     )
+    park = Park(worker)
     worker.send(
         {
             "t": "ready",
@@ -39,7 +40,7 @@ def run(worker: Worker) -> NoReturn:
     )
     gc.collect()
     gc.freeze()
-    command = Park(worker).serve()
+    command = park.serve()
     if command.kind == "exit":
         ending.run_exit_handlers()
         ending.leave(0)

@@ -9,6 +9,13 @@ from .failures import cause_of, exception_line, place_in
 from .wire import MESSAGE_LIMIT, Message, cut
 
 
+def shown(path: str, root: str) -> str:
+    """A path relative to the root, with slashes, if it is below; else absolute."""
+    absolute = os.path.join(root, path)
+    relative = os.path.relpath(absolute, root)
+    return absolute if relative.startswith("..") else relative.replace(os.sep, "/")
+
+
 class Errors:
     """Gathers what went wrong, beside the nodes that were found all the same."""
 
@@ -26,12 +33,9 @@ class Errors:
             self.existing = list(args)
 
     def _add(self, path: str, line: Any, message: str, longrepr: str) -> None:
-        absolute = os.path.join(self._root, path)
-        relative = os.path.relpath(absolute, self._root)
-        shown = absolute if relative.startswith("..") else relative.replace(os.sep, "/")
         self.found.append(
             {
-                "path": shown,
+                "path": shown(path, self._root),
                 "line": line,
                 "message": cut(message, MESSAGE_LIMIT),
                 "longrepr": cut(longrepr),

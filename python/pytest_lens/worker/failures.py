@@ -10,7 +10,7 @@ import _pytest.config
 import pytest
 
 from .state import Worker
-from .wire import MESSAGE_LIMIT, cut
+from .wire import MESSAGE_LIMIT, Message, cut
 
 
 class Failures:
@@ -37,12 +37,25 @@ class Failures:
             worker.send({"t": "internal_error", "message": cut(self._internal, MESSAGE_LIMIT)})
         elif not self.settled and isinstance(self._error, _EXPECTED + (type(None),)):
             text = describe(self._error) if self._error else _without_reason(worker, status)
-            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT)})
+            place = _place(self._error, worker.root)
+            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **place})
         elif not self.settled:
             assert self._error is not None
             text = "".join(traceback.format_exception(None, self._error, self._error.__traceback__))
             message = f"{describe(self._error)}\n{text}"
             worker.send({"t": "internal_error", "message": cut(message, MESSAGE_LIMIT)})
+
+
+def _place(error: BaseException | None, root: str) -> Message:
+    """``path`` (below the root) and ``line`` of a conftest.py that does not import."""
+    path = getattr(error, "path", None)
+    if error is None or path is None:
+        return {}
+    relative = os.path.relpath(str(path), root)
+    if relative.startswith(".."):
+        return {}
+    line = place_in(cause_of(error), str(path))
+    return {"path": relative, **({"line": line} if line else {})}
 
 
 def _without_reason(worker: Worker, status: int) -> str:

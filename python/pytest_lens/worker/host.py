@@ -43,23 +43,22 @@ class Park:
         self._worker = worker
         self._children: dict[int, _Child] = {}
         self._exiting = False
+        # From now on, which is before the engine hears of us: an interrupt from the terminal is
+        # meant for tests, not for a parked host.
+        self._before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+        if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+            # The kernel would reap for us, and keep the status to itself.
+            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def serve(self) -> Command:
         """Wait for requests; returns in each forked child, and when the wait is over."""
-        before = signal.getsignal(signal.SIGCHLD)
-        if before == signal.SIG_IGN:  # the kernel would reap for us, and keep the status
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        try:
-            while True:
-                try:
-                    command = self._step()
-                except KeyboardInterrupt:  # meant for the tests, not for a parked host
-                    continue
-                if command is not None:
-                    return command
-        finally:
-            if before == signal.SIG_IGN:
-                signal.signal(signal.SIGCHLD, before)
+        command = None
+        while command is None:
+            command = self._step()
+        for number, handler in self._before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+        return command
 
     def _step(self) -> Command | None:
         try:
@@ -116,8 +115,7 @@ class Park:
                 pass
 
     def _become(self, message: Message) -> Command:
-        worker = self._worker
-        worker.connect(message["host"], message["role"], worker.host)
+        self._worker.host = message["host"]  # same process, same connection
         return Command("become", message["role"], Options.parse(message.get("options")))
 
     def _fork(self, message: Message) -> Command | None:

@@ -37,6 +37,7 @@ class LensPlugin:
         self._comparisons = Comparisons()
         self._recorder = Recorder(worker.root, self._comparisons)
         self._deselected = 0
+        self._last_importing = ""
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -46,9 +47,15 @@ class LensPlugin:
         if worker.options.run_disabled:
             disabled.collect_disabled_classes()
         self.snapshot.start()
-        cache = pyc.Cache(worker.boot.cache_dir, self.snapshot)
+        cache = pyc.Cache(worker.boot.cache_dir, self.snapshot, self._importing)
         with pyc.installed(cache), rootdir.independent_of(worker.options.args):
             yield
+
+    def _importing(self, path: str) -> None:
+        """Tell which file is about to run its code, so that one that never ends has a name."""
+        if not self.failures.settled and path != self._last_importing:
+            self._last_importing = path
+            self._worker.send({"t": "importing", "path": collecting.shown(path, self._worker.root)})
 
     # Before collection
 
@@ -93,6 +100,8 @@ class LensPlugin:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Iterator[None]:
+        if isinstance(collector, pytest.File) and not isinstance(collector, pytest.Package):
+            self._importing(str(collector.path))
         outcome: Any = yield
         if outcome.excinfo is None:
             self._errors.see(collector, outcome.get_result())
@@ -122,8 +131,10 @@ class LensPlugin:
         self.failures.settled = True
         builder = NodeBuilder(session.config, worker.root)
         if worker.role in ("collected", "collect"):
-            reasons = self._collected(session, builder)
-            if worker.role == "collect" or reasons or not self._parked(session):
+            reasons = hazards.of_session(worker, session)
+            park = Park(worker) if worker.role == "collected" and not reasons else None
+            self._collected(session, builder, reasons)
+            if park is None or not self._parked(session, park):
                 return True
         else:
             self._ready(session)
@@ -135,14 +146,13 @@ class LensPlugin:
             loop.run(session)
         return True
 
-    def _collected(self, session: Any, builder: NodeBuilder) -> list[str]:
+    def _collected(self, session: Any, builder: NodeBuilder, reasons: list[str]) -> None:
         """Send the nodes and everything else that is known after collection."""
         worker = self._worker
         items = session.items
         for start in range(0, len(items), _BATCH):
             batch = [builder.node(item) for item in items[start : start + _BATCH]]
             worker.send({"t": "nodes", "items": batch})
-        reasons = hazards.of_session(worker, session)
         state = self.snapshot.finish()
         worker.send(
             {
@@ -159,14 +169,13 @@ class LensPlugin:
                 "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),
             }
         )
-        return reasons
 
-    def _parked(self, session: Any) -> bool:
+    def _parked(self, session: Any, park: Park) -> bool:
         """Wait to be forked; true in a fork, false when the host is to end."""
         forkfix.drain_capture(session.config)
         gc.collect()
         gc.freeze()
-        command = Park(self._worker).serve()
+        command = park.serve()
         if command.kind == "exit":
             return False
         self._worker.role = command.role

@@ -33,7 +33,13 @@ _DIGEST = 32
 class Cache:
     """Code objects by source, path and compiler."""
 
-    def __init__(self, cache_dir: str, snapshot: Snapshot | None = None) -> None:
+    def __init__(
+        self,
+        cache_dir: str,
+        snapshot: Snapshot | None = None,
+        importing: Callable[[str], None] = lambda path: None,
+    ) -> None:
+        self.importing = importing
         self._snapshot = snapshot
         self._dir = os.path.join(cache_dir, "pyc")
         self._salt = b"\0".join(
@@ -158,6 +164,8 @@ def executor(hook: Any, config: Any, cache: Cache) -> Callable[[ModuleType], Non
 
         passing = config is not None and bool(config.getini("enable_assertion_pass_hook"))
         variant = f"pytest-{pytest.__version__}-{passing}"
-        exec(cache.code(path, variant, build), module.__dict__)
+        code = cache.code(path, variant, build)
+        cache.importing(path)
+        exec(code, module.__dict__)
 
     return exec_module
