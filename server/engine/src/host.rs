@@ -73,7 +73,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
     let arrived = if order.fork {
         base.fork(hub, Role::Collected, order.options.clone()).await
     } else {
-        base.become_role(hub, Role::Collect, order.options.clone()).await
+        base.become_role(Role::Collect, order.options.clone())
     };
     let (process, mut events) = arrived.map_err(CollectFailure::Broken)?;
     let mut importing = None;

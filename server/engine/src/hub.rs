@@ -27,8 +27,6 @@ pub(crate) struct Hub {
     token: String,
     next: AtomicU64,
     expected: Arc<DashMap<String, Expected>>,
-    /// Interpreters that became something else: the name they report under since.
-    became: DashMap<String, String>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -69,7 +67,7 @@ impl Hub {
         let listener = UnixListener::bind(folder.join("engine.sock"))?;
         let expected = Arc::new(DashMap::new());
         let accepting = tokio::spawn(accept(listener, token.clone(), Arc::clone(&expected)));
-        Ok(Hub { folder, token, next: AtomicU64::new(1), expected, became: DashMap::new(), accepting })
+        Ok(Hub { folder, token, next: AtomicU64::new(1), expected, accepting })
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -90,16 +88,8 @@ impl Hub {
         Awaited { id, hello, events, registration }
     }
 
-    /// Notes that an interpreter goes on under another name.
-    pub(crate) fn renamed(&self, old: &str, new: &str) {
-        self.became.insert(old.to_owned(), new.to_owned());
-    }
-
     /// Tells how a process that this engine itself started has ended.
     pub(crate) fn report_exit(&self, id: &str, status: ExitStatus) {
-        if let Some((_, new)) = self.became.remove(id) {
-            route_exit(&self.expected, &new, status.clone());
-        }
         route_exit(&self.expected, id, status);
     }
 }

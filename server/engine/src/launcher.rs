@@ -43,25 +43,28 @@ pub(crate) struct Base {
     pub process: Process,
     pub ready: Ready,
     snapshot: Mutex<Snapshot>,
-    events: Mutex<mpsc::UnboundedReceiver<ProcessEvent>>,
+    events: Mutex<Option<mpsc::UnboundedReceiver<ProcessEvent>>>,
 }
 
 impl Base {
     /// Whether the disk still holds what this interpreter has loaded, and it is alive.
     pub(crate) fn is_fresh(&self) -> bool {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let dead = std::iter::from_fn(|| events.try_recv().ok())
-            .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)));
+        let dead = events.as_mut().is_none_or(|events| {
+            std::iter::from_fn(|| events.try_recv().ok())
+                .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)))
+        });
         drop(events);
         !dead && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
     }
 
-    /// Turns the interpreter itself into a session or a collection; it can't be forked any more.
-    pub(crate) async fn become_role(&self, hub: &Hub, role: Role, options: WorkerOptions) -> Result<Arrived, String> {
-        let awaited = hub.expect("session");
-        hub.renamed(&self.process.id, &awaited.id);
-        self.process.send(ToWorker::Become { host: awaited.id.clone(), role, options });
-        Process::arrive(awaited, FORK_LIMIT).await
+    /// Turns the interpreter itself into a session or a collection: the same process, name and connection, but it can't
+    /// be forked any more. Once only.
+    pub(crate) fn become_role(&self, role: Role, options: WorkerOptions) -> Result<Arrived, String> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let events = events.ok_or("the interpreter is in use")?;
+        self.process.send(ToWorker::Become { host: self.process.id.clone(), role, options });
+        Ok((self.process.clone(), events))
     }
 
     /// Forks it.
@@ -187,7 +190,7 @@ impl Launcher {
             )))
         })?;
         let snapshot = Mutex::new(Snapshot::new(ready.files.clone(), ready.dirs.clone()));
-        Ok(Base { process, ready, snapshot, events: Mutex::new(events) })
+        Ok(Base { process, ready, snapshot, events: Mutex::new(Some(events)) })
     }
 }
 

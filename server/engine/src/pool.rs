@@ -224,7 +224,7 @@ impl Pool {
             Runner::fork_session(&self.launcher.hub, base, options).await
         } else {
             let base = self.fresh().await.map_err(|error| error.to_string())?;
-            Runner::become_session(&self.launcher.hub, base, options).await
+            Runner::become_session(base, options)
         }
     }
 

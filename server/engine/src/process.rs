@@ -1,5 +1,6 @@
 //! A Python process as the engine holds it: a way to send to it, what comes of it, and its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -52,12 +53,14 @@ impl std::fmt::Display for ExitStatus {
     }
 }
 
-/// A process that has reported in. Dropped, its connection closes, which ends it and all that it forked.
+/// A process that has reported in. When the last handle on it is dropped, its connection closes, which ends it and all
+/// that it forked.
+#[derive(Clone)]
 pub(crate) struct Process {
     pub id: String,
     pub pid: i32,
     sender: mpsc::UnboundedSender<ToWorker>,
-    _registration: Registration,
+    _registration: Arc<Registration>,
 }
 
 impl Process {
@@ -69,7 +72,7 @@ impl Process {
         let Awaited { id, hello, mut events, registration } = awaited;
         match tokio::time::timeout(limit, hello).await {
             Ok(Ok(Connection { pid, sender })) => {
-                Ok((Process { id, pid, sender, _registration: registration }, events))
+                Ok((Process { id, pid, sender, _registration: Arc::new(registration) }, events))
             }
             Ok(Err(_)) => match events.try_recv() {
                 Ok(ProcessEvent::Exited(status)) => Err(format!("the Python process {status}")),

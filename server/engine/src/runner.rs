@@ -34,8 +34,8 @@ impl Runner {
     }
 
     /// Turns a fresh interpreter into a session.
-    pub(crate) async fn become_session(hub: &Hub, base: Arc<Base>, options: WorkerOptions) -> Result<Self, String> {
-        let (process, events) = base.become_role(hub, Role::Session, options).await?;
+    pub(crate) fn become_session(base: Arc<Base>, options: WorkerOptions) -> Result<Self, String> {
+        let (process, events) = base.become_role(Role::Session, options)?;
         Ok(Runner::new(process, events, Some(base)))
     }
 
