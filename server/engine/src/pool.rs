@@ -100,11 +100,18 @@ impl Pool {
         Ok(base)
     }
 
-    /// An interpreter that nobody else has, for a session of its own (subprocess mode): the one that stands by.
+    /// An interpreter that nobody else has, for a session of its own (subprocess mode): the one that stands by, or a
+    /// new one. Several may be started at a time.
     async fn fresh(&self) -> Result<Arc<Base>, StartError> {
-        let base = self.base().await?;
-        self.state().base = None;
-        Ok(base)
+        let standing_by = self.state().base.take();
+        if let Some(base) = standing_by {
+            let checked = Arc::clone(&base);
+            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+                return Ok(base);
+            }
+        }
+        let preload = self.state().preload.clone();
+        Ok(Arc::new(self.launcher.start(preload).await?))
     }
 
     /// Gets ready for the next run while nobody waits: a runner of `host` stands by; in subprocess mode, the next

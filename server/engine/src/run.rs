@@ -173,9 +173,19 @@ impl<F: Fn(News)> Driver<'_, F> {
         // The dispatcher counts its workers from 0 in each round.
         let mut fresh: Vec<usize> = (0..workers).collect();
         loop {
-            for worker in fresh.drain(..) {
-                match self.add_runner(worker, first + worker, workers, &mut dispatcher, &arrivals_tx).await {
-                    Ok(slot) => {
+            let asked: Vec<_> = fresh
+                .drain(..)
+                .map(|worker| {
+                    let (pool, host, disabled) =
+                        (Arc::clone(self.pool), Arc::clone(&self.plan.host), self.plan.run_disabled);
+                    (worker, tokio::spawn(async move { pool.runner(&host, disabled).await }))
+                })
+                .collect();
+            for (worker, asked) in asked {
+                match asked.await.unwrap_or_else(|error| Err(error.to_string())) {
+                    Ok(runner) => {
+                        let slot =
+                            self.set_going(runner, worker, first + worker, workers, &mut dispatcher, &arrivals_tx);
                         slots.insert(worker, slot);
                     }
                     Err(message) => {
@@ -403,15 +413,16 @@ impl<F: Fn(News)> Driver<'_, F> {
         }
     }
 
-    async fn add_runner(
-        &mut self,
+    /// Tells a runner what it is to run, and has its events forwarded.
+    fn set_going(
+        &self,
+        mut runner: Runner,
         worker: usize,
         place: usize,
         count: usize,
         dispatcher: &mut Dispatcher,
         arrivals: &mpsc::UnboundedSender<(usize, ProcessEvent)>,
-    ) -> Result<Slot, String> {
-        let mut runner = self.pool.runner(&self.plan.host, self.plan.run_disabled).await?;
+    ) -> Slot {
         let whole = self.plan.host.is_forkable() && self.plan.selected.len() == self.plan.host.nodes.len();
         let ids = (!whole)
             .then(|| self.plan.selected.iter().map(|&node| self.plan.host.nodes[node].id.to_string()).collect());
@@ -435,7 +446,7 @@ impl<F: Fn(News)> Driver<'_, F> {
         }));
         let events = std::mem::replace(&mut runner.events, mpsc::unbounded_channel().1);
         let forwarding = tokio::spawn(forward(worker, events, arrivals.clone()));
-        Ok(Slot {
+        Slot {
             runner,
             forwarding,
             current: None,
@@ -445,7 +456,7 @@ impl<F: Fn(News)> Driver<'_, F> {
             lost: false,
             exit: None,
             verdict_at: None,
-        })
+        }
     }
 
     async fn pause(&mut self) {
