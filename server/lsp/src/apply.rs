@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use lsp_types::{DiagnosticRelatedInformation, DiagnosticSeverity};
-use pytest_lens_protocol::{CollectError, EventPayload, InventoryDelta, RunStart, TestOutcome, TestOutcomes};
+use lsp_types::{DiagnosticRelatedInformation, DiagnosticSeverity, MessageType};
+use pytest_lens_protocol::{
+    CollectError, EventPayload, InventoryDelta, RunEndStatus, RunStart, TestOutcome, TestOutcomes,
+};
 
 use crate::findings::Finding;
 use crate::live::{Live, from_wire};
@@ -63,6 +65,8 @@ impl State {
             EventPayload::RunFinished(run) => {
                 workspace.marks.remove(&run.run_id);
                 out.extend(run_ends(cancels, run));
+                let fault = run.message.clone().filter(|_| run.status == RunEndStatus::InternalError);
+                out.extend(fault.map(|text| Outgoing::Message { kind: MessageType::ERROR, text }));
                 self.trim_logs();
             }
             EventPayload::Inventory(_) => self.read_confirmed_documents(folder),

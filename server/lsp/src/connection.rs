@@ -1,28 +1,24 @@
-//! The way of one folder to the engine: its context, its events, its collections.
+//! The way of one folder to the engine: its context and its events.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use lsp_types::MessageType;
-use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, PROTOCOL_VERSION, Request, Response, TestItem};
+use pytest_lens_protocol::{
+    Event, EventPayload, InventoryDelta, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd, RunEndStatus, TestItem,
+};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 use crate::error::{CommandError, CommandResult, ErrorKind};
-use crate::progress::CollectProgress;
+use crate::reducer::RunView;
 use crate::state::Shared;
-use crate::tree;
+use crate::{collecting, tree};
 
 /// A hanging get ends after this, and is made anew.
 const WAIT_MS: u64 = 30_000;
-/// Files change in swarms: a collection waits until they have been quiet for so long.
-const QUIET: Duration = Duration::from_millis(200);
 
 /// Items of the tree that are told at a time.
 const PIECE: usize = 500;
-/// An answer waits no longer than this for the view.
-const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// How far a folder is with the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,9 +39,9 @@ pub(crate) enum Phase {
 pub(crate) struct Link {
     phase: watch::Sender<Phase>,
     /// How far the event log was taken in.
-    cursor: watch::Sender<u64>,
+    pub(crate) cursor: watch::Sender<u64>,
     retry: Notify,
-    files_changed: Notify,
+    pub(crate) files_changed: Notify,
     task: Mutex<Option<AbortHandle>>,
 }
 
@@ -86,21 +82,55 @@ impl Link {
 /// Opens, or opens anew, a folder's context, and follows its events from then on.
 pub(crate) fn start(shared: &Arc<Shared>, folder: &str) {
     let Some(link) = link(shared, folder) else { return };
-    link.phase.send_replace(Phase::Opening);
-    let task = shared.spawn(drive(Arc::clone(shared), folder.to_owned(), Arc::clone(&link)));
+    let old = link.phase.send_replace(Phase::Opening);
+    let (inner, name, own) = (Arc::clone(shared), folder.to_owned(), Arc::clone(&link));
+    let task = shared.spawn(async move {
+        // The old context first: the new settings may well lead to the same one.
+        shut_down(&inner, &old).await;
+        drive(inner, name, own).await;
+    });
     link.replace_task(Some(task));
+    abandon_runs(shared, folder, RunEndStatus::Killed, "the settings changed");
 }
 
 /// Ends a folder's context: its processes are ended with it.
-pub(crate) fn stop(shared: &Arc<Shared>, link: &Arc<Link>) {
+pub(crate) fn stop(shared: &Arc<Shared>, folder: &str, link: &Arc<Link>) {
     link.replace_task(None);
-    let phase = link.phase.send_replace(Phase::Closed);
+    let old = link.phase.send_replace(Phase::Closed);
+    let inner = Arc::clone(shared);
+    shared.spawn(async move { shut_down(&inner, &old).await });
+    abandon_runs(shared, folder, RunEndStatus::Killed, "its folder was closed, or is not trusted any more");
+}
+
+async fn shut_down(shared: &Arc<Shared>, phase: &Phase) {
     if let Phase::Open(context) = phase {
-        let inner = Arc::clone(shared);
-        shared.spawn(async move {
-            // A context that is gone already is as good.
-            let _ = inner.call(Request::Shutdown { context_id: Some(context) }).await;
-        });
+        // A context that is gone already is as good.
+        let _ = shared.call(Request::Shutdown { context_id: Some(context.clone()) }).await;
+    }
+}
+
+/// Runs whose end will not be heard of, because their context is gone, end here: nobody waits for them for ever.
+fn abandon_runs(shared: &Arc<Shared>, folder: &str, status: RunEndStatus, message: &str) {
+    let ends: Vec<RunEnd> = {
+        let state = shared.state();
+        let runs = state.workspace(folder).map(|workspace| workspace.view.runs());
+        let end = |(run_id, run): (&String, &RunView)| RunEnd {
+            run_id: run_id.clone(),
+            status,
+            counts: RunCounts {
+                total: run.done,
+                passed: run.done - run.failed,
+                failed: run.failed,
+                not_run: run.total.saturating_sub(run.done),
+                ..RunCounts::default()
+            },
+            duration_ms: 0.0,
+            message: Some(message.to_owned()),
+        };
+        runs.into_iter().flatten().map(end).collect()
+    };
+    for end in ends {
+        apply(shared, folder, &EventPayload::RunFinished(end));
     }
 }
 
@@ -131,7 +161,7 @@ pub(crate) fn untrusted() -> CommandError {
     )
 }
 
-fn link(shared: &Arc<Shared>, folder: &str) -> Option<Arc<Link>> {
+pub(crate) fn link(shared: &Arc<Shared>, folder: &str) -> Option<Arc<Link>> {
     shared.state().workspace(folder).map(|workspace| Arc::clone(&workspace.link))
 }
 
@@ -143,7 +173,7 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
                 link.phase.send_replace(Phase::Open(context.clone()));
                 tokio::select! {
                     failed = follow(&shared, &folder, &link, &context) => failed,
-                    () = collect_changes(&shared, &folder, &link) => continue,
+                    () = collecting::keep_up(&shared, &folder, &link) => continue,
                 }
             }
             Err(error) => Some(error),
@@ -152,11 +182,12 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
             // The engine forgot the context after it had served: open it anew.
             None => {
                 link.phase.send_replace(Phase::Opening);
+                abandon_runs(&shared, &folder, RunEndStatus::InternalError, "the engine lost this run");
             }
             Some(error) => {
                 shared.tell_once(MessageType::ERROR, &error.message);
                 link.phase.send_replace(Phase::Failed(error));
-                show_sources(&shared, &folder).await;
+                collecting::show_sources(&shared, &folder).await;
                 link.retry.notified().await;
             }
         }
@@ -237,7 +268,7 @@ fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) {
 }
 
 /// The same delta as several: what is removed goes first, and each tells every error.
-fn pieces(delta: &InventoryDelta) -> Vec<InventoryDelta> {
+pub(crate) fn pieces(delta: &InventoryDelta) -> Vec<InventoryDelta> {
     let mut removed = delta.removed.clone();
     let piece = |upserts: &[TestItem]| InventoryDelta {
         revision: delta.revision,
@@ -256,99 +287,6 @@ async fn resync(shared: &Arc<Shared>, folder: &str, context_id: &str) {
     let mut state = shared.state();
     let Some(workspace) = state.workspace_mut(folder) else { return };
     let items = tree::of_inventory(&workspace.root, &nodes);
-    let delta = workspace.view.replace(items);
-    for piece in pieces(&delta) {
-        for message in state.own_delta(folder, piece) {
-            shared.send(message);
-        }
-    }
-}
-
-/// Waits until the folder's view holds every event that the engine has told by now: for answers that are read beside it.
-async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
-    let Some(link) = link(shared, folder) else { return };
-    let mut reached = link.cursor.subscribe();
-    let cursor = *reached.borrow();
-    let end = match shared.call(Request::GetEvents { context_id, cursor, wait_ms: 0 }).await {
-        Ok(Response::Events { cursor, .. }) => cursor,
-        _ => return,
-    };
-    // The task that follows the log may end meanwhile: then there is nothing to wait for.
-    let _ = tokio::time::timeout(CATCH_UP, reached.wait_for(|cursor| *cursor >= end)).await;
-}
-
-/// Collects at the start, and then whenever files have changed and are quiet again. Never ends.
-async fn collect_changes(shared: &Arc<Shared>, folder: &str, link: &Arc<Link>) {
-    let first = collect(shared, folder, false, true).await;
-    tell_failure(shared, first);
-    loop {
-        link.files_changed.notified().await;
-        while tokio::time::timeout(QUIET, link.files_changed.notified()).await.is_ok() {}
-        let again = collect(shared, folder, false, false).await;
-        tell_failure(shared, again);
-    }
-}
-
-fn tell_failure(shared: &Arc<Shared>, result: CommandResult<usize>) {
-    if let Err(error) = result
-        && error.kind != ErrorKind::ContextGone
-    {
-        shared.tell_once(MessageType::ERROR, &error.message);
-    }
-}
-
-/// Brings a folder's inventory up to date; returns the number of its tests. With `shown` the user sees it and can
-/// cancel it.
-pub(crate) async fn collect(shared: &Arc<Shared>, folder: &str, force: bool, shown: bool) -> CommandResult<usize> {
-    let context_id = context(shared, folder).await?;
-    let progress = shown.then(|| CollectProgress::begin(shared, folder));
-    let cancelled = async {
-        match &progress {
-            Some(progress) => progress.cancelled().await,
-            None => std::future::pending().await,
-        }
-    };
-    let answer = tokio::select! {
-        answer = shared.call(Request::Collect { context_id: context_id.clone(), force }) => answer?,
-        () = cancelled => {
-            return Err(CommandError::failed("collecting the tests was cancelled: what was known before still holds"));
-        }
-    };
-    match answer {
-        Response::CollectionComplete { node_count, .. } => {
-            catch_up(shared, folder, context_id).await;
-            shared.settle(folder);
-            Ok(node_count)
-        }
-        other => Err(CommandError::unexpected("collect", &other)),
-    }
-}
-
-/// Shows the tree as the source alone tells it, for a folder that the engine does not serve.
-pub(crate) async fn show_sources(shared: &Arc<Shared>, folder: &str) {
-    let Some((root, settings)) = shared
-        .state()
-        .workspace(folder)
-        .filter(|workspace| workspace.view.preorder().iter().all(|item| item.provisional))
-        .map(|workspace| (workspace.root.clone(), workspace.pytest.clone()))
-    else {
-        return;
-    };
-    let listing = tokio::task::spawn_blocking(move || {
-        let files = pytest_lens_analysis::listing::list(&root, &settings);
-        let mut known = BTreeSet::new();
-        let mut items = Vec::new();
-        for file in files.iter().filter(|file| !file.path.starts_with('/')) {
-            let found = tree::of_source(&root, &file.path, &file.analysis.nodes, |node| {
-                pytest_lens_protocol::Range::of_line(node.def_line)
-            });
-            items.extend(found.into_iter().filter(|item| known.insert(item.id.clone())));
-        }
-        items
-    });
-    let Ok(items) = listing.await else { return };
-    let mut state = shared.state();
-    let Some(workspace) = state.workspace_mut(folder) else { return };
     let delta = workspace.view.replace(items);
     for piece in pieces(&delta) {
         for message in state.own_delta(folder, piece) {

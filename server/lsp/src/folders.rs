@@ -15,7 +15,7 @@ use crate::paths::path_of;
 use crate::publisher::Outgoing;
 use crate::state::{Shared, State};
 use crate::workspace::Workspace;
-use crate::{connection, settings};
+use crate::{collecting, connection, settings};
 
 /// Files that pytest reads its configuration from.
 const CONFIG_FILES: [&str; 7] =
@@ -93,7 +93,7 @@ fn open(shared: &Arc<Shared>, folder: &str) {
         connection::start(shared, folder);
     } else {
         let (inner, folder) = (Arc::clone(shared), folder.to_owned());
-        shared.spawn(async move { connection::show_sources(&inner, &folder).await });
+        shared.spawn(async move { collecting::show_sources(&inner, &folder).await });
     }
 }
 
@@ -101,12 +101,12 @@ fn open(shared: &Arc<Shared>, folder: &str) {
 pub(crate) fn changed(shared: &Arc<Shared>, event: WorkspaceFoldersChangeEvent) {
     let mut shown = std::collections::BTreeSet::new();
     for removed in &event.removed {
+        let uri = removed.uri.as_str();
+        let Some(link) = connection::link(shared, uri) else { continue };
+        connection::stop(shared, uri, &link);
         let mut state = shared.state();
-        let known = state.workspaces.iter().position(|workspace| workspace.uri == removed.uri.as_str());
-        let Some(workspace) = known.map(|index| state.workspaces.remove(index)) else { continue };
-        drop(state);
-        shown.extend(workspace.findings.files().cloned());
-        connection::stop(shared, &workspace.link);
+        shown.extend(state.workspace(uri).into_iter().flat_map(|workspace| workspace.findings.files()).cloned());
+        state.workspaces.retain(|workspace| workspace.uri != uri);
     }
     let mut opened = Vec::new();
     for added in &event.added {
@@ -143,7 +143,7 @@ pub(crate) fn trust(shared: &Arc<Shared>, trusted: bool) {
         if trusted {
             connection::start(shared, &folder);
         } else {
-            connection::stop(shared, &link);
+            connection::stop(shared, &folder, &link);
         }
     }
 }

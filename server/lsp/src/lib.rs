@@ -8,6 +8,7 @@ mod actions;
 mod affected;
 mod apply;
 mod batch;
+mod collecting;
 mod commands;
 mod connection;
 mod diagnostics;

@@ -283,7 +283,7 @@ impl Publisher {
         let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
         self.shared.spawn(async move {
             match client.send_request::<WorkspaceConfiguration>(ConfigurationParams { items }).await {
-                Ok(values) => crate::settings::folders_configured(&shared, folders.into_iter().zip(values)),
+                Ok(values) => crate::settings::answered(&shared, folders.into_iter().zip(values)),
                 Err(error) => tracing::warn!("the client does not tell its settings: {error}"),
             }
         });

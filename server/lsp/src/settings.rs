@@ -48,6 +48,12 @@ fn ours(payload: &Value) -> Option<Value> {
     }
 }
 
+/// The client told the settings of these folders when asked; where it has none, what it sent before holds.
+pub(crate) fn answered(shared: &Arc<Shared>, all: impl Iterator<Item = (String, Value)>) {
+    let sent = shared.state().settings.clone();
+    folders_configured(shared, all.map(|(folder, value)| (folder, if value.is_null() { sent.clone() } else { value })));
+}
+
 /// These folders have these settings now: the engine is told, and the user of what is wrong with them.
 pub(crate) fn folders_configured(shared: &Arc<Shared>, all: impl IntoIterator<Item = (String, Value)>) {
     for (folder, value) in all {

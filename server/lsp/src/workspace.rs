@@ -37,7 +37,7 @@ pub(crate) struct Workspace {
     canonical: PathBuf,
     /// Settings in force.
     pub(crate) settings: Settings,
-    /// The same as the client gave them, for the engine.
+    /// The same as the engine takes them.
     pub(crate) settings_json: Value,
     /// What pytest's configuration says to static reading.
     pub(crate) pytest: PytestSettings,

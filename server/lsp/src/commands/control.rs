@@ -1,34 +1,51 @@
 //! Stopping and killing runs, and collecting.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use pytest_lens_protocol::Request;
+use pytest_lens_protocol::{Request, Response};
 use serde_json::{Value, json};
 
+use crate::collecting;
 use crate::commands::args::{CollectArgs, StopArgs};
-use crate::connection;
 use crate::error::{CommandError, CommandResult};
 use crate::state::Shared;
 
 /// `pytestLens.stop`, and with `kill` `pytestLens.kill`.
 pub(crate) async fn stop(shared: &Arc<Shared>, args: StopArgs, kill: bool) -> CommandResult<Value> {
-    let wanted: Vec<String> = {
-        let state = shared.state();
-        let mut active = state.workspaces.iter().flat_map(|workspace| workspace.view.runs().keys());
-        match args.run_id {
-            // A run that was accepted a moment ago may not have been heard of: the engine knows.
-            Some(run_id) => vec![run_id],
-            None => active.by_ref().cloned().collect(),
-        }
-    };
+    let request = |run_id| if kill { Request::KillRun { run_id } } else { Request::StopRun { run_id } };
     let mut stopped = Vec::new();
-    for run_id in wanted {
-        let id = run_id.clone();
-        let request = if kill { Request::KillRun { run_id } } else { Request::StopRun { run_id } };
-        shared.call(request).await?;
-        stopped.push(id);
+    if let Some(run_id) = args.run_id {
+        shared.call(request(run_id.clone())).await?;
+        stopped.push(run_id);
+    } else {
+        for run_id in active(shared).await {
+            // One that has ended meanwhile needs no stopping.
+            if shared.call(request(run_id.clone())).await.is_ok() {
+                stopped.push(run_id);
+            }
+        }
     }
     Ok(json!({ "stopped": stopped }))
+}
+
+/// Every run that goes on: those heard of, and those that the engine accepted a moment ago.
+async fn active(shared: &Arc<Shared>) -> BTreeSet<String> {
+    let (mut runs, contexts) = {
+        let state = shared.state();
+        let runs: BTreeSet<String> =
+            state.workspaces.iter().flat_map(|workspace| workspace.view.runs().keys().cloned()).collect();
+        let contexts: Vec<String> = state.workspaces.iter().filter_map(|workspace| workspace.link.context()).collect();
+        (runs, contexts)
+    };
+    for context_id in contexts {
+        if let Ok(Response::ContextStatus { active_runs, .. }) =
+            shared.call(Request::GetContextStatus { context_id }).await
+        {
+            runs.extend(active_runs);
+        }
+    }
+    runs
 }
 
 /// `pytestLens.collect`.
@@ -36,7 +53,7 @@ pub(crate) async fn collect(shared: &Arc<Shared>, args: CollectArgs) -> CommandR
     let folders = folders(shared, args.workspace.as_deref())?;
     let mut count = 0;
     for folder in folders {
-        count += connection::collect(shared, &folder, args.force.unwrap_or_default(), true).await?;
+        count += collecting::collect(shared, &folder, args.force.unwrap_or_default(), true).await?;
     }
     Ok(json!({ "nodeCount": count }))
 }

@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use pytest_lens_protocol::{ErrorCode, Request};
 use serde_json::{Value, json};
 
-use crate::events::{file, inventory, passed, run_of};
+use crate::events::{file, inventory, passed, run_of, run_started};
 use crate::{Client, SAMPLE};
 
 async fn two_folders() -> Client {
@@ -208,8 +208,11 @@ async fn dropped_events_are_made_good_from_the_inventory() {
 async fn a_context_that_the_engine_forgot_is_opened_anew() {
     let mut client = Client::ready().await;
     client.engine.refuse("get_events", ErrorCode::ContextNotFound, "there is no such context");
-    client.emit(run_of("run-1", passed("test_a.py::test_x"))).await;
+    client.emit([run_started("run-1", &["test_a.py::test_x"])]).await;
     client.settle().await;
     assert_eq!(client.engine.asked("init_context").len(), 2);
-    assert_eq!(client.transcript_of(&["window/showMessage"]).await, "");
+    assert_snapshot!(client.transcript_of(&["window/showMessage", "pytestLens/runFinished"]).await, @r#"
+    pytestLens/runFinished {"runId":"run-1","status":"internal_error","counts":{"total":0,"passed":0,"failed":0,"skipped":0,"errors":0,"notRun":1},"durationMs":0.0,"message":"the engine lost this run","workspace":"file:///repo","seq":2}
+    window/showMessage {"type":1,"message":"the engine lost this run"}
+    "#);
 }

@@ -1,0 +1,114 @@
+//! Collecting: at the start, when files have changed, and when a command asks for it; and the tree as the source alone
+//! tells it, where nothing may or can be collected.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lsp_types::MessageType;
+use pytest_lens_protocol::{Request, Response};
+
+use crate::connection::{Link, context, link, pieces};
+use crate::error::{CommandError, CommandResult, ErrorKind};
+use crate::progress::CollectProgress;
+use crate::state::Shared;
+use crate::tree;
+
+/// Files change in swarms: a collection waits until they have been quiet for so long.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// An answer waits no longer than this for the view.
+const CATCH_UP: Duration = Duration::from_secs(2);
+
+/// Waits until the folder's view holds every event that the engine has told by now: for answers that are read beside it.
+async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
+    let Some(link) = link(shared, folder) else { return };
+    let mut reached = link.cursor.subscribe();
+    let cursor = *reached.borrow();
+    let end = match shared.call(Request::GetEvents { context_id, cursor, wait_ms: 0 }).await {
+        Ok(Response::Events { cursor, .. }) => cursor,
+        _ => return,
+    };
+    // The task that follows the log may end meanwhile: then there is nothing to wait for.
+    let _ = tokio::time::timeout(CATCH_UP, reached.wait_for(|cursor| *cursor >= end)).await;
+}
+
+/// Collects at the start, and then whenever files have changed and are quiet again. Never ends.
+pub(crate) async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
+    let first = collect(shared, folder, false, true).await;
+    tell_failure(shared, first);
+    loop {
+        link.files_changed.notified().await;
+        while tokio::time::timeout(QUIET, link.files_changed.notified()).await.is_ok() {}
+        let again = collect(shared, folder, false, false).await;
+        tell_failure(shared, again);
+    }
+}
+
+fn tell_failure(shared: &Arc<Shared>, result: CommandResult<usize>) {
+    if let Err(error) = result
+        && error.kind != ErrorKind::ContextGone
+    {
+        shared.tell_once(MessageType::ERROR, &error.message);
+    }
+}
+
+/// Brings a folder's inventory up to date; returns the number of its tests. With `shown` the user sees it and can
+/// cancel it.
+pub(crate) async fn collect(shared: &Arc<Shared>, folder: &str, force: bool, shown: bool) -> CommandResult<usize> {
+    let context_id = context(shared, folder).await?;
+    let progress = shown.then(|| CollectProgress::begin(shared, folder));
+    let cancelled = async {
+        match &progress {
+            Some(progress) => progress.cancelled().await,
+            None => std::future::pending().await,
+        }
+    };
+    let answer = tokio::select! {
+        answer = shared.call(Request::Collect { context_id: context_id.clone(), force }) => answer?,
+        () = cancelled => {
+            return Err(CommandError::failed("collecting the tests was cancelled: what was known before still holds"));
+        }
+    };
+    match answer {
+        Response::CollectionComplete { node_count, .. } => {
+            catch_up(shared, folder, context_id).await;
+            shared.settle(folder);
+            Ok(node_count)
+        }
+        other => Err(CommandError::unexpected("collect", &other)),
+    }
+}
+
+/// Shows the tree as the source alone tells it, for a folder that the engine does not serve.
+pub(crate) async fn show_sources(shared: &Arc<Shared>, folder: &str) {
+    let Some((root, settings)) = shared
+        .state()
+        .workspace(folder)
+        .filter(|workspace| workspace.view.preorder().iter().all(|item| item.provisional))
+        .map(|workspace| (workspace.root.clone(), workspace.pytest.clone()))
+    else {
+        return;
+    };
+    let listing = tokio::task::spawn_blocking(move || {
+        let files = pytest_lens_analysis::listing::list(&root, &settings);
+        let mut known = BTreeSet::new();
+        let mut items = Vec::new();
+        for file in files.iter().filter(|file| !file.path.starts_with('/')) {
+            let found = tree::of_source(&root, &file.path, &file.analysis.nodes, |node| {
+                pytest_lens_protocol::Range::of_line(node.def_line)
+            });
+            items.extend(found.into_iter().filter(|item| known.insert(item.id.clone())));
+        }
+        items
+    });
+    let Ok(items) = listing.await else { return };
+    let mut state = shared.state();
+    let Some(workspace) = state.workspace_mut(folder) else { return };
+    let delta = workspace.view.replace(items);
+    for piece in pieces(&delta) {
+        for message in state.own_delta(folder, piece) {
+            shared.send(message);
+        }
+    }
+}
