@@ -122,6 +122,8 @@ fn cases_whose_ids_change_are_compared_together() {
     let liar = compare(&truth, &[1, 1], &told(run("10:02", "passed")), Some(1));
     let expected = Difference { id: "t.py::f[...]".to_owned(), plain: "failed".to_owned(), lens: "passed".to_owned() };
     assert_eq!(liar.differences, [expected]);
+    let vanished = compare(&truth, &[1, 1], &told(run("10:02", "not_run")), Some(1));
+    assert_eq!(vanished, Comparison::default());
     let mut silent = run("10:02", "failed");
     silent.remove("t.py::f[10:02]");
     assert_eq!(compare(&truth, &[1, 1], &told(silent), Some(1)).count(), 1);

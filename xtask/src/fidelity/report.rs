@@ -106,7 +106,7 @@ fn table(all: &[Compared]) -> String {
             let mut row = vec![one.name.clone(), one.tests.to_string(), seconds(one.plain)];
             row.extend(one.ways.iter().map(|(_, time, _)| seconds(*time)));
             let count: usize = one.ways.iter().map(|(.., found)| found.count()).sum();
-            row.extend([count.to_string(), one.flips.len().to_string()]);
+            row.extend([count.to_string(), (one.flips.len() + one.drifting.len()).to_string()]);
             row
         })
         .collect();
