@@ -136,7 +136,9 @@ impl Live<'_> {
             }
             None => (self.workspace.file_of(&outcome.id), None),
         };
-        let frames = outcome.frames.iter().map(|frame| {
+        // A traceback of one frame says nothing that the diagnostic's own place does not.
+        let told = outcome.frames.iter().filter(|_| outcome.frames.len() > 1);
+        let frames = told.map(|frame| {
             let location = self.location(run, &frame.location);
             let text = frame.text.as_deref().map(str::trim).filter(|text| !text.is_empty());
             DiagnosticRelatedInformation {

@@ -57,7 +57,7 @@ fn tell_failure(shared: &Arc<Shared>, result: CommandResult<usize>) {
 /// cancel it.
 pub(crate) async fn collect(shared: &Arc<Shared>, folder: &str, force: bool, shown: bool) -> CommandResult<usize> {
     let context_id = context(shared, folder).await?;
-    let progress = shown.then(|| CollectProgress::begin(shared, folder));
+    let progress = shown.then(|| CollectProgress::begin(shared));
     let cancelled = async {
         match &progress {
             Some(progress) => progress.cancelled().await,

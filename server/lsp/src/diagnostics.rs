@@ -28,6 +28,8 @@ impl State {
                 diagnostics.extend(flaky.filter_map(|hint| live.flaky(hint)));
             }
         }
+        // In an order of their own, so that the same picture is the same message.
+        diagnostics.sort_by(|a, b| (a.range.start, &a.message).cmp(&(b.range.start, &b.message)));
         let text = document.map_or_else(|| uri_text(path), |document| document.uri.clone());
         PublishDiagnosticsParams { uri: uri(&text), diagnostics, version: document.map(|document| document.version) }
     }

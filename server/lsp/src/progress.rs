@@ -94,10 +94,13 @@ pub(crate) struct CollectProgress {
 
 impl CollectProgress {
     /// Begins it.
-    pub(crate) fn begin(shared: &Arc<Shared>, folder: &str) -> Self {
-        let token = format!("pytest-lens/collect/{folder}");
+    pub(crate) fn begin(shared: &Arc<Shared>) -> Self {
         let cancelled = Arc::new(Notify::new());
-        shared.state().cancels.insert(token.clone(), Cancel::Collect(Arc::clone(&cancelled)));
+        let mut state = shared.state();
+        state.collections += 1;
+        let token = format!("pytest-lens/collect/{}", state.collections);
+        state.cancels.insert(token.clone(), Cancel::Collect(Arc::clone(&cancelled)));
+        drop(state);
         shared.send(Outgoing::Progress(Progress::Begin { token: token.clone(), title: "Collecting tests".into() }));
         CollectProgress { shared: Arc::clone(shared), token, cancelled }
     }

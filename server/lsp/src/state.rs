@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) settings: Value,
     /// What the user can cancel, by progress token.
     pub(crate) cancels: Cancels,
+    /// Collections that were shown so far: each has a token of its own.
+    pub(crate) collections: u64,
     told: HashSet<String>,
 }
 

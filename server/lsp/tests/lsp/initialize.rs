@@ -81,7 +81,7 @@ async fn opens_the_folder_and_asks_for_what_is_missing() {
     assert_snapshot!(client.transcript().await, @r#"
     client/registerCapability {"registrations":[{"id":"pytest-lens/files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/pytest.toml"},{"globPattern":"**/.pytest.toml"},{"globPattern":"**/pytest.ini"},{"globPattern":"**/.pytest.ini"},{"globPattern":"**/pyproject.toml"},{"globPattern":"**/tox.ini"},{"globPattern":"**/setup.cfg"},{"globPattern":"**/*.py"}]}}]}
     workspace/configuration {"items":[{"scopeUri":"file:///repo","section":"pytestLens"}]}
-    window/workDoneProgress/create {"token":"pytest-lens/collect/file:///repo"}
+    window/workDoneProgress/create {"token":"pytest-lens/collect/1"}
     "#);
     let configured = client.engine.asked("configure_context");
     let workers = |request: &Request| match request {

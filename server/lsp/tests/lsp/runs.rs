@@ -1,7 +1,7 @@
 //! Runs: from the cursor to notifications, diagnostics and progress.
 
 use insta::assert_snapshot;
-use pytest_lens_protocol::{CollectError, EventPayload, InventoryDelta, Range, Request, TestOutcome};
+use pytest_lens_protocol::{CollectError, EventPayload, Frame, InventoryDelta, Location, Range, Request, TestOutcome};
 use serde_json::json;
 
 use crate::events::{failed, file, flaky, inventory, outcome, passed, run_finished, run_of, run_started, test_started};
@@ -96,6 +96,25 @@ async fn a_failure_without_a_line_is_shown_at_the_definition() {
     let told = client.wait(DIAGNOSTICS).await;
     let diagnostic = &told["diagnostics"][0];
     assert_eq!((&diagnostic["range"]["start"]["line"], &diagnostic["code"]), (&json!(3), &json!("crashed")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_way_of_a_failure_is_related_information() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    let (uri, helper) = (client.uri("test_a.py"), "file:///usr/lib/helper.py");
+    let frame = |name: &str, uri: &str, line: u32| Frame {
+        name: name.into(),
+        location: Location { uri: uri.into(), range: Range::of_line(line + 1) },
+        text: Some(format!("    {name}_line()")),
+    };
+    let frames = vec![frame("test_two", &uri, 10), frame("check", helper, 40)];
+    let failure = TestOutcome { frames, ..failed("test_a.py::TestGroup::test_two", helper, 40) };
+    client.emit(run_of("run-1", failure)).await;
+    // The failing line lies outside of the folder: the diagnostic is at the test.
+    assert_snapshot!(client.transcript_of(&[DIAGNOSTICS]).await, @r#"
+    textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":8,"character":8},"end":{"line":8,"character":16}},"severity":1,"code":"failed","source":"pytest-lens","message":"assert 1 == 2","relatedInformation":[{"location":{"uri":"file:///repo/test_a.py","range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}}},"message":"test_two: test_two_line()"},{"location":{"uri":"file:///usr/lib/helper.py","range":{"start":{"line":40,"character":0},"end":{"line":40,"character":0}}},"message":"check: check_line()"}]}],"version":1}
+    "#);
 }
 
 #[tokio::test(start_paused = true)]
