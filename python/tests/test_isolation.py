@@ -234,6 +234,7 @@ def test_what_a_test_does_to_its_process_stays_there(project: Project) -> None:
                 assert "LEFT" not in os.environ
                 assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
                 assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
+                assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
                 assert "/nowhere" not in sys.path
                 assert threading.active_count() == 1
             """

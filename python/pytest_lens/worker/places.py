@@ -24,7 +24,8 @@ def _stdlib() -> tuple[str, ...]:
     return _folders([paths["stdlib"], paths["platstdlib"]])
 
 
-STDLIB = _stdlib()
+_STDLIB = _stdlib()
+_ROOT = os.path.join(os.getcwd(), "")
 
 
 def package_dirs() -> list[str]:
@@ -39,14 +40,16 @@ def package_dirs() -> list[str]:
 
 def is_third_party(path: str) -> bool:
     """Whether a file was installed with a package (also in a venv inside the project)."""
+    if path.startswith(_ROOT):  # the project itself may live among installed packages
+        path = path[len(_ROOT) - 1 :]
     return "/site-packages/" in path or "/dist-packages/" in path
 
 
 def is_stdlib(path: str) -> bool:
     """Whether a file belongs to the interpreter itself."""
-    return path.startswith(STDLIB) and not is_third_party(path)
+    return path.startswith(_STDLIB) and not is_third_party(path) and not path.startswith(_ROOT)
 
 
 def is_project(path: str) -> bool:
     """Whether a file may be edited: not the interpreter's, not an installed package's."""
-    return not is_third_party(path) and not path.startswith(STDLIB)
+    return not is_third_party(path) and not is_stdlib(path)

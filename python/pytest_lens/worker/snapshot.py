@@ -97,7 +97,7 @@ class Snapshot:
         self._root = root.rstrip(os.sep) + os.sep
         own = (worker.boot.cache_dir, worker.boot.tmp_dir)
         ours = tuple(os.path.abspath(path) + os.sep for path in own)
-        self._ignored = _IGNORED + ours + places.STDLIB
+        self._ignored = _IGNORED + ours
         self._files: dict[str, Stat] = {}
         self._dirs: dict[str, Any] = {}
         self._before: set[str] = set()
@@ -158,7 +158,7 @@ class Snapshot:
         path = os.path.abspath(path)
         if path in self._files or path.startswith(self._ignored):
             return
-        if places.is_third_party(path):
+        if not places.is_project(path):
             return  # installed files are told by module, below
         try:
             stat = _stat(path)
