@@ -74,7 +74,9 @@ impl Context {
             entries,
         });
         tokio::spawn(Clerk::new(&context).work(mailbox, printed));
-        tokio::spawn(Arc::clone(&context).read_sources());
+        if context.pool.is_resident() {
+            tokio::spawn(Arc::clone(&context).read_sources());
+        }
         context
     }
 
@@ -178,16 +180,8 @@ impl Context {
     async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>) {
         let (prints, root) = (Arc::clone(&self.fingerprints), self.root.clone());
         let code = tokio::task::spawn_blocking(move || prints.of(&root));
-        let (news, mut heard) = mpsc::unbounded_channel();
-        let entries = self.entries.clone();
-        let relay = tokio::spawn(async move {
-            while let Some((run_id, news)) = heard.recv().await {
-                let _ = entries.send(Entry::News { run_id, news });
-            }
-        });
-        let ending = crate::run::drive(&self.pool, &plan, record.control.subscribe(), &news).await;
-        drop(news);
-        let _ = relay.await;
+        let tell = |news| self.enter(Entry::News { run_id: plan.run_id.clone(), news });
+        let ending = crate::run::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
         let run_id = plan.run_id.clone();
         self.enter(Entry::Ended { run_id: run_id.clone(), ending });
         if let Ok(code) = code.await {

@@ -61,6 +61,11 @@ impl Pool {
         }
     }
 
+    /// Whether more runs are to be expected.
+    pub(crate) fn is_resident(&self) -> bool {
+        self.resident
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -86,11 +86,8 @@ pub(crate) async fn drive(
     pool: &Arc<Pool>,
     plan: &RunPlan,
     control: watch::Receiver<Control>,
-    news: &mpsc::UnboundedSender<(String, News)>,
+    tell: impl Fn(News),
 ) -> Ending {
-    let tell = |what: News| {
-        let _ = news.send((plan.run_id.clone(), what));
-    };
     let mut driver = Driver {
         pool,
         plan,
