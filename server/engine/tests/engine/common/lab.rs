@@ -1,0 +1,207 @@
+//! An engine over a project, and short ways to ask it the usual things.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pytest_lens_engine::{Call, Connect, Engine, EngineConfig};
+use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, TestNodeInfo};
+use tempfile::TempDir;
+
+use super::project::write_script;
+use super::{Log, Project, Ran, gone, in_time, python};
+
+/// An engine with folders of its own.
+pub(crate) struct Bench {
+    pub engine: Arc<Engine>,
+    pub session: Arc<dyn Call>,
+    /// The engine's folders are in it, and there is room for more.
+    pub folder: TempDir,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let folder = TempDir::with_prefix("lens-bench-").unwrap();
+        let config = EngineConfig {
+            cache_dir: folder.path().join("cache"),
+            state_dir: folder.path().join("state"),
+            resident: true,
+        };
+        let engine = Engine::start(config).unwrap();
+        Bench { session: engine.session(), engine, folder }
+    }
+
+    pub(crate) async fn call(&self, request: Request) -> Response {
+        in_time(request.tag(), self.session.call(request.clone())).await
+    }
+
+    pub(crate) async fn init(&self, root: &Path, python: &Path, mode: Option<&str>) -> Response {
+        self.call(Request::InitContext {
+            protocol_version: 1,
+            repo_path: root.to_string_lossy().into(),
+            python_path: Some(python.to_string_lossy().into()),
+            execution_mode: mode.map(str::to_owned),
+        })
+        .await
+    }
+
+    /// A program that starts the interpreter in another way: `how` is shell text, in which `{python}` stands for it.
+    pub(crate) fn interpreter(&self, name: &str, how: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        let how = how.replace("{python}", &format!("'{}'", python().display()));
+        write_script(&path, &format!("#!/bin/sh\n{how}\n"));
+        path
+    }
+}
+
+/// What to run, and how.
+#[derive(Clone, Default)]
+pub(crate) struct Order {
+    ids: Vec<String>,
+    workers: Option<u32>,
+    maxfail: Option<u32>,
+    options: RunOptions,
+}
+
+impl Order {
+    pub(crate) fn all() -> Self {
+        Order::default()
+    }
+
+    pub(crate) fn of(ids: &[&str]) -> Self {
+        Order { ids: ids.iter().map(|id| (*id).to_owned()).collect(), ..Order::default() }
+    }
+
+    pub(crate) fn workers(self, workers: u32) -> Self {
+        Order { workers: Some(workers), ..self }
+    }
+
+    pub(crate) fn maxfail(self, maxfail: u32) -> Self {
+        Order { maxfail: Some(maxfail), ..self }
+    }
+
+    pub(crate) fn with(mut self, set: impl FnOnce(&mut RunOptions)) -> Self {
+        set(&mut self.options);
+        self
+    }
+}
+
+/// An engine with one context.
+pub(crate) struct Lab {
+    pub project: Project,
+    pub bench: Bench,
+    pub context: String,
+}
+
+impl Lab {
+    pub(crate) async fn open(files: &[(&str, &str)]) -> Self {
+        Lab::open_in("auto", files).await
+    }
+
+    pub(crate) async fn open_in(mode: &str, files: &[(&str, &str)]) -> Self {
+        let (project, bench) = (Project::new(files), Bench::new());
+        match bench.init(&project.root, &python(), Some(mode)).await {
+            Response::ContextReady { context_id, .. } => Lab { project, bench, context: context_id },
+            other => panic!("no context: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn call(&self, request: Request) -> Response {
+        self.bench.call(request).await
+    }
+
+    /// Sets settings.
+    pub(crate) async fn configure(&self, settings: serde_json::Value) {
+        match self.call(Request::ConfigureContext { context_id: self.context.clone(), settings }).await {
+            Response::ConfigAck { .. } => {}
+            other => panic!("not configured: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn try_collect(&self, force: bool) -> Response {
+        self.call(Request::Collect { context_id: self.context.clone(), force }).await
+    }
+
+    pub(crate) async fn collect(&self) -> usize {
+        match self.try_collect(false).await {
+            Response::CollectionComplete { node_count, .. } => node_count,
+            other => panic!("not collected: {other:?}"),
+        }
+    }
+
+    pub(crate) async fn inventory(&self) -> (String, Vec<TestNodeInfo>) {
+        match self.call(Request::GetInventory { context_id: self.context.clone() }).await {
+            Response::InventoryData { hash, nodes, .. } => (hash, nodes),
+            other => panic!("no inventory: {other:?}"),
+        }
+    }
+
+    /// The inventory's node ids, in its order.
+    pub(crate) async fn ids(&self) -> Vec<String> {
+        self.inventory().await.1.into_iter().map(|node| node.node_id).collect()
+    }
+
+    pub(crate) async fn list(&self, keyword: Option<&str>, marker: Option<&str>) -> Response {
+        let (keyword, marker) = (keyword.map(str::to_owned), marker.map(str::to_owned));
+        self.call(Request::List { context_id: self.context.clone(), keyword, marker }).await
+    }
+
+    /// Starts a run; a refusal is a failed test.
+    pub(crate) async fn start(&self, order: Order) -> String {
+        match self.call(self.stream_request(order)).await {
+            Response::RunStarted { run_id, .. } => run_id,
+            other => panic!("no run: {other:?}"),
+        }
+    }
+
+    fn stream_request(&self, order: Order) -> Request {
+        let Order { ids: node_ids, workers, maxfail, options } = order;
+        Request::RunStream { context_id: self.context.clone(), node_ids, workers, maxfail, options: Some(options) }
+    }
+
+    /// Runs to the end, and checks what holds for every run.
+    pub(crate) async fn run(&self, order: Order) -> Ran {
+        let run_id = self.start(order).await;
+        self.ended(&run_id).await
+    }
+
+    /// Waits for the end of a run that was started.
+    pub(crate) async fn ended(&self, run_id: &str) -> Ran {
+        Ran::wait(self.log(), run_id).await
+    }
+
+    /// Runs without looking at the events, hence without watching the disk: total, passed, failed, skipped, errors.
+    pub(crate) async fn counts(&self, order: Order) -> [usize; 5] {
+        let Order { ids: node_ids, workers, maxfail, options } = order;
+        let context_id = self.context.clone();
+        match self.call(Request::Run { context_id, node_ids, workers, maxfail, options: Some(options) }).await {
+            Response::RunComplete { total, passed, failed, skipped, errors, .. } => {
+                [total, passed, failed, skipped, errors]
+            }
+            other => panic!("no run: {other:?}"),
+        }
+    }
+
+    /// Why a run is refused.
+    pub(crate) async fn refusal(&self, order: Order) -> (ErrorCode, String) {
+        refused(self.call(self.stream_request(order)).await)
+    }
+
+    /// The context's events from the beginning, on a session of their own.
+    pub(crate) fn log(&self) -> Log {
+        Log::new(self.bench.engine.session(), &self.context)
+    }
+
+    /// Shuts the engine down; no process may be left of it.
+    pub(crate) async fn close(self) {
+        in_time("shutdown", self.bench.engine.shutdown()).await;
+        gone(&self.project.mark()).await;
+    }
+}
+
+/// The code and message of an answer that must be an error.
+pub(crate) fn refused(response: Response) -> (ErrorCode, String) {
+    match response {
+        Response::Error { code, message } => (code, message),
+        other => panic!("not refused: {other:?}"),
+    }
+}

@@ -1,0 +1,236 @@
+//! Collecting again: only what changed is read anew, and what does not import keeps its last good tests.
+
+use std::fs;
+
+use pytest_lens_protocol::{ErrorCode, InventoryDelta, Response};
+
+use crate::common::{Lab, Order, refused};
+
+/// A test module that writes its name to a file outside of the project whenever it is imported.
+fn noting(log: &std::path::Path, name: &str, body: &str) -> String {
+    format!("open({:?}, 'a').write('{name}\\n')\n{body}\n", log.display())
+}
+
+fn upserted(delta: &InventoryDelta) -> Vec<&str> {
+    delta.upserts.iter().map(|item| item.id.as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_file_alone_is_imported_again() {
+    let lab = Lab::open(&[]).await;
+    let log = lab.bench.folder.path().join("imports");
+    let imported = || {
+        let names = fs::read_to_string(&log).unwrap_or_default();
+        let _ = fs::remove_file(&log);
+        names.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    for name in ["a", "b", "c"] {
+        let file = format!("test_{name}.py");
+        lab.project.write(&file, &noting(&log, name, "def test_one(): pass"));
+    }
+    assert_eq!(lab.collect().await, 3);
+    assert_eq!(imported(), ["a", "b", "c"]);
+    assert_eq!(lab.collect().await, 3);
+    assert_eq!(imported(), Vec::<String>::new());
+    lab.project.write("test_b.py", &noting(&log, "b", "def test_two(): pass\ndef test_three(): pass"));
+    assert_eq!(lab.collect().await, 4);
+    assert_eq!(imported(), ["b"]);
+    assert_eq!(
+        lab.ids().await,
+        ["test_a.py::test_one", "test_b.py::test_two", "test_b.py::test_three", "test_c.py::test_one"]
+    );
+    let deltas = lab.log().deltas().await;
+    let last = deltas.last().unwrap();
+    assert_eq!(upserted(last), ["test_b.py::test_two", "test_b.py::test_three"]);
+    assert_eq!(last.removed, ["test_b.py::test_one"]);
+    let forced = lab.try_collect(true).await;
+    assert!(matches!(forced, Response::CollectionComplete { node_count: 4, .. }), "{forced:?}");
+    assert_eq!(imported(), ["a", "b", "c"]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_module_reaches_the_tests_that_import_it() {
+    let lab = Lab::open(&[
+        ("data.py", "CASES = [1, 2]"),
+        ("mod.py", "from data import CASES"),
+        ("test_cases.py", "import pytest, mod\n@pytest.mark.parametrize('n', mod.CASES)\ndef test(n): pass\n"),
+        ("test_other.py", "def test(): pass"),
+    ])
+    .await;
+    assert_eq!(lab.collect().await, 3);
+    lab.project.write("data.py", "CASES = [1, 2, 3]");
+    assert_eq!(lab.collect().await, 4);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_a_syntax_error_keeps_its_last_good_tests() {
+    let lab = Lab::open(&[("test_a.py", "def test_a(): pass"), ("test_b.py", "def test_b(): pass")]).await;
+    assert_eq!(lab.collect().await, 2);
+    lab.project.write("test_b.py", "def test_b(): pass\n\ndef test_c(:\n    pass\n");
+    lab.project.write("test_a.py", "def test_a2(): pass");
+    assert_eq!(lab.collect().await, 2);
+    assert_eq!(lab.ids().await, ["test_a.py::test_a2", "test_b.py::test_b"]);
+    let deltas = lab.log().deltas().await;
+    let errors = &deltas.last().unwrap().errors;
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].uri.ends_with("/test_b.py"), "{errors:?}");
+    assert_eq!(errors[0].range.start.line, 2);
+    assert!(errors[0].message.contains("SyntaxError"), "{errors:?}");
+
+    // The good file runs; the broken one can't, and that is said; both together run what can be run.
+    assert_eq!(lab.counts(Order::of(&["test_a.py"])).await, [1, 1, 0, 0, 0]);
+    let (code, message) = lab.refusal(Order::of(&["test_b.py"])).await;
+    assert_eq!(code, ErrorCode::CollectionFailed);
+    assert!(message.contains("test_b.py") && message.contains("line 3"), "{message}");
+    assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+
+    lab.project.write("test_b.py", "def test_b(): pass\ndef test_c(): pass\n");
+    assert_eq!(lab.collect().await, 3);
+    assert!(lab.log().deltas().await.last().unwrap().errors.is_empty());
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conftest_that_raises_keeps_everything_and_is_named_with_its_line() {
+    let lab = Lab::open(&[
+        ("conftest.py", "import pytest"),
+        ("test_a.py", "def test_a(): pass"),
+        ("sub/conftest.py", "import pytest"),
+        ("sub/test_b.py", "def test_b(): pass"),
+    ])
+    .await;
+    assert_eq!(lab.collect().await, 2);
+    let before = lab.ids().await;
+    for (conftest, good) in [("sub/conftest.py", "test_a.py"), ("conftest.py", "")] {
+        lab.project.write(conftest, "import pytest\n\nraise RuntimeError('broken here')\n");
+        let answer = lab.try_collect(false).await;
+        if let Response::Error { code, message } = &answer {
+            assert_eq!(*code, ErrorCode::CollectionFailed);
+            assert!(message.contains(conftest) && message.contains("broken here"), "{message}");
+        }
+        assert_eq!(lab.ids().await, before, "{conftest}");
+        let deltas = lab.log().deltas().await;
+        let errors = &deltas.last().unwrap().errors;
+        let error = errors.iter().find(|error| error.uri.ends_with(&format!("{}/{conftest}", lab.project.mark())));
+        let error = error.unwrap_or_else(|| panic!("{conftest} is not named: {errors:?}"));
+        assert_eq!(error.range.start.line, 2, "{errors:?}");
+        assert!(error.message.contains("broken here"), "{errors:?}");
+        if !good.is_empty() {
+            assert_eq!(lab.counts(Order::of(&[good])).await, [1, 1, 0, 0, 0]);
+        }
+        let (code, message) = lab.refusal(Order::of(&["sub/test_b.py"])).await;
+        assert_eq!(code, ErrorCode::CollectionFailed);
+        assert!(message.contains(conftest) && message.contains("broken here"), "{message}");
+        lab.project.write(conftest, "import pytest, os");
+        assert_eq!(lab.collect().await, 2);
+        let errors = lab.log().deltas().await.pop().unwrap().errors;
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_and_folders_that_come_and_go_are_seen() {
+    let lab = Lab::open(&[("test_a.py", "def test_a(): pass"), ("sub/test_b.py", "def test_b(): pass")]).await;
+    assert_eq!(lab.collect().await, 2);
+    lab.project.write("test_new.py", "def test_new(): pass");
+    lab.project.write("sub/test_c.py", "def test_c(): pass");
+    assert_eq!(lab.collect().await, 4);
+    lab.project.write("deep/er/test_d.py", "def test_d(): pass");
+    assert_eq!(lab.collect().await, 5);
+    assert_eq!(
+        lab.ids().await,
+        [
+            "deep/er/test_d.py::test_d",
+            "sub/test_b.py::test_b",
+            "sub/test_c.py::test_c",
+            "test_a.py::test_a",
+            "test_new.py::test_new"
+        ]
+    );
+    lab.project.remove("test_a.py");
+    assert_eq!(lab.collect().await, 4);
+    fs::remove_dir_all(lab.project.path("sub")).unwrap();
+    assert_eq!(lab.collect().await, 2);
+    fs::rename(lab.project.path("test_new.py"), lab.project.path("test_moved.py")).unwrap();
+    assert_eq!(lab.collect().await, 2);
+    assert_eq!(lab.ids().await, ["deep/er/test_d.py::test_d", "test_moved.py::test_new"]);
+    assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pytests_configuration_is_read_again_when_it_changes() {
+    let lab = Lab::open(&[
+        ("pytest.ini", "[pytest]\npython_functions = test_*\n"),
+        ("test_a.py", "def test_a(): pass\n\n\n@staticmethod\ndef check_a(): pass\n"),
+        ("check_b.py", "def check_b(): pass"),
+    ])
+    .await;
+    assert_eq!(lab.collect().await, 1);
+    lab.project.write("pytest.ini", "[pytest]\npython_functions = check_*\npython_files = test_*.py check_*.py\n");
+    assert_eq!(lab.collect().await, 2);
+    assert_eq!(lab.ids().await, ["check_b.py::check_b", "test_a.py::check_a"]);
+    assert_eq!(lab.inventory().await.1[1].lineno, Some(5));
+    lab.project.write("check_b.py", "def check_b(): pass\ndef check_c(): pass\n");
+    assert_eq!(lab.collect().await, 3);
+    lab.project.remove("pytest.ini");
+    assert_eq!(lab.collect().await, 1);
+    assert_eq!(lab.ids().await, ["test_a.py::test_a"]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_that_change_what_pytest_collects_show_in_the_next_collection() {
+    let lab = Lab::open(&[
+        ("test_a.py", "import os\n\n\ndef test_a():\n    \"\"\"\n    >>> 1\n    1\n    \"\"\"\n\n\nif os.environ.get('MORE'):\n    def test_b(): pass\n"),
+    ])
+    .await;
+    assert_eq!(lab.collect().await, 1);
+    lab.configure(serde_json::json!({ "env": { "MORE": "1" } })).await;
+    assert_eq!(lab.collect().await, 2);
+    lab.configure(serde_json::json!({ "env": { "MORE": "1" }, "arguments": ["--doctest-modules"] })).await;
+    assert_eq!(lab.collect().await, 3);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_events_hears_of_a_change_on_disk_unasked() {
+    let lab = Lab::open(&[("test_a.py", "def test_a(): pass")]).await;
+    lab.collect().await;
+    let mut log = lab.log();
+    log.deltas().await;
+    // The disk is watched from the first reading on, by and by: a change may come too early, the next one will not.
+    let mut written = 0;
+    let heard = tokio::time::timeout(crate::common::DEADLINE, async {
+        loop {
+            written += 1;
+            lab.project.write(&format!("test_new_{written}.py"), "def test_new(): pass");
+            let listening = log.until("a new file", |payload| match payload {
+                pytest_lens_protocol::EventPayload::Inventory(delta) => {
+                    delta.upserts.iter().any(|item| item.id.ends_with("::test_new") && !item.provisional).then_some(())
+                }
+                _ => None,
+            });
+            if tokio::time::timeout(std::time::Duration::from_secs(2), listening).await.is_ok() {
+                return;
+            }
+        }
+    });
+    heard.await.unwrap();
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_answer_of_an_empty_project_goes_when_it_has_tests() {
+    let lab = Lab::open(&[("conftest.py", "1 / 0\n")]).await;
+    let (code, message) = refused(lab.try_collect(false).await);
+    assert_eq!(code, ErrorCode::CollectionFailed);
+    assert!(message.contains("conftest.py") && message.contains("ZeroDivisionError"), "{message}");
+    lab.project.write("conftest.py", "");
+    lab.project.write("test_a.py", "def test(): pass");
+    assert_eq!(lab.collect().await, 1);
+    lab.close().await;
+}

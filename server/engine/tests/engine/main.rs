@@ -1,0 +1,36 @@
+//! The engine through its public seam, `engine.session().call(request)`, with real Python processes and real pytest.
+//! One test binary, because each costs a link.
+
+#[cfg(test)]
+mod common;
+
+#[cfg(test)]
+mod collect;
+#[cfg(test)]
+mod control;
+#[cfg(test)]
+mod crash;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod incremental;
+#[cfg(test)]
+mod init;
+#[cfg(test)]
+mod list;
+#[cfg(test)]
+mod outcomes;
+#[cfg(test)]
+mod rerun;
+#[cfg(test)]
+mod selection;
+#[cfg(test)]
+mod settings;
+#[cfg(test)]
+mod shutdown;
+#[cfg(test)]
+mod truth;
+#[cfg(test)]
+mod workers;
