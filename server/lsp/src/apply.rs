@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use lsp_types::{DiagnosticRelatedInformation, DiagnosticSeverity, MessageType};
 use pytest_lens_protocol::{
-    CollectError, EventPayload, InventoryDelta, RunEndStatus, RunStart, TestOutcome, TestOutcomes,
+    CollectError, EventPayload, InventoryDelta, Location, RunEndStatus, RunStart, TestOutcome, TestOutcomes,
 };
 
 use crate::findings::Finding;
@@ -124,11 +124,15 @@ impl Live<'_> {
         if !is_failure(&outcome.outcome) {
             return None;
         }
-        let place = outcome.location.as_ref().and_then(|location| {
+        // A line of someone else's code is no place for a diagnostic: nobody would see it.
+        let ours = |location: &Location| {
             let path = self.workspace.local_path(&location.uri)?;
-            // A line outside of the folder is no place for a diagnostic: nobody would see it.
-            path.starts_with(&self.workspace.root).then_some((path, location.range.start.line))
-        });
+            let inside = path.starts_with(&self.workspace.root)
+                && path.components().all(|part| part.as_os_str() != "site-packages");
+            inside.then_some((path, location.range.start.line))
+        };
+        let innermost = || outcome.frames.iter().rev().find_map(|frame| ours(&frame.location));
+        let place = outcome.location.as_ref().and_then(ours).or_else(innermost);
         let (path, line) = match place {
             Some((path, line)) => {
                 let line = self.line(run, &path, line);

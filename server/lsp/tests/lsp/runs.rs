@@ -111,9 +111,9 @@ async fn the_way_of_a_failure_is_related_information() {
     let frames = vec![frame("test_two", &uri, 10), frame("check", helper, 40)];
     let failure = TestOutcome { frames, ..failed("test_a.py::TestGroup::test_two", helper, 40) };
     client.emit(run_of("run-1", failure)).await;
-    // The failing line lies outside of the folder: the diagnostic is at the test.
+    // The failing line lies outside of the folder: the diagnostic is at the last one inside.
     assert_snapshot!(client.transcript_of(&[DIAGNOSTICS]).await, @r#"
-    textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":8,"character":8},"end":{"line":8,"character":16}},"severity":1,"code":"failed","source":"pytest-lens","message":"assert 1 == 2","relatedInformation":[{"location":{"uri":"file:///repo/test_a.py","range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}}},"message":"test_two: test_two_line()"},{"location":{"uri":"file:///usr/lib/helper.py","range":{"start":{"line":40,"character":0},"end":{"line":40,"character":0}}},"message":"check: check_line()"}]}],"version":1}
+    textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}},"severity":1,"code":"failed","source":"pytest-lens","message":"assert 1 == 2","relatedInformation":[{"location":{"uri":"file:///repo/test_a.py","range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}}},"message":"test_two: test_two_line()"},{"location":{"uri":"file:///usr/lib/helper.py","range":{"start":{"line":40,"character":0},"end":{"line":40,"character":0}}},"message":"check: check_line()"}]}],"version":1}
     "#);
 }
 
