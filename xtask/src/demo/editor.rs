@@ -101,6 +101,11 @@ impl Editor {
         self.run(json!({"textDocument": {"uri": self.uri(file)?}, "position": position}))
     }
 
+    /// Runs a file's tests.
+    pub fn run_file(&mut self, file: &str) -> Result<Run> {
+        self.run(json!({"textDocument": {"uri": self.uri(file)?}}))
+    }
+
     /// Runs everything.
     pub fn run_all(&mut self) -> Result<Run> {
         self.run(json!({}))
@@ -176,7 +181,11 @@ impl Editor {
         println!();
         let flaky = || self.hints.values().filter(|hint| hint["isFlaky"] == true);
         flaky().for_each(show::flaky);
-        Ok(flaky().count())
+        let count = flaky().count();
+        if count == 0 {
+            println!("  no test is flaky");
+        }
+        Ok(count)
     }
 
     /// Ends the server as an editor does.

@@ -70,7 +70,10 @@ impl Project {
         let environments = [".venv", "venv"].map(|name| root.join(name));
         let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
         let found = environments.into_iter().chain(active).map(|dir| dir.join("bin/python"));
+        // Made absolute, but never resolved: the path of an environment's interpreter decides its prefix.
         let python = python
+            .map(std::path::absolute)
+            .transpose()?
             .or_else(|| found.into_iter().find(|python| python.exists()))
             .unwrap_or_else(|| PathBuf::from("python3"));
         Ok(Self { root, python, file, variables: Vec::new(), is_sample: false })
@@ -88,6 +91,11 @@ impl Project {
         let tests = |line: &Line| !line.lenses.is_empty() && line.code.contains("def ");
         let wanted = |line: &Line| self.is_sample && line.code.contains("def test_discount");
         lines.iter().position(wanted).or_else(|| lines.iter().position(tests)).unwrap_or(0)
+    }
+
+    /// The file whose tests may be flaky: the sample's own, otherwise the one that is open.
+    pub fn doubtful(&self, file: &str) -> String {
+        if self.is_sample { "tests/test_kitchen.py".to_owned() } else { file.to_owned() }
     }
 
     /// How long a cold `python -m pytest` of these tests takes; the better of two, so that no file is read first here.
