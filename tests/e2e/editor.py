@@ -1,0 +1,384 @@
+"""An editor as its language server sees it: the client of `pytest-lsp`, and around it what a test wants to say.
+
+What the server sends is also kept as it came over the wire, so that fields can be checked that the client's own types
+would hide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException
+from pygls.protocol import default_converter
+from pytest_lsp import ClientServerConfig, LanguageClient
+from pytest_lsp.client import register_lsp_features
+from pytest_lsp.protocol import LanguageClientProtocol
+from world import DEADLINE, Project, World, binary
+
+T = TypeVar("T")
+Json = dict[str, Any]
+
+#: The custom notifications that the server sends.
+NOTIFICATIONS = "inventory runStarted testStarted testOutcome output runFinished flakinessHint".split()
+
+#: A failure of a test, in any of its forms.
+FAILURES = frozenset({"failed", "error", "timed_out", "crashed"})
+
+
+class WireProtocol(LanguageClientProtocol):
+    """The client's protocol, which also shows each message as it came."""
+
+    _server: WireClient
+
+    def structure_message(self, data: Json) -> Any:
+        """Called for every object of a message, innermost first; the message itself names its version."""
+        if "jsonrpc" in data and "method" in data:
+            self._server.arrived.append(copy.deepcopy(data))
+            asyncio.get_running_loop().call_soon(self._server.wake)
+        elif "jsonrpc" in data:
+            self._server.answered = copy.deepcopy(data)
+        return super().structure_message(data)
+
+
+class WireClient(LanguageClient):
+    """The client, with everything that the server sent of itself, and its last answer."""
+
+    def __init__(self) -> None:
+        super().__init__(protocol_cls=WireProtocol, converter_factory=default_converter)
+        self.arrived: list[Json] = []
+        self.answered: Json = {}
+        self._news = asyncio.Event()
+        register_lsp_features(self)
+        self.feature(types.CLIENT_REGISTER_CAPABILITY)(lambda params: None)
+        self.feature(types.WORKSPACE_CODE_LENS_REFRESH)(lambda params: None)
+        self.feature(types.WORKSPACE_INLAY_HINT_REFRESH)(lambda params: None)
+        for name in NOTIFICATIONS:
+            self.feature(f"pytestLens/{name}")(lambda params: None)
+
+    def wake(self) -> None:
+        """Something arrived, and was taken in."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def news(self) -> None:
+        """Waits for the next message."""
+        await self._news.wait()
+
+
+@dataclass
+class Run:
+    """A run that is over."""
+
+    run_id: str
+    total: int
+    answer: Json
+    events: list[Json]
+
+    @property
+    def finished(self) -> Json:
+        """The parameters of its end."""
+        (end,) = [event["params"] for event in self.events if event["method"] == "pytestLens/runFinished"]
+        return end
+
+    @property
+    def attempts(self) -> list[Json]:
+        """Every outcome that was told."""
+        told = [event["params"] for event in self.events if event["method"] == "pytestLens/testOutcome"]
+        return [outcome for params in told for outcome in params["outcomes"]]
+
+    @property
+    def results(self) -> dict[str, Json]:
+        """The final outcome of each test; each has exactly one."""
+        final = [outcome for outcome in self.attempts if not outcome.get("willRerun")]
+        results = {outcome["id"]: outcome for outcome in final}
+        assert len(results) == len(final), f"a test has several final outcomes: {final}"
+        return results
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """The final outcome of each test, by the part of its id that names it in its file."""
+        return {id.partition("::")[2]: result["outcome"] for id, result in self.results.items()}
+
+
+@dataclass
+class Document:
+    """An open document."""
+
+    editor: Editor
+    path: str
+    uri: str
+    text: str
+    version: int = 0
+
+    @property
+    def identifier(self) -> Json:
+        """As commands take it."""
+        return {"uri": self.uri}
+
+    def line_of(self, part: str) -> int:
+        """The 0-based line of the live text that holds this."""
+        found = [number for number, line in enumerate(self.text.splitlines()) if part in line]
+        assert len(found) == 1, f"{part!r} is on lines {found}"
+        return found[0]
+
+    def cursor(self, part: str) -> Json:
+        """A cursor in the line that holds this, as commands take it."""
+        return {"textDocument": self.identifier, "position": {"line": self.line_of(part), "character": 4}}
+
+    def replace(self, old: str, new: str) -> None:
+        """Replaces the one occurrence of a text by an incremental change."""
+        assert self.text.count(old) == 1, f"{old!r} occurs {self.text.count(old)} times"
+        at = self.text.index(old)
+        span = types.Range(self.position(at), self.position(at + len(old)))
+        self.text = self.text.replace(old, new)
+        self.version += 1
+        self.editor.client.text_document_did_change(
+            types.DidChangeTextDocumentParams(
+                types.VersionedTextDocumentIdentifier(version=self.version, uri=self.uri),
+                [types.TextDocumentContentChangePartial(range=span, text=new)],
+            )
+        )
+
+    def position(self, offset: int) -> types.Position:
+        """The position of an offset in the text, in the negotiated encoding."""
+        before = self.text[:offset]
+        return types.Position(before.count("\n"), self.editor.units(before.rpartition("\n")[2]))
+
+    def save(self) -> None:
+        """Writes the live text to disk, and says so."""
+        (self.editor.project.root / self.path).write_text(self.text, encoding="utf-8")
+        identifier = types.TextDocumentIdentifier(self.uri)
+        self.editor.client.text_document_did_save(types.DidSaveTextDocumentParams(identifier))
+
+    def close(self) -> None:
+        """Closes it."""
+        identifier = types.TextDocumentIdentifier(self.uri)
+        self.editor.client.text_document_did_close(types.DidCloseTextDocumentParams(identifier))
+
+    async def lenses(self) -> list[types.CodeLens]:
+        """Its lenses."""
+        identifier = types.TextDocumentIdentifier(self.uri)
+        asked = self.editor.client.text_document_code_lens_async(types.CodeLensParams(identifier))
+        return list(await self.editor.in_time(asked, "code lenses") or [])
+
+    async def titles(self) -> dict[int, list[str]]:
+        """The titles of its lenses by line."""
+        titles: dict[int, list[str]] = {}
+        for lens in await self.lenses():
+            assert lens.command is not None
+            titles.setdefault(lens.range.start.line, []).append(lens.command.title)
+        return titles
+
+    def diagnostics(self) -> list[types.Diagnostic]:
+        """What was published for it last."""
+        return list(self.editor.client.diagnostics.get(self.uri, []))
+
+
+class Editor:
+    """An editor with one or more folders open."""
+
+    def __init__(self, client: WireClient, world: World, *projects: Project) -> None:
+        self.client = client
+        self.world = world
+        self.projects = projects
+        self.project = projects[0]
+        self.result: types.InitializeResult | None = None
+
+    @classmethod
+    async def start(
+        cls,
+        world: World,
+        *projects: Project,
+        settings: Json | None = None,
+        options: Json | None = None,
+        capabilities: types.ClientCapabilities | None = None,
+        env: dict[str, str] | None = None,
+    ) -> Editor:
+        """Starts a server, and opens the folders in it."""
+        config = ClientServerConfig(
+            server_command=[str(binary()), "lsp", "--stdio"],
+            client_factory=WireClient,
+            server_env=world.env(**(env or {})),
+        )
+        client = await config.start()
+        assert isinstance(client, WireClient)
+        editor = cls(client, world, *projects)
+        sent = {"pytestLens": True, "settings": settings or {}} if options is None else options
+        folders = [types.WorkspaceFolder(uri=project.uri(), name=project.root.name) for project in projects]
+        params = types.InitializeParams(
+            capabilities=capabilities or all_capabilities(),
+            workspace_folders=folders,
+            root_uri=folders[0].uri,
+            initialization_options=sent,
+        )
+        editor.result = await editor.in_time(client.initialize_session(params), "initialize")
+        return editor
+
+    async def stop(self) -> None:
+        """Shuts the server down as an editor does."""
+        await self.in_time(self.client.shutdown_session(), "shutdown")
+        await self.in_time(self.client.stop(), "the end of the server")
+        assert self.client.error is None, self.client.error
+
+    @property
+    def capabilities(self) -> types.ServerCapabilities:
+        """What the server can do."""
+        assert self.result is not None
+        return self.result.capabilities
+
+    def units(self, text: str) -> int:
+        """The length of a text in the negotiated encoding."""
+        if self.capabilities.position_encoding == types.PositionEncodingKind.Utf8:
+            return len(text.encode())
+        return len(text.encode("utf-16-le")) // 2
+
+    async def in_time(self, what: Any, name: str) -> Any:
+        """Awaits something, with the deadline."""
+        try:
+            return await asyncio.wait_for(what, DEADLINE)
+        except asyncio.TimeoutError:
+            raise AssertionError(f"{name} did not come within {DEADLINE:.0f} s") from None
+
+    async def until(self, check: Callable[[], T | None], name: str) -> T:
+        """Waits until a check that is made after each message of the server gives something."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + DEADLINE
+        while not (found := check()):
+            try:
+                await asyncio.wait_for(self.client.news(), end - loop.time())
+            except asyncio.TimeoutError:
+                last = [message["method"] for message in self.client.arrived[-10:]]
+                raise AssertionError(f"waited {DEADLINE:.0f} s for {name}; the last messages: {last}") from None
+        return found
+
+    def sent(self, *methods: str, since: int = 0) -> list[Json]:
+        """The messages of these methods that the server sent, all if none is named."""
+        arrived = self.client.arrived[since:]
+        return [message for message in arrived if not methods or message["method"] in methods]
+
+    def mark(self) -> int:
+        """A point in the stream of messages, for `since`."""
+        return len(self.client.arrived)
+
+    def shown(self, since: int = 0) -> list[str]:
+        """The sentences that were shown to the user."""
+        return [message["params"]["message"] for message in self.sent("window/showMessage", since=since)]
+
+    def open(self, path: str, text: str | None = None, project: Project | None = None) -> Document:
+        """Opens a document: what is on disk, or a text that is not there yet."""
+        project = project or self.project
+        text = project.read(path) if text is None else text
+        document = Document(self, path, project.uri(path), text)
+        item = types.TextDocumentItem(uri=document.uri, language_id="python", version=0, text=text)
+        self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
+        return document
+
+    async def command(self, name: str, *arguments: Any) -> Any:
+        """Carries out a command."""
+        params = types.ExecuteCommandParams(command=name, arguments=list(arguments))
+        return plain(await self.in_time(self.client.workspace_execute_command_async(params), name))
+
+    async def refused(self, name: str, *arguments: Any) -> str:
+        """The sentence with which a command is refused."""
+        try:
+            answer = await self.command(name, *arguments)
+        except JsonRpcException as error:
+            assert error.message.strip(), "an error without a sentence"
+            assert "\n" not in error.message.strip(), error.message
+            return error.message
+        raise AssertionError(f"{name} was not refused, but answered {answer}")
+
+    async def run(self, argument: Json, command: str = "pytestLens.run") -> Run:
+        """Runs tests and waits for the end, as the custom notifications tell it."""
+        answer = await self.command(command, argument)
+        return await self.finished(answer)
+
+    async def finished(self, answer: Json) -> Run:
+        """Waits for the end of an accepted run."""
+        run_id = answer["runId"]
+        await self.until(lambda: self.ends(run_id), f"the end of {run_id}")
+        ours = [message for message in self.sent() if message["method"].startswith("pytestLens/")]
+        events = [message for message in ours if message["params"].get("runId") == run_id]
+        return Run(run_id, answer["total"], answer, events)
+
+    def ends(self, run_id: str) -> list[Json]:
+        """The end of a run, if it was told."""
+        return [end for end in self.sent("pytestLens/runFinished") if end["params"]["runId"] == run_id]
+
+    async def started(self, id: str, run_id: str) -> None:
+        """Waits until a test is told to run."""
+        await self.until(
+            lambda: [
+                message
+                for message in self.sent("pytestLens/testStarted")
+                if message["params"]["runId"] == run_id and id in message["params"]["ids"]
+            ],
+            f"the start of {id}",
+        )
+
+    async def collected(self, project: Project | None = None) -> int:
+        """Waits until pytest has told of the project's tests; returns their number."""
+        uri = (project or self.project).uri()
+        answer = await self.command("pytestLens.collect", {"workspace": uri})
+        return int(answer["nodeCount"])
+
+    async def tree(self, **argument: Any) -> dict[str, Json]:
+        """The whole tree by id, page after page."""
+        items: list[Json] = []
+        while True:
+            page = await self.command("pytestLens.tests", argument)
+            items.extend(page["items"])
+            if "next" not in page:
+                break
+            argument = {**argument, "cursor": page["next"]}
+        return {item["id"]: item for item in items}
+
+    async def diagnosed(
+        self, document: Document, check: Callable[[list[types.Diagnostic]], bool], name: str
+    ) -> list[types.Diagnostic]:
+        """Waits until the diagnostics of a document are as they should be."""
+        await self.until(lambda: check(document.diagnostics()), name)
+        return document.diagnostics()
+
+
+def plain(value: Any) -> Any:
+    """An answer as JSON: the client makes named tuples of objects that it has no type for."""
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {key: plain(inner) for key, inner in value._asdict().items()}
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def all_capabilities(*encodings: types.PositionEncodingKind) -> types.ClientCapabilities:
+    """A client that can do all that matters here; by default it counts as most editors do."""
+    offered = list(encodings) or [types.PositionEncodingKind.Utf16]
+    return types.ClientCapabilities(
+        general=types.GeneralClientCapabilities(position_encodings=offered),
+        window=types.WindowClientCapabilities(work_done_progress=True),
+        text_document=types.TextDocumentClientCapabilities(
+            publish_diagnostics=types.PublishDiagnosticsClientCapabilities(related_information=True),
+            code_action=types.CodeActionClientCapabilities(
+                code_action_literal_support=types.ClientCodeActionLiteralOptions(
+                    code_action_kind=types.ClientCodeActionKindOptions(value_set=[types.CodeActionKind.Source])
+                )
+            ),
+        ),
+        workspace=types.WorkspaceClientCapabilities(
+            workspace_folders=True,
+            code_lens=types.CodeLensWorkspaceClientCapabilities(refresh_support=True),
+            inlay_hint=types.InlayHintWorkspaceClientCapabilities(refresh_support=True),
+        ),
+    )
+
+
+def bare_capabilities() -> types.ClientCapabilities:
+    """A client that says next to nothing of itself."""
+    return types.ClientCapabilities(text_document=types.TextDocumentClientCapabilities())
