@@ -7,6 +7,7 @@ all of that or end the process, but never write a frame into somebody else's fil
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # the typeshed leaves it out
 import _socket
 import fcntl
 import json
@@ -30,7 +31,8 @@ process_id = os.getpid
 _fstat = os.fstat
 _exit = os._exit
 _poll = select.poll
-_sigmask = signal.pthread_sigmask
+# The C function: the one of `signal` makes an enum member of every signal, at every call.
+_sigmask = _signal.pthread_sigmask
 _all_signals = signal.valid_signals()
 _length = struct.Struct("<I")
 
