@@ -70,13 +70,13 @@ def unwrapped(function: Any) -> Any:
 
 
 class NodeBuilder:
-    """Turns items into messages; keeps what items of one function or class have in common."""
+    """Turns items into messages; what the cases of one function share is computed once."""
 
     def __init__(self, config: Any, root: str) -> None:
         self._ids = Ids(str(config.rootpath), root)
         self._codes: dict[int, _Code] = {}
         self._classes: dict[int, str] = {}
-        self._paths: dict[Any, str] = {}
+        self._shared: dict[Any, Message] = {}
         self._keep: list[Any] = []  # keeps the ids in the caches from being used again
 
     def by_id(self, items: list[Any]) -> dict[str, list[Any]]:
@@ -88,34 +88,50 @@ class NodeBuilder:
 
     def node(self, item: Any) -> Message:
         """One item's message."""
-        nodeid = self._ids.id(item.nodeid)
+        function = getattr(item, "_obj", None) if hasattr(item, "callspec") else None
+        if function is None or item.extra_keyword_matches:
+            shared = self._facts(item)
+        else:
+            function = getattr(function, "__func__", function)
+            # Cases may have marks of their own.
+            key = (id(item.parent), id(function), *map(id, item.own_markers))
+            found = self._shared.get(key)
+            if found is None:
+                found = self._shared[key] = self._facts(item)
+                self._keep += (item.parent, function, item.own_markers)
+            shared = found
+        name = item.name
+        node = {"id": self._ids.id(item.nodeid), **shared, "name": name}
+        node["keywords"] = [*shared["keywords"], name]
+        return node
+
+    def _facts(self, item: Any) -> Message:
+        """All but the id and the name, which is missing among the keywords too."""
         markers = list(item.iter_markers())
         kind = _kind(item)
-        node: Message = {
-            "id": nodeid,
-            "path": nodeid.split("::", 1)[0],
-            "name": item.name,
+        facts: Message = {
+            "path": self._ids.id(item.nodeid).split("::", 1)[0],
             "originalname": getattr(item, "originalname", None) or item.name,
             "markers": list(dict.fromkeys(mark.name for mark in markers)),
-            "keywords": sorted(KeywordMatcher.from_item(item)._names),
+            "keywords": sorted(set(KeywordMatcher.from_item(item)._names) - {item.name}),
             "skip": _skips(item, markers),
             "xfail": any(mark.name == "xfail" for mark in markers),
             "kind": kind,
             "param": hasattr(item, "callspec"),
         }
-        self._place(item, kind, node)
+        self._place(item, kind, facts)
         names = self._class_names(item.parent)
         if names:
-            node["cls"] = names
+            facts["cls"] = names
         arguments = [[mark.name, _literals(mark.kwargs)] for mark in markers if mark.kwargs]
         if any(kwargs for _, kwargs in arguments):
-            node["mark_args"] = [pair for pair in arguments if pair[1]]
+            facts["mark_args"] = [pair for pair in arguments if pair[1]]
         group = _group(markers)
         if group is not None:
-            node["group"] = group
-        return node
+            facts["group"] = group
+        return facts
 
-    def _place(self, item: Any, kind: str, node: Message) -> None:
+    def _place(self, item: Any, kind: str, facts: Message) -> None:
         if kind == "function":
             function = getattr(item.obj, "__func__", item.obj)
             code = self._codes.get(id(function))
@@ -123,31 +139,22 @@ class NodeBuilder:
                 code = self._codes[id(function)] = _Code(function)
                 self._keep.append(function)
             if code.line is not None:
-                node["line"] = code.line
-            if code.path is not None and code.path != self._path_of(item):
-                node["def_path"] = code.path
+                facts["line"] = code.line
+            if code.path is not None and code.path != str(item.path):
+                facts["def_path"] = code.path
             return
         line = _doctest_line(item) if kind == "doctest" else None
         if line is None:
             line = _reported_line(item)
         if line is not None:
-            node["line"] = line
-
-    def _path_of(self, item: Any) -> str:
-        path = item.path
-        found = self._paths.get(path)
-        if found is None:
-            found = self._paths[path] = str(path)
-        return found
+            facts["line"] = line
 
     def _class_names(self, parent: Any) -> str:
         found = self._classes.get(id(parent))
         if found is None:
-            names = []
-            for node in parent.listchain():
-                if isinstance(node, pytest.Class):
-                    names.append(node.name)
-            found = self._classes[id(parent)] = "::".join(names)
+            nodes = parent.listchain()
+            names = "::".join(node.name for node in nodes if isinstance(node, pytest.Class))
+            found = self._classes[id(parent)] = names
             self._keep.append(parent)
         return found
 
