@@ -42,8 +42,8 @@ pub(crate) enum Entry {
     News { run_id: String, news: News },
     /// Nothing more will happen in a run.
     Ended { run_id: String, ending: Ending },
-    /// The code that a run ran on.
-    Code { run_id: String, code: Arc<str> },
+    /// The code that a run ran on, where that can be told.
+    Code { run_id: String, code: Option<Arc<str>> },
     /// New settings.
     Configure { settings: Box<Settings>, done: oneshot::Sender<()> },
 }
@@ -126,7 +126,7 @@ impl Clerk {
             Entry::Begin { plan, accepted } => self.begin(context, plan, accepted),
             Entry::News { run_id, news } => self.news(context, &run_id, news),
             Entry::Ended { run_id, ending } => self.end(context, &run_id, ending),
-            Entry::Code { run_id, code } => self.remember(context, &run_id, &code),
+            Entry::Code { run_id, code } => self.remember(context, &run_id, code.as_ref()),
             Entry::Configure { settings, done } => {
                 context.settings.store(Arc::new(*settings));
                 let _ = done.send(());
@@ -236,7 +236,7 @@ impl Clerk {
     }
 
     /// Takes a run into the history, and tells what it says of flakiness.
-    fn remember(&mut self, context: &Context, run_id: &str, code: &Arc<str>) {
+    fn remember(&mut self, context: &Context, run_id: &str, code: Option<&Arc<str>>) {
         let Some((number, attempts)) = self.unfiled.remove(run_id) else { return };
         let window = context.settings.load().flaky.window as usize;
         let mut hints = Vec::new();
@@ -248,7 +248,7 @@ impl Clerk {
                 .map(|id| (&***id, history.hint(id, window).is_some_and(|hint| hint.evidence.is_some())))
                 .collect();
             for attempt in &attempts {
-                history.record(number, Some(code), attempt);
+                history.record(number, code, attempt);
             }
             let mut told = HashSet::new();
             for id in ids {

@@ -26,6 +26,9 @@ use crate::runs::RunRecord;
 use crate::scope::Scope;
 use crate::wire::WorkerOptions;
 
+/// How long a run has the machine to itself before its code is named.
+const HEAD_START: Duration = Duration::from_millis(30);
+
 /// A project as clients see it. What can change is behind an [`ArcSwap`] or a lock, and written by the clerk alone.
 pub(crate) struct Context {
     pub id: String,
@@ -178,16 +181,19 @@ impl Context {
     }
 
     async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>) {
-        let (prints, root) = (Arc::clone(&self.fingerprints), self.root.clone());
-        let code = tokio::task::spawn_blocking(move || prints.of(&root));
+        let (prints, root, host) = (Arc::clone(&self.fingerprints), self.root.clone(), Arc::clone(&plan.host));
+        let code = tokio::spawn(async move {
+            tokio::time::sleep(HEAD_START).await;
+            // Code that changed since it was collected is not the code that runs.
+            let name = move || Some(prints.of(&root)).filter(|_| host.is_fresh());
+            tokio::task::spawn_blocking(name).await.ok().flatten()
+        });
         let tell = |news| self.enter(Entry::News { run_id: plan.run_id.clone(), news });
         let ending = crate::run::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
         let run_id = plan.run_id.clone();
         self.enter(Entry::Ended { run_id: run_id.clone(), ending });
-        if let Ok(code) = code.await {
-            self.enter(Entry::Code { run_id, code });
-        }
         self.pool.get_ready(&plan.host).await;
+        self.enter(Entry::Code { run_id, code: code.await.ok().flatten() });
     }
 
     pub(crate) fn history(&self) -> std::sync::MutexGuard<'_, History> {

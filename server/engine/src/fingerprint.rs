@@ -30,7 +30,7 @@ impl Fingerprints {
             .hidden(false)
             .require_git(false)
             .sort_by_file_name(std::ffi::OsStr::cmp)
-            .filter_entry(|entry| !is_left_out(entry.path()))
+            .filter_entry(|entry| !entry.file_type().is_some_and(|kind| kind.is_dir()) || !is_left_out(entry.path()))
             .build()
             .flatten()
             .map(ignore::DirEntry::into_path)
