@@ -11,7 +11,11 @@ import pytest
 
 from .reports import Recorder
 from .state import Worker
+from .warmup import touch_machinery
 from .wire import EngineGone, Message, cut, process_id
+
+# How long a runner that has just been forked expects its orders to be under way, in seconds.
+_SOON = 0.01
 
 
 class Stop(Exception):
@@ -33,9 +37,13 @@ class RunLoop:
 
     def wait_for_run(self) -> Message | None:
         """The "run" message; None when the engine wants this process to end instead."""
+        idle = touch_machinery()
+        timeout: float | None = _SOON
         while True:
             try:
-                message = self._worker.channel.wait()
+                message = self._worker.channel.wait(timeout)
+                # Nothing to do yet: get ready, a little at a time.
+                timeout = 0 if next(idle, idle) is None else None
             except EngineGone:
                 _perish()
             except KeyboardInterrupt:  # meant for tests, and none runs
