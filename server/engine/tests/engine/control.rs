@@ -60,7 +60,7 @@ async fn two_runners_are_both_stopped() {
     let text = "import pytest\nfrom waiting import wait_for\n\
                 def test_first(): wait_for('go')\n\
                 @pytest.mark.parametrize('n', range(20))\ndef test_more(n): pass\n";
-    let lab = Lab::open(&[("waiting.py", WAITING), ("test_a.py", text), ("test_b.py", text)]).await;
+    let lab = Lab::resident(&[("waiting.py", WAITING), ("test_a.py", text), ("test_b.py", text)]).await;
     let run = lab.start(Order::all().workers(2)).await;
     let mut log = lab.log();
     log.started("test_a.py::test_first").await;
@@ -120,7 +120,7 @@ async fn a_killed_run_takes_everything_along_that_it_started() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_run_that_does_not_end_can_be_killed() {
-    let lab = Lab::open(&[
+    let lab = Lab::resident(&[
         ("waiting.py", WAITING),
         ("test_a.py", "from waiting import *\ndef test_1(): wait_for('never')\n"),
     ])
@@ -144,7 +144,7 @@ async fn what_a_stop_finds_among_reruns_is_not_started_either() {
                 def test_1():\n    seen = pathlib.Path('one').exists()\n    pathlib.Path('one').touch()\n    \
                 assert seen\n    wait_for('go')\n\
                 def test_2():\n    open('two', 'a').write('run\\n')\n    assert False\n";
-    let lab = Lab::open(&[("waiting.py", WAITING), ("test_a.py", text)]).await;
+    let lab = Lab::resident(&[("waiting.py", WAITING), ("test_a.py", text)]).await;
     let run = lab.start(Order::all().with(|options| options.reruns = Some(1))).await;
     lab.log()
         .until("the second attempt of test_1", {
@@ -200,7 +200,7 @@ async fn every_session_that_follows_a_run_is_told_every_result() {
                 @pytest.mark.parametrize('n', range(5))\ndef test_1(n): pass\n\
                 def test_2(): wait_for('go')\n\
                 @pytest.mark.parametrize('n', range(5))\ndef test_3(n): assert n != 3\n";
-    let lab = Lab::open(&[("waiting.py", WAITING), ("test_a.py", text)]).await;
+    let lab = Lab::resident(&[("waiting.py", WAITING), ("test_a.py", text)]).await;
     let run_id = lab.start(Order::all()).await;
     lab.log().started("test_a.py::test_2").await;
     let follow = || {
@@ -237,7 +237,7 @@ async fn every_session_that_follows_a_run_is_told_every_result() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_run_is_refused_by_name() {
-    let lab = Lab::open(&[("test_a.py", "def test(): pass")]).await;
+    let lab = Lab::resident(&[("test_a.py", "def test(): pass")]).await;
     let progress = Request::GetRunProgress { context_id: lab.context.clone(), run_id: "run-none".into() };
     for request in [progress, stop("run-none"), kill("run-none")] {
         let (code, message) = refused(lab.call(request).await);

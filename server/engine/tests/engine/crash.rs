@@ -6,7 +6,6 @@ use crate::common::{Lab, Order};
 
 const CRASHES: &str = r#"
 import os, signal
-import pytest
 
 def test_1(): pass
 
@@ -16,8 +15,7 @@ def test_exits():
 
 def test_2(): pass
 
-@pytest.mark.parametrize("n", [1, 2])
-def test_segfault(n):
+def test_segfault():
     import ctypes
     ctypes.string_at(0)
 
@@ -31,9 +29,9 @@ def test_4(): pass
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_is_blamed_on_the_test_that_ran_and_the_rest_runs() {
-    for mode in ["embedded", "subprocess"] {
-        for workers in [1, 2] {
-            let lab = Lab::open_in(mode, &[("test_a.py", CRASHES), ("test_b.py", "def test_b(): pass")]).await;
+    for (mode, numbers) in [("embedded", &[1, 2][..]), ("subprocess", &[2])] {
+        let lab = Lab::open_in(mode, &[("test_a.py", CRASHES), ("test_b.py", "def test_b(): pass")]).await;
+        for &workers in numbers {
             let ran = lab.run(Order::all().workers(workers)).await;
             assert_eq!(
                 ran.outcomes(),
@@ -44,38 +42,37 @@ async fn a_crash_is_blamed_on_the_test_that_ran_and_the_rest_runs() {
                     "test_a.py::test_4 passed",
                     "test_a.py::test_exits crashed",
                     "test_a.py::test_killed crashed",
-                    "test_a.py::test_segfault[1] crashed",
-                    "test_a.py::test_segfault[2] crashed",
+                    "test_a.py::test_segfault crashed",
                     "test_b.py::test_b passed"
                 ]
             );
-            assert_eq!((ran.status(), ran.end.counts.errors), (RunEndStatus::Failed, 4));
+            assert_eq!((ran.status(), ran.end.counts.errors), (RunEndStatus::Failed, 3));
             for (id, how) in
-                [("::test_exits", "status 3"), ("::test_segfault[1]", "SIGSEGV"), ("::test_killed", "SIGKILL")]
+                [("::test_exits", "status 3"), ("::test_segfault", "SIGSEGV"), ("::test_killed", "SIGKILL")]
             {
                 let message = ran.of(id).message.as_deref().unwrap();
                 assert!(message.contains(how), "{id}: {message}");
             }
-            lab.close().await;
         }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_crash_in_every_test_still_gives_each_its_outcome() {
-    let text = "import os, pytest\n@pytest.mark.parametrize('n', range(5))\ndef test(n): os._exit(1)\n";
-    for workers in [1, 2] {
-        let lab = Lab::open(&[("test_a.py", text), ("test_b.py", text)]).await;
-        let ran = lab.run(Order::all().workers(workers)).await;
-        assert_eq!((ran.end.counts.total, ran.end.counts.errors), (10, 10), "{:?}", ran.outcomes());
-        assert!(ran.finals().all(|outcome| outcome.outcome == "crashed"));
         lab.close().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_crash_in_every_test_still_gives_each_its_outcome() {
+    let text = "import os, pytest\n@pytest.mark.parametrize('n', range(3))\ndef test(n): os._exit(1)\n";
+    let lab = Lab::resident(&[("test_a.py", text), ("test_b.py", text)]).await;
+    for workers in [1, 2] {
+        let ran = lab.run(Order::all().workers(workers)).await;
+        assert_eq!((ran.end.counts.total, ran.end.counts.errors), (6, 6), "{:?}", ran.outcomes());
+        assert!(ran.finals().all(|outcome| outcome.outcome == "crashed"));
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_crash_counts_for_the_limit_of_failures() {
-    let lab = Lab::open(&[("test_a.py", "import os\ndef test_1(): os._exit(1)\ndef test_2(): pass\n")]).await;
+    let lab = Lab::resident(&[("test_a.py", "import os\ndef test_1(): os._exit(1)\ndef test_2(): pass\n")]).await;
     let ran = lab.run(Order::all().maxfail(1)).await;
     assert_eq!(ran.outcomes(), ["test_a.py::test_1 crashed", "test_a.py::test_2 not_run"]);
     lab.close().await;
@@ -83,7 +80,7 @@ async fn a_crash_counts_for_the_limit_of_failures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_in_a_session_that_nobody_may_fork_is_told_alike() {
-    let lab = Lab::open(&[
+    let lab = Lab::resident(&[
         ("conftest.py", "def pytest_sessionfinish(): pass\n"),
         ("test_a.py", "import os\ndef test_1(): pass\ndef test_2(): os._exit(1)\ndef test_3(): pass\n"),
     ])
@@ -130,7 +127,7 @@ async fn a_test_that_runs_out_of_time_is_ended_with_its_stacks_and_the_rest_runs
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_time_from_the_settings_holds_and_can_not_be_escaped() {
-    let lab = Lab::open(&[(
+    let lab = Lab::resident(&[(
         "test_a.py",
         "import faulthandler, time\ndef test_a():\n    faulthandler.cancel_dump_traceback_later()\n    while True: time.sleep(0.01)\n",
     )])

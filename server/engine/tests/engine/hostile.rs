@@ -6,21 +6,23 @@ use crate::common::{Lab, Order, in_time};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupt_or_pytest_exit_in_a_test_ends_the_run_at_once() {
-    for (statement, says) in [("raise KeyboardInterrupt('ctrl c')", "ctrl c"), ("pytest.exit('enough')", "enough")] {
-        for mode in ["embedded", "subprocess"] {
-            let text = format!("import pytest\ndef test_1(): pass\ndef test_2(): {statement}\ndef test_3(): pass\n");
-            let lab = Lab::open_in(mode, &[("test_a.py", &text)]).await;
-            let ran = lab.run(Order::all()).await;
-            assert_eq!(
-                ran.outcomes(),
-                ["test_a.py::test_1 passed", "test_a.py::test_2 error", "test_a.py::test_3 not_run"]
-            );
-            for message in [&ran.of("::test_2").message, &ran.of("::test_3").message, &ran.end.message] {
-                assert!(message.as_deref().unwrap_or_default().contains(says), "{statement}: {message:?}");
-            }
-            assert_eq!(lab.counts(Order::of(&["test_a.py::test_3"])).await, [1, 1, 0, 0, 0]);
-            lab.close().await;
+    for (mode, statement, says) in [
+        ("embedded", "raise KeyboardInterrupt('ctrl c')", "ctrl c"),
+        ("embedded", "pytest.exit('enough')", "enough"),
+        ("subprocess", "raise KeyboardInterrupt('ctrl c')", "ctrl c"),
+    ] {
+        let text = format!("import pytest\ndef test_1(): pass\ndef test_2(): {statement}\ndef test_3(): pass\n");
+        let lab = Lab::open_in(mode, &[("test_a.py", &text)]).await;
+        let ran = lab.run(Order::all()).await;
+        assert_eq!(
+            ran.outcomes(),
+            ["test_a.py::test_1 passed", "test_a.py::test_2 error", "test_a.py::test_3 not_run"]
+        );
+        for message in [&ran.of("::test_2").message, &ran.of("::test_3").message, &ran.end.message] {
+            assert!(message.as_deref().unwrap_or_default().contains(says), "{statement}: {message:?}");
         }
+        assert_eq!(lab.counts(Order::of(&["test_a.py::test_3"])).await, [1, 1, 0, 0, 0]);
+        lab.close().await;
     }
 }
 
@@ -48,12 +50,10 @@ async fn a_forked_child_that_comes_back_runs_nothing_and_tells_nothing() {
                 def test_1():\n    if os.fork() == 0:\n        return\n    os.wait()\n\
                 def test_2():\n    if os.fork() == 0:\n        raise SystemExit(0)\n    os.wait()\n\
                 def test_3(): open('runs', 'a').write('x')\n";
-    for mode in ["embedded", "subprocess"] {
-        let lab = Lab::open_in(mode, &[("test_a.py", text)]).await;
-        assert_eq!(lab.run(Order::all()).await.end.counts.passed, 3);
-        assert_eq!(lab.project.read("runs").as_deref(), Some("x"));
-        lab.close().await;
-    }
+    let lab = Lab::resident(&[("test_a.py", text)]).await;
+    assert_eq!(lab.run(Order::all()).await.end.counts.passed, 3);
+    assert_eq!(lab.project.read("runs").as_deref(), Some("x"));
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -63,13 +63,11 @@ async fn each_run_begins_in_the_root_with_an_environment_of_its_own() {
                 def test_1(tmp_path):\n    \
                 assert pathlib.Path.cwd() == HERE and 'SPOILT' not in os.environ and not hasattr(sys, 'spoilt')\n    \
                 os.chdir(tmp_path)\n    os.environ['SPOILT'] = '1'\n    sys.spoilt = True\n";
-    for mode in ["embedded", "subprocess"] {
-        let lab = Lab::open_in(mode, &[("test_a.py", text)]).await;
-        for _ in 0..3 {
-            assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0], "{mode}");
-        }
-        lab.close().await;
+    let lab = Lab::resident(&[("test_a.py", text)]).await;
+    for _ in 0..3 {
+        assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
     }
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,7 +75,7 @@ async fn standard_input_is_empty_and_never_waited_for() {
     let text = "import os, sys, pytest\n\
                 def test_1():\n    assert os.read(0, 1) == b''\n\
                 def test_2():\n    with pytest.raises(OSError): input()\n";
-    let lab = Lab::open(&[("test_a.py", text)]).await;
+    let lab = Lab::resident(&[("test_a.py", text)]).await;
     assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0]);
     lab.close().await;
 }
@@ -97,8 +95,8 @@ async fn a_thread_that_never_ends_does_not_keep_the_run_from_ending() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn session_hooks_run_once_for_each_run_and_the_status_says_so() {
-    let conftest = "import pathlib, pytest\n\
-                    LOG = pathlib.Path(__file__).with_name('log')\n\
+    let conftest = "import os, pathlib, pytest\n\
+                    LOG = pathlib.Path(os.environ['LOG'])\n\
                     def note(word): LOG.open('a').write(word + '\\n')\n\
                     def pytest_sessionstart(session): note('start')\n\
                     def pytest_sessionfinish(session, exitstatus): note(f'finish {int(exitstatus)}')\n\
@@ -106,12 +104,15 @@ async fn session_hooks_run_once_for_each_run_and_the_status_says_so() {
     let text = "def test_1(resource): pass\ndef test_2(resource): assert False\n";
     for mode in ["embedded", "subprocess"] {
         let lab = Lab::open_in(mode, &[("conftest.py", conftest), ("test_a.py", text)]).await;
+        let log = lab.bench.folder.path().join("log");
+        let lines = || std::fs::read_to_string(&log).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
+        lab.configure(serde_json::json!({ "env": { "LOG": log } })).await;
         lab.collect().await;
-        let before = lab.project.lines("log").len();
+        // Collecting is a session too; what it has to say is told before it is over.
+        crate::common::seen("the end of the collection", || (lines() == ["start", "finish 0"]).then_some(())).await;
         assert_eq!(lab.counts(Order::all()).await, [2, 1, 1, 0, 0]);
         crate::common::seen("the end of the session", || {
-            let lines = lab.project.lines("log");
-            (lines[before..] == ["start", "up", "down", "finish 1"]).then_some(())
+            (lines()[2..] == ["start", "up", "down", "finish 1"]).then_some(())
         })
         .await;
         match lab.call(Request::GetContextStatus { context_id: lab.context.clone() }).await {
@@ -144,16 +145,13 @@ async fn a_session_that_hangs_while_it_finishes_delays_neither_the_run_nor_the_s
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_breaks_pytest_inside_is_told_and_the_run_ends() {
     let conftest = "def pytest_runtest_logreport(report): raise RuntimeError('broken plugin')\n";
-    for mode in ["embedded", "subprocess"] {
-        let lab =
-            Lab::open_in(mode, &[("conftest.py", conftest), ("test_a.py", "def test_1(): pass\ndef test_2(): pass\n")])
-                .await;
-        let ran = in_time("the run", lab.run(Order::all())).await;
-        assert_ne!(ran.status(), RunEndStatus::Passed);
-        let said = |text: &Option<String>| text.as_deref().unwrap_or_default().contains("broken plugin");
-        assert!(said(&ran.end.message) || ran.finals().any(|outcome| said(&outcome.message)), "{:?}", ran.attempts);
-        lab.close().await;
-    }
+    let lab =
+        Lab::resident(&[("conftest.py", conftest), ("test_a.py", "def test_1(): pass\ndef test_2(): pass\n")]).await;
+    let ran = in_time("the run", lab.run(Order::all())).await;
+    assert_ne!(ran.status(), RunEndStatus::Passed);
+    let said = |text: &Option<String>| text.as_deref().unwrap_or_default().contains("broken plugin");
+    assert!(said(&ran.end.message) || ran.finals().any(|outcome| said(&outcome.message)), "{:?}", ran.attempts);
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,7 +160,7 @@ async fn a_hundred_thousand_lines_of_output_and_odd_characters_arrive_whole_or_c
                 def test_much():\n    print('x' * 99 + '\\n', end='', flush=True)\n    print('y' * 3_000_000)\n    assert False\n\
                 def test_odd():\n    print('snow \\u2603 \\U0001F600')\n    sys.stdout.buffer.write(b'\\xff\\xfe raw\\n')\n    \
                 assert '\\udcff' == 'ü'\n";
-    let lab = Lab::open(&[("test_a.py", text)]).await;
+    let lab = Lab::resident(&[("test_a.py", text)]).await;
     let ran = lab.run(Order::all()).await;
     let much = ran.of("::test_much").stdout.as_deref().unwrap();
     assert!(much.starts_with("xxx") && much.len() < 1_100_000 && much.contains("left out"), "{}", much.len());

@@ -17,7 +17,7 @@ fn upserted(delta: &InventoryDelta) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edited_file_alone_is_imported_again() {
-    let lab = Lab::open(&[]).await;
+    let lab = Lab::resident(&[]).await;
     let log = lab.bench.folder.path().join("imports");
     let imported = || {
         let names = fs::read_to_string(&log).unwrap_or_default();
@@ -198,7 +198,7 @@ async fn settings_that_change_what_pytest_collects_show_in_the_next_collection()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_reads_events_hears_of_a_change_on_disk_unasked() {
-    let lab = Lab::open(&[("test_a.py", "def test_a(): pass")]).await;
+    let lab = Lab::resident(&[("test_a.py", "def test_a(): pass")]).await;
     lab.collect().await;
     let mut log = lab.log();
     log.deltas().await;

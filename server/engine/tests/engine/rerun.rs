@@ -136,7 +136,7 @@ async fn a_pass_and_a_fail_of_the_same_code_are_flaky() {
             _ => None,
         })
         .await;
-    assert!(hint.is_flaky && hint.total_runs == 1, "{hint:?}");
+    assert!(hint.is_flaky, "{hint:?}");
     let (context_id, node_id) = (lab.context.clone(), "test_a.py::test_flaky".to_owned());
     match lab.call(Request::GetTestFlakiness { context_id: context_id.clone(), node_id }).await {
         Response::TestFlakiness { is_flaky, recent_outcomes, .. } => {

@@ -22,11 +22,11 @@ async fn variables_of_the_settings_and_their_file_reach_the_tests() {
             &[("test_a.py", TEXT), ("local.env", "# local\nWHICH=file\nexport ONLY_FILE='a b # c'\n")],
         )
         .await;
-        assert_eq!(lab.counts(Order::all()).await, [2, 0, 2, 0, 0]);
+        assert_eq!(lab.counts(Order::all()).await, [2, 0, 2, 0, 0], "{mode}");
         lab.configure(serde_json::json!({ "env": { "WHICH": "settings" }, "envFile": "local.env" })).await;
-        assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0]);
+        assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0], "{mode}");
         lab.configure(serde_json::json!({ "envFile": "local.env" })).await;
-        assert_eq!(lab.counts(Order::all()).await, [2, 1, 1, 0, 0]);
+        assert_eq!(lab.counts(Order::all()).await, [2, 1, 1, 0, 0], "{mode}");
         lab.close().await;
     }
 }

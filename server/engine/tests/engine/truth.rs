@@ -6,8 +6,6 @@ use std::time::{Duration, SystemTime};
 
 use crate::common::{Lab, Order};
 
-const MODES: [&str; 2] = ["embedded", "subprocess"];
-
 /// The test passes as long as `mod.VALUE` is 1.
 const FILES: &[(&str, &str)] =
     &[("mod.py", "VALUE = 1\n"), ("test_a.py", "import mod\n\ndef test(): assert mod.VALUE == 1\n")];
@@ -21,159 +19,153 @@ async fn counts(lab: &Lab) -> [usize; 5] {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_of_the_same_size_within_a_second_is_seen() {
-    for mode in MODES {
-        let lab = Lab::open_in(mode, FILES).await;
+    let lab = Lab::resident(FILES).await;
+    assert_eq!(counts(&lab).await, PASSED);
+    for _ in 0..3 {
+        lab.project.edit_in_disguise("mod.py", "1", "2");
+        assert_eq!(counts(&lab).await, FAILED);
+        lab.project.edit_in_disguise("mod.py", "2", "1");
         assert_eq!(counts(&lab).await, PASSED);
-        for _ in 0..3 {
-            lab.project.edit_in_disguise("mod.py", "1", "2");
-            assert_eq!(counts(&lab).await, FAILED, "{mode}");
-            lab.project.edit_in_disguise("mod.py", "2", "1");
-            assert_eq!(counts(&lab).await, PASSED, "{mode}");
-        }
-        lab.close().await;
     }
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_that_puts_an_old_modification_time_back_is_seen() {
-    for mode in MODES {
-        let lab = Lab::open_in(mode, FILES).await;
-        lab.project.set_mtime("mod.py", SystemTime::now() - Duration::from_secs(3600));
-        assert_eq!(counts(&lab).await, PASSED);
-        lab.project.edit_in_disguise("mod.py", "1", "2");
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.close().await;
-    }
+    let lab = Lab::resident(FILES).await;
+    lab.project.set_mtime("mod.py", SystemTime::now() - Duration::from_secs(3600));
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.edit_in_disguise("mod.py", "1", "2");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_of_the_test_itself_is_seen() {
-    for mode in MODES {
-        let lab = Lab::open_in(mode, FILES).await;
-        assert_eq!(counts(&lab).await, PASSED);
-        lab.project.edit_in_disguise("test_a.py", "== 1", "!= 1");
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.project.write("test_a.py", "def test(): pass\ndef test_new(): pass\n");
-        assert_eq!(lab.counts(Order::of(&["test_a.py::test_new"])).await, PASSED, "{mode}");
-        lab.close().await;
-    }
+    let lab = Lab::resident(FILES).await;
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.edit_in_disguise("test_a.py", "== 1", "!= 1");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.project.write("test_a.py", "def test(): pass\ndef test_new(): pass\n");
+    assert_eq!(lab.counts(Order::of(&["test_a.py::test_new"])).await, PASSED);
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_file_that_was_read_at_import_counts_as_code() {
-    for mode in MODES {
-        let lab = Lab::open_in(
-            mode,
-            &[
-                ("data.json", "{\"value\": 1}"),
-                ("mod.py", "import json, pathlib\nVALUE = json.loads(pathlib.Path(__file__).with_name('data.json').read_text())['value']\n"),
-                FILES[1],
-            ],
-        )
-        .await;
-        assert_eq!(counts(&lab).await, PASSED);
-        lab.project.edit_in_disguise("data.json", "1", "2");
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.close().await;
-    }
+    let lab = Lab::resident(&[
+        ("data.json", "{\"value\": 1}"),
+        ("mod.py", "import json\nwith open('data.json') as file:\n    VALUE = json.load(file)['value']\n"),
+        FILES[1],
+    ])
+    .await;
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.edit_in_disguise("data.json", "1", "2");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_of_a_conftest_is_seen() {
     let conftest = "import pytest\n\n@pytest.fixture\ndef value(): return 1\n";
-    for mode in MODES {
-        let lab = Lab::open_in(
-            mode,
-            &[
-                ("conftest.py", conftest),
-                ("sub/conftest.py", ""),
-                ("sub/test_a.py", "def test(value): assert value == 1\n"),
-            ],
-        )
-        .await;
-        assert_eq!(counts(&lab).await, PASSED);
-        lab.project.edit_in_disguise("conftest.py", "1", "2");
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.project.write("sub/conftest.py", &conftest.replace("value()", "value(request)"));
-        assert_eq!(counts(&lab).await, PASSED, "{mode}");
-        lab.project.remove("sub/conftest.py");
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.close().await;
-    }
+    let lab = Lab::resident(&[
+        ("conftest.py", conftest),
+        ("sub/conftest.py", ""),
+        ("sub/test_a.py", "def test(value): assert value == 1\n"),
+    ])
+    .await;
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.edit_in_disguise("conftest.py", "1", "2");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.project.write("sub/conftest.py", &conftest.replace("value()", "value(request)"));
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.remove("sub/conftest.py");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_module_that_shadows_another_is_seen() {
-    for mode in MODES {
-        let lab = Lab::open_in(
-            mode,
-            &[
-                ("pytest.ini", "[pytest]\npythonpath = first second\n"),
-                ("first/other.py", ""),
-                ("second/mod.py", "VALUE = 1\n"),
-                ("tests/test_a.py", FILES[1].1),
-            ],
-        )
-        .await;
-        assert_eq!(counts(&lab).await, PASSED);
-        lab.project.write("first/mod.py", "VALUE = 2\n");
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.project.remove("first/mod.py");
-        assert_eq!(counts(&lab).await, PASSED, "{mode}");
-        lab.project.write("first/mod/__init__.py", "VALUE = 2\n");
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.close().await;
-    }
+    let lab = Lab::resident(&[
+        ("pytest.ini", "[pytest]\npythonpath = first second\n"),
+        ("first/other.py", ""),
+        ("second/mod.py", "VALUE = 1\n"),
+        ("tests/test_a.py", FILES[1].1),
+    ])
+    .await;
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.write("first/mod.py", "VALUE = 2\n");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.project.remove("first/mod.py");
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.write("first/mod/__init__.py", "VALUE = 2\n");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_was_missing_and_comes_is_seen() {
     let text = "try:\n    import extra\nexcept ImportError:\n    extra = None\n\ndef test(): assert extra is None\n";
-    for mode in MODES {
-        let lab = Lab::open_in(
-            mode,
-            &[("pytest.ini", "[pytest]\npythonpath = src\n"), ("src/mod.py", ""), ("tests/test_a.py", text)],
-        )
-        .await;
-        assert_eq!(counts(&lab).await, PASSED);
-        lab.project.write("src/extra.py", "");
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.close().await;
-    }
+    let lab =
+        Lab::resident(&[("pytest.ini", "[pytest]\npythonpath = src\n"), ("src/mod.py", ""), ("tests/test_a.py", text)])
+            .await;
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.write("src/extra.py", "");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_pytests_configuration_is_seen() {
-    for mode in MODES {
-        let lab = Lab::open_in(
-            mode,
-            &[
-                ("pytest.ini", "[pytest]\nxfail_strict = false\n"),
-                ("test_a.py", "import pytest\n@pytest.mark.xfail\ndef test(): pass\n"),
-            ],
-        )
-        .await;
-        assert_eq!(counts(&lab).await, PASSED);
-        lab.project.write("pytest.ini", "[pytest]\nxfail_strict = true\n");
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.close().await;
-    }
+    let lab = Lab::resident(&[
+        ("pytest.ini", "[pytest]\nxfail_strict = false\n"),
+        ("test_a.py", "import pytest\n@pytest.mark.xfail\ndef test(): pass\n"),
+    ])
+    .await;
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.write("pytest.ini", "[pytest]\nxfail_strict = true\n");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_outside_of_the_root_is_watched_too() {
-    for mode in MODES {
-        let outside = crate::common::Project::new(&[FILES[0]]);
-        let lab = Lab::open_in(
-            mode,
-            &[("conftest.py", &format!("import sys\nsys.path.insert(0, {:?})\n", outside.mark())), FILES[1]],
-        )
-        .await;
-        assert_eq!(counts(&lab).await, PASSED);
-        outside.edit_in_disguise("mod.py", "1", "2");
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.close().await;
-    }
+    let outside = crate::common::Project::new(&[FILES[0]]);
+    let lab =
+        Lab::resident(&[("conftest.py", &format!("import sys\nsys.path.insert(0, {:?})\n", outside.mark())), FILES[1]])
+            .await;
+    assert_eq!(counts(&lab).await, PASSED);
+    outside.edit_in_disguise("mod.py", "1", "2");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fresh_interpreters_see_every_edit_too() {
+    let lab = Lab::open_in(
+        "subprocess",
+        &[
+            ("conftest.py", "import sys, pytest\n\n@pytest.fixture\ndef value(): return 1\n"),
+            ("data.json", "1"),
+            ("mod.py", "import json\nVALUE = json.load(open('data.json'))\n"),
+            ("test_a.py", "import mod\n\ndef test(value): assert mod.VALUE == value\n"),
+        ],
+    )
+    .await;
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.edit_in_disguise("data.json", "1", "2");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.project.edit_in_disguise("conftest.py", "return 1", "return 2");
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.edit_in_disguise("mod.py", "VALUE", "OTHER");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.project.edit_in_disguise("test_a.py", "mod.VALUE", "mod.OTHER");
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.write("mod/__init__.py", "OTHER = 3\n");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.project.write("test_b.py", "def test_new(): pass\n");
+    assert_eq!(lab.counts(Order::of(&["test_b.py::test_new"])).await, PASSED);
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,23 +174,19 @@ async fn bytecode_that_lies_is_not_believed() {
     let make = "import os, py_compile\n\
                 py_compile.compile('mod.py', invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)\n\
                 stat = os.stat('mod.py')\nopen('mod.py', 'w').write('VALUE = 2\\n')\nos.utime('mod.py', ns=(stat.st_atime_ns, stat.st_mtime_ns))\n";
-    for mode in MODES {
-        let project = FILES;
-        let lab = Lab::open_in(mode, project).await;
-        let made = std::process::Command::new(crate::common::python())
-            .args(["-c", make])
-            .current_dir(&lab.project.root)
-            .status();
-        assert!(made.unwrap().success());
-        assert_eq!(counts(&lab).await, FAILED, "{mode}");
-        lab.close().await;
-    }
+    let project = FILES;
+    let lab = Lab::resident(project).await;
+    let made =
+        std::process::Command::new(crate::common::python()).args(["-c", make]).current_dir(&lab.project.root).status();
+    assert!(made.unwrap().success());
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn seeded_and_unseeded_random_numbers_are_what_plain_pytest_has() {
     let text = "import random\n\ndef test(): open('numbers', 'a').write(f'{random.random()}\\n')\n";
-    let lab = Lab::open(&[("test_a.py", text)]).await;
+    let lab = Lab::resident(&[("test_a.py", text)]).await;
     for _ in 0..3 {
         counts(&lab).await;
     }

@@ -20,12 +20,13 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Bench::living(false)
+    }
+
+    fn living(resident: bool) -> Self {
         let folder = TempDir::with_prefix("lens-bench-").unwrap();
-        let config = EngineConfig {
-            cache_dir: folder.path().join("cache"),
-            state_dir: folder.path().join("state"),
-            resident: true,
-        };
+        let config =
+            EngineConfig { cache_dir: folder.path().join("cache"), state_dir: folder.path().join("state"), resident };
         let engine = Engine::start(config).unwrap();
         Bench { session: engine.session(), engine, folder }
     }
@@ -93,12 +94,23 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
+    /// An engine as a command has it that ends soon: it keeps nothing ready for runs to come, which saves time here.
     pub(crate) async fn open(files: &[(&str, &str)]) -> Self {
+        Lab::over("auto", files, Bench::new()).await
+    }
+
+    /// An engine as editors have it: processes stand by for the next run, and the disk is watched for who reads events.
+    pub(crate) async fn resident(files: &[(&str, &str)]) -> Self {
         Lab::open_in("auto", files).await
     }
 
+    /// A resident engine in one of the modes.
     pub(crate) async fn open_in(mode: &str, files: &[(&str, &str)]) -> Self {
-        let (project, bench) = (Project::new(files), Bench::new());
+        Lab::over(mode, files, Bench::living(true)).await
+    }
+
+    async fn over(mode: &str, files: &[(&str, &str)], bench: Bench) -> Self {
+        let project = Project::new(files);
         match bench.init(&project.root, &python(), Some(mode)).await {
             Response::ContextReady { context_id, .. } => Lab { project, bench, context: context_id },
             other => panic!("no context: {other:?}"),
