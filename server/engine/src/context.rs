@@ -153,13 +153,6 @@ impl Context {
                     self.enter_and_wait(|done| Entry::Collected { host: Arc::clone(&host), done }).await;
                     self.refresher.collected(&host);
                 }
-                if is_new {
-                    let (pool, host) = (Arc::clone(&self.pool), Arc::clone(&host));
-                    tokio::spawn(async move {
-                        pool.get_ready(&host).await;
-                        pool.warm_up(&host.third_party).await;
-                    });
-                }
                 Ok(host)
             }
             Err(failure) => {
@@ -192,8 +185,28 @@ impl Context {
         let ending = crate::run::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
         let run_id = plan.run_id.clone();
         self.enter(Entry::Ended { run_id: run_id.clone(), ending });
-        self.pool.get_ready(&plan.host).await;
+        self.get_ready(&plan.host).await;
         self.enter(Entry::Code { run_id, code: code.await.ok().flatten() });
+    }
+
+    /// Gets ready for the run that comes next, while nobody waits.
+    pub(crate) async fn get_ready(&self, host: &Arc<Host>) {
+        self.pool.get_ready(host).await;
+        self.pool.warm_up(&host.third_party).await;
+    }
+
+    /// Waits until no run goes on, `limit` at most: work that nobody waits for stays out of their way.
+    pub(crate) async fn wait_idle(&self, limit: Duration) {
+        let idle = async {
+            loop {
+                let live = self.runs.iter().find(|run| !run.is_over()).map(|run| Arc::clone(run.value()));
+                match live {
+                    Some(run) => drop(run.wait().await),
+                    None => return,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(limit, idle).await;
     }
 
     pub(crate) fn history(&self) -> std::sync::MutexGuard<'_, History> {

@@ -50,12 +50,13 @@ pub(crate) struct Found {
 
 impl Pool {
     pub(crate) fn new(launcher: Launcher, asked: ModeAsked, analyses: Arc<Analyses>, resident: bool) -> Self {
+        let preload = if resident { remembered(&launcher) } else { Vec::new() };
         Pool {
             launcher,
             asked,
             resident,
             analyses,
-            state: Mutex::default(),
+            state: Mutex::new(State { preload, ..State::default() }),
             starting: tokio::sync::Mutex::default(),
             whole: tokio::sync::Mutex::default(),
         }
@@ -252,6 +253,7 @@ impl Pool {
             }
             let more: Vec<String> = third_party.iter().filter(|name| !known(name)).cloned().collect();
             state.preload.extend(more);
+            remember(&self.launcher, &state.preload);
         }
         let _one = self.starting.lock().await;
         let preload = self.state().preload.clone();
@@ -277,5 +279,21 @@ impl Pool {
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.forget_all();
+    }
+}
+
+/// Where the libraries of a project are remembered, so that the next engine's first interpreter has them.
+const PRELOAD: &str = "preload.json";
+
+fn remembered(launcher: &Launcher) -> Vec<String> {
+    let text = std::fs::read(launcher.cache_dir.join(PRELOAD)).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+fn remember(launcher: &Launcher, preload: &[String]) {
+    if let Ok(text) = serde_json::to_vec(preload)
+        && let Err(error) = std::fs::write(launcher.cache_dir.join(PRELOAD), text)
+    {
+        tracing::info!(%error, "the project's libraries can't be remembered");
     }
 }

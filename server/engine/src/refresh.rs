@@ -4,6 +4,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::clerk::Entry;
 use crate::context::Context;
@@ -13,6 +14,9 @@ use crate::impact::{Affected, Sources, relative};
 use crate::scope::Scope;
 use crate::snapshot::{Changes, Snapshot};
 use crate::watch::Watch;
+
+/// How long a look at changes waits for a run to end: the run has the processors first.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Past this many files, collecting the whole project is taken to be quicker.
 const MANY: usize = 200;
@@ -65,9 +69,11 @@ pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), C
     let known = context.refresher.known().clone();
     let Some(mut known) = known.filter(|_| !force) else {
         let scope = Scope::All;
-        if force { context.collect(&scope).await } else { context.host(&scope, &[]).await }?;
+        let host = if force { context.collect(&scope).await } else { context.host(&scope, &[]).await }?;
+        spawn_get_ready(context, host);
         return Ok(());
     };
+    context.wait_idle(PATIENCE).await;
     let compared = tokio::task::spawn_blocking(move || {
         let changes = known.changes();
         (known, changes)
@@ -83,7 +89,8 @@ pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), C
     let (targets, gone) = match plan(context, &known, &changes).await {
         Some(plan) => plan,
         None => {
-            context.host(&Scope::All, &[]).await?;
+            let host = context.host(&Scope::All, &[]).await?;
+            spawn_get_ready(context, host);
             return Ok(());
         }
     };
@@ -95,9 +102,15 @@ pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), C
     if !targets.is_empty() {
         let host = context.host(&Scope::Paths(targets), &[]).await?;
         known.absorb(&host.snapshot());
+        spawn_get_ready(context, host);
     }
     *context.refresher.known() = Some(known);
     Ok(())
+}
+
+fn spawn_get_ready(context: &Arc<Context>, host: Arc<Host>) {
+    let context = Arc::clone(context);
+    tokio::spawn(async move { context.get_ready(&host).await });
 }
 
 /// The test files to collect anew, and those that are no more; `None`: collect everything.
