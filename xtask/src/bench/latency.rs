@@ -17,7 +17,7 @@ const WARM_UP: usize = 3;
 /// Both latencies: with nothing changed, and after an edit of the module under test.
 pub fn measure(binary: &Path, venv: &Venv, project: &Generated, state: &Path, rounds: usize) -> Result<Vec<Figure>> {
     let settings = json!({"pythonPath": venv.python()});
-    let mut client = crate::lsp::start(binary, &project.root, &settings, state)?;
+    let mut client = crate::lsp::start(binary, &project.root, &settings, &state.join("latency"))?;
     let text = fs::read_to_string(project.root.join(&project.file))?;
     client.did_open(&file_uri(&project.root.join(&project.file))?, &text)?;
     let module = file_uri(&project.module)?;

@@ -16,8 +16,10 @@ pub fn first_lenses(binary: &Path, venv: &Venv, project: &Generated, state: &Pat
     let path = project.root.join(&project.file);
     let (uri, text) = (file_uri(&path)?, fs::read_to_string(&path)?);
     let mut times = Vec::new();
-    for _ in 0..7 {
-        let mut client = crate::lsp::start(binary, &project.root, &settings, state)?;
+    for number in 0..7 {
+        // Each with a folder of its own: what one server has cached must not help the next.
+        let state = state.join(format!("lenses-{number}"));
+        let mut client = crate::lsp::start(binary, &project.root, &settings, &state)?;
         let start = Instant::now();
         client.did_open(&uri, &text)?;
         let params = json!({"textDocument": {"uri": uri}});
@@ -36,7 +38,7 @@ pub fn first_lenses(binary: &Path, venv: &Venv, project: &Generated, state: &Pat
 /// The resident memory of the server's own process after collecting everything and running a file.
 pub fn memory(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
     let settings = json!({"pythonPath": venv.python()});
-    let mut client = crate::lsp::start(binary, &project.root, &settings, state)?;
+    let mut client = crate::lsp::start(binary, &project.root, &settings, &state.join("memory"))?;
     client.set_deadline(Duration::from_secs(120));
     client.execute("pytestLens.collect", json!({}))?;
     let uri = file_uri(&project.root.join(&project.file))?;
