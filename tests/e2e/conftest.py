@@ -1,9 +1,10 @@
-"""Fixtures: a world for the binary, one for each module, so that no test sees another module's history."""
+"""A world for the binary, one for each module: no test sees another module's history."""
 
 from __future__ import annotations
 
 import pytest
 from world import World
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:

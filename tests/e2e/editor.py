@@ -1,73 +1,19 @@
-"""An editor as its language server sees it: the client of `pytest-lsp`, and around it what a test wants to say.
-
-What the server sends is also kept as it came over the wire, so that fields can be checked that the client's own types
-would hide.
-"""
+"""An editor as a test wants to speak of it: documents, lenses, commands and runs, with deadlines."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
-from pygls.protocol import default_converter
-from pytest_lsp import ClientServerConfig, LanguageClient
-from pytest_lsp.client import register_lsp_features
-from pytest_lsp.protocol import LanguageClientProtocol
+from pytest_lsp import ClientServerConfig
+from wire import Json, WireClient, all_capabilities, plain
 from world import DEADLINE, Project, World, binary
 
 T = TypeVar("T")
-Json = dict[str, Any]
-
-#: The custom notifications that the server sends.
-NOTIFICATIONS = "inventory runStarted testStarted testOutcome output runFinished flakinessHint".split()
-
-#: A failure of a test, in any of its forms.
-FAILURES = frozenset({"failed", "error", "timed_out", "crashed"})
-
-
-class WireProtocol(LanguageClientProtocol):
-    """The client's protocol, which also shows each message as it came."""
-
-    _server: WireClient
-
-    def structure_message(self, data: Json) -> Any:
-        """Called for every object of a message, innermost first; the message itself names its version."""
-        if "jsonrpc" in data and "method" in data:
-            self._server.arrived.append(copy.deepcopy(data))
-            asyncio.get_running_loop().call_soon(self._server.wake)
-        elif "jsonrpc" in data:
-            self._server.answered = copy.deepcopy(data)
-        return super().structure_message(data)
-
-
-class WireClient(LanguageClient):
-    """The client, with everything that the server sent of itself, and its last answer."""
-
-    def __init__(self) -> None:
-        super().__init__(protocol_cls=WireProtocol, converter_factory=default_converter)
-        self.arrived: list[Json] = []
-        self.answered: Json = {}
-        self._news = asyncio.Event()
-        register_lsp_features(self)
-        self.feature(types.CLIENT_REGISTER_CAPABILITY)(lambda params: None)
-        self.feature(types.WORKSPACE_CODE_LENS_REFRESH)(lambda params: None)
-        self.feature(types.WORKSPACE_INLAY_HINT_REFRESH)(lambda params: None)
-        for name in NOTIFICATIONS:
-            self.feature(f"pytestLens/{name}")(lambda params: None)
-
-    def wake(self) -> None:
-        """Something arrived, and was taken in."""
-        self._news.set()
-        self._news = asyncio.Event()
-
-    async def news(self) -> None:
-        """Waits for the next message."""
-        await self._news.wait()
 
 
 @dataclass
@@ -82,13 +28,18 @@ class Run:
     @property
     def finished(self) -> Json:
         """The parameters of its end."""
-        (end,) = [event["params"] for event in self.events if event["method"] == "pytestLens/runFinished"]
-        return end
+        (end,) = [
+            event["params"] for event in self.events if event["method"] == "pytestLens/runFinished"
+        ]
+        params: Json = end
+        return params
 
     @property
     def attempts(self) -> list[Json]:
         """Every outcome that was told."""
-        told = [event["params"] for event in self.events if event["method"] == "pytestLens/testOutcome"]
+        told = [
+            event["params"] for event in self.events if event["method"] == "pytestLens/testOutcome"
+        ]
         return [outcome for params in told for outcome in params["outcomes"]]
 
     @property
@@ -128,7 +79,10 @@ class Document:
 
     def cursor(self, part: str) -> Json:
         """A cursor in the line that holds this, as commands take it."""
-        return {"textDocument": self.identifier, "position": {"line": self.line_of(part), "character": 4}}
+        return {
+            "textDocument": self.identifier,
+            "position": {"line": self.line_of(part), "character": 4},
+        }
 
     def replace(self, old: str, new: str) -> None:
         """Replaces the one occurrence of a text by an incremental change."""
@@ -209,7 +163,9 @@ class Editor:
         assert isinstance(client, WireClient)
         editor = cls(client, world, *projects)
         sent = {"pytestLens": True, "settings": settings or {}} if options is None else options
-        folders = [types.WorkspaceFolder(uri=project.uri(), name=project.root.name) for project in projects]
+        folders = [
+            types.WorkspaceFolder(uri=project.uri(), name=project.root.name) for project in projects
+        ]
         params = types.InitializeParams(
             capabilities=capabilities or all_capabilities(),
             workspace_folders=folders,
@@ -222,8 +178,13 @@ class Editor:
     async def stop(self) -> None:
         """Shuts the server down as an editor does."""
         await self.in_time(self.client.shutdown_session(), "shutdown")
-        await self.in_time(self.client.stop(), "the end of the server")
+        await self.disconnect()
         assert self.client.error is None, self.client.error
+
+    async def disconnect(self) -> None:
+        """Ends the client's side of a server that has ended."""
+        ending: Any = self.client.stop
+        await self.in_time(ending(), "the end of the client")
 
     @property
     def capabilities(self) -> types.ServerCapabilities:
@@ -253,8 +214,14 @@ class Editor:
                 await asyncio.wait_for(self.client.news(), end - loop.time())
             except asyncio.TimeoutError:
                 last = [message["method"] for message in self.client.arrived[-10:]]
-                raise AssertionError(f"waited {DEADLINE:.0f} s for {name}; the last messages: {last}") from None
+                raise AssertionError(
+                    f"waited {DEADLINE:.0f} s for {name}; the last messages: {last}"
+                ) from None
         return found
+
+    async def asked(self, method: str, since: int) -> None:
+        """Waits for a message of this method."""
+        await self.until(lambda: self.sent(method, since=since), method)
 
     def sent(self, *methods: str, since: int = 0) -> list[Json]:
         """The messages of these methods that the server sent, all if none is named."""
@@ -267,7 +234,9 @@ class Editor:
 
     def shown(self, since: int = 0) -> list[str]:
         """The sentences that were shown to the user."""
-        return [message["params"]["message"] for message in self.sent("window/showMessage", since=since)]
+        return [
+            message["params"]["message"] for message in self.sent("window/showMessage", since=since)
+        ]
 
     def open(self, path: str, text: str | None = None, project: Project | None = None) -> Document:
         """Opens a document: what is on disk, or a text that is not there yet."""
@@ -277,6 +246,11 @@ class Editor:
         item = types.TextDocumentItem(uri=document.uri, language_id="python", version=0, text=text)
         self.client.text_document_did_open(types.DidOpenTextDocumentParams(item))
         return document
+
+    def configure(self, settings: Json) -> None:
+        """Tells the server the settings of all folders."""
+        params = types.DidChangeConfigurationParams(settings={"pytestLens": settings})
+        self.client.workspace_did_change_configuration(params)
 
     async def command(self, name: str, *arguments: Any) -> Any:
         """Carries out a command."""
@@ -308,7 +282,9 @@ class Editor:
 
     def ends(self, run_id: str) -> list[Json]:
         """The end of a run, if it was told."""
-        return [end for end in self.sent("pytestLens/runFinished") if end["params"]["runId"] == run_id]
+        return [
+            end for end in self.sent("pytestLens/runFinished") if end["params"]["runId"] == run_id
+        ]
 
     async def started(self, id: str, run_id: str) -> None:
         """Waits until a test is told to run."""
@@ -344,41 +320,3 @@ class Editor:
         """Waits until the diagnostics of a document are as they should be."""
         await self.until(lambda: check(document.diagnostics()), name)
         return document.diagnostics()
-
-
-def plain(value: Any) -> Any:
-    """An answer as JSON: the client makes named tuples of objects that it has no type for."""
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {key: plain(inner) for key, inner in value._asdict().items()}
-    if isinstance(value, dict):
-        return {key: plain(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(inner) for inner in value]
-    return value
-
-
-def all_capabilities(*encodings: types.PositionEncodingKind) -> types.ClientCapabilities:
-    """A client that can do all that matters here; by default it counts as most editors do."""
-    offered = list(encodings) or [types.PositionEncodingKind.Utf16]
-    return types.ClientCapabilities(
-        general=types.GeneralClientCapabilities(position_encodings=offered),
-        window=types.WindowClientCapabilities(work_done_progress=True),
-        text_document=types.TextDocumentClientCapabilities(
-            publish_diagnostics=types.PublishDiagnosticsClientCapabilities(related_information=True),
-            code_action=types.CodeActionClientCapabilities(
-                code_action_literal_support=types.ClientCodeActionLiteralOptions(
-                    code_action_kind=types.ClientCodeActionKindOptions(value_set=[types.CodeActionKind.Source])
-                )
-            ),
-        ),
-        workspace=types.WorkspaceClientCapabilities(
-            workspace_folders=True,
-            code_lens=types.CodeLensWorkspaceClientCapabilities(refresh_support=True),
-            inlay_hint=types.InlayHintWorkspaceClientCapabilities(refresh_support=True),
-        ),
-    )
-
-
-def bare_capabilities() -> types.ClientCapabilities:
-    """A client that says next to nothing of itself."""
-    return types.ClientCapabilities(text_document=types.TextDocumentClientCapabilities())

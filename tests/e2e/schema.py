@@ -6,13 +6,14 @@ from typing import Any
 
 Json = dict[str, Any]
 
-OUTCOMES = "passed failed skipped error xfailed xpassed timed_out crashed not_run".split()
-RUN_STATUSES = "passed failed stopped killed timed_out internal_error".split()
+OUTCOMES = ["passed", "failed", "skipped", "error", "xfailed", "xpassed"]
+OUTCOMES += ["timed_out", "crashed", "not_run"]
+RUN_STATUSES = ["passed", "failed", "stopped", "killed", "timed_out", "internal_error"]
 KINDS = ["dir", "file", "class", "function", "case", "doctest"]
 
 
 class Shape:
-    """An object's fields; those whose name ends in `?` may be left out, others may not be there at all."""
+    """An object's fields; those whose name ends in `_` may be left out, others may not come."""
 
     def __init__(self, **fields: Any) -> None:
         self.fields = fields
@@ -49,10 +50,14 @@ def check(value: Any, shape: Any, at: str) -> None:
     elif isinstance(shape, list):
         assert value in shape, f"{at} is {value!r}, none of {shape}"
     elif shape is float:
-        assert isinstance(value, (int, float)) and not isinstance(value, bool), f"{at} is {value!r}, no number"
+        assert isinstance(value, (int, float)) and not isinstance(value, bool), (
+            f"{at} is {value!r}, no number"
+        )
         assert value >= 0, f"{at} is {value!r}"
     elif shape is int:
-        assert isinstance(value, int) and not isinstance(value, bool) and value >= 0, f"{at} is {value!r}"
+        assert isinstance(value, int) and not isinstance(value, bool) and value >= 0, (
+            f"{at} is {value!r}"
+        )
     else:
         assert isinstance(value, shape), f"{at} is {value!r}, no {shape.__name__}"
 

@@ -53,7 +53,11 @@ TWO = """
 
 @pytest_asyncio.fixture(scope="module")
 async def editor(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Editor]:
-    files = {"pytest.ini": "[pytest]\nmarkers = slow: slow\n", "test_one.py": ONE, "sub/test_two.py": TWO}
+    files = {
+        "pytest.ini": "[pytest]\nmarkers = slow: slow\n",
+        "test_one.py": ONE,
+        "sub/test_two.py": TWO,
+    }
     editor = await Editor.start(world, Project(tmp_path_factory.mktemp("commands"), files))
     await editor.collected()
     yield editor
@@ -106,7 +110,10 @@ async def test_the_innermost_test_at_the_cursor(editor: Editor, document: Docume
         (["test_one.py::TestGroup"], ["TestGroup::test_inside"]),
         (["sub/test_two.py"], ["test_arguments", "test_skipped"]),
         (["sub"], ["test_arguments", "test_skipped"]),
-        (["test_one.py::test_good", "sub/test_two.py::test_arguments"], ["test_good", "test_arguments"]),
+        (
+            ["test_one.py::test_good", "sub/test_two.py::test_arguments"],
+            ["test_good", "test_arguments"],
+        ),
         (["test_one.py::test_good", "test_one.py::test_good"], ["test_good"]),
     ],
 )
@@ -130,7 +137,9 @@ async def test_options_of_a_run(editor: Editor) -> None:
     assert sorted(run.outcomes) == ["TestGroup::test_inside", "test_good"]
     run = await editor.run({"marker": "slow"})
     assert sorted(run.outcomes) == ["TestGroup::test_inside"]
-    run = await editor.run({"ids": ["sub/test_two.py"], "runDisabled": True, "arguments": ["--tb=line"]})
+    run = await editor.run(
+        {"ids": ["sub/test_two.py"], "runDisabled": True, "arguments": ["--tb=line"]}
+    )
     assert run.outcomes == {"test_arguments": "passed", "test_skipped": "passed"}
     assert "seen: line" in run.results["sub/test_two.py::test_arguments"]["stdout"]
     run = await editor.run({"ids": ["test_one.py"], "workers": 2})
@@ -190,7 +199,11 @@ REFUSED: list[tuple[str, list[Any], list[str]]] = [
     ("run", [{"keyword": "matches_no_test"}], ["keyword"]),
     ("run", [{"workspace": "file:///nowhere/at/all"}], ["file:///nowhere/at/all"]),
     ("run", [{"textDocument": {"uri": "untitled:Untitled-1"}}], ["untitled:Untitled-1", "save"]),
-    ("run", [{"textDocument": {"uri": "file:///nowhere/test_x.py"}}], ["/nowhere/test_x.py", "folder"]),
+    (
+        "run",
+        [{"textDocument": {"uri": "file:///nowhere/test_x.py"}}],
+        ["/nowhere/test_x.py", "folder"],
+    ),
     ("run", [{"colour": "red"}], ["colour"]),
     ("run", [], ["object"]),
     ("run", [{}, {}], ["object"]),
@@ -215,7 +228,9 @@ async def test_a_wrong_argument_is_refused_by_name(
     sentence = await editor.refused(f"pytestLens.{name}", *arguments)
     assert all(part in sentence for part in named), sentence
     # The next command is as good as ever.
-    assert (await editor.run({"ids": ["test_one.py::test_good"]})).outcomes == {"test_good": "passed"}
+    assert (await editor.run({"ids": ["test_one.py::test_good"]})).outcomes == {
+        "test_good": "passed"
+    }
 
 
 async def test_no_test_at_the_cursor(editor: Editor, document: Document) -> None:
@@ -226,7 +241,9 @@ async def test_no_test_at_the_cursor(editor: Editor, document: Document) -> None
 
 
 async def test_nothing_to_repeat(world: World, editor: Editor) -> None:
-    fresh = await Editor.start(world, Project(editor.project.root.parent / "fresh", {"test_x.py": "def test_x(): pass\n"}))
+    fresh = await Editor.start(
+        world, Project(editor.project.root.parent / "fresh", {"test_x.py": "def test_x(): pass\n"})
+    )
     assert "run" in await fresh.refused("pytestLens.runLast", {})
     assert "failed" in await fresh.refused("pytestLens.runFailed", {})
     await fresh.stop()

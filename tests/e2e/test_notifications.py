@@ -1,4 +1,4 @@
-"""A client that takes the custom notifications: every field of each, their order, and what the tree says."""
+"""The custom notifications: every field of each, their order, and what the tree says."""
 
 from __future__ import annotations
 
@@ -121,8 +121,10 @@ async def editor(world: World, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     project = Project(tmp_path_factory.mktemp("notified"), files)
     editor = await Editor.start(world, project, settings={"workers": 1})
     yield editor
-    # Whatever the tests of this module did: every notification is as it should be, and none is missing.
-    notifications = [message for message in editor.sent() if message["method"].startswith("pytestLens/")]
+    # Whatever the tests of this module did: all notifications have their shape, none is missing.
+    notifications = [
+        message for message in editor.sent() if message["method"].startswith("pytestLens/")
+    ]
     for message in notifications:
         schema.check_notification(message)
         assert message["params"]["workspace"] == project.uri()
@@ -139,7 +141,9 @@ async def test_a_run_tells_everything_in_order(editor: Editor) -> None:
     methods = [event["method"] for event in run.events]
     assert methods[0] == "pytestLens/runStarted"
     assert methods[-1] == "pytestLens/runFinished"
-    assert Counter(methods)["pytestLens/runStarted"] == Counter(methods)["pytestLens/runFinished"] == 1
+    assert (
+        Counter(methods)["pytestLens/runStarted"] == Counter(methods)["pytestLens/runFinished"] == 1
+    )
     assert run.events[0]["params"]["total"] == run.total
     assert set(run.events[0]["params"]["ids"]) == set(run.results)
 
@@ -148,7 +152,11 @@ async def test_a_run_tells_everything_in_order(editor: Editor) -> None:
         if event["method"] == "pytestLens/testStarted":
             started |= set(event["params"]["ids"])
         if event["method"] == "pytestLens/testOutcome":
-            told = {outcome["id"] for outcome in event["params"]["outcomes"] if outcome["outcome"] != "not_run"}
+            told = {
+                outcome["id"]
+                for outcome in event["params"]["outcomes"]
+                if outcome["outcome"] != "not_run"
+            }
             assert told <= started, "an outcome of a test that never started"
 
     assert run.finished["status"] == "failed"
@@ -196,10 +204,16 @@ async def test_the_tree_is_told_in_deltas(editor: Editor) -> None:
     file, group = "unit/test_kinds.py", "unit/test_kinds.py::TestGroup"
     assert tree["unit"]["kind"] == "dir" and "parent" not in tree["unit"]
     assert tree["unit/deep"]["parent"] == "unit" and tree["unit/deep"]["kind"] == "dir"
-    assert tree[file]["kind"] == "file" and tree[file]["parent"] == "unit" and tree[file]["uri"] == uri
+    assert (
+        tree[file]["kind"] == "file" and tree[file]["parent"] == "unit" and tree[file]["uri"] == uri
+    )
     assert tree[group]["kind"] == "class" and tree[group]["label"] == "TestGroup"
     inside = tree[f"{group}::test_inside"]
-    assert inside["kind"] == "function" and inside["parent"] == group and inside["markers"] == ["skipif"]
+    assert (
+        inside["kind"] == "function"
+        and inside["parent"] == group
+        and inside["markers"] == ["skipif"]
+    )
     words = tree[f"{file}::test_words"]
     assert words["caseCount"] == 3
     assert tree[f"{file}::test_words[b c]"]["kind"] == "case"
@@ -217,7 +231,9 @@ async def test_the_tree_is_told_in_deltas(editor: Editor) -> None:
     seen = editor.mark()
     editor.project.write("unit/test_new.py", "def test_new():\n    pass\n")
     await editor.collected()
-    await editor.until(lambda: told(editor, "upserts", "unit/test_new.py::test_new", seen), "the new test")
+    await editor.until(
+        lambda: told(editor, "upserts", "unit/test_new.py::test_new", seen), "the new test"
+    )
     upserts = {item["id"] for event in deltas(editor, seen) for item in event["upserts"]}
     assert upserts <= {"unit", "unit/test_new.py", "unit/test_new.py::test_new"}
     (editor.project.root / "unit/test_new.py").unlink()
@@ -261,6 +277,8 @@ async def test_live_output_is_told(editor: Editor) -> None:
     )
     run = await editor.run({"ids": ["unit/test_uncaptured.py"]})
     assert run.outcomes == {"test_talks": "passed"}
-    output = [event["params"]["text"] for event in run.events if event["method"] == "pytestLens/output"]
+    output = [
+        event["params"]["text"] for event in run.events if event["method"] == "pytestLens/output"
+    ]
     assert "loud and clear" in "".join(output)
     (editor.project.root / "unit/test_uncaptured.py").unlink()

@@ -1,5 +1,4 @@
-"""A client that knows nothing of pytest-lens but the Language Server Protocol: lenses, runs under the cursor,
-diagnostics that follow edits, code actions, hover and hints."""
+"""A client that speaks nothing but the Language Server Protocol."""
 
 from __future__ import annotations
 
@@ -8,8 +7,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from editor import Document, Editor, all_capabilities
+from editor import Document, Editor
 from lsprotocol import types
+from wire import all_capabilities
 from world import Project, World
 
 TESTS = """
@@ -52,17 +52,19 @@ TESTS = """
         time.sleep(0.02)
 """
 
-COMMANDS = {
-    f"pytestLens.{name}"
-    for name in "run runFailed runLast debug stop kill collect tests output flakiness".split()
-}
+NAMES = ["run", "runFailed", "runLast", "debug", "stop", "kill", "collect", "tests", "output"]
+COMMANDS = {f"pytestLens.{name}" for name in [*NAMES, "flakiness"]}
 
 
 @pytest_asyncio.fixture(scope="module")
 async def editor(world: World, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Editor]:
     project = Project(
         tmp_path_factory.mktemp("plain"),
-        {"test_plain.py": TESTS, "pytest.ini": "[pytest]\nmarkers = slow: slow\n", "other.py": "def test_x(): pass\n"},
+        {
+            "test_plain.py": TESTS,
+            "pytest.ini": "[pytest]\nmarkers = slow: slow\n",
+            "other.py": "def test_x(): pass\n",
+        },
     )
     settings = {"inlayHints": {"enable": True}, "workers": 1}
     editor = await Editor.start(world, project, options={"settings": settings})
@@ -76,7 +78,11 @@ def document(editor: Editor) -> Document:
 
 
 def failures(document: Document) -> list[types.Diagnostic]:
-    return [found for found in document.diagnostics() if found.severity == types.DiagnosticSeverity.Error]
+    return [
+        found
+        for found in document.diagnostics()
+        if found.severity == types.DiagnosticSeverity.Error
+    ]
 
 
 async def test_says_what_it_can(editor: Editor) -> None:
@@ -88,18 +94,35 @@ async def test_says_what_it_can(editor: Editor) -> None:
     assert can.text_document_sync.save
     assert can.execute_command_provider is not None
     assert set(can.execute_command_provider.commands) == COMMANDS
-    assert can.code_lens_provider and can.code_action_provider and can.hover_provider and can.inlay_hint_provider
+    assert (
+        can.code_lens_provider
+        and can.code_action_provider
+        and can.hover_provider
+        and can.inlay_hint_provider
+    )
     assert can.workspace is not None and can.workspace.workspace_folders is not None
-    assert can.workspace.workspace_folders.supported and can.workspace.workspace_folders.change_notifications
+    assert (
+        can.workspace.workspace_folders.supported
+        and can.workspace.workspace_folders.change_notifications
+    )
     assert editor.result is not None and editor.result.server_info is not None
     assert editor.result.server_info.name == "pytest-lens"
 
 
 async def test_each_test_has_lenses_on_its_def_line(editor: Editor, document: Document) -> None:
     titles = await document.titles()
-    names = ["test_sum", "test_number", "TestGroup", "test_inside", "TestNested", "test_deep", "test_slow_enough"]
+    names = [
+        "test_sum",
+        "test_number",
+        "TestGroup",
+        "test_inside",
+        "TestNested",
+        "test_deep",
+        "test_slow_enough",
+    ]
     lines = [
-        document.line_of(f"class {name}:" if name.startswith("Test") else f"def {name}(") for name in names
+        document.line_of(f"class {name}:" if name.startswith("Test") else f"def {name}(")
+        for name in names
     ]
     assert sorted(titles) == lines
     assert all(any("Run" in title for title in own) and "Debug" in own for own in titles.values())
@@ -107,10 +130,15 @@ async def test_each_test_has_lenses_on_its_def_line(editor: Editor, document: Do
     lenses = await document.lenses()
     commands = {lens.command.command for lens in lenses if lens.command}
     assert commands <= COMMANDS
-    assert all(lens.command and lens.command.arguments and len(lens.command.arguments) == 1 for lens in lenses)
+    assert all(
+        lens.command and lens.command.arguments and len(lens.command.arguments) == 1
+        for lens in lenses
+    )
 
 
-async def test_lenses_follow_unsaved_edits_and_broken_syntax(editor: Editor, document: Document) -> None:
+async def test_lenses_follow_unsaved_edits_and_broken_syntax(
+    editor: Editor, document: Document
+) -> None:
     document.replace("def test_sum():", "\n\ndef test_total(:\n    pass\n\ndef test_sum():")
     titles = await document.titles()
     assert document.line_of("def test_sum") in titles
@@ -140,7 +168,9 @@ async def test_the_test_under_the_cursor_fails_at_its_line_and_passes_when_it_is
     # It follows an edit above it that is not saved.
     document.replace("    first = 20\n", "    # One.\n    # Two.\n    first = 20\n")
     line = document.line_of("assert first + second")
-    await editor.diagnosed(document, lambda all: [one.range.start.line for one in all] == [line], "the moved failure")
+    await editor.diagnosed(
+        document, lambda all: [one.range.start.line for one in all] == [line], "the moved failure"
+    )
     titles = await document.titles()
     assert any("failed" in title for title in titles[document.line_of("def test_sum")])
 
@@ -168,8 +198,11 @@ async def test_a_lens_runs_as_it_stands(editor: Editor, document: Document) -> N
     (lens,) = [
         lens
         for lens in await document.lenses()
-        if lens.range.start.line == document.line_of("class TestGroup") and lens.command.command == "pytestLens.run"
+        if lens.range.start.line == document.line_of("class TestGroup")
+        and lens.command
+        and lens.command.command == "pytestLens.run"
     ]
+    assert lens.command and lens.command.arguments
     answer = await editor.command(lens.command.command, *lens.command.arguments)
     assert answer["total"] == 2
 
@@ -189,7 +222,11 @@ async def test_code_actions_offer_the_same(editor: Editor, document: Document) -
     (run,) = [one for title, one in commands.items() if "Run test_deep" in title]
     (debug,) = [one for title, one in commands.items() if "Debug test_deep" in title]
     (file,) = [one for title, one in commands.items() if "test_plain.py" in title]
-    assert [run["command"], debug["command"], file["command"]] == ["pytestLens.run", "pytestLens.debug", "pytestLens.run"]
+    assert [run["command"], debug["command"], file["command"]] == [
+        "pytestLens.run",
+        "pytestLens.debug",
+        "pytestLens.run",
+    ]
     answer = await editor.command(run["command"], *run["arguments"])
     assert answer["total"] == 1
     answer = await editor.command(file["command"], *file["arguments"])
@@ -210,27 +247,33 @@ async def test_hover_and_hints_tell_the_last_outcome(editor: Editor, document: D
     async def hints() -> dict[int, str]:
         everything = types.Range(types.Position(0, 0), types.Position(1000, 0))
         params = types.InlayHintParams(identifier, everything)
-        answer = await editor.in_time(editor.client.text_document_inlay_hint_async(params), "inlay hints")
+        answer = await editor.in_time(
+            editor.client.text_document_inlay_hint_async(params), "inlay hints"
+        )
         return {hint.position.line: str(hint.label) for hint in answer or []}
 
-    # The outcome is told by the refresh of the lenses.
-    await editor.until(lambda: editor.sent("workspace/inlayHint/refresh"), "a refresh of the hints")
-    seen = editor.mark()
-    while def_line not in await hints():
-        await editor.until(lambda: editor.sent("workspace/inlayHint/refresh", since=seen), "a refresh of the hints")
+    # What changes is told by a refresh: then the editor asks again.
+    while True:
         seen = editor.mark()
-    assert "ms" in (await hints())[def_line] or " s" in (await hints())[def_line]
-    assert "passed" in await hover(def_line)
+        if "passed" in await hover(def_line):
+            break
+        await editor.asked("workspace/inlayHint/refresh", seen)
+    label = (await hints())[def_line]
+    assert label.endswith((" ms", " s"))
     text = await hover(document.line_of("def test_number"))
     assert "slow" in text and "3 cases" in text
 
 
 async def test_nothing_of_its_own_is_sent_to_a_client_that_did_not_ask(editor: Editor) -> None:
-    assert [message for message in editor.sent() if message["method"].startswith("pytestLens/")] == []
+    assert [
+        message for message in editor.sent() if message["method"].startswith("pytestLens/")
+    ] == []
     assert editor.shown() == []
 
 
-@pytest.mark.parametrize("encoding", [types.PositionEncodingKind.Utf8, types.PositionEncodingKind.Utf16])
+@pytest.mark.parametrize(
+    "encoding", [types.PositionEncodingKind.Utf8, types.PositionEncodingKind.Utf16]
+)
 async def test_columns_are_counted_as_agreed(
     world: World, tmp_path: Path, encoding: types.PositionEncodingKind
 ) -> None:

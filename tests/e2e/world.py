@@ -1,10 +1,12 @@
-"""Where the tested binary lives: its path, a closed-off environment for it, sample projects, and its processes."""
+"""Where the tested binary lives: its environment, the projects it is given, its processes."""
 
 from __future__ import annotations
 
 import os
+import select
 import shutil
 import sys
+import tempfile
 import textwrap
 import time
 import uuid
@@ -15,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 REPO = Path(__file__).resolve().parents[2]
 SAMPLE = REPO / "tests" / "projects" / "sample"
 
-#: How long anything may take, in seconds. Nothing is expected to come near it: it only ends a hopeless wait.
+#: How long anything may take, in seconds. Nothing comes near it: it only ends a hopeless wait.
 DEADLINE = 60.0
 
 #: Marks every process that a server starts, however it was started: the environment is inherited.
@@ -32,13 +34,17 @@ def binary() -> Path:
 
 @dataclass
 class World:
-    """One home for the binary: folders of its own, and nothing of the caller's Python or pytest settings."""
+    """One home for the binary: folders of its own, and nothing of the caller's settings."""
 
     home: Path
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
+    #: Short, as sockets live in it.
+    runtime: tempfile.TemporaryDirectory[str] = field(
+        default_factory=lambda: tempfile.TemporaryDirectory(prefix="lens-e2e-")
+    )
 
     def env(self, **more: str) -> dict[str, str]:
-        """The environment for the binary: the interpreter that runs these tests is the active one."""
+        """The environment for the binary: these tests' interpreter is the active one."""
         prefix = Path(sys.executable).parent
         env = {
             "PATH": os.pathsep.join([str(prefix), os.environ.get("PATH", os.defpath)]),
@@ -47,20 +53,19 @@ class World:
             "VIRTUAL_ENV": sys.prefix,
             # The samples see pytest alone, as they would in an environment of their own.
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "XDG_CACHE_HOME": str(self.home / "cache"),
+            "XDG_STATE_HOME": str(self.home / "state"),
+            "XDG_RUNTIME_DIR": self.runtime.name,
             MARK: self.mark,
         }
-        for name in ("CACHE", "STATE", "RUNTIME"):
-            folder = self.home / name.lower()
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            env[f"XDG_{name}_HOME" if name != "RUNTIME" else "XDG_RUNTIME_DIR"] = str(folder)
         for name in ("TMPDIR", "PYTEST_LENS_LOG", "RUST_BACKTRACE"):
             if name in os.environ:
                 env[name] = os.environ[name]
         env.update(more)
         return env
 
-    def processes(self) -> dict[int, str]:
-        """Living processes that descend from the binary in this world, with their command lines."""
+    def processes(self, part: str = "") -> dict[int, str]:
+        """Living processes that descend from the binary in this world, by their command lines."""
         wanted = f"{MARK}={self.mark}".encode()
         found: dict[int, str] = {}
         for folder in Path("/proc").glob("[0-9]*"):
@@ -70,23 +75,21 @@ class World:
                     found[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
             except (OSError, IndexError):
                 continue  # It ended while it was looked at.
-        return found
+        return {pid: line for pid, line in found.items() if part in line}
 
-    def wait_until_gone(self) -> dict[int, str]:
-        """The processes that are left; empty as soon as there are none, whatever is left at the deadline."""
+    def wait_until_gone(self, part: str = "") -> dict[int, str]:
+        """What is left of these processes: none as soon as all have ended, else at the deadline."""
         end = time.monotonic() + DEADLINE
-        left = self.processes()
+        left = self.processes(part)
         while left and time.monotonic() < end:
             for pid in left:
                 wait_for_exit(pid, end - time.monotonic())
-            left = self.processes()
+            left = self.processes(part)
         return left
 
 
 def wait_for_exit(pid: int, seconds: float) -> None:
     """Waits for the end of a process that need not be a child."""
-    import select
-
     try:
         handle = os.pidfd_open(pid)
     except OSError:

@@ -1,0 +1,64 @@
+"""Runs the command line of the tested binary, and reads what it prints."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from world import DEADLINE, World, binary
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Told:
+    """What a command printed, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """Standard output, line by line."""
+        return self.out.splitlines()
+
+    @property
+    def json(self) -> list[Json]:
+        """Standard output, an object a line."""
+        return [json.loads(line) for line in self.lines]
+
+    @property
+    def outcomes(self) -> dict[str, str]:
+        """Of `run --json`: the final outcome of each test; each has exactly one."""
+        told = [line["outcomes"] for line in self.json if line["event"] == "testOutcome"]
+        final = [one for outcomes in told for one in outcomes if not one.get("willRerun")]
+        found = {one["id"]: one["outcome"] for one in final}
+        assert len(found) == len(final), f"a test has several final outcomes: {final}"
+        return found
+
+    @property
+    def sentence(self) -> str:
+        """What was wrong, in one line on standard error and nothing on standard output."""
+        assert self.out == "", self.out
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("pytest-lens: "), self.err
+        return lines[0].removeprefix("pytest-lens: ")
+
+
+def lens(world: World, *arguments: str, cwd: Path, env: dict[str, str] | None = None) -> Told:
+    """Runs `pytest-lens` with these arguments in a folder."""
+    done = subprocess.run(
+        [str(binary()), *arguments],
+        cwd=cwd,
+        env=world.env(**(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        stdin=subprocess.DEVNULL,
+    )
+    return Told(done.returncode, done.stdout, done.stderr)

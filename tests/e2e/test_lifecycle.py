@@ -1,0 +1,105 @@
+"""How a server begins and ends: at once, and without leaving a process behind."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from pathlib import Path
+
+import pytest
+from editor import Editor
+from world import DEADLINE, Project, World, binary
+
+FOREVER = """
+    import time
+
+    while True:
+        time.sleep(0.1)
+
+
+    def test_never():
+        pass
+"""
+
+RUNNING = """
+    import subprocess
+    import sys
+    import time
+
+
+    def test_runs():
+        sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+        subprocess.Popen(sleep, start_new_session=True)
+        time.sleep(600)
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """One for each test: its processes are counted."""
+    return World(tmp_path / "home")
+
+
+async def test_lenses_do_not_wait_for_an_import_that_takes_forever(
+    world: World, tmp_path: Path
+) -> None:
+    files = {"test_forever.py": FOREVER, "test_fine.py": "def test_fine():\n    pass\n"}
+    editor = await Editor.start(
+        world, Project(tmp_path / "project", files), settings={"collectTimeoutMs": 600_000}
+    )
+    for path, name in [("test_forever.py", "def test_never"), ("test_fine.py", "def test_fine")]:
+        document = editor.open(path)
+        assert list(await document.titles()) == [document.line_of(name)]
+    # pytest is not heard of yet: it still imports.
+    upserts = [
+        item for event in editor.sent("pytestLens/inventory") for item in event["params"]["upserts"]
+    ]
+    assert all(item.get("provisional") for item in upserts)
+    # Nobody waits for the other file either.
+    run = await editor.run({"ids": ["test_fine.py"]})
+    assert run.outcomes == {"test_fine": "passed"}
+    await editor.stop()
+    assert world.wait_until_gone() == {}
+
+
+async def test_an_import_that_takes_too_long_is_named(world: World, tmp_path: Path) -> None:
+    files = {"test_forever.py": FOREVER, "test_fine.py": "def test_fine():\n    pass\n"}
+    editor = await Editor.start(
+        world, Project(tmp_path / "project", files), settings={"collectTimeoutMs": 1500}
+    )
+    sentence = await editor.refused("pytestLens.run", {"ids": ["test_forever.py::test_never"]})
+    assert "test_forever.py" in sentence and "collectTimeoutMs" in sentence
+    await editor.stop()
+    assert world.wait_until_gone() == {}
+
+
+@pytest.mark.parametrize("how", ["shutdown", "end of input", "killed"])
+async def test_a_server_that_ends_takes_everything_with_it(
+    world: World, tmp_path: Path, how: str
+) -> None:
+    editor = await Editor.start(world, Project(tmp_path / "project", {"test_runs.py": RUNNING}))
+    answer = await editor.command("pytestLens.run", {})
+    await editor.started("test_runs.py::test_runs", answer["runId"])
+    assert world.processes()
+    server = editor.client._server
+    assert server is not None and server.stdin is not None
+    if how == "shutdown":
+        await editor.stop()
+    elif how == "end of input":
+        server.stdin.close()
+    else:
+        server.kill()
+    assert await asyncio.to_thread(world.wait_until_gone) == {}
+    if how != "shutdown":
+        await editor.disconnect()
+
+
+def test_what_is_no_message_ends_the_server_and_not_the_machine(world: World) -> None:
+    server = subprocess.run(
+        [binary(), "lsp"],
+        input=b"hello\r\n\r\nthis is no message",
+        env=world.env(),
+        capture_output=True,
+        timeout=DEADLINE,
+    )
+    assert b"panicked" not in server.stderr
