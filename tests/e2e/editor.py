@@ -1,4 +1,4 @@
-"""An editor as a test wants to speak of it: documents, lenses, commands and runs, with deadlines."""
+"""An editor as a test wants to speak of it: documents, lenses, commands, runs, and deadlines."""
 
 from __future__ import annotations
 
@@ -152,11 +152,12 @@ class Editor:
         options: Json | None = None,
         capabilities: types.ClientCapabilities | None = None,
         env: dict[str, str] | None = None,
+        configuration: Json | None = None,
     ) -> Editor:
         """Starts a server, and opens the folders in it."""
         config = ClientServerConfig(
             server_command=[str(binary()), "lsp", "--stdio"],
-            client_factory=WireClient,
+            client_factory=lambda: WireClient(configuration),
             server_env=world.env(**(env or {})),
         )
         client = await config.start()

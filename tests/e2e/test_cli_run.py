@@ -183,12 +183,6 @@ def test_maxfail(world: World, project: Project) -> None:
     assert told.outcomes["test_kinds.py::test_error"] == "not_run"
 
 
-def test_nothing_to_collect(world: World, tmp_path: Path) -> None:
-    told = lens(world, "run", cwd=tmp_path)
-    assert told.status == 5
-    assert "no tests ran" in told.out
-
-
 def test_a_broken_file(world: World, tmp_path: Path) -> None:
     project = Project(
         tmp_path,
@@ -306,9 +300,43 @@ def test_python_without_pytest(world: World, project: Project, tmp_path: Path) -
     make = [sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "env")]
     subprocess.run(make, check=True, timeout=DEADLINE, capture_output=True)
     env = {"VIRTUAL_ENV": str(tmp_path / "env")}
-    told = lens(world, "run", cwd=project.root, env=env)
-    assert told.status == 4
-    assert os.fspath(tmp_path / "env") in told.sentence and "install" in told.sentence
+    # However fast the interpreter is gone again.
+    for _ in range(8):
+        told = lens(world, "run", cwd=project.root, env=env)
+        assert told.status == 4
+        assert os.fspath(tmp_path / "env") in told.sentence and "install" in told.sentence
+
+
+GOOD = "def test_good():\n    pass\n"
+EXITS = "import pytest\n\n\ndef test_a():\n    pytest.exit('enough')\n"
+HOOK = "def pytest_runtest_protocol():\n    raise OSError('disk')\n"
+
+#: A project's files, the arguments, and the status with which pytest ends.
+ENDINGS: dict[str, tuple[dict[str, str], list[str], int]] = {
+    "passed": ({"test_a.py": GOOD}, [], 0),
+    "failed": ({"test_a.py": GOOD, "test_b.py": "def test_bad():\n    assert 0\n"}, [], 1),
+    "broken file": ({"test_a.py": GOOD, "test_b.py": "import nowhere_at_all\n"}, [], 2),
+    "interrupted": ({"test_a.py": "def test_a():\n    raise KeyboardInterrupt\n"}, [], 2),
+    "exit": ({"test_a.py": EXITS}, [], 2),
+    "internal error": ({"test_a.py": GOOD, "conftest.py": HOOK}, [], 3),
+    "deselected": ({"test_a.py": GOOD}, ["-k", "other"], 5),
+    "nothing": ({"a.py": GOOD}, [], 5),
+    "unknown option": ({"test_a.py": GOOD, "pytest.ini": "[pytest]\naddopts = --nope\n"}, [], 4),
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_it_ends_as_pytest_does(world: World, tmp_path: Path, name: str) -> None:
+    files, arguments, status = ENDINGS[name]
+    project = Project(tmp_path, files)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments]
+    env = world.env(PYTHONDONTWRITEBYTECODE="1")
+    plain = subprocess.run(
+        command, cwd=project.root, env=env, capture_output=True, timeout=DEADLINE, check=False
+    )
+    assert plain.returncode == status
+    told = run(world, project, *arguments)
+    assert told.status == status, told
 
 
 def test_a_broken_conftest(world: World, tmp_path: Path) -> None:

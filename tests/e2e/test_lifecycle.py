@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from editor import Editor
+from lsprotocol import types
+from wire import Json
 from world import DEADLINE, Project, World, binary
 
 FOREVER = """
@@ -71,6 +73,42 @@ async def test_an_import_that_takes_too_long_is_named(world: World, tmp_path: Pa
     assert "test_forever.py" in sentence and "collectTimeoutMs" in sentence
     await editor.stop()
     assert world.wait_until_gone() == {}
+
+
+async def test_a_collection_can_be_cancelled(world: World, tmp_path: Path) -> None:
+    editor = await Editor.start(world, Project(tmp_path / "project", {"test_forever.py": FOREVER}))
+    seen = editor.mark()
+    collecting = asyncio.ensure_future(editor.refused("pytestLens.collect", {}))
+
+    def begun() -> set[str]:
+        ended = {message["params"]["token"] for message in progress("end")}
+        return {message["params"]["token"] for message in progress("begin")} - ended
+
+    def progress(kind: str) -> list[Json]:
+        told = editor.sent("$/progress")
+        return [message for message in told if message["params"]["value"]["kind"] == kind]
+
+    # The one that opening the folder began, and the command's own.
+    for _ in range(2):
+        (token, *_) = await editor.until(begun, "a progress of collecting")
+        params = types.WorkDoneProgressCancelParams(token)
+        editor.client.window_work_done_progress_cancel(params)
+        await editor.until(lambda: token not in begun(), "its end")  # noqa: B023
+        if collecting.done():
+            break
+    assert "cancelled" in await editor.in_time(collecting, "the refusal")
+    assert editor.mark() > seen
+    await editor.stop()
+    assert world.wait_until_gone() == {}
+
+
+async def test_a_runtime_folder_that_is_too_long_for_sockets(world: World, tmp_path: Path) -> None:
+    long = tmp_path / ("runtime" * 20)
+    long.mkdir(mode=0o700)
+    project = Project(tmp_path / "project", {"test_x.py": "def test_x():\n    pass\n"})
+    editor = await Editor.start(world, project, env={"XDG_RUNTIME_DIR": str(long)})
+    assert (await editor.run({})).outcomes == {"test_x": "passed"}
+    await editor.stop()
 
 
 @pytest.mark.parametrize("how", ["shutdown", "end of input", "killed"])

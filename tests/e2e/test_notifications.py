@@ -266,6 +266,15 @@ async def test_unsaved_tests_are_provisional(editor: Editor) -> None:
     await editor.until(lambda: told(editor, "removed", seen, 0), "the typed test's end")
 
 
+async def test_files_are_watched_where_the_editor_does_not(editor: Editor) -> None:
+    seen = editor.mark()
+    editor.project.write("unit/test_watched.py", "def test_watched():\n    pass\n")
+    id = "unit/test_watched.py::test_watched"
+    await editor.until(lambda: told(editor, "upserts", id, seen), "the new test")
+    (editor.project.root / "unit/test_watched.py").unlink()
+    await editor.until(lambda: told(editor, "removed", "unit/test_watched.py", seen), "its end")
+
+
 async def test_live_output_is_told(editor: Editor) -> None:
     editor.project.write(
         "unit/test_uncaptured.py",
@@ -275,10 +284,10 @@ async def test_live_output_is_told(editor: Editor) -> None:
                 print("loud and clear", flush=True)
         """,
     )
-    run = await editor.run({"ids": ["unit/test_uncaptured.py"]})
-    assert run.outcomes == {"test_talks": "passed"}
-    output = [
-        event["params"]["text"] for event in run.events if event["method"] == "pytestLens/output"
-    ]
-    assert "loud and clear" in "".join(output)
+    # However soon the run is over after it.
+    for _ in range(10):
+        run = await editor.run({"ids": ["unit/test_uncaptured.py"]})
+        assert run.outcomes == {"test_talks": "passed"}
+        told = [event["params"] for event in run.events if event["method"] == "pytestLens/output"]
+        assert "loud and clear" in "".join(params["text"] for params in told)
     (editor.project.root / "unit/test_uncaptured.py").unlink()

@@ -295,3 +295,53 @@ async def test_columns_are_counted_as_agreed(
     assert found.range.start.line == 1
     assert found.range.end.character == editor.units(line)
     await editor.stop()
+
+
+async def test_a_client_that_can_do_little_is_asked_nothing(world: World, tmp_path: Path) -> None:
+    text = "def test_x():\n    check()\n\n\ndef check():\n    assert 0\n"
+    project = Project(tmp_path, {"test_x.py": text})
+    editor = await Editor.start(world, project, options={}, capabilities=types.ClientCapabilities())
+    assert editor.capabilities.position_encoding in (None, types.PositionEncodingKind.Utf16)
+    document = editor.open("test_x.py")
+    assert await document.titles()
+    await editor.command("pytestLens.run", document.cursor("    check()"))
+    (found,) = await editor.diagnosed(document, lambda all: len(all) == 1, "the failure")
+    assert found.related_information is None
+    assert {message["method"] for message in editor.sent()} == {"textDocument/publishDiagnostics"}
+    await editor.stop()
+
+
+async def test_what_a_client_can_do_is_asked_of_it(world: World, tmp_path: Path) -> None:
+    project = Project(tmp_path, {"test_x.py": "def test_x():\n    pass\n"})
+    can = all_capabilities()
+    assert can.workspace is not None
+    can.workspace.configuration = True
+    watching = types.DidChangeWatchedFilesClientCapabilities(dynamic_registration=True)
+    can.workspace.did_change_watched_files = watching
+    configuration = {"": {"pytestLens": {"codeLens": {"enable": False}}}}
+    editor = await Editor.start(
+        world, project, options={"pytestLens": True}, capabilities=can, configuration=configuration
+    )
+    (asked, *_) = await editor.until(
+        lambda: editor.sent("workspace/configuration"), "the question for the settings"
+    )
+    assert asked["params"]["items"] == [{"scopeUri": project.uri(), "section": "pytestLens"}]
+    document = editor.open("test_x.py")
+    await editor.collected()
+    assert await document.lenses() == []
+    (registered,) = editor.sent("client/registerCapability")
+    (watchers,) = registered["params"]["registrations"]
+    assert watchers["method"] == "workspace/didChangeWatchedFiles"
+    globs = {watcher["globPattern"] for watcher in watchers["registerOptions"]["watchers"]}
+    assert {"**/*.py", "**/pytest.ini", "**/pyproject.toml"} <= globs
+
+    # They change: the server asks again.
+    seen = editor.mark()
+    editor.client.set_configuration({"pytestLens": {"codeLens": {"enable": True}}})
+    params = types.DidChangeConfigurationParams(settings=None)
+    editor.client.workspace_did_change_configuration(params)
+    await editor.asked("workspace/configuration", seen)
+    while not await document.lenses():
+        await editor.asked("workspace/codeLens/refresh", seen)
+        seen = editor.mark()
+    await editor.stop()

@@ -47,8 +47,12 @@ class WireProtocol(LanguageClientProtocol):
 class WireClient(LanguageClient):
     """The client, with everything that the server sent of itself, and its last answer."""
 
-    def __init__(self) -> None:
-        super().__init__(protocol_cls=WireProtocol, converter_factory=default_converter)
+    def __init__(self, configuration: Json | None = None) -> None:
+        super().__init__(
+            protocol_cls=WireProtocol,
+            converter_factory=default_converter,
+            configuration=configuration,
+        )
         self.arrived: list[Json] = []
         self.answered: Json = {}
         self._news = asyncio.Event()
