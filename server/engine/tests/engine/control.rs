@@ -32,7 +32,7 @@ async fn a_stopped_run_finishes_what_runs_and_starts_nothing() {
                 def test_3(): pass\n\
                 def test_4(): pass\n";
     for mode in ["embedded", "subprocess"] {
-        let lab = Lab::open_in(mode, &[("waiting.py", WAITING), ("test_a.py", text)]).await;
+        let lab = Lab::resident_in(mode, &[("waiting.py", WAITING), ("test_a.py", text)]).await;
         let run = lab.start(Order::all()).await;
         lab.log().started("test_a.py::test_2").await;
         assert_eq!(lab.call(stop(&run)).await, Response::ControlAck);
@@ -99,7 +99,7 @@ def test_2(): pass
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_run_takes_everything_along_that_it_started() {
     for mode in ["embedded", "subprocess"] {
-        let lab = Lab::open_in(mode, &[("waiting.py", WAITING), ("test_a.py", LEAVING)]).await;
+        let lab = Lab::resident_in(mode, &[("waiting.py", WAITING), ("test_a.py", LEAVING)]).await;
         lab.configure(serde_json::json!({ "env": { "ROOT": lab.project.mark() } })).await;
         let run = lab.start(Order::all()).await;
         let child = lab.project.path("child").to_string_lossy().into_owned();
@@ -135,6 +135,13 @@ async fn a_stopped_run_that_does_not_end_can_be_killed() {
     assert_eq!(lab.call(stop(&run)).await, Response::ControlAck);
     assert_eq!(lab.call(kill(&run)).await, Response::ControlAck);
     assert_eq!(lab.ended(&run).await.status(), RunEndStatus::Killed);
+    // One that never was is refused by name.
+    let progress = Request::GetRunProgress { context_id: lab.context.clone(), run_id: "run-none".into() };
+    for request in [progress, stop("run-none"), kill("run-none")] {
+        let (code, message) = refused(lab.call(request).await);
+        assert_eq!(code, ErrorCode::InvalidRequest);
+        assert!(message.contains("run-none"), "{message}");
+    }
     lab.close().await;
 }
 
@@ -173,7 +180,7 @@ async fn two_runs_of_one_context_go_on_at_the_same_time() {
                 def test_left():\n    pathlib.Path('left').touch()\n    wait_for('right')\n\
                 def test_right():\n    pathlib.Path('right').touch()\n    wait_for('left')\n";
     for mode in ["embedded", "subprocess"] {
-        let lab = Lab::open_in(mode, &[("waiting.py", WAITING), ("test_a.py", text)]).await;
+        let lab = Lab::resident_in(mode, &[("waiting.py", WAITING), ("test_a.py", text)]).await;
         lab.collect().await;
         let run = |id: &str| {
             let session = lab.bench.engine.session();
@@ -232,17 +239,5 @@ async fn every_session_that_follows_a_run_is_told_every_result() {
     assert_eq!(early, late);
     assert_eq!(early.len(), 11);
     assert_eq!(early.iter().filter(|result| result.outcome == "failed").count(), 1);
-    lab.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_run_is_refused_by_name() {
-    let lab = Lab::resident(&[("test_a.py", "def test(): pass")]).await;
-    let progress = Request::GetRunProgress { context_id: lab.context.clone(), run_id: "run-none".into() };
-    for request in [progress, stop("run-none"), kill("run-none")] {
-        let (code, message) = refused(lab.call(request).await);
-        assert_eq!(code, ErrorCode::InvalidRequest);
-        assert!(message.contains("run-none"), "{message}");
-    }
     lab.close().await;
 }

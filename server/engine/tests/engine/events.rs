@@ -29,7 +29,7 @@ async fn a_start_is_told_before_the_tests_own_code_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_comes_from_the_sources_first_and_is_confirmed_by_pytest() {
-    let lab = Lab::open(&[("test_a.py", "class TestA:\n    def test_1(self): pass\n")]).await;
+    let lab = Lab::resident(&[("test_a.py", "class TestA:\n    def test_1(self): pass\n")]).await;
     let id = "test_a.py::TestA::test_1";
     let told = |provisional: bool| {
         move |payload: &EventPayload| match payload {

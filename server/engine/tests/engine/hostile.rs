@@ -12,7 +12,7 @@ async fn an_interrupt_or_pytest_exit_in_a_test_ends_the_run_at_once() {
         ("subprocess", "raise KeyboardInterrupt('ctrl c')", "ctrl c"),
     ] {
         let text = format!("import pytest\ndef test_1(): pass\ndef test_2(): {statement}\ndef test_3(): pass\n");
-        let lab = Lab::open_in(mode, &[("test_a.py", &text)]).await;
+        let lab = Lab::resident_in(mode, &[("test_a.py", &text)]).await;
         let ran = lab.run(Order::all()).await;
         assert_eq!(
             ran.outcomes(),
@@ -35,7 +35,7 @@ async fn a_test_that_closes_every_descriptor_takes_down_itself_at_most() {
                     def test_3(): pass\n\
                     def test_4():\n    os.closerange(3, 4096)\n    [open('/dev/null') for _ in range(1000)]\n\
                     def test_5(): pass\n";
-        let lab = Lab::open_in(mode, &[("test_a.py", text)]).await;
+        let lab = Lab::resident_in(mode, &[("test_a.py", text)]).await;
         let ran = lab.run(Order::all()).await;
         for id in ["::test_1", "::test_3", "::test_5"] {
             assert_eq!(ran.of(id).outcome, "passed", "{mode}: {:?}", ran.outcomes());
@@ -86,7 +86,7 @@ async fn a_thread_that_never_ends_does_not_keep_the_run_from_ending() {
                 def test_1(): threading.Thread(target=threading.Event().wait).start()\n\
                 def test_2(): pass\n";
     for mode in ["embedded", "subprocess"] {
-        let lab = Lab::open_in(mode, &[("test_a.py", text)]).await;
+        let lab = Lab::resident_in(mode, &[("test_a.py", text)]).await;
         assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0]);
         assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0]);
         lab.close().await;
@@ -103,7 +103,7 @@ async fn session_hooks_run_once_for_each_run_and_the_status_says_so() {
                     @pytest.fixture(scope='session')\ndef resource():\n    note('up')\n    yield\n    note('down')\n";
     let text = "def test_1(resource): pass\ndef test_2(resource): assert False\n";
     for mode in ["embedded", "subprocess"] {
-        let lab = Lab::open_in(mode, &[("conftest.py", conftest), ("test_a.py", text)]).await;
+        let lab = Lab::resident_in(mode, &[("conftest.py", conftest), ("test_a.py", text)]).await;
         let log = lab.bench.folder.path().join("log");
         let lines = || std::fs::read_to_string(&log).unwrap_or_default().lines().map(str::to_owned).collect::<Vec<_>>();
         lab.configure(serde_json::json!({ "env": { "LOG": log } })).await;
@@ -132,7 +132,7 @@ async fn session_hooks_run_once_for_each_run_and_the_status_says_so() {
 async fn a_session_that_hangs_while_it_finishes_delays_neither_the_run_nor_the_shutdown() {
     let conftest = "import time\ndef pytest_sessionfinish():\n    while True: time.sleep(0.01)\n";
     for mode in ["embedded", "subprocess"] {
-        let lab = Lab::open_in(mode, &[("test_a.py", "def test_1(): pass")]).await;
+        let lab = Lab::resident_in(mode, &[("test_a.py", "def test_1(): pass")]).await;
         // Collecting would hang as well where it ends a session of its own.
         lab.collect().await;
         lab.project.write("conftest.py", conftest);

@@ -14,7 +14,7 @@ const FILES: &[(&str, &str)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tests_are_listed_by_keyword_and_marker() {
+async fn tests_are_listed_by_keyword_and_marker_and_a_bad_expression_is_refused_by_name() {
     let lab = Lab::open(FILES).await;
     let all = [
         "test_a.py::test_login",
@@ -40,12 +40,7 @@ async fn tests_are_listed_by_keyword_and_marker() {
             other => panic!("no list: {other:?}"),
         }
     }
-    lab.close().await;
-}
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_expression_that_can_not_be_read_is_refused_by_name() {
-    let lab = Lab::open(FILES).await;
     for (keyword, marker, bad) in [(Some("login and"), None, "login and"), (None, Some("slow or ("), "slow or (")] {
         let (code, message) = refused(lab.list(keyword, marker).await);
         assert_eq!(code, ErrorCode::InvalidRequest);

