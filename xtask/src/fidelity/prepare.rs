@@ -20,11 +20,16 @@ pub struct Place {
     pub logs: PathBuf,
     /// The environment.
     pub venv: Venv,
+    /// Held as long as the place is in use: two comparisons at once would write into each other's logs.
+    _lock: fs::File,
 }
 
 /// Makes what is missing: environment, sources, an empty folder for logs.
 pub fn prepare(suite: &Suite) -> Result<Place> {
     let home = paths::target().join("fidelity").join(&suite.name);
+    fs::create_dir_all(&home)?;
+    let lock = fs::File::create(home.join("in-use.lock"))?;
+    lock.lock()?;
     let requirements = suite.requirements.join("\n") + "\n";
     let venv = Venv::ensure(&format!("fidelity-{}", suite.name), &requirements)?;
     let root = match (&suite.source, &suite.sha256) {
@@ -33,7 +38,7 @@ pub fn prepare(suite: &Suite) -> Result<Place> {
     };
     let logs = home.join("logs");
     fs::create_dir_all(&logs)?;
-    Ok(Place { name: suite.name.clone(), args: suite.args.clone(), root, logs, venv })
+    Ok(Place { name: suite.name.clone(), args: suite.args.clone(), root, logs, venv, _lock: lock })
 }
 
 /// The one folder within a source distribution, downloaded by pip (which checks the hash) and unpacked once.
