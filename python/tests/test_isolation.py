@@ -314,6 +314,23 @@ def test_a_handler_that_raises_cuts_no_message_in_two(project: Project) -> None:
     assert runner.all("started")
 
 
+def test_modules_that_tests_write_are_python_s_own_affair(project: Project) -> None:
+    engine = project(
+        {
+            "test_a.py": """
+            import importlib, sys
+            def test_a(tmp_path, monkeypatch):
+                (tmp_path / "made_here.py").write_text("x = 1")
+                monkeypatch.syspath_prepend(tmp_path)
+                import made_here
+                assert (tmp_path / "__pycache__").is_dir()
+            """
+        }
+    )
+    verdict = one(engine, engine.collected(), "test_a.py::test_a")
+    assert verdict["outcome"] == "passed", verdict
+
+
 def test_own_repo_stays_clean(project: Project) -> None:
     engine = project(
         {

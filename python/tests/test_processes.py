@@ -140,7 +140,6 @@ def test_a_lost_engine_takes_everything_with_it(project: Project, way: str) -> N
 
 def test_a_session_of_its_own_leaves_no_guard_behind(project: Project) -> None:
     engine = project({"test_a.py": "import os\ndef test_a(): print(os.getpid())"})
-    before = guards()
     base = engine.base()
     base.wait("ready")
     session = engine.become(base, "session")
@@ -148,19 +147,19 @@ def test_a_session_of_its_own_leaves_no_guard_behind(project: Project) -> None:
     session.wait("bye")
     engine.processes[0].wait(10)
     end = time.monotonic() + 30
-    while guards() - before:
+    while processes_of(engine):
         assert time.monotonic() < end
         os.sched_yield()
 
 
-def guards() -> set[int]:
-    """Processes that run the worker's boot line."""
+def processes_of(engine: Engine) -> set[int]:
+    """Processes that run the boot line of this engine's workers."""
     found = set()
     for name in os.listdir("/proc"):
         if name.isdigit() and not gone(int(name)):
             try:
                 with open(f"/proc/{name}/cmdline", "rb") as file:
-                    if b"_pytest_lens_worker" in file.read():
+                    if os.fsencode(engine.state / "code") in file.read():
                         found.add(int(name))
             except OSError:
                 continue

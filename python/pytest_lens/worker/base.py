@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import sys
 from typing import NoReturn
 
-from . import ending, hazards, prepared, procs, pyc, seeds, session, snapshot
+from . import ending, hazards, preloading, prepared, procs, pyc, seeds, session, snapshot
 from .boot import describe
 from .host import Park
 from .state import Worker
@@ -20,9 +19,9 @@ def run(worker: Worker) -> NoReturn:
     config = prepared.ReadyConfig()
     distributions = prepared.plugin_distributions()
     worker.plugin_packages = prepared.plugin_packages(distributions)
-    cache = pyc.Cache(worker.boot.cache_dir)
+    cache = pyc.Cache(worker.boot)
     with prepared.rewriting(worker.plugin_packages, cache):
-        worker.preloaded = _preload(worker.boot.preload)
+        worker.preloaded = preloading.preload(worker)
     os.environ.setdefault(
         "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(worker.boot.cache_dir, "hypothesis")
     )
@@ -31,7 +30,9 @@ def run(worker: Worker) -> NoReturn:
         {
             "t": "ready",
             **describe(),
-            "plugins": [{"name": dist.name, "version": dist.version} for dist in distributions],
+            "plugins": [
+                {"name": dist.metadata["Name"], "version": dist.version} for dist in distributions
+            ],
             "hazards": hazards.of_process(),
             "preloaded": worker.preloaded,
             "files": snapshot.module_stats(sorted(set(sys.modules))),
@@ -52,15 +53,3 @@ def run(worker: Worker) -> NoReturn:
         procs.adopt_orphans()
     seeds.mark()
     session.run(worker, config)
-
-
-def _preload(names: list[str]) -> list[str]:
-    """Import what the last collection imported; whatever goes wrong is the session's to report."""
-    done = []
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except BaseException:
-            continue
-        done.append(name)
-    return done

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from . import ending
 from .state import Boot, Worker, greet
-from .wire import cut
+from .wire import Channel, cut
 
 _OLDEST = (7, 0)
 
@@ -21,7 +21,11 @@ def main() -> NoReturn:
     """Entry point of ``python -c``; never returns."""
     boot = Boot.parse(json.loads(os.environ.pop("PYTEST_LENS_BOOT")))
     _set_up_path()
-    worker = Worker(boot, greet(boot, boot.host, "base", None), boot.host)
+    if boot.connection is None:
+        channel = greet(boot, boot.host, "base", None)
+    else:
+        channel = Channel.inherited(boot.connection)
+    worker = Worker(boot, channel, boot.host)
     try:
         _load_pytest(worker)
         from . import base

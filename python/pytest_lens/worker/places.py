@@ -50,6 +50,13 @@ def is_stdlib(path: str) -> bool:
     return path.startswith(_STDLIB) and not is_third_party(path) and not path.startswith(_ROOT)
 
 
+def is_temporary(path: str, *folders: str) -> bool:
+    """Whether a file was made by a test: below a temporary folder, but not below the root."""
+    if path.startswith(_ROOT):
+        return False
+    return any(path.startswith(os.path.join(folder, "")) for folder in folders)
+
+
 def is_project(path: str) -> bool:
     """Whether a file may be edited: not the interpreter's, not an installed package's."""
     return not is_third_party(path) and not is_stdlib(path)

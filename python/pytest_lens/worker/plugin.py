@@ -47,7 +47,7 @@ class LensPlugin:
         if worker.options.run_disabled:
             disabled.collect_disabled_classes()
         self.snapshot.start()
-        cache = pyc.Cache(worker.boot.cache_dir, self.snapshot, self._importing)
+        cache = pyc.Cache(worker.boot, self.snapshot, self._importing)
         with pyc.installed(cache), rootdir.independent_of(worker.options.args):
             yield
 
@@ -134,11 +134,15 @@ class LensPlugin:
             reasons = hazards.of_session(worker, session)
             park = Park(worker) if worker.role == "collected" and not reasons else None
             self._collected(session, builder, reasons)
-            if park is None or not self._parked(session, park):
+            if park is None:
+                return True
+            by_id = builder.by_id(session.items)
+            if not self._parked(session, park):
                 return True
         else:
+            by_id = builder.by_id(session.items)
             self._ready(session)
-        loop = RunLoop(worker, self._recorder, builder.by_id(session.items))
+        loop = RunLoop(worker, self._recorder, by_id)
         message = loop.wait_for_run()
         if message is not None:
             self._prepare(session, message)

@@ -1,17 +1,53 @@
-"""Which of the modules that a collection imported the next base may import in advance."""
+"""Modules imported in advance by a base: which ones those may be, and importing them."""
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
 import importlib.machinery
+import json
+import os
 import sys
 from collections.abc import Collection
 from typing import Any
 
-from . import hazards, places
+from . import hazards, places, procs
+from .state import Worker
 
 # Standard modules that do something to the process or the screen when imported.
 _NOT_AHEAD = {"antigravity", "curses", "idlelib", "lib2to3", "readline", "rlcompleter", "site"}
 _NOT_AHEAD |= {"sitecustomize", "test", "this", "tkinter", "turtle", "usercustomize"}
+
+
+def preload(worker: Worker) -> list[str]:
+    """Import what the last collection imported; returns the names that could be.
+
+    What goes wrong is the session's to report. A module that makes this process unsafe to fork (it
+    starts a thread, say) cannot be taken back: the base starts again without it.
+    """
+    done = []
+    for name in worker.boot.preload:
+        if _within(name, worker.boot.unsafe):
+            continue
+        try:
+            importlib.import_module(name)
+        except BaseException:
+            continue
+        done.append(name)
+        if hazards.of_process() and procs.LINUX:
+            _start_again_without(worker, name)
+    return done
+
+
+def _start_again_without(worker: Worker, name: str) -> None:
+    boot = worker.boot
+    boot.unsafe.append(name)
+    boot.connection = worker.channel.fileno()
+    os.set_inheritable(boot.connection, True)
+    os.environ["PYTEST_LENS_BOOT"] = json.dumps(dataclasses.asdict(boot))
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    code = f"import sys;sys.path.insert(0,{here!r});from {__package__}.boot import main;main()"
+    os.execv(sys.executable, [sys.executable, "-c", code])
 
 
 def preloadable(

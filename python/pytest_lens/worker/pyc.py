@@ -17,6 +17,7 @@ import importlib.util
 import marshal
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -26,6 +27,7 @@ import pytest
 
 from . import places
 from .snapshot import Snapshot
+from .state import Boot
 
 _DIGEST = 32
 
@@ -35,13 +37,14 @@ class Cache:
 
     def __init__(
         self,
-        cache_dir: str,
+        boot: Boot,
         snapshot: Snapshot | None = None,
         importing: Callable[[str], None] = lambda path: None,
     ) -> None:
         self.importing = importing
         self._snapshot = snapshot
-        self._dir = os.path.join(cache_dir, "pyc")
+        self._dir = os.path.join(boot.cache_dir, "pyc")
+        self._temporary = (boot.tmp_dir, tempfile.gettempdir())
         self._salt = b"\0".join(
             (
                 importlib.util.MAGIC_NUMBER,
@@ -49,6 +52,10 @@ class Cache:
                 str(sys.flags.optimize).encode(),
             )
         )
+
+    def covers(self, path: str) -> bool:
+        """Whether a source file is the project's; what tests write themselves is left alone."""
+        return places.is_project(path) and not places.is_temporary(path, *self._temporary)
 
     def code(self, path: str, variant: str, build: Callable[[bytes], CodeType]) -> CodeType:
         """The code of the file at `path` as it is now, from the cache or from `build`."""
@@ -115,7 +122,7 @@ def _replace_loading(cache: Cache) -> None:
 
     def get_code(self: Any, fullname: str) -> CodeType | None:
         path = self.path
-        if not isinstance(path, str) or not places.is_project(os.path.abspath(path)):
+        if not isinstance(path, str) or not cache.covers(os.path.abspath(path)):
             code: CodeType | None = original(self, fullname)
             return code
         if type(self) is loader:

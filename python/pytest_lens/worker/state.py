@@ -21,6 +21,9 @@ class Boot:
     tmp_dir: str
     preload: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
+    # Only from a base to itself, when it starts again (see `preloading`).
+    connection: int | None = None
+    unsafe: list[str] = field(default_factory=list)
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Boot:
@@ -79,7 +82,7 @@ class Worker:
 def greet(boot: Boot, host: str, role: str, parent: str | None) -> Channel:
     """Connect to the engine and say who this is."""
     hello = {"token": boot.token, "host": host, "role": role, "parent": parent}
-    return Channel(boot.socket, hello)
+    return Channel.connect(boot.socket, hello)
 
 
 _root = os.getcwd()

@@ -60,17 +60,29 @@ def encode(message: Message) -> bytes:
 class Channel:
     """One process's connection to the engine."""
 
-    def __init__(self, path: str, hello: Message) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         self.pid = process_id()
+        self._sock: _socket.socket | None = sock
+        self._ident = self._identity()
+        self._buffer = bytearray()
+        _open_channels.append(self)
+
+    @classmethod
+    def connect(cls, path: str, hello: Message) -> Channel:
+        """A new connection, on which this process has said who it is."""
         # The C type, not socket.socket: test plugins replace the latter to forbid networking.
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         sock.settimeout(None)
         sock.connect(path)
-        self._sock: _socket.socket | None = _out_of_the_way(sock)
-        self._ident = self._identity()
-        self._buffer = bytearray()
-        _open_channels.append(self)
-        self.send({"t": "hello", "pid": self.pid, **hello})
+        channel = cls(_out_of_the_way(sock))
+        channel.send({"t": "hello", "pid": channel.pid, **hello})
+        return channel
+
+    @classmethod
+    def inherited(cls, number: int) -> Channel:
+        """The connection that this process had before it executed itself anew."""
+        os.set_inheritable(number, False)
+        return cls(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, number))
 
     def fileno(self) -> int:
         """The descriptor, for polling."""
