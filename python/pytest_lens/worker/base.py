@@ -20,8 +20,9 @@ def run(worker: Worker) -> NoReturn:
     distributions = prepared.plugin_distributions()
     worker.plugin_packages = prepared.plugin_packages(distributions)
     cache = pyc.Cache(worker.boot)
-    with prepared.rewriting(worker.plugin_packages, cache):
-        worker.preloaded = preloading.preload(worker)
+    if worker.boot.preload:
+        with prepared.rewriting(worker.plugin_packages, cache):
+            worker.preloaded = preloading.preload(worker)
     os.environ.setdefault(
         "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(worker.boot.cache_dir, "hypothesis")
     )

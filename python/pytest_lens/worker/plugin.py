@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from . import arguments, collecting, disabled, forkfix, hazards, pyc, rootdir
+from . import arguments, collecting, disabled, forkfix, hazards, prepared, pyc, rootdir
 from .compare import Comparisons
 from .failures import Failures
 from .host import Park
@@ -86,9 +86,11 @@ class LensPlugin:
         if self._worker.options.worker:
             pose_as_xdist_worker(config, self._worker.options.worker)
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionstart(self, session: Any) -> None:
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionstart(self, session: Any) -> Iterator[None]:
         _silence_terminal(session.config)
+        with prepared.quick_fixture_search():
+            yield
 
     def pytest_internalerror(self, excrepr: Any, excinfo: Any) -> None:
         self.failures.note_internal(excrepr, excinfo)

@@ -13,11 +13,13 @@ import importlib.metadata
 import pathlib
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any
 
 from . import pyc
 
 _config: Any = importlib.import_module("_pytest.config")
+_own_fixtures: dict[int, list[str]] = {}
 
 
 def load_default_plugins() -> None:
@@ -25,6 +27,7 @@ def load_default_plugins() -> None:
     for name in _config.default_plugins:
         with contextlib.suppress(ImportError):
             importlib.import_module(f"_pytest.{name}")
+    _own_fixtures.update(_search_own_modules())
 
 
 def plugin_distributions() -> list[Any]:
@@ -97,6 +100,41 @@ class ReadyConfig:
             yield
         finally:
             _config.get_config = original
+
+
+def _search_own_modules() -> dict[int, list[str]]:
+    """The names of the fixtures in each of pytest's own plugin modules, by the module's id."""
+    found = {}
+    for name in _config.default_plugins:
+        module = sys.modules.get(f"_pytest.{name}")
+        if module is not None:
+            found[id(module)] = sorted(
+                key for key, value in list(vars(module).items()) if _is_fixture(value)
+            )
+    return found
+
+
+def _is_fixture(value: Any) -> bool:
+    is_definition = type(value).__name__ == "FixtureFunctionDefinition"  # since pytest 8.4
+    return is_definition or hasattr(value, "_pytestfixturefunction")
+
+
+@contextlib.contextmanager
+def quick_fixture_search() -> Iterator[None]:
+    """While a session starts, pytest need not search its own modules for fixtures again.
+
+    That search, which goes by `dir`, takes half of the time of a session with one small file.
+    """
+    fixtures: Any = importlib.import_module("_pytest.fixtures")
+    fixtures.dir = lambda holder: _own_fixtures[id(holder)] if _is_own(holder) else dir(holder)
+    try:
+        yield
+    finally:
+        del fixtures.dir
+
+
+def _is_own(holder: object) -> bool:
+    return type(holder) is ModuleType and id(holder) in _own_fixtures
 
 
 def _takes_prog() -> bool:
