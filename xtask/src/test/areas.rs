@@ -33,7 +33,10 @@ fn cargo_check(arguments: &[&str]) -> Result<Tally> {
 }
 
 fn rust() -> Result<Tally> {
+    let venv = Venv::from_file("python", &paths::root().join("xtask/requirements/python.txt"))?;
     let mut command = build::cargo();
+    // The engine's tests run real pytest: they are told where.
+    command.env("PYTEST_LENS_TEST_PYTHON", venv.python());
     command.args(["test", "--workspace", "--no-fail-fast", "--quiet"]);
     let (status, output) = process::tee(command)?;
     Ok(Tally::from_cargo(&output).honest(status.success()))
