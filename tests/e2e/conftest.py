@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
+import pytest_asyncio
+from editor import Editor
 from world import World
 
 
@@ -10,3 +14,12 @@ from world import World
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     """Home, caches and state of the binaries that a module starts."""
     return World(tmp_path_factory.mktemp("home"))
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def nothing_left_running() -> AsyncIterator[None]:
+    """A test that fails does not leave its own server behind; those of its module go on."""
+    before = list(Editor.running)
+    yield
+    for editor in [editor for editor in Editor.running if editor not in before]:
+        await editor.abandon()

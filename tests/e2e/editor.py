@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
@@ -136,12 +136,16 @@ class Document:
 class Editor:
     """An editor with one or more folders open."""
 
+    #: Those that were not stopped yet.
+    running: ClassVar[list[Editor]] = []
+
     def __init__(self, client: WireClient, world: World, *projects: Project) -> None:
         self.client = client
         self.world = world
         self.projects = projects
         self.project = projects[0]
         self.result: types.InitializeResult | None = None
+        self.running.append(self)
 
     @classmethod
     async def start(
@@ -178,12 +182,21 @@ class Editor:
 
     async def stop(self) -> None:
         """Shuts the server down as an editor does."""
+        self.running.remove(self)
         await self.in_time(self.client.shutdown_session(), "shutdown")
         await self.disconnect()
         assert self.client.error is None, self.client.error
 
+    async def abandon(self) -> None:
+        """Ends the server of a test that failed."""
+        if self.client._server is not None and self.client._server.returncode is None:
+            self.client._server.kill()
+        await self.disconnect()
+
     async def disconnect(self) -> None:
         """Ends the client's side of a server that has ended."""
+        if self in self.running:
+            self.running.remove(self)
         ending: Any = self.client.stop
         await self.in_time(ending(), "the end of the client")
 

@@ -366,6 +366,15 @@ def test_a_broken_configuration(world: World, tmp_path: Path) -> None:
     assert "--nope" in told.sentence
 
 
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    world = World(tmp_path / "home")
+    project = Project(tmp_path / "project", FILES)
+    for arguments in (["run"], ["run", "--mode", "subprocess"], ["run", "-k", "good"], ["list"]):
+        lens(world, *arguments, cwd=project.root)
+        assert world.sockets() == [], arguments
+        assert world.processes() == {}, arguments
+
+
 def test_nothing_is_written_into_the_project(world: World, tmp_path: Path) -> None:
     project = Project(tmp_path, FILES)
     assert run(world, project).status == 1

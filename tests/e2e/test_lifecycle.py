@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 from pathlib import Path
 
@@ -24,6 +25,7 @@ FOREVER = """
 """
 
 RUNNING = """
+    import pathlib
     import subprocess
     import sys
     import time
@@ -32,6 +34,7 @@ RUNNING = """
     def test_runs():
         sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
         subprocess.Popen(sleep, start_new_session=True)
+        pathlib.Path("spawned").write_text("it")
         time.sleep(600)
 """
 
@@ -115,10 +118,13 @@ async def test_a_runtime_folder_that_is_too_long_for_sockets(world: World, tmp_p
 async def test_a_server_that_ends_takes_everything_with_it(
     world: World, tmp_path: Path, how: str
 ) -> None:
-    editor = await Editor.start(world, Project(tmp_path / "project", {"test_runs.py": RUNNING}))
-    answer = await editor.command("pytestLens.run", {})
-    await editor.started("test_runs.py::test_runs", answer["runId"])
-    assert world.processes()
+    project = Project(tmp_path / "project", {"test_runs.py": RUNNING})
+    spawned = project.root / "spawned"
+    os.mkfifo(spawned)
+    editor = await Editor.start(world, project)
+    await editor.command("pytestLens.run", {})
+    await editor.in_time(asyncio.to_thread(spawned.read_text), "the test's child")
+    assert len(world.processes("sleep(600)")) == 1
     server = editor.client._server
     assert server is not None and server.stdin is not None
     if how == "shutdown":
@@ -130,6 +136,8 @@ async def test_a_server_that_ends_takes_everything_with_it(
     assert await asyncio.to_thread(world.wait_until_gone) == {}
     if how != "shutdown":
         await editor.disconnect()
+    if how != "killed":
+        assert world.sockets() == []
 
 
 def test_what_is_no_message_ends_the_server_and_not_the_machine(world: World) -> None:

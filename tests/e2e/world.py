@@ -77,6 +77,10 @@ class World:
                 continue  # It ended while it was looked at.
         return {pid: line for pid, line in found.items() if part in line}
 
+    def sockets(self) -> list[str]:
+        """What lies in the runtime folder: nothing, when nothing runs."""
+        return sorted(path.name for path in Path(self.runtime.name).iterdir())
+
     def wait_until_gone(self, part: str = "") -> dict[int, str]:
         """What is left of these processes: none as soon as all have ended, else at the deadline."""
         end = time.monotonic() + DEADLINE
