@@ -120,7 +120,10 @@ def describe(error: BaseException) -> str:
         where = f"{path}:{line}" if line else str(path)
         return f"{where} does not import: {exception_line(cause)}"
     if isinstance(error, pytest.UsageError):
-        return "\n".join(str(argument) for argument in error.args)
+        # argparse puts its usage in front of what is wrong.
+        text = "\n".join(str(argument) for argument in error.args)
+        wrong = text.rpartition("error: ")[2] if text.startswith("usage:") else text
+        return " ".join(line.strip() for line in wrong.splitlines())
     if isinstance(error, pytest.exit.Exception):
         return f"pytest.exit was called before any test: {error.msg}"
     return exception_line(error)

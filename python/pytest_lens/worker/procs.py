@@ -49,6 +49,11 @@ def adopt_orphans() -> None:
         _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+def stacks_path(folder: str, pid: int) -> str:
+    """Where a process writes its stacks when a test runs out of time, before it is ended."""
+    return os.path.join(folder, f"stacks-{pid}")
+
+
 def children_of(pid: int) -> list[int]:
     """The direct children of a process, of all its threads."""
     found: list[int] = []
@@ -80,13 +85,14 @@ def kill_trees(pids: Iterable[int]) -> None:
     doomed: list[int] = []
     queue = list(pids)
     while queue:
-        pid = queue.pop()
-        if pid in doomed or pid == os.getpid():
-            continue
-        _signal(pid, signal.SIGSTOP)
-        doomed.append(pid)
-        queue += children_of(pid)
-    for pid in doomed:
+        for pid in queue:
+            if pid not in doomed and pid != os.getpid():
+                _signal(pid, signal.SIGSTOP)
+                doomed.append(pid)
+        # Again and again: what was found running may have forked until its signal came.
+        queue = [child for pid in doomed for child in children_of(pid) if child not in doomed]
+    # Leaves first: an orphan would be handed to somebody else before its turn came.
+    for pid in reversed(doomed):
         _signal(pid, signal.SIGKILL)
 
 

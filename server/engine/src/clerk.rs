@@ -80,6 +80,12 @@ impl Clerk {
                 biased;
                 entry = mailbox.recv() => {
                     let (Some(entry), Some(context)) = (entry, self.context.upgrade()) else { return };
+                    if matches!(entry, Entry::Ended { .. }) {
+                        // What was printed before the end is told before it.
+                        while let Ok((stream, text)) = printed.try_recv() {
+                            self.print(&context, stream, text);
+                        }
+                    }
                     self.file(&context, entry);
                 }
                 Some((stream, text)) = printed.recv() => {
@@ -206,7 +212,13 @@ impl Clerk {
             context.log.push(EventPayload::TestOutcome(told), false);
         }
         let counts = open.counts;
-        let status = run_status(&counts, ending.stopped, ending.killed, false, ending.fault.is_some());
+        let status = run_status(
+            &counts,
+            ending.stopped || ending.interrupted.is_some(),
+            ending.killed,
+            false,
+            ending.fault.is_some(),
+        );
         let end = RunEnd {
             run_id: run_id.to_owned(),
             status: match status {

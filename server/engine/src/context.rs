@@ -183,6 +183,7 @@ impl Context {
         });
         let tell = |news| self.enter(Entry::News { run_id: plan.run_id.clone(), news });
         let ending = crate::run::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
+        self.pool.launcher.flush_output().await;
         let run_id = plan.run_id.clone();
         self.enter(Entry::Ended { run_id: run_id.clone(), ending });
         self.get_ready(&plan.host).await;

@@ -106,6 +106,7 @@ impl Engine {
     /// Ends every context: runs are killed, and their processes are gone when it returns.
     pub async fn shutdown(&self) {
         self.shared.close(None).await;
+        self.shared.hub.close();
     }
 }
 

@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use std::{fs, io};
 
 use dashmap::DashMap;
@@ -33,7 +34,25 @@ pub(crate) struct Hub {
 struct Expected {
     events: mpsc::UnboundedSender<ProcessEvent>,
     hello: Option<oneshot::Sender<Connection>>,
+    /// Its connection has ended, and everything that came on it was told.
+    lost: bool,
+    /// How it ended, known but not told yet.
+    exit: Option<ExitStatus>,
 }
+
+impl Expected {
+    /// Tells the exit. Behind it nothing is told any more.
+    fn tell_exit(&mut self) {
+        if let Some(status) = self.exit.take() {
+            self.hello = None;
+            let _ = self.events.send(ProcessEvent::Exited(status));
+        }
+    }
+}
+
+/// How long an exit waits for the process's last messages: they may still be on their way, and a process that the
+/// ended one left behind may hold the connection open.
+const LAST_MESSAGES: Duration = Duration::from_millis(1000);
 
 /// What is held for a process that has yet to report in.
 pub(crate) struct Awaited {
@@ -59,9 +78,7 @@ impl Hub {
     /// Makes the private folder and listens in it.
     pub(crate) fn start() -> io::Result<Self> {
         let token = random_token()?;
-        let base = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
-        let base = base.unwrap_or_else(std::env::temp_dir);
-        let folder = base.join(format!("pytest-lens-{}-{}", std::process::id(), &token[..8]));
+        let folder = place_for(&format!("{PREFIX}{}-{}", std::process::id(), &token[..8]));
         fs::create_dir(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
         let listener = UnixListener::bind(folder.join("engine.sock"))?;
@@ -83,7 +100,8 @@ impl Hub {
         let id = format!("{role}-{}", self.next.fetch_add(1, Ordering::Relaxed));
         let (events_tx, events) = mpsc::unbounded_channel();
         let (hello_tx, hello) = oneshot::channel();
-        self.expected.insert(id.clone(), Expected { events: events_tx, hello: Some(hello_tx) });
+        self.expected
+            .insert(id.clone(), Expected { events: events_tx, hello: Some(hello_tx), lost: false, exit: None });
         let registration = Registration { id: id.clone(), expected: Arc::clone(&self.expected) };
         Awaited { id, hello, events, registration }
     }
@@ -94,11 +112,41 @@ impl Hub {
     }
 }
 
-impl Drop for Hub {
-    fn drop(&mut self) {
+impl Hub {
+    /// Takes no more processes, and removes the folder.
+    pub(crate) fn close(&self) {
         self.accepting.abort();
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+const PREFIX: &str = "pytest-lens-";
+
+/// The longest path that a Unix socket can have here, in bytes.
+const SOCKET_PATH: usize = 107;
+
+/// Where the private folder of this engine goes: the user's runtime folder, or, where sockets in it would have paths
+/// that are too long, the temporary one. Folders that killed engines left there go.
+fn place_for(name: &str) -> PathBuf {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+    let fits = |path: &PathBuf| path.join(name).join("engine.sock").as_os_str().len() <= SOCKET_PATH;
+    let fitting = runtime.into_iter().chain([std::env::temp_dir()]).find(fits);
+    let base = fitting.unwrap_or_else(|| PathBuf::from("/tmp"));
+    for entry in fs::read_dir(&base).into_iter().flatten().flatten() {
+        let left =
+            entry.file_name().to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse().ok());
+        let is_dead = left.is_some_and(|pid: u32| !PathBuf::from(format!("/proc/{pid}")).exists());
+        if is_dead && cfg!(target_os = "linux") {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    base.join(name)
 }
 
 fn random_token() -> io::Result<String> {
@@ -108,11 +156,22 @@ fn random_token() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn route_exit(expected: &DashMap<String, Expected>, id: &str, status: ExitStatus) {
-    if let Some(mut entry) = expected.get_mut(id) {
-        entry.hello = None;
-        let _ = entry.events.send(ProcessEvent::Exited(status));
+/// Tells how a process ended, behind everything that it said itself.
+fn route_exit(expected: &Arc<DashMap<String, Expected>>, id: &str, status: ExitStatus) {
+    let Some(mut entry) = expected.get_mut(id) else { return };
+    entry.exit = Some(status);
+    if entry.lost {
+        entry.tell_exit();
+        return;
     }
+    drop(entry);
+    let (expected, id) = (Arc::clone(expected), id.to_owned());
+    tokio::spawn(async move {
+        tokio::time::sleep(LAST_MESSAGES).await;
+        if let Some(mut entry) = expected.get_mut(&id) {
+            entry.tell_exit();
+        }
+    });
 }
 
 async fn accept(listener: UnixListener, token: String, expected: Arc<DashMap<String, Expected>>) {
@@ -163,6 +222,10 @@ async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, 
         }
     }
     let _ = events.send(ProcessEvent::Lost);
+    if let Some(mut entry) = expected.get_mut(&host) {
+        entry.lost = true;
+        entry.tell_exit();
+    }
 }
 
 async fn write_out(mut write: OwnedWriteHalf, mut messages: mpsc::UnboundedReceiver<ToWorker>) {

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pytest_lens_protocol::OutputStream;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::unix::pipe;
 use tokio::process::Command;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::hub::Hub;
 use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
@@ -34,6 +34,8 @@ pub(crate) struct Launcher {
     pub tmp_dir: PathBuf,
     pub env: Mutex<BTreeMap<String, String>>,
     pub output: mpsc::UnboundedSender<Printed>,
+    /// Who passes on what the interpreters print: each can be asked to pass on what there is.
+    pub relays: Mutex<Vec<mpsc::UnboundedSender<oneshot::Sender<()>>>>,
     /// The interpreters that this context has started and that have not ended, by pid.
     pub alive: Mutex<HashMap<u32, watch::Receiver<bool>>>,
 }
@@ -125,12 +127,14 @@ impl Launcher {
         })?;
         let pid = child.id();
         let heard = Arc::new(Mutex::new(String::new()));
-        if let Some(stdout) = child.stdout.take() {
-            tokio::spawn(relay(stdout, OutputStream::Stdout, self.output.clone(), None));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            let heard = Some(Arc::clone(&heard));
-            tokio::spawn(relay(stderr, OutputStream::Stderr, self.output.clone(), heard));
+        let stdout = child.stdout.take().and_then(|pipe| pipe.into_owned_fd().ok());
+        let stderr = child.stderr.take().and_then(|pipe| pipe.into_owned_fd().ok());
+        for (pipe, stream) in [(stdout, OutputStream::Stdout), (stderr, OutputStream::Stderr)] {
+            let Some(pipe) = pipe.and_then(|pipe| pipe::Receiver::from_owned_fd(pipe).ok()) else { continue };
+            let (asks, asked) = mpsc::unbounded_channel();
+            self.relays.lock().unwrap_or_else(PoisonError::into_inner).push(asks);
+            let heard = (stream == OutputStream::Stderr).then(|| Arc::clone(&heard));
+            tokio::spawn(Relay { pipe, stream, to: self.output.clone(), heard, pending: Vec::new() }.work(asked));
         }
         let hub = Arc::clone(&self.hub);
         let (ended, ending) = watch::channel(false);
@@ -211,33 +215,89 @@ impl Launcher {
     }
 }
 
-/// Passes on what a process prints; keeps the beginning of it in `heard`, for error messages.
-async fn relay(
-    mut from: impl AsyncRead + Unpin,
+impl Launcher {
+    /// Has everything passed on that was printed so far.
+    pub(crate) async fn flush_output(&self) {
+        let asked: Vec<_> = {
+            let mut relays = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
+            relays.retain(|relay| !relay.is_closed());
+            relays
+                .iter()
+                .map(|relay| {
+                    let (done, answer) = oneshot::channel();
+                    let _ = relay.send(done);
+                    answer
+                })
+                .collect()
+        };
+        for answer in asked {
+            let _ = tokio::time::timeout(Duration::from_millis(200), answer).await;
+        }
+    }
+}
+
+/// Passes on what a process prints.
+struct Relay {
+    pipe: pipe::Receiver,
     stream: OutputStream,
     to: mpsc::UnboundedSender<Printed>,
+    /// Keeps the beginning, for error messages.
     heard: Option<Arc<Mutex<String>>>,
-) {
-    let mut buffer = vec![0; 16 * 1024];
-    let mut pending: Vec<u8> = Vec::new();
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        pending.extend_from_slice(&buffer[..length]);
-        let whole = match std::str::from_utf8(&pending) {
-            Ok(_) => pending.len(),
-            // A character cut in two waits for its rest.
+    /// A character cut in two, waiting for its rest.
+    pending: Vec<u8>,
+}
+
+impl Relay {
+    /// Until the pipe's end. Who asks is answered when everything that was in the pipe has been passed on.
+    async fn work(mut self, mut asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
+        loop {
+            let answer = tokio::select! {
+                ready = self.pipe.readable() => match ready {
+                    Ok(()) => None,
+                    Err(_) => return,
+                },
+                Some(answer) = asked.recv() => Some(answer),
+            };
+            let open = self.read_all();
+            if let Some(answer) = answer {
+                let _ = answer.send(());
+            }
+            if !open {
+                return;
+            }
+        }
+    }
+
+    /// Passes on all that is there; `false` at the end.
+    fn read_all(&mut self) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            match self.pipe.try_read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(length) => {
+                    self.pending.extend_from_slice(&buffer[..length]);
+                    if !self.pass_on() {
+                        return false;
+                    }
+                }
+                Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+            }
+        }
+    }
+
+    fn pass_on(&mut self) -> bool {
+        let whole = match std::str::from_utf8(&self.pending) {
             Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            Err(_) => pending.len(),
+            _ => self.pending.len(),
         };
-        let text = String::from_utf8_lossy(&pending[..whole]).into_owned();
-        pending.drain(..whole);
-        if let Some(heard) = &heard {
+        let text = String::from_utf8_lossy(&self.pending[..whole]).into_owned();
+        self.pending.drain(..whole);
+        if let Some(heard) = &self.heard {
             let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
             if heard.len() < 64 * 1024 {
                 heard.push_str(&text);
             }
         }
-        if to.send((stream, text)).is_err() {
-            return;
-        }
+        self.to.send((self.stream, text)).is_ok()
     }
 }

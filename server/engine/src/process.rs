@@ -74,8 +74,8 @@ impl Process {
             Ok(Ok(Connection { pid, sender })) => {
                 Ok((Process { id, pid, sender, _registration: Arc::new(registration) }, events))
             }
-            Ok(Err(_)) => match events.try_recv() {
-                Ok(ProcessEvent::Exited(status)) => Err(format!("the Python process {status}")),
+            Ok(Err(_)) => match events.recv().await {
+                Some(ProcessEvent::Exited(status)) => Err(format!("the Python process {status}")),
                 _ => Err("the Python process did not report in".into()),
             },
             Err(_) => Err(format!("the Python process did not report in within {} s", limit.as_secs())),

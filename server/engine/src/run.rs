@@ -24,7 +24,7 @@ use crate::runner::Runner;
 use crate::wire::{FromWorker, RunOrder, ToWorker, WorkerPlace};
 use pytest_lens_protocol::TestOutcome;
 
-/// How long an ended connection waits for word of how the process ended, and the reverse.
+/// How long an ended connection waits for word of how the process ended.
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// A test that overruns its limit by this much without ending itself is killed from outside.
@@ -275,9 +275,10 @@ impl<F: Fn(News)> Driver<'_, F> {
                 slot.lost = true;
                 slot.verdict_at.get_or_insert_with(|| Instant::now() + GRACE);
             }
+            // Told behind everything that the process said.
             ProcessEvent::Exited(status) => {
                 slot.exit = Some(status);
-                slot.verdict_at.get_or_insert_with(|| Instant::now() + GRACE);
+                slot.lost = true;
             }
             ProcessEvent::Message(message) => match *message {
                 FromWorker::Started { i } if i < self.plan.selected.len() => {

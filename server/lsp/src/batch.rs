@@ -81,9 +81,12 @@ impl Queue {
                     old.outcomes.extend(new.outcomes.iter().cloned());
                     return;
                 }
-                // An earlier `testStarted` may take in a test past outcomes and output of others.
-                (EventPayload::TestOutcome(_) | EventPayload::Output(_), EventPayload::TestStarted(_)) => {}
-                (EventPayload::TestStarted(_), EventPayload::TestOutcome(_)) => {}
+                // Tests may pass each other, but none its own start or, where it is repeated, its own outcome.
+                (EventPayload::TestOutcome(old), EventPayload::TestStarted(new))
+                    if !old.outcomes.iter().any(|outcome| new.ids.contains(&outcome.id)) => {}
+                (EventPayload::Output(_), EventPayload::TestStarted(_)) => {}
+                (EventPayload::TestStarted(old), EventPayload::TestOutcome(new))
+                    if !new.outcomes.iter().any(|outcome| old.ids.contains(&outcome.id)) => {}
                 (EventPayload::Output(old), EventPayload::Output(new))
                     if old.run_id == new.run_id && old.id == new.id && old.stream == new.stream =>
                 {

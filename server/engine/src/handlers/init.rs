@@ -50,6 +50,7 @@ pub(super) async fn init(
         worker_dir: shared.worker_dir.clone(),
         cache_dir: shared.config.cache_dir.join(&id),
         tmp_dir,
+        relays: std::sync::Mutex::default(),
         alive: std::sync::Mutex::default(),
         env: std::sync::Mutex::default(),
         output: printed,
