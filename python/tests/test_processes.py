@@ -180,6 +180,21 @@ def test_a_killed_host_takes_its_runner_with_it(project: Project) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.parametrize("how", ["timeout", "crash"])
+def test_what_a_runner_leaves_behind_goes_with_it(project: Project, how: str) -> None:
+    engine = project(FAMILY)
+    os.mkfifo(engine.root / "gate")
+    host = engine.collected()
+    runner = engine.fork(host, "runner")
+    runner.wait("runner_ready")
+    start(runner, ["test_a.py::test_a"], timeout_ms=3000 if how == "timeout" else None)
+    pids = family(engine)
+    if how == "crash":
+        os.kill(runner.pid, signal.SIGSEGV)
+    host.wait("exited", host=runner.name)
+    wait_gone(*pids)
+
+
 def test_orphans_of_a_test_belong_to_its_runner(project: Project) -> None:
     engine = project(FAMILY)
     os.mkfifo(engine.root / "gate")

@@ -51,6 +51,5 @@ def run(worker: Worker) -> NoReturn:
     if command.kind == "become":
         gc.unfreeze()
         procs.guard(worker.channel.fileno())
-        procs.adopt_orphans()
     seeds.mark()
     session.run(worker, config)

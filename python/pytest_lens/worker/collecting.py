@@ -43,13 +43,14 @@ class Errors:
         )
 
     def see(self, collector: Any, report: Any) -> None:
-        """A collector has been asked for its children."""
-        if not report.failed:
-            return
+        """A collector could not tell its children."""
         call = getattr(report, "call", None)
         error = call.excinfo.value if call is not None and call.excinfo else None
         path = str(getattr(collector, "path", None) or getattr(collector, "fspath", self._root))
-        text = report.longreprtext
+        try:
+            text = report.longreprtext
+        except Exception as failure:
+            text = f"(no text: {type(failure).__name__})"
         if error is None:
             self._add(path, None, _last_lines(text), text)
             return

@@ -43,6 +43,9 @@ class Park:
         self._worker = worker
         self._children: dict[int, _Child] = {}
         self._exiting = False
+        # Children that the project started while it was imported are not ours to wait for.
+        self._not_ours = set(procs.children_of(os.getpid()))
+        procs.adopt_orphans()
         # From now on, which is before the engine hears of us: an interrupt from the terminal is
         # meant for tests, not for a parked host.
         self._before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
@@ -104,10 +107,33 @@ class Park:
             child = self._children.pop(pid)
             if child.pidfd is not None:
                 os.close(child.pidfd)
+            self._reap_orphans(self._was_cut_short(pid, status))
             self._worker.send(_exited(child.host, pid, status))
 
+    def _was_cut_short(self, pid: int, status: int | None) -> bool:
+        """Whether a fork crashed, or was ended because a test in it took too long."""
+        if status is not None and os.WIFSIGNALED(status):
+            return True
+        try:
+            return os.stat(procs.stacks_path(self._worker.boot.tmp_dir, pid)).st_size > 0
+        except OSError:
+            return False
+
+    def _reap_orphans(self, kill: bool) -> None:
+        """Wait for processes that forks left behind; `kill` those of one that was cut short."""
+        known = self._not_ours | set(self._children)
+        orphans = [pid for pid in procs.children_of(os.getpid()) if pid not in known]
+        if kill:
+            procs.kill_trees(orphans)
+        for pid in orphans:
+            try:
+                os.waitpid(pid, 0 if kill else os.WNOHANG)
+            except ChildProcessError:
+                pass
+
     def _kill_children(self) -> None:
-        procs.kill_trees(self._children)
+        # Orphans that were handed to this process go too: it is their last keeper.
+        procs.kill_trees({*self._children, *procs.children_of(os.getpid())})
         for pid in self._children:
             try:
                 os.waitpid(pid, 0)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from . import procs
 from .reports import Recorder
 from .state import Worker
 from .warmup import touch_machinery
@@ -73,11 +74,7 @@ class RunLoop:
         self._take(message)
         if message.get("timeout_ms"):
             self._timeout = message["timeout_ms"] / 1000
-            self._stacks = open(self.stacks_path(), "w")  # noqa: SIM115 (open while tests run)
-
-    def stacks_path(self) -> str:
-        """Where the stacks of a test that ran out of time are written."""
-        return os.path.join(self._worker.boot.tmp_dir, f"stacks-{os.getpid()}")
+            self._stacks = open(stacks_path(self._worker), "w")  # noqa: SIM115 (while tests run)
 
     def run(self, session: Any) -> None:
         """Run what is fed until the end, a stop or too many failures; reports "done"."""
@@ -158,8 +155,11 @@ class RunLoop:
         self._end = self._end or bool(message.get("end"))
 
 
-def _perish() -> NoReturn:
-    from . import procs
+def stacks_path(worker: Worker) -> str:
+    """Where this process writes the stacks of a test that runs out of time."""
+    return procs.stacks_path(worker.boot.tmp_dir, process_id())
 
+
+def _perish() -> NoReturn:
     procs.kill_trees(procs.children_of(os.getpid()))
     os._exit(70)

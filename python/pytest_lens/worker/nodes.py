@@ -87,7 +87,14 @@ class NodeBuilder:
         return found
 
     def node(self, item: Any) -> Message:
-        """One item's message."""
+        """One item's message; an item that cannot be asked is told by its id alone."""
+        try:
+            return self._node(item)
+        except Exception:
+            nodeid = self._ids.id(item.nodeid)
+            return {"id": nodeid, "path": nodeid.split("::")[0], "name": item.name, "kind": "item"}
+
+    def _node(self, item: Any) -> Message:
         function = getattr(item, "_obj", None) if hasattr(item, "callspec") else None
         if function is None or item.extra_keyword_matches:
             shared = self._facts(item)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import os
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from . import arguments, collecting, disabled, forkfix, hazards, prepared, pyc, 
 from .compare import Comparisons
 from .failures import Failures
 from .host import Park
-from .loop import RunLoop
+from .loop import RunLoop, stacks_path
 from .nodes import NodeBuilder
 from .reports import Recorder
 from .snapshot import Snapshot
@@ -105,7 +106,7 @@ class LensPlugin:
         if isinstance(collector, pytest.File) and not isinstance(collector, pytest.Package):
             self._importing(str(collector.path))
         outcome: Any = yield
-        if outcome.excinfo is None:
+        if outcome.excinfo is None and outcome.get_result().failed:
             self._errors.see(collector, outcome.get_result())
 
     def pytest_deselected(self, items: list[Any]) -> None:
@@ -186,22 +187,19 @@ class LensPlugin:
             return False
         self._worker.role = command.role
         forkfix.fresh_capture(session.config)
-        self._worker.send({"t": "runner_ready", "stacks": self._stacks()})
+        self._worker.send({"t": "runner_ready", "stacks": stacks_path(self._worker)})
         return True
 
     def _ready(self, session: Any) -> None:
         self._worker.send(
             {
                 "t": "runner_ready",
-                "stacks": self._stacks(),
+                "stacks": stacks_path(self._worker),
                 "count": len(session.items),
                 "errors": self._errors.found,
                 **self.snapshot.finish(),
             }
         )
-
-    def _stacks(self) -> str:
-        return os.path.join(self._worker.boot.tmp_dir, f"stacks-{os.getpid()}")
 
     def _prepare(self, session: Any, message: Message) -> None:
         """Apply a run's settings to the session."""
@@ -244,5 +242,14 @@ def _silence_terminal(config: Any) -> None:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     writer = getattr(reporter, "_tw", None)
     if writer is not None and hasattr(writer, "_file"):
-        writer._file = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        writer._file = _Nowhere()
         writer.hasmarkup = False
+
+
+class _Nowhere(io.TextIOBase):
+    """A stream without a descriptor: one that a test closes could become another file's."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        return len(text)

@@ -43,10 +43,10 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
-def adopt_orphans() -> None:
+def adopt_orphans(adopt: bool = True) -> None:
     """Make daemonised descendants children of this process, so that a kill finds them."""
     if _prctl is not None:
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
 
 
 def stacks_path(folder: str, pid: int) -> str:
@@ -119,11 +119,13 @@ def guard(connection: int) -> None:
     if pidfd is None:
         return
     watched = os.dup(connection)
+    adopt_orphans(False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         between = os.fork()
     if between:
         os.waitpid(between, 0)
+        adopt_orphans()
         os.close(watched)
         os.close(pidfd)
         return

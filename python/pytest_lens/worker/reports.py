@@ -44,12 +44,14 @@ class Recorder:
     def made(self, item: Any, call: Any, report: Any) -> None:
         """pytest made a report: the one moment at which the exception itself is at hand."""
         detail: Message = {}
-        if call.excinfo is not None and (report.failed or hasattr(report, "wasxfail")):
-            error = call.excinfo.value
-            detail = frames.describe(item, call.excinfo.tb, self._root)
-            pair = self._comparisons.for_failure(error)
-            if pair is not None:
-                detail["expected"], detail["actual"] = pair
+        try:
+            if call.excinfo is not None and (report.failed or hasattr(report, "wasxfail")):
+                detail = frames.describe(item, call.excinfo.tb, self._root)
+                pair = self._comparisons.for_failure(call.excinfo.value)
+                if pair is not None:
+                    detail["expected"], detail["actual"] = pair
+        except Exception:  # hostile objects in frames: the verdict is worth more than its details
+            pass
         self._details[call.when] = detail
 
     def reported(self, report: Any) -> None:
@@ -74,7 +76,7 @@ class Recorder:
             verdict["outcome"] = "error"
             verdict["message"] = cut(f"{name}: {text}" if text else name, MESSAGE_LIMIT)
         for report in self._reports.values():
-            verdict["ms"] += report.duration * 1000
+            verdict["ms"] += (getattr(report, "duration", None) or 0.0) * 1000
         verdict["ms"] = round(verdict["ms"], 3)
         verdict.update(self._captured())
         if self._subtests:
