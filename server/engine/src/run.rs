@@ -27,6 +27,9 @@ use pytest_lens_protocol::TestOutcome;
 /// How long an ended connection waits for word of how the process ended.
 const GRACE: Duration = Duration::from_millis(1500);
 
+/// How long a run whose tests all have their outcome waits for its runners to say that they are done.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
 /// A test that overruns its limit by this much without ending itself is killed from outside.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 
@@ -165,6 +168,7 @@ impl<F: Fn(News)> Driver<'_, F> {
         let (arrivals_tx, mut arrivals) = mpsc::unbounded_channel();
         let mut slots: BTreeMap<usize, Slot> = BTreeMap::new();
         let mut strikes = 0;
+        let mut last_word = None;
         let first = self.next_slot;
         self.next_slot += workers;
         // The dispatcher counts its workers from 0 in each round.
@@ -197,11 +201,22 @@ impl<F: Fn(News)> Driver<'_, F> {
             if self.ending.killed || self.ending.fault.is_some() || slots.is_empty() {
                 break;
             }
-            // A start may cross a stop on the wire: only a runner's own word says that it starts nothing more.
-            if dispatcher.unfinished().is_empty() || slots.values().all(|slot| slot.done) {
+            // A start may cross a stop on the wire: only a runner's own word says that it starts nothing more, and
+            // only with that word is it known whether a test interrupted the session.
+            let settled = dispatcher.unfinished().is_empty();
+            if slots.values().all(|slot| slot.done || (settled && !slot.began)) {
                 break;
             }
-            self.step(&mut arrivals, &mut slots, &mut dispatcher).await;
+            if settled && last_word.is_none() {
+                last_word = Some(Instant::now() + LAST_WORD);
+                for slot in slots.values() {
+                    slot.runner.send(ToWorker::Feed { indices: Vec::new(), end: true });
+                }
+            }
+            self.step(&mut arrivals, &mut slots, &mut dispatcher, last_word).await;
+            if last_word.is_some_and(|at| at <= Instant::now()) {
+                break;
+            }
             let ended: Vec<usize> =
                 slots.iter().filter(|(_, slot)| slot.is_over()).map(|(&worker, _)| worker).collect();
             for worker in ended {
@@ -226,12 +241,18 @@ impl<F: Fn(News)> Driver<'_, F> {
     }
 
     /// Waits for one thing to happen and takes it in.
-    async fn step(&mut self, arrivals: &mut Arrivals, slots: &mut BTreeMap<usize, Slot>, dispatcher: &mut Dispatcher) {
+    async fn step(
+        &mut self,
+        arrivals: &mut Arrivals,
+        slots: &mut BTreeMap<usize, Slot>,
+        dispatcher: &mut Dispatcher,
+        last_word: Option<Instant>,
+    ) {
         let deadlines = slots.values().filter_map(|slot| {
             let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
             overdue.into_iter().chain(slot.verdict_at).min()
         });
-        let wake = deadlines.min();
+        let wake = deadlines.chain(last_word).min();
         let alarm = async {
             match wake {
                 Some(at) => tokio::time::sleep_until(at).await,
