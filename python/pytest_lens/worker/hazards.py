@@ -15,24 +15,23 @@ from .wire import Message
 # Modules whose state does not survive a fork (thread pools, event loops, drivers).
 MODULES = ("polars", "grpc", "jax", "ray")
 
-# Plugins whose session hooks may run once in each fork, and why.
+# Plugins (packages or modules) whose session hooks may run once in each fork, and why.
 HARMLESS = {
     "pytest_cov": "switched off, or the engine asks for a whole session",
     "xdist": "never distributes here",
-    "anyio": "no session hooks of its own",
-    "faker": "no session hooks of its own",
     "_hypothesis_pytestplugin": "sessionstart sets a flag in the process",
     "_hypothesis_ftz_detector": "reads processor flags",
-    "pytest_asyncio": "loops are made by fixtures, in the fork",
-    "pytest_timeout": "timers are set for each test",
     "pytest_mock": "undoes patches in the process",
     "pytest_subtests": "undoes patches in the process",
-    "pytest_metadata": "gathers facts for reports",
-    "pytest_httpx": "fixtures only",
-    "pytest_env": "sets variables before collection",
     "pytest_instafail": "terminal only",
     "pytest_sugar": "terminal only",
-    "pytest_rerunfailures": "repeats tests in the process",
+    "pytest_rerunfailures": "repeats tests in the process; at the end only looks at the outcome",
+    "pytest_django": "undoes its blocking of the database in the process",
+    "pytest_recording": "undoes patches in the process",
+    "pytest_pretty": "terminal only",
+    # Their reports, where the project asks for them, are other modules, and not harmless.
+    "pytest_html.plugin": "unregisters its report",
+    "pytest_bdd.plugin": "forgets the configuration, in the process",
 }
 
 _SESSION_HOOKS = ("pytest_sessionstart", "pytest_sessionfinish", "pytest_unconfigure")
@@ -122,7 +121,7 @@ def _module_of(plugin: Any) -> str:
 
 def _is_known(module: str, known: set[str]) -> bool:
     top = module.split(".")[0]
-    return top in ("_pytest", __package__) or top in known
+    return top in ("_pytest", __package__) or top in known or module in known
 
 
 def _foreign(plugin: Any, known: set[str], hook: str, root: str) -> str | None:
