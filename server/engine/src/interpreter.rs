@@ -54,12 +54,14 @@ fn resolve_asked(root: &Path, asked: &str) -> Result<PathBuf, String> {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
         _ => PathBuf::from(asked),
     };
-    if expanded.components().count() == 1
+    let path = root.join(&expanded);
+    // A bare name is looked up as a shell would, where nothing in the repo has it.
+    if !path.exists()
+        && expanded.components().count() == 1
         && let Some(path) = on_path(expanded.as_os_str())
     {
         return Ok(path);
     }
-    let path = root.join(expanded);
     if path.is_dir() {
         return python_in(&path)
             .ok_or_else(|| format!("{} is a folder without bin/python; name the interpreter itself", path.display()));
