@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::hub::Hub;
 use crate::launcher::Base;
 use crate::node::{Analyses, Node, NodeMaker};
-use crate::process::{FORK_LIMIT, Process, ProcessEvent};
+use crate::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent};
 use crate::procs::kill_tree;
 use crate::runner::Runner;
 use crate::scope::Scope;
@@ -116,7 +116,6 @@ async fn gather(
     importing: &mut Option<String>,
 ) -> Result<(Vec<WireNode>, WireCollected), CollectFailure> {
     let mut items = Vec::new();
-    let mut lost = false;
     while let Some(event) = events.recv().await {
         match event {
             ProcessEvent::Message(message) => match *message {
@@ -129,15 +128,27 @@ async fn gather(
                 FromWorker::InternalError { message } => return Err(CollectFailure::Broken(message)),
                 _ => {}
             },
-            ProcessEvent::Lost => lost = true,
-            ProcessEvent::Exited(status) => {
-                let place = importing.take().map_or_else(String::new, |path| format!(" while it imported {path}"));
-                return Err(CollectFailure::Broken(format!("the process that collects tests {status}{place}")));
+            ProcessEvent::Exited(status) => return Err(ended(&status, importing.take())),
+            // Who would tell how it ended may have ended with it.
+            ProcessEvent::Lost => {
+                let told = tokio::time::timeout(LAST_WORD, events.recv()).await;
+                let status = match told {
+                    Ok(Some(ProcessEvent::Exited(status))) => status,
+                    _ => ExitStatus::default(),
+                };
+                return Err(ended(&status, importing.take()));
             }
         }
     }
-    let how = if lost { "closed its connection" } else { "went away" };
-    Err(CollectFailure::Broken(format!("the process that collects tests {how}")))
+    Err(ended(&ExitStatus::default(), importing.take()))
+}
+
+/// How long a closed connection waits for word of how its process ended.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+fn ended(status: &ExitStatus, importing: Option<String>) -> CollectFailure {
+    let place = importing.map_or_else(String::new, |path| format!(" while it imported {path}"));
+    CollectFailure::Broken(format!("the process that collects tests {status}{place}"))
 }
 
 fn make_nodes(

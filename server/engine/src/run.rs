@@ -110,7 +110,11 @@ pub(crate) async fn drive(
         driver.attempt += 1;
         for index in std::mem::take(&mut driver.again) {
             driver.pause().await;
-            driver.round(&[index], 1).await;
+            if *driver.control.borrow() == Control::Go {
+                driver.round(&[index], 1).await;
+            } else {
+                driver.give_up(index);
+            }
         }
     }
     driver.ending
@@ -173,6 +177,12 @@ impl<F: Fn(News)> Driver<'_, F> {
         self.next_slot += workers;
         // The dispatcher counts its workers from 0 in each round.
         let mut fresh: Vec<usize> = (0..workers).collect();
+        if *self.control.borrow() != Control::Go {
+            for &index in indices {
+                self.give_up(index);
+            }
+            return;
+        }
         loop {
             let asked: Vec<_> = fresh
                 .drain(..)
@@ -389,7 +399,6 @@ impl<F: Fn(News)> Driver<'_, F> {
         let wanted = *self.control.borrow_and_update();
         if wanted >= Control::Stop && !self.ending.stopped {
             self.ending.stopped = true;
-            self.again.clear();
             dispatcher.stop();
             for slot in slots.values() {
                 slot.runner.send(ToWorker::Stop);
@@ -476,6 +485,15 @@ impl<F: Fn(News)> Driver<'_, F> {
             exit: None,
             verdict_at: None,
         }
+    }
+
+    /// A promised attempt that a stop or kill came before.
+    fn give_up(&mut self, index: usize) {
+        let wanted = *self.control.borrow();
+        self.ending.stopped = true;
+        self.ending.killed |= wanted == Control::Kill;
+        let why = if self.ending.killed { "the run was killed" } else { "the run was stopped" };
+        (self.tell)(News::Outcome(index, Box::new(not_run(&self.plan.node(index).id, self.attempt, why))));
     }
 
     async fn pause(&mut self) {
