@@ -225,6 +225,7 @@ impl Context {
         }
         self.refresher.close();
         self.pool.close();
+        self.log.close();
         self.pool.launcher.all_gone(Duration::from_secs(3)).await;
     }
 }

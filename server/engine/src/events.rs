@@ -21,11 +21,16 @@ struct Inner {
     events: VecDeque<Arc<Event>>,
     /// The number of the last event.
     last: u64,
+    /// Nothing will be added any more.
+    closed: bool,
 }
 
 impl EventLog {
     pub(crate) fn new() -> Self {
-        EventLog { inner: Mutex::new(Inner { events: VecDeque::new(), last: 0 }), arrived: Notify::new() }
+        EventLog {
+            inner: Mutex::new(Inner { events: VecDeque::new(), last: 0, closed: false }),
+            arrived: Notify::new(),
+        }
     }
 
     /// Appends an event. `may_forget`: no run is going on whose events must be kept.
@@ -46,6 +51,16 @@ impl EventLog {
         seq
     }
 
+    /// Nothing will be added any more: whoever waits is answered.
+    pub(crate) fn close(&self) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.arrived.notify_waiters();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed
+    }
+
     /// Events behind `cursor`, a page at most, and the cursor behind them.
     pub(crate) fn read(&self, cursor: u64) -> (u64, Vec<Arc<Event>>) {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,7 +78,7 @@ impl EventLog {
                 tokio::pin!(arrived);
                 arrived.as_mut().enable();
                 let (next, events) = self.read(cursor);
-                if !events.is_empty() {
+                if !events.is_empty() || self.is_closed() {
                     return (next, events);
                 }
                 arrived.await;

@@ -466,7 +466,12 @@ impl<F: Fn(News)> Driver<'_, F> {
             ids,
             feed,
             end,
-            maxfail: self.plan.maxfail.map(|limit| limit.saturating_sub(dispatcher.failures()).max(1)),
+            // A failure that will be repaired does not count, and only this side knows which.
+            maxfail: self
+                .plan
+                .maxfail
+                .filter(|_| !self.plan.rerun.enabled)
+                .map(|limit| limit.saturating_sub(dispatcher.failures()).max(1)),
             timeout_ms: self.plan.timeout_ms,
             run_disabled: self.plan.run_disabled,
             basetemp: basetemp.to_string_lossy().into(),

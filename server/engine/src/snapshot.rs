@@ -1,7 +1,8 @@
 //! What the disk looked like when a process read it, and whether it still does.
 //!
-//! A file is unchanged if its stat is; but where it was written shortly before it was read, two edits within one tick
-//! of the clock, of the same size, look alike, so there the content decides. A folder is unchanged if the names in it
+//! A file is unchanged if its stat is, the time of its entry's last change included; but where it was written shortly
+//! before it was read, two edits within one tick of the clock, of the same size, look alike, so there the content
+//! decides. A folder is unchanged if the names in it
 //! that matter are.
 
 use std::collections::BTreeMap;
@@ -20,9 +21,11 @@ const RECENT_NS: i64 = 2_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FileState {
     mtime_ns: i64,
+    /// When the file's entry last changed, which no program can put back; 0 = not known.
+    ctime_ns: i64,
     size: u64,
     sha256: Option<String>,
-    /// The stat alone decides; set once a content check has found the file unchanged long after its mtime.
+    /// The stat alone decides: whatever was written to the file was written well before it was looked at.
     settled: bool,
 }
 
@@ -62,8 +65,10 @@ impl Snapshot {
     pub(crate) fn new(files: Vec<WireStat>, dirs: Vec<WireDir>) -> Self {
         let now = now_ns();
         let files = files.into_iter().map(|WireStat(path, mtime_ns, size, sha256)| {
-            let settled = now - mtime_ns > RECENT_NS;
-            (PathBuf::from(path), FileState { mtime_ns, size, sha256, settled })
+            let path = PathBuf::from(path);
+            let ctime_ns = fs::metadata(&path).map_or(0, |data| ctime_ns(&data));
+            let settled = now - mtime_ns > RECENT_NS && now - ctime_ns > RECENT_NS && ctime_ns > 0;
+            (path, FileState { mtime_ns, ctime_ns, size, sha256, settled })
         });
         let dirs = dirs.into_iter().map(|WireDir(path, mtime_ns, names)| (path.into(), DirState { mtime_ns, names }));
         Snapshot { files: files.collect(), dirs: dirs.collect() }
@@ -144,7 +149,7 @@ impl FileState {
     fn holds(&mut self, path: &Path) -> bool {
         let Ok(data) = fs::metadata(path) else { return false };
         let same_stat = mtime_ns(&data) == self.mtime_ns && data.len() == self.size;
-        if same_stat && self.settled {
+        if same_stat && self.settled && ctime_ns(&data) == self.ctime_ns {
             return true;
         }
         let Some(sha256) = &self.sha256 else { return same_stat };
@@ -152,7 +157,8 @@ impl FileState {
             return false;
         }
         self.mtime_ns = mtime_ns(&data);
-        self.settled = now_ns() - self.mtime_ns > RECENT_NS;
+        self.ctime_ns = ctime_ns(&data);
+        self.settled = now_ns() - self.mtime_ns.max(self.ctime_ns) > RECENT_NS;
         true
     }
 }
@@ -178,6 +184,10 @@ pub(crate) fn hex_sha256(content: &[u8]) -> String {
 
 fn mtime_ns(data: &fs::Metadata) -> i64 {
     data.mtime() * 1_000_000_000 + data.mtime_nsec()
+}
+
+fn ctime_ns(data: &fs::Metadata) -> i64 {
+    data.ctime() * 1_000_000_000 + data.ctime_nsec()
 }
 
 fn now_ns() -> i64 {

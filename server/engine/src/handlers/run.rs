@@ -1,6 +1,6 @@
 //! `run`, `run_stream`, `run_with_rerun`, `get_run_progress`, `stop_run`, `kill_run`.
 
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_plan::rerun::Policy;
@@ -103,12 +103,28 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
     Ok((run_id, record))
 }
 
-/// An id or path as pytest's ids have it: relative to the root, without `./`.
+/// An id or path as pytest's ids have it: relative to the root, without `.` and `..`.
 fn own_id(root: &Path, id: &str) -> String {
     let (file, rest) = id.split_once("::").map_or((id, None), |(file, rest)| (file, Some(rest)));
-    let relative = Path::new(file).strip_prefix(root).unwrap_or(Path::new(file));
-    let parts = relative.components().filter(|part| !matches!(part, std::path::Component::CurDir));
-    let file = parts.map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/");
+    let spelled = root.join(file);
+    let mut parts: Vec<Component> = Vec::new();
+    for part in spelled.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let whole: PathBuf = parts.into_iter().collect();
+    // The root may be known under another name: only then are links followed.
+    let inside = whole.strip_prefix(root).map(Path::to_owned).or_else(|_| {
+        let real = whole.canonicalize().unwrap_or_else(|_| whole.clone());
+        real.strip_prefix(root).map(Path::to_owned)
+    });
+    let file = inside.unwrap_or(whole).to_string_lossy().into_owned();
+    let file = if file.is_empty() { ".".to_owned() } else { file };
     match rest {
         Some(rest) => format!("{file}::{rest}"),
         None => file,
