@@ -21,7 +21,9 @@ def run(worker: Worker) -> NoReturn:
     worker.plugin_packages = prepared.plugin_packages(distributions)
     cache = pyc.Cache(worker.boot)
     if worker.boot.preload:
-        with prepared.rewriting(worker.plugin_packages, cache):
+        with prepared.rewriting(worker.plugin_packages, cache) as works:
+            if not works:
+                worker.boot.unsafe += worker.plugin_packages
             worker.preloaded = preloading.preload(worker)
     os.environ.setdefault(
         "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(worker.boot.cache_dir, "hypothesis")

@@ -53,20 +53,26 @@ def plugin_packages(distributions: list[Any]) -> set[str]:
 
 
 @contextlib.contextmanager
-def rewriting(packages: set[str], cache: pyc.Cache) -> Iterator[None]:
-    """While plugins are imported ahead of any session, rewrite their asserts as a session would."""
+def rewriting(packages: set[str], cache: pyc.Cache) -> Iterator[bool]:
+    """While plugins are imported ahead of any session, rewrite their asserts as a session would.
+
+    Yields whether that works; if not, each session must import them for itself.
+    """
     hook: Any = None
     try:
         config = _config.get_config()
+        if not hasattr(config, "inicfg"):  # until pytest 8.4 only parsing sets it
+            config.inicfg = {}
         hook = importlib.import_module("_pytest.assertion").install_importhook(config)
         hook.exec_module = pyc.executor(hook, None, cache)
         hook.mark_rewrite(*packages)
+        works = True
     except Exception:
-        packages.clear()  # then they are left to each session
+        works = False
     try:
-        yield
+        yield works
     finally:
-        if hook in sys.meta_path:
+        if hook is not None and hook in sys.meta_path:
             sys.meta_path.remove(hook)
 
 
