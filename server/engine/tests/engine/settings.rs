@@ -1,8 +1,9 @@
 //! Settings of a context: what they do to its tests, and what is refused.
 
+use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{ErrorCode, Request, Response};
 
-use crate::common::{Lab, Order, refused};
+use crate::common::{Lab, Order, in_time, refused, seen};
 
 const TEXT: &str = "\
 import os
@@ -64,5 +65,42 @@ async fn a_setting_of_a_wrong_kind_is_refused_by_its_key_and_changes_nothing() {
     }
     let asked = lab.call(Request::GetRerunConfig { context_id: lab.context.clone() }).await;
     assert!(matches!(asked, Response::RerunConfig { enabled: false, .. }), "{asked:?}");
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_that_are_set_while_tests_are_collected_hold_for_the_next_run() {
+    let text = "import os, pathlib, time\n\
+                here = pathlib.Path('@')\n\
+                (here / 'begun').touch()\n\
+                end = time.monotonic() + 30\n\
+                while not (here / 'go').exists() and time.monotonic() < end: time.sleep(0.01)\n\
+                def test(): assert os.environ.get('WHICH') == 'new'\n";
+    let lab = Lab::resident(&[]).await;
+    // The signals are files outside of the project: a new one in it would be a change of its own.
+    let here = lab.bench.folder.path();
+    lab.project.write("test_a.py", &text.replace('@', &here.to_string_lossy()));
+    let (session, context_id) = (lab.bench.engine.session(), lab.context.clone());
+    let collecting = tokio::spawn(async move { session.call(Request::Collect { context_id, force: false }).await });
+    seen("the import", || here.join("begun").exists().then_some(())).await;
+    lab.configure(serde_json::json!({ "env": { "WHICH": "new" } })).await;
+    std::fs::write(here.join("go"), "").unwrap();
+    in_time("the collection", collecting).await.unwrap();
+    assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interpreter_that_was_being_started_with_old_variables_is_not_used() {
+    let text = "import os\n\
+                def test_old():\n    open('hold', 'w').close()\n\
+                if os.environ.get('WHICH') == 'new':\n    def test_new(): pass\n";
+    let lab = Lab::over_slow_interpreter("subprocess", &[("test_a.py", text)]).await;
+    assert_eq!(lab.counts(Order::of(&["test_a.py::test_old"])).await, [1, 1, 0, 0, 0]);
+    // The next interpreter is on its way already, and held up.
+    seen("an interpreter that starts", || lab.project.read("waiting")).await;
+    lab.configure(serde_json::json!({ "env": { "WHICH": "new" } })).await;
+    lab.project.remove("hold");
+    assert_eq!(lab.counts(Order::of(&["test_a.py::test_new"])).await, [1, 1, 0, 0, 0]);
     lab.close().await;
 }

@@ -114,9 +114,22 @@ impl Lab {
         Lab::over(mode, files, Bench::living(true)).await
     }
 
+    /// A resident engine over an interpreter that does not start as long as the project has a file `hold`; it makes
+    /// the file `waiting` meanwhile.
+    pub(crate) async fn over_slow_interpreter(mode: &str, files: &[(&str, &str)]) -> Self {
+        let bench = Bench::living(true);
+        let how = "while [ -e hold ]; do touch waiting; sleep 0.01; done; exec {python} \"$@\"";
+        let python = bench.interpreter("slow", how);
+        Lab::with(mode, files, bench, &python).await
+    }
+
     async fn over(mode: &str, files: &[(&str, &str)], bench: Bench) -> Self {
+        Lab::with(mode, files, bench, &python()).await
+    }
+
+    async fn with(mode: &str, files: &[(&str, &str)], bench: Bench, python: &Path) -> Self {
         let project = Project::new(files);
-        match bench.init(&project.root, &python(), Some(mode)).await {
+        match bench.init(&project.root, python, Some(mode)).await {
             Response::ContextReady { context_id, .. } => Lab { project, bench, context: context_id },
             other => panic!("no context: {other:?}"),
         }
