@@ -104,6 +104,13 @@ async fn a_failure_that_is_repaired_does_not_count_for_the_limit() {
     let ids = ["test_a.py::test_flaky", "test_a.py::test_good"];
     let ran = lab.run(Order::of(&ids).maxfail(1).with(|options| options.reruns = Some(2))).await;
     assert_eq!(ran.outcomes(), ["test_a.py::test_flaky passed", "test_a.py::test_good passed"]);
+    // Nor does a crash.
+    let crashing = "import os\n\
+                    def test_1():\n    if not os.path.exists('1'):\n        open('1', 'w')\n        os._exit(1)\n\
+                    def test_2(): pass\n";
+    lab.project.write("test_a.py", crashing);
+    let ran = lab.run(Order::all().maxfail(1).with(|options| options.reruns = Some(1))).await;
+    assert_eq!(ran.outcomes(), ["test_a.py::test_1 passed", "test_a.py::test_2 passed"]);
     lab.close().await;
 }
 
@@ -113,6 +120,8 @@ async fn the_limit_of_failures_holds_among_repeats() {
     let lab = Lab::open(&[("test_a.py", text)]).await;
     let ran = lab.run(Order::all().maxfail(2).with(|options| options.reruns = Some(1))).await;
     assert_eq!((ran.end.counts.failed, ran.end.counts.not_run), (2, 3), "{:?}", attempts(&ran));
+    assert_eq!(ran.status(), RunEndStatus::Failed);
+    assert!(ran.of("test[4]").message.as_deref().unwrap().contains("limit of failures"));
     lab.close().await;
 }
 
