@@ -120,7 +120,7 @@ async fn a_killed_run_takes_everything_along_that_it_started() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_run_that_does_not_end_can_be_killed() {
-    let lab = Lab::resident(&[
+    let lab = Lab::open(&[
         ("waiting.py", WAITING),
         ("test_a.py", "from waiting import *\ndef test_1(): wait_for('never')\n"),
     ])
@@ -207,7 +207,7 @@ async fn every_session_that_follows_a_run_is_told_every_result() {
                 @pytest.mark.parametrize('n', range(5))\ndef test_1(n): pass\n\
                 def test_2(): wait_for('go')\n\
                 @pytest.mark.parametrize('n', range(5))\ndef test_3(n): assert n != 3\n";
-    let lab = Lab::resident(&[("waiting.py", WAITING), ("test_a.py", text)]).await;
+    let lab = Lab::open(&[("waiting.py", WAITING), ("test_a.py", text)]).await;
     let run_id = lab.start(Order::all()).await;
     lab.log().started("test_a.py::test_2").await;
     let follow = || {

@@ -72,7 +72,7 @@ async fn a_crash_in_every_test_still_gives_each_its_outcome() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_counts_for_the_limit_of_failures() {
-    let lab = Lab::resident(&[("test_a.py", "import os\ndef test_1(): os._exit(1)\ndef test_2(): pass\n")]).await;
+    let lab = Lab::open(&[("test_a.py", "import os\ndef test_1(): os._exit(1)\ndef test_2(): pass\n")]).await;
     let ran = lab.run(Order::all().maxfail(1)).await;
     assert_eq!(ran.outcomes(), ["test_a.py::test_1 crashed", "test_a.py::test_2 not_run"]);
     lab.close().await;
@@ -80,7 +80,7 @@ async fn a_crash_counts_for_the_limit_of_failures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_in_a_session_that_nobody_may_fork_is_told_alike() {
-    let lab = Lab::resident(&[
+    let lab = Lab::open(&[
         ("conftest.py", "def pytest_sessionfinish(): pass\n"),
         ("test_a.py", "import os\ndef test_1(): pass\ndef test_2(): os._exit(1)\ndef test_3(): pass\n"),
     ])
@@ -127,7 +127,7 @@ async fn a_test_that_runs_out_of_time_is_ended_with_its_stacks_and_the_rest_runs
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_time_from_the_settings_holds_and_can_not_be_escaped() {
-    let lab = Lab::resident(&[(
+    let lab = Lab::open(&[(
         "test_a.py",
         "import faulthandler, time\ndef test_a():\n    faulthandler.cancel_dump_traceback_later()\n    while True: time.sleep(0.01)\n",
     )])

@@ -75,7 +75,7 @@ async fn standard_input_is_empty_and_never_waited_for() {
     let text = "import os, sys, pytest\n\
                 def test_1():\n    assert os.read(0, 1) == b''\n\
                 def test_2():\n    with pytest.raises(OSError): input()\n";
-    let lab = Lab::resident(&[("test_a.py", text)]).await;
+    let lab = Lab::open(&[("test_a.py", text)]).await;
     assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0]);
     lab.close().await;
 }
@@ -145,8 +145,7 @@ async fn a_session_that_hangs_while_it_finishes_delays_neither_the_run_nor_the_s
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_breaks_pytest_inside_is_told_and_the_run_ends() {
     let conftest = "def pytest_runtest_logreport(report): raise RuntimeError('broken plugin')\n";
-    let lab =
-        Lab::resident(&[("conftest.py", conftest), ("test_a.py", "def test_1(): pass\ndef test_2(): pass\n")]).await;
+    let lab = Lab::open(&[("conftest.py", conftest), ("test_a.py", "def test_1(): pass\ndef test_2(): pass\n")]).await;
     let ran = in_time("the run", lab.run(Order::all())).await;
     assert_ne!(ran.status(), RunEndStatus::Passed);
     let said = |text: &Option<String>| text.as_deref().unwrap_or_default().contains("broken plugin");
@@ -160,7 +159,7 @@ async fn a_hundred_thousand_lines_of_output_and_odd_characters_arrive_whole_or_c
                 def test_much():\n    print('x' * 99 + '\\n', end='', flush=True)\n    print('y' * 3_000_000)\n    assert False\n\
                 def test_odd():\n    print('snow \\u2603 \\U0001F600')\n    sys.stdout.buffer.write(b'\\xff\\xfe raw\\n')\n    \
                 assert '\\udcff' == 'ü'\n";
-    let lab = Lab::resident(&[("test_a.py", text)]).await;
+    let lab = Lab::open(&[("test_a.py", text)]).await;
     let ran = lab.run(Order::all()).await;
     let much = ran.of("::test_much").stdout.as_deref().unwrap();
     assert!(much.starts_with("xxx") && much.len() < 1_100_000 && much.contains("left out"), "{}", much.len());

@@ -38,7 +38,7 @@ async fn shutting_down_kills_what_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_context_that_was_shut_down_is_unknown_and_others_go_on() {
-    let one = Lab::resident(&[("test_a.py", "def test_1(): pass")]).await;
+    let one = Lab::open(&[("test_a.py", "def test_1(): pass")]).await;
     let project = crate::common::Project::new(&[("test_b.py", "def test_2(): pass")]);
     let other = match one.bench.init(&project.root, &crate::common::python(), None).await {
         Response::ContextReady { context_id, .. } => context_id,
@@ -61,7 +61,7 @@ async fn a_context_that_was_shut_down_is_unknown_and_others_go_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_context_can_be_opened_again_after_its_end() {
-    let lab = Lab::resident(&[("test_a.py", "def test_1(): pass")]).await;
+    let lab = Lab::open(&[("test_a.py", "def test_1(): pass")]).await;
     lab.call(Request::Shutdown { context_id: None }).await;
     match lab.bench.init(&lab.project.root, &crate::common::python(), Some("auto")).await {
         Response::ContextReady { context_id, inventory_hash, .. } => {
@@ -115,7 +115,7 @@ async fn an_engine_whose_process_just_ends_takes_its_processes_along() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_written_into_the_project() {
-    let lab = Lab::resident(&[
+    let lab = Lab::open(&[
         ("pkg/__init__.py", ""),
         ("pkg/mod.py", "x = 1"),
         ("test_a.py", "import pkg.mod\ndef test_1(): assert False\ndef test_2(tmp_path, cache): cache.set('a/b', 1)\n"),

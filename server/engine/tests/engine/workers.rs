@@ -46,7 +46,7 @@ async fn two_runners_run_at_the_same_time_and_pose_as_xdists() {
              while not pathlib.Path('{other}').exists():\n        assert time.monotonic() < end\n        time.sleep(0.01)\n"
         )
     };
-    let lab = Lab::resident(&[("test_a.py", &meet("a.txt", "b.txt")), ("test_b.py", &meet("b.txt", "a.txt"))]).await;
+    let lab = Lab::open(&[("test_a.py", &meet("a.txt", "b.txt")), ("test_b.py", &meet("b.txt", "a.txt"))]).await;
     assert_eq!(lab.counts(Order::all().workers(2)).await, [2, 2, 0, 0, 0]);
     let mut names = [lab.project.read("a.txt").unwrap(), lab.project.read("b.txt").unwrap()];
     names.sort();
@@ -56,7 +56,7 @@ async fn two_runners_run_at_the_same_time_and_pose_as_xdists() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_runners_than_tests_do_no_harm_and_none_are_refused() {
-    let lab = Lab::resident(&[("test_a.py", "def test_a(): pass"), ("test_b.py", "def test_b(): pass")]).await;
+    let lab = Lab::open(&[("test_a.py", "def test_a(): pass"), ("test_b.py", "def test_b(): pass")]).await;
     assert_eq!(lab.counts(Order::all().workers(8)).await, [2, 2, 0, 0, 0]);
     let set = lab.call(Request::ConfigureWorkers { context_id: lab.context.clone(), num_workers: 2 }).await;
     assert_eq!(set, Response::WorkerConfigAck { num_workers: 2 });
@@ -115,7 +115,7 @@ async fn a_run_ends_at_its_limit_of_failures() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_runners_keep_to_the_limit_of_failures_too() {
     let text = "import pytest\n@pytest.mark.parametrize('n', range(20))\ndef test(n): assert False\n";
-    let lab = Lab::resident(&[("test_a.py", text), ("test_b.py", text)]).await;
+    let lab = Lab::open(&[("test_a.py", text), ("test_b.py", text)]).await;
     let ran = lab.run(Order::all().workers(2).maxfail(2)).await;
     // What runs when the limit is reached may end, and each may hold one more.
     assert!((2..=6).contains(&ran.end.counts.failed), "{:?}", ran.end);

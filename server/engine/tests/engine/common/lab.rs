@@ -109,9 +109,10 @@ impl Lab {
         Lab::resident_in("auto", files).await
     }
 
-    /// A resident engine in one of the modes.
+    /// An engine in one of the modes, resident where that makes a difference to runs: of fresh interpreters only the
+    /// next one would be started ahead, and mostly for nothing here.
     pub(crate) async fn resident_in(mode: &str, files: &[(&str, &str)]) -> Self {
-        Lab::over(mode, files, Bench::living(true)).await
+        Lab::over(mode, files, Bench::living(mode != "subprocess")).await
     }
 
     /// A resident engine over an interpreter that does not start as long as the project has a file `hold`; it makes
