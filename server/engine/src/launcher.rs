@@ -258,7 +258,7 @@ impl Relay {
                 },
                 Some(answer) = asked.recv() => Some(answer),
             };
-            let open = self.read_all();
+            let open = self.read_all(answer.is_some());
             if let Some(answer) = answer {
                 let _ = answer.send(());
             }
@@ -269,10 +269,17 @@ impl Relay {
     }
 
     /// Passes on all that is there; `false` at the end.
-    fn read_all(&mut self) -> bool {
+    ///
+    /// `directly`: asks the pipe itself. What was written this moment is in it before the runtime has heard of it.
+    fn read_all(&mut self, directly: bool) -> bool {
         let mut buffer = [0; 16 * 1024];
         loop {
-            match self.pipe.try_read(&mut buffer) {
+            let read = if directly {
+                nix::unistd::read(&self.pipe, &mut buffer).map_err(std::io::Error::from)
+            } else {
+                self.pipe.try_read(&mut buffer)
+            };
+            match read {
                 Ok(0) => return false,
                 Ok(length) => {
                     self.pending.extend_from_slice(&buffer[..length]);
