@@ -40,6 +40,8 @@ struct State {
     /// Newest first.
     hosts: Vec<Arc<Host>>,
     closed: bool,
+    /// Bumped when everything is forgotten: what was being made before that is not kept.
+    generation: u64,
 }
 
 /// A collected session, and whether it was collected just now.
@@ -95,8 +97,14 @@ impl Pool {
                 return Ok(base);
             }
         }
-        let base = Arc::new(self.launcher.start(preload).await?);
-        let mode = choose(self.asked, &base.ready);
+        let (base, mode) = loop {
+            let generation = self.state().generation;
+            let base = Arc::new(self.launcher.start(preload.clone()).await?);
+            if self.state().generation == generation {
+                let mode = choose(self.asked, &base.ready);
+                break (base, mode);
+            }
+        };
         let mut state = self.state();
         if state.closed {
             return Err(StartError::Failed("the context was shut down".into()));
@@ -195,6 +203,7 @@ impl Pool {
         limit: Duration,
     ) -> Result<Found, CollectFailure> {
         let start = |error: StartError| CollectFailure::Broken(error.to_string());
+        let generation = self.state().generation;
         let mut base = self.base().await.map_err(start)?;
         let fork = self.mode().is_some_and(|mode| mode.embedded);
         if !fork {
@@ -214,6 +223,9 @@ impl Pool {
         let mut state = self.state();
         if state.closed {
             return Err(CollectFailure::Broken("the context was shut down".into()));
+        }
+        if state.generation != generation {
+            return Ok(Found { host, is_new: true });
         }
         state.hosts.retain(|old| old.scope != host.scope || old.options != host.options);
         state.hosts.insert(0, Arc::clone(&host));
@@ -256,11 +268,14 @@ impl Pool {
             remember(&self.launcher, &state.preload);
         }
         let _one = self.starting.lock().await;
-        let preload = self.state().preload.clone();
+        let (preload, generation) = {
+            let state = self.state();
+            (state.preload.clone(), state.generation)
+        };
         match self.launcher.start(preload).await {
             Ok(base) => {
                 let mut state = self.state();
-                if !state.closed && base.ready.hazards.is_empty() {
+                if !state.closed && state.generation == generation && base.ready.hazards.is_empty() {
                     state.base = Some(Arc::new(base));
                 }
             }
@@ -271,6 +286,7 @@ impl Pool {
     /// Forgets all sessions and interpreters: their processes end.
     pub(crate) fn forget_all(&self) {
         let mut state = self.state();
+        state.generation += 1;
         state.hosts.clear();
         state.base = None;
     }

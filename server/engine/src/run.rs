@@ -98,6 +98,7 @@ pub(crate) async fn drive(
         tell: &tell,
         attempt: 1,
         again: Vec::new(),
+        failures: 0,
         ending: Ending::default(),
         next_slot: 0,
     };
@@ -110,7 +111,7 @@ pub(crate) async fn drive(
         driver.attempt += 1;
         for index in std::mem::take(&mut driver.again) {
             driver.pause().await;
-            if *driver.control.borrow() == Control::Go {
+            if *driver.control.borrow() == Control::Go && !driver.is_limit_reached() {
                 driver.round(&[index], 1).await;
             } else {
                 driver.give_up(index);
@@ -128,6 +129,8 @@ struct Driver<'a, F: Fn(News)> {
     attempt: u32,
     /// Failed tests whose next attempt was promised.
     again: Vec<usize>,
+    /// Tests that failed for good.
+    failures: u32,
     ending: Ending,
     next_slot: usize,
 }
@@ -168,7 +171,7 @@ impl<F: Fn(News)> Driver<'_, F> {
             .collect();
         let units = units(&items, workers);
         let workers = workers.min(units.len()).max(1);
-        let mut dispatcher = Dispatcher::new(units, workers, self.plan.maxfail);
+        let mut dispatcher = Dispatcher::new(units, workers, self.plan.maxfail.filter(|_| !self.plan.rerun.enabled));
         let (arrivals_tx, mut arrivals) = mpsc::unbounded_channel();
         let mut slots: BTreeMap<usize, Slot> = BTreeMap::new();
         let mut strikes = 0;
@@ -327,7 +330,8 @@ impl<F: Fn(News)> Driver<'_, F> {
                     let outcome = of_wire(*outcome, &self.plan.node(index).id, self.attempt);
                     self.verdict(worker, index, outcome, dispatcher);
                     feed(worker, slot, dispatcher);
-                    if dispatcher.maxfail_reached() {
+                    if dispatcher.maxfail_reached() || self.is_limit_reached() {
+                        dispatcher.stop();
                         for (&worker, slot) in slots.iter_mut() {
                             slot.runner.send(ToWorker::Stop);
                             feed(worker, slot, dispatcher);
@@ -375,6 +379,7 @@ impl<F: Fn(News)> Driver<'_, F> {
         if outcome.will_rerun {
             self.again.push(index);
         }
+        self.failures += u32::from(failed);
         dispatcher.finished(worker, index, failed);
         (self.tell)(News::Outcome(index, Box::new(outcome)));
     }
@@ -392,6 +397,14 @@ impl<F: Fn(News)> Driver<'_, F> {
             None => crashed(id, self.attempt, slot.exit.unwrap_or_default()),
         };
         self.verdict(worker, index, outcome, dispatcher);
+        if self.is_limit_reached() {
+            dispatcher.stop();
+        }
+    }
+
+    /// Whether as many tests have failed for good as may.
+    fn is_limit_reached(&self) -> bool {
+        self.plan.maxfail.is_some_and(|limit| self.failures >= limit)
     }
 
     /// Stop and kill, as soon as they are asked for.
@@ -492,12 +505,16 @@ impl<F: Fn(News)> Driver<'_, F> {
         }
     }
 
-    /// A promised attempt that a stop or kill came before.
+    /// A promised attempt that a stop, a kill or the limit of failures came before.
     fn give_up(&mut self, index: usize) {
         let wanted = *self.control.borrow();
-        self.ending.stopped = true;
+        self.ending.stopped |= wanted != Control::Go;
         self.ending.killed |= wanted == Control::Kill;
-        let why = if self.ending.killed { "the run was killed" } else { "the run was stopped" };
+        let why = match wanted {
+            Control::Go => "the run reached its limit of failures",
+            Control::Stop => "the run was stopped",
+            Control::Kill => "the run was killed",
+        };
         (self.tell)(News::Outcome(index, Box::new(not_run(&self.plan.node(index).id, self.attempt, why))));
     }
 
