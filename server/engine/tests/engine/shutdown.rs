@@ -96,17 +96,17 @@ async fn an_engine_whose_process_just_ends_takes_its_processes_along() {
     // A runtime of its own stands for the server's process: with it everything of the engine ends, without a word.
     let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let project = runtime.block_on(async {
+        let folders = runtime.block_on(async {
             let lab = Lab::resident(&[("test_a.py", HANGING)]).await;
             lab.start(Order::all()).await;
             seen("the test", || lab.project.read("begun")).await;
             let Lab { project, bench, .. } = lab;
-            std::mem::forget(bench);
-            project
+            std::mem::forget((bench.engine, bench.session));
+            (project, bench.folder)
         });
         runtime.shutdown_background();
-        told.send(project.mark()).unwrap();
-        project
+        told.send(folders.0.mark()).unwrap();
+        folders
     });
     let mark = tokio::task::spawn_blocking(move || heard.recv().unwrap()).await.unwrap();
     gone(&mark).await;
