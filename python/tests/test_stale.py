@@ -65,13 +65,20 @@ def test_everything_read_is_told_with_its_hash(project: Project) -> None:
         path = engine.root / name
         stat = path.stat()
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        assert told[name] == [str(path), stat.st_mtime_ns, stat.st_size, digest]
-    dirs = {os.path.relpath(path, engine.root): names for path, _, names in message["dirs"]}
+        assert told[name] == [
+            str(path),
+            stat.st_mtime_ns,
+            stat.st_ctime_ns,
+            stat.st_size,
+            False,
+            digest,
+        ]
+    dirs = {os.path.relpath(path, engine.root): names for path, _, _, names in message["dirs"]}
     assert dirs["data"] == ["settings.json"]
     assert dirs["pkg"] == ["__init__.py", "inner.py"]
     assert dirs["sub"] == ["test_a.py"]
     assert "conftest.py" in dirs["."]  # also where local.env would be
-    mtimes = {path: mtime for path, mtime, _ in message["dirs"]}
+    mtimes = {path: mtime for path, mtime, _, _ in message["dirs"]}
     assert mtimes[str(engine.root / "sub")] == (engine.root / "sub").stat().st_mtime_ns
 
 
@@ -80,7 +87,7 @@ def test_files_that_do_not_compile_are_told_too(project: Project) -> None:
     base = engine.base()
     base.wait("ready")
     _, message = collect(engine, base)
-    assert files_of(message, engine.root)["test_a.py"][3] is not None
+    assert files_of(message, engine.root)["test_a.py"][-1] is not None
 
 
 def test_sessions_tell_what_they_read(project: Project) -> None:
@@ -107,8 +114,8 @@ def test_installed_packages_are_told_by_stat_alone(project: Project) -> None:
     base.wait("ready")
     _, message = collect(engine, base, args=["test_a.py"])
     told = files_of(message, root)
-    assert told["venv/lib/site-packages/thing/part.py"][3] is None
-    assert told["editable/tool.py"][3] is not None
+    assert told["venv/lib/site-packages/thing/part.py"][-1] is None
+    assert told["editable/tool.py"][-1] is not None
     assert "thing" in message["third_party"]
     assert "tool" not in message["third_party"]
 

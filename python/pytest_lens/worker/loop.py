@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import faulthandler
 import os
+import sys
 from collections import deque
 from typing import Any, NoReturn
 
@@ -126,6 +127,7 @@ class RunLoop:
             os._exit(1)  # a test forked and its child came back here
         if self._timeout is not None:
             faulthandler.cancel_dump_traceback_later()
+        _flush()
         self._worker.send({"t": "finished", "i": index, **recorder.end(item, crash)})
         if crash is not None:
             raise crash
@@ -153,6 +155,15 @@ class RunLoop:
         fed = message["feed"] if message["t"] == "run" else message["indices"]
         self._queue.extend(index for index in fed if self._items[index] is not None)
         self._end = self._end or bool(message.get("end"))
+
+
+def _flush() -> None:
+    """What a test printed past the capture is on its way before its outcome is."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # a test may have closed or replaced it
+            pass
 
 
 def stacks_path(worker: Worker) -> str:

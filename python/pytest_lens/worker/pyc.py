@@ -55,7 +55,10 @@ class Cache:
 
     def covers(self, path: str) -> bool:
         """Whether a source file is the project's; what tests write themselves is left alone."""
-        return places.is_project(path) and not places.is_temporary(path, *self._temporary)
+        if not places.is_project(path):
+            return False
+        collecting = self._snapshot is not None and self._snapshot.is_recording
+        return collecting or not places.is_temporary(path, *self._temporary)
 
     def code(self, path: str, variant: str, build: Callable[[bytes], CodeType]) -> CodeType:
         """The code of the file at `path` as it is now, from the cache or from `build`."""

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,8 +19,14 @@ from .preloading import preloadable
 from .state import Worker
 from .wire import Message
 
+# Path, mtime and ctime in nanoseconds, size, whether the stat alone tells later changes, SHA-256.
 Stat = list[Any]
+_DIGEST = 5
 
+# A time this close to the look at it proves nothing: 2 s, the coarsest tick of file systems in use.
+_RECENT_NS = 2_000_000_000
+
+_now = time.time_ns
 _stat = os.stat
 _listdir = os.listdir
 _WRITES = os.O_WRONLY | os.O_RDWR
@@ -38,23 +45,29 @@ def shown_names(names: list[str]) -> list[str]:
     )
 
 
+def _told(path: str, stat: os.stat_result, digest: str | None = None) -> Stat:
+    """A file for the engine, from a stat that was taken just now."""
+    settled = _now() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RECENT_NS
+    return [path, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, settled, digest]
+
+
 def stat_of(path: str) -> Stat | None:
     """A file's stat for the engine, without a hash."""
     try:
-        stat = _stat(path)
+        return _told(path, _stat(path))
     except OSError:
         return None
-    return [path, stat.st_mtime_ns, stat.st_size, None]
 
 
 def dir_of(path: str) -> Message | None:
-    """A folder as the engine compares it: path, mtime, names."""
+    """A folder for the engine: path, mtime, whether that alone tells later changes, names."""
     try:
         mtime = _stat(path).st_mtime_ns
+        settled = _now() - mtime > _RECENT_NS
         names = shown_names(_listdir(path))
     except (OSError, ValueError):
         return None
-    return [path, mtime, names]  # type: ignore[return-value]
+    return [path, mtime, settled, names]  # type: ignore[return-value]
 
 
 def site_dirs() -> list[Any]:
@@ -120,9 +133,14 @@ class Snapshot:
             _hooked = True
             sys.addaudithook(_audit)
 
+    @property
+    def is_recording(self) -> bool:
+        """Whether the session still collects."""
+        return _active is self
+
     def note_source(self, path: str, stat: os.stat_result, digest: str) -> None:
         """The pyc cache read a source file itself, and knows what was in it."""
-        self._files[path] = [path, stat.st_mtime_ns, stat.st_size, digest]
+        self._files[path] = _told(path, stat, digest)
         self._note_parent(path)
 
     @contextlib.contextmanager
@@ -173,7 +191,7 @@ class Snapshot:
             return
         if stat.st_mode & 0o170000 != 0o100000:
             return
-        self._files[path] = [path, stat.st_mtime_ns, stat.st_size, None]
+        self._files[path] = _told(path, stat)
         self._note_parent(path)
 
     def _listed(self, path: Any) -> None:
@@ -201,7 +219,7 @@ class Snapshot:
         for stat in module_stats(new):
             self._files.setdefault(stat[0], stat)
         for stat in self._files.values():
-            if stat[3] is None and places.is_project(stat[0]):
+            if stat[_DIGEST] is None and places.is_project(stat[0]):
                 self._hash(stat)
         return {
             "files": list(self._files.values()),
@@ -221,8 +239,8 @@ class Snapshot:
                 now = os.fstat(file.fileno())
         except OSError:
             return
-        if (now.st_mtime_ns, now.st_size) == (stat[1], stat[2]):
-            stat[3] = hashlib.sha256(data).hexdigest()
+        if [now.st_mtime_ns, now.st_ctime_ns, now.st_size] == stat[1:4]:
+            stat[_DIGEST] = hashlib.sha256(data).hexdigest()
 
 
 _WATCHED = frozenset(("open", "os.listdir", "os.scandir", "os.putenv", "os.unsetenv"))

@@ -2,8 +2,9 @@
 //!
 //! A file is unchanged if its stat is, the time of its entry's last change included; but where it was written shortly
 //! before it was read, two edits within one tick of the clock, of the same size, look alike, so there the content
-//! decides. A folder is unchanged if the names in it
-//! that matter are.
+//! decides. A folder is unchanged if the names in it that matter are. Who reads a file or a folder looks at its stat
+//! first, and says whether that was long enough after the last change: by the time that the engine hears of it,
+//! another change may have come.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -21,7 +22,7 @@ const RECENT_NS: i64 = 2_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FileState {
     mtime_ns: i64,
-    /// When the file's entry last changed, which no program can put back; 0 = not known.
+    /// When the file's entry last changed, which no program can put back.
     ctime_ns: i64,
     size: u64,
     sha256: Option<String>,
@@ -32,6 +33,8 @@ struct FileState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct DirState {
     mtime_ns: i64,
+    /// The time alone decides, as for a file.
+    settled: bool,
     names: Vec<String>,
 }
 
@@ -63,14 +66,12 @@ impl Changes {
 
 impl Snapshot {
     pub(crate) fn new(files: Vec<WireStat>, dirs: Vec<WireDir>) -> Self {
-        let now = now_ns();
-        let files = files.into_iter().map(|WireStat(path, mtime_ns, size, sha256)| {
-            let path = PathBuf::from(path);
-            let ctime_ns = fs::metadata(&path).map_or(0, |data| ctime_ns(&data));
-            let settled = now - mtime_ns > RECENT_NS && now - ctime_ns > RECENT_NS && ctime_ns > 0;
-            (path, FileState { mtime_ns, ctime_ns, size, sha256, settled })
+        let files = files.into_iter().map(|WireStat(path, mtime_ns, ctime_ns, size, settled, sha256)| {
+            (path.into(), FileState { mtime_ns, ctime_ns, size, sha256, settled })
         });
-        let dirs = dirs.into_iter().map(|WireDir(path, mtime_ns, names)| (path.into(), DirState { mtime_ns, names }));
+        let dirs = dirs
+            .into_iter()
+            .map(|WireDir(path, mtime_ns, settled, names)| (path.into(), DirState { mtime_ns, settled, names }));
         Snapshot { files: files.collect(), dirs: dirs.collect() }
     }
 
@@ -123,19 +124,19 @@ impl Snapshot {
             }
         }
         for (path, state) in &mut self.dirs {
-            let mtime = fs::metadata(path).map(|data| mtime_ns(&data));
-            if mtime.as_ref().is_ok_and(|mtime| *mtime == state.mtime_ns && now_ns() - mtime > RECENT_NS) {
+            if state.settled && fs::metadata(path).is_ok_and(|data| mtime_ns(&data) == state.mtime_ns) {
                 continue;
             }
-            let present = list(path).map(|state| state.names).unwrap_or_default();
-            if present == state.names {
-                if let Ok(mtime) = mtime {
-                    state.mtime_ns = mtime;
+            let present = list(path).ok();
+            let names = present.as_ref().map_or(&[][..], |present| &present.names);
+            if names == state.names {
+                if let Some(present) = present {
+                    *state = present;
                 }
                 continue;
             }
-            let came = present.iter().filter(|name| !state.names.contains(name));
-            let went = state.names.iter().filter(|name| !present.contains(name));
+            let came = names.iter().filter(|name| !state.names.contains(name));
+            let went = state.names.iter().filter(|name| !names.contains(name));
             changes.entries.extend(came.chain(went).map(|name| path.join(name)));
             if first_only {
                 return changes;
@@ -148,17 +149,19 @@ impl Snapshot {
 impl FileState {
     fn holds(&mut self, path: &Path) -> bool {
         let Ok(data) = fs::metadata(path) else { return false };
-        let same_stat = mtime_ns(&data) == self.mtime_ns && data.len() == self.size;
-        if same_stat && self.settled && ctime_ns(&data) == self.ctime_ns {
+        let same = mtime_ns(&data) == self.mtime_ns && data.len() == self.size;
+        if same && self.settled && ctime_ns(&data) == self.ctime_ns {
             return true;
         }
-        let Some(sha256) = &self.sha256 else { return same_stat };
+        // Without a digest it is an installed file, whose ctime changes when another environment links to it.
+        let Some(sha256) = &self.sha256 else { return same };
+        let settled = is_settled(mtime_ns(&data).max(ctime_ns(&data)));
         if data.len() != self.size || !fs::read(path).is_ok_and(|content| hex_sha256(&content) == *sha256) {
             return false;
         }
         self.mtime_ns = mtime_ns(&data);
         self.ctime_ns = ctime_ns(&data);
-        self.settled = now_ns() - self.mtime_ns.max(self.ctime_ns) > RECENT_NS;
+        self.settled = settled;
         true
     }
 }
@@ -166,6 +169,7 @@ impl FileState {
 /// The names in a folder that matter: no hidden ones, no bytecode, no editors' backups.
 fn list(path: &Path) -> io::Result<DirState> {
     let mtime_ns = mtime_ns(&fs::metadata(path)?);
+    let settled = is_settled(mtime_ns);
     let mut names = Vec::new();
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -175,7 +179,7 @@ fn list(path: &Path) -> io::Result<DirState> {
         }
     }
     names.sort_unstable();
-    Ok(DirState { mtime_ns, names })
+    Ok(DirState { mtime_ns, settled, names })
 }
 
 pub(crate) fn hex_sha256(content: &[u8]) -> String {
@@ -190,8 +194,10 @@ fn ctime_ns(data: &fs::Metadata) -> i64 {
     data.ctime() * 1_000_000_000 + data.ctime_nsec()
 }
 
-fn now_ns() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| i64::try_from(now.as_nanos()).unwrap_or(i64::MAX))
+/// Whether a time is long enough ago for the next change to show another one.
+fn is_settled(changed_ns: i64) -> bool {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+    i64::try_from(now).unwrap_or(i64::MAX) - changed_ns > RECENT_NS
 }
 
 #[cfg(test)]
@@ -201,12 +207,12 @@ mod tests {
     fn stat(path: &Path, with_hash: bool) -> WireStat {
         let data = fs::metadata(path).unwrap();
         let sha256 = with_hash.then(|| hex_sha256(&fs::read(path).unwrap()));
-        WireStat(path.to_string_lossy().into(), mtime_ns(&data), data.len(), sha256)
+        WireStat(path.to_string_lossy().into(), mtime_ns(&data), ctime_ns(&data), data.len(), false, sha256)
     }
 
     fn dir(path: &Path) -> WireDir {
         let state = list(path).unwrap();
-        WireDir(path.to_string_lossy().into(), state.mtime_ns, state.names)
+        WireDir(path.to_string_lossy().into(), state.mtime_ns, state.settled, state.names)
     }
 
     #[test]

@@ -177,13 +177,15 @@ pub(crate) struct WireHazard {
     pub detail: String,
 }
 
-/// A file that was read: path, mtime in nanoseconds, size, and the SHA-256 of what was read, where that is known.
+/// A file that was read: path, mtime and ctime in nanoseconds, size, whether those alone tell later changes, and the
+/// SHA-256 of what was read, where that is known.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireStat(pub String, pub i64, pub u64, pub Option<String>);
+pub(crate) struct WireStat(pub String, pub i64, pub i64, pub u64, pub bool, pub Option<String>);
 
-/// A folder that was listed: path, mtime in nanoseconds, and the names in it that matter.
+/// A folder that was listed: path, mtime in nanoseconds, whether that alone tells later changes, and the names in it
+/// that matter.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireDir(pub String, pub i64, pub Vec<String>);
+pub(crate) struct WireDir(pub String, pub i64, pub bool, pub Vec<String>);
 
 /// One collected item.
 #[derive(Debug, Clone, Deserialize)]
