@@ -14,6 +14,8 @@ import time
 import weakref
 from typing import Any, NoReturn
 
+from . import procs
+
 _THREAD_PATIENCE = 5.0
 
 
@@ -53,4 +55,5 @@ def run_exit_handlers() -> None:
 
 def leave(status: int) -> NoReturn:
     """End the process now; forks must not unwind into their parent's stack."""
+    procs.dismiss_guard()
     os._exit(status & 0xFF)

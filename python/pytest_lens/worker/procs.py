@@ -30,6 +30,9 @@ def _load_prctl() -> Any:
         return None
 
 
+# The pid of the process that guards this one; 0 without.
+_guard = 0
+
 # Looked up in the parent: a child that just came out of fork should not load libraries.
 _prctl = _load_prctl()
 
@@ -118,7 +121,9 @@ def guard(connection: int) -> None:
     pidfd = open_pidfd(guarded)
     if pidfd is None:
         return
+    global _guard
     watched = os.dup(connection)
+    told, tell = os.pipe()
     adopt_orphans(False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -126,15 +131,31 @@ def guard(connection: int) -> None:
     if between:
         os.waitpid(between, 0)
         adopt_orphans()
-        os.close(watched)
-        os.close(pidfd)
+        _guard = int(os.read(told, 32) or 0)
+        for descriptor in (watched, pidfd, told, tell):
+            os.close(descriptor)
         return
     try:
-        if os.fork():
+        child = os.fork()
+        if child:
+            os.write(tell, str(child).encode())
             os._exit(0)
+        os.close(told)
+        os.close(tell)
         _watch(guarded, pidfd, watched)
     finally:
         os._exit(0)
+
+
+def dismiss_guard() -> None:
+    """End the guard, if there is one, before the process that it guards: nothing is left then."""
+    pidfd = open_pidfd(_guard) if _guard else None
+    if pidfd is not None:
+        _signal(_guard, signal.SIGKILL)
+        poller = select.poll()
+        poller.register(pidfd, select.POLLIN)
+        poller.poll(1000)
+        os.close(pidfd)
 
 
 def _watch(guarded: int, pidfd: int, connection: int) -> None:

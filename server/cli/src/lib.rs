@@ -50,34 +50,48 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 fn dispatch(command: Command) -> Result<i32, Failure> {
     let out = &mut std::io::stdout();
     match command {
-        Command::Lsp(_) => with_engine(lsp::serve),
+        Command::Lsp(_) => with_engine(Life::Resident, lsp::serve),
         Command::Run(options) => {
             let root = select::root(&options.root.root)?;
-            with_engine(|engine| async move { run::run(engine, &root, &options, out, Style::of_stdout()).await })
+            with_engine(Life::Short, |engine| async move {
+                run::run(engine, &root, &options, out, Style::of_stdout()).await
+            })
         }
         Command::List(options) if options.is_static => {
             static_list::list(&select::root(&options.root.root)?, &options, out)
         }
         Command::List(options) => {
             let root = select::root(&options.root.root)?;
-            with_engine(|engine| async move { list::list(engine, &root, &options, out).await })
+            with_engine(Life::Short, |engine| async move { list::list(engine, &root, &options, out).await })
         }
         Command::Doctor(options) => {
             let root = select::root(&options.root.root)?;
-            with_engine(|engine| async move { doctor::doctor(engine, &root, out, Style::of_stdout()).await })
+            with_engine(
+                Life::Short,
+                |engine| async move { doctor::doctor(engine, &root, out, Style::of_stdout()).await },
+            )
         }
     }
 }
 
+/// What an engine is for.
+enum Life {
+    /// Runs will come: processes are kept ready for them.
+    Resident,
+    /// One command.
+    Short,
+}
+
 /// Does something with an engine of this process's own, which is gone, with all that it started, afterwards.
-fn with_engine<F>(work: impl FnOnce(Arc<dyn Connect>) -> F) -> Result<i32, Failure>
+fn with_engine<F>(life: Life, work: impl FnOnce(Arc<dyn Connect>) -> F) -> Result<i32, Failure>
 where
     F: Future<Output = Result<i32, Failure>>,
 {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(async {
-        let engine = Engine::start(EngineConfig::for_user())
-            .map_err(|error| Failure::internal(format!("the engine did not start: {error}")))?;
+        let config = EngineConfig { resident: matches!(life, Life::Resident), ..EngineConfig::for_user() };
+        let engine =
+            Engine::start(config).map_err(|error| Failure::internal(format!("the engine did not start: {error}")))?;
         let connect: Arc<dyn Connect> = Arc::clone(&engine) as _;
         let result = work(connect).await;
         engine.shutdown().await;

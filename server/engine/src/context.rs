@@ -18,9 +18,10 @@ use crate::history::History;
 use crate::host::{CollectFailure, Host};
 use crate::interpreter::Interpreter;
 use crate::inventory::Inventory;
-use crate::launcher::Printed;
+use crate::launcher::Launcher;
 use crate::pool::{Found, Pool};
 use crate::refresh::Refresher;
+use crate::relay::Printed;
 use crate::run::RunPlan;
 use crate::runs::RunRecord;
 use crate::scope::Scope;
@@ -183,7 +184,7 @@ impl Context {
         });
         let tell = |news| self.enter(Entry::News { run_id: plan.run_id.clone(), news });
         let ending = crate::run::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
-        self.pool.launcher.flush_output().await;
+        self.pool.launcher.relays.flush().await;
         let run_id = plan.run_id.clone();
         self.enter(Entry::Ended { run_id: run_id.clone(), ending });
         self.get_ready(&plan.host).await;
@@ -224,9 +225,10 @@ impl Context {
             let _ = tokio::time::timeout(Duration::from_secs(5), run.wait()).await;
         }
         self.refresher.close();
+        let family = self.pool.launcher.family();
         self.pool.close();
         self.log.close();
-        self.pool.launcher.all_gone(Duration::from_secs(3)).await;
+        Launcher::all_gone(family, Duration::from_secs(3)).await;
     }
 }
 

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pytest_lens_protocol::OutputStream;
-use tokio::net::unix::pipe;
-use tokio::process::Command;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::hub::Hub;
 use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
-use crate::procs::kill_tree;
+use crate::procs::{Handle, descendants, kill_tree, see_off};
+use crate::relay::Relays;
 use crate::snapshot::Snapshot;
 use crate::wire::{Boot, FromWorker, Ready, Role, ToWorker, WorkerOptions};
 use crate::worker_files::boot_program;
@@ -21,8 +22,8 @@ use crate::worker_files::boot_program;
 /// How long an interpreter may take to start, pytest and the preloaded modules included.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
 
-/// Text that a process of the context printed outside of pytest's capture.
-pub(crate) type Printed = (OutputStream, String);
+/// Interpreters by pid, each with what tells its end.
+pub(crate) type Alive = HashMap<u32, watch::Receiver<bool>>;
 
 /// What every interpreter of a context is started with.
 pub(crate) struct Launcher {
@@ -33,11 +34,9 @@ pub(crate) struct Launcher {
     pub cache_dir: PathBuf,
     pub tmp_dir: PathBuf,
     pub env: Mutex<BTreeMap<String, String>>,
-    pub output: mpsc::UnboundedSender<Printed>,
-    /// Who passes on what the interpreters print: each can be asked to pass on what there is.
-    pub relays: Mutex<Vec<mpsc::UnboundedSender<oneshot::Sender<()>>>>,
-    /// The interpreters that this context has started and that have not ended, by pid.
-    pub alive: Mutex<HashMap<u32, watch::Receiver<bool>>>,
+    pub relays: Relays,
+    /// The interpreters that this context has started and that have not ended; none when it has closed.
+    pub alive: Mutex<Option<Alive>>,
 }
 
 /// A warm interpreter: pytest and some third-party modules are loaded, nothing of the project is.
@@ -75,6 +74,12 @@ impl Base {
         self.process.send(ToWorker::Fork { host: awaited.id.clone(), role, options: Some(options) });
         Process::arrive(awaited, FORK_LIMIT).await
     }
+}
+
+/// Processes whose end is awaited.
+pub(crate) struct Family {
+    interpreters: HashMap<u32, watch::Receiver<bool>>,
+    descendants: Vec<Handle>,
 }
 
 /// Why an interpreter did not become ready.
@@ -119,30 +124,19 @@ impl Launcher {
         for name in ["PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"] {
             command.env_remove(name);
         }
-        let mut child = command.spawn().map_err(|error| {
-            StartError::Unusable(format!(
-                "the Python interpreter {} can't be started ({error}); set pytestLens.pythonPath to one that works",
-                self.python.display()
-            ))
-        })?;
+        let (ended, ending) = watch::channel(false);
+        let mut child = self.spawn(&mut command, ending)?;
         let pid = child.id();
         let heard = Arc::new(Mutex::new(String::new()));
         let stdout = child.stdout.take().and_then(|pipe| pipe.into_owned_fd().ok());
         let stderr = child.stderr.take().and_then(|pipe| pipe.into_owned_fd().ok());
-        for (pipe, stream) in [(stdout, OutputStream::Stdout), (stderr, OutputStream::Stderr)] {
-            let Some(pipe) = pipe.and_then(|pipe| pipe::Receiver::from_owned_fd(pipe).ok()) else { continue };
-            let (asks, asked) = mpsc::unbounded_channel();
-            self.relays.lock().unwrap_or_else(PoisonError::into_inner).push(asks);
-            let heard = (stream == OutputStream::Stderr).then(|| Arc::clone(&heard));
-            tokio::spawn(Relay { pipe, stream, to: self.output.clone(), heard, pending: Vec::new() }.work(asked));
+        if let Some(pipe) = stdout {
+            self.relays.pass_on(pipe, OutputStream::Stdout, None);
+        }
+        if let Some(pipe) = stderr {
+            self.relays.pass_on(pipe, OutputStream::Stderr, Some(Arc::clone(&heard)));
         }
         let hub = Arc::clone(&self.hub);
-        let (ended, ending) = watch::channel(false);
-        if let Some(pid) = pid {
-            let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
-            alive.retain(|_, ended| !*ended.borrow());
-            alive.insert(pid, ending);
-        }
         tokio::spawn(async move {
             let status = child.wait().await.map(|status| ExitStatus {
                 code: status.code(),
@@ -185,7 +179,7 @@ impl Launcher {
             }
             Err(StartError::Failed("the Python process went away".into()))
         };
-        let ready = tokio::time::timeout(BOOT_LIMIT, waiting).await.unwrap_or_else(|_| {
+        let ready = timeout(BOOT_LIMIT, waiting).await.unwrap_or_else(|_| {
             kill();
             Err(StartError::Failed(format!(
                 "{} did not get pytest loaded within {} s; look for a slow sitecustomize or plugin",
@@ -196,115 +190,46 @@ impl Launcher {
         let snapshot = Mutex::new(Snapshot::new(ready.files.clone(), ready.dirs.clone()));
         Ok(Base { process, ready, snapshot, events: Mutex::new(Some(events)) })
     }
-}
 
-impl Launcher {
-    /// Waits until every interpreter has ended; their connections are closed already. What does not go by itself
-    /// within `limit` is killed.
-    pub(crate) async fn all_gone(&self, limit: Duration) {
-        let alive = std::mem::take(&mut *self.alive.lock().unwrap_or_else(PoisonError::into_inner));
-        let until = tokio::time::Instant::now() + limit;
-        for (pid, mut ended) in alive {
-            if tokio::time::timeout_at(until, ended.wait_for(|ended| *ended)).await.is_err()
+    /// Starts the process, unless the context has closed: none is started that nobody waits for.
+    fn spawn(&self, command: &mut Command, ending: watch::Receiver<bool>) -> Result<Child, StartError> {
+        let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(alive) = alive.as_mut() else {
+            return Err(StartError::Failed("the context was shut down".into()));
+        };
+        let child = command.spawn().map_err(|error| {
+            StartError::Unusable(format!(
+                "the Python interpreter {} can't be started ({error}); set pytestLens.pythonPath to one that works",
+                self.python.display()
+            ))
+        })?;
+        alive.retain(|_, ended| !*ended.borrow());
+        alive.extend(child.id().map(|pid| (pid, ending)));
+        Ok(child)
+    }
+
+    /// Starts no more interpreters. Returns those that have not ended, and everything below them, to wait for with
+    /// [`Launcher::all_gone`].
+    pub(crate) fn family(&self) -> Family {
+        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        let roots = alive.keys().filter_map(|&pid| i32::try_from(pid).ok());
+        let descendants = roots.flat_map(descendants).filter_map(Handle::of).collect();
+        Family { interpreters: alive, descendants }
+    }
+
+    /// Waits until every process of `family` has ended; their connections are closed already. What does not go by
+    /// itself within `limit` is killed.
+    pub(crate) async fn all_gone(family: Family, limit: Duration) {
+        let until = Instant::now() + limit;
+        for (pid, mut ended) in family.interpreters {
+            if timeout_at(until, ended.wait_for(|ended| *ended)).await.is_err()
                 && let Ok(root) = i32::try_from(pid)
             {
                 kill_tree(root);
-                let _ = tokio::time::timeout(limit, ended.wait_for(|ended| *ended)).await;
+                let _ = timeout(limit, ended.wait_for(|ended| *ended)).await;
             }
         }
-    }
-}
-
-impl Launcher {
-    /// Has everything passed on that was printed so far.
-    pub(crate) async fn flush_output(&self) {
-        let asked: Vec<_> = {
-            let mut relays = self.relays.lock().unwrap_or_else(PoisonError::into_inner);
-            relays.retain(|relay| !relay.is_closed());
-            relays
-                .iter()
-                .map(|relay| {
-                    let (done, answer) = oneshot::channel();
-                    let _ = relay.send(done);
-                    answer
-                })
-                .collect()
-        };
-        for answer in asked {
-            let _ = tokio::time::timeout(Duration::from_millis(200), answer).await;
-        }
-    }
-}
-
-/// Passes on what a process prints.
-struct Relay {
-    pipe: pipe::Receiver,
-    stream: OutputStream,
-    to: mpsc::UnboundedSender<Printed>,
-    /// Keeps the beginning, for error messages.
-    heard: Option<Arc<Mutex<String>>>,
-    /// A character cut in two, waiting for its rest.
-    pending: Vec<u8>,
-}
-
-impl Relay {
-    /// Until the pipe's end. Who asks is answered when everything that was in the pipe has been passed on.
-    async fn work(mut self, mut asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
-        loop {
-            let answer = tokio::select! {
-                ready = self.pipe.readable() => match ready {
-                    Ok(()) => None,
-                    Err(_) => return,
-                },
-                Some(answer) = asked.recv() => Some(answer),
-            };
-            let open = self.read_all(answer.is_some());
-            if let Some(answer) = answer {
-                let _ = answer.send(());
-            }
-            if !open {
-                return;
-            }
-        }
-    }
-
-    /// Passes on all that is there; `false` at the end.
-    ///
-    /// `directly`: asks the pipe itself. What was written this moment is in it before the runtime has heard of it.
-    fn read_all(&mut self, directly: bool) -> bool {
-        let mut buffer = [0; 16 * 1024];
-        loop {
-            let read = if directly {
-                nix::unistd::read(&self.pipe, &mut buffer).map_err(std::io::Error::from)
-            } else {
-                self.pipe.try_read(&mut buffer)
-            };
-            match read {
-                Ok(0) => return false,
-                Ok(length) => {
-                    self.pending.extend_from_slice(&buffer[..length]);
-                    if !self.pass_on() {
-                        return false;
-                    }
-                }
-                Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
-            }
-        }
-    }
-
-    fn pass_on(&mut self) -> bool {
-        let whole = match std::str::from_utf8(&self.pending) {
-            Err(error) if error.error_len().is_none() => error.valid_up_to(),
-            _ => self.pending.len(),
-        };
-        let text = String::from_utf8_lossy(&self.pending[..whole]).into_owned();
-        self.pending.drain(..whole);
-        if let Some(heard) = &self.heard {
-            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            if heard.len() < 64 * 1024 {
-                heard.push_str(&text);
-            }
-        }
-        self.to.send((self.stream, text)).is_ok()
+        // A runner ends when its host has, and is nobody's child then.
+        let _ = tokio::task::spawn_blocking(move || see_off(&family.descendants, limit)).await;
     }
 }

@@ -24,6 +24,7 @@ mod pool;
 mod process;
 mod procs;
 mod refresh;
+mod relay;
 mod run;
 mod runner;
 mod runs;

@@ -1,11 +1,16 @@
-//! Ending a process with everything that it started, new process groups and daemonised ones included.
+//! Ending a process with everything that it started, new process groups and daemonised ones included, and waiting for
+//! the end of processes that are not our children.
 //!
 //! Runners are subreapers, so whatever a test left behind still hangs below its runner in the process tree.
 
 use std::fs;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
 /// Ends `root` and its descendants now. Returns how many processes got the signal.
 ///
@@ -34,4 +39,47 @@ fn children(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let lists = threads.flatten().filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()).collect()
+}
+
+/// Everything that a process has started, and what that has started.
+pub(crate) fn descendants(root: i32) -> Vec<i32> {
+    let mut found = children(root);
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        found.extend(children(pid));
+        next += 1;
+    }
+    found
+}
+
+/// A handle on a process that stays its own when its number is given to another.
+pub(crate) struct Handle(OwnedFd);
+
+impl Handle {
+    /// `None` where it has ended already.
+    pub(crate) fn of(pid: i32) -> Option<Self> {
+        pidfd_open(rustix::process::Pid::from_raw(pid)?, PidfdFlags::empty()).ok().map(Handle)
+    }
+
+    /// Waits for its end, until `deadline`; whether it has ended.
+    fn has_ended(&self, deadline: Instant) -> bool {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let timeout = Timespec::try_from(left).ok();
+            match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], timeout.as_ref()) {
+                Err(rustix::io::Errno::INTR) => {}
+                ended => return ended.is_ok_and(|ready| ready > 0),
+            }
+        }
+    }
+}
+
+/// Waits until all have ended. Whoever has not within `limit` is killed. Blocks.
+pub(crate) fn see_off(processes: &[Handle], limit: Duration) {
+    let deadline = Instant::now() + limit;
+    for process in processes {
+        if !process.has_ended(deadline) && pidfd_send_signal(&process.0, rustix::process::Signal::KILL).is_ok() {
+            process.has_ended(Instant::now() + limit);
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! `init_context`: finds the interpreter, starts it, and opens the project's context.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use crate::launcher::{Launcher, StartError};
 use crate::mode::ModeAsked;
 use crate::node::Analyses;
 use crate::pool::Pool;
+use crate::relay::Relays;
 use crate::snapshot::hex_sha256;
 
 pub(super) async fn init(
@@ -50,10 +52,9 @@ pub(super) async fn init(
         worker_dir: shared.worker_dir.clone(),
         cache_dir: shared.config.cache_dir.join(&id),
         tmp_dir,
-        relays: std::sync::Mutex::default(),
-        alive: std::sync::Mutex::default(),
+        relays: Relays::new(printed),
+        alive: std::sync::Mutex::new(Some(HashMap::new())),
         env: std::sync::Mutex::default(),
-        output: printed,
     };
     std::fs::create_dir_all(&launcher.cache_dir).map_err(|error| {
         let folder = launcher.cache_dir.display();

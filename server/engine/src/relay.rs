@@ -1,0 +1,126 @@
+//! Passes on what a context's interpreters and tests print past pytest's capture.
+
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pytest_lens_protocol::OutputStream;
+use tokio::net::unix::pipe;
+use tokio::sync::{mpsc, oneshot};
+
+/// Text that a process of the context printed outside of pytest's capture.
+pub(crate) type Printed = (OutputStream, String);
+
+/// Asks a relay to pass on what there is, and hears when it has.
+type Ask = mpsc::UnboundedSender<oneshot::Sender<()>>;
+
+/// Everyone who passes on what the interpreters of one context print.
+pub(crate) struct Relays {
+    to: mpsc::UnboundedSender<Printed>,
+    asks: Mutex<Vec<Ask>>,
+}
+
+impl Relays {
+    pub(crate) fn new(to: mpsc::UnboundedSender<Printed>) -> Self {
+        Relays { to, asks: Mutex::default() }
+    }
+
+    /// Passes on a pipe until its end; `heard` keeps the beginning, for error messages.
+    pub(crate) fn pass_on(&self, pipe: OwnedFd, stream: OutputStream, heard: Option<Arc<Mutex<String>>>) {
+        let Ok(pipe) = pipe::Receiver::from_owned_fd(pipe) else { return };
+        let (asks, asked) = mpsc::unbounded_channel();
+        self.asks.lock().unwrap_or_else(PoisonError::into_inner).push(asks);
+        tokio::spawn(Relay { pipe, stream, to: self.to.clone(), heard, pending: Vec::new() }.work(asked));
+    }
+
+    /// Has everything passed on that was printed so far.
+    pub(crate) async fn flush(&self) {
+        let asked: Vec<_> = {
+            let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
+            asks.retain(|ask| !ask.is_closed());
+            asks.iter()
+                .map(|ask| {
+                    let (done, answer) = oneshot::channel();
+                    let _ = ask.send(done);
+                    answer
+                })
+                .collect()
+        };
+        for answer in asked {
+            let _ = tokio::time::timeout(Duration::from_millis(200), answer).await;
+        }
+    }
+}
+
+/// Passes on what a process prints.
+struct Relay {
+    pipe: pipe::Receiver,
+    stream: OutputStream,
+    to: mpsc::UnboundedSender<Printed>,
+    /// Keeps the beginning, for error messages.
+    heard: Option<Arc<Mutex<String>>>,
+    /// A character cut in two, waiting for its rest.
+    pending: Vec<u8>,
+}
+
+impl Relay {
+    /// Until the pipe's end. Who asks is answered when everything that was in the pipe has been passed on.
+    async fn work(mut self, mut asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
+        loop {
+            let answer = tokio::select! {
+                ready = self.pipe.readable() => match ready {
+                    Ok(()) => None,
+                    Err(_) => return,
+                },
+                Some(answer) = asked.recv() => Some(answer),
+            };
+            let open = self.read_all(answer.is_some());
+            if let Some(answer) = answer {
+                let _ = answer.send(());
+            }
+            if !open {
+                return;
+            }
+        }
+    }
+
+    /// Passes on all that is there; `false` at the end.
+    ///
+    /// `directly`: asks the pipe itself. What was written this moment is in it before the runtime has heard of it.
+    fn read_all(&mut self, directly: bool) -> bool {
+        let mut buffer = [0; 16 * 1024];
+        loop {
+            let read = if directly {
+                nix::unistd::read(&self.pipe, &mut buffer).map_err(std::io::Error::from)
+            } else {
+                self.pipe.try_read(&mut buffer)
+            };
+            match read {
+                Ok(0) => return false,
+                Ok(length) => {
+                    self.pending.extend_from_slice(&buffer[..length]);
+                    if !self.pass_on() {
+                        return false;
+                    }
+                }
+                Err(error) => return error.kind() == std::io::ErrorKind::WouldBlock,
+            }
+        }
+    }
+
+    fn pass_on(&mut self) -> bool {
+        let whole = match std::str::from_utf8(&self.pending) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => self.pending.len(),
+        };
+        let text = String::from_utf8_lossy(&self.pending[..whole]).into_owned();
+        self.pending.drain(..whole);
+        if let Some(heard) = &self.heard {
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            if heard.len() < 64 * 1024 {
+                heard.push_str(&text);
+            }
+        }
+        self.to.send((self.stream, text)).is_ok()
+    }
+}
