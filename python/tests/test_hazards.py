@@ -213,7 +213,10 @@ def test_options_of_the_project_that_would_get_in_the_way(
     base = engine.base(env={"PYTHONPATH": "lib"})
     base.wait("ready")
     host = engine.fork(base, "collected")
-    assert host.wait("collected")["reasons"] == []
+    collected = host.wait("collected")
+    assert collected["reasons"] == []
+    # Who asks for several processes is known to do well in several.
+    assert collected["distributed"] is ("-n 4" in files["pytest.ini"])
     verdicts = run(engine.fork(host, "runner"), ["test_a.py::test_a", "test_a.py::test_b"])
     assert [verdict["outcome"] for verdict in verdicts.values()] == ["passed", "failed"]
     assert verdicts["test_a.py::test_b"]["location"]["line"] == 2

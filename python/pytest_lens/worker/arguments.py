@@ -31,15 +31,20 @@ def without_coverage(namespace: Any) -> None:
         namespace.cov_source = []
 
 
-def without_distribution(option: Any) -> None:
-    """Keep pytest-xdist, if it is there, from distributing: the engine does that."""
+def without_distribution(option: Any) -> bool:
+    """Keep pytest-xdist, if it is there, from distributing: the engine does that.
+
+    Returns whether it was asked to.
+    """
     if not hasattr(option, "numprocesses"):
-        return
+        return False
+    asked = bool(option.numprocesses or option.tx)
     option.numprocesses = None
     option.dist = "no"
     option.tx = []
     option.distload = False
     option.looponfail = False
+    return asked
 
 
 def refuse_or_neutralise(worker: Worker, config: Any) -> None:

@@ -38,6 +38,7 @@ class LensPlugin:
         self._comparisons = Comparisons()
         self._recorder = Recorder(worker.root, self._comparisons)
         self._deselected = 0
+        self._distributed = False
         self._last_importing = ""
 
     @contextlib.contextmanager
@@ -74,7 +75,7 @@ class LensPlugin:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: Any) -> Iterator[None]:
-        arguments.without_distribution(config.option)
+        self._distributed = arguments.without_distribution(config.option)
         if self._worker.options.no_cov:
             arguments.without_coverage(config.option)
         outcome: Any = yield
@@ -169,6 +170,7 @@ class LensPlugin:
                 "errors": self._errors.found,
                 **state,
                 "forkable": not reasons,
+                "distributed": self._distributed,
                 "reasons": reasons,
                 "rootdir": str(session.config.rootpath),
                 "inifile": str(session.config.inipath) if session.config.inipath else None,

@@ -7,6 +7,8 @@ use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
+use pytest_lens_protocol::WorkerCount;
+
 use crate::failure::Failure;
 use crate::style::Style;
 
@@ -65,9 +67,9 @@ pub struct Run {
     pub root: Root,
     #[command(flatten)]
     pub filter: Filter,
-    /// Runners at a time; `auto` chooses
-    #[arg(short = 'n', value_name = "N", value_parser = workers, default_value = "auto", hide_default_value = true)]
-    pub workers: Workers,
+    /// Runners at a time; `auto` takes what is fastest
+    #[arg(short = 'n', value_name = "N", value_parser = workers)]
+    pub workers: Option<WorkerCount>,
     /// Stop after so many failures
     #[arg(long, value_name = "N")]
     pub maxfail: Option<u32>,
@@ -99,16 +101,11 @@ pub struct Doctor {
     pub root: Root,
 }
 
-/// A number of runners; none means that the engine chooses. (To clap, an `Option` by itself means an argument that may
-/// be left out.)
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Workers(pub Option<u32>);
-
-fn workers(text: &str) -> Result<Workers, String> {
+fn workers(text: &str) -> Result<WorkerCount, String> {
     match (text, text.parse()) {
-        ("auto", _) => Ok(Workers(None)),
+        ("auto", _) => Ok(WorkerCount::Auto),
         (_, Ok(0)) => Err("at least one runner is needed".into()),
-        (_, Ok(number)) => Ok(Workers(Some(number))),
+        (_, Ok(number)) => Ok(WorkerCount::Fixed(number)),
         (_, Err(_)) => Err("a number or `auto` is needed".into()),
     }
 }
@@ -192,7 +189,7 @@ mod tests {
         let line = ["pytest-lens", "run", "a.py::t[x y]", "b", "-k", "not c", "-n", "3", "--maxfail=1", "--json"];
         let Ok(Command::Run(run)) = parse(line.map(OsString::from)) else { panic!("a run") };
         assert_eq!(run.selectors, ["a.py::t[x y]", "b"]);
-        assert_eq!((run.workers, run.maxfail, run.json), (Workers(Some(3)), Some(1), true));
+        assert_eq!((run.workers, run.maxfail, run.json), (Some(WorkerCount::Fixed(3)), Some(1), true));
         assert_eq!((run.filter.keyword.as_deref(), run.root.root.to_str()), (Some("not c"), Some(".")));
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use pytest_lens_analysis::PytestSettings;
-use pytest_lens_protocol::{Settings, TestOutcome};
+use pytest_lens_protocol::{Settings, TestOutcome, WorkerCount};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clerk::{Clerk, Entry};
@@ -193,7 +193,11 @@ impl Context {
 
     /// Gets ready for the run that comes next, while nobody waits.
     pub(crate) async fn get_ready(&self, host: &Arc<Host>) {
-        self.pool.get_ready(host).await;
+        let runners = match self.settings.load().workers {
+            Some(WorkerCount::Fixed(count)) => count as usize,
+            Some(WorkerCount::Auto) | None => 1,
+        };
+        self.pool.get_ready(host, runners).await;
         self.pool.warm_up(&host.third_party).await;
     }
 

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use dashmap::DashMap;
 use pytest_lens_analysis::{FileAnalysis, PytestSettings, analyze};
+use pytest_lens_plan::order::Item;
 use pytest_lens_plan::select::{Literal, Mark};
 use pytest_lens_protocol::TestNodeInfo;
 
@@ -45,6 +46,18 @@ impl Node {
             markers: self.markers.iter().map(|marker| marker.to_string()).collect(),
             skip: self.skip,
             xfail: self.xfail,
+        }
+    }
+
+    /// The test as planning looks at it; `index` is the caller's number for it.
+    pub(crate) fn item(&self, index: usize, duration_ms: Option<f64>) -> Item<'_> {
+        Item {
+            index,
+            node_id: &self.id,
+            file: &self.file,
+            class: self.class_name.as_deref(),
+            group: self.group.as_deref(),
+            duration_ms,
         }
     }
 }
@@ -142,7 +155,9 @@ impl Analyses {
         }
         let source = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
         let analysis = Arc::new(analyze(&source, settings));
-        self.known.insert(path.to_owned(), (modified, data.len(), Arc::clone(&analysis)));
+        if settled {
+            self.known.insert(path.to_owned(), (modified, data.len(), Arc::clone(&analysis)));
+        }
         Some(analysis)
     }
 }

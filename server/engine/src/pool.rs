@@ -3,6 +3,7 @@
 //! Whatever is handed out was compared with the disk first; what is stale is let go, which ends its processes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(crate) struct Pool {
     resident: bool,
     pub analyses: Arc<Analyses>,
     state: Mutex<State>,
+    /// Runners that run tests now.
+    active: Arc<AtomicUsize>,
     /// One base is started at a time.
     starting: tokio::sync::Mutex<()>,
     /// The whole is collected by one at a time: whoever comes second finds what the first has made.
@@ -44,6 +47,15 @@ struct State {
     generation: u64,
 }
 
+/// A runner that runs tests, as long as this is held.
+pub(crate) struct Busy(Arc<AtomicUsize>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A collected session, and whether it was collected just now.
 pub(crate) struct Found {
     pub host: Arc<Host>,
@@ -59,6 +71,7 @@ impl Pool {
             resident,
             analyses,
             state: Mutex::new(State { preload, ..State::default() }),
+            active: Arc::default(),
             starting: tokio::sync::Mutex::default(),
             whole: tokio::sync::Mutex::default(),
         }
@@ -71,6 +84,18 @@ impl Pool {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a runner as one that runs tests.
+    pub(crate) fn busy(&self) -> Busy {
+        self.active.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(&self.active))
+    }
+
+    /// Runners that run tests, and those that stand by.
+    pub(crate) fn runners(&self) -> (usize, usize) {
+        let standing_by = self.state().hosts.iter().map(|host| host.standing_by()).sum();
+        (self.active.load(Ordering::Relaxed), standing_by)
     }
 
     /// How runs happen; `None` before an interpreter was started.
@@ -128,13 +153,13 @@ impl Pool {
         Ok(Arc::new(self.launcher.start(preload).await?))
     }
 
-    /// Gets ready for the next run while nobody waits: a runner of `host` stands by; in subprocess mode, the next
+    /// Gets ready for the next run while nobody waits: runners of `host` stand by; in subprocess mode, the next
     /// interpreter.
-    pub(crate) async fn get_ready(&self, host: &Arc<Host>) {
+    pub(crate) async fn get_ready(&self, host: &Arc<Host>, runners: usize) {
         if !self.resident || self.state().closed {
             return;
         }
-        host.stand_by(&self.launcher.hub).await;
+        host.stand_by(&self.launcher.hub, runners).await;
         if self.state().base.is_none() {
             let _ = self.base().await;
         }

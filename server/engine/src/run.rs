@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::host::Host;
 use crate::node::Node;
 use crate::outcomes::{crashed, not_run, of_wire, timed_out};
-use crate::pool::Pool;
+use crate::pool::{Busy, Pool};
 use crate::process::{ExitStatus, ProcessEvent};
 use crate::procs::kill_tree;
 use crate::runner::Runner;
@@ -148,6 +148,7 @@ struct Slot {
     exit: Option<ExitStatus>,
     /// When to stop waiting for the rest of the news of its end.
     verdict_at: Option<Instant>,
+    _busy: Busy,
 }
 
 type Arrivals = mpsc::UnboundedReceiver<(usize, ProcessEvent)>;
@@ -157,17 +158,7 @@ impl<F: Fn(News)> Driver<'_, F> {
     async fn round(&mut self, indices: &[usize], workers: usize) {
         let items: Vec<Item> = indices
             .iter()
-            .map(|&index| {
-                let node = self.plan.node(index);
-                Item {
-                    index,
-                    node_id: &node.id,
-                    file: &node.file,
-                    class: node.class_name.as_deref(),
-                    group: node.group.as_deref(),
-                    duration_ms: self.plan.durations.get(index).copied().flatten(),
-                }
-            })
+            .map(|&index| self.plan.node(index).item(index, self.plan.durations.get(index).copied().flatten()))
             .collect();
         let units = units(&items, workers);
         let workers = workers.min(units.len()).max(1);
@@ -502,6 +493,7 @@ impl<F: Fn(News)> Driver<'_, F> {
             lost: false,
             exit: None,
             verdict_at: None,
+            _busy: self.pool.busy(),
         }
     }
 

@@ -226,6 +226,11 @@ pub(crate) struct WireCollected {
     #[serde(default)]
     pub third_party: Vec<String>,
     pub forkable: bool,
+    /// Whether the project's own arguments ask pytest-xdist for several processes.
+    #[serde(default)]
+    pub distributed: bool,
+    #[serde(default)]
+    pub duration_ms: f64,
     #[serde(default)]
     pub reasons: Vec<String>,
     pub inifile: Option<String>,

@@ -12,5 +12,6 @@ pub mod outcome;
 pub mod rerun;
 pub mod select;
 pub mod shard;
+pub mod workers;
 
 mod weight;

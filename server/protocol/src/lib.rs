@@ -32,7 +32,7 @@ pub use response::Response;
 pub use run::RunOptions;
 pub use settings::{
     CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, InlayHintSettings, RayConfig, RerunSettings,
-    RunOnSave, Settings,
+    RunOnSave, Settings, WorkerCount,
 };
 
 /// The version of the protocol that this crate speaks. A client that asks for another is refused.

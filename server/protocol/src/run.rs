@@ -20,4 +20,6 @@ pub struct RunOptions {
     pub reruns: Option<u32>,
     /// Who asked: `editor`, `cli` or `ci`; kept in the history.
     pub source: Option<String>,
+    /// Choose the number of runners by what is fastest, where `workers` is left out.
+    pub auto_workers: bool,
 }

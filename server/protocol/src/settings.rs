@@ -13,8 +13,8 @@ pub struct Settings {
     /// `embedded`, `subprocess` or `auto`.
     #[serde(deserialize_with = "execution_mode")]
     pub execution_mode: String,
-    /// Runners at a time; `None` chooses.
-    pub workers: Option<u32>,
+    /// Runners at a time, or `auto`; `None` is 1, but `auto` where the project itself asks pytest-xdist for several.
+    pub workers: Option<WorkerCount>,
     /// Further arguments for pytest.
     pub arguments: Vec<String>,
     /// Environment variables for the tests; they win over `env_file`.
@@ -151,6 +151,54 @@ fn without_nulls(value: &serde_json::Value) -> serde_json::Value {
             .map(|(key, value)| (key.clone(), without_nulls(value)))
             .collect(),
         other => other.clone(),
+    }
+}
+
+/// `pytestLens.workers`: how many runners a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkerCount {
+    /// As many as make it fastest, by recorded durations; in JSON `"auto"`.
+    Auto,
+    /// So many, at least 1; in JSON the number.
+    Fixed(u32),
+}
+
+impl Serialize for WorkerCount {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            WorkerCount::Auto => serializer.serialize_str("auto"),
+            WorkerCount::Fixed(count) => serializer.serialize_u32(*count),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for WorkerCount {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Count;
+        impl serde::de::Visitor<'_> for Count {
+            type Value = WorkerCount;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number of at least 1, or \"auto\"")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, count: u64) -> Result<WorkerCount, E> {
+                let fixed = u32::try_from(count).ok().filter(|count| *count > 0).map(WorkerCount::Fixed);
+                fixed.ok_or_else(|| E::invalid_value(serde::de::Unexpected::Unsigned(count), &self))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, count: i64) -> Result<WorkerCount, E> {
+                Err(E::invalid_value(serde::de::Unexpected::Signed(count), &self))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<WorkerCount, E> {
+                match word {
+                    "auto" => Ok(WorkerCount::Auto),
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(word), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_any(Count)
     }
 }
 

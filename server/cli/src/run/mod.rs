@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pytest_lens_engine::{Call, Connect};
-use pytest_lens_protocol::{ErrorCode, EventPayload, Request, Response, RunOptions};
+use pytest_lens_protocol::{ErrorCode, EventPayload, Request, Response, RunOptions, WorkerCount};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::args;
@@ -99,11 +99,15 @@ async fn start(
     let request = Request::RunStream {
         context_id: client.context_id.clone(),
         node_ids,
-        workers: options.workers.0,
+        workers: match options.workers {
+            Some(WorkerCount::Fixed(count)) => Some(count),
+            Some(WorkerCount::Auto) | None => None,
+        },
         maxfail: options.maxfail.filter(|&count| count > 0),
         options: Some(RunOptions {
             keyword: options.filter.keyword.clone(),
             marker: options.filter.marker.clone(),
+            auto_workers: options.workers == Some(WorkerCount::Auto),
             source: Some("cli".into()),
             ..RunOptions::default()
         }),

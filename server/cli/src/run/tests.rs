@@ -357,6 +357,7 @@ async fn what_was_typed_is_what_is_asked() {
                     source: Some(
                         "cli",
                     ),
+                    auto_workers: false,
                 },
             ),
         },

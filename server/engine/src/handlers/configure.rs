@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pytest_lens_protocol::{RerunSettings, Response, Settings};
+use pytest_lens_protocol::{RerunSettings, Response, Settings, WorkerCount};
 
 use super::{Answered, Refusal, invalid};
 use crate::clerk::Entry;
@@ -13,9 +13,6 @@ pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value
     let (settings, problems) = Settings::from_json(settings);
     if !problems.is_empty() {
         return Err(invalid(problems.join("; ")));
-    }
-    if settings.workers == Some(0) {
-        return Err(invalid("setting `pytestLens.workers`: 0 runners can't run anything; give at least 1"));
     }
     let env_changed = context.pool.set_env(env_of(context, &settings)?);
     let arguments_changed = context.settings.load().arguments != settings.arguments;
@@ -58,7 +55,7 @@ pub(super) async fn workers(context: &Arc<Context>, num_workers: u32) -> Answere
     if num_workers == 0 {
         return Err(invalid("field `num_workers`: 0 runners can't run anything; give at least 1"));
     }
-    let settings = Settings { workers: Some(num_workers), ..(**context.settings.load()).clone() };
+    let settings = Settings { workers: Some(WorkerCount::Fixed(num_workers)), ..(**context.settings.load()).clone() };
     store(context, settings).await;
     Ok(Response::WorkerConfigAck { num_workers })
 }

@@ -41,14 +41,12 @@ pub(super) fn output(context: &Arc<Context>, node_id: String) -> Answered {
 }
 
 pub(super) fn workers(context: &Arc<Context>) -> Response {
-    let running: usize = context.runs.iter().map(|run| run.state().running.len()).sum();
-    let active_workers = u32::try_from(running).unwrap_or(u32::MAX);
-    let configured = context.settings.load().workers.unwrap_or(1);
+    let (active, idle) = context.pool.runners();
     let (tests_executed, mean) = context.history().totals();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration is positive and short")]
     Response::WorkerStatus {
-        active_workers,
-        idle_workers: configured.saturating_sub(active_workers),
+        active_workers: u32::try_from(active).unwrap_or(u32::MAX),
+        idle_workers: u32::try_from(idle).unwrap_or(u32::MAX),
         tests_executed,
         avg_test_duration_ms: mean.round() as u64,
     }

@@ -4,11 +4,12 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_protocol::{ErrorCode, Response, RunOptions};
+use pytest_lens_protocol::{ErrorCode, Response, RunOptions, Settings, WorkerCount};
 
 use super::{Answered, Refusal, invalid, of_failure};
 use crate::context::Context;
 use crate::engine::Session;
+use crate::host::Host;
 use crate::run::{Control, RunPlan};
 use crate::runs::RunRecord;
 use crate::scope::{Scope, file_part};
@@ -82,14 +83,23 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         let window = settings.flaky.window as usize;
         let ids = || selected.iter().map(|&index| &*host.nodes[index].id);
         let flaky = ids().map(|id| history.verdict(id, window).is_some_and(|verdict| verdict.is_flaky));
-        (ids().map(|id| history.duration_ms(id)).collect(), flaky.collect())
+        (ids().map(|id| history.duration_ms(id)).collect::<Vec<_>>(), flaky.collect())
+    };
+    let workers = match wanted_workers(&order, &settings, &host) {
+        WorkerCount::Fixed(count) => count as usize,
+        WorkerCount::Auto => {
+            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            let tests = selected.iter().map(|&index| &host.nodes[index]).zip(&durations).enumerate();
+            let items: Vec<_> = tests.map(|(index, (node, duration))| node.item(index, *duration)).collect();
+            pytest_lens_plan::workers::fastest(&items, host.start_ms(), cores)
+        }
     };
     let (run_id, number) = session.shared.new_run();
     let plan = RunPlan {
         temp: context.pool.launcher.tmp_dir.join(format!("{:x}-{number}", std::process::id())),
         run_id: run_id.clone(),
         selected,
-        workers: order.workers.or(settings.workers).unwrap_or(1).max(1) as usize,
+        workers,
         maxfail: order.maxfail.filter(|limit| *limit > 0),
         timeout_ms: order.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0),
         run_disabled: order.options.run_disabled,
@@ -101,6 +111,15 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
     let record = context.begin(plan).await;
     let record = record.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
     Ok((run_id, record))
+}
+
+/// How many runners are asked for. Tests that share a port or a file fail when they run at the same time, so several
+/// run at a time only where somebody says that they may: the request, the settings, or the project itself.
+fn wanted_workers(order: &Order, settings: &Settings, host: &Host) -> WorkerCount {
+    let asked = order.workers.map(WorkerCount::Fixed);
+    let auto = order.options.auto_workers.then_some(WorkerCount::Auto);
+    let usual = if host.distributed { WorkerCount::Auto } else { WorkerCount::Fixed(1) };
+    asked.or(auto).or(settings.workers).unwrap_or(usual)
 }
 
 /// An id or path as pytest's ids have it: relative to the root, without `.` and `..`.

@@ -2,7 +2,7 @@
 
 use pytest_lens_protocol::{ErrorCode, Request, Response, RunEndStatus};
 
-use crate::common::{Lab, Order, refused};
+use crate::common::{Lab, Order, Project, in_time, refused, seen};
 
 fn suite() -> Vec<(String, String)> {
     let file = |n: usize| {
@@ -58,16 +58,6 @@ async fn two_runners_run_at_the_same_time_and_pose_as_xdists() {
 async fn more_runners_than_tests_do_no_harm_and_none_are_refused() {
     let lab = Lab::open(&[("test_a.py", "def test_a(): pass"), ("test_b.py", "def test_b(): pass")]).await;
     assert_eq!(lab.counts(Order::all().workers(8)).await, [2, 2, 0, 0, 0]);
-    let set = lab.call(Request::ConfigureWorkers { context_id: lab.context.clone(), num_workers: 2 }).await;
-    assert_eq!(set, Response::WorkerConfigAck { num_workers: 2 });
-    assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0]);
-    match lab.call(Request::GetWorkerStatus { context_id: lab.context.clone() }).await {
-        Response::WorkerStatus { active_workers, idle_workers, .. } => {
-            assert_eq!((active_workers, idle_workers), (0, 2))
-        }
-        other => panic!("no status: {other:?}"),
-    }
-
     let (code, message) = lab.refusal(Order::all().workers(0)).await;
     assert_eq!(code, ErrorCode::InvalidRequest);
     assert!(message.contains("workers"), "{message}");
@@ -75,6 +65,70 @@ async fn more_runners_than_tests_do_no_harm_and_none_are_refused() {
     let (code, message) = refused(lab.call(configure).await);
     assert_eq!(code, ErrorCode::InvalidRequest);
     assert!(message.contains("num_workers"), "{message}");
+    lab.close().await;
+}
+
+/// Active and idle runners.
+async fn status(lab: &Lab) -> (u32, u32) {
+    match lab.call(Request::GetWorkerStatus { context_id: lab.context.clone() }).await {
+        Response::WorkerStatus { active_workers, idle_workers, .. } => (active_workers, idle_workers),
+        other => panic!("no status: {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_counts_runners_that_work_and_those_that_stand_by() {
+    // A file that comes into the project is a reason to collect again.
+    let outside = Project::new(&[]);
+    let text = |name: &str| {
+        let folder = outside.mark();
+        format!(
+            "import pathlib, time\nfolder = pathlib.Path('{folder}')\ndef test():\n    (folder / '{name}').touch()\n    \
+             while not (folder / 'go').exists(): time.sleep(0.01)\n"
+        )
+    };
+    let lab = Lab::resident(&[("test_a.py", &text("a")), ("test_b.py", &text("b"))]).await;
+    assert_eq!(status(&lab).await, (0, 0));
+    let set = lab.call(Request::ConfigureWorkers { context_id: lab.context.clone(), num_workers: 2 }).await;
+    assert_eq!(set, Response::WorkerConfigAck { num_workers: 2 });
+    let run = lab.start(Order::all()).await;
+    seen("both tests", || (outside.read("a").is_some() && outside.read("b").is_some()).then_some(())).await;
+    assert_eq!(status(&lab).await, (2, 0));
+    outside.write("go", "");
+    lab.ended(&run).await;
+    let waiting = async {
+        while status(&lab).await != (0, 2) {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time("two runners that stand by", waiting).await;
+    lab.close().await;
+}
+
+/// Two tests that can only pass at the same time, each in a file of its own.
+const MEETING: &[(&str, &str)] = &[
+    (
+        "meet.py",
+        "import pathlib, time\n\ndef meet(own, other):\n    pathlib.Path(own).touch()\n    end = time.monotonic() + 2\n    while not pathlib.Path(other).exists():\n        assert time.monotonic() < end\n        time.sleep(0.01)\n    time.sleep(0.2)\n",
+    ),
+    ("test_a.py", "from meet import meet\ndef test(): meet('a', 'b')\n"),
+    ("test_b.py", "from meet import meet\ndef test(): meet('b', 'a')\n"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_run_at_a_time_where_that_is_faster_and_somebody_says_that_they_may() {
+    let lab = Lab::open(MEETING).await;
+    let auto = || Order::all().with(|options| options.auto_workers = true);
+    // Left to itself, a run is as plain pytest's: one after the other. It also tells how long they take.
+    assert_eq!(lab.counts(Order::all()).await, [2, 1, 1, 0, 0]);
+    lab.project.remove("a");
+    lab.project.remove("b");
+    let known =
+        || lab.call(Request::GetTestFlakiness { context_id: lab.context.clone(), node_id: "test_b.py::test".into() });
+    in_time("the duration", async { while matches!(known().await, Response::Error { .. }) {} }).await;
+    if std::thread::available_parallelism().unwrap().get() > 1 {
+        assert_eq!(lab.counts(auto()).await, [2, 2, 0, 0, 0]);
+    }
     lab.close().await;
 }
 

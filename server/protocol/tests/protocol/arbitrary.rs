@@ -79,6 +79,7 @@ fn options() -> impl Strategy<Value = RunOptions> {
         timeout_ms: of(long()),
         reruns: of(int()),
         source: of(text()),
+        auto_workers: flag(),
     })
 }
 

@@ -35,6 +35,7 @@ pub fn options() -> RunOptions {
         timeout_ms: Some(60_000),
         reruns: Some(2),
         source: Some("cli".into()),
+        auto_workers: true,
     }
 }
 
