@@ -3,6 +3,7 @@
 
 mod bench;
 mod build;
+mod codegen;
 mod demo;
 mod fidelity;
 mod lsp;
@@ -35,6 +36,8 @@ enum Chore {
     Demo(demo::Options),
     /// Compare pytest-lens with plain pytest on real projects, test by test.
     Fidelity(fidelity::Options),
+    /// Write the types of other languages from the protocol's Rust definitions.
+    Codegen(codegen::Options),
     /// Check the habits of the source tree: opening docs, file length, left-over notes.
     Tidy,
 }
@@ -57,6 +60,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench(options) => bench::run(&options),
         Chore::Demo(options) => demo::run(&options),
         Chore::Fidelity(options) => fidelity::run(&options),
+        Chore::Codegen(options) => codegen::run(&options),
         Chore::Tidy => tidy::run(),
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The category of an [`crate::Response::Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// No such context, or it was shut down.

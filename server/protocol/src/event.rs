@@ -36,8 +36,29 @@ impl<'de> Deserialize<'de> for Event {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Event {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Event".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        /// One entry of the log.
+        #[derive(schemars::JsonSchema)]
+        #[expect(dead_code, reason = "it only has the shape that an event has in JSON")]
+        struct Shape {
+            /// Its number: gapless, from 1.
+            seq: u64,
+            #[serde(flatten)]
+            payload: EventPayload,
+        }
+        Shape::json_schema(generator)
+    }
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "camelCase")]
 pub enum EventPayload {
     /// The inventory changed.
@@ -58,6 +79,7 @@ pub enum EventPayload {
 
 /// What changed in the inventory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryDelta {
     /// Number of this state of the inventory.
@@ -72,6 +94,7 @@ pub struct InventoryDelta {
 
 /// An item of the test tree.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TestItem {
     /// Node id; of a folder its path.
@@ -104,6 +127,7 @@ pub struct TestItem {
 
 /// What an item of the tree is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ItemKind {
     /// A folder.
@@ -122,6 +146,7 @@ pub enum ItemKind {
 
 /// A file that could not be collected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CollectError {
     /// The file.
     pub uri: String,
@@ -133,6 +158,7 @@ pub struct CollectError {
 
 /// A run was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RunStart {
     /// The run.
@@ -146,6 +172,7 @@ pub struct RunStart {
 
 /// Tests are about to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TestsStarted {
     /// The run.
@@ -156,6 +183,7 @@ pub struct TestsStarted {
 
 /// Tests have an outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TestOutcomes {
     /// The run.
@@ -166,6 +194,7 @@ pub struct TestOutcomes {
 
 /// One test's outcome, with all that is known of it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct TestOutcome {
     /// Node id.
@@ -216,6 +245,7 @@ pub struct TestOutcome {
 
 /// One frame of a traceback.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Frame {
     /// The function.
     pub name: String,
@@ -228,6 +258,7 @@ pub struct Frame {
 
 /// One subtest of a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subtest {
     /// Its message and parameters.
     pub label: String,
@@ -240,6 +271,7 @@ pub struct Subtest {
 
 /// Something was printed outside of what pytest captured for a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     /// The run.
@@ -255,6 +287,7 @@ pub struct Output {
 
 /// A stream of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OutputStream {
     /// Standard output.
@@ -267,6 +300,7 @@ pub enum OutputStream {
 
 /// A run is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RunEnd {
     /// The run.
@@ -284,6 +318,7 @@ pub struct RunEnd {
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RunEndStatus {
     /// No test failed.
@@ -302,6 +337,7 @@ pub enum RunEndStatus {
 
 /// Final outcomes, counted. `passed`, `failed`, `skipped` and `errors` add up to `total`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RunCounts {
     /// Tests with an outcome.
@@ -320,6 +356,7 @@ pub struct RunCounts {
 
 /// Flakiness changed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlakinessHints {
     /// One for each test.
     pub hints: Vec<Hint>,
@@ -327,6 +364,7 @@ pub struct FlakinessHints {
 
 /// What the history says of one test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Hint {
     /// Node id.
@@ -352,6 +390,7 @@ pub struct Hint {
 
 /// What a judgement on flakiness rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
     /// A pass and a fail on the same code: proof.

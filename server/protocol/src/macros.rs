@@ -18,6 +18,7 @@ macro_rules! messages {
     ) => {
         $(#[$enum_meta])*
         #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "type")]
         pub enum $name {
             $(

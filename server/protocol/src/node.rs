@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// One test of the inventory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestNodeInfo {
     /// pytest's node id, relative to the repo's root.
     pub node_id: String,
@@ -26,6 +27,7 @@ pub struct TestNodeInfo {
 
 /// One test's final outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TestResultInfo {
     /// pytest's node id.
     pub node_id: String,
@@ -39,6 +41,7 @@ pub struct TestResultInfo {
 
 /// What the history says of one test.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlakinessInfo {
     /// pytest's node id.
     pub node_id: String,
@@ -56,6 +59,7 @@ pub struct FlakinessInfo {
 
 /// A place in a text: 0-based line, 0-based offset in it, as in LSP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Position {
     /// 0-based line.
     pub line: u32,
@@ -65,6 +69,7 @@ pub struct Position {
 
 /// A span of a text, its end exclusive, as in LSP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Range {
     /// Where it begins.
     pub start: Position,
@@ -83,6 +88,7 @@ impl Range {
 
 /// A span of a file, as in LSP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Location {
     /// `file:` URI.
     pub uri: String,

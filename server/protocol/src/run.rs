@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Options of one run, over the context's settings. An addition of pytest-lens, last in the messages that carry it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RunOptions {
     /// pytest's `-k` expression; narrows the selected tests.

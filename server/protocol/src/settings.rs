@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Every setting, with its default. Dotted keys of editors are nested objects here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
     /// The interpreter; `None` searches for one.
@@ -163,6 +164,20 @@ pub enum WorkerCount {
     Fixed(u32),
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for WorkerCount {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "WorkerCount".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "How many runners a run has.",
+            "anyOf": [{ "const": "auto", "type": "string" }, { "type": "integer", "minimum": 1 }],
+        })
+    }
+}
+
 impl Serialize for WorkerCount {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -204,6 +219,7 @@ impl<'de> Deserialize<'de> for WorkerCount {
 
 /// `pytestLens.codeLens`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct CodeLensSettings {
     /// Whether lenses are shown.
@@ -218,6 +234,7 @@ impl Default for CodeLensSettings {
 
 /// `pytestLens.inlayHints`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct InlayHintSettings {
     /// Whether durations are shown behind tests.
@@ -226,6 +243,7 @@ pub struct InlayHintSettings {
 
 /// `pytestLens.runOnSave`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum RunOnSave {
     /// Nothing.
@@ -239,6 +257,7 @@ pub enum RunOnSave {
 
 /// `pytestLens.rerun`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct RerunSettings {
     /// Whether failures are repeated.
@@ -259,6 +278,7 @@ impl Default for RerunSettings {
 
 /// `pytestLens.fixtureReuse`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct FixtureReuseSettings {
     /// Whether fixtures live on between runs.
@@ -287,6 +307,7 @@ impl Default for FixtureReuseSettings {
 
 /// `pytestLens.flaky`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct FlakySettings {
     /// Runs of a test that count.
@@ -301,6 +322,7 @@ impl Default for FlakySettings {
 
 /// `pytestLens.executor`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Executor {
     /// Processes of this machine.
@@ -312,6 +334,7 @@ pub enum Executor {
 
 /// `pytestLens.ray`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RayConfig {
     /// The cluster's address.

@@ -2,7 +2,7 @@
 
 use super::{Area, Tally};
 use crate::venv::Venv;
-use crate::{build, fidelity, paths, process, tidy};
+use crate::{build, codegen, fidelity, paths, process, tidy};
 use anyhow::{Result, bail};
 use std::path::Path;
 
@@ -10,6 +10,11 @@ use std::path::Path;
 pub const AREAS: &[Area] = &[
     Area { name: "tidy", about: "opening docs, file length, left-over notes", check: || Ok(Tally::of(tidy::run()?)) },
     Area { name: "fmt", about: "cargo fmt --check", check: || cargo_check(&["fmt", "--all", "--check"]) },
+    Area {
+        name: "codegen",
+        about: "generated types are what the Rust definitions say",
+        check: || Ok(Tally::of(codegen::run(&codegen::Options { check: true })?)),
+    },
     Area {
         name: "clippy",
         about: "every crate and target, warnings are errors",

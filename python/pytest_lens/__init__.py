@@ -1,0 +1,1 @@
+"""pytest-lens for Python: the engine as a library, its command line, and a pytest plugin."""
