@@ -57,6 +57,6 @@ def refuse_or_neutralise(worker: Worker, config: Any) -> None:
                 raise pytest.UsageError(f"{argument} does not work with pytest-lens: leave it out")
         setattr(config.option, dest, False)
     # Reports about a whole session; ours are parts of one, and several at a time.
-    for dest in ("xmlpath", "pastebin"):
+    for dest in ("xmlpath", "pastebin", "lens"):
         if getattr(config.option, dest, None):
             setattr(config.option, dest, None)

@@ -23,6 +23,7 @@ pub const AREAS: &[Area] = &[
     Area { name: "rust", about: "cargo test of every crate", check: rust },
     Area { name: "python-lint", about: "ruff and mypy over the Python sources", check: python_lint },
     Area { name: "python", about: "the tests of the worker and of the fidelity plugins", check: python },
+    Area { name: "package", about: "the wheel, built and installed as users do, and its tests", check: package },
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
     Area {
         name: "fidelity-small",
@@ -50,7 +51,7 @@ fn rust() -> Result<Tally> {
 fn python_lint() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("lint", &root.join("xtask/requirements/lint.txt"))?;
-    let beside = ["../tests/fidelity", "../tests/e2e"];
+    let beside = ["../tests/fidelity", "../tests/e2e", "../tests/package"];
     let beside: Vec<&str> = beside.into_iter().filter(|path| root.join("python").join(path).is_dir()).collect();
     let mut sum = Tally::default();
     for arguments in [
@@ -74,6 +75,22 @@ fn python() -> Result<Tally> {
     let mut sum = pytest(&venv, &root.join("python"), "tests")?;
     sum.add(pytest(&venv, &root, "tests/fidelity")?);
     Ok(sum)
+}
+
+/// Builds the wheel by `pip install ./python` into an environment of its own, from the debug profile: what it is made
+/// of is compiled already.
+fn package() -> Result<Tally> {
+    let root = paths::root();
+    let venv = Venv::from_file("package", &root.join("xtask/requirements/package.txt"))?;
+    let mut install = venv.python_command();
+    install
+        .current_dir(&root)
+        .env("MATURIN_PEP517_ARGS", "--profile dev")
+        .env("CARGO_TARGET_DIR", paths::target())
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"])
+        .arg("./python");
+    process::check(&mut install)?;
+    pytest(&venv, &root, "tests/package")
 }
 
 fn end_to_end() -> Result<Tally> {

@@ -1,0 +1,315 @@
+"""The engine for Python code: every request of the protocol as a method."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Literal, cast
+
+from . import _native, interpreter, messages
+from .errors import LensError, checked
+from .runs import Run
+
+__all__ = ["Engine", "LensError"]
+
+Mode = Literal["embedded", "subprocess", "auto"]
+Strategy = Literal["hash", "round_robin", "duration_balanced"]
+
+
+class Engine:
+    """One project, open in an engine that keeps its interpreter warm.
+
+    ``root`` is the project's folder. ``python`` names its interpreter; else it is the project's own
+    environment's, an active one's, this process's, or what is found;
+    ``mode`` is ``"embedded"``, ``"subprocess"`` or ``"auto"``; ``settings`` are those of
+    :meth:`configure`. Close the engine when done, or use it in a ``with`` statement: every process
+    that it started ends.
+
+    Methods wait without holding up other threads, and Ctrl-C interrupts them. What the engine
+    refuses is a :class:`LensError`; what is no request at all is a ``ValueError``. An engine may be
+    used by one thread at a time, its runs by another one each.
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] = ".",
+        *,
+        python: str | os.PathLike[str] | None = None,
+        mode: Mode | None = None,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        root = os.path.abspath(root)
+        if python is None:
+            python = interpreter.preferred(root)
+        self._engine = _native.Engine()
+        self._session = self._engine.session()
+        try:
+            opened = self._request(
+                "init_context",
+                protocol_version=_native.PROTOCOL_VERSION,
+                repo_path=root,
+                python_path=None if python is None else os.fspath(python),
+                execution_mode=mode,
+            )
+            #: Names the context in the protocol.
+            self.context_id: str = opened["context_id"]
+            if settings is not None:
+                self.configure(settings)
+        except BaseException:
+            self._engine.close()
+            raise
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every process of the engine; what still runs is killed."""
+        self._engine.close()
+
+    # The engine and its context
+
+    def ping(self) -> messages.Pong:
+        """Ask for a sign of life."""
+        return cast(messages.Pong, self._request("ping"))
+
+    def status(self) -> messages.ContextStatus:
+        """How tests are run: interpreter, versions, mode and why, hazards, runs that go on."""
+        return cast(messages.ContextStatus, self._in_context("get_context_status"))
+
+    def configure(self, settings: dict[str, Any]) -> messages.ConfigAck:
+        """Set every setting (``pytestLens.*`` as nested objects); those left out take defaults."""
+        return cast(messages.ConfigAck, self._in_context("configure_context", settings=settings))
+
+    def shutdown(self) -> messages.ShutdownAck:
+        """End the context: its runs are killed, its processes go. Nothing works behind it."""
+        return cast(messages.ShutdownAck, self._in_context("shutdown"))
+
+    # Tests
+
+    def collect(self, *, force: bool = False) -> messages.CollectionComplete:
+        """Bring the inventory up to date; with ``force``, collect also what has not changed."""
+        return cast(messages.CollectionComplete, self._in_context("collect", force=force))
+
+    def inventory(self) -> messages.InventoryData:
+        """Every test."""
+        return cast(messages.InventoryData, self._in_context("get_inventory"))
+
+    def list(self, *, keyword: str | None = None, marker: str | None = None) -> messages.TestList:
+        """The ids of the tests that match pytest's ``-k`` and ``-m`` expressions."""
+        return cast(messages.TestList, self._in_context("list", keyword=keyword, marker=marker))
+
+    def output(self, node_id: str) -> messages.TestOutput:
+        """What a test printed in its last run, and its message."""
+        return cast(messages.TestOutput, self._in_context("get_output", node_id=node_id))
+
+    def events(self, cursor: int = 0, *, wait: float = 0.0) -> messages.Events:
+        """Events of the context's log behind ``cursor``; waits so many seconds for a first one."""
+        wait_ms = max(0, round(wait * 1000))
+        return cast(messages.Events, self._in_context("get_events", cursor=cursor, wait_ms=wait_ms))
+
+    # Runs
+
+    def run(
+        self,
+        node_ids: Sequence[str] = (),
+        *,
+        workers: int | None = None,
+        maxfail: int | None = None,
+        **options: Any,
+    ) -> messages.RunComplete:
+        """Run tests (all, if none are named) and wait for the end.
+
+        ``options`` are the fields of the protocol's run options: ``keyword``, ``marker``,
+        ``arguments``, ``run_disabled``, ``timeout_ms``, ``reruns``, ``auto_workers``.
+        """
+        answer = self._run("run", node_ids, workers, maxfail, options)
+        return cast(messages.RunComplete, answer)
+
+    def run_with_rerun(
+        self,
+        node_ids: Sequence[str] = (),
+        *,
+        workers: int | None = None,
+        maxfail: int | None = None,
+        **options: Any,
+    ) -> messages.RunComplete:
+        """As :meth:`run`, and repeat failures whatever the settings say."""
+        answer = self._run("run_with_rerun", node_ids, workers, maxfail, options)
+        return cast(messages.RunComplete, answer)
+
+    def run_stream(
+        self,
+        node_ids: Sequence[str] = (),
+        *,
+        workers: int | None = None,
+        maxfail: int | None = None,
+        **options: Any,
+    ) -> Run:
+        """Start a run, as :meth:`run`, and return at once: iterate over what is returned."""
+        cursor = self._end_of_log()
+        started = self._run("run_stream", node_ids, workers, maxfail, options)
+        return Run(self._engine.session().call, self.context_id, cursor, started)
+
+    def run_progress(self, run_id: str) -> messages.RunProgress:
+        """What has come of a run since this was last asked."""
+        return cast(messages.RunProgress, self._in_context("get_run_progress", run_id=run_id))
+
+    def stop_run(self, run_id: str) -> messages.ControlAck:
+        """Let the tests that run finish, and start no more."""
+        return cast(messages.ControlAck, self._request("stop_run", run_id=run_id))
+
+    def kill_run(self, run_id: str) -> messages.ControlAck:
+        """End a run's processes now."""
+        return cast(messages.ControlAck, self._request("kill_run", run_id=run_id))
+
+    # Runners
+
+    def worker_status(self) -> messages.WorkerStatus:
+        """What the runners are doing."""
+        return cast(messages.WorkerStatus, self._in_context("get_worker_status"))
+
+    def configure_workers(self, num_workers: int) -> messages.WorkerConfigAck:
+        """Set how many runners a run has, at least 1."""
+        answer = self._in_context("configure_workers", num_workers=num_workers)
+        return cast(messages.WorkerConfigAck, answer)
+
+    # Flakiness and repeats
+
+    def flakiness_report(self) -> messages.FlakinessReport:
+        """Flaky and unstable tests, by the history."""
+        return cast(messages.FlakinessReport, self._in_context("get_flakiness_report"))
+
+    def test_flakiness(self, node_id: str) -> messages.TestFlakiness:
+        """What the history says of one test."""
+        answer = self._in_context("get_test_flakiness", node_id=node_id)
+        return cast(messages.TestFlakiness, answer)
+
+    def configure_rerun(
+        self, *, enabled: bool, max_reruns: int = 2, only_flaky: bool = False, delay_ms: int = 0
+    ) -> messages.ConfigAck:
+        """Set whether and how failures are repeated in every run."""
+        answer = self._in_context(
+            "configure_rerun",
+            enabled=enabled,
+            max_reruns=max_reruns,
+            only_flaky=only_flaky,
+            delay_ms=delay_ms,
+        )
+        return cast(messages.ConfigAck, answer)
+
+    def rerun_config(self) -> messages.RerunConfig:
+        """How failures are repeated."""
+        return cast(messages.RerunConfig, self._in_context("get_rerun_config"))
+
+    # Fixtures
+
+    def configure_fixture_reuse(
+        self,
+        *,
+        enabled: bool,
+        max_age_seconds: float = 600.0,
+        teardown_on_conftest_change: bool = True,
+    ) -> messages.ConfigAck:
+        """Set whether fixtures live on between runs."""
+        answer = self._in_context(
+            "configure_fixture_reuse",
+            enabled=enabled,
+            max_age_seconds=max_age_seconds,
+            teardown_on_conftest_change=teardown_on_conftest_change,
+        )
+        return cast(messages.ConfigAck, answer)
+
+    def fixture_config(self) -> messages.FixtureConfig:
+        """How fixtures are reused."""
+        return cast(messages.FixtureConfig, self._in_context("get_fixture_config"))
+
+    def session_status(self) -> messages.SessionStatus:
+        """The session that holds the reused fixtures."""
+        return cast(messages.SessionStatus, self._in_context("get_session_status"))
+
+    # Shards
+
+    def shard(
+        self,
+        shard_index: int,
+        total_shards: int,
+        node_ids: Sequence[str] = (),
+        *,
+        strategy: Strategy = "duration_balanced",
+    ) -> messages.ShardedTests:
+        """The tests of one shard, counted from 0."""
+        answer = self._in_context(
+            "get_shard",
+            node_ids=[*node_ids],
+            shard_index=shard_index,
+            total_shards=total_shards,
+            strategy=strategy,
+        )
+        return cast(messages.ShardedTests, answer)
+
+    def shard_info(
+        self,
+        total_shards: int,
+        node_ids: Sequence[str] = (),
+        *,
+        strategy: Strategy = "duration_balanced",
+    ) -> messages.ShardInfo:
+        """The figures of a distribution over shards."""
+        answer = self._in_context(
+            "get_shard_info",
+            node_ids=[*node_ids],
+            total_shards=total_shards,
+            strategy=strategy,
+        )
+        return cast(messages.ShardInfo, answer)
+
+    # Below the methods
+
+    def call(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Make any call of the protocol: a request as it stands there, its answer likewise.
+
+        An answer of type ``error`` is returned, not raised.
+        """
+        return self._session.call(request)
+
+    def _request(self, kind: str, **fields: Any) -> Any:
+        return checked(self._session.call({"type": kind, **fields}))
+
+    def _in_context(self, kind: str, **fields: Any) -> Any:
+        return self._request(kind, context_id=self.context_id, **fields)
+
+    def _run(
+        self,
+        kind: str,
+        node_ids: Sequence[str],
+        workers: int | None,
+        maxfail: int | None,
+        options: dict[str, Any],
+    ) -> Any:
+        if isinstance(node_ids, str):
+            raise TypeError(f"node_ids must be a list of ids, not the string {node_ids!r}")
+        return self._in_context(
+            kind,
+            node_ids=[*node_ids],
+            workers=workers,
+            maxfail=maxfail,
+            options={"source": "cli", **options},
+        )
+
+    def _end_of_log(self) -> int:
+        cursor = getattr(self, "_cursor", 0)
+        while True:
+            read = self.events(cursor)
+            if not read["events"]:
+                self._cursor: int = cursor
+                return cursor
+            cursor = read["cursor"]

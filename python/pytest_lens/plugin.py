@@ -1,0 +1,76 @@
+"""`pytest --lens`: records a run in a terminal or a CI into the history of pytest-lens.
+
+The editor's language server sees the rows at once: a test that passes there and fails here, on the
+same code, is shown as flaky.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from .folding import Folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option `--lens`."""
+    parser.getgroup("lens").addoption(
+        "--lens",
+        action="store_true",
+        help="record this run's outcomes into the history that pytest-lens judges flakiness by",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Record, where that is asked for; of xdist's processes the one that hears of all tests."""
+    if config.getoption("--lens") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder(str(config.rootpath)), "lens-recorder")
+
+
+class Recorder:
+    """Collects the outcomes of one session, and writes them when it ends."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._folder = Folder()
+        self._code: str | None = None
+        self._naming = threading.Thread(target=self._name_code, daemon=True)
+        self._told = ""
+
+    def _name_code(self) -> None:
+        from . import _native  # only who records pays for it
+
+        self._code = _native.fingerprint(self._root)
+
+    def pytest_sessionstart(self) -> None:
+        """The code that is recorded is the code that was there before any test ran."""
+        self._naming.start()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """One phase of one test."""
+        self._folder.add(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self) -> None:
+        """Write what was collected; a history that can't be written fails no test."""
+        from . import _native
+
+        self._naming.join()
+        attempts = [
+            (attempt.node_id, attempt.outcome, attempt.duration_ms, attempt.number)
+            for attempt in self._folder.finish()
+        ]
+        if not attempts:
+            return
+        trouble = _native.record(self._root, self._code, attempts)
+        count = len({node_id for node_id, *_ in attempts})
+        tests = f"{count} test{'s' if count != 1 else ''}"
+        self._told = trouble or f"recorded the outcomes of {tests}"
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """One line: what became of the record."""
+        if self._told:
+            terminalreporter.write_line(f"lens: {self._told}")

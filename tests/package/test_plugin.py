@@ -1,0 +1,79 @@
+"""`pytest --lens`: what a terminal or a CI runs is in the history that flakiness is judged by."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from conftest import World
+
+FLIPS = {
+    "test_a.py": """
+    import os
+
+    def test_flips(): assert os.environ.get("BREAK") != "1"
+
+    def test_fine(): pass
+    """
+}
+
+
+def flaky(world: World) -> dict[str, dict[str, object]]:
+    """The report of `pytest-lens flaky --json`, by node id."""
+    told = world.lens("flaky", "--json")
+    assert told.returncode == 0, told
+    return {test["id"]: test for test in map(json.loads, told.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["plain", "xdist"])
+def test_a_flip_on_the_same_code_is_proof(world: World, arguments: list[str]) -> None:
+    world.write(FLIPS)
+    for broken in ("0", "1"):
+        told = world.python("-m", "pytest", "--lens", *arguments, BREAK=broken)
+        assert "lens: recorded the outcomes of 2 tests" in told.stdout, told
+        assert told.returncode == int(broken)
+    assert flaky(world)["test_a.py::test_flips"]["evidence"] == "same_code"
+
+
+def test_nothing_is_recorded_unasked(world: World) -> None:
+    world.write(FLIPS)
+    told = world.python("-m", "pytest", "-p", "no:cacheprovider")
+    assert "lens" not in told.stdout
+    assert list((world.root.parent / "home").rglob("*.db")) == []
+
+
+def test_attempts_of_a_plugin_that_repeats_are_told_apart(world: World) -> None:
+    world.write(
+        {
+            "test_a.py": """
+            import pathlib
+
+            def test_second_time_lucky():
+                mark = pathlib.Path("mark")
+                seen = mark.exists()
+                mark.touch()
+                assert seen
+            """
+        }
+    )
+    told = world.python("-m", "pytest", "--lens", "--reruns", "2")
+    assert "1 passed, 1 rerun" in told.stdout, told
+    report = flaky(world)["test_a.py::test_second_time_lucky"]
+    assert report["evidence"] == "same_code"
+    assert report["recentOutcomes"] == ["failed", "passed"]
+
+
+def test_a_history_that_cannot_be_written_fails_no_test(world: World) -> None:
+    world.write(FLIPS)
+    state = world.root.parent / "no-folder"
+    state.write_text("")
+    told = world.python("-m", "pytest", "--lens", XDG_STATE_HOME=str(state))
+    assert told.returncode == 0, told
+    assert "lens: " in told.stdout and "recorded" not in told.stdout
+
+
+def test_the_warm_engine_does_not_record_twice(world: World) -> None:
+    world.write({**FLIPS, "pytest.ini": "[pytest]\naddopts = --lens\n"})
+    assert world.lens("run").returncode == 0
+    assert world.lens("run", BREAK="1").returncode == 1
+    assert flaky(world)["test_a.py::test_flips"]["totalRuns"] == 2
