@@ -6,6 +6,7 @@ mod args;
 mod client;
 mod doctor;
 mod failure;
+mod flaky;
 mod list;
 mod logs;
 mod lsp;
@@ -21,7 +22,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::sync::Arc;
 
-use args::Command;
+use args::{Command, HistoryCommand};
 use failure::{Failure, exit};
 use pytest_lens_engine::{Connect, Engine, EngineConfig};
 use style::Style;
@@ -64,6 +65,8 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
             let root = select::root(&options.root.root)?;
             with_engine(Life::Short, |engine| async move { list::list(engine, &root, &options, out).await })
         }
+        Command::Flaky(options) => flaky::flaky(&select::root(&options.root.root)?, &options, out, Style::of_stdout()),
+        Command::History(HistoryCommand::Import(_)) => Err(Failure::internal("not there yet")),
         Command::Doctor(options) => {
             let root = select::root(&options.root.root)?;
             with_engine(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clerk::Entry;
 use crate::context::Context;
-use crate::fingerprint::is_config_file;
+use pytest_lens_history::is_config_file;
 use crate::host::{CollectFailure, Host};
 use crate::impact::{Affected, Sources, relative};
 use crate::scope::Scope;
