@@ -151,19 +151,32 @@ mod tests {
 
     #[test]
     fn a_table_for_people() {
-        insta::assert_snapshot!(page(&report(), Path::new("/repo"), Style::PLAIN), @"");
+        insta::assert_snapshot!(page(&report(), Path::new("/repo"), Style::PLAIN), @"
+        failed  flips  runs  last outcomes       evidence        test
+          33 %      2     3  .FsExXTCs.FsExXTCs  same code       tests/test_a.py::test_x
+          33 %      2     3  F.                  across changes  tests/test_b.py::T::test_y[1-é]
+
+        Of 9 tests with a history, 1 flaky (passed and failed on the same code), 1 unstable (only across changes of code), 7 stable.
+        ");
         let colour = page(&report(), Path::new("/repo"), Style { colour: true, ..Style::PLAIN });
         assert!(colour.contains("\x1b[31m■\x1b[0m\x1b[32m■\x1b[0m  "), "{colour}");
     }
 
     #[test]
     fn a_line_for_scripts() {
-        insta::assert_snapshot!(lines(&report()).unwrap(), @"");
+        insta::assert_snapshot!(lines(&report()).unwrap(), @r#"
+        {"id":"tests/test_a.py::test_x","isFlaky":true,"failureRate":0.3333333333333333,"flips":2,"totalRuns":3,"consecutiveFailures":0,"consecutivePasses":1,"recentOutcomes":["passed","failed","skipped","error","xfailed","xpassed","timed_out","crashed","not_run","passed","failed","skipped","error","xfailed","xpassed","timed_out","crashed","not_run"],"evidence":"same_code"}
+        {"id":"tests/test_b.py::T::test_y[1-é]","isFlaky":false,"failureRate":0.3333333333333333,"flips":2,"totalRuns":3,"consecutiveFailures":0,"consecutivePasses":1,"recentOutcomes":["failed","passed"],"evidence":"across_changes"}
+        "#);
     }
 
     #[test]
     fn nothing_flaky_is_one_sentence() {
         let told = |report: &Report| page(report, Path::new("/repo"), Style::PLAIN);
-        insta::assert_snapshot!(told(&Report::default()) + &told(&Report { stable: 1, tracked: 1, ..Report::default() }), @"");
+        let stable = Report { stable: 1, tracked: 1, ..Report::default() };
+        insta::assert_snapshot!(told(&Report::default()) + &told(&stable), @"
+        No outcome of a test in /repo is recorded yet: `pytest-lens run` records what it runs.
+        Nothing is flaky: 1 test with a history, and no outcome flipped.
+        ");
     }
 }

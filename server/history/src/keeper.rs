@@ -23,12 +23,17 @@ const LATER: Duration = Duration::from_secs(30);
 /// A lock is told after so many tries in vain: others hold it for a moment all the time.
 const TRIES: u32 = 4;
 
+/// An open file, what it holds, and the name of the damaged one with what was wrong with it.
+type Reopened = (Store, Ledger, Option<(PathBuf, String)>);
+
 struct Keeper<'a> {
     shared: &'a Shared,
     store: Option<Store>,
     /// The file turned out to be damaged while it was in use: it is looked at more closely when it is opened again, and
     /// everything in memory is written again.
     is_suspect: bool,
+    /// Files that had been set aside when this one was opened: where there are more, another process found it damaged.
+    set_aside: Option<usize>,
     locked: u32,
     /// What is reported is over when the file can be used again.
     passing: bool,
@@ -36,7 +41,7 @@ struct Keeper<'a> {
 
 /// Works until the last handle is gone.
 pub(crate) fn work(shared: &Arc<Shared>) {
-    let mut keeper = Keeper { shared, store: None, is_suspect: false, locked: 0, passing: false };
+    let mut keeper = Keeper { shared, store: None, is_suspect: false, set_aside: None, locked: 0, passing: false };
     loop {
         let result = keeper.step();
         let retry = match result {
@@ -120,13 +125,14 @@ impl Keeper<'_> {
                 aside.display()
             ));
         }
-        self.merge(ledger, self.is_suspect || aside.is_some());
-        self.is_suspect = false;
+        let set_aside = place.set_aside().len();
+        let by_another = self.set_aside.is_some_and(|before| set_aside > before);
+        self.merge(ledger, self.is_suspect || aside.is_some() || by_another);
+        (self.is_suspect, self.set_aside) = (false, Some(set_aside));
         Ok(store)
     }
 
-    #[expect(clippy::type_complexity, reason = "named once, two lines above")]
-    fn reopen(&self) -> Result<(Store, Ledger, Option<(PathBuf, String)>), Trouble> {
+    fn reopen(&self) -> Result<Reopened, Trouble> {
         let (place, limits) = (&self.shared.place, self.shared.options.limits);
         let again = Store::open(place, limits).and_then(|(store, ledger)| {
             if self.is_suspect {
