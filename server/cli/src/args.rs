@@ -148,9 +148,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             Failure::Help(if Style::of_stdout().colour { error.render().ansi().to_string() } else { error.to_string() })
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Failure::usage("say what to do: `lsp`, `run`, `list`, `flaky`, `history` or `doctor`; `pytest-lens --help` explains them")
-        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Failure::usage(
+            "say what to do: `lsp`, `run`, `list`, `flaky`, `history` or `doctor`; `pytest-lens --help` explains them",
+        ),
         _ => Failure::usage(sentence(&error.to_string())),
     })?;
     Ok(parsed.command)
@@ -194,7 +194,7 @@ mod tests {
         let told: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", told(line))).collect();
         insta::assert_snapshot!(told.join("\n"), @"
         pytest-lens
-            say what to do: `lsp`, `run`, `list` or `doctor`; `pytest-lens --help` explains them
+            say what to do: `lsp`, `run`, `list`, `flaky`, `history` or `doctor`; `pytest-lens --help` explains them
         pytest-lens rum
             unrecognized subcommand 'rum'; a similar subcommand exists: 'run'; `pytest-lens --help` tells what there is
         pytest-lens run --jsno

@@ -143,7 +143,10 @@ mod tests {
         let all: Vec<Outcome> = Outcome::ALL.into_iter().chain(Outcome::ALL).collect();
         Report {
             flaky: vec![("tests/test_a.py::test_x".into(), verdict(&all, true))],
-            unstable: vec![("tests/test_b.py::T::test_y[1-é]".into(), verdict(&[Outcome::Failed, Outcome::Passed], false))],
+            unstable: vec![(
+                "tests/test_b.py::T::test_y[1-é]".into(),
+                verdict(&[Outcome::Failed, Outcome::Passed], false),
+            )],
             stable: 7,
             tracked: 9,
         }

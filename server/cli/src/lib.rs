@@ -7,6 +7,7 @@ mod client;
 mod doctor;
 mod failure;
 mod flaky;
+mod import;
 mod list;
 mod logs;
 mod lsp;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 use args::{Command, HistoryCommand};
 use failure::{Failure, exit};
+use import::Importing;
 use pytest_lens_engine::{Connect, Engine, EngineConfig};
 use style::Style;
 
@@ -66,7 +68,17 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
             with_engine(Life::Short, |engine| async move { list::list(engine, &root, &options, out).await })
         }
         Command::Flaky(options) => flaky::flaky(&select::root(&options.root.root)?, &options, out, Style::of_stdout()),
-        Command::History(HistoryCommand::Import(_)) => Err(Failure::internal("not there yet")),
+        Command::History(HistoryCommand::Import(options)) => {
+            let root = select::root(&options.root.root)?;
+            let mut importing = Importing::new(&root, &options)?;
+            if importing.wants_inventory() {
+                with_engine(|engine| async {
+                    importing.take_inventory(engine, &root).await;
+                    Ok(exit::OK)
+                })?;
+            }
+            importing.finish(&root, options.json, out)
+        }
         Command::Doctor(options) => {
             let root = select::root(&options.root.root)?;
             with_engine(

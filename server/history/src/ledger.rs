@@ -295,9 +295,7 @@ impl Ledger {
             }
         }
         for list in [&mut report.flaky, &mut report.unstable] {
-            list.sort_by(|(a, of_a), (b, of_b)| {
-                of_b.failure_rate.total_cmp(&of_a.failure_rate).then_with(|| a.cmp(b))
-            });
+            list.sort_by(|(a, of_a), (b, of_b)| of_b.failure_rate.total_cmp(&of_a.failure_rate).then_with(|| a.cmp(b)));
         }
         report
     }
@@ -307,7 +305,11 @@ impl Test {
     /// `buffer` is used again and again, so that a report allocates nothing for stable tests.
     fn verdict(&self, window: usize, buffer: &mut Vec<Observation>) -> Verdict {
         buffer.clear();
-        buffer.extend(self.seen.iter().map(|seen| Observation { outcome: seen.outcome, code: seen.code, run: seen.run }));
+        buffer.extend(self.seen.iter().map(|seen| Observation {
+            outcome: seen.outcome,
+            code: seen.code,
+            run: seen.run,
+        }));
         judge(buffer, window)
     }
 }

@@ -122,8 +122,8 @@ impl Store {
         let mut runs = runs.into_iter().peekable();
         // The run of the rows that follow: its row, and its number where it has one.
         let mut current: (i64, Option<u32>) = (0, None);
-        let mut statement =
-            reading.prepare("SELECT run, test, attempt, outcome, duration_us FROM outcomes ORDER BY run, test, attempt")?;
+        let mut statement = reading
+            .prepare("SELECT run, test, attempt, outcome, duration_us FROM outcomes ORDER BY run, test, attempt")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let of_run: i64 = row.get(0)?;

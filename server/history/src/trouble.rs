@@ -23,9 +23,9 @@ impl Trouble {
     pub(crate) fn sentence(&self, file: &Path) -> String {
         let file = file.display();
         match self {
-            Self::Locked => format!(
-                "the history {file} is locked by another program; outcomes are kept in memory until it lets go"
-            ),
+            Self::Locked => {
+                format!("the history {file} is locked by another program; outcomes are kept in memory until it lets go")
+            }
             Self::Damaged(reason) => format!(
                 "the history {file} is damaged ({reason}) and can't be set aside; move it away, and a new one is begun"
             ),

@@ -87,12 +87,18 @@ fn the_oldest_runs_go_where_there_is_too_much_in_all_or_they_are_too_old() {
     drop(history);
     let later = home.open();
     assert!(later.len() <= 20, "{}", later.len());
-    assert_eq!((recent(&later, "old"), recent(&later, "once0"), recent(&later, "once14")), (String::new(), String::new(), ".".into()));
+    assert_eq!(
+        (recent(&later, "old"), recent(&later, "once0"), recent(&later, "once14")),
+        (String::new(), String::new(), ".".into())
+    );
     later.record(run(100, None, "b."));
     assert!(later.flush(DEADLINE));
     home.limits = Limits { days: u64::MAX / 86_400_000, ..Limits::default() };
     let all = home.open();
-    assert_eq!((recent(&all, "old"), recent(&all, "once0"), recent(&all, "b")), (String::new(), String::new(), "..".into()));
+    assert_eq!(
+        (recent(&all, "old"), recent(&all, "once0"), recent(&all, "b")),
+        (String::new(), String::new(), "..".into())
+    );
 }
 
 /// Of each run: when it began, its code, and of each test in it one outcome an attempt.
