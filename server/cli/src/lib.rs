@@ -8,6 +8,7 @@ mod doctor;
 mod failure;
 mod flaky;
 mod import;
+mod kept;
 mod list;
 mod logs;
 mod lsp;
@@ -72,7 +73,7 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
             let root = select::root(&options.root.root)?;
             let mut importing = Importing::new(&root, &options)?;
             if importing.wants_inventory() {
-                with_engine(|engine| async {
+                with_engine(Life::Short, |engine| async {
                     importing.take_inventory(engine, &root).await;
                     Ok(exit::OK)
                 })?;
@@ -81,10 +82,9 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
         }
         Command::Doctor(options) => {
             let root = select::root(&options.root.root)?;
-            with_engine(
-                Life::Short,
-                |engine| async move { doctor::doctor(engine, &root, out, Style::of_stdout()).await },
-            )
+            with_engine(Life::Short, |engine| async move {
+                doctor::doctor(engine, &root, kept::look, out, Style::of_stdout()).await
+            })
         }
     }
 }
