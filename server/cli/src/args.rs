@@ -29,6 +29,11 @@ pub enum Command {
     Run(Run),
     /// Lists the tests
     List(List),
+    /// Tells which tests are flaky, by what is recorded of them
+    Flaky(Flaky),
+    /// Looks after what is recorded
+    #[command(subcommand)]
+    History(HistoryCommand),
     /// Says which Python, pytest, settings and mode are used, why, and what is wrong
     Doctor(Doctor),
 }
@@ -96,6 +101,33 @@ pub struct List {
 }
 
 #[derive(Debug, Args)]
+pub struct Flaky {
+    #[command(flatten)]
+    pub root: Root,
+    /// Print one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HistoryCommand {
+    /// Takes in the outcomes of JUnit XML reports, such as a CI run's
+    Import(Import),
+}
+
+#[derive(Debug, Args)]
+pub struct Import {
+    /// JUnit XML, as pytest's `--junit-xml` and other runners write it
+    #[arg(value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub root: Root,
+    /// Print one JSON object a file
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct Doctor {
     #[command(flatten)]
     pub root: Root,
@@ -116,9 +148,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             Failure::Help(if Style::of_stdout().colour { error.render().ansi().to_string() } else { error.to_string() })
         }
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            Failure::usage("say what to do: `lsp`, `run`, `list` or `doctor`; `pytest-lens --help` explains them")
-        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Failure::usage(
+            "say what to do: `lsp`, `run`, `list`, `flaky`, `history` or `doctor`; `pytest-lens --help` explains them",
+        ),
         _ => Failure::usage(sentence(&error.to_string())),
     })?;
     Ok(parsed.command)
@@ -162,7 +194,7 @@ mod tests {
         let told: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", told(line))).collect();
         insta::assert_snapshot!(told.join("\n"), @"
         pytest-lens
-            say what to do: `lsp`, `run`, `list` or `doctor`; `pytest-lens --help` explains them
+            say what to do: `lsp`, `run`, `list`, `flaky`, `history` or `doctor`; `pytest-lens --help` explains them
         pytest-lens rum
             unrecognized subcommand 'rum'; a similar subcommand exists: 'run'; `pytest-lens --help` tells what there is
         pytest-lens run --jsno

@@ -10,12 +10,20 @@ use pytest_lens_protocol::{CollectError, Request, Response};
 
 use crate::client::{Client, Collected, path_of};
 use crate::failure::{Failure, exit};
+use crate::kept::Kept;
 use crate::style::{Paint, Style};
 
 /// Looks at a root and prints what it finds.
-pub async fn doctor(connect: Arc<dyn Connect>, root: &Path, out: &mut dyn Write, style: Style) -> Result<i32, Failure> {
+pub async fn doctor(
+    connect: Arc<dyn Connect>,
+    root: &Path,
+    look: impl FnOnce(&Path) -> Kept,
+    out: &mut dyn Write,
+    style: Style,
+) -> Result<i32, Failure> {
     let mut page = Page::new(style, root);
     let healthy = examine(&*connect, root, &mut page).await?;
+    let healthy = history(&mut page, &look(root)) && healthy;
     page.end(healthy);
     out.write_all(page.text.as_bytes())?;
     out.flush()?;
@@ -39,6 +47,14 @@ async fn examine(connect: &dyn Connect, root: &Path, page: &mut Page) -> Result<
         other => return Err(Failure::of_response(other)),
     }
     Ok(tests(page, collected, &errors, root))
+}
+
+/// A file that was set aside is no fault any more.
+fn history(page: &mut Page, kept: &Kept) -> bool {
+    let healthy = kept.trouble.is_none();
+    let notes: Vec<String> = kept.trouble.iter().chain(&kept.notes).cloned().collect();
+    page.entry(if healthy { Mark::Right } else { Mark::Wrong }, "history", &kept.value, &notes);
+    healthy
 }
 
 /// What the context says of itself. Hazards are no fault: they only cost time.
@@ -198,7 +214,12 @@ mod tests {
 
     async fn page(fake: Fake) -> String {
         let mut out = Vec::new();
-        let result = doctor(Arc::new(fake), Path::new("/repo"), &mut out, Style::PLAIN).await;
+        let kept = |_: &Path| Kept {
+            value: "12 outcomes of 3 tests in /state/repo.db".into(),
+            trouble: None,
+            notes: vec!["a damaged one was set aside as /state/repo.db.damaged-1".into()],
+        };
+        let result = doctor(Arc::new(fake), Path::new("/repo"), kept, &mut out, Style::PLAIN).await;
         format!("{}exit status {:?}", String::from_utf8(out).unwrap(), result)
     }
 
@@ -219,6 +240,8 @@ mod tests {
           ok     config    pyproject.toml
           ok     mode      embedded, chosen by `auto`: nothing keeps tests from being forked
           ok     tests     1002 collected in 0.41 s
+          ok     history   12 outcomes of 3 tests in /state/repo.db
+                           a damaged one was set aside as /state/repo.db.damaged-1
 
         Nothing is wrong.
         exit status Ok(0)
@@ -247,6 +270,8 @@ mod tests {
           ok     tests     2 collected in 0.01 s
           wrong  tests     tests/test_b.py:3 can't be collected
                            ModuleNotFoundError: No module named 'nope'
+          ok     history   12 outcomes of 3 tests in /state/repo.db
+                           a damaged one was set aside as /state/repo.db.damaged-1
 
         Something is wrong: see above.
         exit status Ok(1)
@@ -266,6 +291,8 @@ mod tests {
         pytest-lens 0.1.0 in /repo
 
           wrong  Python    pytest is not installed in /usr/bin/python3; run `/usr/bin/python3 -m pip install pytest`
+          ok     history   12 outcomes of 3 tests in /state/repo.db
+                           a damaged one was set aside as /state/repo.db.damaged-1
 
         Something is wrong: see above.
         exit status Ok(1)

@@ -6,6 +6,9 @@ mod args;
 mod client;
 mod doctor;
 mod failure;
+mod flaky;
+mod import;
+mod kept;
 mod list;
 mod logs;
 mod lsp;
@@ -21,8 +24,9 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::sync::Arc;
 
-use args::Command;
+use args::{Command, HistoryCommand};
 use failure::{Failure, exit};
+use import::Importing;
 use pytest_lens_engine::{Connect, Engine, EngineConfig};
 use style::Style;
 
@@ -64,12 +68,23 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
             let root = select::root(&options.root.root)?;
             with_engine(Life::Short, |engine| async move { list::list(engine, &root, &options, out).await })
         }
+        Command::Flaky(options) => flaky::flaky(&select::root(&options.root.root)?, &options, out, Style::of_stdout()),
+        Command::History(HistoryCommand::Import(options)) => {
+            let root = select::root(&options.root.root)?;
+            let mut importing = Importing::new(&root, &options)?;
+            if importing.wants_inventory() {
+                with_engine(Life::Short, |engine| async {
+                    importing.take_inventory(engine, &root).await;
+                    Ok(exit::OK)
+                })?;
+            }
+            importing.finish(&root, options.json, out)
+        }
         Command::Doctor(options) => {
             let root = select::root(&options.root.root)?;
-            with_engine(
-                Life::Short,
-                |engine| async move { doctor::doctor(engine, &root, out, Style::of_stdout()).await },
-            )
+            with_engine(Life::Short, |engine| async move {
+                doctor::doctor(engine, &root, kept::look, out, Style::of_stdout()).await
+            })
         }
     }
 }

@@ -58,7 +58,8 @@ pub fn print(nodes: &[TestNodeInfo], json: bool, out: &mut dyn Write) -> Result<
     Ok(out.flush()?)
 }
 
-async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
+/// Every test in the inventory.
+pub async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
     match client.session.call(Request::GetInventory { context_id: client.context_id.clone() }).await {
         Response::InventoryData { nodes, .. } => Ok(nodes),
         other => Err(Failure::of_response(other)),

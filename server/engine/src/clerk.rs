@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 use pytest_lens_analysis::FileAnalysis;
+use pytest_lens_history::{Attempt, Changed, Run};
 use pytest_lens_plan::outcome::{Counts, Outcome, RunStatus, run_status};
 use pytest_lens_protocol::{
     EventPayload, FlakinessHints, Output, OutputStream, RunCounts, RunEnd, RunEndStatus, RunStart, Settings,
@@ -15,7 +16,7 @@ use pytest_lens_protocol::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::context::{Context, now_ms};
-use crate::history::Attempt;
+use crate::histories;
 use crate::host::{CollectFailure, Host};
 use crate::inventory::{Findings, Inventory};
 use crate::outcomes::not_run;
@@ -43,7 +44,9 @@ pub(crate) enum Entry {
     /// Nothing more will happen in a run.
     Ended { run_id: String, ending: Ending },
     /// The code that a run ran on, where that can be told.
-    Code { run_id: String, code: Option<Arc<str>> },
+    Code { run_id: String, code: Option<Arc<str>>, done: oneshot::Sender<()> },
+    /// The history has new outcomes, of whichever process.
+    Flakiness(Changed),
     /// New settings.
     Configure { settings: Box<Settings>, done: oneshot::Sender<()> },
 }
@@ -52,7 +55,9 @@ pub(crate) struct Clerk {
     context: Weak<Context>,
     runs: HashMap<String, Open>,
     /// Ended runs whose code is yet to be told, with what they came to.
-    unfiled: HashMap<String, (u64, Vec<Attempt>)>,
+    unfiled: HashMap<String, Run>,
+    /// Tests that were told to be flaky or unstable: that they no longer are is told too.
+    suspects: HashSet<String>,
     next_run: u64,
 }
 
@@ -61,12 +66,19 @@ struct Open {
     record: Arc<RunRecord>,
     number: u64,
     counts: Counts,
-    attempts: Vec<Attempt>,
+    /// For the history.
+    run: Run,
 }
 
 impl Clerk {
     pub(crate) fn new(context: &Arc<Context>) -> Self {
-        Clerk { context: Arc::downgrade(context), runs: HashMap::new(), unfiled: HashMap::new(), next_run: 1 }
+        Clerk {
+            context: Arc::downgrade(context),
+            runs: HashMap::new(),
+            unfiled: HashMap::new(),
+            suspects: HashSet::new(),
+            next_run: 1,
+        }
     }
 
     /// Works until the context is gone.
@@ -132,7 +144,11 @@ impl Clerk {
             Entry::Begin { plan, accepted } => self.begin(context, plan, accepted),
             Entry::News { run_id, news } => self.news(context, &run_id, news),
             Entry::Ended { run_id, ending } => self.end(context, &run_id, ending),
-            Entry::Code { run_id, code } => self.remember(context, &run_id, code.as_ref()),
+            Entry::Code { run_id, code, done } => {
+                self.remember(context, &run_id, code);
+                let _ = done.send(());
+            }
+            Entry::Flakiness(changed) => self.hint(context, changed),
             Entry::Configure { settings, done } => {
                 context.settings.store(Arc::new(*settings));
                 let _ = done.send(());
@@ -169,7 +185,7 @@ impl Clerk {
             record: Arc::clone(&record),
             number: self.next_run,
             counts: Counts::default(),
-            attempts: Vec::new(),
+            run: Run::new(plan.source, None),
         };
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
@@ -240,35 +256,46 @@ impl Clerk {
             duration_ms: open.record.begun.elapsed().as_secs_f64() * 1000.0,
             message: ending.fault.or(ending.interrupted),
         };
-        self.unfiled.insert(run_id.to_owned(), (open.number, open.attempts));
+        self.unfiled.insert(run_id.to_owned(), open.run);
         self.push(context, EventPayload::RunFinished(end.clone()));
         open.record.close(end);
         let live: Vec<_> = self.runs.values().map(|open| open.plan.temp.as_path()).collect();
         crate::temp::prune(&context.pool.launcher.tmp_dir, &live);
     }
 
-    /// Takes a run into the history, and tells what it says of flakiness.
-    fn remember(&mut self, context: &Context, run_id: &str, code: Option<&Arc<str>>) {
-        let Some((number, attempts)) = self.unfiled.remove(run_id) else { return };
-        let window = context.settings.load().flaky.window as usize;
-        let mut hints = Vec::new();
+    /// Gives a run to the history, which says what came of it ([`Entry::Flakiness`]).
+    fn remember(&mut self, context: &Context, run_id: &str, code: Option<Arc<str>>) {
+        let Some(mut run) = self.unfiled.remove(run_id) else { return };
         {
-            let mut history = context.history();
-            let ids: Vec<&Arc<str>> = attempts.iter().map(|attempt| &attempt.id).collect();
-            let before: HashMap<&str, bool> = ids
-                .iter()
-                .map(|id| (&***id, history.hint(id, window).is_some_and(|hint| hint.evidence.is_some())))
-                .collect();
-            for attempt in &attempts {
-                history.record(number, code, attempt);
+            let mut executed = context.executed();
+            executed.attempts += run.attempts.len() as u64;
+            executed.total_ms += run.attempts.iter().map(|attempt| attempt.duration_ms).sum::<f64>();
+        }
+        run.code = code;
+        context.history.record(run);
+    }
+
+    /// Tells what the history says of tests with new outcomes, where there is something to say.
+    fn hint(&mut self, context: &Context, changed: Changed) {
+        let window = context.settings.load().flaky.window as usize;
+        let hints: Vec<_> = match changed {
+            Changed::All => histories::hints(&context.history.report(window)).collect(),
+            Changed::Tests(mut ids) => {
+                ids.sort_unstable();
+                ids.dedup();
+                let judged = |id: Arc<str>| {
+                    let verdict = context.history.verdict(&id, window)?;
+                    let is_news = verdict.evidence.is_some() || self.suspects.contains(&*id);
+                    is_news.then(|| histories::hint(&id, &verdict))
+                };
+                ids.into_iter().filter_map(judged).collect()
             }
-            let mut told = HashSet::new();
-            for id in ids {
-                let Some(hint) = history.hint(id, window).filter(|_| told.insert(id)) else { continue };
-                if hint.evidence.is_some() || before.get(&**id).copied().unwrap_or(false) {
-                    hints.push(hint);
-                }
-            }
+        };
+        for hint in &hints {
+            match hint.evidence {
+                Some(_) => self.suspects.insert(hint.id.clone()),
+                None => self.suspects.remove(&hint.id),
+            };
         }
         if !hints.is_empty() {
             self.push(context, EventPayload::FlakinessHint(FlakinessHints { hints }));
@@ -293,7 +320,9 @@ impl Open {
         let known: Outcome = outcome.outcome.parse().unwrap_or(Outcome::Error);
         let id = Arc::clone(&self.plan.node(index).id);
         let (attempt, duration_ms) = (outcome.attempt, outcome.duration_ms);
-        self.attempts.push(Attempt { id: Arc::clone(&id), outcome: known, attempt, duration_ms });
+        if known != Outcome::NotRun {
+            self.run.attempts.push(Attempt { id: Arc::clone(&id), outcome: known, attempt, duration_ms });
+        }
         let mut state = self.record.state();
         state.running.remove(&index);
         if outcome.will_rerun {

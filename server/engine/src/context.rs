@@ -2,19 +2,18 @@
 //! it has published.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
 use pytest_lens_analysis::PytestSettings;
+use pytest_lens_history::{Changed, Fingerprints, History};
 use pytest_lens_protocol::{Settings, TestOutcome, WorkerCount};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clerk::{Clerk, Entry};
 use crate::events::EventLog;
-use crate::fingerprint::Fingerprints;
-use crate::history::History;
 use crate::host::{CollectFailure, Host};
 use crate::interpreter::Interpreter;
 use crate::inventory::Inventory;
@@ -30,6 +29,19 @@ use crate::wire::WorkerOptions;
 /// How long a run has the machine to itself before its code is named.
 const HEAD_START: Duration = Duration::from_millis(30);
 
+/// How long an answer from the history waits for it to be read.
+const LOAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the end of a context waits for the history to be written, where others hold the file.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Attempts, and the time that they took.
+#[derive(Debug, Default)]
+pub(crate) struct Executed {
+    pub attempts: u64,
+    pub total_ms: f64,
+}
+
 /// A project as clients see it. What can change is behind an [`ArcSwap`] or a lock, and written by the clerk alone.
 pub(crate) struct Context {
     pub id: String,
@@ -43,7 +55,11 @@ pub(crate) struct Context {
     pub runs: DashMap<String, Arc<RunRecord>>,
     /// The last outcome of each test.
     pub results: DashMap<String, Arc<TestOutcome>>,
-    pub history: Mutex<History>,
+    pub history: Arc<History>,
+    /// What its runs came to since it was opened.
+    pub executed: Mutex<Executed>,
+    /// Runs that the history has yet to take in.
+    unfiled: watch::Sender<usize>,
     pub fingerprints: Arc<Fingerprints>,
     pub refresher: Refresher,
     entries: mpsc::UnboundedSender<Entry>,
@@ -58,6 +74,7 @@ impl Context {
         pool: Pool,
         pytest: PytestSettings,
         settings: Settings,
+        history: Arc<History>,
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
         let (entries, mailbox) = mpsc::unbounded_channel();
@@ -72,12 +89,15 @@ impl Context {
             pytest: ArcSwap::from_pointee(pytest),
             runs: DashMap::new(),
             results: DashMap::new(),
-            history: Mutex::default(),
+            history,
+            executed: Mutex::default(),
+            unfiled: watch::Sender::new(0),
             fingerprints: Arc::default(),
             refresher: Refresher::default(),
             entries,
         });
         tokio::spawn(Clerk::new(&context).work(mailbox, printed));
+        context.follow_history();
         if context.pool.is_resident() {
             tokio::spawn(Arc::clone(&context).read_sources());
         }
@@ -170,6 +190,7 @@ impl Context {
     pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<Arc<RunRecord>> {
         let plan = Arc::new(plan);
         let record = self.enter_and_wait(|accepted| Entry::Begin { plan: Arc::clone(&plan), accepted }).await?;
+        self.unfiled.send_modify(|runs| *runs += 1);
         tokio::spawn(Arc::clone(self).run(plan, Arc::clone(&record)));
         Some(record)
     }
@@ -187,8 +208,34 @@ impl Context {
         self.pool.launcher.relays.flush().await;
         let run_id = plan.run_id.clone();
         self.enter(Entry::Ended { run_id: run_id.clone(), ending });
-        self.get_ready(&plan.host).await;
-        self.enter(Entry::Code { run_id, code: code.await.ok().flatten() });
+        let file = async {
+            let code = code.await.ok().flatten();
+            self.enter_and_wait(|done| Entry::Code { run_id, code, done }).await;
+            self.unfiled.send_modify(|runs| *runs -= 1);
+        };
+        tokio::join!(self.get_ready(&plan.host), file);
+    }
+
+    /// Has the clerk tell of flakiness whenever the history learns something, from whichever process. What was known
+    /// before is told too.
+    fn follow_history(self: &Arc<Self>) {
+        let context = Arc::downgrade(self);
+        let tell = move |changed: &Changed| {
+            let context = context.upgrade();
+            context.is_some_and(|context| {
+                context.enter(Entry::Flakiness(changed.clone()));
+                true
+            })
+        };
+        tell(&Changed::All);
+        self.history.listen(tell);
+    }
+
+    /// Waits until the history has been read from the disk, or can't be. A run never does.
+    pub(crate) async fn history_loaded(&self) {
+        let history = Arc::clone(&self.history);
+        // Without it, the answer comes from what is in memory.
+        let _ = tokio::task::spawn_blocking(move || history.wait_loaded(LOAD_LIMIT)).await;
     }
 
     /// Gets ready for the run that comes next, while nobody waits.
@@ -215,8 +262,9 @@ impl Context {
         let _ = tokio::time::timeout(limit, idle).await;
     }
 
-    pub(crate) fn history(&self) -> std::sync::MutexGuard<'_, History> {
-        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What its runs came to.
+    pub(crate) fn executed(&self) -> MutexGuard<'_, Executed> {
+        self.executed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends everything: runs are killed, processes go.
@@ -228,11 +276,15 @@ impl Context {
         for run in runs {
             let _ = tokio::time::timeout(Duration::from_secs(5), run.wait()).await;
         }
+        let mut unfiled = self.unfiled.subscribe();
+        let _ = tokio::time::timeout(Duration::from_secs(5), unfiled.wait_for(|runs| *runs == 0)).await;
         self.refresher.close();
         let family = self.pool.launcher.family();
         self.pool.close();
         self.log.close();
         Launcher::all_gone(family, Duration::from_secs(3)).await;
+        let history = Arc::clone(&self.history);
+        let _ = tokio::task::spawn_blocking(move || history.flush(FLUSH_LIMIT)).await;
     }
 }
 

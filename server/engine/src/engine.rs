@@ -11,6 +11,7 @@ use pytest_lens_protocol::Request;
 
 use crate::context::Context;
 use crate::handlers;
+use crate::histories::Histories;
 use crate::hub::Hub;
 use crate::session::{Answer, Call, Connect};
 use crate::worker_files;
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub hub: Arc<Hub>,
     pub worker_dir: PathBuf,
     pub contexts: DashMap<String, Arc<Context>>,
+    pub histories: Histories,
     /// One context is opened at a time, so that the same one is not opened twice.
     pub opening: tokio::sync::Mutex<()>,
     next_run: AtomicU64,
@@ -95,6 +97,7 @@ impl Engine {
             hub: Arc::new(Hub::start()?),
             worker_dir,
             contexts: DashMap::new(),
+            histories: Histories::new(&config),
             opening: tokio::sync::Mutex::default(),
             next_run: AtomicU64::new(1),
             epoch: crate::context::now_ms(),

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use crate::clerk::Entry;
 use crate::context::Context;
-use crate::fingerprint::is_config_file;
 use crate::host::{CollectFailure, Host};
 use crate::impact::{Affected, Sources, relative};
 use crate::scope::Scope;
 use crate::snapshot::{Changes, Snapshot};
 use crate::watch::Watch;
+use pytest_lens_history::is_config_file;
 
 /// How long a look at changes waits for a run to end: the run has the processors first.
 const PATIENCE: Duration = Duration::from_secs(1);

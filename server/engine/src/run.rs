@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pytest_lens_history::Source;
 use pytest_lens_plan::order::{Command, Dispatcher, Item, units};
 use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_plan::rerun::{Policy, will_rerun};
@@ -48,8 +49,10 @@ pub(crate) struct RunPlan {
     pub rerun: Policy,
     /// Mean durations of earlier runs, by index into `selected`.
     pub durations: Vec<Option<f64>>,
-    /// Which of the selected are known to be flaky.
+    /// Which of the selected are known to be flaky; empty where nobody will ask.
     pub known_flaky: Vec<bool>,
+    /// Who asked.
+    pub source: Source,
 }
 
 impl RunPlan {

@@ -2,25 +2,33 @@
 //!
 //! A pass and a failure on the same code prove it. An outcome that flips while the code changes
 //! is only a suspicion: a test that broke and was repaired looks the same.
+//!
+//! The first rule is the definition that research and other runners share. Luo, Hariri, Eloussi and
+//! Marinov ("An Empirical Analysis of Flaky Tests", FSE 2014) call a test flaky whose outcome is not
+//! determined by the code; Bell et al. ("DeFlaker", ICSE 2018) tell flaky failures from regressions by
+//! whether the code changed in between; Lam et al. ("iDFlakies", ICST 2019) rerun unchanged code. nextest,
+//! Playwright, Surefire and Gradle report a test as flaky that failed and then passed when it was repeated
+//! within a run: that is the same rule, since a run's code does not change. The second is what CI services
+//! do that know outcomes only: they count flips (Kowalczyk et al., "Modeling and Ranking Flaky Tests at
+//! Apple", ICSE-SEIP 2020, call it the flip rate). It can't tell a repair from flakiness, so it convicts nobody.
 
-use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU32;
 
 use crate::outcome::Outcome;
 
 /// How many outcomes [`Verdict::recent_outcomes`] shows.
 pub const RECENT: usize = 20;
 
-/// One execution of a test.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observation<'a> {
+/// One execution of a test; each attempt within a run is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observation {
     /// How it ended.
     pub outcome: Outcome,
-    /// The code that it ran on; none where that is unknown, as in imported runs.
-    pub fingerprint: Option<&'a str>,
+    /// The code that it ran on, by a number that stands for its fingerprint; none where that is unknown, as in
+    /// imported runs.
+    pub code: Option<NonZeroU32>,
     /// The run that it was part of.
-    pub run: u64,
-    /// Which try within the run, from 1. Each is an observation of its own.
-    pub attempt: u32,
+    pub run: u32,
 }
 
 /// What speaks against a test.
@@ -69,36 +77,43 @@ pub struct Verdict {
     pub recent_outcomes: Vec<Outcome>,
 }
 
-/// Judges a test by its last `window` runs (at least one). `observations` come oldest first;
-/// `not_run` is no observation and is passed over.
+/// Judges a test by its last `window` runs (at least one), of which some may have overlapped. `observations` come oldest
+/// first; `not_run` is no observation and is passed over.
+///
+/// Meant for some hundred observations, and for ten thousands of tests in a row: it looks at each once, from the newest
+/// on, and remembers runs and codes in lists, which at this size are faster than maps.
 #[must_use]
-pub fn judge(observations: &[Observation<'_>], window: usize) -> Verdict {
-    let seen = last_runs(observations, window.max(1));
-    let failures = seen.iter().filter(|seen| seen.outcome.is_failure()).count();
-    let executions = seen.iter().filter(|seen| seen.outcome != Outcome::Skipped).count();
-
-    // Of each fingerprint: seen to pass, seen to fail.
-    let mut by_code: HashMap<&str, (bool, bool)> = HashMap::new();
-    let mut flips = 0;
-    let mut last_failed = None;
-    let mut in_a_row = 0;
-    for seen in &seen {
+pub fn judge(observations: &[Observation], window: usize) -> Verdict {
+    let window = window.max(1);
+    let mut runs: Vec<u32> = Vec::with_capacity(window.min(observations.len()));
+    let mut codes = Codes::default();
+    let mut recent_outcomes = Vec::new();
+    let (mut failures, mut executions, mut flips, mut in_a_row) = (0, 0, 0, 0);
+    let (mut newest, mut later) = (None, None);
+    for seen in observations.iter().rev().filter(|seen| seen.outcome != Outcome::NotRun) {
+        if !runs.contains(&seen.run) {
+            if runs.len() >= window {
+                continue;
+            }
+            runs.push(seen.run);
+        }
+        if recent_outcomes.len() < RECENT {
+            recent_outcomes.push(seen.outcome);
+        }
+        executions += u32::from(seen.outcome != Outcome::Skipped);
         let failed = seen.outcome.is_failure();
+        failures += u32::from(failed);
         if !failed && !seen.outcome.is_pass() {
             continue;
         }
-        if let Some(code) = seen.fingerprint {
-            let (passes, fails) = by_code.entry(code).or_default();
-            *(if failed { fails } else { passes }) = true;
-        }
-        if last_failed.is_some_and(|last| last != failed) {
-            flips += 1;
-            in_a_row = 0;
-        }
-        in_a_row += 1;
-        last_failed = Some(failed);
+        codes.saw(seen.code, failed);
+        flips += u32::from(later.is_some_and(|later| later != failed));
+        in_a_row += u32::from(flips == 0);
+        newest = newest.or(Some(failed));
+        later = Some(failed);
     }
-    let is_flaky = by_code.values().any(|(passes, fails)| *passes && *fails);
+    recent_outcomes.reverse();
+    let is_flaky = codes.proven;
     let unstable = !is_flaky && flips > 0;
 
     Verdict {
@@ -109,31 +124,28 @@ pub fn judge(observations: &[Observation<'_>], window: usize) -> Verdict {
             (false, true) => Some(Evidence::AcrossChanges),
             (false, false) => None,
         },
-        failure_rate: rate(failures, executions),
+        failure_rate: if executions == 0 { 0.0 } else { f64::from(failures) / f64::from(executions) },
         flips,
-        total_runs: u32::try_from(executions).unwrap_or(u32::MAX),
-        consecutive_failures: if last_failed == Some(true) { in_a_row } else { 0 },
-        consecutive_passes: if last_failed == Some(false) { in_a_row } else { 0 },
-        recent_outcomes: seen[seen.len().saturating_sub(RECENT)..].iter().map(|seen| seen.outcome).collect(),
+        total_runs: executions,
+        consecutive_failures: if newest == Some(true) { in_a_row } else { 0 },
+        consecutive_passes: if newest == Some(false) { in_a_row } else { 0 },
+        recent_outcomes,
     }
 }
 
-/// The observations of the last runs, oldest first. Runs may have overlapped.
-fn last_runs<'a, 'b>(observations: &'b [Observation<'a>], window: usize) -> Vec<&'b Observation<'a>> {
-    let mut runs = HashSet::new();
-    let mut seen: Vec<_> = observations
-        .iter()
-        .rev()
-        .filter(|seen| seen.outcome != Outcome::NotRun)
-        .filter(|seen| runs.contains(&seen.run) || (runs.len() < window && runs.insert(seen.run)))
-        .collect();
-    seen.reverse();
-    seen
+/// Of each code: whether it was seen to fail. A code that did both is proof.
+#[derive(Default)]
+struct Codes {
+    known: Vec<(NonZeroU32, bool)>,
+    proven: bool,
 }
 
-fn rate(part: usize, whole: usize) -> f64 {
-    if whole == 0 {
-        return 0.0;
+impl Codes {
+    fn saw(&mut self, code: Option<NonZeroU32>, failed: bool) {
+        let Some(code) = code.filter(|_| !self.proven) else { return };
+        match self.known.iter().rev().find(|(known, _)| *known == code) {
+            Some((_, before)) => self.proven = *before != failed,
+            None => self.known.push((code, failed)),
+        }
     }
-    part as f64 / whole as f64
 }

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pytest_lens_engine::{Call, Connect};
+use pytest_lens_history::Source;
 use pytest_lens_protocol::{ErrorCode, EventPayload, Request, Response, RunOptions, WorkerCount};
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -108,7 +109,7 @@ async fn start(
             keyword: options.filter.keyword.clone(),
             marker: options.filter.marker.clone(),
             auto_workers: options.workers == Some(WorkerCount::Auto),
-            source: Some("cli".into()),
+            source: Some(Source::of_command(std::env::var("CI").ok().as_deref()).to_string()),
             ..RunOptions::default()
         }),
     };

@@ -2,41 +2,41 @@
 
 use std::sync::Arc;
 
+use pytest_lens_history::Report;
+use pytest_lens_plan::flaky::Verdict;
 use pytest_lens_protocol::{FlakinessInfo, Response};
 
 use super::{Answered, invalid};
 use crate::context::Context;
 
-pub(super) fn report(context: &Arc<Context>) -> Response {
+pub(super) async fn report(context: &Arc<Context>) -> Response {
+    context.history_loaded().await;
     let window = context.settings.load().flaky.window as usize;
-    let history = context.history();
-    let (mut flaky_tests, mut unstable_tests, mut stable_count, mut total_tracked) = (Vec::new(), Vec::new(), 0, 0);
-    for id in history.ids() {
-        let Some(verdict) = history.verdict(id, window) else { continue };
-        total_tracked += 1;
-        let info = FlakinessInfo {
-            node_id: id.to_string(),
-            failure_rate: verdict.failure_rate,
-            flaky_streak: verdict.flips,
-            total_runs: verdict.total_runs,
-            consecutive_failures: verdict.consecutive_failures,
-            consecutive_passes: verdict.consecutive_passes,
-        };
-        match (verdict.is_flaky, verdict.unstable) {
-            (true, _) => flaky_tests.push(info),
-            (false, true) => unstable_tests.push(info),
-            (false, false) => stable_count += 1,
-        }
+    let Report { flaky, unstable, stable, tracked } = context.history.report(window);
+    let infos = |tests: Vec<(Arc<str>, Verdict)>| tests.into_iter().map(info).collect();
+    Response::FlakinessReport {
+        flaky_tests: infos(flaky),
+        unstable_tests: infos(unstable),
+        stable_count: stable,
+        total_tracked: tracked,
     }
-    for list in [&mut flaky_tests, &mut unstable_tests] {
-        list.sort_by(|a, b| b.failure_rate.total_cmp(&a.failure_rate).then_with(|| a.node_id.cmp(&b.node_id)));
-    }
-    Response::FlakinessReport { flaky_tests, unstable_tests, stable_count, total_tracked }
 }
 
-pub(super) fn of_test(context: &Arc<Context>, node_id: String) -> Answered {
+fn info((id, verdict): (Arc<str>, Verdict)) -> FlakinessInfo {
+    FlakinessInfo {
+        node_id: id.to_string(),
+        failure_rate: verdict.failure_rate,
+        flaky_streak: verdict.flips,
+        total_runs: verdict.total_runs,
+        consecutive_failures: verdict.consecutive_failures,
+        consecutive_passes: verdict.consecutive_passes,
+    }
+}
+
+pub(super) async fn of_test(context: &Arc<Context>, node_id: String) -> Answered {
+    context.history_loaded().await;
     let window = context.settings.load().flaky.window as usize;
-    let verdict = context.history().verdict(&node_id, window);
+    let verdict = context.history.verdict(&node_id, window);
     let Some(verdict) = verdict else {
         return Err(invalid(format!("no outcome of {node_id:?} is recorded: check its id, or run it first")));
     };

@@ -65,7 +65,8 @@ pub(super) async fn init(
         StartError::Unusable(message) | StartError::Failed(message) => no_python(message),
     })?;
     let pytest = pytest_settings(&root);
-    let context = Context::start(id.clone(), root, interpreter, pool, pytest, Settings::default(), heard);
+    let history = shared.histories.of(&root);
+    let context = Context::start(id.clone(), root, interpreter, pool, pytest, Settings::default(), history, heard);
     shared.contexts.insert(id, Arc::clone(&context));
     Ok(ready(&context))
 }

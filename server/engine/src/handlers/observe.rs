@@ -42,12 +42,14 @@ pub(super) fn output(context: &Arc<Context>, node_id: String) -> Answered {
 
 pub(super) fn workers(context: &Arc<Context>) -> Response {
     let (active, idle) = context.pool.runners();
-    let (tests_executed, mean) = context.history().totals();
+    let executed = context.executed();
+    #[expect(clippy::cast_precision_loss, reason = "a count of executed tests is far below 2^52")]
+    let mean = if executed.attempts == 0 { 0.0 } else { executed.total_ms / executed.attempts as f64 };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration is positive and short")]
     Response::WorkerStatus {
         active_workers: u32::try_from(active).unwrap_or(u32::MAX),
         idle_workers: u32::try_from(idle).unwrap_or(u32::MAX),
-        tests_executed,
+        tests_executed: executed.attempts,
         avg_test_duration_ms: mean.round() as u64,
     }
 }

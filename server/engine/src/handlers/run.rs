@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
 use pytest_lens_protocol::{ErrorCode, Response, RunOptions, Settings, WorkerCount};
 
@@ -55,6 +56,7 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
     if order.workers == Some(0) {
         return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
     }
+    let source = source_of(&order.options)?;
     let filter = Filter::parse(order.options.keyword.as_deref(), order.options.marker.as_deref()).map_err(invalid)?;
     let ids: Vec<String> = order.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
     for id in &ids {
@@ -78,12 +80,13 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         only_flaky: settings.rerun.only_flaky,
         delay_ms: settings.rerun.delay_ms,
     };
-    let (durations, known_flaky) = {
-        let history = context.history();
+    let ids = || selected.iter().map(|&index| &*host.nodes[index].id);
+    let durations = context.history.durations_ms(ids());
+    let known_flaky = if rerun.enabled && rerun.only_flaky {
         let window = settings.flaky.window as usize;
-        let ids = || selected.iter().map(|&index| &*host.nodes[index].id);
-        let flaky = ids().map(|id| history.verdict(id, window).is_some_and(|verdict| verdict.is_flaky));
-        (ids().map(|id| history.duration_ms(id)).collect::<Vec<_>>(), flaky.collect())
+        ids().map(|id| context.history.verdict(id, window).is_some_and(|verdict| verdict.is_flaky)).collect()
+    } else {
+        Vec::new()
     };
     let workers = match wanted_workers(&order, &settings, &host) {
         WorkerCount::Fixed(count) => count as usize,
@@ -106,6 +109,7 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         rerun,
         durations,
         known_flaky,
+        source,
         host,
     };
     let record = context.begin(plan).await;
@@ -120,6 +124,12 @@ fn wanted_workers(order: &Order, settings: &Settings, host: &Host) -> WorkerCoun
     let auto = order.options.auto_workers.then_some(WorkerCount::Auto);
     let usual = if host.distributed { WorkerCount::Auto } else { WorkerCount::Fixed(1) };
     asked.or(auto).or(settings.workers).unwrap_or(usual)
+}
+
+/// Who asked for a run; a program that does not say counts as a terminal.
+fn source_of(options: &RunOptions) -> Result<Source, Refusal> {
+    let parsed = options.source.as_deref().map_or(Ok(Source::Cli), str::parse);
+    parsed.map_err(|error| invalid(format!("field `options.source`: {error}")))
 }
 
 /// An id or path as pytest's ids have it: relative to the root, without `.` and `..`.

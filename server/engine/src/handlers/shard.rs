@@ -64,9 +64,11 @@ async fn selected(context: &Arc<Context>, node_ids: &[String]) -> Result<Duratio
     refresh(context, false).await.map_err(|failure| of_failure(&failure))?;
     let inventory = context.inventory.load();
     let wanted: std::collections::HashSet<&str> = node_ids.iter().map(String::as_str).collect();
-    let history = context.history();
+    context.history_loaded().await;
     let chosen = inventory.nodes().filter(|node| wanted.is_empty() || wanted.contains(&*node.id));
-    let tests: Durations = chosen.map(|node| (Arc::clone(&node.id), history.duration_ms(&node.id))).collect();
+    let ids: Vec<Arc<str>> = chosen.map(|node| Arc::clone(&node.id)).collect();
+    let durations = context.history.durations_ms(ids.iter().map(|id| &**id));
+    let tests: Durations = ids.into_iter().zip(durations).collect();
     if let Some(unknown) = node_ids.iter().find(|id| !tests.iter().any(|(known, _)| **known == **id)) {
         return Err(invalid(format!("field `node_ids`: no test {unknown:?}; check its id")));
     }

@@ -1,16 +1,17 @@
 //! When a test is flaky, when it is only suspected, and the figures that are shown.
 
+use std::num::NonZeroU32;
+
 use proptest::prelude::*;
 use pytest_lens_plan::flaky::{Evidence, Observation, RECENT, Verdict, judge};
 use pytest_lens_plan::outcome::Outcome;
 
-fn seen(run: u64, code: Option<&str>, outcome: Outcome) -> Observation<'_> {
-    Observation { outcome, fingerprint: code, run, attempt: 1 }
+fn seen(run: u32, code: Option<u32>, outcome: Outcome) -> Observation {
+    Observation { outcome, code: code.and_then(NonZeroU32::new), run }
 }
 
-fn history<'a>(entries: &[(Option<&'a str>, Outcome)]) -> Vec<Observation<'a>> {
-    let one = |(run, (code, outcome)): (usize, &(Option<&'a str>, Outcome))| seen(run as u64, *code, *outcome);
-    entries.iter().enumerate().map(one).collect()
+fn history(entries: &[(Option<u32>, Outcome)]) -> Vec<Observation> {
+    entries.iter().zip(0..).map(|((code, outcome), run)| seen(run, *code, *outcome)).collect()
 }
 
 fn kind(verdict: &Verdict) -> (bool, bool, Option<Evidence>) {
@@ -24,7 +25,7 @@ const FLAKY: (bool, bool, Option<Evidence>) = (true, false, Some(Evidence::SameC
 #[test]
 fn the_same_code_proves_and_changes_only_hint() {
     use Outcome::{Crashed, Error, Failed, NotRun, Passed, Skipped, TimedOut, XFailed, XPassed};
-    let (a, b) = (Some("a"), Some("b"));
+    let (a, b) = (Some(1), Some(2));
     let cases = [
         (vec![], STABLE),
         (vec![(a, Passed), (a, Passed)], STABLE),
@@ -48,9 +49,7 @@ fn the_same_code_proves_and_changes_only_hint() {
 
 #[test]
 fn a_rerun_within_a_run_is_evidence() {
-    let first = seen(1, Some("a"), Outcome::Failed);
-    let second = Observation { attempt: 2, ..seen(1, Some("a"), Outcome::Passed) };
-    let verdict = judge(&[first, second], 1);
+    let verdict = judge(&[seen(1, Some(1), Outcome::Failed), seen(1, Some(1), Outcome::Passed)], 1);
     assert_eq!(kind(&verdict), FLAKY);
     assert_eq!((verdict.total_runs, verdict.flips), (2, 1));
 }
@@ -74,14 +73,14 @@ fn figures_count_executions_in_the_window() {
     assert_eq!(judge(&history(&entries), 0).recent_outcomes, [Failed]);
 }
 
-fn observations() -> impl Strategy<Value = Vec<(u64, Option<u8>, Outcome)>> {
+fn observations() -> impl Strategy<Value = Vec<Observation>> {
     let outcome = prop::sample::select(Outcome::ALL.to_vec());
-    let one = (0..2_u64, prop::option::of(0..4_u8), outcome);
+    let one = (0..2_u32, prop::option::of(1..5_u32), outcome);
     prop::collection::vec(one, 0..80).prop_map(|steps| {
         let mut run = 0;
         let numbered = |(step, code, outcome)| {
             run += step;
-            (run, code, outcome)
+            seen(run, code, outcome)
         };
         steps.into_iter().map(numbered).collect()
     })
@@ -89,12 +88,7 @@ fn observations() -> impl Strategy<Value = Vec<(u64, Option<u8>, Outcome)>> {
 
 proptest! {
     #[test]
-    fn verdicts_are_consistent(entries in observations(), window in 0..60_usize) {
-        let codes = ["a", "b", "c", "d"];
-        let all: Vec<_> = entries
-            .iter()
-            .map(|(run, code, outcome)| seen(*run, code.map(|code| codes[usize::from(code)]), *outcome))
-            .collect();
+    fn verdicts_are_consistent(all in observations(), window in 0..60_usize) {
         let verdict = judge(&all, window);
         prop_assert!(!(verdict.is_flaky && verdict.unstable));
         prop_assert_eq!(verdict.is_flaky || verdict.unstable, verdict.flips > 0);
@@ -107,26 +101,19 @@ proptest! {
     }
 
     #[test]
-    fn proof_is_a_pass_and_a_failure_of_one_code(entries in observations()) {
-        let codes = ["a", "b", "c", "d"];
-        let all: Vec<_> = entries
-            .iter()
-            .map(|(run, code, outcome)| seen(*run, code.map(|code| codes[usize::from(code)]), *outcome))
-            .collect();
-        let proven = codes.iter().any(|code| {
-            let own = || all.iter().filter(|seen| seen.fingerprint == Some(code)).map(|seen| seen.outcome);
+    fn proof_is_a_pass_and_a_failure_of_one_code(all in observations()) {
+        let proven = (1..5).any(|code| {
+            let own = || all.iter().filter(|seen| seen.code == NonZeroU32::new(code)).map(|seen| seen.outcome);
             own().any(Outcome::is_pass) && own().any(Outcome::is_failure)
         });
         prop_assert_eq!(judge(&all, usize::MAX).is_flaky, proven);
     }
 
     #[test]
-    fn what_is_older_than_the_window_or_never_ran_does_not_matter(entries in observations(), window in 1..20_u64) {
-        let all: Vec<_> = entries.iter().map(|(run, _, outcome)| seen(*run, Some("a"), *outcome)).collect();
+    fn what_is_older_than_the_window_or_never_ran_does_not_matter(all in observations(), window in 1..20_usize) {
         let ran: Vec<_> = all.iter().filter(|seen| seen.outcome != Outcome::NotRun).cloned().collect();
-        let window = window as usize;
         prop_assert_eq!(judge(&all, window), judge(&ran, window));
-        let mut runs: Vec<u64> = ran.iter().map(|seen| seen.run).collect();
+        let mut runs: Vec<u32> = ran.iter().map(|seen| seen.run).collect();
         runs.dedup();
         let kept = &runs[runs.len().saturating_sub(window)..];
         let recent: Vec<_> = ran.iter().filter(|seen| kept.contains(&seen.run)).cloned().collect();

@@ -17,14 +17,14 @@ const CONFIG: [&str; 7] =
 type Known = HashMap<PathBuf, (SystemTime, u64, [u8; 32])>;
 
 /// Remembers the contents of files that have not changed, so that only new ones are read.
-#[derive(Default)]
-pub(crate) struct Fingerprints {
+#[derive(Debug, Default)]
+pub struct Fingerprints {
     known: Mutex<Known>,
 }
 
 impl Fingerprints {
-    /// The name of the code under `root` now.
-    pub(crate) fn of(&self, root: &Path) -> Arc<str> {
+    /// The name of the code under `root` now: 32 hexadecimal digits. Reads every file that is new or was changed.
+    pub fn of(&self, root: &Path) -> Arc<str> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut present: Vec<PathBuf> = WalkBuilder::new(root)
             .hidden(false)
@@ -50,7 +50,8 @@ impl Fingerprints {
 }
 
 /// Whether a file of this name may hold pytest's configuration.
-pub(crate) fn is_config_file(name: &str) -> bool {
+#[must_use]
+pub fn is_config_file(name: &str) -> bool {
     CONFIG.contains(&name)
 }
 

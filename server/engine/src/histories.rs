@@ -1,0 +1,63 @@
+//! The histories that contexts use: one for each repository, shared by its contexts, closed with the last of them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use pytest_lens_history::{History, Options, Place, Report};
+use pytest_lens_plan::flaky::{self, Verdict};
+use pytest_lens_protocol::{Evidence, Hint};
+
+use crate::engine::EngineConfig;
+
+/// How soon a run that was recorded elsewhere is noticed.
+const WATCH: Duration = Duration::from_millis(500);
+
+pub(crate) struct Histories {
+    state_dir: PathBuf,
+    options: Options,
+    open: Mutex<HashMap<PathBuf, Weak<History>>>,
+}
+
+impl Histories {
+    pub(crate) fn new(config: &EngineConfig) -> Self {
+        let options = Options { watch: config.resident.then_some(WATCH), ..Options::default() };
+        Histories { state_dir: config.state_dir.clone(), options, open: Mutex::default() }
+    }
+
+    /// The history of a repository.
+    pub(crate) fn of(&self, root: &Path) -> Arc<History> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, history| history.strong_count() > 0);
+        if let Some(history) = open.get(root).and_then(Weak::upgrade) {
+            return history;
+        }
+        let history = Arc::new(History::open(Place::of(&self.state_dir, root), self.options));
+        open.insert(root.to_owned(), Arc::downgrade(&history));
+        history
+    }
+}
+
+/// Those of a report that there is something to say about.
+pub(crate) fn hints(report: &Report) -> impl Iterator<Item = Hint> {
+    report.flaky.iter().chain(&report.unstable).map(|(id, verdict)| hint(id, verdict))
+}
+
+/// A verdict as clients are told it.
+pub(crate) fn hint(id: &str, verdict: &Verdict) -> Hint {
+    Hint {
+        id: id.to_owned(),
+        is_flaky: verdict.is_flaky,
+        failure_rate: verdict.failure_rate,
+        flips: verdict.flips,
+        total_runs: verdict.total_runs,
+        consecutive_failures: verdict.consecutive_failures,
+        consecutive_passes: verdict.consecutive_passes,
+        recent_outcomes: verdict.recent_outcomes.iter().map(|outcome| outcome.as_str().to_owned()).collect(),
+        evidence: verdict.evidence.map(|evidence| match evidence {
+            flaky::Evidence::SameCode => Evidence::SameCode,
+            flaky::Evidence::AcrossChanges => Evidence::AcrossChanges,
+        }),
+    }
+}

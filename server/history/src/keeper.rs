@@ -1,0 +1,264 @@
+//! The thread that keeps the file: reads it once, writes what is recorded, and takes in what other processes wrote.
+//!
+//! It is the only one that touches the file, so nobody else ever waits for it. Whatever goes wrong, memory is right, and
+//! the file is brought up to it as soon as it can be.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::history::{Changed, Shared};
+use crate::ledger::Ledger;
+use crate::record::{Run, Uid};
+use crate::store::{Store, Written};
+use crate::trouble::Trouble;
+
+/// Between two tries to get at a locked file.
+const SOON: Duration = Duration::from_millis(250);
+
+/// Between two tries where something else is wrong.
+const LATER: Duration = Duration::from_secs(30);
+
+/// A lock is told after so many tries in vain: others hold it for a moment all the time.
+const TRIES: u32 = 4;
+
+/// An open file, what it holds, and the name of the damaged one with what was wrong with it.
+type Reopened = (Store, Ledger, Option<(PathBuf, String)>);
+
+struct Keeper<'a> {
+    shared: &'a Shared,
+    store: Option<Store>,
+    /// The file turned out to be damaged while it was in use: it is looked at more closely when it is opened again, and
+    /// everything in memory is written again.
+    is_suspect: bool,
+    /// Files that had been set aside when this one was opened: where there are more, another process found it damaged.
+    set_aside: Option<usize>,
+    locked: u32,
+    /// What is reported is over when the file can be used again.
+    passing: bool,
+}
+
+/// Works until the last handle is gone.
+pub(crate) fn work(shared: &Arc<Shared>) {
+    let mut keeper = Keeper { shared, store: None, is_suspect: false, set_aside: None, locked: 0, passing: false };
+    loop {
+        let result = keeper.step();
+        let retry = match result {
+            Ok(()) => {
+                keeper.all_well();
+                None
+            }
+            Err(trouble) => match keeper.failed(&trouble) {
+                Some(pause) => Some(pause),
+                None => return,
+            },
+        };
+        shared.done.notify_all();
+        if !wait(shared, retry) {
+            return;
+        }
+    }
+}
+
+/// Waits until there is something to do; `false` where nothing will ever be.
+fn wait(shared: &Shared, retry: Option<Duration>) -> bool {
+    let mut state = shared.state();
+    if state.is_dropped && (retry.is_some() || state.pending.is_empty()) {
+        return false;
+    }
+    let is_idle = |state: &mut crate::history::State| {
+        !state.is_dropped && !state.hurry && (retry.is_some() || state.pending.is_empty())
+    };
+    match retry.or(shared.options.watch) {
+        Some(limit) => {
+            let waited = shared.wake.wait_timeout_while(state, limit, is_idle);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        None => state = shared.wake.wait_while(state, is_idle).unwrap_or_else(PoisonError::into_inner),
+    }
+    state.hurry = false;
+    true
+}
+
+impl Keeper<'_> {
+    fn step(&mut self) -> Result<(), Trouble> {
+        // Somebody may have removed the file, or set it aside.
+        let mut store = match self.store.take().filter(Store::is_current) {
+            Some(store) => store,
+            None => self.open()?,
+        };
+        match self.exchange(&mut store) {
+            Ok(()) => {
+                self.store = Some(store);
+                Ok(())
+            }
+            Err(trouble) => {
+                match trouble {
+                    Trouble::Damaged(_) => self.is_suspect = true,
+                    _ => self.store = Some(store),
+                }
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Opens the file; one that is damaged is set aside, and a new one made.
+    fn open(&mut self) -> Result<Store, Trouble> {
+        let (place, limits) = (&self.shared.place, self.shared.options.limits);
+        let first = if self.is_suspect { None } else { Some(Store::open(place, limits)) };
+        let (store, ledger, aside) = match first {
+            None | Some(Err(Trouble::Damaged(_))) => {
+                place.make_folder()?;
+                // Another process may have done the same a moment ago: its new file must not be set aside.
+                place.alone(|| self.reopen())??
+            }
+            Some(opened) => {
+                let (store, ledger) = opened?;
+                (store, ledger, None)
+            }
+        };
+        if let Some((aside, reason)) = &aside {
+            self.shared.report(format!(
+                "the history of {} was damaged ({reason}): it was set aside as {}, and a new one begun",
+                place.root.display(),
+                aside.display()
+            ));
+        }
+        let set_aside = place.set_aside().len();
+        let by_another = self.set_aside.is_some_and(|before| set_aside > before);
+        self.merge(ledger, self.is_suspect || aside.is_some() || by_another);
+        (self.is_suspect, self.set_aside) = (false, Some(set_aside));
+        Ok(store)
+    }
+
+    fn reopen(&self) -> Result<Reopened, Trouble> {
+        let (place, limits) = (&self.shared.place, self.shared.options.limits);
+        let again = Store::open(place, limits).and_then(|(store, ledger)| {
+            if self.is_suspect {
+                store.check()?;
+            }
+            Ok((store, ledger, None))
+        });
+        match again {
+            Err(Trouble::Damaged(reason)) => {
+                let aside = place.put_aside()?;
+                let (store, ledger) = Store::open(place, limits)?;
+                Ok((store, ledger, Some((aside, reason))))
+            }
+            other => other,
+        }
+    }
+
+    /// What the file holds becomes what memory holds; what it lacks waits to be written: all of memory where it was
+    /// damaged, else what was recorded since.
+    fn merge(&self, mut ledger: Ledger, rewrite: bool) {
+        ledger.trim(now_ms());
+        ledger.compact();
+        let is_empty = ledger.len() == 0;
+        {
+            let mut state = self.shared.state();
+            let runs: Vec<Arc<Run>> = if rewrite {
+                state.ledger.to_runs().into_iter().map(Arc::new).collect()
+            } else {
+                state.pending.iter().map(|(_, run)| Arc::clone(run)).collect()
+            };
+            let known: HashSet<Uid> = ledger.uids().collect();
+            let missing = runs.into_iter().filter(|run| !known.contains(&run.uid));
+            state.replace_pending(missing.map(|run| (ledger.add(&run, None), run)).collect());
+            state.ledger = ledger;
+            state.is_settled = true;
+        }
+        self.shared.done.notify_all();
+        if !is_empty {
+            self.shared.tell(&Changed::All);
+        }
+    }
+
+    /// Writes what waits, and takes in what others wrote.
+    fn exchange(&self, store: &mut Store) -> Result<(), Trouble> {
+        let (batch, lost) = {
+            let mut state = self.shared.state();
+            state.ledger.trim(now_ms());
+            (state.pending.iter().cloned().collect::<Vec<_>>(), state.ledger.take_lost())
+        };
+        let written = if batch.is_empty() && lost.is_empty() {
+            Written { rows: Vec::new(), others: store.news()? }
+        } else {
+            let runs: Vec<Arc<Run>> = batch.iter().map(|(_, run)| Arc::clone(run)).collect();
+            let written = store.write(&runs, &lost);
+            if written.is_err() {
+                self.shared.state().ledger.give_back(lost);
+            }
+            written?
+        };
+        let mut ids = Vec::new();
+        {
+            let mut state = self.shared.state();
+            for ((number, _), row) in batch.iter().zip(&written.rows) {
+                state.ledger.written(*number, *row);
+            }
+            if let Some((last, _)) = batch.last() {
+                state.settle(*last);
+            }
+            for (row, run) in &written.others {
+                if !state.ledger.holds(run.uid) {
+                    state.ledger.add(run, Some(*row));
+                    ids.extend(run.attempts.iter().map(|attempt| Arc::clone(&attempt.id)));
+                }
+            }
+        }
+        if !ids.is_empty() {
+            self.shared.tell(&Changed::Tests(ids));
+        }
+        Ok(())
+    }
+
+    fn all_well(&mut self) {
+        self.locked = 0;
+        if std::mem::take(&mut self.passing) {
+            self.shared.state().trouble = None;
+        }
+    }
+
+    /// How long to wait before the next try; none where there will be none.
+    fn failed(&mut self, trouble: &Trouble) -> Option<Duration> {
+        let sentence = trouble.sentence(&self.shared.place.file);
+        match trouble {
+            Trouble::Locked => {
+                self.locked += 1;
+                if self.locked == TRIES {
+                    self.passing = true;
+                    self.shared.report(sentence);
+                }
+                Some(SOON)
+            }
+            // What is damaged is opened, and thereby set aside, at once; unless that was tried in vain.
+            Trouble::Damaged(_) if self.is_suspect && self.locked == 0 => {
+                self.locked = TRIES;
+                Some(Duration::ZERO)
+            }
+            Trouble::Damaged(_) | Trouble::Unwritable(_) => {
+                self.passing = true;
+                self.shared.report(sentence);
+                let mut state = self.shared.state();
+                state.is_settled = true;
+                state.failures += 1;
+                Some(LATER)
+            }
+            Trouble::Newer(_) => {
+                self.shared.report(sentence);
+                let mut state = self.shared.state();
+                (state.is_settled, state.is_closed) = (true, true);
+                state.replace_pending(std::collections::VecDeque::new());
+                drop(state);
+                self.shared.done.notify_all();
+                None
+            }
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}

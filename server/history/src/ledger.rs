@@ -1,0 +1,315 @@
+//! The history in memory: sixteen bytes an observation, from which verdicts and durations come.
+
+use std::collections::HashMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use pytest_lens_plan::flaky::{Observation, Verdict, judge};
+use pytest_lens_plan::outcome::Outcome;
+
+use crate::record::{Attempt, Run, Source, Uid};
+
+/// How much is kept, in memory and in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Attempts of each test: a window of runs, with room for their repeats. The oldest go first.
+    pub per_test: usize,
+    /// Attempts of all tests. Whole runs go, the oldest first.
+    pub total: usize,
+    /// The age of a run, in days.
+    pub days: u64,
+    /// Attempts that are kept in memory while they can't be written.
+    pub unwritten: usize,
+    /// The file's size, in pages of 4 KiB.
+    pub pages: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        // Two million attempts are 32 MB in memory and about 50 MB on disk.
+        Limits { per_test: 200, total: 2_000_000, days: 365, unwritten: 200_000, pages: 262_144 }
+    }
+}
+
+/// What is known of the flakiness of all tests.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Report {
+    /// Proven flaky: the most failures by executions first, then by id.
+    pub flaky: Vec<(Arc<str>, Verdict)>,
+    /// Only suspected, in the same order.
+    pub unstable: Vec<(Arc<str>, Verdict)>,
+    /// How many are neither.
+    pub stable: usize,
+    /// Tests with a history.
+    pub tracked: usize,
+}
+
+/// An attempt.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    run: u32,
+    code: Option<NonZeroU32>,
+    duration_us: u32,
+    attempt: u16,
+    outcome: Outcome,
+}
+
+const _: () = assert!(size_of::<Seen>() == 16);
+
+#[derive(Debug)]
+struct Test {
+    id: Arc<str>,
+    seen: Vec<Seen>,
+}
+
+#[derive(Debug, Clone)]
+struct RunMeta {
+    uid: Uid,
+    /// Its row in the file, where it has one.
+    row: Option<i64>,
+    started_ms: u64,
+    code: Option<NonZeroU32>,
+    source: Source,
+    is_forgotten: bool,
+}
+
+/// What a full memory let go of, and the file is to lose too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lost {
+    Attempt { row: i64, id: Arc<str>, attempt: u16 },
+    Run { row: i64 },
+}
+
+/// Runs are numbered in the order in which they were taken in, tests likewise.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    limits: Limits,
+    tests: Vec<Test>,
+    index: HashMap<Arc<str>, u32>,
+    runs: Vec<RunMeta>,
+    codes: Vec<Arc<str>>,
+    code_index: HashMap<Arc<str>, NonZeroU32>,
+    len: usize,
+    lost: Vec<Lost>,
+}
+
+impl Ledger {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Ledger { limits, ..Ledger::default() }
+    }
+
+    /// Takes in a run; returns its number.
+    pub(crate) fn add(&mut self, run: &Run, row: Option<i64>) -> u32 {
+        let number = self.begin(run.uid, row, run.started_ms, run.source, run.code.as_ref());
+        for attempt in &run.attempts {
+            let test = self.test(&attempt.id);
+            self.observe(number, test, attempt.number(), attempt.outcome, attempt.duration_us());
+        }
+        number
+    }
+
+    /// A run whose outcomes follow.
+    pub(crate) fn begin(
+        &mut self,
+        uid: Uid,
+        row: Option<i64>,
+        started_ms: u64,
+        source: Source,
+        code: Option<&Arc<str>>,
+    ) -> u32 {
+        let number = u32::try_from(self.runs.len()).unwrap_or(u32::MAX);
+        let code = code.and_then(|code| self.code(code));
+        self.runs.push(RunMeta { uid, row, started_ms, code, source, is_forgotten: false });
+        number
+    }
+
+    fn code(&mut self, code: &Arc<str>) -> Option<NonZeroU32> {
+        if let Some(known) = self.code_index.get(code) {
+            return Some(*known);
+        }
+        self.codes.push(Arc::clone(code));
+        let number = u32::try_from(self.codes.len()).ok().and_then(NonZeroU32::new)?;
+        self.code_index.insert(Arc::clone(code), number);
+        Some(number)
+    }
+
+    /// A test's number, also where it is new.
+    pub(crate) fn test(&mut self, id: &Arc<str>) -> u32 {
+        if let Some(known) = self.index.get(id) {
+            return *known;
+        }
+        let number = u32::try_from(self.tests.len()).unwrap_or(u32::MAX);
+        self.tests.push(Test { id: Arc::clone(id), seen: Vec::new() });
+        self.index.insert(Arc::clone(id), number);
+        number
+    }
+
+    /// Takes in an attempt. Of a test, attempts are kept in the order in which their runs began.
+    pub(crate) fn observe(&mut self, run: u32, test: u32, attempt: u16, outcome: Outcome, duration_us: u32) {
+        let (Some(meta), Some(own)) = (self.runs.get(run as usize), self.tests.get_mut(test as usize)) else { return };
+        if outcome == Outcome::NotRun {
+            return;
+        }
+        let begun = |number: u32| self.runs.get(number as usize).map_or(0, |run| run.started_ms);
+        let later = |seen: &&Seen| (begun(seen.run), seen.run) > (meta.started_ms, run);
+        let at = own.seen.len() - own.seen.iter().rev().take_while(later).count();
+        own.seen.insert(at, Seen { run, code: meta.code, duration_us, attempt, outcome });
+        self.len += 1;
+        if own.seen.len() > self.limits.per_test {
+            let oldest = own.seen.remove(0);
+            self.len -= 1;
+            if let Some(row) = self.runs.get(oldest.run as usize).and_then(|run| run.row) {
+                self.lost.push(Lost::Attempt { row, id: Arc::clone(&own.id), attempt: oldest.attempt });
+            }
+        }
+    }
+
+    /// A run has been written.
+    pub(crate) fn written(&mut self, run: u32, row: Option<i64>) {
+        if let Some(run) = self.runs.get_mut(run as usize) {
+            run.row = row;
+        }
+    }
+
+    /// Forgets runs that are too old, and the oldest ones where there is too much in all.
+    pub(crate) fn trim(&mut self, now_ms: u64) {
+        let oldest_ms = now_ms.saturating_sub(self.limits.days.saturating_mul(86_400_000));
+        let is_old = |run: &RunMeta| run.started_ms < oldest_ms && !run.is_forgotten;
+        if self.len <= self.limits.total && !self.runs.iter().any(is_old) {
+            return;
+        }
+        let mut sizes = vec![0_usize; self.runs.len()];
+        for seen in self.tests.iter().flat_map(|test| &test.seen) {
+            if let Some(size) = sizes.get_mut(seen.run as usize) {
+                *size += 1;
+            }
+        }
+        let mut by_age: Vec<usize> = (0..self.runs.len()).collect();
+        by_age.sort_by_key(|run| (self.runs[*run].started_ms, *run));
+        // Somewhat more than needed goes, so that this is seldom.
+        let goal = if self.len > self.limits.total { self.limits.total - self.limits.total / 10 } else { self.len };
+        let mut left = self.len;
+        let mut gone = vec![false; self.runs.len()];
+        for run in by_age {
+            if self.runs[run].is_forgotten {
+                continue;
+            }
+            if left <= goal && !is_old(&self.runs[run]) {
+                break;
+            }
+            gone[run] = true;
+            left -= sizes[run];
+            self.runs[run].is_forgotten = true;
+            if let Some(row) = self.runs[run].row.take() {
+                self.lost.push(Lost::Run { row });
+            }
+        }
+        for test in &mut self.tests {
+            test.seen.retain(|seen| !gone.get(seen.run as usize).copied().unwrap_or(false));
+        }
+        self.len = left;
+    }
+
+    /// What the file is to lose; told once.
+    pub(crate) fn take_lost(&mut self) -> Vec<Lost> {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// What could not be taken from the file.
+    pub(crate) fn give_back(&mut self, lost: Vec<Lost>) {
+        self.lost.extend(lost);
+    }
+
+    /// Gives back memory that it holds in advance.
+    pub(crate) fn compact(&mut self) {
+        for test in &mut self.tests {
+            test.seen.shrink_to_fit();
+        }
+    }
+
+    /// Everything in it, run by run: to be written to a new file.
+    pub(crate) fn to_runs(&self) -> Vec<Run> {
+        let empty = |meta: &RunMeta| Run {
+            uid: meta.uid,
+            started_ms: meta.started_ms,
+            source: meta.source,
+            code: meta.code.and_then(|code| self.codes.get(code.get() as usize - 1)).cloned(),
+            attempts: Vec::new(),
+        };
+        let mut runs: Vec<Run> = self.runs.iter().map(empty).collect();
+        for test in &self.tests {
+            for seen in &test.seen {
+                if let Some(run) = runs.get_mut(seen.run as usize) {
+                    run.attempts.push(Attempt {
+                        id: Arc::clone(&test.id),
+                        outcome: seen.outcome,
+                        attempt: seen.attempt.into(),
+                        duration_ms: f64::from(seen.duration_us) / 1000.0,
+                    });
+                }
+            }
+        }
+        runs.retain(|run| !run.attempts.is_empty());
+        runs
+    }
+
+    pub(crate) fn holds(&self, uid: Uid) -> bool {
+        self.runs.iter().any(|run| run.uid == uid)
+    }
+
+    pub(crate) fn uids(&self) -> impl Iterator<Item = Uid> {
+        self.runs.iter().map(|run| run.uid)
+    }
+
+    /// Attempts in it.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn of(&self, id: &str) -> Option<&Test> {
+        let number = *self.index.get(id)?;
+        self.tests.get(number as usize).filter(|test| !test.seen.is_empty())
+    }
+
+    /// What is known of a test's flakiness; none where it never ran.
+    pub(crate) fn verdict(&self, id: &str, window: usize) -> Option<Verdict> {
+        self.of(id).map(|test| test.verdict(window, &mut Vec::new()))
+    }
+
+    /// The last duration of a test that ran to its end, in milliseconds.
+    pub(crate) fn duration_ms(&self, id: &str) -> Option<f64> {
+        let seen = self.of(id)?.seen.iter().rev().find(|seen| seen.outcome != Outcome::Skipped)?;
+        Some(f64::from(seen.duration_us) / 1000.0)
+    }
+
+    pub(crate) fn report(&self, window: usize) -> Report {
+        let mut report = Report::default();
+        let mut buffer = Vec::with_capacity(self.limits.per_test);
+        for test in self.tests.iter().filter(|test| !test.seen.is_empty()) {
+            let verdict = test.verdict(window, &mut buffer);
+            report.tracked += 1;
+            match (verdict.is_flaky, verdict.unstable) {
+                (true, _) => report.flaky.push((Arc::clone(&test.id), verdict)),
+                (false, true) => report.unstable.push((Arc::clone(&test.id), verdict)),
+                (false, false) => report.stable += 1,
+            }
+        }
+        for list in [&mut report.flaky, &mut report.unstable] {
+            list.sort_by(|(a, of_a), (b, of_b)| of_b.failure_rate.total_cmp(&of_a.failure_rate).then_with(|| a.cmp(b)));
+        }
+        report
+    }
+}
+
+impl Test {
+    /// `buffer` is used again and again, so that a report allocates nothing for stable tests.
+    fn verdict(&self, window: usize, buffer: &mut Vec<Observation>) -> Verdict {
+        buffer.clear();
+        buffer.extend(self.seen.iter().map(|seen| Observation {
+            outcome: seen.outcome,
+            code: seen.code,
+            run: seen.run,
+        }));
+        judge(buffer, window)
+    }
+}

@@ -1,0 +1,21 @@
+//! The memory of every run: outcomes, durations and the code that they belong to, one SQLite file for each repository.
+//!
+//! Questions are answered from a compact copy in memory ([`History`]), which a thread of its own fills from the file and
+//! writes back to it. Nobody who records or asks ever waits for the disk, and nothing that is wrong with the file can
+//! fail a run: it is reported ([`History::trouble`]), and what could not be written is kept in memory meanwhile. Several
+//! processes share a file; each takes in what the others wrote.
+
+mod fingerprint;
+mod history;
+mod keeper;
+mod ledger;
+mod place;
+mod record;
+mod store;
+mod trouble;
+
+pub use fingerprint::{Fingerprints, is_config_file};
+pub use history::{Changed, History, Options};
+pub use ledger::{Limits, Report};
+pub use place::Place;
+pub use record::{Attempt, Run, Source, Uid};

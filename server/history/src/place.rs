@@ -1,0 +1,115 @@
+//! Where a repository's history lies, and the folder that it lies in.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+
+/// A repository's history on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The SQLite file; beside it, while it is in use, those with `-wal` and `-shm` behind its name.
+    pub file: PathBuf,
+    /// The repository's root, its symlinks resolved.
+    pub root: PathBuf,
+}
+
+impl Place {
+    /// Of the repository at `root`, below a user's state folder: `history/NAME-HASH.db`.
+    #[must_use]
+    pub fn of(state_dir: &Path, root: &Path) -> Self {
+        let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        let name = root.file_name().unwrap_or_default().to_string_lossy();
+        let is_plain = |letter: &char| letter.is_ascii_alphanumeric() || "._-".contains(*letter);
+        let name: String = name.chars().filter(is_plain).take(40).collect();
+        let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
+        let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        Place { file: state_dir.join("history").join(format!("{name}-{hash}.db")), root }
+    }
+
+    /// Files that were set aside because they were damaged, the oldest first.
+    #[must_use]
+    pub fn set_aside(&self) -> Vec<PathBuf> {
+        let (Some(folder), Some(name)) = (self.file.parent(), self.file.file_name()) else { return Vec::new() };
+        let start = format!("{}.damaged-", name.to_string_lossy());
+        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+        let mut found: Vec<PathBuf> = entries
+            .flatten()
+            .filter(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                name.starts_with(&start) && !name.ends_with("-wal") && !name.ends_with("-shm")
+            })
+            .map(|entry| entry.path())
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Makes the folder, private to the user.
+    pub(crate) fn make_folder(&self) -> io::Result<()> {
+        let Some(folder) = self.file.parent() else { return Ok(()) };
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)
+    }
+
+    /// Renames the file, and what SQLite keeps beside it; returns its new name.
+    pub(crate) fn put_aside(&self) -> io::Result<PathBuf> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+        let aside = beside(&self.file, &format!(".damaged-{now}"));
+        fs::rename(&self.file, &aside)?;
+        for suffix in ["-wal", "-shm"] {
+            match fs::rename(beside(&self.file, suffix), beside(&aside, suffix)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(aside)
+    }
+
+    /// Runs `work` while no other process does the same for this file.
+    pub(crate) fn alone<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+        let lock = fs::OpenOptions::new().create(true).truncate(false).write(true).open(beside(&self.file, ".lock"))?;
+        lock.lock()?;
+        Ok(work())
+    }
+
+    /// What tells whether the file of this name is still the same one.
+    pub(crate) fn identity(&self) -> Option<(u64, u64)> {
+        let data = fs::metadata(&self.file).ok()?;
+        #[cfg(unix)]
+        return Some((std::os::unix::fs::MetadataExt::dev(&data), std::os::unix::fs::MetadataExt::ino(&data)));
+        #[cfg(not(unix))]
+        return Some((0, u64::from(data.is_file())));
+    }
+}
+
+/// The path with something behind its last name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roots_of_the_same_name_have_files_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = |root: &str| {
+            fs::create_dir_all(folder.path().join(root)).unwrap();
+            Place::of(Path::new("/state"), &folder.path().join(root))
+        };
+        let (one, two) = (place("a/my repo!"), place("b/my repo!"));
+        assert_ne!(one.file, two.file);
+        assert_eq!(place("b/../a/my repo!"), one);
+        let name = one.file.file_name().unwrap().to_string_lossy().into_owned();
+        assert!(name.starts_with("myrepo-") && name.ends_with(".db"), "{name}");
+    }
+}

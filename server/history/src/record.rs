@@ -1,0 +1,192 @@
+//! What is recorded: a run that has ended, with the outcome of every attempt in it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pytest_lens_plan::outcome::Outcome;
+use sha2::{Digest, Sha256};
+
+/// Where a run came from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Asked for in an editor.
+    Editor,
+    /// Asked for at a terminal, or by a program.
+    #[default]
+    Cli,
+    /// Run by a continuous integration service, here or elsewhere.
+    Ci,
+}
+
+impl Source {
+    /// Its name in the protocol and in the file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Editor => "editor",
+            Self::Cli => "cli",
+            Self::Ci => "ci",
+        }
+    }
+
+    /// Of a command at a terminal, by the value of the environment variable `CI`: services set it to something true.
+    #[must_use]
+    pub fn of_command(ci: Option<&str>) -> Self {
+        match ci.map(str::trim) {
+            None | Some("" | "0") => Self::Cli,
+            Some(value) if value.eq_ignore_ascii_case("false") => Self::Cli,
+            Some(_) => Self::Ci,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown source '{0}': expected editor, cli or ci")]
+pub struct UnknownSource(pub String);
+
+impl FromStr for Source {
+    type Err = UnknownSource;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Editor, Self::Cli, Self::Ci];
+        all.into_iter().find(|source| source.as_str() == name).ok_or_else(|| UnknownSource(name.to_owned()))
+    }
+}
+
+/// Tells runs apart, whichever process recorded them: the same one is recorded once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uid(pub(crate) [u8; 16]);
+
+impl Uid {
+    /// A new run's, unlike any other.
+    #[must_use]
+    pub fn new() -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
+        let parts = (now, std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed), std::thread::current().id());
+        Self::of_content(format!("{parts:?}").as_bytes())
+    }
+
+    /// That of a run which is known by a report's content.
+    #[must_use]
+    pub fn of_content(content: &[u8]) -> Self {
+        let mut uid = [0; 16];
+        uid.copy_from_slice(&Sha256::digest(content)[..16]);
+        Uid(uid)
+    }
+}
+
+impl Default for Uid {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A run that has ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Which one.
+    pub uid: Uid,
+    /// When it began, in milliseconds since 1970: runs are put in this order.
+    pub started_ms: u64,
+    /// Where it came from.
+    pub source: Source,
+    /// The fingerprint of the code that it ran on ([`crate::Fingerprints`]); none where that is not known for sure.
+    pub code: Option<Arc<str>>,
+    /// Its outcomes in the order in which they came. `not_run` is left out of the history.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Run {
+    /// A new run without outcomes, begun now.
+    #[must_use]
+    pub fn new(source: Source, code: Option<Arc<str>>) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let started_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        Run { uid: Uid::new(), started_ms, source, code, attempts: Vec::new() }
+    }
+}
+
+/// One attempt of one test.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Attempt {
+    /// Node id.
+    pub id: Arc<str>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Which try within the run, from 1. No two attempts of a test within a run have the same number.
+    pub attempt: u32,
+    /// How long it took, in milliseconds.
+    pub duration_ms: f64,
+}
+
+impl Attempt {
+    /// The duration as it is kept: whole microseconds, 71 minutes at most.
+    pub(crate) fn duration_us(&self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` cuts off at the limits")]
+        let us = (self.duration_ms * 1000.0).round() as u32;
+        us
+    }
+
+    /// The number of the try as it is kept.
+    pub(crate) fn number(&self) -> u16 {
+        u16::try_from(self.attempt).unwrap_or(u16::MAX)
+    }
+}
+
+/// An outcome's number in the file. These never change their meaning.
+pub(crate) fn code_of(outcome: Outcome) -> u8 {
+    match outcome {
+        Outcome::Passed => 0,
+        Outcome::Failed => 1,
+        Outcome::Skipped => 2,
+        Outcome::Error => 3,
+        Outcome::XFailed => 4,
+        Outcome::XPassed => 5,
+        Outcome::TimedOut => 6,
+        Outcome::Crashed => 7,
+        Outcome::NotRun => 8,
+    }
+}
+
+/// The outcome of a number in the file.
+pub(crate) fn outcome_of(code: i64) -> Option<Outcome> {
+    Outcome::ALL.into_iter().find(|outcome| i64::from(code_of(*outcome)) == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_outcomes_are_their_own() {
+        for outcome in Outcome::ALL {
+            assert_eq!(outcome_of(i64::from(code_of(outcome))), Some(outcome));
+        }
+        assert_eq!((outcome_of(9), outcome_of(-1)), (None, None));
+    }
+
+    #[test]
+    fn a_service_says_so_in_ci() {
+        let of = |value| Source::of_command(value).as_str();
+        let told = [None, Some(""), Some("0"), Some("False"), Some("true"), Some("1"), Some("woodpecker")].map(of);
+        assert_eq!(told, ["cli", "cli", "cli", "cli", "ci", "ci", "ci"]);
+    }
+
+    #[test]
+    fn runs_are_told_apart() {
+        assert_ne!(Uid::new(), Uid::new());
+        assert_eq!(Uid::of_content(b"a"), Uid::of_content(b"a"));
+        assert_ne!(Uid::of_content(b"a"), Uid::of_content(b"b"));
+    }
+}

@@ -1,0 +1,64 @@
+//! What can be wrong with the file, and the sentence that tells a person.
+
+use std::io;
+use std::path::Path;
+
+use rusqlite::ErrorCode;
+
+/// Why the file could not be read or written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Another program holds it: it will let go.
+    Locked,
+    /// It is no history any more.
+    Damaged(String),
+    /// Written by a later version, in this format.
+    Newer(i64),
+    /// No room, no right, no folder.
+    Unwritable(String),
+}
+
+impl Trouble {
+    /// What to tell of it: the culprit and the way out.
+    pub(crate) fn sentence(&self, file: &Path) -> String {
+        let file = file.display();
+        match self {
+            Self::Locked => {
+                format!("the history {file} is locked by another program; outcomes are kept in memory until it lets go")
+            }
+            Self::Damaged(reason) => format!(
+                "the history {file} is damaged ({reason}) and can't be set aside; move it away, and a new one is begun"
+            ),
+            Self::Newer(format) => format!(
+                "the history {file} has format {format}, which a newer pytest-lens wrote; it is left alone, and outcomes \
+                 are kept in memory only: use that version, or move the file away"
+            ),
+            Self::Unwritable(reason) => format!(
+                "the history {file} can't be written ({reason}); outcomes are kept in memory until it can be: make room, \
+                 or make its folder writable"
+            ),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        let told = match &error {
+            rusqlite::Error::SqliteFailure(code, message) => message.clone().unwrap_or_else(|| code.to_string()),
+            other => other.to_string(),
+        };
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
+            // An unknown error is one of SQL: a table or column of ours is not there.
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => Self::Damaged(told),
+            Some(_) => Self::Unwritable(told),
+            None => Self::Damaged(told),
+        }
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Unwritable(error.to_string())
+    }
+}

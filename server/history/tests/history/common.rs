@@ -1,0 +1,83 @@
+//! A folder with a history in it, and short ways to make runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pytest_lens_history::{Attempt, History, Limits, Options, Place, Run, Source, Uid};
+use pytest_lens_plan::outcome::Outcome;
+use tempfile::TempDir;
+
+/// How long anything may take; nothing comes near it.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Home {
+    pub folder: TempDir,
+    pub limits: Limits,
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        Home { folder: TempDir::with_prefix("lens-history-").unwrap(), limits: Limits::default() }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place::of(&self.folder.path().join("state"), self.folder.path())
+    }
+
+    pub(crate) fn file(&self) -> PathBuf {
+        self.place().file
+    }
+
+    /// Opens the history without waiting for anything; it looks for other processes' runs all the time.
+    pub(crate) fn start(&self) -> History {
+        let watch = Some(Duration::from_millis(5));
+        History::open(self.place(), Options { watch, limits: self.limits })
+    }
+
+    /// Opens the history and waits until it has been read.
+    pub(crate) fn open(&self) -> History {
+        let history = self.start();
+        assert!(history.wait_loaded(DEADLINE), "{:?}", history.trouble());
+        history
+    }
+}
+
+/// A run of tests `a`, `b` ..., given as `a.` (passed), `aF` (failed), `as` (skipped); begun at that millisecond of now.
+pub(crate) fn run(at: u64, code: Option<&str>, outcomes: &str) -> Run {
+    let mut run = Run::new(Source::Cli, code.map(Arc::from));
+    run.uid = Uid::of_content(format!("{at} {outcomes}").as_bytes());
+    run.started_ms += at;
+    for word in outcomes.split(' ') {
+        let (id, outcome) = word.split_at(word.len() - 1);
+        let outcome = match outcome {
+            "." => Outcome::Passed,
+            "F" => Outcome::Failed,
+            _ => Outcome::Skipped,
+        };
+        let attempt = 1 + run.attempts.iter().filter(|attempt| &*attempt.id == id).count() as u32;
+        run.attempts.push(Attempt { id: id.into(), outcome, attempt, duration_ms: 1.5 });
+    }
+    run
+}
+
+/// The last outcomes of a test, as letters.
+pub(crate) fn recent(history: &History, id: &str) -> String {
+    let verdict = history.verdict(id, 50);
+    let outcomes = verdict.map(|verdict| verdict.recent_outcomes).unwrap_or_default();
+    let letter = |outcome: &Outcome| match outcome {
+        Outcome::Passed => '.',
+        Outcome::Failed => 'F',
+        _ => 's',
+    };
+    outcomes.iter().map(letter).collect()
+}
+
+/// Lets threads work until something holds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < end, "{what} did not come");
+        std::thread::yield_now();
+    }
+}

@@ -1,0 +1,170 @@
+//! What was recorded is there again, in memory and after the next start, as much of it as is to be kept.
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use pytest_lens_history::{Attempt, History, Limits, Options, Run, Source, Uid};
+use pytest_lens_plan::flaky::{Observation, judge};
+use pytest_lens_plan::outcome::Outcome;
+
+use crate::common::{DEADLINE, Home, recent, run};
+
+#[test]
+fn a_pass_and_a_fail_in_two_processes_are_proof() {
+    let home = Home::new();
+    let first = home.open();
+    first.record(run(1, Some("x"), "t/test_a.py::a. b."));
+    assert!(first.flush(DEADLINE));
+    drop(first);
+    let second = home.open();
+    second.record(run(2, Some("x"), "t/test_a.py::aF b."));
+    let verdict = second.verdict("t/test_a.py::a", 50).unwrap();
+    assert!(verdict.is_flaky, "{verdict:?}");
+    assert_eq!(second.durations_ms(["b", "c"].into_iter()), [Some(1.5), None]);
+    assert!(second.flush(DEADLINE));
+    assert_eq!(home.open().report(50), second.report(50));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = home.file().parent().unwrap().metadata().unwrap();
+        assert_eq!(folder.permissions().mode() & 0o777, 0o700);
+    }
+}
+
+#[test]
+fn what_did_not_run_is_left_out() {
+    let home = Home::new();
+    let history = home.open();
+    let mut stopped = run(1, None, "a.");
+    stopped.attempts.push(Attempt { id: "b".into(), outcome: Outcome::NotRun, attempt: 1, duration_ms: 0.0 });
+    history.record(stopped);
+    assert!(history.flush(DEADLINE));
+    assert_eq!((history.report(50).tracked, home.open().report(50).tracked), (1, 1));
+}
+
+#[test]
+fn an_old_report_that_comes_late_is_put_where_it_belongs() {
+    let home = Home::new();
+    let history = home.open();
+    history.record(run(5, Some("x"), "a."));
+    history.record(run(1, None, "aF"));
+    history.record(run(3, Some("x"), "as"));
+    assert!(history.flush(DEADLINE));
+    assert_eq!((recent(&history, "a"), recent(&home.open(), "a")), ("Fs.".into(), "Fs.".into()));
+}
+
+#[test]
+fn the_newest_attempts_of_each_test_are_kept() {
+    let mut home = Home::new();
+    home.limits = Limits { per_test: 3, ..Limits::default() };
+    let history = home.open();
+    for at in 0..5 {
+        history.record(run(at, None, if at == 2 { "aF" } else { "a." }));
+        assert!(history.flush(DEADLINE));
+    }
+    assert_eq!(recent(&history, "a"), "F..");
+    assert!(!home.open().is_empty());
+    // The file has let go of them, too: also for who would keep more.
+    home.limits = Limits::default();
+    history.record(run(9, None, "b."));
+    assert!(history.flush(DEADLINE));
+    assert_eq!(recent(&home.open(), "a"), "F..");
+}
+
+#[test]
+fn the_oldest_runs_go_where_there_is_too_much_in_all_or_they_are_too_old() {
+    let mut home = Home::new();
+    home.limits = Limits { total: 20, ..Limits::default() };
+    let history = home.open();
+    let mut ancient = run(0, None, "old.");
+    ancient.started_ms = 1_000;
+    history.record(ancient);
+    for at in 0..15 {
+        history.record(run(at, None, &format!("a. once{at}.")));
+    }
+    history.record(run(99, None, "b."));
+    assert!(history.flush(DEADLINE));
+    drop(history);
+    let later = home.open();
+    assert!(later.len() <= 20, "{}", later.len());
+    assert_eq!(
+        (recent(&later, "old"), recent(&later, "once0"), recent(&later, "once14")),
+        (String::new(), String::new(), ".".into())
+    );
+    later.record(run(100, None, "b."));
+    assert!(later.flush(DEADLINE));
+    home.limits = Limits { days: u64::MAX / 86_400_000, ..Limits::default() };
+    let all = home.open();
+    assert_eq!(
+        (recent(&all, "old"), recent(&all, "once0"), recent(&all, "b")),
+        (String::new(), String::new(), "..".into())
+    );
+}
+
+/// Of each run: when it began, its code, and of each test in it one outcome an attempt.
+type Told = Vec<(u64, Option<u8>, Vec<Vec<Outcome>>)>;
+
+fn told() -> impl Strategy<Value = Told> {
+    let outcomes = prop::collection::vec(prop::sample::select(Outcome::ALL.to_vec()), 0..3);
+    let tests = prop::collection::vec(outcomes, 3);
+    prop::collection::vec((0..50_u64, prop::option::of(0..3_u8), tests), 0..12)
+}
+
+fn runs(told: &Told) -> Vec<Run> {
+    let one = |(number, (at, code, tests)): (usize, &(u64, Option<u8>, Vec<Vec<Outcome>>))| {
+        let mut run = Run::new(Source::Editor, code.map(|code| Arc::from(format!("code {code}"))));
+        run.uid = Uid::of_content(&number.to_le_bytes());
+        run.started_ms += at * 60_000;
+        for (test, outcomes) in tests.iter().enumerate() {
+            run.attempts.extend(outcomes.iter().zip(1..).map(|(outcome, attempt)| Attempt {
+                id: format!("test {test}").into(),
+                outcome: *outcome,
+                attempt,
+                duration_ms: f64::from(attempt),
+            }));
+        }
+        run
+    };
+    told.iter().enumerate().map(one).collect()
+}
+
+/// What the verdict on a test is by the rows alone.
+fn expected(runs: &[Run], id: &str, window: usize) -> Option<pytest_lens_plan::flaky::Verdict> {
+    let mut order: Vec<usize> = (0..runs.len()).collect();
+    order.sort_by_key(|number| runs[*number].started_ms / 60_000);
+    let codes = [None, Some("code 0"), Some("code 1"), Some("code 2")];
+    let mut seen = Vec::new();
+    for number in order {
+        let run = &runs[number];
+        let code = codes.iter().position(|code| *code == run.code.as_deref()).and_then(|at| u32::try_from(at).ok());
+        for attempt in run.attempts.iter().filter(|attempt| &*attempt.id == id && attempt.outcome != Outcome::NotRun) {
+            let code = code.and_then(std::num::NonZeroU32::new);
+            seen.push(Observation { outcome: attempt.outcome, code, run: number as u32 });
+        }
+    }
+    (!seen.is_empty()).then(|| judge(&seen, window))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn verdicts_are_those_of_the_rows_and_survive_a_restart(told in told(), window in 1..12_usize) {
+        let home = Home::new();
+        let history = History::open(home.place(), Options::default());
+        let runs = runs(&told);
+        for run in &runs {
+            history.record(run.clone());
+        }
+        let ids = ["test 0", "test 1", "test 2"];
+        prop_assert!(history.wait_loaded(DEADLINE) && history.flush(DEADLINE));
+        let again = home.open();
+        for id in ids {
+            let expected = expected(&runs, id, window);
+            prop_assert_eq!(history.verdict(id, window), expected.clone());
+            prop_assert_eq!(again.verdict(id, window), expected);
+        }
+        prop_assert_eq!(history.durations_ms(ids.into_iter()), again.durations_ms(ids.into_iter()));
+        prop_assert_eq!((history.len(), history.report(window)), (again.len(), again.report(window)));
+    }
+}

@@ -1,0 +1,10 @@
+//! The history through its public seam, with real files.
+
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod keeping;
+#[cfg(test)]
+mod sharing;

@@ -1,0 +1,68 @@
+//! Several processes, one file.
+
+use std::sync::mpsc;
+
+use pytest_lens_history::Changed;
+
+use crate::common::{DEADLINE, Home, recent, run, until};
+
+#[test]
+fn a_run_that_another_process_records_is_told() {
+    let home = Home::new();
+    let (here, there) = (home.open(), home.open());
+    let (told, heard) = mpsc::channel();
+    here.listen(move |changed| told.send(changed.clone()).is_ok());
+    there.record(run(1, Some("x"), "a. b."));
+    assert_eq!(heard.recv_timeout(DEADLINE), Ok(Changed::Tests(vec!["a".into(), "b".into()])));
+    here.record(run(2, Some("x"), "aF"));
+    assert_eq!(heard.recv_timeout(DEADLINE), Ok(Changed::Tests(vec!["a".into()])));
+    assert_eq!(recent(&here, "a"), ".F");
+    assert!(here.verdict("a", 50).unwrap().is_flaky);
+    until("the run recorded here, there", || recent(&there, "a") == ".F");
+}
+
+#[test]
+fn all_that_many_record_at_once_is_there_for_each() {
+    let home = Home::new();
+    let histories = [home.start(), home.start(), home.start()];
+    for at in 0..30_u64 {
+        for (number, history) in (0..).zip(&histories) {
+            history.record(run(at * 10 + number, None, "a. b. c."));
+        }
+    }
+    assert!(histories.iter().all(|history| history.flush(DEADLINE)));
+    for history in &histories {
+        until("every run", || history.len() == 270);
+    }
+    assert_eq!(home.open().len(), 270);
+}
+
+#[test]
+fn the_same_report_is_recorded_once() {
+    let home = Home::new();
+    let (here, there) = (home.open(), home.open());
+    let report = run(1, None, "a.");
+    here.record(report.clone());
+    assert!(here.flush(DEADLINE));
+    until("it, there", || there.holds(report.uid));
+    // One that has not noticed records it again, to no effect on the file.
+    let again = home.start();
+    again.record(report.clone());
+    assert!(again.wait_loaded(DEADLINE) && again.flush(DEADLINE));
+    assert_eq!((again.len(), home.open().len()), (1, 1));
+}
+
+#[test]
+fn who_does_not_listen_any_more_is_told_no_more() {
+    let home = Home::new();
+    let history = home.open();
+    let (told, heard) = mpsc::channel();
+    history.listen(move |changed| {
+        told.send(changed.clone()).unwrap();
+        false
+    });
+    history.record(run(1, None, "a."));
+    history.record(run(2, None, "a."));
+    assert!(heard.recv_timeout(DEADLINE).is_ok());
+    assert_eq!(heard.recv_timeout(DEADLINE), Err(mpsc::RecvTimeoutError::Disconnected));
+}
