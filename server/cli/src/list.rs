@@ -58,7 +58,8 @@ pub fn print(nodes: &[TestNodeInfo], json: bool, out: &mut dyn Write) -> Result<
     Ok(out.flush()?)
 }
 
-async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
+/// Every test.
+pub async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
     match client.session.call(Request::GetInventory { context_id: client.context_id.clone() }).await {
         Response::InventoryData { nodes, .. } => Ok(nodes),
         other => Err(Failure::of_response(other)),
@@ -66,7 +67,7 @@ async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
 }
 
 /// The ids that the expressions select; none where there is no expression.
-async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
+pub async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
     let (keyword, marker) = (filter.keyword.clone(), filter.marker.clone());
     if keyword.is_none() && marker.is_none() {
         return Ok(None);
