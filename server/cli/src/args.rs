@@ -61,7 +61,7 @@ pub struct Daemon {
     #[arg(long, value_name = "PATH")]
     pub socket: Option<PathBuf>,
     /// End after so long without clients and runs; 0, as by default, means never
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub idle_timeout: Option<Duration>,
 }
 
@@ -99,7 +99,7 @@ pub struct Run {
     #[arg(long, value_name = "N")]
     pub maxfail: Option<u32>,
     /// Repeat a failed test so often at most
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub reruns: Option<u32>,
     /// Only the tests of one of N shards, the first being 1/N
     #[arg(long, value_name = "I/N", value_parser = shard_of)]
@@ -292,6 +292,28 @@ mod tests {
             the argument '--static' cannot be used with '-k <EXPR>'; `pytest-lens --help` tells what there is
         pytest-lens doctor x
             unexpected argument 'x' found; `pytest-lens --help` tells what there is
+        pytest-lens run --shard 0/3
+            invalid value '0/3' for '--shard <I/N>': there is no shard 0 of 3: they are counted from 1 to 3; `pytest-lens --help` tells what there is
+        pytest-lens run --shard 4/3
+            invalid value '4/3' for '--shard <I/N>': there is no shard 4 of 3: they are counted from 1 to 3; `pytest-lens --help` tells what there is
+        pytest-lens run --shard 1/0
+            invalid value '1/0' for '--shard <I/N>': at least one shard is needed; `pytest-lens --help` tells what there is
+        pytest-lens run --shard 2
+            invalid value '2' for '--shard <I/N>': shards are named as I/N, the first of three as 1/3; `pytest-lens --help` tells what there is
+        pytest-lens run --strategy best
+            invalid value 'best' for '--strategy <S>'; [possible values: hash, round_robin, duration_balanced]; `pytest-lens --help` tells what there is
+        pytest-lens run --reruns -1
+            invalid value '-1' for '--reruns <N>': -1 is not in 0..4294967295; `pytest-lens --help` tells what there is
+        pytest-lens shard
+            the following required arguments were not provided: <N or I/N>; `pytest-lens --help` tells what there is
+        pytest-lens shard 0
+            invalid value '0' for '<N or I/N>': at least one shard is needed; `pytest-lens --help` tells what there is
+        pytest-lens shard 1/x
+            invalid value '1/x' for '<N or I/N>': shards are named as I/N, the first of three as 1/3; `pytest-lens --help` tells what there is
+        pytest-lens daemon --idle-timeout soon
+            invalid value 'soon' for '--idle-timeout <SECONDS>': a number of seconds is needed; `pytest-lens --help` tells what there is
+        pytest-lens daemon --idle-timeout -1
+            invalid value '-1' for '--idle-timeout <SECONDS>': a number of seconds is needed; `pytest-lens --help` tells what there is
         ");
     }
 
