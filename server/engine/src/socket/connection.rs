@@ -183,3 +183,49 @@ fn is_hung_up(stream: &UnixStream) -> bool {
     let ended = PollFlags::POLLHUP | PollFlags::POLLERR;
     poll(&mut polled, PollTimeout::ZERO).is_ok_and(|_| polled[0].revents().is_some_and(|seen| seen.intersects(ended)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Answer;
+    use pytest_lens_protocol::{decode_response, encode, frame};
+
+    /// Answers `list` with more than a frame can hold.
+    struct Talkative;
+
+    impl Call for Talkative {
+        fn call(&self, request: Request) -> Answer<'_> {
+            Box::pin(async move {
+                match request {
+                    Request::List { .. } => Response::TestList { node_ids: vec!["x".repeat(MAX_FRAME)] },
+                    _ => Response::Pong,
+                }
+            })
+        }
+    }
+
+    async fn answer(stream: &mut UnixStream) -> Response {
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).await.unwrap();
+        let mut message = vec![0; u32::from_le_bytes(length) as usize];
+        stream.read_exact(&mut message).await.unwrap();
+        decode_response(&message).1.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_fits_no_frame_becomes_an_error_and_the_session_goes_on() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let conversation = tokio::spawn(converse(far, Arc::new(Talkative)));
+        let list = Request::List { context_id: "c".into(), keyword: None, marker: None };
+        for request in [&list, &Request::Ping] {
+            let framed = frame(&encode(request, Shape::Named).unwrap()).unwrap();
+            near.write_all(&framed).await.unwrap();
+        }
+        let Response::Error { code, message } = answer(&mut near).await else { panic!("an error") };
+        assert_eq!(code, ErrorCode::InvalidRequest);
+        assert!(message.starts_with("the answer `test_list` has 67108"), "{message}");
+        assert_eq!(answer(&mut near).await, Response::Pong);
+        drop(near);
+        assert_eq!(conversation.await.unwrap(), Farewell::Left);
+    }
+}
