@@ -1,4 +1,4 @@
-"""A daemon of the tested binary, and a client of its socket that knows the protocol from its golden files alone."""
+"""A daemon of the tested binary, and a client that knows the protocol from its golden files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ GOLDEN = REPO / "server" / "protocol" / "tests" / "protocol" / "snapshots"
 def fields_of(kind: str) -> dict[str, list[str]]:
     """The fields of every message (`requests` or `responses`) in their order, `type` first.
 
-    They come from the bytes that the protocol's own tests hold fast: a message that is added there is known here.
+    They come from the bytes that the protocol's own tests hold fast: a message that is added
+    there is known here.
     """
     text = (GOLDEN / f"protocol__golden__{kind}.snap").read_text(encoding="utf-8")
     found: dict[str, list[str]] = {}

@@ -68,7 +68,9 @@ class Tour:
     def init_context(self) -> None:
         self.context = self.client.open(self.project.root)
         assert self.context == self.client.open(self.project.root)
-        told = self.client.refused("version_mismatch", "init_context", protocol_version=7, repo_path="/")
+        told = self.client.refused(
+            "version_mismatch", "init_context", protocol_version=7, repo_path="/"
+        )
         assert "7" in told
 
     def collect(self) -> None:
@@ -243,7 +245,9 @@ class Tour:
 
     def shutdown(self) -> None:
         self.ask("shutdown_ack", "shutdown")
-        told = self.client.refused("context_not_found", "collect", context_id=self.context, force=False)
+        told = self.client.refused(
+            "context_not_found", "collect", context_id=self.context, force=False
+        )
         assert self.context in told
 
     def steps(self) -> list[Callable[[], None]]:
