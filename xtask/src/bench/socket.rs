@@ -98,7 +98,8 @@ fn project(root: &Path) -> Result<PathBuf> {
         fs::remove_dir_all(root)?;
     }
     fs::create_dir_all(root.join("tests"))?;
-    let text = "import pytest\n\n\n@pytest.mark.parametrize(\"number\", range(1000))\ndef test_number(number):\n    pass\n";
+    let text =
+        "import pytest\n\n\n@pytest.mark.parametrize(\"number\", range(1000))\ndef test_number(number):\n    pass\n";
     for file in 0..100 {
         fs::write(root.join(format!("tests/test_part_{file:03}.py")), text)?;
     }
