@@ -157,10 +157,11 @@ class Editor:
         capabilities: types.ClientCapabilities | None = None,
         env: dict[str, str] | None = None,
         configuration: Json | None = None,
+        arguments: tuple[str, ...] = (),
     ) -> Editor:
         """Starts a server, and opens the folders in it."""
         config = ClientServerConfig(
-            server_command=[str(binary()), "lsp", "--stdio"],
+            server_command=[str(binary()), "lsp", "--stdio", *arguments],
             client_factory=lambda: WireClient(configuration),
             server_env=world.env(**(env or {})),
         )

@@ -5,6 +5,7 @@
 mod latency;
 mod projects;
 mod server;
+mod socket;
 
 use crate::ui::{self, Colour};
 use crate::venv::Venv;
@@ -99,6 +100,9 @@ pub fn run(options: &Options) -> Result<bool> {
     let medium = projects::plain(&home.join("medium"), 60, 50)?;
     figures.push(server::memory(&binary, &venv, &medium, &state)?);
 
+    note("a daemon, and a project of 100,000 tests");
+    figures.extend(socket::measure(&binary, &venv, &home)?);
+
     match options.json {
         true => println!("{}", as_json(&figures)),
         false => print!("\n{}", table(&figures)),
@@ -122,7 +126,7 @@ fn table(figures: &[Figure]) -> String {
             ]
         })
         .collect();
-    ui::table(&["median", "pytest-lens", "cold pytest", "figure", "promise", ""], &rows)
+    ui::table(&["median", "pytest-lens", "compared with", "figure", "promise", ""], &rows)
 }
 
 fn as_json(figures: &[Figure]) -> serde_json::Value {

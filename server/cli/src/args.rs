@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
@@ -25,6 +26,8 @@ struct Arguments {
 pub enum Command {
     /// The language server, on standard input and output
     Lsp(Lsp),
+    /// The engine behind a Unix socket, for many clients (`--connect`)
+    Daemon(Daemon),
     /// Runs tests; exits as pytest does
     Run(Run),
     /// Lists the tests
@@ -34,6 +37,8 @@ pub enum Command {
     /// Looks after what is recorded
     #[command(subcommand)]
     History(HistoryCommand),
+    /// Distributes the tests over machines: the figures of N shards, or the tests of shard I/N
+    Shard(Shard),
     /// Says which Python, pytest, settings and mode are used, why, and what is wrong
     Doctor(Doctor),
 }
@@ -43,6 +48,26 @@ pub struct Lsp {
     /// Taken for the sake of editors that give it; there is no other way
     #[arg(long)]
     stdio: bool,
+    #[command(flatten)]
+    pub engine: EngineAt,
+}
+
+/// Where the engine is.
+#[derive(Debug, Default, Args)]
+pub struct EngineAt {
+    /// Use the engine of the daemon behind this socket
+    #[arg(long, value_name = "SOCKET")]
+    pub connect: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Daemon {
+    /// Where to listen; by default in a private folder of the user's
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// End after so long without clients and runs; 0, as by default, means never
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
+    pub idle_timeout: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -78,12 +103,60 @@ pub struct Run {
     /// Stop after so many failures
     #[arg(long, value_name = "N")]
     pub maxfail: Option<u32>,
+    /// Repeat a failed test so often at most
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub reruns: Option<u32>,
+    /// Only the tests of one of N shards, the first being 1/N
+    #[arg(long, value_name = "I/N", value_parser = shard_of)]
+    pub shard: Option<(u32, u32)>,
+    #[command(flatten)]
+    pub strategy: Strategy,
     /// Copies of a warm interpreter, a fresh one, or whichever is safe
     #[arg(long, value_parser = PossibleValuesParser::new(["embedded", "subprocess", "auto"]))]
     pub mode: Option<String>,
     /// Print events, one JSON object a line
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub engine: EngineAt,
+}
+
+/// How tests are distributed.
+#[derive(Debug, Args)]
+pub struct Strategy {
+    /// How tests are distributed over shards
+    #[arg(
+        long = "strategy",
+        value_name = "S",
+        value_parser = PossibleValuesParser::new(["hash", "round_robin", "duration_balanced"]),
+        default_value = "duration_balanced",
+    )]
+    pub name: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Shard {
+    /// How many shards there are, or which of them: the first of three is 1/3
+    #[arg(value_name = "N or I/N", value_parser = shards)]
+    pub shards: Shards,
+    #[command(flatten)]
+    pub root: Root,
+    #[command(flatten)]
+    pub strategy: Strategy,
+    /// Print JSON: the figures as one object, tests one object a line
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub engine: EngineAt,
+}
+
+/// What of a distribution is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shards {
+    /// The figures of so many shards.
+    All(u32),
+    /// The tests of one shard, counted from 1, of so many.
+    One(u32, u32),
 }
 
 #[derive(Debug, Args)]
@@ -93,11 +166,13 @@ pub struct List {
     #[command(flatten)]
     pub filter: Filter,
     /// Read the source only, never start Python: functions, not their cases
-    #[arg(long = "static", conflicts_with_all = ["keyword", "marker"])]
+    #[arg(long = "static", conflicts_with_all = ["keyword", "marker", "connect"])]
     pub is_static: bool,
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub engine: EngineAt,
 }
 
 #[derive(Debug, Args)]
@@ -107,6 +182,8 @@ pub struct Flaky {
     /// Print one JSON object a line
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub engine: EngineAt,
 }
 
 #[derive(Debug, Subcommand)]
@@ -142,6 +219,31 @@ fn workers(text: &str) -> Result<WorkerCount, String> {
     }
 }
 
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "a number of seconds is needed".to_owned())
+}
+
+fn shards(text: &str) -> Result<Shards, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one shard is needed".to_owned()),
+        Ok(count) => Ok(Shards::All(count)),
+        Err(_) => shard_of(text).map(|(index, count)| Shards::One(index, count)),
+    }
+}
+
+fn shard_of(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    match parsed {
+        Some((_, 0)) => Err("at least one shard is needed".to_owned()),
+        Some((index, count)) if index == 0 || index > count => {
+            Err(format!("there is no shard {index} of {count}: they are counted from 1 to {count}"))
+        }
+        Some(shard) => Ok(shard),
+        None => Err("shards are named as I/N, the first of three as 1/3".to_owned()),
+    }
+}
+
 /// Reads the arguments, the program's name first.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
     let parsed = Arguments::try_parse_from(arguments).map_err(|error| match error.kind() {
@@ -149,7 +251,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, F
             Failure::Help(if Style::of_stdout().colour { error.render().ansi().to_string() } else { error.to_string() })
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Failure::usage(
-            "say what to do: `lsp`, `run`, `list`, `flaky`, `history` or `doctor`; `pytest-lens --help` explains them",
+            "say what to do: `lsp`, `daemon`, `run`, `list`, `flaky`, `shard`, `history` or `doctor`; `pytest-lens --help` explains them",
         ),
         _ => Failure::usage(sentence(&error.to_string())),
     })?;
@@ -190,11 +292,22 @@ mod tests {
             "pytest-lens run -k",
             "pytest-lens list --static -k a",
             "pytest-lens doctor x",
+            "pytest-lens run --shard 0/3",
+            "pytest-lens run --shard 4/3",
+            "pytest-lens run --shard 1/0",
+            "pytest-lens run --shard 2",
+            "pytest-lens run --strategy best",
+            "pytest-lens run --reruns -1",
+            "pytest-lens shard",
+            "pytest-lens shard 0",
+            "pytest-lens shard 1/x",
+            "pytest-lens daemon --idle-timeout soon",
+            "pytest-lens daemon --idle-timeout -1",
         ];
         let told: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", told(line))).collect();
         insta::assert_snapshot!(told.join("\n"), @"
         pytest-lens
-            say what to do: `lsp`, `run`, `list`, `flaky`, `history` or `doctor`; `pytest-lens --help` explains them
+            say what to do: `lsp`, `daemon`, `run`, `list`, `flaky`, `shard`, `history` or `doctor`; `pytest-lens --help` explains them
         pytest-lens rum
             unrecognized subcommand 'rum'; a similar subcommand exists: 'run'; `pytest-lens --help` tells what there is
         pytest-lens run --jsno
@@ -213,6 +326,28 @@ mod tests {
             the argument '--static' cannot be used with '-k <EXPR>'; `pytest-lens --help` tells what there is
         pytest-lens doctor x
             unexpected argument 'x' found; `pytest-lens --help` tells what there is
+        pytest-lens run --shard 0/3
+            invalid value '0/3' for '--shard <I/N>': there is no shard 0 of 3: they are counted from 1 to 3; `pytest-lens --help` tells what there is
+        pytest-lens run --shard 4/3
+            invalid value '4/3' for '--shard <I/N>': there is no shard 4 of 3: they are counted from 1 to 3; `pytest-lens --help` tells what there is
+        pytest-lens run --shard 1/0
+            invalid value '1/0' for '--shard <I/N>': at least one shard is needed; `pytest-lens --help` tells what there is
+        pytest-lens run --shard 2
+            invalid value '2' for '--shard <I/N>': shards are named as I/N, the first of three as 1/3; `pytest-lens --help` tells what there is
+        pytest-lens run --strategy best
+            invalid value 'best' for '--strategy <S>'; [possible values: hash, round_robin, duration_balanced]; `pytest-lens --help` tells what there is
+        pytest-lens run --reruns -1
+            invalid value '-1' for '--reruns <N>': -1 is not in 0..4294967295; `pytest-lens --help` tells what there is
+        pytest-lens shard
+            the following required arguments were not provided: <N or I/N>; `pytest-lens --help` tells what there is
+        pytest-lens shard 0
+            invalid value '0' for '<N or I/N>': at least one shard is needed; `pytest-lens --help` tells what there is
+        pytest-lens shard 1/x
+            invalid value '1/x' for '<N or I/N>': shards are named as I/N, the first of three as 1/3; `pytest-lens --help` tells what there is
+        pytest-lens daemon --idle-timeout soon
+            invalid value 'soon' for '--idle-timeout <SECONDS>': a number of seconds is needed; `pytest-lens --help` tells what there is
+        pytest-lens daemon --idle-timeout -1
+            invalid value '-1' for '--idle-timeout <SECONDS>': a number of seconds is needed; `pytest-lens --help` tells what there is
         ");
     }
 

@@ -14,6 +14,7 @@ pub struct Client {
     pub session: Arc<dyn Call>,
     /// The context's id, for every request.
     pub context_id: String,
+    is_shared: bool,
 }
 
 impl Client {
@@ -27,9 +28,16 @@ impl Client {
             execution_mode: mode,
         };
         match session.call(request).await {
-            Response::ContextReady { context_id, .. } => Ok(Client { session, context_id }),
+            Response::ContextReady { context_id, .. } => {
+                Ok(Client { session, context_id, is_shared: connect.is_shared() })
+            }
             other => Err(Failure::of_response(other)),
         }
+    }
+
+    /// The log: from its beginning, or, where others have long used the same engine, from its present state on.
+    pub fn log(&self) -> Log {
+        Log { cursor: if self.is_shared { u64::MAX } else { 0 } }
     }
 
     /// Brings the inventory up to date.
@@ -42,7 +50,7 @@ impl Client {
 
     /// The errors of collection that hold now.
     pub async fn collect_errors(&self) -> Result<Vec<CollectError>, Failure> {
-        let mut log = Log::default();
+        let mut log = self.log();
         let mut errors = Vec::new();
         loop {
             let events = log.next(self, 0).await?;
@@ -68,7 +76,7 @@ pub struct Collected {
 }
 
 /// A place in a context's log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Log {
     cursor: u64,
 }

@@ -1,34 +1,87 @@
-//! `pytest-lens flaky`: which tests can't be trusted, from the history alone. Never starts Python.
+//! `pytest-lens flaky`: which tests can't be trusted, from the history alone, or as a daemon knows it. Never starts
+//! Python by itself.
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use pytest_lens_engine::EngineConfig;
+use pytest_lens_engine::{Connect, EngineConfig};
 use pytest_lens_history::{History, Options, Place, Report};
 use pytest_lens_plan::flaky::{self, Verdict};
 use pytest_lens_plan::outcome::Outcome;
-use pytest_lens_protocol::{Evidence, Hint, Settings};
+use pytest_lens_protocol::{Evidence, Hint, Request, Response, Settings};
 
-use crate::args::Flaky;
+use crate::client::Client;
 use crate::failure::{Failure, exit};
 use crate::style::{Paint, Style};
 
 /// How long the history may take to be read: it is a file on this machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Reads the history of a root, and prints what it says.
-pub fn flaky(root: &Path, options: &Flaky, out: &mut dyn Write, style: Style) -> Result<i32, Failure> {
-    let place = Place::of(&EngineConfig::for_user().state_dir, root);
-    let window = Settings::default().flaky.window as usize;
-    let report = if place.file.exists() { read(place, window)? } else { Report::default() };
-    let text = if options.json { lines(&report)? } else { page(&report, root, style) };
+/// Prints a report.
+pub fn print(report: &Report, root: &Path, json: bool, out: &mut dyn Write, style: Style) -> Result<i32, Failure> {
+    let text = if json { lines(report)? } else { page(report, root, style) };
     out.write_all(text.as_bytes())?;
     out.flush()?;
     Ok(exit::OK)
 }
 
-fn read(place: Place, window: usize) -> Result<Report, Failure> {
+/// Asks an engine, which has settings of its own.
+pub async fn asked(connect: Arc<dyn Connect>, root: &Path) -> Result<Report, Failure> {
+    let client = Client::open(&*connect, root, None).await?;
+    let request = Request::GetFlakinessReport { context_id: client.context_id.clone() };
+    let (flaky, unstable, stable, tracked) = match client.session.call(request).await {
+        Response::FlakinessReport { flaky_tests, unstable_tests, stable_count, total_tracked } => {
+            (flaky_tests, unstable_tests, stable_count, total_tracked)
+        }
+        other => return Err(Failure::of_response(other)),
+    };
+    let mut report = Report { stable, tracked, ..Report::default() };
+    for (tests, evidence) in [(flaky, flaky::Evidence::SameCode), (unstable, flaky::Evidence::AcrossChanges)] {
+        for test in tests {
+            let verdict = verdict_of(&client, &test.node_id, evidence).await?;
+            let into = if verdict.is_flaky { &mut report.flaky } else { &mut report.unstable };
+            into.push((test.node_id.into(), verdict));
+        }
+    }
+    Ok(report)
+}
+
+async fn verdict_of(client: &Client, id: &str, evidence: flaky::Evidence) -> Result<Verdict, Failure> {
+    let request = Request::GetTestFlakiness { context_id: client.context_id.clone(), node_id: id.to_owned() };
+    match client.session.call(request).await {
+        Response::TestFlakiness {
+            failure_rate,
+            is_flaky,
+            flaky_streak,
+            consecutive_failures,
+            consecutive_passes,
+            total_runs,
+            recent_outcomes,
+            ..
+        } => Ok(Verdict {
+            is_flaky,
+            unstable: !is_flaky,
+            evidence: Some(evidence),
+            failure_rate,
+            flips: flaky_streak,
+            total_runs,
+            consecutive_failures,
+            consecutive_passes,
+            recent_outcomes: recent_outcomes.iter().filter_map(|outcome| outcome.parse().ok()).collect(),
+        }),
+        other => Err(Failure::of_response(other)),
+    }
+}
+
+/// Reads the history of a root.
+pub fn read(root: &Path) -> Result<Report, Failure> {
+    let place = Place::of(&EngineConfig::for_user().state_dir, root);
+    if !place.file.exists() {
+        return Ok(Report::default());
+    }
+    let window = Settings::default().flaky.window as usize;
     let history = History::open(place, Options::default());
     let loaded = history.wait_loaded(PATIENCE);
     if let Some(trouble) = history.trouble() {

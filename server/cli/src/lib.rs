@@ -4,6 +4,7 @@
 
 mod args;
 mod client;
+mod daemon;
 mod doctor;
 mod failure;
 mod flaky;
@@ -14,6 +15,7 @@ mod logs;
 mod lsp;
 mod run;
 mod select;
+mod shard;
 mod signals;
 mod static_list;
 mod style;
@@ -24,10 +26,10 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::sync::Arc;
 
-use args::{Command, HistoryCommand};
+use args::{Command, EngineAt, HistoryCommand};
 use failure::{Failure, exit};
 use import::Importing;
-use pytest_lens_engine::{Connect, Engine, EngineConfig};
+use pytest_lens_engine::{Connect, Engine, EngineConfig, Remote};
 use style::Style;
 
 /// Runs the command that the arguments (the program's name first) ask for, and returns the exit status. The caller is
@@ -54,35 +56,50 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
 fn dispatch(command: Command) -> Result<i32, Failure> {
     let out = &mut std::io::stdout();
     match command {
-        Command::Lsp(_) => with_engine(Life::Resident, lsp::serve),
+        Command::Lsp(options) => match options.engine.connect {
+            // Without a daemon it serves all the same: from the sources, until one is there.
+            Some(socket) => block_on(lsp::serve(Arc::new(Remote::new(&socket)))),
+            None => with_engine(Life::Resident, async |engine| lsp::serve(engine).await),
+        },
+        Command::Daemon(options) => with_engine(Life::Resident, async |engine| daemon::daemon(engine, options).await),
         Command::Run(options) => {
             let root = select::root(&options.root.root)?;
-            with_engine(Life::Short, |engine| async move {
-                run::run(engine, &root, &options, out, Style::of_stdout()).await
-            })
+            with(&options.engine, async |engine| run::run(engine, &root, &options, out, Style::of_stdout()).await)
         }
         Command::List(options) if options.is_static => {
             static_list::list(&select::root(&options.root.root)?, &options, out)
         }
         Command::List(options) => {
             let root = select::root(&options.root.root)?;
-            with_engine(Life::Short, |engine| async move { list::list(engine, &root, &options, out).await })
+            with(&options.engine, async |engine| list::list(engine, &root, &options, out).await)
         }
-        Command::Flaky(options) => flaky::flaky(&select::root(&options.root.root)?, &options, out, Style::of_stdout()),
+        Command::Shard(options) => {
+            let root = select::root(&options.root.root)?;
+            with(&options.engine, async |engine| shard::shard(engine, &root, &options, out, Style::of_stdout()).await)
+        }
+        Command::Flaky(options) => {
+            let root = select::root(&options.root.root)?;
+            // Without a daemon there is nothing to start: the history is a file.
+            let report = match options.engine.connect {
+                Some(_) => with(&options.engine, async |engine| flaky::asked(engine, &root).await)?,
+                None => flaky::read(&root)?,
+            };
+            flaky::print(&report, &root, options.json, out, Style::of_stdout())
+        }
         Command::History(HistoryCommand::Import(options)) => {
             let root = select::root(&options.root.root)?;
             let mut importing = Importing::new(&root, &options)?;
             if importing.wants_inventory() {
-                with_engine(Life::Short, |engine| async {
+                with_engine(Life::Short, async |engine| {
                     importing.take_inventory(engine, &root).await;
-                    Ok(exit::OK)
+                    Ok(())
                 })?;
             }
             importing.finish(&root, options.json, out)
         }
         Command::Doctor(options) => {
             let root = select::root(&options.root.root)?;
-            with_engine(Life::Short, |engine| async move {
+            with_engine(Life::Short, async |engine| {
                 doctor::doctor(engine, &root, kept::look, out, Style::of_stdout()).await
             })
         }
@@ -97,21 +114,33 @@ enum Life {
     Short,
 }
 
+/// Does something with the engine that was asked for: a daemon's, or this process's own.
+fn with<T>(at: &EngineAt, work: impl AsyncFnOnce(Arc<dyn Connect>) -> Result<T, Failure>) -> Result<T, Failure> {
+    match &at.connect {
+        Some(socket) => block_on(async {
+            let daemon = Remote::new(socket);
+            daemon.probe().await.map_err(Failure::usage)?;
+            work(Arc::new(daemon)).await
+        }),
+        None => with_engine(Life::Short, async |engine| work(engine).await),
+    }
+}
+
 /// Does something with an engine of this process's own, which is gone, with all that it started, afterwards.
-fn with_engine<F>(life: Life, work: impl FnOnce(Arc<dyn Connect>) -> F) -> Result<i32, Failure>
-where
-    F: Future<Output = Result<i32, Failure>>,
-{
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(async {
+fn with_engine<T>(life: Life, work: impl AsyncFnOnce(Arc<Engine>) -> Result<T, Failure>) -> Result<T, Failure> {
+    block_on(async {
         let config = EngineConfig { resident: matches!(life, Life::Resident), ..EngineConfig::for_user() };
         let engine =
             Engine::start(config).map_err(|error| Failure::internal(format!("the engine did not start: {error}")))?;
-        let connect: Arc<dyn Connect> = Arc::clone(&engine) as _;
-        let result = work(connect).await;
+        let result = work(Arc::clone(&engine)).await;
         engine.shutdown().await;
         result
-    });
+    })
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(work);
     // A read of standard input can't be cancelled, and must not be waited for.
     runtime.shutdown_background();
     result

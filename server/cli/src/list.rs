@@ -67,7 +67,7 @@ pub async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
 }
 
 /// The ids that the expressions select; none where there is no expression.
-async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
+pub async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
     let (keyword, marker) = (filter.keyword.clone(), filter.marker.clone());
     if keyword.is_none() && marker.is_none() {
         return Ok(None);

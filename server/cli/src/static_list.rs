@@ -56,7 +56,7 @@ fn info(path: &str, node: &StaticNode) -> TestNodeInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{Filter, Root};
+    use crate::args::{EngineAt, Filter, Root};
 
     /// What is printed for a project of these files, and the exit status.
     fn listed(files: &[(&str, &str)], json: bool) -> (String, i32) {
@@ -67,7 +67,7 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let root = Root { root: folder.path().to_owned() };
-        let options = List { root, filter: Filter::default(), is_static: true, json };
+        let options = List { root, filter: Filter::default(), is_static: true, json, engine: EngineAt::default() };
         let mut out = Vec::new();
         let status = match list(&folder.path().canonicalize().unwrap(), &options, &mut out) {
             Ok(status) => status,

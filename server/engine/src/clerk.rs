@@ -22,10 +22,13 @@ use crate::inventory::{Findings, Inventory};
 use crate::outcomes::not_run;
 use crate::relay::Printed;
 use crate::run::{Ending, News, RunPlan};
-use crate::runs::RunRecord;
+use crate::runs::{Lease, RunRecord};
 use crate::scope::Scope;
 use crate::tree::delta;
 use crate::wire::WireCollectError;
+
+/// Items of the tree that one event tells at most: each has to fit a frame.
+const PIECE: usize = 10_000;
 
 /// Something to be put into the books.
 pub(crate) enum Entry {
@@ -38,7 +41,7 @@ pub(crate) enum Entry {
     /// Files are no more.
     Gone { files: HashSet<String>, done: oneshot::Sender<()> },
     /// A run is to begin.
-    Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<Arc<RunRecord>> },
+    Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<Lease> },
     /// Something happened in a run.
     News { run_id: String, news: News },
     /// Nothing more will happen in a run.
@@ -169,11 +172,13 @@ impl Clerk {
         let same_errors = old.errors == new.errors;
         context.inventory.store(Arc::new(new));
         if !(told.upserts.is_empty() && told.removed.is_empty() && same_errors) {
-            self.push(context, EventPayload::Inventory(told));
+            for piece in told.pieces(PIECE) {
+                self.push(context, EventPayload::Inventory(piece));
+            }
         }
     }
 
-    fn begin(&mut self, context: &Context, plan: Arc<RunPlan>, accepted: oneshot::Sender<Arc<RunRecord>>) {
+    fn begin(&mut self, context: &Context, plan: Arc<RunPlan>, accepted: oneshot::Sender<Lease>) {
         let record = Arc::new(RunRecord::new(plan.selected.len()));
         context.runs.retain(|_, run| !run.is_past());
         context.runs.insert(plan.run_id.clone(), Arc::clone(&record));
@@ -190,7 +195,8 @@ impl Clerk {
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
         self.push(context, EventPayload::RunStarted(started));
-        let _ = accepted.send(record);
+        // Where nobody waits for it any more, the lease ends the run.
+        let _ = accepted.send(Lease::of(record));
     }
 
     fn news(&mut self, context: &Context, run_id: &str, news: News) {

@@ -22,7 +22,7 @@ use crate::pool::{Found, Pool};
 use crate::refresh::Refresher;
 use crate::relay::Printed;
 use crate::run::RunPlan;
-use crate::runs::RunRecord;
+use crate::runs::{Lease, RunRecord};
 use crate::scope::Scope;
 use crate::wire::WorkerOptions;
 
@@ -73,7 +73,6 @@ impl Context {
         interpreter: Interpreter,
         pool: Pool,
         pytest: PytestSettings,
-        settings: Settings,
         history: Arc<History>,
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
@@ -85,7 +84,7 @@ impl Context {
             pool: Arc::new(pool),
             log: Arc::new(EventLog::new()),
             inventory: ArcSwap::from_pointee(Inventory::default()),
-            settings: ArcSwap::from_pointee(settings),
+            settings: ArcSwap::default(),
             pytest: ArcSwap::from_pointee(pytest),
             runs: DashMap::new(),
             results: DashMap::new(),
@@ -187,12 +186,20 @@ impl Context {
     }
 
     /// Accepts a run and sets it going. Returns when it is in the books.
-    pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<Arc<RunRecord>> {
+    pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<Lease> {
         let plan = Arc::new(plan);
-        let record = self.enter_and_wait(|accepted| Entry::Begin { plan: Arc::clone(&plan), accepted }).await?;
-        self.unfiled.send_modify(|runs| *runs += 1);
-        tokio::spawn(Arc::clone(self).run(plan, Arc::clone(&record)));
-        Some(record)
+        let context = Arc::clone(self);
+        // A task of its own: whoever asks may be gone meanwhile, and what is in the books must be driven to its end.
+        let beginning = tokio::spawn(async move {
+            let (accepted, answer) = oneshot::channel();
+            context.enter(Entry::Begin { plan: Arc::clone(&plan), accepted });
+            let lease = answer.await.ok()?;
+            let record = lease.record()?;
+            context.unfiled.send_modify(|runs| *runs += 1);
+            tokio::spawn(Arc::clone(&context).run(plan, record));
+            Some(lease)
+        });
+        beginning.await.ok().flatten()
     }
 
     async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>) {
@@ -246,6 +253,11 @@ impl Context {
         };
         self.pool.get_ready(host, runners).await;
         self.pool.warm_up(&host.third_party).await;
+    }
+
+    /// Whether a run goes on.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.runs.iter().any(|run| !run.is_over())
     }
 
     /// Waits until no run goes on, `limit` at most: work that nobody waits for stays out of their way.

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use dashmap::DashMap;
 use pytest_lens_protocol::Request;
@@ -15,6 +16,9 @@ use crate::histories::Histories;
 use crate::hub::Hub;
 use crate::session::{Answer, Call, Connect};
 use crate::worker_files;
+
+/// How long the end waits for a context that is being opened.
+const OPENING: Duration = Duration::from_secs(3);
 
 /// How an engine lives.
 #[derive(Debug, Clone)]
@@ -59,6 +63,8 @@ pub(crate) struct Shared {
     pub histories: Histories,
     /// One context is opened at a time, so that the same one is not opened twice.
     pub opening: tokio::sync::Mutex<()>,
+    /// Nothing is to be opened any more.
+    pub ending: AtomicBool,
     next_run: AtomicU64,
     /// Sets this engine's run ids apart from those of the ones before.
     epoch: u64,
@@ -77,11 +83,14 @@ impl Shared {
             Some(id) => vec![id.to_owned()],
             None => self.contexts.iter().map(|context| context.key().clone()).collect(),
         };
+        let mut closing = tokio::task::JoinSet::new();
         for id in ids {
             if let Some((_, context)) = self.contexts.remove(&id) {
-                context.close().await;
+                closing.spawn(async move { context.close().await });
             }
         }
+        // Whoever asked may be gone meanwhile: what was begun is finished all the same.
+        let _ = tokio::spawn(async move { while closing.join_next().await.is_some() {} }).await;
     }
 }
 
@@ -99,6 +108,7 @@ impl Engine {
             contexts: DashMap::new(),
             histories: Histories::new(&config),
             opening: tokio::sync::Mutex::default(),
+            ending: AtomicBool::new(false),
             next_run: AtomicU64::new(1),
             epoch: crate::context::now_ms(),
             config,
@@ -108,8 +118,21 @@ impl Engine {
 
     /// Ends every context: runs are killed, and their processes are gone when it returns.
     pub async fn shutdown(&self) {
+        self.shared.ending.store(true, Ordering::Relaxed);
+        // A context that is being opened is closed as well, unless its interpreter takes its time: it ends when it
+        // finds nobody to report to.
+        let _opening = tokio::time::timeout(OPENING, self.shared.opening.lock()).await;
         self.shared.close(None).await;
         self.shared.hub.close();
+    }
+
+    /// Waits until no run goes on.
+    pub async fn wait_idle(&self) {
+        loop {
+            let contexts: Vec<Arc<Context>> = self.shared.contexts.iter().map(|it| Arc::clone(it.value())).collect();
+            let Some(busy) = contexts.into_iter().find(|context| context.is_busy()) else { return };
+            busy.wait_idle(Duration::from_secs(60)).await;
+        }
     }
 }
 

@@ -12,6 +12,9 @@ const KEPT: usize = 50_000;
 /// The most that one read returns.
 const PAGE: usize = 2_000;
 
+/// What one read returns weighs about this much at most: many times it fits a frame.
+const PAGE_WEIGHT: usize = 8 * 1024 * 1024;
+
 pub(crate) struct EventLog {
     inner: Mutex<Inner>,
     arrived: Notify,
@@ -23,6 +26,16 @@ struct Inner {
     last: u64,
     /// Nothing will be added any more.
     closed: bool,
+}
+
+/// What a reader finds behind its cursor.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Read {
+    /// Events, a page at most, and the cursor behind them.
+    Events(u64, Vec<Arc<Event>>),
+    /// The cursor is not in what is kept: events behind it were dropped, or it lies beyond the end, as that of an
+    /// earlier log may. The reader needs the present state, and goes on from here.
+    Lost(u64),
 }
 
 impl EventLog {
@@ -61,41 +74,93 @@ impl EventLog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed
     }
 
-    /// Events behind `cursor`, a page at most, and the cursor behind them.
-    pub(crate) fn read(&self, cursor: u64) -> (u64, Vec<Arc<Event>>) {
+    /// What lies behind `cursor`.
+    pub(crate) fn read(&self, cursor: u64) -> Read {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let first = inner.last - inner.events.len() as u64;
-        let skip = usize::try_from(cursor.saturating_sub(first)).unwrap_or(usize::MAX);
-        let events: Vec<_> = inner.events.iter().skip(skip).take(PAGE).cloned().collect();
-        (events.last().map_or(cursor.min(inner.last), |event| event.seq), events)
+        if cursor < first {
+            return Read::Lost(first);
+        }
+        if cursor > inner.last {
+            return Read::Lost(inner.last);
+        }
+        let skip = usize::try_from(cursor - first).unwrap_or(usize::MAX);
+        let mut weight = 0;
+        let light = |event: &&Arc<Event>| {
+            let before = weight;
+            weight += weight_of(&event.payload);
+            before == 0 || weight <= PAGE_WEIGHT
+        };
+        let events: Vec<_> = inner.events.iter().skip(skip).take(PAGE).take_while(light).cloned().collect();
+        Read::Events(events.last().map_or(cursor, |event| event.seq), events)
     }
 
     /// As [`EventLog::read`], but waits for a first event, `limit` at most.
-    pub(crate) async fn wait(&self, cursor: u64, limit: std::time::Duration) -> (u64, Vec<Arc<Event>>) {
+    pub(crate) async fn wait(&self, cursor: u64, limit: std::time::Duration) -> Read {
         let waiting = async {
             loop {
                 let arrived = self.arrived.notified();
                 tokio::pin!(arrived);
                 arrived.as_mut().enable();
-                let (next, events) = self.read(cursor);
-                if !events.is_empty() || self.is_closed() {
-                    return (next, events);
+                let is_closed = self.is_closed();
+                match self.read(cursor) {
+                    Read::Events(_, events) if events.is_empty() && !is_closed => arrived.await,
+                    found => return found,
                 }
-                arrived.await;
             }
         };
         tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| self.read(cursor))
     }
 }
 
+/// About how many bytes an event takes on the wire.
+fn weight_of(payload: &EventPayload) -> usize {
+    /// Of an event's or item's field names and numbers.
+    const BASE: usize = 256;
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    match payload {
+        EventPayload::Inventory(delta) => {
+            let items = delta.upserts.iter().map(|item| BASE + 2 * item.id.len() + item.uri.len() + item.label.len());
+            let errors = delta.errors.iter().map(|error| BASE + error.message.len());
+            items.chain(errors).sum()
+        }
+        EventPayload::TestOutcome(told) => {
+            let outcomes = told.outcomes.iter().map(|outcome| {
+                let texts = [
+                    &outcome.message,
+                    &outcome.expected,
+                    &outcome.actual,
+                    &outcome.longrepr,
+                    &outcome.stdout,
+                    &outcome.stderr,
+                    &outcome.log,
+                ];
+                BASE + texts.into_iter().map(text).sum::<usize>()
+            });
+            outcomes.sum()
+        }
+        EventPayload::Output(output) => BASE + output.text.len(),
+        EventPayload::RunStarted(run) => BASE + run.ids.iter().flatten().map(String::len).sum::<usize>(),
+        _ => BASE,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pytest_lens_protocol::TestsStarted;
+    use pytest_lens_protocol::OutputStream::Stdout;
+    use pytest_lens_protocol::{Output, TestsStarted};
     use std::time::Duration;
 
     fn payload(id: usize) -> EventPayload {
         EventPayload::TestStarted(TestsStarted { run_id: "r".into(), ids: vec![id.to_string()] })
+    }
+
+    fn events(read: Read) -> (u64, Vec<Arc<Event>>) {
+        match read {
+            Read::Events(cursor, events) => (cursor, events),
+            Read::Lost(cursor) => panic!("lost, to go on from {cursor}"),
+        }
     }
 
     #[test]
@@ -106,7 +171,7 @@ mod tests {
         }
         let (mut cursor, mut seen) = (0, Vec::new());
         loop {
-            let (next, events) = log.read(cursor);
+            let (next, events) = events(log.read(cursor));
             if events.is_empty() {
                 break;
             }
@@ -117,12 +182,28 @@ mod tests {
     }
 
     #[test]
-    fn old_events_go_and_the_gap_shows() {
+    fn whoever_is_behind_what_is_kept_or_beyond_the_end_is_lost() {
         let log = EventLog::new();
+        assert_eq!(log.read(0), Read::Events(0, Vec::new()));
         for id in 0..KEPT + 10 {
             log.push(payload(id), true);
         }
-        assert_eq!(log.read(0).1[0].seq, 11);
+        assert_eq!(log.read(9), Read::Lost(10));
+        assert_eq!(events(log.read(10)).1[0].seq, 11);
+        let end = KEPT as u64 + 10;
+        assert_eq!(log.read(end), Read::Events(end, Vec::new()));
+        assert_eq!(log.read(end + 1), Read::Lost(end));
+        assert_eq!(log.read(u64::MAX), Read::Lost(end));
+    }
+
+    #[test]
+    fn a_page_of_heavy_events_is_short_but_never_empty() {
+        let log = EventLog::new();
+        for size in [PAGE_WEIGHT * 2, PAGE_WEIGHT / 2, PAGE_WEIGHT / 4, PAGE_WEIGHT] {
+            let text = "x".repeat(size);
+            log.push(EventPayload::Output(Output { run_id: "r".into(), id: None, stream: Stdout, text }), true);
+        }
+        assert_eq!([0, 1, 3].map(|cursor| events(log.read(cursor)).0), [1, 3, 4]);
     }
 
     #[tokio::test]
@@ -134,6 +215,6 @@ mod tests {
         });
         tokio::task::yield_now().await;
         log.push(payload(0), true);
-        assert_eq!(reader.await.unwrap().0, 1);
+        assert_eq!(events(reader.await.unwrap()).0, 1);
     }
 }

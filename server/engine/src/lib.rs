@@ -31,6 +31,7 @@ mod scope;
 mod select;
 mod session;
 mod snapshot;
+mod socket;
 mod temp;
 mod tree;
 mod watch;
@@ -39,3 +40,4 @@ mod worker_files;
 
 pub use engine::{Engine, EngineConfig};
 pub use session::{Answer, Call, Connect};
+pub use socket::{End, Place, PlaceError, Remote, default_socket, serve};

@@ -1,7 +1,7 @@
 //! The book of each run: what was selected, what came of it, and the lever to stop it.
 
 use std::collections::HashSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pytest_lens_protocol::{RunEnd, TestResultInfo};
@@ -12,6 +12,7 @@ use crate::run::Control;
 /// How long a run is remembered after its end.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
 
+#[derive(Debug)]
 pub(crate) struct RunRecord {
     pub total: usize,
     pub begun: Instant,
@@ -21,7 +22,7 @@ pub(crate) struct RunRecord {
     ended: watch::Sender<bool>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct RunState {
     /// Final outcomes in the order in which they came.
     pub results: Vec<TestResultInfo>,
@@ -75,5 +76,38 @@ impl RunRecord {
     /// Whether it ended so long ago that it may be forgotten.
     pub(crate) fn is_past(&self) -> bool {
         self.state().end.as_ref().is_some_and(|(_, at)| at.elapsed() > REMEMBERED)
+    }
+}
+
+/// A run in the hands of whoever asked for it: dropped, the run is killed. A call whose client is gone is dropped, and
+/// its run with it.
+#[derive(Debug)]
+pub(crate) struct Lease(Option<Arc<RunRecord>>);
+
+impl Lease {
+    pub(crate) fn of(record: Arc<RunRecord>) -> Self {
+        Lease(Some(record))
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn wait(&self) -> Option<RunEnd> {
+        self.0.as_ref()?.wait().await
+    }
+
+    pub(crate) fn record(&self) -> Option<Arc<RunRecord>> {
+        self.0.clone()
+    }
+
+    /// From now on the run goes on by itself.
+    pub(crate) fn release(mut self) -> Option<Arc<RunRecord>> {
+        self.0.take()
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(record) = self.0.take() {
+            record.ask(Control::Kill);
+        }
     }
 }

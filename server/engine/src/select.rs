@@ -63,7 +63,7 @@ pub(crate) fn select(host: &Host, ids: &[String], filter: &Filter) -> Result<Vec
 }
 
 /// Whether an id that is not the node's own takes it in: its function's, class's, file's or folder's.
-fn means(id: &str, node: &Node) -> bool {
+pub(crate) fn means(id: &str, node: &Node) -> bool {
     let id = id.trim_end_matches('/');
     if !id.contains("::") {
         return id.is_empty() || id == "." || is_within(&node.file, id);

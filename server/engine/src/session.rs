@@ -20,4 +20,9 @@ pub trait Call: Send + Sync {
 pub trait Connect: Send + Sync {
     /// Opens a session.
     fn session(&self) -> Arc<dyn Call>;
+
+    /// Whether others use the same engine: its contexts are not this client's to end, and it may go and come back.
+    fn is_shared(&self) -> bool {
+        false
+    }
 }

@@ -14,6 +14,16 @@ const KEPT: usize = 3;
 /// # Errors
 /// Where it can't be made, or somebody else made it first.
 pub(crate) fn folder_for(project: &str) -> io::Result<PathBuf> {
+    let folder = own()?.join(project);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// This user's private folder among the temporary files.
+///
+/// # Errors
+/// Where it can't be made, or somebody else made it first.
+pub(crate) fn own() -> io::Result<PathBuf> {
     let uid = nix::unistd::getuid().as_raw();
     let own = std::env::temp_dir().join(format!("pytest-lens-of-{uid}"));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&own)?;
@@ -21,9 +31,7 @@ pub(crate) fn folder_for(project: &str) -> io::Result<PathBuf> {
     if !data.is_dir() || data.uid() != uid || data.mode() & 0o077 != 0 {
         return Err(io::Error::other(format!("{} is not a private folder of this user; remove it", own.display())));
     }
-    let folder = own.join(project);
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
+    Ok(own)
 }
 
 /// Removes the folders of older runs, but for those in `live`: they go on.

@@ -46,7 +46,7 @@ pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryD
     }
     removed.extend(before.keys().filter(|path| !after.contains(**path)).map(|path| (*path).to_owned()));
     removed.sort_unstable();
-    InventoryDelta { revision: new.revision, upserts, removed, errors: errors_of(root, new) }
+    InventoryDelta { revision: new.revision, upserts, removed, errors: errors_of(root, new), whole: false }
 }
 
 fn errors_of(root: &Path, inventory: &Inventory) -> Vec<CollectError> {

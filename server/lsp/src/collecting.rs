@@ -8,7 +8,7 @@ use std::time::Duration;
 use lsp_types::MessageType;
 use pytest_lens_protocol::{Request, Response};
 
-use crate::connection::{Link, context, link, pieces};
+use crate::connection::{Link, PIECE, context, link};
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::progress::CollectProgress;
 use crate::state::Shared;
@@ -106,7 +106,7 @@ pub(crate) async fn show_sources(shared: &Arc<Shared>, folder: &str) {
     let mut state = shared.state();
     let Some(workspace) = state.workspace_mut(folder) else { return };
     let delta = workspace.view.replace(items);
-    for piece in pieces(&delta) {
+    for piece in delta.pieces(PIECE) {
         for message in state.own_delta(folder, piece) {
             shared.send(message);
         }

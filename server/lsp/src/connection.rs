@@ -1,24 +1,28 @@
 //! The way of one folder to the engine: its context and its events.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use lsp_types::MessageType;
 use pytest_lens_protocol::{
-    Event, EventPayload, InventoryDelta, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd, RunEndStatus, TestItem,
+    Event, EventPayload, InventoryDelta, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd, RunEndStatus,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
+use crate::collecting;
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::reducer::RunView;
 use crate::state::Shared;
-use crate::{collecting, tree};
 
 /// A hanging get ends after this, and is made anew.
 const WAIT_MS: u64 = 30_000;
 
+/// How long a daemon that is gone is left alone.
+const RECONNECT: Duration = Duration::from_secs(3);
+
 /// Items of the tree that are told at a time.
-const PIECE: usize = 500;
+pub(crate) const PIECE: usize = 500;
 
 /// How far a folder is with the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -103,7 +107,9 @@ pub(crate) fn stop(shared: &Arc<Shared>, folder: &str, link: &Arc<Link>) {
 }
 
 async fn shut_down(shared: &Arc<Shared>, phase: &Phase) {
-    if let Phase::Open(context) = phase {
+    if let Phase::Open(context) = phase
+        && !shared.is_shared()
+    {
         // A context that is gone already is as good.
         let _ = shared.call(Request::Shutdown { context_id: Some(context.clone()) }).await;
     }
@@ -167,9 +173,13 @@ pub(crate) fn link(shared: &Arc<Shared>, folder: &str) -> Option<Arc<Link>> {
 
 /// Keeps the context open for as long as the folder is.
 async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
+    let mut trouble: Option<CommandError> = None;
     loop {
         let failed = match open(&shared, &folder).await {
             Ok(context) => {
+                if let Some(past) = trouble.take() {
+                    shared.forget_told(&past.message);
+                }
                 link.phase.send_replace(Phase::Open(context.clone()));
                 tokio::select! {
                     failed = follow(&shared, &folder, &link, &context) => failed,
@@ -186,9 +196,21 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
             }
             Some(error) => {
                 shared.tell_once(MessageType::ERROR, &error.message);
-                link.phase.send_replace(Phase::Failed(error));
+                link.phase.send_replace(Phase::Failed(error.clone()));
+                trouble.get_or_insert(error);
+                abandon_runs(&shared, &folder, RunEndStatus::InternalError, "the engine lost this run");
                 collecting::show_sources(&shared, &folder).await;
-                link.retry.notified().await;
+                let again = async {
+                    match shared.is_shared() {
+                        // A daemon may be started again at any time.
+                        true => tokio::time::sleep(RECONNECT).await,
+                        false => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    () = link.retry.notified() => {}
+                    () = again => {}
+                }
             }
         }
     }
@@ -220,17 +242,15 @@ async fn open(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
 
 /// Takes in the context's events until it is gone; an error where it can't be followed at all.
 async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &str) -> Option<CommandError> {
-    let mut cursor = 0;
-    link.cursor.send_replace(cursor);
+    // What an engine that others use has run before is not this editor's: from its present state on.
+    let mut cursor = if shared.is_shared() { u64::MAX } else { 0 };
+    link.cursor.send_replace(0);
     let mut served = false;
     loop {
         let request = Request::GetEvents { context_id: context_id.to_owned(), cursor, wait_ms: WAIT_MS };
         match shared.call(request).await {
             Ok(Response::Events { cursor: next, events }) => {
                 served = true;
-                if events.first().is_some_and(|event| event.seq > cursor + 1) {
-                    resync(shared, folder, context_id).await;
-                }
                 cursor = next;
                 take(shared, folder, &events).await;
                 link.cursor.send_replace(cursor);
@@ -247,7 +267,8 @@ async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &st
 async fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
     for event in events {
         let pieces = match &event.payload {
-            EventPayload::Inventory(delta) if delta.upserts.len() > PIECE => pieces(delta),
+            EventPayload::Inventory(delta) if delta.whole => without_what_is_gone(shared, folder, delta).pieces(PIECE),
+            EventPayload::Inventory(delta) if delta.upserts.len() > PIECE => delta.clone().pieces(PIECE),
             payload => {
                 apply(shared, folder, payload);
                 continue;
@@ -267,30 +288,16 @@ fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) {
     }
 }
 
-/// The same delta as several: what is removed goes first, and each tells every error.
-pub(crate) fn pieces(delta: &InventoryDelta) -> Vec<InventoryDelta> {
-    let mut removed = delta.removed.clone();
-    let piece = |upserts: &[TestItem]| InventoryDelta {
-        revision: delta.revision,
-        upserts: upserts.to_vec(),
-        removed: std::mem::take(&mut removed),
-        errors: delta.errors.clone(),
-    };
-    let upserts = if delta.upserts.is_empty() { vec![[].as_slice()] } else { delta.upserts.chunks(PIECE).collect() };
-    upserts.into_iter().map(piece).collect()
-}
-
-/// Older events were dropped before they were read: takes the inventory as it stands.
-async fn resync(shared: &Arc<Shared>, folder: &str, context_id: &str) {
-    let request = Request::GetInventory { context_id: context_id.to_owned() };
-    let Ok(Response::InventoryData { nodes, .. }) = shared.call(request).await else { return };
-    let mut state = shared.state();
-    let Some(workspace) = state.workspace_mut(folder) else { return };
-    let items = tree::of_inventory(&workspace.root, &nodes);
-    let delta = workspace.view.replace(items);
-    for piece in pieces(&delta) {
-        for message in state.own_delta(folder, piece) {
-            shared.send(message);
-        }
+/// The events begin with the whole inventory, for they were dropped before they were read, or this is a first look at
+/// an engine that others use: what is not in it any more goes.
+fn without_what_is_gone(shared: &Arc<Shared>, folder: &str, whole: &InventoryDelta) -> InventoryDelta {
+    let state = shared.state();
+    match state.workspace(folder) {
+        Some(workspace) => InventoryDelta {
+            errors: whole.errors.clone(),
+            revision: whole.revision,
+            ..workspace.view.difference(whole.upserts.clone())
+        },
+        None => InventoryDelta::default(),
     }
 }

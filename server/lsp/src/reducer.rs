@@ -149,10 +149,17 @@ impl View {
 
     /// Makes the tree hold exactly these items, parents before children, and tells what changed.
     pub(crate) fn replace(&mut self, items: Vec<TestItem>) -> InventoryDelta {
+        let delta = self.difference(items);
+        self.apply_delta(&delta);
+        delta
+    }
+
+    /// What leads from this tree to these items.
+    pub(crate) fn difference(&self, items: Vec<TestItem>) -> InventoryDelta {
         let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
         let removed = self.roots_of(|item| !wanted.contains(item.id.as_str()));
         let upserts = items.into_iter().filter(|item| self.items.get(&item.id) != Some(item)).collect();
-        self.own_delta(upserts, removed)
+        InventoryDelta { upserts, removed, errors: self.errors.clone(), ..InventoryDelta::default() }
     }
 
     /// Takes what the source of one file says: items that pytest has not told of, never over those it has.
@@ -169,7 +176,7 @@ impl View {
     }
 
     fn own_delta(&mut self, upserts: Vec<TestItem>, removed: Vec<String>) -> InventoryDelta {
-        let delta = InventoryDelta { revision: 0, upserts, removed, errors: self.errors.clone() };
+        let delta = InventoryDelta { upserts, removed, errors: self.errors.clone(), ..InventoryDelta::default() };
         self.apply_delta(&delta);
         delta
     }

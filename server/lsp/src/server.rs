@@ -4,6 +4,7 @@
 //! order in which they came.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lsp_types::{
     CodeActionParams, CodeActionResponse, CodeLens, CodeLensParams, DidChangeConfigurationParams,
@@ -33,19 +34,23 @@ const HANDLERS: usize = 256;
 const REQUEST_FAILED: i64 = -32803;
 
 /// Serves one client until it says `exit` or its input ends. The engine is left as it is: ending it is its owner's.
-pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, output: impl AsyncWrite) {
+/// Whether the client took its leave with `shutdown`, on which LSP has the exit status depend.
+pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, output: impl AsyncWrite) -> bool {
     let (service, socket) = LspService::build(|client| Lens::new(connect, client))
         .custom_method("pytestLens/trust", Lens::trust)
         .custom_method("window/workDoneProgress/cancel", Lens::cancel)
         .finish();
     let shared = Arc::clone(&service.inner().shared);
+    let was_shut_down = Arc::clone(&service.inner().was_shut_down);
     Server::new(input, output, socket).concurrency_level(HANDLERS).serve(service).await;
     shared.close();
+    was_shut_down.load(Ordering::Relaxed)
 }
 
 /// The framework's handle of the server.
 struct Lens {
     shared: Arc<Shared>,
+    was_shut_down: Arc<AtomicBool>,
 }
 
 /// Of `pytestLens/trust`.
@@ -59,7 +64,7 @@ impl Lens {
         let (outgoing, queue) = unbounded_channel();
         let shared = Arc::new(Shared::new(connect, outgoing.clone()));
         shared.spawn(Publisher::new(client, Arc::clone(&shared), outgoing).run(queue));
-        Lens { shared }
+        Lens { shared, was_shut_down: Arc::default() }
     }
 
     async fn trust(&self, params: TrustParams) {
@@ -85,6 +90,7 @@ impl LanguageServer for Lens {
     }
 
     async fn shutdown(&self) -> Result<()> {
+        self.was_shut_down.store(true, Ordering::Relaxed);
         Ok(())
     }
 

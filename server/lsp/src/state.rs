@@ -128,6 +128,16 @@ impl Shared {
         }
     }
 
+    /// May show this sentence again: what it was about has passed.
+    pub(crate) fn forget_told(&self, text: &str) {
+        self.state().told.remove(text);
+    }
+
+    /// Whether the engine serves others as well.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.connect.is_shared()
+    }
+
     /// These files show another picture now.
     pub(crate) fn changed(&self, files: BTreeSet<PathBuf>) {
         self.send(Outgoing::Changed { files });

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use crate::framing::{LENGTH, Oversized, length_of};
 use crate::{DecodeError, Request, Response};
 
 /// How deep a message may be nested. Decoding recurses, and rmp-serde's own limit of 1,024 levels overflows the stack of
@@ -42,6 +43,32 @@ pub fn encode<T: Serialize>(message: &T, shape: Shape) -> Result<Vec<u8>, rmp_se
         Shape::Named => rmp_serde::to_vec_named(message),
         Shape::Compact => rmp_serde::to_vec(message),
     }
+}
+
+/// Encodes a message into a frame of its own: the bytes as they go over the wire.
+///
+/// # Errors
+/// [`FrameError::Oversized`] where the message is longer than a frame may be; else as [`encode`].
+pub fn encode_framed<T: Serialize>(message: &T, shape: Shape) -> Result<Vec<u8>, FrameError> {
+    let mut framed = vec![0; LENGTH];
+    match shape {
+        Shape::Named => rmp_serde::encode::write_named(&mut framed, message)?,
+        Shape::Compact => rmp_serde::encode::write(&mut framed, message)?,
+    }
+    let length = length_of(framed.len() - LENGTH)?;
+    framed[..LENGTH].copy_from_slice(&length);
+    Ok(framed)
+}
+
+/// Why a message can't be put on the wire.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// It is too long.
+    #[error(transparent)]
+    Oversized(#[from] Oversized),
+    /// MessagePack can't say it.
+    #[error("a message can't be encoded: {0}")]
+    Encode(#[from] rmp_serde::encode::Error),
 }
 
 /// Decodes a request in either shape, and tells which it was.

@@ -90,6 +90,29 @@ pub struct InventoryDelta {
     pub removed: Vec<String>,
     /// Every collection error that holds now.
     pub errors: Vec<CollectError>,
+    /// The upserts are the whole inventory: what a reader knew besides is gone. So begins what is told to a reader
+    /// whose place in the log is not kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
+}
+
+impl InventoryDelta {
+    /// The same as several of so many upserts at most: what is removed goes first, and each tells every error.
+    #[must_use]
+    pub fn pieces(mut self, size: usize) -> Vec<InventoryDelta> {
+        if self.upserts.len() <= size {
+            return vec![self];
+        }
+        let upserts = std::mem::take(&mut self.upserts);
+        let piece = |(number, part): (usize, &[TestItem])| InventoryDelta {
+            revision: self.revision,
+            upserts: part.to_vec(),
+            removed: if number == 0 { self.removed.clone() } else { Vec::new() },
+            errors: self.errors.clone(),
+            whole: self.whole && number == 0,
+        };
+        upserts.chunks(size.max(1)).enumerate().map(piece).collect()
+    }
 }
 
 /// An item of the test tree.

@@ -3,6 +3,15 @@
 /// The largest frame that is taken or sent, in bytes, its length field not counted: 64 MiB.
 pub const MAX_FRAME: usize = 64 * 1024 * 1024;
 
+/// The bytes of a frame's length field.
+pub(crate) const LENGTH: usize = 4;
+
+/// The length field of a frame for so many bytes.
+pub(crate) fn length_of(bytes: usize) -> Result<[u8; LENGTH], Oversized> {
+    let length = u32::try_from(bytes).ok().filter(|_| bytes <= MAX_FRAME).ok_or(Oversized(bytes))?;
+    Ok(length.to_le_bytes())
+}
+
 /// A frame announced a length over [`MAX_FRAME`]: the stream can't be followed any further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a frame of {0} bytes is over the limit of {MAX_FRAME}; split the request")]
@@ -13,10 +22,9 @@ pub struct Oversized(pub usize);
 /// # Errors
 /// [`Oversized`] where the message is longer than a frame may be.
 pub fn frame(message: &[u8]) -> Result<Vec<u8>, Oversized> {
-    let length =
-        u32::try_from(message.len()).ok().filter(|_| message.len() <= MAX_FRAME).ok_or(Oversized(message.len()))?;
-    let mut framed = Vec::with_capacity(message.len() + 4);
-    framed.extend_from_slice(&length.to_le_bytes());
+    let length = length_of(message.len())?;
+    let mut framed = Vec::with_capacity(message.len() + LENGTH);
+    framed.extend_from_slice(&length);
     framed.extend_from_slice(message);
     Ok(framed)
 }
@@ -50,7 +58,7 @@ impl FrameReader {
     /// [`Oversized`]: the connection is of no more use.
     pub fn next_message(&mut self) -> Result<Option<&[u8]>, Oversized> {
         let pending = self.buffer.get(self.read..).unwrap_or_default();
-        let Some((length, rest)) = pending.split_first_chunk::<4>() else { return Ok(None) };
+        let Some((length, rest)) = pending.split_first_chunk::<LENGTH>() else { return Ok(None) };
         let length = u32::from_le_bytes(*length) as usize;
         if length > MAX_FRAME {
             return Err(Oversized(length));
@@ -58,9 +66,15 @@ impl FrameReader {
         if rest.len() < length {
             return Ok(None);
         }
-        let start = self.read + 4;
+        let start = self.read + LENGTH;
         self.read = start + length;
         Ok(self.buffer.get(start..start + length))
+    }
+
+    /// Bytes that were taken in and are not yet read as messages.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.buffer.len() - self.read
     }
 
     /// Whether the stream stands inside a frame: an end here is a truncated message.

@@ -18,14 +18,14 @@ mod response;
 mod run;
 mod settings;
 
-pub use codec::{Shape, decode_request, decode_response, encode};
+pub use codec::{FrameError, Shape, decode_request, decode_response, encode, encode_framed};
 pub use error::{DecodeError, ErrorCode};
 pub use event::{
     CollectError, Event, EventPayload, Evidence, FlakinessHints, Frame, Hint, InventoryDelta, ItemKind, Output,
     OutputStream, RunCounts, RunEnd, RunEndStatus, RunStart, Subtest, TestItem, TestOutcome, TestOutcomes,
     TestsStarted,
 };
-pub use framing::{FrameReader, MAX_FRAME, frame};
+pub use framing::{FrameReader, MAX_FRAME, Oversized, frame};
 pub use node::{FlakinessInfo, Location, Position, Range, TestNodeInfo, TestResultInfo};
 pub use request::Request;
 pub use response::Response;

@@ -21,6 +21,7 @@ use crate::failure::{Failure, exit};
 use crate::select;
 use crate::signals::{self, Ask};
 use crate::style::Style;
+use crate::{list, shard};
 use live::Live;
 use report::Report;
 
@@ -52,14 +53,18 @@ async fn follow(
     let mut report = Report::new(root, ids.clone());
     let live = Live::new(options.json, style);
     let started = tokio::select! {
-        started = start(connect, root, options, ids) => started?,
+        started = start(connect, root, options, ids, &mut report) => started?,
         Some(_) = asks.recv() => {
             live.note("interrupted before the run began");
             return Ok(exit::INTERRUPTED);
         }
     };
-    let (client, run_id) = match started {
-        Started::Run(client, run_id) => (client, run_id),
+    let (client, run_id, mut log) = match started {
+        Started::Run(client, run_id, log) => (client, run_id, log),
+        Started::Nothing(why) => {
+            live.note(&why);
+            return Ok(exit::NOTHING);
+        }
         Started::Refused(client, message) => {
             report.take_errors(client.collect_errors().await?);
             // A file's own error is shown as pytest shows it; what keeps pytest from starting at all is one sentence.
@@ -71,7 +76,7 @@ async fn follow(
         }
     };
     let mut control = Control { session: connect.session(), run_id, asked: 0 };
-    let followed = follow_log(&client, &mut control, &mut asks, &mut report, &live, out).await;
+    let followed = follow_log(&client, &mut log, &mut control, &mut asks, &mut report, &live, out).await;
     if followed.is_err() {
         // Whoever wanted to see the results is gone; a run without anybody to tell must not go on.
         control.kill().await;
@@ -85,7 +90,10 @@ async fn follow(
 
 /// What became of the request for a run.
 enum Started {
-    Run(Client, String),
+    /// With its id, and the log from a place before its start.
+    Run(Client, String, Log),
+    /// The selection is empty, and why.
+    Nothing(String),
     /// The request was refused for the reason in the message; it may be that a file can't be collected.
     Refused(Client, String),
 }
@@ -95,8 +103,24 @@ async fn start(
     root: &Path,
     options: &args::Run,
     node_ids: Vec<String>,
+    report: &mut Report,
 ) -> Result<Started, Failure> {
     let client = Client::open(connect, root, options.mode.clone()).await?;
+    let mut log = client.log();
+    if connect.is_shared() {
+        // A place in the log from before the run.
+        for event in log.next(&client, 0).await? {
+            report.take(&event.payload, "");
+        }
+    }
+    let mut node_ids = node_ids;
+    if let Some(shard) = options.shard {
+        node_ids = shard_of(&client, node_ids, shard, options).await?;
+        if node_ids.is_empty() {
+            let (index, total) = shard;
+            return Ok(Started::Nothing(format!("shard {index}/{total} of what was selected has no test")));
+        }
+    }
     let request = Request::RunStream {
         context_id: client.context_id.clone(),
         node_ids,
@@ -109,17 +133,36 @@ async fn start(
             keyword: options.filter.keyword.clone(),
             marker: options.filter.marker.clone(),
             auto_workers: options.workers == Some(WorkerCount::Auto),
+            reruns: options.reruns,
             source: Some(Source::of_command(std::env::var("CI").ok().as_deref()).to_string()),
             ..RunOptions::default()
         }),
     };
     match client.session.call(request).await {
-        Response::RunStarted { run_id, .. } => Ok(Started::Run(client, run_id)),
+        Response::RunStarted { run_id, .. } => Ok(Started::Run(client, run_id, log)),
         Response::Error { code: ErrorCode::CollectionFailed | ErrorCode::InvalidRequest, message } => {
             Ok(Started::Refused(client, message))
         }
         other => Err(Failure::of_response(other)),
     }
+}
+
+/// One shard of what the ids and expressions select: as if the others were not there.
+async fn shard_of(
+    client: &Client,
+    mut node_ids: Vec<String>,
+    shard: (u32, u32),
+    options: &args::Run,
+) -> Result<Vec<String>, Failure> {
+    let strategy = &options.strategy.name;
+    if let Some(filtered) = list::filtered(client, &options.filter).await? {
+        let named = shard::tests(client, node_ids, (1, 1), strategy).await?;
+        node_ids = named.into_iter().filter(|id| filtered.contains(id)).collect();
+        if node_ids.is_empty() {
+            return Ok(node_ids);
+        }
+    }
+    shard::tests(client, node_ids, shard, strategy).await
 }
 
 /// How following the log ended.
@@ -132,13 +175,13 @@ enum Followed {
 
 async fn follow_log(
     client: &Client,
+    log: &mut Log,
     control: &mut Control,
     asks: &mut UnboundedReceiver<Ask>,
     report: &mut Report,
     live: &Live,
     out: &mut dyn Write,
 ) -> Result<Followed, Failure> {
-    let mut log = Log::default();
     loop {
         let events = {
             // The call is finished even where an ask comes in between: a session's answers come in order.

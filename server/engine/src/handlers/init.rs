@@ -3,15 +3,16 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use pytest_lens_analysis::{PytestSettings, settings_from};
-use pytest_lens_protocol::{ErrorCode, PROTOCOL_VERSION, Response, Settings};
+use pytest_lens_protocol::{ErrorCode, PROTOCOL_VERSION, Response};
 use tokio::sync::mpsc;
 
 use super::{Answered, Refusal, invalid};
 use crate::context::Context;
 use crate::engine::Shared;
-use crate::interpreter;
+use crate::interpreter::{self, Interpreter};
 use crate::launcher::{Launcher, StartError};
 use crate::mode::ModeAsked;
 use crate::node::Analyses;
@@ -36,7 +37,19 @@ pub(super) async fn init(
     let asked = ModeAsked::parse(mode.as_deref()).map_err(invalid)?;
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let interpreter = interpreter::find(&root, python_path.as_deref()).await.map_err(no_python)?;
+    // A task of its own: whoever asks may be gone meanwhile, and must not leave half a context behind.
+    let shared = Arc::clone(shared);
+    let opening = tokio::spawn(async move { open(&shared, root, asked, interpreter).await });
+    opening.await.unwrap_or_else(|_| Err(Refusal::new(ErrorCode::InternalError, "the engine is ending")))
+}
+
+/// Finds or opens the context of a root, an interpreter and a mode.
+async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter: Interpreter) -> Answered {
+    let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let _one = shared.opening.lock().await;
+    if shared.ending.load(Ordering::Relaxed) {
+        return Err(Refusal::new(ErrorCode::InternalError, "the engine is ending; start it again"));
+    }
     let key = format!("{}\0{}\0{asked:?}", root.display(), interpreter.path.display());
     let id = format!("ctx-{}", &hex_sha256(key.as_bytes())[..16]);
     if let Some(context) = shared.contexts.get(&id) {
@@ -66,7 +79,7 @@ pub(super) async fn init(
     })?;
     let pytest = pytest_settings(&root);
     let history = shared.histories.of(&root);
-    let context = Context::start(id.clone(), root, interpreter, pool, pytest, Settings::default(), history, heard);
+    let context = Context::start(id.clone(), root, interpreter, pool, pytest, history, heard);
     shared.contexts.insert(id, Arc::clone(&context));
     Ok(ready(&context))
 }

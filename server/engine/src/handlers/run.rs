@@ -5,19 +5,22 @@ use std::sync::Arc;
 
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_protocol::{ErrorCode, Response, RunOptions, Settings, WorkerCount};
+use pytest_lens_protocol::{ErrorCode, Response, RunOptions, Settings, TestResultInfo, WorkerCount};
 
 use super::{Answered, Refusal, invalid, of_failure};
 use crate::context::Context;
 use crate::engine::Session;
 use crate::host::Host;
 use crate::run::{Control, RunPlan};
-use crate::runs::RunRecord;
+use crate::runs::Lease;
 use crate::scope::{Scope, file_part};
 use crate::select::{Filter, select};
 
 /// The most results that one `run_progress` carries.
 const PAGE: usize = 10_000;
+
+/// And about how many bytes, which fit a frame several times.
+const PAGE_WEIGHT: usize = 16 * 1024 * 1024;
 
 /// What a run request asks for.
 pub(super) struct Order {
@@ -29,10 +32,11 @@ pub(super) struct Order {
     pub repeat: bool,
 }
 
-/// `run`, `run_with_rerun`: to the end.
+/// `run`, `run_with_rerun`: to the end. Where the call is dropped, as that of a client that has gone is, the run is
+/// killed: nobody else knows of it.
 pub(super) async fn and_wait(session: &Session, context: &Arc<Context>, order: Order) -> Answered {
-    let (_, record) = begin(session, context, order).await?;
-    let Some(end) = record.wait().await else {
+    let (_, lease) = begin(session, context, order).await?;
+    let Some(end) = lease.wait().await else {
         return Err(Refusal::new(ErrorCode::InternalError, "the context was shut down while the run went on"));
     };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration is positive and short")]
@@ -46,13 +50,13 @@ pub(super) async fn and_wait(session: &Session, context: &Arc<Context>, order: O
     })
 }
 
-/// `run_stream`: until it is in the books.
+/// `run_stream`: until it is in the books. From then on it is nobody's in particular.
 pub(super) async fn stream(session: &Session, context: &Arc<Context>, order: Order) -> Answered {
-    let (run_id, record) = begin(session, context, order).await?;
-    Ok(Response::RunStarted { run_id, total_tests: record.total })
+    let (run_id, lease) = begin(session, context, order).await?;
+    Ok(Response::RunStarted { run_id, total_tests: lease.release().map_or(0, |record| record.total) })
 }
 
-async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Result<(String, Arc<RunRecord>), Refusal> {
+async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Result<(String, Lease), Refusal> {
     if order.workers == Some(0) {
         return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
     }
@@ -112,9 +116,9 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         source,
         host,
     };
-    let record = context.begin(plan).await;
-    let record = record.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
-    Ok((run_id, record))
+    let lease = context.begin(plan).await;
+    let lease = lease.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
+    Ok((run_id, lease))
 }
 
 /// How many runners are asked for. Tests that share a port or a file fail when they run at the same time, so several
@@ -165,7 +169,13 @@ pub(super) fn progress(session: &Session, context: &Arc<Context>, run_id: String
     let Some(record) = record.filter(|run| !run.is_past()) else { return Err(unknown_run(&run_id)) };
     let state = record.state();
     Ok(session.told(&run_id, |told| {
-        let results: Vec<_> = state.results.iter().skip(*told).take(PAGE).cloned().collect();
+        let mut weight = 0;
+        let light = |result: &&TestResultInfo| {
+            let before = weight;
+            weight += 64 + result.node_id.len() + result.message.as_ref().map_or(0, String::len);
+            before == 0 || weight <= PAGE_WEIGHT
+        };
+        let results: Vec<_> = state.results.iter().skip(*told).take(PAGE).take_while(light).cloned().collect();
         *told += results.len();
         Response::RunProgress {
             total: record.total,

@@ -1,5 +1,6 @@
 //! `get_shard` and `get_shard_info`: the inventory, or a part of it, distributed over machines.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use pytest_lens_plan::shard::{Strategy, assign, figures};
@@ -8,6 +9,10 @@ use pytest_lens_protocol::Response;
 use super::{Answered, Refusal, invalid, of_failure};
 use crate::context::Context;
 use crate::refresh::refresh;
+use crate::select::means;
+
+/// More machines than anybody has; each shard takes some memory.
+const MOST_SHARDS: u32 = 65_536;
 
 type Durations = Vec<(Arc<str>, Option<f64>)>;
 
@@ -52,6 +57,9 @@ fn parse(total_shards: u32, strategy: &str) -> Result<Strategy, Refusal> {
     if total_shards == 0 {
         return Err(invalid("field `total_shards`: 0 shards hold nothing; give at least 1"));
     }
+    if total_shards > MOST_SHARDS {
+        return Err(invalid(format!("field `total_shards`: {total_shards} is too many; give {MOST_SHARDS} at most")));
+    }
     strategy.parse().map_err(|error| invalid(format!("field `strategy`: {error}")))
 }
 
@@ -59,18 +67,27 @@ fn borrowed(tests: &Durations) -> Vec<(&str, Option<f64>)> {
     tests.iter().map(|(id, duration)| (&**id, *duration)).collect()
 }
 
-/// The tests to distribute, in the inventory's order whatever order they were named in.
+/// The tests to distribute, in the inventory's order whatever order they were named in. An id means what it means to a
+/// run: a file all tests in it, a function all of its cases.
 async fn selected(context: &Arc<Context>, node_ids: &[String]) -> Result<Durations, Refusal> {
     refresh(context, false).await.map_err(|failure| of_failure(&failure))?;
     let inventory = context.inventory.load();
-    let wanted: std::collections::HashSet<&str> = node_ids.iter().map(String::as_str).collect();
-    context.history_loaded().await;
-    let chosen = inventory.nodes().filter(|node| wanted.is_empty() || wanted.contains(&*node.id));
-    let ids: Vec<Arc<str>> = chosen.map(|node| Arc::clone(&node.id)).collect();
-    let durations = context.history.durations_ms(ids.iter().map(|id| &**id));
-    let tests: Durations = ids.into_iter().zip(durations).collect();
-    if let Some(unknown) = node_ids.iter().find(|id| !tests.iter().any(|(known, _)| **known == **id)) {
-        return Err(invalid(format!("field `node_ids`: no test {unknown:?}; check its id")));
+    let nodes: Vec<_> = inventory.nodes().collect();
+    let wanted: HashSet<&str> = node_ids.iter().map(String::as_str).collect();
+    let exact: HashSet<&str> = nodes.iter().map(|node| &*node.id).filter(|id| wanted.contains(id)).collect();
+    let mut chosen: Vec<bool> = nodes.iter().map(|node| wanted.is_empty() || exact.contains(&*node.id)).collect();
+    for id in wanted.iter().filter(|id| !exact.contains(**id)) {
+        let meant: Vec<usize> = (0..nodes.len()).filter(|&index| means(id, nodes[index])).collect();
+        if meant.is_empty() {
+            return Err(invalid(format!("field `node_ids`: {id:?} names no test; check its spelling")));
+        }
+        for index in meant {
+            chosen[index] = true;
+        }
     }
-    Ok(tests)
+    context.history_loaded().await;
+    let chosen = nodes.iter().zip(chosen).filter(|(_, chosen)| *chosen);
+    let ids: Vec<Arc<str>> = chosen.map(|(node, _)| Arc::clone(&node.id)).collect();
+    let durations = context.history.durations_ms(ids.iter().map(|id| &**id));
+    Ok(ids.into_iter().zip(durations).collect())
 }

@@ -31,6 +31,8 @@ mod settings;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod socket;
+#[cfg(test)]
 mod truth;
 #[cfg(test)]
 mod workers;

@@ -58,7 +58,12 @@ fn items() -> impl Strategy<Value = Vec<TestItem>> {
 
 fn delta() -> impl Strategy<Value = InventoryDelta> {
     let removed = proptest::collection::vec((0..IDS.len()).prop_map(|index| IDS[index].to_owned()), 0..3);
-    (items(), removed).prop_map(|(upserts, removed)| InventoryDelta { revision: 1, upserts, removed, errors: vec![] })
+    (items(), removed).prop_map(|(upserts, removed)| InventoryDelta {
+        revision: 1,
+        upserts,
+        removed,
+        ..InventoryDelta::default()
+    })
 }
 
 fn sorted(view: &View) -> Vec<TestItem> {

@@ -37,7 +37,9 @@ impl Client {
         let (near, far) = tokio::io::duplex(1 << 20);
         let (server_input, server_output) = tokio::io::split(far);
         let connect = Arc::new(engine.clone());
-        tokio::spawn(async move { pytest_lens_lsp::serve(connect, server_input, server_output).await });
+        tokio::spawn(async move {
+            pytest_lens_lsp::serve(connect, server_input, server_output).await;
+        });
         let (input, output) = tokio::io::split(near);
         Client {
             engine,

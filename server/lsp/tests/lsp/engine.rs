@@ -19,7 +19,6 @@ struct Inner {
 #[derive(Default)]
 struct Log {
     events: Vec<Arc<Event>>,
-    dropped: u64,
 }
 
 /// The engine; clones are the same one.
@@ -59,19 +58,11 @@ impl FakeEngine {
             let mut inner = self.inner();
             let log = inner.logs.entry(context.to_owned()).or_default();
             for payload in payloads {
-                let seq = log.dropped + log.events.len() as u64 + 1;
+                let seq = log.events.len() as u64 + 1;
                 log.events.push(Arc::new(Event { seq, payload }));
             }
         }
         self.moved.send_modify(|count| *count += 1);
-    }
-
-    /// Forgets a context's events so far.
-    pub(crate) fn drop_events(&self, context: &str) {
-        let mut inner = self.inner();
-        let log = inner.logs.entry(context.to_owned()).or_default();
-        log.dropped += log.events.len() as u64;
-        log.events.clear();
     }
 
     /// Every request of this type so far.
@@ -121,7 +112,7 @@ impl FakeEngine {
                 let log = inner.logs.get(context).unwrap_or(&none);
                 let events: Vec<_> = log.events.iter().filter(|event| event.seq > cursor).cloned().collect();
                 if !events.is_empty() || wait_ms == 0 {
-                    let end = log.dropped + log.events.len() as u64;
+                    let end = log.events.len() as u64;
                     return Response::Events { cursor: end.max(cursor), events };
                 }
             }

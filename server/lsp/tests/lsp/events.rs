@@ -77,7 +77,7 @@ pub(crate) fn file(path: &str, uri: &str, functions: &[&str]) -> Vec<TestItem> {
 
 pub(crate) fn inventory(upserts: Vec<TestItem>, removed: &[&str]) -> EventPayload {
     let removed = removed.iter().map(|id| (*id).to_owned()).collect();
-    EventPayload::Inventory(InventoryDelta { revision: 1, upserts, removed, errors: Vec::new() })
+    EventPayload::Inventory(InventoryDelta { revision: 1, upserts, removed, ..InventoryDelta::default() })
 }
 
 pub(crate) fn flaky(id: &str) -> EventPayload {

@@ -1,10 +1,10 @@
 //! Several folders, trust, saved and watched files.
 
 use insta::assert_snapshot;
-use pytest_lens_protocol::{ErrorCode, Request};
+use pytest_lens_protocol::{ErrorCode, EventPayload, InventoryDelta, Request};
 use serde_json::{Value, json};
 
-use crate::events::{file, inventory, passed, run_of, run_started};
+use crate::events::{file, inventory, run_started};
 use crate::{Client, SAMPLE};
 
 async fn two_folders() -> Client {
@@ -179,29 +179,20 @@ async fn a_changed_configuration_changes_the_lenses() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn dropped_events_are_made_good_from_the_inventory() {
-    let mut client = Client::start();
-    let context = client.context();
-    let uri = client.uri("test_a.py");
-    client.engine.emit(&context, [inventory(file("test_a.py", &uri, &["test_x"]), &[])]);
-    client.engine.drop_events(&context);
-    client.engine.emit(&context, run_of("run-1", passed("test_a.py::test_x")));
-    let node = pytest_lens_protocol::TestNodeInfo {
-        node_id: "test_a.py::test_x".into(),
-        file_path: "test_a.py".into(),
-        lineno: Some(1),
-        name: "test_x".into(),
-        class_name: None,
-        markers: Vec::new(),
-        skip: false,
-        xfail: false,
-    };
-    let data = pytest_lens_protocol::Response::InventoryData { hash: "h".into(), collected_at: 1, nodes: vec![node] };
-    client.engine.script("get_inventory", data);
-    client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
-    let methods: Vec<String> = client.take_custom().into_iter().map(|(method, _)| method).collect();
-    let all = ["inventory", "runStarted", "testStarted", "testOutcome", "runFinished"];
-    assert_eq!(methods, all.map(|name| format!("pytestLens/{name}")));
+async fn a_whole_inventory_takes_the_place_of_what_was_known() {
+    let mut client = Client::ready().await;
+    let uri = client.uri("test_b.py");
+    client.take_custom();
+    let EventPayload::Inventory(delta) = inventory(file("test_b.py", &uri, &["test_y"]), &[]) else { unreachable!() };
+    client.emit([EventPayload::Inventory(InventoryDelta { whole: true, ..delta })]).await;
+    client.settle().await;
+    let told: Vec<Value> = client.take_custom().into_iter().map(|(_, params)| params).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["removed"], json!(["test_a.py"]));
+    let items = told[0]["upserts"].as_array().unwrap();
+    let added: Vec<&str> = items.iter().map(|item| item["id"].as_str().unwrap()).collect();
+    assert_eq!(added, ["test_b.py", "test_b.py::test_y"]);
+    assert_eq!(told[0]["whole"], Value::Null, "editors are told what changed");
 }
 
 #[tokio::test(start_paused = true)]

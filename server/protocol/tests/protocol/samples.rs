@@ -269,6 +269,7 @@ pub fn payloads() -> Vec<EventPayload> {
                 range: Range::of_line(1),
                 message: "no".into(),
             }],
+            whole: false,
         }),
         EventPayload::RunStarted(RunStart { run_id: run(), total: 1, ids: Some(vec![id()]) }),
         EventPayload::TestStarted(TestsStarted { run_id: run(), ids: vec![id()] }),

@@ -1,0 +1,30 @@
+//! `pytest-lens daemon`: the engine behind a Unix socket.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use pytest_lens_engine::{Engine, Place, PlaceError, default_socket, serve};
+
+use crate::args;
+use crate::failure::{Failure, exit};
+use crate::signals;
+
+/// Serves until the system or a client asks to end, or nobody has come for so long. Says on standard error where it
+/// listens, as soon as clients are let in.
+pub async fn daemon(engine: Arc<Engine>, options: args::Daemon) -> Result<i32, Failure> {
+    let mut asks = signals::listen()?;
+    let socket = options.socket.map_or_else(default_socket, Ok).map_err(refused)?;
+    let place = Place::take(&socket).await.map_err(refused)?;
+    // Where standard error is gone, nobody wants to know.
+    let _ = writeln!(std::io::stderr(), "pytest-lens: listening on {}", place.path().display());
+    let asked = async move {
+        asks.recv().await;
+    };
+    let idle = options.idle_timeout.filter(|limit| !limit.is_zero());
+    serve(&engine, place, idle, asked).await;
+    Ok(exit::OK)
+}
+
+fn refused(error: PlaceError) -> Failure {
+    Failure::usage(error.to_string())
+}

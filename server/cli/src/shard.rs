@@ -1,0 +1,122 @@
+//! `pytest-lens shard`: how tests are distributed over machines, or the tests of one of them.
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use pytest_lens_engine::Connect;
+use pytest_lens_protocol::{Request, Response};
+
+use crate::args::{Shard, Shards};
+use crate::client::Client;
+use crate::failure::{Failure, exit};
+use crate::list;
+use crate::style::{Paint, Style};
+
+/// Prints the figures of a distribution, or one shard's tests.
+pub async fn shard(
+    connect: Arc<dyn Connect>,
+    root: &Path,
+    options: &Shard,
+    out: &mut dyn Write,
+    style: Style,
+) -> Result<i32, Failure> {
+    let client = Client::open(&*connect, root, None).await?;
+    match options.shards {
+        Shards::All(total) => figures(&client, total, options, out, style).await,
+        Shards::One(index, total) => {
+            let own = tests(&client, Vec::new(), (index, total), &options.strategy.name).await?;
+            if options.json {
+                let own: HashSet<String> = own.into_iter().collect();
+                let mut nodes = list::inventory(&client).await?;
+                nodes.retain(|node| own.contains(&node.node_id));
+                list::print(&nodes, true, out)?;
+            } else {
+                for id in own {
+                    writeln!(out, "{id}")?;
+                }
+            }
+            Ok(exit::OK)
+        }
+    }
+}
+
+/// The tests of one shard, counted from 1, of those that the ids mean; no ids mean all.
+pub async fn tests(
+    client: &Client,
+    node_ids: Vec<String>,
+    (index, total_shards): (u32, u32),
+    strategy: &str,
+) -> Result<Vec<String>, Failure> {
+    let request = Request::GetShard {
+        context_id: client.context_id.clone(),
+        node_ids,
+        shard_index: index.saturating_sub(1),
+        total_shards,
+        strategy: strategy.to_owned(),
+    };
+    match client.session.call(request).await {
+        Response::ShardedTests { node_ids, .. } => Ok(node_ids),
+        other => Err(Failure::of_response(other)),
+    }
+}
+
+async fn figures(
+    client: &Client,
+    total_shards: u32,
+    options: &Shard,
+    out: &mut dyn Write,
+    style: Style,
+) -> Result<i32, Failure> {
+    let request = Request::GetShardInfo {
+        context_id: client.context_id.clone(),
+        node_ids: Vec::new(),
+        total_shards,
+        strategy: options.strategy.name.clone(),
+    };
+    let answer = client.session.call(request).await;
+    if options.json && matches!(answer, Response::ShardInfo { .. }) {
+        let mut told = serde_json::to_value(&answer).map_err(|error| Failure::internal(error.to_string()))?;
+        if let Some(told) = told.as_object_mut() {
+            told.remove("type");
+        }
+        writeln!(out, "{told}")?;
+        return Ok(exit::OK);
+    }
+    let Response::ShardInfo {
+        strategy,
+        total_tests,
+        shard_test_counts,
+        shard_durations_ms,
+        count_imbalance_percent,
+        duration_imbalance_percent,
+        estimated_wall_time_ms,
+        ..
+    } = answer
+    else {
+        return Err(Failure::of_response(answer));
+    };
+    let width = total_shards.to_string().len() * 2 + 1;
+    writeln!(
+        out,
+        "{}",
+        style.paint(Paint::Bold, &format!("{:>width$}  {:>8}  {:>10}", "shard", "tests", "time", width = width.max(5)))
+    )?;
+    for (index, (count, duration)) in shard_test_counts.iter().zip(&shard_durations_ms).enumerate() {
+        let name = format!("{}/{total_shards}", index + 1);
+        writeln!(out, "{name:>width$}  {count:>8}  {:>10}", seconds(*duration), width = width.max(5))?;
+    }
+    writeln!(
+        out,
+        "{total_tests} tests by {strategy}: {} of wall time; the largest shard has {count_imbalance_percent:.1}% more tests and \
+         takes {duration_imbalance_percent:.1}% longer than the mean",
+        seconds(estimated_wall_time_ms)
+    )?;
+    Ok(exit::OK)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no test takes so long")]
+fn seconds(milliseconds: u64) -> String {
+    format!("{:.2} s", milliseconds as f64 / 1000.0)
+}

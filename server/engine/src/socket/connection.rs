@@ -1,0 +1,231 @@
+//! One client's connection to a daemon: a session, its requests one after the other.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use pytest_lens_protocol::{
+    ErrorCode, FrameError, FrameReader, MAX_FRAME, Request, Response, Shape, decode_request, encode_framed,
+};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+use crate::session::Call;
+
+/// How often a client that has said everything, or too much at once, is looked at: whether it is still there.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// How long a connection that can't be followed any more is read for nothing: a client that is still writing would not
+/// see the answer otherwise.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// Answers with so many parts are encoded aside: others' connections are not to wait for it.
+const LARGE: usize = 1_000;
+
+/// How a conversation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// The client has left.
+    Left,
+    /// It has ended the engine.
+    Shutdown,
+}
+
+/// Answers a client until it leaves.
+pub(super) async fn converse(stream: UnixStream, session: Arc<dyn Call>) -> Farewell {
+    let mut line = Line { stream, reader: FrameReader::new(), chunk: vec![0; 64 * 1024], is_over: false };
+    loop {
+        let (shape, request) = match line.next().await {
+            Next::Request(shape, request) => (shape, request),
+            Next::Lost(message) => {
+                line.give_up(message).await;
+                return Farewell::Left;
+            }
+            Next::End => return Farewell::Left,
+        };
+        let is_last = matches!(request, Ok(Request::Shutdown { context_id: None }));
+        let response = match request {
+            Ok(request) => {
+                let mut answer = session.call(request);
+                tokio::select! {
+                    biased;
+                    response = &mut answer => response,
+                    // What is dropped here ends with its client; a shutdown is carried out in any case.
+                    () = line.left(), if !is_last => return Farewell::Left,
+                }
+            }
+            Err(message) => Response::error(ErrorCode::InvalidRequest, message),
+        };
+        let is_sent = line.send(response, shape).await;
+        if is_last {
+            return Farewell::Shutdown;
+        }
+        if !is_sent {
+            return Farewell::Left;
+        }
+    }
+}
+
+enum Next {
+    Request(Shape, Result<Request, String>),
+    /// The stream can't be followed any further.
+    Lost(String),
+    End,
+}
+
+struct Line {
+    stream: UnixStream,
+    reader: FrameReader,
+    chunk: Vec<u8>,
+    /// The client sends nothing more; it may still wait for answers.
+    is_over: bool,
+}
+
+impl Line {
+    async fn next(&mut self) -> Next {
+        loop {
+            match self.reader.next_message() {
+                Ok(Some(message)) => {
+                    let (shape, request) = decode_request(message);
+                    return Next::Request(shape, request.map_err(|error| error.to_string()));
+                }
+                Ok(None) if self.is_over => {
+                    let cut = "the connection ended inside a frame; send all the bytes that it announces";
+                    return if self.reader.is_partial() { Next::Lost(cut.into()) } else { Next::End };
+                }
+                Ok(None) => self.read().await,
+                Err(oversized) => return Next::Lost(oversized.to_string()),
+            }
+        }
+    }
+
+    async fn read(&mut self) {
+        match self.stream.read(&mut self.chunk).await {
+            Ok(0) | Err(_) => self.is_over = true,
+            Ok(count) => self.reader.push(&self.chunk[..count]),
+        }
+    }
+
+    /// Returns when the client has gone. What it sends meanwhile is taken in, as far as memory allows.
+    async fn left(&mut self) {
+        loop {
+            if self.is_over || self.reader.pending() > MAX_FRAME {
+                if is_hung_up(&self.stream) {
+                    return;
+                }
+                tokio::time::sleep(GLANCE).await;
+            } else {
+                self.read().await;
+            }
+        }
+    }
+
+    /// Sends an answer, or, where it is too long for a frame, what to do instead; `false` where the client has gone.
+    async fn send(&mut self, response: Response, shape: Shape) -> bool {
+        let tag = response.tag();
+        let encoded = if is_large(&response) {
+            tokio::task::spawn_blocking(move || encode_framed(&response, shape)).await.ok()
+        } else {
+            Some(encode_framed(&response, shape))
+        };
+        let framed = match encoded {
+            Some(Ok(framed)) => Some(framed),
+            Some(Err(FrameError::Oversized(oversized))) => {
+                let message = format!(
+                    "the answer `{tag}` has {} bytes, and a frame can have {MAX_FRAME}: ask for less, as `list` with an expression, `get_shard` or `get_events` let you",
+                    oversized.0
+                );
+                encode_framed(&Response::error(ErrorCode::InvalidRequest, message), shape).ok()
+            }
+            Some(Err(FrameError::Encode(error))) => {
+                tracing::error!(%error, tag, "an answer can't be encoded");
+                encode_framed(&Response::error(ErrorCode::InternalError, error.to_string()), shape).ok()
+            }
+            None => None,
+        };
+        match framed {
+            Some(framed) => self.stream.write_all(&framed).await.is_ok(),
+            None => false,
+        }
+    }
+
+    /// Says why, and ends the connection so that the client gets to read it.
+    async fn give_up(&mut self, message: String) {
+        self.send(Response::error(ErrorCode::InvalidRequest, message), Shape::Named).await;
+        let _ = self.stream.shutdown().await;
+        let draining = async { while matches!(self.stream.read(&mut self.chunk).await, Ok(1..)) {} };
+        let _ = tokio::time::timeout(DRAIN, draining).await;
+    }
+}
+
+fn is_large(response: &Response) -> bool {
+    let parts = match response {
+        Response::InventoryData { nodes, .. } => nodes.len(),
+        Response::TestList { node_ids } | Response::ShardedTests { node_ids, .. } => node_ids.len(),
+        Response::RunProgress { results, .. } => results.len(),
+        Response::FlakinessReport { flaky_tests, unstable_tests, .. } => flaky_tests.len() + unstable_tests.len(),
+        Response::Events { events, .. } => {
+            let items = |event: &Arc<pytest_lens_protocol::Event>| match &event.payload {
+                pytest_lens_protocol::EventPayload::Inventory(delta) => delta.upserts.len(),
+                _ => 1,
+            };
+            events.iter().map(items).sum()
+        }
+        _ => 0,
+    };
+    parts > LARGE
+}
+
+/// Whether the other side has closed the connection, and not only its own half of it.
+fn is_hung_up(stream: &UnixStream) -> bool {
+    let mut polled = [PollFd::new(stream.as_fd(), PollFlags::empty())];
+    let ended = PollFlags::POLLHUP | PollFlags::POLLERR;
+    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|_| polled[0].revents().is_some_and(|seen| seen.intersects(ended)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::Answer;
+    use pytest_lens_protocol::{decode_response, encode, frame};
+
+    /// Answers `list` with more than a frame can hold.
+    struct Talkative;
+
+    impl Call for Talkative {
+        fn call(&self, request: Request) -> Answer<'_> {
+            Box::pin(async move {
+                match request {
+                    Request::List { .. } => Response::TestList { node_ids: vec!["x".repeat(MAX_FRAME)] },
+                    _ => Response::Pong,
+                }
+            })
+        }
+    }
+
+    async fn answer(stream: &mut UnixStream) -> Response {
+        let mut length = [0; 4];
+        stream.read_exact(&mut length).await.unwrap();
+        let mut message = vec![0; u32::from_le_bytes(length) as usize];
+        stream.read_exact(&mut message).await.unwrap();
+        decode_response(&message).1.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_fits_no_frame_becomes_an_error_and_the_session_goes_on() {
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let conversation = tokio::spawn(converse(far, Arc::new(Talkative)));
+        let list = Request::List { context_id: "c".into(), keyword: None, marker: None };
+        for request in [&list, &Request::Ping] {
+            let framed = frame(&encode(request, Shape::Named).unwrap()).unwrap();
+            near.write_all(&framed).await.unwrap();
+        }
+        let Response::Error { code, message } = answer(&mut near).await else { panic!("an error") };
+        assert_eq!(code, ErrorCode::InvalidRequest);
+        assert!(message.starts_with("the answer `test_list` has 67108"), "{message}");
+        assert_eq!(answer(&mut near).await, Response::Pong);
+        drop(near);
+        assert_eq!(conversation.await.unwrap(), Farewell::Left);
+    }
+}
