@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from conftest import Project, write
@@ -122,3 +123,192 @@ def test_a_changed_test_module_is_collected_again(project: Project) -> None:
     assert str(engine.root / "test_a.py") in read
     release(host)
     assert log(engine) == ["up", "own-up", "own-down", "down"]
+
+
+def test_wider_scopes_stay_and_narrower_ones_go(project: Project) -> None:
+    fixtures = """
+        import pytest
+        from conftest import log
+
+        def make(scope):
+            @pytest.fixture(scope=scope, autouse=True)
+            def fixture():
+                log(scope)
+                yield
+                log("-" + scope)
+            return fixture
+
+    """
+    own = "of_package = make('package')"
+    module = """
+        of_module, of_class = make("module"), make("class")
+
+        class Test:
+            def test_1(self): pass
+    """
+    for scopes, left in (
+        (["session"], ["-class", "-module", "-package"]),
+        (["package"], ["-class", "-module"]),
+        (["module"], ["-class"]),
+        (["session", "class"], []),
+    ):
+        engine = project(
+            {
+                "conftest.py": SESSION,
+                "make.py": fixtures,
+                "pkg/__init__.py": "",
+                "pkg/conftest.py": f"from make import make\n{own}",
+                "pkg/test_a.py": "from make import make\n" + textwrap.dedent(module),
+            },
+            root="-".join(scopes),
+        )
+        host = resident(engine)
+        up = ["package", "module", "class"]
+        assert serve(host, ["pkg/test_a.py::Test::test_1"], scopes) == ["passed"]
+        assert log(engine) == up + left, scopes
+        release(host)
+        assert sorted(log(engine)) == sorted([*up, "-package", "-module", "-class"])
+
+
+def test_another_package_tears_the_first_one_down(project: Project) -> None:
+    files = {"conftest.py": SESSION}
+    for name in ("one", "two"):
+        files[f"{name}/__init__.py"] = ""
+        files[f"{name}/test_it.py"] = "def test(): pass"
+        files[f"{name}/conftest.py"] = f"""
+            import pytest
+
+            @pytest.fixture(scope="package", autouse=True)
+            def of_package(counted):
+                with open("log", "a") as file: print("{name}", file=file)
+                yield
+                with open("log", "a") as file: print("-{name}", file=file)
+        """
+    engine = project(files)
+    host = resident(engine, args=["one"])
+    assert serve(host, ["one/test_it.py::test"]) == ["passed"]
+    assert serve(host, ["one/test_it.py::test"]) == ["passed"]
+    # Not collected yet, nor is its conftest loaded.
+    assert serve(host, ["two/test_it.py::test"]) == ["passed"]
+    assert log(engine) == ["up", "one", "-one", "two"]
+    assert serve(host, ["two/test_it.py::test", "one/test_it.py::test"]) == ["passed"] * 2
+    assert log(engine) == ["up", "one", "-one", "two", "-two", "one"]
+    release(host)
+    assert log(engine)[-2:] == ["-one", "down"]
+
+
+def test_a_folders_fixtures_reach_a_module_that_was_taken_afresh(project: Project) -> None:
+    engine = project(
+        {
+            "sub/conftest.py": SESSION,
+            "sub/test_a.py": "def test_1(counted): pass",
+        }
+    )
+    host = resident(engine)
+    assert serve(host, ["sub/test_a.py::test_1"]) == ["passed"]
+    write(engine.root, {"sub/test_a.py": "def test_2(counted): pass"})
+    ids = ["sub/test_a.py::test_2", "sub/test_a.py::test_1"]
+    assert serve(host, ids, changed=["sub/test_a.py"]) == ["passed", "missing"]
+    assert log(engine) == ["up"]
+    release(host)
+    assert log(engine) == ["up", "down"]
+
+
+def test_a_fixture_of_a_conftest_goes_with_what_it_rests_on(project: Project) -> None:
+    engine = project(
+        {
+            "conftest.py": """
+                import pytest
+
+                @pytest.fixture(scope="session")
+                def rests(ground):
+                    with open("log", "a") as file: print("up", ground, file=file)
+                    yield ground
+                    with open("log", "a") as file: print("down", ground, file=file)
+            """,
+            "test_a.py": """
+                import pytest
+
+                @pytest.fixture(scope="session")
+                def ground(): return 1
+
+                def test(rests): assert rests == 1
+            """,
+        }
+    )
+    host = resident(engine)
+    assert serve(host, ["test_a.py::test"]) == ["passed"]
+    path = engine.root / "test_a.py"
+    path.write_text(path.read_text().replace("1", "2"))
+    assert serve(host, ["test_a.py::test"], changed=["test_a.py"]) == ["passed"]
+    release(host)
+    assert log(engine) == ["up", "1", "down", "1", "up", "2", "down", "2"]
+
+
+def test_a_limit_of_failures_is_one_runs_own(project: Project) -> None:
+    engine = project(
+        {
+            "conftest.py": SESSION,
+            "test_a.py": """
+                def test_1(counted): assert 0
+                def test_2(counted): assert 0
+                def test_3(counted): pass
+            """,
+        }
+    )
+    host = resident(engine)
+    ids = [f"test_a.py::test_{number}" for number in (1, 2, 3)]
+    assert serve(host, ids, maxfail=1) == ["failed", "missing", "missing"]
+    assert serve(host, ids) == ["failed", "failed", "passed"]
+    assert serve(host, ids, maxfail=2) == ["failed", "failed", "missing"]
+    release(host)
+    assert log(engine) == ["up", "down"]
+
+
+def test_a_stop_behind_the_end_is_no_stop_of_the_next_run(project: Project) -> None:
+    engine = project({"conftest.py": SESSION, "test_a.py": "def test_1(counted): pass"})
+    host = resident(engine)
+    for _ in range(2):
+        assert serve(host, ["test_a.py::test_1"]) == ["passed"]
+        host.send(t="stop")
+    release(host)
+    assert log(engine) == ["up", "down"]
+
+
+def test_a_teardown_that_fails_between_runs_fails_no_test(project: Project) -> None:
+    engine = project(
+        {
+            "test_a.py": """
+                import pytest
+
+                @pytest.fixture(scope="session")
+                def bad():
+                    yield
+                    raise ValueError("cannot clean up")
+
+                def test_1(bad): pass
+                def test_2(): pass
+            """
+        }
+    )
+    host = resident(engine)
+    assert serve(host, ["test_a.py::test_1"]) == ["passed"]
+    assert serve(host, ["test_a.py::test_2"], changed=["test_a.py"]) == ["passed"]
+    release(host)
+    base = next(iter(engine.hosts.values()))
+    assert "cannot clean up" in engine.output(base)
+
+
+def test_exit_in_a_test_ends_the_resident_with_its_fixtures(project: Project) -> None:
+    engine = project(
+        {
+            "conftest.py": SESSION,
+            "test_a.py": "import pytest\ndef test_1(counted): pytest.exit('enough')",
+        }
+    )
+    host = resident(engine)
+    start(host, ["test_a.py::test_1"], hold={"scopes": HELD, "changed": []})
+    done = host.wait("done")
+    assert (done["reason"], done.get("held")) == ("interrupted", None)
+    host.wait("bye")
+    assert log(engine) == ["up", "down"]

@@ -43,10 +43,18 @@ class Keep:
     def __init__(self, session: Any) -> None:
         self._session = session
         self._deepest = 0
+        self._limit = 0
 
-    def scopes(self, scopes: list[str]) -> None:
-        """The scopes that stay; what is wider than one of them stays with it."""
+    def configure(self, scopes: list[str], limit: int) -> None:
+        """The scopes that stay, with what is wider; and the limit of failures of a run."""
         self._deepest = max((_DEPTHS.get(scope, 0) for scope in scopes), default=0)
+        self._limit = limit
+
+    def check(self) -> None:
+        """Whether the limit is reached: pytest, if it knew of it, would tear everything down."""
+        failed = self._session.testsfailed
+        if self._limit and failed >= self._limit:
+            raise self._session.Failed(f"stopping after {failed} failures")
 
     def behind(self, item: Any) -> Any:
         """What to pass as the next item after the last one."""
@@ -110,7 +118,7 @@ class Resident:
         while message is not None:
             self._start_afresh()
             hold = message["hold"]
-            self._keep.scopes(hold["scopes"])
+            self._keep.configure(hold["scopes"], message.pop("maxfail", None) or self._maxfail)
             self._bring_up_to_date(message.get("ids") or [], hold["changed"])
             prepare(session, message)
             loop = RunLoop(self._worker, self._recorder, self._by_id, self._keep)
@@ -125,7 +133,7 @@ class Resident:
             # Since pytest 8 the attribute itself refuses to be taken back.
             private = f"_{name}"
             setattr(session, private if hasattr(session, private) else name, False)
-        session.config.option.maxfail = self._maxfail
+        session.config.option.maxfail = 0
         os.chdir(self._worker.root)
 
     def _bring_up_to_date(self, ids: list[str], changed: list[str]) -> None:

@@ -98,6 +98,8 @@ class RunLoop:
                 if following is None and self._keep is not None:
                     following = self._keep.behind(self._items[index])
                 self._run_one(index, following)
+                if self._keep is not None:
+                    self._keep.check()
                 if session.shouldfail:
                     raise session.Failed(session.shouldfail)
                 if session.shouldstop:
