@@ -103,7 +103,7 @@ async fn without_reuse_each_run_has_its_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_server_answers_over_several_runs_with_the_same_pid() {
-    let text = "\
+    let text = "
         import http.client, pathlib, pytest, re, subprocess, sys
         here = pathlib.Path(__file__).parent
 
@@ -158,7 +158,7 @@ async fn a_changed_conftest_ends_the_fixtures_before_the_next_run_whatever_is_se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_test_module_is_taken_afresh_and_only_its_own_fixtures_go() {
-    let own = "\
+    let own = "
         import pytest
         from conftest import log
 
@@ -294,7 +294,7 @@ async fn a_crash_costs_the_fixtures_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timeout_and_a_kill_cost_the_fixtures_and_a_stop_does_not() {
-    let text = "\
+    let text = "
         import os, time
         def test_3(counted):
             open('begun', 'w').close()
@@ -325,7 +325,7 @@ async fn a_timeout_and_a_kill_cost_the_fixtures_and_a_stop_does_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_worker_has_one_and_the_same_name_in_every_run() {
-    let text = "\
+    let text = "
         import os, pytest
         from conftest import log
 
@@ -355,7 +355,7 @@ async fn each_worker_has_one_and_the_same_name_in_every_run() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fixtures_of_a_package_live_until_another_package_runs() {
-    let package = "\
+    let package = "
         import pytest
         from conftest import log
 
@@ -366,7 +366,7 @@ async fn fixtures_of_a_package_live_until_another_package_runs() {
             log('NAME-down')
         ";
     let (one, two) = (package.replace("NAME", "one"), package.replace("NAME", "two"));
-    let module = "\
+    let module = "
         import pytest
         from conftest import log
 
@@ -409,7 +409,7 @@ async fn fixtures_of_a_package_live_until_another_package_runs() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeats_have_fixtures_of_their_own() {
-    let text = "\
+    let text = "
         from conftest import log
         def test_3(counted):
             import os
@@ -427,7 +427,7 @@ async fn repeats_have_fixtures_of_their_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_run_is_one_by_itself_but_for_the_fixtures() {
-    let text = "\
+    let text = "
         import os, pytest
 
         @pytest.fixture(scope='session')
@@ -461,7 +461,7 @@ async fn each_run_is_one_by_itself_but_for_the_fixtures() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_parametrized_session_fixture_has_one_teardown_for_each_set_up() {
-    let text = "\
+    let text = "
         import pytest
         from conftest import log
 
