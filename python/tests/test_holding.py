@@ -265,6 +265,39 @@ def test_a_limit_of_failures_is_one_runs_own(project: Project) -> None:
     assert log(engine) == ["up", "down"]
 
 
+def test_an_item_that_runs_again_is_as_new(project: Project) -> None:
+    engine = project(
+        {
+            "test_a.py": """
+                import pytest, unittest
+
+                class TestPlain:
+                    seen = ()
+                    def test_1(self, request, record_property):
+                        assert not request.node.own_markers and not request.node.user_properties
+                        assert not self.seen
+                        self.seen = [1]
+                        record_property("a", "b")
+                        request.node.add_marker(pytest.mark.xfail)
+                        print("once")
+                        assert 0
+
+                class TestCase(unittest.TestCase):
+                    def test_1(self):
+                        assert not hasattr(self, "seen")
+                        self.seen = True
+            """
+        }
+    )
+    host = resident(engine)
+    ids = ["test_a.py::TestPlain::test_1", "test_a.py::TestCase::test_1"]
+    for _ in range(3):
+        assert serve(host, ids) == ["xfailed", "passed"]
+    printed = [message["stdout"] for message in host.all("finished") if message["i"] == 0]
+    assert printed == ["once\n"] * 3
+    release(host)
+
+
 def test_a_stop_behind_the_end_is_no_stop_of_the_next_run(project: Project) -> None:
     engine = project({"conftest.py": SESSION, "test_a.py": "def test_1(counted): pass"})
     host = resident(engine)

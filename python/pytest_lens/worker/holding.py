@@ -60,6 +60,11 @@ class Keep:
         """What to pass as the next item after the last one."""
         return self._last(item.listchain())
 
+    def before(self, item: Any) -> None:
+        """A test is about to run, perhaps not for the first time."""
+        _freshen(item)
+        self.tear_down_to(item)
+
     def settle(self) -> None:
         """A run has ended, perhaps early: narrower fixtures may still be set up."""
         stack = list(self._session._setupstate.stack)
@@ -90,6 +95,26 @@ class Keep:
     def _last(self, chain: list[Any]) -> Any:
         kept = [node for node in chain if _depth(node) <= self._deepest]
         return kept[-1] if kept else chain[0]
+
+
+def _freshen(item: Any) -> None:
+    """Undo on an item what an earlier run of it has left there; pytest runs an item only once."""
+    marks = item.stash.get(_MARKS, None)
+    if marks is None:
+        item.stash[_MARKS] = list(item.own_markers)
+        return
+    item.own_markers[:] = marks
+    item._report_sections.clear()
+    item.user_properties.clear()
+    # Each run of a method has an instance of its own.
+    owner = getattr(item.parent, "obj", None)
+    bound = getattr(getattr(item, "_obj", None), "__self__", None)
+    if isinstance(owner, type) and isinstance(bound, owner):
+        item._obj = None
+        vars(item).pop("_instance", None)
+
+
+_MARKS: pytest.StashKey[list[Any]] = pytest.StashKey()
 
 
 class Resident:

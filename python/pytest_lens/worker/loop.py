@@ -139,7 +139,7 @@ class RunLoop:
         crash: BaseException | None = None
         try:
             if self._keep is not None:
-                self._keep.tear_down_to(item)
+                self._keep.before(item)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         except BaseException as error:
             crash = error
