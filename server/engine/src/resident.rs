@@ -254,7 +254,7 @@ impl Residents {
     }
 
     /// Has a resident finish its session, and waits until it is gone.
-    async fn end(&self, runner: Runner) {
+    pub(crate) async fn end(&self, runner: Runner) {
         self.ending.send_modify(|count| *count += 1);
         self.finish(runner).await;
     }

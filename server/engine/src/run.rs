@@ -444,14 +444,19 @@ impl<F: Fn(News)> Driver<'_, F> {
     /// Runners that stay go back to where they came from, the others end.
     async fn part_with(&self, slots: BTreeMap<usize, Slot>, mut arrivals: Arrivals) {
         let mut staying = BTreeMap::new();
-        for (worker, slot) in slots {
-            if slot.held && !slot.lost && !self.ending.killed && self.ending.fault.is_none() {
-                if let Some(runner) = slot.back().await {
-                    staying.insert(worker, runner);
+        let ended = self.ending.killed || self.ending.fault.is_some();
+        for (worker, mut slot) in slots {
+            if slot.runner.tenure.is_some() && slot.done && !slot.lost && !ended {
+                let held = slot.held;
+                match slot.back().await {
+                    Some(runner) if held => drop(staying.insert(worker, runner)),
+                    // A test ended its session: the next one may only begin behind its teardown.
+                    Some(runner) => self.pool.residents.end(runner).await,
+                    None => {}
                 }
                 continue;
             }
-            if slot.runner.tenure.is_some() && !slot.done {
+            if slot.runner.tenure.take().is_some() {
                 kill_tree(slot.runner.pid());
             }
             // A runner that is done still tears its session down; it must live as long as that takes.
