@@ -99,8 +99,8 @@ impl Pool {
 
     /// Runners that run tests, and those that stand by.
     pub(crate) fn runners(&self) -> (usize, usize) {
-        let standing_by = self.state().hosts.iter().map(|host| host.standing_by()).sum();
-        (self.active.load(Ordering::Relaxed), standing_by)
+        let standing_by: usize = self.state().hosts.iter().map(|host| host.standing_by()).sum();
+        (self.active.load(Ordering::Relaxed), standing_by + self.residents.idle())
     }
 
     /// How runs happen; `None` before an interpreter was started.

@@ -133,12 +133,7 @@ impl Residents {
 
     /// A resident for one worker of a run: one that is there and may serve it, else a new one. What may not is torn
     /// down first.
-    pub(crate) async fn take(
-        self: &Arc<Self>,
-        pool: &Pool,
-        host: &Arc<Host>,
-        reuse: &Reuse,
-    ) -> Result<Runner, String> {
+    pub(crate) async fn take(self: &Arc<Self>, pool: &Pool, host: &Arc<Host>, reuse: &Reuse) -> Result<Runner, String> {
         let idle = {
             let _one = self.reviewing.lock().await;
             self.state().idle.pop_first()
@@ -185,7 +180,9 @@ impl Residents {
         let rules = {
             let state = self.state();
             let old = expiry(&tenure, &state.rules).is_some_and(|at| at <= Instant::now());
-            let fits = !old && state.generation == tenure.generation && tenure.host.options.arguments == host.options.arguments;
+            let fits = !old
+                && state.generation == tenure.generation
+                && tenure.host.options.arguments == host.options.arguments;
             fits.then(|| state.rules.clone())
         };
         let Some(rules) = rules else {
@@ -211,7 +208,8 @@ impl Residents {
 
     fn serves(&self, run_id: &str) {
         let mut state = self.state();
-        let session = state.session.get_or_insert_with(|| Facts { id: format!("session-{run_id}"), ..Facts::default() });
+        let session =
+            state.session.get_or_insert_with(|| Facts { id: format!("session-{run_id}"), ..Facts::default() });
         if session.last_run != run_id {
             run_id.clone_into(&mut session.last_run);
             session.last_run_at = now();
@@ -361,6 +359,11 @@ impl Residents {
         self.state().closed = true;
         self.dismiss();
         self.settled().await;
+    }
+
+    /// How many wait for a run.
+    pub(crate) fn idle(&self) -> usize {
+        self.state().idle.len()
     }
 
     /// Folders of runs in which fixtures that live may have files.

@@ -91,8 +91,12 @@ pub(super) async fn fixtures(
     FixtureReuseSettings::check_age(max_age_seconds)
         .map_err(|problem| invalid(format!("field `max_age_seconds`: {problem}")))?;
     let settings = (**context.settings.load()).clone();
-    let reuse =
-        FixtureReuseSettings { enabled, max_age_seconds, teardown_on_conftest_change, ..settings.fixture_reuse.clone() };
+    let reuse = FixtureReuseSettings {
+        enabled,
+        max_age_seconds,
+        teardown_on_conftest_change,
+        ..settings.fixture_reuse.clone()
+    };
     store(context, Settings { fixture_reuse: reuse, ..settings }).await;
     let config = serde_json::json!({
         "enabled": enabled,

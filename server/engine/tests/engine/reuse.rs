@@ -28,7 +28,8 @@ def test_2(counted): pass
 const MODES: [&str; 2] = ["embedded", "subprocess"];
 
 async fn lab(mode: &str, files: &[(&str, &str)]) -> Lab {
-    let all: Vec<(&str, &str)> = [("conftest.py", CONFTEST), ("test_a.py", TESTS)].iter().chain(files).copied().collect();
+    let all: Vec<(&str, &str)> =
+        [("conftest.py", CONFTEST), ("test_a.py", TESTS)].iter().chain(files).copied().collect();
     let lab = Lab::open_in(mode, &all).await;
     reuse(&lab, json!({})).await;
     lab
@@ -525,5 +526,34 @@ async fn the_engines_own_request_sets_the_same_as_the_settings() {
     lab.call(order(false, 30.5)).await;
     assert_eq!(log(&lab), "up down");
     assert!(!status(&lab).await.enabled);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_with_session_hooks_of_its_own_has_it_too() {
+    let hooks = format!("{CONFTEST}\ndef pytest_sessionfinish(session): session.config.finished = True\n");
+    let lab = lab("embedded", &[("conftest.py", &hooks), ("test_b.py", TESTS)]).await;
+    passes(&lab, Order::of(&["test_a.py"])).await;
+    passes(&lab, Order::of(&["test_b.py"])).await;
+    lab.project.write("test_b.py", "import os\ndef test_new(counted): assert counted == os.getpid()\n");
+    passes(&lab, Order::all()).await;
+    assert_eq!(log(&lab), "up");
+    lab.project.write("conftest.py", &format!("{hooks}\n"));
+    passes(&lab, Order::all()).await;
+    assert_eq!(log(&lab), "up down up");
+    lab.configure(json!({})).await;
+    assert_eq!(log(&lab), "up down up down");
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_ends_its_session_ends_its_fixtures() {
+    let text = "import pytest\ndef test_3(counted): pytest.exit('enough')\n";
+    let lab = lab("embedded", &[("test_b.py", text)]).await;
+    passes(&lab, Order::of(&["test_a.py"])).await;
+    lab.run(Order::of(&["test_b.py"])).await;
+    assert_eq!(log(&lab), "up down");
+    passes(&lab, Order::of(&["test_a.py"])).await;
+    assert_eq!(log(&lab), "up down up");
     lab.close().await;
 }
