@@ -1,9 +1,11 @@
 //! Fixture reuse: one set-up for many runs, and one teardown for each set-up, whatever ends it.
 
+use std::time::Duration;
+
 use pytest_lens_protocol::{ErrorCode, Request, Response};
 use serde_json::json;
 
-use crate::common::{Lab, Order, refused, seen};
+use crate::common::{Lab, Order, in_time, refused, seen};
 
 /// Set-ups and teardowns go into the file `log`, each with the number of its process.
 const CONFTEST: &str = "\
@@ -246,19 +248,19 @@ async fn who_watches_sees_them_go_as_soon_as_the_conftest_changes() {
     lab.run(Order::all()).await;
     lab.project.write("conftest.py", &format!("{CONFTEST}\n"));
     seen("the teardown", || (log(&lab) == "up down").then_some(())).await;
-    seen_status(&lab, false).await;
+    no_session(&lab).await;
     lab.close().await;
 }
 
-/// Waits until there is a session, or none.
-async fn seen_status(lab: &Lab, wanted: bool) {
-    for _ in 0..1000 {
-        if status(lab).await.enabled == wanted {
-            return;
+/// Waits until there is no session.
+async fn no_session(lab: &Lab) {
+    in_time("the end of the session", async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        while status(lab).await.enabled {
+            ticks.tick().await;
         }
-        tokio::task::yield_now().await;
-    }
-    panic!("no such status");
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
