@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use pytest_lens_analysis::PytestSettings;
+use pytest_lens_history::is_config_file;
 use pytest_lens_protocol::FixtureReuseSettings;
 
-use crate::fingerprint::is_config_file;
 use crate::impact::{Sources, relative};
 use crate::node::Analyses;
 use crate::snapshot::{Changes, Snapshot};
