@@ -32,7 +32,7 @@ def test_base_says_hello_and_ready(project: Project) -> None:
     assert ready["prefix"] == sys.prefix
     assert ready["hazards"] == []
     assert ready["preloaded"] == []
-    assert any(path.endswith("site-packages") for path, _, _ in ready["dirs"])
+    assert any(path.endswith("site-packages") for path, *_ in ready["dirs"])
     base.send(t="exit")
     base.wait_closed()
     assert engine.processes[0].wait(10) == 0

@@ -27,8 +27,16 @@ class Stop(Exception):
 class RunLoop:
     """Runs one "run" message's items in the order in which the engine feeds them."""
 
-    def __init__(self, worker: Worker, recorder: Recorder, by_id: dict[str, list[Any]]) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        recorder: Recorder,
+        by_id: dict[str, list[Any]],
+        keep: Any = None,
+    ) -> None:
         self._worker = worker
+        # What stays set up between the runs of a resident (see `holding`).
+        self._keep = keep
         self._recorder = recorder
         self._by_id = by_id
         self._items: list[Any] = []
@@ -47,7 +55,7 @@ class RunLoop:
                 # Nothing to do yet: get ready, a little at a time.
                 timeout = 0 if next(idle, idle) is None else None
             except EngineGone:
-                _perish()
+                perish()
             except KeyboardInterrupt:  # meant for tests, and none runs
                 continue
             if message is not None and message["t"] in ("exit", "stop"):
@@ -87,7 +95,11 @@ class RunLoop:
                 if index is None:
                     break
                 following = self._items[self._queue[0]] if self._queue else None
+                if following is None and self._keep is not None:
+                    following = self._keep.behind(self._items[index])
                 self._run_one(index, following)
+                if self._keep is not None:
+                    self._keep.check()
                 if session.shouldfail:
                     raise session.Failed(session.shouldfail)
                 if session.shouldstop:
@@ -107,8 +119,14 @@ class RunLoop:
         done: Message = {"t": "done", "reason": reason}
         if message:
             done["message"] = cut(message)
+        held = self._keep is not None and reason != "interrupted"
+        if held:
+            self._keep.settle()
+            done["held"] = True
+        if self._stacks is not None:
+            self._stacks.close()
         self._worker.send(done)
-        if error is not None:
+        if error is not None and not held:
             raise error
 
     def _run_one(self, index: int, following: Any) -> None:
@@ -120,6 +138,8 @@ class RunLoop:
             faulthandler.dump_traceback_later(self._timeout, exit=True, file=self._stacks)
         crash: BaseException | None = None
         try:
+            if self._keep is not None:
+                self._keep.before(item)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         except BaseException as error:
             crash = error
@@ -149,7 +169,7 @@ class RunLoop:
                     self._take(message)
                 message = self._worker.channel.poll()
         except EngineGone:
-            _perish()
+            perish()
 
     def _take(self, message: Message) -> None:
         fed = message["feed"] if message["t"] == "run" else message["indices"]
@@ -171,6 +191,7 @@ def stacks_path(worker: Worker) -> str:
     return procs.stacks_path(worker.boot.tmp_dir, process_id())
 
 
-def _perish() -> NoReturn:
+def perish() -> NoReturn:
+    """The engine is gone: end, with all that was started here."""
     procs.kill_trees(procs.children_of(os.getpid()))
     os._exit(70)

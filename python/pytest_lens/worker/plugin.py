@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from . import arguments, collecting, disabled, forkfix, hazards, prepared, pyc, rootdir
+from . import arguments, collecting, disabled, forkfix, hazards, holding, prepared, pyc, rootdir
 from .compare import Comparisons
 from .failures import Failures
 from .host import Park
@@ -148,7 +148,10 @@ class LensPlugin:
             self._ready(session)
         loop = RunLoop(worker, self._recorder, by_id)
         message = loop.wait_for_run()
-        if message is not None:
+        if message is not None and message.get("hold"):
+            resident = holding.Resident(worker, session, self._recorder, builder, self.snapshot)
+            resident.serve(message, self._prepare)
+        elif message is not None:
             self._prepare(session, message)
             loop.prepare(message, session.items)
             loop.run(session)

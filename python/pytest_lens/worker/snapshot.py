@@ -123,6 +123,7 @@ class Snapshot:
         """Begin to watch this process."""
         global _active, _hooked
         self._before = set(sys.modules)
+        self._files, self._dirs = {}, {}
         self._note_dir(self._root.rstrip(os.sep))
         # What the base looked up in the project's folders is to be looked up, and seen, again.
         for path in list(sys.path_importer_cache):

@@ -4,6 +4,7 @@
 //! accepted run has one end, and before it one final outcome for each selected test.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use pytest_lens_analysis::FileAnalysis;
@@ -153,6 +154,7 @@ impl Clerk {
             }
             Entry::Flakiness(changed) => self.hint(context, changed),
             Entry::Configure { settings, done } => {
+                context.pool.residents.configure(&settings.fixture_reuse);
                 context.settings.store(Arc::new(*settings));
                 let _ = done.send(());
             }
@@ -265,7 +267,9 @@ impl Clerk {
         self.unfiled.insert(run_id.to_owned(), open.run);
         self.push(context, EventPayload::RunFinished(end.clone()));
         open.record.close(end);
-        let live: Vec<_> = self.runs.values().map(|open| open.plan.temp.as_path()).collect();
+        let held = context.pool.residents.temps();
+        let runs = self.runs.values().map(|open| open.plan.temp.as_path());
+        let live: Vec<_> = runs.chain(held.iter().map(PathBuf::as_path)).collect();
         crate::temp::prune(&context.pool.launcher.tmp_dir, &live);
     }
 

@@ -77,6 +77,7 @@ impl Context {
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
         let (entries, mailbox) = mpsc::unbounded_channel();
+        pool.residents.configure(&settings.fixture_reuse);
         let context = Arc::new(Context {
             id,
             root,
@@ -291,6 +292,7 @@ impl Context {
         let mut unfiled = self.unfiled.subscribe();
         let _ = tokio::time::timeout(Duration::from_secs(5), unfiled.wait_for(|runs| *runs == 0)).await;
         self.refresher.close();
+        self.pool.residents.close().await;
         let family = self.pool.launcher.family();
         self.pool.close();
         self.log.close();

@@ -67,6 +67,19 @@ impl Sources {
         Affected::Files(files)
     }
 
+    /// `changed` and every file that imports one of them, directly or not.
+    pub(crate) fn reach(&self, changed: &[String]) -> BTreeSet<String> {
+        let importers = self.importers();
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
+        while let Some(path) = open.pop() {
+            if reached.insert(path.to_owned()) {
+                open.extend(importers.get(path).into_iter().flatten().copied());
+            }
+        }
+        reached
+    }
+
     /// Who imports each file.
     fn importers(&self) -> HashMap<&str, Vec<&str>> {
         let mut by_name: HashMap<String, Vec<&str>> = HashMap::new();

@@ -13,6 +13,7 @@ use crate::host::{CollectFailure, CollectOrder, Host, collect};
 use crate::launcher::{Base, Launcher, StartError};
 use crate::mode::{Mode, ModeAsked, choose};
 use crate::node::Analyses;
+use crate::resident::Residents;
 use crate::runner::Runner;
 use crate::scope::Scope;
 use crate::wire::{Ready, WorkerOptions};
@@ -26,6 +27,8 @@ pub(crate) struct Pool {
     /// Whether processes are kept ready for runs to come.
     resident: bool,
     pub analyses: Arc<Analyses>,
+    /// Runners that stay between runs.
+    pub residents: Arc<Residents>,
     state: Mutex<State>,
     /// Runners that run tests now.
     active: Arc<AtomicUsize>,
@@ -65,11 +68,13 @@ pub(crate) struct Found {
 impl Pool {
     pub(crate) fn new(launcher: Launcher, asked: ModeAsked, analyses: Arc<Analyses>, resident: bool) -> Self {
         let preload = if resident { remembered(&launcher) } else { Vec::new() };
+        let residents = Residents::new(launcher.root.clone(), Arc::clone(&analyses));
         Pool {
             launcher,
             asked,
             resident,
             analyses,
+            residents,
             state: Mutex::new(State { preload, ..State::default() }),
             active: Arc::default(),
             starting: tokio::sync::Mutex::default(),
@@ -94,8 +99,8 @@ impl Pool {
 
     /// Runners that run tests, and those that stand by.
     pub(crate) fn runners(&self) -> (usize, usize) {
-        let standing_by = self.state().hosts.iter().map(|host| host.standing_by()).sum();
-        (self.active.load(Ordering::Relaxed), standing_by)
+        let standing_by: usize = self.state().hosts.iter().map(|host| host.standing_by()).sum();
+        (self.active.load(Ordering::Relaxed), standing_by + self.residents.idle())
     }
 
     /// How runs happen; `None` before an interpreter was started.
@@ -308,8 +313,9 @@ impl Pool {
         }
     }
 
-    /// Forgets all sessions and interpreters: their processes end.
+    /// Forgets all sessions and interpreters: their processes end, those of residents behind their fixtures' teardown.
     pub(crate) fn forget_all(&self) {
+        self.residents.dismiss();
         let mut state = self.state();
         state.generation += 1;
         state.hosts.clear();

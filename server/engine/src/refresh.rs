@@ -86,6 +86,7 @@ pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), C
     if changes.all().any(is_config) {
         context.pytest.store(Arc::new(crate::handlers::pytest_settings(&context.root)));
     }
+    context.pool.residents.review(&context.pytest.load_full()).await;
     let (targets, gone) = match plan(context, &known, &changes).await {
         Some(plan) => plan,
         None => {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pytest_lens_history::Source;
-use pytest_lens_plan::order::{Command, Dispatcher, Item, units};
+use pytest_lens_plan::order::{Dispatcher, Item, units};
 use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_plan::rerun::{Policy, will_rerun};
 use tokio::sync::{mpsc, watch};
@@ -18,11 +18,13 @@ use tokio::time::Instant;
 use crate::host::Host;
 use crate::node::Node;
 use crate::outcomes::{crashed, not_run, of_wire, timed_out};
-use crate::pool::{Busy, Pool};
-use crate::process::{ExitStatus, ProcessEvent};
+use crate::pool::Pool;
+use crate::process::ProcessEvent;
 use crate::procs::kill_tree;
+use crate::resident::Reuse;
 use crate::runner::Runner;
-use crate::wire::{FromWorker, RunOrder, ToWorker, WorkerPlace};
+use crate::slot::{Arrivals, Slot, next};
+use crate::wire::{FromWorker, Hold, RunOrder, ToWorker, WorkerPlace};
 use pytest_lens_protocol::TestOutcome;
 
 /// How long an ended connection waits for word of how the process ended.
@@ -30,6 +32,9 @@ const GRACE: Duration = Duration::from_millis(1500);
 
 /// How long a run whose tests all have their outcome waits for its runners to say that they are done.
 const LAST_WORD: Duration = Duration::from_millis(500);
+
+/// How long runners that stay may take to tear down what does not stay with them.
+const STAYING: Duration = Duration::from_secs(30);
 
 /// A test that overruns its limit by this much without ending itself is killed from outside.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
@@ -47,6 +52,8 @@ pub(crate) struct RunPlan {
     pub timeout_ms: Option<u64>,
     pub run_disabled: bool,
     pub rerun: Policy,
+    /// Fixtures live on behind it, in resident runners.
+    pub reuse: Option<Arc<Reuse>>,
     /// Mean durations of earlier runs, by index into `selected`.
     pub durations: Vec<Option<f64>>,
     /// Which of the selected are known to be flaky; empty where nobody will ask.
@@ -109,13 +116,13 @@ pub(crate) async fn drive(
     if all.is_empty() {
         return driver.ending;
     }
-    driver.round(&all, plan.workers.max(1)).await;
+    driver.round(&all, plan.workers.max(1), plan.reuse.as_ref()).await;
     while !driver.again.is_empty() {
         driver.attempt += 1;
         for index in std::mem::take(&mut driver.again) {
             driver.pause().await;
             if *driver.control.borrow() == Control::Go && !driver.is_limit_reached() {
-                driver.round(&[index], 1).await;
+                driver.round(&[index], 1, None).await;
             } else {
                 driver.give_up(index);
             }
@@ -138,27 +145,9 @@ struct Driver<'a, F: Fn(News)> {
     next_slot: usize,
 }
 
-/// One runner of a round.
-struct Slot {
-    runner: Runner,
-    forwarding: tokio::task::JoinHandle<()>,
-    /// Running: which test, and when it is overdue.
-    current: Option<(usize, Option<Instant>)>,
-    began: bool,
-    done: bool,
-    overdue: bool,
-    lost: bool,
-    exit: Option<ExitStatus>,
-    /// When to stop waiting for the rest of the news of its end.
-    verdict_at: Option<Instant>,
-    _busy: Busy,
-}
-
-type Arrivals = mpsc::UnboundedReceiver<(usize, ProcessEvent)>;
-
 impl<F: Fn(News)> Driver<'_, F> {
-    /// Runs some of the selected tests once each.
-    async fn round(&mut self, indices: &[usize], workers: usize) {
+    /// Runs some of the selected tests once each: in resident runners, or in fresh ones.
+    async fn round(&mut self, indices: &[usize], workers: usize, reuse: Option<&Arc<Reuse>>) {
         let items: Vec<Item> = indices
             .iter()
             .map(|&index| self.plan.node(index).item(index, self.plan.durations.get(index).copied().flatten()))
@@ -186,7 +175,14 @@ impl<F: Fn(News)> Driver<'_, F> {
                 .map(|worker| {
                     let (pool, host, disabled) =
                         (Arc::clone(self.pool), Arc::clone(&self.plan.host), self.plan.run_disabled);
-                    (worker, tokio::spawn(async move { pool.runner(&host, disabled).await }))
+                    let reuse = reuse.cloned();
+                    let asked = async move {
+                        match reuse {
+                            Some(reuse) => pool.residents.take(&pool, &host, &reuse).await,
+                            None => pool.runner(&host, disabled).await,
+                        }
+                    };
+                    (worker, tokio::spawn(asked))
                 })
                 .collect();
             for (worker, asked) in asked {
@@ -211,11 +207,11 @@ impl<F: Fn(News)> Driver<'_, F> {
             // A start may cross a stop on the wire: only a runner's own word says that it starts nothing more, and
             // only with that word is it known whether a test interrupted the session.
             let settled = dispatcher.unfinished().is_empty();
-            if slots.values().all(|slot| slot.done || (settled && !slot.began)) {
+            if slots.values().all(|slot| slot.is_settled(settled)) {
                 break;
             }
             if settled && last_word.is_none() {
-                last_word = Some(Instant::now() + LAST_WORD);
+                last_word = Some(Instant::now() + if reuse.is_some() { STAYING } else { LAST_WORD });
                 for slot in slots.values() {
                     slot.runner.send(ToWorker::Feed { indices: Vec::new(), end: true });
                 }
@@ -244,7 +240,8 @@ impl<F: Fn(News)> Driver<'_, F> {
                 }
             }
         }
-        self.finish_round(dispatcher, slots);
+        self.finish_round(&dispatcher, &slots);
+        self.part_with(slots, arrivals).await;
     }
 
     /// Waits for one thing to happen and takes it in.
@@ -316,19 +313,19 @@ impl<F: Fn(News)> Driver<'_, F> {
                     slot.began = true;
                     dispatcher.started(worker, i);
                     (self.tell)(News::Started(i));
-                    feed(worker, slot, dispatcher);
+                    slot.feed(worker, dispatcher);
                 }
                 FromWorker::Finished(outcome) if outcome.i < self.plan.selected.len() => {
                     let index = outcome.i;
                     slot.current = None;
                     let outcome = of_wire(*outcome, &self.plan.node(index).id, self.attempt);
                     self.verdict(worker, index, outcome, dispatcher);
-                    feed(worker, slot, dispatcher);
+                    slot.feed(worker, dispatcher);
                     if dispatcher.maxfail_reached() || self.is_limit_reached() {
                         dispatcher.stop();
                         for (&worker, slot) in slots.iter_mut() {
                             slot.runner.send(ToWorker::Stop);
-                            feed(worker, slot, dispatcher);
+                            slot.feed(worker, dispatcher);
                         }
                     }
                 }
@@ -342,10 +339,11 @@ impl<F: Fn(News)> Driver<'_, F> {
                         dispatcher.started(worker, index);
                         self.verdict(worker, index, outcome, dispatcher);
                     }
-                    feed(worker, slot, dispatcher);
+                    slot.feed(worker, dispatcher);
                 }
-                FromWorker::Done { reason, message } => {
+                FromWorker::Done { reason, message, held } => {
                     slot.done = true;
+                    slot.held = held;
                     if reason == "interrupted" {
                         self.ending.interrupted = Some(message.unwrap_or_else(|| "the session was interrupted".into()));
                         dispatcher.stop();
@@ -356,8 +354,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                 FromWorker::UsageError { message, .. } | FromWorker::InternalError { message } => {
                     self.ending.fault = Some(message);
                 }
-                ready @ FromWorker::RunnerReady { .. } => slot.runner.note(&ready),
-                _ => {}
+                other => slot.runner.note(other),
             },
         }
     }
@@ -420,7 +417,7 @@ impl<F: Fn(News)> Driver<'_, F> {
     }
 
     /// Whatever has no outcome yet gets one.
-    fn finish_round(&mut self, dispatcher: Dispatcher, slots: BTreeMap<usize, Slot>) {
+    fn finish_round(&mut self, dispatcher: &Dispatcher, slots: &BTreeMap<usize, Slot>) {
         let why = if self.ending.killed {
             "the run was killed"
         } else if self.ending.stopped {
@@ -442,32 +439,56 @@ impl<F: Fn(News)> Driver<'_, F> {
                 kill_tree(slot.runner.pid());
             }
         }
-        // A runner that is done still tears its session down; it must live as long as that takes.
-        for (_, slot) in slots {
-            tokio::spawn(see_off(slot));
+    }
+
+    /// Runners that stay go back to where they came from, the others end.
+    async fn part_with(&self, slots: BTreeMap<usize, Slot>, mut arrivals: Arrivals) {
+        let mut staying = BTreeMap::new();
+        let ended = self.ending.killed || self.ending.fault.is_some();
+        for (worker, mut slot) in slots {
+            if slot.runner.tenure.is_some() && slot.done && !slot.lost && !ended {
+                let held = slot.held;
+                match slot.back().await {
+                    Some(runner) if held => drop(staying.insert(worker, runner)),
+                    // A test ended its session: the next one may only begin behind its teardown.
+                    Some(runner) => self.pool.residents.end(runner).await,
+                    None => {}
+                }
+                continue;
+            }
+            if slot.runner.tenure.take().is_some() {
+                kill_tree(slot.runner.pid());
+            }
+            // A runner that is done still tears its session down; it must live as long as that takes.
+            tokio::spawn(slot.see_off());
+        }
+        while let Ok((worker, event)) = arrivals.try_recv() {
+            if matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)) {
+                staying.remove(&worker);
+            }
+        }
+        for runner in staying.into_values() {
+            self.pool.residents.give_back(runner, &self.plan.temp).await;
         }
     }
 
     /// Tells a runner what it is to run, and has its events forwarded.
     fn set_going(
         &self,
-        mut runner: Runner,
+        runner: Runner,
         worker: usize,
         place: usize,
         count: usize,
         dispatcher: &mut Dispatcher,
         arrivals: &mpsc::UnboundedSender<(usize, ProcessEvent)>,
     ) -> Slot {
-        let whole = self.plan.host.is_forkable() && self.plan.selected.len() == self.plan.host.nodes.len();
+        let tenure = runner.tenure.as_deref();
+        let own = tenure.map(|tenure| tenure.slot());
+        let whole =
+            tenure.is_none() && self.plan.host.is_forkable() && self.plan.selected.len() == self.plan.host.nodes.len();
         let ids = (!whole)
             .then(|| self.plan.selected.iter().map(|&node| self.plan.host.nodes[node].id.to_string()).collect());
-        let (mut feed, mut end) = (Vec::new(), false);
-        for command in dispatcher.next(worker) {
-            match command {
-                Command::Feed(more) => feed.extend(more),
-                Command::End => end = true,
-            }
-        }
+        let (feed, end) = next(worker, dispatcher);
         let basetemp = self.plan.temp.join(format!("w{place}"));
         runner.send(ToWorker::Run(RunOrder {
             ids,
@@ -482,22 +503,14 @@ impl<F: Fn(News)> Driver<'_, F> {
             timeout_ms: self.plan.timeout_ms,
             run_disabled: self.plan.run_disabled,
             basetemp: basetemp.to_string_lossy().into(),
-            worker: (count > 1).then(|| WorkerPlace { index: worker, count, run: self.plan.run_id.clone() }),
+            worker: (count > 1 || own.is_some_and(|slot| slot > 0)).then(|| WorkerPlace {
+                index: own.unwrap_or(worker),
+                count: count.max(own.map_or(0, |slot| slot + 1)),
+                run: self.plan.run_id.clone(),
+            }),
+            hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
         }));
-        let events = std::mem::replace(&mut runner.events, mpsc::unbounded_channel().1);
-        let forwarding = tokio::spawn(forward(worker, events, arrivals.clone()));
-        Slot {
-            runner,
-            forwarding,
-            current: None,
-            began: false,
-            done: false,
-            overdue: false,
-            lost: false,
-            exit: None,
-            verdict_at: None,
-            _busy: self.pool.busy(),
-        }
+        Slot::new(runner, worker, arrivals.clone(), self.pool.busy())
     }
 
     /// A promised attempt that a stop, a kill or the limit of failures came before.
@@ -523,52 +536,5 @@ impl<F: Fn(News)> Driver<'_, F> {
             }
         };
         let _ = tokio::time::timeout(delay, stopped).await;
-    }
-}
-
-impl Slot {
-    /// Whether nothing more is to be heard of it.
-    fn is_over(&self) -> bool {
-        self.lost && (self.exit.is_some() || self.done)
-    }
-}
-
-fn feed(worker: usize, slot: &Slot, dispatcher: &mut Dispatcher) {
-    let (mut indices, mut end) = (Vec::new(), false);
-    for command in dispatcher.next(worker) {
-        match command {
-            Command::Feed(more) => indices.extend(more),
-            Command::End => end = true,
-        }
-    }
-    if end || !indices.is_empty() {
-        slot.runner.send(ToWorker::Feed { indices, end });
-    }
-}
-
-async fn forward(
-    worker: usize,
-    mut events: mpsc::UnboundedReceiver<ProcessEvent>,
-    to: mpsc::UnboundedSender<(usize, ProcessEvent)>,
-) {
-    while let Some(event) = events.recv().await {
-        if to.send((worker, event)).is_err() {
-            // The round is over: stay until the process is, for the caller's sake.
-            while let Some(event) = events.recv().await {
-                if matches!(event, ProcessEvent::Lost) {
-                    return;
-                }
-            }
-            return;
-        }
-    }
-}
-
-/// Holds on to a runner that has done its part until it has torn down its session and gone.
-async fn see_off(slot: Slot) {
-    let limit = Duration::from_secs(60);
-    let pid = slot.runner.pid();
-    if !slot.lost && tokio::time::timeout(limit, slot.forwarding).await.is_err() {
-        kill_tree(pid);
     }
 }

@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 use crate::hub::Hub;
 use crate::launcher::Base;
 use crate::process::{Process, ProcessEvent};
+use crate::resident::Tenure;
+use crate::snapshot::Snapshot;
 use crate::wire::{FromWorker, Role, ToWorker, WorkerOptions};
 
 pub(crate) struct Runner {
@@ -14,6 +16,8 @@ pub(crate) struct Runner {
     pub events: mpsc::UnboundedReceiver<ProcessEvent>,
     /// The file that it writes every thread's stack to when a test runs out of time.
     pub stacks: Option<String>,
+    /// What a runner has that stays between runs.
+    pub tenure: Option<Box<Tenure>>,
     /// The interpreter it was forked from: that one's end would be its own.
     _parent: Option<Arc<Base>>,
 }
@@ -24,7 +28,7 @@ impl Runner {
         events: mpsc::UnboundedReceiver<ProcessEvent>,
         parent: Option<Arc<Base>>,
     ) -> Self {
-        Runner { process, events, stacks: None, _parent: parent }
+        Runner { process, events, stacks: None, tenure: None, _parent: parent }
     }
 
     /// Forks `base`; the fork collects by itself and then runs.
@@ -43,17 +47,25 @@ impl Runner {
     pub(crate) fn is_gone(&mut self) -> bool {
         while let Ok(event) = self.events.try_recv() {
             match event {
-                ProcessEvent::Message(message) => self.note(&message),
+                ProcessEvent::Message(message) => self.note(*message),
                 ProcessEvent::Lost | ProcessEvent::Exited(_) => return true,
             }
         }
         false
     }
 
-    /// Keeps what a runner says of itself when it is ready.
-    pub(crate) fn note(&mut self, message: &FromWorker) {
-        if let FromWorker::RunnerReady { stacks } = message {
-            self.stacks.clone_from(stacks);
+    /// Keeps what a runner says of itself.
+    pub(crate) fn note(&mut self, message: FromWorker) {
+        let (files, dirs) = match message {
+            FromWorker::RunnerReady { stacks, files, dirs } => {
+                self.stacks = stacks;
+                (files, dirs)
+            }
+            FromWorker::Reread { files, dirs } => (files, dirs),
+            _ => return,
+        };
+        if let Some(tenure) = &mut self.tenure {
+            tenure.snapshot.add(Snapshot::new(files, dirs));
         }
     }
 

@@ -85,6 +85,14 @@ impl Snapshot {
         self.dirs.extend(later.dirs.iter().map(|(path, state)| (path.clone(), state.clone())));
     }
 
+    /// Adds what the same process read later: files as they were then, folders only where they are new.
+    pub(crate) fn add(&mut self, later: Snapshot) {
+        self.files.extend(later.files);
+        for (path, state) in later.dirs {
+            self.dirs.entry(path).or_insert(state);
+        }
+    }
+
     /// Forgets files and folders, so that they count as changed no more.
     pub(crate) fn forget<'a>(&mut self, paths: impl Iterator<Item = &'a PathBuf>) {
         for path in paths {

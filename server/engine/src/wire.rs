@@ -69,6 +69,18 @@ pub(crate) struct RunOrder {
     pub run_disabled: bool,
     pub basetemp: String,
     pub worker: Option<WorkerPlace>,
+    /// The runner is to stay, with its fixtures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
+}
+
+/// What a resident runner keeps, and what it must not.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Hold {
+    /// Scopes whose fixtures live on; what is wider than one of them lives on with it.
+    pub scopes: Vec<String>,
+    /// Test modules to forget before the run, relative to the root.
+    pub changed: Vec<String>,
 }
 
 /// Engine to worker.
@@ -92,6 +104,8 @@ pub(crate) enum ToWorker {
         end: bool,
     },
     Stop,
+    /// A resident runner is to finish its session: fixtures are torn down, and it ends.
+    Exit,
 }
 
 /// Worker to engine.
@@ -137,6 +151,16 @@ pub(crate) enum FromWorker {
     },
     RunnerReady {
         stacks: Option<String>,
+        /// What it read, where it collected by itself.
+        #[serde(default)]
+        files: Vec<WireStat>,
+        #[serde(default)]
+        dirs: Vec<WireDir>,
+    },
+    /// What a resident runner read when it collected more.
+    Reread {
+        files: Vec<WireStat>,
+        dirs: Vec<WireDir>,
     },
     Missing {
         indices: Vec<usize>,
@@ -148,6 +172,9 @@ pub(crate) enum FromWorker {
     Done {
         reason: String,
         message: Option<String>,
+        /// A resident runner waits for the next run.
+        #[serde(default)]
+        held: bool,
     },
     Bye {},
 }

@@ -283,14 +283,45 @@ impl Default for RerunSettings {
 pub struct FixtureReuseSettings {
     /// Whether fixtures live on between runs.
     pub enabled: bool,
-    /// How old one may become, in seconds.
+    /// How old one may become, in seconds: finite, not negative.
+    #[serde(deserialize_with = "age")]
     pub max_age_seconds: f64,
-    /// Whether a changed conftest.py tears them down.
+    /// Whether a changed conftest.py tears them down at once. Else that waits for the run that needs its new code.
     pub teardown_on_conftest_change: bool,
-    /// Whether a changed test file tears them down.
+    /// Whether a changed test file tears them down. Else only what it defines itself goes.
     pub teardown_on_test_file_change: bool,
-    /// Scopes that live on.
+    /// Scopes that live on: `session`, `package`, `module`, `class`. What is wider than one of them lives on with it.
+    #[serde(deserialize_with = "scopes")]
     pub scopes: Vec<String>,
+}
+
+impl FixtureReuseSettings {
+    /// Whether an age can be the limit.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to give instead.
+    pub fn check_age(seconds: f64) -> Result<(), String> {
+        if seconds.is_finite() && seconds >= 0.0 {
+            return Ok(());
+        }
+        Err(format!("{seconds} is no age; give a finite number of seconds, at least 0"))
+    }
+}
+
+fn age<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let seconds = f64::deserialize(deserializer)?;
+    FixtureReuseSettings::check_age(seconds).map_err(serde::de::Error::custom)?;
+    Ok(seconds)
+}
+
+/// The scopes that can outlive a run; a function's fixtures belong to one test.
+fn scopes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    const SCOPES: &[&str] = &["session", "package", "module", "class"];
+    let scopes = Vec::<String>::deserialize(deserializer)?;
+    match scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
+        Some(unknown) => Err(serde::de::Error::unknown_variant(unknown, SCOPES)),
+        None => Ok(scopes),
+    }
 }
 
 impl Default for FixtureReuseSettings {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pytest_lens_protocol::{RerunSettings, Response, Settings, WorkerCount};
+use pytest_lens_protocol::{FixtureReuseSettings, RerunSettings, Response, Settings, WorkerCount};
 
 use super::{Answered, Refusal, invalid};
 use crate::clerk::Entry;
@@ -47,8 +47,10 @@ fn env_of(context: &Context, settings: &Settings) -> Result<std::collections::BT
     Ok(env)
 }
 
+/// Has the clerk take them; fixtures that they leave no room for are torn down when this returns.
 async fn store(context: &Context, settings: Settings) {
     context.enter_and_wait(|done| Entry::Configure { settings: Box::new(settings), done }).await;
+    context.pool.residents.settled().await;
 }
 
 pub(super) async fn workers(context: &Arc<Context>, num_workers: u32) -> Answered {
@@ -80,12 +82,35 @@ pub(super) fn rerun_now(context: &Arc<Context>) -> Response {
     Response::RerunConfig { enabled, max_reruns, only_flaky, delay_ms }
 }
 
+pub(super) async fn fixtures(
+    context: &Arc<Context>,
+    enabled: bool,
+    max_age_seconds: f64,
+    teardown_on_conftest_change: bool,
+) -> Answered {
+    FixtureReuseSettings::check_age(max_age_seconds)
+        .map_err(|problem| invalid(format!("field `max_age_seconds`: {problem}")))?;
+    let settings = (**context.settings.load()).clone();
+    let reuse = FixtureReuseSettings {
+        enabled,
+        max_age_seconds,
+        teardown_on_conftest_change,
+        ..settings.fixture_reuse.clone()
+    };
+    store(context, Settings { fixture_reuse: reuse, ..settings }).await;
+    let config = serde_json::json!({
+        "enabled": enabled,
+        "max_age_seconds": max_age_seconds,
+        "teardown_on_conftest_change": teardown_on_conftest_change,
+    });
+    Ok(Response::ConfigAck { config_type: "fixture_reuse".into(), config })
+}
+
 pub(super) fn fixtures_now(context: &Arc<Context>) -> Response {
     let settings = context.settings.load();
     let reuse = &settings.fixture_reuse;
     Response::FixtureConfig {
-        // Reuse itself is not built yet, whatever the settings ask for.
-        enabled: false,
+        enabled: reuse.enabled,
         max_fixture_age_seconds: reuse.max_age_seconds,
         teardown_on_conftest_change: reuse.teardown_on_conftest_change,
         teardown_on_test_file_change: reuse.teardown_on_test_file_change,

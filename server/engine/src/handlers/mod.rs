@@ -91,9 +91,9 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
             configure::rerun(&context(&context_id)?, enabled, max_reruns, only_flaky, delay_ms).await
         }
         Request::GetRerunConfig { context_id } => Ok(configure::rerun_now(&context(&context_id)?)),
-        Request::ConfigureFixtureReuse { context_id, .. } => {
-            context(&context_id)?;
-            Err(not_built("fixture reuse"))
+        Request::ConfigureFixtureReuse { context_id, enabled, max_age_seconds, teardown_on_conftest_change } => {
+            let context = context(&context_id)?;
+            configure::fixtures(&context, enabled, max_age_seconds, teardown_on_conftest_change).await
         }
         Request::GetFixtureConfig { context_id } => Ok(configure::fixtures_now(&context(&context_id)?)),
         Request::GetSessionStatus { context_id } => Ok(observe::session(&context(&context_id)?)),
@@ -117,10 +117,6 @@ fn find(session: &Session, id: &str) -> Result<Arc<Context>, Refusal> {
 
 pub(crate) fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new(ErrorCode::InvalidRequest, message)
-}
-
-fn not_built(what: &str) -> Refusal {
-    Refusal::new(ErrorCode::InternalError, format!("{what} is not built yet; nothing was changed"))
 }
 
 /// A failed collection as an answer.

@@ -108,12 +108,15 @@ fn plugin_name(plugin: &crate::wire::WirePlugin) -> String {
 }
 
 pub(super) fn session(context: &Arc<Context>) -> Response {
+    let facts = context.pool.residents.facts();
+    let enabled = facts.is_some() && context.settings.load().fixture_reuse.enabled;
+    let facts = facts.unwrap_or_default();
     Response::SessionStatus {
-        session_id: String::new(),
+        session_id: facts.id,
         repo_path: context.root.to_string_lossy().into(),
-        created_at: 0.0,
-        last_run_at: 0.0,
-        total_runs: 0,
-        enabled: false,
+        created_at: facts.created_at,
+        last_run_at: facts.last_run_at,
+        total_runs: facts.total_runs,
+        enabled,
     }
 }

@@ -11,6 +11,7 @@ use super::{Answered, Refusal, invalid, of_failure};
 use crate::context::Context;
 use crate::engine::Session;
 use crate::host::Host;
+use crate::resident::Reuse;
 use crate::run::{Control, RunPlan};
 use crate::runs::Lease;
 use crate::scope::{Scope, file_part};
@@ -102,6 +103,10 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         }
     };
     let (run_id, number) = session.shared.new_run();
+    // Arguments of its own, and skip marks that skip nothing, are for one run: what stays must not have them.
+    let is_usual = order.options.arguments.is_empty() && !order.options.run_disabled;
+    let reuse = (settings.fixture_reuse.enabled && is_usual)
+        .then(|| Arc::new(Reuse { run_id: run_id.clone(), pytest: context.pytest.load_full() }));
     let plan = RunPlan {
         temp: context.pool.launcher.tmp_dir.join(format!("{:x}-{number}", std::process::id())),
         run_id: run_id.clone(),
@@ -111,6 +116,7 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         timeout_ms: order.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0),
         run_disabled: order.options.run_disabled,
         rerun,
+        reuse,
         durations,
         known_flaky,
         source,

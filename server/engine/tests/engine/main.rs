@@ -25,6 +25,8 @@ mod outcomes;
 #[cfg(test)]
 mod rerun;
 #[cfg(test)]
+mod reuse;
+#[cfg(test)]
 mod selection;
 #[cfg(test)]
 mod settings;

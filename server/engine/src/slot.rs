@@ -1,0 +1,135 @@
+//! One runner of a round: what it is doing, and how its events get to the round and back.
+
+use std::time::Duration;
+
+use pytest_lens_plan::order::{Command, Dispatcher};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::pool::Busy;
+use crate::process::{ExitStatus, ProcessEvent};
+use crate::procs::kill_tree;
+use crate::runner::Runner;
+use crate::wire::ToWorker;
+
+/// One runner of a round.
+pub(crate) struct Slot {
+    pub runner: Runner,
+    pub forwarding: tokio::task::JoinHandle<mpsc::UnboundedReceiver<ProcessEvent>>,
+    recall: oneshot::Sender<()>,
+    /// Running: which test, and when it is overdue.
+    pub current: Option<(usize, Option<Instant>)>,
+    pub began: bool,
+    pub done: bool,
+    /// It said that it is done and stays for the next run.
+    pub held: bool,
+    pub overdue: bool,
+    pub lost: bool,
+    pub exit: Option<ExitStatus>,
+    /// When to stop waiting for the rest of the news of its end.
+    pub verdict_at: Option<Instant>,
+    _busy: Busy,
+}
+
+/// What runners say, with the number of each.
+pub(crate) type Arrivals = mpsc::UnboundedReceiver<(usize, ProcessEvent)>;
+
+impl Slot {
+    /// Has a runner's events forwarded from now on.
+    pub(crate) fn new(
+        mut runner: Runner,
+        worker: usize,
+        to: mpsc::UnboundedSender<(usize, ProcessEvent)>,
+        busy: Busy,
+    ) -> Self {
+        let events = std::mem::replace(&mut runner.events, mpsc::unbounded_channel().1);
+        let (recall, recalled) = oneshot::channel();
+        Slot {
+            runner,
+            forwarding: tokio::spawn(forward(worker, events, to, recalled)),
+            recall,
+            current: None,
+            began: false,
+            done: false,
+            held: false,
+            overdue: false,
+            lost: false,
+            exit: None,
+            verdict_at: None,
+            _busy: busy,
+        }
+    }
+
+    /// Whether nothing more is to be heard of it.
+    pub(crate) fn is_over(&self) -> bool {
+        self.lost && (self.exit.is_some() || self.done)
+    }
+
+    /// Whether the round need not wait for it any more. One that stays has to say so first.
+    pub(crate) fn is_settled(&self, settled: bool) -> bool {
+        self.done || (settled && !self.began && self.runner.tenure.is_none())
+    }
+
+    /// The runner with its events, those that are on their way in the round's channel left out.
+    pub(crate) async fn back(self) -> Option<Runner> {
+        let Slot { mut runner, forwarding, recall, .. } = self;
+        let _ = recall.send(());
+        runner.events = forwarding.await.ok()?;
+        Some(runner)
+    }
+
+    /// Sends what the dispatcher has for it.
+    pub(crate) fn feed(&self, worker: usize, dispatcher: &mut Dispatcher) {
+        let (indices, end) = next(worker, dispatcher);
+        if end || !indices.is_empty() {
+            self.runner.send(ToWorker::Feed { indices, end });
+        }
+    }
+
+    /// Holds on to a runner that has done its part until it has torn down its session and gone.
+    pub(crate) async fn see_off(self) {
+        let limit = Duration::from_secs(60);
+        let pid = self.runner.pid();
+        if !self.lost && tokio::time::timeout(limit, self.forwarding).await.is_err() {
+            kill_tree(pid);
+        }
+    }
+}
+
+/// What a worker is to run next, and whether that is all.
+pub(crate) fn next(worker: usize, dispatcher: &mut Dispatcher) -> (Vec<usize>, bool) {
+    let (mut indices, mut end) = (Vec::new(), false);
+    for command in dispatcher.next(worker) {
+        match command {
+            Command::Feed(more) => indices.extend(more),
+            Command::End => end = true,
+        }
+    }
+    (indices, end)
+}
+
+/// Passes on events until it is recalled, and then gives back what they come from.
+async fn forward(
+    worker: usize,
+    mut events: mpsc::UnboundedReceiver<ProcessEvent>,
+    to: mpsc::UnboundedSender<(usize, ProcessEvent)>,
+    mut recalled: oneshot::Receiver<()>,
+) -> mpsc::UnboundedReceiver<ProcessEvent> {
+    loop {
+        let event = tokio::select! {
+            biased;
+            _ = &mut recalled => return events,
+            event = events.recv() => event,
+        };
+        let Some(event) = event else { return events };
+        if to.send((worker, event)).is_err() {
+            // The round is over: stay until the process is, for the caller's sake.
+            while let Some(event) = events.recv().await {
+                if matches!(event, ProcessEvent::Lost) {
+                    break;
+                }
+            }
+            return events;
+        }
+    }
+}
