@@ -2,6 +2,7 @@
 //! is in `pytest_lens/engine.py`.
 
 mod engine;
+mod record;
 mod waiting;
 
 use std::ffi::OsString;
@@ -20,6 +21,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<engine::Session>()?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
+    module.add_function(wrap_pyfunction!(record::fingerprint, module)?)?;
+    module.add_function(wrap_pyfunction!(record::record, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("PROTOCOL_VERSION", PROTOCOL_VERSION)?;
     module.add("REQUESTS", Request::TAGS)

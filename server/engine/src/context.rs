@@ -77,7 +77,7 @@ impl Context {
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
         let (entries, mailbox) = mpsc::unbounded_channel();
-        pool.residents.configure(&settings.fixture_reuse);
+        pool.residents.configure(&Settings::default().fixture_reuse);
         let context = Arc::new(Context {
             id,
             root,

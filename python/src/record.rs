@@ -1,0 +1,43 @@
+//! Recording a run of somebody else's (`pytest --lens`) into the history of a project.
+
+use std::path::Path;
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pytest_lens_engine::EngineConfig;
+use pytest_lens_history::{Attempt, Fingerprints, History, Options, Place, Run, Source};
+
+/// How long writing may take: others may hold the file.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Names the code of a project as it is now. `None` where the root is no folder.
+#[pyfunction]
+pub(crate) fn fingerprint(py: Python<'_>, root: String) -> Option<String> {
+    py.detach(|| Path::new(&root).is_dir().then(|| Fingerprints::default().of(Path::new(&root)).to_string()))
+}
+
+/// Records a run: node id, outcome, duration in milliseconds and number of each attempt, in their order. Returns a
+/// sentence where it could not be written. Raises `ValueError` for an outcome that there is not.
+#[pyfunction]
+pub(crate) fn record(
+    py: Python<'_>,
+    root: String,
+    code: Option<String>,
+    attempts: Vec<(String, String, f64, u32)>,
+) -> PyResult<Option<String>> {
+    let source = Source::of_command(std::env::var("CI").ok().as_deref());
+    let mut run = Run::new(source, code.map(Into::into));
+    for (id, outcome, duration_ms, attempt) in attempts {
+        let outcome = outcome.parse().map_err(|_| PyValueError::new_err(format!("{outcome:?} is no outcome")))?;
+        run.attempts.push(Attempt { id: id.into(), outcome, attempt, duration_ms });
+    }
+    Ok(py.detach(|| {
+        let history =
+            History::open(Place::of(&EngineConfig::for_user().state_dir, Path::new(&root)), Options::default());
+        history.record(run);
+        let written = history.flush(PATIENCE);
+        let late = || format!("the history {} is locked by another program", history.place().file.display());
+        history.trouble().or_else(|| (!written).then(late))
+    }))
+}
