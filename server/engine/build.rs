@@ -5,7 +5,9 @@ use std::path::Path;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/pytest_lens/worker");
+    // Where it is now, not where it was compiled: a target folder may be moved.
+    let here = env::var_os("CARGO_MANIFEST_DIR").ok_or_else(|| io::Error::other("no CARGO_MANIFEST_DIR"))?;
+    let folder = Path::new(&here).join("../../python/pytest_lens/worker");
     println!("cargo::rerun-if-changed={}", folder.display());
     let mut files: Vec<_> =
         fs::read_dir(&folder)?.collect::<Result<Vec<_>, _>>()?.into_iter().map(|e| e.path()).collect();
