@@ -73,7 +73,6 @@ impl Context {
         interpreter: Interpreter,
         pool: Pool,
         pytest: PytestSettings,
-        settings: Settings,
         history: Arc<History>,
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
@@ -85,7 +84,7 @@ impl Context {
             pool: Arc::new(pool),
             log: Arc::new(EventLog::new()),
             inventory: ArcSwap::from_pointee(Inventory::default()),
-            settings: ArcSwap::from_pointee(settings),
+            settings: ArcSwap::default(),
             pytest: ArcSwap::from_pointee(pytest),
             runs: DashMap::new(),
             results: DashMap::new(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_analysis::{PytestSettings, settings_from};
-use pytest_lens_protocol::{ErrorCode, PROTOCOL_VERSION, Response, Settings};
+use pytest_lens_protocol::{ErrorCode, PROTOCOL_VERSION, Response};
 use tokio::sync::mpsc;
 
 use super::{Answered, Refusal, invalid};
@@ -66,7 +66,7 @@ pub(super) async fn init(
     })?;
     let pytest = pytest_settings(&root);
     let history = shared.histories.of(&root);
-    let context = Context::start(id.clone(), root, interpreter, pool, pytest, Settings::default(), history, heard);
+    let context = Context::start(id.clone(), root, interpreter, pool, pytest, history, heard);
     shared.contexts.insert(id, Arc::clone(&context));
     Ok(ready(&context))
 }
