@@ -1,4 +1,4 @@
-"""What runs came to is remembered between commands, taken from CI's reports, and never gets in a run's way."""
+"""What runs came to is remembered between commands, and never gets in a run's way."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_what_is_no_test_is_listed_and_what_is_no_report_is_refused(
     bad = project.root.parent / "bad.xml"
     bad.write_text("<testsuite>\n<testcase classname='tests.test_wobbly' name='test_wobbles'>")
     bomb = project.root.parent / "bomb.xml"
-    bomb.write_text("<!DOCTYPE x [<!ENTITY a 'aaa'>]>\n<testsuite><testcase name='&a;'/></testsuite>")
+    bomb.write_text("<!DOCTYPE x [<!ENTITY a 'aaa'>]>\n<testsuite name='&a;'/>")
     files = [str(bad), str(good), str(bomb), str(project.root.parent / "none.xml")]
     told = lens(world, "history", "import", *files, "--json", cwd=project.root, env=env)
     assert told.status == 4

@@ -2,6 +2,7 @@
 //!
 //! Medians after a warm-up, the two sides by turns, the same interpreter and environment for both, the release build.
 
+mod history;
 mod latency;
 mod projects;
 mod server;
@@ -19,6 +20,9 @@ pub struct Options {
     /// How many times each latency is measured.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
+    /// Only what the history costs.
+    #[arg(value_parser = ["history"])]
+    only: Option<String>,
     /// Print one JSON object instead of the table.
     #[arg(long)]
     json: bool,
@@ -88,9 +92,17 @@ pub fn run(options: &Options) -> Result<bool> {
         }
     };
 
+    note("a history of 1,000,000 outcomes");
+    let small = projects::plain(&home.join("small"), 25, 40)?;
+    let mut figures = history::reports(&binary, &venv, &small, &state)?;
+    figures.push(history::writing(&binary, &venv, &small, &state)?);
+    if options.only.is_some() {
+        return Ok(tell(options, &figures));
+    }
+
     note("a project of 1,000 tests that imports pandas");
     let thousand = projects::pandas(&home.join("thousand"), 25, 40)?;
-    let mut figures = latency::measure(&binary, &venv, &thousand, &state, options.rounds)?;
+    figures.extend(latency::measure(&binary, &venv, &thousand, &state, options.rounds)?);
 
     note("a repository of 20,000 tests");
     let large = projects::plain(&home.join("large"), 400, 50)?;
@@ -103,11 +115,16 @@ pub fn run(options: &Options) -> Result<bool> {
     note("a daemon, and a project of 100,000 tests");
     figures.extend(socket::measure(&binary, &venv, &home)?);
 
+    Ok(tell(options, &figures))
+}
+
+/// Prints the figures; `false` where a promise is not kept.
+fn tell(options: &Options, figures: &[Figure]) -> bool {
     match options.json {
-        true => println!("{}", as_json(&figures)),
-        false => print!("\n{}", table(&figures)),
+        true => println!("{}", as_json(figures)),
+        false => print!("\n{}", table(figures)),
     }
-    Ok(figures.iter().all(Figure::is_kept))
+    figures.iter().all(Figure::is_kept)
 }
 
 fn table(figures: &[Figure]) -> String {

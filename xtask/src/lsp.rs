@@ -14,6 +14,11 @@ pub fn start(binary: &Path, root: &Path, settings: &Value, state: &Path) -> Resu
     if state.exists() {
         fs::remove_dir_all(state)?;
     }
+    resume(binary, root, settings, state)
+}
+
+/// As [`start`], with what is in `state` from before.
+pub fn resume(binary: &Path, root: &Path, settings: &Value, state: &Path) -> Result<LspClient> {
     fs::create_dir_all(state)?;
     let mut command = Command::new(binary);
     process::clean_python(&mut command);

@@ -102,7 +102,8 @@ fn the_oldest_runs_go_where_there_is_too_much_in_all_or_they_are_too_old() {
 }
 
 /// Of each run: when it began, its code, and of each test in it one outcome an attempt.
-type Told = Vec<(u64, Option<u8>, Vec<Vec<Outcome>>)>;
+type Told = Vec<ToldRun>;
+type ToldRun = (u64, Option<u8>, Vec<Vec<Outcome>>);
 
 fn told() -> impl Strategy<Value = Told> {
     let outcomes = prop::collection::vec(prop::sample::select(Outcome::ALL.to_vec()), 0..3);
@@ -111,7 +112,7 @@ fn told() -> impl Strategy<Value = Told> {
 }
 
 fn runs(told: &Told) -> Vec<Run> {
-    let one = |(number, (at, code, tests)): (usize, &(u64, Option<u8>, Vec<Vec<Outcome>>))| {
+    let one = |(number, (at, code, tests)): (usize, &ToldRun)| {
         let mut run = Run::new(Source::Editor, code.map(|code| Arc::from(format!("code {code}"))));
         run.uid = Uid::of_content(&number.to_le_bytes());
         run.started_ms += at * 60_000;
