@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use pytest_lens_protocol::{ErrorCode, EventPayload, InventoryDelta, Request};
 use serde_json::{Value, json};
 
-use crate::events::{file, inventory, run_started};
+use crate::events::{file, inventory, passed, run_of, run_started};
 use crate::{Client, SAMPLE};
 
 async fn two_folders() -> Client {
