@@ -174,12 +174,15 @@ class InventoryDelta(TypedDict):
     * ``upserts``: Items that are new or changed, parents before children, siblings in source order.
     * ``removed``: Items that are gone; their children go with them.
     * ``errors``: Every collection error that holds now.
+    * ``whole``: The upserts are the whole inventory: what a reader knew besides is gone. So begins
+      what is told to a reader whose place in the log is not kept.
     """
 
     revision: int
     upserts: list[TestItem]
     removed: list[str]
     errors: list[CollectError]
+    whole: NotRequired[bool]
 
 
 class Location(TypedDict):

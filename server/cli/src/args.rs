@@ -337,7 +337,7 @@ mod tests {
         pytest-lens run --strategy best
             invalid value 'best' for '--strategy <S>'; [possible values: hash, round_robin, duration_balanced]; `pytest-lens --help` tells what there is
         pytest-lens run --reruns -1
-            invalid value '-1' for '--reruns <N>': -1 is not in 0..4294967295; `pytest-lens --help` tells what there is
+            invalid value '-1' for '--reruns <N>': -1 is not in 0..=4294967295; `pytest-lens --help` tells what there is
         pytest-lens shard
             the following required arguments were not provided: <N or I/N>; `pytest-lens --help` tells what there is
         pytest-lens shard 0

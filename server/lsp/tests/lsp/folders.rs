@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 use pytest_lens_protocol::{ErrorCode, EventPayload, InventoryDelta, Request};
 use serde_json::{Value, json};
 
-use crate::events::{file, inventory, run_started};
+use crate::events::{file, inventory, passed, run_of, run_started};
 use crate::{Client, SAMPLE};
 
 async fn two_folders() -> Client {
@@ -181,8 +181,11 @@ async fn a_changed_configuration_changes_the_lenses() {
 #[tokio::test(start_paused = true)]
 async fn a_whole_inventory_takes_the_place_of_what_was_known() {
     let mut client = Client::ready().await;
-    let uri = client.uri("test_b.py");
+    let old = client.uri("test_a.py");
+    client.emit([inventory(file("test_a.py", &old, &["test_x"]), &[])]).await;
+    client.settle().await;
     client.take_custom();
+    let uri = client.uri("test_b.py");
     let EventPayload::Inventory(delta) = inventory(file("test_b.py", &uri, &["test_y"]), &[]) else { unreachable!() };
     client.emit([EventPayload::Inventory(InventoryDelta { whole: true, ..delta })]).await;
     client.settle().await;
