@@ -70,10 +70,13 @@ class FixtureReuseSettings(TypedDict):
     """`pytestLens.fixtureReuse`.
 
     * ``enabled``: Whether fixtures live on between runs.
-    * ``maxAgeSeconds``: How old one may become, in seconds.
-    * ``teardownOnConftestChange``: Whether a changed conftest.py tears them down.
-    * ``teardownOnTestFileChange``: Whether a changed test file tears them down.
-    * ``scopes``: Scopes that live on.
+    * ``maxAgeSeconds``: How old one may become, in seconds: finite, not negative.
+    * ``teardownOnConftestChange``: Whether a changed conftest.py tears them down at once. Else that
+      waits for the run that needs its new code.
+    * ``teardownOnTestFileChange``: Whether a changed test file tears them down. Else only what it
+      defines itself goes.
+    * ``scopes``: Scopes that live on: ``session``, ``package``, ``module``, ``class``. What is
+      wider than one of them lives on with it.
     """
 
     enabled: bool
