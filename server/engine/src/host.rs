@@ -40,6 +40,7 @@ pub(crate) struct Host {
     pub base: Arc<Base>,
     process: Option<Process>,
     state: Mutex<HostState>,
+    getting_ready: tokio::sync::Mutex<()>,
 }
 
 struct HostState {
@@ -114,6 +115,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
             alive: forkable.then_some(events),
             standby: Vec::new(),
         }),
+        getting_ready: tokio::sync::Mutex::default(),
     })
 }
 
@@ -241,6 +243,8 @@ impl Host {
 
     /// Has runners forked and standing by, so that the next run need not wait for the fork.
     pub(crate) async fn stand_by(self: &Arc<Self>, hub: &Hub, count: usize) {
+        // One at a time, or two who both see that one is missing make one too many.
+        let _one = self.getting_ready.lock().await;
         while self.is_forkable() && self.standing_by() < count {
             let Ok(runner) = self.fork_runner(hub).await else { return };
             self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.push(runner);

@@ -108,28 +108,25 @@ pub(crate) fn next(worker: usize, dispatcher: &mut Dispatcher) -> (Vec<usize>, b
     (indices, end)
 }
 
-/// Passes on events until it is recalled, and then gives back what they come from.
+/// Passes on events until it is recalled, and then gives back what they come from. When nobody listens any more, because
+/// the round is over, it stays until the process is gone, for the sake of whoever sees that off.
 async fn forward(
     worker: usize,
     mut events: mpsc::UnboundedReceiver<ProcessEvent>,
     to: mpsc::UnboundedSender<(usize, ProcessEvent)>,
     mut recalled: oneshot::Receiver<()>,
 ) -> mpsc::UnboundedReceiver<ProcessEvent> {
+    // The connection may have ended before the round did: it ends only once.
+    let mut is_gone = false;
     loop {
         let event = tokio::select! {
             biased;
             _ = &mut recalled => return events,
             event = events.recv() => event,
+            () = to.closed(), if is_gone => return events,
         };
         let Some(event) = event else { return events };
-        if to.send((worker, event)).is_err() {
-            // The round is over: stay until the process is, for the caller's sake.
-            while let Some(event) = events.recv().await {
-                if matches!(event, ProcessEvent::Lost) {
-                    break;
-                }
-            }
-            return events;
-        }
+        is_gone |= matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_));
+        let _ = to.send((worker, event));
     }
 }

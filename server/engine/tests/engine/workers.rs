@@ -1,5 +1,7 @@
 //! Several runners at a time, and limits of failures.
 
+use std::time::Duration;
+
 use pytest_lens_protocol::{ErrorCode, Request, Response, RunEndStatus};
 
 use crate::common::{Lab, Order, Project, in_time, refused, seen};
@@ -97,8 +99,9 @@ async fn the_status_counts_runners_that_work_and_those_that_stand_by() {
     outside.write("go", "");
     lab.ended(&run).await;
     let waiting = async {
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
         while status(&lab).await != (0, 2) {
-            tokio::task::yield_now().await;
+            ticks.tick().await;
         }
     };
     in_time("two runners that stand by", waiting).await;
