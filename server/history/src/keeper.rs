@@ -196,6 +196,10 @@ impl Keeper<'_> {
             }
             written?
         };
+        if !store.is_current() {
+            // It was removed a moment ago, and what was written with it: the next step opens a new one.
+            return Ok(());
+        }
         let mut ids = Vec::new();
         {
             let mut state = self.shared.state();
