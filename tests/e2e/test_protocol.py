@@ -168,18 +168,18 @@ class Tour:
         assert (end["total"], end["failed"]) == (1, 1)
 
     def configure_fixture_reuse(self) -> None:
-        answer = self.client.ask(
+        answer = self.ask(
+            "config_ack",
             "configure_fixture_reuse",
-            context_id=self.context,
             enabled=False,
-            max_age_seconds=600.0,
+            max_age_seconds=300.0,
             teardown_on_conftest_change=True,
         )
-        assert answer["type"] in ("config_ack", "error"), answer
+        assert answer["config_type"] == "fixture_reuse"
 
     def get_fixture_config(self) -> None:
         config = self.ask("fixture_config", "get_fixture_config")
-        assert config["enabled"] is False
+        assert (config["enabled"], config["max_fixture_age_seconds"]) == (False, 300.0)
         assert isinstance(config["scopes_to_reuse"], list)
 
     def get_session_status(self) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from conftest import World
+from lsp import Server
 
 FLIPS = {
     "test_a.py": """
@@ -33,6 +34,18 @@ def test_a_flip_on_the_same_code_is_proof(world: World, arguments: list[str]) ->
         assert "lens: recorded the outcomes of 2 tests" in told.stdout, told
         assert told.returncode == int(broken)
     assert flaky(world)["test_a.py::test_flips"]["evidence"] == "same_code"
+
+
+def test_what_flips_in_a_terminal_is_hinted_in_the_editor(world: World) -> None:
+    world.write(FLIPS)
+    server = Server(world)
+    server.request("workspace/executeCommand", {"command": "pytestLens.collect", "arguments": [{}]})
+    for broken in ("0", "1"):
+        world.python("-m", "pytest", "--lens", BREAK=broken)
+    (hint,) = server.told("pytestLens/flakinessHint")["hints"]
+    assert (hint["id"], hint["isFlaky"]) == ("test_a.py::test_flips", True)
+    assert (hint["evidence"], hint["recentOutcomes"]) == ("same_code", ["passed", "failed"])
+    assert server.end() == 0
 
 
 def test_nothing_is_recorded_unasked(world: World) -> None:
