@@ -322,11 +322,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                     self.verdict(worker, index, outcome, dispatcher);
                     slot.feed(worker, dispatcher);
                     if dispatcher.maxfail_reached() || self.is_limit_reached() {
-                        dispatcher.stop();
-                        for (&worker, slot) in slots.iter_mut() {
-                            slot.runner.send(ToWorker::Stop);
-                            slot.feed(worker, dispatcher);
-                        }
+                        stop_all(slots, dispatcher);
                     }
                 }
                 FromWorker::Missing { indices } => {
@@ -346,9 +342,9 @@ impl<F: Fn(News)> Driver<'_, F> {
                     slot.held = held;
                     if reason == "interrupted" {
                         self.ending.interrupted = Some(message.unwrap_or_else(|| "the session was interrupted".into()));
-                        dispatcher.stop();
-                    } else if reason == "maxfail" {
-                        dispatcher.stop();
+                    }
+                    if reason == "interrupted" || reason == "maxfail" {
+                        stop_all(slots, dispatcher);
                     }
                 }
                 FromWorker::UsageError { message, .. } | FromWorker::InternalError { message } => {
@@ -536,5 +532,14 @@ impl<F: Fn(News)> Driver<'_, F> {
             }
         };
         let _ = tokio::time::timeout(delay, stopped).await;
+    }
+}
+
+/// Has every runner finish what it runs and start nothing more.
+fn stop_all(slots: &mut BTreeMap<usize, Slot>, dispatcher: &mut Dispatcher) {
+    dispatcher.stop();
+    for (&worker, slot) in slots {
+        slot.runner.send(ToWorker::Stop);
+        slot.feed(worker, dispatcher);
     }
 }

@@ -179,3 +179,25 @@ async fn two_runners_keep_to_the_limit_of_failures_too() {
     assert_eq!(ran.end.counts.not_run, 40 - ran.end.counts.failed);
     lab.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupt_in_one_runner_stops_the_others_too() {
+    let exits = "import pathlib, pytest, time\n\
+                 def test_exits():\n    \
+                 while not pathlib.Path('begun').exists(): time.sleep(0.01)\n    \
+                 pathlib.Path('exits').touch()\n    pytest.exit('enough')\n\n\
+                 def test_behind(): pass\n";
+    let goes_on = "import pathlib, time\n\
+                   def test_1():\n    \
+                   pathlib.Path('begun').touch()\n    \
+                   while not pathlib.Path('exits').exists(): time.sleep(0.01)\n    time.sleep(1)\n\
+                   def test_2(): pass\n\
+                   def test_3(): pass\n\
+                   def test_4(): pass\n";
+    let lab = Lab::open(&[("test_a.py", exits), ("test_b.py", goes_on)]).await;
+    let ran = lab.run(Order::all().workers(2)).await;
+    assert_eq!(ran.status(), RunEndStatus::Stopped);
+    assert_eq!(ran.of("test_b.py::test_1").outcome, "passed");
+    assert_eq!(ran.of("test_b.py::test_4").outcome, "not_run");
+    lab.close().await;
+}
