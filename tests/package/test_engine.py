@@ -10,8 +10,9 @@ import threading
 import time
 
 import pytest
-import pytest_lens
 from conftest import DEADLINE, World
+
+import pytest_lens
 from pytest_lens import Engine, LensError, _native, engine, runs
 
 FILES = {
