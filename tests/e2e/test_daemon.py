@@ -245,6 +245,29 @@ def test_commands_share_the_daemon(world: World, daemon: Daemon, tmp_path: Path)
     ]
 
 
+def test_the_daemon_and_the_history_on_disk_agree_on_what_is_flaky(
+    world: World, daemon: Daemon, tmp_path: Path
+) -> None:
+    turn = tmp_path / "turn"
+    flips = f"""
+        import pathlib
+
+
+        def test_flips():
+            turn = pathlib.Path({str(turn)!r})
+            first = not turn.exists()
+            turn.touch()
+            assert first
+    """
+    root = Project(tmp_path / "project", {"test_flips.py": flips}).root
+    for status in (0, 1):
+        assert lens(world, "run", cwd=root).status == status
+    alone = lens(world, "flaky", "--json", cwd=root)
+    assert [test["evidence"] for test in alone.json] == ["same_code"]
+    shared = lens(world, "flaky", "--json", "--connect", daemon.socket, cwd=root)
+    assert shared.json == alone.json
+
+
 def test_an_empty_shard_is_nothing_to_run(world: World, tmp_path: Path) -> None:
     root = Project(tmp_path / "project", {"test_it.py": TESTS}).root
     told = lens(world, "run", "--shard", "3/3", "--strategy", "round_robin", cwd=root)
