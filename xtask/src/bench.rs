@@ -20,13 +20,16 @@ pub struct Options {
     /// How many times each latency is measured.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
-    /// Only what the history costs.
-    #[arg(value_parser = ["history"])]
-    only: Option<String>,
+    /// Measure these parts only; all if none is named.
+    #[arg(value_name = "PART", value_parser = PARTS)]
+    parts: Vec<String>,
     /// Print one JSON object instead of the table.
     #[arg(long)]
     json: bool,
 }
+
+/// What can be measured by itself.
+const PARTS: [&str; 5] = ["history", "latency", "lenses", "memory", "socket"];
 
 /// What the generated projects are run with.
 const REQUIREMENTS: &str = "iniconfig==2.3.1\nnumpy==2.4.6\npackaging==26.3\npandas==3.1.1\npluggy==1.7.0\npygments==2.21.0\n\
@@ -92,29 +95,33 @@ pub fn run(options: &Options) -> Result<bool> {
         }
     };
 
-    note("a history of 1,000,000 outcomes");
-    let small = projects::plain(&home.join("small"), 25, 40)?;
-    let mut figures = history::reports(&binary, &venv, &small, &state)?;
-    figures.push(history::writing(&binary, &venv, &small, &state)?);
-    if options.only.is_some() {
-        return Ok(tell(options, &figures));
+    let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|name| name == part);
+    let mut figures = Vec::new();
+    if wanted("history") {
+        note("a history of 1,000,000 outcomes");
+        let small = projects::plain(&home.join("small"), 25, 40)?;
+        figures.extend(history::reports(&binary, &venv, &small, &state)?);
+        figures.push(history::writing(&binary, &venv, &small, &state)?);
     }
-
-    note("a project of 1,000 tests that imports pandas");
-    let thousand = projects::pandas(&home.join("thousand"), 25, 40)?;
-    figures.extend(latency::measure(&binary, &venv, &thousand, &state, options.rounds)?);
-
-    note("a repository of 20,000 tests");
-    let large = projects::plain(&home.join("large"), 400, 50)?;
-    figures.push(server::first_lenses(&binary, &venv, &large, &state)?);
-
-    note("a project of 3,000 tests");
-    let medium = projects::plain(&home.join("medium"), 60, 50)?;
-    figures.push(server::memory(&binary, &venv, &medium, &state)?);
-
-    note("a daemon, and a project of 100,000 tests");
-    figures.extend(socket::measure(&binary, &venv, &home)?);
-
+    if wanted("latency") {
+        note("a project of 1,000 tests that imports pandas");
+        let thousand = projects::pandas(&home.join("thousand"), 25, 40)?;
+        figures.extend(latency::measure(&binary, &venv, &thousand, &state, options.rounds)?);
+    }
+    if wanted("lenses") {
+        note("a repository of 20,000 tests");
+        let large = projects::plain(&home.join("large"), 400, 50)?;
+        figures.push(server::first_lenses(&binary, &venv, &large, &state)?);
+    }
+    if wanted("memory") {
+        note("a project of 3,000 tests");
+        let medium = projects::plain(&home.join("medium"), 60, 50)?;
+        figures.push(server::memory(&binary, &venv, &medium, &state)?);
+    }
+    if wanted("socket") {
+        note("a daemon, and a project of 100,000 tests");
+        figures.extend(socket::measure(&binary, &venv, &home)?);
+    }
     Ok(tell(options, &figures))
 }
 
