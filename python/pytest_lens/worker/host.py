@@ -165,7 +165,7 @@ class Park:
             self._children[pid] = _Child(host, procs.open_pidfd(pid))
             worker.send({"t": "forked", "host": host, "pid": pid})
             return None
-        if role != "collected":
+        if role not in ("collected", "configured"):
             procs.die_with_parent(parent)
             procs.adopt_orphans()
         for child in self._children.values():

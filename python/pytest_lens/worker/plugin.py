@@ -12,7 +12,18 @@ from typing import Any
 
 import pytest
 
-from . import arguments, collecting, disabled, forkfix, hazards, holding, prepared, pyc, rootdir
+from . import (
+    ahead,
+    arguments,
+    collecting,
+    disabled,
+    forkfix,
+    hazards,
+    holding,
+    prepared,
+    pyc,
+    rootdir,
+)
 from .compare import Comparisons
 from .failures import Failures
 from .host import Park
@@ -101,6 +112,13 @@ class LensPlugin:
         self.failures.note(excinfo.value)
 
     # Collection
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session: Any) -> None:
+        if self._worker.role == "configured":
+            spent = time.perf_counter() - self._started
+            ahead.wait_for_order(self._worker, session.config, self.snapshot, self.failures)
+            self._started = time.perf_counter() - spent
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Iterator[None]:

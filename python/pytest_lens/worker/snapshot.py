@@ -32,6 +32,9 @@ _listdir = os.listdir
 _WRITES = os.O_WRONLY | os.O_RDWR
 _IGNORED = ("/proc/", "/sys/", "/dev/")
 
+# pytest's own files of that kind: one that comes changes everything.
+_HIDDEN_CONFIGS = (".pytest.ini", ".pytest.toml")
+
 _active: Snapshot | None = None
 _hooked = False
 
@@ -41,7 +44,9 @@ def shown_names(names: list[str]) -> list[str]:
     return sorted(
         name
         for name in names
-        if not name.startswith(".") and name != "__pycache__" and not name.endswith((".pyc", "~"))
+        if (not name.startswith(".") or name in _HIDDEN_CONFIGS)
+        and name != "__pycache__"
+        and not name.endswith((".pyc", "~"))
     )
 
 
@@ -125,14 +130,29 @@ class Snapshot:
         self._before = set(sys.modules)
         self._files, self._dirs = {}, {}
         self._note_dir(self._root.rstrip(os.sep))
-        # What the base looked up in the project's folders is to be looked up, and seen, again.
-        for path in list(sys.path_importer_cache):
-            if places.is_project(os.path.join(path, "")):
-                del sys.path_importer_cache[path]
+        self.look_again()
         _active = self
         if not _hooked:
             _hooked = True
             sys.addaudithook(_audit)
+
+    @staticmethod
+    def look_again() -> None:
+        """What was looked up in the project's folders is to be looked up, and seen, again."""
+        for path in list(sys.path_importer_cache):
+            if places.is_project(os.path.join(path, "")):
+                del sys.path_importer_cache[path]
+
+    def note_way_to(self, args: list[str]) -> None:
+        """pytest has looked for a conftest in each folder on the way to its arguments.
+
+        Where there was none, no file was opened: the folder's names tell when one comes.
+        """
+        for arg in args:
+            path = os.path.dirname(os.path.abspath(arg.split("::", 1)[0]))
+            while (path + os.sep).startswith(self._root):
+                self._note_dir(path)
+                path = os.path.dirname(path)
 
     @property
     def is_recording(self) -> bool:
@@ -216,19 +236,27 @@ class Snapshot:
         """Stop watching; ``files``, ``dirs`` and ``third_party`` for the engine."""
         global _active
         _active = None
-        new = [name for name in list(sys.modules) if name not in self._before]
-        for stat in module_stats(new):
+        state = self.so_far()
+        new = self._new_modules()
+        first_change = self.environment.first_change
+        state["third_party"] = preloadable(self._preloaded, new, first_change, self._plugins)
+        return state
+
+    def so_far(self) -> Message:
+        """``files`` and ``dirs`` for the engine, as they were when they were read."""
+        for stat in module_stats(self._new_modules()):
             self._files.setdefault(stat[0], stat)
-        for stat in self._files.values():
-            if stat[_DIGEST] is None and places.is_project(stat[0]):
-                self._hash(stat)
+        with self.reading_ourselves():
+            for stat in self._files.values():
+                if stat[_DIGEST] is None and places.is_project(stat[0]):
+                    self._hash(stat)
         return {
             "files": list(self._files.values()),
             "dirs": [found for found in self._dirs.values() if found is not None],
-            "third_party": preloadable(
-                self._preloaded, new, self.environment.first_change, self._plugins
-            ),
         }
+
+    def _new_modules(self) -> list[str]:
+        return [name for name in list(sys.modules) if name not in self._before]
 
     @staticmethod
     def _hash(stat: Stat) -> None:

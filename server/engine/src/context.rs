@@ -254,6 +254,7 @@ impl Context {
         };
         self.pool.get_ready(host, runners).await;
         self.pool.warm_up(&host.third_party).await;
+        self.pool.start_ahead(host).await;
     }
 
     /// Whether a run goes on.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use pytest_lens_analysis::PytestSettings;
 use tokio::sync::mpsc;
 
+use crate::ahead::Ahead;
 use crate::hub::Hub;
 use crate::launcher::Base;
 use crate::node::{Analyses, Node, NodeMaker};
@@ -69,16 +70,26 @@ pub(crate) struct CollectOrder {
     pub settings: Arc<PytestSettings>,
     pub analyses: Arc<Analyses>,
     pub limit: Duration,
-    /// Fork the base and keep the fork; else the base itself collects and ends.
-    pub fork: bool,
+    pub by: Collector,
 }
 
-/// Collects, in a fork of `base` or in `base` itself.
+/// Which process collects.
+pub(crate) enum Collector {
+    /// The session that was started ahead, and is kept.
+    Ahead(Ahead),
+    /// A fork of the base, which is kept.
+    Fork,
+    /// The base itself, which ends then.
+    Base,
+}
+
+/// Collects, in `base` itself or in a fork of it.
 pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> Result<Host, CollectFailure> {
-    let arrived = if order.fork {
-        base.fork(hub, Role::Collected, order.options.clone()).await
-    } else {
-        base.become_role(Role::Collect, order.options.clone())
+    let fork = !matches!(order.by, Collector::Base);
+    let arrived = match order.by {
+        Collector::Ahead(ahead) => Ok(ahead.collect()),
+        Collector::Fork => base.fork(hub, Role::Collected, order.options.clone()).await,
+        Collector::Base => base.become_role(Role::Collect, order.options.clone()),
     };
     let (process, mut events) = arrived.map_err(CollectFailure::Broken)?;
     let mut importing = None;
@@ -96,7 +107,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         .await
         .map_err(|error| CollectFailure::Broken(error.to_string()))?;
     let by_id = nodes.iter().enumerate().map(|(index, node)| (Arc::clone(&node.id), index)).collect();
-    let forkable = order.fork && collected.forkable;
+    let forkable = fork && collected.forkable;
     Ok(Host {
         scope: order.scope,
         options: order.options,

@@ -3,6 +3,7 @@
 //! User code and pytest never run in this process: they run in Python processes that the engine starts, keeps warm and
 //! forks. See ARCHITECTURE.md for the way of a request.
 
+mod ahead;
 mod clerk;
 mod context;
 mod engine;

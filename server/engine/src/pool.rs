@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use pytest_lens_analysis::PytestSettings;
 
-use crate::host::{CollectFailure, CollectOrder, Host, collect};
+use crate::ahead::Ahead;
+use crate::host::{CollectFailure, CollectOrder, Collector, Host, collect};
 use crate::launcher::{Base, Launcher, StartError};
 use crate::mode::{Mode, ModeAsked, choose};
 use crate::node::Analyses;
@@ -34,6 +35,8 @@ pub(crate) struct Pool {
     active: Arc<AtomicUsize>,
     /// One base is started at a time.
     starting: tokio::sync::Mutex<()>,
+    /// One session is started ahead at a time.
+    starting_ahead: tokio::sync::Mutex<()>,
     /// The whole is collected by one at a time: whoever comes second finds what the first has made.
     whole: tokio::sync::Mutex<()>,
 }
@@ -45,6 +48,10 @@ struct State {
     preload: Vec<String>,
     /// Newest first.
     hosts: Vec<Arc<Host>>,
+    /// What the next collection is expected to be called with.
+    expected: Option<WorkerOptions>,
+    /// The session that was started for it.
+    ahead: Option<Ahead>,
     closed: bool,
     /// Bumped when everything is forgotten: what was being made before that is not kept.
     generation: u64,
@@ -78,6 +85,7 @@ impl Pool {
             state: Mutex::new(State { preload, ..State::default() }),
             active: Arc::default(),
             starting: tokio::sync::Mutex::default(),
+            starting_ahead: tokio::sync::Mutex::default(),
             whole: tokio::sync::Mutex::default(),
         }
     }
@@ -170,6 +178,51 @@ impl Pool {
         }
     }
 
+    /// The files of a run: after an edit they are likely to be asked for again.
+    pub(crate) fn expect(&self, scope: &Scope, options: &WorkerOptions) {
+        let Scope::Paths(paths) = scope else { return };
+        // In a folder pytest looks for conftests by rules of its own before it collects.
+        if paths.iter().all(|path| self.launcher.root.join(path).is_file()) {
+            self.state().expected = Some(WorkerOptions { args: scope.args(), ..options.clone() });
+        }
+    }
+
+    /// Starts the session of the collection that is expected next, while nobody waits. `host`: the newest session.
+    /// Where that may not be forked, a session has hooks of its own, which must not run for nothing.
+    pub(crate) async fn start_ahead(&self, host: &Host) {
+        if !self.resident || !host.is_forkable() {
+            return;
+        }
+        let _one = self.starting_ahead.lock().await;
+        let (expected, base, generation) = {
+            let state = self.state();
+            (state.expected.clone(), state.base.clone(), state.generation)
+        };
+        let (Some(options), Some(base)) = (expected, base) else { return };
+        if let Some(present) = self.take_ahead(&base, &options).await {
+            self.keep_ahead(present, generation);
+        } else if let Some(started) = Ahead::start(&self.launcher.hub, base, options).await {
+            self.keep_ahead(started, generation);
+        }
+    }
+
+    fn keep_ahead(&self, ahead: Ahead, generation: u64) {
+        let mut state = self.state();
+        let is_wanted =
+            !state.closed && state.generation == generation && state.expected.as_ref() == Some(&ahead.options);
+        state.ahead = is_wanted.then_some(ahead);
+    }
+
+    /// The session that was started ahead, if it is a fork of `base`, started with `options` and not stale. One that
+    /// is stale, or a fork of another base, is let go.
+    async fn take_ahead(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Ahead> {
+        let ahead = self.state().ahead.take_if(|ahead| ahead.options == *options)?;
+        if !Arc::ptr_eq(&ahead.base, base) {
+            return None;
+        }
+        tokio::task::spawn_blocking(move || ahead.is_fresh().then_some(ahead)).await.ok().flatten()
+    }
+
     /// What the newest interpreter said of itself.
     pub(crate) fn ready(&self) -> Option<Ready> {
         let state = self.state();
@@ -240,6 +293,11 @@ impl Pool {
             base = self.fresh().await.map_err(start)?;
         }
         let options = WorkerOptions { args: scope.args(), ..options.clone() };
+        let by = match self.take_ahead(&base, &options).await {
+            Some(ahead) => Collector::Ahead(ahead),
+            None if fork => Collector::Fork,
+            None => Collector::Base,
+        };
         let order = CollectOrder {
             scope: scope.clone(),
             options,
@@ -247,7 +305,7 @@ impl Pool {
             settings: Arc::clone(settings),
             analyses: Arc::clone(&self.analyses),
             limit,
-            fork,
+            by,
         };
         let host = Arc::new(collect(&self.launcher.hub, base, order).await?);
         let mut state = self.state();
@@ -319,6 +377,7 @@ impl Pool {
         let mut state = self.state();
         state.generation += 1;
         state.hosts.clear();
+        state.ahead = None;
         state.base = None;
     }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
+use pytest_lens_history::is_config_file;
 use sha2::{Digest, Sha256};
 
 use crate::wire::{WireDir, WireStat};
@@ -174,14 +175,15 @@ impl FileState {
     }
 }
 
-/// The names in a folder that matter: no hidden ones, no bytecode, no editors' backups.
+/// The names in a folder that matter: no hidden ones but pytest's, no bytecode, no editors' backups.
 fn list(path: &Path) -> io::Result<DirState> {
     let mtime_ns = mtime_ns(&fs::metadata(path)?);
     let settled = is_settled(mtime_ns);
     let mut names = Vec::new();
     for entry in fs::read_dir(path)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        let noise = name.starts_with('.') || name == "__pycache__" || name.ends_with(".pyc") || name.ends_with('~');
+        let hidden = name.starts_with('.') && !is_config_file(&name);
+        let noise = hidden || name == "__pycache__" || name.ends_with(".pyc") || name.ends_with('~');
         if !noise {
             names.push(name);
         }

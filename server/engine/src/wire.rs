@@ -38,6 +38,8 @@ pub(crate) struct WorkerOptions {
 pub(crate) enum Role {
     /// Warm interpreter, nothing of the project.
     Base,
+    /// Starts a session and waits before its collection; then it goes on as `Collected`.
+    Configured,
     /// Holds a collected session, to be forked.
     Collected,
     /// Collects, tells, and ends.
@@ -98,6 +100,8 @@ pub(crate) enum ToWorker {
         role: Role,
         options: WorkerOptions,
     },
+    /// A session that waits before its collection is to go on.
+    Collect,
     Run(RunOrder),
     Feed {
         indices: Vec<usize>,
@@ -125,6 +129,11 @@ pub(crate) enum FromWorker {
     /// A file is about to be imported by the collection: relative to the root.
     Importing {
         path: String,
+    },
+    /// A session waits before its collection.
+    Configured {
+        files: Vec<WireStat>,
+        dirs: Vec<WireDir>,
     },
     Nodes {
         items: Vec<WireNode>,

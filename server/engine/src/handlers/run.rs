@@ -72,6 +72,9 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
     let host = context.host(&scope, &order.options.arguments).await.map_err(|failure| of_failure(&failure))?;
+    if order.options.arguments.is_empty() {
+        context.pool.expect(&scope, &context.options(&[]));
+    }
     let selected = select(&host, &ids, &filter).map_err(invalid)?;
     if let Some(error) = host.errors.iter().find(|error| selected.is_empty() && scope.holds(&error.path)) {
         let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));

@@ -5,6 +5,7 @@
 mod common;
 
 #[cfg(test)]
+mod ahead;
 mod collect;
 #[cfg(test)]
 mod control;

@@ -85,6 +85,18 @@ async fn an_edit_of_a_conftest_is_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_hidden_configuration_file_that_comes_is_seen() {
+    let lab = Lab::resident(FILES).await;
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.write(".pytest.ini", "[pytest]\npython_functions = check_*\n");
+    lab.project.write("test_a.py", "def test(): pass\ndef check_other(): assert False\n");
+    assert_eq!(counts(&lab).await, FAILED);
+    lab.project.write(".pytest.ini", "[pytest]\n");
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_module_that_shadows_another_is_seen() {
     let lab = Lab::resident(&[
         ("pytest.ini", "[pytest]\npythonpath = first second\n"),

@@ -1,0 +1,39 @@
+"""A session that was started before anybody asked for it: configured, and not collected yet.
+
+What pytest does before it collects (plugins, arguments, conftests) takes as long as collecting a
+small file and running a test in it. After an edit it need not be done again, as long as nothing
+that was read so far has changed; the engine compares that before it gives the order.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+
+from .failures import Failures
+from .snapshot import Snapshot
+from .state import Worker
+from .warmup import touch_machinery
+from .wire import EngineGone
+
+
+def wait_for_order(worker: Worker, config: Any, snapshot: Snapshot, failures: Failures) -> None:
+    """Tell what was read so far, and go on when told to collect; else the session ends here."""
+    snapshot.note_way_to(config.args)
+    worker.send({"t": "configured", **snapshot.so_far()})
+    for _ in touch_machinery():
+        pass
+    gc.collect()
+    gc.freeze()
+    try:
+        message = worker.channel.wait()
+    except EngineGone:
+        worker.channel.close()
+        message = None
+    if message is None or message["t"] != "collect":
+        failures.settled = True  # nothing is wrong
+        pytest.exit("not needed any more", returncode=0)
+    worker.role = "collected"
+    snapshot.look_again()

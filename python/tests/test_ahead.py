@@ -1,0 +1,77 @@
+"""A session that was started ahead: it waits before its collection, and tells what it has read."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable
+
+import pytest
+from conftest import Project, write
+from fake_engine import Engine, Host, Message, run
+
+FILES = {
+    "conftest.py": "import helper\n",
+    "helper.py": "X = 1\n",
+    "mod.py": "VALUE = 1\n",
+    "sub/deep/test_a.py": "import mod\ndef test_a(): assert mod.VALUE == 2\n",
+}
+ARG = "sub/deep/test_a.py"
+
+
+def configured(engine: Engine) -> tuple[Host, Message]:
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "configured", args=[ARG])
+    return host, host.wait("configured")
+
+
+def relative(engine: Engine, told: list[list[Any]]) -> dict[str, list[Any]]:
+    return {os.path.relpath(item[0], engine.root): item for item in told}
+
+
+def test_it_collects_what_is_there_when_it_is_told_to(project: Project) -> None:
+    engine = project(FILES)
+    host, _ = configured(engine)
+    assert not host.all("nodes")
+    write(engine.root, {"mod.py": "VALUE = 2\n"})
+    host.send(t="collect")
+    collected = host.wait("collected")
+    assert [node["id"] for node in host.nodes()] == [f"{ARG}::test_a"]
+    told = relative(engine, collected["files"])
+    assert {"conftest.py", "helper.py", "mod.py", ARG} <= set(told)
+    verdicts = run(engine.fork(host, "runner"), [f"{ARG}::test_a"])
+    assert verdicts[f"{ARG}::test_a"]["outcome"] == "passed"
+
+
+def test_it_tells_what_it_has_read_and_where_conftests_were_looked_for(project: Project) -> None:
+    engine = project(FILES)
+    _, message = configured(engine)
+    files, dirs = relative(engine, message["files"]), relative(engine, message["dirs"])
+    inside = {name for name in files if not name.startswith("..")}
+    assert inside == {"conftest.py", "helper.py"}
+    assert all(files[name][5] for name in inside), "with their hashes"
+    assert {".", "sub", "sub/deep"} <= set(dirs)
+    assert dirs["sub/deep"][3] == ["test_a.py"]
+
+
+@pytest.mark.parametrize("end", [lambda host: host.send(t="exit"), Host.hang_up])
+def test_one_that_is_not_needed_finishes_its_session(
+    project: Project, end: Callable[[Host], None]
+) -> None:
+    hook = "import pathlib\ndef pytest_unconfigure(): pathlib.Path('finished').write_text('yes')\n"
+    engine = project({**FILES, "conftest.py": hook})
+    host, _ = configured(engine)
+    end(host)
+    host.wait_closed()
+    base = next(iter(engine.hosts.values()))
+    base.wait("exited", host=host.name)
+    assert (engine.root / "finished").exists()
+    assert not host.all("usage_error") and not host.all("internal_error")
+
+
+def test_a_conftest_that_does_not_import_is_told_at_once(project: Project) -> None:
+    engine = project({**FILES, "conftest.py": "import nothing_of_that_name\n"})
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "configured", args=[ARG])
+    assert "nothing_of_that_name" in host.wait("usage_error")["message"]

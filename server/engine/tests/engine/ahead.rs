@@ -1,0 +1,111 @@
+//! A session is started ahead for the run that is expected after the next edit. It is used where nothing that it has
+//! read has changed, and nowhere else.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::common::{Lab, Order, seen};
+
+/// Every session writes down its process, and each test which session it was forked off.
+const CONFTEST: &str =
+    "import os\n\nwith open(os.environ['SESSIONS'], 'a') as file:\n    file.write(f'{os.getpid()}\\n')\n";
+
+const TEST: &str = "import os\nimport mod\n\n\ndef test():\n    with open(os.environ['PARENTS'], 'a') as file:\n        \
+                    file.write(f'{os.getppid()}\\n')\n    assert mod.VALUE == 1\n";
+
+const FILES: &[(&str, &str)] = &[("conftest.py", CONFTEST), ("mod.py", "VALUE = 1\n"), ("sub/test_a.py", TEST)];
+
+const PASSED: [usize; 5] = [1, 1, 0, 0, 0];
+const FAILED: [usize; 5] = [1, 0, 1, 0, 0];
+
+fn pids(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+struct Scene {
+    lab: Lab,
+    sessions: std::path::PathBuf,
+    parents: std::path::PathBuf,
+}
+
+impl Scene {
+    /// A project whose test has run once, and whose next session waits.
+    async fn new() -> Self {
+        let lab = Lab::resident(FILES).await;
+        let (sessions, parents) = (lab.bench.folder.path().join("sessions"), lab.bench.folder.path().join("parents"));
+        lab.configure(json!({"env": {"SESSIONS": sessions, "PARENTS": parents}})).await;
+        let scene = Scene { lab, sessions, parents };
+        assert_eq!(scene.run().await, PASSED);
+        scene.one_more_than(1).await;
+        scene
+    }
+
+    async fn run(&self) -> [usize; 5] {
+        self.lab.counts(Order::of(&["sub/test_a.py"])).await
+    }
+
+    /// Waits until there were more sessions than so many.
+    async fn one_more_than(&self, count: usize) {
+        let look = || (pids(&self.sessions).len() > count).then_some(());
+        seen("a session that was started ahead", look).await;
+    }
+
+    /// The session that the last test was forked off.
+    fn last_parent(&self) -> Option<String> {
+        pids(&self.parents).pop()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_edit_a_run_goes_on_from_the_session_that_waits_and_runs_new_code() {
+    let scene = Scene::new().await;
+    let mut ahead = 0;
+    for round in 0..20 {
+        let before: BTreeSet<String> = pids(&scene.sessions).into_iter().collect();
+        let (value, expected) = if round % 2 == 0 { (2, FAILED) } else { (1, PASSED) };
+        scene.lab.project.write("mod.py", &format!("VALUE = {value}\n"));
+        assert_eq!(scene.run().await, expected);
+        // One that has written its number may not be quite ready yet.
+        ahead += usize::from(before.contains(&scene.last_parent().unwrap()));
+        if ahead == 2 {
+            break;
+        }
+        scene.one_more_than(before.len()).await;
+    }
+    assert_eq!(ahead, 2, "runs went on from sessions that were there before the edit");
+    scene.lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_has_read_an_old_conftest_is_not_used() {
+    let scene = Scene::new().await;
+    let before = pids(&scene.sessions);
+    scene.lab.project.write("conftest.py", &format!("{CONFTEST}\nimport mod\nmod.VALUE = 2\n"));
+    assert_eq!(scene.run().await, FAILED);
+    assert!(!before.contains(&scene.last_parent().unwrap()));
+    scene.lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conftest_that_comes_is_seen_by_the_session_that_waits() {
+    let scene = Scene::new().await;
+    scene.lab.project.write("sub/conftest.py", "import mod\nmod.VALUE = 2\n");
+    scene.lab.project.write("mod.py", "VALUE = 1  # edited\n");
+    assert_eq!(scene.run().await, FAILED);
+    scene.lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_with_hooks_of_their_own_are_not_started_for_nothing() {
+    let hooks = format!("{CONFTEST}\ndef pytest_sessionstart(): pass\n");
+    let lab = Lab::resident(&[("conftest.py", &hooks), FILES[1], FILES[2]]).await;
+    let sessions = lab.bench.folder.path().join("sessions");
+    lab.configure(json!({"env": {"SESSIONS": sessions, "PARENTS": "/dev/null"}})).await;
+    assert_eq!(lab.counts(Order::of(&["sub/test_a.py"])).await, PASSED);
+    let after_first = pids(&sessions).len();
+    assert_eq!(lab.counts(Order::of(&["sub/test_a.py"])).await, PASSED);
+    assert_eq!(pids(&sessions).len() - after_first, 1, "one session for one run, and none besides");
+    lab.close().await;
+}
