@@ -15,9 +15,7 @@ local PATTERNS = {
 ---@param pattern string
 ---@param data table
 local function fire(pattern, data)
-  if vim.fn.exists('#User#' .. pattern) == 1 then
-    vim.api.nvim_exec_autocmds('User', { pattern = pattern, data = data, modeline = false })
-  end
+  vim.api.nvim_exec_autocmds('User', { pattern = pattern, data = data, modeline = false })
 end
 
 ---@param change pytest_lens.Change
