@@ -7,7 +7,10 @@ end
 vim.g.loaded_pytest_lens = true
 
 if vim.fn.has('nvim-0.11') == 0 then
-  vim.notify('pytest-lens needs Neovim 0.11 or newer: upgrade Neovim, or remove the plugin', vim.log.levels.ERROR)
+  vim.notify(
+    'pytest-lens needs Neovim 0.11 or newer: upgrade Neovim, or remove the plugin',
+    vim.log.levels.ERROR
+  )
   return
 end
 

@@ -190,5 +190,5 @@ def test_help_has_its_tags(editor: Editor) -> None:
     assert editor.nvim.current.buffer.name.endswith("pytest_lens.txt")
     text = "\n".join(editor.nvim.current.buffer[:])
     for name in NAMES:
-        assert f":Lens {name}" in text, name
+        assert f"*:Lens-{name}*" in text, name
         assert f"<Plug>(pytest-lens-{name})" in text, name

@@ -53,7 +53,11 @@ local function palette(index)
     return step == 0 and 0 or 55 + step * 40
   end
   local cube = index - 16
-  return ('#%02x%02x%02x'):format(level(math.floor(cube / 36)), level(math.floor(cube / 6) % 6), level(cube % 6))
+  return ('#%02x%02x%02x'):format(
+    level(math.floor(cube / 36)),
+    level(math.floor(cube / 6) % 6),
+    level(cube % 6)
+  )
 end
 
 ---Reads a colour behind 38 or 48.
@@ -75,7 +79,7 @@ end
 local function restyle(style, parameters)
   local codes = {} ---@type integer[]
   for code in (parameters == '' and '0' or parameters):gmatch('%d+') do
-    table.insert(codes, tonumber(code))
+    table.insert(codes, math.floor(tonumber(code) or 0))
   end
   local new = vim.deepcopy(style)
   local at = 1

@@ -18,7 +18,7 @@ local PAGES = 10000
 ---@type table<integer, table<string, pytest_lens.Store>> By client and folder.
 local stores = {}
 
----@type table<string, true> Folders that a tree was asked for, as `client folder`.
+---@type table<string, boolean> Folders that a tree was asked for, as `client folder`.
 local asked = {}
 
 ---@type fun(change: pytest_lens.Change)[]
@@ -68,29 +68,35 @@ local function resynchronize(client_id, store)
   local items = {} ---@type pytest_lens.TestItem[]
   local pages = 0
   local function page(cursor)
-    M.request(client, 'pytestLens.tests', { workspace = store.workspace, cursor = cursor }, function(answer, problem)
-      pages = pages + 1
-      vim.list_extend(items, answer and answer.items or {})
-      if answer and answer.next and pages < PAGES then
-        return page(answer.next)
+    M.request(
+      client,
+      'pytestLens.tests',
+      { workspace = store.workspace, cursor = cursor },
+      function(answer, problem)
+        pages = pages + 1
+        vim.list_extend(items, answer and answer.items or {})
+        if answer and answer.next and pages < PAGES then
+          return page(answer.next)
+        end
+        asked[key] = nil
+        if not problem then
+          local changed = store:replace(items)
+          tell({
+            client = client_id,
+            store = store,
+            method = 'pytestLens/inventory',
+            params = { workspace = store.workspace },
+            touched = changed,
+          })
+        end
       end
-      asked[key] = nil
-      if not problem then
-        local changed = store:replace(items)
-        tell({
-          client = client_id,
-          store = store,
-          method = 'pytestLens/inventory',
-          params = { workspace = store.workspace },
-          touched = changed,
-        })
-      end
-    end)
+    )
   end
   page(nil)
 end
 
----@type lsp.Handler
+---@param params table
+---@param ctx lsp.HandlerContext
 local function receive(_, params, ctx)
   local store = store_of(ctx.client_id, params.workspace)
   local missed = params.seq ~= store.seq + 1
@@ -157,9 +163,9 @@ function M.attached(client_id, bufnr)
   vim.schedule(function()
     if vim.api.nvim_buf_is_valid(bufnr) then
       vim.api.nvim_buf_call(bufnr, function()
-        vim.iter(acts):each(function(act)
+        for _, act in ipairs(acts) do
           act()
-        end)
+        end
       end)
     end
   end)

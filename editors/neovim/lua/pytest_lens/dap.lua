@@ -10,12 +10,17 @@ local ADAPTER = 'pytest_lens'
 ---Starts tests under the debugger.
 ---@param client_id integer
 ---@param argument table As `pytestLens.debug` takes it.
-function M.start(client_id, argument)
+---@param done? fun(answer: table?) Called when it has started; with nothing where it has not.
+function M.start(client_id, argument, done)
   local found, dap = pcall(require, 'dap')
   if not found then
-    return client.say('debugging needs nvim-dap (mfussenegger/nvim-dap): install it, then try again')
+    client.say('debugging needs nvim-dap (mfussenegger/nvim-dap): install it, then try again')
+    return done and done(nil)
   end
   require('pytest_lens.commands').start(client_id, 'pytestLens.debug', argument, function(answer)
+    if done then
+      done(answer)
+    end
     if not answer then
       return
     end

@@ -61,7 +61,10 @@ function M.open(lsp_client)
     group(store_of, 'Flaky: passed and failed on the same code', report.flaky, lines, marks)
     group(store_of, 'Unstable: passes and fails as the code changes', report.unstable, lines, marks)
     if #lines == 1 then
-      vim.list_extend(lines, { '', 'Nothing is known to be flaky: that takes a pass and a fail on the same code.' })
+      vim.list_extend(
+        lines,
+        { '', 'Nothing is known to be flaky: that takes a pass and a fail on the same code.' }
+      )
     end
     local bufnr = window.buffer('flaky', 'pytest_lens_flaky')
     vim.b[bufnr].pytest_lens_client = lsp_client.id

@@ -9,7 +9,8 @@ local PATIENCE = 60000
 
 ---@return string?
 local function binary()
-  local cmd = vim.lsp.config.pytest_lens and vim.lsp.config.pytest_lens.cmd
+  local configurations = vim.lsp.config --[[@as table<string, vim.lsp.Config>]]
+  local cmd = configurations.pytest_lens and configurations.pytest_lens.cmd
   local name = type(cmd) == 'table' and cmd[1] or 'pytest-lens'
   local path = vim.fn.exepath(name)
   if path == '' then
@@ -75,7 +76,7 @@ end
 function M.check()
   health.start('pytest-lens: Neovim')
   if vim.fn.has('nvim-0.11') == 1 then
-    health.ok(tostring(vim.version()))
+    health.ok('Neovim ' .. vim.fn.matchstr(vim.fn.execute('version'), [[NVIM v\zs\S*]]))
   else
     health.error('Neovim 0.11 or newer is needed')
     return

@@ -4,17 +4,19 @@ local config = require('pytest_lens.config')
 
 local M = {}
 
+local codelens = vim.lsp.codelens --[[@as table<string, function>]]
+
 -- 0.12 keeps lenses up to date by itself.
-local KEEPS_UP = vim.lsp.codelens.enable ~= nil
+local KEEPS_UP = codelens.enable ~= nil
 
 ---Whether lenses are drawn in a buffer: they tell outcomes then.
 ---@param bufnr integer
 ---@return boolean
 function M.are_shown(bufnr)
   if KEEPS_UP then
-    return vim.lsp.codelens.is_enabled({ bufnr = bufnr })
+    return codelens.is_enabled({ bufnr = bufnr })
   end
-  for _, lens in ipairs(vim.lsp.codelens.get(bufnr)) do
+  for _, lens in ipairs(codelens.get(bufnr)) do
     if lens.command and vim.startswith(lens.command.command, 'pytestLens.') then
       return true
     end
@@ -28,7 +30,7 @@ end
 local function ask(bufnr)
   for _, client in ipairs(vim.lsp.get_clients({ name = 'pytest_lens', bufnr = bufnr })) do
     local params = { textDocument = vim.lsp.util.make_text_document_params(bufnr) }
-    client:request('textDocument/codeLens', params, vim.lsp.codelens.on_codelens, bufnr)
+    client:request('textDocument/codeLens', params, codelens.on_codelens, bufnr)
   end
 end
 
@@ -39,7 +41,7 @@ function M.attach(bufnr)
     return
   end
   if KEEPS_UP then
-    vim.lsp.codelens.enable(true, { bufnr = bufnr })
+    codelens.enable(true, { bufnr = bufnr })
     return
   end
   ask(bufnr)

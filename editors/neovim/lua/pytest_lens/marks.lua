@@ -23,7 +23,7 @@ local PRIORITY = 11
 ---@field client integer
 ---@field uri string
 ---@field marks table<string, pytest_lens.Mark>
----@field dirty table<string, true>
+---@field dirty table<string, boolean>
 
 ---@type table<integer, pytest_lens.Marked> By buffer.
 local buffers = {}
@@ -58,7 +58,8 @@ local function look(bufnr, store, id)
   end
   if tally.flaky > 0 and worst then
     local hint = store.hints[id]
-    local words = hint and ('flaky %.0f %%'):format(hint.failureRate * 100) or ('%d flaky'):format(tally.flaky)
+    local words = hint and ('flaky %.0f %%'):format(hint.failureRate * 100)
+      or ('%d flaky'):format(tally.flaky)
     table.insert(chunks, { (' %s %s'):format(outcomes.icon('flaky'), words), 'PytestLensFlaky' })
     if not outcomes.is_failure(worst) and tally.running == 0 then
       sign, highlight = outcomes.icon('flaky'), 'PytestLensFlaky'
@@ -76,7 +77,7 @@ end
 ---Where the server said that it is, as Neovim counts; none where the buffer has no such line.
 ---@param bufnr integer
 ---@param range pytest_lens.Range
----@param encoding string
+---@param encoding 'utf-8'|'utf-16'|'utf-32'
 ---@return integer? row, integer? column, integer? end_row, integer? end_column
 local function place(bufnr, range, encoding)
   local line = vim.api.nvim_buf_get_lines(bufnr, range.start.line, range.start.line + 1, false)[1]
@@ -87,7 +88,10 @@ local function place(bufnr, range, encoding)
   if range['end'].line ~= range.start.line then
     return range.start.line, column, range.start.line, #line
   end
-  return range.start.line, column, range.start.line, vim.str_byteindex(line, encoding, range['end'].character, false)
+  return range.start.line,
+    column,
+    range.start.line,
+    vim.str_byteindex(line, encoding, range['end'].character, false)
 end
 
 ---@param bufnr integer
@@ -110,7 +114,8 @@ local function draw(bufnr, marked, store, id)
   end
   if moved then
     local client = vim.lsp.get_client_by_id(marked.client)
-    row, column, end_row, end_column = place(bufnr, item.range, client and client.offset_encoding or 'utf-8')
+    local encoding = client and client.offset_encoding or 'utf-8'
+    row, column, end_row, end_column = place(bufnr, item.range, encoding --[[@as 'utf-8'|'utf-16'|'utf-32']])
     if not row then
       return
     end
@@ -120,21 +125,22 @@ local function draw(bufnr, marked, store, id)
   if mark and not moved and mark.drawn == drawn then
     return
   end
-  local extmark = vim.api.nvim_buf_set_extmark(bufnr, NAMESPACE, row --[[@as integer]], column --[[@as integer]], {
-    id = mark and mark.extmark,
-    end_row = end_row,
-    end_col = end_column,
-    right_gravity = true,
-    end_right_gravity = false,
-    invalidate = true,
-    undo_restore = true,
-    strict = false,
-    priority = PRIORITY,
-    sign_text = sign,
-    sign_hl_group = highlight,
-    virt_text = #chunks > 0 and vim.list_extend({ { '  ', 'Normal' } }, chunks) or nil,
-    hl_mode = 'combine',
-  })
+  local extmark =
+    vim.api.nvim_buf_set_extmark(bufnr, NAMESPACE, row --[[@as integer]], column --[[@as integer]], {
+      id = mark and mark.extmark,
+      end_row = end_row,
+      end_col = end_column,
+      right_gravity = true,
+      end_right_gravity = false,
+      invalidate = true,
+      undo_restore = true,
+      strict = false,
+      priority = PRIORITY,
+      sign_text = sign,
+      sign_hl_group = highlight,
+      virt_text = #chunks > 0 and vim.list_extend({ { '  ', 'Normal' } }, chunks) or nil,
+      hl_mode = 'combine',
+    })
   marked.marks[id] = { extmark = extmark, range = item.range, drawn = drawn }
 end
 

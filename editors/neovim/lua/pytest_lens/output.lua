@@ -133,8 +133,9 @@ local function follow(store)
   elseif not path then
     return client.say('this line names no file: try one of the form `path:line`', vim.log.levels.INFO)
   end
-  local full = path:sub(1, 1) == '/' and path or vim.fs.joinpath(store and store.root or vim.fn.getcwd(), path)
-  if not vim.uv.fs_stat(full) then
+  local full = path:sub(1, 1) == '/' and path
+    or vim.fs.joinpath(store and store.root or vim.fn.getcwd(), path)
+  if vim.fn.filereadable(full) == 0 then
     return client.say(('there is no file %s'):format(full))
   end
   window.jump(full, tonumber(number) --[[@as integer]])
@@ -148,9 +149,10 @@ local function compare(result)
   end
   vim.cmd.tabnew()
   for index, name in ipairs({ 'expected', 'actual' }) do
+    local text = index == 1 and result.expected or result.actual --[[@as string]]
     local bufnr = vim.api.nvim_create_buf(false, true)
     vim.bo[bufnr].bufhidden = 'wipe'
-    vim.api.nvim_buf_set_lines(bufnr, 0, -1, false, vim.split(result[name], '\n'))
+    vim.api.nvim_buf_set_lines(bufnr, 0, -1, false, vim.split(text, '\n'))
     if index == 1 then
       vim.api.nvim_win_set_buf(0, bufnr)
     else

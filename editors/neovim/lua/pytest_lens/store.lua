@@ -18,8 +18,8 @@ local M = {}
 
 ---What a notification changed.
 ---@class pytest_lens.Touched
----@field ids table<string, true> Items that look different now.
----@field moved table<string, true> Items that are new or elsewhere now.
+---@field ids table<string, boolean> Items that look different now.
+---@field moved table<string, boolean> Items that are new or elsewhere now.
 ---@field gone string[] Items that are no more.
 ---@field inventory boolean The tree is another.
 
@@ -29,7 +29,7 @@ local M = {}
 ---@field seq integer Number of the last notification.
 ---@field items table<string, pytest_lens.TestItem>
 ---@field children table<string, string[]> Ids in the order in which they came; those at the top under ''.
----@field files table<string, table<string, true>> Ids of the items that have a line, by URI.
+---@field files table<string, table<string, boolean>> Ids of the items that have a line, by URI.
 ---@field results table<string, pytest_lens.TestOutcome> Final outcomes, of tests.
 ---@field tallies table<string, pytest_lens.Tally> Of items with an outcome, something running or something flaky within.
 ---@field running table<string, string> Runs of tests that run now.
@@ -160,7 +160,10 @@ end
 function Store:on_flakinessHint(told, changed)
   for _, hint in ipairs(told.hints) do
     local old = self.hints[hint.id]
-    local step = (hint.isFlaky and 1 or 0) - (old and old.isFlaky and 1 or 0)
+    local step = hint.isFlaky and 1 or 0
+    if old and old.isFlaky then
+      step = step - 1
+    end
     self.hints[hint.id] = hint
     self:count(hint.id, changed, function(tally)
       tally.flaky = tally.flaky + step
@@ -241,7 +244,7 @@ end
 ---@param ids string[]
 ---@param changed pytest_lens.Touched
 function Store:remove(ids, changed)
-  local orphaned = {} ---@type table<string, true>
+  local orphaned = {} ---@type table<string, boolean>
   local left = {} ---@type string[]
   for _, id in ipairs(ids) do
     local item = self.items[id]
@@ -284,7 +287,8 @@ function Store:forget(id, changed)
   if item and self.files[item.uri] then
     self.files[item.uri][id] = nil
   end
-  self.hints[id], self.items[id], self.children[id], self.tallies[id], self.printed[id] = nil, nil, nil, nil, nil
+  self.hints[id], self.items[id], self.children[id], self.tallies[id], self.printed[id] =
+    nil, nil, nil, nil, nil
   table.insert(changed.gone, id)
 end
 
@@ -294,7 +298,7 @@ end
 function Store:replace(items)
   local changed = touched()
   changed.inventory = true
-  local wanted = {} ---@type table<string, true>
+  local wanted = {} ---@type table<string, boolean>
   for _, item in ipairs(items) do
     wanted[item.id] = true
   end

@@ -22,6 +22,11 @@ local function buffer()
   return window.buffer('summary', 'pytest_lens_summary')
 end
 
+---@return pytest_lens.Filter
+local function filter()
+  return tree.FILTERS[state.filter]
+end
+
 ---@return [string, string?][]
 local function head()
   local text = require('pytest_lens.statusline').text(buffer())
@@ -29,16 +34,16 @@ local function head()
     local count = 0
     for _, store in ipairs(client.stores(state.client)) do
       for _, item in pairs(store.items) do
-        local is_test = item.kind == 'case' or (item.kind ~= 'dir' and item.kind ~= 'file' and item.kind ~= 'class')
+        local is_test = item.kind == 'case'
+          or (item.kind ~= 'dir' and item.kind ~= 'file' and item.kind ~= 'class')
         count = count + (is_test and not item.caseCount and 1 or 0)
       end
     end
     text = count == 1 and '1 test' or ('%d tests'):format(count)
   end
-  local filter = tree.FILTERS[state.filter]
   return {
     { text, 'PytestLensHeading' },
-    { filter == 'all' and '' or ('  only ' .. filter), 'PytestLensFlaky' },
+    { filter() == 'all' and '' or ('  only ' .. filter()), 'PytestLensFlaky' },
     { '  g? for maps', 'PytestLensHint' },
   }
 end
@@ -61,8 +66,8 @@ end
 local function nothing()
   if not vim.lsp.get_client_by_id(state.client) then
     return { '  The server has ended:', '  `:Lens restart` starts it again.' }
-  elseif tree.FILTERS[state.filter] ~= 'all' then
-    return { '  Nothing here is ' .. tree.FILTERS[state.filter] .. '.' }
+  elseif filter() ~= 'all' then
+    return { '  Nothing here is ' .. filter() .. '.' }
   end
   return { '  There are no tests here (yet).', '  `:Lens collect` looks again.' }
 end
@@ -75,7 +80,7 @@ local function render()
   end
   local cursor = vim.api.nvim_win_get_cursor(shown)
   local kept = state.rows[cursor[1] - HEAD]
-  state.rows = tree.rows(client.stores(state.client), tree.FILTERS[state.filter], state.opened)
+  state.rows = tree.rows(client.stores(state.client), filter(), state.opened)
   local lines, marks = {}, {} ---@type string[], { line: integer, from: integer, to: integer, hl: string }[]
   add(lines, marks, head())
   add(lines, marks, { { '' } })
@@ -94,7 +99,13 @@ local function render()
   window.write(bufnr, lines)
   vim.api.nvim_buf_clear_namespace(bufnr, NAMESPACE, 0, -1)
   for _, mark in ipairs(marks) do
-    vim.api.nvim_buf_set_extmark(bufnr, NAMESPACE, mark.line, mark.from, { end_col = mark.to, hl_group = mark.hl })
+    vim.api.nvim_buf_set_extmark(
+      bufnr,
+      NAMESPACE,
+      mark.line,
+      mark.from,
+      { end_col = mark.to, hl_group = mark.hl }
+    )
   end
   vim.api.nvim_win_call(shown, function()
     vim.fn.winrestview(view)
@@ -112,19 +123,13 @@ end
 ---@param row pytest_lens.Row
 ---@param open boolean?
 local function fold(row, open)
-  local item = row.store.items[row.id]
   if #(row.store.children[row.id] or {}) == 0 then
     return
   end
-  local key = tree.key(row.store, row.id)
   if open == nil then
-    local was = state.opened[key]
-    if was == nil then
-      was = item.kind == 'dir' or tree.FILTERS[state.filter] ~= 'all' and item.kind ~= 'function'
-    end
-    open = not was
+    open = not tree.is_open(row.store, row.id, filter(), state.opened)
   end
-  state.opened[key] = open
+  state.opened[tree.key(row.store, row.id)] = open
   render()
 end
 
@@ -174,30 +179,55 @@ local function maps(bufnr)
       end
     end
   end
-  window.map(bufnr, '<CR>', 'go to the test', on(function(row)
-    if row.store.items[row.id].kind == 'dir' then
-      return fold(row)
-    end
-    M.jump(row.store, row.id)
-  end))
+  window.map(
+    bufnr,
+    '<CR>',
+    'go to the test',
+    on(function(row)
+      if row.store.items[row.id].kind == 'dir' then
+        return fold(row)
+      end
+      M.jump(row.store, row.id)
+    end)
+  )
   window.map(bufnr, { '<Tab>', 'za' }, 'open or close', on(fold))
-  window.map(bufnr, { 'zo', 'l' }, 'open', on(function(row)
-    fold(row, true)
-  end))
-  window.map(bufnr, { 'zc', 'h' }, 'close', on(function(row)
-    fold(row, false)
-  end))
+  window.map(
+    bufnr,
+    { 'zo', 'l' },
+    'open',
+    on(function(row)
+      fold(row, true)
+    end)
+  )
+  window.map(
+    bufnr,
+    { 'zc', 'h' },
+    'close',
+    on(function(row)
+      fold(row, false)
+    end)
+  )
   window.map(bufnr, 'r', 'run what is under the cursor', running(this))
   window.map(bufnr, 'R', 'run all', function()
     require('pytest_lens.commands').start(state.client, 'pytestLens.run', {})
   end)
-  window.map(bufnr, 'd', 'debug what is under the cursor', on(function(row)
-    require('pytest_lens.dap').start(state.client, this(row))
-  end))
-  window.map(bufnr, 'o', 'show its output', on(function(row)
-    local result = row.store:results_within(row.id)[1]
-    require('pytest_lens.output').open(state.client, result and result.id or row.id, row.store.workspace)
-  end))
+  window.map(
+    bufnr,
+    'd',
+    'debug what is under the cursor',
+    on(function(row)
+      require('pytest_lens.dap').start(state.client, this(row))
+    end)
+  )
+  window.map(
+    bufnr,
+    'o',
+    'show its output',
+    on(function(row)
+      local result = row.store:results_within(row.id)[1]
+      require('pytest_lens.output').open(state.client, result and result.id or row.id, row.store.workspace)
+    end)
+  )
   window.map(bufnr, 's', 'stop what runs', function()
     require('pytest_lens.commands').run('stop')
   end)

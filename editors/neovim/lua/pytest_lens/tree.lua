@@ -107,7 +107,22 @@ local function ordered(store, id)
   return sorted
 end
 
----The rows of a tree. An item is open where the user opened it; folders are unless he closed them.
+---Whether what lies in an item is shown: as the user left it; else in folders, and where something is looked for.
+---@param store pytest_lens.Store
+---@param id string
+---@param filter pytest_lens.Filter
+---@param opened table<string, boolean>
+---@return boolean
+function M.is_open(store, id, filter, opened)
+  local chosen = opened[M.key(store, id)]
+  if chosen ~= nil then
+    return chosen
+  end
+  local kind = store.items[id].kind
+  return kind == 'dir' or (filter ~= 'all' and kind ~= 'function')
+end
+
+---The rows of a tree.
 ---@param stores pytest_lens.Store[]
 ---@param filter pytest_lens.Filter
 ---@param opened table<string, boolean> By folder and id, as `key` makes them.
@@ -120,10 +135,7 @@ function M.rows(stores, filter, opened)
       if not passes(store.tallies[id], item, filter) then
         return
       end
-      local open = opened[M.key(store, id)]
-      if open == nil then
-        open = item.kind == 'dir' or filter ~= 'all' and item.kind ~= 'function'
-      end
+      local open = M.is_open(store, id, filter, opened)
       local at = #rows + 1
       rows[at] = { store = store, id = id, chunks = chunks(store, item, depth, open) }
       local children = store.children[id] or {}
