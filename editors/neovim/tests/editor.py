@@ -1,4 +1,4 @@
-"""A child Neovim with the plugin, as a test drives it: keys in, and what is on the screen or in the editor out."""
+"""A child Neovim with the plugin, as a test drives it: keys in, screen and state out."""
 
 from __future__ import annotations
 
@@ -54,15 +54,24 @@ class Editor:
     """One Neovim in one project."""
 
     def __init__(
-        self, root: Path, home: Path, options: dict[str, Any] | None = None, init: str = "", **env: str
+        self,
+        root: Path,
+        home: Path,
+        options: dict[str, Any] | None = None,
+        init: str = "",
+        **env: str,
     ) -> None:
         self.root = root
         self.runtime = tempfile.TemporaryDirectory(prefix="lens-nvim-")
         config = home / "init.lua"
         config.write_text(INIT + textwrap.dedent(init))
-        inherited = {name: os.environ[name] for name in ("TMPDIR", "RUST_BACKTRACE") if name in os.environ}
+        inherited = {
+            name: os.environ[name] for name in ("TMPDIR", "RUST_BACKTRACE") if name in os.environ
+        }
         environment = {
-            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+            "PATH": os.pathsep.join(
+                [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
+            ),
             "VIRTUAL_ENV": sys.prefix,
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "HOME": str(home),
@@ -80,14 +89,19 @@ class Editor:
         }
         assignments = [f"{name}={value}" for name, value in environment.items()]
         arguments = ["/usr/bin/env", "-i", "-C", str(root), *assignments]
-        self.nvim = pynvim.attach("child", argv=[*arguments, nvim(), "--embed", "--clean", "-u", str(config)])
+        self.nvim = pynvim.attach(
+            "child", argv=[*arguments, nvim(), "--embed", "--clean", "-u", str(config)]
+        )
         self.nvim.ui_attach(120, 40, rgb=True)
 
     def __enter__(self) -> Editor:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
             with contextlib.suppress(Exception):
@@ -123,7 +137,9 @@ class Editor:
         """Opens a file, and waits until the server serves it."""
         self.nvim.command(f"edit {file}")
         if served:
-            self.wait("#vim.lsp.get_clients({ name = 'pytest_lens', bufnr = 0 }) > 0", what="the server")
+            self.wait(
+                "#vim.lsp.get_clients({ name = 'pytest_lens', bufnr = 0 }) > 0", what="the server"
+            )
 
     def collected(self) -> None:
         """Waits until pytest has told its tests of the open file."""
@@ -173,7 +189,9 @@ class Editor:
 
     def line_of(self, text: str) -> int:
         """The first line that holds a text, from 1."""
-        return next(number for number, line in enumerate(self.nvim.current.buffer[:], 1) if text in line)
+        return next(
+            number for number, line in enumerate(self.nvim.current.buffer[:], 1) if text in line
+        )
 
     def screen(self) -> list[str]:
         """The screen as a person sees it."""
@@ -215,7 +233,8 @@ class Editor:
         found = self.lua("""
             local marks = {}
             local namespace = vim.api.nvim_get_namespaces().pytest_lens
-            for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
+            local all = vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })
+            for _, mark in ipairs(all) do
               local details, text = mark[4], ''
               for _, chunk in ipairs(details.virt_text or {}) do text = text .. chunk[1] end
               if (details.sign_text or text ~= '') and not details.invalid then
@@ -231,17 +250,42 @@ class Editor:
         """)
         return {mark.pop("line"): mark for mark in found}
 
+    def signed(self, expected: dict[str, str]) -> None:
+        """Waits until the current buffer has exactly these signs, by their lines' texts."""
+        self.wait(
+            """(function()
+                local signs = {}
+                local namespace = vim.api.nvim_get_namespaces().pytest_lens
+                local all = vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })
+                for _, mark in ipairs(all) do
+                  if mark[4].sign_text and not mark[4].invalid then
+                    local line = vim.api.nvim_buf_get_lines(0, mark[2], mark[2] + 1, false)[1]
+                    signs[vim.trim(line)] = vim.trim(mark[4].sign_text)
+                  end
+                end
+                return vim.deep_equal(signs, arguments[1])
+              end)()""",
+            expected,
+            what=f"the signs {expected}",
+        )
+
     def signs(self) -> dict[str, str]:
-        """Signs by the text of their lines, stripped."""
+        """Signs of the current buffer as they are now, by their lines' texts."""
         lines = self.nvim.current.buffer[:]
-        return {lines[line - 1].strip(): mark["sign"] for line, mark in self.marks().items()}
+        marks = self.marks().items()
+        return {lines[line - 1].strip(): mark["sign"] for line, mark in marks if mark["sign"]}
 
     def diagnostics(self) -> list[dict[str, Any]]:
         """Of the current buffer: line from 1, message, source, code."""
         return list(
             self.lua("""
                 return vim.tbl_map(function(found)
-                  return { line = found.lnum + 1, message = found.message, source = found.source, code = found.code }
+                  return {
+                    line = found.lnum + 1,
+                    message = found.message,
+                    source = found.source,
+                    code = found.code,
+                  }
                 end, vim.diagnostic.get(0))
             """)
         )
@@ -253,7 +297,9 @@ class Editor:
     def told(self, part: str) -> str:
         """Waits until the user was told something, and returns it."""
         self.wait(
-            """vim.iter(_G.said):any(function(text) return text:find(arguments[1], 1, true) ~= nil end)""",
+            """vim.iter(_G.said):any(function(text)
+                 return text:find(arguments[1], 1, true) ~= nil
+               end)""",
             part,
             what=f"the sentence with {part!r}",
         )
@@ -261,20 +307,30 @@ class Editor:
 
     def lines(self, name: str) -> list[str]:
         """The lines of one of the plugin's own windows, waited for."""
-        self.wait("vim.fn.bufwinid(arguments[1]) > 0", f"pytest-lens://{name}", what=f"the window {name}")
+        self.wait(
+            "vim.fn.bufwinid(arguments[1]) > 0", f"pytest-lens://{name}", what=f"the window {name}"
+        )
         return list(
-            self.lua("return vim.api.nvim_buf_get_lines(vim.fn.bufnr(...), 0, -1, false)", f"pytest-lens://{name}")
+            self.lua(
+                "return vim.api.nvim_buf_get_lines(vim.fn.bufnr(...), 0, -1, false)",
+                f"pytest-lens://{name}",
+            )
         )
 
     def enter(self, name: str) -> None:
         """Goes into one of the plugin's own windows, which is waited for."""
-        self.wait("vim.fn.bufwinid(arguments[1]) > 0", f"pytest-lens://{name}", what=f"the window {name}")
+        self.wait(
+            "vim.fn.bufwinid(arguments[1]) > 0", f"pytest-lens://{name}", what=f"the window {name}"
+        )
         self.lua("vim.api.nvim_set_current_win(vim.fn.bufwinid(...))", f"pytest-lens://{name}")
 
     def press(self, keys: str) -> None:
         """Types keys, maps and all, and has them done before it returns."""
         self.lua(
-            "vim.api.nvim_feedkeys(vim.api.nvim_replace_termcodes(..., true, true, true), 'mx', false)",
+            """
+            local keys = vim.api.nvim_replace_termcodes(..., true, true, true)
+            vim.api.nvim_feedkeys(keys, 'mx', false)
+            """,
             keys,
         )
 

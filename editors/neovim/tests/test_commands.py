@@ -72,10 +72,14 @@ def test_every_subcommand_has_its_map(editor: Editor) -> None:
 
 def test_an_unknown_subcommand_is_told_with_those_there_are(editor: Editor) -> None:
     editor.lens("rum")
-    assert editor.told("rum") == f"pytest-lens: there is no `:Lens rum`; there are {', '.join(NAMES)}"
+    assert (
+        editor.told("rum") == f"pytest-lens: there is no `:Lens rum`; there are {', '.join(NAMES)}"
+    )
 
 
-def test_a_command_waits_for_a_server_that_starts(project: Callable[..., Path], start: Start) -> None:
+def test_a_command_waits_for_a_server_that_starts(
+    project: Callable[..., Path], start: Start
+) -> None:
     editor = start(project({"test_pair.py": FILE}))
     editor.watch_runs()
     editor.open("test_pair.py", served=False)
@@ -125,7 +129,12 @@ def test_others_can_listen(editor: Editor) -> None:
     """)
     editor.run("file")
     heard = editor.lua("return _G.heard")
-    wanted = ["PytestLensRunStarted", "PytestLensTestStarted", "PytestLensTestOutcome", "PytestLensRunFinished"]
+    wanted = [
+        "PytestLensRunStarted",
+        "PytestLensTestStarted",
+        "PytestLensTestOutcome",
+        "PytestLensRunFinished",
+    ]
     assert [name for name in dict.fromkeys(heard) if name in wanted] == wanted
 
 
@@ -167,7 +176,10 @@ def test_debugging_attaches_where_the_server_says(editor: Editor) -> None:
           end
           return request(self, method, params, handler, ...)
         end
-        package.loaded.dap = { adapters = {}, run = function(configuration) _G.ran = configuration end }
+        package.loaded.dap = {
+          adapters = {},
+          run = function(configuration) _G.ran = configuration end,
+        }
         vim.cmd('Lens debug test_pair.py::TestPair')
         package.loaded.dap.adapters.pytest_lens(function(adapter) _G.adapter = adapter end)
         return { _G.asked, _G.ran, _G.adapter }

@@ -1,4 +1,4 @@
-"""The neotest adapter, as neotest would use it; neotest itself is stood in for by the little of it that is touched."""
+"""The neotest adapter, as neotest would use it: the little of neotest that it touches is ours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE = """
         assert number == 1
 """
 
-#: Events and queues that wait as neotest's would, and trees that are only the lists that they are made from.
+#: Events and queues that wait as neotest's would; trees that are only the lists they are made from.
 STAND_IN = """
     package.loaded['neotest.types'] = { Tree = { from_list = function(list) return list end } }
     package.loaded.nio = { control = {
@@ -59,7 +59,11 @@ def test_positions_and_results_are_the_server_s(project: Callable[..., Path], st
     assert not editor.lua("return _G.adapter.is_test_file(...)", f"{root}/pytest.ini")
     file, pair, cases = editor.lua("return _G.adapter.discover_positions(...)", path)
     assert (file["id"], file["type"]) == (path, "file")
-    assert (pair[0]["id"], pair[0]["type"], pair[0]["range"][0]) == (f"{path}::TestPair", "namespace", 3)
+    assert (pair[0]["id"], pair[0]["type"], pair[0]["range"][0]) == (
+        f"{path}::TestPair",
+        "namespace",
+        3,
+    )
     assert pair[1][0]["id"] == f"{path}::TestPair::test_left"
     assert (cases[0]["id"], len(cases)) == (f"{path}::test_cases", 1)
     results, streamed, code, output = editor.lua(

@@ -1,4 +1,4 @@
-"""The plugin's windows: output in colour with ways to its lines, the quickfix list, the tree of all tests."""
+"""The plugin's windows: output in colour, the quickfix list, the tree of all tests."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ def test_output_is_shown_in_colour(editor: Editor) -> None:
         local bufnr = vim.fn.bufnr('pytest-lens://output')
         local namespace = vim.api.nvim_get_namespaces().pytest_lens_output
         local at = { ..., 0 }
-        local mark = vim.api.nvim_buf_get_extmarks(bufnr, namespace, at, { ..., -1 }, { details = true })[1]
+        local to = { ..., -1 }
+        local mark = vim.api.nvim_buf_get_extmarks(bufnr, namespace, at, to, { details = true })[1]
         return { mark[4].end_col, vim.api.nvim_get_hl(0, { name = mark[4].hl_group }).fg }
         """,
         lines.index("red and plain"),
@@ -104,7 +105,10 @@ def test_a_traceback_leads_to_its_lines(editor: Editor) -> None:
     assert editor.nvim.current.line.strip() == 'raise ValueError("too little")'
     editor.enter("output")
     editor.press("<C-q>")
-    assert [(entry["file"], entry["line"]) for entry in quickfix(editor)] == [("test_till.py", 13), ("till.py", 3)]
+    assert [(entry["file"], entry["line"]) for entry in quickfix(editor)] == [
+        ("test_till.py", 13),
+        ("till.py", 3),
+    ]
 
 
 def test_output_follows_the_next_run(editor: Editor) -> None:
@@ -125,7 +129,8 @@ def test_a_comparison_is_shown_side_by_side(editor: Editor) -> None:
     editor.press("D")
     shown = editor.lua("""
         return vim.tbl_map(function(window)
-          return { vim.wo[window].winbar, vim.api.nvim_buf_get_lines(vim.api.nvim_win_get_buf(window), 0, 1, false)[1] }
+          local bufnr = vim.api.nvim_win_get_buf(window)
+          return { vim.wo[window].winbar, vim.api.nvim_buf_get_lines(bufnr, 0, 1, false)[1] }
         end, vim.api.nvim_tabpage_list_wins(0))
     """)
     assert shown == [["expected", "1"], ["actual", "0"]]
@@ -137,7 +142,10 @@ def test_failures_fill_the_quickfix_list(editor: Editor) -> None:
     editor.watch_runs()
     editor.lens("failed")
     listed = quickfix(editor)
-    assert [(entry["file"], entry["line"]) for entry in listed] == [("test_till.py", debt), ("test_till.py", rest)]
+    assert [(entry["file"], entry["line"]) for entry in listed] == [
+        ("test_till.py", debt),
+        ("test_till.py", rest),
+    ]
     assert listed[0]["text"] == "test_debt: ValueError: too little"
     assert editor.lua("return vim.fn.getqflist({ winid = 0 }).winid") != 0, "its window is open"
     assert editor.nvim.current.buffer.name.endswith("test_till.py"), "the cursor stays where it was"
@@ -161,7 +169,9 @@ def test_the_summary_is_a_tree(editor: Editor) -> None:
     editor.lens("summary")
     lines = editor.lines("summary")
     assert lines[0].startswith("✓ 2 ✗ 2")
-    tree = [line.split("  ")[0] if not line.startswith(" ") else line.rstrip() for line in lines[2:]]
+    tree = [
+        line.split("  ")[0] if not line.startswith(" ") else line.rstrip() for line in lines[2:]
+    ]
     assert tree[0].startswith("▾ ✗ tests")
     assert any("▸ ✗ test_till.py" in line and "2 failed" in line for line in lines)
     editor.cursor(editor.line_of("test_till.py"))
@@ -175,7 +185,9 @@ def test_the_summary_is_a_tree(editor: Editor) -> None:
     editor.press("<CR>")
     assert editor.nvim.current.line == "def test_debt():"
     editor.lens("summary")
-    assert editor.lua("return vim.fn.bufwinid('pytest-lens://summary')") == -1, "a second time closes it"
+    assert editor.lua("return vim.fn.bufwinid('pytest-lens://summary')") == -1, (
+        "a second time closes it"
+    )
 
 
 def test_the_summary_runs_and_filters(editor: Editor) -> None:

@@ -60,7 +60,7 @@ local function look(bufnr, store, id)
     local hint = store.hints[id]
     local words = hint and ('flaky %.0f %%'):format(hint.failureRate * 100)
       or ('%d flaky'):format(tally.flaky)
-    table.insert(chunks, { (' %s %s'):format(outcomes.icon('flaky'), words), 'PytestLensFlaky' })
+    table.insert(chunks, { ' ' .. icon(outcomes.icon('flaky')) .. words, 'PytestLensFlaky' })
     if not outcomes.is_failure(worst) and tally.running == 0 then
       sign, highlight = outcomes.icon('flaky'), 'PytestLensFlaky'
     end
