@@ -106,6 +106,27 @@ def test_lenses_do_what_they_say(project: Callable[..., Path], start: Start) -> 
     assert editor.lines("output")[0] == "test_pair.py::TestPair::test_left"
 
 
+def test_lenses_in_the_way_of_0_12(project: Callable[..., Path], start: Start) -> None:
+    newer = """
+        _G.enabled = {}
+        vim.lsp.codelens.enable = function(on, filter) _G.enabled[filter.bufnr] = on end
+        vim.lsp.codelens.is_enabled = function(filter) return _G.enabled[filter.bufnr] or false end
+        vim.lsp.codelens.refresh = nil
+    """
+    editor = start(project({"test_pair.py": FILE}), {"code_lens": True}, init=newer)
+    editor.open("test_pair.py")
+    editor.wait("_G.enabled[vim.api.nvim_get_current_buf()]")
+    editor.run("file")
+    editor.signed(
+        {"class TestPair:": "✓", "def test_left(self):": "✓", "def test_right(self):": "✓"}
+    )
+    assert {mark["text"] for mark in editor.marks().values()} == {""}, "the lenses say it"
+    editor.lua("_G.enabled = {}")
+    editor.run("file")
+    editor.shown("2 passed")
+    assert editor.said() == []
+
+
 def test_code_actions_run_tests(editor: Editor) -> None:
     editor.watch_runs()
     editor.cursor(editor.line_of("test_right"))

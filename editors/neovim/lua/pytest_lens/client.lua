@@ -128,12 +128,13 @@ function M.handlers()
     end, result.diagnostics)
     vim.lsp.handlers['textDocument/publishDiagnostics'](problem, result, ctx)
   end
-  -- 0.11 has no handler of its own: lenses are asked anew by who shows them.
-  handlers['workspace/codeLens/refresh'] = vim.lsp.handlers['workspace/codeLens/refresh']
-    or function(_, _, ctx)
+  -- 0.11 has no handler of its own.
+  if not require('pytest_lens.lenses').KEEPS_UP then
+    handlers['workspace/codeLens/refresh'] = function(_, _, ctx)
       require('pytest_lens.lenses').refresh(ctx.client_id)
       return vim.NIL
     end
+  end
   return handlers
 end
 

@@ -76,7 +76,8 @@ end
 function M.check()
   health.start('pytest-lens: Neovim')
   if vim.fn.has('nvim-0.11') == 1 then
-    health.ok('Neovim ' .. vim.fn.matchstr(vim.fn.execute('version'), [[NVIM v\zs\S*]]))
+    local version = vim.version --[[@as fun(): vim.Version]]
+    health.ok('Neovim ' .. tostring(version()))
   else
     health.error('Neovim 0.11 or newer is needed')
     return

@@ -7,13 +7,13 @@ local M = {}
 local codelens = vim.lsp.codelens --[[@as table<string, function>]]
 
 -- 0.12 keeps lenses up to date by itself.
-local KEEPS_UP = codelens.enable ~= nil
+M.KEEPS_UP = codelens.enable ~= nil
 
 ---Whether lenses are drawn in a buffer: they tell outcomes then.
 ---@param bufnr integer
 ---@return boolean
 function M.are_shown(bufnr)
-  if KEEPS_UP then
+  if M.KEEPS_UP then
     return codelens.is_enabled({ bufnr = bufnr })
   end
   for _, lens in ipairs(codelens.get(bufnr)) do
@@ -40,7 +40,7 @@ function M.attach(bufnr)
   if not config.get().code_lens then
     return
   end
-  if KEEPS_UP then
+  if M.KEEPS_UP then
     codelens.enable(true, { bufnr = bufnr })
     return
   end

@@ -61,7 +61,8 @@ end
 local function open()
   if config.get().open_quickfix then
     local window = vim.api.nvim_get_current_win()
-    vim.cmd('botright copen')
+    local count = #vim.fn.getqflist()
+    vim.cmd(('botright copen %d'):format(math.max(3, math.min(10, count))))
     vim.api.nvim_set_current_win(window)
   end
 end

@@ -21,7 +21,8 @@ function M.at(lsp_client, bufnr, line, done)
     context = { diagnostics = {}, only = { KIND } },
   }
   lsp_client:request('textDocument/codeAction', params, function(_, actions)
-    for _, action in ipairs(actions or {}) do
+    -- Null is nil in 0.11, and `vim.NIL` in 0.12.
+    for _, action in ipairs(type(actions) == 'table' and actions or {}) do
       local command = type(action.command) == 'table' and action.command or action
       local argument = command.command == 'pytestLens.run' and command.arguments[1]
       if argument and argument.ids then
