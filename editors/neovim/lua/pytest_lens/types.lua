@@ -49,6 +49,7 @@
 ---@field upserts pytest_lens.TestItem[] Items that are new or changed, parents before children, siblings in source order.
 ---@field removed string[] Items that are gone; their children go with them.
 ---@field errors pytest_lens.CollectError[] Every collection error that holds now.
+---@field whole? boolean The upserts are the whole inventory: what a reader knew besides is gone. So begins what is told to a reader whose place in the log is not kept.
 
 ---A span of a file, as in LSP.
 ---@class pytest_lens.Location
