@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: writes the types of the other languages from the protocol's Rust definitions, or, with
 //! `--check`, tells whether what is there is what would be written. So they are never kept by hand, and never drift.
 
+mod lua;
 mod model;
 mod python;
 
@@ -22,7 +23,8 @@ pub struct Options {
 /// A generated file: where it lies below the repository's root, and what makes it.
 type Target = (&'static str, fn(&Model) -> String);
 
-const TARGETS: [Target; 1] = [("python/pytest_lens/messages.py", python::write)];
+const TARGETS: [Target; 2] =
+    [("python/pytest_lens/messages.py", python::write), ("editors/neovim/lua/pytest_lens/types.lua", lua::write)];
 
 /// Writes or checks every generated file; `false` where a check found a difference.
 pub fn run(options: &Options) -> Result<bool> {

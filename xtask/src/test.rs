@@ -3,6 +3,7 @@
 //! An area that fails does not stop the ones after it; the exit status says whether all were good.
 
 mod areas;
+mod neovim;
 mod tally;
 
 pub use tally::Tally;

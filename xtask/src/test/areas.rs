@@ -1,6 +1,6 @@
 //! The areas of `cargo xtask test`, in the order in which they run: what is quick to fail comes first.
 
-use super::{Area, Tally};
+use super::{Area, Tally, neovim};
 use crate::venv::Venv;
 use crate::{build, codegen, fidelity, paths, process, tidy};
 use anyhow::{Result, bail};
@@ -25,6 +25,8 @@ pub const AREAS: &[Area] = &[
     Area { name: "python", about: "the tests of the worker and of the fidelity plugins", check: python },
     Area { name: "package", about: "the wheel, built and installed as users do, and its tests", check: package },
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
+    Area { name: "neovim-lint", about: "format and types of the Neovim plugin", check: neovim::lint },
+    Area { name: "neovim", about: "the Neovim plugin in a child Neovim", check: neovim::tests },
     Area {
         name: "fidelity-small",
         about: "two real suites: the same verdicts as plain pytest, injected harm included",
@@ -51,7 +53,7 @@ fn rust() -> Result<Tally> {
 fn python_lint() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("lint", &root.join("xtask/requirements/lint.txt"))?;
-    let beside = ["../tests/fidelity", "../tests/e2e", "../tests/package"];
+    let beside = ["../tests/fidelity", "../tests/e2e", "../tests/package", "../editors/neovim/tests"];
     let beside: Vec<&str> = beside.into_iter().filter(|path| root.join("python").join(path).is_dir()).collect();
     let mut sum = Tally::default();
     for arguments in [
@@ -107,7 +109,7 @@ fn fidelity_small() -> Result<Tally> {
 }
 
 /// Runs pytest over a folder; the tests find the built binary in `PYTEST_LENS_BIN`.
-fn pytest(venv: &Venv, dir: &Path, tests: &str) -> Result<Tally> {
+pub fn pytest(venv: &Venv, dir: &Path, tests: &str) -> Result<Tally> {
     if !dir.join(tests).is_dir() {
         bail!("there is no folder {}", dir.join(tests).display());
     }

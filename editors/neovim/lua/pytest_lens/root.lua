@@ -1,0 +1,38 @@
+-- Which folder a Python file's tests belong to.
+
+local M = {}
+
+-- The nearest of these is pytest's root more often than not; the repository's top is the next best guess.
+local CONFIGURATION = {
+  'pytest.toml',
+  '.pytest.toml',
+  'pytest.ini',
+  '.pytest.ini',
+  'pyproject.toml',
+  'tox.ini',
+  'setup.cfg',
+  'setup.py',
+}
+
+---Calls `on_dir` with the root of a buffer's file. A file outside of any project starts no server, unless its name is
+---that of a test file: its folder is the project then.
+---@param bufnr integer
+---@param on_dir fun(root: string)
+function M.find(bufnr, on_dir)
+  local path = vim.api.nvim_buf_get_name(bufnr)
+  if path == '' or path:find('^%a[%w+.-]*://') then
+    return
+  end
+  local root = vim.fs.root(bufnr, CONFIGURATION) or vim.fs.root(bufnr, '.git')
+  if not root then
+    local name = vim.fs.basename(path)
+    if name:find('^test_.*%.py$') or name:find('_test%.py$') then
+      root = vim.fs.dirname(path)
+    end
+  end
+  if root then
+    on_dir(root)
+  end
+end
+
+return M

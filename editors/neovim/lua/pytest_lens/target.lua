@@ -1,0 +1,61 @@
+-- Which test the cursor is in: the server is asked, by the code actions of that line.
+
+local client = require('pytest_lens.client')
+
+local M = {}
+
+-- Of the code actions that pytest-lens offers.
+local KIND = 'source.pytestLens'
+
+---Calls `done` with the ids of the innermost test or class at the cursor, and their folder; with no ids where there is
+---none.
+---@param lsp_client vim.lsp.Client
+---@param bufnr integer
+---@param line integer From 0.
+---@param done fun(ids: string[], workspace: string?)
+function M.at(lsp_client, bufnr, line, done)
+  local position = { line = line, character = 0 }
+  local params = {
+    textDocument = vim.lsp.util.make_text_document_params(bufnr),
+    range = { start = position, ['end'] = position },
+    context = { diagnostics = {}, only = { KIND } },
+  }
+  lsp_client:request('textDocument/codeAction', params, function(_, actions)
+    -- Null is nil in 0.11, and `vim.NIL` in 0.12.
+    for _, action in ipairs(type(actions) == 'table' and actions or {}) do
+      local command = type(action.command) == 'table' and action.command or action
+      local argument = command.command == 'pytestLens.run' and command.arguments[1]
+      if argument and argument.ids then
+        return done(argument.ids, argument.workspace)
+      end
+    end
+    done({})
+  end, bufnr)
+end
+
+---Calls `done` with the test whose output is worth a look: of the one at the cursor, or the item that a window of ours
+---shows there. Says so where there is none.
+---@param done fun(client: vim.lsp.Client, id: string, workspace: string?)
+function M.output(done)
+  local bufnr = vim.api.nvim_get_current_buf()
+  local lsp_client = client.of(bufnr)
+  if not lsp_client then
+    return client.say('no Python file of a project is open: open the one whose output you want')
+  end
+  local line = vim.api.nvim_win_get_cursor(0)[1] - 1
+  M.at(lsp_client, bufnr, line, function(ids, workspace)
+    if not ids[1] then
+      return client.say(('there is no test at line %d: put the cursor into one'):format(line + 1))
+    end
+    for _, id in ipairs(ids) do
+      local store = client.store(lsp_client.id, id, workspace)
+      local result = store and store:results_within(id)[1]
+      if result then
+        return done(lsp_client, result.id, workspace)
+      end
+    end
+    done(lsp_client, ids[1], workspace)
+  end)
+end
+
+return M

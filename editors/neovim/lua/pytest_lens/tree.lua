@@ -1,0 +1,166 @@
+-- The summary's lines: which items of the tree are shown, in which order and how, for what is open and asked for.
+
+local outcomes = require('pytest_lens.outcomes')
+
+local M = {}
+
+---What of the tree is shown.
+---@alias pytest_lens.Filter 'all'|'failed'|'running'|'flaky'|'not run'
+
+---@type pytest_lens.Filter[]
+M.FILTERS = { 'all', 'failed', 'running', 'flaky', 'not run' }
+
+---@class pytest_lens.Row
+---@field store pytest_lens.Store
+---@field id string
+---@field chunks [string, string?][] Texts with their highlights.
+
+---@param tally pytest_lens.Tally?
+---@param item pytest_lens.TestItem
+---@param filter pytest_lens.Filter
+---@return boolean
+local function passes(tally, item, filter)
+  if filter == 'all' then
+    return true
+  elseif filter == 'failed' then
+    return tally ~= nil and outcomes.failures(tally.counts) > 0
+  elseif filter == 'running' then
+    return tally ~= nil and tally.running > 0
+  elseif filter == 'flaky' then
+    return tally ~= nil and tally.flaky > 0
+  end
+  local is_test = item.kind == 'function' or item.kind == 'case' or item.kind == 'doctest'
+  return not is_test or tally == nil or outcomes.worst(tally.counts) == nil
+end
+
+local HIGHLIGHTS = { dir = 'PytestLensFile', file = 'PytestLensFile', class = 'PytestLensClass' }
+
+---@param store pytest_lens.Store
+---@param item pytest_lens.TestItem
+---@param depth integer
+---@param open boolean?
+---@return [string, string?][]
+local function chunks(store, item, depth, open)
+  local tally = store.tallies[item.id]
+  local worst = tally and outcomes.worst(tally.counts)
+  local has_children = #(store.children[item.id] or {}) > 0
+  local fold = not has_children and '  ' or open and '▾ ' or '▸ '
+  local sign, hl = ' ', 'PytestLensHint'
+  if tally and tally.running > 0 then
+    sign, hl = outcomes.icon('running'), 'PytestLensRunning'
+  elseif worst then
+    local look = outcomes.look(worst)
+    sign, hl = outcomes.icon(look.icon), look.hl
+  elseif item.skip then
+    sign = outcomes.icon('skipped')
+  end
+  local name_hl = HIGHLIGHTS[item.kind]
+  local found = {
+    { ('  '):rep(depth) .. fold, 'PytestLensHint' },
+    { sign .. ' ', hl },
+    { (item.label:gsub('%c', ' ')), item.provisional and 'PytestLensHint' or name_hl },
+  }
+  if item.caseCount then
+    table.insert(found, { (' ×%d'):format(item.caseCount), 'PytestLensHint' })
+  end
+  if tally and worst then
+    local failures = outcomes.failures(tally.counts)
+    if has_children and failures > 0 then
+      table.insert(found, { ('  %d failed'):format(failures), 'PytestLensFailed' })
+    end
+    table.insert(found, { '  ' .. outcomes.duration(tally.ms), 'PytestLensDuration' })
+  end
+  if tally and tally.flaky > 0 then
+    local text = has_children and (' %d flaky'):format(tally.flaky) or ' flaky'
+    table.insert(found, { ' ' .. outcomes.icon('flaky') .. text, 'PytestLensFlaky' })
+  end
+  return found
+end
+
+---Children in the order of a reader: files by name, tests by line, cases as they came.
+---@param store pytest_lens.Store
+---@param id string
+---@return string[]
+local function ordered(store, id)
+  local children = store.children[id] or {}
+  local first = store.items[children[1]]
+  if not first or first.kind == 'case' then
+    return children
+  end
+  local place = {} ---@type table<string, integer>
+  for index, child in ipairs(children) do
+    place[child] = index
+  end
+  local sorted = vim.list_slice(children)
+  table.sort(sorted, function(a, b)
+    local one, two = store.items[a], store.items[b]
+    local is_test = one.kind ~= 'dir' and one.kind ~= 'file'
+    if is_test and one.range and two.range then
+      if one.range.start.line ~= two.range.start.line then
+        return one.range.start.line < two.range.start.line
+      end
+    elseif not is_test and one.label ~= two.label then
+      return one.label < two.label
+    end
+    return place[a] < place[b]
+  end)
+  return sorted
+end
+
+---Whether what lies in an item is shown: as the user left it; else in folders, and where something is looked for.
+---@param store pytest_lens.Store
+---@param id string
+---@param filter pytest_lens.Filter
+---@param opened table<string, boolean>
+---@return boolean
+function M.is_open(store, id, filter, opened)
+  local chosen = opened[M.key(store, id)]
+  if chosen ~= nil then
+    return chosen
+  end
+  local kind = store.items[id].kind
+  return kind == 'dir' or (filter ~= 'all' and kind ~= 'function')
+end
+
+---The rows of a tree.
+---@param stores pytest_lens.Store[]
+---@param filter pytest_lens.Filter
+---@param opened table<string, boolean> By folder and id, as `key` makes them.
+---@return pytest_lens.Row[]
+function M.rows(stores, filter, opened)
+  local rows = {} ---@type pytest_lens.Row[]
+  for _, store in ipairs(stores) do
+    local function add(id, depth)
+      local item = store.items[id]
+      if not passes(store.tallies[id], item, filter) then
+        return
+      end
+      local open = M.is_open(store, id, filter, opened)
+      local at = #rows + 1
+      rows[at] = { store = store, id = id, chunks = chunks(store, item, depth, open) }
+      local children = store.children[id] or {}
+      if open and #children > 0 then
+        for _, child in ipairs(ordered(store, id)) do
+          add(child, depth + 1)
+        end
+        local is_test = item.kind == 'function' or item.kind == 'doctest'
+        if #rows == at and filter ~= 'all' and not is_test then
+          rows[at] = nil -- Nothing that was asked for is in it.
+        end
+      end
+    end
+    for _, id in ipairs(ordered(store, '')) do
+      add(id, 0)
+    end
+  end
+  return rows
+end
+
+---@param store pytest_lens.Store
+---@param id string
+---@return string
+function M.key(store, id)
+  return store.workspace .. ' ' .. id
+end
+
+return M

@@ -1,0 +1,92 @@
+-- What is there before the first Python file is: the command, the `<Plug>` maps, highlights, and the ear for clients.
+-- All else is loaded when it is needed.
+
+if vim.g.loaded_pytest_lens then
+  return
+end
+vim.g.loaded_pytest_lens = true
+
+if vim.fn.has('nvim-0.11') == 0 then
+  vim.notify(
+    'pytest-lens needs Neovim 0.11 or newer: upgrade Neovim, or remove the plugin',
+    vim.log.levels.ERROR
+  )
+  return
+end
+
+vim.api.nvim_create_user_command('Lens', function(args)
+  require('pytest_lens.commands').execute(args)
+end, {
+  nargs = '*',
+  desc = 'Run pytest tests, and look at what came of them',
+  complete = function(lead, line)
+    return require('pytest_lens.commands').complete(lead, line)
+  end,
+})
+
+for _, name in ipairs({
+  'run',
+  'file',
+  'all',
+  'failed',
+  'last',
+  'debug',
+  'stop',
+  'kill',
+  'output',
+  'summary',
+  'flaky',
+  'collect',
+  'log',
+  'quickfix',
+  'restart',
+}) do
+  vim.keymap.set('n', ('<Plug>(pytest-lens-%s)'):format(name), function()
+    require('pytest_lens.commands').run(name)
+  end, { desc = 'pytest-lens: ' .. name })
+end
+
+local group = vim.api.nvim_create_augroup('pytest_lens', {})
+
+local function highlights()
+  for name, link in pairs({
+    PytestLensPassed = 'DiagnosticOk',
+    PytestLensFailed = 'DiagnosticError',
+    PytestLensSkipped = 'Comment',
+    PytestLensRunning = 'DiagnosticInfo',
+    PytestLensFlaky = 'DiagnosticWarn',
+    PytestLensDuration = 'Comment',
+    PytestLensHeading = 'Title',
+    PytestLensFile = 'Directory',
+    PytestLensClass = 'Type',
+    PytestLensHint = 'Comment',
+  }) do
+    vim.api.nvim_set_hl(0, name, { link = link, default = true })
+  end
+end
+highlights()
+vim.api.nvim_create_autocmd('ColorScheme', { group = group, callback = highlights })
+
+---@param id integer
+---@return boolean
+local function is_ours(id)
+  local client = vim.lsp.get_client_by_id(id)
+  return client ~= nil and client.name == 'pytest_lens'
+end
+
+vim.api.nvim_create_autocmd('LspAttach', {
+  group = group,
+  callback = function(args)
+    if is_ours(args.data.client_id) then
+      require('pytest_lens.client').attached(args.data.client_id, args.buf)
+    end
+  end,
+})
+vim.api.nvim_create_autocmd('LspDetach', {
+  group = group,
+  callback = function(args)
+    if is_ours(args.data.client_id) then
+      require('pytest_lens.client').detached(args.data.client_id, args.buf)
+    end
+  end,
+})

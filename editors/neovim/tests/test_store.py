@@ -1,0 +1,158 @@
+"""The fold over the server's notifications: what is counted where, and what if one is missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Start
+from editor import Editor
+
+
+@pytest.fixture
+def fold(project: Callable[..., Path], start: Start) -> Iterator[Callable[..., Any]]:
+    """Applies notifications to a store, and returns what an expression over it says."""
+    editor: Editor = start(project({}))
+
+    def apply(expression: str, *notifications: tuple[str, dict[str, Any]]) -> Any:
+        told = [
+            [f"pytestLens/{name}", {"seq": number, **params}]
+            for number, (name, params) in enumerate(notifications, 1)
+        ]
+        code = f"""
+            local store = require('pytest_lens.store').new('file:///p')
+            for _, told in ipairs(...) do store:apply(told[1], told[2]) end
+            return {expression}
+        """
+        return editor.lua(code, told)
+
+    yield apply
+
+
+def item(id: str, kind: str, parent: str | None = None) -> dict[str, Any]:
+    """A test item, at its line."""
+    found = {
+        "id": id,
+        "kind": kind,
+        "label": id.rpartition("::")[2],
+        "uri": "file:///p/a.py",
+        "markers": [],
+    }
+    if parent:
+        found["parent"] = parent
+    return found
+
+
+TREE = (
+    "inventory",
+    {
+        "revision": 1,
+        "removed": [],
+        "errors": [],
+        "upserts": [
+            item("d", "dir"),
+            item("d/a.py", "file", "d"),
+            item("d/a.py::f", "function", "d/a.py"),
+            item("d/a.py::f[1]", "case", "d/a.py::f"),
+            item("d/a.py::f[2]", "case", "d/a.py::f"),
+            item("d/a.py::g", "function", "d/a.py"),
+        ],
+    },
+)
+
+
+def outcome(id: str, word: str, **more: Any) -> dict[str, Any]:
+    """An outcome that took 10 ms."""
+    return {"id": id, "outcome": word, "durationMs": 10, "attempt": 1, **more}
+
+
+def outcomes(*all: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A notification of outcomes."""
+    return ("testOutcome", {"runId": "r", "outcomes": list(all)})
+
+
+def gone(*ids: str) -> tuple[str, dict[str, Any]]:
+    """A notification of items that are no more."""
+    return ("inventory", {"revision": 2, "removed": list(ids), "errors": [], "upserts": []})
+
+
+def test_outcomes_are_counted_in_all_that_a_test_lies_in(fold: Callable[..., Any]) -> None:
+    tally = fold(
+        "store.tallies.d",
+        TREE,
+        outcomes(outcome("d/a.py::f[1]", "passed"), outcome("d/a.py::f[2]", "failed")),
+        outcomes(outcome("d/a.py::f[2]", "passed"), outcome("d/a.py::g", "error")),
+    )
+    assert {word: count for word, count in tally["counts"].items() if count} == {
+        "passed": 2,
+        "error": 1,
+    }
+    assert tally["ms"] == 30
+
+
+def test_what_is_gone_is_counted_no_more(fold: Callable[..., Any]) -> None:
+    told = [
+        TREE,
+        outcomes(outcome("d/a.py::f[1]", "failed"), outcome("d/a.py::g", "passed")),
+        gone("d/a.py::f"),
+    ]
+    assert fold("store.tallies.d.counts", *told) == {"failed": 0, "passed": 1}
+    assert fold("store.tallies.d.ms", *told) == 10
+    assert fold("vim.tbl_keys(store.results)", *told) == ["d/a.py::g"]
+    assert fold("store.children['d/a.py']", *told) == ["d/a.py::g"]
+    assert fold("vim.tbl_count(store.items)", *told, gone("d")) == 0
+
+
+def test_running_ends_with_the_outcome_or_the_run(fold: Callable[..., Any]) -> None:
+    started = ("testStarted", {"runId": "r", "ids": ["d/a.py::f[1]", "d/a.py::g"]})
+    ended = ("runFinished", {"runId": "r", "status": "killed", "counts": {}, "durationMs": 1})
+    assert fold("store.tallies.d.running", TREE, started) == 2
+    assert fold("store.tallies.d.running", TREE, started, started) == 2
+    assert (
+        fold("store.tallies.d.running", TREE, started, outcomes(outcome("d/a.py::g", "passed")))
+        == 1
+    )
+    assert fold("store.tallies.d.running", TREE, started, ended) == 0
+
+
+def test_an_attempt_that_is_repeated_is_no_outcome(fold: Callable[..., Any]) -> None:
+    run = ("runStarted", {"runId": "r", "total": 1})
+    told = [TREE, run, outcomes(outcome("d/a.py::g", "failed", willRerun=True))]
+    assert fold("store.runs.r.done", *told) == 0
+    assert fold("store.results['d/a.py::g'] == nil", *told)
+    assert (
+        fold("store.runs.r.done", *told, outcomes(outcome("d/a.py::g", "passed", attempt=2))) == 1
+    )
+
+
+def test_a_test_that_was_not_run_keeps_its_outcome(fold: Callable[..., Any]) -> None:
+    told = [
+        TREE,
+        outcomes(outcome("d/a.py::g", "passed")),
+        outcomes(outcome("d/a.py::g", "not_run")),
+    ]
+    assert fold("store.results['d/a.py::g'].outcome", *told) == "passed"
+
+
+def test_a_missed_notification_has_the_tree_asked_for(
+    project: Callable[..., Path], start: Start
+) -> None:
+    editor = start(project({"test_one.py": "def test_one():\n    pass\n"}))
+    editor.open("test_one.py")
+    editor.collected()
+    editor.lua("""
+        local store = require('pytest_lens.client').stores()[1]
+        store:remove({ 'test_one.py' }, { ids = {}, moved = {}, gone = {} })
+        store.seq = store.seq - 5
+    """)
+    assert editor.lua(
+        "return require('pytest_lens.client').stores()[1].items['test_one.py'] == nil"
+    )
+    editor.run("file")
+    editor.wait(
+        "require('pytest_lens.client').stores()[1].items['test_one.py::test_one'] ~= nil",
+        what="the tree, anew",
+    )
+    editor.shown("✓ def test_one():")
