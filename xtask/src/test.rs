@@ -4,6 +4,7 @@
 
 mod areas;
 mod tally;
+mod vscode;
 
 pub use tally::Tally;
 

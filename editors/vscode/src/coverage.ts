@@ -39,7 +39,7 @@ export class Coverage {
     }
     const { lines } = known;
     const id = test && this.session.tree.data(test)?.id;
-    const ran = (line: number): boolean => id === undefined || (lines.contexts?.[line]?.includes(id) ?? false);
+    const ran = (line: number): boolean => id === undefined || (lines.contexts?.[line] ?? []).includes(id);
     const all = [
       ...lines.executed.map((line) => [line, ran(line)] as const),
       ...lines.missing.map((line) => [line, false] as const),

@@ -22,7 +22,8 @@ export function expand(text: string, folder: vscode.WorkspaceFolder | undefined)
 export function folderSettings(folder: vscode.WorkspaceFolder | undefined, overrides: Overrides): Partial<Settings> {
   const config = vscode.workspace.getConfiguration("pytestLens", folder);
   const text = (name: string): string | null => expand(config.get(name, "").trim(), folder) || null;
-  const section = <K extends keyof Settings>(name: K) => config.get<Settings[K]>(name);
+  // package.json has a default for each.
+  const section = <K extends keyof Settings>(name: K): Settings[K] => config.get<unknown>(name) as Settings[K];
   const env = Object.entries(config.get<Record<string, string>>("env", {}));
   const runOnSave = section("runOnSave");
   return {

@@ -8,7 +8,7 @@ import { largeProject, sampleProject, secondProject } from "./projects";
 /** A window, and the suites that run in it. */
 interface Window {
   suite: string;
-  make(folder: string): string;
+  make: (folder: string) => string;
 }
 
 const WINDOWS: Window[] = [

@@ -37,3 +37,33 @@ export function largeProject(folder: string): string {
   write(folder, files);
   return folder;
 }
+
+/** The sample project with a delivery service that cannot be relied on: for pictures. */
+export function demoProject(folder: string): string {
+  sampleProject(folder);
+  const unreliable = (name: string, every: number, message: string): string => `
+def ${name}():
+    assert turn("${name}") % ${every}, "${message}"
+`;
+  write(folder, {
+    "tests/test_delivery.py": `"""Delivery: by bike, and not always."""
+
+import os
+from pathlib import Path
+
+
+def turn(name):
+    turns = Path(os.environ["CAFE_STATE"], name)
+    count = int(turns.read_text()) + 1 if turns.exists() else 1
+    turns.write_text(str(count))
+    return count
+
+${unreliable("test_bike_is_there", 3, "somebody took the bike")}
+${unreliable("test_bell_is_heard", 4, "nobody opened")}
+
+def test_cake_arrives_whole():
+    assert True
+`,
+  });
+  return folder;
+}

@@ -59,7 +59,7 @@ export class VSCode {
 
   static async start(options: Options): Promise<VSCode> {
     const home = scratch("home");
-    const settings = {
+    const settings: Record<string, unknown> = {
       "pytestLens.serverPath": places.binary,
       "pytestLens.pythonPath": places.python,
       "security.workspace.trust.enabled": false,

@@ -55,10 +55,8 @@ export function enter(): Promise<Lab> {
 async function activate(): Promise<Lab> {
   const extension = vscode.extensions.all.find(({ id }) => id.endsWith(".pytest-lens"));
   assert.ok(extension, "the extension is there");
-  console.log("LENS active", extension.isActive);
   const api = (await extension.activate()) as Api;
   const { controller } = api.session;
-  setInterval(() => console.log("LENS dbg", JSON.stringify(vscode.workspace.getConfiguration("pytestLens").inspect("serverPath")), api.session.client.isRunning, String(api.session.client.pid()), [...api.session.folders.all()].map((f)=>`${f.uri} ${f.inventory.size}`).join(), api.statusBar.text), 5000);
   const recorded: Recorded[] = [];
   const create = controller.createTestRun.bind(controller);
   controller.createTestRun = (request, name, persist) => {
@@ -73,27 +71,41 @@ async function activate(): Promise<Lab> {
 function record(run: vscode.TestRun): Told[] {
   const told: Told[] = [];
   const original = { ...run };
-  run.enqueued = (test) => (told.push({ what: "enqueued", id: test.id }), original.enqueued(test));
-  run.started = (test) => (told.push({ what: "started", id: test.id }), original.started(test));
+  for (const what of ["enqueued", "started", "skipped"] as const) {
+    run[what] = (test) => {
+      told.push({ what, id: test.id });
+      original[what](test);
+    };
+  }
   run.passed = (test, durationMs) => {
     told.push({ what: "passed", id: test.id, durationMs });
     original.passed(test, durationMs);
   };
   for (const what of ["failed", "errored"] as const) {
     run[what] = (test, message, durationMs) => {
-      const first = Array.isArray(message) ? message[0] : (message as vscode.TestMessage);
+      const [first] = [message].flat();
       told.push({ what, id: test.id, durationMs, ...(first && { message: first }) });
       original[what](test, message, durationMs);
     };
   }
-  run.skipped = (test) => (told.push({ what: "skipped", id: test.id }), original.skipped(test));
   run.appendOutput = (text, location, test) => {
     told.push({ what: "output", text, ...(test && { id: test.id }) });
     original.appendOutput(text, location, test);
   };
-  run.addCoverage = (file) => (told.push({ what: "coverage", file }), original.addCoverage(file));
-  run.end = () => (told.push({ what: "end" }), original.end());
+  run.addCoverage = (file) => {
+    told.push({ what: "coverage", file });
+    original.addCoverage(file);
+  };
+  run.end = () => {
+    told.push({ what: "end" });
+    original.end();
+  };
   return told;
+}
+
+/** The text of a message or an error. */
+export function plain(text: string | vscode.MarkdownString | undefined): string {
+  return typeof text === "string" ? text : (text?.value ?? "");
 }
 
 /** The only folder's key. */

@@ -3,7 +3,7 @@ import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as vscode from "vscode";
 
-import { confirmed, ended, enter, file, folder, type Lab, rewrite, runItems, until, verdict } from "./lab";
+import { confirmed, ended, enter, file, folder, type Lab, plain, rewrite, runItems, until, verdict } from "./lab";
 
 const PRICES = "tests/test_prices.py";
 
@@ -60,7 +60,7 @@ export function single(): void {
       const orders = await confirmed(lab, "tests/test_orders.py");
       await rewrite(file("tests/test_orders.py"), (text) => `import nonsense_that_is_not_there\n${text}`);
       const error = await until("the error is told", () => orders.error);
-      assert.match(String(error), /nonsense_that_is_not_there/);
+      assert.match(plain(error), /nonsense_that_is_not_there/);
       assert.ok(orders.children.size > 0, "the last good tests are still there");
       await rewrite(file("tests/test_orders.py"), (text) => text.slice(text.indexOf("\n") + 1));
       await until("the error is gone", () => orders.error === undefined);
@@ -124,7 +124,7 @@ export function single(): void {
       const recorded = await runItems(lab, ["tests/test_extra.py"]);
       const told = verdict(recorded, "tests/test_extra.py::test_needs");
       assert.equal(told?.what, "errored");
-      assert.match(String(told.message?.message), /in setup: .*no water/s);
+      assert.match(plain(told.message?.message), /in setup: .*no water/s);
       const output = recorded.told.filter(({ id, what }) => what === "output" && id?.endsWith("::test_prints"));
       assert.equal(output.map(({ text }) => text).join(""), "one\r\n\u001b[31mtwo\u001b[0m\r\n");
       fs.rmSync(uri.fsPath);
@@ -256,7 +256,8 @@ export function single(): void {
       const { session } = lab.api;
       const prices = await confirmed(lab, PRICES);
       const count = session.tree.shown(folder());
-      const pid = await session.client.pid();
+      const pid = session.client.pid();
+      assert.ok(pid);
       process.kill(pid, "SIGKILL");
       await until("it is gone", () => !session.client.isRunning);
       assert.equal(session.tree.peek(folder(), PRICES), prices);
@@ -265,7 +266,7 @@ export function single(): void {
       const recorded = await runItems(lab, [`${PRICES}::test_receipt`]);
       assert.equal(verdict(recorded, `${PRICES}::test_receipt`)?.what, "passed");
       assert.equal(session.tree.peek(folder(), PRICES), prices);
-      assert.notEqual(await session.client.pid(), pid);
+      assert.notEqual(session.client.pid(), pid);
     });
   });
 }
