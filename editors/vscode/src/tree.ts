@@ -178,6 +178,7 @@ export class Tree {
         shown.busy = collecting && item.provisional === true;
       }
     }
+    this.#fill(view);
   }
 
   /** Shows which files could not be collected, and why. */
@@ -352,7 +353,7 @@ export class Tree {
 
   /** Shows a small folder whole, piece by piece. */
   #fill(view: View): void {
-    if (view.filling || view.folder.inventory.size > SMALL) {
+    if (view.filling || view.collecting || view.folder.inventory.size > SMALL) {
       return;
     }
     view.filling = true;

@@ -50,7 +50,7 @@ async function runWindow({ suite, make }: Window): Promise<number> {
         ["extensionTestsPath", remote(path.join(places.extension, "out/test/host.js"))],
       ]),
     );
-    const late = new Promise<number>((done) => setTimeout(() => done(124), 2 * DEADLINE_MS).unref());
+    const late = new Promise<number>((done) => setTimeout(() => done(124), 4 * DEADLINE_MS).unref());
     const code = await Promise.race([over, late]);
     if (code !== 0) {
       const picture = path.join(places.extension, "out", `failed-${suite}.png`);
