@@ -109,12 +109,12 @@ small { display: block; margin-top: 3px; color: var(--vscode-descriptionForegrou
 .badge { display: inline-block; padding: 1px 8px; border-radius: 9px; font-size: .85em; background: var(--vscode-badge-background); color: var(--vscode-badge-foreground); }
 .badge.proven { background: var(--vscode-statusBarItem-warningBackground, #b89500); color: var(--vscode-statusBarItem-warningForeground, #fff); }
 .strip { display: flex; gap: 2px; align-items: flex-end; height: 22px; }
-.strip i { width: 5px; border-radius: 1px; }
+.strip i { width: 7px; border-radius: 1px; }
 .strip .pass { height: 10px; background: var(--vscode-testing-iconPassed, #73c991); opacity: .75; }
 .strip .fail { height: 22px; background: var(--vscode-testing-iconFailed, #f14c4c); }
 .strip .skip { height: 5px; background: var(--vscode-testing-iconSkipped, #848484); }
 .actions { white-space: nowrap; text-align: right; padding-right: 0; }
-button { margin-left: 6px; padding: 3px 10px; border: 0; border-radius: 2px; cursor: pointer; font: inherit; font-size: .9em; color: var(--vscode-button-secondaryForeground); background: var(--vscode-button-secondaryBackground); }
+button { margin-left: 6px; padding: 3px 10px; border: 1px solid var(--vscode-button-border, var(--vscode-widget-border, transparent)); border-radius: 4px; cursor: pointer; font: inherit; font-size: .9em; color: var(--vscode-button-secondaryForeground); background: var(--vscode-button-secondaryBackground); }
 button:hover { background: var(--vscode-button-secondaryHoverBackground); }
 `;
 

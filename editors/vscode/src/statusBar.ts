@@ -63,7 +63,7 @@ export class StatusBar implements vscode.Disposable {
 
 function running({ done, failed, total }: Progress): string {
   const wrong = failed > 0 ? ` $(testing-failed-icon) ${failed}` : "";
-  return `$(sync~spin) ${done}/${total}${wrong}`;
+  return `$(beaker) $(sync~spin) ${done}/${total}${wrong}`;
 }
 
 function ended({ status, counts }: RunEnd): string {
@@ -74,5 +74,5 @@ function ended({ status, counts }: RunEnd): string {
     counts.skipped > 0 ? `$(debug-step-over) ${counts.skipped}` : "",
   ];
   const how = status === "stopped" || status === "killed" ? ` ${status}` : "";
-  return `${parts.filter((part) => part).join(" ")}${how}`;
+  return `$(beaker) ${parts.filter((part) => part).join(" ")}${how}`;
 }

@@ -37,7 +37,7 @@ export function words(outcome: string): string {
   return WORDS[outcome] ?? outcome;
 }
 
-/** The description of a test in the tree. */
+/** The description of a test in the tree; VS Code adds the duration. */
 export function description(last: LastOutcome | undefined, hint: Hint | undefined, caseCount?: number): string {
   const parts: string[] = [];
   if (caseCount !== undefined) {
@@ -46,9 +46,6 @@ export function description(last: LastOutcome | undefined, hint: Hint | undefine
   const word = last && WORDS[last.outcome];
   if (word) {
     parts.push(word);
-  }
-  if (last && last.outcome !== "skipped") {
-    parts.push(duration(last.durationMs));
   }
   if (hint?.isFlaky) {
     parts.push(`flaky ${percent(hint.failureRate)}`);

@@ -65,18 +65,37 @@ async function picture(page: Page, name: string): Promise<void> {
   await page.screenshot({ path: path.join(PICTURES, `${name}.png`), animations: "disabled" });
 }
 
-/** Waits for the status bar's entry to tell the end of a run. */
+/** Notes in the page when the status bar's entry has shown a run (its icon turns), and then its end. */
+const WATCH = `{
+  const entry = document.querySelector(".statusbar-item[id*='pytestLens']");
+  const turns = () => entry.querySelector(".codicon-sync") !== null;
+  window.lensRun = "before";
+  new MutationObserver((_, observer) => {
+    if (window.lensRun === "before" && turns()) window.lensRun = "during";
+    if (window.lensRun === "during" && !turns()) { window.lensRun = "after"; observer.disconnect(); }
+  }).observe(entry, { subtree: true, childList: true, attributes: true });
+}`;
+const ENDED = `window.lensRun === "after"`;
+
+/** Starts a run and waits for its end. */
 async function runEnds(page: Page, start: () => Promise<void>): Promise<void> {
-  const entry = page.locator("#pytest-lens\\.pytest-lens\\.pytestLens, [id*='pytestLens'].statusbar-item").first();
+  const entry = page.locator(".statusbar-item[id*='pytestLens']").first();
   await entry.waitFor();
+  await page.evaluate(WATCH);
   await start();
-  await page.waitForTimeout(300);
-  await entry.locator(".codicon-sync").waitFor({ state: "detached" });
+  await page.waitForFunction(ENDED);
 }
 
 const SCENES: Record<string, (page: Page) => Promise<void>> = {
   async "the tree has what the project has"(page) {
     await page.locator('.activitybar a[aria-label*="Testing"]').click();
+    // Room for descriptions.
+    const sash = await page.locator(".monaco-sash.vertical:not(.disabled)").first().boundingBox();
+    assert.ok(sash);
+    await page.mouse.move(sash.x + 2, 400);
+    await page.mouse.down();
+    await page.mouse.move(sash.x + 140, 400, { steps: 5 });
+    await page.mouse.up();
     await page.locator(row("tests")).first().waitFor();
     await command(page, "Test: Run All Tests");
     await page.locator(".test-explorer .codicon-testing-failed-icon").first().waitFor();
@@ -86,32 +105,28 @@ const SCENES: Record<string, (page: Page) => Promise<void>> = {
     }
   },
 
-  async "a flaky test is tagged in the tree"(page) {
-    for (let run = 0; run < 6; run++) {
+  async "flaky tests are tagged in the tree"(page) {
+    // Until the counters of the demo's tests stand where some failed last, and some did not.
+    for (let run = 0; run < 7; run++) {
       await runEnds(page, () => command(page, "pytest: Run All Tests"));
     }
-    await page.locator(row("test_kitchen.py")).first().click();
-    await page.keyboard.press("ArrowRight");
-    await page.locator(row("flaky")).first().waitFor();
-    await page.locator(row("test_prices.py")).first().click();
-    await page.keyboard.press("ArrowRight");
-    await page.locator(row("test_discount")).first().waitFor();
-    await page
-      .locator(row("TestOrder"))
-      .first()
-      .or(page.locator(row("test_orders.py")).first())
-      .first()
-      .waitFor();
-    await open(page, "test_prices.py");
+    for (const file of ["test_orders.py", "test_kitchen.py", "test_delivery.py"]) {
+      await page.locator(row(file)).first().click();
+      await page.keyboard.press("ArrowRight");
+    }
+    await page.locator(row("flaky 25 %")).first().waitFor();
+    await page.locator(row("TestOrder")).first().waitFor();
+    await open(page, "test_delivery.py");
     await picture(page, "vscode-tree");
   },
 
   async "a failure is at its line, with its diff"(page) {
-    await open(page, "test_prices.py:24");
-    await page.locator(".monaco-editor .test-message-inline-content").first().waitFor();
+    await open(page, "test_delivery.py:36");
+    await runEnds(page, () => command(page, "pytest: Run Test at Cursor"));
+    await page.locator(".test-error-content-widget").first().waitFor();
     await command(page, "Test: Peek Output");
-    await page.locator(".test-output-peek").first().waitFor();
-    await page.locator(".test-output-peek .monaco-diff-editor").first().waitFor();
+    await page.locator(".zone-widget .monaco-diff-editor").first().waitFor();
+    await page.locator(".zone-widget .line-insert, .zone-widget .char-insert").first().waitFor();
     await picture(page, "vscode-failure");
     await page.keyboard.press("Escape");
   },
@@ -144,6 +159,7 @@ async function main(): Promise<void> {
       } catch (error) {
         failed += 1;
         console.log(`  FAIL  ${name}\n${error instanceof Error ? (error.stack ?? "") : String(error)}`);
+        await command(vscode.page, "Notifications: Show Notifications").catch(() => undefined);
         await vscode.page.screenshot({ path: path.join(places.extension, "out", `failed-browser-${passed}.png`) });
         break;
       }

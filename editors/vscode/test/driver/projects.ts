@@ -41,10 +41,6 @@ export function largeProject(folder: string): string {
 /** The sample project with a delivery service that cannot be relied on: for pictures. */
 export function demoProject(folder: string): string {
   sampleProject(folder);
-  const unreliable = (name: string, every: number, message: string): string => `
-def ${name}():
-    assert turn("${name}") % ${every}, "${message}"
-`;
   write(folder, {
     "tests/test_delivery.py": `"""Delivery: by bike, and not always."""
 
@@ -53,16 +49,35 @@ from pathlib import Path
 
 
 def turn(name):
+    """How often this was asked for; a stand-in for whatever changes between runs."""
     turns = Path(os.environ["CAFE_STATE"], name)
     count = int(turns.read_text()) + 1 if turns.exists() else 1
     turns.write_text(str(count))
     return count
 
-${unreliable("test_bike_is_there", 3, "somebody took the bike")}
-${unreliable("test_bell_is_heard", 4, "nobody opened")}
+
+def test_bike_is_there():
+    assert turn("bike") % 3, "somebody took the bike"
+
+
+def test_bell_is_heard():
+    assert turn("bell") % 4, "nobody opened"
+
+
+def note(street, number):
+    return f"Please leave the cake\\nat {street} {number},\\nwith the neighbours.\\n"
+
 
 def test_cake_arrives_whole():
-    assert True
+    assert turn("cake") > 0
+
+
+def test_note():
+    expected = "Please leave the cake\\nat Bean Street 7,\\nwith the neighbors.\\n"
+    actual = note("Bean Street", 7)
+
+    # The cook is from London.
+    assert actual == expected
 `,
   });
   return folder;

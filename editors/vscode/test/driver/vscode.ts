@@ -22,7 +22,7 @@ export const places = {
 };
 
 /** How long anything may take. */
-export const DEADLINE_MS = 120_000;
+export const DEADLINE_MS = 90_000;
 
 function need(name: string): string {
   const value = process.env[name];
@@ -35,6 +35,22 @@ function need(name: string): string {
 /** A folder that is gone in the end. */
 export function scratch(name: string): string {
   return fs.mkdtempSync(path.join(os.tmpdir(), `lens-vscode-${name}-`));
+}
+
+/** Removes a folder that ending processes may still write to. */
+async function remove(folder: string): Promise<void> {
+  const end = Date.now() + DEADLINE_MS;
+  for (;;) {
+    try {
+      fs.rmSync(folder, { recursive: true, force: true });
+      return;
+    } catch (error) {
+      if (Date.now() > end) {
+        throw error;
+      }
+      await new Promise((done) => setTimeout(done, 100));
+    }
+  }
 }
 
 /** What a window is to have. */
@@ -65,7 +81,7 @@ export class VSCode {
       "security.workspace.trust.enabled": false,
       ...options.settings,
     };
-    for (const folder of ["user/User", "server/data/Machine"]) {
+    for (const folder of ["user/User", "user/Machine"]) {
       fs.mkdirSync(path.join(home, folder), { recursive: true });
       fs.writeFileSync(path.join(home, folder, "settings.json"), JSON.stringify(settings));
     }
@@ -119,7 +135,7 @@ export class VSCode {
     const gone = new Promise((done) => this.server.once("exit", done));
     this.server.kill();
     await gone;
-    fs.rmSync(this.home, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+    await remove(this.home);
   }
 }
 

@@ -12,7 +12,7 @@ const SUITES: Record<string, () => void> = { single, multi, large };
 /** Called by VS Code; rejects where a test failed. */
 export async function run(): Promise<void> {
   const suite = process.env["LENS_SUITE"] ?? "single";
-  const mocha = new Mocha({ ui: "bdd", timeout: 200_000, reporter: Reporter });
+  const mocha = new Mocha({ ui: "bdd", timeout: 120_000, reporter: Reporter });
   mocha.suite.emit("pre-require", globalThis, "", mocha);
   SUITES[suite]?.();
   await new Promise<void>((done, failed) => {
