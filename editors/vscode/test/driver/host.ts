@@ -1,8 +1,9 @@
 /** Runs the tests inside the extension host: one window for each kind of workspace. */
+import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { DEADLINE_MS, places, scratch, VSCode } from "./vscode";
+import { DEADLINE_MS, finished, places, scratch, VSCode } from "./vscode";
 import { largeProject, sampleProject, secondProject } from "./projects";
 
 /** A window, and the suites that run in it. */
@@ -29,7 +30,7 @@ const WINDOWS: Window[] = [
 async function runWindow({ suite, make }: Window): Promise<number> {
   const folder = scratch(suite);
   const target = make(folder);
-  const vscode = await VSCode.start({ env: { LENS_SUITE: suite, CAFE_STATE: folder } });
+  const vscode = await VSCode.start({ vsix: [await debuggerVsix()], env: { LENS_SUITE: suite, CAFE_STATE: folder } });
   try {
     const { page, origin } = vscode;
     const over = new Promise<number>((done) => {
@@ -62,6 +63,20 @@ async function runWindow({ suite, make }: Window): Promise<number> {
     await vscode.close();
     fs.rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The stand-in for the Python Debugger extension, packaged. */
+let packaged: Promise<string> | undefined;
+function debuggerVsix(): Promise<string> {
+  packaged ??= (async () => {
+    const vsix = path.join(places.extension, "out/debugger.vsix");
+    const vsce = path.join(places.extension, "node_modules/@vscode/vsce/vsce");
+    const flags = ["--no-dependencies", "--skip-license", "--allow-missing-repository", "--out", vsix];
+    const cwd = path.join(places.extension, "test/debugger");
+    await finished(spawn(process.execPath, [vsce, "package", ...flags], { cwd }));
+    return vsix;
+  })();
+  return packaged;
 }
 
 async function main(): Promise<void> {

@@ -167,7 +167,8 @@ function listening(server: ChildProcess): Promise<void> {
   });
 }
 
-function finished(child: ChildProcess): Promise<void> {
+/** Waits for a program; what it said is in the error where it fails. */
+export function finished(child: ChildProcess): Promise<void> {
   let told = "";
   child.stdout?.on("data", (chunk: Buffer) => (told += chunk.toString()));
   child.stderr?.on("data", (chunk: Buffer) => (told += chunk.toString()));

@@ -3,6 +3,7 @@ import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as vscode from "vscode";
 
+import { listen } from "./debugpy";
 import { confirmed, ended, enter, file, folder, type Lab, plain, rewrite, runItems, until, verdict } from "./lab";
 
 const PRICES = "tests/test_prices.py";
@@ -87,8 +88,6 @@ export function single(): void {
       assert.ok((told.durationMs ?? 0) > 0);
       const kinds = recorded.told.filter(({ id }) => id?.endsWith("test_total")).map(({ what }) => what);
       assert.deepEqual(kinds, ["enqueued", "started", "passed"]);
-      const item = await confirmed(lab, "tests/test_orders.py::TestOrder::test_total");
-      assert.match(item.description ?? "", /ms/);
     });
 
     it("shows a failure at its line, with its stack and the diff", async () => {
@@ -248,6 +247,32 @@ export function single(): void {
       }
       await until("it is tagged", () => item.tags.some((tag) => tag.id === "flaky"));
       assert.match(item.description ?? "", /flaky \d+ %/);
+    });
+  });
+
+  describe("debug", () => {
+    it("attaches VS Code's debugger to where the server says that debugpy listens", async () => {
+      const { profiles, session } = lab.api;
+      const adapter = await listen();
+      const id = `${PRICES}::test_receipt`;
+      const ask = session.client.execute.bind(session.client);
+      // The server's place in the handshake: a run, and an address.
+      session.client.execute = async (command, argument) => {
+        if (command !== "pytestLens.debug") {
+          return ask(command, argument);
+        }
+        const { runId } = await ask("pytestLens.run", argument as { ids: string[]; workspace: string });
+        return { runId, host: "127.0.0.1", port: adapter.port } as never;
+      };
+      try {
+        const recorded = await runItems(lab, [id], profiles.debug);
+        assert.equal(verdict(recorded, id)?.what, "passed");
+        await until("the debugger went on", () => adapter.commands.includes("configurationDone"));
+        assert.deepEqual(adapter.commands.slice(0, 2), ["initialize", "attach"]);
+      } finally {
+        session.client.execute = ask;
+        adapter.close();
+      }
     });
   });
 
