@@ -23,10 +23,8 @@ pub struct Options {
 /// A generated file: where it lies below the repository's root, and what makes it.
 type Target = (&'static str, fn(&Model) -> String);
 
-const TARGETS: [Target; 2] = [
-    ("python/pytest_lens/messages.py", python::write),
-    ("editors/vscode/src/protocol.ts", typescript::write),
-];
+const TARGETS: [Target; 2] =
+    [("python/pytest_lens/messages.py", python::write), ("editors/vscode/src/protocol.ts", typescript::write)];
 
 /// Writes or checks every generated file; `false` where a check found a difference.
 pub fn run(options: &Options) -> Result<bool> {

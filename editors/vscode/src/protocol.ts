@@ -53,13 +53,13 @@ export interface CollectError {
 export interface FixtureReuseSettings {
   /** Whether fixtures live on between runs. */
   enabled: boolean;
-  /** How old one may become, in seconds. */
+  /** How old one may become, in seconds: finite, not negative. */
   maxAgeSeconds: number;
-  /** Whether a changed conftest.py tears them down. */
+  /** Whether a changed conftest.py tears them down at once. Else that waits for the run that needs its new code. */
   teardownOnConftestChange: boolean;
-  /** Whether a changed test file tears them down. */
+  /** Whether a changed test file tears them down. Else only what it defines itself goes. */
   teardownOnTestFileChange: boolean;
-  /** Scopes that live on. */
+  /** Scopes that live on: `session`, `package`, `module`, `class`. What is wider than one of them lives on with it. */
   scopes: string[];
 }
 
@@ -123,6 +123,8 @@ export interface InventoryDelta {
   removed: string[];
   /** Every collection error that holds now. */
   errors: CollectError[];
+  /** The upserts are the whole inventory: what a reader knew besides is gone. So begins what is told to a reader whose place in the log is not kept. */
+  whole?: boolean;
 }
 
 /** A span of a file, as in LSP. */

@@ -25,7 +25,11 @@ pub const AREAS: &[Area] = &[
     Area { name: "python", about: "the tests of the worker and of the fidelity plugins", check: python },
     Area { name: "package", about: "the wheel, built and installed as users do, and its tests", check: package },
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
-    Area { name: "vscode", about: "the VS Code extension: lints, types, units, and real VS Code", check: super::vscode::run },
+    Area {
+        name: "vscode",
+        about: "the VS Code extension: lints, types, units, and real VS Code",
+        check: super::vscode::run,
+    },
     Area {
         name: "fidelity-small",
         about: "two real suites: the same verdicts as plain pytest, injected harm included",
