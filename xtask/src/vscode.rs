@@ -38,20 +38,19 @@ fn npm(dir: &Path, arguments: &[&str]) -> Result<()> {
 
 /// The extension's node packages, exactly those of the lock file; again only when that has changed.
 pub fn packages() -> Result<()> {
-    install(&folder(), &["ci", "--ignore-scripts"], "node_modules/.made-from.json")
+    install(&folder(), &["ci", "--ignore-scripts"], "package-lock.json")
 }
 
-/// Installs what a folder's lock file says, unless that was done already.
-fn install(dir: &Path, arguments: &[&str], stamp: &str) -> Result<()> {
-    let lock = fs::read(dir.join("package-lock.json")).or_else(|_| fs::read(dir.join("npm-shrinkwrap.json")))?;
-    let stamp = dir.join(stamp);
-    if fs::read(&stamp).is_ok_and(|made| made == lock) {
+/// Installs a folder's packages, unless that was done already from the same bytes of the file `from`.
+fn install(dir: &Path, arguments: &[&str], from: &str) -> Result<()> {
+    let wanted = fs::read(dir.join(from)).with_context(|| format!("{from} is missing in {}", dir.display()))?;
+    let stamp = dir.join("node_modules/.made-from");
+    if fs::read(&stamp).is_ok_and(|made| made == wanted) {
         return Ok(());
     }
     println!("installing the node packages of {}", dir.display());
     npm(dir, arguments)?;
-    // What came by `npm ci` may have moved the lock file's own bytes: the stamp is what was asked for.
-    fs::write(stamp, lock)?;
+    fs::write(stamp, wanted)?;
     Ok(())
 }
 
@@ -145,11 +144,12 @@ impl RealEditor {
         for name in ["package.json", "package-lock.json"] {
             fs::copy(folder().join("test/vscode").join(name), home.join(name))?;
         }
-        install(&home, &["ci", "--ignore-scripts"], "node_modules/.made-from.json")?;
+        install(&home, &["ci", "--ignore-scripts"], "package-lock.json")?;
         let server = home.join("node_modules/code-server/lib/vscode");
-        // Its own packages are not in the archive; no compiler is needed for those that matter.
+        // Its own packages are not in the archive; no compiler is needed for those that matter. `ci` refuses its
+        // shrinkwrap files, which name more than its package.json; `install` keeps to their versions.
         for dir in [server.clone(), server.join("extensions")] {
-            install(&dir, &["ci", "--ignore-scripts", "--omit=dev"], "node_modules/.made-from.json")?;
+            install(&dir, &["install", "--ignore-scripts", "--omit=dev"], "package.json")?;
         }
         Ok(RealEditor { server, node, chromium: chromium()? })
     }
