@@ -1,6 +1,6 @@
 /**
- * The real window with the packaged extension, as a person sees it: reads the tree, runs, and leaves pictures in
- * docs/images.
+ * The real window with the packaged extension, as a person sees it: reads the tree, runs, and leaves pictures (in
+ * out/pictures, or where LENS_PICTURES says: those of the docs are in docs/images).
  */
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
@@ -11,7 +11,7 @@ import type { Page } from "playwright-core";
 import { demoProject } from "./projects";
 import { places, scratch, VSCode } from "./vscode";
 
-const PICTURES = path.join(places.extension, "../../docs/images");
+const PICTURES = process.env["LENS_PICTURES"] ?? path.join(places.extension, "out/pictures");
 
 /** A quiet window: nothing in the pictures but what they are of. */
 const SETTINGS = {
