@@ -4,6 +4,7 @@
 mod lua;
 mod model;
 mod python;
+mod typescript;
 
 use std::fs;
 
@@ -23,8 +24,11 @@ pub struct Options {
 /// A generated file: where it lies below the repository's root, and what makes it.
 type Target = (&'static str, fn(&Model) -> String);
 
-const TARGETS: [Target; 2] =
-    [("python/pytest_lens/messages.py", python::write), ("editors/neovim/lua/pytest_lens/types.lua", lua::write)];
+const TARGETS: [Target; 3] = [
+    ("python/pytest_lens/messages.py", python::write),
+    ("editors/neovim/lua/pytest_lens/types.lua", lua::write),
+    ("editors/vscode/src/protocol.ts", typescript::write),
+];
 
 /// Writes or checks every generated file; `false` where a check found a difference.
 pub fn run(options: &Options) -> Result<bool> {

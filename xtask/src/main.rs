@@ -5,6 +5,7 @@ mod bench;
 mod build;
 mod codegen;
 mod demo;
+mod dist;
 mod fidelity;
 mod lsp;
 mod paths;
@@ -13,6 +14,7 @@ mod test;
 mod tidy;
 mod ui;
 mod venv;
+mod vscode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -36,6 +38,8 @@ enum Chore {
     Demo(demo::Options),
     /// Compare pytest-lens with plain pytest on real projects, test by test.
     Fidelity(fidelity::Options),
+    /// Package what is given to users.
+    Dist(dist::Options),
     /// Write the types of other languages from the protocol's Rust definitions.
     Codegen(codegen::Options),
     /// Check the habits of the source tree: opening docs, file length, left-over notes.
@@ -60,6 +64,7 @@ fn run(chore: Chore) -> Result<bool> {
         Chore::Bench(options) => bench::run(&options),
         Chore::Demo(options) => demo::run(&options),
         Chore::Fidelity(options) => fidelity::run(&options),
+        Chore::Dist(options) => dist::run(&options),
         Chore::Codegen(options) => codegen::run(&options),
         Chore::Tidy => tidy::run(),
     }

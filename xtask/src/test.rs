@@ -5,6 +5,7 @@
 mod areas;
 mod neovim;
 mod tally;
+mod vscode;
 
 pub use tally::Tally;
 

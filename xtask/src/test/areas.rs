@@ -28,6 +28,11 @@ pub const AREAS: &[Area] = &[
     Area { name: "neovim-lint", about: "format and types of the Neovim plugin", check: neovim::lint },
     Area { name: "neovim", about: "the Neovim plugin in a child Neovim", check: neovim::tests },
     Area {
+        name: "vscode",
+        about: "the VS Code extension: lints, types, units, and real VS Code",
+        check: super::vscode::run,
+    },
+    Area {
         name: "fidelity-small",
         about: "two real suites: the same verdicts as plain pytest, injected harm included",
         check: fidelity_small,

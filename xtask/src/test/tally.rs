@@ -57,6 +57,26 @@ impl Tally {
         Self::from_words(numbers, ',')
     }
 
+    /// Sums the lines `host: 3 passed, 1 failed, 0 skipped` of the drivers of editors.
+    pub fn from_editor(output: &str) -> Self {
+        let mut sum = Self::default();
+        for line in output.lines() {
+            if let Some((_, numbers)) = line.split_once(": ").filter(|(_, numbers)| numbers.ends_with(" skipped")) {
+                sum.add(Self::from_words(numbers, ','));
+            }
+        }
+        sum
+    }
+
+    /// Reads mocha's `3 passing`, `1 failing`, `1 pending`.
+    pub fn from_mocha(output: &str) -> Self {
+        let count = |word: &str| -> u64 {
+            let number = |line: &str| line.trim().split_once(&format!(" {word}"))?.0.parse::<u64>().ok();
+            output.lines().filter_map(number).sum()
+        };
+        Self { passed: count("passing"), failed: count("failing"), skipped: count("pending") }
+    }
+
     /// `3 passed, 1 failed`: a number and a word, again and again.
     fn from_words(text: &str, separator: char) -> Self {
         let mut tally = Self::default();

@@ -35,10 +35,12 @@ const TESTS: &str = "pytestLens.tests";
 pub(crate) const OUTPUT: &str = "pytestLens.output";
 /// What the history says.
 const FLAKINESS: &str = "pytestLens.flakiness";
+/// How tests are run.
+const STATUS: &str = "pytestLens.status";
 
 /// All of them.
-pub(crate) const COMMANDS: [&str; 10] =
-    [RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, OUTPUT, FLAKINESS];
+pub(crate) const COMMANDS: [&str; 11] =
+    [RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, OUTPUT, FLAKINESS, STATUS];
 
 /// Carries out one command.
 pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -> CommandResult<Value> {
@@ -56,6 +58,7 @@ pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<
         TESTS => query::tests(shared, args::one(command, arguments)?),
         OUTPUT => query::output(shared, args::one(command, arguments)?).await,
         FLAKINESS => query::flakiness(shared, args::one(command, arguments)?).await,
+        STATUS => query::status(shared, args::one(command, arguments)?).await,
         other => Err(CommandError::arguments(format!(
             "there is no command `{other}`: those of pytest-lens are {}",
             COMMANDS.join(", ")

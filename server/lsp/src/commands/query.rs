@@ -1,11 +1,11 @@
-//! Questions: the tree, a test's output, flakiness.
+//! Questions: the tree, a test's output, flakiness, how tests are run.
 
 use std::sync::Arc;
 
 use pytest_lens_protocol::{FlakinessInfo, Request, Response};
 use serde_json::{Value, json};
 
-use crate::commands::args::{FlakinessArgs, OutputArgs, TestsArgs};
+use crate::commands::args::{FlakinessArgs, FolderArgs, OutputArgs, TestsArgs};
 use crate::commands::control::folders;
 use crate::commands::run::folder_of_id;
 use crate::connection;
@@ -97,6 +97,35 @@ pub(crate) async fn flakiness(shared: &Arc<Shared>, args: FlakinessArgs) -> Comm
         }
     }
     Ok(report)
+}
+
+/// `pytestLens.status`: how the tests of each folder are run, and why.
+pub(crate) async fn status(shared: &Arc<Shared>, args: FolderArgs) -> CommandResult<Value> {
+    let mut all = Vec::new();
+    for folder in folders(shared, args.workspace.as_deref())? {
+        let context_id = connection::context(shared, &folder).await?;
+        match shared.call(Request::GetContextStatus { context_id }).await? {
+            Response::ContextStatus {
+                python_path,
+                python_version,
+                pytest_version,
+                execution_mode,
+                mode_reason,
+                hazards,
+                ..
+            } => all.push(json!({
+                "workspace": folder,
+                "mode": execution_mode,
+                "modeReason": mode_reason,
+                "pythonPath": python_path,
+                "pythonVersion": python_version,
+                "pytestVersion": pytest_version,
+                "hazards": hazards,
+            })),
+            other => return Err(CommandError::unexpected("get_context_status", &other)),
+        }
+    }
+    Ok(json!({ "folders": all }))
 }
 
 fn one_test(response: Response) -> CommandResult<Value> {

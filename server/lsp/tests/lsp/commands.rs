@@ -77,7 +77,7 @@ async fn wrong_arguments_are_told_with_what_is_expected() {
     pytestLens.debug [{"ids":["test_a.py::test_one"]}]
         -32803 debugging is not available in this version of pytest-lens: run the test, or debug it with your editor's own debugger
     pytestLens.nothing [{}]
-        -32602 there is no command `pytestLens.nothing`: those of pytest-lens are pytestLens.run, pytestLens.runFailed, pytestLens.runLast, pytestLens.debug, pytestLens.stop, pytestLens.kill, pytestLens.collect, pytestLens.tests, pytestLens.output, pytestLens.flakiness
+        -32602 there is no command `pytestLens.nothing`: those of pytest-lens are pytestLens.run, pytestLens.runFailed, pytestLens.runLast, pytestLens.debug, pytestLens.stop, pytestLens.kill, pytestLens.collect, pytestLens.tests, pytestLens.output, pytestLens.flakiness, pytestLens.status
     "#);
     assert_eq!(client.engine.asked("run_stream"), []);
 }
@@ -177,6 +177,31 @@ async fn output_and_flakiness_are_passed_on() {
     client.engine.refuse("get_flakiness_report", ErrorCode::InternalError, "flakiness is not available yet");
     let error = client.command("pytestLens.flakiness", json!({})).await.unwrap_err();
     assert_eq!(error["message"], "flakiness is not available yet");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_says_how_tests_are_run_and_why() {
+    let mut client = Client::ready().await;
+    client.engine.script(
+        "get_context_status",
+        Response::ContextStatus {
+            context_id: "ctx".into(),
+            repo_path: "/repo".into(),
+            python_path: "/py".into(),
+            python_source: "given".into(),
+            python_version: "3.11.7".into(),
+            pytest_version: "8.0".into(),
+            plugins: Vec::new(),
+            config_file: None,
+            execution_mode: "subprocess".into(),
+            mode_reason: "grpc is loaded".into(),
+            hazards: vec!["grpc does not survive a fork".into()],
+            active_runs: Vec::new(),
+        },
+    );
+    let mut status = client.command("pytestLens.status", json!({})).await.unwrap();
+    assert!(status["folders"][0]["workspace"].take().is_string());
+    assert_snapshot!(status.to_string(), @r#"{"folders":[{"workspace":null,"mode":"subprocess","modeReason":"grpc is loaded","pythonPath":"/py","pythonVersion":"3.11.7","pytestVersion":"8.0","hazards":["grpc does not survive a fork"]}]}"#);
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,7 +43,8 @@ async fn tells_what_it_can() {
             "pytestLens.collect",
             "pytestLens.tests",
             "pytestLens.output",
-            "pytestLens.flakiness"
+            "pytestLens.flakiness",
+            "pytestLens.status"
           ]
         },
         "workspace": {

@@ -1,0 +1,186 @@
+/** The LSP client: starts the server, hands its notifications on, and asks it. */
+import * as vscode from "vscode";
+import {
+  CloseAction,
+  type DynamicFeature,
+  ErrorAction,
+  LanguageClient,
+  type LanguageClientOptions,
+  State,
+  type StaticFeature,
+} from "vscode-languageclient/node";
+
+import { serverArguments, serverPath } from "./binary";
+import { log } from "./log";
+import type { Notifications } from "./protocol";
+import { Recovery } from "./recovery";
+import type { Commands, Server } from "./requests";
+
+/** What the client needs from the rest, and tells it. */
+export interface Host {
+  /** The settings of a folder, as the server takes them. */
+  settings(folder: vscode.WorkspaceFolder | undefined): unknown;
+  take<M extends keyof Notifications>(method: M, params: Notifications[M]): void;
+  /** The server listens, for the first time or again. */
+  running(): void;
+  /** It is gone. */
+  gone(): void;
+  /** It does not come back by itself. */
+  gaveUp(): void;
+}
+
+const METHODS = [
+  "pytestLens/inventory",
+  "pytestLens/runStarted",
+  "pytestLens/testStarted",
+  "pytestLens/testOutcome",
+  "pytestLens/output",
+  "pytestLens/runFinished",
+  "pytestLens/flakinessHint",
+] as const satisfies (keyof Notifications)[];
+
+/**
+ * The commands of the server are the extension's own, which knows the cursor and the explorer: the library must not
+ * register them as well.
+ */
+class LensClient extends LanguageClient {
+  override registerFeature(feature: StaticFeature | DynamicFeature<unknown>): void {
+    if ("registrationType" in feature && feature.registrationType.method === "workspace/executeCommand") {
+      return;
+    }
+    super.registerFeature(feature);
+  }
+}
+
+/** The server, as the extension has it. */
+export class Client implements Server, vscode.Disposable {
+  readonly #client: LensClient;
+  readonly #recovery: Recovery;
+  readonly #subscriptions: vscode.Disposable[] = [];
+
+  constructor(context: vscode.ExtensionContext, host: Host) {
+    this.#recovery = new Recovery({
+      now: () => Date.now(),
+      pause: (ms) => new Promise((done) => setTimeout(done, ms)),
+      restarting: () => {
+        log.warn("the server ended unexpectedly and is started again");
+        void vscode.window
+          .showWarningMessage("pytest-lens: the server ended unexpectedly and is started again.", "Show Log")
+          .then((choice) => choice && log.show());
+      },
+      gaveUp: () => host.gaveUp(),
+    });
+    const command = serverPath(context);
+    log.info(`server: ${command}`);
+    const executable = { command, args: serverArguments() };
+    this.#client = new LensClient("pytestLens", "pytest-lens", executable, this.#options(host));
+    for (const method of METHODS) {
+      const take = (params: Notifications[typeof method]): void => host.take(method, params);
+      this.#subscriptions.push(this.#client.onNotification(method, take));
+    }
+    let wasRunning = false;
+    this.#client.onDidChangeState(({ newState }) => {
+      if (newState === State.Running) {
+        wasRunning = true;
+        host.running();
+      } else if (wasRunning) {
+        wasRunning = false;
+        host.gone();
+      }
+    });
+  }
+
+  #options(host: Host): LanguageClientOptions {
+    return {
+      documentSelector: [{ scheme: "file", language: "python" }],
+      outputChannel: log,
+      errorHandler: {
+        // A message that could not be read or written; where the pipe is broken, `closed` follows.
+        error: () => ({ action: ErrorAction.Continue, handled: true }),
+        closed: async () => {
+          const again = await this.#recovery.closed();
+          return { action: again ? CloseAction.Restart : CloseAction.DoNotRestart, handled: true };
+        },
+      },
+      initializationOptions: () => ({
+        pytestLens: true,
+        trusted: vscode.workspace.isTrusted,
+        settings: host.settings(vscode.workspace.workspaceFolders?.[0]),
+      }),
+      middleware: {
+        // The Test Results view shows runs already.
+        handleWorkDoneProgress: (token, params, next) => {
+          if (!String(token).startsWith("pytest-lens/run/")) {
+            next(token, params);
+          }
+        },
+        workspace: {
+          configuration: (params) =>
+            params.items.map(({ scopeUri }) => {
+              const uri = scopeUri === undefined ? undefined : vscode.Uri.parse(scopeUri);
+              return host.settings(uri && vscode.workspace.getWorkspaceFolder(uri));
+            }),
+        },
+      },
+    };
+  }
+
+  get isRunning(): boolean {
+    return this.#client.state === State.Running;
+  }
+
+  /** The server's process; for tests. */
+  pid(): number | undefined {
+    return this.#client.serverProcess?.pid;
+  }
+
+  async start(): Promise<void> {
+    await this.#client.start();
+  }
+
+  /** Ends the server and starts it again, as the user asks. */
+  async restart(): Promise<void> {
+    this.#recovery.reset();
+    this.#recovery.expect(true);
+    try {
+      if (this.#client.state === State.Running) {
+        await this.#client.stop();
+      }
+    } finally {
+      this.#recovery.expect(false);
+    }
+    await this.#client.start();
+  }
+
+  async stop(): Promise<void> {
+    this.#recovery.expect(true);
+    if (this.#client.needsStop()) {
+      await this.#client.stop();
+    }
+  }
+
+  async execute<C extends keyof Commands>(command: C, argument: Commands[C][0]): Promise<Commands[C][1]> {
+    if (!this.isRunning) {
+      throw new Error("the server does not run: see the log, or restart it");
+    }
+    const params = { command, arguments: [argument] };
+    return this.#client.sendRequest<Commands[C][1]>("workspace/executeCommand", params);
+  }
+
+  /** The settings are others now: the server asks for those of each folder. */
+  async settingsChanged(): Promise<void> {
+    if (this.isRunning) {
+      await this.#client.sendNotification("workspace/didChangeConfiguration", { settings: null });
+    }
+  }
+
+  async trustChanged(): Promise<void> {
+    if (this.isRunning) {
+      await this.#client.sendNotification("pytestLens/trust", { trusted: vscode.workspace.isTrusted });
+    }
+  }
+
+  dispose(): void {
+    vscode.Disposable.from(...this.#subscriptions).dispose();
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * The inventory of one folder: a pure fold over the server's deltas, free of VS Code, so that the tree can ask it for
+ * the children of what a person opens, and for nothing else.
+ */
+import type { InventoryDelta, TestItem } from "./protocol";
+
+/** What a delta changed. */
+export interface Changes {
+  /** Items that are new or another now, parents before children. */
+  upserts: TestItem[];
+  /** Ids that are gone, each with all that was below it. */
+  removed: string[];
+}
+
+const TOP = "";
+
+/** Every item of a folder, and which lies in which. */
+export class Inventory {
+  readonly #items = new Map<string, TestItem>();
+  readonly #children = new Map<string, Set<string>>();
+  readonly #order = new Map<string, number>();
+  #next = 0;
+
+  get size(): number {
+    return this.#items.size;
+  }
+
+  get(id: string): TestItem | undefined {
+    return this.#items.get(id);
+  }
+
+  /** Every item, parents before children. */
+  all(): TestItem[] {
+    return Array.from(this.#items.values());
+  }
+
+  ids(): IterableIterator<string> {
+    return this.#items.keys();
+  }
+
+  /** The number of the item in the order of its arrival: source order among siblings. */
+  order(id: string): number {
+    return this.#order.get(id) ?? 0;
+  }
+
+  /** The children of an item, or of the folder itself. */
+  children(parent?: string): TestItem[] {
+    const ids = this.#children.get(parent ?? TOP) ?? [];
+    return Array.from(ids, (id) => this.#items.get(id)).filter((item) => item !== undefined);
+  }
+
+  hasChildren(id: string): boolean {
+    return (this.#children.get(id)?.size ?? 0) > 0;
+  }
+
+  apply(delta: Pick<InventoryDelta, "upserts" | "removed">): Changes {
+    const removed = delta.removed.filter((id) => this.#items.has(id));
+    for (const id of removed) {
+      this.#remove(id);
+    }
+    for (const item of delta.upserts) {
+      const old = this.#items.get(item.id);
+      if (old && old.parent !== item.parent) {
+        this.#children.get(old.parent ?? TOP)?.delete(item.id);
+      }
+      this.#items.set(item.id, item);
+      this.#order.set(item.id, this.#order.get(item.id) ?? this.#next++);
+      const siblings = this.#children.get(item.parent ?? TOP);
+      if (siblings) {
+        siblings.add(item.id);
+      } else {
+        this.#children.set(item.parent ?? TOP, new Set([item.id]));
+      }
+    }
+    return { upserts: delta.upserts, removed };
+  }
+
+  /** The ids to run for these items without those: an item stands for all within, as long as nothing in it is left out. */
+  select(included: Iterable<string>, excluded: ReadonlySet<string>): string[] {
+    const spoiled = new Set<string>();
+    for (const id of excluded) {
+      for (let at = this.#items.get(id)?.parent; at !== undefined; at = this.#items.get(at)?.parent) {
+        spoiled.add(at);
+      }
+    }
+    const found: string[] = [];
+    const visit = (id: string): void => {
+      if (excluded.has(id)) {
+        return;
+      }
+      if (spoiled.has(id)) {
+        this.children(id).forEach((child) => visit(child.id));
+      } else {
+        found.push(id);
+      }
+    };
+    for (const id of included) {
+      visit(id);
+    }
+    return found;
+  }
+
+  #remove(id: string): void {
+    const item = this.#items.get(id);
+    for (const child of [...(this.#children.get(id) ?? [])]) {
+      this.#remove(child);
+    }
+    this.#children.delete(id);
+    this.#items.delete(id);
+    this.#order.delete(id);
+    this.#children.get(item?.parent ?? TOP)?.delete(id);
+  }
+}

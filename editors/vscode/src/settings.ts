@@ -1,0 +1,47 @@
+/** The settings of a folder in the form in which the server takes them. */
+import * as os from "node:os";
+import * as vscode from "vscode";
+
+import type { Settings } from "./protocol";
+
+/** What is said over the user's settings, while continuous run is on or an interpreter is followed. */
+export interface Overrides {
+  runOnSave?: Settings["runOnSave"];
+  pythonPath?: string | undefined;
+}
+
+/** `~`, `${workspaceFolder}` and `${env:NAME}` in a path. */
+export function expand(text: string, folder: vscode.WorkspaceFolder | undefined): string {
+  return text
+    .replace(/^~(?=$|[/\\])/, os.homedir())
+    .replaceAll("${workspaceFolder}", folder?.uri.fsPath ?? "")
+    .replace(/\$\{env:([^}]+)\}/g, (_, name: string) => process.env[name] ?? "");
+}
+
+/** The settings of a folder; what is empty is left out. */
+export function folderSettings(folder: vscode.WorkspaceFolder | undefined, overrides: Overrides): Partial<Settings> {
+  const config = vscode.workspace.getConfiguration("pytestLens", folder);
+  const text = (name: string): string | null => expand(config.get(name, "").trim(), folder) || null;
+  // package.json has a default for each.
+  const section = <K extends keyof Settings>(name: K): Settings[K] => config.get<unknown>(name) as Settings[K];
+  const env = Object.entries(config.get<Record<string, string>>("env", {}));
+  const runOnSave = section("runOnSave");
+  return {
+    pythonPath: text("pythonPath") ?? overrides.pythonPath ?? null,
+    executionMode: section("executionMode"),
+    workers: section("workers"),
+    arguments: section("arguments"),
+    env: Object.fromEntries(env.map(([name, value]) => [name, expand(value, folder)])),
+    envFile: text("envFile"),
+    codeLens: section("codeLens"),
+    inlayHints: section("inlayHints"),
+    runOnSave: runOnSave === "off" ? (overrides.runOnSave ?? runOnSave) : runOnSave,
+    timeoutMs: section("timeoutMs"),
+    collectTimeoutMs: section("collectTimeoutMs"),
+    rerun: section("rerun"),
+    fixtureReuse: section("fixtureReuse"),
+    flaky: section("flaky"),
+    executor: section("executor"),
+    ray: { address: text("ray.address") },
+  };
+}

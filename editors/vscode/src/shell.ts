@@ -1,0 +1,9 @@
+/** A command line as a person types it. */
+
+/** The words of a command line, with quotes as in a shell. */
+export function words(line: string): string[] {
+  const found = line.match(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g) ?? [];
+  return found.map((word) =>
+    word.replace(/"([^"]*)"|'([^']*)'/g, (_, double?: string, single?: string) => double ?? single ?? ""),
+  );
+}

@@ -1,0 +1,72 @@
+/** How outcomes, durations and flakiness are written for a reader. */
+import type { LastOutcome } from "./folders";
+import type { Hint } from "./protocol";
+
+/** A duration, from milliseconds. */
+export function duration(ms: number): string {
+  if (ms < 1) {
+    return "<1 ms";
+  }
+  if (ms < 999.5) {
+    return `${ms.toFixed(0)} ms`;
+  }
+  if (ms < 59_995) {
+    return `${(ms / 1000).toFixed(2)} s`;
+  }
+  return `${Math.floor(ms / 60_000)} min ${((ms % 60_000) / 1000).toFixed(0).padStart(2, "0")} s`;
+}
+
+/** A share as a percentage. */
+export function percent(share: number): string {
+  return `${(share * 100).toFixed(0)} %`;
+}
+
+/** Outcomes that an icon of the tree does not tell by itself. */
+const WORDS: Record<string, string> = {
+  skipped: "skipped",
+  error: "error",
+  xfailed: "failed as expected",
+  xpassed: "passed unexpectedly",
+  timed_out: "timed out",
+  crashed: "crashed",
+  not_run: "not run",
+};
+
+/** An outcome in words. */
+export function words(outcome: string): string {
+  return WORDS[outcome] ?? outcome;
+}
+
+/** The description of a test in the tree; VS Code adds the duration. */
+export function description(last: LastOutcome | undefined, hint: Hint | undefined, caseCount?: number): string {
+  const parts: string[] = [];
+  if (caseCount !== undefined) {
+    parts.push(caseCount === 1 ? "1 case" : `${caseCount} cases`);
+  }
+  const word = last && WORDS[last.outcome];
+  if (word) {
+    parts.push(word);
+  }
+  if (hint?.isFlaky) {
+    parts.push(`flaky ${percent(hint.failureRate)}`);
+  } else if (hint?.evidence) {
+    parts.push("unstable");
+  }
+  return parts.join(" · ");
+}
+
+/** What the history says of a test, as a sentence; empty where it is stable. */
+export function flakySentence(hint: Hint | undefined): string {
+  if (hint?.evidence === undefined) {
+    return "";
+  }
+  const share = `it failed in ${percent(hint.failureRate)} of its last ${hint.totalRuns} runs`;
+  return hint.isFlaky
+    ? `This test is flaky: ${share}, and passed and failed on the same code.`
+    : `This test may be flaky: ${share}, with the code changing in between.`;
+}
+
+/** Line ends as a terminal wants them. */
+export function crlf(text: string): string {
+  return text.replace(/\r?\n/g, "\r\n");
+}

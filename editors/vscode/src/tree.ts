@@ -1,0 +1,406 @@
+/**
+ * The Test Explorer's tree. Folders and files are always there, what is in a file when a person (or an outcome) asks
+ * for it; in small projects all of it. Items are changed in place and never replaced, so that nothing flickers.
+ */
+import * as vscode from "vscode";
+
+import type { Folder, Folders } from "./folders";
+import type { Changes } from "./inventory";
+import type { CollectError, ItemKind, Subtest, TestItem } from "./protocol";
+import { description } from "./text";
+
+/** What an item of the tree stands for. */
+export interface Data {
+  /** Its folder's URI. */
+  folder: string;
+  /** What is run for it; none for the folder itself. */
+  id?: string;
+  kind: ItemKind | "root" | "subtest" | "broken";
+}
+
+/** Folders with no more items than this are shown whole at once: filters then find everything. */
+const SMALL = 5_000;
+
+/** Files resolved at a time, while nobody waits. */
+const CHUNK = 50;
+
+/** The items of one folder. */
+interface View {
+  folder: Folder;
+  root: vscode.TestItem | undefined;
+  nodes: Map<string, vscode.TestItem>;
+  resolved: Set<string>;
+  erroneous: Set<vscode.TestItem>;
+  collecting: boolean;
+  filling: boolean;
+}
+
+/** The tree of all folders. */
+export class Tree {
+  readonly #data = new WeakMap<vscode.TestItem, Data>();
+  readonly #views = new Map<string, View>();
+  readonly #tags = new Map<string, vscode.TestTag>();
+
+  constructor(
+    private readonly controller: vscode.TestController,
+    private readonly folders: Folders,
+  ) {}
+
+  /** Shows these folders: one as it is, several each below an item of its own. */
+  setFolders(folders: readonly vscode.WorkspaceFolder[]): void {
+    this.controller.items.replace([]);
+    this.#views.clear();
+    for (const { uri, name } of folders) {
+      const key = uri.toString();
+      const folder = this.folders.get(key);
+      const root = folders.length > 1 ? this.controller.createTestItem(key, name, uri) : undefined;
+      if (root) {
+        root.canResolveChildren = true;
+        this.#data.set(root, { folder: key, kind: "root" });
+        this.controller.items.add(root);
+      }
+      const view = { folder, root, nodes: new Map<string, vscode.TestItem>(), resolved: new Set<string>() };
+      this.#views.set(key, { ...view, erroneous: new Set(), collecting: false, filling: false });
+      this.apply(key, { upserts: folder.inventory.all(), removed: [] });
+      this.showErrors(key, folder.errors);
+    }
+  }
+
+  data(item: vscode.TestItem): Data | undefined {
+    return this.#data.get(item);
+  }
+
+  /** The number of items that VS Code knows of a folder. */
+  shown(folder: string): number {
+    return this.#views.get(folder)?.nodes.size ?? 0;
+  }
+
+  /** The shown item of an id, if it is shown. */
+  peek(folder: string, id: string): vscode.TestItem | undefined {
+    return this.#views.get(folder)?.nodes.get(id);
+  }
+
+  /** Takes in what changed in a folder's inventory. */
+  apply(key: string, changes: Changes): void {
+    const view = this.#views.get(key);
+    if (!view) {
+      return;
+    }
+    changes.removed.forEach((id) => this.#detach(view, id));
+    for (const item of changes.upserts) {
+      const shown = view.nodes.get(item.id);
+      if (shown && shown.parent === this.#parent(view, item) && shown.uri?.toString() === asUri(item).toString()) {
+        this.#refresh(view, shown, item);
+        continue;
+      }
+      if (shown) {
+        this.#detach(view, item.id);
+      }
+      const isThere = item.parent === undefined || view.nodes.has(item.parent);
+      const isStructure = item.kind === "dir" || item.kind === "file";
+      if (isThere && (isStructure || view.resolved.has(item.parent ?? ""))) {
+        this.#attach(view, item);
+      } else if (item.parent !== undefined) {
+        const parent = view.nodes.get(item.parent);
+        if (parent && !view.resolved.has(item.parent)) {
+          parent.canResolveChildren = true;
+        }
+      }
+    }
+    this.#fill(view);
+  }
+
+  /** Shows the children of an item; `deep` those of its children as well. */
+  resolve(item: vscode.TestItem, deep = false): void {
+    const data = this.#data.get(item);
+    const view = data && this.#views.get(data.folder);
+    if (!view || data.id === undefined || data.kind === "subtest" || data.kind === "broken") {
+      return;
+    }
+    this.#resolve(view, data.id, item, deep);
+  }
+
+  /** The item of an id, shown with all that it lies in; none where nobody knows it. */
+  ensure(key: string, id: string): vscode.TestItem | undefined {
+    const view = this.#views.get(key);
+    const item = view?.folder.inventory.get(id);
+    if (!view || !item) {
+      return undefined;
+    }
+    const shown = view.nodes.get(id);
+    if (shown) {
+      return shown;
+    }
+    if (item.parent === undefined) {
+      return this.#attach(view, item);
+    }
+    const parent = this.ensure(key, item.parent);
+    if (parent) {
+      this.#resolve(view, item.parent, parent, false);
+    }
+    return view.nodes.get(id);
+  }
+
+  /** A document was opened: its tests are shown, so that the editor has their icons. */
+  opened(uri: vscode.Uri): void {
+    for (const view of this.#views.values()) {
+      const id = relative(view.folder.uri, uri.toString());
+      const item = id === undefined ? undefined : this.ensure(view.folder.uri, id);
+      if (item) {
+        this.resolve(item, true);
+      }
+    }
+  }
+
+  /** A test's outcome or flakiness is another now. */
+  touch(key: string, id: string): void {
+    const view = this.#views.get(key);
+    const shown = view?.nodes.get(id);
+    const item = view?.folder.inventory.get(id);
+    if (view && shown && item) {
+      this.#describe(view, shown, item);
+    }
+  }
+
+  /** Collecting began or ended: files that pytest has not confirmed yet are busy meanwhile. */
+  setCollecting(key: string, collecting: boolean): void {
+    const view = this.#views.get(key);
+    if (!view || view.collecting === collecting) {
+      return;
+    }
+    view.collecting = collecting;
+    if (view.root) {
+      view.root.busy = collecting;
+    }
+    for (const [id, shown] of view.nodes) {
+      const item = view.folder.inventory.get(id);
+      if (item?.kind === "file") {
+        shown.busy = collecting && item.provisional === true;
+      }
+    }
+    this.#fill(view);
+  }
+
+  /** Shows which files could not be collected, and why. */
+  showErrors(key: string, errors: readonly CollectError[]): void {
+    const view = this.#views.get(key);
+    if (!view) {
+      return;
+    }
+    const messages = new Map<string, string>();
+    for (const error of errors) {
+      const before = messages.get(error.uri);
+      messages.set(error.uri, before === undefined ? error.message : `${before}\n\n${error.message}`);
+    }
+    const erroneous = new Set<vscode.TestItem>();
+    for (const [uri, message] of messages) {
+      const id = relative(key, uri) ?? uri;
+      const item = this.ensure(key, id) ?? this.#broken(view, id, uri);
+      if (item.error !== message) {
+        item.error = message;
+      }
+      erroneous.add(item);
+    }
+    for (const item of view.erroneous) {
+      if (erroneous.has(item)) {
+        continue;
+      }
+      item.error = undefined;
+      const data = this.#data.get(item);
+      if (data?.kind === "broken" && view.nodes.get(item.id) === undefined) {
+        (item.parent?.children ?? this.#top(view)).delete(item.id);
+      }
+    }
+    view.erroneous = erroneous;
+  }
+
+  /** The subtests of a test, as they appear. */
+  subtests(test: vscode.TestItem, subtests: readonly Subtest[]): vscode.TestItem[] {
+    const data = this.#data.get(test);
+    if (!data) {
+      return [];
+    }
+    return subtests.map(({ label }, index) => {
+      const id = `${test.id} » ${index} ${label}`;
+      let item = test.children.get(id);
+      if (!item) {
+        item = this.controller.createTestItem(id, label, test.uri);
+        item.range = test.range;
+        item.sortText = String(index).padStart(6, "0");
+        this.#data.set(item, { ...data, kind: "subtest" });
+        test.children.add(item);
+      }
+      return item;
+    });
+  }
+
+  #top(view: View): vscode.TestItemCollection {
+    return view.root?.children ?? this.controller.items;
+  }
+
+  #parent(view: View, item: TestItem): vscode.TestItem | undefined {
+    return item.parent === undefined ? view.root : view.nodes.get(item.parent);
+  }
+
+  #resolve(view: View, id: string, shown: vscode.TestItem, deep: boolean): void {
+    if (!view.resolved.has(id)) {
+      view.resolved.add(id);
+      for (const child of view.folder.inventory.children(id)) {
+        if (!view.nodes.has(child.id)) {
+          this.#attach(view, child);
+        }
+      }
+      shown.canResolveChildren = false;
+    }
+    if (deep) {
+      for (const child of view.folder.inventory.children(id)) {
+        const item = view.nodes.get(child.id);
+        if (item) {
+          this.#resolve(view, child.id, item, true);
+        }
+      }
+    }
+  }
+
+  #attach(view: View, item: TestItem): vscode.TestItem {
+    const shown = this.controller.createTestItem(item.id, item.label, asUri(item));
+    this.#data.set(shown, { folder: view.folder.uri, id: item.id, kind: item.kind });
+    view.nodes.set(item.id, shown);
+    shown.sortText = sortText(item, view.folder.inventory.order(item.id));
+    shown.canResolveChildren = view.folder.inventory.hasChildren(item.id);
+    this.#refresh(view, shown, item);
+    (this.#parent(view, item)?.children ?? this.#top(view)).add(shown);
+    return shown;
+  }
+
+  #detach(view: View, id: string): void {
+    const shown = view.nodes.get(id);
+    if (!shown) {
+      return;
+    }
+    (shown.parent?.children ?? this.#top(view)).delete(shown.id);
+    const forget = (item: vscode.TestItem): void => {
+      item.children.forEach(forget);
+      view.nodes.delete(item.id);
+      view.resolved.delete(item.id);
+    };
+    forget(shown);
+  }
+
+  /** Brings what is shown up to date; what is the same already is left alone. */
+  #refresh(view: View, shown: vscode.TestItem, item: TestItem): void {
+    if (shown.label !== item.label) {
+      shown.label = item.label;
+    }
+    const range = item.range && asRange(item.range);
+    if (range ? !shown.range?.isEqual(range) : shown.range) {
+      shown.range = range;
+    }
+    const busy = view.collecting && item.kind === "file" && item.provisional === true;
+    if (shown.busy !== busy) {
+      shown.busy = busy;
+    }
+    this.#describe(view, shown, item);
+  }
+
+  #describe(view: View, shown: vscode.TestItem, item: TestItem): void {
+    const hint = view.folder.hints.get(item.id);
+    const text = description(view.folder.outcomes.get(item.id), hint, item.caseCount);
+    if ((shown.description ?? "") !== text) {
+      shown.description = text;
+    }
+    const names = [...item.markers];
+    for (const [name, holds] of [
+      ["skip", item.skip],
+      ["xfail", item.xfail],
+      ["flaky", hint?.isFlaky === true],
+    ] as const) {
+      if (holds && !names.includes(name)) {
+        names.push(name);
+      }
+    }
+    if (shown.tags.map((tag) => tag.id).join("\n") !== names.join("\n")) {
+      shown.tags = names.map((name) => this.#tag(name));
+    }
+  }
+
+  #tag(name: string): vscode.TestTag {
+    let tag = this.#tags.get(name);
+    if (!tag) {
+      tag = new vscode.TestTag(name);
+      this.#tags.set(name, tag);
+    }
+    return tag;
+  }
+
+  /** A file that never was collected, and so is no item of the inventory. */
+  #broken(view: View, id: string, uri: string): vscode.TestItem {
+    let parent = view.root;
+    for (let end = id.indexOf("/"); end >= 0; end = id.indexOf("/", end + 1)) {
+      parent = view.nodes.get(id.slice(0, end)) ?? parent;
+    }
+    const around = parent?.children ?? this.controller.items;
+    const known = around.get(id);
+    if (known) {
+      return known;
+    }
+    const item = this.controller.createTestItem(id, id.slice(id.lastIndexOf("/") + 1), vscode.Uri.parse(uri));
+    item.sortText = `1${item.label}`;
+    this.#data.set(item, { folder: view.folder.uri, id, kind: "broken" });
+    around.add(item);
+    return item;
+  }
+
+  /** Shows a small folder whole, piece by piece. */
+  #fill(view: View): void {
+    if (view.filling || view.collecting || view.folder.inventory.size > SMALL) {
+      return;
+    }
+    view.filling = true;
+    setImmediate(() => {
+      view.filling = false;
+      if (view.folder.inventory.size > SMALL || this.#views.get(view.folder.uri) !== view) {
+        return;
+      }
+      const open = Array.from(view.nodes).filter(([id, item]) => !view.resolved.has(id) && item.canResolveChildren);
+      for (const [id, item] of open.slice(0, CHUNK)) {
+        this.#resolve(view, id, item, true);
+      }
+      if (open.length > CHUNK) {
+        this.#fill(view);
+      }
+    });
+  }
+}
+
+/** Source order where positions do not tell it: folders before files, cases as they come. */
+function sortText(item: TestItem, order: number): string {
+  switch (item.kind) {
+    case "dir":
+      return `0${item.label}`;
+    case "file":
+      return `1${item.label}`;
+    default:
+      return `2${String(item.kind === "case" ? 0 : (item.range?.start.line ?? 0)).padStart(7, "0")}${String(order).padStart(9, "0")}`;
+  }
+}
+
+function asUri(item: TestItem): vscode.Uri {
+  return vscode.Uri.parse(item.uri);
+}
+
+export function asRange(range: { start: vscode.Position | Point; end: vscode.Position | Point }): vscode.Range {
+  return new vscode.Range(range.start.line, range.start.character, range.end.line, range.end.character);
+}
+
+interface Point {
+  line: number;
+  character: number;
+}
+
+/** A file's path relative to its folder, as node ids have it. */
+function relative(folder: string, uri: string): string | undefined {
+  const prefix = folder.endsWith("/") ? folder : `${folder}/`;
+  const path = (text: string): string => vscode.Uri.parse(text).path;
+  return path(uri).startsWith(path(prefix)) ? path(uri).slice(path(prefix).length) : undefined;
+}

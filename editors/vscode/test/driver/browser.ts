@@ -1,0 +1,175 @@
+/**
+ * The real window with the packaged extension, as a person sees it: reads the tree, runs, and leaves pictures (in
+ * out/pictures, or where LENS_PICTURES says: those of the docs are in docs/images).
+ */
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import type { Page } from "playwright-core";
+
+import { demoProject } from "./projects";
+import { places, scratch, VSCode } from "./vscode";
+
+const PICTURES = process.env["LENS_PICTURES"] ?? path.join(places.extension, "out/pictures");
+
+/** A quiet window: nothing in the pictures but what they are of. */
+const SETTINGS = {
+  "workbench.colorTheme": "Default Dark Modern",
+  "workbench.startupEditor": "none",
+  "workbench.secondarySideBar.defaultVisibility": "hidden",
+  "workbench.tips.enabled": false,
+  "workbench.layoutControl.enabled": false,
+  "window.commandCenter": false,
+  "window.menuBarVisibility": "hidden",
+  "chat.disableAIFeatures": true,
+  "editor.minimap.enabled": false,
+  "breadcrumbs.enabled": false,
+  "testing.automaticallyOpenTestResults": "neverOpen",
+  "testing.automaticallyOpenPeekView": "never",
+  "git.enabled": false,
+  "extensions.ignoreRecommendations": true,
+  "pytestLens.serverPath": "",
+};
+
+const row = (text: string): string => `.test-explorer .monaco-list-row:has-text("${text}")`;
+
+/** Runs a command of the palette. */
+async function command(page: Page, title: string): Promise<void> {
+  await page.keyboard.press("F1");
+  const input = page.locator(".quick-input-widget input");
+  await input.waitFor();
+  await input.fill(`>${title}`);
+  await page.locator(`.quick-input-list .monaco-list-row:has-text("${title}")`).first().waitFor();
+  await page.keyboard.press("Enter");
+  await page.locator(".quick-input-widget").waitFor({ state: "hidden" });
+}
+
+/** Opens a file by its name. */
+async function open(page: Page, name: string): Promise<void> {
+  await page.keyboard.press("Control+P");
+  const input = page.locator(".quick-input-widget input");
+  await input.fill(name);
+  await page
+    .locator(`.quick-input-list .monaco-list-row:has-text("${name.split(":")[0] ?? name}")`)
+    .first()
+    .waitFor();
+  await page.keyboard.press("Enter");
+  await page.locator(`.tab.active:has-text("${name.split(":")[0] ?? name}")`).waitFor();
+}
+
+async function picture(page: Page, name: string): Promise<void> {
+  await page.mouse.move(700, 845);
+  await page.locator(".notification-toast").waitFor({ state: "hidden" });
+  fs.mkdirSync(PICTURES, { recursive: true });
+  await page.screenshot({ path: path.join(PICTURES, `${name}.png`), animations: "disabled" });
+}
+
+/** Notes in the page when the status bar's entry has shown a run (its icon turns), and then its end. */
+const WATCH = `{
+  const entry = document.querySelector(".statusbar-item[id*='pytestLens']");
+  const turns = () => entry.querySelector(".codicon-sync") !== null;
+  window.lensRun = "before";
+  new MutationObserver((_, observer) => {
+    if (window.lensRun === "before" && turns()) window.lensRun = "during";
+    if (window.lensRun === "during" && !turns()) { window.lensRun = "after"; observer.disconnect(); }
+  }).observe(entry, { subtree: true, childList: true, attributes: true });
+}`;
+const ENDED = `window.lensRun === "after"`;
+
+/** Starts a run and waits for its end. */
+async function runEnds(page: Page, start: () => Promise<void>): Promise<void> {
+  const entry = page.locator(".statusbar-item[id*='pytestLens']").first();
+  await entry.waitFor();
+  await page.evaluate(WATCH);
+  await start();
+  await page.waitForFunction(ENDED);
+}
+
+const SCENES: Record<string, (page: Page) => Promise<void>> = {
+  async "the tree has what the project has"(page) {
+    await page.locator('.activitybar a[aria-label*="Testing"]').click();
+    // Room for descriptions.
+    const sash = await page.locator(".monaco-sash.vertical:not(.disabled)").first().boundingBox();
+    assert.ok(sash);
+    await page.mouse.move(sash.x + 2, 400);
+    await page.mouse.down();
+    await page.mouse.move(sash.x + 140, 400, { steps: 5 });
+    await page.mouse.up();
+    await page.locator(row("tests")).first().waitFor();
+    await command(page, "Test: Run All Tests");
+    await page.locator(".test-explorer .codicon-testing-failed-icon").first().waitFor();
+    await page.locator(row("tests")).first().click();
+    for (const file of ["test_delivery.py", "test_kitchen.py", "test_orders.py", "test_prices.py"]) {
+      await page.locator(row(file)).first().waitFor();
+    }
+  },
+
+  async "flaky tests are tagged in the tree"(page) {
+    // Until the counters of the demo's tests stand where some failed last, and some did not.
+    for (let run = 0; run < 7; run++) {
+      await runEnds(page, () => command(page, "pytest: Run All Tests"));
+    }
+    for (const file of ["test_orders.py", "test_kitchen.py", "test_delivery.py"]) {
+      await page.locator(row(file)).first().click();
+      await page.keyboard.press("ArrowRight");
+    }
+    await page.locator(row("flaky 25 %")).first().waitFor();
+    await page.locator(row("TestOrder")).first().waitFor();
+    await open(page, "test_delivery.py");
+    await picture(page, "vscode-tree");
+  },
+
+  async "a failure is at its line, with its diff"(page) {
+    await open(page, "test_delivery.py:36");
+    await runEnds(page, () => command(page, "pytest: Run Test at Cursor"));
+    await page.locator(".test-error-content-widget").first().waitFor();
+    await command(page, "Test: Peek Output");
+    await page.locator(".zone-widget .monaco-diff-editor").first().waitFor();
+    await page.locator(".zone-widget .line-insert, .zone-widget .char-insert").first().waitFor();
+    await picture(page, "vscode-failure");
+    await page.keyboard.press("Escape");
+  },
+
+  async "flakiness is a table with strips"(page) {
+    await command(page, "pytest: Show Flakiness");
+    const frame = page.frameLocator("iframe.webview").frameLocator("iframe");
+    await frame.locator(".strip i.fail").first().waitFor();
+    assert.ok((await frame.locator("tbody tr").count()) >= 2);
+    await picture(page, "vscode-flaky");
+  },
+};
+
+async function main(): Promise<void> {
+  const folder = scratch("cafe");
+  const project = demoProject(path.join(folder, "cafe"));
+  const vsix = process.env["LENS_VSIX"];
+  assert.ok(vsix, "LENS_VSIX names the packaged extension");
+  const vscode = await VSCode.start({ settings: SETTINGS, vsix: [vsix], env: { CAFE_STATE: folder } });
+  let failed = 0;
+  let passed = 0;
+  try {
+    await vscode.page.goto(vscode.url(project));
+    for (const [name, play] of Object.entries(SCENES)) {
+      const start = performance.now();
+      try {
+        await play(vscode.page);
+        passed += 1;
+        console.log(`  ok    ${name} (${(performance.now() - start).toFixed(0)} ms)`);
+      } catch (error) {
+        failed += 1;
+        console.log(`  FAIL  ${name}\n${error instanceof Error ? (error.stack ?? "") : String(error)}`);
+        await command(vscode.page, "Notifications: Show Notifications").catch(() => undefined);
+        await vscode.page.screenshot({ path: path.join(places.extension, "out", `failed-browser-${passed}.png`) });
+        break;
+      }
+    }
+  } finally {
+    await vscode.close();
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+  console.log(`browser: ${passed} passed, ${failed} failed, 0 skipped`);
+  process.exit(failed > 0 ? 1 : 0);
+}
+
+void main();

@@ -1,0 +1,84 @@
+/** The projects that the windows open, written out anew for each. */
+import * as fs from "node:fs";
+import * as path from "node:path";
+
+import { places } from "./vscode";
+
+function write(folder: string, files: Record<string, string>): void {
+  for (const [name, text] of Object.entries(files)) {
+    const file = path.join(folder, name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, text);
+  }
+}
+
+/** The sample project of the repository. */
+export function sampleProject(folder: string): string {
+  fs.cpSync(path.join(places.extension, "../../tests/projects/sample"), folder, { recursive: true });
+  return folder;
+}
+
+/** A small project besides: its ids are those of the sample's, so that folders must be told apart. */
+export function secondProject(folder: string): string {
+  write(folder, {
+    "pyproject.toml": "[tool.pytest.ini_options]\n",
+    "tests/test_orders.py": "def test_second():\n    assert True\n",
+  });
+  return folder;
+}
+
+/** 30,000 tests in 300 files; without asserts, whose rewriting would be most of what is measured. */
+export function largeProject(folder: string): string {
+  const tests = Array.from({ length: 100 }, (_, n) => `def test_${n}():\n    pass\n`).join("\n\n");
+  const files: Record<string, string> = { "pyproject.toml": "[tool.pytest.ini_options]\n" };
+  for (let n = 0; n < 300; n++) {
+    files[`tests/part_${n % 20}/test_m${n}.py`] = tests;
+  }
+  write(folder, files);
+  return folder;
+}
+
+/** The sample project with a delivery service that cannot be relied on: for pictures. */
+export function demoProject(folder: string): string {
+  sampleProject(folder);
+  write(folder, {
+    "tests/test_delivery.py": `"""Delivery: by bike, and not always."""
+
+import os
+from pathlib import Path
+
+
+def turn(name):
+    """How often this was asked for; a stand-in for whatever changes between runs."""
+    turns = Path(os.environ["CAFE_STATE"], name)
+    count = int(turns.read_text()) + 1 if turns.exists() else 1
+    turns.write_text(str(count))
+    return count
+
+
+def test_bike_is_there():
+    assert turn("bike") % 3, "somebody took the bike"
+
+
+def test_bell_is_heard():
+    assert turn("bell") % 4, "nobody opened"
+
+
+def note(street, number):
+    return f"Please leave the cake\\nat {street} {number},\\nwith the neighbours.\\n"
+
+
+def test_cake_arrives_whole():
+    assert turn("cake") > 0
+
+
+def test_note():
+    expected = "Please leave the cake\\nat Bean Street 7,\\nwith the neighbors.\\n"
+    actual = note("Bean Street", 7)
+
+    # The cook is from London.
+    assert actual == expected
+`,
+  });
+  return folder;
+}

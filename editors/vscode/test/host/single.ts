@@ -1,0 +1,297 @@
+/** One folder: the tree, runs and their results, cancelling, continuous run, a server that dies. */
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as vscode from "vscode";
+
+import { listen } from "./debugpy";
+import { confirmed, ended, enter, file, folder, type Lab, plain, rewrite, runItems, until, verdict } from "./lab";
+
+const PRICES = "tests/test_prices.py";
+
+export function single(): void {
+  let lab: Lab;
+  before(async () => {
+    lab = await enter();
+    await confirmed(lab, "tests/test_kitchen.py");
+  });
+
+  describe("tree", () => {
+    it("has files, classes, functions and cases in source order", async () => {
+      const prices = await confirmed(lab, PRICES);
+      await until("the file is shown whole", () => prices.children.size === 4);
+      assert.equal(prices.parent?.id, "tests");
+      const order: string[] = [];
+      prices.children.forEach((item) => order.push(item.label));
+      const byPosition = [...prices.children]
+        .map(([, item]) => item)
+        .sort((a, b) => (a.range?.start.line ?? 0) - (b.range?.start.line ?? 0))
+        .map((item) => item.label);
+      assert.deepEqual(byPosition, ["test_price", "test_unknown_item", "test_discount", "test_receipt"]);
+      const cases = prices.children.get(`${PRICES}::test_price`);
+      assert.equal(cases?.children.size, 4);
+      assert.equal(cases.description, "4 cases");
+      const labels = [...cases.children].map(([, item]) => [item.sortText ?? "", item.label] as const).sort();
+      assert.deepEqual(
+        labels.map(([, label]) => label),
+        ["espresso-250", "cappuccino-380", "cake-420", "water-200"],
+      );
+    });
+
+    it("tags markers, skips and expected failures", async () => {
+      const tags = async (id: string): Promise<string[]> => (await confirmed(lab, id)).tags.map((tag) => tag.id);
+      assert.ok((await tags("tests/test_kitchen.py::test_oven_heats_up")).includes("slow"));
+      assert.ok((await tags("tests/test_orders.py::test_tip")).includes("skip"));
+      assert.ok((await tags("tests/test_orders.py::test_half_a_cake")).includes("xfail"));
+    });
+
+    it("is changed in place when a test is added, and when it goes", async () => {
+      const prices = await confirmed(lab, PRICES);
+      const receipt = await confirmed(lab, `${PRICES}::test_receipt`);
+      const added = "\n\ndef test_added():\n    assert True\n";
+      await rewrite(file(PRICES), (text) => text + added);
+      await confirmed(lab, `${PRICES}::test_added`);
+      assert.equal(lab.api.session.tree.peek(folder(), PRICES), prices);
+      assert.equal(lab.api.session.tree.peek(folder(), `${PRICES}::test_receipt`), receipt);
+      await rewrite(file(PRICES), (text) => text.replace(added, ""));
+      await until("it is gone", () => !lab.api.session.tree.peek(folder(), `${PRICES}::test_added`));
+      assert.equal(prices.children.size, 4);
+    });
+
+    it("says what is wrong with a file that does not import, and keeps its tests", async () => {
+      const orders = await confirmed(lab, "tests/test_orders.py");
+      await rewrite(file("tests/test_orders.py"), (text) => `import nonsense_that_is_not_there\n${text}`);
+      const error = await until("the error is told", () => orders.error);
+      assert.match(plain(error), /nonsense_that_is_not_there/);
+      assert.ok(orders.children.size > 0, "the last good tests are still there");
+      await rewrite(file("tests/test_orders.py"), (text) => text.slice(text.indexOf("\n") + 1));
+      await until("the error is gone", () => orders.error === undefined);
+    });
+
+    it("shows a new file that does not even parse, with its error", async () => {
+      const uri = file("tests/test_broken.py");
+      fs.writeFileSync(uri.fsPath, "def test_x(:\n    pass\n");
+      const tests = await confirmed(lab, "tests");
+      const item = await until("it is shown", () => {
+        return [...tests.children].map(([, child]) => child).find((child) => child.label === "test_broken.py");
+      });
+      await until("its error is told", () => item.error);
+      fs.rmSync(uri.fsPath);
+      await until("it is gone", () => ![...tests.children].some(([, child]) => child.label === "test_broken.py"));
+    });
+  });
+
+  describe("run", () => {
+    it("streams passes with durations", async () => {
+      const recorded = await runItems(lab, ["tests/test_orders.py::TestOrder"]);
+      const told = verdict(recorded, "tests/test_orders.py::TestOrder::test_total");
+      assert.equal(told?.what, "passed");
+      assert.ok((told.durationMs ?? 0) > 0);
+      const kinds = recorded.told.filter(({ id }) => id?.endsWith("test_total")).map(({ what }) => what);
+      assert.deepEqual(kinds, ["enqueued", "started", "passed"]);
+    });
+
+    it("shows a failure at its line, with its stack and the diff", async () => {
+      const recorded = await runItems(lab, [`${PRICES}::test_discount`]);
+      const told = verdict(recorded, `${PRICES}::test_discount`);
+      assert.equal(told?.what, "failed");
+      const { message } = told;
+      assert.ok(message);
+      const text = fs.readFileSync(file(PRICES).fsPath, "utf8").split("\n");
+      const line = text.findIndex((each) => each.includes("== 399"));
+      assert.equal(message.location?.uri.toString(), file(PRICES).toString());
+      assert.equal(message.location.range.start.line, line);
+      assert.equal(message.expectedOutput, "399");
+      assert.equal(message.actualOutput, "210");
+      assert.equal(message.stackTrace?.[0]?.position?.line, line);
+    });
+
+    it("shows errors of set-up as errors, and the output of each test with the ends of lines of a terminal", async () => {
+      const uri = file("tests/test_extra.py");
+      fs.writeFileSync(
+        uri.fsPath,
+        [
+          "import pytest",
+          "@pytest.fixture",
+          "def broken():",
+          "    raise RuntimeError('no water')",
+          "def test_needs(broken): pass",
+          "def test_prints():",
+          "    print('one\\n\\x1b[31mtwo\\x1b[0m')",
+          "",
+        ].join("\n"),
+      );
+      const recorded = await runItems(lab, ["tests/test_extra.py"]);
+      const told = verdict(recorded, "tests/test_extra.py::test_needs");
+      assert.equal(told?.what, "errored");
+      assert.match(plain(told.message?.message), /in setup: .*no water/s);
+      const output = recorded.told.filter(({ id, what }) => what === "output" && id?.endsWith("::test_prints"));
+      assert.equal(output.map(({ text }) => text).join(""), "one\r\n\u001b[31mtwo\u001b[0m\r\n");
+      fs.rmSync(uri.fsPath);
+    });
+
+    it("leaves out what is excluded", async () => {
+      const { profiles } = lab.api;
+      const prices = await confirmed(lab, PRICES);
+      const price = await confirmed(lab, `${PRICES}::test_price`);
+      const request = new vscode.TestRunRequest([prices], [price], profiles.run);
+      await profiles.run.runHandler(request, new vscode.CancellationTokenSource().token);
+      const recorded = await ended(lab, request);
+      assert.equal(verdict(recorded, `${PRICES}::test_receipt`)?.what, "passed");
+      assert.ok(!recorded.told.some(({ id }) => id?.includes("test_price[")));
+    });
+
+    it("runs everything by VS Code's own command", async () => {
+      const before = lab.recorded.length;
+      await vscode.commands.executeCommand("testing.runAll");
+      const recorded = await until("the run has ended", () =>
+        lab.recorded.slice(before).find(({ told }) => told.some(({ what }) => what === "end")),
+      );
+      const verdicts = recorded.told.filter(({ what }) => ["passed", "failed", "errored", "skipped"].includes(what));
+      assert.equal(new Set(verdicts.map(({ id }) => id)).size, 17);
+      assert.match(lab.api.statusBar.text, /error\) \d.*pass\) \d+/);
+    });
+
+    it("shows runs that were asked for by a command, as a lens does", async () => {
+      const before = lab.recorded.length;
+      const ids = [`${PRICES}::test_receipt`];
+      await vscode.commands.executeCommand("pytestLens.run", { ids, workspace: folder() });
+      const recorded = await until("it is shown", () =>
+        lab.recorded.slice(before).find(({ told }) => told.some(({ what }) => what === "end")),
+      );
+      assert.equal(verdict(recorded, ids[0] ?? "")?.what, "passed");
+      assert.deepEqual(
+        recorded.request.include?.map(({ id }) => id),
+        ids,
+      );
+    });
+
+    it("runs the test under the cursor, and repeats what failed", async () => {
+      const document = await vscode.workspace.openTextDocument(file(PRICES));
+      const line = document.getText().slice(0, document.getText().indexOf("== 399")).split("\n").length - 1;
+      const selection = new vscode.Range(line, 4, line, 4);
+      await vscode.window.showTextDocument(document, { selection });
+      for (const command of ["pytestLens.run", "pytestLens.runLast"]) {
+        const before = lab.recorded.length;
+        await vscode.commands.executeCommand(command);
+        const recorded = await until(`${command} has ended`, () =>
+          lab.recorded.slice(before).find(({ told }) => told.some(({ what }) => what === "end")),
+        );
+        assert.equal(verdict(recorded, `${PRICES}::test_discount`)?.what, "failed");
+      }
+    });
+  });
+
+  describe("cancel", () => {
+    const SLEEPER = "tests/test_sleeper.py";
+    before(() => {
+      const text = "import time\ndef test_sleeps():\n    time.sleep(600)\ndef test_after():\n    pass\n";
+      fs.writeFileSync(file(SLEEPER).fsPath, text);
+    });
+    after(() => fs.rmSync(file(SLEEPER).fsPath));
+
+    it("stops, and, a second time, kills", async () => {
+      const { run } = lab.api.profiles;
+      const request = new vscode.TestRunRequest([await confirmed(lab, SLEEPER)], undefined, run);
+      await run.runHandler(request, new vscode.CancellationTokenSource().token);
+      const recorded = await until("it runs", () =>
+        lab.recorded.find((each) => each.request === request && each.told.some(({ what }) => what === "started")),
+      );
+      const stopped: unknown[] = [];
+      const finished = lab.api.session.runs.onDidFinish((end) => stopped.push(end.status));
+      await vscode.commands.executeCommand("testing.cancelRun");
+      await until("it is being stopped", () => recorded.run.token.isCancellationRequested);
+      assert.equal(lab.api.session.runs.isRunning, true);
+      await vscode.commands.executeCommand("testing.cancelRun");
+      await until("it was killed", () => stopped.length > 0);
+      finished.dispose();
+      assert.deepEqual(stopped, ["killed"]);
+      assert.ok(!recorded.told.some(({ id, what }) => what === "started" && id?.endsWith("test_after")));
+    });
+  });
+
+  describe("continuous run", () => {
+    it("runs what a saved file affects, under the request that turned it on", async () => {
+      const { run } = lab.api.profiles;
+      const source = new vscode.CancellationTokenSource();
+      const request = new vscode.TestRunRequest(undefined, undefined, run, true);
+      await run.runHandler(request, source.token);
+      await rewrite(file("cafe/prices.py"), (text) => `${text}\n# changed\n`);
+      const recorded = await ended(lab, request);
+      assert.equal(verdict(recorded, `${PRICES}::test_receipt`)?.what, "passed");
+      source.cancel();
+    });
+
+    it("repeats a selection at each save", async () => {
+      const { run } = lab.api.profiles;
+      const source = new vscode.CancellationTokenSource();
+      const item = await confirmed(lab, `${PRICES}::test_unknown_item`);
+      const request = new vscode.TestRunRequest([item], undefined, run, true);
+      await run.runHandler(request, source.token);
+      await ended(lab, request);
+      await rewrite(file("cafe/prices.py"), (text) => text.replace("\n# changed\n", ""));
+      const runs = await until("it ran again", () => {
+        const all = lab.recorded.filter((each) => each.request === request);
+        return all.length === 2 && all.every(({ told }) => told.some(({ what }) => what === "end")) && all;
+      });
+      assert.equal(runs.length, 2);
+      source.cancel();
+    });
+  });
+
+  describe("flakiness", () => {
+    it("tags a test that passed and failed on the same code, and says so", async () => {
+      const id = "tests/test_kitchen.py::test_waiter_remembers_the_order";
+      const item = await confirmed(lab, id);
+      for (let run = 0; run < 4; run++) {
+        await runItems(lab, [id]);
+      }
+      await until("it is tagged", () => item.tags.some((tag) => tag.id === "flaky"));
+      assert.match(item.description ?? "", /flaky \d+ %/);
+    });
+  });
+
+  describe("debug", () => {
+    it("attaches VS Code's debugger to where the server says that debugpy listens", async () => {
+      const { profiles, session } = lab.api;
+      const adapter = await listen();
+      const id = `${PRICES}::test_receipt`;
+      const ask = session.client.execute.bind(session.client);
+      // The server's place in the handshake: a run, and an address.
+      session.client.execute = async (command, argument) => {
+        if (command !== "pytestLens.debug") {
+          return ask(command, argument);
+        }
+        const { runId } = await ask("pytestLens.run", argument as { ids: string[]; workspace: string });
+        return { runId, host: "127.0.0.1", port: adapter.port } as never;
+      };
+      try {
+        const recorded = await runItems(lab, [id], profiles.debug);
+        assert.equal(verdict(recorded, id)?.what, "passed");
+        await until("the debugger went on", () => adapter.commands.includes("configurationDone"));
+        assert.deepEqual(adapter.commands.slice(0, 2), ["initialize", "attach"]);
+      } finally {
+        session.client.execute = ask;
+        adapter.close();
+      }
+    });
+  });
+
+  describe("server", () => {
+    it("is started again when it dies, and the tree stays", async () => {
+      const { session } = lab.api;
+      const prices = await confirmed(lab, PRICES);
+      const count = session.tree.shown(folder());
+      const pid = session.client.pid();
+      assert.ok(pid);
+      process.kill(pid, "SIGKILL");
+      await until("it is gone", () => !session.client.isRunning);
+      assert.equal(session.tree.peek(folder(), PRICES), prices);
+      assert.equal(session.tree.shown(folder()), count);
+      await until("it is back", () => session.client.isRunning);
+      const recorded = await runItems(lab, [`${PRICES}::test_receipt`]);
+      assert.equal(verdict(recorded, `${PRICES}::test_receipt`)?.what, "passed");
+      assert.equal(session.tree.peek(folder(), PRICES), prices);
+      assert.notEqual(session.client.pid(), pid);
+    });
+  });
+}

@@ -1,0 +1,57 @@
+/** The inventory's fold, and what of it is run. */
+import * as assert from "node:assert/strict";
+
+import { Inventory } from "../../src/inventory";
+import type { ItemKind, TestItem } from "../../src/protocol";
+
+function item(id: string, kind: ItemKind, parent?: string): TestItem {
+  const uri = `file:///p/${id.split("::")[0] ?? ""}`;
+  return { id, kind, label: id, uri, markers: [], skip: false, xfail: false, ...(parent !== undefined && { parent }) };
+}
+
+function sample(): Inventory {
+  const inventory = new Inventory();
+  const upserts = [
+    item("t", "dir"),
+    item("t/a.py", "file", "t"),
+    item("t/a.py::x", "function", "t/a.py"),
+    item("t/a.py::y", "function", "t/a.py"),
+    item("t/b.py", "file", "t"),
+    item("t/b.py::z", "function", "t/b.py"),
+  ];
+  inventory.apply({ upserts, removed: [] });
+  return inventory;
+}
+
+describe("inventory", () => {
+  it("keeps children in the order of their arrival", () => {
+    assert.deepEqual(
+      sample()
+        .children("t/a.py")
+        .map(({ id }) => id),
+      ["t/a.py::x", "t/a.py::y"],
+    );
+  });
+
+  it("removes what lies below what goes", () => {
+    const inventory = sample();
+    const changes = inventory.apply({ upserts: [], removed: ["t/a.py", "unknown"] });
+    assert.deepEqual(changes.removed, ["t/a.py"]);
+    assert.deepEqual([...inventory.ids()], ["t", "t/b.py", "t/b.py::z"]);
+    assert.equal(inventory.children("t").length, 1);
+  });
+
+  it("moves an item that has another parent now", () => {
+    const inventory = sample();
+    inventory.apply({ upserts: [item("t/a.py::x", "function", "t/b.py")], removed: [] });
+    assert.equal(inventory.children("t/a.py").length, 1);
+    assert.equal(inventory.children("t/b.py").length, 2);
+  });
+
+  it("selects items whole, and in parts where something in them is left out", () => {
+    const inventory = sample();
+    assert.deepEqual(inventory.select(["t"], new Set()), ["t"]);
+    assert.deepEqual(inventory.select(["t"], new Set(["t/a.py::x"])), ["t/a.py::y", "t/b.py"]);
+    assert.deepEqual(inventory.select(["t/a.py"], new Set(["t/a.py"])), []);
+  });
+});

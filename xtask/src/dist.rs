@@ -1,0 +1,37 @@
+//! `cargo xtask dist`: what is given to users.
+
+use anyhow::Result;
+
+use crate::{build, vscode};
+
+/// What `cargo xtask dist` takes.
+#[derive(clap::Args)]
+pub struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// The VS Code extension as a VSIX, with the server for this machine's platform.
+    Vscode {
+        /// Only print the platforms that a release packages, each with Rust's target.
+        #[arg(long)]
+        list: bool,
+    },
+}
+
+/// Packages.
+pub fn run(options: &Options) -> Result<bool> {
+    let What::Vscode { list } = options.what;
+    if list {
+        for (platform, target) in vscode::PLATFORMS {
+            println!("{platform:14} {target}");
+        }
+        return Ok(true);
+    }
+    vscode::bundle(false)?;
+    let vsix = vscode::package(&build::binary("release")?, vscode::host_platform()?)?;
+    println!("{}", vsix.display());
+    Ok(true)
+}
