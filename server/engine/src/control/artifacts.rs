@@ -1,0 +1,241 @@
+//! What runs leave behind: output that grows while a test runs, folders, files of debug data. All of it lies on disk;
+//! what is held in memory is where.
+
+use std::collections::HashMap;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fs, io};
+
+use nix::fcntl::{FallocateFlags, fallocate};
+use pytest_lens_protocol::{Artifact, OutputStream};
+use tokio::sync::watch;
+
+use super::tape::{artifact_id, stream_artifact};
+
+/// The most that one stream of a test keeps on disk; behind many that printed much, less.
+const MOST: u64 = 64 << 20;
+const LEAST: u64 = 64 << 10;
+/// The most that the streams of one runner are meant to keep together.
+const BUDGET: u64 = 2 << 30;
+
+/// The most bytes that one answer carries.
+pub(crate) const CHUNK: u64 = 256 << 10;
+
+/// Streams by their place in the worker's messages.
+pub(crate) const STREAMS: [(OutputStream, &str); 3] =
+    [(OutputStream::Stdout, "out"), (OutputStream::Stderr, "err"), (OutputStream::Log, "log")];
+
+/// Something that a suite leaves behind.
+#[derive(Clone)]
+pub(crate) enum Item {
+    /// A part of a file that a runner writes.
+    Text { stream: OutputStream, source: Arc<Source> },
+    /// A folder that a test filled.
+    Custom { directory: PathBuf, moniker: Arc<str> },
+    /// Files of debug data, by the numbers of their items.
+    Debug { files: Arc<Vec<(String, u32)>> },
+    /// One of these files.
+    File(Arc<Source>),
+}
+
+impl Item {
+    /// As an event tells it.
+    pub(crate) fn told(&self, suite: &str, number: u32) -> Artifact {
+        let id = artifact_id(suite, number);
+        match self {
+            Item::Text { stream, .. } => stream_artifact(*stream, id),
+            Item::Custom { directory, moniker } => Artifact::Custom {
+                directory: directory.to_string_lossy().into(),
+                token: id,
+                component_moniker: moniker.to_string(),
+            },
+            Item::Debug { .. } | Item::File(_) => Artifact::DebugData { iterator_id: id },
+        }
+    }
+}
+
+/// How much there is to read, from the start on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Extent {
+    pub length: u64,
+    pub done: bool,
+    /// What was cut out of the middle.
+    pub hole: Option<(u64, u64)>,
+}
+
+/// A part of a file that may still grow.
+pub(crate) struct Source {
+    path: PathBuf,
+    start: u64,
+    pub extent: watch::Sender<Extent>,
+}
+
+impl Source {
+    pub(crate) fn growing(path: PathBuf, start: u64) -> Arc<Self> {
+        Arc::new(Source { path, start, extent: watch::Sender::new(Extent::default()) })
+    }
+
+    /// A part that is complete.
+    pub(crate) fn complete(path: PathBuf, start: u64, length: u64) -> Arc<Self> {
+        let extent = Extent { length, done: true, hole: None };
+        Arc::new(Source { path, start, extent: watch::Sender::new(extent) })
+    }
+
+    /// The file is so long now. What is above the limit is cut out of the middle, so that a test that never stops
+    /// printing does not fill the disk.
+    fn grow(&self, size: u64) {
+        let length = size.saturating_sub(self.start);
+        let (limit, before) = (limit_at(self.start), *self.extent.borrow());
+        let mut extent = Extent { length: before.length.max(length), ..before };
+        if length > limit {
+            let (from, to) = (limit / 4 * 3, length - limit / 4);
+            let done_to = before.hole.map_or(from, |(_, to)| to);
+            // The first and last few blocks stay as they are: only whole ones can be given back.
+            if to > done_to && punch(&self.path, self.start + done_to, to - done_to).is_ok() {
+                extent.hole = Some((from, to));
+            }
+        }
+        if extent != before {
+            self.extent.send_replace(extent);
+        }
+    }
+
+    fn finish(&self, end: Option<u64>) {
+        self.grow(end.unwrap_or_else(|| size_of(&self.path)));
+        self.extent.send_modify(|extent| extent.done = true);
+    }
+
+    /// Bytes at an offset, and the offset behind them. Blocks.
+    ///
+    /// # Errors
+    /// Where the file can't be read.
+    pub(crate) fn read(&self, offset: u64, whole_lines: bool) -> io::Result<(u64, Vec<u8>)> {
+        let Extent { length, done, hole } = *self.extent.borrow();
+        if let Some((from, to)) = hole
+            && (from..to).contains(&offset)
+        {
+            let note = format!("\n[... {} bytes left out ...]\n", to - offset);
+            return Ok((to, note.into_bytes()));
+        }
+        let end = hole.map_or(length, |(from, _)| if offset < from { from } else { length });
+        let mut file = fs::File::open(&self.path)?;
+        file.seek(SeekFrom::Start(self.start + offset))?;
+        let mut data = Vec::new();
+        file.take(end.saturating_sub(offset).min(CHUNK)).read_to_end(&mut data)?;
+        if whole_lines && !(done && offset + data.len() as u64 == length) {
+            let lines = data.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+            // A line longer than a chunk is read in pieces.
+            if lines > 0 || (data.len() as u64) < CHUNK {
+                data.truncate(lines);
+            }
+        }
+        Ok((offset + data.len() as u64, data))
+    }
+}
+
+fn limit_at(start: u64) -> u64 {
+    (BUDGET.saturating_sub(start) / 16).clamp(LEAST, MOST)
+}
+
+fn size_of(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |data| data.len())
+}
+
+/// Gives back the disk's space in the middle of a file.
+fn punch(path: &Path, from: u64, length: u64) -> io::Result<()> {
+    let file = fs::OpenOptions::new().write(true).open(path)?;
+    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    fallocate(file.as_fd(), flags, number(from), number(length)).map_err(io::Error::from)
+}
+
+/// Where a running test's streams begin: the runner's files, and an offset in each.
+#[derive(Debug, Clone)]
+pub(crate) struct Streams {
+    pub prefix: Arc<PathBuf>,
+    pub at: [u64; 3],
+}
+
+impl Streams {
+    fn path(&self, place: usize) -> PathBuf {
+        let mut path = self.prefix.as_os_str().to_owned();
+        path.push(".");
+        path.push(STREAMS[place].1);
+        path.into()
+    }
+}
+
+/// The streams of the tests that run now.
+#[derive(Default)]
+pub(crate) struct Outputs(Mutex<HashMap<usize, Running>>);
+
+struct Running {
+    streams: Streams,
+    /// Those that were announced.
+    sources: [Option<Arc<Source>>; 3],
+}
+
+impl Outputs {
+    fn running(&self) -> MutexGuard<'_, HashMap<usize, Running>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A test begins to write.
+    pub(crate) fn open(&self, case: usize, streams: Streams) {
+        self.running().insert(case, Running { streams, sources: [None, None, None] });
+    }
+
+    /// Looks at the files. Returns the streams in which there is something for the first time. Blocks for a moment.
+    pub(crate) fn look(&self) -> Vec<(usize, usize)> {
+        let running = self.running();
+        let mut fresh = Vec::new();
+        for (&case, test) in running.iter() {
+            for (place, source) in test.sources.iter().enumerate() {
+                let size = size_of(&test.streams.path(place));
+                match source {
+                    Some(source) => source.grow(size),
+                    None if size > test.streams.at[place] => fresh.push((case, place)),
+                    None => {}
+                }
+            }
+        }
+        fresh
+    }
+
+    /// Makes an artifact of a stream, unless it is one already, or the test is over.
+    pub(crate) fn announce(&self, case: usize, place: usize) -> Option<Item> {
+        let mut running = self.running();
+        let test = running.get_mut(&case)?;
+        if test.sources[place].is_some() {
+            return None;
+        }
+        let path = test.streams.path(place);
+        let source = Source::growing(path.clone(), test.streams.at[place]);
+        source.grow(size_of(&path));
+        test.sources[place] = Some(Arc::clone(&source));
+        Some(Item::Text { stream: STREAMS[place].0, source })
+    }
+
+    /// A test writes no more. Returns what is yet to be told of its streams. `ends`: where the runner says that they
+    /// end; else it is where the files do.
+    pub(crate) fn close(&self, case: usize, ends: Option<[u64; 3]>) -> Option<Vec<Item>> {
+        let test = self.running().remove(&case)?;
+        let mut left = Vec::new();
+        for (place, source) in test.sources.into_iter().enumerate() {
+            let path = test.streams.path(place);
+            let (start, end) = (test.streams.at[place], ends.map(|ends| ends[place]));
+            match source {
+                Some(source) => source.finish(end),
+                None if end.unwrap_or_else(|| size_of(&path)) > start => {
+                    let source = Source::growing(path, start);
+                    source.finish(end);
+                    left.push(Item::Text { stream: STREAMS[place].0, source });
+                }
+                None => {}
+            }
+        }
+        Some(left)
+    }
+}

@@ -1,0 +1,288 @@
+//! A run as run control tells it: the events of one suite, written by the clerk beside the context's log, from the same
+//! entries, and read by any number of cursors.
+//!
+//! It is kept small, since it is kept for minutes: what is the same for every run is not stored, the rest takes a few
+//! bytes an event.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use pytest_lens_plan::outcome::Outcome;
+use pytest_lens_plan::suite::{CaseStatus, Order, SuiteStatus, Told};
+use pytest_lens_protocol::{self as protocol, Artifact, LaunchErrorCode, LogsIteratorOption, OutputStream};
+use pytest_lens_protocol::{SuiteEvent, SuiteEventPayload};
+use tokio::sync::Notify;
+
+use super::artifacts::{Item, Outputs};
+use super::folder::RunFolder;
+use super::now_ns;
+
+/// The most events that one answer carries.
+const PAGE: usize = 2_000;
+
+/// Why a suite did not get going.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LaunchFailure {
+    pub code: LaunchErrorCode,
+    pub message: String,
+}
+
+/// What a reader finds behind its cursor.
+pub(crate) enum Read {
+    /// Events, and the cursor behind them; none only when the suite is over.
+    Events(usize, Vec<SuiteEvent>),
+    /// The suite never got going.
+    NotLaunched(LaunchFailure),
+    /// Its client has gone, and with it everything that was known of it.
+    Gone,
+}
+
+/// One suite's events and artifacts.
+pub(crate) struct Tape {
+    /// The suite's id, which is the run's as well.
+    pub id: String,
+    /// How its logs are read.
+    pub logs: LogsIteratorOption,
+    /// Where its artifacts lie. They go with the tape.
+    pub folder: OnceLock<RunFolder>,
+    pub outputs: Outputs,
+    inner: Mutex<Inner>,
+    grown: Notify,
+    gone: AtomicBool,
+}
+
+#[derive(Default)]
+struct Inner {
+    order: Order,
+    begun_at: u64,
+    names: Vec<Arc<str>>,
+    /// Events at the beginning that are not stored: the start, and one for each case.
+    usual: usize,
+    told: Vec<(u64, Told)>,
+    artifacts: Vec<Item>,
+    failure: Option<LaunchFailure>,
+    over: bool,
+}
+
+impl Tape {
+    pub(crate) fn new(id: String, logs: LogsIteratorOption) -> Arc<Self> {
+        Arc::new(Tape {
+            id,
+            logs,
+            folder: OnceLock::new(),
+            outputs: Outputs::default(),
+            inner: Mutex::default(),
+            grown: Notify::new(),
+            gone: AtomicBool::new(false),
+        })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, write: impl FnOnce(&mut Inner)) {
+        write(&mut self.inner());
+        self.grown.notify_waiters();
+    }
+
+    /// The suite begins with these cases.
+    pub(crate) fn begin(&self, names: Vec<Arc<str>>) {
+        self.write(|inner| {
+            inner.begun_at = now_ns();
+            inner.usual = inner.order.begin(names.len()).count();
+            inner.names = names;
+        });
+    }
+
+    pub(crate) fn start(&self, case: usize) {
+        self.tell(|order| order.start(index(case)).into_iter().collect());
+    }
+
+    /// A case has its final outcome; all its artifacts were told.
+    pub(crate) fn settle(&self, case: usize, outcome: Outcome) {
+        self.tell(|order| order.settle(index(case), outcome).into_iter().flatten().collect());
+    }
+
+    /// The suite is over. Nothing but artifacts of the suite follows.
+    pub(crate) fn end(&self, at_least: SuiteStatus) {
+        self.write(|inner| {
+            let told = inner.order.end(at_least);
+            inner.record(told);
+            inner.over = true;
+        });
+    }
+
+    /// The suite never begins.
+    pub(crate) fn fail(&self, failure: LaunchFailure) {
+        self.write(|inner| {
+            inner.failure = Some(failure);
+            inner.over = true;
+        });
+    }
+
+    /// The client has gone: nobody is told anything more.
+    pub(crate) fn forsake(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+        self.grown.notify_waiters();
+    }
+
+    pub(crate) fn is_forsaken(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    fn tell(&self, tell: impl FnOnce(&mut Order) -> Vec<Told>) {
+        self.write(|inner| {
+            let told = tell(&mut inner.order);
+            inner.record(told);
+        });
+    }
+
+    /// Keeps an artifact and tells it: a case's, or the suite's. Returns its number.
+    pub(crate) fn keep(&self, case: Option<usize>, item: Item) -> u32 {
+        let mut number = 0;
+        self.write(|inner| {
+            number = index(inner.artifacts.len());
+            let told = match case {
+                Some(case) => inner.order.artifact(index(case), number),
+                None => Some(inner.order.suite_artifact(number)),
+            };
+            if told.is_some() {
+                inner.artifacts.push(item);
+            }
+            inner.record(told);
+        });
+        number
+    }
+
+    /// Keeps an artifact that is told in another way. Returns its number.
+    pub(crate) fn keep_silently(&self, item: Item) -> u32 {
+        let mut inner = self.inner();
+        inner.artifacts.push(item);
+        index(inner.artifacts.len() - 1)
+    }
+
+    pub(crate) fn item(&self, number: u32) -> Option<Item> {
+        self.inner().artifacts.get(number as usize).cloned()
+    }
+
+    /// The name of a case.
+    pub(crate) fn name(&self, case: usize) -> Option<Arc<str>> {
+        self.inner().names.get(case).cloned()
+    }
+
+    /// What is behind a cursor; waits for it.
+    pub(crate) async fn read(&self, cursor: usize) -> Read {
+        loop {
+            let grown = self.grown.notified();
+            tokio::pin!(grown);
+            grown.as_mut().enable();
+            if self.is_forsaken() {
+                return Read::Gone;
+            }
+            if let Some(read) = self.inner().read(&self.id, cursor) {
+                return read;
+            }
+            grown.await;
+        }
+    }
+
+    /// Waits until the suite is over.
+    pub(crate) async fn ended(&self) {
+        loop {
+            let grown = self.grown.notified();
+            tokio::pin!(grown);
+            grown.as_mut().enable();
+            if self.inner().over {
+                return;
+            }
+            grown.await;
+        }
+    }
+}
+
+impl Inner {
+    fn record(&mut self, told: impl IntoIterator<Item = Told>) {
+        let now = now_ns();
+        self.told.extend(told.into_iter().map(|told| (now, told)));
+    }
+
+    fn read(&self, id: &str, cursor: usize) -> Option<Read> {
+        if let Some(failure) = &self.failure {
+            return Some(Read::NotLaunched(failure.clone()));
+        }
+        let length = self.usual + self.told.len();
+        if cursor >= length && !self.over {
+            return None;
+        }
+        let end = length.min(cursor.saturating_add(PAGE));
+        let events = (cursor..end).filter_map(|place| self.event(id, place)).collect();
+        Some(Read::Events(end.max(cursor.min(length)), events))
+    }
+
+    fn event(&self, id: &str, place: usize) -> Option<SuiteEvent> {
+        let (timestamp, told) = match place.checked_sub(self.usual) {
+            Some(place) => *self.told.get(place)?,
+            None if place == 0 => (self.begun_at, Told::SuiteStarted),
+            None => (self.begun_at, Told::Found(index(place - 1))),
+        };
+        let artifact = |number: u32| Some(self.artifacts.get(number as usize)?.told(id, number));
+        let payload = match told {
+            Told::SuiteStarted => SuiteEventPayload::SuiteStarted,
+            Told::Found(case) => SuiteEventPayload::CaseFound {
+                test_case_name: self.names.get(case as usize)?.to_string(),
+                identifier: case,
+            },
+            Told::Started(case) => SuiteEventPayload::CaseStarted { identifier: case },
+            Told::Artifact(case, number) => {
+                SuiteEventPayload::CaseArtifact { identifier: case, artifact: artifact(number)? }
+            }
+            Told::Stopped(case, status) => {
+                SuiteEventPayload::CaseStopped { identifier: case, status: case_status(status) }
+            }
+            Told::Finished(case) => SuiteEventPayload::CaseFinished { identifier: case },
+            Told::SuiteArtifact(number) => SuiteEventPayload::SuiteArtifact { artifact: artifact(number)? },
+            Told::SuiteStopped(status) => SuiteEventPayload::SuiteStopped { status: suite_status(status) },
+        };
+        Some(SuiteEvent { timestamp, payload })
+    }
+}
+
+/// Names an artifact, an iterator or a token across suites.
+pub(crate) fn artifact_id(suite: &str, number: u32) -> String {
+    format!("{suite}/{number}")
+}
+
+/// A text stream as an artifact.
+pub(crate) fn stream_artifact(stream: OutputStream, artifact_id: String) -> Artifact {
+    match stream {
+        OutputStream::Stdout => Artifact::Stdout { artifact_id },
+        OutputStream::Stderr => Artifact::Stderr { artifact_id },
+        OutputStream::Log => Artifact::Log { artifact_id },
+    }
+}
+
+fn index(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn case_status(status: CaseStatus) -> protocol::CaseStatus {
+    match status {
+        CaseStatus::Passed => protocol::CaseStatus::Passed,
+        CaseStatus::Failed => protocol::CaseStatus::Failed,
+        CaseStatus::TimedOut => protocol::CaseStatus::TimedOut,
+        CaseStatus::Skipped => protocol::CaseStatus::Skipped,
+        CaseStatus::Error => protocol::CaseStatus::Error,
+    }
+}
+
+fn suite_status(status: SuiteStatus) -> protocol::SuiteStatus {
+    match status {
+        SuiteStatus::Passed => protocol::SuiteStatus::Passed,
+        SuiteStatus::Failed => protocol::SuiteStatus::Failed,
+        SuiteStatus::DidNotFinish => protocol::SuiteStatus::DidNotFinish,
+        SuiteStatus::TimedOut => protocol::SuiteStatus::TimedOut,
+        SuiteStatus::Stopped => protocol::SuiteStatus::Stopped,
+        SuiteStatus::InternalError => protocol::SuiteStatus::InternalError,
+    }
+}
