@@ -181,7 +181,7 @@ impl Clerk {
     }
 
     fn begin(&mut self, context: &Context, plan: Arc<RunPlan>, accepted: oneshot::Sender<Lease>) {
-        let record = Arc::new(RunRecord::new(plan.selected.len()));
+        let record = Arc::new(RunRecord::new(&plan));
         context.runs.retain(|_, run| !run.is_past());
         context.runs.insert(plan.run_id.clone(), Arc::clone(&record));
         let whole = plan.host.scope == Scope::All && plan.selected.len() == plan.host.nodes.len();
@@ -197,6 +197,7 @@ impl Clerk {
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
         self.push(context, EventPayload::RunStarted(started));
+        plan.tape.begin((0..plan.selected.len()).map(|index| Arc::clone(&plan.node(index).id)).collect());
         // Where nobody waits for it any more, the lease ends the run.
         let _ = accepted.send(Lease::of(record));
     }
@@ -207,6 +208,7 @@ impl Clerk {
             News::Started(index) => {
                 let id = open.plan.node(index).id.to_string();
                 open.record.state().running.insert(index);
+                open.record.tape.start(index);
                 let told = TestsStarted { run_id: run_id.to_owned(), ids: vec![id] };
                 self.push(context, EventPayload::TestStarted(told));
             }
@@ -240,9 +242,10 @@ impl Clerk {
             &counts,
             ending.stopped || ending.interrupted.is_some(),
             ending.killed,
-            false,
+            ending.out_of_time,
             ending.fault.is_some(),
         );
+        let at_least = ending.suite_status(!open.plan.problems.is_empty());
         let end = RunEnd {
             run_id: run_id.to_owned(),
             status: match status {
@@ -263,10 +266,15 @@ impl Clerk {
             },
             duration_ms: open.record.begun.elapsed().as_secs_f64() * 1000.0,
             message: ending.fault.or(ending.interrupted),
+            debug_data: open.record.tape.debug_data(),
         };
         self.unfiled.insert(run_id.to_owned(), open.run);
         self.push(context, EventPayload::RunFinished(end.clone()));
+        open.record.tape.end(at_least);
         open.record.close(end);
+        if open.record.tape.is_forsaken() {
+            context.runs.remove(run_id);
+        }
         let held = context.pool.residents.temps();
         let runs = self.runs.values().map(|open| open.plan.temp.as_path());
         let live: Vec<_> = runs.chain(held.iter().map(PathBuf::as_path)).collect();
@@ -339,6 +347,7 @@ impl Open {
             return;
         }
         state.settled.insert(index);
+        self.record.tape.settle(index, known);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -262,6 +262,11 @@ impl Context {
         self.runs.iter().any(|run| !run.is_over())
     }
 
+    /// Nobody asks for a run any more. One that goes on is forgotten when it ends.
+    pub(crate) fn forget_run(&self, run_id: &str) {
+        self.runs.remove_if(run_id, |_, run| run.is_over());
+    }
+
     /// Waits until no run goes on, `limit` at most: work that nobody waits for stays out of their way.
     pub(crate) async fn wait_idle(&self, limit: Duration) {
         let idle = async {

@@ -11,6 +11,7 @@ use dashmap::DashMap;
 use pytest_lens_protocol::Request;
 
 use crate::context::Context;
+use crate::control::{BuiltRun, Registry};
 use crate::handlers;
 use crate::histories::Histories;
 use crate::hub::Hub;
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub opening: tokio::sync::Mutex<()>,
     /// Nothing is to be opened any more.
     pub ending: AtomicBool,
+    /// What run control knows.
+    pub registry: Registry,
     next_run: AtomicU64,
     /// Sets this engine's run ids apart from those of the ones before.
     epoch: u64,
@@ -85,6 +88,7 @@ impl Shared {
         };
         let mut closing = tokio::task::JoinSet::new();
         for id in ids {
+            self.registry.kill_all_of(&id);
             if let Some((_, context)) = self.contexts.remove(&id) {
                 closing.spawn(async move { context.close().await });
             }
@@ -109,6 +113,7 @@ impl Engine {
             histories: Histories::new(&config),
             opening: tokio::sync::Mutex::default(),
             ending: AtomicBool::new(false),
+            registry: Registry::default(),
             next_run: AtomicU64::new(1),
             epoch: crate::context::now_ms(),
             config,
@@ -138,15 +143,23 @@ impl Engine {
 
 impl Connect for Engine {
     fn session(&self) -> Arc<dyn Call> {
-        Arc::new(Session { shared: Arc::clone(&self.shared), told: Mutex::default() })
+        Arc::new(Session { shared: Arc::clone(&self.shared), told: Mutex::default(), owned: Mutex::default() })
     }
 }
 
 /// A client's session in process.
 pub(crate) struct Session {
     pub shared: Arc<Shared>,
-    /// How many results of each run this session has been told.
+    /// How many results of each run this session has been told, and where it is in other things that it reads.
     told: Mutex<HashMap<String, usize>>,
+    owned: Mutex<Owned>,
+}
+
+/// What ends with its session.
+#[derive(Default)]
+pub(crate) struct Owned {
+    pub runs: Vec<Arc<BuiltRun>>,
+    pub iterators: Vec<String>,
 }
 
 impl Session {
@@ -154,6 +167,26 @@ impl Session {
     pub(crate) fn told<T>(&self, run_id: &str, read: impl FnOnce(&mut usize) -> T) -> T {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         read(told.entry(run_id.to_owned()).or_default())
+    }
+}
+
+impl Session {
+    /// Keeps what is to end with this session.
+    pub(crate) fn own(&self, keep: impl FnOnce(&mut Owned)) {
+        keep(&mut self.owned.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Owned { runs, iterators } = std::mem::take(self.owned.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for run in runs {
+            self.shared.registry.forget(&run);
+            run.forsake();
+        }
+        for id in iterators {
+            self.shared.registry.iterators.remove(&id);
+        }
     }
 }
 

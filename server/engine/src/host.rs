@@ -58,6 +58,9 @@ pub(crate) enum CollectFailure {
     Refused { message: String, path: Option<String>, line: Option<u32> },
     #[error("{0}")]
     TimedOut(String),
+    /// There is no process to collect in.
+    #[error("{0}")]
+    Unreachable(String),
     #[error("{0}")]
     Broken(String),
 }
@@ -91,7 +94,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         Collector::Fork => base.fork(hub, Role::Collected, order.options.clone()).await,
         Collector::Base => base.become_role(Role::Collect, order.options.clone()),
     };
-    let (process, mut events) = arrived.map_err(CollectFailure::Broken)?;
+    let (process, mut events) = arrived.map_err(CollectFailure::Unreachable)?;
     let mut importing = None;
     let outcome = tokio::time::timeout(order.limit, gather(&mut events, &mut importing)).await;
     let (items, collected) = outcome.unwrap_or_else(|_| {

@@ -6,6 +6,7 @@
 mod ahead;
 mod clerk;
 mod context;
+mod control;
 mod engine;
 mod env_file;
 mod events;
@@ -28,6 +29,7 @@ mod refresh;
 mod relay;
 mod resident;
 mod run;
+mod run_plan;
 mod runner;
 mod runs;
 mod scope;

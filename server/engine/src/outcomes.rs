@@ -57,6 +57,11 @@ pub(crate) fn not_run(id: &str, attempt: u32, why: &str) -> TestOutcome {
     bare(id, attempt, "not_run", why.to_owned())
 }
 
+/// A test that ran when the time of its whole run was up.
+pub(crate) fn out_of_time(id: &str, attempt: u32, why: &str) -> TestOutcome {
+    bare(id, attempt, "timed_out", why.to_owned())
+}
+
 /// A test whose process ended while it ran.
 pub(crate) fn crashed(id: &str, attempt: u32, status: ExitStatus) -> TestOutcome {
     bare(id, attempt, "crashed", format!("the process that ran this test {status}"))

@@ -285,7 +285,7 @@ impl Pool {
         settings: &Arc<PytestSettings>,
         limit: Duration,
     ) -> Result<Found, CollectFailure> {
-        let start = |error: StartError| CollectFailure::Broken(error.to_string());
+        let start = |error: StartError| CollectFailure::Unreachable(error.to_string());
         let generation = self.state().generation;
         let mut base = self.base().await.map_err(start)?;
         let fork = self.mode().is_some_and(|mode| mode.embedded);

@@ -4,24 +4,21 @@
 //! books.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pytest_lens_history::Source;
 use pytest_lens_plan::order::{Dispatcher, Item, units};
 use pytest_lens_plan::outcome::Outcome;
-use pytest_lens_plan::rerun::{Policy, will_rerun};
+use pytest_lens_plan::rerun::will_rerun;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::host::Host;
-use crate::node::Node;
-use crate::outcomes::{crashed, not_run, of_wire, timed_out};
+use crate::outcomes::{crashed, not_run, of_wire, out_of_time, timed_out};
 use crate::pool::Pool;
 use crate::process::ProcessEvent;
 use crate::procs::kill_tree;
 use crate::resident::Reuse;
+pub(crate) use crate::run_plan::{Control, Ending, News, RunPlan};
 use crate::runner::Runner;
 use crate::slot::{Arrivals, Slot, next};
 use crate::wire::{FromWorker, Hold, RunOrder, ToWorker, WorkerPlace};
@@ -38,61 +35,6 @@ const STAYING: Duration = Duration::from_secs(30);
 
 /// A test that overruns its limit by this much without ending itself is killed from outside.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
-
-/// What a run is to do.
-pub(crate) struct RunPlan {
-    pub run_id: String,
-    /// Where its tests' temporary folders are.
-    pub temp: PathBuf,
-    pub host: Arc<Host>,
-    /// Indices into the host's nodes, in order.
-    pub selected: Vec<usize>,
-    pub workers: usize,
-    pub maxfail: Option<u32>,
-    pub timeout_ms: Option<u64>,
-    pub run_disabled: bool,
-    pub rerun: Policy,
-    /// Fixtures live on behind it, in resident runners.
-    pub reuse: Option<Arc<Reuse>>,
-    /// Mean durations of earlier runs, by index into `selected`.
-    pub durations: Vec<Option<f64>>,
-    /// Which of the selected are known to be flaky; empty where nobody will ask.
-    pub known_flaky: Vec<bool>,
-    /// Who asked.
-    pub source: Source,
-}
-
-impl RunPlan {
-    pub(crate) fn node(&self, index: usize) -> &Arc<Node> {
-        &self.host.nodes[self.selected[index]]
-    }
-}
-
-/// What a client wants of a run that goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Control {
-    Go,
-    Stop,
-    Kill,
-}
-
-/// What happened. Numbers are indices into [`RunPlan::selected`].
-#[derive(Debug)]
-pub(crate) enum News {
-    Started(usize),
-    Outcome(usize, Box<TestOutcome>),
-}
-
-/// How the driving ended, beside the outcomes.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Ending {
-    pub stopped: bool,
-    pub killed: bool,
-    /// A fault that kept tests from running.
-    pub fault: Option<String>,
-    /// A test or plugin interrupted the session.
-    pub interrupted: Option<String>,
-}
 
 /// Runs everything, and gives every selected test one final outcome.
 pub(crate) async fn drive(
@@ -201,7 +143,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                 }
             }
             self.obey(&mut dispatcher, &slots);
-            if self.ending.killed || self.ending.fault.is_some() || slots.is_empty() {
+            if self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some() || slots.is_empty() {
                 break;
             }
             // A start may cross a stop on the wire: only a runner's own word says that it starts nothing more, and
@@ -397,7 +339,14 @@ impl<F: Fn(News)> Driver<'_, F> {
     /// Stop and kill, as soon as they are asked for.
     fn obey(&mut self, dispatcher: &mut Dispatcher, slots: &BTreeMap<usize, Slot>) {
         let wanted = *self.control.borrow_and_update();
-        if wanted >= Control::Stop && !self.ending.stopped {
+        if wanted == Control::OutOfTime && !self.ending.out_of_time {
+            self.ending.out_of_time = true;
+            dispatcher.stop();
+            for slot in slots.values() {
+                kill_tree(slot.runner.pid());
+            }
+        }
+        if matches!(wanted, Control::Stop | Control::Kill) && !self.ending.stopped {
             self.ending.stopped = true;
             dispatcher.stop();
             for slot in slots.values() {
@@ -414,8 +363,11 @@ impl<F: Fn(News)> Driver<'_, F> {
 
     /// Whatever has no outcome yet gets one.
     fn finish_round(&mut self, dispatcher: &Dispatcher, slots: &BTreeMap<usize, Slot>) {
+        let late = self.plan.late();
         let why = if self.ending.killed {
             "the run was killed"
+        } else if self.ending.out_of_time {
+            late.as_str()
         } else if self.ending.stopped {
             "the run was stopped"
         } else if let Some(fault) = &self.ending.fault {
@@ -426,8 +378,14 @@ impl<F: Fn(News)> Driver<'_, F> {
             "the run reached its limit of failures"
         };
         let why = why.to_owned();
+        let running: Vec<usize> = slots.values().filter_map(|slot| Some(slot.current?.0)).collect();
         for index in dispatcher.unfinished() {
-            let outcome = not_run(&self.plan.node(index).id, self.attempt, &why);
+            let id = &self.plan.node(index).id;
+            let outcome = if self.ending.out_of_time && running.contains(&index) {
+                out_of_time(id, self.attempt, &why)
+            } else {
+                not_run(id, self.attempt, &why)
+            };
             (self.tell)(News::Outcome(index, Box::new(outcome)));
         }
         if self.ending.fault.is_some() {
@@ -440,7 +398,7 @@ impl<F: Fn(News)> Driver<'_, F> {
     /// Runners that stay go back to where they came from, the others end.
     async fn part_with(&self, slots: BTreeMap<usize, Slot>, mut arrivals: Arrivals) {
         let mut staying = BTreeMap::new();
-        let ended = self.ending.killed || self.ending.fault.is_some();
+        let ended = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
         for (worker, mut slot) in slots {
             if slot.runner.tenure.is_some() && slot.done && !slot.lost && !ended {
                 let held = slot.held;
@@ -512,11 +470,14 @@ impl<F: Fn(News)> Driver<'_, F> {
     /// A promised attempt that a stop, a kill or the limit of failures came before.
     fn give_up(&mut self, index: usize) {
         let wanted = *self.control.borrow();
-        self.ending.stopped |= wanted != Control::Go;
+        self.ending.stopped |= matches!(wanted, Control::Stop | Control::Kill);
         self.ending.killed |= wanted == Control::Kill;
+        self.ending.out_of_time |= wanted == Control::OutOfTime;
+        let late = self.plan.late();
         let why = match wanted {
             Control::Go => "the run reached its limit of failures",
             Control::Stop => "the run was stopped",
+            Control::OutOfTime => late.as_str(),
             Control::Kill => "the run was killed",
         };
         (self.tell)(News::Outcome(index, Box::new(not_run(&self.plan.node(index).id, self.attempt, why))));

@@ -150,8 +150,7 @@ impl Order {
             return Vec::new();
         }
         let count = u32::try_from(self.cases.len()).unwrap_or(u32::MAX);
-        let mut told: Vec<Told> =
-            (0..count).filter_map(|case| self.settle(case, Outcome::NotRun)).flatten().collect();
+        let mut told: Vec<Told> = (0..count).filter_map(|case| self.settle(case, Outcome::NotRun)).flatten().collect();
         self.over = true;
         self.status = self.status.max(at_least);
         told.push(Told::SuiteStopped(self.status));

@@ -1,7 +1,7 @@
 //! What a client may ask of the engine.
 
-use crate::{RunOptions, SchedulingOptions, SuiteSpec};
 use crate::macros::messages;
+use crate::{RunOptions, SchedulingOptions, SuiteSpec};
 
 messages! {
     /// A request. Its answer is the [`crate::Response`] that its docs name, or [`crate::Response::Error`].

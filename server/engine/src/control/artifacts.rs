@@ -107,11 +107,34 @@ impl Source {
         self.extent.send_modify(|extent| extent.done = true);
     }
 
+    /// Waits for bytes at an offset. Returns the offset behind them, them, and whether they are the last.
+    ///
+    /// # Errors
+    /// Where the file can't be read.
+    pub(crate) async fn wait(self: &Arc<Self>, offset: u64, whole_lines: bool) -> io::Result<(u64, Vec<u8>, bool)> {
+        let mut extent = self.extent.subscribe();
+        loop {
+            let Extent { length, done, .. } = *extent.borrow_and_update();
+            if length > offset {
+                let source = Arc::clone(self);
+                let reading = tokio::task::spawn_blocking(move || source.read(offset, whole_lines));
+                let (next, data) = reading.await.map_err(io::Error::other)??;
+                if !data.is_empty() {
+                    return Ok((next, data, done && next >= length));
+                }
+            }
+            if done {
+                return Ok((offset, Vec::new(), true));
+            }
+            let _ = extent.changed().await;
+        }
+    }
+
     /// Bytes at an offset, and the offset behind them. Blocks.
     ///
     /// # Errors
     /// Where the file can't be read.
-    pub(crate) fn read(&self, offset: u64, whole_lines: bool) -> io::Result<(u64, Vec<u8>)> {
+    fn read(&self, offset: u64, whole_lines: bool) -> io::Result<(u64, Vec<u8>)> {
         let Extent { length, done, hole } = *self.extent.borrow();
         if let Some((from, to)) = hole
             && (from..to).contains(&offset)

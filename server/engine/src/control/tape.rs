@@ -51,6 +51,12 @@ pub(crate) struct Tape {
     gone: AtomicBool,
 }
 
+impl std::fmt::Debug for Tape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tape").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     order: Order,
@@ -162,6 +168,12 @@ impl Tape {
         index(inner.artifacts.len() - 1)
     }
 
+    /// A further iterator over the suite's debug data, where it has any.
+    pub(crate) fn debug_data(&self) -> Option<String> {
+        let data = self.inner().artifacts.iter().find(|item| matches!(item, Item::Debug { .. })).cloned();
+        data.map(|item| artifact_id(&self.id, self.keep_silently(item)))
+    }
+
     pub(crate) fn item(&self, number: u32) -> Option<Item> {
         self.inner().artifacts.get(number as usize).cloned()
     }
@@ -182,19 +194,6 @@ impl Tape {
             }
             if let Some(read) = self.inner().read(&self.id, cursor) {
                 return read;
-            }
-            grown.await;
-        }
-    }
-
-    /// Waits until the suite is over.
-    pub(crate) async fn ended(&self) {
-        loop {
-            let grown = self.grown.notified();
-            tokio::pin!(grown);
-            grown.as_mut().enable();
-            if self.inner().over {
-                return;
             }
             grown.await;
         }

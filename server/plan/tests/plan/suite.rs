@@ -46,9 +46,11 @@ fn tell(order: &mut Order, said: &Said) -> Vec<Told> {
 /// Every event of a case, in order.
 fn of_case(told: &[Told], case: u32) -> Vec<Told> {
     let own = |told: &&Told| match told {
-        Told::Found(own) | Told::Started(own) | Told::Artifact(own, _) | Told::Stopped(own, _) | Told::Finished(own) => {
-            *own == case
-        }
+        Told::Found(own)
+        | Told::Started(own)
+        | Told::Artifact(own, _)
+        | Told::Stopped(own, _)
+        | Told::Finished(own) => *own == case,
         _ => false,
     };
     told.iter().filter(own).copied().collect()

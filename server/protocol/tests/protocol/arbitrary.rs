@@ -288,13 +288,8 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
             any_of!(Response::RunEvents { events: vec(run_event(), 0..4) }),
             any_of!(Response::SuiteEvents { events: vec(suite_event(), 0..4) }),
             any_of!(Response::LaunchError { code: launch_error(), message: text() }),
-            any_of!(Response::ArtifactData {
-                data: vec(any::<u8>(), 0..300).prop_map(Bytes),
-                done: flag(),
-            }),
-            any_of!(Response::DebugData {
-                data: vec(any_of!(DebugData { name: text(), artifact_id: text() }), 0..3),
-            }),
+            any_of!(Response::ArtifactData { data: vec(any::<u8>(), 0..300).prop_map(Bytes), done: flag() }),
+            any_of!(Response::DebugData { data: vec(any_of!(DebugData { name: text(), artifact_id: text() }), 0..3) }),
             any_of!(Response::ContextStatus {
                 context_id: text(),
                 repo_path: text(),
@@ -429,8 +424,15 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
         any_of!(RunStart { run_id: text(), total: count(), ids: of(texts()) }).prop_map(EventPayload::RunStarted),
         any_of!(TestOutcomes { run_id: text(), outcomes: vec(outcome, 0..3) }).prop_map(EventPayload::TestOutcome),
         any_of!(Output { run_id: text(), id: of(text()), stream: stream, text: text() }).prop_map(EventPayload::Output),
-        any_of!(RunEnd { run_id: text(), status: status, counts: counts, duration_ms: real(), message: of(text()), debug_data: of(text()) })
-            .prop_map(EventPayload::RunFinished),
+        any_of!(RunEnd {
+            run_id: text(),
+            status: status,
+            counts: counts,
+            duration_ms: real(),
+            message: of(text()),
+            debug_data: of(text())
+        })
+        .prop_map(EventPayload::RunFinished),
     ];
     (long(), payload).prop_map(|(seq, payload)| Arc::new(Event { seq, payload }))
 }
