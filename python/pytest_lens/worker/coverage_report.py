@@ -1,20 +1,19 @@
-"""``python -m … coverage_report``: one data file, and one JSON report, of what several processes have measured.
+"""Makes one data file and one JSON report of what several processes have measured.
 
-Run by the engine, in the project's interpreter, when a run with coverage is over.
+Run by the engine, in the project's interpreter and root, when a run with coverage is over.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
-import sys
 from typing import Any
 
 
-def write(folder: str, config: str | None, root: str) -> None:
+def main(folder: str, config: str | None = None) -> None:
     """Combine the data in `folder`; leaves ``.coverage`` and ``coverage.json`` there."""
-    import coverage
-
+    coverage: Any = importlib.import_module("coverage")
     kept: Any = coverage.Coverage(
         data_file=os.path.join(folder, ".coverage"), config_file=config or True
     )
@@ -28,13 +27,3 @@ def write(folder: str, config: str | None, root: str) -> None:
         if not os.path.exists(report):
             with open(report, "w", encoding="utf-8") as file:
                 json.dump({"files": {}, "totals": {}}, file)
-
-
-def main(arguments: list[str]) -> None:
-    """The folder, the root, and perhaps the configuration file."""
-    folder, root = arguments[:2]
-    write(folder, arguments[2] if len(arguments) > 2 else None, root)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -131,7 +131,10 @@ class RunLoop:
 
     def _run_one(self, index: int, following: Any) -> None:
         item = self._items[index]
-        self._worker.send({"t": "started", "i": index})
+        streams, measuring = self._worker.streams, self._worker.measuring
+        self._worker.send({"t": "started", "i": index, **streams.begin(index)})
+        if measuring is not None:
+            measuring.test(item.nodeid)
         recorder = self._recorder
         recorder.begin(item)
         if self._timeout is not None:
@@ -148,7 +151,10 @@ class RunLoop:
         if self._timeout is not None:
             faulthandler.cancel_dump_traceback_later()
         _flush()
-        self._worker.send({"t": "finished", "i": index, **recorder.end(item, crash)})
+        if measuring is not None:
+            measuring.test("")
+        verdict = recorder.end(item, crash)
+        self._worker.send({"t": "finished", "i": index, **verdict, **streams.end()})
         if crash is not None:
             raise crash
 

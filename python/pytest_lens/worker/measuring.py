@@ -7,6 +7,8 @@ business of :mod:`.coverage_report`.
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import sys
 from typing import Any
@@ -23,7 +25,7 @@ class Measuring:
 
     def __init__(self, options: Message) -> None:
         try:
-            import coverage
+            coverage: Any = importlib.import_module("coverage")
         except ImportError:
             raise Missing(
                 f"coverage is not installed for {sys.executable}: "
@@ -65,8 +67,6 @@ class Measuring:
 
 def is_there() -> bool:
     """Whether coverage could be measured here."""
-    import importlib.util
-
     try:
         return importlib.util.find_spec("coverage") is not None
     except (ImportError, ValueError):

@@ -70,6 +70,8 @@ struct Open {
     record: Arc<RunRecord>,
     number: u64,
     counts: Counts,
+    /// Tests whose output goes to files while they run.
+    streamed: HashSet<usize>,
     /// For the history.
     run: Run,
 }
@@ -192,12 +194,16 @@ impl Clerk {
             record: Arc::clone(&record),
             number: self.next_run,
             counts: Counts::default(),
+            streamed: HashSet::new(),
             run: Run::new(plan.source, None),
         };
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
         self.push(context, EventPayload::RunStarted(started));
         plan.tape.begin((0..plan.selected.len()).map(|index| Arc::clone(&plan.node(index).id)).collect());
+        for problem in &plan.problems {
+            plan.tape.print(OutputStream::Stderr, &format!("{problem}\n"));
+        }
         // Where nobody waits for it any more, the lease ends the run.
         let _ = accepted.send(Lease::of(record));
     }
@@ -212,6 +218,18 @@ impl Clerk {
                 let told = TestsStarted { run_id: run_id.to_owned(), ids: vec![id] };
                 self.push(context, EventPayload::TestStarted(told));
             }
+            News::Streams(index, streams) => {
+                open.streamed.insert(index);
+                open.record.tape.outputs.open(index, streams);
+            }
+            News::Streamed(index, ends, folder) => open.record.tape.close_streams(index, ends, folder),
+            News::Printed(index, place) => {
+                let tape = &open.record.tape;
+                if let Some(item) = tape.outputs.announce(index, place) {
+                    tape.keep(Some(index), item);
+                }
+            }
+            News::DebugData(files) => open.record.tape.keep_debug_data(files),
             News::Outcome(index, outcome) => {
                 if open.record.state().settled.contains(&index) {
                     tracing::error!(run_id, id = outcome.id, "a second outcome was dropped");
@@ -270,8 +288,8 @@ impl Clerk {
         };
         self.unfiled.insert(run_id.to_owned(), open.run);
         self.push(context, EventPayload::RunFinished(end.clone()));
-        open.record.tape.end(at_least);
         open.record.close(end);
+        open.record.tape.end(at_least);
         if open.record.tape.is_forsaken() {
             context.runs.remove(run_id);
         }
@@ -325,6 +343,7 @@ impl Clerk {
         let newest = self.runs.values().max_by_key(|open| open.number);
         match newest {
             Some(open) => {
+                open.record.tape.print(stream, &text);
                 let run_id = open.plan.run_id.clone();
                 self.push(context, EventPayload::Output(Output { run_id, id: None, stream, text }));
             }
@@ -335,6 +354,12 @@ impl Clerk {
 
 impl Open {
     fn settle(&mut self, context: &Context, index: usize, outcome: &TestOutcome) {
+        let tape = &self.record.tape;
+        if self.streamed.remove(&index) {
+            tape.close_streams(index, None, None);
+        } else {
+            tape.keep_texts(index, outcome);
+        }
         let known: Outcome = outcome.outcome.parse().unwrap_or(Outcome::Error);
         let id = Arc::clone(&self.plan.node(index).id);
         let (attempt, duration_ms) = (outcome.attempt, outcome.duration_ms);

@@ -21,10 +21,13 @@ use crate::launcher::Launcher;
 use crate::pool::{Found, Pool};
 use crate::refresh::Refresher;
 use crate::relay::Printed;
-use crate::run::RunPlan;
-use crate::runs::{Lease, RunRecord};
+use crate::run::{News, RunPlan};
+use crate::runs::{Lease, REMEMBERED, RunRecord};
 use crate::scope::Scope;
 use crate::wire::WorkerOptions;
+
+/// How often the output of running tests is looked at.
+const LOOK: Duration = Duration::from_millis(25);
 
 /// How long a run has the machine to itself before its code is named.
 const HEAD_START: Duration = Duration::from_millis(30);
@@ -96,6 +99,7 @@ impl Context {
             refresher: Refresher::default(),
             entries,
         });
+        crate::control::folder::clean(&context.pool.launcher.tmp_dir);
         tokio::spawn(Clerk::new(&context).work(mailbox, printed));
         context.follow_history();
         if context.pool.is_resident() {
@@ -136,7 +140,22 @@ impl Context {
             arguments: settings.arguments.iter().chain(arguments).cloned().collect(),
             no_cov: true,
             run_disabled: false,
+            coverage: None,
         }
+    }
+
+    /// Whether coverage can be measured.
+    ///
+    /// # Errors
+    /// A sentence that says what to install.
+    pub(crate) async fn check_coverage(&self) -> Result<(), String> {
+        // It may have been installed a moment ago: then the interpreter is started anew.
+        self.pool.base().await.map_err(|error| error.to_string())?;
+        if self.pool.ready().is_none_or(|ready| ready.coverage) {
+            return Ok(());
+        }
+        let python = self.interpreter.path.display();
+        Err(format!("coverage is not installed for {python}: run `{python} -m pip install coverage`"))
     }
 
     fn collect_limit(&self) -> Duration {
@@ -212,16 +231,40 @@ impl Context {
             tokio::task::spawn_blocking(name).await.ok().flatten()
         });
         let tell = |news| self.enter(Entry::News { run_id: plan.run_id.clone(), news });
+        let watching = tokio::spawn(Arc::clone(&self).watch_outputs(Arc::clone(&record)));
         let ending = crate::run::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
+        watching.abort();
+        if let Some((coverage, folder)) = plan.coverage.as_ref().zip(plan.tape.folder()) {
+            tell(News::DebugData(crate::control::gather(&self.pool.launcher, folder, coverage).await));
+        }
         self.pool.launcher.relays.flush().await;
         let run_id = plan.run_id.clone();
         self.enter(Entry::Ended { run_id: run_id.clone(), ending });
+        let forgetting = Arc::downgrade(&self);
+        let past = run_id.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(REMEMBERED).await;
+            forgetting.upgrade().map(|context| context.runs.remove(&past));
+        });
         let file = async {
             let code = code.await.ok().flatten();
             self.enter_and_wait(|done| Entry::Code { run_id, code, done }).await;
             self.unfiled.send_modify(|runs| *runs -= 1);
         };
         tokio::join!(self.get_ready(&plan.host), file);
+    }
+
+    /// Looks at what the tests of a run print while they run.
+    async fn watch_outputs(self: Arc<Self>, record: Arc<RunRecord>) {
+        let run_id = record.tape.id.clone();
+        let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            for (index, place) in record.tape.outputs.look() {
+                self.enter(Entry::News { run_id: run_id.clone(), news: News::Printed(index, place) });
+            }
+        }
     }
 
     /// Has the clerk tell of flakiness whenever the history learns something, from whichever process. What was known

@@ -95,8 +95,10 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         Collector::Base => base.become_role(Role::Collect, order.options.clone()),
     };
     let (process, mut events) = arrived.map_err(CollectFailure::Unreachable)?;
+    let mut unfinished = Unfinished(Some(process.pid));
     let mut importing = None;
     let outcome = tokio::time::timeout(order.limit, gather(&mut events, &mut importing)).await;
+    unfinished.0 = None;
     let (items, collected) = outcome.unwrap_or_else(|_| {
         kill_tree(process.pid);
         let place = importing.map_or_else(String::new, |path| format!(", while {path} was being imported"));
@@ -131,6 +133,17 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         }),
         getting_ready: tokio::sync::Mutex::default(),
     })
+}
+
+/// A collection that nobody waits for any more ends with its process, whatever that is doing.
+struct Unfinished(Option<i32>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            kill_tree(pid);
+        }
+    }
 }
 
 async fn gather(

@@ -37,6 +37,7 @@ mod select;
 mod session;
 mod slot;
 mod snapshot;
+mod stacks;
 mod socket;
 mod temp;
 mod tree;

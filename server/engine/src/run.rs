@@ -4,7 +4,8 @@
 //! books.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pytest_lens_plan::order::{Dispatcher, Item, units};
@@ -13,6 +14,7 @@ use pytest_lens_plan::rerun::will_rerun;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::control::artifacts::Streams;
 use crate::outcomes::{crashed, not_run, of_wire, out_of_time, timed_out};
 use crate::pool::Pool;
 use crate::process::ProcessEvent;
@@ -53,6 +55,7 @@ pub(crate) async fn drive(
         failures: 0,
         ending: Ending::default(),
         next_slot: 0,
+        farewells: Mutex::default(),
     };
     let all: Vec<usize> = (0..plan.selected.len()).collect();
     if all.is_empty() {
@@ -70,6 +73,12 @@ pub(crate) async fn drive(
             }
         }
     }
+    if plan.coverage.is_some() {
+        // What they have measured is written when their sessions are over.
+        for end in driver.farewells.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let _ = end.await;
+        }
+    }
     driver.ending
 }
 
@@ -85,6 +94,8 @@ struct Driver<'a, F: Fn(News)> {
     failures: u32,
     ending: Ending,
     next_slot: usize,
+    /// Runners that tear down their sessions.
+    farewells: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
 impl<F: Fn(News)> Driver<'_, F> {
@@ -115,13 +126,13 @@ impl<F: Fn(News)> Driver<'_, F> {
             let asked: Vec<_> = fresh
                 .drain(..)
                 .map(|worker| {
-                    let (pool, host, disabled) =
-                        (Arc::clone(self.pool), Arc::clone(&self.plan.host), self.plan.run_disabled);
+                    let (pool, host, special) =
+                        (Arc::clone(self.pool), Arc::clone(&self.plan.host), self.plan.special());
                     let reuse = reuse.cloned();
                     let asked = async move {
                         match reuse {
                             Some(reuse) => pool.residents.take(&pool, &host, &reuse).await,
-                            None => pool.runner(&host, disabled).await,
+                            None => pool.runner(&host, special).await,
                         }
                     };
                     (worker, tokio::spawn(asked))
@@ -248,18 +259,26 @@ impl<F: Fn(News)> Driver<'_, F> {
                 slot.lost = true;
             }
             ProcessEvent::Message(message) => match *message {
-                FromWorker::Started { i } if i < self.plan.selected.len() => {
+                FromWorker::Started { i, at } if i < self.plan.selected.len() => {
                     let limit =
                         self.plan.timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit) + TIMEOUT_GRACE);
                     slot.current = Some((i, limit));
                     slot.began = true;
                     dispatcher.started(worker, i);
                     (self.tell)(News::Started(i));
+                    slot.streams = slot.output.clone().zip(at).map(|(prefix, at)| Streams { prefix, at });
+                    if let Some(streams) = slot.streams.clone() {
+                        (self.tell)(News::Streams(i, streams));
+                    }
                     slot.feed(worker, dispatcher);
                 }
-                FromWorker::Finished(outcome) if outcome.i < self.plan.selected.len() => {
+                FromWorker::Finished(mut outcome) if outcome.i < self.plan.selected.len() => {
                     let index = outcome.i;
                     slot.current = None;
+                    let folder = outcome.artifacts.take().map(PathBuf::from);
+                    if slot.streams.take().is_some() || folder.is_some() {
+                        (self.tell)(News::Streamed(index, outcome.to, folder));
+                    }
                     let outcome = of_wire(*outcome, &self.plan.node(index).id, self.attempt);
                     self.verdict(worker, index, outcome, dispatcher);
                     slot.feed(worker, dispatcher);
@@ -321,10 +340,13 @@ impl<F: Fn(News)> Driver<'_, F> {
         let lost = dispatcher.worker_lost(worker);
         let Some(index) = lost.blamed else { return };
         let id = &self.plan.node(index).id;
-        let outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
-            Some(limit) => timed_out(id, self.attempt, limit, stacks),
+        let mut outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
+            Some(limit) => timed_out(self.plan.node(index), &self.pool.launcher.root, self.attempt, limit, stacks),
             None => crashed(id, self.attempt, slot.exit.unwrap_or_default()),
         };
+        if let Some(streams) = slot.streams.take() {
+            (outcome.stdout, outcome.stderr) = streams.texts();
+        }
         self.verdict(worker, index, outcome, dispatcher);
         if self.is_limit_reached() {
             dispatcher.stop();
@@ -414,7 +436,8 @@ impl<F: Fn(News)> Driver<'_, F> {
                 kill_tree(slot.runner.pid());
             }
             // A runner that is done still tears its session down; it must live as long as that takes.
-            tokio::spawn(slot.see_off());
+            let end = tokio::spawn(slot.see_off());
+            self.farewells.lock().unwrap_or_else(PoisonError::into_inner).push(end);
         }
         while let Ok((worker, event)) = arrivals.try_recv() {
             if matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)) {
@@ -439,11 +462,12 @@ impl<F: Fn(News)> Driver<'_, F> {
         let tenure = runner.tenure.as_deref();
         let own = tenure.map(|tenure| tenure.slot());
         let whole =
-            tenure.is_none() && self.plan.host.is_forkable() && self.plan.selected.len() == self.plan.host.nodes.len();
+            tenure.is_none() && self.plan.is_forked() && self.plan.selected.len() == self.plan.host.nodes.len();
         let ids = (!whole)
             .then(|| self.plan.selected.iter().map(|&node| self.plan.host.nodes[node].id.to_string()).collect());
         let (feed, end) = next(worker, dispatcher);
         let basetemp = self.plan.temp.join(format!("w{place}"));
+        let output = self.plan.tape.folder().map(|folder| Arc::new(folder.join(format!("w{place}"))));
         runner.send(ToWorker::Run(RunOrder {
             ids,
             feed,
@@ -457,6 +481,7 @@ impl<F: Fn(News)> Driver<'_, F> {
             timeout_ms: self.plan.timeout_ms,
             run_disabled: self.plan.run_disabled,
             basetemp: basetemp.to_string_lossy().into(),
+            output: output.as_ref().map(|prefix| prefix.to_string_lossy().into()),
             worker: (count > 1 || own.is_some_and(|slot| slot > 0)).then(|| WorkerPlace {
                 index: own.unwrap_or(worker),
                 count: count.max(own.map_or(0, |slot| slot + 1)),
@@ -464,7 +489,9 @@ impl<F: Fn(News)> Driver<'_, F> {
             }),
             hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
         }));
-        Slot::new(runner, worker, arrivals.clone(), self.pool.busy())
+        let mut slot = Slot::new(runner, worker, arrivals.clone(), self.pool.busy());
+        slot.output = output;
+        slot
     }
 
     /// A promised attempt that a stop, a kill or the limit of failures came before.

@@ -10,9 +10,11 @@ use pytest_lens_plan::suite::SuiteStatus;
 use pytest_lens_protocol::TestOutcome;
 use tokio::sync::watch;
 
-use crate::control::Tape;
+use crate::control::artifacts::Streams;
+use crate::control::{Coverage, Tape};
 use crate::host::Host;
 use crate::node::Node;
+use crate::pool::Special;
 use crate::resident::Reuse;
 
 /// What a run is to do.
@@ -44,11 +46,33 @@ pub(crate) struct RunPlan {
     pub time_limit: Option<Duration>,
     /// What could not be collected of it, each a sentence.
     pub problems: Vec<String>,
+    /// What is to be measured.
+    pub coverage: Option<Coverage>,
 }
 
 impl RunPlan {
     pub(crate) fn node(&self, index: usize) -> &Arc<Node> {
         &self.host.nodes[self.selected[index]]
+    }
+
+    /// Has its tests measured, in sessions that do nothing else.
+    pub(crate) fn set_coverage(&mut self, coverage: Option<Coverage>) {
+        self.coverage = coverage;
+        if self.coverage.is_some() {
+            self.reuse = None;
+        }
+    }
+
+    /// What its sessions do otherwise than the collected one did.
+    pub(crate) fn special(&self) -> Option<Special> {
+        let folder = self.tape.folder();
+        let coverage = self.coverage.as_ref().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
+        (self.run_disabled || coverage.is_some()).then_some(Special { run_disabled: self.run_disabled, coverage })
+    }
+
+    /// Whether its runners are forked off the collected session, and so have that one's tests.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.host.is_forkable() && !self.run_disabled && self.coverage.is_none()
     }
 
     /// What a test is told that the run's time did not suffice for.
@@ -71,6 +95,14 @@ pub(crate) enum Control {
 #[derive(Debug)]
 pub(crate) enum News {
     Started(usize),
+    /// Where a test's output goes that has just started.
+    Streams(usize, Streams),
+    /// A test's output is complete: where it ends, if that is known, and the folder that it left.
+    Streamed(usize, Option<[u64; 3]>, Option<PathBuf>),
+    /// A stream of a test has something in it: the stream's place.
+    Printed(usize, usize),
+    /// Files of debug data, by name.
+    DebugData(Vec<(String, PathBuf)>),
     Outcome(usize, Box<TestOutcome>),
 }
 

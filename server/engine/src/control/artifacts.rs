@@ -2,7 +2,7 @@
 //! what is held in memory is where.
 
 use std::collections::HashMap;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,9 @@ const BUDGET: u64 = 2 << 30;
 
 /// The most bytes that one answer carries.
 pub(crate) const CHUNK: u64 = 256 << 10;
+
+/// The most of a stream that an outcome carries.
+const TEXT: u64 = 1 << 20;
 
 /// Streams by their place in the worker's messages.
 pub(crate) const STREAMS: [(OutputStream, &str); 3] =
@@ -182,6 +185,35 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
+    /// The folder that a test has put artifacts in, whether it lived to say so or not.
+    pub(crate) fn folder(&self, index: usize) -> Option<PathBuf> {
+        let mut path = self.prefix.as_os_str().to_owned();
+        path.push(format!(".d/{index}"));
+        Some(PathBuf::from(path)).filter(|path| path.is_dir())
+    }
+
+    /// What a test that did not live to tell it has printed, to stdout and stderr.
+    pub(crate) fn texts(&self) -> (Option<String>, Option<String>) {
+        let text = |place: usize| {
+            let mut file = fs::File::open(self.path(place)).ok()?;
+            let start = self.at[place];
+            let length = file.metadata().ok()?.len().checked_sub(start).filter(|length| *length > 0)?;
+            let mut part = |from: u64, length: u64| {
+                let mut bytes = Vec::new();
+                file.seek(SeekFrom::Start(start + from)).ok()?;
+                (&mut file).take(length).read_to_end(&mut bytes).ok()?;
+                Some(String::from_utf8_lossy(&bytes).into_owned())
+            };
+            if length <= TEXT {
+                return part(0, length);
+            }
+            let (head, tail) = (TEXT / 4 * 3, TEXT / 4);
+            let note = format!("\n[... {} bytes left out ...]\n", length - head - tail);
+            Some(part(0, head)? + &note + &part(length - tail, tail)?)
+        };
+        (text(0), text(1))
+    }
+
     fn path(&self, place: usize) -> PathBuf {
         let mut path = self.prefix.as_os_str().to_owned();
         path.push(".");
@@ -243,8 +275,8 @@ impl Outputs {
 
     /// A test writes no more. Returns what is yet to be told of its streams. `ends`: where the runner says that they
     /// end; else it is where the files do.
-    pub(crate) fn close(&self, case: usize, ends: Option<[u64; 3]>) -> Option<Vec<Item>> {
-        let test = self.running().remove(&case)?;
+    pub(crate) fn close(&self, case: usize, ends: Option<[u64; 3]>) -> Vec<Item> {
+        let Some(test) = self.running().remove(&case) else { return Vec::new() };
         let mut left = Vec::new();
         for (place, source) in test.sources.into_iter().enumerate() {
             let path = test.streams.path(place);
@@ -259,6 +291,69 @@ impl Outputs {
                 None => {}
             }
         }
-        Some(left)
+        left
     }
+
+    /// The folder that a running test has put artifacts in, where it can't say so itself any more.
+    pub(crate) fn folder(&self, case: usize) -> Option<PathBuf> {
+        self.running().get(&case)?.streams.folder(case)
+    }
+}
+
+/// What is printed outside of tests, or captured in memory: written to files as it is heard of.
+#[derive(Default)]
+pub(crate) struct Spill {
+    /// What the suite prints, by the stream's place.
+    suite: Mutex<[Option<Arc<Source>>; 3]>,
+}
+
+impl Spill {
+    fn suite(&self) -> MutexGuard<'_, [Option<Arc<Source>>; 3]> {
+        self.suite.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what a suite has printed. Returns what is to be told of it for the first time.
+    pub(crate) fn print(&self, folder: &Path, stream: OutputStream, text: &str) -> Option<Item> {
+        let place = STREAMS.iter().position(|(known, _)| *known == stream)?;
+        let path = folder.join(format!("suite.{}", STREAMS[place].1));
+        let (_, size) = append(&path, text.as_bytes()).ok()?;
+        let mut sources = self.suite();
+        if let Some(source) = &sources[place] {
+            source.grow(size);
+            return None;
+        }
+        let source = Source::growing(path, 0);
+        source.grow(size);
+        sources[place] = Some(Arc::clone(&source));
+        Some(Item::Text { stream, source })
+    }
+
+    /// The suite prints no more.
+    pub(crate) fn finish(&self) {
+        for source in self.suite().iter().flatten() {
+            source.finish(None);
+        }
+    }
+
+    /// A complete text of a test.
+    pub(crate) fn text(folder: &Path, stream: OutputStream, text: &str) -> Option<Item> {
+        let name = STREAMS.iter().find(|(known, _)| *known == stream)?.1;
+        let path = folder.join(format!("cases.{name}"));
+        let (start, end) = match stream {
+            OutputStream::Log => {
+                let record = |line: &str| serde_json::json!({ "message": line, "text": line }).to_string() + "\n";
+                append(&path, text.lines().map(record).collect::<String>().as_bytes()).ok()?
+            }
+            _ => append(&path, text.as_bytes()).ok()?,
+        };
+        Some(Item::Text { stream, source: Source::complete(path, start, end - start) })
+    }
+}
+
+/// Returns where what was appended begins and ends.
+fn append(path: &Path, bytes: &[u8]) -> io::Result<(u64, u64)> {
+    let mut file = fs::OpenOptions::new().append(true).create(true).open(path)?;
+    let start = file.metadata()?.len();
+    file.write_all(bytes)?;
+    Ok((start, start + bytes.len() as u64))
 }

@@ -5,6 +5,7 @@
 //! ([`tape`]), and who may ask for how long.
 
 pub(crate) mod artifacts;
+mod coverage;
 pub(crate) mod folder;
 mod iterators;
 mod launch;
@@ -21,6 +22,7 @@ use tokio::sync::watch;
 use crate::run::Control;
 use crate::runs::RunRecord;
 
+pub(crate) use coverage::{Coverage, gather, split};
 pub(crate) use iterators::Cases;
 pub(crate) use launch::prepare;
 pub(crate) use suites::{BuiltRun, RunRead, Scheduling, build};

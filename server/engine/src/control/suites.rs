@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::launch::prepare;
 use super::tape::LaunchFailure;
-use super::{Suite, now_ns};
+use super::{Suite, now_ns, split};
 use crate::context::Context;
 use crate::engine::Shared;
 use crate::handlers::run::{Order, plan};
@@ -174,7 +174,12 @@ async fn carry_out(shared: Arc<Shared>, context: Arc<Context>, suite: Suite, spe
     let SuiteSpec { test_url, options } = spec;
     let SuiteOptions { run_disabled_tests, parallel, arguments, timeout, case_filters_to_run, log_iterator: _ } =
         options.unwrap_or_default();
-    let arguments = arguments.unwrap_or_default();
+    let (arguments, coverage) = split(&arguments.unwrap_or_default());
+    if coverage.is_some()
+        && let Err(message) = context.check_coverage().await
+    {
+        return suite.tape.fail(LaunchFailure { code: LaunchErrorCode::InvalidArgs, message });
+    }
     let filters = CaseFilters::new(case_filters_to_run.unwrap_or_default());
     let mut lever = suite.lever.subscribe();
     let prepared = tokio::select! {
@@ -207,6 +212,7 @@ async fn carry_out(shared: Arc<Shared>, context: Arc<Context>, suite: Suite, spe
         }
     };
     plan.problems = prepared.problems;
+    plan.set_coverage(coverage);
     plan.time_limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let limit = plan.time_limit;
     let Some(record) = context.begin(plan).await.and_then(Lease::release) else {

@@ -4,16 +4,18 @@
 //! It is kept small, since it is kept for minutes: what is the same for every run is not stored, the rest takes a few
 //! bytes an event.
 
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_plan::suite::{CaseStatus, Order, SuiteStatus, Told};
-use pytest_lens_protocol::{self as protocol, Artifact, LaunchErrorCode, LogsIteratorOption, OutputStream};
+use pytest_lens_protocol::{self as protocol, Artifact, LaunchErrorCode, LogsIteratorOption, OutputStream, TestOutcome};
 use pytest_lens_protocol::{SuiteEvent, SuiteEventPayload};
 use tokio::sync::Notify;
 
-use super::artifacts::{Item, Outputs};
+use super::artifacts::{Item, Outputs, Source, Spill};
+use super::artifacts::STREAMS;
 use super::folder::RunFolder;
 use super::now_ns;
 
@@ -44,8 +46,9 @@ pub(crate) struct Tape {
     /// How its logs are read.
     pub logs: LogsIteratorOption,
     /// Where its artifacts lie. They go with the tape.
-    pub folder: OnceLock<RunFolder>,
+    folder: OnceLock<RunFolder>,
     pub outputs: Outputs,
+    spill: Spill,
     inner: Mutex<Inner>,
     grown: Notify,
     gone: AtomicBool,
@@ -77,6 +80,7 @@ impl Tape {
             logs,
             folder: OnceLock::new(),
             outputs: Outputs::default(),
+            spill: Spill::default(),
             inner: Mutex::default(),
             grown: Notify::new(),
             gone: AtomicBool::new(false),
@@ -112,6 +116,7 @@ impl Tape {
 
     /// The suite is over. Nothing but artifacts of the suite follows.
     pub(crate) fn end(&self, at_least: SuiteStatus) {
+        self.spill.finish();
         self.write(|inner| {
             let told = inner.order.end(at_least);
             inner.record(told);
@@ -168,19 +173,66 @@ impl Tape {
         index(inner.artifacts.len() - 1)
     }
 
+    /// The suite has printed something outside of its tests.
+    pub(crate) fn print(&self, stream: OutputStream, text: &str) {
+        if let Some(item) = self.folder().and_then(|folder| self.spill.print(folder, stream, text)) {
+            self.keep(None, item);
+        }
+    }
+
+    /// A test's output is complete: what was not told of it yet is told now. `folder`: where it left artifacts.
+    pub(crate) fn close_streams(&self, case: usize, ends: Option<[u64; 3]>, folder: Option<PathBuf>) {
+        let folder = folder.or_else(|| self.outputs.folder(case).filter(|_| ends.is_none()));
+        for item in self.outputs.close(case, ends) {
+            self.keep(Some(case), item);
+        }
+        let moniker = self.inner().names.get(case).cloned();
+        if let Some((directory, moniker)) = folder.zip(moniker) {
+            self.keep(Some(case), Item::Custom { directory, moniker });
+        }
+    }
+
+    /// Output that was captured in memory: a test is over, and here it is.
+    pub(crate) fn keep_texts(&self, case: usize, outcome: &TestOutcome) {
+        let Some(folder) = self.folder() else { return };
+        let texts = [&outcome.stdout, &outcome.stderr, &outcome.log];
+        for (text, (stream, _)) in texts.into_iter().zip(STREAMS) {
+            if let Some(item) = text.as_deref().and_then(|text| Spill::text(folder, stream, text)) {
+                self.keep(Some(case), item);
+            }
+        }
+    }
+
+    /// Keeps files of debug data, and tells of them.
+    pub(crate) fn keep_debug_data(&self, files: Vec<(String, PathBuf)>) {
+        let kept = files.into_iter().map(|(name, path)| {
+            let length = std::fs::metadata(&path).map_or(0, |data| data.len());
+            (name, self.keep_silently(Item::File(Source::complete(path, 0, length))))
+        });
+        let files = Arc::new(kept.collect());
+        self.keep(None, Item::Debug { files });
+    }
+
     /// A further iterator over the suite's debug data, where it has any.
     pub(crate) fn debug_data(&self) -> Option<String> {
         let data = self.inner().artifacts.iter().find(|item| matches!(item, Item::Debug { .. })).cloned();
         data.map(|item| artifact_id(&self.id, self.keep_silently(item)))
     }
 
-    pub(crate) fn item(&self, number: u32) -> Option<Item> {
-        self.inner().artifacts.get(number as usize).cloned()
+    /// Makes the folder of its artifacts, beside the project's temporary files. Without it there are none.
+    pub(crate) fn make_folder(&self, project: &Path, number: u64) {
+        match RunFolder::make(project, number) {
+            Ok(folder) => drop(self.folder.set(folder)),
+            Err(error) => tracing::warn!(%error, "there is no folder for a run's artifacts"),
+        }
     }
 
-    /// The name of a case.
-    pub(crate) fn name(&self, case: usize) -> Option<Arc<str>> {
-        self.inner().names.get(case).cloned()
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.folder.get().map(RunFolder::path)
+    }
+
+    pub(crate) fn item(&self, number: u32) -> Option<Item> {
+        self.inner().artifacts.get(number as usize).cloned()
     }
 
     /// What is behind a cursor; waits for it.

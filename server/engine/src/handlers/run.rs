@@ -10,7 +10,7 @@ use pytest_lens_protocol::{
 
 use super::{Answered, Refusal, invalid, of_failure};
 use crate::context::Context;
-use crate::control::Suite;
+use crate::control::{Coverage, Suite, split};
 use crate::engine::{Session, Shared};
 use crate::host::Host;
 use crate::resident::Reuse;
@@ -59,7 +59,7 @@ pub(super) async fn stream(session: &Session, context: &Arc<Context>, order: Ord
     Ok(Response::RunStarted { run_id, total_tests: lease.release().map_or(0, |record| record.total) })
 }
 
-async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Result<(String, Lease), Refusal> {
+async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> Result<(String, Lease), Refusal> {
     if order.workers == Some(0) {
         return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
     }
@@ -73,6 +73,12 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         }
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
+    let (arguments, coverage) = split(&order.options.arguments);
+    order.options.arguments = arguments;
+    let coverage = coverage.or_else(|| order.options.coverage.then(Coverage::for_editors));
+    if coverage.is_some() {
+        context.check_coverage().await.map_err(invalid)?;
+    }
     let host = context.host(&scope, &order.options.arguments).await.map_err(|failure| of_failure(&failure))?;
     if order.options.arguments.is_empty() {
         context.pool.expect(&scope, &context.options(&[]));
@@ -84,7 +90,8 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         return Err(Refusal::new(ErrorCode::CollectionFailed, message));
     }
     let suite = Suite::new(session.shared.new_run().0, LogsIteratorOption::default());
-    let plan = plan(&session.shared, context, &order, &suite, host, selected)?;
+    let mut plan = plan(&session.shared, context, &order, &suite, host, selected)?;
+    plan.set_coverage(coverage);
     let run_id = plan.run_id.clone();
     let lease = context.begin(plan).await;
     let lease = lease.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
@@ -127,6 +134,7 @@ pub(crate) fn plan(
     };
     let run_id = suite.tape.id.clone();
     let number = shared.new_run().1;
+    suite.tape.make_folder(&context.pool.launcher.tmp_dir, number);
     // Arguments of its own, and skip marks that skip nothing, are for one run: what stays must not have them.
     let is_usual = order.options.arguments.is_empty() && !order.options.run_disabled;
     let reuse = (settings.fixture_reuse.enabled && is_usual)
@@ -137,6 +145,7 @@ pub(crate) fn plan(
         lever: suite.lever.clone(),
         time_limit: None,
         problems: Vec::new(),
+        coverage: None,
         run_id,
         selected,
         workers,

@@ -6,6 +6,9 @@ mod common;
 
 #[cfg(test)]
 mod ahead;
+#[cfg(test)]
+mod artifacts;
+#[cfg(test)]
 mod collect;
 #[cfg(test)]
 mod control;
@@ -35,6 +38,8 @@ mod settings;
 mod shutdown;
 #[cfg(test)]
 mod socket;
+#[cfg(test)]
+mod suites;
 #[cfg(test)]
 mod truth;
 #[cfg(test)]
