@@ -17,6 +17,8 @@ from typing import Any
 
 from .wire import TEXT_LIMIT, Message, cut
 
+# What pytest reads back of one phase: with the note it is no longer than a message may be.
+_TEXT = TEXT_LIMIT - 64
 _NAMES = ("out", "err")
 # A file of a resident runner that has become longer is not taken over into the next run.
 _LONG = 64 << 20
@@ -62,9 +64,9 @@ class _Captured:
         self._capture.tmpfile.flush()
         start, end = self._read_to, self.size()
         self._read_to = end
-        if end - start <= TEXT_LIMIT:
+        if end - start <= _TEXT:
             return self._read(start, end)
-        head, tail = TEXT_LIMIT // 4 * 3, TEXT_LIMIT // 4
+        head, tail = _TEXT // 4 * 3, _TEXT // 4
         missing = end - start - head - tail
         note = f"\n[... {missing} bytes left out ...]\n"
         return self._read(start, start + head) + note + self._read(end - tail, end)

@@ -165,8 +165,12 @@ async fn conduct(shared: Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>,
     run.tell(RunEventPayload::RunStopped);
     run.over.store(true, Ordering::Release);
     run.grown.notify_waiters();
+    // Who has gone meanwhile must not be kept alive for it.
+    let (shared, run) = (Arc::downgrade(&shared), Arc::downgrade(&run));
     tokio::time::sleep(REMEMBERED).await;
-    shared.registry.forget(&run);
+    if let Some((shared, run)) = shared.upgrade().zip(run.upgrade()) {
+        shared.registry.forget(&run);
+    }
 }
 
 /// Runs one suite to its end.
