@@ -234,6 +234,8 @@ impl<F: Fn(News)> Driver<'_, F> {
                     if slot.verdict_at.is_some_and(|at| at <= now) {
                         slot.lost = true;
                         slot.exit.get_or_insert_default();
+                        // It may live on, unheard of.
+                        kill_tree(slot.runner.pid());
                     }
                 }
             }

@@ -23,6 +23,8 @@ mod incremental;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod interleavings;
+#[cfg(test)]
 mod list;
 #[cfg(test)]
 mod outcomes;

@@ -124,6 +124,14 @@ impl Lab {
         Lab::with(mode, files, bench, &python).await
     }
 
+    /// An engine over a stand-in for the interpreter that does what the runs' arguments tell it.
+    pub(crate) async fn over_fake_worker() -> Self {
+        let bench = Bench::living(true);
+        let worker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/fake_worker.py");
+        let python = bench.interpreter("fake", &format!("exec {{python}} -S -E '{}' \"$@\"", worker.display()));
+        Lab::with("embedded", &[("test_fake.py", "")], bench, &python).await
+    }
+
     async fn over(mode: &str, files: &[(&str, &str)], bench: Bench) -> Self {
         Lab::with(mode, files, bench, &python()).await
     }

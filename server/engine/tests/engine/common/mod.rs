@@ -14,7 +14,7 @@ pub(crate) use lab::{Bench, Lab, Order, refused};
 pub(crate) use procs::{alive, gone};
 pub(crate) use project::Project;
 pub(crate) use ran::{Log, Ran};
-pub(crate) use suites::{plain, suite};
+pub(crate) use suites::{Built, Told, plain, read_suite, suite};
 
 /// No single answer or event takes this long, even on a busy machine: whoever waits longer has found a bug.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);

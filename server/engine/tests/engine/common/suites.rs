@@ -1,6 +1,6 @@
 //! Runs of suites: built, read to their end by any number of readers, and held to the documented order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use pytest_lens_engine::{Call, Connect};
@@ -195,9 +195,19 @@ impl Told {
 
     /// Cases with their statuses, in the order in which they ended; those that never started in brackets.
     pub(crate) fn cases(&self) -> Vec<String> {
-        let started = |case: u32| {
-            self.events.iter().any(|event| event.payload == SuiteEventPayload::CaseStarted { identifier: case })
-        };
+        let mut names = HashMap::new();
+        let mut started = HashSet::new();
+        for event in &self.events {
+            match &event.payload {
+                SuiteEventPayload::CaseFound { test_case_name, identifier } => {
+                    names.insert(*identifier, test_case_name.as_str());
+                }
+                SuiteEventPayload::CaseStarted { identifier } => {
+                    started.insert(*identifier);
+                }
+                _ => {}
+            }
+        }
         let stopped = self.events.iter().filter_map(|event| match event.payload {
             SuiteEventPayload::CaseStopped { identifier, status } => Some((identifier, status)),
             _ => None,
@@ -211,8 +221,8 @@ impl Told {
                     CaseStatus::Skipped => "skipped",
                     CaseStatus::Error => "error",
                 };
-                let name = self.name(case);
-                if started(case) { format!("{name} {word}") } else { format!("{name} ({word})") }
+                let name = names.get(&case).copied().unwrap_or_default();
+                if started.contains(&case) { format!("{name} {word}") } else { format!("{name} ({word})") }
             })
             .collect()
     }
