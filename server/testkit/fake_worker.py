@@ -8,7 +8,7 @@ pass, fail: an outcome. crash: the process ends. hang: it never ends. garbage: a
 read. twice: two outcomes. foreign: the outcome of another test as well, and of one that there is
 not. early: the outcome before the start. flood: many messages that say nothing. mute: it ends well,
 but without a word. reconnect: the connection is closed, and another one made. deaf: it goes on when
-it is to stop.
+it is to stop. What it is fed behind a stop it complains of in the file ``fed-behind-a-stop``.
 """
 
 from __future__ import annotations
@@ -155,6 +155,7 @@ class Runner:
         self._ids: list[int] = []
         self._end = False
         self._stopped = False
+        self._told_to_stop = False
         self._deaf = False
 
     def serve(self) -> None:
@@ -187,8 +188,12 @@ class Runner:
         message = self._line.poll(timeout)
         while message is not None:
             if message["t"] == "feed":
+                if self._told_to_stop and message["indices"]:
+                    with open("fed-behind-a-stop", "a", encoding="utf-8") as file:
+                        print(message["indices"], file=file)
                 self._take(message["indices"], message["end"])
             elif message["t"] in ("stop", "exit"):
+                self._told_to_stop = True
                 self._stopped = not self._deaf
             message = self._line.poll(0)
 
