@@ -463,8 +463,7 @@ impl<F: Fn(News)> Driver<'_, F> {
     ) -> Slot {
         let tenure = runner.tenure.as_deref();
         let own = tenure.map(|tenure| tenure.slot());
-        let whole =
-            tenure.is_none() && self.plan.is_forked() && self.plan.selected.len() == self.plan.host.nodes.len();
+        let whole = tenure.is_none() && self.plan.is_forked() && self.plan.selected.len() == self.plan.host.nodes.len();
         let ids = (!whole)
             .then(|| self.plan.selected.iter().map(|&node| self.plan.host.nodes[node].id.to_string()).collect());
         let (feed, end) = next(worker, dispatcher);

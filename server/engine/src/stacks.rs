@@ -20,7 +20,8 @@ pub(crate) fn of_test(stacks: &str, file: &Path, root: &Path) -> Vec<StackFrame>
         .find(|thread| has(thread, &|frame| Path::new(&frame.path) == file))
         .or_else(|| threads.iter().find(|thread| has(thread, &|frame| frame.path.contains("/_pytest/"))));
     let Some(thread) = chosen else { return Vec::new() };
-    let is_own = |frame: &&StackFrame| Path::new(&frame.path).starts_with(root) && !frame.path.contains("/site-packages/");
+    let is_own =
+        |frame: &&StackFrame| Path::new(&frame.path).starts_with(root) && !frame.path.contains("/site-packages/");
     let outermost = thread.iter().position(|frame| is_own(&frame)).unwrap_or(thread.len());
     thread[outermost..].to_vec()
 }

@@ -35,7 +35,8 @@ pub(crate) fn split(arguments: &[String]) -> (Vec<String>, Option<Coverage>) {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (argument, None),
         };
-        let mut value = || given.clone().or_else(|| arguments.next_if(|next| !next.starts_with('-')).map(str::to_owned));
+        let mut value =
+            || given.clone().or_else(|| arguments.next_if(|next| !next.starts_with('-')).map(str::to_owned));
         match name {
             "--cov" => {
                 is_wanted = true;

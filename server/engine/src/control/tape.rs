@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_plan::suite::{CaseStatus, Order, SuiteStatus, Told};
-use pytest_lens_protocol::{self as protocol, Artifact, LaunchErrorCode, LogsIteratorOption, OutputStream, TestOutcome};
+use pytest_lens_protocol::{
+    self as protocol, Artifact, LaunchErrorCode, LogsIteratorOption, OutputStream, TestOutcome,
+};
 use pytest_lens_protocol::{SuiteEvent, SuiteEventPayload};
 use tokio::sync::Notify;
 
-use super::artifacts::{Item, Outputs, Source, Spill};
 use super::artifacts::STREAMS;
+use super::artifacts::{Item, Outputs, Source, Spill};
 use super::folder::RunFolder;
 use super::now_ns;
 

@@ -87,7 +87,8 @@ async fn output_is_read_while_the_test_runs() {
         assert_eq!(told.artifacts("test_silent"), []);
         assert_eq!(lab.text(&told.stream("prints_too", "stdout").unwrap()).await, "another\n");
         // The outcomes have what was captured, as ever.
-        let output = Request::GetOutput { context_id: lab.context.clone(), node_id: "test_a.py::test_prints_too".into() };
+        let output =
+            Request::GetOutput { context_id: lab.context.clone(), node_id: "test_a.py::test_prints_too".into() };
         match lab.call(output).await {
             Response::TestOutput { stdout, .. } => assert_eq!(stdout, "another\n"),
             other => panic!("no output: {other:?}"),
@@ -180,16 +181,16 @@ async fn a_folder_of_artifacts_lives_until_its_token_is_released() {
         assert_eq!(lab.call(release).await, Response::ControlAck, "a second time there is nothing to do");
         drop(built);
         seen("the run's folder to go", || (!folder.ancestors().nth(2).unwrap().exists()).then_some(())).await;
-        assert!(matches!(
-            lab.call(Request::ReleaseDirectory { token: token.clone() }).await,
-            Response::Error { .. }
-        ));
+        assert!(matches!(lab.call(Request::ReleaseDirectory { token: token.clone() }).await, Response::Error { .. }));
         lab.close().await;
     }
 }
 
 const MEASURED: [(&str, &str); 2] = [
-    ("lib.py", "def sign(n):\n    if n > 0:\n        return 'plus'\n    return 'minus'\n\ndef unused():\n    return 1\n"),
+    (
+        "lib.py",
+        "def sign(n):\n    if n > 0:\n        return 'plus'\n    return 'minus'\n\ndef unused():\n    return 1\n",
+    ),
     (
         "test_a.py",
         "from lib import sign\ndef test_plus(): assert sign(1) == 'plus'\ndef test_minus(): assert sign(-1) == 'minus'\n",

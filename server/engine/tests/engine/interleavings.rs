@@ -12,9 +12,8 @@ use pytest_lens_protocol::{
 
 use crate::common::{Built, Lab, Told, in_time, read_suite, suite};
 
-const BEHAVIOURS: [&str; 12] = [
-    "pass", "pass", "pass", "fail", "crash", "hang", "garbage", "twice", "foreign", "early", "flood", "mute",
-];
+const BEHAVIOURS: [&str; 12] =
+    ["pass", "pass", "pass", "fail", "crash", "hang", "garbage", "twice", "foreign", "early", "flood", "mute"];
 const RARE: [&str; 2] = ["reconnect", "deaf"];
 
 /// A stop is acknowledged a moment before it is obeyed.

@@ -99,10 +99,7 @@ async fn suites_have_options_of_their_own() {
         assert_eq!(cases, ["sub/test_b.py::test_passes passed", "sub/test_b.py::test_skipped passed"]);
         assert_eq!(told[3].cases(), ["test_a.py::test_b failed"]);
         let statuses: Vec<SuiteStatus> = told.iter().map(|told| told.status()).collect();
-        assert_eq!(
-            statuses,
-            [SuiteStatus::Passed, SuiteStatus::Passed, SuiteStatus::Passed, SuiteStatus::Failed]
-        );
+        assert_eq!(statuses, [SuiteStatus::Passed, SuiteStatus::Passed, SuiteStatus::Passed, SuiteStatus::Failed]);
         lab.close().await;
     }
 }
@@ -238,17 +235,15 @@ async fn a_crash_is_an_error_and_the_suite_did_not_finish() {
     let text = "import os\ndef test_1(): pass\ndef test_2(): os._exit(3)\ndef test_3(): assert False\n";
     let lab = Lab::open(&[("test_a.py", text)]).await;
     let told = lab.suite(plain("test_a.py")).await;
-    assert_eq!(
-        told.cases(),
-        ["test_a.py::test_1 passed", "test_a.py::test_2 error", "test_a.py::test_3 failed"]
-    );
+    assert_eq!(told.cases(), ["test_a.py::test_1 passed", "test_a.py::test_2 error", "test_a.py::test_3 failed"]);
     assert_eq!(told.status(), SuiteStatus::DidNotFinish);
     lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suite_has_so_much_time_and_no_more() {
-    let text = "from waiting import wait_for\ndef test_1(): pass\ndef test_2(): wait_for('never')\ndef test_3(): pass\n";
+    let text =
+        "from waiting import wait_for\ndef test_1(): pass\ndef test_2(): wait_for('never')\ndef test_3(): pass\n";
     for mode in ["embedded", "subprocess"] {
         let lab = Lab::open_in(mode, &[("waiting.py", WAITING), ("test_a.py", text)]).await;
         let told = lab.suite(suite("test_a.py", |options| options.timeout = Some(5.0))).await;

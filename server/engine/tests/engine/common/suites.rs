@@ -88,7 +88,8 @@ impl Lab {
         let session = self.bench.engine.session();
         let mut bytes = Vec::new();
         loop {
-            match in_time("an artifact", session.call(Request::ReadArtifact { artifact_id: artifact_id.into() })).await {
+            match in_time("an artifact", session.call(Request::ReadArtifact { artifact_id: artifact_id.into() })).await
+            {
                 Response::ArtifactData { data, done } => {
                     bytes.extend(data.0);
                     if done {

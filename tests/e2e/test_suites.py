@@ -1,0 +1,117 @@
+"""Runs of suites over a real daemon's socket: several clients, and one that goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemon import Client, Daemon
+from world import Project, World
+
+TESTS = """
+    import pathlib
+    import time
+
+
+    def wait_for(name):
+        while not pathlib.Path(name).exists():
+            time.sleep(0.01)
+
+
+    def test_first():
+        print("now")
+        pathlib.Path("began").touch()
+        wait_for("go")
+
+
+    def test_second():
+        pass
+"""
+
+
+@pytest.fixture(scope="module")
+def daemon(world: World) -> Iterator[Daemon]:
+    running = Daemon(world, "--socket", str(Path(world.runtime.name) / "suites.sock"))
+    yield running
+    running.end()
+
+
+def build(client: Client, context: str, **options: Any) -> tuple[str, str]:
+    suites = [{"test_url": "test_it.py", "options": options}]
+    built = client.expect("run_built", "build_run", context_id=context, suites=suites)
+    return built["run_id"], built["suite_ids"][0]
+
+
+def events(client: Client, suite_id: str, until: str) -> list[dict[str, Any]]:
+    """Events until one of a kind."""
+    found: list[dict[str, Any]] = []
+    while not found or found[-1]["type"] != until:
+        answer = client.expect("suite_events", "get_suite_events", suite_id=suite_id)
+        assert answer["events"], found
+        found += [event["payload"] for event in answer["events"]]
+        kinds = [event["type"] for event in found]
+        if until in kinds:
+            return found[: kinds.index(until) + 1]
+    return found
+
+
+def test_one_client_watches_and_another_stops(daemon: Daemon, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": TESTS})
+    owner, watcher = daemon.client(), daemon.client()
+    context = owner.open(project.root)
+    run_id, suite_id = build(owner, context)
+    artifact = events(watcher, suite_id, "case_artifact")[-1]["artifact"]
+    data = watcher.expect("artifact_data", "read_artifact", artifact_id=artifact["artifact_id"])
+    assert (data["data"], data["done"]) == (b"now\n", False)
+    watcher.expect("control_ack", "stop_run", run_id=run_id)
+    project.write("go", "")
+    told = events(owner, suite_id, "suite_stopped")
+    stops = [event["status"] for event in told if event["type"] == "case_stopped"]
+    assert stops == ["passed", "skipped"]
+    assert told[-1]["status"] == "stopped"
+    owner.close()
+    watcher.close()
+
+
+def test_a_client_that_goes_ends_its_runs_and_no_others(daemon: Daemon, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": TESTS})
+    leaving, staying, watcher = (daemon.client() for _ in range(3))
+    context = leaving.open(project.root)
+    _, left = build(leaving, context)
+    _, kept = build(staying, context)
+    events(watcher, left, "case_artifact")
+    watcher.start("get_suite_events", suite_id=left)
+    leaving.close()
+    while (answer := watcher.receive())["type"] == "suite_events":
+        watcher.start("get_suite_events", suite_id=left)
+    assert answer["type"] == "error" and left in answer["message"]
+    project.write("go", "")
+    assert events(staying, kept, "suite_stopped")[-1]["status"] == "passed"
+    status = watcher.ask("get_context_status", context_id=context)
+    assert left not in status["active_runs"]
+    for client in (staying, watcher):
+        client.close()
+
+
+def test_wrong_options_name_the_field(daemon: Daemon, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": TESTS})
+    client = daemon.client()
+    context = client.open(project.root)
+    for options, field in [
+        ({"parallel": 0}, "suites[0].options.parallel"),
+        ({"parallel": "two"}, "suites[0].options.parallel"),
+        ({"timeout": -1.0}, "suites[0].options.timeout"),
+        ({"log_iterator": "none"}, "suites[0].options.log_iterator"),
+        ({"unknown": 1}, "suites[0].options.unknown"),
+    ]:
+        told = client.refused(
+            "invalid_request",
+            "build_run",
+            context_id=context,
+            suites=[{"test_url": "test_it.py", "options": options}],
+        )
+        assert field in told or field.rpartition(".")[2] in told
+    assert client.ask("ping")["type"] == "pong"
+    client.close()
