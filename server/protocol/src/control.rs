@@ -246,7 +246,7 @@ pub enum LaunchErrorCode {
 /// A file of debug data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct DebugData {
+pub struct DebugFile {
     /// Its name, unique within its iterator.
     pub name: String,
     /// For `read_artifact`.

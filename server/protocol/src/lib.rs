@@ -21,7 +21,7 @@ mod settings;
 
 pub use codec::{FrameError, Shape, decode_request, decode_response, encode, encode_framed};
 pub use control::{
-    Artifact, Bytes, Case, CaseStatus, DebugData, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
+    Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
     SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 pub use error::{DecodeError, ErrorCode};

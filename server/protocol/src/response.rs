@@ -2,7 +2,7 @@
 
 use crate::macros::messages;
 use crate::{
-    Bytes, Case, DebugData, ErrorCode, Event, FlakinessInfo, LaunchErrorCode, RunEvent, SuiteEvent, TestNodeInfo,
+    Bytes, Case, DebugFile, ErrorCode, Event, FlakinessInfo, LaunchErrorCode, RunEvent, SuiteEvent, TestNodeInfo,
     TestResultInfo,
 };
 
@@ -277,7 +277,7 @@ messages! {
         /// Debug data (an addition of pytest-lens).
         DebugData = "debug_data" {
             /// The next files; empty = no more.
-            data: Vec<DebugData>,
+            data: Vec<DebugFile>,
         },
         /// How the context runs tests (an addition of pytest-lens).
         ContextStatus = "context_status" {

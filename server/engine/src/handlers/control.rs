@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pytest_lens_plan::case_filter::CaseFilters;
-use pytest_lens_protocol::{Bytes, DebugData, Response, RunEvent, RunEventPayload, SchedulingOptions, SuiteEvent};
+use pytest_lens_protocol::{Bytes, DebugFile, Response, RunEvent, RunEventPayload, SchedulingOptions, SuiteEvent};
 use pytest_lens_protocol::{LogsIteratorOption, OutputStream, SuiteEventPayload, SuiteSpec};
 
 use super::{Answered, Refusal, invalid};
@@ -196,11 +196,11 @@ pub(super) async fn next_debug_data(session: &Session, id: &str) -> Answered {
         return Err(invalid(format!("{id:?} is no iterator of debug data")));
     };
     from_cursor(session, format!("debug {id}"), async |cursor| {
-        let name = |(name, number): &(String, u32)| DebugData {
+        let name = |(name, number): &(String, u32)| DebugFile {
             name: name.clone(),
             artifact_id: artifact_id(&suite.tape.id, *number),
         };
-        let data: Vec<DebugData> = files.iter().skip(cursor).map(name).collect();
+        let data: Vec<DebugFile> = files.iter().skip(cursor).map(name).collect();
         (files.len(), Ok(Response::DebugData { data }))
     })
     .await

@@ -7,7 +7,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use pytest_lens_protocol::{
-    Artifact, Bytes, Case, CaseStatus, DebugData, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
+    Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
     SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
@@ -289,7 +289,7 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
             any_of!(Response::SuiteEvents { events: vec(suite_event(), 0..4) }),
             any_of!(Response::LaunchError { code: launch_error(), message: text() }),
             any_of!(Response::ArtifactData { data: vec(any::<u8>(), 0..300).prop_map(Bytes), done: flag() }),
-            any_of!(Response::DebugData { data: vec(any_of!(DebugData { name: text(), artifact_id: text() }), 0..3) }),
+            any_of!(Response::DebugData { data: vec(any_of!(DebugFile { name: text(), artifact_id: text() }), 0..3) }),
             any_of!(Response::ContextStatus {
                 context_id: text(),
                 repo_path: text(),

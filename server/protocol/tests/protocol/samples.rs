@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pytest_lens_protocol::{
-    Artifact, Bytes, Case, CaseStatus, DebugData, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
+    Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
     SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
@@ -227,7 +227,7 @@ pub fn responses() -> Vec<Response> {
         Response::SuiteEvents { events: suite_events() },
         Response::LaunchError { code: LaunchErrorCode::NoMatchingCases, message: "no case".into() },
         Response::ArtifactData { data: Bytes(vec![0, b'a', 255]), done: true },
-        Response::DebugData { data: vec![DebugData { name: "coverage.json".into(), artifact_id: "run-1/2".into() }] },
+        Response::DebugData { data: vec![DebugFile { name: "coverage.json".into(), artifact_id: "run-1/2".into() }] },
         Response::ContextStatus {
             context_id: ctx(),
             repo_path: "/repo".into(),
