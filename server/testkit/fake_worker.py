@@ -58,9 +58,12 @@ class Line:
                     message: Message = json.loads(self._buffer[4:end])
                     self._buffer = self._buffer[end:]
                     return message
-            if not select.select([self._socket], [], [], timeout)[0]:
-                return None
-            data = self._socket.recv(1 << 16)
+            try:
+                data = self._socket.recv(1 << 16, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                if timeout == 0 or not select.select([self._socket], [], [], timeout)[0]:
+                    return None
+                continue
             if not data:
                 raise EOFError
             self._buffer += data

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -80,6 +80,15 @@ impl Shared {
         (format!("run-{:x}-{number}", self.epoch), number)
     }
 
+    /// Whether a run or suite is known, by its id or that of something in it.
+    fn knows(&self, id: &str) -> bool {
+        let id = id.split('/').next().unwrap_or_default();
+        let Registry { runs, suites, .. } = &self.registry;
+        runs.contains_key(id)
+            || suites.contains_key(id)
+            || self.contexts.iter().any(|context| context.runs.contains_key(id))
+    }
+
     /// Ends a context, or all.
     pub(crate) async fn close(&self, context_id: Option<&str>) {
         let ids: Vec<String> = match context_id {
@@ -150,7 +159,8 @@ impl Connect for Engine {
 /// A client's session in process.
 pub(crate) struct Session {
     pub shared: Arc<Shared>,
-    /// How many results of each run this session has been told, and where it is in other things that it reads.
+    /// How many results of each run this session has been told, and where it is in other things that it reads. The
+    /// keys end with the id of what is read.
     told: Mutex<HashMap<String, usize>>,
     owned: Mutex<Owned>,
 }
@@ -158,7 +168,8 @@ pub(crate) struct Session {
 /// What ends with its session.
 #[derive(Default)]
 pub(crate) struct Owned {
-    pub runs: Vec<Arc<BuiltRun>>,
+    /// The registry holds them, until they are forgotten.
+    pub runs: Vec<Weak<BuiltRun>>,
     pub iterators: Vec<String>,
 }
 
@@ -166,6 +177,12 @@ impl Session {
     /// Runs `read` with the count of results that this session was told of a run, and keeps what it returns.
     pub(crate) fn told<T>(&self, run_id: &str, read: impl FnOnce(&mut usize) -> T) -> T {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before there are more of them: those that are in nothing any more go.
+        if told.len() == told.capacity() && !told.contains_key(run_id) {
+            told.retain(|key, _| self.shared.knows(key.rsplit(' ').next().unwrap_or_default()));
+            let room = 2 * told.len();
+            told.shrink_to(room);
+        }
         read(told.entry(run_id.to_owned()).or_default())
     }
 }
@@ -173,14 +190,16 @@ impl Session {
 impl Session {
     /// Keeps what is to end with this session.
     pub(crate) fn own(&self, keep: impl FnOnce(&mut Owned)) {
-        keep(&mut self.owned.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        owned.runs.retain(|run| run.strong_count() > 0);
+        keep(&mut owned);
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
         let Owned { runs, iterators } = std::mem::take(self.owned.get_mut().unwrap_or_else(PoisonError::into_inner));
-        for run in runs {
+        for run in runs.iter().filter_map(Weak::upgrade) {
             self.shared.registry.forget(&run);
             run.forsake();
         }

@@ -23,6 +23,9 @@ const BUDGET: u64 = 2 << 30;
 /// The most bytes that one answer carries.
 pub(crate) const CHUNK: u64 = 256 << 10;
 
+/// No log record takes more than that.
+const LINE: u64 = 16 << 20;
+
 /// The most of a stream that an outcome carries.
 const TEXT: u64 = 1 << 20;
 
@@ -73,23 +76,26 @@ pub(crate) struct Source {
     path: PathBuf,
     start: u64,
     pub extent: watch::Sender<Extent>,
+    /// Held while something is cut out or read: what is read is never what was cut out a moment ago.
+    cutting: Mutex<()>,
 }
 
 impl Source {
     pub(crate) fn growing(path: PathBuf, start: u64) -> Arc<Self> {
-        Arc::new(Source { path, start, extent: watch::Sender::new(Extent::default()) })
+        Arc::new(Source { path, start, extent: watch::Sender::new(Extent::default()), cutting: Mutex::default() })
     }
 
     /// A part that is complete.
     pub(crate) fn complete(path: PathBuf, start: u64, length: u64) -> Arc<Self> {
         let extent = Extent { length, done: true, hole: None };
-        Arc::new(Source { path, start, extent: watch::Sender::new(extent) })
+        Arc::new(Source { path, start, extent: watch::Sender::new(extent), cutting: Mutex::default() })
     }
 
     /// The file is so long now. What is above the limit is cut out of the middle, so that a test that never stops
     /// printing does not fill the disk.
     fn grow(&self, size: u64) {
         let length = size.saturating_sub(self.start);
+        let _cutting = self.cutting();
         let (limit, before) = (limit_at(self.start), *self.extent.borrow());
         let mut extent = Extent { length: before.length.max(length), ..before };
         if length > limit {
@@ -105,9 +111,20 @@ impl Source {
         }
     }
 
+    /// Nothing is added any more. `end`: where it is in the file; else that is where the file is.
     fn finish(&self, end: Option<u64>) {
         self.grow(end.unwrap_or_else(|| size_of(&self.path)));
-        self.extent.send_modify(|extent| extent.done = true);
+        self.extent.send_modify(|extent| {
+            extent.done = true;
+            // What the next test has written may have been seen before it was heard that this one is over.
+            if let Some(end) = end {
+                extent.length = end.saturating_sub(self.start);
+            }
+        });
+    }
+
+    fn cutting(&self) -> MutexGuard<'_, ()> {
+        self.cutting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for bytes at an offset. Returns the offset behind them, them, and whether they are the last.
@@ -138,6 +155,7 @@ impl Source {
     /// # Errors
     /// Where the file can't be read.
     fn read(&self, offset: u64, whole_lines: bool) -> io::Result<(u64, Vec<u8>)> {
+        let _cutting = self.cutting();
         let Extent { length, done, hole } = *self.extent.borrow();
         if let Some((from, to)) = hole
             && (from..to).contains(&offset)
@@ -149,12 +167,21 @@ impl Source {
         let mut file = fs::File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.start + offset))?;
         let mut data = Vec::new();
-        file.take(end.saturating_sub(offset).min(CHUNK)).read_to_end(&mut data)?;
-        if whole_lines && !(done && offset + data.len() as u64 == length) {
+        let mut left = end.saturating_sub(offset);
+        loop {
+            let read = (&mut file).take(left.min(CHUNK)).read_to_end(&mut data)? as u64;
+            left -= read;
+            if !whole_lines || (done && offset + data.len() as u64 == length) {
+                break;
+            }
             let lines = data.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-            // A line longer than a chunk is read in pieces.
-            if lines > 0 || (data.len() as u64) < CHUNK {
+            // A line longer than a chunk is read on, unless it is longer than any that a runner writes.
+            if lines > 0 || left == 0 || read == 0 {
                 data.truncate(lines);
+                break;
+            }
+            if data.len() as u64 > LINE {
+                break;
             }
         }
         Ok((offset + data.len() as u64, data))
@@ -230,6 +257,8 @@ struct Running {
     streams: Streams,
     /// Those that were announced.
     sources: [Option<Arc<Source>>; 3],
+    /// How long the files were when they were last looked at.
+    sizes: [u64; 3],
 }
 
 impl Outputs {
@@ -239,16 +268,24 @@ impl Outputs {
 
     /// A test begins to write.
     pub(crate) fn open(&self, case: usize, streams: Streams) {
-        self.running().insert(case, Running { streams, sources: [None, None, None] });
+        let (sources, sizes) = ([None, None, None], streams.at);
+        let before = self.running().insert(case, Running { streams, sources, sizes });
+        // A runner that says twice that a test begins: whoever reads what was before must not wait for ever.
+        for source in before.iter().flat_map(|test| test.sources.iter().flatten()) {
+            source.finish(None);
+        }
     }
 
     /// Looks at the files. Returns the streams in which there is something for the first time. Blocks for a moment.
+    ///
+    /// Told is what was there the last time: of a test that wrote it and is over meanwhile, the runner has said so by
+    /// now, and what the next test writes is not taken for its.
     pub(crate) fn look(&self) -> Vec<(usize, usize)> {
-        let running = self.running();
+        let mut running = self.running();
         let mut fresh = Vec::new();
-        for (&case, test) in running.iter() {
+        for (&case, test) in running.iter_mut() {
             for (place, source) in test.sources.iter().enumerate() {
-                let size = size_of(&test.streams.path(place));
+                let size = std::mem::replace(&mut test.sizes[place], size_of(&test.streams.path(place)));
                 match source {
                     Some(source) => source.grow(size),
                     None if size > test.streams.at[place] => fresh.push((case, place)),
@@ -267,8 +304,7 @@ impl Outputs {
             return None;
         }
         let path = test.streams.path(place);
-        let source = Source::growing(path.clone(), test.streams.at[place]);
-        source.grow(size_of(&path));
+        let source = Source::growing(path, test.streams.at[place]);
         test.sources[place] = Some(Arc::clone(&source));
         Some(Item::Text { stream: STREAMS[place].0, source })
     }
@@ -292,6 +328,11 @@ impl Outputs {
             }
         }
         left
+    }
+
+    /// The cases that were opened and not closed.
+    pub(crate) fn open_cases(&self) -> Vec<usize> {
+        self.running().keys().copied().collect()
     }
 
     /// The folder that a running test has put artifacts in, where it can't say so itself any more.

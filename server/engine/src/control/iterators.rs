@@ -1,6 +1,7 @@
 //! What clients read in batches: the cases of a suite.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::vec::IntoIter;
 
 use pytest_lens_protocol::Case;
 
@@ -8,22 +9,21 @@ use pytest_lens_protocol::Case;
 const BATCH: usize = 1_000;
 
 /// A suite's cases, read by one client.
-pub(crate) struct Cases {
-    names: Vec<Arc<str>>,
-    next: Mutex<usize>,
-}
+pub(crate) struct Cases(Mutex<IntoIter<Arc<str>>>);
 
 impl Cases {
     pub(crate) fn new(names: Vec<Arc<str>>) -> Self {
-        Cases { names, next: Mutex::default() }
+        Cases(Mutex::new(names.into_iter()))
     }
 
     /// The next batch; empty where there is no more.
     pub(crate) fn next(&self) -> Vec<Case> {
-        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
-        let batch: Vec<Case> =
-            self.names.iter().skip(*next).take(BATCH).map(|name| Case { name: name.to_string() }).collect();
-        *next += batch.len();
+        let mut rest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let batch = rest.by_ref().take(BATCH).map(|name| Case { name: name.to_string() }).collect();
+        if rest.len() == 0 {
+            // The client may stay long after it has read everything.
+            *rest = Vec::new().into_iter();
+        }
         batch
     }
 }

@@ -65,7 +65,7 @@ impl BuiltRun {
         self.poked.notify_one();
     }
 
-    /// Asks for a stop or a kill of one suite.
+    /// A suite was asked to stop or to end: it may wait for its turn, which now never comes.
     pub(crate) fn poke(&self) {
         self.poked.notify_one();
     }
@@ -129,8 +129,19 @@ pub(crate) fn build(
     run
 }
 
-/// Sees a run through.
+/// Sees a run through, and forgets it when its time has come.
 async fn conduct(shared: Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>, scheduling: Scheduling) {
+    // Who has gone when it is over must not be kept alive for what follows.
+    let (registry, past) = (Arc::downgrade(&shared), Arc::downgrade(&run));
+    see_through(&shared, run, specs, scheduling).await;
+    drop(shared);
+    tokio::time::sleep(REMEMBERED).await;
+    if let Some((shared, run)) = registry.upgrade().zip(past.upgrade()) {
+        shared.registry.forget(&run);
+    }
+}
+
+async fn see_through(shared: &Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>, scheduling: Scheduling) {
     run.tell(RunEventPayload::RunStarted);
     let mut pending: VecDeque<(Suite, SuiteSpec)> = run.suites.iter().cloned().zip(specs).collect();
     let mut going = JoinSet::new();
@@ -145,7 +156,7 @@ async fn conduct(shared: Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>,
         while going.len() < scheduling.most
             && let Some((suite, spec)) = pending.pop_front()
         {
-            going.spawn(carry_out(Arc::clone(&shared), Arc::clone(&run.context), suite, spec));
+            going.spawn(carry_out(Arc::clone(shared), Arc::clone(&run.context), suite, spec));
         }
         if going.is_empty() {
             break;
@@ -165,12 +176,6 @@ async fn conduct(shared: Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>,
     run.tell(RunEventPayload::RunStopped);
     run.over.store(true, Ordering::Release);
     run.grown.notify_waiters();
-    // Who has gone meanwhile must not be kept alive for it.
-    let (shared, run) = (Arc::downgrade(&shared), Arc::downgrade(&run));
-    tokio::time::sleep(REMEMBERED).await;
-    if let Some((shared, run)) = shared.upgrade().zip(run.upgrade()) {
-        shared.registry.forget(&run);
-    }
 }
 
 /// Runs one suite to its end.

@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_plan::suite::{CaseStatus, Order, SuiteStatus, Told};
@@ -20,6 +21,11 @@ use super::artifacts::STREAMS;
 use super::artifacts::{Item, Outputs, Source, Spill};
 use super::folder::RunFolder;
 use super::now_ns;
+
+/// So many events within so many nanoseconds are a flood: what follows is told a little later, many at a time.
+const FLOOD: usize = 12;
+const FLOOD_NS: u64 = 4_000_000;
+const BATCH: Duration = Duration::from_millis(2);
 
 /// The most events that one answer carries.
 const PAGE: usize = 2_000;
@@ -116,9 +122,12 @@ impl Tape {
         self.tell(|order| order.settle(index(case), outcome).into_iter().flatten().collect());
     }
 
-    /// The suite is over. Nothing but artifacts of the suite follows.
+    /// The suite is over, and nothing follows.
     pub(crate) fn end(&self, at_least: SuiteStatus) {
         self.spill.finish();
+        for case in self.outputs.open_cases() {
+            self.close_streams(case, None, None);
+        }
         self.write(|inner| {
             let told = inner.order.end(at_least);
             inner.record(told);
@@ -158,6 +167,8 @@ impl Tape {
             number = index(inner.artifacts.len());
             let told = match case {
                 Some(case) => inner.order.artifact(index(case), number),
+                // Readers were told that there is no more.
+                None if inner.over => None,
                 None => Some(inner.order.suite_artifact(number)),
             };
             if told.is_some() {
@@ -250,11 +261,21 @@ impl Tape {
                 return read;
             }
             grown.await;
+            // Where events come thick and fast, a reader is told many at a time.
+            if self.inner().is_flooded(now_ns()) {
+                tokio::time::sleep(BATCH).await;
+            }
         }
     }
 }
 
 impl Inner {
+    /// Whether the last few events came within a moment.
+    fn is_flooded(&self, now: u64) -> bool {
+        let earlier = self.told.len().checked_sub(FLOOD).and_then(|place| self.told.get(place));
+        earlier.is_some_and(|(at, _)| now.saturating_sub(*at) < FLOOD_NS)
+    }
+
     fn record(&mut self, told: impl IntoIterator<Item = Told>) {
         let now = now_ns();
         self.told.extend(told.into_iter().map(|told| (now, told)));

@@ -64,7 +64,7 @@ pub(super) fn build_run(
     let run = build(&session.shared, context, suites, Scheduling { most: most.into() });
     let suite_ids = run.suites.iter().map(|suite| suite.tape.id.clone()).collect();
     let run_id = run.id.clone();
-    session.own(|owned| owned.runs.push(run));
+    session.own(|owned| owned.runs.push(Arc::downgrade(&run)));
     Ok(Response::RunBuilt { run_id, suite_ids })
 }
 
