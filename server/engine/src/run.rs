@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::control::artifacts::Streams;
-use crate::outcomes::{crashed, not_run, of_wire, out_of_time, timed_out};
+use crate::outcomes::{crashed, not_run, of_wire, overdue, timed_out};
 use crate::pool::Pool;
 use crate::process::ProcessEvent;
 use crate::procs::kill_tree;
@@ -34,6 +34,9 @@ const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// How long runners that stay may take to tear down what does not stay with them.
 const STAYING: Duration = Duration::from_secs(30);
+
+/// How long runners have for telling the stacks of what runs when the time of the whole run is up.
+const LAST_STACKS: Duration = Duration::from_millis(200);
 
 /// A test that overruns its limit by this much without ending itself is killed from outside.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
@@ -55,6 +58,10 @@ pub(crate) async fn drive(
         failures: 0,
         ending: Ending::default(),
         next_slot: 0,
+        deadline_ns: plan.time_limit.and_then(|limit| {
+            let limit = u64::try_from(limit.as_nanos()).ok()?;
+            crate::control::now_ns().checked_add(limit)
+        }),
         farewells: Mutex::default(),
     };
     let all: Vec<usize> = (0..plan.selected.len()).collect();
@@ -94,6 +101,8 @@ struct Driver<'a, F: Fn(News)> {
     failures: u32,
     ending: Ending,
     next_slot: usize,
+    /// When the time of the whole run is up.
+    deadline_ns: Option<u64>,
     /// Runners that tear down their sessions.
     farewells: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
@@ -153,6 +162,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                     }
                 }
             }
+            self.hear_stacks(&slots).await;
             self.obey(&mut dispatcher, &slots);
             if self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some() || slots.is_empty() {
                 break;
@@ -337,13 +347,12 @@ impl<F: Fn(News)> Driver<'_, F> {
     /// A runner is over: whoever it ran when it ended is to blame.
     fn bury(&mut self, worker: usize, mut slot: Slot, dispatcher: &mut Dispatcher) {
         slot.forwarding.abort();
-        let stacks = slot.runner.stacks.take().and_then(|path| std::fs::read_to_string(path).ok());
-        let stacks = stacks.filter(|text| !text.trim().is_empty());
+        let stacks = slot.runner.told_stacks();
         let lost = dispatcher.worker_lost(worker);
         let Some(index) = lost.blamed else { return };
         let id = &self.plan.node(index).id;
         let mut outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
-            Some(limit) => timed_out(self.plan.node(index), &self.pool.launcher.root, self.attempt, limit, stacks),
+            Some(limit) => overdue(self.plan.node(index), &self.pool.launcher.root, self.attempt, limit, stacks),
             None => crashed(id, self.attempt, slot.exit.unwrap_or_default()),
         };
         if let Some(streams) = slot.streams.take() {
@@ -385,6 +394,20 @@ impl<F: Fn(News)> Driver<'_, F> {
         }
     }
 
+    /// When the time of the whole run is up, what runs gets a moment to say where it is.
+    async fn hear_stacks(&self, slots: &BTreeMap<usize, Slot>) {
+        if *self.control.borrow() != Control::OutOfTime || self.ending.out_of_time {
+            return;
+        }
+        let silent = |slot: &Slot| {
+            slot.current.is_some() && slot.runner.stacks.is_some() && slot.runner.told_stacks().is_none()
+        };
+        let until = Instant::now() + LAST_STACKS;
+        while slots.values().any(silent) && Instant::now() < until {
+            tokio::time::sleep(LAST_STACKS / 20).await;
+        }
+    }
+
     /// Whatever has no outcome yet gets one.
     fn finish_round(&mut self, dispatcher: &Dispatcher, slots: &BTreeMap<usize, Slot>) {
         let late = self.plan.late();
@@ -402,13 +425,18 @@ impl<F: Fn(News)> Driver<'_, F> {
             "the run reached its limit of failures"
         };
         let why = why.to_owned();
-        let running: Vec<usize> = slots.values().filter_map(|slot| Some(slot.current?.0)).collect();
+        let late = self.ending.out_of_time && !self.ending.killed;
         for index in dispatcher.unfinished() {
-            let id = &self.plan.node(index).id;
-            let outcome = if self.ending.out_of_time && running.contains(&index) {
-                out_of_time(id, self.attempt, &why)
-            } else {
-                not_run(id, self.attempt, &why)
+            let node = self.plan.node(index);
+            let runs = |slot: &&Slot| slot.current.is_some_and(|(current, _)| current == index);
+            let outcome = match slots.values().find(runs).filter(|_| late) {
+                Some(slot) => {
+                    let (root, stacks) = (&self.pool.launcher.root, slot.runner.told_stacks());
+                    let outcome = timed_out(node, root, self.attempt, why.clone(), stacks);
+                    let (stdout, stderr) = slot.streams.as_ref().map(Streams::texts).unwrap_or_default();
+                    TestOutcome { stdout, stderr, ..outcome }
+                }
+                None => not_run(&node.id, self.attempt, &why),
             };
             (self.tell)(News::Outcome(index, Box::new(outcome)));
         }
@@ -480,6 +508,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                 .filter(|_| !self.plan.rerun.enabled)
                 .map(|limit| limit.saturating_sub(dispatcher.failures()).max(1)),
             timeout_ms: self.plan.timeout_ms,
+            deadline_ns: self.deadline_ns,
             run_disabled: self.plan.run_disabled,
             basetemp: basetemp.to_string_lossy().into(),
             output: output.as_ref().map(|prefix| prefix.to_string_lossy().into()),

@@ -82,6 +82,9 @@ pub(crate) struct RunOrder {
     pub end: bool,
     pub maxfail: Option<u32>,
     pub timeout_ms: Option<u64>,
+    /// When the time of the whole run is up, by the monotonic clock: the stacks of what runs then are wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ns: Option<u64>,
     pub run_disabled: bool,
     pub basetemp: String,
     /// What the names of the files begin with that its output goes to.

@@ -252,6 +252,10 @@ async fn a_suite_has_so_much_time_and_no_more() {
             ["test_a.py::test_1 passed", "test_a.py::test_2 timed_out", "test_a.py::test_3 (skipped)"]
         );
         assert_eq!(told.status(), SuiteStatus::TimedOut);
+        let output = Request::GetOutput { context_id: lab.context.clone(), node_id: "test_a.py::test_2".into() };
+        let Response::TestOutput { longrepr, .. } = lab.call(output).await else { panic!("no output") };
+        let stacks = longrepr.unwrap_or_default();
+        assert!(stacks.contains("test_a.py") && stacks.contains("in wait_for"), "where it was then: {stacks:?}");
         lab.close().await;
     }
 }
