@@ -1,5 +1,5 @@
 //! What run control carries: outcomes of fake runners to three readers over the socket, in memory that does not grow,
-//! and how soon a test's start is told.
+//! how soon a test's start is told, and how soon a killed run has left nothing behind.
 
 use super::server::resident;
 use super::socket::{Client, Daemon};
@@ -23,6 +23,30 @@ const WARM_UP: usize = 8;
 const RUNS: usize = 12;
 /// Runs of a single test, for the latency.
 const STARTS: usize = 40;
+/// Runs that are killed.
+const KILLS: usize = 5;
+
+/// How long anything may take.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A test with fifty grandchildren: orphans that ignore what can be ignored, half of them in sessions of their own.
+const BREEDING: &str = "\
+import os, pathlib, signal, time
+
+def test_breeds():
+    folder = pathlib.Path('grandchildren')
+    folder.mkdir()
+    for n in range(50):
+        if os.fork() == 0:
+            if n % 2:
+                os.setsid()
+            if os.fork() == 0:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+                (folder / str(os.getpid())).touch()
+                time.sleep(600)
+            os._exit(0)
+    time.sleep(600)
+";
 
 /// All figures, over one daemon.
 pub fn measure(binary: &Path, venv: &Venv, home: &Path) -> Result<Vec<Figure>> {
@@ -64,7 +88,65 @@ pub fn measure(binary: &Path, venv: &Venv, home: &Path) -> Result<Vec<Figure>> {
         latencies.push(first_event(&daemon, &context_id)?);
     }
     let latency = median(latencies).as_secs_f64() * 1e3;
-    Ok(vec![rate, memory, Figure::limit("a test's start, from its runner to the reader", latency, 5.0, "ms")])
+    let latency = Figure::limit("a test's start, from its runner to the reader", latency, 5.0, "ms");
+    Ok(vec![rate, memory, latency, killing(&mut client, venv, &home.join("killed"))?])
+}
+
+/// From a kill until none of fifty grandchildren is left.
+fn killing(client: &mut Client, venv: &Venv, root: &Path) -> Result<Figure> {
+    fs::create_dir_all(root)?;
+    fs::write(root.join("test_fake.py"), BREEDING)?;
+    let opened = client.ask(&Request::InitContext {
+        protocol_version: PROTOCOL_VERSION,
+        repo_path: root.to_string_lossy().into_owned(),
+        python_path: Some(venv.python().to_string_lossy().into_owned()),
+        execution_mode: Some("embedded".into()),
+    })?;
+    let Response::ContextReady { context_id, .. } = opened else { bail!("no context: {opened:?}") };
+    let folder = root.join("grandchildren");
+    let mut times = Vec::new();
+    for _ in 0..KILLS {
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        let suite_id = start(client, &context_id, SuiteOptions::default())?;
+        let pids = born(&folder)?;
+        let start = Instant::now();
+        client.ask(&Request::KillSuite { suite_id })?;
+        while pids.iter().any(|pid| lives(pid)) {
+            if start.elapsed() > DEADLINE {
+                bail!("grandchildren of a killed run live on");
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        times.push(start.elapsed());
+    }
+    let time = median(times).as_secs_f64() * 1e3;
+    Ok(Figure::limit("kill of a run with 50 grandchildren", time, 1_000.0, "ms"))
+}
+
+/// Waits for all grandchildren.
+fn born(folder: &Path) -> Result<Vec<String>> {
+    let start = Instant::now();
+    while start.elapsed() < DEADLINE {
+        let found: Vec<String> = fs::read_dir(folder)
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        if found.len() == 50 {
+            return Ok(found);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    bail!("the test did not start its grandchildren")
+}
+
+/// Whether a process is more than an entry that its parent has yet to take away.
+fn lives(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
 /// A project for the fake interpreter, and that.
@@ -93,6 +175,11 @@ fn build(client: &mut Client, context_id: &str, count: usize, parallel: u16) -> 
         parallel: Some(parallel),
         ..SuiteOptions::default()
     };
+    start(client, context_id, options)
+}
+
+/// Builds a run of one suite, and returns the suite's id.
+fn start(client: &mut Client, context_id: &str, options: SuiteOptions) -> Result<String> {
     let built = client.ask(&Request::BuildRun {
         context_id: context_id.to_owned(),
         suites: vec![SuiteSpec { test_url: "test_fake.py".into(), options: Some(options) }],
