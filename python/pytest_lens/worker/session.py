@@ -48,7 +48,10 @@ def _measure(worker: Worker) -> None:
         return
     try:
         worker.measuring = Measuring(worker.options.coverage)
+        worker.measuring.start()
     except Missing as missing:
         worker.send({"t": "usage_error", "message": str(missing)})
         ending.leave(4)
-    worker.measuring.start()
+    except Exception as error:  # a configuration that coverage does not understand
+        worker.send({"t": "usage_error", "message": f"coverage can't be measured: {error}"})
+        ending.leave(4)

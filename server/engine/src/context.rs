@@ -13,6 +13,7 @@ use pytest_lens_protocol::{Settings, TestOutcome, WorkerCount};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clerk::{Clerk, Entry};
+use crate::control::Coverage;
 use crate::events::EventLog;
 use crate::host::{CollectFailure, Host};
 use crate::interpreter::Interpreter;
@@ -147,8 +148,11 @@ impl Context {
     /// Whether coverage can be measured.
     ///
     /// # Errors
-    /// A sentence that says what to install.
-    pub(crate) async fn check_coverage(&self) -> Result<(), String> {
+    /// A sentence that says what to install, or which file is missing.
+    pub(crate) async fn check_coverage(&self, wanted: &Coverage) -> Result<(), String> {
+        if let Some(config) = wanted.config.as_ref().filter(|config| !self.root.join(config).is_file()) {
+            return Err(format!("--cov-config: there is no {config} under {}", self.root.display()));
+        }
         // It may have been installed a moment ago: then the interpreter is started anew.
         self.pool.base().await.map_err(|error| error.to_string())?;
         if self.pool.ready().is_none_or(|ready| ready.coverage) {

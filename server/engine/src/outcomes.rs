@@ -66,7 +66,13 @@ pub(crate) fn crashed(id: &str, attempt: u32, status: ExitStatus) -> TestOutcome
 
 /// A test that was ended because it ran out of time: its own, or that of its whole run. `stacks`: where every thread was
 /// at that moment.
-pub(crate) fn timed_out(node: &Node, root: &Path, attempt: u32, message: String, stacks: Option<String>) -> TestOutcome {
+pub(crate) fn timed_out(
+    node: &Node,
+    root: &Path,
+    attempt: u32,
+    message: String,
+    stacks: Option<String>,
+) -> TestOutcome {
     let file = root.join(&*node.file);
     let frames = stacks.as_deref().map(|stacks| stacks::of_test(stacks, &file, root)).unwrap_or_default();
     let own = frames.iter().rev().find(|frame| Path::new(&frame.path) == file).or(frames.last());

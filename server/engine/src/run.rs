@@ -399,9 +399,8 @@ impl<F: Fn(News)> Driver<'_, F> {
         if *self.control.borrow() != Control::OutOfTime || self.ending.out_of_time {
             return;
         }
-        let silent = |slot: &Slot| {
-            slot.current.is_some() && slot.runner.stacks.is_some() && slot.runner.told_stacks().is_none()
-        };
+        let silent =
+            |slot: &Slot| slot.current.is_some() && slot.runner.stacks.is_some() && slot.runner.told_stacks().is_none();
         let until = Instant::now() + LAST_STACKS;
         while slots.values().any(silent) && Instant::now() < until {
             tokio::time::sleep(LAST_STACKS / 20).await;

@@ -398,3 +398,51 @@ fn append(path: &Path, bytes: &[u8]) -> io::Result<(u64, u64)> {
     file.write_all(bytes)?;
     Ok((start, start + bytes.len() as u64))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn all(source: &Arc<Source>) -> Vec<u8> {
+        let (mut offset, mut text) = (0, Vec::new());
+        loop {
+            let (next, data, done) = source.wait(offset, false).await.unwrap();
+            text.extend(data);
+            offset = next;
+            if done {
+                return text;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_next_test_writes_is_not_taken_for_this_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let outputs = Outputs::default();
+        let prefix = Arc::new(folder.path().join("w0"));
+        fs::write(folder.path().join("w0.out"), "first").unwrap();
+        outputs.open(3, Streams { prefix: Arc::clone(&prefix), at: [0; 3] });
+        assert!(outputs.look().is_empty(), "told with the next look");
+        assert_eq!(outputs.look(), [(3, 0)]);
+        let Some(Item::Text { source, .. }) = outputs.announce(3, 0) else { panic!("no artifact") };
+        assert!(outputs.announce(3, 0).is_none(), "announced once");
+        // The runner goes on, and its word that the test is over comes late.
+        append(&folder.path().join("w0.out"), b"second").unwrap();
+        outputs.look();
+        outputs.look();
+        assert!(outputs.close(3, Some([5, 0, 0])).is_empty());
+        assert_eq!(all(&source).await, b"first");
+    }
+
+    #[tokio::test]
+    async fn a_reader_never_waits_for_a_test_that_began_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let outputs = Outputs::default();
+        let prefix = Arc::new(folder.path().join("w0"));
+        fs::write(folder.path().join("w0.out"), "first").unwrap();
+        outputs.open(3, Streams { prefix: Arc::clone(&prefix), at: [0; 3] });
+        let Some(Item::Text { source, .. }) = outputs.announce(3, 0) else { panic!("no artifact") };
+        outputs.open(3, Streams { prefix, at: [5, 0, 0] });
+        assert_eq!(all(&source).await, b"first");
+    }
+}

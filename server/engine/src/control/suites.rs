@@ -184,8 +184,8 @@ async fn carry_out(shared: Arc<Shared>, context: Arc<Context>, suite: Suite, spe
     let SuiteOptions { run_disabled_tests, parallel, arguments, timeout, case_filters_to_run, log_iterator: _ } =
         options.unwrap_or_default();
     let (arguments, coverage) = split(&arguments.unwrap_or_default());
-    if coverage.is_some()
-        && let Err(message) = context.check_coverage().await
+    if let Some(coverage) = &coverage
+        && let Err(message) = context.check_coverage(coverage).await
     {
         return suite.tape.fail(LaunchFailure { code: LaunchErrorCode::InvalidArgs, message });
     }

@@ -76,8 +76,8 @@ async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> R
     let (arguments, coverage) = split(&order.options.arguments);
     order.options.arguments = arguments;
     let coverage = coverage.or_else(|| order.options.coverage.then(Coverage::for_editors));
-    if coverage.is_some() {
-        context.check_coverage().await.map_err(invalid)?;
+    if let Some(coverage) = &coverage {
+        context.check_coverage(coverage).await.map_err(invalid)?;
     }
     let host = context.host(&scope, &order.options.arguments).await.map_err(|failure| of_failure(&failure))?;
     if order.options.arguments.is_empty() {

@@ -1,5 +1,7 @@
 //! What tests leave behind: output read while they run, logs in both forms, folders, coverage.
 
+use std::os::unix::fs::MetadataExt as _;
+
 use pytest_lens_protocol::{Artifact, LaunchErrorCode, LogsIteratorOption, Request, Response, SuiteStatus};
 use serde_json::Value;
 
@@ -105,6 +107,11 @@ async fn logs_are_records_or_text() {
     let log = lab.text(&told.stream("logs", "log").unwrap()).await;
     let lines: Vec<&str> = log.lines().collect();
     assert!(lines.len() == 3 && lines[1].contains("record 1") && lines[1].contains("ERROR"), "{log}");
+    // A record is never told in pieces, however long it is.
+    lab.project.write("test_a.py", "import logging\ndef test_logs(): logging.error('x' * 600_000)\n");
+    let told = lab.suite(plain("test_a.py")).await;
+    let records: Value = serde_json::from_slice(&lab.bytes(&told.stream("logs", "log").unwrap()).await).unwrap();
+    assert_eq!(records[0]["message"].as_str().map(str::len), Some(600_000));
     lab.close().await;
 }
 
@@ -124,11 +131,15 @@ async fn output_that_is_captured_in_memory_is_an_artifact_when_the_test_is_over(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_is_cut_on_disk_and_says_so() {
-    let text = "import os\ndef test_floods():\n    line = b'x' * 1023 + b'\\n'\n    os.write(1, b'first\\n')\n    \
-                for n in range(100 * 1024): os.write(1, line)\n    os.write(1, b'last\\n')\n";
+    let text = "import os, resource\ndef test_floods():\n    part = b'x' * 65535 + b'\\n'\n    os.write(1, b'first\\n')\n    \
+                for n in range(16 * 1024): os.write(1, part)\n    os.write(1, b'last\\n')\n\
+                def test_memory(): assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 200 << 10\n";
     let lab = Lab::open(&[("test_a.py", text)]).await;
-    let told = lab.suite(plain("test_a.py")).await;
-    assert_eq!(told.status(), SuiteStatus::Passed);
+    let built = lab.build(vec![plain("test_a.py")]).await;
+    let told = lab.told(&built.suites[0]).await;
+    assert_eq!(told.status(), SuiteStatus::Passed, "a gigabyte stays out of the runner's memory");
+    let used = disk_usage(lab.bench.folder.path());
+    assert!(used < 100 << 20, "{used} bytes are kept on disk");
     let printed = lab.bytes(&told.stream("floods", "stdout").unwrap()).await;
     assert!(printed.starts_with(b"first\n") && printed.ends_with(b"\nlast\n"));
     assert!(printed.len() < 70 << 20, "{} bytes are kept", printed.len());
@@ -138,6 +149,17 @@ async fn a_flood_is_cut_on_disk_and_says_so() {
     let Response::TestOutput { stdout, .. } = lab.call(output).await else { panic!("no output") };
     assert!(stdout.len() < 2 << 20 && stdout.contains("left out") && stdout.ends_with("last\n"));
     lab.close().await;
+}
+
+/// What the files of captured output in a folder take on disk.
+fn disk_usage(folder: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.map(|entry| match entry.metadata() {
+        Ok(data) if data.is_dir() => disk_usage(&entry.path()),
+        Ok(data) if entry.path().extension().is_some_and(|end| end == "out") => data.blocks() * 512,
+        _ => 0,
+    });
+    sizes.sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -129,6 +129,22 @@ async fn as_many_suites_as_allowed_run_at_a_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn as_many_cases_as_allowed_run_at_a_time() {
+    let text = "import pathlib\nfrom waiting import wait_for\n\
+                def test_left():\n    pathlib.Path('left').touch()\n    wait_for('right')\n";
+    let other = "import pathlib\nfrom waiting import wait_for\n\
+                 def test_right():\n    pathlib.Path('right').touch()\n    wait_for('left')\n";
+    let files = [("waiting.py", WAITING), ("sub/test_a.py", text), ("sub/test_b.py", other)];
+    for mode in ["embedded", "subprocess"] {
+        let lab = Lab::open_in(mode, &files).await;
+        // One at a time, the first would wait for the second for ever.
+        let told = lab.suite(suite("sub", |options| options.parallel = Some(2))).await;
+        assert_eq!(told.status(), SuiteStatus::Passed, "{told:?}");
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cases_are_enumerated_in_batches() {
     let text = "import pytest\n@pytest.mark.parametrize('n', range(1500))\ndef test_n(n): pass\n";
     let lab = Lab::open(&[("test_a.py", text), ("test_b.py", "def test_b(): pass\n"), ("bad.py", "def")]).await;
@@ -180,6 +196,7 @@ async fn what_can_not_be_launched_says_why() {
             (arguments(&["--no-such-option"]), LaunchErrorCode::InvalidArgs, "--no-such-option"),
             (arguments(&["-k", "((("]), LaunchErrorCode::InvalidArgs, "((("),
             (arguments(&["-p", "nowhere_plugin"]), LaunchErrorCode::InvalidArgs, "nowhere_plugin"),
+            (arguments(&["--cov", "--cov-config=nowhere.rc"]), LaunchErrorCode::InvalidArgs, "nowhere.rc"),
             (plain("test_bad.py"), LaunchErrorCode::CaseEnumeration, "nowhere"),
             (names("test_a.py", &["nothing*"]), LaunchErrorCode::NoMatchingCases, "test_a.py"),
         ];
@@ -261,9 +278,20 @@ async fn a_suite_has_so_much_time_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_suites_time_counts_from_its_start() {
+    let text = "import time\ntime.sleep(4)\ndef test_1(): pass\n";
+    let lab = Lab::open(&[("test_a.py", text)]).await;
+    // Collecting it alone takes longer than that.
+    let told = lab.suite(suite("test_a.py", |options| options.timeout = Some(3.5))).await;
+    assert_eq!((told.cases(), told.status()), (vec!["test_a.py::test_1 passed".to_owned()], SuiteStatus::Passed));
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_test_that_is_too_slow_times_out_and_the_rest_goes_on() {
     let text = "import helper\ndef test_1():\n    helper.slow()\ndef test_2(): pass\n";
-    let helper = "import time\ndef slow():\n    time.sleep(60)\n";
+    let helper = "import threading, time\ndef background(): time.sleep(60)\n\
+                  def slow():\n    threading.Thread(target=background, daemon=True).start()\n    time.sleep(60)\n";
     let lab = Lab::open(&[("test_a.py", text), ("helper.py", helper)]).await;
     lab.configure(serde_json::json!({ "timeoutMs": 700 })).await;
     let told = lab.suite(plain("test_a.py")).await;
@@ -275,6 +303,8 @@ async fn a_test_that_is_too_slow_times_out_and_the_rest_goes_on() {
     assert_eq!(frames, ["test_1", "slow"]);
     let location = outcome.location.as_ref().unwrap();
     assert!(location.uri.ends_with("/test_a.py") && location.range.start.line == 2, "{location:?}");
+    let stacks = outcome.longrepr.as_deref().unwrap();
+    assert!(stacks.contains("in slow") && stacks.contains("in background"), "of every thread: {stacks}");
     lab.close().await;
 }
 
@@ -365,31 +395,41 @@ async fn a_kill_ends_a_collection_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_takes_its_runs_along_and_nobody_elses() {
-    let lab = Lab::open(&[("waiting.py", WAITING), ("test_a.py", SLOW), ("test_b.py", SLOW)]).await;
-    let leaving = lab.build(vec![plain("test_a.py"), plain("test_b.py::test_2")]).await;
+    let done = "def test_done(): pass\n";
+    let files = [("waiting.py", WAITING), ("test_a.py", SLOW), ("test_b.py", SLOW), ("test_c.py", done)];
+    let lab = Lab::open(&files).await;
+    let leaving = lab.build(vec![plain("test_c.py"), plain("test_a.py"), plain("test_b.py::test_2")]).await;
     seen("the first test", || lab.project.read("began")).await;
     let staying = lab.build(vec![plain("test_b.py")]).await;
     let reader = lab.bench.engine.session();
     let hanging = tokio::spawn({
-        let suite_id = leaving.suites[1].clone();
+        let suite_id = leaving.suites[2].clone();
         async move { reader.call(Request::GetSuiteEvents { suite_id }).await }
     });
     let (run, suites) = (leaving.run.clone(), leaving.suites.clone());
     drop(leaving);
     let (code, message) = refused(in_time("an answer", hanging).await.unwrap());
-    assert!(code == ErrorCode::InvalidRequest && message.contains(&suites[1]), "{message}");
+    assert!(code == ErrorCode::InvalidRequest && message.contains(&suites[2]), "{message}");
     for request in [
         Request::GetRunEvents { run_id: run.clone() },
         Request::KillRun { run_id: run.clone() },
-        Request::GetSuiteEvents { suite_id: suites[1].clone() },
-        Request::StopSuite { suite_id: suites[1].clone() },
+        Request::GetSuiteEvents { suite_id: suites[2].clone() },
+        Request::StopSuite { suite_id: suites[2].clone() },
     ] {
         assert_eq!(refused(lab.call(request).await).0, ErrorCode::InvalidRequest);
     }
     lab.project.write("go", "");
     assert_eq!(lab.told(&staying.suites[0]).await.status(), SuiteStatus::Passed);
     let progress = |run_id: &str| Request::GetRunProgress { context_id: lab.context.clone(), run_id: run_id.into() };
+    seen_gone(&lab, progress(&suites[1])).await;
     seen_gone(&lab, progress(&suites[0])).await;
+    // What was discarded stands in the history all the same.
+    let (context_id, node_id) = (lab.context.clone(), "test_c.py::test_done".to_owned());
+    let Response::TestFlakiness { total_runs, .. } = lab.call(Request::GetTestFlakiness { context_id, node_id }).await
+    else {
+        panic!("no history")
+    };
+    assert_eq!(total_runs, 1);
     assert!(matches!(lab.call(progress(&staying.suites[0])).await, Response::RunProgress { done: true, .. }));
     lab.close().await;
 }
