@@ -99,11 +99,18 @@ impl Shared {
         for id in ids {
             self.registry.kill_all_of(&id);
             if let Some((_, context)) = self.contexts.remove(&id) {
-                closing.spawn(async move { context.close().await });
+                closing.spawn(async move {
+                    context.close().await;
+                    context.runs.clear();
+                });
             }
         }
         // Whoever asked may be gone meanwhile: what was begun is finished all the same.
         let _ = tokio::spawn(async move { while closing.join_next().await.is_some() {} }).await;
+        if context_id.is_none() {
+            self.registry.clear();
+            let _ = tokio::task::spawn_blocking(crate::control::folder::all_removed).await;
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Where the artifacts of runs lie: one folder for each run, removed when nobody can ask for them any more.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::{fs, io};
 
 /// A run's folder; removed when it is dropped.
@@ -28,8 +30,25 @@ impl RunFolder {
 impl Drop for RunFolder {
     fn drop(&mut self) {
         let path = std::mem::take(&mut self.0);
-        // Deleting may take long; nobody waits for it.
-        std::thread::spawn(move || fs::remove_dir_all(path));
+        // Deleting may take long; nobody waits for it but the end of the engine.
+        let mut removing = removing();
+        removing.retain(|removal| !removal.is_finished());
+        removing.push(std::thread::spawn(move || drop(fs::remove_dir_all(path))));
+    }
+}
+
+/// Folders that are being deleted.
+static REMOVING: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+fn removing() -> MutexGuard<'static, Vec<JoinHandle<()>>> {
+    REMOVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until the folders of runs that are forgotten are gone. Blocks.
+pub(crate) fn all_removed() {
+    let removals = std::mem::take(&mut *removing());
+    for removal in removals {
+        let _ = removal.join();
     }
 }
 

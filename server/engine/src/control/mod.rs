@@ -85,6 +85,13 @@ impl Registry {
         }
     }
 
+    /// The engine ends: nobody asks for anything any more.
+    pub(crate) fn clear(&self) {
+        self.runs.clear();
+        self.suites.clear();
+        self.iterators.clear();
+    }
+
     /// Everything that belongs to a context ends.
     pub(crate) fn kill_all_of(&self, context_id: &str) {
         for run in self.runs.iter().filter(|run| run.context.id == context_id) {
