@@ -154,7 +154,7 @@ class CollectError(TypedDict):
     message: str
 
 
-class DebugData(TypedDict):
+class DebugFile(TypedDict):
     """A file of debug data.
 
     * ``name``: Its name, unique within its iterator.
@@ -780,7 +780,7 @@ class DebugData(TypedDict):
     """
 
     type: Literal["debug_data"]
-    data: list[DebugData]
+    data: list[DebugFile]
 
 
 class ContextStatus(TypedDict):

@@ -50,7 +50,10 @@ class Line:
         self._socket.close()
 
     def poll(self, timeout: float | None) -> Message | None:
-        """The next message, or none within the timeout; the process ends where there are no more."""
+        """The next message, or none within the timeout.
+
+        Where there are no more, that is an end.
+        """
         while True:
             if len(self._buffer) >= 4:
                 end = 4 + struct.unpack_from("<I", self._buffer)[0]
@@ -168,7 +171,8 @@ class Runner:
             if message is not None and message["t"] == "run":
                 ids = message["ids"]
                 everything = list(range(len(self._tests)))
-                self._ids = everything if ids is None else [int(id.rpartition("_")[2]) for id in ids]
+                numbers = [int(id.rpartition("_")[2]) for id in ids or []]
+                self._ids = everything if ids is None else numbers
                 self._take(message["feed"], message["end"])
         while not self._stopped:
             self._listen(0)

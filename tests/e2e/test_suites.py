@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from daemon import Client, Daemon
-from world import Project, World
+from world import DEADLINE, Project, World, wait_for_exit
 
 TESTS = """
     import pathlib
@@ -28,6 +29,43 @@ TESTS = """
 
     def test_second():
         pass
+"""
+
+# A grandchild in a session of its own, whose number is printed.
+FAMILY = """
+    import os
+    import time
+
+
+    def test_family():
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork() == 0:
+                os.write(1, b"%d\\n" % os.getpid())
+                time.sleep(600)
+            os._exit(0)
+        time.sleep(600)
+"""
+
+OPTIONS = """
+    import logging
+    import time
+
+    import pytest
+
+
+    def test_logs():
+        logging.error("one")
+        logging.error("two")
+
+
+    @pytest.mark.skip
+    def test_skipped():
+        assert False
+
+
+    def test_waits():
+        time.sleep(600)
 """
 
 
@@ -93,6 +131,97 @@ def test_a_client_that_goes_ends_its_runs_and_no_others(daemon: Daemon, tmp_path
     assert left not in status["active_runs"]
     for client in (staying, watcher):
         client.close()
+
+
+def told(client: Client, suite_id: str) -> tuple[list[str], str]:
+    """The statuses of a suite's cases, and its own."""
+    found = events(client, suite_id, "suite_stopped")
+    return [it["status"] for it in found if it["type"] == "case_stopped"], found[-1]["status"]
+
+
+def test_a_stop_lets_finish_and_a_kill_does_not(daemon: Daemon, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": TESTS, "test_family.py": FAMILY})
+    owner, watcher, reader = (daemon.client() for _ in range(3))
+    context = owner.open(project.root)
+    suites = [
+        {"test_url": "test_it.py"},
+        {"test_url": "test_family.py"},
+        {"test_url": "test_it.py"},
+    ]
+    built = owner.expect("run_built", "build_run", context_id=context, suites=suites)
+    stopped, killed, last = built["suite_ids"]
+    events(reader, stopped, "case_artifact")
+    watcher.expect("control_ack", "stop_suite", suite_id=stopped)
+    project.write("go", "")
+    assert told(owner, stopped) == (["passed", "skipped"], "stopped")
+    artifact = events(reader, killed, "case_artifact")[-1]["artifact"]
+    printed = b""
+    while not printed.endswith(b"\n"):
+        printed += reader.expect(
+            "artifact_data", "read_artifact", artifact_id=artifact["artifact_id"]
+        )["data"]
+    watcher.expect("control_ack", "kill_suite", suite_id=killed)
+    assert told(owner, killed) == (["skipped"], "stopped")
+    wait_for_exit(int(printed), DEADLINE)
+    assert told(owner, last) == (["passed", "passed"], "passed")
+    for client in (owner, watcher, reader):
+        client.close()
+
+
+def test_options_hold_for_their_suite(daemon: Daemon, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": OPTIONS})
+    client = daemon.client()
+    context = client.open(project.root)
+    expected: list[tuple[dict[str, Any], tuple[list[str], str]]] = [
+        (
+            {"case_filters_to_run": ["*logs", "*skipped"]},
+            (["passed", "skipped"], "passed"),
+        ),
+        ({"case_filters_to_run": ["-*logs", "-*waits"]}, (["skipped"], "passed")),
+        (
+            {"case_filters_to_run": ["*test_*", "-*waits"], "run_disabled_tests": True},
+            (["passed", "failed"], "failed"),
+        ),
+        (
+            {"case_filters_to_run": ["*waits"], "timeout": 2.0},
+            (["timed_out"], "timed_out"),
+        ),
+    ]
+    suites = [{"test_url": "test_it.py", "options": options} for options, _ in expected]
+    scheduling = {"max_parallel_suites": 2}
+    built = client.expect(
+        "run_built",
+        "build_run",
+        context_id=context,
+        suites=suites,
+        scheduling_options=scheduling,
+    )
+    assert [told(client, suite) for suite in built["suite_ids"]] == [it for _, it in expected]
+    client.close()
+
+
+@pytest.mark.parametrize("kind", ["batch", "archive"])
+def test_logs_come_as_they_were_asked_for(daemon: Daemon, tmp_path: Path, kind: str) -> None:
+    project = Project(tmp_path / "project", {"test_it.py": OPTIONS})
+    client = daemon.client()
+    context = client.open(project.root)
+    _, suite_id = build(client, context, log_iterator=kind, case_filters_to_run=["*logs"])
+    found = events(client, suite_id, "suite_stopped")
+    (log,) = (it["artifact"] for it in found if it["type"] == "case_artifact")
+    assert log["type"] == "log"
+    data = client.expect("artifact_data", "read_artifact", artifact_id=log["artifact_id"])
+    assert data["done"]
+    if kind == "batch":
+        assert [record["message"] for record in json.loads(data["data"])] == [
+            "one",
+            "two",
+        ]
+    else:
+        assert [line.split()[-1] for line in data["data"].decode().splitlines()] == [
+            "one",
+            "two",
+        ]
+    client.close()
 
 
 def test_wrong_options_name_the_field(daemon: Daemon, tmp_path: Path) -> None:

@@ -164,8 +164,10 @@ class RunLoop:
             raise crash
 
     def _watch(self) -> None:
-        """Have the stacks written when time is up: the test's, which ends this process, or the run's,
-        behind which the engine ends it."""
+        """Have the stacks written when time is up.
+
+        At the end of the test's time this process ends; at that of the run's the engine ends it.
+        """
         left = None if self._deadline is None else max(self._deadline - time.monotonic(), 0.001)
         if self._timeout is not None and (left is None or self._timeout <= left):
             faulthandler.dump_traceback_later(self._timeout, exit=True, file=self._stacks)
