@@ -288,8 +288,9 @@ impl Clerk {
         };
         self.unfiled.insert(run_id.to_owned(), open.run);
         self.push(context, EventPayload::RunFinished(end.clone()));
-        open.record.close(end);
+        // Whoever waits for the end of the run takes a suite that has not told its own for one that broke off.
         open.record.tape.end(at_least);
+        open.record.close(end);
         if open.record.tape.is_forsaken() {
             context.runs.remove(run_id);
         }
