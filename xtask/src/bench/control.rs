@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 /// Outcomes of a run.
 const OUTCOMES: usize = 10_000;
-/// Runs before the first that counts: by then the log holds as much as it ever does.
-const WARM_UP: usize = 8;
+/// Runs before the first that counts: by then the log holds as much as it ever does. The history remembers the last 200
+/// attempts of a test, in memory that doubles when it is full: behind 16 of them, which is not until 32.
+const WARM_UP: usize = 18;
 /// Runs that count.
 const RUNS: usize = 12;
 /// Runs of a single test, for the latency.
