@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Literal, cast
 
 from . import _native, interpreter, messages
+from .control import RunControl
 from .errors import LensError, checked
 from .runs import Run
 
@@ -17,7 +18,7 @@ Mode = Literal["embedded", "subprocess", "auto"]
 Strategy = Literal["hash", "round_robin", "duration_balanced"]
 
 
-class Engine:
+class Engine(RunControl):
     """One project, open in an engine that keeps its interpreter warm.
 
     ``root`` is the project's folder. ``python`` names its interpreter; else it is the project's own
@@ -129,7 +130,8 @@ class Engine:
         """Run tests (all, if none are named) and wait for the end.
 
         ``options`` are the fields of the protocol's run options: ``keyword``, ``marker``,
-        ``arguments``, ``run_disabled``, ``timeout_ms``, ``reruns``, ``auto_workers``.
+        ``arguments``, ``run_disabled``, ``timeout_ms``, ``reruns``, ``auto_workers``,
+        ``coverage``.
         """
         answer = self._run("run", node_ids, workers, maxfail, options)
         return cast(messages.RunComplete, answer)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from typing_extensions import NotRequired  # every type checker knows it
 
 
+CaseStatus = Literal["passed", "failed", "timed_out", "skipped", "error"]
+"""How a case ended."""
+
 ErrorCode = Literal[
     "context_not_found",
     "collection_failed",
@@ -31,6 +34,18 @@ Executor = Literal["local", "ray"]
 ItemKind = Literal["dir", "file", "class", "function", "case", "doctest"]
 """What an item of the tree is."""
 
+LaunchErrorCode = Literal[
+    "resource_unavailable",
+    "instance_cannot_resolve",
+    "invalid_args",
+    "failed_to_connect_to_test_suite",
+    "case_enumeration",
+    "internal_error",
+    "no_matching_cases",
+    "invalid_manifest",
+]
+"""Why a suite could not be launched."""
+
 OutputStream = Literal["stdout", "stderr", "log"]
 """A stream of a process."""
 
@@ -40,8 +55,81 @@ RunEndStatus = Literal["passed", "failed", "stopped", "killed", "timed_out", "in
 RunOnSave = Literal["off", "file", "affected"]
 """`pytestLens.runOnSave`."""
 
+SuiteStatus = Literal[
+    "passed",
+    "failed",
+    "did_not_finish",
+    "timed_out",
+    "stopped",
+    "internal_error",
+]
+"""How a suite ended, from the weakest to the one that outranks all others."""
+
 WorkerCount = Union[Literal["auto"], int]
 """How many runners a run has."""
+
+
+class StdoutArtifact(TypedDict):
+    """Standard output.
+
+    * ``artifact_id``: For ``read_artifact``.
+    """
+
+    type: Literal["stdout"]
+    artifact_id: str
+
+
+class StderrArtifact(TypedDict):
+    """Standard error.
+
+    * ``artifact_id``: For ``read_artifact``.
+    """
+
+    type: Literal["stderr"]
+    artifact_id: str
+
+
+class LogArtifact(TypedDict):
+    """Log records.
+
+    * ``artifact_id``: For ``read_artifact``.
+    """
+
+    type: Literal["log"]
+    artifact_id: str
+
+
+class CustomArtifact(TypedDict):
+    """A folder that a test filled.
+
+    * ``directory``: Its absolute path.
+    * ``token``: For ``release_directory``.
+    * ``component_moniker``: The node id of the test.
+    """
+
+    type: Literal["custom"]
+    directory: str
+    token: str
+    component_moniker: str
+
+
+class DebugDataArtifact(TypedDict):
+    """Files such as coverage data.
+
+    * ``iterator_id``: For ``next_debug_data``.
+    """
+
+    type: Literal["debug_data"]
+    iterator_id: str
+
+
+class Case(TypedDict):
+    """One case of a suite.
+
+    * ``name``: Its node id.
+    """
+
+    name: str
 
 
 class CodeLensSettings(TypedDict):
@@ -64,6 +152,17 @@ class CollectError(TypedDict):
     uri: str
     range: Range
     message: str
+
+
+class DebugFile(TypedDict):
+    """A file of debug data.
+
+    * ``name``: Its name, unique within its iterator.
+    * ``artifact_id``: For ``read_artifact``.
+    """
+
+    name: str
+    artifact_id: str
 
 
 class FixtureReuseSettings(TypedDict):
@@ -598,6 +697,92 @@ class ControlAck(TypedDict):
     type: Literal["control_ack"]
 
 
+class CaseIterator(TypedDict):
+    """A suite's cases can be read (an addition of pytest-lens).
+
+    * ``iterator_id``: For ``next_cases``.
+    """
+
+    type: Literal["case_iterator"]
+    iterator_id: str
+
+
+class Cases(TypedDict):
+    """Cases of a suite (an addition of pytest-lens).
+
+    * ``cases``: The next ones, in pytest's order; empty = no more.
+    """
+
+    type: Literal["cases"]
+    cases: list[Case]
+
+
+class RunBuilt(TypedDict):
+    """A run of suites is going (an addition of pytest-lens).
+
+    * ``run_id``: Names the run in further requests.
+    * ``suite_ids``: Names its suites, in the order given.
+    """
+
+    type: Literal["run_built"]
+    run_id: str
+    suite_ids: list[str]
+
+
+class RunEvents(TypedDict):
+    """Events of a run (an addition of pytest-lens).
+
+    * ``events``: In order; empty only when the run is over.
+    """
+
+    type: Literal["run_events"]
+    events: list[RunEvent]
+
+
+class SuiteEvents(TypedDict):
+    """Events of a suite (an addition of pytest-lens).
+
+    * ``events``: In order; empty only when the suite is over.
+    """
+
+    type: Literal["suite_events"]
+    events: list[SuiteEvent]
+
+
+class LaunchError(TypedDict):
+    """A suite could not be launched (an addition of pytest-lens).
+
+    * ``code``: Category.
+    * ``message``: One sentence that names what is at fault, and the way out.
+    """
+
+    type: Literal["launch_error"]
+    code: LaunchErrorCode
+    message: str
+
+
+class ArtifactData(TypedDict):
+    """Bytes of an artifact (an addition of pytest-lens).
+
+    * ``data``: The next ones.
+    * ``done``: Whether these were the last.
+    """
+
+    type: Literal["artifact_data"]
+    data: bytes
+    done: bool
+
+
+class DebugData(TypedDict):
+    """Debug data (an addition of pytest-lens).
+
+    * ``data``: The next files; empty = no more.
+    """
+
+    type: Literal["debug_data"]
+    data: list[DebugFile]
+
+
 class ContextStatus(TypedDict):
     """How the context runs tests (an addition of pytest-lens).
 
@@ -657,6 +842,8 @@ class RunEnd(TypedDict):
     * ``counts``: Final outcomes, counted.
     * ``durationMs``: Wall time from its acceptance.
     * ``message``: Why, where the status alone does not say it.
+    * ``debugData``: The iterator of its debug data (``next_debug_data``), where coverage was
+      measured.
     """
 
     runId: str
@@ -664,6 +851,40 @@ class RunEnd(TypedDict):
     counts: RunCounts
     durationMs: float
     message: NotRequired[str]
+    debugData: NotRequired[str]
+
+
+class RunEvent(TypedDict):
+    """Something that happened in a run as a whole.
+
+    * ``timestamp``: When, in nanoseconds of the machine's monotonic clock.
+    * ``payload``: What.
+    """
+
+    timestamp: int
+    payload: RunEventPayload
+
+
+class RunStartedRunEventPayload(TypedDict):
+    """It started: always first."""
+
+    type: Literal["run_started"]
+
+
+class RunStoppedRunEventPayload(TypedDict):
+    """It is over; artifacts may follow."""
+
+    type: Literal["run_stopped"]
+
+
+class ArtifactRunEventPayload(TypedDict):
+    """It produced an artifact.
+
+    * ``artifact``: Which.
+    """
+
+    type: Literal["artifact"]
+    artifact: Artifact
 
 
 class RunStart(TypedDict):
@@ -730,6 +951,99 @@ class Subtest(TypedDict):
     label: str
     outcome: str
     message: NotRequired[str]
+
+
+class SuiteEvent(TypedDict):
+    """Something that happened in a suite.
+
+    * ``timestamp``: When, in nanoseconds of the machine's monotonic clock.
+    * ``payload``: What.
+    """
+
+    timestamp: int
+    payload: SuiteEventPayload
+
+
+class CaseFoundSuiteEventPayload(TypedDict):
+    """A case was found: the first event of each case.
+
+    * ``test_case_name``: Its node id.
+    * ``identifier``: Names it in the events that follow; unique in the suite's run.
+    """
+
+    type: Literal["case_found"]
+    test_case_name: str
+    identifier: int
+
+
+class CaseStartedSuiteEventPayload(TypedDict):
+    """A case is about to run.
+
+    * ``identifier``: Which case.
+    """
+
+    type: Literal["case_started"]
+    identifier: int
+
+
+class CaseStoppedSuiteEventPayload(TypedDict):
+    """A case is over; artifacts of it may follow.
+
+    * ``identifier``: Which case.
+    * ``status``: How it ended.
+    """
+
+    type: Literal["case_stopped"]
+    identifier: int
+    status: CaseStatus
+
+
+class CaseFinishedSuiteEventPayload(TypedDict):
+    """The last event of a case: all its artifacts were told.
+
+    * ``identifier``: Which case.
+    """
+
+    type: Literal["case_finished"]
+    identifier: int
+
+
+class CaseArtifactSuiteEventPayload(TypedDict):
+    """A case produced an artifact.
+
+    * ``identifier``: Which case.
+    * ``artifact``: Which artifact.
+    """
+
+    type: Literal["case_artifact"]
+    identifier: int
+    artifact: Artifact
+
+
+class SuiteArtifactSuiteEventPayload(TypedDict):
+    """The suite produced an artifact.
+
+    * ``artifact``: Which.
+    """
+
+    type: Literal["suite_artifact"]
+    artifact: Artifact
+
+
+class SuiteStartedSuiteEventPayload(TypedDict):
+    """The suite started; its timeout counts from here."""
+
+    type: Literal["suite_started"]
+
+
+class SuiteStoppedSuiteEventPayload(TypedDict):
+    """The whole suite is over.
+
+    * ``status``: How it ended.
+    """
+
+    type: Literal["suite_stopped"]
+    status: SuiteStatus
 
 
 class TestItem(TypedDict):
@@ -931,6 +1245,9 @@ class FlakinessHintEvent(FlakinessHints):
     seq: int
 
 
+Artifact = Union[StdoutArtifact, StderrArtifact, LogArtifact, CustomArtifact, DebugDataArtifact]
+"""Something that a test, a suite or a run leaves behind."""
+
 Event = Union[
     InventoryEvent,
     RunStartedEvent,
@@ -966,6 +1283,33 @@ Response = Union[
     Events,
     TestOutput,
     ControlAck,
+    CaseIterator,
+    Cases,
+    RunBuilt,
+    RunEvents,
+    SuiteEvents,
+    LaunchError,
+    ArtifactData,
+    DebugData,
     ContextStatus,
 ]
 """The answer to a `Request`."""
+
+RunEventPayload = Union[
+    RunStartedRunEventPayload,
+    RunStoppedRunEventPayload,
+    ArtifactRunEventPayload,
+]
+"""What happened in a run as a whole."""
+
+SuiteEventPayload = Union[
+    CaseFoundSuiteEventPayload,
+    CaseStartedSuiteEventPayload,
+    CaseStoppedSuiteEventPayload,
+    CaseFinishedSuiteEventPayload,
+    CaseArtifactSuiteEventPayload,
+    SuiteArtifactSuiteEventPayload,
+    SuiteStartedSuiteEventPayload,
+    SuiteStoppedSuiteEventPayload,
+]
+"""What happened in a suite."""

@@ -6,6 +6,7 @@ same code, is shown as flaky.
 
 from __future__ import annotations
 
+import pathlib
 import threading
 from typing import Any
 
@@ -21,6 +22,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="record this run's outcomes into the history that pytest-lens judges flakiness by",
     )
+
+
+@pytest.fixture
+def lens_artifacts(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> pathlib.Path:
+    """A folder in which a test leaves what others are to look at.
+
+    Where pytest-lens runs the test it is offered to who watches; else it is a temporary folder.
+    """
+    ask = getattr(request.config, "_lens_artifacts_folder", None)
+    folder = ask() if ask is not None else None
+    return pathlib.Path(folder) if folder else tmp_path_factory.mktemp("lens_artifacts")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from control_steps import ControlSteps
 from daemon import REQUESTS, RESPONSES, Client, Daemon
 from world import DEADLINE, Project, World
 
@@ -51,7 +52,7 @@ def daemon(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
     running.end()
 
 
-class Tour:
+class Tour(ControlSteps):
     """A way through the protocol: one step for each request, in an order that makes sense."""
 
     def __init__(self, client: Client, project: Project) -> None:
@@ -59,6 +60,8 @@ class Tour:
         self.project = project
         self.context = ""
         self.run_id = ""
+        self.built: dict[str, Any] = {}
+        self.told: list[dict[str, Any]] = []
 
     def ask(self, response: str, tag: str, **fields: Any) -> dict[str, Any]:
         return self.client.expect(response, tag, context_id=self.context, **fields)
@@ -257,12 +260,13 @@ class Tour:
 
     def steps(self) -> list[Callable[[], None]]:
         """The steps in the order in which they stand here."""
-        own = [name for name in vars(Tour) if name in REQUESTS]
-        return [getattr(self, name) for name in own]
+        own = [name for name in vars(Tour) if name in REQUESTS and name != "shutdown"]
+        controls = [name for name in vars(ControlSteps) if name in REQUESTS]
+        return [getattr(self, name) for name in [*own, *controls, "shutdown"]]
 
 
 def test_there_is_a_step_for_every_request() -> None:
-    assert set(REQUESTS) - set(vars(Tour)) == set()
+    assert set(REQUESTS) - set(dir(Tour)) == set()
 
 
 @pytest.mark.parametrize("shape", ["named", "compact"])

@@ -13,7 +13,7 @@ import pytest
 from conftest import DEADLINE, World
 
 import pytest_lens
-from pytest_lens import Engine, LensError, _native, engine, runs
+from pytest_lens import Engine, LensError, _native, control, engine, runs
 
 FILES = {
     "test_a.py": """
@@ -32,7 +32,7 @@ FILES = {
 
 
 def test_every_request_has_a_method() -> None:
-    source = inspect.getsource(engine) + inspect.getsource(runs)
+    source = "".join(inspect.getsource(module) for module in (engine, control, runs))
     missing = [tag for tag in _native.REQUESTS if f'"{tag}"' not in source]
     assert missing == []
 
@@ -169,3 +169,29 @@ with Engine(".") as lens:
         _, said = process.communicate(timeout=DEADLINE)
     assert said.rstrip().endswith("KeyboardInterrupt")
     assert process.returncode in (1, -signal.SIGINT, 130)
+
+
+def test_suites_their_events_and_what_they_print(world: World) -> None:
+    world.write({"test_b.py": "def test_prints(): print('printed')"})
+    with Engine(world.root) as opened:
+        cases = opened.enumerate_cases("test_b.py")
+        assert cases["type"] == "case_iterator"
+        assert opened.next_cases(cases["iterator_id"])["cases"] == [
+            {"name": "test_b.py::test_prints"}
+        ]
+        built = opened.build_run(["test_b.py", {"test_url": "nowhere.py"}], max_parallel_suites=2)
+        told = []
+        while True:
+            answer = opened.suite_events(built["suite_ids"][0])
+            assert answer["type"] == "suite_events"
+            if not answer["events"]:
+                break
+            told += [event["payload"] for event in answer["events"]]
+        assert told[-1] == {"type": "suite_stopped", "status": "passed"}
+        (artifact,) = (it["artifact"] for it in told if it["type"] == "case_artifact")
+        assert artifact["type"] == "stdout"
+        assert b"".join(opened.artifact(artifact["artifact_id"])) == b"printed\n"
+        failed = opened.suite_events(built["suite_ids"][1])
+        assert failed["type"] == "launch_error"
+        assert failed["code"] == "instance_cannot_resolve"
+        assert opened.run_events(built["run_id"])["events"]

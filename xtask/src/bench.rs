@@ -2,6 +2,7 @@
 //!
 //! Medians after a warm-up, the two sides by turns, the same interpreter and environment for both, the release build.
 
+mod control;
 mod history;
 mod latency;
 mod projects;
@@ -29,7 +30,7 @@ pub struct Options {
 }
 
 /// What can be measured by itself.
-const PARTS: [&str; 5] = ["history", "latency", "lenses", "memory", "socket"];
+const PARTS: [&str; 6] = ["control", "history", "latency", "lenses", "memory", "socket"];
 
 /// What the generated projects are run with.
 const REQUIREMENTS: &str = "iniconfig==2.3.1\nnumpy==2.4.6\npackaging==26.3\npandas==3.1.1\npluggy==1.7.0\npygments==2.21.0\n\
@@ -121,6 +122,10 @@ pub fn run(options: &Options) -> Result<bool> {
     if wanted("socket") {
         note("a daemon, and a project of 100,000 tests");
         figures.extend(socket::measure(&binary, &venv, &home)?);
+    }
+    if wanted("control") {
+        note("runs of 10,000 tests by fake runners");
+        figures.extend(control::measure(&binary, &venv, &home)?);
     }
     Ok(tell(options, &figures))
 }

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
-from . import ending, hazards, preloading, prepared, procs, pyc, seeds, session, snapshot
+from . import ending, hazards, measuring, preloading, prepared, procs, pyc, seeds, session, snapshot
 from .boot import describe
 from .host import Park
 from .state import Worker
@@ -37,6 +37,7 @@ def run(worker: Worker) -> NoReturn:
                 {"name": dist.metadata["Name"], "version": dist.version} for dist in distributions
             ],
             "hazards": hazards.of_process(),
+            "coverage": measuring.is_there(),
             "preloaded": worker.preloaded,
             "files": snapshot.module_stats(sorted(set(sys.modules))),
             "dirs": snapshot.site_dirs(),

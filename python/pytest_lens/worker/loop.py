@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+import time
 from collections import deque
 from typing import Any, NoReturn
 
@@ -43,6 +44,8 @@ class RunLoop:
         self._queue: deque[int] = deque()
         self._end = False
         self._timeout: float | None = None
+        # When the time of the whole run is up, by the monotonic clock.
+        self._deadline: float | None = None
         self._stacks: Any = None
 
     def wait_for_run(self) -> Message | None:
@@ -83,6 +86,9 @@ class RunLoop:
         self._take(message)
         if message.get("timeout_ms"):
             self._timeout = message["timeout_ms"] / 1000
+        if message.get("deadline_ns"):
+            self._deadline = message["deadline_ns"] / 1e9
+        if self._timeout is not None or self._deadline is not None:
             self._stacks = open(stacks_path(self._worker), "w")  # noqa: SIM115 (while tests run)
 
     def run(self, session: Any) -> None:
@@ -114,7 +120,7 @@ class RunLoop:
             reason, error = "interrupted", interrupt
             message = str(interrupt) or type(interrupt).__name__
         finally:
-            if self._timeout is not None:
+            if self._stacks is not None:
                 faulthandler.cancel_dump_traceback_later()
         done: Message = {"t": "done", "reason": reason}
         if message:
@@ -131,11 +137,13 @@ class RunLoop:
 
     def _run_one(self, index: int, following: Any) -> None:
         item = self._items[index]
-        self._worker.send({"t": "started", "i": index})
+        streams, measuring = self._worker.streams, self._worker.measuring
+        self._worker.send({"t": "started", "i": index, **streams.begin(index)})
+        if measuring is not None:
+            measuring.test(item.nodeid)
         recorder = self._recorder
         recorder.begin(item)
-        if self._timeout is not None:
-            faulthandler.dump_traceback_later(self._timeout, exit=True, file=self._stacks)
+        self._watch()
         crash: BaseException | None = None
         try:
             if self._keep is not None:
@@ -145,12 +153,26 @@ class RunLoop:
             crash = error
         if process_id() != self._worker.channel.pid:
             os._exit(1)  # a test forked and its child came back here
-        if self._timeout is not None:
+        if self._stacks is not None:
             faulthandler.cancel_dump_traceback_later()
         _flush()
-        self._worker.send({"t": "finished", "i": index, **recorder.end(item, crash)})
+        if measuring is not None:
+            measuring.test("")
+        verdict = recorder.end(item, crash)
+        self._worker.send({"t": "finished", "i": index, **verdict, **streams.end()})
         if crash is not None:
             raise crash
+
+    def _watch(self) -> None:
+        """Have the stacks written when time is up.
+
+        At the end of the test's time this process ends; at that of the run's the engine ends it.
+        """
+        left = None if self._deadline is None else max(self._deadline - time.monotonic(), 0.001)
+        if self._timeout is not None and (left is None or self._timeout <= left):
+            faulthandler.dump_traceback_later(self._timeout, exit=True, file=self._stacks)
+        elif left is not None:
+            faulthandler.dump_traceback_later(left, file=self._stacks)
 
     def _next(self) -> int | None:
         """The next index to run, once it is known what follows it (pytest needs `nextitem`)."""

@@ -15,6 +15,7 @@ import pytest
 from . import (
     ahead,
     arguments,
+    artifacts,
     collecting,
     disabled,
     forkfix,
@@ -232,6 +233,8 @@ class LensPlugin:
             config.option.maxfail = message["maxfail"]
         if message.get("basetemp"):
             forkfix.fresh_basetemp(config, message["basetemp"])
+        self._worker.streams.open(config, message.get("output"))
+        setattr(config, artifacts.ATTRIBUTE, self._worker.streams.folder)
         if message.get("worker"):
             pose_as_xdist_worker(config, message["worker"])
         if message.get("run_disabled") or self._worker.options.run_disabled:

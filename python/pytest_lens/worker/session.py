@@ -12,8 +12,9 @@ from typing import NoReturn
 
 import pytest
 
-from . import ending
+from . import artifacts, ending
 from .arguments import command_line
+from .measuring import Measuring, Missing
 from .plugin import LensPlugin
 from .prepared import ReadyConfig
 from .state import Worker
@@ -22,12 +23,15 @@ from .state import Worker
 def run(worker: Worker, config: ReadyConfig) -> NoReturn:
     """Run the session that `worker` was told to, and end the process."""
     plugin = LensPlugin(worker)
+    _measure(worker)
     try:
         with config.in_place(), plugin.installed():
-            status = int(pytest.main(command_line(worker), plugins=[plugin]))
+            status = int(pytest.main(command_line(worker), plugins=[plugin, artifacts]))
     except BaseException as error:  # SystemExit in a conftest, among others
         plugin.failures.note(error)
         status = 3
+    if worker.measuring is not None:
+        worker.measuring.stop()
     plugin.failures.report(worker, status)
     try:
         sys.stdout.flush()
@@ -36,3 +40,18 @@ def run(worker: Worker, config: ReadyConfig) -> NoReturn:
     ending.run_exit_handlers()
     worker.send({"t": "bye", "exitstatus": status})
     ending.leave(status)
+
+
+def _measure(worker: Worker) -> None:
+    """Begin to measure coverage, where that is asked for."""
+    if worker.options.coverage is None:
+        return
+    try:
+        worker.measuring = Measuring(worker.options.coverage)
+        worker.measuring.start()
+    except Missing as missing:
+        worker.send({"t": "usage_error", "message": str(missing)})
+        ending.leave(4)
+    except Exception as error:  # a configuration that coverage does not understand
+        worker.send({"t": "usage_error", "message": f"coverage can't be measured: {error}"})
+        ending.leave(4)

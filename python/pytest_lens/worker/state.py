@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from .measuring import Measuring
+from .streaming import Streams
 from .wire import Channel, Message
 
 
@@ -40,6 +42,8 @@ class Options:
     arguments: list[str] = field(default_factory=list)
     no_cov: bool = False
     run_disabled: bool = False
+    # What to measure; see `measuring`.
+    coverage: dict[str, Any] | None = None
     worker: dict[str, Any] | None = None
 
     @classmethod
@@ -61,6 +65,8 @@ class Worker:
     options: Options = field(default_factory=Options)
     preloaded: list[str] = field(default_factory=list)
     plugin_packages: set[str] = field(default_factory=set)
+    streams: Streams = field(default_factory=Streams)
+    measuring: Measuring | None = None
 
     @property
     def root(self) -> str:

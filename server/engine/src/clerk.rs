@@ -70,6 +70,8 @@ struct Open {
     record: Arc<RunRecord>,
     number: u64,
     counts: Counts,
+    /// Tests whose output goes to files while they run.
+    streamed: HashSet<usize>,
     /// For the history.
     run: Run,
 }
@@ -181,7 +183,7 @@ impl Clerk {
     }
 
     fn begin(&mut self, context: &Context, plan: Arc<RunPlan>, accepted: oneshot::Sender<Lease>) {
-        let record = Arc::new(RunRecord::new(plan.selected.len()));
+        let record = Arc::new(RunRecord::new(&plan));
         context.runs.retain(|_, run| !run.is_past());
         context.runs.insert(plan.run_id.clone(), Arc::clone(&record));
         let whole = plan.host.scope == Scope::All && plan.selected.len() == plan.host.nodes.len();
@@ -192,11 +194,16 @@ impl Clerk {
             record: Arc::clone(&record),
             number: self.next_run,
             counts: Counts::default(),
+            streamed: HashSet::new(),
             run: Run::new(plan.source, None),
         };
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
         self.push(context, EventPayload::RunStarted(started));
+        plan.tape.begin((0..plan.selected.len()).map(|index| Arc::clone(&plan.node(index).id)).collect());
+        for problem in &plan.problems {
+            plan.tape.print(OutputStream::Stderr, &format!("{problem}\n"));
+        }
         // Where nobody waits for it any more, the lease ends the run.
         let _ = accepted.send(Lease::of(record));
     }
@@ -207,9 +214,22 @@ impl Clerk {
             News::Started(index) => {
                 let id = open.plan.node(index).id.to_string();
                 open.record.state().running.insert(index);
+                open.record.tape.start(index);
                 let told = TestsStarted { run_id: run_id.to_owned(), ids: vec![id] };
                 self.push(context, EventPayload::TestStarted(told));
             }
+            News::Streams(index, streams) => {
+                open.streamed.insert(index);
+                open.record.tape.outputs.open(index, streams);
+            }
+            News::Streamed(index, ends, folder) => open.record.tape.close_streams(index, ends, folder),
+            News::Printed(index, place) => {
+                let tape = &open.record.tape;
+                if let Some(item) = tape.outputs.announce(index, place) {
+                    tape.keep(Some(index), item);
+                }
+            }
+            News::DebugData(files) => open.record.tape.keep_debug_data(files),
             News::Outcome(index, outcome) => {
                 if open.record.state().settled.contains(&index) {
                     tracing::error!(run_id, id = outcome.id, "a second outcome was dropped");
@@ -240,9 +260,10 @@ impl Clerk {
             &counts,
             ending.stopped || ending.interrupted.is_some(),
             ending.killed,
-            false,
+            ending.out_of_time,
             ending.fault.is_some(),
         );
+        let at_least = ending.suite_status(!open.plan.problems.is_empty());
         let end = RunEnd {
             run_id: run_id.to_owned(),
             status: match status {
@@ -263,10 +284,16 @@ impl Clerk {
             },
             duration_ms: open.record.begun.elapsed().as_secs_f64() * 1000.0,
             message: ending.fault.or(ending.interrupted),
+            debug_data: open.record.tape.debug_data(),
         };
         self.unfiled.insert(run_id.to_owned(), open.run);
         self.push(context, EventPayload::RunFinished(end.clone()));
+        // Whoever waits for the end of the run takes a suite that has not told its own for one that broke off.
+        open.record.tape.end(at_least);
         open.record.close(end);
+        if open.record.tape.is_forsaken() {
+            context.runs.remove(run_id);
+        }
         let held = context.pool.residents.temps();
         let runs = self.runs.values().map(|open| open.plan.temp.as_path());
         let live: Vec<_> = runs.chain(held.iter().map(PathBuf::as_path)).collect();
@@ -317,6 +344,7 @@ impl Clerk {
         let newest = self.runs.values().max_by_key(|open| open.number);
         match newest {
             Some(open) => {
+                open.record.tape.print(stream, &text);
                 let run_id = open.plan.run_id.clone();
                 self.push(context, EventPayload::Output(Output { run_id, id: None, stream, text }));
             }
@@ -327,6 +355,12 @@ impl Clerk {
 
 impl Open {
     fn settle(&mut self, context: &Context, index: usize, outcome: &TestOutcome) {
+        let tape = &self.record.tape;
+        if self.streamed.remove(&index) {
+            tape.close_streams(index, None, None);
+        } else {
+            tape.keep_texts(index, outcome);
+        }
         let known: Outcome = outcome.outcome.parse().unwrap_or(Outcome::Error);
         let id = Arc::clone(&self.plan.node(index).id);
         let (attempt, duration_ms) = (outcome.attempt, outcome.duration_ms);
@@ -339,6 +373,7 @@ impl Open {
             return;
         }
         state.settled.insert(index);
+        self.record.tape.settle(index, known);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -13,6 +13,7 @@ use pytest_lens_protocol::{Settings, TestOutcome, WorkerCount};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::clerk::{Clerk, Entry};
+use crate::control::Coverage;
 use crate::events::EventLog;
 use crate::host::{CollectFailure, Host};
 use crate::interpreter::Interpreter;
@@ -21,10 +22,13 @@ use crate::launcher::Launcher;
 use crate::pool::{Found, Pool};
 use crate::refresh::Refresher;
 use crate::relay::Printed;
-use crate::run::RunPlan;
-use crate::runs::{Lease, RunRecord};
+use crate::run::{News, RunPlan};
+use crate::runs::{Lease, REMEMBERED, RunRecord};
 use crate::scope::Scope;
 use crate::wire::WorkerOptions;
+
+/// How often the output of running tests is looked at.
+const LOOK: Duration = Duration::from_millis(25);
 
 /// How long a run has the machine to itself before its code is named.
 const HEAD_START: Duration = Duration::from_millis(30);
@@ -96,6 +100,7 @@ impl Context {
             refresher: Refresher::default(),
             entries,
         });
+        crate::control::folder::clean(&context.pool.launcher.tmp_dir);
         tokio::spawn(Clerk::new(&context).work(mailbox, printed));
         context.follow_history();
         if context.pool.is_resident() {
@@ -136,7 +141,25 @@ impl Context {
             arguments: settings.arguments.iter().chain(arguments).cloned().collect(),
             no_cov: true,
             run_disabled: false,
+            coverage: None,
         }
+    }
+
+    /// Whether coverage can be measured.
+    ///
+    /// # Errors
+    /// A sentence that says what to install, or which file is missing.
+    pub(crate) async fn check_coverage(&self, wanted: &Coverage) -> Result<(), String> {
+        if let Some(config) = wanted.config.as_ref().filter(|config| !self.root.join(config).is_file()) {
+            return Err(format!("--cov-config: there is no {config} under {}", self.root.display()));
+        }
+        // It may have been installed a moment ago: then the interpreter is started anew.
+        self.pool.base().await.map_err(|error| error.to_string())?;
+        if self.pool.ready().is_none_or(|ready| ready.coverage) {
+            return Ok(());
+        }
+        let python = self.interpreter.path.display();
+        Err(format!("coverage is not installed for {python}: run `{python} -m pip install coverage`"))
     }
 
     fn collect_limit(&self) -> Duration {
@@ -212,16 +235,40 @@ impl Context {
             tokio::task::spawn_blocking(name).await.ok().flatten()
         });
         let tell = |news| self.enter(Entry::News { run_id: plan.run_id.clone(), news });
+        let watching = tokio::spawn(Arc::clone(&self).watch_outputs(Arc::clone(&record)));
         let ending = crate::run::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
+        watching.abort();
+        if let Some((coverage, folder)) = plan.coverage.as_ref().zip(plan.tape.folder()) {
+            tell(News::DebugData(crate::control::gather(&self.pool.launcher, folder, coverage).await));
+        }
         self.pool.launcher.relays.flush().await;
         let run_id = plan.run_id.clone();
         self.enter(Entry::Ended { run_id: run_id.clone(), ending });
+        let forgetting = Arc::downgrade(&self);
+        let past = run_id.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(REMEMBERED).await;
+            forgetting.upgrade().map(|context| context.runs.remove(&past));
+        });
         let file = async {
             let code = code.await.ok().flatten();
             self.enter_and_wait(|done| Entry::Code { run_id, code, done }).await;
             self.unfiled.send_modify(|runs| *runs -= 1);
         };
         tokio::join!(self.get_ready(&plan.host), file);
+    }
+
+    /// Looks at what the tests of a run print while they run.
+    async fn watch_outputs(self: Arc<Self>, record: Arc<RunRecord>) {
+        let run_id = record.tape.id.clone();
+        let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            for (index, place) in record.tape.outputs.look() {
+                self.enter(Entry::News { run_id: run_id.clone(), news: News::Printed(index, place) });
+            }
+        }
     }
 
     /// Has the clerk tell of flakiness whenever the history learns something, from whichever process. What was known
@@ -260,6 +307,11 @@ impl Context {
     /// Whether a run goes on.
     pub(crate) fn is_busy(&self) -> bool {
         self.runs.iter().any(|run| !run.is_over())
+    }
+
+    /// Nobody asks for a run any more. One that goes on is forgotten when it ends.
+    pub(crate) fn forget_run(&self, run_id: &str) {
+        self.runs.remove_if(run_id, |_, run| run.is_over());
     }
 
     /// Waits until no run goes on, `limit` at most: work that nobody waits for stays out of their way.

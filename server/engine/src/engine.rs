@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use dashmap::DashMap;
 use pytest_lens_protocol::Request;
 
 use crate::context::Context;
+use crate::control::{BuiltRun, Registry};
 use crate::handlers;
 use crate::histories::Histories;
 use crate::hub::Hub;
@@ -65,6 +66,8 @@ pub(crate) struct Shared {
     pub opening: tokio::sync::Mutex<()>,
     /// Nothing is to be opened any more.
     pub ending: AtomicBool,
+    /// What run control knows.
+    pub registry: Registry,
     next_run: AtomicU64,
     /// Sets this engine's run ids apart from those of the ones before.
     epoch: u64,
@@ -77,6 +80,15 @@ impl Shared {
         (format!("run-{:x}-{number}", self.epoch), number)
     }
 
+    /// Whether a run or suite is known, by its id or that of something in it.
+    fn knows(&self, id: &str) -> bool {
+        let id = id.split('/').next().unwrap_or_default();
+        let Registry { runs, suites, .. } = &self.registry;
+        runs.contains_key(id)
+            || suites.contains_key(id)
+            || self.contexts.iter().any(|context| context.runs.contains_key(id))
+    }
+
     /// Ends a context, or all.
     pub(crate) async fn close(&self, context_id: Option<&str>) {
         let ids: Vec<String> = match context_id {
@@ -85,12 +97,20 @@ impl Shared {
         };
         let mut closing = tokio::task::JoinSet::new();
         for id in ids {
+            self.registry.kill_all_of(&id);
             if let Some((_, context)) = self.contexts.remove(&id) {
-                closing.spawn(async move { context.close().await });
+                closing.spawn(async move {
+                    context.close().await;
+                    context.runs.clear();
+                });
             }
         }
         // Whoever asked may be gone meanwhile: what was begun is finished all the same.
         let _ = tokio::spawn(async move { while closing.join_next().await.is_some() {} }).await;
+        if context_id.is_none() {
+            self.registry.clear();
+            let _ = tokio::task::spawn_blocking(crate::control::folder::all_removed).await;
+        }
     }
 }
 
@@ -109,6 +129,7 @@ impl Engine {
             histories: Histories::new(&config),
             opening: tokio::sync::Mutex::default(),
             ending: AtomicBool::new(false),
+            registry: Registry::default(),
             next_run: AtomicU64::new(1),
             epoch: crate::context::now_ms(),
             config,
@@ -138,22 +159,60 @@ impl Engine {
 
 impl Connect for Engine {
     fn session(&self) -> Arc<dyn Call> {
-        Arc::new(Session { shared: Arc::clone(&self.shared), told: Mutex::default() })
+        Arc::new(Session { shared: Arc::clone(&self.shared), told: Mutex::default(), owned: Mutex::default() })
     }
 }
 
 /// A client's session in process.
 pub(crate) struct Session {
     pub shared: Arc<Shared>,
-    /// How many results of each run this session has been told.
+    /// How many results of each run this session has been told, and where it is in other things that it reads. The
+    /// keys end with the id of what is read.
     told: Mutex<HashMap<String, usize>>,
+    owned: Mutex<Owned>,
+}
+
+/// What ends with its session.
+#[derive(Default)]
+pub(crate) struct Owned {
+    /// The registry holds them, until they are forgotten.
+    pub runs: Vec<Weak<BuiltRun>>,
+    pub iterators: Vec<String>,
 }
 
 impl Session {
     /// Runs `read` with the count of results that this session was told of a run, and keeps what it returns.
     pub(crate) fn told<T>(&self, run_id: &str, read: impl FnOnce(&mut usize) -> T) -> T {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before there are more of them: those that are in nothing any more go.
+        if told.len() == told.capacity() && !told.contains_key(run_id) {
+            told.retain(|key, _| self.shared.knows(key.rsplit(' ').next().unwrap_or_default()));
+            let room = 2 * told.len();
+            told.shrink_to(room);
+        }
         read(told.entry(run_id.to_owned()).or_default())
+    }
+}
+
+impl Session {
+    /// Keeps what is to end with this session.
+    pub(crate) fn own(&self, keep: impl FnOnce(&mut Owned)) {
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        owned.runs.retain(|run| run.strong_count() > 0);
+        keep(&mut owned);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Owned { runs, iterators } = std::mem::take(self.owned.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for run in runs.iter().filter_map(Weak::upgrade) {
+            self.shared.registry.forget(&run);
+            run.forsake();
+        }
+        for id in iterators {
+            self.shared.registry.iterators.remove(&id);
+        }
     }
 }
 

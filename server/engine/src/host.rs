@@ -58,6 +58,9 @@ pub(crate) enum CollectFailure {
     Refused { message: String, path: Option<String>, line: Option<u32> },
     #[error("{0}")]
     TimedOut(String),
+    /// There is no process to collect in.
+    #[error("{0}")]
+    Unreachable(String),
     #[error("{0}")]
     Broken(String),
 }
@@ -76,7 +79,7 @@ pub(crate) struct CollectOrder {
 /// Which process collects.
 pub(crate) enum Collector {
     /// The session that was started ahead, and is kept.
-    Ahead(Ahead),
+    Ahead(Box<Ahead>),
     /// A fork of the base, which is kept.
     Fork,
     /// The base itself, which ends then.
@@ -91,9 +94,11 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         Collector::Fork => base.fork(hub, Role::Collected, order.options.clone()).await,
         Collector::Base => base.become_role(Role::Collect, order.options.clone()),
     };
-    let (process, mut events) = arrived.map_err(CollectFailure::Broken)?;
+    let (process, mut events) = arrived.map_err(CollectFailure::Unreachable)?;
+    let mut unfinished = Unfinished(Some(process.pid));
     let mut importing = None;
     let outcome = tokio::time::timeout(order.limit, gather(&mut events, &mut importing)).await;
+    unfinished.0 = None;
     let (items, collected) = outcome.unwrap_or_else(|_| {
         kill_tree(process.pid);
         let place = importing.map_or_else(String::new, |path| format!(", while {path} was being imported"));
@@ -128,6 +133,17 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         }),
         getting_ready: tokio::sync::Mutex::default(),
     })
+}
+
+/// A collection that nobody waits for any more ends with its process, whatever that is doing.
+struct Unfinished(Option<i32>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            kill_tree(pid);
+        }
+    }
 }
 
 async fn gather(

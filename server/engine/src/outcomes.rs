@@ -4,7 +4,9 @@ use std::path::Path;
 
 use pytest_lens_protocol::{Frame, Location, Range, Subtest, TestOutcome};
 
+use crate::node::Node;
 use crate::process::ExitStatus;
+use crate::stacks;
 use crate::tree::uri_of;
 use crate::wire::WireOutcome;
 
@@ -62,10 +64,33 @@ pub(crate) fn crashed(id: &str, attempt: u32, status: ExitStatus) -> TestOutcome
     bare(id, attempt, "crashed", format!("the process that ran this test {status}"))
 }
 
-/// A test that was ended because it ran out of time. `stacks`: where every thread was at that moment.
-pub(crate) fn timed_out(id: &str, attempt: u32, limit_ms: u64, stacks: Option<String>) -> TestOutcome {
+/// A test that was ended because it ran out of time: its own, or that of its whole run. `stacks`: where every thread was
+/// at that moment.
+pub(crate) fn timed_out(
+    node: &Node,
+    root: &Path,
+    attempt: u32,
+    message: String,
+    stacks: Option<String>,
+) -> TestOutcome {
+    let file = root.join(&*node.file);
+    let frames = stacks.as_deref().map(|stacks| stacks::of_test(stacks, &file, root)).unwrap_or_default();
+    let own = frames.iter().rev().find(|frame| Path::new(&frame.path) == file).or(frames.last());
+    TestOutcome {
+        location: own.map(|frame| location(&frame.path, frame.line)),
+        frames: frames
+            .iter()
+            .map(|frame| Frame { name: frame.name.clone(), location: location(&frame.path, frame.line), text: None })
+            .collect(),
+        longrepr: stacks,
+        ..bare(&node.id, attempt, "timed_out", message)
+    }
+}
+
+/// A test that took longer than it may, of which no more than that is known.
+pub(crate) fn overdue(node: &Node, root: &Path, attempt: u32, limit_ms: u64, stacks: Option<String>) -> TestOutcome {
     let message = format!("the test took longer than {limit_ms} ms (timeoutMs)");
     #[expect(clippy::cast_precision_loss, reason = "a limit in milliseconds is far below 2^52")]
     let duration_ms = limit_ms as f64;
-    TestOutcome { duration_ms, longrepr: stacks, ..bare(id, attempt, "timed_out", message) }
+    TestOutcome { duration_ms, ..timed_out(node, root, attempt, message, stacks) }
 }

@@ -17,7 +17,7 @@ use crate::node::Analyses;
 use crate::resident::Residents;
 use crate::runner::Runner;
 use crate::scope::Scope;
-use crate::wire::{Ready, WorkerOptions};
+use crate::wire::{Measure, Ready, WorkerOptions};
 
 /// Collected sessions of parts of the project that are kept, besides that of the whole.
 const PARTS_KEPT: usize = 3;
@@ -55,6 +55,15 @@ struct State {
     closed: bool,
     /// Bumped when everything is forgotten: what was being made before that is not kept.
     generation: u64,
+}
+
+/// What a session that runs tests does otherwise than the one that collected them: it then collects by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Special {
+    /// Skip marks skip nothing.
+    pub run_disabled: bool,
+    /// What it measures.
+    pub coverage: Option<Measure>,
 }
 
 /// A runner that runs tests, as long as this is held.
@@ -285,7 +294,7 @@ impl Pool {
         settings: &Arc<PytestSettings>,
         limit: Duration,
     ) -> Result<Found, CollectFailure> {
-        let start = |error: StartError| CollectFailure::Broken(error.to_string());
+        let start = |error: StartError| CollectFailure::Unreachable(error.to_string());
         let generation = self.state().generation;
         let mut base = self.base().await.map_err(start)?;
         let fork = self.mode().is_some_and(|mode| mode.embedded);
@@ -294,7 +303,7 @@ impl Pool {
         }
         let options = WorkerOptions { args: scope.args(), ..options.clone() };
         let by = match self.take_ahead(&base, &options).await {
-            Some(ahead) => Collector::Ahead(ahead),
+            Some(ahead) => Collector::Ahead(Box::new(ahead)),
             None if fork => Collector::Fork,
             None => Collector::Base,
         };
@@ -326,11 +335,13 @@ impl Pool {
     }
 
     /// A runner for the tests of `host`.
-    pub(crate) async fn runner(&self, host: &Arc<Host>, run_disabled: bool) -> Result<Runner, String> {
-        if host.is_forkable() {
+    /// `special`: what its session is to do otherwise than the collected one did.
+    pub(crate) async fn runner(&self, host: &Arc<Host>, special: Option<Special>) -> Result<Runner, String> {
+        if host.is_forkable() && special.is_none() {
             return host.runner(&self.launcher.hub).await;
         }
-        let options = WorkerOptions { run_disabled, ..host.options.clone() };
+        let Special { run_disabled, coverage } = special.unwrap_or_default();
+        let options = WorkerOptions { run_disabled, coverage, ..host.options.clone() };
         let embedded = self.mode().is_some_and(|mode| mode.embedded);
         if embedded {
             let base = self.base().await.map_err(|error| error.to_string())?;

@@ -157,7 +157,7 @@ impl Residents {
             let lease = Lease { slot, residents: Arc::downgrade(self) };
             (lease, state.rules.scopes.clone(), state.generation)
         };
-        let mut runner = pool.runner(host, false).await?;
+        let mut runner = pool.runner(host, None).await?;
         // A session that collects by itself says later what it read.
         let snapshot = if host.is_forkable() { host.snapshot() } else { Snapshot::default() };
         runner.tenure = Some(Box::new(Tenure {

@@ -5,23 +5,22 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use pytest_lens_history::Source;
 use pytest_lens_plan::order::{Dispatcher, Item, units};
 use pytest_lens_plan::outcome::Outcome;
-use pytest_lens_plan::rerun::{Policy, will_rerun};
+use pytest_lens_plan::rerun::will_rerun;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::host::Host;
-use crate::node::Node;
-use crate::outcomes::{crashed, not_run, of_wire, timed_out};
+use crate::control::artifacts::Streams;
+use crate::outcomes::{crashed, not_run, of_wire, overdue, timed_out};
 use crate::pool::Pool;
 use crate::process::ProcessEvent;
 use crate::procs::kill_tree;
 use crate::resident::Reuse;
+pub(crate) use crate::run_plan::{Control, Ending, News, RunPlan};
 use crate::runner::Runner;
 use crate::slot::{Arrivals, Slot, next};
 use crate::wire::{FromWorker, Hold, RunOrder, ToWorker, WorkerPlace};
@@ -36,63 +35,11 @@ const LAST_WORD: Duration = Duration::from_millis(500);
 /// How long runners that stay may take to tear down what does not stay with them.
 const STAYING: Duration = Duration::from_secs(30);
 
+/// How long runners have for telling the stacks of what runs when the time of the whole run is up.
+const LAST_STACKS: Duration = Duration::from_millis(200);
+
 /// A test that overruns its limit by this much without ending itself is killed from outside.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
-
-/// What a run is to do.
-pub(crate) struct RunPlan {
-    pub run_id: String,
-    /// Where its tests' temporary folders are.
-    pub temp: PathBuf,
-    pub host: Arc<Host>,
-    /// Indices into the host's nodes, in order.
-    pub selected: Vec<usize>,
-    pub workers: usize,
-    pub maxfail: Option<u32>,
-    pub timeout_ms: Option<u64>,
-    pub run_disabled: bool,
-    pub rerun: Policy,
-    /// Fixtures live on behind it, in resident runners.
-    pub reuse: Option<Arc<Reuse>>,
-    /// Mean durations of earlier runs, by index into `selected`.
-    pub durations: Vec<Option<f64>>,
-    /// Which of the selected are known to be flaky; empty where nobody will ask.
-    pub known_flaky: Vec<bool>,
-    /// Who asked.
-    pub source: Source,
-}
-
-impl RunPlan {
-    pub(crate) fn node(&self, index: usize) -> &Arc<Node> {
-        &self.host.nodes[self.selected[index]]
-    }
-}
-
-/// What a client wants of a run that goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Control {
-    Go,
-    Stop,
-    Kill,
-}
-
-/// What happened. Numbers are indices into [`RunPlan::selected`].
-#[derive(Debug)]
-pub(crate) enum News {
-    Started(usize),
-    Outcome(usize, Box<TestOutcome>),
-}
-
-/// How the driving ended, beside the outcomes.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Ending {
-    pub stopped: bool,
-    pub killed: bool,
-    /// A fault that kept tests from running.
-    pub fault: Option<String>,
-    /// A test or plugin interrupted the session.
-    pub interrupted: Option<String>,
-}
 
 /// Runs everything, and gives every selected test one final outcome.
 pub(crate) async fn drive(
@@ -111,6 +58,11 @@ pub(crate) async fn drive(
         failures: 0,
         ending: Ending::default(),
         next_slot: 0,
+        deadline_ns: plan.time_limit.and_then(|limit| {
+            let limit = u64::try_from(limit.as_nanos()).ok()?;
+            crate::control::now_ns().checked_add(limit)
+        }),
+        farewells: Mutex::default(),
     };
     let all: Vec<usize> = (0..plan.selected.len()).collect();
     if all.is_empty() {
@@ -128,6 +80,12 @@ pub(crate) async fn drive(
             }
         }
     }
+    if plan.coverage.is_some() {
+        // What they have measured is written when their sessions are over.
+        for end in driver.farewells.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let _ = end.await;
+        }
+    }
     driver.ending
 }
 
@@ -143,6 +101,10 @@ struct Driver<'a, F: Fn(News)> {
     failures: u32,
     ending: Ending,
     next_slot: usize,
+    /// When the time of the whole run is up.
+    deadline_ns: Option<u64>,
+    /// Runners that tear down their sessions.
+    farewells: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
 impl<F: Fn(News)> Driver<'_, F> {
@@ -173,13 +135,13 @@ impl<F: Fn(News)> Driver<'_, F> {
             let asked: Vec<_> = fresh
                 .drain(..)
                 .map(|worker| {
-                    let (pool, host, disabled) =
-                        (Arc::clone(self.pool), Arc::clone(&self.plan.host), self.plan.run_disabled);
+                    let (pool, host, special) =
+                        (Arc::clone(self.pool), Arc::clone(&self.plan.host), self.plan.special());
                     let reuse = reuse.cloned();
                     let asked = async move {
                         match reuse {
                             Some(reuse) => pool.residents.take(&pool, &host, &reuse).await,
-                            None => pool.runner(&host, disabled).await,
+                            None => pool.runner(&host, special).await,
                         }
                     };
                     (worker, tokio::spawn(asked))
@@ -200,8 +162,9 @@ impl<F: Fn(News)> Driver<'_, F> {
                     }
                 }
             }
+            self.hear_stacks(&slots).await;
             self.obey(&mut dispatcher, &slots);
-            if self.ending.killed || self.ending.fault.is_some() || slots.is_empty() {
+            if self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some() || slots.is_empty() {
                 break;
             }
             // A start may cross a stop on the wire: only a runner's own word says that it starts nothing more, and
@@ -281,6 +244,8 @@ impl<F: Fn(News)> Driver<'_, F> {
                     if slot.verdict_at.is_some_and(|at| at <= now) {
                         slot.lost = true;
                         slot.exit.get_or_insert_default();
+                        // It may live on, unheard of.
+                        kill_tree(slot.runner.pid());
                     }
                 }
             }
@@ -306,18 +271,26 @@ impl<F: Fn(News)> Driver<'_, F> {
                 slot.lost = true;
             }
             ProcessEvent::Message(message) => match *message {
-                FromWorker::Started { i } if i < self.plan.selected.len() => {
+                FromWorker::Started { i, at } if i < self.plan.selected.len() => {
                     let limit =
                         self.plan.timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit) + TIMEOUT_GRACE);
                     slot.current = Some((i, limit));
                     slot.began = true;
                     dispatcher.started(worker, i);
                     (self.tell)(News::Started(i));
+                    slot.streams = slot.output.clone().zip(at).map(|(prefix, at)| Streams { prefix, at });
+                    if let Some(streams) = slot.streams.clone() {
+                        (self.tell)(News::Streams(i, streams));
+                    }
                     slot.feed(worker, dispatcher);
                 }
-                FromWorker::Finished(outcome) if outcome.i < self.plan.selected.len() => {
+                FromWorker::Finished(mut outcome) if outcome.i < self.plan.selected.len() => {
                     let index = outcome.i;
                     slot.current = None;
+                    let folder = outcome.artifacts.take().map(PathBuf::from);
+                    if slot.streams.take().is_some() || folder.is_some() {
+                        (self.tell)(News::Streamed(index, outcome.to, folder));
+                    }
                     let outcome = of_wire(*outcome, &self.plan.node(index).id, self.attempt);
                     self.verdict(worker, index, outcome, dispatcher);
                     slot.feed(worker, dispatcher);
@@ -374,15 +347,17 @@ impl<F: Fn(News)> Driver<'_, F> {
     /// A runner is over: whoever it ran when it ended is to blame.
     fn bury(&mut self, worker: usize, mut slot: Slot, dispatcher: &mut Dispatcher) {
         slot.forwarding.abort();
-        let stacks = slot.runner.stacks.take().and_then(|path| std::fs::read_to_string(path).ok());
-        let stacks = stacks.filter(|text| !text.trim().is_empty());
+        let stacks = slot.runner.told_stacks();
         let lost = dispatcher.worker_lost(worker);
         let Some(index) = lost.blamed else { return };
         let id = &self.plan.node(index).id;
-        let outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
-            Some(limit) => timed_out(id, self.attempt, limit, stacks),
+        let mut outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
+            Some(limit) => overdue(self.plan.node(index), &self.pool.launcher.root, self.attempt, limit, stacks),
             None => crashed(id, self.attempt, slot.exit.unwrap_or_default()),
         };
+        if let Some(streams) = slot.streams.take() {
+            (outcome.stdout, outcome.stderr) = streams.texts();
+        }
         self.verdict(worker, index, outcome, dispatcher);
         if self.is_limit_reached() {
             dispatcher.stop();
@@ -397,7 +372,14 @@ impl<F: Fn(News)> Driver<'_, F> {
     /// Stop and kill, as soon as they are asked for.
     fn obey(&mut self, dispatcher: &mut Dispatcher, slots: &BTreeMap<usize, Slot>) {
         let wanted = *self.control.borrow_and_update();
-        if wanted >= Control::Stop && !self.ending.stopped {
+        if wanted == Control::OutOfTime && !self.ending.out_of_time {
+            self.ending.out_of_time = true;
+            dispatcher.stop();
+            for slot in slots.values() {
+                kill_tree(slot.runner.pid());
+            }
+        }
+        if matches!(wanted, Control::Stop | Control::Kill) && !self.ending.stopped {
             self.ending.stopped = true;
             dispatcher.stop();
             for slot in slots.values() {
@@ -412,10 +394,26 @@ impl<F: Fn(News)> Driver<'_, F> {
         }
     }
 
+    /// When the time of the whole run is up, what runs gets a moment to say where it is.
+    async fn hear_stacks(&self, slots: &BTreeMap<usize, Slot>) {
+        if *self.control.borrow() != Control::OutOfTime || self.ending.out_of_time {
+            return;
+        }
+        let silent =
+            |slot: &Slot| slot.current.is_some() && slot.runner.stacks.is_some() && slot.runner.told_stacks().is_none();
+        let until = Instant::now() + LAST_STACKS;
+        while slots.values().any(silent) && Instant::now() < until {
+            tokio::time::sleep(LAST_STACKS / 20).await;
+        }
+    }
+
     /// Whatever has no outcome yet gets one.
     fn finish_round(&mut self, dispatcher: &Dispatcher, slots: &BTreeMap<usize, Slot>) {
+        let late = self.plan.late();
         let why = if self.ending.killed {
             "the run was killed"
+        } else if self.ending.out_of_time {
+            late.as_str()
         } else if self.ending.stopped {
             "the run was stopped"
         } else if let Some(fault) = &self.ending.fault {
@@ -426,8 +424,19 @@ impl<F: Fn(News)> Driver<'_, F> {
             "the run reached its limit of failures"
         };
         let why = why.to_owned();
+        let late = self.ending.out_of_time && !self.ending.killed;
         for index in dispatcher.unfinished() {
-            let outcome = not_run(&self.plan.node(index).id, self.attempt, &why);
+            let node = self.plan.node(index);
+            let runs = |slot: &&Slot| slot.current.is_some_and(|(current, _)| current == index);
+            let outcome = match slots.values().find(runs).filter(|_| late) {
+                Some(slot) => {
+                    let (root, stacks) = (&self.pool.launcher.root, slot.runner.told_stacks());
+                    let outcome = timed_out(node, root, self.attempt, why.clone(), stacks);
+                    let (stdout, stderr) = slot.streams.as_ref().map(Streams::texts).unwrap_or_default();
+                    TestOutcome { stdout, stderr, ..outcome }
+                }
+                None => not_run(&node.id, self.attempt, &why),
+            };
             (self.tell)(News::Outcome(index, Box::new(outcome)));
         }
         if self.ending.fault.is_some() {
@@ -440,7 +449,7 @@ impl<F: Fn(News)> Driver<'_, F> {
     /// Runners that stay go back to where they came from, the others end.
     async fn part_with(&self, slots: BTreeMap<usize, Slot>, mut arrivals: Arrivals) {
         let mut staying = BTreeMap::new();
-        let ended = self.ending.killed || self.ending.fault.is_some();
+        let ended = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
         for (worker, mut slot) in slots {
             if slot.runner.tenure.is_some() && slot.done && !slot.lost && !ended {
                 let held = slot.held;
@@ -456,7 +465,8 @@ impl<F: Fn(News)> Driver<'_, F> {
                 kill_tree(slot.runner.pid());
             }
             // A runner that is done still tears its session down; it must live as long as that takes.
-            tokio::spawn(slot.see_off());
+            let end = tokio::spawn(slot.see_off());
+            self.farewells.lock().unwrap_or_else(PoisonError::into_inner).push(end);
         }
         while let Ok((worker, event)) = arrivals.try_recv() {
             if matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)) {
@@ -480,12 +490,12 @@ impl<F: Fn(News)> Driver<'_, F> {
     ) -> Slot {
         let tenure = runner.tenure.as_deref();
         let own = tenure.map(|tenure| tenure.slot());
-        let whole =
-            tenure.is_none() && self.plan.host.is_forkable() && self.plan.selected.len() == self.plan.host.nodes.len();
+        let whole = tenure.is_none() && self.plan.is_forked() && self.plan.selected.len() == self.plan.host.nodes.len();
         let ids = (!whole)
             .then(|| self.plan.selected.iter().map(|&node| self.plan.host.nodes[node].id.to_string()).collect());
         let (feed, end) = next(worker, dispatcher);
         let basetemp = self.plan.temp.join(format!("w{place}"));
+        let output = self.plan.tape.folder().map(|folder| Arc::new(folder.join(format!("w{place}"))));
         runner.send(ToWorker::Run(RunOrder {
             ids,
             feed,
@@ -497,8 +507,10 @@ impl<F: Fn(News)> Driver<'_, F> {
                 .filter(|_| !self.plan.rerun.enabled)
                 .map(|limit| limit.saturating_sub(dispatcher.failures()).max(1)),
             timeout_ms: self.plan.timeout_ms,
+            deadline_ns: self.deadline_ns,
             run_disabled: self.plan.run_disabled,
             basetemp: basetemp.to_string_lossy().into(),
+            output: output.as_ref().map(|prefix| prefix.to_string_lossy().into()),
             worker: (count > 1 || own.is_some_and(|slot| slot > 0)).then(|| WorkerPlace {
                 index: own.unwrap_or(worker),
                 count: count.max(own.map_or(0, |slot| slot + 1)),
@@ -506,17 +518,22 @@ impl<F: Fn(News)> Driver<'_, F> {
             }),
             hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
         }));
-        Slot::new(runner, worker, arrivals.clone(), self.pool.busy())
+        let mut slot = Slot::new(runner, worker, arrivals.clone(), self.pool.busy());
+        slot.output = output;
+        slot
     }
 
     /// A promised attempt that a stop, a kill or the limit of failures came before.
     fn give_up(&mut self, index: usize) {
         let wanted = *self.control.borrow();
-        self.ending.stopped |= wanted != Control::Go;
+        self.ending.stopped |= matches!(wanted, Control::Stop | Control::Kill);
         self.ending.killed |= wanted == Control::Kill;
+        self.ending.out_of_time |= wanted == Control::OutOfTime;
+        let late = self.plan.late();
         let why = match wanted {
             Control::Go => "the run reached its limit of failures",
             Control::Stop => "the run was stopped",
+            Control::OutOfTime => late.as_str(),
             Control::Kill => "the run was killed",
         };
         (self.tell)(News::Outcome(index, Box::new(not_run(&self.plan.node(index).id, self.attempt, why))));

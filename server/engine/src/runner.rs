@@ -69,6 +69,12 @@ impl Runner {
         }
     }
 
+    /// Every thread's stack, where a test ran out of time and its process has told them.
+    pub(crate) fn told_stacks(&self) -> Option<String> {
+        let text = std::fs::read_to_string(self.stacks.as_deref()?).ok()?;
+        Some(text).filter(|text| !text.trim().is_empty())
+    }
+
     pub(crate) fn send(&self, message: ToWorker) {
         self.process.send(message);
     }

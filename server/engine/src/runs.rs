@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use pytest_lens_protocol::{RunEnd, TestResultInfo};
 use tokio::sync::watch;
 
-use crate::run::Control;
+use crate::control::{Suite, Tape};
+use crate::run::{Control, RunPlan};
 
 /// How long a run is remembered after its end.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
@@ -17,6 +18,8 @@ pub(crate) struct RunRecord {
     pub total: usize,
     pub begun: Instant,
     pub control: watch::Sender<Control>,
+    /// The run as run control tells it.
+    pub tape: Arc<Tape>,
     state: Mutex<RunState>,
     /// Bumped at the end.
     ended: watch::Sender<bool>,
@@ -33,11 +36,12 @@ pub(crate) struct RunState {
 }
 
 impl RunRecord {
-    pub(crate) fn new(total: usize) -> Self {
+    pub(crate) fn new(plan: &RunPlan) -> Self {
         RunRecord {
-            total,
+            total: plan.selected.len(),
             begun: Instant::now(),
-            control: watch::Sender::new(Control::Go),
+            control: plan.lever.clone(),
+            tape: Arc::clone(&plan.tape),
             state: Mutex::default(),
             ended: watch::Sender::new(false),
         }
@@ -50,11 +54,7 @@ impl RunRecord {
 
     /// Asks for a stop or a kill. Neither is ever taken back.
     pub(crate) fn ask(&self, wanted: Control) {
-        self.control.send_if_modified(|present| {
-            let more = wanted > *present;
-            *present = wanted.max(*present);
-            more
-        });
+        Suite::from(self).ask(wanted);
     }
 
     pub(crate) fn close(&self, end: RunEnd) {

@@ -1,6 +1,7 @@
 //! Which of a collected session's tests a request means.
 
 use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
 
 use pytest_lens_plan::select::{Keyword, MarkerExpr};
 
@@ -69,6 +70,34 @@ pub(crate) fn means(id: &str, node: &Node) -> bool {
         return id.is_empty() || id == "." || is_within(&node.file, id);
     }
     *node.function_id == *id || node.id.strip_prefix(id).is_some_and(|rest| rest.starts_with("::"))
+}
+
+/// An id or path as pytest's ids have it: relative to the root, without `.` and `..`.
+pub(crate) fn own_id(root: &Path, id: &str) -> String {
+    let (file, rest) = id.split_once("::").map_or((id, None), |(file, rest)| (file, Some(rest)));
+    let spelled = root.join(file);
+    let mut parts: Vec<Component> = Vec::new();
+    for part in spelled.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let whole: PathBuf = parts.into_iter().collect();
+    // The root may be known under another name: only then are links followed.
+    let inside = whole.strip_prefix(root).map(Path::to_owned).or_else(|_| {
+        let real = whole.canonicalize().unwrap_or_else(|_| whole.clone());
+        real.strip_prefix(root).map(Path::to_owned)
+    });
+    let file = inside.unwrap_or(whole).to_string_lossy().into_owned();
+    let file = if file.is_empty() { ".".to_owned() } else { file };
+    match rest {
+        Some(rest) => format!("{file}::{rest}"),
+        None => file,
+    }
 }
 
 fn unknown(id: &str) -> String {

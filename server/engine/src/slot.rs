@@ -1,11 +1,14 @@
 //! One runner of a round: what it is doing, and how its events get to the round and back.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pytest_lens_plan::order::{Command, Dispatcher};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::control::artifacts::Streams;
 use crate::pool::Busy;
 use crate::process::{ExitStatus, ProcessEvent};
 use crate::procs::kill_tree;
@@ -19,6 +22,10 @@ pub(crate) struct Slot {
     recall: oneshot::Sender<()>,
     /// Running: which test, and when it is overdue.
     pub current: Option<(usize, Option<Instant>)>,
+    /// What the names of the files begin with that its output goes to.
+    pub output: Option<Arc<PathBuf>>,
+    /// Where the output of what runs is in them.
+    pub streams: Option<Streams>,
     pub began: bool,
     pub done: bool,
     /// It said that it is done and stays for the next run.
@@ -49,6 +56,8 @@ impl Slot {
             forwarding: tokio::spawn(forward(worker, events, to, recalled)),
             recall,
             current: None,
+            output: None,
+            streams: None,
             began: false,
             done: false,
             held: false,

@@ -30,6 +30,20 @@ pub(crate) struct WorkerOptions {
     pub arguments: Vec<String>,
     pub no_cov: bool,
     pub run_disabled: bool,
+    /// What a session is to measure; only those that run tests are asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Measure>,
+}
+
+/// What coverage.py is to measure, and where its data go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
+pub(crate) struct Measure {
+    pub folder: String,
+    pub source: Vec<String>,
+    pub branch: bool,
+    /// Tell the tests apart.
+    pub contexts: bool,
+    pub config: Option<String>,
 }
 
 /// What a forked process is for.
@@ -68,8 +82,14 @@ pub(crate) struct RunOrder {
     pub end: bool,
     pub maxfail: Option<u32>,
     pub timeout_ms: Option<u64>,
+    /// When the time of the whole run is up, by the monotonic clock: the stacks of what runs then are wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline_ns: Option<u64>,
     pub run_disabled: bool,
     pub basetemp: String,
+    /// What the names of the files begin with that its output goes to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     pub worker: Option<WorkerPlace>,
     /// The runner is to stay, with its fixtures.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -176,6 +196,8 @@ pub(crate) enum FromWorker {
     },
     Started {
         i: usize,
+        /// Where its output begins in the files of the three streams.
+        at: Option<[u64; 3]>,
     },
     Finished(Box<WireOutcome>),
     Done {
@@ -195,6 +217,9 @@ pub(crate) struct Ready {
     pub pytest: String,
     pub plugins: Vec<WirePlugin>,
     pub hazards: Vec<WireHazard>,
+    /// Whether coverage.py is installed.
+    #[serde(default)]
+    pub coverage: bool,
     #[serde(default)]
     pub files: Vec<WireStat>,
     #[serde(default)]
@@ -299,6 +324,10 @@ pub(crate) struct WireOutcome {
     pub log: Option<String>,
     #[serde(default)]
     pub subtests: Vec<WireSubtest>,
+    /// Where its output ends in the files of the three streams.
+    pub to: Option<[u64; 3]>,
+    /// The folder that it put artifacts in.
+    pub artifacts: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

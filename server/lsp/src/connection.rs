@@ -132,6 +132,7 @@ fn abandon_runs(shared: &Arc<Shared>, folder: &str, status: RunEndStatus, messag
             },
             duration_ms: 0.0,
             message: Some(message.to_owned()),
+            debug_data: None,
         };
         runs.into_iter().flatten().map(end).collect()
     };

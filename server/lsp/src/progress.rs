@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pytest_lens_protocol::{Request, RunEnd};
 use tokio::sync::Notify;
@@ -11,13 +12,16 @@ use crate::publisher::{Outgoing, Progress};
 use crate::reducer::RunView;
 use crate::state::Shared;
 
+/// How long what runs may take to finish behind a cancel. Then it is killed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// What the user can cancel, by progress token.
 pub(crate) type Cancels = HashMap<String, Cancel>;
 
 /// What a cancel means.
 #[derive(Debug)]
 pub(crate) enum Cancel {
-    /// Of a run: stop it; a second time, kill it.
+    /// Of a run: stop it; a second time, or when stopping takes too long, kill it.
     Run {
         /// The run.
         run_id: String,
@@ -64,12 +68,8 @@ pub(crate) fn run_ends(cancels: &mut Cancels, run: &RunEnd) -> Vec<Outgoing> {
 
 /// The user cancelled what a token stands for.
 pub(crate) fn cancel(shared: &Arc<Shared>, token: &str) {
-    let request = match shared.state().cancels.get_mut(token) {
-        Some(Cancel::Run { run_id, stopping, .. }) => {
-            let run_id = run_id.clone();
-            let again = std::mem::replace(stopping, true);
-            if again { Request::KillRun { run_id } } else { Request::StopRun { run_id } }
-        }
+    let (run_id, again) = match shared.state().cancels.get_mut(token) {
+        Some(Cancel::Run { run_id, stopping }) => (run_id.clone(), std::mem::replace(stopping, true)),
         Some(Cancel::Collect(wanted)) => {
             wanted.notify_one();
             return;
@@ -77,10 +77,21 @@ pub(crate) fn cancel(shared: &Arc<Shared>, token: &str) {
         // It ended a moment ago.
         None => return,
     };
-    let inner = Arc::clone(shared);
+    let (inner, token) = (Arc::clone(shared), token.to_owned());
     shared.spawn(async move {
-        if let Err(error) = inner.call(request).await {
-            inner.tell_once(lsp_types::MessageType::WARNING, &error.message);
+        let ask = async |request| {
+            if let Err(error) = inner.call(request).await {
+                inner.tell_once(lsp_types::MessageType::WARNING, &error.message);
+            }
+        };
+        if again {
+            return ask(Request::KillRun { run_id }).await;
+        }
+        ask(Request::StopRun { run_id: run_id.clone() }).await;
+        tokio::time::sleep(PATIENCE).await;
+        let goes_on = inner.state().cancels.contains_key(&token);
+        if goes_on {
+            ask(Request::KillRun { run_id }).await;
         }
     });
 }

@@ -6,12 +6,14 @@
 //! disk, no randomness and no task in this crate, so every decision can be replayed and is
 //! property-tested.
 
+pub mod case_filter;
 pub mod flaky;
 pub mod order;
 pub mod outcome;
 pub mod rerun;
 pub mod select;
 pub mod shard;
+pub mod suite;
 pub mod workers;
 
 mod weight;

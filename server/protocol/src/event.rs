@@ -337,6 +337,9 @@ pub struct RunEnd {
     /// Why, where the status alone does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The iterator of its debug data (`next_debug_data`), where coverage was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debug_data: Option<String>,
 }
 
 /// How a run ended.

@@ -8,6 +8,7 @@
 //! left out of the bytes when they are `None`, so the original bytes stay what they were.
 
 mod codec;
+mod control;
 mod error;
 mod event;
 mod framing;
@@ -19,6 +20,10 @@ mod run;
 mod settings;
 
 pub use codec::{FrameError, Shape, decode_request, decode_response, encode, encode_framed};
+pub use control::{
+    Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
+    SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
+};
 pub use error::{DecodeError, ErrorCode};
 pub use event::{
     CollectError, Event, EventPayload, Evidence, FlakinessHints, Frame, Hint, InventoryDelta, ItemKind, Output,

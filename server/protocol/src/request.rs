@@ -1,7 +1,7 @@
 //! What a client may ask of the engine.
 
-use crate::RunOptions;
 use crate::macros::messages;
+use crate::{RunOptions, SchedulingOptions, SuiteSpec};
 
 messages! {
     /// A request. Its answer is the [`crate::Response`] that its docs name, or [`crate::Response::Error`].
@@ -215,6 +215,68 @@ messages! {
         KillRun = "kill_run" {
             /// From `run_started`.
             run_id: String,
+        },
+        /// Lists the cases of a suite (an addition of pytest-lens). Answer: `case_iterator` or `launch_error`.
+        EnumerateCases = "enumerate_cases" {
+            /// From `context_ready`.
+            context_id: String,
+            /// A test file, a folder or a node id, relative to the repo.
+            test_url: String,
+        },
+        /// The next batch of cases (an addition of pytest-lens). Answer: `cases`.
+        NextCases = "next_cases" {
+            /// From `case_iterator`.
+            iterator_id: String,
+        },
+        /// Builds a run of suites and sets it going (an addition of pytest-lens). The run belongs to the session: when
+        /// that goes, it is killed. Answer: `run_built`.
+        BuildRun = "build_run" {
+            /// From `context_ready`.
+            context_id: String,
+            /// The suites.
+            suites: Vec<SuiteSpec>,
+            /// How they are scheduled.
+            #[serde(default)]
+            scheduling_options: Option<SchedulingOptions>,
+        },
+        /// Waits for events of a run that this session has not been told (an addition of pytest-lens). Answer:
+        /// `run_events`.
+        GetRunEvents = "get_run_events" {
+            /// From `run_built` or `run_started`.
+            run_id: String,
+        },
+        /// Waits for events of a suite that this session has not been told (an addition of pytest-lens). Answer:
+        /// `suite_events` or `launch_error`.
+        GetSuiteEvents = "get_suite_events" {
+            /// From `run_built`; or a `run_id` of `run_started`, whose run is a suite by itself.
+            suite_id: String,
+        },
+        /// Lets what runs of a suite finish and starts nothing more of it (an addition of pytest-lens). Answer:
+        /// `control_ack`.
+        StopSuite = "stop_suite" {
+            /// As in `get_suite_events`.
+            suite_id: String,
+        },
+        /// Ends a suite's processes now (an addition of pytest-lens). Answer: `control_ack`.
+        KillSuite = "kill_suite" {
+            /// As in `get_suite_events`.
+            suite_id: String,
+        },
+        /// Waits for bytes of an artifact that this session has not been given (an addition of pytest-lens). Answer:
+        /// `artifact_data`.
+        ReadArtifact = "read_artifact" {
+            /// From an event or from `debug_data`.
+            artifact_id: String,
+        },
+        /// The next batch of debug data (an addition of pytest-lens). Answer: `debug_data`.
+        NextDebugData = "next_debug_data" {
+            /// From an event.
+            iterator_id: String,
+        },
+        /// Lets go of a custom artifact's folder, which is removed (an addition of pytest-lens). Answer: `control_ack`.
+        ReleaseDirectory = "release_directory" {
+            /// From an event.
+            token: String,
         },
         /// How the context runs tests (an addition of pytest-lens). Answer: `context_status`.
         GetContextStatus = "get_context_status" {

@@ -1,7 +1,10 @@
 //! What the engine answers.
 
 use crate::macros::messages;
-use crate::{ErrorCode, Event, FlakinessInfo, TestNodeInfo, TestResultInfo};
+use crate::{
+    Bytes, Case, DebugFile, ErrorCode, Event, FlakinessInfo, LaunchErrorCode, RunEvent, SuiteEvent, TestNodeInfo,
+    TestResultInfo,
+};
 
 messages! {
     /// The answer to a [`crate::Request`].
@@ -230,6 +233,52 @@ messages! {
         },
         /// The control took effect (an addition of pytest-lens).
         ControlAck = "control_ack",
+        /// A suite's cases can be read (an addition of pytest-lens).
+        CaseIterator = "case_iterator" {
+            /// For `next_cases`.
+            iterator_id: String,
+        },
+        /// Cases of a suite (an addition of pytest-lens).
+        Cases = "cases" {
+            /// The next ones, in pytest's order; empty = no more.
+            cases: Vec<Case>,
+        },
+        /// A run of suites is going (an addition of pytest-lens).
+        RunBuilt = "run_built" {
+            /// Names the run in further requests.
+            run_id: String,
+            /// Names its suites, in the order given.
+            suite_ids: Vec<String>,
+        },
+        /// Events of a run (an addition of pytest-lens).
+        RunEvents = "run_events" {
+            /// In order; empty only when the run is over.
+            events: Vec<RunEvent>,
+        },
+        /// Events of a suite (an addition of pytest-lens).
+        SuiteEvents = "suite_events" {
+            /// In order; empty only when the suite is over.
+            events: Vec<SuiteEvent>,
+        },
+        /// A suite could not be launched (an addition of pytest-lens).
+        LaunchError = "launch_error" {
+            /// Category.
+            code: LaunchErrorCode,
+            /// One sentence that names what is at fault, and the way out.
+            message: String,
+        },
+        /// Bytes of an artifact (an addition of pytest-lens).
+        ArtifactData = "artifact_data" {
+            /// The next ones.
+            data: Bytes,
+            /// Whether these were the last.
+            done: bool,
+        },
+        /// Debug data (an addition of pytest-lens).
+        DebugData = "debug_data" {
+            /// The next files; empty = no more.
+            data: Vec<DebugFile>,
+        },
         /// How the context runs tests (an addition of pytest-lens).
         ContextStatus = "context_status" {
             /// Which context.

@@ -23,4 +23,6 @@ pub struct RunOptions {
     pub source: Option<String>,
     /// Choose the number of runners by what is fastest, where `workers` is left out.
     pub auto_workers: bool,
+    /// Measure coverage: the end of the run names the iterator of its data.
+    pub coverage: bool,
 }

@@ -52,7 +52,7 @@ pub fn memory(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> 
 }
 
 /// `VmRSS` of a process, in megabytes.
-fn resident(process: u32) -> Result<f64> {
+pub fn resident(process: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));

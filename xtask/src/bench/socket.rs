@@ -106,13 +106,16 @@ fn project(root: &Path) -> Result<PathBuf> {
     Ok(root.to_path_buf())
 }
 
-struct Daemon {
+/// A daemon of its own, ended when it is dropped.
+pub struct Daemon {
     child: Child,
-    socket: PathBuf,
+    /// Where it listens.
+    pub socket: PathBuf,
 }
 
 impl Daemon {
-    fn start(binary: &Path, state: &Path) -> Result<Self> {
+    /// Starts it, with folders of its own.
+    pub fn start(binary: &Path, state: &Path) -> Result<Self> {
         if state.exists() {
             fs::remove_dir_all(state)?;
         }
@@ -132,6 +135,11 @@ impl Daemon {
         }
         Ok(daemon)
     }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Daemon {
@@ -145,17 +153,20 @@ impl Drop for Daemon {
     }
 }
 
-struct Client {
+/// One connection to a daemon.
+pub struct Client {
     stream: UnixStream,
     reader: FrameReader,
 }
 
 impl Client {
-    fn connect(socket: &Path) -> Result<Self> {
+    /// Connects.
+    pub fn connect(socket: &Path) -> Result<Self> {
         Ok(Self { stream: UnixStream::connect(socket)?, reader: FrameReader::new() })
     }
 
-    fn ask(&mut self, request: &Request) -> Result<Response> {
+    /// A request and its answer.
+    pub fn ask(&mut self, request: &Request) -> Result<Response> {
         let message = self.exchange(&encode_framed(request, Shape::Compact)?)?;
         Ok(decode_response(&message).1?)
     }

@@ -46,6 +46,7 @@ pub struct Field {
 #[derive(Clone)]
 pub enum Type {
     Text,
+    Bytes,
     Boolean,
     Integer,
     Number,
@@ -112,8 +113,8 @@ fn read_definition(name: &str, schema: &Value, into: &mut Vec<Definition>) -> Re
         }) else {
             bail!("a variant without a tag");
         };
-        // Events share their fields' names with the notifications, responses do not extend anything.
-        let suffix = if base.is_some() { name } else { "" };
+        // Responses go by the bare name of their tag; of the variants of others there may be several of one name.
+        let suffix = if name == "Response" { "" } else { name };
         let member = format!("{}{suffix}", pascal(&tag));
         let shared = if schema.get("properties").is_some() { fields(schema)? } else { Vec::new() };
         let shape = Shape::Record { base, fields: own.into_iter().chain(shared).collect() };
@@ -176,6 +177,7 @@ fn type_of(schema: &Value) -> Result<Type> {
 
 fn simple(name: &str, schema: &Value) -> Result<Type> {
     Ok(match name {
+        "string" if schema.get("format").and_then(Value::as_str) == Some("binary") => Type::Bytes,
         "string" => Type::Text,
         "boolean" => Type::Boolean,
         "integer" => Type::Integer,

@@ -104,6 +104,7 @@ fn alias(text: &mut String, name: &str, doc: &str, of: &str, members: &[String])
 fn annotation(kind: &Type) -> String {
     match kind {
         Type::Text => "str".into(),
+        Type::Bytes => "bytes".into(),
         Type::Boolean => "bool".into(),
         Type::Integer => "int".into(),
         Type::Number => "float".into(),

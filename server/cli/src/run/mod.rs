@@ -133,6 +133,7 @@ async fn start(
             keyword: options.filter.keyword.clone(),
             marker: options.filter.marker.clone(),
             auto_workers: options.workers == Some(WorkerCount::Auto),
+            coverage: false,
             reruns: options.reruns,
             source: Some(Source::of_command(std::env::var("CI").ok().as_deref()).to_string()),
             ..RunOptions::default()

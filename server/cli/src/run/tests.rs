@@ -35,7 +35,14 @@ fn outcome(id: &str, outcome: &str) -> TestOutcome {
 }
 
 fn finished(status: RunEndStatus, counts: RunCounts) -> EventPayload {
-    EventPayload::RunFinished(RunEnd { run_id: "r".into(), status, counts, duration_ms: 123.4, message: None })
+    EventPayload::RunFinished(RunEnd {
+        run_id: "r".into(),
+        status,
+        counts,
+        duration_ms: 123.4,
+        message: None,
+        debug_data: None,
+    })
 }
 
 fn counts(passed: usize, failed: usize) -> RunCounts {

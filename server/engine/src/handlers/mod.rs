@@ -2,10 +2,11 @@
 
 mod collect;
 mod configure;
+mod control;
 mod flakiness;
 mod init;
 mod observe;
-mod run;
+pub(crate) mod run;
 mod shard;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use pytest_lens_protocol::{ErrorCode, Request, Response};
 use crate::context::Context;
 use crate::engine::Session;
 use crate::host::CollectFailure;
+use crate::run::Control;
 
 /// An answer, or why there is none.
 pub(crate) type Answered = Result<Response, Refusal>;
@@ -37,6 +39,12 @@ impl Refusal {
 impl From<Refusal> for Response {
     fn from(refusal: Refusal) -> Self {
         Response::error(refusal.code, refusal.message)
+    }
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
     }
 }
 
@@ -72,9 +80,23 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
             let order = run::Order { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: false };
             run::stream(session, &context(&context_id)?, order).await
         }
+        Request::EnumerateCases { context_id, test_url } => {
+            control::enumerate(session, &context(&context_id)?, &test_url).await
+        }
+        Request::NextCases { iterator_id } => control::next_cases(session, &iterator_id),
+        Request::BuildRun { context_id, suites, scheduling_options } => {
+            control::build_run(session, &context(&context_id)?, suites, scheduling_options)
+        }
+        Request::GetRunEvents { run_id } => control::run_events(session, &run_id).await,
+        Request::GetSuiteEvents { suite_id } => control::suite_events(session, &suite_id).await,
+        Request::StopSuite { suite_id } => control::control_suite(session, &suite_id, Control::Stop),
+        Request::KillSuite { suite_id } => control::control_suite(session, &suite_id, Control::Kill),
+        Request::ReadArtifact { artifact_id } => control::read_artifact(session, &artifact_id).await,
+        Request::NextDebugData { iterator_id } => control::next_debug_data(session, &iterator_id).await,
+        Request::ReleaseDirectory { token } => control::release_directory(session, &token).await,
         Request::GetRunProgress { context_id, run_id } => run::progress(session, &context(&context_id)?, run_id),
-        Request::StopRun { run_id } => run::control(session, &run_id, crate::run::Control::Stop),
-        Request::KillRun { run_id } => run::control(session, &run_id, crate::run::Control::Kill),
+        Request::StopRun { run_id } => run::control(session, &run_id, Control::Stop),
+        Request::KillRun { run_id } => run::control(session, &run_id, Control::Kill),
         Request::GetWorkerStatus { context_id } => Ok(observe::workers(&context(&context_id)?)),
         Request::GetContextStatus { context_id } => Ok(observe::status(&context(&context_id)?)),
         Request::GetOutput { context_id, node_id } => observe::output(&context(&context_id)?, node_id),
@@ -122,7 +144,9 @@ pub(crate) fn invalid(message: impl Into<String>) -> Refusal {
 /// A failed collection as an answer.
 pub(crate) fn of_failure(failure: &CollectFailure) -> Refusal {
     let code = match failure {
-        CollectFailure::Refused { .. } | CollectFailure::Broken(_) => ErrorCode::CollectionFailed,
+        CollectFailure::Refused { .. } | CollectFailure::Broken(_) | CollectFailure::Unreachable(_) => {
+            ErrorCode::CollectionFailed
+        }
         CollectFailure::TimedOut(_) => ErrorCode::Timeout,
     };
     Refusal::new(code, failure.to_string())

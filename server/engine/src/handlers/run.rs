@@ -1,21 +1,23 @@
 //! `run`, `run_stream`, `run_with_rerun`, `get_run_progress`, `stop_run`, `kill_run`.
 
-use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_protocol::{ErrorCode, Response, RunOptions, Settings, TestResultInfo, WorkerCount};
+use pytest_lens_protocol::{
+    ErrorCode, LogsIteratorOption, Response, RunOptions, Settings, TestResultInfo, WorkerCount,
+};
 
 use super::{Answered, Refusal, invalid, of_failure};
 use crate::context::Context;
-use crate::engine::Session;
+use crate::control::{Coverage, Suite, split};
+use crate::engine::{Session, Shared};
 use crate::host::Host;
 use crate::resident::Reuse;
 use crate::run::{Control, RunPlan};
 use crate::runs::Lease;
 use crate::scope::{Scope, file_part};
-use crate::select::{Filter, select};
+use crate::select::{Filter, own_id, select};
 
 /// The most results that one `run_progress` carries.
 const PAGE: usize = 10_000;
@@ -24,7 +26,7 @@ const PAGE: usize = 10_000;
 const PAGE_WEIGHT: usize = 16 * 1024 * 1024;
 
 /// What a run request asks for.
-pub(super) struct Order {
+pub(crate) struct Order {
     pub node_ids: Vec<String>,
     pub workers: Option<u32>,
     pub maxfail: Option<u32>,
@@ -57,11 +59,11 @@ pub(super) async fn stream(session: &Session, context: &Arc<Context>, order: Ord
     Ok(Response::RunStarted { run_id, total_tests: lease.release().map_or(0, |record| record.total) })
 }
 
-async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Result<(String, Lease), Refusal> {
+async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> Result<(String, Lease), Refusal> {
     if order.workers == Some(0) {
         return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
     }
-    let source = source_of(&order.options)?;
+    source_of(&order.options)?;
     let filter = Filter::parse(order.options.keyword.as_deref(), order.options.marker.as_deref()).map_err(invalid)?;
     let ids: Vec<String> = order.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
     for id in &ids {
@@ -71,6 +73,12 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         }
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
+    let (arguments, coverage) = split(&order.options.arguments);
+    order.options.arguments = arguments;
+    let coverage = coverage.or_else(|| order.options.coverage.then(Coverage::for_editors));
+    if let Some(coverage) = &coverage {
+        context.check_coverage(coverage).await.map_err(invalid)?;
+    }
     let host = context.host(&scope, &order.options.arguments).await.map_err(|failure| of_failure(&failure))?;
     if order.options.arguments.is_empty() {
         context.pool.expect(&scope, &context.options(&[]));
@@ -81,6 +89,25 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         let message = format!("{} can't be collected{line}: {}; mend it and run again", error.path, error.message);
         return Err(Refusal::new(ErrorCode::CollectionFailed, message));
     }
+    let suite = Suite::new(session.shared.new_run().0, LogsIteratorOption::default());
+    let mut plan = plan(&session.shared, context, &order, &suite, host, selected)?;
+    plan.set_coverage(coverage);
+    let run_id = plan.run_id.clone();
+    let lease = context.begin(plan).await;
+    let lease = lease.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
+    Ok((run_id, lease))
+}
+
+/// What running these tests takes.
+pub(crate) fn plan(
+    shared: &Shared,
+    context: &Context,
+    order: &Order,
+    suite: &Suite,
+    host: Arc<Host>,
+    selected: Vec<usize>,
+) -> Result<RunPlan, Refusal> {
+    let source = source_of(&order.options)?;
     let settings = context.settings.load();
     let rerun = Policy {
         enabled: order.repeat || settings.rerun.enabled || order.options.reruns.is_some(),
@@ -96,7 +123,7 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
     } else {
         Vec::new()
     };
-    let workers = match wanted_workers(&order, &settings, &host) {
+    let workers = match wanted_workers(order, &settings, &host) {
         WorkerCount::Fixed(count) => count as usize,
         WorkerCount::Auto => {
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -105,14 +132,21 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
             pytest_lens_plan::workers::fastest(&items, host.start_ms(), cores)
         }
     };
-    let (run_id, number) = session.shared.new_run();
+    let run_id = suite.tape.id.clone();
+    let number = shared.new_run().1;
+    suite.tape.make_folder(&context.pool.launcher.tmp_dir, number);
     // Arguments of its own, and skip marks that skip nothing, are for one run: what stays must not have them.
     let is_usual = order.options.arguments.is_empty() && !order.options.run_disabled;
     let reuse = (settings.fixture_reuse.enabled && is_usual)
         .then(|| Arc::new(Reuse { run_id: run_id.clone(), pytest: context.pytest.load_full() }));
-    let plan = RunPlan {
+    Ok(RunPlan {
         temp: context.pool.launcher.tmp_dir.join(format!("{:x}-{number}", std::process::id())),
-        run_id: run_id.clone(),
+        tape: Arc::clone(&suite.tape),
+        lever: suite.lever.clone(),
+        time_limit: None,
+        problems: Vec::new(),
+        coverage: None,
+        run_id,
         selected,
         workers,
         maxfail: order.maxfail.filter(|limit| *limit > 0),
@@ -124,10 +158,7 @@ async fn begin(session: &Session, context: &Arc<Context>, order: Order) -> Resul
         known_flaky,
         source,
         host,
-    };
-    let lease = context.begin(plan).await;
-    let lease = lease.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
-    Ok((run_id, lease))
+    })
 }
 
 /// How many runners are asked for. Tests that share a port or a file fail when they run at the same time, so several
@@ -143,34 +174,6 @@ fn wanted_workers(order: &Order, settings: &Settings, host: &Host) -> WorkerCoun
 fn source_of(options: &RunOptions) -> Result<Source, Refusal> {
     let parsed = options.source.as_deref().map_or(Ok(Source::Cli), str::parse);
     parsed.map_err(|error| invalid(format!("field `options.source`: {error}")))
-}
-
-/// An id or path as pytest's ids have it: relative to the root, without `.` and `..`.
-fn own_id(root: &Path, id: &str) -> String {
-    let (file, rest) = id.split_once("::").map_or((id, None), |(file, rest)| (file, Some(rest)));
-    let spelled = root.join(file);
-    let mut parts: Vec<Component> = Vec::new();
-    for part in spelled.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                parts.pop();
-            }
-            part => parts.push(part),
-        }
-    }
-    let whole: PathBuf = parts.into_iter().collect();
-    // The root may be known under another name: only then are links followed.
-    let inside = whole.strip_prefix(root).map(Path::to_owned).or_else(|_| {
-        let real = whole.canonicalize().unwrap_or_else(|_| whole.clone());
-        real.strip_prefix(root).map(Path::to_owned)
-    });
-    let file = inside.unwrap_or(whole).to_string_lossy().into_owned();
-    let file = if file.is_empty() { ".".to_owned() } else { file };
-    match rest {
-        Some(rest) => format!("{file}::{rest}"),
-        None => file,
-    }
 }
 
 pub(super) fn progress(session: &Session, context: &Arc<Context>, run_id: String) -> Answered {
@@ -198,6 +201,10 @@ pub(super) fn progress(session: &Session, context: &Arc<Context>, run_id: String
 }
 
 pub(super) fn control(session: &Session, run_id: &str, wanted: Control) -> Answered {
+    if let Some(run) = session.shared.registry.runs.get(run_id) {
+        run.ask(wanted);
+        return Ok(Response::ControlAck);
+    }
     for context in &session.shared.contexts {
         if let Some(record) = context.runs.get(run_id) {
             record.ask(wanted);
@@ -207,6 +214,6 @@ pub(super) fn control(session: &Session, run_id: &str, wanted: Control) -> Answe
     Err(unknown_run(run_id))
 }
 
-fn unknown_run(run_id: &str) -> Refusal {
+pub(super) fn unknown_run(run_id: &str) -> Refusal {
     invalid(format!("no run {run_id:?}: it never was, or ended more than ten minutes ago"))
 }

@@ -6,6 +6,9 @@ mod common;
 
 #[cfg(test)]
 mod ahead;
+#[cfg(test)]
+mod artifacts;
+#[cfg(test)]
 mod collect;
 #[cfg(test)]
 mod control;
@@ -19,6 +22,8 @@ mod hostile;
 mod incremental;
 #[cfg(test)]
 mod init;
+#[cfg(test)]
+mod interleavings;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
@@ -35,6 +40,8 @@ mod settings;
 mod shutdown;
 #[cfg(test)]
 mod socket;
+#[cfg(test)]
+mod suites;
 #[cfg(test)]
 mod truth;
 #[cfg(test)]

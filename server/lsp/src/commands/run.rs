@@ -35,6 +35,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<Va
         reruns,
         source: Some("editor".into()),
         auto_workers: false,
+        coverage: false,
     };
     let request = |ids| RunRequest { ids, workers: args.workers, maxfail: args.maxfail, options: options.clone() };
     start_all(shared, selected.into_iter().map(|(folder, ids)| (folder, request(ids))).collect()).await

@@ -42,6 +42,7 @@ pub(crate) fn run_finished(run: &str, passed: usize, failed: usize) -> EventPayl
         counts: RunCounts { total: passed + failed, passed, failed, ..RunCounts::default() },
         duration_ms: 20.0,
         message: None,
+        debug_data: None,
     })
 }
 

@@ -173,6 +173,23 @@ async fn progress_is_cancelled_by_a_stop_and_then_by_a_kill() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cancelled_run_that_does_not_stop_is_killed_in_the_end() {
+    let mut client = Client::ready().await;
+    let tests = ["test_a.py::test_one", "test_a.py::test_two"];
+    client.emit([run_started("run-7", &tests), run_started("run-8", &tests)]).await;
+    for run in ["run-7", "run-8"] {
+        let cancel = json!({ "token": format!("pytest-lens/run/{run}") });
+        client.notify("window/workDoneProgress/cancel", cancel).await;
+    }
+    client.settle().await;
+    client.emit([run_finished("run-8", 1, 0)]).await;
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    client.settle().await;
+    assert_eq!(client.engine.asked("stop_run").len(), 2);
+    assert_eq!(client.engine.asked("kill_run"), [Request::KillRun { run_id: "run-7".into() }], "the other one is over");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_collection_can_be_cancelled() {
     let mut client = Client::ready().await;
     client.engine.hang("collect");

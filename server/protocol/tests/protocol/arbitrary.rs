@@ -7,6 +7,10 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use pytest_lens_protocol::{
+    Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
+    SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
+};
+use pytest_lens_protocol::{
     ErrorCode, Event, EventPayload, FlakinessInfo, Output, OutputStream, Request, Response, RunCounts, RunEnd,
     RunEndStatus, RunOptions, RunStart, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo,
 };
@@ -80,6 +84,7 @@ fn options() -> impl Strategy<Value = RunOptions> {
         reruns: of(int()),
         source: of(text()),
         auto_workers: flag(),
+        coverage: flag(),
     })
 }
 
@@ -156,6 +161,20 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             any_of!(Request::GetOutput { context_id: text(), node_id: text() }),
             any_of!(Request::StopRun { run_id: text() }),
             any_of!(Request::KillRun { run_id: text() }),
+            any_of!(Request::EnumerateCases { context_id: text(), test_url: text() }),
+            any_of!(Request::NextCases { iterator_id: text() }),
+            any_of!(Request::BuildRun {
+                context_id: text(),
+                suites: vec(suite(), 0..3),
+                scheduling_options: of(any_of!(SchedulingOptions { max_parallel_suites: of(any::<u16>()) })),
+            }),
+            any_of!(Request::GetRunEvents { run_id: text() }),
+            any_of!(Request::GetSuiteEvents { suite_id: text() }),
+            any_of!(Request::StopSuite { suite_id: text() }),
+            any_of!(Request::KillSuite { suite_id: text() }),
+            any_of!(Request::ReadArtifact { artifact_id: text() }),
+            any_of!(Request::NextDebugData { iterator_id: text() }),
+            any_of!(Request::ReleaseDirectory { token: text() }),
             any_of!(Request::GetContextStatus { context_id: text() }),
         ]);
     }
@@ -263,6 +282,14 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
                 log: text(),
             }),
             Just(Response::ControlAck).boxed(),
+            any_of!(Response::CaseIterator { iterator_id: text() }),
+            any_of!(Response::Cases { cases: vec(any_of!(Case { name: text() }), 0..3) }),
+            any_of!(Response::RunBuilt { run_id: text(), suite_ids: texts() }),
+            any_of!(Response::RunEvents { events: vec(run_event(), 0..4) }),
+            any_of!(Response::SuiteEvents { events: vec(suite_event(), 0..4) }),
+            any_of!(Response::LaunchError { code: launch_error(), message: text() }),
+            any_of!(Response::ArtifactData { data: vec(any::<u8>(), 0..300).prop_map(Bytes), done: flag() }),
+            any_of!(Response::DebugData { data: vec(any_of!(DebugFile { name: text(), artifact_id: text() }), 0..3) }),
             any_of!(Response::ContextStatus {
                 context_id: text(),
                 repo_path: text(),
@@ -280,6 +307,67 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
         ]);
     }
     Union::new(variants)
+}
+
+fn suite() -> impl Strategy<Value = SuiteSpec> {
+    let iterator = prop::sample::select(vec![LogsIteratorOption::Batch, LogsIteratorOption::Archive]);
+    let options = any_of!(SuiteOptions {
+        run_disabled_tests: of(flag()),
+        parallel: of(any::<u16>()),
+        arguments: of(texts()),
+        timeout: of(real()),
+        case_filters_to_run: of(texts()),
+        log_iterator: of(iterator),
+    });
+    any_of!(SuiteSpec { test_url: text(), options: of(options) })
+}
+
+fn artifact() -> impl Strategy<Value = Artifact> {
+    Union::new(vec![
+        any_of!(Artifact::Stdout { artifact_id: text() }),
+        any_of!(Artifact::Stderr { artifact_id: text() }),
+        any_of!(Artifact::Log { artifact_id: text() }),
+        any_of!(Artifact::Custom { directory: text(), token: text(), component_moniker: text() }),
+        any_of!(Artifact::DebugData { iterator_id: text() }),
+    ])
+}
+
+fn run_event() -> impl Strategy<Value = RunEvent> {
+    let payload = prop_oneof![
+        Just(RunEventPayload::RunStarted),
+        Just(RunEventPayload::RunStopped),
+        any_of!(RunEventPayload::Artifact { artifact: artifact() }),
+    ];
+    any_of!(RunEvent { timestamp: long(), payload: payload })
+}
+
+fn suite_event() -> impl Strategy<Value = SuiteEvent> {
+    let case = prop::sample::select(vec![CaseStatus::Passed, CaseStatus::TimedOut, CaseStatus::Error]);
+    let status = prop::sample::select(vec![SuiteStatus::Passed, SuiteStatus::DidNotFinish, SuiteStatus::InternalError]);
+    let payload = prop_oneof![
+        any_of!(SuiteEventPayload::CaseFound { test_case_name: text(), identifier: int() }),
+        any_of!(SuiteEventPayload::CaseStarted { identifier: int() }),
+        any_of!(SuiteEventPayload::CaseStopped { identifier: int(), status: case }),
+        any_of!(SuiteEventPayload::CaseFinished { identifier: int() }),
+        any_of!(SuiteEventPayload::CaseArtifact { identifier: int(), artifact: artifact() }),
+        any_of!(SuiteEventPayload::SuiteArtifact { artifact: artifact() }),
+        Just(SuiteEventPayload::SuiteStarted),
+        any_of!(SuiteEventPayload::SuiteStopped { status: status }),
+    ];
+    any_of!(SuiteEvent { timestamp: long(), payload: payload })
+}
+
+fn launch_error() -> impl Strategy<Value = LaunchErrorCode> {
+    prop::sample::select(vec![
+        LaunchErrorCode::ResourceUnavailable,
+        LaunchErrorCode::InstanceCannotResolve,
+        LaunchErrorCode::InvalidArgs,
+        LaunchErrorCode::FailedToConnectToTestSuite,
+        LaunchErrorCode::CaseEnumeration,
+        LaunchErrorCode::InternalError,
+        LaunchErrorCode::NoMatchingCases,
+        LaunchErrorCode::InvalidManifest,
+    ])
 }
 
 fn node() -> impl Strategy<Value = TestNodeInfo> {
@@ -336,8 +424,15 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
         any_of!(RunStart { run_id: text(), total: count(), ids: of(texts()) }).prop_map(EventPayload::RunStarted),
         any_of!(TestOutcomes { run_id: text(), outcomes: vec(outcome, 0..3) }).prop_map(EventPayload::TestOutcome),
         any_of!(Output { run_id: text(), id: of(text()), stream: stream, text: text() }).prop_map(EventPayload::Output),
-        any_of!(RunEnd { run_id: text(), status: status, counts: counts, duration_ms: real(), message: of(text()) })
-            .prop_map(EventPayload::RunFinished),
+        any_of!(RunEnd {
+            run_id: text(),
+            status: status,
+            counts: counts,
+            duration_ms: real(),
+            message: of(text()),
+            debug_data: of(text())
+        })
+        .prop_map(EventPayload::RunFinished),
     ];
     (long(), payload).prop_map(|(seq, payload)| Arc::new(Event { seq, payload }))
 }

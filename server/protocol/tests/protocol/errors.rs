@@ -75,7 +75,17 @@ fn a_field_of_the_options_is_named() {
     compact: run_stream: field `options[2][1]`: invalid type: sequence, expected a string
     ");
     let named = rmp_serde::to_vec(&with_options(json!({"keywords": "a"}))).unwrap();
-    insta::assert_snapshot!(decode_request(&named).1.unwrap_err(), @"run_stream: field `options.keywords`: unknown field `keywords`, expected one of `keyword`, `marker`, `arguments`, `run_disabled`, `timeout_ms`, `reruns`, `source`, `auto_workers`");
+    insta::assert_snapshot!(decode_request(&named).1.unwrap_err(), @"run_stream: field `options.keywords`: unknown field `keywords`, expected one of `keyword`, `marker`, `arguments`, `run_disabled`, `timeout_ms`, `reruns`, `source`, `auto_workers`, `coverage`");
+}
+
+#[test]
+fn a_field_of_a_suites_options_is_named() {
+    let built = |options: Value| json!({"type": "build_run", "context_id": "c", "suites": [{"test_url": "t.py", "options": options}]});
+    insta::assert_snapshot!(raw(&built(json!({"parallel": -1}))), @"build_run: field `suites[0].options.parallel`: invalid value: integer `-1`, expected u16");
+    insta::assert_snapshot!(raw(&built(json!({"timeout": "1s"}))), @"build_run: field `suites[0].options.timeout`: it has a wrong type, FixStr(2) of MessagePack");
+    insta::assert_snapshot!(raw(&built(json!({"log_iterator": "both"}))), @"build_run: field `suites[0].options.log_iterator`: unknown variant `both`, expected `batch` or `archive`");
+    insta::assert_snapshot!(raw(&built(json!({"filters": []}))), @"build_run: field `suites[0].options.filters`: unknown field `filters`, expected one of `run_disabled_tests`, `parallel`, `arguments`, `timeout`, `case_filters_to_run`, `log_iterator`");
+    insta::assert_snapshot!(raw(&json!({"type": "build_run", "context_id": "c", "suites": [{}]})), @"build_run: field `suites[0].test_url`: it is missing");
 }
 
 #[test]

@@ -3,6 +3,10 @@
 use std::sync::Arc;
 
 use pytest_lens_protocol::{
+    Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
+    SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
+};
+use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, InventoryDelta,
     ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, Range, Request, Response, RunCounts, RunEnd,
     RunEndStatus, RunOptions, RunStart, Subtest, TestItem, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo,
@@ -36,6 +40,7 @@ pub fn options() -> RunOptions {
         reruns: Some(2),
         source: Some("cli".into()),
         auto_workers: true,
+        coverage: true,
     }
 }
 
@@ -107,6 +112,21 @@ pub fn requests() -> Vec<Request> {
         Request::GetOutput { context_id: ctx(), node_id: id() },
         Request::StopRun { run_id: run() },
         Request::KillRun { run_id: run() },
+        Request::EnumerateCases { context_id: ctx(), test_url: "t.py".into() },
+        Request::NextCases { iterator_id: "cases-1".into() },
+        Request::BuildRun { context_id: ctx(), suites: suites(), scheduling_options: None },
+        Request::BuildRun {
+            context_id: ctx(),
+            suites: vec![],
+            scheduling_options: Some(SchedulingOptions { max_parallel_suites: Some(2) }),
+        },
+        Request::GetRunEvents { run_id: run() },
+        Request::GetSuiteEvents { suite_id: run() },
+        Request::StopSuite { suite_id: run() },
+        Request::KillSuite { suite_id: run() },
+        Request::ReadArtifact { artifact_id: "run-1/0".into() },
+        Request::NextDebugData { iterator_id: "run-1/debug".into() },
+        Request::ReleaseDirectory { token: "run-1/1".into() },
         Request::GetContextStatus { context_id: ctx() },
     ]
 }
@@ -200,6 +220,14 @@ pub fn responses() -> Vec<Response> {
             log: String::new(),
         },
         Response::ControlAck,
+        Response::CaseIterator { iterator_id: "cases-1".into() },
+        Response::Cases { cases: vec![Case { name: id() }] },
+        Response::RunBuilt { run_id: run(), suite_ids: vec!["run-2".into()] },
+        Response::RunEvents { events: run_events() },
+        Response::SuiteEvents { events: suite_events() },
+        Response::LaunchError { code: LaunchErrorCode::NoMatchingCases, message: "no case".into() },
+        Response::ArtifactData { data: Bytes(vec![0, b'a', 255]), done: true },
+        Response::DebugData { data: vec![DebugFile { name: "coverage.json".into(), artifact_id: "run-1/2".into() }] },
         Response::ContextStatus {
             context_id: ctx(),
             repo_path: "/repo".into(),
@@ -215,6 +243,55 @@ pub fn responses() -> Vec<Response> {
             active_runs: vec![run()],
         },
     ]
+}
+
+/// Suites without options, with the defaults, and with everything.
+pub fn suites() -> Vec<SuiteSpec> {
+    let all = SuiteOptions {
+        run_disabled_tests: Some(true),
+        parallel: Some(4),
+        arguments: Some(vec!["-x".into()]),
+        timeout: Some(1.5),
+        case_filters_to_run: Some(vec!["*a".into(), "-b*".into()]),
+        log_iterator: Some(LogsIteratorOption::Archive),
+    };
+    let spec = |options| SuiteSpec { test_url: "t.py".into(), options };
+    vec![spec(None), spec(Some(SuiteOptions::default())), spec(Some(all))]
+}
+
+/// One artifact of every kind.
+pub fn artifacts() -> Vec<Artifact> {
+    vec![
+        Artifact::Stdout { artifact_id: "run-1/0".into() },
+        Artifact::Stderr { artifact_id: "run-1/1".into() },
+        Artifact::Log { artifact_id: "run-1/2".into() },
+        Artifact::Custom { directory: "/tmp/x".into(), token: "run-1/3".into(), component_moniker: id() },
+        Artifact::DebugData { iterator_id: "run-1/debug".into() },
+    ]
+}
+
+/// One event of every kind, and one with each artifact.
+pub fn run_events() -> Vec<RunEvent> {
+    let plain = [RunEventPayload::RunStarted, RunEventPayload::RunStopped];
+    let artifacts = artifacts().into_iter().map(|artifact| RunEventPayload::Artifact { artifact });
+    let payloads = plain.into_iter().chain(artifacts);
+    payloads.zip(1..).map(|(payload, timestamp)| RunEvent { timestamp, payload }).collect()
+}
+
+/// One event of every kind.
+pub fn suite_events() -> Vec<SuiteEvent> {
+    let artifact = || artifacts().remove(3);
+    let payloads = vec![
+        SuiteEventPayload::CaseFound { test_case_name: id(), identifier: 0 },
+        SuiteEventPayload::CaseStarted { identifier: 0 },
+        SuiteEventPayload::CaseStopped { identifier: 0, status: CaseStatus::TimedOut },
+        SuiteEventPayload::CaseFinished { identifier: 0 },
+        SuiteEventPayload::CaseArtifact { identifier: 0, artifact: artifact() },
+        SuiteEventPayload::SuiteArtifact { artifact: artifact() },
+        SuiteEventPayload::SuiteStarted,
+        SuiteEventPayload::SuiteStopped { status: SuiteStatus::DidNotFinish },
+    ];
+    payloads.into_iter().zip(70_000..).map(|(payload, timestamp)| SuiteEvent { timestamp, payload }).collect()
 }
 
 fn node() -> TestNodeInfo {
@@ -308,6 +385,7 @@ pub fn payloads() -> Vec<EventPayload> {
             counts: RunCounts { total: 1, passed: 0, failed: 1, skipped: 0, errors: 0, not_run: 2 },
             duration_ms: 12.25,
             message: Some("out of time".into()),
+            debug_data: Some("run-1/debug".into()),
         }),
         EventPayload::FlakinessHint(FlakinessHints {
             hints: vec![Hint {

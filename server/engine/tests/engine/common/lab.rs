@@ -124,6 +124,14 @@ impl Lab {
         Lab::with(mode, files, bench, &python).await
     }
 
+    /// An engine over a stand-in for the interpreter that does what the runs' arguments tell it.
+    pub(crate) async fn over_fake_worker() -> Self {
+        let bench = Bench::living(true);
+        let worker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/fake_worker.py");
+        let python = bench.interpreter("fake", &format!("exec {{python}} -S -E '{}' \"$@\"", worker.display()));
+        Lab::with("embedded", &[("test_fake.py", "")], bench, &python).await
+    }
+
     async fn over(mode: &str, files: &[(&str, &str)], bench: Bench) -> Self {
         Lab::with(mode, files, bench, &python()).await
     }
@@ -222,11 +230,25 @@ impl Lab {
         Log::new(self.bench.engine.session(), &self.context)
     }
 
-    /// Shuts the engine down; no process may be left of it.
+    /// Shuts the engine down; no process may be left of it, and no artifact.
     pub(crate) async fn close(self) {
         in_time("shutdown", self.bench.engine.shutdown()).await;
         gone(&self.project.mark()).await;
+        let left = artifacts(self.bench.folder.path());
+        assert!(left.is_empty(), "artifacts are left behind: {left:?}");
     }
+}
+
+/// The folders of runs' artifacts in an engine's folder.
+fn artifacts(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let folders = entries.filter(|path| path.is_dir() && !path.is_symlink());
+    folders
+        .flat_map(|path| match path.extension().is_some_and(|end| end == "artifacts") {
+            true => std::fs::read_dir(&path).into_iter().flatten().flatten().map(|run| run.path()).collect(),
+            false => artifacts(&path),
+        })
+        .collect()
 }
 
 /// The code and message of an answer that must be an error.

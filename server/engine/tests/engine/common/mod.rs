@@ -4,6 +4,7 @@ mod lab;
 mod procs;
 mod project;
 mod ran;
+mod suites;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ pub(crate) use lab::{Bench, Lab, Order, refused};
 pub(crate) use procs::{alive, gone};
 pub(crate) use project::Project;
 pub(crate) use ran::{Log, Ran};
+pub(crate) use suites::{Built, Told, plain, read_suite, suite};
 
 /// No single answer or event takes this long, even on a busy machine: whoever waits longer has found a bug.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);

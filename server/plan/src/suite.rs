@@ -1,0 +1,163 @@
+//! What a run's outcomes come to in the words of run control, and the order in which a suite tells its events.
+//!
+//! A run's log has starts, outcomes (one for each attempt) and an end. [`Order`] makes a suite's events of them: each
+//! case is found first and finished last, starts and stops once, whatever the log says twice, too late or never.
+
+use crate::outcome::Outcome;
+
+/// How a case ended. The names are those of the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CaseStatus {
+    /// It passed, or its xfail mark was right, or wrong without being strict.
+    Passed,
+    /// It failed.
+    Failed,
+    /// It took longer than allowed.
+    TimedOut,
+    /// It was skipped, or never ran to an end.
+    Skipped,
+    /// Its set-up or teardown failed, or its process ended.
+    Error,
+}
+
+/// How a suite ended, in order of preference: each outranks those before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SuiteStatus {
+    /// Every case passed or was skipped.
+    #[default]
+    Passed,
+    /// A case failed.
+    Failed,
+    /// The process of a case ended, or the session was broken off.
+    DidNotFinish,
+    /// A case or the whole suite took longer than allowed.
+    TimedOut,
+    /// It was stopped or killed.
+    Stopped,
+    /// It could not be carried out.
+    InternalError,
+}
+
+/// The status of a case by its last attempt's outcome.
+#[must_use]
+pub fn case_status(outcome: Outcome) -> CaseStatus {
+    match outcome {
+        Outcome::Passed | Outcome::XFailed | Outcome::XPassed => CaseStatus::Passed,
+        Outcome::Failed => CaseStatus::Failed,
+        Outcome::TimedOut => CaseStatus::TimedOut,
+        Outcome::Skipped | Outcome::NotRun => CaseStatus::Skipped,
+        Outcome::Error | Outcome::Crashed => CaseStatus::Error,
+    }
+}
+
+/// What a case's outcome makes of its suite.
+#[must_use]
+pub fn suite_status_of(outcome: Outcome) -> SuiteStatus {
+    match outcome {
+        Outcome::Passed | Outcome::XFailed | Outcome::XPassed | Outcome::Skipped | Outcome::NotRun => {
+            SuiteStatus::Passed
+        }
+        Outcome::Failed | Outcome::Error => SuiteStatus::Failed,
+        Outcome::Crashed => SuiteStatus::DidNotFinish,
+        Outcome::TimedOut => SuiteStatus::TimedOut,
+    }
+}
+
+/// An event of a suite. Cases are named by their index, artifacts by a number of the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// The suite started.
+    SuiteStarted,
+    /// A case was found.
+    Found(u32),
+    /// A case is about to run.
+    Started(u32),
+    /// A case left an artifact.
+    Artifact(u32, u32),
+    /// A case is over.
+    Stopped(u32, CaseStatus),
+    /// A case is over and has told everything.
+    Finished(u32),
+    /// The suite left an artifact.
+    SuiteArtifact(u32),
+    /// The suite is over.
+    SuiteStopped(SuiteStatus),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Found,
+    Started,
+    Finished,
+}
+
+/// Puts what happens in a run in the order in which a suite tells it.
+#[derive(Debug, Clone, Default)]
+pub struct Order {
+    cases: Vec<Stage>,
+    begun: bool,
+    status: SuiteStatus,
+    over: bool,
+}
+
+impl Order {
+    /// The suite begins, with so many cases.
+    pub fn begin(&mut self, cases: usize) -> impl Iterator<Item = Told> + use<> {
+        let cases = if self.begun || self.over { 0 } else { cases };
+        let first = (!self.begun && !self.over).then_some(Told::SuiteStarted);
+        if first.is_some() {
+            self.cases = vec![Stage::Found; cases];
+        }
+        self.begun = true;
+        first.into_iter().chain((0..u32::try_from(cases).unwrap_or(u32::MAX)).map(Told::Found))
+    }
+
+    /// An attempt of a case begins: told of the first one only.
+    pub fn start(&mut self, case: u32) -> Option<Told> {
+        let stage = self.stage(case)?;
+        let is_first = *stage == Stage::Found;
+        *stage = (*stage).max(Stage::Started);
+        is_first.then_some(Told::Started(case))
+    }
+
+    /// A case left an artifact; nothing may follow a case's end, so a late one is dropped.
+    pub fn artifact(&mut self, case: u32, artifact: u32) -> Option<Told> {
+        let open = *self.stage(case)? != Stage::Finished;
+        open.then_some(Told::Artifact(case, artifact))
+    }
+
+    /// The suite left an artifact: that may be told at any time.
+    #[must_use]
+    pub fn suite_artifact(&self, artifact: u32) -> Told {
+        Told::SuiteArtifact(artifact)
+    }
+
+    /// A case has its final outcome, and all its artifacts were told. A second one is dropped.
+    pub fn settle(&mut self, case: u32, outcome: Outcome) -> Option<[Told; 2]> {
+        let stage = self.stage(case)?;
+        if *stage == Stage::Finished {
+            return None;
+        }
+        *stage = Stage::Finished;
+        self.status = self.status.max(suite_status_of(outcome));
+        Some([Told::Stopped(case, case_status(outcome)), Told::Finished(case)])
+    }
+
+    /// The suite is over, with at least this status. A case that has no outcome by now never gets one: it was skipped.
+    /// A second end is dropped.
+    pub fn end(&mut self, at_least: SuiteStatus) -> Vec<Told> {
+        if self.over {
+            return Vec::new();
+        }
+        let count = u32::try_from(self.cases.len()).unwrap_or(u32::MAX);
+        let mut told: Vec<Told> = (0..count).filter_map(|case| self.settle(case, Outcome::NotRun)).flatten().collect();
+        self.over = true;
+        self.status = self.status.max(at_least);
+        told.push(Told::SuiteStopped(self.status));
+        told
+    }
+
+    fn stage(&mut self, case: u32) -> Option<&mut Stage> {
+        self.cases.get_mut(usize::try_from(case).ok()?).filter(|_| !self.over)
+    }
+}

@@ -1,0 +1,136 @@
+//! The order of a suite's events holds for whatever a run's log says, and statuses rank as documented.
+
+use proptest::prelude::*;
+use pytest_lens_plan::outcome::Outcome;
+use pytest_lens_plan::suite::{CaseStatus, Order, SuiteStatus, Told, case_status, suite_status_of};
+
+#[derive(Debug, Clone)]
+enum Said {
+    Begin(usize),
+    Start(u32),
+    Artifact(u32, u32),
+    Settle(u32, Outcome),
+    End(SuiteStatus),
+}
+
+const STATUSES: [SuiteStatus; 6] = [
+    SuiteStatus::Passed,
+    SuiteStatus::Failed,
+    SuiteStatus::DidNotFinish,
+    SuiteStatus::TimedOut,
+    SuiteStatus::Stopped,
+    SuiteStatus::InternalError,
+];
+
+fn said() -> impl Strategy<Value = Said> {
+    let outcome = prop::sample::select(Outcome::ALL.to_vec());
+    prop_oneof![
+        1 => (0..4usize).prop_map(Said::Begin),
+        4 => (0..5u32).prop_map(Said::Start),
+        3 => (0..5u32, 0..9u32).prop_map(|(case, artifact)| Said::Artifact(case, artifact)),
+        4 => (0..5u32, outcome).prop_map(|(case, outcome)| Said::Settle(case, outcome)),
+        1 => prop::sample::select(STATUSES.to_vec()).prop_map(Said::End),
+    ]
+}
+
+fn tell(order: &mut Order, said: &Said) -> Vec<Told> {
+    match *said {
+        Said::Begin(cases) => order.begin(cases).collect(),
+        Said::Start(case) => order.start(case).into_iter().collect(),
+        Said::Artifact(case, artifact) => order.artifact(case, artifact).into_iter().collect(),
+        Said::Settle(case, outcome) => order.settle(case, outcome).into_iter().flatten().collect(),
+        Said::End(status) => order.end(status),
+    }
+}
+
+/// Every event of a case, in order.
+fn of_case(told: &[Told], case: u32) -> Vec<Told> {
+    let own = |told: &&Told| match told {
+        Told::Found(own)
+        | Told::Started(own)
+        | Told::Artifact(own, _)
+        | Told::Stopped(own, _)
+        | Told::Finished(own) => *own == case,
+        _ => false,
+    };
+    told.iter().filter(own).copied().collect()
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_said_the_order_holds(first in 0..4usize, script in prop::collection::vec(said(), 0..40)) {
+        let mut order = Order::default();
+        let mut told: Vec<Told> = order.begin(first).collect();
+        for said in &script {
+            told.extend(tell(&mut order, said));
+        }
+        told.extend(order.end(SuiteStatus::Passed));
+        prop_assert_eq!(told.first(), Some(&Told::SuiteStarted));
+        prop_assert!(matches!(told.last(), Some(Told::SuiteStopped(_))));
+        let count = |wanted: fn(&Told) -> bool| told.iter().filter(|told| wanted(told)).count();
+        prop_assert_eq!(count(|told| matches!(told, Told::SuiteStarted)), 1);
+        prop_assert_eq!(count(|told| matches!(told, Told::SuiteStopped(_))), 1);
+        prop_assert_eq!(count(|told| matches!(told, Told::Found(_))), first);
+        for case in 0..6u32 {
+            let own = of_case(&told, case);
+            if usize::try_from(case).unwrap() >= first {
+                prop_assert_eq!(own, vec![]);
+                continue;
+            }
+            prop_assert_eq!(own.first(), Some(&Told::Found(case)));
+            prop_assert_eq!(own.last(), Some(&Told::Finished(case)));
+            let stops = own.iter().filter(|told| matches!(told, Told::Stopped(..))).count();
+            let starts = own.iter().filter(|told| matches!(told, Told::Started(_))).count();
+            let finishes = own.iter().filter(|told| matches!(told, Told::Finished(_))).count();
+            prop_assert!(stops == 1 && finishes == 1 && starts <= 1);
+            let at = |wanted: fn(&Told) -> bool| own.iter().position(wanted);
+            let (start, stop) = (at(|told| matches!(told, Told::Started(_))), at(|told| matches!(told, Told::Stopped(..))));
+            prop_assert!(start.is_none() || start < stop);
+        }
+    }
+
+    #[test]
+    fn the_suites_status_is_the_highest_that_anything_asks_for(
+        outcomes in prop::collection::vec(prop::sample::select(Outcome::ALL.to_vec()), 0..8),
+        at_least in prop::sample::select(STATUSES.to_vec()),
+    ) {
+        let mut order = Order::default();
+        let _ = order.begin(outcomes.len()).count();
+        for (case, outcome) in (0..).zip(&outcomes) {
+            let _ = order.settle(case, *outcome);
+        }
+        let wanted = outcomes.iter().map(|outcome| suite_status_of(*outcome)).chain([at_least]).max().unwrap();
+        prop_assert_eq!(order.end(at_least), vec![Told::SuiteStopped(wanted)]);
+    }
+}
+
+#[test]
+fn statuses_rank_as_documented() {
+    assert!(STATUSES.is_sorted());
+    let table: Vec<String> = Outcome::ALL
+        .iter()
+        .map(|outcome| format!("{outcome}: {:?}, {:?}", case_status(*outcome), suite_status_of(*outcome)))
+        .collect();
+    insta::assert_snapshot!(table.join("\n"), @r"
+    passed: Passed, Passed
+    failed: Failed, Failed
+    skipped: Skipped, Passed
+    error: Error, Failed
+    xfailed: Passed, Passed
+    xpassed: Passed, Passed
+    timed_out: TimedOut, TimedOut
+    crashed: Error, DidNotFinish
+    not_run: Skipped, Passed
+    ");
+}
+
+#[test]
+fn a_repeated_case_starts_once_and_ends_as_its_last_attempt() {
+    let mut order = Order::default();
+    let _ = order.begin(1).count();
+    assert_eq!(order.start(0), Some(Told::Started(0)));
+    assert_eq!(order.start(0), None);
+    assert_eq!(order.settle(0, Outcome::Passed), Some([Told::Stopped(0, CaseStatus::Passed), Told::Finished(0)]));
+    assert_eq!(order.settle(0, Outcome::Failed), None);
+    assert_eq!(order.artifact(0, 1), None);
+}
