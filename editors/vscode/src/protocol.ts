@@ -209,6 +209,8 @@ export interface RunEnd {
   durationMs: number;
   /** Why, where the status alone does not say it. */
   message?: string;
+  /** The iterator of its debug data (`next_debug_data`), where coverage was measured. */
+  debugData?: string;
 }
 
 /** A run was accepted. */

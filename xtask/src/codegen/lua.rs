@@ -82,13 +82,15 @@ fn names<'a>(kind: &'a Type, into: &mut Vec<&'a str>) {
         Type::Named(name) => into.push(name),
         Type::List(of) | Type::Map(of) | Type::Nullable(of) => names(of, into),
         Type::OneOf(kinds) => kinds.iter().for_each(|kind| names(kind, into)),
-        Type::Text | Type::Boolean | Type::Integer | Type::Number | Type::Anything | Type::Word(_) => {}
+        Type::Text | Type::Bytes | Type::Boolean | Type::Integer | Type::Number | Type::Anything | Type::Word(_) => {}
     }
 }
 
 fn annotation(kind: &Type) -> String {
     match kind {
         Type::Text => "string".into(),
+        // As JSON has them.
+        Type::Bytes => "integer[]".into(),
         Type::Boolean => "boolean".into(),
         Type::Integer => "integer".into(),
         Type::Number => "number".into(),

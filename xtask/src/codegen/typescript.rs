@@ -123,6 +123,8 @@ fn comment(text: &mut String, indent: &str, doc: &str) {
 fn annotation(kind: &Type) -> String {
     match kind {
         Type::Text => "string".into(),
+        // As JSON has them.
+        Type::Bytes => "number[]".into(),
         Type::Boolean => "boolean".into(),
         Type::Integer | Type::Number => "number".into(),
         Type::Anything => "unknown".into(),

@@ -89,6 +89,7 @@
 ---@field counts pytest_lens.RunCounts Final outcomes, counted.
 ---@field durationMs number Wall time from its acceptance.
 ---@field message? string Why, where the status alone does not say it.
+---@field debugData? string The iterator of its debug data (`next_debug_data`), where coverage was measured.
 
 ---A run was accepted.
 ---@class pytest_lens.RunStart
