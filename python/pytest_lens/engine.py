@@ -161,6 +161,15 @@ class Engine(RunControl):
         started = self._run("run_stream", node_ids, workers, maxfail, options)
         return Run(self._engine.session().call, self.context_id, cursor, started)
 
+    def debug_run(self, node_ids: Sequence[str] = ()) -> messages.DebugStarted:
+        """Start a run in a fresh process that waits for a debugger at the host and port returned.
+
+        debugpy must be installed for the project's interpreter. What comes of the run is read with
+        :meth:`events` or :meth:`run_progress`.
+        """
+        answer = self._in_context("debug_run", node_ids=[*node_ids])
+        return cast(messages.DebugStarted, answer)
+
     def run_progress(self, run_id: str) -> messages.RunProgress:
         """What has come of a run since this was last asked."""
         return cast(messages.RunProgress, self._in_context("get_run_progress", run_id=run_id))

@@ -112,6 +112,11 @@ class Tour(ControlSteps):
         counts = [end[name] for name in ("total", "passed", "failed", "skipped", "errors")]
         assert counts == [4, 3, 1, 0, 0]
 
+    def debug_run(self) -> None:
+        started = self.ask("debug_started", "debug_run", node_ids=IDS[:1])
+        assert started["host"] == "127.0.0.1" and started["port"] > 0
+        self.client.expect("control_ack", "kill_run", run_id=started["run_id"])
+
     def get_worker_status(self) -> None:
         # Behind a run's end its runners leave, and the history takes it in.
         end = time.monotonic() + DEADLINE

@@ -47,6 +47,12 @@ def without_distribution(option: Any) -> bool:
     return asked
 
 
+def without_repeats(option: Any) -> None:
+    """Keep pytest-rerunfailures, if it is there, from repeating failures."""
+    if getattr(option, "reruns", None):
+        option.reruns = 0
+
+
 def refuse_or_neutralise(worker: Worker, config: Any) -> None:
     """Options that cannot work here: an error when asked for, else ignored."""
     for dest, names in _REFUSED.items():

@@ -90,6 +90,8 @@ class LensPlugin:
         self._distributed = arguments.without_distribution(config.option)
         if self._worker.options.no_cov:
             arguments.without_coverage(config.option)
+        if self._worker.options.debug:
+            arguments.without_repeats(config.option)
         outcome: Any = yield
         if outcome.excinfo:
             self.failures.note(outcome.excinfo[1])

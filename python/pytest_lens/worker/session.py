@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from . import artifacts, ending
+from . import artifacts, debugging, ending
 from .arguments import command_line
 from .measuring import Measuring, Missing
 from .plugin import LensPlugin
@@ -24,6 +24,7 @@ def run(worker: Worker, config: ReadyConfig) -> NoReturn:
     """Run the session that `worker` was told to, and end the process."""
     plugin = LensPlugin(worker)
     _measure(worker)
+    _debug(worker)
     try:
         with config.in_place(), plugin.installed():
             status = int(pytest.main(command_line(worker), plugins=[plugin, artifacts]))
@@ -40,6 +41,20 @@ def run(worker: Worker, config: ReadyConfig) -> NoReturn:
     ending.run_exit_handlers()
     worker.send({"t": "bye", "exitstatus": status})
     ending.leave(status)
+
+
+def _debug(worker: Worker) -> None:
+    """Wait for a debugger, where that is asked for."""
+    if not worker.options.debug:
+        return
+    try:
+        debugging.wait_for_client(worker)
+    except debugging.Missing as missing:
+        worker.send({"t": "usage_error", "message": str(missing)})
+        ending.leave(4)
+    except RuntimeError as error:
+        worker.send({"t": "internal_error", "message": f"debugpy can't listen: {error}"})
+        ending.leave(3)
 
 
 def _measure(worker: Worker) -> None:

@@ -44,6 +44,8 @@ class Options:
     run_disabled: bool = False
     # What to measure; see `measuring`.
     coverage: dict[str, Any] | None = None
+    # Wait for a debugger first; see `debugging`.
+    debug: bool = False
     worker: dict[str, Any] | None = None
 
     @classmethod

@@ -364,7 +364,8 @@ impl Open {
         let known: Outcome = outcome.outcome.parse().unwrap_or(Outcome::Error);
         let id = Arc::clone(&self.plan.node(index).id);
         let (attempt, duration_ms) = (outcome.attempt, outcome.duration_ms);
-        if known != Outcome::NotRun {
+        // What a person does in a debugger says nothing of the test.
+        if known != Outcome::NotRun && self.plan.debuggee.is_none() {
             self.run.attempts.push(Attempt { id: Arc::clone(&id), outcome: known, attempt, duration_ms });
         }
         let mut state = self.record.state();

@@ -142,6 +142,7 @@ impl Context {
             no_cov: true,
             run_disabled: false,
             coverage: None,
+            debug: false,
         }
     }
 
@@ -160,6 +161,11 @@ impl Context {
         }
         let python = self.interpreter.path.display();
         Err(format!("coverage is not installed for {python}: run `{python} -m pip install coverage`"))
+    }
+
+    /// How long a run that is to be debugged waits for its debugger.
+    pub(crate) fn debug_limit(&self) -> Duration {
+        Duration::from_millis(self.settings.load().debug_timeout_ms)
     }
 
     fn collect_limit(&self) -> Duration {

@@ -96,6 +96,11 @@ pub(crate) enum StartError {
 impl Launcher {
     /// Starts an interpreter and waits until it is warm.
     pub(crate) async fn start(&self, preload: Vec<String>) -> Result<Base, StartError> {
+        self.start_with(&[], preload).await
+    }
+
+    /// Starts an interpreter with options of Python's own, and waits until it is warm.
+    pub(crate) async fn start_with(&self, flags: &[&str], preload: Vec<String>) -> Result<Base, StartError> {
         let awaited = self.hub.expect("base");
         let id = awaited.id.clone();
         let boot = Boot {
@@ -111,6 +116,7 @@ impl Launcher {
         let boot = serde_json::to_string(&boot).map_err(|error| StartError::Failed(error.to_string()))?;
         let mut command = Command::new(&self.python);
         command
+            .args(flags)
             .arg("-c")
             .arg(boot_program(&self.worker_dir))
             .current_dir(&self.root)

@@ -7,6 +7,7 @@ mod ahead;
 mod clerk;
 mod context;
 mod control;
+mod debuggee;
 mod engine;
 mod env_file;
 mod events;

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::control::artifacts::Streams;
+use crate::debuggee::Debuggee;
 use crate::outcomes::{crashed, not_run, of_wire, overdue, timed_out};
 use crate::pool::Pool;
 use crate::process::ProcessEvent;
@@ -62,6 +63,7 @@ pub(crate) async fn drive(
             let limit = u64::try_from(limit.as_nanos()).ok()?;
             crate::control::now_ns().checked_add(limit)
         }),
+        attach_by: plan.debuggee.as_ref().map(|debuggee| debuggee.until()),
         farewells: Mutex::default(),
     };
     let all: Vec<usize> = (0..plan.selected.len()).collect();
@@ -103,6 +105,8 @@ struct Driver<'a, F: Fn(News)> {
     next_slot: usize,
     /// When the time of the whole run is up.
     deadline_ns: Option<u64>,
+    /// When a debugger has to be there that has not come yet.
+    attach_by: Option<Instant>,
     /// Runners that tear down their sessions.
     farewells: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
@@ -138,10 +142,12 @@ impl<F: Fn(News)> Driver<'_, F> {
                     let (pool, host, special) =
                         (Arc::clone(self.pool), Arc::clone(&self.plan.host), self.plan.special());
                     let reuse = reuse.cloned();
+                    let debuggee = self.plan.debuggee.as_ref().map(Debuggee::take);
                     let asked = async move {
-                        match reuse {
-                            Some(reuse) => pool.residents.take(&pool, &host, &reuse).await,
-                            None => pool.runner(&host, special).await,
+                        match (debuggee, reuse) {
+                            (Some(debuggee), _) => debuggee,
+                            (None, Some(reuse)) => pool.residents.take(&pool, &host, &reuse).await,
+                            (None, None) => pool.runner(&host, special).await,
                         }
                     };
                     (worker, tokio::spawn(asked))
@@ -195,6 +201,9 @@ impl<F: Fn(News)> Driver<'_, F> {
                     self.ending
                         .fault
                         .get_or_insert_with(|| "processes that run tests end before they start one".into());
+                } else if dispatcher.needs_worker() && self.plan.debuggee.is_some() {
+                    let ended = || "the process under the debugger has ended".into();
+                    self.ending.interrupted.get_or_insert_with(ended);
                 } else if dispatcher.needs_worker() && self.ending == Ending::default() {
                     let worker = self.next_slot;
                     self.next_slot += 1;
@@ -219,7 +228,7 @@ impl<F: Fn(News)> Driver<'_, F> {
             let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
             overdue.into_iter().chain(slot.verdict_at).min()
         });
-        let wake = deadlines.chain(last_word).min();
+        let wake = deadlines.chain(last_word).chain(self.attach_by).min();
         let alarm = async {
             match wake {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -236,6 +245,14 @@ impl<F: Fn(News)> Driver<'_, F> {
             }
             () = alarm => {
                 let now = Instant::now();
+                if let Some(debuggee) = self.plan.debuggee.as_ref().filter(|_| self.attach_by.is_some_and(|at| at <= now)) {
+                    self.attach_by = None;
+                    self.ending.interrupted = Some(debuggee.in_vain());
+                    dispatcher.stop();
+                    for slot in slots.values() {
+                        kill_tree(slot.runner.pid());
+                    }
+                }
                 for slot in slots.values_mut() {
                     if slot.current.and_then(|(_, at)| at).is_some_and(|at| at <= now) {
                         slot.overdue = true;
@@ -298,6 +315,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                         stop_all(slots, dispatcher);
                     }
                 }
+                FromWorker::Attached {} => self.attach_by = None,
                 FromWorker::Missing { indices } => {
                     for index in indices.into_iter().filter(|index| *index < self.plan.selected.len()) {
                         let outcome = not_run(
@@ -384,7 +402,12 @@ impl<F: Fn(News)> Driver<'_, F> {
             dispatcher.stop();
             for slot in slots.values() {
                 slot.runner.send(ToWorker::Stop);
+                // One that waits for its debugger runs nothing that could finish.
+                if self.attach_by.is_some() {
+                    kill_tree(slot.runner.pid());
+                }
             }
+            self.attach_by = None;
         }
         if wanted == Control::Kill && !self.ending.killed {
             self.ending.killed = true;

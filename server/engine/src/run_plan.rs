@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::control::artifacts::Streams;
 use crate::control::{Coverage, Tape};
+use crate::debuggee::Debuggee;
 use crate::host::Host;
 use crate::node::Node;
 use crate::pool::Special;
@@ -48,6 +49,8 @@ pub(crate) struct RunPlan {
     pub problems: Vec<String>,
     /// What is to be measured.
     pub coverage: Option<Coverage>,
+    /// The process that runs it under a debugger; there is no second one.
+    pub debuggee: Option<Debuggee>,
 }
 
 impl RunPlan {
@@ -63,6 +66,15 @@ impl RunPlan {
         }
     }
 
+    /// Has its tests run under a debugger: in that one process, once, and without a limit of time.
+    pub(crate) fn set_debuggee(&mut self, debuggee: Debuggee) {
+        self.debuggee = Some(debuggee);
+        self.workers = 1;
+        self.timeout_ms = None;
+        self.rerun.enabled = false;
+        self.reuse = None;
+    }
+
     /// What its sessions do otherwise than the collected one did.
     pub(crate) fn special(&self) -> Option<Special> {
         let folder = self.tape.folder();
@@ -72,7 +84,7 @@ impl RunPlan {
 
     /// Whether its runners are forked off the collected session, and so have that one's tests.
     pub(crate) fn is_forked(&self) -> bool {
-        self.host.is_forkable() && !self.run_disabled && self.coverage.is_none()
+        self.host.is_forkable() && !self.run_disabled && self.coverage.is_none() && self.debuggee.is_none()
     }
 
     /// What a test is told that the run's time did not suffice for.

@@ -33,6 +33,9 @@ pub(crate) struct WorkerOptions {
     /// What a session is to measure; only those that run tests are asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Measure>,
+    /// Wait for a debugger before anything of the project is loaded.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub debug: bool,
 }
 
 /// What coverage.py is to measure, and where its data go.
@@ -194,6 +197,13 @@ pub(crate) enum FromWorker {
     Missing {
         indices: Vec<usize>,
     },
+    /// A session waits for a debugger.
+    Listening {
+        host: String,
+        port: u16,
+    },
+    /// A debugger has come.
+    Attached {},
     Started {
         i: usize,
         /// Where its output begins in the files of the three streams.

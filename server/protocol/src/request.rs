@@ -278,6 +278,14 @@ messages! {
             /// From an event.
             token: String,
         },
+        /// Runs tests in a fresh process that waits for a debugger first (an addition of pytest-lens): one process, no
+        /// time limit, no repeats. The run goes on by itself. Answer: `debug_started`.
+        DebugRun = "debug_run" {
+            /// From `context_ready`.
+            context_id: String,
+            /// As in `run`.
+            node_ids: Vec<String>,
+        },
         /// How the context runs tests (an addition of pytest-lens). Answer: `context_status`.
         GetContextStatus = "get_context_status" {
             /// From `context_ready`.

@@ -279,6 +279,15 @@ messages! {
             /// The next files; empty = no more.
             data: Vec<DebugFile>,
         },
+        /// A run waits for a debugger (an addition of pytest-lens).
+        DebugStarted = "debug_started" {
+            /// Names the run in further requests.
+            run_id: String,
+            /// Where debugpy listens, for the Debug Adapter Protocol.
+            host: String,
+            /// On which port.
+            port: u16,
+        },
         /// How the context runs tests (an addition of pytest-lens).
         ContextStatus = "context_status" {
             /// Which context.

@@ -32,6 +32,8 @@ pub struct Settings {
     pub timeout_ms: Option<u64>,
     /// Limit for a collection, in milliseconds.
     pub collect_timeout_ms: u64,
+    /// How long a run that is to be debugged waits for its debugger, in milliseconds.
+    pub debug_timeout_ms: u64,
     /// Repeating failures.
     pub rerun: RerunSettings,
     /// Keeping fixtures between runs.
@@ -58,6 +60,7 @@ impl Default for Settings {
             run_on_save: RunOnSave::Off,
             timeout_ms: None,
             collect_timeout_ms: 300_000,
+            debug_timeout_ms: 300_000,
             rerun: RerunSettings::default(),
             fixture_reuse: FixtureReuseSettings::default(),
             flaky: FlakySettings::default(),

@@ -1,4 +1,4 @@
-//! `run`, `run_stream`, `run_with_rerun`, `get_run_progress`, `stop_run`, `kill_run`.
+//! `run`, `run_stream`, `run_with_rerun`, `debug_run`, `get_run_progress`, `stop_run`, `kill_run`.
 
 use std::sync::Arc;
 
@@ -11,8 +11,10 @@ use pytest_lens_protocol::{
 use super::{Answered, Refusal, invalid, of_failure};
 use crate::context::Context;
 use crate::control::{Coverage, Suite, split};
+use crate::debuggee::Debuggee;
 use crate::engine::{Session, Shared};
 use crate::host::Host;
+use crate::launcher::StartError;
 use crate::resident::Reuse;
 use crate::run::{Control, RunPlan};
 use crate::runs::Lease;
@@ -59,11 +61,47 @@ pub(super) async fn stream(session: &Session, context: &Arc<Context>, order: Ord
     Ok(Response::RunStarted { run_id, total_tests: lease.release().map_or(0, |record| record.total) })
 }
 
+/// `debug_run`: until a debugger can connect and the run is in the books.
+pub(super) async fn debug(session: &Session, context: &Arc<Context>, node_ids: Vec<String>) -> Answered {
+    let order = Order { node_ids, workers: None, maxfail: None, options: RunOptions::default(), repeat: false };
+    let (host, selected) = choose(context, &order).await?;
+    if selected.is_empty() {
+        return Err(invalid("there is no test to debug: write one, or name one that exists"));
+    }
+    let debuggee = Debuggee::start(&context.pool.launcher, &host, context.debug_limit()).await;
+    let debuggee = debuggee.map_err(|failure| match failure {
+        StartError::Unusable(message) => Refusal::new(ErrorCode::PythonNotFound, message),
+        StartError::Failed(message) => Refusal::new(ErrorCode::InternalError, message),
+    })?;
+    let (address, port) = (debuggee.host.clone(), debuggee.port);
+    let suite = Suite::new(session.shared.new_run().0, LogsIteratorOption::default());
+    let mut plan = plan(&session.shared, context, &order, &suite, host, selected)?;
+    plan.set_debuggee(debuggee);
+    let (run_id, lease) = enter(context, plan).await?;
+    lease.release();
+    Ok(Response::DebugStarted { run_id, host: address, port })
+}
+
 async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> Result<(String, Lease), Refusal> {
     if order.workers == Some(0) {
         return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
     }
     source_of(&order.options)?;
+    let (arguments, coverage) = split(&order.options.arguments);
+    order.options.arguments = arguments;
+    let coverage = coverage.or_else(|| order.options.coverage.then(Coverage::for_editors));
+    if let Some(coverage) = &coverage {
+        context.check_coverage(coverage).await.map_err(invalid)?;
+    }
+    let (host, selected) = choose(context, &order).await?;
+    let suite = Suite::new(session.shared.new_run().0, LogsIteratorOption::default());
+    let mut plan = plan(&session.shared, context, &order, &suite, host, selected)?;
+    plan.set_coverage(coverage);
+    enter(context, plan).await
+}
+
+/// The tests that a request means, in a fresh collected session.
+async fn choose(context: &Arc<Context>, order: &Order) -> Result<(Arc<Host>, Vec<usize>), Refusal> {
     let filter = Filter::parse(order.options.keyword.as_deref(), order.options.marker.as_deref()).map_err(invalid)?;
     let ids: Vec<String> = order.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
     for id in &ids {
@@ -73,12 +111,6 @@ async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> R
         }
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
-    let (arguments, coverage) = split(&order.options.arguments);
-    order.options.arguments = arguments;
-    let coverage = coverage.or_else(|| order.options.coverage.then(Coverage::for_editors));
-    if let Some(coverage) = &coverage {
-        context.check_coverage(coverage).await.map_err(invalid)?;
-    }
     let host = context.host(&scope, &order.options.arguments).await.map_err(|failure| of_failure(&failure))?;
     if order.options.arguments.is_empty() {
         context.pool.expect(&scope, &context.options(&[]));
@@ -89,9 +121,11 @@ async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> R
         let message = format!("{} can't be collected{line}: {}; mend it and run again", error.path, error.message);
         return Err(Refusal::new(ErrorCode::CollectionFailed, message));
     }
-    let suite = Suite::new(session.shared.new_run().0, LogsIteratorOption::default());
-    let mut plan = plan(&session.shared, context, &order, &suite, host, selected)?;
-    plan.set_coverage(coverage);
+    Ok((host, selected))
+}
+
+/// Puts a run into the books and sets it going.
+async fn enter(context: &Arc<Context>, plan: RunPlan) -> Result<(String, Lease), Refusal> {
     let run_id = plan.run_id.clone();
     let lease = context.begin(plan).await;
     let lease = lease.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
@@ -146,6 +180,7 @@ pub(crate) fn plan(
         time_limit: None,
         problems: Vec::new(),
         coverage: None,
+        debuggee: None,
         run_id,
         selected,
         workers,

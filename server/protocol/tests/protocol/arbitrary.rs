@@ -175,6 +175,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             any_of!(Request::ReadArtifact { artifact_id: text() }),
             any_of!(Request::NextDebugData { iterator_id: text() }),
             any_of!(Request::ReleaseDirectory { token: text() }),
+            any_of!(Request::DebugRun { context_id: text(), node_ids: texts() }),
             any_of!(Request::GetContextStatus { context_id: text() }),
         ]);
     }
@@ -290,6 +291,7 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
             any_of!(Response::LaunchError { code: launch_error(), message: text() }),
             any_of!(Response::ArtifactData { data: vec(any::<u8>(), 0..300).prop_map(Bytes), done: flag() }),
             any_of!(Response::DebugData { data: vec(any_of!(DebugFile { name: text(), artifact_id: text() }), 0..3) }),
+            any_of!(Response::DebugStarted { run_id: text(), host: text(), port: any::<u16>() }),
             any_of!(Response::ContextStatus {
                 context_id: text(),
                 repo_path: text(),

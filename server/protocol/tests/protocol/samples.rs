@@ -127,6 +127,7 @@ pub fn requests() -> Vec<Request> {
         Request::ReadArtifact { artifact_id: "run-1/0".into() },
         Request::NextDebugData { iterator_id: "run-1/debug".into() },
         Request::ReleaseDirectory { token: "run-1/1".into() },
+        Request::DebugRun { context_id: ctx(), node_ids: vec![id()] },
         Request::GetContextStatus { context_id: ctx() },
     ]
 }
@@ -228,6 +229,7 @@ pub fn responses() -> Vec<Response> {
         Response::LaunchError { code: LaunchErrorCode::NoMatchingCases, message: "no case".into() },
         Response::ArtifactData { data: Bytes(vec![0, b'a', 255]), done: true },
         Response::DebugData { data: vec![DebugFile { name: "coverage.json".into(), artifact_id: "run-1/2".into() }] },
+        Response::DebugStarted { run_id: run(), host: "127.0.0.1".into(), port: 40_000 },
         Response::ContextStatus {
             context_id: ctx(),
             repo_path: "/repo".into(),
