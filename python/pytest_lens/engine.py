@@ -161,13 +161,14 @@ class Engine(RunControl):
         started = self._run("run_stream", node_ids, workers, maxfail, options)
         return Run(self._engine.session().call, self.context_id, cursor, started)
 
-    def debug_run(self, node_ids: Sequence[str] = ()) -> messages.DebugStarted:
+    def debug_run(self, node_ids: Sequence[str] = (), **options: Any) -> messages.DebugStarted:
         """Start a run in a fresh process that waits for a debugger at the host and port returned.
 
         debugpy must be installed for the project's interpreter. What comes of the run is read with
-        :meth:`events` or :meth:`run_progress`.
+        :meth:`events` or :meth:`run_progress`. ``options`` as of :meth:`run`; limits of time,
+        repeats and coverage have no effect.
         """
-        answer = self._in_context("debug_run", node_ids=[*node_ids])
+        answer = self._in_context("debug_run", node_ids=[*node_ids], options=options)
         return cast(messages.DebugStarted, answer)
 
     def run_progress(self, run_id: str) -> messages.RunProgress:

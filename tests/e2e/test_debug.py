@@ -227,7 +227,6 @@ async def editor(world: World, tmp_path: Path) -> AsyncIterator[Editor]:
     await editor.stop()
 
 
-@pytest.mark.asyncio
 async def test_the_command_of_a_lens(editor: Editor) -> None:
     document = editor.open("test_it.py")
     line = document.line_of("def test_good")

@@ -41,6 +41,7 @@ class RunLoop:
         self._recorder = recorder
         self._by_id = by_id
         self._items: list[Any] = []
+        self._ids: list[str] | None = None
         self._queue: deque[int] = deque()
         self._end = False
         self._timeout: float | None = None
@@ -68,7 +69,7 @@ class RunLoop:
 
     def prepare(self, message: Message, items: list[Any]) -> None:
         """Take the order and the limits of a run; says which of its ids do not exist here."""
-        ids = message.get("ids")
+        ids = self._ids = message.get("ids")
         missing: list[int] = []
         if ids is None:
             self._items = list(items)
@@ -140,7 +141,7 @@ class RunLoop:
         streams, measuring = self._worker.streams, self._worker.measuring
         self._worker.send({"t": "started", "i": index, **streams.begin(index)})
         if measuring is not None:
-            measuring.test(item.nodeid)
+            measuring.test(item.nodeid if self._ids is None else self._ids[index])
         recorder = self._recorder
         recorder.begin(item)
         self._watch()

@@ -39,6 +39,8 @@ class Measuring:
             source=options.get("source") or None,
             branch=True if options.get("branch") else None,
         )
+        ours = os.path.join(os.path.dirname(os.path.abspath(__file__)), "*")
+        self._set("run:omit", [*(self._coverage.get_option("run:omit") or []), ours])
         if self._contexts:
             self._set("run:dynamic_context", None)
             # The newer way of measuring sees each line once only, in whichever test comes first.

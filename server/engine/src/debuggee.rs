@@ -1,7 +1,7 @@
 //! A process that runs tests under debugpy: a fresh interpreter, never a fork, that waits for a debugger before it loads
 //! anything of the project.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
@@ -11,7 +11,6 @@ use crate::launcher::{Launcher, StartError};
 use crate::process::ProcessEvent;
 use crate::runner::Runner;
 use crate::wire::{FromWorker, WorkerOptions};
-use std::sync::Arc;
 
 /// How long debugpy may take to listen.
 const LISTEN_LIMIT: Duration = Duration::from_secs(60);
@@ -31,9 +30,14 @@ pub(crate) struct Debuggee {
 
 impl Debuggee {
     /// Starts the process for the tests of `host`. Dropped, it ends.
-    pub(crate) async fn start(launcher: &Launcher, host: &Arc<Host>, limit: Duration) -> Result<Self, StartError> {
+    pub(crate) async fn start(
+        launcher: &Launcher,
+        host: &Host,
+        run_disabled: bool,
+        limit: Duration,
+    ) -> Result<Self, StartError> {
         let base = Arc::new(launcher.start_with(&FLAGS, Vec::new()).await?);
-        let options = WorkerOptions { debug: true, ..host.options.clone() };
+        let options = WorkerOptions { debug: true, run_disabled, ..host.options.clone() };
         let mut runner = Runner::become_session(base, options).map_err(StartError::Failed)?;
         let python = launcher.python.display();
         let listening = async {

@@ -64,6 +64,9 @@ impl State {
             }
             EventPayload::RunFinished(run) => {
                 workspace.marks.remove(&run.run_id);
+                if let Some(iterator_id) = &run.debug_data {
+                    workspace.has_measured(&run.run_id, iterator_id);
+                }
                 out.extend(run_ends(cancels, run));
                 let fault = run.message.clone().filter(|_| run.status == RunEndStatus::InternalError);
                 out.extend(fault.map(|text| Outgoing::Message { kind: MessageType::ERROR, text }));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lsp_types::MessageType;
 use pytest_lens_analysis::FileAnalysis;
-use pytest_lens_engine::Connect;
+use pytest_lens_engine::{Call, Connect};
 use pytest_lens_protocol::{Request, Response};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
@@ -155,12 +155,21 @@ impl Shared {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
+    /// A session of its own, for what is read in pieces.
+    pub(crate) fn session(&self) -> Arc<dyn Call> {
+        self.connect.session()
+    }
+
     /// Makes one call on a session of its own, so that it waits for no other. Dropping the future closes the session.
     pub(crate) async fn call(&self, request: Request) -> CommandResult<Response> {
-        let session = self.connect.session();
-        match session.call(request).await {
-            Response::Error { code, message } => Err(CommandError::from_engine(code, message)),
-            response => Ok(response),
-        }
+        call_on(&*self.session(), request).await
+    }
+}
+
+/// Makes a call on a session.
+pub(crate) async fn call_on(session: &dyn Call, request: Request) -> CommandResult<Response> {
+    match session.call(request).await {
+        Response::Error { code, message } => Err(CommandError::from_engine(code, message)),
+        response => Ok(response),
     }
 }

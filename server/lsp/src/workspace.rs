@@ -1,6 +1,6 @@
 //! One workspace folder: its settings, the view that events made, and what is shown of it at lines of files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +26,9 @@ pub(crate) struct RunRequest {
     pub(crate) options: RunOptions,
 }
 
+/// Runs whose coverage can be asked for; the engine forgets it after ten minutes.
+const MEASURED: usize = 50;
+
 /// One workspace folder.
 #[derive(Debug)]
 pub(crate) struct Workspace {
@@ -49,6 +52,8 @@ pub(crate) struct Workspace {
     pub(crate) last_request: Option<RunRequest>,
     /// Of each run: the versions of open documents that it runs.
     pub(crate) marks: HashMap<String, HashMap<PathBuf, usize>>,
+    /// Iterators over the data of runs that measured coverage, by run, oldest first.
+    pub(crate) measured: VecDeque<(String, String)>,
     /// The way to the engine.
     pub(crate) link: Arc<Link>,
 }
@@ -68,6 +73,7 @@ impl Workspace {
             findings: Findings::default(),
             last_request: None,
             marks: HashMap::new(),
+            measured: VecDeque::new(),
             link: Arc::new(Link::default()),
         }
     }
@@ -81,6 +87,14 @@ impl Workspace {
                 Ok(())
             }
             Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Keeps where a run's coverage is read.
+    pub(crate) fn has_measured(&mut self, run_id: &str, iterator_id: &str) {
+        self.measured.push_back((run_id.to_owned(), iterator_id.to_owned()));
+        if self.measured.len() > MEASURED {
+            self.measured.pop_front();
         }
     }
 

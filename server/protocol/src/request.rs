@@ -285,6 +285,9 @@ messages! {
             context_id: String,
             /// As in `run`.
             node_ids: Vec<String>,
+            /// Over the context's settings; limits of time, repeats and coverage have no effect.
+            #[serde(default)]
+            options: Option<RunOptions>,
         },
         /// How the context runs tests (an addition of pytest-lens). Answer: `context_status`.
         GetContextStatus = "get_context_status" {

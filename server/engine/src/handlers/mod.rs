@@ -98,7 +98,11 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
         Request::StopRun { run_id } => run::control(session, &run_id, Control::Stop),
         Request::KillRun { run_id } => run::control(session, &run_id, Control::Kill),
         Request::GetWorkerStatus { context_id } => Ok(observe::workers(&context(&context_id)?)),
-        Request::DebugRun { context_id, node_ids } => run::debug(session, &context(&context_id)?, node_ids).await,
+        Request::DebugRun { context_id, node_ids, options } => {
+            let options = options.unwrap_or_default();
+            let order = run::Order { node_ids, workers: None, maxfail: None, options, repeat: false };
+            run::debug(session, &context(&context_id)?, order).await
+        }
         Request::GetContextStatus { context_id } => Ok(observe::status(&context(&context_id)?)),
         Request::GetOutput { context_id, node_id } => observe::output(&context(&context_id)?, node_id),
         Request::GetEvents { context_id, cursor, wait_ms } => {

@@ -62,13 +62,14 @@ pub(super) async fn stream(session: &Session, context: &Arc<Context>, order: Ord
 }
 
 /// `debug_run`: until a debugger can connect and the run is in the books.
-pub(super) async fn debug(session: &Session, context: &Arc<Context>, node_ids: Vec<String>) -> Answered {
-    let order = Order { node_ids, workers: None, maxfail: None, options: RunOptions::default(), repeat: false };
+pub(super) async fn debug(session: &Session, context: &Arc<Context>, mut order: Order) -> Answered {
+    order.options.arguments = split(&order.options.arguments).0;
     let (host, selected) = choose(context, &order).await?;
     if selected.is_empty() {
         return Err(invalid("there is no test to debug: write one, or name one that exists"));
     }
-    let debuggee = Debuggee::start(&context.pool.launcher, &host, context.debug_limit()).await;
+    let debuggee = Debuggee::start(&context.pool.launcher, &host, order.options.run_disabled, context.debug_limit());
+    let debuggee = debuggee.await;
     let debuggee = debuggee.map_err(|failure| match failure {
         StartError::Unusable(message) => Refusal::new(ErrorCode::PythonNotFound, message),
         StartError::Failed(message) => Refusal::new(ErrorCode::InternalError, message),

@@ -41,12 +41,14 @@ pub(crate) struct RunArgs {
     pub(crate) timeout_ms: Option<u64>,
     /// Further pytest arguments.
     pub(crate) arguments: Option<Vec<String>>,
+    /// Measure coverage.
+    pub(crate) coverage: Option<bool>,
 }
 
 impl Argument for RunArgs {
     const EXPECTED: &'static str = "{ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, \
-                                    with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs and \
-                                    arguments as wanted";
+                                    with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, \
+                                    arguments and coverage as wanted";
 }
 
 /// Of commands that may be told a folder.
@@ -115,6 +117,20 @@ pub(crate) struct OutputArgs {
 
 impl Argument for OutputArgs {
     const EXPECTED: &'static str = "{id, workspace?}";
+}
+
+/// Of `pytestLens.coverage`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct CoverageArgs {
+    /// The run.
+    pub(crate) run_id: String,
+    /// Folder URI.
+    pub(crate) workspace: Option<String>,
+}
+
+impl Argument for CoverageArgs {
+    const EXPECTED: &'static str = "{runId, workspace?}";
 }
 
 /// Of `pytestLens.flakiness`.

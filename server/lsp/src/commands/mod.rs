@@ -3,6 +3,7 @@
 
 mod args;
 mod control;
+mod coverage;
 mod query;
 mod run;
 
@@ -38,9 +39,12 @@ const FLAKINESS: &str = "pytestLens.flakiness";
 /// How tests are run.
 const STATUS: &str = "pytestLens.status";
 
+/// What a run measured.
+const COVERAGE: &str = "pytestLens.coverage";
+
 /// All of them.
-pub(crate) const COMMANDS: [&str; 11] =
-    [RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, OUTPUT, FLAKINESS, STATUS];
+pub(crate) const COMMANDS: [&str; 12] =
+    [RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, OUTPUT, FLAKINESS, STATUS, COVERAGE];
 
 /// Carries out one command.
 pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -> CommandResult<Value> {
@@ -48,10 +52,7 @@ pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<
         RUN => run::run(shared, args::one(command, arguments)?).await,
         RUN_FAILED => run::run_failed(shared, args::one(command, arguments)?).await,
         RUN_LAST => run::run_last(shared, args::one(command, arguments)?).await,
-        DEBUG => {
-            let args: args::RunArgs = args::one(command, arguments)?;
-            run::debug(shared, args)
-        }
+        DEBUG => run::debug(shared, args::one(command, arguments)?).await,
         STOP => control::stop(shared, args::one(command, arguments)?, false).await,
         KILL => control::stop(shared, args::one(command, arguments)?, true).await,
         COLLECT => control::collect(shared, args::one(command, arguments)?).await,
@@ -59,6 +60,7 @@ pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<
         OUTPUT => query::output(shared, args::one(command, arguments)?).await,
         FLAKINESS => query::flakiness(shared, args::one(command, arguments)?).await,
         STATUS => query::status(shared, args::one(command, arguments)?).await,
+        COVERAGE => coverage::coverage(shared, args::one(command, arguments)?).await,
         other => Err(CommandError::arguments(format!(
             "there is no command `{other}`: those of pytest-lens are {}",
             COMMANDS.join(", ")

@@ -26,28 +26,41 @@ struct Accepted {
 pub(crate) async fn run(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<Value> {
     let selected = select(shared, &args)?;
     let reruns = shared.state().reruns(&selected, args.rerun);
-    let options = RunOptions {
+    let (workers, maxfail) = (args.workers, args.maxfail);
+    let options = RunOptions { reruns, ..options(args) };
+    let request = |ids| RunRequest { ids, workers, maxfail, options: options.clone() };
+    start_all(shared, selected.into_iter().map(|(folder, ids)| (folder, request(ids))).collect()).await
+}
+
+/// What a command's argument says besides its tests.
+fn options(args: RunArgs) -> RunOptions {
+    RunOptions {
         keyword: args.keyword,
         marker: args.marker,
         arguments: args.arguments.unwrap_or_default(),
         run_disabled: args.run_disabled.unwrap_or_default(),
         timeout_ms: args.timeout_ms,
-        reruns,
+        reruns: None,
         source: Some("editor".into()),
         auto_workers: false,
-        coverage: false,
-    };
-    let request = |ids| RunRequest { ids, workers: args.workers, maxfail: args.maxfail, options: options.clone() };
-    start_all(shared, selected.into_iter().map(|(folder, ids)| (folder, request(ids))).collect()).await
+        coverage: args.coverage.unwrap_or_default(),
+    }
 }
 
-/// `pytestLens.debug`, which is not built yet: says so, after the checks that a run would make.
-pub(crate) fn debug(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<Value> {
-    select(shared, &args)?;
-    Err(CommandError::failed(
-        "debugging is not available in this version of pytest-lens: run the test, or debug it with your editor's own \
-         debugger",
-    ))
+/// `pytestLens.debug`.
+pub(crate) async fn debug(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<Value> {
+    let mut selected = select(shared, &args)?.into_iter();
+    let (Some((folder, node_ids)), None) = (selected.next(), selected.next()) else {
+        return Err(CommandError::arguments(
+            "tests of several folders can't be debugged at the same time: name one folder in `workspace`",
+        ));
+    };
+    let context_id = connection::context(shared, &folder).await?;
+    let request = Request::DebugRun { context_id, node_ids, options: Some(options(args)) };
+    match shared.call(request).await? {
+        Response::DebugStarted { run_id, host, port } => Ok(json!({ "runId": run_id, "host": host, "port": port })),
+        other => Err(CommandError::unexpected("debug_run", &other)),
+    }
 }
 
 /// `pytestLens.runFailed`.

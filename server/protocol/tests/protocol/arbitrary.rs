@@ -135,7 +135,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             node_ids: texts(),
             workers: of(int()),
             maxfail: of(int()),
-            options: options,
+            options: options.clone(),
         }),
         any_of!(Request::ConfigureFixtureReuse {
             context_id: text(),
@@ -175,7 +175,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             any_of!(Request::ReadArtifact { artifact_id: text() }),
             any_of!(Request::NextDebugData { iterator_id: text() }),
             any_of!(Request::ReleaseDirectory { token: text() }),
-            any_of!(Request::DebugRun { context_id: text(), node_ids: texts() }),
+            any_of!(Request::DebugRun { context_id: text(), node_ids: texts(), options }),
             any_of!(Request::GetContextStatus { context_id: text() }),
         ]);
     }

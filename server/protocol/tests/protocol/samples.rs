@@ -127,7 +127,7 @@ pub fn requests() -> Vec<Request> {
         Request::ReadArtifact { artifact_id: "run-1/0".into() },
         Request::NextDebugData { iterator_id: "run-1/debug".into() },
         Request::ReleaseDirectory { token: "run-1/1".into() },
-        Request::DebugRun { context_id: ctx(), node_ids: vec![id()] },
+        Request::DebugRun { context_id: ctx(), node_ids: vec![id()], options: None },
         Request::GetContextStatus { context_id: ctx() },
     ]
 }
