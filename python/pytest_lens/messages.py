@@ -783,6 +783,20 @@ class DebugData(TypedDict):
     data: list[DebugFile]
 
 
+class DebugStarted(TypedDict):
+    """A run waits for a debugger (an addition of pytest-lens).
+
+    * ``run_id``: Names the run in further requests.
+    * ``host``: Where debugpy listens, for the Debug Adapter Protocol.
+    * ``port``: On which port.
+    """
+
+    type: Literal["debug_started"]
+    run_id: str
+    host: str
+    port: int
+
+
 class ContextStatus(TypedDict):
     """How the context runs tests (an addition of pytest-lens).
 
@@ -915,6 +929,8 @@ class Settings(TypedDict):
     * ``runOnSave``: What saving a file runs.
     * ``timeoutMs``: Limit for each test, in milliseconds.
     * ``collectTimeoutMs``: Limit for a collection, in milliseconds.
+    * ``debugTimeoutMs``: How long a run that is to be debugged waits for its debugger, in
+      milliseconds.
     * ``rerun``: Repeating failures.
     * ``fixtureReuse``: Keeping fixtures between runs.
     * ``flaky``: Flakiness.
@@ -933,6 +949,7 @@ class Settings(TypedDict):
     runOnSave: RunOnSave
     timeoutMs: int | None
     collectTimeoutMs: int
+    debugTimeoutMs: int
     rerun: RerunSettings
     fixtureReuse: FixtureReuseSettings
     flaky: FlakySettings
@@ -1291,6 +1308,7 @@ Response = Union[
     LaunchError,
     ArtifactData,
     DebugData,
+    DebugStarted,
     ContextStatus,
 ]
 """The answer to a `Request`."""

@@ -240,4 +240,4 @@ async def test_the_command_of_a_lens(editor: Editor) -> None:
     run = await editor.finished({**answer, "total": 1})
     debugger.close()
     assert run.outcomes == {"test_good": "passed"}
-    assert [event["method"] for event in run.events][0] == "pytestLens/runStarted"
+    assert run.events[0]["method"] == "pytestLens/runStarted"

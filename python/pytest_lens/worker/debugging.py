@@ -1,4 +1,4 @@
-"""A session under a debugger: debugpy, which the project's interpreter must have, listens and waits.
+"""A session under a debugger: debugpy, which the interpreter must have, listens and waits.
 
 That happens before the session reads its arguments, so that breakpoints in whatever the project
 imports are in place when it does.
@@ -50,8 +50,6 @@ def _hide_our_frames(debugpy: Any) -> None:
         api: Any = importlib.import_module("_pydevd_bundle.pydevd_api")
         start = (os.path.dirname(os.path.abspath(debugpy.__file__)), _OURS)
         end = ("debugpy_launcher.py",)
-        api.PyDevdAPI().set_dont_trace_start_end_patterns(
-            pydevd.get_global_debugger(), start, end
-        )
+        api.PyDevdAPI().set_dont_trace_start_end_patterns(pydevd.get_global_debugger(), start, end)
     except Exception:  # a version that does it otherwise: then they are seen, no more
         pass

@@ -1,10 +1,10 @@
 //! Commands: what they ask of the engine, and what they answer to wrong input.
 
 use insta::assert_snapshot;
-use pytest_lens_protocol::{ErrorCode, Request, Response};
+use pytest_lens_protocol::{Bytes, DebugFile, ErrorCode, EventPayload, Request, Response, RunEnd};
 use serde_json::{Value, json};
 
-use crate::events::{failed, passed, run_of, run_started};
+use crate::events::{failed, passed, run_finished, run_of, run_started};
 use crate::{Client, SAMPLE};
 
 #[tokio::test(start_paused = true)]
@@ -30,7 +30,9 @@ async fn wrong_arguments_are_told_with_what_is_expected() {
         ("pytestLens.stop", json!([{ "runId": 7 }])),
         ("pytestLens.output", json!([{}])),
         ("pytestLens.tests", json!([{ "cursor": "first" }])),
-        ("pytestLens.debug", json!([{ "ids": ["test_a.py::test_one"] }])),
+        ("pytestLens.debug", json!([{ "ids": [] }])),
+        ("pytestLens.coverage", json!([{}])),
+        ("pytestLens.coverage", json!([{ "runId": "run-none" }])),
         ("pytestLens.nothing", json!([{}])),
     ];
     let mut told = Vec::new();
@@ -113,6 +115,57 @@ async fn options_of_a_run_reach_the_engine() {
     assert_snapshot!(client.clean(&asked.to_string()), @r#"
     {"type":"run_stream","context_id":"context-repo","node_ids":["test_a.py"],"workers":2,"maxfail":1,"options":{"keyword":"a","marker":"b","arguments":["-s"],"run_disabled":true,"timeout_ms":9,"reruns":2,"source":"editor","auto_workers":false}}
     "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn debugging_tells_where_to_connect() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    let started = Response::DebugStarted { run_id: "run-d".into(), host: "127.0.0.1".into(), port: 4711 };
+    client.engine.script("debug_run", started);
+    let document = json!({ "uri": client.uri("test_a.py") });
+    let answer = client.command("pytestLens.debug", json!({ "textDocument": document, "keyword": "one" })).await;
+    assert_eq!(answer.unwrap(), json!({ "runId": "run-d", "host": "127.0.0.1", "port": 4711 }));
+    let asked = serde_json::to_value(&client.engine.asked("debug_run")[0]).unwrap();
+    assert_eq!(asked["node_ids"], json!(["test_a.py"]));
+    assert_eq!(asked["options"]["keyword"], "one");
+
+    let message = "debugpy is not installed for /py: run `/py -m pip install debugpy`";
+    client.engine.refuse("debug_run", ErrorCode::PythonNotFound, message);
+    let error = client.command("pytestLens.debug", json!({ "ids": ["test_a.py"] })).await.unwrap_err();
+    assert_eq!(error, json!({ "code": -32803, "message": message }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn coverage_is_read_when_the_run_has_ended() {
+    let mut client = Client::ready().await;
+    client.command("pytestLens.run", json!({ "coverage": true })).await.unwrap();
+    let asked = serde_json::to_value(&client.engine.asked("run_stream")[0]).unwrap();
+    assert_eq!(asked["options"]["coverage"], true);
+
+    client.emit([run_started("run-c", &["a"])]).await;
+    client.settle().await;
+    let early = client.command("pytestLens.coverage", json!({ "runId": "run-c" })).await.unwrap_err();
+    assert_snapshot!(early["message"].as_str().unwrap(), @"run-c goes on: ask for its coverage when it has finished");
+
+    let EventPayload::RunFinished(end) = run_finished("run-c", 1, 0) else { unreachable!() };
+    client.emit([EventPayload::RunFinished(RunEnd { debug_data: Some("run-c/0".into()), ..end })]).await;
+    client.settle().await;
+    let file = |name: &str, id: &str| DebugFile { name: name.into(), artifact_id: id.into() };
+    let files = vec![file(".coverage", "run-c/1"), file("coverage.json", "run-c/2")];
+    client.engine.script("next_debug_data", Response::DebugData { data: files });
+    // In two pieces, as large ones come.
+    let report = br#"{"files": {"shop.py": {"executed_lines": [1], "missing_lines": [2]}}}"#;
+    for (piece, done) in [(&report[..20], false), (&report[20..], true)] {
+        client.engine.script("read_artifact", Response::ArtifactData { data: Bytes(piece.to_vec()), done });
+    }
+    let answer = client.command("pytestLens.coverage", json!({ "runId": "run-c" })).await.unwrap();
+    assert_eq!(answer, json!({ "files": [{ "uri": client.uri("shop.py"), "executed": [1], "missing": [2] }] }));
+    assert_snapshot!(serde_json::to_string(&client.engine.asked("read_artifact")[0]).unwrap(), @r#"{"type":"read_artifact","artifact_id":"run-c/2"}"#);
+
+    client.engine.script("next_debug_data", Response::DebugData { data: vec![] });
+    let none = client.command("pytestLens.coverage", json!({ "runId": "run-c" })).await.unwrap_err();
+    assert_snapshot!(none["message"].as_str().unwrap(), @"coverage made no report of run-c: the server's log says why; run the tests again");
 }
 
 #[tokio::test(start_paused = true)]

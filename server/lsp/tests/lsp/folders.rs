@@ -108,7 +108,9 @@ async fn without_trust_nothing_is_executed_and_the_source_is_shown() {
     client.open_folder(json!({ "pytestLens": true, "trusted": false, "settings": {} })).await;
     client.open("tests/test_a.py", SAMPLE).await;
     assert_eq!(client.lenses("tests/test_a.py").await.len(), 8);
+    let debugged = client.command("pytestLens.debug", json!({})).await.unwrap_err();
     let refused = client.command("pytestLens.run", json!({})).await.unwrap_err();
+    assert_eq!(debugged, refused);
     assert_snapshot!(refused["message"].as_str().unwrap(), @"
     this workspace is not trusted, so none of its code is run: trust it in your editor, then try again
     ");

@@ -44,7 +44,8 @@ async fn tells_what_it_can() {
             "pytestLens.tests",
             "pytestLens.output",
             "pytestLens.flakiness",
-            "pytestLens.status"
+            "pytestLens.status",
+            "pytestLens.coverage"
           ]
         },
         "workspace": {
