@@ -43,17 +43,17 @@ async fn wrong_arguments_are_told_with_what_is_expected() {
     }
     assert_snapshot!(client.clean(&told.join("\n")), @r#"
     pytestLens.run []
-        -32602 `pytestLens.run` takes one object as its only argument, and got 0: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs and arguments as wanted
+        -32602 `pytestLens.run` takes one object as its only argument, and got 0: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments and coverage as wanted
     pytestLens.run [{},{}]
-        -32602 `pytestLens.run` takes one object as its only argument, and got 2: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs and arguments as wanted
+        -32602 `pytestLens.run` takes one object as its only argument, and got 2: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments and coverage as wanted
     pytestLens.run ["test_a.py"]
-        -32602 `pytestLens.run` takes one object, not a string: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs and arguments as wanted
+        -32602 `pytestLens.run` takes one object, not a string: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments and coverage as wanted
     pytestLens.run [{"id":"test_a.py::test_one"}]
-        -32602 `pytestLens.run`: unknown field `id`, expected one of `ids`, `workspace`, `textDocument`, `position`, `workers`, `maxfail`, `rerun`, `keyword`, `marker`, `runDisabled`, `timeoutMs`, `arguments`; it takes {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs and arguments as wanted
+        -32602 `pytestLens.run`: unknown field `id`, expected one of `ids`, `workspace`, `textDocument`, `position`, `workers`, `maxfail`, `rerun`, `keyword`, `marker`, `runDisabled`, `timeoutMs`, `arguments`, `coverage`; it takes {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments and coverage as wanted
     pytestLens.run [{"ids":[]}]
         -32602 `ids` names no test: name at least one, or leave it out to run all
     pytestLens.run [{"ids":"test_a.py"}]
-        -32602 `pytestLens.run`: invalid type: string "test_a.py", expected a sequence; it takes {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs and arguments as wanted
+        -32602 `pytestLens.run`: invalid type: string "test_a.py", expected a sequence; it takes {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments and coverage as wanted
     pytestLens.run [{"ids":["a"],"textDocument":{"uri":"file:///repo/test_a.py"}}]
         -32602 give either `ids` or `textDocument`, not both: which tests are meant?
     pytestLens.run [{"position":{"line":1,"character":0}}]
@@ -76,10 +76,14 @@ async fn wrong_arguments_are_told_with_what_is_expected() {
         -32602 `pytestLens.output`: missing field `id`; it takes {id, workspace?}
     pytestLens.tests [{"cursor":"first"}]
         -32602 `cursor` must be the `next` of the page before, or left out
-    pytestLens.debug [{"ids":["test_a.py::test_one"]}]
-        -32803 debugging is not available in this version of pytest-lens: run the test, or debug it with your editor's own debugger
+    pytestLens.debug [{"ids":[]}]
+        -32602 `ids` names no test: name at least one, or leave it out to run all
+    pytestLens.coverage [{}]
+        -32602 `pytestLens.coverage`: missing field `runId`; it takes {runId, workspace?}
+    pytestLens.coverage [{"runId":"run-none"}]
+        -32803 there is no coverage of run-none: run tests with `coverage: true`, and ask within ten minutes
     pytestLens.nothing [{}]
-        -32602 there is no command `pytestLens.nothing`: those of pytest-lens are pytestLens.run, pytestLens.runFailed, pytestLens.runLast, pytestLens.debug, pytestLens.stop, pytestLens.kill, pytestLens.collect, pytestLens.tests, pytestLens.output, pytestLens.flakiness, pytestLens.status
+        -32602 there is no command `pytestLens.nothing`: those of pytest-lens are pytestLens.run, pytestLens.runFailed, pytestLens.runLast, pytestLens.debug, pytestLens.stop, pytestLens.kill, pytestLens.collect, pytestLens.tests, pytestLens.output, pytestLens.flakiness, pytestLens.status, pytestLens.coverage
     "#);
     assert_eq!(client.engine.asked("run_stream"), []);
 }
@@ -113,7 +117,7 @@ async fn options_of_a_run_reach_the_engine() {
     client.command("pytestLens.run", argument).await.unwrap();
     let asked = serde_json::to_value(&client.engine.asked("run_stream")[0]).unwrap();
     assert_snapshot!(client.clean(&asked.to_string()), @r#"
-    {"type":"run_stream","context_id":"context-repo","node_ids":["test_a.py"],"workers":2,"maxfail":1,"options":{"keyword":"a","marker":"b","arguments":["-s"],"run_disabled":true,"timeout_ms":9,"reruns":2,"source":"editor","auto_workers":false}}
+    {"type":"run_stream","context_id":"context-repo","node_ids":["test_a.py"],"workers":2,"maxfail":1,"options":{"keyword":"a","marker":"b","arguments":["-s"],"run_disabled":true,"timeout_ms":9,"reruns":2,"source":"editor","auto_workers":false,"coverage":false}}
     "#);
 }
 
