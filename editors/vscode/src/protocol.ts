@@ -247,6 +247,8 @@ export interface Settings {
   timeoutMs: number | null;
   /** Limit for a collection, in milliseconds. */
   collectTimeoutMs: number;
+  /** How long a run that is to be debugged waits for its debugger, in milliseconds. */
+  debugTimeoutMs: number;
   /** Repeating failures. */
   rerun: RerunSettings;
   /** Keeping fixtures between runs. */
