@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from editor import Editor
+from editor import REPO, Editor
+
+# A debugger's client is there already.
+sys.path.append(str(REPO / "tests" / "e2e"))
 
 Start = Callable[..., Editor]
 

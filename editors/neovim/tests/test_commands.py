@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Start
+from dap import Debugger
 from editor import Editor
 
 NAMES = [
@@ -185,31 +185,27 @@ def test_debugging_without_nvim_dap(editor: Editor) -> None:
     assert "install it" in editor.told("nvim-dap")
 
 
-def test_debugging_attaches_where_the_server_says(editor: Editor) -> None:
-    attached: Any = editor.lua("""
-        local client = vim.lsp.get_clients({ name = 'pytest_lens' })[1]
-        local request = client.request
-        client.request = function(self, method, params, handler, ...)
-          if params.command == 'pytestLens.debug' then
-            _G.asked = params.arguments[1]
-            handler(nil, { runId = 'r', host = '127.0.0.1', port = 5678 })
-            return true, 1
-          end
-          return request(self, method, params, handler, ...)
-        end
-        package.loaded.dap = {
-          adapters = {},
-          run = function(configuration) _G.ran = configuration end,
-        }
-        vim.cmd('Lens debug test_pair.py::TestPair')
+def test_debugging_attaches_where_the_server_waits(editor: Editor) -> None:
+    """Of nvim-dap only its place is taken: whoever listens there is the server's real debugpy."""
+    editor.collected()
+    editor.watch_runs()
+    editor.lua("package.loaded.dap = { adapters = {}, run = function(how) _G.how = how end }")
+    editor.lens("debug test_pair.py::TestPair")
+    how = editor.wait("_G.how", what="a debugger that is asked to attach")
+    assert (how["request"], how["type"]) == ("attach", "pytest_lens")
+    adapter = editor.lua("""
         package.loaded.dap.adapters.pytest_lens(function(adapter) _G.adapter = adapter end)
-        return { _G.asked, _G.ran, _G.adapter }
+        return _G.adapter
     """)
-    asked, ran, adapter = attached
-    assert asked == {"ids": ["test_pair.py::TestPair"]}
-    assert (ran["request"], ran["type"]) == ("attach", "pytest_lens")
-    assert ran["connect"] == {"host": "127.0.0.1", "port": 5678}
-    assert adapter == {"type": "server", "host": "127.0.0.1", "port": 5678}
+    assert adapter == {"type": "server", **how["connect"]}
+    debugger = Debugger(adapter["host"], adapter["port"])
+    debugger.attach({editor.root / "test_pair.py": [3]}, **how)
+    thread, frames = debugger.stopped()
+    assert (frames[0]["name"], frames[0]["line"]) == ("test_left", 3)
+    debugger.ask("continue", threadId=thread)
+    editor.ended()
+    assert editor.lua("return _G.ended[1].counts.passed") == 2
+    debugger.close()
 
 
 def test_the_log_opens(editor: Editor) -> None:
