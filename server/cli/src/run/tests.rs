@@ -367,6 +367,7 @@ async fn what_was_typed_is_what_is_asked() {
                         "cli",
                     ),
                     auto_workers: false,
+                    coverage: false,
                 },
             ),
         },
