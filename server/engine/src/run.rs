@@ -175,7 +175,7 @@ impl<F: Fn(News)> Driver<'_, F> {
             }
             // A start may cross a stop on the wire: only a runner's own word says that it starts nothing more, and
             // only with that word is it known whether a test interrupted the session.
-            let settled = dispatcher.unfinished().is_empty();
+            let settled = dispatcher.has_all_verdicts();
             if slots.values().all(|slot| slot.is_settled(settled)) {
                 break;
             }

@@ -223,6 +223,12 @@ impl Dispatcher {
         self.open.iter().copied().collect()
     }
 
+    /// Whether every test has its verdict. Asked behind each event, so it takes no time.
+    #[must_use]
+    pub fn has_all_verdicts(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// Whether every test has its verdict, or none is running and no more is to start.
     #[must_use]
     pub fn is_done(&self) -> bool {

@@ -82,6 +82,7 @@ fn maxfail_feeds_one_ahead_and_then_no_more() {
     dispatcher.finished(1, 4, false);
     assert!(dispatcher.is_done());
     assert_eq!(dispatcher.unfinished(), [1, 2, 3, 5, 6]);
+    assert!(!dispatcher.has_all_verdicts());
 }
 
 #[test]
@@ -250,7 +251,7 @@ proptest! {
             }
         }
         prop_assert!(simulation.dispatcher.is_done());
-        prop_assert!(simulation.dispatcher.unfinished().is_empty());
+        prop_assert!(simulation.dispatcher.unfinished().is_empty() && simulation.dispatcher.has_all_verdicts());
         prop_assert_eq!(simulation.verdicts.len(), total);
         prop_assert!(simulation.fed.values().all(|times| *times == 1));
         prop_assert!(simulation.workers.values().all(|worker| worker.ended));
