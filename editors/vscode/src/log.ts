@@ -1,6 +1,8 @@
 /** The extension's own output channel, with levels, and how errors become sentences. */
 import * as vscode from "vscode";
 
+import { installation } from "./text";
+
 export const log = vscode.window.createOutputChannel("pytest-lens", { log: true });
 
 /** What an error says. */
@@ -8,9 +10,20 @@ export function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Shows an error to the user, with the log a click away. */
+/** Shows an error to the user, with the log a click away, and, where something is to be installed, that as well. */
 export function tell(error: unknown): void {
   const text = sentence(error);
   log.error(text);
-  void vscode.window.showErrorMessage(`pytest-lens: ${text}`, "Show Log").then((choice) => choice && log.show());
+  const missing = installation(text);
+  const install = missing && `Install ${missing.what}`;
+  const choices = install ? [install, "Show Log"] : ["Show Log"];
+  void vscode.window.showErrorMessage(`pytest-lens: ${text}`, ...choices).then((choice) => {
+    if (missing && choice === install) {
+      const terminal = vscode.window.createTerminal("pytest-lens: Install");
+      terminal.show();
+      terminal.sendText(missing.command);
+    } else if (choice) {
+      log.show();
+    }
+  });
 }

@@ -37,7 +37,11 @@ export class StatusBar implements vscode.Disposable {
   }
 
   #draw(): void {
-    this.#item.text = this.#progress ? running(this.#progress) : this.#last ? ended(this.#last) : "$(beaker) pytest";
+    const modes = new Set(Array.from(this.session.status.values(), ({ mode }) => mode));
+    const mode = modes.size > 0 ? ` · ${[...modes].join(", ")}` : "";
+    this.#item.text = this.#progress
+      ? running(this.#progress)
+      : `${this.#last ? ended(this.#last) : "$(beaker) pytest"}${mode}`;
     this.#item.tooltip = this.#tooltip();
   }
 

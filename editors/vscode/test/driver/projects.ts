@@ -18,6 +18,13 @@ export function sampleProject(folder: string): string {
   return folder;
 }
 
+/** The sample project with an environment in it, as most projects have it. */
+export function ownEnvironment(folder: string): string {
+  sampleProject(folder);
+  fs.symlinkSync(path.dirname(path.dirname(places.python)), path.join(folder, ".venv"));
+  return folder;
+}
+
 /** A small project besides: its ids are those of the sample's, so that folders must be told apart. */
 export function secondProject(folder: string): string {
   write(folder, {

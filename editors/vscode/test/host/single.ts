@@ -105,7 +105,7 @@ export function single(): void {
       assert.equal(message.stackTrace?.[0]?.position?.line, line);
     });
 
-    it("shows errors of set-up as errors, and the output of each test with the ends of lines of a terminal", async () => {
+    it("shows errors of set-up and teardown as errors, and the output of each test with the ends of lines of a terminal", async () => {
       const uri = file("tests/test_extra.py");
       fs.writeFileSync(
         uri.fsPath,
@@ -115,6 +115,11 @@ export function single(): void {
           "def broken():",
           "    raise RuntimeError('no water')",
           "def test_needs(broken): pass",
+          "@pytest.fixture",
+          "def leaky():",
+          "    yield",
+          "    raise RuntimeError('tap open')",
+          "def test_leaks(leaky): pass",
           "def test_prints():",
           "    print('one\\n\\x1b[31mtwo\\x1b[0m')",
           "",
@@ -124,6 +129,9 @@ export function single(): void {
       const told = verdict(recorded, "tests/test_extra.py::test_needs");
       assert.equal(told?.what, "errored");
       assert.match(plain(told.message?.message), /in setup: .*no water/s);
+      const after = verdict(recorded, "tests/test_extra.py::test_leaks");
+      assert.equal(after?.what, "errored");
+      assert.match(plain(after.message?.message), /in teardown: .*tap open/s);
       const output = recorded.told.filter(({ id, what }) => what === "output" && id?.endsWith("::test_prints"));
       assert.equal(output.map(({ text }) => text).join(""), "one\r\n\u001b[31mtwo\u001b[0m\r\n");
       fs.rmSync(uri.fsPath);
@@ -247,6 +255,78 @@ export function single(): void {
       }
       await until("it is tagged", () => item.tags.some((tag) => tag.id === "flaky"));
       assert.match(item.description ?? "", /flaky \d+ %/);
+    });
+  });
+
+  describe("around", () => {
+    /** What the user is told meanwhile; nobody answers. */
+    async function told(act: () => Promise<unknown>): Promise<string[]> {
+      const texts: string[] = [];
+      const say = vscode.window.showInformationMessage;
+      vscode.window.showInformationMessage = (text: string) => {
+        texts.push(text);
+        return Promise.resolve(undefined);
+      };
+      await act().finally(() => (vscode.window.showInformationMessage = say));
+      return texts;
+    }
+
+    it("copies the node id of an item, and of the message of a failure", async () => {
+      const item = await confirmed(lab, `${PRICES}::test_receipt`);
+      for (const target of [item, { test: item }]) {
+        await vscode.env.clipboard.writeText("");
+        await vscode.commands.executeCommand("pytestLens.copyNodeId", target);
+        assert.equal(await vscode.env.clipboard.readText(), `${PRICES}::test_receipt`);
+      }
+    });
+
+    it("reruns a test until it fails", async () => {
+      const id = "tests/test_kitchen.py::test_waiter_remembers_the_order";
+      const item = await confirmed(lab, id);
+      const texts = await told(async () => vscode.commands.executeCommand("pytestLens.rerunUntilFailure", item));
+      assert.match(texts[0] ?? "", /test_waiter_remembers_the_order failed at attempt [12]\./);
+    });
+
+    it("says counts and the engine's mode in the status bar", async () => {
+      await runItems(lab, [PRICES]);
+      await until("it says them", () => /error\) 1 .*pass\) 6 · (embedded|subprocess)$/.test(lab.api.statusBar.text));
+    });
+
+    it("shows code lenses only when asked", async () => {
+      const uri = file(PRICES);
+      const lenses = async (): Promise<string[]> => {
+        const all = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri, 50);
+        return all.map(({ command }) => command?.title ?? "");
+      };
+      await vscode.workspace.openTextDocument(uri);
+      assert.deepEqual(await lenses(), []);
+      await vscode.commands.executeCommand("pytestLens.toggleLenses");
+      await until("they are there", async () => (await lenses()).some((title) => title.includes("Run")));
+      await vscode.commands.executeCommand("pytestLens.toggleLenses");
+      await until("they are gone", async () => (await lenses()).length === 0);
+    });
+
+    it("has a command for each entry of the palette, of the menus and of the keys", async () => {
+      interface Manifest {
+        contributes: {
+          commands: { command: string }[];
+          keybindings: { command: string }[];
+          menus: Record<string, { command: string }[]>;
+        };
+      }
+      const extension = vscode.extensions.all.find(({ id }) => id.endsWith(".pytest-lens"));
+      const { contributes } = extension?.packageJSON as Manifest;
+      const named = contributes.commands.map(({ command }) => command);
+      const there = new Set(await vscode.commands.getCommands());
+      assert.deepEqual(
+        named.filter((name) => !there.has(name)),
+        [],
+      );
+      const used = [...contributes.keybindings, ...Object.values(contributes.menus).flat()];
+      assert.deepEqual(
+        used.filter(({ command }) => !named.includes(command)),
+        [],
+      );
     });
   });
 
