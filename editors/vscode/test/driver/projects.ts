@@ -48,7 +48,18 @@ export function largeProject(folder: string): string {
 /** The sample project with a delivery service that cannot be relied on: for pictures. */
 export function demoProject(folder: string): string {
   sampleProject(folder);
+  const state = path.dirname(folder);
+  const script = `#!/bin/sh\ntouch "${state}/interpreter-of-the-workspace"\nexec "${places.python}" "$@"\n`;
+  fs.writeFileSync(path.join(folder, "python"), script, { mode: 0o755 });
   write(folder, {
+    ".vscode/settings.json": JSON.stringify({ "pytestLens.pythonPath": "${workspaceFolder}/python" }),
+    "conftest.py": `"""Leaves a trace where it is executed."""
+
+import os
+from pathlib import Path
+
+Path(os.environ["CAFE_STATE"], "executed").touch()
+`,
     "tests/test_delivery.py": `"""Delivery: by bike, and not always."""
 
 import os

@@ -100,7 +100,7 @@ export class VSCode {
     }
     const port = await freePort();
     const listen = ["--host", "127.0.0.1", "--port", String(port), "--without-connection-token"];
-    const rest = ["--enable-smoke-test-driver", "--disable-workspace-trust", "--telemetry-level", "off"];
+    const rest = ["--enable-smoke-test-driver", "--telemetry-level", "off"];
     const server = spawn(places.node, [main, ...listen, ...rest, ...common], {
       env,
       stdio: ["ignore", "pipe", "pipe"],
