@@ -143,7 +143,7 @@ const SCENES: Record<string, (page: Page, state: string) => Promise<void>> = {
   },
 
   async "a failure is at its line, with its diff"(page) {
-    await open(page, "test_delivery.py:36");
+    await open(page, "test_delivery.py:38");
     await runEnds(page, () => command(page, "pytest: Run Test at Cursor"));
     await page.locator(".test-error-content-widget").first().waitFor();
     await command(page, "Test: Peek Output");
@@ -151,6 +151,14 @@ const SCENES: Record<string, (page: Page, state: string) => Promise<void>> = {
     await page.locator(".zone-widget .line-insert, .zone-widget .char-insert").first().waitFor();
     await picture(page, "vscode-failure");
     await page.keyboard.press("Escape");
+  },
+
+  async "what ran is in the gutter"(page) {
+    await runEnds(page, () => command(page, "Test: Run All Tests with Coverage"));
+    await open(page, "delivery.py");
+    await page.locator(".coverage-deco-gutter.coverage-deco-hit").first().waitFor();
+    await page.locator(".coverage-deco-gutter.coverage-deco-miss").first().waitFor();
+    await picture(page, "vscode-coverage");
   },
 
   async "flakiness is a table with strips"(page) {

@@ -65,6 +65,8 @@ Path(os.environ["CAFE_STATE"], "executed").touch()
 import os
 from pathlib import Path
 
+from cafe.delivery import fee
+
 
 def turn(name):
     """How often this was asked for; a stand-in for whatever changes between runs."""
@@ -96,6 +98,31 @@ def test_note():
 
     # The cook is from London.
     assert actual == expected
+
+
+def test_fee():
+    assert fee(2) == 320
+`,
+    "cafe/delivery.py": `"""Delivery: what the rider is paid, and told."""
+
+from __future__ import annotations
+
+
+def fee(distance_km: float, *, is_raining: bool = False) -> int:
+    """What a delivery costs, in cents; farther than 5 km nobody rides."""
+    if distance_km > 5:
+        raise ValueError(f"{distance_km} km are too far for a bike")
+    cents = 200 + round(60 * distance_km)
+    if is_raining:
+        cents += 100
+    return cents
+
+
+def route(streets: list[str]) -> str:
+    """The streets in the order in which they are ridden."""
+    if not streets:
+        return "around the corner"
+    return " → ".join(streets)
 `,
   });
   return folder;

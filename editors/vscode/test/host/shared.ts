@@ -47,6 +47,23 @@ export function shared(): void {
     });
   });
 
+  describe("debugging", () => {
+    it("offers to install the debugger where there is none", async () => {
+      const offers: string[] = [];
+      const warn = vscode.window.showWarningMessage;
+      vscode.window.showWarningMessage = (text: string, ...choices: unknown[]) => {
+        offers.push(`${text} [${choices.join("] [")}]`);
+        return Promise.resolve(undefined);
+      };
+      try {
+        await vscode.commands.executeCommand("pytestLens.debug", { ids: [RECEIPT], workspace: folder() });
+      } finally {
+        vscode.window.showWarningMessage = warn;
+      }
+      assert.deepEqual(offers, ["To debug tests, the Python Debugger extension is needed. [Install]"]);
+    });
+  });
+
   describe("the Python extension", () => {
     const standIn = (): StandIn | undefined => vscode.extensions.getExtension<StandIn>("ms-python.python")?.exports;
 

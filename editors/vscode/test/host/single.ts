@@ -3,7 +3,6 @@ import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as vscode from "vscode";
 
-import { listen } from "./debugpy";
 import { confirmed, ended, enter, file, folder, type Lab, plain, rewrite, runItems, until, verdict } from "./lab";
 
 const PRICES = "tests/test_prices.py";
@@ -331,28 +330,108 @@ export function single(): void {
   });
 
   describe("debug", () => {
-    it("attaches VS Code's debugger to where the server says that debugpy listens", async () => {
-      const { profiles, session } = lab.api;
-      const adapter = await listen();
-      const id = `${PRICES}::test_receipt`;
-      const ask = session.client.execute.bind(session.client);
-      // The server's place in the handshake: a run, and an address.
-      session.client.execute = async (command, argument) => {
-        if (command !== "pytestLens.debug") {
-          return ask(command, argument);
-        }
-        const { runId } = await ask("pytestLens.run", argument as { ids: string[]; workspace: string });
-        return { runId, host: "127.0.0.1", port: adapter.port } as never;
-      };
+    it("stops at a breakpoint, shows what is there, and goes on to the verdict", async () => {
+      const { profiles } = lab.api;
+      const id = `${PRICES}::test_price[cake-420]`;
+      const uri = file("cafe/prices.py");
+      const text = fs.readFileSync(uri.fsPath, "utf8").split("\n");
+      const line = text.findIndex((each) => each.includes("return MENU[item]"));
+      const breakpoint = new vscode.SourceBreakpoint(new vscode.Location(uri, new vscode.Position(line, 0)));
+      const stops: { session: vscode.DebugSession; threadId: number }[] = [];
+      const tracker = vscode.debug.registerDebugAdapterTrackerFactory("debugpy", {
+        createDebugAdapterTracker: (session) => ({
+          onDidSendMessage: (message: { event?: string; body?: { reason?: string; threadId: number } }) => {
+            if (message.event === "stopped" && message.body?.reason === "breakpoint") {
+              stops.push({ session, threadId: message.body.threadId });
+            }
+          },
+        }),
+      });
+      vscode.debug.addBreakpoints([breakpoint]);
       try {
-        const recorded = await runItems(lab, [id], profiles.debug);
-        assert.equal(verdict(recorded, id)?.what, "passed");
-        await until("the debugger went on", () => adapter.commands.includes("configurationDone"));
-        assert.deepEqual(adapter.commands.slice(0, 2), ["initialize", "attach"]);
+        const running = runItems(lab, [id], profiles.debug);
+        const { session, threadId } = await until("it stopped", () => stops[0]);
+        interface Stack {
+          stackFrames: { id: number; line: number; source: { path: string } }[];
+        }
+        const stack = (await session.customRequest("stackTrace", { threadId, levels: 2 })) as Stack;
+        const [top, caller] = stack.stackFrames;
+        assert.ok(top && caller);
+        assert.deepEqual([top.source.path, top.line], [uri.fsPath, line + 1]);
+        assert.equal(caller.source.path, file(PRICES).fsPath);
+        const value = (await session.customRequest("evaluate", { expression: "item", frameId: top.id })) as object;
+        assert.equal((value as { result: string }).result, "'cake'");
+        await session.customRequest("continue", { threadId });
+        assert.equal(verdict(await running, id)?.what, "passed");
       } finally {
-        session.client.execute = ask;
-        adapter.close();
+        vscode.debug.removeBreakpoints([breakpoint]);
+        tracker.dispose();
       }
+    });
+
+    it("ends, when it is cancelled while it stands at a breakpoint", async () => {
+      const { profiles, session } = lab.api;
+      const line = fs
+        .readFileSync(file(PRICES).fsPath, "utf8")
+        .split("\n")
+        .findIndex((each) => each.includes("== 399"));
+      const breakpoint = new vscode.SourceBreakpoint(new vscode.Location(file(PRICES), new vscode.Position(line, 0)));
+      vscode.debug.addBreakpoints([breakpoint]);
+      const ends: string[] = [];
+      const finished = session.runs.onDidFinish((end) => ends.push(end.status));
+      try {
+        const item = await confirmed(lab, `${PRICES}::test_discount`);
+        const request = new vscode.TestRunRequest([item], undefined, profiles.debug);
+        await profiles.debug.runHandler(request, new vscode.CancellationTokenSource().token);
+        const stood = await until("it stands", () => vscode.debug.activeStackItem);
+        assert.equal(stood.session.type, "debugpy");
+        await vscode.commands.executeCommand("testing.cancelRun");
+        await vscode.commands.executeCommand("testing.cancelRun");
+        await until("the run ended", () => ends.length > 0);
+        await until("the debugger is gone", () => vscode.debug.activeDebugSession === undefined);
+        assert.deepEqual(ends, ["killed"]);
+      } finally {
+        finished.dispose();
+        vscode.debug.removeBreakpoints([breakpoint]);
+      }
+    });
+  });
+
+  describe("coverage", () => {
+    it("has statements and branches of each file, those of a single test as well", async () => {
+      const { coverage } = lab.api.profiles;
+      const total = "tests/test_orders.py::TestOrder::test_total";
+      const receipt = `${PRICES}::test_receipt`;
+      const recorded = await runItems(lab, [total, receipt], coverage);
+      assert.equal(verdict(recorded, receipt)?.what, "passed");
+      const uri = file("cafe/prices.py");
+      const measured = recorded.told.find((told) => told.file?.uri.toString() === uri.toString())?.file;
+      assert.ok(measured instanceof vscode.FileCoverage);
+      const lines = fs.readFileSync(uri.fsPath, "utf8").split("\n");
+      const at = (text: string): number => lines.findIndex((each) => each.includes(text));
+      assert.equal(measured.statementCoverage.total - measured.statementCoverage.covered, 2);
+      const { branchCoverage } = measured;
+      assert.deepEqual([branchCoverage?.covered, branchCoverage?.total], [1, 2]);
+      assert.deepEqual(measured.includesTests?.map((test) => test.id).sort(), [total, receipt].sort());
+      const executed = (details: vscode.FileCoverageDetail[] | undefined, text: string): boolean => {
+        const found = details?.find(({ location }) => (location as vscode.Position).line === at(text));
+        assert.ok(found);
+        return found.executed === true;
+      };
+      const token = new vscode.CancellationTokenSource().token;
+      const all = await coverage.loadDetailedCoverage?.(recorded.run, measured, token);
+      assert.equal(executed(all, "return MENU[item]"), true);
+      assert.equal(executed(all, "raise KeyError"), false);
+      assert.equal(executed(all, "return lines"), true);
+      const test = await confirmed(lab, total);
+      const one = await coverage.loadDetailedCoverageForTest?.(recorded.run, measured, test, token);
+      assert.equal(executed(one, "return MENU[item]"), true);
+      assert.equal(executed(one, "return lines"), false);
+      const branches = all?.flatMap((detail) => ("branches" in detail ? detail.branches : []));
+      assert.deepEqual(
+        branches?.map((branch) => branch.executed),
+        [true, false],
+      );
     });
   });
 
