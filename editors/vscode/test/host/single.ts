@@ -357,8 +357,9 @@ export function single(): void {
         const stack = (await session.customRequest("stackTrace", { threadId, levels: 2 })) as Stack;
         const [top, caller] = stack.stackFrames;
         assert.ok(top && caller);
-        assert.deepEqual([top.source.path, top.line], [uri.fsPath, line + 1]);
-        assert.equal(caller.source.path, file(PRICES).fsPath);
+        assert.ok(top.source.path.endsWith(uri.path));
+        assert.equal(top.line, line + 1);
+        assert.ok(caller.source.path.endsWith(PRICES));
         const value = (await session.customRequest("evaluate", { expression: "item", frameId: top.id })) as object;
         assert.equal((value as { result: string }).result, "'cake'");
         await session.customRequest("continue", { threadId });
