@@ -67,7 +67,7 @@ export class StatusBar implements vscode.Disposable {
 
 function running({ done, failed, total }: Progress): string {
   const wrong = failed > 0 ? ` $(testing-failed-icon) ${failed}` : "";
-  return `$(beaker) $(sync~spin) ${done}/${total}${wrong}`;
+  return `$(beaker)\u00a0$(sync~spin) ${done}/${total}${wrong}`;
 }
 
 function ended({ status, counts }: RunEnd): string {
@@ -78,5 +78,5 @@ function ended({ status, counts }: RunEnd): string {
     counts.skipped > 0 ? `$(debug-step-over) ${counts.skipped}` : "",
   ];
   const how = status === "stopped" || status === "killed" ? ` ${status}` : "";
-  return `$(beaker) ${parts.filter((part) => part).join(" ")}${how}`;
+  return `$(beaker)\u00a0${parts.filter((part) => part).join(" ")}${how}`;
 }

@@ -49,17 +49,15 @@ async function command(page: Page, title: string): Promise<void> {
   await page.locator(".quick-input-widget").waitFor({ state: "hidden" });
 }
 
-/** Opens a file by its name. */
+/** Opens a file by its name, at a line if that says one. */
 async function open(page: Page, name: string): Promise<void> {
+  const title = name.split(":")[0] ?? name;
   await page.keyboard.press("Control+P");
   const input = page.locator(".quick-input-widget input");
   await input.fill(name);
-  await page
-    .locator(`.quick-input-list .monaco-list-row:has-text("${name.split(":")[0] ?? name}")`)
-    .first()
-    .waitFor();
+  await page.locator(`.quick-input-list .monaco-list-row:has-text("${title}")`).first().waitFor();
   await page.keyboard.press("Enter");
-  await page.locator(`.tab.active:has-text("${name.split(":")[0] ?? name}")`).waitFor();
+  await page.locator(`.tab.active[data-resource-name="${title}"]`).waitFor();
 }
 
 async function picture(page: Page, name: string): Promise<void> {
@@ -155,7 +153,7 @@ const SCENES: Record<string, (page: Page, state: string) => Promise<void>> = {
 
   async "what ran is in the gutter"(page) {
     await runEnds(page, () => command(page, "Test: Run All Tests with Coverage"));
-    await open(page, "delivery.py");
+    await open(page, "riders.py");
     await page.locator(".coverage-deco-gutter.coverage-deco-hit").first().waitFor();
     await page.locator(".coverage-deco-gutter.coverage-deco-miss").first().waitFor();
     await picture(page, "vscode-coverage");

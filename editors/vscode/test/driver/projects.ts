@@ -34,11 +34,14 @@ export function secondProject(folder: string): string {
   return folder;
 }
 
+/** How many tests are in the large project. */
+const LARGE = Number(process.env["LENS_LARGE"] ?? 30_000);
+
 /** 30,000 tests in 300 files; without asserts, whose rewriting would be most of what is measured. */
 export function largeProject(folder: string): string {
   const tests = Array.from({ length: 100 }, (_, n) => `def test_${n}():\n    pass\n`).join("\n\n");
   const files: Record<string, string> = { "pyproject.toml": "[tool.pytest.ini_options]\n" };
-  for (let n = 0; n < 300; n++) {
+  for (let n = 0; n < LARGE / 100; n++) {
     files[`tests/part_${n % 20}/test_m${n}.py`] = tests;
   }
   write(folder, files);
@@ -65,7 +68,7 @@ Path(os.environ["CAFE_STATE"], "executed").touch()
 import os
 from pathlib import Path
 
-from cafe.delivery import fee
+from cafe.riders import fee
 
 
 def turn(name):
@@ -103,7 +106,7 @@ def test_note():
 def test_fee():
     assert fee(2) == 320
 `,
-    "cafe/delivery.py": `"""Delivery: what the rider is paid, and told."""
+    "cafe/riders.py": `"""Riders: what they are paid, and told."""
 
 from __future__ import annotations
 
