@@ -2,7 +2,7 @@
 import tseslint from "typescript-eslint";
 
 export default tseslint.config(
-  { ignores: ["test/debugger/", "dist/", "out/", "node_modules/", "*.mjs"] },
+  { ignores: ["test/stand-ins/", "dist/", "out/", "node_modules/", "*.mjs"] },
   ...tseslint.configs.strictTypeChecked,
   ...tseslint.configs.stylisticTypeChecked,
   {

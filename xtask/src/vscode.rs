@@ -156,7 +156,7 @@ impl RealEditor {
 
     /// Tells a driver where everything is.
     pub fn equip(&self, command: &mut Command) -> Result<()> {
-        let venv = Venv::from_file("python", &paths::root().join("xtask/requirements/python.txt"))?;
+        let venv = Venv::from_file("vscode", &paths::root().join("xtask/requirements/vscode.txt"))?;
         process::clean_python(command);
         command
             .env("LENS_VSCODE", &self.server)

@@ -3,8 +3,21 @@ import * as vscode from "vscode";
 
 const ASKED = "pytestLens.askedAboutPythonExplorer";
 
-/** Offers it where both are on. */
-export async function offerToSwitchOff(context: vscode.ExtensionContext): Promise<void> {
+/** Offers it where both are on, now or later. */
+export function watchForConflict(context: vscode.ExtensionContext): void {
+  const offer = (): void => void offerToSwitchOff(context);
+  context.subscriptions.push(
+    vscode.extensions.onDidChange(offer),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration("python.testing.pytestEnabled")) {
+        offer();
+      }
+    }),
+  );
+  offer();
+}
+
+async function offerToSwitchOff(context: vscode.ExtensionContext): Promise<void> {
   const config = vscode.workspace.getConfiguration("python.testing");
   const isThere = vscode.extensions.getExtension("ms-python.python") !== undefined;
   if (!isThere || !config.get<boolean>("pytestEnabled") || context.workspaceState.get<boolean>(ASKED)) {

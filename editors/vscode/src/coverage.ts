@@ -1,6 +1,7 @@
 /** Coverage: what the server measured, file by file; lines and branches of a file when a person opens it. */
 import * as vscode from "vscode";
 
+import type { Notice, RunEnd } from "./protocol";
 import type { FileLines } from "./requests";
 import type { Session } from "./session";
 
@@ -11,7 +12,10 @@ export class Coverage {
   constructor(private readonly session: Session) {}
 
   /** Fetches what a run measured, and hands it to VS Code. */
-  async finish(run: vscode.TestRun, workspace: string, runId: string): Promise<void> {
+  async finish(run: vscode.TestRun, { workspace, runId, status }: RunEnd & Notice): Promise<void> {
+    if (status === "stopped" || status === "killed") {
+      return;
+    }
     const { files } = await this.session.client.execute("pytestLens.coverage", { runId, workspace });
     for (const lines of files) {
       const covered = lines.executed.length;

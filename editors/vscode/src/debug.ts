@@ -1,7 +1,7 @@
 /** Debugging: the server starts the program under debugpy, which waits; VS Code's debugger attaches to it. */
 import * as vscode from "vscode";
 
-import { log } from "./log";
+import { log, sentence } from "./log";
 import type { DebugAnswer, RunOptions, Selection } from "./requests";
 import type { FolderRun } from "./runs";
 import type { Session } from "./session";
@@ -18,8 +18,22 @@ export async function debugTests(session: Session, request: vscode.TestRunReques
   if (others.length > 0) {
     throw new Error("tests of several folders can't be debugged at once: choose those of one folder");
   }
-  await session.runs.claim(request, first.workspace, async () => attach(session, first));
+  // Continuous: the session of the save before makes room.
+  const before = waiting.get(request);
+  if (before !== undefined) {
+    await session.client
+      .execute("pytestLens.kill", { runId: before })
+      .catch((error: unknown) => log.debug(sentence(error)));
+  }
+  await session.runs.claim(request, first.workspace, async () => {
+    const answer = await attach(session, first);
+    waiting.set(request, answer.runId);
+    return answer;
+  });
 }
+
+/** The server's run that was started last for a request. */
+const waiting = new WeakMap<vscode.TestRunRequest, string>();
 
 /** Debugs a selection; answers with the server's run. */
 export async function attach(session: Session, selection: Selection & RunOptions): Promise<DebugAnswer> {

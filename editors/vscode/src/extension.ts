@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 
 import { registerCommands } from "./commands";
-import { offerToSwitchOff } from "./conflict";
+import { watchForConflict } from "./conflict";
 import { setActive } from "./context";
 import { FlakyView } from "./flakyView";
 import { log } from "./log";
@@ -29,7 +29,7 @@ export function activate(context: vscode.ExtensionContext): Api {
   context.subscriptions.push(controller, session, flaky, statusBar, log);
   setActive();
   void session.start();
-  void offerToSwitchOff(context);
+  watchForConflict(context);
   return { session, profiles, statusBar };
 }
 

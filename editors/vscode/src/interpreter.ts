@@ -16,11 +16,11 @@ export class Interpreter implements vscode.Disposable {
   #api: PythonApi["environments"];
   #subscription: vscode.Disposable | undefined;
 
-  /** Looks for the Python extension, and calls back whenever the choice changes. */
-  async follow(changed: () => void): Promise<void> {
+  /** Looks for the Python extension, and calls back whenever the choice changes; whether it was found just now. */
+  async follow(changed: () => void): Promise<boolean> {
     const extension = vscode.extensions.getExtension<PythonApi>("ms-python.python");
-    if (!extension || !vscode.workspace.isTrusted) {
-      return;
+    if (!extension || !vscode.workspace.isTrusted || this.#api) {
+      return false;
     }
     try {
       this.#api = (await extension.activate()).environments;
@@ -28,6 +28,7 @@ export class Interpreter implements vscode.Disposable {
     } catch (error) {
       log.warn(`the Python extension's interpreter is not followed: ${sentence(error)}`);
     }
+    return this.#api !== undefined;
   }
 
   /** The interpreter of a folder; none where none was chosen, as `python` alone says nothing. */

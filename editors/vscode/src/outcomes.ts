@@ -59,7 +59,8 @@ export function reportSubtests(run: vscode.TestRun, tests: vscode.TestItem[], ou
     } else if (subtest?.outcome === "skipped") {
       run.skipped(test);
     } else {
-      const told = new vscode.TestMessage(subtest?.message ?? "the subtest failed");
+      const told = new vscode.TestMessage(crlf(subtest?.message ?? "the subtest failed"));
+      told.contextValue = MESSAGE_CONTEXT;
       place(told, test, outcome.location);
       run.failed(test, told);
     }

@@ -32,17 +32,20 @@ export function createProfiles(context: vscode.ExtensionContext, session: Sessio
   run.supportsContinuousRun = true;
   session.runs.profile = run;
 
-  const debug = controller.createRunProfile("Debug", Debug, async (request) => {
-    await debugTests(session, request, selections(session, context, request)).catch(tell);
+  const debug = controller.createRunProfile("Debug", Debug, async (request, token) => {
+    const start = (asked: vscode.TestRunRequest): Promise<void> =>
+      debugTests(session, asked, selections(session, context, asked)).catch(tell);
+    await (request.continuous ? continuous.repeat(request, token, start) : start(request));
   });
   debug.isDefault = true;
+  debug.supportsContinuousRun = true;
 
   const covered = controller.createRunProfile("Coverage", Covered, async (request, token) => {
     const start = (asked: vscode.TestRunRequest): Promise<void> =>
       session.runs.start(
         asked,
         selections(session, context, asked).map((selection) => ({ ...selection, coverage: true })),
-        (done, workspace, runId) => coverage.finish(done, workspace, runId),
+        (done, end) => coverage.finish(done, end),
       );
     await (request.continuous ? continuous.repeat(request, token, start) : start(request));
   });

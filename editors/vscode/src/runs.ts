@@ -47,8 +47,8 @@ interface Live {
 /** What a profile asks for in one folder. */
 export type FolderRun = Selection & RunOptions & { workspace: string };
 
-/** Called before a run of VS Code's ends, with the server's run: coverage is fetched then. */
-export type Finisher = (run: vscode.TestRun, workspace: string, runId: string) => Promise<void>;
+/** Called before a run of VS Code's ends, with the end of the server's run: coverage is fetched then. */
+export type Finisher = (run: vscode.TestRun, end: RunEnd & Notice) => Promise<void>;
 
 /** All runs. */
 export class Runs implements vscode.Disposable {
@@ -286,7 +286,7 @@ export class Runs implements vscode.Disposable {
     };
     const finisher = this.#finishers.get(group);
     if (finisher) {
-      finisher(group.run, end.workspace, end.runId).then(done, (error: unknown) => {
+      finisher(group.run, end).then(done, (error: unknown) => {
         group.run.appendOutput(crlf(`${sentence(error)}\n`));
         tell(error);
         done();

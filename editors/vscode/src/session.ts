@@ -32,6 +32,8 @@ export class Session implements Host, vscode.Disposable {
   readonly onDidHint = this.#hinted.event;
   /** The tests of a folder are complete. */
   readonly onDidCollect = this.#collected.event;
+  /** Why the tree may be empty. */
+  state: WelcomeState = "starting";
   #wasRunning = false;
 
   constructor(
@@ -57,6 +59,7 @@ export class Session implements Host, vscode.Disposable {
         }
       }),
       vscode.workspace.onDidOpenTextDocument(({ uri }) => this.tree.opened(uri)),
+      vscode.extensions.onDidChange(() => void this.#followLate()),
       this.runs.onDidFinish(() => void this.#askStatus()),
     );
   }
@@ -72,6 +75,13 @@ export class Session implements Host, vscode.Disposable {
         `the server could not be started: ${sentence(error)}. Set pytestLens.serverPath to the pytest-lens binary, or ` +
           "reinstall the extension.",
       );
+    }
+  }
+
+  /** The Python extension may have been installed just now. */
+  async #followLate(): Promise<void> {
+    if (await this.#interpreter.follow(() => void this.client.settingsChanged())) {
+      await this.client.settingsChanged();
     }
   }
 
@@ -170,6 +180,9 @@ export class Session implements Host, vscode.Disposable {
           gone,
         );
         this.tree.apply(folder.uri, changes);
+        if (this.state !== "ready" && changes.upserts.some((item) => item.kind !== "dir" && !item.provisional)) {
+          this.#setState("ready");
+        }
         folder.errors = event.params.errors;
         this.tree.showErrors(folder.uri, folder.errors);
         break;
@@ -235,6 +248,7 @@ export class Session implements Host, vscode.Disposable {
   }
 
   #setState(state: WelcomeState): void {
+    this.state = state;
     setState(state);
   }
 

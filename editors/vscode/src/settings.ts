@@ -38,6 +38,7 @@ export function folderSettings(folder: vscode.WorkspaceFolder | undefined, overr
     runOnSave: runOnSave === "off" ? (overrides.runOnSave ?? runOnSave) : runOnSave,
     timeoutMs: section("timeoutMs"),
     collectTimeoutMs: section("collectTimeoutMs"),
+    debugTimeoutMs: section("debugTimeoutMs"),
     rerun: section("rerun"),
     fixtureReuse: section("fixtureReuse"),
     flaky: section("flaky"),

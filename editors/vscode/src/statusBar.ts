@@ -37,7 +37,11 @@ export class StatusBar implements vscode.Disposable {
   }
 
   #draw(): void {
-    this.#item.text = this.#progress ? running(this.#progress) : this.#last ? ended(this.#last) : "$(beaker) pytest";
+    const modes = new Set(Array.from(this.session.status.values(), ({ mode }) => mode));
+    const mode = modes.size > 0 ? ` · ${[...modes].join(", ")}` : "";
+    this.#item.text = this.#progress
+      ? running(this.#progress)
+      : `${this.#last ? ended(this.#last) : "$(beaker) pytest"}${mode}`;
     this.#item.tooltip = this.#tooltip();
   }
 
@@ -63,7 +67,7 @@ export class StatusBar implements vscode.Disposable {
 
 function running({ done, failed, total }: Progress): string {
   const wrong = failed > 0 ? ` $(testing-failed-icon) ${failed}` : "";
-  return `$(beaker) $(sync~spin) ${done}/${total}${wrong}`;
+  return `$(beaker)\u00a0$(sync~spin) ${done}/${total}${wrong}`;
 }
 
 function ended({ status, counts }: RunEnd): string {
@@ -74,5 +78,5 @@ function ended({ status, counts }: RunEnd): string {
     counts.skipped > 0 ? `$(debug-step-over) ${counts.skipped}` : "",
   ];
   const how = status === "stopped" || status === "killed" ? ` ${status}` : "";
-  return `$(beaker) ${parts.filter((part) => part).join(" ")}${how}`;
+  return `$(beaker)\u00a0${parts.filter((part) => part).join(" ")}${how}`;
 }

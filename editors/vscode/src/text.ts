@@ -66,6 +66,12 @@ export function flakySentence(hint: Hint | undefined): string {
     : `This test may be flaky: ${share}, with the code changing in between.`;
 }
 
+/** The command of a sentence that says what to install, such as "run `PYTHON -m pip install debugpy`". */
+export function installation(text: string): { what: string; command: string } | undefined {
+  const [, command, what] = /`([^`\n]+ -m pip install ([\w.-]+))`/.exec(text) ?? [];
+  return command !== undefined && what !== undefined ? { what, command } : undefined;
+}
+
 /** Line ends as a terminal wants them. */
 export function crlf(text: string): string {
   return text.replace(/\r?\n/g, "\r\n");

@@ -46,12 +46,25 @@ export class Tree {
     private readonly folders: Folders,
   ) {}
 
-  /** Shows these folders: one as it is, several each below an item of its own. */
+  /** Shows these folders: one as it is, several each below an item of its own. Those that stay are left alone. */
   setFolders(folders: readonly vscode.WorkspaceFolder[]): void {
-    this.controller.items.replace([]);
-    this.#views.clear();
+    const keys = new Set(folders.map(({ uri }) => uri.toString()));
+    for (const [key, view] of this.#views) {
+      if (keys.has(key) && (view.root !== undefined) === folders.length > 1) {
+        continue;
+      }
+      if (view.root) {
+        this.controller.items.delete(view.root.id);
+      } else {
+        this.controller.items.replace([]);
+      }
+      this.#views.delete(key);
+    }
     for (const { uri, name } of folders) {
       const key = uri.toString();
+      if (this.#views.has(key)) {
+        continue;
+      }
       const folder = this.folders.get(key);
       const root = folders.length > 1 ? this.controller.createTestItem(key, name, uri) : undefined;
       if (root) {

@@ -17,6 +17,7 @@ const PICTURES = process.env["LENS_PICTURES"] ?? path.join(places.extension, "ou
 const SETTINGS = {
   "workbench.colorTheme": "Default Dark Modern",
   "workbench.startupEditor": "none",
+  "workbench.editor.useModal": "off",
   "workbench.secondarySideBar.defaultVisibility": "hidden",
   "workbench.tips.enabled": false,
   "workbench.layoutControl.enabled": false,
@@ -30,6 +31,9 @@ const SETTINGS = {
   "git.enabled": false,
   "extensions.ignoreRecommendations": true,
   "pytestLens.serverPath": "",
+  "security.workspace.trust.enabled": true,
+  "security.workspace.trust.startupPrompt": "never",
+  "security.workspace.trust.banner": "never",
 };
 
 const row = (text: string): string => `.test-explorer .monaco-list-row:has-text("${text}")`;
@@ -45,17 +49,15 @@ async function command(page: Page, title: string): Promise<void> {
   await page.locator(".quick-input-widget").waitFor({ state: "hidden" });
 }
 
-/** Opens a file by its name. */
+/** Opens a file by its name, at a line if that says one. */
 async function open(page: Page, name: string): Promise<void> {
+  const title = name.split(":")[0] ?? name;
   await page.keyboard.press("Control+P");
   const input = page.locator(".quick-input-widget input");
   await input.fill(name);
-  await page
-    .locator(`.quick-input-list .monaco-list-row:has-text("${name.split(":")[0] ?? name}")`)
-    .first()
-    .waitFor();
+  await page.locator(`.quick-input-list .monaco-list-row:has-text("${title}")`).first().waitFor();
   await page.keyboard.press("Enter");
-  await page.locator(`.tab.active:has-text("${name.split(":")[0] ?? name}")`).waitFor();
+  await page.locator(`.tab.active[data-resource-name="${title}"]`).waitFor();
 }
 
 async function picture(page: Page, name: string): Promise<void> {
@@ -86,9 +88,27 @@ async function runEnds(page: Page, start: () => Promise<void>): Promise<void> {
   await page.waitForFunction(ENDED);
 }
 
-const SCENES: Record<string, (page: Page) => Promise<void>> = {
-  async "the tree has what the project has"(page) {
+const SCENES: Record<string, (page: Page, state: string) => Promise<void>> = {
+  async "nothing of an untrusted workspace is executed, and its tests are there"(page, state) {
     await page.locator('.activitybar a[aria-label*="Testing"]').click();
+    const executed = (): string[] =>
+      ["executed", "interpreter-of-the-workspace"].filter((name) => fs.existsSync(path.join(state, name)));
+    await page.locator(row("tests")).first().waitFor();
+    await command(page, "pytest: Run All Tests");
+    // The driver keeps toasts away.
+    await command(page, "Notifications: Show Notifications");
+    await page
+      .locator('.notification-list-item:has-text("not trusted") .monaco-button:has-text("Manage Trust")')
+      .click();
+    assert.deepEqual(executed(), []);
+    await page.locator('.workspace-trust-editor .monaco-button:has-text("Trust")').first().click();
+    await page.locator('.statusbar-item[id*="workspaceTrust"]').waitFor({ state: "hidden" });
+    await command(page, "View: Close All Editors");
+    await runEnds(page, () => command(page, "pytest: Run All Tests"));
+    assert.deepEqual(executed(), ["executed", "interpreter-of-the-workspace"]);
+  },
+
+  async "the tree has what the project has"(page) {
     // Room for descriptions.
     const sash = await page.locator(".monaco-sash.vertical:not(.disabled)").first().boundingBox();
     assert.ok(sash);
@@ -107,7 +127,7 @@ const SCENES: Record<string, (page: Page) => Promise<void>> = {
 
   async "flaky tests are tagged in the tree"(page) {
     // Until the counters of the demo's tests stand where some failed last, and some did not.
-    for (let run = 0; run < 7; run++) {
+    for (let run = 0; run < 6; run++) {
       await runEnds(page, () => command(page, "pytest: Run All Tests"));
     }
     for (const file of ["test_orders.py", "test_kitchen.py", "test_delivery.py"]) {
@@ -121,7 +141,7 @@ const SCENES: Record<string, (page: Page) => Promise<void>> = {
   },
 
   async "a failure is at its line, with its diff"(page) {
-    await open(page, "test_delivery.py:36");
+    await open(page, "test_delivery.py:38");
     await runEnds(page, () => command(page, "pytest: Run Test at Cursor"));
     await page.locator(".test-error-content-widget").first().waitFor();
     await command(page, "Test: Peek Output");
@@ -129,6 +149,14 @@ const SCENES: Record<string, (page: Page) => Promise<void>> = {
     await page.locator(".zone-widget .line-insert, .zone-widget .char-insert").first().waitFor();
     await picture(page, "vscode-failure");
     await page.keyboard.press("Escape");
+  },
+
+  async "what ran is in the gutter"(page) {
+    await runEnds(page, () => command(page, "Test: Run All Tests with Coverage"));
+    await open(page, "riders.py");
+    await page.locator(".coverage-deco-gutter.coverage-deco-hit").first().waitFor();
+    await page.locator(".coverage-deco-gutter.coverage-deco-miss").first().waitFor();
+    await picture(page, "vscode-coverage");
   },
 
   async "flakiness is a table with strips"(page) {
@@ -153,7 +181,7 @@ async function main(): Promise<void> {
     for (const [name, play] of Object.entries(SCENES)) {
       const start = performance.now();
       try {
-        await play(vscode.page);
+        await play(vscode.page, folder);
         passed += 1;
         console.log(`  ok    ${name} (${(performance.now() - start).toFixed(0)} ms)`);
       } catch (error) {

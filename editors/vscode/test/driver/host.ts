@@ -3,34 +3,65 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
-import { DEADLINE_MS, finished, places, scratch, VSCode } from "./vscode";
-import { largeProject, sampleProject, secondProject } from "./projects";
+import { DEADLINE_MS, finished, places, remove, scratch, VSCode } from "./vscode";
+import { largeProject, ownEnvironment, sampleProject, secondProject } from "./projects";
 
-/** A window, and the suites that run in it. */
+/** A window, and the suite that runs in it. */
 interface Window {
   suite: string;
+  /** Makes the project; answers with what is opened. */
   make: (folder: string) => string;
+  /** The extensions beside ours: stand-ins for Microsoft's. */
+  beside?: string[];
+  /** With an engine that is shared with the command line. */
+  daemon?: boolean;
+  settings?: Record<string, unknown>;
 }
 
 const WINDOWS: Window[] = [
-  { suite: "single", make: sampleProject },
+  { suite: "single", make: sampleProject, beside: ["debugger"] },
   {
     suite: "multi",
     make: (folder) => {
-      sampleProject(path.join(folder, "cafe"));
-      secondProject(path.join(folder, "second"));
-      const file = path.join(folder, "both.code-workspace");
-      fs.writeFileSync(file, JSON.stringify({ folders: [{ path: "cafe" }, { path: "second" }] }));
+      sampleProject(folder);
+      secondProject(`${folder}-second`);
+      const file = `${folder}.code-workspace`;
+      fs.writeFileSync(
+        file,
+        JSON.stringify({ folders: [{ path: folder }, { path: `${folder}-second`, name: "second" }] }),
+      );
       return file;
     },
+  },
+  {
+    suite: "shared",
+    make: ownEnvironment,
+    beside: ["python"],
+    daemon: true,
+    settings: { "pytestLens.pythonPath": "" },
   },
   { suite: "large", make: largeProject },
 ];
 
-async function runWindow({ suite, make }: Window): Promise<number> {
+async function runWindow({ suite, make, beside = [], daemon, settings }: Window): Promise<number> {
   const folder = scratch(suite);
-  const target = make(folder);
-  const vscode = await VSCode.start({ vsix: [await debuggerVsix()], env: { LENS_SUITE: suite, CAFE_STATE: folder } });
+  const state = scratch("state");
+  const target = make(path.join(folder, "cafe"));
+  const env = {
+    LENS_SUITE: suite,
+    CAFE_STATE: state,
+    XDG_STATE_HOME: `${state}/state`,
+    XDG_CACHE_HOME: `${state}/cache`,
+  };
+  const socket = path.join(state, "engine.sock");
+  const engine = daemon
+    ? spawn(places.binary, ["daemon", "--socket", socket], { env: { ...process.env, ...env }, stdio: "ignore" })
+    : undefined;
+  const vscode = await VSCode.start({
+    vsix: await Promise.all(beside.map(standIn)),
+    env,
+    settings: { ...settings, ...(daemon && { "pytestLens.daemonSocket": socket }) },
+  });
   try {
     const { page, origin } = vscode;
     const over = new Promise<number>((done) => {
@@ -61,22 +92,20 @@ async function runWindow({ suite, make }: Window): Promise<number> {
     return code;
   } finally {
     await vscode.close();
-    fs.rmSync(folder, { recursive: true, force: true });
+    engine?.kill();
+    await remove(state);
+    await remove(folder);
   }
 }
 
-/** The stand-in for the Python Debugger extension, packaged. */
-let packaged: Promise<string> | undefined;
-function debuggerVsix(): Promise<string> {
-  packaged ??= (async () => {
-    const vsix = path.join(places.extension, "out/debugger.vsix");
-    const vsce = path.join(places.extension, "node_modules/@vscode/vsce/vsce");
-    const flags = ["--no-dependencies", "--skip-license", "--allow-missing-repository", "--out", vsix];
-    const cwd = path.join(places.extension, "test/debugger");
-    await finished(spawn(process.execPath, [vsce, "package", ...flags], { cwd }));
-    return vsix;
-  })();
-  return packaged;
+/** A stand-in for one of Microsoft's extensions, packaged. */
+async function standIn(name: string): Promise<string> {
+  const vsix = path.join(places.extension, `out/${name}.vsix`);
+  const vsce = path.join(places.extension, "node_modules/@vscode/vsce/vsce");
+  const flags = ["--no-dependencies", "--skip-license", "--allow-missing-repository", "--out", vsix];
+  const cwd = path.join(places.extension, "test/stand-ins", name);
+  await finished(spawn(process.execPath, [vsce, "package", ...flags], { cwd }));
+  return vsix;
 }
 
 async function main(): Promise<void> {

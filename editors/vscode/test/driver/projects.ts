@@ -18,6 +18,13 @@ export function sampleProject(folder: string): string {
   return folder;
 }
 
+/** The sample project with an environment in it, as most projects have it. */
+export function ownEnvironment(folder: string): string {
+  sampleProject(folder);
+  fs.symlinkSync(path.dirname(path.dirname(places.python)), path.join(folder, ".venv"));
+  return folder;
+}
+
 /** A small project besides: its ids are those of the sample's, so that folders must be told apart. */
 export function secondProject(folder: string): string {
   write(folder, {
@@ -27,11 +34,14 @@ export function secondProject(folder: string): string {
   return folder;
 }
 
+/** How many tests are in the large project. */
+const LARGE = Number(process.env["LENS_LARGE"] ?? 30_000);
+
 /** 30,000 tests in 300 files; without asserts, whose rewriting would be most of what is measured. */
 export function largeProject(folder: string): string {
   const tests = Array.from({ length: 100 }, (_, n) => `def test_${n}():\n    pass\n`).join("\n\n");
   const files: Record<string, string> = { "pyproject.toml": "[tool.pytest.ini_options]\n" };
-  for (let n = 0; n < 300; n++) {
+  for (let n = 0; n < LARGE / 100; n++) {
     files[`tests/part_${n % 20}/test_m${n}.py`] = tests;
   }
   write(folder, files);
@@ -41,11 +51,24 @@ export function largeProject(folder: string): string {
 /** The sample project with a delivery service that cannot be relied on: for pictures. */
 export function demoProject(folder: string): string {
   sampleProject(folder);
+  const state = path.dirname(folder);
+  const script = `#!/bin/sh\ntouch "${state}/interpreter-of-the-workspace"\nexec "${places.python}" "$@"\n`;
+  fs.writeFileSync(path.join(folder, "python"), script, { mode: 0o755 });
   write(folder, {
+    ".vscode/settings.json": JSON.stringify({ "pytestLens.pythonPath": "${workspaceFolder}/python" }),
+    "conftest.py": `"""Leaves a trace where it is executed."""
+
+import os
+from pathlib import Path
+
+Path(os.environ["CAFE_STATE"], "executed").touch()
+`,
     "tests/test_delivery.py": `"""Delivery: by bike, and not always."""
 
 import os
 from pathlib import Path
+
+from cafe.riders import fee
 
 
 def turn(name):
@@ -78,6 +101,31 @@ def test_note():
 
     # The cook is from London.
     assert actual == expected
+
+
+def test_fee():
+    assert fee(2) == 320
+`,
+    "cafe/riders.py": `"""Riders: what they are paid, and told."""
+
+from __future__ import annotations
+
+
+def fee(distance_km: float, *, is_raining: bool = False) -> int:
+    """What a delivery costs, in cents; farther than 5 km nobody rides."""
+    if distance_km > 5:
+        raise ValueError(f"{distance_km} km are too far for a bike")
+    cents = 200 + round(60 * distance_km)
+    if is_raining:
+        cents += 100
+    return cents
+
+
+def route(streets: list[str]) -> str:
+    """The streets in the order in which they are ridden."""
+    if not streets:
+        return "around the corner"
+    return " → ".join(streets)
 `,
   });
   return folder;

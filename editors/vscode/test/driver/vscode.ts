@@ -38,7 +38,7 @@ export function scratch(name: string): string {
 }
 
 /** Removes a folder that ending processes may still write to. */
-async function remove(folder: string): Promise<void> {
+export async function remove(folder: string): Promise<void> {
   const end = Date.now() + DEADLINE_MS;
   for (;;) {
     try {
@@ -90,17 +90,17 @@ export class VSCode {
     const main = path.join(places.vscode, "out/server-main.js");
     const env = {
       ...process.env,
-      ...options.env,
-      PATH: `${path.dirname(places.node)}:${process.env["PATH"] ?? ""}`,
       XDG_STATE_HOME: `${home}/state`,
       XDG_CACHE_HOME: `${home}/cache`,
+      ...options.env,
+      PATH: `${path.dirname(places.node)}:${process.env["PATH"] ?? ""}`,
     };
     for (const vsix of options.vsix ?? []) {
       await finished(spawn(places.node, [main, ...common, "--install-extension", vsix, "--force"], { env }));
     }
     const port = await freePort();
     const listen = ["--host", "127.0.0.1", "--port", String(port), "--without-connection-token"];
-    const rest = ["--enable-smoke-test-driver", "--disable-workspace-trust", "--telemetry-level", "off"];
+    const rest = ["--enable-smoke-test-driver", "--telemetry-level", "off"];
     const server = spawn(places.node, [main, ...listen, ...rest, ...common], {
       env,
       stdio: ["ignore", "pipe", "pipe"],
@@ -118,7 +118,11 @@ export class VSCode {
         "--disable-sync",
       ],
     });
-    const page = await browser.newPage({ viewport: { width: 1360, height: 850 }, deviceScaleFactor: 1.5 });
+    const page = await browser.newPage({
+      viewport: { width: 1360, height: 850 },
+      deviceScaleFactor: 1.5,
+      permissions: ["clipboard-read", "clipboard-write"],
+    });
     page.setDefaultTimeout(DEADLINE_MS);
     return new VSCode(server, browser, home, `127.0.0.1:${port}`, page);
   }

@@ -5,9 +5,10 @@ import * as util from "node:util";
 import { large } from "./large";
 import { multi } from "./multi";
 import { say } from "./say";
+import { shared } from "./shared";
 import { single } from "./single";
 
-const SUITES: Record<string, () => void> = { single, multi, large };
+const SUITES: Record<string, () => void> = { single, multi, shared, large };
 
 /** Called by VS Code; rejects where a test failed. */
 export async function run(): Promise<void> {

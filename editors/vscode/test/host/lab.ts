@@ -29,11 +29,14 @@ export interface Lab {
   recorded: Recorded[];
 }
 
+/** What is waited for, or that it is not there yet. */
+type Wanted<T> = T | undefined | false;
+
 /** Waits until something is there, asking again whenever something happened; never for longer than the deadline. */
-export async function until<T>(what: string, look: () => T | undefined | false): Promise<T> {
+export async function until<T>(what: string, look: () => Wanted<T> | Promise<Wanted<T>>): Promise<T> {
   const end = Date.now() + DEADLINE_MS;
   for (;;) {
-    const found = look();
+    const found = await look();
     if (found !== undefined && found !== false) {
       return found;
     }

@@ -3,7 +3,6 @@ import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as vscode from "vscode";
 
-import { listen } from "./debugpy";
 import { confirmed, ended, enter, file, folder, type Lab, plain, rewrite, runItems, until, verdict } from "./lab";
 
 const PRICES = "tests/test_prices.py";
@@ -105,7 +104,7 @@ export function single(): void {
       assert.equal(message.stackTrace?.[0]?.position?.line, line);
     });
 
-    it("shows errors of set-up as errors, and the output of each test with the ends of lines of a terminal", async () => {
+    it("shows errors of set-up and teardown as errors, and the output of each test with the ends of lines of a terminal", async () => {
       const uri = file("tests/test_extra.py");
       fs.writeFileSync(
         uri.fsPath,
@@ -115,6 +114,11 @@ export function single(): void {
           "def broken():",
           "    raise RuntimeError('no water')",
           "def test_needs(broken): pass",
+          "@pytest.fixture",
+          "def leaky():",
+          "    yield",
+          "    raise RuntimeError('tap open')",
+          "def test_leaks(leaky): pass",
           "def test_prints():",
           "    print('one\\n\\x1b[31mtwo\\x1b[0m')",
           "",
@@ -124,6 +128,9 @@ export function single(): void {
       const told = verdict(recorded, "tests/test_extra.py::test_needs");
       assert.equal(told?.what, "errored");
       assert.match(plain(told.message?.message), /in setup: .*no water/s);
+      const after = verdict(recorded, "tests/test_extra.py::test_leaks");
+      assert.equal(after?.what, "errored");
+      assert.match(plain(after.message?.message), /in teardown: .*tap open/s);
       const output = recorded.told.filter(({ id, what }) => what === "output" && id?.endsWith("::test_prints"));
       assert.equal(output.map(({ text }) => text).join(""), "one\r\n\u001b[31mtwo\u001b[0m\r\n");
       fs.rmSync(uri.fsPath);
@@ -250,29 +257,182 @@ export function single(): void {
     });
   });
 
-  describe("debug", () => {
-    it("attaches VS Code's debugger to where the server says that debugpy listens", async () => {
-      const { profiles, session } = lab.api;
-      const adapter = await listen();
-      const id = `${PRICES}::test_receipt`;
-      const ask = session.client.execute.bind(session.client);
-      // The server's place in the handshake: a run, and an address.
-      session.client.execute = async (command, argument) => {
-        if (command !== "pytestLens.debug") {
-          return ask(command, argument);
-        }
-        const { runId } = await ask("pytestLens.run", argument as { ids: string[]; workspace: string });
-        return { runId, host: "127.0.0.1", port: adapter.port } as never;
+  describe("around", () => {
+    /** What the user is told meanwhile; nobody answers. */
+    async function told(act: () => Promise<unknown>): Promise<string[]> {
+      const texts: string[] = [];
+      const say = vscode.window.showInformationMessage;
+      vscode.window.showInformationMessage = (text: string) => {
+        texts.push(text);
+        return Promise.resolve(undefined);
       };
-      try {
-        const recorded = await runItems(lab, [id], profiles.debug);
-        assert.equal(verdict(recorded, id)?.what, "passed");
-        await until("the debugger went on", () => adapter.commands.includes("configurationDone"));
-        assert.deepEqual(adapter.commands.slice(0, 2), ["initialize", "attach"]);
-      } finally {
-        session.client.execute = ask;
-        adapter.close();
+      await act().finally(() => (vscode.window.showInformationMessage = say));
+      return texts;
+    }
+
+    it("copies the node id of an item, and of the message of a failure", async () => {
+      const item = await confirmed(lab, `${PRICES}::test_receipt`);
+      for (const target of [item, { test: item }]) {
+        await vscode.env.clipboard.writeText("");
+        await vscode.commands.executeCommand("pytestLens.copyNodeId", target);
+        assert.equal(await vscode.env.clipboard.readText(), `${PRICES}::test_receipt`);
       }
+    });
+
+    it("reruns a test until it fails", async () => {
+      const id = "tests/test_kitchen.py::test_waiter_remembers_the_order";
+      const item = await confirmed(lab, id);
+      const texts = await told(async () => vscode.commands.executeCommand("pytestLens.rerunUntilFailure", item));
+      assert.match(texts[0] ?? "", /test_waiter_remembers_the_order failed at attempt [12]\./);
+    });
+
+    it("says counts and the engine's mode in the status bar", async () => {
+      await runItems(lab, [PRICES]);
+      await until("it says them", () => /error\) 1 .*pass\) 6 · (embedded|subprocess)$/.test(lab.api.statusBar.text));
+    });
+
+    it("shows code lenses only when asked", async () => {
+      const uri = file(PRICES);
+      const lenses = async (): Promise<string[]> => {
+        const all = await vscode.commands.executeCommand<vscode.CodeLens[]>("vscode.executeCodeLensProvider", uri, 50);
+        return all.map(({ command }) => command?.title ?? "");
+      };
+      await vscode.workspace.openTextDocument(uri);
+      assert.deepEqual(await lenses(), []);
+      await vscode.commands.executeCommand("pytestLens.toggleLenses");
+      await until("they are there", async () => (await lenses()).some((title) => title.includes("Run")));
+      await vscode.commands.executeCommand("pytestLens.toggleLenses");
+      await until("they are gone", async () => (await lenses()).length === 0);
+    });
+
+    it("has a command for each entry of the palette, of the menus and of the keys", async () => {
+      interface Manifest {
+        contributes: {
+          commands: { command: string }[];
+          keybindings: { command: string }[];
+          menus: Record<string, { command: string }[]>;
+        };
+      }
+      const extension = vscode.extensions.all.find(({ id }) => id.endsWith(".pytest-lens"));
+      const { contributes } = extension?.packageJSON as Manifest;
+      const named = contributes.commands.map(({ command }) => command);
+      const there = new Set(await vscode.commands.getCommands());
+      assert.deepEqual(
+        named.filter((name) => !there.has(name)),
+        [],
+      );
+      const used = [...contributes.keybindings, ...Object.values(contributes.menus).flat()];
+      assert.deepEqual(
+        used.filter(({ command }) => !named.includes(command)),
+        [],
+      );
+    });
+  });
+
+  describe("debug", () => {
+    it("stops at a breakpoint, shows what is there, and goes on to the verdict", async () => {
+      const { profiles } = lab.api;
+      const id = `${PRICES}::test_price[cake-420]`;
+      const uri = file("cafe/prices.py");
+      const text = fs.readFileSync(uri.fsPath, "utf8").split("\n");
+      const line = text.findIndex((each) => each.includes("return MENU[item]"));
+      const breakpoint = new vscode.SourceBreakpoint(new vscode.Location(uri, new vscode.Position(line, 0)));
+      const stops: { session: vscode.DebugSession; threadId: number }[] = [];
+      const tracker = vscode.debug.registerDebugAdapterTrackerFactory("debugpy", {
+        createDebugAdapterTracker: (session) => ({
+          onDidSendMessage: (message: { event?: string; body?: { reason?: string; threadId: number } }) => {
+            if (message.event === "stopped" && message.body?.reason === "breakpoint") {
+              stops.push({ session, threadId: message.body.threadId });
+            }
+          },
+        }),
+      });
+      vscode.debug.addBreakpoints([breakpoint]);
+      try {
+        const running = runItems(lab, [id], profiles.debug);
+        const { session, threadId } = await until("it stopped", () => stops[0]);
+        interface Stack {
+          stackFrames: { id: number; line: number; source: { path: string } }[];
+        }
+        const stack = (await session.customRequest("stackTrace", { threadId, levels: 2 })) as Stack;
+        const [top, caller] = stack.stackFrames;
+        assert.ok(top && caller);
+        assert.ok(top.source.path.endsWith(uri.path));
+        assert.equal(top.line, line + 1);
+        assert.ok(caller.source.path.endsWith(PRICES));
+        const value = (await session.customRequest("evaluate", { expression: "item", frameId: top.id })) as object;
+        assert.equal((value as { result: string }).result, "'cake'");
+        await session.customRequest("continue", { threadId });
+        assert.equal(verdict(await running, id)?.what, "passed");
+      } finally {
+        vscode.debug.removeBreakpoints([breakpoint]);
+        tracker.dispose();
+      }
+    });
+
+    it("ends, when it is cancelled while it stands at a breakpoint", async () => {
+      const { profiles, session } = lab.api;
+      const line = fs
+        .readFileSync(file(PRICES).fsPath, "utf8")
+        .split("\n")
+        .findIndex((each) => each.includes("== 399"));
+      const breakpoint = new vscode.SourceBreakpoint(new vscode.Location(file(PRICES), new vscode.Position(line, 0)));
+      vscode.debug.addBreakpoints([breakpoint]);
+      const ends: string[] = [];
+      const finished = session.runs.onDidFinish((end) => ends.push(end.status));
+      try {
+        const item = await confirmed(lab, `${PRICES}::test_discount`);
+        const request = new vscode.TestRunRequest([item], undefined, profiles.debug);
+        await profiles.debug.runHandler(request, new vscode.CancellationTokenSource().token);
+        const stood = await until("it stands", () => vscode.debug.activeStackItem);
+        assert.equal(stood.session.type, "debugpy");
+        await vscode.commands.executeCommand("testing.cancelRun");
+        await vscode.commands.executeCommand("testing.cancelRun");
+        await until("the run ended", () => ends.length > 0);
+        await until("the debugger is gone", () => vscode.debug.activeDebugSession === undefined);
+        assert.deepEqual(ends, ["killed"]);
+      } finally {
+        finished.dispose();
+        vscode.debug.removeBreakpoints([breakpoint]);
+      }
+    });
+  });
+
+  describe("coverage", () => {
+    it("has statements and branches of each file, those of a single test as well", async () => {
+      const { coverage } = lab.api.profiles;
+      const total = "tests/test_orders.py::TestOrder::test_total";
+      const receipt = `${PRICES}::test_receipt`;
+      const recorded = await runItems(lab, [total, receipt], coverage);
+      assert.equal(verdict(recorded, receipt)?.what, "passed");
+      const uri = file("cafe/prices.py");
+      const measured = recorded.told.find((told) => told.file?.uri.toString() === uri.toString())?.file;
+      assert.ok(measured instanceof vscode.FileCoverage);
+      const lines = fs.readFileSync(uri.fsPath, "utf8").split("\n");
+      const at = (text: string): number => lines.findIndex((each) => each.includes(text));
+      assert.equal(measured.statementCoverage.total - measured.statementCoverage.covered, 2);
+      const { branchCoverage } = measured;
+      assert.deepEqual([branchCoverage?.covered, branchCoverage?.total], [1, 2]);
+      assert.deepEqual(measured.includesTests?.map((test) => test.id).sort(), [total, receipt].sort());
+      const executed = (details: vscode.FileCoverageDetail[] | undefined, text: string): boolean => {
+        const found = details?.find(({ location }) => (location as vscode.Position).line === at(text));
+        assert.ok(found);
+        return found.executed === true;
+      };
+      const token = new vscode.CancellationTokenSource().token;
+      const all = await coverage.loadDetailedCoverage?.(recorded.run, measured, token);
+      assert.equal(executed(all, "return MENU[item]"), true);
+      assert.equal(executed(all, "raise KeyError"), false);
+      assert.equal(executed(all, "return lines"), true);
+      const test = await confirmed(lab, total);
+      const one = await coverage.loadDetailedCoverageForTest?.(recorded.run, measured, test, token);
+      assert.equal(executed(one, "return MENU[item]"), true);
+      assert.equal(executed(one, "return lines"), false);
+      const branches = all?.flatMap((detail) => ("branches" in detail ? detail.branches : []));
+      assert.deepEqual(
+        branches?.map((branch) => branch.executed),
+        [true, false],
+      );
     });
   });
 

@@ -4,7 +4,7 @@ import * as assert from "node:assert/strict";
 import { page } from "../../src/flakyPage";
 import type { Hint } from "../../src/protocol";
 import { words as shellWords } from "../../src/shell";
-import { crlf, description, duration, flakySentence } from "../../src/text";
+import { crlf, description, duration, flakySentence, installation } from "../../src/text";
 
 const FLAKY: Hint = {
   id: "a.py::t",
@@ -35,6 +35,12 @@ describe("texts", () => {
   it("flakiness is a sentence", () => {
     assert.match(flakySentence(FLAKY), /flaky: it failed in 25 % of its last 8 runs/);
     assert.equal(flakySentence(undefined), "");
+  });
+
+  it("what is to be installed is offered", () => {
+    const text = "debugpy is not installed for /v/bin/python: run `/v/bin/python -m pip install debugpy`";
+    assert.deepEqual(installation(text), { what: "debugpy", command: "/v/bin/python -m pip install debugpy" });
+    assert.equal(installation("there is no test at the cursor"), undefined);
   });
 
   it("ends of lines are a terminal's", () => {

@@ -1,0 +1,118 @@
+/** An engine that is shared with the command line, and the Python extension beside: runs from elsewhere, its choices. */
+import * as assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import * as vscode from "vscode";
+
+import type { RunAnswer } from "../../src/requests";
+import { confirmed, enter, folder, type Lab, type Recorded, until, verdict } from "./lab";
+
+/** What the stand-in for the Python extension lets tests do. */
+interface StandIn {
+  choose(path: string): void;
+}
+
+const RECEIPT = "tests/test_prices.py::test_receipt";
+const DISCOUNT = "tests/test_prices.py::test_discount";
+
+export function shared(): void {
+  let lab: Lab;
+  const python = vscode.Uri.joinPath(vscode.Uri.parse(folder()), ".venv/bin/python").fsPath;
+  before(async () => {
+    lab = await enter();
+    await confirmed(lab, RECEIPT);
+  });
+
+  /** Runs the binary under test in the folder, as a person does in a terminal. */
+  const terminal = (...words: string[]): void => {
+    const cwd = vscode.Uri.parse(folder()).fsPath;
+    execFile(process.env["PYTEST_LENS_BIN"] ?? "pytest-lens", words, { cwd }, () => undefined);
+  };
+
+  /** The run that appears, with the end that it has. */
+  const appears = (before: number): Promise<Recorded> =>
+    until("a run appeared and ended", () =>
+      lab.recorded.slice(before).find(({ told }) => told.some(({ what }) => what === "end")),
+    );
+
+  describe("runs from elsewhere", () => {
+    it("appear when they are the daemon's", async () => {
+      const before = lab.recorded.length;
+      const socket = vscode.workspace.getConfiguration("pytestLens").get("daemonSocket", "");
+      terminal("run", "--connect", socket, RECEIPT, DISCOUNT);
+      const recorded = await appears(before);
+      assert.deepEqual(recorded.request.include?.map(({ id }) => id).sort(), [DISCOUNT, RECEIPT]);
+      assert.equal(verdict(recorded, RECEIPT)?.what, "passed");
+      assert.equal(verdict(recorded, DISCOUNT)?.what, "failed");
+      assert.equal(verdict(recorded, DISCOUNT)?.message?.expectedOutput, "399");
+    });
+  });
+
+  describe("debugging", () => {
+    it("offers to install the debugger where there is none", async () => {
+      const offers: string[] = [];
+      const warn = vscode.window.showWarningMessage;
+      vscode.window.showWarningMessage = (text: string, ...choices: unknown[]) => {
+        offers.push(`${text} [${choices.join("] [")}]`);
+        return Promise.resolve(undefined);
+      };
+      try {
+        await vscode.commands.executeCommand("pytestLens.debug", { ids: [RECEIPT], workspace: folder() });
+      } finally {
+        vscode.window.showWarningMessage = warn;
+      }
+      assert.deepEqual(offers, ["To debug tests, the Python Debugger extension is needed. [Install]"]);
+    });
+  });
+
+  describe("the Python extension", () => {
+    const standIn = (): StandIn | undefined => vscode.extensions.getExtension<StandIn>("ms-python.python")?.exports;
+
+    it("is followed in its choice of an interpreter", async () => {
+      const { session } = lab.api;
+      assert.equal(vscode.workspace.getConfiguration("pytestLens").get("pythonPath"), "");
+      const running = (): Promise<RunAnswer> =>
+        session.client.execute("pytestLens.run", { ids: [RECEIPT], workspace: folder() });
+      await until("the status is known", () => session.status.get(folder())?.pythonPath === python);
+      standIn()?.choose("/nowhere/python");
+      const refused = await until("its choice is refused", () =>
+        running().then(
+          () => undefined,
+          (error: unknown) => (error as Error).message,
+        ),
+      );
+      assert.match(refused, /\/nowhere\/python/);
+      await session.collect(false);
+      assert.equal(session.state, "failed");
+      standIn()?.choose(python);
+      await until("tests run again", () =>
+        running().then(
+          ({ total }) => total === 1,
+          () => false,
+        ),
+      );
+      await session.collect(false);
+      assert.equal(session.state, "ready");
+    });
+
+    it("is asked to leave pytest to us, once, where both are on", async () => {
+      const questions: string[] = [];
+      const ask = vscode.window.showInformationMessage;
+      vscode.window.showInformationMessage = (text: string, ...choices: unknown[]) => {
+        questions.push(text);
+        return Promise.resolve(choices[0]);
+      };
+      const config = (): vscode.WorkspaceConfiguration => vscode.workspace.getConfiguration("python.testing");
+      const on = (): boolean => config().get("pytestEnabled", false);
+      try {
+        await config().update("pytestEnabled", true, vscode.ConfigurationTarget.Workspace);
+        await until("it was switched off", () => questions.length > 0 && !on());
+        assert.match(questions[0] ?? "", /Python extension shows the same pytest tests/);
+        await config().update("pytestEnabled", true, vscode.ConfigurationTarget.Workspace);
+        await until("it is on again", on);
+        assert.equal(questions.length, 1);
+      } finally {
+        vscode.window.showInformationMessage = ask;
+      }
+    });
+  });
+}
