@@ -151,20 +151,20 @@ const SCENES: Record<string, (page: Page, state: string) => Promise<void>> = {
     await page.keyboard.press("Escape");
   },
 
-  async "what ran is in the gutter"(page) {
-    await runEnds(page, () => command(page, "Test: Run All Tests with Coverage"));
-    await open(page, "riders.py");
-    await page.locator(".coverage-deco-gutter.coverage-deco-hit").first().waitFor();
-    await page.locator(".coverage-deco-gutter.coverage-deco-miss").first().waitFor();
-    await picture(page, "vscode-coverage");
-  },
-
   async "flakiness is a table with strips"(page) {
     await command(page, "pytest: Show Flakiness");
     const frame = page.frameLocator("iframe.webview").frameLocator("iframe");
     await frame.locator(".strip i.fail").first().waitFor();
     assert.ok((await frame.locator("tbody tr").count()) >= 2);
     await picture(page, "vscode-flaky");
+  },
+
+  async "what ran is in the gutter"(page) {
+    await runEnds(page, () => command(page, "Test: Run All Tests with Coverage"));
+    await open(page, "riders.py");
+    await page.locator(".coverage-deco-gutter.coverage-deco-hit").first().waitFor();
+    await page.locator(".coverage-deco-gutter.coverage-deco-miss").first().waitFor();
+    await picture(page, "vscode-coverage");
   },
 };
 
