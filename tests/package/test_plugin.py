@@ -36,12 +36,20 @@ def test_a_flip_on_the_same_code_is_proof(world: World, arguments: list[str]) ->
     assert flaky(world)["test_a.py::test_flips"]["evidence"] == "same_code"
 
 
-def test_what_flips_in_a_terminal_is_hinted_in_the_editor(world: World) -> None:
+def test_what_runs_in_a_terminal_is_a_run_in_the_editor(world: World) -> None:
     world.write(FLIPS)
     server = Server(world)
     server.request("workspace/executeCommand", {"command": "pytestLens.collect", "arguments": [{}]})
-    for broken in ("0", "1"):
+    for broken, outcome in (("0", "passed"), ("1", "failed")):
         world.python("-m", "pytest", "--lens", BREAK=broken)
+        started = server.told("pytestLens/runStarted")
+        assert started["ids"] == ["test_a.py::test_flips", "test_a.py::test_fine"]
+        told = server.told("pytestLens/testOutcome")
+        flips, fine = told["outcomes"]
+        assert told["runId"] == started["runId"]
+        assert (flips["outcome"], fine["outcome"]) == (outcome, "passed")
+        assert ("run it here" in flips.get("message", "")) == (outcome == "failed")
+        assert server.told("pytestLens/runFinished")["status"] == outcome
     (hint,) = server.told("pytestLens/flakinessHint")["hints"]
     assert (hint["id"], hint["isFlaky"]) == ("test_a.py::test_flips", True)
     assert (hint["evidence"], hint["recentOutcomes"]) == ("same_code", ["passed", "failed"])

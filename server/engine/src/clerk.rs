@@ -9,18 +9,19 @@ use std::sync::{Arc, Weak};
 
 use pytest_lens_analysis::FileAnalysis;
 use pytest_lens_history::{Attempt, Changed, Run};
-use pytest_lens_plan::outcome::{Counts, Outcome, RunStatus, run_status};
+use pytest_lens_plan::outcome::{Counts, Outcome, run_status};
 use pytest_lens_protocol::{
-    EventPayload, FlakinessHints, Output, OutputStream, RunCounts, RunEnd, RunEndStatus, RunStart, Settings,
-    TestOutcome, TestOutcomes, TestResultInfo, TestsStarted,
+    EventPayload, FlakinessHints, Output, OutputStream, RunEnd, RunStart, Settings, TestOutcome, TestOutcomes,
+    TestResultInfo, TestsStarted,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use crate::context::{Context, now_ms};
+use crate::elsewhere;
 use crate::histories;
 use crate::host::{CollectFailure, Host};
 use crate::inventory::{Findings, Inventory};
-use crate::outcomes::not_run;
+use crate::outcomes::{counts_of, not_run, status_of};
 use crate::relay::Printed;
 use crate::run::{Ending, News, RunPlan};
 use crate::runs::{Lease, RunRecord};
@@ -50,7 +51,7 @@ pub(crate) enum Entry {
     /// The code that a run ran on, where that can be told.
     Code { run_id: String, code: Option<Arc<str>>, done: oneshot::Sender<()> },
     /// The history has new outcomes, of whichever process.
-    Flakiness(Changed),
+    Recorded(Changed),
     /// New settings.
     Configure { settings: Box<Settings>, done: oneshot::Sender<()> },
 }
@@ -154,7 +155,12 @@ impl Clerk {
                 self.remember(context, &run_id, code);
                 let _ = done.send(());
             }
-            Entry::Flakiness(changed) => self.hint(context, changed),
+            Entry::Recorded(changed) => {
+                if let Changed::Elsewhere(runs) = &changed {
+                    self.tell_elsewhere(context, runs);
+                }
+                self.hint(context, &changed);
+            }
             Entry::Configure { settings, done } => {
                 context.pool.residents.configure(&settings.fixture_reuse);
                 context.settings.store(Arc::new(*settings));
@@ -266,22 +272,8 @@ impl Clerk {
         let at_least = ending.suite_status(!open.plan.problems.is_empty());
         let end = RunEnd {
             run_id: run_id.to_owned(),
-            status: match status {
-                RunStatus::Passed => RunEndStatus::Passed,
-                RunStatus::Failed => RunEndStatus::Failed,
-                RunStatus::Stopped => RunEndStatus::Stopped,
-                RunStatus::Killed => RunEndStatus::Killed,
-                RunStatus::TimedOut => RunEndStatus::TimedOut,
-                RunStatus::InternalError => RunEndStatus::InternalError,
-            },
-            counts: RunCounts {
-                total: counts.total,
-                passed: counts.passed,
-                failed: counts.failed,
-                skipped: counts.skipped,
-                errors: counts.errors,
-                not_run: counts.not_run,
-            },
+            status: status_of(status),
+            counts: counts_of(&counts),
             duration_ms: open.record.begun.elapsed().as_secs_f64() * 1000.0,
             message: ending.fault.or(ending.interrupted),
             debug_data: open.record.tape.debug_data(),
@@ -312,12 +304,27 @@ impl Clerk {
         context.history.record(run);
     }
 
+    /// Tells runs of other processes as runs. A command that ends soon has nobody to tell them to.
+    fn tell_elsewhere(&self, context: &Context, runs: &[Arc<Run>]) {
+        if !context.pool.is_resident() {
+            return;
+        }
+        for event in runs.iter().flat_map(|run| elsewhere::events(run)) {
+            if let EventPayload::TestOutcome(told) = &event {
+                for outcome in told.outcomes.iter().filter(|outcome| !outcome.will_rerun) {
+                    context.results.insert(outcome.id.clone(), Arc::new(outcome.clone()));
+                }
+            }
+            self.push(context, event);
+        }
+    }
+
     /// Tells what the history says of tests with new outcomes, where there is something to say.
-    fn hint(&mut self, context: &Context, changed: Changed) {
+    fn hint(&mut self, context: &Context, changed: &Changed) {
         let window = context.settings.load().flaky.window as usize;
-        let hints: Vec<_> = match changed {
-            Changed::All => histories::hints(&context.history.report(window)).collect(),
-            Changed::Tests(mut ids) => {
+        let hints: Vec<_> = match changed.tests() {
+            None => histories::hints(&context.history.report(window)).collect(),
+            Some(mut ids) => {
                 ids.sort_unstable();
                 ids.dedup();
                 let judged = |id: Arc<str>| {

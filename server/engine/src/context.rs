@@ -284,7 +284,7 @@ impl Context {
         let tell = move |changed: &Changed| {
             let context = context.upgrade();
             context.is_some_and(|context| {
-                context.enter(Entry::Flakiness(changed.clone()));
+                context.enter(Entry::Recorded(changed.clone()));
                 true
             })
         };

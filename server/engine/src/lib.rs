@@ -8,6 +8,7 @@ mod clerk;
 mod context;
 mod control;
 mod debuggee;
+mod elsewhere;
 mod engine;
 mod env_file;
 mod events;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use pytest_lens_protocol::{Frame, Location, Range, Subtest, TestOutcome};
+use pytest_lens_plan::outcome::{Counts, RunStatus};
+use pytest_lens_protocol::{Frame, Location, Range, RunCounts, RunEndStatus, Subtest, TestOutcome};
 
 use crate::node::Node;
 use crate::process::ExitStatus;
@@ -51,6 +52,30 @@ fn bare(id: &str, attempt: u32, outcome: &str, message: String) -> TestOutcome {
         attempt,
         message: Some(message),
         ..TestOutcome::default()
+    }
+}
+
+/// How a run ended, as events tell it.
+pub(crate) fn status_of(status: RunStatus) -> RunEndStatus {
+    match status {
+        RunStatus::Passed => RunEndStatus::Passed,
+        RunStatus::Failed => RunEndStatus::Failed,
+        RunStatus::Stopped => RunEndStatus::Stopped,
+        RunStatus::Killed => RunEndStatus::Killed,
+        RunStatus::TimedOut => RunEndStatus::TimedOut,
+        RunStatus::InternalError => RunEndStatus::InternalError,
+    }
+}
+
+/// What a run came to, as events tell it.
+pub(crate) fn counts_of(counts: &Counts) -> RunCounts {
+    RunCounts {
+        total: counts.total,
+        passed: counts.passed,
+        failed: counts.failed,
+        skipped: counts.skipped,
+        errors: counts.errors,
+        not_run: counts.not_run,
     }
 }
 

@@ -22,12 +22,28 @@ pub struct Options {
 }
 
 /// Tests with new outcomes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Changed {
     /// Every test: the file was read.
     All,
     /// These.
     Tests(Vec<Arc<str>>),
+    /// Those of runs that other processes have recorded since the file was read.
+    Elsewhere(Vec<Arc<Run>>),
+}
+
+impl Changed {
+    /// Which tests; `None` where all may have changed.
+    #[must_use]
+    pub fn tests(&self) -> Option<Vec<Arc<str>>> {
+        match self {
+            Self::All => None,
+            Self::Tests(ids) => Some(ids.clone()),
+            Self::Elsewhere(runs) => {
+                Some(runs.iter().flat_map(|run| &run.attempts).map(|attempt| Arc::clone(&attempt.id)).collect())
+            }
+        }
+    }
 }
 
 /// Is told what changed, from any thread; one that answers `false` is told no more.

@@ -200,7 +200,7 @@ impl Keeper<'_> {
             // It was removed a moment ago, and what was written with it: the next step opens a new one.
             return Ok(());
         }
-        let mut ids = Vec::new();
+        let mut elsewhere = Vec::new();
         {
             let mut state = self.shared.state();
             for ((number, _), row) in batch.iter().zip(&written.rows) {
@@ -209,15 +209,15 @@ impl Keeper<'_> {
             if let Some((last, _)) = batch.last() {
                 state.settle(*last);
             }
-            for (row, run) in &written.others {
+            for (row, run) in written.others {
                 if !state.ledger.holds(run.uid) {
-                    state.ledger.add(run, Some(*row));
-                    ids.extend(run.attempts.iter().map(|attempt| Arc::clone(&attempt.id)));
+                    state.ledger.add(&run, Some(row));
+                    elsewhere.push(Arc::new(run));
                 }
             }
         }
-        if !ids.is_empty() {
-            self.shared.tell(&Changed::Tests(ids));
+        if !elsewhere.is_empty() {
+            self.shared.tell(&Changed::Elsewhere(elsewhere));
         }
         Ok(())
     }

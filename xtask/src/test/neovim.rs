@@ -63,9 +63,9 @@ fn emmylua() -> Result<PathBuf> {
     if !binary.exists() {
         println!("building {name} {version}, once");
         let mut install = build::cargo();
-        install.args(["install", "--quiet", "--locked", name, "--version", version, "--root"]).arg(&root);
         // It is used on a few small files: quickly built is better than quick.
-        install.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_TARGET_DIR", root.join("build"));
+        install.args(["install", "--debug", "--quiet", "--locked", name, "--version", version, "--root"]).arg(&root);
+        install.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_TARGET_DIR", root.join("build"));
         process::check(&mut install)?;
         fs::remove_dir_all(root.join("build"))?;
     }
