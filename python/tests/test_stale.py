@@ -66,7 +66,7 @@ def test_everything_read_is_told_with_its_hash(project: Project) -> None:
         stat = path.stat()
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         expected = [str(path), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, digest]
-        # Between them, whether that was long enough ago to prove anything: on a busy machine it may be.
+        # Between them, whether that was long enough ago to prove anything: busy machines differ.
         assert [*told[name][:4], told[name][5]] == expected
     dirs = {os.path.relpath(path, engine.root): names for path, _, _, names in message["dirs"]}
     assert dirs["data"] == ["settings.json"]
