@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::hub::Hub;
 use crate::launcher::Base;
-use crate::process::{Arrived, Process, ProcessEvent};
+use crate::process::{Arrived, Process, ProcessEvent, has_ended};
 use crate::snapshot::Snapshot;
 use crate::wire::{FromWorker, Role, ToWorker, WorkerOptions};
 
@@ -47,9 +47,7 @@ impl Ahead {
     /// Whether the disk still holds what it has read, and it is alive. Blocks.
     pub(crate) fn is_fresh(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let dead = std::iter::from_fn(|| state.events.try_recv().ok())
-            .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)));
-        !dead && state.snapshot.is_fresh()
+        !has_ended(&mut state.events) && state.snapshot.is_fresh()
     }
 
     /// Lets it collect.

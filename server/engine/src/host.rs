@@ -13,7 +13,7 @@ use crate::ahead::Ahead;
 use crate::hub::Hub;
 use crate::launcher::Base;
 use crate::node::{Analyses, Node, NodeMaker};
-use crate::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent};
+use crate::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent, has_ended};
 use crate::procs::kill_tree;
 use crate::runner::Runner;
 use crate::scope::Scope;
@@ -246,10 +246,7 @@ impl Host {
     /// Whether the disk still holds what was collected, and the process, if it has one, is alive.
     pub(crate) fn is_fresh(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let dead = state.alive.as_mut().is_some_and(|events| {
-            std::iter::from_fn(|| events.try_recv().ok())
-                .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)))
-        });
+        let dead = state.alive.as_mut().is_some_and(has_ended);
         !dead && state.snapshot.is_fresh()
     }
 

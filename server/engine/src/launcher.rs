@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::hub::Hub;
-use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
+use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent, has_ended};
 use crate::procs::{Handle, descendants, kill_tree, see_off};
 use crate::relay::Relays;
 use crate::snapshot::Snapshot;
@@ -51,10 +51,7 @@ impl Base {
     /// Whether the disk still holds what this interpreter has loaded, and it is alive.
     pub(crate) fn is_fresh(&self) -> bool {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let dead = events.as_mut().is_none_or(|events| {
-            std::iter::from_fn(|| events.try_recv().ok())
-                .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)))
-        });
+        let dead = events.as_mut().is_none_or(has_ended);
         drop(events);
         !dead && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
     }

@@ -30,6 +30,12 @@ pub(crate) enum ProcessEvent {
     Exited(ExitStatus),
 }
 
+/// Whether a process is over by what has come of it up to now; whatever else came is passed over.
+pub(crate) fn has_ended(events: &mut mpsc::UnboundedReceiver<ProcessEvent>) -> bool {
+    std::iter::from_fn(|| events.try_recv().ok())
+        .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)))
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ExitStatus {

@@ -315,6 +315,14 @@ pub(crate) struct WireCollectError {
     pub message: String,
 }
 
+impl WireCollectError {
+    /// As one sentence, to those who wanted to run what is in the file.
+    pub(crate) fn sentence(&self) -> String {
+        let line = self.line.map_or_else(String::new, |line| format!(", line {line}"));
+        format!("{} can't be collected{line}: {}; mend it and run again", self.path, self.message)
+    }
+}
+
 /// One test's outcome.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct WireOutcome {

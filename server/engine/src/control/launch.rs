@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::host::{CollectFailure, Host};
 use crate::scope::{Scope, file_part};
 use crate::select::{Filter, own_id, select};
+use crate::wire::WireCollectError;
 
 /// A suite that can be run.
 pub(crate) struct Prepared {
@@ -46,12 +47,7 @@ pub(crate) async fn prepare(
     let all = select(&host, std::slice::from_ref(&id), &everything)
         .map_err(|unknown| failure(LaunchErrorCode::InstanceCannotResolve, unknown))?;
     let broken = host.errors.iter().filter(|error| scope.holds(&error.path));
-    let problems: Vec<String> = broken
-        .map(|error| {
-            let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));
-            format!("{} can't be collected{line}: {}; mend it and run again", error.path, error.message)
-        })
-        .collect();
+    let problems: Vec<String> = broken.map(WireCollectError::sentence).collect();
     if all.is_empty()
         && let Some(problem) = problems.first()
     {

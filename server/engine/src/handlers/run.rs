@@ -118,9 +118,7 @@ async fn choose(context: &Arc<Context>, order: &Order) -> Result<(Arc<Host>, Vec
     }
     let selected = select(&host, &ids, &filter).map_err(invalid)?;
     if let Some(error) = host.errors.iter().find(|error| selected.is_empty() && scope.holds(&error.path)) {
-        let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));
-        let message = format!("{} can't be collected{line}: {}; mend it and run again", error.path, error.message);
-        return Err(Refusal::new(ErrorCode::CollectionFailed, message));
+        return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
     }
     Ok((host, selected))
 }

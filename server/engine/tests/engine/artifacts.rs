@@ -5,18 +5,8 @@ use std::os::unix::fs::MetadataExt as _;
 use pytest_lens_protocol::{Artifact, LaunchErrorCode, LogsIteratorOption, Request, Response, SuiteStatus};
 use serde_json::Value;
 
-use crate::common::{Lab, Order, in_time, plain, seen, suite};
+use crate::common::{Lab, Order, WAITING, in_time, plain, seen, suite};
 use pytest_lens_engine::Connect;
-
-const WAITING: &str = "\
-import pathlib, time
-
-def wait_for(name):
-    end = time.monotonic() + 30
-    while not pathlib.Path(name).exists():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-";
 
 const PRINTING: &str = "\
 import logging, os, sys, subprocess

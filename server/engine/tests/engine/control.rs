@@ -3,18 +3,7 @@
 use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{ErrorCode, Request, Response, RunEndStatus};
 
-use crate::common::{Lab, Order, alive, gone, in_time, refused, seen};
-
-/// Waits in a test until a file of the project is there.
-const WAITING: &str = "\
-import os, pathlib, subprocess, sys, time
-
-def wait_for(name):
-    end = time.monotonic() + 30
-    while not pathlib.Path(name).exists():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-";
+use crate::common::{Lab, Order, WAITING, alive, gone, in_time, refused, seen};
 
 fn stop(run_id: &str) -> Request {
     Request::StopRun { run_id: run_id.to_owned() }

@@ -3,7 +3,7 @@
 use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{ErrorCode, LaunchErrorCode, Request, Response, SuiteOptions, SuiteSpec, SuiteStatus};
 
-use crate::common::{Lab, Order, alive, gone, in_time, plain, refused, seen, suite};
+use crate::common::{Lab, Order, WAITING, alive, gone, in_time, plain, refused, seen, suite};
 
 const MIXED: &str = "\
 import os, pytest
@@ -26,16 +26,6 @@ def test_strict(): pass
 @pytest.fixture
 def broken(): raise OSError('broken')
 def test_error(broken): pass
-";
-
-const WAITING: &str = "\
-import pathlib, time
-
-def wait_for(name):
-    end = time.monotonic() + 30
-    while not pathlib.Path(name).exists():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 ";
 
 fn names(url: &str, filters: &[&str]) -> SuiteSpec {

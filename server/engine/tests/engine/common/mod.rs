@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub(crate) use lab::{Bench, Lab, Order, refused};
 pub(crate) use procs::{alive, gone};
-pub(crate) use project::Project;
+pub(crate) use project::{Project, WAITING};
 pub(crate) use ran::{Log, Ran};
 pub(crate) use suites::{Built, Told, plain, read_suite, suite};
 

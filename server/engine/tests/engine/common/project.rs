@@ -6,6 +6,17 @@ use std::time::SystemTime;
 
 use tempfile::TempDir;
 
+/// A module `waiting.py`, for tests that wait until a file of the project is there.
+pub(crate) const WAITING: &str = "\
+import os, pathlib, subprocess, sys, time
+
+def wait_for(name):
+    end = time.monotonic() + 30
+    while not pathlib.Path(name).exists():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+";
+
 /// A folder of files, removed at the end.
 pub(crate) struct Project {
     _folder: TempDir,
