@@ -190,12 +190,7 @@ local function maps(bufnr)
       require('pytest_lens.commands').start(shown.client, 'pytestLens.run', argument)
     end
   end)
-  window.map(bufnr, 'q', 'close', function()
-    vim.cmd.close()
-  end)
-  window.map(bufnr, 'g?', 'these maps', function()
-    window.help(bufnr)
-  end)
+  window.map_usual(bufnr, 'close')
 end
 
 ---@param open boolean

@@ -245,12 +245,7 @@ local function maps(bufnr)
       end
     end
   end)
-  window.map(bufnr, 'q', 'close this window', function()
-    vim.cmd.close()
-  end)
-  window.map(bufnr, 'g?', 'these maps', function()
-    window.help(bufnr)
-  end)
+  window.map_usual(bufnr, 'close this window')
 end
 
 ---Opens the window, or closes it.

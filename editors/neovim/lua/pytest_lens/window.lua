@@ -117,4 +117,16 @@ function M.help(bufnr)
   vim.bo[shown].modifiable = false
 end
 
+---The maps that every window of ours has.
+---@param bufnr integer
+---@param closes string What the one that closes it says of itself.
+function M.map_usual(bufnr, closes)
+  M.map(bufnr, 'q', closes, function()
+    vim.cmd.close()
+  end)
+  M.map(bufnr, 'g?', 'these maps', function()
+    M.help(bufnr)
+  end)
+end
+
 return M
