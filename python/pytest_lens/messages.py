@@ -275,16 +275,23 @@ class InventoryDelta(TypedDict):
     * ``revision``: Number of this state of the inventory.
     * ``upserts``: Items that are new or changed, parents before children, siblings in source order.
     * ``removed``: Items that are gone; their children go with them.
+    * ``order``: Where new items do not come last among their siblings, and where siblings changed
+      places. Told of what lies in files; those and folders are put in order by their names.
     * ``errors``: Every collection error that holds now.
     * ``whole``: The upserts are the whole inventory: what a reader knew besides is gone. So begins
       what is told to a reader whose place in the log is not kept.
+    * ``wholeFiles``: Files whose tests are all told here: what a reader knew in them besides is
+      gone. Told by the language server to clients that ask for tests file by file, never by the
+      engine.
     """
 
     revision: int
     upserts: list[TestItem]
     removed: list[str]
+    order: NotRequired[list[Siblings]]
     errors: list[CollectError]
     whole: NotRequired[bool]
+    wholeFiles: NotRequired[list[str]]
 
 
 class Location(TypedDict):
@@ -955,6 +962,17 @@ class Settings(TypedDict):
     flaky: FlakySettings
     executor: Executor
     ray: RayConfig
+
+
+class Siblings(TypedDict):
+    """The children of an item, in order.
+
+    * ``parent``: The item that they lie in.
+    * ``ids``: Their ids. A child that is not among them comes behind them.
+    """
+
+    parent: str
+    ids: list[str]
 
 
 class Subtest(TypedDict):

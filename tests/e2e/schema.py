@@ -115,6 +115,8 @@ EVENTS: dict[str, dict[str, Any]] = {
         "revision": int,
         "upserts": Listed(ITEM),
         "removed": Listed(str),
+        "order_": Listed(Shape(parent=str, ids=Listed(str))),
+        "wholeFiles_": Listed(str),
         "errors": Listed(Shape(uri=str, range=RANGE, message=str)),
     },
     "runStarted": {"runId": str, "total": int, "ids_": Listed(str)},

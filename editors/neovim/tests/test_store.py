@@ -78,6 +78,49 @@ def gone(*ids: str) -> tuple[str, dict[str, Any]]:
     return ("inventory", {"revision": 2, "removed": list(ids), "errors": [], "upserts": []})
 
 
+def test_what_comes_between_others_has_its_place(fold: Callable[..., Any]) -> None:
+    """A case in the middle is told with the order of its siblings; others come behind."""
+    between = {
+        "revision": 2,
+        "removed": [],
+        "errors": [],
+        "upserts": [item("d/a.py::f[new]", "case", "d/a.py::f")],
+        "order": [
+            {"parent": "d/a.py::f", "ids": ["d/a.py::f[1]", "d/a.py::f[new]", "d/a.py::f[2]"]}
+        ],
+    }
+    behind = {
+        "revision": 3,
+        "removed": [],
+        "errors": [],
+        "upserts": [item("d/a.py::f[last]", "case", "d/a.py::f")],
+    }
+    children = fold(
+        "store.children['d/a.py::f']", TREE, ("inventory", between), ("inventory", behind)
+    )
+    assert children == ["d/a.py::f[1]", "d/a.py::f[new]", "d/a.py::f[2]", "d/a.py::f[last]"]
+
+
+def test_an_inventory_that_is_read_anew_has_its_order(fold: Callable[..., Any]) -> None:
+    """After notifications were missed the pages tell the order."""
+    children = fold(
+        """(function()
+            local all = {}
+            for _, id in ipairs({ 'd/a.py::f[2]', 'd/a.py::f[1]' }) do
+                table.insert(all, store.items[id])
+            end
+            for _, id in ipairs({ 'd/a.py::f', 'd/a.py', 'd' }) do
+                table.insert(all, 1, store.items[id])
+            end
+            store:replace(all)
+            return store.children['d/a.py::f']
+        end)()""",
+        TREE,
+    )
+    assert children == ["d/a.py::f[2]", "d/a.py::f[1]"]
+
+
+
 def test_outcomes_are_counted_in_all_that_a_test_lies_in(fold: Callable[..., Any]) -> None:
     tally = fold(
         "store.tallies.d",

@@ -104,6 +104,7 @@ export class Client implements Server, vscode.Disposable {
       },
       initializationOptions: () => ({
         pytestLens: true,
+        lazyTests: true,
         trusted: vscode.workspace.isTrusted,
         settings: host.settings(vscode.workspace.workspaceFolders?.[0]),
       }),

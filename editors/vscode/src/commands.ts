@@ -51,20 +51,20 @@ export function registerCommands(context: vscode.ExtensionContext, session: Sess
     await config.update("codeLens.enable", !config.get("codeLens.enable", false));
   });
   register("output", async (lens) => {
-    const { id, workspace } = lens ? (lens as { id: string; workspace?: string }) : under(session);
+    const { id, workspace } = lens ? (lens as { id: string; workspace?: string }) : await under(session);
     const told = await client.execute("pytestLens.output", { id, ...(workspace && { workspace }) });
     const parts = [told.longrepr ?? told.message, told.stdout, told.stderr, told.log].filter((part) => part);
     output.replace(`${id}: ${told.outcome ?? "not run yet"}\n\n${parts.join("\n")}`);
     output.show(true);
   });
   register("copyNodeId", async (target) => {
-    const { id } = meant(session, target as Target);
+    const { id } = await meant(session, target as Target);
     await vscode.env.clipboard.writeText(id);
     vscode.window.setStatusBarMessage(`$(clippy) ${id}`, 3_000);
   });
   register("rerunUntilFailure", async (target) => {
     await save();
-    await rerunUntilFailure(session, meant(session, target as Target));
+    await rerunUntilFailure(session, await meant(session, target as Target));
   });
   register("showFlakiness", async (target) => {
     const item = itemOf(target as Target);
@@ -72,7 +72,7 @@ export function registerCommands(context: vscode.ExtensionContext, session: Sess
   });
   register("openTest", async (target) => {
     const { id, workspace } = target as { id: string; workspace: string };
-    const item = session.tree.ensure(workspace, id);
+    const item = await session.tree.find(workspace, id);
     if (item?.uri) {
       const options = item.range ? { selection: new vscode.Range(item.range.start, item.range.start) } : {};
       await vscode.window.showTextDocument(item.uri, options);
@@ -114,16 +114,16 @@ export interface Test {
 }
 
 /** The test of a menu, or the one under the cursor. */
-function meant(session: Session, target: Target): Test {
+async function meant(session: Session, target: Target): Promise<Test> {
   const item = itemOf(target);
   const data = item && session.tree.data(item);
   return data?.id === undefined ? under(session) : { id: data.id, workspace: data.folder };
 }
 
 /** The innermost shown test at the cursor. */
-function under(session: Session): Test {
+async function under(session: Session): Promise<Test> {
   const { textDocument, position } = cursor();
-  session.tree.opened(vscode.Uri.parse(textDocument.uri));
+  await session.tree.opened(vscode.Uri.parse(textDocument.uri));
   let found: { item: vscode.TestItem; at: number } | undefined;
   const visit = (item: vscode.TestItem): void => {
     const at = item.range?.start.line ?? -1;

@@ -90,7 +90,6 @@ export class FlakyView implements vscode.Disposable {
   }
 
   async #clicked({ command, id, workspace }: Click): Promise<void> {
-    const item = this.session.tree.ensure(workspace, id);
     switch (command) {
       case "open":
         await vscode.commands.executeCommand("pytestLens.openTest", { id, workspace });
@@ -99,6 +98,7 @@ export class FlakyView implements vscode.Disposable {
         await vscode.commands.executeCommand("pytestLens.run", { ids: [id], workspace });
         break;
       case "rerun":
+        const item = await this.session.tree.find(workspace, id);
         await vscode.commands.executeCommand("pytestLens.rerunUntilFailure", item);
         break;
     }

@@ -2,7 +2,7 @@
  * What is known of each folder: its inventory, last outcomes, flakiness and errors. Reduced from the notifications;
  * the tree and the views read it.
  */
-import { Inventory } from "./inventory";
+import { Inventory, isOutline } from "./inventory";
 import type { CollectError, Hint } from "./protocol";
 
 /** A test's last outcome. */
@@ -19,7 +19,7 @@ export class Folder {
   errors: CollectError[] = [];
   /** The number of the notification that comes next. */
   #expected = 1;
-  /** Ids that came or went while the whole inventory is read anew. */
+  /** Ids that came or went while folders and files are read anew. */
   #marks: Map<string, boolean> | undefined;
 
   constructor(readonly uri: string) {}
@@ -36,7 +36,7 @@ export class Folder {
     this.#expected = 1;
   }
 
-  /** The whole inventory is about to be read anew. */
+  /** Folders and files are about to be read anew. */
   beginSync(): void {
     this.#marks = new Map();
   }
@@ -51,11 +51,12 @@ export class Folder {
     }
   }
 
-  /** The inventory was read: returns the ids that nobody named. */
+  /** They were read: returns the ids of those that nobody named. */
   endSync(): string[] {
     const marks = this.#marks ?? new Map<string, boolean>();
     this.#marks = undefined;
-    return Array.from(this.inventory.ids()).filter((id) => marks.get(id) !== true);
+    const outline = this.inventory.all().filter(isOutline);
+    return outline.map(({ id }) => id).filter((id) => marks.get(id) !== true);
   }
 }
 

@@ -10,6 +10,15 @@ export interface Changes {
   upserts: TestItem[];
   /** Ids that are gone, each with all that was below it. */
   removed: string[];
+  /** Ids that may have another place among their siblings now. */
+  moved: string[];
+}
+
+/** What is taken in of a delta. */
+export type Delta = Pick<InventoryDelta, "upserts" | "removed" | "order" | "wholeFiles">;
+
+export function isOutline(item: TestItem): boolean {
+  return item.kind === "dir" || item.kind === "file";
 }
 
 const TOP = "";
@@ -19,6 +28,7 @@ export class Inventory {
   readonly #items = new Map<string, TestItem>();
   readonly #children = new Map<string, Set<string>>();
   readonly #order = new Map<string, number>();
+  readonly #told = new Set<string>();
   #next = 0;
 
   get size(): number {
@@ -38,7 +48,12 @@ export class Inventory {
     return this.#items.keys();
   }
 
-  /** The number of the item in the order of its arrival: source order among siblings. */
+  /** Files of which the server has told what lies in them. */
+  get told(): ReadonlySet<string> {
+    return this.#told;
+  }
+
+  /** The number of the item among its siblings: they arrive in source order, or are told to be in another. */
   order(id: string): number {
     return this.#order.get(id) ?? 0;
   }
@@ -49,12 +64,19 @@ export class Inventory {
     return Array.from(ids, (id) => this.#items.get(id)).filter((item) => item !== undefined);
   }
 
-  hasChildren(id: string): boolean {
-    return (this.#children.get(id)?.size ?? 0) > 0;
+  /** Whether anything lies in an item, as far as is known; of a file that nobody asked for it is supposed. */
+  mayHaveChildren(id: string): boolean {
+    const unasked = this.#items.get(id)?.kind === "file" && !this.#told.has(id);
+    return unasked || (this.#children.get(id)?.size ?? 0) > 0;
   }
 
-  apply(delta: Pick<InventoryDelta, "upserts" | "removed">): Changes {
+  apply(delta: Delta): Changes {
     const removed = delta.removed.filter((id) => this.#items.has(id));
+    const present = new Set(delta.upserts.map(({ id }) => id));
+    for (const file of delta.wholeFiles ?? []) {
+      this.#told.add(file);
+      removed.push(...this.#without(file, present));
+    }
     for (const id of removed) {
       this.#remove(id);
     }
@@ -72,7 +94,27 @@ export class Inventory {
         this.#children.set(item.parent ?? TOP, new Set([item.id]));
       }
     }
-    return { upserts: delta.upserts, removed };
+    const moved = (delta.order ?? []).flatMap(({ parent, ids }) => this.#arrange(parent, ids));
+    return { upserts: delta.upserts, removed, moved };
+  }
+
+  /** The outermost items in an item that are not among some. */
+  #without(id: string, present: ReadonlySet<string>): string[] {
+    const children = Array.from(this.#children.get(id) ?? []);
+    return children.flatMap((child) => (present.has(child) ? this.#without(child, present) : [child]));
+  }
+
+  /** Puts children in order; those that are not named come behind. */
+  #arrange(parent: string, ids: readonly string[]): string[] {
+    const children = this.#children.get(parent);
+    if (!children) {
+      return [];
+    }
+    const named = ids.filter((id) => children.has(id));
+    const ordered = new Set([...named, ...children]);
+    this.#children.set(parent, ordered);
+    Array.from(ordered).forEach((id, place) => this.#order.set(id, place));
+    return Array.from(ordered);
   }
 
   /** The ids to run for these items without those: an item stands for all within, as long as nothing in it is left out. */
@@ -108,6 +150,7 @@ export class Inventory {
     this.#children.delete(id);
     this.#items.delete(id);
     this.#order.delete(id);
+    this.#told.delete(id);
     this.#children.get(item?.parent ?? TOP)?.delete(id);
   }
 }

@@ -121,10 +121,14 @@ export interface InventoryDelta {
   upserts: TestItem[];
   /** Items that are gone; their children go with them. */
   removed: string[];
+  /** Where new items do not come last among their siblings, and where siblings changed places. Told of what lies in files; those and folders are put in order by their names. */
+  order?: Siblings[];
   /** Every collection error that holds now. */
   errors: CollectError[];
   /** The upserts are the whole inventory: what a reader knew besides is gone. So begins what is told to a reader whose place in the log is not kept. */
   whole?: boolean;
+  /** Files whose tests are all told here: what a reader knew in them besides is gone. Told by the language server to clients that ask for tests file by file, never by the engine. */
+  wholeFiles?: string[];
 }
 
 /** A span of a file, as in LSP. */
@@ -259,6 +263,14 @@ export interface Settings {
   executor: Executor;
   /** Ray. */
   ray: RayConfig;
+}
+
+/** The children of an item, in order. */
+export interface Siblings {
+  /** The item that they lie in. */
+  parent: string;
+  /** Their ids. A child that is not among them comes behind them. */
+  ids: string[];
 }
 
 /** One subtest of a test. */

@@ -107,7 +107,8 @@ export interface Commands {
   "pytestLens.stop": [{ runId?: string }, { stopped: string[] }];
   "pytestLens.kill": [{ runId?: string }, { stopped: string[] }];
   "pytestLens.collect": [{ force?: boolean; workspace?: string }, { nodeCount: number }];
-  "pytestLens.tests": [{ workspace?: string; parent?: string; cursor?: string }, TestsPage];
+  "pytestLens.tests": [{ workspace?: string; parent?: string; cursor?: string; outline?: boolean }, TestsPage];
+  "pytestLens.resolve": [{ ids: string[]; workspace?: string }, { files: string[] }];
   "pytestLens.output": [{ id: string; workspace?: string }, OutputAnswer];
   "pytestLens.flakiness": [{ workspace?: string }, FlakinessReport];
   "pytestLens.status": [{ workspace?: string }, { folders: FolderStatus[] }];

@@ -9,8 +9,9 @@ import { setState, type WelcomeState } from "./context";
 import { Folders } from "./folders";
 import { Interpreter } from "./interpreter";
 import { log, sentence, tell } from "./log";
-import type { Notifications, RunOnSave } from "./protocol";
+import type { Notifications, RunOnSave, TestItem } from "./protocol";
 import type { FolderStatus } from "./requests";
+import { Resolver } from "./resolver";
 import { type RunEvent, Runs } from "./runs";
 import { folderSettings } from "./settings";
 import { Tree } from "./tree";
@@ -22,6 +23,7 @@ export class Session implements Host, vscode.Disposable {
   readonly runs: Runs;
   readonly client: Client;
   readonly #interpreter = new Interpreter();
+  readonly #resolver: Resolver;
   readonly #hinted = new vscode.EventEmitter<void>();
   readonly #collected = new vscode.EventEmitter<string>();
   /** What saving runs while continuous run is on. */
@@ -40,15 +42,12 @@ export class Session implements Host, vscode.Disposable {
     context: vscode.ExtensionContext,
     readonly controller: vscode.TestController,
   ) {
-    this.tree = new Tree(controller, this.folders);
     this.client = new Client(context, this);
+    this.#resolver = new Resolver(this.client, this.folders);
+    this.tree = new Tree(controller, this.folders, (folder, file) => this.#resolver.ask(folder, file));
     this.runs = new Runs(controller, this.tree, this.folders, this.client);
     this.tree.setFolders(vscode.workspace.workspaceFolders ?? []);
-    controller.resolveHandler = (item) => {
-      if (item) {
-        this.tree.resolve(item);
-      }
-    };
+    controller.resolveHandler = (item) => item && this.tree.resolve(item);
     controller.refreshHandler = () => this.collect(true);
     context.subscriptions.push(
       vscode.workspace.onDidChangeWorkspaceFolders((event) => this.#foldersChanged(event)),
@@ -58,7 +57,7 @@ export class Session implements Host, vscode.Disposable {
           void this.client.settingsChanged();
         }
       }),
-      vscode.workspace.onDidOpenTextDocument(({ uri }) => this.tree.opened(uri)),
+      vscode.workspace.onDidOpenTextDocument(({ uri }) => void this.tree.opened(uri)),
       vscode.extensions.onDidChange(() => void this.#followLate()),
       this.runs.onDidFinish(() => void this.#askStatus()),
     );
@@ -110,6 +109,11 @@ export class Session implements Host, vscode.Disposable {
       // At the start it was told the settings of the first folder alone.
       void this.client.settingsChanged();
     }
+    if (this.#wasRunning) {
+      for (const { uri } of this.folders.all()) {
+        void this.#resolver.again(uri);
+      }
+    }
     // The tree is kept over a restart; what is not there any more goes when all has been read anew.
     void this.collect(false, this.#wasRunning);
     this.#wasRunning = true;
@@ -117,6 +121,7 @@ export class Session implements Host, vscode.Disposable {
 
   gone(): void {
     this.runs.serverGone();
+    this.#resolver.serverGone();
   }
 
   gaveUp(): void {
@@ -180,6 +185,8 @@ export class Session implements Host, vscode.Disposable {
           gone,
         );
         this.tree.apply(folder.uri, changes);
+        this.#resolver.told(folder.uri, event.params.wholeFiles ?? []);
+        this.#showOpenDocuments(changes.upserts);
         if (this.state !== "ready" && changes.upserts.some((item) => item.kind !== "dir" && !item.provisional)) {
           this.#setState("ready");
         }
@@ -199,14 +206,25 @@ export class Session implements Host, vscode.Disposable {
     }
   }
 
-  /** Reads a folder's whole inventory, and takes away what it has no more. */
+  /** Files that are new in the tree may be open already. */
+  #showOpenDocuments(items: readonly TestItem[]): void {
+    const files = new Set(items.filter(({ kind }) => kind === "file").map(({ uri }) => uri));
+    for (const { uri } of vscode.workspace.textDocuments) {
+      if (files.has(uri.toString())) {
+        void this.tree.opened(uri);
+      }
+    }
+  }
+
+  /** Reads a folder's inventory anew as far as it is known, and takes away what it has no more. */
   async #resync(workspace: string): Promise<void> {
     const folder = this.folders.get(workspace);
     folder.beginSync();
     try {
       let cursor: string | undefined;
       do {
-        const page = await this.client.execute("pytestLens.tests", { workspace, ...(cursor && { cursor }) });
+        const ask = { workspace, outline: true, ...(cursor && { cursor }) };
+        const page = await this.client.execute("pytestLens.tests", ask);
         this.tree.apply(workspace, folder.inventory.apply({ upserts: page.items, removed: [] }));
         folder.mark(
           page.items.map((item) => item.id),
@@ -215,6 +233,7 @@ export class Session implements Host, vscode.Disposable {
         cursor = page.next;
       } while (cursor !== undefined);
       this.tree.apply(workspace, folder.inventory.apply({ upserts: [], removed: folder.endSync() }));
+      await this.#resolver.again(workspace);
     } catch (error) {
       folder.endSync();
       log.warn(`the tests of ${workspace} could not be read anew: ${sentence(error)}`);

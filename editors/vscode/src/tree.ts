@@ -5,7 +5,7 @@
 import * as vscode from "vscode";
 
 import type { Folder, Folders } from "./folders";
-import type { Changes } from "./inventory";
+import { type Changes, isOutline } from "./inventory";
 import type { CollectError, ItemKind, Subtest, TestItem } from "./protocol";
 import { description } from "./text";
 
@@ -44,6 +44,8 @@ export class Tree {
   constructor(
     private readonly controller: vscode.TestController,
     private readonly folders: Folders,
+    /** Asks for what lies in a file; done when it was told. */
+    private readonly ask: (folder: string, file: string) => Promise<void>,
   ) {}
 
   /** Shows these folders: one as it is, several each below an item of its own. Those that stay are left alone. */
@@ -74,7 +76,7 @@ export class Tree {
       }
       const view = { folder, root, nodes: new Map<string, vscode.TestItem>(), resolved: new Set<string>() };
       this.#views.set(key, { ...view, erroneous: new Set(), collecting: false, filling: false });
-      this.apply(key, { upserts: folder.inventory.all(), removed: [] });
+      this.apply(key, { upserts: folder.inventory.all(), removed: [], moved: [] });
       this.showErrors(key, folder.errors);
     }
   }
@@ -110,8 +112,7 @@ export class Tree {
         this.#detach(view, item.id);
       }
       const isThere = item.parent === undefined || view.nodes.has(item.parent);
-      const isStructure = item.kind === "dir" || item.kind === "file";
-      if (isThere && (isStructure || view.resolved.has(item.parent ?? ""))) {
+      if (isThere && (isOutline(item) || view.resolved.has(item.parent ?? ""))) {
         this.#attach(view, item);
       } else if (item.parent !== undefined) {
         const parent = view.nodes.get(item.parent);
@@ -120,17 +121,27 @@ export class Tree {
         }
       }
     }
+    for (const id of changes.moved) {
+      const [shown, item] = [view.nodes.get(id), view.folder.inventory.get(id)];
+      if (shown && item) {
+        shown.sortText = sortText(item, view.folder.inventory.order(id));
+      }
+    }
     this.#fill(view);
   }
 
   /** Shows the children of an item; `deep` those of its children as well. */
-  resolve(item: vscode.TestItem, deep = false): void {
+  async resolve(item: vscode.TestItem, deep = false): Promise<void> {
     const data = this.#data.get(item);
     const view = data && this.#views.get(data.folder);
     if (!view || data.id === undefined || data.kind === "subtest" || data.kind === "broken") {
       return;
     }
     this.#resolve(view, data.id, item, deep);
+    if (data.kind === "file" && !view.folder.inventory.told.has(data.id)) {
+      await this.ask(data.folder, data.id);
+      this.#resolve(view, data.id, item, deep);
+    }
   }
 
   /** The item of an id, shown with all that it lies in; none where nobody knows it. */
@@ -154,15 +165,25 @@ export class Tree {
     return view.nodes.get(id);
   }
 
-  /** A document was opened: its tests are shown, so that the editor has their icons. */
-  opened(uri: vscode.Uri): void {
-    for (const view of this.#views.values()) {
+  /** The item of an id, which is asked for where that was not done yet; none where nobody knows it. */
+  async find(key: string, id: string): Promise<vscode.TestItem | undefined> {
+    const file = this.ensure(key, id.split("::")[0] ?? id);
+    if (file) {
+      await this.resolve(file);
+    }
+    return this.ensure(key, id);
+  }
+
+  /** A document is open: its tests are shown, so that the editor has their icons. */
+  async opened(uri: vscode.Uri): Promise<void> {
+    const show = async (view: View): Promise<void> => {
       const id = relative(view.folder.uri, uri.toString());
       const item = id === undefined ? undefined : this.ensure(view.folder.uri, id);
       if (item) {
-        this.resolve(item, true);
+        await this.resolve(item, true);
       }
-    }
+    };
+    await Promise.all(Array.from(this.#views.values(), show));
   }
 
   /** A test's outcome or flakiness is another now. */
@@ -263,8 +284,8 @@ export class Tree {
           this.#attach(view, child);
         }
       }
-      shown.canResolveChildren = false;
     }
+    shown.canResolveChildren = this.#data.get(shown)?.kind === "file" && !view.folder.inventory.told.has(id);
     if (deep) {
       for (const child of view.folder.inventory.children(id)) {
         const item = view.nodes.get(child.id);
@@ -280,7 +301,7 @@ export class Tree {
     this.#data.set(shown, { folder: view.folder.uri, id: item.id, kind: item.kind });
     view.nodes.set(item.id, shown);
     shown.sortText = sortText(item, view.folder.inventory.order(item.id));
-    shown.canResolveChildren = view.folder.inventory.hasChildren(item.id);
+    shown.canResolveChildren = view.folder.inventory.mayHaveChildren(item.id);
     this.#refresh(view, shown, item);
     (this.#parent(view, item)?.children ?? this.#top(view)).add(shown);
     return shown;
@@ -375,7 +396,12 @@ export class Tree {
       if (view.folder.inventory.size > SMALL || this.#views.get(view.folder.uri) !== view) {
         return;
       }
-      const open = Array.from(view.nodes).filter(([id, item]) => !view.resolved.has(id) && item.canResolveChildren);
+      const { told } = view.folder.inventory;
+      const isKnown = (id: string, item: vscode.TestItem): boolean =>
+        this.#data.get(item)?.kind !== "file" || told.has(id);
+      const open = Array.from(view.nodes).filter(
+        ([id, item]) => !view.resolved.has(id) && item.canResolveChildren && isKnown(id, item),
+      );
       for (const [id, item] of open.slice(0, CHUNK)) {
         this.#resolve(view, id, item, true);
       }

@@ -181,7 +181,7 @@ impl Clerk {
         let told = delta(&context.root, &old, &new);
         let same_errors = old.errors == new.errors;
         context.inventory.store(Arc::new(new));
-        if !(told.upserts.is_empty() && told.removed.is_empty() && same_errors) {
+        if !(told.is_empty() && same_errors) {
             for piece in told.pieces(PIECE) {
                 self.push(context, EventPayload::Inventory(piece));
             }

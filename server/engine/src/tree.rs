@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use pytest_lens_analysis::{FileAnalysis, NodeKind};
-use pytest_lens_protocol::{CollectError, InventoryDelta, ItemKind, Range, TestItem};
+use pytest_lens_analysis::{NodeKind, StaticNode};
+use pytest_lens_protocol::{CollectError, InventoryDelta, ItemKind, Range, Siblings, TestItem};
 use url::Url;
 
 use crate::inventory::{FileEntry, Inventory};
@@ -20,6 +20,7 @@ pub(crate) fn uri_of(path: &Path) -> String {
 pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryDelta {
     let mut upserts = folder_items(root, old, new);
     let mut removed = gone_folders(old, new);
+    let mut order = Vec::new();
     let before: HashMap<&str, &Arc<FileEntry>> = old.files.iter().map(|file| (&*file.path, file)).collect();
     let after: HashSet<&str> = new.files.iter().map(|file| &*file.path).collect();
     for file in &new.files {
@@ -37,6 +38,12 @@ pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryD
                         && !item.parent.as_deref().is_some_and(|parent| lost.contains(parent))
                 });
                 removed.extend(topmost.map(|item| item.id.clone()));
+                let mut families: HashMap<&str, Vec<&str>> = HashMap::new();
+                for item in &old_items {
+                    families.entry(item.parent.as_deref().unwrap_or_default()).or_default().push(&item.id);
+                }
+                let known = |parent: &str| families.get(parent).cloned().unwrap_or_default();
+                order.extend(Siblings::out_of_order(&new_items, known));
                 let old_by_id: HashMap<&str, &TestItem> =
                     old_items.iter().map(|item| (item.id.as_str(), item)).collect();
                 upserts.extend(new_items.iter().filter(|item| old_by_id.get(item.id.as_str()) != Some(item)).cloned());
@@ -46,7 +53,8 @@ pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryD
     }
     removed.extend(before.keys().filter(|path| !after.contains(**path)).map(|path| (*path).to_owned()));
     removed.sort_unstable();
-    InventoryDelta { revision: new.revision, upserts, removed, errors: errors_of(root, new), whole: false }
+    let errors = errors_of(root, new);
+    InventoryDelta { revision: new.revision, upserts, removed, order, errors, ..InventoryDelta::default() }
 }
 
 fn errors_of(root: &Path, inventory: &Inventory) -> Vec<CollectError> {
@@ -67,7 +75,7 @@ fn folders(inventory: &Inventory) -> BTreeSet<&str> {
 fn folder_items(root: &Path, old: &Inventory, new: &Inventory) -> Vec<TestItem> {
     let known = folders(old);
     let new = folders(new).into_iter().filter(|folder| !known.contains(folder));
-    new.map(|folder| plain_item(root, folder, ItemKind::Dir)).collect()
+    new.map(|folder| outline_item(root, folder, ItemKind::Dir)).collect()
 }
 
 fn gone_folders(old: &Inventory, new: &Inventory) -> Vec<String> {
@@ -75,8 +83,8 @@ fn gone_folders(old: &Inventory, new: &Inventory) -> Vec<String> {
     folders(old).into_iter().filter(|folder| !present.contains(folder)).map(str::to_owned).collect()
 }
 
-/// A folder or file.
-fn plain_item(root: &Path, path: &str, kind: ItemKind) -> TestItem {
+/// A folder or file, by its path relative to the root.
+pub fn outline_item(root: &Path, path: &str, kind: ItemKind) -> TestItem {
     let (parent, label) = path.rsplit_once('/').map_or((None, path), |(parent, label)| (Some(parent), label));
     TestItem {
         id: path.to_owned(),
@@ -95,12 +103,12 @@ fn plain_item(root: &Path, path: &str, kind: ItemKind) -> TestItem {
 
 /// The items of a file, parents before children, in source order.
 fn items_of(root: &Path, file: &FileEntry) -> Vec<TestItem> {
-    let mut items = vec![TestItem { provisional: !file.confirmed, ..plain_item(root, &file.path, ItemKind::File) }];
+    let mut items = vec![TestItem { provisional: !file.confirmed, ..outline_item(root, &file.path, ItemKind::File) }];
     let uri = items[0].uri.clone();
     if file.confirmed {
         confirmed_items(&mut items, file, &uri);
     } else if let Some(analysis) = &file.analysis {
-        provisional_items(&mut items, &file.path, analysis, &uri);
+        items.extend(source_items(&file.path, &uri, &analysis.nodes, |node| Range::of_line(node.def_line)));
     }
     items
 }
@@ -165,24 +173,34 @@ fn merge_markers(markers: &mut Vec<String>, node: &Node) {
     }
 }
 
-fn provisional_items(items: &mut Vec<TestItem>, path: &str, analysis: &FileAnalysis, uri: &str) {
-    for node in &analysis.nodes {
-        let parent =
-            std::iter::once(path).chain(node.parents.iter().map(String::as_str)).collect::<Vec<_>>().join("::");
+/// The tests of a file as its source tells them: provisional items, parents before children, in source order.
+pub fn source_items(
+    file: &str,
+    uri: &str,
+    nodes: &[StaticNode],
+    range: impl Fn(&StaticNode) -> Range,
+) -> Vec<TestItem> {
+    let classes: HashSet<String> =
+        nodes.iter().filter(|node| node.kind == NodeKind::Class).map(StaticNode::id_suffix).collect();
+    let items = nodes.iter().map(|node| {
+        let class = Some(node.parents.join("::")).filter(|class| classes.contains(class));
+        let parent = class.map_or_else(|| file.to_owned(), |class| format!("{file}::{class}"));
         let kind = match node.kind {
             NodeKind::Class => ItemKind::Class,
             NodeKind::Function => ItemKind::Function,
             NodeKind::Doctest => ItemKind::Doctest,
         };
-        let id = format!("{path}::{}", node.id_suffix());
-        let mut found = item(&id, &parent, kind, node.name.clone(), uri, Some(Range::of_line(node.def_line)));
-        found.markers.clone_from(&node.markers);
-        found.skip = node.skip;
-        found.xfail = node.xfail;
-        found.case_count = node.case_count;
-        found.provisional = true;
-        items.push(found);
-    }
+        let id = format!("{file}::{}", node.id_suffix());
+        TestItem {
+            markers: node.markers.clone(),
+            skip: node.skip,
+            xfail: node.xfail,
+            case_count: node.case_count,
+            provisional: true,
+            ..item(&id, &parent, kind, node.name.clone(), uri, Some(range(node)))
+        }
+    });
+    items.collect()
 }
 
 fn item(id: &str, parent: &str, kind: ItemKind, label: String, uri: &str, range: Option<Range>) -> TestItem {

@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use lsp_types::{DiagnosticRelatedInformation, DiagnosticSeverity, MessageType};
-use pytest_lens_protocol::{
-    CollectError, EventPayload, InventoryDelta, Location, RunEndStatus, RunStart, TestOutcome, TestOutcomes,
-};
+use pytest_lens_protocol::{CollectError, EventPayload, Location, RunEndStatus, RunStart, TestOutcome, TestOutcomes};
 
 use crate::findings::Finding;
 use crate::live::{Live, from_wire};
@@ -15,11 +13,12 @@ use crate::paths::uri;
 use crate::progress::{run_begins, run_ends, run_moves};
 use crate::publisher::Outgoing;
 use crate::state::State;
+use crate::telling::tell;
 
 impl State {
     /// Takes in one event of a folder; returns what is to be told, in order.
     pub(crate) fn apply_event(&mut self, folder: &str, payload: &EventPayload) -> Vec<Outgoing> {
-        let State { documents, workspaces, encoding, cancels, .. } = self;
+        let State { documents, workspaces, encoding, cancels, features, .. } = self;
         let encoding = *encoding;
         let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
             return Vec::new();
@@ -51,10 +50,7 @@ impl State {
             files.extend(workspace.findings.set_errors(errors));
             files.extend(documents.keys().filter(|path| path.starts_with(&workspace.root)).cloned());
         }
-        if self.features.opted_in {
-            let live = Live { documents, workspace, encoding };
-            out.push(Outgoing::Event { workspace: folder.to_owned(), payload: live.payload(payload) });
-        }
+        out.extend(tell(features, documents, workspace, encoding, payload));
         match payload {
             EventPayload::RunStarted(RunStart { run_id, total, .. }) => {
                 out.extend(run_begins(cancels, run_id, *total));
@@ -78,24 +74,6 @@ impl State {
         if !files.is_empty() {
             out.push(Outgoing::Changed { files });
         }
-        out
-    }
-
-    /// Takes in a delta that the server itself put into the view of a folder.
-    pub(crate) fn own_delta(&mut self, folder: &str, delta: InventoryDelta) -> Vec<Outgoing> {
-        let Some(workspace) = self.workspace(folder) else { return Vec::new() };
-        if delta.upserts.is_empty() && delta.removed.is_empty() {
-            return Vec::new();
-        }
-        let files = delta.upserts.iter().map(|item| workspace.file_of(&item.id));
-        let files = files.filter(|path| self.documents.contains_key(path)).collect();
-        let mut out = Vec::new();
-        if self.features.opted_in {
-            let live = Live { documents: &self.documents, workspace, encoding: self.encoding };
-            let payload = live.payload(&EventPayload::Inventory(delta));
-            out.push(Outgoing::Event { workspace: folder.to_owned(), payload });
-        }
-        out.push(Outgoing::Changed { files });
         out
     }
 

@@ -1,18 +1,16 @@
-//! Collecting: at the start, when files have changed, and when a command asks for it; and the tree as the source alone
-//! tells it, where nothing may or can be collected.
+//! Collecting: at the start, when files have changed, and when a command asks for it.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lsp_types::MessageType;
 use pytest_lens_protocol::{Request, Response};
 
-use crate::connection::{Link, PIECE, context, link};
+use crate::connection::{Link, context, link};
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::progress::CollectProgress;
+use crate::sources;
 use crate::state::Shared;
-use crate::tree;
 
 /// Files change in swarms: a collection waits until they have been quiet for so long.
 const QUIET: Duration = Duration::from_millis(200);
@@ -36,6 +34,9 @@ async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
 /// Collects at the start, and then whenever files have changed and are quiet again. Never ends.
 pub(crate) async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
     let first = collect(shared, folder, false, true).await;
+    if first.is_ok() {
+        sources::compare(shared, folder).await;
+    }
     tell_failure(shared, first);
     loop {
         link.files_changed.notified().await;
@@ -77,38 +78,5 @@ pub(crate) async fn collect(shared: &Arc<Shared>, folder: &str, force: bool, sho
             Ok(node_count)
         }
         other => Err(CommandError::unexpected("collect", &other)),
-    }
-}
-
-/// Shows the tree as the source alone tells it, for a folder that the engine does not serve.
-pub(crate) async fn show_sources(shared: &Arc<Shared>, folder: &str) {
-    let Some((root, settings)) = shared
-        .state()
-        .workspace(folder)
-        .filter(|workspace| workspace.view.preorder().iter().all(|item| item.provisional))
-        .map(|workspace| (workspace.root.clone(), workspace.pytest.clone()))
-    else {
-        return;
-    };
-    let listing = tokio::task::spawn_blocking(move || {
-        let files = pytest_lens_analysis::listing::list(&root, &settings);
-        let mut known = BTreeSet::new();
-        let mut items = Vec::new();
-        for file in files.iter().filter(|file| !file.path.starts_with('/')) {
-            let found = tree::of_source(&root, &file.path, &file.analysis.nodes, |node| {
-                pytest_lens_protocol::Range::of_line(node.def_line)
-            });
-            items.extend(found.into_iter().filter(|item| known.insert(item.id.clone())));
-        }
-        items
-    });
-    let Ok(items) = listing.await else { return };
-    let mut state = shared.state();
-    let Some(workspace) = state.workspace_mut(folder) else { return };
-    let delta = workspace.view.replace(items);
-    for piece in delta.pieces(PIECE) {
-        for message in state.own_delta(folder, piece) {
-            shared.send(message);
-        }
     }
 }

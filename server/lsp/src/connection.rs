@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use crate::collecting;
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::reducer::RunView;
+use crate::sources;
 use crate::state::Shared;
 
 /// A hanging get ends after this, and is made anew.
@@ -20,9 +21,6 @@ const WAIT_MS: u64 = 30_000;
 
 /// How long a daemon that is gone is left alone.
 const RECONNECT: Duration = Duration::from_secs(3);
-
-/// Items of the tree that are told at a time.
-pub(crate) const PIECE: usize = 500;
 
 /// How far a folder is with the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -200,7 +198,7 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
                 link.phase.send_replace(Phase::Failed(error.clone()));
                 trouble.get_or_insert(error);
                 abandon_runs(&shared, &folder, RunEndStatus::InternalError, "the engine lost this run");
-                collecting::show_sources(&shared, &folder).await;
+                sources::show(&shared, &folder).await;
                 let again = async {
                     match shared.is_shared() {
                         // A daemon may be started again at any time.
@@ -266,10 +264,14 @@ async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &st
 /// Takes events into the folder's view. Large deltas go in pieces, and others have their turn between: neither a lens
 /// nor an answer on the wire waits for a whole inventory.
 async fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
+    let size = shared.state().piece();
     for event in events {
         let pieces = match &event.payload {
-            EventPayload::Inventory(delta) if delta.whole => without_what_is_gone(shared, folder, delta).pieces(PIECE),
-            EventPayload::Inventory(delta) if delta.upserts.len() > PIECE => delta.clone().pieces(PIECE),
+            EventPayload::Inventory(delta) if delta.whole => without_what_is_gone(shared, folder, delta).pieces(size),
+            EventPayload::Inventory(delta) => match news(shared, folder, delta) {
+                Some(delta) => delta.pieces(size),
+                None => continue,
+            },
             payload => {
                 apply(shared, folder, payload);
                 continue;
@@ -279,14 +281,20 @@ async fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
             apply(shared, folder, &EventPayload::Inventory(piece));
             tokio::task::yield_now().await;
         }
+        shared.tell(|state| state.tell_rest(folder));
     }
 }
 
 fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) {
-    let mut state = shared.state();
-    for message in state.apply_event(folder, payload) {
-        shared.send(message);
-    }
+    shared.tell(|state| state.apply_event(folder, payload));
+}
+
+/// What of a delta is not shown already: the sources were read here, before the engine could.
+fn news(shared: &Arc<Shared>, folder: &str, delta: &InventoryDelta) -> Option<InventoryDelta> {
+    let state = shared.state();
+    let view = &state.workspace(folder)?.view;
+    let news = view.news(delta.clone());
+    (!news.is_empty() || news.errors != view.errors()).then_some(news)
 }
 
 /// The events begin with the whole inventory, for they were dropped before they were read, or this is a first look at

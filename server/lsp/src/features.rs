@@ -20,6 +20,8 @@ pub(crate) const ACTION_KIND: &str = "source.pytestLens";
 pub(crate) struct Features {
     /// It takes the custom notifications.
     pub(crate) opted_in: bool,
+    /// It asks for the tests of a file when it needs them.
+    pub(crate) lazy_tests: bool,
     /// It re-asks lenses when told.
     pub(crate) lens_refresh: bool,
     /// It re-asks inlay hints when told.
@@ -43,7 +45,9 @@ impl Features {
         let workspace = client.workspace.as_ref();
         let document = client.text_document.as_ref();
         Features {
-            opted_in: opted_in(params.initialization_options.as_ref()) || opted_in(client.experimental.as_ref()),
+            opted_in: is_set(params.initialization_options.as_ref(), "pytestLens")
+                || is_set(client.experimental.as_ref(), "pytestLens"),
+            lazy_tests: is_set(params.initialization_options.as_ref(), "lazyTests"),
             lens_refresh: workspace.and_then(|all| all.code_lens.as_ref()?.refresh_support).unwrap_or_default(),
             hint_refresh: workspace.and_then(|all| all.inlay_hint.as_ref()?.refresh_support).unwrap_or_default(),
             progress: client.window.as_ref().and_then(|all| all.work_done_progress).unwrap_or_default(),
@@ -59,10 +63,8 @@ impl Features {
     }
 }
 
-fn opted_in(options: Option<&Value>) -> bool {
-    options
-        .and_then(|options| options.get("pytestLens"))
-        .is_some_and(|value| value != &json!(false) && !value.is_null())
+fn is_set(options: Option<&Value>, name: &str) -> bool {
+    options.and_then(|options| options.get(name)).is_some_and(|value| value != &json!(false) && !value.is_null())
 }
 
 /// The negotiated encoding.

@@ -15,7 +15,7 @@ use crate::paths::path_of;
 use crate::publisher::Outgoing;
 use crate::state::{Shared, State};
 use crate::workspace::Workspace;
-use crate::{collecting, connection, settings};
+use crate::{connection, settings, sources};
 
 /// Files that pytest reads its configuration from.
 const CONFIG_FILES: [&str; 7] =
@@ -89,11 +89,10 @@ fn open(shared: &Arc<Shared>, folder: &str) {
     if let Some(Err(problem)) = config {
         shared.tell_once(MessageType::WARNING, &problem);
     }
+    let (inner, name) = (Arc::clone(shared), folder.to_owned());
+    shared.spawn(async move { sources::show(&inner, &name).await });
     if trusted {
         connection::start(shared, folder);
-    } else {
-        let (inner, folder) = (Arc::clone(shared), folder.to_owned());
-        shared.spawn(async move { collecting::show_sources(&inner, &folder).await });
     }
 }
 

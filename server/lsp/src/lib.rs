@@ -25,6 +25,7 @@ mod lens;
 mod live;
 mod notifications;
 mod outcome;
+mod outline;
 mod overlay;
 mod paths;
 mod progress;
@@ -32,7 +33,9 @@ mod publisher;
 mod reducer;
 mod server;
 mod settings;
+mod sources;
 mod state;
+mod telling;
 mod tree;
 mod workspace;
 

@@ -78,8 +78,7 @@ impl Live<'_> {
     }
 
     /// An event as the client should see it.
-    pub(crate) fn payload(&self, payload: &EventPayload) -> EventPayload {
-        let mut payload = payload.clone();
+    pub(crate) fn payload(&self, mut payload: EventPayload) -> EventPayload {
         match &mut payload {
             EventPayload::Inventory(delta) => {
                 self.items(&mut delta.upserts);

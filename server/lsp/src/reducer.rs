@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use pytest_lens_protocol::{CollectError, EventPayload, Hint, InventoryDelta, TestItem, TestOutcome};
+use pytest_lens_protocol::{
+    CollectError, EventPayload, Hint, InventoryDelta, ItemKind, Siblings, TestItem, TestOutcome,
+};
 
 use crate::outcome::is_failure;
 
@@ -107,6 +109,9 @@ impl View {
         for item in &delta.upserts {
             self.upsert(item.clone());
         }
+        for siblings in &delta.order {
+            self.arrange(siblings);
+        }
         gone
     }
 
@@ -119,6 +124,13 @@ impl View {
             self.children.entry(item.parent.clone()).or_default().push(item.id.clone());
         }
         self.items.insert(item.id.clone(), item);
+    }
+
+    /// Puts the children of an item in order; those that are not named come behind.
+    fn arrange(&mut self, siblings: &Siblings) {
+        let Some(children) = self.children.get_mut(&Some(siblings.parent.clone())) else { return };
+        let places: HashMap<&str, usize> = siblings.ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
+        children.sort_by_key(|id| places.get(id.as_str()).copied().unwrap_or(usize::MAX));
     }
 
     fn detach(&mut self, parent: &Option<String>, id: &str) {
@@ -147,19 +159,31 @@ impl View {
         }
     }
 
-    /// Makes the tree hold exactly these items, parents before children, and tells what changed.
-    pub(crate) fn replace(&mut self, items: Vec<TestItem>) -> InventoryDelta {
-        let delta = self.difference(items);
-        self.apply_delta(&delta);
+    /// What of a delta is news.
+    pub(crate) fn news(&self, mut delta: InventoryDelta) -> InventoryDelta {
+        delta.upserts.retain(|item| self.items.get(&item.id) != Some(item));
         delta
+    }
+
+    /// What goes where `known` is all that there is: items that pytest has not confirmed, and folders. What `keeps`
+    /// says stays.
+    pub(crate) fn unknown(&self, known: &HashSet<&str>, keeps: impl Fn(&TestItem) -> bool) -> InventoryDelta {
+        let removed = self.roots_of(|item| {
+            let is_unsure = item.provisional || item.kind == ItemKind::Dir;
+            is_unsure && !known.contains(item.id.as_str()) && !keeps(item)
+        });
+        InventoryDelta { removed, errors: self.errors.clone(), ..InventoryDelta::default() }
     }
 
     /// What leads from this tree to these items.
     pub(crate) fn difference(&self, items: Vec<TestItem>) -> InventoryDelta {
         let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
         let removed = self.roots_of(|item| !wanted.contains(item.id.as_str()));
+        let known =
+            |parent: &str| self.children.get(&Some(parent.to_owned())).into_iter().flatten().map(String::as_str);
+        let order = Siblings::out_of_order(&items, |parent| known(parent).collect());
         let upserts = items.into_iter().filter(|item| self.items.get(&item.id) != Some(item)).collect();
-        InventoryDelta { upserts, removed, errors: self.errors.clone(), ..InventoryDelta::default() }
+        InventoryDelta { upserts, removed, order, errors: self.errors.clone(), ..InventoryDelta::default() }
     }
 
     /// Takes what the source of one file says: items that pytest has not told of, never over those it has.
@@ -192,6 +216,21 @@ impl View {
         matching.iter().filter(is_root).map(|id| (*id).to_owned()).collect()
     }
 
+    /// The number of items.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Ids of the files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.items.values().filter(|item| item.kind == ItemKind::File).map(|item| item.id.as_str())
+    }
+
+    /// The inventory's errors.
+    pub(crate) fn errors(&self) -> &[CollectError] {
+        &self.errors
+    }
+
     /// An item by its id.
     pub(crate) fn item(&self, id: &str) -> Option<&TestItem> {
         self.items.get(id)
@@ -205,8 +244,17 @@ impl View {
 
     /// The whole tree, parents before children.
     pub(crate) fn preorder(&self) -> Vec<&TestItem> {
-        let mut found = Vec::with_capacity(self.items.len());
-        let mut left: Vec<&String> = self.children.get(&None).into_iter().flatten().rev().collect();
+        self.below(None)
+    }
+
+    /// All that lies in an item, parents before children.
+    pub(crate) fn within(&self, id: &str) -> Vec<&TestItem> {
+        self.below(Some(id.to_owned()))
+    }
+
+    fn below(&self, parent: Option<String>) -> Vec<&TestItem> {
+        let mut found = Vec::new();
+        let mut left: Vec<&String> = self.children.get(&parent).into_iter().flatten().rev().collect();
         while let Some(id) = left.pop() {
             found.extend(self.items.get(id));
             left.extend(self.children.get(&Some(id.clone())).into_iter().flatten().rev());

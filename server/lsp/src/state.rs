@@ -121,6 +121,12 @@ impl Shared {
         let _ = self.outgoing.send(message);
     }
 
+    /// Changes the state, and hands what is to be told of it to the publisher before anybody else changes it.
+    pub(crate) fn tell<I: IntoIterator<Item = Outgoing>>(&self, change: impl FnOnce(&mut State) -> I) {
+        let mut state = self.state();
+        change(&mut state).into_iter().for_each(|message| self.send(message));
+    }
+
     /// Shows a sentence to the user, once in the server's life.
     pub(crate) fn tell_once(&self, kind: MessageType, text: &str) {
         if self.state().told.insert(text.to_owned()) {

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::connection::Link;
 use crate::findings::Findings;
+use crate::outline::Outline;
 use crate::paths::{path_of, relative};
 use crate::reducer::View;
 
@@ -37,7 +38,7 @@ pub(crate) struct Workspace {
     /// The folder.
     pub(crate) root: PathBuf,
     /// The folder without symlinks, which is how Python may name it.
-    canonical: PathBuf,
+    pub(crate) canonical: PathBuf,
     /// Settings in force.
     pub(crate) settings: Settings,
     /// The same as the engine takes them.
@@ -46,6 +47,10 @@ pub(crate) struct Workspace {
     pub(crate) pytest: PytestSettings,
     /// The fold of all events.
     pub(crate) view: View,
+    /// What the sources say was shown before pytest had spoken.
+    pub(crate) shows_sources: bool,
+    /// What of it a client knows that asks for tests file by file.
+    pub(crate) outline: Outline,
     /// What is shown at lines of files.
     pub(crate) findings: Findings,
     /// The last run that was asked for here.
@@ -70,6 +75,8 @@ impl Workspace {
             settings_json: Value::Object(serde_json::Map::new()),
             pytest: PytestSettings::default(),
             view: View::default(),
+            shows_sources: false,
+            outline: Outline::default(),
             findings: Findings::default(),
             last_request: None,
             marks: HashMap::new(),

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{Location, Range};
+use crate::{InventoryDelta, Location};
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,108 +75,6 @@ pub enum EventPayload {
     RunFinished(RunEnd),
     /// Flakiness changed.
     FlakinessHint(FlakinessHints),
-}
-
-/// What changed in the inventory.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct InventoryDelta {
-    /// Number of this state of the inventory.
-    pub revision: u64,
-    /// Items that are new or changed, parents before children, siblings in source order.
-    pub upserts: Vec<TestItem>,
-    /// Items that are gone; their children go with them.
-    pub removed: Vec<String>,
-    /// Every collection error that holds now.
-    pub errors: Vec<CollectError>,
-    /// The upserts are the whole inventory: what a reader knew besides is gone. So begins what is told to a reader
-    /// whose place in the log is not kept.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub whole: bool,
-}
-
-impl InventoryDelta {
-    /// The same as several of so many upserts at most: what is removed goes first, and each tells every error.
-    #[must_use]
-    pub fn pieces(mut self, size: usize) -> Vec<InventoryDelta> {
-        if self.upserts.len() <= size {
-            return vec![self];
-        }
-        let upserts = std::mem::take(&mut self.upserts);
-        let piece = |(number, part): (usize, &[TestItem])| InventoryDelta {
-            revision: self.revision,
-            upserts: part.to_vec(),
-            removed: if number == 0 { self.removed.clone() } else { Vec::new() },
-            errors: self.errors.clone(),
-            whole: self.whole && number == 0,
-        };
-        upserts.chunks(size.max(1)).enumerate().map(piece).collect()
-    }
-}
-
-/// An item of the test tree.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct TestItem {
-    /// Node id; of a folder its path.
-    pub id: String,
-    /// The item it lies in; none at the top.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<String>,
-    /// What it is.
-    pub kind: ItemKind,
-    /// What to show.
-    pub label: String,
-    /// File or folder.
-    pub uri: String,
-    /// Where in the file, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub range: Option<Range>,
-    /// Marker names.
-    pub markers: Vec<String>,
-    /// Marked to be skipped.
-    pub skip: bool,
-    /// Marked as expected to fail.
-    pub xfail: bool,
-    /// Of a parametrized function: its cases.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub case_count: Option<u32>,
-    /// Read from the source, not yet confirmed by pytest.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub provisional: bool,
-}
-
-/// What an item of the tree is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum ItemKind {
-    /// A folder.
-    Dir,
-    /// A file.
-    File,
-    /// A class.
-    Class,
-    /// A function or method.
-    Function,
-    /// One case of a parametrized function.
-    Case,
-    /// A docstring's or text file's examples.
-    Doctest,
-}
-
-/// A file that could not be collected.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct CollectError {
-    /// The file.
-    pub uri: String,
-    /// The line at fault.
-    pub range: Range,
-    /// What Python or pytest said.
-    pub message: String,
 }
 
 /// A run was accepted.

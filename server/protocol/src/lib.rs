@@ -12,6 +12,7 @@ mod control;
 mod error;
 mod event;
 mod framing;
+mod inventory;
 mod macros;
 mod node;
 mod request;
@@ -26,11 +27,11 @@ pub use control::{
 };
 pub use error::{DecodeError, ErrorCode};
 pub use event::{
-    CollectError, Event, EventPayload, Evidence, FlakinessHints, Frame, Hint, InventoryDelta, ItemKind, Output,
-    OutputStream, RunCounts, RunEnd, RunEndStatus, RunStart, Subtest, TestItem, TestOutcome, TestOutcomes,
-    TestsStarted,
+    Event, EventPayload, Evidence, FlakinessHints, Frame, Hint, Output, OutputStream, RunCounts, RunEnd, RunEndStatus,
+    RunStart, Subtest, TestOutcome, TestOutcomes, TestsStarted,
 };
 pub use framing::{FrameReader, MAX_FRAME, Oversized, frame};
+pub use inventory::{CollectError, InventoryDelta, ItemKind, Siblings, TestItem};
 pub use node::{FlakinessInfo, Location, Position, Range, TestNodeInfo, TestResultInfo};
 pub use request::Request;
 pub use response::Response;

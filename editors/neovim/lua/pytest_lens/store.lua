@@ -28,7 +28,7 @@ local M = {}
 ---@field root string The folder's path.
 ---@field seq integer Number of the last notification.
 ---@field items table<string, pytest_lens.TestItem>
----@field children table<string, string[]> Ids in the order in which they came; those at the top under ''.
+---@field children table<string, string[]> Ids in the order in which they came, or are told to be; those at the top under ''.
 ---@field files table<string, table<string, boolean>> Ids of the items that have a line, by URI.
 ---@field results table<string, pytest_lens.TestOutcome> Final outcomes, of tests.
 ---@field tallies table<string, pytest_lens.Tally> Of items with an outcome, something running or something flaky within.
@@ -91,7 +91,27 @@ function Store:on_inventory(delta, changed)
   for _, item in ipairs(delta.upserts) do
     self:upsert(item, changed)
   end
+  for _, siblings in ipairs(delta.order or {}) do
+    self:arrange(siblings.parent, siblings.ids)
+  end
   self.errors = delta.errors
+end
+
+---Puts the children of an item in order; those that are not named come behind.
+---@param parent string
+---@param ids string[]
+function Store:arrange(parent, ids)
+  local children = self.children[parent] or {}
+  local place = {} ---@type table<string, integer>
+  for index, id in ipairs(children) do
+    place[id] = #ids + index
+  end
+  for index, id in ipairs(ids) do
+    place[id] = index
+  end
+  table.sort(children, function(a, b)
+    return place[a] < place[b]
+  end)
 end
 
 ---@param run pytest_lens.RunStartedEvent
@@ -306,8 +326,15 @@ function Store:replace(items)
     return not wanted[id]
   end, vim.tbl_keys(self.items))
   self:remove(gone, changed)
+  local families = {} ---@type table<string, string[]>
   for _, item in ipairs(items) do
     self:upsert(item, changed)
+    local parent = item.parent or ''
+    families[parent] = families[parent] or {}
+    table.insert(families[parent], item.id)
+  end
+  for parent, ids in pairs(families) do
+    self:arrange(parent, ids)
   end
   return changed
 end

@@ -48,8 +48,10 @@
 ---@field revision integer Number of this state of the inventory.
 ---@field upserts pytest_lens.TestItem[] Items that are new or changed, parents before children, siblings in source order.
 ---@field removed string[] Items that are gone; their children go with them.
+---@field order? pytest_lens.Siblings[] Where new items do not come last among their siblings, and where siblings changed places. Told of what lies in files; those and folders are put in order by their names.
 ---@field errors pytest_lens.CollectError[] Every collection error that holds now.
 ---@field whole? boolean The upserts are the whole inventory: what a reader knew besides is gone. So begins what is told to a reader whose place in the log is not kept.
+---@field wholeFiles? string[] Files whose tests are all told here: what a reader knew in them besides is gone. Told by the language server to clients that ask for tests file by file, never by the engine.
 
 ---A span of a file, as in LSP.
 ---@class pytest_lens.Location
@@ -96,6 +98,11 @@
 ---@field runId string The run.
 ---@field total integer Tests selected.
 ---@field ids? string[] The selected tests; left out where that is the whole inventory.
+
+---The children of an item, in order.
+---@class pytest_lens.Siblings
+---@field parent string The item that they lie in.
+---@field ids string[] Their ids. A child that is not among them comes behind them.
 
 ---One subtest of a test.
 ---@class pytest_lens.Subtest

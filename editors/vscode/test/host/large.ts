@@ -2,10 +2,12 @@
 import * as assert from "node:assert/strict";
 import * as vscode from "vscode";
 
-import { enter, file, folder, type Lab, until, verdict } from "./lab";
+import type { TestItem } from "../../src/protocol";
+import { enter, file, folder, type Lab, runItems, until, verdict } from "./lab";
 import { say } from "./say";
 
 const TESTS = Number(process.env["LENS_LARGE"] ?? 30_000);
+const FILE = "tests/part_9/test_m9.py";
 const WHAT = `${TESTS.toLocaleString("en")} tests`;
 
 export function large(): void {
@@ -17,40 +19,60 @@ export function large(): void {
       lab = await enter();
       const { session } = lab.api;
       const collected = new Promise((done) => session.onDidCollect(done));
-      const tests = (): number =>
-        session.folders
-          .get(folder())
-          .inventory.all()
-          .filter(({ kind }) => kind === "function").length;
-      await until("files are shown", () => session.tree.shown(folder()) > 0);
-      const first = performance.now() - start;
-      await until("the source is read", () => tests() === TESTS);
-      const all = performance.now() - start;
-      say(`  ${WHAT}: first files after ${seconds(first)}, all tests, read from the source, after ${seconds(all)}`);
+      const files = (): number => session.folders.get(folder()).inventory.all().filter(isFile).length;
+      await until("all files are shown", () => files() === TESTS / 100);
+      say(`  ${WHAT}: all files shown after ${since(start)}`);
+      const opened = performance.now();
+      const item = await until("the file is shown", () => session.tree.peek(folder(), FILE));
+      assert.ok(item.canResolveChildren, "what is in it is not known yet");
+      await session.controller.resolveHandler?.(item);
+      await until("its tests are shown", () => item.children.size === 100);
+      say(`  ${WHAT}: the tests of a file shown ${since(opened)} after it was opened, ${since(start)} from the start`);
       await collected;
-      assert.equal(tests(), TESTS);
-      const shown = session.tree.shown(folder());
-      say(`  ${WHAT}: confirmed by pytest after ${seconds(performance.now() - start)} (${shown} items shown)`);
+      assert.equal(files(), TESTS / 100);
+      say(`  ${WHAT}: confirmed by pytest after ${since(start)}; ${session.tree.shown(folder())} items are shown`);
     });
 
-    it("appear again from a warm start", async () => {
+    it("appear with their outcomes, where nobody has opened their file", async () => {
       const { session } = lab.api;
+      const id = "tests/part_3/test_m3.py::test_42";
+      assert.equal(session.tree.peek(folder(), id), undefined);
+      const recorded = await runItems(lab, ["tests/part_3/test_m3.py"]);
+      assert.equal(verdict(recorded, id)?.what, "passed");
+      assert.match(session.tree.peek(folder(), id)?.description ?? "", /ms/);
+    });
+
+    it("can be found, where nobody has opened their file", async () => {
+      const id = "tests/part_4/test_m4.py::test_42";
+      await vscode.commands.executeCommand("pytestLens.openTest", { id, workspace: folder() });
+      const editor = vscode.window.activeTextEditor;
+      assert.equal(editor?.document.uri.toString(), file("tests/part_4/test_m4.py").toString());
+      assert.equal(editor.document.lineAt(editor.selection.active.line).text, "def test_42():");
+    });
+
+    it("appear again from a warm start, and what is open stays", async () => {
+      const { session } = lab.api;
+      const item = session.tree.peek(folder(), FILE);
+      assert.ok(item);
       const start = performance.now();
       const collected = new Promise((done) => session.onDidCollect(done));
-      let told = 0;
+      const told = new Set<string>();
       const take = session.take.bind(session);
       session.take = (method, params) => {
         take(method, params);
         if ("upserts" in params) {
-          told += params.upserts.filter(({ kind }) => kind === "function").length;
+          params.upserts.filter(isFile).forEach(({ id }) => told.add(id));
         }
       };
       await session.client.restart();
-      await until("all are told again", () => told >= TESTS);
-      say(`  ${WHAT}: server started anew, all tests told after ${seconds(performance.now() - start)}`);
+      await until("all are told again", () => told.size === TESTS / 100);
+      say(`  ${WHAT}: server started anew, all files told after ${since(start)}`);
+      assert.equal(item.children.size, 100);
       await collected;
       session.take = take;
-      say(`  ${WHAT}: server started anew, confirmed after ${seconds(performance.now() - start)}`);
+      say(`  ${WHAT}: server started anew, confirmed after ${since(start)}`);
+      assert.equal(session.tree.peek(folder(), FILE), item);
+      assert.equal(item.children.size, 100);
     });
 
     it("come from a key to a verdict", async () => {
@@ -74,6 +96,10 @@ export function large(): void {
   });
 }
 
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(2)} s`;
+function isFile({ kind }: TestItem): boolean {
+  return kind === "file";
+}
+
+function since(start: number): string {
+  return `${((performance.now() - start) / 1000).toFixed(2)} s`;
 }

@@ -56,6 +56,20 @@ export function single(): void {
       assert.equal(prices.children.size, 4);
     });
 
+    it("puts a case that comes between others in its place", async () => {
+      const cases = await confirmed(lab, `${PRICES}::test_price`);
+      await rewrite(file(PRICES), (text) => text.replace('("cake"', '("cookie", 1),\n        ("cake"'));
+      await confirmed(lab, `${PRICES}::test_price[cookie-1]`);
+      const labels = (): string[] =>
+        [...cases.children]
+          .map(([, item]) => [item.sortText ?? "", item.label] as const)
+          .sort()
+          .map(([, label]) => label);
+      assert.deepEqual(labels(), ["espresso-250", "cappuccino-380", "cookie-1", "cake-420", "water-200"]);
+      await rewrite(file(PRICES), (text) => text.replace('("cookie", 1),\n        ', ""));
+      await until("it is gone", () => cases.children.size === 4);
+    });
+
     it("says what is wrong with a file that does not import, and keeps its tests", async () => {
       const orders = await confirmed(lab, "tests/test_orders.py");
       await rewrite(file("tests/test_orders.py"), (text) => `import nonsense_that_is_not_there\n${text}`);
@@ -394,6 +408,48 @@ export function single(): void {
       } finally {
         finished.dispose();
         vscode.debug.removeBreakpoints([breakpoint]);
+      }
+    });
+  });
+
+  describe("continuous debugging", () => {
+    it("debugs anew at each save, and makes room for itself", async () => {
+      const { profiles, session } = lab.api;
+      const id = `${PRICES}::test_receipt`;
+      const uri = file("cafe/prices.py");
+      const line = fs
+        .readFileSync(uri.fsPath, "utf8")
+        .split("\n")
+        .findIndex((each) => each.includes("return lines"));
+      const breakpoint = new vscode.SourceBreakpoint(new vscode.Location(uri, new vscode.Position(line, 0)));
+      const ends: string[] = [];
+      const finished = session.runs.onDidFinish((end) => ends.push(end.status));
+      const source = new vscode.CancellationTokenSource();
+      const request = new vscode.TestRunRequest([await confirmed(lab, id)], undefined, profiles.debug, true);
+      vscode.debug.addBreakpoints([breakpoint]);
+      try {
+        await profiles.debug.runHandler(request, source.token);
+        const first = await until("it stands", () => vscode.debug.activeStackItem?.session);
+        await rewrite(uri, (text) => `${text}\n# debugged\n`);
+        await until("the session before made room", () => ends.length > 0);
+        assert.deepEqual(ends, ["killed"]);
+        const second = await until("it stands again", () => {
+          const session = vscode.debug.activeStackItem?.session;
+          return session && session.id !== first.id && session;
+        });
+        vscode.debug.removeBreakpoints([breakpoint]);
+        const { threads } = (await second.customRequest("threads")) as { threads: { id: number }[] };
+        await second.customRequest("continue", { threadId: threads[0]?.id });
+        await until("the verdict is there", () =>
+          lab.recorded.some((each) => each.request === request && verdict(each, id)?.what === "passed"),
+        );
+        source.cancel();
+        await until("the debugger is gone", () => vscode.debug.activeDebugSession === undefined);
+      } finally {
+        source.cancel();
+        finished.dispose();
+        vscode.debug.removeBreakpoints([breakpoint]);
+        await rewrite(uri, (text) => text.replace("\n# debugged\n", ""));
       }
     });
   });

@@ -33,6 +33,35 @@ describe("inventory", () => {
     );
   });
 
+  it("puts children in the order that is told, and new ones behind", () => {
+    const inventory = sample();
+    const upserts = [item("t/a.py::between", "function", "t/a.py")];
+    const order = [{ parent: "t/a.py", ids: ["t/a.py::x", "t/a.py::between", "t/a.py::y"] }];
+    const changes = inventory.apply({ upserts, removed: [], order });
+    inventory.apply({ upserts: [item("t/a.py::last", "function", "t/a.py")], removed: [] });
+    const ids = inventory.children("t/a.py").map(({ id }) => id);
+    assert.deepEqual(ids, ["t/a.py::x", "t/a.py::between", "t/a.py::y", "t/a.py::last"]);
+    assert.deepEqual(changes.moved, ids.slice(0, 3));
+    const places = ids.map((id) => inventory.order(id));
+    assert.deepEqual(
+      places,
+      places.toSorted((a, b) => a - b),
+    );
+  });
+
+  it("takes a file that is told whole as all that is in it", () => {
+    const inventory = sample();
+    assert.ok(inventory.mayHaveChildren("t/b.py"), "nobody asked for it");
+    const upserts = [item("t/a.py::y", "function", "t/a.py"), item("t/a.py::y[1]", "case", "t/a.py::y")];
+    const changes = inventory.apply({ upserts, removed: [], wholeFiles: ["t/a.py"] });
+    assert.deepEqual(changes.removed, ["t/a.py::x"]);
+    assert.deepEqual([...inventory.told], ["t/a.py"]);
+    inventory.apply({ upserts: [], removed: [], wholeFiles: ["t/a.py"] });
+    assert.equal(inventory.mayHaveChildren("t/a.py"), false);
+    inventory.apply({ upserts: [], removed: ["t"] });
+    assert.deepEqual([...inventory.told], []);
+  });
+
   it("removes what lies below what goes", () => {
     const inventory = sample();
     const changes = inventory.apply({ upserts: [], removed: ["t/a.py", "unknown"] });

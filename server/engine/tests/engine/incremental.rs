@@ -65,6 +65,32 @@ async fn an_edited_module_reaches_the_tests_that_import_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_case_that_comes_between_others_is_told_with_its_place() {
+    let cases = |list: &str| format!("import pytest\n@pytest.mark.parametrize('n', {list})\ndef test(n): pass\n");
+    let lab = Lab::open(&[("test_a.py", cases("[1, 3]").as_str())]).await;
+    assert_eq!(lab.collect().await, 2);
+    lab.project.write("test_a.py", &cases("[1, 2, 3, 4]"));
+    assert_eq!(lab.collect().await, 4);
+    let ids = |numbers: &[u8]| numbers.iter().map(|n| format!("test_a.py::test[{n}]")).collect::<Vec<_>>();
+    let told = |delta: &InventoryDelta| {
+        let order: Vec<_> =
+            delta.order.iter().map(|siblings| (siblings.parent.clone(), siblings.ids.clone())).collect();
+        order
+    };
+    let deltas = lab.log().deltas().await;
+    assert_eq!(told(deltas.last().unwrap()), [("test_a.py::test".to_owned(), ids(&[1, 2, 3, 4]))]);
+    lab.project.write("test_a.py", &cases("[1, 2, 4, 5]"));
+    assert_eq!(lab.collect().await, 4);
+    let deltas = lab.log().deltas().await;
+    assert_eq!(told(deltas.last().unwrap()), [], "what comes last, or goes, needs no telling");
+    lab.project.write("test_a.py", &cases("[5, 4, 2, 1]"));
+    assert_eq!(lab.collect().await, 4);
+    let deltas = lab.log().deltas().await;
+    assert_eq!(told(deltas.last().unwrap()), [("test_a.py::test".to_owned(), ids(&[5, 4, 2, 1]))]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_with_a_syntax_error_keeps_its_last_good_tests() {
     let lab = Lab::open(&[("test_a.py", "def test_a(): pass"), ("test_b.py", "def test_b(): pass")]).await;
     assert_eq!(lab.collect().await, 2);

@@ -99,10 +99,26 @@ pub(crate) struct TestsArgs {
     pub(crate) parent: Option<String>,
     /// From the last page.
     pub(crate) cursor: Option<String>,
+    /// Folders and files alone.
+    pub(crate) outline: Option<bool>,
 }
 
 impl Argument for TestsArgs {
-    const EXPECTED: &'static str = "{workspace?, parent?, cursor?}";
+    const EXPECTED: &'static str = "{workspace?, parent?, cursor?, outline?}";
+}
+
+/// Of `pytestLens.resolve`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct ResolveArgs {
+    /// Ids of files, or of what lies in them.
+    pub(crate) ids: Vec<String>,
+    /// Folder URI.
+    pub(crate) workspace: Option<String>,
+}
+
+impl Argument for ResolveArgs {
+    const EXPECTED: &'static str = "{ids, workspace?}";
 }
 
 /// Of `pytestLens.output`.

@@ -32,6 +32,8 @@ const KILL: &str = "pytestLens.kill";
 const COLLECT: &str = "pytestLens.collect";
 /// Pages of the inventory tree.
 const TESTS: &str = "pytestLens.tests";
+/// Tells what lies in a file.
+const RESOLVE: &str = "pytestLens.resolve";
 /// What a test printed.
 pub(crate) const OUTPUT: &str = "pytestLens.output";
 /// What the history says.
@@ -43,8 +45,8 @@ const STATUS: &str = "pytestLens.status";
 const COVERAGE: &str = "pytestLens.coverage";
 
 /// All of them.
-pub(crate) const COMMANDS: [&str; 12] =
-    [RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, OUTPUT, FLAKINESS, STATUS, COVERAGE];
+pub(crate) const COMMANDS: [&str; 13] =
+    [RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, RESOLVE, OUTPUT, FLAKINESS, STATUS, COVERAGE];
 
 /// Carries out one command.
 pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -> CommandResult<Value> {
@@ -57,6 +59,7 @@ pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<
         KILL => control::stop(shared, args::one(command, arguments)?, true).await,
         COLLECT => control::collect(shared, args::one(command, arguments)?).await,
         TESTS => query::tests(shared, args::one(command, arguments)?),
+        RESOLVE => query::resolve(shared, args::one(command, arguments)?),
         OUTPUT => query::output(shared, args::one(command, arguments)?).await,
         FLAKINESS => query::flakiness(shared, args::one(command, arguments)?).await,
         STATUS => query::status(shared, args::one(command, arguments)?).await,

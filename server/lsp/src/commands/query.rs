@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pytest_lens_protocol::{FlakinessInfo, Request, Response};
 use serde_json::{Value, json};
 
-use crate::commands::args::{FlakinessArgs, FolderArgs, OutputArgs, TestsArgs};
+use crate::commands::args::{FlakinessArgs, FolderArgs, OutputArgs, ResolveArgs, TestsArgs};
 use crate::commands::control::folders;
 use crate::commands::run::folder_of_id;
 use crate::connection;
@@ -37,7 +37,8 @@ pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Valu
             Some(parent) => workspace.view.children(Some(parent)),
             None => workspace.view.preorder(),
         };
-        for item in all {
+        let outline = args.outline.unwrap_or_default();
+        for item in all.into_iter().filter(|item| !outline || item.kind.is_outline()) {
             if (from..from + PAGE).contains(&at) {
                 let mut value = serde_json::to_value(live.item(item)).unwrap_or_default();
                 if let Some(map) = value.as_object_mut().filter(|_| several) {
@@ -55,6 +56,27 @@ pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Valu
         map.insert("next".into(), (from + PAGE).to_string().into());
     }
     Ok(answer)
+}
+
+/// `pytestLens.resolve`: for a client that asks for tests file by file. They come by notification, so that nothing that
+/// changes meanwhile overtakes them.
+pub(crate) fn resolve(shared: &Arc<Shared>, args: ResolveArgs) -> CommandResult<Value> {
+    let wanted = folders(shared, args.workspace.as_deref())?;
+    let mut state = shared.state();
+    if !state.features.opted_in {
+        return Err(CommandError::failed(
+            "`pytestLens.resolve` answers by notifications, which this client does not take: ask for `pytestLens.tests`",
+        ));
+    }
+    let mut files = Vec::new();
+    for folder in wanted {
+        let (found, told) = state.resolve(&folder, &args.ids);
+        files.extend(found);
+        if let Some(message) = told {
+            shared.send(message);
+        }
+    }
+    Ok(json!({ "files": files }))
 }
 
 /// `pytestLens.output`.

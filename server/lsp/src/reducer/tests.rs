@@ -6,10 +6,13 @@ use proptest::prelude::*;
 use pytest_lens_protocol::{ItemKind, RunCounts, RunEnd, RunEndStatus, RunStart, TestItem, TestOutcomes, TestsStarted};
 
 use super::*;
+use crate::outline::Outline;
 
 /// Ids of a small tree: folder, file, class, function, case.
 const IDS: [&str; 9] =
     ["d", "d/a.py", "d/a.py::T", "d/a.py::T::x", "d/a.py::T::x[1]", "d/a.py::T::x[2]", "d/a.py::y", "b.py", "b.py::z"];
+
+const FILES: [&str; 2] = ["d/a.py", "b.py"];
 
 fn parent_of(id: &str) -> Option<String> {
     let cut = id.rfind('[').or_else(|| id.rfind("::")).or_else(|| id.rfind('/'))?;
@@ -72,6 +75,21 @@ fn sorted(view: &View) -> Vec<TestItem> {
     items
 }
 
+/// Makes the tree hold exactly these items; returns what changed.
+fn replace(view: &mut View, items: Vec<TestItem>) -> InventoryDelta {
+    let delta = view.difference(items);
+    view.apply(&inventory(delta.clone()));
+    delta
+}
+
+/// Something happens to a test of a file: a client that asks file by file is told the file, unless it knows it.
+fn ask(ours: &View, client: &mut View, outline: &mut Outline, file: &str) {
+    let event = outcome(&format!("{file}::y"), "passed");
+    if let Some(delta) = outline.before(ours, &event) {
+        client.apply(&inventory(delta));
+    }
+}
+
 fn inventory(delta: InventoryDelta) -> EventPayload {
     EventPayload::Inventory(delta)
 }
@@ -119,9 +137,9 @@ proptest! {
             inside.map(|item| TestItem { provisional: true, ..item }).collect()
         };
         let deltas = [
-            ours.replace(first),
+            replace(&mut ours, first),
             ours.overlay("d/a.py", of_file(live)),
-            ours.replace(all.clone()),
+            replace(&mut ours, all.clone()),
             ours.overlay("d/a.py", of_file(again)),
         ];
         for delta in deltas {
@@ -136,9 +154,41 @@ proptest! {
     }
 
     #[test]
+    fn a_client_that_asks_file_by_file_has_our_tree_of_these_files(
+        steps in proptest::collection::vec((items(), any::<bool>(), 0..4usize), 1..6),
+    ) {
+        let (mut ours, mut client, mut outline) = (View::default(), View::default(), Outline::default());
+        for (mut wanted, reversed, step) in steps {
+            if reversed {
+                // Siblings change places; parents still come first.
+                wanted.sort_by_key(|item| (item.id.matches("::").count(), std::cmp::Reverse(item.id.clone())));
+            }
+            for item in &mut wanted {
+                item.kind = match item.id.as_str() {
+                    "d" => ItemKind::Dir,
+                    id if id.ends_with(".py") => ItemKind::File,
+                    _ => ItemKind::Function,
+                };
+            }
+            let delta = replace(&mut ours, wanted);
+            let told = outline.narrow(&delta);
+            told.into_iter().for_each(|delta| { client.apply(&inventory(delta)); });
+            if step < 2 {
+                ask(&ours, &mut client, &mut outline, FILES[step]);
+            }
+        }
+        // A file that is known already is not told again, and is as it should be.
+        for file in FILES {
+            ask(&ours, &mut client, &mut outline, file);
+            prop_assert_eq!(ours.within(file), client.within(file), "in the same order");
+        }
+        prop_assert_eq!(sorted(&ours), sorted(&client));
+    }
+
+    #[test]
     fn what_is_removed_takes_everything_known_of_it_along(all in items(), index in 0..IDS.len()) {
         let mut view = View::default();
-        view.replace(all);
+        replace(&mut view, all);
         for id in IDS.iter().filter(|id| view.item(id).is_some()).copied().collect::<Vec<_>>() {
             view.apply(&outcome(id, "failed"));
         }

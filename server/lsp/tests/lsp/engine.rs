@@ -19,6 +19,8 @@ struct Inner {
 #[derive(Default)]
 struct Log {
     events: Vec<Arc<Event>>,
+    /// What a reader is told whose place is not in the log.
+    present: Option<EventPayload>,
 }
 
 /// The engine; clones are the same one.
@@ -63,6 +65,11 @@ impl FakeEngine {
             }
         }
         self.moved.send_modify(|count| *count += 1);
+    }
+
+    /// A reader whose place is not in the context's log is told this.
+    pub(crate) fn present(&self, context: &str, payload: EventPayload) {
+        self.inner().logs.entry(context.to_owned()).or_default().present = Some(payload);
     }
 
     /// Every request of this type so far.
@@ -110,6 +117,10 @@ impl FakeEngine {
                 let inner = self.inner();
                 let none = Log::default();
                 let log = inner.logs.get(context).unwrap_or(&none);
+                if let Some(payload) = log.present.clone().filter(|_| cursor == u64::MAX) {
+                    let seq = log.events.len() as u64;
+                    return Response::Events { cursor: seq, events: vec![Arc::new(Event { seq, payload })] };
+                }
                 let events: Vec<_> = log.events.iter().filter(|event| event.seq > cursor).cloned().collect();
                 if !events.is_empty() || wait_ms == 0 {
                     let end = log.events.len() as u64;

@@ -30,7 +30,6 @@ fn runs(client: &Client) -> Vec<(String, Vec<String>)> {
 #[tokio::test(start_paused = true)]
 async fn each_folder_has_its_own_context_and_numbers() {
     let mut client = two_folders().await;
-    client.transcript().await;
     client.engine.emit("context-a", run_of("run-1", passed("test_a.py::test_x")));
     client.engine.emit("context-b", run_of("run-2", passed("test_b.py::test_x")));
     client.settle().await;
@@ -39,8 +38,8 @@ async fn each_folder_has_its_own_context_and_numbers() {
         ours.map(|(_, params)| params["seq"].as_u64().unwrap()).collect()
     };
     let messages = client.take_custom();
-    assert_eq!(seqs(&messages, &client.uri("a")), [1, 2, 3, 4]);
-    assert_eq!(seqs(&messages, &client.uri("b")), [1, 2, 3, 4]);
+    assert_eq!(seqs(&messages, &client.uri("a")), [1, 2, 3, 4, 5]);
+    assert_eq!(seqs(&messages, &client.uri("b")), [1, 2, 3, 4, 5]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -42,6 +42,7 @@ async fn tells_what_it_can() {
             "pytestLens.kill",
             "pytestLens.collect",
             "pytestLens.tests",
+            "pytestLens.resolve",
             "pytestLens.output",
             "pytestLens.flakiness",
             "pytestLens.status",

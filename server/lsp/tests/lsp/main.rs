@@ -12,6 +12,7 @@ mod engine;
 mod events;
 mod folders;
 mod initialize;
+mod lazy;
 mod runs;
 mod tree;
 

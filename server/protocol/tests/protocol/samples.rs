@@ -9,8 +9,8 @@ use pytest_lens_protocol::{
 use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, InventoryDelta,
     ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, Range, Request, Response, RunCounts, RunEnd,
-    RunEndStatus, RunOptions, RunStart, Subtest, TestItem, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo,
-    TestsStarted,
+    RunEndStatus, RunOptions, RunStart, Siblings, Subtest, TestItem, TestNodeInfo, TestOutcome, TestOutcomes,
+    TestResultInfo, TestsStarted,
 };
 use serde_json::json;
 
@@ -343,12 +343,14 @@ pub fn payloads() -> Vec<EventPayload> {
                 provisional: true,
             }],
             removed: vec!["gone.py".into()],
+            order: vec![Siblings { parent: "t.py".into(), ids: vec![id()] }],
             errors: vec![CollectError {
                 uri: "file:///repo/b.py".into(),
                 range: Range::of_line(1),
                 message: "no".into(),
             }],
             whole: false,
+            whole_files: vec!["t.py".into()],
         }),
         EventPayload::RunStarted(RunStart { run_id: run(), total: 1, ids: Some(vec![id()]) }),
         EventPayload::TestStarted(TestsStarted { run_id: run(), ids: vec![id()] }),

@@ -1,0 +1,99 @@
+//! What the client is told of a folder: each event as it should see it, and of the tree as much as it asked for.
+
+use std::collections::BTreeSet;
+
+use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind};
+
+use crate::encoding::Encoding;
+use crate::features::Features;
+use crate::live::Live;
+use crate::outline::contents;
+use crate::publisher::Outgoing;
+use crate::state::{Documents, State};
+use crate::workspace::{Workspace, split_id};
+
+/// The notifications that an event makes.
+pub(crate) fn tell(
+    features: &Features,
+    documents: &Documents,
+    workspace: &mut Workspace,
+    encoding: Encoding,
+    payload: &EventPayload,
+) -> Vec<Outgoing> {
+    if !features.opted_in {
+        return Vec::new();
+    }
+    let mut payloads = Vec::new();
+    match payload {
+        EventPayload::Inventory(delta) if features.lazy_tests => {
+            payloads.extend(workspace.outline.narrow(delta).map(EventPayload::Inventory));
+        }
+        _ => {
+            if features.lazy_tests {
+                payloads.extend(workspace.outline.before(&workspace.view, payload).map(EventPayload::Inventory));
+            }
+            payloads.push(payload.clone());
+        }
+    }
+    payloads.into_iter().map(|payload| leaving(documents, workspace, encoding, payload)).collect()
+}
+
+/// A notification as the client should see it.
+fn leaving(documents: &Documents, workspace: &Workspace, encoding: Encoding, payload: EventPayload) -> Outgoing {
+    let live = Live { documents, workspace, encoding };
+    Outgoing::Event { workspace: workspace.uri.clone(), payload: live.payload(payload) }
+}
+
+/// Items of the tree that are told at a time.
+const PIECE: usize = 500;
+
+impl State {
+    /// Items that are taken in at a time: many, where hardly any of them is told.
+    pub(crate) fn piece(&self) -> usize {
+        if self.features.lazy_tests { usize::MAX } else { PIECE }
+    }
+
+    /// Takes in a delta that the server itself put into the view of a folder.
+    pub(crate) fn own_delta(&mut self, folder: &str, delta: InventoryDelta) -> Vec<Outgoing> {
+        let State { documents, workspaces, encoding, features, .. } = self;
+        let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
+            return Vec::new();
+        };
+        if delta.is_empty() {
+            return Vec::new();
+        }
+        let files = delta.upserts.iter().map(|item| workspace.file_of(&item.id));
+        let files = files.filter(|path| documents.contains_key(path)).collect();
+        let mut out = tell(features, documents, workspace, *encoding, &EventPayload::Inventory(delta));
+        out.push(Outgoing::Changed { files });
+        out.extend(self.tell_rest(folder));
+        out
+    }
+
+    /// A client that asks for tests file by file is told all of a small tree.
+    pub(crate) fn tell_rest(&mut self, folder: &str) -> Option<Outgoing> {
+        let State { documents, workspaces, encoding, features, .. } = self;
+        let wanted = features.opted_in && features.lazy_tests;
+        let workspace = workspaces.iter_mut().find(|workspace| wanted && workspace.uri == folder)?;
+        let rest = workspace.outline.rest(&workspace.view)?;
+        Some(leaving(documents, workspace, *encoding, EventPayload::Inventory(rest)))
+    }
+
+    /// Tells a client all that lies in the files of these ids, and from then on what changes there; returns the files.
+    pub(crate) fn resolve(&mut self, folder: &str, ids: &[String]) -> (Vec<String>, Option<Outgoing>) {
+        let State { documents, workspaces, encoding, .. } = self;
+        let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
+            return (Vec::new(), None);
+        };
+        let mut files: BTreeSet<&str> = ids.iter().map(|id| split_id(id).0).collect();
+        // What is not known yet may be soon.
+        files.iter().for_each(|file| workspace.outline.open(file));
+        files.retain(|file| workspace.view.item(file).is_some_and(|item| item.kind == ItemKind::File));
+        let files: Vec<String> = files.into_iter().map(str::to_owned).collect();
+        let told = (!files.is_empty()).then(|| {
+            let whole = EventPayload::Inventory(contents(&workspace.view, files.clone()));
+            leaving(documents, workspace, *encoding, whole)
+        });
+        (files, told)
+    }
+}

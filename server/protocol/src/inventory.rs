@@ -1,0 +1,178 @@
+//! The inventory as a tree of items, and how changes of it are told.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Range;
+
+/// What changed in the inventory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct InventoryDelta {
+    /// Number of this state of the inventory.
+    pub revision: u64,
+    /// Items that are new or changed, parents before children, siblings in source order.
+    pub upserts: Vec<TestItem>,
+    /// Items that are gone; their children go with them.
+    pub removed: Vec<String>,
+    /// Where new items do not come last among their siblings, and where siblings changed places. Told of what lies in
+    /// files; those and folders are put in order by their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Siblings>,
+    /// Every collection error that holds now.
+    pub errors: Vec<CollectError>,
+    /// The upserts are the whole inventory: what a reader knew besides is gone. So begins what is told to a reader
+    /// whose place in the log is not kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
+    /// Files whose tests are all told here: what a reader knew in them besides is gone. Told by the language server to
+    /// clients that ask for tests file by file, never by the engine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub whole_files: Vec<String>,
+}
+
+impl InventoryDelta {
+    /// Whether no item came, went, changed or moved.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.upserts.is_empty() && self.removed.is_empty() && self.order.is_empty()
+    }
+
+    /// The same as several of so many upserts at most: what is removed goes first, and each tells every error. Folders
+    /// and files come before what lies in them, so that the first pieces have the whole outline.
+    #[must_use]
+    pub fn pieces(mut self, size: usize) -> Vec<InventoryDelta> {
+        if self.upserts.len() <= size {
+            return vec![self];
+        }
+        let mut upserts = std::mem::take(&mut self.upserts);
+        upserts.sort_by_key(|item| !item.kind.is_outline());
+        let size = size.max(1);
+        let last = upserts.len().div_ceil(size) - 1;
+        let piece = |(number, part): (usize, &[TestItem])| InventoryDelta {
+            revision: self.revision,
+            upserts: part.to_vec(),
+            removed: if number == 0 { std::mem::take(&mut self.removed) } else { Vec::new() },
+            order: if number == last { std::mem::take(&mut self.order) } else { Vec::new() },
+            errors: self.errors.clone(),
+            whole: self.whole && number == 0,
+            whole_files: if number == last { std::mem::take(&mut self.whole_files) } else { Vec::new() },
+        };
+        upserts.chunks(size).enumerate().map(piece).collect()
+    }
+}
+
+/// The children of an item, in order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Siblings {
+    /// The item that they lie in.
+    pub parent: String,
+    /// Their ids. A child that is not among them comes behind them.
+    pub ids: Vec<String>,
+}
+
+impl Siblings {
+    /// Of `wanted`, items in source order, those siblings that a reader would have in another order: one that knows
+    /// `known` children of an item, keeps those that are wanted where they are, and puts what is new behind them.
+    pub fn out_of_order<'a>(wanted: &'a [TestItem], known: impl Fn(&str) -> Vec<&'a str>) -> Vec<Siblings> {
+        let mut families: Vec<(&str, Vec<&str>)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        // A name that is defined twice is one test.
+        let mut seen: HashSet<&str> = HashSet::new();
+        for item in wanted.iter().filter(|item| !item.kind.is_outline()) {
+            let Some(parent) = item.parent.as_deref().filter(|_| seen.insert(&item.id)) else { continue };
+            let place = *places.entry(parent).or_insert_with(|| {
+                families.push((parent, Vec::new()));
+                families.len() - 1
+            });
+            families[place].1.push(&item.id);
+        }
+        families.retain(|(parent, ids)| {
+            let present: HashSet<&str> = ids.iter().copied().collect();
+            let kept: Vec<&str> = known(parent).into_iter().filter(|id| present.contains(id)).collect();
+            let old: HashSet<&str> = kept.iter().copied().collect();
+            let new = ids.iter().copied().filter(|id| !old.contains(id));
+            !kept.iter().copied().chain(new).eq(ids.iter().copied())
+        });
+        let told = |(parent, ids): (&str, Vec<&str>)| Siblings {
+            parent: parent.to_owned(),
+            ids: ids.into_iter().map(str::to_owned).collect(),
+        };
+        families.into_iter().map(told).collect()
+    }
+}
+
+/// An item of the test tree.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct TestItem {
+    /// Node id; of a folder its path.
+    pub id: String,
+    /// The item it lies in; none at the top.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// What it is.
+    pub kind: ItemKind,
+    /// What to show.
+    pub label: String,
+    /// File or folder.
+    pub uri: String,
+    /// Where in the file, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
+    /// Marker names.
+    pub markers: Vec<String>,
+    /// Marked to be skipped.
+    pub skip: bool,
+    /// Marked as expected to fail.
+    pub xfail: bool,
+    /// Of a parametrized function: its cases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case_count: Option<u32>,
+    /// Read from the source, not yet confirmed by pytest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub provisional: bool,
+}
+
+/// What an item of the tree is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ItemKind {
+    /// A folder.
+    Dir,
+    /// A file.
+    File,
+    /// A class.
+    Class,
+    /// A function or method.
+    Function,
+    /// One case of a parametrized function.
+    Case,
+    /// A docstring's or text file's examples.
+    Doctest,
+}
+
+impl ItemKind {
+    /// Whether it is a folder or file: part of the outline in which tests lie.
+    #[must_use]
+    pub fn is_outline(self) -> bool {
+        matches!(self, ItemKind::Dir | ItemKind::File)
+    }
+}
+
+/// A file that could not be collected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CollectError {
+    /// The file.
+    pub uri: String,
+    /// The line at fault.
+    pub range: Range,
+    /// What Python or pytest said.
+    pub message: String,
+}
