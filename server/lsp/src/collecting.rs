@@ -22,11 +22,16 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
     let Some(link) = link(shared, folder) else { return };
     let mut reached = link.cursor.subscribe();
-    let cursor = *reached.borrow();
-    let end = match shared.call(Request::GetEvents { context_id, cursor, wait_ms: 0 }).await {
-        Ok(Response::Events { cursor, .. }) => cursor,
-        _ => return,
-    };
+    let mut end = *reached.borrow();
+    // Page by page: there may be more than goes into one answer.
+    loop {
+        let page = Request::GetEvents { context_id: context_id.clone(), cursor: end, wait_ms: 0 };
+        match shared.call(page).await {
+            Ok(Response::Events { cursor, events }) if !events.is_empty() => end = cursor,
+            Ok(Response::Events { .. }) => break,
+            _ => return,
+        }
+    }
     // The task that follows the log may end meanwhile: then there is nothing to wait for.
     let _ = tokio::time::timeout(CATCH_UP, reached.wait_for(|cursor| *cursor >= end)).await;
 }

@@ -177,6 +177,9 @@ impl View {
 
     /// What leads from this tree to these items.
     pub(crate) fn difference(&self, items: Vec<TestItem>) -> InventoryDelta {
+        if self.items.is_empty() {
+            return InventoryDelta { upserts: items, errors: self.errors.clone(), ..InventoryDelta::default() };
+        }
         let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
         let removed = self.roots_of(|item| !wanted.contains(item.id.as_str()));
         let known =

@@ -1,7 +1,7 @@
 //! The tree as the source alone tells it: at the start, while an interpreter gets ready, and where nothing may or can be
 //! collected. What pytest says is never overruled.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,11 +16,12 @@ pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
     let Some((root, settings)) = shared.state().unconfirmed(folder) else { return };
     let listing = tokio::task::spawn_blocking(move || {
         let files = pytest_lens_analysis::listing::list(&root, &settings);
-        let mut known = BTreeSet::new();
+        let mut folders = HashSet::new();
         let mut items = Vec::new();
         for file in files.iter().filter(|file| !file.path.starts_with('/')) {
             let found = tree::of_source(&root, &file.path, &file.analysis.nodes, |node| Range::of_line(node.def_line));
-            items.extend(found.into_iter().filter(|item| known.insert(item.id.clone())));
+            items
+                .extend(found.into_iter().filter(|item| item.kind != ItemKind::Dir || folders.insert(item.id.clone())));
         }
         items
     });
@@ -32,7 +33,9 @@ pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
         }
         let Some(workspace) = state.workspace_mut(folder) else { return };
         workspace.shows_sources = true;
-        let delta = workspace.view.difference(items);
+        let mut delta = workspace.view.difference(items);
+        // Folders and files first: there is something to see while the rest comes.
+        delta.upserts.sort_by_key(|item| !item.kind.is_outline());
         (delta, state.piece())
     };
     if delta.is_empty() {

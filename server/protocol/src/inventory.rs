@@ -40,15 +40,13 @@ impl InventoryDelta {
         self.upserts.is_empty() && self.removed.is_empty() && self.order.is_empty()
     }
 
-    /// The same as several of so many upserts at most: what is removed goes first, and each tells every error. Folders
-    /// and files come before what lies in them, so that the first pieces have the whole outline.
+    /// The same as several of so many upserts at most: what is removed goes first, and each tells every error.
     #[must_use]
     pub fn pieces(mut self, size: usize) -> Vec<InventoryDelta> {
         if self.upserts.len() <= size {
             return vec![self];
         }
-        let mut upserts = std::mem::take(&mut self.upserts);
-        upserts.sort_by_key(|item| !item.kind.is_outline());
+        let upserts = std::mem::take(&mut self.upserts);
         let size = size.max(1);
         let last = upserts.len().div_ceil(size) - 1;
         let piece = |(number, part): (usize, &[TestItem])| InventoryDelta {

