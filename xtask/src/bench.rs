@@ -30,7 +30,7 @@ pub struct Options {
 }
 
 /// What can be measured by itself.
-const PARTS: [&str; 6] = ["control", "history", "latency", "lenses", "memory", "socket"];
+const PARTS: [&str; 7] = ["control", "history", "latency", "lenses", "memory", "socket", "tree"];
 
 /// What the generated projects are run with.
 const REQUIREMENTS: &str = "iniconfig==2.3.1\nnumpy==2.4.6\npackaging==26.3\npandas==3.1.1\npluggy==1.7.0\npygments==2.21.0\n\
@@ -118,6 +118,11 @@ pub fn run(options: &Options) -> Result<bool> {
         note("a project of 3,000 tests");
         let medium = projects::plain(&home.join("medium"), 60, 50)?;
         figures.push(server::memory(&binary, &venv, &medium, &state)?);
+    }
+    if wanted("tree") {
+        note("a repository of 100,000 tests");
+        let hundred = projects::plain(&home.join("hundred"), 1000, 100)?;
+        figures.push(server::tree(&binary, &venv, &hundred, &state)?);
     }
     if wanted("socket") {
         note("a daemon, and a project of 100,000 tests");

@@ -19,6 +19,15 @@ pub fn start(binary: &Path, root: &Path, settings: &Value, state: &Path) -> Resu
 
 /// As [`start`], with what is in `state` from before.
 pub fn resume(binary: &Path, root: &Path, settings: &Value, state: &Path) -> Result<LspClient> {
+    open(binary, root, settings, state, json!({"pytestLens": true, "settings": settings}))
+}
+
+/// As [`resume`], for a client that asks for tests file by file.
+pub fn resume_lazy(binary: &Path, root: &Path, settings: &Value, state: &Path) -> Result<LspClient> {
+    open(binary, root, settings, state, json!({"pytestLens": true, "lazyTests": true, "settings": settings}))
+}
+
+fn open(binary: &Path, root: &Path, settings: &Value, state: &Path, options: Value) -> Result<LspClient> {
     fs::create_dir_all(state)?;
     let mut command = Command::new(binary);
     process::clean_python(&mut command);
@@ -34,7 +43,7 @@ pub fn resume(binary: &Path, root: &Path, settings: &Value, state: &Path) -> Res
         "clientInfo": {"name": "cargo xtask"},
         "rootUri": uri,
         "workspaceFolders": [{"uri": uri, "name": name}],
-        "initializationOptions": {"pytestLens": true, "settings": settings},
+        "initializationOptions": options,
         "capabilities": {
             "general": {"positionEncodings": ["utf-8", "utf-16"]},
             "textDocument": {"codeLens": {}, "publishDiagnostics": {"relatedInformation": true}},

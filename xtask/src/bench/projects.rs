@@ -11,6 +11,8 @@ pub struct Generated {
     pub root: PathBuf,
     /// How many tests it has.
     pub tests: usize,
+    /// How many test files.
+    pub files: usize,
     /// The module under test.
     pub module: PathBuf,
     /// A test file in the middle, relative to the root.
@@ -69,6 +71,7 @@ fn generate(root: &Path, files: usize, each: usize, import: &str, sum: &str) -> 
     Ok(Generated {
         root: root.to_path_buf(),
         tests: files * each,
+        files,
         module,
         file: format!("tests/test_part_{:03}.py", files / 2),
         test: (format!("test_{}", each / 2), line),

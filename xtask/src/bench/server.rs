@@ -6,6 +6,7 @@ use crate::venv::Venv;
 use anyhow::{Context, Result, bail};
 use pytest_lens_testkit::file_uri;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -33,6 +34,39 @@ pub fn first_lenses(binary: &Path, venv: &Venv, project: &Generated, state: &Pat
     // The first server reads the files from the disk; it counts like the others.
     let milliseconds = median(times).as_secs_f64() * 1e3;
     Ok(Figure::limit("first lenses after opening, 20,000 tests", milliseconds, 100.0, "ms"))
+}
+
+/// From the start of a server, after one that has collected the project, until every test is in a client's tree that
+/// opens files one by one: all files are told, and the tests of the last one, which it opens then.
+pub fn tree(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
+    let settings = json!({"pythonPath": venv.python()});
+    let state = state.join("tree");
+    let mut first = crate::lsp::start(binary, &project.root, &settings, &state)?;
+    first.execute("pytestLens.collect", json!({}))?;
+    first.shutdown()?;
+    let mut times = Vec::new();
+    for _ in 0..8 {
+        let start = Instant::now();
+        let mut client = crate::lsp::resume_lazy(binary, &project.root, &settings, &state)?;
+        let mut files = BTreeSet::new();
+        client.expect_where("pytestLens/inventory", |told| {
+            let items = told["upserts"].as_array().into_iter().flatten();
+            files.extend(items.filter(|item| item["kind"] == "file").map(|item| item["id"].to_string()));
+            files.len() == project.files
+        })?;
+        client.execute("pytestLens.resolve", json!({"ids": [project.file]}))?;
+        let told = client.expect_where("pytestLens/inventory", |told| told["wholeFiles"][0] == *project.file)?;
+        times.push(start.elapsed());
+        let tests = told.params["upserts"].as_array().map_or(0, Vec::len);
+        if tests * project.files != project.tests {
+            bail!("{} has {tests} tests in the tree", project.file);
+        }
+        client.shutdown()?;
+    }
+    // The first one warms up.
+    times.remove(0);
+    let milliseconds = median(times).as_secs_f64() * 1e3;
+    Ok(Figure::limit("from a warm start to 100,000 tests in the tree", milliseconds, 1000.0, "ms"))
 }
 
 /// The resident memory of the server's own process after collecting everything and running a file.

@@ -45,6 +45,14 @@ export function shared(): void {
       assert.equal(verdict(recorded, DISCOUNT)?.what, "failed");
       assert.equal(verdict(recorded, DISCOUNT)?.message?.expectedOutput, "399");
     });
+
+    it("appear when another engine ran them, by what it recorded", async () => {
+      const before = lab.recorded.length;
+      terminal("run", RECEIPT, DISCOUNT);
+      const recorded = await appears(before);
+      assert.equal(verdict(recorded, RECEIPT)?.what, "passed");
+      assert.equal(verdict(recorded, DISCOUNT)?.what, "failed");
+    });
   });
 
   describe("debugging", () => {
