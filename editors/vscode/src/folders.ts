@@ -53,8 +53,11 @@ export class Folder {
 
   /** They were read: returns the ids of those that nobody named. */
   endSync(): string[] {
-    const marks = this.#marks ?? new Map<string, boolean>();
+    const marks = this.#marks;
     this.#marks = undefined;
+    if (!marks) {
+      return [];
+    }
     const outline = this.inventory.all().filter(isOutline);
     return outline.map(({ id }) => id).filter((id) => marks.get(id) !== true);
   }

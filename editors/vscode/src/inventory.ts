@@ -94,7 +94,20 @@ export class Inventory {
         this.#children.set(item.parent ?? TOP, new Set([item.id]));
       }
     }
-    const moved = (delta.order ?? []).flatMap(({ parent, ids }) => this.#arrange(parent, ids));
+    // A file that is told whole is told in its order.
+    const families = new Map<string, string[]>();
+    for (const { id, parent = TOP } of delta.wholeFiles ? delta.upserts : []) {
+      const family = families.get(parent);
+      if (family) {
+        family.push(id);
+      } else {
+        families.set(parent, [id]);
+      }
+    }
+    for (const { parent, ids } of delta.order ?? []) {
+      families.set(parent, ids);
+    }
+    const moved = Array.from(families, ([parent, ids]) => this.#arrange(parent, ids)).flat();
     return { upserts: delta.upserts, removed, moved };
   }
 

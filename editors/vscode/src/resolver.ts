@@ -3,9 +3,21 @@ import type { Folders } from "./folders";
 import { log, sentence } from "./log";
 import type { Server } from "./requests";
 
+/** Files that are asked for again at a time. */
+const TOGETHER = 50;
+
+/** Someone who waits for a file. */
+interface Waiting {
+  done: Promise<void>;
+  end: () => void;
+}
+
 /** The files that were asked for. */
 export class Resolver {
-  readonly #waiting = new Map<string, { done: Promise<void>; end: () => void }>();
+  /** Those that somebody waits for, by folder. */
+  readonly #waiting = new Map<string, Map<string, Waiting>>();
+  /** Those that were not told yet, by folder: a server that comes back is asked for them. */
+  readonly #wanted = new Map<string, Set<string>>();
 
   constructor(
     private readonly server: Server,
@@ -14,41 +26,47 @@ export class Resolver {
 
   /** Asks for a file of a folder; done when it was told, or will not be. */
   async ask(workspace: string, file: string): Promise<void> {
-    const key = keyOf(workspace, file);
-    const waiting = this.#waiting.get(key);
-    if (waiting) {
-      return waiting.done;
+    const waiting = of(this.#waiting, workspace, () => new Map<string, Waiting>());
+    const known = waiting.get(file);
+    if (known) {
+      return known.done;
     }
-    const { promise: done, resolve: end } = withResolvers();
-    this.#waiting.set(key, { done, end });
-    const known = await this.#request(workspace, [file]);
-    if (!known.includes(file)) {
-      this.told(workspace, [file]);
+    of(this.#wanted, workspace, () => new Set<string>()).add(file);
+    let end = (): void => undefined;
+    const done = new Promise<void>((told) => (end = told));
+    waiting.set(file, { done, end });
+    if (!(await this.#request(workspace, [file])).includes(file)) {
+      waiting.get(file)?.end();
+      waiting.delete(file);
     }
     return done;
   }
 
-  /** Asks again for all that is known of a folder: from a new server, or where notifications were missed. */
+  /** Asks again for all that is or should be known of a folder: a new server, or where notifications were missed. */
   async again(workspace: string): Promise<void> {
-    const files = Array.from(this.folders.get(workspace).inventory.told);
-    if (files.length > 0) {
-      await this.#request(workspace, files);
+    const files = [...new Set([...this.folders.get(workspace).inventory.told, ...(this.#wanted.get(workspace) ?? [])])];
+    for (let from = 0; from < files.length; from += TOGETHER) {
+      await this.#request(workspace, files.slice(from, from + TOGETHER));
     }
   }
 
   /** Files were told. */
   told(workspace: string, files: readonly string[]): void {
     for (const file of files) {
-      const key = keyOf(workspace, file);
-      this.#waiting.get(key)?.end();
-      this.#waiting.delete(key);
+      this.#wanted.get(workspace)?.delete(file);
+      this.#waiting.get(workspace)?.get(file)?.end();
+      this.#waiting.get(workspace)?.delete(file);
     }
   }
 
-  /** The server is gone: it will not answer. */
-  serverGone(): void {
-    this.#waiting.forEach(({ end }) => end());
-    this.#waiting.clear();
+  /** What was asked for, of a folder or of all, may not be told any more. */
+  stopWaiting(workspace?: string): void {
+    for (const [folder, waiting] of this.#waiting) {
+      if (workspace === undefined || folder === workspace) {
+        waiting.forEach(({ end }) => end());
+        waiting.clear();
+      }
+    }
   }
 
   /** The files that the server knows. */
@@ -62,12 +80,8 @@ export class Resolver {
   }
 }
 
-function keyOf(workspace: string, file: string): string {
-  return `${workspace} ${file}`;
-}
-
-function withResolvers(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => undefined;
-  const promise = new Promise<void>((done) => (resolve = done));
-  return { promise, resolve };
+function of<T>(map: Map<string, T>, key: string, make: () => T): T {
+  const found = map.get(key) ?? make();
+  map.set(key, found);
+  return found;
 }

@@ -26,6 +26,7 @@ export class Session implements Host, vscode.Disposable {
   readonly #resolver: Resolver;
   readonly #hinted = new vscode.EventEmitter<void>();
   readonly #collected = new vscode.EventEmitter<string>();
+  readonly #syncs = new Map<string, Promise<void>>();
   /** What saving runs while continuous run is on. */
   readonly #onSave = new Map<string, RunOnSave>();
   /** How each folder's tests are run, as far as that is known. */
@@ -121,7 +122,7 @@ export class Session implements Host, vscode.Disposable {
 
   gone(): void {
     this.runs.serverGone();
-    this.#resolver.serverGone();
+    this.#resolver.stopWaiting();
   }
 
   gaveUp(): void {
@@ -216,8 +217,15 @@ export class Session implements Host, vscode.Disposable {
     }
   }
 
-  /** Reads a folder's inventory anew as far as it is known, and takes away what it has no more. */
-  async #resync(workspace: string): Promise<void> {
+  /** Reads a folder's inventory anew as far as it is known: one reading after the other. */
+  #resync(workspace: string): Promise<void> {
+    const next = (this.#syncs.get(workspace) ?? Promise.resolve()).then(() => this.#read(workspace));
+    this.#syncs.set(workspace, next);
+    return next;
+  }
+
+  /** Reads folders and files, takes away those that are no more, and asks again for what is known of files. */
+  async #read(workspace: string): Promise<void> {
     const folder = this.folders.get(workspace);
     folder.beginSync();
     try {
@@ -233,6 +241,7 @@ export class Session implements Host, vscode.Disposable {
         cursor = page.next;
       } while (cursor !== undefined);
       this.tree.apply(workspace, folder.inventory.apply({ upserts: [], removed: folder.endSync() }));
+      this.#resolver.stopWaiting(workspace);
       await this.#resolver.again(workspace);
     } catch (error) {
       folder.endSync();

@@ -124,7 +124,7 @@ export class Tree {
     for (const id of changes.moved) {
       const [shown, item] = [view.nodes.get(id), view.folder.inventory.get(id)];
       if (shown && item) {
-        shown.sortText = sortText(item, view.folder.inventory.order(id));
+        this.#refresh(view, shown, item);
       }
     }
     this.#fill(view);
@@ -300,7 +300,6 @@ export class Tree {
     const shown = this.controller.createTestItem(item.id, item.label, asUri(item));
     this.#data.set(shown, { folder: view.folder.uri, id: item.id, kind: item.kind });
     view.nodes.set(item.id, shown);
-    shown.sortText = sortText(item, view.folder.inventory.order(item.id));
     shown.canResolveChildren = view.folder.inventory.mayHaveChildren(item.id);
     this.#refresh(view, shown, item);
     (this.#parent(view, item)?.children ?? this.#top(view)).add(shown);
@@ -329,6 +328,10 @@ export class Tree {
     const range = item.range && asRange(item.range);
     if (range ? !shown.range?.isEqual(range) : shown.range) {
       shown.range = range;
+    }
+    const place = sortText(item, view.folder.inventory.order(item.id));
+    if (shown.sortText !== place) {
+      shown.sortText = place;
     }
     const busy = view.collecting && item.kind === "file" && item.provisional === true;
     if (shown.busy !== busy) {

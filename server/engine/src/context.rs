@@ -69,6 +69,9 @@ pub(crate) struct Context {
     entries: mpsc::UnboundedSender<Entry>,
 }
 
+/// The sources are read only where pytest takes longer than this to collect: a client in a hurry reads them itself.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Context {
     /// Starts a context: the clerk, and the first look at the sources.
     pub(crate) fn start(
@@ -104,7 +107,13 @@ impl Context {
         tokio::spawn(Clerk::new(&context).work(mailbox, printed));
         context.follow_history();
         if context.pool.is_resident() {
-            tokio::spawn(Arc::clone(&context).read_sources());
+            let context = Arc::downgrade(&context);
+            tokio::spawn(async move {
+                tokio::time::sleep(PATIENCE).await;
+                if let Some(context) = context.upgrade().filter(|context| !context.inventory.load().complete) {
+                    context.read_sources().await;
+                }
+            });
         }
         context
     }

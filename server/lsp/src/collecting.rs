@@ -22,40 +22,41 @@ const CATCH_UP: Duration = Duration::from_secs(2);
 async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
     let Some(link) = link(shared, folder) else { return };
     let mut reached = link.cursor.subscribe();
-    let mut end = *reached.borrow();
-    // Page by page: there may be more than goes into one answer.
-    loop {
-        let page = Request::GetEvents { context_id: context_id.clone(), cursor: end, wait_ms: 0 };
-        match shared.call(page).await {
-            Ok(Response::Events { cursor, events }) if !events.is_empty() => end = cursor,
-            Ok(Response::Events { .. }) => break,
-            _ => return,
+    let catching_up = async {
+        let mut end = *reached.borrow();
+        // Page by page: there may be more than goes into one answer.
+        loop {
+            let page = Request::GetEvents { context_id: context_id.clone(), cursor: end, wait_ms: 0 };
+            match shared.call(page).await {
+                Ok(Response::Events { cursor, events }) if !events.is_empty() => end = cursor,
+                Ok(Response::Events { .. }) => break,
+                _ => return,
+            }
         }
-    }
-    // The task that follows the log may end meanwhile: then there is nothing to wait for.
-    let _ = tokio::time::timeout(CATCH_UP, reached.wait_for(|cursor| *cursor >= end)).await;
+        // The task that follows the log may end meanwhile: then there is nothing to wait for.
+        let _ = reached.wait_for(|cursor| *cursor >= end).await;
+    };
+    let _ = tokio::time::timeout(CATCH_UP, catching_up).await;
 }
 
 /// Collects at the start, and then whenever files have changed and are quiet again. Never ends.
 pub(crate) async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
     let first = collect(shared, folder, false, true).await;
-    if first.is_ok() {
-        sources::compare(shared, folder).await;
-    }
-    tell_failure(shared, first);
+    take(shared, folder, first).await;
     loop {
         link.files_changed.notified().await;
         while tokio::time::timeout(QUIET, link.files_changed.notified()).await.is_ok() {}
         let again = collect(shared, folder, false, false).await;
-        tell_failure(shared, again);
+        take(shared, folder, again).await;
     }
 }
 
-fn tell_failure(shared: &Arc<Shared>, result: CommandResult<usize>) {
-    if let Err(error) = result
-        && error.kind != ErrorKind::ContextGone
-    {
-        shared.tell_once(MessageType::ERROR, &error.message);
+/// What comes of a collection that nobody asked for.
+async fn take(shared: &Arc<Shared>, folder: &str, result: CommandResult<usize>) {
+    match result {
+        Ok(_) => sources::compare(shared, folder).await,
+        Err(error) if error.kind == ErrorKind::ContextGone => {}
+        Err(error) => shared.tell_once(MessageType::ERROR, &error.message),
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use lsp_types::MessageType;
 use pytest_lens_protocol::{
-    Event, EventPayload, InventoryDelta, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd, RunEndStatus,
+    Event, EventPayload, InventoryDelta, ItemKind, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd,
+    RunEndStatus, TestItem,
 };
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
@@ -13,7 +14,6 @@ use tokio::task::AbortHandle;
 use crate::collecting;
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::reducer::RunView;
-use crate::sources;
 use crate::state::Shared;
 
 /// A hanging get ends after this, and is made anew.
@@ -198,7 +198,6 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
                 link.phase.send_replace(Phase::Failed(error.clone()));
                 trouble.get_or_insert(error);
                 abandon_runs(&shared, &folder, RunEndStatus::InternalError, "the engine lost this run");
-                sources::show(&shared, &folder).await;
                 let again = async {
                     match shared.is_shared() {
                         // A daemon may be started again at any time.
@@ -264,8 +263,8 @@ async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &st
 /// Takes events into the folder's view. Large deltas go in pieces, and others have their turn between: neither a lens
 /// nor an answer on the wire waits for a whole inventory.
 async fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
-    let size = shared.state().piece();
     for event in events {
+        let size = shared.state().piece(folder);
         let pieces = match &event.payload {
             EventPayload::Inventory(delta) if delta.whole => without_what_is_gone(shared, folder, delta).pieces(size),
             EventPayload::Inventory(delta) => match news(shared, folder, delta) {
@@ -301,12 +300,12 @@ fn news(shared: &Arc<Shared>, folder: &str, delta: &InventoryDelta) -> Option<In
 /// an engine that others use: what is not in it any more goes.
 fn without_what_is_gone(shared: &Arc<Shared>, folder: &str, whole: &InventoryDelta) -> InventoryDelta {
     let state = shared.state();
-    match state.workspace(folder) {
-        Some(workspace) => InventoryDelta {
-            errors: whole.errors.clone(),
-            revision: whole.revision,
-            ..workspace.view.difference(whole.upserts.clone())
-        },
-        None => InventoryDelta::default(),
+    let Some(workspace) = state.workspace(folder) else { return InventoryDelta::default() };
+    let mut delta = workspace.view.difference(whole.upserts.clone());
+    if !workspace.has_spoken {
+        // What the sources say is shown; what of it pytest does not take goes when it has spoken.
+        let is_confirmed = |item: &TestItem| !item.provisional && item.kind != ItemKind::Dir;
+        delta.removed.retain(|id| workspace.view.item(id).is_some_and(is_confirmed));
     }
+    InventoryDelta { errors: whole.errors.clone(), revision: whole.revision, ..delta }
 }

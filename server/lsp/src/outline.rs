@@ -12,6 +12,12 @@ use crate::workspace::split_id;
 /// A tree with no more items than this is told whole.
 const SMALL: usize = 5_000;
 
+/// Files are told together up to so many items.
+const PIECE: usize = 2_000;
+
+/// Of a run with more tests than this, their files are told as the tests start.
+const MANY: usize = 500;
+
 /// How much of one folder's tree the client knows.
 #[derive(Debug, Default)]
 pub(crate) struct Outline {
@@ -45,10 +51,20 @@ impl Outline {
         self.open.insert(file.to_owned());
     }
 
+    /// The client asks for everything anew.
+    pub(crate) fn close(&mut self) {
+        self.open.clear();
+    }
+
+    /// Whether the client knows nothing of what lies in files.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// What the client has to know before it is told of an event: the files of its tests.
-    pub(crate) fn before(&mut self, view: &View, payload: &EventPayload) -> Option<InventoryDelta> {
+    pub(crate) fn before(&mut self, view: &View, payload: &EventPayload) -> Vec<InventoryDelta> {
         let ids: Vec<&String> = match payload {
-            EventPayload::RunStarted(run) => run.ids.iter().flatten().collect(),
+            EventPayload::RunStarted(run) => run.ids.iter().filter(|ids| ids.len() <= MANY).flatten().collect(),
             EventPayload::TestStarted(started) => started.ids.iter().collect(),
             EventPayload::TestOutcome(outcomes) => outcomes.outcomes.iter().map(|outcome| &outcome.id).collect(),
             EventPayload::Output(output) => output.id.iter().collect(),
@@ -58,11 +74,11 @@ impl Outline {
     }
 
     /// The rest of a tree that is small enough to be told whole.
-    pub(crate) fn rest(&mut self, view: &View) -> Option<InventoryDelta> {
-        if view.len() > SMALL { None } else { self.open_all(view, view.files()) }
+    pub(crate) fn rest(&mut self, view: &View) -> Vec<InventoryDelta> {
+        if view.len() > SMALL { Vec::new() } else { self.open_all(view, view.files()) }
     }
 
-    fn open_all<'a>(&mut self, view: &View, files: impl Iterator<Item = &'a str>) -> Option<InventoryDelta> {
+    fn open_all<'a>(&mut self, view: &View, files: impl Iterator<Item = &'a str>) -> Vec<InventoryDelta> {
         let mut new: Vec<String> = Vec::new();
         for file in files {
             if !self.open.contains(file) && view.item(file).is_some() {
@@ -70,13 +86,27 @@ impl Outline {
                 new.push(file.to_owned());
             }
         }
-        (!new.is_empty()).then(|| contents(view, new))
+        contents(view, new)
     }
 }
 
-/// All that lies in some files.
-pub(crate) fn contents(view: &View, files: Vec<String>) -> InventoryDelta {
-    let items = files.iter().flat_map(|file| view.within(file));
-    let upserts = items.filter(|item| !item.kind.is_outline()).cloned().collect();
-    InventoryDelta { upserts, errors: view.errors().to_vec(), whole_files: files, ..InventoryDelta::default() }
+/// All that lies in some files, each told in one piece.
+pub(crate) fn contents(view: &View, files: Vec<String>) -> Vec<InventoryDelta> {
+    let mut told: Vec<InventoryDelta> = Vec::new();
+    for file in files {
+        let items = view.within(&file).into_iter().filter(|item| !item.kind.is_outline()).cloned();
+        match told.last_mut().filter(|piece| piece.upserts.len() < PIECE) {
+            Some(piece) => {
+                piece.upserts.extend(items);
+                piece.whole_files.push(file);
+            }
+            None => told.push(InventoryDelta {
+                upserts: items.collect(),
+                errors: view.errors().to_vec(),
+                whole_files: vec![file],
+                ..InventoryDelta::default()
+            }),
+        }
+    }
+    told
 }

@@ -24,9 +24,9 @@ pub(crate) fn opened(shared: &Arc<Shared>, item: TextDocumentItem) {
     let mut state = shared.state();
     state.documents.insert(path.clone(), document);
     state.refresh_document(&path);
-    let messages = state.overlay(&path);
+    // Sent before anybody else can change, and tell, the tree.
+    state.overlay(&path).into_iter().for_each(|message| shared.send(message));
     drop(state);
-    messages.into_iter().for_each(|message| shared.send(message));
     shared.send(Outgoing::Moved { file: path });
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn closed(shared: &Arc<Shared>, path: &Path) {
         // What was not saved is gone, and with it what it had added to the tree.
         document.dirty = false;
     }
-    let messages = state.overlay(path);
+    state.overlay(path).into_iter().for_each(|message| shared.send(message));
     state.documents.remove(path);
     for workspace in &mut state.workspaces {
         workspace.findings.closed(path);
@@ -70,7 +70,6 @@ pub(crate) fn closed(shared: &Arc<Shared>, path: &Path) {
         }
     }
     drop(state);
-    messages.into_iter().for_each(|message| shared.send(message));
     shared.send(Outgoing::Moved { file: path.to_owned() });
 }
 

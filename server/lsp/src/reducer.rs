@@ -165,14 +165,24 @@ impl View {
         delta
     }
 
-    /// What goes where `known` is all that there is: items that pytest has not confirmed, and folders. What `keeps`
-    /// says stays.
-    pub(crate) fn unknown(&self, known: &HashSet<&str>, keeps: impl Fn(&TestItem) -> bool) -> InventoryDelta {
+    /// What changes where `whole`, with these ids, is all that there is: items that pytest has not confirmed go, and
+    /// folders, but for those that `keeps` names; the rest takes its order.
+    pub(crate) fn settled(
+        &self,
+        whole: &[TestItem],
+        known: &HashSet<&str>,
+        keeps: impl Fn(&TestItem) -> bool,
+    ) -> InventoryDelta {
         let removed = self.roots_of(|item| {
             let is_unsure = item.provisional || item.kind == ItemKind::Dir;
             is_unsure && !known.contains(item.id.as_str()) && !keeps(item)
         });
-        InventoryDelta { removed, errors: self.errors.clone(), ..InventoryDelta::default() }
+        let order = Siblings::out_of_order(whole, |parent| self.child_ids(parent));
+        InventoryDelta { removed, order, errors: self.errors.clone(), ..InventoryDelta::default() }
+    }
+
+    fn child_ids(&self, parent: &str) -> Vec<&str> {
+        self.children.get(&Some(parent.to_owned())).into_iter().flatten().map(String::as_str).collect()
     }
 
     /// What leads from this tree to these items.
@@ -182,9 +192,7 @@ impl View {
         }
         let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
         let removed = self.roots_of(|item| !wanted.contains(item.id.as_str()));
-        let known =
-            |parent: &str| self.children.get(&Some(parent.to_owned())).into_iter().flatten().map(String::as_str);
-        let order = Siblings::out_of_order(&items, |parent| known(parent).collect());
+        let order = Siblings::out_of_order(&items, |parent| self.child_ids(parent));
         let upserts = items.into_iter().filter(|item| self.items.get(&item.id) != Some(item)).collect();
         InventoryDelta { upserts, removed, order, errors: self.errors.clone(), ..InventoryDelta::default() }
     }

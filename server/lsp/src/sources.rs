@@ -2,14 +2,16 @@
 //! collected. What pytest says is never overruled.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use pytest_lens_analysis::PytestSettings;
 use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, Range, Request, Response, TestItem};
 
 use crate::publisher::Outgoing;
 use crate::state::{Shared, State};
 use crate::tree;
+use crate::workspace::split_id;
 
 /// Shows a folder's sources, as long as pytest has said nothing of it.
 pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
@@ -27,16 +29,12 @@ pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
     });
     let Ok(items) = listing.await else { return };
     let (delta, size) = {
-        let mut state = shared.state();
-        if state.unconfirmed(folder).is_none() {
-            return;
-        }
-        let Some(workspace) = state.workspace_mut(folder) else { return };
-        workspace.shows_sources = true;
+        let state = shared.state();
+        let Some(workspace) = state.workspace(folder).filter(|_| state.unconfirmed(folder).is_some()) else { return };
         let mut delta = workspace.view.difference(items);
         // Folders and files first: there is something to see while the rest comes.
         delta.upserts.sort_by_key(|item| !item.kind.is_outline());
-        (delta, state.piece())
+        (delta, state.piece(folder))
     };
     if delta.is_empty() {
         return;
@@ -50,53 +48,63 @@ pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
     shared.settle(folder);
 }
 
-/// pytest has spoken for the first time: what the sources told, and neither it nor the engine knows, goes. A file may
-/// have gone before the engine could see it.
+/// pytest has collected the folder, and found no fault: what the sources told, and neither it nor the engine knows,
+/// goes. A file may have gone before the engine could see it. Once is enough: from then on deltas tell all.
 pub(crate) async fn compare(shared: &Arc<Shared>, folder: &str) {
-    let shows = |state: &mut State| {
-        let workspace = state.workspace_mut(folder)?;
-        std::mem::take(&mut workspace.shows_sources).then(|| workspace.link.context())?
+    let context_id = {
+        let state = shared.state();
+        let Some(workspace) = state.workspace(folder) else { return };
+        // Below a conftest that does not import, the sources are all that is known.
+        if workspace.has_spoken || !workspace.view.errors().is_empty() {
+            return;
+        }
+        workspace.link.context()
     };
-    let Some(context_id) = shows(&mut shared.state()) else { return };
+    let Some(context_id) = context_id else { return };
     let present = Request::GetEvents { context_id, cursor: u64::MAX, wait_ms: 0 };
     let Ok(Response::Events { events, .. }) = shared.call(present).await else { return };
     let whole = events.iter().find_map(|event| match &event.payload {
         EventPayload::Inventory(delta) if delta.whole => Some(delta),
         _ => None,
     });
-    let Some(whole) = whole else { return };
-    let known: HashSet<&str> = whole.upserts.iter().map(|item| item.id.as_str()).collect();
-    let gone = shared.state().unknown(folder, &known);
-    if !gone.is_empty() {
-        shared.tell(|state| state.apply_event(folder, &EventPayload::Inventory(gone)));
+    if let Some(whole) = whole {
+        shared.tell(|state| state.settle_sources(folder, &whole.upserts));
     }
 }
 
 impl State {
     /// What is needed to read a folder's sources, where pytest has confirmed nothing of it.
-    fn unconfirmed(&self, folder: &str) -> Option<(std::path::PathBuf, pytest_lens_analysis::PytestSettings)> {
-        let workspace = self.workspace(folder)?;
-        let is_guess = |item: &&TestItem| item.provisional || item.kind == ItemKind::Dir;
-        let all = workspace.view.preorder().iter().all(is_guess);
+    fn unconfirmed(&self, folder: &str) -> Option<(PathBuf, PytestSettings)> {
+        let workspace = self.workspace(folder).filter(|workspace| !workspace.has_spoken)?;
+        let all = workspace.view.preorder().iter().all(|item| item.provisional || item.kind == ItemKind::Dir);
         all.then(|| (workspace.canonical.clone(), workspace.pytest.clone()))
     }
 
     /// Takes in what the source says, where pytest has not spoken meanwhile.
     fn guess(&mut self, folder: &str, mut delta: InventoryDelta) -> Vec<Outgoing> {
-        let Some(workspace) = self.workspace(folder) else { return Vec::new() };
+        let Some(workspace) = self.workspace(folder).filter(|workspace| !workspace.has_spoken) else {
+            return Vec::new();
+        };
         let view = &workspace.view;
-        delta.upserts.retain(|item| view.item(&item.id).is_none_or(|known| known.provisional && known != item));
+        let is_open = |id: &str| !view.is_confirmed(split_id(id).0);
+        delta.upserts.retain(|item| is_open(&item.id) && view.item(&item.id) != Some(item));
+        delta.order.retain(|siblings| is_open(&siblings.parent));
         delta.errors = view.errors().to_vec();
         self.apply_event(folder, &EventPayload::Inventory(delta))
     }
 
-    /// What of a folder's tree is neither known nor in an open document.
-    fn unknown(&self, folder: &str, known: &HashSet<&str>) -> InventoryDelta {
-        let Some(workspace) = self.workspace(folder) else { return InventoryDelta::default() };
+    /// Takes away what is neither in the whole inventory nor in an open document, and puts the rest in its order.
+    fn settle_sources(&mut self, folder: &str, whole: &[TestItem]) -> Vec<Outgoing> {
+        let Some(workspace) = self.workspace(folder) else { return Vec::new() };
+        let known: HashSet<&str> = whole.iter().map(|item| item.id.as_str()).collect();
         let is_open = |item: &TestItem| {
             let path = workspace.file_of(&item.id);
-            self.documents.keys().any(|document: &std::path::PathBuf| document.starts_with(Path::new(&path)))
+            self.documents.keys().any(|document: &PathBuf| document.starts_with(&path))
         };
-        workspace.view.unknown(known, is_open)
+        let delta = workspace.view.settled(whole, &known, is_open);
+        if let Some(workspace) = self.workspace_mut(folder) {
+            workspace.has_spoken = true;
+        }
+        if delta.is_empty() { Vec::new() } else { self.apply_event(folder, &EventPayload::Inventory(delta)) }
     }
 }

@@ -30,7 +30,8 @@ pub(crate) fn tell(
         }
         _ => {
             if features.lazy_tests {
-                payloads.extend(workspace.outline.before(&workspace.view, payload).map(EventPayload::Inventory));
+                let before = workspace.outline.before(&workspace.view, payload);
+                payloads.extend(before.into_iter().map(EventPayload::Inventory));
             }
             payloads.push(payload.clone());
         }
@@ -48,9 +49,10 @@ fn leaving(documents: &Documents, workspace: &Workspace, encoding: Encoding, pay
 const PIECE: usize = 500;
 
 impl State {
-    /// Items that are taken in at a time: many, where hardly any of them is told.
-    pub(crate) fn piece(&self) -> usize {
-        if self.features.lazy_tests { usize::MAX } else { PIECE }
+    /// Items that are taken in at a time: all, where nothing but folders and files is told.
+    pub(crate) fn piece(&self, folder: &str) -> usize {
+        let is_closed = self.workspace(folder).is_some_and(|workspace| workspace.outline.is_closed());
+        if self.features.lazy_tests && is_closed { usize::MAX } else { PIECE }
     }
 
     /// Takes in a delta that the server itself put into the view of a folder.
@@ -71,29 +73,33 @@ impl State {
     }
 
     /// A client that asks for tests file by file is told all of a small tree.
-    pub(crate) fn tell_rest(&mut self, folder: &str) -> Option<Outgoing> {
+    pub(crate) fn tell_rest(&mut self, folder: &str) -> Vec<Outgoing> {
         let State { documents, workspaces, encoding, features, .. } = self;
         let wanted = features.opted_in && features.lazy_tests;
-        let workspace = workspaces.iter_mut().find(|workspace| wanted && workspace.uri == folder)?;
-        let rest = workspace.outline.rest(&workspace.view)?;
-        Some(leaving(documents, workspace, *encoding, EventPayload::Inventory(rest)))
+        let Some(workspace) = workspaces.iter_mut().find(|workspace| wanted && workspace.uri == folder) else {
+            return Vec::new();
+        };
+        let rest = workspace.outline.rest(&workspace.view).into_iter().map(EventPayload::Inventory);
+        rest.map(|payload| leaving(documents, workspace, *encoding, payload)).collect()
     }
 
     /// Tells a client all that lies in the files of these ids, and from then on what changes there; returns the files.
-    pub(crate) fn resolve(&mut self, folder: &str, ids: &[String]) -> (Vec<String>, Option<Outgoing>) {
+    pub(crate) fn resolve(&mut self, folder: &str, ids: &[String]) -> (Vec<String>, Vec<Outgoing>) {
         let State { documents, workspaces, encoding, .. } = self;
         let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
-            return (Vec::new(), None);
+            return (Vec::new(), Vec::new());
         };
         let mut files: BTreeSet<&str> = ids.iter().map(|id| split_id(id).0).collect();
         // What is not known yet may be soon.
         files.iter().for_each(|file| workspace.outline.open(file));
-        files.retain(|file| workspace.view.item(file).is_some_and(|item| item.kind == ItemKind::File));
-        let files: Vec<String> = files.into_iter().map(str::to_owned).collect();
-        let told = (!files.is_empty()).then(|| {
-            let whole = EventPayload::Inventory(contents(&workspace.view, files.clone()));
-            leaving(documents, workspace, *encoding, whole)
+        files.retain(|file| {
+            let item = workspace.view.item(file).filter(|item| item.kind == ItemKind::File);
+            // The source of a file has tests, or the file would not be here: these are still to come.
+            item.is_some_and(|item| !item.provisional || !workspace.view.children(Some(file)).is_empty())
         });
+        let files: Vec<String> = files.into_iter().map(str::to_owned).collect();
+        let whole = contents(&workspace.view, files.clone()).into_iter().map(EventPayload::Inventory);
+        let told = whole.map(|payload| leaving(documents, workspace, *encoding, payload)).collect();
         (files, told)
     }
 }

@@ -47,8 +47,8 @@ pub(crate) struct Workspace {
     pub(crate) pytest: PytestSettings,
     /// The fold of all events.
     pub(crate) view: View,
-    /// What the sources say was shown before pytest had spoken.
-    pub(crate) shows_sources: bool,
+    /// pytest has collected the whole folder: what the sources say counts no more.
+    pub(crate) has_spoken: bool,
     /// What of it a client knows that asks for tests file by file.
     pub(crate) outline: Outline,
     /// What is shown at lines of files.
@@ -75,7 +75,7 @@ impl Workspace {
             settings_json: Value::Object(serde_json::Map::new()),
             pytest: PytestSettings::default(),
             view: View::default(),
-            shows_sources: false,
+            has_spoken: false,
             outline: Outline::default(),
             findings: Findings::default(),
             last_request: None,

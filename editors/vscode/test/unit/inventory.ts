@@ -56,6 +56,11 @@ describe("inventory", () => {
     const changes = inventory.apply({ upserts, removed: [], wholeFiles: ["t/a.py"] });
     assert.deepEqual(changes.removed, ["t/a.py::x"]);
     assert.deepEqual([...inventory.told], ["t/a.py"]);
+    const between = [item("t/a.py::first", "function", "t/a.py"), item("t/a.py::y", "function", "t/a.py")];
+    assert.deepEqual(inventory.apply({ upserts: between, removed: [], wholeFiles: ["t/a.py"] }).moved, [
+      "t/a.py::first",
+      "t/a.py::y",
+    ]);
     inventory.apply({ upserts: [], removed: [], wholeFiles: ["t/a.py"] });
     assert.equal(inventory.mayHaveChildren("t/a.py"), false);
     inventory.apply({ upserts: [], removed: ["t"] });

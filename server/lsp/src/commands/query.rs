@@ -27,7 +27,13 @@ pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Valu
             return Err(CommandError::arguments("`cursor` must be the `next` of the page before, or left out"));
         }
     };
-    let state = shared.state();
+    let outline = args.outline.unwrap_or_default();
+    let mut state = shared.state();
+    if outline && from == 0 && state.features.lazy_tests {
+        // A client that begins anew asks again for what it wants to know of files.
+        let read = state.workspaces.iter_mut().filter(|workspace| wanted.contains(&workspace.uri));
+        read.for_each(|workspace| workspace.outline.close());
+    }
     let several = wanted.len() > 1;
     let mut items = Vec::new();
     let mut at = 0;
@@ -37,7 +43,6 @@ pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Valu
             Some(parent) => workspace.view.children(Some(parent)),
             None => workspace.view.preorder(),
         };
-        let outline = args.outline.unwrap_or_default();
         for item in all.into_iter().filter(|item| !outline || item.kind.is_outline()) {
             if (from..from + PAGE).contains(&at) {
                 let mut value = serde_json::to_value(live.item(item)).unwrap_or_default();
@@ -72,9 +77,7 @@ pub(crate) fn resolve(shared: &Arc<Shared>, args: ResolveArgs) -> CommandResult<
     for folder in wanted {
         let (found, told) = state.resolve(&folder, &args.ids);
         files.extend(found);
-        if let Some(message) = told {
-            shared.send(message);
-        }
+        told.into_iter().for_each(|message| shared.send(message));
     }
     Ok(json!({ "files": files }))
 }
