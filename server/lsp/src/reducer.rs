@@ -51,7 +51,7 @@ impl View {
         match payload {
             EventPayload::Inventory(delta) => {
                 touched.inventory = true;
-                touched.gone = self.apply_delta(delta);
+                touched.gone = self.take(delta.clone());
                 self.errors.clone_from(&delta.errors);
             }
             EventPayload::RunStarted(run) => {
@@ -101,13 +101,14 @@ impl View {
         }
     }
 
-    fn apply_delta(&mut self, delta: &InventoryDelta) -> Vec<String> {
+    /// Takes in what changed in the tree; returns the ids that are gone, those below them included.
+    pub(crate) fn take(&mut self, delta: InventoryDelta) -> Vec<String> {
         let mut gone = Vec::new();
         for id in &delta.removed {
             self.remove(id, &mut gone);
         }
-        for item in &delta.upserts {
-            self.upsert(item.clone());
+        for item in delta.upserts {
+            self.upsert(item);
         }
         for siblings in &delta.order {
             self.arrange(siblings);
@@ -212,7 +213,7 @@ impl View {
 
     fn own_delta(&mut self, upserts: Vec<TestItem>, removed: Vec<String>) -> InventoryDelta {
         let delta = InventoryDelta { upserts, removed, errors: self.errors.clone(), ..InventoryDelta::default() };
-        self.apply_delta(&delta);
+        self.take(delta.clone());
         delta
     }
 

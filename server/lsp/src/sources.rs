@@ -2,7 +2,7 @@
 //! collected. What pytest says is never overruled.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_analysis::PytestSettings;
@@ -10,31 +10,19 @@ use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, Range, Reques
 
 use crate::publisher::Outgoing;
 use crate::state::{Shared, State};
+use crate::telling::tell;
 use crate::tree;
 use crate::workspace::split_id;
 
 /// Shows a folder's sources, as long as pytest has said nothing of it.
 pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
     let Some((root, settings)) = shared.state().unconfirmed(folder) else { return };
-    let listing = tokio::task::spawn_blocking(move || {
-        let files = pytest_lens_analysis::listing::list(&root, &settings);
-        let mut folders = HashSet::new();
-        let mut items = Vec::new();
-        for file in files.iter().filter(|file| !file.path.starts_with('/')) {
-            let found = tree::of_source(&root, &file.path, &file.analysis.nodes, |node| Range::of_line(node.def_line));
-            items
-                .extend(found.into_iter().filter(|item| item.kind != ItemKind::Dir || folders.insert(item.id.clone())));
-        }
-        items
-    });
+    let listing = tokio::task::spawn_blocking(move || read(&root, &settings));
     let Ok(items) = listing.await else { return };
     let (delta, size) = {
         let state = shared.state();
         let Some(workspace) = state.workspace(folder).filter(|_| state.unconfirmed(folder).is_some()) else { return };
-        let mut delta = workspace.view.difference(items);
-        // Folders and files first: there is something to see while the rest comes.
-        delta.upserts.sort_by_key(|item| !item.kind.is_outline());
-        (delta, state.piece(folder))
+        (workspace.view.difference(items), state.piece(folder))
     };
     if delta.is_empty() {
         return;
@@ -46,6 +34,23 @@ pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
     shared.tell(|state| state.tell_rest(folder));
     // What open documents have besides.
     shared.settle(folder);
+}
+
+/// What the sources of a folder say, folders and files first: there is something to see while the rest comes.
+fn read(root: &Path, settings: &PytestSettings) -> Vec<TestItem> {
+    let (mut outline, mut tests) = (Vec::new(), Vec::new());
+    let mut folders = HashSet::new();
+    for file in pytest_lens_analysis::listing::list(root, settings).iter().filter(|file| !file.path.starts_with('/')) {
+        for item in tree::of_source(root, &file.path, &file.analysis.nodes, |node| Range::of_line(node.def_line)) {
+            match item.kind {
+                ItemKind::Dir if !folders.insert(item.id.clone()) => {}
+                kind if kind.is_outline() => outline.push(item),
+                _ => tests.push(item),
+            }
+        }
+    }
+    outline.append(&mut tests);
+    outline
 }
 
 /// pytest has collected the folder, and found no fault: what the sources told, and neither it nor the engine knows,
@@ -82,15 +87,20 @@ impl State {
 
     /// Takes in what the source says, where pytest has not spoken meanwhile.
     fn guess(&mut self, folder: &str, mut delta: InventoryDelta) -> Vec<Outgoing> {
-        let Some(workspace) = self.workspace(folder).filter(|workspace| !workspace.has_spoken) else {
-            return Vec::new();
-        };
+        let State { documents, workspaces, encoding, features, .. } = self;
+        let mut waiting = workspaces.iter_mut().filter(|workspace| !workspace.has_spoken);
+        let Some(workspace) = waiting.find(|workspace| workspace.uri == folder) else { return Vec::new() };
         let view = &workspace.view;
         let is_open = |id: &str| !view.is_confirmed(split_id(id).0);
         delta.upserts.retain(|item| is_open(&item.id) && view.item(&item.id) != Some(item));
         delta.order.retain(|siblings| is_open(&siblings.parent));
         delta.errors = view.errors().to_vec();
-        self.apply_event(folder, &EventPayload::Inventory(delta))
+        let payload = EventPayload::Inventory(delta);
+        let told = tell(features, documents, workspace, *encoding, &payload);
+        if let EventPayload::Inventory(delta) = payload {
+            workspace.view.take(delta);
+        }
+        told
     }
 
     /// Takes away what is neither in the whole inventory nor in an open document, and puts the rest in its order.
