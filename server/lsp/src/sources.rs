@@ -94,7 +94,12 @@ impl State {
         let is_open = |id: &str| !view.is_confirmed(split_id(id).0);
         delta.upserts.retain(|item| is_open(&item.id) && view.item(&item.id) != Some(item));
         delta.order.retain(|siblings| is_open(&siblings.parent));
+        // What open documents have besides stays.
+        delta.removed.clear();
         delta.errors = view.errors().to_vec();
+        if delta.is_empty() {
+            return Vec::new();
+        }
         let payload = EventPayload::Inventory(delta);
         let told = tell(features, documents, workspace, *encoding, &payload);
         if let EventPayload::Inventory(delta) = payload {

@@ -8,7 +8,7 @@ import * as path from "node:path";
 
 import type { Page } from "playwright-core";
 
-import { demoProject } from "./projects";
+import { demoProject, largeProject } from "./projects";
 import { places, scratch, VSCode } from "./vscode";
 
 const PICTURES = process.env["LENS_PICTURES"] ?? path.join(places.extension, "out/pictures");
@@ -88,8 +88,14 @@ async function runEnds(page: Page, start: () => Promise<void>): Promise<void> {
   await page.waitForFunction(ENDED);
 }
 
-const SCENES: Record<string, (page: Page, state: string) => Promise<void>> = {
-  async "nothing of an untrusted workspace is executed, and its tests are there"(page, state) {
+/** The folder with the projects, and the way to open one. */
+interface Place {
+  state: string;
+  url: (project: string) => string;
+}
+
+const SCENES: Record<string, (page: Page, place: Place) => Promise<void>> = {
+  async "nothing of an untrusted workspace is executed, and its tests are there"(page, { state }) {
     await page.locator('.activitybar a[aria-label*="Testing"]').click();
     const executed = (): string[] =>
       ["executed", "interpreter-of-the-workspace"].filter((name) => fs.existsSync(path.join(state, name)));
@@ -166,6 +172,16 @@ const SCENES: Record<string, (page: Page, state: string) => Promise<void>> = {
     await page.locator(".coverage-deco-gutter.coverage-deco-miss").first().waitFor();
     await picture(page, "vscode-coverage");
   },
+
+  async "what is in a file of a large project is there when the file is opened"(page, { state, url }) {
+    await page.goto(url(largeProject(path.join(state, "large"), 8_000)));
+    await page.locator('.activitybar a[aria-label*="Testing"]').click();
+    for (const name of ["tests", "part_3", "test_m3.py"]) {
+      await page.locator(row(name)).first().click();
+    }
+    await page.locator(row("test_0")).first().waitFor();
+    await page.locator(row("test_9")).first().waitFor();
+  },
 };
 
 async function main(): Promise<void> {
@@ -181,7 +197,7 @@ async function main(): Promise<void> {
     for (const [name, play] of Object.entries(SCENES)) {
       const start = performance.now();
       try {
-        await play(vscode.page, folder);
+        await play(vscode.page, { state: folder, url: (project) => vscode.url(project) });
         passed += 1;
         console.log(`  ok    ${name} (${(performance.now() - start).toFixed(0)} ms)`);
       } catch (error) {

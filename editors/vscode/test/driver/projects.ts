@@ -38,10 +38,10 @@ export function secondProject(folder: string): string {
 const LARGE = Number(process.env["LENS_LARGE"] ?? 30_000);
 
 /** 30,000 tests in 300 files; without asserts, whose rewriting would be most of what is measured. */
-export function largeProject(folder: string): string {
+export function largeProject(folder: string, count = LARGE): string {
   const tests = Array.from({ length: 100 }, (_, n) => `def test_${n}():\n    pass\n`).join("\n\n");
   const files: Record<string, string> = { "pyproject.toml": "[tool.pytest.ini_options]\n" };
-  for (let n = 0; n < LARGE / 100; n++) {
+  for (let n = 0; n < count / 100; n++) {
     files[`tests/part_${n % 20}/test_m${n}.py`] = tests;
   }
   write(folder, files);
