@@ -53,7 +53,7 @@ TESTS = """
 """
 
 NAMES = ["run", "runFailed", "runLast", "debug", "stop", "kill", "collect", "tests", "output"]
-COMMANDS = {f"pytestLens.{name}" for name in [*NAMES, "coverage", "flakiness", "status"]}
+COMMANDS = {f"pytestLens.{name}" for name in [*NAMES, "coverage", "flakiness", "resolve", "status"]}
 
 
 @pytest_asyncio.fixture(scope="module")

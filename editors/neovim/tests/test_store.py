@@ -120,7 +120,6 @@ def test_an_inventory_that_is_read_anew_has_its_order(fold: Callable[..., Any]) 
     assert children == ["d/a.py::f[2]", "d/a.py::f[1]"]
 
 
-
 def test_outcomes_are_counted_in_all_that_a_test_lies_in(fold: Callable[..., Any]) -> None:
     tally = fold(
         "store.tallies.d",
