@@ -25,7 +25,10 @@ export function shared(): void {
   /** Runs the binary under test in the folder, as a person does in a terminal. */
   const terminal = (...words: string[]): void => {
     const cwd = vscode.Uri.parse(folder()).fsPath;
-    execFile(process.env["PYTEST_LENS_BIN"] ?? "pytest-lens", words, { cwd }, () => undefined);
+    // A person's terminal, also where a CI service runs these tests: its runs are not shown.
+    const env = { ...process.env };
+    delete env["CI"];
+    execFile(process.env["PYTEST_LENS_BIN"] ?? "pytest-lens", words, { cwd, env }, () => undefined);
   };
 
   /** The run that appears, with the end that it has. */
