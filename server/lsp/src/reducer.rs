@@ -174,8 +174,16 @@ impl View {
         known: &HashSet<&str>,
         keeps: impl Fn(&TestItem) -> bool,
     ) -> InventoryDelta {
+        // Folders of what pytest has confirmed stay, whatever is missing in `whole`: deltas tell what goes.
+        let mut holds: HashSet<&str> = HashSet::new();
+        for item in self.items.values().filter(|item| !item.provisional && item.kind != ItemKind::Dir) {
+            let mut parent = item.parent.as_deref();
+            while let Some(id) = parent.filter(|id| holds.insert(id)) {
+                parent = self.items.get(id).and_then(|above| above.parent.as_deref());
+            }
+        }
         let removed = self.roots_of(|item| {
-            let is_unsure = item.provisional || item.kind == ItemKind::Dir;
+            let is_unsure = item.provisional || (item.kind == ItemKind::Dir && !holds.contains(item.id.as_str()));
             is_unsure && !known.contains(item.id.as_str()) && !keeps(item)
         });
         let order = Siblings::out_of_order(whole, |parent| self.child_ids(parent));
