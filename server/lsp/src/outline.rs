@@ -28,7 +28,8 @@ pub(crate) struct Outline {
 impl Outline {
     /// As much of a delta as concerns the client; nothing where that is nothing.
     pub(crate) fn narrow(&mut self, delta: &InventoryDelta) -> Option<InventoryDelta> {
-        for id in &delta.removed {
+        // A test that goes leaves its file open.
+        for id in delta.removed.iter().filter(|id| !id.contains("::")) {
             let below = format!("{id}/");
             self.open.retain(|file| file != id && !file.starts_with(&below));
         }

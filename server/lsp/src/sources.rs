@@ -91,9 +91,9 @@ impl State {
         let mut waiting = workspaces.iter_mut().filter(|workspace| !workspace.has_spoken);
         let Some(workspace) = waiting.find(|workspace| workspace.uri == folder) else { return Vec::new() };
         let view = &workspace.view;
-        let is_open = |id: &str| !view.is_confirmed(split_id(id).0);
-        delta.upserts.retain(|item| is_open(&item.id) && view.item(&item.id) != Some(item));
-        delta.order.retain(|siblings| is_open(&siblings.parent));
+        let is_guess = |id: &str| !view.is_confirmed(split_id(id).0);
+        delta.upserts.retain(|item| is_guess(&item.id) && view.item(&item.id) != Some(item));
+        delta.order.retain(|siblings| is_guess(&siblings.parent));
         // What open documents have besides stays.
         delta.removed.clear();
         delta.errors = view.errors().to_vec();
