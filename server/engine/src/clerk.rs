@@ -73,6 +73,8 @@ struct Open {
     counts: Counts,
     /// Tests whose output goes to files while they run.
     streamed: HashSet<usize>,
+    /// The last attempt of each test that another was to follow: told again where none did.
+    promised: HashMap<usize, u32>,
     /// For the history.
     run: Run,
 }
@@ -201,6 +203,7 @@ impl Clerk {
             number: self.next_run,
             counts: Counts::default(),
             streamed: HashSet::new(),
+            promised: HashMap::new(),
             run: Run::new(plan.source, None),
         };
         self.next_run += 1;
@@ -372,7 +375,8 @@ impl Open {
         let id = Arc::clone(&self.plan.node(index).id);
         let (attempt, duration_ms) = (outcome.attempt, outcome.duration_ms);
         // What a person does in a debugger says nothing of the test.
-        if known != Outcome::NotRun && self.plan.debuggee.is_none() {
+        let is_new = self.promised.insert(index, attempt) != Some(attempt);
+        if known != Outcome::NotRun && self.plan.debuggee.is_none() && is_new {
             self.run.attempts.push(Attempt { id: Arc::clone(&id), outcome: known, attempt, duration_ms });
         }
         let mut state = self.record.state();

@@ -57,6 +57,7 @@ pub(crate) async fn drive(
         attempt: 1,
         again: Vec::new(),
         failures: 0,
+        passes: BTreeMap::new(),
         ending: Ending::default(),
         next_slot: 0,
         deadline_ns: plan.time_limit.and_then(|limit| {
@@ -101,6 +102,8 @@ struct Driver<'a, F: Fn(News)> {
     again: Vec<usize>,
     /// Tests that failed for good.
     failures: u32,
+    /// The last pass of each test that is repeated until it fails: how it ends where nothing more is started.
+    passes: BTreeMap<usize, TestOutcome>,
     ending: Ending,
     next_slot: usize,
     /// When the time of the whole run is up.
@@ -356,6 +359,9 @@ impl<F: Fn(News)> Driver<'_, F> {
         let failed = known.is_some_and(Outcome::is_failure) && !outcome.will_rerun;
         if outcome.will_rerun {
             self.again.push(index);
+            if self.plan.rerun.until_failure {
+                self.passes.insert(index, outcome.clone());
+            }
         }
         self.failures += u32::from(failed);
         dispatcher.finished(worker, index, failed);
@@ -458,7 +464,15 @@ impl<F: Fn(News)> Driver<'_, F> {
                     let (stdout, stderr) = slot.streams.as_ref().map(Streams::texts).unwrap_or_default();
                     TestOutcome { stdout, stderr, ..outcome }
                 }
-                None => not_run(&node.id, self.attempt, &why),
+                None => {
+                    let mut outcome = self.unstarted(index, &why);
+                    // What a killed test printed is often why it was killed.
+                    let running = slots.values().find(runs).filter(|_| outcome.outcome == "not_run");
+                    if let Some(streams) = running.and_then(|slot| slot.streams.as_ref()) {
+                        (outcome.stdout, outcome.stderr) = streams.texts();
+                    }
+                    outcome
+                }
             };
             (self.tell)(News::Outcome(index, Box::new(outcome)));
         }
@@ -559,7 +573,15 @@ impl<F: Fn(News)> Driver<'_, F> {
             Control::OutOfTime => late.as_str(),
             Control::Kill => "the run was killed",
         };
-        (self.tell)(News::Outcome(index, Box::new(not_run(&self.plan.node(index).id, self.attempt, why))));
+        (self.tell)(News::Outcome(index, Box::new(self.unstarted(index, why))));
+    }
+
+    /// How a test ends whose next attempt does not come to an end: as it passed before, or not run.
+    fn unstarted(&self, index: usize, why: &str) -> TestOutcome {
+        match self.passes.get(&index) {
+            Some(pass) => TestOutcome { will_rerun: false, ..pass.clone() },
+            None => not_run(&self.plan.node(index).id, self.attempt, why),
+        }
     }
 
     async fn pause(&mut self) {

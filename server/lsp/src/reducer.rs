@@ -18,6 +18,8 @@ pub(crate) struct RunView {
     pub(crate) done: usize,
     /// Of these, those that failed.
     pub(crate) failed: usize,
+    /// The highest attempt so far, where tests are repeated.
+    pub(crate) attempt: u32,
 }
 
 /// What an event changed for the documents.
@@ -86,11 +88,15 @@ impl View {
     }
 
     fn take_outcome(&mut self, run_id: &str, outcome: &TestOutcome) {
+        let run = self.runs.get_mut(run_id);
         if outcome.will_rerun {
+            if let Some(run) = run {
+                run.attempt = run.attempt.max(outcome.attempt + 1);
+            }
             return;
         }
         self.running.remove(&outcome.id);
-        if let Some(run) = self.runs.get_mut(run_id) {
+        if let Some(run) = run {
             run.done += 1;
             run.failed += usize::from(is_failure(&outcome.outcome));
         }

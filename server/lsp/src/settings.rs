@@ -65,7 +65,7 @@ pub(crate) fn folders_configured(shared: &Arc<Shared>, all: impl IntoIterator<It
             Effect::Configure(request) => {
                 let inner = Arc::clone(shared);
                 shared.spawn(async move {
-                    if let Err(error) = inner.call(request).await {
+                    if let Err(error) = inner.call(*request).await {
                         inner.tell_once(MessageType::ERROR, &error.message);
                     }
                 });
@@ -91,7 +91,7 @@ pub(crate) enum Effect {
     /// Another interpreter or mode is another context.
     Reopen,
     /// The open context takes the rest.
-    Configure(Request),
+    Configure(Box<Request>),
 }
 
 impl State {
@@ -112,7 +112,8 @@ impl State {
             _ if same || !trusted => Effect::None,
             _ if reopen => Effect::Reopen,
             Some(context_id) => {
-                Effect::Configure(Request::ConfigureContext { context_id, settings: workspace.settings_json.clone() })
+                let settings = workspace.settings_json.clone();
+                Effect::Configure(Box::new(Request::ConfigureContext { context_id, settings }))
             }
             None => Effect::None,
         };

@@ -25,4 +25,7 @@ pub struct RunOptions {
     pub auto_workers: bool,
     /// Measure coverage: the end of the run names the iterator of its data.
     pub coverage: bool,
+    /// Repeat tests that pass, each in a fresh process, until one does not, or until it ran so many times. Each pass but
+    /// the last is told as an outcome that another attempt follows.
+    pub until_failure: Option<u32>,
 }

@@ -142,12 +142,13 @@ pub(crate) fn plan(
 ) -> Result<RunPlan, Refusal> {
     let source = source_of(&order.options)?;
     let settings = context.settings.load();
-    let rerun = Policy {
+    let rerun = order.options.until_failure.map(Policy::until_failure).unwrap_or(Policy {
         enabled: order.repeat || settings.rerun.enabled || order.options.reruns.is_some(),
         max_reruns: order.options.reruns.unwrap_or(settings.rerun.max_reruns),
         only_flaky: settings.rerun.only_flaky,
         delay_ms: settings.rerun.delay_ms,
-    };
+        until_failure: false,
+    });
     let ids = || selected.iter().map(|&index| &*host.nodes[index].id);
     let durations = context.history.durations_ms(ids());
     let known_flaky = if rerun.enabled && rerun.only_flaky {
@@ -183,7 +184,7 @@ pub(crate) fn plan(
         run_id,
         selected,
         workers,
-        maxfail: order.maxfail.filter(|limit| *limit > 0),
+        maxfail: if rerun.until_failure { Some(1) } else { order.maxfail.filter(|limit| *limit > 0) },
         timeout_ms: order.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0),
         run_disabled: order.options.run_disabled,
         rerun,

@@ -158,3 +158,43 @@ async fn a_pass_and_a_fail_of_the_same_code_are_flaky() {
     }
     lab.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v3_a_test_is_repeated_until_it_fails_as_one_run() {
+    let counting = "\
+import os, pathlib
+path = pathlib.Path(os.environ['COUNTS']) / 'third'
+
+def test_third():
+    n = len(path.read_text()) + 1 if path.exists() else 1
+    path.write_text('x' * n)
+    assert n % 3, 'the third time'
+";
+    let lab = Lab::open(&[("test_a.py", counting)]).await;
+    lab.configure(serde_json::json!({ "env": { "COUNTS": lab.bench.folder.path() } })).await;
+    let ran = lab.run(Order::all().with(|options| options.until_failure = Some(10))).await;
+    assert_eq!(attempts(&ran), ["test_third failed 3", "test_third passed 1*", "test_third passed 2*"]);
+    assert_eq!((ran.status(), ran.end.counts.total, ran.end.counts.failed), (RunEndStatus::Failed, 1, 1));
+    // The fourth time it passes, and so does the fifth: then it ran often enough.
+    let ran = lab.run(Order::all().with(|options| options.until_failure = Some(2))).await;
+    assert_eq!(attempts(&ran), ["test_third passed 1*", "test_third passed 2"]);
+    assert_eq!(ran.status(), RunEndStatus::Passed);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v3_a_stop_ends_the_repeating_at_once_and_the_last_pass_counts() {
+    let lab = Lab::open(&[("test_a.py", "def test_a(): pass\ndef test_b(): pass\n")]).await;
+    let run = lab.start(Order::all().with(|options| options.until_failure = Some(1_000_000))).await;
+    let third = |payload: &EventPayload| match payload {
+        EventPayload::TestOutcome(told) => told.outcomes.iter().any(|outcome| outcome.attempt == 3).then_some(()),
+        _ => None,
+    };
+    lab.log().until("the third attempt", third).await;
+    lab.call(Request::StopRun { run_id: run.clone() }).await;
+    let ran = lab.ended(&run).await;
+    let last: Vec<_> = ran.attempts.iter().filter(|own| !own.will_rerun).map(|own| own.outcome.as_str()).collect();
+    assert_eq!(last, ["passed", "passed"]);
+    assert_eq!((ran.status(), ran.end.counts.passed, ran.end.counts.not_run), (RunEndStatus::Stopped, 2, 0));
+    lab.close().await;
+}

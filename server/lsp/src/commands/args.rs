@@ -43,12 +43,14 @@ pub(crate) struct RunArgs {
     pub(crate) arguments: Option<Vec<String>>,
     /// Measure coverage.
     pub(crate) coverage: Option<bool>,
+    /// Repeat what passes until it fails, so often at most.
+    pub(crate) until_failure: Option<u32>,
 }
 
 impl Argument for RunArgs {
     const EXPECTED: &'static str = "{ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, \
                                     with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, \
-                                    arguments and coverage as wanted";
+                                    arguments, coverage and untilFailure as wanted";
 }
 
 /// Of commands that may be told a folder.

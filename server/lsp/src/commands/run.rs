@@ -44,6 +44,7 @@ fn options(args: RunArgs) -> RunOptions {
         source: Some("editor".into()),
         auto_workers: false,
         coverage: args.coverage.unwrap_or_default(),
+        until_failure: args.until_failure,
     }
 }
 

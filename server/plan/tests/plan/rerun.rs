@@ -5,7 +5,7 @@ use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_plan::rerun::{Policy, will_rerun};
 
 fn policy(max_reruns: u32, only_flaky: bool) -> Policy {
-    Policy { enabled: true, max_reruns, only_flaky, delay_ms: 0 }
+    Policy { enabled: true, max_reruns, only_flaky, ..Policy::default() }
 }
 
 #[test]
@@ -40,4 +40,15 @@ proptest! {
         let off = Policy { enabled: false, ..policy };
         prop_assert!(!will_rerun(&off, &outcome, 1, known_flaky));
     }
+}
+
+#[test]
+fn v3_what_passes_is_repeated_until_it_fails_or_has_run_often_enough() {
+    let policy = Policy::until_failure(3);
+    let again = |outcome, attempt| will_rerun(&policy, &outcome, attempt, false);
+    assert_eq!([1, 2, 3].map(|attempt| again(Outcome::Passed, attempt)), [true, true, false]);
+    for outcome in [Outcome::Failed, Outcome::Error, Outcome::Crashed, Outcome::TimedOut, Outcome::Skipped] {
+        assert!(!again(outcome, 1), "{outcome}");
+    }
+    assert!(!will_rerun(&Policy::until_failure(0), &Outcome::Passed, 1, false));
 }

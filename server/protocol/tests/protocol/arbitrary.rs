@@ -85,6 +85,7 @@ fn options() -> impl Strategy<Value = RunOptions> {
         source: of(text()),
         auto_workers: flag(),
         coverage: flag(),
+        until_failure: of(int()),
     })
 }
 

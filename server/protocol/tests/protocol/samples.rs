@@ -41,6 +41,7 @@ pub fn options() -> RunOptions {
         source: Some("cli".into()),
         auto_workers: true,
         coverage: true,
+        until_failure: Some(100),
     }
 }
 
