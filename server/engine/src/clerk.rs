@@ -23,8 +23,8 @@ use crate::host::{CollectFailure, Host};
 use crate::inventory::{Findings, Inventory};
 use crate::outcomes::{counts_of, not_run, status_of};
 use crate::relay::Printed;
-use crate::run::{Ending, News, RunPlan};
-use crate::runs::{Lease, RunRecord};
+use crate::run::{Company, Ending, News, RunPlan};
+use crate::runs::{Awaited, Lease, RunRecord};
 use crate::scope::Scope;
 use crate::tree::delta;
 use crate::wire::WireCollectError;
@@ -43,7 +43,7 @@ pub(crate) enum Entry {
     /// Files are no more.
     Gone { files: HashSet<String>, done: oneshot::Sender<()> },
     /// A run is to begin.
-    Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<Lease> },
+    Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<(Lease, Vec<Awaited>)> },
     /// Something happened in a run.
     News { run_id: String, news: News },
     /// Nothing more will happen in a run.
@@ -59,8 +59,8 @@ pub(crate) enum Entry {
 pub(crate) struct Clerk {
     context: Weak<Context>,
     runs: HashMap<String, Open>,
-    /// Ended runs whose code is yet to be told, with what they came to.
-    unfiled: HashMap<String, Run>,
+    /// Ended runs whose code is yet to be told, with what they came to, and whether they ran alone.
+    unfiled: HashMap<String, (Run, bool)>,
     /// Tests that were told to be flaky or unstable: that they no longer are is told too.
     suspects: HashSet<String>,
     next_run: u64,
@@ -77,6 +77,9 @@ struct Open {
     promised: HashMap<usize, u32>,
     /// For the history.
     run: Run,
+    /// No other run had its tests at the same time. Otherwise they may have been in each other's way, and what came of
+    /// them is no evidence of anything.
+    runs_alone: bool,
 }
 
 impl Clerk {
@@ -136,6 +139,7 @@ impl Clerk {
                     at: now_ms(),
                 };
                 self.merge(context, &found);
+                host.set_taken_in(context.inventory.load().revision);
                 let _ = done.send(());
             }
             Entry::NotCollected { scope, failure, done } => {
@@ -190,7 +194,8 @@ impl Clerk {
         }
     }
 
-    fn begin(&mut self, context: &Context, plan: Arc<RunPlan>, accepted: oneshot::Sender<Lease>) {
+    fn begin(&mut self, context: &Context, plan: Arc<RunPlan>, accepted: oneshot::Sender<(Lease, Vec<Awaited>)>) {
+        let (awaited, runs_alone) = self.make_way(&plan);
         let record = Arc::new(RunRecord::new(&plan));
         context.runs.retain(|_, run| !run.is_past());
         context.runs.insert(plan.run_id.clone(), Arc::clone(&record));
@@ -205,6 +210,7 @@ impl Clerk {
             streamed: HashSet::new(),
             promised: HashMap::new(),
             run: Run::new(plan.source, None),
+            runs_alone,
         };
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
@@ -214,7 +220,36 @@ impl Clerk {
             plan.tape.print(OutputStream::Stderr, &format!("{problem}\n"));
         }
         // Where nobody waits for it any more, the lease ends the run.
-        let _ = accepted.send(Lease::of(record));
+        let _ = accepted.send((Lease::of(record), awaited));
+    }
+
+    /// What a new run has to wait for, and whether nobody else has its tests at the same time. Older ones leave to it what
+    /// they have not run, where both are a person's.
+    fn make_way(&mut self, plan: &RunPlan) -> (Vec<Awaited>, bool) {
+        let (mut awaited, mut alone) = (Vec::new(), true);
+        if self.runs.is_empty() {
+            return (awaited, alone);
+        }
+        let own: HashSet<&str> = (0..plan.selected.len()).map(|index| &*plan.node(index).id).collect();
+        for open in self.runs.values_mut() {
+            let left = open.left();
+            let (common, others): (Vec<_>, Vec<_>) =
+                left.into_iter().partition(|&index| own.contains(&*open.plan.node(index).id));
+            let given_up = Arc::clone(&open.plan.given_up.borrow());
+            let others: Vec<_> = others.into_iter().filter(|index| !given_up.contains(index)).collect();
+            if common.is_empty() {
+                continue;
+            }
+            if plan.company == Company::Apart || open.plan.company == Company::Apart {
+                (alone, open.runs_alone) = (false, false);
+                continue;
+            }
+            if plan.company == Company::Replaceable && open.plan.company == Company::Replaceable {
+                open.plan.given_up.send_modify(|given_up| Arc::make_mut(given_up).extend(&common));
+            }
+            awaited.push(Awaited { run: Arc::clone(&open.record), tests: common, to_the_end: others.is_empty() });
+        }
+        (awaited, alone)
     }
 
     fn news(&mut self, context: &Context, run_id: &str, news: News) {
@@ -253,10 +288,7 @@ impl Clerk {
 
     fn end(&mut self, context: &Context, run_id: &str, ending: Ending) {
         let Some(mut open) = self.runs.remove(run_id) else { return };
-        let missing: Vec<usize> = {
-            let state = open.record.state();
-            (0..open.plan.selected.len()).filter(|index| !state.settled.contains(index)).collect()
-        };
+        let missing = open.left();
         let why = ending.fault.as_deref().unwrap_or("the run ended before it");
         for index in missing {
             let outcome = not_run(&open.plan.node(index).id, 1, why);
@@ -267,21 +299,24 @@ impl Clerk {
         let counts = open.counts;
         let status = run_status(
             &counts,
-            ending.stopped || ending.interrupted.is_some(),
+            ending.stopped || ending.replaced || ending.interrupted.is_some(),
             ending.killed,
             ending.out_of_time,
             ending.fault.is_some(),
+            !open.plan.problems.is_empty(),
         );
+        let replaced = ending.replaced.then(|| "a newer run of the same tests has taken its place".to_owned());
+        let not_collected = uncollected(&open.plan.problems);
         let at_least = ending.suite_status(!open.plan.problems.is_empty());
         let end = RunEnd {
             run_id: run_id.to_owned(),
             status: status_of(status),
             counts: counts_of(&counts),
             duration_ms: open.record.begun.elapsed().as_secs_f64() * 1000.0,
-            message: ending.fault.or(ending.interrupted),
+            message: ending.fault.or(ending.interrupted).or(replaced).or(not_collected),
             debug_data: open.record.tape.debug_data(),
         };
-        self.unfiled.insert(run_id.to_owned(), open.run);
+        self.unfiled.insert(run_id.to_owned(), (open.run, open.runs_alone));
         self.push(context, EventPayload::RunFinished(end.clone()));
         // Whoever waits for the end of the run takes a suite that has not told its own for one that broke off.
         open.record.tape.end(at_least);
@@ -297,13 +332,13 @@ impl Clerk {
 
     /// Gives a run to the history, which says what came of it ([`Entry::Flakiness`]).
     fn remember(&mut self, context: &Context, run_id: &str, code: Option<Arc<str>>) {
-        let Some(mut run) = self.unfiled.remove(run_id) else { return };
+        let Some((mut run, alone)) = self.unfiled.remove(run_id) else { return };
         {
             let mut executed = context.executed();
             executed.attempts += run.attempts.len() as u64;
             executed.total_ms += run.attempts.iter().map(|attempt| attempt.duration_ms).sum::<f64>();
         }
-        run.code = code;
+        run.code = code.filter(|_| alone);
         context.history.record(run);
     }
 
@@ -364,6 +399,12 @@ impl Clerk {
 }
 
 impl Open {
+    /// Tests without a final outcome.
+    fn left(&self) -> Vec<usize> {
+        let state = self.record.state();
+        (0..self.plan.selected.len()).filter(|index| !state.settled.contains(index)).collect()
+    }
+
     fn settle(&mut self, context: &Context, index: usize, outcome: &TestOutcome) {
         let tape = &self.record.tape;
         if self.streamed.remove(&index) {
@@ -398,11 +439,21 @@ impl Open {
             message: outcome.message.clone(),
         });
         drop(state);
+        self.record.has_settled();
         self.counts.add(known);
         if known != Outcome::NotRun {
             context.results.insert(id.to_string(), Arc::new(outcome.clone()));
         }
     }
+}
+
+/// A sentence on the files of a run that could not be collected.
+fn uncollected(problems: &[String]) -> Option<String> {
+    let first = problems.first()?;
+    Some(match problems.len() - 1 {
+        0 => format!("1 file could not be collected: {first}"),
+        more => format!("{} files could not be collected: {first}; and {more} more", more + 1),
+    })
 }
 
 /// The file that a failed collection is told at: the one that the failure names, else the only one it was about.

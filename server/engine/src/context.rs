@@ -23,7 +23,7 @@ use crate::pool::{Found, Pool};
 use crate::refresh::Refresher;
 use crate::relay::Printed;
 use crate::run::{News, RunPlan};
-use crate::runs::{Lease, REMEMBERED, RunRecord};
+use crate::runs::{Awaited, Lease, REMEMBERED, RunRecord};
 use crate::scope::Scope;
 use crate::wire::WorkerOptions;
 
@@ -208,7 +208,8 @@ impl Context {
     ) -> Result<Arc<Host>, CollectFailure> {
         match found {
             Ok(Found { host, is_new }) => {
-                if is_new && into_inventory {
+                let is_known = !is_new && host.is_taken_in(self.inventory.load().revision);
+                if into_inventory && !is_known {
                     self.enter_and_wait(|done| Entry::Collected { host: Arc::clone(&host), done }).await;
                     self.refresher.collected(&host);
                 }
@@ -232,16 +233,17 @@ impl Context {
         let beginning = tokio::spawn(async move {
             let (accepted, answer) = oneshot::channel();
             context.enter(Entry::Begin { plan: Arc::clone(&plan), accepted });
-            let lease = answer.await.ok()?;
+            let (lease, awaited) = answer.await.ok()?;
             let record = lease.record()?;
             context.unfiled.send_modify(|runs| *runs += 1);
-            tokio::spawn(Arc::clone(&context).run(plan, record));
+            tokio::spawn(Arc::clone(&context).run(plan, record, awaited));
             Some(lease)
         });
         beginning.await.ok().flatten()
     }
 
-    async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>) {
+    async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>, awaited: Vec<Awaited>) {
+        plan.wait_for(&awaited).await;
         let (prints, root, host) = (Arc::clone(&self.fingerprints), self.root.clone(), Arc::clone(&plan.host));
         let code = tokio::spawn(async move {
             tokio::time::sleep(HEAD_START).await;

@@ -29,7 +29,7 @@ pub(crate) fn events(run: &Run) -> Vec<EventPayload> {
     let started = RunStart { run_id: run_id.clone(), total: ids.len(), ids: Some(ids) };
     let ended = RunEnd {
         run_id: run_id.clone(),
-        status: status_of(run_status(&counts, false, false, false, false)),
+        status: status_of(run_status(&counts, false, false, false, false, false)),
         counts: counts_of(&counts),
         duration_ms,
         message: None,

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub(crate) struct Host {
     process: Option<Process>,
     state: Mutex<HostState>,
     getting_ready: tokio::sync::Mutex<()>,
+    /// The inventory's revision that its findings went into.
+    taken_in: AtomicU64,
 }
 
 struct HostState {
@@ -132,6 +135,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
             standby: Vec::new(),
         }),
         getting_ready: tokio::sync::Mutex::default(),
+        taken_in: AtomicU64::new(0),
     })
 }
 
@@ -209,6 +213,17 @@ fn make_nodes(
 }
 
 impl Host {
+    /// Its findings are in the inventory of that revision.
+    pub(crate) fn set_taken_in(&self, revision: u64) {
+        self.taken_in.store(revision, Ordering::Relaxed);
+    }
+
+    /// Whether the inventory holds what was found here. Another collection, or a file that went for a while, may have
+    /// had the last word since, and then this one is true again.
+    pub(crate) fn is_taken_in(&self, revision: u64) -> bool {
+        self.taken_in.load(Ordering::Relaxed) == revision
+    }
+
     pub(crate) fn index_of(&self, id: &str) -> Option<usize> {
         self.by_id.get(id).copied()
     }

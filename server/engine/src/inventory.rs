@@ -10,7 +10,7 @@ use pytest_lens_protocol::TestNodeInfo;
 use sha2::{Digest, Sha256};
 
 use crate::node::Node;
-use crate::scope::{Scope, is_within};
+use crate::scope::{Scope, is_conftest_of};
 use crate::wire::WireCollectError;
 
 /// One test file.
@@ -202,15 +202,6 @@ impl Inventory {
 
 fn keep_if_same(old: &Arc<FileEntry>, new: &Arc<FileEntry>) -> Arc<FileEntry> {
     Arc::clone(if old.confirmed && old.nodes == new.nodes { old } else { new })
-}
-
-/// Whether `error` is the conftest.py of a folder that `path` lies in.
-fn is_conftest_of(error: &str, path: &str) -> bool {
-    match error.strip_suffix("conftest.py") {
-        Some("") => true,
-        Some(folder) => folder.strip_suffix('/').is_some_and(|folder| is_within(path, folder)),
-        None => false,
-    }
 }
 
 /// Whether a successful collection of `scope` shows that `error`, a conftest above it or a configuration file, is

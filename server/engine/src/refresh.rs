@@ -25,6 +25,8 @@ const MANY: usize = 200;
 pub(crate) struct Refresher {
     /// The disk as the inventory knows it.
     known: Mutex<Option<Snapshot>>,
+    /// What runs have collected of it since, in sessions of parts.
+    parts: Mutex<Snapshot>,
     /// One refresh at a time.
     busy: tokio::sync::Mutex<()>,
     watch: Mutex<Option<Watch>>,
@@ -35,13 +37,20 @@ impl Refresher {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn parts(&self) -> std::sync::MutexGuard<'_, Snapshot> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A collection is in the inventory: after one of the whole, its reading is what is known.
     ///
-    /// A part's reading is taken in by [`refresh`] alone, which knows that it collected everything that a change
-    /// reaches.
+    /// A part's reading is kept beside it: [`refresh`] alone collects everything that a change reaches, and until then
+    /// the part's files may change back to what is known.
     pub(crate) fn collected(&self, host: &Host) {
         if host.scope == Scope::All {
             *self.known() = Some(host.snapshot());
+            *self.parts() = Snapshot::default();
+        } else {
+            self.parts().absorb(&host.snapshot());
         }
     }
 
@@ -74,8 +83,10 @@ pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), C
         return Ok(());
     };
     context.wait_idle(PATIENCE).await;
+    let mut parts = std::mem::take(&mut *context.refresher.parts());
     let compared = tokio::task::spawn_blocking(move || {
-        let changes = known.changes();
+        let mut changes = known.changes();
+        changes.add(parts.changes());
         (known, changes)
     });
     let Ok((mut known, changes)) = compared.await else { return Ok(()) };

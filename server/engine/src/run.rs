@@ -3,7 +3,9 @@
 //! It owns the run's processes and nothing else: what happens goes out as [`News`] to the context, which keeps the
 //! books.
 
-use std::collections::BTreeMap;
+mod way;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -21,7 +23,7 @@ use crate::pool::Pool;
 use crate::process::ProcessEvent;
 use crate::procs::kill_tree;
 use crate::resident::Reuse;
-pub(crate) use crate::run_plan::{Control, Ending, News, RunPlan};
+pub(crate) use crate::run_plan::{Company, Control, Ending, News, RunPlan};
 use crate::runner::Runner;
 use crate::slot::{Arrivals, Slot, next};
 use crate::wire::{FromWorker, Hold, RunOrder, ToWorker, WorkerPlace};
@@ -65,26 +67,39 @@ pub(crate) async fn drive(
             crate::control::now_ns().checked_add(limit)
         }),
         attach_by: plan.debuggee.as_ref().map(|debuggee| debuggee.until()),
+        given_up: plan.given_up.subscribe(),
+        give_way_by: None,
+        insisted: false,
+        replaced: false,
         farewells: Mutex::default(),
     };
-    let all: Vec<usize> = (0..plan.selected.len()).collect();
-    if all.is_empty() {
-        return driver.ending;
+    let mut left: Vec<usize> = (0..plan.selected.len()).collect();
+    loop {
+        left = driver.leave(left);
+        if left.is_empty() {
+            break;
+        }
+        left = driver.round(&left, plan.workers.max(1), plan.reuse.as_ref()).await;
     }
-    driver.round(&all, plan.workers.max(1), plan.reuse.as_ref()).await;
     while !driver.again.is_empty() {
         driver.attempt += 1;
         for index in std::mem::take(&mut driver.again) {
             driver.pause().await;
+            if driver.leave(vec![index]).is_empty() {
+                continue;
+            }
             if *driver.control.borrow() == Control::Go && !driver.is_limit_reached() {
-                driver.round(&[index], 1, None).await;
+                let broken_off = driver.round(&[index], 1, None).await;
+                driver.leave(broken_off);
             } else {
                 driver.give_up(index);
             }
         }
     }
-    if plan.coverage.is_some() {
-        // What they have measured is written when their sessions are over.
+    driver.ending.replaced = driver.replaced;
+    if plan.coverage.is_some() || driver.replaced {
+        // What they have measured is written when their sessions are over, and a newer run of the same tests may need
+        // what they hold.
         for end in driver.farewells.into_inner().unwrap_or_else(PoisonError::into_inner) {
             let _ = end.await;
         }
@@ -110,13 +125,22 @@ struct Driver<'a, F: Fn(News)> {
     deadline_ns: Option<u64>,
     /// When a debugger has to be there that has not come yet.
     attach_by: Option<Instant>,
+    /// Tests that a newer run has taken over.
+    given_up: watch::Receiver<Arc<BTreeSet<usize>>>,
+    /// This round makes way for a newer run, and what it runs of its tests is ended then.
+    give_way_by: Option<Instant>,
+    /// That time has come.
+    insisted: bool,
+    /// Tests were left to a newer run.
+    replaced: bool,
     /// Runners that tear down their sessions.
     farewells: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
 impl<F: Fn(News)> Driver<'_, F> {
-    /// Runs some of the selected tests once each: in resident runners, or in fresh ones.
-    async fn round(&mut self, indices: &[usize], workers: usize, reuse: Option<&Arc<Reuse>>) {
+    /// Runs some of the selected tests once each: in resident runners, or in fresh ones. Returns what is left where it
+    /// made way for a newer run.
+    async fn round(&mut self, indices: &[usize], workers: usize, reuse: Option<&Arc<Reuse>>) -> Vec<usize> {
         let items: Vec<Item> = indices
             .iter()
             .map(|&index| self.plan.node(index).item(index, self.plan.durations.get(index).copied().flatten()))
@@ -136,8 +160,9 @@ impl<F: Fn(News)> Driver<'_, F> {
             for &index in indices {
                 self.give_up(index);
             }
-            return;
+            return Vec::new();
         }
+        (self.give_way_by, self.insisted) = (None, false);
         loop {
             let asked: Vec<_> = fresh
                 .drain(..)
@@ -173,6 +198,7 @@ impl<F: Fn(News)> Driver<'_, F> {
             }
             self.hear_stacks(&slots).await;
             self.obey(&mut dispatcher, &slots);
+            self.make_way(&mut dispatcher, &slots);
             if self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some() || slots.is_empty() {
                 break;
             }
@@ -215,8 +241,15 @@ impl<F: Fn(News)> Driver<'_, F> {
                 }
             }
         }
-        self.finish_round(&dispatcher, &slots);
+        let makes_way = self.give_way_by.is_some() && !dispatcher.maxfail_reached() && !self.is_limit_reached();
+        let left = if makes_way && self.ending == Ending::default() {
+            dispatcher.unfinished()
+        } else {
+            self.finish_round(&dispatcher, &slots);
+            Vec::new()
+        };
         self.part_with(slots, arrivals).await;
+        left
     }
 
     /// Waits for one thing to happen and takes it in.
@@ -231,7 +264,8 @@ impl<F: Fn(News)> Driver<'_, F> {
             let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
             overdue.into_iter().chain(slot.verdict_at).min()
         });
-        let wake = deadlines.chain(last_word).chain(self.attach_by).min();
+        let way = self.give_way_by.filter(|_| !self.insisted);
+        let wake = deadlines.chain(last_word).chain(self.attach_by).chain(way).min();
         let alarm = async {
             match wake {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -241,6 +275,7 @@ impl<F: Fn(News)> Driver<'_, F> {
         tokio::select! {
             biased;
             _ = self.control.changed() => {}
+            _ = self.given_up.changed() => {}
             arrival = arrivals.recv() => {
                 if let Some((worker, event)) = arrival {
                     self.take(worker, event, slots, dispatcher);
@@ -248,6 +283,10 @@ impl<F: Fn(News)> Driver<'_, F> {
             }
             () = alarm => {
                 let now = Instant::now();
+                if way.is_some_and(|at| at <= now) {
+                    self.insisted = true;
+                    self.insist(dispatcher, slots);
+                }
                 if let Some(debuggee) = self.plan.debuggee.as_ref().filter(|_| self.attach_by.is_some_and(|at| at <= now)) {
                     self.attach_by = None;
                     self.ending.interrupted = Some(debuggee.in_vain());
@@ -375,6 +414,10 @@ impl<F: Fn(News)> Driver<'_, F> {
         let lost = dispatcher.worker_lost(worker);
         let Some(index) = lost.blamed else { return };
         let id = &self.plan.node(index).id;
+        if self.insisted && self.given_up.borrow().contains(&index) {
+            self.leave(vec![index]);
+            return;
+        }
         let mut outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
             Some(limit) => overdue(self.plan.node(index), &self.pool.launcher.root, self.attempt, limit, stacks),
             None => crashed(id, self.attempt, slot.exit.unwrap_or_default()),
@@ -433,53 +476,6 @@ impl<F: Fn(News)> Driver<'_, F> {
         let until = Instant::now() + LAST_STACKS;
         while slots.values().any(silent) && Instant::now() < until {
             tokio::time::sleep(LAST_STACKS / 20).await;
-        }
-    }
-
-    /// Whatever has no outcome yet gets one.
-    fn finish_round(&mut self, dispatcher: &Dispatcher, slots: &BTreeMap<usize, Slot>) {
-        let late = self.plan.late();
-        let why = if self.ending.killed {
-            "the run was killed"
-        } else if self.ending.out_of_time {
-            late.as_str()
-        } else if self.ending.stopped {
-            "the run was stopped"
-        } else if let Some(fault) = &self.ending.fault {
-            fault.as_str()
-        } else if let Some(interrupted) = &self.ending.interrupted {
-            interrupted.as_str()
-        } else {
-            "the run reached its limit of failures"
-        };
-        let why = why.to_owned();
-        let late = self.ending.out_of_time && !self.ending.killed;
-        for index in dispatcher.unfinished() {
-            let node = self.plan.node(index);
-            let runs = |slot: &&Slot| slot.current.is_some_and(|(current, _)| current == index);
-            let outcome = match slots.values().find(runs).filter(|_| late) {
-                Some(slot) => {
-                    let (root, stacks) = (&self.pool.launcher.root, slot.runner.told_stacks());
-                    let outcome = timed_out(node, root, self.attempt, why.clone(), stacks);
-                    let (stdout, stderr) = slot.streams.as_ref().map(Streams::texts).unwrap_or_default();
-                    TestOutcome { stdout, stderr, ..outcome }
-                }
-                None => {
-                    let mut outcome = self.unstarted(index, &why);
-                    // What a killed test printed is often why it was killed.
-                    let running = slots.values().find(runs).filter(|_| outcome.outcome == "not_run");
-                    if let Some(streams) = running.and_then(|slot| slot.streams.as_ref()) {
-                        (outcome.stdout, outcome.stderr) = streams.texts();
-                    }
-                    outcome
-                }
-            };
-            (self.tell)(News::Outcome(index, Box::new(outcome)));
-        }
-        if self.ending.fault.is_some() {
-            for slot in slots.values() {
-                kill_tree(slot.runner.pid());
-            }
         }
     }
 
@@ -558,30 +554,6 @@ impl<F: Fn(News)> Driver<'_, F> {
         let mut slot = Slot::new(runner, worker, arrivals.clone(), self.pool.busy());
         slot.output = output;
         slot
-    }
-
-    /// A promised attempt that a stop, a kill or the limit of failures came before.
-    fn give_up(&mut self, index: usize) {
-        let wanted = *self.control.borrow();
-        self.ending.stopped |= matches!(wanted, Control::Stop | Control::Kill);
-        self.ending.killed |= wanted == Control::Kill;
-        self.ending.out_of_time |= wanted == Control::OutOfTime;
-        let late = self.plan.late();
-        let why = match wanted {
-            Control::Go => "the run reached its limit of failures",
-            Control::Stop => "the run was stopped",
-            Control::OutOfTime => late.as_str(),
-            Control::Kill => "the run was killed",
-        };
-        (self.tell)(News::Outcome(index, Box::new(self.unstarted(index, why))));
-    }
-
-    /// How a test ends whose next attempt does not come to an end: as it passed before, or not run.
-    fn unstarted(&self, index: usize, why: &str) -> TestOutcome {
-        match self.passes.get(&index) {
-            Some(pass) => TestOutcome { will_rerun: false, ..pass.clone() },
-            None => not_run(&self.plan.node(index).id, self.attempt, why),
-        }
     }
 
     async fn pause(&mut self) {

@@ -1,5 +1,6 @@
 //! What a run is to do, what may be wanted of it, what it tells, and how it ended.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::host::Host;
 use crate::node::Node;
 use crate::pool::Special;
 use crate::resident::Reuse;
+use crate::runs::Awaited;
 
 /// What a run is to do.
 pub(crate) struct RunPlan {
@@ -45,17 +47,53 @@ pub(crate) struct RunPlan {
     pub tape: Arc<Tape>,
     /// Limit for the whole run; whoever set it moves the lever.
     pub time_limit: Option<Duration>,
-    /// What could not be collected of it, each a sentence.
+    /// What could not be collected of it, each a sentence. Such a run has not passed, whatever its tests say.
     pub problems: Vec<String>,
     /// What is to be measured.
     pub coverage: Option<Coverage>,
     /// The process that runs it under a debugger; there is no second one.
     pub debuggee: Option<Debuggee>,
+    /// What it does with older runs that have tests in common with it, and newer ones with it.
+    pub company: Company,
+    /// Tests that it has left to a newer run.
+    pub given_up: watch::Sender<Arc<BTreeSet<usize>>>,
+}
+
+/// How a run gets on with another one of the same tests. A test never runs twice at a time, unless somebody asked for
+/// just that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// A person's in an editor: a newer one of the kind takes over the tests that have not ended, and waits for those of
+    /// any other.
+    Replaceable,
+    /// It waits for older runs to be through with the tests that they have in common, and nobody takes them over.
+    Patient,
+    /// A suite of run control, or one under a debugger: its client decides what runs at the same time.
+    Apart,
 }
 
 impl RunPlan {
     pub(crate) fn node(&self, index: usize) -> &Arc<Node> {
         &self.host.nodes[self.selected[index]]
+    }
+
+    /// Waits for older runs to be through with tests of this one, or until there is nothing to wait for any more: it is
+    /// stopped, or a newer run has taken all of its tests over.
+    pub(crate) async fn wait_for(&self, older: &[Awaited]) {
+        if older.is_empty() {
+            return;
+        }
+        let all = async {
+            for run in older {
+                run.wait().await;
+            }
+        };
+        let (mut lever, mut given_up) = (self.lever.subscribe(), self.given_up.subscribe());
+        tokio::select! {
+            () = all => {}
+            _ = lever.wait_for(|wanted| *wanted != Control::Go) => {}
+            _ = given_up.wait_for(|tests| tests.len() == self.selected.len()) => {}
+        }
     }
 
     /// Has its tests measured, in sessions that do nothing else.
@@ -69,6 +107,7 @@ impl RunPlan {
     /// Has its tests run under a debugger: in that one process, once, and without a limit of time.
     pub(crate) fn set_debuggee(&mut self, debuggee: Debuggee) {
         self.debuggee = Some(debuggee);
+        self.company = Company::Apart;
         self.workers = 1;
         self.timeout_ms = None;
         self.rerun.enabled = false;
@@ -128,6 +167,8 @@ pub(crate) struct Ending {
     pub fault: Option<String>,
     /// A test or plugin interrupted the session.
     pub interrupted: Option<String>,
+    /// Tests of it were left to a newer run.
+    pub replaced: bool,
 }
 
 impl Ending {
@@ -135,7 +176,7 @@ impl Ending {
     pub(crate) fn suite_status(&self, has_problems: bool) -> SuiteStatus {
         if self.fault.is_some() {
             SuiteStatus::InternalError
-        } else if self.stopped || self.killed {
+        } else if self.stopped || self.killed || self.replaced {
             SuiteStatus::Stopped
         } else if self.out_of_time {
             SuiteStatus::TimedOut

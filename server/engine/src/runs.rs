@@ -21,8 +21,36 @@ pub(crate) struct RunRecord {
     /// The run as run control tells it.
     pub tape: Arc<Tape>,
     state: Mutex<RunState>,
+    /// How many tests have a final outcome.
+    progress: watch::Sender<usize>,
     /// Bumped at the end.
     ended: watch::Sender<bool>,
+}
+
+/// Tests of an older run that a newer one has to wait for.
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    pub run: Arc<RunRecord>,
+    /// Indices in the older run.
+    pub tests: Vec<usize>,
+    /// The older run has nothing else to do: its session ends, and is waited for too.
+    pub to_the_end: bool,
+}
+
+impl Awaited {
+    /// Waits until they have run.
+    pub(crate) async fn wait(&self) {
+        if self.to_the_end {
+            self.run.wait().await;
+            return;
+        }
+        let mut progress = self.run.progress.subscribe();
+        let through = |_: &usize| {
+            let state = self.run.state();
+            self.tests.iter().all(|test| state.settled.contains(test))
+        };
+        let _ = progress.wait_for(through).await;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +71,7 @@ impl RunRecord {
             control: plan.lever.clone(),
             tape: Arc::clone(&plan.tape),
             state: Mutex::default(),
+            progress: watch::Sender::new(0),
             ended: watch::Sender::new(false),
         }
     }
@@ -55,6 +84,11 @@ impl RunRecord {
     /// Asks for a stop or a kill. Neither is ever taken back.
     pub(crate) fn ask(&self, wanted: Control) {
         Suite::from(self).ask(wanted);
+    }
+
+    /// A test has its final outcome, and it is in the books.
+    pub(crate) fn has_settled(&self) {
+        self.progress.send_modify(|count| *count += 1);
     }
 
     pub(crate) fn close(&self, end: RunEnd) {

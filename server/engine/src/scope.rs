@@ -34,6 +34,13 @@ impl Scope {
         }
     }
 
+    /// Whether what can't be collected in a file keeps something of the scope from being collected: the file lies in it,
+    /// or is a conftest above it.
+    pub(crate) fn is_troubled_by(&self, file: &str) -> bool {
+        let Scope::Paths(paths) = self else { return true };
+        self.holds(file) || paths.iter().any(|path| is_conftest_of(file, path))
+    }
+
     /// Whether a file lies in it, as far as paths tell.
     pub(crate) fn holds(&self, file: &str) -> bool {
         match self {
@@ -46,6 +53,15 @@ impl Scope {
 /// Whether `path` is `folder`, or lies below it.
 pub(crate) fn is_within(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether `error` is the conftest.py of a folder that `path` lies in.
+pub(crate) fn is_conftest_of(error: &str, path: &str) -> bool {
+    match error.strip_suffix("conftest.py") {
+        Some("") => true,
+        Some(folder) => folder.strip_suffix('/').is_some_and(|folder| is_within(path, folder)),
+        None => false,
+    }
 }
 
 /// The file (or folder) of a node id.

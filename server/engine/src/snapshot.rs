@@ -60,6 +60,15 @@ impl Changes {
         self.files.is_empty() && self.entries.is_empty()
     }
 
+    /// Takes in other changes.
+    pub(crate) fn add(&mut self, more: Changes) {
+        for (own, more) in [(&mut self.files, more.files), (&mut self.entries, more.entries)] {
+            own.extend(more);
+            own.sort_unstable();
+            own.dedup();
+        }
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &PathBuf> {
         self.files.iter().chain(&self.entries)
     }

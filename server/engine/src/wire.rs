@@ -316,6 +316,13 @@ pub(crate) struct WireCollectError {
 }
 
 impl WireCollectError {
+    /// Where it is, and the first line of what it says.
+    pub(crate) fn short(&self) -> String {
+        let line = self.line.map_or_else(String::new, |line| format!(":{line}"));
+        let first = self.message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+        format!("{}{line}: {first}", self.path)
+    }
+
     /// As one sentence, to those who wanted to run what is in the file.
     pub(crate) fn sentence(&self) -> String {
         let line = self.line.map_or_else(String::new, |line| format!(", line {line}"));

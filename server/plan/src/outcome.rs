@@ -209,9 +209,17 @@ impl fmt::Display for RunStatus {
 }
 
 /// The status of a run that is over. What cut it short outranks what its tests say, the hardest
-/// first: an internal error, a kill, the time limit, a stop.
+/// first: an internal error, a kill, the time limit, a stop. `incomplete`: something of it could not be collected. Then,
+/// as where a test was selected and did not run, it has not passed.
 #[must_use]
-pub fn run_status(counts: &Counts, stopped: bool, killed: bool, timed_out: bool, internal: bool) -> RunStatus {
+pub fn run_status(
+    counts: &Counts,
+    stopped: bool,
+    killed: bool,
+    timed_out: bool,
+    internal: bool,
+    incomplete: bool,
+) -> RunStatus {
     if internal {
         RunStatus::InternalError
     } else if killed {
@@ -220,7 +228,7 @@ pub fn run_status(counts: &Counts, stopped: bool, killed: bool, timed_out: bool,
         RunStatus::TimedOut
     } else if stopped {
         RunStatus::Stopped
-    } else if counts.failed + counts.errors > 0 {
+    } else if counts.failed + counts.errors + counts.not_run > 0 || incomplete {
         RunStatus::Failed
     } else {
         RunStatus::Passed

@@ -245,9 +245,9 @@ pub struct RunEnd {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RunEndStatus {
-    /// No test failed.
+    /// Every test ran, none failed, and every file could be collected.
     Passed,
-    /// A test failed.
+    /// A test failed, a selected one did not run, or a file could not be collected.
     Failed,
     /// It was stopped.
     Stopped,

@@ -118,6 +118,10 @@ impl Report {
             RunEndStatus::InternalError => exit::INTERNAL,
             RunEndStatus::Stopped | RunEndStatus::Killed => exit::INTERRUPTED,
             _ if self.has_errors() => exit::INTERRUPTED,
+            // Nothing failed, and yet it has not passed: something could not be collected.
+            RunEndStatus::Failed if end.counts.failed + end.counts.errors + end.counts.not_run == 0 => {
+                exit::INTERRUPTED
+            }
             RunEndStatus::Failed | RunEndStatus::TimedOut => exit::FAILED,
             RunEndStatus::Passed if end.counts.failed + end.counts.errors > 0 => exit::FAILED,
             RunEndStatus::Passed if self.total == 0 => exit::NOTHING,

@@ -8,6 +8,8 @@ use pytest_lens_protocol::{
     ErrorCode, LogsIteratorOption, Response, RunOptions, Settings, TestResultInfo, WorkerCount,
 };
 
+use tokio::sync::watch;
+
 use super::{Answered, Refusal, invalid, of_failure};
 use crate::context::Context;
 use crate::control::{Coverage, Suite, split};
@@ -16,10 +18,11 @@ use crate::engine::{Session, Shared};
 use crate::host::Host;
 use crate::launcher::StartError;
 use crate::resident::Reuse;
-use crate::run::{Control, RunPlan};
+use crate::run::{Company, Control, RunPlan};
 use crate::runs::Lease;
 use crate::scope::{Scope, file_part};
 use crate::select::{Filter, own_id, select};
+use crate::wire::WireCollectError;
 
 /// The most results that one `run_progress` carries.
 const PAGE: usize = 10_000;
@@ -64,7 +67,7 @@ pub(super) async fn stream(session: &Session, context: &Arc<Context>, order: Ord
 /// `debug_run`: until a debugger can connect and the run is in the books.
 pub(super) async fn debug(session: &Session, context: &Arc<Context>, mut order: Order) -> Answered {
     order.options.arguments = split(&order.options.arguments).0;
-    let (host, selected) = choose(context, &order).await?;
+    let Chosen { host, selected, problems } = choose(context, &order).await?;
     if selected.is_empty() {
         return Err(invalid("there is no test to debug: write one, or name one that exists"));
     }
@@ -77,6 +80,7 @@ pub(super) async fn debug(session: &Session, context: &Arc<Context>, mut order: 
     let (address, port) = (debuggee.host.clone(), debuggee.port);
     let suite = Suite::new(session.shared.new_run().0, LogsIteratorOption::default());
     let mut plan = plan(&session.shared, context, &order, &suite, host, selected)?;
+    plan.problems = problems;
     plan.set_debuggee(debuggee);
     let (run_id, lease) = enter(context, plan).await?;
     lease.release();
@@ -94,15 +98,24 @@ async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> R
     if let Some(coverage) = &coverage {
         context.check_coverage(coverage).await.map_err(invalid)?;
     }
-    let (host, selected) = choose(context, &order).await?;
+    let Chosen { host, selected, problems } = choose(context, &order).await?;
     let suite = Suite::new(session.shared.new_run().0, LogsIteratorOption::default());
     let mut plan = plan(&session.shared, context, &order, &suite, host, selected)?;
+    plan.problems = problems;
+    plan.company = if plan.source == Source::Editor { Company::Replaceable } else { Company::Patient };
     plan.set_coverage(coverage);
     enter(context, plan).await
 }
 
-/// The tests that a request means, in a fresh collected session.
-async fn choose(context: &Arc<Context>, order: &Order) -> Result<(Arc<Host>, Vec<usize>), Refusal> {
+/// What a request means, in a fresh collected session.
+struct Chosen {
+    host: Arc<Host>,
+    selected: Vec<usize>,
+    /// What of it could not be collected, each a short line.
+    problems: Vec<String>,
+}
+
+async fn choose(context: &Arc<Context>, order: &Order) -> Result<Chosen, Refusal> {
     let filter = Filter::parse(order.options.keyword.as_deref(), order.options.marker.as_deref()).map_err(invalid)?;
     let ids: Vec<String> = order.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
     for id in &ids {
@@ -117,10 +130,12 @@ async fn choose(context: &Arc<Context>, order: &Order) -> Result<(Arc<Host>, Vec
         context.pool.expect(&scope, &context.options(&[]));
     }
     let selected = select(&host, &ids, &filter).map_err(invalid)?;
-    if let Some(error) = host.errors.iter().find(|error| selected.is_empty() && scope.holds(&error.path)) {
+    let concerns = |error: &&WireCollectError| scope.is_troubled_by(&error.path);
+    if let Some(error) = host.errors.iter().find(concerns).filter(|_| selected.is_empty()) {
         return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
     }
-    Ok((host, selected))
+    let problems = host.errors.iter().filter(concerns).map(WireCollectError::short).collect();
+    Ok(Chosen { host, selected, problems })
 }
 
 /// Puts a run into the books and sets it going.
@@ -181,6 +196,8 @@ pub(crate) fn plan(
         problems: Vec::new(),
         coverage: None,
         debuggee: None,
+        company: Company::Apart,
+        given_up: watch::Sender::default(),
         run_id,
         selected,
         workers,

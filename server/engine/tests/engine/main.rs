@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod common;
+mod company;
 
 #[cfg(test)]
 mod ahead;

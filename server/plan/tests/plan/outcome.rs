@@ -46,18 +46,19 @@ fn what_cut_a_run_short_outranks_its_tests() {
     let good = Counts::from_iter([Outcome::Passed, Outcome::XFailed]);
     for (outcome, expected) in [
         (Outcome::Passed, RunStatus::Passed),
-        (Outcome::NotRun, RunStatus::Passed),
+        (Outcome::NotRun, RunStatus::Failed),
         (Outcome::TimedOut, RunStatus::Failed),
         (Outcome::Crashed, RunStatus::Failed),
         (Outcome::Error, RunStatus::Failed),
     ] {
         let mut counts = good;
         counts.add(outcome);
-        assert_eq!(run_status(&counts, false, false, false, false), expected);
-        assert_eq!(run_status(&counts, true, false, false, false), RunStatus::Stopped);
-        assert_eq!(run_status(&counts, true, false, true, false), RunStatus::TimedOut);
-        assert_eq!(run_status(&counts, true, true, true, false), RunStatus::Killed);
-        assert_eq!(run_status(&counts, true, true, true, true), RunStatus::InternalError);
+        assert_eq!(run_status(&counts, false, false, false, false, false), expected);
+        assert_eq!(run_status(&counts, false, false, false, false, true), RunStatus::Failed);
+        assert_eq!(run_status(&counts, true, false, false, false, true), RunStatus::Stopped);
+        assert_eq!(run_status(&counts, true, false, true, false, false), RunStatus::TimedOut);
+        assert_eq!(run_status(&counts, true, true, true, false, false), RunStatus::Killed);
+        assert_eq!(run_status(&counts, true, true, true, true, false), RunStatus::InternalError);
     }
 }
 
@@ -105,10 +106,10 @@ proptest! {
     }
 
     #[test]
-    fn success_means_that_nothing_failed(outcomes in outcomes(), flags in prop::array::uniform4(any::<bool>()), errors in 0..3_usize) {
+    fn success_means_that_nothing_failed(outcomes in outcomes(), flags in prop::array::uniform5(any::<bool>()), errors in 0..3_usize) {
         let counts: Counts = outcomes.iter().copied().collect();
-        let status = run_status(&counts, flags[0], flags[1], flags[2], flags[3]);
-        let clean = !flags.contains(&true) && !outcomes.iter().any(|outcome| outcome.is_failure());
+        let status = run_status(&counts, flags[0], flags[1], flags[2], flags[3], flags[4]);
+        let clean = !flags.contains(&true) && counts.not_run == 0 && !outcomes.iter().any(|outcome| outcome.is_failure());
         prop_assert_eq!(status == RunStatus::Passed, clean);
         let zero = exit_code(status, &counts, errors) == 0;
         prop_assert_eq!(zero, clean && errors == 0 && !outcomes.is_empty());
