@@ -37,6 +37,7 @@ for _, name in ipairs({
   'summary',
   'flaky',
   'collect',
+  'coverage',
   'log',
   'quickfix',
   'restart',
@@ -56,6 +57,9 @@ local function highlights()
     PytestLensRunning = 'DiagnosticInfo',
     PytestLensFlaky = 'DiagnosticWarn',
     PytestLensDuration = 'Comment',
+    PytestLensCovered = 'DiagnosticOk',
+    PytestLensPartial = 'DiagnosticWarn',
+    PytestLensMissed = 'DiagnosticError',
     PytestLensHeading = 'Title',
     PytestLensFile = 'Directory',
     PytestLensClass = 'Type',
@@ -79,6 +83,15 @@ vim.api.nvim_create_autocmd('LspAttach', {
   callback = function(args)
     if is_ours(args.data.client_id) then
       require('pytest_lens.client').attached(args.data.client_id, args.buf)
+    end
+  end,
+})
+vim.api.nvim_create_autocmd('BufEnter', {
+  group = group,
+  callback = function(args)
+    local loaded = package.loaded['pytest_lens.client']
+    if loaded then
+      loaded.entered(args.buf)
     end
   end,
 })

@@ -13,6 +13,7 @@ from editor import Editor
 NAMES = [
     "all",
     "collect",
+    "coverage",
     "debug",
     "failed",
     "file",

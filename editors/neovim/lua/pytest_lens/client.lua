@@ -12,6 +12,9 @@ local M = {}
 ---@field params table
 ---@field touched pytest_lens.Touched
 
+-- Codes of diagnostics that are a test's failure.
+local FAILURES = { failed = true, error = true, timed_out = true, crashed = true }
+
 -- A tree of so many items comes in so many pages at most: a server that never says `next` is none of ours.
 local PAGES = 10000
 
@@ -26,6 +29,12 @@ local listeners = {}
 
 ---@type fun(client: integer)[]
 local mourners = {}
+
+-- The server whose file the cursor was in last: windows that belong to none mean this one.
+local latest ---@type integer?
+
+---@type table<string, boolean> Roots whose server has ended, and no other has begun.
+local ended = {}
 
 ---Calls `listener` behind each notification.
 ---@param listener fun(change: pytest_lens.Change)
@@ -107,6 +116,44 @@ local function receive(_, params, ctx)
   end
 end
 
+---@type table<integer, table<string, { result: lsp.PublishDiagnosticsParams, ctx: lsp.HandlerContext }>> By client, URI.
+local published = {}
+
+---Whether somebody else shows the failures of a file's tests: neotest may.
+---@type fun(client_id: integer, uri: string): boolean
+local is_told_elsewhere = function()
+  return false
+end
+
+---Shows a file's diagnostics, but those that are told in another way: by signs, or by somebody else.
+---@param result lsp.PublishDiagnosticsParams
+---@param ctx lsp.HandlerContext
+local function publish(result, ctx)
+  local options = require('pytest_lens.config').get()
+  local elsewhere = not options.diagnostics or is_told_elsewhere(ctx.client_id, result.uri)
+  local shown = vim.tbl_filter(function(diagnostic)
+    return diagnostic.code ~= 'flaky' and not (elsewhere and FAILURES[diagnostic.code])
+  end, result.diagnostics)
+  local params = vim.tbl_extend('force', result, { diagnostics = shown })
+  vim.lsp.handlers['textDocument/publishDiagnostics'](nil, params, ctx)
+end
+
+---From now on `is_told` says whether somebody else shows the failures of a file's tests.
+---@param is_told fun(client_id: integer, uri: string): boolean
+function M.tell_elsewhere(is_told)
+  is_told_elsewhere = is_told
+end
+
+---Shows a file's diagnostics once more: who shows them may be another now.
+---@param client_id integer
+---@param uri string
+function M.publish_again(client_id, uri)
+  local last = (published[client_id] or {})[uri]
+  if last and vim.lsp.get_client_by_id(client_id) then
+    publish(last.result, last.ctx)
+  end
+end
+
 ---The handlers of a client: the server's own notifications, and diagnostics but those that signs tell already.
 ---@return table<string, lsp.Handler>
 function M.handlers()
@@ -122,11 +169,10 @@ function M.handlers()
   }) do
     handlers['pytestLens/' .. name] = receive
   end
-  handlers['textDocument/publishDiagnostics'] = function(problem, result, ctx)
-    result.diagnostics = vim.tbl_filter(function(diagnostic)
-      return diagnostic.code ~= 'flaky'
-    end, result.diagnostics)
-    vim.lsp.handlers['textDocument/publishDiagnostics'](problem, result, ctx)
+  handlers['textDocument/publishDiagnostics'] = function(_, result, ctx)
+    published[ctx.client_id] = published[ctx.client_id] or {}
+    published[ctx.client_id][result.uri] = { result = result, ctx = ctx }
+    publish(result, ctx)
   end
   -- 0.11 has no handler of its own.
   if not require('pytest_lens.lenses').KEEPS_UP then
@@ -141,24 +187,123 @@ end
 ---@type table<integer, fun()[]> What waits for a buffer's server, by buffer.
 local waiting = {}
 
----Calls `act` once the server of a buffer answers; `false` where none is starting.
+-- A server that is about to begin is looked for so often, with so many milliseconds between.
+local LOOKS, PAUSE = 150, 20
+
+---Calls `act` when `is_ready` says so, or when that is no longer to be hoped for.
+---@param is_ready fun(): boolean
+---@param act fun()
+---@param looks? integer
+local function when(is_ready, act, looks)
+  local left = looks or LOOKS
+  if is_ready() or left == 0 then
+    act()
+  else
+    vim.defer_fn(function()
+      when(is_ready, act, left - 1)
+    end, PAUSE)
+  end
+end
+
+---Calls `act` once the server of a buffer answers, or once it is clear that none comes.
+---@param bufnr integer
+---@param act fun()
+local function when_begun(bufnr, act)
+  local function own()
+    return vim.lsp.get_clients({ name = 'pytest_lens', bufnr = bufnr, _uninitialized = true })[1]
+  end
+  when(function()
+    return not vim.api.nvim_buf_is_valid(bufnr) or own() ~= nil
+  end, function()
+    local lsp_client = own()
+    if lsp_client and not lsp_client.initialized then
+      waiting[bufnr] = waiting[bufnr] or {}
+      table.insert(waiting[bufnr], act)
+    elseif vim.api.nvim_buf_is_valid(bufnr) then
+      vim.api.nvim_buf_call(bufnr, act)
+    end
+  end)
+end
+
+---Starts the server of the folder that Neovim is in, where that is a project; there may be no file of it open yet.
+---@return boolean
+local function begin_here()
+  local configurations = vim.lsp.config --[[@as table<string, vim.lsp.Config>]]
+  local config = configurations.pytest_lens
+  local root = config and require('pytest_lens.root').of(vim.fn.getcwd())
+  if not root or ended[root] then
+    return false
+  end
+  require('pytest_lens.shown')
+  local found = vim.tbl_extend('force', config, { root_dir = root }) --[[@as vim.lsp.ClientConfig]]
+  return vim.lsp.start(found, { attach = false }) ~= nil
+end
+
+---Whether servers are started at all: Neovim 0.11 can't say.
+---@return boolean
+local function is_enabled()
+  return not vim.lsp.is_enabled or vim.lsp.is_enabled('pytest_lens')
+end
+
+---Calls `act` once there is a server for a buffer; `false` where none is starting, and none can be started.
 ---@param bufnr integer
 ---@param act fun()
 ---@return boolean
 function M.when_ready(bufnr, act)
-  local starting = vim.lsp.get_clients({ name = 'pytest_lens', bufnr = bufnr, _uninitialized = true })
-  if #starting == 0 then
+  local is_python = vim.bo[bufnr].filetype == 'python'
+  local own = vim.lsp.get_clients({ name = 'pytest_lens', bufnr = bufnr, _uninitialized = true })[1]
+  if not own and not is_enabled() then
     return false
   end
-  waiting[bufnr] = waiting[bufnr] or {}
-  table.insert(waiting[bufnr], act)
+  local root = is_python and M.root_of(bufnr)
+  if own or (root and not ended[root]) then
+    when_begun(bufnr, act)
+    return true
+  elseif is_python or vim.b[bufnr].pytest_lens_client then
+    return false
+  end
+  local any = vim.lsp.get_clients({ name = 'pytest_lens', _uninitialized = true })[1]
+  if not any and not begin_here() then
+    return false
+  end
+  when(function()
+    return M.of(bufnr) ~= nil
+  end, act)
   return true
+end
+
+---The root of the project that a buffer's file lies in.
+---@param bufnr integer
+---@return string?
+function M.root_of(bufnr)
+  local found ---@type string?
+  require('pytest_lens.root').find(bufnr, function(root)
+    found = root
+  end)
+  return found
+end
+
+---Servers are started anew: none has ended that would not begin again.
+function M.begin_anew()
+  ended = {}
+end
+
+---Whether the server of a root has ended, and no other has begun.
+---@param root string
+---@return boolean
+function M.has_ended(root)
+  return ended[root] == true
 end
 
 ---A buffer is served from now on.
 ---@param client_id integer
 ---@param bufnr integer
 function M.attached(client_id, bufnr)
+  local lsp_client = vim.lsp.get_client_by_id(client_id)
+  if lsp_client and lsp_client.root_dir then
+    ended[lsp_client.root_dir] = nil
+  end
+  latest = client_id
   local acts = waiting[bufnr] or {}
   waiting[bufnr] = nil
   vim.schedule(function()
@@ -180,10 +325,14 @@ end
 ---@param bufnr integer
 function M.detached(client_id, bufnr)
   require('pytest_lens.marks').detach(bufnr)
+  local root = vim.tbl_get(vim.lsp.get_client_by_id(client_id) or {}, 'root_dir')
   vim.schedule(function()
     local client = vim.lsp.get_client_by_id(client_id)
+    if root and (not client or client:is_stopped()) then
+      ended[root] = true
+    end
     if stores[client_id] and (not client or client:is_stopped()) then
-      stores[client_id] = nil
+      stores[client_id], published[client_id] = nil, nil
       for _, mourner in ipairs(mourners) do
         mourner(client_id)
       end
@@ -191,7 +340,39 @@ function M.detached(client_id, bufnr)
   end)
 end
 
----The server of a buffer, or, for a window that is no file, the one whose files are open.
+---The cursor is in a buffer.
+---@param bufnr integer
+function M.entered(bufnr)
+  local own = vim.lsp.get_clients({ name = 'pytest_lens', bufnr = bufnr })[1]
+  latest = own and own.id or latest
+end
+
+---The server that a file of no server's own belongs to: that of the innermost folder around it; for a file of no
+---project at all, or what is no file, the one whose file the cursor was in last.
+---@param bufnr integer
+---@return vim.lsp.Client?
+local function around(bufnr)
+  local clients = vim.lsp.get_clients({ name = 'pytest_lens' })
+  local path = vim.bo[bufnr].buftype == '' and vim.api.nvim_buf_get_name(bufnr) or ''
+  local root = path ~= '' and M.root_of(bufnr)
+  if root then
+    table.sort(clients, function(a, b)
+      return #(a.root_dir or '') > #(b.root_dir or '')
+    end)
+    local is_python = vim.bo[bufnr].filetype == 'python'
+    for _, lsp_client in ipairs(clients) do
+      local folder = lsp_client.root_dir
+      if folder == root or (folder and not is_python and vim.startswith(path, folder .. '/')) then
+        return lsp_client
+      end
+    end
+    return nil
+  end
+  local newest = latest and vim.lsp.get_client_by_id(latest)
+  return newest and not newest:is_stopped() and newest or clients[1]
+end
+
+---The server of a buffer; see `around` for one that has none of its own.
 ---@param bufnr? integer
 ---@return vim.lsp.Client?
 function M.of(bufnr)
@@ -201,8 +382,10 @@ function M.of(bufnr)
     return own
   end
   local id = vim.b[buffer].pytest_lens_client ---@type integer?
-  local shown = id and vim.lsp.get_client_by_id(id)
-  return shown or vim.lsp.get_clients({ name = 'pytest_lens' })[1]
+  if id then
+    return vim.lsp.get_client_by_id(id)
+  end
+  return around(buffer)
 end
 
 ---Stores of a server, or of all, by their folders' names.

@@ -8,17 +8,24 @@ local M = {}
 ---@class pytest_lens.Subcommand
 ---@field about string
 ---@field run fun(arguments: string[])
----@field takes? 'options'|'ids'|'collect' What may follow it.
+---@field takes? 'options'|'ids'|'collect'|'coverage' What may follow it.
 
--- Options of a run, as the server names them; each with what it may be completed to.
+---An option of a run.
+---@class pytest_lens.RunOption
+---@field takes 'number'|'boolean'|'text'
+---@field offers string[] What it may be completed to.
+
+-- Options of a run, as the server names them.
+---@type table<string, pytest_lens.RunOption>
 local OPTIONS = {
-  workers = { '2', '4', '8' },
-  maxfail = { '1' },
-  keyword = {},
-  marker = {},
-  rerun = { 'true', 'false' },
-  runDisabled = { 'true' },
-  timeoutMs = { '10000' },
+  workers = { takes = 'number', offers = { '2', '4', '8' } },
+  maxfail = { takes = 'number', offers = { '1' } },
+  keyword = { takes = 'text', offers = {} },
+  marker = { takes = 'text', offers = {} },
+  rerun = { takes = 'boolean', offers = { 'true', 'false' } },
+  runDisabled = { takes = 'boolean', offers = { 'true', 'false' } },
+  timeoutMs = { takes = 'number', offers = { '10000' } },
+  coverage = { takes = 'boolean', offers = { 'true', 'false' } },
 }
 
 -- So many node ids are offered at most: nobody reads more.
@@ -28,13 +35,24 @@ local OFFERED = 200
 ---@return vim.lsp.Client?
 local function server()
   local found = client.of()
-  if not found then
-    local text = vim.bo.filetype == 'python'
-        and 'no server serves this buffer: `:checkhealth pytest_lens` says why, `:Lens restart` tries again'
-      or 'no Python file of a project is open: open a test file first'
-    client.say(text)
+  if found then
+    return found
   end
-  return found
+  local bufnr = vim.api.nvim_get_current_buf()
+  local root = client.root_of(bufnr)
+  if root and client.has_ended(root) then
+    client.say(('the server of %s has ended: `:Lens restart` starts it again'):format(vim.fs.basename(root)))
+  elseif vim.b[bufnr].pytest_lens_client then
+    client.say('the server of this window has ended: `:Lens restart` starts it again')
+  elseif vim.bo.filetype == 'python' then
+    client.say(
+      root
+          and 'no server serves this buffer: `:checkhealth pytest_lens` says why, `:Lens restart` tries again'
+        or 'this file lies in no project: a folder with pytest.ini or pyproject.toml, or a git repository, is one'
+    )
+  else
+    client.say('no Python file of a project is open: open a test file first')
+  end
 end
 
 ---Writes what has changed: tests run what is on disk.
@@ -73,19 +91,42 @@ function M.start(client_id, command, argument, done)
   end)
 end
 
----`name=value` pairs as the server takes them, and what is left.
+---What an option's text means; nothing where it means nothing.
+---@param option pytest_lens.RunOption
+---@param text string
+---@return number|boolean|string?
+local function value_of(option, text)
+  if option.takes == 'boolean' then
+    return ({ ['true'] = true, ['false'] = false })[text]
+  elseif option.takes == 'number' then
+    local number = tonumber(text)
+    return number and number >= 0 and number % 1 == 0 and number or nil
+  end
+  return text
+end
+
+---`name=value` pairs as the server takes them, and what is left. Says what is wrong with them, and returns nothing.
 ---@param arguments string[]
----@return table options, string[] rest
-local function options_of(arguments)
+---@param takes_ids boolean? Whether there may be something left.
+---@return table? options, string[] rest
+local function options_of(arguments, takes_ids)
   local options, rest = {}, {}
   for _, argument in ipairs(arguments) do
-    local name, value = argument:match('^(%a+)=(.*)$')
-    if name and OPTIONS[name] then
-      local plain = { ['true'] = true, ['false'] = false }
-      options[name] = plain[value]
+    local name, text = argument:match('^(%a+)=(.*)$')
+    local option = name and OPTIONS[name]
+    if option then
+      options[name] = value_of(option, text or '')
       if options[name] == nil then
-        options[name] = tonumber(value) or value
+        local kind = option.takes == 'number' and 'a whole number' or '`true` or `false`'
+        client.say(('`%s` takes %s, not %q'):format(name, kind, text))
+        return nil, {}
       end
+    elseif name or not takes_ids then
+      local known = vim.tbl_keys(OPTIONS)
+      table.sort(known)
+      local text_of = '%q is no option of a run: those are %s; a blank in a value is written `\\ `'
+      client.say(text_of:format(argument, table.concat(known, ', ')))
+      return nil, {}
     else
       table.insert(rest, argument)
     end
@@ -111,7 +152,10 @@ local function at_cursor(command)
     if not lsp_client then
       return
     end
-    local options, ids = options_of(arguments)
+    local options, ids = options_of(arguments, true)
+    if not options then
+      return
+    end
     local where = #ids > 0 and { ids = ids } or here()
     local argument = vim.tbl_extend('force', where, options)
     if command == 'pytestLens.debug' then
@@ -128,8 +172,9 @@ end
 local function simple(command, where)
   return function(arguments)
     local lsp_client = server()
-    if lsp_client then
-      M.start(lsp_client.id, command, vim.tbl_extend('force', where(), (options_of(arguments))))
+    local options = lsp_client and options_of(arguments)
+    if lsp_client and options then
+      M.start(lsp_client.id, command, vim.tbl_extend('force', where(), options))
     end
   end
 end
@@ -147,8 +192,12 @@ local function ending(command)
       return
     end
     client.request(lsp_client, command, {}, function(answer, problem)
-      if problem or (answer and #answer.stopped == 0) then
-        client.say(problem or 'no test is running', problem and vim.log.levels.WARN or vim.log.levels.INFO)
+      if problem then
+        client.say(problem)
+      elseif answer and #answer.stopped == 0 then
+        client.say('no test is running', vim.log.levels.INFO)
+      elseif answer and command == 'pytestLens.stop' then
+        require('pytest_lens.runs').stopped(lsp_client.id, answer.stopped)
       end
     end)
   end
@@ -165,6 +214,7 @@ local function restart()
   for _, lsp_client in ipairs(ended and {} or old) do
     lsp_client:stop(true)
   end
+  client.begin_anew()
   vim.lsp.enable('pytest_lens')
 end
 
@@ -226,6 +276,23 @@ local SUBCOMMANDS = {
       end
     end,
   },
+  coverage = {
+    about = 'runs all tests, or those named, and marks the lines that ran; `list` and `clear`',
+    takes = 'coverage',
+    run = function(arguments)
+      local coverage = require('pytest_lens.coverage')
+      if #arguments == 1 and (arguments[1] == 'list' or arguments[1] == 'clear') then
+        return coverage[arguments[1]]()
+      end
+      local lsp_client = server()
+      local options, ids = options_of(arguments, true)
+      if lsp_client and options then
+        local where = #ids > 0 and { ids = ids } or {}
+        local argument = vim.tbl_extend('force', { coverage = true }, where, options)
+        M.start(lsp_client.id, 'pytestLens.run', argument)
+      end
+    end,
+  },
   collect = {
     about = 'brings the tree up to date; `force` reads also what has not changed',
     takes = 'collect',
@@ -267,6 +334,11 @@ function M.run(name, arguments)
     table.sort(known)
     return client.say(('there is no `:Lens %s`; there are %s'):format(name, table.concat(known, ', ')))
   end
+  local takes, first = subcommand.takes, arguments and arguments[1]
+  if first and (not takes or (takes == 'collect' and first ~= 'force')) then
+    local may = takes and 'only `force` may follow' or 'nothing follows'
+    return client.say(('`:Lens %s %s`: %s `:Lens %s`'):format(name, first, may, name))
+  end
   local function act()
     subcommand.run(arguments or {})
   end
@@ -303,9 +375,9 @@ end
 ---@return string[]
 local function options(lead)
   local found = {}
-  for name, values in vim.spairs(OPTIONS) do
+  for name, option in vim.spairs(OPTIONS) do
     table.insert(found, name .. '=')
-    for _, value in ipairs(vim.startswith(lead, name .. '=') and values or {}) do
+    for _, value in ipairs(vim.startswith(lead, name .. '=') and option.offers or {}) do
       table.insert(found, name .. '=' .. value)
     end
   end
@@ -328,6 +400,8 @@ function M.complete(lead, line)
       candidates = vim.list_extend(ids(lead), words[2] == 'output' and {} or options(lead))
     elseif takes == 'options' then
       candidates = options(lead)
+    elseif takes == 'coverage' then
+      candidates = vim.list_extend({ 'clear', 'list' }, vim.list_extend(ids(lead), options(lead)))
     elseif takes == 'collect' then
       candidates = { 'force' }
     end

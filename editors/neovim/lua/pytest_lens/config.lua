@@ -9,6 +9,7 @@ local M = {}
 ---@field skipped string
 ---@field running string
 ---@field flaky string
+---@field covered string
 
 ---@class pytest_lens.Options
 ---@field signs boolean Outcomes in the sign column.
@@ -16,6 +17,7 @@ local M = {}
 ---@field code_lens boolean Code lenses are shown and kept up to date.
 ---@field save_before_run boolean Changed Python files are written before tests run.
 ---@field open_quickfix boolean The quickfix window opens where there is something in it.
+---@field diagnostics boolean Failures are diagnostics.
 ---@field summary_width integer Columns of the summary window.
 ---@field output_height integer Lines of the output window.
 ---@field icons pytest_lens.Icons
@@ -27,9 +29,10 @@ local DEFAULTS = {
   code_lens = false,
   save_before_run = true,
   open_quickfix = true,
+  diagnostics = true,
   summary_width = 44,
   output_height = 15,
-  icons = { passed = '✓', failed = '✗', skipped = '○', running = '●', flaky = '≈' },
+  icons = { passed = '✓', failed = '✗', skipped = '○', running = '●', flaky = '≈', covered = '▎' },
 }
 
 ---The options in force.

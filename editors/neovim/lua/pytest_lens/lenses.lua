@@ -9,12 +9,14 @@ local codelens = vim.lsp.codelens --[[@as table<string, function>]]
 -- 0.12 keeps lenses up to date by itself.
 M.KEEPS_UP = codelens.enable ~= nil
 
----Whether lenses are drawn in a buffer: they tell outcomes then.
+---Whether lenses are drawn in a buffer, or about to be: they tell outcomes then.
 ---@param bufnr integer
 ---@return boolean
 function M.are_shown(bufnr)
   if M.KEEPS_UP then
     return codelens.is_enabled({ bufnr = bufnr })
+  elseif config.get().code_lens then
+    return true
   end
   for _, lens in ipairs(codelens.get(bufnr)) do
     if lens.command and vim.startswith(lens.command.command, 'pytestLens.') then
@@ -66,6 +68,20 @@ function M.refresh(client_id)
     end
   end
 end
+
+-- Where the user has lenses drawn by himself, they are there when the answer to his question is.
+vim.api.nvim_create_autocmd('LspRequest', {
+  group = vim.api.nvim_create_augroup('pytest_lens_lenses_drawn', {}),
+  callback = function(args)
+    local request = args.data.request
+    if request.method ~= 'textDocument/codeLens' or request.type ~= 'complete' then
+      return
+    end
+    vim.schedule(function()
+      require('pytest_lens.marks').redraw(request.bufnr)
+    end)
+  end,
+})
 
 ---Has lenses and code actions do in Neovim what only Neovim can do: save first, debug, show the output.
 function M.register()

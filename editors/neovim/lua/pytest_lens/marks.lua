@@ -35,10 +35,11 @@ local buffers = {}
 ---@return string? sign
 ---@return string? highlight
 local function look(bufnr, store, id)
-  local tally = store.tallies[id]
-  if not tally then
+  local tally, unrun = store.tallies[id], store.unrun[id]
+  if not tally and not unrun then
     return {}
   end
+  tally = tally or { counts = {}, ms = 0, running = 0, flaky = 0 }
   local options = config.get()
   local worst = outcomes.worst(tally.counts)
   -- The sign column has the icon already, where there is one.
@@ -56,12 +57,17 @@ local function look(bufnr, store, id)
     table.insert(chunks, { icon(sign) .. outcomes.text(tally.counts) .. ' ', highlight })
     table.insert(chunks, { outcomes.duration(tally.ms), 'PytestLensDuration' })
   end
-  if tally.flaky > 0 and worst then
+  if unrun and unrun.begun and tally.running == 0 then
+    local text = worst and ' then ended while it ran' or 'ended while it ran'
+    table.insert(chunks, { text, 'PytestLensSkipped' })
+  end
+  -- What the history knows of a test is there before it runs.
+  if tally.flaky > 0 then
     local hint = store.hints[id]
     local words = hint and ('flaky %.0f %%'):format(hint.failureRate * 100)
       or ('%d flaky'):format(tally.flaky)
     table.insert(chunks, { ' ' .. icon(outcomes.icon('flaky')) .. words, 'PytestLensFlaky' })
-    if not outcomes.is_failure(worst) and tally.running == 0 then
+    if not (worst and outcomes.is_failure(worst)) and tally.running == 0 then
       sign, highlight = outcomes.icon('flaky'), 'PytestLensFlaky'
     end
   end

@@ -88,6 +88,14 @@ local function page_of(store, answer)
     end
     line(page, text, look.hl)
   end
+  local left = store and not is_running and store.unrun[id] or nil
+  local unrun = left and left.outcome
+  if left and unrun then
+    local why = unrun.message and ': ' .. unrun.message or ''
+    local text = (answer.outcome and 'since then ' or '')
+      .. (left.begun and 'ended while it ran' or 'left without an outcome')
+    line(page, ('%s %s%s'):format(outcomes.icon('skipped'), text, why), 'PytestLensSkipped')
+  end
   if answer.longrepr and answer.longrepr:find('%S') then
     line(page, '')
     failure(page, answer.longrepr)
@@ -100,7 +108,11 @@ local function page_of(store, answer)
   section(page, 'log', answer.log, coloured)
   local printed = store and store.printed[id]
   section(page, 'past the capture', printed and table.concat(printed), coloured)
-  if #page.lines <= 2 then
+  if unrun then
+    section(page, 'standard output before it was ended', unrun.stdout, coloured)
+    section(page, 'standard error before it was ended', unrun.stderr, coloured)
+  end
+  if #page.lines <= 2 and not unrun then
     line(page, '')
     line(page, 'It printed nothing.', 'PytestLensHint')
   end
@@ -206,7 +218,8 @@ local function refresh(open)
       return -- Another test was asked for meanwhile.
     end
     local store = client.store(asked.client, asked.id, asked.workspace)
-    if not answer and not (store and (store.running[asked.id] or store.printed[asked.id])) then
+    local is_known = store and (store.running[asked.id] or store.printed[asked.id] or store.unrun[asked.id])
+    if not answer and not is_known then
       return open and client.say(problem or 'the server knows no output of this test')
     end
     local bufnr = window.buffer('output', 'pytest_lens_output')

@@ -58,7 +58,8 @@ local function entries(client_id)
   return found
 end
 
-local function open()
+---Opens the quickfix window where the user wants that, and leaves the cursor where it is.
+function M.open()
   if config.get().open_quickfix then
     local window = vim.api.nvim_get_current_win()
     local count = #vim.fn.getqflist()
@@ -77,7 +78,7 @@ function M.fill(client_id)
     return false
   end
   vim.fn.setqflist({}, ' ', { title = TITLE, items = found })
-  open()
+  M.open()
   return true
 end
 
@@ -87,7 +88,7 @@ function M.rerun(client_id)
   local found = entries(client_id)
   if #found > 0 then
     vim.fn.setqflist({}, ' ', { title = TITLE, items = found })
-    open()
+    M.open()
   end
   local list = vim.fn.getqflist({ id = 0 }).id ---@type integer
   require('pytest_lens.commands').start(client_id, 'pytestLens.runFailed', {}, function(answer)
@@ -114,7 +115,7 @@ function M.frames(result)
     return false
   end
   vim.fn.setqflist({}, ' ', { title = 'pytest-lens: ' .. result.id, items = items, idx = #items })
-  open()
+  M.open()
   return true
 end
 

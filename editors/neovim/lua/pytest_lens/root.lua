@@ -14,6 +14,13 @@ local CONFIGURATION = {
   'setup.py',
 }
 
+---The root of the project that a path lies in.
+---@param path string
+---@return string?
+function M.of(path)
+  return vim.fs.root(path, CONFIGURATION) or vim.fs.root(path, '.git')
+end
+
 ---Calls `on_dir` with the root of a buffer's file. A file outside of any project starts no server, unless its name is
 ---that of a test file: its folder is the project then.
 ---@param bufnr integer
@@ -23,7 +30,7 @@ function M.find(bufnr, on_dir)
   if path == '' or path:find('^%a[%w+.-]*://') then
     return
   end
-  local root = vim.fs.root(bufnr, CONFIGURATION) or vim.fs.root(bufnr, '.git')
+  local root = M.of(path)
   if not root then
     local name = vim.fs.basename(path)
     if name:find('^test_.*%.py$') or name:find('_test%.py$') then

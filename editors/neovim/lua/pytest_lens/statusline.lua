@@ -1,15 +1,19 @@
--- One short text for the statusline: how far a run is, or what is known of all tests.
+-- One short text for the statusline: that tests are collected, how far a run is, or what is known of all tests.
 
 local outcomes = require('pytest_lens.outcomes')
 local soon = require('pytest_lens.soon')
 
 local M = {}
 
+---@type table<integer, table<string, boolean>> Collections that go on, by client.
+local collections = {}
+
 local redraw = soon(100, function()
   vim.cmd.redrawstatus({ bang = true })
 end)
 
----`● 12/40 ✗ 2` while tests run, `✓ 38 ✗ 2` when they have; empty where nothing ran.
+---`● 12/40 ✗ 2` while tests run, with `stopping` where that was asked for; `✓ 38 ✗ 2` when they have, with `collecting`
+---before it while that goes on. Empty where nothing ran.
 ---@param bufnr? integer
 ---@return string
 function M.text(bufnr)
@@ -17,10 +21,11 @@ function M.text(bufnr)
   if not client then
     return ''
   end
-  local done, total, failed, counts = 0, 0, 0, {}
+  local done, total, failed, stopping, counts = 0, 0, 0, false, {}
   for _, store in ipairs(require('pytest_lens.client').stores(client.id)) do
     for _, run in pairs(store.runs) do
       done, total, failed = done + run.done, total + run.total, failed + run.failed
+      stopping = stopping or run.stopping == true
     end
     for _, id in ipairs(store.children[''] or {}) do
       for outcome, count in pairs(store.tallies[id] and store.tallies[id].counts or {}) do
@@ -29,10 +34,17 @@ function M.text(bufnr)
     end
   end
   local parts = {} ---@type string[]
+  -- Beside a run it is no news: collecting waits for that.
+  if total == 0 and next(collections[client.id] or {}) then
+    table.insert(parts, 'collecting')
+  end
   if total > 0 then
     table.insert(parts, ('%s %d/%d'):format(outcomes.icon('running'), done, total))
     if failed > 0 then
       table.insert(parts, ('%s %d'):format(outcomes.icon('failed'), failed))
+    end
+    if stopping then
+      table.insert(parts, 'stopping')
     end
   else
     local sums = { passed = 0, failed = 0, skipped = 0 }
@@ -56,7 +68,24 @@ function M.changed(change)
   end
 end
 
-function M.exited()
+---A progress of the server's moves: of a collection it is the only word.
+---@param client_id integer
+---@param params lsp.ProgressParams
+function M.progressed(client_id, params)
+  local token, value = tostring(params.token), params.value --[[@as { kind: string }]]
+  if vim.startswith(token, 'pytest-lens/collect/') then
+    collections[client_id] = collections[client_id] or {}
+    collections[client_id][token] = value.kind ~= 'end' or nil
+    redraw()
+  end
+end
+
+---Draws once more: a run was told to stop.
+M.redraw = redraw
+
+---@param client_id integer
+function M.exited(client_id)
+  collections[client_id] = nil
   redraw()
 end
 

@@ -15,6 +15,12 @@ local M = {}
 ---@field total integer
 ---@field done integer
 ---@field failed integer
+---@field stopping? boolean It was stopped: what runs goes on to its end.
+
+---Why a test has no outcome of the last run.
+---@class pytest_lens.Unrun
+---@field outcome pytest_lens.TestOutcome What the server said.
+---@field begun boolean It was ended while it ran.
 
 ---What a notification changed.
 ---@class pytest_lens.Touched
@@ -33,6 +39,7 @@ local M = {}
 ---@field results table<string, pytest_lens.TestOutcome> Final outcomes, of tests.
 ---@field tallies table<string, pytest_lens.Tally> Of items with an outcome, something running or something flaky within.
 ---@field running table<string, string> Runs of tests that run now.
+---@field unrun table<string, pytest_lens.Unrun> Tests that the last run left without an outcome.
 ---@field hints table<string, pytest_lens.Hint>
 ---@field runs table<string, pytest_lens.Run> Runs that go on.
 ---@field ended? pytest_lens.RunFinishedEvent How the last run ended.
@@ -57,6 +64,7 @@ function M.new(workspace)
     results = {},
     tallies = {},
     running = {},
+    unrun = {},
     hints = {},
     runs = {},
     errors = {},
@@ -123,7 +131,7 @@ end
 ---@param changed pytest_lens.Touched
 function Store:on_testStarted(started, changed)
   for _, id in ipairs(started.ids) do
-    self.printed[id] = nil
+    self.printed[id], self.unrun[id] = nil, nil
     self:set_running(id, started.runId, changed)
   end
 end
@@ -139,12 +147,18 @@ function Store:on_testOutcome(told, changed)
         run.done = run.done + 1
         run.failed = run.failed + (is_failure(outcome.outcome) and 1 or 0)
       end
+      local was_running = self.running[outcome.id] ~= nil
       self:set_running(outcome.id, nil, changed)
       -- A test that was not run keeps what is known of it.
-      if outcome.outcome ~= 'not_run' then
+      if outcome.outcome == 'not_run' then
+        self.unrun[outcome.id] = { outcome = outcome, begun = was_running }
+        changed.ids[outcome.id] = true
+      else
+        self.unrun[outcome.id] = nil
         -- Long texts stay with the server, which is asked for them when someone looks.
-        outcome.stdout, outcome.stderr, outcome.log, outcome.longrepr = nil, nil, nil, nil
-        self:set_result(outcome.id, outcome, changed)
+        local kept = vim.tbl_extend('force', {}, outcome) --[[@as pytest_lens.TestOutcome]]
+        kept.stdout, kept.stderr, kept.log, kept.longrepr = nil, nil, nil, nil
+        self:set_result(outcome.id, kept, changed)
       end
     end
   end
@@ -238,6 +252,24 @@ function Store:count(id, changed, change)
   end
 end
 
+---Counts what was told of a test before the test itself was into all that it lies in: the history may know it first.
+---@param item pytest_lens.TestItem
+---@param changed pytest_lens.Touched
+function Store:count_in(item, changed)
+  local early = self.tallies[item.id]
+  if not early or not item.parent then
+    return
+  end
+  self:count(item.parent, changed, function(tally)
+    for outcome, count in pairs(early.counts) do
+      tally.counts[outcome] = (tally.counts[outcome] or 0) + count
+    end
+    tally.ms = tally.ms + early.ms
+    tally.running = tally.running + early.running
+    tally.flaky = tally.flaky + early.flaky
+  end)
+end
+
 ---@param item pytest_lens.TestItem
 ---@param changed pytest_lens.Touched
 function Store:upsert(item, changed)
@@ -246,6 +278,7 @@ function Store:upsert(item, changed)
     local parent = item.parent or ''
     self.children[parent] = self.children[parent] or {}
     table.insert(self.children[parent], item.id)
+    self:count_in(item, changed)
   end
   if old and old.uri ~= item.uri and self.files[old.uri] then
     self.files[old.uri][item.id] = nil
@@ -307,8 +340,8 @@ function Store:forget(id, changed)
   if item and self.files[item.uri] then
     self.files[item.uri][id] = nil
   end
-  self.hints[id], self.items[id], self.children[id], self.tallies[id], self.printed[id] =
-    nil, nil, nil, nil, nil
+  self.hints[id], self.items[id], self.children[id], self.tallies[id] = nil, nil, nil, nil
+  self.printed[id], self.unrun[id] = nil, nil
   table.insert(changed.gone, id)
 end
 

@@ -2,7 +2,6 @@
 
 local client = require('pytest_lens.client')
 local config = require('pytest_lens.config')
-local outcomes = require('pytest_lens.outcomes')
 local soon = require('pytest_lens.soon')
 local tree = require('pytest_lens.tree')
 local window = require('pytest_lens.window')
@@ -14,7 +13,7 @@ local NAMESPACE = vim.api.nvim_create_namespace('pytest_lens_summary')
 -- Lines above the tree.
 local HEAD = 2
 
----@type { client: integer, filter: integer, opened: table<string, boolean>, rows: pytest_lens.Row[] }
+---@type { client: integer, filter: integer, opened: table<pytest_lens.Filter, table<string, boolean>>, rows: pytest_lens.Row[] }
 local state = { client = 0, filter = 1, opened = {}, rows = {} }
 
 ---@return integer
@@ -25,6 +24,13 @@ end
 ---@return pytest_lens.Filter
 local function filter()
   return tree.FILTERS[state.filter]
+end
+
+---What the user opened and closed, for each filter by itself.
+---@return table<string, boolean>
+local function opened()
+  state.opened[filter()] = state.opened[filter()] or {}
+  return state.opened[filter()]
 end
 
 ---@return [string, string?][]
@@ -80,7 +86,7 @@ local function render()
   end
   local cursor = vim.api.nvim_win_get_cursor(shown)
   local kept = state.rows[cursor[1] - HEAD]
-  state.rows = tree.rows(client.stores(state.client), filter(), state.opened)
+  state.rows = tree.rows(client.stores(state.client), filter(), opened())
   local lines, marks = {}, {} ---@type string[], { line: integer, from: integer, to: integer, hl: string }[]
   add(lines, marks, head())
   add(lines, marks, { { '' } })
@@ -127,9 +133,9 @@ local function fold(row, open)
     return
   end
   if open == nil then
-    open = not tree.is_open(row.store, row.id, filter(), state.opened)
+    open = not tree.is_open(row.store, row.id, filter(), opened())
   end
-  state.opened[tree.key(row.store, row.id)] = open
+  opened()[tree.key(row.store, row.id)] = open
   render()
 end
 
@@ -166,6 +172,43 @@ end
 ---@return table
 local function this(row)
   return { ids = { row.id }, workspace = row.store.workspace }
+end
+
+---Opens all that an item lies in, and puts the cursor on it.
+---@param store pytest_lens.Store
+---@param id string
+local function reveal(store, id)
+  local at = store.items[id].parent
+  while at do
+    if not tree.is_open(store, at, filter(), opened()) then
+      opened()[tree.key(store, at)] = true
+    end
+    at = store.items[at].parent
+  end
+  render()
+  for index, row in ipairs(state.rows) do
+    if row.store == store and row.id == id then
+      return vim.api.nvim_win_set_cursor(0, { index + HEAD, 0 })
+    end
+  end
+end
+
+---Goes to a failure below the cursor or above it, as often as the count says.
+---@param step 1|-1
+local function to_failure(step)
+  local moved = false
+  for _ = 1, vim.v.count1 do
+    local store, id = tree.failure(client.stores(state.client), filter(), current(), step)
+    if not store or not id then
+      break
+    end
+    moved = true
+    reveal(store, id)
+  end
+  if not moved then
+    local where = step == 1 and 'below' or 'above'
+    client.say(('no failure %s this line'):format(where), vim.log.levels.INFO)
+  end
 end
 
 ---@param bufnr integer
@@ -233,17 +276,17 @@ local function maps(bufnr)
   end)
   window.map(bufnr, 'f', 'filter: failed, running, flaky, not run', function()
     state.filter = state.filter % #tree.FILTERS + 1
+    -- What is looked for is shown, whatever was closed when it was looked for last.
+    if filter() ~= 'all' then
+      state.opened[filter()] = nil
+    end
     render()
   end)
   window.map(bufnr, ']f', 'the next failure', function()
-    local at = vim.api.nvim_win_get_cursor(0)[1]
-    for index = at - HEAD + 1, #state.rows do
-      local row = state.rows[index]
-      local result = row.store.results[row.id]
-      if result and outcomes.is_failure(result.outcome) then
-        return vim.api.nvim_win_set_cursor(0, { index + HEAD, 0 })
-      end
-    end
+    to_failure(1)
+  end)
+  window.map(bufnr, '[f', 'the failure before', function()
+    to_failure(-1)
   end)
   window.map_usual(bufnr, 'close this window')
 end
@@ -264,11 +307,11 @@ function M.toggle()
   end
   vim.b[bufnr].pytest_lens_client = lsp_client.id
   maps(bufnr)
-  local opened = window.show(bufnr, { split = 'right', width = config.get().summary_width }, true)
-  vim.wo[opened][0].winfixwidth = true
+  local shown_in = window.show(bufnr, { split = 'right', width = config.get().summary_width }, true)
+  vim.wo[shown_in][0].winfixwidth = true
   render()
   if #state.rows > 0 then
-    vim.api.nvim_win_set_cursor(opened, { HEAD + 1, 0 })
+    vim.api.nvim_win_set_cursor(shown_in, { HEAD + 1, 0 })
   end
 end
 

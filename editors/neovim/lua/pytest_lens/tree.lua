@@ -119,7 +119,59 @@ function M.is_open(store, id, filter, opened)
     return chosen
   end
   local kind = store.items[id].kind
-  return kind == 'dir' or (filter ~= 'all' and kind ~= 'function')
+  -- The cases that did not run of one that did are many, and nobody looks for each.
+  return kind == 'dir' or (filter ~= 'all' and (filter ~= 'not run' or kind ~= 'function'))
+end
+
+---The failure that comes before or behind an item in the tree, open or not, among what the filter shows.
+---@param stores pytest_lens.Store[]
+---@param filter pytest_lens.Filter
+---@param from pytest_lens.Row? The item; above all others if left out.
+---@param step 1|-1
+---@return pytest_lens.Store?, string?
+function M.failure(stores, filter, from, step)
+  local before ---@type [pytest_lens.Store, string]?
+  local is_behind = from == nil
+  local found ---@type [pytest_lens.Store, string]?
+  ---@param store pytest_lens.Store
+  ---@param id string
+  ---@param on_path table<string, boolean> What the item lies in.
+  local function walk(store, id, on_path)
+    local item, tally = store.items[id], store.tallies[id]
+    local fails = tally ~= nil and outcomes.failures(tally.counts) > 0 and passes(tally, item, filter)
+    if found or not (fails or on_path[id]) then
+      return
+    elseif from and store == from.store and id == from.id then
+      is_behind = true
+    elseif fails and store.results[id] then
+      if not is_behind then
+        before = { store, id }
+      elseif step == 1 then
+        found = { store, id }
+      end
+    end
+    if is_behind and step == -1 then
+      return
+    end
+    for _, child in ipairs(ordered(store, id)) do
+      walk(store, child, on_path)
+    end
+  end
+  for _, store in ipairs(stores) do
+    local on_path = {} ---@type table<string, boolean>
+    local at = from and from.store == store and from.id or nil
+    while at do
+      on_path[at] = true
+      at = store.items[at] and store.items[at].parent
+    end
+    for _, id in ipairs(ordered(store, '')) do
+      walk(store, id, on_path)
+    end
+  end
+  if step == -1 then
+    found = from and before or nil
+  end
+  return unpack(found or {})
 end
 
 ---The rows of a tree.
