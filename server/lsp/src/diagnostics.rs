@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use lsp_types::{Diagnostic, DiagnosticSeverity, NumberOrString, Position, PublishDiagnosticsParams, Range};
+use lsp_types::{
+    Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, NumberOrString, PublishDiagnosticsParams, Range,
+};
 use pytest_lens_protocol::Hint;
 
-use crate::findings::Finding;
-use crate::live::{Live, from_wire};
+use crate::findings::{Finding, Step};
+use crate::live::{Live, from_wire, whole_line};
 use crate::paths::{uri, uri_text};
 use crate::state::State;
 
@@ -19,10 +21,8 @@ impl State {
         let document = self.documents.get(path);
         let mut diagnostics = Vec::new();
         if let Some(workspace) = self.workspace_of(path) {
-            let live = Live { documents: &self.documents, workspace, encoding: self.encoding };
-            let related = self.features.related;
-            let failures = workspace.findings.of(path).iter().map(|finding| live.diagnostic(path, finding, related));
-            diagnostics.extend(failures);
+            let live = self.live(workspace);
+            diagnostics.extend(live.failures(path, self.features.related));
             if let Some(file) = workspace.relative(path) {
                 let flaky = workspace.view.hints_within(&file).filter(|hint| hint.is_flaky);
                 diagnostics.extend(flaky.filter_map(|hint| live.flaky(hint)));
@@ -36,27 +36,48 @@ impl State {
 }
 
 impl Live<'_> {
-    fn diagnostic(&self, path: &Path, finding: &Finding, related: bool) -> Diagnostic {
-        let range = match (finding.line, self.documents.get(path)) {
-            (Some(line), Some(document)) => self.encoding.line(&document.text, line.live),
-            (Some(line), None) => whole_line(line.disk),
-            (None, _) => finding.test.as_deref().and_then(|id| self.definition(id)).unwrap_or_else(|| whole_line(0)),
-        };
+    /// What is shown of a file's findings.
+    fn failures(&self, path: &Path, related: bool) -> Vec<Diagnostic> {
+        let shown = self.workspace.findings.of(path).iter();
+        let placed = shown.filter_map(|finding| Some((self.place_of(path, finding)?, finding)));
+        placed.map(|(range, finding)| self.diagnostic(range, finding, related)).collect()
+    }
+
+    /// Where a finding is now; `None` where what it speaks of is gone.
+    fn place_of(&self, path: &Path, finding: &Finding) -> Option<Range> {
+        match (&finding.line, finding.test.as_deref()) {
+            (Some(line), Some(test)) => Some(self.range(path, self.line_of(test, path, line)?)),
+            (Some(line), None) => Some(self.range_of(path, line)),
+            (None, None) => Some(whole_line(0)),
+            (None, Some(test)) => self.definition(test).or_else(|| (!self.is_gone(test)).then(|| whole_line(0))),
+        }
+    }
+
+    fn diagnostic(&self, range: Range, finding: &Finding, related: bool) -> Diagnostic {
+        let way = finding.related.iter().filter(|_| related).map(|step| self.step(finding, step));
+        let way: Vec<DiagnosticRelatedInformation> = way.collect();
         Diagnostic {
             range,
             severity: Some(finding.severity),
             code: Some(NumberOrString::String(finding.code.clone())),
             source: Some(SOURCE.into()),
             message: finding.message.clone(),
-            related_information: (related && !finding.related.is_empty()).then(|| finding.related.clone()),
+            related_information: (!way.is_empty()).then_some(way),
             ..Diagnostic::default()
         }
     }
 
-    /// Where a test is defined, as far as that is known.
+    fn step(&self, finding: &Finding, step: &Step) -> DiagnosticRelatedInformation {
+        let inside = finding.test.as_deref().and_then(|test| self.line_of(test, &step.path, &step.line));
+        let range = inside.map_or_else(|| self.range_of(&step.path, &step.line), |line| self.range(&step.path, line));
+        let location = lsp_types::Location { uri: uri(&self.uri_of(&step.path)), range };
+        DiagnosticRelatedInformation { location, message: step.message.clone() }
+    }
+
+    /// Where a test is defined now, as far as that is known.
     fn definition(&self, id: &str) -> Option<Range> {
-        let stored = || Some(from_wire(self.workspace.view.item(id)?.range?));
-        let range = self.name_range(id).or_else(stored)?;
+        let told = || Some(from_wire(self.item(self.workspace.view.item(id)?).range?));
+        let range = self.name_range(id).or_else(told)?;
         Some(if range.start == range.end { whole_line(range.start.line) } else { range })
     }
 
@@ -77,9 +98,4 @@ impl Live<'_> {
             ..Diagnostic::default()
         })
     }
-}
-
-/// A line of a file whose text is not at hand.
-fn whole_line(line: u32) -> Range {
-    Range { start: Position { line, character: 0 }, end: Position { line: line.saturating_add(1), character: 0 } }
 }

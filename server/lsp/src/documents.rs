@@ -1,13 +1,13 @@
-//! Open documents: the live text, what the analysis reads in it, and how its lines have moved since it was saved.
+//! Open documents: the live text, as the client tells of it.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use lsp_types::{Range, TextDocumentContentChangeEvent};
-use pytest_lens_analysis::{FileAnalysis, StaticNode, innermost_at};
+use pytest_lens_analysis::StaticNode;
 use ropey::Rope;
 
-use crate::edits::{LineEdit, LineLog};
-use crate::encoding::{Encoding, narrow};
+use crate::encoding::Encoding;
+use crate::text::{Reader, Text};
 
 /// One open document.
 #[derive(Debug)]
@@ -17,100 +17,63 @@ pub(crate) struct Document {
     /// The client's version number.
     pub(crate) version: i32,
     /// The live text.
-    pub(crate) text: Rope,
-    /// How lines have moved.
-    pub(crate) log: LineLog,
-    /// There are edits that the disk does not have.
+    pub(crate) text: Text,
+    /// There are edits that the disk does not have, as far as is known.
     pub(crate) dirty: bool,
-    analysis: FileAnalysis,
-    by_id: HashMap<String, usize>,
+    /// The text as the client opened or last saved it: what the disk has, where nobody can read that.
+    pub(crate) saved: Arc<Text>,
+    /// What pytest last told of the file's tests, it told of this text.
+    pub(crate) collected: Option<Arc<Text>>,
 }
 
 impl Document {
-    /// A document as it was opened; [`Document::set_analysis`] must follow.
-    pub(crate) fn new(uri: String, version: i32, text: &str) -> Self {
-        Document {
-            uri,
-            version,
-            text: Rope::from_str(text),
-            log: LineLog::default(),
-            dirty: false,
-            analysis: FileAnalysis::default(),
-            by_id: HashMap::new(),
-        }
+    /// A document as it was opened.
+    pub(crate) fn new(uri: String, version: i32, text: &str, reader: Reader) -> Self {
+        let rope = Rope::from_str(text);
+        let saved = Arc::new(Text::new(rope.clone(), reader.clone()));
+        Document { uri, version, text: Text::new(rope, reader), dirty: false, saved, collected: None }
     }
 
-    /// Takes what was read in the live text.
-    pub(crate) fn set_analysis(&mut self, analysis: FileAnalysis) {
-        self.by_id = analysis.nodes.iter().enumerate().map(|(index, node)| (node.id_suffix(), index)).collect();
-        self.analysis = analysis;
+    /// The disk now holds the live text.
+    pub(crate) fn save(&mut self) {
+        self.saved = Arc::new(self.text.copy());
+        self.dirty = false;
     }
 
     /// The tests and classes of the live text, in source order.
     pub(crate) fn nodes(&self) -> &[StaticNode] {
-        &self.analysis.nodes
-    }
-
-    /// The node of an id's part behind the file; a case is found as its function.
-    pub(crate) fn node(&self, suffix: &str) -> Option<&StaticNode> {
-        let index = self.by_id.get(suffix).or_else(|| {
-            let (function, _) = suffix.split_once('[')?;
-            self.by_id.get(function)
-        })?;
-        self.analysis.nodes.get(*index)
+        self.text.nodes()
     }
 
     /// The innermost test or class around a line; where it is inherited by several classes, every one of them.
     pub(crate) fn nodes_at(&self, line: u32) -> Vec<&StaticNode> {
-        let nodes = self.nodes();
-        let Some(found) = innermost_at(nodes, line).and_then(|index| nodes.get(index)) else { return Vec::new() };
-        if !found.inherited {
-            return vec![found];
-        }
-        nodes.iter().filter(|node| node.inherited && node.name_span == found.name_span).collect()
+        self.text.nodes_at(line)
     }
 
-    /// Puts one change into the text, and says how it moved lines.
-    pub(crate) fn apply(&mut self, change: &TextDocumentContentChangeEvent, encoding: Encoding) -> LineEdit {
-        let edit = match change.range {
-            Some(range) => self.replace(range, &change.text, encoding),
-            None => self.replace_all(&change.text),
-        };
+    /// Puts one change into the text; returns whether it replaces lines, so that what an editor keeps at them, and moves
+    /// along, may be anywhere now.
+    pub(crate) fn apply(&mut self, change: &TextDocumentContentChangeEvent, encoding: Encoding) -> bool {
         self.dirty = true;
-        self.log.push(edit);
-        edit
-    }
-
-    fn replace(&mut self, range: Range, new: &str, encoding: Encoding) -> LineEdit {
-        let a = encoding.char_index(&self.text, range.start);
-        let b = encoding.char_index(&self.text, range.end);
-        let (from, to) = (a.min(b), a.max(b));
-        let (start, end) = (self.text.char_to_line(from), self.text.char_to_line(to));
-        let before_end = self.text.slice(self.text.line_to_char(end)..to);
-        let moves_last = before_end.chars().all(char::is_whitespace);
-        let lines = self.text.len_lines();
-        self.text.remove(from..to);
-        self.text.insert(from, new);
-        // Counted in the text, not in what was put in: a `\n` behind a `\r` is no new line.
-        let inserted = (self.text.len_lines() + (end - start)).saturating_sub(lines);
-        LineEdit { start: narrow(start), end: narrow(end), inserted: narrow(inserted), moves_last }
-    }
-
-    fn replace_all(&mut self, new: &str) -> LineEdit {
-        let new = Rope::from_str(new);
-        let (before, after) = (self.text.len_lines(), new.len_lines());
-        let shorter = before.min(after);
-        let head = (0..shorter).take_while(|line| self.text.line(*line) == new.line(*line)).count();
-        let tail =
-            (1..=shorter - head).take_while(|back| self.text.line(before - back) == new.line(after - back)).count();
-        self.text = new;
-        LineEdit {
-            start: narrow(head),
-            end: narrow(before - tail),
-            inserted: narrow(after - tail - head),
-            moves_last: true,
+        let new = change.text.as_str();
+        match change.range {
+            Some(range) => {
+                self.text.edit(|text| replace(text, range, new, encoding));
+                range.start.line != range.end.line
+            }
+            None => {
+                self.text.edit(|text| *text = Rope::from_str(new));
+                true
+            }
         }
     }
+}
+
+fn replace(text: &mut Rope, range: Range, new: &str, encoding: Encoding) {
+    let a = encoding.char_index(text, range.start);
+    let b = encoding.char_index(text, range.end);
+    let (from, to) = (a.min(b), a.max(b));
+    text.remove(from..to);
+    text.insert(from, new);
 }
 
 #[cfg(test)]
@@ -121,7 +84,7 @@ mod tests {
     use super::*;
 
     fn document(text: &str) -> Document {
-        Document::new("file:///t.py".into(), 1, text)
+        Document::new("file:///t.py".into(), 1, text, Reader::default())
     }
 
     fn change(range: Option<Range>, text: &str) -> TextDocumentContentChangeEvent {
@@ -203,50 +166,5 @@ mod tests {
             synced.apply(&change(None, &plain), encoding);
             prop_assert_eq!(synced.text.to_string(), plain);
         }
-
-        #[test]
-        fn lines_outside_of_an_edit_keep_their_text(
-            lines in proptest::collection::vec("[a-z]{1,6}", 3..12),
-            from in (0usize..12, 0u32..8),
-            to in (0usize..12, 0u32..8),
-            new in "[A-Z\n]{0,8}",
-            full in any::<bool>(),
-        ) {
-            // Each line is unlike all others, so that a full sync has only one reading.
-            let lines: Vec<String> = lines.iter().enumerate().map(|(at, line)| format!("{line}{at}")).collect();
-            let text = lines.join("\n");
-            let mut live = document(&text);
-            let clamp = |(line, column): (usize, u32)| Position {
-                line: narrow(line.min(lines.len() - 1)),
-                character: column,
-            };
-            let (a, b) = (clamp(from), clamp(to));
-            let range = Range { start: a.min(b), end: a.max(b) };
-            let edit = if full {
-                let new = edited(&text, range, &new, Encoding::Utf16);
-                live.apply(&change(None, &new), Encoding::Utf16)
-            } else {
-                live.apply(&change(Some(range), &new), Encoding::Utf16)
-            };
-            for (line, before) in lines.iter().enumerate() {
-                let line = narrow(line);
-                let outside = line < range.start.line || line > range.end.line;
-                if outside {
-                    let after = live.text.line(edit.map(line) as usize).to_string();
-                    prop_assert_eq!(after.trim_end_matches('\n'), before.as_str());
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_line_broken_before_its_content_moves_with_it() {
-        let mut live = document("def test():\n    assert 0\n");
-        let at = Position { line: 1, character: 2 };
-        let edit = live.apply(&change(Some(Range { start: at, end: at }), "x = 1\n"), Encoding::Utf16);
-        assert_eq!(edit.map(1), 2);
-        let at = Position { line: 2, character: 10 };
-        let edit = live.apply(&change(Some(Range { start: at, end: at }), "\n"), Encoding::Utf16);
-        assert_eq!(edit.map(2), 2);
     }
 }

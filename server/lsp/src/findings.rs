@@ -1,21 +1,11 @@
-//! What is to be shown at lines of files: failures and collection errors, with where their line is on disk and in the
-//! live buffer.
+//! What is to be shown at lines of files: failures and collection errors, each with the text whose line it is.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
-use lsp_types::{DiagnosticRelatedInformation, DiagnosticSeverity};
+use lsp_types::DiagnosticSeverity;
 
-use crate::edits::LineEdit;
-
-/// A line in its two versions, 0-based.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Line {
-    /// In the file as it was last saved.
-    pub(crate) disk: u32,
-    /// In the live buffer.
-    pub(crate) live: u32,
-}
+use crate::live::Anchor;
 
 /// One of them.
 #[derive(Debug, Clone)]
@@ -23,7 +13,7 @@ pub(crate) struct Finding {
     /// The test that failed; `None` for a collection error.
     pub(crate) test: Option<String>,
     /// Its line; `None` for that of the test's definition, wherever that is.
-    pub(crate) line: Option<Line>,
+    pub(crate) line: Option<Anchor>,
     /// What to say.
     pub(crate) message: String,
     /// The outcome, or `collection_error`.
@@ -31,7 +21,18 @@ pub(crate) struct Finding {
     /// How bad it is.
     pub(crate) severity: DiagnosticSeverity,
     /// The way that the failure took.
-    pub(crate) related: Vec<DiagnosticRelatedInformation>,
+    pub(crate) related: Vec<Step>,
+}
+
+/// One step of the way that a failure took.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// The line.
+    pub(crate) line: Anchor,
+    /// What is there.
+    pub(crate) message: String,
 }
 
 /// All findings of a workspace, by file.
@@ -90,25 +91,5 @@ impl Findings {
     /// Every file that has any.
     pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.files.keys()
-    }
-
-    /// Follows an edit.
-    pub(crate) fn edited(&mut self, path: &Path, edit: &LineEdit) {
-        self.each(path, |line| line.live = edit.map(line.live));
-    }
-
-    /// The buffer is on disk now.
-    pub(crate) fn saved(&mut self, path: &Path) {
-        self.each(path, |line| line.disk = line.live);
-    }
-
-    /// The buffer is gone, with what was not saved.
-    pub(crate) fn closed(&mut self, path: &Path) {
-        self.each(path, |line| line.live = line.disk);
-    }
-
-    fn each(&mut self, path: &Path, change: impl Fn(&mut Line)) {
-        let findings = self.files.get_mut(path).into_iter().flatten();
-        findings.filter_map(|finding| finding.line.as_mut()).for_each(change);
     }
 }

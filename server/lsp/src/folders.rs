@@ -147,20 +147,29 @@ pub(crate) fn trust(shared: &Arc<Shared>, trusted: bool) {
     }
 }
 
-/// Files were changed, by whomever: configuration is read anew, and tests are collected when it is quiet.
+/// Files that are read at once when they change together. Of more, the engine tells soon.
+const READ_AT_ONCE: usize = 64;
+
+/// Files were changed, by whomever: what is shown in them follows at once, configuration is read anew, and tests are
+/// collected when it is quiet.
 pub(crate) fn files_changed(shared: &Arc<Shared>, paths: impl IntoIterator<Item = PathBuf>) {
+    let paths: Vec<PathBuf> = paths.into_iter().filter(|path| is_watched(path)).collect();
+    let many = paths.len() > READ_AT_ONCE;
     for path in paths {
-        if !is_watched(&path) {
-            continue;
-        }
         let mut problem = None;
         let mut state = shared.state();
         let folder = state.workspace_of(&path).map(|workspace| workspace.uri.clone());
         let Some(workspace) = folder.and_then(|folder| state.workspace_mut(&folder)) else { continue };
         workspace.link.files_changed();
+        let holds_tests = workspace.relative(&path).is_some_and(|file| workspace.view.is_confirmed(&file));
         if is_config(&path) {
             problem = workspace.read_pytest_config().err();
             state.refresh_documents();
+        }
+        let is_shown = state.documents.contains_key(&path) || state.disk.seen(&path).is_some();
+        if is_shown || (holds_tests && !many) {
+            state.follow_file(&path).into_iter().for_each(|message| shared.send(message));
+            shared.send(Outgoing::Moved { file: path, replaced: false });
         }
         drop(state);
         if let Some(problem) = problem {

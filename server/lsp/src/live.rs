@@ -1,20 +1,37 @@
-//! From lines of files as they ran to places in live buffers: for items and outcomes on their way to the client.
+//! From lines of texts that runs and collections spoke of to places in the texts that there are now: for items, outcomes
+//! and diagnostics alike.
+
+use std::path::Path;
+use std::sync::Arc;
 
 use lsp_types::Range;
 use pytest_lens_protocol as wire;
 use pytest_lens_protocol::{EventPayload, Location, TestItem, TestOutcome};
 
+use crate::disk::Disk;
 use crate::encoding::Encoding;
-use crate::findings::Line;
+use crate::lines::Spot;
 use crate::paths::uri_text;
 use crate::state::Documents;
+use crate::text::Text;
 use crate::workspace::{Workspace, split_id};
 
-/// One folder, and the documents that may be open in it.
+/// A line of a file, and the text that it is a line of; without a text, of whatever the file holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Anchor {
+    /// The text.
+    pub(crate) text: Option<Arc<Text>>,
+    /// The line, 0-based.
+    pub(crate) line: u32,
+}
+
+/// One folder, the documents that may be open in it, and what the disk holds.
 #[derive(Clone, Copy)]
 pub(crate) struct Live<'a> {
     /// Open documents.
     pub(crate) documents: &'a Documents,
+    /// Files on disk.
+    pub(crate) disk: &'a Disk,
     /// The folder.
     pub(crate) workspace: &'a Workspace,
     /// How positions are counted.
@@ -22,59 +39,137 @@ pub(crate) struct Live<'a> {
 }
 
 impl Live<'_> {
-    /// Where a line that a run spoke of is now.
-    pub(crate) fn line(&self, run: &str, path: &std::path::Path, line: u32) -> Line {
-        let Some(document) = self.documents.get(path) else { return Line { disk: line, live: line } };
-        let ran = self.workspace.marks.get(run).and_then(|marks| marks.get(path)).copied();
-        let ran = ran.unwrap_or_else(|| document.log.saved());
-        let log = &document.log;
-        Line { disk: log.map(line, ran, log.saved()), live: log.map(line, ran, log.now()) }
+    /// The text that a file has now: that of its document, else what the disk held when somebody last looked.
+    fn text(&self, path: &Path) -> Option<&Text> {
+        let open = self.documents.get(path).map(|document| &document.text);
+        open.or_else(|| self.disk.seen(path).map(|text| &**text))
     }
 
-    /// The name of a test or class in the live buffer, where its file is open and holds it.
+    /// A line that a run spoke of.
+    pub(crate) fn anchor(&self, run: &str, path: &Path, line: u32) -> Anchor {
+        let ran = self.workspace.marks.get(run).and_then(|marks| marks.get(path));
+        let saved = || self.documents.get(path).map(|document| &document.saved);
+        Anchor { text: ran.or_else(|| self.disk.seen(path)).or_else(saved).cloned(), line }
+    }
+
+    /// Where a line is now. One that is gone is where it was.
+    fn line(&self, path: &Path, anchor: &Anchor) -> u32 {
+        match (&anchor.text, self.text(path)) {
+            (Some(old), Some(now)) if !now.is(old) => match now.spot(old, anchor.line) {
+                Spot::Kept(line) | Spot::Gone(line) => line,
+            },
+            _ => anchor.line,
+        }
+    }
+
+    /// Where a line of a test is now: within the test, as long as that is there. `None` where it is gone.
+    pub(crate) fn line_of(&self, test: &str, path: &Path, anchor: &Anchor) -> Option<u32> {
+        let (Some(old), Some(now)) = (&anchor.text, self.text(path)) else { return Some(anchor.line) };
+        if now.is(old) {
+            return Some(anchor.line);
+        }
+        let (file, suffix) = split_id(test);
+        let own = self.workspace.root.join(file) == path;
+        let node = if own { now.node(suffix) } else { None };
+        if own && node.is_none() && old.node(suffix).is_some() {
+            return None;
+        }
+        let within = own.then(|| now.spot_within(old, suffix, anchor.line)).flatten();
+        match (within.unwrap_or_else(|| now.spot(old, anchor.line)), node) {
+            (Spot::Kept(line), _) => Some(line),
+            (Spot::Gone(line), Some(node)) => {
+                Some(line.clamp(node.name_span.start.line, node.full_span.end.line.max(node.name_span.start.line)))
+            }
+            (Spot::Gone(_), None) => None,
+        }
+    }
+
+    /// A line of a file, as a range.
+    pub(crate) fn range(&self, path: &Path, line: u32) -> Range {
+        self.text(path).map_or_else(|| whole_line(line), |text| self.encoding.line(text, line))
+    }
+
+    /// The same for what has no test.
+    pub(crate) fn range_of(&self, path: &Path, anchor: &Anchor) -> Range {
+        self.range(path, self.line(path, anchor))
+    }
+
+    /// The name of a test or class in the text that its file has now, where that is known and holds it.
     pub(crate) fn name_range(&self, id: &str) -> Option<Range> {
-        let document = self.documents.get(&self.workspace.file_of(id))?;
-        let node = document.node(split_id(id).1)?;
-        Some(self.encoding.range(&document.text, node.name_span))
+        let text = self.text(&self.workspace.file_of(id))?;
+        let node = text.node(split_id(id).1)?;
+        Some(self.encoding.range(text, node.name_span))
     }
 
     /// An item as the client should see it.
     pub(crate) fn item(&self, item: &TestItem) -> TestItem {
-        let mut item = item.clone();
-        item.uri = self.uri(&item.uri);
-        if let Some(range) = self.name_range(&item.id) {
-            item.range = Some(to_wire(range));
-        }
+        let mut items = [item.clone()];
+        self.items(&mut items);
+        let [item] = items;
         item
     }
 
     /// The same for many: those of one file come together, and there are files with thousands.
     fn items(&self, items: &mut [TestItem]) {
-        let (mut told, mut spelled, mut document) = (String::new(), String::new(), None);
+        let (mut told, mut spelled, mut path) = (String::new(), String::new(), None);
         for item in items {
             if item.uri != told {
                 told.clone_from(&item.uri);
                 spelled = self.uri(&told);
-                document = self.workspace.local_path(&told).and_then(|path| self.documents.get(&path));
+                path = self.workspace.local_path(&told);
             }
             if spelled != told {
                 item.uri.clone_from(&spelled);
             }
-            let node = document.and_then(|document| Some((document, document.node(split_id(&item.id).1)?)));
-            if let Some((document, node)) = node {
-                item.range = Some(to_wire(self.encoding.range(&document.text, node.name_span)));
+            if let Some(text) = path.as_deref().and_then(|path| self.text(path)) {
+                item.range = self.item_range(item, path.as_deref().unwrap_or(Path::new("")), text);
             }
         }
+    }
+
+    /// Where an item is in the text of its file: at its name, and where only pytest knows it, at what became of the line
+    /// that pytest told; nowhere, where it is gone from the text.
+    fn item_range(&self, item: &TestItem, path: &Path, text: &Text) -> Option<wire::Range> {
+        let suffix = split_id(&item.id).1;
+        if let Some(node) = text.node(suffix) {
+            return Some(to_wire(self.encoding.range(text, node.name_span)));
+        }
+        let range = item.range.filter(|_| !item.provisional)?;
+        let Some(collected) = self.documents.get(path).and_then(|document| document.collected.as_ref()) else {
+            return Some(range);
+        };
+        if text.is(collected) {
+            return Some(range);
+        }
+        match text.spot(collected, range.start.line) {
+            _ if collected.node(suffix).is_some() => None,
+            Spot::Gone(_) => None,
+            Spot::Kept(line) => Some(to_wire(self.encoding.line(text, line))),
+        }
+    }
+
+    /// Whether a test was deleted in the editor.
+    pub(crate) fn is_gone(&self, id: &str) -> bool {
+        let suffix = split_id(id).1;
+        let document = self.documents.get(&self.workspace.file_of(id));
+        let was = document.map(|document| document.collected.as_ref().unwrap_or(&document.saved));
+        was.is_some_and(|was| was.node(suffix).is_some())
+            && document.is_some_and(|document| document.text.node(suffix).is_none())
     }
 
     /// A place that a run spoke of, as the client should see it.
     pub(crate) fn location(&self, run: &str, location: &Location) -> Location {
         let Some(path) = self.workspace.local_path(&location.uri) else { return location.clone() };
-        let Some(document) = self.documents.get(&path) else {
+        if self.text(&path).is_none() {
             return Location { uri: self.uri(&location.uri), range: location.range };
-        };
-        let line = self.line(run, &path, location.range.start.line).live;
-        Location { uri: document.uri.clone(), range: to_wire(self.encoding.line(&document.text, line)) }
+        }
+        let anchor = self.anchor(run, &path, location.range.start.line);
+        self.place(&path, &anchor)
+    }
+
+    /// A line of a file, as the client should see it.
+    pub(crate) fn place(&self, path: &Path, anchor: &Anchor) -> Location {
+        Location { uri: self.uri_of(path), range: to_wire(self.range_of(path, anchor)) }
     }
 
     /// An event as the client should see it.
@@ -101,18 +196,40 @@ impl Live<'_> {
 
     fn outcome(&self, run: &str, outcome: &mut TestOutcome) {
         if let Some(location) = &mut outcome.location {
-            *location = self.location(run, location);
+            let place = self.location_of(&outcome.id, run, location);
+            *location = place;
         }
         for frame in &mut outcome.frames {
-            frame.location = self.location(run, &frame.location);
+            frame.location = self.location_of(&outcome.id, run, &frame.location);
         }
+    }
+
+    /// The same of a test.
+    fn location_of(&self, test: &str, run: &str, location: &Location) -> Location {
+        let line = self.workspace.local_path(&location.uri).and_then(|path| {
+            self.text(&path)?;
+            let anchor = self.anchor(run, &path, location.range.start.line);
+            let line = self.line_of(test, &path, &anchor)?;
+            Some(Location { uri: self.uri_of(&path), range: to_wire(self.range(&path, line)) })
+        });
+        line.unwrap_or_else(|| self.location(run, location))
     }
 
     /// A URI of the engine in the client's spelling, as far as that is known.
     fn uri(&self, uri: &str) -> String {
-        let Some(path) = self.workspace.local_path(uri) else { return uri.to_owned() };
-        self.documents.get(&path).map_or_else(|| uri_text(&path), |document| document.uri.clone())
+        self.workspace.local_path(uri).map_or_else(|| uri.to_owned(), |path| self.uri_of(&path))
     }
+
+    /// The URI of a file in the client's spelling.
+    pub(crate) fn uri_of(&self, path: &Path) -> String {
+        self.documents.get(path).map_or_else(|| uri_text(path), |document| document.uri.clone())
+    }
+}
+
+/// A line of a file whose text is not at hand.
+pub(crate) fn whole_line(line: u32) -> Range {
+    use lsp_types::Position;
+    Range { start: Position { line, character: 0 }, end: Position { line: line.saturating_add(1), character: 0 } }
 }
 
 /// LSP's range as the protocol has it.

@@ -33,6 +33,14 @@ const REFRESH: Duration = Duration::from_millis(100);
 /// Someone who has not typed for so long pauses.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// Diagnostics of a file that is being edited wait for so long a rest, and no longer than that.
+const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+
+/// When the diagnostics of a file follow its edits.
+fn at_rest((since, last): &(Instant, Instant)) -> Instant {
+    (*last + REST.0).min(*since + REST.1)
+}
+
 /// Something for the client.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
@@ -55,15 +63,19 @@ pub(crate) enum Outgoing {
         /// Their paths.
         files: BTreeSet<PathBuf>,
     },
-    /// Lines of an open document, and with them its diagnostics, may have moved.
+    /// Lines of a file, and with them its diagnostics, may have moved.
     Moved {
         /// Its path.
         file: PathBuf,
+        /// It was opened, closed or replaced: where the client has put what it keeps at its lines, nobody knows.
+        replaced: bool,
     },
-    /// An open document was edited: the tree follows when the user pauses.
+    /// An open document was edited: diagnostics and the tree follow when the user pauses.
     Edited {
         /// Its path.
         file: PathBuf,
+        /// Lines were replaced.
+        replaced: bool,
     },
     /// Work that the user can follow.
     Progress(Progress),
@@ -127,7 +139,11 @@ pub(crate) struct Publisher {
     batcher: Batcher,
     dirty: BTreeSet<PathBuf>,
     published: HashMap<PathBuf, Vec<Diagnostic>>,
+    /// Files whose diagnostics the client may have lost the places of.
+    lost: BTreeSet<PathBuf>,
     edited: HashMap<PathBuf, Instant>,
+    /// Edited files whose diagnostics have not followed: since when, and when last.
+    moving: HashMap<PathBuf, (Instant, Instant)>,
     diagnosed: Option<Instant>,
     refresh_wanted: bool,
     refreshing: bool,
@@ -145,7 +161,9 @@ impl Publisher {
             batcher: Batcher::default(),
             dirty: BTreeSet::new(),
             published: HashMap::new(),
+            lost: BTreeSet::new(),
             edited: HashMap::new(),
+            moving: HashMap::new(),
             diagnosed: None,
             refresh_wanted: false,
             refreshing: false,
@@ -185,7 +203,8 @@ impl Publisher {
         let wanted = self.refresh_wanted && !self.refreshing;
         let refresh = if wanted { self.refreshed.map(|at| at + REFRESH) } else { None };
         let edited = self.edited.values().min().map(|at| *at + PAUSE);
-        [self.batcher.deadline(), diagnostics, refresh, edited].into_iter().flatten().min()
+        let moving = self.moving.values().map(at_rest).min();
+        [self.batcher.deadline(), diagnostics, refresh, edited, moving].into_iter().flatten().min()
     }
 
     async fn take(&mut self, message: Outgoing) {
@@ -202,11 +221,19 @@ impl Publisher {
                 self.refresh_wanted |= files.iter().any(open);
                 self.dirty.extend(files);
             }
-            Outgoing::Moved { file } => {
+            Outgoing::Moved { file, replaced } => {
+                if replaced {
+                    self.lost.insert(file.clone());
+                }
                 self.dirty.insert(file);
             }
-            Outgoing::Edited { file } => {
-                self.edited.insert(file, Instant::now());
+            Outgoing::Edited { file, replaced } => {
+                let now = Instant::now();
+                if replaced {
+                    self.lost.insert(file.clone());
+                }
+                self.moving.entry(file.clone()).or_insert((now, now)).1 = now;
+                self.edited.insert(file, now);
             }
             Outgoing::Progress(progress) => self.progress(progress).await,
             Outgoing::Register(registrations) => {
@@ -227,12 +254,11 @@ impl Publisher {
     async fn flush(&mut self) {
         let now = Instant::now();
         for (file, _) in self.edited.extract_if(|_, at| now >= *at + PAUSE) {
-            for message in self.shared.state().overlay(&file) {
-                self.shared.send(message);
-            }
+            self.shared.tell(|state| state.follow_file(&file));
         }
         let notices = self.batcher.due(now);
         self.notify(notices).await;
+        self.dirty.extend(self.moving.extract_if(|_, times| now >= at_rest(times)).map(|(file, _)| file));
         if !self.dirty.is_empty() && self.diagnosed.is_none_or(|at| now >= at + WINDOW) {
             self.diagnosed = Some(now);
             for path in std::mem::take(&mut self.dirty) {
@@ -249,11 +275,13 @@ impl Publisher {
 
     async fn publish(&mut self, path: PathBuf) {
         let params = self.shared.state().diagnostics(&path);
+        let lost = self.lost.remove(&path);
         let old = match params.diagnostics.as_slice() {
             [] => self.published.remove(&path),
             some => self.published.insert(path, some.to_vec()),
         };
-        if old.unwrap_or_default() != params.diagnostics {
+        let old = old.unwrap_or_default();
+        if old != params.diagnostics || (lost && !old.is_empty()) {
             self.client.send_notification::<PublishDiagnostics>(params).await;
         }
     }

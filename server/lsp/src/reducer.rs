@@ -215,14 +215,34 @@ impl View {
     /// Takes what the source of one file says: items that pytest has not told of, never over those it has.
     pub(crate) fn overlay(&mut self, file: &str, items: Vec<TestItem>) -> InventoryDelta {
         let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
-        let prefix = format!("{file}::");
-        let goes =
-            |item: &TestItem| item.provisional && item.id.starts_with(&prefix) && !wanted.contains(item.id.as_str());
-        let removed = self.roots_of(goes);
+        let goes = |item: &&&TestItem| item.provisional && !wanted.contains(item.id.as_str());
+        let within = self.within(file);
+        let going: Vec<&str> = within.iter().filter(goes).map(|item| item.id.as_str()).collect();
+        let gone: HashSet<&str> = going.iter().copied().collect();
+        let stays_above = |id: &&&str| {
+            let parent = self.items.get(**id).and_then(|item| item.parent.as_deref());
+            parent.is_none_or(|parent| !gone.contains(parent))
+        };
+        let removed: Vec<String> = match self.items.get(file) {
+            Some(own) if own.provisional && wanted.is_empty() => vec![self.without_others(file).to_owned()],
+            _ => going.iter().filter(stays_above).map(|id| (*id).to_owned()).collect(),
+        };
         let upserts =
             items.into_iter().filter(|item| self.items.get(&item.id).is_none_or(|old| old.provisional && old != item));
         let upserts = upserts.collect();
         self.own_delta(upserts, removed)
+    }
+
+    /// The outermost folder that holds nothing but this item, or the item.
+    fn without_others<'a>(&'a self, id: &'a str) -> &'a str {
+        let mut outermost = id;
+        while let Some(parent) = self.items.get(outermost).and_then(|item| item.parent.as_ref())
+            && self.items.get(parent).is_some_and(|above| above.kind == ItemKind::Dir)
+            && self.children.get(&Some(parent.clone())).is_some_and(|children| children.len() == 1)
+        {
+            outermost = parent;
+        }
+        outermost
     }
 
     fn own_delta(&mut self, upserts: Vec<TestItem>, removed: Vec<String>) -> InventoryDelta {

@@ -87,7 +87,7 @@ impl State {
 
     /// Takes in what the source says, where pytest has not spoken meanwhile.
     fn guess(&mut self, folder: &str, mut delta: InventoryDelta) -> Vec<Outgoing> {
-        let State { documents, workspaces, encoding, features, .. } = self;
+        let State { documents, disk, workspaces, encoding, features, .. } = self;
         let mut waiting = workspaces.iter_mut().filter(|workspace| !workspace.has_spoken);
         let Some(workspace) = waiting.find(|workspace| workspace.uri == folder) else { return Vec::new() };
         let view = &workspace.view;
@@ -101,7 +101,7 @@ impl State {
             return Vec::new();
         }
         let payload = EventPayload::Inventory(delta);
-        let told = tell(features, documents, workspace, *encoding, &payload);
+        let told = tell(features, documents, disk, workspace, *encoding, &payload);
         if let EventPayload::Inventory(delta) = payload {
             workspace.view.take(delta);
         }

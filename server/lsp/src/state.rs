@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lsp_types::MessageType;
-use pytest_lens_analysis::FileAnalysis;
 use pytest_lens_engine::{Call, Connect};
 use pytest_lens_protocol::{Request, Response};
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::{AbortHandle, JoinSet};
 
+use crate::disk::Disk;
 use crate::documents::Document;
 use crate::encoding::Encoding;
 use crate::error::{CommandError, CommandResult};
 use crate::features::Features;
+use crate::live::Live;
 use crate::progress::Cancels;
 use crate::publisher::Outgoing;
+use crate::text::{Reader, Text};
 use crate::workspace::Workspace;
 
 /// Open documents, by path.
@@ -35,6 +37,8 @@ pub(crate) struct State {
     pub(crate) trusted: bool,
     /// Open documents.
     pub(crate) documents: Documents,
+    /// Files on disk, as far as somebody looked.
+    pub(crate) disk: Disk,
     /// Open folders, in the client's order.
     pub(crate) workspaces: Vec<Workspace>,
     /// The client's settings for all folders.
@@ -68,26 +72,37 @@ impl State {
         Some((self.documents.get(path)?, self.workspace_of(path)?))
     }
 
-    /// Reads the tests in a text, as pytest would take the file at that path; none outside of every folder.
-    pub(crate) fn analyze(&self, path: &Path, text: &str) -> FileAnalysis {
-        let Some(workspace) = self.workspace_of(path) else { return FileAnalysis::default() };
-        let is_package = |folder: &Path| folder.join("__init__.py").is_file();
-        let mut role = workspace.pytest.role_of(path, text, &is_package);
-        role.tests |= workspace.holds_tests(path);
-        pytest_lens_analysis::analyze_as(text, &workspace.pytest, &role)
+    /// A folder, with what there is now of its files.
+    pub(crate) fn live<'a>(&'a self, workspace: &'a Workspace) -> Live<'a> {
+        Live { documents: &self.documents, disk: &self.disk, workspace, encoding: self.encoding }
     }
 
-    /// Reads the live text of an open document again.
+    /// How the tests of a file are read.
+    pub(crate) fn reader(&self, path: &Path) -> Reader {
+        self.workspace_of(path).map(|workspace| workspace.reader(path)).unwrap_or_default()
+    }
+
+    /// Looks at what the disk holds of a file.
+    pub(crate) fn look(&mut self, path: &Path) -> Option<Arc<Text>> {
+        let reader = self.reader(path);
+        let text = self.disk.look(path, || reader);
+        let Some(document) = self.documents.get_mut(path) else { return text };
+        let text = text.unwrap_or_else(|| Arc::clone(&document.saved));
+        document.dirty = !document.text.is(&text);
+        Some(text)
+    }
+
+    /// Reads the tests of an open document in another way: its folder or its configuration changed.
     pub(crate) fn refresh_document(&mut self, path: &Path) {
-        let Some(document) = self.documents.get(path) else { return };
-        let analysis = self.analyze(path, &document.text.to_string());
+        let reader = self.reader(path);
         if let Some(document) = self.documents.get_mut(path) {
-            document.set_analysis(analysis);
+            document.text.set_reader(reader);
         }
     }
 
-    /// Reads the live texts of all open documents again: folders or their configuration changed.
+    /// The same for all open documents.
     pub(crate) fn refresh_documents(&mut self) {
+        self.disk.retain(|_| false);
         let paths: Vec<PathBuf> = self.documents.keys().cloned().collect();
         for path in paths {
             self.refresh_document(&path);

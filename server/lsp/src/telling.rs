@@ -1,9 +1,11 @@
 //! What the client is told of a folder: each event as it should see it, and of the tree as much as it asked for.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
-use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind};
+use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, TestItem};
 
+use crate::disk::Disk;
 use crate::encoding::Encoding;
 use crate::features::Features;
 use crate::live::Live;
@@ -16,6 +18,7 @@ use crate::workspace::{Workspace, split_id};
 pub(crate) fn tell(
     features: &Features,
     documents: &Documents,
+    disk: &Disk,
     workspace: &mut Workspace,
     encoding: Encoding,
     payload: &EventPayload,
@@ -36,13 +39,36 @@ pub(crate) fn tell(
             payloads.push(payload.clone());
         }
     }
-    payloads.into_iter().map(|payload| leaving(documents, workspace, encoding, payload)).collect()
+    payloads.into_iter().map(|payload| leaving(documents, disk, workspace, encoding, payload)).collect()
 }
 
-/// A notification as the client should see it.
-fn leaving(documents: &Documents, workspace: &Workspace, encoding: Encoding, payload: EventPayload) -> Outgoing {
-    let live = Live { documents, workspace, encoding };
-    Outgoing::Event { workspace: workspace.uri.clone(), payload: live.payload(payload) }
+/// A notification as the client should see it. Where it says that items are is kept.
+fn leaving(
+    documents: &Documents,
+    disk: &Disk,
+    workspace: &mut Workspace,
+    encoding: Encoding,
+    payload: EventPayload,
+) -> Outgoing {
+    let places: Vec<_> = match &payload {
+        EventPayload::Inventory(delta) => delta.upserts.iter().map(|item| item.range).collect(),
+        _ => Vec::new(),
+    };
+    let live = Live { documents, disk, workspace, encoding };
+    let payload = live.payload(payload);
+    if let EventPayload::Inventory(delta) = &payload {
+        for id in &delta.removed {
+            workspace.told.remove(id);
+        }
+        for (item, place) in delta.upserts.iter().zip(places) {
+            if item.range == place {
+                workspace.told.remove(&item.id);
+            } else {
+                workspace.told.insert(item.id.clone(), item.range);
+            }
+        }
+    }
+    Outgoing::Event { workspace: workspace.uri.clone(), payload }
 }
 
 /// Items of the tree that are told at a time.
@@ -57,7 +83,7 @@ impl State {
 
     /// Takes in a delta that the server itself put into the view of a folder.
     pub(crate) fn own_delta(&mut self, folder: &str, delta: InventoryDelta) -> Vec<Outgoing> {
-        let State { documents, workspaces, encoding, features, .. } = self;
+        let State { documents, disk, workspaces, encoding, features, .. } = self;
         let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
             return Vec::new();
         };
@@ -66,26 +92,56 @@ impl State {
         }
         let files = delta.upserts.iter().map(|item| workspace.file_of(&item.id));
         let files = files.filter(|path| documents.contains_key(path)).collect();
-        let mut out = tell(features, documents, workspace, *encoding, &EventPayload::Inventory(delta));
+        let mut out = tell(features, documents, disk, workspace, *encoding, &EventPayload::Inventory(delta));
         out.push(Outgoing::Changed { files });
         out.extend(self.tell_rest(folder));
         out
     }
 
+    /// Tells where the items of a file are, where the client may believe otherwise: lines moved under them, or their
+    /// file was replaced.
+    pub(crate) fn tell_places(&mut self, path: &Path) -> Vec<Outgoing> {
+        if !self.features.opted_in {
+            return Vec::new();
+        }
+        let Some(workspace) = self.workspace_of(path) else { return Vec::new() };
+        let Some(file) = workspace.relative(path) else { return Vec::new() };
+        let live = self.live(workspace);
+        let is_unsure = workspace.unsure.contains(path);
+        let moved = |item: &&TestItem| {
+            let told = workspace.told.get(&item.id).copied().unwrap_or(item.range);
+            !item.kind.is_outline()
+                && (is_unsure || live.item(item).range.map(|at| at.start) != told.map(|at| at.start))
+        };
+        let moved: Vec<TestItem> = workspace.view.within(&file).into_iter().filter(moved).cloned().collect();
+        let errors = workspace.view.errors().to_vec();
+        let folder = workspace.uri.clone();
+        let State { documents, disk, workspaces, encoding, features, .. } = self;
+        let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
+            return Vec::new();
+        };
+        workspace.unsure.remove(path);
+        if moved.is_empty() {
+            return Vec::new();
+        }
+        let delta = InventoryDelta { upserts: moved, errors, ..InventoryDelta::default() };
+        tell(features, documents, disk, workspace, *encoding, &EventPayload::Inventory(delta))
+    }
+
     /// A client that asks for tests file by file is told all of a small tree.
     pub(crate) fn tell_rest(&mut self, folder: &str) -> Vec<Outgoing> {
-        let State { documents, workspaces, encoding, features, .. } = self;
+        let State { documents, disk, workspaces, encoding, features, .. } = self;
         let wanted = features.opted_in && features.lazy_tests;
         let Some(workspace) = workspaces.iter_mut().find(|workspace| wanted && workspace.uri == folder) else {
             return Vec::new();
         };
         let rest = workspace.outline.rest(&workspace.view).into_iter().map(EventPayload::Inventory);
-        rest.map(|payload| leaving(documents, workspace, *encoding, payload)).collect()
+        rest.map(|payload| leaving(documents, disk, workspace, *encoding, payload)).collect()
     }
 
     /// Tells a client all that lies in the files of these ids, and from then on what changes there; returns the files.
     pub(crate) fn resolve(&mut self, folder: &str, ids: &[String]) -> (Vec<String>, Vec<Outgoing>) {
-        let State { documents, workspaces, encoding, .. } = self;
+        let State { documents, disk, workspaces, encoding, .. } = self;
         let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
             return (Vec::new(), Vec::new());
         };
@@ -99,7 +155,7 @@ impl State {
         });
         let files: Vec<String> = files.into_iter().map(str::to_owned).collect();
         let whole = contents(&workspace.view, files.clone()).into_iter().map(EventPayload::Inventory);
-        let told = whole.map(|payload| leaving(documents, workspace, *encoding, payload)).collect();
+        let told = whole.map(|payload| leaving(documents, disk, workspace, *encoding, payload)).collect();
         (files, told)
     }
 }

@@ -1,11 +1,11 @@
 //! One workspace folder: its settings, the view that events made, and what is shown of it at lines of files.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_analysis::PytestSettings;
-use pytest_lens_protocol::{RunOptions, Settings};
+use pytest_lens_protocol::{Range, RunOptions, Settings};
 use serde_json::Value;
 
 use crate::connection::Link;
@@ -13,6 +13,7 @@ use crate::findings::Findings;
 use crate::outline::Outline;
 use crate::paths::{path_of, relative};
 use crate::reducer::View;
+use crate::text::{Reader, Text};
 
 /// What a run was asked to be, to ask for it again.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -55,8 +56,14 @@ pub(crate) struct Workspace {
     pub(crate) findings: Findings,
     /// The last run that was asked for here.
     pub(crate) last_request: Option<RunRequest>,
-    /// Of each run: the versions of open documents that it runs.
-    pub(crate) marks: HashMap<String, HashMap<PathBuf, usize>>,
+    /// Of each run: the texts of files that it runs, as far as it has spoken of them or they are open.
+    pub(crate) marks: HashMap<String, HashMap<PathBuf, Arc<Text>>>,
+    /// Where the client was last told that items are, where that is not where pytest told them.
+    pub(crate) told: HashMap<String, Option<Range>>,
+    /// Files whose items the client may have lost the places of.
+    pub(crate) unsure: HashSet<PathBuf>,
+    /// Files that were closed before pytest had told of them.
+    pub(crate) unclaimed: HashSet<String>,
     /// Iterators over the data of runs that measured coverage, by run, oldest first.
     pub(crate) measured: VecDeque<(String, String)>,
     /// The way to the engine.
@@ -80,6 +87,9 @@ impl Workspace {
             findings: Findings::default(),
             last_request: None,
             marks: HashMap::new(),
+            told: HashMap::new(),
+            unsure: HashSet::new(),
+            unclaimed: HashSet::new(),
             measured: VecDeque::new(),
             link: Arc::new(Link::default()),
         }
@@ -95,6 +105,11 @@ impl Workspace {
             }
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// How the tests of a file are read.
+    pub(crate) fn reader(&self, path: &Path) -> Reader {
+        Reader { file: Some((path.to_owned(), Arc::new(self.pytest.clone()))), is_known: self.holds_tests(path) }
     }
 
     /// Keeps where a run's coverage is read.

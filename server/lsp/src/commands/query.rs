@@ -10,7 +10,6 @@ use crate::commands::control::folders;
 use crate::commands::run::folder_of_id;
 use crate::connection;
 use crate::error::{CommandError, CommandResult};
-use crate::live::Live;
 use crate::state::Shared;
 
 /// Items on a page.
@@ -38,7 +37,7 @@ pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Valu
     let mut items = Vec::new();
     let mut at = 0;
     for workspace in state.workspaces.iter().filter(|workspace| wanted.contains(&workspace.uri)) {
-        let live = Live { documents: &state.documents, workspace, encoding: state.encoding };
+        let live = state.live(workspace);
         let all = match args.parent.as_deref() {
             Some(parent) => workspace.view.children(Some(parent)),
             None => workspace.view.preorder(),

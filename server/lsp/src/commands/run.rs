@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lsp_types::{MessageType, Position};
 use pytest_lens_protocol::{Request, Response, RunOnSave, RunOptions};
+use ropey::Rope;
 use serde_json::{Value, json};
 
 use crate::commands::args::{FolderArgs, RunArgs};
@@ -13,6 +14,7 @@ use crate::connection;
 use crate::error::{CommandError, CommandResult};
 use crate::paths::path_of;
 use crate::state::{Shared, State};
+use crate::text::Text;
 use crate::workspace::RunRequest;
 
 /// A run that was accepted.
@@ -218,10 +220,8 @@ impl State {
     fn ids_on_disk(&self, path: &Path, file: &str, line: u32) -> CommandResult<Vec<String>> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| CommandError::failed(format!("{file} can't be read: {error}; save it first")))?;
-        let analysis = self.analyze(path, &text);
-        let node =
-            pytest_lens_analysis::innermost_at(&analysis.nodes, line).and_then(|index| analysis.nodes.get(index));
-        Ok(node.map(|node| format!("{file}::{}", node.id_suffix())).into_iter().collect())
+        let text = Text::new(Rope::from_str(&text), self.reader(path));
+        Ok(text.nodes_at(line).iter().map(|node| format!("{file}::{}", node.id_suffix())).collect())
     }
 
     fn reruns(&self, selected: &[(String, Vec<String>)], wanted: Option<bool>) -> Option<u32> {

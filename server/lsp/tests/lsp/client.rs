@@ -135,6 +135,11 @@ impl Client {
         self.notify("textDocument/didSave", json!({ "textDocument": { "uri": self.uri(path) } })).await;
     }
 
+    /// Closes a document.
+    pub(crate) async fn close(&mut self, path: &str) {
+        self.notify("textDocument/didClose", json!({ "textDocument": { "uri": self.uri(path) } })).await;
+    }
+
     /// The lenses of a document: `line: title`.
     pub(crate) async fn lenses(&mut self, path: &str) -> Vec<String> {
         let params = json!({ "textDocument": { "uri": self.uri(path) } });
@@ -229,6 +234,17 @@ impl Client {
             method.starts_with("pytestLens/").then(|| (method, message["params"].clone()))
         };
         self.inbox.drain(..).filter_map(ours).collect()
+    }
+
+    /// The parameters of all messages of a method that were sent and not taken.
+    pub(crate) fn seen(&self, method: &str) -> Vec<Value> {
+        let ours = self.inbox.iter().filter(|message| message["method"] == method);
+        ours.map(|message| message["params"].clone()).collect()
+    }
+
+    /// Drops everything that was sent.
+    pub(crate) fn take_all(&mut self) {
+        self.inbox.clear();
     }
 
     /// A text without the name of this test's folder.

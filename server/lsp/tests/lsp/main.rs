@@ -13,6 +13,7 @@ mod events;
 mod folders;
 mod initialize;
 mod lazy;
+mod places;
 mod runs;
 mod tree;
 

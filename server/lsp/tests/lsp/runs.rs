@@ -67,12 +67,14 @@ async fn diagnostics_follow_edits_and_go_when_the_test_passes() {
 #[tokio::test(start_paused = true)]
 async fn a_run_speaks_of_the_lines_that_it_ran() {
     let mut client = Client::ready().await;
+    client.write("test_a.py", SAMPLE);
     client.open("test_a.py", SAMPLE).await;
     let uri = client.uri("test_a.py");
     let id = "test_a.py::TestGroup::test_two";
     client.emit([run_started("run-1", &[id])]).await;
     client.transcript().await;
     client.change("test_a.py", 2, json!([[0, 0, 0, 0, "# one\n"]])).await;
+    client.write("test_a.py", &format!("# one\n{SAMPLE}"));
     client.save("test_a.py").await;
     client.change("test_a.py", 3, json!([[0, 0, 0, 0, "# two\n"]])).await;
     client.emit([outcome("run-1", failed(id, &uri, 10)), run_finished("run-1", 0, 1)]).await;
@@ -113,7 +115,7 @@ async fn the_way_of_a_failure_is_related_information() {
     client.emit(run_of("run-1", failure)).await;
     // The failing line lies outside of the folder: the diagnostic is at the last one inside.
     assert_snapshot!(client.transcript_of(&[DIAGNOSTICS]).await, @r#"
-    textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}},"severity":1,"code":"failed","source":"pytest-lens","message":"assert 1 == 2","relatedInformation":[{"location":{"uri":"file:///repo/test_a.py","range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}}},"message":"test_two: test_two_line()"},{"location":{"uri":"file:///usr/lib/helper.py","range":{"start":{"line":40,"character":0},"end":{"line":40,"character":0}}},"message":"check: check_line()"}]}],"version":1}
+    textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}},"severity":1,"code":"failed","source":"pytest-lens","message":"assert 1 == 2","relatedInformation":[{"location":{"uri":"file:///repo/test_a.py","range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}}},"message":"test_two: test_two_line()"},{"location":{"uri":"file:///usr/lib/helper.py","range":{"start":{"line":40,"character":0},"end":{"line":41,"character":0}}},"message":"check: check_line()"}]}],"version":1}
     "#);
 }
 

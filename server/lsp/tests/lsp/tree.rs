@@ -44,7 +44,7 @@ async fn unsaved_tests_are_provisional_until_pytest_has_spoken() {
     client.change("test_a.py", 2, json!([[1, 0, 1, 0, "def test_ne(): ...\n"]])).await;
     client.change("test_a.py", 3, json!([[1, 11, 1, 11, "w"]])).await;
     assert_snapshot!(client.transcript_of(&["pytestLens/inventory"]).await, @r#"
-    pytestLens/inventory {"revision":2,"upserts":[{"id":"test_a.py::test_new","parent":"test_a.py","kind":"function","label":"test_new","uri":"file:///repo/test_a.py","range":{"start":{"line":1,"character":4},"end":{"line":1,"character":12}},"markers":[],"skip":false,"xfail":false,"provisional":true}],"removed":[],"errors":[],"workspace":"file:///repo","seq":2}
+    pytestLens/inventory {"revision":3,"upserts":[{"id":"test_a.py::test_new","parent":"test_a.py","kind":"function","label":"test_new","uri":"file:///repo/test_a.py","range":{"start":{"line":1,"character":4},"end":{"line":1,"character":12}},"markers":[],"skip":false,"xfail":false,"provisional":true}],"removed":[],"errors":[],"workspace":"file:///repo","seq":3}
     "#);
     let tests = client.command("pytestLens.tests", json!({})).await.unwrap();
     assert_eq!(ids(&tests), ["test_a.py", "test_a.py::test_one", "test_a.py::test_new (provisional)"]);
