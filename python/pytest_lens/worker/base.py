@@ -7,7 +7,7 @@ import os
 import sys
 from typing import NoReturn
 
-from . import ending, hazards, measuring, preloading, prepared, procs, pyc, seeds, session, snapshot
+from . import again, ending, hazards, measuring, preloading, prepared, procs, pyc, seeds, session, snapshot
 from .boot import describe
 from .host import Park
 from .state import Worker
@@ -43,6 +43,8 @@ def run(worker: Worker) -> NoReturn:
             "dirs": snapshot.site_dirs(),
         }
     )
+    if worker.stash is not None:
+        worker.stash.hide()
     gc.collect()
     gc.freeze()
     command = park.serve()
@@ -56,3 +58,15 @@ def run(worker: Worker) -> NoReturn:
         procs.guard(worker.channel.fileno())
     seeds.mark()
     session.run(worker, config)
+
+
+def resume(worker: Worker) -> NoReturn:
+    """Go on as the session that this process was, before it started over."""
+    prepared.load_default_plugins()
+    again.resume(worker, worker.boot.resume or {})
+    worker.plugin_packages = prepared.plugin_packages(prepared.plugin_distributions())
+    os.environ.setdefault(
+        "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(worker.boot.cache_dir, "hypothesis")
+    )
+    seeds.mark()
+    session.run(worker, prepared.ReadyConfig())

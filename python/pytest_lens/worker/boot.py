@@ -30,6 +30,8 @@ def main() -> NoReturn:
         _load_pytest(worker)
         from . import base
 
+        if boot.resume is not None:
+            base.resume(worker)
         base.run(worker)
     except SystemExit as stop:
         worker.send({"t": "fatal", "code": "boot_failed", "message": f"SystemExit: {stop}"})

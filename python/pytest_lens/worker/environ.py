@@ -15,6 +15,8 @@ from . import places
 # pytest's own marks in the environment.
 _OURS = (b"PYTEST_VERSION", b"PYTEST_CURRENT_TEST", b"HYPOTHESIS_STORAGE_DIRECTORY")
 
+_OUR_DIR = os.path.dirname(os.path.abspath(__file__))
+
 
 class Watch:
     """Remembers which modules were loaded at the first change."""
@@ -37,7 +39,7 @@ def _by_installed_package() -> bool:
         path = frame.f_code.co_filename
         if path.startswith("<frozen importlib"):
             return True
-        if os.path.isabs(path) and places.is_project(path):
+        if os.path.dirname(path) != _OUR_DIR and os.path.isabs(path) and places.is_project(path):
             return False
         frame = frame.f_back
     return False

@@ -154,6 +154,8 @@ class LensPlugin:
     def pytest_runtestloop(self, session: Any) -> bool:
         worker = self._worker
         self.failures.settled = True
+        if worker.way_back is not None:
+            worker.way_back.close()
         builder = NodeBuilder(session.config, worker.root)
         if worker.role in ("collected", "collect"):
             reasons = hazards.of_session(worker, session)
@@ -196,6 +198,7 @@ class LensPlugin:
                 "forkable": not reasons,
                 "distributed": self._distributed,
                 "reasons": reasons,
+                "unfit": worker.unfit,
                 "rootdir": str(session.config.rootpath),
                 "inifile": str(session.config.inipath) if session.config.inipath else None,
                 "exitstatus": _status(session),

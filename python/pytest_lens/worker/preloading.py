@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import importlib.machinery
-import json
-import os
 import sys
 from collections.abc import Collection
-from typing import Any
+from typing import Any, NoReturn
 
-from . import hazards, places, procs
+from . import again, hazards, places, procs
+from .recording import Recording
+from .stash import Stash
 from .state import Worker
 
 # Standard modules that do something to the process or the screen when imported.
@@ -26,28 +25,28 @@ def preload(worker: Worker) -> list[str]:
     starts a thread, say) cannot be taken back: the base starts again without it.
     """
     done = []
-    for name in worker.boot.preload:
-        if _within(name, worker.boot.unsafe):
-            continue
-        try:
-            importlib.import_module(name)
-        except BaseException:
-            continue
-        done.append(name)
-        if hazards.of_process() and procs.LINUX:
-            _start_again_without(worker, name)
+    recording = Recording()
+    before = set(sys.modules)
+    unsafe = worker.boot.unsafe
+    with recording.watching():
+        for name in worker.boot.preload:
+            if _within(name, unsafe):
+                continue
+            try:
+                importlib.import_module(name)
+            except BaseException:
+                continue
+            done.append(name)
+            brought = recording.loads.keys() & set(unsafe)
+            if procs.LINUX and (brought or hazards.of_process()):
+                _start_again_without(worker, name)
+    worker.stash = Stash(recording, before)
     return done
 
 
-def _start_again_without(worker: Worker, name: str) -> None:
-    boot = worker.boot
-    boot.unsafe.append(name)
-    boot.connection = worker.channel.fileno()
-    os.set_inheritable(boot.connection, True)
-    os.environ["PYTEST_LENS_BOOT"] = json.dumps(dataclasses.asdict(boot))
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    code = f"import sys;sys.path.insert(0,{here!r});from {__package__}.boot import main;main()"
-    os.execv(sys.executable, [sys.executable, "-c", code])
+def _start_again_without(worker: Worker, name: str) -> NoReturn:
+    worker.boot.unsafe.append(name)
+    again.start(worker)
 
 
 def preloadable(

@@ -25,7 +25,7 @@ from typing import Any, Callable
 
 import pytest
 
-from . import places
+from . import places, stash
 from .snapshot import Snapshot
 from .state import Boot
 
@@ -71,6 +71,7 @@ class Cache:
         if code is None:
             code = build(source)
             self._store(entry, code)
+        stash.executing(code)
         return code
 
     def _read(self, path: str) -> bytes:
@@ -148,6 +149,9 @@ def _rewriting_through(cache: Cache) -> Iterator[None]:
         assertion.install_importhook = original
         hook: Any = original(config)
         hook.exec_module = executor(hook, config, cache)
+        if stash.current is not None:
+            passing = bool(config.getini("enable_assertion_pass_hook"))
+            stash.current.rewriting_with(hook, config.getini("python_files"), passing)
         return hook
 
     assertion.install_importhook = install_importhook

@@ -67,6 +67,11 @@ class _Numpy:
 _numpy = _Numpy()
 
 
+def numpy_came() -> None:
+    """numpy, imported in advance, is handed to the session just now."""
+    _numpy.mark()
+
+
 def before_fork() -> Any:
     """The state to hand to :func:`after_fork`, or None when the project did not seed."""
     generator = _generator()

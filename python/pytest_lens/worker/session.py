@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from . import artifacts, debugging, ending
+from . import again, artifacts, debugging, ending
 from .arguments import command_line
 from .measuring import Measuring, Missing
 from .plugin import LensPlugin
@@ -23,6 +23,7 @@ from .state import Worker
 def run(worker: Worker, config: ReadyConfig) -> NoReturn:
     """Run the session that `worker` was told to, and end the process."""
     plugin = LensPlugin(worker)
+    _may_return(worker)
     _measure(worker)
     _debug(worker)
     try:
@@ -41,6 +42,20 @@ def run(worker: Worker, config: ReadyConfig) -> NoReturn:
     ending.run_exit_handlers()
     worker.send({"t": "bye", "exitstatus": status})
     ending.leave(status)
+
+
+def _may_return(worker: Worker) -> None:
+    """Start over where what was imported in advance turns out not to fit the project."""
+    stash = worker.stash
+    if stash is None or not stash.modules:
+        return
+    way_back = worker.way_back = again.Return(worker)
+
+    def refuse(name: str) -> bool:
+        way_back.without(name)
+        return stash.has_extensions(name)
+
+    stash.refuse = refuse
 
 
 def _debug(worker: Worker) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from . import environ, places
+from . import environ, places, stash
 from .preloading import preloadable
 from .state import Worker
 from .wire import Message
@@ -128,6 +128,8 @@ class Snapshot:
         """Begin to watch this process."""
         global _active, _hooked
         self._before = set(sys.modules)
+        if stash.current is not None:  # told by the base
+            self._before |= stash.current.modules.keys()
         self._files, self._dirs = {}, {}
         self._note_dir(self._root.rstrip(os.sep))
         self.look_again()

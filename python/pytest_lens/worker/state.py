@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .measuring import Measuring
+from .stash import Stash
 from .streaming import Streams
 from .wire import Channel, Message
 
@@ -23,9 +24,11 @@ class Boot:
     tmp_dir: str
     preload: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
-    # Only from a base to itself, when it starts again (see `preloading`).
-    connection: int | None = None
+    # Modules that are never imported in advance.
     unsafe: list[str] = field(default_factory=list)
+    # Only from a process to itself, when it starts over (see `again`).
+    connection: int | None = None
+    resume: dict[str, Any] | None = None
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Boot:
@@ -67,6 +70,12 @@ class Worker:
     options: Options = field(default_factory=Options)
     preloaded: list[str] = field(default_factory=list)
     plugin_packages: set[str] = field(default_factory=set)
+    # What was imported in advance, out of sight.
+    stash: Stash | None = None
+    # How the session starts over without it; see `again`.
+    way_back: Any = None
+    # Modules that had to be imported otherwise than in advance.
+    unfit: list[str] = field(default_factory=list)
     streams: Streams = field(default_factory=Streams)
     measuring: Measuring | None = None
 
