@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from conftest import Project
-from fake_engine import Engine, Host, run
+from fake_engine import Engine, Host, Message, run
 
 LIBRARY = {
-    "site-packages/low.py": "LIMIT = 1\nOPTIONS = {}\nclass Config: size = 1\ndef get(): return 1\n",
+    "site-packages/low.py": "LIMIT = 1\nOPTIONS = {}\nclass Config: size = 1\n"
+    "def get(): return 1\n",
     "site-packages/high.py": "import low\nSEEN = (low.LIMIT, dict(low.OPTIONS), low.Config.size)\n"
     "VALUE = low.get()\n",
     "site-packages/both.py": "import high\nimport decimal\n",
@@ -17,14 +18,13 @@ LIBRARY = {
 MODULES = ["low", "high", "both", "pack", "pack.part"]
 
 
-def session(engine: Engine, **boot: object) -> Host:
+def session(engine: Engine, **boot: object) -> tuple[Host, Message]:
     """A session over a base that has the library, up to its end of collection."""
     env = {"PYTHONPATH": str(engine.root / "site-packages")}
     base = engine.base(env=env, **{"preload": MODULES, **boot})
     assert base.wait("ready")["preloaded"]
     host = engine.fork(base, "collected")
-    host.collected = host.wait("collected")  # type: ignore[attr-defined]
-    return host
+    return host, host.wait("collected")
 
 
 def outcomes(engine: Engine, host: Host) -> dict[str, str]:
@@ -35,12 +35,12 @@ def outcomes(engine: Engine, host: Host) -> dict[str, str]:
 
 def passes(project: Project, files: dict[str, str], unfit: list[str] | None = None) -> None:
     engine = project({**LIBRARY, **files})
-    host = session(engine)
-    assert host.collected["errors"] == []  # type: ignore[attr-defined]
+    host, collected = session(engine)
+    assert collected["errors"] == []
     found = outcomes(engine, host)
     assert found and set(found.values()) == {"passed"}, host.all("finished")
     if unfit is not None:
-        assert host.collected["unfit"] == unfit  # type: ignore[attr-defined]
+        assert collected["unfit"] == unfit
 
 
 def test_p5_an_import_is_lazy_and_comes_with_its_own(project: Project) -> None:
@@ -130,7 +130,9 @@ def test_p5_a_vendored_package_is_found_first(project: Project) -> None:
     )
 
 
-@pytest.mark.parametrize("line", ["sys.modules['low'] = None", "import low\nsys.modules.pop('low')"])
+@pytest.mark.parametrize(
+    "line", ["sys.modules['low'] = None", "import low\nsys.modules.pop('low')"]
+)
 def test_p5_what_is_blocked_or_taken_out_is_so(project: Project, line: str) -> None:
     blocked = "None" in line
     passes(
@@ -188,12 +190,12 @@ def test_p5_variables_that_an_import_reads_are_as_they_are_then(project: Project
         """,
     }
     engine = project({**LIBRARY, **files})
-    host = session(engine, preload=["low", "reader", "setter"])
-    assert host.collected["unfit"] == ["reader"]  # type: ignore[attr-defined]
+    host, collected = session(engine, preload=["low", "reader", "setter"])
+    assert collected["unfit"] == ["reader"]
     assert outcomes(engine, host) == {"test_it": "passed"}
-    again = session(engine, preload=["low", "reader", "setter"], unsafe=["reader"])
-    assert again.collected["unfit"] == []  # type: ignore[attr-defined]
-    assert outcomes(engine, again) == {"test_it": "passed"}
+    host, collected = session(engine, preload=["low", "reader", "setter"], unsafe=["reader"])
+    assert collected["unfit"] == []
+    assert outcomes(engine, host) == {"test_it": "passed"}
 
 
 def test_p5_a_warning_at_import_is_an_error_where_the_project_says_so(project: Project) -> None:
@@ -204,8 +206,7 @@ def test_p5_a_warning_at_import_is_an_error_where_the_project_says_so(project: P
             "test_it.py": "import loud\ndef test_it(): pass",
         }
     )
-    host = session(engine, preload=["loud"])
-    (error,) = host.collected["errors"]  # type: ignore[attr-defined]
+    (error,) = session(engine, preload=["loud"])[1]["errors"]
     assert error["message"] == "DeprecationWarning: old"
 
 

@@ -25,6 +25,8 @@ def wait_for_order(worker: Worker, config: Any, snapshot: Snapshot, failures: Fa
     worker.send({"t": "configured", **snapshot.so_far()})
     for _ in touch_machinery():
         pass
+    if worker.stash is not None:
+        worker.stash.get_ready()
     gc.collect()
     gc.freeze()
     try:

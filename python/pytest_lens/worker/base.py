@@ -7,7 +7,19 @@ import os
 import sys
 from typing import NoReturn
 
-from . import again, ending, hazards, measuring, preloading, prepared, procs, pyc, seeds, session, snapshot
+from . import (
+    again,
+    ending,
+    hazards,
+    measuring,
+    preloading,
+    prepared,
+    procs,
+    pyc,
+    seeds,
+    session,
+    snapshot,
+)
 from .boot import describe
 from .host import Park
 from .state import Worker

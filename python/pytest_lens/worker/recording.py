@@ -78,7 +78,7 @@ class Recording:
             os.environ.update(before)
 
     def _import(self, original: Any) -> Any:
-        def __import__(  # noqa: N807
+        def __import__(
             name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
         ) -> Any:
             if not self._stack:
@@ -150,7 +150,7 @@ class Recording:
                 self._stack[-1].effects.append(lambda: _set_variables(changed))
 
     def _read(self, original: Any) -> Any:
-        def __getitem__(environ: Any, key: Any) -> Any:  # noqa: N807
+        def __getitem__(environ: Any, key: Any) -> Any:
             if self._stack and isinstance(key, str):
                 self._stack[-1].reads.add(key)
             return original(environ, key)
@@ -158,7 +158,7 @@ class Recording:
         return __getitem__
 
     def _read_all(self, original: Any) -> Any:
-        def __iter__(environ: Any) -> Any:  # noqa: N807
+        def __iter__(environ: Any) -> Any:
             if self._stack:
                 self._stack[-1].reads.add(EVERYTHING)
             return original(environ)

@@ -13,6 +13,7 @@ import dis
 import fnmatch
 import importlib.machinery
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -20,7 +21,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, Callable
 
 from . import places, seeds
-from .recording import EVERYTHING, Loaded, Recording
+from .recording import EVERYTHING, Recording
 
 _PathFinder = importlib.machinery.PathFinder
 _EXTENSIONS = tuple(importlib.machinery.EXTENSION_SUFFIXES)
@@ -28,9 +29,12 @@ _LIKELY_SUFFIXES = (".py", *_EXTENSIONS)
 _CALLABLES = (FunctionType, BuiltinFunctionType, type)
 
 # Variables that native libraries read without Python's knowledge begin so.
-_NATIVE = (b"OMP_ OPENBLAS_ GOTO_ MKL_ KMP_ GOMP_ BLIS_ NUMEXPR_ NPY_ NUMPY_ CUDA_ TF_ TORCH_ "
-           b"PYTORCH_ XLA_ JAX_ ARROW_ GRPC_ RAYON_ RUST_ SSL_ OPENSSL_ MALLOC_ LD_ LC_ LANG TZ "
-           b"QT_ SDL_ DISPLAY PATH HOME TMPDIR").split()  # fmt: skip
+_NATIVE = (
+    *(b"OMP_", b"GOMP_", b"KMP_", b"OPENBLAS_", b"GOTO_", b"MKL_", b"BLIS_", b"NUMEXPR_"),
+    *(b"NPY_", b"NUMPY_", b"CUDA_", b"TF_", b"TORCH_", b"PYTORCH_", b"XLA_", b"JAX_", b"ARROW_"),
+    *(b"GRPC_", b"RAYON_", b"RUST_", b"SSL_", b"OPENSSL_", b"MALLOC_", b"LD_", b"LC_", b"LANG"),
+    *(b"TZ", b"QT_", b"SDL_", b"DISPLAY", b"PATH", b"HOME", b"TMPDIR"),
+)
 # And these change under pytest's own hands.
 _OWN_VARIABLES = (b"PYTEST_", b"HYPOTHESIS_STORAGE_DIRECTORY")
 
@@ -80,21 +84,46 @@ class Stash:
         self._loads = recording.loads
         self._bound = dict(sys.modules)
         self.modules = {name: sys.modules[name] for name in sys.modules if name not in before}
-        self._children: list[tuple[str, str, ModuleType]] = []
+        self._needs = self._all_needs()
+        self._rewritten = {name for name in self.modules if _is_rewritten(self.modules[name])}
+        self._extensions = {name for name, one in self.modules.items() if _is_extension(one)}
+        self._warned = {name for name, load in self._loads.items() if load.warned}
+        self._with_missing = {name for name, load in self._loads.items() if load.missing}
+        self._with_effects = {name for name, load in self._loads.items() if load.effects}
+        # Where a module is bound in its parent, though that did not do so itself.
+        self._children: dict[str, tuple[ModuleType, str]] = {}
         self._finders = list(sys.meta_path)
-        self._path = list(sys.path)
+        self._sight = _Sight()
         self._environ = dict(os.environ._data)  # type: ignore[attr-defined]
         self._public = {name: _public_names(module) for name, module in self._bound.items()}
         # What the project can have changed: modules that it may have got hold of.
         self._exposed: set[str] = set(before)
         self._checked: set[str] = set()
-        self._in_sight: dict[str, Any] = {}
-        self._unfit: set[str] = set()
+        self._dirty = False
+        self._hook: Any = None
+        # What the session rewrites otherwise than it was; by how many names are marked for it.
+        self._other_patterns: set[str] = set()
+        self._to_rewrite: tuple[int, set[str]] = (-1, set())
         self._group_of: tuple[str, set[str]] = ("", set())
-        self._rewriter: Any = None
         # Called with the name of a module that doesn't fit; may not return. Says whether it has
         # to do all the same.
         self.refuse: Callable[[str], bool] = self.has_extensions
+
+    def _all_needs(self) -> dict[str, set[str]]:
+        """By module, all that its import needs directly."""
+        found = {}
+        for name in self.modules:
+            load = self._loads.get(name)
+            needs = found[name] = set(load.needs if load is not None else ())
+            needs.add(name.rpartition(".")[0])
+        for name in self.modules.keys() - self._loads.keys():
+            # A name that a module has put into `sys.modules` itself.
+            owner = name.rpartition(".")[0]
+            while owner and owner not in self._loads:
+                owner = owner.rpartition(".")[0]
+            if owner in found:
+                found[owner].add(name)
+        return {name: needs & self._bound.keys() for name, needs in found.items()}
 
     def hide(self) -> None:
         """Take the modules out of sight."""
@@ -103,12 +132,24 @@ class Stash:
             parent, _, child = name.rpartition(".")
             holder = self._bound.get(parent)
             if holder is not None and vars(holder).get(child) is module:
-                self._children.append((parent, child, module))
+                self._children[name] = (holder, child)
                 delattr(holder, child)
         for name in self.modules:
             del sys.modules[name]
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self)
         current = self
+
+    def get_ready(self) -> None:
+        """While nobody waits: write to what handing back writes to, as a fork copies it then."""
+        for name, module in self.modules.items():
+            holder, child = self._children.get(name, (None, name))
+            if holder is not None:
+                vars(holder)[child] = module
+                del vars(holder)[child]
+            set(self._needs[name])
+        sys.modules.update(self.modules)
+        for name in self.modules:
+            del sys.modules[name]
 
     # The project's doing
 
@@ -117,20 +158,22 @@ class Stash:
         self._checked.clear()
         self._dirty = True
 
-    _dirty = False
-
     def rewriting_with(self, hook: Any, patterns: Iterable[str], passing: bool) -> None:
         """The session's hook for assertions; it is asked before a module is handed back."""
-        self._rewriter = hook
+        self._hook = hook
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
+        sys.meta_path.insert(0, self)
         self._finders.append(hook)
+        matches = re.compile("|".join(map(fnmatch.translate, patterns)) or "$^").match
         for name, module in self.modules.items():
-            file = os.path.basename(getattr(module, "__file__", None) or "")
-            matches = any(fnmatch.fnmatch(file, pattern) for pattern in patterns)
-            if _is_rewritten(module) if passing else matches and not _is_rewritten(module):
-                self._unfit.add(name)
+            if name in self._rewritten:
+                differs = passing
+            else:
+                file = getattr(module, "__file__", None)
+                differs = file is not None and matches(file.rpartition(os.sep)[2]) is not None
+            if differs:
+                self._other_patterns.add(name)
 
     # The finder
 
@@ -140,29 +183,42 @@ class Stash:
         spec = getattr(module, "__spec__", None)
         if module is None or spec is None or spec.name != name or name not in self._loads:
             return None
-        if self._is_rewritten_now(name) or not self._finders_are_known():
+        if name in self._rewritten_otherwise() or not self._finders_are_known():
             return None
-        if not self._would_be_found(name, module, path):
+        parent = name.rpartition(".")[0]
+        if parent:
+            known = getattr(self._bound.get(parent), "__path__", None)
+            if known is None or not (path is known or list(path or ()) == list(known)):
+                return None
+        elif name in self._sight.names() and not _finds_again(name, module):
             return None
-        own = importlib.machinery.ModuleSpec(name, _Returning(self, name, spec), origin=spec.origin)
-        own.submodule_search_locations = spec.submodule_search_locations
-        own.has_location = spec.has_location
-        own.cached = spec.cached
+        loader: Any = _Returning(self, name, spec)
+        own = importlib.machinery.ModuleSpec(name, loader, origin=spec.origin)
+        _complete(own, spec)
         return own
 
     def invalidate_caches(self) -> None:
         """Part of a finder's interface."""
 
-    def _is_rewritten_now(self, name: str) -> bool:
-        hook = self._rewriter
-        if hook is None:
-            return _is_rewritten(self.modules[name])
-        if name in self._unfit:
-            return True
-        if _is_rewritten(self.modules[name]):
-            return False
-        marked = hook._must_rewrite
-        return any(name == one or name.startswith(f"{one}.") for one in marked)
+    def _rewritten_otherwise(self) -> set[str]:
+        """Modules that the session rewrites and the base did not, or the reverse."""
+        if self._hook is None:
+            return self._rewritten
+        marked = self._hook._must_rewrite
+        if self._to_rewrite[0] != len(marked):
+            tops = {name.partition(".")[0] for name in marked}
+            candidates = (
+                name
+                for name in self.modules.keys() - self._rewritten
+                if name.partition(".")[0] in tops
+            )
+            found = {
+                name
+                for name in candidates
+                if any(name == one or name.startswith(f"{one}.") for one in marked)
+            }
+            self._to_rewrite = (len(marked), found | self._other_patterns)
+        return self._to_rewrite[1]
 
     def _finders_are_known(self) -> bool:
         for finder in sys.meta_path:
@@ -171,45 +227,6 @@ class Stash:
             if finder is not self and finder not in self._finders:
                 return False
         return False
-
-    def _would_be_found(self, name: str, module: ModuleType, path: Any) -> bool:
-        parent, _, _ = name.rpartition(".")
-        if parent:
-            known = getattr(self._bound.get(parent), "__path__", None)
-            return known is not None and (path is known or list(path or ()) == list(known))
-        return not self._is_in_sight(name) or _finds_again(name, module)
-
-    def _is_in_sight(self, name: str) -> bool:
-        """Whether a folder of the project's has something of that name."""
-        if self._order_has_changed():
-            return True
-        known = set(self._path)
-        for entry in sys.path:
-            folder = os.path.abspath(entry)
-            if entry in known and not places.is_project(os.path.join(folder, "")):
-                continue
-            if name in self._names_in(folder):
-                return True
-        return False
-
-    def _order_has_changed(self) -> bool:
-        known = set(self._path)
-        return list(dict.fromkeys(entry for entry in sys.path if entry in known)) != list(
-            dict.fromkeys(self._path)
-        )
-
-    def _names_in(self, folder: str) -> set[str]:
-        try:
-            changed = os.stat(folder).st_mtime_ns
-            names = self._in_sight.get(folder)
-            if names is None or names[0] != changed:
-                found = {_module_name(entry) for entry in os.listdir(folder)}
-                names = self._in_sight[folder] = (changed, found)
-        except (OSError, ValueError):
-            # No folder, a zip file perhaps: whoever reads it is asked.
-            return set() if not os.path.exists(folder) else {*self._bound}
-        found_names: set[str] = names[1]
-        return found_names
 
     # Handing back
 
@@ -222,24 +239,18 @@ class Stash:
     def put_back(self, name: str) -> None:
         """The module is imported, and all that came with it."""
         group = self._group_of[1] if self._group_of[0] == name else self._group(name)
-        back = [member for member in group if member in self.modules]
+        modules, children = self.modules, self._children
+        back = group & modules.keys()
         for member in back:
-            sys.modules[member] = self.modules.pop(member)
-        taken = set(back)
-        left = []
-        for parent, child, module in self._children:
-            if f"{parent}.{child}" in taken:
-                if sys.modules.get(parent) is self._bound.get(parent):
-                    setattr(self._bound[parent], child, module)
-            else:
-                left.append((parent, child, module))
-        self._children = left
-        self._exposed.update(group)
-        for member in back:
-            load = self._loads.get(member)
-            for effect in load.effects if load is not None else ():
+            sys.modules[member] = modules.pop(member)
+        for member in back & children.keys():
+            holder, child = children.pop(member)
+            setattr(holder, child, sys.modules[member])
+        self._exposed |= group
+        for member in back & self._with_effects:
+            for effect in self._loads[member].effects:
                 effect()
-        if "numpy.random" in taken:
+        if "numpy.random" in back:
             seeds.numpy_came()
 
     def forget(self, name: str) -> None:
@@ -248,75 +259,45 @@ class Stash:
 
     def has_extensions(self, name: str) -> bool:
         """Whether loading it for real would load an extension module a second time."""
-        files = (getattr(self.modules.get(one), "__file__", None) for one in self._group(name))
-        return any(file is not None and file.endswith(_EXTENSIONS) for file in files)
+        return not self._extensions.isdisjoint(self._group(name) & self.modules.keys())
 
     def _group(self, name: str) -> set[str]:
         """The module and all that its import needs; not what those need that are back already."""
-        group: set[str] = set()
+        group = {name}
         queue = [name]
+        needs, exposed = self._needs, self._exposed
         while queue:
-            member = queue.pop()
-            if member in group or member not in self._bound:
-                continue
-            group.add(member)
-            if member in self._exposed:
-                continue
-            parent = member.rpartition(".")[0]
-            if parent:
-                queue.append(parent)
-            load = self._loads.get(member)
-            if load is not None:
-                queue.extend(load.needs)
-                queue.extend(self._aliases.get(member, ()))
+            new = needs[queue.pop()] - group
+            group |= new
+            queue += new - exposed
         return group
-
-    @property
-    def _aliases(self) -> dict[str, list[str]]:
-        """Names that a module has put into `sys.modules` itself, by the module."""
-        if self._found_aliases is None:
-            self._found_aliases = {}
-            for name in self.modules:
-                if name not in self._loads:
-                    owner = name.rpartition(".")[0]
-                    while owner and owner not in self._loads:
-                        owner = owner.rpartition(".")[0]
-                    self._found_aliases.setdefault(owner, []).append(name)
-        return self._found_aliases
-
-    _found_aliases: dict[str, list[str]] | None = None
 
     def _fits(self, group: set[str]) -> bool:
         bound, present = self._bound, sys.modules
-        for name in group:
-            # A name that is there and `None` is one that somebody blocks.
-            if name in present if name in self.modules else present.get(name) is not bound[name]:
-                return False
-        loads = [self._loads[name] for name in group if name in self._loads]
+        hidden = group & self.modules.keys()
+        # A name that is there and `None` is one that somebody blocks.
+        if not hidden.isdisjoint(present):
+            return False
+        if not all(present.get(name) is bound[name] for name in group - hidden):
+            return False
+        in_sight = self._sight.names() & hidden
         return (
-            not any(name in self.modules and self._is_rewritten_now(name) for name in group)
-            and all(
-                self._would_be_found(name, self.modules[name], None)
-                for name in group
-                if "." not in name and name in self.modules
-            )
-            and self._is_still_missing(loads)
-            and self._environ_fits(group, loads)
-            and not (any(load.warned for load in loads) and _warnings_raise())
-            and not (self._dirty and self._was_patched(group))
+            hidden.isdisjoint(self._rewritten_otherwise())
+            and all(_finds_again(name, self.modules[name]) for name in in_sight)
+            and self._is_still_missing(hidden & self._with_missing)
+            and self._environ_fits(hidden)
+            and (hidden.isdisjoint(self._warned) or not _warnings_raise())
+            and not (self._dirty and self._was_patched(group & self._exposed - self._checked))
         )
 
-    def _is_still_missing(self, loads: list[Loaded]) -> bool:
-        for load in loads:
-            for name in load.missing:
-                if name in sys.modules:
-                    return False
-                top = name.partition(".")[0]
-                if top == name and self._is_in_sight(name) and _PathFinder.find_spec(name):
-                    return False
-        return True
+    def _is_still_missing(self, members: set[str]) -> bool:
+        missing = set().union(*(self._loads[name].missing for name in members))
+        if not missing.isdisjoint(sys.modules):
+            return False
+        in_sight = self._sight.names() & missing
+        return not any(_PathFinder.find_spec(name) for name in in_sight)
 
-    def _environ_fits(self, group: set[str], loads: list[Loaded]) -> bool:
+    def _environ_fits(self, hidden: set[str]) -> bool:
         now, then = os.environ._data, self._environ  # type: ignore[attr-defined]
         if now == then:
             return True
@@ -324,20 +305,61 @@ class Stash:
         changed = {key for key in changed if not key.startswith(_OWN_VARIABLES)}
         if not changed:
             return True
-        names = {os.fsdecode(key) for key in changed}
-        if any(load.reads & names or EVERYTHING in load.reads for load in loads):
+        if any(key.startswith(_NATIVE) for key in changed) and hidden & self._extensions:
             return False
-        if not any(key.startswith(tuple(_NATIVE)) for key in changed):
-            return True
-        files = (getattr(self.modules.get(name), "__file__", None) for name in group)
-        return not any(file is not None and file.endswith(_EXTENSIONS) for file in files)
+        names = {EVERYTHING, *map(os.fsdecode, changed)}
+        return not any(self._loads[name].reads & names for name in hidden & self._loads.keys())
 
-    def _was_patched(self, group: set[str]) -> bool:
-        for name in group & self._exposed - self._checked:
+    def _was_patched(self, members: set[str]) -> bool:
+        for name in members:
             if _has_changed(self._bound[name], self._public[name]):
                 return True
             self._checked.add(name)
         return False
+
+
+class _Sight:
+    """What the project's own folders on `sys.path` have: that may be found instead."""
+
+    def __init__(self) -> None:
+        self._known = list(dict.fromkeys(sys.path))
+        self._path: list[str] | None = None
+        self._folders: list[str] = []
+        self._listed: dict[str, tuple[int, set[str]]] = {}
+        self._everything = set(sys.modules)
+
+    def names(self) -> set[str]:
+        """The names of what can be imported from there."""
+        if sys.path != self._path:
+            self._path = list(sys.path)
+            self._folders = self._foreign(self._path)
+        found: set[str] = set()
+        for folder in self._folders:
+            found |= self._names_in(folder)
+        return found
+
+    def _foreign(self, path: list[str]) -> list[str]:
+        known = self._known
+        if [entry for entry in dict.fromkeys(path) if entry in known] != known:
+            return list(path)  # the order is another: everything is looked at
+        return [
+            entry
+            for entry in path
+            if entry not in known or places.is_project(os.path.join(os.path.abspath(entry), ""))
+        ]
+
+    def _names_in(self, folder: str) -> set[str]:
+        try:
+            changed = os.stat(folder or ".").st_mtime_ns
+            listed = self._listed.get(folder)
+            if listed is None or listed[0] != changed:
+                found = {_module_name(entry) for entry in os.listdir(folder or ".")}
+                listed = self._listed[folder] = (changed, found)
+        except NotADirectoryError:  # a zip file perhaps
+            return self._everything
+        except (OSError, ValueError):
+            return set()
+        return listed[1]
 
 
 class _Returning:
@@ -369,10 +391,19 @@ class _Returning:
             self._stash.put_back(self._name)
             return
         fresh = importlib.machinery.ModuleSpec(self._name, real.loader, origin=real.origin)
-        fresh.submodule_search_locations = real.submodule_search_locations
-        fresh.has_location, fresh.cached = real.has_location, real.cached
+        _complete(fresh, real)
         module.__spec__, module.__loader__ = fresh, real.loader
         real.loader.exec_module(module)
+
+
+def _complete(spec: Any, real: Any) -> None:
+    spec.submodule_search_locations = real.submodule_search_locations
+    spec.has_location, spec.cached = real.has_location, real.cached
+
+
+def _is_extension(module: ModuleType) -> bool:
+    file = getattr(module, "__file__", None)
+    return isinstance(file, str) and file.endswith(_EXTENSIONS)
 
 
 def _module_name(entry: str) -> str:

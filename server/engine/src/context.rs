@@ -317,7 +317,7 @@ impl Context {
             Some(WorkerCount::Auto) | None => 1,
         };
         self.pool.get_ready(host, runners).await;
-        self.pool.warm_up(&host.third_party).await;
+        self.pool.warm_up(&host.third_party, &host.unfit).await;
         self.pool.start_ahead(host).await;
     }
 

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::host::Host;
 use crate::launcher::{Launcher, StartError};
+use crate::preload::Preload;
 use crate::process::ProcessEvent;
 use crate::runner::Runner;
 use crate::wire::{FromWorker, WorkerOptions};
@@ -36,7 +37,7 @@ impl Debuggee {
         run_disabled: bool,
         limit: Duration,
     ) -> Result<Self, StartError> {
-        let base = Arc::new(launcher.start_with(&FLAGS, Vec::new()).await?);
+        let base = Arc::new(launcher.start_with(&FLAGS, &Preload::default()).await?);
         let options = WorkerOptions { debug: true, run_disabled, ..host.options.clone() };
         let mut runner = Runner::become_session(base, options).map_err(StartError::Failed)?;
         let python = launcher.python.display();

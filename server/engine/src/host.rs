@@ -31,6 +31,8 @@ pub(crate) struct Host {
     pub errors: Vec<WireCollectError>,
     /// Third-party modules that a base may load in advance.
     pub third_party: Vec<String>,
+    /// Modules that must not be loaded in advance any more.
+    pub unfit: Vec<String>,
     /// Why runs are not forked off the collected session; empty where they are.
     pub reasons: Vec<String>,
     pub inifile: Option<String>,
@@ -123,6 +125,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         by_id,
         errors: collected.errors,
         third_party: collected.third_party,
+        unfit: collected.unfit,
         reasons: collected.reasons,
         inifile: collected.inifile,
         distributed: collected.distributed,

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::hub::Hub;
+use crate::preload::Preload;
 use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent, has_ended};
 use crate::procs::{Handle, descendants, kill_tree, see_off};
 use crate::relay::Relays;
@@ -92,12 +93,12 @@ pub(crate) enum StartError {
 
 impl Launcher {
     /// Starts an interpreter and waits until it is warm.
-    pub(crate) async fn start(&self, preload: Vec<String>) -> Result<Base, StartError> {
+    pub(crate) async fn start(&self, preload: &Preload) -> Result<Base, StartError> {
         self.start_with(&[], preload).await
     }
 
     /// Starts an interpreter with options of Python's own, and waits until it is warm.
-    pub(crate) async fn start_with(&self, flags: &[&str], preload: Vec<String>) -> Result<Base, StartError> {
+    pub(crate) async fn start_with(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
         let awaited = self.hub.expect("base");
         let id = awaited.id.clone();
         let boot = Boot {
@@ -107,8 +108,9 @@ impl Launcher {
             root: self.root.to_string_lossy().into(),
             cache_dir: self.cache_dir.to_string_lossy().into(),
             tmp_dir: self.tmp_dir.to_string_lossy().into(),
-            preload,
+            preload: preload.modules.clone(),
             harmless: Vec::new(),
+            unsafe_names: preload.unfit.iter().cloned().collect(),
         };
         let boot = serde_json::to_string(&boot).map_err(|error| StartError::Failed(error.to_string()))?;
         let mut command = Command::new(&self.python);

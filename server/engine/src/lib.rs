@@ -25,6 +25,7 @@ mod mode;
 mod node;
 mod outcomes;
 mod pool;
+mod preload;
 mod process;
 mod procs;
 mod refresh;

@@ -14,6 +14,7 @@ use crate::host::{CollectFailure, CollectOrder, Collector, Host, collect};
 use crate::launcher::{Base, Launcher, StartError};
 use crate::mode::{Mode, ModeAsked, choose};
 use crate::node::Analyses;
+use crate::preload::Preload;
 use crate::resident::Residents;
 use crate::runner::Runner;
 use crate::scope::Scope;
@@ -45,7 +46,7 @@ pub(crate) struct Pool {
 struct State {
     base: Option<Arc<Base>>,
     mode: Option<Mode>,
-    preload: Vec<String>,
+    preload: Preload,
     /// Newest first.
     hosts: Vec<Arc<Host>>,
     /// What the next collection is expected to be called with.
@@ -83,7 +84,7 @@ pub(crate) struct Found {
 
 impl Pool {
     pub(crate) fn new(launcher: Launcher, asked: ModeAsked, analyses: Arc<Analyses>, resident: bool) -> Self {
-        let preload = if resident { remembered(&launcher) } else { Vec::new() };
+        let preload = if resident { Preload::remembered(&launcher) } else { Preload::default() };
         let residents = Residents::new(launcher.root.clone(), Arc::clone(&analyses));
         Pool {
             launcher,
@@ -146,7 +147,7 @@ impl Pool {
         }
         let (base, mode) = loop {
             let generation = self.state().generation;
-            let base = Arc::new(self.launcher.start(preload.clone()).await?);
+            let base = Arc::new(self.launcher.start(&preload).await?);
             if self.state().generation == generation {
                 let mode = choose(self.asked, &base.ready);
                 break (base, mode);
@@ -172,7 +173,7 @@ impl Pool {
             }
         }
         let preload = self.state().preload.clone();
-        Ok(Arc::new(self.launcher.start(preload).await?))
+        Ok(Arc::new(self.launcher.start(&preload).await?))
     }
 
     /// Gets ready for the next run while nobody waits: runners of `host` stand by; in subprocess mode, the next
@@ -353,25 +354,22 @@ impl Pool {
     }
 
     /// Takes up the third-party modules that a collection imported: the next base loads them in advance, and is
-    /// started now.
-    pub(crate) async fn warm_up(&self, third_party: &[String]) {
+    /// started now. What it found `unfit` for that never is again.
+    pub(crate) async fn warm_up(&self, third_party: &[String], unfit: &[String]) {
         {
             let mut state = self.state();
             let embedded = state.mode.as_ref().is_some_and(|mode| mode.embedded);
-            let known = |name: &String| state.preload.contains(name);
-            if !self.resident || !embedded || state.closed || third_party.iter().all(known) {
+            if !self.resident || !embedded || state.closed || !state.preload.learn(third_party, unfit) {
                 return;
             }
-            let more: Vec<String> = third_party.iter().filter(|name| !known(name)).cloned().collect();
-            state.preload.extend(more);
-            remember(&self.launcher, &state.preload);
+            state.preload.remember(&self.launcher);
         }
         let _one = self.starting.lock().await;
         let (preload, generation) = {
             let state = self.state();
             (state.preload.clone(), state.generation)
         };
-        match self.launcher.start(preload).await {
+        match self.launcher.start(&preload).await {
             Ok(base) => {
                 let mut state = self.state();
                 if !state.closed && state.generation == generation && base.ready.hazards.is_empty() {
@@ -396,21 +394,5 @@ impl Pool {
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.forget_all();
-    }
-}
-
-/// Where the libraries of a project are remembered, so that the next engine's first interpreter has them.
-const PRELOAD: &str = "preload.json";
-
-fn remembered(launcher: &Launcher) -> Vec<String> {
-    let text = std::fs::read(launcher.cache_dir.join(PRELOAD)).unwrap_or_default();
-    serde_json::from_slice(&text).unwrap_or_default()
-}
-
-fn remember(launcher: &Launcher, preload: &[String]) {
-    if let Ok(text) = serde_json::to_vec(preload)
-        && let Err(error) = std::fs::write(launcher.cache_dir.join(PRELOAD), text)
-    {
-        tracing::info!(%error, "the project's libraries can't be remembered");
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Boot {
     pub preload: Vec<String>,
     /// Plugins to regard as harmless to forking, beside the worker's own list.
     pub harmless: Vec<String>,
+    /// Modules that are never imported in advance.
+    #[serde(rename = "unsafe")]
+    pub unsafe_names: Vec<String>,
 }
 
 /// How a fork, or the fresh process itself, is to call pytest.
@@ -296,6 +299,9 @@ pub(crate) struct WireCollected {
     pub dirs: Vec<WireDir>,
     #[serde(default)]
     pub third_party: Vec<String>,
+    /// Modules that it could not take as they were imported in advance.
+    #[serde(default)]
+    pub unfit: Vec<String>,
     pub forkable: bool,
     /// Whether the project's own arguments ask pytest-xdist for several processes.
     #[serde(default)]
