@@ -294,3 +294,73 @@ def test_the_base_survives_signals_meant_for_a_terminal_s_job(project: Project) 
     os.kill(host.pid, signal.SIGINT)
     name = "test_a.py::test_a"
     assert run(engine.fork(host, "runner"), [name])[name]["outcome"] == "passed"
+
+
+@pytest.mark.parametrize("way", ["runner", "forked session"])
+def test_p19_a_runner_has_a_process_group_of_its_own(project: Project, way: str) -> None:
+    engine = project({"test_a.py": "import os\ndef test_a(): assert os.getpgrp() == os.getpid()"})
+    base = engine.base()
+    base.wait("ready")
+    if way == "runner":
+        host = engine.fork(base, "collected")
+        host.wait("collected")
+        assert os.getpgid(host.pid) == host.pid
+        runner = engine.fork(host, "runner")
+    else:
+        runner = engine.fork(base, "session")
+    name = "test_a.py::test_a"
+    assert run(runner, [name])[name]["outcome"] == "passed"
+
+
+IN_TERMINAL = """#!{python}
+import os, pty, sys
+
+leader, screen = pty.fork()
+if not leader:
+    child = os.fork()
+    if not child:
+        os.setpgid(0, 0)  # in the background, as the engine's processes are
+        os.execv({python!r}, [{python!r}, *sys.argv[1:]])
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) & 255)
+try:
+    while os.read(screen, 1024):
+        pass
+except OSError:
+    pass
+os.waitpid(leader, 0)
+"""
+
+
+@pytest.mark.parametrize("way", ["runner", "session"])
+def test_r13_tests_that_want_the_terminal_are_not_stopped(project: Project, way: str) -> None:
+    engine = project(
+        {
+            "test_a.py": """
+            import getpass, subprocess, sys
+            import pytest
+
+            def test_opens():
+                with pytest.raises(OSError):
+                    open("/dev/tty")
+
+            def test_asks():
+                with pytest.raises((EOFError, OSError)):
+                    getpass.getpass()
+
+            def test_child():
+                assert subprocess.run(["sh", "-c", "read line < /dev/tty"]).returncode
+            """
+        }
+    )
+    terminal = engine.state / "in-terminal"
+    terminal.write_text(IN_TERMINAL.format(python=engine.python))
+    terminal.chmod(0o755)
+    engine.python = str(terminal)
+    if way == "runner":
+        runner = engine.fork(engine.collected(), "runner")
+    else:
+        base = engine.base()
+        base.wait("ready")
+        runner = engine.become(base, "session")
+    names = [f"test_a.py::test_{name}" for name in ("opens", "asks", "child")]
+    assert [run["outcome"] for run in run(runner, names).values()] == ["passed"] * 3

@@ -10,7 +10,7 @@ import platform
 import sys
 from typing import Any, NoReturn
 
-from . import ending
+from . import ending, procs
 from .state import Boot, Worker, greet
 from .wire import Channel, cut
 
@@ -21,6 +21,7 @@ def main() -> NoReturn:
     """Entry point of ``python -c``; never returns."""
     boot = Boot.parse(json.loads(os.environ.pop("PYTEST_LENS_BOOT")))
     _set_up_path()
+    procs.leave_terminal()
     if boot.connection is None:
         channel = greet(boot, boot.host, "base", None)
     else:

@@ -165,6 +165,7 @@ class Park:
             self._children[pid] = _Child(host, procs.open_pidfd(pid))
             worker.send({"t": "forked", "host": host, "pid": pid})
             return None
+        procs.lead_group()
         if role not in ("collected", "configured"):
             procs.die_with_parent(parent)
             procs.adopt_orphans()

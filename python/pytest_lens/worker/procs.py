@@ -46,6 +46,32 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
+def lead_group() -> None:
+    """Put this process into a group of its own: a signal to a test's group reaches nobody else."""
+    os.setpgid(0, 0)
+
+
+def leave_terminal() -> None:
+    """Give up the terminal that the engine was started from.
+
+    A process group in its background is stopped, for good, when it reads from there. Without one
+    `/dev/tty` can't be opened, as on a machine that runs tests unattended.
+    """
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return
+    import fcntl
+    import termios
+
+    try:
+        fcntl.ioctl(terminal, termios.TIOCNOTTY)
+    except OSError:
+        pass
+    finally:
+        os.close(terminal)
+
+
 def adopt_orphans(adopt: bool = True) -> None:
     """Make daemonised descendants children of this process, so that a kill finds them."""
     if _prctl is not None:

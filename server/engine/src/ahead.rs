@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 
 use crate::hub::Hub;
 use crate::launcher::Base;
-use crate::process::{Arrived, Process, ProcessEvent, has_ended};
+use crate::life::stands_still;
+use crate::process::{Arrived, Process, ProcessEvent};
 use crate::snapshot::Snapshot;
 use crate::wire::{FromWorker, Role, ToWorker, WorkerOptions};
 
@@ -36,8 +37,13 @@ impl Ahead {
     /// will hear why.
     pub(crate) async fn start(hub: &Hub, base: Arc<Base>, options: WorkerOptions) -> Option<Self> {
         let (process, mut events) = base.fork(hub, Role::Configured, options.clone()).await.ok()?;
-        let waiting = tokio::time::timeout(LIMIT, configured(&mut events)).await;
-        let Ok(Some(snapshot)) = waiting else {
+        let waiting = async {
+            tokio::select! {
+                snapshot = configured(&mut events) => snapshot,
+                () = stands_still(process.pid) => None,
+            }
+        };
+        let Ok(Some(snapshot)) = tokio::time::timeout(LIMIT, waiting).await else {
             crate::procs::kill_tree(process.pid);
             return None;
         };
@@ -47,7 +53,7 @@ impl Ahead {
     /// Whether the disk still holds what it has read, and it is alive. Blocks.
     pub(crate) fn is_fresh(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        !has_ended(&mut state.events) && state.snapshot.is_fresh()
+        self.process.is_well() && state.snapshot.is_fresh()
     }
 
     /// Lets it collect.

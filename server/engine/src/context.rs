@@ -177,7 +177,8 @@ impl Context {
         Duration::from_millis(self.settings.load().debug_timeout_ms)
     }
 
-    fn collect_limit(&self) -> Duration {
+    /// How long collecting may take.
+    pub(crate) fn collect_limit(&self) -> Duration {
         Duration::from_millis(self.settings.load().collect_timeout_ms)
     }
 

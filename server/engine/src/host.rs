@@ -13,9 +13,10 @@ use tokio::sync::mpsc;
 use crate::ahead::Ahead;
 use crate::hub::Hub;
 use crate::launcher::Base;
+use crate::life::stands_still;
 use crate::node::{Analyses, Node, NodeMaker};
-use crate::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent, has_ended};
-use crate::procs::kill_tree;
+use crate::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent};
+use crate::procs::{Unfinished, kill_tree};
 use crate::runner::Runner;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
@@ -51,7 +52,8 @@ pub(crate) struct Host {
 
 struct HostState {
     snapshot: Snapshot,
-    alive: Option<mpsc::UnboundedReceiver<ProcessEvent>>,
+    /// Nothing more is to be heard of it, but the connection lives as long as somebody could.
+    _events: Option<mpsc::UnboundedReceiver<ProcessEvent>>,
     standby: Vec<Runner>,
 }
 
@@ -102,15 +104,20 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
     let (process, mut events) = arrived.map_err(CollectFailure::Unreachable)?;
     let mut unfinished = Unfinished(Some(process.pid));
     let mut importing = None;
-    let outcome = tokio::time::timeout(order.limit, gather(&mut events, &mut importing)).await;
+    let gathering = async {
+        tokio::select! {
+            gathered = gather(&mut events, &mut importing) => gathered,
+            () = stands_still(process.pid) => {
+                kill_tree(process.pid);
+                Err(ended(&ExitStatus { stood_still: true, ..ExitStatus::default() }, None))
+            }
+        }
+    };
+    let outcome = tokio::time::timeout(order.limit, gathering).await;
     unfinished.0 = None;
     let (items, collected) = outcome.unwrap_or_else(|_| {
         kill_tree(process.pid);
-        let place = importing.map_or_else(String::new, |path| format!(", while {path} was being imported"));
-        Err(CollectFailure::TimedOut(format!(
-            "collecting tests took longer than {} ms{place}; speed it up, or raise pytestLens.collectTimeoutMs",
-            order.limit.as_millis()
-        )))
+        Err(CollectFailure::TimedOut(took_too_long(order.limit, importing.as_deref())))
     })?;
     let (root, settings, analyses) = (order.root, order.settings, order.analyses);
     let nodes = tokio::task::spawn_blocking(move || make_nodes(items, &root, &settings, &analyses))
@@ -134,7 +141,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         process: forkable.then_some(process),
         state: Mutex::new(HostState {
             snapshot: Snapshot::new(collected.files, collected.dirs),
-            alive: forkable.then_some(events),
+            _events: forkable.then_some(events),
             standby: Vec::new(),
         }),
         getting_ready: tokio::sync::Mutex::default(),
@@ -142,15 +149,13 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
     })
 }
 
-/// A collection that nobody waits for any more ends with its process, whatever that is doing.
-struct Unfinished(Option<i32>);
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            kill_tree(pid);
-        }
-    }
+/// What is told of a collection that was ended because it took too long.
+pub(crate) fn took_too_long(limit: Duration, importing: Option<&str>) -> String {
+    let place = importing.map_or_else(String::new, |path| format!(", while {path} was being imported"));
+    format!(
+        "collecting tests took longer than {} ms{place}; speed it up, or raise pytestLens.collectTimeoutMs",
+        limit.as_millis()
+    )
 }
 
 async fn gather(
@@ -263,9 +268,12 @@ impl Host {
 
     /// Whether the disk still holds what was collected, and the process, if it has one, is alive.
     pub(crate) fn is_fresh(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let dead = state.alive.as_mut().is_some_and(has_ended);
-        !dead && state.snapshot.is_fresh()
+        self.is_well() && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
+    }
+
+    /// Whether its process, if it has one, can be forked.
+    pub(crate) fn is_well(&self) -> bool {
+        self.process.as_ref().is_none_or(Process::is_well)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
@@ -302,7 +310,7 @@ impl Host {
         let Some(process) = &self.process else { return Err("this session can't be forked".into()) };
         let awaited = hub.expect("runner");
         process.send(ToWorker::Fork { host: awaited.id.clone(), role: Role::Runner, options: None });
-        let (process, events) = Process::arrive(awaited, FORK_LIMIT).await?;
+        let (process, events) = Process::arrive(awaited, FORK_LIMIT, Some(process)).await?;
         Ok(Runner::new(process, events, None))
     }
 }

@@ -17,6 +17,7 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::life::Life;
 use crate::process::{Connection, ExitStatus, ProcessEvent};
 use crate::wire::{FromWorker, ToWorker};
 
@@ -34,6 +35,8 @@ pub(crate) struct Hub {
 struct Expected {
     events: mpsc::UnboundedSender<ProcessEvent>,
     hello: Option<oneshot::Sender<Connection>>,
+    /// From its hello on.
+    life: Option<Arc<Life>>,
     /// Its connection has ended, and everything that came on it was told.
     lost: bool,
     /// How it ended, known but not told yet.
@@ -100,8 +103,10 @@ impl Hub {
         let id = format!("{role}-{}", self.next.fetch_add(1, Ordering::Relaxed));
         let (events_tx, events) = mpsc::unbounded_channel();
         let (hello_tx, hello) = oneshot::channel();
-        self.expected
-            .insert(id.clone(), Expected { events: events_tx, hello: Some(hello_tx), lost: false, exit: None });
+        self.expected.insert(
+            id.clone(),
+            Expected { events: events_tx, hello: Some(hello_tx), life: None, lost: false, exit: None },
+        );
         let registration = Registration { id: id.clone(), expected: Arc::clone(&self.expected) };
         Awaited { id, hello, events, registration }
     }
@@ -184,29 +189,33 @@ async fn accept(listener: UnixListener, token: String, expected: Arc<DashMap<Str
 async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, Expected>>) {
     let (read, write) = stream.into_split();
     let mut frames = Frames { read, buffer: Vec::new(), start: 0 };
-    let Ok(Some(FromWorker::Hello { token: theirs, host, pid })) = frames.next().await else { return };
+    let Ok(Some(FromWorker::Hello { token: theirs, host, pid, parent })) = frames.next().await else { return };
     if theirs != token {
         tracing::warn!(host, "a process with a wrong token was turned away");
         return;
     }
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(write_out(write, receiver));
+    let life = Arc::new(Life::of(pid));
     let events = {
         let Some(mut entry) = expected.get_mut(&host) else { return };
         let Some(hello) = entry.hello.take() else { return };
-        if hello.send(Connection { pid, sender }).is_err() {
+        entry.life = Some(Arc::clone(&life));
+        if hello.send(Connection { pid, sender, life: Arc::clone(&life) }).is_err() {
             return;
         }
         entry.events.clone()
     };
+    let ending = see_end(Arc::clone(&life), host.clone(), parent, Arc::clone(&expected));
+    tokio::spawn(ending);
     loop {
         let event = match frames.next().await {
             Ok(Some(FromWorker::Exited { host, code, signal })) => {
-                route_exit(&expected, &host, ExitStatus { code, signal, note: None });
+                route_exit(&expected, &host, ExitStatus { code, signal, ..ExitStatus::default() });
                 continue;
             }
             Ok(Some(FromWorker::ForkFailed { host, message })) => {
-                route_exit(&expected, &host, ExitStatus { code: None, signal: None, note: Some(message) });
+                route_exit(&expected, &host, ExitStatus { note: Some(message), ..ExitStatus::default() });
                 continue;
             }
             Ok(Some(FromWorker::Forked { .. })) => continue,
@@ -221,10 +230,30 @@ async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, 
             break;
         }
     }
+    life.note_end();
     let _ = events.send(ProcessEvent::Lost);
     if let Some(mut entry) = expected.get_mut(&host) {
         entry.lost = true;
         entry.tell_exit();
+    }
+}
+
+/// Sees to it that the end of a process is told, where nobody is left who could say how it ended: whoever forked it may
+/// have ended before, with it, or be stopped.
+async fn see_end(life: Arc<Life>, host: String, parent: Option<String>, expected: Arc<DashMap<String, Expected>>) {
+    life.end().await;
+    life.note_end();
+    let parent = parent.and_then(|parent| expected.get(&parent).and_then(|entry| entry.life.clone()));
+    let orphaned = async {
+        match parent {
+            Some(parent) => parent.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    let _ = tokio::time::timeout(LAST_MESSAGES, orphaned).await;
+    let unknown = expected.get(&host).is_some_and(|entry| entry.exit.is_none());
+    if unknown {
+        route_exit(&expected, &host, ExitStatus::default());
     }
 }
 

@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::hub::Hub;
+use crate::life::stands_still;
 use crate::preload::Preload;
-use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent, has_ended};
-use crate::procs::{Handle, descendants, kill_tree, see_off};
+use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
+use crate::procs::{Handle, Unfinished, descendants, kill_tree, see_off};
 use crate::relay::Relays;
 use crate::snapshot::Snapshot;
 use crate::wire::{Boot, FromWorker, Ready, Role, ToWorker, WorkerOptions};
@@ -51,10 +52,8 @@ pub(crate) struct Base {
 impl Base {
     /// Whether the disk still holds what this interpreter has loaded, and it is alive.
     pub(crate) fn is_fresh(&self) -> bool {
-        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
-        let dead = events.as_mut().is_none_or(has_ended);
-        drop(events);
-        !dead && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
+        let unused = self.events.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        unused && self.process.is_well() && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
     }
 
     /// Turns the interpreter itself into a session or a collection: the same process, name and connection, but it can't
@@ -70,7 +69,7 @@ impl Base {
     pub(crate) async fn fork(&self, hub: &Hub, role: Role, options: WorkerOptions) -> Result<Arrived, String> {
         let awaited = hub.expect(if role == Role::Session { "session" } else { "collected" });
         self.process.send(ToWorker::Fork { host: awaited.id.clone(), role, options: Some(options) });
-        Process::arrive(awaited, FORK_LIMIT).await
+        Process::arrive(awaited, FORK_LIMIT, Some(&self.process)).await
     }
 }
 
@@ -146,7 +145,7 @@ impl Launcher {
             let status = child.wait().await.map(|status| ExitStatus {
                 code: status.code(),
                 signal: std::os::unix::process::ExitStatusExt::signal(&status),
-                note: None,
+                ..ExitStatus::default()
             });
             hub.report_exit(&id, status.unwrap_or_default());
             ended.send_replace(true);
@@ -156,15 +155,10 @@ impl Launcher {
             let last = heard.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
             if last.is_empty() { last } else { format!(": {last}") }
         };
-        let kill = || {
-            if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
-                kill_tree(pid);
-            }
-        };
-        let (process, mut events) = Process::arrive(awaited, BOOT_LIMIT).await.map_err(|error| {
-            kill();
-            StartError::Failed(format!("{}: {error}{}", self.python.display(), said()))
-        })?;
+        let mut starting = Unfinished(pid.and_then(|pid| i32::try_from(pid).ok()));
+        let (process, mut events) = Process::arrive(awaited, BOOT_LIMIT, None)
+            .await
+            .map_err(|error| StartError::Failed(format!("{}: {error}{}", self.python.display(), said())))?;
         let waiting = async {
             while let Some(event) = events.recv().await {
                 match event {
@@ -184,14 +178,22 @@ impl Launcher {
             }
             Err(StartError::Failed("the Python process went away".into()))
         };
-        let ready = timeout(BOOT_LIMIT, waiting).await.unwrap_or_else(|_| {
-            kill();
+        let late = || {
             Err(StartError::Failed(format!(
                 "{} did not get pytest loaded within {} s; look for a slow sitecustomize or plugin",
                 self.python.display(),
                 BOOT_LIMIT.as_secs()
             )))
-        })?;
+        };
+        let ready = tokio::select! {
+            ready = waiting => ready,
+            () = tokio::time::sleep(BOOT_LIMIT) => late(),
+            () = stands_still(process.pid) => {
+                let status = ExitStatus { stood_still: true, ..ExitStatus::default() };
+                Err(StartError::Failed(format!("{} {status}", self.python.display())))
+            }
+        }?;
+        starting.0 = None;
         let snapshot = Mutex::new(Snapshot::new(ready.files.clone(), ready.dirs.clone()));
         Ok(Base { process, ready, snapshot, events: Mutex::new(Some(events)) })
     }

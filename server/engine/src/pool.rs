@@ -339,7 +339,11 @@ impl Pool {
     /// `special`: what its session is to do otherwise than the collected one did.
     pub(crate) async fn runner(&self, host: &Arc<Host>, special: Option<Special>) -> Result<Runner, String> {
         if host.is_forkable() && special.is_none() {
-            return host.runner(&self.launcher.hub).await;
+            let copy = host.runner(&self.launcher.hub).await;
+            // Where the collected session has died with what it was to be copied for, the rest of a run collects anew.
+            if copy.is_ok() || host.is_well() {
+                return copy;
+            }
         }
         let Special { run_disabled, coverage } = special.unwrap_or_default();
         let options = WorkerOptions { run_disabled, coverage, ..host.options.clone() };

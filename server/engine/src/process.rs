@@ -6,12 +6,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::hub::{Awaited, Registration};
+use crate::life::Life;
 use crate::wire::{FromWorker, ToWorker};
 
 /// The line to a process that has reported in.
 pub(crate) struct Connection {
     pub pid: i32,
     pub sender: mpsc::UnboundedSender<ToWorker>,
+    pub life: Arc<Life>,
 }
 
 /// How long a fork may take to report in.
@@ -30,12 +32,6 @@ pub(crate) enum ProcessEvent {
     Exited(ExitStatus),
 }
 
-/// Whether a process is over by what has come of it up to now; whatever else came is passed over.
-pub(crate) fn has_ended(events: &mut mpsc::UnboundedReceiver<ProcessEvent>) -> bool {
-    std::iter::from_fn(|| events.try_recv().ok())
-        .any(|event| matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)))
-}
-
 /// How a process ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ExitStatus {
@@ -43,10 +39,15 @@ pub(crate) struct ExitStatus {
     pub signal: Option<i32>,
     /// Why it never lived.
     pub note: Option<String>,
+    /// It was stopped, and ended since nobody continued it.
+    pub stood_still: bool,
 }
 
 impl std::fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.stood_still {
+            return f.write_str("was stopped by a signal and nobody continued it");
+        }
         match (&self.note, self.signal, self.code) {
             (Some(note), ..) => write!(f, "could not be started: {note}"),
             (None, Some(signal), _) => match nix::sys::signal::Signal::try_from(signal) {
@@ -66,26 +67,45 @@ pub(crate) struct Process {
     pub id: String,
     pub pid: i32,
     sender: mpsc::UnboundedSender<ToWorker>,
+    life: Arc<Life>,
     _registration: Arc<Registration>,
 }
 
 impl Process {
-    /// Waits for an announced process to report in.
+    /// Waits for an announced process to report in. `parent`: whoever is to fork it, and is idle but for that.
     ///
     /// # Errors
-    /// A sentence, where it ended before, or did not come in time.
-    pub(crate) async fn arrive(awaited: Awaited, limit: Duration) -> Result<Arrived, String> {
+    /// A sentence, where it or its parent ended before, or it did not come in time.
+    pub(crate) async fn arrive(awaited: Awaited, limit: Duration, parent: Option<&Process>) -> Result<Arrived, String> {
         let Awaited { id, hello, mut events, registration } = awaited;
-        match tokio::time::timeout(limit, hello).await {
-            Ok(Ok(Connection { pid, sender })) => {
-                Ok((Process { id, pid, sender, _registration: Arc::new(registration) }, events))
+        let orphaned = async {
+            match parent {
+                Some(parent) => parent.life.lost().await,
+                None => std::future::pending().await,
             }
-            Ok(Err(_)) => match events.recv().await {
+        };
+        let hello = tokio::select! {
+            biased;
+            hello = hello => hello,
+            () = orphaned => return Err("the Python process that was to be forked has ended".into()),
+            () = tokio::time::sleep(limit) => {
+                return Err(format!("the Python process did not report in within {} s", limit.as_secs()));
+            }
+        };
+        match hello {
+            Ok(Connection { pid, sender, life }) => {
+                Ok((Process { id, pid, sender, life, _registration: Arc::new(registration) }, events))
+            }
+            Err(_) => match events.recv().await {
                 Some(ProcessEvent::Exited(status)) => Err(format!("the Python process {status}")),
                 _ => Err("the Python process did not report in".into()),
             },
-            Err(_) => Err(format!("the Python process did not report in within {} s", limit.as_secs())),
         }
+    }
+
+    /// Whether it can do something: it has not ended, and is not stopped.
+    pub(crate) fn is_well(&self) -> bool {
+        self.life.is_well()
     }
 
     /// Sends a message. One to a process that is gone is lost; its end is told by its events.

@@ -4,7 +4,7 @@
 //! Runners are subreapers, so whatever a test left behind still hangs below its runner in the process tree.
 
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -34,6 +34,17 @@ pub(crate) fn kill_tree(root: i32) -> usize {
     frozen.iter().rev().filter(|&&pid| kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok()).count()
 }
 
+/// A process whose work nobody waits for any more when this is dropped: it ends then, whatever it is doing.
+pub(crate) struct Unfinished(pub Option<i32>);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            kill_tree(pid);
+        }
+    }
+}
+
 /// The children of a process, of all of its threads.
 fn children(pid: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
@@ -52,13 +63,37 @@ pub(crate) fn descendants(root: i32) -> Vec<i32> {
     found
 }
 
+/// Whether a process is stopped: by a signal, or since it is a background job that wants the terminal. It does nothing
+/// until somebody continues it.
+pub(crate) fn is_stopped(pid: i32) -> bool {
+    // The name in parentheses may hold anything.
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+}
+
 /// A handle on a process that stays its own when its number is given to another.
 pub(crate) struct Handle(OwnedFd);
+
+impl AsFd for Handle {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl Handle {
     /// `None` where it has ended already.
     pub(crate) fn of(pid: i32) -> Option<Self> {
         pidfd_open(rustix::process::Pid::from_raw(pid)?, PidfdFlags::empty()).ok().map(Handle)
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.has_ended(Instant::now())
+    }
+
+    /// Ends it now; its children are on their own.
+    pub(crate) fn kill(&self) -> bool {
+        pidfd_send_signal(&self.0, rustix::process::Signal::KILL).is_ok()
     }
 
     /// Waits for its end, until `deadline`; whether it has ended.
@@ -78,7 +113,7 @@ impl Handle {
 pub(crate) fn see_off(processes: &[Handle], limit: Duration) {
     let deadline = Instant::now() + limit;
     for process in processes {
-        if !process.has_ended(deadline) && pidfd_send_signal(&process.0, rustix::process::Signal::KILL).is_ok() {
+        if !process.has_ended(deadline) && process.kill() {
             process.has_ended(Instant::now() + limit);
         }
     }

@@ -17,16 +17,18 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::control::artifacts::Streams;
-use crate::debuggee::Debuggee;
+use crate::host::took_too_long;
+use crate::life::STILL;
 use crate::outcomes::{crashed, not_run, of_wire, overdue, timed_out};
 use crate::pool::Pool;
 use crate::process::ProcessEvent;
 use crate::procs::kill_tree;
-use crate::resident::Reuse;
+use crate::recruits::Recruits;
+use crate::run_plan::Post;
 pub(crate) use crate::run_plan::{Company, Control, Ending, News, RunPlan};
 use crate::runner::Runner;
 use crate::slot::{Arrivals, Slot, next};
-use crate::wire::{FromWorker, Hold, RunOrder, ToWorker, WorkerPlace};
+use crate::wire::{FromWorker, ToWorker};
 use pytest_lens_protocol::TestOutcome;
 
 /// How long an ended connection waits for word of how the process ended.
@@ -71,6 +73,7 @@ pub(crate) async fn drive(
         give_way_by: None,
         insisted: false,
         replaced: false,
+        look_at: Instant::now() + STILL / 4,
         farewells: Mutex::default(),
     };
     let mut left: Vec<usize> = (0..plan.selected.len()).collect();
@@ -79,7 +82,7 @@ pub(crate) async fn drive(
         if left.is_empty() {
             break;
         }
-        left = driver.round(&left, plan.workers.max(1), plan.reuse.as_ref()).await;
+        left = driver.round(&left, plan.workers.max(1), plan.reuse.is_some()).await;
     }
     while !driver.again.is_empty() {
         driver.attempt += 1;
@@ -89,7 +92,7 @@ pub(crate) async fn drive(
                 continue;
             }
             if *driver.control.borrow() == Control::Go && !driver.is_limit_reached() {
-                let broken_off = driver.round(&[index], 1, None).await;
+                let broken_off = driver.round(&[index], 1, false).await;
                 driver.leave(broken_off);
             } else {
                 driver.give_up(index);
@@ -100,8 +103,16 @@ pub(crate) async fn drive(
     if plan.coverage.is_some() || driver.replaced {
         // What they have measured is written when their sessions are over, and a newer run of the same tests may need
         // what they hold.
-        for end in driver.farewells.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            let _ = end.await;
+        let farewells = driver.farewells.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let killed = driver.control.wait_for(|wanted| *wanted == Control::Kill);
+        let written = async {
+            for end in farewells {
+                let _ = end.await;
+            }
+        };
+        tokio::select! {
+            () = written => {}
+            Ok(_) = killed => {}
         }
     }
     driver.ending
@@ -133,14 +144,16 @@ struct Driver<'a, F: Fn(News)> {
     insisted: bool,
     /// Tests were left to a newer run.
     replaced: bool,
+    /// When to look next whether runners are stopped.
+    look_at: Instant,
     /// Runners that tear down their sessions.
     farewells: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
 impl<F: Fn(News)> Driver<'_, F> {
-    /// Runs some of the selected tests once each: in resident runners, or in fresh ones. Returns what is left where it
+    /// Runs some of the selected tests once each. `stay`: in runners that stay between runs. Returns what is left where it
     /// made way for a newer run.
-    async fn round(&mut self, indices: &[usize], workers: usize, reuse: Option<&Arc<Reuse>>) -> Vec<usize> {
+    async fn round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Vec<usize> {
         let items: Vec<Item> = indices
             .iter()
             .map(|&index| self.plan.node(index).item(index, self.plan.durations.get(index).copied().flatten()))
@@ -154,8 +167,6 @@ impl<F: Fn(News)> Driver<'_, F> {
         let mut last_word = None;
         let first = self.next_slot;
         self.next_slot += workers;
-        // The dispatcher counts its workers from 0 in each round.
-        let mut fresh: Vec<usize> = (0..workers).collect();
         if *self.control.borrow() != Control::Go {
             for &index in indices {
                 self.give_up(index);
@@ -163,58 +174,51 @@ impl<F: Fn(News)> Driver<'_, F> {
             return Vec::new();
         }
         (self.give_way_by, self.insisted) = (None, false);
+        let mut recruits = Recruits::new(self.pool);
+        // The dispatcher counts its workers from 0 in each round.
+        for worker in 0..workers {
+            recruits.ask(worker, self.plan, stay);
+        }
         loop {
-            let asked: Vec<_> = fresh
-                .drain(..)
-                .map(|worker| {
-                    let (pool, host, special) =
-                        (Arc::clone(self.pool), Arc::clone(&self.plan.host), self.plan.special());
-                    let reuse = reuse.cloned();
-                    let debuggee = self.plan.debuggee.as_ref().map(Debuggee::take);
-                    let asked = async move {
-                        match (debuggee, reuse) {
-                            (Some(debuggee), _) => debuggee,
-                            (None, Some(reuse)) => pool.residents.take(&pool, &host, &reuse).await,
-                            (None, None) => pool.runner(&host, special).await,
-                        }
-                    };
-                    (worker, tokio::spawn(asked))
-                })
-                .collect();
-            for (worker, asked) in asked {
-                match asked.await.unwrap_or_else(|error| Err(error.to_string())) {
-                    Ok(runner) => {
-                        let slot =
-                            self.set_going(runner, worker, first + worker, workers, &mut dispatcher, &arrivals_tx);
-                        slots.insert(worker, slot);
-                    }
-                    Err(message) => {
-                        dispatcher.worker_lost(worker);
-                        if slots.is_empty() {
-                            self.ending.fault = Some(format!("no process to run tests in could be made: {message}"));
-                        }
-                    }
-                }
-            }
             self.hear_stacks(&slots).await;
-            self.obey(&mut dispatcher, &slots);
-            self.make_way(&mut dispatcher, &slots);
-            if self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some() || slots.is_empty() {
+            self.obey(&mut dispatcher, &mut slots);
+            self.make_way(&mut dispatcher, &mut slots);
+            let is_over = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
+            // What is to start nothing need not wait for those who are on their way.
+            let awaited = !recruits.is_empty() && self.wants_runners();
+            if is_over || (slots.is_empty() && !awaited) {
                 break;
             }
             // A start may cross a stop on the wire: only a runner's own word says that it starts nothing more, and
             // only with that word is it known whether a test interrupted the session.
             let settled = dispatcher.has_all_verdicts();
-            if slots.values().all(|slot| slot.is_settled(settled)) {
+            if (settled || !awaited) && slots.values().all(|slot| slot.is_settled(settled)) {
                 break;
             }
             if settled && last_word.is_none() {
-                last_word = Some(Instant::now() + if reuse.is_some() { STAYING } else { LAST_WORD });
+                last_word = Some(Instant::now() + if stay { STAYING } else { LAST_WORD });
                 for slot in slots.values() {
                     slot.runner.send(ToWorker::Feed { indices: Vec::new(), end: true });
                 }
             }
-            self.step(&mut arrivals, &mut slots, &mut dispatcher, last_word).await;
+            let came = self.step(&mut arrivals, &mut recruits, &mut slots, &mut dispatcher, last_word).await;
+            match came {
+                Some((_, Ok(runner))) if !self.wants_runners() => {
+                    recruits.send_away(runner);
+                }
+                Some((worker, Ok(runner))) => {
+                    let place = if worker < workers { first + worker } else { worker };
+                    let post = Post { worker, place, count: workers };
+                    slots.insert(worker, self.set_going(runner, post, &mut dispatcher, &arrivals_tx));
+                }
+                Some((worker, Err(message))) => {
+                    dispatcher.worker_lost(worker);
+                    if slots.is_empty() && recruits.is_empty() {
+                        self.ending.fault = Some(format!("no process to run tests in could be made: {message}"));
+                    }
+                }
+                None => {}
+            }
             if last_word.is_some_and(|at| at <= Instant::now()) {
                 break;
             }
@@ -237,10 +241,11 @@ impl<F: Fn(News)> Driver<'_, F> {
                     let worker = self.next_slot;
                     self.next_slot += 1;
                     dispatcher.worker_added(worker);
-                    fresh.push(worker);
+                    recruits.ask(worker, self.plan, stay);
                 }
             }
         }
+        drop(recruits);
         let makes_way = self.give_way_by.is_some() && !dispatcher.maxfail_reached() && !self.is_limit_reached();
         let left = if makes_way && self.ending == Ending::default() {
             dispatcher.unfinished()
@@ -252,20 +257,22 @@ impl<F: Fn(News)> Driver<'_, F> {
         left
     }
 
-    /// Waits for one thing to happen and takes it in.
+    /// Waits for one thing to happen and takes it in. A runner that has come is returned, or why there is none.
     async fn step(
         &mut self,
         arrivals: &mut Arrivals,
+        recruits: &mut Recruits,
         slots: &mut BTreeMap<usize, Slot>,
         dispatcher: &mut Dispatcher,
         last_word: Option<Instant>,
-    ) {
+    ) -> Option<(usize, Result<Runner, String>)> {
         let deadlines = slots.values().filter_map(|slot| {
             let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
-            overdue.into_iter().chain(slot.verdict_at).min()
+            overdue.into_iter().chain(slot.verdict_at).chain(slot.collect_by).min()
         });
         let way = self.give_way_by.filter(|_| !self.insisted);
-        let wake = deadlines.chain(last_word).chain(self.attach_by).chain(way).min();
+        let look_at = self.plan.debuggee.is_none().then_some(self.look_at);
+        let wake = deadlines.chain(last_word).chain(self.attach_by).chain(way).chain(look_at).min();
         let alarm = async {
             match wake {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -281,11 +288,16 @@ impl<F: Fn(News)> Driver<'_, F> {
                     self.take(worker, event, slots, dispatcher);
                 }
             }
+            came = recruits.next() => return Some(came),
             () = alarm => {
                 let now = Instant::now();
                 if way.is_some_and(|at| at <= now) {
                     self.insisted = true;
                     self.insist(dispatcher, slots);
+                }
+                if look_at.is_some_and(|at| at <= now) {
+                    self.look_at = now + STILL / 4;
+                    slots.values_mut().for_each(|slot| slot.look_after(now));
                 }
                 if let Some(debuggee) = self.plan.debuggee.as_ref().filter(|_| self.attach_by.is_some_and(|at| at <= now)) {
                     self.attach_by = None;
@@ -306,9 +318,13 @@ impl<F: Fn(News)> Driver<'_, F> {
                         // It may live on, unheard of.
                         kill_tree(slot.runner.pid());
                     }
+                    if slot.collect_by.is_some_and(|at| at <= now) {
+                        self.ending.fault = Some(took_too_long(self.plan.collect_limit, slot.importing.as_deref()));
+                    }
                 }
             }
         }
+        None
     }
 
     fn take(
@@ -319,6 +335,9 @@ impl<F: Fn(News)> Driver<'_, F> {
         dispatcher: &mut Dispatcher,
     ) {
         let Some(slot) = slots.get_mut(&worker) else { return };
+        if slot.dismissed {
+            return;
+        }
         match event {
             ProcessEvent::Lost => {
                 slot.lost = true;
@@ -356,6 +375,11 @@ impl<F: Fn(News)> Driver<'_, F> {
                     if dispatcher.maxfail_reached() || self.is_limit_reached() {
                         stop_all(slots, dispatcher);
                     }
+                }
+                FromWorker::Importing { path } => slot.importing = Some(path),
+                ready @ FromWorker::RunnerReady { .. } => {
+                    slot.runner.note(ready);
+                    slot.begin();
                 }
                 FromWorker::Attached {} => self.attach_by = None,
                 FromWorker::Missing { indices } => {
@@ -431,13 +455,18 @@ impl<F: Fn(News)> Driver<'_, F> {
         }
     }
 
+    /// Whether more is to be started.
+    fn wants_runners(&self) -> bool {
+        self.ending == Ending::default() && self.give_way_by.is_none() && !self.is_limit_reached()
+    }
+
     /// Whether as many tests have failed for good as may.
     fn is_limit_reached(&self) -> bool {
         self.plan.maxfail.is_some_and(|limit| self.failures >= limit)
     }
 
     /// Stop and kill, as soon as they are asked for.
-    fn obey(&mut self, dispatcher: &mut Dispatcher, slots: &BTreeMap<usize, Slot>) {
+    fn obey(&mut self, dispatcher: &mut Dispatcher, slots: &mut BTreeMap<usize, Slot>) {
         let wanted = *self.control.borrow_and_update();
         if wanted == Control::OutOfTime && !self.ending.out_of_time {
             self.ending.out_of_time = true;
@@ -449,8 +478,8 @@ impl<F: Fn(News)> Driver<'_, F> {
         if matches!(wanted, Control::Stop | Control::Kill) && !self.ending.stopped {
             self.ending.stopped = true;
             dispatcher.stop();
-            for slot in slots.values() {
-                slot.runner.send(ToWorker::Stop);
+            for slot in slots.values_mut() {
+                slot.stop();
                 // One that waits for its debugger runs nothing that could finish.
                 if self.attach_by.is_some() {
                     kill_tree(slot.runner.pid());
@@ -494,6 +523,10 @@ impl<F: Fn(News)> Driver<'_, F> {
                 }
                 continue;
             }
+            if slot.order.take().is_some() {
+                // The others were quicker: it may finish its session.
+                slot.runner.send(ToWorker::Exit);
+            }
             if slot.runner.tenure.take().is_some() {
                 kill_tree(slot.runner.pid());
             }
@@ -515,44 +548,17 @@ impl<F: Fn(News)> Driver<'_, F> {
     fn set_going(
         &self,
         runner: Runner,
-        worker: usize,
-        place: usize,
-        count: usize,
+        post: Post,
         dispatcher: &mut Dispatcher,
         arrivals: &mpsc::UnboundedSender<(usize, ProcessEvent)>,
     ) -> Slot {
-        let tenure = runner.tenure.as_deref();
-        let own = tenure.map(|tenure| tenure.slot());
-        let whole = tenure.is_none() && self.plan.is_forked() && self.plan.selected.len() == self.plan.host.nodes.len();
-        let ids = (!whole)
-            .then(|| self.plan.selected.iter().map(|&node| self.plan.host.nodes[node].id.to_string()).collect());
-        let (feed, end) = next(worker, dispatcher);
-        let basetemp = self.plan.temp.join(format!("w{place}"));
-        let output = self.plan.tape.folder().map(|folder| Arc::new(folder.join(format!("w{place}"))));
-        runner.send(ToWorker::Run(RunOrder {
-            ids,
-            feed,
-            end,
-            // A failure that will be repaired does not count, and only this side knows which.
-            maxfail: self
-                .plan
-                .maxfail
-                .filter(|_| !self.plan.rerun.enabled)
-                .map(|limit| limit.saturating_sub(dispatcher.failures()).max(1)),
-            timeout_ms: self.plan.timeout_ms,
-            deadline_ns: self.deadline_ns,
-            run_disabled: self.plan.run_disabled,
-            basetemp: basetemp.to_string_lossy().into(),
-            output: output.as_ref().map(|prefix| prefix.to_string_lossy().into()),
-            worker: (count > 1 || own.is_some_and(|slot| slot > 0)).then(|| WorkerPlace {
-                index: own.unwrap_or(worker),
-                count: count.max(own.map_or(0, |slot| slot + 1)),
-                run: self.plan.run_id.clone(),
-            }),
-            hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
-        }));
-        let mut slot = Slot::new(runner, worker, arrivals.clone(), self.pool.busy());
-        slot.output = output;
+        let feed = next(post.worker, dispatcher);
+        let mut order = self.plan.order(&runner, post, feed, dispatcher.failures());
+        order.deadline_ns = self.deadline_ns;
+        let mut slot = Slot::new(runner, post.worker, arrivals.clone(), self.pool.busy());
+        slot.output = self.plan.output(post).map(Arc::new);
+        // A person at a debugger may take any time.
+        slot.give(order, self.plan.debuggee.is_none().then_some(self.plan.collect_limit));
         slot
     }
 
@@ -573,7 +579,7 @@ impl<F: Fn(News)> Driver<'_, F> {
 fn stop_all(slots: &mut BTreeMap<usize, Slot>, dispatcher: &mut Dispatcher) {
     dispatcher.stop();
     for (&worker, slot) in slots {
-        slot.runner.send(ToWorker::Stop);
+        slot.stop();
         slot.feed(worker, dispatcher);
     }
 }

@@ -18,7 +18,9 @@ use crate::host::Host;
 use crate::node::Node;
 use crate::pool::Special;
 use crate::resident::Reuse;
+use crate::runner::Runner;
 use crate::runs::Awaited;
+use crate::wire::{Hold, RunOrder, WorkerPlace};
 
 /// What a run is to do.
 pub(crate) struct RunPlan {
@@ -31,6 +33,8 @@ pub(crate) struct RunPlan {
     pub workers: usize,
     pub maxfail: Option<u32>,
     pub timeout_ms: Option<u64>,
+    /// How long a session that collects by itself may take for that.
+    pub collect_limit: Duration,
     pub run_disabled: bool,
     pub rerun: Policy,
     /// Fixtures live on behind it, in resident runners.
@@ -121,9 +125,37 @@ impl RunPlan {
         (self.run_disabled || coverage.is_some()).then_some(Special { run_disabled: self.run_disabled, coverage })
     }
 
-    /// Whether its runners are forked off the collected session, and so have that one's tests.
-    pub(crate) fn is_forked(&self) -> bool {
-        self.host.is_forkable() && !self.run_disabled && self.coverage.is_none() && self.debuggee.is_none()
+    /// What the names of the files begin with that a worker's output goes to.
+    pub(crate) fn output(&self, post: Post) -> Option<PathBuf> {
+        self.tape.folder().map(|folder| folder.join(format!("w{}", post.place)))
+    }
+
+    /// What a runner is told to run: `feed` to begin with, and whether that is all. `failures`: those so far.
+    pub(crate) fn order(&self, runner: &Runner, post: Post, feed: (Vec<usize>, bool), failures: u32) -> RunOrder {
+        let Post { worker, place, count } = post;
+        let tenure = runner.tenure.as_deref();
+        let own = tenure.map(|tenure| tenure.slot());
+        let whole = tenure.is_none() && !runner.is_session() && self.selected.len() == self.host.nodes.len();
+        let ids = (!whole).then(|| self.selected.iter().map(|&node| self.host.nodes[node].id.to_string()).collect());
+        let (feed, end) = feed;
+        RunOrder {
+            ids,
+            feed,
+            end,
+            // A failure that will be repaired does not count, and only this side knows which.
+            maxfail: self.maxfail.filter(|_| !self.rerun.enabled).map(|limit| limit.saturating_sub(failures).max(1)),
+            timeout_ms: self.timeout_ms,
+            deadline_ns: None,
+            run_disabled: self.run_disabled,
+            basetemp: self.temp.join(format!("w{place}")).to_string_lossy().into(),
+            output: self.output(post).map(|prefix| prefix.to_string_lossy().into()),
+            worker: (count > 1 || own.is_some_and(|slot| slot > 0)).then(|| WorkerPlace {
+                index: own.unwrap_or(worker),
+                count: count.max(own.map_or(0, |slot| slot + 1)),
+                run: self.run_id.clone(),
+            }),
+            hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
+        }
     }
 
     /// What a test is told that the run's time did not suffice for.
@@ -131,6 +163,14 @@ impl RunPlan {
         let limit = self.time_limit.map_or(0.0, |limit| limit.as_secs_f64());
         format!("the suite took longer than {limit} s (timeout)")
     }
+}
+
+/// Where a runner works: its number in the round, a place that no other of the run has, and how many there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Post {
+    pub worker: usize,
+    pub place: usize,
+    pub count: usize,
 }
 
 /// What a client wants of a run that goes on.

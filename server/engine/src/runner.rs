@@ -18,8 +18,10 @@ pub(crate) struct Runner {
     pub stacks: Option<String>,
     /// What a runner has that stays between runs.
     pub tenure: Option<Box<Tenure>>,
-    /// The interpreter it was forked from: that one's end would be its own.
-    _parent: Option<Arc<Base>>,
+    /// It has said that it can take its orders.
+    pub is_ready: bool,
+    /// The interpreter that a session was forked from: that one's end would be its own.
+    parent: Option<Arc<Base>>,
 }
 
 impl Runner {
@@ -28,7 +30,7 @@ impl Runner {
         events: mpsc::UnboundedReceiver<ProcessEvent>,
         parent: Option<Arc<Base>>,
     ) -> Self {
-        Runner { process, events, stacks: None, tenure: None, _parent: parent }
+        Runner { process, events, stacks: None, tenure: None, is_ready: false, parent }
     }
 
     /// Forks `base`; the fork collects by itself and then runs.
@@ -43,6 +45,12 @@ impl Runner {
         Ok(Runner::new(process, events, Some(base)))
     }
 
+    /// Whether it collects by itself before it runs anything. The others are copies of the collected session, and have its
+    /// tests.
+    pub(crate) fn is_session(&self) -> bool {
+        self.parent.is_some()
+    }
+
     /// Whether it ended while it stood by.
     pub(crate) fn is_gone(&mut self) -> bool {
         while let Ok(event) = self.events.try_recv() {
@@ -51,7 +59,7 @@ impl Runner {
                 ProcessEvent::Lost | ProcessEvent::Exited(_) => return true,
             }
         }
-        false
+        !self.process.is_well()
     }
 
     /// Keeps what a runner says of itself.
@@ -59,6 +67,7 @@ impl Runner {
         let (files, dirs) = match message {
             FromWorker::RunnerReady { stacks, files, dirs } => {
                 self.stacks = stacks;
+                self.is_ready = true;
                 (files, dirs)
             }
             FromWorker::Reread { files, dirs } => (files, dirs),

@@ -9,17 +9,33 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::control::artifacts::Streams;
+use crate::life::STILL;
 use crate::pool::Busy;
 use crate::process::{ExitStatus, ProcessEvent};
-use crate::procs::kill_tree;
+use crate::procs::{is_stopped, kill_tree};
 use crate::runner::Runner;
-use crate::wire::ToWorker;
+use crate::wire::{RunOrder, ToWorker};
+
+/// How long a runner may take to tear down its session.
+const LEAVING: Duration = Duration::from_secs(60);
+
+/// How long a session may take to end that was sent away while it collected.
+const DISMISSED: Duration = Duration::from_secs(3);
 
 /// One runner of a round.
 pub(crate) struct Slot {
     pub runner: Runner,
     pub forwarding: tokio::task::JoinHandle<mpsc::UnboundedReceiver<ProcessEvent>>,
     recall: oneshot::Sender<()>,
+    /// What it is to run, held back until a session that collects by itself has done so.
+    pub order: Option<Box<RunOrder>>,
+    /// Collecting: when that is overdue, and the file that is being imported.
+    pub collect_by: Option<Instant>,
+    pub importing: Option<String>,
+    /// It was sent away before it had its order: what it says of itself is of no interest.
+    pub dismissed: bool,
+    /// Since when it is stopped by a signal.
+    still_since: Option<Instant>,
     /// Running: which test, and when it is overdue.
     pub current: Option<(usize, Option<Instant>)>,
     /// What the names of the files begin with that its output goes to.
@@ -55,6 +71,11 @@ impl Slot {
             runner,
             forwarding: tokio::spawn(forward(worker, events, to, recalled)),
             recall,
+            order: None,
+            collect_by: None,
+            importing: None,
+            dismissed: false,
+            still_since: None,
             current: None,
             output: None,
             streams: None,
@@ -74,6 +95,53 @@ impl Slot {
         self.lost && (self.exit.is_some() || self.done)
     }
 
+    /// Gives it its order: now, or when it has collected, until `limit` at most.
+    pub(crate) fn give(&mut self, order: RunOrder, limit: Option<Duration>) {
+        if !self.runner.is_session() || self.runner.is_ready {
+            self.runner.send(ToWorker::Run(order));
+            return;
+        }
+        self.order = Some(Box::new(order));
+        self.collect_by = limit.map(|limit| Instant::now() + limit);
+    }
+
+    /// It says that it is ready.
+    pub(crate) fn begin(&mut self) {
+        self.collect_by = None;
+        if let Some(order) = self.order.take() {
+            self.runner.send(ToWorker::Run(*order));
+        }
+    }
+
+    /// Has it finish what it runs and start nothing more. One that has nothing to run yet ends.
+    pub(crate) fn stop(&mut self) {
+        self.runner.send(ToWorker::Stop);
+        if self.order.is_some() {
+            self.dismiss();
+        }
+    }
+
+    /// Ends a session that has not come as far as its order, as an interrupt at the keyboard does: it has begun nothing
+    /// that it could finish, but what its hooks have set up may be taken down.
+    fn dismiss(&mut self) {
+        self.order = None;
+        self.collect_by = None;
+        self.done = true;
+        self.dismissed = true;
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.runner.pid()), nix::sys::signal::Signal::SIGINT);
+    }
+
+    /// Ends a process that is stopped and that nobody continues.
+    pub(crate) fn look_after(&mut self, now: Instant) {
+        if !is_stopped(self.runner.pid()) {
+            self.still_since = None;
+        } else if *self.still_since.get_or_insert(now) + STILL <= now {
+            self.exit = Some(ExitStatus { stood_still: true, ..ExitStatus::default() });
+            self.lost = true;
+            kill_tree(self.runner.pid());
+        }
+    }
+
     /// Whether the round need not wait for it any more. One that stays has to say so first.
     pub(crate) fn is_settled(&self, settled: bool) -> bool {
         self.done || (settled && !self.began && self.runner.tenure.is_none())
@@ -88,16 +156,19 @@ impl Slot {
     }
 
     /// Sends what the dispatcher has for it.
-    pub(crate) fn feed(&self, worker: usize, dispatcher: &mut Dispatcher) {
+    pub(crate) fn feed(&mut self, worker: usize, dispatcher: &mut Dispatcher) {
         let (indices, end) = next(worker, dispatcher);
-        if end || !indices.is_empty() {
+        if let Some(order) = &mut self.order {
+            order.feed.extend(indices);
+            order.end |= end;
+        } else if end || !indices.is_empty() {
             self.runner.send(ToWorker::Feed { indices, end });
         }
     }
 
     /// Holds on to a runner that has done its part until it has torn down its session and gone.
     pub(crate) async fn see_off(self) {
-        let limit = Duration::from_secs(60);
+        let limit = if self.dismissed { DISMISSED } else { LEAVING };
         let pid = self.runner.pid();
         if !self.lost && tokio::time::timeout(limit, self.forwarding).await.is_err() {
             kill_tree(pid);

@@ -146,6 +146,9 @@ pub(crate) enum FromWorker {
         token: String,
         host: String,
         pid: i32,
+        /// Who forked it.
+        #[serde(default)]
+        parent: Option<String>,
     },
     Ready(Box<Ready>),
     Fatal {

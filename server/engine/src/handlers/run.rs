@@ -203,6 +203,7 @@ pub(crate) fn plan(
         workers,
         maxfail: if rerun.until_failure { Some(1) } else { order.maxfail.filter(|limit| *limit > 0) },
         timeout_ms: order.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0),
+        collect_limit: context.collect_limit(),
         run_disabled: order.options.run_disabled,
         rerun,
         reuse,

@@ -12,7 +12,6 @@ use super::{Control, Driver, News, Streams, timed_out};
 use crate::outcomes::not_run;
 use crate::procs::kill_tree;
 use crate::slot::Slot;
-use crate::wire::ToWorker;
 
 /// How long a test may go on that a newer run has taken over.
 const GRACE: Duration = Duration::from_secs(1);
@@ -33,7 +32,7 @@ impl<F: Fn(News)> Driver<'_, F> {
     }
 
     /// A newer run wants tests that this one has not run: what runs may end, and the rest goes on in another round.
-    pub(super) fn make_way(&mut self, dispatcher: &mut Dispatcher, slots: &BTreeMap<usize, Slot>) {
+    pub(super) fn make_way(&mut self, dispatcher: &mut Dispatcher, slots: &mut BTreeMap<usize, Slot>) {
         if self.give_way_by.is_some() {
             return;
         }
@@ -43,8 +42,8 @@ impl<F: Fn(News)> Driver<'_, F> {
         }
         self.give_way_by = Some(Instant::now() + GRACE);
         dispatcher.stop();
-        for slot in slots.values() {
-            slot.runner.send(ToWorker::Stop);
+        for slot in slots.values_mut() {
+            slot.stop();
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_engine::{Call, Connect, Engine, EngineConfig};
-use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, TestNodeInfo};
+use pytest_lens_protocol::{ErrorCode, Request, Response, RunEndStatus, RunOptions, TestNodeInfo};
 use tempfile::TempDir;
 
 use super::project::write_script;
@@ -119,7 +119,8 @@ impl Lab {
     /// the file `waiting` meanwhile.
     pub(crate) async fn over_slow_interpreter(mode: &str, files: &[(&str, &str)]) -> Self {
         let bench = Bench::living(true);
-        let how = "while [ -e hold ]; do touch waiting; sleep 0.01; done; exec {python} \"$@\"";
+        let how =
+            "while [ -e \"${HOLD:-hold}\" ]; do touch \"${WAITING:-waiting}\"; sleep 0.01; done; exec {python} \"$@\"";
         let python = bench.interpreter("slow", how);
         Lab::with(mode, files, bench, &python).await
     }
@@ -206,6 +207,18 @@ impl Lab {
     /// Waits for the end of a run that was started.
     pub(crate) async fn ended(&self, run_id: &str) -> Ran {
         Ran::wait(self.log(), run_id).await
+    }
+
+    /// Stops or kills a run, and waits for its end.
+    pub(crate) async fn ordered(&self, run_id: &str, kill: bool) -> RunEndStatus {
+        let run_id = run_id.to_owned();
+        let request = if kill {
+            Request::KillRun { run_id: run_id.clone() }
+        } else {
+            Request::StopRun { run_id: run_id.clone() }
+        };
+        assert_eq!(self.call(request).await, Response::ControlAck);
+        self.ended(&run_id).await.status()
     }
 
     /// Runs without looking at the events, hence without watching the disk: total, passed, failed, skipped, errors.

@@ -1,0 +1,160 @@
+//! Processes that are killed or stopped from outside or by tests, and orders that come while one hangs: every test gets
+//! its outcome, and the next run is as good as the first.
+
+use pytest_lens_protocol::RunEndStatus;
+
+use crate::common::{Lab, Order, seen};
+
+/// A test that sends a signal to the process that runs it, to the one above that, or further up; once.
+const HARM: &str = "\
+import os, signal, time
+
+def above(steps):
+    pid = os.getpid()
+    for _ in range(steps):
+        with open(f'/proc/{pid}/stat') as file:
+            pid = int(file.read().rsplit(')', 1)[1].split()[1])
+    return pid
+
+def test_1(): pass
+
+def test_2():
+    steps, number = os.environ['HARM'].split()
+    try:
+        os.mkdir(os.environ['ONCE'])
+    except FileExistsError:
+        return
+    os.kill(above(int(steps)), int(number))
+    if os.environ['WAITS']:
+        while True: time.sleep(0.01)
+
+def test_3(): pass
+";
+
+const KILL: i32 = 9;
+const STOP: i32 = 19;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r1_a_process_killed_or_stopped_in_mid_run_is_noticed_and_made_anew() {
+    // How far above the test, by which signal, whether the test waits for its own end, and what becomes of it.
+    let cases = [
+        ("embedded", 0, KILL, true, "crashed"),
+        ("embedded", 0, STOP, true, "crashed"),
+        ("embedded", 1, KILL, true, "crashed"),
+        ("embedded", 1, STOP, false, "passed"),
+        ("embedded", 2, KILL, false, "passed"),
+        ("embedded", 2, STOP, false, "passed"),
+        ("subprocess", 0, KILL, true, "crashed"),
+        ("subprocess", 0, STOP, true, "crashed"),
+    ];
+    for (mode, steps, signal, waits, becomes) in cases {
+        let lab = Lab::resident_in(mode, &[("test_a.py", HARM)]).await;
+        let once = lab.bench.folder.path().join("once");
+        let harm = format!("{steps} {signal}");
+        let waits = if waits { "1" } else { "" };
+        lab.configure(serde_json::json!({ "env": { "HARM": harm, "ONCE": once, "WAITS": waits } })).await;
+        let ran = lab.run(Order::all()).await;
+        let told = ["test_a.py::test_1 passed", &format!("test_a.py::test_2 {becomes}"), "test_a.py::test_3 passed"];
+        assert_eq!(ran.outcomes(), told, "{mode}: signal {signal} to {steps} above: {:?}", ran.of("::test_2").message);
+        for _ in 0..2 {
+            let ran = lab.run(Order::all()).await;
+            assert_eq!(ran.end.counts.passed, 3, "{mode}: signal {signal} to {steps} above: {:?}", ran.outcomes());
+        }
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p19_a_signal_to_the_group_of_a_test_reaches_nobody_else() {
+    let text = "import os, signal\n\
+                def test_1(): pass\n\
+                def test_2():\n    signal.signal(signal.SIGTERM, lambda *_: None)\n    os.killpg(0, signal.SIGTERM)\n\
+                def test_3():\n    signal.signal(signal.SIGTERM, signal.SIG_DFL)\n    os.killpg(0, signal.SIGTERM)\n\
+                def test_4(): pass\n";
+    for mode in ["embedded", "subprocess"] {
+        let lab = Lab::resident_in(mode, &[("test_a.py", text)]).await;
+        // Once its own handler has run, whoever shares the group would be gone.
+        for workers in [1, 1, 2] {
+            let ran = lab.run(Order::all().workers(workers)).await;
+            assert_eq!(
+                ran.outcomes(),
+                [
+                    "test_a.py::test_1 passed",
+                    "test_a.py::test_2 passed",
+                    "test_a.py::test_3 crashed",
+                    "test_a.py::test_4 passed"
+                ],
+                "{mode}"
+            );
+            assert!(ran.of("::test_3").message.as_deref().unwrap_or_default().contains("SIGTERM"));
+        }
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r8_a_stop_and_a_kill_are_obeyed_while_a_process_starts() {
+    let text = "import os\ndef test_1(): open(os.environ['HOLD'], 'w').close()\n";
+    for kill in [false, true] {
+        let lab = Lab::over_slow_interpreter("subprocess", &[("test_a.py", text)]).await;
+        let (hold, waiting) = (lab.bench.folder.path().join("hold"), lab.bench.folder.path().join("waiting"));
+        lab.configure(serde_json::json!({ "env": { "HOLD": hold, "WAITING": waiting } })).await;
+        assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+        // The next interpreter is on its way already, and held up.
+        seen("an interpreter that starts", || waiting.exists().then_some(())).await;
+        let run = lab.start(Order::all()).await;
+        let status = lab.ordered(&run, kill).await;
+        assert_eq!(status, if kill { RunEndStatus::Killed } else { RunEndStatus::Stopped });
+        std::fs::remove_file(hold).unwrap();
+        assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+        lab.close().await;
+    }
+}
+
+/// Its hooks keep the collected session from being forked, so each run imports the test module anew; it hangs from the
+/// second time on.
+const HANGS: [(&str, &str); 2] = [
+    ("conftest.py", "def pytest_sessionstart(): pass\n"),
+    (
+        "test_a.py",
+        "import os, time\n\
+         try:\n    os.mkdir(os.environ['ONCE'])\n\
+         except FileExistsError:\n    \
+         open(os.environ['ONCE'] + '/hangs', 'w').close()\n    \
+         while True: time.sleep(0.01)\n\
+         def test_1(): pass\n\
+         def test_2(): pass\n",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r14_an_import_that_hangs_in_a_run_s_own_session_can_be_stopped_killed_and_has_a_limit() {
+    for mode in ["embedded", "subprocess"] {
+        for how in ["stop", "kill", "limit"] {
+            let lab = Lab::open_in(mode, &HANGS).await;
+            let once = lab.bench.folder.path().join("once");
+            lab.configure(serde_json::json!({ "env": { "ONCE": once } })).await;
+            assert_eq!(lab.collect().await, 2);
+            if how == "limit" {
+                lab.configure(serde_json::json!({ "env": { "ONCE": once }, "collectTimeoutMs": 1500 })).await;
+            }
+            let run = lab.start(Order::all()).await;
+            let hangs = once.join("hangs");
+            seen("the import", || hangs.exists().then_some(())).await;
+            if how != "limit" {
+                lab.ordered(&run, how == "kill").await;
+            }
+            let ran = lab.ended(&run).await;
+            assert_eq!(ran.outcomes(), ["test_a.py::test_1 not_run", "test_a.py::test_2 not_run"]);
+            let message = ran.of("::test_1").message.clone().unwrap_or_default();
+            let (status, says) = match how {
+                "stop" => (RunEndStatus::Stopped, "stopped"),
+                "kill" => (RunEndStatus::Killed, "killed"),
+                _ => (RunEndStatus::InternalError, "1500 ms, while test_a.py was being imported"),
+            };
+            assert_eq!(ran.status(), status, "{mode} {how}");
+            assert!(message.contains(says), "{mode} {how}: {message}");
+            lab.close().await;
+        }
+    }
+}
