@@ -171,6 +171,11 @@ class Engine(RunControl):
         answer = self._in_context("debug_run", node_ids=[*node_ids], options=options)
         return cast(messages.DebugStarted, answer)
 
+    def last_failed(self) -> list[str]:
+        """Node ids of the tests whose last recorded outcome is a failure."""
+        answer = self._in_context("get_last_failed")
+        return [*cast(messages.TestList, answer)["node_ids"]]
+
     def run_progress(self, run_id: str) -> messages.RunProgress:
         """What has come of a run since this was last asked."""
         return cast(messages.RunProgress, self._in_context("get_run_progress", run_id=run_id))

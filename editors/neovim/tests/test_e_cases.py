@@ -304,6 +304,22 @@ def test_e4_a_project_without_an_open_file(project: Callable[..., Path], start: 
     assert editor.lua("return #vim.lsp.get_clients({ name = 'pytest_lens' })") == 1
 
 
+def test_e4_failures_are_known_after_a_restart(
+    project: Callable[..., Path], start: Start
+) -> None:
+    root = project(TREE)
+    editor = start(root)
+    editor.open("tests/test_a.py")
+    editor.run("all")
+    editor.wait("#vim.diagnostic.get(0) > 0")
+    editor.lens("restart")
+    editor.wait("#vim.lsp.get_clients({ name = 'pytest_lens', bufnr = 0 }) > 0")
+    editor.collected()
+    counts = editor.run("failed")["counts"]
+    assert (counts["total"], counts["failed"]) == (2, 2)
+    editor.wait("#vim.fn.getqflist() == 2", what="the list of what still fails")
+
+
 def test_e4_collecting_is_shown(project: Callable[..., Path], start: Start) -> None:
     root = project({"test_slow.py": "import pathlib, time\n" + SLOW.replace("\n    ", "\n")})
     text = (root / "test_slow.py").read_text()

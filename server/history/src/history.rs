@@ -251,6 +251,12 @@ impl History {
         ids.map(|id| state.ledger.duration_ms(id)).collect()
     }
 
+    /// Tests whose last attempt failed, by id.
+    #[must_use]
+    pub fn last_failed(&self) -> Vec<Arc<str>> {
+        self.shared.state().ledger.last_failed()
+    }
+
     /// What is known of the flakiness of all tests, over the last `window` runs of each.
     #[must_use]
     pub fn report(&self, window: usize) -> Report {

@@ -282,6 +282,14 @@ impl Ledger {
         Some(f64::from(seen.duration_us) / 1000.0)
     }
 
+    /// Tests whose last attempt failed, by id.
+    pub(crate) fn last_failed(&self) -> Vec<Arc<str>> {
+        let failed = |test: &&Test| test.seen.last().is_some_and(|seen| seen.outcome.is_failure());
+        let mut ids: Vec<_> = self.tests.iter().filter(failed).map(|test| Arc::clone(&test.id)).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     pub(crate) fn report(&self, window: usize) -> Report {
         let mut report = Report::default();
         let mut buffer = Vec::with_capacity(self.limits.per_test);

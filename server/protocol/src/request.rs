@@ -294,5 +294,11 @@ messages! {
             /// From `context_ready`.
             context_id: String,
         },
+        /// Tests whose last recorded outcome is a failure, whichever process recorded it (an addition of pytest-lens).
+        /// Those of tests that are gone are among them. Answer: `test_list`.
+        GetLastFailed = "get_last_failed" {
+            /// From `context_ready`.
+            context_id: String,
+        },
     }
 }

@@ -8,7 +8,7 @@ local M = {}
 local TITLE = 'pytest-lens: failed tests'
 
 ---A list that the end of a run brings up to date.
----@type { list: integer, client: integer, run: string }?
+---@type { list: integer?, client: integer, run: string }?
 local awaited
 
 ---The name of a test as a reader of a list wants it: without its file.
@@ -92,8 +92,9 @@ function M.rerun(client_id)
   end
   local list = vim.fn.getqflist({ id = 0 }).id ---@type integer
   require('pytest_lens.commands').start(client_id, 'pytestLens.runFailed', {}, function(answer)
-    if answer and #found > 0 then
-      awaited = { list = list, client = client_id, run = answer.runId }
+    if answer then
+      -- Where nothing was listed, the history knew what had failed: there is a list only if that still does.
+      awaited = { list = #found > 0 and list or nil, client = client_id, run = answer.runId }
     end
   end)
 end
@@ -131,6 +132,12 @@ function M.changed(change)
   end
   local list = awaited.list
   awaited = nil
+  if not list then
+    if #entries(change.client) > 0 then
+      M.fill(change.client)
+    end
+    return
+  end
   -- A list that the user has left behind is not his any more to be changed under him.
   if vim.fn.getqflist({ id = list, title = 1 }).title == TITLE then
     vim.fn.setqflist({}, 'r', { id = list, title = TITLE, items = entries(change.client) })

@@ -1,4 +1,4 @@
-//! `get_flakiness_report` and `get_test_flakiness`: what the history says.
+//! `get_flakiness_report`, `get_test_flakiness` and `get_last_failed`: what the history says.
 
 use std::sync::Arc;
 
@@ -20,6 +20,12 @@ pub(super) async fn report(context: &Arc<Context>) -> Response {
         stable_count: stable,
         total_tracked: tracked,
     }
+}
+
+pub(super) async fn last_failed(context: &Arc<Context>) -> Response {
+    context.history_loaded().await;
+    let node_ids = context.history.last_failed().iter().map(|id| id.to_string()).collect();
+    Response::TestList { node_ids }
 }
 
 fn info((id, verdict): (Arc<str>, Verdict)) -> FlakinessInfo {

@@ -68,21 +68,34 @@ pub(crate) async fn debug(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<
 
 /// `pytestLens.runFailed`.
 pub(crate) async fn run_failed(shared: &Arc<Shared>, args: FolderArgs) -> CommandResult<Value> {
-    let folders = folders(shared, args.workspace.as_deref())?;
-    let requests = {
-        let state = shared.state();
-        let failed = |folder: String| {
-            let ids = state.workspace(&folder)?.view.failed();
-            (!ids.is_empty()).then(|| (folder, editor_request(ids)))
-        };
-        folders.into_iter().filter_map(failed).collect::<Vec<_>>()
-    };
+    let mut requests = Vec::new();
+    for folder in folders(shared, args.workspace.as_deref())? {
+        let ids = failed_in(shared, &folder).await?;
+        if !ids.is_empty() {
+            requests.push((folder, editor_request(ids)));
+        }
+    }
     if requests.is_empty() {
         return Err(CommandError::failed(
             "no test failed when it last ran, so there is nothing to repeat: run tests first",
         ));
     }
     start_all(shared, requests).await
+}
+
+/// The tests of a folder that failed when they last ran: here, or, of those that did not run here yet, in the history.
+async fn failed_in(shared: &Arc<Shared>, folder: &str) -> CommandResult<Vec<String>> {
+    let context_id = connection::context(shared, folder).await?;
+    let recorded = match shared.call(Request::GetLastFailed { context_id }).await? {
+        Response::TestList { node_ids } => node_ids,
+        other => return Err(CommandError::unexpected("get_last_failed", &other)),
+    };
+    let state = shared.state();
+    let Some(workspace) = state.workspace(folder) else { return Ok(Vec::new()) };
+    let mut ids = workspace.view.failed();
+    let is_open = |id: &String| workspace.view.item(id).is_some() && workspace.view.result(id).is_none();
+    ids.extend(recorded.into_iter().filter(is_open));
+    Ok(ids)
 }
 
 /// `pytestLens.runLast`.

@@ -178,6 +178,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             any_of!(Request::ReleaseDirectory { token: text() }),
             any_of!(Request::DebugRun { context_id: text(), node_ids: texts(), options: options }),
             any_of!(Request::GetContextStatus { context_id: text() }),
+            any_of!(Request::GetLastFailed { context_id: text() }),
         ]);
     }
     Union::new(variants)
