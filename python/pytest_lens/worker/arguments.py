@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from . import hazards
 from .state import Worker
+from .wire import Message
 
 # Options that would wait for a terminal, or run no test at all.
 _REFUSED = {
@@ -66,3 +68,75 @@ def refuse_or_neutralise(worker: Worker, config: Any) -> None:
     for dest in ("xmlpath", "pastebin", "lens"):
         if getattr(config.option, dest, None):
             setattr(config.option, dest, None)
+
+
+# Hooks that run before a session is collected, or while it is.
+_EARLY_HOOKS = (
+    "pytest_load_initial_conftests",
+    "pytest_cmdline_main",
+    "pytest_configure",
+    "pytest_sessionstart",
+    "pytest_report_header",
+    "pytest_collection",
+    "pytest_ignore_collect",
+    "pytest_collect_file",
+    "pytest_collect_directory",
+    "pytest_pycollect_makemodule",
+    "pytest_pycollect_makeitem",
+    "pytest_generate_tests",
+    "pytest_make_parametrize_id",
+    "pytest_itemcollected",
+    "pytest_collection_modifyitems",
+    "pytest_deselected",
+    "pytest_collection_finish",
+)
+# Packages whose hooks of that kind do not ask which tests are wanted.
+_INDIFFERENT = ("pytest_asyncio", "anyio", "pytest_timeout", "pytest_randomly", "pytest_html")
+
+
+def are_looked_at(worker: Worker, config: Any) -> bool:
+    """Whether `-k` and `-m` may make a difference before tests run, beside what they select.
+
+    A hook of the project's, or of a plugin that nothing is known of, may ask for them; and the
+    command line's replace those of the project's own `addopts`.
+    """
+    if config.option.keyword or config.option.markexpr:
+        return True
+    for name in _EARLY_HOOKS:
+        caller = getattr(config.hook, name, None)
+        for implementation in caller.get_hookimpls() if caller is not None else ():
+            package = hazards.module_of(implementation.plugin).partition(".")[0]
+            if package not in _INDIFFERENT and hazards.is_foreign(worker, implementation.plugin):
+                return True
+    return False
+
+
+class Asked:
+    """What a run was called with, as the project's fixtures and hooks can see it."""
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+        option = config.option
+        self._usual = (config.args, option.file_or_dir, option.keyword, option.markexpr)
+        self._params = config.invocation_params
+
+    def show(self, asked: Message | None) -> None:
+        """For the run that begins."""
+        config, told = self._config, asked or {}
+        args, named, keyword, marker = self._usual
+        ids = told.get("args")
+        config.args, config.option.file_or_dir = (ids, ids) if ids else (args, named)
+        config.option.keyword = told.get("keyword") or keyword
+        config.option.markexpr = told.get("marker") or marker
+        shown = list(self._params.args)
+        for name, key in (("-k", "keyword"), ("-m", "marker")):
+            if told.get(key) and name not in shown:
+                shown += [name, told[key]]
+        if ids:
+            shown = [arg for arg in shown if arg not in args] + ids
+        config.invocation_params = with_args(self._params, shown)
+
+
+def with_args(params: Any, args: list[str]) -> Any:
+    """pytest's invocation parameters with other arguments."""
+    return type(params)(args=args, plugins=params.plugins, dir=params.dir)

@@ -92,7 +92,7 @@ def of_session(worker: Worker, session: Any) -> list[str]:
     """Why the host of this collection must not be forked; empty when it may."""
     reasons = [hazard["detail"] for hazard in of_process()]
     manager = session.config.pluginmanager
-    known = set(HARMLESS) | {name.replace("-", "_") for name in worker.boot.harmless}
+    known = _known(worker)
     for hook_name in _SESSION_HOOKS:
         for implementation in getattr(manager.hook, hook_name).get_hookimpls():
             reason = _foreign(implementation.plugin, known, hook_name, worker.root)
@@ -109,10 +109,11 @@ def of_session(worker: Worker, session: Any) -> list[str]:
 
 
 def _active_plugins(manager: Any) -> set[str]:
-    return {_module_of(plugin).split(".")[0] for plugin in manager.get_plugins()}
+    return {module_of(plugin).split(".")[0] for plugin in manager.get_plugins()}
 
 
-def _module_of(plugin: Any) -> str:
+def module_of(plugin: Any) -> str:
+    """The module that a plugin is, or whose class it is of."""
     name = getattr(plugin, "__name__", None)
     if isinstance(name, str) and not isinstance(plugin, type):
         return name
@@ -124,8 +125,17 @@ def _is_known(module: str, known: set[str]) -> bool:
     return top in ("_pytest", __package__) or top in known or module in known
 
 
+def is_foreign(worker: Worker, plugin: Any) -> bool:
+    """Whether a plugin is the project's, or one that nothing is known of."""
+    return not _is_known(module_of(plugin), _known(worker))
+
+
+def _known(worker: Worker) -> set[str]:
+    return set(HARMLESS) | {name.replace("-", "_") for name in worker.boot.harmless}
+
+
 def _foreign(plugin: Any, known: set[str], hook: str, root: str) -> str | None:
-    if _is_known(_module_of(plugin), known):
+    if _is_known(module_of(plugin), known):
         return None
     return f"{_called(plugin, root)} implements {hook}"
 
@@ -136,7 +146,7 @@ def _called(plugin: Any, root: str) -> str:
         relative = os.path.relpath(path, root)
         if not relative.startswith(".."):
             return relative
-    return _module_of(plugin)
+    return module_of(plugin)
 
 
 def _foreign_cleanups(config: Any, known: set[str]) -> list[str]:

@@ -67,8 +67,11 @@ class RunLoop:
             if message is not None and message["t"] == "run":
                 return message
 
-    def prepare(self, message: Message, items: list[Any]) -> None:
-        """Take the order and the limits of a run; says which of its ids do not exist here."""
+    def prepare(self, message: Message, items: list[Any]) -> list[Any]:
+        """Take the order and the limits of a run; says which of its ids do not exist here.
+
+        Returns the run's items.
+        """
         ids = self._ids = message.get("ids")
         missing: list[int] = []
         if ids is None:
@@ -91,6 +94,7 @@ class RunLoop:
             self._deadline = message["deadline_ns"] / 1e9
         if self._timeout is not None or self._deadline is not None:
             self._stacks = open(stacks_path(self._worker), "w")  # noqa: SIM115 (while tests run)
+        return [item for item in self._items if item is not None]
 
     def run(self, session: Any) -> None:
         """Run what is fed until the end, a stop or too many failures; reports "done"."""

@@ -52,6 +52,7 @@ class LensPlugin:
         self._deselected = 0
         self._distributed = False
         self._last_importing = ""
+        self._asked: arguments.Asked | None = None
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -81,8 +82,12 @@ class LensPlugin:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
-        if self._worker.options.no_cov:
+        options = self._worker.options
+        if options.no_cov:
             arguments.without_coverage(early_config.known_args_namespace)
+        early_config.invocation_params = arguments.with_args(
+            early_config.invocation_params, [*options.arguments, *options.args]
+        )
         yield
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -176,7 +181,7 @@ class LensPlugin:
             resident.serve(message, self._prepare)
         elif message is not None:
             self._prepare(session, message)
-            loop.prepare(message, session.items)
+            session.items = loop.prepare(message, session.items)
             loop.run(session)
         return True
 
@@ -199,6 +204,7 @@ class LensPlugin:
                 "distributed": self._distributed,
                 "reasons": reasons,
                 "unfit": worker.unfit,
+                "looks": arguments.are_looked_at(worker, session.config),
                 "rootdir": str(session.config.rootpath),
                 "inifile": str(session.config.inipath) if session.config.inipath else None,
                 "exitstatus": _status(session),
@@ -238,6 +244,9 @@ class LensPlugin:
             config.option.maxfail = message["maxfail"]
         if message.get("basetemp"):
             forkfix.fresh_basetemp(config, message["basetemp"])
+        if self._asked is None:
+            self._asked = arguments.Asked(config)
+        self._asked.show(message.get("asked"))
         self._worker.streams.open(config, message.get("output"))
         setattr(config, artifacts.ATTRIBUTE, self._worker.streams.folder)
         if message.get("worker"):

@@ -32,6 +32,8 @@ pub(crate) struct Host {
     pub errors: Vec<WireCollectError>,
     /// Third-party modules that a base may load in advance.
     pub third_party: Vec<String>,
+    /// Whether the project may look at `-k` and `-m` before its tests run.
+    pub looks: bool,
     /// Modules that must not be loaded in advance any more.
     pub unfit: Vec<String>,
     /// Why runs are not forked off the collected session; empty where they are.
@@ -133,6 +135,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         errors: collected.errors,
         third_party: collected.third_party,
         unfit: collected.unfit,
+        looks: collected.looks,
         reasons: collected.reasons,
         inifile: collected.inifile,
         distributed: collected.distributed,

@@ -20,7 +20,7 @@ use crate::pool::Special;
 use crate::resident::Reuse;
 use crate::runner::Runner;
 use crate::runs::Awaited;
-use crate::wire::{Hold, RunOrder, WorkerPlace};
+use crate::wire::{Asked, Hold, RunOrder, WorkerPlace};
 
 /// What a run is to do.
 pub(crate) struct RunPlan {
@@ -30,6 +30,8 @@ pub(crate) struct RunPlan {
     pub host: Arc<Host>,
     /// Indices into the host's nodes, in order.
     pub selected: Vec<usize>,
+    /// What it was called with.
+    pub asked: Asked,
     pub workers: usize,
     pub maxfail: Option<u32>,
     pub timeout_ms: Option<u64>,
@@ -154,6 +156,7 @@ impl RunPlan {
                 count: count.max(own.map_or(0, |slot| slot + 1)),
                 run: self.run_id.clone(),
             }),
+            asked: self.asked.clone(),
             hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
         }
     }

@@ -10,6 +10,7 @@ use crate::node::Node;
 use crate::scope::{file_part, is_within};
 
 /// `-k` and `-m`, read.
+#[derive(Default)]
 pub(crate) struct Filter {
     keyword: Option<Keyword>,
     marker: Option<MarkerExpr>,

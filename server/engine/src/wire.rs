@@ -97,9 +97,35 @@ pub(crate) struct RunOrder {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     pub worker: Option<WorkerPlace>,
+    /// What the run was called with, for those in it who ask.
+    #[serde(skip_serializing_if = "Asked::is_nothing")]
+    pub asked: Asked,
     /// The runner is to stay, with its fixtures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+}
+
+/// Which tests a run was asked for, in the words of pytest's command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Asked {
+    /// Files, folders or ids.
+    pub args: Vec<String>,
+    /// `-k`
+    pub keyword: Option<String>,
+    /// `-m`
+    pub marker: Option<String>,
+}
+
+impl Asked {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// `-k` and `-m`, as pytest's arguments.
+    pub(crate) fn filters(&self) -> Vec<String> {
+        let named = |name: &str, value: &Option<String>| value.as_ref().map(|value| [name.to_owned(), value.clone()]);
+        [named("-k", &self.keyword), named("-m", &self.marker)].into_iter().flatten().flatten().collect()
+    }
 }
 
 /// What a resident runner keeps, and what it must not.
@@ -305,6 +331,9 @@ pub(crate) struct WireCollected {
     /// Modules that it could not take as they were imported in advance.
     #[serde(default)]
     pub unfit: Vec<String>,
+    /// Whether `-k` and `-m` may make a difference beside what they select.
+    #[serde(default)]
+    pub looks: bool,
     pub forkable: bool,
     /// Whether the project's own arguments ask pytest-xdist for several processes.
     #[serde(default)]

@@ -21,8 +21,8 @@ use crate::resident::Reuse;
 use crate::run::{Company, Control, RunPlan};
 use crate::runs::Lease;
 use crate::scope::{Scope, file_part};
-use crate::select::{Filter, own_id, select};
-use crate::wire::WireCollectError;
+use crate::select::{Filter, means, own_id, select};
+use crate::wire::{Asked, WireCollectError};
 
 /// The most results that one `run_progress` carries.
 const PAGE: usize = 10_000;
@@ -38,6 +38,15 @@ pub(crate) struct Order {
     pub options: RunOptions,
     /// Failures are repeated, whatever the settings say.
     pub repeat: bool,
+}
+
+impl Order {
+    /// In the words of pytest's command line.
+    fn asked(&self, context: &Context) -> Asked {
+        let RunOptions { keyword, marker, .. } = &self.options;
+        let args = self.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
+        Asked { args, keyword: keyword.clone(), marker: marker.clone() }
+    }
 }
 
 /// `run`, `run_with_rerun`: to the end. Where the call is dropped, as that of a client that has gone is, the run is
@@ -102,6 +111,7 @@ async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> R
     let suite = Suite::new(session.shared.new_run().0, LogsIteratorOption::default());
     let mut plan = plan(&session.shared, context, &order, &suite, host, selected)?;
     plan.problems = problems;
+    plan.asked = order.asked(context);
     plan.company = if plan.source == Source::Editor { Company::Replaceable } else { Company::Patient };
     plan.set_coverage(coverage);
     enter(context, plan).await
@@ -125,17 +135,46 @@ async fn choose(context: &Arc<Context>, order: &Order) -> Result<Chosen, Refusal
         }
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
-    let host = context.host(&scope, &order.options.arguments).await.map_err(|failure| of_failure(&failure))?;
+    let (host, is_filtered) = collect(context, order, &scope).await?;
     if order.options.arguments.is_empty() {
         context.pool.expect(&scope, &context.options(&[]));
     }
-    let selected = select(&host, &ids, &filter).map_err(invalid)?;
+    let selected = if is_filtered {
+        // What pytest has left out is not unknown.
+        let here: Vec<_> = ids.iter().filter(|id| host.nodes.iter().any(|node| means(id, node))).cloned().collect();
+        if here.is_empty() && !ids.is_empty() {
+            Vec::new()
+        } else {
+            select(&host, &here, &Filter::default()).map_err(invalid)?
+        }
+    } else {
+        select(&host, &ids, &filter).map_err(invalid)?
+    };
     let concerns = |error: &&WireCollectError| scope.is_troubled_by(&error.path);
     if let Some(error) = host.errors.iter().find(concerns).filter(|_| selected.is_empty()) {
         return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
     }
     let problems = host.errors.iter().filter(concerns).map(WireCollectError::short).collect();
     Ok(Chosen { host, selected, problems })
+}
+
+/// The session for a run, and whether pytest itself has applied the run's `-k` and `-m` to it. That is so where the
+/// project may look at them while it collects; sessions that all runs share are collected without.
+async fn collect(context: &Arc<Context>, order: &Order, scope: &Scope) -> Result<(Arc<Host>, bool), Refusal> {
+    let collect =
+        async |arguments: &[String]| context.host(scope, arguments).await.map_err(|failure| of_failure(&failure));
+    let usual = &order.options.arguments;
+    let filters = order.asked(context).filters();
+    if filters.is_empty() {
+        return Ok((collect(usual).await?, false));
+    }
+    if context.pool.newest_host().is_some_and(|host| !host.looks) {
+        let shared = collect(usual).await?;
+        if !shared.looks {
+            return Ok((shared, false));
+        }
+    }
+    Ok((collect(&[usual.clone(), filters].concat()).await?, true))
 }
 
 /// Puts a run into the books and sets it going.
@@ -200,6 +239,7 @@ pub(crate) fn plan(
         given_up: watch::Sender::default(),
         run_id,
         selected,
+        asked: Asked::default(),
         workers,
         maxfail: if rerun.until_failure { Some(1) } else { order.maxfail.filter(|limit| *limit > 0) },
         timeout_ms: order.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0),

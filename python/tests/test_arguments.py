@@ -1,0 +1,57 @@
+"""What a run was called with, as the project's fixtures and hooks see it."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Project
+from fake_engine import run
+
+LOOKING = {
+    "test_it.py": """
+    def test_it(pytestconfig, request):
+        config = pytestconfig
+        print(config.getoption("-k"), config.getoption("keyword"), config.getoption("-m"))
+        print(config.option.markexpr, config.args, config.option.file_or_dir)
+        print(list(config.invocation_params.args))
+        print(len(request.session.items))
+
+    def test_other(): pass
+    """
+}
+
+
+def test_p7_a_fixture_sees_what_the_run_was_called_with(project: Project) -> None:
+    engine = project(LOOKING)
+    host = engine.collected()
+    told = host.all("collected")[0]
+    assert told["looks"] is False
+    asked = {"args": ["test_it.py::test_it"], "keyword": "it", "marker": "not slow"}
+    name = "test_it.py::test_it"
+    verdict = run(engine.fork(host, "runner"), [name], asked=asked)[name]
+    assert verdict["stdout"].splitlines() == [
+        "it it not slow",
+        "not slow ['test_it.py::test_it'] ['test_it.py::test_it']",
+        "['-k', 'it', '-m', 'not slow', 'test_it.py::test_it']",
+        "1",
+    ]
+    verdict = run(engine.fork(host, "runner"), [name])[name]
+    root = str(engine.root)
+    assert verdict["stdout"].splitlines() == ["  ", f" {[root]} []", "[]", "1"]
+
+
+@pytest.mark.parametrize(
+    ("conftest", "ini", "looks"),
+    [
+        ("import pytest\n@pytest.fixture\ndef one(): pass", "", False),
+        ("def pytest_runtest_setup(item): pass", "", False),
+        ("def pytest_collection_modifyitems(config): config.getoption('-m')", "", True),
+        ("def pytest_configure(config): pass", "", True),
+        ("", "addopts = -m 'not slow'", True),
+    ],
+)
+def test_p7_it_is_known_who_may_look_before_tests_run(
+    project: Project, conftest: str, ini: str, looks: bool
+) -> None:
+    engine = project({**LOOKING, "conftest.py": conftest, "pytest.ini": f"[pytest]\n{ini}"})
+    host = engine.collected()
+    assert host.all("collected")[0]["looks"] is looks
