@@ -1,5 +1,6 @@
 //! The way of one folder to the engine: its context and its events.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -285,7 +286,11 @@ async fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
 }
 
 fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) {
-    shared.tell(|state| state.apply_event(folder, payload));
+    // A fault in one event costs no other.
+    let applied = AssertUnwindSafe(|| shared.tell(|state| state.apply_event(folder, payload)));
+    if catch_unwind(applied).is_err() {
+        tracing::error!("an event was lost in a panic: {payload:?}");
+    }
 }
 
 /// What of a delta is not shown already: the sources were read here, before the engine could.

@@ -2,7 +2,7 @@
 //!
 //! Handlers change and read one state ([`state`]) and never wait for a test; the engine's events are folded into it by
 //! one task per folder ([`connection`], [`apply`]), and everything for the client leaves through one task
-//! ([`publisher`]). [`server`] and [`publisher`] are the only files that know the LSP framework.
+//! ([`publisher`]). [`server`], [`publisher`] and [`transport`] are the only files that know the LSP framework.
 
 mod actions;
 mod affected;
@@ -19,11 +19,13 @@ mod error;
 mod features;
 mod findings;
 mod folders;
+mod frames;
 mod hints;
 mod hover;
 mod lens;
 mod lines;
 mod live;
+mod messages;
 mod notifications;
 mod outcome;
 mod outline;
@@ -38,6 +40,7 @@ mod sources;
 mod state;
 mod telling;
 mod text;
+mod transport;
 mod tree;
 mod workspace;
 

@@ -3,10 +3,12 @@
 //! Replies to requests of the server come back into its queue: neither it nor any handler waits for the client.
 
 use std::collections::{BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use lsp_types::notification::{Notification, Progress as ProgressNotification, PublishDiagnostics, ShowMessage};
 use lsp_types::request::{
     CodeLensRefresh, InlayHintRefreshRequest, RegisterCapability, WorkDoneProgressCreate, WorkspaceConfiguration,
@@ -185,16 +187,16 @@ impl Publisher {
             tokio::select! {
                 biased;
                 message = queue.recv() => match message {
-                    Some(message) => self.take(message).await,
+                    Some(message) => survive("a message for the client", self.take(message)).await,
                     None => return,
                 },
                 () = timer => {}
             }
             // What is there already goes out as one.
             while let Ok(message) = queue.try_recv() {
-                self.take(message).await;
+                survive("a message for the client", self.take(message)).await;
             }
-            self.flush().await;
+            survive("what is told to the client", self.flush()).await;
         }
     }
 
@@ -384,6 +386,13 @@ impl Publisher {
                 _ => self.client.send_notification::<FlakinessHint>(params).await,
             }
         }
+    }
+}
+
+/// A fault in one of them costs no other.
+async fn survive(what: &str, work: impl Future<Output = ()>) {
+    if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+        tracing::error!("{what} was lost in a panic");
     }
 }
 

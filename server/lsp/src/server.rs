@@ -3,6 +3,7 @@
 //! Handlers run concurrently; what changes state does so before its first `await`, so that messages take effect in the
 //! order in which they came.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,16 +20,13 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::unbounded_channel;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
-use tower_lsp::{Client, LanguageServer, LspService, Server};
+use tower_lsp::{Client, LanguageServer, LspService};
 
 use crate::error::{CommandError, ErrorKind};
 use crate::paths::path_of;
 use crate::publisher::Publisher;
 use crate::state::Shared;
-use crate::{commands, features, folders, overlay, progress, settings};
-
-/// Handlers at a time. Those that wait (a command for its collection) must not keep others out.
-const HANDLERS: usize = 256;
+use crate::{commands, features, folders, overlay, progress, settings, transport};
 
 /// LSP's code for a request that is right but can't be carried out.
 const REQUEST_FAILED: i64 = -32803;
@@ -42,7 +40,7 @@ pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, out
         .finish();
     let shared = Arc::clone(&service.inner().shared);
     let was_shut_down = Arc::clone(&service.inner().was_shut_down);
-    Server::new(input, output, socket).concurrency_level(HANDLERS).serve(service).await;
+    transport::serve(service, socket, input, output).await;
     shared.close();
     was_shut_down.load(Ordering::Relaxed)
 }
@@ -81,7 +79,9 @@ impl Lens {
 impl LanguageServer for Lens {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
         let encoding = features::encoding(&params.capabilities);
-        folders::initialize(&self.shared, &params, encoding);
+        // The framework takes no further message before `initialize` has an answer.
+        let initialize = AssertUnwindSafe(|| folders::initialize(&self.shared, &params, encoding));
+        catch_unwind(initialize).map_err(|_| Error::internal_error())?;
         Ok(features::initialize_result(encoding))
     }
 

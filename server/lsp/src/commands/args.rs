@@ -3,7 +3,7 @@
 use lsp_types::{Position, TextDocumentIdentifier};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::error::{CommandError, CommandResult};
 
@@ -165,14 +165,15 @@ impl Argument for FlakinessArgs {
     const EXPECTED: &'static str = "{id?, workspace?}";
 }
 
-/// The one object that a command takes.
+/// The one object that a command takes; left out, it is empty.
 pub(crate) fn one<A: Argument>(command: &str, arguments: Vec<Value>) -> CommandResult<A> {
     let expected = A::EXPECTED;
     let count = arguments.len();
     let mut arguments = arguments.into_iter();
-    let argument = match (arguments.next(), count) {
-        (Some(argument @ Value::Object(_)), 1) => argument,
-        (Some(other), 1) => {
+    let argument = match (arguments.next().unwrap_or_default(), count) {
+        (Value::Null, 0 | 1) => Value::Object(Map::new()),
+        (argument @ Value::Object(_), 1) => argument,
+        (other, 1) => {
             return Err(CommandError::arguments(format!(
                 "`{command}` takes one object, not {}: give it {expected}",
                 kind(&other)

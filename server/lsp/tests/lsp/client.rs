@@ -23,6 +23,8 @@ pub(crate) struct Client {
     output: WriteHalf<DuplexStream>,
     inbox: VecDeque<Value>,
     answers: HashMap<i64, Value>,
+    /// Codes of errors that name no request.
+    pub(crate) refusals: Vec<i64>,
     /// What the server's requests are answered with; null where nothing is set.
     pub(crate) replies: HashMap<String, Value>,
     /// Requests that are left without an answer.
@@ -48,6 +50,7 @@ impl Client {
             output,
             inbox: VecDeque::new(),
             answers: HashMap::new(),
+            refusals: Vec::new(),
             replies: HashMap::new(),
             silent: Vec::new(),
             next: 0,
@@ -264,8 +267,10 @@ impl Client {
 
     async fn take(&mut self, message: Value) {
         let Some(method) = message["method"].as_str().map(str::to_owned) else {
-            let id = message["id"].as_i64().unwrap();
-            self.answers.insert(id, message);
+            match message["id"].as_i64() {
+                Some(id) => drop(self.answers.insert(id, message)),
+                None => self.refusals.push(message["error"]["code"].as_i64().unwrap()),
+            }
             return;
         };
         if let Some(id) = message.get("id").filter(|_| !self.silent.contains(&method.as_str())) {
@@ -278,8 +283,12 @@ impl Client {
 
     async fn send(&mut self, message: &Value) {
         let body = message.to_string();
-        let text = format!("Content-Length: {}\r\n\r\n{body}", body.len());
-        self.output.write_all(text.as_bytes()).await.unwrap();
+        self.send_raw(format!("Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await;
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
+        self.output.write_all(bytes).await.unwrap();
     }
 
     async fn read(&mut self) -> Value {

@@ -7,12 +7,19 @@ use pytest_lens_engine::{Answer, Call, Connect};
 use pytest_lens_protocol::{ErrorCode, Event, EventPayload, Request, Response};
 use tokio::sync::watch;
 
+/// What happens to a request.
+enum Scripted {
+    Answer(Box<Response>),
+    Silence,
+    Panic,
+}
+
 #[derive(Default)]
 struct Inner {
     /// Per context: its events, and the number of the first that is kept.
     logs: HashMap<String, Log>,
     asked: Vec<Request>,
-    scripted: HashMap<&'static str, VecDeque<Option<Response>>>,
+    scripted: HashMap<&'static str, VecDeque<Scripted>>,
     runs: usize,
 }
 
@@ -41,7 +48,7 @@ impl FakeEngine {
 
     /// The next request of this type is answered so.
     pub(crate) fn script(&self, tag: &'static str, response: Response) {
-        self.inner().scripted.entry(tag).or_default().push_back(Some(response));
+        self.inner().scripted.entry(tag).or_default().push_back(Scripted::Answer(Box::new(response)));
     }
 
     /// The next request of this type is refused.
@@ -51,7 +58,12 @@ impl FakeEngine {
 
     /// The next request of this type never gets an answer.
     pub(crate) fn hang(&self, tag: &'static str) {
-        self.inner().scripted.entry(tag).or_default().push_back(None);
+        self.inner().scripted.entry(tag).or_default().push_back(Scripted::Silence);
+    }
+
+    /// The next request of this type panics in who makes it.
+    pub(crate) fn panic(&self, tag: &'static str) {
+        self.inner().scripted.entry(tag).or_default().push_back(Scripted::Panic);
     }
 
     /// Adds events to a context's log.
@@ -84,8 +96,9 @@ impl FakeEngine {
             inner.scripted.get_mut(request.tag()).and_then(VecDeque::pop_front)
         };
         match scripted {
-            Some(Some(response)) => return response,
-            Some(None) => return std::future::pending().await,
+            Some(Scripted::Answer(response)) => return *response,
+            Some(Scripted::Silence) => return std::future::pending().await,
+            Some(Scripted::Panic) => panic!("{} was to panic", request.tag()),
             None => {}
         }
         match request {

@@ -16,6 +16,7 @@ mod lazy;
 mod places;
 mod runs;
 mod tree;
+mod wire;
 
 use client::Client;
 

@@ -32,8 +32,8 @@ async fn the_test_under_the_cursor_runs_and_is_shown() {
     pytestLens/testOutcome {"runId":"run-1","outcomes":[{"id":"test_a.py::TestGroup::test_two","outcome":"failed","durationMs":12.0,"attempt":1,"phase":"call","message":"assert 1 == 2","location":{"uri":"file:///repo/test_a.py","range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}}},"expected":"2","actual":"1"}],"workspace":"file:///repo","seq":4}
     pytestLens/runFinished {"runId":"run-1","status":"failed","counts":{"total":1,"passed":0,"failed":1,"skipped":0,"errors":0,"notRun":0},"durationMs":20.0,"workspace":"file:///repo","seq":5}
     textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}},"severity":1,"code":"failed","source":"pytest-lens","message":"assert 1 == 2"}],"version":1}
-    workspace/codeLens/refresh null
-    workspace/inlayHint/refresh null
+    workspace/codeLens/refresh
+    workspace/inlayHint/refresh
     "#);
 }
 
@@ -49,8 +49,8 @@ async fn diagnostics_follow_edits_and_go_when_the_test_passes() {
     assert_snapshot!(client.transcript().await, @r#"
     textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":12,"character":8},"end":{"line":12,"character":25}},"severity":1,"code":"failed","source":"pytest-lens","message":"assert 1 == 2"}],"version":2}
     pytestLens/inventory {"revision":2,"upserts":[{"id":"test_a.py::test_one","parent":"test_a.py","kind":"function","label":"test_one","uri":"file:///repo/test_a.py","range":{"start":{"line":5,"character":4},"end":{"line":5,"character":12}},"markers":[],"skip":false,"xfail":false,"provisional":true},{"id":"test_a.py::TestGroup","parent":"test_a.py","kind":"class","label":"TestGroup","uri":"file:///repo/test_a.py","range":{"start":{"line":9,"character":6},"end":{"line":9,"character":15}},"markers":[],"skip":false,"xfail":false,"provisional":true},{"id":"test_a.py::TestGroup::test_two","parent":"test_a.py::TestGroup","kind":"function","label":"test_two","uri":"file:///repo/test_a.py","range":{"start":{"line":10,"character":8},"end":{"line":10,"character":16}},"markers":[],"skip":false,"xfail":false,"provisional":true},{"id":"test_a.py::TestGroup::test_three","parent":"test_a.py::TestGroup","kind":"function","label":"test_three","uri":"file:///repo/test_a.py","range":{"start":{"line":15,"character":8},"end":{"line":15,"character":18}},"markers":["parametrize"],"skip":false,"xfail":false,"caseCount":3,"provisional":true}],"removed":[],"errors":[],"workspace":"file:///repo","seq":6}
-    workspace/codeLens/refresh null
-    workspace/inlayHint/refresh null
+    workspace/codeLens/refresh
+    workspace/inlayHint/refresh
     "#);
     // The disk still has the old lines: the next run speaks of those.
     client.emit(run_of("run-2", failed(id, &uri, 10))).await;
