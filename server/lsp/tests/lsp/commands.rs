@@ -13,7 +13,6 @@ async fn wrong_arguments_are_told_with_what_is_expected() {
     client.open("test_a.py", SAMPLE).await;
     let uri = client.uri("test_a.py");
     let wrong = [
-        ("pytestLens.run", json!([])),
         ("pytestLens.run", json!([{}, {}])),
         ("pytestLens.run", json!(["test_a.py"])),
         ("pytestLens.run", json!([{ "id": "test_a.py::test_one" }])),
@@ -42,18 +41,16 @@ async fn wrong_arguments_are_told_with_what_is_expected() {
         told.push(format!("{command} {arguments}\n    {} {}", error["code"], error["message"].as_str().unwrap()));
     }
     assert_snapshot!(client.clean(&told.join("\n")), @r#"
-    pytestLens.run []
-        -32602 `pytestLens.run` takes one object as its only argument, and got 0: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments and coverage as wanted
     pytestLens.run [{},{}]
-        -32602 `pytestLens.run` takes one object as its only argument, and got 2: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments and coverage as wanted
+        -32602 `pytestLens.run` takes one object as its only argument, and got 2: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments, coverage and untilFailure as wanted
     pytestLens.run ["test_a.py"]
-        -32602 `pytestLens.run` takes one object, not a string: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments and coverage as wanted
+        -32602 `pytestLens.run` takes one object, not a string: give it {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments, coverage and untilFailure as wanted
     pytestLens.run [{"id":"test_a.py::test_one"}]
-        -32602 `pytestLens.run`: unknown field `id`, expected one of `ids`, `workspace`, `textDocument`, `position`, `workers`, `maxfail`, `rerun`, `keyword`, `marker`, `runDisabled`, `timeoutMs`, `arguments`, `coverage`; it takes {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments and coverage as wanted
+        -32602 `pytestLens.run`: unknown field `id`, expected one of `ids`, `workspace`, `textDocument`, `position`, `workers`, `maxfail`, `rerun`, `keyword`, `marker`, `runDisabled`, `timeoutMs`, `arguments`, `coverage`, `untilFailure`; it takes {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments, coverage and untilFailure as wanted
     pytestLens.run [{"ids":[]}]
         -32602 `ids` names no test: name at least one, or leave it out to run all
     pytestLens.run [{"ids":"test_a.py"}]
-        -32602 `pytestLens.run`: invalid type: string "test_a.py", expected a sequence; it takes {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments and coverage as wanted
+        -32602 `pytestLens.run`: invalid type: string "test_a.py", expected a sequence; it takes {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments, coverage and untilFailure as wanted
     pytestLens.run [{"ids":["a"],"textDocument":{"uri":"file:///repo/test_a.py"}}]
         -32602 give either `ids` or `textDocument`, not both: which tests are meant?
     pytestLens.run [{"position":{"line":1,"character":0}}]
@@ -117,7 +114,7 @@ async fn options_of_a_run_reach_the_engine() {
     client.command("pytestLens.run", argument).await.unwrap();
     let asked = serde_json::to_value(&client.engine.asked("run_stream")[0]).unwrap();
     assert_snapshot!(client.clean(&asked.to_string()), @r#"
-    {"type":"run_stream","context_id":"context-repo","node_ids":["test_a.py"],"workers":2,"maxfail":1,"options":{"keyword":"a","marker":"b","arguments":["-s"],"run_disabled":true,"timeout_ms":9,"reruns":2,"source":"editor","auto_workers":false,"coverage":false}}
+    {"type":"run_stream","context_id":"context-repo","node_ids":["test_a.py"],"workers":2,"maxfail":1,"options":{"keyword":"a","marker":"b","arguments":["-s"],"run_disabled":true,"timeout_ms":9,"reruns":2,"source":"editor","auto_workers":false,"coverage":false,"until_failure":null}}
     "#);
 }
 
@@ -290,4 +287,20 @@ async fn the_cursor_counts_in_the_live_buffer_and_on_disk() {
         })
         .collect();
     assert_eq!(ids, [["test_a.py::test_new"], ["test_a.py::test_one"], ["test_b.py::test_disk"]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d2_no_argument_is_an_empty_one() {
+    let mut client = Client::ready().await;
+    for params in [
+        json!({ "command": "pytestLens.run" }),
+        json!({ "command": "pytestLens.run", "arguments": [] }),
+        json!({ "command": "pytestLens.run", "arguments": [null] }),
+    ] {
+        let started = client.request("workspace/executeCommand", params).await.unwrap();
+        assert_eq!(started["total"], 1, "everything");
+    }
+    let params = json!({ "command": "pytestLens.output", "arguments": [] });
+    let refused = client.request("workspace/executeCommand", params).await.unwrap_err();
+    assert!(refused["message"].as_str().unwrap().contains("missing field `id`"));
 }
