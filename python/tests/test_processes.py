@@ -139,7 +139,7 @@ def test_a_lost_engine_takes_everything_with_it(project: Project, way: str) -> N
     wait_gone(*(connected.pid for connected in engine.hosts.values()), *pids)
 
 
-def test_a_session_of_its_own_leaves_no_guard_behind(project: Project) -> None:
+def test_a_session_of_its_own_leaves_no_keeper_behind(project: Project) -> None:
     engine = project({"test_a.py": "import os\ndef test_a(): print(os.getpid())"})
     base = engine.base()
     base.wait("ready")
@@ -364,3 +364,73 @@ def test_r13_tests_that_want_the_terminal_are_not_stopped(project: Project, way:
         runner = engine.become(base, "session")
     names = [f"test_a.py::test_{name}" for name in ("opens", "asks", "child")]
     assert [run["outcome"] for run in run(runner, names).values()] == ["passed"] * 3
+
+
+@pytest.mark.parametrize("how", ["end", "crash", "kill"])
+def test_r3_what_a_session_of_its_own_leaves_behind_goes_with_it(
+    project: Project, how: str
+) -> None:
+    # The daemon holds the interpreter's pipes too.
+    engine = project({"test_a.py": FAMILY["test_a.py"].replace("child =", "print(end='');child =")})
+    os.mkfifo(engine.root / "gate")
+    base = engine.base()
+    base.wait("ready")
+    session = engine.become(base, "session")
+    session.wait("runner_ready")
+    start(session, ["test_a.py::test_a"])
+    pids = family(engine)
+    if how == "end":
+        with open(engine.root / "gate", "w"):
+            pass
+        session.wait("bye")
+    else:
+        os.kill(session.pid, signal.SIGSEGV if how == "crash" else signal.SIGKILL)
+    wait_gone(session.pid, *pids)
+    # The engine hears of it as if the session had been its own child.
+    code = {"end": 0, "crash": -signal.SIGSEGV, "kill": -signal.SIGKILL}[how]
+    assert engine.processes[0].wait(10) == code
+
+
+def test_r3_a_killed_idle_interpreter_leaves_its_forks_alone(project: Project) -> None:
+    engine = project({"test_a.py": "def test_a(): pass"})
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    host.wait("collected")
+    os.kill(base.pid, signal.SIGKILL)
+    assert engine.processes[0].wait(10) == -signal.SIGKILL
+    name = "test_a.py::test_a"
+    assert run(engine.fork(host, "runner"), [name])[name]["outcome"] == "passed"
+
+
+@pytest.mark.parametrize("number", ["SIGSTOP", "SIGTERM", "SIGINT", "SIGHUP"])
+def test_p19_a_session_of_its_own_has_a_parent_that_can_be_signalled(
+    project: Project, number: str
+) -> None:
+    engine = project(
+        {
+            "test_a.py": f"""
+            import os, signal
+            def test_a(): os.kill(os.getppid(), signal.{number})
+            def test_b(): pass
+            """
+        }
+    )
+    base = engine.base()
+    base.wait("ready")
+    names = ["test_a.py::test_a", "test_a.py::test_b"]
+    verdicts = run(engine.become(base, "session"), names)
+    assert [verdicts[name]["outcome"] for name in names] == ["passed", "passed"]
+    base.wait("bye")
+    if number == "SIGSTOP":
+        engine.processes[0].kill()
+    engine.processes[0].wait(10)
+
+
+def test_r15_a_keeper_killed_while_the_interpreter_starts_ends_it(project: Project) -> None:
+    engine = project({"test_a.py": "def test_a(): pass"})
+    base = engine.base()
+    assert engine.processes[0].pid != base.pid
+    engine.processes[0].kill()
+    wait_gone(base.pid)
+    base.wait_closed()

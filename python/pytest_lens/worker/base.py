@@ -11,10 +11,10 @@ from . import (
     again,
     ending,
     hazards,
+    keeper,
     measuring,
     preloading,
     prepared,
-    procs,
     pyc,
     seeds,
     session,
@@ -67,7 +67,7 @@ def run(worker: Worker) -> NoReturn:
     worker.options = command.options
     if command.kind == "become":
         gc.unfreeze()
-        procs.guard(worker.channel.fileno())
+        keeper.tell_session(worker.boot.keeper)
     seeds.mark()
     session.run(worker, config)
 

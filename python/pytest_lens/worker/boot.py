@@ -10,9 +10,9 @@ import platform
 import sys
 from typing import Any, NoReturn
 
-from . import ending, procs
+from . import ending, keeper, procs
 from .state import Boot, Worker, greet
-from .wire import Channel, cut
+from .wire import Channel, cut, dial
 
 _OLDEST = (7, 0)
 
@@ -23,7 +23,9 @@ def main() -> NoReturn:
     _set_up_path()
     procs.leave_terminal()
     if boot.connection is None:
-        channel = greet(boot, boot.host, "base", None)
+        connection = dial(boot.socket)
+        boot.keeper = keeper.start(connection.fileno())
+        channel = greet(boot, connection, boot.host, "base", None)
     else:
         channel = Channel.inherited(boot.connection)
     worker = Worker(boot, channel, boot.host)

@@ -14,8 +14,6 @@ import time
 import weakref
 from typing import Any, NoReturn
 
-from . import procs
-
 _THREAD_PATIENCE = 5.0
 
 
@@ -55,5 +53,4 @@ def run_exit_handlers() -> None:
 
 def leave(status: int) -> NoReturn:
     """End the process now; forks must not unwind into their parent's stack."""
-    procs.dismiss_guard()
     os._exit(status & 0xFF)

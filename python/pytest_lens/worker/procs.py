@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import os
-import select
 import signal
 import sys
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,9 +27,6 @@ def _load_prctl() -> Any:
     except (OSError, AttributeError):
         return None
 
-
-# The pid of the process that guards this one; 0 without.
-_guard = 0
 
 # Looked up in the parent: a child that just came out of fork should not load libraries.
 _prctl = _load_prctl()
@@ -135,65 +130,3 @@ def open_pidfd(pid: int) -> int | None:
     except OSError:
         return None
     return descriptor
-
-
-def guard(connection: int) -> None:
-    """Leave a process behind that kills this one, with its tree, when the engine goes away.
-
-    For a host without a parent of ours, which cannot look at its connection while tests run. The
-    guard is nobody's child (tests may wait for theirs) and ends with the process it guards.
-    """
-    guarded = os.getpid()
-    pidfd = open_pidfd(guarded)
-    if pidfd is None:
-        return
-    global _guard
-    watched = os.dup(connection)
-    told, tell = os.pipe()
-    adopt_orphans(False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        between = os.fork()
-    if between:
-        os.waitpid(between, 0)
-        adopt_orphans()
-        _guard = int(os.read(told, 32) or 0)
-        for descriptor in (watched, pidfd, told, tell):
-            os.close(descriptor)
-        return
-    try:
-        child = os.fork()
-        if child:
-            os.write(tell, str(child).encode())
-            os._exit(0)
-        os.close(told)
-        os.close(tell)
-        _watch(guarded, pidfd, watched)
-    finally:
-        os._exit(0)
-
-
-def dismiss_guard() -> None:
-    """End the guard, if there is one, before the process that it guards: nothing is left then."""
-    pidfd = open_pidfd(_guard) if _guard else None
-    if pidfd is not None:
-        _signal(_guard, signal.SIGKILL)
-        poller = select.poll()
-        poller.register(pidfd, select.POLLIN)
-        poller.poll(1000)
-        os.close(pidfd)
-
-
-def _watch(guarded: int, pidfd: int, connection: int) -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):  # the engine waits for the end of these pipes
-        os.dup2(nowhere, number)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    poller = select.poll()
-    poller.register(pidfd, select.POLLIN)
-    poller.register(connection, 0)  # a hang-up is always reported; data is not ours to read
-    for number, _ in poller.poll():
-        if number == pidfd:
-            return
-    kill_trees([guarded])

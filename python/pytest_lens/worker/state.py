@@ -9,7 +9,7 @@ from typing import Any
 from .measuring import Measuring
 from .stash import Stash
 from .streaming import Streams
-from .wire import Channel, Message
+from .wire import Channel, Message, Socket, dial
 
 
 @dataclass
@@ -29,6 +29,8 @@ class Boot:
     # Only from a process to itself, when it starts over (see `again`).
     connection: int | None = None
     resume: dict[str, Any] | None = None
+    # The process above, see `keeper`; set by the process itself.
+    keeper: int = 0
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Boot:
@@ -92,14 +94,16 @@ class Worker:
         """Become another host: a new connection that says so, then drop the old one."""
         old = self.channel
         self.host, self.role = host, role
-        self.channel = greet(self.boot, host, role, parent)
+        self.channel = greet(self.boot, dial(self.boot.socket), host, role, parent)
         old.close()
 
 
-def greet(boot: Boot, host: str, role: str, parent: str | None) -> Channel:
-    """Connect to the engine and say who this is."""
+def greet(boot: Boot, connection: Socket, host: str, role: str, parent: str | None) -> Channel:
+    """Say to the engine, on a new connection, who this is."""
+    channel = Channel(connection)
     hello = {"token": boot.token, "host": host, "role": role, "parent": parent}
-    return Channel.connect(boot.socket, hello)
+    channel.send({"t": "hello", "pid": channel.pid, **hello})
+    return channel
 
 
 _root = os.getcwd()

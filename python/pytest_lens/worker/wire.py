@@ -57,6 +57,18 @@ def encode(message: Message) -> bytes:
     return _length.pack(len(body)) + body
 
 
+# The C type, not socket.socket: test plugins replace the latter to forbid networking.
+Socket = _socket.socket
+
+
+def dial(path: str) -> Socket:
+    """A new connection to the engine, on which nothing was said yet."""
+    sock = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    sock.settimeout(None)
+    sock.connect(path)
+    return _out_of_the_way(sock)
+
+
 class Channel:
     """One process's connection to the engine."""
 
@@ -66,17 +78,6 @@ class Channel:
         self._ident = self._identity()
         self._buffer = bytearray()
         _open_channels.append(self)
-
-    @classmethod
-    def connect(cls, path: str, hello: Message) -> Channel:
-        """A new connection, on which this process has said who it is."""
-        # The C type, not socket.socket: test plugins replace the latter to forbid networking.
-        sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        sock.settimeout(None)
-        sock.connect(path)
-        channel = cls(_out_of_the_way(sock))
-        channel.send({"t": "hello", "pid": channel.pid, **hello})
-        return channel
 
     @classmethod
     def inherited(cls, number: int) -> Channel:

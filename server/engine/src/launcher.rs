@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::hub::Hub;
-use crate::life::stands_still;
+use crate::life::{Life, stands_still};
 use crate::preload::Preload;
 use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
 use crate::procs::{Handle, Unfinished, descendants, kill_tree, see_off};
@@ -90,6 +90,17 @@ pub(crate) enum StartError {
     Failed(String),
 }
 
+/// How long the keeper of an interpreter may stay behind it: as long as it looks after what tests left, and longer.
+const KEEPER_LIMIT: Duration = Duration::from_secs(6);
+
+/// The process between the engine and an interpreter goes with that one; a test may have stopped it.
+async fn see_off_keeper(keeper: i32, kept: Arc<Life>, mut ended: watch::Receiver<bool>) {
+    kept.ended().await;
+    if timeout(KEEPER_LIMIT, ended.wait_for(|ended| *ended)).await.is_err() {
+        kill_tree(keeper);
+    }
+}
+
 impl Launcher {
     /// Starts an interpreter and waits until it is warm.
     pub(crate) async fn start(&self, preload: &Preload) -> Result<Base, StartError> {
@@ -129,6 +140,7 @@ impl Launcher {
             command.env_remove(name);
         }
         let (ended, ending) = watch::channel(false);
+        let kept = ending.clone();
         let mut child = self.spawn(&mut command, ending)?;
         let pid = child.id();
         let heard = Arc::new(Mutex::new(String::new()));
@@ -159,6 +171,9 @@ impl Launcher {
         let (process, mut events) = Process::arrive(awaited, BOOT_LIMIT, None)
             .await
             .map_err(|error| StartError::Failed(format!("{}: {error}{}", self.python.display(), said())))?;
+        if let Some(keeper) = starting.0 {
+            tokio::spawn(see_off_keeper(keeper, process.life(), kept));
+        }
         let waiting = async {
             while let Some(event) = events.recv().await {
                 match event {

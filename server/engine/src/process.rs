@@ -108,6 +108,11 @@ impl Process {
         self.life.is_well()
     }
 
+    /// Its life, for whoever does not hold on to it.
+    pub(crate) fn life(&self) -> Arc<Life> {
+        Arc::clone(&self.life)
+    }
+
     /// Sends a message. One to a process that is gone is lost; its end is told by its events.
     pub(crate) fn send(&self, message: ToWorker) {
         let _ = self.sender.send(message);

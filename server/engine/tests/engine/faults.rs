@@ -46,6 +46,8 @@ async fn r1_a_process_killed_or_stopped_in_mid_run_is_noticed_and_made_anew() {
         ("embedded", 2, STOP, false, "passed"),
         ("subprocess", 0, KILL, true, "crashed"),
         ("subprocess", 0, STOP, true, "crashed"),
+        ("subprocess", 1, KILL, true, "crashed"),
+        ("subprocess", 1, STOP, false, "passed"),
     ];
     for (mode, steps, signal, waits, becomes) in cases {
         let lab = Lab::resident_in(mode, &[("test_a.py", HARM)]).await;
@@ -156,5 +158,43 @@ async fn r14_an_import_that_hangs_in_a_run_s_own_session_can_be_stopped_killed_a
             assert!(message.contains(says), "{mode} {how}: {message}");
             lab.close().await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r3_a_kill_in_subprocess_mode_finds_what_holds_the_pipes() {
+    let text = "import os, subprocess, sys, time\n\
+                def test_1():\n    \
+                    if os.fork() == 0:\n        \
+                        os.setsid()\n        \
+                        if os.fork() == 0:\n            \
+                            os.dup2(1, 900)\n            \
+                            while True: time.sleep(0.01)\n        \
+                        os._exit(0)\n    \
+                    os.wait()\n    \
+                    open('begun', 'w').close()\n    \
+                    while True: time.sleep(0.01)\n";
+    let lab = Lab::open_in("subprocess", &[("test_a.py", text)]).await;
+    let run = lab.start(Order::all()).await;
+    seen("the test", || lab.project.read("begun")).await;
+    assert_eq!(lab.ordered(&run, true).await, RunEndStatus::Killed);
+    crate::common::gone(&lab.project.mark()).await;
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r3_a_test_that_closes_low_descriptors_spoils_no_other() {
+    let text = "import os\n\
+                def test_1(): pass\n\
+                def test_2(): os.closerange(0, 256)\n\
+                def test_3(capfd):\n    os.write(1, b'x')\n    assert capfd.readouterr().out == 'x'\n\
+                def test_4(): print('said')\n";
+    for mode in ["embedded", "subprocess"] {
+        let lab = Lab::open_in(mode, &[("test_a.py", text)]).await;
+        let ran = lab.run(Order::all()).await;
+        for id in ["::test_1", "::test_3", "::test_4"] {
+            assert_eq!(ran.of(id).outcome, "passed", "{mode}: {:#?}", ran.attempts);
+        }
+        lab.close().await;
     }
 }
