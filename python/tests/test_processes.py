@@ -434,3 +434,25 @@ def test_r15_a_keeper_killed_while_the_interpreter_starts_ends_it(project: Proje
     engine.processes[0].kill()
     wait_gone(base.pid)
     base.wait_closed()
+
+
+@pytest.mark.parametrize("way", ["runner", "session"])
+@pytest.mark.parametrize("capture", ["fd", "sys"])
+def test_r3_a_runner_whose_output_a_test_has_closed_is_replaced(
+    project: Project, way: str, capture: str
+) -> None:
+    engine = project(
+        {"test_a.py": "import os\ndef test_a(): os.closerange(0, 256)\ndef test_b(): print('said')"}
+    )
+    arguments = [f"--capture={capture}"]
+    if way == "runner":
+        runner = engine.fork(engine.collected(arguments=arguments), "runner")
+    else:
+        base = engine.base()
+        base.wait("ready")
+        runner = engine.become(base, "session", arguments=arguments)
+    runner.wait("runner_ready")
+    names = ["test_a.py::test_a", "test_a.py::test_b"]
+    start(runner, names, output=str(engine.state / "tmp" / "w0"))
+    runner.wait_closed()
+    assert [message["i"] for message in runner.all("started")] == [0]

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import pytest
 
 from . import procs
+from .descriptors import Descriptors
 from .reports import Recorder
 from .state import Worker
 from .warmup import touch_machinery
@@ -48,6 +49,7 @@ class RunLoop:
         # When the time of the whole run is up, by the monotonic clock.
         self._deadline: float | None = None
         self._stacks: Any = None
+        self._descriptors: Descriptors | None = None
 
     def wait_for_run(self) -> Message | None:
         """The "run" message; None when the engine wants this process to end instead."""
@@ -99,6 +101,7 @@ class RunLoop:
     def run(self, session: Any) -> None:
         """Run what is fed until the end, a stop or too many failures; reports "done"."""
         reason, message = "end", None
+        self._descriptors = Descriptors(session.config)
         error: BaseException | None = None
         try:
             while True:
@@ -165,6 +168,8 @@ class RunLoop:
             measuring.test("")
         verdict = recorder.end(item, crash)
         self._worker.send({"t": "finished", "i": index, **verdict, **streams.end()})
+        if self._descriptors is not None and not self._descriptors.are_intact():
+            perish()  # the next test would be blamed for it; another process runs it
         if crash is not None:
             raise crash
 
@@ -219,6 +224,6 @@ def stacks_path(worker: Worker) -> str:
 
 
 def perish() -> NoReturn:
-    """The engine is gone: end, with all that was started here."""
+    """End now, with all that was started here: the engine is gone, or this process spoilt."""
     procs.kill_trees(procs.children_of(os.getpid()))
     os._exit(70)
