@@ -188,6 +188,17 @@ class Case(unittest.TestCase):
     def test_equal(self):
         self.assertEqual(1, 2)
 
+    def test_dicts(self):
+        with self.assertRaises(AssertionError):
+            self.assertEqual("other", "one")
+        self.assertDictEqual({"a": 1}, {"a": 2}, "in a box")
+
+    def test_texts(self):
+        self.assertEqual("one\\ntwo", "one\\nthree")
+
+    def test_true(self):
+        self.assertTrue([])
+
     def test_skips(self):
         self.skipTest("no unit")
 
@@ -344,6 +355,10 @@ def test_frames_go_from_the_test_inwards(verdicts: dict[str, Message]) -> None:
         ("test_fails_after_an_expected_comparison", None, None),
         ("test_not_equal", None, None),
         ("test_fails_in_a_helper", None, None),
+        ("Case::test_equal", "2", "1"),
+        ("Case::test_dicts", "{'a': 2}", "{'a': 1}"),
+        ("Case::test_texts", "one\nthree", "one\ntwo"),
+        ("Case::test_true", None, None),
     ],
 )
 def test_expected_and_actual(

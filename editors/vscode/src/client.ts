@@ -4,14 +4,18 @@ import {
   CloseAction,
   type DynamicFeature,
   ErrorAction,
+  type InitializeParams,
   LanguageClient,
   type LanguageClientOptions,
+  type MessageType,
+  ShowMessageNotification,
   State,
   type StaticFeature,
 } from "vscode-languageclient/node";
 
 import { serverArguments, serverPath } from "./binary";
-import { log } from "./log";
+import { openFolders } from "./enabled";
+import { log, type Loudness } from "./log";
 import type { Notifications } from "./protocol";
 import { Recovery } from "./recovery";
 import type { Commands, Server } from "./requests";
@@ -27,6 +31,8 @@ export interface Host {
   gone(): void;
   /** It does not come back by itself. */
   gaveUp(): void;
+  /** It has something to say to the user. */
+  said(loudness: Loudness, text: string): void;
 }
 
 const METHODS = [
@@ -50,13 +56,27 @@ class LensClient extends LanguageClient {
     }
     super.registerFeature(feature);
   }
+
+  /** Folders that are switched off are none of the server's business. */
+  protected override fillInitializeParams(params: InitializeParams): void {
+    super.fillInitializeParams(params);
+    params.workspaceFolders = openFolders().map(named);
+  }
 }
+
+function named({ uri, name }: vscode.WorkspaceFolder): { uri: string; name: string } {
+  return { uri: uri.toString(), name };
+}
+
+const LOUDNESS: Partial<Record<MessageType, Loudness>> = { 1: "error", 2: "warning" };
 
 /** The server, as the extension has it. */
 export class Client implements Server, vscode.Disposable {
   readonly #client: LensClient;
   readonly #recovery: Recovery;
   readonly #subscriptions: vscode.Disposable[] = [];
+  /** The server's, by file, shown or not. */
+  readonly #diagnostics = new Map<string, vscode.Diagnostic[]>();
 
   constructor(context: vscode.ExtensionContext, host: Host) {
     this.#recovery = new Recovery({
@@ -78,6 +98,11 @@ export class Client implements Server, vscode.Disposable {
       const take = (params: Notifications[typeof method]): void => host.take(method, params);
       this.#subscriptions.push(this.#client.onNotification(method, take));
     }
+    this.#subscriptions.push(
+      this.#client.onNotification(ShowMessageNotification.type, ({ type, message }) => {
+        host.said(LOUDNESS[type] ?? "info", message);
+      }),
+    );
     let wasRunning = false;
     this.#client.onDidChangeState(({ newState }) => {
       if (newState === State.Running) {
@@ -106,7 +131,7 @@ export class Client implements Server, vscode.Disposable {
         pytestLens: true,
         lazyTests: true,
         trusted: vscode.workspace.isTrusted,
-        settings: host.settings(vscode.workspace.workspaceFolders?.[0]),
+        settings: host.settings(openFolders()[0]),
       }),
       middleware: {
         // The Test Results view shows runs already.
@@ -115,7 +140,13 @@ export class Client implements Server, vscode.Disposable {
             next(token, params);
           }
         },
+        handleDiagnostics: (uri, diagnostics, next) => {
+          this.#diagnostics.set(uri.toString(), diagnostics);
+          next(uri, areShown(uri) ? diagnostics : []);
+        },
         workspace: {
+          // Folders are told by `foldersChanged`, which knows which of them are on.
+          didChangeWorkspaceFolders: () => Promise.resolve(),
           configuration: (params) =>
             params.items.map(({ scopeUri }) => {
               const uri = scopeUri === undefined ? undefined : vscode.Uri.parse(scopeUri);
@@ -175,6 +206,25 @@ export class Client implements Server, vscode.Disposable {
     }
   }
 
+  /** Other folders are open, or on, than before. */
+  async foldersChanged(
+    added: readonly vscode.WorkspaceFolder[],
+    removed: readonly vscode.WorkspaceFolder[],
+  ): Promise<void> {
+    if (this.isRunning && added.length + removed.length > 0) {
+      const event = { added: added.map(named), removed: removed.map(named) };
+      await this.#client.sendNotification("workspace/didChangeWorkspaceFolders", { event });
+    }
+  }
+
+  /** Diagnostics are shown, or no longer. */
+  showDiagnostics(): void {
+    for (const [key, diagnostics] of this.#diagnostics) {
+      const uri = vscode.Uri.parse(key);
+      this.#client.diagnostics?.set(uri, areShown(uri) ? diagnostics : []);
+    }
+  }
+
   async trustChanged(): Promise<void> {
     if (this.isRunning) {
       await this.#client.sendNotification("pytestLens/trust", { trusted: vscode.workspace.isTrusted });
@@ -184,4 +234,8 @@ export class Client implements Server, vscode.Disposable {
   dispose(): void {
     vscode.Disposable.from(...this.#subscriptions).dispose();
   }
+}
+
+function areShown(uri: vscode.Uri): boolean {
+  return vscode.workspace.getConfiguration("pytestLens", uri).get("diagnostics.enable", true);
 }

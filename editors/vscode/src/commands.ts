@@ -1,12 +1,18 @@
 /** The commands: of the palette, of keys, of the explorer's menus and of the server's lenses. */
 import * as vscode from "vscode";
 
-import { attach } from "./debug";
+import { openFolders } from "./enabled";
 import type { FlakyView } from "./flakyView";
 import { log, tell } from "./log";
+import type { Options } from "./options";
+import { testAt, testOf } from "./places";
+import { plain } from "./print";
+import { type Profiles, PROFILES } from "./profiles";
 import type { Commands, RunOptions, Selection } from "./requests";
 import { rerunUntilFailure } from "./rerun";
 import type { Session } from "./session";
+import { install, runInTerminal } from "./setup";
+import { words } from "./text";
 
 /** What a menu of the explorer or of a message hands over. */
 type Target = vscode.TestItem | { test?: vscode.TestItem } | undefined;
@@ -14,47 +20,84 @@ type Target = vscode.TestItem | { test?: vscode.TestItem } | undefined;
 /** The argument of a lens, which is the server's. */
 type Lens = (Selection & RunOptions) | undefined;
 
+/** What the commands work with. */
+export interface Parts {
+  session: Session;
+  profiles: Profiles;
+  options: Options;
+  flaky: FlakyView;
+}
+
 /** Registers all. */
-export function registerCommands(context: vscode.ExtensionContext, session: Session, flaky: FlakyView): void {
+export function registerCommands(context: vscode.ExtensionContext, parts: Parts): void {
+  const { session, profiles, options, flaky } = parts;
   const { client, runs } = session;
   const output = vscode.window.createOutputChannel("pytest-lens: Test Output");
-  const register = (name: string, act: (argument: unknown) => Promise<unknown>): void => {
-    const command = vscode.commands.registerCommand(`pytestLens.${name}`, (argument: unknown) =>
-      act(argument).catch(tell),
+  const register = (name: string, act: (argument: unknown, all?: unknown) => Promise<unknown>): void => {
+    const command = vscode.commands.registerCommand(`pytestLens.${name}`, (argument: unknown, all: unknown) =>
+      act(argument, all).catch(tell),
     );
     context.subscriptions.push(command);
   };
-  const ask = async <C extends keyof Commands>(command: C, argument: Commands[C][0]): Promise<Commands[C][1]> => {
+  type Runs = "pytestLens.run" | "pytestLens.runFailed" | "pytestLens.runLast";
+  const run = async <C extends Runs>(command: C, argument: Commands[C][0], name?: string): Promise<void> => {
     await save();
-    return client.execute(command, argument);
+    await runs.together(name, () => client.execute(command, argument));
   };
 
-  register("run", (lens) => ask("pytestLens.run", selection(lens as Lens)));
-  register("runFile", () => ask("pytestLens.run", { textDocument: cursor().textDocument }));
-  register("runAll", () => ask("pytestLens.run", {}));
-  register("runFailed", () => ask("pytestLens.runFailed", {}));
-  register("runLast", () => ask("pytestLens.runLast", {}));
+  register("run", (lens) => run("pytestLens.run", selection(lens as Lens)));
+  register("runFile", () => run("pytestLens.run", { textDocument: cursor().textDocument }));
+  register("runAll", () => run("pytestLens.run", {}, "All tests"));
+  register("runFailed", () => run("pytestLens.runFailed", {}, "Failed tests"));
+  register("runLast", () => run("pytestLens.runLast", {}));
   register("debug", async (lens) => {
     await save();
-    return attach(session, selection(lens as Lens));
+    const request = new vscode.TestRunRequest(await itemsOf(session, lens as Lens), undefined, profiles.debug);
+    await profiles.debug.runHandler(request, new vscode.CancellationTokenSource().token);
   });
   register("stop", () => runs.stop());
-  register("kill", () => client.execute("pytestLens.kill", {}));
+  register("kill", async () => {
+    await (runs.isRunning ? runs.kill() : client.execute("pytestLens.kill", {}));
+  });
   register("collect", () => session.collect(true));
   register("restart", () => client.restart());
+  register("install", (text) => install(session, typeof text === "string" ? text : undefined));
+  register("chooseInterpreter", async () => {
+    const here = vscode.window.activeTextEditor;
+    const own = here && vscode.workspace.getWorkspaceFolder(here.document.uri);
+    const lacking = openFolders().find(({ uri }) => session.problems.has(uri.toString()));
+    const folder = lacking ?? own ?? openFolders()[0];
+    if (folder) {
+      await session.interpreter.choose(folder);
+    }
+  });
+  register("clearFilter", async () => {
+    await Promise.all(PROFILES.map((name) => options.clear(name)));
+  });
+  register("runInTerminal", async (target) => {
+    await save();
+    const { id, workspace } = await meant(session, target as Target);
+    runInTerminal(session, workspace, [id]);
+  });
   register("showLog", () => {
     log.show();
     return Promise.resolve();
   });
   register("toggleLenses", async () => {
+    // In the user's own settings: those of the workspace may be in a repository.
     const config = vscode.workspace.getConfiguration("pytestLens");
-    await config.update("codeLens.enable", !config.get("codeLens.enable", false));
+    const isOn = config.get<boolean>("codeLens.enable", false);
+    await config.update("codeLens.enable", !isOn, vscode.ConfigurationTarget.Global);
+    if (vscode.workspace.getConfiguration("pytestLens").get<boolean>("codeLens.enable", false) === isOn) {
+      throw new Error("pytestLens.codeLens.enable is set in the settings of this workspace: change it there");
+    }
   });
   register("output", async (lens) => {
     const { id, workspace } = lens ? (lens as { id: string; workspace?: string }) : await under(session);
     const told = await client.execute("pytestLens.output", { id, ...(workspace && { workspace }) });
-    const parts = [told.longrepr ?? told.message, told.stdout, told.stderr, told.log].filter((part) => part);
-    output.replace(`${id}: ${told.outcome ?? "not run yet"}\n\n${parts.join("\n")}`);
+    const sections = [told.longrepr ?? told.message, told.stdout, told.stderr, told.log].filter((part) => part);
+    const heading = `${id}: ${told.outcome ? words(told.outcome) : "not run yet"}`;
+    output.replace(plain(`${heading}\n\n${sections.join("\n")}`));
     output.show(true);
   });
   register("copyNodeId", async (target) => {
@@ -103,6 +146,18 @@ function cursor(): Required<Pick<Selection, "textDocument" | "position">> {
   return { textDocument: { uri: editor.document.uri.toString() }, position: { line, character } };
 }
 
+/** The items that a lens names, or the one at the cursor. */
+async function itemsOf(session: Session, lens: Lens): Promise<vscode.TestItem[]> {
+  const { ids, workspace } = lens ?? {};
+  const named = ids && workspace !== undefined ? ids.map((id) => ({ id, workspace })) : [await under(session)];
+  const items = await Promise.all(named.map(({ id, workspace }) => session.tree.find(workspace, id)));
+  const found = items.filter((item) => item !== undefined);
+  if (found.length === 0) {
+    throw new Error(`${named[0]?.id ?? "the test"} is not known: collect the tests again`);
+  }
+  return found;
+}
+
 function itemOf(target: Target): vscode.TestItem | undefined {
   return target && ("children" in target ? target : target.test);
 }
@@ -111,31 +166,23 @@ function itemOf(target: Target): vscode.TestItem | undefined {
 export interface Test {
   id: string;
   workspace: string;
+  /** As a person calls it. */
+  name: string;
 }
 
 /** The test of a menu, or the one under the cursor. */
 async function meant(session: Session, target: Target): Promise<Test> {
   const item = itemOf(target);
-  const data = item && session.tree.data(item);
-  return data?.id === undefined ? under(session) : { id: data.id, workspace: data.folder };
+  return (item && testOf(session, item)) ?? under(session);
 }
 
 /** The innermost shown test at the cursor. */
 async function under(session: Session): Promise<Test> {
   const { textDocument, position } = cursor();
-  await session.tree.opened(vscode.Uri.parse(textDocument.uri));
-  let found: { item: vscode.TestItem; at: number } | undefined;
-  const visit = (item: vscode.TestItem): void => {
-    const at = item.range?.start.line ?? -1;
-    if (item.uri?.toString() === textDocument.uri && at <= position.line && at >= (found?.at ?? 0)) {
-      found = { item, at };
-    }
-    item.children.forEach(visit);
-  };
-  session.controller.items.forEach(visit);
-  const data = found && session.tree.data(found.item);
-  if (data?.id === undefined) {
+  const at = new vscode.Position(position.line, position.character);
+  const found = await testAt(session, vscode.Uri.parse(textDocument.uri), at);
+  if (!found) {
     throw new Error("there is no test at the cursor: put it into one");
   }
-  return { id: data.id, workspace: data.folder };
+  return found;
 }

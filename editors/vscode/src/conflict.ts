@@ -24,13 +24,33 @@ async function offerToSwitchOff(context: vscode.ExtensionContext): Promise<void>
     return;
   }
   await context.workspaceState.update(ASKED, true);
-  const off = "Switch It Off Here";
+  const off = "Keep Only pytest-lens";
   const choice = await vscode.window.showInformationMessage(
     "The Python extension shows the same pytest tests in the Test Explorer as pytest-lens. Keep only pytest-lens?",
     off,
     "Keep Both",
   );
   if (choice === off) {
-    await config.update("pytestEnabled", false, vscode.ConfigurationTarget.Workspace);
+    await switchOff(config);
+  }
+}
+
+/** A file of the repository is the user's to change: there the settings are opened. */
+async function switchOff(config: vscode.WorkspaceConfiguration): Promise<void> {
+  const set = config.inspect<boolean>("pytestEnabled");
+  if (set?.globalValue) {
+    await config.update("pytestEnabled", false, vscode.ConfigurationTarget.Global);
+  }
+  const shared = set?.workspaceFolderValue ?? set?.workspaceValue;
+  if (!shared) {
+    return;
+  }
+  const open = "Open Settings";
+  const text =
+    "python.testing.pytestEnabled is set in the settings of this workspace, which may be shared: change it there.";
+  if ((await vscode.window.showInformationMessage(text, open)) === open) {
+    await vscode.commands.executeCommand("workbench.action.openWorkspaceSettings", {
+      query: "python.testing.pytestEnabled",
+    });
   }
 }

@@ -4,6 +4,7 @@
  */
 import * as vscode from "vscode";
 
+import { openFolders } from "./enabled";
 import type { Session } from "./session";
 
 /** Several files saved at once are one save. */
@@ -23,7 +24,7 @@ export class Continuous implements vscode.Disposable {
       await this.repeat(request, token, start);
       return;
     }
-    const folders = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.toString());
+    const folders = openFolders().map(({ uri }) => uri.toString());
     for (const folder of folders) {
       this.session.runs.continuous.set(folder, request);
       this.session.setRunOnSave(folder, "affected");

@@ -1,13 +1,29 @@
 /** Debugging: the server starts the program under debugpy, which waits; VS Code's debugger attaches to it. */
 import * as vscode from "vscode";
 
-import { log, sentence } from "./log";
+import { log, sentence, tell } from "./log";
 import type { DebugAnswer, RunOptions, Selection } from "./requests";
-import type { FolderRun } from "./runs";
+import type { FolderRun, Runs } from "./runs";
 import type { Session } from "./session";
 
 /** The extension that contributes the debug type `debugpy`. */
 const DEBUGGER = "ms-python.debugpy";
+
+/** What of a launch configuration says how to debug, and not what. */
+const TAKEN = [
+  "justMyCode",
+  "subProcess",
+  "redirectOutput",
+  "showReturnValue",
+  "django",
+  "jinja",
+  "pyramid",
+  "gevent",
+  "rules",
+  "pathMappings",
+  "logToFile",
+  "autoStartBrowser",
+];
 
 /** Debugs what a profile was asked for. */
 export async function debugTests(session: Session, request: vscode.TestRunRequest, asked: FolderRun[]): Promise<void> {
@@ -18,6 +34,10 @@ export async function debugTests(session: Session, request: vscode.TestRunReques
   if (others.length > 0) {
     throw new Error("tests of several folders can't be debugged at once: choose those of one folder");
   }
+  if (!isDebuggerThere()) {
+    offerDebugger();
+    return;
+  }
   // Continuous: the session of the save before makes room.
   const before = waiting.get(request);
   if (before !== undefined) {
@@ -25,64 +45,92 @@ export async function debugTests(session: Session, request: vscode.TestRunReques
       .execute("pytestLens.kill", { runId: before })
       .catch((error: unknown) => log.debug(sentence(error)));
   }
-  await session.runs.claim(request, first.workspace, async () => {
-    const answer = await attach(session, first);
+  const ask = async (run: vscode.TestRun): Promise<DebugAnswer> => {
+    const answer = await attach(session, first, run);
     waiting.set(request, answer.runId);
     return answer;
-  });
+  };
+  await session.runs.claim(request, first.workspace, ask, { isDebugged: true });
 }
 
 /** The server's run that was started last for a request. */
 const waiting = new WeakMap<vscode.TestRunRequest, string>();
 
-/** Debugs a selection; answers with the server's run. */
-export async function attach(session: Session, selection: Selection & RunOptions): Promise<DebugAnswer> {
-  if (!(await debuggerThere())) {
-    throw new Error("the Python Debugger extension is needed to debug tests: install it and try again");
-  }
+/** Debugs a selection as one of VS Code's runs, which a restart repeats; answers with the server's run. */
+async function attach(
+  session: Session,
+  selection: Selection & RunOptions,
+  testRun: vscode.TestRun,
+): Promise<DebugAnswer> {
   const answer = await session.client.execute("pytestLens.debug", selection);
   const folder = folderOf(selection);
-  const { host, port } = answer;
+  const { host, port, runId } = answer;
   const justMyCode = vscode.workspace.getConfiguration("pytestLens", folder).get("debug.justMyCode", true);
   log.info(`debugpy listens on ${host}:${port}`);
-  const started = await vscode.debug.startDebugging(
-    folder,
-    {
-      type: "debugpy",
-      request: "attach",
-      name: "pytest",
-      connect: { host, port },
-      justMyCode,
-      subProcess: true,
-    },
-    { suppressSaveBeforeStart: true },
-  );
+  const configuration = {
+    justMyCode,
+    subProcess: true,
+    ...ofLaunchConfigurations(folder),
+    type: "debugpy",
+    request: "attach",
+    name: "pytest",
+    connect: { host, port },
+    pytestLensRun: runId,
+  };
+  const started = await vscode.debug.startDebugging(folder, configuration, { suppressSaveBeforeStart: true, testRun });
   if (!started) {
-    await session.client.execute("pytestLens.kill", { runId: answer.runId });
+    await session.client.execute("pytestLens.kill", { runId });
     throw new Error("the debugger did not start: see the Debug Console");
   }
   return answer;
 }
 
-/** Whether there is a debugger for Python; offers to install one where there is none. */
-async function debuggerThere(): Promise<boolean> {
-  const contributes = vscode.extensions.all.some((extension) => {
+/** What the user's launch configuration for tests says (`"purpose": ["debug-test"]`), as the Python extension has it. */
+export function ofLaunchConfigurations(folder: vscode.WorkspaceFolder | undefined): Record<string, unknown> {
+  const all = vscode.workspace.getConfiguration("launch", folder).get<Record<string, unknown>[]>("configurations", []);
+  const own = all.find(({ type, purpose }) => {
+    return (type === "debugpy" || type === "python") && [purpose].flat().includes("debug-test");
+  });
+  return Object.fromEntries(Object.entries(own ?? {}).filter(([name]) => TAKEN.includes(name)));
+}
+
+/** A debugger that is told to disconnect while its test goes on: the user has had enough of the test. */
+export function followDebuggers(runs: Runs): vscode.Disposable {
+  return vscode.debug.registerDebugAdapterTrackerFactory("debugpy", {
+    createDebugAdapterTracker: ({ configuration, parentSession }) => {
+      const runId: unknown = configuration["pytestLensRun"];
+      if (typeof runId !== "string" || parentSession) {
+        return undefined;
+      }
+      let isOver = false;
+      return {
+        onWillReceiveMessage: ({ command }: { command?: string }) => {
+          if ((command === "disconnect" || command === "terminate") && !isOver && runs.isLive(runId)) {
+            void runs.kill([runId]);
+          }
+        },
+        onDidSendMessage: ({ event }: { event?: string }) => {
+          isOver ||= event === "terminated" || event === "exited";
+        },
+      };
+    },
+  });
+}
+
+/** Whether there is a debugger for Python. */
+function isDebuggerThere(): boolean {
+  return vscode.extensions.all.some((extension) => {
     const { contributes } = extension.packageJSON as { contributes?: { debuggers?: { type: string }[] } };
     return contributes?.debuggers?.some(({ type }) => type === "debugpy");
   });
-  if (contributes) {
-    return true;
-  }
+}
+
+function offerDebugger(): void {
   const install = "Install";
-  const choice = await vscode.window.showWarningMessage(
-    "To debug tests, the Python Debugger extension is needed.",
-    install,
-  );
-  if (choice === install) {
-    await vscode.commands.executeCommand("workbench.extensions.installExtension", DEBUGGER);
-    return vscode.extensions.getExtension(DEBUGGER) !== undefined;
-  }
-  return false;
+  void vscode.window
+    .showWarningMessage("To debug tests, the Python Debugger extension is needed.", install)
+    .then((choice) => choice && vscode.commands.executeCommand("workbench.extensions.installExtension", DEBUGGER))
+    .then(undefined, tell);
 }
 
 function folderOf({ workspace, textDocument }: Selection): vscode.WorkspaceFolder | undefined {

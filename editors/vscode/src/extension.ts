@@ -4,16 +4,21 @@ import * as vscode from "vscode";
 import { registerCommands } from "./commands";
 import { watchForConflict } from "./conflict";
 import { setActive } from "./context";
+import { followDebuggers } from "./debug";
+import { Fixes } from "./fixes";
 import { FlakyView } from "./flakyView";
 import { log } from "./log";
+import { Options } from "./options";
 import { createProfiles, type Profiles } from "./profiles";
 import { Session } from "./session";
 import { StatusBar } from "./statusBar";
+import { offerToKill } from "./stopping";
 
 /** What other extensions, and our tests, may use. */
 export interface Api {
   session: Session;
   profiles: Profiles;
+  options: Options;
   statusBar: StatusBar;
 }
 
@@ -22,15 +27,26 @@ let session: Session | undefined;
 export function activate(context: vscode.ExtensionContext): Api {
   const controller = vscode.tests.createTestController("pytestLens", "pytest");
   session = new Session(context, controller);
-  const profiles = createProfiles(context, session);
+  const options = new Options(context.workspaceState);
+  const profiles = createProfiles(context, session, options);
   const flaky = new FlakyView(session);
-  const statusBar = new StatusBar(session);
-  registerCommands(context, session, flaky);
-  context.subscriptions.push(controller, session, flaky, statusBar, log);
+  const statusBar = new StatusBar(session, options);
+  registerCommands(context, { session, profiles, options, flaky });
+  context.subscriptions.push(
+    controller,
+    session,
+    options,
+    flaky,
+    statusBar,
+    followDebuggers(session.runs),
+    offerToKill(session),
+    vscode.languages.registerCodeActionsProvider("python", new Fixes(session), Fixes.metadata),
+    log,
+  );
   setActive();
   void session.start();
   watchForConflict(context);
-  return { session, profiles, statusBar };
+  return { session, profiles, options, statusBar };
 }
 
 export async function deactivate(): Promise<void> {

@@ -23,8 +23,8 @@ interface Around {
   focus: string | undefined;
 }
 
-/** The whole page. */
-export function page(rows: FlakyRow[], around: Around): string {
+/** The page, which asks for its content, and takes it again whenever it changes. */
+export function page(): string {
   const nonce = Math.random().toString(36).slice(2);
   const policy = `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'`;
   return `<!DOCTYPE html>
@@ -35,11 +35,16 @@ export function page(rows: FlakyRow[], around: Around): string {
 <style nonce="${nonce}">${STYLE}</style>
 </head>
 <body>
-<header><h1>Flaky tests</h1><p>${summary(rows, around)}</p></header>
-${rows.length > 0 ? table(rows, around.focus) : ""}
+<main></main>
 <script nonce="${nonce}">${SCRIPT}</script>
 </body>
 </html>`;
+}
+
+/** What the page shows. */
+export function content(rows: FlakyRow[], around: Around): string {
+  const lines = rows.length > 0 ? table(rows, around.focus) : "";
+  return `<header><h1>Flaky tests</h1><p>${summary(rows, around)}</p></header>\n${lines}`;
 }
 
 function summary(rows: FlakyRow[], { tracked, problem }: Around): string {
@@ -127,6 +132,21 @@ document.addEventListener("click", (event) => {
   event.preventDefault();
   vscode.postMessage({ command: target.dataset.command, id: row.dataset.id, workspace: row.dataset.workspace });
 });
-const focused = document.querySelector("tr.focused");
-if (focused) focused.scrollIntoView({ block: "center" });
+const main = document.querySelector("main");
+const keyOf = (element) => {
+  const row = element && element.closest && element.closest("tr[data-id]");
+  return row && element.dataset.command && [row.dataset.id, row.dataset.workspace, element.dataset.command].join("\\n");
+};
+let marked;
+window.addEventListener("message", ({ data }) => {
+  const key = keyOf(document.activeElement);
+  main.innerHTML = data.content;
+  // Whoever works here by keyboard stays where they were.
+  const same = key && Array.from(main.querySelectorAll("[data-command]")).find((each) => keyOf(each) === key);
+  if (same) same.focus({ preventScroll: true });
+  const focused = main.querySelector("tr.focused");
+  if (focused && focused.dataset.id !== marked) focused.scrollIntoView({ block: "center" });
+  marked = focused ? focused.dataset.id : undefined;
+});
+vscode.postMessage({ command: "ready" });
 `;

@@ -1,14 +1,15 @@
 /** The flakiness view: a table of the tests that are flaky or suspected, with the strip of their last outcomes. */
 import * as vscode from "vscode";
 
-import { type FlakyRow, page } from "./flakyPage";
+import { openFolders } from "./enabled";
+import { content, type FlakyRow, page } from "./flakyPage";
 import { sentence } from "./log";
 import type { FlakyTest } from "./requests";
 import type { Session } from "./session";
 
 /** What the page sends. */
 interface Click {
-  command: "open" | "run" | "rerun";
+  command: "ready" | "open" | "run" | "rerun";
   id: string;
   workspace: string;
 }
@@ -19,6 +20,8 @@ export class FlakyView implements vscode.Disposable {
   #focus: string | undefined;
   readonly #subscription: vscode.Disposable;
   #drawing = false;
+  /** What the page shows. */
+  #told: string | undefined;
   #again = false;
 
   constructor(private readonly session: Session) {
@@ -39,6 +42,7 @@ export class FlakyView implements vscode.Disposable {
       this.#panel.iconPath = new vscode.ThemeIcon("pulse") as unknown as vscode.Uri;
       this.#panel.onDidDispose(() => (this.#panel = undefined));
       this.#panel.webview.onDidReceiveMessage((click: Click) => void this.#clicked(click));
+      this.#panel.webview.html = page();
     } else {
       this.#panel.reveal();
     }
@@ -55,9 +59,10 @@ export class FlakyView implements vscode.Disposable {
     }
     this.#drawing = true;
     try {
-      const html = await this.#page();
-      if (this.#panel.webview.html !== html) {
-        this.#panel.webview.html = html;
+      const told = await this.#content();
+      if (this.#told !== told) {
+        this.#told = told;
+        await this.#panel.webview.postMessage({ content: told });
       }
     } finally {
       this.#drawing = false;
@@ -68,11 +73,11 @@ export class FlakyView implements vscode.Disposable {
     }
   }
 
-  async #page(): Promise<string> {
+  async #content(): Promise<string> {
     const rows: FlakyRow[] = [];
     let tracked = 0;
     let problem: string | undefined;
-    for (const folder of vscode.workspace.workspaceFolders ?? []) {
+    for (const folder of openFolders()) {
       const workspace = folder.uri.toString();
       try {
         const report = await this.session.client.execute("pytestLens.flakiness", { workspace });
@@ -86,11 +91,16 @@ export class FlakyView implements vscode.Disposable {
         problem = sentence(error);
       }
     }
-    return page(rows, { tracked, problem, focus: this.#focus });
+    return content(rows, { tracked, problem, focus: this.#focus });
   }
 
   async #clicked({ command, id, workspace }: Click): Promise<void> {
     switch (command) {
+      case "ready":
+        // It was made, or made anew after it was hidden: it has nothing yet.
+        this.#told = undefined;
+        await this.#draw();
+        break;
       case "open":
         await vscode.commands.executeCommand("pytestLens.openTest", { id, workspace });
         break;

@@ -1,32 +1,55 @@
-/** The extension's own output channel, with levels, and how errors become sentences. */
+/** The extension's own output channel, with levels, and what a user is told beside it. */
 import * as vscode from "vscode";
 
+import { brief, sentence } from "./errors";
 import { installation } from "./text";
+
+export { sentence } from "./errors";
 
 export const log = vscode.window.createOutputChannel("pytest-lens", { log: true });
 
-/** What an error says. */
-export function sentence(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+/** A way out that is offered with an error. */
+export interface Offer {
+  label: string;
+  act: () => unknown;
 }
 
+const SHOW_LOG: Offer = { label: "Show Log", act: () => log.show() };
+
 /** Shows an error to the user, with the log a click away, and what helps: to install what is missing, to trust. */
-export function tell(error: unknown): void {
+export function tell(error: unknown, ...offers: Offer[]): void {
   const text = sentence(error);
   log.error(text);
+  const all = [...offers];
   const missing = installation(text);
-  const install = missing && `Install ${missing.what}`;
-  const trust = vscode.workspace.isTrusted ? undefined : "Manage Trust";
-  const choices = [install, trust, "Show Log"].filter((choice) => choice !== undefined);
-  void vscode.window.showErrorMessage(`pytest-lens: ${text}`, ...choices).then((choice) => {
-    if (missing && choice === install) {
-      const terminal = vscode.window.createTerminal("pytest-lens: Install");
-      terminal.show();
-      terminal.sendText(missing.command);
-    } else if (choice && choice === trust) {
-      void vscode.commands.executeCommand("workbench.trust.manage");
-    } else if (choice) {
-      log.show();
-    }
+  if (missing && offers.length === 0) {
+    const act = (): unknown => vscode.commands.executeCommand("pytestLens.install", text);
+    all.push({ label: `Install ${missing.what}`, act });
+  }
+  if (!vscode.workspace.isTrusted) {
+    all.push({ label: "Manage Trust", act: () => vscode.commands.executeCommand("workbench.trust.manage") });
+  }
+  show(vscode.window.showErrorMessage, `pytest-lens: ${brief(text)}`, [...all, SHOW_LOG]);
+}
+
+/** How loud the server is. */
+export type Loudness = "error" | "warning" | "info";
+
+/** Shows what the server has to say. */
+export function relay(loudness: Loudness, text: string): void {
+  const [write, say] = {
+    error: [log.error.bind(log), vscode.window.showErrorMessage] as const,
+    warning: [log.warn.bind(log), vscode.window.showWarningMessage] as const,
+    info: [log.info.bind(log), vscode.window.showInformationMessage] as const,
+  }[loudness];
+  write(text);
+  show(say, `pytest-lens: ${brief(text)}`, [SHOW_LOG]);
+}
+
+type Say = (text: string, ...choices: string[]) => Thenable<string | undefined>;
+
+function show(say: Say, text: string, offers: Offer[]): void {
+  void say(text, ...offers.map(({ label }) => label)).then((choice) => {
+    return offers.find(({ label }) => label === choice)?.act();
   });
 }

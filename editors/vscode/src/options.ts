@@ -1,29 +1,20 @@
 /** What a profile tells pytest besides the tests: set by its configure button, kept for the workspace. */
 import * as vscode from "vscode";
 
+import { type Chosen, effective, filterText, withoutFilter } from "./filters";
 import type { RunOptions } from "./requests";
-import { words } from "./shell";
-
-/** What can be set. */
-interface Chosen {
-  arguments?: string;
-  marker?: string;
-  keyword?: string;
-  workers?: string;
-  maxfail?: string;
-}
 
 const QUESTIONS: { key: keyof Chosen; label: string; prompt: string; placeHolder: string }[] = [
   {
     key: "marker",
     label: "Marker filter (-m)",
-    prompt: "Only tests whose markers match; empty for all",
+    prompt: "“Run all” runs only tests whose markers match; empty for all. Tests that you choose always run.",
     placeHolder: "smoke and not slow",
   },
   {
     key: "keyword",
     label: "Keyword filter (-k)",
-    prompt: "Only tests whose names match; empty for all",
+    prompt: "“Run all” runs only tests whose names match; empty for all. Tests that you choose always run.",
     placeHolder: "login and not admin",
   },
   {
@@ -45,43 +36,71 @@ function keyOf(profile: string): string {
   return `pytestLens.options.${profile}`;
 }
 
-/** Asks for one option after the other, until the user has had enough. */
-export async function configure(context: vscode.ExtensionContext, profile: string): Promise<void> {
-  const key = keyOf(profile);
-  for (;;) {
-    const chosen = context.workspaceState.get<Chosen>(key, {});
-    const picks = QUESTIONS.map((question) => ({ ...question, description: chosen[question.key] ?? "" }));
-    const title = `pytest: options of “${profile}” in this workspace`;
-    const pick = await vscode.window.showQuickPick(picks, { title, placeHolder: "What is to be set?" });
-    if (!pick) {
-      return;
+/** The options of the profiles, kept for the workspace. */
+export class Options implements vscode.Disposable {
+  readonly #changed = new vscode.EventEmitter<void>();
+  readonly onDidChange = this.#changed.event;
+
+  constructor(private readonly state: vscode.Memento) {}
+
+  /** What a run of a profile is told: of everything, or of tests that were chosen. */
+  of(profile: string, everything: boolean): RunOptions {
+    return effective(this.#get(profile), everything);
+  }
+
+  /** What narrows the profile's runs of everything, as on a command line; empty where nothing does. */
+  filter(profile: string): string {
+    return filterText(this.#get(profile));
+  }
+
+  /** Has a profile run everything again. */
+  async clear(profile: string): Promise<void> {
+    await this.#set(profile, withoutFilter(this.#get(profile)));
+  }
+
+  /** Asks for one option after the other, until the user has had enough. */
+  async configure(profile: string): Promise<void> {
+    for (;;) {
+      const chosen = this.#get(profile);
+      const picks = QUESTIONS.map((question) => ({ ...question, description: chosen[question.key] ?? "" }));
+      const title = `pytest: options of “${profile}” in this workspace`;
+      const pick = await vscode.window.showQuickPick(picks, { title, placeHolder: "What is to be set?" });
+      if (!pick) {
+        return;
+      }
+      const value = await vscode.window.showInputBox({
+        title: `${title}: ${pick.label}`,
+        prompt: pick.prompt,
+        placeHolder: pick.placeHolder,
+        value: chosen[pick.key] ?? "",
+        validateInput: (text) => complaint(pick.key, text.trim()),
+      });
+      if (value !== undefined) {
+        await this.#set(profile, { ...chosen, [pick.key]: value.trim() });
+      }
     }
-    const value = await vscode.window.showInputBox({
-      title: `${title}: ${pick.label}`,
-      prompt: pick.prompt,
-      placeHolder: pick.placeHolder,
-      value: chosen[pick.key] ?? "",
-      validateInput: (text) => complaint(pick.key, text.trim()),
-    });
-    if (value !== undefined) {
-      await context.workspaceState.update(key, { ...chosen, [pick.key]: value.trim() });
-    }
+  }
+
+  /** Sets options of a profile; for tests. */
+  async set(profile: string, chosen: Chosen): Promise<void> {
+    await this.#set(profile, chosen);
+  }
+
+  #get(profile: string): Chosen {
+    return this.state.get<Chosen>(keyOf(profile), {});
+  }
+
+  async #set(profile: string, chosen: Chosen): Promise<void> {
+    await this.state.update(keyOf(profile), chosen);
+    this.#changed.fire();
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
   }
 }
 
 function complaint(key: keyof Chosen, text: string): string | undefined {
   const isNumber = key === "workers" || key === "maxfail";
   return isNumber && text && !/^[1-9]\d*$/.test(text) ? "a number of at least 1, or nothing" : undefined;
-}
-
-/** The options of a profile. */
-export function options(context: vscode.ExtensionContext, profile: string): RunOptions {
-  const chosen = context.workspaceState.get<Chosen>(keyOf(profile), {});
-  return {
-    ...(chosen.arguments && { arguments: words(chosen.arguments) }),
-    ...(chosen.marker && { marker: chosen.marker }),
-    ...(chosen.keyword && { keyword: chosen.keyword }),
-    ...(chosen.workers && { workers: Number(chosen.workers) }),
-    ...(chosen.maxfail && { maxfail: Number(chosen.maxfail) }),
-  };
 }

@@ -1,6 +1,7 @@
 /** Outcomes as VS Code shows them: states, messages with diff and stack, and the output of each test. */
 import * as vscode from "vscode";
 
+import { body, coloured, heading } from "./print";
 import type { Hint, Location, TestOutcome } from "./protocol";
 import { crlf, flakySentence, words } from "./text";
 import { asRange } from "./tree";
@@ -25,12 +26,17 @@ export function isFailure(outcome: string): boolean {
   return STATES[outcome] === "failed" || STATES[outcome] === "errored";
 }
 
-/** Tells a run what became of a test. */
-export function report(run: vscode.TestRun, test: vscode.TestItem, outcome: TestOutcome, hint: Hint | undefined): void {
-  print(run, test, outcome);
+/** Tells a run what became of a test; answers whether it wrote anything of it into the output. */
+export function report(
+  run: vscode.TestRun,
+  test: vscode.TestItem,
+  outcome: TestOutcome,
+  hint: Hint | undefined,
+): boolean {
+  const printed = print(run, test, outcome);
   if (outcome.willRerun) {
     run.enqueued(test);
-    return;
+    return printed;
   }
   switch (STATES[outcome.outcome]) {
     case "passed":
@@ -48,6 +54,7 @@ export function report(run: vscode.TestRun, test: vscode.TestItem, outcome: Test
     case undefined:
       break;
   }
+  return printed;
 }
 
 /** Tells a run what became of the subtests of a test. */
@@ -59,7 +66,7 @@ export function reportSubtests(run: vscode.TestRun, tests: vscode.TestItem[], ou
     } else if (subtest?.outcome === "skipped") {
       run.skipped(test);
     } else {
-      const told = new vscode.TestMessage(crlf(subtest?.message ?? "the subtest failed"));
+      const told = new vscode.TestMessage(crlf(coloured(subtest?.message ?? "the subtest failed")));
       told.contextValue = MESSAGE_CONTEXT;
       place(told, test, outcome.location);
       run.failed(test, told);
@@ -77,7 +84,8 @@ function message(test: vscode.TestItem, outcome: TestOutcome, hint: Hint | undef
     told.actualOutput = outcome.actual;
   }
   told.contextValue = MESSAGE_CONTEXT;
-  place(told, test, outcome.location);
+  // A broken fixture breaks many tests: each says so at its own line, and the stack leads to the fixture.
+  place(told, test, isShared(test, outcome) ? undefined : outcome.location);
   // Innermost first, as debuggers show a stack.
   told.stackTrace = (outcome.frames ?? [])
     .map(({ name, location }) => {
@@ -88,6 +96,15 @@ function message(test: vscode.TestItem, outcome: TestOutcome, hint: Hint | undef
   return told;
 }
 
+/** Whether a failure happened in what tests share: in set-up or teardown, outside of the test itself. */
+function isShared(test: vscode.TestItem, { phase, location }: TestOutcome): boolean {
+  if (!location || phase === undefined || phase === "call" || !test.uri || !test.range) {
+    return false;
+  }
+  const isHere = location.uri === test.uri.toString() && test.range.contains(asRange(location.range).start);
+  return !isHere;
+}
+
 function place(told: vscode.TestMessage, test: vscode.TestItem, location: Location | undefined): void {
   if (location) {
     told.location = new vscode.Location(vscode.Uri.parse(location.uri), asRange(location.range));
@@ -96,29 +113,12 @@ function place(told: vscode.TestMessage, test: vscode.TestItem, location: Locati
   }
 }
 
-/** What a test printed, pytest's own text of its failure, and why it was skipped or not run. */
-function print(run: vscode.TestRun, test: vscode.TestItem, outcome: TestOutcome): void {
-  const parts: string[] = [];
-  if (outcome.attempt > 1 || outcome.willRerun) {
-    parts.push(`${test.id}: attempt ${outcome.attempt} ${words(outcome.outcome)}\n`);
+/** Under a heading of its own: what a test printed, pytest's own text of its failure, why it was not run. */
+function print(run: vscode.TestRun, test: vscode.TestItem, outcome: TestOutcome): boolean {
+  const text = body(outcome);
+  const isLoud = text !== "" || outcome.outcome !== "passed" || outcome.willRerun === true;
+  if (isLoud) {
+    run.appendOutput(crlf(`${heading(outcome)}${text}`), undefined, test);
   }
-  const sections = [
-    ["stdout", outcome.stdout],
-    ["stderr", outcome.stderr],
-    ["log", outcome.log],
-  ] as const;
-  const told = sections.filter(([, text]) => text);
-  for (const [name, text] of told) {
-    const heading = told.length > 1 ? `\u001b[2m─── ${name} ───\u001b[0m\n` : "";
-    parts.push(`${heading}${text ?? ""}${text?.endsWith("\n") ? "" : "\n"}`);
-  }
-  const quiet = outcome.outcome === "skipped" || outcome.outcome === "xfailed" || outcome.outcome === "not_run";
-  if (quiet && outcome.message) {
-    parts.push(`${test.id}: ${words(outcome.outcome)}: ${outcome.message}\n`);
-  } else if (outcome.longrepr) {
-    parts.push(`${outcome.longrepr}${outcome.longrepr.endsWith("\n") ? "" : "\n"}`);
-  }
-  if (parts.length > 0) {
-    run.appendOutput(crlf(parts.join("")), undefined, test);
-  }
+  return isLoud;
 }

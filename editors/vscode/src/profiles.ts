@@ -4,9 +4,11 @@ import * as vscode from "vscode";
 import { Continuous } from "./continuous";
 import { Coverage } from "./coverage";
 import { debugTests } from "./debug";
+import { openFolders } from "./enabled";
+import { runName } from "./labels";
 import { tell } from "./log";
-import { configure, options } from "./options";
-import type { FolderRun } from "./runs";
+import type { Options } from "./options";
+import type { FolderRun, Shown } from "./runs";
 import type { Session } from "./session";
 
 /** The profiles, for those who run by hand. */
@@ -16,16 +18,23 @@ export interface Profiles {
   coverage: vscode.TestRunProfile;
 }
 
+/** The names of the profiles; a label tells of a filter as well. */
+export const PROFILES = ["Run", "Debug", "Coverage"] as const;
+export type ProfileName = (typeof PROFILES)[number];
+
 /** Makes the profiles. */
-export function createProfiles(context: vscode.ExtensionContext, session: Session): Profiles {
+export function createProfiles(context: vscode.ExtensionContext, session: Session, options: Options): Profiles {
   const { controller } = session;
   const continuous = new Continuous(session);
   const coverage = new Coverage(session);
   const { Run, Debug, Coverage: Covered } = vscode.TestRunProfileKind;
+  const select = (name: ProfileName, request: vscode.TestRunRequest): FolderRun[] =>
+    selections(session, options, name, request);
+  const show = (name: ProfileName, request: vscode.TestRunRequest): Shown => shown(options, name, request);
 
   const run = controller.createRunProfile("Run", Run, async (request, token) => {
     const start = (asked: vscode.TestRunRequest): Promise<void> =>
-      session.runs.start(asked, selections(session, context, asked));
+      session.runs.start(asked, select("Run", asked), show("Run", asked));
     await (request.continuous ? continuous.run(request, token, start) : start(request));
   });
   run.isDefault = true;
@@ -34,7 +43,7 @@ export function createProfiles(context: vscode.ExtensionContext, session: Sessio
 
   const debug = controller.createRunProfile("Debug", Debug, async (request, token) => {
     const start = (asked: vscode.TestRunRequest): Promise<void> =>
-      debugTests(session, asked, selections(session, context, asked)).catch(tell);
+      debugTests(session, asked, select("Debug", asked)).catch(tell);
     await (request.continuous ? continuous.repeat(request, token, start) : start(request));
   });
   debug.isDefault = true;
@@ -44,7 +53,8 @@ export function createProfiles(context: vscode.ExtensionContext, session: Sessio
     const start = (asked: vscode.TestRunRequest): Promise<void> =>
       session.runs.start(
         asked,
-        selections(session, context, asked).map((selection) => ({ ...selection, coverage: true })),
+        select("Coverage", asked).map((selection) => ({ ...selection, coverage: true })),
+        show("Coverage", asked),
         (done, end) => coverage.finish(done, end),
       );
     await (request.continuous ? continuous.repeat(request, token, start) : start(request));
@@ -54,20 +64,47 @@ export function createProfiles(context: vscode.ExtensionContext, session: Sessio
   covered.loadDetailedCoverage = (_, file) => Promise.resolve(coverage.details(file));
   covered.loadDetailedCoverageForTest = (_, file, test) => Promise.resolve(coverage.details(file, test));
 
-  for (const profile of [run, debug, covered]) {
-    profile.configureHandler = () => void configure(context, profile.label);
+  const all: Record<ProfileName, vscode.TestRunProfile> = { Run: run, Debug: debug, Coverage: covered };
+  const label = (): void => {
+    for (const name of PROFILES) {
+      const filter = options.filter(name);
+      all[name].label = filter ? `${name} (${filter})` : name;
+    }
+    const isFiltered = PROFILES.some((name) => options.filter(name));
+    void vscode.commands.executeCommand("setContext", "pytestLens.filtered", isFiltered);
+  };
+  for (const name of PROFILES) {
+    all[name].configureHandler = () => void options.configure(name);
   }
-  context.subscriptions.push(run, debug, covered, continuous);
+  label();
+  context.subscriptions.push(run, debug, covered, continuous, options.onDidChange(label));
   return { run, debug, coverage: covered };
+}
+
+/** How the run of a request is shown: where a filter is in force, it says so. */
+function shown(options: Options, name: ProfileName, request: vscode.TestRunRequest): Shown {
+  const filter = options.filter(name);
+  if (request.include || !filter) {
+    return {};
+  }
+  return {
+    name: runName({ profile: name, filter }),
+    note: `Only tests that match ${filter}, as the options of the profile ${name} say.`,
+    filter: {
+      text: `the filter ${filter} of the profile ${name} is in force`,
+      clear: { label: "Clear the Filter", act: () => options.clear(name) },
+    },
+  };
 }
 
 /** What a request means, folder by folder, with the options of its profile. */
 export function selections(
   session: Session,
-  context: vscode.ExtensionContext,
+  options: Options,
+  name: ProfileName,
   request: vscode.TestRunRequest,
 ): FolderRun[] {
-  const chosen = options(context, request.profile?.label ?? "Run");
+  const chosen = options.of(name, request.include === undefined);
   const included = new Map<string, Set<string>>();
   const whole = new Set<string>();
   const add = (item: vscode.TestItem): void => {
@@ -85,14 +122,16 @@ export function selections(
       excluded.set(data.folder, (excluded.get(data.folder) ?? new Set()).add(data.id));
     }
   }
-  const all = (vscode.workspace.workspaceFolders ?? []).map(({ uri }) => uri.toString());
+  const all = openFolders().map(({ uri }) => uri.toString());
   if (request.include) {
     request.include.forEach(add);
   } else {
     all.forEach((folder) => whole.add(folder));
   }
   const found: FolderRun[] = [];
-  for (const workspace of all) {
+  // Of everything, folders that have nothing to do with pytest are left alone beside those that have.
+  const living = request.include ? all : all.filter((workspace) => !session.isIdle(workspace));
+  for (const workspace of living.length > 0 ? living : all) {
     const without = excluded.get(workspace) ?? new Set<string>();
     const { inventory } = session.folders.get(workspace);
     if (whole.has(workspace) && without.size === 0) {

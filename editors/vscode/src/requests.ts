@@ -16,6 +16,8 @@ export interface RunOptions {
   arguments?: string[];
   /** Measure coverage. */
   coverage?: boolean;
+  /** Repeat what passes, so often at most, until it fails. */
+  untilFailure?: number;
 }
 
 /** Which tests are meant: some ids, those at a cursor, those of a file, or all. */

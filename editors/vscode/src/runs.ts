@@ -5,11 +5,13 @@
 import * as vscode from "vscode";
 
 import type { Folders } from "./folders";
-import { log, sentence, tell } from "./log";
+import { itemName, runName } from "./labels";
+import { log, type Offer, sentence, tell } from "./log";
 import { isFailure, report, reportSubtests } from "./outcomes";
-import type { Notifications, Notice, RunEnd } from "./protocol";
+import { heading, summary } from "./print";
+import type { Notifications, Notice, RunEnd, TestOutcome } from "./protocol";
 import type { RunAnswer, RunOptions, Selection, Server } from "./requests";
-import { crlf, duration } from "./text";
+import { crlf } from "./text";
 import type { Tree } from "./tree";
 
 /** More tests than this are not shown as queued one by one: they soon run. */
@@ -27,6 +29,7 @@ interface Group {
   open: Map<string, string>;
   /** Requests that are not answered yet. */
   starting: number;
+  shown: Shown;
   end: () => void;
 }
 
@@ -36,6 +39,10 @@ export interface Progress {
   done: number;
   failed: number;
   total: number;
+  /** Of a test that is repeated until it fails: which time it is. */
+  attempt?: number;
+  /** Nothing more is started: what runs may finish. */
+  stopping: boolean;
 }
 
 /** A run of the server's that was shown. */
@@ -50,17 +57,44 @@ export type FolderRun = Selection & RunOptions & { workspace: string };
 /** Called before a run of VS Code's ends, with the end of the server's run: coverage is fetched then. */
 export type Finisher = (run: vscode.TestRun, end: RunEnd & Notice) => Promise<void>;
 
+/** How a run is shown. */
+export interface Shown {
+  /** Its name, where not that of what was chosen. */
+  name?: string;
+  /** It is written first: what narrows the run, for one. */
+  note?: string;
+  isDebugged?: boolean;
+  /** What narrows it, said with an error, and how to be rid of it. */
+  filter?: { text: string; clear: Offer };
+}
+
+/** A step of a test that is repeated until it fails. */
+export interface Attempt {
+  runId: string;
+  attempt: number;
+}
+
 /** All runs. */
 export class Runs implements vscode.Disposable {
   readonly #live = new Map<string, Live>();
   readonly #held = new Map<string, RunEvent[]>();
   readonly #asking = new Map<string, number>();
   readonly #stopping = new Set<string>();
+  /** Names of runs whose first notification has not come yet. */
+  readonly #names = new Map<string, string>();
   readonly #finished = new vscode.EventEmitter<RunEnd & Notice>();
   readonly #moved = new vscode.EventEmitter<Progress | undefined>();
+  readonly #repeated = new vscode.EventEmitter<Attempt>();
+  readonly #lost = new vscode.EventEmitter<void>();
+  readonly #stops = new vscode.EventEmitter<string>();
   readonly #finishers = new WeakMap<Group, Finisher>();
   readonly onDidFinish = this.#finished.event;
   readonly onDidMove = this.#moved.event;
+  readonly onDidRepeat = this.#repeated.event;
+  /** The server went, and all runs with it. */
+  readonly onDidLose = this.#lost.event;
+  /** A run was told to stop. */
+  readonly onDidStop = this.#stops.event;
   /** The request that runs nobody asked for are shown under: that of continuous run, by folder. */
   readonly continuous = new Map<string, vscode.TestRunRequest>();
   profile: vscode.TestRunProfile | undefined;
@@ -73,17 +107,26 @@ export class Runs implements vscode.Disposable {
   ) {}
 
   dispose(): void {
-    this.#finished.dispose();
-    this.#moved.dispose();
+    vscode.Disposable.from(this.#finished, this.#moved, this.#repeated, this.#lost, this.#stops).dispose();
   }
 
   get isRunning(): boolean {
     return this.#live.size > 0;
   }
 
+  /** Whether a run goes on. */
+  isLive(runId: string): boolean {
+    return this.#live.has(runId);
+  }
+
   /** Runs tests of some folders as one run; resolves when the server has accepted or refused them. */
-  async start(request: vscode.TestRunRequest, asked: FolderRun[], finisher?: Finisher): Promise<void> {
-    const group = this.#group(request);
+  async start(
+    request: vscode.TestRunRequest,
+    asked: FolderRun[],
+    shown: Shown = {},
+    finisher?: Finisher,
+  ): Promise<void> {
+    const group = this.#group(request, shown);
     group.starting = asked.length;
     if (finisher) {
       this.#finishers.set(group, finisher);
@@ -94,23 +137,61 @@ export class Runs implements vscode.Disposable {
         return this.#claim(group, argument.workspace, ask);
       }),
     );
+    this.#settle(group);
   }
 
   /** Shows the run of a folder that `ask` starts, whatever its command, as the one that was requested. */
-  async claim(request: vscode.TestRunRequest, workspace: string, ask: () => Promise<{ runId: string }>): Promise<void> {
-    const group = this.#group(request);
+  async claim(
+    request: vscode.TestRunRequest,
+    workspace: string,
+    ask: (run: vscode.TestRun) => Promise<{ runId: string }>,
+    shown: Shown = {},
+  ): Promise<string | undefined> {
+    const group = this.#group(request, shown);
     group.starting = 1;
-    await this.#claim(group, workspace, ask);
+    return this.#claim(group, workspace, () => ask(group.run));
   }
 
-  async #claim(group: Group, key: string, ask: () => Promise<{ runId: string; total?: number }>): Promise<void> {
+  /** Starts runs by a command that says itself in which folders: those of several are shown as one. */
+  async together(name: string | undefined, ask: () => Promise<RunAnswer>): Promise<void> {
+    const keys = Array.from(this.folders.all(), ({ uri }) => uri);
+    keys.forEach((key) => this.#asking.set(key, (this.#asking.get(key) ?? 0) + 1));
+    try {
+      const { runId, runs = [] } = await ask();
+      if (runs.length > 1) {
+        const request = new vscode.TestRunRequest(undefined, undefined, this.profile);
+        const group = this.#group(request, { ...(name !== undefined && { name }) });
+        runs.forEach(({ workspace, runId, total }) => this.#bind(group, workspace, runId, total));
+      } else if (name !== undefined) {
+        this.#names.set(runId, name);
+      }
+    } finally {
+      for (const key of keys) {
+        this.#asking.set(key, (this.#asking.get(key) ?? 1) - 1);
+        this.#release(key);
+      }
+    }
+  }
+
+  async #claim(
+    group: Group,
+    key: string,
+    ask: () => Promise<{ runId: string; total?: number }>,
+  ): Promise<string | undefined> {
     this.#asking.set(key, (this.#asking.get(key) ?? 0) + 1);
     try {
       const { runId, total } = await ask();
       this.#bind(group, key, runId, total ?? 0);
+      return runId;
     } catch (error) {
       group.run.appendOutput(crlf(`${sentence(error)}\n`));
-      tell(error);
+      const { filter } = group.shown;
+      if (filter) {
+        tell(`${sentence(error)} (${filter.text})`, filter.clear);
+      } else {
+        tell(error);
+      }
+      return undefined;
     } finally {
       group.starting -= 1;
       this.#asking.set(key, (this.#asking.get(key) ?? 1) - 1);
@@ -142,23 +223,46 @@ export class Runs implements vscode.Disposable {
     this.#apply(event);
   }
 
-  /** Stops all runs; those that are being stopped already are killed. */
+  /** Stops all runs; those that are being stopped already, and those in a debugger, are killed. */
   async stop(runIds: Iterable<string> = this.#live.keys()): Promise<void> {
-    for (const runId of [...runIds]) {
-      const command = this.#stopping.has(runId) ? "pytestLens.kill" : "pytestLens.stop";
+    const all = [...runIds];
+    const isKilled = (runId: string): boolean =>
+      this.#stopping.has(runId) || this.#live.get(runId)?.group.shown.isDebugged === true;
+    const commands = all.map((runId) => [runId, isKilled(runId) ? "pytestLens.kill" : "pytestLens.stop"] as const);
+    for (const [runId, command] of commands) {
+      const live = this.#live.get(runId);
+      if (live && !this.#stopping.has(runId)) {
+        const what = command === "pytestLens.kill" ? "Killing it." : "Stopping: what runs may finish.";
+        live.group.run.appendOutput(`${what}\r\n`);
+      }
       this.#stopping.add(runId);
+    }
+    this.#tellProgress();
+    const done = commands.map(async ([runId, command]) => {
+      if (command === "pytestLens.stop") {
+        this.#stops.fire(runId);
+      }
       try {
         await this.server.execute(command, { runId });
       } catch (error) {
         // It ended a moment ago.
         log.debug(sentence(error));
       }
-    }
+    });
+    await Promise.all(done);
+  }
+
+  /** Kills runs, whatever they do. */
+  async kill(runIds: Iterable<string> = this.#live.keys()): Promise<void> {
+    const all = [...runIds];
+    all.forEach((runId) => this.#stopping.add(runId));
+    await this.stop(all);
   }
 
   /** The server is gone, and its runs with it. */
   serverGone(): void {
     this.#held.clear();
+    this.#names.clear();
     for (const { group } of this.#live.values()) {
       group.open.clear();
       group.run.appendOutput("The server ended, and this run with it.\r\n");
@@ -166,25 +270,39 @@ export class Runs implements vscode.Disposable {
     }
     this.#live.clear();
     this.#stopping.clear();
+    this.#lost.fire();
     this.#tellProgress();
   }
 
-  #group(request: vscode.TestRunRequest): Group {
-    const run = this.controller.createTestRun(request, undefined, true);
+  #group(request: vscode.TestRunRequest, shown: Shown): Group {
+    const { name, note } = shown;
+    const run = this.controller.createTestRun(request, name ?? this.#nameOf(request), true);
+    if (note) {
+      run.appendOutput(crlf(`${note}\n`));
+    }
     const end = run.end.bind(run);
-    const group: Group = { run, open: new Map(), starting: 0, end };
+    const group: Group = { run, open: new Map(), starting: 0, shown, end };
     run.token.onCancellationRequested(() => void this.stop(group.open.keys()));
     // VS Code ends a run itself where it is cancelled a second time: that is a kill.
     run.end = () => {
-      void this.stop(group.open.keys());
+      void this.kill(group.open.keys());
       end();
     };
     return group;
   }
 
+  #nameOf({ include, profile, continuous }: vscode.TestRunRequest): string {
+    const names = include?.map((item) => {
+      const data = this.tree.data(item);
+      const known = data?.id === undefined ? undefined : this.folders.get(data.folder).inventory.get(data.id);
+      return known ? itemName(known) : item.label;
+    });
+    return runName({ ...(names && { names }), profile: profile?.label, onSave: continuous === true });
+  }
+
   #bind(group: Group, workspace: string, runId: string, total: number): void {
     group.open.set(runId, workspace);
-    this.#live.set(runId, { group, progress: { running: 1, done: 0, failed: 0, total } });
+    this.#live.set(runId, { group, progress: { running: 1, done: 0, failed: 0, total, stopping: false } });
     if (group.run.token.isCancellationRequested) {
       void this.stop([runId]);
     }
@@ -215,7 +333,13 @@ export class Runs implements vscode.Disposable {
     const include = items.length > 0 ? items : undefined;
     const request =
       this.continuous.get(params.workspace) ?? new vscode.TestRunRequest(include, undefined, this.profile);
-    this.#bind(this.#group(request), params.workspace, params.runId, total);
+    const given = this.#names.get(params.runId);
+    this.#names.delete(params.runId);
+    const known = few.map((id) => this.folders.get(params.workspace).inventory.get(id));
+    const names = known.filter((item) => item !== undefined).map(itemName);
+    const what = { ...(names.length > 0 && { names }), ...(ids && { total }), onSave: request.continuous === true };
+    const name = given ?? runName(what);
+    this.#bind(this.#group(request, { name }), params.workspace, params.runId, total);
   }
 
   #apply(event: RunEvent): void {
@@ -225,7 +349,6 @@ export class Runs implements vscode.Disposable {
     }
     const { group, progress } = live;
     const { workspace } = event.params;
-    const folder = this.folders.get(workspace);
     switch (event.method) {
       case "pytestLens/runStarted":
         progress.total = event.params.total;
@@ -237,21 +360,7 @@ export class Runs implements vscode.Disposable {
         this.#each(workspace, event.params.ids, (item) => group.run.started(item));
         break;
       case "pytestLens/testOutcome":
-        for (const outcome of event.params.outcomes) {
-          const item = this.tree.ensure(workspace, outcome.id);
-          if (!outcome.willRerun && outcome.outcome !== "not_run") {
-            folder.outcomes.set(outcome.id, { outcome: outcome.outcome, durationMs: outcome.durationMs });
-            progress.done += 1;
-            progress.failed += isFailure(outcome.outcome) ? 1 : 0;
-          }
-          if (item) {
-            report(group.run, item, outcome, folder.hints.get(outcome.id));
-            if (outcome.subtests && !outcome.willRerun) {
-              reportSubtests(group.run, this.tree.subtests(item, outcome.subtests), outcome);
-            }
-            this.tree.touch(workspace, outcome.id);
-          }
-        }
+        this.#outcomes(live, workspace, event.params.runId, event.params.outcomes);
         break;
       case "pytestLens/output": {
         const item = event.params.id === undefined ? undefined : this.tree.ensure(workspace, event.params.id);
@@ -265,18 +374,39 @@ export class Runs implements vscode.Disposable {
     this.#tellProgress();
   }
 
+  #outcomes({ group, progress }: Live, workspace: string, runId: string, outcomes: readonly TestOutcome[]): void {
+    const folder = this.folders.get(workspace);
+    const quiet: string[] = [];
+    for (const outcome of outcomes) {
+      if (outcome.willRerun && outcome.outcome === "passed") {
+        // Repeated until it fails: no more than a number, or the window drowns in passes.
+        progress.attempt = Math.max(progress.attempt ?? 1, outcome.attempt + 1);
+        this.#repeated.fire({ runId, attempt: progress.attempt });
+        continue;
+      }
+      const item = this.tree.ensure(workspace, outcome.id);
+      if (!outcome.willRerun && outcome.outcome !== "not_run") {
+        folder.outcomes.set(outcome.id, { outcome: outcome.outcome, durationMs: outcome.durationMs });
+        progress.done += 1;
+        progress.failed += isFailure(outcome.outcome) ? 1 : 0;
+      }
+      if (item) {
+        if (!report(group.run, item, outcome, folder.hints.get(outcome.id))) {
+          quiet.push(heading(outcome));
+        }
+        if (outcome.subtests && !outcome.willRerun) {
+          reportSubtests(group.run, this.tree.subtests(item, outcome.subtests), outcome);
+        }
+        this.tree.touch(workspace, outcome.id);
+      }
+    }
+    if (quiet.length > 0) {
+      group.run.appendOutput(crlf(quiet.join("")));
+    }
+  }
+
   #finish(group: Group, end: RunEnd & Notice): void {
-    const { counts } = end;
-    const parts = [
-      [counts.failed, "failed"],
-      [counts.errors, counts.errors === 1 ? "error" : "errors"],
-      [counts.passed, "passed"],
-      [counts.skipped, "skipped"],
-      [counts.notRun, "not run"],
-    ] as const;
-    const told = parts.filter(([count]) => count > 0).map(([count, word]) => `${count} ${word}`);
-    const why = end.message ? `\r\n${crlf(end.message)}` : "";
-    group.run.appendOutput(`${told.join(", ") || "no tests ran"} in ${duration(end.durationMs)}${why}\r\n`);
+    group.run.appendOutput(crlf(summary(end)));
     this.#stopping.delete(end.runId);
     this.#live.delete(end.runId);
     const done = (): void => {
@@ -312,12 +442,16 @@ export class Runs implements vscode.Disposable {
   }
 
   #tellProgress(): void {
-    const sum: Progress = { running: 0, done: 0, failed: 0, total: 0 };
-    for (const { progress } of this.#live.values()) {
+    const sum: Progress = { running: 0, done: 0, failed: 0, total: 0, stopping: this.#live.size > 0 };
+    for (const [runId, { progress }] of this.#live) {
       sum.running += 1;
       sum.done += progress.done;
       sum.failed += progress.failed;
       sum.total += progress.total;
+      sum.stopping &&= this.#stopping.has(runId);
+      if (progress.attempt !== undefined) {
+        sum.attempt = Math.max(sum.attempt ?? 0, progress.attempt);
+      }
     }
     this.#moved.fire(sum.running > 0 ? sum : undefined);
   }

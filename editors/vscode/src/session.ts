@@ -5,15 +5,21 @@
 import * as vscode from "vscode";
 
 import { Client, type Host } from "./client";
+import { hasToDoWithPytest, SIGNS } from "./configuration";
 import { setState, type WelcomeState } from "./context";
-import { Folders } from "./folders";
+import { openFolders } from "./enabled";
+import { type Folder, Folders } from "./folders";
 import { Interpreter } from "./interpreter";
-import { log, sentence, tell } from "./log";
-import type { Notifications, RunOnSave, TestItem } from "./protocol";
+import { log, type Loudness, relay, sentence, tell } from "./log";
+import { plain, summary } from "./print";
+import { isEnvironment, type Problem, problemOf, wayOut } from "./problems";
+import type { Notifications, RunOnSave, Settings, TestItem } from "./protocol";
+import { Following } from "./pythonSettings";
 import type { FolderStatus } from "./requests";
 import { Resolver } from "./resolver";
 import { type RunEvent, Runs } from "./runs";
 import { folderSettings } from "./settings";
+import { modeWords } from "./text";
 import { Tree } from "./tree";
 
 /** Everything that lives as long as the extension is active. */
@@ -22,19 +28,27 @@ export class Session implements Host, vscode.Disposable {
   readonly tree: Tree;
   readonly runs: Runs;
   readonly client: Client;
-  readonly #interpreter = new Interpreter();
+  readonly interpreter: Interpreter;
+  readonly #following: Following;
   readonly #resolver: Resolver;
   readonly #hinted = new vscode.EventEmitter<void>();
   readonly #collected = new vscode.EventEmitter<string>();
   readonly #syncs = new Map<string, Promise<void>>();
   /** What saving runs while continuous run is on. */
   readonly #onSave = new Map<string, RunOnSave>();
+  readonly #states = new vscode.EventEmitter<void>();
+  /** Why the tests of a folder can't be run, where that is so. */
+  readonly problems = new Map<string, Problem>();
+  /** What the server was told to open. */
+  #opened: readonly vscode.WorkspaceFolder[] = [];
+  #collecting: Promise<void> = Promise.resolve();
   /** How each folder's tests are run, as far as that is known. */
   readonly status = new Map<string, FolderStatus>();
   /** Flakiness changed. */
   readonly onDidHint = this.#hinted.event;
   /** The tests of a folder are complete. */
   readonly onDidCollect = this.#collected.event;
+  readonly onDidChangeState = this.#states.event;
   /** Why the tree may be empty. */
   state: WelcomeState = "starting";
   #wasRunning = false;
@@ -43,32 +57,62 @@ export class Session implements Host, vscode.Disposable {
     context: vscode.ExtensionContext,
     readonly controller: vscode.TestController,
   ) {
+    this.interpreter = new Interpreter(context.workspaceState);
+    this.#following = new Following(context.workspaceState, () => void this.client.settingsChanged());
     this.client = new Client(context, this);
     this.#resolver = new Resolver(this.client, this.folders);
     this.tree = new Tree(controller, this.folders, (folder, file) => this.#resolver.ask(folder, file));
     this.runs = new Runs(controller, this.tree, this.folders, this.client);
-    this.tree.setFolders(vscode.workspace.workspaceFolders ?? []);
+    this.#opened = openFolders();
+    this.tree.setFolders(this.#opened);
     controller.resolveHandler = (item) => item && this.tree.resolve(item);
     controller.refreshHandler = () => this.collect(true);
     context.subscriptions.push(
-      vscode.workspace.onDidChangeWorkspaceFolders((event) => this.#foldersChanged(event)),
+      vscode.workspace.onDidChangeWorkspaceFolders(() => this.#foldersChanged()),
       vscode.workspace.onDidGrantWorkspaceTrust(() => void this.#trusted()),
       vscode.workspace.onDidChangeConfiguration((event) => {
+        if (event.affectsConfiguration("pytestLens.enable")) {
+          this.#foldersChanged();
+        }
+        if (event.affectsConfiguration("pytestLens.diagnostics")) {
+          this.client.showDiagnostics();
+        }
         if (event.affectsConfiguration("pytestLens")) {
-          void this.client.settingsChanged();
+          this.#settingsChanged();
         }
       }),
       vscode.workspace.onDidOpenTextDocument(({ uri }) => void this.tree.opened(uri)),
       vscode.extensions.onDidChange(() => void this.#followLate()),
-      this.runs.onDidFinish(() => void this.#askStatus()),
+      this.runs.onDidFinish((end) => {
+        log.info(`run of ${nameOf(end.workspace)}: ${plain(summary(end)).trim()}`);
+        void this.#askStatus();
+      }),
+      this.interpreter.onDidChange(() => this.#settingsChanged()),
+      this.#following.watch(),
+      this.#watchForSigns(),
     );
+  }
+
+  /** A folder that had nothing to do with pytest gets its first test. */
+  #watchForSigns(): vscode.Disposable {
+    const watcher = vscode.workspace.createFileSystemWatcher(SIGNS, false, false, true);
+    const judge = (): unknown => this.problems.size > 0 && this.#judge().catch(tell);
+    watcher.onDidCreate(judge);
+    watcher.onDidChange(judge);
+    return watcher;
+  }
+
+  /** The server asks for the settings; where tests could not be collected they may be now. */
+  #settingsChanged(): void {
+    void this.client.settingsChanged().then(() => (this.problems.size > 0 ? this.collect(false) : undefined));
   }
 
   async start(): Promise<void> {
     this.#setState("starting");
-    await this.#interpreter.follow(() => void this.client.settingsChanged());
+    await this.interpreter.follow();
     try {
       await this.client.start();
+      void this.#following.offer().catch(tell);
     } catch (error) {
       this.#setState("noServer");
       tell(
@@ -80,15 +124,60 @@ export class Session implements Host, vscode.Disposable {
 
   /** The Python extension may have been installed just now. */
   async #followLate(): Promise<void> {
-    if (await this.#interpreter.follow(() => void this.client.settingsChanged())) {
-      await this.client.settingsChanged();
+    if (await this.interpreter.follow()) {
+      this.#settingsChanged();
+      this.#following.offer().catch(tell);
     }
   }
 
   settings(folder: vscode.WorkspaceFolder | undefined): unknown {
     const runOnSave = folder && this.#onSave.get(folder.uri.toString());
-    const pythonPath = this.#interpreter.of(folder);
-    return folderSettings(folder, { pythonPath, ...(runOnSave && { runOnSave }) });
+    return this.#settings(folder, runOnSave);
+  }
+
+  #settings(folder: vscode.WorkspaceFolder | undefined, runOnSave?: RunOnSave): Partial<Settings> {
+    const pythonPath = this.interpreter.of(folder);
+    return folderSettings(folder, { pythonPath, ...this.#following.of(folder), ...(runOnSave && { runOnSave }) });
+  }
+
+  /** How pytest itself is to be called in a folder. */
+  testSettings(folder: vscode.WorkspaceFolder): { arguments: string[]; env: Record<string, string> } {
+    const { arguments: own = [], env = {} } = this.#settings(folder);
+    return { arguments: own, env };
+  }
+
+  said(loudness: Loudness, text: string): void {
+    this.#hear(loudness, text).catch(tell);
+  }
+
+  /** What keeps tests from being run at all is said in the view; everything else is told. */
+  async #hear(loudness: Loudness, text: string): Promise<void> {
+    if (loudness === "error" && (await this.#isEnvironment(text))) {
+      log.info(text);
+      return;
+    }
+    relay(loudness, text);
+  }
+
+  async #isEnvironment(text: string): Promise<boolean> {
+    await this.#collecting;
+    const known = (): boolean => [...this.problems.values()].some((each) => isEnvironment(each) && each.text === text);
+    if (known()) {
+      return true;
+    }
+    for (const { uri } of openFolders()) {
+      const workspace = uri.toString();
+      try {
+        await this.client.execute("pytestLens.status", { workspace });
+      } catch (error) {
+        this.#note(workspace, problemOf(error));
+      }
+    }
+    if (known()) {
+      await this.#judge();
+      return true;
+    }
+    return false;
   }
 
   /** Lets saving run tests of a folder whatever its settings say, or no longer. */
@@ -106,7 +195,8 @@ export class Session implements Host, vscode.Disposable {
     for (const folder of this.folders.all()) {
       folder.newServer();
     }
-    if ((vscode.workspace.workspaceFolders?.length ?? 0) > 1) {
+    this.#opened = openFolders();
+    if (this.#opened.length > 1) {
       // At the start it was told the settings of the first folder alone.
       void this.client.settingsChanged();
     }
@@ -140,30 +230,82 @@ export class Session implements Host, vscode.Disposable {
 
   /** Brings the tests of all folders up to date; says what came of it where the tree is empty. */
   async collect(force: boolean, reread = false): Promise<void> {
-    const all = vscode.workspace.workspaceFolders ?? [];
+    const next = this.#collecting.then(() => this.#collectAll(force, reread));
+    this.#collecting = next.catch(() => undefined);
+    await next;
+  }
+
+  async #collectAll(force: boolean, reread: boolean): Promise<void> {
     if (!vscode.workspace.isTrusted) {
       this.#setState("untrusted");
       return;
     }
-    this.#setState("starting");
-    const found = await Promise.all(all.map(({ uri }) => this.#collectFolder(uri.toString(), force, reread)));
-    const failed = found.includes(undefined);
-    this.#setState(found.some((count) => count) ? "ready" : failed ? "failed" : "empty");
+    if (this.state !== "ready" && this.problems.size === 0) {
+      this.#setState("starting");
+    }
+    const all = openFolders().map(({ uri }) => uri.toString());
+    const found = await Promise.all(all.map((folder) => this.#collectFolder(folder, force, reread)));
+    await this.#judge(found.some((count) => count));
     await this.#askStatus();
+  }
+
+  /** Says how it stands, in the view and by its welcome. */
+  async #judge(hasTests = Array.from(this.folders.all()).some(isConfirmed)): Promise<void> {
+    const all = openFolders().filter((folder) => this.problems.has(folder.uri.toString()));
+    const wanting = await Promise.all(
+      all.map(async (folder) => ((await this.#wantsTests(folder)) ? folder : undefined)),
+    );
+    for (const folder of openFolders()) {
+      const problem = this.problems.get(folder.uri.toString());
+      const shown = problem && isEnvironment(problem) && wanting.includes(folder) ? wayOut(problem) : undefined;
+      this.tree.setProblem(folder.uri.toString(), shown);
+    }
+    const [first] = wanting.filter((folder) => folder !== undefined);
+    const problem = first && this.problems.get(first.uri.toString());
+    if (hasTests && (openFolders().length > 1 || !problem)) {
+      this.#setState("ready");
+    } else if (problem) {
+      this.#setState(isEnvironment(problem) ? (problem.lacks ?? "noPython") : "failed");
+    } else {
+      // Nothing is said of a folder that has nothing to do with pytest.
+      this.#setState(all.length > 0 ? "idle" : "empty");
+    }
+  }
+
+  /** Whether a folder has anything to do with pytest: tests in its sources, or configuration. */
+  async #wantsTests(folder: vscode.WorkspaceFolder): Promise<boolean> {
+    const { inventory, errors } = this.folders.get(folder.uri.toString());
+    return inventory.size > 0 || errors.length > 0 || hasToDoWithPytest(folder);
+  }
+
+  /** Whether a folder can't be run, and nobody expects it to. */
+  isIdle(workspace: string): boolean {
+    const problem = this.problems.get(workspace);
+    return problem !== undefined && isEnvironment(problem) && this.folders.get(workspace).inventory.size === 0;
+  }
+
+  #note(workspace: string, problem: Problem | undefined): void {
+    if (problem) {
+      this.problems.set(workspace, problem);
+    } else {
+      this.problems.delete(workspace);
+    }
   }
 
   async #collectFolder(workspace: string, force: boolean, reread: boolean): Promise<number | undefined> {
     this.tree.setCollecting(workspace, true);
     try {
       const { nodeCount } = await this.client.execute("pytestLens.collect", { force, workspace });
+      this.#note(workspace, undefined);
+      log.info(`${nameOf(workspace)}: ${nodeCount} ${nodeCount === 1 ? "test" : "tests"}`);
       if (reread) {
         await this.#resync(workspace);
       }
       this.#collected.fire(workspace);
       return nodeCount;
     } catch (error) {
-      // The server shows the same sentence.
-      log.error(sentence(error));
+      this.#note(workspace, problemOf(error));
+      log.info(`${nameOf(workspace)}: ${sentence(error)}`);
       return undefined;
     } finally {
       this.tree.setCollecting(workspace, false);
@@ -188,8 +330,8 @@ export class Session implements Host, vscode.Disposable {
         this.tree.apply(folder.uri, changes);
         this.#resolver.told(folder.uri, event.params.wholeFiles ?? []);
         this.#showOpenDocuments(changes.upserts);
-        if (this.state !== "ready" && changes.upserts.some((item) => item.kind !== "dir" && !item.provisional)) {
-          this.#setState("ready");
+        if (changes.upserts.some((item) => item.kind !== "dir" && !item.provisional)) {
+          this.#confirmed(folder.uri);
         }
         folder.errors = event.params.errors;
         this.tree.showErrors(folder.uri, folder.errors);
@@ -249,26 +391,55 @@ export class Session implements Host, vscode.Disposable {
     }
   }
 
-  #foldersChanged({ removed }: vscode.WorkspaceFoldersChangeEvent): void {
+  /** pytest has told of tests: whatever was the matter with the folder has passed. */
+  #confirmed(workspace: string): void {
+    const problem = this.problems.get(workspace);
+    if (problem && isEnvironment(problem)) {
+      this.#note(workspace, undefined);
+      this.tree.setProblem(workspace, undefined);
+    }
+    if (this.state !== "ready" && !this.problems.has(workspace)) {
+      this.#setState("ready");
+    }
+  }
+
+  /** Other folders are in the workspace, or switched on. */
+  #foldersChanged(): void {
+    const now = openFolders();
+    const isIn = (all: readonly vscode.WorkspaceFolder[], { uri }: vscode.WorkspaceFolder): boolean =>
+      all.some((other) => other.uri.toString() === uri.toString());
+    const added = now.filter((folder) => !isIn(this.#opened, folder));
+    const removed = this.#opened.filter((folder) => !isIn(now, folder));
+    this.#opened = now;
     for (const { uri } of removed) {
       this.folders.delete(uri.toString());
       this.status.delete(uri.toString());
+      this.problems.delete(uri.toString());
     }
-    this.tree.setFolders(vscode.workspace.workspaceFolders ?? []);
-    void this.collect(false);
+    this.tree.setFolders(now);
+    void this.client.foldersChanged(added, removed).then(() => this.collect(false));
   }
 
   async #trusted(): Promise<void> {
-    await this.#interpreter.follow(() => void this.client.settingsChanged());
+    await this.interpreter.follow();
     await this.client.settingsChanged();
     await this.client.trustChanged();
     await this.collect(false);
+    await this.#following.offer();
   }
 
   async #askStatus(): Promise<void> {
     try {
       const { folders } = await this.client.execute("pytestLens.status", {});
-      folders.forEach((status) => this.status.set(status.workspace, status));
+      for (const status of folders) {
+        const { workspace, pythonPath, pythonVersion, pytestVersion, mode, modeReason } = status;
+        const before = this.status.get(workspace);
+        if (before?.pythonPath !== pythonPath || before.mode !== mode || before.pytestVersion !== pytestVersion) {
+          const how = `${modeWords(mode)} (${modeReason})`;
+          log.info(`${nameOf(workspace)}: Python ${pythonVersion} (${pythonPath}), pytest ${pytestVersion}. ${how}`);
+        }
+        this.status.set(workspace, status);
+      }
       this.#hinted.fire();
     } catch (error) {
       log.debug(`status: ${sentence(error)}`);
@@ -278,6 +449,7 @@ export class Session implements Host, vscode.Disposable {
   #setState(state: WelcomeState): void {
     this.state = state;
     setState(state);
+    this.#states.fire();
   }
 
   async stop(): Promise<void> {
@@ -287,10 +459,17 @@ export class Session implements Host, vscode.Disposable {
   dispose(): void {
     this.runs.dispose();
     this.client.dispose();
-    this.#interpreter.dispose();
-    this.#hinted.dispose();
-    this.#collected.dispose();
+    vscode.Disposable.from(this.interpreter, this.#hinted, this.#collected, this.#states).dispose();
   }
+}
+
+function isConfirmed({ inventory }: Folder): boolean {
+  return inventory.all().some((item) => item.kind !== "dir" && !item.provisional);
+}
+
+/** A folder as a person knows it. */
+function nameOf(workspace: string): string {
+  return vscode.workspace.getWorkspaceFolder(vscode.Uri.parse(workspace))?.name ?? workspace;
 }
 
 interface Inventory {

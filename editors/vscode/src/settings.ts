@@ -8,6 +8,9 @@ import type { Settings } from "./protocol";
 export interface Overrides {
   runOnSave?: Settings["runOnSave"];
   pythonPath?: string | undefined;
+  /** Of the Python extension, where our own are empty. */
+  arguments?: string[] | undefined;
+  envFile?: string | undefined;
 }
 
 /** `~`, `${workspaceFolder}` and `${env:NAME}` in a path. */
@@ -26,13 +29,14 @@ export function folderSettings(folder: vscode.WorkspaceFolder | undefined, overr
   const section = <K extends keyof Settings>(name: K): Settings[K] => config.get<unknown>(name) as Settings[K];
   const env = Object.entries(config.get<Record<string, string>>("env", {}));
   const runOnSave = section("runOnSave");
+  const own = section("arguments").map((word) => expand(word, folder));
   return {
     pythonPath: text("pythonPath") ?? overrides.pythonPath ?? null,
     executionMode: section("executionMode"),
     workers: section("workers"),
-    arguments: section("arguments"),
+    arguments: own.length > 0 ? own : (overrides.arguments ?? []),
     env: Object.fromEntries(env.map(([name, value]) => [name, expand(value, folder)])),
-    envFile: text("envFile"),
+    envFile: text("envFile") ?? overrides.envFile ?? null,
     codeLens: section("codeLens"),
     inlayHints: section("inlayHints"),
     runOnSave: runOnSave === "off" ? (overrides.runOnSave ?? runOnSave) : runOnSave,

@@ -7,3 +7,11 @@ export function words(line: string): string[] {
     word.replace(/"([^"]*)"|'([^']*)'/g, (_, double?: string, single?: string) => double ?? single ?? ""),
   );
 }
+
+/** A word as it has to be typed. */
+export function quoted(word: string): string {
+  if (/^[\w@%+=:,./[\]-]+$/.test(word)) {
+    return word;
+  }
+  return word.includes("'") ? `"${word}"` : `'${word}'`;
+}

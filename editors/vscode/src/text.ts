@@ -37,8 +37,8 @@ export function words(outcome: string): string {
   return WORDS[outcome] ?? outcome;
 }
 
-/** The description of a test in the tree; VS Code adds the duration. */
-export function description(last: LastOutcome | undefined, hint: Hint | undefined, caseCount?: number): string {
+/** What there is to say of a test beside its name and icon; VS Code adds the duration. */
+export function remarks(last: LastOutcome | undefined, hint: Hint | undefined, caseCount?: number): string {
   const parts: string[] = [];
   if (caseCount !== undefined) {
     parts.push(caseCount === 1 ? "1 case" : `${caseCount} cases`);
@@ -67,9 +67,26 @@ export function flakySentence(hint: Hint | undefined): string {
 }
 
 /** The command of a sentence that says what to install, such as "run `PYTHON -m pip install debugpy`". */
-export function installation(text: string): { what: string; command: string } | undefined {
-  const [, command, what] = /`([^`\n]+ -m pip install ([\w.-]+))`/.exec(text) ?? [];
-  return command !== undefined && what !== undefined ? { what, command } : undefined;
+export function installation(text: string): { what: string; words: string[] } | undefined {
+  const [, python, options, what] = /run `([^`\n]+?) -m pip install ((?:--\w+ )?)([\w.-]+)`/.exec(text) ?? [];
+  if (python === undefined || what === undefined || managed(text) !== undefined) {
+    return undefined;
+  }
+  return { what, words: [python, "-m", "pip", "install", ...(options?.trim() ? [options.trim()] : []), what] };
+}
+
+/** The Python of a sentence that says that the system manages it, so that an environment has to be made. */
+export function managed(text: string): string | undefined {
+  return /which the system manages.*?`([^`\n]+?) -m venv \.venv`/.exec(text)?.[1];
+}
+
+/** How tests are executed, for somebody who does not know our words. */
+export function modeWords(mode: string): string {
+  const known: Record<string, string> = {
+    embedded: "Copies of a warm interpreter run the tests",
+    subprocess: "A fresh interpreter for each run",
+  };
+  return known[mode] ?? mode;
 }
 
 /** Line ends as a terminal wants them. */

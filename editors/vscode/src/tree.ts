@@ -6,8 +6,9 @@ import * as vscode from "vscode";
 
 import type { Folder, Folders } from "./folders";
 import { type Changes, isOutline } from "./inventory";
+import { itemLabel } from "./labels";
 import type { CollectError, ItemKind, Subtest, TestItem } from "./protocol";
-import { description } from "./text";
+import { remarks } from "./text";
 
 /** What an item of the tree stands for. */
 export interface Data {
@@ -27,6 +28,8 @@ const CHUNK = 50;
 /** The items of one folder. */
 interface View {
   folder: Folder;
+  /** At the top, below an item of its own, or nowhere: then the view says what is missing. */
+  shape: "top" | "root" | "hidden";
   root: vscode.TestItem | undefined;
   nodes: Map<string, vscode.TestItem>;
   resolved: Set<string>;
@@ -40,6 +43,8 @@ export class Tree {
   readonly #data = new WeakMap<vscode.TestItem, Data>();
   readonly #views = new Map<string, View>();
   readonly #tags = new Map<string, vscode.TestTag>();
+  readonly #problems = new Map<string, vscode.MarkdownString>();
+  #open: readonly vscode.WorkspaceFolder[] = [];
 
   constructor(
     private readonly controller: vscode.TestController,
@@ -50,35 +55,64 @@ export class Tree {
 
   /** Shows these folders: one as it is, several each below an item of its own. Those that stay are left alone. */
   setFolders(folders: readonly vscode.WorkspaceFolder[]): void {
+    this.#open = folders;
+    const shapeOf = (key: string): View["shape"] =>
+      folders.length > 1 ? "root" : this.#problems.has(key) ? "hidden" : "top";
     const keys = new Set(folders.map(({ uri }) => uri.toString()));
     for (const [key, view] of this.#views) {
-      if (keys.has(key) && (view.root !== undefined) === folders.length > 1) {
+      if (keys.has(key) && view.shape === shapeOf(key)) {
         continue;
       }
-      if (view.root) {
+      if (view.shape === "root" && view.root) {
         this.controller.items.delete(view.root.id);
-      } else {
+      } else if (view.shape === "top") {
         this.controller.items.replace([]);
       }
       this.#views.delete(key);
     }
     for (const { uri, name } of folders) {
       const key = uri.toString();
-      if (this.#views.has(key)) {
-        continue;
+      if (!this.#views.has(key)) {
+        this.#show(key, shapeOf(key), uri, name);
       }
-      const folder = this.folders.get(key);
-      const root = folders.length > 1 ? this.controller.createTestItem(key, name, uri) : undefined;
-      if (root) {
-        root.canResolveChildren = true;
-        this.#data.set(root, { folder: key, kind: "root" });
-        this.controller.items.add(root);
-      }
-      const view = { folder, root, nodes: new Map<string, vscode.TestItem>(), resolved: new Set<string>() };
-      this.#views.set(key, { ...view, erroneous: new Set(), collecting: false, filling: false });
-      this.apply(key, { upserts: folder.inventory.all(), removed: [], moved: [] });
-      this.showErrors(key, folder.errors);
     }
+  }
+
+  #show(key: string, shape: View["shape"], uri: vscode.Uri, name: string): void {
+    const folder = this.folders.get(key);
+    const root = shape === "top" ? undefined : this.controller.createTestItem(key, name, uri);
+    if (root) {
+      root.canResolveChildren = true;
+      root.error = this.#problems.get(key);
+      this.#data.set(root, { folder: key, kind: "root" });
+    }
+    if (root && shape === "root") {
+      this.controller.items.add(root);
+    }
+    const view = { folder, shape, root, nodes: new Map<string, vscode.TestItem>(), resolved: new Set<string>() };
+    this.#views.set(key, { ...view, erroneous: new Set(), collecting: false, filling: false });
+    this.apply(key, { upserts: folder.inventory.all(), removed: [], moved: [] });
+    this.showErrors(key, folder.errors);
+  }
+
+  /**
+   * What keeps a folder's tests from being run at all: of several folders its item says it, a single one makes room for
+   * the view's welcome.
+   */
+  setProblem(key: string, problem: vscode.MarkdownString | undefined): void {
+    if (this.#problems.get(key)?.value === problem?.value) {
+      return;
+    }
+    if (problem) {
+      this.#problems.set(key, problem);
+    } else {
+      this.#problems.delete(key);
+    }
+    const root = this.#views.get(key)?.root;
+    if (root) {
+      root.error = problem;
+    }
+    this.setFolders(this.#open);
   }
 
   data(item: vscode.TestItem): Data | undefined {
@@ -322,9 +356,6 @@ export class Tree {
 
   /** Brings what is shown up to date; what is the same already is left alone. */
   #refresh(view: View, shown: vscode.TestItem, item: TestItem): void {
-    if (shown.label !== item.label) {
-      shown.label = item.label;
-    }
     const range = item.range && asRange(item.range);
     if (range ? !shown.range?.isEqual(range) : shown.range) {
       shown.range = range;
@@ -342,9 +373,9 @@ export class Tree {
 
   #describe(view: View, shown: vscode.TestItem, item: TestItem): void {
     const hint = view.folder.hints.get(item.id);
-    const text = description(view.folder.outcomes.get(item.id), hint, item.caseCount);
-    if ((shown.description ?? "") !== text) {
-      shown.description = text;
+    const label = itemLabel(item, remarks(view.folder.outcomes.get(item.id), hint, item.caseCount));
+    if (shown.label !== label) {
+      shown.label = label;
     }
     const names = [...item.markers];
     for (const [name, holds] of [

@@ -79,6 +79,19 @@ def _pose_as_pytest() -> None:
         sys.orig_argv = [sys.orig_argv[0], "-m", "pytest"]
 
 
+def _way_out(what: str) -> str:
+    """What to do, as the rest of a sentence: pip refuses to change what the system manages."""
+    import sysconfig
+
+    managed = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
+    if sys.prefix == sys.base_prefix and os.path.exists(managed):
+        return (
+            ", which the system manages: make an environment with "
+            f"`{sys.executable} -m venv .venv` and then run `.venv/bin/python -m pip {what}`"
+        )
+    return f": run `{sys.executable} -m pip {what}`"
+
+
 def _load_pytest(worker: Worker) -> None:
     try:
         import pytest
@@ -89,8 +102,8 @@ def _load_pytest(worker: Worker) -> None:
             {
                 "t": "fatal",
                 "code": "no_pytest",
-                "message": f"pytest is not installed for {sys.executable}: "
-                f"run `{sys.executable} -m pip install pytest`",
+                "message": f"pytest is not installed for {sys.executable}"
+                f"{_way_out('install pytest')}",
             }
         )
         ending.leave(1)
@@ -100,8 +113,8 @@ def _load_pytest(worker: Worker) -> None:
             {
                 "t": "fatal",
                 "code": "old_pytest",
-                "message": f"{sys.executable} has pytest {version}, and at least 7.0 is needed: "
-                f"run `{sys.executable} -m pip install --upgrade pytest`",
+                "message": f"{sys.executable} has pytest {version}, and at least 7.0 is needed"
+                f"{_way_out('install --upgrade pytest')}",
             }
         )
         ending.leave(1)

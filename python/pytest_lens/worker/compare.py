@@ -14,6 +14,18 @@ _MANY = 5_000
 
 _Place = tuple[CodeType, int]
 
+# unittest's comparisons, each with its names for what there was and what was expected.
+_UNITTEST = {
+    "assertEqual": ("first", "second"),
+    "assertMultiLineEqual": ("first", "second"),
+    "assertSequenceEqual": ("seq1", "seq2"),
+    "assertListEqual": ("list1", "list2"),
+    "assertTupleEqual": ("tuple1", "tuple2"),
+    "assertSetEqual": ("set1", "set2"),
+    "assertDictEqual": ("d1", "d2"),
+    "assertCountEqual": ("first", "second"),
+}
+
 
 class Comparisons:
     """The last failed comparison, and where it was made."""
@@ -39,14 +51,30 @@ class Comparisons:
     def for_failure(self, error: BaseException) -> tuple[str, str] | None:
         """(expected, actual), if the comparison seen last is the one that failed the test."""
         last, self._last = self._last, None
-        if last is None or not isinstance(error, AssertionError):
+        if not isinstance(error, AssertionError):
             return None
+        if last is None:
+            return _of_unittest(error)
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
         if trace is None or (trace.tb_frame.f_code, trace.tb_lineno) != last[0]:
-            return None
+            return _of_unittest(error)
         return last[2], last[1]
+
+
+def _of_unittest(error: AssertionError) -> tuple[str, str] | None:
+    """(expected, actual) of unittest's `assertEqual` and its kind, from the frame that compared."""
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        names = _UNITTEST.get(frame.f_code.co_name)
+        if names is not None and frame.f_globals.get("__name__") == "unittest.case":
+            values = frame.f_locals
+            actual, expected = _shown(values[names[0]], values[names[1]])
+            return expected, actual
+        trace = trace.tb_next
+    return None
 
 
 def _asserting_place() -> _Place | None:

@@ -9,6 +9,8 @@ pub(crate) struct CommandError {
     pub(crate) kind: ErrorKind,
     /// One sentence for the user.
     pub(crate) message: String,
+    /// What the engine calls it, where it comes from there.
+    pub(crate) code: Option<ErrorCode>,
 }
 
 /// Whose fault it is.
@@ -28,12 +30,12 @@ pub(crate) type CommandResult<T> = Result<T, CommandError>;
 impl CommandError {
     /// The arguments are wrong.
     pub(crate) fn arguments(message: impl Into<String>) -> Self {
-        CommandError { kind: ErrorKind::Arguments, message: message.into() }
+        CommandError { kind: ErrorKind::Arguments, message: message.into(), code: None }
     }
 
     /// It can't be done now.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        CommandError { kind: ErrorKind::Failed, message: message.into() }
+        CommandError { kind: ErrorKind::Failed, message: message.into(), code: None }
     }
 
     /// The engine answered with something else than it should have.
@@ -51,6 +53,6 @@ impl CommandError {
             ErrorCode::ContextNotFound => ErrorKind::ContextGone,
             _ => ErrorKind::Failed,
         };
-        CommandError { kind, message }
+        CommandError { kind, message, code: Some(code) }
     }
 }

@@ -162,5 +162,7 @@ fn to_jsonrpc(error: CommandError) -> Error {
         ErrorKind::Arguments => ErrorCode::InvalidParams,
         ErrorKind::Failed | ErrorKind::ContextGone => ErrorCode::ServerError(REQUEST_FAILED),
     };
-    Error { code, message: error.message.into(), data: None }
+    // By its code a client can offer what helps.
+    let data = error.code.map(|code| serde_json::json!({ "code": code }));
+    Error { code, message: error.message.into(), data }
 }

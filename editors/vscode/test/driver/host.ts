@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { DEADLINE_MS, finished, places, remove, scratch, VSCode } from "./vscode";
-import { largeProject, ownEnvironment, sampleProject, secondProject } from "./projects";
+import { largeProject, ownEnvironment, sampleProject, secondProject, withoutPytest } from "./projects";
 
 /** A window, and the suite that runs in it. */
 interface Window {
@@ -40,6 +40,7 @@ const WINDOWS: Window[] = [
     daemon: true,
     settings: { "pytestLens.pythonPath": "" },
   },
+  { suite: "bare", make: withoutPytest, settings: { "pytestLens.pythonPath": "" } },
   { suite: "large", make: largeProject },
 ];
 

@@ -1,4 +1,5 @@
 /** The projects that the windows open, written out anew for each. */
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 
@@ -31,6 +32,13 @@ export function secondProject(folder: string): string {
     "pyproject.toml": "[tool.pytest.ini_options]\n",
     "tests/test_orders.py": "def test_second():\n    assert True\n",
   });
+  return folder;
+}
+
+/** A folder with a program, and an environment without pytest. */
+export function withoutPytest(folder: string): string {
+  write(folder, { "main.py": "print('no tests here')\n" });
+  execFileSync(places.python, ["-m", "venv", "--without-pip", path.join(folder, ".venv")]);
   return folder;
 }
 

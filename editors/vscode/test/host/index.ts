@@ -2,13 +2,14 @@
 import Mocha from "mocha";
 import * as util from "node:util";
 
+import { bare } from "./bare";
 import { large } from "./large";
 import { multi } from "./multi";
 import { say } from "./say";
 import { shared } from "./shared";
 import { single } from "./single";
 
-const SUITES: Record<string, () => void> = { single, multi, shared, large };
+const SUITES: Record<string, () => void> = { single, multi, shared, bare, large };
 
 /** Called by VS Code; rejects where a test failed. */
 export async function run(): Promise<void> {

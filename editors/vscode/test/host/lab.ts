@@ -19,6 +19,7 @@ export interface Told {
 /** A run, with all that it was told. */
 export interface Recorded {
   request: vscode.TestRunRequest;
+  name: string | undefined;
   run: vscode.TestRun;
   told: Told[];
 }
@@ -64,7 +65,7 @@ async function activate(): Promise<Lab> {
   const create = controller.createTestRun.bind(controller);
   controller.createTestRun = (request, name, persist) => {
     const run = create(request, name, persist);
-    recorded.push({ request, run, told: record(run) });
+    recorded.push({ request, name, run, told: record(run) });
     return run;
   };
   return { api, recorded };

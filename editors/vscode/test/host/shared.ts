@@ -1,8 +1,11 @@
 /** An engine that is shared with the command line, and the Python extension beside: runs from elsewhere, its choices. */
 import * as assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import * as vscode from "vscode";
 
+import { ofLaunchConfigurations } from "../../src/debug";
 import type { RunAnswer } from "../../src/requests";
 import { confirmed, enter, folder, type Lab, type Recorded, until, verdict } from "./lab";
 
@@ -72,6 +75,65 @@ export function shared(): void {
         vscode.window.showWarningMessage = warn;
       }
       assert.deepEqual(offers, ["To debug tests, the Python Debugger extension is needed. [Install]"]);
+      assert.equal(lab.api.session.runs.isRunning, false);
+    });
+
+    it("v6: leaves no run behind where there is no debugger and nobody answers", async () => {
+      const before = lab.recorded.length;
+      const warn = vscode.window.showWarningMessage;
+      vscode.window.showWarningMessage = () => new Promise(() => undefined);
+      const { debug } = lab.api.profiles;
+      const request = new vscode.TestRunRequest([await confirmed(lab, RECEIPT)], undefined, debug);
+      await debug.runHandler(request, new vscode.CancellationTokenSource().token);
+      vscode.window.showWarningMessage = warn;
+      assert.ok(lab.recorded.slice(before).every(({ told }) => told.some(({ what }) => what === "end")));
+    });
+  });
+
+  describe("the Python extension's settings", () => {
+    it("v11: are followed when that is wanted, asked once, and never copied", async () => {
+      const questions: string[] = [];
+      const ask = vscode.window.showInformationMessage;
+      vscode.window.showInformationMessage = (text: string, ...choices: unknown[]) => {
+        questions.push(text);
+        return Promise.resolve(choices[0]);
+      };
+      const root = vscode.Uri.parse(folder());
+      const open = vscode.workspace.getWorkspaceFolder(root);
+      const config = (): vscode.WorkspaceConfiguration => vscode.workspace.getConfiguration("python", root);
+      const settings = (): { arguments: string[]; envFile: string | null } =>
+        lab.api.session.settings(open) as { arguments: string[]; envFile: string | null };
+      fs.writeFileSync(vscode.Uri.joinPath(root, ".env").fsPath, "CAFE=open\n");
+      try {
+        await config().update("testing.pytestArgs", ["tests", "--strict-markers"], vscode.ConfigurationTarget.Global);
+        await until("they are followed", () => settings().arguments.length > 0);
+        assert.deepEqual(questions.length, 1);
+        assert.match(questions[0] ?? "", /python\.testing\.pytestArgs and python\.envFile \(\.env\)/);
+        assert.deepEqual(settings().arguments, ["-o", "testpaths=tests", "--strict-markers"]);
+        assert.equal(settings().envFile, vscode.Uri.joinPath(root, ".env").fsPath);
+        const { total } = await lab.api.session.client.execute("pytestLens.run", { workspace: folder() });
+        assert.equal(total, 17);
+        await config().update("testing.pytestArgs", ["-v"], vscode.ConfigurationTarget.Global);
+        await until("a change is followed", () => settings().arguments[0] === "-v");
+        assert.equal(questions.length, 1);
+      } finally {
+        await config().update("testing.pytestArgs", undefined, vscode.ConfigurationTarget.Global);
+        vscode.window.showInformationMessage = ask;
+      }
+    });
+
+    it("v11: a launch configuration for tests says how to debug", async () => {
+      const configurations = [
+        { name: "app", type: "debugpy", request: "launch", program: "a.py", justMyCode: true },
+        { name: "tests", type: "debugpy", request: "launch", purpose: ["debug-test"], justMyCode: false, django: true },
+      ];
+      const root = vscode.Uri.parse(folder());
+      const place = vscode.Uri.joinPath(root, ".vscode/launch.json").fsPath;
+      fs.mkdirSync(path.dirname(place), { recursive: true });
+      fs.writeFileSync(place, JSON.stringify({ version: "0.2.0", configurations }));
+      const told = (): Record<string, unknown> => ofLaunchConfigurations(vscode.workspace.getWorkspaceFolder(root));
+      await until("it is read", () => Object.keys(told()).length > 0);
+      assert.deepEqual(told(), { justMyCode: false, django: true });
     });
   });
 
@@ -93,7 +155,7 @@ export function shared(): void {
       );
       assert.match(refused, /\/nowhere\/python/);
       await session.collect(false);
-      assert.equal(session.state, "failed");
+      assert.equal(session.state, "noPython");
       standIn()?.choose(python);
       await until("tests run again", () =>
         running().then(
@@ -114,13 +176,15 @@ export function shared(): void {
       };
       const config = (): vscode.WorkspaceConfiguration => vscode.workspace.getConfiguration("python.testing");
       const on = (): boolean => config().get("pytestEnabled", false);
+      const { Global, Workspace } = vscode.ConfigurationTarget;
       try {
-        await config().update("pytestEnabled", true, vscode.ConfigurationTarget.Workspace);
+        await config().update("pytestEnabled", true, Global);
         await until("it was switched off", () => questions.length > 0 && !on());
         assert.match(questions[0] ?? "", /Python extension shows the same pytest tests/);
-        await config().update("pytestEnabled", true, vscode.ConfigurationTarget.Workspace);
+        await config().update("pytestEnabled", true, Workspace);
         await until("it is on again", on);
-        assert.equal(questions.length, 1);
+        assert.equal(questions.length, 1, "v9: the repository's settings are left alone");
+        await config().update("pytestEnabled", undefined, Workspace);
       } finally {
         vscode.window.showInformationMessage = ask;
       }

@@ -25,14 +25,13 @@ export function single(): void {
         .map(([, item]) => item)
         .sort((a, b) => (a.range?.start.line ?? 0) - (b.range?.start.line ?? 0))
         .map((item) => item.label);
-      assert.deepEqual(byPosition, ["test_price", "test_unknown_item", "test_discount", "test_receipt"]);
+      assert.deepEqual(byPosition, ["test_price · 4 cases", "test_unknown_item", "test_discount", "test_receipt"]);
       const cases = prices.children.get(`${PRICES}::test_price`);
       assert.equal(cases?.children.size, 4);
-      assert.equal(cases.description, "4 cases");
       const labels = [...cases.children].map(([, item]) => [item.sortText ?? "", item.label] as const).sort();
       assert.deepEqual(
         labels.map(([, label]) => label),
-        ["espresso-250", "cappuccino-380", "cake-420", "water-200"],
+        ["espresso-250", "cappuccino-380", "cake-420", "water-200"].map((label) => `test_price[${label}]`),
       );
     });
 
@@ -65,7 +64,10 @@ export function single(): void {
           .map(([, item]) => [item.sortText ?? "", item.label] as const)
           .sort()
           .map(([, label]) => label);
-      assert.deepEqual(labels(), ["espresso-250", "cappuccino-380", "cookie-1", "cake-420", "water-200"]);
+      assert.deepEqual(
+        labels(),
+        ["espresso-250", "cappuccino-380", "cookie-1", "cake-420", "water-200"].map((label) => `test_price[${label}]`),
+      );
       await rewrite(file(PRICES), (text) => text.replace('("cookie", 1),\n        ', ""));
       await until("it is gone", () => cases.children.size === 4);
     });
@@ -146,7 +148,12 @@ export function single(): void {
       assert.equal(after?.what, "errored");
       assert.match(plain(after.message?.message), /in teardown: .*tap open/s);
       const output = recorded.told.filter(({ id, what }) => what === "output" && id?.endsWith("::test_prints"));
-      assert.equal(output.map(({ text }) => text).join(""), "one\r\n\u001b[31mtwo\u001b[0m\r\n");
+      const [first = "", ...rest] = output
+        .map(({ text }) => text)
+        .join("")
+        .split("\r\n");
+      assert.match(first, /test_extra\.py::test_prints\u001b\[0m \u001b\[32mpassed/);
+      assert.deepEqual(rest, ["one", "\u001b[31mtwo\u001b[0m", ""]);
       fs.rmSync(uri.fsPath);
     });
 
@@ -159,6 +166,35 @@ export function single(): void {
       const recorded = await ended(lab, request);
       assert.equal(verdict(recorded, `${PRICES}::test_receipt`)?.what, "passed");
       assert.ok(!recorded.told.some(({ id }) => id?.includes("test_price[")));
+    });
+
+    it("a10: a filter of the profile holds for everything, is named, and leaves chosen tests alone", async () => {
+      const { options, profiles, statusBar } = lab.api;
+      await options.set("Run", { keyword: "total" });
+      assert.match(statusBar.text, /\$\(filter\) -k total$/);
+      assert.equal(profiles.run.label, "Run (-k total)");
+      const chosen = await runItems(lab, [`${PRICES}::test_receipt`]);
+      assert.equal(verdict(chosen, `${PRICES}::test_receipt`)?.what, "passed");
+      const request = new vscode.TestRunRequest(undefined, undefined, profiles.run);
+      await profiles.run.runHandler(request, new vscode.CancellationTokenSource().token);
+      const all = await ended(lab, request);
+      const ran = new Set(all.told.filter(({ what }) => what === "passed").map(({ id }) => id));
+      assert.deepEqual([...ran], ["tests/test_orders.py::TestOrder::test_total"]);
+      assert.equal(all.name, "All tests, -k total");
+      assert.match(all.told[0]?.text ?? "", /-k total/);
+      await options.set("Run", { keyword: "nothing_has_this_name" });
+      const told: string[] = [];
+      const say = vscode.window.showErrorMessage;
+      vscode.window.showErrorMessage = (text: string, ...choices: unknown[]) => {
+        told.push(`${text} ${choices.join(" ")}`);
+        return Promise.resolve(choices[0]);
+      };
+      const none = new vscode.TestRunRequest(undefined, undefined, profiles.run);
+      await profiles.run.runHandler(none, new vscode.CancellationTokenSource().token);
+      vscode.window.showErrorMessage = say;
+      assert.match(told[0] ?? "", /no test was selected.*the filter -k nothing_has_this_name .*Clear the Filter/);
+      await until("the filter is cleared", () => profiles.run.label === "Run");
+      assert.ok(!statusBar.text.includes("filter"));
     });
 
     it("runs everything by VS Code's own command", async () => {
@@ -221,12 +257,17 @@ export function single(): void {
       const finished = lab.api.session.runs.onDidFinish((end) => stopped.push(end.status));
       await vscode.commands.executeCommand("testing.cancelRun");
       await until("it is being stopped", () => recorded.run.token.isCancellationRequested);
+      await until("v4: it says so at once", () => lab.api.statusBar.text.includes("stopping…"));
+      assert.ok(recorded.told.some(({ text }) => text?.startsWith("Stopping")));
       assert.equal(lab.api.session.runs.isRunning, true);
       await vscode.commands.executeCommand("testing.cancelRun");
       await until("it was killed", () => stopped.length > 0);
       finished.dispose();
       assert.deepEqual(stopped, ["killed"]);
       assert.ok(!recorded.told.some(({ id, what }) => what === "started" && id?.endsWith("test_after")));
+      await until("v10: the end is told", () => lab.api.statusBar.text.endsWith("$(circle-slash) killed"));
+      // VS Code has ended its run by then, but for the text of the killed test.
+      assert.ok(!lab.api.statusBar.text.includes("pass"));
     });
   });
 
@@ -267,7 +308,7 @@ export function single(): void {
         await runItems(lab, [id]);
       }
       await until("it is tagged", () => item.tags.some((tag) => tag.id === "flaky"));
-      assert.match(item.description ?? "", /flaky \d+ %/);
+      assert.match(item.label, /^test_waiter_remembers_the_order · .*flaky \d+ %/);
     });
   });
 
@@ -293,16 +334,80 @@ export function single(): void {
       }
     });
 
-    it("reruns a test until it fails", async () => {
+    it("v3: reruns a test until it fails, as one run with a counter", async () => {
       const id = "tests/test_kitchen.py::test_waiter_remembers_the_order";
       const item = await confirmed(lab, id);
+      const before = lab.recorded.length;
       const texts = await told(async () => vscode.commands.executeCommand("pytestLens.rerunUntilFailure", item));
-      assert.match(texts[0] ?? "", /test_waiter_remembers_the_order failed at attempt [12]\./);
+      assert.match(texts[0] ?? "", /^test_waiter_remembers_the_order failed at attempt [12]\.$/);
+      assert.equal(lab.recorded.length, before + 1);
+      assert.equal(lab.recorded[before]?.name, "test_waiter_remembers_the_order, until it fails");
     });
 
-    it("says counts and the engine's mode in the status bar", async () => {
+    it("v3: a test that always passes is counted, not shown again and again, and stops at once", async () => {
+      const { runs } = lab.api.session;
+      const id = `${PRICES}::test_receipt`;
+      const item = await confirmed(lab, id);
+      const before = lab.recorded.length;
+      const counting = runs.onDidRepeat(({ attempt }) => {
+        if (attempt === 5) {
+          void runs.stop();
+        }
+      });
+      const statuses: string[] = [];
+      const drawn = runs.onDidMove(() => statuses.push(lab.api.statusBar.text));
+      const texts = await told(async () => vscode.commands.executeCommand("pytestLens.rerunUntilFailure", item));
+      vscode.Disposable.from(counting, drawn).dispose();
+      assert.match(texts[0] ?? "", /^test_receipt passed \d+ times, then you stopped it\.$/);
+      const [recorded, ...others] = lab.recorded.slice(before);
+      assert.ok(recorded);
+      assert.deepEqual(others, []);
+      assert.equal(recorded.told.filter(({ what }) => what === "passed").length, 1);
+      assert.ok(
+        statuses.some((text) => text.includes("attempt 3")),
+        statuses.join("\n"),
+      );
+    });
+
+    it("v3: the death of the server ends it", async () => {
+      const { session } = lab.api;
+      const item = await confirmed(lab, `${PRICES}::test_receipt`);
+      const counting = session.runs.onDidRepeat(({ attempt }) => {
+        const pid = session.client.pid();
+        if (attempt === 3 && pid !== undefined) {
+          process.kill(pid, "SIGKILL");
+        }
+      });
+      const texts = await told(async () => vscode.commands.executeCommand("pytestLens.rerunUntilFailure", item));
+      counting.dispose();
+      assert.match(texts[0] ?? "", /^test_receipt passed \d+ times, then the server ended\.$/);
+      await until("it is back", () => session.client.isRunning);
+    });
+
+    it("v11: offers to run, debug and show a failure where it is marked, and marks nothing where that is off", async () => {
+      await runItems(lab, [`${PRICES}::test_discount`]);
+      const uri = file(PRICES);
+      await vscode.window.showTextDocument(uri);
+      const marked = (): vscode.Diagnostic | undefined =>
+        vscode.languages.getDiagnostics(uri).find(({ source, code }) => source === "pytest-lens" && code === "failed");
+      const { range } = await until("it is marked", marked);
+      const kind = vscode.CodeActionKind.QuickFix.value;
+      const titles = await vscode.commands
+        .executeCommand<vscode.CodeAction[]>("vscode.executeCodeActionProvider", uri, range, kind)
+        .then((all) => all.map(({ title }) => title));
+      for (const title of ["Run test_discount", "Debug test_discount", "Show Output of test_discount"]) {
+        assert.ok(titles.includes(title), titles.join(", "));
+      }
+      const config = (): vscode.WorkspaceConfiguration => vscode.workspace.getConfiguration("pytestLens");
+      await config().update("diagnostics.enable", false, vscode.ConfigurationTarget.Global);
+      await until("nothing is marked", () => !marked());
+      await config().update("diagnostics.enable", undefined, vscode.ConfigurationTarget.Global);
+      await until("it is marked again", marked);
+    });
+
+    it("v10: says counts in the status bar, and no word of ours", async () => {
       await runItems(lab, [PRICES]);
-      await until("it says them", () => /error\) 1 .*pass\) 6 · (embedded|subprocess)$/.test(lab.api.statusBar.text));
+      await until("it says them", () => /error\) 1 .*pass\) 6$/.test(lab.api.statusBar.text));
     });
 
     it("shows code lenses only when asked", async () => {
@@ -317,6 +422,10 @@ export function single(): void {
       await until("they are there", async () => (await lenses()).some((title) => title.includes("Run")));
       await vscode.commands.executeCommand("pytestLens.toggleLenses");
       await until("they are gone", async () => (await lenses()).length === 0);
+    });
+
+    it("v9: nothing of this changed settings in the repository", () => {
+      assert.equal(fs.existsSync(file(".vscode/settings.json").fsPath), false);
     });
 
     it("has a command for each entry of the palette, of the menus and of the keys", async () => {
@@ -400,7 +509,7 @@ export function single(): void {
         await profiles.debug.runHandler(request, new vscode.CancellationTokenSource().token);
         const stood = await until("it stands", () => vscode.debug.activeStackItem);
         assert.equal(stood.session.type, "debugpy");
-        await vscode.commands.executeCommand("testing.cancelRun");
+        // v4: nothing could finish there, so once is enough.
         await vscode.commands.executeCommand("testing.cancelRun");
         await until("the run ended", () => ends.length > 0);
         await until("the debugger is gone", () => vscode.debug.activeDebugSession === undefined);
@@ -409,6 +518,52 @@ export function single(): void {
         finished.dispose();
         vscode.debug.removeBreakpoints([breakpoint]);
       }
+    });
+  });
+
+  describe("debugging, ended by the debugger's own buttons", () => {
+    /** Starts debugging a test, and waits until it stands at a line of it. */
+    async function stand(ids: string[]): Promise<{ breakpoint: vscode.Breakpoint; session: vscode.DebugSession }> {
+      const text = fs.readFileSync(file(PRICES).fsPath, "utf8").split("\n");
+      const line = text.findIndex((each) => each.includes("== 399"));
+      const breakpoint = new vscode.SourceBreakpoint(new vscode.Location(file(PRICES), new vscode.Position(line, 0)));
+      vscode.debug.addBreakpoints([breakpoint]);
+      await vscode.commands.executeCommand("pytestLens.debug", { ids, workspace: folder() });
+      const { session } = await until("it stands", () => vscode.debug.activeStackItem);
+      return { breakpoint, session };
+    }
+
+    for (const command of ["workbench.action.debug.stop", "workbench.action.debug.disconnect"]) {
+      it(`v6: ${command} ends the test`, async () => {
+        const ends: string[] = [];
+        const finished = lab.api.session.runs.onDidFinish((end) => ends.push(end.status));
+        const { breakpoint } = await stand([`${PRICES}::test_discount`]);
+        await vscode.commands.executeCommand(command);
+        await until("the run ended", () => ends.length > 0);
+        assert.deepEqual(ends, ["killed"]);
+        await until("the debugger is gone", () => vscode.debug.activeDebugSession === undefined);
+        vscode.debug.removeBreakpoints([breakpoint]);
+        finished.dispose();
+      });
+    }
+
+    it("v6: restart debugs the test anew", async () => {
+      const before = lab.recorded.length;
+      const { breakpoint, session } = await stand([`${PRICES}::test_discount`]);
+      await vscode.commands.executeCommand("workbench.action.debug.restart");
+      const again = await until("it stands again", () => {
+        const now = vscode.debug.activeStackItem?.session;
+        return now && now.id !== session.id && now;
+      });
+      vscode.debug.removeBreakpoints([breakpoint]);
+      const { threads } = (await again.customRequest("threads")) as { threads: { id: number }[] };
+      await again.customRequest("continue", { threadId: threads[0]?.id });
+      const runs = await until("both ended", () => {
+        const all = lab.recorded.slice(before);
+        return all.length === 2 && all.every(({ told }) => told.some(({ what }) => what === "end")) && all;
+      });
+      assert.equal(runs[1] && verdict(runs[1], `${PRICES}::test_discount`)?.what, "failed");
+      await until("the debugger is gone", () => vscode.debug.activeDebugSession === undefined);
     });
   });
 

@@ -1,4 +1,6 @@
 /** The tests of what needs no VS Code. */
+import "./filters";
 import "./inventory";
+import "./labels";
 import "./recovery";
 import "./words";

@@ -1,10 +1,10 @@
 /** Texts for people: descriptions, durations, command lines, the flakiness page. */
 import * as assert from "node:assert/strict";
 
-import { page } from "../../src/flakyPage";
+import { content } from "../../src/flakyPage";
 import type { Hint } from "../../src/protocol";
 import { words as shellWords } from "../../src/shell";
-import { crlf, description, duration, flakySentence, installation } from "../../src/text";
+import { crlf, duration, flakySentence, installation, managed, remarks } from "../../src/text";
 
 const FLAKY: Hint = {
   id: "a.py::t",
@@ -25,11 +25,11 @@ describe("texts", () => {
   });
 
   it("descriptions tell what the icon does not", () => {
-    assert.equal(description(undefined, undefined), "");
-    assert.equal(description(undefined, undefined, 3), "3 cases");
-    assert.equal(description({ outcome: "passed", durationMs: 12 }, FLAKY), "flaky 25 %");
-    assert.equal(description({ outcome: "skipped", durationMs: 0 }, undefined), "skipped");
-    assert.equal(description({ outcome: "xfailed", durationMs: 3 }, undefined), "failed as expected");
+    assert.equal(remarks(undefined, undefined), "");
+    assert.equal(remarks(undefined, undefined, 3), "3 cases");
+    assert.equal(remarks({ outcome: "passed", durationMs: 12 }, FLAKY), "flaky 25 %");
+    assert.equal(remarks({ outcome: "skipped", durationMs: 0 }, undefined), "skipped");
+    assert.equal(remarks({ outcome: "xfailed", durationMs: 3 }, undefined), "failed as expected");
   });
 
   it("flakiness is a sentence", () => {
@@ -39,8 +39,18 @@ describe("texts", () => {
 
   it("what is to be installed is offered", () => {
     const text = "debugpy is not installed for /v/bin/python: run `/v/bin/python -m pip install debugpy`";
-    assert.deepEqual(installation(text), { what: "debugpy", command: "/v/bin/python -m pip install debugpy" });
+    const words = ["/v/bin/python", "-m", "pip", "install", "debugpy"];
+    assert.deepEqual(installation(text), { what: "debugpy", words });
     assert.equal(installation("there is no test at the cursor"), undefined);
+  });
+
+  it("v2: where the system manages a Python, an environment is offered, and no advice that pip refuses", () => {
+    const text =
+      "pytest is not installed for /usr/bin/python3, which the system manages: make an environment with " +
+      "`/usr/bin/python3 -m venv .venv` and then run `.venv/bin/python -m pip install pytest`";
+    assert.equal(managed(text), "/usr/bin/python3");
+    assert.equal(installation(text), undefined);
+    assert.equal(managed("create an environment with `python3 -m venv .venv` and install pytest in it"), undefined);
   });
 
   it("ends of lines are a terminal's", () => {
@@ -53,7 +63,7 @@ describe("texts", () => {
 
   it("the flakiness page escapes ids and draws a strip", () => {
     const row = { ...FLAKY, id: 'a.py::t[<b>"]', workspace: "file:///p", recent: FLAKY.recentOutcomes };
-    const html = page([row], { tracked: 4, problem: undefined, focus: row.id });
+    const html = content([row], { tracked: 4, problem: undefined, focus: row.id });
     assert.ok(!html.includes("<b>"));
     assert.match(html, /<i class="pass" title="passed"><\/i><i class="fail" title="failed"><\/i>/);
     assert.match(html, /4 tests have a history: 1 passed and failed on the same code\./);

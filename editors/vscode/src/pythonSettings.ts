@@ -1,0 +1,103 @@
+/**
+ * The Python extension's settings for pytest: where a user has some, it is offered once to follow them. They are read
+ * where they are, so that nothing is copied, and nothing is written into the repository.
+ */
+import * as fs from "node:fs";
+import * as path from "node:path";
+import * as vscode from "vscode";
+
+import { openFolders } from "./enabled";
+import { tell } from "./log";
+import { taken } from "./taking";
+import { expand } from "./settings";
+
+const ASKED = "pytestLens.askedAboutPythonSettings";
+const FOLLOWED = "pytestLens.followsPythonSettings";
+
+/** What is taken over from the Python extension. */
+export interface PythonSettings {
+  arguments: string[];
+  envFile: string | undefined;
+}
+
+/** Follows them, or not. */
+export class Following {
+  constructor(
+    private readonly state: vscode.Memento,
+    private readonly changed: () => void,
+  ) {}
+
+  /** What holds for a folder beside our own settings. */
+  of(folder: vscode.WorkspaceFolder | undefined): Partial<PythonSettings> {
+    return folder && this.state.get<boolean>(FOLLOWED) ? read(folder) : {};
+  }
+
+  /** Offers it where there is something to follow, once for a workspace. */
+  async offer(): Promise<void> {
+    const some = openFolders().find((folder) => {
+      const { arguments: own, envFile } = read(folder);
+      return own.length > 0 || envFile !== undefined;
+    });
+    await this.#offerFolder();
+    if (!some || this.state.get<boolean>(ASKED) || !vscode.workspace.isTrusted) {
+      return;
+    }
+    await this.state.update(ASKED, true);
+    const { arguments: own, envFile } = read(some);
+    const what = [
+      ...(own.length > 0 ? ["python.testing.pytestArgs"] : []),
+      ...(envFile !== undefined ? [`python.envFile (${path.basename(envFile)})`] : []),
+    ].join(" and ");
+    const choice = await vscode.window.showInformationMessage(
+      `pytest-lens can follow what is set for the Python extension here: ${what}.`,
+      "Follow",
+      "No",
+    );
+    if (choice === "Follow") {
+      await this.state.update(FOLLOWED, true);
+      this.changed();
+    }
+  }
+
+  /** A working directory of the Python extension's is a folder of its own here. */
+  async #offerFolder(): Promise<void> {
+    for (const folder of openFolders()) {
+      const cwd = vscode.workspace.getConfiguration("python.testing", folder).get("cwd", "").trim();
+      const place = cwd && path.resolve(folder.uri.fsPath, expand(cwd, folder));
+      const key = `${ASKED}.cwd`;
+      const isOpen = openFolders().some(({ uri }) => uri.fsPath === place);
+      if (!place || isOpen || !fs.existsSync(place) || this.state.get<boolean>(key)) {
+        continue;
+      }
+      await this.state.update(key, true);
+      const add = "Add Folder";
+      const text = `python.testing.cwd is ${cwd}: pytest-lens runs pytest in the folders of the workspace. Add this one?`;
+      if ((await vscode.window.showInformationMessage(text, add, "No")) === add) {
+        const end = vscode.workspace.workspaceFolders?.length ?? 0;
+        vscode.workspace.updateWorkspaceFolders(end, 0, { uri: vscode.Uri.file(place) });
+      }
+    }
+  }
+
+  /** Offers it when a setting says something new. */
+  watch(): vscode.Disposable {
+    return vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration("python.testing") || event.affectsConfiguration("python.envFile")) {
+        this.changed();
+        this.offer().catch(tell);
+      }
+    });
+  }
+}
+
+function read(folder: vscode.WorkspaceFolder): PythonSettings {
+  const python = vscode.workspace.getConfiguration("python", folder);
+  const isThere = vscode.extensions.getExtension("ms-python.python") !== undefined;
+  if (!isThere) {
+    return { arguments: [], envFile: undefined };
+  }
+  const own = python.get<string[]>("testing.pytestArgs", []).map((word) => expand(word, folder));
+  const isFolder = (word: string): boolean => fs.existsSync(path.resolve(folder.uri.fsPath, word));
+  const file = expand(python.get("envFile", "${workspaceFolder}/.env"), folder);
+  return { arguments: taken(own, isFolder), envFile: file && fs.existsSync(file) ? file : undefined };
+}

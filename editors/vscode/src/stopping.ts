@@ -1,0 +1,35 @@
+/** While a stop is waited for: says so at once, and offers to kill what does not end. */
+import * as vscode from "vscode";
+
+import type { Session } from "./session";
+
+/** What ends sooner needs no notification: the status bar has said it. */
+const SOON_MS = 400;
+
+/** Shows a notification for each run that is slow to stop; its Cancel kills. */
+export function offerToKill({ runs }: Session): vscode.Disposable {
+  return runs.onDidStop((runId) => {
+    const over = new Promise<void>((done) => {
+      const all = vscode.Disposable.from(
+        runs.onDidFinish((end) => end.runId === runId && finish()),
+        runs.onDidLose(() => finish()),
+      );
+      const finish = (): void => {
+        all.dispose();
+        done();
+      };
+    });
+    const timer = setTimeout(() => {
+      const options = {
+        location: vscode.ProgressLocation.Notification,
+        title: "Stopping: waiting for what runs to finish. Cancel kills it.",
+        cancellable: true,
+      };
+      void vscode.window.withProgress(options, async (_, token) => {
+        token.onCancellationRequested(() => void runs.kill([runId]));
+        await over;
+      });
+    }, SOON_MS);
+    void over.then(() => clearTimeout(timer));
+  });
+}
