@@ -3,56 +3,84 @@
 use std::path::Path;
 
 use lsp_types::{CodeAction, CodeActionContext, CodeActionKind, CodeActionOrCommand, Command};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::commands;
-use crate::features::ACTION_KIND;
+use crate::features::kinds;
 use crate::lens::{debug_command, run_command};
+use crate::outcome::Summary;
 use crate::state::State;
+use crate::workspace::Workspace;
 
 impl State {
     /// The actions at a line of a document.
     pub(crate) fn actions(&self, path: &Path, line: u32, context: &CodeActionContext) -> Vec<CodeActionOrCommand> {
-        let wanted = context.only.as_ref().is_none_or(|kinds| kinds.iter().any(takes_in_ours));
-        let Some((document, workspace)) = self.document(path).filter(|_| wanted) else { return Vec::new() };
+        let Some((document, workspace)) = self.document(path) else { return Vec::new() };
         let Some(file) = workspace.relative(path) else { return Vec::new() };
-        if document.nodes().is_empty() {
-            return Vec::new();
-        }
         let mut found = Vec::new();
         let nodes = document.nodes_at(line);
+        let ids: Vec<String> = nodes.iter().map(|node| format!("{file}::{}", node.id_suffix())).collect();
         if let Some(node) = nodes.first() {
-            let ids: Vec<String> = nodes.iter().map(|node| format!("{file}::{}", node.id_suffix())).collect();
-            found.push(run_command(workspace, &ids, &format!("Run {}", node.name)));
-            found.push(debug_command(workspace, &ids, &format!("Debug {}", node.name)));
+            found.push((kinds::RUN, run_command(workspace, &ids, &format!("Run {}", node.name))));
+            found.push((kinds::DEBUG, debug_command(workspace, &ids, &format!("Debug {}", node.name))));
         }
-        let name = file.rsplit('/').next().unwrap_or(&file);
-        let argument = json!({ "textDocument": { "uri": document.uri } });
-        found.push(Command {
-            title: format!("Run all tests in {name}"),
-            command: commands::RUN.into(),
-            arguments: Some(vec![argument]),
-        });
-        found.into_iter().map(|command| self.action(command)).collect()
+        if !document.nodes().is_empty() {
+            let name = file.rsplit('/').next().unwrap_or(&file);
+            let argument = json!({ "textDocument": { "uri": document.uri } });
+            found.push((kinds::RUN, command(commands::RUN, format!("Run all tests in {name}"), argument)));
+        }
+        if !self.features.lenses && !self.features.opted_in {
+            found.extend(self.what_lenses_or_plugins_offer(workspace, &ids));
+        }
+        let is_wanted =
+            |kind: &str| context.only.as_ref().is_none_or(|kinds| kinds.iter().any(|asked| takes_in(asked, kind)));
+        found
+            .into_iter()
+            .filter(|(kind, _)| is_wanted(kind))
+            .map(|(kind, command)| self.action(kind, command))
+            .collect()
     }
 
-    fn action(&self, command: Command) -> CodeActionOrCommand {
+    /// For editors that have nothing but code actions.
+    fn what_lenses_or_plugins_offer(&self, workspace: &Workspace, ids: &[String]) -> Vec<(&'static str, Command)> {
+        let mut found = Vec::new();
+        let view = &workspace.view;
+        if let Some(summary) = ids.iter().find_map(|id| Summary::of(view, id)) {
+            let argument = json!({ "id": summary.example, "workspace": workspace.uri });
+            let title = format!("Show the output of {}", summary.example.rsplit("::").next().unwrap_or_default());
+            found.push((kinds::OUTPUT, command(commands::OUTPUT, title, argument)));
+        }
+        let failed = view.failed().len();
+        if failed > 0 {
+            let title = if failed == 1 { "Run the failed test".into() } else { format!("Run {failed} failed tests") };
+            found.push((kinds::RUN, command(commands::RUN_FAILED, title, json!({ "workspace": workspace.uri }))));
+        }
+        found.push((kinds::RUN, command(commands::RUN, "Run all tests".into(), json!({}))));
+        if self.workspaces.iter().any(|workspace| !workspace.view.runs().is_empty()) {
+            found.push((kinds::STOP, command(commands::STOP, "Stop running tests".into(), json!({}))));
+        }
+        found
+    }
+
+    fn action(&self, kind: &'static str, command: Command) -> CodeActionOrCommand {
         if !self.features.action_literals {
             return CodeActionOrCommand::Command(command);
         }
         CodeActionOrCommand::CodeAction(CodeAction {
             title: command.title.clone(),
-            kind: Some(CodeActionKind::new(ACTION_KIND)),
+            kind: Some(CodeActionKind::new(kind)),
             command: Some(command),
             ..CodeAction::default()
         })
     }
 }
 
+fn command(command: &str, title: String, argument: Value) -> Command {
+    Command { title, command: command.into(), arguments: Some(vec![argument]) }
+}
+
 /// Kinds are dotted, and one takes in all below it.
-fn takes_in_ours(kind: &CodeActionKind) -> bool {
-    let asked = kind.as_str();
-    asked.is_empty()
-        || ACTION_KIND == asked
-        || ACTION_KIND.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.'))
+fn takes_in(asked: &CodeActionKind, kind: &str) -> bool {
+    let asked = asked.as_str();
+    asked.is_empty() || kind == asked || kind.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.'))
 }

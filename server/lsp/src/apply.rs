@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lsp_types::{DiagnosticSeverity, MessageType};
-use pytest_lens_protocol::{CollectError, EventPayload, Location, RunEndStatus, RunStart, TestOutcome, TestOutcomes};
+use lsp_types::DiagnosticSeverity;
+use pytest_lens_protocol::{CollectError, EventPayload, Location, RunStart, TestOutcome, TestOutcomes};
 
 use crate::findings::{Finding, Step};
 use crate::live::Live;
@@ -61,9 +61,7 @@ impl State {
                 if let Some(iterator_id) = &run.debug_data {
                     workspace.has_measured(&run.run_id, iterator_id);
                 }
-                out.extend(run_ends(cancels, run));
-                let fault = run.message.clone().filter(|_| run.status == RunEndStatus::InternalError);
-                out.extend(fault.map(|text| Outgoing::Message { kind: MessageType::ERROR, text }));
+                out.extend(run_ends(cancels, run, !features.opted_in));
                 self.forget_sources();
             }
             EventPayload::Inventory(_) => self.read_confirmed_documents(folder),
@@ -199,7 +197,7 @@ impl Live<'_> {
         let finding = Finding {
             test: Some(outcome.id.clone()),
             line,
-            message: message(outcome),
+            message: outcome.message.clone().unwrap_or_else(|| format!("the test ended as {}", outcome.outcome)),
             code: outcome.outcome.clone(),
             severity: DiagnosticSeverity::ERROR,
             related: steps.collect(),
@@ -219,14 +217,5 @@ impl Live<'_> {
             related: Vec::new(),
         };
         Some((path, finding))
-    }
-}
-
-/// What a diagnostic says: several cases share a line, so each names itself.
-fn message(outcome: &TestOutcome) -> String {
-    let text = outcome.message.clone().unwrap_or_else(|| format!("the test ended as {}", outcome.outcome));
-    match outcome.id.split_once('[') {
-        Some((_, case)) => format!("[{case} {text}"),
-        None => text,
     }
 }

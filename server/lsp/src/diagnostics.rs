@@ -1,5 +1,6 @@
 //! Diagnostics of a file: failures, collection errors and flaky tests, at their lines of the live buffer.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use lsp_types::{
@@ -11,6 +12,12 @@ use crate::findings::{Finding, Step};
 use crate::live::{Live, from_wire, whole_line};
 use crate::paths::{uri, uri_text};
 use crate::state::State;
+
+/// So many tests of one problem are named in its message.
+const FEW: usize = 5;
+
+/// And so many as related information.
+const NAMED: usize = 100;
 
 /// The `source` of all our diagnostics.
 const SOURCE: &str = "pytest-lens";
@@ -36,11 +43,16 @@ impl State {
 }
 
 impl Live<'_> {
-    /// What is shown of a file's findings.
+    /// What is shown of a file's findings. Tests that failed at one line for one reason, as those of a broken fixture do,
+    /// are one problem.
     fn failures(&self, path: &Path, related: bool) -> Vec<Diagnostic> {
-        let shown = self.workspace.findings.of(path).iter();
-        let placed = shown.filter_map(|finding| Some((self.place_of(path, finding)?, finding)));
-        placed.map(|(range, finding)| self.diagnostic(range, finding, related)).collect()
+        let mut problems: BTreeMap<_, (Range, Vec<&Finding>)> = BTreeMap::new();
+        for finding in self.workspace.findings.of(path) {
+            let Some(range) = self.place_of(path, finding) else { continue };
+            let key = (range.start.line, range.start.character, &finding.code, &finding.message);
+            problems.entry(key).or_insert_with(|| (range, Vec::new())).1.push(finding);
+        }
+        problems.into_values().map(|(range, findings)| self.diagnostic(path, range, &findings, related)).collect()
     }
 
     /// Where a finding is now; `None` where what it speaks of is gone.
@@ -53,18 +65,56 @@ impl Live<'_> {
         }
     }
 
-    fn diagnostic(&self, range: Range, finding: &Finding, related: bool) -> Diagnostic {
-        let way = finding.related.iter().filter(|_| related).map(|step| self.step(finding, step));
-        let way: Vec<DiagnosticRelatedInformation> = way.collect();
+    fn diagnostic(&self, path: &Path, range: Range, findings: &[&Finding], related: bool) -> Diagnostic {
+        let tests: Vec<&str> = findings.iter().filter_map(|finding| finding.test.as_deref()).collect();
+        let first = findings.first();
+        let text = first.map(|finding| finding.message.clone()).unwrap_or_default();
+        let elsewhere = |test: &&str| !self.is_within(test, path, range.start.line);
+        let mut information = Vec::new();
+        if related {
+            information.extend(first.into_iter().flat_map(|f| f.related.iter().map(|step| self.step(f, step))));
+            let named = tests.iter().filter(|test| tests.len() > 1 || elsewhere(test)).take(NAMED);
+            information.extend(named.filter_map(|test| self.broken(test)));
+        }
+        let message = match tests.as_slice() {
+            [] => text,
+            [test] => match test.split_once('[') {
+                // Several cases share a line, so each names itself.
+                Some((_, case)) => format!("[{case} {text}"),
+                None if elsewhere(test) => format!("{text} (in {})", name_of(test)),
+                None => text,
+            },
+            several => {
+                let named: Vec<&str> = several.iter().take(FEW).map(|test| name_of(test)).collect();
+                let more = if several.len() > FEW { ", …" } else { "" };
+                format!("{text}\n{} tests: {}{more}", several.len(), named.join(", "))
+            }
+        };
         Diagnostic {
             range,
-            severity: Some(finding.severity),
-            code: Some(NumberOrString::String(finding.code.clone())),
+            severity: first.map(|finding| finding.severity),
+            code: first.map(|finding| NumberOrString::String(finding.code.clone())),
             source: Some(SOURCE.into()),
-            message: finding.message.clone(),
-            related_information: (!way.is_empty()).then_some(way),
+            message,
+            related_information: (!information.is_empty()).then_some(information),
             ..Diagnostic::default()
         }
+    }
+
+    /// Whether a line is one of a test's own.
+    fn is_within(&self, test: &str, path: &Path, line: u32) -> bool {
+        if self.workspace.file_of(test) != path {
+            return false;
+        }
+        // Of a file whose text is not at hand nobody knows.
+        self.node_of(test).is_none_or(|node| (node.full_span.start.line..=node.full_span.end.line).contains(&line))
+    }
+
+    /// A test that is broken by what is wrong elsewhere.
+    fn broken(&self, test: &str) -> Option<DiagnosticRelatedInformation> {
+        let range = self.definition(test)?;
+        let location = lsp_types::Location { uri: uri(&self.uri_of(&self.workspace.file_of(test))), range };
+        Some(DiagnosticRelatedInformation { location, message: name_of(test).to_owned() })
     }
 
     fn step(&self, finding: &Finding, step: &Step) -> DiagnosticRelatedInformation {
@@ -83,7 +133,7 @@ impl Live<'_> {
 
     fn flaky(&self, hint: &Hint) -> Option<Diagnostic> {
         let range = self.definition(&hint.id)?;
-        let name = hint.id.rsplit("::").next().unwrap_or(&hint.id);
+        let name = name_of(&hint.id);
         let message = format!(
             "{name} is flaky: it failed in {:.0} % of {} runs, with passes and failures on the same code",
             hint.failure_rate * 100.0,
@@ -98,4 +148,11 @@ impl Live<'_> {
             ..Diagnostic::default()
         })
     }
+}
+
+/// A test's own name, with its case.
+fn name_of(id: &str) -> &str {
+    let behind = id.find('[').unwrap_or(id.len());
+    let start = id.get(..behind).and_then(|function| function.rfind("::")).map_or(0, |at| at + 2);
+    id.get(start..).unwrap_or(id)
 }

@@ -12,8 +12,19 @@ use serde_json::{Value, json};
 use crate::commands::COMMANDS;
 use crate::encoding::Encoding;
 
-/// The kind of all our code actions.
-pub(crate) const ACTION_KIND: &str = "source.pytestLens";
+/// The kinds of our code actions. They change no source, and nothing that runs on every save takes them along.
+pub(crate) mod kinds {
+    /// All of them.
+    pub(crate) const ALL: &str = "pytestLens";
+    /// Running tests.
+    pub(crate) const RUN: &str = "pytestLens.run";
+    /// Debugging tests.
+    pub(crate) const DEBUG: &str = "pytestLens.debug";
+    /// Stopping what runs.
+    pub(crate) const STOP: &str = "pytestLens.stop";
+    /// Showing what a test printed.
+    pub(crate) const OUTPUT: &str = "pytestLens.output";
+}
 
 /// What the client can do, as far as it matters here.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +33,10 @@ pub(crate) struct Features {
     pub(crate) opted_in: bool,
     /// It asks for the tests of a file when it needs them.
     pub(crate) lazy_tests: bool,
+    /// It shows code lenses.
+    pub(crate) lenses: bool,
+    /// It can be asked to show a document.
+    pub(crate) show_document: bool,
     /// It re-asks lenses when told.
     pub(crate) lens_refresh: bool,
     /// It re-asks inlay hints when told.
@@ -48,6 +63,12 @@ impl Features {
             opted_in: is_set(params.initialization_options.as_ref(), "pytestLens")
                 || is_set(client.experimental.as_ref(), "pytestLens"),
             lazy_tests: is_set(params.initialization_options.as_ref(), "lazyTests"),
+            lenses: document.is_some_and(|all| all.code_lens.is_some()),
+            show_document: client
+                .window
+                .as_ref()
+                .and_then(|all| Some(all.show_document.as_ref()?.support))
+                .unwrap_or_default(),
             lens_refresh: workspace.and_then(|all| all.code_lens.as_ref()?.refresh_support).unwrap_or_default(),
             hint_refresh: workspace.and_then(|all| all.inlay_hint.as_ref()?.refresh_support).unwrap_or_default(),
             progress: client.window.as_ref().and_then(|all| all.work_done_progress).unwrap_or_default(),
@@ -81,7 +102,7 @@ pub(crate) fn initialize_result(encoding: Encoding) -> InitializeResult {
         ..TextDocumentSyncOptions::default()
     };
     let actions = CodeActionOptions {
-        code_action_kinds: Some(vec![CodeActionKind::new(ACTION_KIND)]),
+        code_action_kinds: Some(vec![CodeActionKind::new(kinds::ALL)]),
         resolve_provider: Some(false),
         work_done_progress_options: WorkDoneProgressOptions::default(),
     };

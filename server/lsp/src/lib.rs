@@ -30,6 +30,7 @@ mod notifications;
 mod outcome;
 mod outline;
 mod overlay;
+mod pages;
 mod paths;
 mod progress;
 mod publisher;

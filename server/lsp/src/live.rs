@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lsp_types::Range;
+use pytest_lens_analysis::StaticNode;
 use pytest_lens_protocol as wire;
 use pytest_lens_protocol::{EventPayload, Location, TestItem, TestOutcome};
 
@@ -94,11 +95,15 @@ impl Live<'_> {
         self.range(path, self.line(path, anchor))
     }
 
-    /// The name of a test or class in the text that its file has now, where that is known and holds it.
+    /// A test or class in the text that its file has now, where that is known and holds it.
+    pub(crate) fn node_of(&self, id: &str) -> Option<&StaticNode> {
+        self.text(&self.workspace.file_of(id))?.node(split_id(id).1)
+    }
+
+    /// Its name there.
     pub(crate) fn name_range(&self, id: &str) -> Option<Range> {
         let text = self.text(&self.workspace.file_of(id))?;
-        let node = text.node(split_id(id).1)?;
-        Some(self.encoding.range(text, node.name_span))
+        Some(self.encoding.range(text, self.node_of(id)?.name_span))
     }
 
     /// An item as the client should see it.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pytest_lens_protocol::{Request, RunEnd};
+use lsp_types::MessageType;
+use pytest_lens_protocol::{Request, RunEnd, RunEndStatus};
 use tokio::sync::Notify;
 
 use crate::outcome::duration;
@@ -54,17 +55,48 @@ pub(crate) fn run_moves(run_id: &str, run: &RunView) -> Outgoing {
     Outgoing::Progress(Progress::Report { token: run_token(run_id), message, percentage })
 }
 
-/// It is over.
-pub(crate) fn run_ends(cancels: &mut Cancels, run: &RunEnd) -> Vec<Outgoing> {
+/// It is over. A client that has no other way to show it is told in a sentence.
+pub(crate) fn run_ends(cancels: &mut Cancels, run: &RunEnd, is_plain: bool) -> Vec<Outgoing> {
     let token = run_token(&run.run_id);
     cancels.remove(&token);
-    let counts = &run.counts;
-    let broken = counts.failed + counts.errors;
-    let message = match broken {
-        0 => format!("{} passed in {}", counts.passed, duration(run.duration_ms)),
-        _ => format!("{broken} failed, {} passed in {}", counts.passed, duration(run.duration_ms)),
+    let mut text = summary(run);
+    let end = Outgoing::Progress(Progress::End { token, message: text.clone() });
+    let kind = match run.status {
+        RunEndStatus::Passed => MessageType::INFO,
+        RunEndStatus::Stopped | RunEndStatus::Killed => MessageType::WARNING,
+        RunEndStatus::Failed | RunEndStatus::TimedOut | RunEndStatus::InternalError => MessageType::ERROR,
     };
-    vec![Outgoing::Progress(Progress::End { token, message })]
+    let fault = run.message.clone().filter(|message| !message.is_empty());
+    if is_plain {
+        text.extend(fault.into_iter().map(|fault| format!(": {fault}")));
+        return vec![end, Outgoing::Message { kind, text }];
+    }
+    let fault = fault.filter(|_| run.status == RunEndStatus::InternalError);
+    fault.map(|text| Outgoing::Message { kind, text }).into_iter().chain([end]).collect()
+}
+
+/// `3 passed in 12 ms`, `stopped: 1 failed, 2 passed, 3 not run in 1.20 s`.
+fn summary(run: &RunEnd) -> String {
+    let counts = &run.counts;
+    let how = match run.status {
+        RunEndStatus::Passed | RunEndStatus::Failed => "",
+        RunEndStatus::Stopped => "stopped: ",
+        RunEndStatus::Killed => "killed: ",
+        RunEndStatus::TimedOut => "out of time: ",
+        RunEndStatus::InternalError => "the run could not be finished: ",
+    };
+    let error = if counts.errors == 1 { "error" } else { "errors" };
+    let parts = [
+        (counts.failed, "failed"),
+        (counts.errors, error),
+        (counts.passed, "passed"),
+        (counts.skipped, "skipped"),
+        (counts.not_run, "not run"),
+    ];
+    let told: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let told = if told.is_empty() { "no test ran".into() } else { told.join(", ") };
+    format!("{how}{told} in {}", duration(run.duration_ms))
 }
 
 /// The user cancelled what a token stands for.
@@ -82,7 +114,7 @@ pub(crate) fn cancel(shared: &Arc<Shared>, token: &str) {
     shared.spawn(async move {
         let ask = async |request| {
             if let Err(error) = inner.call(request).await {
-                inner.tell_once(lsp_types::MessageType::WARNING, &error.message);
+                inner.tell_once(MessageType::WARNING, &error.message);
             }
         };
         if again {

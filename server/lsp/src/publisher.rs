@@ -11,12 +11,13 @@ use std::time::Duration;
 use futures::FutureExt;
 use lsp_types::notification::{Notification, Progress as ProgressNotification, PublishDiagnostics, ShowMessage};
 use lsp_types::request::{
-    CodeLensRefresh, InlayHintRefreshRequest, RegisterCapability, WorkDoneProgressCreate, WorkspaceConfiguration,
+    CodeLensRefresh, InlayHintRefreshRequest, RegisterCapability, ShowDocument, WorkDoneProgressCreate,
+    WorkspaceConfiguration,
 };
 use lsp_types::{
     ConfigurationItem, ConfigurationParams, Diagnostic, MessageType, NumberOrString, ProgressParams,
-    ProgressParamsValue, Registration, RegistrationParams, ShowMessageParams, WorkDoneProgress, WorkDoneProgressBegin,
-    WorkDoneProgressCreateParams, WorkDoneProgressEnd, WorkDoneProgressReport,
+    ProgressParamsValue, Registration, RegistrationParams, ShowDocumentParams, ShowMessageParams, WorkDoneProgress,
+    WorkDoneProgressBegin, WorkDoneProgressCreateParams, WorkDoneProgressEnd, WorkDoneProgressReport,
 };
 use pytest_lens_protocol::EventPayload;
 use serde_json::Value;
@@ -26,7 +27,8 @@ use tower_lsp::Client;
 
 use crate::batch::{Batcher, Notice, WINDOW};
 use crate::notifications as names;
-use crate::paths::uri;
+use crate::pages::Pages;
+use crate::paths::{uri, uri_text};
 use crate::state::Shared;
 
 /// Lenses and hints are asked anew no more often than this.
@@ -58,6 +60,13 @@ pub(crate) enum Outgoing {
         /// How bad it is.
         kind: MessageType,
         /// The sentence.
+        text: String,
+    },
+    /// A text that the user asked to see.
+    Show {
+        /// What it is.
+        title: String,
+        /// The text.
         text: String,
     },
     /// Files whose diagnostics, lenses and hints may be others now.
@@ -151,6 +160,7 @@ pub(crate) struct Publisher {
     refreshing: bool,
     refreshed: Option<Instant>,
     tokens: HashMap<String, Token>,
+    pages: Pages,
 }
 
 impl Publisher {
@@ -171,6 +181,7 @@ impl Publisher {
             refreshing: false,
             refreshed: None,
             tokens: HashMap::new(),
+            pages: Pages::default(),
         }
     }
 
@@ -218,6 +229,7 @@ impl Publisher {
             Outgoing::Message { kind: typ, text: message } => {
                 self.client.send_notification::<ShowMessage>(ShowMessageParams { typ, message }).await;
             }
+            Outgoing::Show { title, text } => self.show(&title, text).await,
             Outgoing::Changed { files } => {
                 let open = |file: &PathBuf| self.shared.state().documents.contains_key(file);
                 self.refresh_wanted |= files.iter().any(open);
@@ -285,6 +297,28 @@ impl Publisher {
         let old = old.unwrap_or_default();
         if old != params.diagnostics || (lost && !old.is_empty()) {
             self.client.send_notification::<PublishDiagnostics>(params).await;
+        }
+    }
+
+    /// Shows a text as a document where the client can, else as a message.
+    async fn show(&mut self, title: &str, text: String) {
+        let shows = self.shared.state().features.show_document;
+        match shows.then(|| self.pages.write(title, &text)) {
+            Some(Ok(path)) => {
+                let uri = uri(&uri_text(&path));
+                let params = ShowDocumentParams { uri, external: None, take_focus: Some(true), selection: None };
+                let client = self.client.clone();
+                self.shared.spawn(async move {
+                    if let Err(error) = client.send_request::<ShowDocument>(params).await {
+                        tracing::warn!("the client does not show a document: {error}");
+                    }
+                });
+            }
+            Some(Err(error)) => tracing::warn!("{title} can't be written to a temporary file: {error}"),
+            None => {
+                let params = ShowMessageParams { typ: MessageType::INFO, message: text };
+                self.client.send_notification::<ShowMessage>(params).await;
+            }
         }
     }
 

@@ -4,8 +4,8 @@ local client = require('pytest_lens.client')
 
 local M = {}
 
--- Of the code actions that pytest-lens offers.
-local KIND = 'source.pytestLens'
+-- Of the code actions that run tests.
+local KIND = 'pytestLens.run'
 
 ---Calls `done` with the ids of the innermost test or class at the cursor, and their folder; with no ids where there is
 ---none.

@@ -9,9 +9,11 @@ mod run;
 
 use std::sync::Arc;
 
+use lsp_types::MessageType;
 use serde_json::Value;
 
 use crate::error::{CommandError, CommandResult};
+use crate::publisher::Outgoing;
 use crate::state::Shared;
 
 pub(crate) use run::run_on_save;
@@ -19,13 +21,13 @@ pub(crate) use run::run_on_save;
 /// Runs tests.
 pub(crate) const RUN: &str = "pytestLens.run";
 /// Runs again what failed.
-const RUN_FAILED: &str = "pytestLens.runFailed";
+pub(crate) const RUN_FAILED: &str = "pytestLens.runFailed";
 /// Repeats the last run.
 const RUN_LAST: &str = "pytestLens.runLast";
 /// Runs tests under a debugger.
 pub(crate) const DEBUG: &str = "pytestLens.debug";
 /// Lets what runs finish, and starts nothing more.
-const STOP: &str = "pytestLens.stop";
+pub(crate) const STOP: &str = "pytestLens.stop";
 /// Ends what runs, now.
 const KILL: &str = "pytestLens.kill";
 /// Brings the inventory up to date.
@@ -48,8 +50,22 @@ const COVERAGE: &str = "pytestLens.coverage";
 pub(crate) const COMMANDS: [&str; 13] =
     [RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, RESOLVE, OUTPUT, FLAKINESS, STATUS, COVERAGE];
 
-/// Carries out one command.
+/// Those whose failure a user has to hear of: nothing else happens.
+const RUNS: [&str; 5] = [RUN, RUN_FAILED, RUN_LAST, DEBUG, OUTPUT];
+
+/// Carries out one command. Editors without a plugin often don't show the error of a command: they are told it besides.
 pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -> CommandResult<Value> {
+    let result = carry_out(shared, command, arguments).await;
+    if let Err(error) = &result
+        && RUNS.contains(&command)
+        && !shared.state().features.opted_in
+    {
+        shared.send(Outgoing::Message { kind: MessageType::ERROR, text: error.message.clone() });
+    }
+    result
+}
+
+async fn carry_out(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -> CommandResult<Value> {
     match command {
         RUN => run::run(shared, args::one(command, arguments)?).await,
         RUN_FAILED => run::run_failed(shared, args::one(command, arguments)?).await,

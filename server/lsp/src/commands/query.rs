@@ -10,6 +10,8 @@ use crate::commands::control::folders;
 use crate::commands::run::folder_of_id;
 use crate::connection;
 use crate::error::{CommandError, CommandResult};
+use crate::outcome::words;
+use crate::publisher::Outgoing;
 use crate::state::Shared;
 
 /// Items on a page.
@@ -81,22 +83,40 @@ pub(crate) fn resolve(shared: &Arc<Shared>, args: ResolveArgs) -> CommandResult<
     Ok(json!({ "files": files }))
 }
 
-/// `pytestLens.output`.
+/// `pytestLens.output`. A client without a plugin does nothing with the answer: it is shown what a person wants to read.
 pub(crate) async fn output(shared: &Arc<Shared>, args: OutputArgs) -> CommandResult<Value> {
     let folder = folder_of_id(shared, &args.id, args.workspace.as_deref())?;
     let context_id = connection::context(shared, &folder).await?;
     match shared.call(Request::GetOutput { context_id, node_id: args.id }).await? {
-        Response::TestOutput { node_id, outcome, message, longrepr, stdout, stderr, log } => Ok(without_nulls(json!({
-            "id": node_id,
-            "outcome": outcome,
-            "message": message,
-            "longrepr": longrepr,
-            "stdout": stdout,
-            "stderr": stderr,
-            "log": log,
-        }))),
+        Response::TestOutput { node_id, outcome, message, longrepr, stdout, stderr, log } => {
+            if !shared.state().features.opted_in {
+                let told = longrepr.as_ref().or(message.as_ref()).cloned().unwrap_or_default();
+                let head = format!("{node_id}: {}", outcome.as_deref().map_or("not run", words));
+                let parts = [("", told), ("stdout", stdout.clone()), ("stderr", stderr.clone()), ("log", log.clone())];
+                shared.send(Outgoing::Show { title: node_id.clone(), text: page(&head, &parts) });
+            }
+            Ok(without_nulls(json!({
+                "id": node_id,
+                "outcome": outcome,
+                "message": message,
+                "longrepr": longrepr,
+                "stdout": stdout,
+                "stderr": stderr,
+                "log": log,
+            })))
+        }
         other => Err(CommandError::unexpected("get_output", &other)),
     }
+}
+
+/// A heading, and under headings of their own the parts that are not empty, without colours.
+fn page(head: &str, parts: &[(&str, String)]) -> String {
+    let mut text = format!("{head}\n");
+    for (name, part) in parts.iter().filter(|(_, part)| !part.trim().is_empty()) {
+        let rule = if name.is_empty() { String::new() } else { format!("--- {name} ---\n") };
+        text.push_str(&format!("\n{rule}{}\n", console::strip_ansi_codes(part).trim_end()));
+    }
+    text
 }
 
 /// `pytestLens.flakiness`.

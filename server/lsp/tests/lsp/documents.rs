@@ -151,7 +151,7 @@ async fn code_actions_offer_the_same() {
     [
       {
         "title": "Run test_two",
-        "kind": "source.pytestLens",
+        "kind": "pytestLens.run",
         "command": {
           "title": "Run test_two",
           "command": "pytestLens.run",
@@ -167,7 +167,7 @@ async fn code_actions_offer_the_same() {
       },
       {
         "title": "Debug test_two",
-        "kind": "source.pytestLens",
+        "kind": "pytestLens.debug",
         "command": {
           "title": "Debug test_two",
           "command": "pytestLens.debug",
@@ -183,7 +183,7 @@ async fn code_actions_offer_the_same() {
       },
       {
         "title": "Run all tests in test_a.py",
-        "kind": "source.pytestLens",
+        "kind": "pytestLens.run",
         "command": {
           "title": "Run all tests in test_a.py",
           "command": "pytestLens.run",

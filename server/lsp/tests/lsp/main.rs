@@ -14,6 +14,7 @@ mod folders;
 mod initialize;
 mod lazy;
 mod places;
+mod plain;
 mod runs;
 mod tree;
 mod wire;

@@ -1,0 +1,30 @@
+//! Texts that editors without a plugin show as documents: files in a folder of this server's own, which goes with it.
+
+use std::io;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+/// A name that no file system minds.
+const LONGEST: usize = 80;
+
+/// The folder, once there is something to show.
+#[derive(Debug, Default)]
+pub(crate) struct Pages {
+    folder: Option<TempDir>,
+}
+
+impl Pages {
+    /// Writes a text, over an older one of its title.
+    pub(crate) fn write(&mut self, title: &str, text: &str) -> io::Result<PathBuf> {
+        let folder = match &self.folder {
+            Some(folder) => folder,
+            None => self.folder.insert(tempfile::Builder::new().prefix("pytest-lens-output-").tempdir()?),
+        };
+        let plain = |char: char| if char.is_alphanumeric() || "_-.".contains(char) { char } else { '-' };
+        let name: String = title.chars().map(plain).take(LONGEST).collect();
+        let path = folder.path().join(format!("{name}.txt"));
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+}

@@ -1,0 +1,195 @@
+//! What editors without a plugin show: messages, code actions, documents.
+
+use pytest_lens_protocol::{EventPayload, Location, Range, Response, RunCounts, RunEnd, RunEndStatus, TestOutcome};
+use serde_json::{Value, json};
+
+use crate::events::{failed, outcome, passed, run_finished, run_of, run_started};
+use crate::{Client, SAMPLE};
+
+const MESSAGE: &str = "window/showMessage";
+const DIAGNOSTICS: &str = "textDocument/publishDiagnostics";
+
+/// A client like Helix: no plugin, no lenses, but it shows documents.
+async fn plain() -> Client {
+    let mut client = Client::start();
+    let folders = json!([{ "uri": client.uri(""), "name": "repo" }]);
+    let capabilities = json!({
+        "window": { "workDoneProgress": true, "showDocument": { "support": true } },
+        "textDocument": {
+            "codeAction": { "codeActionLiteralSupport": { "codeActionKind": { "valueSet": [] } } },
+            "publishDiagnostics": { "relatedInformation": true },
+        },
+    });
+    client.initialize(json!({ "workspaceFolders": folders, "capabilities": capabilities })).await;
+    client.settle().await;
+    client.take_all();
+    client
+}
+
+fn ended(run: &str, status: RunEndStatus, counts: RunCounts, message: Option<&str>) -> EventPayload {
+    let message = message.map(str::to_owned);
+    EventPayload::RunFinished(RunEnd {
+        run_id: run.into(),
+        status,
+        counts,
+        duration_ms: 12.0,
+        message,
+        debug_data: None,
+    })
+}
+
+impl Client {
+    /// The messages that were shown: kind and text.
+    async fn messages(&mut self) -> Vec<(u64, String)> {
+        self.settle().await;
+        let shown = self.seen(MESSAGE);
+        self.take_all();
+        let told = shown.iter();
+        told.map(|m| (m["type"].as_u64().unwrap(), m["message"].as_str().unwrap().to_owned())).collect()
+    }
+
+    async fn titles(&mut self, line: u32, only: Option<&str>) -> Vec<(String, String)> {
+        let at = json!({ "line": line, "character": 0 });
+        let mut context = json!({ "diagnostics": [] });
+        if let Some(only) = only {
+            context["only"] = json!([only]);
+        }
+        let document = json!({ "uri": self.uri("test_a.py") });
+        let params = json!({ "textDocument": document, "range": { "start": at, "end": at }, "context": context });
+        let actions = self.request("textDocument/codeAction", params).await.unwrap();
+        let title = |action: &Value| {
+            (action["title"].as_str().unwrap().to_owned(), action["kind"].as_str().unwrap().to_owned())
+        };
+        actions.as_array().unwrap().iter().map(title).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn d3_each_run_ends_with_one_message_in_plain_clients() {
+    let mut client = plain().await;
+    client.emit(run_of("run-1", passed("test_a.py::test_one"))).await;
+    assert_eq!(client.messages().await, [(3, "1 passed in 20 ms".into())]);
+    client.emit(run_of("run-2", failed("test_a.py::test_two", &client.uri("test_a.py"), 10))).await;
+    assert_eq!(client.messages().await, [(1, "1 failed in 20 ms".into())]);
+    let some = RunCounts { total: 3, passed: 1, skipped: 1, errors: 1, not_run: 2, ..RunCounts::default() };
+    for (status, message, expected) in [
+        (RunEndStatus::Stopped, None, (2, "stopped: 1 error, 1 passed, 1 skipped, 2 not run in 12 ms")),
+        (
+            RunEndStatus::Failed,
+            Some("test_b.py could not be collected"),
+            (1, "1 error, 1 passed, 1 skipped, 2 not run in 12 ms: test_b.py could not be collected"),
+        ),
+    ] {
+        client.emit([run_started("run-3", &["a"]), ended("run-3", status, some, message)]).await;
+        assert_eq!(client.messages().await, [(expected.0, expected.1.to_owned())]);
+    }
+    let fault = ended("run-4", RunEndStatus::InternalError, RunCounts::default(), Some("the host died"));
+    client.emit([run_started("run-4", &["a"]), fault]).await;
+    let expected = "the run could not be finished: no test ran in 12 ms: the host died";
+    assert_eq!(client.messages().await, [(1, expected.to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d3_a_run_that_can_not_be_made_is_told_in_plain_clients() {
+    let mut client = plain().await;
+    client.command("pytestLens.runLast", json!({})).await.unwrap_err();
+    assert_eq!(
+        client.messages().await,
+        [(1, "nothing was run yet, so there is nothing to repeat: run a test first".into())]
+    );
+    client.command("pytestLens.stop", json!({ "runId": 3 })).await.unwrap_err();
+    assert_eq!(client.messages().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d3_a_plugin_shows_runs_in_its_own_way() {
+    let mut client = Client::ready().await;
+    client.emit(run_of("run-1", passed("test_a.py::test_one"))).await;
+    client.command("pytestLens.runLast", json!({ "workspace": "file:///no" })).await.unwrap_err();
+    assert_eq!(client.messages().await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn d6_code_actions_have_kinds_of_their_own_and_offer_all_that_a_person_needs() {
+    let mut client = plain().await;
+    client.open("test_a.py", SAMPLE).await;
+    let pair = |title: &str, kind: &str| (title.to_owned(), format!("pytestLens.{kind}"));
+    let always = [
+        pair("Run test_two", "run"),
+        pair("Debug test_two", "debug"),
+        pair("Run all tests in test_a.py", "run"),
+        pair("Run all tests", "run"),
+    ];
+    assert_eq!(client.titles(9, None).await, always);
+    client.emit(run_of("run-1", failed("test_a.py::TestGroup::test_two", &client.uri("test_a.py"), 10))).await;
+    client.emit([run_started("run-2", &["x"])]).await;
+    client.settle().await;
+    let more = [
+        pair("Show the output of test_two", "output"),
+        pair("Run the failed test", "run"),
+        pair("Run all tests", "run"),
+        pair("Stop running tests", "stop"),
+    ];
+    assert_eq!(client.titles(9, None).await, [&always[..3], &more].concat());
+    assert_eq!(client.titles(9, Some("pytestLens.stop")).await, more[3..]);
+    assert_eq!(client.titles(9, Some("pytestLens")).await.len(), 7);
+    for other in ["source", "source.fixAll", "quickfix", "refactor", "pytest"] {
+        assert_eq!(client.titles(9, Some(other)).await, []);
+    }
+    let mut rich = Client::ready().await;
+    rich.open("test_a.py", SAMPLE).await;
+    assert_eq!(rich.titles(9, None).await, always[..3], "a plugin offers the rest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn d6_the_output_of_a_test_is_shown_as_a_document() {
+    let mut client = plain().await;
+    let answer = || Response::TestOutput {
+        node_id: "test_a.py::test_x[1]".into(),
+        outcome: Some("failed".into()),
+        message: Some("short".into()),
+        longrepr: Some("\u{1b}[31mE  assert 0\u{1b}[0m".into()),
+        stdout: "hello\n".into(),
+        stderr: String::new(),
+        log: String::new(),
+    };
+    client.engine.script("get_output", answer());
+    client.command("pytestLens.output", json!({ "id": "test_a.py::test_x[1]" })).await.unwrap();
+    let shown = client.wait("window/showDocument").await;
+    let path = shown["uri"].as_str().unwrap().strip_prefix("file://").unwrap();
+    let text = std::fs::read_to_string(path).unwrap();
+    assert_eq!(text, "test_a.py::test_x[1]: failed\n\nE  assert 0\n\n--- stdout ---\nhello\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn v7_tests_broken_by_one_fixture_are_one_problem_with_the_tests_it_broke() {
+    let mut client = plain().await;
+    client.write("conftest.py", "import pytest\n\n@pytest.fixture\ndef db():\n    raise OSError('down')\n");
+    let tests: String = (0..30).map(|n| format!("def test_{n}(db):\n    pass\n\n")).collect();
+    client.write("test_a.py", &tests);
+    client.open("test_a.py", &tests).await;
+    let place = Location { uri: client.uri("conftest.py"), range: Range::of_line(5) };
+    let broken = |n: usize| TestOutcome {
+        outcome: "error".into(),
+        message: Some("OSError: down".into()),
+        location: Some(place.clone()),
+        ..passed(&format!("test_a.py::test_{n}"))
+    };
+    client.emit([run_started("run-1", &["test_a.py"])]).await;
+    client.emit((0..30).map(|n| outcome("run-1", broken(n)))).await;
+    client.emit([run_finished("run-1", 0, 30)]).await;
+    client.settle().await;
+    let told = client.seen(DIAGNOSTICS).pop().unwrap();
+    assert_eq!(told["uri"], client.uri("conftest.py"));
+    let problems = told["diagnostics"].as_array().unwrap();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0]["message"], "OSError: down\n30 tests: test_0, test_1, test_2, test_3, test_4, …");
+    let related = problems[0]["relatedInformation"].as_array().unwrap();
+    assert_eq!(related.len(), 30);
+    assert_eq!(related[29]["message"], "test_29");
+    assert_eq!(related[29]["location"]["range"]["start"]["line"], 87);
+    client.emit((1..30).map(|n| outcome("run-2", passed(&format!("test_a.py::test_{n}"))))).await;
+    client.settle().await;
+    let told = client.seen(DIAGNOSTICS).pop().unwrap();
+    assert_eq!(told["diagnostics"][0]["message"], "OSError: down (in test_0)");
+}
