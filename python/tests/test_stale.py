@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import importlib
 import os
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
 from conftest import Project, write
 from fake_engine import Engine, Host, Message, run
+
+# By name: the package around it is another one's to check.
+pyc: Any = importlib.import_module("pytest_lens.worker.pyc")
+Boot: Any = importlib.import_module("pytest_lens.worker.state").Boot
 
 
 def collect(engine: Engine, base: Host, **options: Any) -> tuple[Host, Message]:
@@ -307,3 +314,44 @@ def test_preloaded_plugins_have_their_asserts_rewritten(project: Project) -> Non
         verdict = run(engine.fork(one, "runner"), ["test_a.py::test_a"])["test_a.py::test_a"]
         assert (verdict["outcome"], verdict["phase"]) == ("error", "setup")
         assert verdict["message"].startswith("assert [1] == [2]")
+
+
+def test_r19_the_cache_keeps_few_versions_of_one_file(tmp_path: Path) -> None:
+    cache = pyc.Cache(Boot("", "", "", str(tmp_path), str(tmp_path / "cache"), str(tmp_path)))
+    source = tmp_path / "a.py"
+    compiled = []
+
+    def build(text: bytes) -> CodeType:
+        compiled.append(text)
+        return compile(text, "a.py", "exec")
+
+    old = os.umask(0)
+    try:
+        for number in range(40):
+            source.write_text(f"x = {number}")
+            cache.code(str(source), "plain", build)
+    finally:
+        os.umask(old)
+    cache.code(str(source), "plain", build)
+    assert len(compiled) == 40
+    entries = list((tmp_path / "cache" / "pyc").rglob("*"))
+    files = [path for path in entries if path.is_file()]
+    assert len(files) <= 8
+    # R5: whatever the umask.
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in entries if path.is_dir()} == {0o700}
+
+
+def test_r16_a_full_disk_leaves_nothing_in_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = pyc.Cache(Boot("", "", "", str(tmp_path), str(tmp_path / "cache"), str(tmp_path)))
+    (tmp_path / "a.py").write_text("x = 1")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    code = cache.code(str(tmp_path / "a.py"), "plain", lambda text: compile(text, "a.py", "exec"))
+    assert code.co_filename == "a.py"
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]

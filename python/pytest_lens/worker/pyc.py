@@ -30,6 +30,8 @@ from .snapshot import Snapshot
 from .state import Boot
 
 _DIGEST = 32
+# Going back to what a file was a moment ago, or on another branch, is common.
+_VERSIONS = 8
 
 
 class Cache:
@@ -63,10 +65,10 @@ class Cache:
     def code(self, path: str, variant: str, build: Callable[[bytes], CodeType]) -> CodeType:
         """The code of the file at `path` as it is now, from the cache or from `build`."""
         source = self._read(path)
-        key = hashlib.sha256(
-            b"\0".join((self._salt, variant.encode(), os.fsencode(path), source))
-        ).hexdigest()
-        entry = os.path.join(self._dir, key[:2], key[2:])
+        key = b"\0".join((self._salt, variant.encode(), os.fsencode(path)))
+        name = hashlib.sha256(key).hexdigest()
+        content = hashlib.sha256(key + b"\0" + source).hexdigest()
+        entry = os.path.join(self._dir, name[:2], name[2:], content)
         code = self._load(entry)
         if code is None:
             code = build(source)
@@ -101,15 +103,35 @@ class Cache:
 
     @staticmethod
     def _store(entry: str, code: CodeType) -> None:
+        temporary = f"{entry}.{os.getpid()}"
         try:
             data = marshal.dumps(code)
-            os.makedirs(os.path.dirname(entry), exist_ok=True)
-            temporary = f"{entry}.{os.getpid()}"
-            with open(temporary, "wb") as file:
+            _make_folder(os.path.dirname(entry))
+            number = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            with open(number, "wb") as file:
                 file.write(hashlib.sha256(data).digest() + data)
             os.replace(temporary, entry)
+            _prune(os.path.dirname(entry))
         except (OSError, ValueError):
-            pass
+            with contextlib.suppress(OSError):  # no room for it: nor for a part of it
+                os.remove(temporary)
+
+
+def _make_folder(path: str) -> None:
+    """Nobody else's business, whatever the umask; `os.makedirs` gives its mode to the last only."""
+    if not os.path.isdir(path):
+        _make_folder(os.path.dirname(path))
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+
+
+def _prune(folder: str) -> None:
+    """Keep the last versions of one file: each save of it makes another."""
+    entries = [os.path.join(folder, name) for name in os.listdir(folder)]
+    if len(entries) > _VERSIONS:
+        entries.sort(key=os.path.getmtime)
+        for entry in entries[:-_VERSIONS]:
+            os.remove(entry)
 
 
 @contextlib.contextmanager

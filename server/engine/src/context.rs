@@ -103,7 +103,6 @@ impl Context {
             refresher: Refresher::default(),
             entries,
         });
-        crate::control::folder::clean(&context.pool.launcher.tmp_dir);
         tokio::spawn(Clerk::new(&context).work(mailbox, printed));
         context.follow_history();
         if context.pool.is_resident() {

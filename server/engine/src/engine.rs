@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -11,12 +11,13 @@ use dashmap::DashMap;
 use pytest_lens_protocol::Request;
 
 use crate::context::Context;
-use crate::control::{BuiltRun, Registry};
+use crate::control::{BuiltRun, Registry, folder};
 use crate::handlers;
 use crate::histories::Histories;
 use crate::hub::Hub;
+use crate::presence::{self, Presence};
 use crate::session::{Answer, Call, Connect};
-use crate::worker_files;
+use crate::{private, temp, worker_files};
 
 /// How long the end waits for a context that is being opened.
 const OPENING: Duration = Duration::from_secs(3);
@@ -59,6 +60,8 @@ pub struct Engine {
 pub(crate) struct Shared {
     pub config: EngineConfig,
     pub hub: Arc<Hub>,
+    /// Others sweep what is left of this engine when this is gone.
+    _presence: Arc<Presence>,
     pub worker_dir: PathBuf,
     pub contexts: DashMap<String, Arc<Context>>,
     pub histories: Histories,
@@ -109,9 +112,26 @@ impl Shared {
         let _ = tokio::spawn(async move { while closing.join_next().await.is_some() {} }).await;
         if context_id.is_none() {
             self.registry.clear();
-            let _ = tokio::task::spawn_blocking(crate::control::folder::all_removed).await;
+            let _ = tokio::task::spawn_blocking(folder::all_removed).await;
         }
     }
+}
+
+/// Makes the folder for caches, with the worker's files in it: the one that was asked for, or, where that is of no use,
+/// one among the temporary files.
+fn settle(asked: &Path) -> io::Result<(PathBuf, PathBuf)> {
+    let make = |folder: PathBuf| {
+        private::folder(&folder)?;
+        worker_files::unpack(&folder).map(|files| (folder, files))
+    };
+    make(asked.to_owned()).or_else(|error| {
+        let made = temp::own().and_then(|temp| make(temp.join("cache")));
+        if let Ok((folder, _)) = &made {
+            tracing::warn!(%error, folder = %folder.display(), "caches go elsewhere: the folder for them can't be used");
+        }
+        let advice = "set XDG_CACHE_HOME or TMPDIR to a folder of yours that can be written";
+        made.map_err(|other| io::Error::new(error.kind(), format!("no folder for caches ({error}; {other}): {advice}")))
+    })
 }
 
 impl Engine {
@@ -119,11 +139,18 @@ impl Engine {
     ///
     /// # Errors
     /// Where its folders or its private socket can't be made.
-    pub fn start(config: EngineConfig) -> io::Result<Arc<Self>> {
-        std::fs::create_dir_all(&config.cache_dir)?;
-        let worker_dir = worker_files::unpack(&config.cache_dir)?;
+    pub fn start(mut config: EngineConfig) -> io::Result<Arc<Self>> {
+        let worker_dir;
+        (config.cache_dir, worker_dir) = settle(&config.cache_dir)?;
+        let hub = Arc::new(Hub::start()?);
+        let files = worker_dir.clone();
+        folder::in_background(move || {
+            presence::sweep();
+            worker_files::prune(&files);
+        });
         let shared = Arc::new(Shared {
-            hub: Arc::new(Hub::start()?),
+            hub,
+            _presence: presence::own()?,
             worker_dir,
             contexts: DashMap::new(),
             histories: Histories::new(&config),

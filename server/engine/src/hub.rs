@@ -4,8 +4,7 @@
 //! A forked process tells its exit through the process that forked it, so exits are routed by name here, whoever's
 //! connection they came on.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +17,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::life::Life;
+use crate::presence::{Presence, is_dead};
+use crate::private;
 use crate::process::{Connection, ExitStatus, ProcessEvent};
 use crate::wire::{FromWorker, ToWorker};
 
@@ -26,6 +27,8 @@ const MAX_WORKER_FRAME: usize = 256 * 1024 * 1024;
 
 pub(crate) struct Hub {
     folder: PathBuf,
+    /// Others sweep the folder when this is gone.
+    _presence: Presence,
     token: String,
     next: AtomicU64,
     expected: Arc<DashMap<String, Expected>>,
@@ -81,13 +84,11 @@ impl Hub {
     /// Makes the private folder and listens in it.
     pub(crate) fn start() -> io::Result<Self> {
         let token = random_token()?;
-        let folder = place_for(&format!("{PREFIX}{}-{}", std::process::id(), &token[..8]));
-        fs::create_dir(&folder)?;
-        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+        let (folder, presence) = make_folder(places(), &format!("{PREFIX}{}-{}", std::process::id(), &token[..8]))?;
         let listener = UnixListener::bind(folder.join("engine.sock"))?;
         let expected = Arc::new(DashMap::new());
         let accepting = tokio::spawn(accept(listener, token.clone(), Arc::clone(&expected)));
-        Ok(Hub { folder, token, next: AtomicU64::new(1), expected, accepting })
+        Ok(Hub { folder, _presence: presence, token, next: AtomicU64::new(1), expected, accepting })
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -136,22 +137,45 @@ const PREFIX: &str = "pytest-lens-";
 /// The longest path that a Unix socket can have here, in bytes.
 const SOCKET_PATH: usize = 107;
 
-/// Where the private folder of this engine goes: the user's runtime folder, or, where sockets in it would have paths
-/// that are too long, the temporary one. Folders that killed engines left there go.
-fn place_for(name: &str) -> PathBuf {
+const LOCK: &str = "lock";
+
+/// The user's runtime folder, and the temporary ones.
+fn places() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+    runtime.into_iter().chain([std::env::temp_dir(), PathBuf::from("/tmp")]).collect()
+}
+
+/// Makes the private folder of this engine: in the first of `places` that can be written and where the paths of sockets
+/// are not too long. Folders that killed engines left there go.
+fn make_folder(places: Vec<PathBuf>, name: &str) -> io::Result<(PathBuf, Presence)> {
     let fits = |path: &PathBuf| path.join(name).join("engine.sock").as_os_str().len() <= SOCKET_PATH;
-    let fitting = runtime.into_iter().chain([std::env::temp_dir()]).find(fits);
-    let base = fitting.unwrap_or_else(|| PathBuf::from("/tmp"));
-    for entry in fs::read_dir(&base).into_iter().flatten().flatten() {
-        let left =
-            entry.file_name().to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse().ok());
-        let is_dead = left.is_some_and(|pid: u32| !PathBuf::from(format!("/proc/{pid}")).exists());
-        if is_dead && cfg!(target_os = "linux") {
+    let mut failures = Vec::new();
+    for place in places.into_iter().filter(fits) {
+        sweep(&place);
+        let folder = place.join(name);
+        match private::folder(&folder).and_then(|()| Presence::take(folder.join(LOCK))) {
+            Ok(presence) => return Ok((folder, presence)),
+            Err(error) => {
+                tracing::warn!(%error, "the engine's socket goes elsewhere");
+                failures.push(error.to_string());
+            }
+        }
+    }
+    Err(io::Error::other(format!(
+        "there is no place for its socket ({}); set XDG_RUNTIME_DIR or TMPDIR to a folder of yours",
+        failures.join("; ")
+    )))
+}
+
+fn sweep(place: &Path) {
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
+        let made = entry.metadata().and_then(|data| data.modified()).ok();
+        if owner.is_some() && is_dead(&entry.path().join(LOCK), made) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
-    base.join(name)
 }
 
 fn random_token() -> io::Result<String> {
@@ -303,5 +327,37 @@ impl Frames {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r18_a_runtime_folder_of_no_use_is_passed_over() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, "").unwrap();
+        let (folder, _presence) = make_folder(vec![file.clone(), home.path().to_owned()], "pytest-lens-1-a").unwrap();
+        assert_eq!(folder, home.path().join("pytest-lens-1-a"));
+        let error = make_folder(vec![file], "pytest-lens-1-a").unwrap_err().to_string();
+        assert!(error.contains("file/pytest-lens-1-a") && error.contains("XDG_RUNTIME_DIR"), "{error}");
+    }
+
+    #[test]
+    fn r2_sockets_of_dead_engines_are_swept() {
+        let home = tempfile::tempdir().unwrap();
+        let place = || vec![home.path().to_owned()];
+        let (live, _presence) = make_folder(place(), "pytest-lens-2-live").unwrap();
+        // The number of a process that lives.
+        let dead = home.path().join("pytest-lens-1-dead");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join(LOCK), "").unwrap();
+        fs::write(dead.join("engine.sock"), "").unwrap();
+        let other = home.path().join("pytest-lens-of-somebody");
+        fs::create_dir(&other).unwrap();
+        let _new = make_folder(place(), "pytest-lens-3-new").unwrap();
+        assert_eq!([live.exists(), dead.exists(), other.exists()], [true, false, true]);
     }
 }

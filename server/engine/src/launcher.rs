@@ -19,7 +19,7 @@ use crate::procs::{Handle, Unfinished, descendants, kill_tree, see_off};
 use crate::relay::Relays;
 use crate::snapshot::Snapshot;
 use crate::wire::{Boot, FromWorker, Ready, Role, ToWorker, WorkerOptions};
-use crate::worker_files::boot_program;
+use crate::worker_files::{boot_program, forget_compiled};
 
 /// How long an interpreter may take to start, pytest and the preloaded modules included.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
@@ -90,6 +90,11 @@ pub(crate) enum StartError {
     Failed(String),
 }
 
+/// Whether a failure to start is of the kind that damaged compiled files make.
+fn is_cut(message: &str) -> bool {
+    ["EOFError", "marshal", "bad magic number"].iter().any(|sign| message.contains(sign))
+}
+
 /// How long the keeper of an interpreter may stay behind it: as long as it looks after what tests left, and longer.
 const KEEPER_LIMIT: Duration = Duration::from_secs(6);
 
@@ -109,6 +114,17 @@ impl Launcher {
 
     /// Starts an interpreter with options of Python's own, and waits until it is warm.
     pub(crate) async fn start_with(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
+        match self.try_start(flags, preload).await {
+            // What Python has compiled of the worker was cut, by a full disk say.
+            Err(StartError::Failed(message)) if is_cut(&message) && forget_compiled(&self.worker_dir) => {
+                tracing::warn!(message, "the worker's compiled files were damaged, and are made anew");
+                self.try_start(flags, preload).await
+            }
+            started => started,
+        }
+    }
+
+    async fn try_start(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
         let awaited = self.hub.expect("base");
         let id = awaited.id.clone();
         let boot = Boot {

@@ -27,6 +27,8 @@ mod node;
 mod outcomes;
 mod pool;
 mod preload;
+mod presence;
+mod private;
 mod process;
 mod procs;
 mod recruits;

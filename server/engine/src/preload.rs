@@ -26,7 +26,7 @@ impl Preload {
 
     pub(crate) fn remember(&self, launcher: &Launcher) {
         if let Ok(text) = serde_json::to_vec(self)
-            && let Err(error) = std::fs::write(launcher.cache_dir.join(FILE), text)
+            && let Err(error) = crate::private::write(&launcher.cache_dir.join(FILE), &text)
         {
             tracing::info!(%error, "the project's libraries can't be remembered");
         }

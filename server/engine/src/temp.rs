@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use crate::private;
 
 /// Runs whose folders are kept; pytest's own number.
 const KEPT: usize = 3;
@@ -15,23 +16,21 @@ const KEPT: usize = 3;
 /// Where it can't be made, or somebody else made it first.
 pub(crate) fn folder_for(project: &str) -> io::Result<PathBuf> {
     let folder = own()?.join(project);
-    fs::create_dir_all(&folder)?;
+    private::folder(&folder)?;
     Ok(folder)
 }
 
-/// This user's private folder among the temporary files.
+/// This user's private folder among the temporary files: `TMPDIR`'s, or, where that is of no use, those of the system.
 ///
 /// # Errors
 /// Where it can't be made, or somebody else made it first.
 pub(crate) fn own() -> io::Result<PathBuf> {
-    let uid = nix::unistd::getuid().as_raw();
-    let own = std::env::temp_dir().join(format!("pytest-lens-of-{uid}"));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&own)?;
-    let data = fs::symlink_metadata(&own)?;
-    if !data.is_dir() || data.uid() != uid || data.mode() & 0o077 != 0 {
-        return Err(io::Error::other(format!("{} is not a private folder of this user; remove it", own.display())));
-    }
-    Ok(own)
+    let name = format!("pytest-lens-of-{}", nix::unistd::getuid().as_raw());
+    let asked = std::env::temp_dir().join(&name);
+    private::folder(&asked).map(|()| asked).or_else(|error| {
+        let usual = Path::new("/tmp").join(&name);
+        private::folder(&usual).map(|()| usual).map_err(|_| error)
+    })
 }
 
 /// Removes the folders of older runs, but for those in `live`: they go on.
@@ -47,8 +46,8 @@ pub(crate) fn prune(tmp_dir: &Path, live: &[&Path]) {
     if excess > 0 {
         // Deleting may take long; nobody waits for it.
         std::thread::spawn(move || {
-            for (_, folder) in ended.into_iter().take(excess) {
-                let _ = fs::remove_dir_all(folder);
+            for (_, path) in ended.into_iter().take(excess) {
+                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
             }
         });
     }

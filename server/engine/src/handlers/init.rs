@@ -69,10 +69,8 @@ async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter
         alive: std::sync::Mutex::new(Some(HashMap::new())),
         env: std::sync::Mutex::default(),
     };
-    std::fs::create_dir_all(&launcher.cache_dir).map_err(|error| {
-        let folder = launcher.cache_dir.display();
-        Refusal::new(ErrorCode::InternalError, format!("{folder} can't be made: {error}"))
-    })?;
+    crate::private::folder(&launcher.cache_dir)
+        .map_err(|error| Refusal::new(ErrorCode::InternalError, format!("no folder for caches: {error}")))?;
     let pool = Pool::new(launcher, asked, Arc::new(Analyses::default()), shared.config.resident);
     pool.base().await.map_err(|error| match error {
         StartError::Unusable(message) | StartError::Failed(message) => no_python(message),

@@ -1,6 +1,10 @@
 //! Processes that are killed or stopped from outside or by tests, and orders that come while one hangs: every test gets
 //! its outcome, and the next run is as good as the first.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
 use pytest_lens_protocol::RunEndStatus;
 
 use crate::common::{Lab, Order, seen};
@@ -107,7 +111,7 @@ async fn r8_a_stop_and_a_kill_are_obeyed_while_a_process_starts() {
         let run = lab.start(Order::all()).await;
         let status = lab.ordered(&run, kill).await;
         assert_eq!(status, if kill { RunEndStatus::Killed } else { RunEndStatus::Stopped });
-        std::fs::remove_file(hold).unwrap();
+        fs::remove_file(hold).unwrap();
         assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
         lab.close().await;
     }
@@ -197,4 +201,61 @@ async fn r3_a_test_that_closes_low_descriptors_spoils_no_other() {
         }
         lab.close().await;
     }
+}
+
+/// All files below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r16_files_of_the_worker_that_a_full_disk_has_cut_are_made_anew() {
+    let mut lab = Lab::open(&[("test_a.py", "def test_1(): pass")]).await;
+    for ending in [".pyc", ".py"] {
+        lab = lab
+            .again(|folder| {
+                let worker = files(&folder.join("cache")).into_iter().filter(|path| {
+                    let path = path.to_string_lossy();
+                    path.contains("/worker-") && path.ends_with(ending)
+                });
+                let cut = worker.map(|path| {
+                    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+                    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+                });
+                assert!(cut.count() > 10);
+            })
+            .await;
+        assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r5_nobody_else_can_read_or_change_what_the_engine_runs() {
+    let lab = Lab::open(&[("test_a.py", "def test_1(): pass")]).await;
+    let lab = lab
+        .again(|folder| {
+            for file in files(&folder.join("cache")) {
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+                fs::set_permissions(file.parent().unwrap(), fs::Permissions::from_mode(0o777)).unwrap();
+            }
+        })
+        .await;
+    assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+    let cache = lab.bench.folder.path().join("cache");
+    assert_eq!(fs::metadata(&cache).unwrap().mode() & 0o777, 0o700);
+    for file in files(&cache).into_iter().filter(|file| file.to_string_lossy().ends_with(".py")) {
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!((mode(&file), mode(file.parent().unwrap())), (0o600, 0o700), "{}", file.display());
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r18_a_folder_for_caches_that_is_of_no_use_is_passed_over() {
+    let in_the_way = |folder: &Path| fs::write(folder.join("file"), "").unwrap();
+    let lab = Lab::with_cache("file/cache", &[("test_a.py", "def test_1(): pass")], in_the_way).await;
+    assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+    lab.close().await;
 }

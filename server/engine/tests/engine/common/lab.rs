@@ -24,9 +24,13 @@ impl Bench {
     }
 
     fn living(resident: bool) -> Self {
-        let folder = TempDir::with_prefix("lens-bench-").unwrap();
+        Bench::within(TempDir::with_prefix("lens-bench-").unwrap(), "cache", resident)
+    }
+
+    /// With an engine whose caches go to `cache` in the folder, whatever is there already.
+    fn within(folder: TempDir, cache: &str, resident: bool) -> Self {
         let config =
-            EngineConfig { cache_dir: folder.path().join("cache"), state_dir: folder.path().join("state"), resident };
+            EngineConfig { cache_dir: folder.path().join(cache), state_dir: folder.path().join("state"), resident };
         let engine = Engine::start(config).unwrap();
         Bench { session: engine.session(), engine, folder }
     }
@@ -131,6 +135,26 @@ impl Lab {
         let worker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/fake_worker.py");
         let python = bench.interpreter("fake", &format!("exec {{python}} -S -E '{}' \"$@\"", worker.display()));
         Lab::with("embedded", &[("test_fake.py", "")], bench, &python).await
+    }
+
+    /// An engine whose caches are to go where `cache` says, in a folder that `prepare` has seen.
+    pub(crate) async fn with_cache(cache: &str, files: &[(&str, &str)], prepare: impl FnOnce(&Path)) -> Self {
+        let folder = TempDir::with_prefix("lens-bench-").unwrap();
+        prepare(folder.path());
+        Lab::over("auto", files, Bench::within(folder, cache, false)).await
+    }
+
+    /// The same project and folders with another engine, after the end of this one and what `meanwhile` does in the
+    /// folder.
+    pub(crate) async fn again(self, meanwhile: impl FnOnce(&Path)) -> Self {
+        self.bench.engine.shutdown().await;
+        let Lab { project, bench: Bench { folder, .. }, .. } = self;
+        meanwhile(folder.path());
+        let bench = Bench::within(folder, "cache", false);
+        match bench.init(&project.root, &python(), Some("auto")).await {
+            Response::ContextReady { context_id, .. } => Lab { project, bench, context: context_id },
+            other => panic!("no context: {other:?}"),
+        }
     }
 
     async fn over(mode: &str, files: &[(&str, &str)], bench: Bench) -> Self {

@@ -1,0 +1,92 @@
+//! Folders and files that nobody but this user can read or change, whatever the umask: the engine runs what is in them.
+
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::{fs, process};
+
+use nix::unistd::{AccessFlags, access, getuid};
+
+/// Makes a folder, with those above it that are missing, or takes over one that is there.
+///
+/// # Errors
+/// Where it can't be made or written to, or it, or a link in its place, is somebody else's. The path is named.
+pub(crate) fn folder(path: &Path) -> io::Result<()> {
+    let failed = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    let (link, data) = (fs::symlink_metadata(path).map_err(failed)?, fs::metadata(path).map_err(failed)?);
+    let own = getuid().as_raw();
+    if link.uid() != own || data.uid() != own {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("{} is not a folder of this user", path.display()),
+        ));
+    }
+    if data.mode() & 0o777 != 0o700 {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    access(path, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|error| failed(error.into()))
+}
+
+/// Writes a file: whole or not at all, so that a full disk or a power cut leaves no half of it.
+///
+/// # Errors
+/// Where it can't be written. The path is named.
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".{}-{}.part", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+    let aside = Path::new(&aside);
+    let write = || {
+        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(aside)?;
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        file.write_all(bytes)?;
+        drop(file);
+        fs::rename(aside, path)
+    };
+    write().map_err(|error| {
+        let _ = fs::remove_file(aside);
+        io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o777
+    }
+
+    #[test]
+    fn r5_folders_and_files_are_this_user_s_alone_and_made_so_where_they_are_not() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a/b");
+        folder(&path).unwrap();
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o700, 0o700));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        folder(&path).unwrap();
+        assert_eq!(mode(&path), 0o700);
+        let file = path.join("file");
+        write(&file, b"text").unwrap();
+        assert_eq!((mode(&file), fs::read(&file).unwrap()), (0o600, b"text".to_vec()));
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 1, "nothing is left aside");
+    }
+
+    #[test]
+    fn r5_a_folder_that_is_not_this_user_s_is_refused_by_name() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = folder(&file.join("below")).unwrap_err().to_string();
+        assert!(error.contains("file/below"), "{error}");
+        if getuid().is_root() {
+            let other = home.path().join("other");
+            fs::create_dir(&other).unwrap();
+            nix::unistd::chown(&other, Some(nix::unistd::Uid::from_raw(12345)), None).unwrap();
+            let error = folder(&other).unwrap_err().to_string();
+            assert!(error.contains("other is not a folder of this user"), "{error}");
+        }
+    }
+}
