@@ -187,7 +187,7 @@ def test_unknown_fork_target_is_reported_when_forking_fails(project: Project) ->
     engine = project(
         {
             "conftest.py": """
-            import os
+            from _pytest_lens_worker.own import os
             def no_fork():
                 raise OSError(11, "no more processes")
             os.fork = no_fork

@@ -7,12 +7,10 @@ advance, where the project turns out to need it otherwise.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
-import json
-import os
 import sys
 from typing import Any, NoReturn
 
+from .own import fcntl, json, os
 from .state import Options, Worker
 
 # The process's own output while pytest captures: low descriptors belong to the tests.

@@ -7,12 +7,12 @@ that was read so far has changed; the engine compares that before it gives the o
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 import pytest
 
 from .failures import Failures
+from .own import gc
 from .snapshot import Snapshot
 from .state import Worker
 from .warmup import touch_machinery

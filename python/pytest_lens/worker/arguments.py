@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import pytest
 
 from . import hazards
+from .own import os
 from .state import Worker
 from .wire import Message
+
+# Options that leave tests out because of what earlier runs came to, and how they are asked for. In
+# a project's own `addopts` they would hide tests: here somebody says which tests are to run.
+_NARROWING = {
+    "lf": ("--lf", "--last-failed"),
+    "stepwise": ("--sw", "--stepwise"),
+    "stepwise_skip": ("--sw-skip", "--stepwise-skip"),
+    "testmon": ("--testmon",),
+    "testmon_forceselect": ("--testmon-forceselect",),
+    "picked": ("--picked",),
+}
 
 # Options that would wait for a terminal, or run no test at all.
 _REFUSED = {
@@ -53,6 +64,14 @@ def without_repeats(option: Any) -> None:
     """Keep pytest-rerunfailures, if it is there, from repeating failures."""
     if getattr(option, "reruns", None):
         option.reruns = 0
+
+
+def without_narrowing(worker: Worker, option: Any) -> None:
+    """Collect all tests, unless the arguments of this very session ask for fewer."""
+    asked = {argument.partition("=")[0] for argument in worker.options.arguments}
+    for dest, names in _NARROWING.items():
+        if getattr(option, dest, None) and asked.isdisjoint(names):
+            setattr(option, dest, False)
 
 
 def refuse_or_neutralise(worker: Worker, config: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import os
 import sys
 from typing import NoReturn
 
@@ -16,12 +14,14 @@ from . import (
     preloading,
     prepared,
     pyc,
+    redirect,
     seeds,
     session,
     snapshot,
 )
 from .boot import describe
 from .host import Park
+from .own import gc
 from .state import Worker
 
 
@@ -37,9 +37,6 @@ def run(worker: Worker) -> NoReturn:
             if not works:
                 worker.boot.unsafe += worker.plugin_packages
             worker.preloaded = preloading.preload(worker)
-    os.environ.setdefault(
-        "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(worker.boot.cache_dir, "hypothesis")
-    )
     park = Park(worker)
     worker.send(
         {
@@ -51,10 +48,12 @@ def run(worker: Worker) -> NoReturn:
             "hazards": hazards.of_process(),
             "coverage": measuring.is_there(),
             "preloaded": worker.preloaded,
+            "unfit": worker.boot.unsafe,
             "files": snapshot.module_stats(sorted(set(sys.modules))),
             "dirs": snapshot.site_dirs(),
         }
     )
+    redirect.hypothesis(worker.boot.cache_dir)
     if worker.stash is not None:
         worker.stash.hide()
     gc.collect()
@@ -77,8 +76,5 @@ def resume(worker: Worker) -> NoReturn:
     prepared.load_default_plugins()
     again.resume(worker, worker.boot.resume or {})
     worker.plugin_packages = prepared.plugin_packages(prepared.plugin_distributions())
-    os.environ.setdefault(
-        "HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(worker.boot.cache_dir, "hypothesis")
-    )
     seeds.mark()
     session.run(worker, prepared.ReadyConfig())

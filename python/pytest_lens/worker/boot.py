@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
-import os
 import platform
 import sys
 from typing import Any, NoReturn
 
 from . import ending, keeper, procs
+from .own import json, os
 from .state import Boot, Worker, greet
 from .wire import Channel, cut, dial
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from .failures import cause_of, exception_line, place_in
+from .own import os
 from .wire import MESSAGE_LIMIT, Message, cut
 
 

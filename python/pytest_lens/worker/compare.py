@@ -44,14 +44,14 @@ class Comparisons:
             return
         try:
             actual, expected = _shown(left, right)
-        except Exception:  # a repr that raises is the test's own affair
+        except BaseException:  # a repr that raises, or exits, is the test's own affair
             return
         self._last = (_asserting_place(), actual, expected)
 
     def for_failure(self, error: BaseException) -> tuple[str, str] | None:
         """(expected, actual), if the comparison seen last is the one that failed the test."""
         last, self._last = self._last, None
-        if not isinstance(error, AssertionError):
+        if not issubclass(type(error), AssertionError):
             return None
         if last is None:
             return _of_unittest(error)
@@ -63,7 +63,7 @@ class Comparisons:
         return last[2], last[1]
 
 
-def _of_unittest(error: AssertionError) -> tuple[str, str] | None:
+def _of_unittest(error: BaseException) -> tuple[str, str] | None:
     """(expected, actual) of unittest's `assertEqual` and its kind, from the frame that compared."""
     trace = error.__traceback__
     while trace is not None:

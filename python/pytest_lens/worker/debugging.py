@@ -7,11 +7,11 @@ imports are in place when it does.
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from typing import Any
 
 from . import procs
+from .own import os
 from .state import Worker
 
 _OURS = os.path.dirname(os.path.abspath(__file__))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
+
+from .own import os
 
 # Bound once: tests replace these names in their modules.
 _fstat = os.fstat

@@ -7,12 +7,12 @@ use), except those that only look after the process's own affairs.
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 import threading
-import time
 import weakref
 from typing import Any, NoReturn
+
+from .own import os, time
 
 _THREAD_PATIENCE = 5.0
 

@@ -6,14 +6,14 @@ the project.
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Any
 
 from . import places
+from .own import os
 
 # pytest's own marks in the environment.
-_OURS = (b"PYTEST_VERSION", b"PYTEST_CURRENT_TEST", b"HYPOTHESIS_STORAGE_DIRECTORY")
+_OURS = (b"PYTEST_VERSION", b"PYTEST_CURRENT_TEST")
 
 _OUR_DIR = os.path.dirname(os.path.abspath(__file__))
 

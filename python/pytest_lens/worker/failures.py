@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from typing import Any
 
 import _pytest.config
 import pytest
 
+from .loop import Broken
+from .own import os
 from .state import Worker
 from .wire import MESSAGE_LIMIT, Message, cut
 
@@ -28,7 +29,7 @@ class Failures:
 
     def note_internal(self, excrepr: Any, excinfo: Any) -> None:
         """pytest's INTERNALERROR."""
-        if self._internal is None:
+        if self._internal is None and type(excinfo.value) is not Broken:
             self._internal = f"{excinfo.typename}: {excinfo.value}\n{excrepr}"
 
     def report(self, worker: Worker, status: int) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
+import importlib
 import pathlib
-import tempfile
 from typing import Any
 
 from . import ending, seeds
+from .own import os, tempfile
 
 
 def before_fork() -> Any:
@@ -46,6 +46,14 @@ def fresh_capture(config: Any) -> None:
 def _swap_file(number: int) -> None:
     with tempfile.TemporaryFile(buffering=0) as fresh:
         os.dup2(fresh.fileno(), number, inheritable=os.get_inheritable(number))
+
+
+def collect_garbage_once(config: Any) -> None:
+    """At the end of a session pytest collects garbage five times, which is dear in a fork."""
+    key = getattr(importlib.import_module("_pytest"), "unraisableexception", None)
+    key = getattr(key, "gc_collect_iterations_key", None)
+    if key is not None:
+        config.stash.setdefault(key, 1)
 
 
 def drain_capture(config: Any) -> None:

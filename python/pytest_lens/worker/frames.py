@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import linecache
-import os
 from types import CodeType, TracebackType
 from typing import Any
 
@@ -11,6 +10,7 @@ import _pytest
 import pluggy
 import pytest
 
+from .own import os
 from .wire import Message
 
 _MANY = 200

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 import threading
 from typing import Any
 
+from .own import os
 from .procs import LINUX
 from .state import Worker
 from .wire import Message
@@ -104,8 +104,18 @@ def of_session(worker: Worker, session: Any) -> list[str]:
             reasons.append(reason)
     if manager.hasplugin("randomly") or "pytest_randomly" in _active_plugins(manager):
         reasons.append("pytest-randomly chooses a new seed for each session")
+    if _orders_at_random(session.config):
+        reasons.append("pytest-random-order chooses a new order for each session")
     reasons += _foreign_cleanups(session.config, known)
     return list(dict.fromkeys(reasons))
+
+
+def _orders_at_random(config: Any) -> bool:
+    plugin: Any = sys.modules.get("random_order.plugin")
+    try:
+        return plugin is not None and bool(plugin.Config(config).is_enabled)
+    except Exception:  # it is installed, and switched off
+        return False
 
 
 def _active_plugins(manager: Any) -> set[str]:

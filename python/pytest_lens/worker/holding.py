@@ -8,7 +8,6 @@ end: the session finishes as it always does, with the fixtures' own finalizers.
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -19,6 +18,7 @@ import pytest
 from . import forkfix, reloading
 from .loop import RunLoop, perish
 from .nodes import NodeBuilder
+from .own import os
 from .reports import Recorder
 from .snapshot import Snapshot
 from .state import Worker

@@ -6,14 +6,12 @@ here; what a fork does next is up to the caller, who gets control back in the ch
 
 from __future__ import annotations
 
-import os
-import select
-import signal
 import sys
 import warnings
 from dataclasses import dataclass
 
 from . import forkfix, procs
+from .own import os, select, signal
 from .state import Options, Worker
 from .wire import EngineGone, Message
 

@@ -8,13 +8,8 @@ anything but this package was loaded, and does nothing but wait.
 
 from __future__ import annotations
 
-import os
-import resource
-import select
-import signal
-import time
-
 from . import procs
+from .own import os, resource, select, signal, time
 
 # How long an idle interpreter may take to end by itself when the engine is gone, in seconds.
 _PARTING = 3.0

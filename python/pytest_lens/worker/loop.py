@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import faulthandler
-import os
 import sys
-import time
 from collections import deque
 from typing import Any, NoReturn
 
@@ -13,10 +10,19 @@ import pytest
 
 from . import procs
 from .descriptors import Descriptors
+from .own import faulthandler, os, time
 from .reports import Recorder
 from .state import Worker
 from .warmup import touch_machinery
 from .wire import EngineGone, Message, cut, process_id
+
+# What ends a session on purpose.
+ENDINGS = (
+    KeyboardInterrupt,
+    pytest.exit.Exception,
+    pytest.Session.Failed,
+    pytest.Session.Interrupted,
+)
 
 # How long a runner that has just been forked expects its orders to be under way, in seconds.
 _SOON = 0.01
@@ -24,6 +30,10 @@ _SOON = 0.01
 
 class Stop(Exception):
     """The engine wants no more tests from this process."""
+
+
+class Broken(Exception):
+    """Something escaped from a test that pytest stops at: this process goes, the others run."""
 
 
 class RunLoop:
@@ -152,6 +162,7 @@ class RunLoop:
         recorder = self._recorder
         recorder.begin(item)
         self._watch()
+        began = time.perf_counter()
         crash: BaseException | None = None
         try:
             if self._keep is not None:
@@ -159,6 +170,7 @@ class RunLoop:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         except BaseException as error:
             crash = error
+        took = time.perf_counter() - began
         if process_id() != self._worker.channel.pid:
             os._exit(1)  # a test forked and its child came back here
         if self._stacks is not None:
@@ -166,12 +178,15 @@ class RunLoop:
         _flush()
         if measuring is not None:
             measuring.test("")
-        verdict = recorder.end(item, crash)
+        verdict = recorder.end(item, crash, took * 1000)
         self._worker.send({"t": "finished", "i": index, **verdict, **streams.end()})
         if self._descriptors is not None and not self._descriptors.are_intact():
             perish()  # the next test would be blamed for it; another process runs it
         if crash is not None:
-            raise crash
+            # Told by their types alone: hostile ones answer no `isinstance`.
+            if issubclass(type(crash), ENDINGS):
+                raise crash
+            raise Broken(f"{item.nodeid} broke pytest") from None
 
     def _watch(self) -> None:
         """Have the stacks written when time is up.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
 import types
 from typing import Any
 
 import pytest
 from _pytest.mark import KeywordMatcher
 
+from .own import os
 from .wire import Message
 
 _LITERALS = (str, int, bool, type(None))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import site
 import sys
 import sysconfig
+
+from .own import os
 
 _PACKAGE_DIRS = ("site-packages", "dist-packages")
 

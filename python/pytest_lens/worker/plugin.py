@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import io
-import os
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,9 +25,10 @@ from . import (
 from .compare import Comparisons
 from .failures import Failures
 from .host import Park
-from .loop import RunLoop, stacks_path
+from .loop import ENDINGS, RunLoop, stacks_path
 from .nodes import NodeBuilder
-from .reports import Recorder
+from .own import gc, os, time
+from .reports import Recorder, unshowable
 from .snapshot import Snapshot
 from .state import Worker
 from .wire import Message
@@ -50,6 +48,8 @@ class LensPlugin:
         self._comparisons = Comparisons()
         self._recorder = Recorder(worker.root, self._comparisons)
         self._deselected = 0
+        # The items' places before any plugin shuffled them.
+        self._in_source: dict[int, int] = {}
         self._distributed = False
         self._last_importing = ""
         self._asked: arguments.Asked | None = None
@@ -93,6 +93,7 @@ class LensPlugin:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: Any) -> Iterator[None]:
         self._distributed = arguments.without_distribution(config.option)
+        arguments.without_narrowing(self._worker, config.option)
         if self._worker.options.no_cov:
             arguments.without_coverage(config.option)
         if self._worker.options.debug:
@@ -136,6 +137,11 @@ class LensPlugin:
         if outcome.excinfo is None and outcome.get_result().failed:
             self._errors.see(collector, outcome.get_result())
 
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> Iterator[None]:
+        self._in_source = {id(item): index for index, item in enumerate(items)}
+        yield
+
     def pytest_deselected(self, items: list[Any]) -> None:
         self._deselected += len(items)
 
@@ -144,6 +150,8 @@ class LensPlugin:
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[None]:
         outcome: Any = yield
+        if outcome.excinfo is not None and not issubclass(outcome.excinfo[0], ENDINGS):
+            outcome.force_result(unshowable(item, call, outcome.excinfo[0]))
         if outcome.excinfo is None:
             self._recorder.made(item, call, outcome.get_result())
 
@@ -174,6 +182,8 @@ class LensPlugin:
         else:
             by_id = builder.by_id(session.items)
             self._ready(session)
+        gc.unfreeze()  # a test may look at all objects, or count on garbage to go
+        forkfix.collect_garbage_once(session.config)
         loop = RunLoop(worker, self._recorder, by_id)
         message = loop.wait_for_run()
         if message is not None and message.get("hold"):
@@ -189,8 +199,13 @@ class LensPlugin:
         """Send the nodes and everything else that is known after collection."""
         worker = self._worker
         items = session.items
+        places = [self._in_source.get(id(item), len(items)) for item in items]
+        shuffled = places != sorted(places)
         for start in range(0, len(items), _BATCH):
             batch = [builder.node(item) for item in items[start : start + _BATCH]]
+            if shuffled:
+                for place, node in zip(places[start:], batch):
+                    node["place"] = place
             worker.send({"t": "nodes", "items": batch})
         state = self.snapshot.finish()
         worker.send(

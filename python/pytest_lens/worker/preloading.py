@@ -38,7 +38,8 @@ def preload(worker: Worker) -> list[str]:
                 continue
             done.append(name)
             brought = recording.loads.keys() & set(unsafe)
-            if procs.LINUX and (brought or hazards.of_process()):
+            holds = any(load.holds_output for load in recording.loads.values())
+            if procs.LINUX and (brought or holds or hazards.of_process()):
                 _start_again_without(worker, name)
     worker.stash = Stash(recording, before)
     return done

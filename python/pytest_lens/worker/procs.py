@@ -7,11 +7,11 @@ forks.
 from __future__ import annotations
 
 import ctypes
-import os
-import signal
 import sys
 from collections.abc import Iterable
 from typing import Any
+
+from .own import fcntl, os, signal
 
 LINUX = sys.platform.startswith("linux")
 
@@ -56,7 +56,6 @@ def leave_terminal() -> None:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
     except OSError:
         return
-    import fcntl
     import termios
 
     try:

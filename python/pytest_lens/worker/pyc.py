@@ -11,13 +11,9 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import hashlib
 import importlib.machinery
 import importlib.util
-import marshal
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -25,7 +21,8 @@ from typing import Any, Callable
 
 import pytest
 
-from . import places, stash
+from . import places, redirect, stash
+from .own import hashlib, marshal, os, tempfile
 from .snapshot import Snapshot
 from .state import Boot
 
@@ -45,6 +42,7 @@ class Cache:
     ) -> None:
         self.importing = importing
         self._snapshot = snapshot
+        self.root = boot.cache_dir
         self._dir = os.path.join(boot.cache_dir, "pyc")
         self._temporary = (boot.tmp_dir, tempfile.gettempdir())
         self._salt = b"\0".join(
@@ -150,6 +148,8 @@ def _replace_loading(cache: Cache) -> None:
         path = self.path
         if not isinstance(path, str) or not cache.covers(os.path.abspath(path)):
             code: CodeType | None = original(self, fullname)
+            if fullname == redirect.CONFIGURATION and code is not None:
+                code = redirect.redirected(code, cache.root)
             return code
         if type(self) is loader:
             return cache.code(path, "plain", lambda source: self.source_to_code(source, path))

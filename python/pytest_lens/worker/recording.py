@@ -12,12 +12,13 @@ import atexit
 import builtins
 import contextlib
 import importlib
-import os
 import random
 import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any, Callable
+
+from .own import os
 
 _bootstrap: Any = importlib.import_module("importlib._bootstrap")
 _environ_type: Any = type(os.environ)
@@ -34,6 +35,8 @@ class Loaded:
         self.missing: set[str] = set()
         self.reads: set[str] = set()
         self.warned = False
+        # It keeps the process's own output, which pytest replaces while it captures.
+        self.holds_output = False
         # Makes again what it changed outside its own memory.
         self.effects: list[Callable[[], object]] = []
 
@@ -122,7 +125,7 @@ class Recording:
             if self._stack:
                 self._stack[-1].needs.add(spec.name)
             load = self.loads[spec.name] = Loaded()
-            warned = len(self._warned)
+            warned, held = len(self._warned), _output_references()
             self._stack.append(load)
             try:
                 return original(spec)
@@ -130,6 +133,7 @@ class Recording:
                 self._settle()
                 self._stack.pop()
                 load.warned = len(self._warned) > warned
+                load.holds_output = _output_references() > held
 
         return _load_unlocked
 
@@ -182,6 +186,10 @@ class Recording:
             return original(function, *args, **named)
 
         return register
+
+
+def _output_references() -> int:
+    return sys.getrefcount(sys.stdout) + sys.getrefcount(sys.stderr)
 
 
 def _absolute(name: str, namespace: dict[str, Any], level: int) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib
 import linecache
-import os
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from .own import os
 from .snapshot import Snapshot, module_file
 from .state import Worker
 from .wire import Message

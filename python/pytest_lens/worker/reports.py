@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from . import frames
 from .compare import Comparisons
 from .wire import MESSAGE_LIMIT, Message, cut
@@ -50,7 +52,9 @@ class Recorder:
                 pair = self._comparisons.for_failure(call.excinfo.value)
                 if pair is not None:
                     detail["expected"], detail["actual"] = pair
-        except Exception:  # hostile objects in frames: the verdict is worth more than its details
+        except (
+            BaseException
+        ):  # hostile objects in frames: the verdict is worth more than its details
             pass
         self._details[call.when] = detail
 
@@ -67,17 +71,20 @@ class Recorder:
         self._reports[report.when] = report
         self._logged[report.when] = self._details.get(report.when, {})
 
-    def end(self, item: Any, crash: BaseException | None) -> Message:
-        """The test is over; `crash` is what escaped from pytest's protocol, if anything did."""
+    def end(self, item: Any, crash: BaseException | None, ms: float) -> Message:
+        """The test is over; `crash` is what escaped from pytest's protocol, if anything did.
+
+        `ms`: what it took, as far as we know.
+        """
         verdict = self._verdict()
         if crash is not None:
-            text = str(crash)
-            name = type(crash).__name__
             verdict["outcome"] = "error"
-            verdict["message"] = cut(f"{name}: {text}" if text else name, MESSAGE_LIMIT)
-        for report in self._reports.values():
-            verdict["ms"] += (getattr(report, "duration", None) or 0.0) * 1000
-        verdict["ms"] = round(verdict["ms"], 3)
+            verdict["message"] = cut(_told_of(crash), MESSAGE_LIMIT)
+        durations = [getattr(report, "duration", None) or 0.0 for report in self._reports.values()]
+        total = sum(durations) * 1000
+        # A test may have stopped the clocks that pytest reads.
+        is_true = 0.0 <= total <= ms and not (durations and 0.0 in durations)
+        verdict["ms"] = round(total if is_true else ms, 3)
         verdict.update(self._captured())
         if self._subtests:
             verdict["subtests"] = [
@@ -92,7 +99,6 @@ class Recorder:
             return {
                 "outcome": "error",
                 "message": "pytest reported nothing about this test",
-                "ms": 0.0,
             }
         setup, call, teardown = (self._reports.get(when) for when in ("setup", "call", "teardown"))
         main = _judge(call if call is not None else setup)
@@ -112,7 +118,6 @@ class Recorder:
             main = self._failed_by_subtests(failed)
         if teardown is not None and teardown.failed:
             main = _with_teardown(main, teardown, self._logged["teardown"])
-        main["ms"] = 0.0
         return main
 
     def _failed_by_subtests(self, failed: list[int]) -> Message:
@@ -200,6 +205,31 @@ def _with_teardown(main: Message, teardown: Any, detail: Message) -> Message:
     }
 
 
+def unshowable(item: Any, call: Any, hindrance: type[BaseException]) -> Any:
+    """The report of a phase whose own report could not be made: a `__repr__` exits, say."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    text = "passed" if error is None else _told_of(error)
+    longrepr = f"E   {text}\n(pytest could not show more of it: {hindrance.__name__} was raised)"
+    return pytest.TestReport(
+        item.nodeid,
+        item.location,
+        dict.fromkeys(item.keywords, 1),
+        "failed" if call.excinfo is not None else "passed",
+        longrepr if call.excinfo is not None else None,
+        call.when,
+        duration=call.duration,
+    )
+
+
+def _told_of(error: BaseException) -> str:
+    try:
+        text = str(error)
+        name = type(error).__name__
+    except BaseException as failure:
+        return f"an exception that can't be shown: {type(failure).__name__}"
+    return f"{name}: {text}" if text else name
+
+
 def _reason(wasxfail: str) -> str:
     return wasxfail[len("reason: ") :] if wasxfail.startswith("reason: ") else wasxfail
 
@@ -223,7 +253,7 @@ def _message(report: Any) -> str:
 def _text(report: Any) -> str:
     try:
         return str(report.longreprtext)
-    except Exception as error:
+    except BaseException as error:
         return f"(no text: {type(error).__name__}: {error})"
 
 

@@ -7,14 +7,12 @@ what it read itself. Each file's stat is taken before it is read, so that a late
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from . import environ, places, stash
+from .own import hashlib, os, time
 from .preloading import preloadable
 from .state import Worker
 from .wire import Message

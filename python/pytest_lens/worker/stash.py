@@ -12,7 +12,6 @@ from __future__ import annotations
 import dis
 import fnmatch
 import importlib.machinery
-import os
 import re
 import sys
 import warnings
@@ -21,6 +20,7 @@ from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, Callable
 
 from . import places, seeds
+from .own import os
 from .recording import EVERYTHING, Recording
 
 _PathFinder = importlib.machinery.PathFinder
@@ -36,7 +36,7 @@ _NATIVE = (
     *(b"TZ", b"QT_", b"SDL_", b"DISPLAY", b"PATH", b"HOME", b"TMPDIR"),
 )
 # And these change under pytest's own hands.
-_OWN_VARIABLES = (b"PYTEST_", b"HYPOTHESIS_STORAGE_DIRECTORY")
+_OWN_VARIABLES = (b"PYTEST_",)
 
 # Modules that pytest itself patches, and pytest's own.
 _UNDER_PYTEST = ("sys", "warnings", "pdb")

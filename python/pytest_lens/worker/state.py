@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
 from .measuring import Measuring
+from .own import os
 from .stash import Stash
 from .streaming import Streams
 from .wire import Channel, Message, Socket, dial

@@ -8,13 +8,10 @@ when pytest reads it back; the engine sees to the files.
 
 from __future__ import annotations
 
-import fcntl
 import io
-import json
-import os
-import resource
 from typing import Any
 
+from .own import fcntl, json, os, resource
 from .wire import TEXT_LIMIT, Message, cut
 
 # What pytest reads back of one phase: with the note it is no longer than a message may be.
@@ -53,6 +50,11 @@ class _Captured:
             os.dup2(number, self._capture.targetfd)
         self._read_to = 0
         self._path = path
+
+    def begin(self) -> None:
+        """A test begins: what was written before, in a fork that reads for itself too, is over."""
+        if self._path:
+            self._read_to = self.size()
 
     def size(self) -> int:
         # The object's own methods: a test may have replaced those of `os`.
@@ -193,6 +195,8 @@ class Streams:
     def begin(self, index: int) -> Message:
         """A test begins: where its output will be."""
         self._index, self._folder = index, ""
+        for captured in self._captured:
+            captured.begin()
         at = self._offsets()
         return {"at": at} if at else {}
 

@@ -9,14 +9,9 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # the typeshed leaves it out
 import _socket
-import fcntl
-import json
-import os
-import resource
-import select
-import signal
-import struct
 from typing import Any
+
+from .own import fcntl, json, os, resource, select, signal, struct
 
 Message = dict[str, Any]
 

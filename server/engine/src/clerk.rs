@@ -133,7 +133,7 @@ impl Clerk {
             Entry::Collected { host, done } => {
                 let found = Findings {
                     scope: &host.scope,
-                    nodes: &host.nodes,
+                    nodes: &host.in_source_order(),
                     errors: &host.errors,
                     gone: &HashSet::new(),
                     at: now_ms(),

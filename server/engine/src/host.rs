@@ -1,6 +1,7 @@
 //! A collected session: the tests of a scope as pytest found them, and, where that is safe, the process that holds
 //! them and is forked to run them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +30,8 @@ pub(crate) struct Host {
     /// In pytest's order.
     pub nodes: Vec<Arc<Node>>,
     by_id: HashMap<Arc<str>, usize>,
+    /// The nodes' indices in the order of the source; empty where that is pytest's.
+    source_order: Vec<usize>,
     pub errors: Vec<WireCollectError>,
     /// Third-party modules that a base may load in advance.
     pub third_party: Vec<String>,
@@ -121,6 +124,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         kill_tree(process.pid);
         Err(CollectFailure::TimedOut(took_too_long(order.limit, importing.as_deref())))
     })?;
+    let source_order = source_order(&items);
     let (root, settings, analyses) = (order.root, order.settings, order.analyses);
     let nodes = tokio::task::spawn_blocking(move || make_nodes(items, &root, &settings, &analyses))
         .await
@@ -132,6 +136,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         options: order.options,
         nodes,
         by_id,
+        source_order,
         errors: collected.errors,
         third_party: collected.third_party,
         unfit: collected.unfit,
@@ -193,6 +198,16 @@ async fn gather(
     Err(ended(&ExitStatus::default(), importing.take()))
 }
 
+/// A plugin may shuffle a session, which is for its runs; a tree has the order of the source.
+fn source_order(items: &[WireNode]) -> Vec<usize> {
+    if items.iter().all(|item| item.place.is_none()) {
+        return Vec::new();
+    }
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|&index| items[index].place.unwrap_or(usize::MAX));
+    order
+}
+
 /// What forking a runner takes, its way to the first test included: 8 to 14 ms were measured.
 const FORK_MS: f64 = 15.0;
 
@@ -233,6 +248,14 @@ impl Host {
     /// had the last word since, and then this one is true again.
     pub(crate) fn is_taken_in(&self, revision: u64) -> bool {
         self.taken_in.load(Ordering::Relaxed) == revision
+    }
+
+    /// The nodes in the order of the source.
+    pub(crate) fn in_source_order(&self) -> Cow<'_, [Arc<Node>]> {
+        if self.source_order.is_empty() {
+            return Cow::Borrowed(&self.nodes);
+        }
+        self.source_order.iter().map(|&index| Arc::clone(&self.nodes[index])).collect()
     }
 
     pub(crate) fn index_of(&self, id: &str) -> Option<usize> {

@@ -159,6 +159,9 @@ impl Pool {
         }
         state.mode = Some(mode);
         state.base = Some(Arc::clone(&base));
+        if state.preload.learn(&[], &base.ready.unfit) {
+            state.preload.remember(&self.launcher);
+        }
         Ok(base)
     }
 
@@ -376,6 +379,9 @@ impl Pool {
         match self.launcher.start(&preload).await {
             Ok(base) => {
                 let mut state = self.state();
+                if state.preload.learn(&[], &base.ready.unfit) {
+                    state.preload.remember(&self.launcher);
+                }
                 if !state.closed && state.generation == generation && base.ready.hazards.is_empty() {
                     state.base = Some(Arc::new(base));
                 }

@@ -100,9 +100,9 @@ pub(crate) async fn drive(
         }
     }
     driver.ending.replaced = driver.replaced;
-    if plan.coverage.is_some() || driver.replaced {
-        // What they have measured is written when their sessions are over, and a newer run of the same tests may need
-        // what they hold.
+    if plan.coverage.is_some() || driver.replaced || !plan.host.is_forkable() {
+        // What they have measured, and what hooks of their sessions report, is written when those are over; and a newer
+        // run of the same tests may need what they hold.
         let farewells = driver.farewells.into_inner().unwrap_or_else(PoisonError::into_inner);
         let killed = driver.control.wait_for(|wanted| *wanted == Control::Kill);
         let written = async {

@@ -259,6 +259,9 @@ pub(crate) struct Ready {
     pub pytest: String,
     pub plugins: Vec<WirePlugin>,
     pub hazards: Vec<WireHazard>,
+    /// Modules that turned out not to be for importing in advance.
+    #[serde(default)]
+    pub unfit: Vec<String>,
     /// Whether coverage.py is installed.
     #[serde(default)]
     pub coverage: bool,
@@ -316,6 +319,8 @@ pub(crate) struct WireNode {
     #[serde(default)]
     pub param: bool,
     pub group: Option<String>,
+    /// Where it stands in the source, if a plugin has shuffled the session.
+    pub place: Option<usize>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

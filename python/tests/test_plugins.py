@@ -1,0 +1,283 @@
+"""What plugins, and tests that behave badly, do to a session."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from conftest import Project
+from fake_engine import WORKER, run, start
+
+from pytest_lens import worker
+
+
+def test_p12_a_test_sees_all_objects_and_garbage_goes(project: Project) -> None:
+    engine = project(
+        {
+            "test_it.py": """
+            import gc, weakref
+
+            class Node:
+                pass
+
+            KEPT = Node()
+            one, other = Node(), Node()
+            one.other, other.one = other, one
+            GONE = weakref.ref(one)
+            del one, other
+
+            HELD = Node()
+            HELD.itself = HELD
+            REFERENCE = weakref.ref(HELD)
+
+            def test_objects():
+                assert any(found is KEPT for found in gc.get_objects())
+                assert gc.get_freeze_count() == 0
+
+            def test_cycle():
+                global HELD
+                del HELD
+                gc.collect()
+                assert REFERENCE() is None
+                assert GONE() is None
+            """
+        }
+    )
+    host = engine.collected()
+    ids = [node["id"] for node in host.nodes()]
+    verdicts = run(engine.fork(host, "runner"), ids)
+    assert [verdicts[name]["outcome"] for name in ids] == ["passed", "passed"], verdicts
+
+
+REPLACING = """
+import gc, os, select, signal, tempfile, time
+
+def broken(*args, **named):
+    raise RuntimeError("replaced")
+
+for module, names in (
+    (os, "fork _exit kill killpg listdir waitpid pipe getppid link chdir setpgid pidfd_open"),
+    (gc, "freeze unfreeze"),
+    (signal, "signal getsignal"),
+    (tempfile, "mkdtemp TemporaryFile"),
+    (select, "poll"),
+    (time, "monotonic perf_counter sleep"),
+):
+    for name in names.split():
+        setattr(module, name, broken)
+gc.collect = lambda *args: 0
+"""
+
+
+def test_p16_what_a_conftest_replaces_the_worker_does_not_use(project: Project) -> None:
+    engine = project({"conftest.py": REPLACING, "test_it.py": "def test_it(): print('here')"})
+    host = engine.collected()
+    runner = engine.fork(host, "runner")
+    verdict = run(runner, ["test_it.py::test_it"], basetemp=None)["test_it.py::test_it"]
+    assert (verdict["outcome"], verdict["stdout"]) == ("passed", "here\n")
+    host.wait("exited", host=runner.name)
+
+
+def test_p16_the_workers_files_take_what_projects_replace_from_one_module() -> None:
+    kept = "|".join(worker_names())
+    direct = re.compile(rf"^\s*(?:import ({kept})\b|from ({kept})\b(?!\.)[^\n]* import)", re.M)
+    apart = {"own.py", "coverage_report.py"}  # the latter is a program of its own
+    for path in sorted(WORKER.glob("*.py")):
+        if path.name not in apart:
+            assert not direct.findall(path.read_text()), path
+
+
+def worker_names() -> list[str]:
+    source = (Path(worker.__file__).parent / "own.py").read_text()
+    found = re.search(r"__all__ = \[(.*?)\]", source, re.S)
+    assert found is not None
+    names = re.findall(r'"(\w+)"', found[1])
+    assert {"gc", "os", "signal", "time"} <= set(names)
+    return names
+
+
+def test_p18_a_test_may_stop_the_clock(project: Project) -> None:
+    engine = project(
+        {
+            "conftest.py": """
+            import pytest, time
+            from _pytest import timing
+
+            @pytest.fixture(scope="session")
+            def stopped():
+                names = ("time", "perf_counter", "monotonic")
+                saved = [(module, name, getattr(module, name))
+                         for module in (time, timing) for name in names if hasattr(module, name)]
+                for module, name, _ in saved:
+                    setattr(module, name, lambda: 1e9)
+                yield
+                for module, name, original in saved:
+                    setattr(module, name, original)
+            """,
+            "test_it.py": "def test_it(stopped): pass\ndef test_next(stopped): pass",
+        }
+    )
+    ids = ["test_it.py::test_it", "test_it.py::test_next"]
+    verdicts = run(engine.fork(engine.collected(), "runner"), ids)
+    assert all(0 < verdicts[name]["ms"] < 20_000 for name in ids), verdicts
+
+
+def test_p18_hypothesis_is_redirected_without_a_variable(project: Project) -> None:
+    engine = project(
+        {
+            "site-packages/hypothesis/__init__.py": "",
+            "site-packages/hypothesis/configuration.py": """
+            HOME = None
+            def set_hypothesis_home_dir(directory):
+                global HOME
+                HOME = directory
+            """,
+            "test_it.py": """
+            import os
+            import hypothesis.configuration
+            HOME = hypothesis.configuration.HOME
+
+            def test_it():
+                assert "HYPOTHESIS_STORAGE_DIRECTORY" not in os.environ
+                print(HOME)
+
+            def test_own():
+                assert os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] == "/mine"
+                assert HOME is None
+            """,
+        }
+    )
+    env = {"PYTHONPATH": str(engine.root / "site-packages")}
+    for preload in ([], ["hypothesis.configuration"]):
+        base = engine.base(env=env, preload=preload)
+        base.wait("ready")
+        session = engine.fork(base, "session")
+        verdict = run(session, ["test_it.py::test_it"])["test_it.py::test_it"]
+        assert verdict["stdout"] == f"{engine.state / 'cache' / 'hypothesis'}\n", preload
+        base = engine.base(env={**env, "HYPOTHESIS_STORAGE_DIRECTORY": "/mine"}, preload=preload)
+        base.wait("ready")
+        session = engine.fork(base, "session")
+        verdict = run(session, ["test_it.py::test_own"])["test_it.py::test_own"]
+        assert verdict["outcome"] == "passed", verdict
+
+
+HOSTILE = """
+import os
+
+class Exits:
+    def __repr__(self):
+        raise SystemExit(3)
+
+class Meta(type):
+    def __getattribute__(cls, name):
+        if name == "__name__":
+            raise RuntimeError("no name")
+        return super().__getattribute__(name)
+    def __instancecheck__(cls, other):
+        raise RuntimeError("no instance")
+    def __subclasscheck__(cls, other):
+        raise RuntimeError("no subclass")
+
+class Bad(Exception, metaclass=Meta):
+    pass
+
+class Silent(Exception):
+    def __str__(self):
+        raise SystemExit(4)
+    __repr__ = __str__
+
+def test_first(): pass
+def test_repr(): assert Exits() == 1
+def test_local():
+    value = Exits()
+    assert [value] == [1]
+def test_bad(): raise Bad("x")
+def test_silent(): raise Silent("x")
+def test_last(): pass
+def test_closes(): os.closerange(3, 256)
+def test_after(): pass
+"""
+
+
+def test_p20_hostile_objects_cost_nobody_else_a_verdict(project: Project) -> None:
+    engine = project({"test_it.py": HOSTILE})
+    host = engine.collected()
+    ids = [node["id"] for node in host.nodes()][:6]
+    verdicts = run(engine.fork(host, "runner"), ids)
+    assert [verdicts[name]["outcome"] for name in ids] == [
+        "passed",
+        *["failed"] * 4,
+        "passed",
+    ]
+    assert verdicts["test_it.py::test_repr"]["message"] == "SystemExit: 3"
+    assert "SystemExit was raised" in verdicts["test_it.py::test_repr"]["longrepr"]
+
+
+def test_p20_a_test_that_breaks_pytest_is_the_last_of_its_process(project: Project) -> None:
+    engine = project({"test_it.py": HOSTILE})
+    runner = engine.fork(engine.collected(), "runner")
+    runner.wait("runner_ready")
+    start(runner, ["test_it.py::test_closes", "test_it.py::test_after"])
+    runner.wait_closed()
+    # No "done", which would say that there is nothing more to do, and no fault of the run's.
+    assert [told["i"] for told in runner.all("finished")] == [0]
+    assert runner.all("done") == runner.all("internal_error") == []
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_c6_a_shuffled_session_tells_the_places_in_the_source(project: Project, seed: int) -> None:
+    engine = project(
+        {
+            "conftest.py": f"""
+            import random
+            def pytest_collection_modifyitems(items):
+                random.Random({seed}).shuffle(items)
+            """,
+            "test_it.py": "\n".join(f"def test_{index}(): pass" for index in range(8)),
+        }
+    )
+    nodes = engine.collected().nodes()
+    assert [node["name"] for node in nodes] != [f"test_{index}" for index in range(8)]
+    assert all(node["name"] == f"test_{node['place']}" for node in nodes)
+
+
+def test_p11_what_failed_last_does_not_decide_what_is_collected(project: Project) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = --lf --sw",
+            "test_it.py": "def test_good(): pass\ndef test_bad(): assert 0\ndef test_new(): pass",
+        }
+    )
+    base = engine.base()
+    base.wait("ready")
+    ids = [f"test_it.py::test_{name}" for name in ("good", "bad", "new")]
+    for _ in range(2):
+        host = engine.fork(base, "collected")
+        host.wait("collected")
+        assert [node["id"] for node in host.nodes()] == ids
+        run(engine.fork(host, "runner"), ids)
+    host = engine.fork(base, "collected", arguments=["--lf"])
+    host.wait("collected")
+    assert [node["id"] for node in host.nodes()] == ids[1:2]
+
+
+def test_p13_a_library_that_keeps_the_output_is_not_imported_in_advance(project: Project) -> None:
+    engine = project(
+        {
+            "site-packages/logs.py": "import sys\nSINK = sys.stderr\n"
+            "def log(text): SINK.write(text)\n",
+            "site-packages/other.py": "",
+            "pytest.ini": "[pytest]\naddopts = --capture=sys",
+            "conftest.py": "import logs, other",
+            "test_it.py": "import logs\ndef test_it(): logs.log('heard')",
+        }
+    )
+    env = {"PYTHONPATH": str(engine.root / "site-packages")}
+    base = engine.base(env=env, preload=["logs", "other"])
+    ready = base.wait("ready")
+    assert (ready["preloaded"], ready["unfit"]) == (["other"], ["logs"])
+    host = engine.fork(base, "collected")
+    host.wait("collected")
+    verdict = run(engine.fork(host, "runner"), ["test_it.py::test_it"])["test_it.py::test_it"]
+    assert verdict["stderr"] == "heard"
