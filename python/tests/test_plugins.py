@@ -281,3 +281,60 @@ def test_p13_a_library_that_keeps_the_output_is_not_imported_in_advance(project:
     host.wait("collected")
     verdict = run(engine.fork(host, "runner"), ["test_it.py::test_it"])["test_it.py::test_it"]
     assert verdict["stderr"] == "heard"
+
+
+FORKING = """
+import os, pickle
+import pytest
+from _pytest.runner import runtestprotocol
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item, nextitem):
+    receive, send = os.pipe()
+    child = os.fork()
+    if not child:
+        told = [vars(report) for report in runtestprotocol(item, log=False)]
+        for one in told:
+            one["longrepr"] = None if one["longrepr"] is None else str(one["longrepr"])
+        os.write(send, pickle.dumps(told))
+        os._exit(0)
+    os.close(send)
+    with os.fdopen(receive, "rb") as file:
+        data = file.read()
+    os.waitpid(child, 0)
+    if data:
+        reports = [pytest.TestReport(**told) for told in pickle.loads(data)]
+    else:
+        reports = [pytest.TestReport(item.nodeid, item.location, {}, "failed", "it crashed", "???")]
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.session._setupstate.teardown_exact(nextitem)
+    return True
+"""
+
+
+@pytest.mark.parametrize("to_files", [False, True])
+def test_p10_tests_may_run_in_processes_of_a_plugins_own(project: Project, to_files: bool) -> None:
+    engine = project(
+        {
+            "conftest.py": FORKING,
+            "test_it.py": """
+            import os
+            def test_one(): print("one says")
+            def test_two(): print("two says"); assert 0
+            def test_gone(): os._exit(9)
+            def test_last(): print("last says")
+            """,
+        }
+    )
+    ids = [f"test_it.py::test_{name}" for name in ("one", "two", "gone", "last")]
+    runner = engine.fork(engine.collected(), "runner")
+    output = {"output": str(engine.state / "tmp" / "run" / "w0")} if to_files else {}
+    verdicts = run(runner, ids, **output)
+    assert [(verdicts[name]["outcome"], verdicts[name].get("stdout")) for name in ids] == [
+        ("passed", "one says\n"),
+        ("failed", "two says\n"),
+        ("failed", None),
+        ("passed", "last says\n"),
+    ]
+    assert verdicts[ids[2]]["message"] == "it crashed"

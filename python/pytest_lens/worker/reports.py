@@ -14,6 +14,7 @@ from . import frames
 from .compare import Comparisons
 from .wire import MESSAGE_LIMIT, Message, cut
 
+_PHASES = ("setup", "call", "teardown")
 _STREAMS = (("Captured stdout", "stdout"), ("Captured stderr", "stderr"), ("Captured log", "log"))
 
 
@@ -101,10 +102,10 @@ class Recorder:
                 "message": "pytest reported nothing about this test",
             }
         setup, call, teardown = (self._reports.get(when) for when in ("setup", "call", "teardown"))
-        main = _judge(call if call is not None else setup)
-        phase = "call" if call is not None else "setup"
+        phase = self._deciding_phase()
+        main = _judge(self._reports[phase])
         if main["outcome"] in ("failed", "error"):
-            main["phase"] = phase
+            main["phase"] = phase if phase in _PHASES else "call"
             main.update(self._logged[phase])
         elif main["outcome"] == "xfailed":
             main.update(
@@ -116,9 +117,14 @@ class Recorder:
         own_words = main["outcome"] in ("failed", "error") and not _only_counts_subtests(call)
         if failed and not own_words:
             main = self._failed_by_subtests(failed)
-        if teardown is not None and teardown.failed:
+        if teardown is not None and teardown.failed and phase != "teardown":
             main = _with_teardown(main, teardown, self._logged["teardown"])
         return main
+
+    def _deciding_phase(self) -> str:
+        """The phase that decides; plugins that run a test elsewhere have phases of their own."""
+        others = [phase for phase in self._reports if phase not in _PHASES]
+        return next(phase for phase in ("call", *others, *_PHASES) if phase in self._reports)
 
     def _failed_by_subtests(self, failed: list[int]) -> Message:
         texts = [_longrepr(self._subtests[index]) for index in failed]
@@ -136,9 +142,8 @@ class Recorder:
     def _captured(self) -> Message:
         """The output by stream, from the last report (it has all sections) and from subtests."""
         sections: list[tuple[str, str]] = []
-        for when in ("setup", "call", "teardown"):
-            if when in self._reports:
-                sections = list(self._reports[when].sections)
+        for report in self._reports.values():
+            sections = list(report.sections)
         for report in self._subtests:
             sections += [section for section in report.sections if section[0].endswith(" call")]
         captured: Message = {}
@@ -172,7 +177,7 @@ def _judge(report: Any) -> Message:
             message = _reason(expected)
             return {"outcome": "xpassed", **({"message": message} if message else {})}
         return {"outcome": "passed"}
-    outcome = "failed" if report.when == "call" else "error"
+    outcome = "error" if report.when in ("setup", "teardown") else "failed"
     verdict = _told(outcome, _message(report), report)
     if isinstance(report.longrepr, str) and report.longrepr.startswith("[XPASS(strict)]"):
         verdict["strict"] = True
