@@ -284,7 +284,7 @@ def test_p13_a_library_that_keeps_the_output_is_not_imported_in_advance(project:
 
 
 FORKING = """
-import os, pickle
+import json, os
 import pytest
 from _pytest.runner import runtestprotocol
 
@@ -293,17 +293,18 @@ def pytest_runtest_protocol(item, nextitem):
     receive, send = os.pipe()
     child = os.fork()
     if not child:
-        told = [vars(report) for report in runtestprotocol(item, log=False)]
-        for one in told:
-            one["longrepr"] = None if one["longrepr"] is None else str(one["longrepr"])
-        os.write(send, pickle.dumps(told))
+        reports = runtestprotocol(item, log=False)
+        serialize = item.config.hook.pytest_report_to_serializable
+        told = [serialize(config=item.config, report=report) for report in reports]
+        os.write(send, json.dumps(told).encode())
         os._exit(0)
     os.close(send)
     with os.fdopen(receive, "rb") as file:
         data = file.read()
     os.waitpid(child, 0)
     if data:
-        reports = [pytest.TestReport(**told) for told in pickle.loads(data)]
+        load = item.config.hook.pytest_report_from_serializable
+        reports = [load(config=item.config, data=told) for told in json.loads(data)]
     else:
         reports = [pytest.TestReport(item.nodeid, item.location, {}, "failed", "it crashed", "???")]
     for report in reports:
