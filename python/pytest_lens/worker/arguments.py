@@ -11,6 +11,20 @@ from .own import os
 from .state import Worker
 from .wire import Message
 
+# Options that are about a session as a whole, by their names in the configuration.
+_OF_COVERAGE = {"cov_source": "--cov", "cov_fail_under": "--cov-fail-under"}
+_REPORTS = {
+    **_OF_COVERAGE,
+    "xmlpath": "--junit-xml",
+    "pastebin": "--pastebin",
+    "htmlpath": "--html",
+    "json_report": "--json-report",
+    "report_log": "--report-log",
+    "benchmark_json": "--benchmark-json",
+    "allure_report_dir": "--alluredir",
+    "store_durations": "--store-durations",
+}
+
 # Options that leave tests out because of what earlier runs came to, and how they are asked for. In
 # a project's own `addopts` they would hide tests: here somebody says which tests are to run.
 _NARROWING = {
@@ -60,6 +74,11 @@ def without_distribution(option: Any) -> bool:
     return asked
 
 
+def asked_reports(options: Any) -> list[str]:
+    """What the arguments ask for that is about a session as a whole: reports, and gates."""
+    return [name for dest, name in _REPORTS.items() if getattr(options, dest, None)]
+
+
 def without_repeats(option: Any) -> None:
     """Keep pytest-rerunfailures, if it is there, from repeating failures."""
     if getattr(option, "reruns", None):
@@ -83,9 +102,11 @@ def refuse_or_neutralise(worker: Worker, config: Any) -> None:
             if argument in names:
                 raise pytest.UsageError(f"{argument} does not work with pytest-lens: leave it out")
         setattr(config.option, dest, False)
-    # Reports about a whole session; ours are parts of one, and several at a time.
-    for dest in ("xmlpath", "pastebin", "lens"):
-        if getattr(config.option, dest, None):
+    if getattr(config.option, "lens", None):
+        config.option.lens = None
+    # Ours are parts of a session, and several at a time.
+    for dest in () if worker.options.reports else _REPORTS:
+        if getattr(config.option, dest, None) and dest not in _OF_COVERAGE:
             setattr(config.option, dest, None)
 
 

@@ -51,6 +51,8 @@ class LensPlugin:
         # The items' places before any plugin shuffled them.
         self._in_source: dict[int, int] = {}
         self._distributed = False
+        self._reports: list[str] = []
+        self.screen = Screen()
         self._last_importing = ""
         self._asked: arguments.Asked | None = None
 
@@ -83,6 +85,7 @@ class LensPlugin:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
         options = self._worker.options
+        self._reports = arguments.asked_reports(early_config.known_args_namespace)
         if options.no_cov:
             arguments.without_coverage(early_config.known_args_namespace)
         early_config.invocation_params = arguments.with_args(
@@ -104,13 +107,14 @@ class LensPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
+        self._reports += arguments.asked_reports(config.option)
         arguments.refuse_or_neutralise(self._worker, config)
         if self._worker.options.worker:
             pose_as_xdist_worker(config, self._worker.options.worker)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionstart(self, session: Any) -> Iterator[None]:
-        _silence_terminal(session.config)
+        _silence_terminal(session.config, self.screen)
         with prepared.quick_fixture_search():
             yield
 
@@ -219,6 +223,7 @@ class LensPlugin:
                 "distributed": self._distributed,
                 "reasons": reasons,
                 "unfit": worker.unfit,
+                "reports": list(dict.fromkeys(self._reports)),
                 "looks": arguments.are_looked_at(worker, session.config),
                 "rootdir": str(session.config.rootpath),
                 "inifile": str(session.config.inipath) if session.config.inipath else None,
@@ -292,19 +297,29 @@ def pose_as_xdist_worker(config: Any, worker: Message | None) -> None:
     }
 
 
-def _silence_terminal(config: Any) -> None:
-    """The terminal reporter stays, other plugins ask for it, but writes to nowhere."""
+def _silence_terminal(config: Any, screen: Screen) -> None:
+    """The terminal reporter stays, other plugins ask for it, but nobody looks at its screen."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     writer = getattr(reporter, "_tw", None)
     if writer is not None and hasattr(writer, "_file"):
-        writer._file = _Nowhere()
+        writer._file = screen
         writer.hasmarkup = False
 
 
-class _Nowhere(io.TextIOBase):
+class Screen(io.TextIOBase):
     """A stream without a descriptor: one that a test closes could become another file's."""
 
     encoding = "utf-8"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._verdicts: list[str] = []
+
     def write(self, text: str) -> int:
+        if text.lstrip().startswith(("FAIL ", "ERROR: ")):
+            self._verdicts.append(text.strip())
         return len(text)
+
+    def verdict(self) -> str | None:
+        """What a plugin has said last of the session as a whole: that coverage is too low, say."""
+        return self._verdicts[-1] if self._verdicts else None

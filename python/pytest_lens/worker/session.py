@@ -40,7 +40,7 @@ def run(worker: Worker, config: ReadyConfig) -> NoReturn:
     except (OSError, ValueError, AttributeError):
         pass
     ending.run_exit_handlers()
-    worker.send({"t": "bye", "exitstatus": status})
+    worker.send({"t": "bye", "exitstatus": status, "message": plugin.screen.verdict()})
     ending.leave(status)
 
 

@@ -47,6 +47,8 @@ class Options:
     arguments: list[str] = field(default_factory=list)
     no_cov: bool = False
     run_disabled: bool = False
+    # Reports about the session as a whole are wanted: it runs all there is to run.
+    reports: bool = False
     # What to measure; see `measuring`.
     coverage: dict[str, Any] | None = None
     # Wait for a debugger first; see `debugging`.

@@ -297,23 +297,24 @@ impl Clerk {
             context.log.push(EventPayload::TestOutcome(told), false);
         }
         let counts = open.counts;
+        let is_incomplete = !open.plan.problems.is_empty() || ending.refused.is_some();
         let status = run_status(
             &counts,
             ending.stopped || ending.replaced || ending.interrupted.is_some(),
             ending.killed,
             ending.out_of_time,
             ending.fault.is_some(),
-            !open.plan.problems.is_empty(),
+            is_incomplete,
         );
         let replaced = ending.replaced.then(|| "a newer run of the same tests has taken its place".to_owned());
         let not_collected = uncollected(&open.plan.problems);
-        let at_least = ending.suite_status(!open.plan.problems.is_empty());
+        let at_least = ending.suite_status(is_incomplete);
         let end = RunEnd {
             run_id: run_id.to_owned(),
             status: status_of(status),
             counts: counts_of(&counts),
             duration_ms: open.record.begun.elapsed().as_secs_f64() * 1000.0,
-            message: ending.fault.or(ending.interrupted).or(replaced).or(not_collected),
+            message: ending.fault.or(ending.interrupted).or(replaced).or(not_collected).or(ending.refused),
             debug_data: open.record.tape.debug_data(),
         };
         self.unfiled.insert(run_id.to_owned(), (open.run, open.runs_alone));

@@ -149,6 +149,7 @@ impl Context {
             arguments: settings.arguments.iter().chain(arguments).cloned().collect(),
             no_cov: true,
             run_disabled: false,
+            reports: false,
             coverage: None,
             debug: false,
         }
@@ -188,8 +189,17 @@ impl Context {
         arguments: &[String],
     ) -> Result<Arc<Host>, CollectFailure> {
         let options = self.options(arguments);
-        let found = self.pool.host(scope, &options, &self.pytest.load_full(), self.collect_limit()).await;
+        let (pytest, limit) = (self.pytest.load_full(), self.collect_limit());
+        let found = self.pool.host(scope, &options, &pytest, limit).await;
         let is_usual = arguments.is_empty();
+        // A part's own arguments may be refused, where its conftests don't define what the project's options need, or
+        // its folder's name has a meaning for pytest. The whole has them in it.
+        if *scope != Scope::All && matches!(found, Err(CollectFailure::Refused { path: None, .. })) {
+            let whole = self.pool.host(&Scope::All, &options, &pytest, limit).await;
+            if whole.is_ok() {
+                return self.take_in(&Scope::All, whole, is_usual).await;
+            }
+        }
         self.take_in(scope, found, is_usual).await
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct Host {
     pub errors: Vec<WireCollectError>,
     /// Third-party modules that a base may load in advance.
     pub third_party: Vec<String>,
+    /// Options that ask for reports about, or set a gate for, a session as a whole.
+    pub reports: Vec<String>,
     /// Whether the project may look at `-k` and `-m` before its tests run.
     pub looks: bool,
     /// Modules that must not be loaded in advance any more.
@@ -141,6 +143,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         third_party: collected.third_party,
         unfit: collected.unfit,
         looks: collected.looks,
+        reports: collected.reports,
         reasons: collected.reasons,
         inifile: collected.inifile,
         distributed: collected.distributed,

@@ -63,6 +63,8 @@ struct State {
 pub(crate) struct Special {
     /// Skip marks skip nothing.
     pub run_disabled: bool,
+    /// It makes the reports about a session as a whole.
+    pub reports: bool,
     /// What it measures.
     pub coverage: Option<Measure>,
 }
@@ -348,8 +350,8 @@ impl Pool {
                 return copy;
             }
         }
-        let Special { run_disabled, coverage } = special.unwrap_or_default();
-        let options = WorkerOptions { run_disabled, coverage, ..host.options.clone() };
+        let Special { run_disabled, reports, coverage } = special.unwrap_or_default();
+        let options = WorkerOptions { run_disabled, reports, no_cov: !reports, coverage, ..host.options.clone() };
         let embedded = self.mode().is_some_and(|mode| mode.embedded);
         if embedded {
             let base = self.base().await.map_err(|error| error.to_string())?;

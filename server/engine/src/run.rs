@@ -196,7 +196,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                 break;
             }
             if settled && last_word.is_none() {
-                last_word = Some(Instant::now() + if stay { STAYING } else { LAST_WORD });
+                last_word = Some(Instant::now() + if stay || self.plan.reports { STAYING } else { LAST_WORD });
                 for slot in slots.values() {
                     slot.runner.send(ToWorker::Feed { indices: Vec::new(), end: true });
                 }
@@ -404,6 +404,12 @@ impl<F: Fn(News)> Driver<'_, F> {
                         stop_all(slots, dispatcher);
                     }
                 }
+                FromWorker::Bye { exitstatus, message } => {
+                    if std::mem::take(&mut slot.has_a_say) && exitstatus == 1 && self.failures == 0 {
+                        let unnamed = || "pytest ended with status 1 although no test failed".to_owned();
+                        self.ending.refused = Some(message.unwrap_or_else(unnamed));
+                    }
+                }
                 FromWorker::UsageError { message, .. } | FromWorker::InternalError { message } => {
                     self.ending.fault = Some(message);
                 }
@@ -557,6 +563,7 @@ impl<F: Fn(News)> Driver<'_, F> {
         order.deadline_ns = self.deadline_ns;
         let mut slot = Slot::new(runner, post.worker, arrivals.clone(), self.pool.busy());
         slot.output = self.plan.output(post).map(Arc::new);
+        slot.has_a_say = self.plan.reports;
         // A person at a debugger may take any time.
         slot.give(order, self.plan.debuggee.is_none().then_some(self.plan.collect_limit));
         slot

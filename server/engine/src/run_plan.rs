@@ -55,6 +55,8 @@ pub(crate) struct RunPlan {
     pub time_limit: Option<Duration>,
     /// What could not be collected of it, each a sentence. Such a run has not passed, whatever its tests say.
     pub problems: Vec<String>,
+    /// Its one session makes the reports that the project asks for, and has a say in how it ends.
+    pub reports: bool,
     /// What is to be measured.
     pub coverage: Option<Coverage>,
     /// The process that runs it under a debugger; there is no second one.
@@ -110,6 +112,14 @@ impl RunPlan {
         }
     }
 
+    /// Has all of it run in one session, as pytest does: that makes the reports which the project's options ask for.
+    pub(crate) fn set_reports(&mut self) {
+        self.reports = true;
+        self.workers = 1;
+        self.rerun.enabled = false;
+        self.reuse = None;
+    }
+
     /// Has its tests run under a debugger: in that one process, once, and without a limit of time.
     pub(crate) fn set_debuggee(&mut self, debuggee: Debuggee) {
         self.debuggee = Some(debuggee);
@@ -124,7 +134,8 @@ impl RunPlan {
     pub(crate) fn special(&self) -> Option<Special> {
         let folder = self.tape.folder();
         let coverage = self.coverage.as_ref().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
-        (self.run_disabled || coverage.is_some()).then_some(Special { run_disabled: self.run_disabled, coverage })
+        let &RunPlan { run_disabled, reports, .. } = self;
+        (run_disabled || reports || coverage.is_some()).then_some(Special { run_disabled, reports, coverage })
     }
 
     /// What the names of the files begin with that a worker's output goes to.
@@ -149,7 +160,7 @@ impl RunPlan {
             timeout_ms: self.timeout_ms,
             deadline_ns: None,
             run_disabled: self.run_disabled,
-            basetemp: self.temp.join(format!("w{place}")).to_string_lossy().into(),
+            basetemp: self.temp.join(place.to_string()).to_string_lossy().into(),
             output: self.output(post).map(|prefix| prefix.to_string_lossy().into()),
             worker: (count > 1 || own.is_some_and(|slot| slot > 0)).then(|| WorkerPlace {
                 index: own.unwrap_or(worker),
@@ -212,6 +223,8 @@ pub(crate) struct Ending {
     pub interrupted: Option<String>,
     /// Tests of it were left to a newer run.
     pub replaced: bool,
+    /// Why the session as a whole is not to pass, whatever its tests did.
+    pub refused: Option<String>,
 }
 
 impl Ending {

@@ -46,6 +46,8 @@ pub(crate) struct Slot {
     pub done: bool,
     /// It said that it is done and stays for the next run.
     pub held: bool,
+    /// Its session, and not its tests alone, decides how the run ends; until it has said so.
+    pub has_a_say: bool,
     pub overdue: bool,
     pub lost: bool,
     pub exit: Option<ExitStatus>,
@@ -82,6 +84,7 @@ impl Slot {
             began: false,
             done: false,
             held: false,
+            has_a_say: false,
             overdue: false,
             lost: false,
             exit: None,
@@ -142,8 +145,12 @@ impl Slot {
         }
     }
 
-    /// Whether the round need not wait for it any more. One that stays has to say so first.
+    /// Whether the round need not wait for it any more. One that stays has to say so first, and one that has a say in
+    /// how the run ends has to have ended.
     pub(crate) fn is_settled(&self, settled: bool) -> bool {
+        if self.has_a_say && self.began && !self.lost {
+            return false;
+        }
         self.done || (settled && !self.began && self.runner.tenure.is_none())
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -25,12 +26,27 @@ pub(crate) fn folder_for(project: &str) -> io::Result<PathBuf> {
 /// # Errors
 /// Where it can't be made, or somebody else made it first.
 pub(crate) fn own() -> io::Result<PathBuf> {
-    let name = format!("pytest-lens-of-{}", nix::unistd::getuid().as_raw());
+    let name = format!("lens-{}", nix::unistd::getuid().as_raw());
     let asked = std::env::temp_dir().join(&name);
     private::folder(&asked).map(|()| asked).or_else(|error| {
         let usual = Path::new("/tmp").join(&name);
         private::folder(&usual).map(|()| usual).map_err(|_| error)
     })
+}
+
+/// A folder for a run, below a project's: a number, so that `tmp_path` is no longer than pytest's own.
+pub(crate) fn run_folder(tmp_dir: &Path) -> PathBuf {
+    let mut builder = fs::DirBuilder::new();
+    builder.mode(0o700);
+    for number in 0u32.. {
+        let folder = tmp_dir.join(number.to_string());
+        match builder.create(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // Where it can't be made, whoever uses it says why.
+            _ => return folder,
+        }
+    }
+    tmp_dir.to_owned()
 }
 
 /// Removes the folders of older runs, but for those in `live`: they go on.
@@ -56,4 +72,21 @@ pub(crate) fn prune(tmp_dir: &Path, live: &[&Path]) {
 /// Another engine may be at work in the same project: what was touched of late is left alone.
 fn is_idle(modified: SystemTime) -> bool {
     modified.elapsed().is_ok_and(|age| age.as_secs() > 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p18_a_runs_folder_is_its_own_and_no_longer_than_pytests() {
+        let project = tempfile::tempdir().unwrap();
+        let folders: Vec<_> = (0..3).map(|_| run_folder(project.path())).collect();
+        assert_eq!(folders, ["0", "1", "2"].map(|name| project.path().join(name)));
+        fs::remove_dir(&folders[1]).unwrap();
+        assert_eq!(run_folder(project.path()), folders[1]);
+        let ours = Path::new("/tmp/lens-1000/123456/0/0").as_os_str().len();
+        assert!(ours <= "/tmp/pytest-of-u/pytest-0".len());
+        assert!(own().unwrap().file_name().unwrap().len() <= "lens-4294967295".len());
+    }
 }

@@ -33,6 +33,9 @@ pub(crate) struct WorkerOptions {
     pub arguments: Vec<String>,
     pub no_cov: bool,
     pub run_disabled: bool,
+    /// Reports about the session as a whole are wanted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub reports: bool,
     /// What a session is to measure; only those that run tests are asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Measure>,
@@ -249,7 +252,13 @@ pub(crate) enum FromWorker {
         #[serde(default)]
         held: bool,
     },
-    Bye {},
+    Bye {
+        /// pytest's.
+        #[serde(default)]
+        exitstatus: i32,
+        /// What a plugin said of the session as a whole.
+        message: Option<String>,
+    },
 }
 
 /// A base is warm.
@@ -336,6 +345,9 @@ pub(crate) struct WireCollected {
     /// Modules that it could not take as they were imported in advance.
     #[serde(default)]
     pub unfit: Vec<String>,
+    /// Options in force that are about a session as a whole: reports, and gates of coverage.
+    #[serde(default)]
+    pub reports: Vec<String>,
     /// Whether `-k` and `-m` may make a difference beside what they select.
     #[serde(default)]
     pub looks: bool,

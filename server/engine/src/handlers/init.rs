@@ -56,7 +56,7 @@ async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter
         return Ok(ready(context.value()));
     }
     let (printed, heard) = mpsc::unbounded_channel();
-    let tmp_dir = crate::temp::folder_for(&id[4..12])
+    let tmp_dir = crate::temp::folder_for(&id[4..10])
         .map_err(|error| Refusal::new(ErrorCode::InternalError, format!("no temporary folder for tests: {error}")))?;
     let launcher = Launcher {
         hub: Arc::clone(&shared.hub),

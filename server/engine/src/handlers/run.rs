@@ -113,6 +113,9 @@ async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> R
     plan.problems = problems;
     plan.asked = order.asked(context);
     plan.company = if plan.source == Source::Editor { Company::Replaceable } else { Company::Patient };
+    if plan.source == Source::Cli && coverage.is_none() && !plan.host.reports.is_empty() {
+        plan.set_reports();
+    }
     plan.set_coverage(coverage);
     enter(context, plan).await
 }
@@ -228,11 +231,12 @@ pub(crate) fn plan(
     let reuse = (settings.fixture_reuse.enabled && is_usual)
         .then(|| Arc::new(Reuse { run_id: run_id.clone(), pytest: context.pytest.load_full() }));
     Ok(RunPlan {
-        temp: context.pool.launcher.tmp_dir.join(format!("{:x}-{number}", std::process::id())),
+        temp: crate::temp::run_folder(&context.pool.launcher.tmp_dir),
         tape: Arc::clone(&suite.tape),
         lever: suite.lever.clone(),
         time_limit: None,
         problems: Vec::new(),
+        reports: false,
         coverage: None,
         debuggee: None,
         company: Company::Apart,

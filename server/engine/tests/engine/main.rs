@@ -31,6 +31,7 @@ mod interleavings;
 mod list;
 #[cfg(test)]
 mod outcomes;
+mod plugins;
 #[cfg(test)]
 mod rerun;
 #[cfg(test)]

@@ -137,36 +137,3 @@ async fn disabled_tests_run_where_that_is_asked_for() {
     assert_eq!(lab.counts(Order::all()).await, [4, 0, 0, 4, 0]);
     lab.close().await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p7_hooks_of_the_project_see_the_runs_keyword_and_marker() {
-    let lab = Lab::open(&[
-        ("pytest.ini", "[pytest]\nmarkers = integration\naddopts = -m 'not nightly'\n"),
-        (
-            "conftest.py",
-            "import pytest\n\
-             def pytest_collection_modifyitems(config, items):\n    \
-                 if 'integration' not in config.getoption('-m'):\n        \
-                     for item in items:\n            \
-                         if item.get_closest_marker('integration'):\n                \
-                             item.add_marker(pytest.mark.skip(reason='ask for it'))\n",
-        ),
-        (
-            "test_a.py",
-            "import pytest\n@pytest.mark.integration\ndef test_far(): pass\n\
-             def test_near(pytestconfig): assert pytestconfig.getoption('-k') in ('', 'near')\n",
-        ),
-    ])
-    .await;
-    let all = lab.run(Order::all()).await;
-    assert_eq!(all.outcomes(), ["test_a.py::test_far skipped", "test_a.py::test_near passed"]);
-    let marked = Order::all().with(|options| options.marker = Some("integration".into()));
-    assert_eq!(lab.run(marked).await.outcomes(), ["test_a.py::test_far passed"]);
-    let named = Order::all().with(|options| options.keyword = Some("near".into()));
-    assert_eq!(lab.run(named).await.outcomes(), ["test_a.py::test_near passed"]);
-    let chosen = Order::of(&["test_a.py::test_far"]).with(|options| options.keyword = Some("near".into()));
-    assert_eq!(lab.run(chosen).await.outcomes(), Vec::<String>::new());
-    // Those of one run are not those of the next.
-    assert_eq!(lab.run(Order::all()).await.outcomes(), all.outcomes());
-    lab.close().await;
-}
