@@ -59,7 +59,16 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
         Command::Lsp(options) => match options.engine.connect {
             // Without a daemon it serves all the same: from the sources, until one is there.
             Some(socket) => block_on(lsp::serve(Arc::new(Remote::new(&socket)))),
-            None => with_engine(Life::Resident, async |engine| lsp::serve(engine).await),
+            None => block_on(async {
+                match start(Life::Resident) {
+                    Ok(engine) => {
+                        let result = lsp::serve(Arc::clone(&engine) as Arc<dyn Connect>).await;
+                        engine.shutdown().await;
+                        result
+                    }
+                    Err(message) => lsp::serve(Arc::new(lsp::Unavailable(message))).await,
+                }
+            }),
         },
         Command::Daemon(options) => with_engine(Life::Resident, async |engine| daemon::daemon(engine, options).await),
         Command::Run(options) => {
@@ -129,13 +138,17 @@ fn with<T>(at: &EngineAt, work: impl AsyncFnOnce(Arc<dyn Connect>) -> Result<T, 
 /// Does something with an engine of this process's own, which is gone, with all that it started, afterwards.
 fn with_engine<T>(life: Life, work: impl AsyncFnOnce(Arc<Engine>) -> Result<T, Failure>) -> Result<T, Failure> {
     block_on(async {
-        let config = EngineConfig { resident: matches!(life, Life::Resident), ..EngineConfig::for_user() };
-        let engine =
-            Engine::start(config).map_err(|error| Failure::internal(format!("the engine did not start: {error}")))?;
+        let engine = start(life).map_err(Failure::internal)?;
         let result = work(Arc::clone(&engine)).await;
         engine.shutdown().await;
         result
     })
+}
+
+/// Starts an engine of this process's own, or says why there is none.
+fn start(life: Life) -> Result<Arc<Engine>, String> {
+    let config = EngineConfig { resident: matches!(life, Life::Resident), ..EngineConfig::for_user() };
+    Engine::start(config).map_err(|error| format!("the engine did not start: {error}"))
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

@@ -282,7 +282,10 @@ impl Context {
             self.enter_and_wait(|done| Entry::Code { run_id, code, done }).await;
             self.unfiled.send_modify(|runs| *runs -= 1);
         };
-        tokio::join!(self.get_ready(&plan.host), file);
+        let host = Arc::clone(&plan.host);
+        // What its clients may still read goes when they are through, however long getting ready takes.
+        drop(plan);
+        tokio::join!(self.get_ready(&host), file);
     }
 
     /// Looks at what the tests of a run print while they run.

@@ -53,6 +53,7 @@ mod wire;
 mod worker_files;
 
 pub use engine::{Engine, EngineConfig};
+pub use life::end_of;
 pub use session::{Answer, Call, Connect};
 pub use socket::{End, Place, PlaceError, Remote, default_socket, serve};
 pub use tree::{outline_item, source_items};

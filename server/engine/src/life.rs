@@ -15,8 +15,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long a process that does something may stand still before it is given up: tests stop and continue processes.
 pub(crate) const STILL: Duration = Duration::from_secs(2);
 
-/// The life of a process that has reported in. Dropped, a process that is stopped is killed: it would never notice that
-/// its connection has ended.
+/// The life of a process that has reported in.
 pub(crate) struct Life {
     pid: i32,
     /// `None` where the kernel has no such thing, or the process is gone.
@@ -71,6 +70,13 @@ impl Life {
         }
     }
 
+    /// Ends the process if it is stopped: it would never notice that its connection has ended.
+    pub(crate) fn part(&self) {
+        if !*self.ended.borrow() && is_stopped(self.pid) {
+            self.kill();
+        }
+    }
+
     fn kill(&self) {
         if let Some(handle) = &self.handle {
             handle.kill();
@@ -78,11 +84,11 @@ impl Life {
     }
 }
 
-impl Drop for Life {
-    fn drop(&mut self) {
-        if !*self.ended.borrow() && is_stopped(self.pid) {
-            self.kill();
-        }
+/// Waits for the end of any process: for ever where there is none of this id, or the kernel can't tell.
+pub async fn end_of(pid: u32) {
+    match i32::try_from(pid) {
+        Ok(pid) => Life::of(pid).end().await,
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -68,7 +68,19 @@ pub(crate) struct Process {
     pub pid: i32,
     sender: mpsc::UnboundedSender<ToWorker>,
     life: Arc<Life>,
-    _registration: Arc<Registration>,
+    _hold: Arc<Hold>,
+}
+
+/// What ends with the last handle on a process.
+struct Hold {
+    life: Arc<Life>,
+    _registration: Registration,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.life.part();
+    }
 }
 
 impl Process {
@@ -94,7 +106,8 @@ impl Process {
         };
         match hello {
             Ok(Connection { pid, sender, life }) => {
-                Ok((Process { id, pid, sender, life, _registration: Arc::new(registration) }, events))
+                let hold = Hold { life: Arc::clone(&life), _registration: registration };
+                Ok((Process { id, pid, sender, life, _hold: Arc::new(hold) }, events))
             }
             Err(_) => match events.recv().await {
                 Some(ProcessEvent::Exited(status)) => Err(format!("the Python process {status}")),

@@ -14,10 +14,11 @@ use lsp_types::{
     HoverParams, InitializeParams, InitializeResult, InitializedParams, InlayHint, InlayHintParams, NumberOrString,
     WorkDoneProgressCancelParams,
 };
-use pytest_lens_engine::Connect;
+use pytest_lens_engine::{Connect, end_of};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Notify;
 use tokio::sync::mpsc::unbounded_channel;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::{Client, LanguageServer, LspService};
@@ -40,7 +41,12 @@ pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, out
         .finish();
     let shared = Arc::clone(&service.inner().shared);
     let was_shut_down = Arc::clone(&service.inner().was_shut_down);
-    transport::serve(service, socket, input, output).await;
+    let client_gone = Arc::clone(&service.inner().client_gone);
+    tokio::select! {
+        () = transport::serve(service, socket, input, output) => {}
+        // Somebody else may hold the other end of its input.
+        () = client_gone.notified() => {}
+    }
     shared.close();
     was_shut_down.load(Ordering::Relaxed)
 }
@@ -49,6 +55,8 @@ pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, out
 struct Lens {
     shared: Arc<Shared>,
     was_shut_down: Arc<AtomicBool>,
+    /// The process that the client said it is has ended.
+    client_gone: Arc<Notify>,
 }
 
 /// Of `pytestLens/trust`.
@@ -62,7 +70,7 @@ impl Lens {
         let (outgoing, queue) = unbounded_channel();
         let shared = Arc::new(Shared::new(connect, outgoing.clone()));
         shared.spawn(Publisher::new(client, Arc::clone(&shared), outgoing).run(queue));
-        Lens { shared, was_shut_down: Arc::default() }
+        Lens { shared, was_shut_down: Arc::default(), client_gone: Arc::default() }
     }
 
     async fn trust(&self, params: TrustParams) {
@@ -82,6 +90,13 @@ impl LanguageServer for Lens {
         // The framework takes no further message before `initialize` has an answer.
         let initialize = AssertUnwindSafe(|| folders::initialize(&self.shared, &params, encoding));
         catch_unwind(initialize).map_err(|_| Error::internal_error())?;
+        if let Some(client) = params.process_id {
+            let gone = Arc::clone(&self.client_gone);
+            self.shared.spawn(async move {
+                end_of(client).await;
+                gone.notify_one();
+            });
+        }
         Ok(features::initialize_result(encoding))
     }
 

@@ -5,9 +5,10 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use pytest_lens_engine::Connect;
 use pytest_lens_protocol::RunEndStatus;
 
-use crate::common::{Lab, Order, seen};
+use crate::common::{Lab, Order, in_time, plain, read_suite, seen};
 
 /// A test that sends a signal to the process that runs it, to the one above that, or further up; once.
 const HARM: &str = "\
@@ -257,5 +258,65 @@ async fn r18_a_folder_for_caches_that_is_of_no_use_is_passed_over() {
     let in_the_way = |folder: &Path| fs::write(folder.join("file"), "").unwrap();
     let lab = Lab::with_cache("file/cache", &[("test_a.py", "def test_1(): pass")], in_the_way).await;
     assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+    lab.close().await;
+}
+
+/// Prints, says who it and those above it are, and never ends; from its second attempt on it passes.
+const PRINTS: &str = "\
+import os, sys, time
+
+def above(pid):
+    with open(f'/proc/{pid}/stat') as file:
+        return int(file.read().rsplit(')', 1)[1].split()[1])
+
+def test_1(tmp_path):
+    print('printed', flush=True)
+    here = os.environ['HERE']
+    try:
+        os.mkdir(here)
+    except FileExistsError:
+        return
+    parent = above(os.getpid())
+    with open(here + '/part', 'w') as file:
+        print(os.getpid(), parent, above(parent), file=file)
+    os.rename(here + '/part', here + '/pids')
+    end = time.monotonic() + 20
+    while not os.path.exists(here + '/go') and time.monotonic() < end: time.sleep(0.001)
+
+def test_2(): print('printed')
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r6_readers_hear_the_end_and_no_artifact_stays_whoever_is_killed() {
+    let lab = Lab::resident(&[("test_a.py", PRINTS)]).await;
+    let here = lab.bench.folder.path().join("here");
+    lab.configure(serde_json::json!({ "env": { "HERE": here } })).await;
+    let rounds = std::env::var("ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(2);
+    for round in 0..rounds {
+        for (steps, signal) in [(0, KILL), (1, KILL), (2, KILL), (0, STOP), (1, STOP), (2, STOP)] {
+            let _ = fs::remove_dir_all(&here);
+            let built = lab.build(vec![plain("test_a.py")]).await;
+            let reader = {
+                let (session, suite) = (lab.bench.engine.session(), built.suites[0].clone());
+                tokio::spawn(async move { read_suite(&*session, &suite).await })
+            };
+            let pids = seen("the test", || fs::read_to_string(here.join("pids")).ok()).await;
+            let victim = pids.split_whitespace().nth(steps).unwrap().to_owned();
+            let killed = std::process::Command::new("kill").arg(format!("-{signal}")).arg(&victim).status().unwrap();
+            assert!(killed.success());
+            fs::write(here.join("go"), "").unwrap();
+            let what = format!("round {round}: the end, after signal {signal} to {steps} above");
+            let told = in_time(&what, reader).await.unwrap();
+            in_time(&what, lab.run_told(&built.run)).await;
+            assert_eq!(told.cases().len(), 2, "{what}: {told:?}");
+            for case in ["test_1", "test_2"] {
+                if let Some(artifact) = told.stream(case, "stdout") {
+                    assert_eq!(lab.text(&artifact).await, "printed\n", "{what}");
+                }
+            }
+            // The tree is whole again.
+            assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0], "{what}");
+        }
+    }
     lab.close().await;
 }

@@ -82,6 +82,12 @@ impl Client {
         result
     }
 
+    /// Waits until the server has ended.
+    pub(crate) async fn ended(&mut self) {
+        let reading = async { while self.input.read(&mut [0; 4096]).await.is_ok_and(|read| read > 0) {} };
+        tokio::time::timeout(DEADLINE, reading).await.unwrap();
+    }
+
     /// The root of the folder.
     pub(crate) fn root(&self) -> &Path {
         self.folder.path()

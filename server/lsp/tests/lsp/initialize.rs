@@ -176,3 +176,13 @@ async fn a_broken_pytest_configuration_is_told() {
     let told = client.transcript_of(&["window/showMessage"]).await;
     assert!(told.contains("pytest.ini"), "{told}");
 }
+
+#[tokio::test]
+async fn r19_a_server_whose_client_is_dead_ends_though_its_input_stays_open() {
+    let mut editor = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let mut client = Client::start();
+    client.initialize(json!({ "rootUri": client.uri(""), "processId": editor.id() })).await;
+    editor.kill().unwrap();
+    editor.wait().unwrap();
+    client.ended().await;
+}
