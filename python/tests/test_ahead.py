@@ -51,7 +51,7 @@ def test_it_tells_what_it_has_read_and_where_conftests_were_looked_for(project: 
     assert inside == {"conftest.py", "helper.py"}
     assert all(files[name][5] for name in inside), "with their hashes"
     assert {".", "sub", "sub/deep"} <= set(dirs)
-    assert dirs["sub/deep"][3] == ["test_a.py"]
+    assert dirs["sub/deep"][-1] == ["test_a.py"]
 
 
 @pytest.mark.parametrize("end", [lambda host: host.send(t="exit"), Host.hang_up])

@@ -75,12 +75,14 @@ def test_everything_read_is_told_with_its_hash(project: Project) -> None:
         expected = [str(path), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, digest]
         # Between them, whether that was long enough ago to prove anything: busy machines differ.
         assert [*told[name][:4], told[name][5]] == expected
-    dirs = {os.path.relpath(path, engine.root): names for path, _, _, names in message["dirs"]}
+        assert told[name][6:] == [stat.st_dev, stat.st_ino]
+    dirs = {os.path.relpath(path, engine.root): names for path, *_, names in message["dirs"]}
     assert dirs["data"] == ["settings.json"]
     assert dirs["pkg"] == ["__init__.py", "inner.py"]
     assert dirs["sub"] == ["test_a.py"]
-    assert "conftest.py" in dirs["."]  # also where local.env would be
-    mtimes = {path: mtime for path, mtime, _, _ in message["dirs"]}
+    assert "conftest.py" in dirs["."]
+    assert [str(engine.root / "local.env"), "none"] in message["looks"]
+    mtimes = {path: mtime for path, mtime, *_ in message["dirs"]}
     assert mtimes[str(engine.root / "sub")] == (engine.root / "sub").stat().st_mtime_ns
 
 
@@ -89,7 +91,7 @@ def test_files_that_do_not_compile_are_told_too(project: Project) -> None:
     base = engine.base()
     base.wait("ready")
     _, message = collect(engine, base)
-    assert files_of(message, engine.root)["test_a.py"][-1] is not None
+    assert files_of(message, engine.root)["test_a.py"][5] is not None
 
 
 def test_sessions_tell_what_they_read(project: Project) -> None:
@@ -116,8 +118,8 @@ def test_installed_packages_are_told_by_stat_alone(project: Project) -> None:
     base.wait("ready")
     _, message = collect(engine, base, args=["test_a.py"])
     told = files_of(message, root)
-    assert told["venv/lib/site-packages/thing/part.py"][-1] is None
-    assert told["editable/tool.py"][-1] is not None
+    assert told["venv/lib/site-packages/thing/part.py"][5] is None
+    assert told["editable/tool.py"][5] is not None
     assert "thing" in message["third_party"]
     assert "tool" not in message["third_party"]
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import NoReturn
 
 from . import (
     again,
     ending,
     hazards,
+    installed,
     keeper,
     measuring,
     preloading,
@@ -17,7 +17,6 @@ from . import (
     redirect,
     seeds,
     session,
-    snapshot,
 )
 from .boot import describe
 from .host import Park
@@ -49,8 +48,7 @@ def run(worker: Worker) -> NoReturn:
             "coverage": measuring.is_there(),
             "preloaded": worker.preloaded,
             "unfit": worker.boot.unsafe,
-            "files": snapshot.module_stats(sorted(set(sys.modules))),
-            "dirs": snapshot.site_dirs(),
+            **installed.state(worker.root),
         }
     )
     redirect.hypothesis(worker.boot.cache_dir)

@@ -30,13 +30,13 @@ _ROOT = os.path.join(os.getcwd(), "")
 
 
 def package_dirs() -> list[str]:
-    """The existing folders into which packages are installed, for this interpreter."""
+    """The folders into which packages are installed, for this interpreter; some may not exist."""
     paths = sysconfig.get_paths()
     names = [paths["purelib"], paths["platlib"]]
     names += [path for path in sys.path if os.path.basename(path) in _PACKAGE_DIRS]
     if site.ENABLE_USER_SITE and site.USER_SITE:
         names.append(site.USER_SITE)
-    return [name for name in dict.fromkeys(names) if os.path.isdir(name)]
+    return list(dict.fromkeys(names))
 
 
 def is_third_party(path: str) -> bool:
@@ -44,6 +44,11 @@ def is_third_party(path: str) -> bool:
     if path.startswith(_ROOT):  # the project itself may live among installed packages
         path = path[len(_ROOT) - 1 :]
     return "/site-packages/" in path or "/dist-packages/" in path
+
+
+def is_metadata(path: str) -> bool:
+    """Whether a file says what an installed package is called, and which plugins it has."""
+    return ".dist-info" + os.sep in path or ".egg-info" + os.sep in path
 
 
 def is_stdlib(path: str) -> bool:

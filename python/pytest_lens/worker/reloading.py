@@ -103,7 +103,7 @@ class Modules:
     # Collecting
 
     def collect(self, paths: list[str]) -> Message:
-        """Collect files into the session; ``files`` and ``dirs`` that were read for it."""
+        """Collect files into the session; what was read for it, for the engine."""
         session = self._session
         items = session.items
         importlib.invalidate_caches()
@@ -120,7 +120,7 @@ class Modules:
             self._settle_in(item)
         session.items = items + new
         read = self._snapshot.finish()
-        return {"files": read["files"], "dirs": read["dirs"]}
+        return {name: read[name] for name in ("files", "dirs", "looks")}
 
     def _settle_in(self, item: Any) -> None:
         """Hang an item below the folders that were there before."""

@@ -1,7 +1,9 @@
-"""What a session read from disk while it collected: the engine compares it before each run.
+"""What a session read from disk, or asked of it, while it collected: the engine compares it
+before each run.
 
-An audit hook sees every file that Python opens and every folder that it lists; the pyc cache adds
-what it read itself. Each file's stat is taken before it is read, so that a later change shows.
+An audit hook sees every file that Python opens and every folder that it lists; `looks` sees what
+is asked for otherwise; the pyc cache adds what it read itself. Each file's stat is taken before it
+is read, so that a later change shows.
 """
 
 from __future__ import annotations
@@ -11,71 +13,19 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from . import environ, places, stash
-from .own import hashlib, os, time
+from . import disk, environ, places, programs, stash
+from .disk import DIGEST, Folder, Stat
+from .looks import Looks
+from .own import os
 from .preloading import preloadable
 from .state import Worker
 from .wire import Message
 
-# Path, mtime and ctime in nanoseconds, size, whether the stat alone tells later changes, SHA-256.
-Stat = list[Any]
-_DIGEST = 5
-
-# A time this close to the look at it proves nothing: 2 s, the coarsest tick of file systems in use.
-_RECENT_NS = 2_000_000_000
-
-_now = time.time_ns
-_stat = os.stat
-_listdir = os.listdir
 _WRITES = os.O_WRONLY | os.O_RDWR
 _IGNORED = ("/proc/", "/sys/", "/dev/")
 
-# pytest's own files of that kind: one that comes changes everything.
-_HIDDEN_CONFIGS = (".pytest.ini", ".pytest.toml")
-
 _active: Snapshot | None = None
 _hooked = False
-
-
-def shown_names(names: list[str]) -> list[str]:
-    """A folder's names that matter, sorted: no hidden ones, caches or editors' backups."""
-    return sorted(
-        name
-        for name in names
-        if (not name.startswith(".") or name in _HIDDEN_CONFIGS)
-        and name != "__pycache__"
-        and not name.endswith((".pyc", "~"))
-    )
-
-
-def _told(path: str, stat: os.stat_result, digest: str | None = None) -> Stat:
-    """A file for the engine, from a stat that was taken just now."""
-    settled = _now() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RECENT_NS
-    return [path, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, settled, digest]
-
-
-def stat_of(path: str) -> Stat | None:
-    """A file's stat for the engine, without a hash."""
-    try:
-        return _told(path, _stat(path))
-    except OSError:
-        return None
-
-
-def dir_of(path: str) -> Message | None:
-    """A folder for the engine: path, mtime, whether that alone tells later changes, names."""
-    try:
-        mtime = _stat(path).st_mtime_ns
-        settled = _now() - mtime > _RECENT_NS
-        names = shown_names(_listdir(path))
-    except (OSError, ValueError):
-        return None
-    return [path, mtime, settled, names]  # type: ignore[return-value]
-
-
-def site_dirs() -> list[Any]:
-    """The package folders: their mtime changes when something is installed or removed."""
-    return [found for found in map(dir_of, places.package_dirs()) if found is not None]
 
 
 def module_file(module: Any) -> str | None:
@@ -92,9 +42,20 @@ def module_stats(names: list[str]) -> list[Stat]:
     for name in names:
         path = module_file(sys.modules.get(name))
         if path is not None and not places.is_stdlib(path) and not _ours(path):
-            stat = stat_of(path)
+            stat = disk.stat_of(path, times=places.is_project(path))
             if stat is not None:
                 found.append(stat)
+    return found
+
+
+def package_folders(known: set[str]) -> list[Folder]:
+    """Folders of installed packages in which modules were looked for, but for `known` ones."""
+    found = []
+    for path in list(sys.path_importer_cache):
+        if path not in known and places.is_third_party(os.path.join(path, "")):
+            folder = disk.folder(path, "installed")
+            if folder is not None:
+                found.append(folder)
     return found
 
 
@@ -113,14 +74,24 @@ class Snapshot:
         self._root = root.rstrip(os.sep) + os.sep
         own = (worker.boot.cache_dir, worker.boot.tmp_dir)
         ours = tuple(os.path.abspath(path) + os.sep for path in own)
-        self._ignored = _IGNORED + ours
-        self._files: dict[str, Stat] = {}
-        self._dirs: dict[str, Any] = {}
+        self._ignored = (*_IGNORED, *ours, _OUR_DIR)
+        self._clear()
         self._before: set[str] = set()
+        self._searched: set[str] = set()
         self._preloaded = worker.preloaded
         self._plugins = worker.plugin_packages
         self._busy = False
+        self._asked = Looks(self._saw, self._opened_in_folder, self._followed)
         self.environment = environ.Watch()
+
+    def _clear(self) -> None:
+        self._files: dict[str, Stat] = {}
+        # Files of which only the stat was asked for.
+        self._stats: dict[str, Stat] = {}
+        self._dirs: dict[str, Folder | None] = {}
+        self._looks: dict[str, list[str]] = {}
+        # What this process changed itself counts as it left it.
+        self._written: set[str] = set()
 
     def start(self) -> None:
         """Begin to watch this process."""
@@ -128,13 +99,15 @@ class Snapshot:
         self._before = set(sys.modules)
         if stash.current is not None:  # told by the base
             self._before |= stash.current.modules.keys()
-        self._files, self._dirs = {}, {}
+        self._searched = set(sys.path_importer_cache)
+        self._clear()
         self._note_dir(self._root.rstrip(os.sep))
         self.look_again()
         _active = self
         if not _hooked:
             _hooked = True
             sys.addaudithook(_audit)
+        self._asked.start()
 
     @staticmethod
     def look_again() -> None:
@@ -144,10 +117,7 @@ class Snapshot:
                 del sys.path_importer_cache[path]
 
     def note_way_to(self, args: list[str]) -> None:
-        """pytest has looked for a conftest in each folder on the way to its arguments.
-
-        Where there was none, no file was opened: the folder's names tell when one comes.
-        """
+        """pytest has looked for a conftest in each folder on the way to its arguments."""
         for arg in args:
             path = os.path.dirname(os.path.abspath(arg.split("::", 1)[0]))
             while (path + os.sep).startswith(self._root):
@@ -161,8 +131,9 @@ class Snapshot:
 
     def note_source(self, path: str, stat: os.stat_result, digest: str) -> None:
         """The pyc cache read a source file itself, and knows what was in it."""
-        self._files[path] = _told(path, stat, digest)
-        self._note_parent(path)
+        self._files[path] = disk.told(path, stat, digest)
+        if path.startswith(self._root):
+            self._note_dir(os.path.dirname(path))
 
     @contextlib.contextmanager
     def reading_ourselves(self) -> Iterator[None]:
@@ -183,6 +154,17 @@ class Snapshot:
                 self._opened(*args)
             elif event in ("os.listdir", "os.scandir"):
                 self._listed(args[0])
+            elif event in programs.EVENTS:
+                for path in programs.files_of(event, args):
+                    self._read(path)
+            elif event == "sqlite3.connect":
+                for path in programs.database_files(args[0]):
+                    self._look_or_read(path)
+                    self._written.add(path)
+            elif event in _CHANGES:
+                self._written |= {
+                    os.path.abspath(os.fsdecode(path)) for path in args[: _CHANGES[event]]
+                }
             else:
                 self.environment.changed(args[0])
         except Exception:  # an audit hook that raises would break what it watches
@@ -195,46 +177,87 @@ class Snapshot:
             path = os.fsdecode(path)
         if not isinstance(path, str) or path.endswith(".pyc"):
             return
-        if mode is not None and not mode.startswith("r"):
-            return
-        if flags & _WRITES and (mode is None or "+" in mode):
-            return
         path = os.path.abspath(path)
-        if path in self._files or path.startswith(self._ignored):
-            return
-        if not places.is_project(path):
-            return  # installed files are told by module, below
+        reads = mode.startswith("r") or "+" in mode if mode is not None else _reads(flags)
+        if reads and (mode is None or not mode.startswith("w")):
+            self._look_or_read(path)
+        if flags & _WRITES:
+            self._written.add(path)
+
+    def _opened_in_folder(self, path: str, flags: int) -> None:
+        with self.reading_ourselves():
+            self._opened(path, None, flags)
+
+    def _look_or_read(self, path: str) -> None:
+        if not self._read(path) and self._matters(path):
+            self._looks.setdefault(path, disk.look(path))
+
+    def _read(self, path: str) -> bool:
+        """Note a file that is read now; whether there is anything."""
+        if path in self._files:
+            return True
         try:
-            stat = _stat(path)
-        except OSError:
-            # Not there now; its folder's names will tell when it is.
-            self._note_parent(path)
+            stat = disk.real_stat(path)
+        except (OSError, ValueError):
+            return False
+        if disk.kind(stat.st_mode) == "file" and self._matters(path):
+            self._files[path] = disk.told(path, stat, times=places.is_project(path))
+        return True
+
+    def _matters(self, path: str) -> bool:
+        """Whether what is at a path may change while the interpreter stays the same."""
+        if path.startswith(self._ignored) or path.endswith(".pyc") or places.is_stdlib(path):
+            return False
+        # Installers replace the folder as a whole, which the folder above it tells.
+        return not (places.is_third_party(path) and places.is_metadata(path))
+
+    def _saw(self, path: str, stat: os.stat_result | None, existence: bool) -> None:
+        """A file was asked for, by `os.stat` or what rests on it."""
+        if self._busy or path in self._files or path in self._stats:
             return
-        if stat.st_mode & 0o170000 != 0o100000:
+        kind = disk.kind(stat.st_mode) if stat is not None else "none"
+        only_there = existence or kind != "file"
+        if (only_there and path in self._looks) or not self._matters(path):
             return
-        self._files[path] = _told(path, stat)
-        self._note_parent(path)
+        if stat is None or only_there:
+            self._looks[path] = [path, kind]
+        else:
+            self._stats[path] = disk.told(path, stat, times=places.is_project(path))
+
+    def _followed(self, path: str) -> None:
+        """A symbolic link was looked at as such."""
+        if not self._busy and self._matters(path):
+            self._looks[path] = disk.link(path)
 
     def _listed(self, path: Any) -> None:
         if path is None:
             path = "."
+        if isinstance(path, int):
+            path = os.readlink(f"/proc/self/fd/{path}")
         path = os.path.abspath(os.fsdecode(path))
-        self._note_dir(path)
+        self._note_dir(path, "all" if _by_project() else "shown")
 
-    def _note_parent(self, path: str) -> None:
-        self._note_dir(os.path.dirname(path))
-
-    def _note_dir(self, path: str) -> None:
-        if path in self._dirs or not (path + os.sep).startswith(self._root):
+    def _note_dir(self, path: str, names: str = "shown") -> None:
+        known = self._dirs.get(path)
+        if known is not None and (names == "shown" or known[_NAMES] == "all"):
             return
-        if places.is_third_party(path + os.sep) or path.endswith("/__pycache__"):
+        if not self._matters(os.path.join(path, "")) or path.endswith("/__pycache__"):
             return
+        if places.is_third_party(path + os.sep):
+            if names != "all":
+                return  # told with the folders in which modules were looked for
+            names = "installed"
         with self.reading_ourselves():
-            self._dirs[path] = dir_of(path)
+            found = disk.folder(path, names)
+            if found is None:
+                self._looks.setdefault(path, disk.look(path))
+            else:
+                self._dirs[path] = found
 
     def finish(self) -> Message:
-        """Stop watching; ``files``, ``dirs`` and ``third_party`` for the engine."""
+        """Stop watching; what the engine compares, and ``third_party``."""
         global _active
+        self._asked.stop()
         _active = None
         state = self.so_far()
         new = self._new_modules()
@@ -243,36 +266,100 @@ class Snapshot:
         return state
 
     def so_far(self) -> Message:
-        """``files`` and ``dirs`` for the engine, as they were when they were read."""
-        for stat in module_stats(self._new_modules()):
-            self._files.setdefault(stat[0], stat)
+        """``files``, ``dirs`` and ``looks`` for the engine, as they were when they were read."""
         with self.reading_ourselves():
+            self._take_in_own_changes()
+            for stat in module_stats(self._new_modules()):
+                self._files.setdefault(stat[0], stat)
+            for path, stat in self._stats.items():
+                self._files.setdefault(path, stat)
             for stat in self._files.values():
-                if stat[_DIGEST] is None and places.is_project(stat[0]):
-                    self._hash(stat)
-        return {
-            "files": list(self._files.values()),
-            "dirs": [found for found in self._dirs.values() if found is not None],
-        }
+                read = stat[0] not in self._stats
+                if stat[DIGEST] is None and read and places.is_project(stat[0]):
+                    disk.add_digest(stat)
+            dirs = [found for found in self._dirs.values() if found is not None]
+            return {
+                "files": list(self._files.values()),
+                "dirs": dirs + package_folders(self._searched),
+                "looks": [look for look in self._looks.values() if not self._is_told(look)],
+            }
+
+    def _take_in_own_changes(self) -> None:
+        for path in self._written:
+            for files in (self._files, self._stats):
+                if files.pop(path, None) is None:
+                    continue
+                now = disk.stat_of(path)
+                if now is not None:
+                    files[path] = now
+                else:
+                    self._looks[path] = disk.look(path)
+            if path in self._looks:
+                self._looks[path] = disk.look(path)
+            parent = self._dirs.get(os.path.dirname(path))
+            if parent is not None:
+                self._dirs[parent[0]] = disk.folder(parent[0], parent[_NAMES])
+        self._written.clear()
+
+    def _is_told(self, look: list[str]) -> bool:
+        """Whether a file or folder that is told says it already."""
+        path, kind = look
+        if kind == "none":
+            return os.path.basename(path) in _OF_PYTEST and self._is_seen_missing(path)
+        if kind == "folder":
+            return self._dirs.get(path) is not None
+        return kind == "file" and path in self._files
+
+    def _is_seen_missing(self, path: str) -> bool:
+        """Whether the names in a folder that is told say that there is nothing at a path."""
+        parent, name = os.path.split(path)
+        known = self._dirs.get(parent)
+        if known is not None:
+            return known[_NAMES] != "installed" and name not in known[-1]
+        return parent != path and self._is_seen_missing(parent)
 
     def _new_modules(self) -> list[str]:
         return [name for name in list(sys.modules) if name not in self._before]
 
-    @staticmethod
-    def _hash(stat: Stat) -> None:
-        """Add the hash of a file that somebody else read, if it still is what it was then."""
-        path = stat[0]
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-                now = os.fstat(file.fileno())
-        except OSError:
-            return
-        if [now.st_mtime_ns, now.st_ctime_ns, now.st_size] == stat[1:4]:
-            stat[_DIGEST] = hashlib.sha256(data).hexdigest()
+
+# Where a told folder says which names count.
+_NAMES = 3
+
+# What pytest itself looks for in each folder that it collects.
+_OF_PYTEST = frozenset(("conftest.py", "__init__.py", "pyvenv.cfg", "history"))
 
 
+def _reads(flags: int) -> bool:
+    return not flags & os.O_WRONLY and not flags & os.O_TRUNC
+
+
+def _by_project() -> bool:
+    """Whether it is the project that lists a folder: not the import system, not pytest."""
+    frame: Any = sys._getframe(4)  # past the audit hook
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.startswith("<frozen importlib"):
+            return False
+        if not path.startswith("<frozen ") and not places.is_stdlib(path):
+            module = frame.f_globals.get("__name__", "")
+            return not module.startswith(("_pytest.", "pluggy.", f"{__package__}."))
+        frame = frame.f_back
+    return False
+
+
+# Events of changes on disk, with how many of their arguments are paths.
+_CHANGES = {
+    "os.remove": 1,
+    "os.rename": 2,
+    "os.truncate": 1,
+    "os.mkdir": 1,
+    "os.rmdir": 1,
+    "os.link": 2,
+    "os.symlink": 2,
+    "os.utime": 1,
+}
 _WATCHED = frozenset(("open", "os.listdir", "os.scandir", "os.putenv", "os.unsetenv"))
+_WATCHED |= {"sqlite3.connect", *programs.EVENTS, *_CHANGES}
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:

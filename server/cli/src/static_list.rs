@@ -13,7 +13,7 @@ use crate::list::{print, status};
 
 /// Prints the functions and doctests that the source shows; files that can't be read go to standard error.
 pub fn list(root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
-    let settings = settings_from(root, &|path| std::fs::read_to_string(path).ok())
+    let settings = settings_from(root, &|path| listing::read_text(path).ok())
         .map_err(|error| Failure::usage(error.to_string()))?;
     let files = listing::list(root, &settings);
     let nodes: Vec<TestNodeInfo> = files.iter().flat_map(nodes).collect();

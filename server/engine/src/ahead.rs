@@ -68,7 +68,7 @@ async fn configured(events: &mut mpsc::UnboundedReceiver<ProcessEvent>) -> Optio
     loop {
         match events.recv().await? {
             ProcessEvent::Message(message) => match *message {
-                FromWorker::Configured { files, dirs } => return Some(Snapshot::new(files, dirs)),
+                FromWorker::Configured(read) => return Some(Snapshot::new(read)),
                 FromWorker::UsageError { .. } | FromWorker::InternalError { .. } => return None,
                 _ => {}
             },

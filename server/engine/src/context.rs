@@ -155,6 +155,13 @@ impl Context {
         }
     }
 
+    /// Gives the interpreters to come the variables of the settings and of their file, as that is now. Returns whether
+    /// that changed something, and what is wrong with the file.
+    pub(crate) fn renew_env(&self) -> (bool, Option<String>) {
+        let (env, problem) = crate::env_file::variables(&self.root, &self.settings.load());
+        (self.pool.set_env(env), problem)
+    }
+
     /// Whether coverage can be measured.
     ///
     /// # Errors
@@ -188,6 +195,7 @@ impl Context {
         scope: &Scope,
         arguments: &[String],
     ) -> Result<Arc<Host>, CollectFailure> {
+        self.renew_env();
         let options = self.options(arguments);
         let (pytest, limit) = (self.pytest.load_full(), self.collect_limit());
         let found = self.pool.host(scope, &options, &pytest, limit).await;
@@ -203,8 +211,10 @@ impl Context {
         self.take_in(scope, found, is_usual).await
     }
 
-    /// Collects a scope, also where a fresh session is there already.
+    /// Collects a scope with an interpreter that was started anew, whatever there is.
     pub(crate) async fn collect(self: &Arc<Self>, scope: &Scope) -> Result<Arc<Host>, CollectFailure> {
+        self.renew_env();
+        self.pool.start_anew();
         let found = self.pool.collect(scope, &self.options(&[]), &self.pytest.load_full(), self.collect_limit()).await;
         self.take_in(scope, found, true).await
     }

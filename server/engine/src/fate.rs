@@ -43,6 +43,12 @@ pub(crate) fn fate(project: &Project<'_>, known: &Snapshot, changes: &Changes, r
     for path in &changes.entries {
         found.came_or_went(project, path, rules);
     }
+    for path in changes.asked_for() {
+        match name_of(path) {
+            "conftest.py" => found.conftest(rules),
+            _ => found.ends = true,
+        }
+    }
     let leads_on = !found.tests.is_empty() || !found.new.is_empty();
     if !found.ends && leads_on {
         found.follow(project, known);
@@ -85,7 +91,10 @@ impl Found {
 
     /// A name in a folder that was listed.
     fn came_or_went(&mut self, project: &Project<'_>, path: &Path, rules: &FixtureReuseSettings) {
-        let (name, Some(inside)) = (name_of(path), relative(project.root, path)) else { return };
+        let (name, Some(inside)) = (name_of(path), relative(project.root, path)) else {
+            self.ends = true;
+            return;
+        };
         if name == "conftest.py" {
             self.conftest(rules);
         } else if name == "__init__.py" || is_config_file(name) {

@@ -151,7 +151,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         base,
         process: forkable.then_some(process),
         state: Mutex::new(HostState {
-            snapshot: Snapshot::new(collected.files, collected.dirs),
+            snapshot: Snapshot::new(collected.read),
             _events: forkable.then_some(events),
             standby: Vec::new(),
         }),
@@ -295,9 +295,12 @@ impl Host {
         }
     }
 
-    /// Whether the disk still holds what was collected, and the process, if it has one, is alive.
+    /// Whether the disk still holds what was collected, and the interpreter that it was collected in, and the process,
+    /// if it has one, is alive.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.is_well() && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
+        self.is_well()
+            && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
+            && self.base.is_unchanged()
     }
 
     /// Whether its process, if it has one, can be forked.

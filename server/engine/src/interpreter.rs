@@ -90,7 +90,7 @@ fn on_path(name: &OsStr) -> Option<PathBuf> {
 
 /// Asks the project's manager, told by pyproject.toml or a lock file, for its environment.
 async fn of_manager(root: &Path) -> Option<Interpreter> {
-    let text = std::fs::read_to_string(root.join("pyproject.toml")).ok()?;
+    let text = pytest_lens_analysis::listing::read_text(&root.join("pyproject.toml")).ok()?;
     let project: toml::Table = toml::from_str(&text).ok()?;
     let tool = |name: &str| project.get("tool").and_then(|tools| tools.get(name)).is_some();
     let lock = |name: &str| root.join(name).exists();

@@ -17,7 +17,7 @@ use crate::preload::Preload;
 use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
 use crate::procs::{Handle, Unfinished, descendants, kill_tree, see_off};
 use crate::relay::Relays;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Place, Snapshot};
 use crate::wire::{Boot, FromWorker, Ready, Role, ToWorker, WorkerOptions};
 use crate::worker_files::{boot_program, forget_compiled};
 
@@ -45,6 +45,8 @@ pub(crate) struct Launcher {
 pub(crate) struct Base {
     pub process: Process,
     pub ready: Ready,
+    /// The folder in which it was started.
+    root: Place,
     snapshot: Mutex<Snapshot>,
     events: Mutex<Option<mpsc::UnboundedReceiver<ProcessEvent>>>,
 }
@@ -53,7 +55,13 @@ impl Base {
     /// Whether the disk still holds what this interpreter has loaded, and it is alive.
     pub(crate) fn is_fresh(&self) -> bool {
         let unused = self.events.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        unused && self.process.is_well() && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
+        unused && self.process.is_well() && self.is_unchanged()
+    }
+
+    /// Whether the disk still holds what this interpreter has loaded, itself and the installed packages included, and
+    /// the root is the folder in which it was started.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.root.holds() && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
     }
 
     /// Turns the interpreter itself into a session or a collection: the same process, name and connection, but it can't
@@ -125,6 +133,7 @@ impl Launcher {
     }
 
     async fn try_start(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
+        let root = Place::of(&self.root);
         let awaited = self.hub.expect("base");
         let id = awaited.id.clone();
         let boot = Boot {
@@ -225,8 +234,8 @@ impl Launcher {
             }
         }?;
         starting.0 = None;
-        let snapshot = Mutex::new(Snapshot::new(ready.files.clone(), ready.dirs.clone()));
-        Ok(Base { process, ready, snapshot, events: Mutex::new(Some(events)) })
+        let snapshot = Mutex::new(Snapshot::new(ready.read.clone()));
+        Ok(Base { process, ready, root, snapshot, events: Mutex::new(Some(events)) })
     }
 
     /// Starts the process, unless the context has closed: none is started that nobody waits for.

@@ -153,7 +153,7 @@ impl Analyses {
         {
             return Some(Arc::clone(&known.2));
         }
-        let source = String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned();
+        let source = String::from_utf8_lossy(&pytest_lens_analysis::listing::read_file(path).ok()?).into_owned();
         let analysis = Arc::new(analyze(&source, settings));
         if settled {
             self.known.insert(path.to_owned(), (modified, data.len(), Arc::clone(&analysis)));

@@ -392,6 +392,13 @@ impl Pool {
         }
     }
 
+    /// The next collection starts an interpreter of its own; what was forked from the present one stays.
+    pub(crate) fn start_anew(&self) {
+        let mut state = self.state();
+        state.base = None;
+        state.ahead = None;
+    }
+
     /// Forgets all sessions and interpreters: their processes end, those of residents behind their fixtures' teardown.
     pub(crate) fn forget_all(&self) {
         self.residents.dismiss();

@@ -83,14 +83,18 @@ pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), C
         return Ok(());
     };
     context.wait_idle(PATIENCE).await;
+    let (env_changed, _) = context.renew_env();
+    let base = context.pool.newest_host().map(|host| Arc::clone(&host.base));
     let mut parts = std::mem::take(&mut *context.refresher.parts());
     let compared = tokio::task::spawn_blocking(move || {
         let mut changes = known.changes();
         changes.add(parts.changes());
-        (known, changes)
+        // What everything rests on: the interpreter, and the packages installed for it.
+        let ground_changed = env_changed || base.is_some_and(|base| !base.is_unchanged());
+        (known, changes, ground_changed)
     });
-    let Ok((mut known, changes)) = compared.await else { return Ok(()) };
-    if changes.is_empty() {
+    let Ok((mut known, changes, ground_changed)) = compared.await else { return Ok(()) };
+    if changes.is_empty() && !ground_changed {
         return Ok(());
     }
     let is_config = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_config_file);
@@ -98,7 +102,8 @@ pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), C
         context.pytest.store(Arc::new(crate::handlers::pytest_settings(&context.root)));
     }
     context.pool.residents.review(&context.pytest.load_full()).await;
-    let (targets, gone) = match plan(context, &known, &changes).await {
+    let planned = if ground_changed { None } else { plan(context, &known, &changes).await };
+    let (targets, gone) = match planned {
         Some(plan) => plan,
         None => {
             let host = context.host(&Scope::All, &[]).await?;
@@ -133,6 +138,10 @@ async fn plan(
 ) -> Option<(BTreeSet<String>, HashSet<String>)> {
     let context = Arc::clone(context);
     let paths: Vec<PathBuf> = known.files().map(Path::to_owned).collect();
+    // Of what pytest asks for itself it is known whom it concerns.
+    if changes.asked_for().any(|path| path.file_name().is_none_or(|name| name != "conftest.py")) {
+        return None;
+    }
     let changed: BTreeSet<PathBuf> = changes.all().cloned().collect();
     tokio::task::spawn_blocking(move || plan_blocking(&context, &paths, &changed)).await.ok().flatten()
 }

@@ -20,7 +20,7 @@ use crate::pool::Pool;
 use crate::process::ProcessEvent;
 use crate::procs::kill_tree;
 use crate::runner::Runner;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Changes, Snapshot};
 use crate::wire::ToWorker;
 
 /// How long a resident may take to tear its fixtures down and end, before it is killed.
@@ -94,6 +94,14 @@ impl Tenure {
     /// Which worker it is, counted from 0, in every run.
     pub(crate) fn slot(&self) -> usize {
         self.lease.slot
+    }
+
+    /// What has changed since it read it, and what becomes of it. Blocks.
+    fn fate(&mut self, project: &Project<'_>, rules: &FixtureReuseSettings) -> (Changes, Fate) {
+        let changes = self.snapshot.changes();
+        let fate =
+            if self.host.base.is_unchanged() { fate(project, &self.snapshot, &changes, rules) } else { Fate::Ends };
+        (changes, fate)
     }
 }
 
@@ -191,9 +199,8 @@ impl Residents {
         };
         let (root, analyses, pytest) = (self.root.clone(), Arc::clone(&self.analyses), Arc::clone(&reuse.pytest));
         let compared = tokio::task::spawn_blocking(move || {
-            let changes = tenure.snapshot.changes();
             let project = Project { root: &root, pytest: &pytest, analyses: &analyses };
-            let fate = fate(&project, &tenure.snapshot, &changes, &rules);
+            let (changes, fate) = tenure.fate(&project, &rules);
             if let Fate::Stays(tests) = &fate {
                 tenure.snapshot.forget(changes.files.iter());
                 tenure.snapshot.accept_entries();
@@ -327,8 +334,7 @@ impl Residents {
             let project = Project { root: &root, pytest: &pytest, analyses: &analyses };
             let ends = |runner: &mut Runner| {
                 let Some(tenure) = &mut runner.tenure else { return true };
-                let changes = tenure.snapshot.changes();
-                fate(&project, &tenure.snapshot, &changes, &rules) == Fate::Ends
+                tenure.fate(&project, &rules).1 == Fate::Ends
             };
             let leaving: Vec<usize> =
                 idle.iter_mut().filter_map(|(slot, runner)| ends(runner).then_some(*slot)).collect();

@@ -64,17 +64,17 @@ impl Runner {
 
     /// Keeps what a runner says of itself.
     pub(crate) fn note(&mut self, message: FromWorker) {
-        let (files, dirs) = match message {
-            FromWorker::RunnerReady { stacks, files, dirs } => {
+        let read = match message {
+            FromWorker::RunnerReady { stacks, read } => {
                 self.stacks = stacks;
                 self.is_ready = true;
-                (files, dirs)
+                read
             }
-            FromWorker::Reread { files, dirs } => (files, dirs),
+            FromWorker::Reread(read) => read,
             _ => return,
         };
         if let Some(tenure) = &mut self.tenure {
-            tenure.snapshot.add(Snapshot::new(files, dirs));
+            tenure.snapshot.add(Snapshot::new(read));
         }
     }
 

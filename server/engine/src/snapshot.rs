@@ -1,10 +1,11 @@
 //! What the disk looked like when a process read it, and whether it still does.
 //!
-//! A file is unchanged if its stat is, the time of its entry's last change included; but where it was written shortly
-//! before it was read, two edits within one tick of the clock, of the same size, look alike, so there the content
-//! decides. A folder is unchanged if the names in it that matter are. Who reads a file or a folder looks at its stat
-//! first, and says whether that was long enough after the last change: by the time that the engine hears of it,
-//! another change may have come.
+//! A file is unchanged if its stat is, the time of its entry's last change and its inode included; but where it was
+//! written shortly before it was read, two edits within one tick of the clock, of the same size, look alike, so there
+//! the content decides, unless the file is so large that reading it would take longer than collecting. A folder is
+//! unchanged if the names in it that count are; a name that was asked for, if the same kind of thing is there. Who reads
+//! a file or a folder looks at its stat first, and says whether that was long enough after the last change: by the time
+//! that the engine hears of it, another change may have come.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -15,7 +16,7 @@ use std::{fs, io};
 use pytest_lens_history::is_config_file;
 use sha2::{Digest, Sha256};
 
-use crate::wire::{WireDir, WireStat};
+use crate::wire::{Counted, WireDir, WireLook, WireRead, WireStat};
 
 /// A modification time this close to the reading proves nothing: 2 s, the coarsest tick of file systems in use.
 const RECENT_NS: i64 = 2_000_000_000;
@@ -23,12 +24,44 @@ const RECENT_NS: i64 = 2_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FileState {
     mtime_ns: i64,
-    /// When the file's entry last changed, which no program can put back.
-    ctime_ns: i64,
+    /// When the file's entry last changed, which no program can put back. `None`: that says nothing, since another
+    /// environment may link to an installed file.
+    ctime_ns: Option<i64>,
     size: u64,
+    identity: Identity,
     sha256: Option<String>,
     /// The stat alone decides: whatever was written to the file was written well before it was looked at.
     settled: bool,
+}
+
+/// What makes a file or folder the same one, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    fn of(data: &fs::Metadata) -> Self {
+        Identity { device: data.dev(), inode: data.ino() }
+    }
+}
+
+/// A folder that a process works in: another one of that name is not the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    path: PathBuf,
+    identity: Option<Identity>,
+}
+
+impl Place {
+    pub(crate) fn of(path: &Path) -> Self {
+        Place { path: path.to_owned(), identity: fs::metadata(path).ok().map(|data| Identity::of(&data)) }
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        self.identity.is_some() && Place::of(&self.path) == *self
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,14 +69,17 @@ struct DirState {
     mtime_ns: i64,
     /// The time alone decides, as for a file.
     settled: bool,
+    counted: Counted,
     names: Vec<String>,
 }
 
-/// The files and folders that a process has read, as they were then.
+/// The files and folders that a process has read, and the names that it asked for, as they were then.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     files: BTreeMap<PathBuf, FileState>,
     dirs: BTreeMap<PathBuf, DirState>,
+    /// What was there: see [`WireLook`].
+    looks: BTreeMap<PathBuf, String>,
 }
 
 /// How the disk differs from a snapshot.
@@ -53,16 +89,19 @@ pub(crate) struct Changes {
     pub files: Vec<PathBuf>,
     /// Entries that came or went in folders.
     pub entries: Vec<PathBuf>,
+    /// Names that were asked for, and now stand for something else; folders of installed packages.
+    pub others: Vec<PathBuf>,
 }
 
 impl Changes {
     pub(crate) fn is_empty(&self) -> bool {
-        self.files.is_empty() && self.entries.is_empty()
+        self.all().next().is_none()
     }
 
     /// Takes in other changes.
     pub(crate) fn add(&mut self, more: Changes) {
-        for (own, more) in [(&mut self.files, more.files), (&mut self.entries, more.entries)] {
+        let kinds = [(&mut self.files, more.files), (&mut self.entries, more.entries), (&mut self.others, more.others)];
+        for (own, more) in kinds {
             own.extend(more);
             own.sort_unstable();
             own.dedup();
@@ -70,19 +109,27 @@ impl Changes {
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &PathBuf> {
-        self.files.iter().chain(&self.entries)
+        self.files.iter().chain(&self.entries).chain(&self.others)
+    }
+
+    /// What may mean anything to who asked for it: nothing more is known of it than that.
+    pub(crate) fn asked_for(&self) -> impl Iterator<Item = &PathBuf> {
+        self.others.iter().filter(|path| !self.files.contains(path))
     }
 }
 
 impl Snapshot {
-    pub(crate) fn new(files: Vec<WireStat>, dirs: Vec<WireDir>) -> Self {
-        let files = files.into_iter().map(|WireStat(path, mtime_ns, ctime_ns, size, settled, sha256)| {
-            (path.into(), FileState { mtime_ns, ctime_ns, size, sha256, settled })
+    pub(crate) fn new(read: WireRead) -> Self {
+        let files =
+            read.files.into_iter().map(|WireStat(path, mtime_ns, ctime_ns, size, settled, sha256, device, inode)| {
+                let identity = Identity { device, inode };
+                (path.into(), FileState { mtime_ns, ctime_ns, size, identity, sha256, settled })
+            });
+        let dirs = read.dirs.into_iter().map(|WireDir(path, mtime_ns, settled, counted, names)| {
+            (path.into(), DirState { mtime_ns, settled, counted, names })
         });
-        let dirs = dirs
-            .into_iter()
-            .map(|WireDir(path, mtime_ns, settled, names)| (path.into(), DirState { mtime_ns, settled, names }));
-        Snapshot { files: files.collect(), dirs: dirs.collect() }
+        let looks = read.looks.into_iter().map(|WireLook(path, kind)| (path.into(), kind));
+        Snapshot { files: files.collect(), dirs: dirs.collect(), looks: looks.collect() }
     }
 
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
@@ -93,13 +140,17 @@ impl Snapshot {
     pub(crate) fn absorb(&mut self, later: &Snapshot) {
         self.files.extend(later.files.iter().map(|(path, state)| (path.clone(), state.clone())));
         self.dirs.extend(later.dirs.iter().map(|(path, state)| (path.clone(), state.clone())));
+        self.looks.extend(later.looks.iter().map(|(path, kind)| (path.clone(), kind.clone())));
     }
 
-    /// Adds what the same process read later: files as they were then, folders only where they are new.
+    /// Adds what the same process read later: files as they were then, folders and names only where they are new.
     pub(crate) fn add(&mut self, later: Snapshot) {
         self.files.extend(later.files);
         for (path, state) in later.dirs {
             self.dirs.entry(path).or_insert(state);
+        }
+        for (path, kind) in later.looks {
+            self.looks.entry(path).or_insert(kind);
         }
     }
 
@@ -110,15 +161,20 @@ impl Snapshot {
         }
     }
 
-    /// Takes the folders' present names for the known ones.
+    /// Takes the folders' present names for the known ones, and what is there for what was asked for.
     pub(crate) fn accept_entries(&mut self) {
-        self.dirs.retain(|path, state| match list(path) {
+        self.dirs.retain(|path, state| match list(path, state.counted) {
             Ok(present) => {
                 *state = present;
                 true
             }
             Err(_) => false,
         });
+        for (path, kind) in &mut self.looks {
+            if !stands_for(path, kind) {
+                *kind = look(path);
+            }
+        }
     }
 
     /// Whether nothing differs. Stops at the first difference.
@@ -133,33 +189,20 @@ impl Snapshot {
 
     fn compare(&mut self, first_only: bool) -> Changes {
         let mut changes = Changes::default();
-        for (path, state) in &mut self.files {
-            if !state.holds(path) {
-                changes.files.push(path.clone());
-                if first_only {
-                    return changes;
-                }
-            }
+        let differs = self.files.iter_mut().filter_map(|(path, state)| (!state.holds(path)).then(|| path.clone()));
+        changes.files.extend(differs.take(if first_only { 1 } else { usize::MAX }));
+        if first_only && !changes.is_empty() {
+            return changes;
         }
         for (path, state) in &mut self.dirs {
-            if state.settled && fs::metadata(path).is_ok_and(|data| mtime_ns(&data) == state.mtime_ns) {
-                continue;
-            }
-            let present = list(path).ok();
-            let names = present.as_ref().map_or(&[][..], |present| &present.names);
-            if names == state.names {
-                if let Some(present) = present {
-                    *state = present;
-                }
-                continue;
-            }
-            let came = names.iter().filter(|name| !state.names.contains(name));
-            let went = state.names.iter().filter(|name| !names.contains(name));
-            changes.entries.extend(came.chain(went).map(|name| path.join(name)));
-            if first_only {
+            let into = if state.counted == Counted::Installed { &mut changes.others } else { &mut changes.entries };
+            into.extend(state.differences(path));
+            if first_only && !changes.is_empty() {
                 return changes;
             }
         }
+        let differs = self.looks.iter().filter(|(path, kind)| !stands_for(path, kind)).map(|(path, _)| path.clone());
+        changes.others.extend(differs.take(if first_only { 1 } else { usize::MAX }));
         changes
     }
 }
@@ -167,38 +210,95 @@ impl Snapshot {
 impl FileState {
     fn holds(&mut self, path: &Path) -> bool {
         let Ok(data) = fs::metadata(path) else { return false };
-        let same = mtime_ns(&data) == self.mtime_ns && data.len() == self.size;
-        if same && self.settled && ctime_ns(&data) == self.ctime_ns {
+        let same = mtime_ns(&data) == self.mtime_ns && data.len() == self.size && Identity::of(&data) == self.identity;
+        let untouched = same && self.ctime_ns.is_none_or(|known| known == ctime_ns(&data));
+        let Some(sha256) = &self.sha256 else { return untouched };
+        if untouched && self.settled {
             return true;
         }
-        // Without a digest it is an installed file, whose ctime changes when another environment links to it.
-        let Some(sha256) = &self.sha256 else { return same };
         let settled = is_settled(mtime_ns(&data).max(ctime_ns(&data)));
         if data.len() != self.size || !fs::read(path).is_ok_and(|content| hex_sha256(&content) == *sha256) {
             return false;
         }
         self.mtime_ns = mtime_ns(&data);
-        self.ctime_ns = ctime_ns(&data);
+        self.ctime_ns = Some(ctime_ns(&data));
+        self.identity = Identity::of(&data);
         self.settled = settled;
         true
     }
 }
 
-/// The names in a folder that matter: no hidden ones but pytest's, no bytecode, no editors' backups.
-fn list(path: &Path) -> io::Result<DirState> {
+impl DirState {
+    /// Entries that came or went; the folder itself, where it is gone and was empty, or no names count.
+    fn differences(&mut self, path: &Path) -> Vec<PathBuf> {
+        let data = fs::metadata(path);
+        if data.as_ref().is_ok_and(|data| mtime_ns(data) == self.mtime_ns)
+            && (self.settled || self.counted == Counted::Installed)
+        {
+            return Vec::new();
+        }
+        if self.counted == Counted::Installed {
+            return vec![path.to_owned()];
+        }
+        let present = list(path, self.counted).ok();
+        let names = present.as_ref().map_or(&[][..], |present| &present.names);
+        let came = names.iter().filter(|name| self.names.binary_search(name).is_err());
+        let went = self.names.iter().filter(|name| names.binary_search(name).is_err());
+        let differences: Vec<PathBuf> = came.chain(went).map(|name| path.join(name)).collect();
+        match present {
+            Some(present) if differences.is_empty() => *self = present,
+            None if differences.is_empty() => return vec![path.to_owned()],
+            _ => {}
+        }
+        differences
+    }
+}
+
+/// The names in a folder that count.
+fn list(path: &Path, counted: Counted) -> io::Result<DirState> {
     let mtime_ns = mtime_ns(&fs::metadata(path)?);
     let settled = is_settled(mtime_ns);
     let mut names = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        let hidden = name.starts_with('.') && !is_config_file(&name);
-        let noise = hidden || name == "__pycache__" || name.ends_with(".pyc") || name.ends_with('~');
-        if !noise {
-            names.push(name);
+    if counted != Counted::Installed {
+        for entry in fs::read_dir(path)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if counts(&name, counted) {
+                names.push(name);
+            }
         }
+        names.sort_unstable();
     }
-    names.sort_unstable();
-    Ok(DirState { mtime_ns, settled, names })
+    Ok(DirState { mtime_ns, settled, counted, names })
+}
+
+/// As `worker/disk.py` has it.
+fn counts(name: &str, counted: Counted) -> bool {
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    if name == "__pycache__" || ends(&[".pyc", "~"]) {
+        return false;
+    }
+    match counted {
+        Counted::All => !name.starts_with(".#") && !ends(&[".swp", ".swo", ".swx"]),
+        Counted::Shown | Counted::Installed => !name.starts_with('.') || is_config_file(name),
+    }
+}
+
+/// Whether what was there when a name was asked for is there.
+fn stands_for(path: &Path, kind: &str) -> bool {
+    match kind.strip_prefix("link ") {
+        Some(target) => fs::read_link(path).is_ok_and(|found| found == Path::new(target)),
+        None => look(path) == kind,
+    }
+}
+
+fn look(path: &Path) -> String {
+    match fs::metadata(path) {
+        Ok(data) if data.is_file() => "file",
+        Ok(data) if data.is_dir() => "folder",
+        Ok(_) => "other",
+        Err(_) => "none",
+    }
+    .to_owned()
 }
 
 pub(crate) fn hex_sha256(content: &[u8]) -> String {
@@ -226,12 +326,18 @@ mod tests {
     fn stat(path: &Path, with_hash: bool) -> WireStat {
         let data = fs::metadata(path).unwrap();
         let sha256 = with_hash.then(|| hex_sha256(&fs::read(path).unwrap()));
-        WireStat(path.to_string_lossy().into(), mtime_ns(&data), ctime_ns(&data), data.len(), false, sha256)
+        let Identity { device, inode } = Identity::of(&data);
+        let path = path.to_string_lossy().into();
+        WireStat(path, mtime_ns(&data), Some(ctime_ns(&data)), data.len(), false, sha256, device, inode)
     }
 
     fn dir(path: &Path) -> WireDir {
-        let state = list(path).unwrap();
-        WireDir(path.to_string_lossy().into(), state.mtime_ns, state.settled, state.names)
+        let state = list(path, Counted::Shown).unwrap();
+        WireDir(path.to_string_lossy().into(), state.mtime_ns, state.settled, state.counted, state.names)
+    }
+
+    fn read(files: Vec<WireStat>, dirs: Vec<WireDir>) -> Snapshot {
+        Snapshot::new(WireRead { files, dirs, looks: Vec::new() })
     }
 
     #[test]
@@ -239,7 +345,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.py");
         fs::write(&path, "a = 1").unwrap();
-        let mut snapshot = Snapshot::new(vec![stat(&path, true)], vec![]);
+        let mut snapshot = read(vec![stat(&path, true)], vec![]);
         let before = fs::metadata(&path).unwrap().modified().unwrap();
         fs::write(&path, "a = 2").unwrap();
         fs::File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
@@ -252,7 +358,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("m.py");
         fs::write(&path, "a = 1").unwrap();
-        let mut snapshot = Snapshot::new(vec![stat(&path, true)], vec![]);
+        let mut snapshot = read(vec![stat(&path, true)], vec![]);
         fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::now()).unwrap();
         assert!(snapshot.is_fresh());
     }
@@ -262,7 +368,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (old, new) = (folder.path().join("old.py"), folder.path().join("new.py"));
         fs::write(&old, "").unwrap();
-        let mut snapshot = Snapshot::new(vec![stat(&old, true)], vec![dir(folder.path())]);
+        let mut snapshot = read(vec![stat(&old, true)], vec![dir(folder.path())]);
         assert!(snapshot.is_fresh());
         fs::write(&new, "").unwrap();
         assert_eq!(snapshot.changes().entries, vec![new.clone()]);
@@ -276,7 +382,7 @@ mod tests {
     #[test]
     fn bytecode_and_backups_in_a_folder_are_no_change() {
         let folder = tempfile::tempdir().unwrap();
-        let mut snapshot = Snapshot::new(vec![], vec![dir(folder.path())]);
+        let mut snapshot = read(vec![], vec![dir(folder.path())]);
         fs::create_dir(folder.path().join("__pycache__")).unwrap();
         fs::write(folder.path().join("m.py~"), "").unwrap();
         fs::write(folder.path().join(".m.py.swp"), "").unwrap();

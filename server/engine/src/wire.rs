@@ -189,10 +189,7 @@ pub(crate) enum FromWorker {
         path: String,
     },
     /// A session waits before its collection.
-    Configured {
-        files: Vec<WireStat>,
-        dirs: Vec<WireDir>,
-    },
+    Configured(WireRead),
     Nodes {
         items: Vec<WireNode>,
     },
@@ -219,16 +216,11 @@ pub(crate) enum FromWorker {
     RunnerReady {
         stacks: Option<String>,
         /// What it read, where it collected by itself.
-        #[serde(default)]
-        files: Vec<WireStat>,
-        #[serde(default)]
-        dirs: Vec<WireDir>,
+        #[serde(flatten)]
+        read: WireRead,
     },
     /// What a resident runner read when it collected more.
-    Reread {
-        files: Vec<WireStat>,
-        dirs: Vec<WireDir>,
-    },
+    Reread(WireRead),
     Missing {
         indices: Vec<usize>,
     },
@@ -274,10 +266,8 @@ pub(crate) struct Ready {
     /// Whether coverage.py is installed.
     #[serde(default)]
     pub coverage: bool,
-    #[serde(default)]
-    pub files: Vec<WireStat>,
-    #[serde(default)]
-    pub dirs: Vec<WireDir>,
+    #[serde(flatten)]
+    pub read: WireRead,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -292,15 +282,49 @@ pub(crate) struct WireHazard {
     pub detail: String,
 }
 
-/// A file that was read: path, mtime and ctime in nanoseconds, size, whether those alone tell later changes, and the
-/// SHA-256 of what was read, where that is known.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireStat(pub String, pub i64, pub i64, pub u64, pub bool, pub Option<String>);
+/// What a process has read from disk, or asked of it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct WireRead {
+    pub files: Vec<WireStat>,
+    pub dirs: Vec<WireDir>,
+    pub looks: Vec<WireLook>,
+}
 
-/// A folder that was listed: path, mtime in nanoseconds, whether that alone tells later changes, and the names in it
-/// that matter.
+/// A file that was read: path, mtime and ctime in nanoseconds (no ctime where it says nothing), size, whether those
+/// alone tell later changes, the SHA-256 of what was read, where that is known, device and inode.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireDir(pub String, pub i64, pub bool, pub Vec<String>);
+pub(crate) struct WireStat(
+    pub String,
+    pub i64,
+    pub Option<i64>,
+    pub u64,
+    pub bool,
+    pub Option<String>,
+    pub u64,
+    pub u64,
+);
+
+/// A folder that was listed: path, mtime in nanoseconds, whether that alone tells later changes, which names count, and
+/// those names.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireDir(pub String, pub i64, pub bool, pub Counted, pub Vec<String>);
+
+/// Which names in a folder count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Counted {
+    /// No hidden ones but pytest's, no bytecode, no editors' backups.
+    Shown,
+    /// Hidden ones too.
+    All,
+    /// None: a folder of installed packages, whose time tells enough.
+    Installed,
+}
+
+/// A name that was asked for: path, and what was there: `none`, `file`, `folder`, `other`, or `link` and where it leads.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireLook(pub String, pub String);
 
 /// One collected item.
 #[derive(Debug, Clone, Deserialize)]
@@ -336,10 +360,8 @@ pub(crate) struct WireNode {
 pub(crate) struct WireCollected {
     #[serde(default)]
     pub errors: Vec<WireCollectError>,
-    #[serde(default)]
-    pub files: Vec<WireStat>,
-    #[serde(default)]
-    pub dirs: Vec<WireDir>,
+    #[serde(flatten)]
+    pub read: WireRead,
     #[serde(default)]
     pub third_party: Vec<String>,
     /// Modules that it could not take as they were imported in advance.

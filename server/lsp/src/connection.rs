@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use crate::collecting;
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::reducer::RunView;
+use crate::settings;
 use crate::state::Shared;
 
 /// A hanging get ends after this, and is made anew.
@@ -233,9 +234,7 @@ async fn open(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
         other => return Err(CommandError::unexpected("init_context", &other)),
     };
     let configure = Request::ConfigureContext { context_id: context_id.clone(), settings: json };
-    if let Err(error) = shared.call(configure).await {
-        shared.tell_once(MessageType::ERROR, &error.message);
-    }
+    settings::send(shared, configure).await;
     Ok(context_id)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lsp_types::MessageType;
-use pytest_lens_protocol::{Request, Settings};
+use pytest_lens_protocol::{Request, Response, Settings};
 use serde_json::{Map, Value};
 
 use crate::connection;
@@ -64,15 +64,23 @@ pub(crate) fn folders_configured(shared: &Arc<Shared>, all: impl IntoIterator<It
             Effect::Reopen => connection::start(shared, &folder),
             Effect::Configure(request) => {
                 let inner = Arc::clone(shared);
-                shared.spawn(async move {
-                    if let Err(error) = inner.call(*request).await {
-                        inner.tell_once(MessageType::ERROR, &error.message);
-                    }
-                });
+                shared.spawn(async move { send(&inner, *request).await });
             }
         }
         let files = shared.state().documents.keys().cloned().collect();
         shared.changed(files);
+    }
+}
+
+/// Has the engine take settings; the user is told what it has to say of them.
+pub(crate) async fn send(shared: &Arc<Shared>, request: Request) {
+    match shared.call(request).await {
+        Ok(Response::ConfigAck { config, .. }) => {
+            let problems = config.get("problems").and_then(Value::as_array).into_iter().flatten();
+            tell(shared, &problems.filter_map(|problem| problem.as_str().map(str::to_owned)).collect::<Vec<_>>());
+        }
+        Ok(_) => {}
+        Err(error) => shared.tell_once(MessageType::ERROR, &error.message),
     }
 }
 

@@ -97,7 +97,7 @@ impl Workspace {
 
     /// Reads pytest's configuration anew; the sentence that says what is wrong with it.
     pub(crate) fn read_pytest_config(&mut self) -> Result<(), String> {
-        let read = |path: &Path| std::fs::read_to_string(path).ok();
+        let read = |path: &Path| pytest_lens_analysis::listing::read_text(path).ok();
         match pytest_lens_analysis::settings_from(&self.root, &read) {
             Ok(settings) => {
                 self.pytest = settings;

@@ -204,7 +204,7 @@ messages! {
         ConfigAck = "config_ack" {
             /// What was configured: `rerun`, `fixture_reuse`, `settings`.
             config_type: String,
-            /// What now holds.
+            /// What now holds; `problems`, a list of sentences, says what is missing all the same.
             config: serde_json::Value,
         },
         /// Events of the context's log (an addition of pytest-lens).

@@ -3,7 +3,10 @@
 //! It visits what `python -m pytest` without arguments would visit, in pytest's order. `.gitignore` plays no part in that.
 
 mod glob;
+mod reading;
 mod walk;
+
+pub use reading::{LARGEST, read as read_file, read_text};
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -45,7 +48,7 @@ fn read(root: &Path, settings: &PytestSettings, file: &walk::Found) -> StaticFil
             Err(before) => -i128::try_from(before.duration().as_nanos()).unwrap_or(i128::MAX),
         }
     });
-    let (analysis, error) = match std::fs::read(&file.path) {
+    let (analysis, error) = match read_file(&file.path) {
         Ok(bytes) => {
             let text = decode(bytes);
             let mut role = settings.role_of(&file.path, &text, &|folder| folder.join("__init__.py").is_file());

@@ -7,7 +7,7 @@ mod mapping;
 mod time;
 
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -50,7 +50,7 @@ impl Importing {
         let history = History::open(place, Options::default());
         let reports = options.files.iter().map(|file| read(file)).collect();
         let mut functions = Functions::default();
-        let settings = settings_from(root, &|path| std::fs::read_to_string(path).ok())
+        let settings = settings_from(root, &|path| listing::read_text(path).ok())
             .map_err(|error| Failure::usage(error.to_string()))?;
         for file in listing::list(root, &settings) {
             let ids: Vec<String> =
@@ -167,11 +167,14 @@ fn shown(case: &Case) -> String {
 fn read(file: &Path) -> Result<Read, String> {
     let name = file.display().to_string();
     let unreadable = |error: std::io::Error| format!("{name} can't be read ({error}); give a JUnit XML report");
-    let data = std::fs::metadata(file).map_err(unreadable)?;
-    if data.len() > junit::MOST_BYTES {
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    let data = opened.metadata().map_err(unreadable)?;
+    // What a file says of its length is not to be relied on: a pipe and a device say none.
+    let mut content = Vec::new();
+    (&opened).take(junit::MOST_BYTES + 1).read_to_end(&mut content).map_err(unreadable)?;
+    if content.len() as u64 > junit::MOST_BYTES {
         return Err(format!("{name} is larger than {} MB; split the report", junit::MOST_BYTES >> 20));
     }
-    let content = std::fs::read(file).map_err(unreadable)?;
     let report = junit::parse(&content).map_err(|refused| format!("{name}:{}: {}", refused.line, refused.why))?;
     let written = data.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let written_ms = written.and_then(|time| u64::try_from(time.as_millis()).ok());

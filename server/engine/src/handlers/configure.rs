@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use pytest_lens_protocol::{FixtureReuseSettings, RerunSettings, Response, Settings, WorkerCount};
 
-use super::{Answered, Refusal, invalid};
+use super::{Answered, invalid};
 use crate::clerk::Entry;
 use crate::context::Context;
 use crate::refresh::refresh;
@@ -14,9 +14,9 @@ pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value
     if !problems.is_empty() {
         return Err(invalid(problems.join("; ")));
     }
-    let env_changed = context.pool.set_env(env_of(context, &settings)?);
     let arguments_changed = context.settings.load().arguments != settings.arguments;
     store(context, settings.clone()).await;
+    let (env_changed, problem) = context.renew_env();
     if env_changed || arguments_changed {
         context.refresher.forget();
         if context.inventory.load().complete {
@@ -24,27 +24,11 @@ pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value
             tokio::spawn(async move { refresh(&context, false).await });
         }
     }
-    let config = serde_json::to_value(settings).unwrap_or_default();
+    let mut config = serde_json::to_value(settings).unwrap_or_default();
+    if let Some(problem) = problem {
+        config["problems"] = vec![problem].into();
+    }
     Ok(Response::ConfigAck { config_type: "settings".into(), config })
-}
-
-/// The variables that the settings add to the tests' environment.
-fn env_of(context: &Context, settings: &Settings) -> Result<std::collections::BTreeMap<String, String>, Refusal> {
-    let mut env = match &settings.env_file {
-        Some(file) => {
-            let path = context.root.join(file);
-            let text = std::fs::read_to_string(&path).map_err(|error| {
-                invalid(format!(
-                    "setting `pytestLens.envFile`: {} can't be read ({error}); correct the path",
-                    path.display()
-                ))
-            })?;
-            crate::env_file::parse(&text)
-        }
-        None => std::collections::BTreeMap::new(),
-    };
-    env.extend(settings.env.clone());
-    Ok(env)
 }
 
 /// Has the clerk take them; fixtures that they leave no room for are torn down when this returns.

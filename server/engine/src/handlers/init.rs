@@ -104,7 +104,7 @@ fn repo_root(repo_path: &str) -> Result<PathBuf, Refusal> {
 
 /// pytest's configuration as far as files and names of tests go. A broken one is told by pytest itself.
 pub(crate) fn pytest_settings(root: &Path) -> PytestSettings {
-    let read = |path: &Path| std::fs::read_to_string(path).ok();
+    let read = |path: &Path| pytest_lens_analysis::listing::read_text(path).ok();
     settings_from(root, &read).unwrap_or_else(|error| {
         tracing::warn!(%error, "pytest's configuration can't be read; its defaults are used");
         PytestSettings { rootdir: root.to_owned(), ..PytestSettings::default() }

@@ -20,6 +20,8 @@ mod events;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod ground;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod incremental;

@@ -33,6 +33,41 @@ async fn variables_of_the_settings_and_their_file_reach_the_tests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a5_a_changed_file_of_variables_holds_for_the_next_run() {
+    for mode in ["embedded", "subprocess"] {
+        let text = "import os\nAT_IMPORT = os.environ.get('M')\n\n\
+                    def test(): assert os.environ.get('M') == AT_IMPORT == 'good'\n";
+        let lab = Lab::resident_in(mode, &[("test_a.py", text), (".env", "M=good\n")]).await;
+        lab.configure(serde_json::json!({ "envFile": ".env" })).await;
+        assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0], "{mode}");
+        lab.project.write(".env", "M=bad\n");
+        assert_eq!(lab.counts(Order::all()).await, [1, 0, 1, 0, 0], "{mode}");
+        lab.project.write(".env", "M=good\n");
+        assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0], "{mode}");
+        lab.project.remove(".env");
+        assert_eq!(lab.counts(Order::all()).await, [1, 0, 1, 0, 0], "{mode}");
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b7_a_missing_file_of_variables_costs_its_variables_alone() {
+    let text = "import os\ndef test(): assert (os.environ.get('A'), os.environ.get('B')) == ('1', None)\n\
+                def test_file(): assert (os.environ.get('A'), os.environ.get('B')) == ('1', '2')\n";
+    let lab = Lab::open(&[("test_a.py", text)]).await;
+    let settings = serde_json::json!({ "envFile": ".env", "env": { "A": "1" }, "arguments": ["-k", "test_a"] });
+    let request = Request::ConfigureContext { context_id: lab.context.clone(), settings };
+    let Response::ConfigAck { config, .. } = lab.call(request).await else { panic!("refused") };
+    let problem = config["problems"][0].as_str().unwrap();
+    assert!(problem.contains("pytestLens.envFile") && problem.contains(".env can't be read"), "{problem}");
+    assert_eq!(config["arguments"], serde_json::json!(["-k", "test_a"]));
+    assert_eq!(lab.counts(Order::of(&["test_a.py::test"])).await, [1, 1, 0, 0, 0]);
+    lab.project.write(".env", "B=2\n");
+    assert_eq!(lab.counts(Order::of(&["test_a.py::test_file"])).await, [1, 1, 0, 0, 0]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn arguments_of_the_settings_reach_pytest() {
     let lab = Lab::open(&[("test_a.py", "def test_1(): pass\ndef test_2(): pass")]).await;
     lab.configure(serde_json::json!({ "arguments": ["-k", "test_2"] })).await;
@@ -55,7 +90,6 @@ async fn a_setting_of_a_wrong_kind_is_refused_by_its_key_and_changes_nothing() {
         (serde_json::json!({ "env": { "WHICH": 5 } }), "pytestLens.env.WHICH"),
         (serde_json::json!({ "rerun": { "enabled": true, "maxReruns": -1 } }), "pytestLens.rerun.maxReruns"),
         (serde_json::json!({ "executionMode": "threads" }), "pytestLens.executionMode"),
-        (serde_json::json!({ "envFile": "missing.env" }), "pytestLens.envFile"),
         (serde_json::json!("settings"), "settings"),
     ] {
         let request = Request::ConfigureContext { context_id: lab.context.clone(), settings };

@@ -215,3 +215,62 @@ async fn seeded_and_unseeded_random_numbers_are_what_plain_pytest_has() {
     assert_eq!(numbers.len(), 1, "runs seeded at import are the same");
     lab.close().await;
 }
+
+/// Files by their names, with what is written to them.
+type Writes = &'static [(&'static str, &'static str)];
+
+/// What an import asks of the disk, in each way, and a change that another answer comes of.
+const ASKED: &[(&str, &str, Writes)] = &[
+    ("a hidden file that comes", "os.path.exists('.env')", &[(".env", "")]),
+    (
+        "a hidden file that is opened",
+        "(lambda: pathlib.Path('.env').read_text() if os.access('.env', 4) else '')()",
+        &[(".env", "x")],
+    ),
+    ("a file in a folder that nobody lists", "os.path.exists('data/deep/later')", &[("data/deep/later", "")]),
+    ("a file that comes in a folder that is not there", "pathlib.Path('none/later').is_file()", &[("none/later", "")]),
+    ("the size of a file", "os.path.getsize('data/a')", &[("data/a", "longer")]),
+    ("hidden names", "sorted(os.listdir('data'))", &[("data/.hidden", "")]),
+    ("data opened for both", "open('data/a', 'r+').read()", &[("data/a", "y")]),
+    ("data opened in a folder", "os.read(os.open('a', 0, dir_fd=os.open('data', 0)), 9)", &[("data/a", "y")]),
+    (
+        "data in a database",
+        "sqlite3.connect('file:data/base?mode=ro', uri=True).execute('select b from a').fetchall()",
+        &[("data/base", "copy of other")],
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r9_p14_whatever_an_import_asked_of_the_disk_is_compared() {
+    for (what, expression, changes) in ASKED {
+        let text = format!(
+            "import os, pathlib, sqlite3, sys\nASKED = {expression}\nNOW = lambda: {expression}\n\
+             def test(): assert ASKED == NOW(), (ASKED, NOW())\n"
+        );
+        let lab = Lab::resident(&[("test_a.py", &text), ("data/a", "x"), ("data/deep/b", "")]).await;
+        for (name, value) in [("data/base", 1), ("data/other", 2)] {
+            make_database(&lab, name, value);
+        }
+        assert_eq!(counts(&lab).await, PASSED, "{what}");
+        for (name, text) in *changes {
+            if *text == "copy of other" {
+                std::fs::copy(lab.project.path("data/other"), lab.project.path(name)).unwrap();
+            } else {
+                lab.project.write(name, text);
+            }
+        }
+        assert_eq!(counts(&lab).await, PASSED, "{what}: changed");
+        lab.close().await;
+    }
+}
+
+fn make_database(lab: &Lab, name: &str, value: usize) {
+    let code = "import sqlite3, sys; base = sqlite3.connect(sys.argv[1])\n\
+                base.execute('create table a (b)'); base.execute(f'insert into a values ({sys.argv[2]})'); base.commit()";
+    let made = std::process::Command::new(crate::common::python())
+        .args(["-c", code])
+        .arg(lab.project.path(name))
+        .arg(value.to_string())
+        .status();
+    assert!(made.unwrap().success());
+}

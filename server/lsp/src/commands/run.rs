@@ -231,7 +231,7 @@ impl State {
     }
 
     fn ids_on_disk(&self, path: &Path, file: &str, line: u32) -> CommandResult<Vec<String>> {
-        let text = std::fs::read_to_string(path)
+        let text = pytest_lens_analysis::listing::read_text(path)
             .map_err(|error| CommandError::failed(format!("{file} can't be read: {error}; save it first")))?;
         let text = Text::new(Rope::from_str(&text), self.reader(path));
         Ok(text.nodes_at(line).iter().map(|node| format!("{file}::{}", node.id_suffix())).collect())

@@ -147,14 +147,20 @@ impl Lab {
     /// The same project and folders with another engine, after the end of this one and what `meanwhile` does in the
     /// folder.
     pub(crate) async fn again(self, meanwhile: impl FnOnce(&Path)) -> Self {
+        self.restarted(false, &python(), meanwhile).await
+    }
+
+    /// As [`Lab::resident_in`], over another interpreter.
+    pub(crate) async fn on(mode: &str, project: Project, python: &Path) -> Self {
+        Lab::started(mode, project, Bench::living(mode != "subprocess"), python).await
+    }
+
+    /// As [`Lab::again`], over another interpreter.
+    pub(crate) async fn restarted(self, resident: bool, python: &Path, meanwhile: impl FnOnce(&Path)) -> Self {
         self.bench.engine.shutdown().await;
         let Lab { project, bench: Bench { folder, .. }, .. } = self;
         meanwhile(folder.path());
-        let bench = Bench::within(folder, "cache", false);
-        match bench.init(&project.root, &python(), Some("auto")).await {
-            Response::ContextReady { context_id, .. } => Lab { project, bench, context: context_id },
-            other => panic!("no context: {other:?}"),
-        }
+        Lab::started("auto", project, Bench::within(folder, "cache", resident), python).await
     }
 
     async fn over(mode: &str, files: &[(&str, &str)], bench: Bench) -> Self {
@@ -162,7 +168,10 @@ impl Lab {
     }
 
     async fn with(mode: &str, files: &[(&str, &str)], bench: Bench, python: &Path) -> Self {
-        let project = Project::new(files);
+        Lab::started(mode, Project::new(files), bench, python).await
+    }
+
+    async fn started(mode: &str, project: Project, bench: Bench, python: &Path) -> Self {
         match bench.init(&project.root, python, Some(mode)).await {
             Response::ContextReady { context_id, .. } => Lab { project, bench, context: context_id },
             other => panic!("no context: {other:?}"),

@@ -1,0 +1,55 @@
+//! Files that people write, read so that nothing else of that name can hold a reader up: no pipe that nobody writes to,
+//! no endless device, no gigabytes.
+
+use std::io::Read;
+use std::path::Path;
+use std::{fs, io};
+
+/// No source, configuration or report is larger.
+pub const LARGEST: u64 = 256 << 20;
+
+/// The content of an ordinary file.
+///
+/// # Errors
+/// Where it can't be read, is no ordinary file, or is larger than [`LARGEST`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Looked at before it is opened: opening a pipe waits for the other end.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no ordinary file"));
+    }
+    let mut content = Vec::new();
+    fs::File::open(path)?.take(LARGEST + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > LARGEST {
+        return Err(io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
+    }
+    Ok(content)
+}
+
+/// The text of an ordinary file in UTF-8.
+///
+/// # Errors
+/// As [`read`], and where it is not UTF-8.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?).map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r15_a_pipe_or_an_endless_file_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pytest.ini");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        for path in [&pipe, Path::new("/dev/zero"), folder.path()] {
+            assert_eq!(read_text(path).unwrap_err().to_string(), "it is no ordinary file", "{}", path.display());
+        }
+        let large = folder.path().join("large");
+        fs::File::create(&large).unwrap().set_len(LARGEST + 1).unwrap();
+        assert!(read(&large).unwrap_err().to_string().contains("larger"));
+        fs::write(&large, "text").unwrap();
+        assert_eq!(read_text(&large).unwrap(), "text");
+    }
+}
