@@ -28,7 +28,7 @@ def collect(engine: Engine, **options: Any) -> Message:
 
 
 def looks(engine: Engine, message: Message) -> dict[str, str]:
-    return {os.path.relpath(path, engine.root): kind for path, kind in message["looks"]}
+    return {os.path.relpath(path, engine.root): kind for path, kind in message["names"]}
 
 
 def files(engine: Engine, message: Message) -> dict[str, list[Any]]:
@@ -120,7 +120,7 @@ def test_r9_names_outside_of_the_root_are_told(project: Project) -> None:
 
 def test_r9_configuration_above_the_root_that_may_come_is_told(project: Project) -> None:
     engine, message = told(project, {})
-    missing = {path for path, kind in message["looks"] if kind == "none"}
+    missing = {path for path, kind in message["names"] if kind == "none"}
     above = engine.root.parent
     assert {str(above / name) for name in ("pytest.ini", "pyproject.toml", "setup.cfg")} <= missing
 
@@ -191,7 +191,7 @@ def test_a4_the_interpreter_and_its_environment_are_told(project: Project) -> No
     seen = os.stat(sys.executable)
     assert stats[ready["executable"]][6:] == [seen.st_dev, seen.st_ino]
     assert stats[os.path.join(ready["prefix"], "pyvenv.cfg")][5] is not None
-    assert [str(engine.root / ".python-version"), "none"] in ready["looks"]
+    assert [str(engine.root / ".python-version"), "none"] in ready["names"]
 
 
 def test_a2_installed_packages_are_told_by_their_folders(project: Project) -> None:
@@ -206,7 +206,7 @@ def test_a2_installed_packages_are_told_by_their_folders(project: Project) -> No
     stats = {stat[0]: stat for stat in ready["files"]}
     assert stats[str(engine.root / path / "thing/__init__.py")][2] is None
     assert stats[str(engine.root / path / "a.pth")][5] is not None
-    assert [str(engine.root / "beside"), "none"] in ready["looks"]
+    assert [str(engine.root / "beside"), "none"] in ready["names"]
 
 
 def test_r9_what_a_session_reads_in_installed_packages_is_told(project: Project) -> None:

@@ -81,7 +81,7 @@ def test_everything_read_is_told_with_its_hash(project: Project) -> None:
     assert dirs["pkg"] == ["__init__.py", "inner.py"]
     assert dirs["sub"] == ["test_a.py"]
     assert "conftest.py" in dirs["."]
-    assert [str(engine.root / "local.env"), "none"] in message["looks"]
+    assert [str(engine.root / "local.env"), "none"] in message["names"]
     mtimes = {path: mtime for path, mtime, *_ in message["dirs"]}
     assert mtimes[str(engine.root / "sub")] == (engine.root / "sub").stat().st_mtime_ns
 

@@ -18,7 +18,7 @@ _VERSION_FILES = (".python-version", ".tool-versions")
 
 
 def state(root: str) -> Message:
-    """``files``, ``dirs`` and ``looks`` for the engine."""
+    """``files``, ``dirs`` and ``names`` for the engine."""
     files: list[Stat] = snapshot.module_stats(sorted(set(sys.modules)))
     dirs: list[Folder] = []
     looks: list[list[str]] = []
@@ -47,7 +47,7 @@ def state(root: str) -> Message:
             read(path_file)
             looks += _missing_targets(path, path_file)
     dirs += snapshot.package_folders({found[0] for found in dirs})
-    return {"files": files, "dirs": dirs, "looks": looks}
+    return {"files": files, "dirs": dirs, "names": looks}
 
 
 def _missing_targets(folder: str, path_file: str) -> list[Any]:

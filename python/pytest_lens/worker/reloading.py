@@ -120,7 +120,7 @@ class Modules:
             self._settle_in(item)
         session.items = items + new
         read = self._snapshot.finish()
-        return {name: read[name] for name in ("files", "dirs", "looks")}
+        return {name: read[name] for name in ("files", "dirs", "names")}
 
     def _settle_in(self, item: Any) -> None:
         """Hang an item below the folders that were there before."""

@@ -266,7 +266,7 @@ class Snapshot:
         return state
 
     def so_far(self) -> Message:
-        """``files``, ``dirs`` and ``looks`` for the engine, as they were when they were read."""
+        """``files``, ``dirs`` and ``names`` for the engine, as they were when they were read."""
         with self.reading_ourselves():
             self._take_in_own_changes()
             for stat in module_stats(self._new_modules()):
@@ -281,7 +281,7 @@ class Snapshot:
             return {
                 "files": list(self._files.values()),
                 "dirs": dirs + package_folders(self._searched),
-                "looks": [look for look in self._looks.values() if not self._is_told(look)],
+                "names": [look for look in self._looks.values() if not self._is_told(look)],
             }
 
     def _take_in_own_changes(self) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, Callable
 
-from . import places, seeds
+from . import looks, places, seeds
 from .own import os
 from .recording import EVERYTHING, Recording
 
@@ -480,7 +480,7 @@ def _has_changed(module: Any, before: _Public) -> bool:
         return False
     names = vars(module)
     for name, value, content in before:
-        if names.get(name, before) is not value:
+        if looks.real(names.get(name, before)) is not value:
             return True
         if content is not None and not _same(content, _content(value, module)):
             return True

@@ -128,7 +128,7 @@ impl Snapshot {
         let dirs = read.dirs.into_iter().map(|WireDir(path, mtime_ns, settled, counted, names)| {
             (path.into(), DirState { mtime_ns, settled, counted, names })
         });
-        let looks = read.looks.into_iter().map(|WireLook(path, kind)| (path.into(), kind));
+        let looks = read.names.into_iter().map(|WireLook(path, kind)| (path.into(), kind));
         Snapshot { files: files.collect(), dirs: dirs.collect(), looks: looks.collect() }
     }
 
@@ -337,7 +337,7 @@ mod tests {
     }
 
     fn read(files: Vec<WireStat>, dirs: Vec<WireDir>) -> Snapshot {
-        Snapshot::new(WireRead { files, dirs, looks: Vec::new() })
+        Snapshot::new(WireRead { files, dirs, names: Vec::new() })
     }
 
     #[test]

@@ -288,7 +288,7 @@ pub(crate) struct WireHazard {
 pub(crate) struct WireRead {
     pub files: Vec<WireStat>,
     pub dirs: Vec<WireDir>,
-    pub looks: Vec<WireLook>,
+    pub names: Vec<WireLook>,
 }
 
 /// A file that was read: path, mtime and ctime in nanoseconds (no ctime where it says nothing), size, whether those
