@@ -17,7 +17,7 @@ use crate::histories::Histories;
 use crate::hub::Hub;
 use crate::presence::{self, Presence};
 use crate::session::{Answer, Call, Connect};
-use crate::{private, temp, worker_files};
+use crate::{private, temp, thrift, worker_files};
 
 /// How long the end waits for a context that is being opened.
 const OPENING: Duration = Duration::from_secs(3);
@@ -32,7 +32,12 @@ pub struct EngineConfig {
     /// Whether more runs are to be expected: processes are kept ready for them, and the disk is watched. A command
     /// that runs once and ends does without.
     pub resident: bool,
+    /// How long a project's processes stay warm that nobody uses. Those of the last few in use stay for good.
+    pub rest_after: Duration,
 }
+
+/// What `rest_after` is usually.
+const REST_AFTER: Duration = Duration::from_secs(20);
 
 impl EngineConfig {
     /// A resident engine in the user's own folders: `$XDG_CACHE_HOME/pytest-lens` and `$XDG_STATE_HOME/pytest-lens`.
@@ -47,6 +52,7 @@ impl EngineConfig {
             cache_dir: folder("XDG_CACHE_HOME", ".cache"),
             state_dir: folder("XDG_STATE_HOME", ".local/state"),
             resident: true,
+            rest_after: REST_AFTER,
         }
     }
 }
@@ -161,6 +167,7 @@ impl Engine {
             epoch: crate::context::now_ms(),
             config,
         });
+        tokio::spawn(thrift::watch(Arc::downgrade(&shared), shared.config.rest_after));
         Ok(Arc::new(Engine { shared }))
     }
 

@@ -47,6 +47,7 @@ mod snapshot;
 mod socket;
 mod stacks;
 mod temp;
+mod thrift;
 mod tree;
 mod watch;
 mod wire;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use pytest_lens_analysis::PytestSettings;
+use tokio::time::Instant;
 
 use crate::ahead::Ahead;
 use crate::host::{CollectFailure, CollectOrder, Collector, Host, collect};
@@ -32,6 +33,8 @@ pub(crate) struct Pool {
     /// Runners that stay between runs.
     pub residents: Arc<Residents>,
     state: Mutex<State>,
+    /// When it was used last.
+    used: Mutex<Instant>,
     /// Runners that run tests now.
     active: Arc<AtomicUsize>,
     /// One base is started at a time.
@@ -56,6 +59,17 @@ struct State {
     closed: bool,
     /// Bumped when everything is forgotten: what was being made before that is not kept.
     generation: u64,
+    /// What was known before the processes were let go.
+    rested: Option<Known>,
+}
+
+/// What the processes of a project have told of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub ready: Option<Ready>,
+    /// Why runs are not forked off the collected session.
+    pub reasons: Vec<String>,
+    pub inifile: Option<String>,
 }
 
 /// What a session that runs tests does otherwise than the one that collected them: it then collects by itself.
@@ -95,6 +109,7 @@ impl Pool {
             analyses,
             residents,
             state: Mutex::new(State { preload, ..State::default() }),
+            used: Mutex::new(Instant::now()),
             active: Arc::default(),
             starting: tokio::sync::Mutex::default(),
             starting_ahead: tokio::sync::Mutex::default(),
@@ -136,6 +151,7 @@ impl Pool {
 
     /// The warm interpreter as it is now, started if need be.
     pub(crate) async fn base(&self) -> Result<Arc<Base>, StartError> {
+        self.touch();
         let _one = self.starting.lock().await;
         let (present, preload) = {
             let state = self.state();
@@ -244,6 +260,34 @@ impl Pool {
         state.base.as_ref().or(state.hosts.first().map(|host| &host.base)).map(|base| base.ready.clone())
     }
 
+    /// What the newest processes have told, those that were let go included.
+    pub(crate) fn known(&self) -> Known {
+        let (ready, host) = (self.ready(), self.newest_host());
+        if ready.is_none() {
+            return self.state().rested.clone().unwrap_or_default();
+        }
+        let reasons = host.as_ref().map(|host| host.reasons.clone()).unwrap_or_default();
+        Known { ready, reasons, inifile: host.and_then(|host| host.inifile.clone()) }
+    }
+
+    /// When processes of it were used last.
+    pub(crate) fn used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touch(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Lets the processes go until they are needed again; fixtures that are kept keep theirs.
+    pub(crate) fn rest(&self) {
+        let known = self.known();
+        if known.ready.is_some() && self.residents.idle() == 0 {
+            self.state().rested = Some(known);
+            self.forget_all();
+        }
+    }
+
     /// Sets the environment of the interpreters to come; those with another one go. Returns whether
     /// it changed.
     pub(crate) fn set_env(&self, env: BTreeMap<String, String>) -> bool {
@@ -267,6 +311,7 @@ impl Pool {
         settings: &Arc<PytestSettings>,
         limit: Duration,
     ) -> Result<Found, CollectFailure> {
+        self.touch();
         if let Some(host) = self.present(scope, options).await {
             return Ok(Found { host, is_new: false });
         }
@@ -343,6 +388,7 @@ impl Pool {
     /// A runner for the tests of `host`.
     /// `special`: what its session is to do otherwise than the collected one did.
     pub(crate) async fn runner(&self, host: &Arc<Host>, special: Option<Special>) -> Result<Runner, String> {
+        self.touch();
         if host.is_forkable() && special.is_none() {
             let copy = host.runner(&self.launcher.hub).await;
             // Where the collected session has died with what it was to be copied for, the rest of a run collects anew.

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::engine::Session;
 use crate::events::Read;
 use crate::inventory::Inventory;
+use crate::pool::Known;
 use crate::tree::delta;
 
 /// The longest that `get_events` hangs: a client asks again.
@@ -73,9 +74,7 @@ pub(super) fn workers(context: &Arc<Context>) -> Response {
 
 pub(super) fn status(context: &Arc<Context>) -> Response {
     let mode = context.pool.mode();
-    let base = context.pool.ready();
-    let host = context.pool.newest_host();
-    let hazards = host.as_ref().map(|host| host.reasons.clone()).unwrap_or_default();
+    let Known { ready: base, reasons: hazards, inifile } = context.pool.known();
     let reason = mode.as_ref().map(|mode| mode.reason.clone()).unwrap_or_default();
     let embedded = mode.is_none_or(|mode| mode.embedded);
     let mode_reason = match (embedded, hazards.first()) {
@@ -90,8 +89,7 @@ pub(super) fn status(context: &Arc<Context>) -> Response {
         python_version: base.as_ref().map(|ready| ready.python.clone()).unwrap_or_default(),
         pytest_version: base.as_ref().map(|ready| ready.pytest.clone()).unwrap_or_default(),
         plugins: base.iter().flat_map(|ready| &ready.plugins).map(plugin_name).collect(),
-        config_file: host
-            .and_then(|host| host.inifile.clone())
+        config_file: inifile
             .or_else(|| context.pytest.load().inifile.as_ref().map(|path| path.to_string_lossy().into())),
         execution_mode: if embedded { "embedded" } else { "subprocess" }.into(),
         mode_reason,

@@ -6,9 +6,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use pytest_lens_engine::Connect;
-use pytest_lens_protocol::RunEndStatus;
+use pytest_lens_protocol::{Request, Response, RunEndStatus};
 
-use crate::common::{Lab, Order, in_time, plain, read_suite, seen};
+use crate::common::{Lab, Order, Project, alive, gone, in_time, plain, python, read_suite, seen};
 
 /// A test that sends a signal to the process that runs it, to the one above that, or further up; once.
 const HARM: &str = "\
@@ -183,7 +183,7 @@ async fn r3_a_kill_in_subprocess_mode_finds_what_holds_the_pipes() {
     let run = lab.start(Order::all()).await;
     seen("the test", || lab.project.read("begun")).await;
     assert_eq!(lab.ordered(&run, true).await, RunEndStatus::Killed);
-    crate::common::gone(&lab.project.mark()).await;
+    gone(&lab.project.mark()).await;
     lab.close().await;
 }
 
@@ -318,5 +318,23 @@ async fn r6_readers_hear_the_end_and_no_artifact_stays_whoever_is_killed() {
             assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0], "{what}");
         }
     }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r7_processes_of_projects_that_nobody_uses_are_let_go_and_come_back() {
+    let lab = Lab::open(&[("test_a.py", "def test_1(): pass")]).await;
+    lab.collect().await;
+    let status = || lab.call(Request::GetContextStatus { context_id: lab.context.clone() });
+    let before = status().await;
+    let others: Vec<Project> = (0..4).map(|_| Project::new(&[("test_b.py", "def test_2(): pass")])).collect();
+    for other in &others {
+        let response = lab.bench.init(&other.root, &python(), None).await;
+        assert!(matches!(response, Response::ContextReady { .. }), "{response:?}");
+    }
+    gone(&lab.project.mark()).await;
+    assert_eq!(status().await, before, "what was known still is");
+    assert!(others.iter().all(|other| !alive(&other.mark()).is_empty()), "the last few stay warm");
+    assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
     lab.close().await;
 }

@@ -29,8 +29,9 @@ impl Bench {
 
     /// With an engine whose caches go to `cache` in the folder, whatever is there already.
     fn within(folder: TempDir, cache: &str, resident: bool) -> Self {
-        let config =
-            EngineConfig { cache_dir: folder.path().join(cache), state_dir: folder.path().join("state"), resident };
+        let (cache_dir, state_dir) = (folder.path().join(cache), folder.path().join("state"));
+        let rest_after = std::time::Duration::from_secs(if resident { 20 } else { 1 });
+        let config = EngineConfig { cache_dir, state_dir, resident, rest_after };
         let engine = Engine::start(config).unwrap();
         Bench { session: engine.session(), engine, folder }
     }
