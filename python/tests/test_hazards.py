@@ -202,7 +202,7 @@ def test_options_of_the_project_that_would_get_in_the_way(
     collected = host.wait("collected")
     assert collected["reasons"] == []
     # Who asks for several processes is known to do well in several.
-    assert collected["distributed"] is ("-n 4" in files["pytest.ini"])
+    assert collected["processes"] == (4 if "-n 4" in files["pytest.ini"] else 0)
     verdicts = run(engine.fork(host, "runner"), ["test_a.py::test_a", "test_a.py::test_b"])
     assert [verdict["outcome"] for verdict in verdicts.values()] == ["passed", "failed"]
     assert verdicts["test_a.py::test_b"]["location"]["line"] == 2

@@ -339,3 +339,114 @@ def test_p10_tests_may_run_in_processes_of_a_plugins_own(project: Project, to_fi
         ("passed", "last says\n"),
     ]
     assert verdicts[ids[2]]["message"] == "it crashed"
+
+
+XDIST = """
+class Specifications:
+    def pytest_configure_node(self, node): pass
+
+def pytest_addhooks(pluginmanager):
+    pluginmanager.add_hookspecs(Specifications)
+
+def pytest_addoption(parser):
+    parser.getgroup("dist")._addoption("-n", dest="numprocesses", type=int)
+    parser.addoption("--dist", dest="dist", default="no")
+    parser.addoption("--tx", dest="tx", action="append", default=[])
+"""
+
+WORKERS = """
+import os
+import pytest
+
+NAME = os.environ.get("PYTEST_XDIST_WORKER")
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        config.database = config.workerinput["database"] + NAME
+    else:
+        assert NAME is None or "PYTEST_XDIST_WORKER" in os.environ
+        config.prefix = b"shared"
+
+def pytest_configure_node(node):
+    assert not hasattr(node.config, "workerinput")
+    node.workerinput["database"] = node.config.prefix.decode() + "-"
+    node.workerinput["of"] = (node.gateway.id, node.workerinput["workerid"])
+"""
+
+
+def test_p8_a_session_poses_as_xdists_worker_from_its_configuration_on(project: Project) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = -p fakedist -n 2",
+            "lib/fakedist.py": XDIST,
+            "conftest.py": WORKERS,
+            "test_it.py": """
+            import os
+            import conftest
+
+            def test_it(request):
+                config = request.config
+                print(conftest.NAME, os.environ["PYTEST_XDIST_WORKER"], config.database)
+                print(config.workerinput["workercount"], config.workerinput["of"])
+            """,
+        }
+    )
+    base = engine.base(env={"PYTHONPATH": "lib"})
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    told = host.wait("collected")
+    assert (told["errors"], told["processes"], told["mentions_worker"]) == ([], 2, True)
+    name = "test_it.py::test_it"
+    for _ in range(2):
+        place = {"index": 0, "count": 2, "run": "r"}
+        verdict = run(engine.fork(host, "runner"), [name], worker=place)[name]
+        assert verdict["stdout"] == "gw0 gw0 shared-gw0\n2 ('gw0', 'gw0')\n", verdict
+    place = {"index": 1, "count": 2, "run": "r"}
+    verdict = run(engine.fork(base, "session", worker=place), [name], worker=place)[name]
+    assert verdict["stdout"] == "gw1 gw1 shared-gw1\n2 ('gw1', 'gw1')\n", verdict
+
+
+def test_p8_a_fork_of_a_worker_has_what_the_controller_has_for_it(project: Project) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = -p fakedist -n 2",
+            "lib/fakedist.py": XDIST,
+            "conftest.py": "def pytest_configure_node(node):\n"
+            "    getattr(node, 'worker' + 'input')['port'] = 5000 + int(node.gateway.id[2:])\n",
+            "test_it.py": "def test_it(request):\n"
+            "    print(getattr(request.config, 'worker' + 'input')['port'])\n",
+        }
+    )
+    base = engine.base(env={"PYTHONPATH": "lib"})
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    assert host.wait("collected")["mentions_worker"] is False
+    for index in (0, 1):
+        place = {"index": index, "count": 2, "run": "r"}
+        name = "test_it.py::test_it"
+        verdict = run(engine.fork(host, "runner"), [name], worker=place)[name]
+        assert verdict["stdout"] == f"{5000 + index}\n", verdict
+
+
+def test_p9_a_session_makes_the_reports_that_are_wanted_of_it(project: Project) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = --junitxml=report.xml",
+            "conftest.py": "def pytest_terminal_summary(terminalreporter):\n"
+            "    terminalreporter.write('FAIL too little')\n",
+            "test_it.py": "def test_one(): pass\ndef test_two(): pass",
+        }
+    )
+    report = engine.root / "report.xml"
+    ids = ["test_it.py::test_one", "test_it.py::test_two"]
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    assert host.wait("collected")["reports"] == ["--junit-xml"]
+    run(engine.fork(host, "runner"), ids)
+    assert not report.exists()
+    session = engine.fork(base, "session", reports=True)
+    run(session, ids)
+    bye = session.wait("bye")
+    assert (bye["exitstatus"], bye["message"]) == (0, "FAIL too little")
+    assert report.read_text().count("<testcase") == 2

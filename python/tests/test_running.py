@@ -332,8 +332,7 @@ def test_several_runners_pose_as_xdist_workers(project: Project) -> None:
     runner = engine.fork(host, "runner")
     assert run(runner, [name], worker=TWO)[name]["stdout"] == POSED + "False\n"
     alone = engine.fork(host, "runner")
-    single = {**TWO, "index": 0, "count": 1}
-    assert run(alone, [name], worker=single)[name]["stdout"] == "None None None\n[]\nFalse\n"
+    assert run(alone, [name])[name]["stdout"] == "None None None\n[]\nFalse\n"
     session = engine.fork(base, "session", worker=TWO)
     assert run(session, [name], worker=TWO)[name]["stdout"] == POSED + "True\n"
 

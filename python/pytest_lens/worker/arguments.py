@@ -58,20 +58,15 @@ def without_coverage(namespace: Any) -> None:
         namespace.cov_source = []
 
 
-def without_distribution(option: Any) -> bool:
-    """Keep pytest-xdist, if it is there, from distributing: the engine does that.
-
-    Returns whether it was asked to.
-    """
+def without_distribution(option: Any) -> None:
+    """Keep pytest-xdist, if it is there, from distributing: the engine does that."""
     if not hasattr(option, "numprocesses"):
-        return False
-    asked = bool(option.numprocesses or option.tx)
+        return
     option.numprocesses = None
     option.dist = "no"
     option.tx = []
     option.distload = False
     option.looponfail = False
-    return asked
 
 
 def asked_reports(options: Any) -> list[str]:

@@ -15,6 +15,7 @@ from . import (
     artifacts,
     collecting,
     disabled,
+    distributed,
     forkfix,
     hazards,
     holding,
@@ -27,7 +28,7 @@ from .failures import Failures
 from .host import Park
 from .loop import ENDINGS, RunLoop, stacks_path
 from .nodes import NodeBuilder
-from .own import gc, os, time
+from .own import gc, time
 from .reports import Recorder, unshowable
 from .snapshot import Snapshot
 from .state import Worker
@@ -50,9 +51,10 @@ class LensPlugin:
         self._deselected = 0
         # The items' places before any plugin shuffled them.
         self._in_source: dict[int, int] = {}
-        self._distributed = False
+        self._processes = 0
         self._reports: list[str] = []
         self.screen = Screen()
+        self._posing = distributed.Posing()
         self._last_importing = ""
         self._asked: arguments.Asked | None = None
 
@@ -86,6 +88,8 @@ class LensPlugin:
     def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
         options = self._worker.options
         self._reports = arguments.asked_reports(early_config.known_args_namespace)
+        if not options.reports:
+            self._posing.begin(early_config.known_args_namespace, options.worker)
         if options.no_cov:
             arguments.without_coverage(early_config.known_args_namespace)
         early_config.invocation_params = arguments.with_args(
@@ -95,7 +99,8 @@ class LensPlugin:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: Any) -> Iterator[None]:
-        self._distributed = arguments.without_distribution(config.option)
+        self._processes = distributed.asked(config.option)
+        arguments.without_distribution(config.option)
         arguments.without_narrowing(self._worker, config.option)
         if self._worker.options.no_cov:
             arguments.without_coverage(config.option)
@@ -109,11 +114,11 @@ class LensPlugin:
     def pytest_configure(self, config: Any) -> None:
         self._reports += arguments.asked_reports(config.option)
         arguments.refuse_or_neutralise(self._worker, config)
-        if self._worker.options.worker:
-            pose_as_xdist_worker(config, self._worker.options.worker)
+        self._posing.configure(config)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionstart(self, session: Any) -> Iterator[None]:
+        self._posing.configured(session.config)
         _silence_terminal(session.config, self.screen)
         with prepared.quick_fixture_search():
             yield
@@ -220,7 +225,8 @@ class LensPlugin:
                 "errors": self._errors.found,
                 **state,
                 "forkable": not reasons,
-                "distributed": self._distributed,
+                "processes": self._processes,
+                "mentions_worker": distributed.is_mentioned,
                 "reasons": reasons,
                 "unfit": worker.unfit,
                 "reports": list(dict.fromkeys(self._reports)),
@@ -270,7 +276,7 @@ class LensPlugin:
         self._worker.streams.open(config, message.get("output"))
         setattr(config, artifacts.ATTRIBUTE, self._worker.streams.folder)
         if message.get("worker"):
-            pose_as_xdist_worker(config, message["worker"])
+            self._posing.take(config, message["worker"])
         if message.get("run_disabled") or self._worker.options.run_disabled:
             disabled.run_disabled_tests(session.items)
 
@@ -279,22 +285,6 @@ def _status(session: Any) -> int:
     if session.testsfailed:
         return int(pytest.ExitCode.INTERRUPTED)
     return 0 if session.items else int(pytest.ExitCode.NO_TESTS_COLLECTED)
-
-
-def pose_as_xdist_worker(config: Any, worker: Message | None) -> None:
-    """With several runners, what xdist's workers have: plugins take database names from it."""
-    if not worker or worker.get("count", 1) < 2:
-        return
-    name = f"gw{worker['index']}"
-    os.environ["PYTEST_XDIST_WORKER"] = name
-    os.environ["PYTEST_XDIST_WORKER_COUNT"] = str(worker["count"])
-    os.environ["PYTEST_XDIST_TESTRUNUID"] = worker["run"]
-    config.workerinput = {
-        "workerid": name,
-        "workercount": worker["count"],
-        "testrunuid": worker["run"],
-        "mainargv": ["pytest"],
-    }
 
 
 def _silence_terminal(config: Any, screen: Screen) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Callable
 
 import pytest
 
-from . import places, redirect, stash
+from . import distributed, places, redirect, stash
 from .own import hashlib, marshal, os, tempfile
 from .snapshot import Snapshot
 from .state import Boot
@@ -72,6 +72,7 @@ class Cache:
             code = build(source)
             self._store(entry, code)
         stash.executing(code)
+        distributed.note(source)
         return code
 
     def _read(self, path: str) -> bytes:

@@ -150,6 +150,7 @@ impl Context {
             no_cov: true,
             run_disabled: false,
             reports: false,
+            worker: None,
             coverage: None,
             debug: false,
         }

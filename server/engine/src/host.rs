@@ -44,8 +44,10 @@ pub(crate) struct Host {
     /// Why runs are not forked off the collected session; empty where they are.
     pub reasons: Vec<String>,
     pub inifile: Option<String>,
-    /// Whether the project itself asks pytest-xdist to run tests at the same time.
-    pub distributed: bool,
+    /// How many processes the project itself asks pytest-xdist for.
+    pub processes: usize,
+    /// Whether the project looks at which of xdist's workers it is in.
+    pub mentions_worker: bool,
     /// How long collecting took, in milliseconds.
     took_ms: f64,
     /// The interpreter that it was forked from, or became.
@@ -146,7 +148,8 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         reports: collected.reports,
         reasons: collected.reasons,
         inifile: collected.inifile,
-        distributed: collected.distributed,
+        processes: collected.processes,
+        mentions_worker: collected.mentions_worker,
         took_ms: collected.duration_ms,
         base,
         process: forkable.then_some(process),

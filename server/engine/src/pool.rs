@@ -19,7 +19,7 @@ use crate::preload::Preload;
 use crate::resident::Residents;
 use crate::runner::Runner;
 use crate::scope::Scope;
-use crate::wire::{Measure, Ready, WorkerOptions};
+use crate::wire::{Measure, Ready, WorkerOptions, WorkerPlace};
 
 /// Collected sessions of parts of the project that are kept, besides that of the whole.
 const PARTS_KEPT: usize = 3;
@@ -79,6 +79,8 @@ pub(crate) struct Special {
     pub run_disabled: bool,
     /// It makes the reports about a session as a whole.
     pub reports: bool,
+    /// Which of several runners it is for.
+    pub worker: Option<WorkerPlace>,
     /// What it measures.
     pub coverage: Option<Measure>,
 }
@@ -396,8 +398,9 @@ impl Pool {
                 return copy;
             }
         }
-        let Special { run_disabled, reports, coverage } = special.unwrap_or_default();
-        let options = WorkerOptions { run_disabled, reports, no_cov: !reports, coverage, ..host.options.clone() };
+        let Special { run_disabled, reports, worker, coverage } = special.unwrap_or_default();
+        let options =
+            WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, ..host.options.clone() };
         let embedded = self.mode().is_some_and(|mode| mode.embedded);
         if embedded {
             let base = self.base().await.map_err(|error| error.to_string())?;

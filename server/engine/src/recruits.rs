@@ -23,7 +23,7 @@ impl Recruits {
 
     /// Asks for a runner. `stays`: it may be one that stays between runs.
     pub(crate) fn ask(&mut self, worker: usize, plan: &RunPlan, stays: bool) {
-        let (pool, host, special) = (Arc::clone(&self.pool), Arc::clone(&plan.host), plan.special());
+        let (pool, host, special) = (Arc::clone(&self.pool), Arc::clone(&plan.host), plan.special(worker));
         let reuse = plan.reuse.clone().filter(|_| stays);
         let debuggee = plan.debuggee.as_ref().map(Debuggee::take);
         self.coming.spawn(async move {

@@ -130,12 +130,24 @@ impl RunPlan {
         self.reuse = None;
     }
 
-    /// What its sessions do otherwise than the collected one did.
-    pub(crate) fn special(&self) -> Option<Special> {
+    /// What a worker's session does otherwise than the collected one did.
+    pub(crate) fn special(&self, worker: usize) -> Option<Special> {
         let folder = self.tape.folder();
         let coverage = self.coverage.as_ref().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
         let &RunPlan { run_disabled, reports, .. } = self;
-        (run_disabled || reports || coverage.is_some()).then_some(Special { run_disabled, reports, coverage })
+        // A project that looks at which worker it is in was collected as the first of them.
+        let is_another = self.host.mentions_worker && worker > 0 && !reports;
+        if !run_disabled && !reports && coverage.is_none() && !is_another {
+            return None;
+        }
+        let place = self.place(worker, self.workers).filter(|_| !reports);
+        Some(Special { run_disabled, reports, coverage, worker: place })
+    }
+
+    /// Which of several runners one is; `None` for one that is alone.
+    fn place(&self, index: usize, count: usize) -> Option<WorkerPlace> {
+        let count = count.max(self.host.processes);
+        (count > 1 || self.host.processes > 0).then(|| WorkerPlace { index, count, run: self.run_id.clone() })
     }
 
     /// What the names of the files begin with that a worker's output goes to.
@@ -162,11 +174,9 @@ impl RunPlan {
             run_disabled: self.run_disabled,
             basetemp: self.temp.join(place.to_string()).to_string_lossy().into(),
             output: self.output(post).map(|prefix| prefix.to_string_lossy().into()),
-            worker: (count > 1 || own.is_some_and(|slot| slot > 0)).then(|| WorkerPlace {
-                index: own.unwrap_or(worker),
-                count: count.max(own.map_or(0, |slot| slot + 1)),
-                run: self.run_id.clone(),
-            }),
+            worker: self
+                .place(own.unwrap_or(worker), count.max(own.map_or(0, |slot| slot + 1)))
+                .filter(|_| !self.reports),
             asked: self.asked.clone(),
             hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
         }

@@ -39,6 +39,9 @@ pub(crate) struct WorkerOptions {
     /// What a session is to measure; only those that run tests are asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Measure>,
+    /// Which of several runners the session is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<WorkerPlace>,
     /// Wait for a debugger before anything of the project is loaded.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub debug: bool,
@@ -74,7 +77,7 @@ pub(crate) enum Role {
 }
 
 /// Which of several runners this is.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub(crate) struct WorkerPlace {
     pub index: usize,
     pub count: usize,
@@ -374,9 +377,12 @@ pub(crate) struct WireCollected {
     #[serde(default)]
     pub looks: bool,
     pub forkable: bool,
-    /// Whether the project's own arguments ask pytest-xdist for several processes.
+    /// How many processes the project's own arguments ask pytest-xdist for.
     #[serde(default)]
-    pub distributed: bool,
+    pub processes: usize,
+    /// Whether the project looks at which of xdist's workers it is in.
+    #[serde(default)]
+    pub mentions_worker: bool,
     #[serde(default)]
     pub duration_ms: f64,
     #[serde(default)]

@@ -263,7 +263,7 @@ pub(crate) fn plan(
 fn wanted_workers(order: &Order, settings: &Settings, host: &Host) -> WorkerCount {
     let asked = order.workers.map(WorkerCount::Fixed);
     let auto = order.options.auto_workers.then_some(WorkerCount::Auto);
-    let usual = if host.distributed { WorkerCount::Auto } else { WorkerCount::Fixed(1) };
+    let usual = if host.processes > 0 { WorkerCount::Auto } else { WorkerCount::Fixed(1) };
     asked.or(auto).or(settings.workers).unwrap_or(usual)
 }
 
