@@ -353,7 +353,7 @@ def test_r16_a_full_disk_leaves_nothing_in_the_cache(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(own.os, "replace", full)
+    monkeypatch.setattr(pyc.os, "replace", full)
     code = cache.code(str(tmp_path / "a.py"), "plain", lambda text: compile(text, "a.py", "exec"))
     assert code.co_filename == "a.py"
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
