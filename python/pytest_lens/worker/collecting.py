@@ -6,6 +6,7 @@ from typing import Any
 
 from .failures import cause_of, exception_line, place_in
 from .own import os
+from .reports import text_of
 from .wire import MESSAGE_LIMIT, Message, cut
 
 
@@ -48,7 +49,7 @@ class Errors:
         error = call.excinfo.value if call is not None and call.excinfo else None
         path = str(getattr(collector, "path", None) or getattr(collector, "fspath", self._root))
         try:
-            text = report.longreprtext
+            text = text_of(report)
         except Exception as failure:
             text = f"(no text: {type(failure).__name__})"
         if error is None:

@@ -6,9 +6,11 @@ reports; what counts is what reaches `pytest_runtest_logreport`.
 
 from __future__ import annotations
 
+from io import StringIO
 from typing import Any
 
 import pytest
+from _pytest._io import TerminalWriter
 
 from . import frames
 from .compare import Comparisons
@@ -257,9 +259,18 @@ def _message(report: Any) -> str:
 
 def _text(report: Any) -> str:
     try:
-        return str(report.longreprtext)
+        return text_of(report)
     except BaseException as error:
         return f"(no text: {type(error).__name__}: {error})"
+
+
+def text_of(report: Any) -> str:
+    """pytest's text of a failure; its own `longreprtext` takes the first line's indent away."""
+    file = StringIO()
+    writer = TerminalWriter(file)
+    writer.hasmarkup = False
+    report.toterminal(writer)
+    return file.getvalue().strip("\n").rstrip()
 
 
 def _longrepr(report: Any) -> str:

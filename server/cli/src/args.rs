@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
-use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use pytest_lens_protocol::WorkerCount;
 
 use crate::failure::Failure;
 use crate::style::Style;
+use crate::{pytest_options, suggest};
 
 /// Runs pytest tests from a warm engine, for editors and for the command line.
 #[derive(Debug, Parser)]
@@ -101,10 +102,16 @@ pub struct Run {
     #[arg(short = 'n', value_name = "N", value_parser = workers)]
     pub workers: Option<WorkerCount>,
     /// Stop after so many failures
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
     pub maxfail: Option<u32>,
+    /// Stop at the first failure
+    #[arg(short = 'x', long = "exitfirst")]
+    pub exit_first: bool,
+    /// Only the tests that failed when they last ran; all, if none did
+    #[arg(long = "last-failed", visible_alias = "lf")]
+    pub last_failed: bool,
     /// Repeat a failed test so often at most
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
     pub reruns: Option<u32>,
     /// Only the tests of one of N shards, the first being 1/N
     #[arg(long, value_name = "I/N", value_parser = shard_of)]
@@ -117,8 +124,52 @@ pub struct Run {
     /// Print events, one JSON object a line
     #[arg(long)]
     pub json: bool,
+    /// List the tests, and run none
+    #[arg(long = "collect-only", visible_alias = "co")]
+    pub collect_only: bool,
+    #[command(flatten)]
+    pub look: Look,
     #[command(flatten)]
     pub engine: EngineAt,
+    /// What pytest's session is given besides; made of pytest's options by `pytest_options`.
+    #[arg(long = "pytest-argument", hide = true, allow_hyphen_values = true)]
+    pub passed: Vec<String>,
+}
+
+/// How a run is told, in pytest's words.
+#[derive(Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of pytest's")]
+pub struct Look {
+    /// A line for each test, and longer comparisons; twice for whole ones
+    #[arg(short = 'v', long, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Only what failed, and the counts
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+    /// How tracebacks look
+    #[arg(long, value_name = "STYLE", value_parser = PossibleValuesParser::new(["auto", "long", "short", "line", "native", "no"]))]
+    pub tb: Option<String>,
+    /// Which outcomes the short summary lists, by pytest's letters
+    #[arg(short = 'r', value_name = "LETTERS")]
+    pub letters: Option<String>,
+    /// Tell the N slowest tests; 0 for all
+    #[arg(long, value_name = "N", value_parser = number)]
+    pub durations: Option<u32>,
+    /// Of these, only those that took so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub durations_min: Option<Duration>,
+    /// Which of what failed tests printed is shown
+    #[arg(long, value_name = "WHICH", value_parser = PossibleValuesParser::new(["no", "stdout", "stderr", "log", "all"]))]
+    pub show_capture: Option<String>,
+    /// Leave the short summary out
+    #[arg(long)]
+    pub no_summary: bool,
+    /// Leave the warnings out
+    #[arg(long, alias = "disable-pytest-warnings")]
+    pub disable_warnings: bool,
+    /// Whether there are colours
+    #[arg(long, value_name = "WHEN", value_parser = PossibleValuesParser::new(["yes", "no", "auto"]))]
+    pub color: Option<String>,
 }
 
 /// How tests are distributed.
@@ -161,6 +212,9 @@ pub enum Shards {
 
 #[derive(Debug, Args)]
 pub struct List {
+    /// Tests, classes, files or folders; all tests if none is given
+    #[arg(value_name = "NODEID or PATH")]
+    pub selectors: Vec<String>,
     #[command(flatten)]
     pub root: Root,
     #[command(flatten)]
@@ -210,6 +264,10 @@ pub struct Doctor {
     pub root: Root,
 }
 
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "a whole number is needed".to_owned())
+}
+
 fn workers(text: &str) -> Result<WorkerCount, String> {
     match (text, text.parse()) {
         ("auto", _) => Ok(WorkerCount::Auto),
@@ -244,18 +302,49 @@ fn shard_of(text: &str) -> Result<(u32, u32), String> {
     }
 }
 
+/// The command `run`, for those who look up its options.
+pub fn run_command() -> clap::Command {
+    Arguments::command().find_subcommand("run").cloned().unwrap_or_default()
+}
+
 /// Reads the arguments, the program's name first.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|command| command == "run") {
+        let sorted = pytest_options::sort(&arguments[2..], &run_command())?;
+        arguments.truncate(2);
+        arguments.extend(sorted);
+    }
+    let of_history = arguments.get(1).is_some_and(|command| command == "history");
     let parsed = Arguments::try_parse_from(arguments).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             Failure::Help(if Style::of_stdout().colour { error.render().ansi().to_string() } else { error.to_string() })
         }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if of_history => Failure::usage(
+            "say what to do with the history: `import`; `pytest-lens history --help` explains it",
+        ),
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Failure::usage(
             "say what to do: `lsp`, `daemon`, `run`, `list`, `flaky`, `shard`, `history` or `doctor`; `pytest-lens --help` explains them",
         ),
+        ErrorKind::InvalidSubcommand => Failure::usage(no_such_command(&error, of_history)),
         _ => Failure::usage(sentence(&error.to_string())),
     })?;
     Ok(parsed.command)
+}
+
+/// The sentence on a command that there is not, with the one that was meant.
+fn no_such_command(error: &clap::Error, of_history: bool) -> String {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return sentence(&error.to_string());
+    };
+    let all = Arguments::command();
+    let above = if of_history { all.find_subcommand("history").unwrap_or(&all) } else { &all };
+    let known: Vec<&str> = above.get_subcommands().map(clap::Command::get_name).collect();
+    let quoted: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    match suggest::nearest(word, known.iter().copied()) {
+        Some(meant) => format!("there is no command `{word}`; did you mean `{meant}`?"),
+        None => format!("there is no command `{word}`; there are {}", quoted.join(", ")),
+    }
 }
 
 /// clap's complaint as one sentence: what is wrong and its tip, without the usage.
@@ -284,7 +373,7 @@ mod tests {
         let lines = [
             "pytest-lens",
             "pytest-lens rum",
-            "pytest-lens run --jsno",
+            "pytest-lens list --jsno",
             "pytest-lens run -n many",
             "pytest-lens run -n 0",
             "pytest-lens run --maxfail few",
@@ -309,15 +398,15 @@ mod tests {
         pytest-lens
             say what to do: `lsp`, `daemon`, `run`, `list`, `flaky`, `shard`, `history` or `doctor`; `pytest-lens --help` explains them
         pytest-lens rum
-            unrecognized subcommand 'rum'; a similar subcommand exists: 'run'; `pytest-lens --help` tells what there is
-        pytest-lens run --jsno
+            there is no command `rum`; did you mean `run`?
+        pytest-lens list --jsno
             unexpected argument '--jsno' found; a similar argument exists: '--json'; `pytest-lens --help` tells what there is
         pytest-lens run -n many
             invalid value 'many' for '-n <N>': a number or `auto` is needed; `pytest-lens --help` tells what there is
         pytest-lens run -n 0
             invalid value '0' for '-n <N>': at least one runner is needed; `pytest-lens --help` tells what there is
         pytest-lens run --maxfail few
-            invalid value 'few' for '--maxfail <N>': invalid digit found in string; `pytest-lens --help` tells what there is
+            invalid value 'few' for '--maxfail <N>': a whole number is needed; `pytest-lens --help` tells what there is
         pytest-lens run --mode warm
             invalid value 'warm' for '--mode <MODE>'; [possible values: embedded, subprocess, auto]; `pytest-lens --help` tells what there is
         pytest-lens run -k
@@ -337,7 +426,7 @@ mod tests {
         pytest-lens run --strategy best
             invalid value 'best' for '--strategy <S>'; [possible values: hash, round_robin, duration_balanced]; `pytest-lens --help` tells what there is
         pytest-lens run --reruns -1
-            invalid value '-1' for '--reruns <N>': -1 is not in 0..=4294967295; `pytest-lens --help` tells what there is
+            invalid value '-1' for '--reruns <N>': a whole number is needed; `pytest-lens --help` tells what there is
         pytest-lens shard
             the following required arguments were not provided: <N or I/N>; `pytest-lens --help` tells what there is
         pytest-lens shard 0

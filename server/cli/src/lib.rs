@@ -13,12 +13,14 @@ mod kept;
 mod list;
 mod logs;
 mod lsp;
+mod pytest_options;
 mod run;
 mod select;
 mod shard;
 mod signals;
 mod static_list;
 mod style;
+mod suggest;
 #[cfg(test)]
 mod testing;
 
@@ -73,6 +75,9 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
         Command::Daemon(options) => with_engine(Life::Resident, async |engine| daemon::daemon(engine, options).await),
         Command::Run(options) => {
             let root = select::root(&options.root.root)?;
+            if options.collect_only {
+                return with(&options.engine, async |engine| list::of_run(engine, &root, &options, out).await);
+            }
             with(&options.engine, async |engine| run::run(engine, &root, &options, out, Style::of_stdout()).await)
         }
         Command::List(options) if options.is_static => {

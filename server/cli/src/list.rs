@@ -8,20 +8,70 @@ use std::sync::Arc;
 use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{Request, Response, TestNodeInfo};
 
-use crate::args::{Filter, List};
+use crate::args::{Filter, List, Run};
 use crate::client::{Client, path_of};
 use crate::failure::{Failure, exit};
+use crate::{select, suggest};
 
 /// Collects, and prints the tests that the options select; files that can't be collected go to standard error.
 pub async fn list(connect: Arc<dyn Connect>, root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
+    let wanted = Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json };
     let client = Client::open(&*connect, root, None).await?;
+    listed(&client, root, wanted, out).await
+}
+
+/// `pytest-lens run --collect-only`: the tests that the run would have.
+pub async fn of_run(
+    connect: Arc<dyn Connect>,
+    root: &Path,
+    options: &Run,
+    out: &mut dyn Write,
+) -> Result<i32, Failure> {
+    let wanted = Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json };
+    let client = Client::open(&*connect, root, options.mode.clone()).await?;
+    if !options.passed.is_empty() {
+        if connect.is_shared() {
+            return Err(Failure::usage(format!(
+                "`--collect-only` takes no options of pytest's ({}) with `--connect`: others use the same collection",
+                options.passed.join(" ")
+            )));
+        }
+        let settings = serde_json::json!({ "arguments": options.passed });
+        let request = Request::ConfigureContext { context_id: client.context_id.clone(), settings };
+        if let refused @ Response::Error { .. } = client.session.call(request).await {
+            return Err(Failure::of_response(refused));
+        }
+    }
+    listed(&client, root, wanted, out).await
+}
+
+/// Which tests are listed, and how.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    selectors: &'a [String],
+    filter: &'a Filter,
+    json: bool,
+}
+
+async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn Write) -> Result<i32, Failure> {
     let collected = client.collect().await;
     let errors = client.collect_errors().await?;
     if errors.is_empty() {
         collected?;
     }
-    let mut nodes = inventory(&client).await?;
-    if let Some(ids) = filtered(&client, &options.filter).await? {
+    let named = select::node_ids(root, options.selectors)?;
+    let mut nodes = inventory(client).await?;
+    for id in &named {
+        let any = nodes.iter().any(|node| select::means(id, &node.node_id));
+        if !any && id.contains("::") && errors.is_empty() {
+            let meant = select::meant(id, nodes.iter().map(|node| &*node.node_id));
+            return Err(Failure::usage(format!("there is no test `{id}`{}", suggest::question(meant.as_deref()))));
+        }
+    }
+    if !named.is_empty() {
+        nodes.retain(|node| named.iter().any(|id| select::means(id, &node.node_id)));
+    }
+    if let Some(ids) = filtered(client, options.filter).await? {
         nodes.retain(|node| ids.contains(&node.node_id));
     }
     print(&nodes, options.json, out)?;

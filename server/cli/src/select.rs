@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use crate::failure::Failure;
+use crate::suggest;
 
 /// The root: an existing folder, absolute, its symlinks resolved.
 pub fn root(given: &Path) -> Result<PathBuf, Failure> {
@@ -30,6 +31,31 @@ pub fn node_ids(root: &Path, selectors: &[String]) -> Result<Vec<String>, Failur
     Ok(ids)
 }
 
+/// Whether a test is one of those that an id of ours means: its own, its function's, class's, file's or folder's.
+pub fn means(id: &str, test: &str) -> bool {
+    test.strip_prefix(id.trim_end_matches('/'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || rest.starts_with('[') || rest.starts_with('/'))
+}
+
+/// Of the tests that there are, what was meant by an id that none of them has: a test, a class or a function.
+pub fn meant<'a>(id: &str, tests: impl Iterator<Item = &'a str>) -> Option<String> {
+    let (file, wanted) = id.split_once("::")?;
+    let mut known = std::collections::BTreeSet::new();
+    for test in tests {
+        let Some(rest) = test.strip_prefix(file).and_then(|rest| rest.strip_prefix("::")) else { continue };
+        let function = rest.split_once('[').map_or(rest, |(function, _)| function);
+        known.extend([rest, function]);
+        known.extend(function.match_indices("::").filter_map(|(end, _)| function.get(..end)));
+        // A class may have been left out, or one given that there is not.
+        let name = function.rsplit("::").next().unwrap_or(function);
+        if wanted.rsplit("::").next() == Some(name) {
+            return Some(format!("{file}::{function}"));
+        }
+    }
+    let nearest = suggest::nearest(wanted, known)?;
+    Some(format!("{file}::{nearest}"))
+}
+
 /// One argument, relative to the root; empty where it is the root itself.
 fn relative(root: &Path, selector: &str) -> Result<String, Failure> {
     let (path, test) = match selector.split_once("::") {
@@ -48,8 +74,8 @@ fn relative(root: &Path, selector: &str) -> Result<String, Failure> {
     } else {
         tidy(Path::new(path)).ok_or_else(outside)?
     };
-    // A node id is the engine's to judge; a path is looked up here, where the way out can be told.
-    if test.is_none() && !root.join(&plain).exists() {
+    // A test is the engine's to judge; a path is looked up here, where the way out can be told.
+    if !root.join(&plain).exists() {
         return Err(Failure::usage(not_found(root, path)));
     }
     let plain: Vec<_> = plain.iter().map(|part| part.to_string_lossy()).collect();
@@ -85,7 +111,15 @@ fn not_found(root: &Path, path: &str) -> String {
             let meant = meant.display();
             format!("file or folder not found: `{path}`; paths are relative to the root, so say `{meant}`")
         }
-        None => format!("file or folder not found: `{path}` (in `{}`)", root.display()),
+        None => {
+            let plain = tidy(Path::new(path)).and_then(|plain| suggest::path(root, &plain));
+            let meant = plain.map(|meant| meant.display().to_string());
+            format!(
+                "file or folder not found: `{path}` (in `{}`){}",
+                root.display(),
+                suggest::question(meant.as_deref())
+            )
+        }
     }
 }
 

@@ -10,13 +10,18 @@ use pytest_lens_protocol::TestNodeInfo;
 use crate::args::List;
 use crate::failure::Failure;
 use crate::list::{print, status};
+use crate::select;
 
 /// Prints the functions and doctests that the source shows; files that can't be read go to standard error.
 pub fn list(root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
     let settings = settings_from(root, &|path| listing::read_text(path).ok())
         .map_err(|error| Failure::usage(error.to_string()))?;
     let files = listing::list(root, &settings);
-    let nodes: Vec<TestNodeInfo> = files.iter().flat_map(nodes).collect();
+    let mut nodes: Vec<TestNodeInfo> = files.iter().flat_map(nodes).collect();
+    let named = select::node_ids(root, &options.selectors)?;
+    if !named.is_empty() {
+        nodes.retain(|node| named.iter().any(|id| select::means(id, &node.node_id)));
+    }
     print(&nodes, options.json, out)?;
     let problems: Vec<String> = files.iter().filter_map(problem).collect();
     let mut told = std::io::stderr();
@@ -67,7 +72,14 @@ mod tests {
             std::fs::write(path, text).unwrap();
         }
         let root = Root { root: folder.path().to_owned() };
-        let options = List { root, filter: Filter::default(), is_static: true, json, engine: EngineAt::default() };
+        let options = List {
+            selectors: Vec::new(),
+            root,
+            filter: Filter::default(),
+            is_static: true,
+            json,
+            engine: EngineAt::default(),
+        };
         let mut out = Vec::new();
         let status = match list(&folder.path().canonicalize().unwrap(), &options, &mut out) {
             Ok(status) => status,

@@ -41,6 +41,18 @@ impl Style {
         Style { colour, width, is_terminal }
     }
 
+    /// With or without colours, where `--color` says so.
+    pub fn with_colour(self, when: Option<&str>) -> Self {
+        Style {
+            colour: match when {
+                Some("yes") => true,
+                Some("no") => false,
+                _ => self.colour,
+            },
+            ..self
+        }
+    }
+
     /// The text in its colour.
     pub fn paint(self, paint: Paint, text: &str) -> String {
         if !self.colour || text.is_empty() {

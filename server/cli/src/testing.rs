@@ -114,5 +114,5 @@ pub fn inventory(errors: Vec<CollectError>) -> EventPayload {
 
 /// An error of collection, the line counted from 1.
 pub fn collect_error(path: &str, line: u32, message: &str) -> CollectError {
-    CollectError { uri: format!("file://{path}"), range: Range::of_line(line), message: message.into() }
+    CollectError { uri: format!("file://{path}"), range: Range::of_line(line), message: message.into(), longrepr: None }
 }

@@ -201,7 +201,8 @@ impl Clerk {
         context.runs.insert(plan.run_id.clone(), Arc::clone(&record));
         let whole = plan.host.scope == Scope::All && plan.selected.len() == plan.host.nodes.len();
         let ids = (!whole).then(|| (0..plan.selected.len()).map(|index| plan.node(index).id.to_string()).collect());
-        let started = RunStart { run_id: plan.run_id.clone(), total: plan.selected.len(), ids };
+        let started =
+            RunStart { run_id: plan.run_id.clone(), total: plan.selected.len(), ids, deselected: plan.deselected };
         let open = Open {
             plan: Arc::clone(&plan),
             record: Arc::clone(&record),
@@ -466,5 +467,5 @@ fn blamed(scope: &Scope, failure: &CollectFailure) -> WireCollectError {
             _ => (String::new(), None),
         },
     };
-    WireCollectError { path, line, message: failure.to_string() }
+    WireCollectError { path, line, message: failure.to_string(), longrepr: None }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Host {
     /// The nodes' indices in the order of the source; empty where that is pytest's.
     source_order: Vec<usize>,
     pub errors: Vec<WireCollectError>,
+    /// How many tests pytest took out.
+    pub deselected: usize,
     /// Third-party modules that a base may load in advance.
     pub third_party: Vec<String>,
     /// Options that ask for reports about, or set a gate for, a session as a whole.
@@ -142,6 +144,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         by_id,
         source_order,
         errors: collected.errors,
+        deselected: collected.deselected,
         third_party: collected.third_party,
         unfit: collected.unfit,
         looks: collected.looks,

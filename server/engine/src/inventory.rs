@@ -47,11 +47,27 @@ impl FileEntry {
 }
 
 /// Why a file could not be collected.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct FileError {
     /// 1-based.
     pub line: Option<u32>,
     pub message: String,
+    pub longrepr: Option<String>,
+}
+
+/// The text does not count: it may hold addresses, which differ each time.
+impl PartialEq for FileError {
+    fn eq(&self, other: &Self) -> bool {
+        (self.line, &self.message) == (other.line, &other.message)
+    }
+}
+
+impl Eq for FileError {}
+
+impl From<&WireCollectError> for FileError {
+    fn from(told: &WireCollectError) -> Self {
+        FileError { line: told.line, message: told.message.clone(), longrepr: told.longrepr.clone() }
+    }
 }
 
 /// The state of knowledge at one time.
@@ -119,8 +135,7 @@ impl Inventory {
         errors
             .retain(|path, _| !found.scope.holds(path) && !shadows(path, found.scope) && !found.gone.contains(&**path));
         for error in found.errors {
-            let told = FileError { line: error.line, message: error.message.clone() };
-            errors.insert(error.path.as_str().into(), told);
+            errors.insert(error.path.as_str().into(), error.into());
         }
         let mut by_file: HashMap<&str, Vec<Arc<Node>>> = HashMap::new();
         let mut order: Vec<&Arc<str>> = Vec::new();
@@ -195,7 +210,7 @@ impl Inventory {
     /// Takes in that a part could not be collected at all: nothing is lost, the errors are told.
     pub(crate) fn with_failure(&self, error: &WireCollectError) -> Self {
         let mut errors = self.errors.clone();
-        errors.insert(error.path.as_str().into(), FileError { line: error.line, message: error.message.clone() });
+        errors.insert(error.path.as_str().into(), error.into());
         Inventory { revision: self.revision + 1, files: self.files.clone(), errors, ..*self }
     }
 }
@@ -234,7 +249,7 @@ mod tests {
     }
 
     fn error(path: &str) -> WireCollectError {
-        WireCollectError { path: path.into(), line: Some(3), message: "boom".into() }
+        WireCollectError { path: path.into(), line: Some(3), message: "boom".into(), longrepr: None }
     }
 
     fn merge(old: &Inventory, scope: &Scope, ids: &[&str], errors: &[WireCollectError], gone: &[&str]) -> Inventory {

@@ -32,6 +32,8 @@ pub(crate) struct RunPlan {
     pub selected: Vec<usize>,
     /// What it was called with.
     pub asked: Asked,
+    /// How many that were asked for were taken out.
+    pub deselected: usize,
     pub workers: usize,
     pub maxfail: Option<u32>,
     pub timeout_ms: Option<u64>,

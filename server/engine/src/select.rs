@@ -35,14 +35,23 @@ impl Filter {
     }
 }
 
-/// The indices of the tests that `ids` mean, in the session's order; no ids mean all.
+/// What a request means: indices of tests, in the session's order.
+#[derive(Default)]
+pub(crate) struct Selection {
+    pub taken: Vec<usize>,
+    /// How many of those that it names do not pass the filter.
+    pub left: usize,
+}
+
+/// The tests that `ids` mean; no ids mean all.
 ///
 /// # Errors
 /// A sentence that names the first id that means nothing.
-pub(crate) fn select(host: &Host, ids: &[String], filter: &Filter) -> Result<Vec<usize>, String> {
+pub(crate) fn select(host: &Host, ids: &[String], filter: &Filter) -> Result<Selection, String> {
     let all = 0..host.nodes.len();
     if ids.is_empty() {
-        return Ok(all.filter(|&index| filter.takes(&host.nodes[index])).collect());
+        let taken: Vec<usize> = all.filter(|&index| filter.takes(&host.nodes[index])).collect();
+        return Ok(Selection { left: host.nodes.len() - taken.len(), taken });
     }
     let mut chosen = HashSet::new();
     for id in ids {
@@ -59,9 +68,10 @@ pub(crate) fn select(host: &Host, ids: &[String], filter: &Filter) -> Result<Vec
             return Err(unknown(id));
         }
     }
-    let mut chosen: Vec<usize> = chosen.into_iter().filter(|&index| filter.takes(&host.nodes[index])).collect();
-    chosen.sort_unstable();
-    Ok(chosen)
+    let named = chosen.len();
+    let mut taken: Vec<usize> = chosen.into_iter().filter(|&index| filter.takes(&host.nodes[index])).collect();
+    taken.sort_unstable();
+    Ok(Selection { left: named - taken.len(), taken })
 }
 
 /// Whether an id that is not the node's own takes it in: its function's, class's, file's or folder's.

@@ -62,6 +62,7 @@ fn errors_of(root: &Path, inventory: &Inventory) -> Vec<CollectError> {
         uri: uri_of(&root.join(&**path)),
         range: Range::of_line(error.line.unwrap_or(1)),
         message: error.message.clone(),
+        longrepr: error.longrepr.clone().filter(|text| !text.trim().is_empty()),
     });
     told.collect()
 }

@@ -361,6 +361,9 @@ pub(crate) struct WireNode {
 
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct WireCollected {
+    /// How many tests pytest, its configuration or a plugin took out.
+    #[serde(default)]
+    pub deselected: usize,
     #[serde(default)]
     pub errors: Vec<WireCollectError>,
     #[serde(flatten)]
@@ -396,6 +399,9 @@ pub(crate) struct WireCollectError {
     pub path: String,
     pub line: Option<u32>,
     pub message: String,
+    /// pytest's own text of it.
+    #[serde(default)]
+    pub longrepr: Option<String>,
 }
 
 impl WireCollectError {

@@ -137,7 +137,7 @@ mod tests {
     }
 
     fn run_start() -> EventPayload {
-        EventPayload::RunStarted(RunStart { run_id: "r".into(), total: 1, ids: None })
+        EventPayload::RunStarted(RunStart { run_id: "r".into(), total: 1, ids: None, deselected: 0 })
     }
 
     fn methods(notices: &[Notice]) -> Vec<&str> {

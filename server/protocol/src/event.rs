@@ -77,6 +77,11 @@ pub enum EventPayload {
     FlakinessHint(FlakinessHints),
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 /// A run was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -89,6 +94,9 @@ pub struct RunStart {
     /// The selected tests; left out where that is the whole inventory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<String>>,
+    /// Tests of what was asked for that expressions or pytest's configuration took out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub deselected: usize,
 }
 
 /// Tests are about to run.

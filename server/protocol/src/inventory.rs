@@ -173,4 +173,7 @@ pub struct CollectError {
     pub range: Range,
     /// What Python or pytest said.
     pub message: String,
+    /// pytest's own text of it, with the lines of the sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub longrepr: Option<String>,
 }

@@ -8,30 +8,36 @@ use pytest_lens_protocol::{EventPayload, OutputStream, TestOutcome};
 
 use super::report::{Report, is_failure};
 use super::summary::{self, first_line};
+use crate::args::Look;
 use crate::failure::Failure;
 use crate::style::{Paint, Style};
 
 /// What is shown while a run goes on.
-pub struct Live {
+pub struct Live<'a> {
     style: Style,
+    look: &'a Look,
     view: View,
 }
 
 enum View {
     Json,
+    /// Nothing before the end.
+    Quiet,
     Lines,
     Bar(ProgressBar),
 }
 
-impl Live {
-    /// The right view: the bar where standard output is a terminal.
-    pub fn new(json: bool, style: Style) -> Self {
-        let view = match (json, style.is_terminal) {
-            (true, _) => View::Json,
-            (false, false) => View::Lines,
-            (false, true) => View::Bar(bar()),
+impl<'a> Live<'a> {
+    /// The right view: the bar where standard output is a terminal, unless a line for each test is asked for.
+    pub fn new(json: bool, look: &'a Look, style: Style) -> Self {
+        let view = match (json, style.is_terminal, look.verbose > 0) {
+            (true, ..) => View::Json,
+            (false, _, true) => View::Lines,
+            (false, false, false) if look.quiet => View::Quiet,
+            (false, false, false) => View::Lines,
+            (false, true, false) => View::Bar(bar()),
         };
-        Live { style, view }
+        Live { style, look, view }
     }
 
     /// Shows one event of the run, which the report has taken in already.
@@ -44,7 +50,7 @@ impl Live {
             EventPayload::RunStarted(start) => {
                 if let View::Bar(bar) = &self.view {
                     bar.set_length(start.total as u64);
-                    bar.set_style(style_of(BAR));
+                    bar.set_style(style_of(template(self.style.width)));
                 }
             }
             EventPayload::TestStarted(tests) => self.refresh(report, tests.ids.last()),
@@ -71,7 +77,7 @@ impl Live {
 
     fn show_outcome(&self, outcome: &TestOutcome, done: usize, total: usize, out: &mut dyn Write) -> io::Result<()> {
         match &self.view {
-            View::Json => Ok(()),
+            View::Json | View::Quiet => Ok(()),
             View::Lines => {
                 let text = line(outcome);
                 let room = self.style.width.saturating_sub("[100%]".len());
@@ -88,10 +94,11 @@ impl Live {
     fn refresh(&self, report: &Report, test: Option<&String>) {
         let View::Bar(bar) = &self.view else { return };
         bar.set_position(report.done() as u64);
-        bar.set_message(summary::counts(report, self.style));
+        let mut message = summary::counts(report, self.style);
         if let Some(test) = test {
-            bar.set_prefix(test.clone());
+            message = format!("{message}  {test}");
         }
+        bar.set_message(message);
     }
 
     /// Writes without the bar in the way.
@@ -113,7 +120,7 @@ impl Live {
         match &self.view {
             View::Bar(bar) => bar.finish_and_clear(),
             View::Lines if report.done() > 0 => writeln!(out)?,
-            View::Lines => {}
+            View::Lines | View::Quiet => {}
             View::Json => {
                 for error in &report.errors {
                     let message = first_line(&error.message);
@@ -122,12 +129,12 @@ impl Live {
                 return Ok(out.flush()?);
             }
         }
-        out.write_all(summary::summary(report, self.style).as_bytes())?;
+        out.write_all(summary::summary(report, self.look, self.style).as_bytes())?;
         Ok(out.flush()?)
     }
 }
 
-impl Drop for Live {
+impl Drop for Live<'_> {
     fn drop(&mut self) {
         // Where a run comes to nothing, its bar must not stand in the way of the sentence that says so.
         if let View::Bar(bar) = &self.view {
@@ -137,7 +144,14 @@ impl Drop for Live {
 }
 
 const WAITING: &str = "{spinner} collecting {elapsed}";
-const BAR: &str = "{spinner} [{bar:24}] {pos}/{len} in {elapsed}  {msg}  {prefix:.dim}";
+// What does not fit into the row is cut by `wide_msg`.
+const BAR: &str = "{spinner} [{bar:24}] {pos}/{len} in {elapsed}  {wide_msg}";
+const NARROW: &str = "{spinner} {pos}/{len} in {elapsed}  {wide_msg}";
+
+/// On a narrow terminal the numbers matter more than the bar.
+fn template(width: usize) -> &'static str {
+    if width < 80 { NARROW } else { BAR }
+}
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);

@@ -1,11 +1,13 @@
 //! `pytest-lens run`: starts a run, follows the context's log to its end, and exits as pytest would.
 
 mod live;
+mod more;
 mod report;
 mod summary;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use crate::failure::{Failure, exit};
 use crate::select;
 use crate::signals::{self, Ask};
 use crate::style::Style;
-use crate::{list, shard};
+use crate::{list, pytest_options, shard};
 use live::Live;
 use report::Report;
 
@@ -51,7 +53,9 @@ async fn follow(
 ) -> Result<i32, Failure> {
     let ids = select::node_ids(root, &options.selectors)?;
     let mut report = Report::new(root, ids.clone());
-    let live = Live::new(options.json, style);
+    report.all = more::wants_all(&options.look).then(Vec::new);
+    let style = style.with_colour(options.look.color.as_deref());
+    let live = Live::new(options.json, &options.look, style);
     let started = tokio::select! {
         started = start(connect, root, options, ids, &mut report) => started?,
         Some(_) = asks.recv() => {
@@ -60,16 +64,24 @@ async fn follow(
         }
     };
     let (client, run_id, mut log) = match started {
-        Started::Run(client, run_id, log) => (client, run_id, log),
+        Started::Run(client, run_id, log) => {
+            if let Some(note) = &report.note {
+                live.note(note);
+            }
+            (client, run_id, log)
+        }
         Started::Nothing(why) => {
             live.note(&why);
             return Ok(exit::NOTHING);
         }
         Started::Refused(client, message) => {
             report.take_errors(client.collect_errors().await?);
+            if message.starts_with("no test ") {
+                return Err(Failure::usage(unknown_test(&client, &report, message).await));
+            }
             // A file's own error is shown as pytest shows it; what keeps pytest from starting at all is one sentence.
             if !report.errors.iter().any(|error| !error.path.is_empty() && message.starts_with(&error.path)) {
-                return Err(Failure::usage(message));
+                return Err(Failure::usage(pytest_options::explained(&message, &args::run_command())));
             }
             live.finish(&report, out)?;
             return Ok(exit::INTERRUPTED);
@@ -114,6 +126,15 @@ async fn start(
         }
     }
     let mut node_ids = node_ids;
+    if options.last_failed {
+        let failed = last_failed(&client, &node_ids).await?;
+        if failed.is_empty() {
+            // As pytest does.
+            report.note = Some("no test of what was selected failed when it last ran: all of it runs".into());
+        } else {
+            node_ids = failed;
+        }
+    }
     if let Some(shard) = options.shard {
         node_ids = shard_of(&client, node_ids, shard, options).await?;
         if node_ids.is_empty() {
@@ -128,13 +149,14 @@ async fn start(
             Some(WorkerCount::Fixed(count)) => Some(count),
             Some(WorkerCount::Auto) | None => None,
         },
-        maxfail: options.maxfail.filter(|&count| count > 0),
+        maxfail: if options.exit_first { Some(1) } else { options.maxfail.filter(|&count| count > 0) },
         options: Some(RunOptions {
             keyword: options.filter.keyword.clone(),
             marker: options.filter.marker.clone(),
             auto_workers: options.workers == Some(WorkerCount::Auto),
             coverage: false,
             reruns: options.reruns,
+            arguments: arguments(options),
             source: Some(Source::of_command(std::env::var("CI").ok().as_deref()).to_string()),
             ..RunOptions::default()
         }),
@@ -146,6 +168,44 @@ async fn start(
         }
         other => Err(Failure::of_response(other)),
     }
+}
+
+/// What pytest's session is given besides.
+fn arguments(options: &args::Run) -> Vec<String> {
+    let mut arguments = options.passed.clone();
+    // Longer comparisons; the lines are ours.
+    if options.look.verbose > 0 {
+        arguments.push(format!("-{}", "v".repeat(options.look.verbose.into())));
+    }
+    // Without tracebacks, or with a line for each, there is still a text for other readers.
+    let tb = options.look.tb.iter().filter(|style| !matches!(style.as_str(), "no" | "line"));
+    arguments.extend(tb.map(|style| format!("--tb={style}")));
+    arguments
+}
+
+/// The tests among those selected that failed when they last ran, and that there still are.
+async fn last_failed(client: &Client, selected: &[String]) -> Result<Vec<String>, Failure> {
+    let recorded = match client.session.call(Request::GetLastFailed { context_id: client.context_id.clone() }).await {
+        Response::TestList { node_ids } => node_ids,
+        other => return Err(Failure::of_response(other)),
+    };
+    let is_selected = |id: &str| selected.is_empty() || selected.iter().any(|wanted| select::means(wanted, id));
+    let recorded: HashSet<String> = recorded.into_iter().filter(|id| is_selected(id)).collect();
+    if recorded.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What can't be collected is told by the run.
+    client.collect().await.ok();
+    let known = list::inventory(client).await?;
+    Ok(known.into_iter().map(|node| node.node_id).filter(|id| recorded.contains(id)).collect())
+}
+
+/// The sentence on a test that there is not, with the one that was meant.
+async fn unknown_test(client: &Client, report: &Report, message: String) -> String {
+    let Ok(known) = list::inventory(client).await else { return message };
+    let named = report.asked().iter().find(|id| message.contains(&format!("{id:?}")));
+    let meant = named.and_then(|id| Some((id, select::meant(id, known.iter().map(|node| &*node.node_id))?)));
+    meant.map_or(message, |(id, meant)| format!("there is no test `{id}`; did you mean `{meant}`?"))
 }
 
 /// One shard of what the ids and expressions select: as if the others were not there.
@@ -180,7 +240,7 @@ async fn follow_log(
     control: &mut Control,
     asks: &mut UnboundedReceiver<Ask>,
     report: &mut Report,
-    live: &Live,
+    live: &Live<'_>,
     out: &mut dyn Write,
 ) -> Result<Followed, Failure> {
     loop {
@@ -215,7 +275,7 @@ struct Control {
 
 impl Control {
     /// Stops at the first ask, kills at the second; `true` at the third, when waiting is to end.
-    async fn obey(&mut self, ask: Ask, live: &Live) -> bool {
+    async fn obey(&mut self, ask: Ask, live: &Live<'_>) -> bool {
         let before = self.asked;
         self.asked += if ask == Ask::Terminate { 2 } else { 1 };
         match (before, self.asked) {

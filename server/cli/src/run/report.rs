@@ -17,6 +17,8 @@ pub struct FileError {
     pub line: u32,
     /// What Python or pytest said.
     pub message: String,
+    /// pytest's own text of it, where it has one.
+    pub longrepr: Option<String>,
 }
 
 /// What is known of a run.
@@ -31,10 +33,18 @@ pub struct Report {
     pub outcomes: BTreeMap<String, usize>,
     /// Attempts that were repeated.
     pub reruns: usize,
+    /// Tests that were asked for and taken out.
+    pub deselected: usize,
+    /// Subtests that passed and that failed.
+    pub subtests: (usize, usize),
+    /// All final outcomes, where somebody wants to read more than the failures.
+    pub all: Option<Vec<TestOutcome>>,
     /// The final outcomes that are no success, in the order in which they came.
     pub failures: Vec<TestOutcome>,
     /// Errors of collection in what was asked for.
     pub errors: Vec<FileError>,
+    /// What is to be said before it begins.
+    pub note: Option<String>,
     /// The end, once it has come.
     pub end: Option<RunEnd>,
 }
@@ -48,10 +58,19 @@ impl Report {
             total: 0,
             outcomes: BTreeMap::new(),
             reruns: 0,
+            deselected: 0,
+            subtests: (0, 0),
+            all: None,
             failures: Vec::new(),
             errors: Vec::new(),
+            note: None,
             end: None,
         }
+    }
+
+    /// What was asked for; empty means everything.
+    pub fn asked(&self) -> &[String] {
+        &self.asked
     }
 
     /// Takes in an event; whether it is one of this run's.
@@ -72,7 +91,10 @@ impl Report {
             return false;
         }
         match payload {
-            EventPayload::RunStarted(start) => self.total = start.total,
+            EventPayload::RunStarted(start) => {
+                self.total = start.total;
+                self.deselected = start.deselected;
+            }
             EventPayload::TestOutcome(tests) => tests.outcomes.iter().for_each(|outcome| self.take_outcome(outcome)),
             EventPayload::RunFinished(end) => self.end = Some(end.clone()),
             _ => {}
@@ -86,6 +108,11 @@ impl Report {
             return;
         }
         *self.outcomes.entry(outcome.outcome.clone()).or_default() += 1;
+        let of = |wanted: &str| outcome.subtests.iter().filter(|subtest| subtest.outcome == wanted).count();
+        self.subtests = (self.subtests.0 + of("passed"), self.subtests.1 + of("failed"));
+        if let Some(all) = &mut self.all {
+            all.push(outcome.clone());
+        }
         if is_failure(&outcome.outcome) {
             self.failures.push(outcome.clone());
         }
@@ -97,6 +124,7 @@ impl Report {
             path: path_of(&error.uri, &self.root),
             line: error.range.start.line + 1,
             message: error.message,
+            longrepr: error.longrepr,
         });
         self.errors = errors.filter(|error| is_asked(&self.asked, &error.path)).collect();
     }

@@ -6,28 +6,41 @@ use std::time::Duration;
 use pytest_lens_protocol::{RunEnd, RunEndStatus, TestOutcome};
 
 use super::live::{paint, word};
+use super::more;
 use super::report::{FileError, Report};
+use crate::args::Look;
 use crate::style::{Paint, Style};
 
-/// Errors, failures, the short summary and the closing line.
-pub fn summary(report: &Report, style: Style) -> String {
+/// Errors, failures, the slowest tests, the short summary and the closing line.
+pub fn summary(report: &Report, look: &Look, style: Style) -> String {
     let mut text = String::new();
     let (errors, failures): (Vec<_>, Vec<_>) = report.failures.iter().partition(|outcome| outcome.outcome == "error");
-    if !report.errors.is_empty() || !errors.is_empty() {
-        line(&mut text, &style.rule('=', "ERRORS"));
-        report.errors.iter().for_each(|error| file_error(&mut text, error, style));
-        errors.iter().for_each(|outcome| failure(&mut text, outcome, style));
+    match look.tb.as_deref() {
+        Some("no") => {}
+        Some("line") => {
+            if !report.failures.is_empty() {
+                line(&mut text, &style.rule('=', "FAILURES"));
+                report.failures.iter().for_each(|outcome| line(&mut text, &place_line(outcome)));
+            }
+        }
+        _ => tracebacks(&mut text, report, &errors, &failures, look, style),
     }
-    if !failures.is_empty() {
-        line(&mut text, &style.rule('=', "FAILURES"));
-        failures.iter().for_each(|outcome| failure(&mut text, outcome, style));
-    }
-    if !report.errors.is_empty() || !report.failures.is_empty() {
+    more::passes(&mut text, report, look, style);
+    more::slowest(&mut text, report, look, style);
+    let letters = more::letters(look);
+    let (mut failures, mut errors) = (failures, errors);
+    failures.retain(|_| letters.contains('f'));
+    errors.retain(|_| letters.contains('E'));
+    let listed = more::listed(report, &letters, style);
+    let of_files = if letters.contains('E') { &*report.errors } else { &[] };
+    let is_empty = of_files.is_empty() && failures.is_empty() && errors.is_empty() && listed.is_empty();
+    if !is_empty && !look.no_summary {
         line(&mut text, &style.rule('=', "short test summary info"));
+        listed.iter().for_each(|short| line(&mut text, short));
         for outcome in failures.iter().chain(&errors) {
             line(&mut text, &short_line(outcome, style));
         }
-        for error in &report.errors {
+        for error in of_files {
             let short = format!("{} {} - {}", word("error"), error.path, first_line(&error.message));
             line(&mut text, &colour_first_word(&short, Paint::Red, style));
         }
@@ -35,11 +48,40 @@ pub fn summary(report: &Report, style: Style) -> String {
     if let Some(reason) = report.end.as_ref().and_then(interruption) {
         line(&mut text, &style.paint(Paint::Red, &style.rule('!', &reason)));
     }
-    closing(&mut text, report, style);
+    closing(&mut text, report, look, style);
     text
 }
 
-fn line(text: &mut String, line: &str) {
+fn tracebacks(
+    text: &mut String,
+    report: &Report,
+    errors: &[&TestOutcome],
+    failures: &[&TestOutcome],
+    look: &Look,
+    style: Style,
+) {
+    if !report.errors.is_empty() || !errors.is_empty() {
+        line(text, &style.rule('=', "ERRORS"));
+        report.errors.iter().for_each(|error| file_error(text, error, style));
+        errors.iter().for_each(|outcome| failure(text, outcome, look, style));
+    }
+    if !failures.is_empty() {
+        line(text, &style.rule('=', "FAILURES"));
+        failures.iter().for_each(|outcome| failure(text, outcome, look, style));
+    }
+}
+
+/// `path:line: message`, as pytest's `--tb=line` has it.
+fn place_line(outcome: &TestOutcome) -> String {
+    let message = first_line(outcome.message.as_deref().unwrap_or_default());
+    let place = outcome.location.as_ref().map(|place| {
+        let path = place.uri.strip_prefix("file://").unwrap_or(&place.uri);
+        format!("{path}:{}", place.range.start.line + 1)
+    });
+    format!("{}: {message}", place.as_deref().unwrap_or(&outcome.id))
+}
+
+pub(super) fn line(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');
 }
@@ -47,6 +89,9 @@ fn line(text: &mut String, line: &str) {
 fn file_error(text: &mut String, error: &FileError, style: Style) {
     let title = style.rule('_', &format!("ERROR collecting {}", error.path));
     line(text, &style.paint(Paint::Red, &title));
+    if let Some(longrepr) = &error.longrepr {
+        return line(text, &coloured(longrepr, style));
+    }
     let message = error.message.trim_end();
     if !message.contains(&*error.path) {
         line(text, &format!("{}:{}:", error.path, error.line));
@@ -55,7 +100,7 @@ fn file_error(text: &mut String, error: &FileError, style: Style) {
 }
 
 /// One test's failure: pytest's own text of it, then what it printed.
-fn failure(text: &mut String, outcome: &TestOutcome, style: Style) {
+fn failure(text: &mut String, outcome: &TestOutcome, look: &Look, style: Style) {
     let name = outcome.id.split_once("::").map_or(&*outcome.id, |(_, test)| test).replace("::", ".");
     let title = match (&*outcome.outcome, &outcome.phase) {
         ("error", Some(phase)) if phase != "call" => format!("ERROR at {phase} of {name}"),
@@ -73,7 +118,16 @@ fn failure(text: &mut String, outcome: &TestOutcome, style: Style) {
         let message = first_line(subtest.message.as_deref().unwrap_or_default());
         line(text, &with_reason(&format!("SUBFAILED {}", subtest.label), message));
     }
+    captured(text, outcome, look, style);
+}
+
+/// What a test printed.
+pub(super) fn captured(text: &mut String, outcome: &TestOutcome, look: &Look, style: Style) {
+    let is_wanted = |stream: &str| look.show_capture.as_deref().is_none_or(|shown| shown == "all" || shown == stream);
     for (stream, captured) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr), ("log", &outcome.log)] {
+        if !is_wanted(stream) {
+            continue;
+        }
         if let Some(captured) = captured.as_deref().filter(|captured| !captured.is_empty()) {
             line(text, &style.rule('-', &format!("Captured {stream}")));
             line(text, captured.strip_suffix('\n').unwrap_or(captured));
@@ -123,14 +177,14 @@ pub fn short_line(outcome: &TestOutcome, style: Style) -> String {
     colour_first_word(&short, paint(&outcome.outcome), style)
 }
 
-fn colour_first_word(text: &str, paint: Paint, style: Style) -> String {
+pub(super) fn colour_first_word(text: &str, paint: Paint, style: Style) -> String {
     match text.split_once(' ') {
         Some((word, rest)) => format!("{} {rest}", style.paint(paint, word)),
         None => text.to_owned(),
     }
 }
 
-fn with_reason(text: &str, reason: &str) -> String {
+pub(super) fn with_reason(text: &str, reason: &str) -> String {
     if reason.is_empty() { text.to_owned() } else { format!("{text} - {reason}") }
 }
 
@@ -173,11 +227,14 @@ fn figures(report: &Report) -> Vec<(usize, &'static str, &'static str)> {
         (count("xpassed"), "xpassed", "xpassed"),
         (errors, "error", if errors == 1 { "error" } else { "errors" }),
         (report.reruns, "rerun", "rerun"),
+        (report.deselected, "deselected", "deselected"),
+        (report.subtests.1, "failed", if report.subtests.1 == 1 { "subtest failed" } else { "subtests failed" }),
+        (report.subtests.0, "subtest", if report.subtests.0 == 1 { "subtest passed" } else { "subtests passed" }),
     ];
     figures.into_iter().filter(|(count, ..)| *count > 0).collect()
 }
 
-fn closing(text: &mut String, report: &Report, style: Style) {
+fn closing(text: &mut String, report: &Report, look: &Look, style: Style) {
     let figures = figures(report);
     let has = |of: Paint| figures.iter().any(|(_, outcome, _)| paint(outcome) == of);
     let colour = match () {
@@ -187,7 +244,8 @@ fn closing(text: &mut String, report: &Report, style: Style) {
     };
     let counted = if figures.is_empty() { "no tests ran".to_owned() } else { counts(report, Style::PLAIN) };
     let time = report.end.as_ref().map_or_else(String::new, |end| format!(" in {}", duration(end.duration_ms)));
-    line(text, &style.paint(colour, &style.rule('=', &format!("{counted}{time}"))));
+    let closing = format!("{counted}{time}");
+    line(text, &style.paint(colour, &if look.quiet { closing } else { style.rule('=', &closing) }));
 }
 
 /// `0.12s`, and from a minute on `83.20s (0:01:23)`, as pytest has it.

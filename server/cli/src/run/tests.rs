@@ -23,7 +23,7 @@ fn options(line: &str) -> Run {
 }
 
 fn started(total: usize) -> EventPayload {
-    EventPayload::RunStarted(RunStart { run_id: "r".into(), total, ids: None })
+    EventPayload::RunStarted(RunStart { run_id: "r".into(), total, ids: None, deselected: 0 })
 }
 
 fn outcomes(outcomes: Vec<TestOutcome>) -> EventPayload {
@@ -79,7 +79,7 @@ fn of_all_kinds() -> Vec<EventPayload> {
         "    def test_bad():\n        x = 1\n>       assert x == 2\nE       assert 1 == 2\n\nt.py:7: AssertionError\n";
     vec![
         inventory(vec![]),
-        EventPayload::RunStarted(RunStart { run_id: "another".into(), total: 1, ids: None }),
+        EventPayload::RunStarted(RunStart { run_id: "another".into(), total: 1, ids: None, deselected: 0 }),
         started(11),
         EventPayload::TestStarted(TestsStarted { run_id: "r".into(), ids: vec!["t.py::test_ok".into()] }),
         outcomes(vec![
@@ -184,7 +184,7 @@ async fn lines_and_summary_of_a_run_with_everything_in_it() {
     CRASHED t.py::test_crash - ended by SIGSEGV
     FAILED t.py::test_subs - 1 subtest failed
     ERROR t.py::test_setup - RuntimeError: no database
-    = 2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun in 0.12s =
+    = 2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun, 1 subtest failed in 0.12s =
     ");
 }
 
@@ -327,7 +327,7 @@ async fn every_end_has_its_status() {
 #[tokio::test]
 async fn what_was_typed_is_what_is_asked() {
     let fake = playing(vec![started(0), finished(RunEndStatus::Passed, counts(0, 0))]);
-    play_with(&fake, "./etc/../etc/x.py::T::t[a] -k k -m m -n 3 --maxfail 2 --mode subprocess").await.1.unwrap();
+    play_with(&fake, "./etc/../etc/passwd::T::t[a] -k k -m m -n 3 --maxfail 2 --mode subprocess").await.1.unwrap();
     // These tests may be run by a CI themselves.
     let asked = format!("{:#?}", &fake.asked()[..2]).replace("\"ci\"", "\"cli\"");
     insta::assert_snapshot!(asked, @r#"
@@ -343,7 +343,7 @@ async fn what_was_typed_is_what_is_asked() {
         RunStream {
             context_id: "c",
             node_ids: [
-                "etc/x.py::T::t[a]",
+                "etc/passwd::T::t[a]",
             ],
             workers: Some(
                 3,
@@ -368,6 +368,7 @@ async fn what_was_typed_is_what_is_asked() {
                     ),
                     auto_workers: false,
                     coverage: false,
+                    until_failure: None,
                 },
             ),
         },
@@ -453,7 +454,7 @@ fn colours_mark_what_matters() {
         report.take(&payload, "r");
     }
     let style = Style { colour: true, width: 60, is_terminal: true };
-    let text = super::summary::summary(&report, style);
+    let text = super::summary::summary(&report, &crate::args::Look::default(), style);
     assert!(text.contains("\x1b[1m>       assert x == 2\x1b[0m\n\x1b[31mE       assert 1 == 2\x1b[0m"), "{text}");
     assert!(text.contains("\x1b[31mFAILED\x1b[0m t.py::TestA::test_bad[1-x] - AssertionError: asser...\n"), "{text}");
 }

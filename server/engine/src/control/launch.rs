@@ -45,7 +45,8 @@ pub(crate) async fn prepare(
     };
     let everything = Filter::parse(None, None).map_err(|error| failure(LaunchErrorCode::InternalError, error))?;
     let all = select(&host, std::slice::from_ref(&id), &everything)
-        .map_err(|unknown| failure(LaunchErrorCode::InstanceCannotResolve, unknown))?;
+        .map_err(|unknown| failure(LaunchErrorCode::InstanceCannotResolve, unknown))?
+        .taken;
     let broken = host.errors.iter().filter(|error| scope.holds(&error.path));
     let problems: Vec<String> = broken.map(WireCollectError::sentence).collect();
     if all.is_empty()

@@ -21,7 +21,7 @@ use crate::resident::Reuse;
 use crate::run::{Company, Control, RunPlan};
 use crate::runs::Lease;
 use crate::scope::{Scope, file_part};
-use crate::select::{Filter, means, own_id, select};
+use crate::select::{Filter, Selection, means, own_id, select};
 use crate::wire::{Asked, WireCollectError};
 
 /// The most results that one `run_progress` carries.
@@ -76,7 +76,7 @@ pub(super) async fn stream(session: &Session, context: &Arc<Context>, order: Ord
 /// `debug_run`: until a debugger can connect and the run is in the books.
 pub(super) async fn debug(session: &Session, context: &Arc<Context>, mut order: Order) -> Answered {
     order.options.arguments = split(&order.options.arguments).0;
-    let Chosen { host, selected, problems } = choose(context, &order).await?;
+    let Chosen { host, selected, problems, .. } = choose(context, &order).await?;
     if selected.is_empty() {
         return Err(invalid("there is no test to debug: write one, or name one that exists"));
     }
@@ -107,11 +107,12 @@ async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> R
     if let Some(coverage) = &coverage {
         context.check_coverage(coverage).await.map_err(invalid)?;
     }
-    let Chosen { host, selected, problems } = choose(context, &order).await?;
+    let Chosen { host, selected, deselected, problems } = choose(context, &order).await?;
     let suite = Suite::new(session.shared.new_run().0, LogsIteratorOption::default());
     let mut plan = plan(&session.shared, context, &order, &suite, host, selected)?;
     plan.problems = problems;
     plan.asked = order.asked(context);
+    plan.deselected = deselected;
     plan.company = if plan.source == Source::Editor { Company::Replaceable } else { Company::Patient };
     if plan.source == Source::Cli && coverage.is_none() && !plan.host.reports.is_empty() {
         plan.set_reports();
@@ -124,6 +125,8 @@ async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> R
 struct Chosen {
     host: Arc<Host>,
     selected: Vec<usize>,
+    /// How many were taken out, by expressions or by pytest itself.
+    deselected: usize,
     /// What of it could not be collected, each a short line.
     problems: Vec<String>,
 }
@@ -142,23 +145,25 @@ async fn choose(context: &Arc<Context>, order: &Order) -> Result<Chosen, Refusal
     if order.options.arguments.is_empty() {
         context.pool.expect(&scope, &context.options(&[]));
     }
-    let selected = if is_filtered {
+    let chosen = if is_filtered {
         // What pytest has left out is not unknown.
         let here: Vec<_> = ids.iter().filter(|id| host.nodes.iter().any(|node| means(id, node))).cloned().collect();
         if here.is_empty() && !ids.is_empty() {
-            Vec::new()
+            Ok(Selection::default())
         } else {
-            select(&host, &here, &Filter::default()).map_err(invalid)?
+            select(&host, &here, &Filter::default())
         }
     } else {
-        select(&host, &ids, &filter).map_err(invalid)?
+        select(&host, &ids, &filter)
     };
+    let Selection { taken: selected, left } = chosen.map_err(invalid)?;
+    let deselected = left + host.deselected;
     let concerns = |error: &&WireCollectError| scope.is_troubled_by(&error.path);
     if let Some(error) = host.errors.iter().find(concerns).filter(|_| selected.is_empty()) {
         return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
     }
     let problems = host.errors.iter().filter(concerns).map(WireCollectError::short).collect();
-    Ok(Chosen { host, selected, problems })
+    Ok(Chosen { host, selected, deselected, problems })
 }
 
 /// The session for a run, and whether pytest itself has applied the run's `-k` and `-m` to it. That is so where the
@@ -237,6 +242,7 @@ pub(crate) fn plan(
         time_limit: None,
         problems: Vec::new(),
         reports: false,
+        deselected: 0,
         coverage: None,
         debuggee: None,
         company: Company::Apart,

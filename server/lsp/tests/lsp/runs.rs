@@ -140,6 +140,7 @@ async fn collection_errors_and_flaky_tests_are_diagnostics_too() {
         uri: client.uri("test_b.py"),
         range: Range::of_line(2),
         message: "ModuleNotFoundError: No module named 'nope'".into(),
+        longrepr: None,
     };
     let broken = InventoryDelta { errors: vec![error], ..InventoryDelta::default() };
     client.emit([EventPayload::Inventory(broken), flaky("test_a.py::test_one")]).await;

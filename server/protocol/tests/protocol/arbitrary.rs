@@ -425,7 +425,8 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
     });
     let payload = prop_oneof![
         prop::sample::select(samples::payloads()),
-        any_of!(RunStart { run_id: text(), total: count(), ids: of(texts()) }).prop_map(EventPayload::RunStarted),
+        any_of!(RunStart { run_id: text(), total: count(), ids: of(texts()), deselected: count() })
+            .prop_map(EventPayload::RunStarted),
         any_of!(TestOutcomes { run_id: text(), outcomes: vec(outcome, 0..3) }).prop_map(EventPayload::TestOutcome),
         any_of!(Output { run_id: text(), id: of(text()), stream: stream, text: text() }).prop_map(EventPayload::Output),
         any_of!(RunEnd {

@@ -350,11 +350,12 @@ pub fn payloads() -> Vec<EventPayload> {
                 uri: "file:///repo/b.py".into(),
                 range: Range::of_line(1),
                 message: "no".into(),
+                longrepr: Some("E   no".into()),
             }],
             whole: false,
             whole_files: vec!["t.py".into()],
         }),
-        EventPayload::RunStarted(RunStart { run_id: run(), total: 1, ids: Some(vec![id()]) }),
+        EventPayload::RunStarted(RunStart { run_id: run(), total: 1, ids: Some(vec![id()]), deselected: 2 }),
         EventPayload::TestStarted(TestsStarted { run_id: run(), ids: vec![id()] }),
         EventPayload::TestOutcome(TestOutcomes {
             run_id: run(),

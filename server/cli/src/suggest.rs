@@ -1,0 +1,63 @@
+//! "Did you mean": the known word that is nearest to one that is not known.
+
+use std::path::{Path, PathBuf};
+
+/// The known word nearest to this one, where that is near enough to be a slip of the fingers.
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = (word.chars().count() / 3).clamp(1, 4);
+    let near = known.into_iter().map(|known| (strsim::damerau_levenshtein(word, known), known));
+    near.filter(|(distance, _)| (1..=limit).contains(distance))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, word)| word)
+}
+
+/// `; did you mean `x`?`, or nothing.
+pub fn question(meant: Option<&str>) -> String {
+    meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"))
+}
+
+/// The existing path nearest to one that does not exist, both relative to the root.
+pub fn path(root: &Path, wanted: &Path) -> Option<PathBuf> {
+    let mut found = PathBuf::new();
+    let mut is_another = false;
+    for part in wanted {
+        let next = found.join(part);
+        if root.join(&next).exists() {
+            found = next;
+            continue;
+        }
+        let entries = std::fs::read_dir(root.join(&found)).ok()?;
+        let mut names: Vec<String> =
+            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort_unstable();
+        found.push(nearest(&part.to_string_lossy(), names.iter().map(String::as_str))?);
+        is_another = true;
+    }
+    is_another.then_some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f4_what_was_meant() {
+        let known = ["run", "list", "history"];
+        assert_eq!(nearest("rnu", known), Some("run"));
+        assert_eq!(nearest("histroy", known), Some("history"));
+        assert_eq!(nearest("doctor", known), None);
+        assert_eq!(nearest("run", known), None, "what is known is not meant to be another");
+    }
+
+    #[test]
+    fn f4_a_path_that_was_meant() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("tests")).unwrap();
+        std::fs::write(root.path().join("tests/test_crate.py"), "").unwrap();
+        let meant = |wanted: &str| path(root.path(), Path::new(wanted));
+        assert_eq!(meant("tests/test_crat.py"), Some("tests/test_crate.py".into()));
+        assert_eq!(meant("test/test_crate.py"), Some("tests/test_crate.py".into()));
+        assert_eq!(meant("tets/test_rcate.py"), Some("tests/test_crate.py".into()));
+        assert_eq!(meant("elsewhere/test_crate.py"), None);
+    }
+}
