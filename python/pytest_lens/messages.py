@@ -147,11 +147,13 @@ class CollectError(TypedDict):
     * ``uri``: The file.
     * ``range``: The line at fault.
     * ``message``: What Python or pytest said.
+    * ``longrepr``: pytest's own text of it, with the lines of the sources.
     """
 
     uri: str
     range: Range
     message: str
+    longrepr: NotRequired[str]
 
 
 class DebugFile(TypedDict):
@@ -914,11 +916,14 @@ class RunStart(TypedDict):
     * ``runId``: The run.
     * ``total``: Tests selected.
     * ``ids``: The selected tests; left out where that is the whole inventory.
+    * ``deselected``: Tests of what was asked for that expressions or pytest's configuration took
+      out.
     """
 
     runId: str
     total: int
     ids: NotRequired[list[str]]
+    deselected: NotRequired[int]
 
 
 class Settings(TypedDict):

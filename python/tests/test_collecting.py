@@ -57,6 +57,23 @@ def test_each_broken_file_has_its_error_and_the_rest_is_there(project: Project) 
     assert verdicts["test_good.py::test_good"]["outcome"] == "passed"
 
 
+def test_f2_a_file_that_does_not_parse_has_its_caret(project: Project) -> None:
+    engine = project(
+        {"test_syntax.py": "def f(:\n    pass\n", "test_import.py": BAD["test_missing.py"]}
+    )
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    errors = {error["path"]: error["longrepr"] for error in host.wait("collected")["errors"]}
+    lines = errors["test_syntax.py"].splitlines()
+    at = next(index for index, line in enumerate(lines) if line.endswith("def f(:"))
+    assert lines[at + 1].strip("E ") == "^"
+    assert lines[-1].startswith("E   SyntaxError: ")
+    assert all(line.startswith("E") for line in lines), "no frames of who read it"
+    assert "_pytest_lens_worker" not in errors["test_import.py"]
+    assert "test_import.py:3: in <module>" in errors["test_import.py"]
+
+
 def test_a_broken_conftest_further_down(project: Project) -> None:
     engine = project({**DEEP, "test_good.py": "def test_good(): pass"})
     base = engine.base()

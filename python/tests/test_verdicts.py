@@ -241,6 +241,23 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Message]:
         engine.close()
 
 
+def test_f3_the_first_line_keeps_its_indent(verdicts: dict[str, Message]) -> None:
+    text = verdicts["test_fails_in_a_helper"]["longrepr"]
+    assert text.startswith("    def test_fails_in_a_helper():\n")
+
+
+def test_f2_an_interrupt_has_its_place(project: Project) -> None:
+    source = "def helper():\n    raise KeyboardInterrupt\n\ndef test_it():\n    helper()\n"
+    engine = project({"test_it.py": source})
+    verdict = run(engine.fork(engine.collected(), "runner"), ["test_it.py::test_it"])
+    told = verdict["test_it.py::test_it"]
+    assert (told["outcome"], told["message"]) == ("error", "KeyboardInterrupt")
+    assert [(frame["line"], frame["name"]) for frame in told["frames"]] == [
+        (5, "test_it"),
+        (2, "helper"),
+    ]
+
+
 OUTCOMES = {
     "test_passes": ("passed", None, None),
     "test_fails_in_a_helper": ("failed", "call", "LookupError: no answer"),

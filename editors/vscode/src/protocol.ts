@@ -47,6 +47,8 @@ export interface CollectError {
   range: Range;
   /** What Python or pytest said. */
   message: string;
+  /** pytest's own text of it, with the lines of the sources. */
+  longrepr?: string;
 }
 
 /** `pytestLens.fixtureReuse`. */
@@ -225,6 +227,8 @@ export interface RunStart {
   total: number;
   /** The selected tests; left out where that is the whole inventory. */
   ids?: string[];
+  /** Tests of what was asked for that expressions or pytest's configuration took out. */
+  deselected?: number;
 }
 
 /** Every setting, with its default. Dotted keys of editors are nested objects here. */

@@ -9,6 +9,8 @@ from .own import os
 from .reports import text_of
 from .wire import MESSAGE_LIMIT, Message, cut
 
+_OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
 
 def shown(path: str, root: str) -> str:
     """A path relative to the root, with slashes, if it is below; else absolute."""
@@ -49,7 +51,7 @@ class Errors:
         error = call.excinfo.value if call is not None and call.excinfo else None
         path = str(getattr(collector, "path", None) or getattr(collector, "fspath", self._root))
         try:
-            text = text_of(report)
+            text = _of_the_project(text_of(report), error)
         except Exception as failure:
             text = f"(no text: {type(failure).__name__})"
         if error is None:
@@ -65,6 +67,20 @@ class Errors:
         line = place_in(cause, path)
         own_words = cause is error and type(error).__name__ == "CollectError"
         self._add(path, line, str(error) if own_words else exception_line(cause), text)
+
+
+def _of_the_project(text: str, error: BaseException | None) -> str:
+    """pytest's text without frames that say nothing: ours, and all those of what does not parse."""
+    if error is not None and isinstance(cause_of(error), SyntaxError):
+        return "\n".join(line for line in text.splitlines() if line.startswith("E "))
+    kept: list[str] = []
+    is_ours = False
+    for line in text.splitlines():
+        if not line.startswith(" "):
+            is_ours = line.startswith(_OWN)
+        if not is_ours:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def _last_lines(text: str) -> str:

@@ -83,6 +83,10 @@ class Recorder:
         if crash is not None:
             verdict["outcome"] = "error"
             verdict["message"] = cut(_told_of(crash), MESSAGE_LIMIT)
+            try:
+                verdict.update(frames.describe(item, crash.__traceback__, self._root))
+            except BaseException:  # as above
+                pass
         durations = [getattr(report, "duration", None) or 0.0 for report in self._reports.values()]
         total = sum(durations) * 1000
         # A test may have stopped the clocks that pytest reads.

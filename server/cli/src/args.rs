@@ -30,7 +30,7 @@ pub enum Command {
     /// The engine behind a Unix socket, for many clients (`--connect`)
     Daemon(Daemon),
     /// Runs tests; exits as pytest does
-    Run(Run),
+    Run(Box<Run>),
     /// Lists the tests
     List(List),
     /// Tells which tests are flaky, by what is recorded of them
@@ -138,7 +138,6 @@ pub struct Run {
 
 /// How a run is told, in pytest's words.
 #[derive(Debug, Default, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of pytest's")]
 pub struct Look {
     /// A line for each test, and longer comparisons; twice for whole ones
     #[arg(short = 'v', long, action = ArgAction::Count)]

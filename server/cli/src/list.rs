@@ -11,6 +11,7 @@ use pytest_lens_protocol::{Request, Response, TestNodeInfo};
 use crate::args::{Filter, List, Run};
 use crate::client::{Client, path_of};
 use crate::failure::{Failure, exit};
+use crate::run::is_asked;
 use crate::{select, suggest};
 
 /// Collects, and prints the tests that the options select; files that can't be collected go to standard error.
@@ -55,7 +56,7 @@ struct Wanted<'a> {
 
 async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn Write) -> Result<i32, Failure> {
     let collected = client.collect().await;
-    let errors = client.collect_errors().await?;
+    let mut errors = client.collect_errors().await?;
     if errors.is_empty() {
         collected?;
     }
@@ -75,6 +76,7 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
         nodes.retain(|node| ids.contains(&node.node_id));
     }
     print(&nodes, options.json, out)?;
+    errors.retain(|error| is_asked(&named, &path_of(&error.uri, root)));
     let mut told = std::io::stderr();
     for error in &errors {
         let message = error.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();

@@ -3,6 +3,7 @@
 //! What is not known at all is a plugin's or the project's own option as far as we can tell: pytest judges it.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use crate::failure::Failure;
 use crate::suggest;
@@ -21,11 +22,13 @@ enum Fate {
     Value,
     /// With a value where one follows.
     OptionalValue,
+    /// A plugin's or the project's, or nobody's.
+    Unknown,
     /// It can't be done here, and why.
     Refused(&'static str),
 }
 
-use Fate::{Flag, OptionalValue, Refused, Value};
+use Fate::{Flag, OptionalValue, Refused, Unknown, Value};
 
 const DEBUGGER: &str = "needs a terminal of its own, which tests do not have here";
 const CACHE: &str = "goes by a cache of pytest's, which is not kept here; `--lf` goes by what is recorded";
@@ -204,7 +207,12 @@ pub fn sort(arguments: &[OsString], command: &clap::Command) -> Result<Vec<OsStr
                         sorted.extend(left.next().cloned());
                     }
                 }
-                Flag => pass(&mut sorted, text),
+                // Of an option that nobody knows, what follows is taken for its value where it can be no test.
+                Unknown if value.is_none() => match left.next_if(|next| is_value(next)) {
+                    Some(value) => pass(&mut sorted, &format!("{name}={}", value.to_string_lossy())),
+                    None => pass(&mut sorted, name),
+                },
+                Flag | Unknown => pass(&mut sorted, text),
                 Value if value.is_none() => {
                     let value = left.next().ok_or_else(|| lacks_value(name))?;
                     pass(&mut sorted, &format!("{name}={}", value.to_string_lossy()));
@@ -234,7 +242,7 @@ pub fn sort(arguments: &[OsString], command: &clap::Command) -> Result<Vec<OsStr
                     }
                     break;
                 }
-                Flag => pass(&mut sorted, &name),
+                Flag | Unknown => pass(&mut sorted, &name),
                 Value | OptionalValue => {
                     let value = match rest {
                         "" => left.next().ok_or_else(|| lacks_value(&name))?.to_string_lossy().into_owned(),
@@ -267,7 +275,14 @@ fn long(name: &str, command: &clap::Command) -> Fate {
     if bare == "help" {
         return Fate::Ours { takes_value: false };
     }
-    command.get_arguments().find(is_named).map(takes_value).or_else(known).unwrap_or(Flag)
+    command.get_arguments().find(is_named).map(takes_value).or_else(known).unwrap_or(Unknown)
+}
+
+/// Whether an argument behind an unknown option is its value: it is neither an option nor anything that tests lie in.
+fn is_value(argument: &OsString) -> bool {
+    let text = argument.to_string_lossy();
+    let is_path = text.contains("::") || text.contains('/') || text.ends_with(".py") || Path::new(argument).exists();
+    !text.starts_with('-') && !is_path
 }
 
 fn short(flag: char, command: &clap::Command) -> Fate {
@@ -299,13 +314,20 @@ fn refused(name: &str, why: &str, arguments: &[OsString]) -> Failure {
 /// pytest's complaint about arguments it does not know, with the option that was meant.
 pub fn explained(message: &str, command: &clap::Command) -> String {
     let Some((_, unknown)) = message.split_once("unrecognized arguments: ") else { return message.to_owned() };
+    // Where pytest's configuration lies says nothing of a slip of the fingers.
+    let unknown = unknown.split("inifile:").next().unwrap_or_default().trim_end();
     let word = unknown.split_whitespace().next().unwrap_or_default();
     let word = word.split('=').next().unwrap_or_default();
     let ours: Vec<String> =
         command.get_arguments().filter_map(|argument| argument.get_long()).map(|name| format!("--{name}")).collect();
     let known = ours.iter().map(String::as_str).chain(LONG.iter().map(|(name, _)| *name));
     let known = known.filter(|name| *name != PASSED);
-    format!("{}{}", message.trim_end(), suggest::question(suggest::nearest(word, known)))
+    let meant = suggest::nearest(word, known);
+    let meant = meant.map_or_else(
+        || "; `pytest-lens run --help` tells what there is".to_owned(),
+        |meant| suggest::question(Some(meant)),
+    );
+    format!("neither pytest nor pytest-lens knows `{unknown}`{meant}")
 }
 
 #[cfg(test)]
@@ -374,7 +396,7 @@ mod tests {
         --tb short --tb=no --durations 3 --co --lf
             --tb short --tb=no --durations 3 --co --lf
         --env=ci --env ci
-            >=--env=ci >=--env ci
+            >=--env=ci >=--env=ci
         --capture no -- -x
             >=--capture=no -- -x
         -p
@@ -397,12 +419,12 @@ mod tests {
     #[test]
     fn f1_what_pytest_does_not_know_is_told_with_what_was_meant() {
         let told = |message: &str| explained(message, &args::run_command());
-        assert_eq!(told("unrecognized arguments: --jsno"), "unrecognized arguments: --jsno; did you mean `--json`?");
-        assert_eq!(
-            told("unrecognized arguments: --deslect=a"),
-            "unrecognized arguments: --deslect=a; did you mean `--deselect`?"
-        );
-        assert_eq!(told("unrecognized arguments: --bogus"), "unrecognized arguments: --bogus");
+        let json = "neither pytest nor pytest-lens knows `--jsno`; did you mean `--json`?";
+        assert_eq!(told("unrecognized arguments: --jsno\n  inifile: None\n  rootdir: /p"), json);
+        let deselect = "neither pytest nor pytest-lens knows `--deslect=a`; did you mean `--deselect`?";
+        assert_eq!(told("unrecognized arguments: --deslect=a"), deselect);
+        let bogus = "neither pytest nor pytest-lens knows `--bogus`; `pytest-lens run --help` tells what there is";
+        assert_eq!(told("unrecognized arguments: --bogus"), bogus);
         assert_eq!(told("something else"), "something else");
     }
 }

@@ -20,6 +20,7 @@
 ---@field uri string The file.
 ---@field range pytest_lens.Range The line at fault.
 ---@field message string What Python or pytest said.
+---@field longrepr? string pytest's own text of it, with the lines of the sources.
 
 ---Flakiness changed.
 ---@class pytest_lens.FlakinessHints
@@ -98,6 +99,7 @@
 ---@field runId string The run.
 ---@field total integer Tests selected.
 ---@field ids? string[] The selected tests; left out where that is the whole inventory.
+---@field deselected? integer Tests of what was asked for that expressions or pytest's configuration took out.
 
 ---The children of an item, in order.
 ---@class pytest_lens.Siblings

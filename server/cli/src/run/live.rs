@@ -198,3 +198,25 @@ pub fn paint(outcome: &str) -> Paint {
         _ => Paint::Yellow,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use indicatif::ProgressDrawTarget;
+
+    use super::*;
+
+    #[test]
+    fn f3_the_bar_takes_one_row_however_narrow_the_terminal() {
+        for width in [40, 60, 79, 80, 120] {
+            let target = indicatif::InMemoryTerm::new(4, width);
+            let bar = ProgressBar::with_draw_target(Some(9), ProgressDrawTarget::term_like(Box::new(target.clone())));
+            bar.set_style(style_of(template(width.into())));
+            bar.set_message(format!("3 failed, 4 passed, 2 skipped  tests/{}.py::test_it", "long".repeat(20)));
+            bar.set_position(9);
+            bar.tick();
+            let shown = target.contents();
+            assert_eq!(shown.lines().count(), 1, "{width}: {shown}");
+            assert!(shown.contains("9/9") && shown.contains("3 failed"), "{width}: {shown}");
+        }
+    }
+}

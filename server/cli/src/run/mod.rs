@@ -26,6 +26,7 @@ use crate::style::Style;
 use crate::{list, pytest_options, shard};
 use live::Live;
 use report::Report;
+pub use report::is_asked;
 
 /// How long to wait for events at a time, in milliseconds; only there so that no call is endless.
 const WAIT_MS: u64 = 60_000;

@@ -164,7 +164,7 @@ pub fn is_failure(outcome: &str) -> bool {
 }
 
 /// Whether a file is one of those asked for: it is named, lies in a folder that is, or is the conftest.py of one.
-fn is_asked(asked: &[String], path: &str) -> bool {
+pub fn is_asked(asked: &[String], path: &str) -> bool {
     let conftest_of = path.strip_suffix("conftest.py").filter(|folder| folder.is_empty() || folder.ends_with('/'));
     asked.is_empty()
         || asked.iter().any(|id| {

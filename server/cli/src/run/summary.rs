@@ -113,12 +113,34 @@ fn failure(text: &mut String, outcome: &TestOutcome, look: &Look, style: Style) 
         Some(longrepr) if !longrepr.trim().is_empty() => longrepr.clone(),
         _ => without_longrepr(outcome),
     };
+    // As pytest sets a whole function apart from its heading.
+    if told.lines().next().is_some_and(|first| first.starts_with(' ') || first.contains(" = ")) {
+        line(text, "");
+    }
     line(text, &coloured(told.trim_end(), style));
+    if let Some(hint) = hint(outcome) {
+        line(text, &style.paint(Paint::Yellow, &hint));
+    }
     for subtest in outcome.subtests.iter().filter(|subtest| subtest.outcome == "failed") {
         let message = first_line(subtest.message.as_deref().unwrap_or_default());
         line(text, &with_reason(&format!("SUBFAILED {}", subtest.label), message));
     }
     captured(text, outcome, look, style);
+}
+
+/// The way out where a test wanted a person at a terminal.
+fn hint(outcome: &TestOutcome) -> Option<String> {
+    let message = outcome.message.as_deref()?;
+    let id = &outcome.id;
+    if message.contains("BdbQuit") {
+        Some(format!(
+            "Hint: tests have no terminal here; at a breakpoint stops `python -m pytest '{id}'`, or an editor's debugger"
+        ))
+    } else if message.contains("reading from stdin while output is captured") || message.starts_with("EOFError") {
+        Some(format!("Hint: tests have no standard input here; `python -m pytest -s '{id}'` reads yours"))
+    } else {
+        None
+    }
 }
 
 /// What a test printed.

@@ -129,8 +129,8 @@ pub fn requests() -> Vec<Request> {
         Request::NextDebugData { iterator_id: "run-1/debug".into() },
         Request::ReleaseDirectory { token: "run-1/1".into() },
         Request::DebugRun { context_id: ctx(), node_ids: vec![id()], options: None },
-        Request::GetLastFailed { context_id: ctx() },
         Request::GetContextStatus { context_id: ctx() },
+        Request::GetLastFailed { context_id: ctx() },
     ]
 }
 
