@@ -59,7 +59,7 @@ pub(crate) enum Entry {
 pub(crate) struct Clerk {
     context: Weak<Context>,
     runs: HashMap<String, Open>,
-    /// Ended runs whose code is yet to be told, with what they came to, and whether they ran alone.
+    /// Ended runs whose code is yet to be told, with what they came to, and whether they ran undisturbed.
     unfiled: HashMap<String, (Run, bool)>,
     /// Tests that were told to be flaky or unstable: that they no longer are is told too.
     suspects: HashSet<String>,
@@ -318,7 +318,7 @@ impl Clerk {
             message: ending.fault.or(ending.interrupted).or(replaced).or(not_collected).or(ending.refused),
             debug_data: open.record.tape.debug_data(),
         };
-        self.unfiled.insert(run_id.to_owned(), (open.run, open.runs_alone));
+        self.unfiled.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));
         self.push(context, EventPayload::RunFinished(end.clone()));
         // Whoever waits for the end of the run takes a suite that has not told its own for one that broke off.
         open.record.tape.end(at_least);

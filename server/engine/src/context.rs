@@ -19,6 +19,7 @@ use crate::host::{CollectFailure, Host};
 use crate::interpreter::Interpreter;
 use crate::inventory::Inventory;
 use crate::launcher::Launcher;
+use crate::libraries::Libraries;
 use crate::pool::{Found, Pool};
 use crate::refresh::Refresher;
 use crate::relay::Printed;
@@ -65,6 +66,7 @@ pub(crate) struct Context {
     /// Runs that the history has yet to take in.
     unfiled: watch::Sender<usize>,
     pub fingerprints: Arc<Fingerprints>,
+    libraries: Arc<Libraries>,
     pub refresher: Refresher,
     entries: mpsc::UnboundedSender<Entry>,
 }
@@ -84,6 +86,7 @@ impl Context {
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
         let (entries, mailbox) = mpsc::unbounded_channel();
+        let libraries = Arc::new(Libraries::of(&pool.launcher.cache_dir));
         pool.residents.configure(&Settings::default().fixture_reuse);
         let context = Arc::new(Context {
             id,
@@ -100,6 +103,7 @@ impl Context {
             executed: Mutex::default(),
             unfiled: watch::Sender::new(0),
             fingerprints: Arc::default(),
+            libraries,
             refresher: Refresher::default(),
             entries,
         });
@@ -266,10 +270,14 @@ impl Context {
     async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>, awaited: Vec<Awaited>) {
         plan.wait_for(&awaited).await;
         let (prints, root, host) = (Arc::clone(&self.fingerprints), self.root.clone(), Arc::clone(&plan.host));
+        let libraries = Arc::clone(&self.libraries);
         let code = tokio::spawn(async move {
             tokio::time::sleep(HEAD_START).await;
             // Code that changed since it was collected is not the code that runs.
-            let name = move || Some(prints.of(&root)).filter(|_| host.is_fresh());
+            let name = move || {
+                let code = libraries.name(&prints.of(&root), &host.base.libraries());
+                Some(code).filter(|_| host.is_fresh())
+            };
             tokio::task::spawn_blocking(name).await.ok().flatten()
         });
         let tell = |news| self.enter(Entry::News { run_id: plan.run_id.clone(), news });

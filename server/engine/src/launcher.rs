@@ -18,7 +18,7 @@ use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
 use crate::procs::{Handle, Unfinished, descendants, kill_tree, see_off};
 use crate::relay::Relays;
 use crate::snapshot::{Place, Snapshot};
-use crate::wire::{Boot, FromWorker, Ready, Role, ToWorker, WorkerOptions};
+use crate::wire::{Boot, Counted, FromWorker, Ready, Role, ToWorker, WorkerOptions};
 use crate::worker_files::{boot_program, forget_compiled};
 
 /// How long an interpreter may take to start, pytest and the preloaded modules included.
@@ -62,6 +62,17 @@ impl Base {
     /// the root is the folder in which it was started.
     pub(crate) fn is_unchanged(&self) -> bool {
         self.root.holds() && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
+    }
+
+    /// The interpreter's version and the libraries installed for it, by name and version. Blocks.
+    pub(crate) fn libraries(&self) -> String {
+        let folders = self.ready.read.dirs.iter().filter(|folder| matches!(folder.3, Counted::Installed));
+        let entries = folders.flat_map(|folder| std::fs::read_dir(&folder.0).into_iter().flatten().flatten());
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut libraries: Vec<String> =
+            names.filter(|name| name.ends_with(".dist-info") || name.ends_with(".egg-info")).collect();
+        libraries.sort_unstable();
+        format!("{}\n{}", self.ready.python, libraries.join("\n"))
     }
 
     /// Turns the interpreter itself into a session or a collection: the same process, name and connection, but it can't

@@ -21,6 +21,7 @@ mod impact;
 mod interpreter;
 mod inventory;
 mod launcher;
+mod libraries;
 mod life;
 mod mode;
 mod node;

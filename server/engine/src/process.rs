@@ -43,6 +43,15 @@ pub(crate) struct ExitStatus {
     pub stood_still: bool,
 }
 
+impl ExitStatus {
+    /// Whether somebody else may have ended the process: by a signal that people and systems send, or nobody knows how.
+    pub(crate) fn may_be_from_outside(&self) -> bool {
+        const SENT: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
+        let unknown = self.code.is_none() && self.signal.is_none();
+        self.stood_still || unknown || self.signal.is_some_and(|signal| SENT.contains(&signal))
+    }
+}
+
 impl std::fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.stood_still {

@@ -73,6 +73,7 @@ pub(crate) async fn drive(
         give_way_by: None,
         insisted: false,
         replaced: false,
+        disturbed: false,
         look_at: Instant::now() + STILL / 4,
         farewells: Mutex::default(),
     };
@@ -99,7 +100,7 @@ pub(crate) async fn drive(
             }
         }
     }
-    driver.ending.replaced = driver.replaced;
+    (driver.ending.replaced, driver.ending.disturbed) = (driver.replaced, driver.disturbed);
     if plan.coverage.is_some() || driver.replaced || !plan.host.is_forkable() {
         // What they have measured, and what hooks of their sessions report, is written when those are over; and a newer
         // run of the same tests may need what they hold.
@@ -144,6 +145,8 @@ struct Driver<'a, F: Fn(News)> {
     insisted: bool,
     /// Tests were left to a newer run.
     replaced: bool,
+    /// A test's process was ended by what may have been somebody else.
+    disturbed: bool,
     /// When to look next whether runners are stopped.
     look_at: Instant,
     /// Runners that tear down their sessions.
@@ -450,7 +453,11 @@ impl<F: Fn(News)> Driver<'_, F> {
         }
         let mut outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
             Some(limit) => overdue(self.plan.node(index), &self.pool.launcher.root, self.attempt, limit, stacks),
-            None => crashed(id, self.attempt, slot.exit.unwrap_or_default()),
+            None => {
+                let exit = slot.exit.unwrap_or_default();
+                self.disturbed |= exit.may_be_from_outside();
+                crashed(id, self.attempt, exit)
+            }
         };
         if let Some(streams) = slot.streams.take() {
             (outcome.stdout, outcome.stderr) = streams.texts();

@@ -235,6 +235,8 @@ pub(crate) struct Ending {
     pub interrupted: Option<String>,
     /// Tests of it were left to a newer run.
     pub replaced: bool,
+    /// A test's process was ended by what may have been somebody else.
+    pub disturbed: bool,
     /// Why the session as a whole is not to pass, whatever its tests did.
     pub refused: Option<String>,
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use pytest_lens_engine::Connect;
-use pytest_lens_protocol::{Request, Response, RunEndStatus};
+use pytest_lens_protocol::{EventPayload, Request, Response, RunEndStatus};
 
 use crate::common::{Lab, Order, Project, alive, gone, in_time, plain, python, read_suite, seen};
 
@@ -336,5 +336,26 @@ async fn r7_processes_of_projects_that_nobody_uses_are_let_go_and_come_back() {
     assert_eq!(status().await, before, "what was known still is");
     assert!(others.iter().all(|other| !alive(&other.mark()).is_empty()), "the last few stay warm");
     assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r20_a_kill_from_outside_is_no_proof_of_flakiness() {
+    let text = "import os, signal\n\
+                def test_1():\n    \
+                    try: os.mkdir(os.environ['ONCE'])\n    \
+                    except FileExistsError: return\n    \
+                    os.kill(os.getpid(), signal.SIGKILL)\n";
+    let lab = Lab::open(&[("test_a.py", text)]).await;
+    lab.configure(serde_json::json!({ "env": { "ONCE": lab.bench.folder.path().join("once") } })).await;
+    let ran = lab.run(Order::all().with(|options| options.reruns = Some(1))).await;
+    let outcomes: Vec<&str> = ran.attempts.iter().map(|attempt| attempt.outcome.as_str()).collect();
+    assert_eq!(outcomes, ["crashed", "passed"]);
+    let hint = |payload: &EventPayload| match payload {
+        EventPayload::FlakinessHint(told) => told.hints.first().cloned(),
+        _ => None,
+    };
+    let hint = lab.log().until("a hint", hint).await;
+    assert!(!hint.is_flaky && hint.flips == 1, "{hint:?}");
     lab.close().await;
 }
