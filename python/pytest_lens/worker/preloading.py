@@ -37,16 +37,19 @@ def preload(worker: Worker) -> list[str]:
             except BaseException:
                 continue
             done.append(name)
-            brought = recording.loads.keys() & set(unsafe)
-            holds = any(load.holds_output for load in recording.loads.values())
-            if procs.LINUX and (brought or holds or hazards.of_process()):
-                _start_again_without(worker, name)
+            brought = any(_within(other, unsafe) for other in recording.loads)
+            if procs.LINUX and (brought or hazards.of_process()):
+                _start_again_without(worker, {name.partition(".")[0]})
+    keepers = recording.keepers_of_output()
+    if keepers and procs.LINUX:
+        _start_again_without(worker, keepers)
     worker.stash = Stash(recording, before)
     return done
 
 
-def _start_again_without(worker: Worker, name: str) -> NoReturn:
-    worker.boot.unsafe.append(name)
+def _start_again_without(worker: Worker, packages: set[str]) -> NoReturn:
+    # Whole packages: which of its modules is to blame, and what imports that, takes a start each.
+    worker.boot.unsafe += sorted(packages.difference(worker.boot.unsafe))
     again.start(worker)
 
 

@@ -202,6 +202,8 @@ def executor(hook: Any, config: Any, cache: Cache) -> Callable[[ModuleType], Non
         passing = config is not None and bool(config.getini("enable_assertion_pass_hook"))
         variant = f"pytest-{pytest.__version__}-{passing}"
         code = cache.code(path, variant, build)
+        if module.__name__ == redirect.CONFIGURATION:
+            code = redirect.redirected(code, cache.root)
         cache.importing(path)
         exec(code, module.__dict__)
 

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any, Callable
 
-from .own import os
+from .own import gc, os
 
 _bootstrap: Any = importlib.import_module("importlib._bootstrap")
 _environ_type: Any = type(os.environ)
@@ -50,6 +50,20 @@ class Recording:
         self._filters: list[Any] = []
         self._environ: dict[Any, Any] = {}
         self._warned: list[Any] = []
+        self._references = self._holders = 0
+
+    def keepers_of_output(self) -> set[str]:
+        """The packages that keep the process's own output, and those that import them."""
+        tops: dict[str, set[str]] = {}
+        for name, load in self.loads.items():
+            needed = {need.partition(".")[0] for need in load.needs}
+            tops.setdefault(name.partition(".")[0], set()).update(needed)
+        found = {name.partition(".")[0] for name, load in self.loads.items() if load.holds_output}
+        more = found
+        while more:
+            more = {top for top, needed in tops.items() if needed & more} - found
+            found = found | more
+        return found
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
@@ -65,6 +79,7 @@ class Recording:
             (atexit, "register", self._at_exit(atexit.register)),
         ]
         originals = [(holder, name, vars(holder)[name]) for holder, name, _ in hooks]
+        self._references, self._holders = _output_references(), _output_holders()
         with warnings.catch_warnings(record=True) as self._warned:
             warnings.simplefilter("always")
             self._filters = list(warnings.filters)
@@ -125,7 +140,7 @@ class Recording:
             if self._stack:
                 self._stack[-1].needs.add(spec.name)
             load = self.loads[spec.name] = Loaded()
-            warned, held = len(self._warned), _output_references()
+            warned = len(self._warned)
             self._stack.append(load)
             try:
                 return original(spec)
@@ -133,9 +148,16 @@ class Recording:
                 self._settle()
                 self._stack.pop()
                 load.warned = len(self._warned) > warned
-                load.holds_output = _output_references() > held
+                load.holds_output = self._is_held_anew()
 
         return _load_unlocked
+
+    def _is_held_anew(self) -> bool:
+        references = _output_references()
+        if references == self._references:
+            return False
+        before, self._references, self._holders = self._holders, references, _output_holders()
+        return self._holders > before
 
     def _settle(self) -> None:
         """What has changed since the last look is the doing of the module that loads now."""
@@ -190,6 +212,13 @@ class Recording:
 
 def _output_references() -> int:
     return sys.getrefcount(sys.stdout) + sys.getrefcount(sys.stderr)
+
+
+def _output_holders() -> int:
+    """How many objects keep standard output or error, beside `sys` and its copies."""
+    streams = (sys.stdout, sys.stderr)
+    found = [one for one in gc.get_referrers(*streams) if one is not streams]
+    return sum(not (type(one) is dict and one.get("__name__") == "sys") for one in found)
 
 
 def _absolute(name: str, namespace: dict[str, Any], level: int) -> str:
