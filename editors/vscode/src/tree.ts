@@ -220,6 +220,17 @@ export class Tree {
     await Promise.all(Array.from(this.#views.values(), show));
   }
 
+  /** The file of the tree that a document is, by folder and id. */
+  fileOf(uri: vscode.Uri): { folder: string; id: string } | undefined {
+    for (const { folder, nodes } of this.#views.values()) {
+      const id = relative(folder.uri, uri.toString());
+      if (id !== undefined && nodes.has(id)) {
+        return { folder: folder.uri, id };
+      }
+    }
+    return undefined;
+  }
+
   /** A test's outcome or flakiness is another now. */
   touch(key: string, id: string): void {
     const view = this.#views.get(key);
@@ -357,7 +368,8 @@ export class Tree {
   /** Brings what is shown up to date; what is the same already is left alone. */
   #refresh(view: View, shown: vscode.TestItem, item: TestItem): void {
     const range = item.range && asRange(item.range);
-    if (range ? !shown.range?.isEqual(range) : shown.range) {
+    // Also where it is equal: VS Code moves icons with the text, and puts them back only when it is told so.
+    if (range ? !shown.range?.isEqual(range) || this.#isOpen(item.uri) : shown.range) {
       shown.range = range;
     }
     const place = sortText(item, view.folder.inventory.order(item.id));
@@ -390,6 +402,10 @@ export class Tree {
     if (shown.tags.map((tag) => tag.id).join("\n") !== names.join("\n")) {
       shown.tags = names.map((name) => this.#tag(name));
     }
+  }
+
+  #isOpen(uri: string): boolean {
+    return vscode.workspace.textDocuments.some((document) => document.uri.toString() === uri);
   }
 
   #tag(name: string): vscode.TestTag {

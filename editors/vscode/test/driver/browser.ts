@@ -79,6 +79,23 @@ const WATCH = `{
 }`;
 const ENDED = `window.lensRun === "after"`;
 
+/** Whether each test in sight, and nothing else, has an icon beside it. */
+const ICONS_STAND = `(() => {
+  const top = (element) => Math.round(element.getBoundingClientRect().top);
+  const lines = Array.from(document.querySelectorAll(".editor-instance .view-line"));
+  const wanted = lines.filter((line) => /^\\s*def\\s+test_/.test(line.textContent)).map(top);
+  const icons = new Set(Array.from(document.querySelectorAll(".editor-instance .testing-run-glyph")).map(top));
+  return wanted.length > 2 && wanted.length === icons.size && wanted.every((line) => icons.has(line));
+})()`;
+
+/** Whether a text is in sight, and another is not. */
+const SHOWS = ({ sign, without }: { sign: string; without: string }): boolean => {
+  const page = (globalThis as unknown as { document: { querySelector(of: string): { textContent: string } | null } })
+    .document;
+  const shown = page.querySelector(".editor-instance .view-lines")?.textContent.replace(/\s/g, " ") ?? "";
+  return shown.includes(sign) && (!without || !shown.includes(without));
+};
+
 /** Starts a run and waits for its end. */
 async function runEnds(page: Page, start: () => Promise<void>): Promise<void> {
   const entry = page.locator(".statusbar-item[id*='pytestLens']").first();
@@ -155,6 +172,27 @@ const SCENES: Record<string, (page: Page, place: Place) => Promise<void>> = {
     await page.locator(".zone-widget .line-insert, .zone-widget .char-insert").first().waitFor();
     await picture(page, "vscode-failure");
     await page.keyboard.press("Escape");
+  },
+
+  async "v1: icons stand at their tests, whatever changes the file outside"(page, { state }) {
+    const file = path.join(state, "cafe/tests/test_delivery.py");
+    const before = fs.readFileSync(file, "utf8");
+    await open(page, "test_delivery.py:1");
+    await page.waitForFunction(ICONS_STAND);
+    const distant = before.replace("somebody took the bike", "it is gone").replace("fee(2) == 320", "fee(2) == 321");
+    const changes = [
+      [`# one\n# two\n# three\n${before}`, "# three"],
+      [before, "somebody took the bike"],
+      [distant, "it is gone"],
+      [before, "somebody took the bike"],
+    ] as const;
+    let shown = "somebody took the bike";
+    for (const [text, sign] of changes) {
+      fs.writeFileSync(file, text);
+      await page.waitForFunction(SHOWS, { sign, without: text.includes(shown) ? "" : shown });
+      await page.waitForFunction(ICONS_STAND);
+      shown = sign;
+    }
   },
 
   async "flakiness is a table with strips"(page) {

@@ -1,0 +1,33 @@
+/**
+ * Text that is replaced over several lines (a file changed outside and read again, a formatter, undo) leaves VS Code's
+ * icons on whatever line its own reckoning moved them to: the tests of the file are told anew, which puts them back.
+ */
+import * as vscode from "vscode";
+
+import { log, sentence } from "./log";
+import type { Server } from "./requests";
+import type { Tree } from "./tree";
+
+/** Text is replaced in swarms. */
+const QUIET_MS = 60;
+
+/** Puts the icons of changed documents back in their places. */
+export function settleIcons(server: Server, tree: Tree): vscode.Disposable {
+  const timers = new Map<string, NodeJS.Timeout>();
+  const settle = async (uri: vscode.Uri): Promise<void> => {
+    timers.delete(uri.toString());
+    const file = tree.fileOf(uri);
+    if (file) {
+      await server.execute("pytestLens.resolve", { workspace: file.folder, ids: [file.id] });
+    }
+  };
+  const changed = vscode.workspace.onDidChangeTextDocument(({ document: { uri, languageId }, contentChanges }) => {
+    if (languageId === "python" && contentChanges.some(({ range }) => !range.isSingleLine)) {
+      clearTimeout(timers.get(uri.toString()));
+      const act = (): unknown => settle(uri).catch((error: unknown) => log.debug(sentence(error)));
+      timers.set(uri.toString(), setTimeout(act, QUIET_MS));
+    }
+  });
+  const end = new vscode.Disposable(() => timers.forEach((timer) => clearTimeout(timer)));
+  return vscode.Disposable.from(changed, end);
+}
