@@ -15,6 +15,7 @@ import {
 
 import { serverArguments, serverPath } from "./binary";
 import { openFolders } from "./enabled";
+import { SOURCE } from "./fixes";
 import { log, type Loudness } from "./log";
 import type { Notifications } from "./protocol";
 import { Recovery } from "./recovery";
@@ -75,6 +76,10 @@ export class Client implements Server, vscode.Disposable {
   readonly #client: LensClient;
   readonly #recovery: Recovery;
   readonly #subscriptions: vscode.Disposable[] = [];
+  /** What the server was told of trust. */
+  #toldTrust = false;
+  /** Done when it was told: no command overtakes that. */
+  #telling: Promise<void> = Promise.resolve();
   /** The server's, by file, shown or not. */
   readonly #diagnostics = new Map<string, vscode.Diagnostic[]>();
 
@@ -127,18 +132,28 @@ export class Client implements Server, vscode.Disposable {
           return { action: again ? CloseAction.Restart : CloseAction.DoNotRestart, handled: true };
         },
       },
-      initializationOptions: () => ({
-        pytestLens: true,
-        lazyTests: true,
-        trusted: vscode.workspace.isTrusted,
-        settings: host.settings(openFolders()[0]),
-      }),
+      initializationOptions: () => {
+        this.#toldTrust = vscode.workspace.isTrusted;
+        return {
+          pytestLens: true,
+          lazyTests: true,
+          lensesAbove: true,
+          trusted: this.#toldTrust,
+          settings: host.settings(openFolders()[0]),
+        };
+      },
       middleware: {
         // The Test Results view shows runs already.
         handleWorkDoneProgress: (token, params, next) => {
           if (!String(token).startsWith("pytest-lens/run/")) {
             next(token, params);
           }
+        },
+        // Where a failure is marked there are quick fixes of ours, with these and more.
+        provideCodeActions: async (document, range, context, token, next) => {
+          const all = (await next(document, range, context, token)) ?? [];
+          const isMarked = context.diagnostics.some(({ source }) => source === SOURCE);
+          return isMarked ? all.filter(({ title }) => !/^(Run|Debug) (?!all )/.test(title)) : all;
         },
         handleDiagnostics: (uri, diagnostics, next) => {
           this.#diagnostics.set(uri.toString(), diagnostics);
@@ -195,6 +210,7 @@ export class Client implements Server, vscode.Disposable {
     if (!this.isRunning) {
       throw new Error("the server does not run: see the log, or restart it");
     }
+    await this.#telling;
     const params = { command, arguments: [argument] };
     return this.#client.sendRequest<Commands[C][1]>("workspace/executeCommand", params);
   }
@@ -225,10 +241,55 @@ export class Client implements Server, vscode.Disposable {
     }
   }
 
+  /** Tells whether the workspace is trusted, unless the server knows: it may have been trusted while that started. */
   async trustChanged(): Promise<void> {
-    if (this.isRunning) {
-      await this.#client.sendNotification("pytestLens/trust", { trusted: vscode.workspace.isTrusted });
+    const trusted = vscode.workspace.isTrusted;
+    if (this.isRunning && this.#toldTrust !== trusted) {
+      this.#toldTrust = trusted;
+      this.#telling = this.settingsChanged()
+        .then(() => this.#client.sendNotification("pytestLens/trust", { trusted }))
+        // The server is gone: the next one is told when it starts.
+        .catch((error: unknown) => log.debug(String(error)));
     }
+    await this.#telling;
+    const params = { command, arguments: [argument] };
+    return this.#client.sendRequest<Commands[C][1]>("workspace/executeCommand", params);
+  }
+
+  /** The settings are others now: the server asks for those of each folder. */
+  async settingsChanged(): Promise<void> {
+    if (this.isRunning) {
+      await this.#client.sendNotification("workspace/didChangeConfiguration", { settings: null });
+    }
+  }
+
+  /** Other folders are open, or on, than before. */
+  async foldersChanged(
+    added: readonly vscode.WorkspaceFolder[],
+    removed: readonly vscode.WorkspaceFolder[],
+  ): Promise<void> {
+    if (this.isRunning && added.length + removed.length > 0) {
+      const event = { added: added.map(named), removed: removed.map(named) };
+      await this.#client.sendNotification("workspace/didChangeWorkspaceFolders", { event });
+    }
+  }
+
+  /** Diagnostics are shown, or no longer. */
+  showDiagnostics(): void {
+    for (const [key, diagnostics] of this.#diagnostics) {
+      const uri = vscode.Uri.parse(key);
+      this.#client.diagnostics?.set(uri, areShown(uri) ? diagnostics : []);
+    }
+  }
+
+  /** Tells whether the workspace is trusted, unless the server knows: it may have been trusted while that started. */
+  async trustChanged(): Promise<void> {
+    const trusted = vscode.workspace.isTrusted;
+    if (this.isRunning && this.#toldTrust !== trusted) {
+      this.#toldTrust = trusted;
+      this.#telling = this.settingsChanged().then(() => this.#client.sendNotification("pytestLens/trust", { trusted }));
+    }
+    await this.#telling;
   }
 
   dispose(): void {

@@ -6,7 +6,7 @@ import type { Session } from "./session";
 import { testAt } from "./places";
 
 /** The `source` of the server's diagnostics. */
-const SOURCE = "pytest-lens";
+export const SOURCE = "pytest-lens";
 
 /** Offers them at the server's diagnostics. */
 export class Fixes implements vscode.CodeActionProvider {

@@ -197,6 +197,7 @@ export class Session implements Host, vscode.Disposable {
     for (const folder of this.folders.all()) {
       folder.newServer();
     }
+    void this.client.trustChanged();
     this.#opened = openFolders();
     if (this.#opened.length > 1) {
       // At the start it was told the settings of the first folder alone.
@@ -252,7 +253,7 @@ export class Session implements Host, vscode.Disposable {
   }
 
   /** Says how it stands, in the view and by its welcome. */
-  async #judge(hasTests = Array.from(this.folders.all()).some(isConfirmed)): Promise<void> {
+  async #judge(hasTests = false): Promise<void> {
     const all = openFolders().filter((folder) => this.problems.has(folder.uri.toString()));
     const wanting = await Promise.all(
       all.map(async (folder) => ((await this.#wantsTests(folder)) ? folder : undefined)),
@@ -264,6 +265,8 @@ export class Session implements Host, vscode.Disposable {
     }
     const [first] = wanting.filter((folder) => folder !== undefined);
     const problem = first && this.problems.get(first.uri.toString());
+    // Tests may have been told of meanwhile.
+    hasTests ||= Array.from(this.folders.all()).some(isConfirmed);
     if (hasTests && (openFolders().length > 1 || !problem)) {
       this.#setState("ready");
     } else if (problem) {
@@ -424,7 +427,6 @@ export class Session implements Host, vscode.Disposable {
 
   async #trusted(): Promise<void> {
     await this.interpreter.follow();
-    await this.client.settingsChanged();
     await this.client.trustChanged();
     await this.collect(false);
     await this.#following.offer();

@@ -348,6 +348,12 @@ export class Tree {
     shown.canResolveChildren = view.folder.inventory.mayHaveChildren(item.id);
     this.#refresh(view, shown, item);
     (this.#parent(view, item)?.children ?? this.#top(view)).add(shown);
+    // A folder may come, or come back, behind what lies in it.
+    for (const child of view.folder.inventory.children(item.id)) {
+      if (isOutline(child) && !view.nodes.has(child.id)) {
+        this.#attach(view, child);
+      }
+    }
     return shown;
   }
 

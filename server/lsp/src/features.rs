@@ -33,6 +33,8 @@ pub(crate) struct Features {
     pub(crate) opted_in: bool,
     /// It asks for the tests of a file when it needs them.
     pub(crate) lazy_tests: bool,
+    /// It draws lenses on a line of their own, above that which they belong to.
+    pub(crate) lenses_above: bool,
     /// It shows code lenses.
     pub(crate) lenses: bool,
     /// It can be asked to show a document.
@@ -63,6 +65,7 @@ impl Features {
             opted_in: is_set(params.initialization_options.as_ref(), "pytestLens")
                 || is_set(client.experimental.as_ref(), "pytestLens"),
             lazy_tests: is_set(params.initialization_options.as_ref(), "lazyTests"),
+            lenses_above: is_set(params.initialization_options.as_ref(), "lensesAbove"),
             lenses: document.is_some_and(|all| all.code_lens.is_some()),
             show_document: client
                 .window

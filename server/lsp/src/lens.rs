@@ -24,7 +24,12 @@ impl State {
         let mut lenses = Vec::new();
         for nodes in by_line(document).into_values() {
             let Some(first) = nodes.first() else { continue };
-            let range = line_range(self.encoding.position(&document.text, first.name_span.start));
+            let mut range = line_range(self.encoding.position(&document.text, first.name_span.start));
+            if self.features.lenses_above {
+                // Drawn above its line, it would stand between decorators and their function.
+                range.start.line = range.start.line.min(first.first_line.saturating_sub(1));
+                range.end.line = range.start.line;
+            }
             let ids: Vec<String> = nodes.iter().map(|node| format!("{file}::{}", node.id_suffix())).collect();
             let lens = |command| CodeLens { range, command: Some(command), data: None };
             lenses.push(lens(run_command(workspace, &ids, &run_title(workspace, &ids, first))));

@@ -664,5 +664,22 @@ export function single(): void {
       assert.equal(session.tree.peek(folder(), PRICES), prices);
       assert.notEqual(session.client.pid(), pid);
     });
+
+    it("v13: trust that is given while the server starts reaches it", async () => {
+      const { session } = lab.api;
+      const own = Object.getOwnPropertyDescriptor(vscode.workspace, "isTrusted");
+      assert.ok(own);
+      // The first who asks is the one who starts it; whoever asks then is told otherwise.
+      let asked = 0;
+      Object.defineProperty(vscode.workspace, "isTrusted", { get: () => asked++ > 0, configurable: true });
+      try {
+        await session.client.restart();
+        const recorded = await runItems(lab, [`${PRICES}::test_receipt`]);
+        assert.equal(verdict(recorded, `${PRICES}::test_receipt`)?.what, "passed");
+        assert.ok(session.tree.peek(folder(), PRICES));
+      } finally {
+        Object.defineProperty(vscode.workspace, "isTrusted", own);
+      }
+    });
   });
 }

@@ -29,6 +29,18 @@ async fn each_test_and_class_has_lenses_on_its_line() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn v10_lenses_that_are_drawn_above_stand_above_decorators() {
+    let mut client = Client::start();
+    client.open_folder(json!({ "pytestLens": true, "lensesAbove": true, "settings": {} })).await;
+    let text = "import pytest\n\n@pytest.mark.slow\n@pytest.mark.skipif(\n    True,\n)\ndef test_a():\n    pass\n\n\
+                class TestB:\n    def test_c(self):\n        pass\n";
+    client.open("test_a.py", text).await;
+    let lines: Vec<String> =
+        client.lenses("test_a.py").await.into_iter().filter(|lens| lens.ends_with("Run")).collect();
+    assert_eq!(lines, ["2: ▶ Run", "9: ▶ Run", "10: ▶ Run"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn lenses_follow_typing_and_survive_broken_syntax() {
     let mut client = Client::ready().await;
     client.open("test_a.py", "def test_one():\n    pass\n").await;
