@@ -657,7 +657,8 @@ class ConfigAck(TypedDict):
     """A configuration is in force.
 
     * ``config_type``: What was configured: ``rerun``, ``fixture_reuse``, ``settings``.
-    * ``config``: What now holds.
+    * ``config``: What now holds; ``problems``, a list of sentences, says what is missing all the
+      same.
     """
 
     type: Literal["config_ack"]

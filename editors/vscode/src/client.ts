@@ -252,44 +252,6 @@ export class Client implements Server, vscode.Disposable {
         .catch((error: unknown) => log.debug(String(error)));
     }
     await this.#telling;
-    const params = { command, arguments: [argument] };
-    return this.#client.sendRequest<Commands[C][1]>("workspace/executeCommand", params);
-  }
-
-  /** The settings are others now: the server asks for those of each folder. */
-  async settingsChanged(): Promise<void> {
-    if (this.isRunning) {
-      await this.#client.sendNotification("workspace/didChangeConfiguration", { settings: null });
-    }
-  }
-
-  /** Other folders are open, or on, than before. */
-  async foldersChanged(
-    added: readonly vscode.WorkspaceFolder[],
-    removed: readonly vscode.WorkspaceFolder[],
-  ): Promise<void> {
-    if (this.isRunning && added.length + removed.length > 0) {
-      const event = { added: added.map(named), removed: removed.map(named) };
-      await this.#client.sendNotification("workspace/didChangeWorkspaceFolders", { event });
-    }
-  }
-
-  /** Diagnostics are shown, or no longer. */
-  showDiagnostics(): void {
-    for (const [key, diagnostics] of this.#diagnostics) {
-      const uri = vscode.Uri.parse(key);
-      this.#client.diagnostics?.set(uri, areShown(uri) ? diagnostics : []);
-    }
-  }
-
-  /** Tells whether the workspace is trusted, unless the server knows: it may have been trusted while that started. */
-  async trustChanged(): Promise<void> {
-    const trusted = vscode.workspace.isTrusted;
-    if (this.isRunning && this.#toldTrust !== trusted) {
-      this.#toldTrust = trusted;
-      this.#telling = this.settingsChanged().then(() => this.#client.sendNotification("pytestLens/trust", { trusted }));
-    }
-    await this.#telling;
   }
 
   dispose(): void {
