@@ -16,7 +16,7 @@ from .wire import Message
 _MANY = 200
 _MACHINERY = tuple(
     os.path.dirname(os.path.abspath(str(module.__file__))) + os.sep for module in (_pytest, pluggy)
-) + (os.path.abspath(str(pytest.__file__)),)
+) + (os.path.abspath(str(pytest.__file__)), os.path.dirname(os.path.abspath(__file__)) + os.sep)
 
 _Entry = tuple[str, int, str, bool]
 
