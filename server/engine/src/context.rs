@@ -271,12 +271,15 @@ impl Context {
         plan.wait_for(&awaited).await;
         let (prints, root, host) = (Arc::clone(&self.fingerprints), self.root.clone(), Arc::clone(&plan.host));
         let libraries = Arc::clone(&self.libraries);
+        let besides = self.pool.variables();
+        let going_on = prints.run_begins();
+        let began = going_on.began();
         let code = tokio::spawn(async move {
             tokio::time::sleep(HEAD_START).await;
             // Code that changed since it was collected is not the code that runs.
             let name = move || {
-                let code = libraries.name(&prints.of(&root), &host.base.libraries());
-                Some(code).filter(|_| host.is_fresh())
+                let code = prints.since(began, &root, &besides)?;
+                Some(libraries.name(&code, &host.base.libraries())).filter(|_| host.is_fresh())
             };
             tokio::task::spawn_blocking(name).await.ok().flatten()
         });
@@ -288,6 +291,7 @@ impl Context {
             tell(News::DebugData(crate::control::gather(&self.pool.launcher, folder, coverage).await));
         }
         self.pool.launcher.relays.flush().await;
+        drop(going_on);
         let run_id = plan.run_id.clone();
         self.enter(Entry::Ended { run_id: run_id.clone(), ending });
         let forgetting = Arc::downgrade(&self);

@@ -19,7 +19,7 @@ use crate::procs::{Handle, Unfinished, descendants, kill_tree, see_off};
 use crate::relay::Relays;
 use crate::snapshot::{Place, Snapshot};
 use crate::wire::{Boot, Counted, FromWorker, Ready, Role, ToWorker, WorkerOptions};
-use crate::worker_files::{boot_program, forget_compiled};
+use crate::worker_files::{TOO_OLD, boot_program, forget_compiled};
 
 /// How long an interpreter may take to start, pytest and the preloaded modules included.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
@@ -204,9 +204,17 @@ impl Launcher {
             if last.is_empty() { last } else { format!(": {last}") }
         };
         let mut starting = Unfinished(pid.and_then(|pid| i32::try_from(pid).ok()));
-        let (process, mut events) = Process::arrive(awaited, BOOT_LIMIT, None)
-            .await
-            .map_err(|error| StartError::Failed(format!("{}: {error}{}", self.python.display(), said())))?;
+        let (process, mut events) = match Process::arrive(awaited, BOOT_LIMIT, None).await {
+            Ok(arrived) => arrived,
+            Err(error) => {
+                self.relays.flush().await;
+                let said = said();
+                return Err(match said.find(TOO_OLD) {
+                    Some(at) => StartError::Unusable(said[at..].to_owned()),
+                    None => StartError::Failed(format!("{}: {error}{said}", self.python.display())),
+                });
+            }
+        };
         if let Some(keeper) = starting.0 {
             tokio::spawn(see_off_keeper(keeper, process.life(), kept));
         }

@@ -305,6 +305,12 @@ impl Pool {
         changed
     }
 
+    /// The variables that interpreters are given, as bytes to compare; nothing where there are none.
+    pub(crate) fn variables(&self) -> Vec<u8> {
+        let env = self.launcher.env.lock().unwrap_or_else(PoisonError::into_inner);
+        env.iter().flat_map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat()).collect()
+    }
+
     /// A fresh collected session that covers `scope`; collects where there is none.
     pub(crate) async fn host(
         &self,

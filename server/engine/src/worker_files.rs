@@ -64,8 +64,16 @@ pub(crate) fn prune(folder: &Path) {
     }
 }
 
+/// How the last words of an interpreter begin that is too old.
+pub(crate) const TOO_OLD: &str = "Python 3.9 or newer is needed:";
+
 /// The program that a fresh interpreter gets by `-c`; `folder` is what [`unpack`] returned.
 pub(crate) fn boot_program(folder: &Path) -> String {
     let folder = serde_json::Value::from(folder.to_string_lossy());
-    format!("import sys;sys.path.insert(0,{folder});from _pytest_lens_worker.boot import main;main()")
+    // The first line is Python of any age: an old one can't even read the worker.
+    format!(
+        "import sys;sys.version_info<(3,9) and sys.exit('{TOO_OLD} %s is Python %d.%d; choose another interpreter \
+         (pytestLens.pythonPath)'%((sys.executable,)+sys.version_info[:2]));sys.path.insert(0,{folder});\
+         from _pytest_lens_worker.boot import main;main()"
+    )
 }

@@ -1,12 +1,14 @@
-//! One name for the code of a project as it is on disk: flakiness is proven by a pass and a fail on the same code.
+//! One name for all that a run's outcome may depend on, as it is on disk: flakiness is proven by a pass and a fail on the
+//! same code.
 //!
-//! What counts are the Python sources and pytest's configuration under the root that git does not ignore;
-//! environments are left out.
+//! What counts are the files under the root that git does not ignore, data as well as sources, and what the caller knows
+//! of besides (variables, installed packages). Left out are environments, caches, and data that tests write themselves: a
+//! counter or a database that every run leaves otherwise would make each run's code another.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use ignore::WalkBuilder;
 use sha2::{Digest, Sha256};
@@ -14,38 +16,155 @@ use sha2::{Digest, Sha256};
 const CONFIG: [&str; 7] =
     ["pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg"];
 
+/// Variables that a project reads by itself count, though git mostly ignores their file.
+const VARIABLES: &str = ".env";
+
+/// Larger data is told by its size and time.
+const LARGE: u64 = 4 << 20;
+
+/// How many runs' times are remembered.
+const RUNS: usize = 1000;
+
+/// When runs began and ended.
+type Runs = Arc<Mutex<Vec<(SystemTime, Option<SystemTime>)>>>;
+
 type Known = HashMap<PathBuf, (SystemTime, u64, [u8; 32])>;
 
 /// Remembers the contents of files that have not changed, so that only new ones are read.
 #[derive(Debug, Default)]
 pub struct Fingerprints {
     known: Mutex<Known>,
+    runs: Runs,
+}
+
+/// A run that goes on, as long as this is held.
+#[derive(Debug)]
+pub struct Running {
+    began: SystemTime,
+    runs: Runs,
+}
+
+impl Running {
+    /// The time of its beginning, by the disk's clock.
+    #[must_use]
+    pub fn began(&self) -> SystemTime {
+        self.began
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(run) = runs.iter_mut().find(|run| **run == (self.began, None)) {
+            run.1 = Some(disk_time());
+        }
+    }
+}
+
+/// When a file's entry last changed: it may have been put in another's place, with that one's time.
+fn entry_changed(data: &std::fs::Metadata) -> SystemTime {
+    use std::os::unix::fs::MetadataExt;
+    let (seconds, rest) = (u64::try_from(data.ctime()), u64::try_from(data.ctime_nsec()));
+    let since = Duration::from_secs(seconds.unwrap_or_default()) + Duration::from_nanos(rest.unwrap_or_default());
+    SystemTime::UNIX_EPOCH + since
+}
+
+/// The time by the clock that files get theirs from, which lags behind others by a tick.
+fn disk_time() -> SystemTime {
+    #[cfg(target_os = "linux")]
+    {
+        let told = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE);
+        told.map_or_else(|_| SystemTime::now(), |time| SystemTime::UNIX_EPOCH + Duration::from(time))
+    }
+    #[cfg(not(target_os = "linux"))]
+    SystemTime::now()
 }
 
 impl Fingerprints {
-    /// The name of the code under `root` now: 32 hexadecimal digits. Reads every file that is new or was changed.
+    /// A run begins: data that is written while it goes on is taken for its tests' own.
+    pub fn run_begins(&self) -> Running {
+        let began = disk_time();
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let surplus = (runs.len() + 1).saturating_sub(RUNS);
+        runs.drain(..surplus);
+        runs.push((began, None));
+        Running { began, runs: Arc::clone(&self.runs) }
+    }
+
+    /// The name of what is under `root` now, for those who know of nothing else. Reads every file.
     pub fn of(&self, root: &Path) -> Arc<str> {
+        self.look(root, b"").0
+    }
+
+    /// The name of what is under `root`, and of what else the caller knows of, `besides`: 32 hexadecimal digits. `None`
+    /// where a file that counts has changed since `began`, when the code that is to be named was in use. Reads every
+    /// file that is new or was changed.
+    pub fn since(&self, began: SystemTime, root: &Path, besides: &[u8]) -> Option<Arc<str>> {
+        let (name, last_change) = self.look(root, besides);
+        (last_change < began).then_some(name)
+    }
+
+    /// The name, and when what it stands for last changed.
+    fn look(&self, root: &Path, besides: &[u8]) -> (Arc<str>, SystemTime) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut present: Vec<PathBuf> = WalkBuilder::new(root)
             .hidden(false)
             .require_git(false)
             .sort_by_file_name(std::ffi::OsStr::cmp)
-            .filter_entry(|entry| !entry.file_type().is_some_and(|kind| kind.is_dir()) || !is_left_out(entry.path()))
+            .filter_entry(|entry| !is_left_out(entry.path(), entry.file_type().is_some_and(|kind| kind.is_dir())))
             .build()
             .flatten()
             .map(ignore::DirEntry::into_path)
-            .filter(|path| is_code(path))
             .collect();
+        present.push(root.join(VARIABLES));
         present.sort_unstable();
+        present.dedup();
         let mut digest = Sha256::new();
+        digest.update(Sha256::digest(besides));
+        let mut last_change = SystemTime::UNIX_EPOCH;
         for path in present {
-            let Some(content) = content_of(&mut known, &path) else { continue };
+            let Some((content, changed)) = self.content_of(&mut known, &path) else { continue };
+            last_change = last_change.max(changed);
             let relative = path.strip_prefix(root).unwrap_or(&path);
             digest.update(relative.as_os_str().as_encoded_bytes());
             digest.update([0]);
             digest.update(content);
         }
-        digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>().into()
+        let name: String = digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        (name.into(), last_change)
+    }
+
+    /// What stands for a file's content, and when it last changed; none where it does not count.
+    fn content_of(&self, known: &mut Known, path: &Path) -> Option<([u8; 32], SystemTime)> {
+        let data = std::fs::metadata(path).ok()?;
+        if !data.is_file() {
+            return None;
+        }
+        let modified = data.modified().ok()?;
+        let changed = modified.max(entry_changed(&data));
+        if !is_code(path) && self.was_written_by_a_run(modified) {
+            return None;
+        }
+        let settled = modified.elapsed().is_ok_and(|age| age.as_secs() >= 2);
+        if settled
+            && let Some((time, size, content)) = known.get(path)
+            && (*time, *size) == (modified, data.len())
+        {
+            return Some((*content, changed));
+        }
+        let content: [u8; 32] = if data.len() > LARGE {
+            Sha256::digest(format!("{} {modified:?}", data.len())).into()
+        } else {
+            Sha256::digest(std::fs::read(path).ok()?).into()
+        };
+        known.insert(path.to_owned(), (modified, data.len(), content));
+        Some((content, changed))
+    }
+
+    fn was_written_by_a_run(&self, modified: SystemTime) -> bool {
+        let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        // What a person writes in the tick of a run's end is not the run's.
+        runs.iter().any(|(began, ended)| *began < modified && ended.is_none_or(|ended| modified < ended))
     }
 }
 
@@ -60,27 +179,18 @@ fn is_code(path: &Path) -> bool {
     is_python || path.file_name().and_then(|name| name.to_str()).is_some_and(is_config_file)
 }
 
-fn is_left_out(path: &Path) -> bool {
+fn is_left_out(path: &Path, is_folder: bool) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    matches!(name, ".git" | "node_modules" | "__pycache__" | ".tox" | ".nox") || path.join("pyvenv.cfg").is_file()
-}
-
-fn content_of(known: &mut Known, path: &Path) -> Option<[u8; 32]> {
-    let data = std::fs::metadata(path).ok()?;
-    if !data.is_file() {
-        return None;
+    if is_folder {
+        let is_cache = name.starts_with('.') && name.ends_with("_cache");
+        is_cache
+            || matches!(name, ".git" | ".hypothesis" | "htmlcov" | "node_modules" | "__pycache__" | ".tox" | ".nox")
+            || path.join("pyvenv.cfg").is_file()
+    } else {
+        name == ".coverage"
+            || name.starts_with(".coverage.")
+            || [".pyc", "~", ".swp", ".log"].iter().any(|end| name.ends_with(end))
     }
-    let modified = data.modified().ok()?;
-    let settled = modified.elapsed().is_ok_and(|age| age.as_secs() >= 2);
-    if settled
-        && let Some((time, size, content)) = known.get(path)
-        && (*time, *size) == (modified, data.len())
-    {
-        return Some(*content);
-    }
-    let content: [u8; 32] = Sha256::digest(std::fs::read(path).ok()?).into();
-    known.insert(path.to_owned(), (modified, data.len(), content));
-    Some(content)
 }
 
 #[cfg(test)]
@@ -88,30 +198,95 @@ mod tests {
     use super::*;
     use std::fs;
 
+    fn write(root: &Path, name: &str, text: &str) {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
     #[test]
-    fn only_code_that_git_knows_of_counts() {
+    fn only_what_git_knows_of_counts() {
         let root = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = root.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
+        let write = |name: &str, text: &str| write(root.path(), name, text);
         let prints = Fingerprints::default();
         write("a.py", "1");
         write(".gitignore", "made.py\n");
-        let first = prints.of(root.path());
+        let first = prints.look(root.path(), b"").0;
         write("made.py", "x");
-        write("notes.txt", "x");
         write(".venv/pyvenv.cfg", "");
         write(".venv/lib/b.py", "x");
-        assert_eq!(prints.of(root.path()), first);
+        assert_eq!(prints.look(root.path(), b"").0, first);
         write("a.py", "2");
-        let second = prints.of(root.path());
+        let second = prints.look(root.path(), b"").0;
         assert_ne!(second, first);
         write("pytest.ini", "[pytest]");
-        assert_ne!(prints.of(root.path()), second);
+        assert_ne!(prints.look(root.path(), b"").0, second);
         write("a.py", "1");
         fs::remove_file(root.path().join("pytest.ini")).unwrap();
-        assert_eq!(prints.of(root.path()), first);
+        assert_eq!(prints.look(root.path(), b"").0, first);
+    }
+
+    #[test]
+    fn a7_data_templates_and_what_the_caller_knows_of_count() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let prints = Fingerprints::default();
+        write(root, ".gitignore", ".env\n");
+        write(root, "a.py", "1");
+        let mut last = prints.look(root, b"").0;
+        for name in ["data/a.txt", "tests/test_x.yaml", "templates/page.html", "sql/schema.sql", ".env", "Makefile"] {
+            for text in ["1", "2"] {
+                write(root, name, text);
+                let now = prints.look(root, b"").0;
+                assert_ne!(now, last, "{name} {text}");
+                last = now;
+            }
+        }
+        assert_ne!(prints.look(root, b"M=bad").0, last);
+        let began = prints.run_begins().began();
+        assert_eq!(prints.since(began + Duration::from_secs(1), root, b""), Some(Arc::clone(&last)));
+        write(root, "data/a.txt", "3");
+        assert_eq!(prints.since(began, root, b""), None, "it is not what the run had");
+        write(root, "data/a.txt", "2");
+        assert_eq!(prints.look(root, b"").0, last);
+    }
+
+    #[test]
+    fn a7_what_tests_write_themselves_does_not_count_but_code_always_does() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let prints = Fingerprints::default();
+        write(root, "a.py", "1");
+        let first = prints.look(root, b"").0;
+        let running = prints.run_begins();
+        // Written in a tick of its own, as nothing is in the one of the run's beginning or end.
+        let next_tick = || {
+            let now = disk_time();
+            while disk_time() == now {
+                std::hint::spin_loop();
+            }
+        };
+        next_tick();
+        write(root, "counter", "1");
+        next_tick();
+        assert_eq!(prints.look(root, b"").0, first);
+        write(root, "a.py", "2");
+        let second = prints.look(root, b"").0;
+        assert_ne!(second, first);
+        drop(running);
+        assert_eq!(prints.look(root, b"").0, second);
+        write(root, "counter", "by hand");
+        assert_ne!(prints.look(root, b"").0, second);
+    }
+
+    #[test]
+    fn r17_large_data_is_told_by_its_size_and_time() {
+        let root = tempfile::tempdir().unwrap();
+        let prints = Fingerprints::default();
+        let large = fs::File::create(root.path().join("large.bin")).unwrap();
+        large.set_len(8 << 30).unwrap();
+        let first = prints.look(root.path(), b"").0;
+        large.set_len(9 << 30).unwrap();
+        assert_ne!(prints.look(root.path(), b"").0, first);
     }
 }

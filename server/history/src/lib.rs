@@ -14,7 +14,7 @@ mod record;
 mod store;
 mod trouble;
 
-pub use fingerprint::{Fingerprints, is_config_file};
+pub use fingerprint::{Fingerprints, Running, is_config_file};
 pub use history::{Changed, History, Options};
 pub use ledger::{Limits, Report};
 pub use place::Place;

@@ -173,3 +173,14 @@ async fn the_status_tells_interpreter_versions_and_mode() {
     }
     lab.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b10_an_interpreter_that_is_too_old_is_named_with_its_version() {
+    let (bench, project) = (Bench::new(), Project::new(&[("test_a.py", "def test(): pass\n")]));
+    // One that says that it is; which ones there are differs from machine to machine.
+    let old = "exec {python} -c 'import sys; sys.version_info = (3, 8, 18); exec(sys.argv[1])' \"$2\"";
+    let python = bench.interpreter("old", old);
+    let (code, message) = refused(bench.init(&project.root, &python, None).await);
+    assert_eq!(code, ErrorCode::PythonNotFound);
+    assert!(message.starts_with("Python 3.9 or newer is needed: ") && message.contains(" is Python 3.8;"), "{message}");
+}

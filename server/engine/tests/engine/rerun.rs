@@ -198,3 +198,41 @@ async fn v3_a_stop_ends_the_repeating_at_once_and_the_last_pass_counts() {
     assert_eq!((ran.status(), ran.end.counts.passed, ran.end.counts.not_run), (RunEndStatus::Stopped, 2, 0));
     lab.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a7_r20_what_a_test_reads_and_its_environment_are_part_of_the_code() {
+    let text = "\
+import os, pathlib
+def test(): assert pathlib.Path('data/a.txt').read_text().strip() == os.environ.get('M', 'good')
+";
+    let lab = Lab::open(&[("test_a.py", text), ("data/a.txt", "good")]).await;
+    let run = async |expected: [usize; 5]| {
+        assert_eq!(lab.counts(Order::all()).await, expected);
+    };
+    let passed = [1, 1, 0, 0, 0];
+    let failed = [1, 0, 1, 0, 0];
+    run(passed).await;
+    lab.project.write("data/a.txt", "bad");
+    run(failed).await;
+    lab.configure(serde_json::json!({ "env": { "M": "bad" } })).await;
+    run(passed).await;
+    lab.configure(serde_json::json!({ "env": { "M": "worse" } })).await;
+    run(failed).await;
+    let verdict = async || {
+        let (context_id, node_id) = (lab.context.clone(), "test_a.py::test".to_owned());
+        match lab.call(Request::GetTestFlakiness { context_id, node_id }).await {
+            Response::TestFlakiness { is_flaky, recent_outcomes, .. } => (is_flaky, recent_outcomes.len()),
+            other => panic!("no flakiness: {other:?}"),
+        }
+    };
+    lab.log()
+        .until("four runs in the history", |payload| match payload {
+            EventPayload::FlakinessHint(told) => {
+                told.hints.iter().find(|hint| hint.recent_outcomes.len() == 4).map(|hint| hint.is_flaky)
+            }
+            _ => None,
+        })
+        .await;
+    assert_eq!(verdict().await, (false, 4));
+    lab.close().await;
+}
