@@ -91,7 +91,7 @@ async fn an_unknown_id_is_the_engines_to_tell() {
     let message = "there is no test test_a.py::test_gone: collect the tests again, or check the id";
     client.engine.refuse("run_stream", ErrorCode::InvalidRequest, message);
     let error = client.command("pytestLens.run", json!({ "ids": ["test_a.py::test_gone"] })).await.unwrap_err();
-    assert_eq!(error, json!({ "code": -32602, "message": message }));
+    assert_eq!(error, json!({ "code": -32602, "message": message, "data": { "code": "invalid_request" } }));
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,7 +134,7 @@ async fn debugging_tells_where_to_connect() {
     let message = "debugpy is not installed for /py: run `/py -m pip install debugpy`";
     client.engine.refuse("debug_run", ErrorCode::PythonNotFound, message);
     let error = client.command("pytestLens.debug", json!({ "ids": ["test_a.py"] })).await.unwrap_err();
-    assert_eq!(error, json!({ "code": -32803, "message": message }));
+    assert_eq!(error, json!({ "code": -32803, "message": message, "data": { "code": "python_not_found" } }));
 }
 
 #[tokio::test(start_paused = true)]

@@ -162,7 +162,7 @@ async fn without_an_interpreter_it_says_so_once_and_tries_again_with_the_next_co
     assert!(told.contains(message), "{told}");
     assert_eq!(told.matches("\"id\":\"test_a.py::test_x\"").count(), 1, "{told}");
     let refused = client.command("pytestLens.run", json!({})).await.unwrap_err();
-    assert_eq!(refused, json!({ "code": -32803, "message": message }));
+    assert_eq!(refused, json!({ "code": -32803, "message": message, "data": { "code": "python_not_found" } }));
     assert_eq!(client.transcript_of(&["window/showMessage"]).await, "");
     let started = client.command("pytestLens.run", json!({})).await.unwrap();
     assert_eq!(started, json!({ "runId": "run-1", "total": 1 }));
