@@ -176,6 +176,12 @@ class Engine(RunControl):
         answer = self._in_context("get_last_failed")
         return [*cast(messages.TestList, answer)["node_ids"]]
 
+    def last_outcomes(self) -> list[messages.TestOutcome]:
+        """The last recorded outcome of each test that was run on this machine, with its time in `asOf`."""
+        answer = cast(messages.Events, self._in_context("get_last_outcomes"))
+        told = (cast(Any, event) for event in answer["events"])
+        return [outcome for event in told for outcome in event["outcomes"]]
+
     def run_progress(self, run_id: str) -> messages.RunProgress:
         """What has come of a run since this was last asked."""
         return cast(messages.RunProgress, self._in_context("get_run_progress", run_id=run_id))

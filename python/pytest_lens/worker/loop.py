@@ -143,6 +143,9 @@ class RunLoop:
         done: Message = {"t": "done", "reason": reason}
         if message:
             done["message"] = cut(message)
+        warned = self._worker.warned.take()
+        if warned:
+            done["warnings"] = warned
         held = self._keep is not None and reason != "interrupted"
         if held:
             self._keep.settle()

@@ -123,6 +123,9 @@ class LensPlugin:
         with prepared.quick_fixture_search():
             yield
 
+    def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
+        self._worker.warned.note(warning_message, nodeid)
+
     def pytest_internalerror(self, excrepr: Any, excinfo: Any) -> None:
         self.failures.note_internal(excrepr, excinfo)
 

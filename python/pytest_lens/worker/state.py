@@ -9,6 +9,7 @@ from .measuring import Measuring
 from .own import os
 from .stash import Stash
 from .streaming import Streams
+from .warned import Warned
 from .wire import Channel, Message, Socket, dial
 
 
@@ -82,6 +83,7 @@ class Worker:
     unfit: list[str] = field(default_factory=list)
     streams: Streams = field(default_factory=Streams)
     measuring: Measuring | None = None
+    warned: Warned = field(default_factory=Warned)
 
     @property
     def root(self) -> str:

@@ -27,6 +27,7 @@ use crate::run::{Company, Ending, News, RunPlan};
 use crate::runs::{Awaited, Lease, RunRecord};
 use crate::scope::Scope;
 use crate::tree::delta;
+use crate::warned::Warned;
 use crate::wire::WireCollectError;
 
 /// Items of the tree that one event tells at most: each has to fit a frame.
@@ -80,6 +81,7 @@ struct Open {
     /// No other run had its tests at the same time. Otherwise they may have been in each other's way, and what came of
     /// them is no evidence of anything.
     runs_alone: bool,
+    warned: Warned,
 }
 
 impl Clerk {
@@ -212,6 +214,7 @@ impl Clerk {
             promised: HashMap::new(),
             run: Run::new(plan.source, None),
             runs_alone,
+            warned: Warned::default(),
         };
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
@@ -275,6 +278,7 @@ impl Clerk {
                 }
             }
             News::DebugData(files) => open.record.tape.keep_debug_data(files),
+            News::Warned(warnings) => open.warned.add(warnings),
             News::Outcome(index, outcome) => {
                 if open.record.state().settled.contains(&index) {
                     tracing::error!(run_id, id = outcome.id, "a second outcome was dropped");
@@ -317,6 +321,7 @@ impl Clerk {
             duration_ms: open.record.begun.elapsed().as_secs_f64() * 1000.0,
             message: ending.fault.or(ending.interrupted).or(replaced).or(not_collected).or(ending.refused),
             debug_data: open.record.tape.debug_data(),
+            warnings: open.warned.take(),
         };
         self.unfiled.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));
         self.push(context, EventPayload::RunFinished(end.clone()));

@@ -34,6 +34,7 @@ pub(crate) fn events(run: &Run) -> Vec<EventPayload> {
         duration_ms,
         message: None,
         debug_data: None,
+        warnings: Vec::new(),
     };
     let told: Vec<TestOutcome> = outcomes.into_iter().map(|(_, told)| told).collect();
     let pieces = told

@@ -50,6 +50,7 @@ mod stacks;
 mod temp;
 mod thrift;
 mod tree;
+mod warned;
 mod watch;
 mod wire;
 mod worker_files;

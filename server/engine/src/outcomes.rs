@@ -42,6 +42,7 @@ pub(crate) fn of_wire(wire: WireOutcome, id: &str, attempt: u32) -> TestOutcome 
         subtests: subtests
             .map(|sub| Subtest { label: sub.label, outcome: sub.outcome, message: sub.message })
             .collect(),
+        as_of: None,
     }
 }
 

@@ -397,7 +397,10 @@ impl<F: Fn(News)> Driver<'_, F> {
                     }
                     slot.feed(worker, dispatcher);
                 }
-                FromWorker::Done { reason, message, held } => {
+                FromWorker::Done { reason, message, held, warnings } => {
+                    if !warnings.is_empty() {
+                        (self.tell)(News::Warned(warnings));
+                    }
                     slot.done = true;
                     slot.held = held;
                     if reason == "interrupted" {

@@ -20,6 +20,7 @@ use crate::pool::Special;
 use crate::resident::Reuse;
 use crate::runner::Runner;
 use crate::runs::Awaited;
+use crate::warned::WireWarning;
 use crate::wire::{Asked, Hold, RunOrder, WorkerPlace};
 
 /// What a run is to do.
@@ -221,6 +222,8 @@ pub(crate) enum News {
     /// Files of debug data, by name.
     DebugData(Vec<(String, PathBuf)>),
     Outcome(usize, Box<TestOutcome>),
+    /// What Python warned of in one of its processes.
+    Warned(Vec<WireWarning>),
 }
 
 /// How the driving ended, beside the outcomes.

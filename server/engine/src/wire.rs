@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::warned::WireWarning;
+
 /// What a fresh interpreter is told, through its environment.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Boot {
@@ -246,6 +248,9 @@ pub(crate) enum FromWorker {
         /// A resident runner waits for the next run.
         #[serde(default)]
         held: bool,
+        /// What Python warned of.
+        #[serde(default)]
+        warnings: Vec<WireWarning>,
     },
     Bye {
         /// pytest's.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use pytest_lens_plan::flaky::Verdict;
 
 use crate::keeper;
-use crate::ledger::{Ledger, Limits, Report};
+use crate::ledger::{Last, Ledger, Limits, Report};
 use crate::place::Place;
 use crate::record::{Run, Uid};
 
@@ -255,6 +255,12 @@ impl History {
     #[must_use]
     pub fn last_failed(&self) -> Vec<Arc<str>> {
         self.shared.state().ledger.last_failed()
+    }
+
+    /// The last attempt of each test on this machine.
+    #[must_use]
+    pub fn last_outcomes(&self) -> Vec<Last> {
+        self.shared.state().ledger.last_outcomes()
     }
 
     /// What is known of the flakiness of all tests, over the last `window` runs of each.

@@ -44,6 +44,15 @@ pub struct Report {
     pub tracked: usize,
 }
 
+/// What a test did last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Last {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// When its run started, Unix time in milliseconds.
+    pub started_ms: u64,
+}
+
 /// An attempt.
 #[derive(Debug, Clone, Copy)]
 struct Seen {
@@ -288,6 +297,24 @@ impl Ledger {
         let mut ids: Vec<_> = self.tests.iter().filter(failed).map(|test| Arc::clone(&test.id)).collect();
         ids.sort_unstable();
         ids
+    }
+
+    /// The last attempt of each test on this machine: of what other machines ran, the code may be another.
+    pub(crate) fn last_outcomes(&self) -> Vec<Last> {
+        let local = |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(|run| run.source != Source::Ci);
+        let last = self.tests.iter().filter_map(|test| {
+            let seen = test.seen.iter().rev().find(local)?;
+            Some(Last {
+                attempt: Attempt {
+                    id: Arc::clone(&test.id),
+                    outcome: seen.outcome,
+                    attempt: seen.attempt.into(),
+                    duration_ms: f64::from(seen.duration_us) / 1000.0,
+                },
+                started_ms: self.runs.get(seen.run as usize)?.started_ms,
+            })
+        });
+        last.collect()
     }
 
     pub(crate) fn report(&self, window: usize) -> Report {

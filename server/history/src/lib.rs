@@ -16,6 +16,6 @@ mod trouble;
 
 pub use fingerprint::{Fingerprints, Running, is_config_file};
 pub use history::{Changed, History, Options};
-pub use ledger::{Limits, Report};
+pub use ledger::{Last, Limits, Report};
 pub use place::Place;
 pub use record::{Attempt, Run, Source, Uid};

@@ -5,15 +5,21 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lsp_types::DiagnosticSeverity;
-use pytest_lens_protocol::{CollectError, EventPayload, Location, RunStart, TestOutcome, TestOutcomes};
+use pytest_lens_protocol::{
+    CollectError, EventPayload, Location, Output, OutputStream, RunStart, TestOutcome, TestOutcomes,
+};
 
+use crate::disk::Disk;
+use crate::encoding::Encoding;
 use crate::findings::{Finding, Step};
 use crate::live::Live;
-use crate::outcome::is_failure;
+use crate::outcome::{date, is_failure, words};
 use crate::progress::{run_begins, run_ends, run_moves};
 use crate::publisher::Outgoing;
-use crate::state::State;
+use crate::state::{Documents, State};
 use crate::telling::tell;
+use crate::warned;
+use crate::workspace::Workspace;
 
 impl State {
     /// Takes in one event of a folder; returns what is to be told, in order.
@@ -32,21 +38,19 @@ impl State {
             files.extend(workspace.findings.clear_test(id));
         }
         if let EventPayload::TestOutcome(outcomes) = payload {
-            for outcome in outcomes.outcomes.iter().filter(|outcome| !outcome.will_rerun) {
-                let live = Live { documents, disk, workspace, encoding };
-                let found = live.failure(&outcomes.run_id, outcome);
-                files.extend(match found {
-                    Some((path, finding)) => workspace.findings.set_test(&outcome.id, path, finding),
-                    None if outcome.outcome == "not_run" => BTreeSet::new(),
-                    None => workspace.findings.clear_test(&outcome.id),
-                });
-            }
+            files.extend(workspace.take_failures(documents, disk, encoding, &outcomes.run_id, &outcomes.outcomes));
         }
         if let EventPayload::Inventory(delta) = payload {
             let live = Live { documents, disk, workspace, encoding };
             let errors = delta.errors.iter().filter_map(|error| live.collection_error(error)).collect();
             files.extend(workspace.findings.set_errors(errors));
             files.extend(documents.keys().filter(|path| path.starts_with(&workspace.root)).cloned());
+        }
+        if let EventPayload::RunFinished(run) = payload
+            && let Some(text) = warned::summary(run, &workspace.root)
+        {
+            let output = Output { run_id: run.run_id.clone(), id: None, stream: OutputStream::Stdout, text };
+            out.extend(tell(features, documents, disk, workspace, encoding, &EventPayload::Output(output)));
         }
         out.extend(tell(features, documents, disk, workspace, encoding, payload));
         match payload {
@@ -167,6 +171,29 @@ fn is_ours(root: &Path, path: &Path) -> bool {
     path.starts_with(root) && path.components().all(|part| part.as_os_str() != "site-packages")
 }
 
+impl Workspace {
+    /// Takes in the failures among outcomes, and takes away what is mended; returns the files that show another picture.
+    pub(crate) fn take_failures(
+        &mut self,
+        documents: &Documents,
+        disk: &Disk,
+        encoding: Encoding,
+        run: &str,
+        outcomes: &[TestOutcome],
+    ) -> BTreeSet<PathBuf> {
+        let mut files = BTreeSet::new();
+        for outcome in outcomes.iter().filter(|outcome| !outcome.will_rerun) {
+            let live = Live { documents, disk, workspace: self, encoding };
+            files.extend(match live.failure(run, outcome) {
+                Some((path, finding)) => self.findings.set_test(&outcome.id, path, finding),
+                None if outcome.outcome == "not_run" => BTreeSet::new(),
+                None => self.findings.clear_test(&outcome.id),
+            });
+        }
+        files
+    }
+}
+
 impl Live<'_> {
     /// A failed test at its line; `None` for one that did not fail.
     fn failure(&self, run: &str, outcome: &TestOutcome) -> Option<(PathBuf, Finding)> {
@@ -197,7 +224,7 @@ impl Live<'_> {
         let finding = Finding {
             test: Some(outcome.id.clone()),
             line,
-            message: outcome.message.clone().unwrap_or_else(|| format!("the test ended as {}", outcome.outcome)),
+            message: message(outcome),
             code: outcome.outcome.clone(),
             severity: DiagnosticSeverity::ERROR,
             related: steps.collect(),
@@ -217,5 +244,14 @@ impl Live<'_> {
             related: Vec::new(),
         };
         Some((path, finding))
+    }
+}
+
+/// What a diagnostic says.
+fn message(outcome: &TestOutcome) -> String {
+    match (outcome.as_of, &outcome.message) {
+        (Some(at), _) => format!("{}, as of {}: run it again to see why", words(&outcome.outcome), date(at)),
+        (None, Some(message)) => message.clone(),
+        (None, None) => format!("the test ended as {}", outcome.outcome),
     }
 }

@@ -9,6 +9,7 @@ use pytest_lens_protocol::{Request, Response};
 use crate::connection::{Link, context, link};
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::progress::CollectProgress;
+use crate::remembered;
 use crate::sources;
 use crate::state::Shared;
 
@@ -43,11 +44,13 @@ async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
 pub(crate) async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
     let first = collect(shared, folder, false, true).await;
     take(shared, folder, first).await;
+    remembered::take(shared, folder).await;
     loop {
         link.files_changed.notified().await;
         while tokio::time::timeout(QUIET, link.files_changed.notified()).await.is_ok() {}
         let again = collect(shared, folder, false, false).await;
         take(shared, folder, again).await;
+        remembered::again(shared, folder);
     }
 }
 

@@ -133,6 +133,7 @@ fn abandon_runs(shared: &Arc<Shared>, folder: &str, status: RunEndStatus, messag
             duration_ms: 0.0,
             message: Some(message.to_owned()),
             debug_data: None,
+            warnings: Vec::new(),
         };
         runs.into_iter().flatten().map(end).collect()
     };

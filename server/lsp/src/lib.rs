@@ -35,6 +35,7 @@ mod paths;
 mod progress;
 mod publisher;
 mod reducer;
+mod remembered;
 mod server;
 mod settings;
 mod sources;
@@ -43,6 +44,7 @@ mod telling;
 mod text;
 mod transport;
 mod tree;
+mod warned;
 mod workspace;
 
 pub use server::serve;

@@ -1,5 +1,7 @@
 //! What outcomes mean to a reader: which are failures, how they and durations are written, and several as one.
 
+use std::time::SystemTime;
+
 use pytest_lens_protocol::TestOutcome;
 
 use crate::reducer::View;
@@ -42,6 +44,40 @@ pub(crate) fn duration(ms: f64) -> String {
     }
 }
 
+/// Unix time in milliseconds.
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long ago something was, for a reader.
+fn ago(at: u64, now: u64) -> String {
+    let minutes = now.saturating_sub(at) / 60_000;
+    let (count, unit) = match minutes {
+        0 => return "just now".into(),
+        1..60 => (minutes, "minute"),
+        60..1440 => (minutes / 60, "hour"),
+        _ => (minutes / 1440, "day"),
+    };
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{s} ago")
+}
+
+/// A date and a time in UTC, from Unix time in milliseconds: `2026-11-25 14:03 UTC`.
+pub(crate) fn date(at: u64) -> String {
+    let (minutes, days) = (at / 60_000 % 1440, at / 86_400_000);
+    // Days are counted from the first of March of the year 0, so that leap days come last.
+    let since = days + 719_468;
+    let (era, day_of_era) = (since / 146_097, since % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+}
+
 /// The last outcomes of an item and of all within it, as one.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Summary {
@@ -51,6 +87,8 @@ pub(crate) struct Summary {
     pub(crate) duration_ms: f64,
     /// A test whose output is worth a look: the first that failed, else the first.
     pub(crate) example: String,
+    /// Where all of it is only remembered: of when the newest is, Unix time in milliseconds.
+    pub(crate) as_of: Option<u64>,
 }
 
 /// The worst first.
@@ -69,6 +107,8 @@ impl Summary {
                 summary.counts.push((outcome.to_owned(), count));
             }
         }
+        summary.as_of =
+            results.iter().map(|result| result.as_of).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
         summary.duration_ms = results.iter().map(|result| result.duration_ms).sum();
         Some(summary)
     }
@@ -85,7 +125,8 @@ impl Summary {
                 _ => format!("{count} {}", words(outcome)),
             })
             .collect();
-        format!("{sign} {} {}", parts.join(", "), duration(self.duration_ms))
+        let when = self.as_of.map(|at| format!(" · {}", ago(at, now_ms()))).unwrap_or_default();
+        format!("{sign} {} {}{when}", parts.join(", "), duration(self.duration_ms))
     }
 }
 
@@ -102,6 +143,16 @@ pub(crate) fn flakiness(view: &View, id: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn v8_times_read_well() {
+        let now = 1_800_000_000_000;
+        let all = [0, 60_000, 3_540_000, 3_600_000, 90_000_000].map(|past| ago(now - past, now));
+        assert_eq!(all, ["just now", "1 minute ago", "59 minutes ago", "1 hour ago", "1 day ago"]);
+        let dates = [0, 951_782_400_000, 1_709_164_800_000, 1_764_079_380_000].map(date);
+        let expected = ["1970-01-01 00:00 UTC", "2000-02-29 00:00 UTC", "2024-02-29 00:00 UTC", "2025-11-25 14:03 UTC"];
+        assert_eq!(dates, expected);
+    }
 
     #[test]
     fn durations_read_well() {

@@ -12,6 +12,7 @@ use crate::outcome::duration;
 use crate::publisher::{Outgoing, Progress};
 use crate::reducer::RunView;
 use crate::state::Shared;
+use crate::warned;
 
 /// How long what runs may take to finish behind a cancel. Then it is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -93,8 +94,8 @@ fn summary(run: &RunEnd) -> String {
         (counts.skipped, "skipped"),
         (counts.not_run, "not run"),
     ];
-    let told: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let told = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+    let told: Vec<String> = told.chain(warned::counted(run)).collect();
     let told = if told.is_empty() { "no test ran".into() } else { told.join(", ") };
     format!("{how}{told} in {}", duration(run.duration_ms))
 }

@@ -107,6 +107,13 @@ impl View {
         }
     }
 
+    /// Takes in what is remembered of tests that did not run yet.
+    pub(crate) fn remember(&mut self, outcomes: &[TestOutcome]) {
+        for outcome in outcomes {
+            self.results.entry(outcome.id.clone()).or_insert_with(|| outcome.clone());
+        }
+    }
+
     /// Takes in what changed in the tree; returns the ids that are gone, those below them included.
     pub(crate) fn take(&mut self, delta: InventoryDelta) -> Vec<String> {
         let mut gone = Vec::new();

@@ -9,6 +9,7 @@ use pytest_lens_analysis::PytestSettings;
 use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, Range, Request, Response, TestItem};
 
 use crate::publisher::Outgoing;
+use crate::remembered;
 use crate::state::{Shared, State};
 use crate::telling::tell;
 use crate::tree;
@@ -34,6 +35,7 @@ pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
     shared.tell(|state| state.tell_rest(folder));
     // What open documents have besides.
     shared.settle(folder);
+    remembered::again(shared, folder);
 }
 
 /// What the sources of a folder say, folders and files first: there is something to see while the rest comes.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_analysis::PytestSettings;
-use pytest_lens_protocol::{Range, RunOptions, Settings};
+use pytest_lens_protocol::{Range, RunOptions, Settings, TestOutcome};
 use serde_json::Value;
 
 use crate::connection::Link;
@@ -62,6 +62,8 @@ pub(crate) struct Workspace {
     pub(crate) told: HashMap<String, Option<Range>>,
     /// Files whose items the client may have lost the places of.
     pub(crate) unsure: HashSet<PathBuf>,
+    /// What the history remembers of tests that are not there, or not yet.
+    pub(crate) remembered: Vec<TestOutcome>,
     /// Files that were closed before pytest had told of them.
     pub(crate) unclaimed: HashSet<String>,
     /// Iterators over the data of runs that measured coverage, by run, oldest first.
@@ -89,6 +91,7 @@ impl Workspace {
             marks: HashMap::new(),
             told: HashMap::new(),
             unsure: HashSet::new(),
+            remembered: Vec::new(),
             unclaimed: HashSet::new(),
             measured: VecDeque::new(),
             link: Arc::new(Link::default()),

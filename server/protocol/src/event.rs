@@ -170,6 +170,9 @@ pub struct TestOutcome {
     /// Subtests, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subtests: Vec<Subtest>,
+    /// It is no news, but what the history remembers of a run at this time, Unix time in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<u64>,
 }
 
 /// One frame of a traceback.
@@ -246,6 +249,28 @@ pub struct RunEnd {
     /// The iterator of its debug data (`next_debug_data`), where coverage was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debug_data: Option<String>,
+    /// What Python warned of while tests were collected and run, as pytest's summary has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
+}
+
+/// A warning of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// Its class: `DeprecationWarning`.
+    pub category: String,
+    /// What it says.
+    pub message: String,
+    /// The line that is warned of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub location: Option<Location>,
+    /// How often it came.
+    pub count: usize,
+    /// Tests that it came in, the first few; none where it came while tests were collected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
 }
 
 /// How a run ended.

@@ -28,7 +28,7 @@ pub use control::{
 pub use error::{DecodeError, ErrorCode};
 pub use event::{
     Event, EventPayload, Evidence, FlakinessHints, Frame, Hint, Output, OutputStream, RunCounts, RunEnd, RunEndStatus,
-    RunStart, Subtest, TestOutcome, TestOutcomes, TestsStarted,
+    RunStart, Subtest, TestOutcome, TestOutcomes, TestsStarted, Warning,
 };
 pub use framing::{FrameReader, MAX_FRAME, Oversized, frame};
 pub use inventory::{CollectError, InventoryDelta, ItemKind, Siblings, TestItem};

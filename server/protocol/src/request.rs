@@ -300,5 +300,12 @@ messages! {
             /// From `context_ready`.
             context_id: String,
         },
+        /// The last recorded outcome of each test that was run on this machine, with its time in `asOf` (an addition of
+        /// pytest-lens). Those of tests that are gone are among them. Answer: `events`, of `testOutcome`s of the run
+        /// `remembered` outside of the log.
+        GetLastOutcomes = "get_last_outcomes" {
+            /// From `context_ready`.
+            context_id: String,
+        },
     }
 }

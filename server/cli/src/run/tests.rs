@@ -42,6 +42,7 @@ fn finished(status: RunEndStatus, counts: RunCounts) -> EventPayload {
         duration_ms: 123.4,
         message: None,
         debug_data: None,
+        warnings: Vec::new(),
     })
 }
 

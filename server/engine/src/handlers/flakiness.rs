@@ -1,10 +1,10 @@
-//! `get_flakiness_report`, `get_test_flakiness` and `get_last_failed`: what the history says.
+//! `get_flakiness_report`, `get_test_flakiness`, `get_last_failed` and `get_last_outcomes`: what the history says.
 
 use std::sync::Arc;
 
-use pytest_lens_history::Report;
+use pytest_lens_history::{Last, Report};
 use pytest_lens_plan::flaky::Verdict;
-use pytest_lens_protocol::{FlakinessInfo, Response};
+use pytest_lens_protocol::{Event, EventPayload, FlakinessInfo, Response, TestOutcome, TestOutcomes};
 
 use super::{Answered, invalid};
 use crate::context::Context;
@@ -26,6 +26,31 @@ pub(super) async fn last_failed(context: &Arc<Context>) -> Response {
     context.history_loaded().await;
     let node_ids = context.history.last_failed().iter().map(|id| id.to_string()).collect();
     Response::TestList { node_ids }
+}
+
+/// What is said of a failure that is remembered: the history keeps no more than that it was one.
+const REMEMBERED: &str = "it failed when it was last run: run it again to see why";
+
+/// Outcomes in one event.
+const PIECE: usize = 500;
+
+pub(super) async fn last_outcomes(context: &Arc<Context>) -> Response {
+    context.history_loaded().await;
+    let told = context.history.last_outcomes().into_iter().map(|Last { attempt, started_ms }| TestOutcome {
+        id: attempt.id.to_string(),
+        outcome: attempt.outcome.as_str().to_owned(),
+        duration_ms: attempt.duration_ms,
+        attempt: attempt.attempt,
+        message: attempt.outcome.is_failure().then(|| REMEMBERED.to_owned()),
+        as_of: Some(started_ms),
+        ..TestOutcome::default()
+    });
+    let told: Vec<TestOutcome> = told.collect();
+    let event = |piece: &[TestOutcome]| {
+        let outcomes = TestOutcomes { run_id: "remembered".into(), outcomes: piece.to_vec() };
+        Arc::new(Event { seq: 0, payload: EventPayload::TestOutcome(outcomes) })
+    };
+    Response::Events { cursor: 0, events: told.chunks(PIECE).map(event).collect() }
 }
 
 fn info((id, verdict): (Arc<str>, Verdict)) -> FlakinessInfo {

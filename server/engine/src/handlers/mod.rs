@@ -125,6 +125,7 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
         Request::GetFixtureConfig { context_id } => Ok(configure::fixtures_now(&context(&context_id)?)),
         Request::GetSessionStatus { context_id } => Ok(observe::session(&context(&context_id)?)),
         Request::GetFlakinessReport { context_id } => Ok(flakiness::report(&context(&context_id)?).await),
+        Request::GetLastOutcomes { context_id } => Ok(flakiness::last_outcomes(&context(&context_id)?).await),
         Request::GetLastFailed { context_id } => Ok(flakiness::last_failed(&context(&context_id)?).await),
         Request::GetTestFlakiness { context_id, node_id } => flakiness::of_test(&context(&context_id)?, node_id).await,
         Request::GetShard { context_id, node_ids, shard_index, total_shards, strategy } => {

@@ -116,6 +116,7 @@ impl FakeEngine {
             Request::Collect { .. } => Response::CollectionComplete { node_count: 3, duration_ms: 1 },
             Request::StopRun { .. } | Request::KillRun { .. } => Response::ControlAck,
             Request::Shutdown { .. } => Response::ShutdownAck,
+            Request::GetLastOutcomes { .. } => Response::Events { cursor: 0, events: Vec::new() },
             Request::GetLastFailed { .. } => Response::TestList { node_ids: Vec::new() },
             Request::ConfigureContext { settings, .. } => {
                 Response::ConfigAck { config_type: "settings".into(), config: settings }

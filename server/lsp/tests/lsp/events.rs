@@ -43,6 +43,7 @@ pub(crate) fn run_finished(run: &str, passed: usize, failed: usize) -> EventPayl
         duration_ms: 20.0,
         message: None,
         debug_data: None,
+        warnings: Vec::new(),
     })
 }
 

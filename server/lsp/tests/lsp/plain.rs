@@ -1,6 +1,10 @@
 //! What editors without a plugin show: messages, code actions, documents.
 
-use pytest_lens_protocol::{EventPayload, Location, Range, Response, RunCounts, RunEnd, RunEndStatus, TestOutcome};
+use std::sync::Arc;
+
+use pytest_lens_protocol::{
+    Event, EventPayload, Location, Range, Response, RunCounts, RunEnd, RunEndStatus, TestOutcome, TestOutcomes, Warning,
+};
 use serde_json::{Value, json};
 
 use crate::events::{failed, outcome, passed, run_finished, run_of, run_started};
@@ -35,6 +39,7 @@ fn ended(run: &str, status: RunEndStatus, counts: RunCounts, message: Option<&st
         duration_ms: 12.0,
         message,
         debug_data: None,
+        warnings: Vec::new(),
     })
 }
 
@@ -192,4 +197,70 @@ async fn v7_tests_broken_by_one_fixture_are_one_problem_with_the_tests_it_broke(
     client.settle().await;
     let told = client.seen(DIAGNOSTICS).pop().unwrap();
     assert_eq!(told["diagnostics"][0]["message"], "OSError: down (in test_0)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn v12_warnings_of_a_run_are_told() {
+    let mut client = Client::ready().await;
+    client.settle().await;
+    client.take_all();
+    let place = Location { uri: client.uri("pkg/a.py"), range: Range::of_line(3) };
+    let warning = |message: &str, location, count, ids: &[&str]| Warning {
+        category: "DeprecationWarning".into(),
+        message: message.into(),
+        location,
+        count,
+        ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    let warnings = vec![warning("old", Some(place), 2, &["test_a.py::test_one"]), warning("at import", None, 1, &[])];
+    let end = |run: &str| {
+        let EventPayload::RunFinished(end) = run_finished(run, 1, 0) else { panic!() };
+        EventPayload::RunFinished(RunEnd { warnings: warnings.clone(), ..end })
+    };
+    client.emit([run_started("run-1", &["a"]), end("run-1")]).await;
+    let output = client.wait("pytestLens/output").await;
+    assert_eq!(output["runId"], "run-1");
+    assert_eq!(
+        output["text"],
+        "\n3 warnings:\n  pkg/a.py:3: DeprecationWarning: old\n    2 times, in test_a.py::test_one\n  DeprecationWarning: at import\n"
+    );
+    let finished = client.wait("pytestLens/runFinished").await;
+    assert_eq!(finished["warnings"][0]["count"], 2);
+    let mut client = plain().await;
+    client.emit([run_started("run-1", &["a"]), end("run-1")]).await;
+    assert_eq!(client.messages().await, [(3, "1 passed, 3 warnings in 20 ms".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn v8_what_tests_did_last_is_shown_after_a_restart_as_of_then() {
+    let mut client = Client::start();
+    client.write("test_a.py", SAMPLE);
+    let uri = client.uri("test_a.py");
+    let past = |outcome: &str, id: &str| TestOutcome {
+        outcome: outcome.into(),
+        message: (outcome == "failed").then(|| "it failed when it was last run: run it again to see why".into()),
+        as_of: Some(1_764_079_380_000),
+        ..passed(&format!("test_a.py::{id}"))
+    };
+    let outcomes = vec![past("failed", "TestGroup::test_two"), past("passed", "test_one"), past("failed", "test_gone")];
+    let payload = EventPayload::TestOutcome(TestOutcomes { run_id: "remembered".into(), outcomes });
+    let remembered = Event { seq: 0, payload };
+    client.engine.script("get_last_outcomes", Response::Events { cursor: 0, events: vec![Arc::new(remembered)] });
+    client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
+    client.open("test_a.py", SAMPLE).await;
+    client.settle().await;
+    let told = client.seen(DIAGNOSTICS).pop().unwrap();
+    assert_eq!(told["diagnostics"].as_array().unwrap().len(), 1);
+    assert_eq!(told["diagnostics"][0]["range"]["start"]["line"], 8);
+    assert_eq!(told["diagnostics"][0]["message"], "failed, as of 2025-11-25 14:03 UTC: run it again to see why");
+    let outcomes = client.seen("pytestLens/testOutcome").pop().unwrap()["outcomes"].clone();
+    assert_eq!(outcomes.as_array().unwrap().len(), 2);
+    assert_eq!(outcomes[0]["asOf"], 1_764_079_380_000_u64);
+    let at = json!({ "textDocument": { "uri": uri }, "position": { "line": 3, "character": 5 } });
+    let hover = client.request("textDocument/hover", at).await.unwrap();
+    let text = hover["contents"]["value"].as_str().unwrap().to_owned();
+    assert!(text.contains("✓ passed 12 ms · ") && text.contains("days ago"), "{text}");
+    client.emit(run_of("run-1", passed("test_a.py::TestGroup::test_two"))).await;
+    client.settle().await;
+    assert_eq!(client.seen(DIAGNOSTICS).pop().unwrap()["diagnostics"], json!([]));
 }

@@ -12,7 +12,7 @@ use pytest_lens_protocol::{
 };
 use pytest_lens_protocol::{
     ErrorCode, Event, EventPayload, FlakinessInfo, Output, OutputStream, Request, Response, RunCounts, RunEnd,
-    RunEndStatus, RunOptions, RunStart, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo,
+    RunEndStatus, RunOptions, RunStart, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, Warning,
 };
 use serde_json::Value;
 
@@ -179,6 +179,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             any_of!(Request::DebugRun { context_id: text(), node_ids: texts(), options: options }),
             any_of!(Request::GetContextStatus { context_id: text() }),
             any_of!(Request::GetLastFailed { context_id: text() }),
+            any_of!(Request::GetLastOutcomes { context_id: text() }),
         ]);
     }
     Union::new(variants)
@@ -423,6 +424,9 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
         not_run,
         ..Default::default()
     });
+    let warning = (text(), text(), count(), texts());
+    let warning =
+        warning.prop_map(|(category, message, count, ids)| Warning { category, message, location: None, count, ids });
     let payload = prop_oneof![
         prop::sample::select(samples::payloads()),
         any_of!(RunStart { run_id: text(), total: count(), ids: of(texts()), deselected: count() })
@@ -435,7 +439,8 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
             counts: counts,
             duration_ms: real(),
             message: of(text()),
-            debug_data: of(text())
+            debug_data: of(text()),
+            warnings: vec(warning, 0..2)
         })
         .prop_map(EventPayload::RunFinished),
     ];

@@ -10,7 +10,7 @@ use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, InventoryDelta,
     ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, Range, Request, Response, RunCounts, RunEnd,
     RunEndStatus, RunOptions, RunStart, Siblings, Subtest, TestItem, TestNodeInfo, TestOutcome, TestOutcomes,
-    TestResultInfo, TestsStarted,
+    TestResultInfo, TestsStarted, Warning,
 };
 use serde_json::json;
 
@@ -131,6 +131,7 @@ pub fn requests() -> Vec<Request> {
         Request::DebugRun { context_id: ctx(), node_ids: vec![id()], options: None },
         Request::GetContextStatus { context_id: ctx() },
         Request::GetLastFailed { context_id: ctx() },
+        Request::GetLastOutcomes { context_id: ctx() },
     ]
 }
 
@@ -381,6 +382,7 @@ pub fn payloads() -> Vec<EventPayload> {
                     stderr: Some("err".into()),
                     log: Some("log".into()),
                     subtests: vec![Subtest { label: "[i=1]".into(), outcome: "failed".into(), message: None }],
+                    as_of: None,
                 },
                 TestOutcome { id: id(), outcome: "passed".into(), duration_ms: 2.0, attempt: 2, ..Default::default() },
             ],
@@ -393,6 +395,13 @@ pub fn payloads() -> Vec<EventPayload> {
             duration_ms: 12.25,
             message: Some("out of time".into()),
             debug_data: Some("run-1/debug".into()),
+            warnings: vec![Warning {
+                category: "DeprecationWarning".into(),
+                message: "old".into(),
+                location: Some(Location { uri: "file:///r/a.py".into(), range: Range::of_line(3) }),
+                count: 2,
+                ids: vec![id()],
+            }],
         }),
         EventPayload::FlakinessHint(FlakinessHints {
             hints: vec![Hint {

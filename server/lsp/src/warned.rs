@@ -1,0 +1,42 @@
+//! What Python warned of in a run, as people read it below the run's output.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use pytest_lens_protocol::{RunEnd, Warning};
+
+use crate::paths::{path_of, relative};
+
+/// The warnings of a run, a line each and what they came in; nothing where there were none.
+pub(crate) fn summary(run: &RunEnd, root: &Path) -> Option<String> {
+    if run.warnings.is_empty() {
+        return None;
+    }
+    let mut text = format!("\n{}:\n", counted(run)?);
+    for warning in &run.warnings {
+        let _ = writeln!(text, "  {}{}: {}", place(warning, root), warning.category, warning.message.trim());
+        let times = if warning.count == 1 { String::new() } else { format!("{} times", warning.count) };
+        let tests = if warning.ids.is_empty() { String::new() } else { format!("in {}", warning.ids.join(", ")) };
+        let said: Vec<String> = [times, tests].into_iter().filter(|part| !part.is_empty()).collect();
+        if !said.is_empty() {
+            let _ = writeln!(text, "    {}", said.join(", "));
+        }
+    }
+    Some(text)
+}
+
+/// `3 warnings`; nothing where there were none.
+pub(crate) fn counted(run: &RunEnd) -> Option<String> {
+    match run.warnings.iter().map(|warning| warning.count).sum::<usize>() {
+        0 => None,
+        1 => Some("1 warning".into()),
+        several => Some(format!("{several} warnings")),
+    }
+}
+
+fn place(warning: &Warning, root: &Path) -> String {
+    let Some(location) = &warning.location else { return String::new() };
+    let Some(path) = path_of(&location.uri) else { return String::new() };
+    let name = relative(&path, root).unwrap_or_else(|| path.display().to_string());
+    format!("{name}:{}: ", location.range.start.line + 1)
+}
