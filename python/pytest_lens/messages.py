@@ -868,6 +868,8 @@ class RunEnd(TypedDict):
     * ``message``: Why, where the status alone does not say it.
     * ``debugData``: The iterator of its debug data (``next_debug_data``), where coverage was
       measured.
+    * ``warnings``: What Python warned of while tests were collected and run, as pytest's summary
+      has it.
     """
 
     runId: str
@@ -876,6 +878,7 @@ class RunEnd(TypedDict):
     durationMs: float
     message: NotRequired[str]
     debugData: NotRequired[str]
+    warnings: NotRequired[list[Warning]]
 
 
 class RunEvent(TypedDict):
@@ -1159,6 +1162,8 @@ class TestOutcome(TypedDict):
     * ``stderr``: Captured standard error.
     * ``log``: Captured log.
     * ``subtests``: Subtests, in order.
+    * ``asOf``: It is no news, but what the history remembers of a run at this time, Unix time in
+      milliseconds.
     """
 
     id: str
@@ -1177,6 +1182,7 @@ class TestOutcome(TypedDict):
     stderr: NotRequired[str]
     log: NotRequired[str]
     subtests: NotRequired[list[Subtest]]
+    asOf: NotRequired[int]
 
 
 class TestOutcomes(TypedDict):
@@ -1214,6 +1220,23 @@ class TestsStarted(TypedDict):
 
     runId: str
     ids: list[str]
+
+
+class Warning(TypedDict):
+    """A warning of a run.
+
+    * ``category``: Its class: ``DeprecationWarning``.
+    * ``message``: What it says.
+    * ``location``: The line that is warned of.
+    * ``count``: How often it came.
+    * ``ids``: Tests that it came in, the first few; none where it came while tests were collected.
+    """
+
+    category: str
+    message: str
+    location: NotRequired[Location]
+    count: int
+    ids: NotRequired[list[str]]
 
 
 class InventoryEvent(InventoryDelta):

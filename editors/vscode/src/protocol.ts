@@ -217,6 +217,8 @@ export interface RunEnd {
   message?: string;
   /** The iterator of its debug data (`next_debug_data`), where coverage was measured. */
   debugData?: string;
+  /** What Python warned of while tests were collected and run, as pytest's summary has it. */
+  warnings?: Warning[];
 }
 
 /** A run was accepted. */
@@ -347,6 +349,8 @@ export interface TestOutcome {
   log?: string;
   /** Subtests, in order. */
   subtests?: Subtest[];
+  /** It is no news, but what the history remembers of a run at this time, Unix time in milliseconds. */
+  asOf?: number;
 }
 
 /** Tests have an outcome. */
@@ -363,6 +367,20 @@ export interface TestsStarted {
   runId: string;
   /** Which tests. */
   ids: string[];
+}
+
+/** A warning of a run. */
+export interface Warning {
+  /** Its class: `DeprecationWarning`. */
+  category: string;
+  /** What it says. */
+  message: string;
+  /** The line that is warned of. */
+  location?: Location;
+  /** How often it came. */
+  count: number;
+  /** Tests that it came in, the first few; none where it came while tests were collected. */
+  ids?: string[];
 }
 
 /** The parameters of each notification, by its method. */

@@ -93,6 +93,7 @@
 ---@field durationMs number Wall time from its acceptance.
 ---@field message? string Why, where the status alone does not say it.
 ---@field debugData? string The iterator of its debug data (`next_debug_data`), where coverage was measured.
+---@field warnings? pytest_lens.Warning[] What Python warned of while tests were collected and run, as pytest's summary has it.
 
 ---A run was accepted.
 ---@class pytest_lens.RunStart
@@ -144,6 +145,7 @@
 ---@field stderr? string Captured standard error.
 ---@field log? string Captured log.
 ---@field subtests? pytest_lens.Subtest[] Subtests, in order.
+---@field asOf? integer It is no news, but what the history remembers of a run at this time, Unix time in milliseconds.
 
 ---Tests have an outcome.
 ---@class pytest_lens.TestOutcomes
@@ -154,6 +156,14 @@
 ---@class pytest_lens.TestsStarted
 ---@field runId string The run.
 ---@field ids string[] Which tests.
+
+---A warning of a run.
+---@class pytest_lens.Warning
+---@field category string Its class: `DeprecationWarning`.
+---@field message string What it says.
+---@field location? pytest_lens.Location The line that is warned of.
+---@field count integer How often it came.
+---@field ids? string[] Tests that it came in, the first few; none where it came while tests were collected.
 
 ---The inventory changed.
 ---@class pytest_lens.InventoryEvent : pytest_lens.InventoryDelta
