@@ -171,13 +171,13 @@ class Engine(RunControl):
         answer = self._in_context("debug_run", node_ids=[*node_ids], options=options)
         return cast(messages.DebugStarted, answer)
 
-    def last_failed(self) -> list[str]:
+    def last_failed(self) -> Sequence[str]:
         """Node ids of the tests whose last recorded outcome is a failure."""
         answer = self._in_context("get_last_failed")
         return [*cast(messages.TestList, answer)["node_ids"]]
 
-    def last_outcomes(self) -> list[messages.TestOutcome]:
-        """The last recorded outcome of each test that was run on this machine, with its time in `asOf`."""
+    def last_outcomes(self) -> Sequence[messages.TestOutcome]:
+        """The last outcome of each test that was run on this machine; `asOf` has its time."""
         answer = cast(messages.Events, self._in_context("get_last_outcomes"))
         told = (cast(Any, event) for event in answer["events"])
         return [outcome for event in told for outcome in event["outcomes"]]
