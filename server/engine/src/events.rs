@@ -2,12 +2,19 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use pytest_lens_protocol::{Event, EventPayload};
 use tokio::sync::Notify;
 
 /// Events kept at least; older ones go once the runs that they belong to are over.
 const KEPT: usize = 50_000;
+
+/// What outcomes and output in it may weigh; above that, what readers have had time for goes too.
+const WEIGHT_KEPT: usize = 8 * 1024 * 1024;
+
+/// How long readers have.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// The most that one read returns.
 const PAGE: usize = 2_000;
@@ -22,6 +29,10 @@ pub(crate) struct EventLog {
 
 struct Inner {
     events: VecDeque<Arc<Event>>,
+    /// When each came, and what it weighs.
+    notes: VecDeque<(Instant, usize)>,
+    /// What all of them weigh.
+    weight: usize,
     /// The number of the last event.
     last: u64,
     /// Nothing will be added any more.
@@ -38,10 +49,42 @@ pub(crate) enum Read {
     Lost(u64),
 }
 
+impl Inner {
+    fn push(&mut self, event: Event) {
+        // The items of an inventory live in that, however many events tell of them.
+        let weight = match &event.payload {
+            EventPayload::Inventory(_) => 0,
+            payload => weight_of(payload),
+        };
+        self.weight += weight;
+        self.notes.push_back((Instant::now(), weight));
+        self.events.push_back(Arc::new(event));
+    }
+
+    /// Drops what is too much.
+    fn forget(&mut self, now: Instant) {
+        while let Some(&(at, weight)) = self.notes.front() {
+            let is_read = now.duration_since(at) >= FRESH;
+            if self.events.len() <= KEPT && (self.weight <= WEIGHT_KEPT || !is_read) {
+                return;
+            }
+            self.weight -= weight;
+            self.notes.pop_front();
+            self.events.pop_front();
+        }
+    }
+}
+
 impl EventLog {
     pub(crate) fn new() -> Self {
         EventLog {
-            inner: Mutex::new(Inner { events: VecDeque::new(), last: 0, closed: false }),
+            inner: Mutex::new(Inner {
+                events: VecDeque::new(),
+                notes: VecDeque::new(),
+                weight: 0,
+                last: 0,
+                closed: false,
+            }),
             arrived: Notify::new(),
         }
     }
@@ -52,11 +95,9 @@ impl EventLog {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             inner.last += 1;
             let seq = inner.last;
-            inner.events.push_back(Arc::new(Event { seq, payload }));
+            inner.push(Event { seq, payload });
             if may_forget {
-                while inner.events.len() > KEPT {
-                    inner.events.pop_front();
-                }
+                inner.forget(Instant::now());
             }
             seq
         };
@@ -96,7 +137,7 @@ impl EventLog {
     }
 
     /// As [`EventLog::read`], but waits for a first event, `limit` at most.
-    pub(crate) async fn wait(&self, cursor: u64, limit: std::time::Duration) -> Read {
+    pub(crate) async fn wait(&self, cursor: u64, limit: Duration) -> Read {
         let waiting = async {
             loop {
                 let arrived = self.arrived.notified();
@@ -147,9 +188,28 @@ fn weight_of(payload: &EventPayload) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use pytest_lens_protocol::{Output, OutputStream, TestsStarted};
+
     use super::*;
+
+    #[test]
+    fn r4_a_log_is_bounded_by_its_weight_once_readers_had_time() {
+        let log = EventLog::new();
+        let text = "x".repeat(1024 * 1024);
+        for _ in 0..20 {
+            let (run_id, stream) = ("run".into(), OutputStream::Stdout);
+            let output = Output { run_id, id: None, stream, text: text.clone() };
+            log.push(EventPayload::Output(output), true);
+        }
+        let mut inner = log.inner.lock().unwrap();
+        assert_eq!(inner.events.len(), 20, "they are fresh");
+        inner.forget(Instant::now() + FRESH);
+        assert_eq!(inner.events.len(), 7);
+        assert!(inner.weight <= WEIGHT_KEPT && inner.notes.len() == 7);
+        drop(inner);
+        assert_eq!(log.read(0), Read::Lost(13));
+    }
     use pytest_lens_protocol::OutputStream::Stdout;
-    use pytest_lens_protocol::{Output, TestsStarted};
     use std::time::Duration;
 
     fn payload(id: usize) -> EventPayload {
