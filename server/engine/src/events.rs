@@ -188,7 +188,8 @@ fn weight_of(payload: &EventPayload) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use pytest_lens_protocol::{Output, OutputStream, TestsStarted};
+    use pytest_lens_protocol::OutputStream::Stdout;
+    use pytest_lens_protocol::{Output, TestsStarted};
 
     use super::*;
 
@@ -197,7 +198,7 @@ mod tests {
         let log = EventLog::new();
         let text = "x".repeat(1024 * 1024);
         for _ in 0..20 {
-            let (run_id, stream) = ("run".into(), OutputStream::Stdout);
+            let (run_id, stream) = ("run".into(), Stdout);
             let output = Output { run_id, id: None, stream, text: text.clone() };
             log.push(EventPayload::Output(output), true);
         }
@@ -209,8 +210,6 @@ mod tests {
         drop(inner);
         assert_eq!(log.read(0), Read::Lost(13));
     }
-    use pytest_lens_protocol::OutputStream::Stdout;
-    use std::time::Duration;
 
     fn payload(id: usize) -> EventPayload {
         EventPayload::TestStarted(TestsStarted { run_id: "r".into(), ids: vec![id.to_string()] })
