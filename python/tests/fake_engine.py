@@ -202,7 +202,8 @@ class Engine:
     def fork(self, parent: Host, role: str, **options: Any) -> Host:
         """Ask a parked host for a fork."""
         name = self.new_name(role)
-        message: Message = {"t": "fork", "host": name, "role": role}
+        purpose = options.pop("purpose", "run")
+        message: Message = {"t": "fork", "host": name, "role": role, "purpose": purpose}
         if role != "runner":
             message["options"] = {
                 "args": [],
@@ -214,11 +215,17 @@ class Engine:
         parent.send(**message)
         return self.host(name)
 
+    def go_on(self, host: Host) -> Host:
+        """Have a collected host run tests itself."""
+        host.send(t="become", role="runner", host=host.name, options={})
+        return host
+
     def become(self, base: Host, role: str, **options: Any) -> Host:
         """Make a base the host of one session; it keeps its connection."""
         base.send(
             t="become",
             role=role,
+            purpose=options.pop("purpose", "run"),
             host=base.name,
             options={"args": [], "arguments": [], "no_cov": True, "run_disabled": False, **options},
         )

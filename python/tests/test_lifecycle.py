@@ -83,7 +83,7 @@ def test_collected_host_forks_runners_and_reports_their_end(project: Project) ->
     assert host.hello["role"] == "collected"
     assert host.hello["parent"] == base.name
     assert base.wait("forked", host=host.name)["pid"] == host.pid
-    assert host.wait("collected")["forkable"] is True
+    assert host.wait("collected")["reasons"] == []
     for _ in range(2):
         runner = engine.fork(host, "runner")
         assert runner.hello["parent"] == host.name

@@ -123,7 +123,7 @@ def forked(boot: Message, message: Message, options: Message) -> NoReturn:
         names = [f"test_{number}" for number in range(len(tests))]
         for start in range(0, len(names), 500):
             line.send({"t": "nodes", "items": [node(name) for name in names[start : start + 500]]})
-        line.send({"t": "collected", "forkable": True})
+        line.send({"t": "collected"})
         park(boot, line, options)
     else:
         line.send({"t": "runner_ready"})

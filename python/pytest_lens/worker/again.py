@@ -60,6 +60,7 @@ class Return:
                 "host": worker.host,
                 "role": worker.role,
                 "options": dataclasses.asdict(worker.options),
+                "purpose": worker.purpose,
                 "unfit": [*worker.unfit, name],
             },
             preload=[],
@@ -69,7 +70,7 @@ class Return:
 def resume(worker: Worker, told: dict[str, Any]) -> None:
     """Take up what the process was before it started over."""
     worker.host, worker.role = told["host"], told["role"]
-    worker.options = Options.parse(told["options"])
+    worker.options, worker.purpose = Options.parse(told["options"]), told["purpose"]
     worker.unfit = told["unfit"]
 
 

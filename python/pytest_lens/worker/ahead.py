@@ -37,5 +37,5 @@ def wait_for_order(worker: Worker, config: Any, snapshot: Snapshot, failures: Fa
     if message is None or message["t"] != "collect":
         failures.settled = True  # nothing is wrong
         pytest.exit("not needed any more", returncode=0)
-    worker.role = "collected"
+    worker.role, worker.purpose = "collected", message.get("purpose", "run")
     snapshot.look_again()

@@ -7,6 +7,7 @@ from typing import NoReturn
 from . import (
     again,
     ending,
+    entropy,
     hazards,
     installed,
     keeper,
@@ -26,6 +27,7 @@ from .state import Worker
 
 def run(worker: Worker) -> NoReturn:
     """Load, report "ready", park; forks and transformations go on to a session."""
+    entropy.watch_generators()
     prepared.load_default_plugins()
     config = prepared.ReadyConfig()
     distributions = prepared.plugin_distributions()
@@ -61,7 +63,7 @@ def run(worker: Worker) -> NoReturn:
         ending.run_exit_handlers()
         ending.leave(0)
     worker.role = command.role
-    worker.options = command.options
+    worker.options, worker.purpose = command.options, command.purpose
     if command.kind == "become":
         gc.unfreeze()
         keeper.tell_session(worker.boot.keeper)

@@ -6,7 +6,7 @@ import importlib
 import pathlib
 from typing import Any
 
-from . import ending, seeds
+from . import ending, entropy, seeds
 from .own import os, tempfile
 
 
@@ -19,6 +19,7 @@ def after_fork(state: Any) -> None:
     """In the child, before anything of the project runs."""
     ending.forget_inherited()
     seeds.after_fork(state)
+    entropy.reseed()
 
 
 def fresh_capture(config: Any) -> None:

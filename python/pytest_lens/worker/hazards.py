@@ -34,7 +34,8 @@ HARMLESS = {
     "pytest_bdd.plugin": "forgets the configuration, in the process",
 }
 
-_SESSION_HOOKS = ("pytest_sessionstart", "pytest_sessionfinish", "pytest_unconfigure")
+# Hooks that are called once for a session, and may act outside of it.
+SESSION_HOOKS = ("pytest_sessionstart", "pytest_sessionfinish", "pytest_unconfigure")
 
 
 def of_process() -> list[Message]:
@@ -88,18 +89,23 @@ def _loop_is_alive() -> bool:
     return loop is not None and not loop.is_closed()
 
 
+def harmless(worker: Worker) -> set[str]:
+    """The plugins that are known not to act outside of the process."""
+    return set(HARMLESS) | {name.replace("-", "_") for name in worker.boot.harmless}
+
+
 def of_session(worker: Worker, session: Any) -> list[str]:
     """Why the host of this collection must not be forked; empty when it may."""
     reasons = [hazard["detail"] for hazard in of_process()]
     manager = session.config.pluginmanager
-    known = _known(worker)
-    for hook_name in _SESSION_HOOKS:
+    known = harmless(worker)
+    for hook_name in SESSION_HOOKS:
         for implementation in getattr(manager.hook, hook_name).get_hookimpls():
-            reason = _foreign(implementation.plugin, known, hook_name, worker.root)
+            reason = foreign(implementation.plugin, known, hook_name, worker.root)
             if reason is not None:
                 reasons.append(reason)
     for implementation in manager.hook.pytest_runtestloop.get_hookimpls():
-        reason = _foreign(implementation.plugin, known, "pytest_runtestloop", worker.root)
+        reason = foreign(implementation.plugin, known, "pytest_runtestloop", worker.root)
         if reason is not None:
             reasons.append(reason)
     if manager.hasplugin("randomly") or "pytest_randomly" in _active_plugins(manager):
@@ -137,14 +143,11 @@ def _is_known(module: str, known: set[str]) -> bool:
 
 def is_foreign(worker: Worker, plugin: Any) -> bool:
     """Whether a plugin is the project's, or one that nothing is known of."""
-    return not _is_known(module_of(plugin), _known(worker))
+    return not _is_known(module_of(plugin), harmless(worker))
 
 
-def _known(worker: Worker) -> set[str]:
-    return set(HARMLESS) | {name.replace("-", "_") for name in worker.boot.harmless}
-
-
-def _foreign(plugin: Any, known: set[str], hook: str, root: str) -> str | None:
+def foreign(plugin: Any, known: set[str], hook: str, root: str) -> str | None:
+    """What to say of a plugin that implements a hook, where it is not known to be harmless."""
     if _is_known(module_of(plugin), known):
         return None
     return f"{_called(plugin, root)} implements {hook}"

@@ -26,6 +26,8 @@ class Command:
     kind: str
     role: str
     options: Options
+    # Who wants what comes of it; see `Worker.purpose`.
+    purpose: str = "run"
 
 
 @dataclass
@@ -140,7 +142,8 @@ class Park:
 
     def _become(self, message: Message) -> Command:
         self._worker.host = message["host"]  # same process, same connection
-        return Command("become", message["role"], Options.parse(message.get("options")))
+        role, options = message["role"], Options.parse(message.get("options"))
+        return Command("become", role, options, message.get("purpose", "run"))
 
     def _fork(self, message: Message) -> Command | None:
         worker = self._worker
@@ -177,7 +180,9 @@ class Park:
         except OSError:
             os._exit(70)
         forkfix.after_fork(fix)
-        return Command("fork", role, Options.parse(message.get("options")))
+        return Command(
+            "fork", role, Options.parse(message.get("options")), message.get("purpose", "run")
+        )
 
 
 def _exited(host: str, pid: int, status: int | None) -> Message:

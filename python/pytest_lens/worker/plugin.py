@@ -16,6 +16,8 @@ from . import (
     collecting,
     disabled,
     distributed,
+    effects,
+    ending,
     forkfix,
     hazards,
     holding,
@@ -32,6 +34,8 @@ from .own import gc, time
 from .reports import Recorder, unshowable
 from .snapshot import Snapshot
 from .state import Worker
+from .traces import Traces
+from .unasked import Abstaining
 from .wire import Message
 
 _BATCH = 500
@@ -57,6 +61,8 @@ class LensPlugin:
         self._posing = distributed.Posing()
         self._last_importing = ""
         self._asked: arguments.Asked | None = None
+        self._traces = Traces(worker)
+        self.abstaining = Abstaining(worker) if worker.purpose == "unasked" else None
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -66,6 +72,7 @@ class LensPlugin:
         if worker.options.run_disabled:
             disabled.collect_disabled_classes()
         self.snapshot.start()
+        self._traces.start()
         cache = pyc.Cache(worker.boot, self.snapshot, self._importing)
         with pyc.installed(cache), rootdir.independent_of(worker.options.args):
             yield
@@ -114,6 +121,8 @@ class LensPlugin:
     def pytest_configure(self, config: Any) -> None:
         self._reports += arguments.asked_reports(config.option)
         arguments.refuse_or_neutralise(self._worker, config)
+        if self._worker.purpose == "list":
+            config.option.collectonly = True
         self._posing.configure(config)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -138,6 +147,7 @@ class LensPlugin:
     def pytest_collection(self, session: Any) -> None:
         if self._worker.role == "configured":
             spent = time.perf_counter() - self._started
+            self.refuse_if(True)
             ahead.wait_for_order(self._worker, session.config, self.snapshot, self.failures)
             self._started = time.perf_counter() - spent
 
@@ -183,16 +193,17 @@ class LensPlugin:
             worker.way_back.close()
         builder = NodeBuilder(session.config, worker.root)
         if worker.role in ("collected", "collect"):
-            reasons = hazards.of_session(worker, session)
-            park = Park(worker) if worker.role == "collected" and not reasons else None
+            reasons = self._reasons(session)
+            # One that may not be forked goes on by itself, where somebody wants its tests run.
+            stays = worker.role == "collected" and (worker.purpose == "run" or not reasons)
+            park = Park(worker) if stays else None
             self._collected(session, builder, reasons)
-            if park is None:
-                return True
             by_id = builder.by_id(session.items)
-            if not self._parked(session, park):
-                return True
+            if park is None or not self._parked(session, park, bool(reasons)):
+                return self._end()
         else:
             by_id = builder.by_id(session.items)
+            self._traces.finish(session.config)
             self._ready(session)
         gc.unfreeze()  # a test may look at all objects, or count on garbage to go
         forkfix.collect_garbage_once(session.config)
@@ -205,6 +216,30 @@ class LensPlugin:
             self._prepare(session, message)
             session.items = loop.prepare(message, session.items)
             loop.run(session)
+        return True
+
+    def _reasons(self, session: Any) -> list[str]:
+        """Why no two runs may share this collection."""
+        found = self._traces.finish(session.config)
+        reasons = [*hazards.of_session(self._worker, session), *self._left_out(), *found]
+        self.refuse_if(bool(self._errors.found))
+        return list(dict.fromkeys(reasons))
+
+    def _left_out(self) -> list[str]:
+        return self.abstaining.left_out if self.abstaining is not None else []
+
+    def refuse_if(self, amiss: bool) -> None:
+        """End a session that nobody asked for: it left something out, and something is amiss."""
+        if amiss and self._left_out():
+            effects.tell(self._worker, effects.Effect(self._left_out()[0], None, None, ()))
+            ending.leave(0)
+
+    def _end(self) -> bool:
+        """The session is over before a test ran, and ends as it does for pytest."""
+        if self._worker.purpose == "unasked":
+            # It has done nothing that would have to be undone.
+            self._worker.send({"t": "bye", "exitstatus": 0})
+            ending.leave(0)
         return True
 
     def _collected(self, session: Any, builder: NodeBuilder, reasons: list[str]) -> None:
@@ -227,7 +262,6 @@ class LensPlugin:
                 "deselected": self._deselected,
                 "errors": self._errors.found,
                 **state,
-                "forkable": not reasons,
                 "processes": self._processes,
                 "mentions_worker": distributed.is_mentioned,
                 "reasons": reasons,
@@ -237,20 +271,25 @@ class LensPlugin:
                 "rootdir": str(session.config.rootpath),
                 "inifile": str(session.config.inipath) if session.config.inipath else None,
                 "exitstatus": _status(session),
+                "day_left": _day_left(),
                 "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),
             }
         )
 
-    def _parked(self, session: Any, park: Park) -> bool:
-        """Wait to be forked; true in a fork, false when the host is to end."""
-        forkfix.drain_capture(session.config)
-        gc.collect()
-        gc.freeze()
+    def _parked(self, session: Any, park: Park, alone: bool) -> bool:
+        """Wait to be forked or to go on; true in what is to run tests, false at the host's end."""
+        if not alone:
+            forkfix.drain_capture(session.config)
+            gc.collect()
+            gc.freeze()
         command = park.serve()
         if command.kind == "exit":
             return False
         self._worker.role = command.role
-        forkfix.fresh_capture(session.config)
+        if command.kind == "fork":
+            forkfix.fresh_capture(session.config)
+        elif not alone:
+            gc.unfreeze()
         self._worker.send({"t": "runner_ready", "stacks": stacks_path(self._worker)})
         return True
 
@@ -282,6 +321,12 @@ class LensPlugin:
             self._posing.take(config, message["worker"])
         if message.get("run_disabled") or self._worker.options.run_disabled:
             disabled.run_disabled_tests(session.items)
+
+
+def _day_left() -> float:
+    """Seconds until the local date changes."""
+    now = time.localtime()
+    return 86400.0 - (now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec)
 
 
 def _status(session: Any) -> int:

@@ -13,7 +13,7 @@ import sys
 from typing import Any
 
 
-class _Mark(float):
+class Mark(float):
     """A Gaussian like any other, that we know again."""
 
 
@@ -25,7 +25,7 @@ def mark() -> None:
     """Start to watch whether anything seeds the global generators."""
     generator = _generator()
     if generator is not None:
-        generator.gauss_next = _Mark(random.SystemRandom().gauss(0.0, 1.0))
+        generator.gauss_next = Mark(random.SystemRandom().gauss(0.0, 1.0))
     _numpy.mark()
 
 
@@ -75,7 +75,7 @@ def numpy_came() -> None:
 def before_fork() -> Any:
     """The state to hand to :func:`after_fork`, or None when the project did not seed."""
     generator = _generator()
-    if generator is None or isinstance(generator.gauss_next, _Mark):
+    if generator is None or isinstance(generator.gauss_next, Mark):
         return None
     return random.getstate()
 

@@ -28,12 +28,14 @@ def run(worker: Worker, config: ReadyConfig) -> NoReturn:
     _debug(worker)
     try:
         with config.in_place(), plugin.installed():
-            status = int(pytest.main(command_line(worker), plugins=[plugin, artifacts]))
+            plugins = [plugin, artifacts, *([plugin.abstaining] if plugin.abstaining else [])]
+            status = int(pytest.main(command_line(worker), plugins=plugins))
     except BaseException as error:  # SystemExit in a conftest, among others
         plugin.failures.note(error)
         status = 3
     if worker.measuring is not None:
         worker.measuring.stop()
+    plugin.refuse_if(not plugin.failures.settled)
     plugin.failures.report(worker, status)
     try:
         sys.stdout.flush()

@@ -73,6 +73,8 @@ class Worker:
     host: str
     role: str = "base"
     options: Options = field(default_factory=Options)
+    # Who wants the session: "run" its tests, "list" them, or "unasked".
+    purpose: str = "run"
     preloaded: list[str] = field(default_factory=list)
     plugin_packages: set[str] = field(default_factory=set)
     # What was imported in advance, out of sight.

@@ -1,5 +1,6 @@
 //! The way from a file's text to its analysis.
 
+use crate::clocks;
 use crate::collect::collect;
 use crate::config::PytestSettings;
 use crate::doctests::doctests;
@@ -44,8 +45,10 @@ pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> F
         if role.tests {
             nodes.extend(collect(&module, settings));
         }
+        let clock = clocks::first(tree, &module.names).map(|(at, what)| (lines.pos(at), what));
         FileAnalysis {
             nodes,
+            clock,
             defs: module.defs,
             imports: module.imports,
             syntax_error: error.map(|error| (lines.pos(error.at), error.message)),

@@ -5,6 +5,7 @@
 
 mod analyze;
 mod classes;
+mod clocks;
 mod collect;
 pub mod config;
 mod doctests;

@@ -116,6 +116,9 @@ pub struct FileAnalysis {
     pub imports: Vec<Import>,
     /// The first syntax error. The nodes outside of the broken part are there all the same.
     pub syntax_error: Option<(Pos, String)>,
+    /// Where importing it first reads a clock, and by what call.
+    #[serde(default)]
+    pub clock: Option<(Pos, String)>,
 }
 
 /// The index of the innermost test or class that holds the 0-based line.

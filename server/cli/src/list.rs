@@ -55,11 +55,12 @@ struct Wanted<'a> {
 }
 
 async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn Write) -> Result<i32, Failure> {
-    let collected = client.collect().await;
+    let selected = chosen(client, options.filter).await;
     let mut errors = client.collect_errors().await?;
-    if errors.is_empty() {
-        collected?;
-    }
+    let selected = match selected {
+        Err(failure) if errors.is_empty() => return Err(failure),
+        other => other.unwrap_or_default(),
+    };
     let named = select::node_ids(root, options.selectors)?;
     let mut nodes = inventory(client).await?;
     for id in &named {
@@ -72,9 +73,7 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
     if !named.is_empty() {
         nodes.retain(|node| named.iter().any(|id| select::means(id, &node.node_id)));
     }
-    if let Some(ids) = filtered(client, options.filter).await? {
-        nodes.retain(|node| ids.contains(&node.node_id));
-    }
+    nodes.retain(|node| selected.contains(&node.node_id));
     print(&nodes, options.json, out)?;
     errors.retain(|error| is_asked(&named, &path_of(&error.uri, root)));
     let mut told = std::io::stderr();
@@ -120,13 +119,18 @@ pub async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
 
 /// The ids that the expressions select; none where there is no expression.
 pub async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
-    let (keyword, marker) = (filter.keyword.clone(), filter.marker.clone());
-    if keyword.is_none() && marker.is_none() {
+    if filter.keyword.is_none() && filter.marker.is_none() {
         return Ok(None);
     }
+    Ok(Some(chosen(client, filter).await?))
+}
+
+/// The ids that the expressions select, where there are any; collected if need be, since somebody asks.
+async fn chosen(client: &Client, filter: &Filter) -> Result<HashSet<String>, Failure> {
+    let (keyword, marker) = (filter.keyword.clone(), filter.marker.clone());
     let request = Request::List { context_id: client.context_id.clone(), keyword, marker };
     match client.session.call(request).await {
-        Response::TestList { node_ids } => Ok(Some(node_ids.into_iter().collect())),
+        Response::TestList { node_ids } => Ok(node_ids.into_iter().collect()),
         other => Err(Failure::of_response(other)),
     }
 }

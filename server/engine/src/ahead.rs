@@ -1,4 +1,4 @@
-//! A session that was started before anybody asked for it. Up to its collection nothing depends on the tests' own code,
+//! A session that was started before anybody purpose for it. Up to its collection nothing depends on the tests' own code,
 //! so after an edit it is still good, as long as the configuration and the conftests are what they were.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::launcher::Base;
 use crate::life::stands_still;
 use crate::process::{Arrived, Process, ProcessEvent};
 use crate::snapshot::Snapshot;
-use crate::wire::{FromWorker, Role, ToWorker, WorkerOptions};
+use crate::wire::{FromWorker, Purpose, Role, ToWorker, WorkerOptions};
 
 /// How long starting a session may take; nobody waits for it.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -36,7 +36,7 @@ impl Ahead {
     /// Starts one; `None` where the session does not come as far as its collection. Whoever asks for the collection
     /// will hear why.
     pub(crate) async fn start(hub: &Hub, base: Arc<Base>, options: WorkerOptions) -> Option<Self> {
-        let (process, mut events) = base.fork(hub, Role::Configured, options.clone()).await.ok()?;
+        let (process, mut events) = base.fork(hub, Role::Configured, options.clone(), Purpose::Unasked).await.ok()?;
         let waiting = async {
             tokio::select! {
                 snapshot = configured(&mut events) => snapshot,
@@ -57,8 +57,8 @@ impl Ahead {
     }
 
     /// Lets it collect.
-    pub(crate) fn collect(self) -> Arrived {
-        self.process.send(ToWorker::Collect);
+    pub(crate) fn collect(self, purpose: Purpose) -> Arrived {
+        self.process.send(ToWorker::Collect { purpose });
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         (self.process, state.events)
     }
@@ -69,7 +69,9 @@ async fn configured(events: &mut mpsc::UnboundedReceiver<ProcessEvent>) -> Optio
         match events.recv().await? {
             ProcessEvent::Message(message) => match *message {
                 FromWorker::Configured(read) => return Some(Snapshot::new(read)),
-                FromWorker::UsageError { .. } | FromWorker::InternalError { .. } => return None,
+                FromWorker::UsageError { .. } | FromWorker::InternalError { .. } | FromWorker::Effect { .. } => {
+                    return None;
+                }
                 _ => {}
             },
             ProcessEvent::Lost | ProcessEvent::Exited(_) => return None,

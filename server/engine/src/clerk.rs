@@ -36,7 +36,7 @@ const PIECE: usize = 10_000;
 /// Something to be put into the books.
 pub(crate) enum Entry {
     /// The sources were read.
-    Static(Vec<(String, Arc<FileAnalysis>)>),
+    Static { listing: Vec<(String, Arc<FileAnalysis>)>, done: oneshot::Sender<()> },
     /// A scope was collected.
     Collected { host: Arc<Host>, done: oneshot::Sender<()> },
     /// A scope could not be collected.
@@ -128,9 +128,10 @@ impl Clerk {
 
     fn file(&mut self, context: &Arc<Context>, entry: Entry) {
         match entry {
-            Entry::Static(listing) => {
+            Entry::Static { listing, done } => {
                 let new = context.inventory.load().with_static(listing);
                 self.publish(context, new);
+                let _ = done.send(());
             }
             Entry::Collected { host, done } => {
                 let found = Findings {

@@ -26,7 +26,7 @@ use crate::relay::Printed;
 use crate::run::{News, RunPlan};
 use crate::runs::{Awaited, Lease, REMEMBERED, RunRecord};
 use crate::scope::Scope;
-use crate::wire::WorkerOptions;
+use crate::wire::{Purpose, WorkerOptions};
 
 /// How often the output of running tests is looked at.
 const LOOK: Duration = Duration::from_millis(25);
@@ -129,7 +129,7 @@ impl Context {
             files.into_iter().map(|file| (file.path, Arc::new(file.analysis))).collect()
         });
         if let Ok(listing) = listing.await {
-            self.enter(Entry::Static(listing));
+            self.enter_and_wait(|done| Entry::Static { listing, done }).await;
         }
     }
 
@@ -167,6 +167,12 @@ impl Context {
         (self.pool.set_env(env), problem)
     }
 
+    /// What a run wants of the session that its tests are found in. `special`: it runs them in sessions of another
+    /// kind. Fixtures that wait for the next run are in a session already.
+    pub(crate) fn purpose_of(&self, special: bool) -> Purpose {
+        if special || self.pool.residents.idle() > 0 { Purpose::List } else { Purpose::Run }
+    }
+
     /// Whether coverage can be measured.
     ///
     /// # Errors
@@ -199,16 +205,17 @@ impl Context {
         self: &Arc<Self>,
         scope: &Scope,
         arguments: &[String],
-    ) -> Result<Arc<Host>, CollectFailure> {
+        purpose: Purpose,
+    ) -> Result<Found, CollectFailure> {
         self.renew_env();
         let options = self.options(arguments);
         let (pytest, limit) = (self.pytest.load_full(), self.collect_limit());
-        let found = self.pool.host(scope, &options, &pytest, limit).await;
+        let found = self.pool.host(scope, &options, &pytest, limit, purpose).await;
         let is_usual = arguments.is_empty();
         // A part's own arguments may be refused, where its conftests don't define what the project's options need, or
         // its folder's name has a meaning for pytest. The whole has them in it.
         if *scope != Scope::All && matches!(found, Err(CollectFailure::Refused { path: None, .. })) {
-            let whole = self.pool.host(&Scope::All, &options, &pytest, limit).await;
+            let whole = self.pool.host(&Scope::All, &options, &pytest, limit, purpose).await;
             if whole.is_ok() {
                 return self.take_in(&Scope::All, whole, is_usual).await;
             }
@@ -217,10 +224,11 @@ impl Context {
     }
 
     /// Collects a scope with an interpreter that was started anew, whatever there is.
-    pub(crate) async fn collect(self: &Arc<Self>, scope: &Scope) -> Result<Arc<Host>, CollectFailure> {
+    pub(crate) async fn collect(self: &Arc<Self>, scope: &Scope, purpose: Purpose) -> Result<Found, CollectFailure> {
         self.renew_env();
         self.pool.start_anew();
-        let found = self.pool.collect(scope, &self.options(&[]), &self.pytest.load_full(), self.collect_limit()).await;
+        let (options, pytest) = (self.options(&[]), self.pytest.load_full());
+        let found = self.pool.collect(scope, &options, &pytest, self.collect_limit(), purpose).await;
         self.take_in(scope, found, true).await
     }
 
@@ -230,15 +238,23 @@ impl Context {
         scope: &Scope,
         found: Result<Found, CollectFailure>,
         into_inventory: bool,
-    ) -> Result<Arc<Host>, CollectFailure> {
+    ) -> Result<Found, CollectFailure> {
         match found {
-            Ok(Found { host, is_new }) => {
-                let is_known = !is_new && host.is_taken_in(self.inventory.load().revision);
+            Ok(found) => {
+                let host = &found.host;
+                let is_known = !found.is_new && host.is_taken_in(self.inventory.load().revision);
                 if into_inventory && !is_known {
-                    self.enter_and_wait(|done| Entry::Collected { host: Arc::clone(&host), done }).await;
-                    self.refresher.collected(&host);
+                    self.enter_and_wait(|done| Entry::Collected { host: Arc::clone(host), done }).await;
+                    self.refresher.collected(host);
                 }
-                Ok(host)
+                Ok(found)
+            }
+            Err(failure @ CollectFailure::OnlyWhenAsked { .. }) => {
+                // What the sources say stands, until somebody asks.
+                if !self.inventory.load().complete {
+                    Arc::clone(self).read_sources().await;
+                }
+                Err(failure)
             }
             Err(failure) => {
                 if into_inventory {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use pytest_lens_analysis::PytestSettings;
 use tokio::sync::mpsc;
@@ -16,12 +16,15 @@ use crate::hub::Hub;
 use crate::launcher::Base;
 use crate::life::stands_still;
 use crate::node::{Analyses, Node, NodeMaker};
+use crate::own::{self, Leaving, Own};
 use crate::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent};
 use crate::procs::{Unfinished, kill_tree};
 use crate::runner::Runner;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
-use crate::wire::{FromWorker, Role, ToWorker, WireCollectError, WireCollected, WireNode, WorkerOptions};
+use crate::wire::{
+    FromWorker, Purpose, Role, ToWorker, WireCollectError, WireCollected, WireNode, WireStat, WorkerOptions,
+};
 
 /// A finished collection.
 pub(crate) struct Host {
@@ -52,6 +55,8 @@ pub(crate) struct Host {
     pub mentions_worker: bool,
     /// How long collecting took, in milliseconds.
     took_ms: f64,
+    /// When it is too old to be forked: what it took from a clock, seen by nobody, gets wrong.
+    until: SystemTime,
     /// The interpreter that it was forked from, or became.
     pub base: Arc<Base>,
     process: Option<Process>,
@@ -81,6 +86,13 @@ pub(crate) enum CollectFailure {
     Unreachable(String),
     #[error("{0}")]
     Broken(String),
+    /// Nobody purpose for it, and it would have had an effect. Not an error: it waits until somebody does.
+    #[error("tests are collected only when somebody asks: {reason}")]
+    OnlyWhenAsked {
+        reason: String,
+        /// What led there: as long as it is the same, so is the answer.
+        files: Vec<WireStat>,
+    },
 }
 
 /// What a collection is to do.
@@ -92,6 +104,9 @@ pub(crate) struct CollectOrder {
     pub analyses: Arc<Analyses>,
     pub limit: Duration,
     pub by: Collector,
+    pub purpose: Purpose,
+    /// Sessions that are over and still go on.
+    pub leaving: Leaving,
 }
 
 /// Which process collects.
@@ -105,12 +120,18 @@ pub(crate) enum Collector {
 }
 
 /// Collects, in `base` itself or in a fork of it.
-pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> Result<Host, CollectFailure> {
+///
+/// Where somebody wants the tests run, and the session can't be shared, its process comes with it.
+pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> Result<(Host, Own), CollectFailure> {
+    let purpose = order.purpose;
     let fork = !matches!(order.by, Collector::Base);
     let arrived = match order.by {
-        Collector::Ahead(ahead) => Ok(ahead.collect()),
-        Collector::Fork => base.fork(hub, Role::Collected, order.options.clone()).await,
-        Collector::Base => base.become_role(Role::Collect, order.options.clone()),
+        Collector::Ahead(ahead) => Ok(ahead.collect(purpose)),
+        Collector::Fork => base.fork(hub, Role::Collected, order.options.clone(), purpose).await,
+        Collector::Base => {
+            let role = if purpose == Purpose::Run { Role::Collected } else { Role::Collect };
+            base.become_role(role, order.options.clone(), purpose)
+        }
     };
     let (process, mut events) = arrived.map_err(CollectFailure::Unreachable)?;
     let mut unfinished = Unfinished(Some(process.pid));
@@ -132,12 +153,28 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
     })?;
     let source_order = source_order(&items);
     let (root, settings, analyses) = (order.root, order.settings, order.analyses);
-    let nodes = tokio::task::spawn_blocking(move || make_nodes(items, &root, &settings, &analyses))
-        .await
-        .map_err(|error| CollectFailure::Broken(error.to_string()))?;
+    let day_left = collected.day_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
+    let sources: Vec<_> =
+        collected.read.files.iter().filter(|file| is_source(file)).map(|file| file.0.clone()).collect();
+    let (nodes, clock) = tokio::task::spawn_blocking(move || {
+        (make_nodes(items, &root, &settings, &analyses), first_clock(&sources, &root, &settings, &analyses))
+    })
+    .await
+    .map_err(|error| CollectFailure::Broken(error.to_string()))?;
     let by_id = nodes.iter().enumerate().map(|(index, node)| (Arc::clone(&node.id), index)).collect();
-    let forkable = fork && collected.forkable;
-    Ok(Host {
+    let reasons: Vec<String> = collected.reasons.into_iter().chain(clock).collect();
+    let shared = fork && reasons.is_empty();
+    let (process, events, own) = match purpose {
+        _ if shared => (Some(process), Some(events), Own::default()),
+        Purpose::Run => (None, None, Own::new((process, events), Arc::clone(&base), order.leaving)),
+        Purpose::List => {
+            // What it holds, the next session may want.
+            own::see_end(&process, &mut events).await;
+            (None, None, Own::default())
+        }
+        Purpose::Unasked => (None, None, Own::default()),
+    };
+    let host = Host {
         scope: order.scope,
         options: order.options,
         nodes,
@@ -149,21 +186,19 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         unfit: collected.unfit,
         looks: collected.looks,
         reports: collected.reports,
-        reasons: collected.reasons,
+        reasons,
         inifile: collected.inifile,
         processes: collected.processes,
         mentions_worker: collected.mentions_worker,
         took_ms: collected.duration_ms,
+        until: SystemTime::now() + day_left.map_or(MOST_AGE, |left| left.min(MOST_AGE)),
         base,
-        process: forkable.then_some(process),
-        state: Mutex::new(HostState {
-            snapshot: Snapshot::new(collected.read),
-            _events: forkable.then_some(events),
-            standby: Vec::new(),
-        }),
+        process,
+        state: Mutex::new(HostState { snapshot: Snapshot::new(collected.read), _events: events, standby: Vec::new() }),
         getting_ready: tokio::sync::Mutex::default(),
         taken_in: AtomicU64::new(0),
-    })
+    };
+    Ok((host, own))
 }
 
 /// What is told of a collection that was ended because it took too long.
@@ -190,6 +225,9 @@ async fn gather(
                     return Err(CollectFailure::Refused { message, path, line });
                 }
                 FromWorker::InternalError { message } => return Err(CollectFailure::Broken(message)),
+                FromWorker::Effect { detail: reason, files } => {
+                    return Err(CollectFailure::OnlyWhenAsked { reason, files });
+                }
                 _ => {}
             },
             ProcessEvent::Exited(status) => return Err(ended(&status, importing.take())),
@@ -226,6 +264,28 @@ const LAST_WORD: Duration = Duration::from_secs(2);
 fn ended(status: &ExitStatus, importing: Option<String>) -> CollectFailure {
     let place = importing.map_or_else(String::new, |path| format!(" while it imported {path}"));
     CollectFailure::Broken(format!("the process that collects tests {status}{place}"))
+}
+
+/// How long a collection is shared at most.
+const MOST_AGE: Duration = Duration::from_secs(30 * 60);
+
+/// Whether a file is source of the project, as what only it has a digest for.
+fn is_source(file: &WireStat) -> bool {
+    file.5.is_some() && file.0.ends_with(".py")
+}
+
+/// Why a collection must not be shared that read a clock.
+fn first_clock(
+    sources: &[String],
+    root: &std::path::Path,
+    settings: &PytestSettings,
+    analyses: &Analyses,
+) -> Option<String> {
+    sources.iter().map(std::path::Path::new).find_map(|path| {
+        let (at, what) = analyses.of(path, settings)?.clock.clone()?;
+        let shown = path.strip_prefix(root).unwrap_or(path).display();
+        Some(format!("{shown}:{} calls {what} while tests are collected", at.line + 1))
+    })
 }
 
 fn make_nodes(
@@ -273,11 +333,11 @@ impl Host {
 
     /// What another runner costs a run, in milliseconds: a fork, or a collection that shares the machine with others.
     pub(crate) fn start_ms(&self) -> f64 {
-        if self.is_forkable() { FORK_MS } else { self.took_ms / 4.0 }
+        if self.is_shared() { FORK_MS } else { self.took_ms / 4.0 }
     }
 
-    /// Whether runs may be forked off it.
-    pub(crate) fn is_forkable(&self) -> bool {
+    /// Whether runs may be forked off it; else each needs a session that collects for itself.
+    pub(crate) fn is_shared(&self) -> bool {
         self.process.is_some()
     }
 
@@ -291,7 +351,7 @@ impl Host {
             (own, wanted) if own == wanted => true,
             (_, Scope::All) => false,
             (own, Scope::Paths(paths)) => paths.iter().all(|path| {
-                // A file that a whole collection left out on purpose may still be asked for by name.
+                // A file that a whole collection left out on purpose may still be purpose for by name.
                 let known = || {
                     self.nodes.iter().any(|node| crate::scope::is_within(&node.file, path))
                         || self.errors.iter().any(|error| crate::scope::is_within(&error.path, path))
@@ -304,7 +364,9 @@ impl Host {
     /// Whether the disk still holds what was collected, and the interpreter that it was collected in, and the process,
     /// if it has one, is alive.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.is_well()
+        let is_young = !self.is_shared() || SystemTime::now() < self.until;
+        is_young
+            && self.is_well()
             && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
             && self.base.is_unchanged()
     }
@@ -333,7 +395,7 @@ impl Host {
     pub(crate) async fn stand_by(self: &Arc<Self>, hub: &Hub, count: usize) {
         // One at a time, or two who both see that one is missing make one too many.
         let _one = self.getting_ready.lock().await;
-        while self.is_forkable() && self.standing_by() < count {
+        while self.is_shared() && self.standing_by() < count {
             let Ok(runner) = self.fork_runner(hub).await else { return };
             self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.push(runner);
         }
@@ -347,7 +409,12 @@ impl Host {
     async fn fork_runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, String> {
         let Some(process) = &self.process else { return Err("this session can't be forked".into()) };
         let awaited = hub.expect("runner");
-        process.send(ToWorker::Fork { host: awaited.id.clone(), role: Role::Runner, options: None });
+        process.send(ToWorker::Fork {
+            host: awaited.id.clone(),
+            role: Role::Runner,
+            options: None,
+            purpose: Purpose::Run,
+        });
         let (process, events) = Process::arrive(awaited, FORK_LIMIT, Some(process)).await?;
         Ok(Runner::new(process, events, None))
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use pytest_lens_analysis::FileAnalysis;
+use pytest_lens_analysis::{FileAnalysis, NodeKind};
 use pytest_lens_protocol::TestNodeInfo;
 use sha2::{Digest, Sha256};
 
@@ -110,6 +110,16 @@ impl Inventory {
 
     pub(crate) fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
         self.files.iter().flat_map(|file| &file.nodes)
+    }
+
+    /// How many tests there are: as pytest says, or, as long as it has not spoken, the sources.
+    pub(crate) fn count(&self) -> usize {
+        let confirmed = self.nodes().count();
+        if confirmed > 0 {
+            return confirmed;
+        }
+        let read = self.files.iter().filter_map(|file| file.analysis.as_ref());
+        read.flat_map(|analysis| &analysis.nodes).filter(|node| node.kind != NodeKind::Class).count()
     }
 
     pub(crate) fn infos(&self) -> Vec<TestNodeInfo> {

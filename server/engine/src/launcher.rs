@@ -18,7 +18,7 @@ use crate::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
 use crate::procs::{Handle, Unfinished, descendants, kill_tree, see_off};
 use crate::relay::Relays;
 use crate::snapshot::{Place, Snapshot};
-use crate::wire::{Boot, Counted, FromWorker, Ready, Role, ToWorker, WorkerOptions};
+use crate::wire::{Boot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions};
 use crate::worker_files::{TOO_OLD, boot_program, forget_compiled};
 
 /// How long an interpreter may take to start, pytest and the preloaded modules included.
@@ -77,17 +77,23 @@ impl Base {
 
     /// Turns the interpreter itself into a session or a collection: the same process, name and connection, but it can't
     /// be forked any more. Once only.
-    pub(crate) fn become_role(&self, role: Role, options: WorkerOptions) -> Result<Arrived, String> {
+    pub(crate) fn become_role(&self, role: Role, options: WorkerOptions, purpose: Purpose) -> Result<Arrived, String> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         let events = events.ok_or("the interpreter is in use")?;
-        self.process.send(ToWorker::Become { host: self.process.id.clone(), role, options });
+        self.process.send(ToWorker::Become { host: self.process.id.clone(), role, options, purpose });
         Ok((self.process.clone(), events))
     }
 
     /// Forks it.
-    pub(crate) async fn fork(&self, hub: &Hub, role: Role, options: WorkerOptions) -> Result<Arrived, String> {
+    pub(crate) async fn fork(
+        &self,
+        hub: &Hub,
+        role: Role,
+        options: WorkerOptions,
+        purpose: Purpose,
+    ) -> Result<Arrived, String> {
         let awaited = hub.expect(if role == Role::Session { "session" } else { "collected" });
-        self.process.send(ToWorker::Fork { host: awaited.id.clone(), role, options: Some(options) });
+        self.process.send(ToWorker::Fork { host: awaited.id.clone(), role, options: Some(options), purpose });
         Process::arrive(awaited, FORK_LIMIT, Some(&self.process)).await
     }
 }

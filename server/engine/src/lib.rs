@@ -26,6 +26,7 @@ mod life;
 mod mode;
 mod node;
 mod outcomes;
+mod own;
 mod pool;
 mod preload;
 mod presence;

@@ -15,11 +15,13 @@ use crate::host::{CollectFailure, CollectOrder, Collector, Host, collect};
 use crate::launcher::{Base, Launcher, StartError};
 use crate::mode::{Mode, ModeAsked, choose};
 use crate::node::Analyses;
+use crate::own::{Leaving, Own};
 use crate::preload::Preload;
 use crate::resident::Residents;
 use crate::runner::Runner;
 use crate::scope::Scope;
-use crate::wire::{Measure, Ready, WorkerOptions, WorkerPlace};
+use crate::snapshot::Snapshot;
+use crate::wire::{Measure, Purpose, Ready, WireRead, WireStat, WorkerOptions, WorkerPlace};
 
 /// Collected sessions of parts of the project that are kept, besides that of the whole.
 const PARTS_KEPT: usize = 3;
@@ -41,6 +43,8 @@ pub(crate) struct Pool {
     starting: tokio::sync::Mutex<()>,
     /// One session is started ahead at a time.
     starting_ahead: tokio::sync::Mutex<()>,
+    /// Sessions of runs that are over.
+    pub leaving: Leaving,
     /// The whole is collected by one at a time: whoever comes second finds what the first has made.
     whole: tokio::sync::Mutex<()>,
 }
@@ -52,6 +56,8 @@ struct State {
     preload: Preload,
     /// Newest first.
     hosts: Vec<Arc<Host>>,
+    /// Why nothing is collected unless somebody asks, and what led there.
+    reluctance: Option<Reluctance>,
     /// What the next collection is expected to be called with.
     expected: Option<WorkerOptions>,
     /// The session that was started for it.
@@ -98,6 +104,22 @@ impl Drop for Busy {
 pub(crate) struct Found {
     pub host: Arc<Host>,
     pub is_new: bool,
+    /// Its process, where it was collected for the run of somebody, who alone may use it.
+    pub own: Own,
+}
+
+impl Found {
+    fn present(host: Arc<Host>) -> Self {
+        Found { host, is_new: false, own: Own::default() }
+    }
+}
+
+/// A session that nobody asks for would have effects.
+struct Reluctance {
+    reason: String,
+    files: Vec<WireStat>,
+    /// The same, to be compared with the disk.
+    snapshot: Snapshot,
 }
 
 impl Pool {
@@ -115,6 +137,7 @@ impl Pool {
             active: Arc::default(),
             starting: tokio::sync::Mutex::default(),
             starting_ahead: tokio::sync::Mutex::default(),
+            leaving: Leaving::default(),
             whole: tokio::sync::Mutex::default(),
         }
     }
@@ -211,7 +234,7 @@ impl Pool {
         }
     }
 
-    /// The files of a run: after an edit they are likely to be asked for again.
+    /// The files of a run: after an edit they are likely to be purpose for again.
     pub(crate) fn expect(&self, scope: &Scope, options: &WorkerOptions) {
         let Scope::Paths(paths) = scope else { return };
         // In a folder pytest looks for conftests by rules of its own before it collects.
@@ -221,9 +244,9 @@ impl Pool {
     }
 
     /// Starts the session of the collection that is expected next, while nobody waits. `host`: the newest session.
-    /// Where that may not be forked, a session has hooks of its own, which must not run for nothing.
+    /// Where that can't be shared, starting one has effects.
     pub(crate) async fn start_ahead(&self, host: &Host) {
-        if !self.resident || !host.is_forkable() {
+        if !self.resident || !host.is_shared() {
             return;
         }
         let _one = self.starting_ahead.lock().await;
@@ -318,25 +341,27 @@ impl Pool {
         options: &WorkerOptions,
         settings: &Arc<PytestSettings>,
         limit: Duration,
+        purpose: Purpose,
     ) -> Result<Found, CollectFailure> {
         self.touch();
-        if let Some(host) = self.present(scope, options).await {
-            return Ok(Found { host, is_new: false });
+        if let Some(host) = self.present(scope, options, purpose).await {
+            return Ok(Found::present(host));
         }
         if *scope == Scope::All {
             let _one = self.whole.lock().await;
-            if let Some(host) = self.present(scope, options).await {
-                return Ok(Found { host, is_new: false });
+            if let Some(host) = self.present(scope, options, purpose).await {
+                return Ok(Found::present(host));
             }
-            return self.collect(scope, options, settings, limit).await;
+            return self.collect(scope, options, settings, limit, purpose).await;
         }
-        self.collect(scope, options, settings, limit).await
+        self.collect(scope, options, settings, limit, purpose).await
     }
 
-    /// A session that is there and fresh. Stale ones are let go.
-    async fn present(&self, scope: &Scope, options: &WorkerOptions) -> Option<Arc<Host>> {
+    /// A session that is there and fresh; one to be run must be one that can be shared. Stale ones are let go.
+    async fn present(&self, scope: &Scope, options: &WorkerOptions, purpose: Purpose) -> Option<Arc<Host>> {
+        let suits = |host: &&Arc<Host>| host.serves(scope, options) && (purpose != Purpose::Run || host.is_shared());
         loop {
-            let found = self.state().hosts.iter().find(|host| host.serves(scope, options)).cloned()?;
+            let found = self.state().hosts.iter().find(suits).cloned()?;
             let checked = Arc::clone(&found);
             if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
                 return Some(found);
@@ -345,14 +370,65 @@ impl Pool {
         }
     }
 
-    /// Collects, whatever there is.
+    /// Collects, whatever there is. What somebody wants to know is found out without effects, where that can be.
     pub(crate) async fn collect(
         &self,
         scope: &Scope,
         options: &WorkerOptions,
         settings: &Arc<PytestSettings>,
         limit: Duration,
+        purpose: Purpose,
     ) -> Result<Found, CollectFailure> {
+        let first = if purpose == Purpose::List { Purpose::Unasked } else { purpose };
+        match self.collect_once(scope, options, settings, limit, first).await {
+            Err(CollectFailure::OnlyWhenAsked { .. }) if purpose == Purpose::List => {
+                self.collect_once(scope, options, settings, limit, purpose).await
+            }
+            other => other,
+        }
+    }
+
+    /// Why nothing is collected that nobody purpose for; `None` as soon as what led there has changed.
+    pub(crate) fn reluctance(&self) -> Option<String> {
+        self.state().reluctance.as_ref().map(|reluctance| reluctance.reason.clone())
+    }
+
+    async fn check_reluctance(&self) -> Result<(), CollectFailure> {
+        let Some(mut reluctance) = self.state().reluctance.take() else { return Ok(()) };
+        let compared = tokio::task::spawn_blocking(move || reluctance.snapshot.is_fresh().then_some(reluctance));
+        let Ok(Some(reluctance)) = compared.await else { return Ok(()) };
+        let (reason, files) = (reluctance.reason.clone(), reluctance.files.clone());
+        self.state().reluctance.get_or_insert(reluctance);
+        Err(CollectFailure::OnlyWhenAsked { reason, files })
+    }
+
+    /// What a session came to tells whether others may be made that nobody asks for.
+    fn learn(&self, outcome: &Result<(Host, Own), CollectFailure>, purpose: Purpose) {
+        let mut state = self.state();
+        match outcome {
+            Err(CollectFailure::OnlyWhenAsked { reason, files }) => {
+                tracing::info!(%reason, "tests are collected only when somebody asks");
+                let snapshot = Snapshot::new(WireRead { files: files.clone(), ..WireRead::default() });
+                state.reluctance = Some(Reluctance { reason: reason.clone(), files: files.clone(), snapshot });
+            }
+            Ok((host, _)) if purpose == Purpose::Run && host.reasons.is_empty() => state.reluctance = None,
+            _ => {}
+        }
+    }
+
+    async fn collect_once(
+        &self,
+        scope: &Scope,
+        options: &WorkerOptions,
+        settings: &Arc<PytestSettings>,
+        limit: Duration,
+        purpose: Purpose,
+    ) -> Result<Found, CollectFailure> {
+        if purpose == Purpose::Unasked {
+            self.check_reluctance().await?;
+        } else {
+            self.leaving.gone().await;
+        }
         let start = |error: StartError| CollectFailure::Unreachable(error.to_string());
         let generation = self.state().generation;
         let mut base = self.base().await.map_err(start)?;
@@ -374,14 +450,19 @@ impl Pool {
             analyses: Arc::clone(&self.analyses),
             limit,
             by,
+            purpose,
+            leaving: self.leaving.clone(),
         };
-        let host = Arc::new(collect(&self.launcher.hub, base, order).await?);
+        let outcome = collect(&self.launcher.hub, base, order).await;
+        self.learn(&outcome, purpose);
+        let (host, own) = outcome?;
+        let host = Arc::new(host);
         let mut state = self.state();
         if state.closed {
             return Err(CollectFailure::Broken("the context was shut down".into()));
         }
         if state.generation != generation {
-            return Ok(Found { host, is_new: true });
+            return Ok(Found { host, is_new: true, own });
         }
         state.hosts.retain(|old| old.scope != host.scope || old.options != host.options);
         state.hosts.insert(0, Arc::clone(&host));
@@ -390,19 +471,22 @@ impl Pool {
             parts += usize::from(host.scope != Scope::All);
             host.scope == Scope::All || parts <= PARTS_KEPT
         });
-        Ok(Found { host, is_new: true })
+        Ok(Found { host, is_new: true, own })
     }
 
     /// A runner for the tests of `host`.
     /// `special`: what its session is to do otherwise than the collected one did.
     pub(crate) async fn runner(&self, host: &Arc<Host>, special: Option<Special>) -> Result<Runner, String> {
         self.touch();
-        if host.is_forkable() && special.is_none() {
+        if host.is_shared() && special.is_none() {
             let copy = host.runner(&self.launcher.hub).await;
             // Where the collected session has died with what it was to be copied for, the rest of a run collects anew.
             if copy.is_ok() || host.is_well() {
                 return copy;
             }
+        }
+        if special.is_some() {
+            self.leaving.gone().await;
         }
         let Special { run_disabled, reports, worker, coverage } = special.unwrap_or_default();
         let options =
@@ -462,6 +546,7 @@ impl Pool {
         state.hosts.clear();
         state.ahead = None;
         state.base = None;
+        state.reluctance = None;
     }
 
     /// As [`Pool::forget_all`], and nothing is started any more.

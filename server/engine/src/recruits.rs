@@ -25,12 +25,16 @@ impl Recruits {
     pub(crate) fn ask(&mut self, worker: usize, plan: &RunPlan, stays: bool) {
         let (pool, host, special) = (Arc::clone(&self.pool), Arc::clone(&plan.host), plan.special(worker));
         let reuse = plan.reuse.clone().filter(|_| stays);
+        let own = Arc::clone(&plan.own);
         let debuggee = plan.debuggee.as_ref().map(Debuggee::take);
         self.coming.spawn(async move {
             let runner = match (debuggee, reuse) {
                 (Some(debuggee), _) => debuggee,
-                (None, Some(reuse)) => pool.residents.take(&pool, &host, &reuse).await,
-                (None, None) => pool.runner(&host, special).await,
+                (None, Some(reuse)) => pool.residents.take(&pool, &host, &own, &reuse).await,
+                (None, None) => match own.take_unless(special.is_some()) {
+                    Some(runner) => Ok(runner),
+                    None => pool.runner(&host, special).await,
+                },
             };
             (worker, runner)
         });

@@ -10,9 +10,11 @@ use crate::clerk::Entry;
 use crate::context::Context;
 use crate::host::{CollectFailure, Host};
 use crate::impact::{Affected, Sources, relative};
+use crate::pool::Found;
 use crate::scope::Scope;
 use crate::snapshot::{Changes, Snapshot};
 use crate::watch::Watch;
+use crate::wire::Purpose;
 use pytest_lens_history::is_config_file;
 
 /// How long a look at changes waits for a run to end: the run has the processors first.
@@ -73,13 +75,23 @@ impl Refresher {
 }
 
 /// Brings the inventory up to date. `force`: collects everything, changed or not.
-pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), CollectFailure> {
+///
+/// Where nobody asks and collecting would have effects, what is known stays as it is.
+pub(crate) async fn refresh(context: &Arc<Context>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
+    match bring_up_to_date(context, force, purpose).await {
+        Err(CollectFailure::OnlyWhenAsked { .. }) => Ok(()),
+        other => other,
+    }
+}
+
+async fn bring_up_to_date(context: &Arc<Context>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
     let _one = context.refresher.busy.lock().await;
     let known = context.refresher.known().clone();
     let Some(mut known) = known.filter(|_| !force) else {
         let scope = Scope::All;
-        let host = if force { context.collect(&scope).await } else { context.host(&scope, &[]).await }?;
-        spawn_get_ready(context, host);
+        let found =
+            if force { context.collect(&scope, purpose).await } else { context.host(&scope, &[], purpose).await }?;
+        spawn_get_ready(context, found.host);
         return Ok(());
     };
     context.wait_idle(PATIENCE).await;
@@ -106,8 +118,8 @@ pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), C
     let (targets, gone) = match planned {
         Some(plan) => plan,
         None => {
-            let host = context.host(&Scope::All, &[]).await?;
-            spawn_get_ready(context, host);
+            let found = context.host(&Scope::All, &[], purpose).await?;
+            spawn_get_ready(context, found.host);
             return Ok(());
         }
     };
@@ -117,7 +129,7 @@ pub(crate) async fn refresh(context: &Arc<Context>, force: bool) -> Result<(), C
     known.forget(changes.files.iter());
     known.accept_entries();
     if !targets.is_empty() {
-        let host = context.host(&Scope::Paths(targets), &[]).await?;
+        let Found { host, .. } = context.host(&Scope::Paths(targets), &[], purpose).await?;
         known.absorb(&host.snapshot());
         spawn_get_ready(context, host);
     }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use crate::fate::{Fate, Project, fate};
 use crate::host::Host;
 use crate::node::Analyses;
+use crate::own::Own;
 use crate::pool::Pool;
 use crate::process::ProcessEvent;
 use crate::procs::kill_tree;
@@ -141,7 +142,15 @@ impl Residents {
 
     /// A resident for one worker of a run: one that is there and may serve it, else a new one. What may not is torn
     /// down first.
-    pub(crate) async fn take(self: &Arc<Self>, pool: &Pool, host: &Arc<Host>, reuse: &Reuse) -> Result<Runner, String> {
+    ///
+    /// `own`: the session that was collected for the run, if it can't be shared.
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        pool: &Pool,
+        host: &Arc<Host>,
+        own: &Own,
+        reuse: &Reuse,
+    ) -> Result<Runner, String> {
         let idle = {
             let _one = self.reviewing.lock().await;
             self.state().idle.pop_first()
@@ -165,9 +174,14 @@ impl Residents {
             let lease = Lease { slot, residents: Arc::downgrade(self) };
             (lease, state.rules.scopes.clone(), state.generation)
         };
-        let mut runner = pool.runner(host, None).await?;
+        let collected = own.take();
+        let is_own = collected.is_some();
+        let mut runner = match collected {
+            Some(runner) => runner,
+            None => pool.runner(host, None).await?,
+        };
         // A session that collects by itself says later what it read.
-        let snapshot = if host.is_forkable() { host.snapshot() } else { Snapshot::default() };
+        let snapshot = if host.is_shared() || is_own { host.snapshot() } else { Snapshot::default() };
         runner.tenure = Some(Box::new(Tenure {
             snapshot,
             changed: Vec::new(),

@@ -89,6 +89,7 @@ pub(crate) async fn drive(
         driver.attempt += 1;
         for index in std::mem::take(&mut driver.again) {
             driver.pause().await;
+            driver.await_leavers().await;
             if driver.leave(vec![index]).is_empty() {
                 continue;
             }
@@ -101,7 +102,7 @@ pub(crate) async fn drive(
         }
     }
     (driver.ending.replaced, driver.ending.disturbed) = (driver.replaced, driver.disturbed);
-    if plan.coverage.is_some() || driver.replaced || !plan.host.is_forkable() {
+    if plan.coverage.is_some() || driver.replaced || !plan.host.is_shared() {
         // What they have measured, and what hooks of their sessions report, is written when those are over; and a newer
         // run of the same tests may need what they hold.
         let farewells = driver.farewells.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -547,7 +548,11 @@ impl<F: Fn(News)> Driver<'_, F> {
                 kill_tree(slot.runner.pid());
             }
             // A runner that is done still tears its session down; it must live as long as that takes.
-            let end = tokio::spawn(slot.see_off());
+            let leaver = (!self.plan.host.is_shared()).then(|| self.pool.leaving.enter());
+            let end = tokio::spawn(async move {
+                slot.see_off().await;
+                drop(leaver);
+            });
             self.farewells.lock().unwrap_or_else(PoisonError::into_inner).push(end);
         }
         while let Ok((worker, event)) = arrivals.try_recv() {
@@ -577,6 +582,15 @@ impl<F: Fn(News)> Driver<'_, F> {
         // A person at a debugger may take any time.
         slot.give(order, self.plan.debuggee.is_none().then_some(self.plan.collect_limit));
         slot
+    }
+
+    /// A session that can't be shared may hold what its successor wants, until it is gone.
+    async fn await_leavers(&mut self) {
+        let leaving = self.pool.leaving.clone();
+        tokio::select! {
+            () = leaving.gone() => {}
+            _ = self.control.wait_for(|wanted| *wanted != Control::Go) => {}
+        }
     }
 
     async fn pause(&mut self) {

@@ -16,6 +16,7 @@ use crate::control::{Coverage, Tape};
 use crate::debuggee::Debuggee;
 use crate::host::Host;
 use crate::node::Node;
+use crate::own::Own;
 use crate::pool::Special;
 use crate::resident::Reuse;
 use crate::runner::Runner;
@@ -62,6 +63,8 @@ pub(crate) struct RunPlan {
     pub reports: bool,
     /// What is to be measured.
     pub coverage: Option<Coverage>,
+    /// The process that has collected them for this run alone.
+    pub own: Arc<Own>,
     /// The process that runs it under a debugger; there is no second one.
     pub debuggee: Option<Debuggee>,
     /// What it does with older runs that have tests in common with it, and newer ones with it.

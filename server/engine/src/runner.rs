@@ -9,7 +9,7 @@ use crate::launcher::Base;
 use crate::process::{Process, ProcessEvent};
 use crate::resident::Tenure;
 use crate::snapshot::Snapshot;
-use crate::wire::{FromWorker, Role, ToWorker, WorkerOptions};
+use crate::wire::{FromWorker, Purpose, Role, ToWorker, WorkerOptions};
 
 pub(crate) struct Runner {
     process: Process,
@@ -35,13 +35,13 @@ impl Runner {
 
     /// Forks `base`; the fork collects by itself and then runs.
     pub(crate) async fn fork_session(hub: &Hub, base: Arc<Base>, options: WorkerOptions) -> Result<Self, String> {
-        let (process, events) = base.fork(hub, Role::Session, options).await?;
+        let (process, events) = base.fork(hub, Role::Session, options, Purpose::Run).await?;
         Ok(Runner::new(process, events, Some(base)))
     }
 
     /// Turns a fresh interpreter into a session.
     pub(crate) fn become_session(base: Arc<Base>, options: WorkerOptions) -> Result<Self, String> {
-        let (process, events) = base.become_role(Role::Session, options)?;
+        let (process, events) = base.become_role(Role::Session, options, Purpose::Run)?;
         Ok(Runner::new(process, events, Some(base)))
     }
 

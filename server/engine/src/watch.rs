@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::context::Context;
 use crate::refresh::refresh;
+use crate::wire::Purpose;
 
 /// Editors save in several steps; the look comes when they have been quiet for this long.
 const QUIET: Duration = Duration::from_millis(60);
@@ -60,7 +61,7 @@ async fn watch(context: Weak<Context>, root: PathBuf) {
         if paths.is_empty() {
             continue;
         }
-        if let Err(failure) = refresh(&context, false).await {
+        if let Err(failure) = refresh(&context, false, Purpose::Unasked).await {
             tracing::info!(%failure, "a change could not be collected");
         }
     }

@@ -78,6 +78,18 @@ pub(crate) enum Role {
     Session,
 }
 
+/// Who wants a session, and so what it may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Purpose {
+    /// Somebody runs its tests: it is a session as pytest's.
+    Run,
+    /// Somebody wants to know its tests: it is one of `--collect-only`.
+    List,
+    /// It is made so that things are known or ready: it must have no effects.
+    Unasked,
+}
+
 /// Which of several runners this is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub(crate) struct WorkerPlace {
@@ -154,14 +166,18 @@ pub(crate) enum ToWorker {
         role: Role,
         #[serde(skip_serializing_if = "Option::is_none")]
         options: Option<WorkerOptions>,
+        purpose: Purpose,
     },
     Become {
         host: String,
         role: Role,
         options: WorkerOptions,
+        purpose: Purpose,
     },
     /// A session that waits before its collection is to go on.
-    Collect,
+    Collect {
+        purpose: Purpose,
+    },
     Run(RunOrder),
     Feed {
         indices: Vec<usize>,
@@ -195,6 +211,12 @@ pub(crate) enum FromWorker {
     },
     /// A session waits before its collection.
     Configured(WireRead),
+    /// A session that nobody asked for would have had an effect, and has ended before it.
+    Effect {
+        detail: String,
+        /// The files that led there.
+        files: Vec<WireStat>,
+    },
     Nodes {
         items: Vec<WireNode>,
     },
@@ -301,7 +323,7 @@ pub(crate) struct WireRead {
 
 /// A file that was read: path, mtime and ctime in nanoseconds (no ctime where it says nothing), size, whether those
 /// alone tell later changes, the SHA-256 of what was read, where that is known, device and inode.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct WireStat(
     pub String,
     pub i64,
@@ -384,7 +406,6 @@ pub(crate) struct WireCollected {
     /// Whether `-k` and `-m` may make a difference beside what they select.
     #[serde(default)]
     pub looks: bool,
-    pub forkable: bool,
     /// How many processes the project's own arguments ask pytest-xdist for.
     #[serde(default)]
     pub processes: usize,
@@ -396,6 +417,9 @@ pub(crate) struct WireCollected {
     #[serde(default)]
     pub reasons: Vec<String>,
     pub inifile: Option<String>,
+    /// How long the process's day lasts, in seconds.
+    #[serde(default)]
+    pub day_left: Option<f64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

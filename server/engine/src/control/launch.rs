@@ -8,13 +8,17 @@ use pytest_lens_protocol::LaunchErrorCode;
 use super::tape::LaunchFailure;
 use crate::context::Context;
 use crate::host::{CollectFailure, Host};
+use crate::own::Own;
+use crate::pool::Found;
 use crate::scope::{Scope, file_part};
 use crate::select::{Filter, own_id, select};
-use crate::wire::WireCollectError;
+use crate::wire::{Purpose, WireCollectError};
 
 /// A suite that can be run.
 pub(crate) struct Prepared {
     pub host: Arc<Host>,
+    /// Its process, where it is for this suite alone.
+    pub own: Arc<Own>,
     /// Indices into the host's nodes.
     pub selected: Vec<usize>,
     /// What could not be collected beside them, each a sentence.
@@ -31,6 +35,7 @@ pub(crate) async fn prepare(
     test_url: &str,
     arguments: &[String],
     filters: &CaseFilters,
+    purpose: Purpose,
 ) -> Result<Prepared, LaunchFailure> {
     let id = own_id(&context.root, test_url);
     let file = file_part(&id);
@@ -39,8 +44,8 @@ pub(crate) async fn prepare(
         return Err(failure(LaunchErrorCode::InstanceCannotResolve, message));
     }
     let scope = Scope::of_ids([id.as_str()]);
-    let host = match context.host(&scope, arguments).await {
-        Ok(host) => host,
+    let Found { host, own, .. } = match context.host(&scope, arguments, purpose).await {
+        Ok(found) => found,
         Err(reason) => return Err(explain(context, &scope, arguments, reason).await),
     };
     let everything = Filter::parse(None, None).map_err(|error| failure(LaunchErrorCode::InternalError, error))?;
@@ -62,7 +67,7 @@ pub(crate) async fn prepare(
         );
         return Err(failure(LaunchErrorCode::NoMatchingCases, message));
     }
-    Ok(Prepared { host, selected, problems })
+    Ok(Prepared { host, own: Arc::new(own), selected, problems })
 }
 
 /// What a collection that failed is called.
@@ -72,9 +77,13 @@ async fn explain(context: &Arc<Context>, scope: &Scope, arguments: &[String], re
         CollectFailure::Unreachable(_) if is_exhaustion(&message) => LaunchErrorCode::ResourceUnavailable,
         CollectFailure::Unreachable(_) => LaunchErrorCode::FailedToConnectToTestSuite,
         // Without the suite's own arguments it is known whose fault it is.
-        _ if !arguments.is_empty() && context.host(scope, &[]).await.is_ok() => LaunchErrorCode::InvalidArgs,
+        _ if !arguments.is_empty() && context.host(scope, &[], Purpose::List).await.is_ok() => {
+            LaunchErrorCode::InvalidArgs
+        }
         CollectFailure::Refused { .. } => LaunchErrorCode::InvalidManifest,
-        CollectFailure::TimedOut(_) | CollectFailure::Broken(_) => LaunchErrorCode::CaseEnumeration,
+        CollectFailure::TimedOut(_) | CollectFailure::Broken(_) | CollectFailure::OnlyWhenAsked { .. } => {
+            LaunchErrorCode::CaseEnumeration
+        }
     };
     failure(code, message)
 }

@@ -65,7 +65,7 @@ impl BuiltRun {
         self.poked.notify_one();
     }
 
-    /// A suite was asked to stop or to end: it may wait for its turn, which now never comes.
+    /// A suite was purpose to stop or to end: it may wait for its turn, which now never comes.
     pub(crate) fn poke(&self) {
         self.poked.notify_one();
     }
@@ -190,9 +190,10 @@ async fn carry_out(shared: Arc<Shared>, context: Arc<Context>, suite: Suite, spe
         return suite.tape.fail(LaunchFailure { code: LaunchErrorCode::InvalidArgs, message });
     }
     let filters = CaseFilters::new(case_filters_to_run.unwrap_or_default());
+    let purpose = context.purpose_of(run_disabled_tests.unwrap_or_default() || coverage.is_some());
     let mut lever = suite.lever.subscribe();
     let prepared = tokio::select! {
-        prepared = prepare(&context, &test_url, &arguments, &filters) => prepared,
+        prepared = prepare(&context, &test_url, &arguments, &filters, purpose) => prepared,
         _ = lever.wait_for(|wanted| *wanted == Control::Kill) => return suite.tape.end(SuiteStatus::Stopped),
     };
     let prepared = match prepared {
@@ -221,6 +222,7 @@ async fn carry_out(shared: Arc<Shared>, context: Arc<Context>, suite: Suite, spe
         }
     };
     plan.problems = prepared.problems;
+    plan.own = prepared.own;
     plan.set_coverage(coverage);
     plan.time_limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let limit = plan.time_limit;

@@ -8,6 +8,7 @@ use super::{Answered, invalid};
 use crate::clerk::Entry;
 use crate::context::Context;
 use crate::refresh::refresh;
+use crate::wire::Purpose;
 
 pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value) -> Answered {
     let (settings, problems) = Settings::from_json(settings);
@@ -21,7 +22,7 @@ pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value
         context.refresher.forget();
         if context.inventory.load().complete {
             let context = Arc::clone(context);
-            tokio::spawn(async move { refresh(&context, false).await });
+            tokio::spawn(async move { refresh(&context, false, Purpose::Unasked).await });
         }
     }
     let mut config = serde_json::to_value(settings).unwrap_or_default();

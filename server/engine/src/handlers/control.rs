@@ -13,9 +13,10 @@ use crate::control::tape::{LaunchFailure, Read, artifact_id};
 use crate::control::{Cases, RunRead, Scheduling, Suite, Tape, build, prepare, render};
 use crate::engine::Session;
 use crate::run::Control;
+use crate::wire::Purpose;
 
 pub(super) async fn enumerate(session: &Session, context: &Arc<Context>, test_url: &str) -> Answered {
-    match prepare(context, test_url, &[], &CaseFilters::default()).await {
+    match prepare(context, test_url, &[], &CaseFilters::default(), Purpose::List).await {
         Ok(prepared) => {
             let names = prepared.selected.iter().map(|&index| Arc::clone(&prepared.host.nodes[index].id)).collect();
             let (id, _) = session.shared.new_run();

@@ -151,9 +151,10 @@ pub(crate) fn invalid(message: impl Into<String>) -> Refusal {
 /// A failed collection as an answer.
 pub(crate) fn of_failure(failure: &CollectFailure) -> Refusal {
     let code = match failure {
-        CollectFailure::Refused { .. } | CollectFailure::Broken(_) | CollectFailure::Unreachable(_) => {
-            ErrorCode::CollectionFailed
-        }
+        CollectFailure::Refused { .. }
+        | CollectFailure::Broken(_)
+        | CollectFailure::Unreachable(_)
+        | CollectFailure::OnlyWhenAsked { .. } => ErrorCode::CollectionFailed,
         CollectFailure::TimedOut(_) => ErrorCode::Timeout,
     };
     Refusal::new(code, failure.to_string())

@@ -74,11 +74,14 @@ pub(super) fn workers(context: &Arc<Context>) -> Response {
 
 pub(super) fn status(context: &Arc<Context>) -> Response {
     let mode = context.pool.mode();
-    let Known { ready: base, reasons: hazards, inifile } = context.pool.known();
+    let Known { ready: base, reasons, inifile } = context.pool.known();
+    let only_when_asked =
+        context.pool.reluctance().map(|reason| format!("tests are collected only when asked: {reason}"));
+    let hazards: Vec<String> = only_when_asked.into_iter().chain(reasons).collect();
     let reason = mode.as_ref().map(|mode| mode.reason.clone()).unwrap_or_default();
     let embedded = mode.is_none_or(|mode| mode.embedded);
     let mode_reason = match (embedded, hazards.first()) {
-        (true, Some(hazard)) => format!("{reason}; runs are forked before collection: {hazard}"),
+        (true, Some(hazard)) => format!("{reason}; each run collects for itself: {hazard}"),
         _ => reason,
     };
     Response::ContextStatus {

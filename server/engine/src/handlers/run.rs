@@ -17,12 +17,14 @@ use crate::debuggee::Debuggee;
 use crate::engine::{Session, Shared};
 use crate::host::Host;
 use crate::launcher::StartError;
+use crate::own::Own;
+use crate::pool::Found;
 use crate::resident::Reuse;
 use crate::run::{Company, Control, RunPlan};
 use crate::runs::Lease;
 use crate::scope::{Scope, file_part};
 use crate::select::{Filter, Selection, means, own_id, select};
-use crate::wire::{Asked, WireCollectError};
+use crate::wire::{Asked, Purpose, WireCollectError};
 
 /// The most results that one `run_progress` carries.
 const PAGE: usize = 10_000;
@@ -76,7 +78,7 @@ pub(super) async fn stream(session: &Session, context: &Arc<Context>, order: Ord
 /// `debug_run`: until a debugger can connect and the run is in the books.
 pub(super) async fn debug(session: &Session, context: &Arc<Context>, mut order: Order) -> Answered {
     order.options.arguments = split(&order.options.arguments).0;
-    let Chosen { host, selected, problems, .. } = choose(context, &order).await?;
+    let Chosen { host, selected, problems, .. } = choose(context, &order, Purpose::List).await?;
     if selected.is_empty() {
         return Err(invalid("there is no test to debug: write one, or name one that exists"));
     }
@@ -107,15 +109,19 @@ async fn begin(session: &Session, context: &Arc<Context>, mut order: Order) -> R
     if let Some(coverage) = &coverage {
         context.check_coverage(coverage).await.map_err(invalid)?;
     }
-    let Chosen { host, selected, deselected, problems } = choose(context, &order).await?;
+    let purpose = context.purpose_of(order.options.run_disabled || coverage.is_some());
+    let Chosen { host, selected, deselected, problems, own } = choose(context, &order, purpose).await?;
     let suite = Suite::new(session.shared.new_run().0, LogsIteratorOption::default());
     let mut plan = plan(&session.shared, context, &order, &suite, host, selected)?;
+    plan.own = own;
     plan.problems = problems;
     plan.asked = order.asked(context);
     plan.deselected = deselected;
     plan.company = if plan.source == Source::Editor { Company::Replaceable } else { Company::Patient };
     if plan.source == Source::Cli && coverage.is_none() && !plan.host.reports.is_empty() {
         plan.set_reports();
+        // Another session makes them; what has collected ends before.
+        plan.own = Arc::default();
     }
     plan.set_coverage(coverage);
     enter(context, plan).await
@@ -129,9 +135,11 @@ struct Chosen {
     deselected: usize,
     /// What of it could not be collected, each a short line.
     problems: Vec<String>,
+    /// The session's process, where it was collected for this request alone.
+    own: Arc<Own>,
 }
 
-async fn choose(context: &Arc<Context>, order: &Order) -> Result<Chosen, Refusal> {
+async fn choose(context: &Arc<Context>, order: &Order, purpose: Purpose) -> Result<Chosen, Refusal> {
     let filter = Filter::parse(order.options.keyword.as_deref(), order.options.marker.as_deref()).map_err(invalid)?;
     let ids: Vec<String> = order.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
     for id in &ids {
@@ -141,7 +149,8 @@ async fn choose(context: &Arc<Context>, order: &Order) -> Result<Chosen, Refusal
         }
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
-    let (host, is_filtered) = collect(context, order, &scope).await?;
+    let (Found { host, own, .. }, is_filtered) = collect(context, order, &scope, purpose).await?;
+    let own = Arc::new(own);
     if order.options.arguments.is_empty() {
         context.pool.expect(&scope, &context.options(&[]));
     }
@@ -163,23 +172,29 @@ async fn choose(context: &Arc<Context>, order: &Order) -> Result<Chosen, Refusal
         return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
     }
     let problems = host.errors.iter().filter(concerns).map(WireCollectError::short).collect();
-    Ok(Chosen { host, selected, deselected, problems })
+    Ok(Chosen { host, selected, deselected, problems, own })
 }
 
 /// The session for a run, and whether pytest itself has applied the run's `-k` and `-m` to it. That is so where the
 /// project may look at them while it collects; sessions that all runs share are collected without.
-async fn collect(context: &Arc<Context>, order: &Order, scope: &Scope) -> Result<(Arc<Host>, bool), Refusal> {
-    let collect =
-        async |arguments: &[String]| context.host(scope, arguments).await.map_err(|failure| of_failure(&failure));
+async fn collect(
+    context: &Arc<Context>,
+    order: &Order,
+    scope: &Scope,
+    purpose: Purpose,
+) -> Result<(Found, bool), Refusal> {
+    let collect = async |arguments: &[String]| {
+        context.host(scope, arguments, purpose).await.map_err(|failure| of_failure(&failure))
+    };
     let usual = &order.options.arguments;
     let filters = order.asked(context).filters();
     if filters.is_empty() {
         return Ok((collect(usual).await?, false));
     }
     if context.pool.newest_host().is_some_and(|host| !host.looks) {
-        let shared = collect(usual).await?;
-        if !shared.looks {
-            return Ok((shared, false));
+        let found = collect(usual).await?;
+        if !found.host.looks {
+            return Ok((found, false));
         }
     }
     Ok((collect(&[usual.clone(), filters].concat()).await?, true))
@@ -244,6 +259,7 @@ pub(crate) fn plan(
         reports: false,
         deselected: 0,
         coverage: None,
+        own: Arc::default(),
         debuggee: None,
         company: Company::Apart,
         given_up: watch::Sender::default(),

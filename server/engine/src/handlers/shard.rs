@@ -10,6 +10,7 @@ use super::{Answered, Refusal, invalid, of_failure};
 use crate::context::Context;
 use crate::refresh::refresh;
 use crate::select::means;
+use crate::wire::Purpose;
 
 /// More machines than anybody has; each shard takes some memory.
 const MOST_SHARDS: u32 = 65_536;
@@ -70,7 +71,7 @@ fn borrowed(tests: &Durations) -> Vec<(&str, Option<f64>)> {
 /// The tests to distribute, in the inventory's order whatever order they were named in. An id means what it means to a
 /// run: a file all tests in it, a function all of its cases.
 async fn selected(context: &Arc<Context>, node_ids: &[String]) -> Result<Durations, Refusal> {
-    refresh(context, false).await.map_err(|failure| of_failure(&failure))?;
+    refresh(context, false, Purpose::List).await.map_err(|failure| of_failure(&failure))?;
     let inventory = context.inventory.load();
     let nodes: Vec<_> = inventory.nodes().collect();
     let wanted: HashSet<&str> = node_ids.iter().map(String::as_str).collect();

@@ -8,9 +8,17 @@ use serde_json::json;
 
 use crate::common::{Lab, Order, seen};
 
-/// Every session writes down its process, and each test which session it was forked off.
-const CONFTEST: &str =
-    "import os\n\nwith open(os.environ['SESSIONS'], 'a') as file:\n    file.write(f'{os.getpid()}\\n')\n";
+/// Every session writes down its process, and each test which session it was forked off. A session that writes would
+/// have effects: C's own library is called, past all who look for them.
+const CONFTEST: &str = "\
+import ctypes, os
+
+c = ctypes.CDLL(None)
+file = c.open(os.environ['SESSIONS'].encode(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+line = f'{c.getpid()}\\n'.encode()
+c.write(file, line, len(line))
+c.close(file)
+";
 
 const TEST: &str = "import os\nimport mod\n\n\ndef test():\n    with open(os.environ['PARENTS'], 'a') as file:\n        \
                     file.write(f'{os.getppid()}\\n')\n    assert mod.VALUE == 1\n";

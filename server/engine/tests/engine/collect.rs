@@ -210,7 +210,7 @@ async fn shutting_down_ends_a_collection_that_hangs() {
         let (session, context_id) = (lab.bench.engine.clone(), lab.context.clone());
         let collecting = tokio::spawn(async move {
             use pytest_lens_engine::Connect;
-            session.session().call(pytest_lens_protocol::Request::Collect { context_id, force: false }).await
+            session.session().call(pytest_lens_protocol::Request::Collect { context_id, force: true }).await
         });
         crate::common::seen("the import", || lab.project.read("begun")).await;
         crate::common::in_time("shutdown", lab.bench.engine.shutdown()).await;

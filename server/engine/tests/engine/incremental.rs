@@ -6,9 +6,19 @@ use pytest_lens_protocol::{ErrorCode, InventoryDelta, Response};
 
 use crate::common::{Lab, Order, refused};
 
-/// A test module that writes its name to a file outside of the project whenever it is imported.
+/// A test module that writes its name to a file outside of the project whenever it is imported. One that writes has
+/// effects: C's own library is called, past all who look for them.
 fn noting(log: &std::path::Path, name: &str, body: &str) -> String {
-    format!("open({:?}, 'a').write('{name}\\n')\n{body}\n", log.display())
+    format!(
+        "import ctypes, os\n\
+         c = ctypes.CDLL(None)\n\
+         file = c.open({:?}.encode(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)\n\
+         c.write(file, b'{name}\\n', {})\n\
+         c.close(file)\n\
+         {body}\n",
+        log.display(),
+        name.len() + 1
+    )
 }
 
 fn upserted(delta: &InventoryDelta) -> Vec<&str> {

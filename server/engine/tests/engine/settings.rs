@@ -115,7 +115,7 @@ async fn variables_that_are_set_while_tests_are_collected_hold_for_the_next_run(
     let here = lab.bench.folder.path();
     lab.project.write("test_a.py", &text.replace('@', &here.to_string_lossy()));
     let (session, context_id) = (lab.bench.engine.session(), lab.context.clone());
-    let collecting = tokio::spawn(async move { session.call(Request::Collect { context_id, force: false }).await });
+    let collecting = tokio::spawn(async move { session.call(Request::Collect { context_id, force: true }).await });
     seen("the import", || here.join("begun").exists().then_some(())).await;
     lab.configure(serde_json::json!({ "env": { "WHICH": "new" } })).await;
     std::fs::write(here.join("go"), "").unwrap();

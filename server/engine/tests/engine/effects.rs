@@ -1,0 +1,139 @@
+//! Collecting that has effects: only when somebody asks for it, and then as often as plain pytest has them.
+
+use crate::common::{Lab, Order, in_time};
+
+const PASSED: [usize; 5] = [1, 1, 0, 0, 0];
+
+/// Says on the disk what happens in its sessions.
+const HOOKS: &str = "\
+import os
+
+def note(text):
+    with open('log', 'a') as file:
+        file.write(f'{text}\\n')
+
+def pytest_sessionstart():
+    note('start')
+    os.mkdir('held')
+
+def pytest_sessionfinish():
+    os.rmdir('held')
+    note('finish')
+";
+
+const TEST: (&str, &str) = ("test_a.py", "def test(): pass\n");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_sessions_that_nobody_asks_for_run_no_hooks() {
+    for mode in ["auto", "subprocess"] {
+        let lab = Lab::resident_in(mode, &[("conftest.py", HOOKS), TEST]).await;
+        assert_eq!(lab.collect().await, 1);
+        lab.project.write("test_a.py", "def test(): pass\ndef test_new(): pass\n");
+        assert_eq!(lab.collect().await, 2);
+        assert!(!lab.project.root.join("log").exists(), "{mode}");
+        assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0], "{mode}");
+        assert_eq!(lab.collect().await, 2);
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r12_a_run_has_one_session_and_begins_when_the_last_one_has_ended() {
+    for mode in ["auto", "subprocess"] {
+        let lab = Lab::resident_in(mode, &[("conftest.py", HOOKS), TEST]).await;
+        for _ in 0..3 {
+            assert_eq!(lab.counts(Order::all()).await, PASSED, "{mode}");
+        }
+        // The last one may still be finishing.
+        assert_eq!(lab.project.lines("log")[..5], ["start", "finish", "start", "finish", "start"], "{mode}");
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_what_import_made_is_made_anew_for_each_run() {
+    let test = "import sqlite3\n\
+                base = sqlite3.connect('test.db')\n\
+                base.execute('drop table if exists users')\n\
+                base.execute('create table users (name text unique)')\n\
+                base.commit()\n\
+                def test():\n    base.execute(\"insert into users values ('me')\")\n    base.commit()\n";
+    let lab = Lab::resident(&[("test_a.py", test)]).await;
+    assert_eq!(lab.collect().await, 1, "as the source says");
+    assert!(!lab.project.root.join("test.db").exists());
+    for _ in 0..3 {
+        assert_eq!(lab.counts(Order::all()).await, PASSED);
+    }
+    assert_eq!(lab.collect().await, 1);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p15_ids_that_differ_with_each_collection_are_run() {
+    let test = "import uuid, pytest\n\
+                @pytest.mark.parametrize('id', [str(uuid.uuid4()) for _ in range(3)])\n\
+                def test(id): pass\n";
+    for mode in ["auto", "subprocess"] {
+        let lab = Lab::resident_in(mode, &[("conftest.py", HOOKS), ("test_a.py", test)]).await;
+        for _ in 0..2 {
+            assert_eq!(lab.counts(Order::all()).await, [3, 3, 0, 0, 0], "{mode}");
+        }
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p6_nothing_is_held_between_runs() {
+    let test = "import socket\n\
+                server = socket.socket()\n\
+                server.bind(('127.0.0.1', PORT))\n\
+                server.listen()\n\
+                def test(): pass\n";
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let lab = Lab::resident(&[("test_a.py", &test.replace("PORT", &port.to_string()))]).await;
+    for round in 0..2 {
+        lab.collect().await;
+        assert_eq!(lab.counts(Order::all()).await, PASSED);
+        lab.project.write("test_a.py", &format!("{}# {round}\n", test.replace("PORT", &port.to_string())));
+    }
+    let free = async {
+        while std::net::TcpListener::bind(("127.0.0.1", port)).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time("a free port", free).await;
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p4_collecting_does_not_set_off_the_next() {
+    let conftest = "import pathlib\n\
+                    counter = pathlib.Path('counter')\n\
+                    number = int(counter.read_text())\n\
+                    counter.write_text(str(number + 1))\n";
+    let lab = Lab::resident(&[("conftest.py", conftest), ("counter", "0"), TEST]).await;
+    for runs in 1..3 {
+        lab.collect().await;
+        assert_eq!(lab.counts(Order::all()).await, PASSED);
+        for _ in 0..3 {
+            lab.collect().await;
+        }
+        assert_eq!(lab.project.lines("counter"), [runs.to_string()]);
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r11_what_is_read_off_a_clock_is_read_anew_for_each_run() {
+    let test = "import time\n\
+                START = time.time()\n\
+                def test(): open('starts', 'a').write(f'{START}\\n')\n";
+    let lab = Lab::resident(&[("test_a.py", test)]).await;
+    for _ in 0..3 {
+        assert_eq!(lab.counts(Order::all()).await, PASSED);
+    }
+    let mut starts = lab.project.lines("starts");
+    starts.dedup();
+    assert_eq!(starts.len(), 3);
+    lab.close().await;
+}
