@@ -420,7 +420,8 @@ async fn a_client_that_goes_takes_its_runs_along_and_nobody_elses() {
         panic!("no history")
     };
     assert_eq!(total_runs, 1);
-    assert!(matches!(lab.call(progress(&staying.suites[0])).await, Response::RunProgress { done: true, .. }));
+    let told = lab.call(progress(&staying.suites[0])).await;
+    assert!(matches!(told, Response::RunProgress { done: true, .. }), "{told:?}");
     lab.close().await;
 }
 
