@@ -210,6 +210,7 @@ class Effects:
             return
         effect = Effect(f"{who.place} {what}", who.path, who.line, who.files)
         self.found.append(effect)
+        self._worker.has_acted = self._worker.has_acted or prevent
         if prevent and self._worker.purpose == "unasked":
             tell(self._worker, effect)
             ending.leave(0)

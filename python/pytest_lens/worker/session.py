@@ -54,7 +54,9 @@ def _may_return(worker: Worker) -> None:
     way_back = worker.way_back = again.Return(worker)
 
     def refuse(name: str) -> bool:
-        way_back.without(name)
+        # What the session has done outside of its memory must not be done twice.
+        if not worker.has_acted or stash.has_extensions(name):
+            way_back.without(name)
         return stash.has_extensions(name)
 
     stash.refuse = refuse

@@ -81,6 +81,8 @@ class Worker:
     stash: Stash | None = None
     # How the session starts over without it; see `again`.
     way_back: Any = None
+    # Its session had an effect outside of its memory.
+    has_acted: bool = False
     # Modules that had to be imported otherwise than in advance.
     unfit: list[str] = field(default_factory=list)
     streams: Streams = field(default_factory=Streams)

@@ -111,9 +111,12 @@ async fn sessions_with_hooks_of_their_own_are_not_started_for_nothing() {
     let lab = Lab::resident(&[("conftest.py", &hooks), FILES[1], FILES[2]]).await;
     let sessions = lab.bench.folder.path().join("sessions");
     lab.configure(json!({"env": {"SESSIONS": sessions, "PARENTS": "/dev/null"}})).await;
+    // The second may find out what can't be loaded in advance, and start over.
+    for _ in 0..2 {
+        assert_eq!(lab.counts(Order::of(&["sub/test_a.py"])).await, PASSED);
+    }
+    let before = pids(&sessions).len();
     assert_eq!(lab.counts(Order::of(&["sub/test_a.py"])).await, PASSED);
-    let after_first = pids(&sessions).len();
-    assert_eq!(lab.counts(Order::of(&["sub/test_a.py"])).await, PASSED);
-    assert_eq!(pids(&sessions).len() - after_first, 1, "one session for one run, and none besides");
+    assert_eq!(pids(&sessions).len() - before, 1, "one session for one run, and none besides");
     lab.close().await;
 }
