@@ -6,7 +6,6 @@ imported would happen in the warm interpreter too, once for all.
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from types import FrameType
@@ -15,6 +14,7 @@ import _pytest
 import pluggy
 
 from . import places
+from .own import os
 
 _OURS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
 _PYTEST = tuple(

@@ -7,12 +7,12 @@ of it and ends before it happens.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Any, Callable
 
 from . import audit, culprit, ending, hazards
 from .disk import stat_of
+from .own import os
 from .state import Worker
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND

@@ -6,12 +6,11 @@ Looked for when the session has collected, since not everything that opens somet
 from __future__ import annotations
 
 import ctypes
-import os
-import signal
 import sys
 from typing import Any
 
 from . import procs
+from .own import os, signal
 
 # Whose threads a fork waits for in vain; those of numerical libraries look after themselves.
 _OPENMP = ("libgomp", "libiomp", "libomp")
