@@ -40,6 +40,9 @@ const LAST_WORD: Duration = Duration::from_millis(500);
 /// How long runners that stay may take to tear down what does not stay with them.
 const STAYING: Duration = Duration::from_secs(30);
 
+/// How long a run waits for hooks that finish its sessions. Those that take longer hold up the next run only.
+const FINISHING: Duration = Duration::from_secs(10);
+
 /// How long runners have for telling the stacks of what runs when the time of the whole run is up.
 const LAST_STACKS: Duration = Duration::from_millis(200);
 
@@ -112,9 +115,11 @@ pub(crate) async fn drive(
                 let _ = end.await;
             }
         };
+        let needed = plan.coverage.is_some() || driver.replaced;
         tokio::select! {
             () = written => {}
             Ok(_) = killed => {}
+            () = tokio::time::sleep(FINISHING), if !needed => {}
         }
     }
     driver.ending

@@ -128,7 +128,7 @@ async fn session_hooks_run_once_for_each_run_and_the_status_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_hangs_while_it_finishes_delays_neither_the_run_nor_the_shutdown() {
+async fn a_session_that_hangs_while_it_finishes_holds_up_neither_the_run_nor_the_shutdown_for_long() {
     let conftest = "import time\ndef pytest_sessionfinish():\n    while True: time.sleep(0.01)\n";
     for mode in ["embedded", "subprocess"] {
         let lab = Lab::resident_in(mode, &[("test_a.py", "def test_1(): pass")]).await;
