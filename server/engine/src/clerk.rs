@@ -11,8 +11,8 @@ use pytest_lens_analysis::FileAnalysis;
 use pytest_lens_history::{Attempt, Changed, Run};
 use pytest_lens_plan::outcome::{Counts, Outcome, run_status};
 use pytest_lens_protocol::{
-    EventPayload, FlakinessHints, Output, OutputStream, RunEnd, RunStart, Settings, TestOutcome, TestOutcomes,
-    TestResultInfo, TestsStarted,
+    EventPayload, FlakinessHints, NOT_COLLECTED, Output, OutputStream, RunEnd, RunStart, Settings, TestOutcome,
+    TestOutcomes, TestResultInfo, TestsStarted,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -459,8 +459,8 @@ impl Open {
 fn uncollected(problems: &[String]) -> Option<String> {
     let first = problems.first()?;
     Some(match problems.len() - 1 {
-        0 => format!("1 file could not be collected: {first}"),
-        more => format!("{} files could not be collected: {first}; and {more} more", more + 1),
+        0 => format!("1 file {NOT_COLLECTED}: {first}"),
+        more => format!("{} files {NOT_COLLECTED}: {first}; and {more} more", more + 1),
     })
 }
 

@@ -273,6 +273,9 @@ pub struct Warning {
     pub ids: Vec<String>,
 }
 
+/// What the message of a run's end says of files that are missing from it; such a run is not the session's own failure.
+pub const NOT_COLLECTED: &str = "could not be collected";
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

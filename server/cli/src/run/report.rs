@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pytest_lens_protocol::{CollectError, EventPayload, RunEnd, RunEndStatus, TestOutcome};
+use pytest_lens_protocol::{CollectError, EventPayload, NOT_COLLECTED, RunEnd, RunEndStatus, TestOutcome};
 
 use crate::client::path_of;
 use crate::failure::exit;
@@ -146,8 +146,10 @@ impl Report {
             RunEndStatus::InternalError => exit::INTERNAL,
             RunEndStatus::Stopped | RunEndStatus::Killed => exit::INTERRUPTED,
             _ if self.has_errors() => exit::INTERRUPTED,
-            // Nothing failed, and yet it has not passed: something could not be collected.
-            RunEndStatus::Failed if end.counts.failed + end.counts.errors + end.counts.not_run == 0 => {
+            RunEndStatus::Failed
+                if end.counts.failed + end.counts.errors + end.counts.not_run == 0
+                    && end.message.as_ref().is_some_and(|message| message.contains(NOT_COLLECTED)) =>
+            {
                 exit::INTERRUPTED
             }
             RunEndStatus::Failed | RunEndStatus::TimedOut => exit::FAILED,
