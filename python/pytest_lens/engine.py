@@ -182,6 +182,11 @@ class Engine(RunControl):
         told = (cast(Any, event) for event in answer["events"])
         return [outcome for event in told for outcome in event["outcomes"]]
 
+    def affected(self, paths: Sequence[str]) -> Sequence[str]:
+        """Ids of the test files whose outcomes a change of these files may alter."""
+        answer = self._in_context("get_affected", paths=[*paths])
+        return [*cast(messages.TestList, answer)["node_ids"]]
+
     def run_progress(self, run_id: str) -> messages.RunProgress:
         """What has come of a run since this was last asked."""
         return cast(messages.RunProgress, self._in_context("get_run_progress", run_id=run_id))

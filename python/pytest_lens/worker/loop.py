@@ -164,6 +164,7 @@ class RunLoop:
             measuring.test(item.nodeid if self._ids is None else self._ids[index])
         recorder = self._recorder
         recorder.begin(item)
+        self._worker.reads.test(item)
         self._watch()
         began = time.perf_counter()
         crash: BaseException | None = None
@@ -182,6 +183,7 @@ class RunLoop:
         if measuring is not None:
             measuring.test("")
         verdict = recorder.end(item, crash, took * 1000)
+        self._worker.send_reads()
         self._worker.send({"t": "finished", "i": index, **verdict, **streams.end()})
         if self._descriptors is not None and not self._descriptors.are_intact():
             perish()  # the next test would be blamed for it; another process runs it

@@ -73,6 +73,7 @@ class LensPlugin:
             disabled.collect_disabled_classes()
         self.snapshot.start()
         self._traces.start()
+        worker.reads.start()
         cache = pyc.Cache(worker.boot, self.snapshot, self._importing)
         with pyc.installed(cache), rootdir.independent_of(worker.options.args):
             yield
@@ -255,6 +256,7 @@ class LensPlugin:
                     node["place"] = place
             worker.send({"t": "nodes", "items": batch})
         state = self.snapshot.finish()
+        worker.send_reads()
         worker.send(
             {
                 "t": "collected",
@@ -294,6 +296,7 @@ class LensPlugin:
         return True
 
     def _ready(self, session: Any) -> None:
+        self._worker.send_reads()
         self._worker.send(
             {
                 "t": "runner_ready",

@@ -7,6 +7,7 @@ from typing import Any
 
 from .measuring import Measuring
 from .own import os
+from .reads import Reads
 from .stash import Stash
 from .streaming import Streams
 from .warned import Warned
@@ -88,6 +89,7 @@ class Worker:
     streams: Streams = field(default_factory=Streams)
     measuring: Measuring | None = None
     warned: Warned = field(default_factory=Warned)
+    reads: Reads = field(default_factory=lambda: Reads(os.getcwd()))
 
     @property
     def root(self) -> str:
@@ -97,6 +99,12 @@ class Worker:
     def send(self, message: Message) -> None:
         """Write a message to the engine."""
         self.channel.send(message)
+
+    def send_reads(self) -> None:
+        """Tell which files of the project were read since this was told last, and by whom."""
+        message = self.reads.message()
+        if message is not None:
+            self.send(message)
 
     def connect(self, host: str, role: str, parent: str | None) -> None:
         """Become another host: a new connection that says so, then drop the old one."""

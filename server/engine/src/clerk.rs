@@ -143,6 +143,7 @@ impl Clerk {
                 };
                 self.merge(context, &found);
                 host.set_taken_in(context.inventory.load().revision);
+                context.reads().add(&context.root, &host.reads);
                 let _ = done.send(());
             }
             Entry::NotCollected { scope, failure, done } => {
@@ -278,6 +279,7 @@ impl Clerk {
                     tape.keep(Some(index), item);
                 }
             }
+            News::Reads(reads) => context.reads().add(&context.root, &reads),
             News::DebugData(files) => open.record.tape.keep_debug_data(files),
             News::Warned(warnings) => open.warned.add(warnings),
             News::Outcome(index, outcome) => {

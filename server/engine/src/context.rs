@@ -21,6 +21,7 @@ use crate::inventory::Inventory;
 use crate::launcher::Launcher;
 use crate::libraries::Libraries;
 use crate::pool::{Found, Pool};
+use crate::reads::Reads;
 use crate::refresh::Refresher;
 use crate::relay::Printed;
 use crate::run::{News, RunPlan};
@@ -68,6 +69,7 @@ pub(crate) struct Context {
     pub fingerprints: Arc<Fingerprints>,
     libraries: Arc<Libraries>,
     pub refresher: Refresher,
+    reads: Mutex<Reads>,
     entries: mpsc::UnboundedSender<Entry>,
 }
 
@@ -105,6 +107,7 @@ impl Context {
             fingerprints: Arc::default(),
             libraries,
             refresher: Refresher::default(),
+            reads: Mutex::default(),
             entries,
         });
         tokio::spawn(Clerk::new(&context).work(mailbox, printed));
@@ -395,6 +398,11 @@ impl Context {
             }
         };
         let _ = tokio::time::timeout(limit, idle).await;
+    }
+
+    /// Who read which files.
+    pub(crate) fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What its runs came to.

@@ -23,7 +23,8 @@ use crate::runner::Runner;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
 use crate::wire::{
-    FromWorker, Purpose, Role, ToWorker, WireCollectError, WireCollected, WireNode, WireStat, WorkerOptions,
+    FromWorker, Purpose, Role, ToWorker, WireCollectError, WireCollected, WireNode, WireReaders, WireStat,
+    WorkerOptions,
 };
 
 /// A finished collection.
@@ -38,6 +39,8 @@ pub(crate) struct Host {
     pub errors: Vec<WireCollectError>,
     /// How many tests pytest took out.
     pub deselected: usize,
+    /// Files of the project that it read, and whose code did.
+    pub reads: Vec<WireReaders>,
     /// Third-party modules that a base may load in advance.
     pub third_party: Vec<String>,
     /// Options that ask for reports about, or set a gate for, a session as a whole.
@@ -147,7 +150,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
     };
     let outcome = tokio::time::timeout(order.limit, gathering).await;
     unfinished.0 = None;
-    let (items, collected) = outcome.unwrap_or_else(|_| {
+    let (items, reads, collected) = outcome.unwrap_or_else(|_| {
         kill_tree(process.pid);
         Err(CollectFailure::TimedOut(took_too_long(order.limit, importing.as_deref())))
     })?;
@@ -182,6 +185,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         source_order,
         errors: collected.errors,
         deselected: collected.deselected,
+        reads,
         third_party: collected.third_party,
         unfit: collected.unfit,
         looks: collected.looks,
@@ -213,14 +217,15 @@ pub(crate) fn took_too_long(limit: Duration, importing: Option<&str>) -> String 
 async fn gather(
     events: &mut mpsc::UnboundedReceiver<ProcessEvent>,
     importing: &mut Option<String>,
-) -> Result<(Vec<WireNode>, WireCollected), CollectFailure> {
-    let mut items = Vec::new();
+) -> Result<(Vec<WireNode>, Vec<WireReaders>, WireCollected), CollectFailure> {
+    let (mut items, mut reads) = (Vec::new(), Vec::new());
     while let Some(event) = events.recv().await {
         match event {
             ProcessEvent::Message(message) => match *message {
                 FromWorker::Nodes { items: more } => items.extend(more),
                 FromWorker::Importing { path } => *importing = Some(path),
-                FromWorker::Collected(collected) => return Ok((items, *collected)),
+                FromWorker::Reads { reads: more } => reads.extend(more),
+                FromWorker::Collected(collected) => return Ok((items, reads, *collected)),
                 FromWorker::UsageError { message, path, line } => {
                     return Err(CollectFailure::Refused { message, path, line });
                 }

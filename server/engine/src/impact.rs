@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use pytest_lens_analysis::{FileAnalysis, Import};
 
+use crate::reads::{ANY_FILE, Reads};
 use crate::scope::is_within;
 
 /// What has to be collected anew.
@@ -35,7 +36,7 @@ impl Sources {
         for path in changed {
             match (Path::new(path).file_name().and_then(|name| name.to_str()), path.ends_with(".py")) {
                 (Some("conftest.py"), _) => {
-                    let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+                    let folder = folder_of(path);
                     let below = self.files.keys().filter(|file| folder.is_empty() || is_within(file, folder));
                     files.extend(below.filter(|file| is_test(Path::new(file))).cloned());
                 }
@@ -60,9 +61,38 @@ impl Sources {
         // What a conftest imports reaches every test below it.
         let conftests: Vec<&str> = reached.into_iter().filter(|path| path.ends_with("conftest.py")).collect();
         for conftest in conftests {
-            let folder = conftest.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let folder = folder_of(conftest);
             let below = self.files.keys().filter(|file| folder.is_empty() || is_within(file, folder));
             files.extend(below.filter(|file| is_test(Path::new(file))).cloned());
+        }
+        Affected::Files(files)
+    }
+
+    /// The files among `tests` whose outcomes changes of `changed` can alter: by imports and by what was read.
+    pub(crate) fn reached_by(&self, reads: &Reads, changed: &[String], tests: &BTreeSet<String>) -> Affected {
+        let importers = self.importers();
+        let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
+        // A folder that was listed may have another file now.
+        open.extend(changed.iter().map(|path| folder_of(path)).filter(|folder| !folder.is_empty()));
+        if changed.iter().any(|path| !is_prose(path)) {
+            open.push(ANY_FILE);
+        }
+        let mut reached: HashSet<&str> = HashSet::new();
+        let mut files = BTreeSet::new();
+        while let Some(path) = open.pop() {
+            if !reached.insert(path) {
+                continue;
+            }
+            if path.ends_with("conftest.py") {
+                let folder = folder_of(path);
+                files.extend(tests.iter().filter(|file| folder.is_empty() || is_within(file, folder)).cloned());
+            } else if tests.contains(path) {
+                files.insert(path.to_owned());
+            } else if reads.is_read_by_pytest(path) {
+                return Affected::All; // a plugin, or configuration
+            }
+            open.extend(importers.get(path).into_iter().flatten().copied());
+            open.extend(reads.readers(path));
         }
         Affected::Files(files)
     }
@@ -81,7 +111,7 @@ impl Sources {
     }
 
     /// Who imports each file.
-    fn importers(&self) -> HashMap<&str, Vec<&str>> {
+    pub(crate) fn importers(&self) -> HashMap<&str, Vec<&str>> {
         let mut by_name: HashMap<String, Vec<&str>> = HashMap::new();
         for path in self.files.keys() {
             let module = module_of(path);
@@ -100,6 +130,16 @@ impl Sources {
         }
         importers
     }
+}
+
+/// The folder of a path; empty for the root.
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Whether a file is for people to read: no process is taken to depend on it.
+fn is_prose(path: &str) -> bool {
+    [".md", ".rst"].iter().any(|suffix| path.ends_with(suffix))
 }
 
 /// `src/pkg/mod.py` -> `src.pkg.mod`; a package's `__init__.py` is the package.
@@ -140,6 +180,7 @@ pub(crate) fn relative(root: &Path, path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::WireReaders;
     use pytest_lens_analysis::{PytestSettings, analyze};
 
     fn sources(files: &[(&str, &str)]) -> Sources {
@@ -191,5 +232,43 @@ mod tests {
         assert_eq!(affected(&project, &["plugin.py"]), Affected::All);
         assert_eq!(affected(&project, &["data.json"]), Affected::All);
         assert_eq!(affected(&project, &["pytest.ini"]), Affected::All);
+    }
+
+    #[test]
+    fn a1_what_was_read_reaches_its_readers_and_what_rests_on_them() {
+        let project = sources(&[
+            ("low.py", ""),
+            ("high.py", "import low"),
+            ("plugin.py", ""),
+            ("a/conftest.py", ""),
+            ("a/test_a.py", "import high"),
+            ("a/test_data.py", ""),
+            ("test_tool.py", ""),
+        ]);
+        let mut reads = Reads::default();
+        let read = |path: &str, readers: &[&str]| {
+            let at = |path: &str| if path == ANY_FILE { path.to_owned() } else { format!("/p/{path}") };
+            WireReaders(at(path), readers.iter().map(|reader| at(reader)).collect())
+        };
+        reads.add(
+            Path::new("/p"),
+            &[
+                read("data/cases.json", &["high.py"]),
+                read("data/settings.toml", &["a/conftest.py"]),
+                read("data", &["a/test_data.py"]),
+                read("plugin.py", &[]),
+                read("a/test_a.py", &[]),
+                read(ANY_FILE, &["test_tool.py"]),
+            ],
+        );
+        let tests = ["a/test_a.py", "a/test_data.py", "test_tool.py"].map(str::to_owned).into();
+        let reached = |path: &str| project.reached_by(&reads, &[path.to_owned()], &tests);
+        assert_eq!(reached("low.py"), files(&["a/test_a.py", "test_tool.py"]));
+        assert_eq!(reached("data/cases.json"), files(&["a/test_a.py", "a/test_data.py", "test_tool.py"]));
+        assert_eq!(reached("data/settings.toml"), files(&["a/test_a.py", "a/test_data.py", "test_tool.py"]));
+        assert_eq!(reached("data/new.csv"), files(&["a/test_data.py", "test_tool.py"]));
+        assert_eq!(reached("a/test_a.py"), files(&["a/test_a.py", "test_tool.py"]));
+        assert_eq!(reached("README.md"), files(&[]));
+        assert_eq!(reached("plugin.py"), Affected::All);
     }
 }

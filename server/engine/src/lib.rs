@@ -33,6 +33,7 @@ mod presence;
 mod private;
 mod process;
 mod procs;
+mod reads;
 mod recruits;
 mod refresh;
 mod relay;

@@ -386,6 +386,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                     }
                 }
                 FromWorker::Importing { path } => slot.importing = Some(path),
+                FromWorker::Reads { reads } => (self.tell)(News::Reads(reads)),
                 ready @ FromWorker::RunnerReady { .. } => {
                     slot.runner.note(ready);
                     slot.begin();

@@ -22,7 +22,7 @@ use crate::resident::Reuse;
 use crate::runner::Runner;
 use crate::runs::Awaited;
 use crate::warned::WireWarning;
-use crate::wire::{Asked, Hold, RunOrder, WorkerPlace};
+use crate::wire::{Asked, Hold, RunOrder, WireReaders, WorkerPlace};
 
 /// What a run is to do.
 pub(crate) struct RunPlan {
@@ -222,6 +222,8 @@ pub(crate) enum News {
     Streamed(usize, Option<[u64; 3]>, Option<PathBuf>),
     /// A stream of a test has something in it: the stream's place.
     Printed(usize, usize),
+    /// Files of the project that tests read.
+    Reads(Vec<WireReaders>),
     /// Files of debug data, by name.
     DebugData(Vec<(String, PathBuf)>),
     Outcome(usize, Box<TestOutcome>),

@@ -221,6 +221,10 @@ pub(crate) enum FromWorker {
         items: Vec<WireNode>,
     },
     Collected(Box<WireCollected>),
+    /// Files of the project that were read since this was last told.
+    Reads {
+        reads: Vec<WireReaders>,
+    },
     UsageError {
         message: String,
         /// The file at fault, relative to the root, where known.
@@ -355,6 +359,10 @@ pub(crate) enum Counted {
 /// A name that was asked for: path, and what was there: `none`, `file`, `folder`, `other`, or `link` and where it leads.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct WireLook(pub String, pub String);
+
+/// A file or folder that was read, or `*` for any; and the files whose code read it, none = pytest itself. Absolute.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireReaders(pub String, pub Vec<String>);
 
 /// One collected item.
 #[derive(Debug, Clone, Deserialize)]

@@ -5,7 +5,6 @@
 //! ([`publisher`]). [`server`], [`publisher`] and [`transport`] are the only files that know the LSP framework.
 
 mod actions;
-mod affected;
 mod apply;
 mod batch;
 mod collecting;

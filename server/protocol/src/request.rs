@@ -307,5 +307,14 @@ messages! {
             /// From `context_ready`.
             context_id: String,
         },
+        /// The test files whose outcomes a change of files may alter (an addition of pytest-lens): by imports, and by
+        /// what tests were seen to read, start and load since the context was opened. Answer: `test_list` with their
+        /// ids.
+        GetAffected = "get_affected" {
+            /// From `context_ready`.
+            context_id: String,
+            /// The changed files, relative to the repo or absolute.
+            paths: Vec<String>,
+        },
     }
 }

@@ -1,5 +1,6 @@
 //! What answers each request. One file for each family of requests; here they are told apart.
 
+mod affected;
 mod collect;
 mod configure;
 mod control;
@@ -127,6 +128,7 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
         Request::GetFlakinessReport { context_id } => Ok(flakiness::report(&context(&context_id)?).await),
         Request::GetLastOutcomes { context_id } => Ok(flakiness::last_outcomes(&context(&context_id)?).await),
         Request::GetLastFailed { context_id } => Ok(flakiness::last_failed(&context(&context_id)?).await),
+        Request::GetAffected { context_id, paths } => Ok(affected::of_paths(&context(&context_id)?, &paths).await),
         Request::GetTestFlakiness { context_id, node_id } => flakiness::of_test(&context(&context_id)?, node_id).await,
         Request::GetShard { context_id, node_ids, shard_index, total_shards, strategy } => {
             shard::tests(&context(&context_id)?, &node_ids, shard_index, total_shards, &strategy).await

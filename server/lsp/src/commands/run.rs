@@ -128,31 +128,38 @@ pub(crate) fn run_on_save(shared: &Arc<Shared>, path: &Path) {
     let found = {
         let state = shared.state();
         state.workspace_of(path).filter(|_| state.trusted).map(|workspace| {
-            let folder = (workspace.uri.clone(), workspace.root.clone(), workspace.pytest.clone());
-            (folder, workspace.settings.run_on_save, workspace.holds_tests(path), workspace.relative(path))
+            let mode = workspace.settings.run_on_save;
+            (workspace.uri.clone(), mode, workspace.holds_tests(path), workspace.relative(path))
         })
     };
-    let Some(((folder, root, settings), mode, holds_tests, Some(file))) = found else { return };
-    let path = path.to_owned();
+    let Some((folder, mode, holds_tests, Some(file))) = found else { return };
     match mode {
         RunOnSave::File if holds_tests => {}
         RunOnSave::Affected => {}
         RunOnSave::Off | RunOnSave::File => return,
     }
     shared.spawn(async move {
-        let ids = if mode == RunOnSave::Affected {
-            let reached = move || crate::affected::files(&root, &settings, &path);
-            tokio::task::spawn_blocking(reached).await.unwrap_or_default()
-        } else {
-            vec![file]
+        let started = async {
+            let ids = if mode == RunOnSave::Affected { affected(&inner, &folder, file).await? } else { vec![file] };
+            if !ids.is_empty() {
+                start(&inner, &folder, editor_request(ids)).await?;
+            }
+            Ok(())
         };
-        if ids.is_empty() {
-            return;
-        }
-        if let Err(error) = start(&inner, &folder, editor_request(ids)).await {
+        let started: CommandResult<()> = started.await;
+        if let Err(error) = started {
             inner.tell_once(MessageType::WARNING, &error.message);
         }
     });
+}
+
+/// The test files that a saved file of a folder can reach.
+async fn affected(shared: &Arc<Shared>, folder: &str, file: String) -> CommandResult<Vec<String>> {
+    let context_id = connection::context(shared, folder).await?;
+    match shared.call(Request::GetAffected { context_id, paths: vec![file] }).await? {
+        Response::TestList { node_ids } => Ok(node_ids),
+        other => Err(CommandError::unexpected("get_affected", &other)),
+    }
 }
 
 /// The folders that a command means, with the ids in each; empty ids are the whole folder.

@@ -180,6 +180,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             any_of!(Request::GetContextStatus { context_id: text() }),
             any_of!(Request::GetLastFailed { context_id: text() }),
             any_of!(Request::GetLastOutcomes { context_id: text() }),
+            any_of!(Request::GetAffected { context_id: text(), paths: texts() }),
         ]);
     }
     Union::new(variants)

@@ -132,6 +132,7 @@ pub fn requests() -> Vec<Request> {
         Request::GetContextStatus { context_id: ctx() },
         Request::GetLastFailed { context_id: ctx() },
         Request::GetLastOutcomes { context_id: ctx() },
+        Request::GetAffected { context_id: ctx(), paths: vec!["src/low.py".into()] },
     ]
 }
 
