@@ -217,7 +217,11 @@ impl FileState {
             return true;
         }
         let settled = is_settled(mtime_ns(&data).max(ctime_ns(&data)));
-        if data.len() != self.size || !fs::read(path).is_ok_and(|content| hex_sha256(&content) == *sha256) {
+        // What is no file any more may be a pipe, whose reading has no end.
+        if !data.is_file()
+            || data.len() != self.size
+            || !fs::read(path).is_ok_and(|content| hex_sha256(&content) == *sha256)
+        {
             return false;
         }
         self.mtime_ns = mtime_ns(&data);

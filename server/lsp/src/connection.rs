@@ -17,6 +17,7 @@ use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::reducer::RunView;
 use crate::settings;
 use crate::state::Shared;
+use crate::workspace::Workspace;
 
 /// A hanging get ends after this, and is made anew.
 const WAIT_MS: u64 = 30_000;
@@ -149,6 +150,10 @@ pub(crate) async fn context(shared: &Arc<Shared>, folder: &str) -> CommandResult
         return Err(untrusted());
     }
     let link = link(shared, folder).ok_or_else(gone)?;
+    if shared.state().workspace_mut(folder).is_some_and(Workspace::has_moved) {
+        // The root is a link, and leads to another folder than the context has.
+        start(shared, folder);
+    }
     let mut phase = link.phase.subscribe();
     if matches!(*phase.borrow_and_update(), Phase::Failed(_)) {
         link.phase.send_replace(Phase::Opening);

@@ -54,7 +54,12 @@ impl State {
     /// The innermost folder that a path lies in.
     pub(crate) fn workspace_of(&self, path: &Path) -> Option<&Workspace> {
         let around = self.workspaces.iter().filter(|workspace| path.starts_with(&workspace.root));
-        around.max_by_key(|workspace| workspace.root.components().count())
+        let innermost = around.max_by_key(|workspace| workspace.root.components().count());
+        // A link may lead into a folder that is open, or the folder itself be open by a link.
+        innermost.or_else(|| {
+            let around = self.workspaces.iter().filter(|workspace| workspace.relative(path).is_some());
+            around.max_by_key(|workspace| workspace.canonical.components().count())
+        })
     }
 
     /// The folder of a URI, in the client's spelling.

@@ -123,9 +123,22 @@ impl Workspace {
         }
     }
 
-    /// A path below the root, as node ids begin.
+    /// A path below the root, as node ids begin, whichever of the names it has through links.
     pub(crate) fn relative(&self, path: &Path) -> Option<String> {
-        relative(path, &self.root).filter(|path| !path.is_empty())
+        let named = relative(path, &self.root).or_else(|| relative(path, &self.canonical));
+        let inside = named.or_else(|| relative(&path.canonicalize().ok()?, &self.canonical));
+        inside.filter(|path| !path.is_empty())
+    }
+
+    /// Takes note of where the root leads now, if it is a link to another folder than before; whether it is.
+    pub(crate) fn has_moved(&mut self) -> bool {
+        match self.root.canonicalize() {
+            Ok(canonical) if canonical != self.canonical => {
+                self.canonical = canonical;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// The file of a node id.
@@ -151,4 +164,42 @@ impl Workspace {
 /// Splits an id into its file and what is behind.
 pub(crate) fn split_id(id: &str) -> (&str, &str) {
     id.split_once("::").unwrap_or((id, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b9_a_file_is_found_by_any_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        std::fs::create_dir_all(real.join("sub")).unwrap();
+        std::fs::write(real.join("sub/test_a.py"), "").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        for root in [&link, &real] {
+            let workspace = Workspace::new("file:///w".into(), root.clone());
+            for file in [&link, &real] {
+                let relative = workspace.relative(&file.join("sub/test_a.py"));
+                assert_eq!(relative.as_deref(), Some("sub/test_a.py"), "{} in {}", file.display(), root.display());
+            }
+            assert_eq!(workspace.relative(folder.path()), None);
+        }
+    }
+
+    #[test]
+    fn r10_a_root_that_leads_elsewhere_is_noticed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two, link) = (folder.path().join("one"), folder.path().join("two"), folder.path().join("link"));
+        std::fs::create_dir(&one).unwrap();
+        std::fs::create_dir(&two).unwrap();
+        std::os::unix::fs::symlink(&one, &link).unwrap();
+        let mut workspace = Workspace::new("file:///w".into(), link.clone());
+        assert!(!workspace.has_moved());
+        std::fs::remove_file(&link).unwrap();
+        assert!(!workspace.has_moved(), "it is gone, which the engine tells");
+        std::os::unix::fs::symlink(&two, &link).unwrap();
+        assert!(workspace.has_moved());
+        assert!(!workspace.has_moved());
+    }
 }
