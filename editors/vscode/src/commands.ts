@@ -46,7 +46,10 @@ export function registerCommands(context: vscode.ExtensionContext, parts: Parts)
   };
 
   register("run", (lens) => run("pytestLens.run", selection(lens as Lens)));
-  register("runFile", () => run("pytestLens.run", { textDocument: cursor().textDocument }));
+  register("runFile", () => {
+    const { textDocument } = cursor();
+    return run("pytestLens.run", { textDocument }, vscode.Uri.parse(textDocument.uri).path.split("/").at(-1));
+  });
   register("runAll", () => run("pytestLens.run", {}, "All tests"));
   register("runFailed", () => run("pytestLens.runFailed", {}, "Failed tests"));
   register("runLast", () => run("pytestLens.runLast", {}));

@@ -144,6 +144,9 @@ export function single(): void {
       const told = verdict(recorded, "tests/test_extra.py::test_needs");
       assert.equal(told?.what, "errored");
       assert.match(plain(told.message?.message), /in setup: .*no water/s);
+      // v7: each test at its own line, not all at the fixture's; the stack leads there.
+      assert.equal(told.message?.location?.range.start.line, 4);
+      assert.equal(told.message.stackTrace?.[0]?.position?.line, 3);
       const after = verdict(recorded, "tests/test_extra.py::test_leaks");
       assert.equal(after?.what, "errored");
       assert.match(plain(after.message?.message), /in teardown: .*tap open/s);

@@ -108,6 +108,22 @@ async fn a_killed_run_takes_everything_along_that_it_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn v4_what_a_killed_test_printed_is_kept() {
+    let text = "import pathlib\nfrom waiting import wait_for\n\
+                def test_1():\n    print('so far')\n    pathlib.Path('printed').write_text('yes')\n    wait_for('never')\n\
+                def test_2(): pass\n";
+    let lab = Lab::resident(&[("waiting.py", WAITING), ("test_a.py", text)]).await;
+    let run = lab.start(Order::all()).await;
+    seen("that it has printed", || lab.project.read("printed")).await;
+    assert_eq!(lab.call(kill(&run)).await, Response::ControlAck);
+    let ran = lab.ended(&run).await;
+    assert_eq!(ran.of("::test_1").outcome, "not_run");
+    assert_eq!(ran.of("::test_1").stdout.as_deref(), Some("so far\n"));
+    assert_eq!(ran.of("::test_2").stdout, None);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_run_that_does_not_end_can_be_killed() {
     let lab = Lab::open(&[
         ("waiting.py", WAITING),
