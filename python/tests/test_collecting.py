@@ -163,7 +163,7 @@ def test_files_are_named_before_their_code_runs(project: Project) -> None:
     assert [m["path"] for m in host.all("importing")] == ["conftest.py", "sub/test_a.py"]
 
 
-def test_internal_errors_are_told(project: Project) -> None:
+def test_errors_of_hooks_are_told(project: Project) -> None:
     engine = project(
         {
             "conftest.py": """
@@ -176,9 +176,8 @@ def test_internal_errors_are_told(project: Project) -> None:
     base = engine.base()
     base.wait("ready")
     host = engine.fork(base, "collected")
-    message = host.wait("internal_error")["message"]
-    assert "RuntimeError: plugin bug" in message
-    assert "conftest.py" in message
+    told = host.wait("usage_error")
+    assert told["message"] == "conftest.py:2: RuntimeError: plugin bug"
     host.wait("bye")
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from .failures import cause_of, exception_line, place_in
 from .own import os
 from .reports import text_of
@@ -67,6 +69,13 @@ class Errors:
         line = place_in(cause, path)
         own_words = cause is error and type(error).__name__ == "CollectError"
         self._add(path, line, str(error) if own_words else exception_line(cause), text)
+
+    def exited(self, collector: Any, error: SystemExit) -> Any:
+        """A module that ends the interpreter when it is imported: an error of its own, as any."""
+        path = str(getattr(collector, "path", self._root))
+        message = f"SystemExit: {error}: the file ends the interpreter when it is imported"
+        self._add(path, place_in(error, path), message, message)
+        return pytest.CollectReport(collector.nodeid, "failed", message, [])
 
 
 def _of_the_project(text: str, error: BaseException | None) -> str:

@@ -8,10 +8,13 @@ from typing import Any
 import _pytest.config
 import pytest
 
+from . import places
 from .loop import Broken
 from .own import os
 from .state import Worker
 from .wire import MESSAGE_LIMIT, Message, cut
+
+_root = os.getcwd()
 
 
 class Failures:
@@ -21,6 +24,7 @@ class Failures:
         self.settled = False
         self._error: BaseException | None = None
         self._internal: str | None = None
+        self._raised: BaseException | None = None
 
     def note(self, error: BaseException) -> None:
         """An exception on its way out of pytest."""
@@ -31,10 +35,16 @@ class Failures:
         """pytest's INTERNALERROR."""
         if self._internal is None and type(excinfo.value) is not Broken:
             self._internal = f"{excinfo.typename}: {excinfo.value}\n{excrepr}"
+            self._raised = excinfo.value
 
     def report(self, worker: Worker, status: int) -> None:
         """Send what explains why there was no collection, or why the run broke off."""
-        if self._internal is not None:
+        place = _place(self._raised, worker.root)
+        if self._raised is not None and place and not self.settled:
+            # A hook of the project's: its place says more than pytest's own frames.
+            text = describe(self._raised)
+            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **place})
+        elif self._internal is not None:
             worker.send({"t": "internal_error", "message": cut(self._internal, MESSAGE_LIMIT)})
         elif not self.settled and isinstance(self._error, _EXPECTED + (type(None),)):
             text = describe(self._error) if self._error else _without_reason(worker, status)
@@ -50,8 +60,11 @@ class Failures:
 def _place(error: BaseException | None, root: str) -> Message:
     """``path`` (below the root) and ``line`` of a conftest.py that does not import."""
     path = getattr(error, "path", None)
-    if error is None or path is None:
+    if error is None:
         return {}
+    if path is None:
+        _, path, line = _origin(error, root)
+        return {"path": os.path.relpath(path, root), "line": line} if path else {}
     relative = os.path.relpath(str(path), root)
     if relative.startswith(".."):
         return {}
@@ -104,6 +117,30 @@ def _same(one: str, other: str) -> bool:
     return os.path.abspath(one) == os.path.abspath(other)
 
 
+def _origin(error: BaseException, root: str) -> tuple[BaseException, str | None, int | None]:
+    """The first exception of a chain, and the innermost place below the root where it came up."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    for cause in reversed(chain):
+        if isinstance(cause, SyntaxError) and cause.filename and _is_below(cause.filename, root):
+            return cause, cause.filename, cause.lineno
+        place = None
+        for frame, number in traceback.walk_tb(cause.__traceback__):
+            if _is_below(frame.f_code.co_filename, root):
+                place = (frame.f_code.co_filename, number)
+        if place is not None:
+            return (cause, *place)
+    return error, None, None
+
+
+def _is_below(path: str, root: str) -> bool:
+    path = os.path.abspath(path)
+    return path.startswith(os.path.join(root, "")) and places.is_project(path)
+
+
 def exception_line(error: BaseException) -> str:
     """Type and text of an exception, on one line where it is one."""
     if isinstance(error, SyntaxError):
@@ -127,4 +164,7 @@ def describe(error: BaseException) -> str:
         return " ".join(line.strip() for line in wrong.splitlines())
     if isinstance(error, pytest.exit.Exception):
         return f"pytest.exit was called before any test: {error.msg}"
+    cause, place, number = _origin(error, _root)
+    if place is not None:
+        return f"{os.path.relpath(place, _root)}:{number}: {exception_line(cause)}"
     return exception_line(error)

@@ -157,7 +157,9 @@ class LensPlugin:
         if isinstance(collector, pytest.File) and not isinstance(collector, pytest.Package):
             self._importing(str(collector.path))
         outcome: Any = yield
-        if outcome.excinfo is None and outcome.get_result().failed:
+        if outcome.excinfo is not None and isinstance(outcome.excinfo[1], SystemExit):
+            outcome.force_result(self._errors.exited(collector, outcome.excinfo[1]))
+        elif outcome.excinfo is None and outcome.get_result().failed:
             self._errors.see(collector, outcome.get_result())
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
