@@ -138,7 +138,7 @@ def are_looked_at(worker: Worker, config: Any) -> bool:
     if config.option.keyword or config.option.markexpr:
         return True
     for name in _EARLY_HOOKS:
-        caller = getattr(config.hook, name, None)
+        caller = getattr(config.pluginmanager.hook, name, None)
         for implementation in caller.get_hookimpls() if caller is not None else ():
             package = hazards.module_of(implementation.plugin).partition(".")[0]
             if package not in _INDIFFERENT and hazards.is_foreign(worker, implementation.plugin):

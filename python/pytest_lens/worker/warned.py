@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
+from .own import os
 from .wire import Message, cut
 
 # Of one run; a project with more has other worries.
