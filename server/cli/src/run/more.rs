@@ -83,6 +83,34 @@ pub fn slowest(text: &mut String, report: &Report, look: &Look, style: Style) {
     }
 }
 
+/// How many warnings there were.
+pub fn warned(report: &Report, look: &Look) -> usize {
+    let of_run = report.end.iter().flat_map(|end| &end.warnings);
+    if look.disable_warnings { 0 } else { of_run.map(|warning| warning.count).sum() }
+}
+
+/// The warnings of the run, each with the tests that it came in, as in pytest's summary.
+pub fn warnings(text: &mut String, report: &Report, look: &Look, style: Style) {
+    if warned(report, look) == 0 {
+        return;
+    }
+    line(text, &style.paint(Paint::Yellow, &style.rule('=', "warnings summary")));
+    for warning in report.end.iter().flat_map(|end| &end.warnings) {
+        warning.ids.iter().for_each(|id| line(text, id));
+        let more = warning.count.saturating_sub(warning.ids.len().max(1));
+        if more > 0 {
+            line(text, &format!("... and {more} more"));
+        }
+        let said = format!("{}: {}", warning.category, warning.message.trim_end());
+        let place = warning.location.as_ref().map(|place| {
+            let path = place.uri.strip_prefix("file://").unwrap_or(&place.uri);
+            format!("{path}:{}: ", place.range.start.line + 1)
+        });
+        line(text, &format!("  {}{}", place.unwrap_or_default(), said.replace('\n', "\n  ")));
+        line(text, "");
+    }
+}
+
 /// The lines of the short summary that are of no failure, in the order of the letters.
 pub fn listed(report: &Report, letters: &str, style: Style) -> Vec<String> {
     let mut lines = Vec::new();

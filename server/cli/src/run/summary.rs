@@ -25,6 +25,7 @@ pub fn summary(report: &Report, look: &Look, style: Style) -> String {
         }
         _ => tracebacks(&mut text, report, &errors, &failures, look, style),
     }
+    more::warnings(&mut text, report, look, style);
     more::passes(&mut text, report, look, style);
     more::slowest(&mut text, report, look, style);
     let letters = more::letters(look);
@@ -264,9 +265,15 @@ fn closing(text: &mut String, report: &Report, look: &Look, style: Style) {
         () if has(Paint::Green) => Paint::Green,
         () => Paint::Yellow,
     };
+    let warned = more::warned(report, look);
     let counted = if figures.is_empty() { "no tests ran".to_owned() } else { counts(report, Style::PLAIN) };
     let time = report.end.as_ref().map_or_else(String::new, |end| format!(" in {}", duration(end.duration_ms)));
-    let closing = format!("{counted}{time}");
+    let warned = match warned {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        many => format!(", {many} warnings"),
+    };
+    let closing = format!("{counted}{warned}{time}");
     line(text, &style.paint(colour, &if look.quiet { closing } else { style.rule('=', &closing) }));
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pytest_lens_protocol::{
     CollectError, ErrorCode, EventPayload, Frame, Location, Output, OutputStream, Range, Request, Response, RunCounts,
-    RunEnd, RunEndStatus, RunStart, Subtest, TestNodeInfo, TestOutcome, TestOutcomes, TestsStarted,
+    RunEnd, RunEndStatus, RunStart, Subtest, TestNodeInfo, TestOutcome, TestOutcomes, TestsStarted, Warning,
 };
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -598,4 +598,33 @@ async fn f4_a_test_that_was_meant() {
         let Err(Failure::Said { sentence, status: 4 }) = result else { panic!("{result:?}") };
         assert!(sentence.contains(meant), "{sentence}");
     }
+}
+
+#[tokio::test]
+async fn f2_warnings_are_summed_up() {
+    let place = Location { uri: "file:///repo/t.py".into(), range: Range::of_line(10) };
+    let warning = Warning {
+        category: "DeprecationWarning".into(),
+        message: "old thing".into(),
+        location: Some(place),
+        count: 3,
+        ids: vec!["t.py::test_a".into(), "t.py::test_b".into()],
+    };
+    let ended = || {
+        let EventPayload::RunFinished(end) = finished(RunEndStatus::Passed, counts(1, 0)) else { panic!("an end") };
+        EventPayload::RunFinished(RunEnd { warnings: vec![warning.clone()], ..end })
+    };
+    let events = || vec![started(1), outcomes(vec![outcome("t.py::test_a", "passed")]), ended()];
+    let (text, _) = play(events(), "-q").await;
+    insta::assert_snapshot!(text, @"
+    =============================== warnings summary ===============================
+    t.py::test_a
+    t.py::test_b
+    ... and 1 more
+      /repo/t.py:10: DeprecationWarning: old thing
+
+    1 passed, 3 warnings in 0.12s
+    ");
+    let (text, _) = play(events(), "-q --disable-warnings").await;
+    assert_eq!(text, "1 passed in 0.12s\n");
 }
