@@ -63,7 +63,8 @@ async fn r1_a_process_killed_or_stopped_in_mid_run_is_noticed_and_made_anew() {
         let ran = lab.run(Order::all()).await;
         let told = ["test_a.py::test_1 passed", &format!("test_a.py::test_2 {becomes}"), "test_a.py::test_3 passed"];
         assert_eq!(ran.outcomes(), told, "{mode}: signal {signal} to {steps} above: {:?}", ran.of("::test_2").message);
-        for _ in 0..2 {
+        // What stands by for the run after the next comes from the parent too.
+        for _ in 0..=usize::from(steps == 1) {
             let ran = lab.run(Order::all()).await;
             assert_eq!(ran.end.counts.passed, 3, "{mode}: signal {signal} to {steps} above: {:?}", ran.outcomes());
         }
