@@ -94,6 +94,16 @@ fn way_out(hazard: &str) -> &'static str {
     let hazard = hazard.to_ascii_lowercase();
     let ways = [
         (
+            "while tests are collected",
+            "move it into a fixture: then tests are collected in the background, and runs share the collection",
+        ),
+        (
+            "only when asked",
+            "move what it names into a fixture: then tests are collected in the background, and runs share the collection",
+        ),
+        ("was opened", "open it in a fixture instead of at import"),
+        ("random numbers", "draw them in a fixture, or give the generator a seed"),
+        (
             "thread",
             "start the thread in a fixture or a function instead of at import, or stop it before collection ends",
         ),
