@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from conftest import Project
+from fake_engine import run
 
 
 def test_b4_a_module_that_exits_is_an_error_of_its_own(project: Project) -> None:
@@ -50,3 +51,18 @@ def test_b4_a_hook_that_raises_is_told_in_a_sentence_at_its_line(project: Projec
     told = engine.fork(base, "collected").wait("usage_error")
     wanted = "conftest.py:2: ZeroDivisionError: division by zero"
     assert (told["message"], told["path"], told["line"]) == (wanted, "conftest.py", 2)
+
+
+def test_c4_a_doctest_fails_at_its_example(project: Project) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = --doctest-modules\n",
+            "m.py": 'def f():\n    """\n    >>> f()\n    5\n    >>> 1 / 0\n    """\n    return 4\n',
+        }
+    )
+    host = engine.collected()
+    runner = engine.fork(host, "runner")
+    told = run(runner, ["m.py::m.f"])["m.py::m.f"]
+    assert told["message"] == "Expected 5, got 4"
+    assert told["location"] == {"path": str(engine.root / "m.py"), "line": 3}
+    assert [(frame["line"], frame["text"]) for frame in told["frames"]] == [(3, "f()")]

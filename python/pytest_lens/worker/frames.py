@@ -37,6 +37,24 @@ def describe(item: Any, trace: TracebackType | None, root: str) -> Message:
     return told
 
 
+def of_doctest(item: Any, error: BaseException) -> Message:
+    """Place and message of a failed doctest: its example's, whatever ran it."""
+    if not hasattr(item, "dtest"):
+        return {}
+    first = (getattr(error, "failures", None) or [error])[0]
+    example, test = getattr(first, "example", None), getattr(first, "test", None)
+    if example is None or test is None:
+        return {}
+    path, line = str(item.path), (test.lineno or 0) + example.lineno + 1
+    if hasattr(first, "got"):
+        message = f"Expected {example.want.strip()}, got {first.got.strip() or 'nothing'}"
+    else:
+        raised = first.exc_info[1]
+        message = f"{type(raised).__name__}: {raised}"
+    frame = {"path": path, "line": line, "name": item.name, "text": example.source.split("\n")[0]}
+    return {"location": {"path": path, "line": line}, "frames": [frame], "message": message}
+
+
 def _entries(trace: TracebackType | None, root: str) -> list[_Entry]:
     entries: list[_Entry] = []
     paths: dict[CodeType, str] = {}

@@ -51,7 +51,9 @@ class Recorder:
         detail: Message = {}
         try:
             if call.excinfo is not None and (report.failed or hasattr(report, "wasxfail")):
-                detail = frames.describe(item, call.excinfo.tb, self._root)
+                detail = frames.of_doctest(item, call.excinfo.value) or frames.describe(
+                    item, call.excinfo.tb, self._root
+                )
                 pair = self._comparisons.for_failure(call.excinfo.value)
                 if pair is not None:
                     detail["expected"], detail["actual"] = pair
