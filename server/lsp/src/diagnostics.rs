@@ -73,7 +73,9 @@ impl Live<'_> {
         let mut information = Vec::new();
         if related {
             information.extend(first.into_iter().flat_map(|f| f.related.iter().map(|step| self.step(f, step))));
-            let named = tests.iter().filter(|test| tests.len() > 1 || elsewhere(test)).take(NAMED);
+            let is_told = |test: &str| first.is_some_and(|finding| self.goes_through(finding, test));
+            let named = tests.iter().filter(|test| tests.len() > 1 || (elsewhere(test) && !is_told(test)));
+            let named = named.take(NAMED);
             information.extend(named.filter_map(|test| self.broken(test)));
         }
         let message = match tests.as_slice() {
@@ -108,6 +110,12 @@ impl Live<'_> {
         }
         // Of a file whose text is not at hand nobody knows.
         self.node_of(test).is_none_or(|node| (node.full_span.start.line..=node.full_span.end.line).contains(&line))
+    }
+
+    /// Whether the way that a failure took, as it is told, goes through a test's own lines.
+    fn goes_through(&self, finding: &Finding, test: &str) -> bool {
+        let lines = finding.related.iter().map(|step| (step, self.step(finding, step).location.range.start.line));
+        lines.into_iter().any(|(step, line)| self.is_within(test, &step.path, line))
     }
 
     /// A test that is broken by what is wrong elsewhere.
