@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use dashmap::DashMap;
-use pytest_lens_analysis::{FileAnalysis, PytestSettings, analyze};
+use pytest_lens_analysis::{DefLine, FileAnalysis, PytestSettings, analyze};
 use pytest_lens_plan::order::Item;
 use pytest_lens_plan::select::{Literal, Mark};
 use pytest_lens_protocol::TestNodeInfo;
@@ -80,11 +80,7 @@ impl NodeMaker {
 
     /// `defs`: the analysis of the node's file, which knows where its `def`s are.
     pub(crate) fn make(&mut self, wire: WireNode, defs: Option<&FileAnalysis>) -> Node {
-        let own_file = wire.def_path.is_none();
-        let line = wire.line.filter(|_| own_file).map(|first| {
-            let def = defs.and_then(|analysis| analysis.defs.iter().find(|def| def.first_line == first));
-            def.map_or(first, |def| def.def_line)
-        });
+        let line = def_line(&wire, defs.map_or(&[], |analysis| &analysis.defs));
         let id: Arc<str> = wire.id.into();
         let function_id = match (wire.param, function_part(&id)) {
             (true, Some(function)) => self.share(function),
@@ -113,6 +109,24 @@ impl NodeMaker {
             name: wire.name,
             id,
         }
+    }
+}
+
+/// The line of a test's `def`. Its code may be that of a wrapper, which a decorator without `functools.wraps` has put in
+/// its place, here or in another file: then the source tells, if it has one definition of the test's name.
+fn def_line(wire: &WireNode, defs: &[DefLine]) -> Option<u32> {
+    let first = wire.line.filter(|_| wire.def_path.is_none());
+    let own = first.and_then(|first| defs.iter().find(|def| def.first_line == first));
+    let name = wire.name.split('[').next().unwrap_or_default();
+    if own.is_some_and(|def| def.qualname.rsplit('.').next() == Some(name)) || wire.kind != "function" {
+        return own.map(|def| def.def_line).or(first);
+    }
+    let class = wire.cls.as_deref().map_or_else(String::new, |class| format!("{}.", class.replace("::", ".")));
+    let qualname = format!("{class}{name}");
+    let mut named = defs.iter().filter(|def| def.qualname == qualname);
+    match (named.next(), named.next()) {
+        (Some(only), None) => Some(only.def_line),
+        _ => own.map(|def| def.def_line).or(first),
     }
 }
 
@@ -165,6 +179,23 @@ impl Analyses {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn c5_a_wrapper_is_not_the_tests_def() {
+        let text = "def deco(f):\n    def inner():\n        f()\n    return inner\n\n@deco\ndef test_a(): pass\n";
+        let analysis = analyze(text, &PytestSettings::default());
+        let wire = |line: Option<u32>, def_path: Option<&str>, name: &str| -> WireNode {
+            let id = format!("t.py::{name}");
+            let json = serde_json::json!({
+                "id": id, "path": "t.py", "name": name, "kind": "function", "line": line, "def_path": def_path,
+            });
+            serde_json::from_value(json).unwrap()
+        };
+        assert_eq!(def_line(&wire(Some(2), None, "test_a"), &analysis.defs), Some(7));
+        assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_a[1]"), &analysis.defs), Some(7));
+        assert_eq!(def_line(&wire(Some(6), None, "test_a"), &analysis.defs), Some(7));
+        assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_inherited"), &analysis.defs), None);
+    }
 
     #[test]
     fn the_function_of_a_case_ends_at_the_first_bracket_behind_the_file() {
