@@ -17,8 +17,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::life::Life;
-use crate::presence::{Presence, is_dead};
-use crate::private;
+use crate::presence::{Presence, if_dead};
 use crate::process::{Connection, ExitStatus, ProcessEvent};
 use crate::wire::{FromWorker, ToWorker};
 
@@ -139,6 +138,9 @@ const SOCKET_PATH: usize = 107;
 
 const LOCK: &str = "lock";
 
+/// How a folder's name ends that is being removed.
+const SWEPT: &str = ".swept";
+
 /// The user's runtime folder, and the temporary ones.
 fn places() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
@@ -153,7 +155,7 @@ fn make_folder(places: Vec<PathBuf>, name: &str) -> io::Result<(PathBuf, Presenc
     for place in places.into_iter().filter(fits) {
         sweep(&place);
         let folder = place.join(name);
-        match private::folder(&folder).and_then(|()| Presence::take(folder.join(LOCK))) {
+        match Presence::take(folder.join(LOCK)) {
             Ok(presence) => return Ok((folder, presence)),
             Err(error) => {
                 tracing::warn!(%error, "the engine's socket goes elsewhere");
@@ -172,9 +174,17 @@ fn sweep(place: &Path) {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
         let made = entry.metadata().and_then(|data| data.modified()).ok();
-        if owner.is_some() && is_dead(&entry.path().join(LOCK), made) {
-            let _ = fs::remove_dir_all(entry.path());
+        if owner.is_none() {
+            continue;
         }
+        if_dead(&entry.path().join(LOCK), made, || {
+            // Its name is free at once: whoever is about to lock it makes another, which nobody empties.
+            let mut swept = entry.path().into_os_string();
+            swept.push(SWEPT);
+            if fs::rename(entry.path(), &swept).is_ok() {
+                let _ = fs::remove_dir_all(swept);
+            }
+        });
     }
 }
 
@@ -359,5 +369,26 @@ mod tests {
         fs::create_dir(&other).unwrap();
         let _new = make_folder(place(), "pytest-lens-3-new").unwrap();
         assert_eq!([live.exists(), dead.exists(), other.exists()], [true, false, true]);
+    }
+
+    #[test]
+    fn r2_folders_of_engines_that_start_at_once_stay() {
+        let home = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for engine in 0..8 {
+                let home = home.path();
+                scope.spawn(move || {
+                    for start in 0..50 {
+                        let name = format!("pytest-lens-{engine}-{start}");
+                        let (folder, _presence) = make_folder(vec![home.to_owned()], &name).unwrap();
+                        sweep(home);
+                        assert!(folder.join(LOCK).exists());
+                        fs::remove_dir_all(folder).unwrap();
+                    }
+                });
+            }
+        });
+        let left: Vec<_> = fs::read_dir(home.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+        assert_eq!(left, Vec::<PathBuf>::new());
     }
 }
