@@ -64,14 +64,16 @@ fn is_at(file: &File, path: &Path) -> bool {
 /// Removes what somebody left who is no more, by the lock: it is held meanwhile, so that nobody takes it for a new start.
 /// `made`: when what is left was made, since a lock comes a moment later.
 pub(crate) fn if_dead(lock: &Path, made: Option<SystemTime>, remove: impl FnOnce()) {
-    match File::open(lock) {
-        Ok(file) if file.try_lock().is_ok() && is_at(&file, lock) => remove(),
+    let lock = File::open(lock).map(|file| (file.try_lock().is_ok() && is_at(&file, lock), file));
+    let is_dead = match &lock {
+        Ok((is_dead, _)) => *is_dead,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            if made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > NEWBORN) {
-                remove();
-            }
+            made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > NEWBORN)
         }
-        _ => {}
+        Err(_) => false,
+    };
+    if is_dead {
+        remove();
     }
 }
 
