@@ -226,6 +226,30 @@ def test_p20_a_test_that_breaks_pytest_is_the_last_of_its_process(project: Proje
     assert runner.all("done") == runner.all("internal_error") == []
 
 
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "def pytest_runtest_logreport(report):",
+        "def pytest_runtest_logstart(nodeid):",
+        "def pytest_runtest_makereport(item, call):",
+        "@pytest.hookimpl(hookwrapper=True)\ndef pytest_runtest_makereport(item):\n    yield",
+        "@pytest.hookimpl(hookwrapper=True)\ndef pytest_runtest_protocol(item):\n    yield",
+        "def pytest_report_teststatus(report):",
+        "def pytest_exception_interact(node):",
+    ],
+)
+def test_p20_a_hook_that_raises_ends_the_run_as_for_plain_pytest(
+    project: Project, hook: str
+) -> None:
+    conftest = f"import pytest\n{hook}\n    raise OSError('disk')\n"
+    engine = project({"conftest.py": conftest, "test_it.py": "def test_it(): assert 0"})
+    runner = engine.fork(engine.collected(), "runner")
+    runner.wait("runner_ready")
+    start(runner, ["test_it.py::test_it"])
+    assert "OSError: disk" in runner.wait("internal_error")["message"]
+    runner.wait_closed()
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_c6_a_shuffled_session_tells_the_places_in_the_source(project: Project, seed: int) -> None:
     engine = project(

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from . import procs
+from .blame import is_a_hooks
 from .descriptors import Descriptors
 from .own import faulthandler, os, time
 from .reports import Recorder
@@ -189,7 +190,7 @@ class RunLoop:
             perish()  # the next test would be blamed for it; another process runs it
         if crash is not None:
             # Told by their types alone: hostile ones answer no `isinstance`.
-            if issubclass(type(crash), ENDINGS):
+            if issubclass(type(crash), ENDINGS) or is_a_hooks(crash.__traceback__):
                 raise crash
             raise Broken(f"{item.nodeid} broke pytest") from None
 

@@ -25,6 +25,7 @@ from . import (
     pyc,
     rootdir,
 )
+from .blame import is_a_hooks
 from .compare import Comparisons
 from .failures import Failures
 from .host import Park
@@ -175,8 +176,9 @@ class LensPlugin:
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[None]:
         outcome: Any = yield
-        if outcome.excinfo is not None and not issubclass(outcome.excinfo[0], ENDINGS):
-            outcome.force_result(unshowable(item, call, outcome.excinfo[0]))
+        kind, _, trace = outcome.excinfo or (None, None, None)
+        if kind is not None and not issubclass(kind, ENDINGS) and not is_a_hooks(trace):
+            outcome.force_result(unshowable(item, call, kind))
         if outcome.excinfo is None:
             self._recorder.made(item, call, outcome.get_result())
 

@@ -1,0 +1,26 @@
+"""Whose fault it is that an exception escapes from pytest: a hook's, or that of a test's objects.
+
+An exception out of a hook of a plugin or conftest.py ends a session, as it does for plain pytest.
+But what escapes from pytest's own code comes of the objects of one test (a `__repr__` that exits,
+say), and costs no other test its verdict.
+"""
+
+from __future__ import annotations
+
+import traceback
+from types import TracebackType
+
+_OWN = ("_pytest", __name__.partition(".")[0])
+
+
+def is_a_hooks(trace: TracebackType | None) -> bool:
+    """Whether the innermost hook on the way to an exception is neither pytest's own nor ours."""
+    found, called = False, False
+    for frame, _ in traceback.walk_tb(trace):
+        module = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if frame.f_code.co_name == "_multicall":
+            # A wrapper that breaks pluggy's rules, and whose frame is gone, is no less at fault.
+            found = called = True
+        elif called and module != "pluggy":
+            found, called = module not in _OWN, False
+    return found
