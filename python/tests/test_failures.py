@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from conftest import Project
 from fake_engine import run
 
@@ -66,3 +67,125 @@ def test_c4_a_doctest_fails_at_its_example(project: Project) -> None:
     assert told["message"] == "Expected 5, got 4"
     assert told["location"] == {"path": str(engine.root / "m.py"), "line": 3}
     assert [(frame["line"], frame["text"]) for frame in told["frames"]] == [(3, "f()")]
+
+
+DOCTESTS = '''\
+class A:
+    @property
+    def p(self):
+        """
+        >>> A().p
+        """
+        return boom()
+def boom():
+    raise KeyError("k")
+def nothing():
+    """
+    >>> 1 + 1
+    """
+__test__ = {"kept": """
+>>> 2 + 2
+5
+"""}
+'''
+
+
+def test_c4_a_doctest_fails_in_its_own_file_wherever_it_is_written(project: Project) -> None:
+    options = "--doctest-modules --doctest-continue-on-failure --doctest-glob=*.rst"
+    engine = project(
+        {
+            "pytest.ini": f"[pytest]\naddopts = {options}\n",
+            "m.py": DOCTESTS,
+            "guide.rst": "Guide\n=====\n\n>>> 3\n3\n>>> 3\n4\n>>> 3\n5\n",
+        }
+    )
+    runner = engine.fork(engine.collected(), "runner")
+    names = ["m.py::m.A.p", "m.py::m.nothing", "m.py::m.__test__.kept", "guide.rst::guide.rst"]
+    told = run(runner, names)
+    message = [told[name]["message"] for name in names]
+    assert message[0] == "KeyError: 'k'"
+    assert message[1:] == ["Expected nothing, got 2", "Expected 5, got 4", "Expected 4, got 3"]
+    assert [told[name]["location"]["line"] for name in names] == [5, 12, 15, 6]
+    places = [(frame["line"], frame["name"]) for frame in told[names[0]]["frames"]]
+    assert places == [(5, "m.A.p"), (7, "p"), (9, "boom")]
+    for name in names:
+        files = {frame["path"] for frame in told[name]["frames"]}
+        assert files == {str(engine.root / name.split("::")[0])}
+
+
+CUSTOM = """
+import pytest
+def pytest_collect_file(parent, file_path):
+    if file_path.suffix == ".spec":
+        return File.from_parent(parent, path=file_path)
+class File(pytest.File):
+    def collect(self):
+        for name in ("told", "broken"):
+            yield Item.from_parent(self, name=name)
+class Wrong(Exception): pass
+class Item(pytest.Item):
+    def runtest(self):
+        if self.name == "told":
+            raise Wrong("not equal")
+        raise TypeError("in the machinery")
+    def repr_failure(self, excinfo):
+        if isinstance(excinfo.value, Wrong):
+            return "usecase failed"
+        return super().repr_failure(excinfo)
+    def reportinfo(self):
+        return self.path, 2, self.name
+"""
+
+
+def test_c4_a_custom_item_fails_in_its_own_file(project: Project) -> None:
+    engine = project({"conftest.py": CUSTOM, "a.spec": "one\ntwo\nthree\n"})
+    runner = engine.fork(engine.collected(), "runner")
+    names = ["a.spec::told", "a.spec::broken"]
+    told = run(runner, names)
+    own = str(engine.root / "a.spec")
+    for name in names:
+        assert told[name]["location"] == {"path": own, "line": 3}
+    assert told[names[0]]["message"] == "usecase failed"
+    assert [frame["path"] for frame in told[names[0]]["frames"]] == [own]
+    assert [frame["line"] for frame in told[names[1]]["frames"]] == [3, 14]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_one"),
+    [
+        ("pyproject.toml", '[project]\nname = "x"\n[tool.pytest.ini_options]\n', True),
+        ("pyproject.toml", '[project]\nname = "x"\n', False),
+        ("tox.ini", "[pytest]\n", True),
+        ("setup.cfg", "[tool:pytest]\n", True),
+        ("pytest.ini", "", True),
+    ],
+)
+def test_b11_an_import_that_fails_in_a_nested_project_names_its_configuration(
+    project: Project, name: str, text: str, is_one: bool
+) -> None:
+    files = {f"pkg/api/{name}": text, "pkg/api/tests/test_v.py": "import views\ndef test_v(): pass"}
+    engine = project({**files, "test_root.py": "import nowhere"})
+    errors = engine.collected().all("collected")[0]["errors"]
+    told = {error["path"]: error["message"] for error in errors}
+    assert told["test_root.py"] == "ModuleNotFoundError: No module named 'nowhere'"
+    first, *more = told["pkg/api/tests/test_v.py"].split("\n")
+    assert first == "ModuleNotFoundError: No module named 'views'"
+    wanted = f"pkg/api/{name} is a pytest configuration of its own"
+    assert [line.startswith(wanted) for line in more] == ([True] if is_one else [])
+
+
+def test_b11_a_configuration_in_force_is_no_nested_one(project: Project) -> None:
+    engine = project({"pkg/pytest.ini": "[pytest]", "pkg/test_v.py": "import views"})
+    host = engine.collected(arguments=["-c", "pkg/pytest.ini"])
+    (error,) = host.all("collected")[0]["errors"]
+    assert error["message"] == "ModuleNotFoundError: No module named 'views'"
+
+
+def test_b11_a_conftest_that_does_not_import_in_a_nested_project(project: Project) -> None:
+    files = {"pkg/pytest.ini": "[pytest]", "pkg/conftest.py": "import views"}
+    engine = project({**files, "pkg/test_v.py": "def test_v(): pass"})
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "session", args=["pkg/test_v.py"])
+    told = host.wait("usage_error")["message"]
+    assert "No module named 'views'\npkg/pytest.ini is a pytest configuration of its own" in told

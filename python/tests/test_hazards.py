@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+
 import pytest
 from conftest import Project
 from fake_engine import run
+
+from pytest_lens.worker import holdings
 
 TEST = {"test_a.py": "def test_a(): pass"}
 
@@ -217,3 +221,71 @@ def test_coverage_that_was_asked_for_is_not_switched_off(project: Project) -> No
     base.wait("ready")
     session = engine.fork(base, "session", no_cov=False)
     assert "would measure" in session.wait("internal_error")["message"]
+
+
+PARALLEL = """
+import ctypes
+gomp = ctypes.CDLL("libgomp.so.1")
+@ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+def body(_): pass
+def parallel(): gomp.GOMP_parallel(body, None, 4, 0)
+"""
+
+
+def _has_gomp() -> bool:
+    try:
+        return hasattr(ctypes.CDLL("libgomp.so.1"), "omp_pause_resource_all")
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not _has_gomp(), reason="needs libgomp.so.1")
+def test_p3_threads_of_openmp_at_import_do_not_hang_tests(project: Project) -> None:
+    engine = project(
+        {
+            "work.py": PARALLEL,
+            "conftest.py": "import work\nwork.parallel()",
+            "test_a.py": "import work\ndef test_a(): work.parallel()",
+        }
+    )
+    host = engine.collected()
+    name = "test_a.py::test_a"
+    for _ in range(2):
+        runner = engine.fork(host, "runner")
+        assert run(runner, [name])[name]["outcome"] == "passed"
+        runner.wait("bye")
+
+
+@pytest.mark.parametrize(
+    ("library", "is_one"),
+    [
+        ("/usr/lib/libgomp.so.1.0.0", True),
+        ("/site packages/sklearn.libs/libgomp-a34b3233.so.1", True),
+        ("/lib/libiomp5.so", True),
+        ("/lib/libomp.so", True),
+        ("/lib/libtbb.so.12", True),
+        ("/lib/libtbbmalloc.so.2", False),
+        ("/lib/libc.so.6", False),
+    ],
+)
+def test_p3_mappings_tell_of_libraries_with_threads(library: str, is_one: bool) -> None:
+    line = f"7f00-7f01 r-xp 00000000 08:01 123        {library}\n"
+    found = holdings.libraries_in(["7f00-7f01 rw-p 00000000 00:00 0 \n", line, line])
+    assert found == ([library] if is_one else [])
+
+
+@pytest.mark.parametrize(
+    ("library", "reason"),
+    [
+        ("/nowhere/libiomp5.so", "threads of libiomp5.so (OpenMP) are alive"),
+        ("/nowhere/libtbb.so.12", "threads of libtbb.so.12 may be alive"),
+    ],
+)
+def test_p3_threads_that_can_not_be_put_to_rest_are_a_reason(
+    monkeypatch: pytest.MonkeyPatch, library: str, reason: str
+) -> None:
+    monkeypatch.setattr(holdings, "_libraries", lambda: [library])
+    monkeypatch.setattr(holdings, "_tasks", lambda: 2)
+    assert holdings.native_threads() == [reason]
+    monkeypatch.setattr(holdings, "_tasks", lambda: 1)
+    assert holdings.native_threads() == []

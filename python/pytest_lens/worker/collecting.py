@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from . import nested
 from .failures import cause_of, exception_line, place_in
 from .own import os
 from .reports import text_of
@@ -68,7 +69,9 @@ class Errors:
             path = init if os.path.exists(init) else path
         line = place_in(cause, path)
         own_words = cause is error and type(error).__name__ == "CollectError"
-        self._add(path, line, str(error) if own_words else exception_line(cause), text)
+        message = str(error) if own_words else exception_line(cause)
+        message += nested.hint(cause, path, self._root, collector.config.inipath)
+        self._add(path, line, message, text)
 
     def exited(self, collector: Any, error: SystemExit) -> Any:
         """A module that ends the interpreter when it is imported: an error of its own, as any."""

@@ -8,7 +8,7 @@ from typing import Any
 import _pytest.config
 import pytest
 
-from . import places
+from . import nested, places
 from .loop import Broken
 from .own import os
 from .state import Worker
@@ -156,7 +156,8 @@ def describe(error: BaseException) -> str:
         cause = cause_of(error)
         line = place_in(cause, str(path))
         where = f"{path}:{line}" if line else str(path)
-        return f"{where} does not import: {exception_line(cause)}"
+        hint = nested.hint(cause, str(path), _root, None)
+        return f"{where} does not import: {exception_line(cause)}{hint}"
     if isinstance(error, pytest.UsageError):
         # argparse puts its usage in front of what is wrong.
         text = "\n".join(str(argument) for argument in error.args)

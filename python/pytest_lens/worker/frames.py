@@ -11,7 +11,7 @@ import pluggy
 import pytest
 
 from .own import os
-from .wire import Message
+from .wire import MESSAGE_LIMIT, Message, cut
 
 _MANY = 200
 _MACHINERY = tuple(
@@ -37,22 +37,55 @@ def describe(item: Any, trace: TracebackType | None, root: str) -> Message:
     return told
 
 
-def of_doctest(item: Any, error: BaseException) -> Message:
-    """Place and message of a failed doctest: its example's, whatever ran it."""
+def of_doctest(item: Any, error: BaseException, root: str) -> Message:
+    """Place, frames and message of a failed doctest: its example's, whatever ran it."""
     if not hasattr(item, "dtest"):
         return {}
     first = (getattr(error, "failures", None) or [error])[0]
     example, test = getattr(first, "example", None), getattr(first, "test", None)
     if example is None or test is None:
         return {}
-    path, line = str(item.path), (test.lineno or 0) + example.lineno + 1
+    path, source = str(item.path), example.source.split("\n")[0]
+    if test.lineno is None:  # doctest did not find the text's definition
+        line = _line_with(path, f">>> {source}")
+    else:
+        line = test.lineno + example.lineno + 1
+    told: Message = {"location": {"path": path, "line": line}}
+    frames: list[Message] = [{"path": path, "line": line, "name": item.name, "text": source}]
     if hasattr(first, "got"):
-        message = f"Expected {example.want.strip()}, got {first.got.strip() or 'nothing'}"
+        want, got = (text.strip() or "nothing" for text in (example.want, first.got))
+        told["message"] = f"Expected {want}, got {got}"
     else:
         raised = first.exc_info[1]
-        message = f"{type(raised).__name__}: {raised}"
-    frame = {"path": path, "line": line, "name": item.name, "text": example.source.split("\n")[0]}
-    return {"location": {"path": path, "line": line}, "frames": [frame], "message": message}
+        told["message"] = f"{type(raised).__name__}: {raised}"
+        inner = _entries(first.exc_info[2], root)
+        frames += [_frame(entry) for entry in inner if entry[0] == path][-_MANY:]
+    told["message"] = cut(told["message"], MESSAGE_LIMIT)
+    return {**told, "frames": frames}
+
+
+def of_custom(item: Any, trace: TracebackType | None, root: str, is_own_text: bool) -> Message:
+    """As `describe`, for an item of a file that is no Python: the code that runs it lies elsewhere.
+
+    `is_own_text`: the item tells its failure in its own words, so no frame says more.
+    """
+    path = str(getattr(item, "path", ""))
+    if isinstance(item, pytest.Function) or not path:
+        return {}
+    entries = _entries(trace, root)
+    if any(entry[0] == path for entry in entries):
+        return {}
+    line = (item.location[1] or 0) + 1
+    hidden = [is_own_text or entry[3] or entry[0].startswith(_MACHINERY) for entry in entries]
+    shown = [entry for entry, hide in zip(entries, hidden) if not hide]
+    own = {"path": path, "line": line, "name": item.name}
+    frames = [own, *(_frame(entry) for entry in shown[-_MANY:])]
+    return {"location": {"path": path, "line": line}, "frames": frames}
+
+
+def _line_with(path: str, text: str) -> int:
+    lines = linecache.getlines(path)
+    return next((number for number, line in enumerate(lines, 1) if line.strip() == text), 1)
 
 
 def _entries(trace: TracebackType | None, root: str) -> list[_Entry]:

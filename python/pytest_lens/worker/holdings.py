@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from . import procs
@@ -14,7 +15,7 @@ from .own import os, signal
 
 # Whose threads a fork waits for in vain; those of numerical libraries look after themselves.
 _OPENMP = ("libgomp", "libiomp", "libomp")
-_TBB = "libtbb"
+_TBB = ("libtbb.", "libtbb-", "libtbb12")
 _PAUSE_HARD = 2  # omp_pause_hard: threads end, and come again when they are needed
 
 _TIMERS = ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
@@ -36,7 +37,7 @@ class Holdings:
             timer = getattr(signal, name, None)
             if timer is not None and signal.getitimer(timer)[0]:
                 found.append("a timer was set while tests were collected")
-        return found + _native_threads()
+        return found + native_threads()
 
     def _open_files(self, config: Any) -> list[str]:
         known = set(self._descriptors.values()) | {"/dev/null", "/dev/urandom", "/dev/zero"}
@@ -89,7 +90,7 @@ def _of_capture(config: Any) -> set[int]:
     return found
 
 
-def _native_threads() -> list[str]:
+def native_threads() -> list[str]:
     """Native libraries' threads that do not survive a fork; those that can are put to rest."""
     numba: Any = sys.modules.get("numba.np.ufunc.parallel")
     if getattr(numba, "_is_initialized", False):
@@ -115,15 +116,20 @@ def _tasks() -> int:
 
 def _libraries() -> list[str]:
     """The libraries with thread pools of that kind that this process has loaded."""
-    found: dict[str, None] = {}
     try:
         with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                path = line.rstrip("\n").split(None, 5)[-1]
-                if os.path.basename(path).startswith((*_OPENMP, _TBB)):
-                    found[path] = None
+            return libraries_in(file)
     except OSError:
-        pass
+        return []
+
+
+def libraries_in(maps: Iterable[str]) -> list[str]:
+    """Those of `maps`, the text of a process's mappings."""
+    found: dict[str, None] = {}
+    for line in maps:
+        path = line.rstrip("\n").split(None, 5)[-1]
+        if os.path.basename(path).startswith((*_OPENMP, *_TBB)):
+            found[path] = None
     return list(found)
 
 

@@ -51,9 +51,7 @@ class Recorder:
         detail: Message = {}
         try:
             if call.excinfo is not None and (report.failed or hasattr(report, "wasxfail")):
-                detail = frames.of_doctest(item, call.excinfo.value) or frames.describe(
-                    item, call.excinfo.tb, self._root
-                )
+                detail = self._place(item, call, report)
                 pair = self._comparisons.for_failure(call.excinfo.value)
                 if pair is not None:
                     detail["expected"], detail["actual"] = pair
@@ -62,6 +60,15 @@ class Recorder:
         ):  # hostile objects in frames: the verdict is worth more than its details
             pass
         self._details[call.when] = detail
+
+    def _place(self, item: Any, call: Any, report: Any) -> Message:
+        error, trace = call.excinfo.value, call.excinfo.tb
+        is_own_text = isinstance(report.longrepr, str)
+        return (
+            frames.of_doctest(item, error, self._root)
+            or frames.of_custom(item, trace, self._root, is_own_text)
+            or frames.describe(item, trace, self._root)
+        )
 
     def reported(self, report: Any) -> None:
         """A report that counts, after all other plugins had their say."""
