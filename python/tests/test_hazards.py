@@ -220,7 +220,7 @@ def test_coverage_that_was_asked_for_is_not_switched_off(project: Project) -> No
     base = engine.base(env={"PYTHONPATH": "lib"})
     base.wait("ready")
     session = engine.fork(base, "session", no_cov=False)
-    assert "would measure" in session.wait("internal_error")["message"]
+    assert "would measure" in session.wait("usage_error")["message"]
 
 
 PARALLEL = """
