@@ -43,7 +43,7 @@ def reasons(engine: Engine) -> list[str]:
         ("import secrets\ntoken = secrets.token_hex()", "conftest.py:2 draws random numbers"),
         ("from os import urandom\nkey = urandom(8)", "conftest.py:2 draws random numbers"),
         ("import random\nlucky = random.random()", "random numbers without a seed were drawn"),
-        ("import random\nlucky = random.Random().random()\nkept = 1", None),
+        ("import random\nlucky = random.Random().random()", "without a seed were drawn"),
         (
             "import random\nrng = random.Random()\nlucky = rng.random()",
             "random numbers without a seed were drawn",
@@ -101,6 +101,19 @@ def test_p2_generators_without_a_seed_differ_in_each_fork(project: Project) -> N
         assert host.wait("collected")["reasons"] == []
         drawn += [run(engine.fork(host, "runner"), [NAME])[NAME]["stdout"].split() for _ in "ab"]
     assert len({number for pair in drawn for number in pair}) == 8
+
+
+def test_p2_each_collection_draws_its_own_numbers(project: Project) -> None:
+    source = "import random\nlucky = random.random()\ndef test_a(): print(lucky)"
+    engine = project({"test_a.py": source})
+    base = engine.base()
+    base.wait("ready")
+    drawn = set()
+    for _ in range(2):
+        host = engine.fork(base, "collected")
+        host.wait("collected")
+        drawn.add(run(engine.go_on(host), [NAME])[NAME]["stdout"])
+    assert len(drawn) == 2
 
 
 def test_p2_exit_handlers_and_folders_of_import_end_with_the_run(project: Project) -> None:

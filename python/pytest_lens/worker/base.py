@@ -28,6 +28,8 @@ from .state import Worker
 def run(worker: Worker) -> NoReturn:
     """Load, report "ready", park; forks and transformations go on to a session."""
     entropy.watch_generators()
+    # Else every fork would go on with this process's own sequence.
+    seeds.mark()
     prepared.load_default_plugins()
     config = prepared.ReadyConfig()
     distributions = prepared.plugin_distributions()

@@ -14,12 +14,14 @@ import sys
 import weakref
 from typing import Any
 
-from . import culprit, seeds
+from . import culprit, places, seeds
 from .effects import Effects
 
 _seed: Any = random.Random.seed
 _generators: list[weakref.ref[random.Random]] = []
 _states: dict[int, int] = {}
+# Those among them that the project itself made.
+_of_project: list[weakref.ref[random.Random]] = []
 
 
 def watch_generators() -> None:
@@ -35,6 +37,8 @@ def _noted_seed(self: random.Random, a: Any = None, version: int = 2) -> None:
         with contextlib.suppress(Exception):
             if id(self) not in _states:
                 _generators.append(weakref.ref(self))
+                if places.is_project(os.path.abspath(sys._getframe(2).f_code.co_filename)):
+                    _of_project.append(_generators[-1])
             _states[id(self)] = _state(self)
     else:
         _states.pop(id(self), None)
@@ -110,7 +114,8 @@ class Draws:
 
     def reasons(self) -> list[str]:
         """What was drawn from generators that nobody gave a seed."""
-        drawn = False
+        # One that is gone was made to be used at once.
+        drawn = any(reference() is None for reference in _of_project)
         for generator in _unseeded():
             with contextlib.suppress(Exception):
                 drawn = drawn or _state(generator) != _states[id(generator)]
