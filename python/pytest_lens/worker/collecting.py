@@ -70,8 +70,8 @@ class Errors:
         line = place_in(cause, path)
         own_words = cause is error and type(error).__name__ == "CollectError"
         message = str(error) if own_words else exception_line(cause)
-        message += nested.hint(cause, path, self._root, collector.config.inipath)
-        self._add(path, line, message, text)
+        hint = nested.hint(cause, path, self._root, collector.config.inipath)
+        self._add(path, line, message + hint, text + hint)
 
     def exited(self, collector: Any, error: SystemExit) -> Any:
         """A module that ends the interpreter when it is imported: an error of its own, as any."""
