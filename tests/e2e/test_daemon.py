@@ -245,6 +245,27 @@ def test_commands_share_the_daemon(world: World, daemon: Daemon, tmp_path: Path)
     ]
 
 
+def test_d7_a_folder_of_a_project_shares_its_environment_and_history(
+    world: World, daemon: Daemon, tmp_path: Path
+) -> None:
+    root = tmp_path / "project"
+    prefix = f"import sys\n\n\ndef test_prefix():\n    assert sys.prefix == '{root}/.venv'\n"
+    files = {"pytest.ini": "[pytest]\n", "test_it.py": TESTS}
+    Project(root, {**files, "sub/test_prefix.py": prefix, "sub/test_sub.py": TESTS})
+    (root / ".venv").symlink_to(sys.prefix)
+    connect = ("--connect", daemon.socket)
+    good, bad = (f"sub/test_sub.py::test_{name}" for name in ("good", "bad"))
+    outcomes = {"sub/test_prefix.py::test_prefix": "passed", good: "passed", bad: "failed"}
+    assert lens(world, "list", *connect, cwd=root / "sub").lines == [*outcomes]
+    assert lens(world, "run", "--json", *connect, cwd=root / "sub").outcomes == outcomes
+    one = lens(world, "run", "--json", "test_sub.py::test_bad", *connect, cwd=root / "sub")
+    assert one.outcomes == {bad: "failed"}
+    again = lens(world, "run", "--json", "--last-failed", *connect, cwd=root)
+    assert again.outcomes == {bad: "failed"}
+    here = lens(world, "run", "--json", "--root", ".", *connect, cwd=root / "sub")
+    assert here.outcomes == {id.removeprefix("sub/"): told for id, told in outcomes.items()}
+
+
 def test_the_daemon_and_the_history_on_disk_agree_on_what_is_flaky(
     world: World, daemon: Daemon, tmp_path: Path
 ) -> None:

@@ -73,9 +73,10 @@ pub struct Daemon {
 
 #[derive(Debug, Args)]
 pub struct Root {
-    /// The project's folder; paths and node ids are relative to it
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    pub root: PathBuf,
+    /// The project's folder; paths and node ids are relative to it. The current folder by default, or, with
+    /// `--connect`, pytest's rootdir for it
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
 }
 
 /// pytest's own expressions.
@@ -445,6 +446,6 @@ mod tests {
         let Ok(Command::Run(run)) = parse(line.map(OsString::from)) else { panic!("a run") };
         assert_eq!(run.selectors, ["a.py::t[x y]", "b"]);
         assert_eq!((run.workers, run.maxfail, run.json), (Some(WorkerCount::Fixed(3)), Some(1), true));
-        assert_eq!((run.filter.keyword.as_deref(), run.root.root.to_str()), (Some("not c"), Some(".")));
+        assert_eq!((run.filter.keyword.as_deref(), run.root.root.as_deref()), (Some("not c"), None));
     }
 }

@@ -26,9 +26,10 @@ mod testing;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use args::{Command, EngineAt, HistoryCommand};
+use args::{Command, EngineAt, HistoryCommand, Root};
 use failure::{Failure, exit};
 use import::Importing;
 use pytest_lens_engine::{Connect, Engine, EngineConfig, Remote};
@@ -73,26 +74,26 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
             }),
         },
         Command::Daemon(options) => with_engine(Life::Resident, async |engine| daemon::daemon(engine, options).await),
-        Command::Run(options) => {
-            let root = select::root(&options.root.root)?;
+        Command::Run(mut options) => {
+            let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
             if options.collect_only {
                 return with(&options.engine, async |engine| list::of_run(engine, &root, &options, out).await);
             }
             with(&options.engine, async |engine| run::run(engine, &root, &options, out, Style::of_stdout()).await)
         }
         Command::List(options) if options.is_static => {
-            static_list::list(&select::root(&options.root.root)?, &options, out)
+            static_list::list(&select::root(options.root.root.as_deref())?, &options, out)
         }
-        Command::List(options) => {
-            let root = select::root(&options.root.root)?;
+        Command::List(mut options) => {
+            let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
             with(&options.engine, async |engine| list::list(engine, &root, &options, out).await)
         }
         Command::Shard(options) => {
-            let root = select::root(&options.root.root)?;
+            let root = root_of(&options.root, &options.engine, &mut Vec::new())?;
             with(&options.engine, async |engine| shard::shard(engine, &root, &options, out, Style::of_stdout()).await)
         }
         Command::Flaky(options) => {
-            let root = select::root(&options.root.root)?;
+            let root = root_of(&options.root, &options.engine, &mut Vec::new())?;
             // Without a daemon there is nothing to start: the history is a file.
             let report = match options.engine.connect {
                 Some(_) => with(&options.engine, async |engine| flaky::asked(engine, &root).await)?,
@@ -101,7 +102,7 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
             flaky::print(&report, &root, options.json, out, Style::of_stdout())
         }
         Command::History(HistoryCommand::Import(options)) => {
-            let root = select::root(&options.root.root)?;
+            let root = select::root(options.root.root.as_deref())?;
             let mut importing = Importing::new(&root, &options)?;
             if importing.wants_inventory() {
                 with_engine(Life::Short, async |engine| {
@@ -112,11 +113,19 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
             importing.finish(&root, options.json, out)
         }
         Command::Doctor(options) => {
-            let root = select::root(&options.root.root)?;
+            let root = select::root(options.root.root.as_deref())?;
             with_engine(Life::Short, async |engine| {
                 doctor::doctor(engine, &root, kept::look, out, Style::of_stdout()).await
             })
         }
+    }
+}
+
+/// The root of a command that a daemon can serve.
+fn root_of(root: &Root, engine: &EngineAt, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
+    match engine.connect {
+        Some(_) => select::shared_root(root.root.as_deref(), selectors),
+        None => select::root(root.root.as_deref()),
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use pytest_lens_analysis::listing::read_text;
+use pytest_lens_analysis::settings_from;
+
 use crate::failure::Failure;
 use crate::suggest;
 
-/// The root: an existing folder, absolute, its symlinks resolved.
-pub fn root(given: &Path) -> Result<PathBuf, Failure> {
+/// The root: an existing folder, absolute, its symlinks resolved; where none is given, the current one.
+pub fn root(given: Option<&Path>) -> Result<PathBuf, Failure> {
+    let given = given.unwrap_or(Path::new("."));
     let shown = given.display();
     let root = given.canonicalize().map_err(|error| {
         Failure::usage(format!("the root `{shown}` can't be opened ({error}); give the project's folder with --root"))
@@ -16,6 +20,35 @@ pub fn root(given: &Path) -> Result<PathBuf, Failure> {
     } else {
         Err(Failure::usage(format!("the root `{shown}` is no folder; give the project's folder with --root")))
     }
+}
+
+/// The root in a daemon, which others use for the same project: where none is given, pytest's rootdir for the current
+/// folder, so that all meet in one context. Paths and the lack of them mean the current folder all the same.
+pub fn shared_root(given: Option<&Path>, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
+    let here = root(given)?;
+    match given {
+        Some(_) => Ok(here),
+        None => Ok(around(&here, selectors)),
+    }
+}
+
+/// The root of the project that a folder lies in; makes selectors from there of those from here.
+fn around(here: &Path, selectors: &mut Vec<String>) -> PathBuf {
+    // A configuration that can't be read is told by pytest itself.
+    let settings = settings_from(here, &|path| read_text(path).ok());
+    let root = settings.map_or_else(|_| here.to_owned(), |settings| settings.rootdir);
+    if root != here {
+        for selector in selectors.iter_mut() {
+            let path = selector.split_once("::").map_or(&**selector, |(path, _)| path);
+            if here.join(path).exists() {
+                *selector = format!("{}/{selector}", here.display());
+            }
+        }
+        if selectors.is_empty() {
+            selectors.push(here.display().to_string());
+        }
+    }
+    root
 }
 
 /// The engine's node ids for the arguments; empty means everything.
@@ -133,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("sub")).unwrap();
         std::fs::write(folder.path().join("sub/test_a.py"), "").unwrap();
-        let root = root(folder.path()).unwrap();
+        let root = root(Some(folder.path())).unwrap();
         (folder, root)
     }
 
@@ -143,6 +176,27 @@ mod tests {
             Failure::Said { sentence, status: 4 } => sentence.replace(&root.display().to_string(), "ROOT"),
             other => format!("{other:?}"),
         })
+    }
+
+    #[test]
+    fn d7_a_part_of_a_project_is_run_as_that_of_the_whole() {
+        let (_folder, root) = project();
+        let sub = root.join("sub");
+        let asked = |here: &Path, selectors: &[&str]| {
+            let mut selectors: Vec<String> = selectors.iter().map(|&selector| selector.to_owned()).collect();
+            let root = around(here, &mut selectors);
+            (node_ids(&root, &selectors).unwrap(), root)
+        };
+        assert_eq!(asked(&sub, &[]), (vec![], sub.clone()), "no configuration: a project of its own");
+        std::fs::write(root.join("pytest.ini"), "[pytest]\n").unwrap();
+        let ids = |ids: &[&str]| (ids.iter().map(|&id| id.to_owned()).collect(), root.clone());
+        assert_eq!(asked(&root, &[]), ids(&[]));
+        assert_eq!(asked(&sub, &[]), ids(&["sub"]));
+        assert_eq!(asked(&sub, &["test_a.py::test_x", "."]), ids(&["sub/test_a.py::test_x", "sub"]));
+        assert_eq!(asked(&sub, &["sub/test_a.py"]), ids(&["sub/test_a.py"]), "as it is told");
+        assert_eq!(asked(&sub, &[".."]), ids(&[]));
+        std::fs::write(sub.join("pytest.ini"), "[pytest]\n").unwrap();
+        assert_eq!(asked(&sub, &["test_a.py"]), (vec!["test_a.py".to_owned()], sub.clone()), "nested");
     }
 
     #[test]
@@ -184,13 +238,13 @@ mod tests {
         insta::assert_snapshot!(ids(&root, &["sub", "tests/test_b.py"]).unwrap_err(), @"file or folder not found: `tests/test_b.py` (in `ROOT`)");
         insta::assert_snapshot!(ids(&root, &["../other"]).unwrap_err(), @"`../other` lies outside of the root `ROOT`; give the project's folder with --root");
         insta::assert_snapshot!(ids(&root, &["/elsewhere/test_a.py::test_x"]).unwrap_err(), @"`/elsewhere/test_a.py` lies outside of the root `ROOT`; give the project's folder with --root");
-        let src = super::root(Path::new("src")).unwrap();
+        let src = super::root(Some(Path::new("src"))).unwrap();
         insta::assert_snapshot!(not_found(&src, "src/lib.rs"), @"file or folder not found: `src/lib.rs`; paths are relative to the root, so say `lib.rs`");
     }
 
     #[test]
     fn a_root_that_is_no_folder_is_named() {
-        let told = |path: &str| match root(Path::new(path)) {
+        let told = |path: &str| match root(Some(Path::new(path))) {
             Err(Failure::Said { sentence, status: 4 }) => sentence,
             other => format!("{other:?}"),
         };

@@ -71,7 +71,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let root = Root { root: folder.path().to_owned() };
+        let root = Root { root: Some(folder.path().to_owned()) };
         let options = List {
             selectors: Vec::new(),
             root,

@@ -16,17 +16,18 @@ pub(crate) struct Interpreter {
 }
 
 /// Looks for the interpreter: the one asked for, else the repo's virtual environment, the active environment, the
-/// project manager's environment, and last `python3` on PATH.
+/// project manager's environment, and last `python3` on PATH. A root below pytest's `rootdir` is a part of that repo.
 ///
 /// # Errors
 /// One sentence that says what is missing and what to do.
-pub(crate) async fn find(root: &Path, asked: Option<&str>) -> Result<Interpreter, String> {
+pub(crate) async fn find(root: &Path, rootdir: &Path, asked: Option<&str>) -> Result<Interpreter, String> {
     if let Some(asked) = asked {
         let path = resolve_asked(root, asked)?;
         return Ok(Interpreter { path, source: "the given path".into() });
     }
-    for name in [".venv", "venv"] {
-        if let Some(path) = python_in(&root.join(name)) {
+    let repo = || root.ancestors().take_while(|folder| *folder == root || folder.starts_with(rootdir));
+    for (folder, name) in repo().flat_map(|folder| [(folder, ".venv"), (folder, "venv")]) {
+        if let Some(path) = python_in(&folder.join(name)) {
             return Ok(Interpreter { path, source: format!("the repo's {name}") });
         }
     }
@@ -35,8 +36,10 @@ pub(crate) async fn find(root: &Path, asked: Option<&str>) -> Result<Interpreter
             return Ok(Interpreter { path, source: format!("${variable}") });
         }
     }
-    if let Some(found) = of_manager(root).await {
-        return Ok(found);
+    for folder in repo() {
+        if let Some(found) = of_manager(folder).await {
+            return Ok(found);
+        }
     }
     on_path(OsStr::new("python3"))
         .or_else(|| on_path(OsStr::new("python")))
@@ -139,15 +142,30 @@ mod tests {
         fake(&root.path().join("real"));
         std::fs::create_dir_all(root.path().join(".venv/bin")).unwrap();
         std::os::unix::fs::symlink(root.path().join("real"), root.path().join(".venv/bin/python")).unwrap();
-        let found = find(root.path(), None).await.unwrap();
+        let found = find(root.path(), root.path(), None).await.unwrap();
         assert_eq!(found.path, root.path().join(".venv/bin/python"));
         assert_eq!(found.source, "the repo's .venv");
     }
 
     #[tokio::test]
+    async fn d7_a_part_of_a_repo_has_the_environment_of_the_repo_but_of_nothing_above() {
+        let above = tempfile::tempdir().unwrap();
+        let (rootdir, part) = (above.path().join("repo"), above.path().join("repo/sub/deeper"));
+        fake(&above.path().join(".venv/bin/python"));
+        std::fs::create_dir_all(&part).unwrap();
+        let found = find(&part, &rootdir, None).await.ok();
+        assert!(found.is_none_or(|found| !found.path.starts_with(above.path())));
+        fake(&rootdir.join("venv/bin/python"));
+        assert_eq!(find(&part, &rootdir, None).await.unwrap().path, rootdir.join("venv/bin/python"));
+        fake(&part.join("venv/bin/python"));
+        assert_eq!(find(&part, &rootdir, None).await.unwrap().path, part.join("venv/bin/python"));
+        assert_eq!(find(&rootdir, &rootdir, None).await.unwrap().path, rootdir.join("venv/bin/python"));
+    }
+
+    #[tokio::test]
     async fn an_asked_interpreter_that_is_not_there_is_named() {
         let root = tempfile::tempdir().unwrap();
-        let error = find(root.path(), Some("nowhere/python")).await.unwrap_err();
+        let error = find(root.path(), root.path(), Some("nowhere/python")).await.unwrap_err();
         assert!(error.contains("nowhere/python") && error.contains("correct the path"), "{error}");
     }
 
@@ -155,7 +173,7 @@ mod tests {
     async fn an_asked_environment_folder_stands_for_its_interpreter() {
         let root = tempfile::tempdir().unwrap();
         fake(&root.path().join("env/bin/python3"));
-        let found = find(root.path(), Some("env")).await.unwrap();
+        let found = find(root.path(), root.path(), Some("env")).await.unwrap();
         assert_eq!(found.path, root.path().join("env/bin/python3"));
     }
 }

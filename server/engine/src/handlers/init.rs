@@ -36,7 +36,8 @@ pub(super) async fn init(
     let root = repo_root(repo_path)?;
     let asked = ModeAsked::parse(mode.as_deref()).map_err(invalid)?;
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
-    let interpreter = interpreter::find(&root, python_path.as_deref()).await.map_err(no_python)?;
+    let rootdir = pytest_settings(&root).rootdir;
+    let interpreter = interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?;
     // A task of its own: whoever asks may be gone meanwhile, and must not leave half a context behind.
     let shared = Arc::clone(shared);
     let opening = tokio::spawn(async move { open(&shared, root, asked, interpreter).await });
