@@ -113,7 +113,7 @@ impl NodeMaker {
 }
 
 /// The line of a test's `def`. Its code may be that of a wrapper, which a decorator without `functools.wraps` has put in
-/// its place, here or in another file: then the source tells, if it has one definition of the test's name.
+/// its place, here or in another file: then the source tells; of several definitions of the name the last one holds.
 fn def_line(wire: &WireNode, defs: &[DefLine]) -> Option<u32> {
     let first = wire.line.filter(|_| wire.def_path.is_none());
     let own = first.and_then(|first| defs.iter().find(|def| def.first_line == first));
@@ -123,11 +123,8 @@ fn def_line(wire: &WireNode, defs: &[DefLine]) -> Option<u32> {
     }
     let class = wire.cls.as_deref().map_or_else(String::new, |class| format!("{}.", class.replace("::", ".")));
     let qualname = format!("{class}{name}");
-    let mut named = defs.iter().filter(|def| def.qualname == qualname);
-    match (named.next(), named.next()) {
-        (Some(only), None) => Some(only.def_line),
-        _ => own.map(|def| def.def_line).or(first),
-    }
+    let named = defs.iter().rfind(|def| def.qualname == qualname);
+    named.or(own).map(|def| def.def_line).or(first)
 }
 
 /// The id of the function of a case: up to the bracket behind the last name. Brackets of the case may hold `::` and
@@ -195,6 +192,8 @@ mod tests {
         assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_a[1]"), &analysis.defs), Some(7));
         assert_eq!(def_line(&wire(Some(6), None, "test_a"), &analysis.defs), Some(7));
         assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_inherited"), &analysis.defs), None);
+        let again = analyze(&format!("{text}@deco\ndef test_a(): pass\n"), &PytestSettings::default());
+        assert_eq!(def_line(&wire(Some(2), None, "test_a"), &again.defs), Some(9));
     }
 
     #[test]
