@@ -95,6 +95,15 @@ vim.api.nvim_create_autocmd('BufEnter', {
     end
   end,
 })
+vim.api.nvim_create_autocmd('BufWritePost', {
+  group = group,
+  callback = function(args)
+    local loaded = package.loaded['pytest_lens.client']
+    if loaded then
+      loaded.written(args.buf)
+    end
+  end,
+})
 vim.api.nvim_create_autocmd('LspDetach', {
   group = group,
   callback = function(args)

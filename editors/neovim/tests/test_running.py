@@ -202,3 +202,28 @@ def test_a_flaky_test_has_a_highlight_of_its_own(
     assert lines[0] == "1 flaky, 0 unstable, 0 stable"
     assert any(line.endswith("test_mood.py::test_moody") for line in lines)
     assert any("✓✗✓" in line for line in lines)
+
+
+def test_a1_a_written_data_file_runs_what_reads_it(
+    project: Callable[..., Path], start: Start
+) -> None:
+    text = """
+        import json
+        import pathlib
+
+        CASES = pathlib.Path(__file__).with_name("cases.json")
+
+
+        def test_cases():
+            assert json.loads(CASES.read_text())
+    """
+    init = "vim.lsp.config('pytest_lens', { settings = { pytestLens = { runOnSave = 'affected' }}})"
+    editor = start(project({"test_data.py": text, "cases.json": "[1]\n"}), init=init)
+    editor.open("test_data.py")
+    assert editor.run("file")["status"] == "passed"
+    editor.lua("_G.ended = {}")
+    editor.open("cases.json", served=False)
+    editor.lua("vim.api.nvim_buf_set_lines(0, 0, -1, false, { '[]' })")
+    editor.nvim.command("write")
+    editor.ended()
+    assert editor.lua("return _G.ended[1].status") == "failed"

@@ -4,6 +4,7 @@ use crate::clocks;
 use crate::collect::collect;
 use crate::config::PytestSettings;
 use crate::doctests::doctests;
+use crate::literals;
 use crate::model::{FileAnalysis, Pos};
 use crate::parse::{MAX_LEN, with_tree};
 use crate::scope::Module;
@@ -51,6 +52,7 @@ pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> F
             clock,
             defs: module.defs,
             imports: module.imports,
+            named: literals::named(tree),
             syntax_error: error.map(|error| (lines.pos(error.at), error.message)),
         }
     })

@@ -10,6 +10,7 @@ mod collect;
 pub mod config;
 mod doctests;
 pub mod listing;
+mod literals;
 mod marks;
 mod model;
 mod names;

@@ -114,6 +114,10 @@ pub struct FileAnalysis {
     pub defs: Vec<DefLine>,
     /// All imports, in source order.
     pub imports: Vec<Import>,
+    /// What string literals may name: dotted names, as they are given to `importlib.import_module`, `mock.patch` or
+    /// `pytest_plugins`. Sorted, each once.
+    #[serde(default)]
+    pub named: Vec<String>,
     /// The first syntax error. The nodes outside of the broken part are there all the same.
     pub syntax_error: Option<(Pos, String)>,
     /// Where importing it first reads a clock, and by what call.

@@ -30,6 +30,7 @@ impl Sources {
     /// The test files that changes of `changed` (relative to the root) can reach.
     pub(crate) fn affected(&self, changed: &[String], is_test: &dyn Fn(&Path) -> bool) -> Affected {
         let importers = self.importers();
+        let by_statements = self.by_statements();
         let mut reached: HashSet<&str> = HashSet::new();
         let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
         let mut files = BTreeSet::new();
@@ -41,7 +42,8 @@ impl Sources {
                     files.extend(below.filter(|file| is_test(Path::new(file))).cloned());
                 }
                 (_, true) => {
-                    let known = importers.get(path.as_str()).is_some_and(|list| !list.is_empty());
+                    // A word that happens to be its name does not say that nobody else imports it.
+                    let known = by_statements.get(path.as_str()).is_some_and(|list| !list.is_empty());
                     if !known && !is_test(Path::new(path)) {
                         return Affected::All;
                     }
@@ -110,13 +112,27 @@ impl Sources {
         reached
     }
 
-    /// Who imports each file.
+    /// Who imports each file: in statements, and by names in text.
     pub(crate) fn importers(&self) -> HashMap<&str, Vec<&str>> {
+        let mut importers = self.by_statements();
+        let modules = self.modules();
+        for (path, analysis) in &self.files {
+            for name in &analysis.named {
+                let ends = name.match_indices('.').map(|(end, _)| end).chain([name.len()]);
+                for target in ends.filter_map(|end| modules.get(&name[..end])).flatten() {
+                    importers.entry(target).or_default().push(path);
+                }
+            }
+        }
+        importers
+    }
+
+    /// Who imports each file in statements.
+    fn by_statements(&self) -> HashMap<&str, Vec<&str>> {
         let mut by_name: HashMap<String, Vec<&str>> = HashMap::new();
         for path in self.files.keys() {
             let module = module_of(path);
-            let starts = std::iter::once(0).chain(module.match_indices('.').map(|(at, _)| at + 1));
-            for start in starts {
+            for start in starts(&module) {
                 by_name.entry(module[start..].to_owned()).or_default().push(path);
             }
         }
@@ -130,6 +146,27 @@ impl Sources {
         }
         importers
     }
+
+    /// The files by the full names that they can be imported by: a text that is the end of a name only is a mere word.
+    fn modules(&self) -> HashMap<String, Vec<&str>> {
+        let mut modules: HashMap<String, Vec<&str>> = HashMap::new();
+        for path in self.files.keys() {
+            let module = module_of(path);
+            for start in starts(&module) {
+                let is_inside_package =
+                    start > 0 && self.files.contains_key(&format!("{}/__init__.py", &path[..start - 1]));
+                if !is_inside_package {
+                    modules.entry(module[start..].to_owned()).or_default().push(path);
+                }
+            }
+        }
+        modules
+    }
+}
+
+/// Where the parts of a dotted name begin.
+fn starts(module: &str) -> impl Iterator<Item = usize> {
+    std::iter::once(0).chain(module.match_indices('.').map(|(at, _)| at + 1))
 }
 
 /// The folder of a path; empty for the root.
@@ -137,9 +174,10 @@ fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// Whether a file is for people to read: no process is taken to depend on it.
+/// Whether a file is for people to read, or git's or an editor's own: no process is taken to depend on it.
 fn is_prose(path: &str) -> bool {
     [".md", ".rst"].iter().any(|suffix| path.ends_with(suffix))
+        || [".git", ".vscode", ".idea"].iter().any(|folder| is_within(path, folder))
 }
 
 /// `src/pkg/mod.py` -> `src.pkg.mod`; a package's `__init__.py` is the package.
@@ -227,6 +265,29 @@ mod tests {
     }
 
     #[test]
+    fn a1_a_name_in_text_is_an_import_where_it_is_a_module_in_full() {
+        let project = sources(&[
+            ("low.py", ""),
+            ("src/pkg/__init__.py", ""),
+            ("src/pkg/users.py", ""),
+            ("fix/db.py", "import low"),
+            ("a/conftest.py", "pytest_plugins = ['fix.db']"),
+            ("a/test_a.py", ""),
+            ("test_import.py", "def test_x():\n    importlib.import_module('low')"),
+            ("test_patch.py", "@mock.patch('pkg.users.find')\ndef test_x(found): ..."),
+            ("test_word.py", "def test_x():\n    assert page('users')"),
+        ]);
+        let tests = ["a/test_a.py", "test_import.py", "test_patch.py", "test_word.py"].map(str::to_owned).into();
+        let reached = |path: &str| project.reached_by(&Reads::default(), &[path.to_owned()], &tests);
+        assert_eq!(reached("low.py"), files(&["a/test_a.py", "test_import.py"]));
+        assert_eq!(reached("fix/db.py"), files(&["a/test_a.py"]));
+        assert_eq!(reached("src/pkg/users.py"), files(&["test_patch.py"]));
+        assert_eq!(reached("src/pkg/__init__.py"), files(&["test_patch.py"]));
+        // What is collected anew: text alone does not say who imports a module.
+        assert_eq!(affected(&project, &["src/pkg/users.py"]), Affected::All);
+    }
+
+    #[test]
     fn what_cannot_be_followed_reaches_all() {
         let project = sources(&[("plugin.py", ""), ("test_x.py", "import importlib")]);
         assert_eq!(affected(&project, &["plugin.py"]), Affected::All);
@@ -269,6 +330,7 @@ mod tests {
         assert_eq!(reached("data/new.csv"), files(&["a/test_data.py", "test_tool.py"]));
         assert_eq!(reached("a/test_a.py"), files(&["a/test_a.py", "test_tool.py"]));
         assert_eq!(reached("README.md"), files(&[]));
+        assert_eq!(reached(".git/COMMIT_EDITMSG"), files(&[]));
         assert_eq!(reached("plugin.py"), Affected::All);
     }
 }

@@ -47,6 +47,8 @@ pub(crate) struct Features {
     pub(crate) progress: bool,
     /// It watches files for the server.
     pub(crate) watching: bool,
+    /// It tells of saves of whatever files the server names.
+    pub(crate) saving: bool,
     /// It can be asked for its configuration.
     pub(crate) configuration: bool,
     /// It knows code actions besides commands.
@@ -78,6 +80,7 @@ impl Features {
             watching: workspace
                 .and_then(|all| all.did_change_watched_files.as_ref()?.dynamic_registration)
                 .unwrap_or_default(),
+            saving: document.and_then(|all| all.synchronization.as_ref()?.dynamic_registration).unwrap_or_default(),
             configuration: workspace.and_then(|all| all.configuration).unwrap_or_default(),
             action_literals: document
                 .and_then(|all| all.code_action.as_ref()?.code_action_literal_support.as_ref())

@@ -7,7 +7,7 @@ use lsp_types::{
     DidChangeWatchedFilesRegistrationOptions, FileSystemWatcher, GlobPattern, InitializeParams, MessageType,
     Registration, WorkspaceFoldersChangeEvent,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::encoding::Encoding;
 use crate::features::Features;
@@ -63,8 +63,10 @@ pub(crate) fn initialized(shared: &Arc<Shared>) {
         let state = shared.state();
         (state.features.clone(), state.settings.clone())
     };
-    if features.watching {
-        shared.send(Outgoing::Register(vec![watchers()]));
+    let wanted = [features.watching.then(watchers), features.saving.then(saves)];
+    let registrations: Vec<Registration> = wanted.into_iter().flatten().collect();
+    if !registrations.is_empty() {
+        shared.send(Outgoing::Register(registrations));
     }
     let folders: Vec<String> = shared.state().workspaces.iter().map(|workspace| workspace.uri.clone()).collect();
     for folder in folders {
@@ -184,6 +186,15 @@ fn is_config(path: &Path) -> bool {
 
 fn is_watched(path: &Path) -> bool {
     is_config(path) || path.extension().is_some_and(|extension| extension == "py")
+}
+
+/// Saves of all files: a test may read any of them. Which lie in an open folder is known when one is saved.
+fn saves() -> Registration {
+    Registration {
+        id: "pytest-lens/saves".into(),
+        method: "textDocument/didSave".into(),
+        register_options: Some(json!({ "documentSelector": [{ "scheme": "file" }], "includeText": false })),
+    }
 }
 
 fn watchers() -> Registration {

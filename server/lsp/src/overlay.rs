@@ -38,8 +38,18 @@ pub(crate) fn changed(shared: &Arc<Shared>, params: DidChangeTextDocumentParams)
     shared.send(Outgoing::Edited { file: path, replaced });
 }
 
-/// A document was saved.
+/// A file was saved; it need not be an open document.
 pub(crate) fn saved(shared: &Arc<Shared>, path: &Path) {
+    let is_source = path.extension().is_some_and(|extension| extension == "py");
+    if is_source || shared.state().documents.contains_key(path) {
+        follow_saved(shared, path);
+    }
+    folders::files_changed(shared, [path.to_owned()]);
+    run_on_save(shared, path);
+}
+
+/// What is shown of a source follows what was saved of it.
+fn follow_saved(shared: &Arc<Shared>, path: &Path) {
     shared.tell(|state| {
         if let Some(document) = state.documents.get_mut(path) {
             document.save();
@@ -49,8 +59,6 @@ pub(crate) fn saved(shared: &Arc<Shared>, path: &Path) {
         Vec::new()
     });
     shared.send(Outgoing::Moved { file: path.to_owned(), replaced: false });
-    folders::files_changed(shared, [path.to_owned()]);
-    run_on_save(shared, path);
 }
 
 /// A document was closed: what was not saved is gone, and with it what it had added to the tree.

@@ -347,6 +347,21 @@ function M.entered(bufnr)
   latest = own and own.id or latest
 end
 
+---A buffer was written. Neovim tells the servers that serve it; one whose tests may read it as data hears it here.
+---@param bufnr integer
+function M.written(bufnr)
+  if vim.bo[bufnr].buftype ~= '' or vim.lsp.get_clients({ name = 'pytest_lens', bufnr = bufnr })[1] then
+    return
+  end
+  local path = vim.api.nvim_buf_get_name(bufnr)
+  for _, lsp_client in ipairs(vim.lsp.get_clients({ name = 'pytest_lens' })) do
+    local folder = lsp_client.root_dir
+    if folder and vim.startswith(path, folder .. '/') then
+      lsp_client:notify('textDocument/didSave', { textDocument = { uri = vim.uri_from_fname(path) } })
+    end
+  end
+end
+
 ---The server that a file of no server's own belongs to: that of the innermost folder around it; for a file of no
 ---project at all, or what is no file, the one whose file the cursor was in last.
 ---@param bufnr integer

@@ -327,6 +327,7 @@ pub(crate) fn full_capabilities() -> Value {
             "didChangeWatchedFiles": { "dynamicRegistration": true },
         },
         "textDocument": {
+            "synchronization": { "dynamicRegistration": true, "didSave": true },
             "codeAction": { "codeActionLiteralSupport": { "codeActionKind": { "valueSet": ["source"] } } },
             "publishDiagnostics": { "relatedInformation": true },
         },

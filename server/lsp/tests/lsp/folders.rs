@@ -171,6 +171,37 @@ async fn saving_runs_what_the_settings_say() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a1_saved_data_that_was_never_opened_runs_what_it_reaches() {
+    let mut client = Client::start();
+    client.write("data/cases.json", "[]\n");
+    client.write("test_cases.py", "def test_x(): ...\n");
+    client.open_folder(json!({ "pytestLens": true, "settings": { "runOnSave": "off" } })).await;
+    let transcript = client.transcript().await;
+    let saves = r#"{"id":"pytest-lens/saves","method":"textDocument/didSave","registerOptions":{"documentSelector":[{"scheme":"file"}],"includeText":false}}"#;
+    assert!(transcript.contains(saves), "{transcript}");
+    client.engine.script("get_affected", Response::TestList { node_ids: vec!["test_cases.py".into()] });
+    client.save("data/cases.json").await;
+    client.settle().await;
+    assert!(client.engine.asked("get_affected").is_empty());
+    client.notify("workspace/didChangeConfiguration", json!({ "settings": { "runOnSave": "affected" } })).await;
+    client.settle().await;
+    client.transcript().await;
+    let collections = client.engine.asked("collect").len();
+    client.notify("textDocument/didSave", json!({ "textDocument": { "uri": "file:///elsewhere/notes.txt" } })).await;
+    client.settle().await;
+    assert!(client.engine.asked("get_affected").is_empty());
+    client.save("data/cases.json").await;
+    client.settle().await;
+    let asked = Request::GetAffected { context_id: client.context(), paths: vec!["data/cases.json".into()] };
+    assert_eq!(client.engine.asked("get_affected"), [asked]);
+    let ids: Vec<Vec<String>> = runs(&client).into_iter().map(|(_, ids)| ids).collect();
+    assert_eq!(ids, [["test_cases.py"]]);
+    assert_eq!(client.engine.asked("collect").len(), collections);
+    let told = client.transcript().await;
+    assert!(!told.contains("publishDiagnostics"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_changed_configuration_changes_the_lenses() {
     let mut client = Client::ready().await;
     client.open("test_a.py", "def check_x(): ...\n").await;

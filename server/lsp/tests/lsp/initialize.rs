@@ -82,7 +82,7 @@ async fn opens_the_folder_and_asks_for_what_is_missing() {
     client.replies.insert("workspace/configuration".into(), json!([{ "workers": 3 }]));
     client.open_folder(json!({ "pytestLens": true })).await;
     assert_snapshot!(client.transcript().await, @r#"
-    client/registerCapability {"registrations":[{"id":"pytest-lens/files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/pytest.toml"},{"globPattern":"**/.pytest.toml"},{"globPattern":"**/pytest.ini"},{"globPattern":"**/.pytest.ini"},{"globPattern":"**/pyproject.toml"},{"globPattern":"**/tox.ini"},{"globPattern":"**/setup.cfg"},{"globPattern":"**/*.py"}]}}]}
+    client/registerCapability {"registrations":[{"id":"pytest-lens/files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/pytest.toml"},{"globPattern":"**/.pytest.toml"},{"globPattern":"**/pytest.ini"},{"globPattern":"**/.pytest.ini"},{"globPattern":"**/pyproject.toml"},{"globPattern":"**/tox.ini"},{"globPattern":"**/setup.cfg"},{"globPattern":"**/*.py"}]}},{"id":"pytest-lens/saves","method":"textDocument/didSave","registerOptions":{"documentSelector":[{"scheme":"file"}],"includeText":false}}]}
     workspace/configuration {"items":[{"scopeUri":"file:///repo","section":"pytestLens"}]}
     window/workDoneProgress/create {"token":"pytest-lens/collect/1"}
     "#);
