@@ -431,6 +431,54 @@ def test_p8_a_session_poses_as_xdists_worker_from_its_configuration_on(project: 
     assert verdict["stdout"] == "gw1 gw1 shared-gw1\n2 ('gw1', 'gw1')\n", verdict
 
 
+# What pytest-randomly and pytest-random-order do: one draws in a hook, one while options are added.
+RANDOMLY = """
+import random
+
+class XdistHooks:
+    def pytest_configure_node(self, node):
+        node.workerinput["seed"] = node.config.option.seed
+
+def pytest_addoption(parser):
+    parser.addoption("--seed", default={option})
+
+def pytest_configure(config):
+    if config.pluginmanager.hasplugin("xdist"):
+        config.pluginmanager.register(XdistHooks())
+    if hasattr(config, "workerinput"):
+        config.option.seed = config.workerinput["seed"]
+    elif config.option.seed is None:
+        config.option.seed = random.Random().getrandbits(32)
+
+def pytest_collection_modifyitems(config, items):
+    random.Random(config.option.seed).shuffle(items)
+"""
+
+
+@pytest.mark.parametrize("option", ["None", "str(random.randint(1, 1000000))"])
+def test_p17_a_plugin_that_shuffles_does_it_anew_in_each_run(project: Project, option: str) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = -p pytest_randomly",
+            "lib/pytest_randomly.py": RANDOMLY.format(option=option),
+            "test_it.py": "\n".join(f"def test_{index}(): pass" for index in range(20)),
+        }
+    )
+    base = engine.base(env={"PYTHONPATH": "lib"})
+    base.wait("ready")
+    orders = set()
+    for _ in range(3):
+        host = engine.fork(base, "collected")
+        assert any("new seed" in reason for reason in host.wait("collected")["reasons"])
+        orders.add(tuple(node["id"] for node in host.nodes()))
+    assert len(orders) == 3
+    # One of several runners of a run, without pytest-xdist: it is handed the seed all the same.
+    place = {"index": 1, "count": 2, "run": "r"}
+    name = "test_it.py::test_7"
+    runner = engine.fork(base, "session", worker=place)
+    assert run(runner, [name], worker=place)[name]["outcome"] == "passed"
+
+
 def test_p8_a_fork_of_a_worker_has_what_the_controller_has_for_it(project: Project) -> None:
     engine = project(
         {

@@ -9,7 +9,9 @@ asks the project's hooks what each worker gets, and ends.
 from __future__ import annotations
 
 import ast
+import contextlib
 import threading
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -144,7 +146,7 @@ class Controller:
             for number in range(max(int(self._place["count"]), index + 1)):
                 place = {**self._place, "index": number}
                 node = Node(config, _name(place), _basics(place))
-                config.hook.pytest_configure_node(node=node)
+                _hand(config, node)
                 told[_name(place)] = node.workerinput
             os.write(self._pipe, repr(told).encode())
         finally:
@@ -173,8 +175,30 @@ def _set_variables(place: Message) -> None:
     os.environ["PYTEST_XDIST_TESTRUNUID"] = place["run"]
 
 
+def _hand(config: Any, node: Node) -> None:
+    """Have the hooks say what this worker gets."""
+    manager = config.pluginmanager
+    hook = getattr(config.hook, _HOOK, None)
+    if hook is not None:
+        hook(node=node)
+    if manager.hasplugin("xdist"):
+        return
+    # Without xdist nobody has registered those that are for it alone.
+    for holder in _holders(manager):
+        if isinstance(holder, type) and not any(
+            type(one) is holder for one in manager.get_plugins()
+        ):
+            with contextlib.suppress(Exception):
+                getattr(holder(), _HOOK)(node=node)
+
+
 def _has_hooks(manager: Any) -> bool:
     """Whether somebody may hand something to workers; some plugins register who does later."""
+    return next(_holders(manager), None) is not None
+
+
+def _holders(manager: Any) -> Iterator[Any]:
+    """The plugins that hand something to workers, and the classes in them that do."""
     for plugin in manager.get_plugins():
         module = getattr(plugin, "__name__", None) or type(plugin).__module__
         if str(module).partition(".")[0] in (*_SWITCHED_OFF, "_pytest", __package__):
@@ -182,6 +206,6 @@ def _has_hooks(manager: Any) -> bool:
         holders = [plugin]
         if isinstance(plugin, ModuleType):
             holders += [one for one in list(vars(plugin).values()) if isinstance(one, type)]
-        if any(callable(getattr(holder, _HOOK, None)) for holder in holders):
-            return True
-    return False
+        for holder in holders:
+            if callable(getattr(holder, _HOOK, None)):
+                yield holder
