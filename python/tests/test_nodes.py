@@ -275,6 +275,60 @@ def test_ids_are_relative_to_the_root(project: Project, below: bool) -> None:
     assert run(engine.fork(host, "runner"), [wanted])[wanted]["outcome"] == "passed"
 
 
+OUTSIDE = {
+    "config/pytest.ini": "[pytest]",
+    "tests/test_a.py": """
+    import pytest
+    class TestA:
+        @pytest.mark.parametrize("n", ["::", 2])
+        def test_a(self, n): pass
+    """,
+    "tests/deep/test_b.py": "def test_b(): pass",
+}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-c", "config/pytest.ini"], ["--rootdir=config"], ["--rootdir=tests/deep"]]
+)
+def test_b2_an_item_outside_of_the_rootdir_is_named_by_its_own_path(
+    project: Project, arguments: list[str]
+) -> None:
+    engine = project(OUTSIDE)
+    wanted = {
+        "tests/test_a.py::TestA::test_a[::]": "tests/test_a.py",
+        "tests/test_a.py::TestA::test_a[2]": "tests/test_a.py",
+        "tests/deep/test_b.py::test_b": "tests/deep/test_b.py",
+    }
+    host = engine.collected(arguments=arguments)
+    assert {node["id"]: node["path"] for node in host.nodes()} == wanted
+    verdicts = run(engine.fork(host, "runner"), list(wanted))
+    assert {name: verdict["outcome"] for name, verdict in verdicts.items()} == dict.fromkeys(
+        wanted, "passed"
+    )
+    for part in ["tests/test_a.py", "tests/deep/test_b.py"]:
+        host = engine.collected(arguments=arguments, args=[part])
+        assert {node["id"] for node in host.nodes()} == {id for id in wanted if wanted[id] == part}
+
+
+def test_b2_fixtures_of_modules_outside_of_the_rootdir_stay_their_own(project: Project) -> None:
+    module = """
+    import pytest
+
+    @pytest.fixture
+    def value(): return {name!r}
+
+    def test_value(value): assert value == {name!r}
+    """
+    files = {f"tests/test_{name}.py": module.format(name=name) for name in "ab"}
+    engine = project({"config/pytest.ini": "[pytest]", **files})
+    host = engine.collected(arguments=["-c", "config/pytest.ini"], args=list(files))
+    ids = [f"{path}::test_value" for path in files]
+    verdicts = run(engine.fork(host, "runner"), ids)
+    assert {name: verdict["outcome"] for name, verdict in verdicts.items()} == dict.fromkeys(
+        ids, "passed"
+    )
+
+
 def test_a_part_has_the_whole_project_s_configuration(project: Project) -> None:
     engine = project(
         {

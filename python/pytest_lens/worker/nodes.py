@@ -16,31 +16,40 @@ _LITERALS = (str, int, bool, type(None))
 
 
 class Ids:
-    """Node ids relative to our root rather than to pytest's rootdir."""
+    """Node ids relative to our root rather than to pytest's rootdir.
+
+    pytest names what lies outside of its rootdir after the argument that led there, so the file is
+    always the item's own.
+    """
 
     def __init__(self, rootdir: str, root: str) -> None:
-        self._rootdir = rootdir
+        self._within = os.path.join(root, "") if rootdir == root else None
         self._root = root
-        self._same = rootdir == root
         self._paths: dict[str, str] = {}
 
-    def path(self, path: str) -> str:
-        """The path part of an id, relative to the root, with slashes."""
-        if self._same:
-            return path
-        found = self._paths.get(path)
+    def path(self, item: Any) -> str:
+        """The path part of an item's id, relative to the root, with slashes."""
+        absolute = str(item.path)
+        if self._is_told(absolute):
+            told: str = item.nodeid.partition("::")[0]
+            return told
+        found = self._paths.get(absolute)
         if found is None:
-            absolute = os.path.join(self._rootdir, path)
             found = os.path.relpath(absolute, self._root).replace(os.sep, "/")
-            self._paths[path] = found
+            self._paths[absolute] = found
         return found
 
-    def id(self, nodeid: str) -> str:
+    def id(self, item: Any) -> str:
         """A whole id."""
-        if self._same:
+        nodeid: str = item.nodeid
+        if self._is_told(str(item.path)):
             return nodeid
-        path, separator, rest = nodeid.partition("::")
-        return self.path(path) + separator + rest
+        _, separator, rest = nodeid.partition("::")
+        return self.path(item) + separator + rest
+
+    def _is_told(self, path: str) -> bool:
+        """Whether pytest itself names the path as we do."""
+        return self._within is not None and path.startswith(self._within)
 
 
 class _Code:
@@ -83,7 +92,7 @@ class NodeBuilder:
         """The items of each id; more than one only with odd plugins."""
         found: dict[str, list[Any]] = {}
         for item in items:
-            found.setdefault(self._ids.id(item.nodeid), []).append(item)
+            found.setdefault(self._ids.id(item), []).append(item)
         return found
 
     def node(self, item: Any) -> Message:
@@ -91,7 +100,7 @@ class NodeBuilder:
         try:
             return self._node(item)
         except Exception:
-            nodeid = self._ids.id(item.nodeid)
+            nodeid = self._ids.id(item)
             return {"id": nodeid, "path": nodeid.split("::")[0], "name": item.name, "kind": "item"}
 
     def _node(self, item: Any) -> Message:
@@ -108,7 +117,7 @@ class NodeBuilder:
                 self._keep += (item.parent, function, item.own_markers)
             shared = found
         name = item.name
-        node = {"id": self._ids.id(item.nodeid), **shared, "name": name}
+        node = {"id": self._ids.id(item), **shared, "name": name}
         node["keywords"] = [*shared["keywords"], name]
         return node
 
@@ -117,7 +126,7 @@ class NodeBuilder:
         markers = list(item.iter_markers())
         kind = _kind(item)
         facts: Message = {
-            "path": self._ids.id(item.nodeid).split("::", 1)[0],
+            "path": self._ids.path(item),
             "originalname": getattr(item, "originalname", None) or item.name,
             "markers": list(dict.fromkeys(mark.name for mark in markers)),
             "keywords": sorted(set(KeywordMatcher.from_item(item)._names) - {item.name}),

@@ -78,7 +78,7 @@ class Modules:
             is_module = isinstance(node, pytest.File) and not isinstance(node, FOLDERS)
             if is_module and str(node.path) == path:
                 self._keep.tear_down_to(node.parent)
-        nodeid = os.path.relpath(path, session.config.rootpath).replace(os.sep, "/")
+        nodeid = self._nodeid(path)
         manager = session._fixturemanager
         for definition in _take_definitions(manager, nodeid):
             if definition.cached_result is not None:
@@ -88,6 +88,16 @@ class Modules:
             names = getattr(manager, table, {})
             for key in [key for key in names if _is_within(key, nodeid)]:
                 del names[key]
+
+    def _nodeid(self, path: str) -> str:
+        """The id that pytest has given a module: outside of its rootdir, after its arguments."""
+        for item in self._session.items:
+            if str(item.path) == path:
+                for node in item.listchain():
+                    if isinstance(node, pytest.File) and not isinstance(node, FOLDERS):
+                        return str(node.nodeid)
+        relative = os.path.relpath(path, self._session.config.rootpath)
+        return relative.replace(os.sep, "/")
 
     def _finish(self, definition: Any) -> None:
         """End one fixture, and those that rest on it."""

@@ -81,7 +81,8 @@ impl StaticNode {
     }
 }
 
-/// A `def` or `class` of the file, test or not: for mapping `co_firstlineno` to the keyword's line.
+/// A `def` or `class` of the file, or a value that a name is given outside of functions; test or not. For mapping
+/// `co_firstlineno` to the keyword's line, and to find what only pytest knows to be a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefLine {
     /// 1-based line of the first decorator, or `def_line`.
@@ -90,6 +91,12 @@ pub struct DefLine {
     pub def_line: u32,
     /// Python's `__qualname__` without its `<locals>`: `A.b`.
     pub qualname: String,
+    /// The identifier.
+    pub name_span: Span,
+    /// From the first decorator to the end of the body; the whole assignment.
+    pub full_span: Span,
+    /// `name = value`.
+    pub is_value: bool,
 }
 
 /// An import statement's module, wherever in the file it stands.
@@ -110,7 +117,7 @@ pub struct Import {
 pub struct FileAnalysis {
     /// Doctests first (as pytest has them), by name; then tests in source order, each class followed by what is in it.
     pub nodes: Vec<StaticNode>,
-    /// All functions and classes, in source order.
+    /// All functions and classes, and values outside of functions, in source order.
     pub defs: Vec<DefLine>,
     /// All imports, in source order.
     pub imports: Vec<Import>,

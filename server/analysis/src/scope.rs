@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use ruff_python_ast::{Expr, ModModule, Stmt, StmtClassDef, StmtFunctionDef};
-use ruff_text_size::{Ranged, TextSize};
+use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use crate::classes::{Class, linearize};
 use crate::marks::literal_bool;
@@ -223,11 +223,13 @@ impl<'a> Module<'a> {
             }
             Stmt::Assign(assign) => {
                 for place in &assign.targets {
+                    self.value(place, assign.range, target, qual);
                     self.assign(place, &assign.value, target, odds);
                 }
             }
             Stmt::AnnAssign(assign) => {
                 if let Some(value) = &assign.value {
+                    self.value(&assign.target, assign.range, target, qual);
                     self.assign(&assign.target, value, target, odds);
                 }
             }
@@ -264,6 +266,7 @@ impl<'a> Module<'a> {
         name: &'a ruff_python_ast::Identifier,
         keyword: &str,
         first: Option<TextSize>,
+        range: TextRange,
         qual: &mut String,
     ) {
         if !qual.is_empty() {
@@ -275,13 +278,34 @@ impl<'a> Module<'a> {
         }
         let def_line = self.def_line(name.range.start(), keyword);
         let first_line = first.map_or(def_line, |first| self.lines.line1(first));
-        self.defs.push(DefLine { first_line, def_line, qualname: qual.clone() });
+        let (name_span, full_span) = (self.lines.span(name.range), self.lines.span(range));
+        let qualname = qual.clone();
+        self.defs.push(DefLine { first_line, def_line, qualname, name_span, full_span, is_value: false });
+    }
+
+    /// A name of the module or of a class that is given a value.
+    fn value(&mut self, place: &Expr, range: TextRange, target: Target, qual: &str) {
+        let Expr::Name(name) = place else { return };
+        if target == Target::Nowhere {
+            return;
+        }
+        let name_span = self.lines.span(name.range);
+        let line = name_span.start.line + 1;
+        let joint = if qual.is_empty() { "" } else { "." };
+        self.defs.push(DefLine {
+            first_line: line,
+            def_line: line,
+            qualname: format!("{qual}{joint}{}", name.id),
+            name_span,
+            full_span: self.lines.span(range),
+            is_value: true,
+        });
     }
 
     fn function(&mut self, def: &'a StmtFunctionDef, target: Target, odds: Odds, qual: &mut String) {
         let (outer, name) = (qual.len(), def.name.as_str());
         let first = def.decorator_list.first().map(|first| first.expression.start());
-        self.define(&def.name, "def", first, qual);
+        self.define(&def.name, "def", first, def.range, qual);
         self.block(&def.body, Target::Nowhere, odds, qual);
         qual.truncate(outer);
         // `@name.setter` makes a property of what is already one: the name stays what its getter made it.
@@ -299,7 +323,7 @@ impl<'a> Module<'a> {
     fn class(&mut self, def: &'a StmtClassDef, target: Target, odds: Odds, qual: &mut String) {
         let outer = qual.len();
         let first = def.decorator_list.first().map(|first| first.expression.start());
-        self.define(&def.name, "class", first, qual);
+        self.define(&def.name, "class", first, def.range, qual);
         if target == Target::Nowhere {
             self.block(&def.body, Target::Nowhere, odds, qual);
             qual.truncate(outer);

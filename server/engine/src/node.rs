@@ -116,15 +116,17 @@ impl NodeMaker {
 /// its place, here or in another file: then the source tells; of several definitions of the name the last one holds.
 fn def_line(wire: &WireNode, defs: &[DefLine]) -> Option<u32> {
     let first = wire.line.filter(|_| wire.def_path.is_none());
-    let own = first.and_then(|first| defs.iter().find(|def| def.first_line == first));
+    let is_code = |def: &&DefLine| !def.is_value;
+    let own = first.and_then(|first| defs.iter().filter(is_code).find(|def| def.first_line == first));
     let name = wire.name.split('[').next().unwrap_or_default();
     if own.is_some_and(|def| def.qualname.rsplit('.').next() == Some(name)) || wire.kind != "function" {
         return own.map(|def| def.def_line).or(first);
     }
     let class = wire.cls.as_deref().map_or_else(String::new, |class| format!("{}.", class.replace("::", ".")));
     let qualname = format!("{class}{name}");
-    let named = defs.iter().rfind(|def| def.qualname == qualname);
-    named.or(own).map(|def| def.def_line).or(first)
+    let named = |is_value: bool| defs.iter().rfind(|def| def.is_value == is_value && def.qualname == qualname);
+    // A value counts where it is no wrapper of a `def` of the name: `test_x = make()`.
+    named(false).or_else(|| named(true)).or(own).map(|def| def.def_line).or(first)
 }
 
 /// The id of the function of a case: up to the bracket behind the last name. Brackets of the case may hold `::` and
@@ -194,6 +196,11 @@ mod tests {
         assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_inherited"), &analysis.defs), None);
         let again = analyze(&format!("{text}@deco\ndef test_a(): pass\n"), &PytestSettings::default());
         assert_eq!(def_line(&wire(Some(2), None, "test_a"), &again.defs), Some(9));
+        let text = "def make():\n    def inner(): pass\n    return inner\n\ntest_a = make()\ndef test_b(): pass\ntest_b = make()\n";
+        let made = analyze(text, &PytestSettings::default());
+        assert_eq!(def_line(&wire(Some(2), None, "test_a"), &made.defs), Some(5));
+        assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_a"), &made.defs), Some(5));
+        assert_eq!(def_line(&wire(Some(2), None, "test_b"), &made.defs), Some(6));
     }
 
     #[test]

@@ -122,6 +122,12 @@ fn confirmed_items(items: &mut Vec<TestItem>, file: &FileEntry, uri: &str) {
             .filter(|node| node.kind == NodeKind::Class)
             .find(|node| node.id_suffix() == class)
             .map(|node| node.def_line)
+            .or_else(|| {
+                // Its name, or its bases in other files, don't tell the source that it is one of tests.
+                let qualname = class.replace("::", ".");
+                let defs = file.analysis.iter().flat_map(|analysis| &analysis.defs);
+                defs.filter(|def| def.qualname == qualname).map(|def| def.def_line).next_back()
+            })
     };
     for node in &file.nodes {
         let mut parent: Arc<str> = Arc::clone(&file.path);

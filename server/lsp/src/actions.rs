@@ -9,6 +9,7 @@ use crate::commands;
 use crate::features::kinds;
 use crate::lens::{debug_command, run_command};
 use crate::outcome::Summary;
+use crate::places::innermost;
 use crate::state::State;
 use crate::workspace::Workspace;
 
@@ -18,13 +19,15 @@ impl State {
         let Some((document, workspace)) = self.document(path) else { return Vec::new() };
         let Some(file) = workspace.relative(path) else { return Vec::new() };
         let mut found = Vec::new();
-        let nodes = document.nodes_at(line);
-        let ids: Vec<String> = nodes.iter().map(|node| format!("{file}::{}", node.id_suffix())).collect();
-        if let Some(node) = nodes.first() {
-            found.push((kinds::RUN, run_command(workspace, &ids, &format!("Run {}", node.name))));
-            found.push((kinds::DEBUG, debug_command(workspace, &ids, &format!("Debug {}", node.name))));
+        let places = self.live(workspace).places(path, &document.text);
+        let holds_tests = !places.is_empty();
+        let places = innermost(places, line);
+        let ids: Vec<String> = places.iter().map(|place| place.id.clone()).collect();
+        if let Some(place) = places.first() {
+            found.push((kinds::RUN, run_command(workspace, &ids, &format!("Run {}", place.name))));
+            found.push((kinds::DEBUG, debug_command(workspace, &ids, &format!("Debug {}", place.name))));
         }
-        if !document.nodes().is_empty() {
+        if holds_tests {
             let name = file.rsplit('/').next().unwrap_or(&file);
             let argument = json!({ "textDocument": { "uri": document.uri } });
             found.push((kinds::RUN, command(commands::RUN, format!("Run all tests in {name}"), argument)));

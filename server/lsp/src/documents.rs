@@ -45,11 +45,6 @@ impl Document {
         self.text.nodes()
     }
 
-    /// The innermost test or class around a line; where it is inherited by several classes, every one of them.
-    pub(crate) fn nodes_at(&self, line: u32) -> Vec<&StaticNode> {
-        self.text.nodes_at(line)
-    }
-
     /// Puts one change into the text; returns whether it replaces lines, so that what an editor keeps at them, and moves
     /// along, may be anywhere now.
     pub(crate) fn apply(&mut self, change: &TextDocumentContentChangeEvent, encoding: Encoding) -> bool {

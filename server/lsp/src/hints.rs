@@ -5,22 +5,23 @@ use std::path::Path;
 use lsp_types::{InlayHint, InlayHintLabel, Range};
 
 use crate::outcome::{Summary, duration};
+use crate::places::Place;
 use crate::state::State;
 
 impl State {
     /// The hints of a part of a document.
     pub(crate) fn inlay_hints(&self, path: &Path, within: Range) -> Vec<InlayHint> {
         let Some((document, workspace)) = self.document(path) else { return Vec::new() };
-        let Some(file) = workspace.relative(path).filter(|_| workspace.settings.inlay_hints.enable) else {
+        if !workspace.settings.inlay_hints.enable {
             return Vec::new();
-        };
+        }
         let lines = within.start.line..=within.end.line;
-        let shown =
-            document.nodes().iter().filter(|node| !node.inherited && lines.contains(&node.name_span.start.line));
-        let hint = |node: &pytest_lens_analysis::StaticNode| {
-            let summary = Summary::of(&workspace.view, &format!("{file}::{}", node.id_suffix()))?;
+        let places = self.live(workspace).places(path, &document.text);
+        let shown = places.iter().filter(|place| !place.shared && lines.contains(&place.name_span.start.line));
+        let hint = |place: &Place| {
+            let summary = Summary::of(&workspace.view, &place.id)?;
             Some(InlayHint {
-                position: self.encoding.line(&document.text, node.name_span.start.line).end,
+                position: self.encoding.line(&document.text, place.name_span.start.line).end,
                 label: InlayHintLabel::String(duration(summary.duration_ms)),
                 kind: None,
                 text_edits: None,

@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::path::Path;
 
 use lsp_types::{Hover, HoverContents, MarkupContent, MarkupKind, Position};
-use pytest_lens_analysis::StaticNode;
 
 use crate::outcome::{Summary, duration, is_failure, sign, words};
+use crate::places::Place;
 use crate::state::State;
 use crate::workspace::Workspace;
 
@@ -17,21 +17,20 @@ impl State {
     /// What is known of the test whose name, or `def` line, is at a position.
     pub(crate) fn hover(&self, path: &Path, position: Position) -> Option<Hover> {
         let (document, workspace) = self.document(path)?;
-        let file = workspace.relative(path)?;
-        let on_line = |node: &&StaticNode| node.name_span.start.line == position.line;
-        let node = document.nodes().iter().filter(on_line).min_by_key(|node| node.inherited)?;
-        let id = format!("{file}::{}", node.id_suffix());
-        let value = text(workspace, &id, node);
+        let places = self.live(workspace).places(path, &document.text);
+        let on_line = places.iter().filter(|place| place.name_span.start.line == position.line);
+        let place = on_line.min_by_key(|place| place.shared)?;
+        let value = text(workspace, &place.id, place);
         Some(Hover {
             contents: HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value }),
-            range: Some(self.encoding.range(&document.text, node.name_span)),
+            range: Some(self.encoding.range(&document.text, place.name_span)),
         })
     }
 }
 
-fn text(workspace: &Workspace, id: &str, node: &StaticNode) -> String {
+fn text(workspace: &Workspace, id: &str, place: &Place) -> String {
     let view = &workspace.view;
-    let mut lines = vec![format!("**{}**", escape(&node.name))];
+    let mut lines = vec![format!("**{}**", escape(&place.name))];
     match Summary::of(view, id) {
         _ if view.is_running(id) => lines.push("⟳ running".into()),
         Some(summary) => lines.push(summary.text()),
@@ -68,12 +67,12 @@ fn text(workspace: &Workspace, id: &str, node: &StaticNode) -> String {
         lines.push(line);
     }
     let item = view.item(id).filter(|item| !item.provisional);
-    let markers = item.map_or(&node.markers, |item| &item.markers);
+    let markers = item.map_or(&place.markers, |item| &item.markers);
     if !markers.is_empty() {
         let markers: Vec<String> = markers.iter().map(|marker| code(marker)).collect();
         lines.push(format!("markers: {}", markers.join(", ")));
     }
-    if let Some(cases) = item.map_or(node.case_count, |item| item.case_count) {
+    if let Some(cases) = item.map_or(place.case_count, |item| item.case_count) {
         lines.push(format!("{cases} cases"));
     }
     if let Some(longest) = longest_case(workspace, id) {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use lsp_types::{CodeLens, Command, Position, Range};
-use pytest_lens_analysis::{NodeKind, StaticNode};
+use pytest_lens_analysis::NodeKind;
 use serde_json::json;
 
 use crate::commands;
-use crate::documents::Document;
 use crate::outcome::{Summary, flakiness};
+use crate::places::Place;
 use crate::state::State;
 use crate::workspace::Workspace;
 
@@ -18,19 +18,20 @@ impl State {
     /// The lenses of a document.
     pub(crate) fn lenses(&self, path: &Path) -> Vec<CodeLens> {
         let Some((document, workspace)) = self.document(path) else { return Vec::new() };
-        let Some(file) = workspace.relative(path).filter(|_| workspace.settings.code_lens.enable) else {
+        if !workspace.settings.code_lens.enable {
             return Vec::new();
-        };
+        }
         let mut lenses = Vec::new();
-        for nodes in by_line(document).into_values() {
-            let Some(first) = nodes.first() else { continue };
+        let places = self.live(workspace).places(path, &document.text);
+        for places in by_line(&places).into_values() {
+            let Some(first) = places.first() else { continue };
             let mut range = line_range(self.encoding.position(&document.text, first.name_span.start));
             if self.features.lenses_above {
                 // Drawn above its line, it would stand between decorators and their function.
                 range.start.line = range.start.line.min(first.first_line.saturating_sub(1));
                 range.end.line = range.start.line;
             }
-            let ids: Vec<String> = nodes.iter().map(|node| format!("{file}::{}", node.id_suffix())).collect();
+            let ids: Vec<String> = places.iter().map(|place| place.id.clone()).collect();
             let lens = |command| CodeLens { range, command: Some(command), data: None };
             lenses.push(lens(run_command(workspace, &ids, &run_title(workspace, &ids, first))));
             lenses.push(lens(debug_command(workspace, &ids, "Debug")));
@@ -40,17 +41,17 @@ impl State {
     }
 }
 
-/// Nodes that share a line share its lenses: a method that several classes inherit is one `def`.
-fn by_line(document: &Document) -> BTreeMap<u32, Vec<&StaticNode>> {
-    let mut lines: BTreeMap<u32, Vec<&StaticNode>> = BTreeMap::new();
-    for node in document.nodes() {
-        let at = lines.entry(node.name_span.start.line).or_default();
-        if !node.inherited {
+/// Places that share a line share its lenses: a method that several classes inherit is one `def`.
+fn by_line(places: &[Place]) -> BTreeMap<u32, Vec<&Place>> {
+    let mut lines: BTreeMap<u32, Vec<&Place>> = BTreeMap::new();
+    for place in places {
+        let at = lines.entry(place.name_span.start.line).or_default();
+        if !place.shared {
             // The class it is written in is a test class itself: its own id is the line's.
-            at.retain(|other| !other.inherited);
-            at.push(node);
-        } else if at.iter().all(|other| other.inherited) {
-            at.push(node);
+            at.retain(|other| !other.shared);
+            at.push(place);
+        } else if at.iter().all(|other| other.shared) {
+            at.push(place);
         }
     }
     lines
@@ -62,19 +63,19 @@ fn line_range(at: Position) -> Range {
     Range { start, end: start }
 }
 
-fn run_title(workspace: &Workspace, ids: &[String], node: &StaticNode) -> String {
+fn run_title(workspace: &Workspace, ids: &[String], place: &Place) -> String {
     let collected = match ids {
         [id] => workspace.view.item(id).filter(|item| !item.provisional),
         _ => None,
     };
     let cases = match collected {
         Some(item) => item.case_count,
-        None => node.case_count,
+        None => place.case_count,
     };
     match cases {
         Some(1) => "▶ Run (1 case)".into(),
         Some(cases) => format!("▶ Run ({cases} cases)"),
-        None if node.kind == NodeKind::Function && node.parametrized => "▶ Run (parametrized)".into(),
+        None if place.kind == NodeKind::Function && place.parametrized => "▶ Run (parametrized)".into(),
         None => "▶ Run".into(),
     }
 }

@@ -31,6 +31,7 @@ mod outline;
 mod overlay;
 mod pages;
 mod paths;
+mod places;
 mod progress;
 mod publisher;
 mod reducer;

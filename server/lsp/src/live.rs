@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lsp_types::Range;
 use pytest_lens_analysis::StaticNode;
 use pytest_lens_protocol as wire;
-use pytest_lens_protocol::{EventPayload, Location, TestItem, TestOutcome};
+use pytest_lens_protocol::{EventPayload, ItemKind, Location, TestItem, TestOutcome};
 
 use crate::disk::Disk;
 use crate::encoding::Encoding;
@@ -139,18 +139,21 @@ impl Live<'_> {
         if let Some(node) = text.node(suffix) {
             return Some(to_wire(self.encoding.range(text, node.name_span)));
         }
-        let range = item.range.filter(|_| !item.provisional)?;
-        let Some(collected) = self.documents.get(path).and_then(|document| document.collected.as_ref()) else {
-            return Some(range);
-        };
-        if text.is(collected) {
-            return Some(range);
+        let told = item.range.filter(|_| !item.provisional)?;
+        if self.collected_text(path).is_none_or(|collected| text.is(collected)) {
+            return Some(told);
         }
-        match text.spot(collected, range.start.line) {
-            _ if collected.node(suffix).is_some() => None,
-            Spot::Gone(_) => None,
-            Spot::Kept(line) => Some(to_wire(self.encoding.line(text, line))),
+        if matches!(item.kind, ItemKind::Class | ItemKind::Function) {
+            let place = self.told_place(item, path, text)?;
+            return Some(to_wire(self.encoding.line(text, place.name_span.start.line)));
         }
+        let line = self.told_line(item, path, text)?;
+        Some(to_wire(self.encoding.line(text, line)))
+    }
+
+    /// The text of a file that pytest last told of.
+    pub(crate) fn collected_text(&self, path: &Path) -> Option<&Arc<Text>> {
+        self.documents.get(path)?.collected.as_ref()
     }
 
     /// Whether a test was deleted in the editor.

@@ -300,6 +300,22 @@ impl View {
         self.below(None)
     }
 
+    /// The classes and functions of a file that pytest has told of; of parametrized ones not each case.
+    pub(crate) fn confirmed_tests(&self, file: &str) -> Vec<&TestItem> {
+        let mut found = Vec::new();
+        let children = |id: &str| self.children.get(&Some(id.to_owned())).into_iter().flatten().rev();
+        let mut left: Vec<&String> = children(file).collect();
+        while let Some(item) = left.pop().and_then(|id| self.items.get(id)) {
+            if item.kind == ItemKind::Class {
+                left.extend(children(&item.id));
+            }
+            if matches!(item.kind, ItemKind::Class | ItemKind::Function) && !item.provisional {
+                found.push(item);
+            }
+        }
+        found
+    }
+
     /// All that lies in an item, parents before children.
     pub(crate) fn within(&self, id: &str) -> Vec<&TestItem> {
         self.below(Some(id.to_owned()))

@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use pytest_lens_analysis::{FileAnalysis, PytestSettings, StaticNode, innermost_at};
+use pytest_lens_analysis::{DefLine, FileAnalysis, PytestSettings, StaticNode};
 use ropey::Rope;
 
 use crate::encoding::{content, narrow};
@@ -38,6 +38,7 @@ impl Reader {
 struct Parsed {
     analysis: FileAnalysis,
     by_id: HashMap<String, usize>,
+    by_name: HashMap<String, Vec<usize>>,
 }
 
 /// One text.
@@ -98,7 +99,11 @@ impl Text {
         self.parsed.get_or_init(|| {
             let analysis = self.reader.read(&self.rope.to_string());
             let by_id = analysis.nodes.iter().enumerate().map(|(index, node)| (node.id_suffix(), index)).collect();
-            Parsed { analysis, by_id }
+            let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+            for (index, def) in analysis.defs.iter().enumerate() {
+                by_name.entry(def.qualname.clone()).or_default().push(index);
+            }
+            Parsed { analysis, by_id, by_name }
         })
     }
 
@@ -109,19 +114,26 @@ impl Text {
 
     /// The node of an id's part behind the file; a case is found as its function.
     pub(crate) fn node(&self, suffix: &str) -> Option<&StaticNode> {
-        let Parsed { analysis, by_id } = self.parsed();
+        let Parsed { analysis, by_id, .. } = self.parsed();
         let index = by_id.get(suffix).or_else(|| by_id.get(suffix.split_once('[')?.0))?;
         analysis.nodes.get(*index)
     }
 
-    /// The innermost test or class around a line; where it is inherited by several classes, every one of them.
-    pub(crate) fn nodes_at(&self, line: u32) -> Vec<&StaticNode> {
-        let nodes = self.nodes();
-        let Some(found) = innermost_at(nodes, line).and_then(|index| nodes.get(index)) else { return Vec::new() };
-        if !found.inherited {
-            return vec![found];
-        }
-        nodes.iter().filter(|node| node.inherited && node.name_span == found.name_span).collect()
+    /// Its functions, classes and values, in source order.
+    pub(crate) fn defs(&self) -> &[DefLine] {
+        &self.parsed().analysis.defs
+    }
+
+    /// Those of the name of an id's part behind the file.
+    pub(crate) fn defs_named(&self, suffix: &str) -> Vec<&DefLine> {
+        let Parsed { analysis, by_name, .. } = self.parsed();
+        let indices = by_name.get(&suffix.replace("::", ".")).into_iter().flatten();
+        indices.filter_map(|index| analysis.defs.get(*index)).collect()
+    }
+
+    /// Whether it has something of the name of an id's part behind the file, test or not.
+    pub(crate) fn names(&self, suffix: &str) -> bool {
+        self.node(suffix).is_some() || !self.defs_named(suffix).is_empty()
     }
 
     /// Where a line of an older text is in this one.

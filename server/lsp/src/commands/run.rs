@@ -13,6 +13,7 @@ use crate::commands::control::folders;
 use crate::connection;
 use crate::error::{CommandError, CommandResult};
 use crate::paths::path_of;
+use crate::places::innermost;
 use crate::state::{Shared, State};
 use crate::text::Text;
 use crate::workspace::RunRequest;
@@ -221,13 +222,12 @@ impl State {
         let workspace = self.workspace_of(&path).ok_or_else(outside)?;
         let file = workspace.relative(&path).ok_or_else(outside)?;
         let Some(position) = position else { return Ok(vec![(workspace.uri.clone(), vec![file])]) };
-        let ids = match self.documents.get(&path) {
-            Some(document) => {
-                let nodes = document.nodes_at(position.line);
-                nodes.iter().map(|node| format!("{file}::{}", node.id_suffix())).collect()
-            }
-            None => self.ids_on_disk(&path, &file, position.line)?,
+        let live = self.live(workspace);
+        let places = match self.documents.get(&path) {
+            Some(document) => live.places(&path, &document.text),
+            None => live.places(&path, &self.text_on_disk(&path, &file)?),
         };
+        let ids: Vec<String> = innermost(places, position.line).into_iter().map(|place| place.id).collect();
         if ids.is_empty() {
             return Err(CommandError::failed(format!(
                 "there is no test at line {} of {file}: put the cursor into a test, or run the whole file",
@@ -237,11 +237,10 @@ impl State {
         Ok(vec![(workspace.uri.clone(), ids)])
     }
 
-    fn ids_on_disk(&self, path: &Path, file: &str, line: u32) -> CommandResult<Vec<String>> {
+    fn text_on_disk(&self, path: &Path, file: &str) -> CommandResult<Text> {
         let text = pytest_lens_analysis::listing::read_text(path)
             .map_err(|error| CommandError::failed(format!("{file} can't be read: {error}; save it first")))?;
-        let text = Text::new(Rope::from_str(&text), self.reader(path));
-        Ok(text.nodes_at(line).iter().map(|node| format!("{file}::{}", node.id_suffix())).collect())
+        Ok(Text::new(Rope::from_str(&text), self.reader(path)))
     }
 
     fn reruns(&self, selected: &[(String, Vec<String>)], wanted: Option<bool>) -> Option<u32> {

@@ -7,6 +7,7 @@
 
 mod client;
 mod commands;
+mod confirmed;
 mod documents;
 mod engine;
 mod events;
