@@ -345,3 +345,25 @@ def test_exit_in_a_test_ends_the_resident_with_its_fixtures(project: Project) ->
     assert (done["reason"], done.get("held")) == ("interrupted", None)
     host.wait("bye")
     assert log(engine) == ["up", "down"]
+
+
+def test_b2_a_module_outside_of_the_rootdir_is_forgotten_alone(project: Project) -> None:
+    module = """
+    import pytest
+
+    @pytest.fixture
+    def own(): return 1
+
+    def test_own(own, tmp_path): assert own == 1
+    """
+    files = {f"tests/test_{name}.py": module for name in "ab"}
+    engine = project({"config/pytest.ini": "[pytest]", **files})
+    ids = [f"{path}::test_own" for path in files]
+    host = resident(engine, arguments=["-c", "config/pytest.ini"], args=list(files))
+    assert serve(host, ids) == ["passed", "passed"]
+    changed = module.replace("return 1", "return 2")
+    write(engine.root, {"tests/test_a.py": changed})
+    assert serve(host, ids, changed=["tests/test_a.py"]) == ["failed", "passed"]
+    write(engine.root, {"tests/test_a.py": module})
+    assert serve(host, ids, changed=["tests/test_a.py"]) == ["passed", "passed"]
+    release(host)

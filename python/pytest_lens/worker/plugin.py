@@ -75,6 +75,7 @@ class LensPlugin:
         self.snapshot.start()
         self._traces.start()
         worker.reads.start()
+        rootdir.files_keep_names(worker.root)
         cache = pyc.Cache(worker.boot, self.snapshot, self._importing)
         with pyc.installed(cache), rootdir.independent_of(worker.options.args):
             yield

@@ -12,6 +12,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
+from .own import os
+
 
 @contextlib.contextmanager
 def independent_of(args: list[str]) -> Iterator[None]:
@@ -37,3 +39,21 @@ def independent_of(args: list[str]) -> Iterator[None]:
         yield
     finally:
         config.determine_setup = original
+
+
+def files_keep_names(root: str) -> None:
+    """Give a file outside of the rootdir a name of its own where pytest gives it none.
+
+    pytest names it by its way from the argument that led there, which is empty for a file that is
+    an argument itself: all such files would share their fixtures.
+    """
+    nodes: Any = importlib.import_module("_pytest.nodes")
+    original: Any = getattr(nodes, "_check_initialpaths_for_relpath", None)
+    if original is None:
+        return
+
+    def named(initial: Any, path: Any) -> Any:
+        found = original(initial, path)
+        return os.path.relpath(path, root) if found == "" and os.path.isfile(path) else found
+
+    nodes._check_initialpaths_for_relpath = named

@@ -137,3 +137,27 @@ async fn disabled_tests_run_where_that_is_asked_for() {
     assert_eq!(lab.counts(Order::all()).await, [4, 0, 0, 4, 0]);
     lab.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b2_ids_outside_of_the_rootdir_are_those_of_their_files() {
+    let lab = Lab::open(&[
+        ("config/pytest.ini", "[pytest]\n"),
+        ("tests/test_a.py", "def test_a(): pass\n"),
+        ("tests/deep/test_b.py", "def test_b(): pass\n"),
+    ])
+    .await;
+    let all = ["tests/deep/test_b.py::test_b", "tests/test_a.py::test_a"];
+    for arguments in [["-c", "config/pytest.ini"].as_slice(), &["--rootdir=tests/deep"], &["--rootdir=tests"]] {
+        lab.configure(serde_json::json!({ "arguments": arguments })).await;
+        // A test by its id before everything was collected, then everything.
+        assert_eq!(ran(&lab, Order::of(&all[1..])).await, all[1..], "{arguments:?}");
+        assert_eq!(lab.collect().await, 2, "{arguments:?}");
+        let mut ids = lab.ids().await;
+        ids.sort();
+        assert_eq!(ids, all, "{arguments:?}");
+        assert_eq!(ran(&lab, Order::of(&["tests/deep"])).await, all[..1], "{arguments:?}");
+        assert_eq!(ran(&lab, Order::of(&all[..1])).await, all[..1], "{arguments:?}");
+        assert_eq!(ran(&lab, Order::all()).await.len(), 2, "{arguments:?}");
+    }
+    lab.close().await;
+}
