@@ -265,12 +265,20 @@ async def test_hover_and_hints_tell_the_last_outcome(editor: Editor, document: D
     assert "slow" in text and "3 cases" in text
 
 
-async def test_nothing_of_its_own_is_sent_to_a_client_that_did_not_ask(editor: Editor) -> None:
+async def test_nothing_of_its_own_is_sent_to_a_client_that_did_not_ask(
+    editor: Editor, document: Document
+) -> None:
+    seen = editor.mark()
+    await editor.command("pytestLens.run", document.cursor("def test_number"))
+
+    def told() -> list[str]:
+        return [text for text in editor.shown(seen) if re.search(r"3 passed.* in [0-9<]", text)]
+
+    # How a run ended is told in a sentence, and by nothing else.
+    await editor.until(told, "the sentence at the end of the run")
     assert [
         message for message in editor.sent() if message["method"].startswith("pytestLens/")
     ] == []
-    # But how each run ended, in a sentence.
-    assert any(re.search(r"passed.* in [0-9<]", told) for told in editor.shown())
 
 
 @pytest.mark.parametrize(
