@@ -9,7 +9,7 @@ import pytest
 from . import nested
 from .failures import cause_of, exception_line, place_in
 from .own import os
-from .reports import text_of
+from .reports import skip_reason, text_of
 from .wire import MESSAGE_LIMIT, Message, cut
 
 _OWN = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -28,6 +28,8 @@ class Errors:
     def __init__(self, root: str, args: list[str]) -> None:
         self._root = root
         self.found: list[Message] = []
+        # Files that leave themselves out, by path: why.
+        self.skipped: dict[str, str] = {}
         self.existing: list[str] = []
         for arg in args:
             path = arg.split("::", 1)[0]
@@ -72,6 +74,11 @@ class Errors:
         message = str(error) if own_words else exception_line(cause)
         hint = nested.hint(cause, path, self._root, collector.config.inipath)
         self._add(path, line, message + hint, text + hint)
+
+    def see_skipped(self, collector: Any, report: Any) -> None:
+        """A file skips itself as a whole: it has no tests, and says why."""
+        path = str(getattr(collector, "path", None) or getattr(collector, "fspath", self._root))
+        self.skipped[shown(path, self._root)] = cut(skip_reason(report), MESSAGE_LIMIT)
 
     def exited(self, collector: Any, error: SystemExit) -> Any:
         """A module that ends the interpreter when it is imported: an error of its own, as any."""

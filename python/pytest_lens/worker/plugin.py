@@ -163,6 +163,8 @@ class LensPlugin:
             outcome.force_result(self._errors.exited(collector, outcome.excinfo[1]))
         elif outcome.excinfo is None and outcome.get_result().failed:
             self._errors.see(collector, outcome.get_result())
+        elif outcome.excinfo is None and outcome.get_result().skipped:
+            self._errors.see_skipped(collector, outcome.get_result())
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> Iterator[None]:
@@ -268,6 +270,7 @@ class LensPlugin:
                 "count": len(items),
                 "deselected": self._deselected,
                 "errors": self._errors.found,
+                "skipped": self._errors.skipped,
                 **state,
                 "processes": self._processes,
                 "mentions_worker": distributed.is_mentioned,

@@ -186,7 +186,7 @@ def _judge(report: Any) -> Message:
     if report.skipped:
         if expected is not None:
             return _told("xfailed", _reason(expected), report)
-        return {"outcome": "skipped", "message": cut(_skip_reason(report), MESSAGE_LIMIT)}
+        return {"outcome": "skipped", "message": cut(skip_reason(report), MESSAGE_LIMIT)}
     if report.passed:
         if expected is not None:
             message = _reason(expected)
@@ -254,7 +254,8 @@ def _reason(wasxfail: str) -> str:
     return wasxfail[len("reason: ") :] if wasxfail.startswith("reason: ") else wasxfail
 
 
-def _skip_reason(report: Any) -> str:
+def skip_reason(report: Any) -> str:
+    """Why a test or a file was skipped, in its own words."""
     longrepr = report.longrepr
     text = str(longrepr[2] if isinstance(longrepr, tuple) and len(longrepr) == 3 else longrepr)
     return text[len("Skipped: ") :] if text.startswith("Skipped: ") else text
@@ -301,7 +302,7 @@ def _subtest(report: Any, detail: Message, path: str) -> Message:
         outcome = "xfailed" if report.skipped else "xpassed"
     told: Message = {"label": _label(report), "outcome": outcome}
     if outcome == "skipped":
-        told["message"] = cut(_skip_reason(report), MESSAGE_LIMIT)
+        told["message"] = cut(skip_reason(report), MESSAGE_LIMIT)
     elif report.failed:
         told["message"] = cut(_message(report), MESSAGE_LIMIT)
         if "location" in detail:

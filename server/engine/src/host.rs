@@ -37,6 +37,8 @@ pub(crate) struct Host {
     /// The nodes' indices in the order of the source; empty where that is pytest's.
     source_order: Vec<usize>,
     pub errors: Vec<WireCollectError>,
+    /// Files that skip themselves as a whole, and why.
+    pub skipped: HashMap<String, String>,
     /// How many tests pytest took out.
     pub deselected: usize,
     /// Files of the project that it read, and whose code did.
@@ -184,6 +186,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         by_id,
         source_order,
         errors: collected.errors,
+        skipped: collected.skipped,
         deselected: collected.deselected,
         reads,
         third_party: collected.third_party,

@@ -65,7 +65,7 @@ pub(crate) fn select(host: &Host, ids: &[String], filter: &Filter) -> Result<Sel
         // A file or folder may hold no test; pytest calls that "nothing collected", not an error. And a file that does
         // not import is told as such, wherever errors are shown: the others run.
         if !found && id.contains("::") && !host.errors.iter().any(|error| error.path == file_part(id)) {
-            return Err(unknown(id));
+            return Err(unknown(id, host.skipped.get(file_part(id)).map(String::as_str)));
         }
     }
     let named = chosen.len();
@@ -111,8 +111,11 @@ pub(crate) fn own_id(root: &Path, id: &str) -> String {
     }
 }
 
-fn unknown(id: &str) -> String {
+fn unknown(id: &str, skipped: Option<&str>) -> String {
     let file = file_part(id);
+    if let Some(reason) = skipped {
+        return format!("no test {id:?}: {file} skips itself as a whole: {reason}");
+    }
     format!(
         "no test {id:?}: {file} was collected and has none of that name; check the spelling, or whether pytest's configuration deselects it"
     )

@@ -4,6 +4,8 @@
 //! connection of its own and says [`FromWorker::Hello`] first. Line numbers are 1-based, paths absolute unless a
 //! field says otherwise.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::warned::WireWarning;
@@ -401,6 +403,9 @@ pub(crate) struct WireCollected {
     pub deselected: usize,
     #[serde(default)]
     pub errors: Vec<WireCollectError>,
+    /// Files that skip themselves as a whole, relative to the root: why.
+    #[serde(default)]
+    pub skipped: HashMap<String, String>,
     #[serde(flatten)]
     pub read: WireRead,
     #[serde(default)]

@@ -86,6 +86,25 @@ async fn what_does_not_exist_is_refused_by_name_and_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn b6_a_file_that_skips_itself_as_a_whole_says_why() {
+    let skips = [
+        ("test_needs.py", "pytest.importorskip('no_such_module_x')", "could not import 'no_such_module_x'"),
+        ("sub/test_all.py", "pytest.skip('not on mars', allow_module_level=True)", "not on mars"),
+        ("test_unit.py", "import unittest\nraise unittest.SkipTest('no units')", "no units"),
+    ];
+    let sources = skips.map(|(file, skip, _)| (file, format!("import pytest\n{skip}\ndef test_x(): pass\n")));
+    let files: Vec<_> = sources.iter().map(|(file, source)| (*file, &**source)).collect();
+    let lab = Lab::open(&files).await;
+    for (file, _, reason) in skips {
+        let (code, message) = lab.refusal(Order::of(&[&format!("{file}::test_x")])).await;
+        assert_eq!(code, ErrorCode::InvalidRequest, "{message}");
+        assert!(message.contains(&format!("{file} skips itself as a whole: ")), "{message}");
+        assert!(message.contains(reason), "{message}");
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn keyword_and_marker_narrow_a_run() {
     let lab = Lab::open(FILES).await;
     let by = |keyword: Option<&str>, marker: Option<&str>| {
