@@ -94,3 +94,62 @@ async def test_v8_after_a_restart_the_last_outcomes_are_shown_as_of_then(
         document, lambda all: bool(all) and "assert 1 == 2" in all[0].message, "the news"
     )
     await editor.stop()
+
+
+ODD = {
+    "pytest.ini": "[pytest]\n",
+    "support.py": """
+        import unittest
+
+        class Base(unittest.TestCase):
+            def test_one(self):
+                pass
+
+        def make():
+            def inner():
+                pass
+            return inner
+        """,
+    "test_odd.py": """
+        import sys
+        from support import Base, make
+
+        class UserTests(Base):
+            pass
+
+        if sys.platform == "linux":
+            def test_os():  # taken
+                pass
+        else:
+            def test_os():
+                assert False
+
+        test_lambda = lambda: None
+        test_made = make()
+
+        def check_it():
+            pass
+        """,
+}
+
+
+async def test_b1_what_only_pytest_knows_has_lenses_and_runs_at_its_lines(
+    world: World, tmp_path: Path
+) -> None:
+    arguments = ["-o", "python_functions=check_* test_*"]
+    options = {**OPTED_IN, "settings": {"arguments": arguments}}
+    editor = await Editor.start(world, Project(tmp_path / "odd", ODD), options=options)
+    document = editor.open("test_odd.py")
+    await editor.collected()
+    wanted = {
+        "class UserTests": "UserTests::test_one",
+        "# taken": "test_os",
+        "test_lambda =": "test_lambda",
+        "test_made =": "test_made",
+        "def check_it": "check_it",
+    }
+    assert set(await document.titles()) == {document.line_of(part) for part in wanted}
+    for part, name in wanted.items():
+        run = await editor.run(document.cursor(part))
+        assert run.outcomes == {name: "passed"}, part
+    await editor.stop()
