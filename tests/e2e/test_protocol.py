@@ -157,6 +157,20 @@ class Tour(ControlSteps):
         output = self.ask("test_output", "get_output", node_id=IDS[0])
         assert (output["outcome"], output["stdout"]) == ("passed", "printed\n")
 
+    def get_last_failed(self) -> None:
+        assert self.ask("test_list", "get_last_failed")["node_ids"] == [IDS[1]]
+
+    def get_last_outcomes(self) -> None:
+        events = self.ask("events", "get_last_outcomes")["events"]
+        outcomes = {one["id"]: one for event in events for one in event["outcomes"]}
+        assert outcomes[IDS[1]]["outcome"] == "failed"
+        assert all(one["asOf"] > 1_600_000_000_000 for one in outcomes.values())
+
+    def get_affected(self) -> None:
+        affected = self.ask("test_list", "get_affected", paths=["test_it.py"])
+        assert affected["node_ids"] == ["test_it.py"]
+        assert self.ask("test_list", "get_affected", paths=["notes.md"])["node_ids"] == []
+
     def get_context_status(self) -> None:
         status = self.ask("context_status", "get_context_status")
         assert status["repo_path"] == str(self.project.root)
