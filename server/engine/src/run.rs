@@ -3,6 +3,7 @@
 //! It owns the run's processes and nothing else: what happens goes out as [`News`] to the context, which keeps the
 //! books.
 
+mod parting;
 mod way;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -531,46 +532,6 @@ impl<F: Fn(News)> Driver<'_, F> {
         }
     }
 
-    /// Runners that stay go back to where they came from, the others end.
-    async fn part_with(&self, slots: BTreeMap<usize, Slot>, mut arrivals: Arrivals) {
-        let mut staying = BTreeMap::new();
-        let ended = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
-        for (worker, mut slot) in slots {
-            if slot.runner.tenure.is_some() && slot.done && !slot.lost && !ended {
-                let held = slot.held;
-                match slot.back().await {
-                    Some(runner) if held => drop(staying.insert(worker, runner)),
-                    // A test ended its session: the next one may only begin behind its teardown.
-                    Some(runner) => self.pool.residents.end(runner).await,
-                    None => {}
-                }
-                continue;
-            }
-            if slot.order.take().is_some() {
-                // The others were quicker: it may finish its session.
-                slot.runner.send(ToWorker::Exit);
-            }
-            if slot.runner.tenure.take().is_some() {
-                kill_tree(slot.runner.pid());
-            }
-            // A runner that is done still tears its session down; it must live as long as that takes.
-            let leaver = (!self.plan.host.is_shared()).then(|| self.pool.leaving.enter());
-            let end = tokio::spawn(async move {
-                slot.see_off().await;
-                drop(leaver);
-            });
-            self.farewells.lock().unwrap_or_else(PoisonError::into_inner).push(end);
-        }
-        while let Ok((worker, event)) = arrivals.try_recv() {
-            if matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)) {
-                staying.remove(&worker);
-            }
-        }
-        for runner in staying.into_values() {
-            self.pool.residents.give_back(runner, &self.plan.temp).await;
-        }
-    }
-
     /// Tells a runner what it is to run, and has its events forwarded.
     fn set_going(
         &self,
@@ -588,15 +549,6 @@ impl<F: Fn(News)> Driver<'_, F> {
         // A person at a debugger may take any time.
         slot.give(order, self.plan.debuggee.is_none().then_some(self.plan.collect_limit));
         slot
-    }
-
-    /// A session that can't be shared may hold what its successor wants, until it is gone.
-    async fn await_leavers(&mut self) {
-        let leaving = self.pool.leaving.clone();
-        tokio::select! {
-            () = leaving.gone() => {}
-            _ = self.control.wait_for(|wanted| *wanted != Control::Go) => {}
-        }
     }
 
     async fn pause(&mut self) {

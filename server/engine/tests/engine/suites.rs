@@ -420,8 +420,13 @@ async fn a_client_that_goes_takes_its_runs_along_and_nobody_elses() {
         panic!("no history")
     };
     assert_eq!(total_runs, 1);
-    let told = lab.call(progress(&staying.suites[0])).await;
-    assert!(matches!(told, Response::RunProgress { done: true, .. }), "{told:?}");
+    // A suite tells its end a moment before its run does.
+    in_time("the end of the other's run", async {
+        while !matches!(lab.call(progress(&staying.suites[0])).await, Response::RunProgress { done: true, .. }) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
     lab.close().await;
 }
 

@@ -1,0 +1,169 @@
+//! What pytest's options change, and what people are told besides outcomes.
+
+use super::*;
+
+#[tokio::test]
+async fn f1_pytests_options_are_followed() {
+    let fake = playing(vec![started(0), finished(RunEndStatus::Passed, counts(0, 0))]);
+    play_with(&fake, "-xvv --tb=short -l --deselect a -W error -c ci.ini --env=ci").await.1.unwrap();
+    let asked = fake.asked();
+    let Some(Request::RunStream { maxfail, options: Some(options), .. }) = asked.get(1) else { panic!("{asked:?}") };
+    assert_eq!(*maxfail, Some(1));
+    let arguments = ["-l", "--deselect=a", "-Werror", "-cci.ini", "--env=ci", "-vv", "--tb=short"];
+    assert_eq!(options.arguments, arguments);
+}
+
+fn node(id: &str) -> TestNodeInfo {
+    TestNodeInfo {
+        node_id: id.into(),
+        file_path: String::new(),
+        lineno: None,
+        name: String::new(),
+        class_name: None,
+        markers: Vec::new(),
+        skip: false,
+        xfail: false,
+    }
+}
+
+#[tokio::test]
+async fn f1_the_last_failures_are_those_recorded_that_there_still_are() {
+    let fake = Fake::new(move |request| match request {
+        Request::RunStream { .. } => Response::RunStarted { run_id: "r".into(), total_tests: 0 },
+        Request::GetLastFailed { .. } => Response::TestList {
+            node_ids: vec!["etc/passwd::test_gone".into(), "etc/passwd::test_a".into(), "b.py::test_b".into()],
+        },
+        Request::Collect { .. } => Response::CollectionComplete { node_count: 2, duration_ms: 1 },
+        Request::GetInventory { .. } => Response::InventoryData {
+            nodes: vec![node("etc/passwd::test_a"), node("etc/passwd::test_x"), node("b.py::test_b")],
+            hash: String::new(),
+            collected_at: 0,
+        },
+        _ => Response::Pong,
+    });
+    let fake = fake.with_events(vec![started(0), finished(RunEndStatus::Passed, counts(0, 0))]);
+    play_with(&fake, "--lf etc/passwd").await.1.unwrap();
+    let asked = fake.asked();
+    let ids = asked.iter().find_map(|request| match request {
+        Request::RunStream { node_ids, .. } => Some(node_ids.clone()),
+        _ => None,
+    });
+    assert_eq!(ids, Some(vec!["etc/passwd::test_a".to_owned()]));
+}
+
+#[tokio::test]
+async fn f1_what_is_listed_at_the_end_is_what_was_asked_for() {
+    let (text, _) = play(of_all_kinds(), "-q --tb=no -rsxX --durations=1 --durations-min=0").await;
+    insta::assert_snapshot!(text, @"
+    printed with -s
+    ============================= slowest 1 durations ==============================
+    0.00s t.py::test_ok
+    =========================== short test summary info ============================
+    SKIPPED [1] t.py: not on Linux
+    XFAIL t.py::test_xfail
+    XPASS t.py::test_xpass
+    2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun, 1 subtest failed in 0.12s
+    ");
+    let (text, _) = play(of_all_kinds(), "-q --tb=line -rN").await;
+    insta::assert_snapshot!(text, @"
+    printed with -s
+    =================================== FAILURES ===================================
+    t.py::TestA::test_bad[1-x]: AssertionError: assert 1 == 2
+    t.py::test_setup: RuntimeError: no database
+    t.py::test_slow: still running after 2 s
+    t.py::test_crash: ended by SIGSEGV
+    t.py::test_subs: 1 subtest failed
+    2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun, 1 subtest failed in 0.12s
+    ");
+}
+
+#[tokio::test]
+async fn f2_what_was_taken_out_and_subtests_are_counted() {
+    let passed = Subtest { label: "[i=0]".into(), outcome: "passed".into(), message: None };
+    let test = TestOutcome { subtests: vec![passed.clone(), passed], ..outcome("t.py::test_subs", "passed") };
+    let begun = RunStart { run_id: "r".into(), total: 1, ids: None, deselected: 7 };
+    let ended = finished(RunEndStatus::Passed, counts(1, 0));
+    let (text, status) = play(vec![EventPayload::RunStarted(begun), outcomes(vec![test]), ended], "-q").await;
+    assert_eq!((text.as_str(), status), ("1 passed, 7 deselected, 2 subtests passed in 0.12s\n", 0));
+}
+
+#[tokio::test]
+async fn f2_who_wants_a_terminal_is_told_where_there_is_one() {
+    let asked = |message: &str| TestOutcome { message: Some(message.into()), ..outcome("t.py::test_a", "failed") };
+    for (message, way) in [
+        ("bdb.BdbQuit", "`python -m pytest 't.py::test_a'`"),
+        ("OSError: pytest: reading from stdin while output is captured!  Consider using `-s`.", "-s 't.py::test_a'`"),
+        ("EOFError: EOF when reading a line", "-s 't.py::test_a'`"),
+    ] {
+        let events = vec![started(1), outcomes(vec![asked(message)]), finished(RunEndStatus::Failed, counts(0, 1))];
+        let (text, _) = play(events, "").await;
+        assert!(text.lines().any(|line| line.starts_with("Hint: ") && line.contains(way)), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn f2_a_file_that_does_not_parse_is_shown_with_its_caret() {
+    let told = "E     File \"/repo/t.py\", line 1\nE       def f(:\nE             ^\nE   SyntaxError: invalid syntax";
+    let error =
+        CollectError { longrepr: Some(told.into()), ..collect_error("/t.py", 1, "SyntaxError: invalid syntax") };
+    let events = vec![inventory(vec![error]), started(0), finished(RunEndStatus::Failed, counts(0, 0))];
+    let (text, status) = play(events, "-q").await;
+    assert!(text.contains(told), "{text}");
+    assert_eq!(status, 2);
+}
+
+#[tokio::test]
+async fn f4_a_test_that_was_meant() {
+    let fake = Fake::new(move |request| match request {
+        Request::RunStream { node_ids, .. } => Response::Error {
+            code: ErrorCode::InvalidRequest,
+            message: format!("no test {:?}: it was collected and has none of that name", node_ids[0]),
+        },
+        Request::GetInventory { .. } => Response::InventoryData {
+            nodes: vec![node("etc/passwd::test_total[1]"), node("etc/passwd::TestA::test_in"), node("b.py::test_totl")],
+            hash: String::new(),
+            collected_at: 0,
+        },
+        _ => Response::Pong,
+    });
+    for (wanted, meant) in [
+        ("test_totl", "did you mean `etc/passwd::test_total`?"),
+        ("test_in", "did you mean `etc/passwd::TestA::test_in`?"),
+        ("TestB::test_in", "did you mean `etc/passwd::TestA::test_in`?"),
+        ("TestAA", "did you mean `etc/passwd::TestA`?"),
+        ("elsewhere", "none of that name"),
+    ] {
+        let (_, result) = play_with(&fake, &format!("etc/passwd::{wanted}")).await;
+        let Err(Failure::Said { sentence, status: 4 }) = result else { panic!("{result:?}") };
+        assert!(sentence.contains(meant), "{sentence}");
+    }
+}
+
+#[tokio::test]
+async fn f2_warnings_are_summed_up() {
+    let place = Location { uri: "file:///repo/t.py".into(), range: Range::of_line(10) };
+    let warning = Warning {
+        category: "DeprecationWarning".into(),
+        message: "old thing".into(),
+        location: Some(place),
+        count: 3,
+        ids: vec!["t.py::test_a".into(), "t.py::test_b".into()],
+    };
+    let ended = || {
+        let EventPayload::RunFinished(end) = finished(RunEndStatus::Passed, counts(1, 0)) else { panic!("an end") };
+        EventPayload::RunFinished(RunEnd { warnings: vec![warning.clone()], ..end })
+    };
+    let events = || vec![started(1), outcomes(vec![outcome("t.py::test_a", "passed")]), ended()];
+    let (text, _) = play(events(), "-q").await;
+    insta::assert_snapshot!(text, @"
+    =============================== warnings summary ===============================
+    t.py::test_a
+    t.py::test_b
+    ... and 1 more
+      /repo/t.py:10: DeprecationWarning: old thing
+
+    1 passed, 3 warnings in 0.12s
+    ");
+    let (text, _) = play(events(), "-q --disable-warnings").await;
+    assert_eq!(text, "1 passed in 0.12s\n");
+}

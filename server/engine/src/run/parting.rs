@@ -1,0 +1,57 @@
+//! How a run parts with its runners: those that stay go back, the others finish their sessions and end.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use super::{Arrivals, Control, Driver, News, ProcessEvent, Slot, ToWorker, kill_tree};
+
+impl<F: Fn(News)> Driver<'_, F> {
+    /// Runners that stay go back to where they came from, the others end.
+    pub(super) async fn part_with(&self, slots: BTreeMap<usize, Slot>, mut arrivals: Arrivals) {
+        let mut staying = BTreeMap::new();
+        let ended = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
+        for (worker, mut slot) in slots {
+            if slot.runner.tenure.is_some() && slot.done && !slot.lost && !ended {
+                let held = slot.held;
+                match slot.back().await {
+                    Some(runner) if held => drop(staying.insert(worker, runner)),
+                    // A test ended its session: the next one may only begin behind its teardown.
+                    Some(runner) => self.pool.residents.end(runner).await,
+                    None => {}
+                }
+                continue;
+            }
+            if slot.order.take().is_some() {
+                // The others were quicker: it may finish its session.
+                slot.runner.send(ToWorker::Exit);
+            }
+            if slot.runner.tenure.take().is_some() {
+                kill_tree(slot.runner.pid());
+            }
+            // A runner that is done still tears its session down; it must live as long as that takes.
+            let leaver = (!self.plan.host.is_shared()).then(|| self.pool.leaving.enter());
+            let end = tokio::spawn(async move {
+                slot.see_off().await;
+                drop(leaver);
+            });
+            self.farewells.lock().unwrap_or_else(PoisonError::into_inner).push(end);
+        }
+        while let Ok((worker, event)) = arrivals.try_recv() {
+            if matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)) {
+                staying.remove(&worker);
+            }
+        }
+        for runner in staying.into_values() {
+            self.pool.residents.give_back(runner, &self.plan.temp).await;
+        }
+    }
+
+    /// A session that can't be shared may hold what its successor wants, until it is gone.
+    pub(super) async fn await_leavers(&mut self) {
+        let leaving = self.pool.leaving.clone();
+        tokio::select! {
+            () = leaving.gone() => {}
+            _ = self.control.wait_for(|wanted| *wanted != Control::Go) => {}
+        }
+    }
+}
