@@ -304,9 +304,7 @@ def test_e4_a_project_without_an_open_file(project: Callable[..., Path], start: 
     assert editor.lua("return #vim.lsp.get_clients({ name = 'pytest_lens' })") == 1
 
 
-def test_e4_failures_are_known_after_a_restart(
-    project: Callable[..., Path], start: Start
-) -> None:
+def test_e4_failures_are_known_after_a_restart(project: Callable[..., Path], start: Start) -> None:
     root = project(TREE)
     editor = start(root)
     editor.open("tests/test_a.py")
