@@ -39,11 +39,11 @@ export class Continuous implements vscode.Disposable {
     });
   }
 
-  /** Repeats the request at each save of a Python file of the workspace. */
+  /** Repeats the request at each save of a file of the workspace: tests read data as well as code. */
   async repeat(request: vscode.TestRunRequest, token: vscode.CancellationToken, start: Start): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
-    const saved = vscode.workspace.onDidSaveTextDocument(({ uri, languageId }) => {
-      if (languageId === "python" && vscode.workspace.getWorkspaceFolder(uri)) {
+    const saved = vscode.workspace.onDidSaveTextDocument(({ uri }) => {
+      if (vscode.workspace.getWorkspaceFolder(uri)) {
         clearTimeout(timer);
         timer = setTimeout(() => void start(request), TOGETHER_MS);
       }
