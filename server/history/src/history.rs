@@ -167,6 +167,7 @@ impl History {
     }
 
     /// Takes in a run that has ended: what is asked from now on takes it into account. It is written in the background.
+    /// One that is there already, by its `uid`, is not taken in again.
     pub fn record(&self, run: Run) {
         let ids: Vec<Arc<str>> = run.attempts.iter().map(|attempt| Arc::clone(&attempt.id)).collect();
         if ids.is_empty() {
@@ -174,6 +175,9 @@ impl History {
         }
         {
             let mut state = self.shared.state();
+            if state.ledger.holds(run.uid) {
+                return;
+            }
             let number = state.ledger.add(&run, None);
             state.push(number, Arc::new(run), self.shared.options.limits.unwritten);
         }
