@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from . import places
+from . import audit, places
 from .own import os
 from .wire import Message
 
@@ -37,7 +37,6 @@ _MANY_FRAMES = 400
 
 # What this process notes reads in; a fork goes on with its own copy.
 _current: Reads | None = None
-_hooked = False
 
 
 class Reads:
@@ -58,11 +57,10 @@ class Reads:
 
     def start(self) -> None:
         """Begin to watch this process."""
-        global _current, _hooked
+        global _current
+        if _current is None:
+            audit.watch(_WATCHED, _audit)
         _current = self
-        if not _hooked:
-            _hooked = True
-            sys.addaudithook(_audit)
 
     def message(self) -> Message | None:
         """The reads that are new, each path with its readers; none = the session itself."""
@@ -160,5 +158,5 @@ def _may_read_any(program: Any) -> bool:
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:
-    if event in _WATCHED and _current is not None:
+    if _current is not None:
         _current.seen(event, args)
