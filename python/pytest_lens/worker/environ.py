@@ -34,7 +34,7 @@ class Watch:
 
 def _by_installed_package() -> bool:
     """Whether the change is an installed package's own doing while it is imported."""
-    frame: Any = sys._getframe(4)  # past the audit hook
+    frame: Any = sys._getframe(5)  # past the audit hook
     while frame is not None:
         path = frame.f_code.co_filename
         if path.startswith("<frozen importlib"):

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from . import disk, environ, places, programs, stash
+from . import audit, disk, environ, places, programs, stash
 from .disk import DIGEST, Folder, Stat
 from .looks import Looks
 from .own import os
@@ -25,7 +25,7 @@ _WRITES = os.O_WRONLY | os.O_RDWR
 _IGNORED = ("/proc/", "/sys/", "/dev/")
 
 _active: Snapshot | None = None
-_hooked = False
+_watches = False
 
 
 def module_file(module: Any) -> str | None:
@@ -95,7 +95,7 @@ class Snapshot:
 
     def start(self) -> None:
         """Begin to watch this process."""
-        global _active, _hooked
+        global _active, _watches
         self._before = set(sys.modules)
         if stash.current is not None:  # told by the base
             self._before |= stash.current.modules.keys()
@@ -104,9 +104,9 @@ class Snapshot:
         self._note_dir(self._root.rstrip(os.sep))
         self.look_again()
         _active = self
-        if not _hooked:
-            _hooked = True
-            sys.addaudithook(_audit)
+        if not _watches:
+            _watches = True
+            audit.watch(_WATCHED, _audit)
         self._asked.start()
 
     @staticmethod
@@ -335,7 +335,7 @@ def _reads(flags: int) -> bool:
 
 def _by_project() -> bool:
     """Whether it is the project that lists a folder: not the import system, not pytest."""
-    frame: Any = sys._getframe(4)  # past the audit hook
+    frame: Any = sys._getframe(5)  # past the audit hook
     while frame is not None:
         path = frame.f_code.co_filename
         if path.startswith("<frozen importlib"):
@@ -364,5 +364,5 @@ _WATCHED |= {"sqlite3.connect", *programs.EVENTS, *_CHANGES}
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:
     active = _active
-    if active is not None and event in _WATCHED:
+    if active is not None:
         active.audited(event, args)
