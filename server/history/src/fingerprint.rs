@@ -41,11 +41,12 @@ pub struct Fingerprints {
 #[derive(Debug)]
 pub struct Running {
     began: SystemTime,
+    first_own: SystemTime,
     runs: Runs,
 }
 
 impl Running {
-    /// The time of its beginning, by the disk's clock.
+    /// The time of its beginning, by the disk's clock: no file that changes from now on is older.
     #[must_use]
     pub fn began(&self) -> SystemTime {
         self.began
@@ -55,7 +56,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(run) = runs.iter_mut().find(|run| **run == (self.began, None)) {
+        if let Some(run) = runs.iter_mut().find(|run| **run == (self.first_own, None)) {
             run.1 = Some(disk_time());
         }
     }
@@ -69,7 +70,8 @@ fn entry_changed(data: &std::fs::Metadata) -> SystemTime {
     SystemTime::UNIX_EPOCH + since
 }
 
-/// The time by the clock that files get theirs from, which lags behind others by a tick.
+/// A time that no file's is older than which changes from now on: files get theirs from a clock that lags behind others
+/// by a tick. A newer kernel gives some files the finer clock's time, so files that changed before may have a later one.
 fn disk_time() -> SystemTime {
     #[cfg(target_os = "linux")]
     {
@@ -84,11 +86,13 @@ impl Fingerprints {
     /// A run begins: data that is written while it goes on is taken for its tests' own.
     pub fn run_begins(&self) -> Running {
         let began = disk_time();
+        // No file that changed before has a later time, by whichever clock.
+        let first_own = SystemTime::now();
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let surplus = (runs.len() + 1).saturating_sub(RUNS);
         runs.drain(..surplus);
-        runs.push((began, None));
-        Running { began, runs: Arc::clone(&self.runs) }
+        runs.push((first_own, None));
+        Running { began, first_own, runs: Arc::clone(&self.runs) }
     }
 
     /// The name of what is under `root` now, for those who know of nothing else. Reads every file.
@@ -261,8 +265,8 @@ mod tests {
         let running = prints.run_begins();
         // Written in a tick of its own, as nothing is in the one of the run's beginning or end.
         let next_tick = || {
-            let now = disk_time();
-            while disk_time() == now {
+            let now = SystemTime::now();
+            while disk_time() <= now {
                 std::hint::spin_loop();
             }
         };
