@@ -9,10 +9,12 @@ mod events;
 mod prepare;
 mod report;
 mod run;
+mod sharing;
 mod suites;
 
 use anyhow::{Result, bail};
 use compare::Comparison;
+use sharing::Sharing;
 use std::time::Duration;
 use suites::Suite;
 
@@ -70,6 +72,8 @@ pub struct Compared {
     plain: Duration,
     flips: Vec<String>,
     drifting: Vec<String>,
+    /// None where no mode was tried that forks.
+    sharing: Option<Sharing>,
     ways: Vec<(Way, Duration, Comparison)>,
 }
 
@@ -131,6 +135,7 @@ fn compare_one(options: &Options, place: &prepare::Place, binary: Option<&std::p
     };
     let exits: Vec<i32> = plain.iter().map(|run| run.exit).collect();
     let mut ways = Vec::new();
+    let mut sharing = None;
     for mode in &options.modes {
         for workers in &options.workers {
             let Some(binary) = binary else { continue };
@@ -139,6 +144,9 @@ fn compare_one(options: &Options, place: &prepare::Place, binary: Option<&std::p
             report::progress(options, &place.name, &way.to_string(), lens.time);
             let comparison = compare::compare(&truth, &exits, &lens.told, lens.exit);
             report::differences(options, &way, &comparison, &lens.log);
+            if way.mode == "embedded" {
+                sharing = sharing.or(lens.sharing);
+            }
             ways.push((way, lens.time, comparison));
         }
     }
@@ -148,6 +156,7 @@ fn compare_one(options: &Options, place: &prepare::Place, binary: Option<&std::p
         plain: median(plain.iter().map(|run| run.time).collect()),
         flips: truth.flips(),
         drifting: truth.drifting(),
+        sharing,
         ways,
     })
 }

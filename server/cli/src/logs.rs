@@ -1,5 +1,7 @@
 //! Logs: on standard error, and only where `PYTEST_LENS_LOG` asks for them (`debug`, `pytest_lens_engine=trace`, ...).
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
@@ -15,6 +17,7 @@ pub fn start() -> Result<(), Failure> {
         Failure::usage(format!("{VARIABLE}=`{filter}`: {error}; say `debug`, or `pytest_lens_engine=trace`"))
     })?;
     // A second start in one process (Python's module) leaves the first one's logging as it is.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
     Ok(())
 }

@@ -411,7 +411,15 @@ impl Pool {
                 let snapshot = Snapshot::new(WireRead { files: files.clone(), ..WireRead::default() });
                 state.reluctance = Some(Reluctance { reason: reason.clone(), files: files.clone(), snapshot });
             }
-            Ok((host, _)) if purpose == Purpose::Run && host.reasons.is_empty() => state.reluctance = None,
+            Ok((host, _)) if purpose == Purpose::Run => {
+                match host.reasons.first() {
+                    Some(reason) => tracing::info!(%reason, "each run collects for itself"),
+                    None => tracing::info!("runs share the collected session"),
+                }
+                if host.reasons.is_empty() {
+                    state.reluctance = None;
+                }
+            }
             _ => {}
         }
     }

@@ -1,8 +1,9 @@
 //! What the comparison prints: progress, differences, the table, or JSON.
 
 use super::compare::Comparison;
+use super::sharing::Sharing;
 use super::suites::Suite;
-use super::{Compared, Options, Way};
+use super::{Compared, Options, Way, sharing};
 use crate::ui::{self, Colour};
 use serde_json::json;
 use std::path::Path;
@@ -90,6 +91,7 @@ pub fn print(options: &Options, all: &[Compared]) -> Outcome {
         }
     }
     let inject = if options.inject { ", harm injected" } else { "" };
+    print!("{}", sharing::summary(all));
     println!("{} verdicts the same, {} differences{inject}\n", sum.same, sum.differences);
     sum
 }
@@ -99,13 +101,14 @@ fn table(all: &[Compared]) -> String {
     if let Some(first) = all.first() {
         heading.extend(first.ways.iter().map(|(way, ..)| way.to_string()));
     }
-    heading.extend(["differences".to_owned(), "plain flips".to_owned()]);
+    heading.extend(["shared".to_owned(), "differences".to_owned(), "plain flips".to_owned()]);
     let rows: Vec<Vec<String>> = all
         .iter()
         .map(|one| {
             let mut row = vec![one.name.clone(), one.tests.to_string(), seconds(one.plain)];
             row.extend(one.ways.iter().map(|(_, time, _)| seconds(*time)));
             let count: usize = one.ways.iter().map(|(.., found)| found.count()).sum();
+            row.push(shared(one).to_owned());
             row.extend([count.to_string(), (one.flips.len() + one.drifting.len()).to_string()]);
             row
         })
@@ -139,8 +142,21 @@ fn as_json(one: &Compared) -> serde_json::Value {
         "plainSeconds": one.plain.as_secs_f64(),
         "flips": one.flips,
         "drifting": one.drifting,
+        "shared": one.sharing.as_ref().map(|sharing| *sharing == Sharing::Shared),
+        "notSharedBecause": match &one.sharing {
+            Some(Sharing::Own(reason)) => Some(reason),
+            _ => None,
+        },
         "ways": ways,
     })
+}
+
+fn shared(one: &Compared) -> &'static str {
+    match one.sharing {
+        Some(Sharing::Shared) => "yes",
+        Some(Sharing::Own(_)) => "no",
+        None => "-",
+    }
 }
 
 fn seconds(time: Duration) -> String {

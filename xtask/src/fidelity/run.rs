@@ -3,6 +3,7 @@
 use super::Way;
 use super::events::{Told, read_events};
 use super::prepare::Place;
+use super::sharing::Sharing;
 use crate::{paths, process};
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -32,6 +33,8 @@ pub struct PlainRun {
 pub struct LensRun {
     /// What the events told.
     pub told: Told,
+    /// Whether the engine shared the session that collected; none where its log does not say.
+    pub sharing: Option<Sharing>,
     /// The exit status; none where a signal ended it, or the deadline.
     pub exit: Option<i32>,
     /// From start to end of the process.
@@ -67,15 +70,17 @@ pub fn lens(place: &Place, inject: bool, binary: &Path, way: &Way) -> Result<Len
     command.args(["--json", "--mode", &way.mode, "-n", &way.workers.to_string()]);
     command.args(&place.args);
     surroundings(&mut command, place, inject);
+    command.env("PYTEST_LENS_LOG", "pytest_lens_engine=info");
     let (exit, time) = timed(command, &log, &log.with_extension("stderr.txt"))?;
     let text = fs::read(&log)?;
     let mut told = read_events(&String::from_utf8_lossy(&text));
+    let said = fs::read(log.with_extension("stderr.txt"))?;
+    let said = String::from_utf8_lossy(&said);
     if told.verdicts.is_empty() {
         // Without any verdict the reason is all that helps.
-        let said = fs::read_to_string(log.with_extension("stderr.txt")).unwrap_or_default();
         told.complaints.extend(said.lines().map(str::to_owned));
     }
-    Ok(LensRun { told, exit, time, log })
+    Ok(LensRun { told, sharing: Sharing::of_log(&said), exit, time, log })
 }
 
 /// What both sides have alike: where the plugins lie, which are loaded, and folders for state of their own.
