@@ -10,14 +10,16 @@ use std::time::Duration;
 use dashmap::DashMap;
 use pytest_lens_protocol::Request;
 
-use crate::context::Context;
-use crate::control::{BuiltRun, Registry, folder};
-use crate::handlers;
-use crate::histories::Histories;
-use crate::hub::Hub;
-use crate::presence::{self, Presence};
+use crate::api;
+use crate::idle_projects;
+use crate::processes::engine_lock::{self, Presence};
+use crate::processes::hub::Hub;
+use crate::processes::{private_files, temp_dirs, worker_files};
+use crate::project::Context;
+use crate::project::history::Histories;
+use crate::runs::artifact_dir;
 use crate::session::{Answer, Call, Connect};
-use crate::{private, temp, thrift, worker_files};
+use crate::suites::{BuiltRun, Registry};
 
 /// How long the end waits for a context that is being opened.
 const OPENING: Duration = Duration::from_secs(3);
@@ -118,7 +120,7 @@ impl Shared {
         let _ = tokio::spawn(async move { while closing.join_next().await.is_some() {} }).await;
         if context_id.is_none() {
             self.registry.clear();
-            let _ = tokio::task::spawn_blocking(folder::all_removed).await;
+            let _ = tokio::task::spawn_blocking(artifact_dir::all_removed).await;
         }
     }
 }
@@ -127,11 +129,11 @@ impl Shared {
 /// one among the temporary files.
 fn settle(asked: &Path) -> io::Result<(PathBuf, PathBuf)> {
     let make = |folder: PathBuf| {
-        private::folder(&folder)?;
+        private_files::folder(&folder)?;
         worker_files::unpack(&folder).map(|files| (folder, files))
     };
     make(asked.to_owned()).or_else(|error| {
-        let made = temp::own().and_then(|temp| make(temp.join("cache")));
+        let made = temp_dirs::own().and_then(|temp| make(temp.join("cache")));
         if let Ok((folder, _)) = &made {
             tracing::warn!(%error, folder = %folder.display(), "caches go elsewhere: the folder for them can't be used");
         }
@@ -150,13 +152,13 @@ impl Engine {
         (config.cache_dir, worker_dir) = settle(&config.cache_dir)?;
         let hub = Arc::new(Hub::start()?);
         let files = worker_dir.clone();
-        folder::in_background(move || {
-            presence::sweep();
+        artifact_dir::in_background(move || {
+            engine_lock::sweep();
             worker_files::prune(&files);
         });
         let shared = Arc::new(Shared {
             hub,
-            _presence: presence::own()?,
+            _presence: engine_lock::own()?,
             worker_dir,
             contexts: DashMap::new(),
             histories: Histories::new(&config),
@@ -164,10 +166,10 @@ impl Engine {
             ending: AtomicBool::new(false),
             registry: Registry::default(),
             next_run: AtomicU64::new(1),
-            epoch: crate::context::now_ms(),
+            epoch: crate::project::now_ms(),
             config,
         });
-        tokio::spawn(thrift::watch(Arc::downgrade(&shared), shared.config.rest_after));
+        tokio::spawn(idle_projects::watch(Arc::downgrade(&shared), shared.config.rest_after));
         Ok(Arc::new(Engine { shared }))
     }
 
@@ -252,6 +254,6 @@ impl Drop for Session {
 
 impl Call for Session {
     fn call(&self, request: Request) -> Answer<'_> {
-        Box::pin(async move { handlers::answer(self, request).await.unwrap_or_else(Into::into) })
+        Box::pin(async move { api::answer(self, request).await.unwrap_or_else(Into::into) })
     }
 }

@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 
-use super::serve::is_own;
+use super::server::is_own;
 use crate::session::{Answer, Call, Connect};
 
 /// A daemon behind a socket, whether it is there now or not.

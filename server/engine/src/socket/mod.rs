@@ -3,11 +3,11 @@
 //! Each connection is a session. Requests and answers are the frames of `pytest_lens_protocol`; the answers come in the
 //! order of the requests, each in the shape in which it was asked for.
 
+mod address;
 mod client;
 mod connection;
-mod place;
-mod serve;
+mod server;
 
+pub use address::{Place, PlaceError, default_socket};
 pub use client::Remote;
-pub use place::{Place, PlaceError, default_socket};
-pub use serve::{End, serve};
+pub use server::{End, serve};

@@ -1,0 +1,48 @@
+//! `collect`, `list`, `get_inventory`: the project's tests.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pytest_lens_protocol::{ErrorCode, Response};
+
+use super::{Answered, Refusal, invalid, of_failure};
+use crate::model::select::Filter;
+use crate::processes::worker_protocol::Purpose;
+use crate::project::Context;
+use crate::project::refresh::refresh;
+
+pub(super) async fn collect(context: &Arc<Context>, force: bool) -> Answered {
+    let begun = Instant::now();
+    // What is forced is purpose for by a person.
+    let purpose = if force { Purpose::List } else { Purpose::Unasked };
+    refresh(context, force, purpose).await.map_err(|failure| of_failure(&failure))?;
+    let inventory = context.inventory.load();
+    let is_empty = inventory.nodes().next().is_none();
+    if let Some((path, error)) = inventory.errors.iter().next().filter(|_| is_empty) {
+        let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));
+        let message = format!("nothing could be collected: {path}{line}: {}; mend it and collect again", error.message);
+        return Err(Refusal::new(ErrorCode::CollectionFailed, message));
+    }
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Response::CollectionComplete { node_count: inventory.count(), duration_ms })
+}
+
+pub(super) async fn list(context: &Arc<Context>, keyword: Option<&str>, marker: Option<&str>) -> Answered {
+    let filter = Filter::parse(keyword, marker).map_err(invalid)?;
+    refresh(context, false, Purpose::List).await.map_err(|failure| of_failure(&failure))?;
+    let inventory = context.inventory.load();
+    let node_ids = inventory.nodes().filter(|node| filter.takes(node)).map(|node| node.id.to_string()).collect();
+    Ok(Response::TestList { node_ids })
+}
+
+pub(super) async fn inventory(context: &Arc<Context>) -> Answered {
+    if !context.inventory.load().complete {
+        refresh(context, false, Purpose::Unasked).await.map_err(|failure| of_failure(&failure))?;
+    }
+    let inventory = context.inventory.load();
+    Ok(Response::InventoryData {
+        hash: inventory.hash(),
+        collected_at: inventory.collected_at,
+        nodes: inventory.infos(),
+    })
+}

@@ -1,0 +1,84 @@
+//! `get_flakiness_report`, `get_test_flakiness`, `get_last_failed` and `get_last_outcomes`: what the history says.
+
+use std::sync::Arc;
+
+use pytest_lens_history::{Last, Report};
+use pytest_lens_plan::flaky::Verdict;
+use pytest_lens_protocol::{Event, EventPayload, FlakinessInfo, Response, TestOutcome, TestOutcomes};
+
+use super::{Answered, invalid};
+use crate::project::Context;
+
+pub(super) async fn report(context: &Arc<Context>) -> Response {
+    context.history_loaded().await;
+    let window = context.settings.load().flaky.window as usize;
+    let Report { flaky, unstable, stable, tracked } = context.history.report(window);
+    let infos = |tests: Vec<(Arc<str>, Verdict)>| tests.into_iter().map(info).collect();
+    Response::FlakinessReport {
+        flaky_tests: infos(flaky),
+        unstable_tests: infos(unstable),
+        stable_count: stable,
+        total_tracked: tracked,
+    }
+}
+
+pub(super) async fn last_failed(context: &Arc<Context>) -> Response {
+    context.history_loaded().await;
+    let node_ids = context.history.last_failed().iter().map(|id| id.to_string()).collect();
+    Response::TestList { node_ids }
+}
+
+/// What is said of a failure that is remembered: the history keeps no more than that it was one.
+const REMEMBERED: &str = "it failed when it was last run: run it again to see why";
+
+/// Outcomes in one event.
+const PIECE: usize = 500;
+
+pub(super) async fn last_outcomes(context: &Arc<Context>) -> Response {
+    context.history_loaded().await;
+    let told = context.history.last_outcomes().into_iter().map(|Last { attempt, started_ms }| TestOutcome {
+        id: attempt.id.to_string(),
+        outcome: attempt.outcome.as_str().to_owned(),
+        duration_ms: attempt.duration_ms,
+        attempt: attempt.attempt,
+        message: attempt.outcome.is_failure().then(|| REMEMBERED.to_owned()),
+        as_of: Some(started_ms),
+        ..TestOutcome::default()
+    });
+    let told: Vec<TestOutcome> = told.collect();
+    let event = |piece: &[TestOutcome]| {
+        let outcomes = TestOutcomes { run_id: "remembered".into(), outcomes: piece.to_vec() };
+        Arc::new(Event { seq: 0, payload: EventPayload::TestOutcome(outcomes) })
+    };
+    Response::Events { cursor: 0, events: told.chunks(PIECE).map(event).collect() }
+}
+
+fn info((id, verdict): (Arc<str>, Verdict)) -> FlakinessInfo {
+    FlakinessInfo {
+        node_id: id.to_string(),
+        failure_rate: verdict.failure_rate,
+        flaky_streak: verdict.flips,
+        total_runs: verdict.total_runs,
+        consecutive_failures: verdict.consecutive_failures,
+        consecutive_passes: verdict.consecutive_passes,
+    }
+}
+
+pub(super) async fn of_test(context: &Arc<Context>, node_id: String) -> Answered {
+    context.history_loaded().await;
+    let window = context.settings.load().flaky.window as usize;
+    let verdict = context.history.verdict(&node_id, window);
+    let Some(verdict) = verdict else {
+        return Err(invalid(format!("no outcome of {node_id:?} is recorded: check its id, or run it first")));
+    };
+    Ok(Response::TestFlakiness {
+        node_id,
+        failure_rate: verdict.failure_rate,
+        is_flaky: verdict.is_flaky,
+        flaky_streak: verdict.flips,
+        consecutive_failures: verdict.consecutive_failures,
+        consecutive_passes: verdict.consecutive_passes,
+        total_runs: verdict.total_runs,
+        recent_outcomes: verdict.recent_outcomes.iter().map(|outcome| outcome.as_str().to_owned()).collect(),
+    })
+}

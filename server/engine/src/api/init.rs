@@ -1,0 +1,113 @@
+//! `init_context`: finds the interpreter, starts it, and opens the project's context.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pytest_lens_analysis::{PytestSettings, settings_from};
+use pytest_lens_protocol::{ErrorCode, PROTOCOL_VERSION, Response};
+use tokio::sync::mpsc;
+
+use super::{Answered, Refusal, invalid};
+use crate::engine::Shared;
+use crate::model::node::Analyses;
+use crate::processes::disk_snapshot::hex_sha256;
+use crate::processes::launcher::{Launcher, StartError};
+use crate::processes::mode::ModeAsked;
+use crate::processes::pool::Pool;
+use crate::processes::stdio_relay::Relays;
+use crate::project::Context;
+use crate::project::interpreter::{self, Interpreter};
+
+pub(super) async fn init(
+    shared: &Arc<Shared>,
+    version: u32,
+    repo_path: &str,
+    python_path: Option<String>,
+    mode: Option<String>,
+) -> Answered {
+    if version != PROTOCOL_VERSION {
+        let message = format!(
+            "protocol_version {version} is not spoken here, but {PROTOCOL_VERSION}; use a client and an engine of the same release"
+        );
+        return Err(Refusal::new(ErrorCode::VersionMismatch, message));
+    }
+    let root = repo_root(repo_path)?;
+    let asked = ModeAsked::parse(mode.as_deref()).map_err(invalid)?;
+    let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
+    let rootdir = pytest_settings(&root).rootdir;
+    let interpreter = interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?;
+    // A task of its own: whoever asks may be gone meanwhile, and must not leave half a context behind.
+    let shared = Arc::clone(shared);
+    let opening = tokio::spawn(async move { open(&shared, root, asked, interpreter).await });
+    opening.await.unwrap_or_else(|_| Err(Refusal::new(ErrorCode::InternalError, "the engine is ending")))
+}
+
+/// Finds or opens the context of a root, an interpreter and a mode.
+async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter: Interpreter) -> Answered {
+    let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
+    let _one = shared.opening.lock().await;
+    if shared.ending.load(Ordering::Relaxed) {
+        return Err(Refusal::new(ErrorCode::InternalError, "the engine is ending; start it again"));
+    }
+    let key = format!("{}\0{}\0{asked:?}", root.display(), interpreter.path.display());
+    let id = format!("ctx-{}", &hex_sha256(key.as_bytes())[..16]);
+    if let Some(context) = shared.contexts.get(&id) {
+        return Ok(ready(context.value()));
+    }
+    let (printed, heard) = mpsc::unbounded_channel();
+    let tmp_dir = crate::processes::temp_dirs::folder_for(&id[4..10])
+        .map_err(|error| Refusal::new(ErrorCode::InternalError, format!("no temporary folder for tests: {error}")))?;
+    let launcher = Launcher {
+        hub: Arc::clone(&shared.hub),
+        root: root.clone(),
+        python: interpreter.path.clone(),
+        worker_dir: shared.worker_dir.clone(),
+        cache_dir: shared.config.cache_dir.join(&id),
+        tmp_dir,
+        relays: Relays::new(printed),
+        alive: std::sync::Mutex::new(Some(HashMap::new())),
+        env: std::sync::Mutex::default(),
+    };
+    crate::processes::private_files::folder(&launcher.cache_dir)
+        .map_err(|error| Refusal::new(ErrorCode::InternalError, format!("no folder for caches: {error}")))?;
+    let pool = Pool::new(launcher, asked, Arc::new(Analyses::default()), shared.config.resident);
+    pool.base().await.map_err(|error| match error {
+        StartError::Unusable(message) | StartError::Failed(message) => no_python(message),
+    })?;
+    let pytest = pytest_settings(&root);
+    let history = shared.histories.of(&root);
+    let context = Context::start(id.clone(), root, interpreter, pool, pytest, history, heard);
+    shared.contexts.insert(id, Arc::clone(&context));
+    Ok(ready(&context))
+}
+
+fn ready(context: &Context) -> Response {
+    Response::ContextReady {
+        protocol_version: PROTOCOL_VERSION,
+        context_id: context.id.clone(),
+        inventory_hash: context.inventory.load().hash(),
+    }
+}
+
+fn repo_root(repo_path: &str) -> Result<PathBuf, Refusal> {
+    let path = Path::new(repo_path);
+    if !path.is_absolute() {
+        return Err(invalid(format!("repo_path {repo_path:?} is not absolute; give the project's whole path")));
+    }
+    if !path.is_dir() {
+        let what = if path.exists() { "is no folder" } else { "does not exist" };
+        return Err(invalid(format!("repo_path {repo_path:?} {what}; give the project's root folder")));
+    }
+    path.canonicalize().map_err(|error| invalid(format!("repo_path {repo_path:?} can't be read: {error}")))
+}
+
+/// pytest's configuration as far as files and names of tests go. A broken one is told by pytest itself.
+pub(crate) fn pytest_settings(root: &Path) -> PytestSettings {
+    let read = |path: &Path| pytest_lens_analysis::listing::read_text(path).ok();
+    settings_from(root, &read).unwrap_or_else(|error| {
+        tracing::warn!(%error, "pytest's configuration can't be read; its defaults are used");
+        PytestSettings { rootdir: root.to_owned(), ..PytestSettings::default() }
+    })
+}

@@ -1,0 +1,104 @@
+//! Requests that set something for a context, and those that ask what is set.
+
+use std::sync::Arc;
+
+use pytest_lens_protocol::{FixtureReuseSettings, RerunSettings, Response, Settings, WorkerCount};
+
+use super::{Answered, invalid};
+use crate::processes::worker_protocol::Purpose;
+use crate::project::Context;
+use crate::project::recorder::Entry;
+use crate::project::refresh::refresh;
+
+pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value) -> Answered {
+    let (settings, problems) = Settings::from_json(settings);
+    if !problems.is_empty() {
+        return Err(invalid(problems.join("; ")));
+    }
+    let arguments_changed = context.settings.load().arguments != settings.arguments;
+    store(context, settings.clone()).await;
+    let (env_changed, problem) = context.renew_env();
+    if env_changed || arguments_changed {
+        context.refresher.forget();
+        if context.inventory.load().complete {
+            let context = Arc::clone(context);
+            tokio::spawn(async move { refresh(&context, false, Purpose::Unasked).await });
+        }
+    }
+    let mut config = serde_json::to_value(settings).unwrap_or_default();
+    if let Some(problem) = problem {
+        config["problems"] = vec![problem].into();
+    }
+    Ok(Response::ConfigAck { config_type: "settings".into(), config })
+}
+
+/// Has the clerk take them; fixtures that they leave no room for are torn down when this returns.
+async fn store(context: &Context, settings: Settings) {
+    context.enter_and_wait(|done| Entry::Configure { settings: Box::new(settings), done }).await;
+    context.pool.residents.settled().await;
+}
+
+pub(super) async fn workers(context: &Arc<Context>, num_workers: u32) -> Answered {
+    if num_workers == 0 {
+        return Err(invalid("field `num_workers`: 0 runners can't run anything; give at least 1"));
+    }
+    let settings = Settings { workers: Some(WorkerCount::Fixed(num_workers)), ..(**context.settings.load()).clone() };
+    store(context, settings).await;
+    Ok(Response::WorkerConfigAck { num_workers })
+}
+
+pub(super) async fn rerun(
+    context: &Arc<Context>,
+    enabled: bool,
+    max_reruns: u32,
+    only_flaky: bool,
+    delay_ms: u32,
+) -> Answered {
+    let rerun = RerunSettings { enabled, max_reruns, only_flaky, delay_ms };
+    store(context, Settings { rerun, ..(**context.settings.load()).clone() }).await;
+    let config = serde_json::json!({
+        "enabled": enabled, "max_reruns": max_reruns, "only_flaky": only_flaky, "delay_ms": delay_ms,
+    });
+    Ok(Response::ConfigAck { config_type: "rerun".into(), config })
+}
+
+pub(super) fn rerun_now(context: &Arc<Context>) -> Response {
+    let RerunSettings { enabled, max_reruns, only_flaky, delay_ms } = context.settings.load().rerun;
+    Response::RerunConfig { enabled, max_reruns, only_flaky, delay_ms }
+}
+
+pub(super) async fn fixtures(
+    context: &Arc<Context>,
+    enabled: bool,
+    max_age_seconds: f64,
+    teardown_on_conftest_change: bool,
+) -> Answered {
+    FixtureReuseSettings::check_age(max_age_seconds)
+        .map_err(|problem| invalid(format!("field `max_age_seconds`: {problem}")))?;
+    let settings = (**context.settings.load()).clone();
+    let reuse = FixtureReuseSettings {
+        enabled,
+        max_age_seconds,
+        teardown_on_conftest_change,
+        ..settings.fixture_reuse.clone()
+    };
+    store(context, Settings { fixture_reuse: reuse, ..settings }).await;
+    let config = serde_json::json!({
+        "enabled": enabled,
+        "max_age_seconds": max_age_seconds,
+        "teardown_on_conftest_change": teardown_on_conftest_change,
+    });
+    Ok(Response::ConfigAck { config_type: "fixture_reuse".into(), config })
+}
+
+pub(super) fn fixtures_now(context: &Arc<Context>) -> Response {
+    let settings = context.settings.load();
+    let reuse = &settings.fixture_reuse;
+    Response::FixtureConfig {
+        enabled: reuse.enabled,
+        max_fixture_age_seconds: reuse.max_age_seconds,
+        teardown_on_conftest_change: reuse.teardown_on_conftest_change,
+        teardown_on_test_file_change: reuse.teardown_on_test_file_change,
+        scopes_to_reuse: reuse.scopes.clone(),
+    }
+}

@@ -1,0 +1,94 @@
+//! `get_shard` and `get_shard_info`: the inventory, or a part of it, distributed over machines.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use pytest_lens_plan::shard::{Strategy, assign, figures};
+use pytest_lens_protocol::Response;
+
+use super::{Answered, Refusal, invalid, of_failure};
+use crate::model::select::means;
+use crate::processes::worker_protocol::Purpose;
+use crate::project::Context;
+use crate::project::refresh::refresh;
+
+/// More machines than anybody has; each shard takes some memory.
+const MOST_SHARDS: u32 = 65_536;
+
+type Durations = Vec<(Arc<str>, Option<f64>)>;
+
+pub(super) async fn tests(
+    context: &Arc<Context>,
+    node_ids: &[String],
+    shard_index: u32,
+    total_shards: u32,
+    strategy: &str,
+) -> Answered {
+    let strategy = parse(total_shards, strategy)?;
+    if shard_index >= total_shards {
+        return Err(invalid(format!(
+            "field `shard_index`: {shard_index} is out of range; with {total_shards} shards it is 0 to {}",
+            total_shards - 1
+        )));
+    }
+    let tests = selected(context, node_ids).await?;
+    let mut shards = assign(&borrowed(&tests), total_shards, strategy);
+    let own = shards.swap_remove(shard_index as usize);
+    let node_ids = own.into_iter().map(|index| tests[index].0.to_string()).collect();
+    Ok(Response::ShardedTests { shard_index, total_shards, node_ids })
+}
+
+pub(super) async fn info(context: &Arc<Context>, node_ids: &[String], total_shards: u32, strategy: &str) -> Answered {
+    let strategy = parse(total_shards, strategy)?;
+    let tests = selected(context, node_ids).await?;
+    let figures = figures(&borrowed(&tests), total_shards, strategy);
+    Ok(Response::ShardInfo {
+        strategy: figures.strategy,
+        total_shards: figures.total_shards,
+        total_tests: figures.total_tests,
+        shard_test_counts: figures.shard_test_counts,
+        shard_durations_ms: figures.shard_durations_ms,
+        count_imbalance_percent: figures.count_imbalance_percent,
+        duration_imbalance_percent: figures.duration_imbalance_percent,
+        estimated_wall_time_ms: figures.estimated_wall_time_ms,
+    })
+}
+
+fn parse(total_shards: u32, strategy: &str) -> Result<Strategy, Refusal> {
+    if total_shards == 0 {
+        return Err(invalid("field `total_shards`: 0 shards hold nothing; give at least 1"));
+    }
+    if total_shards > MOST_SHARDS {
+        return Err(invalid(format!("field `total_shards`: {total_shards} is too many; give {MOST_SHARDS} at most")));
+    }
+    strategy.parse().map_err(|error| invalid(format!("field `strategy`: {error}")))
+}
+
+fn borrowed(tests: &Durations) -> Vec<(&str, Option<f64>)> {
+    tests.iter().map(|(id, duration)| (&**id, *duration)).collect()
+}
+
+/// The tests to distribute, in the inventory's order whatever order they were named in. An id means what it means to a
+/// run: a file all tests in it, a function all of its cases.
+async fn selected(context: &Arc<Context>, node_ids: &[String]) -> Result<Durations, Refusal> {
+    refresh(context, false, Purpose::List).await.map_err(|failure| of_failure(&failure))?;
+    let inventory = context.inventory.load();
+    let nodes: Vec<_> = inventory.nodes().collect();
+    let wanted: HashSet<&str> = node_ids.iter().map(String::as_str).collect();
+    let exact: HashSet<&str> = nodes.iter().map(|node| &*node.id).filter(|id| wanted.contains(id)).collect();
+    let mut chosen: Vec<bool> = nodes.iter().map(|node| wanted.is_empty() || exact.contains(&*node.id)).collect();
+    for id in wanted.iter().filter(|id| !exact.contains(**id)) {
+        let meant: Vec<usize> = (0..nodes.len()).filter(|&index| means(id, nodes[index])).collect();
+        if meant.is_empty() {
+            return Err(invalid(format!("field `node_ids`: {id:?} names no test; check its spelling")));
+        }
+        for index in meant {
+            chosen[index] = true;
+        }
+    }
+    context.history_loaded().await;
+    let chosen = nodes.iter().zip(chosen).filter(|(_, chosen)| *chosen);
+    let ids: Vec<Arc<str>> = chosen.map(|(node, _)| Arc::clone(&node.id)).collect();
+    let durations = context.history.durations_ms(ids.iter().map(|id| &**id));
+    Ok(ids.into_iter().zip(durations).collect())
+}

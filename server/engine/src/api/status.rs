@@ -1,0 +1,123 @@
+//! Requests that only look: status, events, output.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, Response};
+
+use super::{Answered, invalid};
+use crate::engine::Session;
+use crate::model::inventory::Inventory;
+use crate::model::test_items::delta;
+use crate::processes::pool::Known;
+use crate::project::Context;
+use crate::project::event_log::Read;
+
+/// The longest that `get_events` hangs: a client asks again.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+pub(super) async fn events(session: &Session, context: &Arc<Context>, cursor: u64, wait_ms: u64) -> Response {
+    if session.shared.config.resident {
+        context.refresher.watch(context);
+    }
+    let limit = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
+    match context.log.wait(cursor, limit).await {
+        Read::Events(cursor, events) => Response::Events { cursor, events },
+        // The inventory is published before its event: it is at least as new as the events that follow, which lead to
+        // the same state.
+        Read::Lost(cursor) => {
+            let payload = EventPayload::Inventory(whole_inventory(context).await);
+            Response::Events { cursor, events: vec![Arc::new(Event { seq: cursor, payload })] }
+        }
+    }
+}
+
+/// The present inventory, for a reader that knows nothing of it.
+async fn whole_inventory(context: &Arc<Context>) -> InventoryDelta {
+    let (root, inventory) = (context.root.clone(), context.inventory.load_full());
+    let made = tokio::task::spawn_blocking(move || delta(&root, &Inventory::default(), &inventory)).await;
+    InventoryDelta { whole: true, ..made.unwrap_or_default() }
+}
+
+pub(super) fn output(context: &Arc<Context>, node_id: String) -> Answered {
+    let last = context.results.get(&node_id).map(|outcome| Arc::clone(outcome.value()));
+    if last.is_none() && !context.inventory.load().nodes().any(|node| *node.id == *node_id) {
+        return Err(invalid(format!("no test {node_id:?}: check its id, or collect first")));
+    }
+    let text = |part: fn(&pytest_lens_protocol::TestOutcome) -> &Option<String>| {
+        last.as_deref().and_then(|outcome| part(outcome).clone())
+    };
+    Ok(Response::TestOutput {
+        outcome: last.as_deref().map(|outcome| outcome.outcome.clone()),
+        message: text(|outcome| &outcome.message),
+        longrepr: text(|outcome| &outcome.longrepr),
+        stdout: text(|outcome| &outcome.stdout).unwrap_or_default(),
+        stderr: text(|outcome| &outcome.stderr).unwrap_or_default(),
+        log: text(|outcome| &outcome.log).unwrap_or_default(),
+        node_id,
+    })
+}
+
+pub(super) fn workers(context: &Arc<Context>) -> Response {
+    let (active, idle) = context.pool.runners();
+    let executed = context.executed();
+    #[expect(clippy::cast_precision_loss, reason = "a count of executed tests is far below 2^52")]
+    let mean = if executed.attempts == 0 { 0.0 } else { executed.total_ms / executed.attempts as f64 };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration is positive and short")]
+    Response::WorkerStatus {
+        active_workers: u32::try_from(active).unwrap_or(u32::MAX),
+        idle_workers: u32::try_from(idle).unwrap_or(u32::MAX),
+        tests_executed: executed.attempts,
+        avg_test_duration_ms: mean.round() as u64,
+    }
+}
+
+pub(super) fn status(context: &Arc<Context>) -> Response {
+    let mode = context.pool.mode();
+    let Known { ready: base, reasons, inifile } = context.pool.known();
+    let only_when_asked =
+        context.pool.reluctance().map(|reason| format!("tests are collected only when asked: {reason}"));
+    let hazards: Vec<String> = only_when_asked.into_iter().chain(reasons).collect();
+    let reason = mode.as_ref().map(|mode| mode.reason.clone()).unwrap_or_default();
+    let embedded = mode.is_none_or(|mode| mode.embedded);
+    let mode_reason = match (embedded, hazards.first()) {
+        (true, Some(hazard)) => format!("{reason}; each run collects for itself: {hazard}"),
+        _ => reason,
+    };
+    Response::ContextStatus {
+        context_id: context.id.clone(),
+        repo_path: context.root.to_string_lossy().into(),
+        python_path: context.interpreter.path.to_string_lossy().into(),
+        python_source: context.interpreter.source.clone(),
+        python_version: base.as_ref().map(|ready| ready.python.clone()).unwrap_or_default(),
+        pytest_version: base.as_ref().map(|ready| ready.pytest.clone()).unwrap_or_default(),
+        plugins: base.iter().flat_map(|ready| &ready.plugins).map(plugin_name).collect(),
+        config_file: inifile
+            .or_else(|| context.pytest.load().inifile.as_ref().map(|path| path.to_string_lossy().into())),
+        execution_mode: if embedded { "embedded" } else { "subprocess" }.into(),
+        mode_reason,
+        hazards,
+        active_runs: context.runs.iter().filter(|run| !run.is_over()).map(|run| run.key().clone()).collect(),
+    }
+}
+
+fn plugin_name(plugin: &crate::processes::worker_protocol::WirePlugin) -> String {
+    match &plugin.version {
+        Some(version) => format!("{} {version}", plugin.name),
+        None => plugin.name.clone(),
+    }
+}
+
+pub(super) fn session(context: &Arc<Context>) -> Response {
+    let facts = context.pool.residents.facts();
+    let enabled = facts.is_some() && context.settings.load().fixture_reuse.enabled;
+    let facts = facts.unwrap_or_default();
+    Response::SessionStatus {
+        session_id: facts.id,
+        repo_path: context.root.to_string_lossy().into(),
+        created_at: facts.created_at,
+        last_run_at: facts.last_run_at,
+        total_runs: facts.total_runs,
+        enabled,
+    }
+}

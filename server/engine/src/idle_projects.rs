@@ -1,0 +1,59 @@
+//! Idle projects: the processes of those that nobody has used for a while are let go, but for the last few. They come
+//! back by themselves.
+
+use std::cmp::Reverse;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::engine::Shared;
+use crate::project::Context;
+
+/// Contexts whose processes stay warm however long they are idle.
+const WARM: usize = 4;
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Looks after an engine's contexts for as long as it lives. `after`: what a while is.
+pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
+    loop {
+        tokio::time::sleep(LOOK.min(after)).await;
+        let Some(engine) = engine.upgrade() else { return };
+        let contexts: Vec<Arc<Context>> = engine.contexts.iter().map(|it| Arc::clone(it.value())).collect();
+        let used = contexts.iter().map(|context| context.pool.used()).collect();
+        for index in idle(used, Instant::now(), after) {
+            if !contexts[index].is_busy() {
+                contexts[index].pool.rest();
+            }
+        }
+    }
+}
+
+/// Which of several, told by when each was used last, have been idle for too long.
+fn idle(used: Vec<Instant>, now: Instant, after: Duration) -> impl Iterator<Item = usize> {
+    let mut order: Vec<(usize, Instant)> = used.into_iter().enumerate().collect();
+    order.sort_by_key(|(_, at)| Reverse(*at));
+    order.into_iter().skip(WARM).filter(move |(_, at)| now.duration_since(*at) >= after).map(|(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn r7_the_last_few_stay_warm_and_the_others_for_a_while() {
+        let mut used = Vec::new();
+        for _ in 0..7 {
+            used.push(Instant::now());
+            tokio::time::advance(Duration::from_secs(10)).await;
+        }
+        used.swap(0, 6);
+        let now = Instant::now();
+        let idle = |after| idle(used.clone(), now, Duration::from_secs(after)).collect::<Vec<_>>();
+        assert_eq!(idle(20), [2, 1, 6]);
+        assert_eq!(idle(60), [1, 6]);
+        assert_eq!(idle(100), Vec::<usize>::new());
+    }
+}

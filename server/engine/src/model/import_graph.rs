@@ -1,0 +1,336 @@
+//! Which test files a change on disk can reach, by the imports that the sources show.
+//!
+//! A guess to the safe side: an import is taken to reach every file whose path ends as its name does. Where nothing
+//! can be said (a data file, a configuration file, a module that was imported by other means), everything is reached.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pytest_lens_analysis::{FileAnalysis, Import};
+
+use crate::model::file_readers::{ANY_FILE, Reads};
+use crate::model::scope::is_within;
+
+/// What has to be collected anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Affected {
+    All,
+    /// Test files, relative to the root.
+    Files(BTreeSet<String>),
+}
+
+/// The sources of a project as far as they are known, each with what it imports.
+pub(crate) struct Sources {
+    /// By path relative to the root.
+    pub files: HashMap<String, Arc<FileAnalysis>>,
+}
+
+impl Sources {
+    /// The test files that changes of `changed` (relative to the root) can reach.
+    pub(crate) fn affected(&self, changed: &[String], is_test: &dyn Fn(&Path) -> bool) -> Affected {
+        let importers = self.importers();
+        let by_statements = self.by_statements();
+        let mut reached: HashSet<&str> = HashSet::new();
+        let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
+        let mut files = BTreeSet::new();
+        for path in changed {
+            match (Path::new(path).file_name().and_then(|name| name.to_str()), path.ends_with(".py")) {
+                (Some("conftest.py"), _) => {
+                    let folder = folder_of(path);
+                    let below = self.files.keys().filter(|file| folder.is_empty() || is_within(file, folder));
+                    files.extend(below.filter(|file| is_test(Path::new(file))).cloned());
+                }
+                (_, true) => {
+                    // A word that happens to be its name does not say that nobody else imports it.
+                    let known = by_statements.get(path.as_str()).is_some_and(|list| !list.is_empty());
+                    if !known && !is_test(Path::new(path)) {
+                        return Affected::All;
+                    }
+                }
+                _ => return Affected::All,
+            }
+        }
+        while let Some(path) = open.pop() {
+            if !reached.insert(path) {
+                continue;
+            }
+            if is_test(Path::new(path)) {
+                files.insert(path.to_owned());
+            }
+            open.extend(importers.get(path).into_iter().flatten().copied());
+        }
+        // What a conftest imports reaches every test below it.
+        let conftests: Vec<&str> = reached.into_iter().filter(|path| path.ends_with("conftest.py")).collect();
+        for conftest in conftests {
+            let folder = folder_of(conftest);
+            let below = self.files.keys().filter(|file| folder.is_empty() || is_within(file, folder));
+            files.extend(below.filter(|file| is_test(Path::new(file))).cloned());
+        }
+        Affected::Files(files)
+    }
+
+    /// The files among `tests` whose outcomes changes of `changed` can alter: by imports and by what was read.
+    pub(crate) fn reached_by(&self, reads: &Reads, changed: &[String], tests: &BTreeSet<String>) -> Affected {
+        let importers = self.importers();
+        let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
+        // A folder that was listed may have another file now.
+        open.extend(changed.iter().map(|path| folder_of(path)).filter(|folder| !folder.is_empty()));
+        if changed.iter().any(|path| !is_prose(path)) {
+            open.push(ANY_FILE);
+        }
+        let mut reached: HashSet<&str> = HashSet::new();
+        let mut files = BTreeSet::new();
+        while let Some(path) = open.pop() {
+            if !reached.insert(path) {
+                continue;
+            }
+            if path.ends_with("conftest.py") {
+                let folder = folder_of(path);
+                files.extend(tests.iter().filter(|file| folder.is_empty() || is_within(file, folder)).cloned());
+            } else if tests.contains(path) {
+                files.insert(path.to_owned());
+            } else if reads.is_read_by_pytest(path) {
+                return Affected::All; // a plugin, or configuration
+            }
+            open.extend(importers.get(path).into_iter().flatten().copied());
+            open.extend(reads.readers(path));
+        }
+        Affected::Files(files)
+    }
+
+    /// `changed` and every file that imports one of them, directly or not.
+    pub(crate) fn reach(&self, changed: &[String]) -> BTreeSet<String> {
+        let importers = self.importers();
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
+        while let Some(path) = open.pop() {
+            if reached.insert(path.to_owned()) {
+                open.extend(importers.get(path).into_iter().flatten().copied());
+            }
+        }
+        reached
+    }
+
+    /// Who imports each file: in statements, and by names in text.
+    pub(crate) fn importers(&self) -> HashMap<&str, Vec<&str>> {
+        let mut importers = self.by_statements();
+        let modules = self.modules();
+        for (path, analysis) in &self.files {
+            for name in &analysis.named {
+                let ends = name.match_indices('.').map(|(end, _)| end).chain([name.len()]);
+                for target in ends.filter_map(|end| modules.get(&name[..end])).flatten() {
+                    importers.entry(target).or_default().push(path);
+                }
+            }
+        }
+        importers
+    }
+
+    /// Who imports each file in statements.
+    fn by_statements(&self) -> HashMap<&str, Vec<&str>> {
+        let mut by_name: HashMap<String, Vec<&str>> = HashMap::new();
+        for path in self.files.keys() {
+            let module = module_of(path);
+            for start in starts(&module) {
+                by_name.entry(module[start..].to_owned()).or_default().push(path);
+            }
+        }
+        let mut importers: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (path, analysis) in &self.files {
+            for name in analysis.imports.iter().flat_map(|import| imported_names(path, import)) {
+                for target in by_name.get(&name).into_iter().flatten() {
+                    importers.entry(target).or_default().push(path);
+                }
+            }
+        }
+        importers
+    }
+
+    /// The files by the full names that they can be imported by: a text that is the end of a name only is a mere word.
+    fn modules(&self) -> HashMap<String, Vec<&str>> {
+        let mut modules: HashMap<String, Vec<&str>> = HashMap::new();
+        for path in self.files.keys() {
+            let module = module_of(path);
+            for start in starts(&module) {
+                let is_inside_package =
+                    start > 0 && self.files.contains_key(&format!("{}/__init__.py", &path[..start - 1]));
+                if !is_inside_package {
+                    modules.entry(module[start..].to_owned()).or_default().push(path);
+                }
+            }
+        }
+        modules
+    }
+}
+
+/// Where the parts of a dotted name begin.
+fn starts(module: &str) -> impl Iterator<Item = usize> {
+    std::iter::once(0).chain(module.match_indices('.').map(|(at, _)| at + 1))
+}
+
+/// The folder of a path; empty for the root.
+fn folder_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Whether a file is for people to read, or git's or an editor's own: no process is taken to depend on it.
+fn is_prose(path: &str) -> bool {
+    [".md", ".rst"].iter().any(|suffix| path.ends_with(suffix))
+        || [".git", ".vscode", ".idea"].iter().any(|folder| is_within(path, folder))
+}
+
+/// `src/pkg/mod.py` -> `src.pkg.mod`; a package's `__init__.py` is the package.
+fn module_of(path: &str) -> String {
+    let stem = path.strip_suffix(".py").unwrap_or(path);
+    let stem = stem.strip_suffix("/__init__").unwrap_or(stem);
+    stem.replace('/', ".")
+}
+
+/// Every module that an import may execute: the named ones, the packages above them, and names that may be modules.
+fn imported_names(importer: &str, import: &Import) -> Vec<String> {
+    let mut base = String::new();
+    if import.level > 0 {
+        let module = module_of(importer);
+        let mut parts: Vec<&str> = module.split('.').collect();
+        let is_package = importer.ends_with("__init__.py");
+        let up = (import.level as usize).saturating_sub(usize::from(is_package));
+        parts.truncate(parts.len().saturating_sub(up));
+        base = parts.join(".");
+    }
+    let full = match (base.is_empty(), import.module.is_empty()) {
+        (true, _) => import.module.clone(),
+        (false, true) => base,
+        (false, false) => format!("{base}.{}", import.module),
+    };
+    let mut names: Vec<String> = full.match_indices('.').map(|(end, _)| full[..end].to_owned()).collect();
+    names.extend(import.names.iter().map(|name| if full.is_empty() { name.clone() } else { format!("{full}.{name}") }));
+    names.push(full);
+    names
+}
+
+/// A path relative to the root, `/`-separated; `None` outside of it.
+pub(crate) fn relative(root: &Path, path: &Path) -> Option<String> {
+    let inside: PathBuf = path.strip_prefix(root).ok()?.to_owned();
+    inside.to_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::processes::worker_protocol::WireReaders;
+    use pytest_lens_analysis::{PytestSettings, analyze};
+
+    fn sources(files: &[(&str, &str)]) -> Sources {
+        let settings = PytestSettings::default();
+        let read = |(path, text): &(&str, &str)| ((*path).to_owned(), Arc::new(analyze(text, &settings)));
+        Sources { files: files.iter().map(read).collect() }
+    }
+
+    fn affected(sources: &Sources, changed: &[&str]) -> Affected {
+        let changed: Vec<String> = changed.iter().map(|path| (*path).to_owned()).collect();
+        sources.affected(&changed, &|path| path.file_name().unwrap().to_str().unwrap().starts_with("test_"))
+    }
+
+    fn files(paths: &[&str]) -> Affected {
+        Affected::Files(paths.iter().map(|path| (*path).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_change_reaches_what_imports_it_directly_or_not() {
+        let project = sources(&[
+            ("src/pkg/__init__.py", ""),
+            ("src/pkg/low.py", ""),
+            ("src/pkg/high.py", "from . import low"),
+            ("tests/test_high.py", "from pkg.high import x"),
+            ("tests/test_low.py", "import pkg.low"),
+            ("tests/test_none.py", "import os"),
+        ]);
+        assert_eq!(affected(&project, &["src/pkg/low.py"]), files(&["tests/test_high.py", "tests/test_low.py"]));
+        assert_eq!(affected(&project, &["src/pkg/high.py"]), files(&["tests/test_high.py"]));
+        assert_eq!(affected(&project, &["tests/test_none.py"]), files(&["tests/test_none.py"]));
+    }
+
+    #[test]
+    fn a_conftest_and_what_it_imports_reach_what_lies_below() {
+        let project = sources(&[
+            ("a/conftest.py", "import helpers"),
+            ("helpers.py", ""),
+            ("a/test_x.py", ""),
+            ("a/b/test_y.py", ""),
+            ("c/test_z.py", ""),
+        ]);
+        assert_eq!(affected(&project, &["a/conftest.py"]), files(&["a/test_x.py", "a/b/test_y.py"]));
+        assert_eq!(affected(&project, &["helpers.py"]), files(&["a/test_x.py", "a/b/test_y.py"]));
+    }
+
+    #[test]
+    fn a1_a_name_in_text_is_an_import_where_it_is_a_module_in_full() {
+        let project = sources(&[
+            ("low.py", ""),
+            ("src/pkg/__init__.py", ""),
+            ("src/pkg/users.py", ""),
+            ("fix/db.py", "import low"),
+            ("a/conftest.py", "pytest_plugins = ['fix.db']"),
+            ("a/test_a.py", ""),
+            ("test_import.py", "def test_x():\n    importlib.import_module('low')"),
+            ("test_patch.py", "@mock.patch('pkg.users.find')\ndef test_x(found): ..."),
+            ("test_word.py", "def test_x():\n    assert page('users')"),
+        ]);
+        let tests = ["a/test_a.py", "test_import.py", "test_patch.py", "test_word.py"].map(str::to_owned).into();
+        let reached = |path: &str| project.reached_by(&Reads::default(), &[path.to_owned()], &tests);
+        assert_eq!(reached("low.py"), files(&["a/test_a.py", "test_import.py"]));
+        assert_eq!(reached("fix/db.py"), files(&["a/test_a.py"]));
+        assert_eq!(reached("src/pkg/users.py"), files(&["test_patch.py"]));
+        assert_eq!(reached("src/pkg/__init__.py"), files(&["test_patch.py"]));
+        // What is collected anew: text alone does not say who imports a module.
+        assert_eq!(affected(&project, &["src/pkg/users.py"]), Affected::All);
+    }
+
+    #[test]
+    fn what_cannot_be_followed_reaches_all() {
+        let project = sources(&[("plugin.py", ""), ("test_x.py", "import importlib")]);
+        assert_eq!(affected(&project, &["plugin.py"]), Affected::All);
+        assert_eq!(affected(&project, &["data.json"]), Affected::All);
+        assert_eq!(affected(&project, &["pytest.ini"]), Affected::All);
+    }
+
+    #[test]
+    fn a1_what_was_read_reaches_its_readers_and_what_rests_on_them() {
+        let project = sources(&[
+            ("low.py", ""),
+            ("high.py", "import low"),
+            ("plugin.py", ""),
+            ("a/conftest.py", ""),
+            ("a/test_a.py", "import high"),
+            ("a/test_data.py", ""),
+            ("test_tool.py", ""),
+        ]);
+        let mut reads = Reads::default();
+        let read = |path: &str, readers: &[&str]| {
+            let at = |path: &str| if path == ANY_FILE { path.to_owned() } else { format!("/p/{path}") };
+            WireReaders(at(path), readers.iter().map(|reader| at(reader)).collect())
+        };
+        reads.add(
+            Path::new("/p"),
+            &[
+                read("data/cases.json", &["high.py"]),
+                read("data/settings.toml", &["a/conftest.py"]),
+                read("data", &["a/test_data.py"]),
+                read("plugin.py", &[]),
+                read("a/test_a.py", &[]),
+                read(ANY_FILE, &["test_tool.py"]),
+            ],
+        );
+        let tests = ["a/test_a.py", "a/test_data.py", "test_tool.py"].map(str::to_owned).into();
+        let reached = |path: &str| project.reached_by(&reads, &[path.to_owned()], &tests);
+        assert_eq!(reached("low.py"), files(&["a/test_a.py", "test_tool.py"]));
+        assert_eq!(reached("data/cases.json"), files(&["a/test_a.py", "a/test_data.py", "test_tool.py"]));
+        assert_eq!(reached("data/settings.toml"), files(&["a/test_a.py", "a/test_data.py", "test_tool.py"]));
+        assert_eq!(reached("data/new.csv"), files(&["a/test_data.py", "test_tool.py"]));
+        assert_eq!(reached("a/test_a.py"), files(&["a/test_a.py", "test_tool.py"]));
+        assert_eq!(reached("README.md"), files(&[]));
+        assert_eq!(reached(".git/COMMIT_EDITMSG"), files(&[]));
+        assert_eq!(reached("plugin.py"), Affected::All);
+    }
+}

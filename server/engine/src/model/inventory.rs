@@ -1,0 +1,309 @@
+//! What is known of a project's tests: per file, from pytest's collection, or from the source as long as pytest has
+//! not spoken. Immutable: every change makes a new inventory that shares the files that stayed.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use pytest_lens_analysis::{FileAnalysis, NodeKind};
+use pytest_lens_protocol::TestNodeInfo;
+use sha2::{Digest, Sha256};
+
+use crate::model::node::Node;
+use crate::model::scope::{Scope, is_conftest_of};
+use crate::processes::worker_protocol::WireCollectError;
+
+/// One test file.
+#[derive(Debug)]
+pub(crate) struct FileEntry {
+    /// Relative to the root.
+    pub path: Arc<str>,
+    /// pytest's, in its order; empty with `confirmed` unset where only the source has been read.
+    pub nodes: Vec<Arc<Node>>,
+    pub confirmed: bool,
+    pub analysis: Option<Arc<FileAnalysis>>,
+    digest: [u8; 32],
+}
+
+impl FileEntry {
+    fn new(path: Arc<str>, nodes: Vec<Arc<Node>>, confirmed: bool, analysis: Option<Arc<FileAnalysis>>) -> Self {
+        let mut digest = Sha256::new();
+        for node in &nodes {
+            for part in [
+                node.id.as_bytes(),
+                &node.line.unwrap_or(0).to_le_bytes(),
+                &[u8::from(node.skip), u8::from(node.xfail)],
+            ] {
+                digest.update((part.len() as u64).to_le_bytes());
+                digest.update(part);
+            }
+            for marker in &node.markers {
+                digest.update(marker.as_bytes());
+                digest.update([0]);
+            }
+        }
+        FileEntry { path, nodes, confirmed, analysis, digest: digest.finalize().into() }
+    }
+}
+
+/// Why a file could not be collected.
+#[derive(Debug, Clone)]
+pub(crate) struct FileError {
+    /// 1-based.
+    pub line: Option<u32>,
+    pub message: String,
+    pub longrepr: Option<String>,
+}
+
+/// The text does not count: it may hold addresses, which differ each time.
+impl PartialEq for FileError {
+    fn eq(&self, other: &Self) -> bool {
+        (self.line, &self.message) == (other.line, &other.message)
+    }
+}
+
+impl Eq for FileError {}
+
+impl From<&WireCollectError> for FileError {
+    fn from(told: &WireCollectError) -> Self {
+        FileError { line: told.line, message: told.message.clone(), longrepr: told.longrepr.clone() }
+    }
+}
+
+/// The state of knowledge at one time.
+#[derive(Debug, Default)]
+pub(crate) struct Inventory {
+    pub revision: u64,
+    /// In pytest's order.
+    pub files: Vec<Arc<FileEntry>>,
+    /// By path, relative to the root.
+    pub errors: BTreeMap<Arc<str>, FileError>,
+    /// The whole project was collected once.
+    pub complete: bool,
+    /// Unix time in milliseconds.
+    pub collected_at: u64,
+}
+
+/// One collection's findings.
+pub(crate) struct Findings<'a> {
+    pub scope: &'a Scope,
+    pub nodes: &'a [Arc<Node>],
+    pub errors: &'a [WireCollectError],
+    /// Files that are no more.
+    pub gone: &'a HashSet<String>,
+    pub at: u64,
+}
+
+impl Inventory {
+    /// Names this state: changes whenever a test comes, goes or changes. Empty before anything was collected.
+    pub(crate) fn hash(&self) -> String {
+        if self.collected_at == 0 {
+            return String::new();
+        }
+        let mut digest = Sha256::new();
+        for file in self.files.iter().filter(|file| file.confirmed) {
+            digest.update(file.path.as_bytes());
+            digest.update(file.digest);
+        }
+        digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &Arc<Node>> {
+        self.files.iter().flat_map(|file| &file.nodes)
+    }
+
+    /// How many tests there are: as pytest says, or, as long as it has not spoken, the sources.
+    pub(crate) fn count(&self) -> usize {
+        let confirmed = self.nodes().count();
+        if confirmed > 0 {
+            return confirmed;
+        }
+        let read = self.files.iter().filter_map(|file| file.analysis.as_ref());
+        read.flat_map(|analysis| &analysis.nodes).filter(|node| node.kind != NodeKind::Class).count()
+    }
+
+    pub(crate) fn infos(&self) -> Vec<TestNodeInfo> {
+        self.nodes().map(|node| node.info()).collect()
+    }
+
+    /// Takes in what the source says of files that pytest has not been heard on.
+    pub(crate) fn with_static(&self, listing: Vec<(String, Arc<FileAnalysis>)>) -> Self {
+        let mut files = self.files.clone();
+        let known: HashSet<Arc<str>> = files.iter().map(|file| Arc::clone(&file.path)).collect();
+        let new = listing
+            .into_iter()
+            .filter(|(path, analysis)| !analysis.nodes.is_empty() && !known.contains(path.as_str()) && !self.complete);
+        files.extend(
+            new.map(|(path, analysis)| Arc::new(FileEntry::new(path.into(), Vec::new(), false, Some(analysis)))),
+        );
+        Inventory { revision: self.revision + 1, files, errors: self.errors.clone(), ..*self }
+    }
+
+    /// Takes in a collection. `analysis` knows files' sources.
+    pub(crate) fn with(&self, found: &Findings<'_>, analysis: &dyn Fn(&str) -> Option<Arc<FileAnalysis>>) -> Self {
+        let mut errors = self.errors.clone();
+        errors
+            .retain(|path, _| !found.scope.holds(path) && !shadows(path, found.scope) && !found.gone.contains(&**path));
+        for error in found.errors {
+            errors.insert(error.path.as_str().into(), error.into());
+        }
+        let mut by_file: HashMap<&str, Vec<Arc<Node>>> = HashMap::new();
+        let mut order: Vec<&Arc<str>> = Vec::new();
+        for node in found.nodes {
+            let nodes = by_file.entry(&node.file).or_insert_with(|| {
+                order.push(&node.file);
+                Vec::new()
+            });
+            nodes.push(Arc::clone(node));
+        }
+        let mut fresh: HashMap<Arc<str>, Arc<FileEntry>> = HashMap::new();
+        for path in &order {
+            let nodes = by_file.remove(&***path).unwrap_or_default();
+            let entry = FileEntry::new(Arc::clone(path), nodes, true, analysis(path));
+            fresh.insert(Arc::clone(path), Arc::new(entry));
+        }
+        let troubled = |path: &str| errors.keys().any(|error| &**error == path || is_conftest_of(error, path));
+        let stays = |file: &FileEntry| {
+            !found.gone.contains(&*file.path) && (!found.scope.holds(&file.path) || troubled(&file.path))
+        };
+        let whole = *found.scope == Scope::All;
+        let mut files: Vec<Arc<FileEntry>> = Vec::new();
+        let mut left: Vec<Arc<FileEntry>> = Vec::new();
+        for file in &self.files {
+            match fresh.get(&file.path) {
+                Some(entry) if !whole => files.push(keep_if_same(file, entry)),
+                Some(_) => {}
+                None if stays(file) => {
+                    if whole {
+                        left.push(Arc::clone(file))
+                    } else {
+                        files.push(Arc::clone(file))
+                    }
+                }
+                None => {}
+            }
+        }
+        if whole {
+            let old: HashMap<&str, &Arc<FileEntry>> = self.files.iter().map(|file| (&*file.path, file)).collect();
+            let in_order = order.iter().filter_map(|path| fresh.get(*path));
+            files.extend(
+                in_order.map(|entry| {
+                    old.get(&*entry.path).map_or_else(|| Arc::clone(entry), |old| keep_if_same(old, entry))
+                }),
+            );
+        } else {
+            let present: HashSet<Arc<str>> = files.iter().map(|file| Arc::clone(&file.path)).collect();
+            left.extend(
+                order.iter().filter(|path| !present.contains(**path)).filter_map(|path| fresh.get(*path)).cloned(),
+            );
+        }
+        // A file that never was collected and does not import still shows what its source says.
+        for path in found.errors.iter().map(|error| error.path.as_str()) {
+            let known = files.iter().chain(&left).any(|file| &*file.path == path);
+            if let Some(read) = analysis(path).filter(|read| !known && !read.nodes.is_empty()) {
+                left.push(Arc::new(FileEntry::new(path.into(), Vec::new(), false, Some(read))));
+            }
+        }
+        for file in left {
+            let place = files.iter().position(|other| precedes(&file.path, &other.path)).unwrap_or(files.len());
+            files.insert(place, file);
+        }
+        Inventory {
+            revision: self.revision + 1,
+            files,
+            errors,
+            complete: self.complete || whole,
+            collected_at: found.at,
+        }
+    }
+
+    /// Takes in that a part could not be collected at all: nothing is lost, the errors are told.
+    pub(crate) fn with_failure(&self, error: &WireCollectError) -> Self {
+        let mut errors = self.errors.clone();
+        errors.insert(error.path.as_str().into(), error.into());
+        Inventory { revision: self.revision + 1, files: self.files.clone(), errors, ..*self }
+    }
+}
+
+fn keep_if_same(old: &Arc<FileEntry>, new: &Arc<FileEntry>) -> Arc<FileEntry> {
+    Arc::clone(if old.confirmed && old.nodes == new.nodes { old } else { new })
+}
+
+/// Whether a successful collection of `scope` shows that `error`, a conftest above it or a configuration file, is
+/// mended.
+fn shadows(error: &str, scope: &Scope) -> bool {
+    let Scope::Paths(paths) = scope else { return true };
+    let is_python = Path::new(error).extension().is_some_and(|extension| extension == "py");
+    !is_python || paths.iter().any(|path| is_conftest_of(error, path))
+}
+
+/// pytest's order of files: folder by folder, entries sorted, as path components compare.
+fn precedes(a: &str, b: &str) -> bool {
+    a.split('/').lt(b.split('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::node::NodeMaker;
+    use crate::processes::worker_protocol::WireNode;
+
+    fn nodes(ids: &[&str]) -> Vec<Arc<Node>> {
+        let mut maker = NodeMaker::default();
+        let wire = |id: &str| -> WireNode {
+            let (path, name) = id.split_once("::").unwrap();
+            serde_json::from_value(serde_json::json!({"id": id, "path": path, "name": name, "kind": "function"}))
+                .unwrap()
+        };
+        ids.iter().map(|id| Arc::new(maker.make(wire(id), None))).collect()
+    }
+
+    fn error(path: &str) -> WireCollectError {
+        WireCollectError { path: path.into(), line: Some(3), message: "boom".into(), longrepr: None }
+    }
+
+    fn merge(old: &Inventory, scope: &Scope, ids: &[&str], errors: &[WireCollectError], gone: &[&str]) -> Inventory {
+        let gone = gone.iter().map(|path| (*path).to_owned()).collect();
+        let found = Findings { scope, nodes: &nodes(ids), errors, gone: &gone, at: 1 };
+        old.with(&found, &|_| None)
+    }
+
+    fn ids(inventory: &Inventory) -> Vec<String> {
+        inventory.nodes().map(|node| node.id.to_string()).collect()
+    }
+
+    #[test]
+    fn a_file_that_does_not_import_keeps_its_last_good_tests() {
+        let first = merge(&Inventory::default(), &Scope::All, &["a.py::t", "b.py::t"], &[], &[]);
+        let second = merge(&first, &Scope::All, &["a.py::t"], &[error("b.py")], &[]);
+        assert_eq!(ids(&second), ["a.py::t", "b.py::t"]);
+        assert_eq!(second.errors.len(), 1);
+        let third = merge(&second, &Scope::of_ids(["b.py"]), &["b.py::t2"], &[], &[]);
+        assert_eq!(ids(&third), ["a.py::t", "b.py::t2"]);
+        assert!(third.errors.is_empty());
+    }
+
+    #[test]
+    fn a_broken_conftest_keeps_what_lies_below_it() {
+        let first = merge(&Inventory::default(), &Scope::All, &["a.py::t", "d/b.py::t"], &[], &[]);
+        let second = merge(&first, &Scope::All, &["a.py::t"], &[error("d/conftest.py")], &[]);
+        assert_eq!(ids(&second), ["a.py::t", "d/b.py::t"]);
+        let third = merge(&second, &Scope::of_ids(["d/b.py"]), &["d/b.py::t"], &[], &[]);
+        assert!(third.errors.is_empty());
+    }
+
+    #[test]
+    fn a_partial_collection_touches_its_own_files_only() {
+        let first = merge(&Inventory::default(), &Scope::All, &["a.py::t", "c.py::t"], &[], &[]);
+        let second = merge(&first, &Scope::of_ids(["b.py", "a.py"]), &["b.py::t"], &[], &[]);
+        assert_eq!(ids(&second), ["b.py::t", "c.py::t"]);
+    }
+
+    #[test]
+    fn a_file_that_is_gone_goes() {
+        let first = merge(&Inventory::default(), &Scope::All, &["a.py::t", "c.py::t"], &[], &[]);
+        let second = merge(&first, &Scope::Paths(Default::default()), &[], &[], &["a.py"]);
+        assert_eq!(ids(&second), ["c.py::t"]);
+        assert_ne!(first.hash(), second.hash());
+    }
+}

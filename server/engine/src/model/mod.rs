@@ -1,0 +1,12 @@
+//! What the engine knows of a project's tests: items, outcomes, imports. Pure data and decisions; no processes.
+
+pub(crate) mod file_readers;
+pub(crate) mod import_graph;
+pub(crate) mod inventory;
+pub(crate) mod node;
+pub(crate) mod outcome;
+pub(crate) mod scope;
+pub(crate) mod select;
+pub(crate) mod stacks;
+pub(crate) mod test_items;
+pub(crate) mod warnings;

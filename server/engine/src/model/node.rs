@@ -1,0 +1,211 @@
+//! A collected test as the engine keeps it: what the worker sent, with strings shared and the `def` line found.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use dashmap::DashMap;
+use pytest_lens_analysis::{DefLine, FileAnalysis, PytestSettings, analyze};
+use pytest_lens_plan::order::Item;
+use pytest_lens_plan::select::{Literal, Mark};
+use pytest_lens_protocol::TestNodeInfo;
+
+use crate::processes::worker_protocol::WireNode;
+
+/// One test.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Node {
+    pub id: Arc<str>,
+    /// The file of the id, relative to the root.
+    pub file: Arc<str>,
+    /// 1-based line of the `def` keyword; `None` where the code is in another file.
+    pub line: Option<u32>,
+    pub name: String,
+    pub class_name: Option<Arc<str>>,
+    /// Without the brackets of a case: the function's own id.
+    pub function_id: Arc<str>,
+    pub is_case: bool,
+    pub is_doctest: bool,
+    pub markers: Vec<Arc<str>>,
+    pub marks: Vec<Mark>,
+    pub keywords: Vec<Arc<str>>,
+    pub skip: bool,
+    pub xfail: bool,
+    pub group: Option<Arc<str>>,
+}
+
+impl Node {
+    pub(crate) fn info(&self) -> TestNodeInfo {
+        TestNodeInfo {
+            node_id: self.id.to_string(),
+            file_path: self.file.to_string(),
+            lineno: self.line,
+            name: self.name.clone(),
+            class_name: self.class_name.as_deref().map(str::to_owned),
+            markers: self.markers.iter().map(|marker| marker.to_string()).collect(),
+            skip: self.skip,
+            xfail: self.xfail,
+        }
+    }
+
+    /// The test as planning looks at it; `index` is the caller's number for it.
+    pub(crate) fn item(&self, index: usize, duration_ms: Option<f64>) -> Item<'_> {
+        Item {
+            index,
+            node_id: &self.id,
+            file: &self.file,
+            class: self.class_name.as_deref(),
+            group: self.group.as_deref(),
+            duration_ms,
+        }
+    }
+}
+
+/// Turns wire nodes into nodes, sharing equal strings among them.
+#[derive(Default)]
+pub(crate) struct NodeMaker {
+    strings: HashSet<Arc<str>>,
+}
+
+impl NodeMaker {
+    fn share(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.strings.get(text) {
+            return Arc::clone(known);
+        }
+        let shared: Arc<str> = text.into();
+        self.strings.insert(Arc::clone(&shared));
+        shared
+    }
+
+    /// `defs`: the analysis of the node's file, which knows where its `def`s are.
+    pub(crate) fn make(&mut self, wire: WireNode, defs: Option<&FileAnalysis>) -> Node {
+        let line = def_line(&wire, defs.map_or(&[], |analysis| &analysis.defs));
+        let id: Arc<str> = wire.id.into();
+        let function_id = match (wire.param, function_part(&id)) {
+            (true, Some(function)) => self.share(function),
+            _ => Arc::clone(&id),
+        };
+        let marks = wire.mark_args.into_iter().map(|(name, kwargs)| Mark {
+            name,
+            kwargs: kwargs.into_iter().map(|(name, value)| (name, literal(&value))).collect(),
+        });
+        let marks: Vec<Mark> = marks.collect();
+        let bare = wire.markers.iter().filter(|name| !marks.iter().any(|mark| mark.name == **name));
+        let bare: Vec<Mark> = bare.map(|name| Mark { name: name.clone(), kwargs: Vec::new() }).collect();
+        Node {
+            file: self.share(&wire.path),
+            line,
+            is_case: wire.param && *function_id != *id,
+            function_id,
+            is_doctest: wire.kind == "doctest",
+            class_name: wire.cls.as_deref().map(|class| self.share(class)),
+            markers: wire.markers.iter().map(|name| self.share(name)).collect(),
+            marks: marks.into_iter().chain(bare).collect(),
+            keywords: wire.keywords.iter().map(|name| self.share(name)).collect(),
+            skip: wire.skip,
+            xfail: wire.xfail,
+            group: wire.group.as_deref().map(|group| self.share(group)),
+            name: wire.name,
+            id,
+        }
+    }
+}
+
+/// The line of a test's `def`. Its code may be that of a wrapper, which a decorator without `functools.wraps` has put in
+/// its place, here or in another file: then the source tells; of several definitions of the name the last one holds.
+fn def_line(wire: &WireNode, defs: &[DefLine]) -> Option<u32> {
+    let first = wire.line.filter(|_| wire.def_path.is_none());
+    let is_code = |def: &&DefLine| !def.is_value;
+    let own = first.and_then(|first| defs.iter().filter(is_code).find(|def| def.first_line == first));
+    let name = wire.name.split('[').next().unwrap_or_default();
+    if own.is_some_and(|def| def.qualname.rsplit('.').next() == Some(name)) || wire.kind != "function" {
+        return own.map(|def| def.def_line).or(first);
+    }
+    let class = wire.cls.as_deref().map_or_else(String::new, |class| format!("{}.", class.replace("::", ".")));
+    let qualname = format!("{class}{name}");
+    let named = |is_value: bool| defs.iter().rfind(|def| def.is_value == is_value && def.qualname == qualname);
+    // A value counts where it is no wrapper of a `def` of the name: `test_x = make()`.
+    named(false).or_else(|| named(true)).or(own).map(|def| def.def_line).or(first)
+}
+
+/// The id of the function of a case: up to the bracket behind the last name. Brackets of the case may hold `::` and
+/// brackets themselves, so the first bracket behind the file's part counts.
+fn function_part(id: &str) -> Option<&str> {
+    let start = id.find("::").unwrap_or(0);
+    id.get(start..)?.find('[').map(|bracket| &id[..start + bracket])
+}
+
+fn literal(value: &serde_json::Value) -> Literal {
+    match value {
+        serde_json::Value::String(text) => Literal::Str(text.clone()),
+        serde_json::Value::Bool(value) => Literal::Bool(*value),
+        serde_json::Value::Null => Literal::None,
+        serde_json::Value::Number(number) => number.as_i64().map_or(Literal::Other, Literal::Int),
+        _ => Literal::Other,
+    }
+}
+
+/// Analyses of files as they are on disk, made once for each state of a file.
+#[derive(Default)]
+pub(crate) struct Analyses {
+    known: DashMap<PathBuf, (SystemTime, u64, Arc<FileAnalysis>)>,
+}
+
+impl Analyses {
+    /// The analysis of a file now; `None` where it can't be read.
+    pub(crate) fn of(&self, path: &Path, settings: &PytestSettings) -> Option<Arc<FileAnalysis>> {
+        let data = std::fs::metadata(path).ok()?;
+        let modified = data.modified().ok()?;
+        // A file written this moment may be written again within the clock's tick.
+        let settled = modified.elapsed().is_ok_and(|age| age.as_secs() >= 2);
+        if settled
+            && let Some(known) = self.known.get(path)
+            && known.0 == modified
+            && known.1 == data.len()
+        {
+            return Some(Arc::clone(&known.2));
+        }
+        let source = String::from_utf8_lossy(&pytest_lens_analysis::listing::read_file(path).ok()?).into_owned();
+        let analysis = Arc::new(analyze(&source, settings));
+        if settled {
+            self.known.insert(path.to_owned(), (modified, data.len(), Arc::clone(&analysis)));
+        }
+        Some(analysis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c5_a_wrapper_is_not_the_tests_def() {
+        let text = "def deco(f):\n    def inner():\n        f()\n    return inner\n\n@deco\ndef test_a(): pass\n";
+        let analysis = analyze(text, &PytestSettings::default());
+        let wire = |line: Option<u32>, def_path: Option<&str>, name: &str| -> WireNode {
+            let id = format!("t.py::{name}");
+            let json = serde_json::json!({
+                "id": id, "path": "t.py", "name": name, "kind": "function", "line": line, "def_path": def_path,
+            });
+            serde_json::from_value(json).unwrap()
+        };
+        assert_eq!(def_line(&wire(Some(2), None, "test_a"), &analysis.defs), Some(7));
+        assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_a[1]"), &analysis.defs), Some(7));
+        assert_eq!(def_line(&wire(Some(6), None, "test_a"), &analysis.defs), Some(7));
+        assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_inherited"), &analysis.defs), None);
+        let again = analyze(&format!("{text}@deco\ndef test_a(): pass\n"), &PytestSettings::default());
+        assert_eq!(def_line(&wire(Some(2), None, "test_a"), &again.defs), Some(9));
+        let text = "def make():\n    def inner(): pass\n    return inner\n\ntest_a = make()\ndef test_b(): pass\ntest_b = make()\n";
+        let made = analyze(text, &PytestSettings::default());
+        assert_eq!(def_line(&wire(Some(2), None, "test_a"), &made.defs), Some(5));
+        assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_a"), &made.defs), Some(5));
+        assert_eq!(def_line(&wire(Some(2), None, "test_b"), &made.defs), Some(6));
+    }
+
+    #[test]
+    fn the_function_of_a_case_ends_at_the_first_bracket_behind_the_file() {
+        assert_eq!(function_part("t[1].py::test_a[x::y[0]]"), Some("t[1].py::test_a"));
+        assert_eq!(function_part("t.py::T::test_a"), None);
+    }
+}

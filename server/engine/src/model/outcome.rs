@@ -1,0 +1,122 @@
+//! Outcomes as the protocol tells them, from what a worker sent or from how its process ended.
+
+use std::path::Path;
+
+use pytest_lens_plan::outcome::{Counts, RunStatus};
+use pytest_lens_protocol::{Frame, Location, Range, RunCounts, RunEndStatus, Subtest, TestOutcome};
+
+use crate::model::node::Node;
+use crate::model::stacks;
+use crate::model::test_items::uri_of;
+use crate::processes::process::ExitStatus;
+use crate::processes::worker_protocol::WireOutcome;
+
+fn location(path: &str, line: u32) -> Location {
+    Location { uri: uri_of(Path::new(path)), range: Range::of_line(line) }
+}
+
+/// What a worker says of a test.
+pub(crate) fn of_wire(wire: WireOutcome, id: &str, attempt: u32) -> TestOutcome {
+    let frames = wire.frames.into_iter().map(|frame| Frame {
+        location: location(&frame.path, frame.line),
+        name: frame.name,
+        text: frame.text,
+    });
+    let subtests = wire.subtests.into_iter();
+    TestOutcome {
+        id: id.to_owned(),
+        outcome: wire.outcome,
+        duration_ms: (wire.ms * 1000.0).round() / 1000.0,
+        attempt,
+        will_rerun: false,
+        phase: wire.phase,
+        message: wire.message,
+        location: wire.location.map(|place| location(&place.path, place.line)),
+        expected: wire.expected,
+        actual: wire.actual,
+        frames: frames.collect(),
+        longrepr: wire.longrepr,
+        stdout: wire.stdout,
+        stderr: wire.stderr,
+        log: wire.log,
+        subtests: subtests
+            .map(|sub| Subtest { label: sub.label, outcome: sub.outcome, message: sub.message })
+            .collect(),
+        as_of: None,
+    }
+}
+
+fn bare(id: &str, attempt: u32, outcome: &str, message: String) -> TestOutcome {
+    TestOutcome {
+        id: id.to_owned(),
+        outcome: outcome.to_owned(),
+        attempt,
+        message: Some(message),
+        ..TestOutcome::default()
+    }
+}
+
+/// How a run ended, as events tell it.
+pub(crate) fn status_of(status: RunStatus) -> RunEndStatus {
+    match status {
+        RunStatus::Passed => RunEndStatus::Passed,
+        RunStatus::Failed => RunEndStatus::Failed,
+        RunStatus::Stopped => RunEndStatus::Stopped,
+        RunStatus::Killed => RunEndStatus::Killed,
+        RunStatus::TimedOut => RunEndStatus::TimedOut,
+        RunStatus::InternalError => RunEndStatus::InternalError,
+    }
+}
+
+/// What a run came to, as events tell it.
+pub(crate) fn counts_of(counts: &Counts) -> RunCounts {
+    RunCounts {
+        total: counts.total,
+        passed: counts.passed,
+        failed: counts.failed,
+        skipped: counts.skipped,
+        errors: counts.errors,
+        not_run: counts.not_run,
+    }
+}
+
+/// A test that never ran.
+pub(crate) fn not_run(id: &str, attempt: u32, why: &str) -> TestOutcome {
+    bare(id, attempt, "not_run", why.to_owned())
+}
+
+/// A test whose process ended while it ran.
+pub(crate) fn crashed(id: &str, attempt: u32, status: ExitStatus) -> TestOutcome {
+    bare(id, attempt, "crashed", format!("the process that ran this test {status}"))
+}
+
+/// A test that was ended because it ran out of time: its own, or that of its whole run. `stacks`: where every thread was
+/// at that moment.
+pub(crate) fn timed_out(
+    node: &Node,
+    root: &Path,
+    attempt: u32,
+    message: String,
+    stacks: Option<String>,
+) -> TestOutcome {
+    let file = root.join(&*node.file);
+    let frames = stacks.as_deref().map(|stacks| stacks::of_test(stacks, &file, root)).unwrap_or_default();
+    let own = frames.iter().rev().find(|frame| Path::new(&frame.path) == file).or(frames.last());
+    TestOutcome {
+        location: own.map(|frame| location(&frame.path, frame.line)),
+        frames: frames
+            .iter()
+            .map(|frame| Frame { name: frame.name.clone(), location: location(&frame.path, frame.line), text: None })
+            .collect(),
+        longrepr: stacks,
+        ..bare(&node.id, attempt, "timed_out", message)
+    }
+}
+
+/// A test that took longer than it may, of which no more than that is known.
+pub(crate) fn overdue(node: &Node, root: &Path, attempt: u32, limit_ms: u64, stacks: Option<String>) -> TestOutcome {
+    let message = format!("the test took longer than {limit_ms} ms (timeoutMs)");
+    #[expect(clippy::cast_precision_loss, reason = "a limit in milliseconds is far below 2^52")]
+    let duration_ms = limit_ms as f64;
+    TestOutcome { duration_ms, ..timed_out(node, root, attempt, message, stacks) }
+}

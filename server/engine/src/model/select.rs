@@ -1,0 +1,122 @@
+//! Which of a collected session's tests a request means.
+
+use std::collections::HashSet;
+use std::path::{Component, Path, PathBuf};
+
+use pytest_lens_plan::select::{Keyword, MarkerExpr};
+
+use crate::model::node::Node;
+use crate::model::scope::{file_part, is_within};
+use crate::processes::collected_session::Host;
+
+/// `-k` and `-m`, read.
+#[derive(Default)]
+pub(crate) struct Filter {
+    keyword: Option<Keyword>,
+    marker: Option<MarkerExpr>,
+}
+
+impl Filter {
+    /// # Errors
+    /// A sentence that names the expression and the column.
+    pub(crate) fn parse(keyword: Option<&str>, marker: Option<&str>) -> Result<Self, String> {
+        Ok(Filter {
+            keyword: keyword.map(Keyword::parse).transpose().map_err(|error| error.to_string())?,
+            marker: marker.map(MarkerExpr::parse).transpose().map_err(|error| error.to_string())?,
+        })
+    }
+
+    pub(crate) fn takes(&self, node: &Node) -> bool {
+        let by_keyword = self.keyword.as_ref().is_none_or(|keyword| {
+            let names: Vec<&str> = node.keywords.iter().map(|name| &**name).collect();
+            keyword.matches(&names)
+        });
+        by_keyword && self.marker.as_ref().is_none_or(|marker| marker.matches(&node.marks))
+    }
+}
+
+/// What a request means: indices of tests, in the session's order.
+#[derive(Default)]
+pub(crate) struct Selection {
+    pub taken: Vec<usize>,
+    /// How many of those that it names do not pass the filter.
+    pub left: usize,
+}
+
+/// The tests that `ids` mean; no ids mean all.
+///
+/// # Errors
+/// A sentence that names the first id that means nothing.
+pub(crate) fn select(host: &Host, ids: &[String], filter: &Filter) -> Result<Selection, String> {
+    let all = 0..host.nodes.len();
+    if ids.is_empty() {
+        let taken: Vec<usize> = all.filter(|&index| filter.takes(&host.nodes[index])).collect();
+        return Ok(Selection { left: host.nodes.len() - taken.len(), taken });
+    }
+    let mut chosen = HashSet::new();
+    for id in ids {
+        let before = chosen.len();
+        let exact = host.index_of(id);
+        chosen.extend(exact);
+        if exact.is_none() || !id.contains("::") {
+            chosen.extend(all.clone().filter(|&index| means(id, &host.nodes[index])));
+        }
+        let found = chosen.len() > before || exact.is_some() || all.clone().any(|index| means(id, &host.nodes[index]));
+        // A file or folder may hold no test; pytest calls that "nothing collected", not an error. And a file that does
+        // not import is told as such, wherever errors are shown: the others run.
+        if !found && id.contains("::") && !host.errors.iter().any(|error| error.path == file_part(id)) {
+            return Err(unknown(id, host.skipped.get(file_part(id)).map(String::as_str)));
+        }
+    }
+    let named = chosen.len();
+    let mut taken: Vec<usize> = chosen.into_iter().filter(|&index| filter.takes(&host.nodes[index])).collect();
+    taken.sort_unstable();
+    Ok(Selection { left: named - taken.len(), taken })
+}
+
+/// Whether an id that is not the node's own takes it in: its function's, class's, file's or folder's.
+pub(crate) fn means(id: &str, node: &Node) -> bool {
+    let id = id.trim_end_matches('/');
+    if !id.contains("::") {
+        return id.is_empty() || id == "." || is_within(&node.file, id);
+    }
+    *node.function_id == *id || node.id.strip_prefix(id).is_some_and(|rest| rest.starts_with("::"))
+}
+
+/// An id or path as pytest's ids have it: relative to the root, without `.` and `..`.
+pub(crate) fn own_id(root: &Path, id: &str) -> String {
+    let (file, rest) = id.split_once("::").map_or((id, None), |(file, rest)| (file, Some(rest)));
+    let spelled = root.join(file);
+    let mut parts: Vec<Component> = Vec::new();
+    for part in spelled.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let whole: PathBuf = parts.into_iter().collect();
+    // The root may be known under another name: only then are links followed.
+    let inside = whole.strip_prefix(root).map(Path::to_owned).or_else(|_| {
+        let real = whole.canonicalize().unwrap_or_else(|_| whole.clone());
+        real.strip_prefix(root).map(Path::to_owned)
+    });
+    let file = inside.unwrap_or(whole).to_string_lossy().into_owned();
+    let file = if file.is_empty() { ".".to_owned() } else { file };
+    match rest {
+        Some(rest) => format!("{file}::{rest}"),
+        None => file,
+    }
+}
+
+fn unknown(id: &str, skipped: Option<&str>) -> String {
+    let file = file_part(id);
+    if let Some(reason) = skipped {
+        return format!("no test {id:?}: {file} skips itself as a whole: {reason}");
+    }
+    format!(
+        "no test {id:?}: {file} was collected and has none of that name; check the spelling, or whether pytest's configuration deselects it"
+    )
+}

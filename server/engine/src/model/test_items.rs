@@ -1,0 +1,227 @@
+//! The inventory as a tree of items, and what changed in it from one state to the next.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use pytest_lens_analysis::{NodeKind, StaticNode};
+use pytest_lens_protocol::{CollectError, InventoryDelta, ItemKind, Range, Siblings, TestItem};
+use url::Url;
+
+use crate::model::inventory::{FileEntry, Inventory};
+use crate::model::node::Node;
+
+/// The `file:` URI of a path.
+pub(crate) fn uri_of(path: &Path) -> String {
+    Url::from_file_path(path).map_or_else(|()| format!("file://{}", path.display()), String::from)
+}
+
+/// What a client that knows `old` has to be told to know `new`.
+pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryDelta {
+    let mut upserts = folder_items(root, old, new);
+    let mut removed = gone_folders(old, new);
+    let mut order = Vec::new();
+    let before: HashMap<&str, &Arc<FileEntry>> = old.files.iter().map(|file| (&*file.path, file)).collect();
+    let after: HashSet<&str> = new.files.iter().map(|file| &*file.path).collect();
+    for file in &new.files {
+        match before.get(&*file.path) {
+            Some(known) if Arc::ptr_eq(known, file) => {}
+            Some(known) => {
+                let old_items = items_of(root, known);
+                let new_items = items_of(root, file);
+                let new_ids: HashSet<&str> = new_items.iter().map(|item| item.id.as_str()).collect();
+                let lost: HashSet<&str> =
+                    old_items.iter().map(|item| item.id.as_str()).filter(|id| !new_ids.contains(id)).collect();
+                // Children go with their parents.
+                let topmost = old_items.iter().filter(|item| {
+                    lost.contains(item.id.as_str())
+                        && !item.parent.as_deref().is_some_and(|parent| lost.contains(parent))
+                });
+                removed.extend(topmost.map(|item| item.id.clone()));
+                let mut families: HashMap<&str, Vec<&str>> = HashMap::new();
+                for item in &old_items {
+                    families.entry(item.parent.as_deref().unwrap_or_default()).or_default().push(&item.id);
+                }
+                let known = |parent: &str| families.get(parent).cloned().unwrap_or_default();
+                order.extend(Siblings::out_of_order(&new_items, known));
+                let old_by_id: HashMap<&str, &TestItem> =
+                    old_items.iter().map(|item| (item.id.as_str(), item)).collect();
+                upserts.extend(new_items.iter().filter(|item| old_by_id.get(item.id.as_str()) != Some(item)).cloned());
+            }
+            None => upserts.extend(items_of(root, file)),
+        }
+    }
+    removed.extend(before.keys().filter(|path| !after.contains(**path)).map(|path| (*path).to_owned()));
+    removed.sort_unstable();
+    let errors = errors_of(root, new);
+    InventoryDelta { revision: new.revision, upserts, removed, order, errors, ..InventoryDelta::default() }
+}
+
+fn errors_of(root: &Path, inventory: &Inventory) -> Vec<CollectError> {
+    let told = inventory.errors.iter().map(|(path, error)| CollectError {
+        uri: uri_of(&root.join(&**path)),
+        range: Range::of_line(error.line.unwrap_or(1)),
+        message: error.message.clone(),
+        longrepr: error.longrepr.clone().filter(|text| !text.trim().is_empty()),
+    });
+    told.collect()
+}
+
+/// Every folder above a file, the outermost first.
+fn folders(inventory: &Inventory) -> BTreeSet<&str> {
+    let paths = inventory.files.iter().map(|file| &*file.path);
+    paths.flat_map(|path| path.match_indices('/').map(move |(end, _)| &path[..end])).collect()
+}
+
+fn folder_items(root: &Path, old: &Inventory, new: &Inventory) -> Vec<TestItem> {
+    let known = folders(old);
+    let new = folders(new).into_iter().filter(|folder| !known.contains(folder));
+    new.map(|folder| outline_item(root, folder, ItemKind::Dir)).collect()
+}
+
+fn gone_folders(old: &Inventory, new: &Inventory) -> Vec<String> {
+    let present = folders(new);
+    folders(old).into_iter().filter(|folder| !present.contains(folder)).map(str::to_owned).collect()
+}
+
+/// A folder or file, by its path relative to the root.
+pub fn outline_item(root: &Path, path: &str, kind: ItemKind) -> TestItem {
+    let (parent, label) = path.rsplit_once('/').map_or((None, path), |(parent, label)| (Some(parent), label));
+    TestItem {
+        id: path.to_owned(),
+        parent: parent.map(str::to_owned),
+        kind,
+        label: label.to_owned(),
+        uri: uri_of(&root.join(path)),
+        range: None,
+        markers: Vec::new(),
+        skip: false,
+        xfail: false,
+        case_count: None,
+        provisional: false,
+    }
+}
+
+/// The items of a file, parents before children, in source order.
+fn items_of(root: &Path, file: &FileEntry) -> Vec<TestItem> {
+    let mut items = vec![TestItem { provisional: !file.confirmed, ..outline_item(root, &file.path, ItemKind::File) }];
+    let uri = items[0].uri.clone();
+    if file.confirmed {
+        confirmed_items(&mut items, file, &uri);
+    } else if let Some(analysis) = &file.analysis {
+        items.extend(source_items(&file.path, &uri, &analysis.nodes, |node| Range::of_line(node.def_line)));
+    }
+    items
+}
+
+fn confirmed_items(items: &mut Vec<TestItem>, file: &FileEntry, uri: &str) {
+    let mut seen: HashMap<Arc<str>, usize> = HashMap::new();
+    let class_line = |class: &str| {
+        let nodes = file.analysis.iter().flat_map(|analysis| &analysis.nodes);
+        nodes
+            .filter(|node| node.kind == NodeKind::Class)
+            .find(|node| node.id_suffix() == class)
+            .map(|node| node.def_line)
+            .or_else(|| {
+                // Its name, or its bases in other files, don't tell the source that it is one of tests.
+                let qualname = class.replace("::", ".");
+                let defs = file.analysis.iter().flat_map(|analysis| &analysis.defs);
+                defs.filter(|def| def.qualname == qualname).map(|def| def.def_line).next_back()
+            })
+    };
+    for node in &file.nodes {
+        let mut parent: Arc<str> = Arc::clone(&file.path);
+        if let Some(class) = &node.class_name {
+            let ends = class.match_indices("::").map(|(end, _)| end).chain([class.len()]);
+            for end in ends {
+                let id: Arc<str> = format!("{}::{}", file.path, &class[..end]).into();
+                if !seen.contains_key(&id) {
+                    let label = class[..end].rsplit("::").next().unwrap_or_default().to_owned();
+                    let range = class_line(&class[..end]).map(Range::of_line);
+                    seen.insert(Arc::clone(&id), items.len());
+                    items.push(item(&id, &parent, ItemKind::Class, label, uri, range));
+                }
+                parent = id;
+            }
+        }
+        let range = node.line.map(Range::of_line);
+        let mut kind = if node.is_doctest { ItemKind::Doctest } else { ItemKind::Function };
+        let mut label = node.name.clone();
+        if node.is_case {
+            let place = *seen.entry(Arc::clone(&node.function_id)).or_insert_with(|| {
+                let label = node.name.split('[').next().unwrap_or_default().to_owned();
+                items.push(item(&node.function_id, &parent, ItemKind::Function, label, uri, range));
+                items.len() - 1
+            });
+            let function = &mut items[place];
+            function.case_count = Some(function.case_count.unwrap_or(0) + 1);
+            let first = function.case_count == Some(1);
+            function.skip = node.skip && (first || function.skip);
+            function.xfail = node.xfail && (first || function.xfail);
+            merge_markers(&mut function.markers, node);
+            kind = ItemKind::Case;
+            label =
+                node.name.split_once('[').map_or(node.name.as_str(), |(_, case)| case.trim_end_matches(']')).to_owned();
+            parent = Arc::clone(&node.function_id);
+        }
+        let mut leaf = item(&node.id, &parent, kind, label, uri, range);
+        leaf.markers = node.markers.iter().map(|marker| marker.to_string()).collect();
+        leaf.skip = node.skip;
+        leaf.xfail = node.xfail;
+        items.push(leaf);
+    }
+}
+
+fn merge_markers(markers: &mut Vec<String>, node: &Node) {
+    for marker in &node.markers {
+        if !markers.iter().any(|known| **known == **marker) {
+            markers.push(marker.to_string());
+        }
+    }
+}
+
+/// The tests of a file as its source tells them: provisional items, parents before children, in source order.
+pub fn source_items(
+    file: &str,
+    uri: &str,
+    nodes: &[StaticNode],
+    range: impl Fn(&StaticNode) -> Range,
+) -> Vec<TestItem> {
+    let classes: HashSet<String> =
+        nodes.iter().filter(|node| node.kind == NodeKind::Class).map(StaticNode::id_suffix).collect();
+    let items = nodes.iter().map(|node| {
+        let class = Some(node.parents.join("::")).filter(|class| classes.contains(class));
+        let parent = class.map_or_else(|| file.to_owned(), |class| format!("{file}::{class}"));
+        let kind = match node.kind {
+            NodeKind::Class => ItemKind::Class,
+            NodeKind::Function => ItemKind::Function,
+            NodeKind::Doctest => ItemKind::Doctest,
+        };
+        let id = format!("{file}::{}", node.id_suffix());
+        TestItem {
+            markers: node.markers.clone(),
+            skip: node.skip,
+            xfail: node.xfail,
+            case_count: node.case_count,
+            provisional: true,
+            ..item(&id, &parent, kind, node.name.clone(), uri, Some(range(node)))
+        }
+    });
+    items.collect()
+}
+
+fn item(id: &str, parent: &str, kind: ItemKind, label: String, uri: &str, range: Option<Range>) -> TestItem {
+    TestItem {
+        id: id.to_owned(),
+        parent: Some(parent.to_owned()),
+        kind,
+        label,
+        uri: uri.to_owned(),
+        range,
+        markers: Vec::new(),
+        skip: false,
+        xfail: false,
+        case_count: None,
+        provisional: false,
+    }
+}

@@ -1,0 +1,83 @@
+//! The warnings of a run: what its processes were warned of, as one list.
+
+use std::path::Path;
+
+use pytest_lens_protocol::{Location, Range, Warning};
+use serde::Deserialize;
+
+use crate::model::test_items::uri_of;
+
+/// Tests that are named with one warning.
+const FEW: usize = 5;
+
+/// Warnings of one process.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WireWarning {
+    pub category: String,
+    pub message: String,
+    pub path: Option<String>,
+    pub line: u32,
+    pub count: usize,
+    #[serde(default)]
+    pub ids: Vec<String>,
+}
+
+/// Warnings of a run, in the order in which they were heard of.
+#[derive(Debug, Default)]
+pub(crate) struct Warned(Vec<Warning>);
+
+impl Warned {
+    /// Adds those of a process. What came while tests were collected, each process has from the one that it is a copy
+    /// of: it came once.
+    pub(crate) fn add(&mut self, warnings: Vec<WireWarning>) {
+        for WireWarning { category, message, path, line, count, ids } in warnings {
+            let place = |path: String| Location { uri: uri_of(Path::new(&path)), range: Range::of_line(line) };
+            let new = Warning { category, message, location: path.map(place), count, ids };
+            let is_same = |old: &&mut Warning| {
+                (&old.category, &old.message, &old.location) == (&new.category, &new.message, &new.location)
+            };
+            match self.0.iter_mut().find(is_same) {
+                Some(old) if old.ids.is_empty() && new.ids.is_empty() => old.count = old.count.max(new.count),
+                Some(old) => {
+                    old.count += new.count;
+                    let fresh: Vec<String> = new.ids.into_iter().filter(|id| !old.ids.contains(id)).collect();
+                    old.ids.extend(fresh.into_iter().take(FEW.saturating_sub(old.ids.len())));
+                }
+                None => self.0.push(new),
+            }
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn take(&mut self) -> Vec<Warning> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warning(message: &str, count: usize, ids: &[&str]) -> WireWarning {
+        WireWarning {
+            category: "DeprecationWarning".into(),
+            message: message.into(),
+            path: Some("/r/a.py".into()),
+            line: 3,
+            count,
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn v12_warnings_of_several_processes_are_one_list() {
+        let mut warned = Warned::default();
+        warned.add(vec![warning("at import", 2, &[]), warning("in tests", 1, &["a"])]);
+        warned.add(vec![warning("at import", 2, &[]), warning("in tests", 2, &["b", "a"])]);
+        let told: Vec<_> = warned.take().into_iter().map(|w| (w.message, w.count, w.ids)).collect();
+        assert_eq!(
+            told,
+            [("at import".into(), 2, vec![]), ("in tests".into(), 3, vec!["a".to_owned(), "b".to_owned()])]
+        );
+    }
+}

@@ -1,0 +1,429 @@
+//! A collected session: the tests of a scope as pytest found them, and, where that is safe, the process that holds
+//! them and is forked to run them.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use pytest_lens_analysis::PytestSettings;
+use tokio::sync::mpsc;
+
+use crate::model::node::{Analyses, Node, NodeMaker};
+use crate::model::scope::Scope;
+use crate::processes::disk_snapshot::Snapshot;
+use crate::processes::exclusive_session::{self, Leaving, Own};
+use crate::processes::hub::Hub;
+use crate::processes::launcher::Base;
+use crate::processes::liveness::stands_still;
+use crate::processes::prestarted::Ahead;
+use crate::processes::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent};
+use crate::processes::process_tree::{Unfinished, kill_tree};
+use crate::processes::runner::Runner;
+use crate::processes::worker_protocol::{
+    FromWorker, Purpose, Role, ToWorker, WireCollectError, WireCollected, WireNode, WireReaders, WireStat,
+    WorkerOptions,
+};
+
+/// A finished collection.
+pub(crate) struct Host {
+    pub scope: Scope,
+    pub options: WorkerOptions,
+    /// In pytest's order.
+    pub nodes: Vec<Arc<Node>>,
+    by_id: HashMap<Arc<str>, usize>,
+    /// The nodes' indices in the order of the source; empty where that is pytest's.
+    source_order: Vec<usize>,
+    pub errors: Vec<WireCollectError>,
+    /// Files that skip themselves as a whole, and why.
+    pub skipped: HashMap<String, String>,
+    /// How many tests pytest took out.
+    pub deselected: usize,
+    /// Files of the project that it read, and whose code did.
+    pub reads: Vec<WireReaders>,
+    /// Third-party modules that a base may load in advance.
+    pub third_party: Vec<String>,
+    /// Options that ask for reports about, or set a gate for, a session as a whole.
+    pub reports: Vec<String>,
+    /// Whether the project may look at `-k` and `-m` before its tests run.
+    pub looks: bool,
+    /// Modules that must not be loaded in advance any more.
+    pub unfit: Vec<String>,
+    /// Why runs are not forked off the collected session; empty where they are.
+    pub reasons: Vec<String>,
+    pub inifile: Option<String>,
+    /// How many processes the project itself asks pytest-xdist for.
+    pub processes: usize,
+    /// Whether the project looks at which of xdist's workers it is in.
+    pub mentions_worker: bool,
+    /// How long collecting took, in milliseconds.
+    took_ms: f64,
+    /// When it is too old to be forked: what it took from a clock, seen by nobody, gets wrong.
+    until: SystemTime,
+    /// The interpreter that it was forked from, or became.
+    pub base: Arc<Base>,
+    process: Option<Process>,
+    state: Mutex<HostState>,
+    getting_ready: tokio::sync::Mutex<()>,
+    /// The inventory's revision that its findings went into.
+    taken_in: AtomicU64,
+}
+
+struct HostState {
+    snapshot: Snapshot,
+    /// Nothing more is to be heard of it, but the connection lives as long as somebody could.
+    _events: Option<mpsc::UnboundedReceiver<ProcessEvent>>,
+    standby: Vec<Runner>,
+}
+
+/// Why nothing was collected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CollectFailure {
+    /// pytest refused its configuration, a conftest or its arguments; the file and line at fault, where known.
+    #[error("{message}")]
+    Refused { message: String, path: Option<String>, line: Option<u32> },
+    #[error("{0}")]
+    TimedOut(String),
+    /// There is no process to collect in.
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("{0}")]
+    Broken(String),
+    /// Nobody purpose for it, and it would have had an effect. Not an error: it waits until somebody does.
+    #[error("tests are collected only when somebody asks: {reason}")]
+    OnlyWhenAsked {
+        reason: String,
+        /// What led there: as long as it is the same, so is the answer.
+        files: Vec<WireStat>,
+    },
+}
+
+/// What a collection is to do.
+pub(crate) struct CollectOrder {
+    pub scope: Scope,
+    pub options: WorkerOptions,
+    pub root: PathBuf,
+    pub settings: Arc<PytestSettings>,
+    pub analyses: Arc<Analyses>,
+    pub limit: Duration,
+    pub by: Collector,
+    pub purpose: Purpose,
+    /// Sessions that are over and still go on.
+    pub leaving: Leaving,
+}
+
+/// Which process collects.
+pub(crate) enum Collector {
+    /// The session that was started ahead, and is kept.
+    Ahead(Box<Ahead>),
+    /// A fork of the base, which is kept.
+    Fork,
+    /// The base itself, which ends then.
+    Base,
+}
+
+/// Collects, in `base` itself or in a fork of it.
+///
+/// Where somebody wants the tests run, and the session can't be shared, its process comes with it.
+pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> Result<(Host, Own), CollectFailure> {
+    let purpose = order.purpose;
+    let fork = !matches!(order.by, Collector::Base);
+    let arrived = match order.by {
+        Collector::Ahead(ahead) => Ok(ahead.collect(purpose)),
+        Collector::Fork => base.fork(hub, Role::Collected, order.options.clone(), purpose).await,
+        Collector::Base => {
+            let role = if purpose == Purpose::Run { Role::Collected } else { Role::Collect };
+            base.become_role(role, order.options.clone(), purpose)
+        }
+    };
+    let (process, mut events) = arrived.map_err(CollectFailure::Unreachable)?;
+    let mut unfinished = Unfinished(Some(process.pid));
+    let mut importing = None;
+    let gathering = async {
+        tokio::select! {
+            gathered = gather(&mut events, &mut importing) => gathered,
+            () = stands_still(process.pid) => {
+                kill_tree(process.pid);
+                Err(ended(&ExitStatus { stood_still: true, ..ExitStatus::default() }, None))
+            }
+        }
+    };
+    let outcome = tokio::time::timeout(order.limit, gathering).await;
+    unfinished.0 = None;
+    let (items, reads, collected) = outcome.unwrap_or_else(|_| {
+        kill_tree(process.pid);
+        Err(CollectFailure::TimedOut(took_too_long(order.limit, importing.as_deref())))
+    })?;
+    let source_order = source_order(&items);
+    let (root, settings, analyses) = (order.root, order.settings, order.analyses);
+    let day_left = collected.day_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
+    let sources: Vec<_> =
+        collected.read.files.iter().filter(|file| is_source(file)).map(|file| file.0.clone()).collect();
+    let (nodes, clock) = tokio::task::spawn_blocking(move || {
+        (make_nodes(items, &root, &settings, &analyses), first_clock(&sources, &root, &settings, &analyses))
+    })
+    .await
+    .map_err(|error| CollectFailure::Broken(error.to_string()))?;
+    let by_id = nodes.iter().enumerate().map(|(index, node)| (Arc::clone(&node.id), index)).collect();
+    let reasons: Vec<String> = collected.reasons.into_iter().chain(clock).collect();
+    let shared = fork && reasons.is_empty();
+    let (process, events, own) = match purpose {
+        _ if shared => (Some(process), Some(events), Own::default()),
+        Purpose::Run => (None, None, Own::new((process, events), Arc::clone(&base), order.leaving)),
+        Purpose::List => {
+            // What it holds, the next session may want.
+            exclusive_session::see_end(&process, &mut events).await;
+            (None, None, Own::default())
+        }
+        Purpose::Unasked => (None, None, Own::default()),
+    };
+    let host = Host {
+        scope: order.scope,
+        options: order.options,
+        nodes,
+        by_id,
+        source_order,
+        errors: collected.errors,
+        skipped: collected.skipped,
+        deselected: collected.deselected,
+        reads,
+        third_party: collected.third_party,
+        unfit: collected.unfit,
+        looks: collected.looks,
+        reports: collected.reports,
+        reasons,
+        inifile: collected.inifile,
+        processes: collected.processes,
+        mentions_worker: collected.mentions_worker,
+        took_ms: collected.duration_ms,
+        until: SystemTime::now() + day_left.map_or(MOST_AGE, |left| left.min(MOST_AGE)),
+        base,
+        process,
+        state: Mutex::new(HostState { snapshot: Snapshot::new(collected.read), _events: events, standby: Vec::new() }),
+        getting_ready: tokio::sync::Mutex::default(),
+        taken_in: AtomicU64::new(0),
+    };
+    Ok((host, own))
+}
+
+/// What is told of a collection that was ended because it took too long.
+pub(crate) fn took_too_long(limit: Duration, importing: Option<&str>) -> String {
+    let place = importing.map_or_else(String::new, |path| format!(", while {path} was being imported"));
+    format!(
+        "collecting tests took longer than {} ms{place}; speed it up, or raise pytestLens.collectTimeoutMs",
+        limit.as_millis()
+    )
+}
+
+async fn gather(
+    events: &mut mpsc::UnboundedReceiver<ProcessEvent>,
+    importing: &mut Option<String>,
+) -> Result<(Vec<WireNode>, Vec<WireReaders>, WireCollected), CollectFailure> {
+    let (mut items, mut reads) = (Vec::new(), Vec::new());
+    while let Some(event) = events.recv().await {
+        match event {
+            ProcessEvent::Message(message) => match *message {
+                FromWorker::Nodes { items: more } => items.extend(more),
+                FromWorker::Importing { path } => *importing = Some(path),
+                FromWorker::Reads { reads: more } => reads.extend(more),
+                FromWorker::Collected(collected) => return Ok((items, reads, *collected)),
+                FromWorker::UsageError { message, path, line } => {
+                    return Err(CollectFailure::Refused { message, path, line });
+                }
+                FromWorker::InternalError { message } => return Err(CollectFailure::Broken(message)),
+                FromWorker::Effect { detail: reason, files } => {
+                    return Err(CollectFailure::OnlyWhenAsked { reason, files });
+                }
+                _ => {}
+            },
+            ProcessEvent::Exited(status) => return Err(ended(&status, importing.take())),
+            // Who would tell how it ended may have ended with it.
+            ProcessEvent::Lost => {
+                let told = tokio::time::timeout(LAST_WORD, events.recv()).await;
+                let status = match told {
+                    Ok(Some(ProcessEvent::Exited(status))) => status,
+                    _ => ExitStatus::default(),
+                };
+                return Err(ended(&status, importing.take()));
+            }
+        }
+    }
+    Err(ended(&ExitStatus::default(), importing.take()))
+}
+
+/// A plugin may shuffle a session, which is for its runs; a tree has the order of the source.
+fn source_order(items: &[WireNode]) -> Vec<usize> {
+    if items.iter().all(|item| item.place.is_none()) {
+        return Vec::new();
+    }
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|&index| items[index].place.unwrap_or(usize::MAX));
+    order
+}
+
+/// What forking a runner takes, its way to the first test included: 8 to 14 ms were measured.
+const FORK_MS: f64 = 15.0;
+
+/// How long a closed connection waits for word of how its process ended.
+const LAST_WORD: Duration = Duration::from_secs(2);
+
+fn ended(status: &ExitStatus, importing: Option<String>) -> CollectFailure {
+    let place = importing.map_or_else(String::new, |path| format!(" while it imported {path}"));
+    CollectFailure::Broken(format!("the process that collects tests {status}{place}"))
+}
+
+/// How long a collection is shared at most.
+const MOST_AGE: Duration = Duration::from_secs(30 * 60);
+
+/// Whether a file is source of the project, as what only it has a digest for.
+fn is_source(file: &WireStat) -> bool {
+    file.5.is_some() && file.0.ends_with(".py")
+}
+
+/// Why a collection must not be shared that read a clock.
+fn first_clock(
+    sources: &[String],
+    root: &std::path::Path,
+    settings: &PytestSettings,
+    analyses: &Analyses,
+) -> Option<String> {
+    sources.iter().map(std::path::Path::new).find_map(|path| {
+        let (at, what) = analyses.of(path, settings)?.clock.clone()?;
+        let shown = path.strip_prefix(root).unwrap_or(path).display();
+        Some(format!("{shown}:{} calls {what} while tests are collected", at.line + 1))
+    })
+}
+
+fn make_nodes(
+    items: Vec<WireNode>,
+    root: &std::path::Path,
+    settings: &PytestSettings,
+    analyses: &Analyses,
+) -> Vec<Arc<Node>> {
+    let mut maker = NodeMaker::default();
+    let mut last: Option<(String, Option<Arc<pytest_lens_analysis::FileAnalysis>>)> = None;
+    let mut nodes = Vec::with_capacity(items.len());
+    for item in items {
+        if last.as_ref().is_none_or(|(path, _)| *path != item.path) {
+            last = Some((item.path.clone(), analyses.of(&root.join(&item.path), settings)));
+        }
+        let defs = last.as_ref().and_then(|(_, analysis)| analysis.as_deref());
+        nodes.push(Arc::new(maker.make(item, defs)));
+    }
+    nodes
+}
+
+impl Host {
+    /// Its findings are in the inventory of that revision.
+    pub(crate) fn set_taken_in(&self, revision: u64) {
+        self.taken_in.store(revision, Ordering::Relaxed);
+    }
+
+    /// Whether the inventory holds what was found here. Another collection, or a file that went for a while, may have
+    /// had the last word since, and then this one is true again.
+    pub(crate) fn is_taken_in(&self, revision: u64) -> bool {
+        self.taken_in.load(Ordering::Relaxed) == revision
+    }
+
+    /// The nodes in the order of the source.
+    pub(crate) fn in_source_order(&self) -> Cow<'_, [Arc<Node>]> {
+        if self.source_order.is_empty() {
+            return Cow::Borrowed(&self.nodes);
+        }
+        self.source_order.iter().map(|&index| Arc::clone(&self.nodes[index])).collect()
+    }
+
+    pub(crate) fn index_of(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
+    /// What another runner costs a run, in milliseconds: a fork, or a collection that shares the machine with others.
+    pub(crate) fn start_ms(&self) -> f64 {
+        if self.is_shared() { FORK_MS } else { self.took_ms / 4.0 }
+    }
+
+    /// Whether runs may be forked off it; else each needs a session that collects for itself.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// Whether it covers a scope, with the same options.
+    pub(crate) fn serves(&self, scope: &Scope, options: &WorkerOptions) -> bool {
+        let same = |a: &WorkerOptions, b: &WorkerOptions| (&a.arguments, a.no_cov) == (&b.arguments, b.no_cov);
+        if !same(&self.options, options) {
+            return false;
+        }
+        match (&self.scope, scope) {
+            (own, wanted) if own == wanted => true,
+            (_, Scope::All) => false,
+            (own, Scope::Paths(paths)) => paths.iter().all(|path| {
+                // A file that a whole collection left out on purpose may still be purpose for by name.
+                let known = || {
+                    self.nodes.iter().any(|node| crate::model::scope::is_within(&node.file, path))
+                        || self.errors.iter().any(|error| crate::model::scope::is_within(&error.path, path))
+                };
+                own.holds(path) && (*own != Scope::All || known())
+            }),
+        }
+    }
+
+    /// Whether the disk still holds what was collected, and the interpreter that it was collected in, and the process,
+    /// if it has one, is alive.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let is_young = !self.is_shared() || SystemTime::now() < self.until;
+        is_young
+            && self.is_well()
+            && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
+            && self.base.is_unchanged()
+    }
+
+    /// Whether its process, if it has one, can be forked.
+    pub(crate) fn is_well(&self) -> bool {
+        self.process.as_ref().is_none_or(Process::is_well)
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.clone()
+    }
+
+    /// Forks a runner off the collected session, or takes the one that stands by.
+    pub(crate) async fn runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, String> {
+        loop {
+            let standby = self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.pop();
+            let Some(mut runner) = standby else { return self.fork_runner(hub).await };
+            if !runner.is_gone() {
+                return Ok(runner);
+            }
+        }
+    }
+
+    /// Has runners forked and standing by, so that the next run need not wait for the fork.
+    pub(crate) async fn stand_by(self: &Arc<Self>, hub: &Hub, count: usize) {
+        // One at a time, or two who both see that one is missing make one too many.
+        let _one = self.getting_ready.lock().await;
+        while self.is_shared() && self.standing_by() < count {
+            let Ok(runner) = self.fork_runner(hub).await else { return };
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.push(runner);
+        }
+    }
+
+    /// Runners that stand by.
+    pub(crate) fn standing_by(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.len()
+    }
+
+    async fn fork_runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, String> {
+        let Some(process) = &self.process else { return Err("this session can't be forked".into()) };
+        let awaited = hub.expect("runner");
+        process.send(ToWorker::Fork {
+            host: awaited.id.clone(),
+            role: Role::Runner,
+            options: None,
+            purpose: Purpose::Run,
+        });
+        let (process, events) = Process::arrive(awaited, FORK_LIMIT, Some(process)).await?;
+        Ok(Runner::new(process, events, None))
+    }
+}

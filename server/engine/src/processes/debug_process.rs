@@ -1,0 +1,89 @@
+//! A process that runs tests under debugpy: a fresh interpreter, never a fork, that waits for a debugger before it loads
+//! anything of the project.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use crate::processes::collected_session::Host;
+use crate::processes::launcher::{Launcher, StartError};
+use crate::processes::preload::Preload;
+use crate::processes::process::ProcessEvent;
+use crate::processes::runner::Runner;
+use crate::processes::worker_protocol::{FromWorker, WorkerOptions};
+
+/// How long debugpy may take to listen.
+const LISTEN_LIMIT: Duration = Duration::from_secs(60);
+
+/// What Python is told: the modules that it carries frozen have no lines to step through.
+const FLAGS: [&str; 2] = ["-X", "frozen_modules=off"];
+
+/// A process that waits for its debugger, and where.
+pub(crate) struct Debuggee {
+    pub host: String,
+    pub port: u16,
+    /// How long it waits.
+    limit: Duration,
+    until: Instant,
+    runner: Mutex<Option<Runner>>,
+}
+
+impl Debuggee {
+    /// Starts the process for the tests of `host`. Dropped, it ends.
+    pub(crate) async fn start(
+        launcher: &Launcher,
+        host: &Host,
+        run_disabled: bool,
+        limit: Duration,
+    ) -> Result<Self, StartError> {
+        let base = Arc::new(launcher.start_with(&FLAGS, &Preload::default()).await?);
+        let options = WorkerOptions { debug: true, run_disabled, ..host.options.clone() };
+        let mut runner = Runner::become_session(base, options).map_err(StartError::Failed)?;
+        let python = launcher.python.display();
+        let listening = async {
+            while let Some(event) = runner.events.recv().await {
+                match event {
+                    ProcessEvent::Message(message) => match *message {
+                        FromWorker::Listening { host, port } => return Ok((host, port)),
+                        FromWorker::UsageError { message, .. } => return Err(StartError::Unusable(message)),
+                        FromWorker::InternalError { message } => return Err(StartError::Failed(message)),
+                        other => runner.note(other),
+                    },
+                    ProcessEvent::Exited(status) => {
+                        return Err(StartError::Failed(format!("{python}, which was to start debugpy, {status}")));
+                    }
+                    ProcessEvent::Lost => {}
+                }
+            }
+            Err(StartError::Failed(format!("{python}, which was to start debugpy, went away")))
+        };
+        let told = timeout(LISTEN_LIMIT, listening).await;
+        let (host, port) = told.unwrap_or_else(|_| {
+            let limit = LISTEN_LIMIT.as_secs();
+            Err(StartError::Failed(format!("debugpy did not listen within {limit} s; look what {python} is busy with")))
+        })?;
+        Ok(Debuggee { host, port, limit, until: Instant::now() + limit, runner: Mutex::new(Some(runner)) })
+    }
+
+    /// When it stops waiting for its debugger.
+    pub(crate) fn until(&self) -> Instant {
+        self.until
+    }
+
+    /// The process, once.
+    pub(crate) fn take(&self) -> Result<Runner, String> {
+        let runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        runner.ok_or_else(|| "the process under the debugger has ended".into())
+    }
+
+    /// What tests are told that waited in vain.
+    pub(crate) fn in_vain(&self) -> String {
+        format!(
+            "no debugger connected to {}:{} within {} s (debugTimeoutMs); debug the test again and connect sooner",
+            self.host,
+            self.port,
+            self.limit.as_secs_f64()
+        )
+    }
+}

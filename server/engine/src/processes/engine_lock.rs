@@ -1,0 +1,203 @@
+//! What tells other engines that this one lives: a file that it holds locked. What an engine left behind that was killed
+//! is swept by the next one to start.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+/// A locked file. Gone when it is dropped; a process that is killed leaves it, but not the lock.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Presence {
+    /// Makes and locks the file, and the folder for it; nobody else uses the same name.
+    pub(crate) fn take(path: PathBuf) -> io::Result<Self> {
+        let failed = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        let mut error = None;
+        for _ in 0..ATTEMPTS {
+            if let Some(folder) = path.parent() {
+                crate::processes::private_files::folder(folder)?;
+            }
+            // What is not locked yet looks dead: whoever sweeps meanwhile may take the file away.
+            match make_locked(&path) {
+                Ok(lock) if is_at(&lock, &path) => return Ok(Presence { path, _lock: lock }),
+                Ok(_) => {}
+                Err(gone) if matches!(gone.kind(), ErrorKind::NotFound | ErrorKind::Interrupted) => error = Some(gone),
+                Err(other) => return Err(failed(other)),
+            }
+        }
+        Err(failed(error.unwrap_or_else(|| io::Error::other("somebody removes it again and again"))))
+    }
+
+    /// What this process is called by what it leaves behind.
+    pub(crate) fn name(&self) -> String {
+        self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn make_locked(path: &Path) -> io::Result<File> {
+    let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.lock()?; // whoever asks whether it is dead holds it for a moment
+    Ok(file)
+}
+
+/// Whether the file is what the path leads to now.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
+}
+
+/// Removes what somebody left who is no more, by the lock: it is held meanwhile, so that nobody takes it for a new start.
+/// `made`: when what is left was made, since a lock comes a moment later.
+pub(crate) fn if_dead(lock: &Path, made: Option<SystemTime>, remove: impl FnOnce()) {
+    let lock = File::open(lock).map(|file| (file.try_lock().is_ok() && is_at(&file, lock), file));
+    let is_dead = match &lock {
+        Ok((is_dead, _)) => *is_dead,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > NEWBORN)
+        }
+        Err(_) => false,
+    };
+    if is_dead {
+        remove();
+    }
+}
+
+/// How often a file is made anew that others take away: more often than others can start meanwhile.
+const ATTEMPTS: u32 = 1000;
+
+/// What has no lock after this time never gets one.
+const NEWBORN: Duration = Duration::from_secs(10);
+
+const FOLDER: &str = "alive";
+
+/// This process's, shared by its engines.
+pub(crate) fn own() -> io::Result<Arc<Presence>> {
+    static OWN: Mutex<Weak<Presence>> = Mutex::new(Weak::new());
+    let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(presence) = own.upgrade() {
+        return Ok(presence);
+    }
+    let folder = crate::processes::temp_dirs::own()?.join(FOLDER);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let presence = Arc::new(Presence::take(folder.join(format!("{}-{:x}", std::process::id(), now.as_micros())))?);
+    *own = Arc::downgrade(&presence);
+    Ok(presence)
+}
+
+/// Removes what dead engines left among this user's temporary files: the artifacts of their runs, and their locks.
+/// Blocks.
+pub(crate) fn sweep() {
+    if let Ok(temp) = crate::processes::temp_dirs::own() {
+        sweep_below(&temp);
+    }
+}
+
+fn sweep_below(temp: &Path) {
+    let locks = temp.join(FOLDER);
+    let entries = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let artifacts = entries(temp).filter(|path| path.extension().is_some_and(|end| end == "artifacts"));
+    for run in artifacts.flat_map(|all| entries(&all).collect::<Vec<_>>()) {
+        let owner = run.file_name().and_then(|name| name.to_str()?.rsplit_once('.')).map(|(owner, _)| owner.to_owned());
+        let made = fs::symlink_metadata(&run).and_then(|data| data.modified()).ok();
+        if_dead(&locks.join(owner.as_deref().unwrap_or("nobody")), made, || {
+            let _ = fs::remove_dir_all(&run);
+        });
+    }
+    for lock in entries(&locks) {
+        if_dead(&lock, None, || {
+            let _ = fs::remove_file(&lock);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r2_what_dead_engines_left_is_swept_and_what_others_use_stays() {
+        let temp = crate::processes::temp_dirs::own().unwrap();
+        let own = own().unwrap();
+        let all = temp.join(format!("{}-swept.artifacts", own.name()));
+        // Its pid is that of a process that lives: numbers are given again, and nobody may have waited for the dead.
+        let dead = all.join(format!("{}-0.1", std::process::id()));
+        let fresh = all.join("1-0.1");
+        let live = all.join(format!("{}.1", own.name()));
+        let long_ago = SystemTime::now() - 2 * NEWBORN;
+        for run in [&dead, &fresh, &live] {
+            fs::create_dir_all(run).unwrap();
+            fs::write(run.join("w0.out"), "text").unwrap();
+        }
+        for run in [&dead, &live] {
+            File::open(run).unwrap().set_modified(long_ago).unwrap();
+        }
+        sweep();
+        assert_eq!([dead.exists(), fresh.exists(), live.exists()], [false, true, true]);
+        fs::remove_dir_all(all).unwrap();
+    }
+
+    fn is_dead(lock: &Path) -> bool {
+        let mut dead = false;
+        if_dead(lock, None, || dead = true);
+        dead
+    }
+
+    #[test]
+    fn r2_a_lock_tells_who_lives() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let presence = Presence::take(path.clone()).unwrap();
+        assert!(!is_dead(&path));
+        std::mem::forget(File::open(&path).unwrap());
+        fs::write(folder.path().join("left"), "").unwrap();
+        assert!(is_dead(&folder.path().join("left")));
+        drop(presence);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn r2_engines_that_start_at_once_do_not_sweep_each_other() {
+        let temp = tempfile::tempdir().unwrap();
+        let locks = temp.path().join(FOLDER);
+        std::thread::scope(|scope| {
+            for engine in 0..8 {
+                let (temp, locks) = (temp.path(), &locks);
+                scope.spawn(move || {
+                    for start in 0..200 {
+                        let path = locks.join(format!("{engine}-{start}"));
+                        let presence = Presence::take(path.clone()).unwrap();
+                        sweep_below(temp);
+                        assert!(is_at(&presence._lock, &path));
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(&locks).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn r2_a_folder_of_locks_that_somebody_cleans_away_is_made_anew() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = temp.path().join(FOLDER).join("lock");
+        for _ in 0..2 {
+            let presence = Presence::take(path.clone()).unwrap();
+            fs::remove_dir_all(temp.path().join(FOLDER)).unwrap();
+            drop(presence);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A collected session that can't be shared: it was made for one run, and runs that run's tests itself.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::processes::launcher::Base;
+use crate::processes::process::{Arrived, Process, ProcessEvent};
+use crate::processes::process_tree::kill_tree;
+use crate::processes::runner::Runner;
+use crate::processes::worker_protocol::{Purpose, Role, ToWorker, WorkerOptions};
+
+/// How long a session that is over may take to tear itself down, before it is killed.
+const TEARDOWN: Duration = Duration::from_secs(60);
+
+/// How long the next session waits for them.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Sessions that are over and still tear themselves down. What they hold, the next one may want.
+#[derive(Clone)]
+pub(crate) struct Leaving(Arc<watch::Sender<usize>>);
+
+impl Default for Leaving {
+    fn default() -> Self {
+        Leaving(Arc::new(watch::Sender::new(0)))
+    }
+}
+
+/// One of them, as long as this is held.
+pub(crate) struct Leaver(Leaving);
+
+impl Drop for Leaver {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count -= 1);
+    }
+}
+
+impl Leaving {
+    pub(crate) fn enter(&self) -> Leaver {
+        self.0.send_modify(|count| *count += 1);
+        Leaver(self.clone())
+    }
+
+    /// Waits until all have gone, or it has taken too long.
+    pub(crate) async fn gone(&self) {
+        let mut leaving = self.0.subscribe();
+        let _ = tokio::time::timeout(PATIENCE, leaving.wait_for(|count| *count == 0)).await;
+    }
+}
+
+/// Waits for the end of a session that has nothing more to do.
+pub(crate) async fn see_end(process: &Process, events: &mut mpsc::UnboundedReceiver<ProcessEvent>) {
+    let end = async { while matches!(events.recv().await, Some(ProcessEvent::Message(_))) {} };
+    if tokio::time::timeout(TEARDOWN, end).await.is_err() {
+        kill_tree(process.pid);
+    }
+}
+
+/// The process of such a session. Whoever takes it has its runner; otherwise its session ends as pytest's does, behind
+/// a collection without a test.
+#[derive(Default)]
+pub(crate) struct Own(Mutex<Option<Waiting>>);
+
+struct Waiting {
+    arrived: Arrived,
+    /// Its end would be the session's.
+    base: Arc<Base>,
+    leaving: Leaving,
+}
+
+impl Own {
+    pub(crate) fn new(arrived: Arrived, base: Arc<Base>, leaving: Leaving) -> Self {
+        Own(Mutex::new(Some(Waiting { arrived, base, leaving })))
+    }
+
+    /// The runner, once, for who may have it.
+    pub(crate) fn take_unless(&self, other: bool) -> Option<Runner> {
+        if other { None } else { self.take() }
+    }
+
+    /// The runner, once.
+    pub(crate) fn take(&self) -> Option<Runner> {
+        let Waiting { arrived: (process, events), .. } =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let (host, options) = (process.id.clone(), WorkerOptions::default());
+        process.send(ToWorker::Become { host, role: Role::Runner, options, purpose: Purpose::Run });
+        Some(Runner::new(process, events, None))
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        let waiting = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        let (Some(waiting), Ok(runtime)) = (waiting, tokio::runtime::Handle::try_current()) else { return };
+        let leaver = waiting.leaving.enter();
+        runtime.spawn(async move {
+            let Waiting { arrived: (process, mut events), base, .. } = waiting;
+            process.send(ToWorker::Exit);
+            see_end(&process, &mut events).await;
+            drop((base, leaver));
+        });
+    }
+}

@@ -1,0 +1,394 @@
+//! Where every Python process of this engine reports in: one Unix socket in a private folder, and the table that says
+//! who waits for which process.
+//!
+//! A forked process tells its exit through the process that forked it, so exits are routed by name here, whoever's
+//! connection they came on.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use std::{fs, io};
+
+use dashmap::DashMap;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::processes::engine_lock::{Presence, if_dead};
+use crate::processes::liveness::Life;
+use crate::processes::process::{Connection, ExitStatus, ProcessEvent};
+use crate::processes::worker_protocol::{FromWorker, ToWorker};
+
+/// A worker's frame may be no longer than this: a batch of nodes is well below it.
+const MAX_WORKER_FRAME: usize = 256 * 1024 * 1024;
+
+pub(crate) struct Hub {
+    folder: PathBuf,
+    /// Others sweep the folder when this is gone.
+    _presence: Presence,
+    token: String,
+    next: AtomicU64,
+    expected: Arc<DashMap<String, Expected>>,
+    accepting: tokio::task::JoinHandle<()>,
+}
+
+struct Expected {
+    events: mpsc::UnboundedSender<ProcessEvent>,
+    hello: Option<oneshot::Sender<Connection>>,
+    /// From its hello on.
+    life: Option<Arc<Life>>,
+    /// Its connection has ended, and everything that came on it was told.
+    lost: bool,
+    /// How it ended, known but not told yet.
+    exit: Option<ExitStatus>,
+}
+
+impl Expected {
+    /// Tells the exit. Behind it nothing is told any more.
+    fn tell_exit(&mut self) {
+        if let Some(status) = self.exit.take() {
+            self.hello = None;
+            let _ = self.events.send(ProcessEvent::Exited(status));
+        }
+    }
+}
+
+/// How long an exit waits for the process's last messages: they may still be on their way, and a process that the
+/// ended one left behind may hold the connection open.
+const LAST_MESSAGES: Duration = Duration::from_millis(1000);
+
+/// What is held for a process that has yet to report in.
+pub(crate) struct Awaited {
+    pub id: String,
+    pub hello: oneshot::Receiver<Connection>,
+    pub events: mpsc::UnboundedReceiver<ProcessEvent>,
+    pub registration: Registration,
+}
+
+/// Keeps a process's entry in the hub's table; dropped, the entry goes.
+pub(crate) struct Registration {
+    id: String,
+    expected: Arc<DashMap<String, Expected>>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.expected.remove(&self.id);
+    }
+}
+
+impl Hub {
+    /// Makes the private folder and listens in it.
+    pub(crate) fn start() -> io::Result<Self> {
+        let token = random_token()?;
+        let (folder, presence) = make_folder(places(), &format!("{PREFIX}{}-{}", std::process::id(), &token[..8]))?;
+        let listener = UnixListener::bind(folder.join("engine.sock"))?;
+        let expected = Arc::new(DashMap::new());
+        let accepting = tokio::spawn(accept(listener, token.clone(), Arc::clone(&expected)));
+        Ok(Hub { folder, _presence: presence, token, next: AtomicU64::new(1), expected, accepting })
+    }
+
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.join("engine.sock")
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// Announces a process, named after `role`, that is about to be started or forked.
+    pub(crate) fn expect(&self, role: &str) -> Awaited {
+        let id = format!("{role}-{}", self.next.fetch_add(1, Ordering::Relaxed));
+        let (events_tx, events) = mpsc::unbounded_channel();
+        let (hello_tx, hello) = oneshot::channel();
+        self.expected.insert(
+            id.clone(),
+            Expected { events: events_tx, hello: Some(hello_tx), life: None, lost: false, exit: None },
+        );
+        let registration = Registration { id: id.clone(), expected: Arc::clone(&self.expected) };
+        Awaited { id, hello, events, registration }
+    }
+
+    /// Tells how a process that this engine itself started has ended.
+    pub(crate) fn report_exit(&self, id: &str, status: ExitStatus) {
+        route_exit(&self.expected, id, status);
+    }
+}
+
+impl Hub {
+    /// Takes no more processes, and removes the folder.
+    pub(crate) fn close(&self) {
+        self.accepting.abort();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+const PREFIX: &str = "pytest-lens-";
+
+/// The longest path that a Unix socket can have here, in bytes.
+const SOCKET_PATH: usize = 107;
+
+const LOCK: &str = "lock";
+
+/// How a folder's name ends that is being removed.
+const SWEPT: &str = ".swept";
+
+/// The user's runtime folder, and the temporary ones.
+fn places() -> Vec<PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
+    runtime.into_iter().chain([std::env::temp_dir(), PathBuf::from("/tmp")]).collect()
+}
+
+/// Makes the private folder of this engine: in the first of `places` that can be written and where the paths of sockets
+/// are not too long. Folders that killed engines left there go.
+fn make_folder(places: Vec<PathBuf>, name: &str) -> io::Result<(PathBuf, Presence)> {
+    let fits = |path: &PathBuf| path.join(name).join("engine.sock").as_os_str().len() <= SOCKET_PATH;
+    let mut failures = Vec::new();
+    for place in places.into_iter().filter(fits) {
+        sweep(&place);
+        let folder = place.join(name);
+        match Presence::take(folder.join(LOCK)) {
+            Ok(presence) => return Ok((folder, presence)),
+            Err(error) => {
+                tracing::warn!(%error, "the engine's socket goes elsewhere");
+                failures.push(error.to_string());
+            }
+        }
+    }
+    Err(io::Error::other(format!(
+        "there is no place for its socket ({}); set XDG_RUNTIME_DIR or TMPDIR to a folder of yours",
+        failures.join("; ")
+    )))
+}
+
+fn sweep(place: &Path) {
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX)?.split_once('-')?.0.parse::<u32>().ok());
+        let made = entry.metadata().and_then(|data| data.modified()).ok();
+        if owner.is_none() {
+            continue;
+        }
+        if_dead(&entry.path().join(LOCK), made, || {
+            // Its name is free at once: whoever is about to lock it makes another, which nobody empties.
+            let mut swept = entry.path().into_os_string();
+            swept.push(SWEPT);
+            if fs::rename(entry.path(), &swept).is_ok() {
+                let _ = fs::remove_dir_all(swept);
+            }
+        });
+    }
+}
+
+fn random_token() -> io::Result<String> {
+    use std::io::Read as _;
+    let mut bytes = [0_u8; 16];
+    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Tells how a process ended, behind everything that it said itself.
+fn route_exit(expected: &Arc<DashMap<String, Expected>>, id: &str, status: ExitStatus) {
+    let Some(mut entry) = expected.get_mut(id) else { return };
+    entry.exit = Some(status);
+    if entry.lost {
+        entry.tell_exit();
+        return;
+    }
+    drop(entry);
+    let (expected, id) = (Arc::clone(expected), id.to_owned());
+    tokio::spawn(async move {
+        tokio::time::sleep(LAST_MESSAGES).await;
+        if let Some(mut entry) = expected.get_mut(&id) {
+            entry.tell_exit();
+        }
+    });
+}
+
+async fn accept(listener: UnixListener, token: String, expected: Arc<DashMap<String, Expected>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        tokio::spawn(serve(stream, token.clone(), Arc::clone(&expected)));
+    }
+}
+
+/// One process's connection, from its hello to its end.
+async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, Expected>>) {
+    let (read, write) = stream.into_split();
+    let mut frames = Frames { read, buffer: Vec::new(), start: 0 };
+    let Ok(Some(FromWorker::Hello { token: theirs, host, pid, parent })) = frames.next().await else { return };
+    if theirs != token {
+        tracing::warn!(host, "a process with a wrong token was turned away");
+        return;
+    }
+    let (sender, receiver) = mpsc::unbounded_channel();
+    tokio::spawn(write_out(write, receiver));
+    let life = Arc::new(Life::of(pid));
+    let events = {
+        let Some(mut entry) = expected.get_mut(&host) else { return };
+        let Some(hello) = entry.hello.take() else { return };
+        entry.life = Some(Arc::clone(&life));
+        if hello.send(Connection { pid, sender, life: Arc::clone(&life) }).is_err() {
+            return;
+        }
+        entry.events.clone()
+    };
+    let ending = see_end(Arc::clone(&life), host.clone(), parent, Arc::clone(&expected));
+    tokio::spawn(ending);
+    loop {
+        let event = match frames.next().await {
+            Ok(Some(FromWorker::Exited { host, code, signal })) => {
+                route_exit(&expected, &host, ExitStatus { code, signal, ..ExitStatus::default() });
+                continue;
+            }
+            Ok(Some(FromWorker::ForkFailed { host, message })) => {
+                route_exit(&expected, &host, ExitStatus { note: Some(message), ..ExitStatus::default() });
+                continue;
+            }
+            Ok(Some(FromWorker::Forked { .. })) => continue,
+            Ok(Some(message)) => ProcessEvent::Message(Box::new(message)),
+            Ok(None) => break,
+            Err(error) => {
+                tracing::error!(host, %error, "a worker's frame can't be read");
+                break;
+            }
+        };
+        if events.send(event).is_err() {
+            break;
+        }
+    }
+    life.note_end();
+    let _ = events.send(ProcessEvent::Lost);
+    if let Some(mut entry) = expected.get_mut(&host) {
+        entry.lost = true;
+        entry.tell_exit();
+    }
+}
+
+/// Sees to it that the end of a process is told, where nobody is left who could say how it ended: whoever forked it may
+/// have ended before, with it, or be stopped.
+async fn see_end(life: Arc<Life>, host: String, parent: Option<String>, expected: Arc<DashMap<String, Expected>>) {
+    life.end().await;
+    life.note_end();
+    let parent = parent.and_then(|parent| expected.get(&parent).and_then(|entry| entry.life.clone()));
+    let orphaned = async {
+        match parent {
+            Some(parent) => parent.ended().await,
+            None => std::future::pending().await,
+        }
+    };
+    let _ = tokio::time::timeout(LAST_MESSAGES, orphaned).await;
+    let unknown = expected.get(&host).is_some_and(|entry| entry.exit.is_none());
+    if unknown {
+        route_exit(&expected, &host, ExitStatus::default());
+    }
+}
+
+async fn write_out(mut write: OwnedWriteHalf, mut messages: mpsc::UnboundedReceiver<ToWorker>) {
+    while let Some(message) = messages.recv().await {
+        let Ok(text) = serde_json::to_vec(&message) else { continue };
+        let Ok(length) = u32::try_from(text.len()) else { continue };
+        let mut frame = length.to_le_bytes().to_vec();
+        frame.extend_from_slice(&text);
+        if write.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Frames {
+    read: OwnedReadHalf,
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Frames {
+    /// The next message; `None` at the end of the stream.
+    async fn next(&mut self) -> io::Result<Option<FromWorker>> {
+        loop {
+            let pending = &self.buffer[self.start..];
+            if let Some((length, rest)) = pending.split_first_chunk::<4>() {
+                let length = u32::from_le_bytes(*length) as usize;
+                if length > MAX_WORKER_FRAME {
+                    return Err(io::Error::other(format!("a frame of {length} bytes")));
+                }
+                if let Some(text) = rest.get(..length) {
+                    let message = serde_json::from_slice(text).map_err(io::Error::other)?;
+                    self.start += 4 + length;
+                    return Ok(Some(message));
+                }
+            }
+            if self.start > 0 {
+                self.buffer.drain(..self.start);
+                self.start = 0;
+            }
+            self.buffer.reserve(64 * 1024);
+            match self.read.read_buf(&mut self.buffer).await {
+                Ok(0) => return Ok(None),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r18_a_runtime_folder_of_no_use_is_passed_over() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, "").unwrap();
+        let (folder, _presence) = make_folder(vec![file.clone(), home.path().to_owned()], "pytest-lens-1-a").unwrap();
+        assert_eq!(folder, home.path().join("pytest-lens-1-a"));
+        let error = make_folder(vec![file], "pytest-lens-1-a").unwrap_err().to_string();
+        assert!(error.contains("file/pytest-lens-1-a") && error.contains("XDG_RUNTIME_DIR"), "{error}");
+    }
+
+    #[test]
+    fn r2_sockets_of_dead_engines_are_swept() {
+        let home = tempfile::tempdir().unwrap();
+        let place = || vec![home.path().to_owned()];
+        let (live, _presence) = make_folder(place(), "pytest-lens-2-live").unwrap();
+        // The number of a process that lives.
+        let dead = home.path().join("pytest-lens-1-dead");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join(LOCK), "").unwrap();
+        fs::write(dead.join("engine.sock"), "").unwrap();
+        let other = home.path().join("pytest-lens-of-somebody");
+        fs::create_dir(&other).unwrap();
+        let _new = make_folder(place(), "pytest-lens-3-new").unwrap();
+        assert_eq!([live.exists(), dead.exists(), other.exists()], [true, false, true]);
+    }
+
+    #[test]
+    fn r2_folders_of_engines_that_start_at_once_stay() {
+        let home = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for engine in 0..8 {
+                let home = home.path();
+                scope.spawn(move || {
+                    for start in 0..50 {
+                        let name = format!("pytest-lens-{engine}-{start}");
+                        let (folder, _presence) = make_folder(vec![home.to_owned()], &name).unwrap();
+                        sweep(home);
+                        assert!(folder.join(LOCK).exists());
+                        fs::remove_dir_all(folder).unwrap();
+                    }
+                });
+            }
+        });
+        let left: Vec<_> = fs::read_dir(home.path()).unwrap().flatten().map(|entry| entry.path()).collect();
+        assert_eq!(left, Vec::<PathBuf>::new());
+    }
+}

@@ -1,0 +1,143 @@
+//! What changes on disk mean for a session that is to live on: it stays as it is, takes some test modules afresh, or
+//! ends.
+//!
+//! A run never executes old code, so what can't be taken afresh in place ends the session, whatever the settings say.
+//! They decide the rest: whether a changed test module ends it too, and whether a changed conftest ends it at once or
+//! when the next run needs the new code.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use pytest_lens_analysis::PytestSettings;
+use pytest_lens_history::is_config_file;
+use pytest_lens_protocol::FixtureReuseSettings;
+
+use crate::model::import_graph::{Sources, relative};
+use crate::model::node::Analyses;
+use crate::processes::disk_snapshot::{Changes, Snapshot};
+
+/// What becomes of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It stays; these test modules, relative to the root, are taken afresh.
+    Stays(Vec<String>),
+    /// It can't serve another run.
+    EndsBeforeNextRun,
+    /// It is to end as soon as that is known.
+    Ends,
+}
+
+/// How a project's files are told apart.
+pub(crate) struct Project<'a> {
+    pub root: &'a Path,
+    pub pytest: &'a PytestSettings,
+    pub analyses: &'a Analyses,
+}
+
+/// Decides by what has changed since the session read it.
+pub(crate) fn fate(project: &Project<'_>, known: &Snapshot, changes: &Changes, rules: &FixtureReuseSettings) -> Fate {
+    let mut found = Found::default();
+    for path in &changes.files {
+        found.changed(project, path, rules);
+    }
+    for path in &changes.entries {
+        found.came_or_went(project, path, rules);
+    }
+    for path in changes.asked_for() {
+        match name_of(path) {
+            "conftest.py" => found.conftest(rules),
+            _ => found.ends = true,
+        }
+    }
+    let leads_on = !found.tests.is_empty() || !found.new.is_empty();
+    if !found.ends && leads_on {
+        found.follow(project, known);
+    }
+    if found.ends {
+        Fate::Ends
+    } else if found.conftest {
+        Fate::EndsBeforeNextRun
+    } else {
+        Fate::Stays(found.tests)
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    ends: bool,
+    /// A conftest changed that does not end the session at once.
+    conftest: bool,
+    /// Test modules that changed or are gone.
+    tests: Vec<String>,
+    /// Modules that were not there before.
+    new: Vec<String>,
+}
+
+impl Found {
+    /// A file that was read is another one now, or gone.
+    fn changed(&mut self, project: &Project<'_>, path: &Path, rules: &FixtureReuseSettings) {
+        let Some(inside) = relative(project.root, path) else {
+            self.ends = true;
+            return;
+        };
+        if name_of(path) == "conftest.py" {
+            self.conftest(rules);
+        } else if is_test(project, &inside) && !rules.teardown_on_test_file_change {
+            self.tests.push(inside);
+        } else {
+            self.ends = true;
+        }
+    }
+
+    /// A name in a folder that was listed.
+    fn came_or_went(&mut self, project: &Project<'_>, path: &Path, rules: &FixtureReuseSettings) {
+        let (name, Some(inside)) = (name_of(path), relative(project.root, path)) else {
+            self.ends = true;
+            return;
+        };
+        if name == "conftest.py" {
+            self.conftest(rules);
+        } else if name == "__init__.py" || is_config_file(name) {
+            self.ends = true;
+        } else if path.join("__init__.py").exists() {
+            self.new.push(format!("{inside}/__init__.py"));
+        } else if inside.ends_with(".py") && path.exists() && !is_test(project, &inside) {
+            self.new.push(inside);
+        }
+    }
+
+    fn conftest(&mut self, rules: &FixtureReuseSettings) {
+        if rules.teardown_on_conftest_change {
+            self.ends = true;
+        } else {
+            self.conftest = true;
+        }
+    }
+
+    /// Where else the changes lead: test modules that import changed ones are taken afresh too. Anything else that
+    /// imports them holds old code, and what imports a new module may have looked for it in vain.
+    fn follow(&mut self, project: &Project<'_>, known: &Snapshot) {
+        let own = known.files().filter_map(|path| relative(project.root, path));
+        let paths = own.chain(self.tests.iter().chain(&self.new).cloned()).filter(|path| path.ends_with(".py"));
+        let files: HashMap<_, _> = paths
+            .filter_map(|path| {
+                let analysis = project.analyses.of(&project.root.join(&path), project.pytest);
+                analysis.map(|analysis| (path, analysis))
+            })
+            .collect();
+        let sources = Sources { files };
+        let of_new = sources.reach(&self.new);
+        self.ends |= of_new.iter().any(|path| !self.new.contains(path));
+        let reached = sources.reach(&self.tests);
+        self.ends |= reached.iter().any(|path| !is_test(project, path));
+        self.tests = reached.into_iter().collect();
+    }
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+fn is_test(project: &Project<'_>, inside: &str) -> bool {
+    inside.ends_with(".py") && project.pytest.is_test_file(Path::new(inside))
+}

@@ -1,0 +1,307 @@
+//! Starts interpreters of one context: fresh ones, warm and ready to fork or to become a session themselves.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pytest_lens_protocol::OutputStream;
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::processes::disk_snapshot::{Place, Snapshot};
+use crate::processes::hub::Hub;
+use crate::processes::liveness::{Life, stands_still};
+use crate::processes::preload::Preload;
+use crate::processes::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
+use crate::processes::process_tree::{Handle, Unfinished, descendants, kill_tree, see_off};
+use crate::processes::stdio_relay::Relays;
+use crate::processes::worker_files::{TOO_OLD, boot_program, forget_compiled};
+use crate::processes::worker_protocol::{Boot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions};
+
+/// How long an interpreter may take to start, pytest and the preloaded modules included.
+const BOOT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Interpreters by pid, each with what tells its end.
+pub(crate) type Alive = HashMap<u32, watch::Receiver<bool>>;
+
+/// What every interpreter of a context is started with.
+pub(crate) struct Launcher {
+    pub hub: Arc<Hub>,
+    pub root: PathBuf,
+    pub python: PathBuf,
+    pub worker_dir: PathBuf,
+    pub cache_dir: PathBuf,
+    pub tmp_dir: PathBuf,
+    pub env: Mutex<BTreeMap<String, String>>,
+    pub relays: Relays,
+    /// The interpreters that this context has started and that have not ended; none when it has closed.
+    pub alive: Mutex<Option<Alive>>,
+}
+
+/// A warm interpreter: pytest and some third-party modules are loaded, nothing of the project is.
+pub(crate) struct Base {
+    pub process: Process,
+    pub ready: Ready,
+    /// The folder in which it was started.
+    root: Place,
+    snapshot: Mutex<Snapshot>,
+    events: Mutex<Option<mpsc::UnboundedReceiver<ProcessEvent>>>,
+}
+
+impl Base {
+    /// Whether the disk still holds what this interpreter has loaded, and it is alive.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let unused = self.events.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        unused && self.process.is_well() && self.is_unchanged()
+    }
+
+    /// Whether the disk still holds what this interpreter has loaded, itself and the installed packages included, and
+    /// the root is the folder in which it was started.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.root.holds() && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
+    }
+
+    /// The interpreter's version and the libraries installed for it, by name and version. Blocks.
+    pub(crate) fn libraries(&self) -> String {
+        let folders = self.ready.read.dirs.iter().filter(|folder| matches!(folder.3, Counted::Installed));
+        let entries = folders.flat_map(|folder| std::fs::read_dir(&folder.0).into_iter().flatten().flatten());
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut libraries: Vec<String> =
+            names.filter(|name| name.ends_with(".dist-info") || name.ends_with(".egg-info")).collect();
+        libraries.sort_unstable();
+        format!("{}\n{}", self.ready.python, libraries.join("\n"))
+    }
+
+    /// Turns the interpreter itself into a session or a collection: the same process, name and connection, but it can't
+    /// be forked any more. Once only.
+    pub(crate) fn become_role(&self, role: Role, options: WorkerOptions, purpose: Purpose) -> Result<Arrived, String> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let events = events.ok_or("the interpreter is in use")?;
+        self.process.send(ToWorker::Become { host: self.process.id.clone(), role, options, purpose });
+        Ok((self.process.clone(), events))
+    }
+
+    /// Forks it.
+    pub(crate) async fn fork(
+        &self,
+        hub: &Hub,
+        role: Role,
+        options: WorkerOptions,
+        purpose: Purpose,
+    ) -> Result<Arrived, String> {
+        let awaited = hub.expect(if role == Role::Session { "session" } else { "collected" });
+        self.process.send(ToWorker::Fork { host: awaited.id.clone(), role, options: Some(options), purpose });
+        Process::arrive(awaited, FORK_LIMIT, Some(&self.process)).await
+    }
+}
+
+/// Processes whose end is awaited.
+pub(crate) struct Family {
+    interpreters: HashMap<u32, watch::Receiver<bool>>,
+    descendants: Vec<Handle>,
+}
+
+/// Why an interpreter did not become ready.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StartError {
+    /// It can't run pytest: the sentence says what to do.
+    #[error("{0}")]
+    Unusable(String),
+    /// It failed otherwise.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Whether a failure to start is of the kind that damaged compiled files make.
+fn is_cut(message: &str) -> bool {
+    ["EOFError", "marshal", "bad magic number"].iter().any(|sign| message.contains(sign))
+}
+
+/// How long the keeper of an interpreter may stay behind it: as long as it looks after what tests left, and longer.
+const KEEPER_LIMIT: Duration = Duration::from_secs(6);
+
+/// The process between the engine and an interpreter goes with that one; a test may have stopped it.
+async fn see_off_keeper(keeper: i32, kept: Arc<Life>, mut ended: watch::Receiver<bool>) {
+    kept.ended().await;
+    if timeout(KEEPER_LIMIT, ended.wait_for(|ended| *ended)).await.is_err() {
+        kill_tree(keeper);
+    }
+}
+
+impl Launcher {
+    /// Starts an interpreter and waits until it is warm.
+    pub(crate) async fn start(&self, preload: &Preload) -> Result<Base, StartError> {
+        self.start_with(&[], preload).await
+    }
+
+    /// Starts an interpreter with options of Python's own, and waits until it is warm.
+    pub(crate) async fn start_with(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
+        match self.try_start(flags, preload).await {
+            // What Python has compiled of the worker was cut, by a full disk say.
+            Err(StartError::Failed(message)) if is_cut(&message) && forget_compiled(&self.worker_dir) => {
+                tracing::warn!(message, "the worker's compiled files were damaged, and are made anew");
+                self.try_start(flags, preload).await
+            }
+            started => started,
+        }
+    }
+
+    async fn try_start(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
+        let root = Place::of(&self.root);
+        let awaited = self.hub.expect("base");
+        let id = awaited.id.clone();
+        let boot = Boot {
+            socket: self.hub.socket().to_string_lossy().into(),
+            token: self.hub.token().into(),
+            host: id.clone(),
+            root: self.root.to_string_lossy().into(),
+            cache_dir: self.cache_dir.to_string_lossy().into(),
+            tmp_dir: self.tmp_dir.to_string_lossy().into(),
+            preload: preload.modules.clone(),
+            harmless: Vec::new(),
+            unsafe_names: preload.unfit.iter().cloned().collect(),
+        };
+        let boot = serde_json::to_string(&boot).map_err(|error| StartError::Failed(error.to_string()))?;
+        let mut command = Command::new(&self.python);
+        command
+            .args(flags)
+            .arg("-c")
+            .arg(boot_program(&self.worker_dir))
+            .current_dir(&self.root)
+            .envs(&*self.env.lock().unwrap_or_else(PoisonError::into_inner))
+            .env("PYTEST_LENS_BOOT", boot)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0);
+        // An engine that is itself run by pytest must not pass that run off as the tests' own.
+        for name in ["PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"] {
+            command.env_remove(name);
+        }
+        let (ended, ending) = watch::channel(false);
+        let kept = ending.clone();
+        let mut child = self.spawn(&mut command, ending)?;
+        let pid = child.id();
+        let heard = Arc::new(Mutex::new(String::new()));
+        let stdout = child.stdout.take().and_then(|pipe| pipe.into_owned_fd().ok());
+        let stderr = child.stderr.take().and_then(|pipe| pipe.into_owned_fd().ok());
+        if let Some(pipe) = stdout {
+            self.relays.pass_on(pipe, OutputStream::Stdout, None);
+        }
+        if let Some(pipe) = stderr {
+            self.relays.pass_on(pipe, OutputStream::Stderr, Some(Arc::clone(&heard)));
+        }
+        let hub = Arc::clone(&self.hub);
+        tokio::spawn(async move {
+            let status = child.wait().await.map(|status| ExitStatus {
+                code: status.code(),
+                signal: std::os::unix::process::ExitStatusExt::signal(&status),
+                ..ExitStatus::default()
+            });
+            hub.report_exit(&id, status.unwrap_or_default());
+            ended.send_replace(true);
+        });
+        let said = || {
+            let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = heard.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
+            if last.is_empty() { last } else { format!(": {last}") }
+        };
+        let mut starting = Unfinished(pid.and_then(|pid| i32::try_from(pid).ok()));
+        let (process, mut events) = match Process::arrive(awaited, BOOT_LIMIT, None).await {
+            Ok(arrived) => arrived,
+            Err(error) => {
+                self.relays.flush().await;
+                let said = said();
+                return Err(match said.find(TOO_OLD) {
+                    Some(at) => StartError::Unusable(said[at..].to_owned()),
+                    None => StartError::Failed(format!("{}: {error}{said}", self.python.display())),
+                });
+            }
+        };
+        if let Some(keeper) = starting.0 {
+            tokio::spawn(see_off_keeper(keeper, process.life(), kept));
+        }
+        let waiting = async {
+            while let Some(event) = events.recv().await {
+                match event {
+                    ProcessEvent::Message(message) => match *message {
+                        FromWorker::Ready(ready) => return Ok(*ready),
+                        FromWorker::Fatal { code, message } if code == "boot_failed" => {
+                            return Err(StartError::Failed(message));
+                        }
+                        FromWorker::Fatal { message, .. } => return Err(StartError::Unusable(message)),
+                        _ => {}
+                    },
+                    ProcessEvent::Exited(status) => {
+                        return Err(StartError::Failed(format!("{} {status}{}", self.python.display(), said())));
+                    }
+                    ProcessEvent::Lost => {}
+                }
+            }
+            Err(StartError::Failed("the Python process went away".into()))
+        };
+        let late = || {
+            Err(StartError::Failed(format!(
+                "{} did not get pytest loaded within {} s; look for a slow sitecustomize or plugin",
+                self.python.display(),
+                BOOT_LIMIT.as_secs()
+            )))
+        };
+        let ready = tokio::select! {
+            ready = waiting => ready,
+            () = tokio::time::sleep(BOOT_LIMIT) => late(),
+            () = stands_still(process.pid) => {
+                let status = ExitStatus { stood_still: true, ..ExitStatus::default() };
+                Err(StartError::Failed(format!("{} {status}", self.python.display())))
+            }
+        }?;
+        starting.0 = None;
+        let snapshot = Mutex::new(Snapshot::new(ready.read.clone()));
+        Ok(Base { process, ready, root, snapshot, events: Mutex::new(Some(events)) })
+    }
+
+    /// Starts the process, unless the context has closed: none is started that nobody waits for.
+    fn spawn(&self, command: &mut Command, ending: watch::Receiver<bool>) -> Result<Child, StartError> {
+        let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(alive) = alive.as_mut() else {
+            return Err(StartError::Failed("the context was shut down".into()));
+        };
+        let child = command.spawn().map_err(|error| {
+            StartError::Unusable(format!(
+                "the Python interpreter {} can't be started ({error}); set pytestLens.pythonPath to one that works",
+                self.python.display()
+            ))
+        })?;
+        alive.retain(|_, ended| !*ended.borrow());
+        alive.extend(child.id().map(|pid| (pid, ending)));
+        Ok(child)
+    }
+
+    /// Starts no more interpreters. Returns those that have not ended, and everything below them, to wait for with
+    /// [`Launcher::all_gone`].
+    pub(crate) fn family(&self) -> Family {
+        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        let roots = alive.keys().filter_map(|&pid| i32::try_from(pid).ok());
+        let descendants = roots.flat_map(descendants).filter_map(Handle::of).collect();
+        Family { interpreters: alive, descendants }
+    }
+
+    /// Waits until every process of `family` has ended; their connections are closed already. What does not go by
+    /// itself within `limit` is killed.
+    pub(crate) async fn all_gone(family: Family, limit: Duration) {
+        let until = Instant::now() + limit;
+        for (pid, mut ended) in family.interpreters {
+            if timeout_at(until, ended.wait_for(|ended| *ended)).await.is_err()
+                && let Ok(root) = i32::try_from(pid)
+            {
+                kill_tree(root);
+                let _ = timeout(limit, ended.wait_for(|ended| *ended)).await;
+            }
+        }
+        // A runner ends when its host has, and is nobody's child then.
+        let _ = tokio::task::spawn_blocking(move || see_off(&family.descendants, limit)).await;
+    }
+}

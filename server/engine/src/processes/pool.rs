@@ -1,0 +1,565 @@
+//! The warm processes of a context: the base, the collected sessions forked from it, and runners forked from those.
+//!
+//! Whatever is handed out was compared with the disk first; what is stale is let go, which ends its processes.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use pytest_lens_analysis::PytestSettings;
+use tokio::time::Instant;
+
+use crate::model::node::Analyses;
+use crate::model::scope::Scope;
+use crate::processes::collected_session::{CollectFailure, CollectOrder, Collector, Host, collect};
+use crate::processes::disk_snapshot::Snapshot;
+use crate::processes::exclusive_session::{Leaving, Own};
+use crate::processes::launcher::{Base, Launcher, StartError};
+use crate::processes::mode::{Mode, ModeAsked, choose};
+use crate::processes::preload::Preload;
+use crate::processes::prestarted::Ahead;
+use crate::processes::resident_pool::Residents;
+use crate::processes::runner::Runner;
+use crate::processes::worker_protocol::{Measure, Purpose, Ready, WireRead, WireStat, WorkerOptions, WorkerPlace};
+
+/// Collected sessions of parts of the project that are kept, besides that of the whole.
+const PARTS_KEPT: usize = 3;
+
+pub(crate) struct Pool {
+    pub launcher: Launcher,
+    asked: ModeAsked,
+    /// Whether processes are kept ready for runs to come.
+    resident: bool,
+    pub analyses: Arc<Analyses>,
+    /// Runners that stay between runs.
+    pub residents: Arc<Residents>,
+    state: Mutex<State>,
+    /// When it was used last.
+    used: Mutex<Instant>,
+    /// Runners that run tests now.
+    active: Arc<AtomicUsize>,
+    /// One base is started at a time.
+    starting: tokio::sync::Mutex<()>,
+    /// One session is started ahead at a time.
+    starting_ahead: tokio::sync::Mutex<()>,
+    /// Sessions of runs that are over.
+    pub leaving: Leaving,
+    /// The whole is collected by one at a time: whoever comes second finds what the first has made.
+    whole: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    base: Option<Arc<Base>>,
+    mode: Option<Mode>,
+    preload: Preload,
+    /// Newest first.
+    hosts: Vec<Arc<Host>>,
+    /// Why nothing is collected unless somebody asks, and what led there.
+    reluctance: Option<Reluctance>,
+    /// What the next collection is expected to be called with.
+    expected: Option<WorkerOptions>,
+    /// The session that was started for it.
+    ahead: Option<Ahead>,
+    closed: bool,
+    /// Bumped when everything is forgotten: what was being made before that is not kept.
+    generation: u64,
+    /// What was known before the processes were let go.
+    rested: Option<Known>,
+}
+
+/// What the processes of a project have told of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Known {
+    pub ready: Option<Ready>,
+    /// Why runs are not forked off the collected session.
+    pub reasons: Vec<String>,
+    pub inifile: Option<String>,
+}
+
+/// What a session that runs tests does otherwise than the one that collected them: it then collects by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Special {
+    /// Skip marks skip nothing.
+    pub run_disabled: bool,
+    /// It makes the reports about a session as a whole.
+    pub reports: bool,
+    /// Which of several runners it is for.
+    pub worker: Option<WorkerPlace>,
+    /// What it measures.
+    pub coverage: Option<Measure>,
+}
+
+/// A runner that runs tests, as long as this is held.
+pub(crate) struct Busy(Arc<AtomicUsize>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A collected session, and whether it was collected just now.
+pub(crate) struct Found {
+    pub host: Arc<Host>,
+    pub is_new: bool,
+    /// Its process, where it was collected for the run of somebody, who alone may use it.
+    pub own: Own,
+}
+
+impl Found {
+    fn present(host: Arc<Host>) -> Self {
+        Found { host, is_new: false, own: Own::default() }
+    }
+}
+
+/// A session that nobody asks for would have effects.
+struct Reluctance {
+    reason: String,
+    files: Vec<WireStat>,
+    /// The same, to be compared with the disk.
+    snapshot: Snapshot,
+}
+
+impl Pool {
+    pub(crate) fn new(launcher: Launcher, asked: ModeAsked, analyses: Arc<Analyses>, resident: bool) -> Self {
+        let preload = if resident { Preload::remembered(&launcher) } else { Preload::default() };
+        let residents = Residents::new(launcher.root.clone(), Arc::clone(&analyses));
+        Pool {
+            launcher,
+            asked,
+            resident,
+            analyses,
+            residents,
+            state: Mutex::new(State { preload, ..State::default() }),
+            used: Mutex::new(Instant::now()),
+            active: Arc::default(),
+            starting: tokio::sync::Mutex::default(),
+            starting_ahead: tokio::sync::Mutex::default(),
+            leaving: Leaving::default(),
+            whole: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Whether more runs are to be expected.
+    pub(crate) fn is_resident(&self) -> bool {
+        self.resident
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a runner as one that runs tests.
+    pub(crate) fn busy(&self) -> Busy {
+        self.active.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(&self.active))
+    }
+
+    /// Runners that run tests, and those that stand by.
+    pub(crate) fn runners(&self) -> (usize, usize) {
+        let standing_by: usize = self.state().hosts.iter().map(|host| host.standing_by()).sum();
+        (self.active.load(Ordering::Relaxed), standing_by + self.residents.idle())
+    }
+
+    /// How runs happen; `None` before an interpreter was started.
+    pub(crate) fn mode(&self) -> Option<Mode> {
+        self.state().mode.clone()
+    }
+
+    /// The newest collected session, of the whole if there is one.
+    pub(crate) fn newest_host(&self) -> Option<Arc<Host>> {
+        let state = self.state();
+        state.hosts.iter().find(|host| host.scope == Scope::All).or(state.hosts.first()).cloned()
+    }
+
+    /// The warm interpreter as it is now, started if need be.
+    pub(crate) async fn base(&self) -> Result<Arc<Base>, StartError> {
+        self.touch();
+        let _one = self.starting.lock().await;
+        let (present, preload) = {
+            let state = self.state();
+            (state.base.clone(), state.preload.clone())
+        };
+        if let Some(base) = present {
+            let checked = Arc::clone(&base);
+            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+                return Ok(base);
+            }
+        }
+        let (base, mode) = loop {
+            let generation = self.state().generation;
+            let base = Arc::new(self.launcher.start(&preload).await?);
+            if self.state().generation == generation {
+                let mode = choose(self.asked, &base.ready);
+                break (base, mode);
+            }
+        };
+        let mut state = self.state();
+        if state.closed {
+            return Err(StartError::Failed("the context was shut down".into()));
+        }
+        state.mode = Some(mode);
+        state.base = Some(Arc::clone(&base));
+        if state.preload.learn(&[], &base.ready.unfit) {
+            state.preload.remember(&self.launcher);
+        }
+        Ok(base)
+    }
+
+    /// An interpreter that nobody else has, for a session of its own (subprocess mode): the one that stands by, or a
+    /// new one. Several may be started at a time.
+    async fn fresh(&self) -> Result<Arc<Base>, StartError> {
+        let standing_by = self.state().base.take();
+        if let Some(base) = standing_by {
+            let checked = Arc::clone(&base);
+            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+                return Ok(base);
+            }
+        }
+        let preload = self.state().preload.clone();
+        Ok(Arc::new(self.launcher.start(&preload).await?))
+    }
+
+    /// Gets ready for the next run while nobody waits: runners of `host` stand by; in subprocess mode, the next
+    /// interpreter.
+    pub(crate) async fn get_ready(&self, host: &Arc<Host>, runners: usize) {
+        if !self.resident || self.state().closed {
+            return;
+        }
+        host.stand_by(&self.launcher.hub, runners).await;
+        if self.state().base.is_none() {
+            let _ = self.base().await;
+        }
+    }
+
+    /// The files of a run: after an edit they are likely to be purpose for again.
+    pub(crate) fn expect(&self, scope: &Scope, options: &WorkerOptions) {
+        let Scope::Paths(paths) = scope else { return };
+        // In a folder pytest looks for conftests by rules of its own before it collects.
+        if paths.iter().all(|path| self.launcher.root.join(path).is_file()) {
+            self.state().expected = Some(WorkerOptions { args: scope.args(), ..options.clone() });
+        }
+    }
+
+    /// Starts the session of the collection that is expected next, while nobody waits. `host`: the newest session.
+    /// Where that can't be shared, starting one has effects.
+    pub(crate) async fn start_ahead(&self, host: &Host) {
+        if !self.resident || !host.is_shared() {
+            return;
+        }
+        let _one = self.starting_ahead.lock().await;
+        let (expected, base, generation) = {
+            let state = self.state();
+            (state.expected.clone(), state.base.clone(), state.generation)
+        };
+        let (Some(options), Some(base)) = (expected, base) else { return };
+        if let Some(present) = self.take_ahead(&base, &options).await {
+            self.keep_ahead(present, generation);
+        } else if let Some(started) = Ahead::start(&self.launcher.hub, base, options).await {
+            self.keep_ahead(started, generation);
+        }
+    }
+
+    fn keep_ahead(&self, ahead: Ahead, generation: u64) {
+        let mut state = self.state();
+        let is_wanted =
+            !state.closed && state.generation == generation && state.expected.as_ref() == Some(&ahead.options);
+        state.ahead = is_wanted.then_some(ahead);
+    }
+
+    /// The session that was started ahead, if it is a fork of `base`, started with `options` and not stale. One that
+    /// is stale, or a fork of another base, is let go.
+    async fn take_ahead(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Ahead> {
+        let ahead = self.state().ahead.take_if(|ahead| ahead.options == *options)?;
+        if !Arc::ptr_eq(&ahead.base, base) {
+            return None;
+        }
+        tokio::task::spawn_blocking(move || ahead.is_fresh().then_some(ahead)).await.ok().flatten()
+    }
+
+    /// What the newest interpreter said of itself.
+    pub(crate) fn ready(&self) -> Option<Ready> {
+        let state = self.state();
+        state.base.as_ref().or(state.hosts.first().map(|host| &host.base)).map(|base| base.ready.clone())
+    }
+
+    /// What the newest processes have told, those that were let go included.
+    pub(crate) fn known(&self) -> Known {
+        let (ready, host) = (self.ready(), self.newest_host());
+        if ready.is_none() {
+            return self.state().rested.clone().unwrap_or_default();
+        }
+        let reasons = host.as_ref().map(|host| host.reasons.clone()).unwrap_or_default();
+        Known { ready, reasons, inifile: host.and_then(|host| host.inifile.clone()) }
+    }
+
+    /// When processes of it were used last.
+    pub(crate) fn used(&self) -> Instant {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touch(&self) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Lets the processes go until they are needed again; fixtures that are kept keep theirs.
+    pub(crate) fn rest(&self) {
+        let known = self.known();
+        if known.ready.is_some() && self.residents.idle() == 0 {
+            self.state().rested = Some(known);
+            self.forget_all();
+        }
+    }
+
+    /// Sets the environment of the interpreters to come; those with another one go. Returns whether
+    /// it changed.
+    pub(crate) fn set_env(&self, env: BTreeMap<String, String>) -> bool {
+        let changed = {
+            let mut present = self.launcher.env.lock().unwrap_or_else(PoisonError::into_inner);
+            let changed = *present != env;
+            *present = env;
+            changed
+        };
+        if changed {
+            self.forget_all();
+        }
+        changed
+    }
+
+    /// The variables that interpreters are given, as bytes to compare; nothing where there are none.
+    pub(crate) fn variables(&self) -> Vec<u8> {
+        let env = self.launcher.env.lock().unwrap_or_else(PoisonError::into_inner);
+        env.iter().flat_map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat()).collect()
+    }
+
+    /// A fresh collected session that covers `scope`; collects where there is none.
+    pub(crate) async fn host(
+        &self,
+        scope: &Scope,
+        options: &WorkerOptions,
+        settings: &Arc<PytestSettings>,
+        limit: Duration,
+        purpose: Purpose,
+    ) -> Result<Found, CollectFailure> {
+        self.touch();
+        if let Some(host) = self.present(scope, options, purpose).await {
+            return Ok(Found::present(host));
+        }
+        if *scope == Scope::All {
+            let _one = self.whole.lock().await;
+            if let Some(host) = self.present(scope, options, purpose).await {
+                return Ok(Found::present(host));
+            }
+            return self.collect(scope, options, settings, limit, purpose).await;
+        }
+        self.collect(scope, options, settings, limit, purpose).await
+    }
+
+    /// A session that is there and fresh; one to be run must be one that can be shared. Stale ones are let go.
+    async fn present(&self, scope: &Scope, options: &WorkerOptions, purpose: Purpose) -> Option<Arc<Host>> {
+        let suits = |host: &&Arc<Host>| host.serves(scope, options) && (purpose != Purpose::Run || host.is_shared());
+        loop {
+            let found = self.state().hosts.iter().find(suits).cloned()?;
+            let checked = Arc::clone(&found);
+            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+                return Some(found);
+            }
+            self.state().hosts.retain(|host| !Arc::ptr_eq(host, &found));
+        }
+    }
+
+    /// Collects, whatever there is. What somebody wants to know is found out without effects, where that can be.
+    pub(crate) async fn collect(
+        &self,
+        scope: &Scope,
+        options: &WorkerOptions,
+        settings: &Arc<PytestSettings>,
+        limit: Duration,
+        purpose: Purpose,
+    ) -> Result<Found, CollectFailure> {
+        let first = if purpose == Purpose::List { Purpose::Unasked } else { purpose };
+        match self.collect_once(scope, options, settings, limit, first).await {
+            Err(CollectFailure::OnlyWhenAsked { .. }) if purpose == Purpose::List => {
+                self.collect_once(scope, options, settings, limit, purpose).await
+            }
+            other => other,
+        }
+    }
+
+    /// Why nothing is collected that nobody purpose for; `None` as soon as what led there has changed.
+    pub(crate) fn reluctance(&self) -> Option<String> {
+        self.state().reluctance.as_ref().map(|reluctance| reluctance.reason.clone())
+    }
+
+    async fn check_reluctance(&self) -> Result<(), CollectFailure> {
+        let Some(mut reluctance) = self.state().reluctance.take() else { return Ok(()) };
+        let compared = tokio::task::spawn_blocking(move || reluctance.snapshot.is_fresh().then_some(reluctance));
+        let Ok(Some(reluctance)) = compared.await else { return Ok(()) };
+        let (reason, files) = (reluctance.reason.clone(), reluctance.files.clone());
+        self.state().reluctance.get_or_insert(reluctance);
+        Err(CollectFailure::OnlyWhenAsked { reason, files })
+    }
+
+    /// What a session came to tells whether others may be made that nobody asks for.
+    fn learn(&self, outcome: &Result<(Host, Own), CollectFailure>, purpose: Purpose) {
+        let mut state = self.state();
+        match outcome {
+            Err(CollectFailure::OnlyWhenAsked { reason, files }) => {
+                tracing::info!(%reason, "tests are collected only when somebody asks");
+                let snapshot = Snapshot::new(WireRead { files: files.clone(), ..WireRead::default() });
+                state.reluctance = Some(Reluctance { reason: reason.clone(), files: files.clone(), snapshot });
+            }
+            Ok((host, _)) if purpose == Purpose::Run => {
+                match host.reasons.first() {
+                    Some(reason) => tracing::info!(%reason, "each run collects for itself"),
+                    None => tracing::info!("runs share the collected session"),
+                }
+                if host.reasons.is_empty() {
+                    state.reluctance = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn collect_once(
+        &self,
+        scope: &Scope,
+        options: &WorkerOptions,
+        settings: &Arc<PytestSettings>,
+        limit: Duration,
+        purpose: Purpose,
+    ) -> Result<Found, CollectFailure> {
+        if purpose == Purpose::Unasked {
+            self.check_reluctance().await?;
+        } else {
+            self.leaving.gone().await;
+        }
+        let start = |error: StartError| CollectFailure::Unreachable(error.to_string());
+        let generation = self.state().generation;
+        let mut base = self.base().await.map_err(start)?;
+        let fork = self.mode().is_some_and(|mode| mode.embedded);
+        if !fork {
+            base = self.fresh().await.map_err(start)?;
+        }
+        let options = WorkerOptions { args: scope.args(), ..options.clone() };
+        let by = match self.take_ahead(&base, &options).await {
+            Some(ahead) => Collector::Ahead(Box::new(ahead)),
+            None if fork => Collector::Fork,
+            None => Collector::Base,
+        };
+        let order = CollectOrder {
+            scope: scope.clone(),
+            options,
+            root: self.launcher.root.clone(),
+            settings: Arc::clone(settings),
+            analyses: Arc::clone(&self.analyses),
+            limit,
+            by,
+            purpose,
+            leaving: self.leaving.clone(),
+        };
+        let outcome = collect(&self.launcher.hub, base, order).await;
+        self.learn(&outcome, purpose);
+        let (host, own) = outcome?;
+        let host = Arc::new(host);
+        let mut state = self.state();
+        if state.closed {
+            return Err(CollectFailure::Broken("the context was shut down".into()));
+        }
+        if state.generation != generation {
+            return Ok(Found { host, is_new: true, own });
+        }
+        state.hosts.retain(|old| old.scope != host.scope || old.options != host.options);
+        state.hosts.insert(0, Arc::clone(&host));
+        let mut parts = 0;
+        state.hosts.retain(|host| {
+            parts += usize::from(host.scope != Scope::All);
+            host.scope == Scope::All || parts <= PARTS_KEPT
+        });
+        Ok(Found { host, is_new: true, own })
+    }
+
+    /// A runner for the tests of `host`.
+    /// `special`: what its session is to do otherwise than the collected one did.
+    pub(crate) async fn runner(&self, host: &Arc<Host>, special: Option<Special>) -> Result<Runner, String> {
+        self.touch();
+        if host.is_shared() && special.is_none() {
+            let copy = host.runner(&self.launcher.hub).await;
+            // Where the collected session has died with what it was to be copied for, the rest of a run collects anew.
+            if copy.is_ok() || host.is_well() {
+                return copy;
+            }
+        }
+        if special.is_some() {
+            self.leaving.gone().await;
+        }
+        let Special { run_disabled, reports, worker, coverage } = special.unwrap_or_default();
+        let options =
+            WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, ..host.options.clone() };
+        let embedded = self.mode().is_some_and(|mode| mode.embedded);
+        if embedded {
+            let base = self.base().await.map_err(|error| error.to_string())?;
+            Runner::fork_session(&self.launcher.hub, base, options).await
+        } else {
+            let base = self.fresh().await.map_err(|error| error.to_string())?;
+            Runner::become_session(base, options)
+        }
+    }
+
+    /// Takes up the third-party modules that a collection imported: the next base loads them in advance, and is
+    /// started now. What it found `unfit` for that never is again.
+    pub(crate) async fn warm_up(&self, third_party: &[String], unfit: &[String]) {
+        {
+            let mut state = self.state();
+            let embedded = state.mode.as_ref().is_some_and(|mode| mode.embedded);
+            if !self.resident || !embedded || state.closed || !state.preload.learn(third_party, unfit) {
+                return;
+            }
+            state.preload.remember(&self.launcher);
+        }
+        let _one = self.starting.lock().await;
+        let (preload, generation) = {
+            let state = self.state();
+            (state.preload.clone(), state.generation)
+        };
+        match self.launcher.start(&preload).await {
+            Ok(base) => {
+                let mut state = self.state();
+                if state.preload.learn(&[], &base.ready.unfit) {
+                    state.preload.remember(&self.launcher);
+                }
+                if !state.closed && state.generation == generation && base.ready.hazards.is_empty() {
+                    state.base = Some(Arc::new(base));
+                }
+            }
+            Err(error) => tracing::warn!(%error, "no interpreter with the project's libraries could be warmed up"),
+        }
+    }
+
+    /// The next collection starts an interpreter of its own; what was forked from the present one stays.
+    pub(crate) fn start_anew(&self) {
+        let mut state = self.state();
+        state.base = None;
+        state.ahead = None;
+    }
+
+    /// Forgets all sessions and interpreters: their processes end, those of residents behind their fixtures' teardown.
+    pub(crate) fn forget_all(&self) {
+        self.residents.dismiss();
+        let mut state = self.state();
+        state.generation += 1;
+        state.hosts.clear();
+        state.ahead = None;
+        state.base = None;
+        state.reluctance = None;
+    }
+
+    /// As [`Pool::forget_all`], and nothing is started any more.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.forget_all();
+    }
+}

@@ -1,0 +1,80 @@
+//! A session that was started before anybody purpose for it. Up to its collection nothing depends on the tests' own code,
+//! so after an edit it is still good, as long as the configuration and the conftests are what they were.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::processes::disk_snapshot::Snapshot;
+use crate::processes::hub::Hub;
+use crate::processes::launcher::Base;
+use crate::processes::liveness::stands_still;
+use crate::processes::process::{Arrived, Process, ProcessEvent};
+use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WorkerOptions};
+
+/// How long starting a session may take; nobody waits for it.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A session that waits before its collection.
+pub(crate) struct Ahead {
+    /// What it was started with.
+    pub options: WorkerOptions,
+    /// What it is a fork of.
+    pub base: Arc<Base>,
+    process: Process,
+    state: Mutex<State>,
+}
+
+struct State {
+    events: mpsc::UnboundedReceiver<ProcessEvent>,
+    /// What it has read so far.
+    snapshot: Snapshot,
+}
+
+impl Ahead {
+    /// Starts one; `None` where the session does not come as far as its collection. Whoever asks for the collection
+    /// will hear why.
+    pub(crate) async fn start(hub: &Hub, base: Arc<Base>, options: WorkerOptions) -> Option<Self> {
+        let (process, mut events) = base.fork(hub, Role::Configured, options.clone(), Purpose::Unasked).await.ok()?;
+        let waiting = async {
+            tokio::select! {
+                snapshot = configured(&mut events) => snapshot,
+                () = stands_still(process.pid) => None,
+            }
+        };
+        let Ok(Some(snapshot)) = tokio::time::timeout(LIMIT, waiting).await else {
+            crate::processes::process_tree::kill_tree(process.pid);
+            return None;
+        };
+        Some(Ahead { options, base, process, state: Mutex::new(State { events, snapshot }) })
+    }
+
+    /// Whether the disk still holds what it has read, and it is alive. Blocks.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        self.process.is_well() && state.snapshot.is_fresh()
+    }
+
+    /// Lets it collect.
+    pub(crate) fn collect(self, purpose: Purpose) -> Arrived {
+        self.process.send(ToWorker::Collect { purpose });
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (self.process, state.events)
+    }
+}
+
+async fn configured(events: &mut mpsc::UnboundedReceiver<ProcessEvent>) -> Option<Snapshot> {
+    loop {
+        match events.recv().await? {
+            ProcessEvent::Message(message) => match *message {
+                FromWorker::Configured(read) => return Some(Snapshot::new(read)),
+                FromWorker::UsageError { .. } | FromWorker::InternalError { .. } | FromWorker::Effect { .. } => {
+                    return None;
+                }
+                _ => {}
+            },
+            ProcessEvent::Lost | ProcessEvent::Exited(_) => return None,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! A Python process as the engine holds it: a way to send to it, what comes of it, and its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::processes::hub::{Awaited, Registration};
+use crate::processes::liveness::Life;
+use crate::processes::worker_protocol::{FromWorker, ToWorker};
+
+/// The line to a process that has reported in.
+pub(crate) struct Connection {
+    pub pid: i32,
+    pub sender: mpsc::UnboundedSender<ToWorker>,
+    pub life: Arc<Life>,
+}
+
+/// How long a fork may take to report in.
+pub(crate) const FORK_LIMIT: Duration = Duration::from_secs(30);
+
+/// A process that has reported in, and what comes of it.
+pub(crate) type Arrived = (Process, mpsc::UnboundedReceiver<ProcessEvent>);
+
+/// What comes of a process.
+#[derive(Debug)]
+pub(crate) enum ProcessEvent {
+    Message(Box<FromWorker>),
+    /// Its connection has ended; it may still be alive.
+    Lost,
+    /// It has ended, says whoever started it.
+    Exited(ExitStatus),
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct ExitStatus {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    /// Why it never lived.
+    pub note: Option<String>,
+    /// It was stopped, and ended since nobody continued it.
+    pub stood_still: bool,
+}
+
+impl ExitStatus {
+    /// Whether somebody else may have ended the process: by a signal that people and systems send, or nobody knows how.
+    pub(crate) fn may_be_from_outside(&self) -> bool {
+        const SENT: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
+        let unknown = self.code.is_none() && self.signal.is_none();
+        self.stood_still || unknown || self.signal.is_some_and(|signal| SENT.contains(&signal))
+    }
+}
+
+impl std::fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.stood_still {
+            return f.write_str("was stopped by a signal and nobody continued it");
+        }
+        match (&self.note, self.signal, self.code) {
+            (Some(note), ..) => write!(f, "could not be started: {note}"),
+            (None, Some(signal), _) => match nix::sys::signal::Signal::try_from(signal) {
+                Ok(name) => write!(f, "was ended by signal {signal} ({name})"),
+                Err(_) => write!(f, "was ended by signal {signal}"),
+            },
+            (None, None, Some(code)) => write!(f, "exited with status {code}"),
+            (None, None, None) => write!(f, "ended"),
+        }
+    }
+}
+
+/// A process that has reported in. When the last handle on it is dropped, its connection closes, which ends it and all
+/// that it forked.
+#[derive(Clone)]
+pub(crate) struct Process {
+    pub id: String,
+    pub pid: i32,
+    sender: mpsc::UnboundedSender<ToWorker>,
+    life: Arc<Life>,
+    _hold: Arc<Hold>,
+}
+
+/// What ends with the last handle on a process.
+struct Hold {
+    life: Arc<Life>,
+    _registration: Registration,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.life.part();
+    }
+}
+
+impl Process {
+    /// Waits for an announced process to report in. `parent`: whoever is to fork it, and is idle but for that.
+    ///
+    /// # Errors
+    /// A sentence, where it or its parent ended before, or it did not come in time.
+    pub(crate) async fn arrive(awaited: Awaited, limit: Duration, parent: Option<&Process>) -> Result<Arrived, String> {
+        let Awaited { id, hello, mut events, registration } = awaited;
+        let orphaned = async {
+            match parent {
+                Some(parent) => parent.life.lost().await,
+                None => std::future::pending().await,
+            }
+        };
+        let hello = tokio::select! {
+            biased;
+            hello = hello => hello,
+            () = orphaned => return Err("the Python process that was to be forked has ended".into()),
+            () = tokio::time::sleep(limit) => {
+                return Err(format!("the Python process did not report in within {} s", limit.as_secs()));
+            }
+        };
+        match hello {
+            Ok(Connection { pid, sender, life }) => {
+                let hold = Hold { life: Arc::clone(&life), _registration: registration };
+                Ok((Process { id, pid, sender, life, _hold: Arc::new(hold) }, events))
+            }
+            Err(_) => match events.recv().await {
+                Some(ProcessEvent::Exited(status)) => Err(format!("the Python process {status}")),
+                _ => Err("the Python process did not report in".into()),
+            },
+        }
+    }
+
+    /// Whether it can do something: it has not ended, and is not stopped.
+    pub(crate) fn is_well(&self) -> bool {
+        self.life.is_well()
+    }
+
+    /// Its life, for whoever does not hold on to it.
+    pub(crate) fn life(&self) -> Arc<Life> {
+        Arc::clone(&self.life)
+    }
+
+    /// Sends a message. One to a process that is gone is lost; its end is told by its events.
+    pub(crate) fn send(&self, message: ToWorker) {
+        let _ = self.sender.send(message);
+    }
+}

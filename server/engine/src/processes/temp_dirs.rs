@@ -1,0 +1,92 @@
+//! The temporary folders of runs (`tmp_path` and the like): the last few are kept, as pytest keeps its own.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::processes::private_files;
+
+/// Runs whose folders are kept; pytest's own number.
+const KEPT: usize = 3;
+
+/// Makes the folder for the runs of one project: short, since tests make sockets below it, and private to the user.
+///
+/// # Errors
+/// Where it can't be made, or somebody else made it first.
+pub(crate) fn folder_for(project: &str) -> io::Result<PathBuf> {
+    let folder = own()?.join(project);
+    private_files::folder(&folder)?;
+    Ok(folder)
+}
+
+/// This user's private folder among the temporary files: `TMPDIR`'s, or, where that is of no use, those of the system.
+///
+/// # Errors
+/// Where it can't be made, or somebody else made it first.
+pub(crate) fn own() -> io::Result<PathBuf> {
+    let name = format!("lens-{}", nix::unistd::getuid().as_raw());
+    let asked = std::env::temp_dir().join(&name);
+    private_files::folder(&asked).map(|()| asked).or_else(|error| {
+        let usual = Path::new("/tmp").join(&name);
+        private_files::folder(&usual).map(|()| usual).map_err(|_| error)
+    })
+}
+
+/// A folder for a run, below a project's: a number, so that `tmp_path` is no longer than pytest's own.
+pub(crate) fn run_folder(tmp_dir: &Path) -> PathBuf {
+    let mut builder = fs::DirBuilder::new();
+    builder.mode(0o700);
+    for number in 0u32.. {
+        let folder = tmp_dir.join(number.to_string());
+        match builder.create(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // Where it can't be made, whoever uses it says why.
+            _ => return folder,
+        }
+    }
+    tmp_dir.to_owned()
+}
+
+/// Removes the folders of older runs, but for those in `live`: they go on.
+pub(crate) fn prune(tmp_dir: &Path, live: &[&Path]) {
+    let Ok(entries) = fs::read_dir(tmp_dir) else { return };
+    let mut ended: Vec<(SystemTime, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .filter(|(modified, folder)| !live.contains(&folder.as_path()) && is_idle(*modified))
+        .collect();
+    ended.sort_unstable();
+    let excess = ended.len().saturating_sub(KEPT);
+    if excess > 0 {
+        // Deleting may take long; nobody waits for it.
+        std::thread::spawn(move || {
+            for (_, path) in ended.into_iter().take(excess) {
+                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            }
+        });
+    }
+}
+
+/// Another engine may be at work in the same project: what was touched of late is left alone.
+fn is_idle(modified: SystemTime) -> bool {
+    modified.elapsed().is_ok_and(|age| age.as_secs() > 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p18_a_runs_folder_is_its_own_and_no_longer_than_pytests() {
+        let project = tempfile::tempdir().unwrap();
+        let folders: Vec<_> = (0..3).map(|_| run_folder(project.path())).collect();
+        assert_eq!(folders, ["0", "1", "2"].map(|name| project.path().join(name)));
+        fs::remove_dir(&folders[1]).unwrap();
+        assert_eq!(run_folder(project.path()), folders[1]);
+        let ours = Path::new("/tmp/lens-1000/123456/0/0").as_os_str().len();
+        assert!(ours <= "/tmp/pytest-of-u/pytest-0".len());
+        assert!(own().unwrap().file_name().unwrap().len() <= "lens-4294967295".len());
+    }
+}

@@ -1,0 +1,79 @@
+//! The worker's Python files, carried in the binary and written to the cache folder once for each version of them.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{fs, io};
+
+use sha2::{Digest, Sha256};
+
+use crate::processes::private_files;
+
+const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/worker_files.rs"));
+
+const PREFIX: &str = "worker-";
+const PACKAGE: &str = "_pytest_lens_worker";
+const COMPILED: &str = "__pycache__";
+
+/// How long the files of another version are kept: an engine of it may still run.
+const UNUSED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// Writes the files where they are not there as they should be. Returns the folder to put on `sys.path`.
+pub(crate) fn unpack(cache_dir: &Path) -> io::Result<PathBuf> {
+    let mut digest = Sha256::new();
+    for (name, text) in FILES {
+        digest.update(name.as_bytes());
+        digest.update([0]);
+        digest.update(text.as_bytes());
+        digest.update([0]);
+    }
+    let name: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let folder = cache_dir.join(format!("{PREFIX}{name}"));
+    let package = folder.join(PACKAGE);
+    private_files::folder(&folder)?;
+    private_files::folder(&package)?;
+    private_files::folder(&package.join(COMPILED))?;
+    for (name, text) in FILES {
+        let path = package.join(name);
+        let is_there = fs::symlink_metadata(&path).is_ok_and(|data| data.is_file() && data.mode() & 0o077 == 0)
+            && fs::read(&path).is_ok_and(|found| found == text.as_bytes());
+        // Another engine may be doing the same: the file is replaced as a whole.
+        if !is_there {
+            private_files::write(&path, text.as_bytes())?;
+        }
+    }
+    Ok(folder)
+}
+
+/// Removes what Python has compiled of them, which it trusts without a look: a full disk may have cut it. Returns whether
+/// there was anything. `folder` is what [`unpack`] returned.
+pub(crate) fn forget_compiled(folder: &Path) -> bool {
+    let compiled = fs::read_dir(folder.join(PACKAGE).join(COMPILED)).into_iter().flatten().flatten();
+    compiled.filter(|entry| fs::remove_file(entry.path()).is_ok()).count() > 0
+}
+
+/// Removes the files of other versions that nobody has used for a while. Blocks.
+pub(crate) fn prune(folder: &Path) {
+    let all = folder.parent().and_then(|cache| fs::read_dir(cache).ok()).into_iter().flatten().flatten();
+    for entry in all {
+        let is_other = entry.path() != folder && entry.file_name().to_string_lossy().starts_with(PREFIX);
+        let used = entry.metadata().and_then(|data| data.modified()).ok();
+        if is_other && used.and_then(|used| used.elapsed().ok()).is_some_and(|age| age > UNUSED) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// How the last words of an interpreter begin that is too old.
+pub(crate) const TOO_OLD: &str = "Python 3.9 or newer is needed:";
+
+/// The program that a fresh interpreter gets by `-c`; `folder` is what [`unpack`] returned.
+pub(crate) fn boot_program(folder: &Path) -> String {
+    let folder = serde_json::Value::from(folder.to_string_lossy());
+    // The first line is Python of any age: an old one can't even read the worker.
+    format!(
+        "import sys;sys.version_info<(3,9) and sys.exit('{TOO_OLD} %s is Python %d.%d; choose another interpreter \
+         (pytestLens.pythonPath)'%((sys.executable,)+sys.version_info[:2]));sys.path.insert(0,{folder});\
+         from _pytest_lens_worker.boot import main;main()"
+    )
+}

@@ -1,0 +1,448 @@
+//! One project: its settings, inventory, runs and log. One task owns all of that; everyone else asks it, or reads what
+//! it has published.
+
+pub(crate) mod env_file;
+pub(crate) mod event_log;
+pub(crate) mod foreign_runs;
+pub(crate) mod history;
+pub(crate) mod interpreter;
+pub(crate) mod library_versions;
+pub(crate) mod recorder;
+pub(crate) mod refresh;
+pub(crate) mod watcher;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use pytest_lens_analysis::PytestSettings;
+use pytest_lens_history::{Changed, Fingerprints, History};
+use pytest_lens_protocol::{Settings, TestOutcome, WorkerCount};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::model::file_readers::Reads;
+use crate::model::inventory::Inventory;
+use crate::model::scope::Scope;
+use crate::processes::collected_session::{CollectFailure, Host};
+use crate::processes::launcher::Launcher;
+use crate::processes::pool::{Found, Pool};
+use crate::processes::stdio_relay::Printed;
+use crate::processes::worker_protocol::{Purpose, WorkerOptions};
+use crate::project::event_log::EventLog;
+use crate::project::interpreter::Interpreter;
+use crate::project::library_versions::Libraries;
+use crate::project::recorder::{Clerk, Entry};
+use crate::project::refresh::Refresher;
+use crate::runs::coverage::Coverage;
+use crate::runs::driver::{News, RunPlan};
+use crate::runs::record::{Awaited, Lease, REMEMBERED, RunRecord};
+
+/// How often the output of running tests is looked at.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// How long a run has the machine to itself before its code is named.
+const HEAD_START: Duration = Duration::from_millis(30);
+
+/// How long an answer from the history waits for it to be read.
+const LOAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// How long the end of a context waits for the history to be written, where others hold the file.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Attempts, and the time that they took.
+#[derive(Debug, Default)]
+pub(crate) struct Executed {
+    pub attempts: u64,
+    pub total_ms: f64,
+}
+
+/// A project as clients see it. What can change is behind an [`ArcSwap`] or a lock, and written by the clerk alone.
+pub(crate) struct Context {
+    pub id: String,
+    pub root: PathBuf,
+    pub interpreter: Interpreter,
+    pub pool: Arc<Pool>,
+    pub log: Arc<EventLog>,
+    pub inventory: ArcSwap<Inventory>,
+    pub settings: ArcSwap<Settings>,
+    pub pytest: ArcSwap<PytestSettings>,
+    pub runs: DashMap<String, Arc<RunRecord>>,
+    /// The last outcome of each test.
+    pub results: DashMap<String, Arc<TestOutcome>>,
+    pub history: Arc<History>,
+    /// What its runs came to since it was opened.
+    pub executed: Mutex<Executed>,
+    /// Runs that the history has yet to take in.
+    unfiled: watch::Sender<usize>,
+    pub fingerprints: Arc<Fingerprints>,
+    libraries: Arc<Libraries>,
+    pub refresher: Refresher,
+    reads: Mutex<Reads>,
+    entries: mpsc::UnboundedSender<Entry>,
+}
+
+/// The sources are read only where pytest takes longer than this to collect: a client in a hurry reads them itself.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Context {
+    /// Starts a context: the clerk, and the first look at the sources.
+    pub(crate) fn start(
+        id: String,
+        root: PathBuf,
+        interpreter: Interpreter,
+        pool: Pool,
+        pytest: PytestSettings,
+        history: Arc<History>,
+        printed: mpsc::UnboundedReceiver<Printed>,
+    ) -> Arc<Self> {
+        let (entries, mailbox) = mpsc::unbounded_channel();
+        let libraries = Arc::new(Libraries::of(&pool.launcher.cache_dir));
+        pool.residents.configure(&Settings::default().fixture_reuse);
+        let context = Arc::new(Context {
+            id,
+            root,
+            interpreter,
+            pool: Arc::new(pool),
+            log: Arc::new(EventLog::new()),
+            inventory: ArcSwap::from_pointee(Inventory::default()),
+            settings: ArcSwap::default(),
+            pytest: ArcSwap::from_pointee(pytest),
+            runs: DashMap::new(),
+            results: DashMap::new(),
+            history,
+            executed: Mutex::default(),
+            unfiled: watch::Sender::new(0),
+            fingerprints: Arc::default(),
+            libraries,
+            refresher: Refresher::default(),
+            reads: Mutex::default(),
+            entries,
+        });
+        tokio::spawn(Clerk::new(&context).work(mailbox, printed));
+        context.follow_history();
+        if context.pool.is_resident() {
+            let context = Arc::downgrade(&context);
+            tokio::spawn(async move {
+                tokio::time::sleep(PATIENCE).await;
+                if let Some(context) = context.upgrade().filter(|context| !context.inventory.load().complete) {
+                    context.read_sources().await;
+                }
+            });
+        }
+        context
+    }
+
+    /// Reads the project's sources, so that there is a tree before pytest has spoken.
+    async fn read_sources(self: Arc<Self>) {
+        let (root, pytest) = (self.root.clone(), self.pytest.load_full());
+        let listing = tokio::task::spawn_blocking(move || {
+            let files = pytest_lens_analysis::listing::list(&root, &pytest);
+            files.into_iter().map(|file| (file.path, Arc::new(file.analysis))).collect()
+        });
+        if let Ok(listing) = listing.await {
+            self.enter_and_wait(|done| Entry::Static { listing, done }).await;
+        }
+    }
+
+    /// Tells the clerk something.
+    pub(crate) fn enter(&self, entry: Entry) {
+        let _ = self.entries.send(entry);
+    }
+
+    /// Tells the clerk something and waits until it is in the books.
+    pub(crate) async fn enter_and_wait<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Entry) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.enter(make(reply));
+        answer.await.ok()
+    }
+
+    /// How pytest is called, by the settings and what a run adds.
+    pub(crate) fn options(&self, arguments: &[String]) -> WorkerOptions {
+        let settings = self.settings.load();
+        WorkerOptions {
+            args: Vec::new(),
+            arguments: settings.arguments.iter().chain(arguments).cloned().collect(),
+            no_cov: true,
+            run_disabled: false,
+            reports: false,
+            worker: None,
+            coverage: None,
+            debug: false,
+        }
+    }
+
+    /// Gives the interpreters to come the variables of the settings and of their file, as that is now. Returns whether
+    /// that changed something, and what is wrong with the file.
+    pub(crate) fn renew_env(&self) -> (bool, Option<String>) {
+        let (env, problem) = env_file::variables(&self.root, &self.settings.load());
+        (self.pool.set_env(env), problem)
+    }
+
+    /// What a run wants of the session that its tests are found in. `special`: it runs them in sessions of another
+    /// kind. Fixtures that wait for the next run are in a session already.
+    pub(crate) fn purpose_of(&self, special: bool) -> Purpose {
+        if special || self.pool.residents.idle() > 0 { Purpose::List } else { Purpose::Run }
+    }
+
+    /// Whether coverage can be measured.
+    ///
+    /// # Errors
+    /// A sentence that says what to install, or which file is missing.
+    pub(crate) async fn check_coverage(&self, wanted: &Coverage) -> Result<(), String> {
+        if let Some(config) = wanted.config.as_ref().filter(|config| !self.root.join(config).is_file()) {
+            return Err(format!("--cov-config: there is no {config} under {}", self.root.display()));
+        }
+        // It may have been installed a moment ago: then the interpreter is started anew.
+        self.pool.base().await.map_err(|error| error.to_string())?;
+        if self.pool.ready().is_none_or(|ready| ready.coverage) {
+            return Ok(());
+        }
+        let python = self.interpreter.path.display();
+        Err(format!("coverage is not installed for {python}: run `{python} -m pip install coverage`"))
+    }
+
+    /// How long a run that is to be debugged waits for its debugger.
+    pub(crate) fn debug_limit(&self) -> Duration {
+        Duration::from_millis(self.settings.load().debug_timeout_ms)
+    }
+
+    /// How long collecting may take.
+    pub(crate) fn collect_limit(&self) -> Duration {
+        Duration::from_millis(self.settings.load().collect_timeout_ms)
+    }
+
+    /// A fresh collected session for a scope. What is collected anew goes into the inventory before this returns.
+    pub(crate) async fn host(
+        self: &Arc<Self>,
+        scope: &Scope,
+        arguments: &[String],
+        purpose: Purpose,
+    ) -> Result<Found, CollectFailure> {
+        self.renew_env();
+        let options = self.options(arguments);
+        let (pytest, limit) = (self.pytest.load_full(), self.collect_limit());
+        let found = self.pool.host(scope, &options, &pytest, limit, purpose).await;
+        let is_usual = arguments.is_empty();
+        // A part's own arguments may be refused, where its conftests don't define what the project's options need, or
+        // its folder's name has a meaning for pytest. The whole has them in it.
+        if *scope != Scope::All && matches!(found, Err(CollectFailure::Refused { path: None, .. })) {
+            let whole = self.pool.host(&Scope::All, &options, &pytest, limit, purpose).await;
+            if whole.is_ok() {
+                return self.take_in(&Scope::All, whole, is_usual).await;
+            }
+        }
+        self.take_in(scope, found, is_usual).await
+    }
+
+    /// Collects a scope with an interpreter that was started anew, whatever there is.
+    pub(crate) async fn collect(self: &Arc<Self>, scope: &Scope, purpose: Purpose) -> Result<Found, CollectFailure> {
+        self.renew_env();
+        self.pool.start_anew();
+        let (options, pytest) = (self.options(&[]), self.pytest.load_full());
+        let found = self.pool.collect(scope, &options, &pytest, self.collect_limit(), purpose).await;
+        self.take_in(scope, found, true).await
+    }
+
+    /// `into_inventory`: a run with arguments of its own says nothing of the project's inventory.
+    async fn take_in(
+        self: &Arc<Self>,
+        scope: &Scope,
+        found: Result<Found, CollectFailure>,
+        into_inventory: bool,
+    ) -> Result<Found, CollectFailure> {
+        match found {
+            Ok(found) => {
+                let host = &found.host;
+                let is_known = !found.is_new && host.is_taken_in(self.inventory.load().revision);
+                if into_inventory && !is_known {
+                    self.enter_and_wait(|done| Entry::Collected { host: Arc::clone(host), done }).await;
+                    self.refresher.collected(host);
+                }
+                Ok(found)
+            }
+            Err(failure @ CollectFailure::OnlyWhenAsked { .. }) => {
+                // What the sources say stands, until somebody asks.
+                if !self.inventory.load().complete {
+                    Arc::clone(self).read_sources().await;
+                }
+                Err(failure)
+            }
+            Err(failure) => {
+                if into_inventory {
+                    let entry = |done| Entry::NotCollected { scope: scope.clone(), failure: failure.clone(), done };
+                    self.enter_and_wait(entry).await;
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Accepts a run and sets it going. Returns when it is in the books.
+    pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<Lease> {
+        let plan = Arc::new(plan);
+        let context = Arc::clone(self);
+        // A task of its own: whoever asks may be gone meanwhile, and what is in the books must be driven to its end.
+        let beginning = tokio::spawn(async move {
+            let (accepted, answer) = oneshot::channel();
+            context.enter(Entry::Begin { plan: Arc::clone(&plan), accepted });
+            let (lease, awaited) = answer.await.ok()?;
+            let record = lease.record()?;
+            context.unfiled.send_modify(|runs| *runs += 1);
+            tokio::spawn(Arc::clone(&context).run(plan, record, awaited));
+            Some(lease)
+        });
+        beginning.await.ok().flatten()
+    }
+
+    async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>, awaited: Vec<Awaited>) {
+        plan.wait_for(&awaited).await;
+        let (prints, root, host) = (Arc::clone(&self.fingerprints), self.root.clone(), Arc::clone(&plan.host));
+        let libraries = Arc::clone(&self.libraries);
+        let besides = self.pool.variables();
+        let going_on = prints.run_begins();
+        let began = going_on.began();
+        let code = tokio::spawn(async move {
+            tokio::time::sleep(HEAD_START).await;
+            // Code that changed since it was collected is not the code that runs.
+            let name = move || {
+                let code = prints.since(began, &root, &besides)?;
+                Some(libraries.name(&code, &host.base.libraries())).filter(|_| host.is_fresh())
+            };
+            tokio::task::spawn_blocking(name).await.ok().flatten()
+        });
+        let tell = |news| self.enter(Entry::News { run_id: plan.run_id.clone(), news });
+        let watching = tokio::spawn(Arc::clone(&self).watch_outputs(Arc::clone(&record)));
+        let ending = crate::runs::driver::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
+        watching.abort();
+        if let Some((coverage, folder)) = plan.coverage.as_ref().zip(plan.tape.folder()) {
+            tell(News::DebugData(crate::runs::coverage::gather(&self.pool.launcher, folder, coverage).await));
+        }
+        self.pool.launcher.relays.flush().await;
+        drop(going_on);
+        let run_id = plan.run_id.clone();
+        self.enter(Entry::Ended { run_id: run_id.clone(), ending });
+        let forgetting = Arc::downgrade(&self);
+        let past = run_id.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(REMEMBERED).await;
+            forgetting.upgrade().map(|context| context.runs.remove(&past));
+        });
+        let file = async {
+            let code = code.await.ok().flatten();
+            self.enter_and_wait(|done| Entry::Code { run_id, code, done }).await;
+            self.unfiled.send_modify(|runs| *runs -= 1);
+        };
+        let host = Arc::clone(&plan.host);
+        // What its clients may still read goes when they are through, however long getting ready takes.
+        drop(plan);
+        tokio::join!(self.get_ready(&host), file);
+    }
+
+    /// Looks at what the tests of a run print while they run.
+    async fn watch_outputs(self: Arc<Self>, record: Arc<RunRecord>) {
+        let run_id = record.tape.id.clone();
+        let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            for (index, place) in record.tape.outputs.look() {
+                self.enter(Entry::News { run_id: run_id.clone(), news: News::Printed(index, place) });
+            }
+        }
+    }
+
+    /// Has the clerk tell of flakiness whenever the history learns something, from whichever process. What was known
+    /// before is told too.
+    fn follow_history(self: &Arc<Self>) {
+        let context = Arc::downgrade(self);
+        let tell = move |changed: &Changed| {
+            let context = context.upgrade();
+            context.is_some_and(|context| {
+                context.enter(Entry::Recorded(changed.clone()));
+                true
+            })
+        };
+        tell(&Changed::All);
+        self.history.listen(tell);
+    }
+
+    /// Waits until the history has been read from the disk, or can't be. A run never does.
+    pub(crate) async fn history_loaded(&self) {
+        let history = Arc::clone(&self.history);
+        // Without it, the answer comes from what is in memory.
+        let _ = tokio::task::spawn_blocking(move || history.wait_loaded(LOAD_LIMIT)).await;
+    }
+
+    /// Gets ready for the run that comes next, while nobody waits.
+    pub(crate) async fn get_ready(&self, host: &Arc<Host>) {
+        let runners = match self.settings.load().workers {
+            Some(WorkerCount::Fixed(count)) => count as usize,
+            Some(WorkerCount::Auto) | None => 1,
+        };
+        self.pool.get_ready(host, runners).await;
+        self.pool.warm_up(&host.third_party, &host.unfit).await;
+        self.pool.start_ahead(host).await;
+    }
+
+    /// Whether a run goes on.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.runs.iter().any(|run| !run.is_over())
+    }
+
+    /// Nobody asks for a run any more. One that goes on is forgotten when it ends.
+    pub(crate) fn forget_run(&self, run_id: &str) {
+        self.runs.remove_if(run_id, |_, run| run.is_over());
+    }
+
+    /// Waits until no run goes on, `limit` at most: work that nobody waits for stays out of their way.
+    pub(crate) async fn wait_idle(&self, limit: Duration) {
+        let idle = async {
+            loop {
+                let live = self.runs.iter().find(|run| !run.is_over()).map(|run| Arc::clone(run.value()));
+                match live {
+                    Some(run) => drop(run.wait().await),
+                    None => return,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(limit, idle).await;
+    }
+
+    /// Who read which files.
+    pub(crate) fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What its runs came to.
+    pub(crate) fn executed(&self) -> MutexGuard<'_, Executed> {
+        self.executed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends everything: runs are killed, processes go.
+    pub(crate) async fn close(&self) {
+        let runs: Vec<_> = self.runs.iter().map(|run| Arc::clone(run.value())).collect();
+        for run in &runs {
+            run.ask(crate::runs::driver::Control::Kill);
+        }
+        for run in runs {
+            let _ = tokio::time::timeout(Duration::from_secs(5), run.wait()).await;
+        }
+        let mut unfiled = self.unfiled.subscribe();
+        let _ = tokio::time::timeout(Duration::from_secs(5), unfiled.wait_for(|runs| *runs == 0)).await;
+        self.refresher.close();
+        self.pool.residents.close().await;
+        let family = self.pool.launcher.family();
+        self.pool.close();
+        self.log.close();
+        Launcher::all_gone(family, Duration::from_secs(3)).await;
+        let history = Arc::clone(&self.history);
+        let _ = tokio::task::spawn_blocking(move || history.flush(FLUSH_LIMIT)).await;
+    }
+}
+
+/// Unix time in milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
+}

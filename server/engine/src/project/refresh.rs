@@ -1,0 +1,212 @@
+//! Keeps the inventory true to the disk: finds out what changed since files were last read, and collects just what the
+//! changes can reach.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::model::import_graph::{Affected, Sources, relative};
+use crate::model::scope::Scope;
+use crate::processes::collected_session::{CollectFailure, Host};
+use crate::processes::disk_snapshot::{Changes, Snapshot};
+use crate::processes::pool::Found;
+use crate::processes::worker_protocol::Purpose;
+use crate::project::Context;
+use crate::project::recorder::Entry;
+use crate::project::watcher::Watch;
+use pytest_lens_history::is_config_file;
+
+/// How long a look at changes waits for a run to end: the run has the processors first.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Past this many files, collecting the whole project is taken to be quicker.
+const MANY: usize = 200;
+
+#[derive(Default)]
+pub(crate) struct Refresher {
+    /// The disk as the inventory knows it.
+    known: Mutex<Option<Snapshot>>,
+    /// What runs have collected of it since, in sessions of parts.
+    parts: Mutex<Snapshot>,
+    /// One refresh at a time.
+    busy: tokio::sync::Mutex<()>,
+    watch: Mutex<Option<Watch>>,
+}
+
+impl Refresher {
+    fn known(&self) -> std::sync::MutexGuard<'_, Option<Snapshot>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn parts(&self) -> std::sync::MutexGuard<'_, Snapshot> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A collection is in the inventory: after one of the whole, its reading is what is known.
+    ///
+    /// A part's reading is kept beside it: [`refresh`] alone collects everything that a change reaches, and until then
+    /// the part's files may change back to what is known.
+    pub(crate) fn collected(&self, host: &Host) {
+        if host.scope == Scope::All {
+            *self.known() = Some(host.snapshot());
+            *self.parts() = Snapshot::default();
+        } else {
+            self.parts().absorb(&host.snapshot());
+        }
+    }
+
+    /// Whatever is known holds no more: the next look collects everything.
+    pub(crate) fn forget(&self) {
+        *self.known() = None;
+    }
+
+    pub(crate) fn close(&self) {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Starts watching the disk, once.
+    pub(crate) fn watch(&self, context: &Arc<Context>) {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        if watch.is_none() {
+            *watch = Some(Watch::start(context));
+        }
+    }
+}
+
+/// Brings the inventory up to date. `force`: collects everything, changed or not.
+///
+/// Where nobody asks and collecting would have effects, what is known stays as it is.
+pub(crate) async fn refresh(context: &Arc<Context>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
+    match bring_up_to_date(context, force, purpose).await {
+        Err(CollectFailure::OnlyWhenAsked { .. }) => Ok(()),
+        other => other,
+    }
+}
+
+async fn bring_up_to_date(context: &Arc<Context>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
+    let _one = context.refresher.busy.lock().await;
+    let known = context.refresher.known().clone();
+    let Some(mut known) = known.filter(|_| !force) else {
+        let scope = Scope::All;
+        let found =
+            if force { context.collect(&scope, purpose).await } else { context.host(&scope, &[], purpose).await }?;
+        spawn_get_ready(context, found.host);
+        return Ok(());
+    };
+    context.wait_idle(PATIENCE).await;
+    let (env_changed, _) = context.renew_env();
+    let base = context.pool.newest_host().map(|host| Arc::clone(&host.base));
+    let mut parts = std::mem::take(&mut *context.refresher.parts());
+    let compared = tokio::task::spawn_blocking(move || {
+        let mut changes = known.changes();
+        changes.add(parts.changes());
+        // What everything rests on: the interpreter, and the packages installed for it.
+        let ground_changed = env_changed || base.is_some_and(|base| !base.is_unchanged());
+        (known, changes, ground_changed)
+    });
+    let Ok((mut known, changes, ground_changed)) = compared.await else { return Ok(()) };
+    if changes.is_empty() && !ground_changed {
+        return Ok(());
+    }
+    let is_config = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_config_file);
+    if changes.all().any(is_config) {
+        context.pytest.store(Arc::new(crate::api::pytest_settings(&context.root)));
+    }
+    context.pool.residents.review(&context.pytest.load_full()).await;
+    let planned = if ground_changed { None } else { plan(context, &known, &changes).await };
+    let (targets, gone) = match planned {
+        Some(plan) => plan,
+        None => {
+            let found = context.host(&Scope::All, &[], purpose).await?;
+            spawn_get_ready(context, found.host);
+            return Ok(());
+        }
+    };
+    if !gone.is_empty() {
+        context.enter_and_wait(|done| Entry::Gone { files: gone, done }).await;
+    }
+    known.forget(changes.files.iter());
+    known.accept_entries();
+    if !targets.is_empty() {
+        let Found { host, .. } = context.host(&Scope::Paths(targets), &[], purpose).await?;
+        known.absorb(&host.snapshot());
+        spawn_get_ready(context, host);
+    }
+    *context.refresher.known() = Some(known);
+    Ok(())
+}
+
+fn spawn_get_ready(context: &Arc<Context>, host: Arc<Host>) {
+    let context = Arc::clone(context);
+    tokio::spawn(async move { context.get_ready(&host).await });
+}
+
+/// The test files to collect anew, and those that are no more; `None`: collect everything.
+async fn plan(
+    context: &Arc<Context>,
+    known: &Snapshot,
+    changes: &Changes,
+) -> Option<(BTreeSet<String>, HashSet<String>)> {
+    let context = Arc::clone(context);
+    let paths: Vec<PathBuf> = known.files().map(Path::to_owned).collect();
+    // Of what pytest asks for itself it is known whom it concerns.
+    if changes.asked_for().any(|path| path.file_name().is_none_or(|name| name != "conftest.py")) {
+        return None;
+    }
+    let changed: BTreeSet<PathBuf> = changes.all().cloned().collect();
+    tokio::task::spawn_blocking(move || plan_blocking(&context, &paths, &changed)).await.ok().flatten()
+}
+
+fn plan_blocking(
+    context: &Context,
+    paths: &[PathBuf],
+    changed: &BTreeSet<PathBuf>,
+) -> Option<(BTreeSet<String>, HashSet<String>)> {
+    let (root, pytest) = (&context.root, context.pytest.load_full());
+    let mut gone = HashSet::new();
+    let mut present = Vec::new();
+    for path in changed {
+        // Outside of the root nothing is known of who imports what.
+        let inside = relative(root, path)?;
+        if path.is_dir() {
+            present.extend(test_files_below(root, path, &pytest));
+        } else if path.exists() {
+            // A new file that is no source reaches nothing that was collected without it.
+            let was_read = paths.contains(path);
+            if was_read || inside.ends_with(".py") {
+                present.push(inside);
+            }
+        } else {
+            let inventory = context.inventory.load();
+            let below = inventory.files.iter().filter(|file| crate::model::scope::is_within(&file.path, &inside));
+            gone.extend(below.map(|file| file.path.to_string()));
+            present.push(inside);
+        }
+    }
+    let own = paths.iter().filter_map(|path| relative(root, path)).filter(|path| path.ends_with(".py"));
+    let files: HashMap<_, _> = own
+        .chain(present.iter().filter(|path| path.ends_with(".py")).cloned())
+        .filter_map(|path| context.pool.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
+        .collect();
+    let is_test = |path: &Path| pytest.is_test_file(path);
+    let new_or_gone = |path: &String| gone.contains(path) || !root.join(path).exists();
+    let mut reached = match (Sources { files }).affected(&present, &is_test) {
+        Affected::Files(files) => files,
+        // A new module that nobody imports yet changes nothing.
+        Affected::All if present.iter().all(|path| path.ends_with(".py") && !paths.contains(&root.join(path))) => {
+            BTreeSet::new()
+        }
+        Affected::All => return None,
+    };
+    // What did not import before may do so now.
+    reached.extend(context.inventory.load().errors.keys().map(|path| path.to_string()));
+    reached.retain(|path| !new_or_gone(path) && pytest.is_test_file(Path::new(path)));
+    (reached.len() <= MANY).then_some((reached, gone))
+}
+
+fn test_files_below(root: &Path, folder: &Path, pytest: &pytest_lens_analysis::PytestSettings) -> Vec<String> {
+    let walk = ignore::WalkBuilder::new(folder).standard_filters(false).hidden(true).build();
+    let files = walk.flatten().map(ignore::DirEntry::into_path).filter(|path| path.is_file());
+    files.filter_map(|path| relative(root, &path)).filter(|path| pytest.is_test_file(Path::new(path))).collect()
+}

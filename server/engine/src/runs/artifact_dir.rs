@@ -1,0 +1,71 @@
+//! Where the artifacts of runs lie: one folder for each run, removed when nobody can ask for them any more.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::{fs, io};
+
+use crate::processes::engine_lock::{self, Presence};
+use crate::processes::private_files;
+
+/// A run's folder; removed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct RunFolder {
+    path: PathBuf,
+    /// Others sweep the folder when this is gone.
+    _presence: Arc<Presence>,
+}
+
+impl RunFolder {
+    /// Makes the folder of a run: `number` sets it apart from this process's others. `project` is the folder of the
+    /// project's temporary files; the artifacts have one beside it, since they are kept by other rules.
+    ///
+    /// # Errors
+    /// Where it can't be made.
+    pub(crate) fn make(project: &Path, number: u64) -> io::Result<Self> {
+        let presence = engine_lock::own()?;
+        let path = beside(project).join(format!("{}.{number:x}", presence.name()));
+        private_files::folder(&path)?;
+        Ok(RunFolder { path, _presence: presence })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        let path = std::mem::take(&mut self.path);
+        // Deleting may take long.
+        in_background(move || drop(fs::remove_dir_all(path)));
+    }
+}
+
+/// Folders that are being deleted.
+static REMOVING: Mutex<Vec<JoinHandle<()>>> = Mutex::new(Vec::new());
+
+fn removing() -> MutexGuard<'static, Vec<JoinHandle<()>>> {
+    REMOVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until the folders of runs that are forgotten are gone. Blocks.
+pub(crate) fn all_removed() {
+    let removals = std::mem::take(&mut *removing());
+    for removal in removals {
+        let _ = removal.join();
+    }
+}
+
+fn beside(project: &Path) -> PathBuf {
+    let mut name = project.file_name().unwrap_or_default().to_owned();
+    name.push(".artifacts");
+    project.with_file_name(name)
+}
+
+/// Has something removed while nobody waits but the end of the engine.
+pub(crate) fn in_background(removal: impl FnOnce() + Send + 'static) {
+    let mut removing = removing();
+    removing.retain(|removal| !removal.is_finished());
+    removing.push(std::thread::spawn(removal));
+}

@@ -1,0 +1,12 @@
+//! One run: its plan, its record, the driver of its processes, its log and artifacts.
+
+pub(crate) mod artifact_dir;
+pub(crate) mod artifacts;
+pub(crate) mod coverage;
+pub(crate) mod driver;
+pub(crate) mod log_render;
+pub(crate) mod pending_runners;
+pub(crate) mod plan;
+pub(crate) mod record;
+pub(crate) mod suite_log;
+pub(crate) mod worker_slot;

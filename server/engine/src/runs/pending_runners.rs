@@ -1,0 +1,87 @@
+//! Runners that a round has asked for and that are still on their way: a run obeys while it waits for them.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::processes::debug_process::Debuggee;
+use crate::processes::pool::Pool;
+use crate::processes::process_tree::kill_tree;
+use crate::processes::runner::Runner;
+use crate::runs::plan::RunPlan;
+
+/// Runners on their way, each for a worker of the round.
+pub(crate) struct Recruits {
+    pool: Arc<Pool>,
+    coming: JoinSet<(usize, Result<Runner, String>)>,
+}
+
+impl Recruits {
+    pub(crate) fn new(pool: &Arc<Pool>) -> Self {
+        Recruits { pool: Arc::clone(pool), coming: JoinSet::new() }
+    }
+
+    /// Asks for a runner. `stays`: it may be one that stays between runs.
+    pub(crate) fn ask(&mut self, worker: usize, plan: &RunPlan, stays: bool) {
+        let (pool, host, special) = (Arc::clone(&self.pool), Arc::clone(&plan.host), plan.special(worker));
+        let reuse = plan.reuse.clone().filter(|_| stays);
+        let own = Arc::clone(&plan.own);
+        let debuggee = plan.debuggee.as_ref().map(Debuggee::take);
+        self.coming.spawn(async move {
+            let runner = match (debuggee, reuse) {
+                (Some(debuggee), _) => debuggee,
+                (None, Some(reuse)) => pool.residents.take(&pool, &host, &own, &reuse).await,
+                (None, None) => match own.take_unless(special.is_some()) {
+                    Some(runner) => Ok(runner),
+                    None => pool.runner(&host, special).await,
+                },
+            };
+            (worker, runner)
+        });
+    }
+
+    /// The next one that is there, or why there is none; waits for ever where none is on its way.
+    pub(crate) async fn next(&mut self) -> (usize, Result<Runner, String>) {
+        loop {
+            match self.coming.join_next().await {
+                Some(Ok(arrived)) => return arrived,
+                Some(Err(error)) => tracing::error!(%error, "a runner got lost on its way"),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Sees off a runner that nobody needs.
+    pub(crate) fn send_away(&self, runner: Runner) {
+        tokio::spawn(see_off(Arc::clone(&self.pool), runner));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.coming.is_empty()
+    }
+}
+
+impl Drop for Recruits {
+    /// Nobody waits for them any more. They are seen off when they come: what makes them is not to be cut short.
+    fn drop(&mut self) {
+        let (pool, mut coming) = (Arc::clone(&self.pool), std::mem::take(&mut self.coming));
+        if coming.is_empty() {
+            return;
+        }
+        tokio::spawn(async move {
+            while let Some(arrived) = coming.join_next().await {
+                if let Ok((_, Ok(runner))) = arrived {
+                    see_off(Arc::clone(&pool), runner).await;
+                }
+            }
+        });
+    }
+}
+
+async fn see_off(pool: Arc<Pool>, runner: Runner) {
+    if runner.tenure.is_some() {
+        pool.residents.end(runner).await;
+    } else {
+        kill_tree(runner.pid());
+    }
+}

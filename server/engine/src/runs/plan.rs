@@ -1,0 +1,270 @@
+//! What a run is to do, what may be wanted of it, what it tells, and how it ended.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pytest_lens_history::Source;
+use pytest_lens_plan::rerun::Policy;
+use pytest_lens_plan::suite::SuiteStatus;
+use pytest_lens_protocol::TestOutcome;
+use tokio::sync::watch;
+
+use crate::model::node::Node;
+use crate::model::warnings::WireWarning;
+use crate::processes::collected_session::Host;
+use crate::processes::debug_process::Debuggee;
+use crate::processes::exclusive_session::Own;
+use crate::processes::pool::Special;
+use crate::processes::resident_pool::Reuse;
+use crate::processes::runner::Runner;
+use crate::processes::worker_protocol::{Asked, Hold, RunOrder, WireReaders, WorkerPlace};
+use crate::runs::artifacts::Streams;
+use crate::runs::coverage::Coverage;
+use crate::runs::record::Awaited;
+use crate::runs::suite_log::Tape;
+
+/// What a run is to do.
+pub(crate) struct RunPlan {
+    pub run_id: String,
+    /// Where its tests' temporary folders are.
+    pub temp: PathBuf,
+    pub host: Arc<Host>,
+    /// Indices into the host's nodes, in order.
+    pub selected: Vec<usize>,
+    /// What it was called with.
+    pub asked: Asked,
+    /// How many that were asked for were taken out.
+    pub deselected: usize,
+    pub workers: usize,
+    pub maxfail: Option<u32>,
+    pub timeout_ms: Option<u64>,
+    /// How long a session that collects by itself may take for that.
+    pub collect_limit: Duration,
+    pub run_disabled: bool,
+    pub rerun: Policy,
+    /// Fixtures live on behind it, in resident runners.
+    pub reuse: Option<Arc<Reuse>>,
+    /// Mean durations of earlier runs, by index into `selected`.
+    pub durations: Vec<Option<f64>>,
+    /// Which of the selected are known to be flaky; empty where nobody will ask.
+    pub known_flaky: Vec<bool>,
+    /// Who asked.
+    pub source: Source,
+    /// Moved by who stops or kills the run.
+    pub lever: watch::Sender<Control>,
+    /// Where run control reads of it.
+    pub tape: Arc<Tape>,
+    /// Limit for the whole run; whoever set it moves the lever.
+    pub time_limit: Option<Duration>,
+    /// What could not be collected of it, each a sentence. Such a run has not passed, whatever its tests say.
+    pub problems: Vec<String>,
+    /// Its one session makes the reports that the project asks for, and has a say in how it ends.
+    pub reports: bool,
+    /// What is to be measured.
+    pub coverage: Option<Coverage>,
+    /// The process that has collected them for this run alone.
+    pub own: Arc<Own>,
+    /// The process that runs it under a debugger; there is no second one.
+    pub debuggee: Option<Debuggee>,
+    /// What it does with older runs that have tests in common with it, and newer ones with it.
+    pub company: Company,
+    /// Tests that it has left to a newer run.
+    pub given_up: watch::Sender<Arc<BTreeSet<usize>>>,
+}
+
+/// How a run gets on with another one of the same tests. A test never runs twice at a time, unless somebody asked for
+/// just that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Company {
+    /// A person's in an editor: a newer one of the kind takes over the tests that have not ended, and waits for those of
+    /// any other.
+    Replaceable,
+    /// It waits for older runs to be through with the tests that they have in common, and nobody takes them over.
+    Patient,
+    /// A suite of run control, or one under a debugger: its client decides what runs at the same time.
+    Apart,
+}
+
+impl RunPlan {
+    pub(crate) fn node(&self, index: usize) -> &Arc<Node> {
+        &self.host.nodes[self.selected[index]]
+    }
+
+    /// Waits for older runs to be through with tests of this one, or until there is nothing to wait for any more: it is
+    /// stopped, or a newer run has taken all of its tests over.
+    pub(crate) async fn wait_for(&self, older: &[Awaited]) {
+        if older.is_empty() {
+            return;
+        }
+        let all = async {
+            for run in older {
+                run.wait().await;
+            }
+        };
+        let (mut lever, mut given_up) = (self.lever.subscribe(), self.given_up.subscribe());
+        tokio::select! {
+            () = all => {}
+            _ = lever.wait_for(|wanted| *wanted != Control::Go) => {}
+            _ = given_up.wait_for(|tests| tests.len() == self.selected.len()) => {}
+        }
+    }
+
+    /// Has its tests measured, in sessions that do nothing else.
+    pub(crate) fn set_coverage(&mut self, coverage: Option<Coverage>) {
+        self.coverage = coverage;
+        if self.coverage.is_some() {
+            self.reuse = None;
+        }
+    }
+
+    /// Has all of it run in one session, as pytest does: that makes the reports which the project's options ask for.
+    pub(crate) fn set_reports(&mut self) {
+        self.reports = true;
+        self.workers = 1;
+        self.rerun.enabled = false;
+        self.reuse = None;
+    }
+
+    /// Has its tests run under a debugger: in that one process, once, and without a limit of time.
+    pub(crate) fn set_debuggee(&mut self, debuggee: Debuggee) {
+        self.debuggee = Some(debuggee);
+        self.company = Company::Apart;
+        self.workers = 1;
+        self.timeout_ms = None;
+        self.rerun.enabled = false;
+        self.reuse = None;
+    }
+
+    /// What a worker's session does otherwise than the collected one did.
+    pub(crate) fn special(&self, worker: usize) -> Option<Special> {
+        let folder = self.tape.folder();
+        let coverage = self.coverage.as_ref().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
+        let &RunPlan { run_disabled, reports, .. } = self;
+        // A project that looks at which worker it is in was collected as the first of them.
+        let is_another = self.host.mentions_worker && worker > 0 && !reports;
+        if !run_disabled && !reports && coverage.is_none() && !is_another {
+            return None;
+        }
+        let place = self.place(worker, self.workers).filter(|_| !reports);
+        Some(Special { run_disabled, reports, coverage, worker: place })
+    }
+
+    /// Which of several runners one is; `None` for one that is alone.
+    fn place(&self, index: usize, count: usize) -> Option<WorkerPlace> {
+        let count = count.max(self.host.processes);
+        (count > 1 || self.host.processes > 0).then(|| WorkerPlace { index, count, run: self.run_id.clone() })
+    }
+
+    /// What the names of the files begin with that a worker's output goes to.
+    pub(crate) fn output(&self, post: Post) -> Option<PathBuf> {
+        self.tape.folder().map(|folder| folder.join(format!("w{}", post.place)))
+    }
+
+    /// What a runner is told to run: `feed` to begin with, and whether that is all. `failures`: those so far.
+    pub(crate) fn order(&self, runner: &Runner, post: Post, feed: (Vec<usize>, bool), failures: u32) -> RunOrder {
+        let Post { worker, place, count } = post;
+        let tenure = runner.tenure.as_deref();
+        let own = tenure.map(|tenure| tenure.slot());
+        let whole = tenure.is_none() && !runner.is_session() && self.selected.len() == self.host.nodes.len();
+        let ids = (!whole).then(|| self.selected.iter().map(|&node| self.host.nodes[node].id.to_string()).collect());
+        let (feed, end) = feed;
+        RunOrder {
+            ids,
+            feed,
+            end,
+            // A failure that will be repaired does not count, and only this side knows which.
+            maxfail: self.maxfail.filter(|_| !self.rerun.enabled).map(|limit| limit.saturating_sub(failures).max(1)),
+            timeout_ms: self.timeout_ms,
+            deadline_ns: None,
+            run_disabled: self.run_disabled,
+            basetemp: self.temp.join(place.to_string()).to_string_lossy().into(),
+            output: self.output(post).map(|prefix| prefix.to_string_lossy().into()),
+            worker: self
+                .place(own.unwrap_or(worker), count.max(own.map_or(0, |slot| slot + 1)))
+                .filter(|_| !self.reports),
+            asked: self.asked.clone(),
+            hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
+        }
+    }
+
+    /// What a test is told that the run's time did not suffice for.
+    pub(crate) fn late(&self) -> String {
+        let limit = self.time_limit.map_or(0.0, |limit| limit.as_secs_f64());
+        format!("the suite took longer than {limit} s (timeout)")
+    }
+}
+
+/// Where a runner works: its number in the round, a place that no other of the run has, and how many there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Post {
+    pub worker: usize,
+    pub place: usize,
+    pub count: usize,
+}
+
+/// What a client wants of a run that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Control {
+    Go,
+    Stop,
+    OutOfTime,
+    Kill,
+}
+
+/// What happened. Numbers are indices into [`RunPlan::selected`].
+#[derive(Debug)]
+pub(crate) enum News {
+    Started(usize),
+    /// Where a test's output goes that has just started.
+    Streams(usize, Streams),
+    /// A test's output is complete: where it ends, if that is known, and the folder that it left.
+    Streamed(usize, Option<[u64; 3]>, Option<PathBuf>),
+    /// A stream of a test has something in it: the stream's place.
+    Printed(usize, usize),
+    /// Files of the project that tests read.
+    Reads(Vec<WireReaders>),
+    /// Files of debug data, by name.
+    DebugData(Vec<(String, PathBuf)>),
+    Outcome(usize, Box<TestOutcome>),
+    /// What Python warned of in one of its processes.
+    Warned(Vec<WireWarning>),
+}
+
+/// How the driving ended, beside the outcomes.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Ending {
+    pub stopped: bool,
+    pub killed: bool,
+    pub out_of_time: bool,
+    /// A fault that kept tests from running.
+    pub fault: Option<String>,
+    /// A test or plugin interrupted the session.
+    pub interrupted: Option<String>,
+    /// Tests of it were left to a newer run.
+    pub replaced: bool,
+    /// A test's process was ended by what may have been somebody else.
+    pub disturbed: bool,
+    /// Why the session as a whole is not to pass, whatever its tests did.
+    pub refused: Option<String>,
+}
+
+impl Ending {
+    /// What it makes of a suite, whatever its cases say.
+    pub(crate) fn suite_status(&self, has_problems: bool) -> SuiteStatus {
+        if self.fault.is_some() {
+            SuiteStatus::InternalError
+        } else if self.stopped || self.killed || self.replaced {
+            SuiteStatus::Stopped
+        } else if self.out_of_time {
+            SuiteStatus::TimedOut
+        } else if self.interrupted.is_some() {
+            SuiteStatus::DidNotFinish
+        } else if has_problems {
+            SuiteStatus::Failed
+        } else {
+            SuiteStatus::Passed
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Where a daemon listens: a socket that nobody else can reach, and a lock that only one daemon can hold.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::Instant;
+
+/// The longest path that a Unix socket can have, in bytes.
+const LONGEST: usize = 107;
+
+/// How long a daemon that is about to end, or to begin, is waited for.
+const HANDOVER: Duration = Duration::from_secs(5);
+
+/// Why there can be no daemon at a place.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// A daemon is there.
+    #[error("a daemon listens on {0} already: use it with `--connect {0}`, or give another path with --socket")]
+    Taken(PathBuf),
+    /// The path does not fit a Unix socket's address.
+    #[error(
+        "the path {path} has {length} bytes, and that of a Unix socket can have {LONGEST}: give a shorter one with --socket"
+    )]
+    TooLong {
+        /// The path.
+        path: PathBuf,
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// Something else is there.
+    #[error("{0} exists and is no socket: remove it, or give another path with --socket")]
+    NoSocket(PathBuf),
+    /// The default folder belongs to somebody else.
+    #[error("{0} is not a folder of this user: remove it, or give a socket elsewhere with --socket")]
+    NotOwn(PathBuf),
+    /// The system refuses.
+    #[error("no socket can be made at {path} ({error}): give one in a folder that can be written with --socket")]
+    Io {
+        /// What can't be made, read or locked.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// The socket where a user's daemon listens by default: `pytest-lens/daemon.sock` in `$XDG_RUNTIME_DIR`, or in a
+/// private folder among the temporary files where there is no such folder, or its path is too long. The socket's folder
+/// exists then, and only this user can enter it.
+///
+/// # Errors
+/// Where the folder can't be made, or is somebody else's.
+pub fn default_socket() -> Result<PathBuf, PlaceError> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    let socket = runtime.filter(|path| path.is_dir()).map(|path| path.join("pytest-lens/daemon.sock"));
+    if let Some(socket) = socket.filter(|path| path.as_os_str().len() <= LONGEST) {
+        own_folder(socket.parent().unwrap_or(&socket))?;
+        return Ok(socket);
+    }
+    let folder =
+        crate::processes::temp_dirs::own().map_err(|error| PlaceError::Io { path: std::env::temp_dir(), error })?;
+    Ok(folder.join("daemon.sock"))
+}
+
+/// Makes a folder that only this user can enter.
+fn own_folder(folder: &Path) -> Result<(), PlaceError> {
+    let failed = |error| PlaceError::Io { path: folder.to_owned(), error };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    let data = fs::symlink_metadata(folder).map_err(failed)?;
+    if !data.is_dir() || data.uid() != nix::unistd::getuid().as_raw() {
+        return Err(PlaceError::NotOwn(folder.to_owned()));
+    }
+    if data.mode() & 0o077 != 0 {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// A socket that is listened on. Dropped, it is gone, and another daemon may take its place.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
+    listener: Option<UnixListener>,
+    /// Device and inode of the socket: what somebody else put there since is left alone.
+    made: (u64, u64),
+    /// Held to the end.
+    _lock: Lock,
+}
+
+impl Place {
+    /// Takes a place: folders that are missing are made for this user alone, a socket that nobody listens on any more is
+    /// replaced.
+    ///
+    /// # Errors
+    /// Where another daemon has it, or it can't be had at all.
+    pub async fn take(path: &Path) -> Result<Self, PlaceError> {
+        let failed = |error| PlaceError::Io { path: path.to_owned(), error };
+        let path = std::path::absolute(path).map_err(failed)?;
+        let length = path.as_os_str().len();
+        if length > LONGEST {
+            return Err(PlaceError::TooLong { path, length });
+        }
+        let failed = |error| PlaceError::Io { path: path.clone(), error };
+        if let Some(folder) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+        }
+        let lock = Lock::take(&path).await?;
+        clear(&path).await?;
+        let listener = UnixListener::bind(&path).map_err(failed)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let data = fs::symlink_metadata(&path).map_err(failed)?;
+        Ok(Place { listener: Some(listener), made: (data.dev(), data.ino()), _lock: lock, path })
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The next client's connection.
+    pub(super) async fn accept(&self) -> io::Result<UnixStream> {
+        match &self.listener {
+            Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Lets nobody in any more; the place itself is still taken.
+    pub(super) fn close(&mut self) {
+        if self.listener.take().is_some()
+            && let Ok(data) = fs::symlink_metadata(&self.path)
+            && (data.dev(), data.ino()) == self.made
+        {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Removes a socket that nobody listens on.
+async fn clear(path: &Path) -> Result<(), PlaceError> {
+    match fs::symlink_metadata(path) {
+        Ok(data) if !data.file_type().is_socket() => Err(PlaceError::NoSocket(path.to_owned())),
+        Ok(_) if is_served(path).await => Err(PlaceError::Taken(path.to_owned())),
+        Ok(_) => fs::remove_file(path).map_err(|error| PlaceError::Io { path: path.to_owned(), error }),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(PlaceError::Io { path: path.to_owned(), error }),
+    }
+}
+
+/// Whether somebody listens: only a refusal, or nothing there, says no.
+async fn is_served(path: &Path) -> bool {
+    match UnixStream::connect(path).await {
+        Ok(_) => true,
+        Err(error) => !matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound),
+    }
+}
+
+/// A locked file beside the socket. The socket alone is not enough: two daemons that find it stale at the same time
+/// would both replace it.
+#[derive(Debug)]
+struct Lock {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Lock {
+    async fn take(socket: &Path) -> Result<Self, PlaceError> {
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let failed = |error| PlaceError::Io { path: path.clone(), error };
+        let deadline = Instant::now() + HANDOVER;
+        loop {
+            let mut options = OpenOptions::new();
+            let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+            match file.try_lock() {
+                Ok(()) if is_at(&file, &path) => return Ok(Lock { path, _file: file }),
+                // Its last holder has removed it between the opening and the locking.
+                Ok(()) => continue,
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if is_served(socket).await || Instant::now() > deadline {
+                return Err(PlaceError::Taken(socket.to_owned()));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Still locked: whoever opened it meanwhile sees that it is no longer the file of this name.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(held), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
+    (held.dev(), held.ino()) == (named.dev(), named.ino())
+}

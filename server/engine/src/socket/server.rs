@@ -1,0 +1,86 @@
+//! The daemon's loop: lets clients in, and knows when to end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+
+use super::address::Place;
+use super::connection::{Farewell, converse};
+use crate::engine::Engine;
+use crate::session::Connect;
+
+/// After a connection could not be accepted (too many open files, mostly), so long to the next attempt.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Why a daemon ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was asked to by its own process.
+    Asked,
+    /// A client sent `shutdown` without a context.
+    Shutdown,
+    /// There was neither a client nor a run for as long as it was to wait.
+    Idle,
+}
+
+/// Serves clients at a place until the daemon is `asked` to end, by whatever completes that future, or by a client, or
+/// has been idle for so long. When it returns the socket is gone, and so is everything that the engine started.
+pub async fn serve(
+    engine: &Arc<Engine>,
+    mut place: Place,
+    idle: Option<Duration>,
+    asked: impl Future<Output = ()>,
+) -> End {
+    let mut connections = JoinSet::new();
+    tokio::pin!(asked);
+    let end = loop {
+        // Nobody can begin a run where nobody is connected: with every connection the wait starts anew.
+        let is_empty = connections.is_empty();
+        let idling = async {
+            match idle {
+                Some(limit) if is_empty => {
+                    engine.wait_idle().await;
+                    tokio::time::sleep(limit).await;
+                }
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = &mut asked => break End::Asked,
+            accepted = place.accept() => match accepted {
+                Ok(stream) if is_own(&stream) => {
+                    connections.spawn(converse(stream, engine.session()));
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a client could not be let in");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            },
+            Some(ended) = connections.join_next() => if matches!(ended, Ok(Farewell::Shutdown)) { break End::Shutdown },
+            () = idling => break End::Idle,
+        }
+    };
+    place.close();
+    connections.shutdown().await;
+    engine.shutdown().await;
+    end
+}
+
+/// Whether the other side is a process of this user.
+pub(super) fn is_own(stream: &UnixStream) -> bool {
+    let own = nix::unistd::geteuid().as_raw();
+    match stream.peer_cred() {
+        Ok(peer) if peer.uid() == own => true,
+        Ok(peer) => {
+            tracing::warn!(uid = peer.uid(), pid = peer.pid(), "a process of another user was turned away");
+            false
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a process that can't be told was turned away");
+            false
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Runs of suites: built, scheduled, and driven to their end.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pytest_lens_plan::case_filter::CaseFilters;
+use pytest_lens_plan::suite::SuiteStatus;
+use pytest_lens_protocol::{Artifact, LaunchErrorCode, RunEvent, RunEventPayload, RunOptions, SuiteOptions, SuiteSpec};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use super::launch::prepare;
+use super::{Suite, now_ns};
+use crate::api::run::{Order, plan};
+use crate::engine::Shared;
+use crate::project::Context;
+use crate::runs::coverage::split;
+use crate::runs::driver::Control;
+use crate::runs::record::{Lease, REMEMBERED};
+use crate::runs::suite_log::LaunchFailure;
+
+/// How the suites of a run are scheduled.
+pub(crate) struct Scheduling {
+    /// Suites at a time.
+    pub most: usize,
+}
+
+/// A run that a client built.
+pub(crate) struct BuiltRun {
+    pub id: String,
+    pub context: Arc<Context>,
+    pub suites: Vec<Suite>,
+    events: Mutex<Vec<RunEvent>>,
+    over: AtomicBool,
+    gone: AtomicBool,
+    grown: Notify,
+    /// A suite was stopped or killed: one that waits for its turn need not.
+    poked: Notify,
+}
+
+/// Events of a run as a whole behind a cursor.
+pub(crate) enum RunRead {
+    /// Events, and the cursor behind them; none only when the run is over.
+    Events(usize, Vec<RunEvent>),
+    /// Its client has gone.
+    Gone,
+}
+
+impl BuiltRun {
+    fn events(&self) -> MutexGuard<'_, Vec<RunEvent>> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, payload: RunEventPayload) {
+        self.events().push(RunEvent { timestamp: now_ns(), payload });
+        self.grown.notify_waiters();
+    }
+
+    /// Asks for a stop or a kill of every suite.
+    pub(crate) fn ask(&self, wanted: Control) {
+        for suite in &self.suites {
+            suite.ask(wanted);
+        }
+        self.poked.notify_one();
+    }
+
+    /// A suite was purpose to stop or to end: it may wait for its turn, which now never comes.
+    pub(crate) fn poke(&self) {
+        self.poked.notify_one();
+    }
+
+    /// The client has gone: the run ends now, and nobody is told of it any more.
+    pub(crate) fn forsake(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+        for suite in &self.suites {
+            suite.tape.forsake();
+            self.context.forget_run(&suite.tape.id);
+        }
+        self.ask(Control::Kill);
+        self.grown.notify_waiters();
+    }
+
+    /// What is behind a cursor; waits for it.
+    pub(crate) async fn read(&self, cursor: usize) -> RunRead {
+        loop {
+            let grown = self.grown.notified();
+            tokio::pin!(grown);
+            grown.as_mut().enable();
+            if self.gone.load(Ordering::Relaxed) {
+                return RunRead::Gone;
+            }
+            let over = self.over.load(Ordering::Acquire);
+            let events: Vec<RunEvent> = self.events().iter().skip(cursor).cloned().collect();
+            if over || !events.is_empty() {
+                return RunRead::Events(cursor + events.len(), events);
+            }
+            grown.await;
+        }
+    }
+}
+
+/// Builds a run and sets it going.
+pub(crate) fn build(
+    shared: &Arc<Shared>,
+    context: &Arc<Context>,
+    specs: Vec<SuiteSpec>,
+    scheduling: Scheduling,
+) -> Arc<BuiltRun> {
+    let suites = specs.iter().map(|spec| {
+        let logs = spec.options.as_ref().and_then(|options| options.log_iterator).unwrap_or_default();
+        Suite::new(shared.new_run().0, logs)
+    });
+    let run = Arc::new(BuiltRun {
+        suites: suites.collect(),
+        id: shared.new_run().0,
+        context: Arc::clone(context),
+        events: Mutex::default(),
+        over: AtomicBool::new(false),
+        gone: AtomicBool::new(false),
+        grown: Notify::new(),
+        poked: Notify::new(),
+    });
+    for suite in &run.suites {
+        shared.registry.suites.insert(suite.tape.id.clone(), suite.clone());
+    }
+    shared.registry.runs.insert(run.id.clone(), Arc::clone(&run));
+    tokio::spawn(conduct(Arc::clone(shared), Arc::clone(&run), specs, scheduling));
+    run
+}
+
+/// Sees a run through, and forgets it when its time has come.
+async fn conduct(shared: Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>, scheduling: Scheduling) {
+    // Who has gone when it is over must not be kept alive for what follows.
+    let (registry, past) = (Arc::downgrade(&shared), Arc::downgrade(&run));
+    see_through(&shared, run, specs, scheduling).await;
+    drop(shared);
+    tokio::time::sleep(REMEMBERED).await;
+    if let Some((shared, run)) = registry.upgrade().zip(past.upgrade()) {
+        shared.registry.forget(&run);
+    }
+}
+
+async fn see_through(shared: &Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>, scheduling: Scheduling) {
+    run.tell(RunEventPayload::RunStarted);
+    let mut pending: VecDeque<(Suite, SuiteSpec)> = run.suites.iter().cloned().zip(specs).collect();
+    let mut going = JoinSet::new();
+    loop {
+        pending.retain(|(suite, _)| {
+            let is_wanted = *suite.lever.borrow() == Control::Go;
+            if !is_wanted {
+                suite.tape.end(SuiteStatus::Stopped);
+            }
+            is_wanted
+        });
+        while going.len() < scheduling.most
+            && let Some((suite, spec)) = pending.pop_front()
+        {
+            going.spawn(carry_out(Arc::clone(shared), Arc::clone(&run.context), suite, spec));
+        }
+        if going.is_empty() {
+            break;
+        }
+        tokio::select! {
+            _ = going.join_next() => {}
+            () = run.poked.notified() => {}
+        }
+    }
+    for suite in &run.suites {
+        // Only one that broke off has not told its end by now.
+        suite.tape.end(SuiteStatus::InternalError);
+        if let Some(iterator_id) = suite.tape.debug_data() {
+            run.tell(RunEventPayload::Artifact { artifact: Artifact::DebugData { iterator_id } });
+        }
+    }
+    run.tell(RunEventPayload::RunStopped);
+    run.over.store(true, Ordering::Release);
+    run.grown.notify_waiters();
+}
+
+/// Runs one suite to its end.
+async fn carry_out(shared: Arc<Shared>, context: Arc<Context>, suite: Suite, spec: SuiteSpec) {
+    let SuiteSpec { test_url, options } = spec;
+    let SuiteOptions { run_disabled_tests, parallel, arguments, timeout, case_filters_to_run, log_iterator: _ } =
+        options.unwrap_or_default();
+    let (arguments, coverage) = split(&arguments.unwrap_or_default());
+    if let Some(coverage) = &coverage
+        && let Err(message) = context.check_coverage(coverage).await
+    {
+        return suite.tape.fail(LaunchFailure { code: LaunchErrorCode::InvalidArgs, message });
+    }
+    let filters = CaseFilters::new(case_filters_to_run.unwrap_or_default());
+    let purpose = context.purpose_of(run_disabled_tests.unwrap_or_default() || coverage.is_some());
+    let mut lever = suite.lever.subscribe();
+    let prepared = tokio::select! {
+        prepared = prepare(&context, &test_url, &arguments, &filters, purpose) => prepared,
+        _ = lever.wait_for(|wanted| *wanted == Control::Kill) => return suite.tape.end(SuiteStatus::Stopped),
+    };
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(failure) => return suite.tape.fail(failure),
+    };
+    if *suite.lever.borrow() != Control::Go {
+        return suite.tape.end(SuiteStatus::Stopped);
+    }
+    let order = Order {
+        node_ids: Vec::new(),
+        workers: parallel.map(u32::from),
+        maxfail: None,
+        options: RunOptions {
+            arguments,
+            run_disabled: run_disabled_tests.unwrap_or_default(),
+            ..RunOptions::default()
+        },
+        repeat: false,
+    };
+    let mut plan = match plan(&shared, &context, &order, &suite, prepared.host, prepared.selected) {
+        Ok(plan) => plan,
+        Err(refusal) => {
+            let failure = LaunchFailure { code: LaunchErrorCode::InternalError, message: refusal.to_string() };
+            return suite.tape.fail(failure);
+        }
+    };
+    plan.problems = prepared.problems;
+    plan.own = prepared.own;
+    plan.set_coverage(coverage);
+    plan.time_limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let limit = plan.time_limit;
+    let Some(record) = context.begin(plan).await.and_then(Lease::release) else {
+        let message = "the context was shut down before the suite could begin".to_owned();
+        return suite.tape.fail(LaunchFailure { code: LaunchErrorCode::InternalError, message });
+    };
+    let out_of_time = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = record.wait() => {}
+        () = out_of_time => {
+            record.ask(Control::OutOfTime);
+            let _ = record.wait().await;
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! From a suite's name to its cases, or to why there are none.
+
+use std::sync::Arc;
+
+use pytest_lens_plan::case_filter::CaseFilters;
+use pytest_lens_protocol::LaunchErrorCode;
+
+use crate::model::scope::{Scope, file_part};
+use crate::model::select::{Filter, own_id, select};
+use crate::processes::collected_session::{CollectFailure, Host};
+use crate::processes::exclusive_session::Own;
+use crate::processes::pool::Found;
+use crate::processes::worker_protocol::{Purpose, WireCollectError};
+use crate::project::Context;
+use crate::runs::suite_log::LaunchFailure;
+
+/// A suite that can be run.
+pub(crate) struct Prepared {
+    pub host: Arc<Host>,
+    /// Its process, where it is for this suite alone.
+    pub own: Arc<Own>,
+    /// Indices into the host's nodes.
+    pub selected: Vec<usize>,
+    /// What could not be collected beside them, each a sentence.
+    pub problems: Vec<String>,
+}
+
+fn failure(code: LaunchErrorCode, message: impl Into<String>) -> LaunchFailure {
+    LaunchFailure { code, message: message.into() }
+}
+
+/// Collects a suite and selects its cases.
+pub(crate) async fn prepare(
+    context: &Arc<Context>,
+    test_url: &str,
+    arguments: &[String],
+    filters: &CaseFilters,
+    purpose: Purpose,
+) -> Result<Prepared, LaunchFailure> {
+    let id = own_id(&context.root, test_url);
+    let file = file_part(&id);
+    if !context.root.join(file).exists() {
+        let message = format!("{test_url:?}: there is no {file} under {}", context.root.display());
+        return Err(failure(LaunchErrorCode::InstanceCannotResolve, message));
+    }
+    let scope = Scope::of_ids([id.as_str()]);
+    let Found { host, own, .. } = match context.host(&scope, arguments, purpose).await {
+        Ok(found) => found,
+        Err(reason) => return Err(explain(context, &scope, arguments, reason).await),
+    };
+    let everything = Filter::parse(None, None).map_err(|error| failure(LaunchErrorCode::InternalError, error))?;
+    let all = select(&host, std::slice::from_ref(&id), &everything)
+        .map_err(|unknown| failure(LaunchErrorCode::InstanceCannotResolve, unknown))?
+        .taken;
+    let broken = host.errors.iter().filter(|error| scope.holds(&error.path));
+    let problems: Vec<String> = broken.map(WireCollectError::sentence).collect();
+    if all.is_empty()
+        && let Some(problem) = problems.first()
+    {
+        return Err(failure(LaunchErrorCode::CaseEnumeration, problem));
+    }
+    let total = all.len();
+    let selected: Vec<usize> = all.into_iter().filter(|&index| filters.takes(&host.nodes[index].id)).collect();
+    if selected.is_empty() && !filters.is_empty() {
+        let message = format!(
+            "none of the {total} cases of {test_url:?} matches the filters; a filter is a glob over a case's whole node id"
+        );
+        return Err(failure(LaunchErrorCode::NoMatchingCases, message));
+    }
+    Ok(Prepared { host, own: Arc::new(own), selected, problems })
+}
+
+/// What a collection that failed is called.
+async fn explain(context: &Arc<Context>, scope: &Scope, arguments: &[String], reason: CollectFailure) -> LaunchFailure {
+    let message = reason.to_string();
+    let code = match &reason {
+        CollectFailure::Unreachable(_) if is_exhaustion(&message) => LaunchErrorCode::ResourceUnavailable,
+        CollectFailure::Unreachable(_) => LaunchErrorCode::FailedToConnectToTestSuite,
+        // Without the suite's own arguments it is known whose fault it is.
+        _ if !arguments.is_empty() && context.host(scope, &[], Purpose::List).await.is_ok() => {
+            LaunchErrorCode::InvalidArgs
+        }
+        CollectFailure::Refused { .. } => LaunchErrorCode::InvalidManifest,
+        CollectFailure::TimedOut(_) | CollectFailure::Broken(_) | CollectFailure::OnlyWhenAsked { .. } => {
+            LaunchErrorCode::CaseEnumeration
+        }
+    };
+    failure(code, message)
+}
+
+/// Whether a process was not to be had because the machine has no more.
+fn is_exhaustion(message: &str) -> bool {
+    let signs = ["os error 11", "os error 12", "os error 24", "[Errno 11]", "[Errno 12]", "[Errno 24]"];
+    signs.iter().any(|sign| message.contains(sign))
+}
