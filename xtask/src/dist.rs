@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::{build, vscode};
+use crate::vscode;
+use chores::build;
 
 /// What `cargo xtask dist` takes.
 #[derive(clap::Args)]

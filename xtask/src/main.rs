@@ -1,24 +1,15 @@
 //! `cargo xtask CHORE`: the project's own chores, in Rust, so that a fresh clone needs nothing else to run them.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person at the terminal")]
 
-mod bench;
-mod build;
-mod codegen;
-mod demo;
 mod dist;
-mod fidelity;
-mod lsp;
-mod paths;
-mod process;
 mod test;
 mod tidy;
-mod ui;
-mod venv;
 mod vscode;
 
-use anyhow::Result;
+use chores::{build, paths, process};
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
+use std::ffi::{OsStr, OsString};
+use std::process::{Command, ExitCode};
 
 /// The chores of the project.
 #[derive(Parser)]
@@ -33,39 +24,58 @@ enum Chore {
     /// Run every check of the project, or only the areas named.
     Test(test::Options),
     /// Measure the promised figures, each beside what it is compared with.
-    Bench(bench::Options),
+    #[command(disable_help_flag = true)]
+    Bench(Passed),
     /// Play an editor session against the sample project, or one of your own.
-    Demo(demo::Options),
+    #[command(disable_help_flag = true)]
+    Demo(Passed),
     /// Compare pytest-lens with plain pytest on real projects, test by test.
-    Fidelity(fidelity::Options),
+    #[command(disable_help_flag = true)]
+    Fidelity(Passed),
     /// Package what is given to users.
     Dist(dist::Options),
     /// Write the types of other languages from the protocol's Rust definitions.
-    Codegen(codegen::Options),
+    #[command(disable_help_flag = true)]
+    Codegen(Passed),
     /// Check the habits of the source tree: opening docs, file length, left-over notes.
     Tidy,
 }
 
+/// What a chore with a crate of its own is given, unread: `cargo xtask CHORE --help` lists it.
+#[derive(clap::Args)]
+struct Passed {
+    #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
 fn main() -> ExitCode {
-    match run(Arguments::parse().chore) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    chores::end(run(Arguments::parse().chore))
 }
 
 /// Runs one chore; `false` means that it did its work and found something wrong.
-fn run(chore: Chore) -> Result<bool> {
+fn run(chore: Chore) -> anyhow::Result<bool> {
     match chore {
         Chore::Test(options) => test::run(&options),
-        Chore::Bench(options) => bench::run(&options),
-        Chore::Demo(options) => demo::run(&options),
-        Chore::Fidelity(options) => fidelity::run(&options),
+        Chore::Bench(passed) => passed.to("bench"),
+        Chore::Demo(passed) => passed.to("demo"),
+        Chore::Fidelity(passed) => passed.to("fidelity"),
         Chore::Dist(options) => dist::run(&options),
-        Chore::Codegen(options) => codegen::run(&options),
+        Chore::Codegen(passed) => passed.to("codegen"),
         Chore::Tidy => tidy::run(),
     }
+}
+
+impl Passed {
+    fn to(&self, name: &str) -> anyhow::Result<bool> {
+        Ok(process::status(&mut tool(name, &self.arguments))?.success())
+    }
+}
+
+/// The chore of a crate below `tools/`, built first where it is not. They are crates of their own so that the checks
+/// need not wait for what only these need to compile. It has the caller's folder and environment.
+fn tool(name: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+    let mut command = Command::new(build::cargo_program());
+    command.args(["run", "--quiet", "--package", name, "--manifest-path"]).arg(paths::root().join("Cargo.toml"));
+    command.arg("--").args(arguments);
+    command
 }

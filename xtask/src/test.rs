@@ -9,8 +9,8 @@ mod vscode;
 
 pub use tally::Tally;
 
-use crate::ui::{self, Colour};
 use anyhow::{Result, bail};
+use chores::ui::{self, Colour};
 use std::time::{Duration, Instant};
 
 /// What `cargo xtask test` takes.

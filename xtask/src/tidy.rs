@@ -3,8 +3,8 @@
 //! Each source file opens with a doc that says why it exists, stays under 600 lines (unless it is generated), and holds
 //! neither left-over notes nor a path of somebody's machine.
 
-use crate::paths;
 use anyhow::Result;
+use chores::paths;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -39,7 +39,7 @@ pub fn run() -> Result<bool> {
 fn sources(root: &Path) -> Result<Vec<PathBuf>> {
     let mut list = Command::new("git");
     list.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
-    let files = crate::process::output(&mut list)?;
+    let files = chores::process::output(&mut list)?;
     let mut files: Vec<PathBuf> = files
         .lines()
         .filter(|line| !MATERIAL.iter().any(|folder| line.starts_with(folder)))

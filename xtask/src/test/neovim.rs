@@ -1,9 +1,9 @@
 //! The areas of the Neovim plugin: its tests in a child Neovim, and the format and types of its Lua.
 
 use super::{Tally, areas};
-use crate::venv::Venv;
-use crate::{build, paths, process};
 use anyhow::{Context, Result};
+use chores::venv::Venv;
+use chores::{build, paths, process};
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;

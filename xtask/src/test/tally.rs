@@ -57,8 +57,8 @@ impl Tally {
         Self::from_words(numbers, ',')
     }
 
-    /// Sums the lines `host: 3 passed, 1 failed, 0 skipped` of the drivers of editors.
-    pub fn from_editor(output: &str) -> Self {
+    /// Sums the lines `host: 3 passed, 1 failed, 0 skipped` of the drivers of editors and of fidelity.
+    pub fn from_own(output: &str) -> Self {
         let mut sum = Self::default();
         for line in output.lines() {
             if let Some((_, numbers)) = line.split_once(": ").filter(|(_, numbers)| numbers.ends_with(" skipped")) {

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::Tally;
 use crate::vscode::{self, RealEditor};
-use crate::{build, process};
+use chores::{build, process};
 
 /// Checks the extension.
 pub fn run() -> Result<Tally> {
@@ -30,7 +30,7 @@ pub fn run() -> Result<Tally> {
         command.current_dir(vscode::folder()).arg(format!("out/test/{driver}.js")).env("LENS_VSIX", &vsix);
         editor.equip(&mut command)?;
         let (status, output) = process::tee(command)?;
-        sum.add(Tally::from_editor(&output).honest(status.success()));
+        sum.add(Tally::from_own(&output).honest(status.success()));
     }
     Ok(sum)
 }

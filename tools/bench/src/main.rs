@@ -1,0 +1,192 @@
+//! `cargo xtask bench`: the figures that the project promises, each measured beside what it is compared with, in one run.
+//!
+//! Medians after a warm-up, the two sides by turns, the same interpreter and environment for both, the release build.
+#![expect(clippy::print_stdout, reason = "a chore talks to the person at the terminal")]
+
+mod control;
+mod history;
+mod latency;
+mod projects;
+mod server;
+mod socket;
+
+use anyhow::Result;
+use chores::ui::{self, Colour};
+use chores::venv::Venv;
+use chores::{build, paths};
+use clap::Parser;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Measure the promised figures, each beside what it is compared with.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask bench")]
+struct Options {
+    /// How many times each latency is measured.
+    #[arg(long, default_value_t = 15)]
+    rounds: usize,
+    /// Measure these parts only; all if none is named.
+    #[arg(value_name = "PART", value_parser = PARTS)]
+    parts: Vec<String>,
+    /// Print one JSON object instead of the table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What can be measured by itself.
+const PARTS: [&str; 7] = ["control", "history", "latency", "lenses", "memory", "socket", "tree"];
+
+/// What the generated projects are run with.
+const REQUIREMENTS: &str = "iniconfig==2.3.1\nnumpy==2.4.6\npackaging==26.3\npandas==3.1.1\npluggy==1.7.0\npygments==2.21.0\n\
+                            pytest==9.2.0\npython-dateutil==4.0.0\ntzdata==2026.6\n";
+
+/// One promised figure.
+pub struct Figure {
+    /// What was measured.
+    what: &'static str,
+    /// The project's own value.
+    own: String,
+    /// What it is compared with, where it is compared.
+    other: String,
+    /// The value that the promise is about.
+    value: f64,
+    /// The value as it is shown.
+    shown: String,
+    /// The promise.
+    target: f64,
+    /// Whether larger is better.
+    is_ratio: bool,
+}
+
+impl Figure {
+    /// How many times faster than the other; at least `target` is promised.
+    fn ratio(what: &'static str, own: Duration, cold: Duration, target: f64) -> Self {
+        let value = cold.as_secs_f64() / own.as_secs_f64();
+        Self {
+            what,
+            own: ui::duration(own),
+            other: ui::duration(cold),
+            value,
+            shown: format!("{value:.1} x"),
+            target,
+            is_ratio: true,
+        }
+    }
+
+    /// A value that must stay under `target`.
+    fn limit(what: &'static str, value: f64, target: f64, unit: &str) -> Self {
+        let shown = format!("{value:.1} {unit}");
+        let own = shown.clone();
+        Self { what, own, other: String::new(), value, shown, target, is_ratio: false }
+    }
+
+    fn is_kept(&self) -> bool {
+        match self.is_ratio {
+            true => self.value >= self.target,
+            false => self.value < self.target,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    chores::end(run(&Options::parse()))
+}
+
+/// Measures everything; `false` where a promise is not kept.
+fn run(options: &Options) -> Result<bool> {
+    let binary = build::binary("release")?;
+    let venv = Venv::ensure("bench", REQUIREMENTS)?;
+    let home = paths::target().join("bench");
+    let state = home.join("state");
+    let note = |text: &str| {
+        if !options.json {
+            println!("{}", ui::paint(Colour::Dim, text));
+        }
+    };
+
+    let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|name| name == part);
+    let mut figures = Vec::new();
+    if wanted("history") {
+        note("a history of 1,000,000 outcomes");
+        let small = projects::plain(&home.join("small"), 25, 40)?;
+        figures.extend(history::reports(&binary, &venv, &small, &state)?);
+        figures.push(history::writing(&binary, &venv, &small, &state)?);
+    }
+    if wanted("latency") {
+        note("a project of 1,000 tests that imports pandas");
+        let thousand = projects::pandas(&home.join("thousand"), 25, 40)?;
+        figures.extend(latency::measure(&binary, &venv, &thousand, &state, options.rounds)?);
+    }
+    if wanted("lenses") {
+        note("a repository of 20,000 tests");
+        let large = projects::plain(&home.join("large"), 400, 50)?;
+        figures.push(server::first_lenses(&binary, &venv, &large, &state)?);
+    }
+    if wanted("memory") {
+        note("a project of 3,000 tests");
+        let medium = projects::plain(&home.join("medium"), 60, 50)?;
+        figures.push(server::memory(&binary, &venv, &medium, &state)?);
+    }
+    if wanted("tree") {
+        note("a repository of 100,000 tests");
+        let hundred = projects::plain(&home.join("hundred"), 1000, 100)?;
+        figures.push(server::tree(&binary, &venv, &hundred, &state)?);
+    }
+    if wanted("socket") {
+        note("a daemon, and a project of 100,000 tests");
+        figures.extend(socket::measure(&binary, &venv, &home)?);
+    }
+    if wanted("control") {
+        note("runs of 10,000 tests by fake runners");
+        figures.extend(control::measure(&binary, &venv, &home)?);
+    }
+    Ok(tell(options, &figures))
+}
+
+/// Prints the figures; `false` where a promise is not kept.
+fn tell(options: &Options, figures: &[Figure]) -> bool {
+    match options.json {
+        true => println!("{}", as_json(figures)),
+        false => print!("\n{}", table(figures)),
+    }
+    figures.iter().all(Figure::is_kept)
+}
+
+fn table(figures: &[Figure]) -> String {
+    let rows: Vec<Vec<String>> = figures
+        .iter()
+        .map(|figure| {
+            let sign = if figure.is_ratio { ">=" } else { "<" };
+            let kept = if figure.is_kept() { "kept" } else { "MISSED" };
+            vec![
+                figure.what.to_owned(),
+                figure.own.clone(),
+                figure.other.clone(),
+                figure.shown.clone(),
+                format!("{sign} {}", figure.target),
+                kept.to_owned(),
+            ]
+        })
+        .collect();
+    ui::table(&["median", "pytest-lens", "compared with", "figure", "promise", ""], &rows)
+}
+
+fn as_json(figures: &[Figure]) -> serde_json::Value {
+    figures
+        .iter()
+        .map(|figure| {
+            serde_json::json!({
+                "what": figure.what,
+                "value": figure.value,
+                "target": figure.target,
+                "kept": figure.is_kept(),
+            })
+        })
+        .collect()
+}
+
+/// The middle of the values.
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,187 @@
+//! What the daemon's socket costs: a ping beside a bare echo over such a socket, and a whole large inventory beside
+//! encoding the same in memory.
+
+use super::{Figure, median};
+use anyhow::{Context, Result, bail};
+use chores::process;
+use chores::venv::Venv;
+use pytest_lens_protocol::{FrameReader, PROTOCOL_VERSION, Request, Response, Shape, decode_response, encode_framed};
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Pings in a round.
+const PINGS: usize = 2_000;
+
+/// How often the inventory is asked for.
+const INVENTORIES: usize = 9;
+
+/// Both figures, over one daemon.
+pub fn measure(binary: &Path, venv: &Venv, home: &Path) -> Result<Vec<Figure>> {
+    let daemon = Daemon::start(binary, &home.join("state"))?;
+    let mut client = Client::connect(&daemon.socket)?;
+    let root = project(&home.join("cases"))?;
+    Ok(vec![ping(&mut client, &home.join("echo.sock"))?, inventory(&mut client, venv, &root)?])
+}
+
+fn ping(client: &mut Client, echo: &Path) -> Result<Figure> {
+    let framed = encode_framed(&Request::Ping, Shape::Compact)?;
+    let mut bare = bare_echo(echo, framed.len())?;
+    let (mut own, mut other) = (Vec::new(), Vec::new());
+    for _ in 0..PINGS {
+        let start = Instant::now();
+        client.exchange(&framed)?;
+        own.push(start.elapsed());
+        let start = Instant::now();
+        bare.write_all(&framed)?;
+        bare.read_exact(&mut vec![0; framed.len()])?;
+        other.push(start.elapsed());
+    }
+    Ok(micro_figure("ping over the daemon's socket", median(own), median(other)))
+}
+
+fn micro_figure(what: &'static str, own: Duration, other: Duration) -> Figure {
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    let figure = Figure::limit(what, micros(own), 100.0, "µs");
+    Figure { other: format!("{:.1} µs (echo)", micros(other)), ..figure }
+}
+
+/// Sends back what comes, so many bytes at a time, from a thread of this process.
+fn bare_echo(path: &Path, size: usize) -> Result<UnixStream> {
+    let _ = fs::remove_file(path);
+    let listener = UnixListener::bind(path)?;
+    std::thread::spawn(move || {
+        let Ok((mut stream, _)) = listener.accept() else { return };
+        let mut bytes = vec![0; size];
+        while stream.read_exact(&mut bytes).is_ok() && stream.write_all(&bytes).is_ok() {}
+    });
+    Ok(UnixStream::connect(path)?)
+}
+
+fn inventory(client: &mut Client, venv: &Venv, root: &Path) -> Result<Figure> {
+    let opened = client.ask(&Request::InitContext {
+        protocol_version: PROTOCOL_VERSION,
+        repo_path: root.to_string_lossy().into_owned(),
+        python_path: Some(venv.python().to_string_lossy().into_owned()),
+        execution_mode: None,
+    })?;
+    let Response::ContextReady { context_id, .. } = opened else { bail!("no context: {opened:?}") };
+    let collected = client.ask(&Request::Collect { context_id: context_id.clone(), force: false })?;
+    if !matches!(collected, Response::CollectionComplete { node_count: 100_000, .. }) {
+        bail!("100,000 tests were to be collected, but the answer is {collected:?}");
+    }
+    let framed = encode_framed(&Request::GetInventory { context_id }, Shape::Named)?;
+    let (mut own, mut other) = (Vec::new(), Vec::new());
+    for _ in 0..INVENTORIES {
+        let start = Instant::now();
+        let message = client.exchange(&framed)?;
+        own.push(start.elapsed());
+        let response = decode_response(&message).1?;
+        let start = Instant::now();
+        let length = encode_framed(&response, Shape::Named)?.len();
+        other.push(start.elapsed());
+        if length != message.len() + 4 {
+            bail!("the inventory has {} bytes, and encoded again {length}", message.len() + 4);
+        }
+    }
+    let millis = |time: Duration| time.as_secs_f64() * 1e3;
+    let figure = Figure::limit("inventory of 100,000 tests over the socket", millis(median(own)), 200.0, "ms");
+    Ok(Figure { other: format!("{:.1} ms (encoding)", millis(median(other))), ..figure })
+}
+
+/// A hundred files of a thousand cases.
+fn project(root: &Path) -> Result<PathBuf> {
+    if root.exists() {
+        fs::remove_dir_all(root)?;
+    }
+    fs::create_dir_all(root.join("tests"))?;
+    let text =
+        "import pytest\n\n\n@pytest.mark.parametrize(\"number\", range(1000))\ndef test_number(number):\n    pass\n";
+    for file in 0..100 {
+        fs::write(root.join(format!("tests/test_part_{file:03}.py")), text)?;
+    }
+    Ok(root.to_path_buf())
+}
+
+/// A daemon of its own, ended when it is dropped.
+pub struct Daemon {
+    child: Child,
+    /// Where it listens.
+    pub socket: PathBuf,
+}
+
+impl Daemon {
+    /// Starts it, with folders of its own.
+    pub fn start(binary: &Path, state: &Path) -> Result<Self> {
+        if state.exists() {
+            fs::remove_dir_all(state)?;
+        }
+        fs::create_dir_all(state)?;
+        let socket = std::env::temp_dir().join(format!("lens-bench-{}.sock", std::process::id()));
+        let mut command = Command::new(binary);
+        process::clean_python(&mut command);
+        command.arg("daemon").arg("--socket").arg(&socket);
+        command.env("XDG_STATE_HOME", state).env("XDG_CACHE_HOME", state);
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let told = child.stderr.take().context("the daemon has no standard error")?;
+        let mut line = String::new();
+        BufReader::new(told).read_line(&mut line)?;
+        let daemon = Self { child, socket };
+        if !line.contains("listening on") {
+            bail!("the daemon did not start: {line}");
+        }
+        Ok(daemon)
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // Asked, so that it takes its processes along and its socket away.
+        let asked = Client::connect(&self.socket).and_then(|mut it| it.ask(&Request::Shutdown { context_id: None }));
+        if asked.is_err() {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
+
+/// One connection to a daemon.
+pub struct Client {
+    stream: UnixStream,
+    reader: FrameReader,
+}
+
+impl Client {
+    /// Connects.
+    pub fn connect(socket: &Path) -> Result<Self> {
+        Ok(Self { stream: UnixStream::connect(socket)?, reader: FrameReader::new() })
+    }
+
+    /// A request and its answer.
+    pub fn ask(&mut self, request: &Request) -> Result<Response> {
+        let message = self.exchange(&encode_framed(request, Shape::Compact)?)?;
+        Ok(decode_response(&message).1?)
+    }
+
+    fn exchange(&mut self, framed: &[u8]) -> Result<Vec<u8>> {
+        self.stream.write_all(framed)?;
+        let mut chunk = vec![0; 256 * 1024];
+        loop {
+            if let Some(message) = self.reader.next_message()? {
+                return Ok(message.to_vec());
+            }
+            match self.stream.read(&mut chunk)? {
+                0 => bail!("the daemon has gone"),
+                count => self.reader.push(&chunk[..count]),
+            }
+        }
+    }
+}

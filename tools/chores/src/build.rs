@@ -1,0 +1,38 @@
+//! Building the product's binary, for the chores that drive it.
+
+use crate::{paths, process};
+use anyhow::Result;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// The cargo that runs this chore.
+pub fn cargo_program() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+/// Cargo in the checkout, free of the caller's Python variables.
+pub fn cargo() -> Command {
+    let mut command = Command::new(cargo_program());
+    command.current_dir(paths::root());
+    process::clean_python(&mut command);
+    if crate::ui::is_colourful() {
+        command.env("CARGO_TERM_COLOR", "always");
+    }
+    command
+}
+
+/// Builds `pytest-lens` in a profile (`debug` or `release`) and returns its path; what is up to date costs nothing.
+/// Where `PYTEST_LENS_BIN` names a binary, that one is taken as it is.
+pub fn binary(profile: &str) -> Result<PathBuf> {
+    if let Some(given) = std::env::var_os("PYTEST_LENS_BIN") {
+        return Ok(PathBuf::from(given));
+    }
+    let mut command = cargo();
+    command.args(["build", "--quiet", "--package", "pytest-lens"]);
+    if profile == "release" {
+        command.arg("--release");
+    }
+    process::check(&mut command)?;
+    Ok(paths::binary(profile))
+}

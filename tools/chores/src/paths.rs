@@ -1,0 +1,22 @@
+//! Where things lie in the checkout, so that no chore spells a path twice.
+
+use std::path::{Path, PathBuf};
+
+/// The root of the checkout.
+pub fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// Cargo's target folder, where everything that a chore makes goes.
+pub fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(dir) => root().join(dir),
+        None => root().join("target"),
+    }
+}
+
+/// The built `pytest-lens` of a profile (`debug` or `release`).
+pub fn binary(profile: &str) -> PathBuf {
+    target().join(profile).join("pytest-lens")
+}
