@@ -4,6 +4,9 @@
 //! forks. See ARCHITECTURE.md for the way of a request.
 
 mod api;
+mod api_error;
+mod clock;
+mod config;
 mod engine;
 mod idle_projects;
 mod model;
@@ -17,7 +20,8 @@ mod suites;
 
 use processes::worker_protocol as wire;
 
-pub use engine::{Engine, EngineConfig};
+pub use config::EngineConfig;
+pub use engine::Engine;
 pub use model::test_items::{outline_item, source_items};
 pub use processes::liveness::end_of;
 pub use session::{Answer, Call, Connect};

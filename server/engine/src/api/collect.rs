@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use pytest_lens_protocol::{ErrorCode, Response};
 
-use super::{Answered, Refusal, invalid, of_failure};
+use super::Answered;
+use crate::api_error::{Refusal, invalid};
 use crate::model::select::Filter;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Context;
@@ -15,7 +16,7 @@ pub(super) async fn collect(context: &Arc<Context>, force: bool) -> Answered {
     let begun = Instant::now();
     // What is forced is purpose for by a person.
     let purpose = if force { Purpose::List } else { Purpose::Unasked };
-    refresh(context, force, purpose).await.map_err(|failure| of_failure(&failure))?;
+    refresh(context, force, purpose).await.map_err(|failure| Refusal::from(&failure))?;
     let inventory = context.inventory.load();
     let is_empty = inventory.nodes().next().is_none();
     if let Some((path, error)) = inventory.errors.iter().next().filter(|_| is_empty) {
@@ -29,7 +30,7 @@ pub(super) async fn collect(context: &Arc<Context>, force: bool) -> Answered {
 
 pub(super) async fn list(context: &Arc<Context>, keyword: Option<&str>, marker: Option<&str>) -> Answered {
     let filter = Filter::parse(keyword, marker).map_err(invalid)?;
-    refresh(context, false, Purpose::List).await.map_err(|failure| of_failure(&failure))?;
+    refresh(context, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
     let inventory = context.inventory.load();
     let node_ids = inventory.nodes().filter(|node| filter.takes(node)).map(|node| node.id.to_string()).collect();
     Ok(Response::TestList { node_ids })
@@ -37,7 +38,7 @@ pub(super) async fn list(context: &Arc<Context>, keyword: Option<&str>, marker: 
 
 pub(super) async fn inventory(context: &Arc<Context>) -> Answered {
     if !context.inventory.load().complete {
-        refresh(context, false, Purpose::Unasked).await.map_err(|failure| of_failure(&failure))?;
+        refresh(context, false, Purpose::Unasked).await.map_err(|failure| Refusal::from(&failure))?;
     }
     let inventory = context.inventory.load();
     Ok(Response::InventoryData {

@@ -6,7 +6,8 @@ use pytest_lens_history::{Last, Report};
 use pytest_lens_plan::flaky::Verdict;
 use pytest_lens_protocol::{Event, EventPayload, FlakinessInfo, Response, TestOutcome, TestOutcomes};
 
-use super::{Answered, invalid};
+use super::Answered;
+use crate::api_error::invalid;
 use crate::project::Context;
 
 pub(super) async fn report(context: &Arc<Context>) -> Response {

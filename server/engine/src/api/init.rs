@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use pytest_lens_analysis::{PytestSettings, settings_from};
 use pytest_lens_protocol::{ErrorCode, PROTOCOL_VERSION, Response};
 use tokio::sync::mpsc;
 
-use super::{Answered, Refusal, invalid};
+use super::Answered;
+use crate::api_error::{Refusal, invalid};
 use crate::engine::Shared;
 use crate::model::node::Analyses;
 use crate::processes::disk_snapshot::hex_sha256;
@@ -19,6 +19,7 @@ use crate::processes::pool::Pool;
 use crate::processes::stdio_relay::Relays;
 use crate::project::Context;
 use crate::project::interpreter::{self, Interpreter};
+use crate::project::pytest_config;
 
 pub(super) async fn init(
     shared: &Arc<Shared>,
@@ -36,7 +37,7 @@ pub(super) async fn init(
     let root = repo_root(repo_path)?;
     let asked = ModeAsked::parse(mode.as_deref()).map_err(invalid)?;
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
-    let rootdir = pytest_settings(&root).rootdir;
+    let rootdir = pytest_config::read(&root).rootdir;
     let interpreter = interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?;
     // A task of its own: whoever asks may be gone meanwhile, and must not leave half a context behind.
     let shared = Arc::clone(shared);
@@ -76,7 +77,7 @@ async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter
     pool.base().await.map_err(|error| match error {
         StartError::Unusable(message) | StartError::Failed(message) => no_python(message),
     })?;
-    let pytest = pytest_settings(&root);
+    let pytest = pytest_config::read(&root);
     let history = shared.histories.of(&root);
     let context = Context::start(id.clone(), root, interpreter, pool, pytest, history, heard);
     shared.contexts.insert(id, Arc::clone(&context));
@@ -101,13 +102,4 @@ fn repo_root(repo_path: &str) -> Result<PathBuf, Refusal> {
         return Err(invalid(format!("repo_path {repo_path:?} {what}; give the project's root folder")));
     }
     path.canonicalize().map_err(|error| invalid(format!("repo_path {repo_path:?} can't be read: {error}")))
-}
-
-/// pytest's configuration as far as files and names of tests go. A broken one is told by pytest itself.
-pub(crate) fn pytest_settings(root: &Path) -> PytestSettings {
-    let read = |path: &Path| pytest_lens_analysis::listing::read_text(path).ok();
-    settings_from(root, &read).unwrap_or_else(|error| {
-        tracing::warn!(%error, "pytest's configuration can't be read; its defaults are used");
-        PytestSettings { rootdir: root.to_owned(), ..PytestSettings::default() }
-    })
 }

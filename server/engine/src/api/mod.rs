@@ -2,9 +2,11 @@
 
 mod affected;
 mod collect;
+mod events;
 mod flakiness;
 mod init;
-pub(crate) mod run;
+mod run;
+mod session;
 mod settings;
 mod shards;
 mod status;
@@ -12,42 +14,17 @@ mod suites;
 
 use std::sync::Arc;
 
-pub(crate) use init::pytest_settings;
-
 use pytest_lens_protocol::{ErrorCode, Request, Response};
 
-use crate::engine::Session;
-use crate::processes::collected_session::CollectFailure;
+use session::Session;
+
+use crate::api_error::Refusal;
 use crate::project::Context;
+use crate::project::plan_run::RunRequest;
 use crate::runs::driver::Control;
 
 /// An answer, or why there is none.
 pub(crate) type Answered = Result<Response, Refusal>;
-
-/// Why a request is not carried out: what becomes an error response.
-#[derive(Debug)]
-pub(crate) struct Refusal {
-    code: ErrorCode,
-    message: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Refusal { code, message: message.into() }
-    }
-}
-
-impl From<Refusal> for Response {
-    fn from(refusal: Refusal) -> Self {
-        Response::error(refusal.code, refusal.message)
-    }
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
 
 /// Carries out one request.
 pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
@@ -70,16 +47,18 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
         }
         Request::GetInventory { context_id } => collect::inventory(&context(&context_id)?).await,
         Request::Run { context_id, node_ids, workers, maxfail, options } => {
-            let order = run::Order { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: false };
-            run::and_wait(session, &context(&context_id)?, order).await
+            let request =
+                RunRequest { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: false };
+            run::and_wait(session, &context(&context_id)?, request).await
         }
         Request::RunWithRerun { context_id, node_ids, workers, maxfail, options } => {
-            let order = run::Order { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: true };
-            run::and_wait(session, &context(&context_id)?, order).await
+            let request = RunRequest { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: true };
+            run::and_wait(session, &context(&context_id)?, request).await
         }
         Request::RunStream { context_id, node_ids, workers, maxfail, options } => {
-            let order = run::Order { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: false };
-            run::stream(session, &context(&context_id)?, order).await
+            let request =
+                RunRequest { node_ids, workers, maxfail, options: options.unwrap_or_default(), repeat: false };
+            run::stream(session, &context(&context_id)?, request).await
         }
         Request::EnumerateCases { context_id, test_url } => {
             suites::enumerate(session, &context(&context_id)?, &test_url).await
@@ -101,13 +80,13 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
         Request::GetWorkerStatus { context_id } => Ok(status::workers(&context(&context_id)?)),
         Request::DebugRun { context_id, node_ids, options } => {
             let options = options.unwrap_or_default();
-            let order = run::Order { node_ids, workers: None, maxfail: None, options, repeat: false };
-            run::debug(session, &context(&context_id)?, order).await
+            let request = RunRequest { node_ids, workers: None, maxfail: None, options, repeat: false };
+            run::debug(session, &context(&context_id)?, request).await
         }
         Request::GetContextStatus { context_id } => Ok(status::status(&context(&context_id)?)),
         Request::GetOutput { context_id, node_id } => status::output(&context(&context_id)?, node_id),
         Request::GetEvents { context_id, cursor, wait_ms } => {
-            Ok(status::events(session, &context(&context_id)?, cursor, wait_ms).await)
+            Ok(events::read(session, &context(&context_id)?, cursor, wait_ms).await)
         }
         Request::ConfigureContext { context_id, settings } => {
             settings::context(&context(&context_id)?, &settings).await
@@ -144,20 +123,4 @@ fn find(session: &Session, id: &str) -> Result<Arc<Context>, Refusal> {
         let message = format!("no context {id:?}; open one with init_context");
         Refusal::new(ErrorCode::ContextNotFound, message)
     })
-}
-
-pub(crate) fn invalid(message: impl Into<String>) -> Refusal {
-    Refusal::new(ErrorCode::InvalidRequest, message)
-}
-
-/// A failed collection as an answer.
-pub(crate) fn of_failure(failure: &CollectFailure) -> Refusal {
-    let code = match failure {
-        CollectFailure::Refused { .. }
-        | CollectFailure::Broken(_)
-        | CollectFailure::Unreachable(_)
-        | CollectFailure::OnlyWhenAsked { .. } => ErrorCode::CollectionFailed,
-        CollectFailure::TimedOut(_) => ErrorCode::Timeout,
-    };
-    Refusal::new(code, failure.to_string())
 }

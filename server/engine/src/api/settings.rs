@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use pytest_lens_protocol::{FixtureReuseSettings, RerunSettings, Response, Settings, WorkerCount};
 
-use super::{Answered, invalid};
+use super::Answered;
+use crate::api_error::invalid;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Context;
 use crate::project::recorder::Entry;

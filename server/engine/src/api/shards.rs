@@ -6,7 +6,8 @@ use std::sync::Arc;
 use pytest_lens_plan::shard::{Strategy, assign, figures};
 use pytest_lens_protocol::Response;
 
-use super::{Answered, Refusal, invalid, of_failure};
+use super::Answered;
+use crate::api_error::{Refusal, invalid};
 use crate::model::select::means;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Context;
@@ -71,7 +72,7 @@ fn borrowed(tests: &Durations) -> Vec<(&str, Option<f64>)> {
 /// The tests to distribute, in the inventory's order whatever order they were named in. An id means what it means to a
 /// run: a file all tests in it, a function all of its cases.
 async fn selected(context: &Arc<Context>, node_ids: &[String]) -> Result<Durations, Refusal> {
-    refresh(context, false, Purpose::List).await.map_err(|failure| of_failure(&failure))?;
+    refresh(context, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
     let inventory = context.inventory.load();
     let nodes: Vec<_> = inventory.nodes().collect();
     let wanted: HashSet<&str> = node_ids.iter().map(String::as_str).collect();

@@ -1,43 +1,13 @@
-//! Requests that only look: status, events, output.
+//! Requests that only look: status, output, worker and session facts.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, Response};
+use pytest_lens_protocol::Response;
 
-use super::{Answered, invalid};
-use crate::engine::Session;
-use crate::model::inventory::Inventory;
-use crate::model::test_items::delta;
+use super::Answered;
+use crate::api_error::invalid;
 use crate::processes::pool::Known;
 use crate::project::Context;
-use crate::project::event_log::Read;
-
-/// The longest that `get_events` hangs: a client asks again.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
-
-pub(super) async fn events(session: &Session, context: &Arc<Context>, cursor: u64, wait_ms: u64) -> Response {
-    if session.shared.config.resident {
-        context.refresher.watch(context);
-    }
-    let limit = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
-    match context.log.wait(cursor, limit).await {
-        Read::Events(cursor, events) => Response::Events { cursor, events },
-        // The inventory is published before its event: it is at least as new as the events that follow, which lead to
-        // the same state.
-        Read::Lost(cursor) => {
-            let payload = EventPayload::Inventory(whole_inventory(context).await);
-            Response::Events { cursor, events: vec![Arc::new(Event { seq: cursor, payload })] }
-        }
-    }
-}
-
-/// The present inventory, for a reader that knows nothing of it.
-async fn whole_inventory(context: &Arc<Context>) -> InventoryDelta {
-    let (root, inventory) = (context.root.clone(), context.inventory.load_full());
-    let made = tokio::task::spawn_blocking(move || delta(&root, &Inventory::default(), &inventory)).await;
-    InventoryDelta { whole: true, ..made.unwrap_or_default() }
-}
 
 pub(super) fn output(context: &Arc<Context>, node_id: String) -> Answered {
     let last = context.results.get(&node_id).map(|outcome| Arc::clone(outcome.value()));

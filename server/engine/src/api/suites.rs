@@ -6,22 +6,24 @@ use pytest_lens_plan::case_filter::CaseFilters;
 use pytest_lens_protocol::{Bytes, DebugFile, Response, RunEvent, RunEventPayload, SchedulingOptions, SuiteEvent};
 use pytest_lens_protocol::{LogsIteratorOption, OutputStream, SuiteEventPayload, SuiteSpec};
 
-use super::{Answered, Refusal, invalid};
-use crate::engine::Session;
+use super::Answered;
+use super::session::Session;
+use crate::api_error::{Refusal, invalid};
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Context;
 use crate::runs::artifacts::Item;
 use crate::runs::driver::Control;
+use crate::runs::handle::Suite;
 use crate::runs::log_render;
 use crate::runs::suite_log::Tape;
 use crate::runs::suite_log::{LaunchFailure, Read, artifact_id};
-use crate::suites::{Cases, RunRead, Scheduling, Suite, build, prepare};
+use crate::suites::{Cases, RunRead, Scheduling, build, prepare};
 
 pub(super) async fn enumerate(session: &Session, context: &Arc<Context>, test_url: &str) -> Answered {
     match prepare(context, test_url, &[], &CaseFilters::default(), Purpose::List).await {
         Ok(prepared) => {
             let names = prepared.selected.iter().map(|&index| Arc::clone(&prepared.host.nodes[index].id)).collect();
-            let (id, _) = session.shared.new_run();
+            let (id, _) = session.shared.run_ids.next();
             let iterator_id = format!("cases-{id}");
             session.shared.registry.iterators.insert(iterator_id.clone(), Arc::new(Cases::new(names)));
             session.own(|owned| owned.iterators.push(iterator_id.clone()));
@@ -64,7 +66,8 @@ pub(super) fn build_run(
         let field = "field `scheduling_options.max_parallel_suites`";
         return Err(invalid(format!("{field}: 0 suites at a time run nothing; give at least 1")));
     }
-    let run = build(&session.shared, context, suites, Scheduling { most: most.into() });
+    let run =
+        build(&session.shared.registry, &session.shared.run_ids, context, suites, Scheduling { most: most.into() });
     let suite_ids = run.suites.iter().map(|suite| suite.tape.id.clone()).collect();
     let run_id = run.id.clone();
     session.own(|owned| owned.runs.push(Arc::downgrade(&run)));

@@ -9,11 +9,6 @@ use pytest_lens_history::{History, Options, Place, Report};
 use pytest_lens_plan::flaky::{self, Verdict};
 use pytest_lens_protocol::{Evidence, Hint};
 
-use crate::engine::EngineConfig;
-
-/// How soon a run that was recorded elsewhere is noticed.
-const WATCH: Duration = Duration::from_millis(500);
-
 pub(crate) struct Histories {
     state_dir: PathBuf,
     options: Options,
@@ -21,9 +16,9 @@ pub(crate) struct Histories {
 }
 
 impl Histories {
-    pub(crate) fn new(config: &EngineConfig) -> Self {
-        let options = Options { watch: config.resident.then_some(WATCH), ..Options::default() };
-        Histories { state_dir: config.state_dir.clone(), options, open: Mutex::default() }
+    /// Histories in `state_dir`. `watch`: how often each looks for runs that other processes recorded; `None`: never.
+    pub(crate) fn new(state_dir: PathBuf, watch: Option<Duration>) -> Self {
+        Histories { state_dir, options: Options { watch, ..Options::default() }, open: Mutex::default() }
     }
 
     /// The history of a repository.

@@ -7,13 +7,15 @@ pub(crate) mod foreign_runs;
 pub(crate) mod history;
 pub(crate) mod interpreter;
 pub(crate) mod library_versions;
+pub(crate) mod plan_run;
+pub(crate) mod pytest_config;
 pub(crate) mod recorder;
 pub(crate) mod refresh;
 pub(crate) mod watcher;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use dashmap::DashMap;
@@ -316,7 +318,7 @@ impl Context {
         let watching = tokio::spawn(Arc::clone(&self).watch_outputs(Arc::clone(&record)));
         let ending = crate::runs::driver::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
         watching.abort();
-        if let Some((coverage, folder)) = plan.coverage.as_ref().zip(plan.tape.folder()) {
+        if let Some((coverage, folder)) = plan.kind.coverage().zip(plan.tape.folder()) {
             tell(News::DebugData(crate::runs::coverage::gather(&self.pool.launcher, folder, coverage).await));
         }
         self.pool.launcher.relays.flush().await;
@@ -440,9 +442,4 @@ impl Context {
         let history = Arc::clone(&self.history);
         let _ = tokio::task::spawn_blocking(move || history.flush(FLUSH_LIMIT)).await;
     }
-}
-
-/// Unix time in milliseconds.
-pub(crate) fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }

@@ -16,6 +16,7 @@ use pytest_lens_protocol::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use crate::clock::now_ms;
 use crate::model::inventory::{Findings, Inventory};
 use crate::model::outcome::{counts_of, not_run, status_of};
 use crate::model::scope::Scope;
@@ -24,9 +25,9 @@ use crate::model::warnings::Warned;
 use crate::processes::collected_session::{CollectFailure, Host};
 use crate::processes::stdio_relay::Printed;
 use crate::processes::worker_protocol::WireCollectError;
+use crate::project::Context;
 use crate::project::foreign_runs;
 use crate::project::history;
-use crate::project::{Context, now_ms};
 use crate::runs::driver::{Company, Ending, News, RunPlan};
 use crate::runs::record::{Awaited, Lease, RunRecord};
 
@@ -427,7 +428,7 @@ impl Open {
         let (attempt, duration_ms) = (outcome.attempt, outcome.duration_ms);
         // What a person does in a debugger says nothing of the test.
         let is_new = self.promised.insert(index, attempt) != Some(attempt);
-        if known != Outcome::NotRun && self.plan.debuggee.is_none() && is_new {
+        if known != Outcome::NotRun && self.plan.kind.debuggee().is_none() && is_new {
             self.run.attempts.push(Attempt { id: Arc::clone(&id), outcome: known, attempt, duration_ms });
         }
         let mut state = self.record.state();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use crate::model::import_graph::{Affected, Sources, relative};
@@ -13,6 +13,7 @@ use crate::processes::disk_snapshot::{Changes, Snapshot};
 use crate::processes::pool::Found;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Context;
+use crate::project::pytest_config;
 use crate::project::recorder::Entry;
 use crate::project::watcher::Watch;
 use pytest_lens_history::is_config_file;
@@ -69,9 +70,19 @@ impl Refresher {
     pub(crate) fn watch(&self, context: &Arc<Context>) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_none() {
-            *watch = Some(Watch::start(context));
+            let weak = Arc::downgrade(context);
+            *watch = Some(Watch::start(context.root.clone(), move || look(weak.clone())));
         }
     }
+}
+
+/// The disk has changed: looks whether that reaches a test. Returns whether the project is still open.
+async fn look(context: Weak<Context>) -> bool {
+    let Some(context) = context.upgrade() else { return false };
+    if let Err(failure) = refresh(&context, false, Purpose::Unasked).await {
+        tracing::info!(%failure, "a change could not be collected");
+    }
+    true
 }
 
 /// Brings the inventory up to date. `force`: collects everything, changed or not.
@@ -111,7 +122,7 @@ async fn bring_up_to_date(context: &Arc<Context>, force: bool, purpose: Purpose)
     }
     let is_config = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_config_file);
     if changes.all().any(is_config) {
-        context.pytest.store(Arc::new(crate::api::pytest_settings(&context.root)));
+        context.pytest.store(Arc::new(pytest_config::read(&context.root)));
     }
     context.pool.residents.review(&context.pytest.load_full()).await;
     let planned = if ground_changed { None } else { plan(context, &known, &changes).await };

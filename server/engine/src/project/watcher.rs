@@ -1,15 +1,11 @@
 //! Watches a project's folders. What it hears is a hint to look, never a fact: whoever looks compares with the disk.
 
+use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
-
-use crate::processes::worker_protocol::Purpose;
-use crate::project::Context;
-use crate::project::refresh::refresh;
 
 /// Editors save in several steps; the look comes when they have been quiet for this long.
 const QUIET: Duration = Duration::from_millis(60);
@@ -25,13 +21,17 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    pub(crate) fn start(context: &Arc<Context>) -> Self {
-        let (weak, root) = (Arc::downgrade(context), context.root.clone());
-        Watch { task: tokio::spawn(watch(weak, root)) }
+    /// Watches `root`. `look`: called after changes; returns whether to go on watching.
+    pub(crate) fn start<F, L>(root: PathBuf, look: F) -> Self
+    where
+        F: Fn() -> L + Send + 'static,
+        L: Future<Output = bool> + Send + 'static,
+    {
+        Watch { task: tokio::spawn(watch(root, look)) }
     }
 }
 
-async fn watch(context: Weak<Context>, root: PathBuf) {
+async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn() -> L + Send) {
     let (touched, mut hints) = mpsc::unbounded_channel();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         if let Ok(event) = event
@@ -57,12 +57,8 @@ async fn watch(context: Weak<Context>, root: PathBuf) {
         for folder in paths.iter().filter(|path| path.is_dir()) {
             add_folders(&mut watcher, folder);
         }
-        let Some(context) = context.upgrade() else { return };
-        if paths.is_empty() {
-            continue;
-        }
-        if let Err(failure) = refresh(&context, false, Purpose::Unasked).await {
-            tracing::info!(%failure, "a change could not be collected");
+        if !paths.is_empty() && !look().await {
+            return;
         }
     }
 }

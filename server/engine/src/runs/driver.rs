@@ -70,9 +70,9 @@ pub(crate) async fn drive(
         next_slot: 0,
         deadline_ns: plan.time_limit.and_then(|limit| {
             let limit = u64::try_from(limit.as_nanos()).ok()?;
-            crate::suites::now_ns().checked_add(limit)
+            crate::clock::now_ns().checked_add(limit)
         }),
-        attach_by: plan.debuggee.as_ref().map(|debuggee| debuggee.until()),
+        attach_by: plan.kind.debuggee().map(|debuggee| debuggee.until()),
         given_up: plan.given_up.subscribe(),
         give_way_by: None,
         insisted: false,
@@ -87,7 +87,7 @@ pub(crate) async fn drive(
         if left.is_empty() {
             break;
         }
-        left = driver.round(&left, plan.workers.max(1), plan.reuse.is_some()).await;
+        left = driver.round(&left, plan.workers.max(1), plan.kind.is_resident()).await;
     }
     while !driver.again.is_empty() {
         driver.attempt += 1;
@@ -106,7 +106,7 @@ pub(crate) async fn drive(
         }
     }
     (driver.ending.replaced, driver.ending.disturbed) = (driver.replaced, driver.disturbed);
-    if plan.coverage.is_some() || driver.replaced || !plan.host.is_shared() {
+    if plan.kind.coverage().is_some() || driver.replaced || !plan.host.is_shared() {
         // What they have measured, and what hooks of their sessions report, is written when those are over; and a newer
         // run of the same tests may need what they hold.
         let farewells = driver.farewells.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -116,7 +116,7 @@ pub(crate) async fn drive(
                 let _ = end.await;
             }
         };
-        let needed = plan.coverage.is_some() || driver.replaced;
+        let needed = plan.kind.coverage().is_some() || driver.replaced;
         tokio::select! {
             () = written => {}
             Ok(_) = killed => {}
@@ -206,7 +206,8 @@ impl<F: Fn(News)> Driver<'_, F> {
                 break;
             }
             if settled && last_word.is_none() {
-                last_word = Some(Instant::now() + if stay || self.plan.reports { STAYING } else { LAST_WORD });
+                last_word =
+                    Some(Instant::now() + if stay || self.plan.kind.makes_reports() { STAYING } else { LAST_WORD });
                 for slot in slots.values() {
                     slot.runner.send(ToWorker::Feed { indices: Vec::new(), end: true });
                 }
@@ -244,7 +245,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                     self.ending
                         .fault
                         .get_or_insert_with(|| "processes that run tests end before they start one".into());
-                } else if dispatcher.needs_worker() && self.plan.debuggee.is_some() {
+                } else if dispatcher.needs_worker() && self.plan.kind.debuggee().is_some() {
                     let ended = || "the process under the debugger has ended".into();
                     self.ending.interrupted.get_or_insert_with(ended);
                 } else if dispatcher.needs_worker() && self.ending == Ending::default() {
@@ -281,7 +282,7 @@ impl<F: Fn(News)> Driver<'_, F> {
             overdue.into_iter().chain(slot.verdict_at).chain(slot.collect_by).min()
         });
         let way = self.give_way_by.filter(|_| !self.insisted);
-        let look_at = self.plan.debuggee.is_none().then_some(self.look_at);
+        let look_at = self.plan.kind.debuggee().is_none().then_some(self.look_at);
         let wake = deadlines.chain(last_word).chain(self.attach_by).chain(way).chain(look_at).min();
         let alarm = async {
             match wake {
@@ -309,7 +310,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                     self.look_at = now + STILL / 4;
                     slots.values_mut().for_each(|slot| slot.look_after(now));
                 }
-                if let Some(debuggee) = self.plan.debuggee.as_ref().filter(|_| self.attach_by.is_some_and(|at| at <= now)) {
+                if let Some(debuggee) = self.plan.kind.debuggee().filter(|_| self.attach_by.is_some_and(|at| at <= now)) {
                     self.attach_by = None;
                     self.ending.interrupted = Some(debuggee.in_vain());
                     dispatcher.stop();
@@ -545,9 +546,9 @@ impl<F: Fn(News)> Driver<'_, F> {
         order.deadline_ns = self.deadline_ns;
         let mut slot = Slot::new(runner, post.worker, arrivals.clone(), self.pool.busy());
         slot.output = self.plan.output(post).map(Arc::new);
-        slot.has_a_say = self.plan.reports;
+        slot.has_a_say = self.plan.kind.makes_reports();
         // A person at a debugger may take any time.
-        slot.give(order, self.plan.debuggee.is_none().then_some(self.plan.collect_limit));
+        slot.give(order, self.plan.kind.debuggee().is_none().then_some(self.plan.collect_limit));
         slot
     }
 

@@ -24,9 +24,9 @@ impl Recruits {
     /// Asks for a runner. `stays`: it may be one that stays between runs.
     pub(crate) fn ask(&mut self, worker: usize, plan: &RunPlan, stays: bool) {
         let (pool, host, special) = (Arc::clone(&self.pool), Arc::clone(&plan.host), plan.special(worker));
-        let reuse = plan.reuse.clone().filter(|_| stays);
+        let reuse = plan.reuse().filter(|_| stays);
         let own = Arc::clone(&plan.own);
-        let debuggee = plan.debuggee.as_ref().map(Debuggee::take);
+        let debuggee = plan.kind.debuggee().map(Debuggee::take);
         self.coming.spawn(async move {
             let runner = match (debuggee, reuse) {
                 (Some(debuggee), _) => debuggee,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
 use pytest_lens_plan::suite::SuiteStatus;
@@ -42,11 +43,9 @@ pub(crate) struct RunPlan {
     pub timeout_ms: Option<u64>,
     /// How long a session that collects by itself may take for that.
     pub collect_limit: Duration,
-    pub run_disabled: bool,
+    pub kind: RunKind,
     pub rerun: Policy,
-    /// Fixtures live on behind it, in resident runners.
-    pub reuse: Option<Arc<Reuse>>,
-    /// Mean durations of earlier runs, by index into `selected`.
+    /// How long each test took when it last ran, by index into `selected`.
     pub durations: Vec<Option<f64>>,
     /// Which of the selected are known to be flaky; empty where nobody will ask.
     pub known_flaky: Vec<bool>,
@@ -60,18 +59,63 @@ pub(crate) struct RunPlan {
     pub time_limit: Option<Duration>,
     /// What could not be collected of it, each a sentence. Such a run has not passed, whatever its tests say.
     pub problems: Vec<String>,
-    /// Its one session makes the reports that the project asks for, and has a say in how it ends.
-    pub reports: bool,
-    /// What is to be measured.
-    pub coverage: Option<Coverage>,
     /// The process that has collected them for this run alone.
     pub own: Arc<Own>,
-    /// The process that runs it under a debugger; there is no second one.
-    pub debuggee: Option<Debuggee>,
     /// What it does with older runs that have tests in common with it, and newer ones with it.
     pub company: Company,
     /// Tests that it has left to a newer run.
     pub given_up: watch::Sender<Arc<BTreeSet<usize>>>,
+}
+
+/// In which processes the tests of a run run.
+pub(crate) enum RunKind {
+    /// In copies of the collected session; where that can't be shared, in sessions like it.
+    Forked,
+    /// In resident runners, whose fixtures live on after it. They compare changed files by these settings.
+    Resident(Arc<PytestSettings>),
+    /// In sessions that do something the collected one did not, and so collect by themselves.
+    Fresh {
+        /// Skip marks skip nothing.
+        run_disabled: bool,
+        /// One session makes the reports that the project asks for, and has a say in how the run ends.
+        reports: bool,
+        coverage: Option<Coverage>,
+    },
+    /// In one process under a debugger, once, and without a limit of time.
+    Debug { debuggee: Debuggee, run_disabled: bool },
+}
+
+impl RunKind {
+    pub(crate) fn is_resident(&self) -> bool {
+        matches!(self, RunKind::Resident(_))
+    }
+
+    pub(crate) fn makes_reports(&self) -> bool {
+        matches!(self, RunKind::Fresh { reports: true, .. })
+    }
+
+    pub(crate) fn runs_disabled(&self) -> bool {
+        matches!(self, RunKind::Fresh { run_disabled: true, .. } | RunKind::Debug { run_disabled: true, .. })
+    }
+
+    pub(crate) fn coverage(&self) -> Option<&Coverage> {
+        match self {
+            RunKind::Fresh { coverage, .. } => coverage.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn debuggee(&self) -> Option<&Debuggee> {
+        match self {
+            RunKind::Debug { debuggee, .. } => Some(debuggee),
+            _ => None,
+        }
+    }
+
+    /// Whether all of it runs in one session, and each test once.
+    pub(crate) fn is_one_session(&self) -> bool {
+        self.makes_reports() || self.debuggee().is_some()
+    }
 }
 
 /// How a run gets on with another one of the same tests. A test never runs twice at a time, unless somebody asked for
@@ -111,37 +155,11 @@ impl RunPlan {
         }
     }
 
-    /// Has its tests measured, in sessions that do nothing else.
-    pub(crate) fn set_coverage(&mut self, coverage: Option<Coverage>) {
-        self.coverage = coverage;
-        if self.coverage.is_some() {
-            self.reuse = None;
-        }
-    }
-
-    /// Has all of it run in one session, as pytest does: that makes the reports which the project's options ask for.
-    pub(crate) fn set_reports(&mut self) {
-        self.reports = true;
-        self.workers = 1;
-        self.rerun.enabled = false;
-        self.reuse = None;
-    }
-
-    /// Has its tests run under a debugger: in that one process, once, and without a limit of time.
-    pub(crate) fn set_debuggee(&mut self, debuggee: Debuggee) {
-        self.debuggee = Some(debuggee);
-        self.company = Company::Apart;
-        self.workers = 1;
-        self.timeout_ms = None;
-        self.rerun.enabled = false;
-        self.reuse = None;
-    }
-
     /// What a worker's session does otherwise than the collected one did.
     pub(crate) fn special(&self, worker: usize) -> Option<Special> {
+        let (run_disabled, reports) = (self.kind.runs_disabled(), self.kind.makes_reports());
         let folder = self.tape.folder();
-        let coverage = self.coverage.as_ref().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
-        let &RunPlan { run_disabled, reports, .. } = self;
+        let coverage = self.kind.coverage().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
         // A project that looks at which worker it is in was collected as the first of them.
         let is_another = self.host.mentions_worker && worker > 0 && !reports;
         if !run_disabled && !reports && coverage.is_none() && !is_another {
@@ -149,6 +167,14 @@ impl RunPlan {
         }
         let place = self.place(worker, self.workers).filter(|_| !reports);
         Some(Special { run_disabled, reports, coverage, worker: place })
+    }
+
+    /// What a resident runner of it is asked to be.
+    pub(crate) fn reuse(&self) -> Option<Reuse> {
+        match &self.kind {
+            RunKind::Resident(pytest) => Some(Reuse { run_id: self.run_id.clone(), pytest: Arc::clone(pytest) }),
+            _ => None,
+        }
     }
 
     /// Which of several runners one is; `None` for one that is alone.
@@ -178,12 +204,12 @@ impl RunPlan {
             maxfail: self.maxfail.filter(|_| !self.rerun.enabled).map(|limit| limit.saturating_sub(failures).max(1)),
             timeout_ms: self.timeout_ms,
             deadline_ns: None,
-            run_disabled: self.run_disabled,
+            run_disabled: self.kind.runs_disabled(),
             basetemp: self.temp.join(place.to_string()).to_string_lossy().into(),
             output: self.output(post).map(|prefix| prefix.to_string_lossy().into()),
             worker: self
                 .place(own.unwrap_or(worker), count.max(own.map_or(0, |slot| slot + 1)))
-                .filter(|_| !self.reports),
+                .filter(|_| !self.kind.makes_reports()),
             asked: self.asked.clone(),
             hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
         }

@@ -8,8 +8,8 @@ use pytest_lens_protocol::{RunEnd, TestResultInfo};
 use tokio::sync::watch;
 
 use crate::runs::driver::{Control, RunPlan};
+use crate::runs::handle::Suite;
 use crate::runs::suite_log::Tape;
-use crate::suites::Suite;
 
 /// How long a run is remembered after its end.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);

@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::artifact_dir::RunFolder;
 use super::artifacts::STREAMS;
 use super::artifacts::{Item, Outputs, Source, Spill};
-use crate::suites::now_ns;
+use crate::clock::now_ns;
 
 /// So many events within so many nanoseconds are a flood: what follows is told a little later, many at a time.
 const FLOOD: usize = 12;

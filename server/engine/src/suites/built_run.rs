@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use pytest_lens_plan::case_filter::CaseFilters;
@@ -12,13 +12,15 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::launch::prepare;
-use super::{Suite, now_ns};
-use crate::api::run::{Order, plan};
-use crate::engine::Shared;
+use super::registry::Registry;
+use crate::clock::now_ns;
 use crate::project::Context;
+use crate::project::plan_run::{self, RunRequest};
 use crate::runs::coverage::split;
 use crate::runs::driver::Control;
+use crate::runs::handle::Suite;
 use crate::runs::record::{Lease, REMEMBERED};
+use crate::runs::run_ids::RunIds;
 use crate::runs::suite_log::LaunchFailure;
 
 /// How the suites of a run are scheduled.
@@ -103,18 +105,19 @@ impl BuiltRun {
 
 /// Builds a run and sets it going.
 pub(crate) fn build(
-    shared: &Arc<Shared>,
+    registry: &Arc<Registry>,
+    run_ids: &Arc<RunIds>,
     context: &Arc<Context>,
     specs: Vec<SuiteSpec>,
     scheduling: Scheduling,
 ) -> Arc<BuiltRun> {
     let suites = specs.iter().map(|spec| {
         let logs = spec.options.as_ref().and_then(|options| options.log_iterator).unwrap_or_default();
-        Suite::new(shared.new_run().0, logs)
+        Suite::new(run_ids.next().0, logs)
     });
     let run = Arc::new(BuiltRun {
         suites: suites.collect(),
-        id: shared.new_run().0,
+        id: run_ids.next().0,
         context: Arc::clone(context),
         events: Mutex::default(),
         over: AtomicBool::new(false),
@@ -123,26 +126,31 @@ pub(crate) fn build(
         poked: Notify::new(),
     });
     for suite in &run.suites {
-        shared.registry.suites.insert(suite.tape.id.clone(), suite.clone());
+        registry.suites.insert(suite.tape.id.clone(), suite.clone());
     }
-    shared.registry.runs.insert(run.id.clone(), Arc::clone(&run));
-    tokio::spawn(conduct(Arc::clone(shared), Arc::clone(&run), specs, scheduling));
+    registry.runs.insert(run.id.clone(), Arc::clone(&run));
+    tokio::spawn(conduct(Arc::downgrade(registry), Arc::clone(run_ids), Arc::clone(&run), specs, scheduling));
     run
 }
 
 /// Sees a run through, and forgets it when its time has come.
-async fn conduct(shared: Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>, scheduling: Scheduling) {
+async fn conduct(
+    registry: Weak<Registry>,
+    run_ids: Arc<RunIds>,
+    run: Arc<BuiltRun>,
+    specs: Vec<SuiteSpec>,
+    scheduling: Scheduling,
+) {
     // Who has gone when it is over must not be kept alive for what follows.
-    let (registry, past) = (Arc::downgrade(&shared), Arc::downgrade(&run));
-    see_through(&shared, run, specs, scheduling).await;
-    drop(shared);
+    let past = Arc::downgrade(&run);
+    see_through(&run_ids, run, specs, scheduling).await;
     tokio::time::sleep(REMEMBERED).await;
-    if let Some((shared, run)) = registry.upgrade().zip(past.upgrade()) {
-        shared.registry.forget(&run);
+    if let Some((registry, run)) = registry.upgrade().zip(past.upgrade()) {
+        registry.forget(&run);
     }
 }
 
-async fn see_through(shared: &Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>, scheduling: Scheduling) {
+async fn see_through(run_ids: &Arc<RunIds>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>, scheduling: Scheduling) {
     run.tell(RunEventPayload::RunStarted);
     let mut pending: VecDeque<(Suite, SuiteSpec)> = run.suites.iter().cloned().zip(specs).collect();
     let mut going = JoinSet::new();
@@ -157,7 +165,7 @@ async fn see_through(shared: &Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteS
         while going.len() < scheduling.most
             && let Some((suite, spec)) = pending.pop_front()
         {
-            going.spawn(carry_out(Arc::clone(shared), Arc::clone(&run.context), suite, spec));
+            going.spawn(carry_out(Arc::clone(run_ids), Arc::clone(&run.context), suite, spec));
         }
         if going.is_empty() {
             break;
@@ -180,7 +188,7 @@ async fn see_through(shared: &Arc<Shared>, run: Arc<BuiltRun>, specs: Vec<SuiteS
 }
 
 /// Runs one suite to its end.
-async fn carry_out(shared: Arc<Shared>, context: Arc<Context>, suite: Suite, spec: SuiteSpec) {
+async fn carry_out(run_ids: Arc<RunIds>, context: Arc<Context>, suite: Suite, spec: SuiteSpec) {
     let SuiteSpec { test_url, options } = spec;
     let SuiteOptions { run_disabled_tests, parallel, arguments, timeout, case_filters_to_run, log_iterator: _ } =
         options.unwrap_or_default();
@@ -204,7 +212,7 @@ async fn carry_out(shared: Arc<Shared>, context: Arc<Context>, suite: Suite, spe
     if *suite.lever.borrow() != Control::Go {
         return suite.tape.end(SuiteStatus::Stopped);
     }
-    let order = Order {
+    let request = RunRequest {
         node_ids: Vec::new(),
         workers: parallel.map(u32::from),
         maxfail: None,
@@ -215,16 +223,14 @@ async fn carry_out(shared: Arc<Shared>, context: Arc<Context>, suite: Suite, spe
         },
         repeat: false,
     };
-    let mut plan = match plan(&shared, &context, &order, &suite, prepared.host, prepared.selected) {
+    let kind = plan_run::kind(&context, &request, &prepared.host, coverage, false);
+    let mut plan = match plan_run::plan(&context, &run_ids, &request, &suite, prepared, kind) {
         Ok(plan) => plan,
         Err(refusal) => {
             let failure = LaunchFailure { code: LaunchErrorCode::InternalError, message: refusal.to_string() };
             return suite.tape.fail(failure);
         }
     };
-    plan.problems = prepared.problems;
-    plan.own = prepared.own;
-    plan.set_coverage(coverage);
     plan.time_limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let limit = plan.time_limit;
     let Some(record) = context.begin(plan).await.and_then(Lease::release) else {

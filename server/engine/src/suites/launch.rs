@@ -7,23 +7,12 @@ use pytest_lens_protocol::LaunchErrorCode;
 
 use crate::model::scope::{Scope, file_part};
 use crate::model::select::{Filter, own_id, select};
-use crate::processes::collected_session::{CollectFailure, Host};
-use crate::processes::exclusive_session::Own;
+use crate::processes::collected_session::CollectFailure;
 use crate::processes::pool::Found;
 use crate::processes::worker_protocol::{Purpose, WireCollectError};
 use crate::project::Context;
+use crate::project::plan_run::Chosen;
 use crate::runs::suite_log::LaunchFailure;
-
-/// A suite that can be run.
-pub(crate) struct Prepared {
-    pub host: Arc<Host>,
-    /// Its process, where it is for this suite alone.
-    pub own: Arc<Own>,
-    /// Indices into the host's nodes.
-    pub selected: Vec<usize>,
-    /// What could not be collected beside them, each a sentence.
-    pub problems: Vec<String>,
-}
 
 fn failure(code: LaunchErrorCode, message: impl Into<String>) -> LaunchFailure {
     LaunchFailure { code, message: message.into() }
@@ -36,7 +25,7 @@ pub(crate) async fn prepare(
     arguments: &[String],
     filters: &CaseFilters,
     purpose: Purpose,
-) -> Result<Prepared, LaunchFailure> {
+) -> Result<Chosen, LaunchFailure> {
     let id = own_id(&context.root, test_url);
     let file = file_part(&id);
     if !context.root.join(file).exists() {
@@ -67,7 +56,7 @@ pub(crate) async fn prepare(
         );
         return Err(failure(LaunchErrorCode::NoMatchingCases, message));
     }
-    Ok(Prepared { host, own: Arc::new(own), selected, problems })
+    Ok(Chosen { host, own: Arc::new(own), selected, deselected: 0, problems })
 }
 
 /// What a collection that failed is called.

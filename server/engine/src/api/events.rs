@@ -1,0 +1,39 @@
+//! `get_events`: a project's log. The first to follow it has the disk watched, which is what fills the log between runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, Response};
+
+use super::session::Session;
+use crate::model::inventory::Inventory;
+use crate::model::test_items::delta;
+use crate::project::Context;
+use crate::project::event_log::Read;
+
+/// The longest that `get_events` hangs: a client asks again.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+pub(super) async fn read(session: &Session, context: &Arc<Context>, cursor: u64, wait_ms: u64) -> Response {
+    // Whoever follows the log wants to hear of changes on disk: from now on they are watched for.
+    if session.shared.config.resident {
+        context.refresher.watch(context);
+    }
+    let limit = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
+    match context.log.wait(cursor, limit).await {
+        Read::Events(cursor, events) => Response::Events { cursor, events },
+        // The inventory is published before its event: it is at least as new as the events that follow, which lead to
+        // the same state.
+        Read::Lost(cursor) => {
+            let payload = EventPayload::Inventory(whole_inventory(context).await);
+            Response::Events { cursor, events: vec![Arc::new(Event { seq: cursor, payload })] }
+        }
+    }
+}
+
+/// The present inventory, for a reader that knows nothing of it.
+async fn whole_inventory(context: &Arc<Context>) -> InventoryDelta {
+    let (root, inventory) = (context.root.clone(), context.inventory.load_full());
+    let made = tokio::task::spawn_blocking(move || delta(&root, &Inventory::default(), &inventory)).await;
+    InventoryDelta { whole: true, ..made.unwrap_or_default() }
+}

@@ -1,0 +1,73 @@
+//! A client's session: what it was sent so far, and what ends with it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use pytest_lens_protocol::Request;
+
+use crate::engine::{Engine, Shared};
+use crate::session::{Answer, Call, Connect};
+use crate::suites::BuiltRun;
+
+impl Connect for Engine {
+    fn session(&self) -> Arc<dyn Call> {
+        Arc::new(Session { shared: Arc::clone(&self.shared), told: Mutex::default(), owned: Mutex::default() })
+    }
+}
+
+/// A client's session in process.
+pub(crate) struct Session {
+    pub shared: Arc<Shared>,
+    /// How many results of each run this session has been told, and where it is in other things that it reads. The
+    /// keys end with the id of what is read.
+    told: Mutex<HashMap<String, usize>>,
+    owned: Mutex<Owned>,
+}
+
+/// What ends with its session.
+#[derive(Default)]
+pub(crate) struct Owned {
+    /// The registry holds them, until they are forgotten.
+    pub runs: Vec<Weak<BuiltRun>>,
+    pub iterators: Vec<String>,
+}
+
+impl Session {
+    /// Runs `read` with the count of results that this session was told of a run, and keeps what it returns.
+    pub(crate) fn told<T>(&self, run_id: &str, read: impl FnOnce(&mut usize) -> T) -> T {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        // Before there are more of them: those that are in nothing any more go.
+        if told.len() == told.capacity() && !told.contains_key(run_id) {
+            told.retain(|key, _| self.shared.knows(key.rsplit(' ').next().unwrap_or_default()));
+            let room = 2 * told.len();
+            told.shrink_to(room);
+        }
+        read(told.entry(run_id.to_owned()).or_default())
+    }
+
+    /// Keeps what is to end with this session.
+    pub(crate) fn own(&self, keep: impl FnOnce(&mut Owned)) {
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        owned.runs.retain(|run| run.strong_count() > 0);
+        keep(&mut owned);
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Owned { runs, iterators } = std::mem::take(self.owned.get_mut().unwrap_or_else(PoisonError::into_inner));
+        for run in runs.iter().filter_map(Weak::upgrade) {
+            self.shared.registry.forget(&run);
+            run.forsake();
+        }
+        for id in iterators {
+            self.shared.registry.iterators.remove(&id);
+        }
+    }
+}
+
+impl Call for Session {
+    fn call(&self, request: Request) -> Answer<'_> {
+        Box::pin(async move { super::answer(self, request).await.unwrap_or_else(Into::into) })
+    }
+}

@@ -1,0 +1,39 @@
+//! How an engine is configured: its folders, and how long it keeps processes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How an engine lives.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Folder for caches (worker files, compiled sources, pytest's cache).
+    pub cache_dir: PathBuf,
+    /// Folder for state that must not be lost (history).
+    pub state_dir: PathBuf,
+    /// Whether more runs are to be expected: processes are kept ready for them, and the disk is watched. A command
+    /// that runs once and ends does without.
+    pub resident: bool,
+    /// How long a project's processes stay warm that nobody uses. Those of the last few in use stay for good.
+    pub rest_after: Duration,
+}
+
+/// What `rest_after` is usually.
+const REST_AFTER: Duration = Duration::from_secs(20);
+
+impl EngineConfig {
+    /// A resident engine in the user's own folders: `$XDG_CACHE_HOME/pytest-lens` and `$XDG_STATE_HOME/pytest-lens`.
+    #[must_use]
+    pub fn for_user() -> Self {
+        let home = std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from);
+        let folder = |variable: &str, fallback: &str| {
+            let asked = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+            asked.unwrap_or_else(|| home.join(fallback)).join("pytest-lens")
+        };
+        EngineConfig {
+            cache_dir: folder("XDG_CACHE_HOME", ".cache"),
+            state_dir: folder("XDG_STATE_HOME", ".local/state"),
+            resident: true,
+            rest_after: REST_AFTER,
+        }
+    }
+}

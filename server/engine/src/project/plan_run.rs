@@ -1,0 +1,233 @@
+//! Plans a run: which tests a request means, and what running them takes.
+
+use std::sync::Arc;
+
+use pytest_lens_history::Source;
+use pytest_lens_plan::rerun::Policy;
+use pytest_lens_protocol::{ErrorCode, RunOptions, Settings, WorkerCount};
+use tokio::sync::watch;
+
+use super::Context;
+use crate::api_error::{Refusal, invalid};
+use crate::model::scope::{Scope, file_part};
+use crate::model::select::{Filter, Selection, means, own_id, select};
+use crate::processes::collected_session::{CollectFailure, Host};
+use crate::processes::exclusive_session::Own;
+use crate::processes::pool::Found;
+use crate::processes::temp_dirs;
+use crate::processes::worker_protocol::{Asked, Purpose, WireCollectError};
+use crate::runs::coverage::Coverage;
+use crate::runs::handle::Suite;
+use crate::runs::plan::{Company, RunKind, RunPlan};
+use crate::runs::run_ids::RunIds;
+
+/// What a run request asks for.
+pub(crate) struct RunRequest {
+    pub node_ids: Vec<String>,
+    pub workers: Option<u32>,
+    pub maxfail: Option<u32>,
+    pub options: RunOptions,
+    /// Failures are repeated, whatever the settings say.
+    pub repeat: bool,
+}
+
+impl RunRequest {
+    /// In the words of pytest's command line.
+    pub(crate) fn asked(&self, context: &Context) -> Asked {
+        let RunOptions { keyword, marker, .. } = &self.options;
+        let args = self.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
+        Asked { args, keyword: keyword.clone(), marker: marker.clone() }
+    }
+}
+
+/// What a request means, in a fresh collected session.
+pub(crate) struct Chosen {
+    pub host: Arc<Host>,
+    pub selected: Vec<usize>,
+    /// How many were taken out, by expressions or by pytest itself.
+    pub deselected: usize,
+    /// What of it could not be collected, each a short line.
+    pub problems: Vec<String>,
+    /// The session's process, where it was collected for this request alone.
+    pub own: Arc<Own>,
+}
+
+pub(crate) async fn choose(context: &Arc<Context>, request: &RunRequest, purpose: Purpose) -> Result<Chosen, Refusal> {
+    let filter =
+        Filter::parse(request.options.keyword.as_deref(), request.options.marker.as_deref()).map_err(invalid)?;
+    let ids: Vec<String> = request.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
+    for id in &ids {
+        let file = context.root.join(file_part(id));
+        if !file.exists() {
+            return Err(invalid(format!("{id:?}: there is no {} under {}", file_part(id), context.root.display())));
+        }
+    }
+    let scope = Scope::of_ids(ids.iter().map(String::as_str));
+    let (Found { host, own, .. }, is_filtered) = collected(context, request, &scope, purpose).await?;
+    let own = Arc::new(own);
+    if request.options.arguments.is_empty() {
+        context.pool.expect(&scope, &context.options(&[]));
+    }
+    let chosen = if is_filtered {
+        // What pytest has left out is not unknown.
+        let here: Vec<_> = ids.iter().filter(|id| host.nodes.iter().any(|node| means(id, node))).cloned().collect();
+        if here.is_empty() && !ids.is_empty() {
+            Ok(Selection::default())
+        } else {
+            select(&host, &here, &Filter::default())
+        }
+    } else {
+        select(&host, &ids, &filter)
+    };
+    let Selection { taken: selected, left } = chosen.map_err(invalid)?;
+    let deselected = left + host.deselected;
+    let concerns = |error: &&WireCollectError| scope.is_troubled_by(&error.path);
+    if let Some(error) = host.errors.iter().find(concerns).filter(|_| selected.is_empty()) {
+        return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
+    }
+    let problems = host.errors.iter().filter(concerns).map(WireCollectError::short).collect();
+    Ok(Chosen { host, selected, deselected, problems, own })
+}
+
+/// The session for a run, and whether pytest itself has applied the run's `-k` and `-m` to it. That is so where the
+/// project may look at them while it collects; sessions that all runs share are collected without.
+async fn collected(
+    context: &Arc<Context>,
+    request: &RunRequest,
+    scope: &Scope,
+    purpose: Purpose,
+) -> Result<(Found, bool), Refusal> {
+    let collect = async |arguments: &[String]| {
+        context.host(scope, arguments, purpose).await.map_err(|failure| Refusal::from(&failure))
+    };
+    let usual = &request.options.arguments;
+    let filters = request.asked(context).filters();
+    if filters.is_empty() {
+        return Ok((collect(usual).await?, false));
+    }
+    if context.pool.newest_host().is_some_and(|host| !host.looks) {
+        let found = collect(usual).await?;
+        if !found.host.looks {
+            return Ok((found, false));
+        }
+    }
+    Ok((collect(&[usual.clone(), filters].concat()).await?, true))
+}
+
+/// Which kind of run a request asks for. `coverage`: what it measures. `reports`: whether it is one that makes the reports
+/// which the project's options ask for.
+pub(crate) fn kind(
+    context: &Context,
+    request: &RunRequest,
+    host: &Host,
+    coverage: Option<Coverage>,
+    reports: bool,
+) -> RunKind {
+    let run_disabled = request.options.run_disabled;
+    let reports = reports && coverage.is_none() && !host.reports.is_empty();
+    if run_disabled || reports || coverage.is_some() {
+        return RunKind::Fresh { run_disabled, reports, coverage };
+    }
+    // Arguments of its own are for one run: what stays must not have them.
+    if context.settings.load().fixture_reuse.enabled && request.options.arguments.is_empty() {
+        return RunKind::Resident(context.pytest.load_full());
+    }
+    RunKind::Forked
+}
+
+/// What running these tests takes.
+pub(crate) fn plan(
+    context: &Context,
+    run_ids: &RunIds,
+    request: &RunRequest,
+    suite: &Suite,
+    chosen: Chosen,
+    kind: RunKind,
+) -> Result<RunPlan, Refusal> {
+    let Chosen { host, selected, deselected, problems, own } = chosen;
+    let source = source_of(&request.options)?;
+    let settings = context.settings.load();
+    let (is_debug, one_session) = (kind.debuggee().is_some(), kind.is_one_session());
+    let mut rerun = request.options.until_failure.map(Policy::until_failure).unwrap_or(Policy {
+        enabled: request.repeat || settings.rerun.enabled || request.options.reruns.is_some(),
+        max_reruns: request.options.reruns.unwrap_or(settings.rerun.max_reruns),
+        only_flaky: settings.rerun.only_flaky,
+        delay_ms: settings.rerun.delay_ms,
+        until_failure: false,
+    });
+    rerun.enabled &= !one_session;
+    let ids = || selected.iter().map(|&index| &*host.nodes[index].id);
+    let durations = context.history.durations_ms(ids());
+    let known_flaky = if rerun.enabled && rerun.only_flaky {
+        let window = settings.flaky.window as usize;
+        ids().map(|id| context.history.verdict(id, window).is_some_and(|verdict| verdict.is_flaky)).collect()
+    } else {
+        Vec::new()
+    };
+    let workers = match wanted_workers(request, &settings, &host) {
+        _ if one_session => 1,
+        WorkerCount::Fixed(count) => count as usize,
+        WorkerCount::Auto => {
+            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            let tests = selected.iter().map(|&index| &host.nodes[index]).zip(&durations).enumerate();
+            let items: Vec<_> = tests.map(|(index, (node, duration))| node.item(index, *duration)).collect();
+            pytest_lens_plan::workers::fastest(&items, host.start_ms(), cores)
+        }
+    };
+    let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);
+    suite.tape.make_folder(&context.pool.launcher.tmp_dir, run_ids.next().1);
+    Ok(RunPlan {
+        temp: temp_dirs::run_folder(&context.pool.launcher.tmp_dir),
+        run_id: suite.tape.id.clone(),
+        tape: Arc::clone(&suite.tape),
+        lever: suite.lever.clone(),
+        time_limit: None,
+        problems,
+        deselected,
+        // Another session makes reports; the one that has collected ends before.
+        own: if kind.makes_reports() { Arc::default() } else { own },
+        company: Company::Apart,
+        given_up: watch::Sender::default(),
+        selected,
+        asked: Asked::default(),
+        workers,
+        maxfail: if rerun.until_failure { Some(1) } else { request.maxfail.filter(|limit| *limit > 0) },
+        // A person at a debugger may take any time.
+        timeout_ms: limit.filter(|_| !is_debug),
+        collect_limit: context.collect_limit(),
+        kind,
+        rerun,
+        durations,
+        known_flaky,
+        source,
+        host,
+    })
+}
+
+/// How many runners are asked for. Tests that share a port or a file fail when they run at the same time, so several
+/// run at a time only where somebody says that they may: the request, the settings, or the project itself.
+fn wanted_workers(request: &RunRequest, settings: &Settings, host: &Host) -> WorkerCount {
+    let asked = request.workers.map(WorkerCount::Fixed);
+    let auto = request.options.auto_workers.then_some(WorkerCount::Auto);
+    let usual = if host.processes > 0 { WorkerCount::Auto } else { WorkerCount::Fixed(1) };
+    asked.or(auto).or(settings.workers).unwrap_or(usual)
+}
+
+/// Who asked for a run; a program that does not say counts as a terminal.
+pub(crate) fn source_of(options: &RunOptions) -> Result<Source, Refusal> {
+    let parsed = options.source.as_deref().map_or(Ok(Source::Cli), str::parse);
+    parsed.map_err(|error| invalid(format!("field `options.source`: {error}")))
+}
+
+impl From<&CollectFailure> for Refusal {
+    fn from(failure: &CollectFailure) -> Self {
+        let code = match failure {
+            CollectFailure::Refused { .. }
+            | CollectFailure::Broken(_)
+            | CollectFailure::Unreachable(_)
+            | CollectFailure::OnlyWhenAsked { .. } => ErrorCode::CollectionFailed,
+            CollectFailure::TimedOut(_) => ErrorCode::Timeout,
+        };
+        Refusal::new(code, failure.to_string())
+    }
+}
