@@ -14,11 +14,8 @@ mod processes;
 mod project;
 mod runs;
 mod session;
-mod snapshot;
 mod socket;
 mod suites;
-
-use processes::worker_protocol as wire;
 
 pub use config::EngineConfig;
 pub use engine::Engine;

@@ -22,7 +22,8 @@ use crate::suites::{Cases, RunRead, Scheduling, build, prepare};
 pub(super) async fn enumerate(session: &Session, context: &Arc<Context>, test_url: &str) -> Answered {
     match prepare(context, test_url, &[], &CaseFilters::default(), Purpose::List).await {
         Ok(prepared) => {
-            let names = prepared.selected.iter().map(|&index| Arc::clone(&prepared.host.nodes[index].id)).collect();
+            let names =
+                prepared.selected.iter().map(|&index| Arc::clone(&prepared.host.tests.nodes[index].id)).collect();
             let (id, _) = session.shared.run_ids.next();
             let iterator_id = format!("cases-{id}");
             session.shared.registry.iterators.insert(iterator_id.clone(), Arc::new(Cases::new(names)));

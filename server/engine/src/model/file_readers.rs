@@ -4,11 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use serde::Deserialize;
+
 use crate::model::import_graph::relative;
-use crate::processes::worker_protocol::WireReaders;
 
 /// Stands for every file: a process that a test starts may read any.
 pub(crate) const ANY_FILE: &str = "*";
+
+/// A file or folder that was read, or `*` for any; and the files whose code read it, none = pytest itself. Absolute.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct FileReads(pub String, pub Vec<String>);
 
 /// Reads since the context was opened. Paths are relative to the root. The clerk alone adds to it.
 #[derive(Debug, Default)]
@@ -21,9 +26,9 @@ pub(crate) struct Reads {
 
 impl Reads {
     /// Adds what a worker reports.
-    pub(crate) fn add(&mut self, root: &Path, reads: &[WireReaders]) {
+    pub(crate) fn add(&mut self, root: &Path, reads: &[FileReads]) {
         let inside = |path: &str| relative(root, Path::new(path));
-        for WireReaders(path, readers) in reads {
+        for FileReads(path, readers) in reads {
             let Some(path) = (if path == ANY_FILE { Some(path.clone()) } else { inside(path) }) else { continue };
             if readers.is_empty() {
                 self.by_pytest.insert(path);

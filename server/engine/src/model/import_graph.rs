@@ -218,7 +218,7 @@ pub(crate) fn relative(root: &Path, path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::processes::worker_protocol::WireReaders;
+    use crate::model::file_readers::FileReads;
     use pytest_lens_analysis::{PytestSettings, analyze};
 
     fn sources(files: &[(&str, &str)]) -> Sources {
@@ -309,7 +309,7 @@ mod tests {
         let mut reads = Reads::default();
         let read = |path: &str, readers: &[&str]| {
             let at = |path: &str| if path == ANY_FILE { path.to_owned() } else { format!("/p/{path}") };
-            WireReaders(at(path), readers.iter().map(|reader| at(reader)).collect())
+            FileReads(at(path), readers.iter().map(|reader| at(reader)).collect())
         };
         reads.add(
             Path::new("/p"),

@@ -9,9 +9,9 @@ use pytest_lens_analysis::{FileAnalysis, NodeKind};
 use pytest_lens_protocol::TestNodeInfo;
 use sha2::{Digest, Sha256};
 
+use crate::model::collect_error::CollectError;
 use crate::model::node::Node;
 use crate::model::scope::{Scope, is_conftest_of};
-use crate::processes::worker_protocol::WireCollectError;
 
 /// One test file.
 #[derive(Debug)]
@@ -64,8 +64,8 @@ impl PartialEq for FileError {
 
 impl Eq for FileError {}
 
-impl From<&WireCollectError> for FileError {
-    fn from(told: &WireCollectError) -> Self {
+impl From<&CollectError> for FileError {
+    fn from(told: &CollectError) -> Self {
         FileError { line: told.line, message: told.message.clone(), longrepr: told.longrepr.clone() }
     }
 }
@@ -88,7 +88,7 @@ pub(crate) struct Inventory {
 pub(crate) struct Findings<'a> {
     pub scope: &'a Scope,
     pub nodes: &'a [Arc<Node>],
-    pub errors: &'a [WireCollectError],
+    pub errors: &'a [CollectError],
     /// Files that are no more.
     pub gone: &'a HashSet<String>,
     pub at: u64,
@@ -218,7 +218,7 @@ impl Inventory {
     }
 
     /// Takes in that a part could not be collected at all: nothing is lost, the errors are told.
-    pub(crate) fn with_failure(&self, error: &WireCollectError) -> Self {
+    pub(crate) fn with_failure(&self, error: &CollectError) -> Self {
         let mut errors = self.errors.clone();
         errors.insert(error.path.as_str().into(), error.into());
         Inventory { revision: self.revision + 1, files: self.files.clone(), errors, ..*self }
@@ -245,12 +245,12 @@ fn precedes(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::node::CollectedItem;
     use crate::model::node::NodeMaker;
-    use crate::processes::worker_protocol::WireNode;
 
     fn nodes(ids: &[&str]) -> Vec<Arc<Node>> {
         let mut maker = NodeMaker::default();
-        let wire = |id: &str| -> WireNode {
+        let wire = |id: &str| -> CollectedItem {
             let (path, name) = id.split_once("::").unwrap();
             serde_json::from_value(serde_json::json!({"id": id, "path": path, "name": name, "kind": "function"}))
                 .unwrap()
@@ -258,11 +258,11 @@ mod tests {
         ids.iter().map(|id| Arc::new(maker.make(wire(id), None))).collect()
     }
 
-    fn error(path: &str) -> WireCollectError {
-        WireCollectError { path: path.into(), line: Some(3), message: "boom".into(), longrepr: None }
+    fn error(path: &str) -> CollectError {
+        CollectError { path: path.into(), line: Some(3), message: "boom".into(), longrepr: None }
     }
 
-    fn merge(old: &Inventory, scope: &Scope, ids: &[&str], errors: &[WireCollectError], gone: &[&str]) -> Inventory {
+    fn merge(old: &Inventory, scope: &Scope, ids: &[&str], errors: &[CollectError], gone: &[&str]) -> Inventory {
         let gone = gone.iter().map(|path| (*path).to_owned()).collect();
         let found = Findings { scope, nodes: &nodes(ids), errors, gone: &gone, at: 1 };
         old.with(&found, &|_| None)

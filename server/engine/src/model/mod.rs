@@ -1,5 +1,7 @@
 //! What the engine knows of a project's tests: items, outcomes, imports. Pure data and decisions; no processes.
 
+pub(crate) mod collect_error;
+pub(crate) mod collection;
 pub(crate) mod file_readers;
 pub(crate) mod import_graph;
 pub(crate) mod inventory;

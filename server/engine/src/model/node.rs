@@ -10,8 +10,37 @@ use pytest_lens_analysis::{DefLine, FileAnalysis, PytestSettings, analyze};
 use pytest_lens_plan::order::Item;
 use pytest_lens_plan::select::{Literal, Mark};
 use pytest_lens_protocol::TestNodeInfo;
+use serde::Deserialize;
 
-use crate::processes::worker_protocol::WireNode;
+/// One collected item.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct CollectedItem {
+    pub id: String,
+    /// The file of the id, relative to the root.
+    pub path: String,
+    /// Where its code is, if that is another file.
+    pub def_path: Option<String>,
+    /// First line of its code: of the first decorator, where there is one.
+    pub line: Option<u32>,
+    pub name: String,
+    pub cls: Option<String>,
+    #[serde(default)]
+    pub markers: Vec<String>,
+    #[serde(default)]
+    pub mark_args: Vec<(String, serde_json::Map<String, serde_json::Value>)>,
+    #[serde(default)]
+    pub keywords: Vec<String>,
+    #[serde(default)]
+    pub skip: bool,
+    #[serde(default)]
+    pub xfail: bool,
+    pub kind: String,
+    #[serde(default)]
+    pub param: bool,
+    pub group: Option<String>,
+    /// Where it stands in the source, if a plugin has shuffled the session.
+    pub place: Option<usize>,
+}
 
 /// One test.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,7 +108,7 @@ impl NodeMaker {
     }
 
     /// `defs`: the analysis of the node's file, which knows where its `def`s are.
-    pub(crate) fn make(&mut self, wire: WireNode, defs: Option<&FileAnalysis>) -> Node {
+    pub(crate) fn make(&mut self, wire: CollectedItem, defs: Option<&FileAnalysis>) -> Node {
         let line = def_line(&wire, defs.map_or(&[], |analysis| &analysis.defs));
         let id: Arc<str> = wire.id.into();
         let function_id = match (wire.param, function_part(&id)) {
@@ -114,7 +143,7 @@ impl NodeMaker {
 
 /// The line of a test's `def`. Its code may be that of a wrapper, which a decorator without `functools.wraps` has put in
 /// its place, here or in another file: then the source tells; of several definitions of the name the last one holds.
-fn def_line(wire: &WireNode, defs: &[DefLine]) -> Option<u32> {
+fn def_line(wire: &CollectedItem, defs: &[DefLine]) -> Option<u32> {
     let first = wire.line.filter(|_| wire.def_path.is_none());
     let is_code = |def: &&DefLine| !def.is_value;
     let own = first.and_then(|first| defs.iter().filter(is_code).find(|def| def.first_line == first));
@@ -183,7 +212,7 @@ mod tests {
     fn c5_a_wrapper_is_not_the_tests_def() {
         let text = "def deco(f):\n    def inner():\n        f()\n    return inner\n\n@deco\ndef test_a(): pass\n";
         let analysis = analyze(text, &PytestSettings::default());
-        let wire = |line: Option<u32>, def_path: Option<&str>, name: &str| -> WireNode {
+        let wire = |line: Option<u32>, def_path: Option<&str>, name: &str| -> CollectedItem {
             let id = format!("t.py::{name}");
             let json = serde_json::json!({
                 "id": id, "path": "t.py", "name": name, "kind": "function", "line": line, "def_path": def_path,

@@ -4,19 +4,65 @@ use std::path::Path;
 
 use pytest_lens_plan::outcome::{Counts, RunStatus};
 use pytest_lens_protocol::{Frame, Location, Range, RunCounts, RunEndStatus, Subtest, TestOutcome};
+use serde::Deserialize;
 
 use crate::model::node::Node;
 use crate::model::stacks;
 use crate::model::test_items::uri_of;
-use crate::processes::process::ExitStatus;
-use crate::processes::worker_protocol::WireOutcome;
+
+/// One test's outcome.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReportedOutcome {
+    pub i: usize,
+    pub outcome: String,
+    pub ms: f64,
+    pub phase: Option<String>,
+    pub message: Option<String>,
+    pub location: Option<ReportedPlace>,
+    #[serde(default)]
+    pub frames: Vec<ReportedFrame>,
+    pub expected: Option<String>,
+    pub actual: Option<String>,
+    pub longrepr: Option<String>,
+    pub stdout: Option<String>,
+    pub stderr: Option<String>,
+    pub log: Option<String>,
+    #[serde(default)]
+    pub subtests: Vec<ReportedSubtest>,
+    /// Where its output ends in the files of the three streams.
+    pub to: Option<[u64; 3]>,
+    /// The folder that it put artifacts in.
+    pub artifacts: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReportedPlace {
+    pub path: String,
+    pub line: u32,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReportedFrame {
+    pub path: String,
+    pub line: u32,
+    #[serde(default)]
+    pub name: String,
+    pub text: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReportedSubtest {
+    pub label: String,
+    pub outcome: String,
+    pub message: Option<String>,
+}
 
 fn location(path: &str, line: u32) -> Location {
     Location { uri: uri_of(Path::new(path)), range: Range::of_line(line) }
 }
 
 /// What a worker says of a test.
-pub(crate) fn of_wire(wire: WireOutcome, id: &str, attempt: u32) -> TestOutcome {
+pub(crate) fn of_wire(wire: ReportedOutcome, id: &str, attempt: u32) -> TestOutcome {
     let frames = wire.frames.into_iter().map(|frame| Frame {
         location: location(&frame.path, frame.line),
         name: frame.name,
@@ -85,9 +131,9 @@ pub(crate) fn not_run(id: &str, attempt: u32, why: &str) -> TestOutcome {
     bare(id, attempt, "not_run", why.to_owned())
 }
 
-/// A test whose process ended while it ran.
-pub(crate) fn crashed(id: &str, attempt: u32, status: ExitStatus) -> TestOutcome {
-    bare(id, attempt, "crashed", format!("the process that ran this test {status}"))
+/// A test whose process ended while it ran. `how`: the predicate of a sentence.
+pub(crate) fn crashed(id: &str, attempt: u32, how: &impl std::fmt::Display) -> TestOutcome {
+    bare(id, attempt, "crashed", format!("the process that ran this test {how}"))
 }
 
 /// A test that was ended because it ran out of time: its own, or that of its whole run. `stacks`: where every thread was

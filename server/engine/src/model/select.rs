@@ -5,9 +5,9 @@ use std::path::{Component, Path, PathBuf};
 
 use pytest_lens_plan::select::{Keyword, MarkerExpr};
 
+use crate::model::collection::Collection;
 use crate::model::node::Node;
 use crate::model::scope::{file_part, is_within};
-use crate::processes::collected_session::Host;
 
 /// `-k` and `-m`, read.
 #[derive(Default)]
@@ -47,29 +47,29 @@ pub(crate) struct Selection {
 ///
 /// # Errors
 /// A sentence that names the first id that means nothing.
-pub(crate) fn select(host: &Host, ids: &[String], filter: &Filter) -> Result<Selection, String> {
-    let all = 0..host.nodes.len();
+pub(crate) fn select(tests: &Collection, ids: &[String], filter: &Filter) -> Result<Selection, String> {
+    let all = 0..tests.nodes.len();
     if ids.is_empty() {
-        let taken: Vec<usize> = all.filter(|&index| filter.takes(&host.nodes[index])).collect();
-        return Ok(Selection { left: host.nodes.len() - taken.len(), taken });
+        let taken: Vec<usize> = all.filter(|&index| filter.takes(&tests.nodes[index])).collect();
+        return Ok(Selection { left: tests.nodes.len() - taken.len(), taken });
     }
     let mut chosen = HashSet::new();
     for id in ids {
         let before = chosen.len();
-        let exact = host.index_of(id);
+        let exact = tests.index_of(id);
         chosen.extend(exact);
         if exact.is_none() || !id.contains("::") {
-            chosen.extend(all.clone().filter(|&index| means(id, &host.nodes[index])));
+            chosen.extend(all.clone().filter(|&index| means(id, &tests.nodes[index])));
         }
-        let found = chosen.len() > before || exact.is_some() || all.clone().any(|index| means(id, &host.nodes[index]));
+        let found = chosen.len() > before || exact.is_some() || all.clone().any(|index| means(id, &tests.nodes[index]));
         // A file or folder may hold no test; pytest calls that "nothing collected", not an error. And a file that does
         // not import is told as such, wherever errors are shown: the others run.
-        if !found && id.contains("::") && !host.errors.iter().any(|error| error.path == file_part(id)) {
-            return Err(unknown(id, host.skipped.get(file_part(id)).map(String::as_str)));
+        if !found && id.contains("::") && !tests.errors.iter().any(|error| error.path == file_part(id)) {
+            return Err(unknown(id, tests.skipped.get(file_part(id)).map(String::as_str)));
         }
     }
     let named = chosen.len();
-    let mut taken: Vec<usize> = chosen.into_iter().filter(|&index| filter.takes(&host.nodes[index])).collect();
+    let mut taken: Vec<usize> = chosen.into_iter().filter(|&index| filter.takes(&tests.nodes[index])).collect();
     taken.sort_unstable();
     Ok(Selection { left: named - taken.len(), taken })
 }

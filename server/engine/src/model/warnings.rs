@@ -12,7 +12,7 @@ const FEW: usize = 5;
 
 /// Warnings of one process.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireWarning {
+pub(crate) struct ReportedWarning {
     pub category: String,
     pub message: String,
     pub path: Option<String>,
@@ -29,8 +29,8 @@ pub(crate) struct Warned(Vec<Warning>);
 impl Warned {
     /// Adds those of a process. What came while tests were collected, each process has from the one that it is a copy
     /// of: it came once.
-    pub(crate) fn add(&mut self, warnings: Vec<WireWarning>) {
-        for WireWarning { category, message, path, line, count, ids } in warnings {
+    pub(crate) fn add(&mut self, warnings: Vec<ReportedWarning>) {
+        for ReportedWarning { category, message, path, line, count, ids } in warnings {
             let place = |path: String| Location { uri: uri_of(Path::new(&path)), range: Range::of_line(line) };
             let new = Warning { category, message, location: path.map(place), count, ids };
             let is_same = |old: &&mut Warning| {
@@ -58,8 +58,8 @@ impl Warned {
 mod tests {
     use super::*;
 
-    fn warning(message: &str, count: usize, ids: &[&str]) -> WireWarning {
-        WireWarning {
+    fn warning(message: &str, count: usize, ids: &[&str]) -> ReportedWarning {
+        ReportedWarning {
             category: "DeprecationWarning".into(),
             message: message.into(),
             path: Some("/r/a.py".into()),

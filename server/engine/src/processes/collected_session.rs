@@ -1,8 +1,6 @@
 //! A collected session: the tests of a scope as pytest found them, and, where that is safe, the process that holds
 //! them and is forked to run them.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,6 +9,9 @@ use std::time::{Duration, SystemTime};
 use pytest_lens_analysis::PytestSettings;
 use tokio::sync::mpsc;
 
+use crate::model::collection::{Collection, source_order};
+use crate::model::file_readers::FileReads;
+use crate::model::node::CollectedItem;
 use crate::model::node::{Analyses, Node, NodeMaker};
 use crate::model::scope::Scope;
 use crate::processes::disk_snapshot::Snapshot;
@@ -22,27 +23,15 @@ use crate::processes::prestarted::Ahead;
 use crate::processes::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent};
 use crate::processes::process_tree::{Unfinished, kill_tree};
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{
-    FromWorker, Purpose, Role, ToWorker, WireCollectError, WireCollected, WireNode, WireReaders, WireStat,
-    WorkerOptions,
-};
+use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WireCollected, WireStat, WorkerOptions};
 
 /// A finished collection.
 pub(crate) struct Host {
     pub scope: Scope,
     pub options: WorkerOptions,
-    /// In pytest's order.
-    pub nodes: Vec<Arc<Node>>,
-    by_id: HashMap<Arc<str>, usize>,
-    /// The nodes' indices in the order of the source; empty where that is pytest's.
-    source_order: Vec<usize>,
-    pub errors: Vec<WireCollectError>,
-    /// Files that skip themselves as a whole, and why.
-    pub skipped: HashMap<String, String>,
-    /// How many tests pytest took out.
-    pub deselected: usize,
+    pub tests: Collection,
     /// Files of the project that it read, and whose code did.
-    pub reads: Vec<WireReaders>,
+    pub reads: Vec<FileReads>,
     /// Third-party modules that a base may load in advance.
     pub third_party: Vec<String>,
     /// Options that ask for reports about, or set a gate for, a session as a whole.
@@ -166,7 +155,6 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
     })
     .await
     .map_err(|error| CollectFailure::Broken(error.to_string()))?;
-    let by_id = nodes.iter().enumerate().map(|(index, node)| (Arc::clone(&node.id), index)).collect();
     let reasons: Vec<String> = collected.reasons.into_iter().chain(clock).collect();
     let shared = fork && reasons.is_empty();
     let (process, events, own) = match purpose {
@@ -182,12 +170,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
     let host = Host {
         scope: order.scope,
         options: order.options,
-        nodes,
-        by_id,
-        source_order,
-        errors: collected.errors,
-        skipped: collected.skipped,
-        deselected: collected.deselected,
+        tests: Collection::new(nodes, source_order, collected.errors, collected.skipped, collected.deselected),
         reads,
         third_party: collected.third_party,
         unfit: collected.unfit,
@@ -220,7 +203,7 @@ pub(crate) fn took_too_long(limit: Duration, importing: Option<&str>) -> String 
 async fn gather(
     events: &mut mpsc::UnboundedReceiver<ProcessEvent>,
     importing: &mut Option<String>,
-) -> Result<(Vec<WireNode>, Vec<WireReaders>, WireCollected), CollectFailure> {
+) -> Result<(Vec<CollectedItem>, Vec<FileReads>, WireCollected), CollectFailure> {
     let (mut items, mut reads) = (Vec::new(), Vec::new());
     while let Some(event) = events.recv().await {
         match event {
@@ -251,16 +234,6 @@ async fn gather(
         }
     }
     Err(ended(&ExitStatus::default(), importing.take()))
-}
-
-/// A plugin may shuffle a session, which is for its runs; a tree has the order of the source.
-fn source_order(items: &[WireNode]) -> Vec<usize> {
-    if items.iter().all(|item| item.place.is_none()) {
-        return Vec::new();
-    }
-    let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_by_key(|&index| items[index].place.unwrap_or(usize::MAX));
-    order
 }
 
 /// What forking a runner takes, its way to the first test included: 8 to 14 ms were measured.
@@ -297,7 +270,7 @@ fn first_clock(
 }
 
 fn make_nodes(
-    items: Vec<WireNode>,
+    items: Vec<CollectedItem>,
     root: &std::path::Path,
     settings: &PytestSettings,
     analyses: &Analyses,
@@ -327,18 +300,6 @@ impl Host {
         self.taken_in.load(Ordering::Relaxed) == revision
     }
 
-    /// The nodes in the order of the source.
-    pub(crate) fn in_source_order(&self) -> Cow<'_, [Arc<Node>]> {
-        if self.source_order.is_empty() {
-            return Cow::Borrowed(&self.nodes);
-        }
-        self.source_order.iter().map(|&index| Arc::clone(&self.nodes[index])).collect()
-    }
-
-    pub(crate) fn index_of(&self, id: &str) -> Option<usize> {
-        self.by_id.get(id).copied()
-    }
-
     /// What another runner costs a run, in milliseconds: a fork, or a collection that shares the machine with others.
     pub(crate) fn start_ms(&self) -> f64 {
         if self.is_shared() { FORK_MS } else { self.took_ms / 4.0 }
@@ -361,8 +322,8 @@ impl Host {
             (own, Scope::Paths(paths)) => paths.iter().all(|path| {
                 // A file that a whole collection left out on purpose may still be purpose for by name.
                 let known = || {
-                    self.nodes.iter().any(|node| crate::model::scope::is_within(&node.file, path))
-                        || self.errors.iter().any(|error| crate::model::scope::is_within(&error.path, path))
+                    self.tests.nodes.iter().any(|node| crate::model::scope::is_within(&node.file, path))
+                        || self.tests.errors.iter().any(|error| crate::model::scope::is_within(&error.path, path))
                 };
                 own.holds(path) && (*own != Scope::All || known())
             }),

@@ -2,6 +2,7 @@
 
 pub(crate) mod collected_session;
 pub(crate) mod debug_process;
+pub(crate) mod disk_snapshot;
 pub(crate) mod engine_lock;
 pub(crate) mod exclusive_session;
 pub(crate) mod hub;
@@ -21,5 +22,3 @@ pub(crate) mod stdio_relay;
 pub(crate) mod temp_dirs;
 pub(crate) mod worker_files;
 pub(crate) mod worker_protocol;
-
-pub(crate) use crate::snapshot as disk_snapshot;

@@ -8,7 +8,11 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::warnings::WireWarning;
+use crate::model::collect_error::CollectError;
+use crate::model::file_readers::FileReads;
+use crate::model::node::CollectedItem;
+use crate::model::outcome::ReportedOutcome;
+use crate::model::warnings::ReportedWarning;
 
 /// What a fresh interpreter is told, through its environment.
 #[derive(Debug, Clone, Serialize)]
@@ -220,12 +224,12 @@ pub(crate) enum FromWorker {
         files: Vec<WireStat>,
     },
     Nodes {
-        items: Vec<WireNode>,
+        items: Vec<CollectedItem>,
     },
     Collected(Box<WireCollected>),
     /// Files of the project that were read since this was last told.
     Reads {
-        reads: Vec<WireReaders>,
+        reads: Vec<FileReads>,
     },
     UsageError {
         message: String,
@@ -269,7 +273,7 @@ pub(crate) enum FromWorker {
         /// Where its output begins in the files of the three streams.
         at: Option<[u64; 3]>,
     },
-    Finished(Box<WireOutcome>),
+    Finished(Box<ReportedOutcome>),
     Done {
         reason: String,
         message: Option<String>,
@@ -278,7 +282,7 @@ pub(crate) enum FromWorker {
         held: bool,
         /// What Python warned of.
         #[serde(default)]
-        warnings: Vec<WireWarning>,
+        warnings: Vec<ReportedWarning>,
     },
     Bye {
         /// pytest's.
@@ -362,47 +366,13 @@ pub(crate) enum Counted {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct WireLook(pub String, pub String);
 
-/// A file or folder that was read, or `*` for any; and the files whose code read it, none = pytest itself. Absolute.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireReaders(pub String, pub Vec<String>);
-
-/// One collected item.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireNode {
-    pub id: String,
-    /// The file of the id, relative to the root.
-    pub path: String,
-    /// Where its code is, if that is another file.
-    pub def_path: Option<String>,
-    /// First line of its code: of the first decorator, where there is one.
-    pub line: Option<u32>,
-    pub name: String,
-    pub cls: Option<String>,
-    #[serde(default)]
-    pub markers: Vec<String>,
-    #[serde(default)]
-    pub mark_args: Vec<(String, serde_json::Map<String, serde_json::Value>)>,
-    #[serde(default)]
-    pub keywords: Vec<String>,
-    #[serde(default)]
-    pub skip: bool,
-    #[serde(default)]
-    pub xfail: bool,
-    pub kind: String,
-    #[serde(default)]
-    pub param: bool,
-    pub group: Option<String>,
-    /// Where it stands in the source, if a plugin has shuffled the session.
-    pub place: Option<usize>,
-}
-
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct WireCollected {
     /// How many tests pytest, its configuration or a plugin took out.
     #[serde(default)]
     pub deselected: usize,
     #[serde(default)]
-    pub errors: Vec<WireCollectError>,
+    pub errors: Vec<CollectError>,
     /// Files that skip themselves as a whole, relative to the root: why.
     #[serde(default)]
     pub skipped: HashMap<String, String>,
@@ -433,77 +403,4 @@ pub(crate) struct WireCollected {
     /// How long the process's day lasts, in seconds.
     #[serde(default)]
     pub day_left: Option<f64>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireCollectError {
-    /// Relative to the root, or absolute.
-    pub path: String,
-    pub line: Option<u32>,
-    pub message: String,
-    /// pytest's own text of it.
-    #[serde(default)]
-    pub longrepr: Option<String>,
-}
-
-impl WireCollectError {
-    /// Where it is, and the first line of what it says.
-    pub(crate) fn short(&self) -> String {
-        let line = self.line.map_or_else(String::new, |line| format!(":{line}"));
-        let first = self.message.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-        format!("{}{line}: {first}", self.path)
-    }
-
-    /// As one sentence, to those who wanted to run what is in the file.
-    pub(crate) fn sentence(&self) -> String {
-        let line = self.line.map_or_else(String::new, |line| format!(", line {line}"));
-        format!("{} can't be collected{line}: {}; mend it and run again", self.path, self.message)
-    }
-}
-
-/// One test's outcome.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireOutcome {
-    pub i: usize,
-    pub outcome: String,
-    pub ms: f64,
-    pub phase: Option<String>,
-    pub message: Option<String>,
-    pub location: Option<WirePlace>,
-    #[serde(default)]
-    pub frames: Vec<WireFrame>,
-    pub expected: Option<String>,
-    pub actual: Option<String>,
-    pub longrepr: Option<String>,
-    pub stdout: Option<String>,
-    pub stderr: Option<String>,
-    pub log: Option<String>,
-    #[serde(default)]
-    pub subtests: Vec<WireSubtest>,
-    /// Where its output ends in the files of the three streams.
-    pub to: Option<[u64; 3]>,
-    /// The folder that it put artifacts in.
-    pub artifacts: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WirePlace {
-    pub path: String,
-    pub line: u32,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireFrame {
-    pub path: String,
-    pub line: u32,
-    #[serde(default)]
-    pub name: String,
-    pub text: Option<String>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct WireSubtest {
-    pub label: String,
-    pub outcome: String,
-    pub message: Option<String>,
 }

@@ -9,13 +9,14 @@ use tokio::sync::watch;
 
 use super::Context;
 use crate::api_error::{Refusal, invalid};
+use crate::model::collect_error::CollectError;
 use crate::model::scope::{Scope, file_part};
 use crate::model::select::{Filter, Selection, means, own_id, select};
 use crate::processes::collected_session::{CollectFailure, Host};
 use crate::processes::exclusive_session::Own;
 use crate::processes::pool::Found;
 use crate::processes::temp_dirs;
-use crate::processes::worker_protocol::{Asked, Purpose, WireCollectError};
+use crate::processes::worker_protocol::{Asked, Purpose};
 use crate::runs::coverage::Coverage;
 use crate::runs::handle::Suite;
 use crate::runs::plan::{Company, RunKind, RunPlan};
@@ -70,22 +71,23 @@ pub(crate) async fn choose(context: &Arc<Context>, request: &RunRequest, purpose
     }
     let chosen = if is_filtered {
         // What pytest has left out is not unknown.
-        let here: Vec<_> = ids.iter().filter(|id| host.nodes.iter().any(|node| means(id, node))).cloned().collect();
+        let here: Vec<_> =
+            ids.iter().filter(|id| host.tests.nodes.iter().any(|node| means(id, node))).cloned().collect();
         if here.is_empty() && !ids.is_empty() {
             Ok(Selection::default())
         } else {
-            select(&host, &here, &Filter::default())
+            select(&host.tests, &here, &Filter::default())
         }
     } else {
-        select(&host, &ids, &filter)
+        select(&host.tests, &ids, &filter)
     };
     let Selection { taken: selected, left } = chosen.map_err(invalid)?;
-    let deselected = left + host.deselected;
-    let concerns = |error: &&WireCollectError| scope.is_troubled_by(&error.path);
-    if let Some(error) = host.errors.iter().find(concerns).filter(|_| selected.is_empty()) {
+    let deselected = left + host.tests.deselected;
+    let concerns = |error: &&CollectError| scope.is_troubled_by(&error.path);
+    if let Some(error) = host.tests.errors.iter().find(concerns).filter(|_| selected.is_empty()) {
         return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
     }
-    let problems = host.errors.iter().filter(concerns).map(WireCollectError::short).collect();
+    let problems = host.tests.errors.iter().filter(concerns).map(CollectError::short).collect();
     Ok(Chosen { host, selected, deselected, problems, own })
 }
 
@@ -156,7 +158,7 @@ pub(crate) fn plan(
         until_failure: false,
     });
     rerun.enabled &= !one_session;
-    let ids = || selected.iter().map(|&index| &*host.nodes[index].id);
+    let ids = || selected.iter().map(|&index| &*host.tests.nodes[index].id);
     let durations = context.history.durations_ms(ids());
     let known_flaky = if rerun.enabled && rerun.only_flaky {
         let window = settings.flaky.window as usize;
@@ -169,7 +171,7 @@ pub(crate) fn plan(
         WorkerCount::Fixed(count) => count as usize,
         WorkerCount::Auto => {
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-            let tests = selected.iter().map(|&index| &host.nodes[index]).zip(&durations).enumerate();
+            let tests = selected.iter().map(|&index| &host.tests.nodes[index]).zip(&durations).enumerate();
             let items: Vec<_> = tests.map(|(index, (node, duration))| node.item(index, *duration)).collect();
             pytest_lens_plan::workers::fastest(&items, host.start_ms(), cores)
         }

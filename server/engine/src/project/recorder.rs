@@ -17,6 +17,7 @@ use pytest_lens_protocol::{
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::now_ms;
+use crate::model::collect_error::CollectError;
 use crate::model::inventory::{Findings, Inventory};
 use crate::model::outcome::{counts_of, not_run, status_of};
 use crate::model::scope::Scope;
@@ -24,7 +25,6 @@ use crate::model::test_items::delta;
 use crate::model::warnings::Warned;
 use crate::processes::collected_session::{CollectFailure, Host};
 use crate::processes::stdio_relay::Printed;
-use crate::processes::worker_protocol::WireCollectError;
 use crate::project::Context;
 use crate::project::foreign_runs;
 use crate::project::history;
@@ -137,8 +137,8 @@ impl Clerk {
             Entry::Collected { host, done } => {
                 let found = Findings {
                     scope: &host.scope,
-                    nodes: &host.in_source_order(),
-                    errors: &host.errors,
+                    nodes: &host.tests.in_source_order(),
+                    errors: &host.tests.errors,
                     gone: &HashSet::new(),
                     at: now_ms(),
                 };
@@ -204,7 +204,7 @@ impl Clerk {
         let record = Arc::new(RunRecord::new(&plan));
         context.runs.retain(|_, run| !run.is_past());
         context.runs.insert(plan.run_id.clone(), Arc::clone(&record));
-        let whole = plan.host.scope == Scope::All && plan.selected.len() == plan.host.nodes.len();
+        let whole = plan.host.scope == Scope::All && plan.selected.len() == plan.host.tests.nodes.len();
         let ids = (!whole).then(|| (0..plan.selected.len()).map(|index| plan.node(index).id.to_string()).collect());
         let started =
             RunStart { run_id: plan.run_id.clone(), total: plan.selected.len(), ids, deselected: plan.deselected };
@@ -468,7 +468,7 @@ fn uncollected(problems: &[String]) -> Option<String> {
 }
 
 /// The file that a failed collection is told at: the one that the failure names, else the only one it was about.
-fn blamed(scope: &Scope, failure: &CollectFailure) -> WireCollectError {
+fn blamed(scope: &Scope, failure: &CollectFailure) -> CollectError {
     let (path, line) = match failure {
         CollectFailure::Refused { path: Some(path), line, .. } => (path.clone(), *line),
         _ => match scope {
@@ -476,5 +476,5 @@ fn blamed(scope: &Scope, failure: &CollectFailure) -> WireCollectError {
             _ => (String::new(), None),
         },
     };
-    WireCollectError { path, line, message: failure.to_string(), longrepr: None }
+    CollectError { path, line, message: failure.to_string(), longrepr: None }
 }

@@ -468,7 +468,7 @@ impl<F: Fn(News)> Driver<'_, F> {
             None => {
                 let exit = slot.exit.unwrap_or_default();
                 self.disturbed |= exit.may_be_from_outside();
-                crashed(id, self.attempt, exit)
+                crashed(id, self.attempt, &exit)
             }
         };
         if let Some(streams) = slot.streams.take() {

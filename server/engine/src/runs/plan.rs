@@ -12,15 +12,16 @@ use pytest_lens_plan::suite::SuiteStatus;
 use pytest_lens_protocol::TestOutcome;
 use tokio::sync::watch;
 
+use crate::model::file_readers::FileReads;
 use crate::model::node::Node;
-use crate::model::warnings::WireWarning;
+use crate::model::warnings::ReportedWarning;
 use crate::processes::collected_session::Host;
 use crate::processes::debug_process::Debuggee;
 use crate::processes::exclusive_session::Own;
 use crate::processes::pool::Special;
 use crate::processes::resident_pool::Reuse;
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{Asked, Hold, RunOrder, WireReaders, WorkerPlace};
+use crate::processes::worker_protocol::{Asked, Hold, RunOrder, WorkerPlace};
 use crate::runs::artifacts::Streams;
 use crate::runs::coverage::Coverage;
 use crate::runs::record::Awaited;
@@ -133,7 +134,7 @@ pub(crate) enum Company {
 
 impl RunPlan {
     pub(crate) fn node(&self, index: usize) -> &Arc<Node> {
-        &self.host.nodes[self.selected[index]]
+        &self.host.tests.nodes[self.selected[index]]
     }
 
     /// Waits for older runs to be through with tests of this one, or until there is nothing to wait for any more: it is
@@ -193,8 +194,9 @@ impl RunPlan {
         let Post { worker, place, count } = post;
         let tenure = runner.tenure.as_deref();
         let own = tenure.map(|tenure| tenure.slot());
-        let whole = tenure.is_none() && !runner.is_session() && self.selected.len() == self.host.nodes.len();
-        let ids = (!whole).then(|| self.selected.iter().map(|&node| self.host.nodes[node].id.to_string()).collect());
+        let whole = tenure.is_none() && !runner.is_session() && self.selected.len() == self.host.tests.nodes.len();
+        let ids =
+            (!whole).then(|| self.selected.iter().map(|&node| self.host.tests.nodes[node].id.to_string()).collect());
         let (feed, end) = feed;
         RunOrder {
             ids,
@@ -250,12 +252,12 @@ pub(crate) enum News {
     /// A stream of a test has something in it: the stream's place.
     Printed(usize, usize),
     /// Files of the project that tests read.
-    Reads(Vec<WireReaders>),
+    Reads(Vec<FileReads>),
     /// Files of debug data, by name.
     DebugData(Vec<(String, PathBuf)>),
     Outcome(usize, Box<TestOutcome>),
     /// What Python warned of in one of its processes.
-    Warned(Vec<WireWarning>),
+    Warned(Vec<ReportedWarning>),
 }
 
 /// How the driving ended, beside the outcomes.

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use pytest_lens_plan::case_filter::CaseFilters;
 use pytest_lens_protocol::LaunchErrorCode;
 
+use crate::model::collect_error::CollectError;
 use crate::model::scope::{Scope, file_part};
 use crate::model::select::{Filter, own_id, select};
 use crate::processes::collected_session::CollectFailure;
 use crate::processes::pool::Found;
-use crate::processes::worker_protocol::{Purpose, WireCollectError};
+use crate::processes::worker_protocol::Purpose;
 use crate::project::Context;
 use crate::project::plan_run::Chosen;
 use crate::runs::suite_log::LaunchFailure;
@@ -38,18 +39,18 @@ pub(crate) async fn prepare(
         Err(reason) => return Err(explain(context, &scope, arguments, reason).await),
     };
     let everything = Filter::parse(None, None).map_err(|error| failure(LaunchErrorCode::InternalError, error))?;
-    let all = select(&host, std::slice::from_ref(&id), &everything)
+    let all = select(&host.tests, std::slice::from_ref(&id), &everything)
         .map_err(|unknown| failure(LaunchErrorCode::InstanceCannotResolve, unknown))?
         .taken;
-    let broken = host.errors.iter().filter(|error| scope.holds(&error.path));
-    let problems: Vec<String> = broken.map(WireCollectError::sentence).collect();
+    let broken = host.tests.errors.iter().filter(|error| scope.holds(&error.path));
+    let problems: Vec<String> = broken.map(CollectError::sentence).collect();
     if all.is_empty()
         && let Some(problem) = problems.first()
     {
         return Err(failure(LaunchErrorCode::CaseEnumeration, problem));
     }
     let total = all.len();
-    let selected: Vec<usize> = all.into_iter().filter(|&index| filters.takes(&host.nodes[index].id)).collect();
+    let selected: Vec<usize> = all.into_iter().filter(|&index| filters.takes(&host.tests.nodes[index].id)).collect();
     if selected.is_empty() && !filters.is_empty() {
         let message = format!(
             "none of the {total} cases of {test_url:?} matches the filters; a filter is a glob over a case's whole node id"

@@ -16,7 +16,7 @@ use std::{fs, io};
 use pytest_lens_history::is_config_file;
 use sha2::{Digest, Sha256};
 
-use crate::wire::{Counted, WireDir, WireLook, WireRead, WireStat};
+use crate::processes::worker_protocol::{Counted, WireDir, WireLook, WireRead, WireStat};
 
 /// A modification time this close to the reading proves nothing: 2 s, the coarsest tick of file systems in use.
 const RECENT_NS: i64 = 2_000_000_000;

@@ -1,0 +1,57 @@
+//! What pytest found in a scope: its tests, and what of it could not be collected.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::collect_error::CollectError;
+use crate::model::node::{CollectedItem, Node};
+
+/// The tests of a scope.
+pub(crate) struct Collection {
+    /// In pytest's order.
+    pub nodes: Vec<Arc<Node>>,
+    by_id: HashMap<Arc<str>, usize>,
+    /// The nodes' indices in the order of the source; empty where that is pytest's.
+    source_order: Vec<usize>,
+    pub errors: Vec<CollectError>,
+    /// Files that skip themselves as a whole, and why.
+    pub skipped: HashMap<String, String>,
+    /// How many tests pytest took out.
+    pub deselected: usize,
+}
+
+impl Collection {
+    pub(crate) fn new(
+        nodes: Vec<Arc<Node>>,
+        source_order: Vec<usize>,
+        errors: Vec<CollectError>,
+        skipped: HashMap<String, String>,
+        deselected: usize,
+    ) -> Self {
+        let by_id = nodes.iter().enumerate().map(|(index, node)| (Arc::clone(&node.id), index)).collect();
+        Collection { nodes, by_id, source_order, errors, skipped, deselected }
+    }
+
+    /// The nodes in the order of the source.
+    pub(crate) fn in_source_order(&self) -> Cow<'_, [Arc<Node>]> {
+        if self.source_order.is_empty() {
+            return Cow::Borrowed(&self.nodes);
+        }
+        self.source_order.iter().map(|&index| Arc::clone(&self.nodes[index])).collect()
+    }
+
+    pub(crate) fn index_of(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+}
+
+/// A plugin may shuffle a session, which is for its runs; a tree has the order of the source.
+pub(crate) fn source_order(items: &[CollectedItem]) -> Vec<usize> {
+    if items.iter().all(|item| item.place.is_none()) {
+        return Vec::new();
+    }
+    let mut order: Vec<usize> = (0..items.len()).collect();
+    order.sort_by_key(|&index| items[index].place.unwrap_or(usize::MAX));
+    order
+}
