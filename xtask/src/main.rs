@@ -4,6 +4,7 @@
 mod dist;
 mod test;
 mod tidy;
+mod versions;
 mod vscode;
 
 use chores::{build, paths, process};

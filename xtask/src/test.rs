@@ -6,6 +6,7 @@ mod areas;
 mod neovim;
 mod tally;
 mod vscode;
+mod whole;
 
 pub use tally::Tally;
 

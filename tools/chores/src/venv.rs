@@ -60,6 +60,11 @@ impl Venv {
         self.dir.join("bin").join("python")
     }
 
+    /// A program that a package of the environment brings.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.dir.join("bin").join(name)
+    }
+
     /// A command of the environment's interpreter, free of the caller's Python variables.
     pub fn python_command(&self) -> Command {
         let mut command = Command::new(self.python());

@@ -1,6 +1,6 @@
 //! The areas of `cargo xtask test`, in the order in which they run: what is quick to fail comes first.
 
-use super::{Area, Tally, neovim};
+use super::{Area, Tally, neovim, whole};
 use crate::tidy;
 use anyhow::{Result, bail};
 use chores::venv::Venv;
@@ -21,6 +21,13 @@ pub const AREAS: &[Area] = &[
         about: "every crate and target, warnings are errors",
         check: || cargo_check(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]),
     },
+    Area { name: "spelling", about: "typos over the whole tree", check: whole::spelling },
+    Area {
+        name: "dependencies",
+        about: "licences, duplicates and sources of crates; none that is not used",
+        check: whole::dependencies,
+    },
+    Area { name: "docs", about: "rustdoc of every library, warnings are errors", check: whole::docs },
     Area { name: "rust", about: "cargo test of every crate", check: rust },
     Area { name: "python-lint", about: "ruff and mypy over the Python sources", check: python_lint },
     Area { name: "python", about: "the tests of the worker and of the fidelity plugins", check: python },

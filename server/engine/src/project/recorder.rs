@@ -341,7 +341,7 @@ impl Clerk {
         crate::processes::temp_dirs::prune(&context.pool.launcher.tmp_dir, &live);
     }
 
-    /// Gives a run to the history, which says what came of it ([`Entry::Flakiness`]).
+    /// Gives a run to the history, which says what came of it ([`Entry::Recorded`]).
     fn remember(&mut self, context: &Context, run_id: &str, code: Option<Arc<str>>) {
         let Some((mut run, alone)) = self.unfiled.remove(run_id) else { return };
         {

@@ -62,7 +62,7 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher over units as [`units`](super::units) makes them. `maxfail` of none or 0 is no
+    /// A dispatcher over units as [`units`](super::units()) makes them. `maxfail` of none or 0 is no
     /// limit.
     #[must_use]
     pub fn new(units: Vec<Vec<usize>>, workers: usize, maxfail: Option<u32>) -> Self {
