@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -245,3 +247,30 @@ async def test_nothing_to_repeat(world: World, editor: Editor) -> None:
     assert "run" in await fresh.refused("pytestLens.runLast", {})
     assert "failed" in await fresh.refused("pytestLens.runFailed", {})
     await fresh.stop()
+
+
+def documented() -> dict[str, set[str]]:
+    """The commands that client authors read of, each with its fields."""
+    text = (Path(__file__).parents[2] / "docs/lsp-extensions.md").read_text()
+    sections = text.split("\n### `pytestLens.")[1:]
+    sections = [section.split("\n## ")[0] for section in sections if "| field | |" in section]
+    fields = re.compile(r"^\| (`.*?`) \|", re.MULTILINE)
+    return {
+        f"pytestLens.{section.split('`')[0]}": {
+            name for row in fields.findall(section) for name in re.findall(r"`(\w+)`", row)
+        }
+        for section in sections
+    }
+
+
+async def test_every_command_and_field_is_documented_and_there_are_no_others(
+    editor: Editor,
+) -> None:
+    provider = editor.capabilities.execute_command_provider
+    assert provider is not None
+    taken = {}
+    for command in provider.commands:
+        sentence = await editor.refused(command, {"bogus": 0})
+        _, expected = sentence.split("; it takes ")[0].split("unknown field `bogus`, expected ")
+        taken[command] = set(re.findall(r"`(\w+)`", expected))
+    assert documented() == taken

@@ -1,31 +1,32 @@
-//! `cargo xtask codegen`: writes the types of the other languages from the protocol's Rust definitions, or, with
-//! `--check`, tells whether what is there is what would be written. So they are never kept by hand, and never drift.
+//! `cargo xtask codegen`: writes the types of the other languages, and the reference parts of the documents for client
+//! authors, from the protocol's Rust definitions, or, with `--check`, tells whether what is there is what would be
+//! written. So they are never kept by hand, and never drift.
 #![expect(clippy::print_stdout, reason = "a chore talks to the person at the terminal")]
 
 mod lua;
+mod markdown;
 mod model;
 mod python;
 mod typescript;
 
 use std::fs;
-
-use anyhow::{Context, Result};
-use clap::Parser;
-use model::Model;
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
 use chores::paths;
+use clap::Parser;
+use model::Model;
 
-/// Write the types of other languages from the protocol's Rust definitions.
+/// Write the types of other languages, and the reference for client authors, from the protocol's Rust definitions.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask codegen")]
 struct Options {
     /// Write nothing; fail where a file is not what would be written.
     #[arg(long)]
-    pub check: bool,
+    check: bool,
 }
 
-/// A generated file: where it lies below the repository's root, and what makes it.
+/// A file that is generated as a whole: where it lies below the repository's root, and what makes it.
 type Target = (&'static str, fn(&Model) -> String);
 
 const TARGETS: [Target; 3] = [
@@ -40,27 +41,31 @@ fn main() -> ExitCode {
 
 /// Writes or checks every generated file; `false` where a check found a difference.
 fn run(options: &Options) -> Result<bool> {
-    let stale = if options.check { stale()? } else { written()? };
-    for path in &stale {
-        let what =
-            if options.check { "is not what the Rust definitions say: run `cargo xtask codegen`" } else { "written" };
-        println!("{path} {what}");
-    }
-    Ok(!options.check || stale.is_empty())
-}
-
-/// The files that differ from what would be written.
-fn stale() -> Result<Vec<&'static str>> {
-    let model = Model::read()?;
-    let differs = |(path, write): &Target| fs::read_to_string(paths::root().join(path)).ok() != Some(write(&model));
-    Ok(TARGETS.iter().filter(|target| differs(target)).map(|(path, _)| *path).collect())
-}
-
-fn written() -> Result<Vec<&'static str>> {
-    let model = Model::read()?;
-    for (path, write) in TARGETS {
+    let mut stale = 0;
+    for (path, wanted) in files()? {
         let file = paths::root().join(path);
-        fs::write(&file, write(&model)).with_context(|| format!("{path} can't be written"))?;
+        if fs::read_to_string(&file).is_ok_and(|present| present == wanted) {
+            continue;
+        }
+        stale += 1;
+        if options.check {
+            println!("{path} is not what the Rust definitions say: run `cargo xtask codegen`");
+        } else {
+            fs::write(&file, wanted).with_context(|| format!("{path} can't be written"))?;
+            println!("{path} written");
+        }
     }
-    Ok(TARGETS.iter().map(|(path, _)| *path).collect())
+    Ok(!options.check || stale == 0)
+}
+
+/// Every generated file, below the repository's root, and what it should hold.
+fn files() -> Result<Vec<(&'static str, String)>> {
+    let (model, requests) = (Model::read()?, Model::of_requests()?);
+    let mut files: Vec<_> = TARGETS.iter().map(|(path, write)| (*path, write(&model))).collect();
+    for (path, parts) in markdown::DOCUMENTS {
+        let text = fs::read_to_string(paths::root().join(path)).with_context(|| format!("cannot read {path}"))?;
+        let text = markdown::filled(&text, parts, &model, &requests).with_context(|| format!("in {path}"))?;
+        files.push((path, text));
+    }
+    Ok(files)
 }

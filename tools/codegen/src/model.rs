@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, bail};
-use pytest_lens_protocol::{Event, Response, Settings};
+use pytest_lens_protocol::{Event, Request, Response, Settings};
+use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
@@ -69,6 +70,17 @@ impl Model {
         generator.subschema_for::<Response>();
         generator.subschema_for::<Event>();
         generator.subschema_for::<Settings>();
+        Self::of(generator)
+    }
+
+    /// Reads the definitions of requests, in the form in which the engine takes them.
+    pub fn of_requests() -> Result<Self> {
+        let mut generator = SchemaSettings::draft2020_12().into_generator();
+        generator.subschema_for::<Request>();
+        Self::of(generator)
+    }
+
+    fn of(mut generator: SchemaGenerator) -> Result<Self> {
         let schemas: BTreeMap<String, Value> = generator.take_definitions(true).into_iter().collect();
         let mut definitions = Vec::new();
         for (name, schema) in &schemas {
