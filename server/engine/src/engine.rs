@@ -56,7 +56,7 @@ impl Shared {
         let Registry { runs, suites, .. } = &*self.registry;
         runs.contains_key(id)
             || suites.contains_key(id)
-            || self.contexts.iter().any(|context| context.runs.contains_key(id))
+            || self.contexts.iter().any(|context| context.state.runs.contains_key(id))
     }
 
     /// Ends a context, or all.
@@ -71,7 +71,7 @@ impl Shared {
             if let Some((_, context)) = self.contexts.remove(&id) {
                 closing.spawn(async move {
                     context.close().await;
-                    context.runs.clear();
+                    context.state.runs.clear();
                 });
             }
         }
@@ -145,8 +145,8 @@ impl Engine {
     pub async fn wait_idle(&self) {
         loop {
             let contexts: Vec<Arc<Context>> = self.shared.contexts.iter().map(|it| Arc::clone(it.value())).collect();
-            let Some(busy) = contexts.into_iter().find(|context| context.is_busy()) else { return };
-            busy.wait_idle(Duration::from_secs(60)).await;
+            let Some(busy) = contexts.into_iter().find(|context| context.state.is_busy()) else { return };
+            busy.state.wait_idle(Duration::from_secs(60)).await;
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
         let contexts: Vec<Arc<Context>> = engine.contexts.iter().map(|it| Arc::clone(it.value())).collect();
         let used = contexts.iter().map(|context| context.pool.used()).collect();
         for index in idle(used, Instant::now(), after) {
-            if !contexts[index].is_busy() {
+            if !contexts[index].state.is_busy() {
                 contexts[index].pool.rest();
             }
         }

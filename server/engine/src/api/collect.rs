@@ -17,7 +17,7 @@ pub(super) async fn collect(context: &Arc<Context>, force: bool) -> Answered {
     // What is forced is purpose for by a person.
     let purpose = if force { Purpose::List } else { Purpose::Unasked };
     refresh(context, force, purpose).await.map_err(|failure| Refusal::from(&failure))?;
-    let inventory = context.inventory.load();
+    let inventory = context.state.inventory.load();
     let is_empty = inventory.nodes().next().is_none();
     if let Some((path, error)) = inventory.errors.iter().next().filter(|_| is_empty) {
         let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));
@@ -31,16 +31,16 @@ pub(super) async fn collect(context: &Arc<Context>, force: bool) -> Answered {
 pub(super) async fn list(context: &Arc<Context>, keyword: Option<&str>, marker: Option<&str>) -> Answered {
     let filter = Filter::parse(keyword, marker).map_err(invalid)?;
     refresh(context, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
-    let inventory = context.inventory.load();
+    let inventory = context.state.inventory.load();
     let node_ids = inventory.nodes().filter(|node| filter.takes(node)).map(|node| node.id.to_string()).collect();
     Ok(Response::TestList { node_ids })
 }
 
 pub(super) async fn inventory(context: &Arc<Context>) -> Answered {
-    if !context.inventory.load().complete {
+    if !context.state.inventory.load().complete {
         refresh(context, false, Purpose::Unasked).await.map_err(|failure| Refusal::from(&failure))?;
     }
-    let inventory = context.inventory.load();
+    let inventory = context.state.inventory.load();
     Ok(Response::InventoryData {
         hash: inventory.hash(),
         collected_at: inventory.collected_at,

@@ -20,7 +20,7 @@ pub(super) async fn read(session: &Session, context: &Arc<Context>, cursor: u64,
         context.refresher.watch(context);
     }
     let limit = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
-    match context.log.wait(cursor, limit).await {
+    match context.state.log.wait(cursor, limit).await {
         Read::Events(cursor, events) => Response::Events { cursor, events },
         // The inventory is published before its event: it is at least as new as the events that follow, which lead to
         // the same state.
@@ -33,7 +33,7 @@ pub(super) async fn read(session: &Session, context: &Arc<Context>, cursor: u64,
 
 /// The present inventory, for a reader that knows nothing of it.
 async fn whole_inventory(context: &Arc<Context>) -> InventoryDelta {
-    let (root, inventory) = (context.root.clone(), context.inventory.load_full());
+    let (root, inventory) = (context.state.root.clone(), context.state.inventory.load_full());
     let made = tokio::task::spawn_blocking(move || delta(&root, &Inventory::default(), &inventory)).await;
     InventoryDelta { whole: true, ..made.unwrap_or_default() }
 }

@@ -12,8 +12,8 @@ use crate::project::Context;
 
 pub(super) async fn report(context: &Arc<Context>) -> Response {
     context.history_loaded().await;
-    let window = context.settings.load().flaky.window as usize;
-    let Report { flaky, unstable, stable, tracked } = context.history.report(window);
+    let window = context.state.settings.load().flaky.window as usize;
+    let Report { flaky, unstable, stable, tracked } = context.state.history.report(window);
     let infos = |tests: Vec<(Arc<str>, Verdict)>| tests.into_iter().map(info).collect();
     Response::FlakinessReport {
         flaky_tests: infos(flaky),
@@ -25,7 +25,7 @@ pub(super) async fn report(context: &Arc<Context>) -> Response {
 
 pub(super) async fn last_failed(context: &Arc<Context>) -> Response {
     context.history_loaded().await;
-    let node_ids = context.history.last_failed().iter().map(|id| id.to_string()).collect();
+    let node_ids = context.state.history.last_failed().iter().map(|id| id.to_string()).collect();
     Response::TestList { node_ids }
 }
 
@@ -37,7 +37,7 @@ const PIECE: usize = 500;
 
 pub(super) async fn last_outcomes(context: &Arc<Context>) -> Response {
     context.history_loaded().await;
-    let told = context.history.last_outcomes().into_iter().map(|Last { attempt, started_ms }| TestOutcome {
+    let told = context.state.history.last_outcomes().into_iter().map(|Last { attempt, started_ms }| TestOutcome {
         id: attempt.id.to_string(),
         outcome: attempt.outcome.as_str().to_owned(),
         duration_ms: attempt.duration_ms,
@@ -67,8 +67,8 @@ fn info((id, verdict): (Arc<str>, Verdict)) -> FlakinessInfo {
 
 pub(super) async fn of_test(context: &Arc<Context>, node_id: String) -> Answered {
     context.history_loaded().await;
-    let window = context.settings.load().flaky.window as usize;
-    let verdict = context.history.verdict(&node_id, window);
+    let window = context.state.settings.load().flaky.window as usize;
+    let verdict = context.state.history.verdict(&node_id, window);
     let Some(verdict) = verdict else {
         return Err(invalid(format!("no outcome of {node_id:?} is recorded: check its id, or run it first")));
     };

@@ -88,7 +88,7 @@ fn ready(context: &Context) -> Response {
     Response::ContextReady {
         protocol_version: PROTOCOL_VERSION,
         context_id: context.id.clone(),
-        inventory_hash: context.inventory.load().hash(),
+        inventory_hash: context.state.inventory.load().hash(),
     }
 }
 

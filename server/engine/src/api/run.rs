@@ -103,7 +103,7 @@ async fn enter(context: &Arc<Context>, plan: RunPlan) -> Result<(String, Lease),
 }
 
 pub(super) fn progress(session: &Session, context: &Arc<Context>, run_id: String) -> Answered {
-    let record = context.runs.get(&run_id).map(|run| Arc::clone(run.value()));
+    let record = context.state.runs.get(&run_id).map(|run| Arc::clone(run.value()));
     let Some(record) = record.filter(|run| !run.is_past()) else { return Err(unknown_run(&run_id)) };
     let state = record.state();
     Ok(session.told(&run_id, |told| {
@@ -132,7 +132,7 @@ pub(super) fn control(session: &Session, run_id: &str, wanted: Control) -> Answe
         return Ok(Response::ControlAck);
     }
     for context in &session.shared.contexts {
-        if let Some(record) = context.runs.get(run_id) {
+        if let Some(record) = context.state.runs.get(run_id) {
             record.ask(wanted);
             return Ok(Response::ControlAck);
         }

@@ -8,7 +8,6 @@ use super::Answered;
 use crate::api_error::invalid;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Context;
-use crate::project::recorder::Entry;
 use crate::project::refresh::refresh;
 
 pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value) -> Answered {
@@ -16,12 +15,12 @@ pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value
     if !problems.is_empty() {
         return Err(invalid(problems.join("; ")));
     }
-    let arguments_changed = context.settings.load().arguments != settings.arguments;
-    store(context, settings.clone()).await;
+    let arguments_changed = context.state.settings.load().arguments != settings.arguments;
+    context.configure(settings.clone()).await;
     let (env_changed, problem) = context.renew_env();
     if env_changed || arguments_changed {
         context.refresher.forget();
-        if context.inventory.load().complete {
+        if context.state.inventory.load().complete {
             let context = Arc::clone(context);
             tokio::spawn(async move { refresh(&context, false, Purpose::Unasked).await });
         }
@@ -33,18 +32,13 @@ pub(super) async fn context(context: &Arc<Context>, settings: &serde_json::Value
     Ok(Response::ConfigAck { config_type: "settings".into(), config })
 }
 
-/// Has the clerk take them; fixtures that they leave no room for are torn down when this returns.
-async fn store(context: &Context, settings: Settings) {
-    context.enter_and_wait(|done| Entry::Configure { settings: Box::new(settings), done }).await;
-    context.pool.residents.settled().await;
-}
-
 pub(super) async fn workers(context: &Arc<Context>, num_workers: u32) -> Answered {
     if num_workers == 0 {
         return Err(invalid("field `num_workers`: 0 runners can't run anything; give at least 1"));
     }
-    let settings = Settings { workers: Some(WorkerCount::Fixed(num_workers)), ..(**context.settings.load()).clone() };
-    store(context, settings).await;
+    let settings =
+        Settings { workers: Some(WorkerCount::Fixed(num_workers)), ..(**context.state.settings.load()).clone() };
+    context.configure(settings).await;
     Ok(Response::WorkerConfigAck { num_workers })
 }
 
@@ -56,7 +50,7 @@ pub(super) async fn rerun(
     delay_ms: u32,
 ) -> Answered {
     let rerun = RerunSettings { enabled, max_reruns, only_flaky, delay_ms };
-    store(context, Settings { rerun, ..(**context.settings.load()).clone() }).await;
+    context.configure(Settings { rerun, ..(**context.state.settings.load()).clone() }).await;
     let config = serde_json::json!({
         "enabled": enabled, "max_reruns": max_reruns, "only_flaky": only_flaky, "delay_ms": delay_ms,
     });
@@ -64,7 +58,7 @@ pub(super) async fn rerun(
 }
 
 pub(super) fn rerun_now(context: &Arc<Context>) -> Response {
-    let RerunSettings { enabled, max_reruns, only_flaky, delay_ms } = context.settings.load().rerun;
+    let RerunSettings { enabled, max_reruns, only_flaky, delay_ms } = context.state.settings.load().rerun;
     Response::RerunConfig { enabled, max_reruns, only_flaky, delay_ms }
 }
 
@@ -76,14 +70,14 @@ pub(super) async fn fixtures(
 ) -> Answered {
     FixtureReuseSettings::check_age(max_age_seconds)
         .map_err(|problem| invalid(format!("field `max_age_seconds`: {problem}")))?;
-    let settings = (**context.settings.load()).clone();
+    let settings = (**context.state.settings.load()).clone();
     let reuse = FixtureReuseSettings {
         enabled,
         max_age_seconds,
         teardown_on_conftest_change,
         ..settings.fixture_reuse.clone()
     };
-    store(context, Settings { fixture_reuse: reuse, ..settings }).await;
+    context.configure(Settings { fixture_reuse: reuse, ..settings }).await;
     let config = serde_json::json!({
         "enabled": enabled,
         "max_age_seconds": max_age_seconds,
@@ -93,7 +87,7 @@ pub(super) async fn fixtures(
 }
 
 pub(super) fn fixtures_now(context: &Arc<Context>) -> Response {
-    let settings = context.settings.load();
+    let settings = context.state.settings.load();
     let reuse = &settings.fixture_reuse;
     Response::FixtureConfig {
         enabled: reuse.enabled,

@@ -73,7 +73,7 @@ fn borrowed(tests: &Durations) -> Vec<(&str, Option<f64>)> {
 /// run: a file all tests in it, a function all of its cases.
 async fn selected(context: &Arc<Context>, node_ids: &[String]) -> Result<Durations, Refusal> {
     refresh(context, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
-    let inventory = context.inventory.load();
+    let inventory = context.state.inventory.load();
     let nodes: Vec<_> = inventory.nodes().collect();
     let wanted: HashSet<&str> = node_ids.iter().map(String::as_str).collect();
     let exact: HashSet<&str> = nodes.iter().map(|node| &*node.id).filter(|id| wanted.contains(id)).collect();
@@ -90,6 +90,6 @@ async fn selected(context: &Arc<Context>, node_ids: &[String]) -> Result<Duratio
     context.history_loaded().await;
     let chosen = nodes.iter().zip(chosen).filter(|(_, chosen)| *chosen);
     let ids: Vec<Arc<str>> = chosen.map(|(node, _)| Arc::clone(&node.id)).collect();
-    let durations = context.history.durations_ms(ids.iter().map(|id| &**id));
+    let durations = context.state.history.durations_ms(ids.iter().map(|id| &**id));
     Ok(ids.into_iter().zip(durations).collect())
 }

@@ -80,7 +80,7 @@ fn suite(session: &Session, id: &str) -> Result<Suite, Refusal> {
     let built = session.shared.registry.suites.get(id).map(|suite| suite.value().clone());
     let found = built.or_else(|| {
         let contexts = session.shared.contexts.iter();
-        contexts.filter_map(|context| context.runs.get(id).map(|record| Suite::from(&**record))).next()
+        contexts.filter_map(|context| context.state.runs.get(id).map(|record| Suite::from(&**record))).next()
     });
     found.ok_or_else(|| no_suite(id))
 }

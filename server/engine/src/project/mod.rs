@@ -1,5 +1,5 @@
-//! One project: its settings, inventory, runs and log. One task owns all of that; everyone else asks it, or reads what
-//! it has published.
+//! One project: it collects, runs and watches. What comes of that goes to its recorder, the one task that writes the
+//! [`ProjectState`], which everyone reads.
 
 pub(crate) mod env_file;
 pub(crate) mod event_log;
@@ -11,32 +11,30 @@ pub(crate) mod plan_run;
 pub(crate) mod pytest_config;
 pub(crate) mod recorder;
 pub(crate) mod refresh;
+pub(crate) mod state;
 pub(crate) mod watcher;
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use dashmap::DashMap;
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::{Changed, Fingerprints, History};
-use pytest_lens_protocol::{Settings, TestOutcome, WorkerCount};
+use pytest_lens_protocol::{Settings, WorkerCount};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::model::file_readers::Reads;
-use crate::model::inventory::Inventory;
 use crate::model::scope::Scope;
 use crate::processes::collected_session::{CollectFailure, Host};
 use crate::processes::launcher::Launcher;
 use crate::processes::pool::{Found, Pool};
 use crate::processes::stdio_relay::Printed;
+use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
-use crate::project::event_log::EventLog;
 use crate::project::interpreter::Interpreter;
 use crate::project::library_versions::Libraries;
 use crate::project::recorder::{Clerk, Entry};
 use crate::project::refresh::Refresher;
+use crate::project::state::ProjectState;
 use crate::runs::coverage::Coverage;
 use crate::runs::driver::{News, RunPlan};
 use crate::runs::record::{Awaited, Lease, REMEMBERED, RunRecord};
@@ -53,35 +51,19 @@ const LOAD_LIMIT: Duration = Duration::from_secs(10);
 /// How long the end of a context waits for the history to be written, where others hold the file.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
-/// Attempts, and the time that they took.
-#[derive(Debug, Default)]
-pub(crate) struct Executed {
-    pub attempts: u64,
-    pub total_ms: f64,
-}
-
-/// A project as clients see it. What can change is behind an [`ArcSwap`] or a lock, and written by the clerk alone.
+/// A project at work: what acts for its clients. What is known of it is in its [`ProjectState`].
 pub(crate) struct Context {
     pub id: String,
-    pub root: PathBuf,
+    pub state: Arc<ProjectState>,
     pub interpreter: Interpreter,
     pub pool: Arc<Pool>,
-    pub log: Arc<EventLog>,
-    pub inventory: ArcSwap<Inventory>,
-    pub settings: ArcSwap<Settings>,
-    pub pytest: ArcSwap<PytestSettings>,
-    pub runs: DashMap<String, Arc<RunRecord>>,
-    /// The last outcome of each test.
-    pub results: DashMap<String, Arc<TestOutcome>>,
-    pub history: Arc<History>,
-    /// What its runs came to since it was opened.
-    pub executed: Mutex<Executed>,
+    pub refresher: Refresher,
     /// Runs that the history has yet to take in.
     unfiled: watch::Sender<usize>,
-    pub fingerprints: Arc<Fingerprints>,
+    fingerprints: Arc<Fingerprints>,
     libraries: Arc<Libraries>,
-    pub refresher: Refresher,
-    reads: Mutex<Reads>,
+    /// Settings are put into force one after the other.
+    configuring: tokio::sync::Mutex<()>,
     entries: mpsc::UnboundedSender<Entry>,
 }
 
@@ -102,33 +84,26 @@ impl Context {
         let (entries, mailbox) = mpsc::unbounded_channel();
         let libraries = Arc::new(Libraries::of(&pool.launcher.cache_dir));
         pool.residents.configure(&Settings::default().fixture_reuse);
+        let state = Arc::new(ProjectState::new(root, pytest, history, Arc::clone(&pool.analyses)));
+        tokio::spawn(Clerk::new(Arc::clone(&state)).work(mailbox, printed));
         let context = Arc::new(Context {
             id,
-            root,
+            state,
             interpreter,
             pool: Arc::new(pool),
-            log: Arc::new(EventLog::new()),
-            inventory: ArcSwap::from_pointee(Inventory::default()),
-            settings: ArcSwap::default(),
-            pytest: ArcSwap::from_pointee(pytest),
-            runs: DashMap::new(),
-            results: DashMap::new(),
-            history,
-            executed: Mutex::default(),
+            refresher: Refresher::default(),
             unfiled: watch::Sender::new(0),
             fingerprints: Arc::default(),
             libraries,
-            refresher: Refresher::default(),
-            reads: Mutex::default(),
+            configuring: tokio::sync::Mutex::default(),
             entries,
         });
-        tokio::spawn(Clerk::new(&context).work(mailbox, printed));
         context.follow_history();
         if context.pool.is_resident() {
             let context = Arc::downgrade(&context);
             tokio::spawn(async move {
                 tokio::time::sleep(PATIENCE).await;
-                if let Some(context) = context.upgrade().filter(|context| !context.inventory.load().complete) {
+                if let Some(context) = context.upgrade().filter(|context| !context.state.inventory.load().complete) {
                     context.read_sources().await;
                 }
             });
@@ -138,7 +113,7 @@ impl Context {
 
     /// Reads the project's sources, so that there is a tree before pytest has spoken.
     async fn read_sources(self: Arc<Self>) {
-        let (root, pytest) = (self.root.clone(), self.pytest.load_full());
+        let (root, pytest) = (self.state.root.clone(), self.state.pytest.load_full());
         let listing = tokio::task::spawn_blocking(move || {
             let files = pytest_lens_analysis::listing::list(&root, &pytest);
             files.into_iter().map(|file| (file.path, Arc::new(file.analysis))).collect()
@@ -162,7 +137,7 @@ impl Context {
 
     /// How pytest is called, by the settings and what a run adds.
     pub(crate) fn options(&self, arguments: &[String]) -> WorkerOptions {
-        let settings = self.settings.load();
+        let settings = self.state.settings.load();
         WorkerOptions {
             args: Vec::new(),
             arguments: settings.arguments.iter().chain(arguments).cloned().collect(),
@@ -178,7 +153,7 @@ impl Context {
     /// Gives the interpreters to come the variables of the settings and of their file, as that is now. Returns whether
     /// that changed something, and what is wrong with the file.
     pub(crate) fn renew_env(&self) -> (bool, Option<String>) {
-        let (env, problem) = env_file::variables(&self.root, &self.settings.load());
+        let (env, problem) = env_file::variables(&self.state.root, &self.state.settings.load());
         (self.pool.set_env(env), problem)
     }
 
@@ -193,8 +168,8 @@ impl Context {
     /// # Errors
     /// A sentence that says what to install, or which file is missing.
     pub(crate) async fn check_coverage(&self, wanted: &Coverage) -> Result<(), String> {
-        if let Some(config) = wanted.config.as_ref().filter(|config| !self.root.join(config).is_file()) {
-            return Err(format!("--cov-config: there is no {config} under {}", self.root.display()));
+        if let Some(config) = wanted.config.as_ref().filter(|config| !self.state.root.join(config).is_file()) {
+            return Err(format!("--cov-config: there is no {config} under {}", self.state.root.display()));
         }
         // It may have been installed a moment ago: then the interpreter is started anew.
         self.pool.base().await.map_err(|error| error.to_string())?;
@@ -207,12 +182,12 @@ impl Context {
 
     /// How long a run that is to be debugged waits for its debugger.
     pub(crate) fn debug_limit(&self) -> Duration {
-        Duration::from_millis(self.settings.load().debug_timeout_ms)
+        Duration::from_millis(self.state.settings.load().debug_timeout_ms)
     }
 
     /// How long collecting may take.
     pub(crate) fn collect_limit(&self) -> Duration {
-        Duration::from_millis(self.settings.load().collect_timeout_ms)
+        Duration::from_millis(self.state.settings.load().collect_timeout_ms)
     }
 
     /// A fresh collected session for a scope. What is collected anew goes into the inventory before this returns.
@@ -224,7 +199,7 @@ impl Context {
     ) -> Result<Found, CollectFailure> {
         self.renew_env();
         let options = self.options(arguments);
-        let (pytest, limit) = (self.pytest.load_full(), self.collect_limit());
+        let (pytest, limit) = (self.state.pytest.load_full(), self.collect_limit());
         let found = self.pool.host(scope, &options, &pytest, limit, purpose).await;
         let is_usual = arguments.is_empty();
         // A part's own arguments may be refused, where its conftests don't define what the project's options need, or
@@ -242,7 +217,7 @@ impl Context {
     pub(crate) async fn collect(self: &Arc<Self>, scope: &Scope, purpose: Purpose) -> Result<Found, CollectFailure> {
         self.renew_env();
         self.pool.start_anew();
-        let (options, pytest) = (self.options(&[]), self.pytest.load_full());
+        let (options, pytest) = (self.options(&[]), self.state.pytest.load_full());
         let found = self.pool.collect(scope, &options, &pytest, self.collect_limit(), purpose).await;
         self.take_in(scope, found, true).await
     }
@@ -257,7 +232,7 @@ impl Context {
         match found {
             Ok(found) => {
                 let host = &found.host;
-                let is_known = !found.is_new && host.is_taken_in(self.inventory.load().revision);
+                let is_known = !found.is_new && host.is_taken_in(self.state.inventory.load().revision);
                 if into_inventory && !is_known {
                     self.enter_and_wait(|done| Entry::Collected { host: Arc::clone(host), done }).await;
                     self.refresher.collected(host);
@@ -266,7 +241,7 @@ impl Context {
             }
             Err(failure @ CollectFailure::OnlyWhenAsked { .. }) => {
                 // What the sources say stands, until somebody asks.
-                if !self.inventory.load().complete {
+                if !self.state.inventory.load().complete {
                     Arc::clone(self).read_sources().await;
                 }
                 Err(failure)
@@ -300,7 +275,7 @@ impl Context {
 
     async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>, awaited: Vec<Awaited>) {
         plan.wait_for(&awaited).await;
-        let (prints, root, host) = (Arc::clone(&self.fingerprints), self.root.clone(), Arc::clone(&plan.host));
+        let (prints, root, host) = (Arc::clone(&self.fingerprints), self.state.root.clone(), Arc::clone(&plan.host));
         let libraries = Arc::clone(&self.libraries);
         let besides = self.pool.variables();
         let going_on = prints.run_begins();
@@ -324,12 +299,13 @@ impl Context {
         self.pool.launcher.relays.flush().await;
         drop(going_on);
         let run_id = plan.run_id.clone();
-        self.enter(Entry::Ended { run_id: run_id.clone(), ending });
-        let forgetting = Arc::downgrade(&self);
-        let past = run_id.clone();
+        let ended = self.enter_and_wait(|done| Entry::Ended { run_id: run_id.clone(), ending, done });
+        let _ = ended.await;
+        self.prune_temp_dirs();
+        let (forgetting, past) = (Arc::downgrade(&self.state), run_id.clone());
         tokio::spawn(async move {
             tokio::time::sleep(REMEMBERED).await;
-            forgetting.upgrade().map(|context| context.runs.remove(&past));
+            forgetting.upgrade().map(|state| state.runs.remove(&past));
         });
         let file = async {
             let code = code.await.ok().flatten();
@@ -340,6 +316,24 @@ impl Context {
         // What its clients may still read goes when they are through, however long getting ready takes.
         drop(plan);
         tokio::join!(self.get_ready(&host), file);
+    }
+
+    /// Removes the temporary folders of old runs. Runs that go on keep theirs, and so do fixtures.
+    fn prune_temp_dirs(&self) {
+        let mut live = self.pool.residents.temps();
+        live.extend(self.state.runs.iter().filter(|run| !run.is_over()).map(|run| run.temp.clone()));
+        let live: Vec<&Path> = live.iter().map(PathBuf::as_path).collect();
+        temp_dirs::prune(&self.pool.launcher.tmp_dir, &live);
+    }
+
+    /// Puts settings into force. Fixtures that they leave no room for are torn down when this returns.
+    pub(crate) async fn configure(&self, settings: Settings) {
+        {
+            let _one = self.configuring.lock().await;
+            self.pool.residents.configure(&settings.fixture_reuse);
+            self.enter_and_wait(|done| Entry::Configure { settings: Box::new(settings), done }).await;
+        }
+        self.pool.residents.settled().await;
     }
 
     /// Looks at what the tests of a run print while they run.
@@ -362,24 +356,30 @@ impl Context {
         let tell = move |changed: &Changed| {
             let context = context.upgrade();
             context.is_some_and(|context| {
+                // A command that ends soon has nobody to report other processes' runs to.
+                if let Changed::Elsewhere(runs) = changed
+                    && context.pool.is_resident()
+                {
+                    context.enter(Entry::ForeignRuns(runs.clone()));
+                }
                 context.enter(Entry::Recorded(changed.clone()));
                 true
             })
         };
         tell(&Changed::All);
-        self.history.listen(tell);
+        self.state.history.listen(tell);
     }
 
     /// Waits until the history has been read from the disk, or can't be. A run never does.
     pub(crate) async fn history_loaded(&self) {
-        let history = Arc::clone(&self.history);
+        let history = Arc::clone(&self.state.history);
         // Without it, the answer comes from what is in memory.
         let _ = tokio::task::spawn_blocking(move || history.wait_loaded(LOAD_LIMIT)).await;
     }
 
     /// Gets ready for the run that comes next, while nobody waits.
     pub(crate) async fn get_ready(&self, host: &Arc<Host>) {
-        let runners = match self.settings.load().workers {
+        let runners = match self.state.settings.load().workers {
             Some(WorkerCount::Fixed(count)) => count as usize,
             Some(WorkerCount::Auto) | None => 1,
         };
@@ -388,43 +388,9 @@ impl Context {
         self.pool.start_ahead(host).await;
     }
 
-    /// Whether a run goes on.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.runs.iter().any(|run| !run.is_over())
-    }
-
-    /// Nobody asks for a run any more. One that goes on is forgotten when it ends.
-    pub(crate) fn forget_run(&self, run_id: &str) {
-        self.runs.remove_if(run_id, |_, run| run.is_over());
-    }
-
-    /// Waits until no run goes on, `limit` at most: work that nobody waits for stays out of their way.
-    pub(crate) async fn wait_idle(&self, limit: Duration) {
-        let idle = async {
-            loop {
-                let live = self.runs.iter().find(|run| !run.is_over()).map(|run| Arc::clone(run.value()));
-                match live {
-                    Some(run) => drop(run.wait().await),
-                    None => return,
-                }
-            }
-        };
-        let _ = tokio::time::timeout(limit, idle).await;
-    }
-
-    /// Who read which files.
-    pub(crate) fn reads(&self) -> MutexGuard<'_, Reads> {
-        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What its runs came to.
-    pub(crate) fn executed(&self) -> MutexGuard<'_, Executed> {
-        self.executed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Ends everything: runs are killed, processes go.
     pub(crate) async fn close(&self) {
-        let runs: Vec<_> = self.runs.iter().map(|run| Arc::clone(run.value())).collect();
+        let runs: Vec<_> = self.state.runs.iter().map(|run| Arc::clone(run.value())).collect();
         for run in &runs {
             run.ask(crate::runs::driver::Control::Kill);
         }
@@ -437,9 +403,9 @@ impl Context {
         self.pool.residents.close().await;
         let family = self.pool.launcher.family();
         self.pool.close();
-        self.log.close();
+        self.state.log.close();
         Launcher::all_gone(family, Duration::from_secs(3)).await;
-        let history = Arc::clone(&self.history);
+        let history = Arc::clone(&self.state.history);
         let _ = tokio::task::spawn_blocking(move || history.flush(FLUSH_LIMIT)).await;
     }
 }

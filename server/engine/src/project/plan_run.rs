@@ -36,7 +36,7 @@ impl RunRequest {
     /// In the words of pytest's command line.
     pub(crate) fn asked(&self, context: &Context) -> Asked {
         let RunOptions { keyword, marker, .. } = &self.options;
-        let args = self.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
+        let args = self.node_ids.iter().map(|id| own_id(&context.state.root, id)).collect();
         Asked { args, keyword: keyword.clone(), marker: marker.clone() }
     }
 }
@@ -56,11 +56,15 @@ pub(crate) struct Chosen {
 pub(crate) async fn choose(context: &Arc<Context>, request: &RunRequest, purpose: Purpose) -> Result<Chosen, Refusal> {
     let filter =
         Filter::parse(request.options.keyword.as_deref(), request.options.marker.as_deref()).map_err(invalid)?;
-    let ids: Vec<String> = request.node_ids.iter().map(|id| own_id(&context.root, id)).collect();
+    let ids: Vec<String> = request.node_ids.iter().map(|id| own_id(&context.state.root, id)).collect();
     for id in &ids {
-        let file = context.root.join(file_part(id));
+        let file = context.state.root.join(file_part(id));
         if !file.exists() {
-            return Err(invalid(format!("{id:?}: there is no {} under {}", file_part(id), context.root.display())));
+            return Err(invalid(format!(
+                "{id:?}: there is no {} under {}",
+                file_part(id),
+                context.state.root.display()
+            )));
         }
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
@@ -131,8 +135,8 @@ pub(crate) fn kind(
         return RunKind::Fresh { run_disabled, reports, coverage };
     }
     // Arguments of its own are for one run: what stays must not have them.
-    if context.settings.load().fixture_reuse.enabled && request.options.arguments.is_empty() {
-        return RunKind::Resident(context.pytest.load_full());
+    if context.state.settings.load().fixture_reuse.enabled && request.options.arguments.is_empty() {
+        return RunKind::Resident(context.state.pytest.load_full());
     }
     RunKind::Forked
 }
@@ -148,7 +152,7 @@ pub(crate) fn plan(
 ) -> Result<RunPlan, Refusal> {
     let Chosen { host, selected, deselected, problems, own } = chosen;
     let source = source_of(&request.options)?;
-    let settings = context.settings.load();
+    let settings = context.state.settings.load();
     let (is_debug, one_session) = (kind.debuggee().is_some(), kind.is_one_session());
     let mut rerun = request.options.until_failure.map(Policy::until_failure).unwrap_or(Policy {
         enabled: request.repeat || settings.rerun.enabled || request.options.reruns.is_some(),
@@ -159,10 +163,10 @@ pub(crate) fn plan(
     });
     rerun.enabled &= !one_session;
     let ids = || selected.iter().map(|&index| &*host.tests.nodes[index].id);
-    let durations = context.history.durations_ms(ids());
+    let durations = context.state.history.durations_ms(ids());
     let known_flaky = if rerun.enabled && rerun.only_flaky {
         let window = settings.flaky.window as usize;
-        ids().map(|id| context.history.verdict(id, window).is_some_and(|verdict| verdict.is_flaky)).collect()
+        ids().map(|id| context.state.history.verdict(id, window).is_some_and(|verdict| verdict.is_flaky)).collect()
     } else {
         Vec::new()
     };

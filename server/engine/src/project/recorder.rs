@@ -4,10 +4,9 @@
 //! accepted run has one end, and before it one final outcome for each selected test.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use pytest_lens_analysis::FileAnalysis;
+use pytest_lens_analysis::{FileAnalysis, PytestSettings};
 use pytest_lens_history::{Attempt, Changed, Run};
 use pytest_lens_plan::outcome::{Counts, Outcome, run_status};
 use pytest_lens_protocol::{
@@ -25,9 +24,9 @@ use crate::model::test_items::delta;
 use crate::model::warnings::Warned;
 use crate::processes::collected_session::{CollectFailure, Host};
 use crate::processes::stdio_relay::Printed;
-use crate::project::Context;
 use crate::project::foreign_runs;
 use crate::project::history;
+use crate::project::state::ProjectState;
 use crate::runs::driver::{Company, Ending, News, RunPlan};
 use crate::runs::record::{Awaited, Lease, RunRecord};
 
@@ -49,17 +48,21 @@ pub(crate) enum Entry {
     /// Something happened in a run.
     News { run_id: String, news: News },
     /// Nothing more will happen in a run.
-    Ended { run_id: String, ending: Ending },
+    Ended { run_id: String, ending: Ending, done: oneshot::Sender<()> },
     /// The code that a run ran on, where that can be told.
     Code { run_id: String, code: Option<Arc<str>>, done: oneshot::Sender<()> },
     /// The history has new outcomes, of whichever process.
     Recorded(Changed),
+    /// Runs that other processes have recorded.
+    ForeignRuns(Vec<Arc<Run>>),
+    /// pytest's configuration was read anew.
+    PytestConfig { pytest: Box<PytestSettings>, done: oneshot::Sender<()> },
     /// New settings.
     Configure { settings: Box<Settings>, done: oneshot::Sender<()> },
 }
 
 pub(crate) struct Clerk {
-    context: Weak<Context>,
+    state: Arc<ProjectState>,
     runs: HashMap<String, Open>,
     /// Ended runs whose code is yet to be told, with what they came to, and whether they ran undisturbed.
     unfiled: HashMap<String, (Run, bool)>,
@@ -86,14 +89,8 @@ struct Open {
 }
 
 impl Clerk {
-    pub(crate) fn new(context: &Arc<Context>) -> Self {
-        Clerk {
-            context: Arc::downgrade(context),
-            runs: HashMap::new(),
-            unfiled: HashMap::new(),
-            suspects: HashSet::new(),
-            next_run: 1,
-        }
+    pub(crate) fn new(state: Arc<ProjectState>) -> Self {
+        Clerk { state, runs: HashMap::new(), unfiled: HashMap::new(), suspects: HashSet::new(), next_run: 1 }
     }
 
     /// Works until the context is gone.
@@ -106,32 +103,31 @@ impl Clerk {
             tokio::select! {
                 biased;
                 entry = mailbox.recv() => {
-                    let (Some(entry), Some(context)) = (entry, self.context.upgrade()) else { return };
+                    let Some(entry) = entry else { return };
                     if matches!(entry, Entry::Ended { .. }) {
                         // What was printed before the end is told before it.
                         while let Ok((stream, text)) = printed.try_recv() {
-                            self.print(&context, stream, text);
+                            self.print(stream, text);
                         }
                     }
-                    self.file(&context, entry);
+                    self.file(entry);
                 }
                 Some((stream, text)) = printed.recv() => {
-                    let Some(context) = self.context.upgrade() else { return };
-                    self.print(&context, stream, text);
+                    self.print(stream, text);
                 }
             }
         }
     }
 
-    fn push(&self, context: &Context, payload: EventPayload) {
-        context.log.push(payload, self.runs.is_empty());
+    fn push(&self, payload: EventPayload) {
+        self.state.log.push(payload, self.runs.is_empty());
     }
 
-    fn file(&mut self, context: &Arc<Context>, entry: Entry) {
+    fn file(&mut self, entry: Entry) {
         match entry {
             Entry::Static { listing, done } => {
-                let new = context.inventory.load().with_static(listing);
-                self.publish(context, new);
+                let new = self.state.inventory.load().with_static(listing);
+                self.publish(new);
                 let _ = done.send(());
             }
             Entry::Collected { host, done } => {
@@ -142,68 +138,70 @@ impl Clerk {
                     gone: &HashSet::new(),
                     at: now_ms(),
                 };
-                self.merge(context, &found);
-                host.set_taken_in(context.inventory.load().revision);
-                context.reads().add(&context.root, &host.reads);
+                self.merge(&found);
+                host.set_taken_in(self.state.inventory.load().revision);
+                self.state.reads().add(&self.state.root, &host.reads);
                 let _ = done.send(());
             }
             Entry::NotCollected { scope, failure, done } => {
                 let error = blamed(&scope, &failure);
-                let new = context.inventory.load().with_failure(&error);
-                self.publish(context, new);
+                let new = self.state.inventory.load().with_failure(&error);
+                self.publish(new);
                 let _ = done.send(());
             }
             Entry::Gone { files, done } => {
                 let nothing = Scope::Paths(std::collections::BTreeSet::new());
                 let found = Findings { scope: &nothing, nodes: &[], errors: &[], gone: &files, at: now_ms() };
-                self.merge(context, &found);
+                self.merge(&found);
                 let _ = done.send(());
             }
-            Entry::Begin { plan, accepted } => self.begin(context, plan, accepted),
-            Entry::News { run_id, news } => self.news(context, &run_id, news),
-            Entry::Ended { run_id, ending } => self.end(context, &run_id, ending),
+            Entry::Begin { plan, accepted } => self.begin(plan, accepted),
+            Entry::News { run_id, news } => self.news(&run_id, news),
+            Entry::Ended { run_id, ending, done } => {
+                self.end(&run_id, ending);
+                let _ = done.send(());
+            }
             Entry::Code { run_id, code, done } => {
-                self.remember(context, &run_id, code);
+                self.remember(&run_id, code);
                 let _ = done.send(());
             }
-            Entry::Recorded(changed) => {
-                if let Changed::Elsewhere(runs) = &changed {
-                    self.tell_elsewhere(context, runs);
-                }
-                self.hint(context, &changed);
+            Entry::Recorded(changed) => self.hint(&changed),
+            Entry::ForeignRuns(runs) => self.tell_elsewhere(&runs),
+            Entry::PytestConfig { pytest, done } => {
+                self.state.pytest.store(Arc::new(*pytest));
+                let _ = done.send(());
             }
             Entry::Configure { settings, done } => {
-                context.pool.residents.configure(&settings.fixture_reuse);
-                context.settings.store(Arc::new(*settings));
+                self.state.settings.store(Arc::new(*settings));
                 let _ = done.send(());
             }
         }
     }
 
-    fn merge(&self, context: &Context, found: &Findings<'_>) {
-        let pytest = context.pytest.load();
-        let analysis = |path: &str| context.pool.analyses.of(&context.root.join(path), &pytest);
-        let new = context.inventory.load().with(found, &analysis);
-        self.publish(context, new);
+    fn merge(&self, found: &Findings<'_>) {
+        let pytest = self.state.pytest.load();
+        let analysis = |path: &str| self.state.analyses.of(&self.state.root.join(path), &pytest);
+        let new = self.state.inventory.load().with(found, &analysis);
+        self.publish(new);
     }
 
-    fn publish(&self, context: &Context, new: Inventory) {
-        let old = context.inventory.load_full();
-        let told = delta(&context.root, &old, &new);
+    fn publish(&self, new: Inventory) {
+        let old = self.state.inventory.load_full();
+        let told = delta(&self.state.root, &old, &new);
         let same_errors = old.errors == new.errors;
-        context.inventory.store(Arc::new(new));
+        self.state.inventory.store(Arc::new(new));
         if !(told.is_empty() && same_errors) {
             for piece in told.pieces(PIECE) {
-                self.push(context, EventPayload::Inventory(piece));
+                self.push(EventPayload::Inventory(piece));
             }
         }
     }
 
-    fn begin(&mut self, context: &Context, plan: Arc<RunPlan>, accepted: oneshot::Sender<(Lease, Vec<Awaited>)>) {
+    fn begin(&mut self, plan: Arc<RunPlan>, accepted: oneshot::Sender<(Lease, Vec<Awaited>)>) {
         let (awaited, runs_alone) = self.make_way(&plan);
         let record = Arc::new(RunRecord::new(&plan));
-        context.runs.retain(|_, run| !run.is_past());
-        context.runs.insert(plan.run_id.clone(), Arc::clone(&record));
+        self.state.runs.retain(|_, run| !run.is_past());
+        self.state.runs.insert(plan.run_id.clone(), Arc::clone(&record));
         let whole = plan.host.scope == Scope::All && plan.selected.len() == plan.host.tests.nodes.len();
         let ids = (!whole).then(|| (0..plan.selected.len()).map(|index| plan.node(index).id.to_string()).collect());
         let started =
@@ -221,7 +219,7 @@ impl Clerk {
         };
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
-        self.push(context, EventPayload::RunStarted(started));
+        self.push(EventPayload::RunStarted(started));
         plan.tape.begin((0..plan.selected.len()).map(|index| Arc::clone(&plan.node(index).id)).collect());
         for problem in &plan.problems {
             plan.tape.print(OutputStream::Stderr, &format!("{problem}\n"));
@@ -259,7 +257,7 @@ impl Clerk {
         (awaited, alone)
     }
 
-    fn news(&mut self, context: &Context, run_id: &str, news: News) {
+    fn news(&mut self, run_id: &str, news: News) {
         let Some(open) = self.runs.get_mut(run_id) else { return };
         match news {
             News::Started(index) => {
@@ -267,7 +265,7 @@ impl Clerk {
                 open.record.state().running.insert(index);
                 open.record.tape.start(index);
                 let told = TestsStarted { run_id: run_id.to_owned(), ids: vec![id] };
-                self.push(context, EventPayload::TestStarted(told));
+                self.push(EventPayload::TestStarted(told));
             }
             News::Streams(index, streams) => {
                 open.streamed.insert(index);
@@ -280,7 +278,7 @@ impl Clerk {
                     tape.keep(Some(index), item);
                 }
             }
-            News::Reads(reads) => context.reads().add(&context.root, &reads),
+            News::Reads(reads) => self.state.reads().add(&self.state.root, &reads),
             News::DebugData(files) => open.record.tape.keep_debug_data(files),
             News::Warned(warnings) => open.warned.add(warnings),
             News::Outcome(index, outcome) => {
@@ -288,22 +286,22 @@ impl Clerk {
                     tracing::error!(run_id, id = outcome.id, "a second outcome was dropped");
                     return;
                 }
-                open.settle(context, index, &outcome);
+                open.settle(&self.state, index, &outcome);
                 let told = TestOutcomes { run_id: run_id.to_owned(), outcomes: vec![*outcome] };
-                self.push(context, EventPayload::TestOutcome(told));
+                self.push(EventPayload::TestOutcome(told));
             }
         }
     }
 
-    fn end(&mut self, context: &Context, run_id: &str, ending: Ending) {
+    fn end(&mut self, run_id: &str, ending: Ending) {
         let Some(mut open) = self.runs.remove(run_id) else { return };
         let missing = open.left();
         let why = ending.fault.as_deref().unwrap_or("the run ended before it");
         for index in missing {
             let outcome = not_run(&open.plan.node(index).id, 1, why);
-            open.settle(context, index, &outcome);
+            open.settle(&self.state, index, &outcome);
             let told = TestOutcomes { run_id: run_id.to_owned(), outcomes: vec![outcome] };
-            context.log.push(EventPayload::TestOutcome(told), false);
+            self.state.log.push(EventPayload::TestOutcome(told), false);
         }
         let counts = open.counts;
         let is_incomplete = !open.plan.problems.is_empty() || ending.refused.is_some();
@@ -328,56 +326,49 @@ impl Clerk {
             warnings: open.warned.take(),
         };
         self.unfiled.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));
-        self.push(context, EventPayload::RunFinished(end.clone()));
+        self.push(EventPayload::RunFinished(end.clone()));
         // Whoever waits for the end of the run takes a suite that has not told its own for one that broke off.
         open.record.tape.end(at_least);
         open.record.close(end);
         if open.record.tape.is_forsaken() {
-            context.runs.remove(run_id);
+            self.state.runs.remove(run_id);
         }
-        let held = context.pool.residents.temps();
-        let runs = self.runs.values().map(|open| open.plan.temp.as_path());
-        let live: Vec<_> = runs.chain(held.iter().map(PathBuf::as_path)).collect();
-        crate::processes::temp_dirs::prune(&context.pool.launcher.tmp_dir, &live);
     }
 
     /// Gives a run to the history, which says what came of it ([`Entry::Recorded`]).
-    fn remember(&mut self, context: &Context, run_id: &str, code: Option<Arc<str>>) {
+    fn remember(&mut self, run_id: &str, code: Option<Arc<str>>) {
         let Some((mut run, alone)) = self.unfiled.remove(run_id) else { return };
         {
-            let mut executed = context.executed();
+            let mut executed = self.state.executed();
             executed.attempts += run.attempts.len() as u64;
             executed.total_ms += run.attempts.iter().map(|attempt| attempt.duration_ms).sum::<f64>();
         }
         run.code = code.filter(|_| alone);
-        context.history.record(run);
+        self.state.history.record(run);
     }
 
-    /// Tells runs of other processes as runs. A command that ends soon has nobody to tell them to.
-    fn tell_elsewhere(&self, context: &Context, runs: &[Arc<Run>]) {
-        if !context.pool.is_resident() {
-            return;
-        }
+    /// Tells runs of other processes as runs.
+    fn tell_elsewhere(&self, runs: &[Arc<Run>]) {
         for event in runs.iter().flat_map(|run| foreign_runs::events(run)) {
             if let EventPayload::TestOutcome(told) = &event {
                 for outcome in told.outcomes.iter().filter(|outcome| !outcome.will_rerun) {
-                    context.results.insert(outcome.id.clone(), Arc::new(outcome.clone()));
+                    self.state.results.insert(outcome.id.clone(), Arc::new(outcome.clone()));
                 }
             }
-            self.push(context, event);
+            self.push(event);
         }
     }
 
     /// Tells what the history says of tests with new outcomes, where there is something to say.
-    fn hint(&mut self, context: &Context, changed: &Changed) {
-        let window = context.settings.load().flaky.window as usize;
+    fn hint(&mut self, changed: &Changed) {
+        let window = self.state.settings.load().flaky.window as usize;
         let hints: Vec<_> = match changed.tests() {
-            None => history::hints(&context.history.report(window)).collect(),
+            None => history::hints(&self.state.history.report(window)).collect(),
             Some(mut ids) => {
                 ids.sort_unstable();
                 ids.dedup();
                 let judged = |id: Arc<str>| {
-                    let verdict = context.history.verdict(&id, window)?;
+                    let verdict = self.state.history.verdict(&id, window)?;
                     let is_news = verdict.evidence.is_some() || self.suspects.contains(&*id);
                     is_news.then(|| history::hint(&id, &verdict))
                 };
@@ -391,18 +382,18 @@ impl Clerk {
             };
         }
         if !hints.is_empty() {
-            self.push(context, EventPayload::FlakinessHint(FlakinessHints { hints }));
+            self.push(EventPayload::FlakinessHint(FlakinessHints { hints }));
         }
     }
 
     /// Something was printed past pytest's capture: it belongs to the run that goes on.
-    fn print(&self, context: &Context, stream: OutputStream, text: String) {
+    fn print(&self, stream: OutputStream, text: String) {
         let newest = self.runs.values().max_by_key(|open| open.number);
         match newest {
             Some(open) => {
                 open.record.tape.print(stream, &text);
                 let run_id = open.plan.run_id.clone();
-                self.push(context, EventPayload::Output(Output { run_id, id: None, stream, text }));
+                self.push(EventPayload::Output(Output { run_id, id: None, stream, text }));
             }
             None => tracing::info!(?stream, text, "printed outside of a run"),
         }
@@ -416,7 +407,7 @@ impl Open {
         (0..self.plan.selected.len()).filter(|index| !state.settled.contains(index)).collect()
     }
 
-    fn settle(&mut self, context: &Context, index: usize, outcome: &TestOutcome) {
+    fn settle(&mut self, published: &ProjectState, index: usize, outcome: &TestOutcome) {
         let tape = &self.record.tape;
         if self.streamed.remove(&index) {
             tape.close_streams(index, None, None);
@@ -453,7 +444,7 @@ impl Open {
         self.record.has_settled();
         self.counts.add(known);
         if known != Outcome::NotRun {
-            context.results.insert(id.to_string(), Arc::new(outcome.clone()));
+            published.results.insert(id.to_string(), Arc::new(outcome.clone()));
         }
     }
 }

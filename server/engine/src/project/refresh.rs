@@ -71,7 +71,7 @@ impl Refresher {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_none() {
             let weak = Arc::downgrade(context);
-            *watch = Some(Watch::start(context.root.clone(), move || look(weak.clone())));
+            *watch = Some(Watch::start(context.state.root.clone(), move || look(weak.clone())));
         }
     }
 }
@@ -105,7 +105,7 @@ async fn bring_up_to_date(context: &Arc<Context>, force: bool, purpose: Purpose)
         spawn_get_ready(context, found.host);
         return Ok(());
     };
-    context.wait_idle(PATIENCE).await;
+    context.state.wait_idle(PATIENCE).await;
     let (env_changed, _) = context.renew_env();
     let base = context.pool.newest_host().map(|host| Arc::clone(&host.base));
     let mut parts = std::mem::take(&mut *context.refresher.parts());
@@ -122,9 +122,10 @@ async fn bring_up_to_date(context: &Arc<Context>, force: bool, purpose: Purpose)
     }
     let is_config = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_config_file);
     if changes.all().any(is_config) {
-        context.pytest.store(Arc::new(pytest_config::read(&context.root)));
+        let pytest = Box::new(pytest_config::read(&context.state.root));
+        context.enter_and_wait(|done| Entry::PytestConfig { pytest, done }).await;
     }
-    context.pool.residents.review(&context.pytest.load_full()).await;
+    context.pool.residents.review(&context.state.pytest.load_full()).await;
     let planned = if ground_changed { None } else { plan(context, &known, &changes).await };
     let (targets, gone) = match planned {
         Some(plan) => plan,
@@ -174,7 +175,7 @@ fn plan_blocking(
     paths: &[PathBuf],
     changed: &BTreeSet<PathBuf>,
 ) -> Option<(BTreeSet<String>, HashSet<String>)> {
-    let (root, pytest) = (&context.root, context.pytest.load_full());
+    let (root, pytest) = (&context.state.root, context.state.pytest.load_full());
     let mut gone = HashSet::new();
     let mut present = Vec::new();
     for path in changed {
@@ -189,7 +190,7 @@ fn plan_blocking(
                 present.push(inside);
             }
         } else {
-            let inventory = context.inventory.load();
+            let inventory = context.state.inventory.load();
             let below = inventory.files.iter().filter(|file| crate::model::scope::is_within(&file.path, &inside));
             gone.extend(below.map(|file| file.path.to_string()));
             present.push(inside);
@@ -198,7 +199,7 @@ fn plan_blocking(
     let own = paths.iter().filter_map(|path| relative(root, path)).filter(|path| path.ends_with(".py"));
     let files: HashMap<_, _> = own
         .chain(present.iter().filter(|path| path.ends_with(".py")).cloned())
-        .filter_map(|path| context.pool.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
+        .filter_map(|path| context.state.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
         .collect();
     let is_test = |path: &Path| pytest.is_test_file(path);
     let new_or_gone = |path: &String| gone.contains(path) || !root.join(path).exists();
@@ -211,7 +212,7 @@ fn plan_blocking(
         Affected::All => return None,
     };
     // What did not import before may do so now.
-    reached.extend(context.inventory.load().errors.keys().map(|path| path.to_string()));
+    reached.extend(context.state.inventory.load().errors.keys().map(|path| path.to_string()));
     reached.retain(|path| !new_or_gone(path) && pytest.is_test_file(Path::new(path)));
     (reached.len() <= MANY).then_some((reached, gone))
 }

@@ -1,6 +1,7 @@
 //! The book of each run: what was selected, what came of it, and the lever to stop it.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,8 @@ pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
 pub(crate) struct RunRecord {
     pub total: usize,
     pub begun: Instant,
+    /// Where its tests' temporary folders are.
+    pub temp: PathBuf,
     pub control: watch::Sender<Control>,
     /// The run as run control tells it.
     pub tape: Arc<Tape>,
@@ -69,6 +72,7 @@ impl RunRecord {
         RunRecord {
             total: plan.selected.len(),
             begun: Instant::now(),
+            temp: plan.temp.clone(),
             control: plan.lever.clone(),
             tape: Arc::clone(&plan.tape),
             state: Mutex::default(),

@@ -78,7 +78,7 @@ impl BuiltRun {
         self.gone.store(true, Ordering::Relaxed);
         for suite in &self.suites {
             suite.tape.forsake();
-            self.context.forget_run(&suite.tape.id);
+            self.context.state.forget_run(&suite.tape.id);
         }
         self.ask(Control::Kill);
         self.grown.notify_waiters();

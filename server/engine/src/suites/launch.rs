@@ -27,10 +27,10 @@ pub(crate) async fn prepare(
     filters: &CaseFilters,
     purpose: Purpose,
 ) -> Result<Chosen, LaunchFailure> {
-    let id = own_id(&context.root, test_url);
+    let id = own_id(&context.state.root, test_url);
     let file = file_part(&id);
-    if !context.root.join(file).exists() {
-        let message = format!("{test_url:?}: there is no {file} under {}", context.root.display());
+    if !context.state.root.join(file).exists() {
+        let message = format!("{test_url:?}: there is no {file} under {}", context.state.root.display());
         return Err(failure(LaunchErrorCode::InstanceCannotResolve, message));
     }
     let scope = Scope::of_ids([id.as_str()]);

@@ -1,0 +1,93 @@
+//! What is known of a project, as everyone reads it. The recorder writes it, and nobody else.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use dashmap::DashMap;
+use pytest_lens_analysis::PytestSettings;
+use pytest_lens_history::History;
+use pytest_lens_protocol::{Settings, TestOutcome};
+
+use crate::model::file_readers::Reads;
+use crate::model::inventory::Inventory;
+use crate::model::node::Analyses;
+use crate::project::event_log::EventLog;
+use crate::runs::record::RunRecord;
+
+/// Attempts, and the time that they took.
+#[derive(Debug, Default)]
+pub(crate) struct Executed {
+    pub attempts: u64,
+    pub total_ms: f64,
+}
+
+/// The published state of a project.
+pub(crate) struct ProjectState {
+    pub root: PathBuf,
+    pub log: EventLog,
+    pub inventory: ArcSwap<Inventory>,
+    pub settings: ArcSwap<Settings>,
+    pub pytest: ArcSwap<PytestSettings>,
+    pub runs: DashMap<String, Arc<RunRecord>>,
+    /// The last outcome of each test.
+    pub results: DashMap<String, Arc<TestOutcome>>,
+    pub history: Arc<History>,
+    pub analyses: Arc<Analyses>,
+    /// What its runs came to since it was opened.
+    executed: Mutex<Executed>,
+    reads: Mutex<Reads>,
+}
+
+impl ProjectState {
+    pub(crate) fn new(root: PathBuf, pytest: PytestSettings, history: Arc<History>, analyses: Arc<Analyses>) -> Self {
+        ProjectState {
+            root,
+            log: EventLog::new(),
+            inventory: ArcSwap::from_pointee(Inventory::default()),
+            settings: ArcSwap::default(),
+            pytest: ArcSwap::from_pointee(pytest),
+            runs: DashMap::new(),
+            results: DashMap::new(),
+            history,
+            analyses,
+            executed: Mutex::default(),
+            reads: Mutex::default(),
+        }
+    }
+
+    /// Which files were read by which.
+    pub(crate) fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What its runs came to.
+    pub(crate) fn executed(&self) -> MutexGuard<'_, Executed> {
+        self.executed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a run goes on.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.runs.iter().any(|run| !run.is_over())
+    }
+
+    /// Nobody asks for a run any more. One that goes on is forgotten when it ends.
+    pub(crate) fn forget_run(&self, run_id: &str) {
+        self.runs.remove_if(run_id, |_, run| run.is_over());
+    }
+
+    /// Waits until no run goes on, `limit` at most: work that nobody waits for stays out of their way.
+    pub(crate) async fn wait_idle(&self, limit: Duration) {
+        let idle = async {
+            loop {
+                let live = self.runs.iter().find(|run| !run.is_over()).map(|run| Arc::clone(run.value()));
+                match live {
+                    Some(run) => drop(run.wait().await),
+                    None => return,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(limit, idle).await;
+    }
+}
