@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person at the terminal")]
 
 mod dist;
+mod floors;
 mod test;
 mod tidy;
 mod versions;
@@ -38,7 +39,7 @@ enum Chore {
     /// Write the types of other languages from the protocol's Rust definitions.
     #[command(disable_help_flag = true)]
     Codegen(Passed),
-    /// Check the habits of the source tree: opening docs, file length, left-over notes.
+    /// Check the habits of the source tree: opening docs, file length, left-over notes, the engine's floors.
     Tidy,
 }
 

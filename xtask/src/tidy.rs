@@ -1,8 +1,9 @@
 //! `cargo xtask tidy`: the habits of the source tree that no linter knows.
 //!
 //! Each source file opens with a doc that says why it exists, stays under 600 lines (unless it is generated), and holds
-//! neither left-over notes nor a path of somebody's machine. All places that name the version name the same.
+//! neither left-over notes nor a path of somebody's machine. The engine's folders import downwards only. All places that name the version name the same.
 
+use crate::floors;
 use anyhow::Result;
 use chores::paths;
 use std::fs;
@@ -27,6 +28,7 @@ pub fn run() -> Result<bool> {
         };
         count += 1;
         problems.extend(complaints(&path, &text));
+        problems.extend(floors::complaints(&path, &text));
     }
     problems.extend(crate::versions::complaints()?);
     for problem in &problems {

@@ -9,7 +9,11 @@ use std::path::Path;
 
 /// Every area there is.
 pub const AREAS: &[Area] = &[
-    Area { name: "tidy", about: "opening docs, file length, left-over notes", check: || Ok(Tally::of(tidy::run()?)) },
+    Area {
+        name: "tidy",
+        about: "opening docs, file length, left-over notes, floors",
+        check: || Ok(Tally::of(tidy::run()?)),
+    },
     Area { name: "fmt", about: "cargo fmt --check", check: || cargo_check(&["fmt", "--all", "--check"]) },
     Area {
         name: "codegen",
