@@ -1,4 +1,4 @@
-//! The engine: its contexts, and what their sessions share.
+//! The engine: its projects, and what their sessions share.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use crate::idle_projects;
 use crate::processes::engine_lock::{self, Presence};
 use crate::processes::hub::Hub;
 use crate::processes::{private_files, temp_dirs, worker_files};
-use crate::project::Context;
+use crate::project::Project;
 use crate::project::history::Histories;
 use crate::runs::artifact_dir;
 use crate::runs::run_ids::RunIds;
 use crate::suites::Registry;
 
-/// How long the end waits for a context that is being opened.
+/// How long the end waits for a project that is being opened.
 const OPENING: Duration = Duration::from_secs(3);
 
 /// How soon a run that another process recorded is noticed.
@@ -38,9 +38,9 @@ pub(crate) struct Shared {
     /// Others sweep what is left of this engine when this is gone.
     _presence: Arc<Presence>,
     pub worker_dir: PathBuf,
-    pub contexts: DashMap<String, Arc<Context>>,
+    pub projects: DashMap<String, Arc<Project>>,
     pub histories: Histories,
-    /// One context is opened at a time, so that the same one is not opened twice.
+    /// One project is opened at a time, so that the same one is not opened twice.
     pub opening: tokio::sync::Mutex<()>,
     /// Nothing is to be opened any more.
     pub ending: AtomicBool,
@@ -56,22 +56,22 @@ impl Shared {
         let Registry { runs, suites, .. } = &*self.registry;
         runs.contains_key(id)
             || suites.contains_key(id)
-            || self.contexts.iter().any(|context| context.state.runs.contains_key(id))
+            || self.projects.iter().any(|project| project.state.runs.contains_key(id))
     }
 
-    /// Ends a context, or all.
+    /// Ends a project, or all.
     pub(crate) async fn close(&self, context_id: Option<&str>) {
         let ids: Vec<String> = match context_id {
             Some(id) => vec![id.to_owned()],
-            None => self.contexts.iter().map(|context| context.key().clone()).collect(),
+            None => self.projects.iter().map(|project| project.key().clone()).collect(),
         };
         let mut closing = tokio::task::JoinSet::new();
         for id in ids {
             self.registry.kill_all_of(&id);
-            if let Some((_, context)) = self.contexts.remove(&id) {
+            if let Some((_, project)) = self.projects.remove(&id) {
                 closing.spawn(async move {
-                    context.close().await;
-                    context.state.runs.clear();
+                    project.close().await;
+                    project.state.runs.clear();
                 });
             }
         }
@@ -119,7 +119,7 @@ impl Engine {
             hub,
             _presence: engine_lock::own()?,
             worker_dir,
-            contexts: DashMap::new(),
+            projects: DashMap::new(),
             histories: Histories::new(config.state_dir.clone(), config.resident.then_some(WATCH)),
             opening: tokio::sync::Mutex::default(),
             ending: AtomicBool::new(false),
@@ -131,10 +131,10 @@ impl Engine {
         Ok(Arc::new(Engine { shared }))
     }
 
-    /// Ends every context: runs are killed, and their processes are gone when it returns.
+    /// Ends every project: runs are killed, and their processes are gone when it returns.
     pub async fn shutdown(&self) {
         self.shared.ending.store(true, Ordering::Relaxed);
-        // A context that is being opened is closed as well, unless its interpreter takes its time: it ends when it
+        // A project that is being opened is closed as well, unless its interpreter takes its time: it ends when it
         // finds nobody to report to.
         let _opening = tokio::time::timeout(OPENING, self.shared.opening.lock()).await;
         self.shared.close(None).await;
@@ -144,8 +144,8 @@ impl Engine {
     /// Waits until no run goes on.
     pub async fn wait_idle(&self) {
         loop {
-            let contexts: Vec<Arc<Context>> = self.shared.contexts.iter().map(|it| Arc::clone(it.value())).collect();
-            let Some(busy) = contexts.into_iter().find(|context| context.state.is_busy()) else { return };
+            let projects: Vec<Arc<Project>> = self.shared.projects.iter().map(|it| Arc::clone(it.value())).collect();
+            let Some(busy) = projects.into_iter().find(|project| project.state.is_busy()) else { return };
             busy.state.wait_idle(Duration::from_secs(60)).await;
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::engine::Shared;
-use crate::project::Context;
+use crate::project::Project;
 
 /// Contexts whose processes stay warm however long they are idle.
 const WARM: usize = 4;
@@ -16,16 +16,16 @@ const WARM: usize = 4;
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Looks after an engine's contexts for as long as it lives. `after`: what a while is.
+/// Looks after an engine's projects for as long as it lives. `after`: what a while is.
 pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
     loop {
         tokio::time::sleep(LOOK.min(after)).await;
         let Some(engine) = engine.upgrade() else { return };
-        let contexts: Vec<Arc<Context>> = engine.contexts.iter().map(|it| Arc::clone(it.value())).collect();
-        let used = contexts.iter().map(|context| context.pool.used()).collect();
+        let projects: Vec<Arc<Project>> = engine.projects.iter().map(|it| Arc::clone(it.value())).collect();
+        let used = projects.iter().map(|project| project.pool.used()).collect();
         for index in idle(used, Instant::now(), after) {
-            if !contexts[index].state.is_busy() {
-                contexts[index].pool.rest();
+            if !projects[index].state.is_busy() {
+                projects[index].pool.rest();
             }
         }
     }

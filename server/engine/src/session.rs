@@ -21,7 +21,7 @@ pub trait Connect: Send + Sync {
     /// Opens a session.
     fn session(&self) -> Arc<dyn Call>;
 
-    /// Whether others use the same engine: its contexts are not this client's to end, and it may go and come back.
+    /// Whether others use the same engine: its projects are not this client's to end, and it may go and come back.
     fn is_shared(&self) -> bool {
         false
     }

@@ -8,31 +8,31 @@ use pytest_lens_history::is_config_file;
 use pytest_lens_protocol::Response;
 
 use crate::model::import_graph::{Affected, Sources, relative};
-use crate::project::Context;
+use crate::project::Project;
 
-pub(super) async fn of_paths(context: &Arc<Context>, paths: &[String]) -> Response {
+pub(super) async fn of_paths(project: &Arc<Project>, paths: &[String]) -> Response {
     let changed =
-        paths.iter().filter_map(|path| relative(&context.state.root, &context.state.root.join(path))).collect();
-    let inner = Arc::clone(context);
+        paths.iter().filter_map(|path| relative(&project.state.root, &project.state.root.join(path))).collect();
+    let inner = Arc::clone(project);
     let found = tokio::task::spawn_blocking(move || reached(&inner, changed)).await;
     Response::TestList { node_ids: found.unwrap_or_default().into_iter().collect() }
 }
 
-fn reached(context: &Context, changed: Vec<String>) -> BTreeSet<String> {
-    let (root, pytest) = (&context.state.root, context.state.pytest.load_full());
+fn reached(project: &Project, changed: Vec<String>) -> BTreeSet<String> {
+    let (root, pytest) = (&project.state.root, project.state.pytest.load_full());
     let files: HashMap<_, _> = sources_below(root)
         .into_iter()
-        .filter_map(|path| context.state.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
+        .filter_map(|path| project.state.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
         .collect();
     let collected: BTreeSet<String> =
-        context.state.inventory.load().files.iter().map(|file| file.path.to_string()).collect();
+        project.state.inventory.load().files.iter().map(|file| file.path.to_string()).collect();
     let is_test = |path: &str| collected.contains(path) || pytest.is_test_file(Path::new(path));
     let tests: BTreeSet<String> = files.keys().filter(|path| is_test(path)).chain(&collected).cloned().collect();
     let sources = Sources { files };
     let affected = if changed.iter().any(|path| is_config(path)) {
         Affected::All
     } else {
-        sources.reached_by(&context.state.reads(), &changed, &tests)
+        sources.reached_by(&project.state.reads(), &changed, &tests)
     };
     let mut reached = match affected {
         Affected::All => tests,

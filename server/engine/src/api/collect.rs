@@ -9,15 +9,15 @@ use super::Answered;
 use crate::api_error::{Refusal, invalid};
 use crate::model::select::Filter;
 use crate::processes::worker_protocol::Purpose;
-use crate::project::Context;
+use crate::project::Project;
 use crate::project::refresh::refresh;
 
-pub(super) async fn collect(context: &Arc<Context>, force: bool) -> Answered {
+pub(super) async fn collect(project: &Arc<Project>, force: bool) -> Answered {
     let begun = Instant::now();
     // What is forced is purpose for by a person.
     let purpose = if force { Purpose::List } else { Purpose::Unasked };
-    refresh(context, force, purpose).await.map_err(|failure| Refusal::from(&failure))?;
-    let inventory = context.state.inventory.load();
+    refresh(project, force, purpose).await.map_err(|failure| Refusal::from(&failure))?;
+    let inventory = project.state.inventory.load();
     let is_empty = inventory.nodes().next().is_none();
     if let Some((path, error)) = inventory.errors.iter().next().filter(|_| is_empty) {
         let line = error.line.map_or_else(String::new, |line| format!(", line {line}"));
@@ -28,19 +28,19 @@ pub(super) async fn collect(context: &Arc<Context>, force: bool) -> Answered {
     Ok(Response::CollectionComplete { node_count: inventory.count(), duration_ms })
 }
 
-pub(super) async fn list(context: &Arc<Context>, keyword: Option<&str>, marker: Option<&str>) -> Answered {
+pub(super) async fn list(project: &Arc<Project>, keyword: Option<&str>, marker: Option<&str>) -> Answered {
     let filter = Filter::parse(keyword, marker).map_err(invalid)?;
-    refresh(context, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
-    let inventory = context.state.inventory.load();
+    refresh(project, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
+    let inventory = project.state.inventory.load();
     let node_ids = inventory.nodes().filter(|node| filter.takes(node)).map(|node| node.id.to_string()).collect();
     Ok(Response::TestList { node_ids })
 }
 
-pub(super) async fn inventory(context: &Arc<Context>) -> Answered {
-    if !context.state.inventory.load().complete {
-        refresh(context, false, Purpose::Unasked).await.map_err(|failure| Refusal::from(&failure))?;
+pub(super) async fn inventory(project: &Arc<Project>) -> Answered {
+    if !project.state.inventory.load().complete {
+        refresh(project, false, Purpose::Unasked).await.map_err(|failure| Refusal::from(&failure))?;
     }
-    let inventory = context.state.inventory.load();
+    let inventory = project.state.inventory.load();
     Ok(Response::InventoryData {
         hash: inventory.hash(),
         collected_at: inventory.collected_at,

@@ -8,32 +8,32 @@ use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, Response};
 use super::session::Session;
 use crate::model::inventory::Inventory;
 use crate::model::test_items::delta;
-use crate::project::Context;
+use crate::project::Project;
 use crate::project::event_log::Read;
 
 /// The longest that `get_events` hangs: a client asks again.
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-pub(super) async fn read(session: &Session, context: &Arc<Context>, cursor: u64, wait_ms: u64) -> Response {
+pub(super) async fn read(session: &Session, project: &Arc<Project>, cursor: u64, wait_ms: u64) -> Response {
     // Whoever follows the log wants to hear of changes on disk: from now on they are watched for.
     if session.shared.config.resident {
-        context.refresher.watch(context);
+        project.refresher.watch(project);
     }
     let limit = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
-    match context.state.log.wait(cursor, limit).await {
+    match project.state.log.wait(cursor, limit).await {
         Read::Events(cursor, events) => Response::Events { cursor, events },
         // The inventory is published before its event: it is at least as new as the events that follow, which lead to
         // the same state.
         Read::Lost(cursor) => {
-            let payload = EventPayload::Inventory(whole_inventory(context).await);
+            let payload = EventPayload::Inventory(whole_inventory(project).await);
             Response::Events { cursor, events: vec![Arc::new(Event { seq: cursor, payload })] }
         }
     }
 }
 
 /// The present inventory, for a reader that knows nothing of it.
-async fn whole_inventory(context: &Arc<Context>) -> InventoryDelta {
-    let (root, inventory) = (context.state.root.clone(), context.state.inventory.load_full());
+async fn whole_inventory(project: &Arc<Project>) -> InventoryDelta {
+    let (root, inventory) = (project.state.root.clone(), project.state.inventory.load_full());
     let made = tokio::task::spawn_blocking(move || delta(&root, &Inventory::default(), &inventory)).await;
     InventoryDelta { whole: true, ..made.unwrap_or_default() }
 }

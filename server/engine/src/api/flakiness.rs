@@ -8,12 +8,12 @@ use pytest_lens_protocol::{Event, EventPayload, FlakinessInfo, Response, TestOut
 
 use super::Answered;
 use crate::api_error::invalid;
-use crate::project::Context;
+use crate::project::Project;
 
-pub(super) async fn report(context: &Arc<Context>) -> Response {
-    context.history_loaded().await;
-    let window = context.state.settings.load().flaky.window as usize;
-    let Report { flaky, unstable, stable, tracked } = context.state.history.report(window);
+pub(super) async fn report(project: &Arc<Project>) -> Response {
+    project.history_loaded().await;
+    let window = project.state.settings.load().flaky.window as usize;
+    let Report { flaky, unstable, stable, tracked } = project.state.history.report(window);
     let infos = |tests: Vec<(Arc<str>, Verdict)>| tests.into_iter().map(info).collect();
     Response::FlakinessReport {
         flaky_tests: infos(flaky),
@@ -23,9 +23,9 @@ pub(super) async fn report(context: &Arc<Context>) -> Response {
     }
 }
 
-pub(super) async fn last_failed(context: &Arc<Context>) -> Response {
-    context.history_loaded().await;
-    let node_ids = context.state.history.last_failed().iter().map(|id| id.to_string()).collect();
+pub(super) async fn last_failed(project: &Arc<Project>) -> Response {
+    project.history_loaded().await;
+    let node_ids = project.state.history.last_failed().iter().map(|id| id.to_string()).collect();
     Response::TestList { node_ids }
 }
 
@@ -35,9 +35,9 @@ const REMEMBERED: &str = "it failed when it was last run: run it again to see wh
 /// Outcomes in one event.
 const PIECE: usize = 500;
 
-pub(super) async fn last_outcomes(context: &Arc<Context>) -> Response {
-    context.history_loaded().await;
-    let told = context.state.history.last_outcomes().into_iter().map(|Last { attempt, started_ms }| TestOutcome {
+pub(super) async fn last_outcomes(project: &Arc<Project>) -> Response {
+    project.history_loaded().await;
+    let told = project.state.history.last_outcomes().into_iter().map(|Last { attempt, started_ms }| TestOutcome {
         id: attempt.id.to_string(),
         outcome: attempt.outcome.as_str().to_owned(),
         duration_ms: attempt.duration_ms,
@@ -65,10 +65,10 @@ fn info((id, verdict): (Arc<str>, Verdict)) -> FlakinessInfo {
     }
 }
 
-pub(super) async fn of_test(context: &Arc<Context>, node_id: String) -> Answered {
-    context.history_loaded().await;
-    let window = context.state.settings.load().flaky.window as usize;
-    let verdict = context.state.history.verdict(&node_id, window);
+pub(super) async fn of_test(project: &Arc<Project>, node_id: String) -> Answered {
+    project.history_loaded().await;
+    let window = project.state.settings.load().flaky.window as usize;
+    let verdict = project.state.history.verdict(&node_id, window);
     let Some(verdict) = verdict else {
         return Err(invalid(format!("no outcome of {node_id:?} is recorded: check its id, or run it first")));
     };

@@ -1,4 +1,4 @@
-//! `init_context`: finds the interpreter, starts it, and opens the project's context.
+//! `init_context`: finds the interpreter, starts it, and opens the project.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::processes::launcher::{Launcher, StartError};
 use crate::processes::mode::ModeAsked;
 use crate::processes::pool::Pool;
 use crate::processes::stdio_relay::Relays;
-use crate::project::Context;
+use crate::project::Project;
 use crate::project::interpreter::{self, Interpreter};
 use crate::project::pytest_config;
 
@@ -39,13 +39,13 @@ pub(super) async fn init(
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let rootdir = pytest_config::read(&root).rootdir;
     let interpreter = interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?;
-    // A task of its own: whoever asks may be gone meanwhile, and must not leave half a context behind.
+    // A task of its own: whoever asks may be gone meanwhile, and must not leave half a project behind.
     let shared = Arc::clone(shared);
     let opening = tokio::spawn(async move { open(&shared, root, asked, interpreter).await });
     opening.await.unwrap_or_else(|_| Err(Refusal::new(ErrorCode::InternalError, "the engine is ending")))
 }
 
-/// Finds or opens the context of a root, an interpreter and a mode.
+/// Finds or opens the project of a root, an interpreter and a mode.
 async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter: Interpreter) -> Answered {
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let _one = shared.opening.lock().await;
@@ -54,8 +54,8 @@ async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter
     }
     let key = format!("{}\0{}\0{asked:?}", root.display(), interpreter.path.display());
     let id = format!("ctx-{}", &hex_sha256(key.as_bytes())[..16]);
-    if let Some(context) = shared.contexts.get(&id) {
-        return Ok(ready(context.value()));
+    if let Some(project) = shared.projects.get(&id) {
+        return Ok(ready(project.value()));
     }
     let (printed, heard) = mpsc::unbounded_channel();
     let tmp_dir = crate::processes::temp_dirs::folder_for(&id[4..10])
@@ -79,16 +79,16 @@ async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter
     })?;
     let pytest = pytest_config::read(&root);
     let history = shared.histories.of(&root);
-    let context = Context::start(id.clone(), root, interpreter, pool, pytest, history, heard);
-    shared.contexts.insert(id, Arc::clone(&context));
-    Ok(ready(&context))
+    let project = Project::start(id.clone(), root, interpreter, pool, pytest, history, heard);
+    shared.projects.insert(id, Arc::clone(&project));
+    Ok(ready(&project))
 }
 
-fn ready(context: &Context) -> Response {
+fn ready(project: &Project) -> Response {
     Response::ContextReady {
         protocol_version: PROTOCOL_VERSION,
-        context_id: context.id.clone(),
-        inventory_hash: context.state.inventory.load().hash(),
+        context_id: project.id.clone(),
+        inventory_hash: project.state.inventory.load().hash(),
     }
 }
 

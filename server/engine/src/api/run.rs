@@ -11,7 +11,7 @@ use crate::api_error::{Refusal, invalid};
 use crate::processes::debug_process::Debuggee;
 use crate::processes::launcher::StartError;
 use crate::processes::worker_protocol::Purpose;
-use crate::project::Context;
+use crate::project::Project;
 use crate::project::plan_run::{self, Chosen, RunRequest, choose, plan, source_of};
 use crate::runs::coverage::{Coverage, split};
 use crate::runs::handle::Suite;
@@ -26,8 +26,8 @@ const PAGE_WEIGHT: usize = 16 * 1024 * 1024;
 
 /// `run`, `run_with_rerun`: to the end. Where the call is dropped, as that of a client that has gone is, the run is
 /// killed: nobody else knows of it.
-pub(super) async fn and_wait(session: &Session, context: &Arc<Context>, request: RunRequest) -> Answered {
-    let (_, lease) = begin(session, context, request).await?;
+pub(super) async fn and_wait(session: &Session, project: &Arc<Project>, request: RunRequest) -> Answered {
+    let (_, lease) = begin(session, project, request).await?;
     let Some(end) = lease.wait().await else {
         return Err(Refusal::new(ErrorCode::InternalError, "the context was shut down while the run went on"));
     };
@@ -43,19 +43,19 @@ pub(super) async fn and_wait(session: &Session, context: &Arc<Context>, request:
 }
 
 /// `run_stream`: until it is in the books. From then on it is nobody's in particular.
-pub(super) async fn stream(session: &Session, context: &Arc<Context>, request: RunRequest) -> Answered {
-    let (run_id, lease) = begin(session, context, request).await?;
+pub(super) async fn stream(session: &Session, project: &Arc<Project>, request: RunRequest) -> Answered {
+    let (run_id, lease) = begin(session, project, request).await?;
     Ok(Response::RunStarted { run_id, total_tests: lease.release().map_or(0, |record| record.total) })
 }
 
 /// `debug_run`: until a debugger can connect and the run is in the books.
-pub(super) async fn debug(session: &Session, context: &Arc<Context>, mut request: RunRequest) -> Answered {
+pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request: RunRequest) -> Answered {
     request.options.arguments = split(&request.options.arguments).0;
-    let chosen = choose(context, &request, Purpose::List).await?;
+    let chosen = choose(project, &request, Purpose::List).await?;
     if chosen.selected.is_empty() {
         return Err(invalid("there is no test to debug: write one, or name one that exists"));
     }
-    let (launcher, limit) = (&context.pool.launcher, context.debug_limit());
+    let (launcher, limit) = (&project.pool.launcher, project.debug_limit());
     let debuggee = Debuggee::start(launcher, &chosen.host, request.options.run_disabled, limit).await;
     let debuggee = debuggee.map_err(|failure| match failure {
         StartError::Unusable(message) => Refusal::new(ErrorCode::PythonNotFound, message),
@@ -64,13 +64,13 @@ pub(super) async fn debug(session: &Session, context: &Arc<Context>, mut request
     let (host, port) = (debuggee.host.clone(), debuggee.port);
     let kind = RunKind::Debug { debuggee, run_disabled: request.options.run_disabled };
     let chosen = Chosen { deselected: 0, ..chosen };
-    let plan = plan(context, &session.shared.run_ids, &request, &handle(session), chosen, kind)?;
-    let (run_id, lease) = enter(context, plan).await?;
+    let plan = plan(project, &session.shared.run_ids, &request, &handle(session), chosen, kind)?;
+    let (run_id, lease) = enter(project, plan).await?;
     lease.release();
     Ok(Response::DebugStarted { run_id, host, port })
 }
 
-async fn begin(session: &Session, context: &Arc<Context>, mut request: RunRequest) -> Result<(String, Lease), Refusal> {
+async fn begin(session: &Session, project: &Arc<Project>, mut request: RunRequest) -> Result<(String, Lease), Refusal> {
     if request.workers == Some(0) {
         return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
     }
@@ -79,14 +79,14 @@ async fn begin(session: &Session, context: &Arc<Context>, mut request: RunReques
     request.options.arguments = arguments;
     let coverage = coverage.or_else(|| request.options.coverage.then(Coverage::for_editors));
     if let Some(coverage) = &coverage {
-        context.check_coverage(coverage).await.map_err(invalid)?;
+        project.check_coverage(coverage).await.map_err(invalid)?;
     }
-    let purpose = context.purpose_of(request.options.run_disabled || coverage.is_some());
-    let chosen = choose(context, &request, purpose).await?;
-    let kind = plan_run::kind(context, &request, &chosen.host, coverage, source == Source::Cli);
-    let plan = plan(context, &session.shared.run_ids, &request, &handle(session), chosen, kind)?;
+    let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some());
+    let chosen = choose(project, &request, purpose).await?;
+    let kind = plan_run::kind(project, &request, &chosen.host, coverage, source == Source::Cli);
+    let plan = plan(project, &session.shared.run_ids, &request, &handle(session), chosen, kind)?;
     let company = if source == Source::Editor { Company::Replaceable } else { Company::Patient };
-    enter(context, RunPlan { asked: request.asked(context), company, ..plan }).await
+    enter(project, RunPlan { asked: request.asked(project), company, ..plan }).await
 }
 
 /// The handle of a run that is no suite of a built one.
@@ -95,15 +95,15 @@ fn handle(session: &Session) -> Suite {
 }
 
 /// Puts a run into the books and sets it going.
-async fn enter(context: &Arc<Context>, plan: RunPlan) -> Result<(String, Lease), Refusal> {
+async fn enter(project: &Arc<Project>, plan: RunPlan) -> Result<(String, Lease), Refusal> {
     let run_id = plan.run_id.clone();
-    let lease = context.begin(plan).await;
+    let lease = project.begin(plan).await;
     let lease = lease.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
     Ok((run_id, lease))
 }
 
-pub(super) fn progress(session: &Session, context: &Arc<Context>, run_id: String) -> Answered {
-    let record = context.state.runs.get(&run_id).map(|run| Arc::clone(run.value()));
+pub(super) fn progress(session: &Session, project: &Arc<Project>, run_id: String) -> Answered {
+    let record = project.state.runs.get(&run_id).map(|run| Arc::clone(run.value()));
     let Some(record) = record.filter(|run| !run.is_past()) else { return Err(unknown_run(&run_id)) };
     let state = record.state();
     Ok(session.told(&run_id, |told| {
@@ -131,8 +131,8 @@ pub(super) fn control(session: &Session, run_id: &str, wanted: Control) -> Answe
         run.ask(wanted);
         return Ok(Response::ControlAck);
     }
-    for context in &session.shared.contexts {
-        if let Some(record) = context.state.runs.get(run_id) {
+    for project in &session.shared.projects {
+        if let Some(record) = project.state.runs.get(run_id) {
             record.ask(wanted);
             return Ok(Response::ControlAck);
         }

@@ -10,7 +10,7 @@ use super::Answered;
 use crate::api_error::{Refusal, invalid};
 use crate::model::select::means;
 use crate::processes::worker_protocol::Purpose;
-use crate::project::Context;
+use crate::project::Project;
 use crate::project::refresh::refresh;
 
 /// More machines than anybody has; each shard takes some memory.
@@ -19,7 +19,7 @@ const MOST_SHARDS: u32 = 65_536;
 type Durations = Vec<(Arc<str>, Option<f64>)>;
 
 pub(super) async fn tests(
-    context: &Arc<Context>,
+    project: &Arc<Project>,
     node_ids: &[String],
     shard_index: u32,
     total_shards: u32,
@@ -32,16 +32,16 @@ pub(super) async fn tests(
             total_shards - 1
         )));
     }
-    let tests = selected(context, node_ids).await?;
+    let tests = selected(project, node_ids).await?;
     let mut shards = assign(&borrowed(&tests), total_shards, strategy);
     let own = shards.swap_remove(shard_index as usize);
     let node_ids = own.into_iter().map(|index| tests[index].0.to_string()).collect();
     Ok(Response::ShardedTests { shard_index, total_shards, node_ids })
 }
 
-pub(super) async fn info(context: &Arc<Context>, node_ids: &[String], total_shards: u32, strategy: &str) -> Answered {
+pub(super) async fn info(project: &Arc<Project>, node_ids: &[String], total_shards: u32, strategy: &str) -> Answered {
     let strategy = parse(total_shards, strategy)?;
-    let tests = selected(context, node_ids).await?;
+    let tests = selected(project, node_ids).await?;
     let figures = figures(&borrowed(&tests), total_shards, strategy);
     Ok(Response::ShardInfo {
         strategy: figures.strategy,
@@ -71,9 +71,9 @@ fn borrowed(tests: &Durations) -> Vec<(&str, Option<f64>)> {
 
 /// The tests to distribute, in the inventory's order whatever order they were named in. An id means what it means to a
 /// run: a file all tests in it, a function all of its cases.
-async fn selected(context: &Arc<Context>, node_ids: &[String]) -> Result<Durations, Refusal> {
-    refresh(context, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
-    let inventory = context.state.inventory.load();
+async fn selected(project: &Arc<Project>, node_ids: &[String]) -> Result<Durations, Refusal> {
+    refresh(project, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
+    let inventory = project.state.inventory.load();
     let nodes: Vec<_> = inventory.nodes().collect();
     let wanted: HashSet<&str> = node_ids.iter().map(String::as_str).collect();
     let exact: HashSet<&str> = nodes.iter().map(|node| &*node.id).filter(|id| wanted.contains(id)).collect();
@@ -87,9 +87,9 @@ async fn selected(context: &Arc<Context>, node_ids: &[String]) -> Result<Duratio
             chosen[index] = true;
         }
     }
-    context.history_loaded().await;
+    project.history_loaded().await;
     let chosen = nodes.iter().zip(chosen).filter(|(_, chosen)| *chosen);
     let ids: Vec<Arc<str>> = chosen.map(|(node, _)| Arc::clone(&node.id)).collect();
-    let durations = context.state.history.durations_ms(ids.iter().map(|id| &**id));
+    let durations = project.state.history.durations_ms(ids.iter().map(|id| &**id));
     Ok(ids.into_iter().zip(durations).collect())
 }

@@ -7,11 +7,11 @@ use pytest_lens_protocol::Response;
 use super::Answered;
 use crate::api_error::invalid;
 use crate::processes::pool::Known;
-use crate::project::Context;
+use crate::project::Project;
 
-pub(super) fn output(context: &Arc<Context>, node_id: String) -> Answered {
-    let last = context.state.results.get(&node_id).map(|outcome| Arc::clone(outcome.value()));
-    if last.is_none() && !context.state.inventory.load().nodes().any(|node| *node.id == *node_id) {
+pub(super) fn output(project: &Arc<Project>, node_id: String) -> Answered {
+    let last = project.state.results.get(&node_id).map(|outcome| Arc::clone(outcome.value()));
+    if last.is_none() && !project.state.inventory.load().nodes().any(|node| *node.id == *node_id) {
         return Err(invalid(format!("no test {node_id:?}: check its id, or collect first")));
     }
     let text = |part: fn(&pytest_lens_protocol::TestOutcome) -> &Option<String>| {
@@ -28,9 +28,9 @@ pub(super) fn output(context: &Arc<Context>, node_id: String) -> Answered {
     })
 }
 
-pub(super) fn workers(context: &Arc<Context>) -> Response {
-    let (active, idle) = context.pool.runners();
-    let executed = context.state.executed();
+pub(super) fn workers(project: &Arc<Project>) -> Response {
+    let (active, idle) = project.pool.runners();
+    let executed = project.state.executed();
     #[expect(clippy::cast_precision_loss, reason = "a count of executed tests is far below 2^52")]
     let mean = if executed.attempts == 0 { 0.0 } else { executed.total_ms / executed.attempts as f64 };
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration is positive and short")]
@@ -42,11 +42,11 @@ pub(super) fn workers(context: &Arc<Context>) -> Response {
     }
 }
 
-pub(super) fn status(context: &Arc<Context>) -> Response {
-    let mode = context.pool.mode();
-    let Known { ready: base, reasons, inifile } = context.pool.known();
+pub(super) fn status(project: &Arc<Project>) -> Response {
+    let mode = project.pool.mode();
+    let Known { ready: base, reasons, inifile } = project.pool.known();
     let only_when_asked =
-        context.pool.reluctance().map(|reason| format!("tests are collected only when asked: {reason}"));
+        project.pool.reluctance().map(|reason| format!("tests are collected only when asked: {reason}"));
     let hazards: Vec<String> = only_when_asked.into_iter().chain(reasons).collect();
     let reason = mode.as_ref().map(|mode| mode.reason.clone()).unwrap_or_default();
     let embedded = mode.is_none_or(|mode| mode.embedded);
@@ -55,19 +55,19 @@ pub(super) fn status(context: &Arc<Context>) -> Response {
         _ => reason,
     };
     Response::ContextStatus {
-        context_id: context.id.clone(),
-        repo_path: context.state.root.to_string_lossy().into(),
-        python_path: context.interpreter.path.to_string_lossy().into(),
-        python_source: context.interpreter.source.clone(),
+        context_id: project.id.clone(),
+        repo_path: project.state.root.to_string_lossy().into(),
+        python_path: project.interpreter.path.to_string_lossy().into(),
+        python_source: project.interpreter.source.clone(),
         python_version: base.as_ref().map(|ready| ready.python.clone()).unwrap_or_default(),
         pytest_version: base.as_ref().map(|ready| ready.pytest.clone()).unwrap_or_default(),
         plugins: base.iter().flat_map(|ready| &ready.plugins).map(plugin_name).collect(),
         config_file: inifile
-            .or_else(|| context.state.pytest.load().inifile.as_ref().map(|path| path.to_string_lossy().into())),
+            .or_else(|| project.state.pytest.load().inifile.as_ref().map(|path| path.to_string_lossy().into())),
         execution_mode: if embedded { "embedded" } else { "subprocess" }.into(),
         mode_reason,
         hazards,
-        active_runs: context.state.runs.iter().filter(|run| !run.is_over()).map(|run| run.key().clone()).collect(),
+        active_runs: project.state.runs.iter().filter(|run| !run.is_over()).map(|run| run.key().clone()).collect(),
     }
 }
 
@@ -78,13 +78,13 @@ fn plugin_name(plugin: &crate::processes::worker_protocol::WirePlugin) -> String
     }
 }
 
-pub(super) fn session(context: &Arc<Context>) -> Response {
-    let facts = context.pool.residents.facts();
-    let enabled = facts.is_some() && context.state.settings.load().fixture_reuse.enabled;
+pub(super) fn session(project: &Arc<Project>) -> Response {
+    let facts = project.pool.residents.facts();
+    let enabled = facts.is_some() && project.state.settings.load().fixture_reuse.enabled;
     let facts = facts.unwrap_or_default();
     Response::SessionStatus {
         session_id: facts.id,
-        repo_path: context.state.root.to_string_lossy().into(),
+        repo_path: project.state.root.to_string_lossy().into(),
         created_at: facts.created_at,
         last_run_at: facts.last_run_at,
         total_runs: facts.total_runs,

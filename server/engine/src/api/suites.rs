@@ -10,7 +10,7 @@ use super::Answered;
 use super::session::Session;
 use crate::api_error::{Refusal, invalid};
 use crate::processes::worker_protocol::Purpose;
-use crate::project::Context;
+use crate::project::Project;
 use crate::runs::artifacts::Item;
 use crate::runs::driver::Control;
 use crate::runs::handle::Suite;
@@ -19,8 +19,8 @@ use crate::runs::suite_log::Tape;
 use crate::runs::suite_log::{LaunchFailure, Read, artifact_id};
 use crate::suites::{Cases, RunRead, Scheduling, build, prepare};
 
-pub(super) async fn enumerate(session: &Session, context: &Arc<Context>, test_url: &str) -> Answered {
-    match prepare(context, test_url, &[], &CaseFilters::default(), Purpose::List).await {
+pub(super) async fn enumerate(session: &Session, project: &Arc<Project>, test_url: &str) -> Answered {
+    match prepare(project, test_url, &[], &CaseFilters::default(), Purpose::List).await {
         Ok(prepared) => {
             let names =
                 prepared.selected.iter().map(|&index| Arc::clone(&prepared.host.tests.nodes[index].id)).collect();
@@ -48,7 +48,7 @@ pub(super) fn next_cases(session: &Session, iterator_id: &str) -> Answered {
 
 pub(super) fn build_run(
     session: &Session,
-    context: &Arc<Context>,
+    project: &Arc<Project>,
     suites: Vec<SuiteSpec>,
     scheduling: Option<SchedulingOptions>,
 ) -> Answered {
@@ -68,7 +68,7 @@ pub(super) fn build_run(
         return Err(invalid(format!("{field}: 0 suites at a time run nothing; give at least 1")));
     }
     let run =
-        build(&session.shared.registry, &session.shared.run_ids, context, suites, Scheduling { most: most.into() });
+        build(&session.shared.registry, &session.shared.run_ids, project, suites, Scheduling { most: most.into() });
     let suite_ids = run.suites.iter().map(|suite| suite.tape.id.clone()).collect();
     let run_id = run.id.clone();
     session.own(|owned| owned.runs.push(Arc::downgrade(&run)));
@@ -79,8 +79,8 @@ pub(super) fn build_run(
 fn suite(session: &Session, id: &str) -> Result<Suite, Refusal> {
     let built = session.shared.registry.suites.get(id).map(|suite| suite.value().clone());
     let found = built.or_else(|| {
-        let contexts = session.shared.contexts.iter();
-        contexts.filter_map(|context| context.state.runs.get(id).map(|record| Suite::from(&**record))).next()
+        let projects = session.shared.projects.iter();
+        projects.filter_map(|project| project.state.runs.get(id).map(|record| Suite::from(&**record))).next()
     });
     found.ok_or_else(|| no_suite(id))
 }

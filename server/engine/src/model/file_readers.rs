@@ -15,7 +15,7 @@ pub(crate) const ANY_FILE: &str = "*";
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct FileReads(pub String, pub Vec<String>);
 
-/// Reads since the context was opened. Paths are relative to the root. The clerk alone adds to it.
+/// Reads since the project was opened. Paths are relative to the root. The recorder alone adds to it.
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
     /// From a file, or a folder that was listed, to the files whose code read it.

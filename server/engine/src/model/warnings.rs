@@ -24,9 +24,9 @@ pub(crate) struct ReportedWarning {
 
 /// Warnings of a run, in the order in which they were heard of.
 #[derive(Debug, Default)]
-pub(crate) struct Warned(Vec<Warning>);
+pub(crate) struct Warnings(Vec<Warning>);
 
-impl Warned {
+impl Warnings {
     /// Adds those of a process. What came while tests were collected, each process has from the one that it is a copy
     /// of: it came once.
     pub(crate) fn add(&mut self, warnings: Vec<ReportedWarning>) {
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn v12_warnings_of_several_processes_are_one_list() {
-        let mut warned = Warned::default();
+        let mut warned = Warnings::default();
         warned.add(vec![warning("at import", 2, &[]), warning("in tests", 1, &["a"])]);
         warned.add(vec![warning("at import", 2, &[]), warning("in tests", 2, &["b", "a"])]);
         let told: Vec<_> = warned.take().into_iter().map(|w| (w.message, w.count, w.ids)).collect();

@@ -28,14 +28,19 @@ pub(crate) enum Fate {
 }
 
 /// How a project's files are told apart.
-pub(crate) struct Project<'a> {
+pub(crate) struct ProjectFiles<'a> {
     pub root: &'a Path,
     pub pytest: &'a PytestSettings,
     pub analyses: &'a Analyses,
 }
 
 /// Decides by what has changed since the session read it.
-pub(crate) fn fate(project: &Project<'_>, known: &Snapshot, changes: &Changes, rules: &FixtureReuseSettings) -> Fate {
+pub(crate) fn fate(
+    project: &ProjectFiles<'_>,
+    known: &Snapshot,
+    changes: &Changes,
+    rules: &FixtureReuseSettings,
+) -> Fate {
     let mut found = Found::default();
     for path in &changes.files {
         found.changed(project, path, rules);
@@ -75,7 +80,7 @@ struct Found {
 
 impl Found {
     /// A file that was read is another one now, or gone.
-    fn changed(&mut self, project: &Project<'_>, path: &Path, rules: &FixtureReuseSettings) {
+    fn changed(&mut self, project: &ProjectFiles<'_>, path: &Path, rules: &FixtureReuseSettings) {
         let Some(inside) = relative(project.root, path) else {
             self.ends = true;
             return;
@@ -90,7 +95,7 @@ impl Found {
     }
 
     /// A name in a folder that was listed.
-    fn came_or_went(&mut self, project: &Project<'_>, path: &Path, rules: &FixtureReuseSettings) {
+    fn came_or_went(&mut self, project: &ProjectFiles<'_>, path: &Path, rules: &FixtureReuseSettings) {
         let (name, Some(inside)) = (name_of(path), relative(project.root, path)) else {
             self.ends = true;
             return;
@@ -116,7 +121,7 @@ impl Found {
 
     /// Where else the changes lead: test modules that import changed ones are taken afresh too. Anything else that
     /// imports them holds old code, and what imports a new module may have looked for it in vain.
-    fn follow(&mut self, project: &Project<'_>, known: &Snapshot) {
+    fn follow(&mut self, project: &ProjectFiles<'_>, known: &Snapshot) {
         let own = known.files().filter_map(|path| relative(project.root, path));
         let paths = own.chain(self.tests.iter().chain(&self.new).cloned()).filter(|path| path.ends_with(".py"));
         let files: HashMap<_, _> = paths
@@ -138,6 +143,6 @@ fn name_of(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
-fn is_test(project: &Project<'_>, inside: &str) -> bool {
+fn is_test(project: &ProjectFiles<'_>, inside: &str) -> bool {
     inside.ends_with(".py") && project.pytest.is_test_file(Path::new(inside))
 }

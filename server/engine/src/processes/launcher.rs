@@ -1,4 +1,4 @@
-//! Starts interpreters of one context: fresh ones, warm and ready to fork or to become a session themselves.
+//! Starts interpreters of one project: fresh ones, warm and ready to fork or to become a session themselves.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ const BOOT_LIMIT: Duration = Duration::from_secs(60);
 /// Interpreters by pid, each with what tells its end.
 pub(crate) type Alive = HashMap<u32, watch::Receiver<bool>>;
 
-/// What every interpreter of a context is started with.
+/// What every interpreter of a project is started with.
 pub(crate) struct Launcher {
     pub hub: Arc<Hub>,
     pub root: PathBuf,
@@ -37,7 +37,7 @@ pub(crate) struct Launcher {
     pub tmp_dir: PathBuf,
     pub env: Mutex<BTreeMap<String, String>>,
     pub relays: Relays,
-    /// The interpreters that this context has started and that have not ended; none when it has closed.
+    /// The interpreters that this project has started and that have not ended; none when it has closed.
     pub alive: Mutex<Option<Alive>>,
 }
 
@@ -263,7 +263,7 @@ impl Launcher {
         Ok(Base { process, ready, root, snapshot, events: Mutex::new(Some(events)) })
     }
 
-    /// Starts the process, unless the context has closed: none is started that nobody waits for.
+    /// Starts the process, unless the project has closed: none is started that nobody waits for.
     fn spawn(&self, command: &mut Command, ending: watch::Receiver<bool>) -> Result<Child, StartError> {
         let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(alive) = alive.as_mut() else {

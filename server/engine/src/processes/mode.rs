@@ -1,4 +1,4 @@
-//! How a context runs tests: what was asked for, and what is safe.
+//! How a project runs tests: what was asked for, and what is safe.
 
 use crate::processes::worker_protocol::{Ready, WireHazard};
 

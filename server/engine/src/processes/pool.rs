@@ -1,4 +1,4 @@
-//! The warm processes of a context: the base, the collected sessions forked from it, and runners forked from those.
+//! The warm processes of a project: the base, the collected sessions forked from it, and runners forked from those.
 //!
 //! Whatever is handed out was compared with the disk first; what is stale is let go, which ends its processes.
 

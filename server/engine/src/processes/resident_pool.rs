@@ -17,7 +17,7 @@ use crate::model::node::Analyses;
 use crate::processes::collected_session::Host;
 use crate::processes::disk_snapshot::{Changes, Snapshot};
 use crate::processes::exclusive_session::Own;
-use crate::processes::invalidation::{Fate, Project, fate};
+use crate::processes::invalidation::{Fate, ProjectFiles, fate};
 use crate::processes::pool::Pool;
 use crate::processes::process::ProcessEvent;
 use crate::processes::process_tree::kill_tree;
@@ -33,7 +33,7 @@ pub(crate) struct Reuse {
     pub pytest: Arc<PytestSettings>,
 }
 
-/// The resident runners of a context.
+/// The resident runners of a project.
 pub(crate) struct Residents {
     root: PathBuf,
     analyses: Arc<Analyses>,
@@ -98,7 +98,7 @@ impl Tenure {
     }
 
     /// What has changed since it read it, and what becomes of it. Blocks.
-    fn fate(&mut self, project: &Project<'_>, rules: &FixtureReuseSettings) -> (Changes, Fate) {
+    fn fate(&mut self, project: &ProjectFiles<'_>, rules: &FixtureReuseSettings) -> (Changes, Fate) {
         let changes = self.snapshot.changes();
         let fate =
             if self.host.base.is_unchanged() { fate(project, &self.snapshot, &changes, rules) } else { Fate::Ends };
@@ -213,7 +213,7 @@ impl Residents {
         };
         let (root, analyses, pytest) = (self.root.clone(), Arc::clone(&self.analyses), Arc::clone(&reuse.pytest));
         let compared = tokio::task::spawn_blocking(move || {
-            let project = Project { root: &root, pytest: &pytest, analyses: &analyses };
+            let project = ProjectFiles { root: &root, pytest: &pytest, analyses: &analyses };
             let (changes, fate) = tenure.fate(&project, &rules);
             if let Fate::Stays(tests) = &fate {
                 tenure.snapshot.forget(changes.files.iter());
@@ -345,7 +345,7 @@ impl Residents {
         }
         let (root, analyses, pytest) = (self.root.clone(), Arc::clone(&self.analyses), Arc::clone(pytest));
         let compared = tokio::task::spawn_blocking(move || {
-            let project = Project { root: &root, pytest: &pytest, analyses: &analyses };
+            let project = ProjectFiles { root: &root, pytest: &pytest, analyses: &analyses };
             let ends = |runner: &mut Runner| {
                 let Some(tenure) = &mut runner.tenure else { return true };
                 tenure.fate(&project, &rules).1 == Fate::Ends

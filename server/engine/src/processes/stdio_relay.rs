@@ -1,4 +1,4 @@
-//! Passes on what a context's interpreters and tests print past pytest's capture.
+//! Passes on what a project's interpreters and tests print past pytest's capture.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,13 +8,13 @@ use pytest_lens_protocol::OutputStream;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
-/// Text that a process of the context printed outside of pytest's capture.
+/// Text that a process of the project printed outside of pytest's capture.
 pub(crate) type Printed = (OutputStream, String);
 
 /// Asks a relay to pass on what there is, and hears when it has.
 type Ask = mpsc::UnboundedSender<oneshot::Sender<()>>;
 
-/// Everyone who passes on what the interpreters of one context print.
+/// Everyone who passes on what the interpreters of one project print.
 pub(crate) struct Relays {
     to: mpsc::UnboundedSender<Printed>,
     asks: Mutex<Vec<Ask>>,

@@ -1,4 +1,4 @@
-//! A context's event log: numbered without gaps by its one writer, read by any number of cursors.
+//! A project's event log: numbered without gaps by its one writer, read by any number of cursors.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

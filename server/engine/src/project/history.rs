@@ -1,4 +1,4 @@
-//! The histories that contexts use: one for each repository, shared by its contexts, closed with the last of them.
+//! The histories that projects use: one for each repository, shared by its projects, closed with the last of them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -32,11 +32,11 @@ use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
 use crate::project::interpreter::Interpreter;
 use crate::project::library_versions::Libraries;
-use crate::project::recorder::{Clerk, Entry};
+use crate::project::recorder::{Command, Recorder};
 use crate::project::refresh::Refresher;
 use crate::project::state::ProjectState;
 use crate::runs::coverage::Coverage;
-use crate::runs::driver::{News, RunPlan};
+use crate::runs::driver::{DriverEvent, RunPlan};
 use crate::runs::record::{Awaited, Lease, REMEMBERED, RunRecord};
 
 /// How often the output of running tests is looked at.
@@ -48,30 +48,30 @@ const HEAD_START: Duration = Duration::from_millis(30);
 /// How long an answer from the history waits for it to be read.
 const LOAD_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long the end of a context waits for the history to be written, where others hold the file.
+/// How long the end of a project waits for the history to be written, where others hold the file.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 /// A project at work: what acts for its clients. What is known of it is in its [`ProjectState`].
-pub(crate) struct Context {
+pub(crate) struct Project {
     pub id: String,
     pub state: Arc<ProjectState>,
     pub interpreter: Interpreter,
     pub pool: Arc<Pool>,
     pub refresher: Refresher,
     /// Runs that the history has yet to take in.
-    unfiled: watch::Sender<usize>,
+    unsaved: watch::Sender<usize>,
     fingerprints: Arc<Fingerprints>,
     libraries: Arc<Libraries>,
     /// Settings are put into force one after the other.
     configuring: tokio::sync::Mutex<()>,
-    entries: mpsc::UnboundedSender<Entry>,
+    commands: mpsc::UnboundedSender<Command>,
 }
 
 /// The sources are read only where pytest takes longer than this to collect: a client in a hurry reads them itself.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-impl Context {
-    /// Starts a context: the clerk, and the first look at the sources.
+impl Project {
+    /// Starts a project: the recorder, and the first look at the sources.
     pub(crate) fn start(
         id: String,
         root: PathBuf,
@@ -81,34 +81,34 @@ impl Context {
         history: Arc<History>,
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
-        let (entries, mailbox) = mpsc::unbounded_channel();
+        let (commands, mailbox) = mpsc::unbounded_channel();
         let libraries = Arc::new(Libraries::of(&pool.launcher.cache_dir));
         pool.residents.configure(&Settings::default().fixture_reuse);
         let state = Arc::new(ProjectState::new(root, pytest, history, Arc::clone(&pool.analyses)));
-        tokio::spawn(Clerk::new(Arc::clone(&state)).work(mailbox, printed));
-        let context = Arc::new(Context {
+        tokio::spawn(Recorder::new(Arc::clone(&state)).work(mailbox, printed));
+        let project = Arc::new(Project {
             id,
             state,
             interpreter,
             pool: Arc::new(pool),
             refresher: Refresher::default(),
-            unfiled: watch::Sender::new(0),
+            unsaved: watch::Sender::new(0),
             fingerprints: Arc::default(),
             libraries,
             configuring: tokio::sync::Mutex::default(),
-            entries,
+            commands,
         });
-        context.follow_history();
-        if context.pool.is_resident() {
-            let context = Arc::downgrade(&context);
+        project.follow_history();
+        if project.pool.is_resident() {
+            let project = Arc::downgrade(&project);
             tokio::spawn(async move {
                 tokio::time::sleep(PATIENCE).await;
-                if let Some(context) = context.upgrade().filter(|context| !context.state.inventory.load().complete) {
-                    context.read_sources().await;
+                if let Some(project) = project.upgrade().filter(|project| !project.state.inventory.load().complete) {
+                    project.read_sources().await;
                 }
             });
         }
-        context
+        project
     }
 
     /// Reads the project's sources, so that there is a tree before pytest has spoken.
@@ -119,19 +119,19 @@ impl Context {
             files.into_iter().map(|file| (file.path, Arc::new(file.analysis))).collect()
         });
         if let Ok(listing) = listing.await {
-            self.enter_and_wait(|done| Entry::Static { listing, done }).await;
+            self.record_and_wait(|done| Command::Static { listing, done }).await;
         }
     }
 
-    /// Tells the clerk something.
-    pub(crate) fn enter(&self, entry: Entry) {
-        let _ = self.entries.send(entry);
+    /// Sends the recorder a command.
+    pub(crate) fn record(&self, command: Command) {
+        let _ = self.commands.send(command);
     }
 
-    /// Tells the clerk something and waits until it is in the books.
-    pub(crate) async fn enter_and_wait<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Entry) -> Option<T> {
+    /// Sends the recorder a command and waits until it is carried out.
+    pub(crate) async fn record_and_wait<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (reply, answer) = oneshot::channel();
-        self.enter(make(reply));
+        self.record(make(reply));
         answer.await.ok()
     }
 
@@ -234,7 +234,7 @@ impl Context {
                 let host = &found.host;
                 let is_known = !found.is_new && host.is_taken_in(self.state.inventory.load().revision);
                 if into_inventory && !is_known {
-                    self.enter_and_wait(|done| Entry::Collected { host: Arc::clone(host), done }).await;
+                    self.record_and_wait(|done| Command::Collected { host: Arc::clone(host), done }).await;
                     self.refresher.collected(host);
                 }
                 Ok(found)
@@ -248,8 +248,8 @@ impl Context {
             }
             Err(failure) => {
                 if into_inventory {
-                    let entry = |done| Entry::NotCollected { scope: scope.clone(), failure: failure.clone(), done };
-                    self.enter_and_wait(entry).await;
+                    let command = |done| Command::NotCollected { scope: scope.clone(), failure: failure.clone(), done };
+                    self.record_and_wait(command).await;
                 }
                 Err(failure)
             }
@@ -259,15 +259,15 @@ impl Context {
     /// Accepts a run and sets it going. Returns when it is in the books.
     pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<Lease> {
         let plan = Arc::new(plan);
-        let context = Arc::clone(self);
+        let project = Arc::clone(self);
         // A task of its own: whoever asks may be gone meanwhile, and what is in the books must be driven to its end.
         let beginning = tokio::spawn(async move {
             let (accepted, answer) = oneshot::channel();
-            context.enter(Entry::Begin { plan: Arc::clone(&plan), accepted });
+            project.record(Command::Begin { plan: Arc::clone(&plan), accepted });
             let (lease, awaited) = answer.await.ok()?;
             let record = lease.record()?;
-            context.unfiled.send_modify(|runs| *runs += 1);
-            tokio::spawn(Arc::clone(&context).run(plan, record, awaited));
+            project.unsaved.send_modify(|runs| *runs += 1);
+            tokio::spawn(Arc::clone(&project).run(plan, record, awaited));
             Some(lease)
         });
         beginning.await.ok().flatten()
@@ -289,17 +289,17 @@ impl Context {
             };
             tokio::task::spawn_blocking(name).await.ok().flatten()
         });
-        let tell = |news| self.enter(Entry::News { run_id: plan.run_id.clone(), news });
+        let tell = |event| self.record(Command::DriverEvent { run_id: plan.run_id.clone(), event });
         let watching = tokio::spawn(Arc::clone(&self).watch_outputs(Arc::clone(&record)));
         let ending = crate::runs::driver::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
         watching.abort();
         if let Some((coverage, folder)) = plan.kind.coverage().zip(plan.tape.folder()) {
-            tell(News::DebugData(crate::runs::coverage::gather(&self.pool.launcher, folder, coverage).await));
+            tell(DriverEvent::DebugData(crate::runs::coverage::gather(&self.pool.launcher, folder, coverage).await));
         }
         self.pool.launcher.relays.flush().await;
         drop(going_on);
         let run_id = plan.run_id.clone();
-        let ended = self.enter_and_wait(|done| Entry::Ended { run_id: run_id.clone(), ending, done });
+        let ended = self.record_and_wait(|done| Command::Ended { run_id: run_id.clone(), ending, done });
         let _ = ended.await;
         self.prune_temp_dirs();
         let (forgetting, past) = (Arc::downgrade(&self.state), run_id.clone());
@@ -309,8 +309,8 @@ impl Context {
         });
         let file = async {
             let code = code.await.ok().flatten();
-            self.enter_and_wait(|done| Entry::Code { run_id, code, done }).await;
-            self.unfiled.send_modify(|runs| *runs -= 1);
+            self.record_and_wait(|done| Command::Code { run_id, code, done }).await;
+            self.unsaved.send_modify(|runs| *runs -= 1);
         };
         let host = Arc::clone(&plan.host);
         // What its clients may still read goes when they are through, however long getting ready takes.
@@ -331,7 +331,7 @@ impl Context {
         {
             let _one = self.configuring.lock().await;
             self.pool.residents.configure(&settings.fixture_reuse);
-            self.enter_and_wait(|done| Entry::Configure { settings: Box::new(settings), done }).await;
+            self.record_and_wait(|done| Command::Configure { settings: Box::new(settings), done }).await;
         }
         self.pool.residents.settled().await;
     }
@@ -344,25 +344,25 @@ impl Context {
         loop {
             ticks.tick().await;
             for (index, place) in record.tape.outputs.look() {
-                self.enter(Entry::News { run_id: run_id.clone(), news: News::Printed(index, place) });
+                self.record(Command::DriverEvent { run_id: run_id.clone(), event: DriverEvent::Printed(index, place) });
             }
         }
     }
 
-    /// Has the clerk tell of flakiness whenever the history learns something, from whichever process. What was known
+    /// Has the recorder tell of flakiness whenever the history learns something, from whichever process. What was known
     /// before is told too.
     fn follow_history(self: &Arc<Self>) {
-        let context = Arc::downgrade(self);
+        let project = Arc::downgrade(self);
         let tell = move |changed: &Changed| {
-            let context = context.upgrade();
-            context.is_some_and(|context| {
+            let project = project.upgrade();
+            project.is_some_and(|project| {
                 // A command that ends soon has nobody to report other processes' runs to.
                 if let Changed::Elsewhere(runs) = changed
-                    && context.pool.is_resident()
+                    && project.pool.is_resident()
                 {
-                    context.enter(Entry::ForeignRuns(runs.clone()));
+                    project.record(Command::ForeignRuns(runs.clone()));
                 }
-                context.enter(Entry::Recorded(changed.clone()));
+                project.record(Command::Recorded(changed.clone()));
                 true
             })
         };
@@ -397,8 +397,8 @@ impl Context {
         for run in runs {
             let _ = tokio::time::timeout(Duration::from_secs(5), run.wait()).await;
         }
-        let mut unfiled = self.unfiled.subscribe();
-        let _ = tokio::time::timeout(Duration::from_secs(5), unfiled.wait_for(|runs| *runs == 0)).await;
+        let mut unsaved = self.unsaved.subscribe();
+        let _ = tokio::time::timeout(Duration::from_secs(5), unsaved.wait_for(|runs| *runs == 0)).await;
         self.refresher.close();
         self.pool.residents.close().await;
         let family = self.pool.launcher.family();

@@ -7,7 +7,7 @@ use pytest_lens_plan::rerun::Policy;
 use pytest_lens_protocol::{ErrorCode, RunOptions, Settings, WorkerCount};
 use tokio::sync::watch;
 
-use super::Context;
+use super::Project;
 use crate::api_error::{Refusal, invalid};
 use crate::model::collect_error::CollectError;
 use crate::model::scope::{Scope, file_part};
@@ -34,9 +34,9 @@ pub(crate) struct RunRequest {
 
 impl RunRequest {
     /// In the words of pytest's command line.
-    pub(crate) fn asked(&self, context: &Context) -> Asked {
+    pub(crate) fn asked(&self, project: &Project) -> Asked {
         let RunOptions { keyword, marker, .. } = &self.options;
-        let args = self.node_ids.iter().map(|id| own_id(&context.state.root, id)).collect();
+        let args = self.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect();
         Asked { args, keyword: keyword.clone(), marker: marker.clone() }
     }
 }
@@ -53,25 +53,25 @@ pub(crate) struct Chosen {
     pub own: Arc<Own>,
 }
 
-pub(crate) async fn choose(context: &Arc<Context>, request: &RunRequest, purpose: Purpose) -> Result<Chosen, Refusal> {
+pub(crate) async fn choose(project: &Arc<Project>, request: &RunRequest, purpose: Purpose) -> Result<Chosen, Refusal> {
     let filter =
         Filter::parse(request.options.keyword.as_deref(), request.options.marker.as_deref()).map_err(invalid)?;
-    let ids: Vec<String> = request.node_ids.iter().map(|id| own_id(&context.state.root, id)).collect();
+    let ids: Vec<String> = request.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect();
     for id in &ids {
-        let file = context.state.root.join(file_part(id));
+        let file = project.state.root.join(file_part(id));
         if !file.exists() {
             return Err(invalid(format!(
                 "{id:?}: there is no {} under {}",
                 file_part(id),
-                context.state.root.display()
+                project.state.root.display()
             )));
         }
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
-    let (Found { host, own, .. }, is_filtered) = collected(context, request, &scope, purpose).await?;
+    let (Found { host, own, .. }, is_filtered) = collected(project, request, &scope, purpose).await?;
     let own = Arc::new(own);
     if request.options.arguments.is_empty() {
-        context.pool.expect(&scope, &context.options(&[]));
+        project.pool.expect(&scope, &project.options(&[]));
     }
     let chosen = if is_filtered {
         // What pytest has left out is not unknown.
@@ -98,20 +98,20 @@ pub(crate) async fn choose(context: &Arc<Context>, request: &RunRequest, purpose
 /// The session for a run, and whether pytest itself has applied the run's `-k` and `-m` to it. That is so where the
 /// project may look at them while it collects; sessions that all runs share are collected without.
 async fn collected(
-    context: &Arc<Context>,
+    project: &Arc<Project>,
     request: &RunRequest,
     scope: &Scope,
     purpose: Purpose,
 ) -> Result<(Found, bool), Refusal> {
     let collect = async |arguments: &[String]| {
-        context.host(scope, arguments, purpose).await.map_err(|failure| Refusal::from(&failure))
+        project.host(scope, arguments, purpose).await.map_err(|failure| Refusal::from(&failure))
     };
     let usual = &request.options.arguments;
-    let filters = request.asked(context).filters();
+    let filters = request.asked(project).filters();
     if filters.is_empty() {
         return Ok((collect(usual).await?, false));
     }
-    if context.pool.newest_host().is_some_and(|host| !host.looks) {
+    if project.pool.newest_host().is_some_and(|host| !host.looks) {
         let found = collect(usual).await?;
         if !found.host.looks {
             return Ok((found, false));
@@ -123,7 +123,7 @@ async fn collected(
 /// Which kind of run a request asks for. `coverage`: what it measures. `reports`: whether it is one that makes the reports
 /// which the project's options ask for.
 pub(crate) fn kind(
-    context: &Context,
+    project: &Project,
     request: &RunRequest,
     host: &Host,
     coverage: Option<Coverage>,
@@ -135,15 +135,15 @@ pub(crate) fn kind(
         return RunKind::Fresh { run_disabled, reports, coverage };
     }
     // Arguments of its own are for one run: what stays must not have them.
-    if context.state.settings.load().fixture_reuse.enabled && request.options.arguments.is_empty() {
-        return RunKind::Resident(context.state.pytest.load_full());
+    if project.state.settings.load().fixture_reuse.enabled && request.options.arguments.is_empty() {
+        return RunKind::Resident(project.state.pytest.load_full());
     }
     RunKind::Forked
 }
 
 /// What running these tests takes.
 pub(crate) fn plan(
-    context: &Context,
+    project: &Project,
     run_ids: &RunIds,
     request: &RunRequest,
     suite: &Suite,
@@ -152,7 +152,7 @@ pub(crate) fn plan(
 ) -> Result<RunPlan, Refusal> {
     let Chosen { host, selected, deselected, problems, own } = chosen;
     let source = source_of(&request.options)?;
-    let settings = context.state.settings.load();
+    let settings = project.state.settings.load();
     let (is_debug, one_session) = (kind.debuggee().is_some(), kind.is_one_session());
     let mut rerun = request.options.until_failure.map(Policy::until_failure).unwrap_or(Policy {
         enabled: request.repeat || settings.rerun.enabled || request.options.reruns.is_some(),
@@ -163,10 +163,10 @@ pub(crate) fn plan(
     });
     rerun.enabled &= !one_session;
     let ids = || selected.iter().map(|&index| &*host.tests.nodes[index].id);
-    let durations = context.state.history.durations_ms(ids());
+    let durations = project.state.history.durations_ms(ids());
     let known_flaky = if rerun.enabled && rerun.only_flaky {
         let window = settings.flaky.window as usize;
-        ids().map(|id| context.state.history.verdict(id, window).is_some_and(|verdict| verdict.is_flaky)).collect()
+        ids().map(|id| project.state.history.verdict(id, window).is_some_and(|verdict| verdict.is_flaky)).collect()
     } else {
         Vec::new()
     };
@@ -181,9 +181,9 @@ pub(crate) fn plan(
         }
     };
     let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);
-    suite.tape.make_folder(&context.pool.launcher.tmp_dir, run_ids.next().1);
+    suite.tape.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
     Ok(RunPlan {
-        temp: temp_dirs::run_folder(&context.pool.launcher.tmp_dir),
+        temp: temp_dirs::run_folder(&project.pool.launcher.tmp_dir),
         run_id: suite.tape.id.clone(),
         tape: Arc::clone(&suite.tape),
         lever: suite.lever.clone(),
@@ -200,7 +200,7 @@ pub(crate) fn plan(
         maxfail: if rerun.until_failure { Some(1) } else { request.maxfail.filter(|limit| *limit > 0) },
         // A person at a debugger may take any time.
         timeout_ms: limit.filter(|_| !is_debug),
-        collect_limit: context.collect_limit(),
+        collect_limit: project.collect_limit(),
         kind,
         rerun,
         durations,

@@ -1,6 +1,6 @@
-//! The one task that writes a context's books: inventory, runs, history and the event log.
+//! The one task that writes a project's state: inventory, runs, history and the event log.
 //!
-//! Whoever drives processes sends entries; the clerk puts them in order, and guards what the log promises: every
+//! Whoever drives processes sends it commands; it puts them in order, and guards what the log promises: every
 //! accepted run has one end, and before it one final outcome for each selected test.
 
 use std::collections::{HashMap, HashSet};
@@ -21,20 +21,20 @@ use crate::model::inventory::{Findings, Inventory};
 use crate::model::outcome::{counts_of, not_run, status_of};
 use crate::model::scope::Scope;
 use crate::model::test_items::delta;
-use crate::model::warnings::Warned;
+use crate::model::warnings::Warnings;
 use crate::processes::collected_session::{CollectFailure, Host};
 use crate::processes::stdio_relay::Printed;
 use crate::project::foreign_runs;
 use crate::project::history;
 use crate::project::state::ProjectState;
-use crate::runs::driver::{Company, Ending, News, RunPlan};
+use crate::runs::driver::{Company, DriverEnd, DriverEvent, RunPlan};
 use crate::runs::record::{Awaited, Lease, RunRecord};
 
 /// Items of the tree that one event tells at most: each has to fit a frame.
 const PIECE: usize = 10_000;
 
-/// Something to be put into the books.
-pub(crate) enum Entry {
+/// What the recorder is to write down.
+pub(crate) enum Command {
     /// The sources were read.
     Static { listing: Vec<(String, Arc<FileAnalysis>)>, done: oneshot::Sender<()> },
     /// A scope was collected.
@@ -46,9 +46,9 @@ pub(crate) enum Entry {
     /// A run is to begin.
     Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<(Lease, Vec<Awaited>)> },
     /// Something happened in a run.
-    News { run_id: String, news: News },
+    DriverEvent { run_id: String, event: DriverEvent },
     /// Nothing more will happen in a run.
-    Ended { run_id: String, ending: Ending, done: oneshot::Sender<()> },
+    Ended { run_id: String, ending: DriverEnd, done: oneshot::Sender<()> },
     /// The code that a run ran on, where that can be told.
     Code { run_id: String, code: Option<Arc<str>>, done: oneshot::Sender<()> },
     /// The history has new outcomes, of whichever process.
@@ -61,17 +61,17 @@ pub(crate) enum Entry {
     Configure { settings: Box<Settings>, done: oneshot::Sender<()> },
 }
 
-pub(crate) struct Clerk {
+pub(crate) struct Recorder {
     state: Arc<ProjectState>,
-    runs: HashMap<String, Open>,
+    runs: HashMap<String, OpenRun>,
     /// Ended runs whose code is yet to be told, with what they came to, and whether they ran undisturbed.
-    unfiled: HashMap<String, (Run, bool)>,
+    unsaved: HashMap<String, (Run, bool)>,
     /// Tests that were told to be flaky or unstable: that they no longer are is told too.
     suspects: HashSet<String>,
     next_run: u64,
 }
 
-struct Open {
+struct OpenRun {
     plan: Arc<RunPlan>,
     record: Arc<RunRecord>,
     number: u64,
@@ -85,32 +85,32 @@ struct Open {
     /// No other run had its tests at the same time. Otherwise they may have been in each other's way, and what came of
     /// them is no evidence of anything.
     runs_alone: bool,
-    warned: Warned,
+    warned: Warnings,
 }
 
-impl Clerk {
+impl Recorder {
     pub(crate) fn new(state: Arc<ProjectState>) -> Self {
-        Clerk { state, runs: HashMap::new(), unfiled: HashMap::new(), suspects: HashSet::new(), next_run: 1 }
+        Recorder { state, runs: HashMap::new(), unsaved: HashMap::new(), suspects: HashSet::new(), next_run: 1 }
     }
 
-    /// Works until the context is gone.
+    /// Works until the project is gone.
     pub(crate) async fn work(
         mut self,
-        mut mailbox: mpsc::UnboundedReceiver<Entry>,
+        mut mailbox: mpsc::UnboundedReceiver<Command>,
         mut printed: mpsc::UnboundedReceiver<Printed>,
     ) {
         loop {
             tokio::select! {
                 biased;
-                entry = mailbox.recv() => {
-                    let Some(entry) = entry else { return };
-                    if matches!(entry, Entry::Ended { .. }) {
+                command = mailbox.recv() => {
+                    let Some(command) = command else { return };
+                    if matches!(command, Command::Ended { .. }) {
                         // What was printed before the end is told before it.
                         while let Ok((stream, text)) = printed.try_recv() {
                             self.print(stream, text);
                         }
                     }
-                    self.file(entry);
+                    self.handle(command);
                 }
                 Some((stream, text)) = printed.recv() => {
                     self.print(stream, text);
@@ -123,14 +123,14 @@ impl Clerk {
         self.state.log.push(payload, self.runs.is_empty());
     }
 
-    fn file(&mut self, entry: Entry) {
-        match entry {
-            Entry::Static { listing, done } => {
+    fn handle(&mut self, command: Command) {
+        match command {
+            Command::Static { listing, done } => {
                 let new = self.state.inventory.load().with_static(listing);
                 self.publish(new);
                 let _ = done.send(());
             }
-            Entry::Collected { host, done } => {
+            Command::Collected { host, done } => {
                 let found = Findings {
                     scope: &host.scope,
                     nodes: &host.tests.in_source_order(),
@@ -143,35 +143,35 @@ impl Clerk {
                 self.state.reads().add(&self.state.root, &host.reads);
                 let _ = done.send(());
             }
-            Entry::NotCollected { scope, failure, done } => {
+            Command::NotCollected { scope, failure, done } => {
                 let error = blamed(&scope, &failure);
                 let new = self.state.inventory.load().with_failure(&error);
                 self.publish(new);
                 let _ = done.send(());
             }
-            Entry::Gone { files, done } => {
+            Command::Gone { files, done } => {
                 let nothing = Scope::Paths(std::collections::BTreeSet::new());
                 let found = Findings { scope: &nothing, nodes: &[], errors: &[], gone: &files, at: now_ms() };
                 self.merge(&found);
                 let _ = done.send(());
             }
-            Entry::Begin { plan, accepted } => self.begin(plan, accepted),
-            Entry::News { run_id, news } => self.news(&run_id, news),
-            Entry::Ended { run_id, ending, done } => {
+            Command::Begin { plan, accepted } => self.begin(plan, accepted),
+            Command::DriverEvent { run_id, event } => self.on_driver_event(&run_id, event),
+            Command::Ended { run_id, ending, done } => {
                 self.end(&run_id, ending);
                 let _ = done.send(());
             }
-            Entry::Code { run_id, code, done } => {
-                self.remember(&run_id, code);
+            Command::Code { run_id, code, done } => {
+                self.save(&run_id, code);
                 let _ = done.send(());
             }
-            Entry::Recorded(changed) => self.hint(&changed),
-            Entry::ForeignRuns(runs) => self.tell_elsewhere(&runs),
-            Entry::PytestConfig { pytest, done } => {
+            Command::Recorded(changed) => self.report_flakiness(&changed),
+            Command::ForeignRuns(runs) => self.report_foreign_runs(&runs),
+            Command::PytestConfig { pytest, done } => {
                 self.state.pytest.store(Arc::new(*pytest));
                 let _ = done.send(());
             }
-            Entry::Configure { settings, done } => {
+            Command::Configure { settings, done } => {
                 self.state.settings.store(Arc::new(*settings));
                 let _ = done.send(());
             }
@@ -198,7 +198,7 @@ impl Clerk {
     }
 
     fn begin(&mut self, plan: Arc<RunPlan>, accepted: oneshot::Sender<(Lease, Vec<Awaited>)>) {
-        let (awaited, runs_alone) = self.make_way(&plan);
+        let (awaited, runs_alone) = self.yield_tests(&plan);
         let record = Arc::new(RunRecord::new(&plan));
         self.state.runs.retain(|_, run| !run.is_past());
         self.state.runs.insert(plan.run_id.clone(), Arc::clone(&record));
@@ -206,7 +206,7 @@ impl Clerk {
         let ids = (!whole).then(|| (0..plan.selected.len()).map(|index| plan.node(index).id.to_string()).collect());
         let started =
             RunStart { run_id: plan.run_id.clone(), total: plan.selected.len(), ids, deselected: plan.deselected };
-        let open = Open {
+        let open = OpenRun {
             plan: Arc::clone(&plan),
             record: Arc::clone(&record),
             number: self.next_run,
@@ -215,7 +215,7 @@ impl Clerk {
             promised: HashMap::new(),
             run: Run::new(plan.source, None),
             runs_alone,
-            warned: Warned::default(),
+            warned: Warnings::default(),
         };
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
@@ -230,7 +230,7 @@ impl Clerk {
 
     /// What a new run has to wait for, and whether nobody else has its tests at the same time. Older ones leave to it what
     /// they have not run, where both are a person's.
-    fn make_way(&mut self, plan: &RunPlan) -> (Vec<Awaited>, bool) {
+    fn yield_tests(&mut self, plan: &RunPlan) -> (Vec<Awaited>, bool) {
         let (mut awaited, mut alone) = (Vec::new(), true);
         if self.runs.is_empty() {
             return (awaited, alone);
@@ -257,31 +257,31 @@ impl Clerk {
         (awaited, alone)
     }
 
-    fn news(&mut self, run_id: &str, news: News) {
+    fn on_driver_event(&mut self, run_id: &str, event: DriverEvent) {
         let Some(open) = self.runs.get_mut(run_id) else { return };
-        match news {
-            News::Started(index) => {
+        match event {
+            DriverEvent::Started(index) => {
                 let id = open.plan.node(index).id.to_string();
                 open.record.state().running.insert(index);
                 open.record.tape.start(index);
                 let told = TestsStarted { run_id: run_id.to_owned(), ids: vec![id] };
                 self.push(EventPayload::TestStarted(told));
             }
-            News::Streams(index, streams) => {
+            DriverEvent::Streams(index, streams) => {
                 open.streamed.insert(index);
                 open.record.tape.outputs.open(index, streams);
             }
-            News::Streamed(index, ends, folder) => open.record.tape.close_streams(index, ends, folder),
-            News::Printed(index, place) => {
+            DriverEvent::Streamed(index, ends, folder) => open.record.tape.close_streams(index, ends, folder),
+            DriverEvent::Printed(index, place) => {
                 let tape = &open.record.tape;
                 if let Some(item) = tape.outputs.announce(index, place) {
                     tape.keep(Some(index), item);
                 }
             }
-            News::Reads(reads) => self.state.reads().add(&self.state.root, &reads),
-            News::DebugData(files) => open.record.tape.keep_debug_data(files),
-            News::Warned(warnings) => open.warned.add(warnings),
-            News::Outcome(index, outcome) => {
+            DriverEvent::Reads(reads) => self.state.reads().add(&self.state.root, &reads),
+            DriverEvent::DebugData(files) => open.record.tape.keep_debug_data(files),
+            DriverEvent::Warnings(warnings) => open.warned.add(warnings),
+            DriverEvent::Outcome(index, outcome) => {
                 if open.record.state().settled.contains(&index) {
                     tracing::error!(run_id, id = outcome.id, "a second outcome was dropped");
                     return;
@@ -293,7 +293,7 @@ impl Clerk {
         }
     }
 
-    fn end(&mut self, run_id: &str, ending: Ending) {
+    fn end(&mut self, run_id: &str, ending: DriverEnd) {
         let Some(mut open) = self.runs.remove(run_id) else { return };
         let missing = open.left();
         let why = ending.fault.as_deref().unwrap_or("the run ended before it");
@@ -325,7 +325,7 @@ impl Clerk {
             debug_data: open.record.tape.debug_data(),
             warnings: open.warned.take(),
         };
-        self.unfiled.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));
+        self.unsaved.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));
         self.push(EventPayload::RunFinished(end.clone()));
         // Whoever waits for the end of the run takes a suite that has not told its own for one that broke off.
         open.record.tape.end(at_least);
@@ -335,9 +335,9 @@ impl Clerk {
         }
     }
 
-    /// Gives a run to the history, which says what came of it ([`Entry::Recorded`]).
-    fn remember(&mut self, run_id: &str, code: Option<Arc<str>>) {
-        let Some((mut run, alone)) = self.unfiled.remove(run_id) else { return };
+    /// Gives a run to the history, which says what came of it ([`Command::Recorded`]).
+    fn save(&mut self, run_id: &str, code: Option<Arc<str>>) {
+        let Some((mut run, alone)) = self.unsaved.remove(run_id) else { return };
         {
             let mut executed = self.state.executed();
             executed.attempts += run.attempts.len() as u64;
@@ -348,7 +348,7 @@ impl Clerk {
     }
 
     /// Tells runs of other processes as runs.
-    fn tell_elsewhere(&self, runs: &[Arc<Run>]) {
+    fn report_foreign_runs(&self, runs: &[Arc<Run>]) {
         for event in runs.iter().flat_map(|run| foreign_runs::events(run)) {
             if let EventPayload::TestOutcome(told) = &event {
                 for outcome in told.outcomes.iter().filter(|outcome| !outcome.will_rerun) {
@@ -360,7 +360,7 @@ impl Clerk {
     }
 
     /// Tells what the history says of tests with new outcomes, where there is something to say.
-    fn hint(&mut self, changed: &Changed) {
+    fn report_flakiness(&mut self, changed: &Changed) {
         let window = self.state.settings.load().flaky.window as usize;
         let hints: Vec<_> = match changed.tests() {
             None => history::hints(&self.state.history.report(window)).collect(),
@@ -375,10 +375,10 @@ impl Clerk {
                 ids.into_iter().filter_map(judged).collect()
             }
         };
-        for hint in &hints {
-            match hint.evidence {
-                Some(_) => self.suspects.insert(hint.id.clone()),
-                None => self.suspects.remove(&hint.id),
+        for report_flakiness in &hints {
+            match report_flakiness.evidence {
+                Some(_) => self.suspects.insert(report_flakiness.id.clone()),
+                None => self.suspects.remove(&report_flakiness.id),
             };
         }
         if !hints.is_empty() {
@@ -400,7 +400,7 @@ impl Clerk {
     }
 }
 
-impl Open {
+impl OpenRun {
     /// Tests without a final outcome.
     fn left(&self) -> Vec<usize> {
         let state = self.record.state();

@@ -12,9 +12,9 @@ use crate::processes::collected_session::{CollectFailure, Host};
 use crate::processes::disk_snapshot::{Changes, Snapshot};
 use crate::processes::pool::Found;
 use crate::processes::worker_protocol::Purpose;
-use crate::project::Context;
+use crate::project::Project;
 use crate::project::pytest_config;
-use crate::project::recorder::Entry;
+use crate::project::recorder::Command;
 use crate::project::watcher::Watch;
 use pytest_lens_history::is_config_file;
 
@@ -67,19 +67,19 @@ impl Refresher {
     }
 
     /// Starts watching the disk, once.
-    pub(crate) fn watch(&self, context: &Arc<Context>) {
+    pub(crate) fn watch(&self, project: &Arc<Project>) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_none() {
-            let weak = Arc::downgrade(context);
-            *watch = Some(Watch::start(context.state.root.clone(), move || look(weak.clone())));
+            let weak = Arc::downgrade(project);
+            *watch = Some(Watch::start(project.state.root.clone(), move || look(weak.clone())));
         }
     }
 }
 
 /// The disk has changed: looks whether that reaches a test. Returns whether the project is still open.
-async fn look(context: Weak<Context>) -> bool {
-    let Some(context) = context.upgrade() else { return false };
-    if let Err(failure) = refresh(&context, false, Purpose::Unasked).await {
+async fn look(project: Weak<Project>) -> bool {
+    let Some(project) = project.upgrade() else { return false };
+    if let Err(failure) = refresh(&project, false, Purpose::Unasked).await {
         tracing::info!(%failure, "a change could not be collected");
     }
     true
@@ -88,27 +88,27 @@ async fn look(context: Weak<Context>) -> bool {
 /// Brings the inventory up to date. `force`: collects everything, changed or not.
 ///
 /// Where nobody asks and collecting would have effects, what is known stays as it is.
-pub(crate) async fn refresh(context: &Arc<Context>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
-    match bring_up_to_date(context, force, purpose).await {
+pub(crate) async fn refresh(project: &Arc<Project>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
+    match bring_up_to_date(project, force, purpose).await {
         Err(CollectFailure::OnlyWhenAsked { .. }) => Ok(()),
         other => other,
     }
 }
 
-async fn bring_up_to_date(context: &Arc<Context>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
-    let _one = context.refresher.busy.lock().await;
-    let known = context.refresher.known().clone();
+async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
+    let _one = project.refresher.busy.lock().await;
+    let known = project.refresher.known().clone();
     let Some(mut known) = known.filter(|_| !force) else {
         let scope = Scope::All;
         let found =
-            if force { context.collect(&scope, purpose).await } else { context.host(&scope, &[], purpose).await }?;
-        spawn_get_ready(context, found.host);
+            if force { project.collect(&scope, purpose).await } else { project.host(&scope, &[], purpose).await }?;
+        spawn_get_ready(project, found.host);
         return Ok(());
     };
-    context.state.wait_idle(PATIENCE).await;
-    let (env_changed, _) = context.renew_env();
-    let base = context.pool.newest_host().map(|host| Arc::clone(&host.base));
-    let mut parts = std::mem::take(&mut *context.refresher.parts());
+    project.state.wait_idle(PATIENCE).await;
+    let (env_changed, _) = project.renew_env();
+    let base = project.pool.newest_host().map(|host| Arc::clone(&host.base));
+    let mut parts = std::mem::take(&mut *project.refresher.parts());
     let compared = tokio::task::spawn_blocking(move || {
         let mut changes = known.changes();
         changes.add(parts.changes());
@@ -122,60 +122,60 @@ async fn bring_up_to_date(context: &Arc<Context>, force: bool, purpose: Purpose)
     }
     let is_config = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_config_file);
     if changes.all().any(is_config) {
-        let pytest = Box::new(pytest_config::read(&context.state.root));
-        context.enter_and_wait(|done| Entry::PytestConfig { pytest, done }).await;
+        let pytest = Box::new(pytest_config::read(&project.state.root));
+        project.record_and_wait(|done| Command::PytestConfig { pytest, done }).await;
     }
-    context.pool.residents.review(&context.state.pytest.load_full()).await;
-    let planned = if ground_changed { None } else { plan(context, &known, &changes).await };
+    project.pool.residents.review(&project.state.pytest.load_full()).await;
+    let planned = if ground_changed { None } else { plan(project, &known, &changes).await };
     let (targets, gone) = match planned {
         Some(plan) => plan,
         None => {
-            let found = context.host(&Scope::All, &[], purpose).await?;
-            spawn_get_ready(context, found.host);
+            let found = project.host(&Scope::All, &[], purpose).await?;
+            spawn_get_ready(project, found.host);
             return Ok(());
         }
     };
     if !gone.is_empty() {
-        context.enter_and_wait(|done| Entry::Gone { files: gone, done }).await;
+        project.record_and_wait(|done| Command::Gone { files: gone, done }).await;
     }
     known.forget(changes.files.iter());
     known.accept_entries();
     if !targets.is_empty() {
-        let Found { host, .. } = context.host(&Scope::Paths(targets), &[], purpose).await?;
+        let Found { host, .. } = project.host(&Scope::Paths(targets), &[], purpose).await?;
         known.absorb(&host.snapshot());
-        spawn_get_ready(context, host);
+        spawn_get_ready(project, host);
     }
-    *context.refresher.known() = Some(known);
+    *project.refresher.known() = Some(known);
     Ok(())
 }
 
-fn spawn_get_ready(context: &Arc<Context>, host: Arc<Host>) {
-    let context = Arc::clone(context);
-    tokio::spawn(async move { context.get_ready(&host).await });
+fn spawn_get_ready(project: &Arc<Project>, host: Arc<Host>) {
+    let project = Arc::clone(project);
+    tokio::spawn(async move { project.get_ready(&host).await });
 }
 
 /// The test files to collect anew, and those that are no more; `None`: collect everything.
 async fn plan(
-    context: &Arc<Context>,
+    project: &Arc<Project>,
     known: &Snapshot,
     changes: &Changes,
 ) -> Option<(BTreeSet<String>, HashSet<String>)> {
-    let context = Arc::clone(context);
+    let project = Arc::clone(project);
     let paths: Vec<PathBuf> = known.files().map(Path::to_owned).collect();
     // Of what pytest asks for itself it is known whom it concerns.
     if changes.asked_for().any(|path| path.file_name().is_none_or(|name| name != "conftest.py")) {
         return None;
     }
     let changed: BTreeSet<PathBuf> = changes.all().cloned().collect();
-    tokio::task::spawn_blocking(move || plan_blocking(&context, &paths, &changed)).await.ok().flatten()
+    tokio::task::spawn_blocking(move || plan_blocking(&project, &paths, &changed)).await.ok().flatten()
 }
 
 fn plan_blocking(
-    context: &Context,
+    project: &Project,
     paths: &[PathBuf],
     changed: &BTreeSet<PathBuf>,
 ) -> Option<(BTreeSet<String>, HashSet<String>)> {
-    let (root, pytest) = (&context.state.root, context.state.pytest.load_full());
+    let (root, pytest) = (&project.state.root, project.state.pytest.load_full());
     let mut gone = HashSet::new();
     let mut present = Vec::new();
     for path in changed {
@@ -190,7 +190,7 @@ fn plan_blocking(
                 present.push(inside);
             }
         } else {
-            let inventory = context.state.inventory.load();
+            let inventory = project.state.inventory.load();
             let below = inventory.files.iter().filter(|file| crate::model::scope::is_within(&file.path, &inside));
             gone.extend(below.map(|file| file.path.to_string()));
             present.push(inside);
@@ -199,7 +199,7 @@ fn plan_blocking(
     let own = paths.iter().filter_map(|path| relative(root, path)).filter(|path| path.ends_with(".py"));
     let files: HashMap<_, _> = own
         .chain(present.iter().filter(|path| path.ends_with(".py")).cloned())
-        .filter_map(|path| context.state.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
+        .filter_map(|path| project.state.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
         .collect();
     let is_test = |path: &Path| pytest.is_test_file(path);
     let new_or_gone = |path: &String| gone.contains(path) || !root.join(path).exists();
@@ -212,7 +212,7 @@ fn plan_blocking(
         Affected::All => return None,
     };
     // What did not import before may do so now.
-    reached.extend(context.state.inventory.load().errors.keys().map(|path| path.to_string()));
+    reached.extend(project.state.inventory.load().errors.keys().map(|path| path.to_string()));
     reached.retain(|path| !new_or_gone(path) && pytest.is_test_file(Path::new(path)));
     (reached.len() <= MANY).then_some((reached, gone))
 }

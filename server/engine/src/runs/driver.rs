@@ -1,6 +1,6 @@
 //! Drives one run: runners, the dispatcher that feeds them, crashes, timeouts, repeats, stop and kill.
 //!
-//! It owns the run's processes and nothing else: what happens goes out as [`News`] to the context, which keeps the
+//! It owns the run's processes and nothing else: what happens goes out as [`DriverEvent`] to the project, which keeps the
 //! books.
 
 mod preemption;
@@ -28,7 +28,7 @@ use crate::processes::worker_protocol::{FromWorker, ToWorker};
 use crate::runs::artifacts::Streams;
 use crate::runs::pending_runners::Recruits;
 use crate::runs::plan::Post;
-pub(crate) use crate::runs::plan::{Company, Control, Ending, News, RunPlan};
+pub(crate) use crate::runs::plan::{Company, Control, DriverEnd, DriverEvent, RunPlan};
 use crate::runs::worker_slot::{Arrivals, Slot, next};
 use pytest_lens_protocol::TestOutcome;
 
@@ -55,8 +55,8 @@ pub(crate) async fn drive(
     pool: &Arc<Pool>,
     plan: &RunPlan,
     control: watch::Receiver<Control>,
-    tell: impl Fn(News),
-) -> Ending {
+    tell: impl Fn(DriverEvent),
+) -> DriverEnd {
     let mut driver = Driver {
         pool,
         plan,
@@ -66,7 +66,7 @@ pub(crate) async fn drive(
         again: Vec::new(),
         failures: 0,
         passes: BTreeMap::new(),
-        ending: Ending::default(),
+        ending: DriverEnd::default(),
         next_slot: 0,
         deadline_ns: plan.time_limit.and_then(|limit| {
             let limit = u64::try_from(limit.as_nanos()).ok()?;
@@ -126,7 +126,7 @@ pub(crate) async fn drive(
     driver.ending
 }
 
-struct Driver<'a, F: Fn(News)> {
+struct Driver<'a, F: Fn(DriverEvent)> {
     pool: &'a Arc<Pool>,
     plan: &'a RunPlan,
     control: watch::Receiver<Control>,
@@ -138,7 +138,7 @@ struct Driver<'a, F: Fn(News)> {
     failures: u32,
     /// The last pass of each test that is repeated until it fails: how it ends where nothing more is started.
     passes: BTreeMap<usize, TestOutcome>,
-    ending: Ending,
+    ending: DriverEnd,
     next_slot: usize,
     /// When the time of the whole run is up.
     deadline_ns: Option<u64>,
@@ -160,7 +160,7 @@ struct Driver<'a, F: Fn(News)> {
     farewells: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
-impl<F: Fn(News)> Driver<'_, F> {
+impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Runs some of the selected tests once each. `stay`: in runners that stay between runs. Returns what is left where it
     /// made way for a newer run.
     async fn round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Vec<usize> {
@@ -248,7 +248,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                 } else if dispatcher.needs_worker() && self.plan.kind.debuggee().is_some() {
                     let ended = || "the process under the debugger has ended".into();
                     self.ending.interrupted.get_or_insert_with(ended);
-                } else if dispatcher.needs_worker() && self.ending == Ending::default() {
+                } else if dispatcher.needs_worker() && self.ending == DriverEnd::default() {
                     let worker = self.next_slot;
                     self.next_slot += 1;
                     dispatcher.worker_added(worker);
@@ -258,7 +258,7 @@ impl<F: Fn(News)> Driver<'_, F> {
         }
         drop(recruits);
         let makes_way = self.give_way_by.is_some() && !dispatcher.maxfail_reached() && !self.is_limit_reached();
-        let left = if makes_way && self.ending == Ending::default() {
+        let left = if makes_way && self.ending == DriverEnd::default() {
             dispatcher.unfinished()
         } else {
             self.finish_round(&dispatcher, &slots);
@@ -366,10 +366,10 @@ impl<F: Fn(News)> Driver<'_, F> {
                     slot.current = Some((i, limit));
                     slot.began = true;
                     dispatcher.started(worker, i);
-                    (self.tell)(News::Started(i));
+                    (self.tell)(DriverEvent::Started(i));
                     slot.streams = slot.output.clone().zip(at).map(|(prefix, at)| Streams { prefix, at });
                     if let Some(streams) = slot.streams.clone() {
-                        (self.tell)(News::Streams(i, streams));
+                        (self.tell)(DriverEvent::Streams(i, streams));
                     }
                     slot.feed(worker, dispatcher);
                 }
@@ -378,7 +378,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                     slot.current = None;
                     let folder = outcome.artifacts.take().map(PathBuf::from);
                     if slot.streams.take().is_some() || folder.is_some() {
-                        (self.tell)(News::Streamed(index, outcome.to, folder));
+                        (self.tell)(DriverEvent::Streamed(index, outcome.to, folder));
                     }
                     let outcome = of_wire(*outcome, &self.plan.node(index).id, self.attempt);
                     self.verdict(worker, index, outcome, dispatcher);
@@ -388,7 +388,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                     }
                 }
                 FromWorker::Importing { path } => slot.importing = Some(path),
-                FromWorker::Reads { reads } => (self.tell)(News::Reads(reads)),
+                FromWorker::Reads { reads } => (self.tell)(DriverEvent::Reads(reads)),
                 ready @ FromWorker::RunnerReady { .. } => {
                     slot.runner.note(ready);
                     slot.begin();
@@ -408,7 +408,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                 }
                 FromWorker::Done { reason, message, held, warnings } => {
                     if !warnings.is_empty() {
-                        (self.tell)(News::Warned(warnings));
+                        (self.tell)(DriverEvent::Warnings(warnings));
                     }
                     slot.done = true;
                     slot.held = held;
@@ -449,7 +449,7 @@ impl<F: Fn(News)> Driver<'_, F> {
         }
         self.failures += u32::from(failed);
         dispatcher.finished(worker, index, failed);
-        (self.tell)(News::Outcome(index, Box::new(outcome)));
+        (self.tell)(DriverEvent::Outcome(index, Box::new(outcome)));
     }
 
     /// A runner is over: whoever it ran when it ended is to blame.
@@ -482,7 +482,7 @@ impl<F: Fn(News)> Driver<'_, F> {
 
     /// Whether more is to be started.
     fn wants_runners(&self) -> bool {
-        self.ending == Ending::default() && self.give_way_by.is_none() && !self.is_limit_reached()
+        self.ending == DriverEnd::default() && self.give_way_by.is_none() && !self.is_limit_reached()
     }
 
     /// Whether as many tests have failed for good as may.

@@ -243,7 +243,7 @@ pub(crate) enum Control {
 
 /// What happened. Numbers are indices into [`RunPlan::selected`].
 #[derive(Debug)]
-pub(crate) enum News {
+pub(crate) enum DriverEvent {
     Started(usize),
     /// Where a test's output goes that has just started.
     Streams(usize, Streams),
@@ -257,12 +257,12 @@ pub(crate) enum News {
     DebugData(Vec<(String, PathBuf)>),
     Outcome(usize, Box<TestOutcome>),
     /// What Python warned of in one of its processes.
-    Warned(Vec<ReportedWarning>),
+    Warnings(Vec<ReportedWarning>),
 }
 
 /// How the driving ended, beside the outcomes.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Ending {
+pub(crate) struct DriverEnd {
     pub stopped: bool,
     pub killed: bool,
     pub out_of_time: bool,
@@ -278,7 +278,7 @@ pub(crate) struct Ending {
     pub refused: Option<String>,
 }
 
-impl Ending {
+impl DriverEnd {
     /// What it makes of a suite, whatever its cases say.
     pub(crate) fn suite_status(&self, has_problems: bool) -> SuiteStatus {
         if self.fault.is_some() {

@@ -81,7 +81,7 @@ impl RunRecord {
         }
     }
 
-    /// The books. Only the context's own task writes in them.
+    /// The books. Only the project's own task writes in them.
     pub(crate) fn state(&self) -> MutexGuard<'_, RunState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

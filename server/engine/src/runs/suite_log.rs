@@ -1,4 +1,4 @@
-//! A run as run control tells it: the events of one suite, written by the clerk beside the context's log, from the same
+//! A run as run control tells it: the events of one suite, written by the recorder beside the project's log, from the same
 //! entries, and read by any number of cursors.
 //!
 //! It is kept small, since it is kept for minutes: what is the same for every run is not stored, the rest takes a few

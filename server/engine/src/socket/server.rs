@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub enum End {
     /// It was asked to by its own process.
     Asked,
-    /// A client sent `shutdown` without a context.
+    /// A client sent `shutdown` without a project.
     Shutdown,
     /// There was neither a client nor a run for as long as it was to wait.
     Idle,

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use super::launch::prepare;
 use super::registry::Registry;
 use crate::clock::now_ns;
-use crate::project::Context;
+use crate::project::Project;
 use crate::project::plan_run::{self, RunRequest};
 use crate::runs::coverage::split;
 use crate::runs::driver::Control;
@@ -32,7 +32,7 @@ pub(crate) struct Scheduling {
 /// A run that a client built.
 pub(crate) struct BuiltRun {
     pub id: String,
-    pub context: Arc<Context>,
+    pub project: Arc<Project>,
     pub suites: Vec<Suite>,
     events: Mutex<Vec<RunEvent>>,
     over: AtomicBool,
@@ -78,7 +78,7 @@ impl BuiltRun {
         self.gone.store(true, Ordering::Relaxed);
         for suite in &self.suites {
             suite.tape.forsake();
-            self.context.state.forget_run(&suite.tape.id);
+            self.project.state.forget_run(&suite.tape.id);
         }
         self.ask(Control::Kill);
         self.grown.notify_waiters();
@@ -107,7 +107,7 @@ impl BuiltRun {
 pub(crate) fn build(
     registry: &Arc<Registry>,
     run_ids: &Arc<RunIds>,
-    context: &Arc<Context>,
+    project: &Arc<Project>,
     specs: Vec<SuiteSpec>,
     scheduling: Scheduling,
 ) -> Arc<BuiltRun> {
@@ -118,7 +118,7 @@ pub(crate) fn build(
     let run = Arc::new(BuiltRun {
         suites: suites.collect(),
         id: run_ids.next().0,
-        context: Arc::clone(context),
+        project: Arc::clone(project),
         events: Mutex::default(),
         over: AtomicBool::new(false),
         gone: AtomicBool::new(false),
@@ -165,7 +165,7 @@ async fn see_through(run_ids: &Arc<RunIds>, run: Arc<BuiltRun>, specs: Vec<Suite
         while going.len() < scheduling.most
             && let Some((suite, spec)) = pending.pop_front()
         {
-            going.spawn(carry_out(Arc::clone(run_ids), Arc::clone(&run.context), suite, spec));
+            going.spawn(carry_out(Arc::clone(run_ids), Arc::clone(&run.project), suite, spec));
         }
         if going.is_empty() {
             break;
@@ -188,21 +188,21 @@ async fn see_through(run_ids: &Arc<RunIds>, run: Arc<BuiltRun>, specs: Vec<Suite
 }
 
 /// Runs one suite to its end.
-async fn carry_out(run_ids: Arc<RunIds>, context: Arc<Context>, suite: Suite, spec: SuiteSpec) {
+async fn carry_out(run_ids: Arc<RunIds>, project: Arc<Project>, suite: Suite, spec: SuiteSpec) {
     let SuiteSpec { test_url, options } = spec;
     let SuiteOptions { run_disabled_tests, parallel, arguments, timeout, case_filters_to_run, log_iterator: _ } =
         options.unwrap_or_default();
     let (arguments, coverage) = split(&arguments.unwrap_or_default());
     if let Some(coverage) = &coverage
-        && let Err(message) = context.check_coverage(coverage).await
+        && let Err(message) = project.check_coverage(coverage).await
     {
         return suite.tape.fail(LaunchFailure { code: LaunchErrorCode::InvalidArgs, message });
     }
     let filters = CaseFilters::new(case_filters_to_run.unwrap_or_default());
-    let purpose = context.purpose_of(run_disabled_tests.unwrap_or_default() || coverage.is_some());
+    let purpose = project.purpose_of(run_disabled_tests.unwrap_or_default() || coverage.is_some());
     let mut lever = suite.lever.subscribe();
     let prepared = tokio::select! {
-        prepared = prepare(&context, &test_url, &arguments, &filters, purpose) => prepared,
+        prepared = prepare(&project, &test_url, &arguments, &filters, purpose) => prepared,
         _ = lever.wait_for(|wanted| *wanted == Control::Kill) => return suite.tape.end(SuiteStatus::Stopped),
     };
     let prepared = match prepared {
@@ -223,8 +223,8 @@ async fn carry_out(run_ids: Arc<RunIds>, context: Arc<Context>, suite: Suite, sp
         },
         repeat: false,
     };
-    let kind = plan_run::kind(&context, &request, &prepared.host, coverage, false);
-    let mut plan = match plan_run::plan(&context, &run_ids, &request, &suite, prepared, kind) {
+    let kind = plan_run::kind(&project, &request, &prepared.host, coverage, false);
+    let mut plan = match plan_run::plan(&project, &run_ids, &request, &suite, prepared, kind) {
         Ok(plan) => plan,
         Err(refusal) => {
             let failure = LaunchFailure { code: LaunchErrorCode::InternalError, message: refusal.to_string() };
@@ -233,7 +233,7 @@ async fn carry_out(run_ids: Arc<RunIds>, context: Arc<Context>, suite: Suite, sp
     };
     plan.time_limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let limit = plan.time_limit;
-    let Some(record) = context.begin(plan).await.and_then(Lease::release) else {
+    let Some(record) = project.begin(plan).await.and_then(Lease::release) else {
         let message = "the context was shut down before the suite could begin".to_owned();
         return suite.tape.fail(LaunchFailure { code: LaunchErrorCode::InternalError, message });
     };

@@ -11,7 +11,7 @@ use crate::model::select::{Filter, own_id, select};
 use crate::processes::collected_session::CollectFailure;
 use crate::processes::pool::Found;
 use crate::processes::worker_protocol::Purpose;
-use crate::project::Context;
+use crate::project::Project;
 use crate::project::plan_run::Chosen;
 use crate::runs::suite_log::LaunchFailure;
 
@@ -21,22 +21,22 @@ fn failure(code: LaunchErrorCode, message: impl Into<String>) -> LaunchFailure {
 
 /// Collects a suite and selects its cases.
 pub(crate) async fn prepare(
-    context: &Arc<Context>,
+    project: &Arc<Project>,
     test_url: &str,
     arguments: &[String],
     filters: &CaseFilters,
     purpose: Purpose,
 ) -> Result<Chosen, LaunchFailure> {
-    let id = own_id(&context.state.root, test_url);
+    let id = own_id(&project.state.root, test_url);
     let file = file_part(&id);
-    if !context.state.root.join(file).exists() {
-        let message = format!("{test_url:?}: there is no {file} under {}", context.state.root.display());
+    if !project.state.root.join(file).exists() {
+        let message = format!("{test_url:?}: there is no {file} under {}", project.state.root.display());
         return Err(failure(LaunchErrorCode::InstanceCannotResolve, message));
     }
     let scope = Scope::of_ids([id.as_str()]);
-    let Found { host, own, .. } = match context.host(&scope, arguments, purpose).await {
+    let Found { host, own, .. } = match project.host(&scope, arguments, purpose).await {
         Ok(found) => found,
-        Err(reason) => return Err(explain(context, &scope, arguments, reason).await),
+        Err(reason) => return Err(explain(project, &scope, arguments, reason).await),
     };
     let everything = Filter::parse(None, None).map_err(|error| failure(LaunchErrorCode::InternalError, error))?;
     let all = select(&host.tests, std::slice::from_ref(&id), &everything)
@@ -61,13 +61,13 @@ pub(crate) async fn prepare(
 }
 
 /// What a collection that failed is called.
-async fn explain(context: &Arc<Context>, scope: &Scope, arguments: &[String], reason: CollectFailure) -> LaunchFailure {
+async fn explain(project: &Arc<Project>, scope: &Scope, arguments: &[String], reason: CollectFailure) -> LaunchFailure {
     let message = reason.to_string();
     let code = match &reason {
         CollectFailure::Unreachable(_) if is_exhaustion(&message) => LaunchErrorCode::ResourceUnavailable,
         CollectFailure::Unreachable(_) => LaunchErrorCode::FailedToConnectToTestSuite,
         // Without the suite's own arguments it is known whose fault it is.
-        _ if !arguments.is_empty() && context.host(scope, &[], Purpose::List).await.is_ok() => {
+        _ if !arguments.is_empty() && project.host(scope, &[], Purpose::List).await.is_ok() => {
             LaunchErrorCode::InvalidArgs
         }
         CollectFailure::Refused { .. } => LaunchErrorCode::InvalidManifest,

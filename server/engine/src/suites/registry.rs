@@ -33,9 +33,9 @@ impl Registry {
         self.iterators.clear();
     }
 
-    /// Everything that belongs to a context ends.
+    /// Everything that belongs to a project ends.
     pub(crate) fn kill_all_of(&self, context_id: &str) {
-        for run in self.runs.iter().filter(|run| run.context.id == context_id) {
+        for run in self.runs.iter().filter(|run| run.project.id == context_id) {
             run.ask(Control::Kill);
         }
     }

@@ -8,7 +8,7 @@ use pytest_lens_plan::order::Dispatcher;
 use pytest_lens_protocol::TestOutcome;
 use tokio::time::Instant;
 
-use super::{Control, Driver, News, Streams, timed_out};
+use super::{Control, Driver, DriverEvent, Streams, timed_out};
 use crate::model::outcome::not_run;
 use crate::processes::process_tree::kill_tree;
 use crate::runs::worker_slot::Slot;
@@ -19,14 +19,14 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What a test is told that a newer run has taken over.
 const TAKEN_OVER: &str = "a newer run of the same test has taken its place";
 
-impl<F: Fn(News)> Driver<'_, F> {
+impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Those of these tests that no newer run has taken over; the others are told not to have run.
     pub(super) fn leave(&mut self, indices: Vec<usize>) -> Vec<usize> {
         let given_up = Arc::clone(&self.given_up.borrow());
         let (gone, left): (Vec<_>, Vec<_>) = indices.into_iter().partition(|index| given_up.contains(index));
         for index in gone {
             self.replaced = true;
-            (self.tell)(News::Outcome(index, Box::new(self.unstarted(index, TAKEN_OVER))));
+            (self.tell)(DriverEvent::Outcome(index, Box::new(self.unstarted(index, TAKEN_OVER))));
         }
         left
     }
@@ -75,7 +75,7 @@ impl<F: Fn(News)> Driver<'_, F> {
             Control::OutOfTime => late.as_str(),
             Control::Kill => "the run was killed",
         };
-        (self.tell)(News::Outcome(index, Box::new(self.unstarted(index, why))));
+        (self.tell)(DriverEvent::Outcome(index, Box::new(self.unstarted(index, why))));
     }
 
     /// How a test ends whose next attempt does not come to an end: as it passed before, or not run.
@@ -124,7 +124,7 @@ impl<F: Fn(News)> Driver<'_, F> {
                     outcome
                 }
             };
-            (self.tell)(News::Outcome(index, Box::new(outcome)));
+            (self.tell)(DriverEvent::Outcome(index, Box::new(outcome)));
         }
         if self.ending.fault.is_some() {
             for slot in slots.values() {

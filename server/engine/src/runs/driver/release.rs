@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use super::{Arrivals, Control, Driver, News, ProcessEvent, Slot, ToWorker, kill_tree};
+use super::{Arrivals, Control, Driver, DriverEvent, ProcessEvent, Slot, ToWorker, kill_tree};
 
-impl<F: Fn(News)> Driver<'_, F> {
+impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Runners that stay go back to where they came from, the others end.
     pub(super) async fn part_with(&self, slots: BTreeMap<usize, Slot>, mut arrivals: Arrivals) {
         let mut staying = BTreeMap::new();
