@@ -36,12 +36,9 @@ _NARROWING = {
     "picked": ("--picked",),
 }
 
-# Options that would wait for a terminal, or run no test at all.
-_REFUSED = {
-    "usepdb": ("--pdb",),
-    "trace": ("--trace",),
-    "collectonly": ("--collect-only", "--collectonly", "--co"),
-}
+# Options that run no test at all, and those that need a terminal.
+_LISTS = {"collectonly": ("--collect-only", "--collectonly", "--co")}
+_DEBUGGERS = {"usepdb": ("--pdb",), "trace": ("--trace",)}
 
 
 def command_line(worker: Worker) -> list[str]:
@@ -90,7 +87,8 @@ def without_narrowing(worker: Worker, option: Any) -> None:
 
 def refuse_or_neutralise(worker: Worker, config: Any) -> None:
     """Options that cannot work here: an error when asked for, else ignored."""
-    for dest, names in _REFUSED.items():
+    refused = _LISTS if worker.boot.terminal else {**_LISTS, **_DEBUGGERS}
+    for dest, names in refused.items():
         if not getattr(config.option, dest, False):
             continue
         for argument in worker.options.arguments:

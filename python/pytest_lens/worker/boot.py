@@ -20,10 +20,11 @@ def main() -> NoReturn:
     """Entry point of ``python -c``; never returns."""
     boot = Boot.parse(json.loads(os.environ.pop("PYTEST_LENS_BOOT")))
     _set_up_path()
-    procs.leave_terminal()
+    if not boot.terminal:
+        procs.leave_terminal()
     if boot.connection is None:
         connection = dial(boot.socket)
-        boot.keeper = keeper.start(connection.fileno())
+        boot.keeper = keeper.start(connection.fileno(), boot.terminal)
         channel = greet(boot, connection, boot.host, "base", None)
     else:
         channel = Channel.inherited(boot.connection)

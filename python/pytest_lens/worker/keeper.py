@@ -23,10 +23,11 @@ _LOOK_MS = 20
 _is_session = False
 
 
-def start(connection: int) -> int:
+def start(connection: int, terminal: bool) -> int:
     """Fork: the parent becomes the keeper; returns its pid in the child, 0 where there is none.
 
     With threads about (a sitecustomize may start some) a fork would not be the same process.
+    With a `terminal` it stays in the group of whoever started it, which has the terminal.
     """
     if not procs.LINUX or len(os.listdir("/proc/self/task")) != 1:
         return 0
@@ -41,7 +42,8 @@ def start(connection: int) -> int:
             os._exit(1)
     signal.signal(signal.SIGUSR1, before)
     procs.die_with_parent(keeper)
-    procs.lead_group()
+    if not terminal:
+        procs.lead_group()
     return keeper
 
 

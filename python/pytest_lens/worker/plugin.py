@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +32,7 @@ from .loop import ENDINGS, RunLoop, stacks_path
 from .nodes import NodeBuilder
 from .own import gc, time
 from .reports import Recorder, unshowable
+from .screen import Screen
 from .snapshot import Snapshot
 from .state import Worker
 from .traces import Traces
@@ -58,7 +58,7 @@ class LensPlugin:
         self._in_source: dict[int, int] = {}
         self._processes = 0
         self._reports: list[str] = []
-        self.screen = Screen()
+        self.screen = Screen(worker.boot.terminal)
         self._posing = distributed.Posing()
         self._last_importing = ""
         self._asked: arguments.Asked | None = None
@@ -131,7 +131,7 @@ class LensPlugin:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionstart(self, session: Any) -> Iterator[None]:
         self._posing.configured(session.config)
-        _silence_terminal(session.config, self.screen)
+        self.screen.replace(session.config)
         with prepared.quick_fixture_search():
             yield
 
@@ -173,6 +173,11 @@ class LensPlugin:
 
     def pytest_deselected(self, items: list[Any]) -> None:
         self._deselected += len(items)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_exception_interact(self) -> Iterator[None]:
+        with self.screen.shown():
+            yield
 
     # Running
 
@@ -223,7 +228,8 @@ class LensPlugin:
         elif message is not None:
             self._prepare(session, message)
             session.items = loop.prepare(message, session.items)
-            loop.run(session)
+            with self.screen.shown(session):
+                loop.run(session)
         return True
 
     def _reasons(self, session: Any) -> list[str]:
@@ -344,31 +350,3 @@ def _status(session: Any) -> int:
     if session.testsfailed:
         return int(pytest.ExitCode.INTERRUPTED)
     return 0 if session.items else int(pytest.ExitCode.NO_TESTS_COLLECTED)
-
-
-def _silence_terminal(config: Any, screen: Screen) -> None:
-    """The terminal reporter stays, other plugins ask for it, but nobody looks at its screen."""
-    reporter = config.pluginmanager.get_plugin("terminalreporter")
-    writer = getattr(reporter, "_tw", None)
-    if writer is not None and hasattr(writer, "_file"):
-        writer._file = screen
-        writer.hasmarkup = False
-
-
-class Screen(io.TextIOBase):
-    """A stream without a descriptor: one that a test closes could become another file's."""
-
-    encoding = "utf-8"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._verdicts: list[str] = []
-
-    def write(self, text: str) -> int:
-        if text.lstrip().startswith(("FAIL ", "ERROR: ")):
-            self._verdicts.append(text.strip())
-        return len(text)
-
-    def verdict(self) -> str | None:
-        """What a plugin has said last of the session as a whole: that coverage is too low, say."""
-        return self._verdicts[-1] if self._verdicts else None

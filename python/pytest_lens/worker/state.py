@@ -24,6 +24,8 @@ class Boot:
     root: str
     cache_dir: str
     tmp_dir: str
+    # The person who asked sits at this process's standard streams, as with plain pytest.
+    terminal: bool = False
     preload: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
     # Modules that are never imported in advance.

@@ -14,6 +14,10 @@ use crate::failure::Failure;
 use crate::style::Style;
 use crate::{pytest_options, suggest};
 
+/// What the help of `run` ends with.
+const PYTESTS: &str = "pytest's other options, those of plugins and of the project go to its session. With -s, --pdb or \
+--trace, here or in addopts, the tests have this terminal: breakpoint(), input(), Ctrl-C and Ctrl-Z are theirs.";
+
 /// Runs pytest tests from a warm engine, for editors and for the command line.
 #[derive(Debug, Parser)]
 #[command(name = "pytest-lens", bin_name = "pytest-lens", version, disable_help_subcommand = true)]
@@ -30,6 +34,7 @@ pub enum Command {
     /// The engine behind a Unix socket, for many clients (`--connect`)
     Daemon(Daemon),
     /// Runs tests; exits as pytest does
+    #[command(after_help = PYTESTS)]
     Run(Box<Run>),
     /// Lists the tests
     List(List),
@@ -111,6 +116,12 @@ pub struct Run {
     /// Only the tests that failed when they last ran; all, if none did
     #[arg(long = "last-failed", visible_alias = "lf")]
     pub last_failed: bool,
+    /// Stop at the first failure, and begin with the first test that failed when it last ran
+    #[arg(long, visible_alias = "sw")]
+    pub stepwise: bool,
+    /// As `--stepwise`, but stop at the second failure only
+    #[arg(long, visible_alias = "sw-skip")]
+    pub stepwise_skip: bool,
     /// Repeat a failed test so often at most
     #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
     pub reruns: Option<u32>,
@@ -135,6 +146,9 @@ pub struct Run {
     /// What pytest's session is given besides; made of pytest's options by `pytest_options`.
     #[arg(long = "pytest-argument", hide = true, allow_hyphen_values = true)]
     pub passed: Vec<String>,
+    /// Its tests have this process's standard streams; see `terminal`.
+    #[arg(skip)]
+    pub has_terminal: bool,
 }
 
 /// How a run is told, in pytest's words.

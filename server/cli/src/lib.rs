@@ -21,6 +21,7 @@ mod signals;
 mod static_list;
 mod style;
 mod suggest;
+mod terminal;
 #[cfg(test)]
 mod testing;
 
@@ -79,6 +80,13 @@ fn dispatch(command: Command) -> Result<i32, Failure> {
             if options.collect_only {
                 return with(&options.engine, async |engine| list::of_run(engine, &root, &options, out).await);
             }
+            options.has_terminal = terminal::is_wanted(&options, &root)?;
+            if options.has_terminal {
+                // The history tells a daemon's clients of it.
+                return with_engine(Life::Terminal, async |engine| {
+                    run::run(engine, &root, &options, out, Style::of_stdout()).await
+                });
+            }
             with(&options.engine, async |engine| run::run(engine, &root, &options, out, Style::of_stdout()).await)
         }
         Command::List(options) if options.is_static => {
@@ -135,6 +143,8 @@ enum Life {
     Resident,
     /// One command.
     Short,
+    /// One run, whose tests have this process's terminal.
+    Terminal,
 }
 
 /// Does something with the engine that was asked for: a daemon's, or this process's own.
@@ -161,7 +171,8 @@ fn with_engine<T>(life: Life, work: impl AsyncFnOnce(Arc<Engine>) -> Result<T, F
 
 /// Starts an engine of this process's own, or says why there is none.
 fn start(life: Life) -> Result<Arc<Engine>, String> {
-    let config = EngineConfig { resident: matches!(life, Life::Resident), ..EngineConfig::for_user() };
+    let (resident, terminal) = (matches!(life, Life::Resident), matches!(life, Life::Terminal));
+    let config = EngineConfig { resident, terminal, ..EngineConfig::for_user() };
     Engine::start(config).map_err(|error| format!("the engine did not start: {error}"))
 }
 

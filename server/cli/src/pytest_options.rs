@@ -30,24 +30,19 @@ enum Fate {
 
 use Fate::{Flag, OptionalValue, Refused, Unknown, Value};
 
-const DEBUGGER: &str = "needs a terminal of its own, which tests do not have here";
-const CACHE: &str = "goes by a cache of pytest's, which is not kept here; `--lf` goes by what is recorded";
+const CACHE: &str = "goes by a cache of pytest's, which is not kept here; `--lf` and `--sw` go by what is recorded";
 const PRINTS: &str = "prints what only pytest's own terminal shows";
 const RUNNERS: &str = "belongs to pytest-xdist, whose place `-n N` takes here";
 
 /// Options of pytest and of well-known plugins of which it matters here what they are.
 const LONG: &[(&str, Fate)] = &[
-    ("--pdb", Refused(DEBUGGER)),
-    ("--trace", Refused(DEBUGGER)),
-    ("--pdbcls", Refused(DEBUGGER)),
+    ("--pdb", Flag),
+    ("--trace", Flag),
+    ("--pdbcls", Value),
     ("--ff", Refused(CACHE)),
     ("--failed-first", Refused(CACHE)),
     ("--nf", Refused(CACHE)),
     ("--new-first", Refused(CACHE)),
-    ("--sw", Refused(CACHE)),
-    ("--stepwise", Refused(CACHE)),
-    ("--sw-skip", Refused(CACHE)),
-    ("--stepwise-skip", Refused(CACHE)),
     ("--sw-reset", Refused(CACHE)),
     ("--stepwise-reset", Refused(CACHE)),
     ("--lfnf", Refused(CACHE)),
@@ -366,6 +361,7 @@ mod tests {
             "-p",
             "--pdb tests/test_a.py::test_x",
             "--sw",
+            "--ff",
             "-d",
             "--dist load",
             "--fixtures",
@@ -402,9 +398,11 @@ mod tests {
         -p
             `-p` needs a value: write it behind the option
         --pdb tests/test_a.py::test_x
-            `--pdb` needs a terminal of its own, which tests do not have here: `python -m pytest --pdb tests/test_a.py::test_x` does it
+            >=--pdb tests/test_a.py::test_x
         --sw
-            `--sw` goes by a cache of pytest's, which is not kept here; `--lf` goes by what is recorded: `python -m pytest --sw` does it
+            --sw
+        --ff
+            `--ff` goes by a cache of pytest's, which is not kept here; `--lf` and `--sw` go by what is recorded: `python -m pytest --ff` does it
         -d
             `-d` belongs to pytest-xdist, whose place `-n N` takes here: `python -m pytest -d` does it
         --dist load
@@ -412,7 +410,7 @@ mod tests {
         --fixtures
             `--fixtures` prints what only pytest's own terminal shows: `python -m pytest --fixtures` does it
         --cache-clear a
-            `--cache-clear` goes by a cache of pytest's, which is not kept here; `--lf` goes by what is recorded: `python -m pytest --cache-clear` does it
+            `--cache-clear` goes by a cache of pytest's, which is not kept here; `--lf` and `--sw` go by what is recorded: `python -m pytest --cache-clear` does it
         ");
     }
 

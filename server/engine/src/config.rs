@@ -13,6 +13,9 @@ pub struct EngineConfig {
     /// Whether more runs are to be expected: processes are kept ready for them, and the disk is watched. A command
     /// that runs once and ends does without.
     pub resident: bool,
+    /// Tests have the standard streams of this process, and its terminal, as those of plain pytest have: there is one
+    /// process for them, a member of this one's group, and nobody hurries it.
+    pub terminal: bool,
     /// How long a project's processes stay warm that nobody uses. Those of the last few in use stay for good.
     pub rest_after: Duration,
 }
@@ -33,6 +36,7 @@ impl EngineConfig {
             cache_dir: folder("XDG_CACHE_HOME", ".cache"),
             state_dir: folder("XDG_STATE_HOME", ".local/state"),
             resident: true,
+            terminal: false,
             rest_after: REST_AFTER,
         }
     }

@@ -28,9 +28,11 @@ enum View {
 }
 
 impl<'a> Live<'a> {
-    /// The right view: the bar where standard output is a terminal, unless a line for each test is asked for.
-    pub fn new(json: bool, look: &'a Look, style: Style) -> Self {
+    /// The right view: the bar where standard output is a terminal, unless a line for each test is asked for. Tests that
+    /// have the terminal themselves show there how they come along.
+    pub fn new(json: bool, has_terminal: bool, look: &'a Look, style: Style) -> Self {
         let view = match (json, style.is_terminal, look.verbose > 0) {
+            _ if has_terminal => View::Quiet,
             (true, ..) => View::Json,
             (false, _, true) => View::Lines,
             (false, false, false) if look.quiet => View::Quiet,

@@ -23,13 +23,15 @@ use crate::failure::{Failure, exit};
 use crate::select;
 use crate::signals::{self, Ask};
 use crate::style::Style;
-use crate::{list, pytest_options, shard};
+use crate::{list, pytest_options, shard, terminal};
 use live::Live;
 use report::Report;
 pub use report::is_asked;
 
 /// How long to wait for events at a time, in milliseconds; only there so that no call is endless.
 const WAIT_MS: u64 = 60_000;
+
+const UNBEGUN: &str = "interrupted before the run began";
 
 /// Runs what the options select.
 pub async fn run(
@@ -56,15 +58,30 @@ async fn follow(
     let mut report = Report::new(root, ids.clone());
     report.all = more::wants_all(&options.look).then(Vec::new);
     let style = style.with_colour(options.look.color.as_deref());
-    let live = Live::new(options.json, &options.look, style);
-    let started = tokio::select! {
-        started = start(connect, root, options, ids, &mut report) => started?,
-        Some(_) = asks.recv() => {
-            live.note("interrupted before the run began");
-            return Ok(exit::INTERRUPTED);
+    report.has_terminal = options.has_terminal;
+    let live = Live::new(options.json, options.has_terminal, &options.look, style);
+    let leaves_interrupts = options.has_terminal && terminal::is_shared();
+    let mut interrupted = false;
+    let started = {
+        let mut starting = std::pin::pin!(start(connect, root, options, ids, &mut report));
+        loop {
+            tokio::select! {
+                started = &mut starting => break started,
+                // Whoever is asked at a breakpoint, or collects, was told so too.
+                Some(ask) = asks.recv() => if ask == Ask::Interrupt && leaves_interrupts {
+                    interrupted = true;
+                } else {
+                    live.note(UNBEGUN);
+                    return Ok(exit::INTERRUPTED);
+                },
+            }
         }
     };
-    let (client, run_id, mut log) = match started {
+    if interrupted && !matches!(started, Ok(Started::Run(..))) {
+        live.note(UNBEGUN);
+        return Ok(exit::INTERRUPTED);
+    }
+    let (client, run_id, mut log) = match started? {
         Started::Run(client, run_id, log) => {
             if let Some(note) = &report.note {
                 live.note(note);
@@ -88,7 +105,7 @@ async fn follow(
             return Ok(exit::INTERRUPTED);
         }
     };
-    let mut control = Control { session: connect.session(), run_id, asked: 0 };
+    let mut control = Control { session: connect.session(), run_id, asked: 0, leaves_interrupts };
     let followed = follow_log(&client, &mut log, &mut control, &mut asks, &mut report, &live, out).await;
     if followed.is_err() {
         // Whoever wanted to see the results is gone; a run without anybody to tell must not go on.
@@ -127,13 +144,13 @@ async fn start(
         }
     }
     let mut node_ids = node_ids;
-    if options.last_failed {
-        let failed = last_failed(&client, &node_ids).await?;
-        if failed.is_empty() {
+    if options.last_failed || is_stepwise(options) {
+        let left = by_history(&client, &node_ids, options.last_failed).await?;
+        if left.is_empty() {
             // As pytest does.
             report.note = Some("no test of what was selected failed when it last ran: all of it runs".into());
         } else {
-            node_ids = failed;
+            node_ids = left;
         }
     }
     if let Some(shard) = options.shard {
@@ -148,9 +165,10 @@ async fn start(
         node_ids,
         workers: match options.workers {
             Some(WorkerCount::Fixed(count)) => Some(count),
+            None if options.has_terminal => Some(1),
             Some(WorkerCount::Auto) | None => None,
         },
-        maxfail: if options.exit_first { Some(1) } else { options.maxfail.filter(|&count| count > 0) },
+        maxfail: maxfail(options),
         options: Some(RunOptions {
             keyword: options.filter.keyword.clone(),
             marker: options.filter.marker.clone(),
@@ -178,14 +196,30 @@ fn arguments(options: &args::Run) -> Vec<String> {
     if options.look.verbose > 0 {
         arguments.push(format!("-{}", "v".repeat(options.look.verbose.into())));
     }
+    // The process that has the terminal shows there what runs.
+    if options.look.quiet && options.has_terminal {
+        arguments.push("-q".into());
+    }
     // Without tracebacks, or with a line for each, there is still a text for other readers.
     let tb = options.look.tb.iter().filter(|style| !matches!(style.as_str(), "no" | "line"));
     arguments.extend(tb.map(|style| format!("--tb={style}")));
     arguments
 }
 
-/// The tests among those selected that failed when they last ran, and that there still are.
-async fn last_failed(client: &Client, selected: &[String]) -> Result<Vec<String>, Failure> {
+fn is_stepwise(options: &args::Run) -> bool {
+    options.stepwise || options.stepwise_skip
+}
+
+/// After how many failures the run is to stop.
+fn maxfail(options: &args::Run) -> Option<u32> {
+    let step = is_stepwise(options).then_some(if options.stepwise_skip { 2 } else { 1 });
+    let first = options.exit_first.then_some(1);
+    first.into_iter().chain(step).chain(options.maxfail.filter(|&count| count > 0)).min()
+}
+
+/// Of the tests selected that there are, those that failed when they last ran; or all from the first of them on. None
+/// where none failed.
+async fn by_history(client: &Client, selected: &[String], only_failed: bool) -> Result<Vec<String>, Failure> {
     let recorded = match client.session.call(Request::GetLastFailed { context_id: client.context_id.clone() }).await {
         Response::TestList { node_ids } => node_ids,
         other => return Err(Failure::of_response(other)),
@@ -197,8 +231,11 @@ async fn last_failed(client: &Client, selected: &[String]) -> Result<Vec<String>
     }
     // What can't be collected is told by the run.
     client.collect().await.ok();
-    let known = list::inventory(client).await?;
-    Ok(known.into_iter().map(|node| node.node_id).filter(|id| recorded.contains(id)).collect())
+    let known = list::inventory(client).await?.into_iter().map(|node| node.node_id);
+    if only_failed {
+        return Ok(known.filter(|id| recorded.contains(id)).collect());
+    }
+    Ok(known.filter(|id| is_selected(id)).skip_while(|id| !recorded.contains(id)).collect())
 }
 
 /// The sentence on a test that there is not, with the one that was meant.
@@ -272,11 +309,16 @@ struct Control {
     session: Arc<dyn Call>,
     run_id: String,
     asked: u32,
+    /// Ctrl-C is the tests' affair, who hear of it as well: they may be at a breakpoint.
+    leaves_interrupts: bool,
 }
 
 impl Control {
     /// Stops at the first ask, kills at the second; `true` at the third, when waiting is to end.
     async fn obey(&mut self, ask: Ask, live: &Live<'_>) -> bool {
+        if ask == Ask::Interrupt && self.leaves_interrupts {
+            return false;
+        }
         let before = self.asked;
         self.asked += if ask == Ask::Terminate { 2 } else { 1 };
         match (before, self.asked) {

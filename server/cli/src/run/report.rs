@@ -43,6 +43,8 @@ pub struct Report {
     pub failures: Vec<TestOutcome>,
     /// Errors of collection in what was asked for.
     pub errors: Vec<FileError>,
+    /// Its tests have the terminal.
+    pub has_terminal: bool,
     /// What is to be said before it begins.
     pub note: Option<String>,
     /// The end, once it has come.
@@ -63,6 +65,7 @@ impl Report {
             all: None,
             failures: Vec::new(),
             errors: Vec::new(),
+            has_terminal: false,
             note: None,
             end: None,
         }

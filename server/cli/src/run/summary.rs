@@ -64,11 +64,11 @@ fn tracebacks(
     if !report.errors.is_empty() || !errors.is_empty() {
         line(text, &style.rule('=', "ERRORS"));
         report.errors.iter().for_each(|error| file_error(text, error, style));
-        errors.iter().for_each(|outcome| failure(text, outcome, look, style));
+        errors.iter().for_each(|outcome| failure(text, outcome, report, look, style));
     }
     if !failures.is_empty() {
         line(text, &style.rule('=', "FAILURES"));
-        failures.iter().for_each(|outcome| failure(text, outcome, look, style));
+        failures.iter().for_each(|outcome| failure(text, outcome, report, look, style));
     }
 }
 
@@ -101,7 +101,7 @@ fn file_error(text: &mut String, error: &FileError, style: Style) {
 }
 
 /// One test's failure: pytest's own text of it, then what it printed.
-fn failure(text: &mut String, outcome: &TestOutcome, look: &Look, style: Style) {
+fn failure(text: &mut String, outcome: &TestOutcome, report: &Report, look: &Look, style: Style) {
     let name = outcome.id.split_once("::").map_or(&*outcome.id, |(_, test)| test).replace("::", ".");
     let title = match (&*outcome.outcome, &outcome.phase) {
         ("error", Some(phase)) if phase != "call" => format!("ERROR at {phase} of {name}"),
@@ -119,7 +119,7 @@ fn failure(text: &mut String, outcome: &TestOutcome, look: &Look, style: Style) 
         line(text, "");
     }
     line(text, &coloured(told.trim_end(), style));
-    if let Some(hint) = hint(outcome) {
+    if let Some(hint) = hint(outcome).filter(|_| !report.has_terminal) {
         line(text, &style.paint(Paint::Yellow, &hint));
     }
     for subtest in outcome.subtests.iter().filter(|subtest| subtest.outcome == "failed") {
@@ -135,10 +135,10 @@ fn hint(outcome: &TestOutcome) -> Option<String> {
     let id = &outcome.id;
     if message.contains("BdbQuit") {
         Some(format!(
-            "Hint: tests have no terminal here; at a breakpoint stops `python -m pytest '{id}'`, or an editor's debugger"
+            "Hint: tests have no terminal here; at a breakpoint stops `pytest-lens run -s '{id}'`, or an editor's debugger"
         ))
     } else if message.contains("reading from stdin while output is captured") || message.starts_with("EOFError") {
-        Some(format!("Hint: tests have no standard input here; `python -m pytest -s '{id}'` reads yours"))
+        Some(format!("Hint: tests have no standard input here; `pytest-lens run -s '{id}'` reads yours"))
     } else {
         None
     }

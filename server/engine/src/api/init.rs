@@ -36,6 +36,8 @@ pub(super) async fn init(
     }
     let root = repo_root(repo_path)?;
     let asked = ModeAsked::parse(mode.as_deref()).map_err(invalid)?;
+    // A fork would have to share the terminal with what it was forked from.
+    let asked = if shared.config.terminal { ModeAsked::Subprocess } else { asked };
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let rootdir = pytest_config::read(&root).rootdir;
     let interpreter = interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?;
@@ -67,6 +69,7 @@ async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter
         worker_dir: shared.worker_dir.clone(),
         cache_dir: shared.config.cache_dir.join(&id),
         tmp_dir,
+        terminal: shared.config.terminal,
         relays: Relays::new(printed),
         alive: std::sync::Mutex::new(Some(HashMap::new())),
         env: std::sync::Mutex::default(),

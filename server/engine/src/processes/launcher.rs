@@ -35,6 +35,8 @@ pub(crate) struct Launcher {
     pub worker_dir: PathBuf,
     pub cache_dir: PathBuf,
     pub tmp_dir: PathBuf,
+    /// Interpreters share this process's standard streams and its group.
+    pub terminal: bool,
     pub env: Mutex<BTreeMap<String, String>>,
     pub relays: Relays,
     /// The interpreters that this project has started and that have not ended; none when it has closed.
@@ -160,6 +162,7 @@ impl Launcher {
             root: self.root.to_string_lossy().into(),
             cache_dir: self.cache_dir.to_string_lossy().into(),
             tmp_dir: self.tmp_dir.to_string_lossy().into(),
+            terminal: self.terminal,
             preload: preload.modules.clone(),
             harmless: Vec::new(),
             unsafe_names: preload.unfit.iter().cloned().collect(),
@@ -172,11 +175,10 @@ impl Launcher {
             .arg(boot_program(&self.worker_dir))
             .current_dir(&self.root)
             .envs(&*self.env.lock().unwrap_or_else(PoisonError::into_inner))
-            .env("PYTEST_LENS_BOOT", boot)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
+            .env("PYTEST_LENS_BOOT", boot);
+        if !self.terminal {
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        }
         // An engine that is itself run by pytest must not pass that run off as the tests' own.
         for name in ["PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"] {
             command.env_remove(name);

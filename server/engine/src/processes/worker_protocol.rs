@@ -23,6 +23,9 @@ pub(crate) struct Boot {
     pub root: String,
     pub cache_dir: String,
     pub tmp_dir: String,
+    /// The person who asked sits at its standard streams.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub terminal: bool,
     /// Third-party modules to import before the first fork, in this order.
     pub preload: Vec<String>,
     /// Plugins to regard as harmless to forking, beside the worker's own list.

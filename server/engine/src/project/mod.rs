@@ -45,6 +45,9 @@ const LOOK: Duration = Duration::from_millis(25);
 /// How long a run has the machine to itself before its code is named.
 const HEAD_START: Duration = Duration::from_millis(30);
 
+/// As long as whoever sits at the terminal likes to stay at a breakpoint.
+const ATTENDED: Duration = Duration::from_hours(365 * 24);
+
 /// How long an answer from the history waits for it to be read.
 const LOAD_LIMIT: Duration = Duration::from_secs(10);
 
@@ -187,6 +190,9 @@ impl Project {
 
     /// How long collecting may take.
     pub(crate) fn collect_limit(&self) -> Duration {
+        if self.pool.launcher.terminal {
+            return ATTENDED;
+        }
         Duration::from_millis(self.state.settings.load().collect_timeout_ms)
     }
 

@@ -240,7 +240,13 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 if !slot.began && !slot.done {
                     strikes += 1;
                 }
+                // At a terminal Ctrl-C is meant for the run as a whole.
+                let is_interrupt = self.pool.launcher.terminal
+                    && slot.exit.as_ref().is_some_and(|exit| exit.signal == Some(libc::SIGINT));
                 self.bury(worker, slot, &mut dispatcher);
+                if is_interrupt {
+                    self.ending.interrupted.get_or_insert_with(|| "KeyboardInterrupt".into());
+                }
                 if strikes >= 2 {
                     self.ending
                         .fault

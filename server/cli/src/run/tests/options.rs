@@ -91,7 +91,7 @@ async fn f2_what_was_taken_out_and_subtests_are_counted() {
 async fn f2_who_wants_a_terminal_is_told_where_there_is_one() {
     let asked = |message: &str| TestOutcome { message: Some(message.into()), ..outcome("t.py::test_a", "failed") };
     for (message, way) in [
-        ("bdb.BdbQuit", "`python -m pytest 't.py::test_a'`"),
+        ("bdb.BdbQuit", "`pytest-lens run -s 't.py::test_a'`"),
         ("OSError: pytest: reading from stdin while output is captured!  Consider using `-s`.", "-s 't.py::test_a'`"),
         ("EOFError: EOF when reading a line", "-s 't.py::test_a'`"),
     ] {
@@ -166,4 +166,42 @@ async fn f2_warnings_are_summed_up() {
     ");
     let (text, _) = play(events(), "-q --disable-warnings").await;
     assert_eq!(text, "1 passed in 0.12s\n");
+}
+
+#[tokio::test]
+async fn r20_a_step_begins_where_it_failed_last() {
+    let recorded = Fake::new(|request| match request {
+        Request::GetLastFailed { .. } => {
+            Response::TestList { node_ids: vec!["etc/passwd::t3".into(), "etc/group::t".into()] }
+        }
+        Request::GetInventory { .. } => Response::InventoryData {
+            nodes: [
+                "etc/passwd::t1",
+                "etc/passwd::t2",
+                "etc/passwd::t3",
+                "etc/passwd::t4",
+                "etc/group::t",
+                "etc/group::u",
+            ]
+            .map(node)
+            .into(),
+            hash: String::new(),
+            collected_at: 0,
+        },
+        Request::RunStream { .. } => Response::error(ErrorCode::InternalError, "asked"),
+        _ => Response::Pong,
+    });
+    for (line, ids, maxfail) in [
+        ("--sw", "etc/passwd::t3 etc/passwd::t4 etc/group::t etc/group::u", Some(1)),
+        ("--stepwise --maxfail 3 etc/group", "etc/group::t etc/group::u", Some(1)),
+        ("--sw-skip", "etc/passwd::t3 etc/passwd::t4 etc/group::t etc/group::u", Some(2)),
+        ("--sw --stepwise-skip -x", "etc/passwd::t3 etc/passwd::t4 etc/group::t etc/group::u", Some(1)),
+        ("--sw etc/hosts", "etc/hosts", Some(1)),
+        ("--lf --maxfail 2", "etc/passwd::t3 etc/group::t", Some(2)),
+    ] {
+        play_with(&recorded, line).await.1.unwrap_err();
+        let asked = recorded.asked().pop();
+        let Some(Request::RunStream { node_ids, maxfail: limit, .. }) = asked else { panic!("{asked:?}") };
+        assert_eq!((node_ids.join(" ").as_str(), limit), (ids, maxfail), "{line}");
+    }
 }

@@ -31,7 +31,7 @@ impl Bench {
     fn within(folder: TempDir, cache: &str, resident: bool) -> Self {
         let (cache_dir, state_dir) = (folder.path().join(cache), folder.path().join("state"));
         let rest_after = std::time::Duration::from_secs(if resident { 20 } else { 1 });
-        let config = EngineConfig { cache_dir, state_dir, resident, rest_after };
+        let config = EngineConfig { cache_dir, state_dir, resident, terminal: false, rest_after };
         let engine = Engine::start(config).unwrap();
         Bench { session: engine.session(), engine, folder }
     }

@@ -1,0 +1,141 @@
+//! Whether the tests of a run have this process's own standard streams, and with them its terminal: where nothing is
+//! captured, or a debugger is asked for.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use pytest_lens_analysis::{PytestSettings, listing, settings_from};
+use pytest_lens_protocol::WorkerCount;
+
+use crate::args;
+use crate::failure::Failure;
+
+/// Whether a run's tests are to have them.
+///
+/// # Errors
+/// A sentence, where a debugger is asked for beside what leaves it no terminal.
+pub fn is_wanted(options: &args::Run, root: &Path) -> Result<bool, Failure> {
+    // pytest itself tells what is wrong with its configuration.
+    let settings = settings_from(root, &|path| listing::read_text(path).ok());
+    let PytestSettings { mut addopts, .. } = settings.unwrap_or_default();
+    let variable = std::env::var("PYTEST_ADDOPTS").unwrap_or_default();
+    addopts.extend(variable.split_whitespace().map(str::to_owned));
+    decide(options, &addopts)
+}
+
+/// Whether Ctrl-C reaches the tests as it reaches this process.
+pub fn is_shared() -> bool {
+    std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
+}
+
+fn decide(options: &args::Run, addopts: &[String]) -> Result<bool, Failure> {
+    let several = match options.workers {
+        Some(WorkerCount::Fixed(count)) => count > 1,
+        Some(WorkerCount::Auto) => true,
+        None => false,
+    };
+    if let Some(debugger) = options.passed.iter().find(|word| is_debugger(word)) {
+        let hindrance = match (options.json, several) {
+            (true, _) => Some("`--json`, which prints events there"),
+            (false, true) => Some("`-n`, since only one process can have it"),
+            (false, false) => None,
+        };
+        return match hindrance {
+            Some(hindrance) => Err(Failure::usage(format!("`{debugger}` needs the terminal: leave out {hindrance}"))),
+            None => Ok(true),
+        };
+    }
+    if options.json || several {
+        return Ok(false);
+    }
+    if addopts.iter().any(|word| is_debugger(word)) {
+        return Ok(true);
+    }
+    // The last word counts, and the command line's come last.
+    let captured = addopts.iter().chain(&options.passed).filter_map(|word| captures(word)).next_back();
+    let shares_out = options.workers.is_none() && is_distributed(addopts);
+    Ok(captured == Some(false) && !shares_out)
+}
+
+fn is_debugger(word: &str) -> bool {
+    matches!(word, "--pdb" | "--trace") || word.starts_with("--pdbcls=")
+}
+
+/// What an option says of capturing, if anything.
+fn captures(word: &str) -> Option<bool> {
+    if let Some(method) = word.strip_prefix("--capture=") {
+        return Some(method != "no");
+    }
+    let flags = word.strip_prefix('-')?;
+    (flags.contains('s') && flags.chars().all(|flag| "vqsxl".contains(flag))).then_some(false)
+}
+
+/// Whether a project has pytest-xdist share its tests out.
+fn is_distributed(addopts: &[String]) -> bool {
+    let mut words = addopts.iter();
+    let mut count = None;
+    while let Some(word) = words.next() {
+        let attached = ["--numprocesses=", "-n="].iter().find_map(|name| word.strip_prefix(name));
+        count = match (&**word, attached) {
+            ("-n" | "--numprocesses", _) => words.next().map(String::as_str),
+            (_, Some(value)) => Some(value),
+            (word, None) if !word.starts_with("--") => word.strip_prefix("-n").or(count),
+            _ => count,
+        };
+    }
+    count.is_some_and(|count| count != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(line: &str, addopts: &str) -> String {
+        let arguments = format!("pytest-lens run {line}");
+        let Ok(args::Command::Run(options)) = args::parse(arguments.split_whitespace().map(Into::into)) else {
+            return "not a run".into();
+        };
+        let addopts: Vec<String> = addopts.split_whitespace().map(str::to_owned).collect();
+        match decide(&options, &addopts) {
+            Ok(wanted) => wanted.to_string(),
+            Err(Failure::Said { sentence, .. }) => sentence,
+            Err(other) => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn r20_who_wants_the_terminal_has_it() {
+        for (line, addopts, wanted) in [
+            ("", "", "false"),
+            ("-s", "", "true"),
+            ("-vs a.py::t", "", "true"),
+            ("--capture=no", "", "true"),
+            ("--capture no", "", "true"),
+            ("--capture=sys", "", "false"),
+            ("-s --capture=fd", "", "false"),
+            ("--pdb", "", "true"),
+            ("--trace", "", "true"),
+            ("--pdbcls IPython.terminal.debugger:Pdb", "", "true"),
+            ("", "-s", "true"),
+            ("", "-qs", "true"),
+            ("", "--strict", "false"),
+            ("", "--pdb", "true"),
+            ("--capture=fd", "-s", "false"),
+            ("-s", "-n 4", "false"),
+            ("-s", "-n4", "false"),
+            ("-s", "-nauto", "false"),
+            ("-s", "--numprocesses=2", "false"),
+            ("-s", "-n 4 -n0", "true"),
+            ("-s -n 1", "-n 4", "true"),
+            ("--pdb", "-n 4", "true"),
+            ("-s -n 2", "", "false"),
+            ("-s -n auto", "", "false"),
+            ("-s --json", "", "false"),
+            ("--json", "--pdb", "false"),
+            ("--pdb --json", "", "`--pdb` needs the terminal: leave out `--json`, which prints events there"),
+            ("--trace -n 2", "", "`--trace` needs the terminal: leave out `-n`, since only one process can have it"),
+        ] {
+            assert_eq!(decided(line, addopts), wanted, "run {line}, addopts = {addopts}");
+        }
+    }
+}
