@@ -230,7 +230,10 @@ impl Launcher {
             while let Some(event) = events.recv().await {
                 match event {
                     ProcessEvent::Message(message) => match *message {
-                        FromWorker::Ready(ready) => return Ok(*ready),
+                        FromWorker::Ready(ready) => {
+                            tracing::debug!(pid = process.pid, pytest = ready.pytest, "an interpreter is ready");
+                            return Ok(*ready);
+                        }
                         FromWorker::Fatal { code, message } if code == "boot_failed" => {
                             return Err(StartError::Failed(message));
                         }

@@ -75,6 +75,30 @@ impl Inner {
     }
 }
 
+/// Writes an event to the log for people, where they ask for it: a run can be followed there by its id.
+fn trace(seq: u64, payload: &EventPayload) {
+    match payload {
+        EventPayload::RunStarted(run) => tracing::debug!(seq, run = run.run_id, tests = run.total, "run started"),
+        EventPayload::TestStarted(tests) => {
+            tracing::debug!(seq, run = tests.run_id, tests = ?tests.ids, "tests started")
+        }
+        EventPayload::TestOutcome(told) => {
+            for it in &told.outcomes {
+                let (test, outcome, attempt, ms) = (&it.id, &it.outcome, it.attempt, it.duration_ms);
+                tracing::debug!(seq, run = told.run_id, test, outcome, attempt, ms, "test outcome");
+            }
+        }
+        EventPayload::RunFinished(end) => {
+            tracing::debug!(seq, run = end.run_id, status = ?end.status, ms = end.duration_ms, "run finished");
+        }
+        EventPayload::Inventory(delta) => {
+            let (items, gone, errors) = (delta.upserts.len(), delta.removed.len(), delta.errors.len());
+            tracing::debug!(seq, delta.revision, items, gone, errors, "inventory changed");
+        }
+        EventPayload::Output(_) | EventPayload::FlakinessHint(_) => {}
+    }
+}
+
 impl EventLog {
     pub(crate) fn new() -> Self {
         EventLog {
@@ -95,6 +119,7 @@ impl EventLog {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
             inner.last += 1;
             let seq = inner.last;
+            trace(seq, &payload);
             inner.push(Event { seq, payload });
             if may_forget {
                 inner.forget(Instant::now());

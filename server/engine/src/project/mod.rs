@@ -22,6 +22,7 @@ use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::{Changed, Fingerprints, History};
 use pytest_lens_protocol::{Settings, WorkerCount};
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument;
 
 use crate::model::scope::Scope;
 use crate::processes::collected_session::{CollectFailure, Host};
@@ -273,7 +274,9 @@ impl Project {
             let (lease, awaited) = answer.await.ok()?;
             let record = lease.record()?;
             project.unsaved.send_modify(|runs| *runs += 1);
-            tokio::spawn(Arc::clone(&project).run(plan, record, awaited));
+            // All that is logged on the way of a run carries its id.
+            let span = tracing::info_span!("run", id = plan.run_id);
+            tokio::spawn(Arc::clone(&project).run(plan, record, awaited).instrument(span));
             Some(lease)
         });
         beginning.await.ok().flatten()

@@ -369,6 +369,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 FromWorker::Started { i, at } if i < self.plan.selected.len() => {
                     let limit =
                         self.plan.timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit) + TIMEOUT_GRACE);
+                    tracing::debug!(pid = slot.runner.pid(), test = &*self.plan.node(i).id, "a runner starts a test");
                     slot.current = Some((i, limit));
                     slot.began = true;
                     dispatcher.started(worker, i);
