@@ -21,7 +21,7 @@ use session::Session;
 use crate::api_error::Refusal;
 use crate::project::Project;
 use crate::project::plan_run::RunRequest;
-use crate::runs::driver::Control;
+use crate::runs::driver::StopLevel;
 
 /// An answer, or why there is none.
 pub(crate) type Answered = Result<Response, Refusal>;
@@ -69,14 +69,14 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
         }
         Request::GetRunEvents { run_id } => suites::run_events(session, &run_id).await,
         Request::GetSuiteEvents { suite_id } => suites::suite_events(session, &suite_id).await,
-        Request::StopSuite { suite_id } => suites::control_suite(session, &suite_id, Control::Stop),
-        Request::KillSuite { suite_id } => suites::control_suite(session, &suite_id, Control::Kill),
+        Request::StopSuite { suite_id } => suites::stop_suite(session, &suite_id, StopLevel::Stop),
+        Request::KillSuite { suite_id } => suites::stop_suite(session, &suite_id, StopLevel::Kill),
         Request::ReadArtifact { artifact_id } => suites::read_artifact(session, &artifact_id).await,
         Request::NextDebugData { iterator_id } => suites::next_debug_data(session, &iterator_id).await,
         Request::ReleaseDirectory { token } => suites::release_directory(session, &token).await,
         Request::GetRunProgress { context_id, run_id } => run::progress(session, &project(&context_id)?, run_id),
-        Request::StopRun { run_id } => run::control(session, &run_id, Control::Stop),
-        Request::KillRun { run_id } => run::control(session, &run_id, Control::Kill),
+        Request::StopRun { run_id } => run::stop(session, &run_id, StopLevel::Stop),
+        Request::KillRun { run_id } => run::stop(session, &run_id, StopLevel::Kill),
         Request::GetWorkerStatus { context_id } => Ok(status::workers(&project(&context_id)?)),
         Request::DebugRun { context_id, node_ids, options } => {
             let options = options.unwrap_or_default();

@@ -14,9 +14,9 @@ use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::project::plan_run::{self, Chosen, RunRequest, choose, plan, source_of};
 use crate::runs::coverage::{Coverage, split};
-use crate::runs::handle::Suite;
-use crate::runs::plan::{Company, Control, RunKind, RunPlan};
-use crate::runs::record::Lease;
+use crate::runs::handle::RunHandle;
+use crate::runs::plan::{ConflictPolicy, RunKind, RunPlan, StopLevel};
+use crate::runs::record::RunLease;
 
 /// The most results that one `run_progress` carries.
 const PAGE: usize = 10_000;
@@ -70,7 +70,11 @@ pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request
     Ok(Response::DebugStarted { run_id, host, port })
 }
 
-async fn begin(session: &Session, project: &Arc<Project>, mut request: RunRequest) -> Result<(String, Lease), Refusal> {
+async fn begin(
+    session: &Session,
+    project: &Arc<Project>,
+    mut request: RunRequest,
+) -> Result<(String, RunLease), Refusal> {
     if request.workers == Some(0) {
         return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
     }
@@ -85,17 +89,17 @@ async fn begin(session: &Session, project: &Arc<Project>, mut request: RunReques
     let chosen = choose(project, &request, purpose).await?;
     let kind = plan_run::kind(project, &request, &chosen.host, coverage, source == Source::Cli);
     let plan = plan(project, &session.shared.run_ids, &request, &handle(session), chosen, kind)?;
-    let company = if source == Source::Editor { Company::Replaceable } else { Company::Patient };
-    enter(project, RunPlan { asked: request.asked(project), company, ..plan }).await
+    let conflicts = if source == Source::Editor { ConflictPolicy::Replaceable } else { ConflictPolicy::Waits };
+    enter(project, RunPlan { asked: request.asked(project), conflicts, ..plan }).await
 }
 
 /// The handle of a run that is no suite of a built one.
-fn handle(session: &Session) -> Suite {
-    Suite::new(session.shared.run_ids.next().0, LogsIteratorOption::default())
+fn handle(session: &Session) -> RunHandle {
+    RunHandle::new(session.shared.run_ids.next().0, LogsIteratorOption::default())
 }
 
 /// Puts a run into the books and sets it going.
-async fn enter(project: &Arc<Project>, plan: RunPlan) -> Result<(String, Lease), Refusal> {
+async fn enter(project: &Arc<Project>, plan: RunPlan) -> Result<(String, RunLease), Refusal> {
     let run_id = plan.run_id.clone();
     let lease = project.begin(plan).await;
     let lease = lease.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
@@ -126,14 +130,14 @@ pub(super) fn progress(session: &Session, project: &Arc<Project>, run_id: String
     }))
 }
 
-pub(super) fn control(session: &Session, run_id: &str, wanted: Control) -> Answered {
+pub(super) fn stop(session: &Session, run_id: &str, wanted: StopLevel) -> Answered {
     if let Some(run) = session.shared.registry.runs.get(run_id) {
-        run.ask(wanted);
+        run.request_stop(wanted);
         return Ok(Response::ControlAck);
     }
     for project in &session.shared.projects {
         if let Some(record) = project.state.runs.get(run_id) {
-            record.ask(wanted);
+            record.request_stop(wanted);
             return Ok(Response::ControlAck);
         }
     }

@@ -58,7 +58,7 @@ impl Drop for Session {
         let Owned { runs, iterators } = std::mem::take(self.owned.get_mut().unwrap_or_else(PoisonError::into_inner));
         for run in runs.iter().filter_map(Weak::upgrade) {
             self.shared.registry.forget(&run);
-            run.forsake();
+            run.close_for_client();
         }
         for id in iterators {
             self.shared.registry.iterators.remove(&id);

@@ -12,10 +12,10 @@ use crate::api_error::{Refusal, invalid};
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::runs::artifacts::Item;
-use crate::runs::driver::Control;
-use crate::runs::handle::Suite;
+use crate::runs::driver::StopLevel;
+use crate::runs::handle::RunHandle;
 use crate::runs::log_render;
-use crate::runs::suite_log::Tape;
+use crate::runs::suite_log::SuiteLog;
 use crate::runs::suite_log::{LaunchFailure, Read, artifact_id};
 use crate::suites::{Cases, RunRead, Scheduling, build, prepare};
 
@@ -69,18 +69,18 @@ pub(super) fn build_run(
     }
     let run =
         build(&session.shared.registry, &session.shared.run_ids, project, suites, Scheduling { most: most.into() });
-    let suite_ids = run.suites.iter().map(|suite| suite.tape.id.clone()).collect();
+    let suite_ids = run.suites.iter().map(|suite| suite.suite_log.id.clone()).collect();
     let run_id = run.id.clone();
     session.own(|owned| owned.runs.push(Arc::downgrade(&run)));
     Ok(Response::RunBuilt { run_id, suite_ids })
 }
 
 /// A suite of a built run, or a run that is one by itself.
-fn suite(session: &Session, id: &str) -> Result<Suite, Refusal> {
+fn suite(session: &Session, id: &str) -> Result<RunHandle, Refusal> {
     let built = session.shared.registry.suites.get(id).map(|suite| suite.value().clone());
     let found = built.or_else(|| {
         let projects = session.shared.projects.iter();
-        projects.filter_map(|project| project.state.runs.get(id).map(|record| Suite::from(&**record))).next()
+        projects.filter_map(|project| project.state.runs.get(id).map(|record| RunHandle::from(&**record))).next()
     });
     found.ok_or_else(|| no_suite(id))
 }
@@ -98,8 +98,8 @@ async fn from_cursor<T>(session: &Session, key: String, read: impl AsyncFnOnce(u
 }
 
 pub(super) async fn suite_events(session: &Session, suite_id: &str) -> Answered {
-    let tape = suite(session, suite_id)?.tape;
-    from_cursor(session, format!("suite {suite_id}"), async |cursor| match tape.read(cursor).await {
+    let suite_log = suite(session, suite_id)?.suite_log;
+    from_cursor(session, format!("suite {suite_id}"), async |cursor| match suite_log.read(cursor).await {
         Read::Events(next, events) => (next, Ok(Response::SuiteEvents { events })),
         Read::NotLaunched(failure) => (cursor, Ok(launch_error(failure))),
         Read::Gone => (cursor, Err(no_suite(suite_id))),
@@ -117,14 +117,14 @@ pub(super) async fn run_events(session: &Session, run_id: &str) -> Answered {
         })
         .await;
     }
-    let tape = suite(session, run_id).map_err(|_| super::run::unknown_run(run_id))?.tape;
-    from_cursor(session, key, async |cursor| of_plain_run(&tape, cursor).await).await
+    let suite_log = suite(session, run_id).map_err(|_| super::run::unknown_run(run_id))?.suite_log;
+    from_cursor(session, key, async |cursor| of_plain_run(&suite_log, cursor).await).await
 }
 
 /// The events of a run that no suites were built for.
-async fn of_plain_run(tape: &Tape, mut cursor: usize) -> (usize, Answered) {
+async fn of_plain_run(suite_log: &SuiteLog, mut cursor: usize) -> (usize, Answered) {
     loop {
-        match tape.read(cursor).await {
+        match suite_log.read(cursor).await {
             Read::Events(next, events) => {
                 let is_over = events.is_empty();
                 let told: Vec<RunEvent> = events.into_iter().filter_map(of_run).collect();
@@ -134,7 +134,7 @@ async fn of_plain_run(tape: &Tape, mut cursor: usize) -> (usize, Answered) {
                 cursor = next;
             }
             Read::NotLaunched(failure) => return (cursor, Ok(launch_error(failure))),
-            Read::Gone => return (cursor, Err(super::run::unknown_run(&tape.id))),
+            Read::Gone => return (cursor, Err(super::run::unknown_run(&suite_log.id))),
         }
     }
 }
@@ -149,17 +149,17 @@ fn of_run(SuiteEvent { timestamp, payload }: SuiteEvent) -> Option<RunEvent> {
     Some(RunEvent { timestamp, payload })
 }
 
-pub(super) fn control_suite(session: &Session, suite_id: &str, wanted: Control) -> Answered {
-    suite(session, suite_id)?.ask(wanted);
+pub(super) fn stop_suite(session: &Session, suite_id: &str, wanted: StopLevel) -> Answered {
+    suite(session, suite_id)?.request_stop(wanted);
     // It may wait for its turn, which now never comes.
     for run in &session.shared.registry.runs {
-        run.poke();
+        run.wake_scheduler();
     }
     Ok(Response::ControlAck)
 }
 
 /// Finds an artifact by an id that is made of its suite's and a number.
-fn item(session: &Session, id: &str) -> Result<(Suite, Item), Refusal> {
+fn item(session: &Session, id: &str) -> Result<(RunHandle, Item), Refusal> {
     let none = || {
         invalid(format!(
             "no artifact {id:?}: it never was, its run ended more than ten minutes ago, or its client has gone"
@@ -168,14 +168,14 @@ fn item(session: &Session, id: &str) -> Result<(Suite, Item), Refusal> {
     let (suite_id, number) = id.rsplit_once('/').ok_or_else(none)?;
     let number = number.parse().map_err(|_| none())?;
     let suite = suite(session, suite_id).map_err(|_| none())?;
-    let item = suite.tape.item(number).ok_or_else(none)?;
+    let item = suite.suite_log.item(number).ok_or_else(none)?;
     Ok((suite, item))
 }
 
 pub(super) async fn read_artifact(session: &Session, id: &str) -> Answered {
     let (suite, item) = item(session, id)?;
     let (source, log) = match item {
-        Item::Text { stream, source } => (source, (stream == OutputStream::Log).then_some(suite.tape.logs)),
+        Item::Text { stream, source } => (source, (stream == OutputStream::Log).then_some(suite.suite_log.logs)),
         Item::File(source) => (source, None),
         Item::Custom { .. } | Item::Debug { .. } => {
             return Err(invalid(format!("{id:?} is a folder or an iterator, and has no bytes of its own")));
@@ -205,7 +205,7 @@ pub(super) async fn next_debug_data(session: &Session, id: &str) -> Answered {
     from_cursor(session, format!("debug {id}"), async |cursor| {
         let name = |(name, number): &(String, u32)| DebugFile {
             name: name.clone(),
-            artifact_id: artifact_id(&suite.tape.id, *number),
+            artifact_id: artifact_id(&suite.suite_log.id, *number),
         };
         let data: Vec<DebugFile> = files.iter().skip(cursor).map(name).collect();
         (files.len(), Ok(Response::DebugData { data }))

@@ -80,7 +80,7 @@ pub(crate) struct Known {
 
 /// What a session that runs tests does otherwise than the one that collected them: it then collects by itself.
 #[derive(Debug, Default)]
-pub(crate) struct Special {
+pub(crate) struct SessionOverrides {
     /// Skip marks skip nothing.
     pub run_disabled: bool,
     /// It makes the reports about a session as a whole.
@@ -92,9 +92,9 @@ pub(crate) struct Special {
 }
 
 /// A runner that runs tests, as long as this is held.
-pub(crate) struct Busy(Arc<AtomicUsize>);
+pub(crate) struct BusyGuard(Arc<AtomicUsize>);
 
-impl Drop for Busy {
+impl Drop for BusyGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -152,9 +152,9 @@ impl Pool {
     }
 
     /// Counts a runner as one that runs tests.
-    pub(crate) fn busy(&self) -> Busy {
+    pub(crate) fn busy(&self) -> BusyGuard {
         self.active.fetch_add(1, Ordering::Relaxed);
-        Busy(Arc::clone(&self.active))
+        BusyGuard(Arc::clone(&self.active))
     }
 
     /// Runners that run tests, and those that stand by.
@@ -484,7 +484,7 @@ impl Pool {
 
     /// A runner for the tests of `host`.
     /// `special`: what its session is to do otherwise than the collected one did.
-    pub(crate) async fn runner(&self, host: &Arc<Host>, special: Option<Special>) -> Result<Runner, String> {
+    pub(crate) async fn runner(&self, host: &Arc<Host>, special: Option<SessionOverrides>) -> Result<Runner, String> {
         self.touch();
         if host.is_shared() && special.is_none() {
             let copy = host.runner(&self.launcher.hub).await;
@@ -496,7 +496,7 @@ impl Pool {
         if special.is_some() {
             self.leaving.gone().await;
         }
-        let Special { run_disabled, reports, worker, coverage } = special.unwrap_or_default();
+        let SessionOverrides { run_disabled, reports, worker, coverage } = special.unwrap_or_default();
         let options =
             WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, ..host.options.clone() };
         let embedded = self.mode().is_some_and(|mode| mode.embedded);

@@ -38,7 +38,7 @@ use crate::project::refresh::Refresher;
 use crate::project::state::ProjectState;
 use crate::runs::coverage::Coverage;
 use crate::runs::driver::{DriverEvent, RunPlan};
-use crate::runs::record::{Awaited, Lease, REMEMBERED, RunRecord};
+use crate::runs::record::{OlderRun, REMEMBERED, RunLease, RunRecord};
 
 /// How often the output of running tests is looked at.
 const LOOK: Duration = Duration::from_millis(25);
@@ -264,26 +264,26 @@ impl Project {
     }
 
     /// Accepts a run and sets it going. Returns when it is in the books.
-    pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<Lease> {
+    pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<RunLease> {
         let plan = Arc::new(plan);
         let project = Arc::clone(self);
         // A task of its own: whoever asks may be gone meanwhile, and what is in the books must be driven to its end.
         let beginning = tokio::spawn(async move {
             let (accepted, answer) = oneshot::channel();
             project.record(Command::Begin { plan: Arc::clone(&plan), accepted });
-            let (lease, awaited) = answer.await.ok()?;
+            let (lease, older_runs) = answer.await.ok()?;
             let record = lease.record()?;
             project.unsaved.send_modify(|runs| *runs += 1);
             // All that is logged on the way of a run carries its id.
             let span = tracing::info_span!("run", id = plan.run_id);
-            tokio::spawn(Arc::clone(&project).run(plan, record, awaited).instrument(span));
+            tokio::spawn(Arc::clone(&project).run(plan, record, older_runs).instrument(span));
             Some(lease)
         });
         beginning.await.ok().flatten()
     }
 
-    async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>, awaited: Vec<Awaited>) {
-        plan.wait_for(&awaited).await;
+    async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>, older_runs: Vec<OlderRun>) {
+        plan.wait_for(&older_runs).await;
         let (prints, root, host) = (Arc::clone(&self.fingerprints), self.state.root.clone(), Arc::clone(&plan.host));
         let libraries = Arc::clone(&self.libraries);
         let besides = self.pool.variables();
@@ -300,9 +300,9 @@ impl Project {
         });
         let tell = |event| self.record(Command::DriverEvent { run_id: plan.run_id.clone(), event });
         let watching = tokio::spawn(Arc::clone(&self).watch_outputs(Arc::clone(&record)));
-        let ending = crate::runs::driver::drive(&self.pool, &plan, record.control.subscribe(), tell).await;
+        let ending = crate::runs::driver::drive(&self.pool, &plan, record.stop_tx.subscribe(), tell).await;
         watching.abort();
-        if let Some((coverage, folder)) = plan.kind.coverage().zip(plan.tape.folder()) {
+        if let Some((coverage, folder)) = plan.kind.coverage().zip(plan.suite_log.folder()) {
             tell(DriverEvent::DebugData(crate::runs::coverage::gather(&self.pool.launcher, folder, coverage).await));
         }
         self.pool.launcher.relays.flush().await;
@@ -347,12 +347,12 @@ impl Project {
 
     /// Looks at what the tests of a run print while they run.
     async fn watch_outputs(self: Arc<Self>, record: Arc<RunRecord>) {
-        let run_id = record.tape.id.clone();
+        let run_id = record.suite_log.id.clone();
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            for (index, place) in record.tape.outputs.look() {
+            for (index, place) in record.suite_log.outputs.look() {
                 self.record(Command::DriverEvent { run_id: run_id.clone(), event: DriverEvent::Printed(index, place) });
             }
         }
@@ -401,7 +401,7 @@ impl Project {
     pub(crate) async fn close(&self) {
         let runs: Vec<_> = self.state.runs.iter().map(|run| Arc::clone(run.value())).collect();
         for run in &runs {
-            run.ask(crate::runs::driver::Control::Kill);
+            run.request_stop(crate::runs::driver::StopLevel::Kill);
         }
         for run in runs {
             let _ = tokio::time::timeout(Duration::from_secs(5), run.wait()).await;

@@ -18,8 +18,8 @@ use crate::processes::pool::Found;
 use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Asked, Purpose};
 use crate::runs::coverage::Coverage;
-use crate::runs::handle::Suite;
-use crate::runs::plan::{Company, RunKind, RunPlan};
+use crate::runs::handle::RunHandle;
+use crate::runs::plan::{ConflictPolicy, RunKind, RunPlan};
 use crate::runs::run_ids::RunIds;
 
 /// What a run request asks for.
@@ -146,7 +146,7 @@ pub(crate) fn plan(
     project: &Project,
     run_ids: &RunIds,
     request: &RunRequest,
-    suite: &Suite,
+    handle: &RunHandle,
     chosen: Chosen,
     kind: RunKind,
 ) -> Result<RunPlan, Refusal> {
@@ -181,19 +181,19 @@ pub(crate) fn plan(
         }
     };
     let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);
-    suite.tape.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
+    handle.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
     Ok(RunPlan {
         temp: temp_dirs::run_folder(&project.pool.launcher.tmp_dir),
-        run_id: suite.tape.id.clone(),
-        tape: Arc::clone(&suite.tape),
-        lever: suite.lever.clone(),
+        run_id: handle.suite_log.id.clone(),
+        suite_log: Arc::clone(&handle.suite_log),
+        stop_tx: handle.stop_tx.clone(),
         time_limit: None,
         problems,
         deselected,
         // Another session makes reports; the one that has collected ends before.
         own: if kind.makes_reports() { Arc::default() } else { own },
-        company: Company::Apart,
-        given_up: watch::Sender::default(),
+        conflicts: ConflictPolicy::Independent,
+        taken_over: watch::Sender::default(),
         selected,
         asked: Asked::default(),
         workers,

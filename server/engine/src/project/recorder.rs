@@ -27,8 +27,8 @@ use crate::processes::stdio_relay::Printed;
 use crate::project::foreign_runs;
 use crate::project::history;
 use crate::project::state::ProjectState;
-use crate::runs::driver::{Company, DriverEnd, DriverEvent, RunPlan};
-use crate::runs::record::{Awaited, Lease, RunRecord};
+use crate::runs::driver::{ConflictPolicy, DriverEnd, DriverEvent, RunPlan};
+use crate::runs::record::{OlderRun, RunLease, RunRecord};
 
 /// Items of the tree that one event tells at most: each has to fit a frame.
 const PIECE: usize = 10_000;
@@ -44,7 +44,7 @@ pub(crate) enum Command {
     /// Files are no more.
     Gone { files: HashSet<String>, done: oneshot::Sender<()> },
     /// A run is to begin.
-    Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<(Lease, Vec<Awaited>)> },
+    Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<(RunLease, Vec<OlderRun>)> },
     /// Something happened in a run.
     DriverEvent { run_id: String, event: DriverEvent },
     /// Nothing more will happen in a run.
@@ -197,8 +197,8 @@ impl Recorder {
         }
     }
 
-    fn begin(&mut self, plan: Arc<RunPlan>, accepted: oneshot::Sender<(Lease, Vec<Awaited>)>) {
-        let (awaited, runs_alone) = self.yield_tests(&plan);
+    fn begin(&mut self, plan: Arc<RunPlan>, accepted: oneshot::Sender<(RunLease, Vec<OlderRun>)>) {
+        let (older_runs, runs_alone) = self.yield_tests(&plan);
         let record = Arc::new(RunRecord::new(&plan));
         self.state.runs.retain(|_, run| !run.is_past());
         self.state.runs.insert(plan.run_id.clone(), Arc::clone(&record));
@@ -220,41 +220,41 @@ impl Recorder {
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
         self.push(EventPayload::RunStarted(started));
-        plan.tape.begin((0..plan.selected.len()).map(|index| Arc::clone(&plan.node(index).id)).collect());
+        plan.suite_log.begin((0..plan.selected.len()).map(|index| Arc::clone(&plan.node(index).id)).collect());
         for problem in &plan.problems {
-            plan.tape.print(OutputStream::Stderr, &format!("{problem}\n"));
+            plan.suite_log.print(OutputStream::Stderr, &format!("{problem}\n"));
         }
         // Where nobody waits for it any more, the lease ends the run.
-        let _ = accepted.send((Lease::of(record), awaited));
+        let _ = accepted.send((RunLease::of(record), older_runs));
     }
 
     /// What a new run has to wait for, and whether nobody else has its tests at the same time. Older ones leave to it what
     /// they have not run, where both are a person's.
-    fn yield_tests(&mut self, plan: &RunPlan) -> (Vec<Awaited>, bool) {
-        let (mut awaited, mut alone) = (Vec::new(), true);
+    fn yield_tests(&mut self, plan: &RunPlan) -> (Vec<OlderRun>, bool) {
+        let (mut older_runs, mut alone) = (Vec::new(), true);
         if self.runs.is_empty() {
-            return (awaited, alone);
+            return (older_runs, alone);
         }
         let own: HashSet<&str> = (0..plan.selected.len()).map(|index| &*plan.node(index).id).collect();
         for open in self.runs.values_mut() {
             let left = open.left();
             let (common, others): (Vec<_>, Vec<_>) =
                 left.into_iter().partition(|&index| own.contains(&*open.plan.node(index).id));
-            let given_up = Arc::clone(&open.plan.given_up.borrow());
-            let others: Vec<_> = others.into_iter().filter(|index| !given_up.contains(index)).collect();
+            let taken_over = Arc::clone(&open.plan.taken_over.borrow());
+            let others: Vec<_> = others.into_iter().filter(|index| !taken_over.contains(index)).collect();
             if common.is_empty() {
                 continue;
             }
-            if plan.company == Company::Apart || open.plan.company == Company::Apart {
+            if plan.conflicts == ConflictPolicy::Independent || open.plan.conflicts == ConflictPolicy::Independent {
                 (alone, open.runs_alone) = (false, false);
                 continue;
             }
-            if plan.company == Company::Replaceable && open.plan.company == Company::Replaceable {
-                open.plan.given_up.send_modify(|given_up| Arc::make_mut(given_up).extend(&common));
+            if plan.conflicts == ConflictPolicy::Replaceable && open.plan.conflicts == ConflictPolicy::Replaceable {
+                open.plan.taken_over.send_modify(|taken_over| Arc::make_mut(taken_over).extend(&common));
             }
-            awaited.push(Awaited { run: Arc::clone(&open.record), tests: common, to_the_end: others.is_empty() });
+            older_runs.push(OlderRun { run: Arc::clone(&open.record), tests: common, to_the_end: others.is_empty() });
         }
-        (awaited, alone)
+        (older_runs, alone)
     }
 
     fn on_driver_event(&mut self, run_id: &str, event: DriverEvent) {
@@ -263,23 +263,23 @@ impl Recorder {
             DriverEvent::Started(index) => {
                 let id = open.plan.node(index).id.to_string();
                 open.record.state().running.insert(index);
-                open.record.tape.start(index);
+                open.record.suite_log.start(index);
                 let told = TestsStarted { run_id: run_id.to_owned(), ids: vec![id] };
                 self.push(EventPayload::TestStarted(told));
             }
             DriverEvent::Streams(index, streams) => {
                 open.streamed.insert(index);
-                open.record.tape.outputs.open(index, streams);
+                open.record.suite_log.outputs.open(index, streams);
             }
-            DriverEvent::Streamed(index, ends, folder) => open.record.tape.close_streams(index, ends, folder),
+            DriverEvent::Streamed(index, ends, folder) => open.record.suite_log.close_streams(index, ends, folder),
             DriverEvent::Printed(index, place) => {
-                let tape = &open.record.tape;
-                if let Some(item) = tape.outputs.announce(index, place) {
-                    tape.keep(Some(index), item);
+                let suite_log = &open.record.suite_log;
+                if let Some(item) = suite_log.outputs.announce(index, place) {
+                    suite_log.keep(Some(index), item);
                 }
             }
             DriverEvent::Reads(reads) => self.state.reads().add(&self.state.root, &reads),
-            DriverEvent::DebugData(files) => open.record.tape.keep_debug_data(files),
+            DriverEvent::DebugData(files) => open.record.suite_log.keep_debug_data(files),
             DriverEvent::Warnings(warnings) => open.warned.add(warnings),
             DriverEvent::Outcome(index, outcome) => {
                 if open.record.state().settled.contains(&index) {
@@ -322,15 +322,15 @@ impl Recorder {
             counts: counts_of(&counts),
             duration_ms: open.record.begun.elapsed().as_secs_f64() * 1000.0,
             message: ending.fault.or(ending.interrupted).or(replaced).or(not_collected).or(ending.refused),
-            debug_data: open.record.tape.debug_data(),
+            debug_data: open.record.suite_log.debug_data(),
             warnings: open.warned.take(),
         };
         self.unsaved.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));
         self.push(EventPayload::RunFinished(end.clone()));
         // Whoever waits for the end of the run takes a suite that has not told its own for one that broke off.
-        open.record.tape.end(at_least);
+        open.record.suite_log.end(at_least);
         open.record.close(end);
-        if open.record.tape.is_forsaken() {
+        if open.record.suite_log.is_closed_for_client() {
             self.state.runs.remove(run_id);
         }
     }
@@ -391,7 +391,7 @@ impl Recorder {
         let newest = self.runs.values().max_by_key(|open| open.number);
         match newest {
             Some(open) => {
-                open.record.tape.print(stream, &text);
+                open.record.suite_log.print(stream, &text);
                 let run_id = open.plan.run_id.clone();
                 self.push(EventPayload::Output(Output { run_id, id: None, stream, text }));
             }
@@ -408,11 +408,11 @@ impl OpenRun {
     }
 
     fn settle(&mut self, published: &ProjectState, index: usize, outcome: &TestOutcome) {
-        let tape = &self.record.tape;
+        let suite_log = &self.record.suite_log;
         if self.streamed.remove(&index) {
-            tape.close_streams(index, None, None);
+            suite_log.close_streams(index, None, None);
         } else {
-            tape.keep_texts(index, outcome);
+            suite_log.keep_texts(index, outcome);
         }
         let known: Outcome = outcome.outcome.parse().unwrap_or(Outcome::Error);
         let id = Arc::clone(&self.plan.node(index).id);
@@ -428,7 +428,7 @@ impl OpenRun {
             return;
         }
         state.settled.insert(index);
-        self.record.tape.settle(index, known);
+        self.record.suite_log.settle(index, known);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

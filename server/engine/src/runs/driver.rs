@@ -26,26 +26,26 @@ use crate::processes::process_tree::kill_tree;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
 use crate::runs::artifacts::Streams;
-use crate::runs::pending_runners::Recruits;
-use crate::runs::plan::Post;
-pub(crate) use crate::runs::plan::{Company, Control, DriverEnd, DriverEvent, RunPlan};
-use crate::runs::worker_slot::{Arrivals, Slot, next};
+use crate::runs::pending_runners::PendingRunners;
+use crate::runs::plan::WorkerPost;
+pub(crate) use crate::runs::plan::{ConflictPolicy, DriverEnd, DriverEvent, RunPlan, StopLevel};
+use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
 use pytest_lens_protocol::TestOutcome;
 
 /// How long an ended connection waits for word of how the process ended.
 const GRACE: Duration = Duration::from_millis(1500);
 
 /// How long a run whose tests all have their outcome waits for its runners to say that they are done.
-const LAST_WORD: Duration = Duration::from_millis(500);
+const DONE_LIMIT: Duration = Duration::from_millis(500);
 
 /// How long runners that stay may take to tear down what does not stay with them.
-const STAYING: Duration = Duration::from_secs(30);
+const RESIDENT_TEARDOWN: Duration = Duration::from_secs(30);
 
 /// How long a run waits for hooks that finish its sessions. Those that take longer hold up the next run only.
-const FINISHING: Duration = Duration::from_secs(10);
+const SESSION_FINISH: Duration = Duration::from_secs(10);
 
 /// How long runners have for telling the stacks of what runs when the time of the whole run is up.
-const LAST_STACKS: Duration = Duration::from_millis(200);
+const STACKS_LIMIT: Duration = Duration::from_millis(200);
 
 /// A test that overruns its limit by this much without ending itself is killed from outside.
 const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
@@ -54,13 +54,13 @@ const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
 pub(crate) async fn drive(
     pool: &Arc<Pool>,
     plan: &RunPlan,
-    control: watch::Receiver<Control>,
+    stop_rx: watch::Receiver<StopLevel>,
     tell: impl Fn(DriverEvent),
 ) -> DriverEnd {
     let mut driver = Driver {
         pool,
         plan,
-        control,
+        stop_rx,
         tell: &tell,
         attempt: 1,
         again: Vec::new(),
@@ -73,35 +73,35 @@ pub(crate) async fn drive(
             crate::clock::now_ns().checked_add(limit)
         }),
         attach_by: plan.kind.debuggee().map(|debuggee| debuggee.until()),
-        given_up: plan.given_up.subscribe(),
-        give_way_by: None,
-        insisted: false,
+        taken_over: plan.taken_over.subscribe(),
+        yield_deadline: None,
+        yield_forced: false,
         replaced: false,
         disturbed: false,
-        look_at: Instant::now() + STILL / 4,
-        farewells: Mutex::default(),
+        next_check: Instant::now() + STILL / 4,
+        exiting: Mutex::default(),
     };
     let mut left: Vec<usize> = (0..plan.selected.len()).collect();
     loop {
-        left = driver.leave(left);
+        left = driver.drop_taken_over(left);
         if left.is_empty() {
             break;
         }
-        left = driver.round(&left, plan.workers.max(1), plan.kind.is_resident()).await;
+        left = driver.run_round(&left, plan.workers.max(1), plan.kind.is_resident()).await;
     }
     while !driver.again.is_empty() {
         driver.attempt += 1;
         for index in std::mem::take(&mut driver.again) {
             driver.pause().await;
-            driver.await_leavers().await;
-            if driver.leave(vec![index]).is_empty() {
+            driver.await_exiting().await;
+            if driver.drop_taken_over(vec![index]).is_empty() {
                 continue;
             }
-            if *driver.control.borrow() == Control::Go && !driver.is_limit_reached() {
-                let broken_off = driver.round(&[index], 1, false).await;
-                driver.leave(broken_off);
+            if *driver.stop_rx.borrow() == StopLevel::Go && !driver.is_limit_reached() {
+                let broken_off = driver.run_round(&[index], 1, false).await;
+                driver.drop_taken_over(broken_off);
             } else {
-                driver.give_up(index);
+                driver.skip_retry(index);
             }
         }
     }
@@ -109,10 +109,10 @@ pub(crate) async fn drive(
     if plan.kind.coverage().is_some() || driver.replaced || !plan.host.is_shared() {
         // What they have measured, and what hooks of their sessions report, is written when those are over; and a newer
         // run of the same tests may need what they hold.
-        let farewells = driver.farewells.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let killed = driver.control.wait_for(|wanted| *wanted == Control::Kill);
+        let exiting = driver.exiting.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let killed = driver.stop_rx.wait_for(|wanted| *wanted == StopLevel::Kill);
         let written = async {
-            for end in farewells {
+            for end in exiting {
                 let _ = end.await;
             }
         };
@@ -120,7 +120,7 @@ pub(crate) async fn drive(
         tokio::select! {
             () = written => {}
             Ok(_) = killed => {}
-            () = tokio::time::sleep(FINISHING), if !needed => {}
+            () = tokio::time::sleep(SESSION_FINISH), if !needed => {}
         }
     }
     driver.ending
@@ -129,7 +129,7 @@ pub(crate) async fn drive(
 struct Driver<'a, F: Fn(DriverEvent)> {
     pool: &'a Arc<Pool>,
     plan: &'a RunPlan,
-    control: watch::Receiver<Control>,
+    stop_rx: watch::Receiver<StopLevel>,
     tell: &'a F,
     attempt: u32,
     /// Failed tests whose next attempt was promised.
@@ -145,25 +145,25 @@ struct Driver<'a, F: Fn(DriverEvent)> {
     /// When a debugger has to be there that has not come yet.
     attach_by: Option<Instant>,
     /// Tests that a newer run has taken over.
-    given_up: watch::Receiver<Arc<BTreeSet<usize>>>,
+    taken_over: watch::Receiver<Arc<BTreeSet<usize>>>,
     /// This round makes way for a newer run, and what it runs of its tests is ended then.
-    give_way_by: Option<Instant>,
+    yield_deadline: Option<Instant>,
     /// That time has come.
-    insisted: bool,
+    yield_forced: bool,
     /// Tests were left to a newer run.
     replaced: bool,
     /// A test's process was ended by what may have been somebody else.
     disturbed: bool,
     /// When to look next whether runners are stopped.
-    look_at: Instant,
+    next_check: Instant,
     /// Runners that tear down their sessions.
-    farewells: Mutex<Vec<tokio::task::JoinHandle<()>>>,
+    exiting: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Runs some of the selected tests once each. `stay`: in runners that stay between runs. Returns what is left where it
     /// made way for a newer run.
-    async fn round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Vec<usize> {
+    async fn run_round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Vec<usize> {
         let items: Vec<Item> = indices
             .iter()
             .map(|&index| self.plan.node(index).item(index, self.plan.durations.get(index).copied().flatten()))
@@ -172,30 +172,30 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let workers = workers.min(units.len()).max(1);
         let mut dispatcher = Dispatcher::new(units, workers, self.plan.maxfail.filter(|_| !self.plan.rerun.enabled));
         let (arrivals_tx, mut arrivals) = mpsc::unbounded_channel();
-        let mut slots: BTreeMap<usize, Slot> = BTreeMap::new();
-        let mut strikes = 0;
-        let mut last_word = None;
+        let mut slots: BTreeMap<usize, WorkerSlot> = BTreeMap::new();
+        let mut early_exits = 0;
+        let mut done_deadline = None;
         let first = self.next_slot;
         self.next_slot += workers;
-        if *self.control.borrow() != Control::Go {
+        if *self.stop_rx.borrow() != StopLevel::Go {
             for &index in indices {
-                self.give_up(index);
+                self.skip_retry(index);
             }
             return Vec::new();
         }
-        (self.give_way_by, self.insisted) = (None, false);
-        let mut recruits = Recruits::new(self.pool);
+        (self.yield_deadline, self.yield_forced) = (None, false);
+        let mut pending = PendingRunners::new(self.pool);
         // The dispatcher counts its workers from 0 in each round.
         for worker in 0..workers {
-            recruits.ask(worker, self.plan, stay);
+            pending.ask(worker, self.plan, stay);
         }
         loop {
-            self.hear_stacks(&slots).await;
-            self.obey(&mut dispatcher, &mut slots);
-            self.make_way(&mut dispatcher, &mut slots);
+            self.collect_stacks(&slots).await;
+            self.apply_stop(&mut dispatcher, &mut slots);
+            self.yield_to_newer(&mut dispatcher, &mut slots);
             let is_over = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
             // What is to start nothing need not wait for those who are on their way.
-            let awaited = !recruits.is_empty() && self.wants_runners();
+            let awaited = !pending.is_empty() && self.wants_runners();
             if is_over || (slots.is_empty() && !awaited) {
                 break;
             }
@@ -205,32 +205,34 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             if (settled || !awaited) && slots.values().all(|slot| slot.is_settled(settled)) {
                 break;
             }
-            if settled && last_word.is_none() {
-                last_word =
-                    Some(Instant::now() + if stay || self.plan.kind.makes_reports() { STAYING } else { LAST_WORD });
+            if settled && done_deadline.is_none() {
+                done_deadline = Some(
+                    Instant::now()
+                        + if stay || self.plan.kind.makes_reports() { RESIDENT_TEARDOWN } else { DONE_LIMIT },
+                );
                 for slot in slots.values() {
                     slot.runner.send(ToWorker::Feed { indices: Vec::new(), end: true });
                 }
             }
-            let came = self.step(&mut arrivals, &mut recruits, &mut slots, &mut dispatcher, last_word).await;
+            let came = self.step(&mut arrivals, &mut pending, &mut slots, &mut dispatcher, done_deadline).await;
             match came {
                 Some((_, Ok(runner))) if !self.wants_runners() => {
-                    recruits.send_away(runner);
+                    pending.discard_runner(runner);
                 }
                 Some((worker, Ok(runner))) => {
                     let place = if worker < workers { first + worker } else { worker };
-                    let post = Post { worker, place, count: workers };
-                    slots.insert(worker, self.set_going(runner, post, &mut dispatcher, &arrivals_tx));
+                    let post = WorkerPost { worker, place, count: workers };
+                    slots.insert(worker, self.start_worker(runner, post, &mut dispatcher, &arrivals_tx));
                 }
                 Some((worker, Err(message))) => {
                     dispatcher.worker_lost(worker);
-                    if slots.is_empty() && recruits.is_empty() {
+                    if slots.is_empty() && pending.is_empty() {
                         self.ending.fault = Some(format!("no process to run tests in could be made: {message}"));
                     }
                 }
                 None => {}
             }
-            if last_word.is_some_and(|at| at <= Instant::now()) {
+            if done_deadline.is_some_and(|at| at <= Instant::now()) {
                 break;
             }
             let ended: Vec<usize> =
@@ -238,16 +240,16 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             for worker in ended {
                 let Some(slot) = slots.remove(&worker) else { continue };
                 if !slot.began && !slot.done {
-                    strikes += 1;
+                    early_exits += 1;
                 }
                 // At a terminal Ctrl-C is meant for the run as a whole.
                 let is_interrupt = self.pool.launcher.terminal
                     && slot.exit.as_ref().is_some_and(|exit| exit.signal == Some(libc::SIGINT));
-                self.bury(worker, slot, &mut dispatcher);
+                self.on_worker_exit(worker, slot, &mut dispatcher);
                 if is_interrupt {
                     self.ending.interrupted.get_or_insert_with(|| "KeyboardInterrupt".into());
                 }
-                if strikes >= 2 {
+                if early_exits >= 2 {
                     self.ending
                         .fault
                         .get_or_insert_with(|| "processes that run tests end before they start one".into());
@@ -258,19 +260,19 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     let worker = self.next_slot;
                     self.next_slot += 1;
                     dispatcher.worker_added(worker);
-                    recruits.ask(worker, self.plan, stay);
+                    pending.ask(worker, self.plan, stay);
                 }
             }
         }
-        drop(recruits);
-        let makes_way = self.give_way_by.is_some() && !dispatcher.maxfail_reached() && !self.is_limit_reached();
+        drop(pending);
+        let makes_way = self.yield_deadline.is_some() && !dispatcher.maxfail_reached() && !self.is_limit_reached();
         let left = if makes_way && self.ending == DriverEnd::default() {
             dispatcher.unfinished()
         } else {
             self.finish_round(&dispatcher, &slots);
             Vec::new()
         };
-        self.part_with(slots, arrivals).await;
+        self.release_runners(slots, arrivals).await;
         left
     }
 
@@ -278,18 +280,18 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     async fn step(
         &mut self,
         arrivals: &mut Arrivals,
-        recruits: &mut Recruits,
-        slots: &mut BTreeMap<usize, Slot>,
+        pending: &mut PendingRunners,
+        slots: &mut BTreeMap<usize, WorkerSlot>,
         dispatcher: &mut Dispatcher,
-        last_word: Option<Instant>,
+        done_deadline: Option<Instant>,
     ) -> Option<(usize, Result<Runner, String>)> {
         let deadlines = slots.values().filter_map(|slot| {
             let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
-            overdue.into_iter().chain(slot.verdict_at).chain(slot.collect_by).min()
+            overdue.into_iter().chain(slot.exit_deadline).chain(slot.collect_by).min()
         });
-        let way = self.give_way_by.filter(|_| !self.insisted);
-        let look_at = self.plan.kind.debuggee().is_none().then_some(self.look_at);
-        let wake = deadlines.chain(last_word).chain(self.attach_by).chain(way).chain(look_at).min();
+        let way = self.yield_deadline.filter(|_| !self.yield_forced);
+        let next_check = self.plan.kind.debuggee().is_none().then_some(self.next_check);
+        let wake = deadlines.chain(done_deadline).chain(self.attach_by).chain(way).chain(next_check).min();
         let alarm = async {
             match wake {
                 Some(at) => tokio::time::sleep_until(at).await,
@@ -298,23 +300,23 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         };
         tokio::select! {
             biased;
-            _ = self.control.changed() => {}
-            _ = self.given_up.changed() => {}
+            _ = self.stop_rx.changed() => {}
+            _ = self.taken_over.changed() => {}
             arrival = arrivals.recv() => {
                 if let Some((worker, event)) = arrival {
-                    self.take(worker, event, slots, dispatcher);
+                    self.on_event(worker, event, slots, dispatcher);
                 }
             }
-            came = recruits.next() => return Some(came),
+            came = pending.next() => return Some(came),
             () = alarm => {
                 let now = Instant::now();
                 if way.is_some_and(|at| at <= now) {
-                    self.insisted = true;
-                    self.insist(dispatcher, slots);
+                    self.yield_forced = true;
+                    self.force_yield(dispatcher, slots);
                 }
-                if look_at.is_some_and(|at| at <= now) {
-                    self.look_at = now + STILL / 4;
-                    slots.values_mut().for_each(|slot| slot.look_after(now));
+                if next_check.is_some_and(|at| at <= now) {
+                    self.next_check = now + STILL / 4;
+                    slots.values_mut().for_each(|slot| slot.check_stopped(now));
                 }
                 if let Some(debuggee) = self.plan.kind.debuggee().filter(|_| self.attach_by.is_some_and(|at| at <= now)) {
                     self.attach_by = None;
@@ -329,7 +331,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                         slot.overdue = true;
                         kill_tree(slot.runner.pid());
                     }
-                    if slot.verdict_at.is_some_and(|at| at <= now) {
+                    if slot.exit_deadline.is_some_and(|at| at <= now) {
                         slot.lost = true;
                         slot.exit.get_or_insert_default();
                         // It may live on, unheard of.
@@ -344,11 +346,11 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         None
     }
 
-    fn take(
+    fn on_event(
         &mut self,
         worker: usize,
         event: ProcessEvent,
-        slots: &mut BTreeMap<usize, Slot>,
+        slots: &mut BTreeMap<usize, WorkerSlot>,
         dispatcher: &mut Dispatcher,
     ) {
         let Some(slot) = slots.get_mut(&worker) else { return };
@@ -358,7 +360,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         match event {
             ProcessEvent::Lost => {
                 slot.lost = true;
-                slot.verdict_at.get_or_insert_with(|| Instant::now() + GRACE);
+                slot.exit_deadline.get_or_insert_with(|| Instant::now() + GRACE);
             }
             // Told behind everything that the process said.
             ProcessEvent::Exited(status) => {
@@ -388,7 +390,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                         (self.tell)(DriverEvent::Streamed(index, outcome.to, folder));
                     }
                     let outcome = of_wire(*outcome, &self.plan.node(index).id, self.attempt);
-                    self.verdict(worker, index, outcome, dispatcher);
+                    self.on_outcome(worker, index, outcome, dispatcher);
                     slot.feed(worker, dispatcher);
                     if dispatcher.maxfail_reached() || self.is_limit_reached() {
                         stop_all(slots, dispatcher);
@@ -409,7 +411,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                             "it is no longer there: its file has changed",
                         );
                         dispatcher.started(worker, index);
-                        self.verdict(worker, index, outcome, dispatcher);
+                        self.on_outcome(worker, index, outcome, dispatcher);
                     }
                     slot.feed(worker, dispatcher);
                 }
@@ -427,7 +429,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     }
                 }
                 FromWorker::Bye { exitstatus, message } => {
-                    if std::mem::take(&mut slot.has_a_say) && exitstatus == 1 && self.failures == 0 {
+                    if std::mem::take(&mut slot.decides_end) && exitstatus == 1 && self.failures == 0 {
                         let unnamed = || "pytest ended with status 1 although no test failed".to_owned();
                         self.ending.refused = Some(message.unwrap_or_else(unnamed));
                     }
@@ -441,10 +443,10 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// One attempt's outcome: tells it, and decides whether there is another.
-    fn verdict(&mut self, worker: usize, index: usize, mut outcome: TestOutcome, dispatcher: &mut Dispatcher) {
+    fn on_outcome(&mut self, worker: usize, index: usize, mut outcome: TestOutcome, dispatcher: &mut Dispatcher) {
         let known: Option<Outcome> = outcome.outcome.parse().ok();
         let flaky = self.plan.known_flaky.get(index).copied().unwrap_or(false);
-        let stopping = *self.control.borrow() != Control::Go;
+        let stopping = *self.stop_rx.borrow() != StopLevel::Go;
         outcome.will_rerun =
             known.is_some_and(|known| !stopping && will_rerun(&self.plan.rerun, &known, self.attempt, flaky));
         let failed = known.is_some_and(Outcome::is_failure) && !outcome.will_rerun;
@@ -460,14 +462,14 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// A runner is over: whoever it ran when it ended is to blame.
-    fn bury(&mut self, worker: usize, mut slot: Slot, dispatcher: &mut Dispatcher) {
+    fn on_worker_exit(&mut self, worker: usize, mut slot: WorkerSlot, dispatcher: &mut Dispatcher) {
         slot.forwarding.abort();
         let stacks = slot.runner.told_stacks();
         let lost = dispatcher.worker_lost(worker);
         let Some(index) = lost.blamed else { return };
         let id = &self.plan.node(index).id;
-        if self.insisted && self.given_up.borrow().contains(&index) {
-            self.leave(vec![index]);
+        if self.yield_forced && self.taken_over.borrow().contains(&index) {
+            self.drop_taken_over(vec![index]);
             return;
         }
         let mut outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
@@ -481,7 +483,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if let Some(streams) = slot.streams.take() {
             (outcome.stdout, outcome.stderr) = streams.texts();
         }
-        self.verdict(worker, index, outcome, dispatcher);
+        self.on_outcome(worker, index, outcome, dispatcher);
         if self.is_limit_reached() {
             dispatcher.stop();
         }
@@ -489,7 +491,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
 
     /// Whether more is to be started.
     fn wants_runners(&self) -> bool {
-        self.ending == DriverEnd::default() && self.give_way_by.is_none() && !self.is_limit_reached()
+        self.ending == DriverEnd::default() && self.yield_deadline.is_none() && !self.is_limit_reached()
     }
 
     /// Whether as many tests have failed for good as may.
@@ -498,16 +500,16 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// Stop and kill, as soon as they are asked for.
-    fn obey(&mut self, dispatcher: &mut Dispatcher, slots: &mut BTreeMap<usize, Slot>) {
-        let wanted = *self.control.borrow_and_update();
-        if wanted == Control::OutOfTime && !self.ending.out_of_time {
+    fn apply_stop(&mut self, dispatcher: &mut Dispatcher, slots: &mut BTreeMap<usize, WorkerSlot>) {
+        let wanted = *self.stop_rx.borrow_and_update();
+        if wanted == StopLevel::OutOfTime && !self.ending.out_of_time {
             self.ending.out_of_time = true;
             dispatcher.stop();
             for slot in slots.values() {
                 kill_tree(slot.runner.pid());
             }
         }
-        if matches!(wanted, Control::Stop | Control::Kill) && !self.ending.stopped {
+        if matches!(wanted, StopLevel::Stop | StopLevel::Kill) && !self.ending.stopped {
             self.ending.stopped = true;
             dispatcher.stop();
             for slot in slots.values_mut() {
@@ -519,7 +521,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             }
             self.attach_by = None;
         }
-        if wanted == Control::Kill && !self.ending.killed {
+        if wanted == StopLevel::Kill && !self.ending.killed {
             self.ending.killed = true;
             for slot in slots.values() {
                 kill_tree(slot.runner.pid());
@@ -528,32 +530,33 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// When the time of the whole run is up, what runs gets a moment to say where it is.
-    async fn hear_stacks(&self, slots: &BTreeMap<usize, Slot>) {
-        if *self.control.borrow() != Control::OutOfTime || self.ending.out_of_time {
+    async fn collect_stacks(&self, slots: &BTreeMap<usize, WorkerSlot>) {
+        if *self.stop_rx.borrow() != StopLevel::OutOfTime || self.ending.out_of_time {
             return;
         }
-        let silent =
-            |slot: &Slot| slot.current.is_some() && slot.runner.stacks.is_some() && slot.runner.told_stacks().is_none();
-        let until = Instant::now() + LAST_STACKS;
+        let silent = |slot: &WorkerSlot| {
+            slot.current.is_some() && slot.runner.stacks.is_some() && slot.runner.told_stacks().is_none()
+        };
+        let until = Instant::now() + STACKS_LIMIT;
         while slots.values().any(silent) && Instant::now() < until {
-            tokio::time::sleep(LAST_STACKS / 20).await;
+            tokio::time::sleep(STACKS_LIMIT / 20).await;
         }
     }
 
     /// Tells a runner what it is to run, and has its events forwarded.
-    fn set_going(
+    fn start_worker(
         &self,
         runner: Runner,
-        post: Post,
+        post: WorkerPost,
         dispatcher: &mut Dispatcher,
         arrivals: &mpsc::UnboundedSender<(usize, ProcessEvent)>,
-    ) -> Slot {
+    ) -> WorkerSlot {
         let feed = next(post.worker, dispatcher);
         let mut order = self.plan.order(&runner, post, feed, dispatcher.failures());
         order.deadline_ns = self.deadline_ns;
-        let mut slot = Slot::new(runner, post.worker, arrivals.clone(), self.pool.busy());
+        let mut slot = WorkerSlot::new(runner, post.worker, arrivals.clone(), self.pool.busy());
         slot.output = self.plan.output(post).map(Arc::new);
-        slot.has_a_say = self.plan.kind.makes_reports();
+        slot.decides_end = self.plan.kind.makes_reports();
         // A person at a debugger may take any time.
         slot.give(order, self.plan.kind.debuggee().is_none().then_some(self.plan.collect_limit));
         slot
@@ -562,8 +565,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     async fn pause(&mut self) {
         let delay = Duration::from_millis(self.plan.rerun.delay_ms.into());
         let stopped = async {
-            while *self.control.borrow_and_update() == Control::Go {
-                if self.control.changed().await.is_err() {
+            while *self.stop_rx.borrow_and_update() == StopLevel::Go {
+                if self.stop_rx.changed().await.is_err() {
                     std::future::pending::<()>().await;
                 }
             }
@@ -573,7 +576,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
 }
 
 /// Has every runner finish what it runs and start nothing more.
-fn stop_all(slots: &mut BTreeMap<usize, Slot>, dispatcher: &mut Dispatcher) {
+fn stop_all(slots: &mut BTreeMap<usize, WorkerSlot>, dispatcher: &mut Dispatcher) {
     dispatcher.stop();
     for (&worker, slot) in slots {
         slot.stop();

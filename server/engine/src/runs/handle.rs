@@ -5,37 +5,37 @@ use std::sync::Arc;
 use pytest_lens_protocol::LogsIteratorOption;
 use tokio::sync::watch;
 
-use crate::runs::plan::Control;
+use crate::runs::plan::StopLevel;
 use crate::runs::record::RunRecord;
-use crate::runs::suite_log::Tape;
+use crate::runs::suite_log::SuiteLog;
 
 /// A suite as everyone who knows its id may use it.
 #[derive(Clone)]
-pub(crate) struct Suite {
-    pub tape: Arc<Tape>,
-    pub lever: watch::Sender<Control>,
+pub(crate) struct RunHandle {
+    pub suite_log: Arc<SuiteLog>,
+    pub stop_tx: watch::Sender<StopLevel>,
 }
 
-impl Suite {
+impl RunHandle {
     pub(crate) fn new(id: String, logs: LogsIteratorOption) -> Self {
-        Suite { tape: Tape::new(id, logs), lever: watch::Sender::new(Control::Go) }
+        RunHandle { suite_log: SuiteLog::new(id, logs), stop_tx: watch::Sender::new(StopLevel::Go) }
     }
 
     /// Asks for a stop or a kill. Neither is ever taken back.
-    pub(crate) fn ask(&self, wanted: Control) {
-        ask(&self.lever, wanted);
+    pub(crate) fn request_stop(&self, wanted: StopLevel) {
+        request_stop(&self.stop_tx, wanted);
     }
 }
 
-impl From<&RunRecord> for Suite {
+impl From<&RunRecord> for RunHandle {
     fn from(record: &RunRecord) -> Self {
-        Suite { tape: Arc::clone(&record.tape), lever: record.control.clone() }
+        RunHandle { suite_log: Arc::clone(&record.suite_log), stop_tx: record.stop_tx.clone() }
     }
 }
 
-/// Moves a lever, which only ever goes one way.
-pub(crate) fn ask(lever: &watch::Sender<Control>, wanted: Control) {
-    lever.send_if_modified(|present| {
+/// Moves the stop level, which only ever goes one way.
+pub(crate) fn request_stop(stop_tx: &watch::Sender<StopLevel>, wanted: StopLevel) {
+    stop_tx.send_if_modified(|present| {
         let more = wanted > *present;
         *present = wanted.max(*present);
         more

@@ -11,14 +11,14 @@ use crate::processes::runner::Runner;
 use crate::runs::plan::RunPlan;
 
 /// Runners on their way, each for a worker of the round.
-pub(crate) struct Recruits {
+pub(crate) struct PendingRunners {
     pool: Arc<Pool>,
-    coming: JoinSet<(usize, Result<Runner, String>)>,
+    starting: JoinSet<(usize, Result<Runner, String>)>,
 }
 
-impl Recruits {
+impl PendingRunners {
     pub(crate) fn new(pool: &Arc<Pool>) -> Self {
-        Recruits { pool: Arc::clone(pool), coming: JoinSet::new() }
+        PendingRunners { pool: Arc::clone(pool), starting: JoinSet::new() }
     }
 
     /// Asks for a runner. `stays`: it may be one that stays between runs.
@@ -27,7 +27,7 @@ impl Recruits {
         let reuse = plan.reuse().filter(|_| stays);
         let own = Arc::clone(&plan.own);
         let debuggee = plan.kind.debuggee().map(Debuggee::take);
-        self.coming.spawn(async move {
+        self.starting.spawn(async move {
             let runner = match (debuggee, reuse) {
                 (Some(debuggee), _) => debuggee,
                 (None, Some(reuse)) => pool.residents.take(&pool, &host, &own, &reuse).await,
@@ -43,7 +43,7 @@ impl Recruits {
     /// The next one that is there, or why there is none; waits for ever where none is on its way.
     pub(crate) async fn next(&mut self) -> (usize, Result<Runner, String>) {
         loop {
-            match self.coming.join_next().await {
+            match self.starting.join_next().await {
                 Some(Ok(arrived)) => return arrived,
                 Some(Err(error)) => tracing::error!(%error, "a runner got lost on its way"),
                 None => std::future::pending().await,
@@ -52,33 +52,33 @@ impl Recruits {
     }
 
     /// Sees off a runner that nobody needs.
-    pub(crate) fn send_away(&self, runner: Runner) {
-        tokio::spawn(see_off(Arc::clone(&self.pool), runner));
+    pub(crate) fn discard_runner(&self, runner: Runner) {
+        tokio::spawn(discard(Arc::clone(&self.pool), runner));
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.coming.is_empty()
+        self.starting.is_empty()
     }
 }
 
-impl Drop for Recruits {
+impl Drop for PendingRunners {
     /// Nobody waits for them any more. They are seen off when they come: what makes them is not to be cut short.
     fn drop(&mut self) {
-        let (pool, mut coming) = (Arc::clone(&self.pool), std::mem::take(&mut self.coming));
-        if coming.is_empty() {
+        let (pool, mut starting) = (Arc::clone(&self.pool), std::mem::take(&mut self.starting));
+        if starting.is_empty() {
             return;
         }
         tokio::spawn(async move {
-            while let Some(arrived) = coming.join_next().await {
+            while let Some(arrived) = starting.join_next().await {
                 if let Ok((_, Ok(runner))) = arrived {
-                    see_off(Arc::clone(&pool), runner).await;
+                    discard(Arc::clone(&pool), runner).await;
                 }
             }
         });
     }
 }
 
-async fn see_off(pool: Arc<Pool>, runner: Runner) {
+async fn discard(pool: Arc<Pool>, runner: Runner) {
     if runner.tenure.is_some() {
         pool.residents.end(runner).await;
     } else {

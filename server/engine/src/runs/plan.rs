@@ -18,14 +18,14 @@ use crate::model::warnings::ReportedWarning;
 use crate::processes::collected_session::Host;
 use crate::processes::debug_process::Debuggee;
 use crate::processes::exclusive_session::Own;
-use crate::processes::pool::Special;
+use crate::processes::pool::SessionOverrides;
 use crate::processes::resident_pool::Reuse;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{Asked, Hold, RunOrder, WorkerPlace};
 use crate::runs::artifacts::Streams;
 use crate::runs::coverage::Coverage;
-use crate::runs::record::Awaited;
-use crate::runs::suite_log::Tape;
+use crate::runs::record::OlderRun;
+use crate::runs::suite_log::SuiteLog;
 
 /// What a run is to do.
 pub(crate) struct RunPlan {
@@ -53,19 +53,19 @@ pub(crate) struct RunPlan {
     /// Who asked.
     pub source: Source,
     /// Moved by who stops or kills the run.
-    pub lever: watch::Sender<Control>,
+    pub stop_tx: watch::Sender<StopLevel>,
     /// Where run control reads of it.
-    pub tape: Arc<Tape>,
-    /// Limit for the whole run; whoever set it moves the lever.
+    pub suite_log: Arc<SuiteLog>,
+    /// Limit for the whole run; whoever set it moves the stop level.
     pub time_limit: Option<Duration>,
     /// What could not be collected of it, each a sentence. Such a run has not passed, whatever its tests say.
     pub problems: Vec<String>,
     /// The process that has collected them for this run alone.
     pub own: Arc<Own>,
     /// What it does with older runs that have tests in common with it, and newer ones with it.
-    pub company: Company,
+    pub conflicts: ConflictPolicy,
     /// Tests that it has left to a newer run.
-    pub given_up: watch::Sender<Arc<BTreeSet<usize>>>,
+    pub taken_over: watch::Sender<Arc<BTreeSet<usize>>>,
 }
 
 /// In which processes the tests of a run run.
@@ -122,14 +122,14 @@ impl RunKind {
 /// How a run gets on with another one of the same tests. A test never runs twice at a time, unless somebody asked for
 /// just that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Company {
+pub(crate) enum ConflictPolicy {
     /// A person's in an editor: a newer one of the kind takes over the tests that have not ended, and waits for those of
     /// any other.
     Replaceable,
     /// It waits for older runs to be through with the tests that they have in common, and nobody takes them over.
-    Patient,
+    Waits,
     /// A suite of run control, or one under a debugger: its client decides what runs at the same time.
-    Apart,
+    Independent,
 }
 
 impl RunPlan {
@@ -139,7 +139,7 @@ impl RunPlan {
 
     /// Waits for older runs to be through with tests of this one, or until there is nothing to wait for any more: it is
     /// stopped, or a newer run has taken all of its tests over.
-    pub(crate) async fn wait_for(&self, older: &[Awaited]) {
+    pub(crate) async fn wait_for(&self, older: &[OlderRun]) {
         if older.is_empty() {
             return;
         }
@@ -148,18 +148,18 @@ impl RunPlan {
                 run.wait().await;
             }
         };
-        let (mut lever, mut given_up) = (self.lever.subscribe(), self.given_up.subscribe());
+        let (mut stop_tx, mut taken_over) = (self.stop_tx.subscribe(), self.taken_over.subscribe());
         tokio::select! {
             () = all => {}
-            _ = lever.wait_for(|wanted| *wanted != Control::Go) => {}
-            _ = given_up.wait_for(|tests| tests.len() == self.selected.len()) => {}
+            _ = stop_tx.wait_for(|wanted| *wanted != StopLevel::Go) => {}
+            _ = taken_over.wait_for(|tests| tests.len() == self.selected.len()) => {}
         }
     }
 
     /// What a worker's session does otherwise than the collected one did.
-    pub(crate) fn special(&self, worker: usize) -> Option<Special> {
+    pub(crate) fn special(&self, worker: usize) -> Option<SessionOverrides> {
         let (run_disabled, reports) = (self.kind.runs_disabled(), self.kind.makes_reports());
-        let folder = self.tape.folder();
+        let folder = self.suite_log.folder();
         let coverage = self.kind.coverage().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
         // A project that looks at which worker it is in was collected as the first of them.
         let is_another = self.host.mentions_worker && worker > 0 && !reports;
@@ -167,7 +167,7 @@ impl RunPlan {
             return None;
         }
         let place = self.place(worker, self.workers).filter(|_| !reports);
-        Some(Special { run_disabled, reports, coverage, worker: place })
+        Some(SessionOverrides { run_disabled, reports, coverage, worker: place })
     }
 
     /// What a resident runner of it is asked to be.
@@ -185,13 +185,13 @@ impl RunPlan {
     }
 
     /// What the names of the files begin with that a worker's output goes to.
-    pub(crate) fn output(&self, post: Post) -> Option<PathBuf> {
-        self.tape.folder().map(|folder| folder.join(format!("w{}", post.place)))
+    pub(crate) fn output(&self, post: WorkerPost) -> Option<PathBuf> {
+        self.suite_log.folder().map(|folder| folder.join(format!("w{}", post.place)))
     }
 
     /// What a runner is told to run: `feed` to begin with, and whether that is all. `failures`: those so far.
-    pub(crate) fn order(&self, runner: &Runner, post: Post, feed: (Vec<usize>, bool), failures: u32) -> RunOrder {
-        let Post { worker, place, count } = post;
+    pub(crate) fn order(&self, runner: &Runner, post: WorkerPost, feed: (Vec<usize>, bool), failures: u32) -> RunOrder {
+        let WorkerPost { worker, place, count } = post;
         let tenure = runner.tenure.as_deref();
         let own = tenure.map(|tenure| tenure.slot());
         let whole = tenure.is_none() && !runner.is_session() && self.selected.len() == self.host.tests.nodes.len();
@@ -226,7 +226,7 @@ impl RunPlan {
 
 /// Where a runner works: its number in the round, a place that no other of the run has, and how many there are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Post {
+pub(crate) struct WorkerPost {
     pub worker: usize,
     pub place: usize,
     pub count: usize,
@@ -234,7 +234,7 @@ pub(crate) struct Post {
 
 /// What a client wants of a run that goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Control {
+pub(crate) enum StopLevel {
     Go,
     Stop,
     OutOfTime,

@@ -1,4 +1,4 @@
-//! The book of each run: what was selected, what came of it, and the lever to stop it.
+//! The book of each run: what was selected, what came of it, and how to stop it.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use pytest_lens_protocol::{RunEnd, TestResultInfo};
 use tokio::sync::watch;
 
-use crate::runs::driver::{Control, RunPlan};
-use crate::runs::handle::Suite;
-use crate::runs::suite_log::Tape;
+use crate::runs::driver::{RunPlan, StopLevel};
+use crate::runs::handle::RunHandle;
+use crate::runs::suite_log::SuiteLog;
 
 /// How long a run is remembered after its end.
 pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
@@ -21,9 +21,9 @@ pub(crate) struct RunRecord {
     pub begun: Instant,
     /// Where its tests' temporary folders are.
     pub temp: PathBuf,
-    pub control: watch::Sender<Control>,
+    pub stop_tx: watch::Sender<StopLevel>,
     /// The run as run control tells it.
-    pub tape: Arc<Tape>,
+    pub suite_log: Arc<SuiteLog>,
     state: Mutex<RunState>,
     /// How many tests have a final outcome.
     progress: watch::Sender<usize>,
@@ -33,7 +33,7 @@ pub(crate) struct RunRecord {
 
 /// Tests of an older run that a newer one has to wait for.
 #[derive(Debug)]
-pub(crate) struct Awaited {
+pub(crate) struct OlderRun {
     pub run: Arc<RunRecord>,
     /// Indices in the older run.
     pub tests: Vec<usize>,
@@ -41,7 +41,7 @@ pub(crate) struct Awaited {
     pub to_the_end: bool,
 }
 
-impl Awaited {
+impl OlderRun {
     /// Waits until they have run.
     pub(crate) async fn wait(&self) {
         if self.to_the_end {
@@ -73,8 +73,8 @@ impl RunRecord {
             total: plan.selected.len(),
             begun: Instant::now(),
             temp: plan.temp.clone(),
-            control: plan.lever.clone(),
-            tape: Arc::clone(&plan.tape),
+            stop_tx: plan.stop_tx.clone(),
+            suite_log: Arc::clone(&plan.suite_log),
             state: Mutex::default(),
             progress: watch::Sender::new(0),
             ended: watch::Sender::new(false),
@@ -87,8 +87,8 @@ impl RunRecord {
     }
 
     /// Asks for a stop or a kill. Neither is ever taken back.
-    pub(crate) fn ask(&self, wanted: Control) {
-        Suite::from(self).ask(wanted);
+    pub(crate) fn request_stop(&self, wanted: StopLevel) {
+        RunHandle::from(self).request_stop(wanted);
     }
 
     /// A test has its final outcome, and it is in the books.
@@ -121,11 +121,11 @@ impl RunRecord {
 /// A run in the hands of whoever asked for it: dropped, the run is killed. A call whose client is gone is dropped, and
 /// its run with it.
 #[derive(Debug)]
-pub(crate) struct Lease(Option<Arc<RunRecord>>);
+pub(crate) struct RunLease(Option<Arc<RunRecord>>);
 
-impl Lease {
+impl RunLease {
     pub(crate) fn of(record: Arc<RunRecord>) -> Self {
-        Lease(Some(record))
+        RunLease(Some(record))
     }
 
     /// Waits for the end.
@@ -143,10 +143,10 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for RunLease {
     fn drop(&mut self) {
         if let Some(record) = self.0.take() {
-            record.ask(Control::Kill);
+            record.request_stop(StopLevel::Kill);
         }
     }
 }

@@ -48,12 +48,12 @@ pub(crate) enum Read {
 }
 
 /// One suite's events and artifacts.
-pub(crate) struct Tape {
+pub(crate) struct SuiteLog {
     /// The suite's id, which is the run's as well.
     pub id: String,
     /// How its logs are read.
     pub logs: LogsIteratorOption,
-    /// Where its artifacts lie. They go with the tape.
+    /// Where its artifacts lie. They go with the log.
     folder: OnceLock<RunFolder>,
     pub outputs: Outputs,
     spill: Spill,
@@ -62,7 +62,7 @@ pub(crate) struct Tape {
     gone: AtomicBool,
 }
 
-impl std::fmt::Debug for Tape {
+impl std::fmt::Debug for SuiteLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tape").field("id", &self.id).finish_non_exhaustive()
     }
@@ -81,9 +81,9 @@ struct Inner {
     over: bool,
 }
 
-impl Tape {
+impl SuiteLog {
     pub(crate) fn new(id: String, logs: LogsIteratorOption) -> Arc<Self> {
-        Arc::new(Tape {
+        Arc::new(SuiteLog {
             id,
             logs,
             folder: OnceLock::new(),
@@ -144,12 +144,12 @@ impl Tape {
     }
 
     /// The client has gone: nobody is told anything more.
-    pub(crate) fn forsake(&self) {
+    pub(crate) fn close_for_client(&self) {
         self.gone.store(true, Ordering::Relaxed);
         self.grown.notify_waiters();
     }
 
-    pub(crate) fn is_forsaken(&self) -> bool {
+    pub(crate) fn is_closed_for_client(&self) -> bool {
         self.gone.load(Ordering::Relaxed)
     }
 
@@ -254,7 +254,7 @@ impl Tape {
             let grown = self.grown.notified();
             tokio::pin!(grown);
             grown.as_mut().enable();
-            if self.is_forsaken() {
+            if self.is_closed_for_client() {
                 return Read::Gone;
             }
             if let Some(read) = self.inner().read(&self.id, cursor) {

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::processes::liveness::STILL;
-use crate::processes::pool::Busy;
+use crate::processes::pool::BusyGuard;
 use crate::processes::process::{ExitStatus, ProcessEvent};
 use crate::processes::process_tree::{is_stopped, kill_tree};
 use crate::processes::runner::Runner;
@@ -17,13 +17,13 @@ use crate::processes::worker_protocol::{RunOrder, ToWorker};
 use crate::runs::artifacts::Streams;
 
 /// How long a runner may take to tear down its session.
-const LEAVING: Duration = Duration::from_secs(60);
+const TEARDOWN_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a session may take to end that was sent away while it collected.
-const DISMISSED: Duration = Duration::from_secs(3);
+const DISMISS_LIMIT: Duration = Duration::from_secs(3);
 
 /// One runner of a round.
-pub(crate) struct Slot {
+pub(crate) struct WorkerSlot {
     pub runner: Runner,
     pub forwarding: tokio::task::JoinHandle<mpsc::UnboundedReceiver<ProcessEvent>>,
     recall: oneshot::Sender<()>,
@@ -47,29 +47,29 @@ pub(crate) struct Slot {
     /// It said that it is done and stays for the next run.
     pub held: bool,
     /// Its session, and not its tests alone, decides how the run ends; until it has said so.
-    pub has_a_say: bool,
+    pub decides_end: bool,
     pub overdue: bool,
     pub lost: bool,
     pub exit: Option<ExitStatus>,
     /// When to stop waiting for the rest of the news of its end.
-    pub verdict_at: Option<Instant>,
-    _busy: Busy,
+    pub exit_deadline: Option<Instant>,
+    _busy: BusyGuard,
 }
 
 /// What runners say, with the number of each.
 pub(crate) type Arrivals = mpsc::UnboundedReceiver<(usize, ProcessEvent)>;
 
-impl Slot {
+impl WorkerSlot {
     /// Has a runner's events forwarded from now on.
     pub(crate) fn new(
         mut runner: Runner,
         worker: usize,
         to: mpsc::UnboundedSender<(usize, ProcessEvent)>,
-        busy: Busy,
+        busy: BusyGuard,
     ) -> Self {
         let events = std::mem::replace(&mut runner.events, mpsc::unbounded_channel().1);
         let (recall, recalled) = oneshot::channel();
-        Slot {
+        WorkerSlot {
             runner,
             forwarding: tokio::spawn(forward(worker, events, to, recalled)),
             recall,
@@ -84,11 +84,11 @@ impl Slot {
             began: false,
             done: false,
             held: false,
-            has_a_say: false,
+            decides_end: false,
             overdue: false,
             lost: false,
             exit: None,
-            verdict_at: None,
+            exit_deadline: None,
             _busy: busy,
         }
     }
@@ -135,7 +135,7 @@ impl Slot {
     }
 
     /// Ends a process that is stopped and that nobody continues.
-    pub(crate) fn look_after(&mut self, now: Instant) {
+    pub(crate) fn check_stopped(&mut self, now: Instant) {
         if !is_stopped(self.runner.pid()) {
             self.still_since = None;
         } else if *self.still_since.get_or_insert(now) + STILL <= now {
@@ -148,15 +148,15 @@ impl Slot {
     /// Whether the round need not wait for it any more. One that stays has to say so first, and one that has a say in
     /// how the run ends has to have ended.
     pub(crate) fn is_settled(&self, settled: bool) -> bool {
-        if self.has_a_say && self.began && !self.lost {
+        if self.decides_end && self.began && !self.lost {
             return false;
         }
         self.done || (settled && !self.began && self.runner.tenure.is_none())
     }
 
     /// The runner with its events, those that are on their way in the round's channel left out.
-    pub(crate) async fn back(self) -> Option<Runner> {
-        let Slot { mut runner, forwarding, recall, .. } = self;
+    pub(crate) async fn into_runner(self) -> Option<Runner> {
+        let WorkerSlot { mut runner, forwarding, recall, .. } = self;
         let _ = recall.send(());
         runner.events = forwarding.await.ok()?;
         Some(runner)
@@ -174,8 +174,8 @@ impl Slot {
     }
 
     /// Holds on to a runner that has done its part until it has torn down its session and gone.
-    pub(crate) async fn see_off(self) {
-        let limit = if self.dismissed { DISMISSED } else { LEAVING };
+    pub(crate) async fn await_exit(self) {
+        let limit = if self.dismissed { DISMISS_LIMIT } else { TEARDOWN_LIMIT };
         let pid = self.runner.pid();
         if !self.lost && tokio::time::timeout(limit, self.forwarding).await.is_err() {
             kill_tree(pid);

@@ -17,9 +17,9 @@ use crate::clock::now_ns;
 use crate::project::Project;
 use crate::project::plan_run::{self, RunRequest};
 use crate::runs::coverage::split;
-use crate::runs::driver::Control;
-use crate::runs::handle::Suite;
-use crate::runs::record::{Lease, REMEMBERED};
+use crate::runs::driver::StopLevel;
+use crate::runs::handle::RunHandle;
+use crate::runs::record::{REMEMBERED, RunLease};
 use crate::runs::run_ids::RunIds;
 use crate::runs::suite_log::LaunchFailure;
 
@@ -33,13 +33,13 @@ pub(crate) struct Scheduling {
 pub(crate) struct BuiltRun {
     pub id: String,
     pub project: Arc<Project>,
-    pub suites: Vec<Suite>,
+    pub suites: Vec<RunHandle>,
     events: Mutex<Vec<RunEvent>>,
     over: AtomicBool,
     gone: AtomicBool,
     grown: Notify,
     /// A suite was stopped or killed: one that waits for its turn need not.
-    poked: Notify,
+    scheduler_wake: Notify,
 }
 
 /// Events of a run as a whole behind a cursor.
@@ -61,26 +61,26 @@ impl BuiltRun {
     }
 
     /// Asks for a stop or a kill of every suite.
-    pub(crate) fn ask(&self, wanted: Control) {
+    pub(crate) fn request_stop(&self, wanted: StopLevel) {
         for suite in &self.suites {
-            suite.ask(wanted);
+            suite.request_stop(wanted);
         }
-        self.poked.notify_one();
+        self.scheduler_wake.notify_one();
     }
 
     /// A suite was purpose to stop or to end: it may wait for its turn, which now never comes.
-    pub(crate) fn poke(&self) {
-        self.poked.notify_one();
+    pub(crate) fn wake_scheduler(&self) {
+        self.scheduler_wake.notify_one();
     }
 
     /// The client has gone: the run ends now, and nobody is told of it any more.
-    pub(crate) fn forsake(&self) {
+    pub(crate) fn close_for_client(&self) {
         self.gone.store(true, Ordering::Relaxed);
         for suite in &self.suites {
-            suite.tape.forsake();
-            self.project.state.forget_run(&suite.tape.id);
+            suite.suite_log.close_for_client();
+            self.project.state.forget_run(&suite.suite_log.id);
         }
-        self.ask(Control::Kill);
+        self.request_stop(StopLevel::Kill);
         self.grown.notify_waiters();
     }
 
@@ -113,7 +113,7 @@ pub(crate) fn build(
 ) -> Arc<BuiltRun> {
     let suites = specs.iter().map(|spec| {
         let logs = spec.options.as_ref().and_then(|options| options.log_iterator).unwrap_or_default();
-        Suite::new(run_ids.next().0, logs)
+        RunHandle::new(run_ids.next().0, logs)
     });
     let run = Arc::new(BuiltRun {
         suites: suites.collect(),
@@ -123,18 +123,18 @@ pub(crate) fn build(
         over: AtomicBool::new(false),
         gone: AtomicBool::new(false),
         grown: Notify::new(),
-        poked: Notify::new(),
+        scheduler_wake: Notify::new(),
     });
     for suite in &run.suites {
-        registry.suites.insert(suite.tape.id.clone(), suite.clone());
+        registry.suites.insert(suite.suite_log.id.clone(), suite.clone());
     }
     registry.runs.insert(run.id.clone(), Arc::clone(&run));
-    tokio::spawn(conduct(Arc::downgrade(registry), Arc::clone(run_ids), Arc::clone(&run), specs, scheduling));
+    tokio::spawn(run_and_forget(Arc::downgrade(registry), Arc::clone(run_ids), Arc::clone(&run), specs, scheduling));
     run
 }
 
 /// Sees a run through, and forgets it when its time has come.
-async fn conduct(
+async fn run_and_forget(
     registry: Weak<Registry>,
     run_ids: Arc<RunIds>,
     run: Arc<BuiltRun>,
@@ -143,42 +143,42 @@ async fn conduct(
 ) {
     // Who has gone when it is over must not be kept alive for what follows.
     let past = Arc::downgrade(&run);
-    see_through(&run_ids, run, specs, scheduling).await;
+    schedule(&run_ids, run, specs, scheduling).await;
     tokio::time::sleep(REMEMBERED).await;
     if let Some((registry, run)) = registry.upgrade().zip(past.upgrade()) {
         registry.forget(&run);
     }
 }
 
-async fn see_through(run_ids: &Arc<RunIds>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>, scheduling: Scheduling) {
+async fn schedule(run_ids: &Arc<RunIds>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>, scheduling: Scheduling) {
     run.tell(RunEventPayload::RunStarted);
-    let mut pending: VecDeque<(Suite, SuiteSpec)> = run.suites.iter().cloned().zip(specs).collect();
+    let mut pending: VecDeque<(RunHandle, SuiteSpec)> = run.suites.iter().cloned().zip(specs).collect();
     let mut going = JoinSet::new();
     loop {
         pending.retain(|(suite, _)| {
-            let is_wanted = *suite.lever.borrow() == Control::Go;
+            let is_wanted = *suite.stop_tx.borrow() == StopLevel::Go;
             if !is_wanted {
-                suite.tape.end(SuiteStatus::Stopped);
+                suite.suite_log.end(SuiteStatus::Stopped);
             }
             is_wanted
         });
         while going.len() < scheduling.most
             && let Some((suite, spec)) = pending.pop_front()
         {
-            going.spawn(carry_out(Arc::clone(run_ids), Arc::clone(&run.project), suite, spec));
+            going.spawn(run_suite(Arc::clone(run_ids), Arc::clone(&run.project), suite, spec));
         }
         if going.is_empty() {
             break;
         }
         tokio::select! {
             _ = going.join_next() => {}
-            () = run.poked.notified() => {}
+            () = run.scheduler_wake.notified() => {}
         }
     }
     for suite in &run.suites {
         // Only one that broke off has not told its end by now.
-        suite.tape.end(SuiteStatus::InternalError);
-        if let Some(iterator_id) = suite.tape.debug_data() {
+        suite.suite_log.end(SuiteStatus::InternalError);
+        if let Some(iterator_id) = suite.suite_log.debug_data() {
             run.tell(RunEventPayload::Artifact { artifact: Artifact::DebugData { iterator_id } });
         }
     }
@@ -188,7 +188,7 @@ async fn see_through(run_ids: &Arc<RunIds>, run: Arc<BuiltRun>, specs: Vec<Suite
 }
 
 /// Runs one suite to its end.
-async fn carry_out(run_ids: Arc<RunIds>, project: Arc<Project>, suite: Suite, spec: SuiteSpec) {
+async fn run_suite(run_ids: Arc<RunIds>, project: Arc<Project>, suite: RunHandle, spec: SuiteSpec) {
     let SuiteSpec { test_url, options } = spec;
     let SuiteOptions { run_disabled_tests, parallel, arguments, timeout, case_filters_to_run, log_iterator: _ } =
         options.unwrap_or_default();
@@ -196,21 +196,21 @@ async fn carry_out(run_ids: Arc<RunIds>, project: Arc<Project>, suite: Suite, sp
     if let Some(coverage) = &coverage
         && let Err(message) = project.check_coverage(coverage).await
     {
-        return suite.tape.fail(LaunchFailure { code: LaunchErrorCode::InvalidArgs, message });
+        return suite.suite_log.fail(LaunchFailure { code: LaunchErrorCode::InvalidArgs, message });
     }
     let filters = CaseFilters::new(case_filters_to_run.unwrap_or_default());
     let purpose = project.purpose_of(run_disabled_tests.unwrap_or_default() || coverage.is_some());
-    let mut lever = suite.lever.subscribe();
+    let mut stop_tx = suite.stop_tx.subscribe();
     let prepared = tokio::select! {
         prepared = prepare(&project, &test_url, &arguments, &filters, purpose) => prepared,
-        _ = lever.wait_for(|wanted| *wanted == Control::Kill) => return suite.tape.end(SuiteStatus::Stopped),
+        _ = stop_tx.wait_for(|wanted| *wanted == StopLevel::Kill) => return suite.suite_log.end(SuiteStatus::Stopped),
     };
     let prepared = match prepared {
         Ok(prepared) => prepared,
-        Err(failure) => return suite.tape.fail(failure),
+        Err(failure) => return suite.suite_log.fail(failure),
     };
-    if *suite.lever.borrow() != Control::Go {
-        return suite.tape.end(SuiteStatus::Stopped);
+    if *suite.stop_tx.borrow() != StopLevel::Go {
+        return suite.suite_log.end(SuiteStatus::Stopped);
     }
     let request = RunRequest {
         node_ids: Vec::new(),
@@ -228,14 +228,14 @@ async fn carry_out(run_ids: Arc<RunIds>, project: Arc<Project>, suite: Suite, sp
         Ok(plan) => plan,
         Err(refusal) => {
             let failure = LaunchFailure { code: LaunchErrorCode::InternalError, message: refusal.to_string() };
-            return suite.tape.fail(failure);
+            return suite.suite_log.fail(failure);
         }
     };
     plan.time_limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     let limit = plan.time_limit;
-    let Some(record) = project.begin(plan).await.and_then(Lease::release) else {
+    let Some(record) = project.begin(plan).await.and_then(RunLease::release) else {
         let message = "the context was shut down before the suite could begin".to_owned();
-        return suite.tape.fail(LaunchFailure { code: LaunchErrorCode::InternalError, message });
+        return suite.suite_log.fail(LaunchFailure { code: LaunchErrorCode::InternalError, message });
     };
     let out_of_time = async {
         match limit {
@@ -246,7 +246,7 @@ async fn carry_out(run_ids: Arc<RunIds>, project: Arc<Project>, suite: Suite, sp
     tokio::select! {
         _ = record.wait() => {}
         () = out_of_time => {
-            record.ask(Control::OutOfTime);
+            record.request_stop(StopLevel::OutOfTime);
             let _ = record.wait().await;
         }
     }

@@ -6,14 +6,14 @@ use dashmap::DashMap;
 
 use super::built_run::BuiltRun;
 use super::cases::Cases;
-use crate::runs::handle::Suite;
-use crate::runs::plan::Control;
+use crate::runs::handle::RunHandle;
+use crate::runs::plan::StopLevel;
 
 /// Runs, suites and iterators by id.
 #[derive(Default)]
 pub(crate) struct Registry {
     pub runs: DashMap<String, Arc<BuiltRun>>,
-    pub suites: DashMap<String, Suite>,
+    pub suites: DashMap<String, RunHandle>,
     pub iterators: DashMap<String, Arc<Cases>>,
 }
 
@@ -22,7 +22,7 @@ impl Registry {
     pub(crate) fn forget(&self, run: &BuiltRun) {
         self.runs.remove(&run.id);
         for suite in &run.suites {
-            self.suites.remove(&suite.tape.id);
+            self.suites.remove(&suite.suite_log.id);
         }
     }
 
@@ -36,7 +36,7 @@ impl Registry {
     /// Everything that belongs to a project ends.
     pub(crate) fn kill_all_of(&self, context_id: &str) {
         for run in self.runs.iter().filter(|run| run.project.id == context_id) {
-            run.ask(Control::Kill);
+            run.request_stop(StopLevel::Kill);
         }
     }
 }

@@ -8,10 +8,10 @@ use pytest_lens_plan::order::Dispatcher;
 use pytest_lens_protocol::TestOutcome;
 use tokio::time::Instant;
 
-use super::{Control, Driver, DriverEvent, Streams, timed_out};
+use super::{Driver, DriverEvent, StopLevel, Streams, timed_out};
 use crate::model::outcome::not_run;
 use crate::processes::process_tree::kill_tree;
-use crate::runs::worker_slot::Slot;
+use crate::runs::worker_slot::WorkerSlot;
 
 /// How long a test may go on that a newer run has taken over.
 const GRACE: Duration = Duration::from_secs(1);
@@ -21,26 +21,26 @@ const TAKEN_OVER: &str = "a newer run of the same test has taken its place";
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Those of these tests that no newer run has taken over; the others are told not to have run.
-    pub(super) fn leave(&mut self, indices: Vec<usize>) -> Vec<usize> {
-        let given_up = Arc::clone(&self.given_up.borrow());
-        let (gone, left): (Vec<_>, Vec<_>) = indices.into_iter().partition(|index| given_up.contains(index));
+    pub(super) fn drop_taken_over(&mut self, indices: Vec<usize>) -> Vec<usize> {
+        let taken_over = Arc::clone(&self.taken_over.borrow());
+        let (gone, left): (Vec<_>, Vec<_>) = indices.into_iter().partition(|index| taken_over.contains(index));
         for index in gone {
             self.replaced = true;
-            (self.tell)(DriverEvent::Outcome(index, Box::new(self.unstarted(index, TAKEN_OVER))));
+            (self.tell)(DriverEvent::Outcome(index, Box::new(self.not_started(index, TAKEN_OVER))));
         }
         left
     }
 
     /// A newer run wants tests that this one has not run: what runs may end, and the rest goes on in another round.
-    pub(super) fn make_way(&mut self, dispatcher: &mut Dispatcher, slots: &mut BTreeMap<usize, Slot>) {
-        if self.give_way_by.is_some() {
+    pub(super) fn yield_to_newer(&mut self, dispatcher: &mut Dispatcher, slots: &mut BTreeMap<usize, WorkerSlot>) {
+        if self.yield_deadline.is_some() {
             return;
         }
-        let given_up = Arc::clone(&self.given_up.borrow_and_update());
-        if given_up.is_empty() || !dispatcher.unfinished().iter().any(|index| given_up.contains(index)) {
+        let taken_over = Arc::clone(&self.taken_over.borrow_and_update());
+        if taken_over.is_empty() || !dispatcher.unfinished().iter().any(|index| taken_over.contains(index)) {
             return;
         }
-        self.give_way_by = Some(Instant::now() + GRACE);
+        self.yield_deadline = Some(Instant::now() + GRACE);
         dispatcher.stop();
         for slot in slots.values_mut() {
             slot.stop();
@@ -48,38 +48,38 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// What was given up and still runs is ended, and what has not begun never will.
-    pub(super) fn insist(&mut self, dispatcher: &mut Dispatcher, slots: &BTreeMap<usize, Slot>) {
-        let given_up = Arc::clone(&self.given_up.borrow());
+    pub(super) fn force_yield(&mut self, dispatcher: &mut Dispatcher, slots: &BTreeMap<usize, WorkerSlot>) {
+        let taken_over = Arc::clone(&self.taken_over.borrow());
         let running: BTreeSet<usize> = slots.values().filter_map(|slot| Some(slot.current?.0)).collect();
-        for slot in slots.values().filter(|slot| slot.current.is_some_and(|(index, _)| given_up.contains(&index))) {
+        for slot in slots.values().filter(|slot| slot.current.is_some_and(|(index, _)| taken_over.contains(&index))) {
             kill_tree(slot.runner.pid());
         }
         let waiting: Vec<usize> =
             dispatcher.unfinished().into_iter().filter(|index| !running.contains(index)).collect();
-        let kept = self.leave(waiting.clone());
+        let kept = self.drop_taken_over(waiting.clone());
         for index in waiting.into_iter().filter(|index| !kept.contains(index)) {
             dispatcher.finished(usize::MAX, index, false);
         }
     }
 
     /// A promised attempt that a stop, a kill or the limit of failures came before.
-    pub(super) fn give_up(&mut self, index: usize) {
-        let wanted = *self.control.borrow();
-        self.ending.stopped |= matches!(wanted, Control::Stop | Control::Kill);
-        self.ending.killed |= wanted == Control::Kill;
-        self.ending.out_of_time |= wanted == Control::OutOfTime;
+    pub(super) fn skip_retry(&mut self, index: usize) {
+        let wanted = *self.stop_rx.borrow();
+        self.ending.stopped |= matches!(wanted, StopLevel::Stop | StopLevel::Kill);
+        self.ending.killed |= wanted == StopLevel::Kill;
+        self.ending.out_of_time |= wanted == StopLevel::OutOfTime;
         let late = self.plan.late();
         let why = match wanted {
-            Control::Go => "the run reached its limit of failures",
-            Control::Stop => "the run was stopped",
-            Control::OutOfTime => late.as_str(),
-            Control::Kill => "the run was killed",
+            StopLevel::Go => "the run reached its limit of failures",
+            StopLevel::Stop => "the run was stopped",
+            StopLevel::OutOfTime => late.as_str(),
+            StopLevel::Kill => "the run was killed",
         };
-        (self.tell)(DriverEvent::Outcome(index, Box::new(self.unstarted(index, why))));
+        (self.tell)(DriverEvent::Outcome(index, Box::new(self.not_started(index, why))));
     }
 
     /// How a test ends whose next attempt does not come to an end: as it passed before, or not run.
-    pub(super) fn unstarted(&self, index: usize, why: &str) -> TestOutcome {
+    pub(super) fn not_started(&self, index: usize, why: &str) -> TestOutcome {
         match self.passes.get(&index) {
             Some(pass) => TestOutcome { will_rerun: false, ..pass.clone() },
             None => not_run(&self.plan.node(index).id, self.attempt, why),
@@ -87,7 +87,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// Whatever has no outcome yet gets one.
-    pub(super) fn finish_round(&mut self, dispatcher: &Dispatcher, slots: &BTreeMap<usize, Slot>) {
+    pub(super) fn finish_round(&mut self, dispatcher: &Dispatcher, slots: &BTreeMap<usize, WorkerSlot>) {
         let late = self.plan.late();
         let why = if self.ending.killed {
             "the run was killed"
@@ -106,7 +106,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let late = self.ending.out_of_time && !self.ending.killed;
         for index in dispatcher.unfinished() {
             let node = self.plan.node(index);
-            let runs = |slot: &&Slot| slot.current.is_some_and(|(current, _)| current == index);
+            let runs = |slot: &&WorkerSlot| slot.current.is_some_and(|(current, _)| current == index);
             let outcome = match slots.values().find(runs).filter(|_| late) {
                 Some(slot) => {
                     let (root, stacks) = (&self.pool.launcher.root, slot.runner.told_stacks());
@@ -115,7 +115,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     TestOutcome { stdout, stderr, ..outcome }
                 }
                 None => {
-                    let mut outcome = self.unstarted(index, &why);
+                    let mut outcome = self.not_started(index, &why);
                     // What a killed test printed is often why it was killed.
                     let running = slots.values().find(runs).filter(|_| outcome.outcome == "not_run");
                     if let Some(streams) = running.and_then(|slot| slot.streams.as_ref()) {

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use super::{Arrivals, Control, Driver, DriverEvent, ProcessEvent, Slot, ToWorker, kill_tree};
+use super::{Arrivals, Driver, DriverEvent, ProcessEvent, StopLevel, ToWorker, WorkerSlot, kill_tree};
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Runners that stay go back to where they came from, the others end.
-    pub(super) async fn part_with(&self, slots: BTreeMap<usize, Slot>, mut arrivals: Arrivals) {
+    pub(super) async fn release_runners(&self, slots: BTreeMap<usize, WorkerSlot>, mut arrivals: Arrivals) {
         let mut staying = BTreeMap::new();
         let ended = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
         for (worker, mut slot) in slots {
             if slot.runner.tenure.is_some() && slot.done && !slot.lost && !ended {
                 let held = slot.held;
-                match slot.back().await {
+                match slot.into_runner().await {
                     Some(runner) if held => drop(staying.insert(worker, runner)),
                     // A test ended its session: the next one may only begin behind its teardown.
                     Some(runner) => self.pool.residents.end(runner).await,
@@ -31,10 +31,10 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             // A runner that is done still tears its session down; it must live as long as that takes.
             let leaver = (!self.plan.host.is_shared()).then(|| self.pool.leaving.enter());
             let end = tokio::spawn(async move {
-                slot.see_off().await;
+                slot.await_exit().await;
                 drop(leaver);
             });
-            self.farewells.lock().unwrap_or_else(PoisonError::into_inner).push(end);
+            self.exiting.lock().unwrap_or_else(PoisonError::into_inner).push(end);
         }
         while let Ok((worker, event)) = arrivals.try_recv() {
             if matches!(event, ProcessEvent::Lost | ProcessEvent::Exited(_)) {
@@ -47,11 +47,11 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// A session that can't be shared may hold what its successor wants, until it is gone.
-    pub(super) async fn await_leavers(&mut self) {
+    pub(super) async fn await_exiting(&mut self) {
         let leaving = self.pool.leaving.clone();
         tokio::select! {
             () = leaving.gone() => {}
-            _ = self.control.wait_for(|wanted| *wanted != Control::Go) => {}
+            _ = self.stop_rx.wait_for(|wanted| *wanted != StopLevel::Go) => {}
         }
     }
 }
