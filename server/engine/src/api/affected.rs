@@ -8,6 +8,7 @@ use pytest_lens_history::is_config_file;
 use pytest_lens_protocol::Response;
 
 use crate::model::import_graph::{Affected, Sources, relative};
+use crate::processes::project_files;
 use crate::project::Project;
 
 pub(super) async fn of_paths(project: &Arc<Project>, paths: &[String]) -> Response {
@@ -20,8 +21,7 @@ pub(super) async fn of_paths(project: &Arc<Project>, paths: &[String]) -> Respon
 
 fn reached(project: &Project, changed: Vec<String>) -> BTreeSet<String> {
     let (root, pytest) = (&project.state.root, project.state.pytest.load_full());
-    let files: HashMap<_, _> = sources_below(root)
-        .into_iter()
+    let files: HashMap<_, _> = project_files::sources(root, root)
         .filter_map(|path| project.state.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
         .collect();
     let collected: BTreeSet<String> =
@@ -45,19 +45,4 @@ fn reached(project: &Project, changed: Vec<String>) -> BTreeSet<String> {
 fn is_config(path: &str) -> bool {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     is_config_file(name) && !path.contains('/')
-}
-
-/// The Python files of a project, those of environments and hidden folders left out.
-fn sources_below(root: &Path) -> Vec<String> {
-    let walk = ignore::WalkBuilder::new(root)
-        .standard_filters(false)
-        .hidden(true)
-        .filter_entry(|entry| {
-            let name = entry.file_name();
-            name != "__pycache__" && name != "node_modules" && !entry.path().join("pyvenv.cfg").is_file()
-        })
-        .build();
-    let sources = walk.flatten().map(ignore::DirEntry::into_path);
-    let sources = sources.filter(|path| path.extension().is_some_and(|extension| extension == "py"));
-    sources.filter_map(|path| relative(root, &path)).collect()
 }

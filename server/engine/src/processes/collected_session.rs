@@ -1,6 +1,7 @@
 //! A collected session: the tests of a scope as pytest found them, and, where that is safe, the process that holds
 //! them and is forked to run them.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use crate::model::node::{Analyses, Node, NodeMaker};
 use crate::model::scope::Scope;
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::{self, Leaving, Own};
+use crate::processes::file_opens::Window;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::liveness::stands_still;
@@ -54,6 +56,8 @@ pub(crate) struct Host {
     /// The interpreter that it was forked from, or became.
     pub base: Arc<Base>,
     process: Option<Process>,
+    /// Whether it is known what it has read: no file that something past Python may have read was changed meanwhile.
+    is_certain: bool,
     state: Mutex<HostState>,
     getting_ready: tokio::sync::Mutex<()>,
     /// The inventory's revision that its findings went into.
@@ -101,6 +105,8 @@ pub(crate) struct CollectOrder {
     pub purpose: Purpose,
     /// Sessions that are over and still go on.
     pub leaving: Leaving,
+    /// What is opened from now on, where that matters.
+    pub window: Option<Window>,
 }
 
 /// Which process collects.
@@ -119,8 +125,13 @@ pub(crate) enum Collector {
 pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> Result<(Host, Own), CollectFailure> {
     let purpose = order.purpose;
     let fork = !matches!(order.by, Collector::Base);
+    let mut opened_before = Snapshot::default();
     let arrived = match order.by {
-        Collector::Ahead(ahead) => Ok(ahead.collect(purpose)),
+        Collector::Ahead(ahead) => {
+            let (arrived, before) = ahead.collect(purpose);
+            opened_before = before;
+            Ok(arrived)
+        }
         Collector::Fork => base.fork(hub, Role::Collected, order.options.clone(), purpose).await,
         Collector::Base => {
             let role = if purpose == Purpose::Run { Role::Collected } else { Role::Collect };
@@ -133,6 +144,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
     let gathering = async {
         tokio::select! {
             gathered = gather(&mut events, &mut importing) => gathered,
+            never = looking(order.window.as_ref()) => match never {},
             () = stands_still(process.pid) => {
                 kill_tree(process.pid);
                 Err(ended(&ExitStatus { stood_still: true, ..ExitStatus::default() }, None))
@@ -150,12 +162,22 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
     let day_left = collected.day_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
     let sources: Vec<_> =
         collected.read.files.iter().filter(|file| is_source(file)).map(|file| file.0.clone()).collect();
-    let (nodes, clock) = tokio::task::spawn_blocking(move || {
-        (make_nodes(items, &root, &settings, &analyses), first_clock(&sources, &root, &settings, &analyses))
+    let (window, mut reasons, mut snapshot) = (order.window, collected.reasons, Snapshot::new(collected.read));
+    let (nodes, reasons, snapshot, is_certain) = tokio::task::spawn_blocking(move || {
+        let nodes = make_nodes(items, &root, &settings, &analyses);
+        reasons.extend(first_clock(&sources, &root, &settings, &analyses));
+        let opened = match window {
+            // One that can't be shared is not used again.
+            Some(window) if reasons.is_empty() => window.opened().beside(&snapshot),
+            _ => Some(Snapshot::default()),
+        };
+        let is_certain = opened.is_some();
+        snapshot.add(opened.unwrap_or_default());
+        snapshot.add(opened_before);
+        (nodes, reasons, snapshot, is_certain)
     })
     .await
     .map_err(|error| CollectFailure::Broken(error.to_string()))?;
-    let reasons: Vec<String> = collected.reasons.into_iter().chain(clock).collect();
     let shared = fork && reasons.is_empty();
     let (process, events, own) = match purpose {
         _ if shared => (Some(process), Some(events), Own::default()),
@@ -184,7 +206,8 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         until: SystemTime::now() + day_left.map_or(MOST_AGE, |left| left.min(MOST_AGE)),
         base,
         process,
-        state: Mutex::new(HostState { snapshot: Snapshot::new(collected.read), _events: events, standby: Vec::new() }),
+        is_certain,
+        state: Mutex::new(HostState { snapshot, _events: events, standby: Vec::new() }),
         getting_ready: tokio::sync::Mutex::default(),
         taken_in: AtomicU64::new(0),
     };
@@ -198,6 +221,16 @@ pub(crate) fn took_too_long(limit: Duration, importing: Option<&str>) -> String 
         "collecting tests took longer than {} ms{place}; speed it up, or raise pytestLens.collectTimeoutMs",
         limit.as_millis()
     )
+}
+
+/// Takes in what is opened while a session collects: the kernel keeps a limited number of events.
+async fn looking(window: Option<&Window>) -> Infallible {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some(window) = window {
+            window.look();
+        }
+    }
 }
 
 async fn gather(
@@ -235,6 +268,9 @@ async fn gather(
     }
     Err(ended(&ExitStatus::default(), importing.take()))
 }
+
+/// Far less than it takes to open as many files as the kernel keeps events.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What forking a runner takes, its way to the first test included: 8 to 14 ms were measured.
 const FORK_MS: f64 = 15.0;
@@ -335,6 +371,7 @@ impl Host {
     pub(crate) fn is_fresh(&self) -> bool {
         let is_young = !self.is_shared() || SystemTime::now() < self.until;
         is_young
+            && self.is_certain
             && self.is_well()
             && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
             && self.base.is_unchanged()

@@ -21,6 +21,9 @@ use crate::processes::worker_protocol::{Counted, WireDir, WireLook, WireRead, Wi
 /// A modification time this close to the reading proves nothing: 2 s, the coarsest tick of file systems in use.
 const RECENT_NS: i64 = 2_000_000_000;
 
+/// Larger files are compared by their stat alone, as `worker/disk.py` has it.
+const DIGEST_LIMIT: u64 = 8 << 20;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FileState {
     mtime_ns: i64,
@@ -132,6 +135,16 @@ impl Snapshot {
         Snapshot { files: files.collect(), dirs: dirs.collect(), looks: looks.collect() }
     }
 
+    /// Takes in files as they are now.
+    pub(crate) fn add_opened(&mut self, paths: impl Iterator<Item = PathBuf>) {
+        self.files.extend(paths.filter_map(|path| FileState::now(&path).map(|state| (path, state))));
+    }
+
+    /// Whether it has a file.
+    pub(crate) fn knows(&self, path: &Path) -> bool {
+        self.files.contains_key(path)
+    }
+
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.keys().map(PathBuf::as_path)
     }
@@ -208,6 +221,16 @@ impl Snapshot {
 }
 
 impl FileState {
+    /// A file as it is now.
+    fn now(path: &Path) -> Option<Self> {
+        let data = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
+        let (mtime_ns, ctime_ns) = (mtime_ns(&data), ctime_ns(&data));
+        let settled = is_settled(mtime_ns.max(ctime_ns));
+        let sha256 = if settled || data.len() > DIGEST_LIMIT { None } else { Some(hex_sha256(&fs::read(path).ok()?)) };
+        let identity = Identity::of(&data);
+        Some(FileState { mtime_ns, ctime_ns: Some(ctime_ns), size: data.len(), identity, sha256, settled })
+    }
+
     fn holds(&mut self, path: &Path) -> bool {
         let Ok(data) = fs::metadata(path) else { return false };
         let same = mtime_ns(&data) == self.mtime_ns && data.len() == self.size && Identity::of(&data) == self.identity;

@@ -15,6 +15,7 @@ use crate::model::scope::Scope;
 use crate::processes::collected_session::{CollectFailure, CollectOrder, Collector, Host, collect};
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::{Leaving, Own};
+use crate::processes::file_opens::{Opens, Window};
 use crate::processes::launcher::{Base, Launcher, StartError};
 use crate::processes::mode::{Mode, ModeAsked, choose};
 use crate::processes::preload::Preload;
@@ -32,6 +33,8 @@ pub(crate) struct Pool {
     /// Whether processes are kept ready for runs to come.
     resident: bool,
     pub analyses: Arc<Analyses>,
+    /// What C libraries may read while sessions collect.
+    opens: Arc<Opens>,
     /// Runners that stay between runs.
     pub residents: Arc<Residents>,
     state: Mutex<State>,
@@ -126,11 +129,17 @@ impl Pool {
     pub(crate) fn new(launcher: Launcher, asked: ModeAsked, analyses: Arc<Analyses>, resident: bool) -> Self {
         let preload = if resident { Preload::remembered(&launcher) } else { Preload::default() };
         let residents = Residents::new(launcher.root.clone(), Arc::clone(&analyses));
+        let opens = Opens::new(launcher.root.clone());
+        if resident && asked != ModeAsked::Subprocess {
+            let opens = Arc::clone(&opens);
+            tokio::task::spawn_blocking(move || opens.watch());
+        }
         Pool {
             launcher,
             asked,
             resident,
             analyses,
+            opens,
             residents,
             state: Mutex::new(State { preload, ..State::default() }),
             used: Mutex::new(Instant::now()),
@@ -257,9 +266,21 @@ impl Pool {
         let (Some(options), Some(base)) = (expected, base) else { return };
         if let Some(present) = self.take_ahead(&base, &options).await {
             self.keep_ahead(present, generation);
-        } else if let Some(started) = Ahead::start(&self.launcher.hub, base, options).await {
-            self.keep_ahead(started, generation);
+        } else {
+            let window = self.window().await;
+            if let Some(started) = Ahead::start(&self.launcher.hub, base, options, window).await {
+                self.keep_ahead(started, generation);
+            }
         }
+    }
+
+    /// Looks at what is opened from now on, for a session that may be used for several runs.
+    async fn window(&self) -> Option<Window> {
+        if !self.resident || !self.mode().is_some_and(|mode| mode.embedded) {
+            return None;
+        }
+        let opens = Arc::clone(&self.opens);
+        tokio::task::spawn_blocking(move || opens.window()).await.ok().flatten()
     }
 
     fn keep_ahead(&self, ahead: Ahead, generation: u64) {
@@ -445,6 +466,7 @@ impl Pool {
             base = self.fresh().await.map_err(start)?;
         }
         let options = WorkerOptions { args: scope.args(), ..options.clone() };
+        let window = self.window().await;
         let by = match self.take_ahead(&base, &options).await {
             Some(ahead) => Collector::Ahead(Box::new(ahead)),
             None if fork => Collector::Fork,
@@ -460,6 +482,7 @@ impl Pool {
             by,
             purpose,
             leaving: self.leaving.clone(),
+            window,
         };
         let outcome = collect(&self.launcher.hub, base, order).await;
         self.learn(&outcome, purpose);

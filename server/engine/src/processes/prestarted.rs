@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::processes::disk_snapshot::Snapshot;
+use crate::processes::file_opens::Window;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::liveness::stands_still;
@@ -30,12 +31,19 @@ struct State {
     events: mpsc::UnboundedReceiver<ProcessEvent>,
     /// What it has read so far.
     snapshot: Snapshot,
+    /// What was opened meanwhile, and may have been read by it.
+    opened: Snapshot,
 }
 
 impl Ahead {
     /// Starts one; `None` where the session does not come as far as its collection. Whoever asks for the collection
     /// will hear why.
-    pub(crate) async fn start(hub: &Hub, base: Arc<Base>, options: WorkerOptions) -> Option<Self> {
+    pub(crate) async fn start(
+        hub: &Hub,
+        base: Arc<Base>,
+        options: WorkerOptions,
+        window: Option<Window>,
+    ) -> Option<Self> {
         let (process, mut events) = base.fork(hub, Role::Configured, options.clone(), Purpose::Unasked).await.ok()?;
         let waiting = async {
             tokio::select! {
@@ -47,20 +55,25 @@ impl Ahead {
             crate::processes::process_tree::kill_tree(process.pid);
             return None;
         };
-        Some(Ahead { options, base, process, state: Mutex::new(State { events, snapshot }) })
+        let compared = tokio::task::spawn_blocking(move || {
+            let opened = window.map_or_else(|| Some(Snapshot::default()), |window| window.opened().beside(&snapshot));
+            opened.map(|opened| (snapshot, opened))
+        });
+        let (snapshot, opened) = compared.await.ok().flatten()?;
+        Some(Ahead { options, base, process, state: Mutex::new(State { events, snapshot, opened }) })
     }
 
     /// Whether the disk still holds what it has read, and it is alive. Blocks.
     pub(crate) fn is_fresh(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.process.is_well() && state.snapshot.is_fresh()
+        self.process.is_well() && state.snapshot.is_fresh() && state.opened.is_fresh()
     }
 
-    /// Lets it collect.
-    pub(crate) fn collect(self, purpose: Purpose) -> Arrived {
+    /// Lets it collect. Returns with what was opened while it was started.
+    pub(crate) fn collect(self, purpose: Purpose) -> (Arrived, Snapshot) {
         self.process.send(ToWorker::Collect { purpose });
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (self.process, state.events)
+        ((self.process, state.events), state.opened)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::model::scope::Scope;
 use crate::processes::collected_session::{CollectFailure, Host};
 use crate::processes::disk_snapshot::{Changes, Snapshot};
 use crate::processes::pool::Found;
+use crate::processes::project_files;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::project::pytest_config;
@@ -182,7 +183,7 @@ fn plan_blocking(
         // Outside of the root nothing is known of who imports what.
         let inside = relative(root, path)?;
         if path.is_dir() {
-            present.extend(test_files_below(root, path, &pytest));
+            present.extend(project_files::sources(root, path).filter(|path| pytest.is_test_file(Path::new(path))));
         } else if path.exists() {
             // A new file that is no source reaches nothing that was collected without it.
             let was_read = paths.contains(path);
@@ -215,10 +216,4 @@ fn plan_blocking(
     reached.extend(project.state.inventory.load().errors.keys().map(|path| path.to_string()));
     reached.retain(|path| !new_or_gone(path) && pytest.is_test_file(Path::new(path)));
     (reached.len() <= MANY).then_some((reached, gone))
-}
-
-fn test_files_below(root: &Path, folder: &Path, pytest: &pytest_lens_analysis::PytestSettings) -> Vec<String> {
-    let walk = ignore::WalkBuilder::new(folder).standard_filters(false).hidden(true).build();
-    let files = walk.flatten().map(ignore::DirEntry::into_path).filter(|path| path.is_file());
-    files.filter_map(|path| relative(root, &path)).filter(|path| pytest.is_test_file(Path::new(path))).collect()
 }

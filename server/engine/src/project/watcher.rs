@@ -7,6 +7,8 @@ use std::time::Duration;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
+use crate::processes::project_files;
+
 /// Editors save in several steps; the look comes when they have been quiet for this long.
 const QUIET: Duration = Duration::from_millis(60);
 
@@ -44,8 +46,9 @@ async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn() -
         tracing::warn!("the disk can't be watched; changes are seen when a run or a collection looks");
         return;
     };
+    let watched = root.clone();
     let added = tokio::task::spawn_blocking(move || {
-        add_folders(&mut watcher, &root);
+        add_folders(&mut watcher, &watched);
         watcher
     });
     let Ok(mut watcher) = added.await else { return };
@@ -53,7 +56,7 @@ async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn() -
         while let Ok(Some(more)) = tokio::time::timeout(QUIET, hints.recv()).await {
             paths.extend(more);
         }
-        paths.retain(|path| matters(path));
+        paths.retain(|path| project_files::matters(&root, path));
         for folder in paths.iter().filter(|path| path.is_dir()) {
             add_folders(&mut watcher, folder);
         }
@@ -63,27 +66,10 @@ async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn() -
     }
 }
 
-fn matters(path: &Path) -> bool {
-    let hidden = |part: std::path::Component| {
-        part.as_os_str().to_str().is_some_and(|name| name == "__pycache__" || name == "node_modules")
-    };
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    !path.components().any(hidden) && !name.ends_with(".pyc") && !name.ends_with('~') && !name.ends_with(".swp")
-}
-
-/// Watches a folder and those below it, but for hidden ones, environments and caches.
+/// Watches a folder and those of the project below it.
 fn add_folders(watcher: &mut RecommendedWatcher, folder: &Path) {
-    let walk = ignore::WalkBuilder::new(folder)
-        .standard_filters(false)
-        .hidden(true)
-        .filter_entry(|entry| {
-            entry.file_type().is_some_and(|kind| kind.is_dir())
-                && matters(entry.path())
-                && !entry.path().join("pyvenv.cfg").is_file()
-        })
-        .build();
-    for entry in walk.flatten() {
-        if let Err(error) = watcher.watch(entry.path(), RecursiveMode::NonRecursive) {
+    for folder in project_files::folders(folder) {
+        if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {
             tracing::warn!(%error, "a folder can't be watched");
             return;
         }

@@ -274,3 +274,64 @@ fn make_database(lab: &Lab, name: &str, value: usize) {
         .status();
     assert!(made.unwrap().success());
 }
+
+/// As C libraries do it: no audit event tells of it.
+const READ_BY_C: &str = "\
+import ctypes
+
+c = ctypes.CDLL(None)
+
+def read(path):
+    number = c.open(path.encode(), 0)
+    text = ctypes.create_string_buffer(100)
+    c.read(number, text, 99)
+    c.close(number)
+    return text.value.decode().strip()
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p14_a_file_that_c_code_reads_at_import_counts_as_code() {
+    let lab = Lab::resident(&[
+        ("reading.py", READ_BY_C),
+        ("data/value.xml", "1"),
+        ("data/limit.xml", "1"),
+        ("conftest.py", "import reading\nLIMIT = reading.read('data/limit.xml')\n"),
+        (
+            "sub/test_a.py",
+            "import conftest, reading\nVALUE = reading.read('data/value.xml')\n\n\
+             def test(): assert (VALUE, conftest.LIMIT) == ('1', '1')\n",
+        ),
+    ])
+    .await;
+    let run = || lab.counts(Order::of(&["sub/test_a.py"]));
+    assert_eq!(run().await, PASSED);
+    for name in ["data/value.xml", "data/limit.xml"] {
+        lab.project.edit_in_disguise(name, "1", "2");
+        assert_eq!(run().await, FAILED, "{name}");
+        lab.project.edit_in_disguise(name, "2", "1");
+        assert_eq!(run().await, PASSED, "{name}");
+        // A session that waits has read what its conftest reads.
+        lab.project.write("sub/test_a.py", &format!("{}\n", lab.project.read("sub/test_a.py").unwrap()));
+        assert_eq!(run().await, PASSED, "{name}");
+    }
+    lab.project.edit_in_disguise("data/limit.xml", "1", "2");
+    assert_eq!(run().await, FAILED);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p14_a_file_that_is_read_by_nobody_costs_no_collection() {
+    let lab = Lab::resident(&[
+        ("data/value.xml", "1"),
+        ("parents", ""),
+        ("mod.py", "VALUE = 1\n"),
+        ("test_a.py", "import os\n\ndef test():\n    open('parents', 'a').write(f'{os.getppid()}\\n')\n"),
+    ])
+    .await;
+    assert_eq!(counts(&lab).await, PASSED);
+    lab.project.edit_in_disguise("data/value.xml", "1", "2");
+    assert_eq!(counts(&lab).await, PASSED);
+    let parents = lab.project.lines("parents");
+    assert_eq!(parents[0], parents[1], "both were forked off one session");
+    lab.close().await;
+}

@@ -1,0 +1,298 @@
+//! Files of the project that were opened while a session collected, by whomever: what C libraries open by themselves
+//! (lxml, HDF5, `fopen` by ctypes) leaves no audit event, but the kernel tells of it.
+//!
+//! The kernel does not say who opened a file. So this knows too much rather than too little: a file that another program
+//! opened meanwhile counts as read as well, and costs a collection when it changes. Sources are left out, which Python
+//! reads. What a session knows by itself is known better there.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+
+use crate::processes::disk_snapshot::{Place, Snapshot};
+use crate::processes::project_files;
+
+/// Hears which of a project's files are opened and changed.
+pub(crate) struct Opens {
+    root: PathBuf,
+    /// None where the kernel lets nobody watch.
+    state: OnceLock<Option<Mutex<State>>>,
+}
+
+struct State {
+    /// The folder that is watched: another of its name is not.
+    root: Place,
+    kernel: Inotify,
+    folders: HashMap<WatchDescriptor, PathBuf>,
+    /// Numbers what happened.
+    count: u64,
+    /// As long as anybody looks.
+    files: HashMap<PathBuf, Times>,
+    /// When the kernel last left something out.
+    lost: u64,
+    /// How many look.
+    windows: usize,
+}
+
+/// When a file was last opened and changed.
+#[derive(Default, Clone, Copy)]
+struct Times {
+    opened: u64,
+    changed: u64,
+}
+
+/// What was opened in a window.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// In no order.
+    pub files: Vec<PathBuf>,
+    /// Files that were changed in it as well: what was read of them, nobody knows.
+    pub changed: Vec<PathBuf>,
+    /// There was more than the kernel can tell.
+    pub is_incomplete: bool,
+}
+
+impl Opened {
+    /// The files that a process may have read, besides those that it `told` of. `None`: nobody knows what of them.
+    pub(crate) fn beside(self, told: &Snapshot) -> Option<Snapshot> {
+        // A file that has come and gone was somebody's for that moment.
+        let is_unclear = |path: &PathBuf| !told.knows(path) && path.exists();
+        if self.is_incomplete || self.changed.iter().any(is_unclear) {
+            return None;
+        }
+        let mut opened = Snapshot::default();
+        opened.add_opened(self.files.into_iter().filter(|path| !told.knows(path)));
+        Some(opened)
+    }
+}
+
+/// A time in which openings are looked at.
+pub(crate) struct Window {
+    opens: Arc<Opens>,
+    since: u64,
+}
+
+const WATCHED: AddWatchFlags = AddWatchFlags::IN_OPEN
+    .union(AddWatchFlags::IN_MODIFY)
+    .union(AddWatchFlags::IN_CREATE)
+    .union(AddWatchFlags::IN_MOVE)
+    .union(AddWatchFlags::IN_ONLYDIR);
+
+const CHANGED: AddWatchFlags =
+    AddWatchFlags::IN_MODIFY.union(AddWatchFlags::IN_CREATE).union(AddWatchFlags::IN_MOVED_TO);
+
+impl Opens {
+    pub(crate) fn new(root: PathBuf) -> Arc<Self> {
+        Arc::new(Opens { root, state: OnceLock::new() })
+    }
+
+    /// Begins to watch, once. Blocks: it walks through the project's folders.
+    pub(crate) fn watch(&self) {
+        self.watched();
+    }
+
+    fn watched(&self) -> Option<&Mutex<State>> {
+        let start = || match State::watching(&self.root) {
+            Ok(state) => Some(Mutex::new(state)),
+            Err(error) => {
+                tracing::warn!(%error, "files that C libraries read are not seen: the project can't be watched");
+                None
+            }
+        };
+        self.state.get_or_init(start).as_ref()
+    }
+
+    /// From now on openings are looked at. Blocks.
+    pub(crate) fn window(self: &Arc<Self>) -> Option<Window> {
+        let mut state = self.watched()?.lock().unwrap_or_else(PoisonError::into_inner);
+        if !state.root.holds() {
+            *state = State::watching(&self.root).ok()?;
+        }
+        state.take_in();
+        state.windows += 1;
+        Some(Window { opens: Arc::clone(self), since: state.count })
+    }
+
+    fn state(&self) -> Option<std::sync::MutexGuard<'_, State>> {
+        let state = self.state.get()?.as_ref()?;
+        Some(state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Window {
+    /// Takes in what the kernel has told, before it loses some of it.
+    pub(crate) fn look(&self) {
+        if let Some(mut state) = self.opens.state() {
+            state.take_in();
+        }
+    }
+
+    /// What was opened in it until now. Whatever a process did before it said something is in it.
+    pub(crate) fn opened(&self) -> Opened {
+        let Some(mut state) = self.opens.state() else { return Opened::default() };
+        state.take_in();
+        let mut opened = Opened { is_incomplete: state.lost > self.since, ..Opened::default() };
+        for (path, times) in state.files.iter().filter(|(_, times)| times.opened > self.since) {
+            let list = if times.changed > self.since { &mut opened.changed } else { &mut opened.files };
+            list.push(path.clone());
+        }
+        opened
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        if let Some(mut state) = self.opens.state() {
+            state.windows = state.windows.saturating_sub(1);
+            if state.windows == 0 {
+                state.files = HashMap::new();
+            }
+        }
+    }
+}
+
+impl State {
+    fn watching(root: &Path) -> nix::Result<Self> {
+        let kernel = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+        let mut state = State {
+            root: Place::of(root),
+            kernel,
+            folders: HashMap::new(),
+            count: 0,
+            files: HashMap::new(),
+            lost: 0,
+            windows: 0,
+        };
+        state.add(root)?;
+        Ok(state)
+    }
+
+    fn add(&mut self, folder: &Path) -> nix::Result<()> {
+        for folder in project_files::folders(folder) {
+            match self.kernel.add_watch(&folder, WATCHED) {
+                Ok(number) => drop(self.folders.insert(number, folder)),
+                // It has gone, or is not ours to read.
+                Err(nix::Error::ENOENT | nix::Error::ENOTDIR | nix::Error::EACCES) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn take_in(&mut self) {
+        while let Ok(events) = self.kernel.read_events() {
+            for event in events {
+                self.count += 1;
+                self.happened(event);
+            }
+        }
+    }
+
+    fn happened(&mut self, event: InotifyEvent) {
+        let InotifyEvent { wd, mask, name, .. } = event;
+        if mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+            self.lost = self.count;
+        }
+        if mask.contains(AddWatchFlags::IN_IGNORED) {
+            self.folders.remove(&wd);
+            return;
+        }
+        let Some(path) = self.folders.get(&wd).zip(name).map(|(folder, name)| folder.join(name)) else { return };
+        if mask.contains(AddWatchFlags::IN_ISDIR) {
+            self.folder_happened(mask, &path);
+        } else if self.windows > 0 && is_data(&path) {
+            let times = self.files.entry(path).or_default();
+            if mask.contains(AddWatchFlags::IN_OPEN) {
+                times.opened = self.count;
+            }
+            if mask.intersects(CHANGED) {
+                times.changed = self.count;
+            }
+        }
+    }
+
+    fn folder_happened(&mut self, mask: AddWatchFlags, path: &Path) {
+        if mask.contains(AddWatchFlags::IN_MOVED_FROM) {
+            self.folders.retain(|&number, folder| {
+                let stays = !folder.starts_with(path);
+                if !stays {
+                    let _ = self.kernel.rm_watch(number);
+                }
+                stays
+            });
+        }
+        // What is opened in it before this is heard of is not seen: it was not there when the session began.
+        if mask.intersects(AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)
+            && let Err(error) = self.add(path)
+        {
+            tracing::warn!(%error, "files that C libraries read are not seen in a new folder");
+        }
+    }
+}
+
+/// Whether a file may be read by something other than Python.
+fn is_data(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    ![".py", ".pyc", ".pyi", ".swp", ".log", "~"].iter().any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn project() -> (tempfile::TempDir, Arc<Opens>) {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("data")).unwrap();
+        for name in ["data/a.xml", "data/b.xml", "test_a.py"] {
+            fs::write(root.path().join(name), "1").unwrap();
+        }
+        let opens = Opens::new(root.path().to_owned());
+        (root, opens)
+    }
+
+    #[test]
+    fn p14_what_is_opened_in_a_window_is_told_and_what_was_before_is_not() {
+        let (root, opens) = project();
+        let path = |name: &str| root.path().join(name);
+        let _longer = opens.window().unwrap();
+        fs::read(path("data/a.xml")).unwrap();
+        let window = opens.window().unwrap();
+        fs::read(path("data/b.xml")).unwrap();
+        fs::read(path("test_a.py")).unwrap();
+        assert_eq!(window.opened(), Opened { files: vec![path("data/b.xml")], ..Opened::default() });
+        fs::write(path("data/b.xml"), "2").unwrap();
+        assert_eq!(window.opened(), Opened { changed: vec![path("data/b.xml")], ..Opened::default() });
+    }
+
+    #[test]
+    fn p14_folders_that_come_move_and_go_are_followed() {
+        let (root, opens) = project();
+        let path = |name: &str| root.path().join(name);
+        opens.watch();
+        fs::create_dir_all(path("new/deep")).unwrap();
+        fs::write(path("new/deep/c.xml"), "1").unwrap();
+        drop(opens.window().unwrap());
+        fs::rename(path("data"), path("moved")).unwrap();
+        let window = opens.window().unwrap();
+        fs::read(path("moved/a.xml")).unwrap();
+        fs::read(path("new/deep/c.xml")).unwrap();
+        let mut files = window.opened().files;
+        files.sort();
+        assert_eq!(files, [path("moved/a.xml"), path("new/deep/c.xml")]);
+    }
+
+    #[test]
+    fn p14_another_folder_of_the_roots_name_is_watched() {
+        let (root, opens) = project();
+        opens.watch();
+        fs::remove_dir_all(root.path()).unwrap();
+        fs::create_dir(root.path()).unwrap();
+        fs::write(root.path().join("a.xml"), "1").unwrap();
+        let window = opens.window().unwrap();
+        fs::read(root.path().join("a.xml")).unwrap();
+        assert_eq!(window.opened().files, [root.path().join("a.xml")]);
+    }
+}

@@ -1,0 +1,77 @@
+//! The folders of a project in which its own files lie: one rule for whoever watches, lists or reads them.
+
+use std::path::{Path, PathBuf};
+
+use ignore::{DirEntry, WalkBuilder};
+
+use crate::model::import_graph::relative;
+
+/// Folders that hold what others have made, whatever the project.
+const FOREIGN: [&str; 2] = ["__pycache__", "node_modules"];
+
+/// What lies in a folder and below, itself included: neither hidden files and folders nor environments, nor what was
+/// installed or compiled.
+pub(crate) fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> {
+    let walk = WalkBuilder::new(folder)
+        .standard_filters(false)
+        .hidden(true)
+        .filter_entry(|entry| {
+            let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+            let is_foreign = is_folder && entry.file_name().to_str().is_some_and(|name| FOREIGN.contains(&name));
+            let is_environment = is_folder && entry.path().join("pyvenv.cfg").is_file();
+            !is_foreign && !is_environment
+        })
+        .build();
+    walk.flatten()
+}
+
+/// The folders among them.
+pub(crate) fn folders(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    entries(folder).filter(|entry| entry.file_type().is_some_and(|kind| kind.is_dir())).map(DirEntry::into_path)
+}
+
+/// The Python files among them, relative to `root`.
+pub(crate) fn sources(root: &Path, folder: &Path) -> impl Iterator<Item = String> {
+    let files = entries(folder).map(DirEntry::into_path);
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "py") && path.is_file());
+    files.filter_map(|path| relative(root, &path))
+}
+
+/// Whether a change of a path may mean anything: it lies in none of the folders that are left out for their names, and
+/// is no editor's or compiler's file.
+pub(crate) fn matters(root: &Path, path: &Path) -> bool {
+    let inside = path.strip_prefix(root).unwrap_or(path);
+    let is_foreign = inside.iter().filter_map(|part| part.to_str()).any(|part| FOREIGN.contains(&part));
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    !is_foreign && ![".pyc", "~", ".swp"].iter().any(|end| name.ends_with(end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_others_have_made_is_left_out_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let names =
+            ["a.py", "sub/b.py", "env/lib/c.py", ".hidden/d.py", "node_modules/e.py", "__pycache__/f.py", "x.js"];
+        for name in names {
+            let path = root.join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        fs::write(root.join("env/pyvenv.cfg"), "").unwrap();
+        let mut found: Vec<String> = sources(root, root).collect();
+        found.sort();
+        assert_eq!(found, ["a.py", "sub/b.py"]);
+        let mut found: Vec<PathBuf> = folders(root).collect();
+        found.sort();
+        assert_eq!(found, [root.to_owned(), root.join("sub")]);
+        // What is around the root says nothing.
+        let root = Path::new("/home/node_modules/project");
+        assert!(matters(root, &root.join("a.py")));
+        assert!(!matters(root, &root.join("node_modules/a.py")) && !matters(root, &root.join("a.pyc")));
+    }
+}
