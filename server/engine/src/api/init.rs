@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arc_swap::ArcSwap;
 use pytest_lens_protocol::{ErrorCode, PROTOCOL_VERSION, Response};
 use tokio::sync::mpsc;
 
 use super::Answered;
+use crate::api::session::Session;
 use crate::api_error::{Refusal, invalid};
 use crate::engine::Shared;
 use crate::model::node::Analyses;
@@ -22,7 +24,7 @@ use crate::project::interpreter::{self, Interpreter};
 use crate::project::pytest_config;
 
 pub(super) async fn init(
-    shared: &Arc<Shared>,
+    session: &Session,
     version: u32,
     repo_path: &str,
     python_path: Option<String>,
@@ -42,22 +44,42 @@ pub(super) async fn init(
     let rootdir = pytest_config::read(&root).rootdir;
     let interpreter = interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?;
     // A task of its own: whoever asks may be gone meanwhile, and must not leave half a project behind.
-    let shared = Arc::clone(shared);
-    let opening = tokio::spawn(async move { open(&shared, root, asked, interpreter).await });
-    opening.await.unwrap_or_else(|_| Err(Refusal::new(ErrorCode::InternalError, "the engine is ending")))
+    let shared = Arc::clone(&session.shared);
+    let is_pinned = python_path.is_some();
+    let opening = tokio::spawn(async move { open(&shared, root, asked, interpreter, is_pinned).await });
+    let ending = |_| Err(Refusal::new(ErrorCode::InternalError, "the engine is ending"));
+    let project = opening.await.unwrap_or_else(ending)?;
+    session.opened(&project, Path::new(repo_path));
+    Ok(ready(&project))
 }
 
-/// Finds or opens the project of a root, an interpreter and a mode.
-async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter: Interpreter) -> Answered {
+/// Finds or opens the project of a root, an interpreter and a mode. `is_pinned`: that interpreter was asked for.
+async fn open(
+    shared: &Arc<Shared>,
+    root: PathBuf,
+    asked: ModeAsked,
+    interpreter: Interpreter,
+    is_pinned: bool,
+) -> Result<Arc<Project>, Refusal> {
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let _one = shared.opening.lock().await;
     if shared.ending.load(Ordering::Relaxed) {
         return Err(Refusal::new(ErrorCode::InternalError, "the engine is ending; start it again"));
     }
     let key = format!("{}\0{}\0{asked:?}", root.display(), interpreter.path.display());
-    let id = format!("ctx-{}", &hex_sha256(key.as_bytes())[..16]);
-    if let Some(project) = shared.projects.get(&id) {
-        return Ok(ready(project.value()));
+    let mut id = format!("ctx-{}", &hex_sha256(key.as_bytes())[..16]);
+    // One may use another interpreter by now than it was opened with.
+    let is_same = |project: &Project| {
+        let same_place = project.state.root == root && project.pool.launcher.python() == interpreter.path;
+        same_place && project.pool.asked == asked
+    };
+    let present = shared.projects.iter().find(|project| is_same(project)).map(|project| Arc::clone(project.value()));
+    if let Some(project) = present {
+        project.is_pinned.fetch_or(is_pinned, Ordering::Relaxed);
+        return Ok(project);
+    }
+    while shared.projects.contains_key(&id) {
+        id.push('-');
     }
     let (printed, heard) = mpsc::unbounded_channel();
     let tmp_dir = crate::processes::temp_dirs::folder_for(&id[4..10])
@@ -65,7 +87,7 @@ async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter
     let launcher = Launcher {
         hub: Arc::clone(&shared.hub),
         root: root.clone(),
-        python: interpreter.path.clone(),
+        python: ArcSwap::from_pointee(interpreter.path.clone()),
         worker_dir: shared.worker_dir.clone(),
         cache_dir: shared.config.cache_dir.join(&id),
         tmp_dir,
@@ -83,8 +105,9 @@ async fn open(shared: &Arc<Shared>, root: PathBuf, asked: ModeAsked, interpreter
     let pytest = pytest_config::read(&root);
     let history = shared.histories.of(&root);
     let project = Project::start(id.clone(), root, interpreter, pool, pytest, history, heard);
+    project.is_pinned.store(is_pinned, Ordering::Relaxed);
     shared.projects.insert(id, Arc::clone(&project));
-    Ok(ready(&project))
+    Ok(project)
 }
 
 fn ready(project: &Project) -> Response {

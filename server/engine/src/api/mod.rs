@@ -32,11 +32,11 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
     match request {
         Request::Ping => Ok(Response::Pong),
         Request::InitContext { protocol_version, repo_path, python_path, execution_mode } => {
-            init::init(&session.shared, protocol_version, &repo_path, python_path, execution_mode).await
+            init::init(session, protocol_version, &repo_path, python_path, execution_mode).await
         }
         Request::Shutdown { context_id } => {
             if let Some(id) = &context_id {
-                project(id)?;
+                known(session, id)?;
             }
             session.shared.close(context_id.as_deref()).await;
             Ok(Response::ShutdownAck)
@@ -118,7 +118,19 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
     }
 }
 
+/// The context of a request, which says that it is gone where its client means another folder by now.
 fn find(session: &Session, id: &str) -> Result<Arc<Project>, Refusal> {
+    let project = known(session, id)?;
+    let name = session.name_of(&project);
+    if project.is_still(name.as_deref()) {
+        return Ok(project);
+    }
+    let name = name.unwrap_or_else(|| project.state.root.clone());
+    let message = format!("{} leads to another folder than before; open it again with init_context", name.display());
+    Err(Refusal::new(ErrorCode::ContextNotFound, message))
+}
+
+fn known(session: &Session, id: &str) -> Result<Arc<Project>, Refusal> {
     session.shared.projects.get(id).map(|project| Arc::clone(project.value())).ok_or_else(|| {
         let message = format!("no context {id:?}; open one with init_context");
         Refusal::new(ErrorCode::ContextNotFound, message)

@@ -1,17 +1,20 @@
 //! A client's session: what it was sent so far, and what ends with it.
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use pytest_lens_protocol::Request;
 
 use crate::engine::{Engine, Shared};
+use crate::project::Project;
 use crate::session::{Answer, Call, Connect};
 use crate::suites::BuiltRun;
 
 impl Connect for Engine {
     fn session(&self) -> Arc<dyn Call> {
-        Arc::new(Session { shared: Arc::clone(&self.shared), told: Mutex::default(), owned: Mutex::default() })
+        let shared = Arc::clone(&self.shared);
+        Arc::new(Session { shared, told: Mutex::default(), owned: Mutex::default(), names: Mutex::default() })
     }
 }
 
@@ -22,6 +25,8 @@ pub(crate) struct Session {
     /// keys end with the id of what is read.
     told: Mutex<HashMap<String, usize>>,
     owned: Mutex<Owned>,
+    /// What its client calls the roots of contexts, by their ids.
+    names: Mutex<HashMap<String, PathBuf>>,
 }
 
 /// What ends with its session.
@@ -33,6 +38,19 @@ pub(crate) struct Owned {
 }
 
 impl Session {
+    /// The client has opened a context by a name of its root.
+    pub(crate) fn opened(&self, project: &Project, name: &Path) {
+        project.names.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|id, _| self.shared.projects.contains_key(id));
+        names.insert(project.id.clone(), name.to_owned());
+    }
+
+    /// What the client calls a context's root; `None`: it has not opened it.
+    pub(crate) fn name_of(&self, project: &Project) -> Option<PathBuf> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).get(&project.id).cloned()
+    }
+
     /// Runs `read` with the count of results that this session was told of a run, and keeps what it returns.
     pub(crate) fn told<T>(&self, run_id: &str, read: impl FnOnce(&mut usize) -> T) -> T {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

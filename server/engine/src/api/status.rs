@@ -54,11 +54,12 @@ pub(super) fn status(project: &Arc<Project>) -> Response {
         (true, Some(hazard)) => format!("{reason}; each run collects for itself: {hazard}"),
         _ => reason,
     };
+    let interpreter = project.interpreter.load();
     Response::ContextStatus {
         context_id: project.id.clone(),
         repo_path: project.state.root.to_string_lossy().into(),
-        python_path: project.interpreter.path.to_string_lossy().into(),
-        python_source: project.interpreter.source.clone(),
+        python_path: interpreter.path.to_string_lossy().into(),
+        python_source: interpreter.source.clone(),
         python_version: base.as_ref().map(|ready| ready.python.clone()).unwrap_or_default(),
         pytest_version: base.as_ref().map(|ready| ready.pytest.clone()).unwrap_or_default(),
         plugins: base.iter().flat_map(|ready| &ready.plugins).map(plugin_name).collect(),

@@ -40,7 +40,8 @@ impl Debuggee {
         let base = Arc::new(launcher.start_with(&FLAGS, &Preload::default()).await?);
         let options = WorkerOptions { debug: true, run_disabled, ..host.options.clone() };
         let mut runner = Runner::become_session(base, options).map_err(StartError::Failed)?;
-        let python = launcher.python.display();
+        let python = launcher.python();
+        let python = python.display();
         let listening = async {
             while let Some(event) = runner.events.recv().await {
                 match event {

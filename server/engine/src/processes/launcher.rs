@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pytest_lens_protocol::OutputStream;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
@@ -31,7 +32,8 @@ pub(crate) type Alive = HashMap<u32, watch::Receiver<bool>>;
 pub(crate) struct Launcher {
     pub hub: Arc<Hub>,
     pub root: PathBuf,
-    pub python: PathBuf,
+    /// The interpreter in use.
+    pub python: ArcSwap<PathBuf>,
     pub worker_dir: PathBuf,
     pub cache_dir: PathBuf,
     pub tmp_dir: PathBuf,
@@ -134,6 +136,11 @@ async fn see_off_keeper(keeper: i32, kept: Arc<Life>, mut ended: watch::Receiver
 }
 
 impl Launcher {
+    /// The interpreter in use.
+    pub(crate) fn python(&self) -> PathBuf {
+        (**self.python.load()).clone()
+    }
+
     /// Starts an interpreter and waits until it is warm.
     pub(crate) async fn start(&self, preload: &Preload) -> Result<Base, StartError> {
         self.start_with(&[], preload).await
@@ -168,7 +175,7 @@ impl Launcher {
             unsafe_names: preload.unfit.iter().cloned().collect(),
         };
         let boot = serde_json::to_string(&boot).map_err(|error| StartError::Failed(error.to_string()))?;
-        let mut command = Command::new(&self.python);
+        let mut command = Command::new(self.python());
         command
             .args(flags)
             .arg("-c")
@@ -219,7 +226,7 @@ impl Launcher {
                 let said = said();
                 return Err(match said.find(TOO_OLD) {
                     Some(at) => StartError::Unusable(said[at..].to_owned()),
-                    None => StartError::Failed(format!("{}: {error}{said}", self.python.display())),
+                    None => StartError::Failed(format!("{}: {error}{said}", self.python().display())),
                 });
             }
         };
@@ -241,7 +248,7 @@ impl Launcher {
                         _ => {}
                     },
                     ProcessEvent::Exited(status) => {
-                        return Err(StartError::Failed(format!("{} {status}{}", self.python.display(), said())));
+                        return Err(StartError::Failed(format!("{} {status}{}", self.python().display(), said())));
                     }
                     ProcessEvent::Lost => {}
                 }
@@ -251,7 +258,7 @@ impl Launcher {
         let late = || {
             Err(StartError::Failed(format!(
                 "{} did not get pytest loaded within {} s; look for a slow sitecustomize or plugin",
-                self.python.display(),
+                self.python().display(),
                 BOOT_LIMIT.as_secs()
             )))
         };
@@ -260,7 +267,7 @@ impl Launcher {
             () = tokio::time::sleep(BOOT_LIMIT) => late(),
             () = stands_still(process.pid) => {
                 let status = ExitStatus { stood_still: true, ..ExitStatus::default() };
-                Err(StartError::Failed(format!("{} {status}", self.python.display())))
+                Err(StartError::Failed(format!("{} {status}", self.python().display())))
             }
         }?;
         starting.0 = None;
@@ -277,7 +284,7 @@ impl Launcher {
         let child = command.spawn().map_err(|error| {
             StartError::Unusable(format!(
                 "the Python interpreter {} can't be started ({error}); set pytestLens.pythonPath to one that works",
-                self.python.display()
+                self.python().display()
             ))
         })?;
         alive.retain(|_, ended| !*ended.borrow());

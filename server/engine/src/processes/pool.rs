@@ -3,6 +3,7 @@
 //! Whatever is handed out was compared with the disk first; what is stale is let go, which ends its processes.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,7 +30,8 @@ const PARTS_KEPT: usize = 3;
 
 pub(crate) struct Pool {
     pub launcher: Launcher,
-    asked: ModeAsked,
+    /// How its runs are to happen.
+    pub asked: ModeAsked,
     /// Whether processes are kept ready for runs to come.
     resident: bool,
     pub analyses: Arc<Analyses>,
@@ -347,6 +349,12 @@ impl Pool {
             self.forget_all();
         }
         changed
+    }
+
+    /// Sets the interpreter to come; those of another one go.
+    pub(crate) fn set_python(&self, python: PathBuf) {
+        self.launcher.python.store(Arc::new(python));
+        self.forget_all();
     }
 
     /// The variables that interpreters are given, as bytes to compare; nothing where there are none.

@@ -15,8 +15,8 @@ pub(crate) struct Interpreter {
     pub source: String,
 }
 
-/// Looks for the interpreter: the one asked for, else the repo's virtual environment, the active environment, the
-/// project manager's environment, and last `python3` on PATH. A root below pytest's `rootdir` is a part of that repo.
+/// Looks for the interpreter: the one asked for, else the repo's virtual environment, the active environment, one of
+/// another name in the repo, the project manager's environment, and last `python3` on PATH. A root below pytest's `rootdir` is a part of that repo.
 ///
 /// # Errors
 /// One sentence that says what is missing and what to do.
@@ -25,18 +25,10 @@ pub(crate) async fn find(root: &Path, rootdir: &Path, asked: Option<&str>) -> Re
         let path = resolve_asked(root, asked)?;
         return Ok(Interpreter { path, source: "the given path".into() });
     }
-    let repo = || root.ancestors().take_while(|folder| *folder == root || folder.starts_with(rootdir));
-    for (folder, name) in repo().flat_map(|folder| [(folder, ".venv"), (folder, "venv")]) {
-        if let Some(path) = python_in(&folder.join(name)) {
-            return Ok(Interpreter { path, source: format!("the repo's {name}") });
-        }
+    if let Some(near) = near(root, rootdir) {
+        return Ok(near);
     }
-    for variable in ["VIRTUAL_ENV", "CONDA_PREFIX"] {
-        if let Some(path) = std::env::var_os(variable).and_then(|prefix| python_in(Path::new(&prefix))) {
-            return Ok(Interpreter { path, source: format!("${variable}") });
-        }
-    }
-    for folder in repo() {
+    for folder in repo(root, rootdir) {
         if let Some(found) = of_manager(folder).await {
             return Ok(found);
         }
@@ -50,6 +42,39 @@ pub(crate) async fn find(root: &Path, rootdir: &Path, asked: Option<&str>) -> Re
                 root.display()
             )
         })
+}
+
+/// The interpreter that is to be used from now on, where none was asked for and `present` is in use; `None`: that one.
+/// Looks at a few names only, unless that is gone or the look is to be `thorough`: managers are programs to be asked.
+pub(crate) async fn renewed(root: &Path, rootdir: &Path, present: &Interpreter, thorough: bool) -> Option<Interpreter> {
+    let found = match near(root, rootdir) {
+        Some(near) => near,
+        None if thorough || !is_executable(&present.path) => find(root, rootdir, None).await.ok()?,
+        None => return None,
+    };
+    (found.path != present.path).then_some(found)
+}
+
+/// The folders of a repo that a root is part of, from itself upwards.
+fn repo<'a>(root: &'a Path, rootdir: &'a Path) -> impl Iterator<Item = &'a Path> {
+    root.ancestors().take_while(move |folder| *folder == root || folder.starts_with(rootdir))
+}
+
+/// The repo's environment by one of its usual names, or the active one.
+fn near(root: &Path, rootdir: &Path) -> Option<Interpreter> {
+    let of_repo = |names: &'static [&'static str]| {
+        let places = repo(root, rootdir).flat_map(move |folder| names.iter().map(move |name| (folder, name)));
+        places.into_iter().find_map(|(folder, name)| {
+            Some(Interpreter { path: python_in(&folder.join(name))?, source: format!("the repo's {name}") })
+        })
+    };
+    let active = || {
+        ["VIRTUAL_ENV", "CONDA_PREFIX"].iter().find_map(|variable| {
+            let path = python_in(Path::new(&std::env::var_os(variable)?))?;
+            Some(Interpreter { path, source: format!("${variable}") })
+        })
+    };
+    of_repo(&[".venv", "venv"]).or_else(active).or_else(|| of_repo(&["env", ".env"]))
 }
 
 fn resolve_asked(root: &Path, asked: &str) -> Result<PathBuf, String> {
@@ -145,6 +170,26 @@ mod tests {
         let found = find(root.path(), root.path(), None).await.unwrap();
         assert_eq!(found.path, root.path().join(".venv/bin/python"));
         assert_eq!(found.source, "the repo's .venv");
+    }
+
+    #[tokio::test]
+    async fn a4_what_would_be_found_now_is_taken_up() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let python = |name: &str| root.join(name).join("bin/python");
+        let renewed = async |present: &Path| {
+            let present = Interpreter { path: present.to_owned(), source: String::new() };
+            renewed(root, root, &present, false).await.map(|found| found.path)
+        };
+        fake(&root.join("elsewhere"));
+        assert_eq!(near(root, root).filter(|near| near.path.starts_with(root)), None);
+        fake(&python("venv"));
+        assert_eq!(renewed(&root.join("elsewhere")).await, Some(python("venv")));
+        assert_eq!(renewed(&python("venv")).await, None);
+        fake(&python(".venv"));
+        assert_eq!(renewed(&python("venv")).await, Some(python(".venv")));
+        std::fs::remove_dir_all(root.join(".venv")).unwrap();
+        assert_eq!(renewed(&python(".venv")).await, Some(python("venv")));
     }
 
     #[tokio::test]

@@ -14,10 +14,13 @@ pub(crate) mod refresh;
 pub(crate) mod state;
 pub(crate) mod watcher;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::{Changed, Fingerprints, History};
 use pytest_lens_protocol::{Settings, WorkerCount};
@@ -31,7 +34,7 @@ use crate::processes::pool::{Found, Pool};
 use crate::processes::stdio_relay::Printed;
 use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
-use crate::project::interpreter::Interpreter;
+use crate::project::interpreter::{self as interpreters, Interpreter};
 use crate::project::library_versions::Libraries;
 use crate::project::recorder::{Command, Recorder};
 use crate::project::refresh::Refresher;
@@ -59,7 +62,11 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) struct Project {
     pub id: String,
     pub state: Arc<ProjectState>,
-    pub interpreter: Interpreter,
+    pub interpreter: ArcSwap<Interpreter>,
+    /// What clients called its root: by links too.
+    pub names: Mutex<BTreeSet<PathBuf>>,
+    /// Somebody asked for its interpreter: no other one is ever used.
+    pub is_pinned: AtomicBool,
     pub pool: Arc<Pool>,
     pub refresher: Refresher,
     /// Runs that the history has yet to take in.
@@ -93,7 +100,9 @@ impl Project {
         let project = Arc::new(Project {
             id,
             state,
-            interpreter,
+            interpreter: ArcSwap::from_pointee(interpreter),
+            names: Mutex::default(),
+            is_pinned: AtomicBool::new(false),
             pool: Arc::new(pool),
             refresher: Refresher::default(),
             unsaved: watch::Sender::new(0),
@@ -161,6 +170,34 @@ impl Project {
         (self.pool.set_env(env), problem)
     }
 
+    /// Whether a name of the root, or any that clients know, still leads there: a link may lead elsewhere by now.
+    pub(crate) fn is_still(&self, name: Option<&Path>) -> bool {
+        let leads_here = |name: &Path| {
+            *name == self.state.root || name.canonicalize().ok().is_none_or(|path| path == self.state.root)
+        };
+        match name {
+            Some(name) => leads_here(name),
+            None => self.names.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|name| leads_here(name)),
+        }
+    }
+
+    /// Takes up the interpreter that would be found now, where nobody asked for one by name; whether that is another.
+    /// `thorough`: programs are asked for it.
+    pub(crate) async fn renew_interpreter(&self, thorough: bool) -> bool {
+        if self.is_pinned.load(Ordering::Relaxed) {
+            return false;
+        }
+        let rootdir = self.state.pytest.load().rootdir.clone();
+        let present = self.interpreter.load_full();
+        let Some(found) = interpreters::renewed(&self.state.root, &rootdir, &present, thorough).await else {
+            return false;
+        };
+        tracing::info!(path = %found.path.display(), source = found.source, "another interpreter is used from now on");
+        self.pool.set_python(found.path.clone());
+        self.interpreter.store(Arc::new(found));
+        true
+    }
+
     /// What a run wants of the session that its tests are found in. `special`: it runs them in sessions of another
     /// kind. Fixtures that wait for the next run are in a session already.
     pub(crate) fn purpose_of(&self, special: bool) -> Purpose {
@@ -180,7 +217,8 @@ impl Project {
         if self.pool.ready().is_none_or(|ready| ready.coverage) {
             return Ok(());
         }
-        let python = self.interpreter.path.display();
+        let python = self.pool.launcher.python();
+        let python = python.display();
         Err(format!("coverage is not installed for {python}: run `{python} -m pip install coverage`"))
     }
 
@@ -205,9 +243,14 @@ impl Project {
         purpose: Purpose,
     ) -> Result<Found, CollectFailure> {
         self.renew_env();
+        self.renew_interpreter(false).await;
         let options = self.options(arguments);
         let (pytest, limit) = (self.state.pytest.load_full(), self.collect_limit());
-        let found = self.pool.host(scope, &options, &pytest, limit, purpose).await;
+        let mut found = self.pool.host(scope, &options, &pytest, limit, purpose).await;
+        // An environment may have been made where only its manager knows.
+        if matches!(found, Err(CollectFailure::Unreachable(_))) && self.renew_interpreter(true).await {
+            found = self.pool.host(scope, &options, &pytest, limit, purpose).await;
+        }
         let is_usual = arguments.is_empty();
         // A part's own arguments may be refused, where its conftests don't define what the project's options need, or
         // its folder's name has a meaning for pytest. The whole has them in it.
@@ -223,6 +266,7 @@ impl Project {
     /// Collects a scope with an interpreter that was started anew, whatever there is.
     pub(crate) async fn collect(self: &Arc<Self>, scope: &Scope, purpose: Purpose) -> Result<Found, CollectFailure> {
         self.renew_env();
+        self.renew_interpreter(true).await;
         self.pool.start_anew();
         let (options, pytest) = (self.options(&[]), self.state.pytest.load_full());
         let found = self.pool.collect(scope, &options, &pytest, self.collect_limit(), purpose).await;

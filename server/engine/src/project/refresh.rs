@@ -107,14 +107,14 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
         return Ok(());
     };
     project.state.wait_idle(PATIENCE).await;
-    let (env_changed, _) = project.renew_env();
+    let ground_changed = project.renew_env().0 | project.renew_interpreter(false).await;
     let base = project.pool.newest_host().map(|host| Arc::clone(&host.base));
     let mut parts = std::mem::take(&mut *project.refresher.parts());
     let compared = tokio::task::spawn_blocking(move || {
         let mut changes = known.changes();
         changes.add(parts.changes());
         // What everything rests on: the interpreter, and the packages installed for it.
-        let ground_changed = env_changed || base.is_some_and(|base| !base.is_unchanged());
+        let ground_changed = ground_changed || base.is_some_and(|base| !base.is_unchanged());
         (known, changes, ground_changed)
     });
     let Ok((mut known, changes, ground_changed)) = compared.await else { return Ok(()) };

@@ -83,7 +83,7 @@ pub(crate) async fn gather(launcher: &Launcher, folder: &Path, coverage: &Covera
         text(&folder.to_string_lossy()),
     );
     let env = launcher.env.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
-    let mut command = Command::new(&launcher.python);
+    let mut command = Command::new(launcher.python());
     command.arg("-c").arg(program).current_dir(&launcher.root).envs(env);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     match tokio::time::timeout(LIMIT, command.output()).await {

@@ -5,6 +5,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use pytest_lens_engine::Connect;
+use pytest_lens_protocol::{ErrorCode, Request, Response};
+
 use crate::common::{Lab, Order, Project, python, seen};
 
 const PASSED: [usize; 5] = [1, 1, 0, 0, 0];
@@ -28,13 +31,18 @@ impl Environment {
         for entry in fs::read_dir(self.0.path()).unwrap().flatten() {
             fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path())).unwrap();
         }
+        Environment::make_at(self.0.path(), over);
+    }
+
+    fn make_at(folder: &Path, over: &Path) {
         let home = fs::canonicalize(python()).unwrap();
         let text = format!("home = {}\ninclude-system-site-packages = false\n", home.parent().unwrap().display());
-        fs::write(self.0.path().join("pyvenv.cfg"), text).unwrap();
-        fs::create_dir_all(self.0.path().join("bin")).unwrap();
-        symlink(fs::canonicalize(over).unwrap(), self.python()).unwrap();
-        fs::create_dir_all(self.site()).unwrap();
-        fs::write(self.site().join("pytest.pth"), format!("{}\n", site_of(&python()).display())).unwrap();
+        fs::create_dir_all(folder.join("bin")).unwrap();
+        fs::write(folder.join("pyvenv.cfg"), text).unwrap();
+        symlink(fs::canonicalize(over).unwrap(), folder.join("bin/python")).unwrap();
+        let site = Environment::site_in(folder);
+        fs::create_dir_all(&site).unwrap();
+        fs::write(site.join("pytest.pth"), format!("{}\n", site_of(&python()).display())).unwrap();
     }
 
     fn python(&self) -> PathBuf {
@@ -42,9 +50,13 @@ impl Environment {
     }
 
     fn site(&self) -> PathBuf {
+        Environment::site_in(self.0.path())
+    }
+
+    fn site_in(folder: &Path) -> PathBuf {
         let tested = site_of(&python());
         let version = tested.parent().unwrap().file_name().unwrap().to_owned();
-        self.0.path().join("lib").join(version).join("site-packages")
+        folder.join("lib").join(version).join("site-packages")
     }
 
     /// As an installer does it: the package, and a folder that says which version it is.
@@ -198,6 +210,30 @@ async fn a4_an_editable_install_points_at_another_checkout() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a4_an_environment_that_would_be_found_now_is_used_unless_one_was_asked_for() {
+    for mode in MODES {
+        let text = "import os, sys\ndef test(): assert os.path.basename(sys.prefix) == 'venv'\n";
+        let project = Project::new(&[("test_a.py", text)]);
+        Environment::make_at(&project.path("venv"), &python());
+        let lab = Lab::on_found(mode, project).await;
+        let open = async |python: Option<&Path>| {
+            crate::init::id_of(lab.bench.open(&lab.project.root, python, Some(mode)).await)
+        };
+        assert_eq!(counts(&lab).await, PASSED, "{mode}");
+        Environment::make_at(&lab.project.path(".venv"), &python());
+        assert_eq!(counts(&lab).await, FAILED, "{mode}: another comes first");
+        assert_eq!(open(None).await, lab.context, "{mode}");
+        fs::remove_dir_all(lab.project.path(".venv")).unwrap();
+        assert_eq!(counts(&lab).await, PASSED, "{mode}: that is gone");
+        assert_eq!(open(Some(&lab.project.path("venv/bin/python"))).await, lab.context, "{mode}");
+        Environment::make_at(&lab.project.path(".venv"), &python());
+        assert_eq!(counts(&lab).await, PASSED, "{mode}: somebody asked for this one");
+        assert_ne!(open(None).await, lab.context, "{mode}");
+        lab.close().await;
+    }
+}
+
 /// The test passes as long as `mod.VALUE` is 1.
 const VALUE: &[(&str, &str)] =
     &[("mod.py", "VALUE = 1\n"), ("test_a.py", "import mod\n\ndef test(): assert mod.VALUE == 1\n")];
@@ -229,5 +265,44 @@ async fn r10_the_root_is_swapped_with_another_folder() {
         assert_eq!(counts(&lab).await, FAILED, "{mode}");
         fs::remove_dir_all(&aside).unwrap();
         lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r10_a_root_that_is_a_link_and_leads_elsewhere_is_opened_again() {
+    for mode in MODES {
+        let lab = Lab::on(mode, Project::new(VALUE), &python()).await;
+        let other = Project::new(VALUE);
+        other.write("mod.py", "VALUE = 2\n");
+        let link = lab.bench.folder.path().join("link");
+        symlink(&lab.project.root, &link).unwrap();
+        let engine = &lab.bench.engine;
+        let (client, watcher) = (engine.session(), engine.session());
+        let open = || {
+            client.call(Request::InitContext {
+                protocol_version: 1,
+                repo_path: link.to_string_lossy().into(),
+                python_path: Some(python().to_string_lossy().into()),
+                execution_mode: Some(mode.into()),
+            })
+        };
+        let collect = |id: &str| Request::Collect { context_id: id.to_owned(), force: false };
+        let id = crate::init::id_of(open().await);
+        assert_eq!(id, lab.context);
+        assert!(matches!(client.call(collect(&id)).await, Response::CollectionComplete { node_count: 1, .. }));
+        fs::remove_file(&link).unwrap();
+        symlink(&other.root, &link).unwrap();
+        let (code, message) = crate::common::refused(client.call(collect(&id)).await);
+        assert_eq!(code, ErrorCode::ContextNotFound, "{mode}");
+        assert!(message.contains("link leads to another folder") && message.contains("init_context"), "{message}");
+        let again = crate::init::id_of(open().await);
+        assert_ne!(again, id);
+        assert!(matches!(client.call(collect(&again)).await, Response::CollectionComplete { node_count: 1, .. }));
+        // Who named the folder itself, and who has the id from somebody like that, goes on.
+        assert_eq!(counts(&lab).await, PASSED, "{mode}");
+        assert!(matches!(watcher.call(collect(&id)).await, Response::CollectionComplete { .. }));
+        assert_eq!(client.call(Request::Shutdown { context_id: Some(id) }).await, Response::ShutdownAck);
+        lab.bench.engine.shutdown().await;
+        crate::common::gone(&other.mark()).await;
     }
 }

@@ -6,7 +6,7 @@ use pytest_lens_protocol::{ErrorCode, Request, Response};
 
 use crate::common::{Bench, Lab, Project, python, refused};
 
-fn id_of(response: Response) -> String {
+pub(crate) fn id_of(response: Response) -> String {
     match response {
         Response::ContextReady { context_id, protocol_version: 1, .. } => context_id,
         other => panic!("no context: {other:?}"),

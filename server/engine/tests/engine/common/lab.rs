@@ -41,10 +41,15 @@ impl Bench {
     }
 
     pub(crate) async fn init(&self, root: &Path, python: &Path, mode: Option<&str>) -> Response {
+        self.open(root, Some(python), mode).await
+    }
+
+    /// Without `python`, the interpreter is looked for.
+    pub(crate) async fn open(&self, root: &Path, python: Option<&Path>, mode: Option<&str>) -> Response {
         self.call(Request::InitContext {
             protocol_version: 1,
             repo_path: root.to_string_lossy().into(),
-            python_path: Some(python.to_string_lossy().into()),
+            python_path: python.map(|path| path.to_string_lossy().into()),
             execution_mode: mode.map(str::to_owned),
         })
         .await
@@ -153,7 +158,12 @@ impl Lab {
 
     /// As [`Lab::resident_in`], over another interpreter.
     pub(crate) async fn on(mode: &str, project: Project, python: &Path) -> Self {
-        Lab::started(mode, project, Bench::living(mode != "subprocess"), python).await
+        Lab::started(mode, project, Bench::living(mode != "subprocess"), Some(python)).await
+    }
+
+    /// As [`Lab::on`], over the interpreter that is found.
+    pub(crate) async fn on_found(mode: &str, project: Project) -> Self {
+        Lab::started(mode, project, Bench::living(mode != "subprocess"), None).await
     }
 
     /// As [`Lab::again`], over another interpreter.
@@ -161,7 +171,7 @@ impl Lab {
         self.bench.engine.shutdown().await;
         let Lab { project, bench: Bench { folder, .. }, .. } = self;
         meanwhile(folder.path());
-        Lab::started("auto", project, Bench::within(folder, "cache", resident), python).await
+        Lab::started("auto", project, Bench::within(folder, "cache", resident), Some(python)).await
     }
 
     async fn over(mode: &str, files: &[(&str, &str)], bench: Bench) -> Self {
@@ -169,11 +179,11 @@ impl Lab {
     }
 
     async fn with(mode: &str, files: &[(&str, &str)], bench: Bench, python: &Path) -> Self {
-        Lab::started(mode, Project::new(files), bench, python).await
+        Lab::started(mode, Project::new(files), bench, Some(python)).await
     }
 
-    async fn started(mode: &str, project: Project, bench: Bench, python: &Path) -> Self {
-        match bench.init(&project.root, python, Some(mode)).await {
+    async fn started(mode: &str, project: Project, bench: Bench, python: Option<&Path>) -> Self {
+        match bench.open(&project.root, python, Some(mode)).await {
             Response::ContextReady { context_id, .. } => Lab { project, bench, context: context_id },
             other => panic!("no context: {other:?}"),
         }
