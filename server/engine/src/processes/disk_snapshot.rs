@@ -54,12 +54,16 @@ impl Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     path: PathBuf,
-    identity: Option<Identity>,
+    /// With when it was made: another one may have got the number of one that is gone.
+    identity: Option<(Identity, Option<SystemTime>)>,
 }
 
 impl Place {
     pub(crate) fn of(path: &Path) -> Self {
-        Place { path: path.to_owned(), identity: fs::metadata(path).ok().map(|data| Identity::of(&data)) }
+        Place {
+            path: path.to_owned(),
+            identity: fs::metadata(path).ok().map(|data| (Identity::of(&data), data.created().ok())),
+        }
     }
 
     pub(crate) fn holds(&self) -> bool {

@@ -107,10 +107,10 @@ impl Opens {
     /// From now on openings are looked at. Blocks.
     pub(crate) fn window(self: &Arc<Self>) -> Option<Window> {
         let mut state = self.watched()?.lock().unwrap_or_else(PoisonError::into_inner);
-        if !state.root.holds() {
+        state.take_in();
+        if !state.root.holds() || !state.folders.values().any(|folder| *folder == self.root) {
             *state = State::watching(&self.root).ok()?;
         }
-        state.take_in();
         state.windows += 1;
         Some(Window { opens: Arc::clone(self), since: state.count })
     }
