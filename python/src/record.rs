@@ -30,7 +30,7 @@ pub(crate) fn record(
     let mut run = Run::new(source, code.map(Into::into));
     for (id, outcome, duration_ms, attempt) in attempts {
         let outcome = outcome.parse().map_err(|_| PyValueError::new_err(format!("{outcome:?} is no outcome")))?;
-        run.attempts.push(Attempt { id: id.into(), outcome, attempt, duration_ms });
+        run.attempts.push(Attempt { id: id.into(), outcome, attempt, duration_ms, failure: None });
     }
     Ok(py.detach(|| {
         let history =

@@ -51,6 +51,9 @@ const METHODS = [
  * register them as well.
  */
 class LensClient extends LanguageClient {
+  /** The folders that the server was told when it was started. */
+  told: readonly vscode.WorkspaceFolder[] = [];
+
   override registerFeature(feature: StaticFeature | DynamicFeature<unknown>): void {
     if ("registrationType" in feature && feature.registrationType.method === "workspace/executeCommand") {
       return;
@@ -61,7 +64,8 @@ class LensClient extends LanguageClient {
   /** Folders that are switched off are none of the server's business. */
   protected override fillInitializeParams(params: InitializeParams): void {
     super.fillInitializeParams(params);
-    params.workspaceFolders = openFolders().map(named);
+    this.told = openFolders();
+    params.workspaceFolders = this.told.map(named);
   }
 }
 
@@ -78,6 +82,8 @@ export class Client implements Server, vscode.Disposable {
   readonly #subscriptions: vscode.Disposable[] = [];
   /** What the server was told of trust. */
   #toldTrust = false;
+  /** The settings have changed while the server was being started, and it knows the old ones. */
+  #isBehind = false;
   /** Done when it was told: no command overtakes that. */
   #telling: Promise<void> = Promise.resolve();
   /** The server's, by file, shown or not. */
@@ -134,6 +140,7 @@ export class Client implements Server, vscode.Disposable {
       },
       initializationOptions: () => {
         this.#toldTrust = vscode.workspace.isTrusted;
+        this.#isBehind = false;
         return {
           pytestLens: true,
           lazyTests: true,
@@ -215,9 +222,26 @@ export class Client implements Server, vscode.Disposable {
     return this.#client.sendRequest<Commands[C][1]>("workspace/executeCommand", params);
   }
 
+  /** The folders that the server was told when it was started. */
+  get told(): readonly vscode.WorkspaceFolder[] {
+    return this.#client.told;
+  }
+
+  /** The server listens: it is told what has changed since it was started. */
+  async catchUp(): Promise<void> {
+    // At the start it was told the settings of the first folder alone.
+    if (this.#isBehind || this.told.length > 1) {
+      this.#isBehind = false;
+      await this.settingsChanged();
+    }
+    await this.trustChanged();
+  }
+
   /** The settings are others now: the server asks for those of each folder. */
   async settingsChanged(): Promise<void> {
-    if (this.isRunning) {
+    if (!this.isRunning) {
+      this.#isBehind = true;
+    } else {
       await this.#client.sendNotification("workspace/didChangeConfiguration", { settings: null });
     }
   }

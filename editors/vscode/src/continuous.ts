@@ -1,10 +1,12 @@
 /**
- * Continuous run. For everything, the server itself runs what a save affects; for a selection, each save repeats the
- * selection.
+ * Continuous run. For everything, the server itself runs what a save affects; a selection is repeated by each save that
+ * can reach a test of it.
  */
 import * as vscode from "vscode";
 
 import { openFolders } from "./enabled";
+import { log, sentence } from "./log";
+import { touches } from "./reach";
 import type { Session } from "./session";
 
 /** Several files saved at once are one save. */
@@ -39,13 +41,22 @@ export class Continuous implements vscode.Disposable {
     });
   }
 
-  /** Repeats the request at each save of a file of the workspace: tests read data as well as code. */
+  /** Repeats the request when files are saved that its tests can reach: code, and data that they read. */
   async repeat(request: vscode.TestRunRequest, token: vscode.CancellationToken, start: Start): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
+    const uris = new Set<string>();
+    const repeat = async (): Promise<void> => {
+      const together = [...uris];
+      uris.clear();
+      if ((await this.#isReached(request, together)) && !token.isCancellationRequested) {
+        await start(request);
+      }
+    };
     const saved = vscode.workspace.onDidSaveTextDocument(({ uri }) => {
       if (vscode.workspace.getWorkspaceFolder(uri)) {
+        uris.add(uri.toString());
         clearTimeout(timer);
-        timer = setTimeout(() => void start(request), TOGETHER_MS);
+        timer = setTimeout(() => void repeat(), TOGETHER_MS);
       }
     });
     this.#subscriptions.add(saved);
@@ -55,6 +66,24 @@ export class Continuous implements vscode.Disposable {
       this.#subscriptions.delete(saved);
     });
     await start(request);
+  }
+
+  /** Whether saved files can reach a selection, as the engine says; where it can't be asked, they may. */
+  async #isReached(request: vscode.TestRunRequest, uris: string[]): Promise<boolean> {
+    try {
+      const { folders } = await this.session.client.execute("pytestLens.affected", { uris });
+      return folders.some(({ workspace, ids }) => touches(ids, this.#selected(request, workspace)));
+    } catch (error) {
+      log.debug(sentence(error));
+      return true;
+    }
+  }
+
+  /** The ids that a request selects in a folder; none where it selects the whole folder. */
+  #selected({ include }: vscode.TestRunRequest, workspace: string): string[] | undefined {
+    const all = include?.map((item) => this.session.tree.data(item)).filter((data) => data?.folder === workspace);
+    const ids = all?.map((data) => data?.id);
+    return ids?.includes(undefined) ? undefined : ids?.filter((id) => id !== undefined);
   }
 
   dispose(): void {

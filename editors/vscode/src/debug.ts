@@ -1,6 +1,7 @@
 /** Debugging: the server starts the program under debugpy, which waits; VS Code's debugger attaches to it. */
 import * as vscode from "vscode";
 
+import { debugging } from "./launch";
 import { log, sentence, tell } from "./log";
 import type { DebugAnswer, RunOptions, Selection } from "./requests";
 import type { FolderRun, Runs } from "./runs";
@@ -8,22 +9,6 @@ import type { Session } from "./session";
 
 /** The extension that contributes the debug type `debugpy`. */
 const DEBUGGER = "ms-python.debugpy";
-
-/** What of a launch configuration says how to debug, and not what. */
-const TAKEN = [
-  "justMyCode",
-  "subProcess",
-  "redirectOutput",
-  "showReturnValue",
-  "django",
-  "jinja",
-  "pyramid",
-  "gevent",
-  "rules",
-  "pathMappings",
-  "logToFile",
-  "autoStartBrowser",
-];
 
 /** Debugs what a profile was asked for. */
 export async function debugTests(session: Session, request: vscode.TestRunRequest, asked: FolderRun[]): Promise<void> {
@@ -70,7 +55,7 @@ async function attach(
   const configuration = {
     justMyCode,
     subProcess: true,
-    ...ofLaunchConfigurations(folder),
+    ...debugging(folder),
     type: "debugpy",
     request: "attach",
     name: "pytest",
@@ -83,15 +68,6 @@ async function attach(
     throw new Error("the debugger did not start: see the Debug Console");
   }
   return answer;
-}
-
-/** What the user's launch configuration for tests says (`"purpose": ["debug-test"]`), as the Python extension has it. */
-export function ofLaunchConfigurations(folder: vscode.WorkspaceFolder | undefined): Record<string, unknown> {
-  const all = vscode.workspace.getConfiguration("launch", folder).get<Record<string, unknown>[]>("configurations", []);
-  const own = all.find(({ type, purpose }) => {
-    return (type === "debugpy" || type === "python") && [purpose].flat().includes("debug-test");
-  });
-  return Object.fromEntries(Object.entries(own ?? {}).filter(([name]) => TAKEN.includes(name)));
 }
 
 /** A debugger that is told to disconnect while its test goes on: the user has had enough of the test. */

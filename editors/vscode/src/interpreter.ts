@@ -28,13 +28,20 @@ function keyOf(folder: vscode.WorkspaceFolder): string {
 export class Interpreter implements vscode.Disposable {
   #api: PythonApi["environments"];
   #subscription: vscode.Disposable | undefined;
+  #looking: Promise<boolean> = Promise.resolve(false);
   readonly #changed = new vscode.EventEmitter<void>();
   readonly onDidChange = this.#changed.event;
 
   constructor(private readonly state: vscode.Memento) {}
 
   /** Looks for the Python extension; whether it was found just now. */
-  async follow(): Promise<boolean> {
+  follow(): Promise<boolean> {
+    // One after the other: it is followed once, however long it takes to come up.
+    this.#looking = this.#looking.then(() => this.#look());
+    return this.#looking;
+  }
+
+  async #look(): Promise<boolean> {
     const extension = vscode.extensions.getExtension<PythonApi>("ms-python.python");
     if (!extension || !vscode.workspace.isTrusted || this.#api) {
       return false;

@@ -1,5 +1,5 @@
 /**
- * The Python extension's settings for pytest: where a user has some, it is offered once to follow them. They are read
+ * The Python extension's settings for pytest, and the variables of the launch configuration for tests: where a user has some, it is offered once to follow them. They are read
  * where they are, so that nothing is copied, and nothing is written into the repository.
  */
 import * as fs from "node:fs";
@@ -7,6 +7,7 @@ import * as path from "node:path";
 import * as vscode from "vscode";
 
 import { openFolders } from "./enabled";
+import { variables } from "./launch";
 import { tell } from "./log";
 import { taken } from "./taking";
 import { expand } from "./settings";
@@ -18,6 +19,7 @@ const FOLLOWED = "pytestLens.followsPythonSettings";
 export interface PythonSettings {
   arguments: string[];
   envFile: string | undefined;
+  env: Record<string, string>;
 }
 
 /** Follows them, or not. */
@@ -34,20 +36,13 @@ export class Following {
 
   /** Offers it where there is something to follow, once for a workspace. */
   async offer(): Promise<void> {
-    const some = openFolders().find((folder) => {
-      const { arguments: own, envFile } = read(folder);
-      return own.length > 0 || envFile !== undefined;
-    });
+    const some = openFolders().find((folder) => sources(folder).length > 0);
     await this.#offerFolder();
     if (!some || this.state.get<boolean>(ASKED) || !vscode.workspace.isTrusted) {
       return;
     }
     await this.state.update(ASKED, true);
-    const { arguments: own, envFile } = read(some);
-    const what = [
-      ...(own.length > 0 ? ["python.testing.pytestArgs"] : []),
-      ...(envFile !== undefined ? [`python.envFile (${path.basename(envFile)})`] : []),
-    ].join(" and ");
+    const what = sources(some).join(" and ");
     const choice = await vscode.window.showInformationMessage(
       `pytest-lens can follow what is set for the Python extension here: ${what}.`,
       "Follow",
@@ -82,7 +77,7 @@ export class Following {
   /** Offers it when a setting says something new. */
   watch(): vscode.Disposable {
     return vscode.workspace.onDidChangeConfiguration((event) => {
-      if (event.affectsConfiguration("python.testing") || event.affectsConfiguration("python.envFile")) {
+      if (["python.testing", "python.envFile", "launch"].some((name) => event.affectsConfiguration(name))) {
         this.changed();
         this.offer().catch(tell);
       }
@@ -94,10 +89,38 @@ function read(folder: vscode.WorkspaceFolder): PythonSettings {
   const python = vscode.workspace.getConfiguration("python", folder);
   const isThere = vscode.extensions.getExtension("ms-python.python") !== undefined;
   if (!isThere) {
-    return { arguments: [], envFile: undefined };
+    return { arguments: [], envFile: undefined, env: {} };
   }
   const own = python.get<string[]>("testing.pytestArgs", []).map((word) => expand(word, folder));
   const isFolder = (word: string): boolean => fs.existsSync(path.resolve(folder.uri.fsPath, word));
-  const file = expand(python.get("envFile", "${workspaceFolder}/.env"), folder);
-  return { arguments: taken(own, isFolder), envFile: file && fs.existsSync(file) ? file : undefined };
+  const { env } = variables(folder);
+  return {
+    arguments: taken(own, isFolder),
+    envFile: launchFile(folder) ?? existing(python.get("envFile", "${workspaceFolder}/.env"), folder),
+    env,
+  };
+}
+
+/** The file of variables that the launch configuration for tests names: it says more than the one of all programs. */
+function launchFile(folder: vscode.WorkspaceFolder): string | undefined {
+  return existing(variables(folder).envFile, folder);
+}
+
+function existing(written: string, folder: vscode.WorkspaceFolder): string | undefined {
+  const file = written && path.resolve(folder.uri.fsPath, expand(written, folder));
+  return file && fs.existsSync(file) ? file : undefined;
+}
+
+/** What of all this is set, by the names that the user knows it by. */
+function sources(folder: vscode.WorkspaceFolder): string[] {
+  const { arguments: own, envFile, env } = read(folder);
+  const launch = launchFile(folder);
+  const { name } = variables(folder);
+  const file = envFile && path.basename(envFile);
+  return [
+    ...(own.length > 0 ? ["python.testing.pytestArgs"] : []),
+    ...(file !== undefined && launch === undefined ? [`python.envFile (${file})`] : []),
+    ...(file !== undefined && launch !== undefined ? [`envFile (${file}) of the launch configuration “${name}”`] : []),
+    ...(Object.keys(env).length > 0 ? [`env of the launch configuration “${name}”`] : []),
+  ];
 }

@@ -114,6 +114,7 @@ export interface Commands {
   "pytestLens.output": [{ id: string; workspace?: string }, OutputAnswer];
   "pytestLens.flakiness": [{ workspace?: string }, FlakinessReport];
   "pytestLens.status": [{ workspace?: string }, { folders: FolderStatus[] }];
+  "pytestLens.affected": [{ uris: string[]; workspace?: string }, { folders: { workspace: string; ids: string[] }[] }];
   "pytestLens.coverage": [{ runId: string; workspace?: string }, { files: FileLines[] }];
 }
 

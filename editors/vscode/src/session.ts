@@ -43,6 +43,8 @@ export class Session implements Host, vscode.Disposable {
   /** What the server was told to open. */
   #opened: readonly vscode.WorkspaceFolder[] = [];
   #collecting: Promise<void> = Promise.resolve();
+  /** How often pytest has told of a folder, by which an answer is known that was overtaken. */
+  readonly #heard = new Map<string, number>();
   /** How each folder's tests are run, as far as that is known. */
   readonly status = new Map<string, FolderStatus>();
   /** Flakiness changed. */
@@ -197,12 +199,10 @@ export class Session implements Host, vscode.Disposable {
     for (const folder of this.folders.all()) {
       folder.newServer();
     }
-    void this.client.trustChanged();
-    this.#opened = openFolders();
-    if (this.#opened.length > 1) {
-      // At the start it was told the settings of the first folder alone.
-      void this.client.settingsChanged();
-    }
+    void this.client.catchUp();
+    // Folders may have come or gone while it was being started.
+    this.#opened = this.client.told;
+    void this.#tellFolders();
     if (this.#wasRunning) {
       for (const { uri } of this.folders.all()) {
         void this.#resolver.again(uri);
@@ -299,6 +299,7 @@ export class Session implements Host, vscode.Disposable {
 
   async #collectFolder(workspace: string, force: boolean, reread: boolean): Promise<number | undefined> {
     this.tree.setCollecting(workspace, true);
+    const heard = this.#heard.get(workspace);
     try {
       const { nodeCount } = await this.client.execute("pytestLens.collect", { force, workspace });
       this.#note(workspace, undefined);
@@ -309,8 +310,11 @@ export class Session implements Host, vscode.Disposable {
       this.#collected.fire(workspace);
       return nodeCount;
     } catch (error) {
-      this.#note(workspace, problemOf(error));
       log.info(`${nameOf(workspace)}: ${sentence(error)}`);
+      // Settings or trust may have changed meanwhile, and pytest have told of tests since: then this is old news.
+      if (this.#heard.get(workspace) === heard) {
+        this.#note(workspace, problemOf(error));
+      }
       return undefined;
     } finally {
       this.tree.setCollecting(workspace, false);
@@ -350,6 +354,10 @@ export class Session implements Host, vscode.Disposable {
         this.#hinted.fire();
         break;
       default:
+        if (event.method === "pytestLens/testStarted") {
+          // Where tests run there are tests to be shown, whatever was the matter before.
+          this.#confirmed(folder.uri);
+        }
         this.runs.take(event);
     }
   }
@@ -398,6 +406,7 @@ export class Session implements Host, vscode.Disposable {
 
   /** pytest has told of tests: whatever was the matter with the folder has passed. */
   #confirmed(workspace: string): void {
+    this.#heard.set(workspace, (this.#heard.get(workspace) ?? 0) + 1);
     const problem = this.problems.get(workspace);
     if (problem && isEnvironment(problem)) {
       this.#note(workspace, undefined);
@@ -410,6 +419,11 @@ export class Session implements Host, vscode.Disposable {
 
   /** Other folders are in the workspace, or switched on. */
   #foldersChanged(): void {
+    void this.#tellFolders().then(() => this.collect(false));
+  }
+
+  /** Shows the folders that there are now, and tells the server which of them are new to it, and which are gone. */
+  #tellFolders(): Promise<void> {
     const now = openFolders();
     const isIn = (all: readonly vscode.WorkspaceFolder[], { uri }: vscode.WorkspaceFolder): boolean =>
       all.some((other) => other.uri.toString() === uri.toString());
@@ -422,14 +436,17 @@ export class Session implements Host, vscode.Disposable {
       this.problems.delete(uri.toString());
     }
     this.tree.setFolders(now);
-    void this.client.foldersChanged(added, removed).then(() => this.collect(false));
+    return this.client.foldersChanged(added, removed);
   }
 
   async #trusted(): Promise<void> {
     await this.interpreter.follow();
     await this.client.trustChanged();
-    await this.collect(false);
-    await this.#following.offer();
+    // A server that is still being started is told then, and asked for its tests.
+    if (this.client.isRunning) {
+      await this.collect(false);
+      await this.#following.offer();
+    }
   }
 
   async #askStatus(): Promise<void> {

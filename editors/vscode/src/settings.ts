@@ -11,6 +11,8 @@ export interface Overrides {
   /** Of the Python extension, where our own are empty. */
   arguments?: string[] | undefined;
   envFile?: string | undefined;
+  /** The same; a variable of ours says more. */
+  env?: Record<string, string> | undefined;
 }
 
 /** `~`, `${workspaceFolder}` and `${env:NAME}` in a path. */
@@ -27,7 +29,7 @@ export function folderSettings(folder: vscode.WorkspaceFolder | undefined, overr
   const text = (name: string): string | null => expand(config.get(name, "").trim(), folder) || null;
   // package.json has a default for each.
   const section = <K extends keyof Settings>(name: K): Settings[K] => config.get<unknown>(name) as Settings[K];
-  const env = Object.entries(config.get<Record<string, string>>("env", {}));
+  const env = Object.entries({ ...overrides.env, ...config.get<Record<string, string>>("env", {}) });
   const runOnSave = section("runOnSave");
   const own = section("arguments").map((word) => expand(word, folder));
   return {

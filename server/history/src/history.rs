@@ -168,11 +168,13 @@ impl History {
 
     /// Takes in a run that has ended: what is asked from now on takes it into account. It is written in the background.
     /// One that is there already, by its `uid`, is not taken in again.
-    pub fn record(&self, run: Run) {
+    pub fn record(&self, mut run: Run) {
         let ids: Vec<Arc<str>> = run.attempts.iter().map(|attempt| Arc::clone(&attempt.id)).collect();
         if ids.is_empty() {
             return;
         }
+        let failures = run.attempts.iter_mut().filter(|attempt| attempt.failure.is_some());
+        failures.skip(self.shared.options.limits.failures).for_each(|attempt| attempt.failure = None);
         {
             let mut state = self.shared.state();
             if state.ledger.holds(run.uid) {

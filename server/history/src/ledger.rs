@@ -7,6 +7,7 @@ use std::sync::Arc;
 use pytest_lens_plan::flaky::{Observation, Verdict, judge};
 use pytest_lens_plan::outcome::Outcome;
 
+use crate::failure::Failure;
 use crate::record::{Attempt, Run, Source, Uid};
 
 /// How much is kept, in memory and in the file.
@@ -20,14 +21,16 @@ pub struct Limits {
     pub days: u64,
     /// Attempts that are kept in memory while they can't be written.
     pub unwritten: usize,
+    /// Tests of which it is kept why they failed: those that failed last.
+    pub failures: usize,
     /// The file's size, in pages of 4 KiB.
     pub pages: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        // Two million attempts are 32 MB in memory and about 50 MB on disk.
-        Limits { per_test: 200, total: 2_000_000, days: 365, unwritten: 200_000, pages: 262_144 }
+        // Two million attempts are 32 MB in memory and about 50 MB on disk; 5,000 failures 4 MB at most in either.
+        Limits { per_test: 200, total: 2_000_000, days: 365, unwritten: 200_000, failures: 5_000, pages: 262_144 }
     }
 }
 
@@ -87,6 +90,7 @@ struct RunMeta {
 pub(crate) enum Lost {
     Attempt { row: i64, id: Arc<str>, attempt: u16 },
     Run { row: i64 },
+    Failure { id: Arc<str> },
 }
 
 /// Runs are numbered in the order in which they were taken in, tests likewise.
@@ -100,6 +104,16 @@ pub(crate) struct Ledger {
     code_index: HashMap<Arc<str>, NonZeroU32>,
     len: usize,
     lost: Vec<Lost>,
+    /// Why tests failed, by test.
+    failures: HashMap<u32, Explained>,
+}
+
+/// Why an attempt failed, and which one.
+#[derive(Debug)]
+struct Explained {
+    run: u32,
+    attempt: u16,
+    failure: Arc<Failure>,
 }
 
 impl Ledger {
@@ -113,8 +127,56 @@ impl Ledger {
         for attempt in &run.attempts {
             let test = self.test(&attempt.id);
             self.observe(number, test, attempt.number(), attempt.outcome, attempt.duration_us());
+            if let Some(failure) = &attempt.failure {
+                self.explain(test, number, attempt.number(), Arc::clone(failure));
+            }
         }
         number
+    }
+
+    /// Says why an attempt failed that has been taken in, unless the test failed later, too.
+    fn explain(&mut self, test: u32, run: u32, attempt: u16, failure: Arc<Failure>) {
+        let begun = |run: u32| self.runs.get(run as usize).map_or(0, |run| run.started_ms);
+        let at = |run: u32, attempt: u16| (begun(run), run, attempt);
+        let is_older = |known: &Explained| at(known.run, known.attempt) > at(run, attempt);
+        if !self.failures.get(&test).is_some_and(is_older) {
+            self.failures.insert(test, Explained { run, attempt, failure });
+        }
+    }
+
+    /// The same of an attempt whose run has this row in the file.
+    pub(crate) fn explain_row(&mut self, test: u32, row: i64, attempt: u16, failure: Arc<Failure>) {
+        let is_own = |seen: &&Seen| {
+            let run = self.runs.get(seen.run as usize);
+            seen.attempt == attempt && run.is_some_and(|run| run.row == Some(row))
+        };
+        let seen = self.tests.get(test as usize).and_then(|own| own.seen.iter().rev().find(is_own));
+        if let Some(run) = seen.map(|seen| seen.run) {
+            self.explain(test, run, attempt, failure);
+        }
+    }
+
+    /// Why an attempt of a test failed, where that is kept.
+    fn explained(&self, test: u32, seen: &Seen) -> Option<Arc<Failure>> {
+        let known = self.failures.get(&test)?;
+        (known.run == seen.run && known.attempt == seen.attempt).then(|| Arc::clone(&known.failure))
+    }
+
+    /// Forgets why tests failed where there are too many, those first that failed long ago.
+    fn trim_failures(&mut self) {
+        let many = self.failures.len().saturating_sub(self.limits.failures);
+        if many == 0 {
+            return;
+        }
+        let begun = |known: &Explained| self.runs.get(known.run as usize).map_or(0, |run| run.started_ms);
+        let mut by_age: Vec<_> = self.failures.iter().map(|(test, known)| (begun(known), known.run, *test)).collect();
+        by_age.sort_unstable();
+        for (_, _, test) in by_age.into_iter().take(many) {
+            self.failures.remove(&test);
+            if let Some(test) = self.tests.get(test as usize) {
+                self.lost.push(Lost::Failure { id: Arc::clone(&test.id) });
+            }
+        }
     }
 
     /// A run whose outcomes follow.
@@ -182,6 +244,7 @@ impl Ledger {
 
     /// Forgets runs that are too old, and the oldest ones where there is too much in all.
     pub(crate) fn trim(&mut self, now_ms: u64) {
+        self.trim_failures();
         let oldest_ms = now_ms.saturating_sub(self.limits.days.saturating_mul(86_400_000));
         let is_old = |run: &RunMeta| run.started_ms < oldest_ms && !run.is_forgotten;
         if self.len <= self.limits.total && !self.runs.iter().any(is_old) {
@@ -213,9 +276,11 @@ impl Ledger {
                 self.lost.push(Lost::Run { row });
             }
         }
+        let is_gone = |run: u32| gone.get(run as usize).copied().unwrap_or(false);
         for test in &mut self.tests {
-            test.seen.retain(|seen| !gone.get(seen.run as usize).copied().unwrap_or(false));
+            test.seen.retain(|seen| !is_gone(seen.run));
         }
+        self.failures.retain(|_, known| !is_gone(known.run));
         self.len = left;
     }
 
@@ -246,20 +311,25 @@ impl Ledger {
             attempts: Vec::new(),
         };
         let mut runs: Vec<Run> = self.runs.iter().map(empty).collect();
-        for test in &self.tests {
+        for (number, test) in (0..).zip(&self.tests) {
             for seen in &test.seen {
                 if let Some(run) = runs.get_mut(seen.run as usize) {
-                    run.attempts.push(Attempt {
-                        id: Arc::clone(&test.id),
-                        outcome: seen.outcome,
-                        attempt: seen.attempt.into(),
-                        duration_ms: f64::from(seen.duration_us) / 1000.0,
-                    });
+                    run.attempts.push(self.attempt(number, test, seen));
                 }
             }
         }
         runs.retain(|run| !run.attempts.is_empty());
         runs
+    }
+
+    fn attempt(&self, number: u32, test: &Test, seen: &Seen) -> Attempt {
+        Attempt {
+            id: Arc::clone(&test.id),
+            outcome: seen.outcome,
+            attempt: seen.attempt.into(),
+            duration_ms: f64::from(seen.duration_us) / 1000.0,
+            failure: self.explained(number, seen),
+        }
     }
 
     pub(crate) fn holds(&self, uid: Uid) -> bool {
@@ -302,15 +372,10 @@ impl Ledger {
     /// The last attempt of each test on this machine: of what other machines ran, the code may be another.
     pub(crate) fn last_outcomes(&self) -> Vec<Last> {
         let local = |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(|run| run.source != Source::Ci);
-        let last = self.tests.iter().filter_map(|test| {
+        let last = (0..).zip(&self.tests).filter_map(|(number, test)| {
             let seen = test.seen.iter().rev().find(local)?;
             Some(Last {
-                attempt: Attempt {
-                    id: Arc::clone(&test.id),
-                    outcome: seen.outcome,
-                    attempt: seen.attempt.into(),
-                    duration_ms: f64::from(seen.duration_us) / 1000.0,
-                },
+                attempt: self.attempt(number, test, seen),
                 started_ms: self.runs.get(seen.run as usize)?.started_ms,
             })
         });

@@ -5,6 +5,8 @@
 //! fail a run: it is reported ([`History::trouble`]), and what could not be written is kept in memory meanwhile. Several
 //! processes share a file; each takes in what the others wrote.
 
+mod failure;
+mod failure_table;
 mod fingerprint;
 mod history;
 mod keeper;
@@ -14,6 +16,7 @@ mod record;
 mod store;
 mod trouble;
 
+pub use failure::{FailedAt, Failure};
 pub use fingerprint::{Fingerprints, Running, is_config_file};
 pub use history::{Changed, History, Options};
 pub use ledger::{Last, Limits, Report};

@@ -9,6 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pytest_lens_plan::outcome::Outcome;
 use sha2::{Digest, Sha256};
 
+use crate::failure::Failure;
+
 /// Where a run came from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Source {
@@ -134,6 +136,8 @@ pub struct Attempt {
     pub attempt: u32,
     /// How long it took, in milliseconds.
     pub duration_ms: f64,
+    /// Why it failed, where that is known. Of each test the last is kept.
+    pub failure: Option<Arc<Failure>>,
 }
 
 impl Attempt {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use pytest_lens_plan::outcome::Outcome;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use crate::failure_table::{self, Kept};
 use crate::ledger::{Ledger, Limits, Lost};
 use crate::place::Place;
 use crate::record::{Attempt, Run, Source, Uid, code_of, outcome_of};
@@ -144,6 +145,11 @@ impl Store {
         }
         drop(rows);
         drop(statement);
+        for Kept { test, run, attempt, failure } in failure_table::read(&reading, None)? {
+            if let Some(test) = numbers.get(&test) {
+                ledger.explain_row(*test, run, attempt, failure);
+            }
+        }
         drop(reading);
         (self.tests, self.last_run, self.version) = (tests, last_run, version);
         Ok(ledger)
@@ -192,6 +198,7 @@ impl Store {
         }
         remove(&writing, lost)?;
         if lost.iter().any(|lost| matches!(lost, Lost::Run { .. })) {
+            failure_table::sweep(&writing)?;
             writing.execute("DELETE FROM tests WHERE id NOT IN (SELECT test FROM outcomes)", [])?;
             self.tests.clear();
         }
@@ -214,6 +221,9 @@ fn insert(
         return known.optional();
     }
     let row = writing.last_insert_rowid();
+    if run.attempts.iter().any(|attempt| attempt.failure.is_some()) {
+        failure_table::make(writing)?;
+    }
     let mut outcome = writing.prepare_cached("INSERT OR REPLACE INTO outcomes VALUES(?, ?, ?, ?, ?)")?;
     for attempt in run.attempts.iter().filter(|attempt| attempt.outcome != Outcome::NotRun) {
         let test = match tests.get(&attempt.id) {
@@ -226,6 +236,10 @@ fn insert(
         };
         let number = code_of(attempt.outcome);
         outcome.execute(params![row, test, attempt.number(), number, attempt.duration_us()])?;
+        if let Some(failure) = &attempt.failure {
+            let failure = Arc::clone(failure);
+            failure_table::put(writing, &Kept { test, run: row, attempt: attempt.number(), failure })?;
+        }
     }
     Ok(Some(row))
 }
@@ -245,11 +259,16 @@ fn remove(writing: &Transaction<'_>, lost: &[Lost]) -> Result<(), rusqlite::Erro
         let row = match lost {
             Lost::Attempt { row, id, attempt } => {
                 writing.prepare_cached(one)?.execute(params![row, attempt, &**id])?;
+                failure_table::remove(writing, id, Some((*row, *attempt)))?;
                 row
             }
             Lost::Run { row } => {
                 writing.prepare_cached("DELETE FROM outcomes WHERE run = ?")?.execute([row])?;
                 row
+            }
+            Lost::Failure { id } => {
+                failure_table::remove(writing, id, None)?;
+                continue;
             }
         };
         writing.prepare_cached(empty)?.execute([row])?;
@@ -281,16 +300,21 @@ fn runs_after(reading: &Connection, row: i64) -> Result<Vec<(i64, Run)>, rusqlit
 
 fn whole_runs_after(reading: &Connection, row: i64) -> Result<Vec<(i64, Run)>, rusqlite::Error> {
     let mut runs = runs_after(reading, row)?;
-    let sql = "SELECT tests.node_id, attempt, outcome, duration_us
+    let sql = "SELECT tests.node_id, attempt, outcome, duration_us, test
                FROM outcomes JOIN tests ON tests.id = outcomes.test WHERE run = ? ORDER BY attempt";
     let mut statement = reading.prepare_cached(sql)?;
     for (row, run) in &mut runs {
+        let mut failures: HashMap<(i64, u16), _> = failure_table::read(reading, Some(*row))?
+            .into_iter()
+            .map(|kept| ((kept.test, kept.attempt), kept.failure))
+            .collect();
         let mut rows = statement.query([*row])?;
         while let Some(row) = rows.next()? {
             let (attempt, outcome, duration) = measured(row.get(1)?, row.get(2)?, row.get(3)?);
             let Some(outcome) = outcome else { continue };
             let duration_ms = f64::from(duration) / 1000.0;
-            run.attempts.push(Attempt { id: row.get(0)?, outcome, attempt: attempt.into(), duration_ms });
+            let failure = failures.remove(&(row.get(4)?, attempt));
+            run.attempts.push(Attempt { id: row.get(0)?, outcome, attempt: attempt.into(), duration_ms, failure });
         }
     }
     Ok(runs)

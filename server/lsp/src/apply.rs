@@ -250,7 +250,9 @@ impl Live<'_> {
 /// What a diagnostic says.
 fn message(outcome: &TestOutcome) -> String {
     match (outcome.as_of, &outcome.message) {
-        (Some(at), _) => format!("{}, as of {}: run it again to see why", words(&outcome.outcome), date(at)),
+        (Some(at), message) => {
+            format!("{}, as of {}: {}", words(&outcome.outcome), date(at), message.as_deref().unwrap_or_default())
+        }
         (None, Some(message)) => message.clone(),
         (None, None) => format!("the test ended as {}", outcome.outcome),
     }

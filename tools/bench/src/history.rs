@@ -5,7 +5,7 @@ use super::{Figure, median};
 use anyhow::{Context, Result, bail};
 use chores::process;
 use chores::venv::Venv;
-use pytest_lens_history::{Attempt, History, Options, Place, Run, Source};
+use pytest_lens_history::{Attempt, Failure, History, Options, Place, Run, Source};
 use pytest_lens_plan::outcome::Outcome;
 use serde_json::json;
 use std::fs;
@@ -102,6 +102,7 @@ fn fill(state: &Path, root: &Path) -> Result<()> {
     let ids: Vec<Arc<str>> =
         (0..TESTS).map(|test| format!("tests/test_part_{:03}.py::test_{test}", test / 100).into()).collect();
     for number in 0..RUNS {
+        let why = Arc::new(Failure::new(&"assert left == right\n".repeat(20), None));
         // Twenty runs on each state of the code.
         let mut run = Run::new(Source::Editor, Some(format!("{:032x}", number / 20).into()));
         run.started_ms -= u64::from(RUNS - number) * 60_000;
@@ -111,6 +112,7 @@ fn fill(state: &Path, root: &Path) -> Result<()> {
             outcome: if fails(test) { Outcome::Failed } else { Outcome::Passed },
             attempt: 1,
             duration_ms: 1.5,
+            failure: fails(test).then(|| Arc::clone(&why)),
         }));
         history.record(run);
         if number % 10 == 9 && !history.flush(Duration::from_secs(300)) {

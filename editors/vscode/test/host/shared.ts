@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import * as vscode from "vscode";
 
-import { ofLaunchConfigurations } from "../../src/debug";
+import { debugging } from "../../src/launch";
 import type { RunAnswer } from "../../src/requests";
 import { confirmed, enter, folder, type Lab, type Recorded, until, verdict } from "./lab";
 
@@ -131,9 +131,37 @@ export function shared(): void {
       const place = vscode.Uri.joinPath(root, ".vscode/launch.json").fsPath;
       fs.mkdirSync(path.dirname(place), { recursive: true });
       fs.writeFileSync(place, JSON.stringify({ version: "0.2.0", configurations }));
-      const told = (): Record<string, unknown> => ofLaunchConfigurations(vscode.workspace.getWorkspaceFolder(root));
+      const told = (): Record<string, unknown> => debugging(vscode.workspace.getWorkspaceFolder(root));
       await until("it is read", () => Object.keys(told()).length > 0);
       assert.deepEqual(told(), { justMyCode: false, django: true });
+    });
+
+    it("v11: the variables of a launch configuration for tests are followed as well", async () => {
+      const root = vscode.Uri.parse(folder());
+      const open = vscode.workspace.getWorkspaceFolder(root);
+      const place = vscode.Uri.joinPath(root, ".vscode/launch.json").fsPath;
+      const env = { CAFE: "closed", HOME_OF: "${workspaceFolder}/tests", NUMBER: 3, NONE: null };
+      const own = { name: "tests", type: "debugpy", request: "launch", purpose: "debug-test" };
+      fs.writeFileSync(vscode.Uri.joinPath(root, "launch.env").fsPath, "TEA=green\n");
+      const write = (more: object): void => {
+        fs.writeFileSync(place, JSON.stringify({ version: "0.2.0", configurations: [{ ...own, ...more }] }));
+      };
+      const settings = (): { env: Record<string, string>; envFile: string | null } =>
+        lab.api.session.settings(open) as { env: Record<string, string>; envFile: string | null };
+      const config = vscode.workspace.getConfiguration("pytestLens");
+      try {
+        write({ env, envFile: "${workspaceFolder}/launch.env" });
+        await until("they are followed", () => settings().env["CAFE"] === "closed");
+        assert.deepEqual(settings().env, { CAFE: "closed", HOME_OF: `${root.fsPath}/tests`, NUMBER: "3" });
+        assert.equal(settings().envFile, vscode.Uri.joinPath(root, "launch.env").fsPath);
+        await config.update("env", { CAFE: "ours" }, vscode.ConfigurationTarget.Global);
+        await until("our own say more", () => settings().env["CAFE"] === "ours");
+        assert.equal(settings().env["NUMBER"], "3");
+      } finally {
+        await config.update("env", undefined, vscode.ConfigurationTarget.Global);
+        write({});
+        await until("they are gone", () => Object.keys(settings().env).length === 0);
+      }
     });
   });
 

@@ -2,5 +2,6 @@
 import "./filters";
 import "./inventory";
 import "./labels";
+import "./reach";
 import "./recovery";
 import "./words";

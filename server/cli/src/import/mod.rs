@@ -152,7 +152,7 @@ impl Importing {
             for outcome in &case.outcomes {
                 *attempt += 1;
                 let id = Arc::clone(&id);
-                run.attempts.push(Attempt { id, outcome: *outcome, attempt: *attempt, duration_ms });
+                run.attempts.push(Attempt { id, outcome: *outcome, attempt: *attempt, duration_ms, failure: None });
             }
         }
         (run, unknown)

@@ -1,14 +1,19 @@
 //! `get_flakiness_report`, `get_test_flakiness`, `get_last_failed` and `get_last_outcomes`: what the history says.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use pytest_lens_history::{Last, Report};
+use pytest_lens_analysis::FileAnalysis;
+use pytest_lens_analysis::listing::read_file;
+use pytest_lens_history::{FailedAt, Last, Report};
 use pytest_lens_plan::flaky::Verdict;
 use pytest_lens_protocol::{Event, EventPayload, FlakinessInfo, Response, TestOutcome, TestOutcomes};
 
 use super::Answered;
 use crate::api_error::invalid;
 use crate::project::Project;
+use crate::project::remembered_failure::{self, Source};
+use crate::project::state::ProjectState;
 
 pub(super) async fn report(project: &Arc<Project>) -> Response {
     project.history_loaded().await;
@@ -29,29 +34,54 @@ pub(super) async fn last_failed(project: &Arc<Project>) -> Response {
     Response::TestList { node_ids }
 }
 
-/// What is said of a failure that is remembered: the history keeps no more than that it was one.
-const REMEMBERED: &str = "it failed when it was last run: run it again to see why";
+/// What is said of a failure that is remembered where the history keeps no more than that it was one.
+const REMEMBERED: &str = "run it again to see why";
 
 /// Outcomes in one event.
 const PIECE: usize = 500;
 
 pub(super) async fn last_outcomes(project: &Arc<Project>) -> Response {
     project.history_loaded().await;
-    let told = project.state.history.last_outcomes().into_iter().map(|Last { attempt, started_ms }| TestOutcome {
-        id: attempt.id.to_string(),
-        outcome: attempt.outcome.as_str().to_owned(),
-        duration_ms: attempt.duration_ms,
-        attempt: attempt.attempt,
-        message: attempt.outcome.is_failure().then(|| REMEMBERED.to_owned()),
-        as_of: Some(started_ms),
-        ..TestOutcome::default()
-    });
-    let told: Vec<TestOutcome> = told.collect();
+    let state = Arc::clone(&project.state);
+    // Files are read: no worker of the runtime is to wait for a disk.
+    let told = tokio::task::spawn_blocking(move || remembered(&state)).await.unwrap_or_default();
     let event = |piece: &[TestOutcome]| {
         let outcomes = TestOutcomes { run_id: "remembered".into(), outcomes: piece.to_vec() };
         Arc::new(Event { seq: 0, payload: EventPayload::TestOutcome(outcomes) })
     };
     Response::Events { cursor: 0, events: told.chunks(PIECE).map(event).collect() }
+}
+
+/// The last outcomes, failures at the lines where they are now.
+fn remembered(state: &ProjectState) -> Vec<TestOutcome> {
+    let settings = state.pytest.load();
+    let mut files: HashMap<String, Option<(String, Arc<FileAnalysis>)>> = HashMap::new();
+    let mut place = |id: &str, place: &FailedAt| {
+        let file = remembered_failure::file_of(id, place);
+        let known = files.entry(file.to_owned()).or_insert_with(|| {
+            let path = state.root.join(file);
+            let text = String::from_utf8_lossy(&read_file(&path).ok()?).into_owned();
+            Some((text, state.analyses.of(&path, &settings)?))
+        });
+        let (text, analysis) = known.as_ref()?;
+        remembered_failure::place(id, place, &Source { text, analysis }, &state.root)
+    };
+    let told = state.history.last_outcomes().into_iter().map(|Last { attempt, started_ms }| {
+        let failure = attempt.failure.as_deref();
+        let location = failure.and_then(|failure| place(&attempt.id, failure.place.as_ref()?));
+        let why = || failure.map_or_else(|| REMEMBERED.to_owned(), |failure| failure.message.to_string());
+        TestOutcome {
+            id: attempt.id.to_string(),
+            outcome: attempt.outcome.as_str().to_owned(),
+            duration_ms: attempt.duration_ms,
+            attempt: attempt.attempt,
+            message: attempt.outcome.is_failure().then(why),
+            location,
+            as_of: Some(started_ms),
+            ..TestOutcome::default()
+        }
+    });
+    told.collect()
 }
 
 fn info((id, verdict): (Arc<str>, Verdict)) -> FlakinessInfo {

@@ -10,7 +10,7 @@ use crate::model::outcome::{counts_of, status_of};
 /// Outcomes in one event.
 const PIECE: usize = 500;
 
-/// What is said of a failure, of which the history keeps no more than that it was one.
+/// What is said of a failure of which the history keeps no more than that it was one.
 const NO_DETAILS: &str = "it failed in another process, which keeps no details: run it here to see them";
 
 /// The events of a run that was recorded elsewhere. None of one by a continuous integration service: its code may be
@@ -59,7 +59,10 @@ fn outcomes(attempts: &[Attempt]) -> Vec<(&Attempt, TestOutcome)> {
         duration_ms: attempt.duration_ms,
         attempt: attempt.attempt,
         will_rerun: last.get(&*attempt.id).is_some_and(|last| *last > attempt.attempt),
-        message: attempt.outcome.is_failure().then(|| NO_DETAILS.to_owned()),
+        message: attempt.outcome.is_failure().then(|| {
+            let failure = attempt.failure.as_ref();
+            failure.map_or_else(|| NO_DETAILS.to_owned(), |failure| failure.message.to_string())
+        }),
         ..TestOutcome::default()
     };
     attempts.iter().map(|attempt| (attempt, told(attempt))).collect()
@@ -79,6 +82,7 @@ mod tests {
             outcome,
             attempt,
             duration_ms: 2.0,
+            failure: None,
         });
         Run { attempts: attempts.collect(), ..Run::new(source, None) }
     }

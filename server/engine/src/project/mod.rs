@@ -11,6 +11,7 @@ pub(crate) mod plan_run;
 pub(crate) mod pytest_config;
 pub(crate) mod recorder;
 pub(crate) mod refresh;
+pub(crate) mod remembered_failure;
 pub(crate) mod state;
 pub(crate) mod watcher;
 

@@ -26,6 +26,7 @@ use crate::processes::collected_session::{CollectFailure, Host};
 use crate::processes::stdio_relay::Printed;
 use crate::project::foreign_runs;
 use crate::project::history;
+use crate::project::remembered_failure;
 use crate::project::state::ProjectState;
 use crate::runs::driver::{ConflictPolicy, DriverEnd, DriverEvent, RunPlan};
 use crate::runs::record::{OlderRun, RunLease, RunRecord};
@@ -420,7 +421,10 @@ impl OpenRun {
         // What a person does in a debugger says nothing of the test.
         let is_new = self.promised.insert(index, attempt) != Some(attempt);
         if known != Outcome::NotRun && self.plan.kind.debuggee().is_none() && is_new {
-            self.run.attempts.push(Attempt { id: Arc::clone(&id), outcome: known, attempt, duration_ms });
+            let failure =
+                known.is_failure().then(|| remembered_failure::kept(outcome, self.plan.node(index), &published.root));
+            let failure = failure.map(Arc::new);
+            self.run.attempts.push(Attempt { id: Arc::clone(&id), outcome: known, attempt, duration_ms, failure });
         }
         let mut state = self.record.state();
         state.running.remove(&index);

@@ -56,7 +56,7 @@ pub(crate) fn run(at: u64, code: Option<&str>, outcomes: &str) -> Run {
             _ => Outcome::Skipped,
         };
         let attempt = 1 + run.attempts.iter().filter(|attempt| &*attempt.id == id).count() as u32;
-        run.attempts.push(Attempt { id: id.into(), outcome, attempt, duration_ms: 1.5 });
+        run.attempts.push(Attempt { id: id.into(), outcome, attempt, duration_ms: 1.5, failure: None });
     }
     run
 }

@@ -36,7 +36,13 @@ fn what_did_not_run_is_left_out() {
     let home = Home::new();
     let history = home.open();
     let mut stopped = run(1, None, "a.");
-    stopped.attempts.push(Attempt { id: "b".into(), outcome: Outcome::NotRun, attempt: 1, duration_ms: 0.0 });
+    stopped.attempts.push(Attempt {
+        id: "b".into(),
+        outcome: Outcome::NotRun,
+        attempt: 1,
+        duration_ms: 0.0,
+        failure: None,
+    });
     history.record(stopped);
     assert!(history.flush(DEADLINE));
     assert_eq!((history.report(50).tracked, home.open().report(50).tracked), (1, 1));
@@ -122,6 +128,7 @@ fn runs(told: &Told) -> Vec<Run> {
                 outcome: *outcome,
                 attempt,
                 duration_ms: f64::from(attempt),
+                failure: None,
             }));
         }
         run

@@ -7,4 +7,6 @@ mod faults;
 #[cfg(test)]
 mod keeping;
 #[cfg(test)]
+mod reasons;
+#[cfg(test)]
 mod sharing;

@@ -151,6 +151,20 @@ impl Argument for CoverageArgs {
     const EXPECTED: &'static str = "{runId, workspace?}";
 }
 
+/// Of `pytestLens.affected`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct AffectedArgs {
+    /// Files.
+    pub(crate) uris: Vec<String>,
+    /// Folder URI.
+    pub(crate) workspace: Option<String>,
+}
+
+impl Argument for AffectedArgs {
+    const EXPECTED: &'static str = "{uris, workspace?}";
+}
+
 /// Of `pytestLens.flakiness`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

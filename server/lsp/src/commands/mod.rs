@@ -46,9 +46,14 @@ const STATUS: &str = "pytestLens.status";
 /// What a run measured.
 const COVERAGE: &str = "pytestLens.coverage";
 
+/// What a change of files can reach.
+const AFFECTED: &str = "pytestLens.affected";
+
 /// All of them.
-pub(crate) const COMMANDS: [&str; 13] =
-    [RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, RESOLVE, OUTPUT, FLAKINESS, STATUS, COVERAGE];
+pub(crate) const COMMANDS: [&str; 14] = [
+    RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, RESOLVE, OUTPUT, FLAKINESS, STATUS, COVERAGE,
+    AFFECTED,
+];
 
 /// Those whose failure a user has to hear of: nothing else happens.
 const RUNS: [&str; 5] = [RUN, RUN_FAILED, RUN_LAST, DEBUG, OUTPUT];
@@ -79,6 +84,7 @@ async fn carry_out(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -
         OUTPUT => query::output(shared, args::one(command, arguments)?).await,
         FLAKINESS => query::flakiness(shared, args::one(command, arguments)?).await,
         STATUS => query::status(shared, args::one(command, arguments)?).await,
+        AFFECTED => run::affected(shared, args::one(command, arguments)?).await,
         COVERAGE => coverage::coverage(shared, args::one(command, arguments)?).await,
         other => Err(CommandError::arguments(format!(
             "there is no command `{other}`: those of pytest-lens are {}",

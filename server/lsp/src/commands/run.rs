@@ -8,7 +8,7 @@ use pytest_lens_protocol::{Request, Response, RunOnSave, RunOptions};
 use ropey::Rope;
 use serde_json::{Value, json};
 
-use crate::commands::args::{FolderArgs, RunArgs};
+use crate::commands::args::{AffectedArgs, FolderArgs, RunArgs};
 use crate::commands::control::folders;
 use crate::connection;
 use crate::error::{CommandError, CommandResult};
@@ -141,7 +141,8 @@ pub(crate) fn run_on_save(shared: &Arc<Shared>, path: &Path) {
     }
     shared.spawn(async move {
         let started = async {
-            let ids = if mode == RunOnSave::Affected { affected(&inner, &folder, file).await? } else { vec![file] };
+            let ids =
+                if mode == RunOnSave::Affected { reached(&inner, &folder, vec![file]).await? } else { vec![file] };
             if !ids.is_empty() {
                 start(&inner, &folder, editor_request(ids)).await?;
             }
@@ -154,10 +155,30 @@ pub(crate) fn run_on_save(shared: &Arc<Shared>, path: &Path) {
     });
 }
 
-/// The test files that a saved file of a folder can reach.
-async fn affected(shared: &Arc<Shared>, folder: &str, file: String) -> CommandResult<Vec<String>> {
+/// `pytestLens.affected`: by folder, the test files that a change of these files can reach.
+pub(crate) async fn affected(shared: &Arc<Shared>, args: AffectedArgs) -> CommandResult<Value> {
+    let mut answer = Vec::new();
+    for folder in folders(shared, args.workspace.as_deref())? {
+        let files: Vec<String> = {
+            let state = shared.state();
+            let paths = args.uris.iter().filter_map(|uri| path_of(uri));
+            let own = paths.filter_map(|path| {
+                state.workspace_of(&path).filter(|workspace| workspace.uri == folder)?.relative(&path)
+            });
+            own.collect()
+        };
+        if !files.is_empty() {
+            let ids = reached(shared, &folder, files).await?;
+            answer.push(json!({ "workspace": folder, "ids": ids }));
+        }
+    }
+    Ok(json!({ "folders": answer }))
+}
+
+/// The test files that changed files of a folder can reach.
+async fn reached(shared: &Arc<Shared>, folder: &str, files: Vec<String>) -> CommandResult<Vec<String>> {
     let context_id = connection::context(shared, folder).await?;
-    match shared.call(Request::GetAffected { context_id, paths: vec![file] }).await? {
+    match shared.call(Request::GetAffected { context_id, paths: files }).await? {
         Response::TestList { node_ids } => Ok(node_ids),
         other => Err(CommandError::unexpected("get_affected", &other)),
     }

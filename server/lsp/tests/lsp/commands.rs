@@ -80,7 +80,7 @@ async fn wrong_arguments_are_told_with_what_is_expected() {
     pytestLens.coverage [{"runId":"run-none"}]
         -32803 there is no coverage of run-none: run tests with `coverage: true`, and ask within ten minutes
     pytestLens.nothing [{}]
-        -32602 there is no command `pytestLens.nothing`: those of pytest-lens are pytestLens.run, pytestLens.runFailed, pytestLens.runLast, pytestLens.debug, pytestLens.stop, pytestLens.kill, pytestLens.collect, pytestLens.tests, pytestLens.resolve, pytestLens.output, pytestLens.flakiness, pytestLens.status, pytestLens.coverage
+        -32602 there is no command `pytestLens.nothing`: those of pytest-lens are pytestLens.run, pytestLens.runFailed, pytestLens.runLast, pytestLens.debug, pytestLens.stop, pytestLens.kill, pytestLens.collect, pytestLens.tests, pytestLens.resolve, pytestLens.output, pytestLens.flakiness, pytestLens.status, pytestLens.coverage, pytestLens.affected
     "#);
     assert_eq!(client.engine.asked("run_stream"), []);
 }

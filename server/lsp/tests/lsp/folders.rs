@@ -171,6 +171,22 @@ async fn saving_runs_what_the_settings_say() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a1_a_client_is_told_which_test_files_a_change_can_reach() {
+    let mut client = Client::start();
+    client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
+    client.engine.script("get_affected", Response::TestList { node_ids: vec!["tests/test_core.py".into()] });
+    let uris = json!({ "uris": [client.uri("pkg/core.py"), client.uri("data.json"), "file:///elsewhere/a.txt"] });
+    let answer = client.command("pytestLens.affected", uris).await.unwrap();
+    assert_eq!(answer["folders"].as_array().unwrap().len(), 1);
+    assert_eq!(answer["folders"][0]["ids"], json!(["tests/test_core.py"]));
+    let paths = vec!["pkg/core.py".into(), "data.json".into()];
+    assert_eq!(client.engine.asked("get_affected"), [Request::GetAffected { context_id: client.context(), paths }]);
+    let uris = json!({ "uris": ["file:///elsewhere/a.txt"] });
+    let answer = client.command("pytestLens.affected", uris).await.unwrap();
+    assert_eq!(answer, json!({ "folders": [] }));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a1_saved_data_that_was_never_opened_runs_what_it_reaches() {
     let mut client = Client::start();
     client.write("data/cases.json", "[]\n");

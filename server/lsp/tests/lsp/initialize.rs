@@ -46,7 +46,8 @@ async fn tells_what_it_can() {
             "pytestLens.output",
             "pytestLens.flakiness",
             "pytestLens.status",
-            "pytestLens.coverage"
+            "pytestLens.coverage",
+            "pytestLens.affected"
           ]
         },
         "workspace": {

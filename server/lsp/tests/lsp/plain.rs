@@ -238,11 +238,13 @@ async fn v8_what_tests_did_last_is_shown_after_a_restart_as_of_then() {
     let uri = client.uri("test_a.py");
     let past = |outcome: &str, id: &str| TestOutcome {
         outcome: outcome.into(),
-        message: (outcome == "failed").then(|| "it failed when it was last run: run it again to see why".into()),
+        message: (outcome == "failed").then(|| "run it again to see why".into()),
         as_of: Some(1_764_079_380_000),
         ..passed(&format!("test_a.py::{id}"))
     };
-    let outcomes = vec![past("failed", "TestGroup::test_two"), past("passed", "test_one"), past("failed", "test_gone")];
+    let why = TestOutcome { as_of: Some(1_764_079_380_000), ..failed("test_a.py::TestGroup::test_two", &uri, 10) };
+    let bare = past("failed", "TestGroup::test_three");
+    let outcomes = vec![why, bare, past("passed", "test_one"), past("failed", "test_gone")];
     let payload = EventPayload::TestOutcome(TestOutcomes { run_id: "remembered".into(), outcomes });
     let remembered = Event { seq: 0, payload };
     client.engine.script("get_last_outcomes", Response::Events { cursor: 0, events: vec![Arc::new(remembered)] });
@@ -250,17 +252,24 @@ async fn v8_what_tests_did_last_is_shown_after_a_restart_as_of_then() {
     client.open("test_a.py", SAMPLE).await;
     client.settle().await;
     let told = client.seen(DIAGNOSTICS).pop().unwrap();
-    assert_eq!(told["diagnostics"].as_array().unwrap().len(), 1);
-    assert_eq!(told["diagnostics"][0]["range"]["start"]["line"], 8);
-    assert_eq!(told["diagnostics"][0]["message"], "failed, as of 2025-11-25 14:03 UTC: run it again to see why");
+    let marked = |at: usize| (&told["diagnostics"][at]["range"]["start"]["line"], &told["diagnostics"][at]["message"]);
+    assert_eq!(told["diagnostics"].as_array().unwrap().len(), 2);
+    assert_eq!(marked(0), (&json!(10), &json!("failed, as of 2025-11-25 14:03 UTC: assert 1 == 2")));
+    assert_eq!(marked(1), (&json!(13), &json!("failed, as of 2025-11-25 14:03 UTC: run it again to see why")));
     let outcomes = client.seen("pytestLens/testOutcome").pop().unwrap()["outcomes"].clone();
-    assert_eq!(outcomes.as_array().unwrap().len(), 2);
+    assert_eq!(outcomes.as_array().unwrap().len(), 3);
     assert_eq!(outcomes[0]["asOf"], 1_764_079_380_000_u64);
     let at = json!({ "textDocument": { "uri": uri }, "position": { "line": 3, "character": 5 } });
     let hover = client.request("textDocument/hover", at).await.unwrap();
     let text = hover["contents"]["value"].as_str().unwrap().to_owned();
     assert!(text.contains("✓ passed 12 ms · ") && text.contains("days ago"), "{text}");
+    let at = json!({ "textDocument": { "uri": uri }, "position": { "line": 8, "character": 10 } });
+    let hover = client.request("textDocument/hover", at).await.unwrap();
+    let text = hover["contents"]["value"].as_str().unwrap().to_owned();
+    assert!(text.contains("days ago") && text.contains("✗ failed: `assert 1 == 2`"), "{text}");
     client.emit(run_of("run-1", passed("test_a.py::TestGroup::test_two"))).await;
     client.settle().await;
-    assert_eq!(client.seen(DIAGNOSTICS).pop().unwrap()["diagnostics"], json!([]));
+    let left = client.seen(DIAGNOSTICS).pop().unwrap();
+    assert_eq!(left["diagnostics"].as_array().unwrap().len(), 1);
+    assert_eq!(left["diagnostics"][0]["range"]["start"]["line"], 13);
 }

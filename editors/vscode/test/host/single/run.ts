@@ -198,13 +198,44 @@ export function run(): void {
       source.cancel();
     });
 
-    it("repeats a selection at each save, of code and of data", async () => {
+    it("a1: saves of data in any language reach the server, which runs what reads it", async () => {
+      const { run } = lab.api.profiles;
+      const data = ["menu.json", "notes.txt", "query.sql", "NAMES"].map((name) => file(`tests/data/${name}`));
+      fs.mkdirSync(file("tests/data").fsPath, { recursive: true });
+      data.forEach((uri) => fs.writeFileSync(uri.fsPath, "1\n"));
+      const test = [
+        "from pathlib import Path",
+        "",
+        "def test_data():",
+        `    for name in ${JSON.stringify(data.map((uri) => uri.fsPath))}:`,
+        "        assert Path(name).read_text()",
+      ];
+      fs.writeFileSync(file("tests/test_data.py").fsPath, test.join("\n"));
+      const id = "tests/test_data.py::test_data";
+      await lab.api.session.collect(false);
+      assert.equal(verdict(await runItems(lab, [id]), id)?.what, "passed");
+      const source = new vscode.CancellationTokenSource();
+      const request = new vscode.TestRunRequest(undefined, undefined, run, true);
+      await run.runHandler(request, source.token);
+      for (const [index, uri] of data.entries()) {
+        await rewrite(uri, () => "2\n");
+        await until(`${uri.path} ran it`, () => {
+          const all = lab.recorded.filter((each) => each.request === request);
+          return all.length === index + 1 && all.every((each) => verdict(each, id)?.what === "passed");
+        });
+      }
+      source.cancel();
+    });
+
+    it("repeats a selection at the saves that can reach it, of code and of data", async () => {
       const { run } = lab.api.profiles;
       const source = new vscode.CancellationTokenSource();
       const item = await confirmed(lab, `${PRICES}::test_unknown_item`);
-      const request = new vscode.TestRunRequest([item], undefined, run, true);
-      const data = file("tests/menu.json");
-      fs.writeFileSync(data.fsPath, "{}\n");
+      const reader = await confirmed(lab, "tests/test_data.py::test_data");
+      const request = new vscode.TestRunRequest([item, reader], undefined, run, true);
+      const data = file("tests/data/menu.json");
+      const readme = file("README.md");
+      fs.writeFileSync(readme.fsPath, "Tea.\n");
       const ran = (count: number): Promise<unknown> =>
         until(`it ran ${count} times`, () => {
           const all = lab.recorded.filter((each) => each.request === request);
@@ -214,10 +245,15 @@ export function run(): void {
       await ran(1);
       await rewrite(file("cafe/prices.py"), (text) => text.replace("\n# changed\n", ""));
       await ran(2);
+      await rewrite(readme, () => "Coffee.\n");
+      await rewrite(file("tests/test_orders.py"), (text) => `${text}\n# changed\n`);
       await rewrite(data, () => '{"tea": 150}\n');
+      // Saves are asked for in their order: were the others no strangers, there would be more runs by now.
       await ran(3);
       source.cancel();
-      fs.rmSync(data.fsPath);
+      for (const name of ["tests/data", "tests/test_data.py", "README.md"]) {
+        fs.rmSync(file(name).fsPath, { recursive: true });
+      }
     });
   });
 }

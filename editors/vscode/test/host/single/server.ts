@@ -63,6 +63,75 @@ export function server(): void {
       assert.notEqual(session.client.pid(), pid);
     });
 
+    it("v13: tests that were told while a collection failed stay, and what runs is shown", async () => {
+      const { session } = lab.api;
+      const execute = session.client.execute.bind(session.client);
+      const refusal = (): Error =>
+        Object.assign(new Error("pytest is not installed for /old/python: run `/old/python -m pip install pytest`"), {
+          data: { code: "python_not_found" },
+        });
+      const late = file("tests/test_late.py");
+      const stand = (answer: () => Promise<never>): void => {
+        session.client.execute = (command, argument) =>
+          command === "pytestLens.collect" ? answer() : execute(command, argument);
+      };
+      try {
+        // The interpreter of before trust was given has no pytest; the other one has told of the tests meanwhile.
+        let isTold = false;
+        stand(async () => {
+          isTold ||= await tell();
+          throw refusal();
+        });
+        const tell = async (): Promise<boolean> => {
+          fs.writeFileSync(late.fsPath, "def test_late():\n    pass\n");
+          await execute("pytestLens.collect", { workspace: folder() });
+          await confirmed(lab, "tests/test_late.py::test_late");
+          return true;
+        };
+        await session.collect(false);
+        assert.ok(isTold);
+        assert.equal(session.state, "ready");
+        assert.ok(session.controller.items.size > 0, "the tree is there");
+        // The other way round: the refusal is all there is, until a test runs.
+        stand(() => Promise.reject(refusal()));
+        await session.collect(false);
+        assert.equal(session.state, "noPytest");
+        assert.equal(session.controller.items.size, 0);
+        await execute("pytestLens.run", { ids: [`${PRICES}::test_receipt`], workspace: folder() });
+        await until("the tree is there again", () => session.controller.items.size > 0 && session.state === "ready");
+      } finally {
+        Reflect.deleteProperty(session.client, "execute");
+        fs.rmSync(late.fsPath);
+        await session.collect(false);
+      }
+    });
+
+    it("v13: folders and settings that change while the server starts reach it", async () => {
+      const { session } = lab.api;
+      const config = (): vscode.WorkspaceConfiguration => vscode.workspace.getConfiguration("pytestLens");
+      const { Global } = vscode.ConfigurationTarget;
+      await config().update("enable", false, Global);
+      await until("the folder is off", () => session.controller.items.size === 0);
+      // The server is started for no folder; before anybody hears that it listens there is one, and another setting.
+      session.running = () => undefined;
+      Object.defineProperty(session.client, "isRunning", { get: () => false, configurable: true });
+      try {
+        await session.client.restart();
+        await config().update("workers", 2, Global);
+        await config().update("enable", undefined, Global);
+        await until("the folder is on", () => session.folders.has(folder()));
+      } finally {
+        Reflect.deleteProperty(session.client, "isRunning");
+        Reflect.deleteProperty(session, "running");
+        session.running();
+      }
+      await until("its tests are there", () => session.tree.peek(folder(), PRICES));
+      const recorded = await runItems(lab, [`${PRICES}::test_receipt`]);
+      assert.equal(verdict(recorded, `${PRICES}::test_receipt`)?.what, "passed");
+      assert.ok(session.tree.peek(folder(), PRICES));
+      await config().update("workers", undefined, Global);
+    });
+
     it("v13: trust that is given while the server starts reaches it", async () => {
       const { session } = lab.api;
       const own = Object.getOwnPropertyDescriptor(vscode.workspace, "isTrusted");
