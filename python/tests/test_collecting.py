@@ -24,6 +24,7 @@ DEEP = {
 }
 
 
+@pytest.mark.core
 def test_each_broken_file_has_its_error_and_the_rest_is_there(project: Project) -> None:
     engine = project(BAD)
     base = engine.base()
@@ -153,6 +154,7 @@ def test_a_broken_first_conftest_has_its_place(project: Project) -> None:
     assert (message["path"], message["line"]) == ("tests/conftest.py", 2)
 
 
+@pytest.mark.core
 def test_files_are_named_before_their_code_runs(project: Project) -> None:
     engine = project({"conftest.py": "", "sub/test_a.py": "import os; os._exit(4)"})
     base = engine.base()

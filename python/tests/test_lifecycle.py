@@ -10,6 +10,8 @@ import pytest
 from conftest import Project, write
 from fake_engine import Engine, run, start
 
+pytestmark = pytest.mark.core
+
 ONE = {"test_one.py": "def test_one(): pass"}
 
 

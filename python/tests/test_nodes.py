@@ -9,6 +9,8 @@ import pytest
 from conftest import Project
 from fake_engine import Engine, Message, run
 
+pytestmark = pytest.mark.core
+
 FILES = {
     "pytest.ini": """
     [pytest]

@@ -8,6 +8,8 @@ import pytest
 from conftest import Project
 from fake_engine import run, start
 
+pytestmark = pytest.mark.core
+
 SCOPES = {
     "conftest.py": """
     import pytest
@@ -155,9 +157,9 @@ def test_maxfail_of_the_run(project: Project) -> None:
     ids = [f"test_a.py::test_{x}" for x in "abcd"]
     runner = engine.fork(engine.collected(), "runner")
     assert list(run(runner, ids, maxfail=2)) == ids[:3]
-    assert runner.all("done") == [
-        {"t": "done", "reason": "maxfail", "message": "stopping after 2 failures"}
-    ]
+    (done,) = runner.all("done")
+    # pytest itself may have earned warnings: an old one on a new Python.
+    assert (done["reason"], done["message"]) == ("maxfail", "stopping after 2 failures")
     assert runner.wait("bye")["exitstatus"] == 1
 
 

@@ -8,6 +8,8 @@ import pytest
 from conftest import Project
 from fake_engine import Message, run
 
+pytestmark = pytest.mark.core
+
 SOURCE = """
 import logging
 import sys

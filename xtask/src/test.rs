@@ -4,6 +4,7 @@
 
 mod areas;
 mod neovim;
+mod pythons;
 mod tally;
 mod vscode;
 mod whole;

@@ -18,6 +18,11 @@ impl Venv {
     /// The environment `name` with exactly these requirements (the text of a requirements file, every version pinned).
     /// It is made when it is missing, half made, or made from other requirements or another Python.
     pub fn ensure(name: &str, requirements: &str) -> Result<Self> {
+        Self::ensure_of(Path::new("python3"), name, requirements)
+    }
+
+    /// As [`Venv::ensure`], made by this interpreter.
+    pub fn ensure_of(interpreter: &Path, name: &str, requirements: &str) -> Result<Self> {
         let venvs = paths::target().join("venvs");
         fs::create_dir_all(&venvs)?;
         check_pins(name, requirements)?;
@@ -25,7 +30,7 @@ impl Venv {
         // Two chores may ask for the same environment at once; the second waits for the first.
         let lock = fs::File::create(venvs.join(format!("{name}.lock")))?;
         lock.lock()?;
-        let python = base_python()?;
+        let python = base_python(interpreter)?;
         let stamp = format!("{python}\n{requirements}");
         let venv = Self { dir };
         if fs::read_to_string(venv.dir.join(STAMP)).is_ok_and(|made| made == stamp) {
@@ -35,7 +40,7 @@ impl Venv {
         if venv.dir.exists() {
             fs::remove_dir_all(&venv.dir)?;
         }
-        let mut make = Command::new("python3");
+        let mut make = Command::new(interpreter);
         make.args(["-m", "venv"]).arg(&venv.dir);
         process::output(process::clean_python(&mut make))?;
         let list = venv.dir.join("requirements.txt");
@@ -93,8 +98,8 @@ impl Venv {
 }
 
 /// Which Python the environments are made with.
-fn base_python() -> Result<String> {
-    let mut ask = Command::new("python3");
+fn base_python(interpreter: &Path) -> Result<String> {
+    let mut ask = Command::new(interpreter);
     ask.args(["-c", "import sys; print(sys.base_prefix, sys.version)"]);
     process::output(process::clean_python(&mut ask))
         .context("Python 3.9 or newer is needed: install it so that `python3` is on PATH")

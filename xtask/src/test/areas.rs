@@ -1,6 +1,6 @@
 //! The areas of `cargo xtask test`, in the order in which they run: what is quick to fail comes first.
 
-use super::{Area, Tally, neovim, whole};
+use super::{Area, Tally, neovim, pythons, whole};
 use crate::tidy;
 use anyhow::{Result, bail};
 use chores::venv::Venv;
@@ -35,6 +35,7 @@ pub const AREAS: &[Area] = &[
     Area { name: "rust", about: "cargo test of every crate", check: rust },
     Area { name: "python-lint", about: "ruff and mypy over the Python sources", check: python_lint },
     Area { name: "python", about: "the tests of the worker and of the fidelity plugins", check: python },
+    Area { name: "pythons", about: "the core of that with every Python and every pytest", check: pythons::run },
     Area { name: "package", about: "the wheel, built and installed as users do, and its tests", check: package },
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
     Area { name: "neovim-lint", about: "format and types of the Neovim plugin", check: neovim::lint },
@@ -70,7 +71,8 @@ fn rust() -> Result<Tally> {
 fn python_lint() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("lint", &root.join("xtask/requirements/lint.txt"))?;
-    let beside = ["../tests/fidelity", "../tests/e2e", "../tests/package", "../editors/neovim/tests"];
+    let beside =
+        ["../tests/fidelity", "../tests/e2e", "../tests/package", "../tests/pythons", "../editors/neovim/tests"];
     let beside: Vec<&str> = beside.into_iter().filter(|path| root.join("python").join(path).is_dir()).collect();
     let mut sum = Tally::default();
     for arguments in [
@@ -91,8 +93,8 @@ fn python_lint() -> Result<Tally> {
 fn python() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("python", &root.join("xtask/requirements/python.txt"))?;
-    let mut sum = pytest(&venv, &root.join("python"), "tests")?;
-    sum.add(pytest(&venv, &root, "tests/fidelity")?);
+    let mut sum = pytest(&venv, &root.join("python"), &["tests"])?;
+    sum.add(pytest(&venv, &root, &["tests/fidelity"])?);
     Ok(sum)
 }
 
@@ -109,7 +111,7 @@ fn package() -> Result<Tally> {
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"])
         .arg("./python");
     process::check(&mut install)?;
-    pytest(&venv, &root, "tests/package")
+    pytest(&venv, &root, &["tests/package"])
 }
 
 fn end_to_end() -> Result<Tally> {
@@ -117,7 +119,7 @@ fn end_to_end() -> Result<Tally> {
     let requirements = root.join("tests/requirements.txt");
     let venv = Venv::from_file("e2e", &requirements)?;
     build::binary("debug")?;
-    pytest(&venv, &root, "tests/e2e")
+    pytest(&venv, &root, &["tests/e2e"])
 }
 
 fn fidelity_small() -> Result<Tally> {
@@ -125,20 +127,14 @@ fn fidelity_small() -> Result<Tally> {
     Ok(Tally::from_own(&output).honest(status.success()))
 }
 
-/// Runs pytest over a folder; the tests find the built binary in `PYTEST_LENS_BIN`.
-pub fn pytest(venv: &Venv, dir: &Path, tests: &str) -> Result<Tally> {
-    if !dir.join(tests).is_dir() {
+/// Runs pytest over a folder, with more arguments behind it; the tests find the built binary in `PYTEST_LENS_BIN`.
+pub fn pytest(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Tally> {
+    if let Some(tests) = arguments.first().filter(|tests| !dir.join(tests).is_dir()) {
         bail!("there is no folder {}", dir.join(tests).display());
     }
     let mut command = venv.python_command();
-    command.current_dir(dir).env("PYTEST_LENS_BIN", paths::binary("debug")).args([
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        tests,
-    ]);
+    command.current_dir(dir).env("PYTEST_LENS_BIN", paths::binary("debug"));
+    command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]).args(arguments);
     if chores::ui::is_colourful() {
         command.arg("--color=yes");
     }

@@ -27,7 +27,7 @@ fn venv() -> Result<Venv> {
 pub fn tests() -> Result<Tally> {
     let venv = venv()?;
     build::binary("debug")?;
-    areas::pytest(&venv, &plugin(), "tests")
+    areas::pytest(&venv, &plugin(), &["tests"])
 }
 
 /// StyLua and EmmyLua's checker over the plugin.
