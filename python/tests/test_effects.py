@@ -28,7 +28,8 @@ def reasons(engine: Engine) -> list[str]:
         ("log = open('app.log', 'a')", "conftest.py:1 opens app.log for writing"),
         ("data = open('kept')", "/kept was opened while tests were collected, and is open"),
         ("import tempfile\nfolder = tempfile.TemporaryDirectory()", "makes the folder"),
-        ("import tempfile\nfile = tempfile.TemporaryFile()", "for writing"),
+        # Opened for writing, or before Python 3.11 by a descriptor that is open.
+        ("import tempfile\nfile = tempfile.TemporaryFile()", "open"),
         ("import mmap\nmap = mmap.mmap(-1, 4096)", "conftest.py:2 maps shared memory"),
         ("import select\nepoll = select.epoll()", "eventpoll was opened"),
         ("import os\npipe = os.pipe()", "a pipe was opened"),

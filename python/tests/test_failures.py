@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from conftest import Project
+from conftest import Project, write
 from fake_engine import run
 
 
@@ -38,6 +40,31 @@ def test_b5_a_plugin_that_does_not_import_is_told_by_its_cause(project: Project)
     told = engine.fork(base, "collected").wait("usage_error")
     wanted = "fix/db.py:2: ModuleNotFoundError: No module named 'no_such_driver'"
     assert (told["message"], told["path"], told["line"]) == (wanted, "fix/db.py", 2)
+
+
+def test_b5_an_installed_plugin_that_does_not_fit_is_named_and_not_the_import_system(
+    project: Project, tmp_path: Path
+) -> None:
+    packages = tmp_path / "lib" / "site-packages"
+    write(
+        packages,
+        {
+            "plug.py": "import helping\n",
+            "helping.py": "def make(): pass\nmake(1)\n",
+            "plug-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: plug\nVersion: 1\n",
+            "plug-1.dist-info/entry_points.txt": "[pytest11]\nplug = plug\n",
+        },
+    )
+    engine = project({"test_a.py": "def test_a(): pass\n"})
+    base = engine.base(env={"PYTHONPATH": str(packages)})
+    base.wait("ready")
+    host = engine.fork(base, "collected")
+    host.wait_closed()
+    # pytest 9 counts it as a wrong use, older ones let it through.
+    (told,) = host.all("usage_error") + host.all("internal_error")
+    first = told["message"].splitlines()[0]
+    wanted = "TypeError: make() takes 0 positional arguments but 1 was given"
+    assert first == f"{packages / 'helping.py'}:2: {wanted}"
 
 
 def test_b4_a_hook_that_raises_is_told_in_a_sentence_at_its_line(project: Project) -> None:

@@ -119,12 +119,7 @@ def _same(one: str, other: str) -> bool:
 
 def _origin(error: BaseException, root: str) -> tuple[BaseException, str | None, int | None]:
     """The first exception of a chain, and the innermost place below the root where it came up."""
-    chain: list[BaseException] = []
-    following: BaseException | None = error
-    while following is not None and following not in chain:
-        chain.append(following)
-        following = following.__cause__ or following.__context__
-    for cause in reversed(chain):
+    for cause in _from_the_first(error):
         if isinstance(cause, SyntaxError) and cause.filename and _is_below(cause.filename, root):
             return cause, cause.filename, cause.lineno
         place = None
@@ -136,7 +131,33 @@ def _origin(error: BaseException, root: str) -> tuple[BaseException, str | None,
     return error, None, None
 
 
+def _from_the_first(error: BaseException) -> list[BaseException]:
+    """An exception and those that led to it, the first of them first."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    return chain[::-1]
+
+
+def _of_a_plugin(error: BaseException) -> str | None:
+    """The first exception that came up in an installed package but pytest's own, and where."""
+    for cause in _from_the_first(error):
+        found = None
+        for frame, number in traceback.walk_tb(cause.__traceback__):
+            package = str(frame.f_globals.get("__name__")).partition(".")[0]
+            path = frame.f_code.co_filename
+            if package not in ("_pytest", "pytest", "pluggy") and places.is_third_party(path):
+                found = f"{path}:{number}: {exception_line(cause)}"
+        if found is not None:
+            return found
+    return None
+
+
 def _is_below(path: str, root: str) -> bool:
+    if path.startswith("<"):  # code without a file: of the import system, or made up
+        return False
     path = os.path.abspath(path)
     return path.startswith(os.path.join(root, "")) and places.is_project(path)
 
@@ -168,4 +189,5 @@ def describe(error: BaseException) -> str:
     cause, place, number = _origin(error, _root)
     if place is not None:
         return f"{os.path.relpath(place, _root)}:{number}: {exception_line(cause)}"
-    return exception_line(error)
+    plugin = _of_a_plugin(error) if isinstance(error, Exception) else None
+    return plugin or exception_line(error)
