@@ -39,7 +39,7 @@ pub(super) async fn init(
     let root = repo_root(repo_path)?;
     let asked = ModeAsked::parse(mode.as_deref()).map_err(invalid)?;
     // A fork would have to share the terminal with what it was forked from.
-    let asked = if shared.config.terminal { ModeAsked::Subprocess } else { asked };
+    let asked = if session.shared.config.terminal { ModeAsked::Subprocess } else { asked };
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let rootdir = pytest_config::read(&root).rootdir;
     let interpreter = interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?;
