@@ -197,3 +197,69 @@ def test_p1_in_a_fresh_interpreter_too(project: Project) -> None:
     engine.become(base, "collect", purpose="unasked").wait("collected")
     base.wait_closed()
     assert not (engine.root / "log").exists()
+
+
+REPORT = """
+import argparse, sys
+def pytest_addoption(parser):
+    parser.addoption("--benchmark-json", type=argparse.FileType("wb"))
+    parser.addoption("--outline", dest="outline", type=argparse.FileType("a", encoding="utf-8"))
+    parser.addoption("--talk", type=argparse.FileType("w"))
+class Writes:
+    def pytest_runtest_logreport(self, report):
+        if report.when == "call":
+            self.option.outline.write(f"{report.nodeid}\\n")
+            self.option.outline.flush()
+            if self.option.benchmark_json:
+                self.option.benchmark_json.write(b"told")
+                self.option.benchmark_json.flush()
+def pytest_configure(config):
+    assert config.option.talk is sys.stdout
+    assert config.option.outline.name == "outline.txt"
+    plugin = Writes()
+    plugin.option = config.option
+    config.pluginmanager.register(plugin)
+"""
+REPORTING = {
+    "lib/pytest_report.py": REPORT,
+    "pytest.ini": "[pytest]\naddopts = -p pytest_report --debug=trace.log --outline outline.txt "
+    "--benchmark-json=report.json --talk=-",
+    "report.json": "the last one",
+    "trace.log": "the last one",
+}
+OWN_PARSER = """
+import argparse, pathlib
+def test_a():
+    assert pathlib.Path("report.json").read_text() == "the last one"
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=argparse.FileType("w"))
+    print("mine", file=parser.parse_args(["own.txt"]).out, flush=True)
+    assert pathlib.Path("own.txt").read_text() == "mine\\n"
+"""
+
+
+def test_p9_files_of_options_are_opened_only_where_a_report_is_wanted(project: Project) -> None:
+    engine = project({**REPORTING, "test_a.py": OWN_PARSER})
+
+    def left() -> list[str]:
+        names = ("report.json", "trace.log", "outline.txt")
+        return [(engine.root / name).read_text() for name in names if (engine.root / name).exists()]
+
+    host = unasked(engine)
+    collected = host.wait("collected")
+    assert collected["reasons"] == []
+    assert collected["reports"] == ["--benchmark-json", "--outline"]
+    assert left() == ["the last one"] * 2
+    assert run(engine.fork(host, "runner"), [NAME])[NAME]["outcome"] == "passed"
+    base = engine.base(env={"PYTHONPATH": "lib"})
+    base.wait("ready")
+    session = engine.fork(base, "session")
+    assert run(session, [NAME])[NAME]["outcome"] == "passed"
+    session.wait("bye")
+    assert left() == ["the last one"] * 2
+    session = engine.fork(base, "session", reports=True)
+    run(session, [NAME])
+    session.wait("bye")
+    told, trace, outline = left()
+    assert (told, outline) == ("told", f"{NAME}\n")
+    assert trace.startswith("versions pytest")

@@ -23,6 +23,11 @@ _REPORTS = {
     "benchmark_json": "--benchmark-json",
     "allure_report_dir": "--alluredir",
     "store_durations": "--store-durations",
+    "csv_path": "--csv",
+    "md_report": "--md-report",
+    "cucumber_json_path": "--cucumber-json",
+    "ctrf": "--ctrf",
+    "nunit_xmlpath": "--nunit-xml",
 }
 
 # Options that leave tests out because of what earlier runs came to, and how they are asked for. In

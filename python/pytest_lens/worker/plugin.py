@@ -30,6 +30,7 @@ from .failures import Failures
 from .host import Park
 from .loop import ENDINGS, RunLoop, stacks_path
 from .nodes import NodeBuilder
+from .openings import Openings
 from .own import gc, time
 from .reports import Recorder, unshowable
 from .screen import Screen
@@ -63,6 +64,7 @@ class LensPlugin:
         self._last_importing = ""
         self._asked: arguments.Asked | None = None
         self._traces = Traces(worker)
+        self.openings = Openings(wanted=worker.options.reports)
         self.abstaining = Abstaining(worker) if worker.purpose == "unasked" else None
 
     @contextlib.contextmanager
@@ -74,6 +76,7 @@ class LensPlugin:
             disabled.collect_disabled_classes()
         self.snapshot.start()
         self._traces.start()
+        self.openings.start()
         worker.reads.start()
         rootdir.files_keep_names(worker.root)
         cache = pyc.Cache(worker.boot, self.snapshot, self._importing)
@@ -123,6 +126,7 @@ class LensPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
         self._reports += arguments.asked_reports(config.option)
+        self._reports += self.openings.asked(config.option)
         arguments.refuse_or_neutralise(self._worker, config)
         if self._worker.purpose == "list":
             config.option.collectonly = True

@@ -28,7 +28,9 @@ def run(worker: Worker, config: ReadyConfig) -> NoReturn:
     _debug(worker)
     try:
         with config.in_place(), plugin.installed():
-            plugins = [plugin, artifacts, *([plugin.abstaining] if plugin.abstaining else [])]
+            plugins = [plugin, plugin.openings, artifacts]
+            if plugin.abstaining is not None:
+                plugins.append(plugin.abstaining)
             status = int(pytest.main(command_line(worker), plugins=plugins))
     except BaseException as error:  # SystemExit in a conftest, among others
         plugin.failures.note(error)
