@@ -1,6 +1,6 @@
 //! The way from a file's text to its analysis.
 
-use crate::clocks;
+use crate::calls;
 use crate::collect::collect;
 use crate::config::PytestSettings;
 use crate::doctests::doctests;
@@ -46,10 +46,10 @@ pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> F
         if role.tests {
             nodes.extend(collect(&module, settings));
         }
-        let clock = clocks::first(tree, &module.names).map(|(at, what)| (lines.pos(at), what));
+        let calls = calls::read(tree, &module.names, &lines);
         FileAnalysis {
             nodes,
-            clock,
+            calls,
             defs: module.defs,
             imports: module.imports,
             named: literals::named(tree),

@@ -1,119 +1,195 @@
-//! Readings of a clock while a module is imported: what they give differs from import to import.
+//! Readings of a clock while modules are imported: what they give differs from import to import.
 //!
-//! Seen are calls in a module's and its classes' own code, in defaults and decorators, and in functions of the module
-//! that such code calls.
+//! A reading is found through functions, methods and classes of all files that are given. A name is looked for where
+//! its imports lead; where that is not known, a module is any file whose path ends as its name does.
 
 use std::collections::{HashMap, HashSet};
 
-use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
-use ruff_python_ast::{Expr, ExprCall, ModModule, Stmt, StmtFunctionDef};
-use ruff_text_size::{Ranged, TextSize};
-
-use crate::names::Names;
+use crate::model::{Call, FileAnalysis, Pos};
 
 /// Methods that read a clock, whatever they are methods of.
 const METHODS: [&str; 5] = ["now", "utcnow", "today", "time_ns", "uuid1"];
 
 /// Functions of the module `time`.
-const FUNCTIONS: [&str; 9] = [
+const FUNCTIONS: [&str; 7] = [
     "time.time",
     "time.monotonic",
     "time.monotonic_ns",
-    "time.perf_counter",
-    "time.perf_counter_ns",
     "time.localtime",
     "time.gmtime",
     "time.ctime",
     "time.strftime",
 ];
 
-/// The first reading of a clock at import: where, and the dotted name of what is called.
-pub(crate) fn first(tree: &ModModule, names: &Names<'_>) -> Option<(TextSize, String)> {
-    let mut readings = Readings { names, functions: HashMap::new(), entered: HashSet::new(), found: None };
-    for stmt in &tree.body {
-        if let Stmt::FunctionDef(function) = stmt {
-            readings.functions.insert(function.name.as_str(), function);
-        }
+/// The same, where importing a file reads them directly: functions measure with them how long something takes.
+const STOPWATCHES: [&str; 2] = ["time.perf_counter", "time.perf_counter_ns"];
+
+/// Calls are followed this far.
+const MAX_HOPS: usize = 16;
+
+/// A reading: which of the files, where, and the dotted name of what is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// The index among the files.
+    pub file: usize,
+    /// Where the clock is read.
+    pub at: Pos,
+    /// By what call.
+    pub what: String,
+}
+
+/// The first reading of a clock while the files are imported: each with its path, whose folders are separated by `/`.
+pub fn first_reading(files: &[(&str, &FileAnalysis)]) -> Option<Reading> {
+    let direct = files.iter().enumerate().find_map(|(file, (_, analysis))| {
+        let reads = |call: &&Call| is_clock(&call.path) || STOPWATCHES.contains(&call.path.as_str());
+        let call = analysis.calls.at_import.iter().find(reads)?;
+        Some(Reading { file, at: call.at, what: call.path.clone() })
+    });
+    if direct.is_some() || !files.iter().any(|(_, analysis)| analysis.calls.reads_clocks) {
+        return direct;
     }
-    readings.visit_body(&tree.body);
-    readings.found
+    let mut search = Search::over(files);
+    let at_import = |file: usize| files[file].1.calls.at_import.iter().map(move |call| (file, call));
+    (0..files.len()).flat_map(at_import).find_map(|(file, call)| search.named(file, &call.path, MAX_HOPS))
 }
 
-struct Readings<'a> {
-    names: &'a Names<'a>,
-    functions: HashMap<&'a str, &'a StmtFunctionDef>,
-    entered: HashSet<&'a str>,
-    found: Option<(TextSize, String)>,
+/// Whether calling what has that dotted name reads a clock.
+pub(crate) fn is_clock(path: &str) -> bool {
+    let last = path.rsplit('.').next().unwrap_or_default();
+    FUNCTIONS.contains(&path) || (path.contains('.') && METHODS.contains(&last))
 }
 
-impl<'a> Readings<'a> {
-    fn call(&mut self, call: &'a ExprCall) {
-        if let Some(path) = self.names.resolve(&call.func).map(|used| used.path) {
-            let last = path.rsplit('.').next().unwrap_or_default();
-            if FUNCTIONS.contains(&path.as_str()) || (path.contains('.') && METHODS.contains(&last)) {
-                self.found.get_or_insert((call.start(), path));
+struct Search<'a> {
+    files: &'a [(&'a str, &'a FileAnalysis)],
+    /// By each end of its module's name: `a.b.c`, `b.c`, `c`.
+    modules: HashMap<String, Vec<usize>>,
+    functions: HashMap<(usize, &'a str), &'a [Call]>,
+    classes: HashMap<(usize, &'a str), &'a [String]>,
+    /// What has been looked for.
+    seen: HashSet<(usize, String)>,
+}
+
+impl<'a> Search<'a> {
+    fn over(files: &'a [(&'a str, &'a FileAnalysis)]) -> Self {
+        let mut modules: HashMap<String, Vec<usize>> = HashMap::new();
+        let (mut functions, mut classes) = (HashMap::new(), HashMap::new());
+        for (index, (path, analysis)) in files.iter().enumerate() {
+            let calls = &analysis.calls;
+            functions.extend(calls.functions.iter().map(|(name, called)| ((index, name.as_str()), called.as_slice())));
+            classes.extend(calls.classes.iter().map(|(name, bases)| ((index, name.as_str()), bases.as_slice())));
+            let stem = path.strip_suffix(".py").unwrap_or(path);
+            let name = stem.strip_suffix("/__init__").unwrap_or(stem).trim_start_matches('/').replace('/', ".");
+            let ends = name.match_indices('.').map(|(dot, _)| dot + 1);
+            for start in std::iter::once(0).chain(ends) {
+                modules.entry(name[start..].to_owned()).or_default().push(index);
             }
         }
-        if let Expr::Name(name) = &*call.func
-            && let Some(function) = self.functions.get(name.id.as_str()).copied()
-            && self.entered.insert(function.name.as_str())
-        {
-            self.visit_body(&function.body);
-        }
+        Search { files, modules, functions, classes, seen: HashSet::new() }
     }
-}
 
-impl<'a> Visitor<'a> for Readings<'a> {
-    fn visit_stmt(&mut self, stmt: &'a Stmt) {
-        match stmt {
-            Stmt::FunctionDef(function) => {
-                for decorator in &function.decorator_list {
-                    self.visit_decorator(decorator);
-                }
-                for default in function.parameters.iter_non_variadic_params().filter_map(|one| one.default.as_deref()) {
-                    self.visit_expr(default);
+    /// What a name stands for in a file, if calling it reads a clock.
+    fn named(&mut self, file: usize, path: &str, hops: usize) -> Option<Reading> {
+        let hops = hops.checked_sub(1)?;
+        if !self.seen.insert((file, path.to_owned())) {
+            return None;
+        }
+        if let Some(reading) = self.defined(file, path, hops) {
+            return Some(reading);
+        }
+        let (first, rest) = path.split_once('.').map_or((path, ""), |(first, rest)| (first, rest));
+        let bound = &self.files[file].1.calls.bound;
+        if let Ok(at) = bound.binary_search_by(|(name, _)| name.as_str().cmp(first)) {
+            let other = &bound[at].1;
+            let full = if rest.is_empty() { other.clone() } else { format!("{other}.{rest}") };
+            if let Some(reading) = self.named(file, &full, hops) {
+                return Some(reading);
+            }
+        }
+        let stars = self.files[file].1.imports.iter().filter(|import| import.names.iter().any(|name| name == "*"));
+        let starred = stars.map(|import| format!("{}.{path}", import.module));
+        std::iter::once(path.to_owned()).chain(starred).find_map(|path| self.imported(&path, hops))
+    }
+
+    /// `module.name`, in whatever file may be the module.
+    fn imported(&mut self, path: &str, hops: usize) -> Option<Reading> {
+        let path = path.trim_start_matches('.');
+        let dots: Vec<usize> = path.match_indices('.').map(|(dot, _)| dot).collect();
+        dots.into_iter().rev().find_map(|dot| {
+            let files = self.modules.get(&path[..dot]).cloned()?;
+            files.into_iter().find_map(|file| self.named(file, &path[dot + 1..], hops))
+        })
+    }
+
+    /// A function, class or method of the file.
+    fn defined(&mut self, file: usize, name: &str, hops: usize) -> Option<Reading> {
+        if let Some(called) = self.functions.get(&(file, name)) {
+            return self.any(file, called, hops);
+        }
+        let (class, method) = name.rsplit_once('.').unwrap_or((name, ""));
+        if let Some(bases) = self.classes.get(&(file, name)).copied() {
+            let made = ["__new__", "__init__", "__post_init__"].map(|method| format!("{name}.{method}"));
+            if let Some(reading) = made.iter().find_map(|method| self.defined(file, method, hops)) {
+                return Some(reading);
+            }
+            return bases.iter().find_map(|base| self.named(file, base, hops));
+        }
+        if let Some(bases) = self.classes.get(&(file, class)).copied() {
+            return bases.iter().find_map(|base| self.named(file, &format!("{base}.{method}"), hops));
+        }
+        if self.functions.contains_key(&(file, class)) {
+            return self.method_of_anything(method, hops);
+        }
+        None
+    }
+
+    /// A method of what a function has made, which may be an object of any class.
+    fn method_of_anything(&mut self, method: &str, hops: usize) -> Option<Reading> {
+        let is_method = |name: &str| name.rsplit_once('.').is_some_and(|(_, last)| last == method);
+        for (file, (_, analysis)) in self.files.iter().enumerate() {
+            let methods = analysis.calls.functions.iter().filter(|(name, _)| is_method(name));
+            for (_, called) in methods {
+                if let Some(reading) = self.any(file, called, hops) {
+                    return Some(reading);
                 }
             }
-            Stmt::If(branch) if is_for_programs(&branch.test) => {
-                for clause in &branch.elif_else_clauses {
-                    self.visit_body(&clause.body);
-                }
-            }
-            _ => walk_stmt(self, stmt),
         }
+        None
     }
 
-    fn visit_expr(&mut self, expr: &'a Expr) {
-        match expr {
-            Expr::Lambda(_) => return,
-            Expr::Call(call) => self.call(call),
-            _ => {}
+    fn any(&mut self, file: usize, called: &[Call], hops: usize) -> Option<Reading> {
+        if let Some(call) = called.iter().find(|call| is_clock(&call.path)) {
+            return Some(Reading { file, at: call.at, what: call.path.clone() });
         }
-        walk_expr(self, expr);
-    }
-}
-
-/// `__name__ == "__main__"`, and what is for type checkers.
-fn is_for_programs(test: &Expr) -> bool {
-    let is_name = |expr: &Expr, id: &str| matches!(expr, Expr::Name(name) if name.id.as_str() == id);
-    match test {
-        Expr::Compare(compare) => is_name(&compare.left, "__name__"),
-        other => is_name(other, "TYPE_CHECKING"),
+        called.iter().find_map(|call| self.named(file, &call.path, hops))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::{PytestSettings, analyze};
 
-    fn reading(source: &str) -> Option<(u32, String)> {
-        analyze(source, &PytestSettings::default()).clock.map(|(at, what)| (at.line + 1, what))
+    /// Where and by what call a project reads a clock at import; files begin with `# path`.
+    fn reading(source: &str) -> Option<(String, u32, String)> {
+        let settings = PytestSettings::default();
+        let files: Vec<(String, FileAnalysis)> = source
+            .split("# ")
+            .filter_map(|part| part.split_once('\n'))
+            .map(|(path, text)| (path.to_owned(), analyze(text, &settings)))
+            .collect();
+        let given: Vec<(&str, &FileAnalysis)> = files.iter().map(|(path, file)| (path.as_str(), file)).collect();
+        first_reading(&given).map(|found| (files[found.file].0.clone(), found.at.line + 1, found.what))
+    }
+
+    fn in_one(source: &str) -> Option<(u32, String)> {
+        reading(&format!("# test_a.py\n{source}")).map(|(_, line, what)| (line, what))
     }
 
     #[test]
     fn r11_readings_at_import_are_found() {
         let found = [
             ("import time\nSTART = time.time()", 2, "time.time"),
+            ("import time\nSTART = time.perf_counter()", 2, "time.perf_counter"),
             ("from time import time as t\nSTART = t()", 2, "time.time"),
             ("from datetime import datetime\nclass A:\n    at = datetime.now()", 3, "datetime.datetime.now"),
             ("import datetime as dt\nTODAY = dt.date.today().isoformat()", 2, "datetime.date.today"),
@@ -122,9 +198,12 @@ mod tests {
             ("import time\ndef f(at=time.time()): pass", 2, "time.time"),
             ("import time\ndef make():\n    return time.time() + 5\nTOKEN = make()", 3, "time.time"),
             ("import uuid\nif True:\n    ID = f'{uuid.uuid1()}'", 3, "uuid.uuid1"),
+            ("import time\nmake = lambda: time.time()\nAT = make()", 2, "time.time"),
+            ("import time\ndef pytest_configure(config):\n    config.began = time.time()", 3, "time.time"),
+            ("import time\ndef pytest_generate_tests(metafunc):\n    metafunc.at = time.time()", 3, "time.time"),
         ];
         for (source, line, what) in found {
-            assert_eq!(reading(source), Some((line, what.to_owned())), "{source}");
+            assert_eq!(in_one(source), Some((line, what.to_owned())), "{source}");
         }
     }
 
@@ -135,11 +214,86 @@ mod tests {
             "import time\nclass TestA:\n    def test(self): return time.time()",
             "import time\nnow = lambda: time.time()",
             "import time\nif __name__ == '__main__':\n    print(time.time())",
+            "import sys, time\nif sys.argv and __name__ == '__main__':\n    print(time.time())",
             "import time\ndef make(): return time.time()\ndef test(): make()",
             "import time\nread = time.time\ntime.sleep(0)",
             "def now(): return 1\nNOW = now()",
+            "import time\ndef load():\n    began = time.perf_counter()\nDATA = load()",
+            "import time\ndef pytest_runtest_setup(item): item.at = time.time()",
         ] {
-            assert_eq!(reading(source), None, "{source}");
+            assert_eq!(in_one(source), None, "{source}");
+        }
+    }
+
+    const UTIL: &str = "# pkg/util.py\n\
+        import time\n\
+        from datetime import date, datetime\n\
+        def stamp(): return date.today()\n\
+        def deep(): return stamp()\n\
+        def mark(f):\n    f.at = time.time()\n    return f\n\
+        def timed(f):\n    def inner(): return time.time()\n    return inner\n\
+        def plain(): return 1\n\
+        class Clock:\n\
+        \x20   def read(self): return self.exact()\n\
+        \x20   def exact(self): return time.time()\n\
+        \x20   def idle(self): return 0\n\
+        class Born:\n    def __init__(self): self.at = time.time()\n\
+        class Child(Born): pass\n\
+        class Sub(Clock): pass\n\
+        def make(): return Clock()\n\
+        clock = Clock()\n\
+        # pkg/__init__.py\n\
+        from .util import stamp, Clock as Watch\n\
+        from .util import *\n\
+        alias = stamp\n";
+
+    #[test]
+    fn p2_readings_through_other_modules_are_found() {
+        for source in [
+            "from pkg import util\nAT = util.stamp()",
+            "from pkg.util import deep\nAT = deep()",
+            "import pkg.util\nclass A:\n    at = pkg.util.stamp()",
+            "import pkg.util as u\nread = u.deep\nAT = read()",
+            "from pkg import stamp\nAT = stamp()",
+            "from pkg import alias as s\nAT = s()",
+            "from pkg import deep\nAT = deep()",
+            "from pkg import *\nAT = stamp()",
+            "from pkg.util import mark\n@mark\ndef helper(): pass",
+            "from pkg.util import mark\nclass A:\n    @mark\n    def helper(self): pass",
+            "from pkg.util import Clock\nAT = Clock().read()",
+            "from pkg.util import Clock\nc = Clock()\nAT = c.read()",
+            "from pkg import Watch\nc = Watch()\nAT = c.exact()",
+            "from pkg.util import clock\nAT = clock.read()",
+            "from pkg.util import make\nc = make()\nAT = c.read()",
+            "from pkg.util import Sub\nAT = Sub().read()",
+            "from pkg.util import Born\nBORN = Born()",
+            "from pkg.util import Child\nBORN = [Child() for _ in 'ab']",
+            "from pkg.util import Clock\ndef at():\n    c = Clock()\n    return c.read()\nAT = at()",
+            "def at():\n    from pkg.util import stamp\n    return stamp()\nAT = at()",
+            "import pytest\nfrom pkg.util import stamp\n@pytest.mark.parametrize('at', [stamp()])\ndef test(at): pass",
+            "from dataclasses import dataclass, field\nfrom pkg.util import stamp\n@dataclass\nclass A:\n    at: object = field(default_factory=stamp)\nONE = A()",
+            "from pkg.util import stamp\nfrom pydantic import BaseModel, Field\nclass A(BaseModel):\n    at: object = Field(default_factory=lambda: stamp())\nONE = A()",
+            "from pkg.util import stamp\ndef pytest_configure(config): config.at = stamp()",
+        ] {
+            let found = reading(&format!("{UTIL}# tests/conftest.py\n{source}"));
+            assert_eq!(found.map(|(path, ..)| path), Some("pkg/util.py".into()), "{source}");
+        }
+    }
+
+    #[test]
+    fn p2_what_only_looks_like_one_is_none() {
+        for source in [
+            "from pkg.util import stamp, make, Clock\nclock = make()\nother = Clock()\ndef test(): return stamp(), clock.read()",
+            "from pkg.util import timed\n@timed\ndef helper(): pass",
+            "from pkg.util import plain\nONE = plain()",
+            "from pkg.util import clock\nONE = clock.idle()",
+            "from elsewhere import stamp\nAT = stamp()",
+            "import os\nAT = os.stamp()",
+            "from dataclasses import dataclass, field\nfrom pkg.util import stamp\n@dataclass\nclass A:\n    at: object = field(default_factory=stamp)",
+            "import pytest\nfrom pkg.util import stamp\n@pytest.fixture\ndef at(): return stamp()",
+            "def a(): return b()\ndef b(): return a()\nONE = a()",
+        ] {
+            assert_eq!(reading(&format!("{UTIL}# tests/conftest.py\n{source}")), None, "{source}");
         }
     }
 }

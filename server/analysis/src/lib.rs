@@ -4,8 +4,9 @@
 //! Everything is a pure function of text, except [`listing`], the one module that looks at the disk.
 
 mod analyze;
+mod calls;
 mod classes;
-mod clocks;
+pub mod clocks;
 mod collect;
 pub mod config;
 mod doctests;
@@ -22,4 +23,4 @@ mod words;
 
 pub use analyze::{FileRole, analyze, analyze_as};
 pub use config::{AddedOptions, ConfigError, PytestSettings, settings_from};
-pub use model::{DefLine, FileAnalysis, Import, NodeKind, Pos, Span, StaticNode, innermost_at};
+pub use model::{Call, Calls, DefLine, FileAnalysis, Import, NodeKind, Pos, Span, StaticNode, innermost_at};

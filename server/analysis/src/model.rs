@@ -127,9 +127,33 @@ pub struct FileAnalysis {
     pub named: Vec<String>,
     /// The first syntax error. The nodes outside of the broken part are there all the same.
     pub syntax_error: Option<(Pos, String)>,
-    /// Where importing it first reads a clock, and by what call.
+    /// What its code calls.
     #[serde(default)]
-    pub clock: Option<(Pos, String)>,
+    pub calls: Calls,
+}
+
+/// A call: where, and the dotted name of what is called, whatever alias the source went through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Where it stands.
+    pub at: Pos,
+    /// `datetime.datetime.now`; of a method of something that was made here, `Made.method`.
+    pub path: String,
+}
+
+/// What a file's code calls, each name once.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Calls {
+    /// While it is imported, and while pytest collects.
+    pub at_import: Vec<Call>,
+    /// By functions and methods, by their qualified names; those that call nothing, and tests, are left out.
+    pub functions: Vec<(String, Vec<Call>)>,
+    /// Whether one of them reads a clock by itself.
+    pub reads_clocks: bool,
+    /// Its classes, with the names of their bases.
+    pub classes: Vec<(String, Vec<String>)>,
+    /// What names of the module stand for: imports and assignments, sorted.
+    pub bound: Vec<(String, String)>,
 }
 
 /// The index of the innermost test or class that holds the 0-based line.

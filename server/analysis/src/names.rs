@@ -47,6 +47,14 @@ impl<'a> Names<'a> {
         self.assigned.insert(name, value);
     }
 
+    /// What names of the module stand for, where that is another dotted name, called or not.
+    pub(crate) fn bound(&self) -> impl Iterator<Item = (String, String)> {
+        let imported = self.imported.iter().map(|(name, path)| ((*name).to_owned(), path.clone()));
+        let assigned = self.assigned.iter().filter(|(name, _)| !self.imported.contains_key(*name));
+        let assigned = assigned.filter_map(|(name, value)| Some(((*name).to_owned(), self.resolve(value)?.path)));
+        imported.chain(assigned).filter(|(name, path)| name != path)
+    }
+
     /// What an expression amounts to as a decorator, mark or base class; nothing if it is no dotted name, called or not.
     pub(crate) fn resolve(&self, expr: &'a Expr) -> Option<Use<'a>> {
         self.resolve_hops(expr, MAX_HOPS)

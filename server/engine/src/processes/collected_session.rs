@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use pytest_lens_analysis::PytestSettings;
+use pytest_lens_analysis::clocks::{Reading, first_reading};
 use tokio::sync::mpsc;
 
 use crate::model::collection::{Collection, source_order};
@@ -298,11 +299,15 @@ fn first_clock(
     settings: &PytestSettings,
     analyses: &Analyses,
 ) -> Option<String> {
-    sources.iter().map(std::path::Path::new).find_map(|path| {
-        let (at, what) = analyses.of(path, settings)?.clock.clone()?;
-        let shown = path.strip_prefix(root).unwrap_or(path).display();
-        Some(format!("{shown}:{} calls {what} while tests are collected", at.line + 1))
-    })
+    let read = sources.iter().filter_map(|source| {
+        let path = std::path::Path::new(source);
+        let shown = path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+        Some((shown, analyses.of(path, settings)?))
+    });
+    let read: Vec<_> = read.collect();
+    let files: Vec<_> = read.iter().map(|(path, analysis)| (path.as_str(), &**analysis)).collect();
+    let Reading { file, at, what } = first_reading(&files)?;
+    Some(format!("{}:{} calls {what} while tests are collected", files[file].0, at.line + 1))
 }
 
 fn make_nodes(

@@ -1,0 +1,275 @@
+//! What a file's code calls: while it is imported, and in its functions. Whether that reads a clock, all files of a
+//! project tell together: see [`crate::clocks`].
+
+use std::collections::{HashMap, HashSet};
+
+use ruff_python_ast::visitor::{Visitor, walk_expr, walk_stmt};
+use ruff_python_ast::{BoolOp, Decorator, Expr, ExprCall, ModModule, Stmt, StmtClassDef, StmtFunctionDef};
+use ruff_text_size::{Ranged, TextSize};
+
+use crate::clocks::is_clock;
+use crate::model::{Call, Calls};
+use crate::names::Names;
+use crate::text::Lines;
+
+/// Hooks that pytest calls before any test runs.
+const EARLY_HOOKS: [&str; 5] = [
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_generate_tests",
+    "pytest_load_initial_conftests",
+    "pytest_sessionstart",
+];
+
+/// The same, by what their names have in common.
+const EARLY_KINDS: [&str; 5] =
+    ["pytest_cmdline_", "pytest_collect", "pytest_pycollect_", "pytest_itemcollected", "pytest_make_"];
+
+/// Modules that are nobody's own, and read no clock.
+const INNOCENT: [&str; 13] = [
+    "collections",
+    "dataclasses",
+    "functools",
+    "itertools",
+    "json",
+    "logging",
+    "os",
+    "pathlib",
+    "pytest",
+    "re",
+    "sys",
+    "typing",
+    "unittest",
+];
+
+/// Arguments that are called when an object of the class is made.
+const FACTORIES: [&str; 2] = ["default_factory", "factory"];
+
+pub(crate) fn read(tree: &ModModule, names: &Names<'_>, lines: &Lines<'_>) -> Calls {
+    let mut reader = Reader {
+        names,
+        lines,
+        found: Calls::default(),
+        known: HashMap::new(),
+        told: HashSet::new(),
+        place: Place::default(),
+        locals: HashMap::new(),
+    };
+    reader.visit_body(&tree.body);
+    let mut found = reader.found;
+    found.functions.retain(|(_, calls)| !calls.is_empty());
+    found.reads_clocks = found.functions.iter().flat_map(|(_, calls)| calls).any(|call| is_clock(&call.path));
+    found.bound = names.bound().collect();
+    found.bound.sort_unstable();
+    found
+}
+
+/// Whose code is read.
+#[derive(Default)]
+struct Place {
+    /// The function, by its index; `None`: what importing the file runs.
+    function: Option<usize>,
+    /// The class around it: `A.B`.
+    class: String,
+}
+
+struct Reader<'a> {
+    names: &'a Names<'a>,
+    lines: &'a Lines<'a>,
+    found: Calls,
+    /// The indices of functions, by their names.
+    known: HashMap<String, usize>,
+    /// Which calls are in `found`, by the function.
+    told: HashSet<(Option<usize>, String)>,
+    place: Place,
+    /// What names of the function stand for that is being read.
+    locals: HashMap<&'a str, String>,
+}
+
+impl<'a> Reader<'a> {
+    /// A dotted name: what is called, or what a call's result is used for.
+    fn path(&self, expr: &'a Expr) -> Option<String> {
+        match expr {
+            Expr::Call(call) => self.path(&call.func),
+            Expr::Subscript(subscript) => self.path(&subscript.value),
+            Expr::Attribute(attribute) => Some(format!("{}.{}", self.path(&attribute.value)?, attribute.attr)),
+            Expr::Name(name) => {
+                let id = name.id.as_str();
+                if matches!(id, "self" | "cls") && !self.place.class.is_empty() {
+                    return Some(self.place.class.clone());
+                }
+                self.locals.get(id).cloned().or_else(|| self.names.resolve(expr).map(|used| used.path))
+            }
+            _ => None,
+        }
+    }
+
+    fn add(&mut self, at: TextSize, path: String) {
+        let root = path.split('.').next().unwrap_or_default();
+        if INNOCENT.contains(&root) {
+            return;
+        }
+        if self.told.insert((self.place.function, path.clone())) {
+            let calls = match self.place.function {
+                Some(index) => &mut self.found.functions[index].1,
+                None => &mut self.found.at_import,
+            };
+            calls.push(Call { at: self.lines.pos(at), path });
+        }
+    }
+
+    fn add_called(&mut self, called: &'a Expr) {
+        if let Some(path) = self.path(called) {
+            self.add(called.start(), path);
+        }
+    }
+
+    /// A function's index, by its name in the file.
+    fn function(&mut self, name: &str) -> usize {
+        let functions = &mut self.found.functions;
+        *self.known.entry(name.to_owned()).or_insert_with(|| {
+            functions.push((name.to_owned(), Vec::new()));
+            functions.len() - 1
+        })
+    }
+
+    fn qualified(&self, name: &str) -> String {
+        if self.place.class.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place.class) }
+    }
+
+    /// Reads code that runs when a function is called.
+    fn within(&mut self, function: usize, read: impl FnOnce(&mut Self)) {
+        let outer = self.place.function.replace(function);
+        let locals = std::mem::take(&mut self.locals);
+        read(self);
+        self.place.function = outer;
+        self.locals = locals;
+    }
+
+    fn define(&mut self, function: &'a StmtFunctionDef) {
+        self.decorated(&function.decorator_list);
+        for default in function.parameters.iter_non_variadic_params().filter_map(|one| one.default.as_deref()) {
+            self.visit_expr(default);
+        }
+        let name = function.name.as_str();
+        // Nobody but pytest calls a test.
+        if self.place.function.is_some() || name.starts_with("test") {
+            return;
+        }
+        if self.place.class.is_empty() && is_early_hook(name) {
+            self.add(function.start(), name.to_owned());
+        }
+        let index = self.function(&self.qualified(name));
+        self.within(index, |reader| reader.visit_body(&function.body));
+    }
+
+    fn class(&mut self, class: &'a StmtClassDef) {
+        self.decorated(&class.decorator_list);
+        let name = self.qualified(class.name.as_str());
+        let bases: Vec<&Expr> = class.arguments.as_deref().map(|all| all.args.iter().collect()).unwrap_or_default();
+        let bases = bases.into_iter().filter_map(|base| self.path(base)).collect();
+        if self.place.function.is_none() {
+            self.found.classes.push((name.clone(), bases));
+        }
+        let outer = std::mem::replace(&mut self.place.class, name);
+        self.visit_body(&class.body);
+        self.place.class = outer;
+    }
+
+    /// A decorator is called, whether it has arguments or not.
+    fn decorated(&mut self, decorators: &'a [Decorator]) {
+        for decorator in decorators {
+            self.visit_expr(&decorator.expression);
+            if !matches!(decorator.expression, Expr::Call(_)) {
+                self.add_called(&decorator.expression);
+            }
+        }
+    }
+
+    /// In a class, what makes the values of fields is called when an object is made.
+    fn factories(&mut self, call: &'a ExprCall) {
+        if self.place.class.is_empty() || self.place.function.is_some() {
+            return;
+        }
+        let named = call.arguments.keywords.iter();
+        let factories = named.filter(|one| one.arg.as_ref().is_some_and(|name| FACTORIES.contains(&name.as_str())));
+        for factory in factories {
+            let index = self.function(&self.qualified("__init__"));
+            self.within(index, |reader| match &factory.value {
+                Expr::Lambda(lambda) => reader.visit_expr(&lambda.body),
+                made => reader.add_called(made),
+            });
+        }
+    }
+
+    /// `name = value`: a lambda at module level is a function; a function's own names are followed.
+    fn assign(&mut self, target: &'a Expr, value: &'a Expr) {
+        let Expr::Name(name) = target else { return };
+        match (self.place.function, value) {
+            (None, Expr::Lambda(lambda)) => {
+                let index = self.function(&self.qualified(name.id.as_str()));
+                self.within(index, |reader| reader.visit_expr(&lambda.body));
+            }
+            (Some(_), Expr::Call(_) | Expr::Name(_) | Expr::Attribute(_)) => {
+                if let Some(path) = self.path(value) {
+                    self.locals.insert(name.id.as_str(), path);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl<'a> Visitor<'a> for Reader<'a> {
+    fn visit_stmt(&mut self, stmt: &'a Stmt) {
+        match stmt {
+            Stmt::FunctionDef(function) => self.define(function),
+            Stmt::ClassDef(class) => self.class(class),
+            Stmt::If(branch) if is_for_programs(&branch.test) => {
+                for clause in &branch.elif_else_clauses {
+                    self.visit_body(&clause.body);
+                }
+            }
+            Stmt::ImportFrom(import) if self.place.function.is_some() => {
+                let module = import.module.as_ref().map_or("", |module| module.as_str());
+                for alias in &import.names {
+                    let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
+                    self.locals.insert(name, format!("{module}.{}", alias.name));
+                }
+            }
+            Stmt::Assign(assign) => {
+                walk_stmt(self, stmt);
+                for target in &assign.targets {
+                    self.assign(target, &assign.value);
+                }
+            }
+            _ => walk_stmt(self, stmt),
+        }
+    }
+
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        match expr {
+            Expr::Lambda(_) => return,
+            Expr::Call(call) => {
+                self.add_called(&call.func);
+                self.factories(call);
+            }
+            _ => {}
+        }
+        walk_expr(self, expr);
+    }
+}
+
+fn is_early_hook(name: &str) -> bool {
+    EARLY_HOOKS.contains(&name) || EARLY_KINDS.iter().any(|kind| name.starts_with(kind))
+}
+
+/// `__name__ == "__main__"`, and what is for type checkers.
+fn is_for_programs(test: &Expr) -> bool {
+    let is_name = |expr: &Expr, id: &str| matches!(expr, Expr::Name(name) if name.id.as_str() == id);
+    match test {
+        Expr::Compare(compare) => is_name(&compare.left, "__name__"),
+        Expr::BoolOp(both) if both.op == BoolOp::And => both.values.iter().any(is_for_programs),
+        other => is_name(other, "TYPE_CHECKING"),
+    }
+}
