@@ -8,6 +8,8 @@ import pytest
 from conftest import Project
 from fake_engine import run, start
 
+from pytest_lens.worker import counterparts
+
 pytestmark = pytest.mark.core
 
 SCOPES = {
@@ -374,3 +376,50 @@ def test_pytest_s_marks_in_the_environment(project: Project) -> None:
     name = "test_a.py::test_a"
     verdict = run(engine.fork(engine.collected(), "runner"), [name])[name]
     assert verdict["outcome"] == "passed", verdict
+
+
+NAMED_ANEW = """
+import pytest, uuid
+@pytest.mark.parametrize("name, good", [(uuid.uuid4().hex, good) for good in (True, False, True)])
+def test_drawn(name, good): assert good
+def make(good):
+    def test(self): assert good
+    return test
+class TestMade:
+    for good in (False, True):
+        locals()[f"test_{uuid.uuid4().hex}"] = make(good)
+    def test_kept(self): pass
+@pytest.mark.parametrize("n", range(uuid.uuid4().int % 99 + 1))
+def test_many(n): pass
+"""
+
+
+def test_p15_tests_that_each_collection_names_anew_are_run(project: Project) -> None:
+    engine = project({"test_a.py": NAMED_ANEW})
+    host = engine.collected()
+    ids = [node["id"] for node in host.nodes() if "test_many" not in node["id"]]
+    assert len(set(ids)) == 6
+    own = list(run(engine.go_on(host), ids).values())
+    told = [verdict["outcome"] for verdict in own]
+    assert sorted(told) == ["failed"] * 2 + ["passed"] * 4
+    base = engine.base()
+    base.wait("ready")
+    other = engine.fork(base, "session")
+    verdicts = run(other, ids, same_files=True)
+    assert [verdicts[name]["outcome"] for name in ids] == told
+    assert not other.all("missing")
+    # Another file has other tests.
+    other = engine.fork(base, "session")
+    assert len(run(other, ids)) == 1
+
+
+def test_p15_where_the_numbers_differ_nothing_is_guessed() -> None:
+    cases = {0: "a.py::test[1]", 1: "a.py::test[2]", 2: "a.py::A::test_b", 3: "a.py::test[5]"}
+    spare = [("a.py::test[3]", "x"), ("a.py::test[4::[]", "y"), ("a.py::A::test_c", "z")]
+    assert counterparts.match({0: cases[0], 1: cases[1]}, spare) == {0: "x", 1: "y"}
+    assert counterparts.match({2: cases[2]}, spare) == {2: "z"}
+    assert counterparts.match({0: cases[0], 1: cases[1], 3: cases[3]}, spare) == {}
+    assert counterparts.match({0: "b.py::test[1]"}, spare) == {}
+    assert counterparts.match({0: "[x]/a.py::T::test[1]"}, [("[x]/a.py::U::test[1]", "v")]) == {
+        0: "v"
+    }

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from . import procs
+from . import counterparts, procs
 from .blame import is_a_hooks
 from .descriptors import Descriptors
 from .own import faulthandler, os, time
@@ -90,14 +90,7 @@ class RunLoop:
         if ids is None:
             self._items = list(items)
         else:
-            taken: dict[str, int] = {}
-            for index, node_id in enumerate(ids):
-                same = self._by_id.get(node_id, [])
-                nth = taken.get(node_id, 0)
-                taken[node_id] = nth + 1
-                self._items.append(same[nth] if nth < len(same) else None)
-                if nth >= len(same):
-                    missing.append(index)
+            missing = self._find(ids, bool(message.get("same_files")))
         if missing:
             self._worker.send({"t": "missing", "indices": missing})
         self._take(message)
@@ -108,6 +101,26 @@ class RunLoop:
         if self._timeout is not None or self._deadline is not None:
             self._stacks = open(stacks_path(self._worker), "w")  # noqa: SIM115 (while tests run)
         return [item for item in self._items if item is not None]
+
+    def _find(self, ids: list[str], same_files: bool) -> list[int]:
+        """Find the items of ids, also those that have other names here; says which are missing."""
+        taken: dict[str, int] = {}
+        for node_id in ids:
+            same = self._by_id.get(node_id, [])
+            nth = taken.get(node_id, 0)
+            taken[node_id] = nth + 1
+            self._items.append(same[nth] if nth < len(same) else None)
+        missing = {index: ids[index] for index, item in enumerate(self._items) if item is None}
+        if missing and same_files:
+            spare = [
+                (name, item)
+                for name, items in self._by_id.items()
+                for item in items[taken.get(name, 0) :]
+            ]
+            for index, item in counterparts.match(missing, spare).items():
+                self._items[index] = item
+                del missing[index]
+        return list(missing)
 
     def run(self, session: Any) -> None:
         """Run what is fed until the end, a stop or too many failures; reports "done"."""

@@ -26,7 +26,9 @@ use crate::processes::prestarted::Ahead;
 use crate::processes::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent};
 use crate::processes::process_tree::{Unfinished, kill_tree};
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WireCollected, WireStat, WorkerOptions};
+use crate::processes::worker_protocol::{
+    FromWorker, Purpose, Role, ToWorker, WireCollected, WireRead, WireStat, WorkerOptions,
+};
 
 /// A finished collection.
 pub(crate) struct Host {
@@ -385,6 +387,11 @@ impl Host {
     /// Whether its process, if it has one, can be forked.
     pub(crate) fn is_well(&self) -> bool {
         self.process.as_ref().is_none_or(Process::is_well)
+    }
+
+    /// Whether another session has collected from the same files.
+    pub(crate) fn agrees_with(&self, read: &WireRead) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.agrees_with(read)
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {

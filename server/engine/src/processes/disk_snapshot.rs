@@ -153,6 +153,14 @@ impl Snapshot {
         self.files.keys().map(PathBuf::as_path)
     }
 
+    /// Whether another process read nothing else in the files of the project that both have read.
+    pub(crate) fn agrees_with(&self, read: &WireRead) -> bool {
+        read.files.iter().all(|file| {
+            let known = self.files.get(Path::new(&file.0)).and_then(|state| state.sha256.as_ref());
+            known.zip(file.5.as_ref()).is_none_or(|(one, other)| one == other)
+        })
+    }
+
     /// Takes in what another process read later.
     pub(crate) fn absorb(&mut self, later: &Snapshot) {
         self.files.extend(later.files.iter().map(|(path, state)| (path.clone(), state.clone())));

@@ -132,6 +132,9 @@ pub(crate) struct RunOrder {
     /// The runner is to stay, with its fixtures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// The runner has collected by itself, from the same files: ids that it lacks are of tests that it has by other names.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub same_files: bool,
 }
 
 /// Which tests a run was asked for, in the words of pytest's command line.

@@ -398,9 +398,10 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 }
                 FromWorker::Importing { path } => slot.importing = Some(path),
                 FromWorker::Reads { reads } => (self.tell)(DriverEvent::Reads(reads)),
-                ready @ FromWorker::RunnerReady { .. } => {
-                    slot.runner.note(ready);
-                    slot.begin();
+                FromWorker::RunnerReady { stacks, read } => {
+                    let same_files = slot.order.is_some() && self.plan.host.agrees_with(&read);
+                    slot.runner.note(FromWorker::RunnerReady { stacks, read });
+                    slot.begin(same_files);
                 }
                 FromWorker::Attached {} => self.attach_by = None,
                 FromWorker::Missing { indices } => {

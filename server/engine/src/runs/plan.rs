@@ -214,6 +214,7 @@ impl RunPlan {
                 .filter(|_| !self.kind.makes_reports()),
             asked: self.asked.clone(),
             hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
+            same_files: false,
         }
     }
 

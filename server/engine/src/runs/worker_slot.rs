@@ -108,11 +108,11 @@ impl WorkerSlot {
         self.collect_by = limit.map(|limit| Instant::now() + limit);
     }
 
-    /// It says that it is ready.
-    pub(crate) fn begin(&mut self) {
+    /// It says that it is ready; a session, whether it has collected from the files that the run was chosen from.
+    pub(crate) fn begin(&mut self, same_files: bool) {
         self.collect_by = None;
         if let Some(order) = self.order.take() {
-            self.runner.send(ToWorker::Run(*order));
+            self.runner.send(ToWorker::Run(RunOrder { same_files, ..*order }));
         }
     }
 

@@ -83,6 +83,43 @@ async fn p15_ids_that_differ_with_each_collection_are_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p15_they_run_in_several_runners_in_repeats_and_for_reports() {
+    let test = "import uuid, pytest\n\
+                @pytest.mark.parametrize('id, good', [(str(uuid.uuid4()), n != 3) for n in range(6)])\n\
+                def test(id, good): assert good\n";
+    for mode in ["auto", "subprocess"] {
+        let lab = Lab::resident_in(mode, &[("test_a.py", test), ("test_b.py", test)]).await;
+        for order in [
+            Order::all().workers(3),
+            Order::all().with(|options| options.reruns = Some(1)),
+            Order::all().with(|options| options.arguments = vec!["--junitxml=report.xml".into()]),
+        ] {
+            assert_eq!(lab.counts(order).await, [12, 10, 2, 0, 0], "{mode}");
+        }
+        assert_eq!(lab.project.read("report.xml").unwrap().matches("<testcase").count(), 12);
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_a_clock_that_another_module_reads_is_read_anew_for_each_run() {
+    let files = [
+        ("pkg/__init__.py", "from .util import begin\n"),
+        ("pkg/util.py", "import time\ndef begin(): return time.time()\n"),
+        ("conftest.py", "import pkg\nSTART = pkg.begin()\n"),
+        ("test_a.py", "import conftest\ndef test(): open('starts', 'a').write(f'{conftest.START}\\n')\n"),
+    ];
+    let lab = Lab::resident(&files).await;
+    for _ in 0..3 {
+        assert_eq!(lab.counts(Order::all()).await, PASSED);
+    }
+    let mut starts = lab.project.lines("starts");
+    starts.dedup();
+    assert_eq!(starts.len(), 3);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p6_nothing_is_held_between_runs() {
     let test = "import socket\n\
                 server = socket.socket()\n\
