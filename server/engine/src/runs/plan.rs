@@ -214,7 +214,8 @@ impl RunPlan {
                 .filter(|_| !self.kind.makes_reports()),
             asked: self.asked.clone(),
             hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
-            same_files: false,
+            // One that stays was compared with the disk.
+            same_files: tenure.is_some_and(|tenure| tenure.changed.is_empty()),
         }
     }
 

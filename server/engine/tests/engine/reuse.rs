@@ -71,6 +71,21 @@ async fn status(lab: &Lab) -> Status {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p15_tests_that_each_collection_names_anew_run_with_kept_fixtures() {
+    let test = "import uuid, pytest\n\
+                @pytest.mark.parametrize('id', [str(uuid.uuid4()) for _ in range(3)])\n\
+                def test(id, counted): pass\n";
+    for mode in MODES {
+        let lab = lab(mode, &[("test_b.py", test)]).await;
+        for _ in 0..2 {
+            assert_eq!(lab.counts(Order::of(&["test_b.py"])).await, [3, 3, 0, 0, 0], "{mode}");
+        }
+        assert_eq!(log(&lab), "up", "{mode}");
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_set_up_serves_many_runs_and_the_shutdown_tears_it_down() {
     for mode in MODES {
         let lab = lab(mode, &[("test_b.py", TESTS)]).await;
