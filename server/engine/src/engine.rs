@@ -11,7 +11,7 @@ use dashmap::DashMap;
 use crate::clock::now_ms;
 use crate::config::EngineConfig;
 use crate::idle_projects;
-use crate::processes::engine_lock::{self, Presence};
+use crate::processes::engine_lock::{self, EngineLock};
 use crate::processes::hub::Hub;
 use crate::processes::{private_files, temp_dirs, worker_files};
 use crate::project::Project;
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
     pub config: EngineConfig,
     pub hub: Arc<Hub>,
     /// Others sweep what is left of this engine when this is gone.
-    _presence: Arc<Presence>,
+    _engine_lock: Arc<EngineLock>,
     pub worker_dir: PathBuf,
     pub projects: DashMap<String, Arc<Project>>,
     pub histories: Histories,
@@ -117,7 +117,7 @@ impl Engine {
         });
         let shared = Arc::new(Shared {
             hub,
-            _presence: engine_lock::own()?,
+            _engine_lock: engine_lock::own()?,
             worker_dir,
             projects: DashMap::new(),
             histories: Histories::new(config.state_dir.clone(), config.resident.then_some(WATCH)),

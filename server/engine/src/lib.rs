@@ -1,4 +1,4 @@
-//! The engine: projects, inventory, warm hosts, runs. It serves an ideal client through sessions and knows no LSP.
+//! The engine: projects, inventory, warm processes, runs. It serves an ideal client through sessions and knows no LSP.
 //!
 //! User code and pytest never run in this process: they run in Python processes that the engine starts, keeps warm and
 //! forks. See ARCHITECTURE.md for the way of a request.

@@ -18,7 +18,7 @@ use crate::processes::disk_snapshot::hex_sha256;
 use crate::processes::launcher::{Launcher, StartError};
 use crate::processes::mode::ModeAsked;
 use crate::processes::pool::Pool;
-use crate::processes::stdio_relay::Relays;
+use crate::processes::stdio_relay::StdioRelays;
 use crate::project::Project;
 use crate::project::interpreter::{self, Interpreter};
 use crate::project::pytest_config;
@@ -92,7 +92,7 @@ async fn open(
         cache_dir: shared.config.cache_dir.join(&id),
         tmp_dir,
         terminal: shared.config.terminal,
-        relays: Relays::new(printed),
+        relays: StdioRelays::new(printed),
         alive: std::sync::Mutex::new(Some(HashMap::new())),
         env: std::sync::Mutex::default(),
     };

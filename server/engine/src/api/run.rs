@@ -8,7 +8,7 @@ use pytest_lens_protocol::{ErrorCode, LogsIteratorOption, Response, TestResultIn
 use super::Answered;
 use super::session::Session;
 use crate::api_error::{Refusal, invalid};
-use crate::processes::debug_process::Debuggee;
+use crate::processes::debug_process::DebugProcess;
 use crate::processes::launcher::StartError;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
@@ -56,13 +56,13 @@ pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request
         return Err(invalid("there is no test to debug: write one, or name one that exists"));
     }
     let (launcher, limit) = (&project.pool.launcher, project.debug_limit());
-    let debuggee = Debuggee::start(launcher, &chosen.host, request.options.run_disabled, limit).await;
-    let debuggee = debuggee.map_err(|failure| match failure {
+    let debug_process = DebugProcess::start(launcher, &chosen.collected, request.options.run_disabled, limit).await;
+    let debug_process = debug_process.map_err(|failure| match failure {
         StartError::Unusable(message) => Refusal::new(ErrorCode::PythonNotFound, message),
         StartError::Failed(message) => Refusal::new(ErrorCode::InternalError, message),
     })?;
-    let (host, port) = (debuggee.host.clone(), debuggee.port);
-    let kind = RunKind::Debug { debuggee, run_disabled: request.options.run_disabled };
+    let (host, port) = (debug_process.host.clone(), debug_process.port);
+    let kind = RunKind::Debug { debug_process, run_disabled: request.options.run_disabled };
     let chosen = Chosen { deselected: 0, ..chosen };
     let plan = plan(project, &session.shared.run_ids, &request, &handle(session), chosen, kind)?;
     let (run_id, lease) = enter(project, plan).await?;
@@ -87,7 +87,7 @@ async fn begin(
     }
     let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some());
     let chosen = choose(project, &request, purpose).await?;
-    let kind = plan_run::kind(project, &request, &chosen.host, coverage, source == Source::Cli);
+    let kind = plan_run::kind(project, &request, &chosen.collected, coverage, source == Source::Cli);
     let plan = plan(project, &session.shared.run_ids, &request, &handle(session), chosen, kind)?;
     let conflicts = if source == Source::Editor { ConflictPolicy::Replaceable } else { ConflictPolicy::Waits };
     enter(project, RunPlan { asked: request.asked(project), conflicts, ..plan }).await

@@ -80,15 +80,15 @@ fn plugin_name(plugin: &crate::processes::worker_protocol::WirePlugin) -> String
 }
 
 pub(super) fn session(project: &Arc<Project>) -> Response {
-    let facts = project.pool.residents.facts();
-    let enabled = facts.is_some() && project.state.settings.load().fixture_reuse.enabled;
-    let facts = facts.unwrap_or_default();
+    let reuse_session = project.pool.residents.reuse_session();
+    let enabled = reuse_session.is_some() && project.state.settings.load().fixture_reuse.enabled;
+    let reuse_session = reuse_session.unwrap_or_default();
     Response::SessionStatus {
-        session_id: facts.id,
+        session_id: reuse_session.id,
         repo_path: project.state.root.to_string_lossy().into(),
-        created_at: facts.created_at,
-        last_run_at: facts.last_run_at,
-        total_runs: facts.total_runs,
+        created_at: reuse_session.created_at,
+        last_run_at: reuse_session.last_run_at,
+        total_runs: reuse_session.total_runs,
         enabled,
     }
 }

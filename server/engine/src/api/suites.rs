@@ -23,7 +23,7 @@ pub(super) async fn enumerate(session: &Session, project: &Arc<Project>, test_ur
     match prepare(project, test_url, &[], &CaseFilters::default(), Purpose::List).await {
         Ok(prepared) => {
             let names =
-                prepared.selected.iter().map(|&index| Arc::clone(&prepared.host.tests.nodes[index].id)).collect();
+                prepared.selected.iter().map(|&index| Arc::clone(&prepared.collected.tests.nodes[index].id)).collect();
             let (id, _) = session.shared.run_ids.next();
             let iterator_id = format!("cases-{id}");
             session.shared.registry.iterators.insert(iterator_id.clone(), Arc::new(Cases::new(names)));

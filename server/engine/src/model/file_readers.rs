@@ -17,14 +17,14 @@ pub(crate) struct FileReads(pub String, pub Vec<String>);
 
 /// Reads since the project was opened. Paths are relative to the root. The recorder alone adds to it.
 #[derive(Debug, Default)]
-pub(crate) struct Reads {
+pub(crate) struct FileReaders {
     /// From a file, or a folder that was listed, to the files whose code read it.
     readers: BTreeMap<String, BTreeSet<String>>,
     /// Files that pytest itself read: configuration, conftests, test files, plugins.
     by_pytest: BTreeSet<String>,
 }
 
-impl Reads {
+impl FileReaders {
     /// Adds what a worker reports.
     pub(crate) fn add(&mut self, root: &Path, reads: &[FileReads]) {
         let inside = |path: &str| relative(root, Path::new(path));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use pytest_lens_analysis::{FileAnalysis, Import};
 
-use crate::model::file_readers::{ANY_FILE, Reads};
+use crate::model::file_readers::{ANY_FILE, FileReaders};
 use crate::model::scope::is_within;
 
 /// What has to be collected anew.
@@ -71,7 +71,7 @@ impl Sources {
     }
 
     /// The files among `tests` whose outcomes changes of `changed` can alter: by imports and by what was read.
-    pub(crate) fn reached_by(&self, reads: &Reads, changed: &[String], tests: &BTreeSet<String>) -> Affected {
+    pub(crate) fn reached_by(&self, reads: &FileReaders, changed: &[String], tests: &BTreeSet<String>) -> Affected {
         let importers = self.importers();
         let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
         // A folder that was listed may have another file now.
@@ -278,7 +278,7 @@ mod tests {
             ("test_word.py", "def test_x():\n    assert page('users')"),
         ]);
         let tests = ["a/test_a.py", "test_import.py", "test_patch.py", "test_word.py"].map(str::to_owned).into();
-        let reached = |path: &str| project.reached_by(&Reads::default(), &[path.to_owned()], &tests);
+        let reached = |path: &str| project.reached_by(&FileReaders::default(), &[path.to_owned()], &tests);
         assert_eq!(reached("low.py"), files(&["a/test_a.py", "test_import.py"]));
         assert_eq!(reached("fix/db.py"), files(&["a/test_a.py"]));
         assert_eq!(reached("src/pkg/users.py"), files(&["test_patch.py"]));
@@ -306,7 +306,7 @@ mod tests {
             ("a/test_data.py", ""),
             ("test_tool.py", ""),
         ]);
-        let mut reads = Reads::default();
+        let mut reads = FileReaders::default();
         let read = |path: &str, readers: &[&str]| {
             let at = |path: &str| if path == ANY_FILE { path.to_owned() } else { format!("/p/{path}") };
             FileReads(at(path), readers.iter().map(|reader| at(reader)).collect())

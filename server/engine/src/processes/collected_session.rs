@@ -17,21 +17,21 @@ use crate::model::node::CollectedItem;
 use crate::model::node::{Analyses, Node, NodeMaker};
 use crate::model::scope::Scope;
 use crate::processes::disk_snapshot::Snapshot;
-use crate::processes::exclusive_session::{self, Leaving, Own};
+use crate::processes::exclusive_session::{self, ExclusiveSession, ExitingSessions};
 use crate::processes::file_opens::Window;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
-use crate::processes::liveness::stands_still;
-use crate::processes::prestarted::Ahead;
+use crate::processes::liveness::stopped_too_long;
+use crate::processes::prestarted::Prestarted;
 use crate::processes::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent};
-use crate::processes::process_tree::{Unfinished, kill_tree};
+use crate::processes::process_tree::{KillOnDrop, kill_tree};
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{
     FromWorker, Purpose, Role, ToWorker, WireCollected, WireRead, WireStat, WorkerOptions,
 };
 
 /// A finished collection.
-pub(crate) struct Host {
+pub(crate) struct CollectedSession {
     pub scope: Scope,
     pub options: WorkerOptions,
     pub tests: Collection,
@@ -107,7 +107,7 @@ pub(crate) struct CollectOrder {
     pub by: Collector,
     pub purpose: Purpose,
     /// Sessions that are over and still go on.
-    pub leaving: Leaving,
+    pub exiting: ExitingSessions,
     /// What is opened from now on, where that matters.
     pub window: Option<Window>,
 }
@@ -115,7 +115,7 @@ pub(crate) struct CollectOrder {
 /// Which process collects.
 pub(crate) enum Collector {
     /// The session that was started ahead, and is kept.
-    Ahead(Box<Ahead>),
+    Prestarted(Box<Prestarted>),
     /// A fork of the base, which is kept.
     Fork,
     /// The base itself, which ends then.
@@ -125,13 +125,17 @@ pub(crate) enum Collector {
 /// Collects, in `base` itself or in a fork of it.
 ///
 /// Where somebody wants the tests run, and the session can't be shared, its process comes with it.
-pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> Result<(Host, Own), CollectFailure> {
+pub(crate) async fn collect(
+    hub: &Hub,
+    base: Arc<Base>,
+    order: CollectOrder,
+) -> Result<(CollectedSession, ExclusiveSession), CollectFailure> {
     let purpose = order.purpose;
     let fork = !matches!(order.by, Collector::Base);
     let mut opened_before = Snapshot::default();
     let arrived = match order.by {
-        Collector::Ahead(ahead) => {
-            let (arrived, before) = ahead.collect(purpose);
+        Collector::Prestarted(prestarted) => {
+            let (arrived, before) = prestarted.collect(purpose);
             opened_before = before;
             Ok(arrived)
         }
@@ -142,15 +146,15 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         }
     };
     let (process, mut events) = arrived.map_err(CollectFailure::Unreachable)?;
-    let mut unfinished = Unfinished(Some(process.pid));
+    let mut unfinished = KillOnDrop(Some(process.pid));
     let mut importing = None;
     let gathering = async {
         tokio::select! {
             gathered = gather(&mut events, &mut importing) => gathered,
             never = looking(order.window.as_ref()) => match never {},
-            () = stands_still(process.pid) => {
+            () = stopped_too_long(process.pid) => {
                 kill_tree(process.pid);
-                Err(ended(&ExitStatus { stood_still: true, ..ExitStatus::default() }, None))
+                Err(ended(&ExitStatus { was_stopped: true, ..ExitStatus::default() }, None))
             }
         }
     };
@@ -182,17 +186,17 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
     .await
     .map_err(|error| CollectFailure::Broken(error.to_string()))?;
     let shared = fork && reasons.is_empty();
-    let (process, events, own) = match purpose {
-        _ if shared => (Some(process), Some(events), Own::default()),
-        Purpose::Run => (None, None, Own::new((process, events), Arc::clone(&base), order.leaving)),
+    let (process, events, exclusive) = match purpose {
+        _ if shared => (Some(process), Some(events), ExclusiveSession::default()),
+        Purpose::Run => (None, None, ExclusiveSession::new((process, events), Arc::clone(&base), order.exiting)),
         Purpose::List => {
             // What it holds, the next session may want.
-            exclusive_session::see_end(&process, &mut events).await;
-            (None, None, Own::default())
+            exclusive_session::await_session_end(&process, &mut events).await;
+            (None, None, ExclusiveSession::default())
         }
-        Purpose::Unasked => (None, None, Own::default()),
+        Purpose::Unasked => (None, None, ExclusiveSession::default()),
     };
-    let host = Host {
+    let session = CollectedSession {
         scope: order.scope,
         options: order.options,
         tests: Collection::new(nodes, source_order, collected.errors, collected.skipped, collected.deselected),
@@ -214,7 +218,7 @@ pub(crate) async fn collect(hub: &Hub, base: Arc<Base>, order: CollectOrder) -> 
         getting_ready: tokio::sync::Mutex::default(),
         taken_in: AtomicU64::new(0),
     };
-    Ok((host, own))
+    Ok((session, exclusive))
 }
 
 /// What is told of a collection that was ended because it took too long.
@@ -331,7 +335,7 @@ fn make_nodes(
     nodes
 }
 
-impl Host {
+impl CollectedSession {
     /// Its findings are in the inventory of that revision.
     pub(crate) fn set_taken_in(&self, revision: u64) {
         self.taken_in.store(revision, Ordering::Relaxed);
@@ -379,14 +383,14 @@ impl Host {
         let is_young = !self.is_shared() || SystemTime::now() < self.until;
         is_young
             && self.is_certain
-            && self.is_well()
+            && self.is_usable()
             && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
             && self.base.is_unchanged()
     }
 
     /// Whether its process, if it has one, can be forked.
-    pub(crate) fn is_well(&self) -> bool {
-        self.process.as_ref().is_none_or(Process::is_well)
+    pub(crate) fn is_usable(&self) -> bool {
+        self.process.as_ref().is_none_or(Process::is_usable)
     }
 
     /// Whether another session has collected from the same files.

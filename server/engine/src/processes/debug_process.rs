@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::processes::collected_session::Host;
+use crate::processes::collected_session::CollectedSession;
 use crate::processes::launcher::{Launcher, StartError};
 use crate::processes::preload::Preload;
 use crate::processes::process::ProcessEvent;
@@ -20,7 +20,7 @@ const LISTEN_LIMIT: Duration = Duration::from_secs(60);
 const FLAGS: [&str; 2] = ["-X", "frozen_modules=off"];
 
 /// A process that waits for its debugger, and where.
-pub(crate) struct Debuggee {
+pub(crate) struct DebugProcess {
     pub host: String,
     pub port: u16,
     /// How long it waits.
@@ -29,16 +29,16 @@ pub(crate) struct Debuggee {
     runner: Mutex<Option<Runner>>,
 }
 
-impl Debuggee {
-    /// Starts the process for the tests of `host`. Dropped, it ends.
+impl DebugProcess {
+    /// Starts the process for the tests of `collected`. Dropped, it ends.
     pub(crate) async fn start(
         launcher: &Launcher,
-        host: &Host,
+        collected: &CollectedSession,
         run_disabled: bool,
         limit: Duration,
     ) -> Result<Self, StartError> {
         let base = Arc::new(launcher.start_with(&FLAGS, &Preload::default()).await?);
-        let options = WorkerOptions { debug: true, run_disabled, ..host.options.clone() };
+        let options = WorkerOptions { debug: true, run_disabled, ..collected.options.clone() };
         let mut runner = Runner::become_session(base, options).map_err(StartError::Failed)?;
         let python = launcher.python();
         let python = python.display();
@@ -64,7 +64,7 @@ impl Debuggee {
             let limit = LISTEN_LIMIT.as_secs();
             Err(StartError::Failed(format!("debugpy did not listen within {limit} s; look what {python} is busy with")))
         })?;
-        Ok(Debuggee { host, port, limit, until: Instant::now() + limit, runner: Mutex::new(Some(runner)) })
+        Ok(DebugProcess { host, port, limit, until: Instant::now() + limit, runner: Mutex::new(Some(runner)) })
     }
 
     /// When it stops waiting for its debugger.
@@ -79,7 +79,7 @@ impl Debuggee {
     }
 
     /// What tests are told that waited in vain.
-    pub(crate) fn in_vain(&self) -> String {
+    pub(crate) fn no_debugger(&self) -> String {
         format!(
             "no debugger connected to {}:{} within {} s (debugTimeoutMs); debug the test again and connect sooner",
             self.host,

@@ -10,12 +10,12 @@ use std::time::{Duration, SystemTime};
 
 /// A locked file. Gone when it is dropped; a process that is killed leaves it, but not the lock.
 #[derive(Debug)]
-pub(crate) struct Presence {
+pub(crate) struct EngineLock {
     path: PathBuf,
     _lock: File,
 }
 
-impl Presence {
+impl EngineLock {
     /// Makes and locks the file, and the folder for it; nobody else uses the same name.
     pub(crate) fn take(path: PathBuf) -> io::Result<Self> {
         let failed = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
@@ -26,7 +26,7 @@ impl Presence {
             }
             // What is not locked yet looks dead: whoever sweeps meanwhile may take the file away.
             match make_locked(&path) {
-                Ok(lock) if is_at(&lock, &path) => return Ok(Presence { path, _lock: lock }),
+                Ok(lock) if is_at(&lock, &path) => return Ok(EngineLock { path, _lock: lock }),
                 Ok(_) => {}
                 Err(gone) if matches!(gone.kind(), ErrorKind::NotFound | ErrorKind::Interrupted) => error = Some(gone),
                 Err(other) => return Err(failed(other)),
@@ -41,7 +41,7 @@ impl Presence {
     }
 }
 
-impl Drop for Presence {
+impl Drop for EngineLock {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
     }
@@ -86,17 +86,17 @@ const NEWBORN: Duration = Duration::from_secs(10);
 const FOLDER: &str = "alive";
 
 /// This process's, shared by its engines.
-pub(crate) fn own() -> io::Result<Arc<Presence>> {
-    static OWN: Mutex<Weak<Presence>> = Mutex::new(Weak::new());
+pub(crate) fn own() -> io::Result<Arc<EngineLock>> {
+    static OWN: Mutex<Weak<EngineLock>> = Mutex::new(Weak::new());
     let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(presence) = own.upgrade() {
-        return Ok(presence);
+    if let Some(engine_lock) = own.upgrade() {
+        return Ok(engine_lock);
     }
     let folder = crate::processes::temp_dirs::own()?.join(FOLDER);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let presence = Arc::new(Presence::take(folder.join(format!("{}-{:x}", std::process::id(), now.as_micros())))?);
-    *own = Arc::downgrade(&presence);
-    Ok(presence)
+    let engine_lock = Arc::new(EngineLock::take(folder.join(format!("{}-{:x}", std::process::id(), now.as_micros())))?);
+    *own = Arc::downgrade(&engine_lock);
+    Ok(engine_lock)
 }
 
 /// Removes what dead engines left among this user's temporary files: the artifacts of their runs, and their locks.
@@ -161,12 +161,12 @@ mod tests {
     fn r2_a_lock_tells_who_lives() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let presence = Presence::take(path.clone()).unwrap();
+        let engine_lock = EngineLock::take(path.clone()).unwrap();
         assert!(!is_dead(&path));
         std::mem::forget(File::open(&path).unwrap());
         fs::write(folder.path().join("left"), "").unwrap();
         assert!(is_dead(&folder.path().join("left")));
-        drop(presence);
+        drop(engine_lock);
         assert!(!path.exists());
     }
 
@@ -180,9 +180,9 @@ mod tests {
                 scope.spawn(move || {
                     for start in 0..200 {
                         let path = locks.join(format!("{engine}-{start}"));
-                        let presence = Presence::take(path.clone()).unwrap();
+                        let engine_lock = EngineLock::take(path.clone()).unwrap();
                         sweep_below(temp);
-                        assert!(is_at(&presence._lock, &path));
+                        assert!(is_at(&engine_lock._lock, &path));
                     }
                 });
             }
@@ -195,9 +195,9 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let path = temp.path().join(FOLDER).join("lock");
         for _ in 0..2 {
-            let presence = Presence::take(path.clone()).unwrap();
+            let engine_lock = EngineLock::take(path.clone()).unwrap();
             fs::remove_dir_all(temp.path().join(FOLDER)).unwrap();
-            drop(presence);
+            drop(engine_lock);
         }
     }
 }

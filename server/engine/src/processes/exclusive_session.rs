@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::processes::launcher::Base;
-use crate::processes::process::{Arrived, Process, ProcessEvent};
+use crate::processes::process::{Arrival, Process, ProcessEvent};
 use crate::processes::process_tree::kill_tree;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{Purpose, Role, ToWorker, WorkerOptions};
@@ -19,38 +19,38 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Sessions that are over and still tear themselves down. What they hold, the next one may want.
 #[derive(Clone)]
-pub(crate) struct Leaving(Arc<watch::Sender<usize>>);
+pub(crate) struct ExitingSessions(Arc<watch::Sender<usize>>);
 
-impl Default for Leaving {
+impl Default for ExitingSessions {
     fn default() -> Self {
-        Leaving(Arc::new(watch::Sender::new(0)))
+        ExitingSessions(Arc::new(watch::Sender::new(0)))
     }
 }
 
 /// One of them, as long as this is held.
-pub(crate) struct Leaver(Leaving);
+pub(crate) struct ExitingSession(ExitingSessions);
 
-impl Drop for Leaver {
+impl Drop for ExitingSession {
     fn drop(&mut self) {
         self.0.0.send_modify(|count| *count -= 1);
     }
 }
 
-impl Leaving {
-    pub(crate) fn enter(&self) -> Leaver {
+impl ExitingSessions {
+    pub(crate) fn enter(&self) -> ExitingSession {
         self.0.send_modify(|count| *count += 1);
-        Leaver(self.clone())
+        ExitingSession(self.clone())
     }
 
     /// Waits until all have gone, or it has taken too long.
     pub(crate) async fn gone(&self) {
-        let mut leaving = self.0.subscribe();
-        let _ = tokio::time::timeout(PATIENCE, leaving.wait_for(|count| *count == 0)).await;
+        let mut exiting = self.0.subscribe();
+        let _ = tokio::time::timeout(PATIENCE, exiting.wait_for(|count| *count == 0)).await;
     }
 }
 
 /// Waits for the end of a session that has nothing more to do.
-pub(crate) async fn see_end(process: &Process, events: &mut mpsc::UnboundedReceiver<ProcessEvent>) {
+pub(crate) async fn await_session_end(process: &Process, events: &mut mpsc::UnboundedReceiver<ProcessEvent>) {
     let end = async { while matches!(events.recv().await, Some(ProcessEvent::Message(_))) {} };
     if tokio::time::timeout(TEARDOWN, end).await.is_err() {
         kill_tree(process.pid);
@@ -60,18 +60,18 @@ pub(crate) async fn see_end(process: &Process, events: &mut mpsc::UnboundedRecei
 /// The process of such a session. Whoever takes it has its runner; otherwise its session ends as pytest's does, behind
 /// a collection without a test.
 #[derive(Default)]
-pub(crate) struct Own(Mutex<Option<Waiting>>);
+pub(crate) struct ExclusiveSession(Mutex<Option<Waiting>>);
 
 struct Waiting {
-    arrived: Arrived,
+    arrived: Arrival,
     /// Its end would be the session's.
     base: Arc<Base>,
-    leaving: Leaving,
+    exiting: ExitingSessions,
 }
 
-impl Own {
-    pub(crate) fn new(arrived: Arrived, base: Arc<Base>, leaving: Leaving) -> Self {
-        Own(Mutex::new(Some(Waiting { arrived, base, leaving })))
+impl ExclusiveSession {
+    pub(crate) fn new(arrived: Arrival, base: Arc<Base>, exiting: ExitingSessions) -> Self {
+        ExclusiveSession(Mutex::new(Some(Waiting { arrived, base, exiting })))
     }
 
     /// The runner, once, for who may have it.
@@ -89,16 +89,16 @@ impl Own {
     }
 }
 
-impl Drop for Own {
+impl Drop for ExclusiveSession {
     fn drop(&mut self) {
         let waiting = self.0.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let (Some(waiting), Ok(runtime)) = (waiting, tokio::runtime::Handle::try_current()) else { return };
-        let leaver = waiting.leaving.enter();
+        let exiting_session = waiting.exiting.enter();
         runtime.spawn(async move {
             let Waiting { arrived: (process, mut events), base, .. } = waiting;
             process.send(ToWorker::Exit);
-            see_end(&process, &mut events).await;
-            drop((base, leaver));
+            await_session_end(&process, &mut events).await;
+            drop((base, exiting_session));
         });
     }
 }

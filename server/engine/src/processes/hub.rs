@@ -16,8 +16,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::processes::engine_lock::{Presence, if_dead};
-use crate::processes::liveness::Life;
+use crate::processes::engine_lock::{EngineLock, if_dead};
+use crate::processes::liveness::Liveness;
 use crate::processes::process::{Connection, ExitStatus, ProcessEvent};
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
 
@@ -27,7 +27,7 @@ const MAX_WORKER_FRAME: usize = 256 * 1024 * 1024;
 pub(crate) struct Hub {
     folder: PathBuf,
     /// Others sweep the folder when this is gone.
-    _presence: Presence,
+    _engine_lock: EngineLock,
     token: String,
     next: AtomicU64,
     expected: Arc<DashMap<String, Expected>>,
@@ -38,7 +38,7 @@ struct Expected {
     events: mpsc::UnboundedSender<ProcessEvent>,
     hello: Option<oneshot::Sender<Connection>>,
     /// From its hello on.
-    life: Option<Arc<Life>>,
+    liveness: Option<Arc<Liveness>>,
     /// Its connection has ended, and everything that came on it was told.
     lost: bool,
     /// How it ended, known but not told yet.
@@ -60,7 +60,7 @@ impl Expected {
 const LAST_MESSAGES: Duration = Duration::from_millis(1000);
 
 /// What is held for a process that has yet to report in.
-pub(crate) struct Awaited {
+pub(crate) struct ExpectedProcess {
     pub id: String,
     pub hello: oneshot::Receiver<Connection>,
     pub events: mpsc::UnboundedReceiver<ProcessEvent>,
@@ -83,11 +83,11 @@ impl Hub {
     /// Makes the private folder and listens in it.
     pub(crate) fn start() -> io::Result<Self> {
         let token = random_token()?;
-        let (folder, presence) = make_folder(places(), &format!("{PREFIX}{}-{}", std::process::id(), &token[..8]))?;
+        let (folder, engine_lock) = make_folder(places(), &format!("{PREFIX}{}-{}", std::process::id(), &token[..8]))?;
         let listener = UnixListener::bind(folder.join("engine.sock"))?;
         let expected = Arc::new(DashMap::new());
         let accepting = tokio::spawn(accept(listener, token.clone(), Arc::clone(&expected)));
-        Ok(Hub { folder, _presence: presence, token, next: AtomicU64::new(1), expected, accepting })
+        Ok(Hub { folder, _engine_lock: engine_lock, token, next: AtomicU64::new(1), expected, accepting })
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -99,16 +99,16 @@ impl Hub {
     }
 
     /// Announces a process, named after `role`, that is about to be started or forked.
-    pub(crate) fn expect(&self, role: &str) -> Awaited {
+    pub(crate) fn expect(&self, role: &str) -> ExpectedProcess {
         let id = format!("{role}-{}", self.next.fetch_add(1, Ordering::Relaxed));
         let (events_tx, events) = mpsc::unbounded_channel();
         let (hello_tx, hello) = oneshot::channel();
         self.expected.insert(
             id.clone(),
-            Expected { events: events_tx, hello: Some(hello_tx), life: None, lost: false, exit: None },
+            Expected { events: events_tx, hello: Some(hello_tx), liveness: None, lost: false, exit: None },
         );
         let registration = Registration { id: id.clone(), expected: Arc::clone(&self.expected) };
-        Awaited { id, hello, events, registration }
+        ExpectedProcess { id, hello, events, registration }
     }
 
     /// Tells how a process that this engine itself started has ended.
@@ -149,14 +149,14 @@ fn places() -> Vec<PathBuf> {
 
 /// Makes the private folder of this engine: in the first of `places` that can be written and where the paths of sockets
 /// are not too long. Folders that killed engines left there go.
-fn make_folder(places: Vec<PathBuf>, name: &str) -> io::Result<(PathBuf, Presence)> {
+fn make_folder(places: Vec<PathBuf>, name: &str) -> io::Result<(PathBuf, EngineLock)> {
     let fits = |path: &PathBuf| path.join(name).join("engine.sock").as_os_str().len() <= SOCKET_PATH;
     let mut failures = Vec::new();
     for place in places.into_iter().filter(fits) {
         sweep(&place);
         let folder = place.join(name);
-        match Presence::take(folder.join(LOCK)) {
-            Ok(presence) => return Ok((folder, presence)),
+        match EngineLock::take(folder.join(LOCK)) {
+            Ok(engine_lock) => return Ok((folder, engine_lock)),
             Err(error) => {
                 tracing::warn!(%error, "the engine's socket goes elsewhere");
                 failures.push(error.to_string());
@@ -230,17 +230,17 @@ async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, 
     }
     let (sender, receiver) = mpsc::unbounded_channel();
     tokio::spawn(write_out(write, receiver));
-    let life = Arc::new(Life::of(pid));
+    let liveness = Arc::new(Liveness::of(pid));
     let events = {
         let Some(mut entry) = expected.get_mut(&host) else { return };
         let Some(hello) = entry.hello.take() else { return };
-        entry.life = Some(Arc::clone(&life));
-        if hello.send(Connection { pid, sender, life: Arc::clone(&life) }).is_err() {
+        entry.liveness = Some(Arc::clone(&liveness));
+        if hello.send(Connection { pid, sender, liveness: Arc::clone(&liveness) }).is_err() {
             return;
         }
         entry.events.clone()
     };
-    let ending = see_end(Arc::clone(&life), host.clone(), parent, Arc::clone(&expected));
+    let ending = watch_end(Arc::clone(&liveness), host.clone(), parent, Arc::clone(&expected));
     tokio::spawn(ending);
     loop {
         let event = match frames.next().await {
@@ -264,7 +264,7 @@ async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, 
             break;
         }
     }
-    life.note_end();
+    liveness.set_ended();
     let _ = events.send(ProcessEvent::Lost);
     if let Some(mut entry) = expected.get_mut(&host) {
         entry.lost = true;
@@ -274,10 +274,15 @@ async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, 
 
 /// Sees to it that the end of a process is told, where nobody is left who could say how it ended: whoever forked it may
 /// have ended before, with it, or be stopped.
-async fn see_end(life: Arc<Life>, host: String, parent: Option<String>, expected: Arc<DashMap<String, Expected>>) {
-    life.end().await;
-    life.note_end();
-    let parent = parent.and_then(|parent| expected.get(&parent).and_then(|entry| entry.life.clone()));
+async fn watch_end(
+    liveness: Arc<Liveness>,
+    host: String,
+    parent: Option<String>,
+    expected: Arc<DashMap<String, Expected>>,
+) {
+    liveness.end().await;
+    liveness.set_ended();
+    let parent = parent.and_then(|parent| expected.get(&parent).and_then(|entry| entry.liveness.clone()));
     let orphaned = async {
         match parent {
             Some(parent) => parent.ended().await,
@@ -349,7 +354,8 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("file");
         fs::write(&file, "").unwrap();
-        let (folder, _presence) = make_folder(vec![file.clone(), home.path().to_owned()], "pytest-lens-1-a").unwrap();
+        let (folder, _engine_lock) =
+            make_folder(vec![file.clone(), home.path().to_owned()], "pytest-lens-1-a").unwrap();
         assert_eq!(folder, home.path().join("pytest-lens-1-a"));
         let error = make_folder(vec![file], "pytest-lens-1-a").unwrap_err().to_string();
         assert!(error.contains("file/pytest-lens-1-a") && error.contains("XDG_RUNTIME_DIR"), "{error}");
@@ -359,7 +365,7 @@ mod tests {
     fn r2_sockets_of_dead_engines_are_swept() {
         let home = tempfile::tempdir().unwrap();
         let place = || vec![home.path().to_owned()];
-        let (live, _presence) = make_folder(place(), "pytest-lens-2-live").unwrap();
+        let (live, _engine_lock) = make_folder(place(), "pytest-lens-2-live").unwrap();
         // The number of a process that lives.
         let dead = home.path().join("pytest-lens-1-dead");
         fs::create_dir(&dead).unwrap();
@@ -380,7 +386,7 @@ mod tests {
                 scope.spawn(move || {
                     for start in 0..50 {
                         let name = format!("pytest-lens-{engine}-{start}");
-                        let (folder, _presence) = make_folder(vec![home.to_owned()], &name).unwrap();
+                        let (folder, _engine_lock) = make_folder(vec![home.to_owned()], &name).unwrap();
                         sweep(home);
                         assert!(folder.join(LOCK).exists());
                         fs::remove_dir_all(folder).unwrap();

@@ -18,7 +18,7 @@ use crate::processes::disk_snapshot::{Changes, Snapshot};
 
 /// What becomes of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum Invalidation {
     /// It stays; these test modules, relative to the root, are taken afresh.
     Stays(Vec<String>),
     /// It can't serve another run.
@@ -35,12 +35,12 @@ pub(crate) struct ProjectFiles<'a> {
 }
 
 /// Decides by what has changed since the session read it.
-pub(crate) fn fate(
+pub(crate) fn judge(
     project: &ProjectFiles<'_>,
     known: &Snapshot,
     changes: &Changes,
     rules: &FixtureReuseSettings,
-) -> Fate {
+) -> Invalidation {
     let mut found = Found::default();
     for path in &changes.files {
         found.changed(project, path, rules);
@@ -59,11 +59,11 @@ pub(crate) fn fate(
         found.follow(project, known);
     }
     if found.ends {
-        Fate::Ends
+        Invalidation::Ends
     } else if found.conftest {
-        Fate::EndsBeforeNextRun
+        Invalidation::EndsBeforeNextRun
     } else {
-        Fate::Stays(found.tests)
+        Invalidation::Stays(found.tests)
     }
 }
 

@@ -14,11 +14,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::processes::disk_snapshot::{Place, Snapshot};
 use crate::processes::hub::Hub;
-use crate::processes::liveness::{Life, stands_still};
+use crate::processes::liveness::{Liveness, stopped_too_long};
 use crate::processes::preload::Preload;
-use crate::processes::process::{Arrived, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
-use crate::processes::process_tree::{Handle, Unfinished, descendants, kill_tree, see_off};
-use crate::processes::stdio_relay::Relays;
+use crate::processes::process::{Arrival, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
+use crate::processes::process_tree::{KillOnDrop, ProcessHandle, await_all, descendants, kill_tree};
+use crate::processes::stdio_relay::StdioRelays;
 use crate::processes::worker_files::{TOO_OLD, boot_program, forget_compiled};
 use crate::processes::worker_protocol::{Boot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions};
 
@@ -40,7 +40,7 @@ pub(crate) struct Launcher {
     /// Interpreters share this process's standard streams and its group.
     pub terminal: bool,
     pub env: Mutex<BTreeMap<String, String>>,
-    pub relays: Relays,
+    pub relays: StdioRelays,
     /// The interpreters that this project has started and that have not ended; none when it has closed.
     pub alive: Mutex<Option<Alive>>,
 }
@@ -59,7 +59,7 @@ impl Base {
     /// Whether the disk still holds what this interpreter has loaded, and it is alive.
     pub(crate) fn is_fresh(&self) -> bool {
         let unused = self.events.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        unused && self.process.is_well() && self.is_unchanged()
+        unused && self.process.is_usable() && self.is_unchanged()
     }
 
     /// Whether the disk still holds what this interpreter has loaded, itself and the installed packages included, and
@@ -81,7 +81,7 @@ impl Base {
 
     /// Turns the interpreter itself into a session or a collection: the same process, name and connection, but it can't
     /// be forked any more. Once only.
-    pub(crate) fn become_role(&self, role: Role, options: WorkerOptions, purpose: Purpose) -> Result<Arrived, String> {
+    pub(crate) fn become_role(&self, role: Role, options: WorkerOptions, purpose: Purpose) -> Result<Arrival, String> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
         let events = events.ok_or("the interpreter is in use")?;
         self.process.send(ToWorker::Become { host: self.process.id.clone(), role, options, purpose });
@@ -95,7 +95,7 @@ impl Base {
         role: Role,
         options: WorkerOptions,
         purpose: Purpose,
-    ) -> Result<Arrived, String> {
+    ) -> Result<Arrival, String> {
         let awaited = hub.expect(if role == Role::Session { "session" } else { "collected" });
         self.process.send(ToWorker::Fork { host: awaited.id.clone(), role, options: Some(options), purpose });
         Process::arrive(awaited, FORK_LIMIT, Some(&self.process)).await
@@ -105,7 +105,7 @@ impl Base {
 /// Processes whose end is awaited.
 pub(crate) struct Family {
     interpreters: HashMap<u32, watch::Receiver<bool>>,
-    descendants: Vec<Handle>,
+    descendants: Vec<ProcessHandle>,
 }
 
 /// Why an interpreter did not become ready.
@@ -128,7 +128,7 @@ fn is_cut(message: &str) -> bool {
 const KEEPER_LIMIT: Duration = Duration::from_secs(6);
 
 /// The process between the engine and an interpreter goes with that one; a test may have stopped it.
-async fn see_off_keeper(keeper: i32, kept: Arc<Life>, mut ended: watch::Receiver<bool>) {
+async fn await_keeper_exit(keeper: i32, kept: Arc<Liveness>, mut ended: watch::Receiver<bool>) {
     kept.ended().await;
     if timeout(KEEPER_LIMIT, ended.wait_for(|ended| *ended)).await.is_err() {
         kill_tree(keeper);
@@ -218,7 +218,7 @@ impl Launcher {
             let last = heard.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
             if last.is_empty() { last } else { format!(": {last}") }
         };
-        let mut starting = Unfinished(pid.and_then(|pid| i32::try_from(pid).ok()));
+        let mut starting = KillOnDrop(pid.and_then(|pid| i32::try_from(pid).ok()));
         let (process, mut events) = match Process::arrive(awaited, BOOT_LIMIT, None).await {
             Ok(arrived) => arrived,
             Err(error) => {
@@ -231,7 +231,7 @@ impl Launcher {
             }
         };
         if let Some(keeper) = starting.0 {
-            tokio::spawn(see_off_keeper(keeper, process.life(), kept));
+            tokio::spawn(await_keeper_exit(keeper, process.liveness(), kept));
         }
         let waiting = async {
             while let Some(event) = events.recv().await {
@@ -265,8 +265,8 @@ impl Launcher {
         let ready = tokio::select! {
             ready = waiting => ready,
             () = tokio::time::sleep(BOOT_LIMIT) => late(),
-            () = stands_still(process.pid) => {
-                let status = ExitStatus { stood_still: true, ..ExitStatus::default() };
+            () = stopped_too_long(process.pid) => {
+                let status = ExitStatus { was_stopped: true, ..ExitStatus::default() };
                 Err(StartError::Failed(format!("{} {status}", self.python().display())))
             }
         }?;
@@ -297,7 +297,7 @@ impl Launcher {
     pub(crate) fn family(&self) -> Family {
         let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         let roots = alive.keys().filter_map(|&pid| i32::try_from(pid).ok());
-        let descendants = roots.flat_map(descendants).filter_map(Handle::of).collect();
+        let descendants = roots.flat_map(descendants).filter_map(ProcessHandle::of).collect();
         Family { interpreters: alive, descendants }
     }
 
@@ -314,6 +314,6 @@ impl Launcher {
             }
         }
         // A runner ends when its host has, and is nobody's child then.
-        let _ = tokio::task::spawn_blocking(move || see_off(&family.descendants, limit)).await;
+        let _ = tokio::task::spawn_blocking(move || await_all(&family.descendants, limit)).await;
     }
 }

@@ -7,25 +7,25 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
-use crate::processes::process_tree::{Handle, is_stopped};
+use crate::processes::process_tree::{ProcessHandle, is_stopped};
 
 /// How often a process that is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// How long a process that does something may stand still before it is given up: tests stop and continue processes.
-pub(crate) const STILL: Duration = Duration::from_secs(2);
+pub(crate) const STOPPED_LIMIT: Duration = Duration::from_secs(2);
 
 /// The life of a process that has reported in.
-pub(crate) struct Life {
+pub(crate) struct Liveness {
     pid: i32,
     /// `None` where the kernel has no such thing, or the process is gone.
-    handle: Option<Handle>,
+    handle: Option<ProcessHandle>,
     ended: watch::Sender<bool>,
 }
 
-impl Life {
+impl Liveness {
     pub(crate) fn of(pid: i32) -> Self {
-        Life { pid, handle: Handle::of(pid), ended: watch::Sender::new(false) }
+        Liveness { pid, handle: ProcessHandle::of(pid), ended: watch::Sender::new(false) }
     }
 
     /// Waits for the end of the process itself; for ever where the kernel can't tell.
@@ -39,22 +39,22 @@ impl Life {
     }
 
     /// The process has ended, or its connection has, which is as good: it is of no use any more.
-    pub(crate) fn note_end(&self) {
+    pub(crate) fn set_ended(&self) {
         self.ended.send_replace(true);
     }
 
-    /// Waits for [`Life::note_end`].
+    /// Waits for [`Liveness::set_ended`].
     pub(crate) async fn ended(&self) {
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
     /// Whether it can do something: it has not ended, and is not stopped.
-    pub(crate) fn is_well(&self) -> bool {
-        !*self.ended.borrow() && !self.handle.as_ref().is_some_and(Handle::is_over) && !is_stopped(self.pid)
+    pub(crate) fn is_usable(&self) -> bool {
+        !*self.ended.borrow() && !self.handle.as_ref().is_some_and(ProcessHandle::is_over) && !is_stopped(self.pid)
     }
 
     /// Waits until an idle process can't do anything any more. One that is stopped is killed: nobody else would.
-    pub(crate) async fn lost(&self) {
+    pub(crate) async fn unusable(&self) {
         let looking = async {
             loop {
                 tokio::time::sleep(LOOK).await;
@@ -71,7 +71,7 @@ impl Life {
     }
 
     /// Ends the process if it is stopped: it would never notice that its connection has ended.
-    pub(crate) fn part(&self) {
+    pub(crate) fn release(&self) {
         if !*self.ended.borrow() && is_stopped(self.pid) {
             self.kill();
         }
@@ -87,19 +87,19 @@ impl Life {
 /// Waits for the end of any process: for ever where there is none of this id, or the kernel can't tell.
 pub async fn end_of(pid: u32) {
     match i32::try_from(pid) {
-        Ok(pid) => Life::of(pid).end().await,
+        Ok(pid) => Liveness::of(pid).end().await,
         Err(_) => std::future::pending().await,
     }
 }
 
 /// Waits until a process that is at work was found stopped, look after look, for a while.
-pub(crate) async fn stands_still(pid: i32) {
+pub(crate) async fn stopped_too_long(pid: i32) {
     let mut since = None;
     loop {
-        tokio::time::sleep(STILL / 4).await;
+        tokio::time::sleep(STOPPED_LIMIT / 4).await;
         if !is_stopped(pid) {
             since = None;
-        } else if since.get_or_insert_with(tokio::time::Instant::now).elapsed() >= STILL {
+        } else if since.get_or_insert_with(tokio::time::Instant::now).elapsed() >= STOPPED_LIMIT {
             return;
         }
     }

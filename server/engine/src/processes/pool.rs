@@ -13,15 +13,15 @@ use tokio::time::Instant;
 
 use crate::model::node::Analyses;
 use crate::model::scope::Scope;
-use crate::processes::collected_session::{CollectFailure, CollectOrder, Collector, Host, collect};
+use crate::processes::collected_session::{CollectFailure, CollectOrder, CollectedSession, Collector, collect};
 use crate::processes::disk_snapshot::Snapshot;
-use crate::processes::exclusive_session::{Leaving, Own};
+use crate::processes::exclusive_session::{ExclusiveSession, ExitingSessions};
 use crate::processes::file_opens::{Opens, Window};
 use crate::processes::launcher::{Base, Launcher, StartError};
 use crate::processes::mode::{Mode, ModeAsked, choose};
 use crate::processes::preload::Preload;
-use crate::processes::prestarted::Ahead;
-use crate::processes::resident_pool::Residents;
+use crate::processes::prestarted::Prestarted;
+use crate::processes::resident_pool::ResidentPool;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{Measure, Purpose, Ready, WireRead, WireStat, WorkerOptions, WorkerPlace};
 
@@ -38,7 +38,7 @@ pub(crate) struct Pool {
     /// What C libraries may read while sessions collect.
     opens: Arc<Opens>,
     /// Runners that stay between runs.
-    pub residents: Arc<Residents>,
+    pub residents: Arc<ResidentPool>,
     state: Mutex<State>,
     /// When it was used last.
     used: Mutex<Instant>,
@@ -47,9 +47,9 @@ pub(crate) struct Pool {
     /// One base is started at a time.
     starting: tokio::sync::Mutex<()>,
     /// One session is started ahead at a time.
-    starting_ahead: tokio::sync::Mutex<()>,
+    prestarting: tokio::sync::Mutex<()>,
     /// Sessions of runs that are over.
-    pub leaving: Leaving,
+    pub exiting: ExitingSessions,
     /// The whole is collected by one at a time: whoever comes second finds what the first has made.
     whole: tokio::sync::Mutex<()>,
 }
@@ -60,13 +60,13 @@ struct State {
     mode: Option<Mode>,
     preload: Preload,
     /// Newest first.
-    hosts: Vec<Arc<Host>>,
+    sessions: Vec<Arc<CollectedSession>>,
     /// Why nothing is collected unless somebody asks, and what led there.
     reluctance: Option<Reluctance>,
     /// What the next collection is expected to be called with.
     expected: Option<WorkerOptions>,
     /// The session that was started for it.
-    ahead: Option<Ahead>,
+    prestarted: Option<Prestarted>,
     closed: bool,
     /// Bumped when everything is forgotten: what was being made before that is not kept.
     generation: u64,
@@ -107,15 +107,15 @@ impl Drop for BusyGuard {
 
 /// A collected session, and whether it was collected just now.
 pub(crate) struct Found {
-    pub host: Arc<Host>,
+    pub collected: Arc<CollectedSession>,
     pub is_new: bool,
     /// Its process, where it was collected for the run of somebody, who alone may use it.
-    pub own: Own,
+    pub exclusive: ExclusiveSession,
 }
 
 impl Found {
-    fn present(host: Arc<Host>) -> Self {
-        Found { host, is_new: false, own: Own::default() }
+    fn present(collected: Arc<CollectedSession>) -> Self {
+        Found { collected, is_new: false, exclusive: ExclusiveSession::default() }
     }
 }
 
@@ -130,7 +130,7 @@ struct Reluctance {
 impl Pool {
     pub(crate) fn new(launcher: Launcher, asked: ModeAsked, analyses: Arc<Analyses>, resident: bool) -> Self {
         let preload = if resident { Preload::remembered(&launcher) } else { Preload::default() };
-        let residents = Residents::new(launcher.root.clone(), Arc::clone(&analyses));
+        let residents = ResidentPool::new(launcher.root.clone(), Arc::clone(&analyses));
         let opens = Opens::new(launcher.root.clone());
         if resident && asked != ModeAsked::Subprocess {
             let opens = Arc::clone(&opens);
@@ -147,8 +147,8 @@ impl Pool {
             used: Mutex::new(Instant::now()),
             active: Arc::default(),
             starting: tokio::sync::Mutex::default(),
-            starting_ahead: tokio::sync::Mutex::default(),
-            leaving: Leaving::default(),
+            prestarting: tokio::sync::Mutex::default(),
+            exiting: ExitingSessions::default(),
             whole: tokio::sync::Mutex::default(),
         }
     }
@@ -170,7 +170,7 @@ impl Pool {
 
     /// Runners that run tests, and those that stand by.
     pub(crate) fn runners(&self) -> (usize, usize) {
-        let standing_by: usize = self.state().hosts.iter().map(|host| host.standing_by()).sum();
+        let standing_by: usize = self.state().sessions.iter().map(|collected| collected.standing_by()).sum();
         (self.active.load(Ordering::Relaxed), standing_by + self.residents.idle())
     }
 
@@ -180,9 +180,9 @@ impl Pool {
     }
 
     /// The newest collected session, of the whole if there is one.
-    pub(crate) fn newest_host(&self) -> Option<Arc<Host>> {
+    pub(crate) fn newest_session(&self) -> Option<Arc<CollectedSession>> {
         let state = self.state();
-        state.hosts.iter().find(|host| host.scope == Scope::All).or(state.hosts.first()).cloned()
+        state.sessions.iter().find(|collected| collected.scope == Scope::All).or(state.sessions.first()).cloned()
     }
 
     /// The warm interpreter as it is now, started if need be.
@@ -233,13 +233,13 @@ impl Pool {
         Ok(Arc::new(self.launcher.start(&preload).await?))
     }
 
-    /// Gets ready for the next run while nobody waits: runners of `host` stand by; in subprocess mode, the next
+    /// Gets ready for the next run while nobody waits: runners of `collected` stand by; in subprocess mode, the next
     /// interpreter.
-    pub(crate) async fn get_ready(&self, host: &Arc<Host>, runners: usize) {
+    pub(crate) async fn get_ready(&self, collected: &Arc<CollectedSession>, runners: usize) {
         if !self.resident || self.state().closed {
             return;
         }
-        host.stand_by(&self.launcher.hub, runners).await;
+        collected.stand_by(&self.launcher.hub, runners).await;
         if self.state().base.is_none() {
             let _ = self.base().await;
         }
@@ -254,24 +254,24 @@ impl Pool {
         }
     }
 
-    /// Starts the session of the collection that is expected next, while nobody waits. `host`: the newest session.
+    /// Starts the session of the collection that is expected next, while nobody waits. `collected`: the newest session.
     /// Where that can't be shared, starting one has effects.
-    pub(crate) async fn start_ahead(&self, host: &Host) {
-        if !self.resident || !host.is_shared() {
+    pub(crate) async fn prestart(&self, collected: &CollectedSession) {
+        if !self.resident || !collected.is_shared() {
             return;
         }
-        let _one = self.starting_ahead.lock().await;
+        let _one = self.prestarting.lock().await;
         let (expected, base, generation) = {
             let state = self.state();
             (state.expected.clone(), state.base.clone(), state.generation)
         };
         let (Some(options), Some(base)) = (expected, base) else { return };
-        if let Some(present) = self.take_ahead(&base, &options).await {
-            self.keep_ahead(present, generation);
+        if let Some(present) = self.take_prestarted(&base, &options).await {
+            self.keep_prestarted(present, generation);
         } else {
             let window = self.window().await;
-            if let Some(started) = Ahead::start(&self.launcher.hub, base, options, window).await {
-                self.keep_ahead(started, generation);
+            if let Some(started) = Prestarted::start(&self.launcher.hub, base, options, window).await {
+                self.keep_prestarted(started, generation);
             }
         }
     }
@@ -285,37 +285,37 @@ impl Pool {
         tokio::task::spawn_blocking(move || opens.window()).await.ok().flatten()
     }
 
-    fn keep_ahead(&self, ahead: Ahead, generation: u64) {
+    fn keep_prestarted(&self, prestarted: Prestarted, generation: u64) {
         let mut state = self.state();
         let is_wanted =
-            !state.closed && state.generation == generation && state.expected.as_ref() == Some(&ahead.options);
-        state.ahead = is_wanted.then_some(ahead);
+            !state.closed && state.generation == generation && state.expected.as_ref() == Some(&prestarted.options);
+        state.prestarted = is_wanted.then_some(prestarted);
     }
 
     /// The session that was started ahead, if it is a fork of `base`, started with `options` and not stale. One that
     /// is stale, or a fork of another base, is let go.
-    async fn take_ahead(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Ahead> {
-        let ahead = self.state().ahead.take_if(|ahead| ahead.options == *options)?;
-        if !Arc::ptr_eq(&ahead.base, base) {
+    async fn take_prestarted(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Prestarted> {
+        let prestarted = self.state().prestarted.take_if(|prestarted| prestarted.options == *options)?;
+        if !Arc::ptr_eq(&prestarted.base, base) {
             return None;
         }
-        tokio::task::spawn_blocking(move || ahead.is_fresh().then_some(ahead)).await.ok().flatten()
+        tokio::task::spawn_blocking(move || prestarted.is_fresh().then_some(prestarted)).await.ok().flatten()
     }
 
     /// What the newest interpreter said of itself.
     pub(crate) fn ready(&self) -> Option<Ready> {
         let state = self.state();
-        state.base.as_ref().or(state.hosts.first().map(|host| &host.base)).map(|base| base.ready.clone())
+        state.base.as_ref().or(state.sessions.first().map(|collected| &collected.base)).map(|base| base.ready.clone())
     }
 
     /// What the newest processes have told, those that were let go included.
     pub(crate) fn known(&self) -> Known {
-        let (ready, host) = (self.ready(), self.newest_host());
+        let (ready, collected) = (self.ready(), self.newest_session());
         if ready.is_none() {
             return self.state().rested.clone().unwrap_or_default();
         }
-        let reasons = host.as_ref().map(|host| host.reasons.clone()).unwrap_or_default();
-        Known { ready, reasons, inifile: host.and_then(|host| host.inifile.clone()) }
+        let reasons = collected.as_ref().map(|collected| collected.reasons.clone()).unwrap_or_default();
+        Known { ready, reasons, inifile: collected.and_then(|collected| collected.inifile.clone()) }
     }
 
     /// When processes of it were used last.
@@ -364,7 +364,7 @@ impl Pool {
     }
 
     /// A fresh collected session that covers `scope`; collects where there is none.
-    pub(crate) async fn host(
+    pub(crate) async fn session_for(
         &self,
         scope: &Scope,
         options: &WorkerOptions,
@@ -373,13 +373,13 @@ impl Pool {
         purpose: Purpose,
     ) -> Result<Found, CollectFailure> {
         self.touch();
-        if let Some(host) = self.present(scope, options, purpose).await {
-            return Ok(Found::present(host));
+        if let Some(collected) = self.present(scope, options, purpose).await {
+            return Ok(Found::present(collected));
         }
         if *scope == Scope::All {
             let _one = self.whole.lock().await;
-            if let Some(host) = self.present(scope, options, purpose).await {
-                return Ok(Found::present(host));
+            if let Some(collected) = self.present(scope, options, purpose).await {
+                return Ok(Found::present(collected));
             }
             return self.collect(scope, options, settings, limit, purpose).await;
         }
@@ -387,15 +387,17 @@ impl Pool {
     }
 
     /// A session that is there and fresh; one to be run must be one that can be shared. Stale ones are let go.
-    async fn present(&self, scope: &Scope, options: &WorkerOptions, purpose: Purpose) -> Option<Arc<Host>> {
-        let suits = |host: &&Arc<Host>| host.serves(scope, options) && (purpose != Purpose::Run || host.is_shared());
+    async fn present(&self, scope: &Scope, options: &WorkerOptions, purpose: Purpose) -> Option<Arc<CollectedSession>> {
+        let suits = |collected: &&Arc<CollectedSession>| {
+            collected.serves(scope, options) && (purpose != Purpose::Run || collected.is_shared())
+        };
         loop {
-            let found = self.state().hosts.iter().find(suits).cloned()?;
+            let found = self.state().sessions.iter().find(suits).cloned()?;
             let checked = Arc::clone(&found);
             if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
                 return Some(found);
             }
-            self.state().hosts.retain(|host| !Arc::ptr_eq(host, &found));
+            self.state().sessions.retain(|collected| !Arc::ptr_eq(collected, &found));
         }
     }
 
@@ -432,7 +434,7 @@ impl Pool {
     }
 
     /// What a session came to tells whether others may be made that nobody asks for.
-    fn learn(&self, outcome: &Result<(Host, Own), CollectFailure>, purpose: Purpose) {
+    fn learn(&self, outcome: &Result<(CollectedSession, ExclusiveSession), CollectFailure>, purpose: Purpose) {
         let mut state = self.state();
         match outcome {
             Err(CollectFailure::OnlyWhenAsked { reason, files }) => {
@@ -440,12 +442,12 @@ impl Pool {
                 let snapshot = Snapshot::new(WireRead { files: files.clone(), ..WireRead::default() });
                 state.reluctance = Some(Reluctance { reason: reason.clone(), files: files.clone(), snapshot });
             }
-            Ok((host, _)) if purpose == Purpose::Run => {
-                match host.reasons.first() {
+            Ok((collected, _)) if purpose == Purpose::Run => {
+                match collected.reasons.first() {
                     Some(reason) => tracing::info!(%reason, "each run collects for itself"),
                     None => tracing::info!("runs share the collected session"),
                 }
-                if host.reasons.is_empty() {
+                if collected.reasons.is_empty() {
                     state.reluctance = None;
                 }
             }
@@ -464,7 +466,7 @@ impl Pool {
         if purpose == Purpose::Unasked {
             self.check_reluctance().await?;
         } else {
-            self.leaving.gone().await;
+            self.exiting.gone().await;
         }
         let start = |error: StartError| CollectFailure::Unreachable(error.to_string());
         let generation = self.state().generation;
@@ -475,8 +477,8 @@ impl Pool {
         }
         let options = WorkerOptions { args: scope.args(), ..options.clone() };
         let window = self.window().await;
-        let by = match self.take_ahead(&base, &options).await {
-            Some(ahead) => Collector::Ahead(Box::new(ahead)),
+        let by = match self.take_prestarted(&base, &options).await {
+            Some(prestarted) => Collector::Prestarted(Box::new(prestarted)),
             None if fork => Collector::Fork,
             None => Collector::Base,
         };
@@ -489,47 +491,51 @@ impl Pool {
             limit,
             by,
             purpose,
-            leaving: self.leaving.clone(),
+            exiting: self.exiting.clone(),
             window,
         };
         let outcome = collect(&self.launcher.hub, base, order).await;
         self.learn(&outcome, purpose);
-        let (host, own) = outcome?;
-        let host = Arc::new(host);
+        let (collected, exclusive) = outcome?;
+        let collected = Arc::new(collected);
         let mut state = self.state();
         if state.closed {
             return Err(CollectFailure::Broken("the context was shut down".into()));
         }
         if state.generation != generation {
-            return Ok(Found { host, is_new: true, own });
+            return Ok(Found { collected, is_new: true, exclusive });
         }
-        state.hosts.retain(|old| old.scope != host.scope || old.options != host.options);
-        state.hosts.insert(0, Arc::clone(&host));
+        state.sessions.retain(|old| old.scope != collected.scope || old.options != collected.options);
+        state.sessions.insert(0, Arc::clone(&collected));
         let mut parts = 0;
-        state.hosts.retain(|host| {
-            parts += usize::from(host.scope != Scope::All);
-            host.scope == Scope::All || parts <= PARTS_KEPT
+        state.sessions.retain(|collected| {
+            parts += usize::from(collected.scope != Scope::All);
+            collected.scope == Scope::All || parts <= PARTS_KEPT
         });
-        Ok(Found { host, is_new: true, own })
+        Ok(Found { collected, is_new: true, exclusive })
     }
 
-    /// A runner for the tests of `host`.
+    /// A runner for the tests of `collected`.
     /// `special`: what its session is to do otherwise than the collected one did.
-    pub(crate) async fn runner(&self, host: &Arc<Host>, special: Option<SessionOverrides>) -> Result<Runner, String> {
+    pub(crate) async fn runner(
+        &self,
+        collected: &Arc<CollectedSession>,
+        special: Option<SessionOverrides>,
+    ) -> Result<Runner, String> {
         self.touch();
-        if host.is_shared() && special.is_none() {
-            let copy = host.runner(&self.launcher.hub).await;
+        if collected.is_shared() && special.is_none() {
+            let copy = collected.runner(&self.launcher.hub).await;
             // Where the collected session has died with what it was to be copied for, the rest of a run collects anew.
-            if copy.is_ok() || host.is_well() {
+            if copy.is_ok() || collected.is_usable() {
                 return copy;
             }
         }
         if special.is_some() {
-            self.leaving.gone().await;
+            self.exiting.gone().await;
         }
         let SessionOverrides { run_disabled, reports, worker, coverage } = special.unwrap_or_default();
         let options =
-            WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, ..host.options.clone() };
+            WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, ..collected.options.clone() };
         let embedded = self.mode().is_some_and(|mode| mode.embedded);
         if embedded {
             let base = self.base().await.map_err(|error| error.to_string())?;
@@ -574,7 +580,7 @@ impl Pool {
     pub(crate) fn start_anew(&self) {
         let mut state = self.state();
         state.base = None;
-        state.ahead = None;
+        state.prestarted = None;
     }
 
     /// Forgets all sessions and interpreters: their processes end, those of residents behind their fixtures' teardown.
@@ -582,8 +588,8 @@ impl Pool {
         self.residents.dismiss();
         let mut state = self.state();
         state.generation += 1;
-        state.hosts.clear();
-        state.ahead = None;
+        state.sessions.clear();
+        state.prestarted = None;
         state.base = None;
         state.reluctance = None;
     }

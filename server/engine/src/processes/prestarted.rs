@@ -10,15 +10,15 @@ use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::file_opens::Window;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
-use crate::processes::liveness::stands_still;
-use crate::processes::process::{Arrived, Process, ProcessEvent};
+use crate::processes::liveness::stopped_too_long;
+use crate::processes::process::{Arrival, Process, ProcessEvent};
 use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WorkerOptions};
 
 /// How long starting a session may take; nobody waits for it.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A session that waits before its collection.
-pub(crate) struct Ahead {
+pub(crate) struct Prestarted {
     /// What it was started with.
     pub options: WorkerOptions,
     /// What it is a fork of.
@@ -35,7 +35,7 @@ struct State {
     opened: Snapshot,
 }
 
-impl Ahead {
+impl Prestarted {
     /// Starts one; `None` where the session does not come as far as its collection. Whoever asks for the collection
     /// will hear why.
     pub(crate) async fn start(
@@ -48,7 +48,7 @@ impl Ahead {
         let waiting = async {
             tokio::select! {
                 snapshot = configured(&mut events) => snapshot,
-                () = stands_still(process.pid) => None,
+                () = stopped_too_long(process.pid) => None,
             }
         };
         let Ok(Some(snapshot)) = tokio::time::timeout(LIMIT, waiting).await else {
@@ -60,17 +60,17 @@ impl Ahead {
             opened.map(|opened| (snapshot, opened))
         });
         let (snapshot, opened) = compared.await.ok().flatten()?;
-        Some(Ahead { options, base, process, state: Mutex::new(State { events, snapshot, opened }) })
+        Some(Prestarted { options, base, process, state: Mutex::new(State { events, snapshot, opened }) })
     }
 
     /// Whether the disk still holds what it has read, and it is alive. Blocks.
     pub(crate) fn is_fresh(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.process.is_well() && state.snapshot.is_fresh() && state.opened.is_fresh()
+        self.process.is_usable() && state.snapshot.is_fresh() && state.opened.is_fresh()
     }
 
     /// Lets it collect. Returns with what was opened while it was started.
-    pub(crate) fn collect(self, purpose: Purpose) -> (Arrived, Snapshot) {
+    pub(crate) fn collect(self, purpose: Purpose) -> (Arrival, Snapshot) {
         self.process.send(ToWorker::Collect { purpose });
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         ((self.process, state.events), state.opened)

@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::processes::hub::{Awaited, Registration};
-use crate::processes::liveness::Life;
+use crate::processes::hub::{ExpectedProcess, Registration};
+use crate::processes::liveness::Liveness;
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
 
 /// The line to a process that has reported in.
 pub(crate) struct Connection {
     pub pid: i32,
     pub sender: mpsc::UnboundedSender<ToWorker>,
-    pub life: Arc<Life>,
+    pub liveness: Arc<Liveness>,
 }
 
 /// How long a fork may take to report in.
 pub(crate) const FORK_LIMIT: Duration = Duration::from_secs(30);
 
 /// A process that has reported in, and what comes of it.
-pub(crate) type Arrived = (Process, mpsc::UnboundedReceiver<ProcessEvent>);
+pub(crate) type Arrival = (Process, mpsc::UnboundedReceiver<ProcessEvent>);
 
 /// What comes of a process.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(crate) struct ExitStatus {
     /// Why it never lived.
     pub note: Option<String>,
     /// It was stopped, and ended since nobody continued it.
-    pub stood_still: bool,
+    pub was_stopped: bool,
 }
 
 impl ExitStatus {
@@ -48,13 +48,13 @@ impl ExitStatus {
     pub(crate) fn may_be_from_outside(&self) -> bool {
         const SENT: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
         let unknown = self.code.is_none() && self.signal.is_none();
-        self.stood_still || unknown || self.signal.is_some_and(|signal| SENT.contains(&signal))
+        self.was_stopped || unknown || self.signal.is_some_and(|signal| SENT.contains(&signal))
     }
 }
 
 impl std::fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.stood_still {
+        if self.was_stopped {
             return f.write_str("was stopped by a signal and nobody continued it");
         }
         match (&self.note, self.signal, self.code) {
@@ -76,19 +76,19 @@ pub(crate) struct Process {
     pub id: String,
     pub pid: i32,
     sender: mpsc::UnboundedSender<ToWorker>,
-    life: Arc<Life>,
+    liveness: Arc<Liveness>,
     _hold: Arc<Hold>,
 }
 
 /// What ends with the last handle on a process.
 struct Hold {
-    life: Arc<Life>,
+    liveness: Arc<Liveness>,
     _registration: Registration,
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.life.part();
+        self.liveness.release();
     }
 }
 
@@ -97,11 +97,15 @@ impl Process {
     ///
     /// # Errors
     /// A sentence, where it or its parent ended before, or it did not come in time.
-    pub(crate) async fn arrive(awaited: Awaited, limit: Duration, parent: Option<&Process>) -> Result<Arrived, String> {
-        let Awaited { id, hello, mut events, registration } = awaited;
+    pub(crate) async fn arrive(
+        awaited: ExpectedProcess,
+        limit: Duration,
+        parent: Option<&Process>,
+    ) -> Result<Arrival, String> {
+        let ExpectedProcess { id, hello, mut events, registration } = awaited;
         let orphaned = async {
             match parent {
-                Some(parent) => parent.life.lost().await,
+                Some(parent) => parent.liveness.unusable().await,
                 None => std::future::pending().await,
             }
         };
@@ -114,9 +118,9 @@ impl Process {
             }
         };
         match hello {
-            Ok(Connection { pid, sender, life }) => {
-                let hold = Hold { life: Arc::clone(&life), _registration: registration };
-                Ok((Process { id, pid, sender, life, _hold: Arc::new(hold) }, events))
+            Ok(Connection { pid, sender, liveness }) => {
+                let hold = Hold { liveness: Arc::clone(&liveness), _registration: registration };
+                Ok((Process { id, pid, sender, liveness, _hold: Arc::new(hold) }, events))
             }
             Err(_) => match events.recv().await {
                 Some(ProcessEvent::Exited(status)) => Err(format!("the Python process {status}")),
@@ -126,13 +130,13 @@ impl Process {
     }
 
     /// Whether it can do something: it has not ended, and is not stopped.
-    pub(crate) fn is_well(&self) -> bool {
-        self.life.is_well()
+    pub(crate) fn is_usable(&self) -> bool {
+        self.liveness.is_usable()
     }
 
     /// Its life, for whoever does not hold on to it.
-    pub(crate) fn life(&self) -> Arc<Life> {
-        Arc::clone(&self.life)
+    pub(crate) fn liveness(&self) -> Arc<Liveness> {
+        Arc::clone(&self.liveness)
     }
 
     /// Sends a message. One to a process that is gone is lost; its end is told by its events.

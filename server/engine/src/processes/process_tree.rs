@@ -35,9 +35,9 @@ pub(crate) fn kill_tree(root: i32) -> usize {
 }
 
 /// A process whose work nobody waits for any more when this is dropped: it ends then, whatever it is doing.
-pub(crate) struct Unfinished(pub Option<i32>);
+pub(crate) struct KillOnDrop(pub Option<i32>);
 
-impl Drop for Unfinished {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         if let Some(pid) = self.0 {
             kill_tree(pid);
@@ -72,18 +72,18 @@ pub(crate) fn is_stopped(pid: i32) -> bool {
 }
 
 /// A handle on a process that stays its own when its number is given to another.
-pub(crate) struct Handle(OwnedFd);
+pub(crate) struct ProcessHandle(OwnedFd);
 
-impl AsFd for Handle {
+impl AsFd for ProcessHandle {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
 }
 
-impl Handle {
+impl ProcessHandle {
     /// `None` where it has ended already.
     pub(crate) fn of(pid: i32) -> Option<Self> {
-        pidfd_open(rustix::process::Pid::from_raw(pid)?, PidfdFlags::empty()).ok().map(Handle)
+        pidfd_open(rustix::process::Pid::from_raw(pid)?, PidfdFlags::empty()).ok().map(ProcessHandle)
     }
 
     /// Whether it has ended.
@@ -110,7 +110,7 @@ impl Handle {
 }
 
 /// Waits until all have ended. Whoever has not within `limit` is killed. Blocks.
-pub(crate) fn see_off(processes: &[Handle], limit: Duration) {
+pub(crate) fn await_all(processes: &[ProcessHandle], limit: Duration) {
     let deadline = Instant::now() + limit;
     for process in processes {
         if !process.has_ended(deadline) && process.kill() {

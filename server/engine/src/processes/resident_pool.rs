@@ -14,10 +14,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::model::node::Analyses;
-use crate::processes::collected_session::Host;
+use crate::processes::collected_session::CollectedSession;
 use crate::processes::disk_snapshot::{Changes, Snapshot};
-use crate::processes::exclusive_session::Own;
-use crate::processes::invalidation::{Fate, ProjectFiles, fate};
+use crate::processes::exclusive_session::ExclusiveSession;
+use crate::processes::invalidation::{Invalidation, ProjectFiles, judge};
 use crate::processes::pool::Pool;
 use crate::processes::process::ProcessEvent;
 use crate::processes::process_tree::kill_tree;
@@ -34,7 +34,7 @@ pub(crate) struct Reuse {
 }
 
 /// The resident runners of a project.
-pub(crate) struct Residents {
+pub(crate) struct ResidentPool {
     root: PathBuf,
     analyses: Arc<Analyses>,
     state: Mutex<State>,
@@ -55,7 +55,7 @@ struct State {
     idle: BTreeMap<usize, Runner>,
     /// Every slot whose resident lives, idle or not.
     slots: BTreeMap<usize, Living>,
-    session: Option<Facts>,
+    session: Option<ReuseSession>,
     /// Counts how often residents came back.
     stints: u64,
 }
@@ -68,7 +68,7 @@ struct Living {
 
 /// What is told of the session that the residents are parts of; times are Unix times in seconds.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Facts {
+pub(crate) struct ReuseSession {
     pub id: String,
     pub created_at: f64,
     pub last_run_at: f64,
@@ -86,7 +86,7 @@ pub(crate) struct Tenure {
     lease: Lease,
     born: Instant,
     /// It is a fork of this one, whose end would be its own; and it has its arguments.
-    host: Arc<Host>,
+    collected: Arc<CollectedSession>,
     generation: u64,
     stint: u64,
 }
@@ -98,18 +98,21 @@ impl Tenure {
     }
 
     /// What has changed since it read it, and what becomes of it. Blocks.
-    fn fate(&mut self, project: &ProjectFiles<'_>, rules: &FixtureReuseSettings) -> (Changes, Fate) {
+    fn judge(&mut self, project: &ProjectFiles<'_>, rules: &FixtureReuseSettings) -> (Changes, Invalidation) {
         let changes = self.snapshot.changes();
-        let fate =
-            if self.host.base.is_unchanged() { fate(project, &self.snapshot, &changes, rules) } else { Fate::Ends };
-        (changes, fate)
+        let judge = if self.collected.base.is_unchanged() {
+            judge(project, &self.snapshot, &changes, rules)
+        } else {
+            Invalidation::Ends
+        };
+        (changes, judge)
     }
 }
 
 /// Holds a slot; dropped, the slot is free.
 struct Lease {
     slot: usize,
-    residents: Weak<Residents>,
+    residents: Weak<ResidentPool>,
 }
 
 impl Drop for Lease {
@@ -123,9 +126,9 @@ impl Drop for Lease {
     }
 }
 
-impl Residents {
+impl ResidentPool {
     pub(crate) fn new(root: PathBuf, analyses: Arc<Analyses>) -> Arc<Self> {
-        Arc::new(Residents {
+        Arc::new(ResidentPool {
             root,
             analyses,
             state: Mutex::default(),
@@ -147,8 +150,8 @@ impl Residents {
     pub(crate) async fn take(
         self: &Arc<Self>,
         pool: &Pool,
-        host: &Arc<Host>,
-        own: &Own,
+        collected: &Arc<CollectedSession>,
+        exclusive: &ExclusiveSession,
         reuse: &Reuse,
     ) -> Result<Runner, String> {
         let idle = {
@@ -159,7 +162,7 @@ impl Residents {
         // One that has ended by itself meanwhile frees its slot here.
         let idle = idle.map(|(_, runner)| runner).and_then(|mut runner| (!runner.is_gone()).then_some(runner));
         if let Some(runner) = idle {
-            match self.fit(runner, host, reuse).await {
+            match self.fit(runner, collected, reuse).await {
                 Ok(runner) => {
                     self.serves(&reuse.run_id);
                     return Ok(runner);
@@ -174,21 +177,21 @@ impl Residents {
             let lease = Lease { slot, residents: Arc::downgrade(self) };
             (lease, state.rules.scopes.clone(), state.generation)
         };
-        let collected = own.take();
-        let is_own = collected.is_some();
-        let mut runner = match collected {
+        let taken = exclusive.take();
+        let is_exclusive = taken.is_some();
+        let mut runner = match taken {
             Some(runner) => runner,
-            None => pool.runner(host, None).await?,
+            None => pool.runner(collected, None).await?,
         };
         // A session that collects by itself says later what it read.
-        let snapshot = if host.is_shared() || is_own { host.snapshot() } else { Snapshot::default() };
+        let snapshot = if collected.is_shared() || is_exclusive { collected.snapshot() } else { Snapshot::default() };
         runner.tenure = Some(Box::new(Tenure {
             snapshot,
             changed: Vec::new(),
             scopes,
             lease,
             born: Instant::now(),
-            host: Arc::clone(host),
+            collected: Arc::clone(collected),
             generation,
             stint: 0,
         }));
@@ -197,14 +200,19 @@ impl Residents {
     }
 
     /// Whether a resident may serve a run; it is told which modules it has to take afresh.
-    async fn fit(&self, mut runner: Runner, host: &Host, reuse: &Reuse) -> Result<Runner, Box<Runner>> {
+    async fn fit(
+        &self,
+        mut runner: Runner,
+        collected: &CollectedSession,
+        reuse: &Reuse,
+    ) -> Result<Runner, Box<Runner>> {
         let Some(mut tenure) = runner.tenure.take() else { return Err(Box::new(runner)) };
         let rules = {
             let state = self.state();
             let old = expiry(&tenure, &state.rules).is_some_and(|at| at <= Instant::now());
             let fits = !old
                 && state.generation == tenure.generation
-                && tenure.host.options.arguments == host.options.arguments;
+                && tenure.collected.options.arguments == collected.options.arguments;
             fits.then(|| state.rules.clone())
         };
         let Some(rules) = rules else {
@@ -214,23 +222,24 @@ impl Residents {
         let (root, analyses, pytest) = (self.root.clone(), Arc::clone(&self.analyses), Arc::clone(&reuse.pytest));
         let compared = tokio::task::spawn_blocking(move || {
             let project = ProjectFiles { root: &root, pytest: &pytest, analyses: &analyses };
-            let (changes, fate) = tenure.fate(&project, &rules);
-            if let Fate::Stays(tests) = &fate {
+            let (changes, judge) = tenure.judge(&project, &rules);
+            if let Invalidation::Stays(tests) = &judge {
                 tenure.snapshot.forget(changes.files.iter());
                 tenure.snapshot.accept_entries();
                 tenure.changed.clone_from(tests);
             }
-            (tenure, fate)
+            (tenure, judge)
         });
-        let Ok((tenure, fate)) = compared.await else { return Err(Box::new(runner)) };
+        let Ok((tenure, judge)) = compared.await else { return Err(Box::new(runner)) };
         runner.tenure = Some(tenure);
-        if matches!(fate, Fate::Stays(_)) { Ok(runner) } else { Err(Box::new(runner)) }
+        if matches!(judge, Invalidation::Stays(_)) { Ok(runner) } else { Err(Box::new(runner)) }
     }
 
     fn serves(&self, run_id: &str) {
         let mut state = self.state();
-        let session =
-            state.session.get_or_insert_with(|| Facts { id: format!("session-{run_id}"), ..Facts::default() });
+        let session = state
+            .session
+            .get_or_insert_with(|| ReuseSession { id: format!("session-{run_id}"), ..ReuseSession::default() });
         if session.last_run != run_id {
             run_id.clone_into(&mut session.last_run);
             session.last_run_at = now();
@@ -278,7 +287,7 @@ impl Residents {
         self.finish(runner).await;
     }
 
-    /// As [`Residents::end`], for one that is counted already.
+    /// As [`ResidentPool::end`], for one that is counted already.
     async fn finish(&self, mut runner: Runner) {
         runner.send(ToWorker::Exit);
         let gone = async {
@@ -297,7 +306,7 @@ impl Residents {
         self.ending.send_modify(|count| *count -= 1);
     }
 
-    /// New rules. Residents that they leave no room for begin to end; [`Residents::settled`] waits for that.
+    /// New rules. Residents that they leave no room for begin to end; [`ResidentPool::settled`] waits for that.
     pub(crate) fn configure(self: &Arc<Self>, rules: &FixtureReuseSettings) {
         let dismiss = {
             let mut state = self.state();
@@ -348,7 +357,7 @@ impl Residents {
             let project = ProjectFiles { root: &root, pytest: &pytest, analyses: &analyses };
             let ends = |runner: &mut Runner| {
                 let Some(tenure) = &mut runner.tenure else { return true };
-                tenure.fate(&project, &rules).1 == Fate::Ends
+                tenure.judge(&project, &rules).1 == Invalidation::Ends
             };
             let leaving: Vec<usize> =
                 idle.iter_mut().filter_map(|(slot, runner)| ends(runner).then_some(*slot)).collect();
@@ -392,10 +401,10 @@ impl Residents {
     }
 
     /// What is told of the session; `None` while no resident lives.
-    pub(crate) fn facts(&self) -> Option<Facts> {
+    pub(crate) fn reuse_session(&self) -> Option<ReuseSession> {
         let state = self.state();
         let created_at = state.slots.values().map(|living| living.created_at).reduce(f64::min)?;
-        Some(Facts { created_at, ..state.session.clone()? })
+        Some(ReuseSession { created_at, ..state.session.clone()? })
     }
 }
 
@@ -405,7 +414,7 @@ fn expiry(tenure: &Tenure, rules: &FixtureReuseSettings) -> Option<Instant> {
 }
 
 /// Ends a resident that gets too old while it is idle. One watch for each time that it comes back.
-async fn see_age(residents: Weak<Residents>, changed: Arc<Notify>, slot: usize, stint: u64) {
+async fn see_age(residents: Weak<ResidentPool>, changed: Arc<Notify>, slot: usize, stint: u64) {
     loop {
         let news = changed.notified();
         tokio::pin!(news);

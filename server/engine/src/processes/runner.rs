@@ -59,7 +59,7 @@ impl Runner {
                 ProcessEvent::Lost | ProcessEvent::Exited(_) => return true,
             }
         }
-        !self.process.is_well()
+        !self.process.is_usable()
     }
 
     /// Keeps what a runner says of itself.

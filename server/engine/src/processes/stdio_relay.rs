@@ -15,14 +15,14 @@ pub(crate) type Printed = (OutputStream, String);
 type Ask = mpsc::UnboundedSender<oneshot::Sender<()>>;
 
 /// Everyone who passes on what the interpreters of one project print.
-pub(crate) struct Relays {
+pub(crate) struct StdioRelays {
     to: mpsc::UnboundedSender<Printed>,
     asks: Mutex<Vec<Ask>>,
 }
 
-impl Relays {
+impl StdioRelays {
     pub(crate) fn new(to: mpsc::UnboundedSender<Printed>) -> Self {
-        Relays { to, asks: Mutex::default() }
+        StdioRelays { to, asks: Mutex::default() }
     }
 
     /// Passes on a pipe until its end; `heard` keeps the beginning, for error messages.
@@ -30,7 +30,7 @@ impl Relays {
         let Ok(pipe) = pipe::Receiver::from_owned_fd(pipe) else { return };
         let (asks, asked) = mpsc::unbounded_channel();
         self.asks.lock().unwrap_or_else(PoisonError::into_inner).push(asks);
-        tokio::spawn(Relay { pipe, stream, to: self.to.clone(), heard, pending: Vec::new() }.work(asked));
+        tokio::spawn(StdioRelay { pipe, stream, to: self.to.clone(), heard, pending: Vec::new() }.work(asked));
     }
 
     /// Has everything passed on that was printed so far.
@@ -53,7 +53,7 @@ impl Relays {
 }
 
 /// Passes on what a process prints.
-struct Relay {
+struct StdioRelay {
     pipe: pipe::Receiver,
     stream: OutputStream,
     to: mpsc::UnboundedSender<Printed>,
@@ -63,7 +63,7 @@ struct Relay {
     pending: Vec<u8>,
 }
 
-impl Relay {
+impl StdioRelay {
     /// Until the pipe's end. Who asks is answered when everything that was in the pipe has been passed on.
     async fn work(mut self, mut asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
         loop {

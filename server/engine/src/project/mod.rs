@@ -29,7 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument;
 
 use crate::model::scope::Scope;
-use crate::processes::collected_session::{CollectFailure, Host};
+use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::launcher::Launcher;
 use crate::processes::pool::{Found, Pool};
 use crate::processes::stdio_relay::Printed;
@@ -237,7 +237,7 @@ impl Project {
     }
 
     /// A fresh collected session for a scope. What is collected anew goes into the inventory before this returns.
-    pub(crate) async fn host(
+    pub(crate) async fn session_for(
         self: &Arc<Self>,
         scope: &Scope,
         arguments: &[String],
@@ -247,16 +247,16 @@ impl Project {
         self.renew_interpreter(false).await;
         let options = self.options(arguments);
         let (pytest, limit) = (self.state.pytest.load_full(), self.collect_limit());
-        let mut found = self.pool.host(scope, &options, &pytest, limit, purpose).await;
+        let mut found = self.pool.session_for(scope, &options, &pytest, limit, purpose).await;
         // An environment may have been made where only its manager knows.
         if matches!(found, Err(CollectFailure::Unreachable(_))) && self.renew_interpreter(true).await {
-            found = self.pool.host(scope, &options, &pytest, limit, purpose).await;
+            found = self.pool.session_for(scope, &options, &pytest, limit, purpose).await;
         }
         let is_usual = arguments.is_empty();
         // A part's own arguments may be refused, where its conftests don't define what the project's options need, or
         // its folder's name has a meaning for pytest. The whole has them in it.
         if *scope != Scope::All && matches!(found, Err(CollectFailure::Refused { path: None, .. })) {
-            let whole = self.pool.host(&Scope::All, &options, &pytest, limit, purpose).await;
+            let whole = self.pool.session_for(&Scope::All, &options, &pytest, limit, purpose).await;
             if whole.is_ok() {
                 return self.take_in(&Scope::All, whole, is_usual).await;
             }
@@ -283,11 +283,11 @@ impl Project {
     ) -> Result<Found, CollectFailure> {
         match found {
             Ok(found) => {
-                let host = &found.host;
-                let is_known = !found.is_new && host.is_taken_in(self.state.inventory.load().revision);
+                let collected = &found.collected;
+                let is_known = !found.is_new && collected.is_taken_in(self.state.inventory.load().revision);
                 if into_inventory && !is_known {
-                    self.record_and_wait(|done| Command::Collected { host: Arc::clone(host), done }).await;
-                    self.refresher.collected(host);
+                    self.record_and_wait(|done| Command::Collected { collected: Arc::clone(collected), done }).await;
+                    self.refresher.collected(collected);
                 }
                 Ok(found)
             }
@@ -329,7 +329,8 @@ impl Project {
 
     async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>, older_runs: Vec<OlderRun>) {
         plan.wait_for(&older_runs).await;
-        let (prints, root, host) = (Arc::clone(&self.fingerprints), self.state.root.clone(), Arc::clone(&plan.host));
+        let (prints, root, collected) =
+            (Arc::clone(&self.fingerprints), self.state.root.clone(), Arc::clone(&plan.collected));
         let libraries = Arc::clone(&self.libraries);
         let besides = self.pool.variables();
         let going_on = prints.run_begins();
@@ -339,7 +340,7 @@ impl Project {
             // Code that changed since it was collected is not the code that runs.
             let name = move || {
                 let code = prints.since(began, &root, &besides)?;
-                Some(libraries.name(&code, &host.base.libraries())).filter(|_| host.is_fresh())
+                Some(libraries.name(&code, &collected.base.libraries())).filter(|_| collected.is_fresh())
             };
             tokio::task::spawn_blocking(name).await.ok().flatten()
         });
@@ -366,10 +367,10 @@ impl Project {
             self.record_and_wait(|done| Command::Code { run_id, code, done }).await;
             self.unsaved.send_modify(|runs| *runs -= 1);
         };
-        let host = Arc::clone(&plan.host);
+        let collected = Arc::clone(&plan.collected);
         // What its clients may still read goes when they are through, however long getting ready takes.
         drop(plan);
-        tokio::join!(self.get_ready(&host), file);
+        tokio::join!(self.get_ready(&collected), file);
     }
 
     /// Removes the temporary folders of old runs. Runs that go on keep theirs, and so do fixtures.
@@ -432,14 +433,14 @@ impl Project {
     }
 
     /// Gets ready for the run that comes next, while nobody waits.
-    pub(crate) async fn get_ready(&self, host: &Arc<Host>) {
+    pub(crate) async fn get_ready(&self, collected: &Arc<CollectedSession>) {
         let runners = match self.state.settings.load().workers {
             Some(WorkerCount::Fixed(count)) => count as usize,
             Some(WorkerCount::Auto) | None => 1,
         };
-        self.pool.get_ready(host, runners).await;
-        self.pool.warm_up(&host.third_party, &host.unfit).await;
-        self.pool.start_ahead(host).await;
+        self.pool.get_ready(collected, runners).await;
+        self.pool.warm_up(&collected.third_party, &collected.unfit).await;
+        self.pool.prestart(collected).await;
     }
 
     /// Ends everything: runs are killed, processes go.

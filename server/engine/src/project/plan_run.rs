@@ -12,8 +12,8 @@ use crate::api_error::{Refusal, invalid};
 use crate::model::collect_error::CollectError;
 use crate::model::scope::{Scope, file_part};
 use crate::model::select::{Filter, Selection, means, own_id, select};
-use crate::processes::collected_session::{CollectFailure, Host};
-use crate::processes::exclusive_session::Own;
+use crate::processes::collected_session::{CollectFailure, CollectedSession};
+use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::pool::Found;
 use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Asked, Purpose};
@@ -43,14 +43,14 @@ impl RunRequest {
 
 /// What a request means, in a fresh collected session.
 pub(crate) struct Chosen {
-    pub host: Arc<Host>,
+    pub collected: Arc<CollectedSession>,
     pub selected: Vec<usize>,
     /// How many were taken out, by expressions or by pytest itself.
     pub deselected: usize,
     /// What of it could not be collected, each a short line.
     pub problems: Vec<String>,
     /// The session's process, where it was collected for this request alone.
-    pub own: Arc<Own>,
+    pub exclusive: Arc<ExclusiveSession>,
 }
 
 pub(crate) async fn choose(project: &Arc<Project>, request: &RunRequest, purpose: Purpose) -> Result<Chosen, Refusal> {
@@ -68,52 +68,52 @@ pub(crate) async fn choose(project: &Arc<Project>, request: &RunRequest, purpose
         }
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
-    let (Found { host, own, .. }, is_filtered) = collected(project, request, &scope, purpose).await?;
-    let own = Arc::new(own);
+    let (Found { collected, exclusive, .. }, is_filtered) = collect_for(project, request, &scope, purpose).await?;
+    let exclusive = Arc::new(exclusive);
     if request.options.arguments.is_empty() {
         project.pool.expect(&scope, &project.options(&[]));
     }
     let chosen = if is_filtered {
         // What pytest has left out is not unknown.
         let here: Vec<_> =
-            ids.iter().filter(|id| host.tests.nodes.iter().any(|node| means(id, node))).cloned().collect();
+            ids.iter().filter(|id| collected.tests.nodes.iter().any(|node| means(id, node))).cloned().collect();
         if here.is_empty() && !ids.is_empty() {
             Ok(Selection::default())
         } else {
-            select(&host.tests, &here, &Filter::default())
+            select(&collected.tests, &here, &Filter::default())
         }
     } else {
-        select(&host.tests, &ids, &filter)
+        select(&collected.tests, &ids, &filter)
     };
     let Selection { taken: selected, left } = chosen.map_err(invalid)?;
-    let deselected = left + host.tests.deselected;
+    let deselected = left + collected.tests.deselected;
     let concerns = |error: &&CollectError| scope.is_troubled_by(&error.path);
-    if let Some(error) = host.tests.errors.iter().find(concerns).filter(|_| selected.is_empty()) {
+    if let Some(error) = collected.tests.errors.iter().find(concerns).filter(|_| selected.is_empty()) {
         return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
     }
-    let problems = host.tests.errors.iter().filter(concerns).map(CollectError::short).collect();
-    Ok(Chosen { host, selected, deselected, problems, own })
+    let problems = collected.tests.errors.iter().filter(concerns).map(CollectError::short).collect();
+    Ok(Chosen { collected, selected, deselected, problems, exclusive })
 }
 
 /// The session for a run, and whether pytest itself has applied the run's `-k` and `-m` to it. That is so where the
 /// project may look at them while it collects; sessions that all runs share are collected without.
-async fn collected(
+async fn collect_for(
     project: &Arc<Project>,
     request: &RunRequest,
     scope: &Scope,
     purpose: Purpose,
 ) -> Result<(Found, bool), Refusal> {
     let collect = async |arguments: &[String]| {
-        project.host(scope, arguments, purpose).await.map_err(|failure| Refusal::from(&failure))
+        project.session_for(scope, arguments, purpose).await.map_err(|failure| Refusal::from(&failure))
     };
     let usual = &request.options.arguments;
     let filters = request.asked(project).filters();
     if filters.is_empty() {
         return Ok((collect(usual).await?, false));
     }
-    if project.pool.newest_host().is_some_and(|host| !host.looks) {
+    if project.pool.newest_session().is_some_and(|collected| !collected.looks) {
         let found = collect(usual).await?;
-        if !found.host.looks {
+        if !found.collected.looks {
             return Ok((found, false));
         }
     }
@@ -125,12 +125,12 @@ async fn collected(
 pub(crate) fn kind(
     project: &Project,
     request: &RunRequest,
-    host: &Host,
+    collected: &CollectedSession,
     coverage: Option<Coverage>,
     reports: bool,
 ) -> RunKind {
     let run_disabled = request.options.run_disabled;
-    let reports = reports && coverage.is_none() && !host.reports.is_empty();
+    let reports = reports && coverage.is_none() && !collected.reports.is_empty();
     if run_disabled || reports || coverage.is_some() {
         return RunKind::Fresh { run_disabled, reports, coverage };
     }
@@ -150,10 +150,10 @@ pub(crate) fn plan(
     chosen: Chosen,
     kind: RunKind,
 ) -> Result<RunPlan, Refusal> {
-    let Chosen { host, selected, deselected, problems, own } = chosen;
+    let Chosen { collected, selected, deselected, problems, exclusive } = chosen;
     let source = source_of(&request.options)?;
     let settings = project.state.settings.load();
-    let (is_debug, one_session) = (kind.debuggee().is_some(), kind.is_one_session());
+    let (is_debug, one_session) = (kind.debug_process().is_some(), kind.is_one_session());
     let mut rerun = request.options.until_failure.map(Policy::until_failure).unwrap_or(Policy {
         enabled: request.repeat || settings.rerun.enabled || request.options.reruns.is_some(),
         max_reruns: request.options.reruns.unwrap_or(settings.rerun.max_reruns),
@@ -162,7 +162,7 @@ pub(crate) fn plan(
         until_failure: false,
     });
     rerun.enabled &= !one_session;
-    let ids = || selected.iter().map(|&index| &*host.tests.nodes[index].id);
+    let ids = || selected.iter().map(|&index| &*collected.tests.nodes[index].id);
     let durations = project.state.history.durations_ms(ids());
     let known_flaky = if rerun.enabled && rerun.only_flaky {
         let window = settings.flaky.window as usize;
@@ -170,14 +170,14 @@ pub(crate) fn plan(
     } else {
         Vec::new()
     };
-    let workers = match wanted_workers(request, &settings, &host) {
+    let workers = match wanted_workers(request, &settings, &collected) {
         _ if one_session => 1,
         WorkerCount::Fixed(count) => count as usize,
         WorkerCount::Auto => {
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-            let tests = selected.iter().map(|&index| &host.tests.nodes[index]).zip(&durations).enumerate();
+            let tests = selected.iter().map(|&index| &collected.tests.nodes[index]).zip(&durations).enumerate();
             let items: Vec<_> = tests.map(|(index, (node, duration))| node.item(index, *duration)).collect();
-            pytest_lens_plan::workers::fastest(&items, host.start_ms(), cores)
+            pytest_lens_plan::workers::fastest(&items, collected.start_ms(), cores)
         }
     };
     let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);
@@ -191,7 +191,7 @@ pub(crate) fn plan(
         problems,
         deselected,
         // Another session makes reports; the one that has collected ends before.
-        own: if kind.makes_reports() { Arc::default() } else { own },
+        exclusive: if kind.makes_reports() { Arc::default() } else { exclusive },
         conflicts: ConflictPolicy::Independent,
         taken_over: watch::Sender::default(),
         selected,
@@ -206,16 +206,16 @@ pub(crate) fn plan(
         durations,
         known_flaky,
         source,
-        host,
+        collected,
     })
 }
 
 /// How many runners are asked for. Tests that share a port or a file fail when they run at the same time, so several
 /// run at a time only where somebody says that they may: the request, the settings, or the project itself.
-fn wanted_workers(request: &RunRequest, settings: &Settings, host: &Host) -> WorkerCount {
+fn wanted_workers(request: &RunRequest, settings: &Settings, collected: &CollectedSession) -> WorkerCount {
     let asked = request.workers.map(WorkerCount::Fixed);
     let auto = request.options.auto_workers.then_some(WorkerCount::Auto);
-    let usual = if host.processes > 0 { WorkerCount::Auto } else { WorkerCount::Fixed(1) };
+    let usual = if collected.processes > 0 { WorkerCount::Auto } else { WorkerCount::Fixed(1) };
     asked.or(auto).or(settings.workers).unwrap_or(usual)
 }
 

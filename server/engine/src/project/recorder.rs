@@ -22,7 +22,7 @@ use crate::model::outcome::{counts_of, not_run, status_of};
 use crate::model::scope::Scope;
 use crate::model::test_items::delta;
 use crate::model::warnings::Warnings;
-use crate::processes::collected_session::{CollectFailure, Host};
+use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::stdio_relay::Printed;
 use crate::project::foreign_runs;
 use crate::project::history;
@@ -39,7 +39,7 @@ pub(crate) enum Command {
     /// The sources were read.
     Static { listing: Vec<(String, Arc<FileAnalysis>)>, done: oneshot::Sender<()> },
     /// A scope was collected.
-    Collected { host: Arc<Host>, done: oneshot::Sender<()> },
+    Collected { collected: Arc<CollectedSession>, done: oneshot::Sender<()> },
     /// A scope could not be collected.
     NotCollected { scope: Scope, failure: CollectFailure, done: oneshot::Sender<()> },
     /// Files are no more.
@@ -131,17 +131,17 @@ impl Recorder {
                 self.publish(new);
                 let _ = done.send(());
             }
-            Command::Collected { host, done } => {
+            Command::Collected { collected, done } => {
                 let found = Findings {
-                    scope: &host.scope,
-                    nodes: &host.tests.in_source_order(),
-                    errors: &host.tests.errors,
+                    scope: &collected.scope,
+                    nodes: &collected.tests.in_source_order(),
+                    errors: &collected.tests.errors,
                     gone: &HashSet::new(),
                     at: now_ms(),
                 };
                 self.merge(&found);
-                host.set_taken_in(self.state.inventory.load().revision);
-                self.state.reads().add(&self.state.root, &host.reads);
+                collected.set_taken_in(self.state.inventory.load().revision);
+                self.state.reads().add(&self.state.root, &collected.reads);
                 let _ = done.send(());
             }
             Command::NotCollected { scope, failure, done } => {
@@ -203,7 +203,7 @@ impl Recorder {
         let record = Arc::new(RunRecord::new(&plan));
         self.state.runs.retain(|_, run| !run.is_past());
         self.state.runs.insert(plan.run_id.clone(), Arc::clone(&record));
-        let whole = plan.host.scope == Scope::All && plan.selected.len() == plan.host.tests.nodes.len();
+        let whole = plan.collected.scope == Scope::All && plan.selected.len() == plan.collected.tests.nodes.len();
         let ids = (!whole).then(|| (0..plan.selected.len()).map(|index| plan.node(index).id.to_string()).collect());
         let started =
             RunStart { run_id: plan.run_id.clone(), total: plan.selected.len(), ids, deselected: plan.deselected };
@@ -420,7 +420,7 @@ impl OpenRun {
         let (attempt, duration_ms) = (outcome.attempt, outcome.duration_ms);
         // What a person does in a debugger says nothing of the test.
         let is_new = self.promised.insert(index, attempt) != Some(attempt);
-        if known != Outcome::NotRun && self.plan.kind.debuggee().is_none() && is_new {
+        if known != Outcome::NotRun && self.plan.kind.debug_process().is_none() && is_new {
             let failure =
                 known.is_failure().then(|| remembered_failure::kept(outcome, self.plan.node(index), &published.root));
             let failure = failure.map(Arc::new);

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::model::import_graph::{Affected, Sources, relative};
 use crate::model::scope::Scope;
-use crate::processes::collected_session::{CollectFailure, Host};
+use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::disk_snapshot::{Changes, Snapshot};
 use crate::processes::pool::Found;
 use crate::processes::project_files;
@@ -49,12 +49,12 @@ impl Refresher {
     ///
     /// A part's reading is kept beside it: [`refresh`] alone collects everything that a change reaches, and until then
     /// the part's files may change back to what is known.
-    pub(crate) fn collected(&self, host: &Host) {
-        if host.scope == Scope::All {
-            *self.known() = Some(host.snapshot());
+    pub(crate) fn collected(&self, collected: &CollectedSession) {
+        if collected.scope == Scope::All {
+            *self.known() = Some(collected.snapshot());
             *self.parts() = Snapshot::default();
         } else {
-            self.parts().absorb(&host.snapshot());
+            self.parts().absorb(&collected.snapshot());
         }
     }
 
@@ -101,14 +101,17 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
     let known = project.refresher.known().clone();
     let Some(mut known) = known.filter(|_| !force) else {
         let scope = Scope::All;
-        let found =
-            if force { project.collect(&scope, purpose).await } else { project.host(&scope, &[], purpose).await }?;
-        spawn_get_ready(project, found.host);
+        let found = if force {
+            project.collect(&scope, purpose).await
+        } else {
+            project.session_for(&scope, &[], purpose).await
+        }?;
+        spawn_get_ready(project, found.collected);
         return Ok(());
     };
     project.state.wait_idle(PATIENCE).await;
     let ground_changed = project.renew_env().0 | project.renew_interpreter(false).await;
-    let base = project.pool.newest_host().map(|host| Arc::clone(&host.base));
+    let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));
     let mut parts = std::mem::take(&mut *project.refresher.parts());
     let compared = tokio::task::spawn_blocking(move || {
         let mut changes = known.changes();
@@ -131,8 +134,8 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
     let (targets, gone) = match planned {
         Some(plan) => plan,
         None => {
-            let found = project.host(&Scope::All, &[], purpose).await?;
-            spawn_get_ready(project, found.host);
+            let found = project.session_for(&Scope::All, &[], purpose).await?;
+            spawn_get_ready(project, found.collected);
             return Ok(());
         }
     };
@@ -142,17 +145,17 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
     known.forget(changes.files.iter());
     known.accept_entries();
     if !targets.is_empty() {
-        let Found { host, .. } = project.host(&Scope::Paths(targets), &[], purpose).await?;
-        known.absorb(&host.snapshot());
-        spawn_get_ready(project, host);
+        let Found { collected, .. } = project.session_for(&Scope::Paths(targets), &[], purpose).await?;
+        known.absorb(&collected.snapshot());
+        spawn_get_ready(project, collected);
     }
     *project.refresher.known() = Some(known);
     Ok(())
 }
 
-fn spawn_get_ready(project: &Arc<Project>, host: Arc<Host>) {
+fn spawn_get_ready(project: &Arc<Project>, collected: Arc<CollectedSession>) {
     let project = Arc::clone(project);
-    tokio::spawn(async move { project.get_ready(&host).await });
+    tokio::spawn(async move { project.get_ready(&collected).await });
 }
 
 /// The test files to collect anew, and those that are no more; `None`: collect everything.

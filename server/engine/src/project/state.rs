@@ -10,7 +10,7 @@ use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::History;
 use pytest_lens_protocol::{Settings, TestOutcome};
 
-use crate::model::file_readers::Reads;
+use crate::model::file_readers::FileReaders;
 use crate::model::inventory::Inventory;
 use crate::model::node::Analyses;
 use crate::project::event_log::EventLog;
@@ -37,7 +37,7 @@ pub(crate) struct ProjectState {
     pub analyses: Arc<Analyses>,
     /// What its runs came to since it was opened.
     executed: Mutex<Executed>,
-    reads: Mutex<Reads>,
+    reads: Mutex<FileReaders>,
 }
 
 impl ProjectState {
@@ -58,7 +58,7 @@ impl ProjectState {
     }
 
     /// Which files were read by which.
-    pub(crate) fn reads(&self) -> MutexGuard<'_, Reads> {
+    pub(crate) fn reads(&self) -> MutexGuard<'_, FileReaders> {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

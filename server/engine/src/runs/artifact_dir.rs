@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::{fs, io};
 
-use crate::processes::engine_lock::{self, Presence};
+use crate::processes::engine_lock::{self, EngineLock};
 use crate::processes::private_files;
 
 /// A run's folder; removed when it is dropped.
@@ -13,7 +13,7 @@ use crate::processes::private_files;
 pub(crate) struct RunFolder {
     path: PathBuf,
     /// Others sweep the folder when this is gone.
-    _presence: Arc<Presence>,
+    _engine_lock: Arc<EngineLock>,
 }
 
 impl RunFolder {
@@ -23,10 +23,10 @@ impl RunFolder {
     /// # Errors
     /// Where it can't be made.
     pub(crate) fn make(project: &Path, number: u64) -> io::Result<Self> {
-        let presence = engine_lock::own()?;
-        let path = beside(project).join(format!("{}.{number:x}", presence.name()));
+        let engine_lock = engine_lock::own()?;
+        let path = beside(project).join(format!("{}.{number:x}", engine_lock.name()));
         private_files::folder(&path)?;
-        Ok(RunFolder { path, _presence: presence })
+        Ok(RunFolder { path, _engine_lock: engine_lock })
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::model::outcome::{crashed, not_run, of_wire, overdue, timed_out};
 use crate::processes::collected_session::took_too_long;
-use crate::processes::liveness::STILL;
+use crate::processes::liveness::STOPPED_LIMIT;
 use crate::processes::pool::Pool;
 use crate::processes::process::ProcessEvent;
 use crate::processes::process_tree::kill_tree;
@@ -72,13 +72,13 @@ pub(crate) async fn drive(
             let limit = u64::try_from(limit.as_nanos()).ok()?;
             crate::clock::now_ns().checked_add(limit)
         }),
-        attach_by: plan.kind.debuggee().map(|debuggee| debuggee.until()),
+        attach_by: plan.kind.debug_process().map(|debug_process| debug_process.until()),
         taken_over: plan.taken_over.subscribe(),
         yield_deadline: None,
         yield_forced: false,
         replaced: false,
         disturbed: false,
-        next_check: Instant::now() + STILL / 4,
+        next_check: Instant::now() + STOPPED_LIMIT / 4,
         exiting: Mutex::default(),
     };
     let mut left: Vec<usize> = (0..plan.selected.len()).collect();
@@ -106,7 +106,7 @@ pub(crate) async fn drive(
         }
     }
     (driver.ending.replaced, driver.ending.disturbed) = (driver.replaced, driver.disturbed);
-    if plan.kind.coverage().is_some() || driver.replaced || !plan.host.is_shared() {
+    if plan.kind.coverage().is_some() || driver.replaced || !plan.collected.is_shared() {
         // What they have measured, and what hooks of their sessions report, is written when those are over; and a newer
         // run of the same tests may need what they hold.
         let exiting = driver.exiting.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -253,7 +253,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     self.ending
                         .fault
                         .get_or_insert_with(|| "processes that run tests end before they start one".into());
-                } else if dispatcher.needs_worker() && self.plan.kind.debuggee().is_some() {
+                } else if dispatcher.needs_worker() && self.plan.kind.debug_process().is_some() {
                     let ended = || "the process under the debugger has ended".into();
                     self.ending.interrupted.get_or_insert_with(ended);
                 } else if dispatcher.needs_worker() && self.ending == DriverEnd::default() {
@@ -290,7 +290,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             overdue.into_iter().chain(slot.exit_deadline).chain(slot.collect_by).min()
         });
         let way = self.yield_deadline.filter(|_| !self.yield_forced);
-        let next_check = self.plan.kind.debuggee().is_none().then_some(self.next_check);
+        let next_check = self.plan.kind.debug_process().is_none().then_some(self.next_check);
         let wake = deadlines.chain(done_deadline).chain(self.attach_by).chain(way).chain(next_check).min();
         let alarm = async {
             match wake {
@@ -315,12 +315,12 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     self.force_yield(dispatcher, slots);
                 }
                 if next_check.is_some_and(|at| at <= now) {
-                    self.next_check = now + STILL / 4;
+                    self.next_check = now + STOPPED_LIMIT / 4;
                     slots.values_mut().for_each(|slot| slot.check_stopped(now));
                 }
-                if let Some(debuggee) = self.plan.kind.debuggee().filter(|_| self.attach_by.is_some_and(|at| at <= now)) {
+                if let Some(debug_process) = self.plan.kind.debug_process().filter(|_| self.attach_by.is_some_and(|at| at <= now)) {
                     self.attach_by = None;
-                    self.ending.interrupted = Some(debuggee.in_vain());
+                    self.ending.interrupted = Some(debug_process.no_debugger());
                     dispatcher.stop();
                     for slot in slots.values() {
                         kill_tree(slot.runner.pid());
@@ -559,7 +559,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         slot.output = self.plan.output(post).map(Arc::new);
         slot.decides_end = self.plan.kind.makes_reports();
         // A person at a debugger may take any time.
-        slot.give(order, self.plan.kind.debuggee().is_none().then_some(self.plan.collect_limit));
+        slot.give(order, self.plan.kind.debug_process().is_none().then_some(self.plan.collect_limit));
         slot
     }
 

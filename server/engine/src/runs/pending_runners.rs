@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::processes::debug_process::Debuggee;
+use crate::processes::debug_process::DebugProcess;
 use crate::processes::pool::Pool;
 use crate::processes::process_tree::kill_tree;
 use crate::processes::runner::Runner;
@@ -23,17 +23,17 @@ impl PendingRunners {
 
     /// Asks for a runner. `stays`: it may be one that stays between runs.
     pub(crate) fn ask(&mut self, worker: usize, plan: &RunPlan, stays: bool) {
-        let (pool, host, special) = (Arc::clone(&self.pool), Arc::clone(&plan.host), plan.special(worker));
+        let (pool, collected, special) = (Arc::clone(&self.pool), Arc::clone(&plan.collected), plan.special(worker));
         let reuse = plan.reuse().filter(|_| stays);
-        let own = Arc::clone(&plan.own);
-        let debuggee = plan.kind.debuggee().map(Debuggee::take);
+        let exclusive = Arc::clone(&plan.exclusive);
+        let debug_process = plan.kind.debug_process().map(DebugProcess::take);
         self.starting.spawn(async move {
-            let runner = match (debuggee, reuse) {
-                (Some(debuggee), _) => debuggee,
-                (None, Some(reuse)) => pool.residents.take(&pool, &host, &own, &reuse).await,
-                (None, None) => match own.take_unless(special.is_some()) {
+            let runner = match (debug_process, reuse) {
+                (Some(debug_process), _) => debug_process,
+                (None, Some(reuse)) => pool.residents.take(&pool, &collected, &exclusive, &reuse).await,
+                (None, None) => match exclusive.take_unless(special.is_some()) {
                     Some(runner) => Ok(runner),
-                    None => pool.runner(&host, special).await,
+                    None => pool.runner(&collected, special).await,
                 },
             };
             (worker, runner)

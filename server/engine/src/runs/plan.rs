@@ -15,9 +15,9 @@ use tokio::sync::watch;
 use crate::model::file_readers::FileReads;
 use crate::model::node::Node;
 use crate::model::warnings::ReportedWarning;
-use crate::processes::collected_session::Host;
-use crate::processes::debug_process::Debuggee;
-use crate::processes::exclusive_session::Own;
+use crate::processes::collected_session::CollectedSession;
+use crate::processes::debug_process::DebugProcess;
+use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::pool::SessionOverrides;
 use crate::processes::resident_pool::Reuse;
 use crate::processes::runner::Runner;
@@ -32,8 +32,8 @@ pub(crate) struct RunPlan {
     pub run_id: String,
     /// Where its tests' temporary folders are.
     pub temp: PathBuf,
-    pub host: Arc<Host>,
-    /// Indices into the host's nodes, in order.
+    pub collected: Arc<CollectedSession>,
+    /// Indices into the collected session's nodes, in order.
     pub selected: Vec<usize>,
     /// What it was called with.
     pub asked: Asked,
@@ -61,7 +61,7 @@ pub(crate) struct RunPlan {
     /// What could not be collected of it, each a sentence. Such a run has not passed, whatever its tests say.
     pub problems: Vec<String>,
     /// The process that has collected them for this run alone.
-    pub own: Arc<Own>,
+    pub exclusive: Arc<ExclusiveSession>,
     /// What it does with older runs that have tests in common with it, and newer ones with it.
     pub conflicts: ConflictPolicy,
     /// Tests that it has left to a newer run.
@@ -83,7 +83,7 @@ pub(crate) enum RunKind {
         coverage: Option<Coverage>,
     },
     /// In one process under a debugger, once, and without a limit of time.
-    Debug { debuggee: Debuggee, run_disabled: bool },
+    Debug { debug_process: DebugProcess, run_disabled: bool },
 }
 
 impl RunKind {
@@ -106,16 +106,16 @@ impl RunKind {
         }
     }
 
-    pub(crate) fn debuggee(&self) -> Option<&Debuggee> {
+    pub(crate) fn debug_process(&self) -> Option<&DebugProcess> {
         match self {
-            RunKind::Debug { debuggee, .. } => Some(debuggee),
+            RunKind::Debug { debug_process, .. } => Some(debug_process),
             _ => None,
         }
     }
 
     /// Whether all of it runs in one session, and each test once.
     pub(crate) fn is_one_session(&self) -> bool {
-        self.makes_reports() || self.debuggee().is_some()
+        self.makes_reports() || self.debug_process().is_some()
     }
 }
 
@@ -134,7 +134,7 @@ pub(crate) enum ConflictPolicy {
 
 impl RunPlan {
     pub(crate) fn node(&self, index: usize) -> &Arc<Node> {
-        &self.host.tests.nodes[self.selected[index]]
+        &self.collected.tests.nodes[self.selected[index]]
     }
 
     /// Waits for older runs to be through with tests of this one, or until there is nothing to wait for any more: it is
@@ -162,7 +162,7 @@ impl RunPlan {
         let folder = self.suite_log.folder();
         let coverage = self.kind.coverage().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
         // A project that looks at which worker it is in was collected as the first of them.
-        let is_another = self.host.mentions_worker && worker > 0 && !reports;
+        let is_another = self.collected.mentions_worker && worker > 0 && !reports;
         if !run_disabled && !reports && coverage.is_none() && !is_another {
             return None;
         }
@@ -180,8 +180,8 @@ impl RunPlan {
 
     /// Which of several runners one is; `None` for one that is alone.
     fn place(&self, index: usize, count: usize) -> Option<WorkerPlace> {
-        let count = count.max(self.host.processes);
-        (count > 1 || self.host.processes > 0).then(|| WorkerPlace { index, count, run: self.run_id.clone() })
+        let count = count.max(self.collected.processes);
+        (count > 1 || self.collected.processes > 0).then(|| WorkerPlace { index, count, run: self.run_id.clone() })
     }
 
     /// What the names of the files begin with that a worker's output goes to.
@@ -193,10 +193,10 @@ impl RunPlan {
     pub(crate) fn order(&self, runner: &Runner, post: WorkerPost, feed: (Vec<usize>, bool), failures: u32) -> RunOrder {
         let WorkerPost { worker, place, count } = post;
         let tenure = runner.tenure.as_deref();
-        let own = tenure.map(|tenure| tenure.slot());
-        let whole = tenure.is_none() && !runner.is_session() && self.selected.len() == self.host.tests.nodes.len();
-        let ids =
-            (!whole).then(|| self.selected.iter().map(|&node| self.host.tests.nodes[node].id.to_string()).collect());
+        let slot = tenure.map(|tenure| tenure.slot());
+        let whole = tenure.is_none() && !runner.is_session() && self.selected.len() == self.collected.tests.nodes.len();
+        let ids = (!whole)
+            .then(|| self.selected.iter().map(|&node| self.collected.tests.nodes[node].id.to_string()).collect());
         let (feed, end) = feed;
         RunOrder {
             ids,
@@ -210,7 +210,7 @@ impl RunPlan {
             basetemp: self.temp.join(place.to_string()).to_string_lossy().into(),
             output: self.output(post).map(|prefix| prefix.to_string_lossy().into()),
             worker: self
-                .place(own.unwrap_or(worker), count.max(own.map_or(0, |slot| slot + 1)))
+                .place(slot.unwrap_or(worker), count.max(slot.map_or(0, |slot| slot + 1)))
                 .filter(|_| !self.kind.makes_reports()),
             asked: self.asked.clone(),
             hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),

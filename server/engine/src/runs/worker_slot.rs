@@ -8,7 +8,7 @@ use pytest_lens_plan::order::{Command, Dispatcher};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::processes::liveness::STILL;
+use crate::processes::liveness::STOPPED_LIMIT;
 use crate::processes::pool::BusyGuard;
 use crate::processes::process::{ExitStatus, ProcessEvent};
 use crate::processes::process_tree::{is_stopped, kill_tree};
@@ -138,8 +138,8 @@ impl WorkerSlot {
     pub(crate) fn check_stopped(&mut self, now: Instant) {
         if !is_stopped(self.runner.pid()) {
             self.still_since = None;
-        } else if *self.still_since.get_or_insert(now) + STILL <= now {
-            self.exit = Some(ExitStatus { stood_still: true, ..ExitStatus::default() });
+        } else if *self.still_since.get_or_insert(now) + STOPPED_LIMIT <= now {
+            self.exit = Some(ExitStatus { was_stopped: true, ..ExitStatus::default() });
             self.lost = true;
             kill_tree(self.runner.pid());
         }

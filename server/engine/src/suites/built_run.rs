@@ -223,7 +223,7 @@ async fn run_suite(run_ids: Arc<RunIds>, project: Arc<Project>, suite: RunHandle
         },
         repeat: false,
     };
-    let kind = plan_run::kind(&project, &request, &prepared.host, coverage, false);
+    let kind = plan_run::kind(&project, &request, &prepared.collected, coverage, false);
     let mut plan = match plan_run::plan(&project, &run_ids, &request, &suite, prepared, kind) {
         Ok(plan) => plan,
         Err(refusal) => {

@@ -34,15 +34,15 @@ pub(crate) async fn prepare(
         return Err(failure(LaunchErrorCode::InstanceCannotResolve, message));
     }
     let scope = Scope::of_ids([id.as_str()]);
-    let Found { host, own, .. } = match project.host(&scope, arguments, purpose).await {
+    let Found { collected, exclusive, .. } = match project.session_for(&scope, arguments, purpose).await {
         Ok(found) => found,
         Err(reason) => return Err(explain(project, &scope, arguments, reason).await),
     };
     let everything = Filter::parse(None, None).map_err(|error| failure(LaunchErrorCode::InternalError, error))?;
-    let all = select(&host.tests, std::slice::from_ref(&id), &everything)
+    let all = select(&collected.tests, std::slice::from_ref(&id), &everything)
         .map_err(|unknown| failure(LaunchErrorCode::InstanceCannotResolve, unknown))?
         .taken;
-    let broken = host.tests.errors.iter().filter(|error| scope.holds(&error.path));
+    let broken = collected.tests.errors.iter().filter(|error| scope.holds(&error.path));
     let problems: Vec<String> = broken.map(CollectError::sentence).collect();
     if all.is_empty()
         && let Some(problem) = problems.first()
@@ -50,14 +50,15 @@ pub(crate) async fn prepare(
         return Err(failure(LaunchErrorCode::CaseEnumeration, problem));
     }
     let total = all.len();
-    let selected: Vec<usize> = all.into_iter().filter(|&index| filters.takes(&host.tests.nodes[index].id)).collect();
+    let selected: Vec<usize> =
+        all.into_iter().filter(|&index| filters.takes(&collected.tests.nodes[index].id)).collect();
     if selected.is_empty() && !filters.is_empty() {
         let message = format!(
             "none of the {total} cases of {test_url:?} matches the filters; a filter is a glob over a case's whole node id"
         );
         return Err(failure(LaunchErrorCode::NoMatchingCases, message));
     }
-    Ok(Chosen { host, own: Arc::new(own), selected, deselected: 0, problems })
+    Ok(Chosen { collected, exclusive: Arc::new(exclusive), selected, deselected: 0, problems })
 }
 
 /// What a collection that failed is called.
@@ -67,7 +68,7 @@ async fn explain(project: &Arc<Project>, scope: &Scope, arguments: &[String], re
         CollectFailure::Unreachable(_) if is_exhaustion(&message) => LaunchErrorCode::ResourceUnavailable,
         CollectFailure::Unreachable(_) => LaunchErrorCode::FailedToConnectToTestSuite,
         // Without the suite's own arguments it is known whose fault it is.
-        _ if !arguments.is_empty() && project.host(scope, &[], Purpose::List).await.is_ok() => {
+        _ if !arguments.is_empty() && project.session_for(scope, &[], Purpose::List).await.is_ok() => {
             LaunchErrorCode::InvalidArgs
         }
         CollectFailure::Refused { .. } => LaunchErrorCode::InvalidManifest,

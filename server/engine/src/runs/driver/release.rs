@@ -29,10 +29,10 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 kill_tree(slot.runner.pid());
             }
             // A runner that is done still tears its session down; it must live as long as that takes.
-            let leaver = (!self.plan.host.is_shared()).then(|| self.pool.leaving.enter());
+            let exiting_session = (!self.plan.collected.is_shared()).then(|| self.pool.exiting.enter());
             let end = tokio::spawn(async move {
                 slot.await_exit().await;
-                drop(leaver);
+                drop(exiting_session);
             });
             self.exiting.lock().unwrap_or_else(PoisonError::into_inner).push(end);
         }
@@ -48,9 +48,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
 
     /// A session that can't be shared may hold what its successor wants, until it is gone.
     pub(super) async fn await_exiting(&mut self) {
-        let leaving = self.pool.leaving.clone();
+        let exiting = self.pool.exiting.clone();
         tokio::select! {
-            () = leaving.gone() => {}
+            () = exiting.gone() => {}
             _ = self.stop_rx.wait_for(|wanted| *wanted != StopLevel::Go) => {}
         }
     }
