@@ -300,11 +300,12 @@ impl Publisher {
         }
     }
 
-    /// Shows a text as a document where the client can, else as a message.
+    /// Shows a text as a document where the client can, else as a message. That begins with where the text is to be read
+    /// as a whole: some editors have one line for a message.
     async fn show(&mut self, title: &str, text: String) {
         let shows = self.shared.state().features.show_document;
-        match shows.then(|| self.pages.write(title, &text)) {
-            Some(Ok(path)) => {
+        match self.pages.write(title, &text) {
+            Ok(path) if shows => {
                 let uri = uri(&uri_text(&path));
                 let params = ShowDocumentParams { uri, external: None, take_focus: Some(true), selection: None };
                 let client = self.client.clone();
@@ -314,9 +315,15 @@ impl Publisher {
                     }
                 });
             }
-            Some(Err(error)) => tracing::warn!("{title} can't be written to a temporary file: {error}"),
-            None => {
-                let params = ShowMessageParams { typ: MessageType::INFO, message: text };
+            written => {
+                let message = match written {
+                    Ok(path) => format!("{}:\n{text}", path.display()),
+                    Err(error) => {
+                        tracing::warn!("{title} can't be written to a temporary file: {error}");
+                        text
+                    }
+                };
+                let params = ShowMessageParams { typ: MessageType::INFO, message };
                 self.client.send_notification::<ShowMessage>(params).await;
             }
         }

@@ -14,6 +14,7 @@ use crate::connection;
 use crate::error::{CommandError, CommandResult};
 use crate::paths::path_of;
 use crate::places::innermost;
+use crate::publisher::Outgoing;
 use crate::state::{Shared, State};
 use crate::text::Text;
 use crate::workspace::RunRequest;
@@ -62,7 +63,14 @@ pub(crate) async fn debug(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<
     let context_id = connection::context(shared, &folder).await?;
     let request = Request::DebugRun { context_id, node_ids, options: Some(options(args)) };
     match shared.call(request).await? {
-        Response::DebugStarted { run_id, host, port } => Ok(json!({ "runId": run_id, "host": host, "port": port })),
+        Response::DebugStarted { run_id, host, port } => {
+            // Without a plugin nobody reads the answer, and the tests wait for a person to attach.
+            if !shared.state().features.opted_in {
+                let text = format!("the tests wait for a debugger: attach to debugpy at {host}:{port}");
+                shared.send(Outgoing::Message { kind: MessageType::INFO, text });
+            }
+            Ok(json!({ "runId": run_id, "host": host, "port": port }))
+        }
         other => Err(CommandError::unexpected("debug_run", &other)),
     }
 }

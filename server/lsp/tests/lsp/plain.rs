@@ -13,12 +13,16 @@ use crate::{Client, SAMPLE};
 const MESSAGE: &str = "window/showMessage";
 const DIAGNOSTICS: &str = "textDocument/publishDiagnostics";
 
-/// A client like Helix: no plugin, no lenses, but it shows documents.
+/// No plugin, no lenses, but it shows documents.
 async fn plain() -> Client {
+    plain_with(true).await
+}
+
+async fn plain_with(shows_documents: bool) -> Client {
     let mut client = Client::start();
     let folders = json!([{ "uri": client.uri(""), "name": "repo" }]);
     let capabilities = json!({
-        "window": { "workDoneProgress": true, "showDocument": { "support": true } },
+        "window": { "workDoneProgress": true, "showDocument": { "support": shows_documents } },
         "textDocument": {
             "codeAction": { "codeActionLiteralSupport": { "codeActionKind": { "valueSet": [] } } },
             "publishDiagnostics": { "relatedInformation": true },
@@ -147,9 +151,18 @@ async fn d6_code_actions_have_kinds_of_their_own_and_offer_all_that_a_person_nee
 }
 
 #[tokio::test(start_paused = true)]
-async fn d6_the_output_of_a_test_is_shown_as_a_document() {
+async fn d6_a_test_that_waits_for_a_debugger_says_where() {
     let mut client = plain().await;
-    let answer = || Response::TestOutput {
+    let started = Response::DebugStarted { run_id: "run-d".into(), host: "127.0.0.1".into(), port: 4711 };
+    client.engine.script("debug_run", started);
+    client.command("pytestLens.debug", json!({ "ids": ["test_a.py::test_one"] })).await.unwrap();
+    let expected = "the tests wait for a debugger: attach to debugpy at 127.0.0.1:4711";
+    assert_eq!(client.messages().await, [(3, expected.to_owned())]);
+}
+
+/// The output of a test that failed.
+fn printed() -> Response {
+    Response::TestOutput {
         node_id: "test_a.py::test_x[1]".into(),
         outcome: Some("failed".into()),
         message: Some("short".into()),
@@ -157,13 +170,31 @@ async fn d6_the_output_of_a_test_is_shown_as_a_document() {
         stdout: "hello\n".into(),
         stderr: String::new(),
         log: String::new(),
-    };
-    client.engine.script("get_output", answer());
+    }
+}
+
+/// How it is shown.
+const PAGE: &str = "test_a.py::test_x[1]: failed\n\nE  assert 0\n\n--- stdout ---\nhello\n";
+
+#[tokio::test(start_paused = true)]
+async fn d6_where_no_document_can_be_shown_a_message_begins_with_its_path() {
+    let mut client = plain_with(false).await;
+    client.engine.script("get_output", printed());
+    client.command("pytestLens.output", json!({ "id": "test_a.py::test_x[1]" })).await.unwrap();
+    let messages = client.messages().await;
+    let (path, text) = messages[0].1.split_once(":\n").unwrap();
+    assert_eq!((text, std::fs::read_to_string(path).unwrap().as_str()), (PAGE, PAGE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn d6_the_output_of_a_test_is_shown_as_a_document() {
+    let mut client = plain().await;
+    client.engine.script("get_output", printed());
     client.command("pytestLens.output", json!({ "id": "test_a.py::test_x[1]" })).await.unwrap();
     let shown = client.wait("window/showDocument").await;
     let path = shown["uri"].as_str().unwrap().strip_prefix("file://").unwrap();
     let text = std::fs::read_to_string(path).unwrap();
-    assert_eq!(text, "test_a.py::test_x[1]: failed\n\nE  assert 0\n\n--- stdout ---\nhello\n");
+    assert_eq!(text, PAGE);
 }
 
 #[tokio::test(start_paused = true)]
