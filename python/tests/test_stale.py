@@ -357,3 +357,19 @@ def test_r16_a_full_disk_leaves_nothing_in_the_cache(
     code = cache.code(str(tmp_path / "a.py"), "plain", lambda text: compile(text, "a.py", "exec"))
     assert code.co_filename == "a.py"
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
+def test_r19_what_is_used_stays_young_and_that_is_no_effect(project: Project) -> None:
+    engine = project(
+        {"low.py": "", "conftest.py": "import low\n", "test_a.py": "def test_a(): pass\n"}
+    )
+    engine.collected()
+    folder = engine.state / "cache" / "pyc"
+    entries = [path for path in folder.rglob("*") if path.is_file()]
+    for entry in entries:
+        os.utime(entry, (1, 1))
+    base = engine.base()
+    base.wait("ready")
+    assert engine.fork(base, "collected").wait("collected")["reasons"] == []
+    assert len(entries) == 3
+    assert all(entry.stat().st_mtime > 1 for entry in entries)

@@ -22,13 +22,14 @@ from typing import Any, Callable
 import pytest
 
 from . import distributed, places, redirect, stash
-from .own import hashlib, marshal, os, tempfile
+from .own import hashlib, marshal, os, tempfile, time
 from .snapshot import Snapshot
 from .state import Boot
 
 _DIGEST = 32
 # Going back to what a file was a moment ago, or on another branch, is common.
 _VERSIONS = 8
+_DAY = 24 * 60 * 60
 
 
 class Cache:
@@ -92,6 +93,8 @@ class Cache:
         try:
             with open(entry, "rb") as file:
                 digest, data = file.read(_DIGEST), file.read()
+                if time.time() - os.fstat(file.fileno()).st_mtime > _DAY:
+                    os.utime(entry)  # the engine removes what has not been used for long
             # marshal may crash on damaged data: check before.
             if hashlib.sha256(data).digest() != digest:
                 return None

@@ -110,10 +110,11 @@ impl Engine {
         let worker_dir;
         (config.cache_dir, worker_dir) = settle(&config.cache_dir)?;
         let hub = Arc::new(Hub::start()?);
-        let files = worker_dir.clone();
+        let (files, caches) = (worker_dir.clone(), config.cache_dir.clone());
         artifact_dir::in_background(move || {
             engine_lock::sweep();
             worker_files::prune(&files);
+            worker_files::prune_compiled(&caches);
         });
         let shared = Arc::new(Shared {
             hub,

@@ -64,6 +64,24 @@ pub(crate) fn prune(folder: &Path) {
     }
 }
 
+/// Removes what was compiled of projects' files that nobody has used for a while: they were deleted or renamed, or are
+/// compiled otherwise. Blocks.
+pub(crate) fn prune_compiled(cache_dir: &Path) {
+    let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_old = |path: &Path| {
+        let used = fs::symlink_metadata(path).and_then(|data| data.modified()).ok();
+        used.and_then(|used| used.elapsed().ok()).is_some_and(|age| age > UNUSED)
+    };
+    // As `worker/pyc.py` lays them out: two folders for each file, in the last its versions.
+    for shelf in below(cache_dir).flat_map(|project| below(&project.join("pyc"))) {
+        for file in below(&shelf) {
+            below(&file).filter(|version| is_old(version)).for_each(|version| drop(fs::remove_file(version)));
+            let _ = fs::remove_dir(&file); // if nothing is left in it
+        }
+        let _ = fs::remove_dir(&shelf);
+    }
+}
+
 /// How the last words of an interpreter begin that is too old.
 pub(crate) const TOO_OLD: &str = "Python 3.9 or newer is needed:";
 
@@ -76,4 +94,30 @@ pub(crate) fn boot_program(folder: &Path) -> String {
          (pytestLens.pythonPath)'%((sys.executable,)+sys.version_info[:2]));sys.path.insert(0,{folder});\
          from _pytest_lens_worker.boot import main;main()"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    #[test]
+    fn r19_compiled_code_that_nobody_uses_goes_and_other_stays() {
+        let cache = tempfile::tempdir().unwrap();
+        let put = |name: &str, age: Duration| {
+            let path = cache.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "code").unwrap();
+            fs::File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+        };
+        let long = UNUSED + Duration::from_secs(60);
+        put("ctx-1/pyc/ab/gone/v1", long);
+        put("ctx-1/pyc/cd/used/v1", long);
+        put("ctx-1/pyc/cd/used/v2", Duration::ZERO);
+        put("ctx-1/preload.json", long);
+        prune_compiled(cache.path());
+        let is_there = |name: &str| cache.path().join(name).exists();
+        assert!(is_there("ctx-1/pyc/cd/used/v2") && is_there("ctx-1/preload.json"));
+        assert!(!is_there("ctx-1/pyc/cd/used/v1") && !is_there("ctx-1/pyc/ab"));
+    }
 }
