@@ -399,7 +399,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 FromWorker::Importing { path } => slot.importing = Some(path),
                 FromWorker::Reads { reads } => (self.tell)(DriverEvent::Reads(reads)),
                 FromWorker::RunnerReady { stacks, read } => {
-                    let same_files = slot.order.is_some() && self.plan.host.agrees_with(&read);
+                    let same_files = slot.order.is_some() && self.plan.collected.agrees_with(&read);
                     slot.runner.note(FromWorker::RunnerReady { stacks, read });
                     slot.begin(same_files);
                 }
