@@ -1,25 +1,28 @@
--- The server's configuration, which `vim.lsp.enable('pytest_lens')` finds here by its name.
+-- The server's configuration, which `vim.lsp.enable('pytest_lens')` finds by its name.
 --
--- What the plugin adds hangs on the handlers and on `LspAttach`, so that a user's own `on_attach`, `settings` and so
--- on (`vim.lsp.config('pytest_lens', {...})`) take nothing away.
+-- The plugin uses handlers and the event `LspAttach` only, so that `on_attach` and the like remain free for the user's
+-- `vim.lsp.config('pytest_lens', {...})`.
+
+local client = require('pytest_lens.client')
+local code_lens = require('pytest_lens.code_lens')
+local diagnostics = require('pytest_lens.diagnostics')
+local root = require('pytest_lens.root')
 
 ---@type vim.lsp.Config
 return {
   cmd = { 'pytest-lens', 'lsp' },
   filetypes = { 'python' },
-  root_dir = function(bufnr, on_dir)
-    require('pytest_lens.root').find(bufnr, on_dir)
-  end,
-  -- 0.11 does not say that lenses may be refreshed; the plugin does it.
+  root_dir = root.find,
+  -- Neovim 0.11 does not announce that it refreshes lenses: the plugin does that.
   capabilities = { workspace = { codeLens = { refreshSupport = true } } },
   init_options = { pytestLens = true },
   before_init = function(params, config)
-    -- So that the first collection already follows them; the same come by `workspace/configuration` when they change.
+    -- The first collection needs the settings; `workspace/configuration` delivers later changes.
     local settings = vim.tbl_get(config, 'settings', 'pytestLens')
     if settings then
       local options = params.initializationOptions --[[@as table]]
       options.settings = options.settings or settings
     end
   end,
-  handlers = require('pytest_lens.client').handlers(),
+  handlers = vim.tbl_extend('error', client.handlers(), diagnostics.handlers(), code_lens.handlers()),
 }

@@ -1,5 +1,5 @@
--- What is there before the first Python file is: the command, the `<Plug>` maps, highlights, and the ear for clients.
--- All else is loaded when it is needed.
+-- Runs at start-up: defines the command, the `<Plug>` maps, the highlight groups and the autocommands. Everything else is
+-- loaded on first use.
 
 if vim.g.loaded_pytest_lens then
   return
@@ -18,7 +18,7 @@ vim.api.nvim_create_user_command('Lens', function(args)
   require('pytest_lens.commands').execute(args)
 end, {
   nargs = '*',
-  desc = 'Run pytest tests, and look at what came of them',
+  desc = 'Run pytest tests and show their results',
   complete = function(lead, line)
     return require('pytest_lens.commands').complete(lead, line)
   end,
@@ -49,7 +49,7 @@ end
 
 local group = vim.api.nvim_create_augroup('pytest_lens', {})
 
-local function highlights()
+local function set_highlights()
   for name, link in pairs({
     PytestLensPassed = 'DiagnosticOk',
     PytestLensFailed = 'DiagnosticError',
@@ -68,12 +68,12 @@ local function highlights()
     vim.api.nvim_set_hl(0, name, { link = link, default = true })
   end
 end
-highlights()
-vim.api.nvim_create_autocmd('ColorScheme', { group = group, callback = highlights })
+set_highlights()
+vim.api.nvim_create_autocmd('ColorScheme', { group = group, callback = set_highlights })
 
 ---@param id integer
 ---@return boolean
-local function is_ours(id)
+local function is_own_client(id)
   local client = vim.lsp.get_client_by_id(id)
   return client ~= nil and client.name == 'pytest_lens'
 end
@@ -81,7 +81,8 @@ end
 vim.api.nvim_create_autocmd('LspAttach', {
   group = group,
   callback = function(args)
-    if is_ours(args.data.client_id) then
+    if is_own_client(args.data.client_id) then
+      require('pytest_lens.listeners')
       require('pytest_lens.client').attached(args.data.client_id, args.buf)
     end
   end,
@@ -89,25 +90,25 @@ vim.api.nvim_create_autocmd('LspAttach', {
 vim.api.nvim_create_autocmd('BufEnter', {
   group = group,
   callback = function(args)
-    local loaded = package.loaded['pytest_lens.client']
-    if loaded then
-      loaded.entered(args.buf)
+    local servers = package.loaded['pytest_lens.servers']
+    if servers then
+      servers.entered(args.buf)
     end
   end,
 })
 vim.api.nvim_create_autocmd('BufWritePost', {
   group = group,
   callback = function(args)
-    local loaded = package.loaded['pytest_lens.client']
-    if loaded then
-      loaded.written(args.buf)
+    local servers = package.loaded['pytest_lens.servers']
+    if servers then
+      servers.written(args.buf)
     end
   end,
 })
 vim.api.nvim_create_autocmd('LspDetach', {
   group = group,
   callback = function(args)
-    if is_ours(args.data.client_id) then
+    if is_own_client(args.data.client_id) then
       require('pytest_lens.client').detached(args.data.client_id, args.buf)
     end
   end,

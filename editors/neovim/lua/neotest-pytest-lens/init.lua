@@ -1,20 +1,24 @@
--- An adapter for neotest: its positions are the server's tree, and what it runs, the server runs.
+-- The adapter for neotest: positions come from the server's tree, and the server runs the tests.
 --
--- Position ids are paths and, behind `::`, what pytest calls a test; so they are the root and a node id.
+-- The id of a position is the root of the project and the node id of a test.
 
 local client = require('pytest_lens.client')
+local dap = require('pytest_lens.dap')
+local diagnostics = require('pytest_lens.diagnostics')
+local notify = require('pytest_lens.notify')
 local outcomes = require('pytest_lens.outcomes')
+local runs = require('pytest_lens.runs')
 
 ---@type table
 local adapter = { name = 'pytest-lens' }
 
--- What was told to neotest of each test, and where its output is, by client and node id.
----@type table<integer, table<string, { result: pytest_lens.TestOutcome, texts: string }>>
-local told = {}
+-- What neotest received for each test, by client and node id.
+---@type table<integer, table<string, { result: pytest_lens.TestOutcome, text: string }>>
+local reported = {}
 
 local STATUS = { passed = 'passed', failed = 'failed', skipped = 'skipped' }
 
----The store that a path lies in.
+---The store of the folder that contains a path.
 ---@param path string
 ---@return pytest_lens.Store?, vim.lsp.Client?
 local function store_of(path)
@@ -29,7 +33,7 @@ end
 
 ---@param store pytest_lens.Store
 ---@param position string
----@return string? id None for the root itself.
+---@return string? id Nil for the root.
 local function node_id(store, position)
   if position ~= store.root then
     return position:sub(#store.root + 2)
@@ -46,7 +50,7 @@ function adapter.filter_dir(name)
   return name ~= '__pycache__' and name ~= 'node_modules' and not vim.startswith(name, '.')
 end
 
----A file is one of tests where the server says so, or, before it knows, where pytest would think so by its name.
+---Whether the server has tests in a file. Before it knows, the name of the file decides, as in pytest.
 function adapter.is_test_file(path)
   local store = store_of(path)
   local id = store and node_id(store, path)
@@ -57,12 +61,12 @@ function adapter.is_test_file(path)
   return name:find('^test_.*%.py$') ~= nil or name:find('_test%.py$') ~= nil
 end
 
----A tree as neotest reads it: a list that starts with its own position.
+---Builds a tree in neotest's form: a list that starts with the position of the item.
 ---@param store pytest_lens.Store
 ---@param id string
 ---@param path string
 ---@return table
-local function branch(store, id, path)
+local function build_tree(store, id, path)
   local item = store.items[id]
   local range = item.range
   ---@type table
@@ -78,11 +82,11 @@ local function branch(store, id, path)
   end
   local list = { position }
   for _, child in ipairs(store.children[id] or {}) do
-    -- Cases share their function's line: their outcomes are told as its own.
+    -- The cases of a function share its line, and its position.
     if store.items[child].kind ~= 'case' then
-      local below = branch(store, child, path)
-      table.insert(list, below)
-      local last = below[1].range[3] ---@type integer
+      local subtree = build_tree(store, child, path)
+      table.insert(list, subtree)
+      local last = subtree[1].range[3] ---@type integer
       position.range[3] = math.max(position.range[3], last)
     end
   end
@@ -97,29 +101,29 @@ function adapter.discover_positions(path)
   end
   ---@diagnostic disable-next-line: unresolved-require
   local Tree = require('neotest.types').Tree
-  return Tree.from_list(branch(store, id, path), function(position)
+  return Tree.from_list(build_tree(store, id, path), function(position)
     return position.id
   end)
 end
 
----The line of a failure in a file, from 0: that of its innermost frame there.
+---The line of a failure in a file, from 0: the line of its innermost frame in that file.
 ---@param result pytest_lens.TestOutcome
 ---@param uri string
 ---@return integer?
 local function line_in(result, uri)
-  local places = vim.tbl_map(function(frame)
+  local locations = vim.tbl_map(function(frame)
     return frame.location
   end, result.frames or {})
-  table.insert(places, result.location)
-  for index = #places, 1, -1 do
-    if places[index].uri == uri then
-      return places[index].range.start.line
+  table.insert(locations, result.location)
+  for index = #locations, 1, -1 do
+    if locations[index].uri == uri then
+      return locations[index].range.start.line
     end
   end
 end
 
----The errors of a test: one for each line and message, however many of its cases end in it. What went wrong in another
----file is told at the test, with the place.
+---The errors of a test: one per line and message, even if several cases have it. The message of an error in another
+---file names its location.
 ---@param store pytest_lens.Store
 ---@param failures pytest_lens.TestOutcome[]
 ---@param uri string
@@ -127,12 +131,13 @@ end
 local function errors_of(store, failures, uri)
   local found, known = {}, {} ---@type table[], table<string, table>
   for _, result in ipairs(failures) do
-    local message = result.message or outcomes.look(result.outcome).words
+    local message = result.message or outcomes.display(result.outcome).text
     local innermost = result.frames and result.frames[#result.frames]
-    local place = innermost and innermost.location or result.location
-    if place and place.uri ~= uri then
-      local path = vim.fs.relpath(store.root, vim.uri_to_fname(place.uri)) or vim.uri_to_fname(place.uri)
-      message = ('%s:%d: %s'):format(path, place.range.start.line + 1, message)
+    local location = innermost and innermost.location or result.location
+    if location and location.uri ~= uri then
+      local full = vim.uri_to_fname(location.uri)
+      local path = vim.fs.relpath(store.root, full) or full
+      message = ('%s:%d: %s'):format(path, location.range.start.line + 1, message)
     end
     local line = line_in(result, uri)
     local key = ('%s %s'):format(line or '', message)
@@ -144,38 +149,39 @@ local function errors_of(store, failures, uri)
   return found
 end
 
+---Writes a text to a temporary file.
 ---@param text string
----@return string path Of a file with that text.
-local function file_with(text)
+---@return string path
+local function write_file(text)
   local path = vim.fn.tempname()
   vim.fn.writefile(vim.split(text, '\n'), path)
   return path
 end
 
--- The output of all tests that said nothing.
-local silence ---@type string?
+-- The output file of all tests that printed nothing.
+local empty_output ---@type string?
 
----A file with what the tests of a position said, each under its name.
+---Writes the output of the tests of a position to a file, each under its name.
 ---@param client_id integer
 ---@param results pytest_lens.TestOutcome[]
 ---@return string path
-local function output_of(client_id, results)
+local function write_output(client_id, results)
   local parts, any = {}, false
   for _, result in ipairs(results) do
-    local known = (told[client_id] or {})[result.id]
-    local text = known and known.texts or ''
-    local title = ('%s %s'):format(result.id, outcomes.look(result.outcome).words)
+    local known = (reported[client_id] or {})[result.id]
+    local text = known and known.text or ''
+    local title = ('%s %s'):format(result.id, outcomes.display(result.outcome).text)
     table.insert(parts, text == '' and title or title .. '\n\n' .. text)
     any = any or text ~= ''
   end
   if any then
-    return file_with(table.concat(parts, '\n\n'))
+    return write_file(table.concat(parts, '\n\n'))
   end
-  silence = silence or file_with('It printed nothing.')
-  return silence
+  empty_output = empty_output or write_file('It printed nothing.')
+  return empty_output
 end
 
----What neotest is to know of a test: the worst of its cases, with the failures at their lines.
+---The neotest result of a test: the most severe outcome of its cases, with the errors at their lines.
 ---@param store pytest_lens.Store
 ---@param client_id integer
 ---@param id string
@@ -195,14 +201,14 @@ local function result_of(store, client_id, id)
   end, results)
   local first = failures[1] or results[1]
   return {
-    status = STATUS[outcomes.look(worst).icon],
+    status = STATUS[outcomes.display(worst).icon],
     short = first and first.message,
     errors = errors_of(store, failures, vim.uri_from_fname(store.root .. '/' .. id:gsub('::.*', ''))),
-    output = output_of(client_id, results),
+    output = write_output(client_id, results),
   }
 end
 
----Results of the items that these tests are, or are cases of, by position.
+---The neotest results of tests by position. A case belongs to the position of its function.
 ---@param store pytest_lens.Store
 ---@param client_id integer
 ---@param ids table<string, boolean>
@@ -218,25 +224,25 @@ local function results_of(store, client_id, ids)
   return found
 end
 
----Whether neotest draws diagnostics at all.
+---Whether neotest shows diagnostics.
 ---@return boolean
-local function draws_diagnostics()
-  local found, config = pcall(require, 'neotest.config')
-  local diagnostic = found and config.diagnostic
+local function shows_diagnostics()
+  local is_loaded, config = pcall(require, 'neotest.config')
+  local diagnostic = is_loaded and config.diagnostic
   return not diagnostic or diagnostic.enabled ~= false
 end
 
--- Where neotest was told of all failures in a file, it shows them: the server's diagnostics would say them again.
-client.tell_elsewhere(function(client_id, uri)
-  local known = told[client_id]
-  if not known or not draws_diagnostics() then
+-- If neotest received all failures of a file, it shows them: the server's diagnostics would repeat them.
+diagnostics.hide_failures_if(function(client_id, uri)
+  local known = reported[client_id]
+  if not known or not shows_diagnostics() then
     return false
   end
   for _, store in ipairs(client.stores(client_id)) do
     local file = vim.fs.relpath(store.root, vim.uri_to_fname(uri))
     for _, result in ipairs(file and store.items[file] and store:results_within(file) or {}) do
-      local is_told = known[result.id] and known[result.id].result == result
-      if outcomes.is_failure(result.outcome) and not is_told then
+      local is_reported = known[result.id] and known[result.id].result == result
+      if outcomes.is_failure(result.outcome) and not is_reported then
         return false
       end
     end
@@ -245,13 +251,13 @@ client.tell_elsewhere(function(client_id, uri)
 end)
 
 client.on_exit(function(client_id)
-  told[client_id] = nil
+  reported[client_id] = nil
 end)
 
----All that a test said, as its output is read.
+---The failure and the captured output of a test as one text.
 ---@param outcome pytest_lens.TestOutcome
 ---@return string
-local function texts_of(outcome)
+local function text_of(outcome)
   local parts = {} ---@type string[]
   table.insert(parts, outcome.longrepr or outcome.message)
   for _, part in ipairs({
@@ -266,28 +272,28 @@ local function texts_of(outcome)
   return table.concat(parts, '\n')
 end
 
----Takes note of what neotest is told of a test, so that nobody else tells it.
+---Records that neotest receives the outcome of a test.
 ---@param client_id integer
 ---@param store pytest_lens.Store
 ---@param outcome pytest_lens.TestOutcome
-local function note(client_id, store, outcome)
+local function record(client_id, store, outcome)
   local result = store.results[outcome.id]
   if result then
-    told[client_id] = told[client_id] or {}
-    told[client_id][outcome.id] = { result = result, texts = texts_of(outcome) }
+    reported[client_id] = reported[client_id] or {}
+    reported[client_id][outcome.id] = { result = result, text = text_of(outcome) }
   end
 end
 
----A run as a process of neotest's: it is stopped, waited for and read like one.
+---Wraps a run as a process of neotest, with a result, an output and a way to stop it.
 ---@param lsp_client vim.lsp.Client
 ---@param store pytest_lens.Store
----@param begin fun(done: fun(answer: table?)) Starts it.
----@param context table Takes the ids of the tests that ran.
+---@param start fun(done: fun(answer: table?)) Starts the run.
+---@param context table Receives the ids of the tests that ran.
 ---@return table
-local function process(lsp_client, store, begin, context)
+local function run_as_process(lsp_client, store, start, context)
   ---@diagnostic disable-next-line: unresolved-require
   local nio = require('nio')
-  local ended, news = nio.control.event(), nio.control.queue()
+  local ended, updates = nio.control.event(), nio.control.queue()
   local state = { path = vim.fn.tempname(), code = 0, done = false }
   local lines = {} ---@type string[]
   local run ---@type string?
@@ -297,32 +303,32 @@ local function process(lsp_client, store, begin, context)
       state.done, state.code = true, code
       vim.fn.writefile(vim.split(table.concat(lines, '\n'), '\n'), state.path)
       vim.api.nvim_del_augroup_by_id(group)
-      news.put_nowait(false)
+      updates.put_nowait(false)
       ended.set()
     end
   end
   ---@param event { match: string, data: table }
-  local function take(event)
+  local function handle(event)
     if event.match == 'PytestLensTestOutcome' then
       local ids, files = {}, {} ---@type table<string, boolean>, table<string, boolean>
       for _, outcome in ipairs(event.data.outcomes) do
         if not outcome.willRerun then
           ids[outcome.id], context.ids[outcome.id] = true, true
-          table.insert(lines, ('%s %s'):format(outcome.id, outcomes.look(outcome.outcome).words))
+          table.insert(lines, ('%s %s'):format(outcome.id, outcomes.display(outcome.outcome).text))
           table.insert(lines, outcome.message)
-          note(lsp_client.id, store, outcome)
+          record(lsp_client.id, store, outcome)
           files[outcome.id:gsub('::.*', '')] = true
         end
       end
-      news.put_nowait(ids)
+      updates.put_nowait(ids)
       for file in pairs(files) do
-        client.publish_again(lsp_client.id, vim.uri_from_fname(store.root .. '/' .. file))
+        diagnostics.refresh(lsp_client.id, vim.uri_from_fname(store.root .. '/' .. file))
       end
     elseif event.match == 'PytestLensRunFinished' then
       finish(event.data.status == 'passed' and 0 or 1)
     end
   end
-  -- The first outcomes may be told before the run's own number is.
+  -- The first outcomes may arrive before the answer with the run's id.
   local early = {} ---@type table[]
   vim.api.nvim_create_autocmd('User', {
     group = group,
@@ -331,18 +337,18 @@ local function process(lsp_client, store, begin, context)
       if not run then
         table.insert(early, { match = event.match, data = event.data })
       elseif event.data.runId == run then
-        take({ match = event.match, data = event.data })
+        handle({ match = event.match, data = event.data })
       end
     end,
   })
-  begin(function(answer)
+  start(function(answer)
     if not answer then
       return finish(4)
     end
     run = answer.runId
     for _, event in ipairs(early) do
       if event.data.runId == run then
-        take(event)
+        handle(event)
       end
     end
   end)
@@ -359,7 +365,7 @@ local function process(lsp_client, store, begin, context)
     end,
     output_stream = function()
       return function()
-        return news.get() or nil
+        return updates.get() or nil
       end
     end,
     stop = function()
@@ -375,16 +381,16 @@ function adapter.build_spec(args)
   local position = args.tree:data()
   local store, lsp_client = store_of(position.path)
   if not store or not lsp_client then
-    client.say('no server serves this file: open it first')
+    notify.warn('no server serves this file: open it first')
     return nil
   end
   local id = node_id(store, position.id)
   local argument = { workspace = store.workspace, ids = id and { id } or nil }
-  local function begin(done)
+  local function start(done)
     if args.strategy == 'dap' then
-      require('pytest_lens.dap').start(lsp_client.id, argument, done)
+      dap.start(lsp_client.id, argument, done)
     else
-      require('pytest_lens.commands').start(lsp_client.id, 'pytestLens.run', argument, done)
+      runs.start(lsp_client.id, 'pytestLens.run', argument, done)
     end
   end
   local context = { root = store.root, ids = {} }
@@ -392,12 +398,12 @@ function adapter.build_spec(args)
     command = { 'pytest-lens' },
     context = context,
     strategy = function()
-      return process(lsp_client, store, begin, context)
+      return run_as_process(lsp_client, store, start, context)
     end,
     stream = function(ids)
       return function()
-        local news = ids()
-        return news and results_of(store, lsp_client.id, news)
+        local update = ids()
+        return update and results_of(store, lsp_client.id, update)
       end
     end,
   }

@@ -1,9 +1,12 @@
--- Terminal colours as highlights: what a test printed in colour is shown in colour.
+-- Turns the colours of terminal output into highlights.
+--
+-- `nvim_open_term` is no replacement: it breaks lines at the width of the window, so that a path and its line number
+-- fall apart; it drops all but the last lines; and a test that clears the screen would erase the headings.
 
 local M = {}
 
----A coloured stretch of a line, columns in bytes from 0.
----@class pytest_lens.Stretch
+---A highlighted part of a line; columns in bytes, from 0.
+---@class pytest_lens.Highlight
 ---@field line integer
 ---@field from integer
 ---@field to integer
@@ -20,8 +23,8 @@ local M = {}
 local FLAGS = { [1] = 'bold', [3] = 'italic', [4] = 'underline', [7] = 'reverse' }
 local NO_FLAGS = { [22] = 'bold', [23] = 'italic', [24] = 'underline', [27] = 'reverse' }
 
----Of the 16 colours every terminal has, as the colour scheme has them, else as xterm has them.
-local NAMED = {
+-- The 16 basic colours of xterm, for colour schemes that do not set `g:terminal_color_0` to 15.
+local BASIC = {
   [0] = '#000000',
   '#cd0000',
   '#00cd00',
@@ -44,7 +47,7 @@ local NAMED = {
 ---@return string
 local function palette(index)
   if index < 16 then
-    return vim.g['terminal_color_' .. index] or NAMED[index]
+    return vim.g['terminal_color_' .. index] or BASIC[index]
   elseif index >= 232 then
     local grey = 8 + (index - 232) * 10
     return ('#%02x%02x%02x'):format(grey, grey, grey)
@@ -60,10 +63,10 @@ local function palette(index)
   )
 end
 
----Reads a colour behind 38 or 48.
+---Reads the colour that follows the codes 38 and 48.
 ---@param codes integer[]
 ---@param at integer
----@return string? colour, integer at The last code that was read.
+---@return string? colour, integer at The last code of the colour.
 local function colour(codes, at)
   if codes[at + 1] == 5 and codes[at + 2] then
     return palette(codes[at + 2] % 256), at + 2
@@ -73,10 +76,11 @@ local function colour(codes, at)
   return nil, #codes
 end
 
+---Applies the parameters of an SGR sequence (`ESC [ ... m`).
 ---@param style pytest_lens.Style
 ---@param parameters string
 ---@return pytest_lens.Style
-local function restyle(style, parameters)
+local function apply_sgr(style, parameters)
   local codes = {} ---@type integer[]
   for code in (parameters == '' and '0' or parameters):gmatch('%d+') do
     table.insert(codes, math.floor(tonumber(code) or 0))
@@ -114,8 +118,8 @@ local function restyle(style, parameters)
 end
 
 ---@param style pytest_lens.Style
----@return string? group None where nothing is special.
-local function group(style)
+---@return string? group Nil for plain text.
+local function highlight_group(style)
   if next(style) == nil then
     return
   end
@@ -128,20 +132,20 @@ local function group(style)
   return name
 end
 
----The lines of a text without its escape sequences, and where they are coloured.
+---Splits a text into lines without escape sequences, and the highlights of those lines.
 ---@param text string
----@return string[] lines, pytest_lens.Stretch[] stretches
-function M.read(text)
-  local lines, stretches = {}, {}
+---@return string[] lines, pytest_lens.Highlight[] highlights
+function M.parse(text)
+  local lines, highlights = {}, {}
   local style = {} ---@type pytest_lens.Style
   for line in (text:gsub('\r\n', '\n') .. '\n'):gmatch('(.-)\n') do
-    -- What a progress bar drew over is not there any more.
+    -- A carriage return overwrites the line, as progress bars do.
     line = line:gsub('^.*\r([^\r])', '%1'):gsub('\r', '')
     local plain, length = {}, 0
     local function add(piece)
-      local hl = piece ~= '' and group(style)
+      local hl = piece ~= '' and highlight_group(style)
       if hl then
-        table.insert(stretches, { line = #lines, from = length, to = length + #piece, hl = hl })
+        table.insert(highlights, { line = #lines, from = length, to = length + #piece, hl = hl })
       end
       table.insert(plain, piece)
       length = length + #piece
@@ -154,15 +158,15 @@ function M.read(text)
       end
       add(line:sub(at, from - 1))
       if line:sub(to, to) == 'm' then
-        style = restyle(style, line:sub(from + 2, to - 1))
+        style = apply_sgr(style, line:sub(from + 2, to - 1))
       end
       at = to + 1
     end
     add(line:sub(at))
-    -- Bytes that a buffer's line can't hold.
+    -- A line of a buffer can't hold NUL.
     table.insert(lines, (table.concat(plain):gsub('%z', '^@')))
   end
-  return lines, stretches
+  return lines, highlights
 end
 
 return M

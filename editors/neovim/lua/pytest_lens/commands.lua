@@ -1,142 +1,118 @@
--- `:Lens`: its subcommands, what they take, and their completion. `<Plug>(pytest-lens-NAME)` does the same.
+-- The command `:Lens`: its subcommands, their arguments and their completion. `<Plug>(pytest-lens-NAME)` runs the same.
 
 local client = require('pytest_lens.client')
-local config = require('pytest_lens.config')
+local coverage = require('pytest_lens.coverage')
+local cursor = require('pytest_lens.cursor')
+local dap = require('pytest_lens.dap')
+local flaky = require('pytest_lens.flaky')
+local notify = require('pytest_lens.notify')
+local output = require('pytest_lens.output')
+local quickfix = require('pytest_lens.quickfix')
+local runs = require('pytest_lens.runs')
+local servers = require('pytest_lens.servers')
+local summary = require('pytest_lens.summary')
+
+-- A command may start a server itself: the views listen before its first notification.
+require('pytest_lens.listeners')
 
 local M = {}
 
 ---@class pytest_lens.Subcommand
----@field about string
 ---@field run fun(arguments: string[])
----@field takes? 'options'|'ids'|'collect'|'coverage' What may follow it.
+---@field arguments? 'options'|'ids'|'collect'|'coverage' Which arguments it takes.
 
 ---An option of a run.
 ---@class pytest_lens.RunOption
----@field takes 'number'|'boolean'|'text'
----@field offers string[] What it may be completed to.
+---@field type 'number'|'boolean'|'string'
+---@field completions string[]
 
--- Options of a run, as the server names them.
+-- Options of a run, by the server's names.
 ---@type table<string, pytest_lens.RunOption>
 local OPTIONS = {
-  workers = { takes = 'number', offers = { '2', '4', '8' } },
-  maxfail = { takes = 'number', offers = { '1' } },
-  keyword = { takes = 'text', offers = {} },
-  marker = { takes = 'text', offers = {} },
-  rerun = { takes = 'boolean', offers = { 'true', 'false' } },
-  runDisabled = { takes = 'boolean', offers = { 'true', 'false' } },
-  timeoutMs = { takes = 'number', offers = { '10000' } },
-  coverage = { takes = 'boolean', offers = { 'true', 'false' } },
+  workers = { type = 'number', completions = { '2', '4', '8' } },
+  maxfail = { type = 'number', completions = { '1' } },
+  keyword = { type = 'string', completions = {} },
+  marker = { type = 'string', completions = {} },
+  rerun = { type = 'boolean', completions = { 'true', 'false' } },
+  runDisabled = { type = 'boolean', completions = { 'true', 'false' } },
+  timeoutMs = { type = 'number', completions = { '10000' } },
+  coverage = { type = 'boolean', completions = { 'true', 'false' } },
 }
 
--- So many node ids are offered at most: nobody reads more.
-local OFFERED = 200
+-- How many node ids the completion offers.
+local MAX_COMPLETIONS = 200
 
----The server of the current buffer; where there is none, the user is told what to do.
+---The server of the current buffer. If there is none, tells the user what to do.
 ---@return vim.lsp.Client?
-local function server()
-  local found = client.of()
-  if found then
-    return found
+local function require_server()
+  local lsp_client = servers.of()
+  if lsp_client then
+    return lsp_client
   end
   local bufnr = vim.api.nvim_get_current_buf()
-  local root = client.root_of(bufnr)
-  if root and client.has_ended(root) then
-    client.say(('the server of %s has ended: `:Lens restart` starts it again'):format(vim.fs.basename(root)))
+  local root = servers.root_of(bufnr)
+  if root and servers.has_exited(root) then
+    notify.warn(('the server of %s has ended: `:Lens restart` starts it again'):format(vim.fs.basename(root)))
   elseif vim.b[bufnr].pytest_lens_client then
-    client.say('the server of this window has ended: `:Lens restart` starts it again')
+    notify.warn('the server of this window has ended: `:Lens restart` starts it again')
   elseif vim.bo.filetype == 'python' then
-    client.say(
+    notify.warn(
       root
           and 'no server serves this buffer: `:checkhealth pytest_lens` says why, `:Lens restart` tries again'
         or 'this file lies in no project: a folder with pytest.ini or pyproject.toml, or a git repository, is one'
     )
   else
-    client.say('no Python file of a project is open: open a test file first')
+    notify.warn('no Python file of a project is open: open a test file first')
   end
 end
 
----Writes what has changed: tests run what is on disk.
----@param lsp_client vim.lsp.Client
-local function save(lsp_client)
-  if not config.get().save_before_run then
-    return
-  end
-  for bufnr in pairs(lsp_client.attached_buffers) do
-    if vim.api.nvim_buf_is_loaded(bufnr) and vim.bo[bufnr].modified and vim.bo[bufnr].buftype == '' then
-      vim.api.nvim_buf_call(bufnr, function()
-        vim.cmd('silent update')
-      end)
-    end
-  end
-end
-
----Starts a run; its progress comes by notifications.
----@param client_id integer
----@param command string
----@param argument table
----@param done? fun(answer: table?)
-function M.start(client_id, command, argument, done)
-  local lsp_client = vim.lsp.get_client_by_id(client_id)
-  if not lsp_client then
-    return client.say('the server has ended: `:Lens restart` starts it again')
-  end
-  save(lsp_client)
-  client.request(lsp_client, command, argument, function(answer, problem)
-    if problem then
-      client.say(problem)
-    end
-    if done then
-      done(answer)
-    end
-  end)
-end
-
----What an option's text means; nothing where it means nothing.
+---Parses the value of an option; nil if it is invalid.
 ---@param option pytest_lens.RunOption
 ---@param text string
 ---@return number|boolean|string?
-local function value_of(option, text)
-  if option.takes == 'boolean' then
+local function parse_value(option, text)
+  if option.type == 'boolean' then
     return ({ ['true'] = true, ['false'] = false })[text]
-  elseif option.takes == 'number' then
+  elseif option.type == 'number' then
     local number = tonumber(text)
     return number and number >= 0 and number % 1 == 0 and number or nil
   end
   return text
 end
 
----`name=value` pairs as the server takes them, and what is left. Says what is wrong with them, and returns nothing.
+---Splits arguments into the `name=value` options of a run and node ids. Tells the user of an invalid argument, and
+---returns nil.
 ---@param arguments string[]
----@param takes_ids boolean? Whether there may be something left.
----@return table? options, string[] rest
-local function options_of(arguments, takes_ids)
-  local options, rest = {}, {}
+---@param takes_ids boolean? Whether node ids may occur.
+---@return table? options, string[] ids
+local function parse(arguments, takes_ids)
+  local options, ids = {}, {}
   for _, argument in ipairs(arguments) do
     local name, text = argument:match('^(%a+)=(.*)$')
     local option = name and OPTIONS[name]
     if option then
-      options[name] = value_of(option, text or '')
+      options[name] = parse_value(option, text or '')
       if options[name] == nil then
-        local kind = option.takes == 'number' and 'a whole number' or '`true` or `false`'
-        client.say(('`%s` takes %s, not %q'):format(name, kind, text))
+        local kind = option.type == 'number' and 'a whole number' or '`true` or `false`'
+        notify.warn(('`%s` takes %s, not %q'):format(name, kind, text))
         return nil, {}
       end
     elseif name or not takes_ids then
       local known = vim.tbl_keys(OPTIONS)
       table.sort(known)
-      local text_of = '%q is no option of a run: those are %s; a blank in a value is written `\\ `'
-      client.say(text_of:format(argument, table.concat(known, ', ')))
+      local message = '%q is no option of a run: those are %s; a blank in a value is written `\\ `'
+      notify.warn(message:format(argument, table.concat(known, ', ')))
       return nil, {}
     else
-      table.insert(rest, argument)
+      table.insert(ids, argument)
     end
   end
-  return options, rest
+  return options, ids
 end
 
----The cursor's place as a command takes it.
+---The position of the cursor, as the argument of a command.
 ---@return table
-local function here()
+local function cursor_position()
   local line = vim.api.nvim_win_get_cursor(0)[1] - 1
   return {
     textDocument = vim.lsp.util.make_text_document_params(0),
@@ -144,62 +120,51 @@ local function here()
   }
 end
 
----@param command string
+---A subcommand that runs the test at the cursor, or those with the given ids.
+---@param start fun(client_id: integer, argument: table)
 ---@return fun(arguments: string[])
-local function at_cursor(command)
+local function run_at_cursor(start)
   return function(arguments)
-    local lsp_client = server()
+    local lsp_client = require_server()
     if not lsp_client then
       return
     end
-    local options, ids = options_of(arguments, true)
-    if not options then
-      return
-    end
-    local where = #ids > 0 and { ids = ids } or here()
-    local argument = vim.tbl_extend('force', where, options)
-    if command == 'pytestLens.debug' then
-      require('pytest_lens.dap').start(lsp_client.id, argument)
-    else
-      M.start(lsp_client.id, command, argument)
+    local options, ids = parse(arguments, true)
+    if options then
+      local tests = #ids > 0 and { ids = ids } or cursor_position()
+      start(lsp_client.id, vim.tbl_extend('force', tests, options))
     end
   end
 end
 
+---A subcommand that runs a fixed selection of tests.
 ---@param command string
----@param where fun(): table
+---@param tests fun(): table The selection, as an argument of the command.
 ---@return fun(arguments: string[])
-local function simple(command, where)
+local function run_selection(command, tests)
   return function(arguments)
-    local lsp_client = server()
-    local options = lsp_client and options_of(arguments)
+    local lsp_client = require_server()
+    local options = lsp_client and parse(arguments)
     if lsp_client and options then
-      M.start(lsp_client.id, command, vim.tbl_extend('force', where(), options))
+      runs.start(lsp_client.id, command, vim.tbl_extend('force', tests(), options))
     end
   end
 end
 
-local function nothing()
+---@return table
+local function no_selection()
   return {}
 end
 
----@param command string
----@return fun()
-local function ending(command)
-  return function()
-    local lsp_client = server()
-    if not lsp_client then
-      return
+---A subcommand that needs the server and takes no options of a run.
+---@param action fun(lsp_client: vim.lsp.Client, arguments: string[])
+---@return fun(arguments: string[])
+local function with_server(action)
+  return function(arguments)
+    local lsp_client = require_server()
+    if lsp_client then
+      action(lsp_client, arguments)
     end
-    client.request(lsp_client, command, {}, function(answer, problem)
-      if problem then
-        client.say(problem)
-      elseif answer and #answer.stopped == 0 then
-        client.say('no test is running', vim.log.levels.INFO)
-      elseif answer and command == 'pytestLens.stop' then
-        require('pytest_lens.runs').stopped(lsp_client.id, answer.stopped)
-      end
-    end)
   end
 end
 
@@ -208,112 +173,88 @@ local function restart()
   for _, lsp_client in ipairs(old) do
     lsp_client:stop()
   end
-  local ended = vim.wait(3000, function()
+  local all_exited = vim.wait(3000, function()
     return #vim.lsp.get_clients({ name = 'pytest_lens' }) == 0
   end, 20)
-  for _, lsp_client in ipairs(ended and {} or old) do
+  for _, lsp_client in ipairs(all_exited and {} or old) do
     lsp_client:stop(true)
   end
-  client.begin_anew()
+  servers.restarting()
   vim.lsp.enable('pytest_lens')
 end
 
 ---@type table<string, pytest_lens.Subcommand>
 local SUBCOMMANDS = {
-  run = { about = 'the test at the cursor, or those named', takes = 'ids', run = at_cursor('pytestLens.run') },
+  run = {
+    arguments = 'ids',
+    run = run_at_cursor(function(client_id, argument)
+      runs.start(client_id, 'pytestLens.run', argument)
+    end),
+  },
+  debug = { arguments = 'ids', run = run_at_cursor(dap.start) },
   file = {
-    about = 'all tests of the file',
-    takes = 'options',
-    run = simple('pytestLens.run', function()
+    arguments = 'options',
+    run = run_selection('pytestLens.run', function()
       return { textDocument = vim.lsp.util.make_text_document_params(0) }
     end),
   },
-  all = { about = 'all tests', takes = 'options', run = simple('pytestLens.run', nothing) },
+  all = { arguments = 'options', run = run_selection('pytestLens.run', no_selection) },
+  last = { run = run_selection('pytestLens.runLast', no_selection) },
   failed = {
-    about = 'lists what failed in the quickfix window, and runs it again',
-    run = function()
-      local lsp_client = server()
-      if lsp_client then
-        require('pytest_lens.quickfix').rerun(lsp_client.id)
-      end
-    end,
+    run = with_server(function(lsp_client)
+      quickfix.rerun(lsp_client.id)
+    end),
   },
-  last = { about = 'the last run once more', run = simple('pytestLens.runLast', nothing) },
-  debug = {
-    about = 'the test at the cursor under nvim-dap',
-    takes = 'ids',
-    run = at_cursor('pytestLens.debug'),
+  stop = {
+    run = with_server(function(lsp_client)
+      runs.stop(lsp_client.id)
+    end),
   },
-  stop = { about = 'lets what runs finish, and starts nothing more', run = ending('pytestLens.stop') },
-  kill = { about = 'ends what runs, now', run = ending('pytestLens.kill') },
+  kill = {
+    run = with_server(function(lsp_client)
+      runs.kill(lsp_client.id)
+    end),
+  },
   output = {
-    about = 'what the test at the cursor, or the one named, said when it last ran',
-    takes = 'ids',
-    run = function(arguments)
-      local lsp_client = server()
-      if not lsp_client then
-        return
-      elseif arguments[1] then
-        return require('pytest_lens.output').open(lsp_client.id, table.concat(arguments, ' '))
+    arguments = 'ids',
+    run = with_server(function(lsp_client, arguments)
+      if arguments[1] then
+        return output.open(lsp_client.id, table.concat(arguments, ' '))
       end
-      require('pytest_lens.target').output(function(found, id, workspace)
-        require('pytest_lens.output').open(found.id, id, workspace)
+      cursor.test_with_output(function(found, id, workspace)
+        output.open(found.id, id, workspace)
       end)
-    end,
+    end),
   },
-  summary = {
-    about = 'opens and closes the tree of all tests',
-    run = function()
-      require('pytest_lens.summary').toggle()
-    end,
-  },
-  flaky = {
-    about = 'which tests are flaky, and on what evidence',
-    run = function()
-      local lsp_client = server()
-      if lsp_client then
-        require('pytest_lens.flaky').open(lsp_client)
-      end
-    end,
-  },
+  summary = { run = summary.toggle },
+  flaky = { run = with_server(flaky.open) },
   coverage = {
-    about = 'runs all tests, or those named, and marks the lines that ran; `list` and `clear`',
-    takes = 'coverage',
+    arguments = 'coverage',
     run = function(arguments)
-      local coverage = require('pytest_lens.coverage')
       if #arguments == 1 and (arguments[1] == 'list' or arguments[1] == 'clear') then
         return coverage[arguments[1]]()
       end
-      local lsp_client = server()
-      local options, ids = options_of(arguments, true)
+      local lsp_client = require_server()
+      local options, ids = parse(arguments, true)
       if lsp_client and options then
-        local where = #ids > 0 and { ids = ids } or {}
-        local argument = vim.tbl_extend('force', { coverage = true }, where, options)
-        M.start(lsp_client.id, 'pytestLens.run', argument)
+        local tests = #ids > 0 and { ids = ids } or {}
+        local argument = vim.tbl_extend('force', { coverage = true }, tests, options)
+        runs.start(lsp_client.id, 'pytestLens.run', argument)
       end
     end,
   },
   collect = {
-    about = 'brings the tree up to date; `force` reads also what has not changed',
-    takes = 'collect',
-    run = function(arguments)
-      local lsp_client = server()
-      if lsp_client then
-        client.request(lsp_client, 'pytestLens.collect', { force = arguments[1] == 'force' or nil })
-      end
-    end,
+    arguments = 'collect',
+    run = with_server(function(lsp_client, arguments)
+      client.request(lsp_client, 'pytestLens.collect', { force = arguments[1] == 'force' or nil })
+    end),
   },
   quickfix = {
-    about = 'lists what failed in the quickfix window',
-    run = function()
-      local lsp_client = server()
-      if lsp_client then
-        require('pytest_lens.quickfix').fill(lsp_client.id)
-      end
-    end,
+    run = with_server(function(lsp_client)
+      quickfix.fill(lsp_client.id)
+    end),
   },
   log = {
-    about = "opens the log of Neovim's language clients, with the server's own lines",
     run = function()
       local log = vim.lsp.log and vim.lsp.log.get_filename and vim.lsp.log.get_filename()
         or vim.lsp.get_log_path()
@@ -321,10 +262,10 @@ local SUBCOMMANDS = {
       vim.cmd('silent! normal! G')
     end,
   },
-  restart = { about = 'starts the server anew', run = restart },
+  restart = { run = restart },
 }
 
----Does what `:Lens NAME` does.
+---Executes `:Lens {name} {arguments}`.
 ---@param name string
 ---@param arguments? string[]
 function M.run(name, arguments)
@@ -332,23 +273,23 @@ function M.run(name, arguments)
   if not subcommand then
     local known = vim.tbl_keys(SUBCOMMANDS)
     table.sort(known)
-    return client.say(('there is no `:Lens %s`; there are %s'):format(name, table.concat(known, ', ')))
+    return notify.warn(('there is no `:Lens %s`; there are %s'):format(name, table.concat(known, ', ')))
   end
-  local takes, first = subcommand.takes, arguments and arguments[1]
-  if first and (not takes or (takes == 'collect' and first ~= 'force')) then
-    local may = takes and 'only `force` may follow' or 'nothing follows'
-    return client.say(('`:Lens %s %s`: %s `:Lens %s`'):format(name, first, may, name))
+  local kind, first = subcommand.arguments, arguments and arguments[1]
+  if first and (not kind or (kind == 'collect' and first ~= 'force')) then
+    local may = kind and 'only `force` may follow' or 'nothing follows'
+    return notify.warn(('`:Lens %s %s`: %s `:Lens %s`'):format(name, first, may, name))
   end
-  local function act()
+  local function execute()
     subcommand.run(arguments or {})
   end
-  -- What is asked for while the server starts is done when it has.
-  if client.of() or not client.when_ready(vim.api.nvim_get_current_buf(), act) then
-    act()
+  -- While the server starts, the command waits for it.
+  if servers.of() or not servers.when_ready(vim.api.nvim_get_current_buf(), execute) then
+    execute()
   end
 end
 
----`:Lens` itself; alone it runs the test at the cursor.
+---Executes `:Lens`; without arguments it runs the test at the cursor.
 ---@param args vim.api.keyset.create_user_command.command_args
 function M.execute(args)
   local arguments = vim.list_slice(args.fargs, 2)
@@ -357,9 +298,9 @@ end
 
 ---@param lead string
 ---@return string[]
-local function ids(lead)
+local function complete_ids(lead)
   local found = {}
-  local lsp_client = client.of()
+  local lsp_client = servers.of()
   for _, store in ipairs(lsp_client and client.stores(lsp_client.id) or {}) do
     for id in pairs(store.items) do
       if vim.startswith(id, lead) and not id:find('%s') then
@@ -368,24 +309,25 @@ local function ids(lead)
     end
   end
   table.sort(found)
-  return vim.list_slice(found, 1, OFFERED)
+  return vim.list_slice(found, 1, MAX_COMPLETIONS)
 end
 
 ---@param lead string
 ---@return string[]
-local function options(lead)
+local function complete_options(lead)
   local found = {}
   for name, option in vim.spairs(OPTIONS) do
     table.insert(found, name .. '=')
-    for _, value in ipairs(vim.startswith(lead, name .. '=') and option.offers or {}) do
+    for _, value in ipairs(vim.startswith(lead, name .. '=') and option.completions or {}) do
       table.insert(found, name .. '=' .. value)
     end
   end
   return found
 end
 
----@param lead string
----@param line string
+---Completes the command line.
+---@param lead string The word to complete.
+---@param line string The command line up to the cursor.
 ---@return string[]
 function M.complete(lead, line)
   local words = vim.split(vim.trim(line), '%s+')
@@ -395,30 +337,21 @@ function M.complete(lead, line)
     candidates = vim.tbl_keys(SUBCOMMANDS)
     table.sort(candidates)
   else
-    local takes = SUBCOMMANDS[words[2]] and SUBCOMMANDS[words[2]].takes
-    if takes == 'ids' then
-      candidates = vim.list_extend(ids(lead), words[2] == 'output' and {} or options(lead))
-    elseif takes == 'options' then
-      candidates = options(lead)
-    elseif takes == 'coverage' then
-      candidates = vim.list_extend({ 'clear', 'list' }, vim.list_extend(ids(lead), options(lead)))
-    elseif takes == 'collect' then
+    local kind = SUBCOMMANDS[words[2]] and SUBCOMMANDS[words[2]].arguments
+    if kind == 'ids' then
+      candidates = vim.list_extend(complete_ids(lead), words[2] == 'output' and {} or complete_options(lead))
+    elseif kind == 'options' then
+      candidates = complete_options(lead)
+    elseif kind == 'coverage' then
+      local tests = vim.list_extend(complete_ids(lead), complete_options(lead))
+      candidates = vim.list_extend({ 'clear', 'list' }, tests)
+    elseif kind == 'collect' then
       candidates = { 'force' }
     end
   end
   return vim.tbl_filter(function(candidate)
     return vim.startswith(candidate, lead)
   end, candidates)
-end
-
----The subcommands with what each does, for those who list them.
----@return table<string, string>
-function M.about()
-  local about = {}
-  for name, subcommand in pairs(SUBCOMMANDS) do
-    about[name] = subcommand.about
-  end
-  return about
 end
 
 return M

@@ -1,5 +1,5 @@
--- The plugin's own options: `vim.g.pytest_lens`, read whenever one is needed, so that there is nothing to set up.
--- The server's settings are not among them: those go to `vim.lsp.config('pytest_lens', { settings = ... })`.
+-- Reads the plugin's options from `vim.g.pytest_lens` each time they are needed, so that no set-up is necessary.
+-- The server's settings belong to `vim.lsp.config('pytest_lens', { settings = ... })`.
 
 local M = {}
 
@@ -12,14 +12,14 @@ local M = {}
 ---@field covered string
 
 ---@class pytest_lens.Options
----@field signs boolean Outcomes in the sign column.
----@field virtual_text boolean Outcomes and durations at the ends of lines, where no code lenses show them already.
----@field code_lens boolean Code lenses are shown and kept up to date.
----@field save_before_run boolean Changed Python files are written before tests run.
----@field open_quickfix boolean The quickfix window opens where there is something in it.
----@field diagnostics boolean Failures are diagnostics.
----@field summary_width integer Columns of the summary window.
----@field output_height integer Lines of the output window.
+---@field signs boolean Show outcomes in the sign column.
+---@field virtual_text boolean Show outcomes and durations at the ends of lines, unless code lenses show them.
+---@field code_lens boolean Show code lenses and keep them up to date.
+---@field save_before_run boolean Write modified Python buffers before tests run.
+---@field open_quickfix boolean Open the quickfix window when the plugin fills it.
+---@field diagnostics boolean Show failures as diagnostics.
+---@field summary_width integer Width of the summary window in columns.
+---@field output_height integer Greatest height of the output window in lines.
 ---@field icons pytest_lens.Icons
 
 ---@type pytest_lens.Options
@@ -35,7 +35,7 @@ local DEFAULTS = {
   icons = { passed = '✓', failed = '✗', skipped = '○', running = '●', flaky = '≈', covered = '▎' },
 }
 
----The options in force.
+---The user's options over the defaults.
 ---@return pytest_lens.Options
 function M.get()
   local given = vim.g.pytest_lens
@@ -45,7 +45,7 @@ function M.get()
   return vim.tbl_deep_extend('force', DEFAULTS, given)
 end
 
----Options that are not known or of another type than they should be, each as a sentence.
+---One sentence for each option that is unknown or has a wrong type.
 ---@return string[]
 function M.problems()
   local given = vim.g.pytest_lens

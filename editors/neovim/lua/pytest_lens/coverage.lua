@@ -1,31 +1,33 @@
--- Coverage in the buffers: a sign at each line that a measured run executed, or did not; what is missing as a list.
+-- Shows the coverage of the last measured run: a sign at each line, and the missing lines in the quickfix list.
 
 local client = require('pytest_lens.client')
 local config = require('pytest_lens.config')
+local notify = require('pytest_lens.notify')
+local quickfix = require('pytest_lens.quickfix')
 
 local M = {}
 
 local NAMESPACE = vim.api.nvim_create_namespace('pytest_lens_coverage')
 
--- Below diagnostics (10) and outcomes (11): those are news, this is a background.
+-- Below diagnostics (10) and outcomes (11), which are more important.
 local PRIORITY = 5
 
 local TITLE = 'pytest-lens: lines that no test ran'
 
----A file of the report; lines from 1.
----@class pytest_lens.Covered
+---A file of the server's report; lines from 1.
+---@class pytest_lens.CoveredFile
 ---@field uri string
 ---@field executed integer[]
 ---@field missing integer[]
 ---@field missingBranches? [integer, integer][]
 
----@type table<string, pytest_lens.Covered> By URI: what the last measured run said.
+---@type table<string, pytest_lens.CoveredFile> The report of the last measured run, by URI.
 local files = {}
 
----@type table<string, string> What the files were when that was told, by URI.
+---@type table<string, string> The versions of those files when the report came, by URI.
 local versions = {}
 
----What a file on disk is, so that one that has changed is told from it.
+---Identifies the content of a file on disk by its size and time: signs of a changed file would be wrong.
 ---@param uri string
 ---@return string
 local function version_of(uri)
@@ -55,14 +57,14 @@ local function draw(bufnr)
       })
     end
   end
-  local never = {} ---@type table<integer, string[]>
+  local missed_branches = {} ---@type table<integer, string[]>
   for _, branch in ipairs(file.missingBranches or {}) do
     local to = branch[2] > 0 and 'to line ' .. branch[2] or 'out of it'
-    never[branch[1]] = never[branch[1]] or {}
-    table.insert(never[branch[1]], to)
+    missed_branches[branch[1]] = missed_branches[branch[1]] or {}
+    table.insert(missed_branches[branch[1]], to)
   end
   for _, line in ipairs(file.executed) do
-    local missed = never[line]
+    local missed = missed_branches[line]
     mark(
       line,
       missed and 'PytestLensPartial' or 'PytestLensCovered',
@@ -82,9 +84,8 @@ local function draw_all()
   end
 end
 
----Takes a report in and shows it.
----@param report pytest_lens.Covered[]
-local function take(report)
+---@param report pytest_lens.CoveredFile[]
+local function show(report)
   files, versions = {}, {}
   local executed, missing = 0, 0
   for _, file in ipairs(report) do
@@ -94,22 +95,18 @@ local function take(report)
   draw_all()
   local all = executed + missing
   if all == 0 then
-    return client.say(
-      'coverage measured no line of this folder: check that its tests ran',
-      vim.log.levels.INFO
-    )
+    return notify.info('coverage measured no line of this folder: check that its tests ran')
   end
   local text = 'coverage: %.0f %% of %d lines in %d %s; `:Lens coverage list` lists the other %d'
-  local whole = 'coverage: all %d lines in %d %s'
+  local complete = 'coverage: all %d lines in %d %s'
   local word = #report == 1 and 'file' or 'files'
-  client.say(
+  notify.info(
     missing > 0 and text:format(math.floor(executed * 100 / all), all, #report, word, missing)
-      or whole:format(all, #report, word),
-    vim.log.levels.INFO
+      or complete:format(all, #report, word)
   )
 end
 
----Takes all marks away.
+---Forgets the report and removes all signs.
 function M.clear()
   files, versions = {}, {}
   for _, bufnr in ipairs(vim.api.nvim_list_bufs()) do
@@ -117,12 +114,12 @@ function M.clear()
   end
 end
 
----Lists what no test ran in the quickfix window: neighbouring lines as one entry.
+---Lists the missing lines in the quickfix window. Adjacent lines are one entry.
 function M.list()
   local items = {} ---@type vim.quickfix.entry[]
   for uri, file in vim.spairs(files) do
     local first, last ---@type integer?, integer?
-    local function close()
+    local function add_entry()
       if first and last then
         local lines = first == last and 'line %d' or 'lines %d to %d'
         local entry = { lnum = first, end_lnum = last, col = 1, type = 'W' } ---@type vim.quickfix.entry
@@ -134,21 +131,21 @@ function M.list()
       if last and line == last + 1 then
         last = line
       else
-        close()
+        add_entry()
         first, last = line, line
       end
     end
-    close()
+    add_entry()
   end
   if #items == 0 then
     local text = next(files) and 'every line ran' or 'nothing was measured yet: `:Lens coverage` does it'
-    return client.say(text, vim.log.levels.INFO)
+    return notify.info(text)
   end
   vim.fn.setqflist({}, ' ', { title = TITLE, items = items })
-  require('pytest_lens.quickfix').open()
+  quickfix.open()
 end
 
----A run is over: where it measured, what it found is shown.
+---Requests and shows the report at the end of a measured run.
 ---@param change pytest_lens.Change
 function M.changed(change)
   if change.method ~= 'pytestLens/runFinished' or not change.params.debugData then
@@ -161,9 +158,9 @@ function M.changed(change)
   local argument = { runId = change.params.runId, workspace = change.params.workspace }
   client.request(lsp_client, 'pytestLens.coverage', argument, function(answer, problem)
     if answer then
-      take(answer.files)
+      show(answer.files)
     else
-      client.say(problem or 'the server sent no coverage')
+      notify.warn(problem or 'the server sent no coverage')
     end
   end)
 end

@@ -1,23 +1,24 @@
--- Debugging by nvim-dap: the server starts the test under debugpy and says where it listens.
+-- Debugs tests with nvim-dap: the server starts them under debugpy, and nvim-dap attaches to it.
 
-local client = require('pytest_lens.client')
+local notify = require('pytest_lens.notify')
+local runs = require('pytest_lens.runs')
 
 local M = {}
 
--- The adapter's name in nvim-dap, for those who want to configure it.
+-- The adapter's name in nvim-dap. Users may configure it.
 local ADAPTER = 'pytest_lens'
 
 ---Starts tests under the debugger.
 ---@param client_id integer
----@param argument table As `pytestLens.debug` takes it.
----@param done? fun(answer: table?) Called when it has started; with nothing where it has not.
+---@param argument table The argument of the server's command `pytestLens.debug`.
+---@param done? fun(answer: table?) Called with the server's answer, or with nil if no run was started.
 function M.start(client_id, argument, done)
-  local found, dap = pcall(require, 'dap')
-  if not found then
-    client.say('debugging needs nvim-dap (mfussenegger/nvim-dap): install it, then try again')
+  local is_installed, dap = pcall(require, 'dap')
+  if not is_installed then
+    notify.warn('debugging needs nvim-dap (mfussenegger/nvim-dap): install it, then try again')
     return done and done(nil)
   end
-  require('pytest_lens.commands').start(client_id, 'pytestLens.debug', argument, function(answer)
+  runs.start(client_id, 'pytestLens.debug', argument, function(answer)
     if done then
       done(answer)
     end

@@ -1,4 +1,4 @@
--- `User` autocommands, for others to hook on: each notification of the server under a name of its own.
+-- Fires `User` autocommands: each notification of the server has a pattern of its own.
 
 local M = {}
 
@@ -26,9 +26,9 @@ function M.changed(change)
   end
 end
 
----@param client integer
-function M.exited(client)
-  fire('PytestLensExit', { client_id = client })
+---@param client_id integer
+function M.exited(client_id)
+  fire('PytestLensExit', { client_id = client_id })
 end
 
 return M

@@ -1,14 +1,16 @@
--- `:checkhealth pytest_lens`: what is needed, what was found, and how to put right what is wrong.
+-- `:checkhealth pytest_lens`: checks Neovim, the options, the server and the project, and names the way out of problems.
+
+local config = require('pytest_lens.config')
 
 local M = {}
 
 local health = vim.health
 
--- A collection may take its time; the doctor is not waited for any longer.
-local PATIENCE = 60000
+-- How long a program may take, in milliseconds: `pytest-lens doctor` collects the tests.
+local TIMEOUT = 60000
 
----@return string?
-local function binary()
+---@return string? path
+local function check_program()
   local configurations = vim.lsp.config --[[@as table<string, vim.lsp.Config>]]
   local cmd = configurations.pytest_lens and configurations.pytest_lens.cmd
   local name = type(cmd) == 'table' and cmd[1] or 'pytest-lens'
@@ -20,23 +22,26 @@ local function binary()
     })
     return
   end
-  local asked = vim.system({ path, '--version' }, { text = true }):wait(PATIENCE)
-  if asked.code ~= 0 then
-    health.error(('%s does not run: %s'):format(path, vim.trim(asked.stderr or '')))
+  local result = vim.system({ path, '--version' }, { text = true }):wait(TIMEOUT)
+  if result.code ~= 0 then
+    health.error(('%s does not run: %s'):format(path, vim.trim(result.stderr or '')))
     return
   end
-  health.ok(('%s (%s)'):format(vim.trim(asked.stdout or ''), path))
+  health.ok(('%s (%s)'):format(vim.trim(result.stdout or ''), path))
   return path
 end
 
 ---@return vim.lsp.Client?
-local function server()
+local function check_servers()
   if vim.lsp.is_enabled and not vim.lsp.is_enabled('pytest_lens') then
-    health.warn('it is not enabled', { "Put `vim.lsp.enable('pytest_lens')` into your configuration" })
+    health.warn(
+      'the server is not enabled',
+      { "Put `vim.lsp.enable('pytest_lens')` into your configuration" }
+    )
   end
   local clients = vim.lsp.get_clients({ name = 'pytest_lens' })
   if #clients == 0 then
-    health.info('no server is running: it starts with the first Python file of a project')
+    health.info('no server is running: one starts with the first Python file of a project')
     return
   end
   for _, client in ipairs(clients) do
@@ -49,30 +54,33 @@ local function server()
   return clients[1]
 end
 
----What the doctor of the command line says of the project.
+---Reports what `pytest-lens doctor` finds in the project.
 ---@param path string
 ---@param root string
-local function doctor(path, root)
-  local asked = vim.system({ path, 'doctor', '--root', root }, { text = true }):wait(PATIENCE)
-  local said = vim.trim((asked.stdout or '') .. (asked.stderr or ''))
-  if asked.code == 124 then
-    return health.warn(('the doctor took too long: run `pytest-lens doctor --root %s`'):format(root))
+local function check_project(path, root)
+  local result = vim.system({ path, 'doctor', '--root', root }, { text = true }):wait(TIMEOUT)
+  local text = vim.trim((result.stdout or '') .. (result.stderr or ''))
+  if result.code == 124 then
+    return health.warn(
+      ('`pytest-lens doctor` took too long: run `pytest-lens doctor --root %s`'):format(root)
+    )
   end
-  local tell = asked.code == 0 and health.ok or health.error
-  tell(('`pytest-lens doctor` says of %s:\n%s'):format(root, said))
+  local report = result.code == 0 and health.ok or health.error
+  report(('`pytest-lens doctor` reports on %s:\n%s'):format(root, text))
 end
 
-local function plugins()
+local function check_plugins()
   if pcall(require, 'dap') then
-    health.ok('nvim-dap is there: `:Lens debug` works')
+    health.ok('nvim-dap is installed: `:Lens debug` works')
   else
     health.info('nvim-dap is not installed: `:Lens debug` needs it')
   end
   if pcall(require, 'neotest') then
-    health.ok('neotest is there: its adapter is `require("neotest-pytest-lens")`')
+    health.ok('neotest is installed: its adapter is `require("neotest-pytest-lens")`')
   end
 end
 
+---Runs all checks.
 function M.check()
   health.start('pytest-lens: Neovim')
   if vim.fn.has('nvim-0.11') == 1 then
@@ -82,17 +90,17 @@ function M.check()
     health.error('Neovim 0.11 or newer is needed')
     return
   end
-  for _, problem in ipairs(require('pytest_lens.config').problems()) do
+  for _, problem in ipairs(config.problems()) do
     health.warn(problem)
   end
-  plugins()
+  check_plugins()
   health.start('pytest-lens: server')
-  local path = binary()
-  local client = server()
+  local path = check_program()
+  local client = check_servers()
   health.start('pytest-lens: project')
   local root = client and client.root_dir or vim.fs.root(0, { 'pyproject.toml', 'pytest.ini', '.git' })
   if path and root then
-    doctor(path, root)
+    check_project(path, root)
   else
     health.info('no project is open: open a Python file and check again')
   end

@@ -1,8 +1,10 @@
--- What others may call: `require('pytest_lens')`. There is nothing to set up.
+-- The public API: `require('pytest_lens')`. No set-up is needed.
+--
+-- A statusline may load this file at start-up, so the functions load other modules only when they are called.
 
 local M = {}
 
----Does what `:Lens NAME` does.
+---Executes `:Lens {name} {arguments}`.
 ---@param name string
 ---@param arguments? string[]
 function M.run(name, arguments)
@@ -16,7 +18,7 @@ function M.statusline(bufnr)
   return package.loaded['pytest_lens.statusline'] and require('pytest_lens.statusline').text(bufnr) or ''
 end
 
----What is known of a test: its last outcome, none before it ran.
+---The last outcome of a test; nil if it has not run.
 ---@param id string Its node id.
 ---@return pytest_lens.TestOutcome?
 function M.result(id)

@@ -1,48 +1,52 @@
--- Outcomes in the buffers: a sign and a few words at the end of the line of each test and class.
+-- Shows outcomes in buffers: a sign and virtual text at the line of each test and class.
 --
--- Each item of an open file has an extmark, drawn or not: it moves with edits, and with it what is drawn.
+-- Each item of an open file has an extmark, even if nothing is shown there, so that its line follows edits.
 
+local client = require('pytest_lens.client')
+local code_lens = require('pytest_lens.code_lens')
 local config = require('pytest_lens.config')
 local outcomes = require('pytest_lens.outcomes')
-local soon = require('pytest_lens.soon')
+local throttle = require('pytest_lens.throttle')
 
 local M = {}
 
 local NAMESPACE = vim.api.nvim_create_namespace('pytest_lens')
 
--- Above diagnostics (10): on the line of a test its outcome is what counts.
+-- Above diagnostics (10): on the line of a test its outcome is more important.
 local PRIORITY = 11
 
----An item in a buffer.
+---The extmark of an item.
 ---@class pytest_lens.Mark
 ---@field extmark integer
----@field range pytest_lens.Range Where the server said that it is.
----@field drawn string What is drawn.
+---@field range pytest_lens.Range The range that the server reported.
+---@field drawn string What the extmark shows, to skip redraws without a change.
 
----@class pytest_lens.Marked
+---A buffer that a server is attached to.
+---@class pytest_lens.MarkedBuffer
 ---@field client integer
 ---@field uri string
----@field marks table<string, pytest_lens.Mark>
----@field dirty table<string, boolean>
+---@field marks table<string, pytest_lens.Mark> By item.
+---@field dirty table<string, boolean> Items to redraw.
 
----@type table<integer, pytest_lens.Marked> By buffer.
+---@type table<integer, pytest_lens.MarkedBuffer> By buffer.
 local buffers = {}
 
+---What to show for an item.
 ---@param bufnr integer
 ---@param store pytest_lens.Store
 ---@param id string
----@return [string, string][] chunks Of the virtual text, none where there is nothing to say.
+---@return [string, string][] chunks The virtual text.
 ---@return string? sign
 ---@return string? highlight
-local function look(bufnr, store, id)
-  local tally, unrun = store.tallies[id], store.unrun[id]
-  if not tally and not unrun then
+local function decoration(bufnr, store, id)
+  local tally, not_run = store.tallies[id], store.not_run[id]
+  if not tally and not not_run then
     return {}
   end
   tally = tally or { counts = {}, ms = 0, running = 0, flaky = 0 }
   local options = config.get()
   local worst = outcomes.worst(tally.counts)
-  -- The sign column has the icon already, where there is one.
+  -- The virtual text has an icon only if the sign column has none.
   local function icon(text)
     return options.signs and '' or text .. ' '
   end
@@ -52,26 +56,25 @@ local function look(bufnr, store, id)
     sign, highlight = outcomes.icon('running'), 'PytestLensRunning'
     table.insert(chunks, { icon(sign) .. 'running', highlight })
   elseif worst then
-    local shown = outcomes.look(worst)
-    sign, highlight = outcomes.icon(shown.icon), shown.hl
-    table.insert(chunks, { icon(sign) .. outcomes.text(tally.counts) .. ' ', highlight })
+    local display = outcomes.display(worst)
+    sign, highlight = outcomes.icon(display.icon), display.hl
+    table.insert(chunks, { icon(sign) .. outcomes.describe(tally.counts) .. ' ', highlight })
     table.insert(chunks, { outcomes.duration(tally.ms), 'PytestLensDuration' })
   end
-  if unrun and unrun.begun and tally.running == 0 then
+  if not_run and not_run.was_running and tally.running == 0 then
     local text = worst and ' then ended while it ran' or 'ended while it ran'
     table.insert(chunks, { text, 'PytestLensSkipped' })
   end
-  -- What the history knows of a test is there before it runs.
+  -- The history knows flaky tests before they run.
   if tally.flaky > 0 then
     local hint = store.hints[id]
-    local words = hint and ('flaky %.0f %%'):format(hint.failureRate * 100)
-      or ('%d flaky'):format(tally.flaky)
-    table.insert(chunks, { ' ' .. icon(outcomes.icon('flaky')) .. words, 'PytestLensFlaky' })
+    local text = hint and ('flaky %.0f %%'):format(hint.failureRate * 100) or ('%d flaky'):format(tally.flaky)
+    table.insert(chunks, { ' ' .. icon(outcomes.icon('flaky')) .. text, 'PytestLensFlaky' })
     if not (worst and outcomes.is_failure(worst)) and tally.running == 0 then
       sign, highlight = outcomes.icon('flaky'), 'PytestLensFlaky'
     end
   end
-  if not options.virtual_text or require('pytest_lens.lenses').are_shown(bufnr) then
+  if not options.virtual_text or code_lens.is_shown(bufnr) then
     chunks = {}
   end
   if not options.signs then
@@ -80,12 +83,12 @@ local function look(bufnr, store, id)
   return chunks, sign, highlight
 end
 
----Where the server said that it is, as Neovim counts; none where the buffer has no such line.
+---Converts a range of the server to Neovim's byte columns; nil if the buffer has no such line.
 ---@param bufnr integer
 ---@param range pytest_lens.Range
 ---@param encoding 'utf-8'|'utf-16'|'utf-32'
 ---@return integer? row, integer? column, integer? end_row, integer? end_column
-local function place(bufnr, range, encoding)
+local function byte_range(bufnr, range, encoding)
   local line = vim.api.nvim_buf_get_lines(bufnr, range.start.line, range.start.line + 1, false)[1]
   if not line then
     return
@@ -101,7 +104,7 @@ local function place(bufnr, range, encoding)
 end
 
 ---@param bufnr integer
----@param marked pytest_lens.Marked
+---@param marked pytest_lens.MarkedBuffer
 ---@param store pytest_lens.Store
 ---@param id string
 local function draw(bufnr, marked, store, id)
@@ -115,18 +118,19 @@ local function draw(bufnr, marked, store, id)
     local at = vim.api.nvim_buf_get_extmark_by_id(bufnr, NAMESPACE, mark.extmark, { details = true })
     local details = at[3] or {}
     row, column, end_row, end_column = at[1], at[2], details.end_row, details.end_col
-    -- Its name was deleted, and may have been written anew: what the server says holds.
+    -- The text was deleted, and perhaps restored elsewhere: use the server's range.
     moved = row == nil or details.invalid == true
   end
   if moved then
-    local client = vim.lsp.get_client_by_id(marked.client)
-    local encoding = client and client.offset_encoding or 'utf-8'
-    row, column, end_row, end_column = place(bufnr, item.range, encoding --[[@as 'utf-8'|'utf-16'|'utf-32']])
+    local lsp_client = vim.lsp.get_client_by_id(marked.client)
+    local encoding = lsp_client and lsp_client.offset_encoding or 'utf-8'
+    row, column, end_row, end_column =
+      byte_range(bufnr, item.range, encoding --[[@as 'utf-8'|'utf-16'|'utf-32']])
     if not row then
       return
     end
   end
-  local chunks, sign, highlight = look(bufnr, store, id)
+  local chunks, sign, highlight = decoration(bufnr, store, id)
   local drawn = vim.inspect({ chunks, sign, highlight })
   if mark and not moved and mark.drawn == drawn then
     return
@@ -150,12 +154,12 @@ local function draw(bufnr, marked, store, id)
   marked.marks[id] = { extmark = extmark, range = item.range, drawn = drawn }
 end
 
-local flush = soon(30, function()
+local flush = throttle(30, function()
   for bufnr, marked in pairs(buffers) do
     if vim.api.nvim_buf_is_loaded(bufnr) and next(marked.dirty) then
       local dirty = marked.dirty
       marked.dirty = {}
-      for _, store in ipairs(require('pytest_lens.client').stores(marked.client)) do
+      for _, store in ipairs(client.stores(marked.client)) do
         local known = store.files[marked.uri] or {}
         for id in pairs(dirty) do
           if known[id] then
@@ -167,39 +171,54 @@ local flush = soon(30, function()
   end
 end)
 
----Shows what is known of a buffer's tests, and goes on showing it.
----@param client_id integer
+---Redraws all items of a buffer.
 ---@param bufnr integer
-function M.attach(client_id, bufnr)
-  if buffers[bufnr] then
-    M.detach(bufnr)
-  end
-  buffers[bufnr] = { client = client_id, uri = vim.uri_from_bufnr(bufnr), marks = {}, dirty = {} }
-  M.redraw(bufnr)
-end
-
----Takes everything away from a buffer.
----@param bufnr integer
-function M.detach(bufnr)
-  buffers[bufnr] = nil
-  if vim.api.nvim_buf_is_valid(bufnr) then
-    vim.api.nvim_buf_clear_namespace(bufnr, NAMESPACE, 0, -1)
-  end
-end
-
----Draws all of a buffer anew: after options or lenses were switched.
----@param bufnr integer
-function M.redraw(bufnr)
+local function redraw(bufnr)
   local marked = buffers[bufnr]
   if not marked then
     return
   end
-  for _, store in ipairs(require('pytest_lens.client').stores(marked.client)) do
+  for _, store in ipairs(client.stores(marked.client)) do
     for id in pairs(store.files[marked.uri] or {}) do
       marked.dirty[id] = true
     end
   end
   flush()
+end
+
+-- Code lenses replace the virtual text. They are drawn when the request for them is complete, also where the user
+-- draws them by a configuration of his own.
+vim.api.nvim_create_autocmd('LspRequest', {
+  group = vim.api.nvim_create_augroup('pytest_lens_lenses_drawn', {}),
+  callback = function(args)
+    local request = args.data.request
+    if request.method ~= 'textDocument/codeLens' or request.type ~= 'complete' then
+      return
+    end
+    vim.schedule(function()
+      redraw(request.bufnr)
+    end)
+  end,
+})
+
+---Shows the outcomes of a buffer's tests, and keeps them up to date.
+---@param client_id integer
+---@param bufnr integer
+function M.attach(client_id, bufnr)
+  if buffers[bufnr] then
+    M.detach(client_id, bufnr)
+  end
+  buffers[bufnr] = { client = client_id, uri = vim.uri_from_bufnr(bufnr), marks = {}, dirty = {} }
+  redraw(bufnr)
+end
+
+---Removes all marks from a buffer.
+---@param bufnr integer
+function M.detach(_, bufnr)
+  buffers[bufnr] = nil
+  if vim.api.nvim_buf_is_valid(bufnr) then
+    vim.api.nvim_buf_clear_namespace(bufnr, NAMESPACE, 0, -1)
+  end
 end
 
 ---@param change pytest_lens.Change
@@ -229,7 +248,7 @@ function M.changed(change)
   end
 end
 
----Where an item is in a loaded buffer now, edits and all: its line, from 0.
+---The line of an item in a loaded buffer, after all edits. From 0.
 ---@param uri string
 ---@param id string
 ---@return integer?

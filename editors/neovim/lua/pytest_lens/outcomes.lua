@@ -1,65 +1,65 @@
--- How outcomes are shown: their words, icons and highlights, and which of several one sign stands for.
--- What an outcome is was decided by the server.
+-- Displays outcomes: their texts, icons and highlights, and the one that represents several. The server decides which
+-- outcome a test has.
 
 local config = require('pytest_lens.config')
 
 local M = {}
 
----@class pytest_lens.Look
----@field words string
+---@class pytest_lens.OutcomeDisplay
+---@field text string
 ---@field icon 'passed'|'failed'|'skipped'
 ---@field hl string
 
----@type table<string, pytest_lens.Look>
-local LOOKS = {
-  passed = { words = 'passed', icon = 'passed', hl = 'PytestLensPassed' },
-  xpassed = { words = 'passed unexpectedly', icon = 'passed', hl = 'PytestLensPassed' },
-  failed = { words = 'failed', icon = 'failed', hl = 'PytestLensFailed' },
-  error = { words = 'error', icon = 'failed', hl = 'PytestLensFailed' },
-  timed_out = { words = 'timed out', icon = 'failed', hl = 'PytestLensFailed' },
-  crashed = { words = 'crashed', icon = 'failed', hl = 'PytestLensFailed' },
-  skipped = { words = 'skipped', icon = 'skipped', hl = 'PytestLensSkipped' },
-  xfailed = { words = 'failed as expected', icon = 'skipped', hl = 'PytestLensSkipped' },
-  not_run = { words = 'not run', icon = 'skipped', hl = 'PytestLensSkipped' },
+---@type table<string, pytest_lens.OutcomeDisplay>
+local DISPLAYS = {
+  passed = { text = 'passed', icon = 'passed', hl = 'PytestLensPassed' },
+  xpassed = { text = 'passed unexpectedly', icon = 'passed', hl = 'PytestLensPassed' },
+  failed = { text = 'failed', icon = 'failed', hl = 'PytestLensFailed' },
+  error = { text = 'error', icon = 'failed', hl = 'PytestLensFailed' },
+  timed_out = { text = 'timed out', icon = 'failed', hl = 'PytestLensFailed' },
+  crashed = { text = 'crashed', icon = 'failed', hl = 'PytestLensFailed' },
+  skipped = { text = 'skipped', icon = 'skipped', hl = 'PytestLensSkipped' },
+  xfailed = { text = 'failed as expected', icon = 'skipped', hl = 'PytestLensSkipped' },
+  not_run = { text = 'not run', icon = 'skipped', hl = 'PytestLensSkipped' },
 }
 
--- The first of these that is there is what a reader wants to know of many.
-local ORDER = { 'crashed', 'timed_out', 'error', 'failed', 'xpassed', 'passed', 'xfailed', 'skipped' }
+-- From the most important to the least: the first that occurs represents a class, a file or a folder.
+local BY_SEVERITY = { 'crashed', 'timed_out', 'error', 'failed', 'xpassed', 'passed', 'xfailed', 'skipped' }
 
 ---@param outcome string
----@return pytest_lens.Look
-function M.look(outcome)
-  return LOOKS[outcome] or { words = outcome, icon = 'failed', hl = 'PytestLensFailed' }
+---@return pytest_lens.OutcomeDisplay
+function M.display(outcome)
+  return DISPLAYS[outcome] or { text = outcome, icon = 'failed', hl = 'PytestLensFailed' }
 end
 
----Whether the outcome says that something is broken.
+---Whether an outcome is a failure: also an error, a timeout or a crash.
 ---@param outcome string
 ---@return boolean
 function M.is_failure(outcome)
-  return M.look(outcome).icon == 'failed'
+  return M.display(outcome).icon == 'failed'
 end
 
----The outcome that stands for several; none where there is none.
+---The most severe outcome; nil if there is none.
 ---@param counts table<string, integer>
 ---@return string?
 function M.worst(counts)
-  for _, outcome in ipairs(ORDER) do
+  for _, outcome in ipairs(BY_SEVERITY) do
     if (counts[outcome] or 0) > 0 then
       return outcome
     end
   end
 end
 
----`failed`, or of many `1 failed, 3 passed`.
+---`failed` for a single test, `1 failed, 3 passed` for several.
 ---@param counts table<string, integer>
 ---@return string
-function M.text(counts)
+function M.describe(counts)
   local parts, total = {}, 0
-  for _, outcome in ipairs(ORDER) do
+  for _, outcome in ipairs(BY_SEVERITY) do
     local count = counts[outcome] or 0
     if count > 0 then
       total = total + count
-      table.insert(parts, ('%d %s'):format(count, M.look(outcome).words))
+      table.insert(parts, ('%d %s'):format(count, M.display(outcome).text))
     end
   end
   if total == 1 then
@@ -68,7 +68,7 @@ function M.text(counts)
   return table.concat(parts, ', ')
 end
 
----How many of them failed.
+---The number of failures.
 ---@param counts table<string, integer>
 ---@return integer
 function M.failures(counts)
@@ -85,7 +85,7 @@ function M.icon(name)
   return config.get().icons[name]
 end
 
----A duration for a reader.
+---A duration with its unit.
 ---@param ms number
 ---@return string
 function M.duration(ms)

@@ -1,9 +1,13 @@
--- The output window: what a test said when it last ran, in its colours, with ways to the lines that it names.
+-- Shows the output of a test's last run in a window, with its colours, and jumps to the lines that it names.
 
 local ansi = require('pytest_lens.ansi')
 local client = require('pytest_lens.client')
 local config = require('pytest_lens.config')
+local jump = require('pytest_lens.jump')
+local notify = require('pytest_lens.notify')
 local outcomes = require('pytest_lens.outcomes')
+local quickfix = require('pytest_lens.quickfix')
+local runs = require('pytest_lens.runs')
 local window = require('pytest_lens.window')
 
 local M = {}
@@ -11,46 +15,48 @@ local M = {}
 local NAMESPACE = vim.api.nvim_create_namespace('pytest_lens_output')
 
 ---@type { client: integer, id: string, workspace: string? }?
-local shown
+local current -- The test that the window shows.
 
----A page, built line by line.
+---The content of the window.
 ---@class pytest_lens.Page
 ---@field lines string[]
----@field stretches pytest_lens.Stretch[]
+---@field highlights pytest_lens.Highlight[]
 
 ---@param page pytest_lens.Page
 ---@param text string
 ---@param hl? string
-local function line(page, text, hl)
+local function add_line(page, text, hl)
   if hl then
-    table.insert(page.stretches, { line = #page.lines, from = 0, to = #text, hl = hl })
+    table.insert(page.highlights, { line = #page.lines, from = 0, to = #text, hl = hl })
   end
   table.insert(page.lines, text)
 end
 
+---Adds text with the colours of its escape sequences.
 ---@param page pytest_lens.Page
 ---@param text string
-local function coloured(page, text)
-  local lines, stretches = ansi.read((text:gsub('\n+$', '')))
-  for _, stretch in ipairs(stretches) do
-    table.insert(page.stretches, vim.tbl_extend('force', stretch, { line = stretch.line + #page.lines }))
+local function add_coloured(page, text)
+  local lines, highlights = ansi.parse((text:gsub('\n+$', '')))
+  for _, highlight in ipairs(highlights) do
+    highlight.line = highlight.line + #page.lines
+    table.insert(page.highlights, highlight)
   end
   vim.list_extend(page.lines, lines)
 end
 
----pytest's text of a failure: what it says is wrong, and where, stand out.
+---Adds pytest's text of a failure. Highlights the errors, the failing lines and the locations.
 ---@param page pytest_lens.Page
 ---@param text string
-local function failure(page, text)
+local function add_failure(page, text)
   local first = #page.lines
-  coloured(page, text)
+  add_coloured(page, text)
   for index = first + 1, #page.lines do
     local content = page.lines[index]
     local hl = (content:find('^E ') and 'PytestLensFailed')
       or (content:find('^>') and 'PytestLensHeading')
       or (content:find('^[^%s:]+:%d+: ') and 'PytestLensFile')
     if hl then
-      table.insert(page.stretches, { line = index - 1, from = 0, to = #content, hl = hl })
+      table.insert(page.highlights, { line = index - 1, from = 0, to = #content, hl = hl })
     end
   end
 end
@@ -59,10 +65,10 @@ end
 ---@param title string
 ---@param text string?
 ---@param add fun(page: pytest_lens.Page, text: string)
-local function section(page, title, text, add)
+local function add_section(page, title, text, add)
   if text and text:find('%S') then
-    line(page, '')
-    line(page, ('── %s %s'):format(title, ('─'):rep(math.max(3, 60 - #title))), 'PytestLensHint')
+    add_line(page, '')
+    add_line(page, ('── %s %s'):format(title, ('─'):rep(math.max(3, 60 - #title))), 'PytestLensHint')
     add(page, text)
   end
 end
@@ -70,94 +76,94 @@ end
 ---@param store pytest_lens.Store?
 ---@param answer table
 ---@return pytest_lens.Page
-local function page_of(store, answer)
-  local page = { lines = {}, stretches = {} } ---@type pytest_lens.Page
+local function build_page(store, answer)
+  local page = { lines = {}, highlights = {} } ---@type pytest_lens.Page
   local id = answer.id
-  line(page, id, 'PytestLensHeading')
+  add_line(page, id, 'PytestLensHeading')
   local result = store and store.results[id]
   local is_running = store and store.running[id]
   if is_running then
-    line(page, outcomes.icon('running') .. ' running', 'PytestLensRunning')
+    add_line(page, outcomes.icon('running') .. ' running', 'PytestLensRunning')
   elseif answer.outcome then
-    local look = outcomes.look(answer.outcome)
-    local text = ('%s %s'):format(outcomes.icon(look.icon), look.words)
+    local display = outcomes.display(answer.outcome)
+    local text = ('%s %s'):format(outcomes.icon(display.icon), display.text)
     if result then
       text = text .. ' in ' .. outcomes.duration(result.durationMs)
       text = text .. (result.phase and result.phase ~= 'call' and (', in its ' .. result.phase) or '')
       text = text .. (result.attempt > 1 and (', attempt %d'):format(result.attempt) or '')
     end
-    line(page, text, look.hl)
+    add_line(page, text, display.hl)
   end
-  local left = store and not is_running and store.unrun[id] or nil
-  local unrun = left and left.outcome
-  if left and unrun then
-    local why = unrun.message and ': ' .. unrun.message or ''
+  local not_run = store and not is_running and store.not_run[id] or nil
+  local interrupted = not_run and not_run.outcome
+  if not_run and interrupted then
+    local reason = interrupted.message and ': ' .. interrupted.message or ''
     local text = (answer.outcome and 'since then ' or '')
-      .. (left.begun and 'ended while it ran' or 'left without an outcome')
-    line(page, ('%s %s%s'):format(outcomes.icon('skipped'), text, why), 'PytestLensSkipped')
+      .. (not_run.was_running and 'ended while it ran' or 'left without an outcome')
+    add_line(page, ('%s %s%s'):format(outcomes.icon('skipped'), text, reason), 'PytestLensSkipped')
   end
   if answer.longrepr and answer.longrepr:find('%S') then
-    line(page, '')
-    failure(page, answer.longrepr)
+    add_line(page, '')
+    add_failure(page, answer.longrepr)
   elseif answer.message then
-    line(page, '')
-    coloured(page, answer.message)
+    add_line(page, '')
+    add_coloured(page, answer.message)
   end
-  section(page, 'standard output', answer.stdout, coloured)
-  section(page, 'standard error', answer.stderr, coloured)
-  section(page, 'log', answer.log, coloured)
+  add_section(page, 'standard output', answer.stdout, add_coloured)
+  add_section(page, 'standard error', answer.stderr, add_coloured)
+  add_section(page, 'log', answer.log, add_coloured)
   local printed = store and store.printed[id]
-  section(page, 'past the capture', printed and table.concat(printed), coloured)
-  if unrun then
-    section(page, 'standard output before it was ended', unrun.stdout, coloured)
-    section(page, 'standard error before it was ended', unrun.stderr, coloured)
+  add_section(page, 'outside of the capture', printed and table.concat(printed), add_coloured)
+  if interrupted then
+    add_section(page, 'standard output before it was ended', interrupted.stdout, add_coloured)
+    add_section(page, 'standard error before it was ended', interrupted.stderr, add_coloured)
   end
-  if #page.lines <= 2 and not unrun then
-    line(page, '')
-    line(page, 'It printed nothing.', 'PytestLensHint')
+  if #page.lines <= 2 and not interrupted then
+    add_line(page, '')
+    add_line(page, 'It printed nothing.', 'PytestLensHint')
   end
   return page
 end
 
 ---@param bufnr integer
 ---@param page pytest_lens.Page
-local function write(bufnr, page)
+local function write_page(bufnr, page)
   window.write(bufnr, page.lines)
   vim.api.nvim_buf_clear_namespace(bufnr, NAMESPACE, 0, -1)
-  for _, stretch in ipairs(page.stretches) do
-    vim.api.nvim_buf_set_extmark(bufnr, NAMESPACE, stretch.line, stretch.from, {
-      end_col = math.min(stretch.to, #page.lines[stretch.line + 1]),
-      hl_group = stretch.hl,
+  for _, highlight in ipairs(page.highlights) do
+    vim.api.nvim_buf_set_extmark(bufnr, NAMESPACE, highlight.line, highlight.from, {
+      end_col = math.min(highlight.to, #page.lines[highlight.line + 1]),
+      hl_group = highlight.hl,
     })
   end
 end
 
----Goes to the place that a line of the window names, as `path:line`.
+---Jumps to the location that the current line names, as `path:line`.
 ---@param store pytest_lens.Store?
-local function follow(store)
+local function jump_to_location(store)
   local text = vim.api.nvim_get_current_line()
   local path, number = text:match('([^%s:"\']+):(%d+)')
   if not path then
     path, number = text:match('File "([^"]+)", line (%d+)')
   end
-  if not path and store and shown and vim.api.nvim_win_get_cursor(0)[1] == 1 then
-    return require('pytest_lens.summary').jump(store, shown.id)
+  if not path and store and current and vim.api.nvim_win_get_cursor(0)[1] == 1 then
+    return jump.to_item(store, current.id)
   elseif not path then
-    return client.say('this line names no file: try one of the form `path:line`', vim.log.levels.INFO)
+    return notify.info('this line names no file: try one of the form `path:line`')
   end
   local full = path:sub(1, 1) == '/' and path
     or vim.fs.joinpath(store and store.root or vim.fn.getcwd(), path)
   if vim.fn.filereadable(full) == 0 then
-    return client.say(('there is no file %s'):format(full))
+    return notify.warn(('there is no file %s'):format(full))
   end
-  window.jump(full, tonumber(number) --[[@as integer]])
+  jump.to_line(full, tonumber(number) --[[@as integer]])
 end
 
----Shows what a comparison expected beside what there was.
+---Shows the two sides of a failed comparison in diff mode.
 ---@param result pytest_lens.TestOutcome?
-local function compare(result)
+local function show_diff(result)
   if not result or not result.expected or not result.actual then
-    return client.say('this test did not end with a comparison', vim.log.levels.INFO)
+    return notify.info('this test did not end with a comparison')
   end
   vim.cmd.tabnew()
   for index, name in ipairs({ 'expected', 'actual' }) do
@@ -176,80 +182,82 @@ local function compare(result)
 end
 
 ---@param bufnr integer
-local function maps(bufnr)
+local function set_maps(bufnr)
   local function store()
-    return shown and client.store(shown.client, shown.id, shown.workspace)
+    return current and client.store(current.client, current.id, current.workspace)
   end
   local function result()
     local known = store()
-    return known and shown and known.results[shown.id]
+    return known and current and known.results[current.id]
   end
   window.map(bufnr, { 'gf', 'gF', '<CR>' }, 'go to the line that is named here', function()
-    follow(store())
+    jump_to_location(store())
   end)
   window.map(bufnr, '<C-q>', 'the traceback as quickfix list', function()
     local known = result()
-    if not known or not require('pytest_lens.quickfix').frames(known) then
-      client.say('this test left no traceback', vim.log.levels.INFO)
+    if not known or not quickfix.frames(known) then
+      notify.info('this test left no traceback')
     end
   end)
   window.map(bufnr, 'D', 'compare what was expected with what there was', function()
-    compare(result())
+    show_diff(result())
   end)
   window.map(bufnr, 'r', 'run the test again', function()
-    if shown then
-      local argument = { ids = { shown.id }, workspace = shown.workspace }
-      require('pytest_lens.commands').start(shown.client, 'pytestLens.run', argument)
+    if current then
+      local argument = { ids = { current.id }, workspace = current.workspace }
+      runs.start(current.client, 'pytestLens.run', argument)
     end
   end)
-  window.map_usual(bufnr, 'close')
+  window.map_common(bufnr, 'close')
 end
 
----@param open boolean
+---Requests the output of the current test and writes it to the buffer.
+---@param open boolean Whether to open the window.
 local function refresh(open)
-  local asked = shown
-  local lsp_client = asked and vim.lsp.get_client_by_id(asked.client)
-  if not asked or not lsp_client then
+  local requested = current
+  local lsp_client = requested and vim.lsp.get_client_by_id(requested.client)
+  if not requested or not lsp_client then
     return
   end
-  local argument = { id = asked.id, workspace = asked.workspace }
+  local argument = { id = requested.id, workspace = requested.workspace }
   client.request(lsp_client, 'pytestLens.output', argument, function(answer, problem)
-    if asked ~= shown then
-      return -- Another test was asked for meanwhile.
+    if requested ~= current then
+      return -- Another test was opened in the meantime.
     end
-    local store = client.store(asked.client, asked.id, asked.workspace)
-    local is_known = store and (store.running[asked.id] or store.printed[asked.id] or store.unrun[asked.id])
+    local id = requested.id
+    local store = client.store(requested.client, id, requested.workspace)
+    local is_known = store and (store.running[id] or store.printed[id] or store.not_run[id])
     if not answer and not is_known then
-      return open and client.say(problem or 'the server knows no output of this test')
+      return open and notify.warn(problem or 'the server knows no output of this test')
     end
     local bufnr = window.buffer('output', 'pytest_lens_output')
-    vim.b[bufnr].pytest_lens_client = asked.client
-    write(bufnr, page_of(store, answer or { id = asked.id }))
+    vim.b[bufnr].pytest_lens_client = requested.client
+    write_page(bufnr, build_page(store, answer or { id = id }))
     if open then
-      maps(bufnr)
+      set_maps(bufnr)
       local height = math.min(config.get().output_height, math.max(5, vim.api.nvim_buf_line_count(bufnr)))
-      local shown_in = window.show(bufnr, { split = 'below', height = height }, false)
-      vim.api.nvim_win_set_cursor(shown_in, { 1, 0 })
+      local win = window.show(bufnr, { split = 'below', height = height }, false)
+      vim.api.nvim_win_set_cursor(win, { 1, 0 })
     end
   end)
 end
 
----Shows what a test said.
+---Opens the window with the output of a test.
 ---@param client_id integer
 ---@param id string
 ---@param workspace? string
 function M.open(client_id, id, workspace)
-  shown = { client = client_id, id = id, workspace = workspace }
+  current = { client = client_id, id = id, workspace = workspace }
   refresh(true)
 end
 
 ---@param change pytest_lens.Change
 function M.changed(change)
-  if not shown or shown.client ~= change.client or not change.touched.ids[shown.id] then
+  if not current or current.client ~= change.client or not change.touched.ids[current.id] then
     return
   end
   local bufnr = window.buffer('output', 'pytest_lens_output')
-  if window.showing(bufnr) then
+  if window.find(bufnr) then
     refresh(false)
   end
 end

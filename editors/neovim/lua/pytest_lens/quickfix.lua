@@ -1,35 +1,38 @@
--- Failures in the quickfix list: each at the line that failed, with its message.
+-- Fills the quickfix list with failures and tracebacks: each entry is at the line that failed.
 
 local client = require('pytest_lens.client')
 local config = require('pytest_lens.config')
+local notify = require('pytest_lens.notify')
+local outcomes = require('pytest_lens.outcomes')
+local runs = require('pytest_lens.runs')
 
 local M = {}
 
 local TITLE = 'pytest-lens: failed tests'
 
----A list that the end of a run brings up to date.
+---The run of `:Lens failed`; its end updates the list.
 ---@type { list: integer?, client: integer, run: string }?
-local awaited
+local pending
 
----The name of a test as a reader of a list wants it: without its file.
+---A node id without its file.
 ---@param id string
 ---@return string
-local function short(id)
+local function short_name(id)
   return id:match('::(.*)$') or id
 end
 
----One entry for a failed test, at the line of its own file.
+---The entry of a failed test, at the line in the test's own file.
 ---@param store pytest_lens.Store
 ---@param result pytest_lens.TestOutcome
 ---@return vim.quickfix.entry
 local function entry(store, result)
   local item = store.items[result.id]
-  local place = result.location or (item and item.range and { uri = item.uri, range = item.range })
-  local message = result.message or require('pytest_lens.outcomes').look(result.outcome).words
-  local found = { text = ('%s: %s'):format(short(result.id), (message:gsub('%s*\n.*', ''))), type = 'E' }
-  if place then
-    found.filename = vim.uri_to_fname(place.uri)
-    found.lnum = place.range.start.line + 1
+  local location = result.location or (item and item.range and { uri = item.uri, range = item.range })
+  local message = result.message or outcomes.display(result.outcome).text
+  local found = { text = ('%s: %s'):format(short_name(result.id), (message:gsub('%s*\n.*', ''))), type = 'E' }
+  if location then
+    found.filename = vim.uri_to_fname(location.uri)
+    found.lnum = location.range.start.line + 1
     found.col = 1
   else
     found.filename = vim.fs.joinpath(store.root, (result.id:gsub('::.*', '')))
@@ -58,7 +61,7 @@ local function entries(client_id)
   return found
 end
 
----Opens the quickfix window where the user wants that, and leaves the cursor where it is.
+---Opens the quickfix window unless the user's options forbid it. The cursor stays in its window.
 function M.open()
   if config.get().open_quickfix then
     local window = vim.api.nvim_get_current_win()
@@ -68,21 +71,18 @@ function M.open()
   end
 end
 
----Lists what failed, and opens the list where that is anything.
+---Lists the failures; tells the user if there is none.
 ---@param client_id integer
----@return boolean any
 function M.fill(client_id)
   local found = entries(client_id)
   if #found == 0 then
-    client.say('no test failed when it last ran', vim.log.levels.INFO)
-    return false
+    return notify.info('no test failed when it last ran')
   end
   vim.fn.setqflist({}, ' ', { title = TITLE, items = found })
   M.open()
-  return true
 end
 
----Lists what failed and runs it again; when that is over, the list has what still fails.
+---Lists the failures and runs them again. The end of the run reduces the list to those that still fail.
 ---@param client_id integer
 function M.rerun(client_id)
   local found = entries(client_id)
@@ -91,17 +91,17 @@ function M.rerun(client_id)
     M.open()
   end
   local list = vim.fn.getqflist({ id = 0 }).id ---@type integer
-  require('pytest_lens.commands').start(client_id, 'pytestLens.runFailed', {}, function(answer)
+  runs.start(client_id, 'pytestLens.runFailed', {}, function(answer)
     if answer then
-      -- Where nothing was listed, the history knew what had failed: there is a list only if that still does.
-      awaited = { list = #found > 0 and list or nil, client = client_id, run = answer.runId }
+      -- Without a list the failures are known from the history alone: a list is made only if they still fail.
+      pending = { list = #found > 0 and list or nil, client = client_id, run = answer.runId }
     end
   end)
 end
 
----Lists the frames of a test's traceback, the innermost last.
+---Lists the frames of a test's traceback, the innermost last. Returns `false` if there are none.
 ---@param result pytest_lens.TestOutcome
----@return boolean any
+---@return boolean
 function M.frames(result)
   local items = {}
   for _, frame in ipairs(result.frames or {}) do
@@ -124,21 +124,21 @@ end
 function M.changed(change)
   if
     change.method ~= 'pytestLens/runFinished'
-    or not awaited
-    or awaited.client ~= change.client
-    or awaited.run ~= change.params.runId
+    or not pending
+    or pending.client ~= change.client
+    or pending.run ~= change.params.runId
   then
     return
   end
-  local list = awaited.list
-  awaited = nil
+  local list = pending.list
+  pending = nil
   if not list then
     if #entries(change.client) > 0 then
       M.fill(change.client)
     end
     return
   end
-  -- A list that the user has left behind is not his any more to be changed under him.
+  -- The user may have replaced the list since then.
   if vim.fn.getqflist({ id = list, title = 1 }).title == TITLE then
     vim.fn.setqflist({}, 'r', { id = list, title = TITLE, items = entries(change.client) })
   end

@@ -1,8 +1,8 @@
--- Which folder a Python file's tests belong to.
+-- Finds the root of the project that a Python file belongs to.
 
 local M = {}
 
--- The nearest of these is pytest's root more often than not; the repository's top is the next best guess.
+-- The nearest of these is usually pytest's rootdir. Without any, the root is that of the git repository.
 local CONFIGURATION = {
   'pytest.toml',
   '.pytest.toml',
@@ -21,8 +21,8 @@ function M.of(path)
   return vim.fs.root(path, CONFIGURATION) or vim.fs.root(path, '.git')
 end
 
----Calls `on_dir` with the root of a buffer's file. A file outside of any project starts no server, unless its name is
----that of a test file: its folder is the project then.
+---Calls `on_dir` with the root of a buffer's file. A file outside of any project has no root, unless its name is that of
+---a test file: then the root is its folder.
 ---@param bufnr integer
 ---@param on_dir fun(root: string)
 function M.find(bufnr, on_dir)

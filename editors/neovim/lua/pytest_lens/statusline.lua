@@ -1,43 +1,54 @@
--- One short text for the statusline: that tests are collected, how far a run is, or what is known of all tests.
+-- A short text for the statusline: a collection or a run in progress, or else the outcomes of all tests.
 
+local client = require('pytest_lens.client')
 local outcomes = require('pytest_lens.outcomes')
-local soon = require('pytest_lens.soon')
+local servers = require('pytest_lens.servers')
+local throttle = require('pytest_lens.throttle')
 
 local M = {}
 
----@type table<integer, table<string, boolean>> Collections that go on, by client.
+---@type table<integer, table<string, boolean>> Progress tokens of collections that are running, by client.
 local collections = {}
 
-local redraw = soon(100, function()
+---Redraws the statuslines of all windows.
+M.redraw = throttle(100, function()
   vim.cmd.redrawstatus({ bang = true })
 end)
 
----`● 12/40 ✗ 2` while tests run, with `stopping` where that was asked for; `✓ 38 ✗ 2` when they have, with `collecting`
----before it while that goes on. Empty where nothing ran.
+---@param sums table<'passed'|'failed'|'skipped', integer>
+---@param parts string[]
+local function add_sums(sums, parts)
+  for _, icon in ipairs({ 'passed', 'failed', 'skipped' }) do
+    if sums[icon] > 0 then
+      table.insert(parts, ('%s %d'):format(outcomes.icon(icon), sums[icon]))
+    end
+  end
+end
+
+---`● 12/40 ✗ 2` while tests run, followed by `stopping` after a stop; `✓ 38 ✗ 2` otherwise, preceded by `collecting`
+---during a collection. Empty if no test has run.
 ---@param bufnr? integer
 ---@return string
 function M.text(bufnr)
-  local client = require('pytest_lens.client').of(bufnr)
-  if not client then
+  local lsp_client = servers.of(bufnr)
+  if not lsp_client then
     return ''
   end
-  local done, total, failed, stopping, counts = 0, 0, 0, false, {}
-  for _, store in ipairs(require('pytest_lens.client').stores(client.id)) do
+  local done, total, failed, stopping = 0, 0, 0, false
+  local sums = { passed = 0, failed = 0, skipped = 0 }
+  for _, store in ipairs(client.stores(lsp_client.id)) do
     for _, run in pairs(store.runs) do
       done, total, failed = done + run.done, total + run.total, failed + run.failed
       stopping = stopping or run.stopping == true
     end
     for _, id in ipairs(store.children[''] or {}) do
       for outcome, count in pairs(store.tallies[id] and store.tallies[id].counts or {}) do
-        counts[outcome] = (counts[outcome] or 0) + count
+        local icon = outcomes.display(outcome).icon
+        sums[icon] = sums[icon] + count
       end
     end
   end
   local parts = {} ---@type string[]
-  -- Beside a run it is no news: collecting waits for that.
-  if total == 0 and next(collections[client.id] or {}) then
-    table.insert(parts, 'collecting')
-  end
   if total > 0 then
     table.insert(parts, ('%s %d/%d'):format(outcomes.icon('running'), done, total))
     if failed > 0 then
@@ -47,16 +58,11 @@ function M.text(bufnr)
       table.insert(parts, 'stopping')
     end
   else
-    local sums = { passed = 0, failed = 0, skipped = 0 }
-    for outcome, count in pairs(counts) do
-      local icon = outcomes.look(outcome).icon
-      sums[icon] = sums[icon] + count
+    -- A collection waits for a run to end, so it is shown only without a run.
+    if next(collections[lsp_client.id] or {}) then
+      table.insert(parts, 'collecting')
     end
-    for _, icon in ipairs({ 'passed', 'failed', 'skipped' }) do
-      if sums[icon] > 0 then
-        table.insert(parts, ('%s %d'):format(outcomes.icon(icon), sums[icon]))
-      end
-    end
+    add_sums(sums, parts)
   end
   return table.concat(parts, ' ')
 end
@@ -64,11 +70,11 @@ end
 ---@param change pytest_lens.Change
 function M.changed(change)
   if change.method ~= 'pytestLens/testStarted' and change.method ~= 'pytestLens/output' then
-    redraw()
+    M.redraw()
   end
 end
 
----A progress of the server's moves: of a collection it is the only word.
+---Handles `LspProgress`: the server reports collections in no other way.
 ---@param client_id integer
 ---@param params lsp.ProgressParams
 function M.progressed(client_id, params)
@@ -76,17 +82,14 @@ function M.progressed(client_id, params)
   if vim.startswith(token, 'pytest-lens/collect/') then
     collections[client_id] = collections[client_id] or {}
     collections[client_id][token] = value.kind ~= 'end' or nil
-    redraw()
+    M.redraw()
   end
 end
-
----Draws once more: a run was told to stop.
-M.redraw = redraw
 
 ---@param client_id integer
 function M.exited(client_id)
   collections[client_id] = nil
-  redraw()
+  M.redraw()
 end
 
 return M

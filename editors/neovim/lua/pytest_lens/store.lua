@@ -1,55 +1,54 @@
--- What the server told of one folder: a fold over its notifications. It draws nothing, asks nothing, decides nothing.
+-- Holds the state of one folder: a fold over the server's notifications. It neither draws nor sends requests.
+
+local outcomes = require('pytest_lens.outcomes')
 
 local M = {}
 
----Outcomes of an item and of all within it.
+---The outcomes within an item, counted.
 ---@class pytest_lens.Tally
----@field counts table<string, integer> How many tests have which outcome.
----@field ms number All durations together.
----@field running integer Tests that run now.
+---@field counts table<string, integer> Tests by outcome.
+---@field ms number Sum of the durations, in milliseconds.
+---@field running integer Tests that are running.
 ---@field flaky integer Tests that are flaky.
 
----A run that goes on.
+---A run in progress.
 ---@class pytest_lens.Run
 ---@field id string
 ---@field total integer
 ---@field done integer
 ---@field failed integer
----@field stopping? boolean It was stopped: what runs goes on to its end.
+---@field stopping? boolean The user stopped it; running tests finish.
 
----Why a test has no outcome of the last run.
----@class pytest_lens.Unrun
----@field outcome pytest_lens.TestOutcome What the server said.
----@field begun boolean It was ended while it ran.
+---A test without an outcome in its last run.
+---@class pytest_lens.NotRun
+---@field outcome pytest_lens.TestOutcome The server's `not_run`, with the reason.
+---@field was_running boolean It was interrupted.
 
----What a notification changed.
+---The items that a notification changed.
 ---@class pytest_lens.Touched
----@field ids table<string, boolean> Items that look different now.
----@field moved table<string, boolean> Items that are new or elsewhere now.
----@field gone string[] Items that are no more.
----@field inventory boolean The tree is another.
+---@field ids table<string, boolean> Items to redraw.
+---@field gone string[] Items that were removed.
 
 ---@class pytest_lens.Store
 ---@field workspace string The folder's URI.
 ---@field root string The folder's path.
----@field seq integer Number of the last notification.
+---@field seq integer Sequence number of the last notification.
 ---@field items table<string, pytest_lens.TestItem>
----@field children table<string, string[]> Ids in the order in which they came, or are told to be; those at the top under ''.
----@field files table<string, table<string, boolean>> Ids of the items that have a line, by URI.
----@field results table<string, pytest_lens.TestOutcome> Final outcomes, of tests.
----@field tallies table<string, pytest_lens.Tally> Of items with an outcome, something running or something flaky within.
----@field running table<string, string> Runs of tests that run now.
----@field unrun table<string, pytest_lens.Unrun> Tests that the last run left without an outcome.
----@field hints table<string, pytest_lens.Hint>
----@field runs table<string, pytest_lens.Run> Runs that go on.
----@field ended? pytest_lens.RunFinishedEvent How the last run ended.
+---@field children table<string, string[]> Ids by parent, in the server's order; the parent of top-level items is ''.
+---@field files table<string, table<string, boolean>> Ids of items with a line, by URI.
+---@field results table<string, pytest_lens.TestOutcome> The last final outcome of each test.
+---@field tallies table<string, pytest_lens.Tally> By item; only for items with an outcome, a running or a flaky test.
+---@field running table<string, string> The run of each running test.
+---@field not_run table<string, pytest_lens.NotRun> Tests without an outcome in their last run.
+---@field hints table<string, pytest_lens.Hint> Flakiness by test.
+---@field runs table<string, pytest_lens.Run> Runs in progress.
 ---@field errors pytest_lens.CollectError[]
----@field printed table<string, string[]> What tests printed outside of pytest's capture; without a test under ''.
+---@field printed table<string, string[]> Output outside of pytest's capture by test; under '' if the test is unknown.
 local Store = {}
 Store.__index = Store
 
--- Of what is printed outside of pytest's capture, so many pieces are kept for a test.
-local PIECES = 2000
+-- How many pieces of uncaptured output are kept for a test.
+local MAX_PIECES = 2000
 
 ---@param workspace string
 ---@return pytest_lens.Store
@@ -64,7 +63,7 @@ function M.new(workspace)
     results = {},
     tallies = {},
     running = {},
-    unrun = {},
+    not_run = {},
     hints = {},
     runs = {},
     errors = {},
@@ -74,18 +73,18 @@ end
 
 ---@return pytest_lens.Touched
 local function touched()
-  return { ids = {}, moved = {}, gone = {}, inventory = false }
+  return { ids = {}, gone = {} }
 end
 
----Takes in a notification.
+---Applies a notification.
 ---@param method string
 ---@param params table
 ---@return pytest_lens.Touched
 function Store:apply(method, params)
   local changed = touched()
-  local take = self[method:gsub('^pytestLens/', 'on_')]
-  if take then
-    take(self, params, changed)
+  local handler = self[method:gsub('^pytestLens/', 'on_')]
+  if handler then
+    handler(self, params, changed)
   end
   self.seq = params.seq
   return changed
@@ -94,7 +93,6 @@ end
 ---@param delta pytest_lens.InventoryEvent
 ---@param changed pytest_lens.Touched
 function Store:on_inventory(delta, changed)
-  changed.inventory = true
   self:remove(delta.removed, changed)
   for _, item in ipairs(delta.upserts) do
     self:upsert(item, changed)
@@ -105,7 +103,7 @@ function Store:on_inventory(delta, changed)
   self.errors = delta.errors
 end
 
----Puts the children of an item in order; those that are not named come behind.
+---Sorts the children of an item as `ids`; other children follow in their old order.
 ---@param parent string
 ---@param ids string[]
 function Store:arrange(parent, ids)
@@ -131,31 +129,30 @@ end
 ---@param changed pytest_lens.Touched
 function Store:on_testStarted(started, changed)
   for _, id in ipairs(started.ids) do
-    self.printed[id], self.unrun[id] = nil, nil
+    self.printed[id], self.not_run[id] = nil, nil
     self:set_running(id, started.runId, changed)
   end
 end
 
----@param told pytest_lens.TestOutcomeEvent
+---@param event pytest_lens.TestOutcomeEvent
 ---@param changed pytest_lens.Touched
-function Store:on_testOutcome(told, changed)
-  local is_failure = require('pytest_lens.outcomes').is_failure
-  local run = self.runs[told.runId]
-  for _, outcome in ipairs(told.outcomes) do
+function Store:on_testOutcome(event, changed)
+  local run = self.runs[event.runId]
+  for _, outcome in ipairs(event.outcomes) do
     if not outcome.willRerun then
       if run then
         run.done = run.done + 1
-        run.failed = run.failed + (is_failure(outcome.outcome) and 1 or 0)
+        run.failed = run.failed + (outcomes.is_failure(outcome.outcome) and 1 or 0)
       end
       local was_running = self.running[outcome.id] ~= nil
       self:set_running(outcome.id, nil, changed)
-      -- A test that was not run keeps what is known of it.
+      -- A test that was not run keeps its last outcome.
       if outcome.outcome == 'not_run' then
-        self.unrun[outcome.id] = { outcome = outcome, begun = was_running }
+        self.not_run[outcome.id] = { outcome = outcome, was_running = was_running }
         changed.ids[outcome.id] = true
       else
-        self.unrun[outcome.id] = nil
-        -- Long texts stay with the server, which is asked for them when someone looks.
+        self.not_run[outcome.id] = nil
+        -- The server keeps the long texts; the output window requests them.
         local kept = vim.tbl_extend('force', {}, outcome) --[[@as pytest_lens.TestOutcome]]
         kept.stdout, kept.stderr, kept.log, kept.longrepr = nil, nil, nil, nil
         self:set_result(outcome.id, kept, changed)
@@ -171,7 +168,7 @@ function Store:on_output(output, changed)
   local pieces = self.printed[id] or {}
   self.printed[id] = pieces
   table.insert(pieces, output.text)
-  if #pieces > PIECES then
+  if #pieces > MAX_PIECES then
     table.remove(pieces, 1)
   end
   changed.ids[id] = true
@@ -181,18 +178,17 @@ end
 ---@param changed pytest_lens.Touched
 function Store:on_runFinished(run, changed)
   self.runs[run.runId] = nil
-  self.ended = run
-  for id, by in pairs(self.running) do
-    if by == run.runId then
+  for id, run_id in pairs(self.running) do
+    if run_id == run.runId then
       self:set_running(id, nil, changed)
     end
   end
 end
 
----@param told pytest_lens.FlakinessHintEvent
+---@param event pytest_lens.FlakinessHintEvent
 ---@param changed pytest_lens.Touched
-function Store:on_flakinessHint(told, changed)
-  for _, hint in ipairs(told.hints) do
+function Store:on_flakinessHint(event, changed)
+  for _, hint in ipairs(event.hints) do
     local old = self.hints[hint.id]
     local step = hint.isFlaky and 1 or 0
     if old and old.isFlaky then
@@ -236,7 +232,7 @@ function Store:set_result(id, result, changed)
   end)
 end
 
----Changes the tallies of a test and of all that it lies in.
+---Changes the tallies of a test and of its parents.
 ---@param id string
 ---@param changed pytest_lens.Touched
 ---@param change fun(tally: pytest_lens.Tally)
@@ -252,7 +248,7 @@ function Store:count(id, changed, change)
   end
 end
 
----Counts what was told of a test before the test itself was into all that it lies in: the history may know it first.
+---Adds the tally of a new item to its parents: outcomes and hints from the history may arrive before the item.
 ---@param item pytest_lens.TestItem
 ---@param changed pytest_lens.Touched
 function Store:count_in(item, changed)
@@ -284,16 +280,15 @@ function Store:upsert(item, changed)
     self.files[old.uri][item.id] = nil
   end
   self.items[item.id] = item
-  -- A function's cases share its line, and its sign.
+  -- The cases of a function share its line and its sign.
   if item.range and item.kind ~= 'case' then
     self.files[item.uri] = self.files[item.uri] or {}
     self.files[item.uri][item.id] = true
-    changed.moved[item.id] = true
   end
   changed.ids[item.id] = true
 end
 
----Takes items out, with all within them.
+---Removes items and everything within them.
 ---@param ids string[]
 ---@param changed pytest_lens.Touched
 function Store:remove(ids, changed)
@@ -311,11 +306,11 @@ function Store:remove(ids, changed)
     vim.list_extend(left, self.children[left[at]] or {})
     at = at + 1
   end
-  -- The innermost first: each is still found by those that it lies in, which count it out.
+  -- Innermost first: the tallies of the parents are still there to be reduced.
   for index = #left, 1, -1 do
     self:forget(left[index], changed)
   end
-  -- Each list once, however many of it go.
+  -- Filter each list once, however many of its items were removed.
   for parent in pairs(orphaned) do
     self.children[parent] = vim.tbl_filter(function(id)
       return self.items[id] ~= nil
@@ -341,16 +336,15 @@ function Store:forget(id, changed)
     self.files[item.uri][id] = nil
   end
   self.hints[id], self.items[id], self.children[id], self.tallies[id] = nil, nil, nil, nil
-  self.printed[id], self.unrun[id] = nil, nil
+  self.printed[id], self.not_run[id] = nil, nil
   table.insert(changed.gone, id)
 end
 
----Makes the tree hold exactly these items: after notifications were missed.
+---Replaces the tree, after notifications were missed.
 ---@param items pytest_lens.TestItem[] Parents before children.
 ---@return pytest_lens.Touched
 function Store:replace(items)
   local changed = touched()
-  changed.inventory = true
   local wanted = {} ---@type table<string, boolean>
   for _, item in ipairs(items) do
     wanted[item.id] = true
@@ -372,22 +366,21 @@ function Store:replace(items)
   return changed
 end
 
----Tests at or within an item that have a result, those that failed first, each group in the tree's order.
+---The results within an item, itself included: failures first, each group in the order of the tree.
 ---@param id string
 ---@return pytest_lens.TestOutcome[]
 function Store:results_within(id)
-  local is_failure = require('pytest_lens.outcomes').is_failure
   local failed, others = {}, {}
   local left = { id }
   while #left > 0 do
     local at = table.remove(left)
     local result = self.results[at]
     if result then
-      table.insert(is_failure(result.outcome) and failed or others, result)
+      table.insert(outcomes.is_failure(result.outcome) and failed or others, result)
     end
     local children = self.children[at] or {}
     for index = #children, 1, -1 do
-      -- Where nothing ran there is nothing to find.
+      -- An item without a tally has no results.
       if self.tallies[children[index]] then
         table.insert(left, children[index])
       end
@@ -396,12 +389,11 @@ function Store:results_within(id)
   return vim.list_extend(failed, others)
 end
 
----Tests that failed when they last ran, in the tree's order.
+---The results of tests whose last run failed, in the order of the tree.
 ---@return pytest_lens.TestOutcome[]
 function Store:failed()
-  local is_failure = require('pytest_lens.outcomes').is_failure
   return vim.tbl_filter(function(result)
-    return is_failure(result.outcome)
+    return outcomes.is_failure(result.outcome)
   end, self:results_within(''))
 end
 

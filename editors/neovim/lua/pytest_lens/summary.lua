@@ -1,8 +1,15 @@
--- The summary window: the tree of all tests with what is known of each, from which they are run and looked at.
+-- The summary window: a tree of all tests with their outcomes, from which the user runs and opens them.
 
 local client = require('pytest_lens.client')
 local config = require('pytest_lens.config')
-local soon = require('pytest_lens.soon')
+local dap = require('pytest_lens.dap')
+local jump = require('pytest_lens.jump')
+local notify = require('pytest_lens.notify')
+local output = require('pytest_lens.output')
+local runs = require('pytest_lens.runs')
+local servers = require('pytest_lens.servers')
+local statusline = require('pytest_lens.statusline')
+local throttle = require('pytest_lens.throttle')
 local tree = require('pytest_lens.tree')
 local window = require('pytest_lens.window')
 
@@ -10,8 +17,8 @@ local M = {}
 
 local NAMESPACE = vim.api.nvim_create_namespace('pytest_lens_summary')
 
--- Lines above the tree.
-local HEAD = 2
+-- Number of lines above the tree.
+local HEADER_LINES = 2
 
 ---@type { client: integer, filter: integer, opened: table<pytest_lens.Filter, table<string, boolean>>, rows: pytest_lens.Row[] }
 local state = { client = 0, filter = 1, opened = {}, rows = {} }
@@ -26,7 +33,7 @@ local function filter()
   return tree.FILTERS[state.filter]
 end
 
----What the user opened and closed, for each filter by itself.
+---The items that the user opened and closed, separately for each filter.
 ---@return table<string, boolean>
 local function opened()
   state.opened[filter()] = state.opened[filter()] or {}
@@ -34,8 +41,8 @@ local function opened()
 end
 
 ---@return [string, string?][]
-local function head()
-  local text = require('pytest_lens.statusline').text(buffer())
+local function header()
+  local text = statusline.text(buffer())
   if text == '' then
     local count = 0
     for _, store in ipairs(client.stores(state.client)) do
@@ -57,7 +64,7 @@ end
 ---@param lines string[]
 ---@param marks { line: integer, from: integer, to: integer, hl: string }[]
 ---@param chunks [string, string?][]
-local function add(lines, marks, chunks)
+local function add_line(lines, marks, chunks)
   local text = ''
   for _, chunk in ipairs(chunks) do
     if chunk[2] and chunk[1] ~= '' then
@@ -69,7 +76,7 @@ local function add(lines, marks, chunks)
 end
 
 ---@return string[]
-local function nothing()
+local function empty_message()
   if not vim.lsp.get_client_by_id(state.client) then
     return { '  The server has ended:', '  `:Lens restart` starts it again.' }
   elseif filter() ~= 'all' then
@@ -80,28 +87,28 @@ end
 
 local function render()
   local bufnr = buffer()
-  local shown = window.showing(bufnr)
-  if not shown then
+  local win = window.find(bufnr)
+  if not win then
     return
   end
-  local cursor = vim.api.nvim_win_get_cursor(shown)
-  local kept = state.rows[cursor[1] - HEAD]
+  local cursor = vim.api.nvim_win_get_cursor(win)
+  local previous = state.rows[cursor[1] - HEADER_LINES]
   state.rows = tree.rows(client.stores(state.client), filter(), opened())
   local lines, marks = {}, {} ---@type string[], { line: integer, from: integer, to: integer, hl: string }[]
-  add(lines, marks, head())
-  add(lines, marks, { { '' } })
+  add_line(lines, marks, header())
+  add_line(lines, marks, { { '' } })
   local at = cursor[1]
   for index, row in ipairs(state.rows) do
-    add(lines, marks, row.chunks)
-    -- The cursor stays on its test, wherever that goes.
-    if kept and row.id == kept.id and row.store.workspace == kept.store.workspace then
-      at = index + HEAD
+    add_line(lines, marks, row.chunks)
+    -- The cursor follows its test.
+    if previous and row.id == previous.id and row.store.workspace == previous.store.workspace then
+      at = index + HEADER_LINES
     end
   end
-  for _, line in ipairs(#state.rows == 0 and nothing() or {}) do
-    add(lines, marks, { { line, 'PytestLensHint' } })
+  for _, line in ipairs(#state.rows == 0 and empty_message() or {}) do
+    add_line(lines, marks, { { line, 'PytestLensHint' } })
   end
-  local view = vim.api.nvim_win_call(shown, vim.fn.winsaveview)
+  local view = vim.api.nvim_win_call(win, vim.fn.winsaveview)
   window.write(bufnr, lines)
   vim.api.nvim_buf_clear_namespace(bufnr, NAMESPACE, 0, -1)
   for _, mark in ipairs(marks) do
@@ -113,21 +120,22 @@ local function render()
       { end_col = mark.to, hl_group = mark.hl }
     )
   end
-  vim.api.nvim_win_call(shown, function()
+  vim.api.nvim_win_call(win, function()
     vim.fn.winrestview(view)
   end)
-  vim.api.nvim_win_set_cursor(shown, { math.min(at, #lines), cursor[2] })
+  vim.api.nvim_win_set_cursor(win, { math.min(at, #lines), cursor[2] })
 end
 
-local draw = soon(80, render)
+local draw = throttle(80, render)
 
 ---@return pytest_lens.Row?
-local function current()
-  return state.rows[vim.api.nvim_win_get_cursor(0)[1] - HEAD]
+local function current_row()
+  return state.rows[vim.api.nvim_win_get_cursor(0)[1] - HEADER_LINES]
 end
 
+---Opens or closes an item.
 ---@param row pytest_lens.Row
----@param open boolean?
+---@param open boolean? Nil toggles.
 local function fold(row, open)
   if #(row.store.children[row.id] or {}) == 0 then
     return
@@ -139,42 +147,14 @@ local function fold(row, open)
   render()
 end
 
----Goes to an item in its file, to where it is after all edits.
----@param store pytest_lens.Store
----@param id string
-function M.jump(store, id)
-  local item = store.items[id] ---@type pytest_lens.TestItem?
-  local own = item
-  while item and not (item.range and item.kind ~= 'case') and item.kind ~= 'file' and item.parent do
-    item = store.items[item.parent]
-  end
-  if not own or not item or item.kind == 'dir' then
-    return
-  end
-  local line = require('pytest_lens.marks').line(item.uri, item.id)
-  line = line or (item.range and item.range.start.line) or 0
-  window.jump(vim.uri_to_fname(item.uri), line + 1)
-end
-
----@param argument fun(row: pytest_lens.Row): table
----@return fun()
-local function running(argument)
-  return function()
-    local row = current()
-    if row then
-      require('pytest_lens.commands').start(state.client, 'pytestLens.run', argument(row))
-    end
-  end
-end
-
----The argument that runs an item; a folder's id is a path, which runs all below it.
+---The argument that runs an item. The id of a folder is its path, which runs everything within it.
 ---@param row pytest_lens.Row
 ---@return table
-local function this(row)
+local function run_argument(row)
   return { ids = { row.id }, workspace = row.store.workspace }
 end
 
----Opens all that an item lies in, and puts the cursor on it.
+---Opens the parents of an item, and puts the cursor on it.
 ---@param store pytest_lens.Store
 ---@param id string
 local function reveal(store, id)
@@ -188,17 +168,17 @@ local function reveal(store, id)
   render()
   for index, row in ipairs(state.rows) do
     if row.store == store and row.id == id then
-      return vim.api.nvim_win_set_cursor(0, { index + HEAD, 0 })
+      return vim.api.nvim_win_set_cursor(0, { index + HEADER_LINES, 0 })
     end
   end
 end
 
----Goes to a failure below the cursor or above it, as often as the count says.
+---Moves the cursor to the next or the previous failure, as many times as the count.
 ---@param step 1|-1
-local function to_failure(step)
+local function jump_to_failure(step)
   local moved = false
   for _ = 1, vim.v.count1 do
-    local store, id = tree.failure(client.stores(state.client), filter(), current(), step)
+    local store, id = tree.failure(client.stores(state.client), filter(), current_row(), step)
     if not store or not id then
       break
     end
@@ -207,18 +187,18 @@ local function to_failure(step)
   end
   if not moved then
     local where = step == 1 and 'below' or 'above'
-    client.say(('no failure %s this line'):format(where), vim.log.levels.INFO)
+    notify.info(('no failure %s this line'):format(where))
   end
 end
 
 ---@param bufnr integer
-local function maps(bufnr)
-  ---@param act fun(row: pytest_lens.Row)
-  local function on(act)
+local function set_maps(bufnr)
+  ---@param action fun(row: pytest_lens.Row)
+  local function on_row(action)
     return function()
-      local row = current()
+      local row = current_row()
       if row then
-        act(row)
+        action(row)
       end
     end
   end
@@ -226,19 +206,19 @@ local function maps(bufnr)
     bufnr,
     '<CR>',
     'go to the test',
-    on(function(row)
+    on_row(function(row)
       if row.store.items[row.id].kind == 'dir' then
         return fold(row)
       end
-      M.jump(row.store, row.id)
+      jump.to_item(row.store, row.id)
     end)
   )
-  window.map(bufnr, { '<Tab>', 'za' }, 'open or close', on(fold))
+  window.map(bufnr, { '<Tab>', 'za' }, 'open or close', on_row(fold))
   window.map(
     bufnr,
     { 'zo', 'l' },
     'open',
-    on(function(row)
+    on_row(function(row)
       fold(row, true)
     end)
   )
@@ -246,72 +226,79 @@ local function maps(bufnr)
     bufnr,
     { 'zc', 'h' },
     'close',
-    on(function(row)
+    on_row(function(row)
       fold(row, false)
     end)
   )
-  window.map(bufnr, 'r', 'run what is under the cursor', running(this))
+  window.map(
+    bufnr,
+    'r',
+    'run the item at the cursor',
+    on_row(function(row)
+      runs.start(state.client, 'pytestLens.run', run_argument(row))
+    end)
+  )
   window.map(bufnr, 'R', 'run all', function()
-    require('pytest_lens.commands').start(state.client, 'pytestLens.run', {})
+    runs.start(state.client, 'pytestLens.run', {})
   end)
   window.map(
     bufnr,
     'd',
-    'debug what is under the cursor',
-    on(function(row)
-      require('pytest_lens.dap').start(state.client, this(row))
+    'debug the item at the cursor',
+    on_row(function(row)
+      dap.start(state.client, run_argument(row))
     end)
   )
   window.map(
     bufnr,
     'o',
     'show its output',
-    on(function(row)
+    on_row(function(row)
       local result = row.store:results_within(row.id)[1]
-      require('pytest_lens.output').open(state.client, result and result.id or row.id, row.store.workspace)
+      output.open(state.client, result and result.id or row.id, row.store.workspace)
     end)
   )
-  window.map(bufnr, 's', 'stop what runs', function()
-    require('pytest_lens.commands').run('stop')
+  window.map(bufnr, 's', 'stop all runs', function()
+    runs.stop(state.client)
   end)
   window.map(bufnr, 'f', 'filter: failed, running, flaky, not run', function()
     state.filter = state.filter % #tree.FILTERS + 1
-    -- What is looked for is shown, whatever was closed when it was looked for last.
+    -- The items that match are shown, even if the user closed their parents under this filter before.
     if filter() ~= 'all' then
       state.opened[filter()] = nil
     end
     render()
   end)
   window.map(bufnr, ']f', 'the next failure', function()
-    to_failure(1)
+    jump_to_failure(1)
   end)
-  window.map(bufnr, '[f', 'the failure before', function()
-    to_failure(-1)
+  window.map(bufnr, '[f', 'the previous failure', function()
+    jump_to_failure(-1)
   end)
-  window.map_usual(bufnr, 'close this window')
+  window.map_common(bufnr, 'close this window')
 end
 
----Opens the window, or closes it.
+---Opens or closes the window.
 function M.toggle()
   local bufnr = buffer()
-  local shown = window.showing(bufnr)
-  if shown then
-    return vim.api.nvim_win_close(shown, false)
+  local open = window.find(bufnr)
+  if open then
+    return vim.api.nvim_win_close(open, false)
   end
-  local lsp_client = client.of()
+  local lsp_client = servers.of()
   if not lsp_client then
-    return client.say('no Python file of a project is open: open one, and its tests are shown')
+    return notify.warn('no Python file of a project is open: open one to see its tests')
   end
   if state.client ~= lsp_client.id then
     state = { client = lsp_client.id, filter = 1, opened = {}, rows = {} }
   end
   vim.b[bufnr].pytest_lens_client = lsp_client.id
-  maps(bufnr)
-  local shown_in = window.show(bufnr, { split = 'right', width = config.get().summary_width }, true)
-  vim.wo[shown_in][0].winfixwidth = true
+  set_maps(bufnr)
+  local win = window.show(bufnr, { split = 'right', width = config.get().summary_width }, true)
+  vim.wo[win][0].winfixwidth = true
   render()
   if #state.rows > 0 then
-    vim.api.nvim_win_set_cursor(shown_in, { HEAD + 1, 0 })
+    vim.api.nvim_win_set_cursor(win, { HEADER_LINES + 1, 0 })
   end
 end
 

@@ -1,10 +1,10 @@
--- The summary's lines: which items of the tree are shown, in which order and how, for what is open and asked for.
+-- Computes the rows of the summary window from the stores, the filter and the open items.
 
 local outcomes = require('pytest_lens.outcomes')
 
 local M = {}
 
----What of the tree is shown.
+---The items that the summary shows.
 ---@alias pytest_lens.Filter 'all'|'failed'|'running'|'flaky'|'not run'
 
 ---@type pytest_lens.Filter[]
@@ -13,13 +13,13 @@ M.FILTERS = { 'all', 'failed', 'running', 'flaky', 'not run' }
 ---@class pytest_lens.Row
 ---@field store pytest_lens.Store
 ---@field id string
----@field chunks [string, string?][] Texts with their highlights.
+---@field chunks [string, string?][] Texts with their highlight groups.
 
 ---@param tally pytest_lens.Tally?
 ---@param item pytest_lens.TestItem
 ---@param filter pytest_lens.Filter
 ---@return boolean
-local function passes(tally, item, filter)
+local function matches(tally, item, filter)
   if filter == 'all' then
     return true
   elseif filter == 'failed' then
@@ -49,8 +49,8 @@ local function chunks(store, item, depth, open)
   if tally and tally.running > 0 then
     sign, hl = outcomes.icon('running'), 'PytestLensRunning'
   elseif worst then
-    local look = outcomes.look(worst)
-    sign, hl = outcomes.icon(look.icon), look.hl
+    local display = outcomes.display(worst)
+    sign, hl = outcomes.icon(display.icon), display.hl
   elseif item.skip then
     sign = outcomes.icon('skipped')
   end
@@ -77,19 +77,19 @@ local function chunks(store, item, depth, open)
   return found
 end
 
----Children in the order of a reader: files by name, tests by line, cases as they came.
+---Sorts children: folders and files by name, tests by line, cases in the server's order.
 ---@param store pytest_lens.Store
 ---@param id string
 ---@return string[]
-local function ordered(store, id)
+local function sorted_children(store, id)
   local children = store.children[id] or {}
   local first = store.items[children[1]]
   if not first or first.kind == 'case' then
     return children
   end
-  local place = {} ---@type table<string, integer>
+  local position = {} ---@type table<string, integer>
   for index, child in ipairs(children) do
-    place[child] = index
+    position[child] = index
   end
   local sorted = vim.list_slice(children)
   table.sort(sorted, function(a, b)
@@ -102,16 +102,16 @@ local function ordered(store, id)
     elseif not is_test and one.label ~= two.label then
       return one.label < two.label
     end
-    return place[a] < place[b]
+    return position[a] < position[b]
   end)
   return sorted
 end
 
----Whether what lies in an item is shown: as the user left it; else in folders, and where something is looked for.
+---Whether an item is open: as the user left it; by default folders are, and most items while a filter is set.
 ---@param store pytest_lens.Store
 ---@param id string
 ---@param filter pytest_lens.Filter
----@param opened table<string, boolean>
+---@param opened table<string, boolean> By `key`: what the user opened and closed.
 ---@return boolean
 function M.is_open(store, id, filter, opened)
   local chosen = opened[M.key(store, id)]
@@ -119,41 +119,41 @@ function M.is_open(store, id, filter, opened)
     return chosen
   end
   local kind = store.items[id].kind
-  -- The cases that did not run of one that did are many, and nobody looks for each.
+  -- A function may have many cases that did not run: they stay hidden until the user opens it.
   return kind == 'dir' or (filter ~= 'all' and (filter ~= 'not run' or kind ~= 'function'))
 end
 
----The failure that comes before or behind an item in the tree, open or not, among what the filter shows.
+---The next or the previous failure that matches the filter, also within closed items.
 ---@param stores pytest_lens.Store[]
 ---@param filter pytest_lens.Filter
----@param from pytest_lens.Row? The item; above all others if left out.
+---@param from pytest_lens.Row? Where to start; nil for the top.
 ---@param step 1|-1
 ---@return pytest_lens.Store?, string?
 function M.failure(stores, filter, from, step)
   local before ---@type [pytest_lens.Store, string]?
-  local is_behind = from == nil
+  local is_after = from == nil
   local found ---@type [pytest_lens.Store, string]?
   ---@param store pytest_lens.Store
   ---@param id string
-  ---@param on_path table<string, boolean> What the item lies in.
+  ---@param on_path table<string, boolean> The start and its parents.
   local function walk(store, id, on_path)
     local item, tally = store.items[id], store.tallies[id]
-    local fails = tally ~= nil and outcomes.failures(tally.counts) > 0 and passes(tally, item, filter)
+    local fails = tally ~= nil and outcomes.failures(tally.counts) > 0 and matches(tally, item, filter)
     if found or not (fails or on_path[id]) then
       return
     elseif from and store == from.store and id == from.id then
-      is_behind = true
+      is_after = true
     elseif fails and store.results[id] then
-      if not is_behind then
+      if not is_after then
         before = { store, id }
       elseif step == 1 then
         found = { store, id }
       end
     end
-    if is_behind and step == -1 then
+    if is_after and step == -1 then
       return
     end
-    for _, child in ipairs(ordered(store, id)) do
+    for _, child in ipairs(sorted_children(store, id)) do
       walk(store, child, on_path)
     end
   end
@@ -164,7 +164,7 @@ function M.failure(stores, filter, from, step)
       on_path[at] = true
       at = store.items[at] and store.items[at].parent
     end
-    for _, id in ipairs(ordered(store, '')) do
+    for _, id in ipairs(sorted_children(store, '')) do
       walk(store, id, on_path)
     end
   end
@@ -174,17 +174,17 @@ function M.failure(stores, filter, from, step)
   return unpack(found or {})
 end
 
----The rows of a tree.
+---The rows of all trees.
 ---@param stores pytest_lens.Store[]
 ---@param filter pytest_lens.Filter
----@param opened table<string, boolean> By folder and id, as `key` makes them.
+---@param opened table<string, boolean> By `key`: what the user opened and closed.
 ---@return pytest_lens.Row[]
 function M.rows(stores, filter, opened)
   local rows = {} ---@type pytest_lens.Row[]
   for _, store in ipairs(stores) do
     local function add(id, depth)
       local item = store.items[id]
-      if not passes(store.tallies[id], item, filter) then
+      if not matches(store.tallies[id], item, filter) then
         return
       end
       local open = M.is_open(store, id, filter, opened)
@@ -192,22 +192,23 @@ function M.rows(stores, filter, opened)
       rows[at] = { store = store, id = id, chunks = chunks(store, item, depth, open) }
       local children = store.children[id] or {}
       if open and #children > 0 then
-        for _, child in ipairs(ordered(store, id)) do
+        for _, child in ipairs(sorted_children(store, id)) do
           add(child, depth + 1)
         end
         local is_test = item.kind == 'function' or item.kind == 'doctest'
         if #rows == at and filter ~= 'all' and not is_test then
-          rows[at] = nil -- Nothing that was asked for is in it.
+          rows[at] = nil -- Nothing within it matches the filter.
         end
       end
     end
-    for _, id in ipairs(ordered(store, '')) do
+    for _, id in ipairs(sorted_children(store, '')) do
       add(id, 0)
     end
   end
   return rows
 end
 
+---The key of an item among those of all folders.
 ---@param store pytest_lens.Store
 ---@param id string
 ---@return string

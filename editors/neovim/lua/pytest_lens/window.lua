@@ -1,8 +1,8 @@
--- The plugin's own windows: scratch buffers, each with a name, found again while they are open.
+-- Manages the plugin's own windows: named scratch buffers, and their maps.
 
 local M = {}
 
----The buffer of that name, made where there is none.
+---The plugin's buffer of that name; created if there is none.
 ---@param name string
 ---@param filetype string
 ---@return integer
@@ -21,10 +21,10 @@ function M.buffer(name, filetype)
   return bufnr
 end
 
----The window of the current tab that shows a buffer.
+---The window of the current tab page that shows a buffer.
 ---@param bufnr integer
 ---@return integer?
-function M.showing(bufnr)
+function M.find(bufnr)
   for _, window in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
     if vim.api.nvim_win_get_buf(window) == bufnr then
       return window
@@ -32,13 +32,13 @@ function M.showing(bufnr)
   end
 end
 
----Shows a buffer in a window of its own; in the one that has it already, if any.
+---Shows a buffer in a window of its own; reuses a window that already shows it.
 ---@param bufnr integer
 ---@param split vim.api.keyset.win_config
 ---@param enter boolean
 ---@return integer
 function M.show(bufnr, split, enter)
-  local window = M.showing(bufnr)
+  local window = M.find(bufnr)
   if not window then
     window = vim.api.nvim_open_win(bufnr, enter, vim.tbl_extend('force', { win = -1 }, split))
     local options = vim.wo[window][0]
@@ -50,7 +50,7 @@ function M.show(bufnr, split, enter)
   return window
 end
 
----Replaces a buffer's lines; nobody else may.
+---Replaces the lines of a buffer that the user can't modify.
 ---@param bufnr integer
 ---@param lines string[]
 function M.write(bufnr, lines)
@@ -60,50 +60,18 @@ function M.write(bufnr, lines)
   vim.bo[bufnr].modified = false
 end
 
----Goes to a line of a file in a window that shows files, never in one of ours.
----@param path string
----@param line integer From 1.
-function M.jump(path, line)
-  local function is_usual(window)
-    return vim.bo[vim.api.nvim_win_get_buf(window)].buftype == ''
-      and vim.api.nvim_win_get_config(window).relative == ''
-  end
-  local windows = vim.api.nvim_tabpage_list_wins(0)
-  local previous = vim.fn.win_getid(vim.fn.winnr('#'))
-  table.insert(windows, 1, previous)
-  local target ---@type integer?
-  for _, window in ipairs(windows) do
-    if window ~= 0 and is_usual(window) then
-      target = window
-      break
-    end
-  end
-  if target then
-    vim.api.nvim_set_current_win(target)
-  else
-    vim.cmd('leftabove vsplit')
-  end
-  vim.cmd("normal! m'")
-  if vim.api.nvim_buf_get_name(0) ~= path then
-    vim.cmd.edit(vim.fn.fnameescape(path))
-  end
-  local last = vim.api.nvim_buf_line_count(0)
-  vim.api.nvim_win_set_cursor(0, { math.max(1, math.min(line, last)), 0 })
-  vim.cmd('normal! ^zv')
-end
-
----A map of a buffer of ours.
+---Maps keys in one of the plugin's buffers.
 ---@param bufnr integer
 ---@param keys string|string[]
----@param about string
+---@param desc string
 ---@param action fun()
-function M.map(bufnr, keys, about, action)
+function M.map(bufnr, keys, desc, action)
   for _, key in ipairs(vim._ensure_list(keys)) do
-    vim.keymap.set('n', key, action, { buffer = bufnr, nowait = true, desc = about })
+    vim.keymap.set('n', key, action, { buffer = bufnr, nowait = true, desc = desc })
   end
 end
 
----Shows the maps of a buffer, each with what it does.
+---Shows the maps of a buffer with their descriptions.
 ---@param bufnr integer
 function M.help(bufnr)
   local lines = {}
@@ -113,15 +81,15 @@ function M.help(bufnr)
     end
   end
   table.sort(lines)
-  local shown = vim.lsp.util.open_floating_preview(lines, '', { border = 'rounded', title = ' maps ' })
-  vim.bo[shown].modifiable = false
+  local preview = vim.lsp.util.open_floating_preview(lines, '', { border = 'rounded', title = ' maps ' })
+  vim.bo[preview].modifiable = false
 end
 
----The maps that every window of ours has.
+---Maps the keys that all windows of the plugin have.
 ---@param bufnr integer
----@param closes string What the one that closes it says of itself.
-function M.map_usual(bufnr, closes)
-  M.map(bufnr, 'q', closes, function()
+---@param close_desc string The description of the map that closes the window.
+function M.map_common(bufnr, close_desc)
+  M.map(bufnr, 'q', close_desc, function()
     vim.cmd.close()
   end)
   M.map(bufnr, 'g?', 'these maps', function()

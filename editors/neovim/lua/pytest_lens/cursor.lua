@@ -1,19 +1,20 @@
--- Which test the cursor is in: the server is asked, by the code actions of that line.
+-- Finds the test at the cursor. The server knows it: the code actions of that line run it.
 
 local client = require('pytest_lens.client')
+local notify = require('pytest_lens.notify')
+local servers = require('pytest_lens.servers')
 
 local M = {}
 
--- Of the code actions that run tests.
+-- The kind of the code actions that run tests.
 local KIND = 'pytestLens.run'
 
----Calls `done` with the ids of the innermost test or class at the cursor, and their folder; with no ids where there is
----none.
+---Calls `done` with the ids of the innermost test or class at a line, and their folder; with no ids if there is none.
 ---@param lsp_client vim.lsp.Client
 ---@param bufnr integer
 ---@param line integer From 0.
 ---@param done fun(ids: string[], workspace: string?)
-function M.at(lsp_client, bufnr, line, done)
+local function tests_at(lsp_client, bufnr, line, done)
   local position = { line = line, character = 0 }
   local params = {
     textDocument = vim.lsp.util.make_text_document_params(bufnr),
@@ -33,19 +34,19 @@ function M.at(lsp_client, bufnr, line, done)
   end, bufnr)
 end
 
----Calls `done` with the test whose output is worth a look: of the one at the cursor, or the item that a window of ours
----shows there. Says so where there is none.
+---Calls `done` with the test at the cursor whose output to show: the first that failed, else the first that ran, else
+---the first. Tells the user if there is no test.
 ---@param done fun(client: vim.lsp.Client, id: string, workspace: string?)
-function M.output(done)
+function M.test_with_output(done)
   local bufnr = vim.api.nvim_get_current_buf()
-  local lsp_client = client.of(bufnr)
+  local lsp_client = servers.of(bufnr)
   if not lsp_client then
-    return client.say('no Python file of a project is open: open the one whose output you want')
+    return notify.warn('no Python file of a project is open: open the one whose output you want')
   end
   local line = vim.api.nvim_win_get_cursor(0)[1] - 1
-  M.at(lsp_client, bufnr, line, function(ids, workspace)
+  tests_at(lsp_client, bufnr, line, function(ids, workspace)
     if not ids[1] then
-      return client.say(('there is no test at line %d: put the cursor into one'):format(line + 1))
+      return notify.warn(('there is no test at line %d: put the cursor into one'):format(line + 1))
     end
     for _, id in ipairs(ids) do
       local store = client.store(lsp_client.id, id, workspace)
