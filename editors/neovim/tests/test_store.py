@@ -134,6 +134,43 @@ def test_outcomes_are_counted_in_all_that_a_test_lies_in(fold: Callable[..., Any
     assert tally["ms"] == 30
 
 
+def test_v8_what_is_only_remembered_says_how_old_it_is(fold: Callable[..., Any]) -> None:
+    hour = 3_600_000
+    age = "require('pytest_lens.outcomes').age(store.tallies['{}'])"
+    past = fold("os.time() * 1000") - 2 * hour - 1000
+    told = [
+        TREE,
+        outcomes(
+            outcome("d/a.py::f[1]", "passed", asOf=past - 30 * hour),
+            outcome("d/a.py::f[2]", "failed", asOf=past),
+        ),
+    ]
+    assert fold(age.format("d/a.py::f[1]"), *told) == "1 day ago"
+    assert fold(age.format("d/a.py::f"), *told) == "2 hours ago"
+    news = outcomes(outcome("d/a.py::f[1]", "passed"))
+    assert fold(age.format("d/a.py::f[2]"), *told, news) == "2 hours ago"
+    assert fold(age.format("d/a.py::f"), *told, news) is None
+    gone_again = [*told, news, gone("d/a.py::f[1]")]
+    assert fold(age.format("d"), *gone_again) == "2 hours ago"
+
+
+def test_b4_a_file_that_is_not_collected_says_so_in_the_tree(fold: Callable[..., Any]) -> None:
+    rows = """vim.tbl_map(function(row)
+        return table.concat(vim.tbl_map(function(chunk) return chunk[1] end, row.chunks))
+    end, require('pytest_lens.tree').rows({ store }, 'all', {}))"""
+    place = {"line": 0, "character": 0}
+    error = {
+        "uri": "file:///p/a.py",
+        "range": {"start": place, "end": place},
+        "message": "ModuleNotFoundError: x\nmore",
+    }
+    file = item("a.py", "file")
+    broken = ("inventory", {"revision": 1, "removed": [], "errors": [error], "upserts": [file]})
+    assert fold(rows, broken) == ["  ✗ a.py  not collected: ModuleNotFoundError: x"]
+    mended = ("inventory", {"revision": 2, "removed": [], "errors": [], "upserts": []})
+    assert fold(rows, broken, mended) == ["    a.py"]
+
+
 def test_what_is_gone_is_counted_no_more(fold: Callable[..., Any]) -> None:
     told = [
         TREE,

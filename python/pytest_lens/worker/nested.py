@@ -36,9 +36,9 @@ def hint(error: BaseException, path: str, root: str, in_force: Any) -> str:
     file = os.path.relpath(found, root)
     folder = os.path.dirname(file)
     return (
-        f"\n{file} is a pytest configuration of its own, which is not read for a session in {root}:"
-        f" open the folder {folder} as a project of its own, or set what is missing in the root's"
-        " configuration"
+        f"\n{file} is a pytest configuration of its own, which a session in {root} does not read:"
+        f" open {folder} as a folder of its own (in a terminal: `pytest-lens run --root {folder}`),"
+        " or set in the root's configuration what is missing"
     )
 
 

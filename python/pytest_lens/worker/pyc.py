@@ -192,6 +192,7 @@ def executor(hook: Any, config: Any, cache: Cache) -> Callable[[ModuleType], Non
     from _pytest.assertion.rewrite import rewrite_asserts
 
     def exec_module(module: ModuleType) -> None:
+        __tracebackhide__ = True  # as pytest's own loader is hidden
         assert module.__spec__ is not None and module.__spec__.origin is not None
         path = module.__spec__.origin
         hook._rewritten_names[module.__name__] = Path(path)

@@ -96,6 +96,30 @@ fn code(text: &str) -> String {
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }
 
+/// A name as Markdown has it: what stands between letters is no markup, and clients without Markdown show it as it is.
 fn escape(name: &str) -> String {
-    name.replace('_', "\\_").replace('*', "\\*")
+    let mut escaped = String::with_capacity(name.len());
+    let mut before = None;
+    let mut letters = name.chars().peekable();
+    while let Some(letter) = letters.next() {
+        let is_letter = |other: Option<char>| other.is_some_and(|other| other.is_alphanumeric() || other == '_');
+        let is_inside = is_letter(before) && is_letter(letters.peek().copied());
+        if letter == '*' || (letter == '_' && !is_inside) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+        before = Some(letter);
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_well_with_and_without_markdown() {
+        let all = ["test_a_b", "Test*", "m.__init__", "test_"].map(escape);
+        assert_eq!(all, ["test_a_b", "Test\\*", r"m.\__init_\_", r"test\_"]);
+    }
 }

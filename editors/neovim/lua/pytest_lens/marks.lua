@@ -43,7 +43,7 @@ local function decoration(bufnr, store, id)
   if not tally and not not_run then
     return {}
   end
-  tally = tally or { counts = {}, ms = 0, running = 0, flaky = 0 }
+  tally = tally or { counts = {}, ms = 0, running = 0, flaky = 0, news = 0 }
   local options = config.get()
   local worst = outcomes.worst(tally.counts)
   -- The virtual text has an icon only if the sign column has none.
@@ -60,6 +60,10 @@ local function decoration(bufnr, store, id)
     sign, highlight = outcomes.icon(display.icon), display.hl
     table.insert(chunks, { icon(sign) .. outcomes.describe(tally.counts) .. ' ', highlight })
     table.insert(chunks, { outcomes.duration(tally.ms), 'PytestLensDuration' })
+    local age = outcomes.age(tally)
+    if age then
+      table.insert(chunks, { ' · ' .. age, 'PytestLensHint' })
+    end
   end
   if not_run and not_run.was_running and tally.running == 0 then
     local text = worst and ' then ended while it ran' or 'ended while it ran'

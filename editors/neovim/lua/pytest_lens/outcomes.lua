@@ -85,6 +85,26 @@ function M.icon(name)
   return config.get().icons[name]
 end
 
+---How long ago it was, where nothing of it is newer than what the history remembers.
+---@param tally pytest_lens.Tally
+---@return string?
+function M.age(tally)
+  if tally.news > 0 or (tally.as_of or 0) == 0 then
+    return
+  end
+  local minutes = math.max(0, math.floor((os.time() - tally.as_of / 1000) / 60))
+  if minutes == 0 then
+    return 'just now'
+  end
+  local count, unit = minutes, 'minute'
+  if minutes >= 1440 then
+    count, unit = math.floor(minutes / 1440), 'day'
+  elseif minutes >= 60 then
+    count, unit = math.floor(minutes / 60), 'hour'
+  end
+  return ('%d %s%s ago'):format(count, unit, count == 1 and '' or 's')
+end
+
 ---A duration with its unit.
 ---@param ms number
 ---@return string

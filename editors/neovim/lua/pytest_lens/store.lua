@@ -10,6 +10,8 @@ local M = {}
 ---@field ms number Sum of the durations, in milliseconds.
 ---@field running integer Tests that are running.
 ---@field flaky integer Tests that are flaky.
+---@field news integer Outcomes that are no memories of the history.
+---@field as_of? integer When the newest of those that are was, Unix time in milliseconds.
 
 ---A run in progress.
 ---@class pytest_lens.Run
@@ -201,6 +203,17 @@ function Store:on_flakinessHint(event, changed)
   end
 end
 
+---Why a file could not be collected, where that is so.
+---@param uri string
+---@return pytest_lens.CollectError?
+function Store:error_of(uri)
+  for _, problem in ipairs(self.errors) do
+    if problem.uri == uri then
+      return problem
+    end
+  end
+end
+
 ---@param id string
 ---@param run string?
 ---@param changed pytest_lens.Touched
@@ -224,10 +237,13 @@ function Store:set_result(id, result, changed)
     if old then
       tally.counts[old.outcome] = tally.counts[old.outcome] - 1
       tally.ms = tally.ms - old.durationMs
+      tally.news = tally.news - (old.asOf and 0 or 1)
     end
     if result then
       tally.counts[result.outcome] = (tally.counts[result.outcome] or 0) + 1
       tally.ms = tally.ms + result.durationMs
+      tally.news = tally.news + (result.asOf and 0 or 1)
+      tally.as_of = math.max(tally.as_of or 0, result.asOf or 0)
     end
   end)
 end
@@ -239,7 +255,7 @@ end
 function Store:count(id, changed, change)
   local at = id ---@type string?
   while at do
-    local tally = self.tallies[at] or { counts = {}, ms = 0, running = 0, flaky = 0 }
+    local tally = self.tallies[at] or { counts = {}, ms = 0, running = 0, flaky = 0, news = 0 }
     self.tallies[at] = tally
     change(tally)
     changed.ids[at] = true
@@ -261,6 +277,8 @@ function Store:count_in(item, changed)
       tally.counts[outcome] = (tally.counts[outcome] or 0) + count
     end
     tally.ms = tally.ms + early.ms
+    tally.news = tally.news + early.news
+    tally.as_of = math.max(tally.as_of or 0, early.as_of or 0)
     tally.running = tally.running + early.running
     tally.flaky = tally.flaky + early.flaky
   end)

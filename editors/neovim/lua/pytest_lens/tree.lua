@@ -54,6 +54,10 @@ local function chunks(store, item, depth, open)
   elseif item.skip then
     sign = outcomes.icon('skipped')
   end
+  local problem = item.kind == 'file' and store:error_of(item.uri)
+  if problem then
+    sign, hl = outcomes.icon('failed'), 'PytestLensFailed'
+  end
   local name_hl = HIGHLIGHTS[item.kind]
   local found = {
     { ('  '):rep(depth) .. fold, 'PytestLensHint' },
@@ -63,12 +67,20 @@ local function chunks(store, item, depth, open)
   if item.caseCount then
     table.insert(found, { (' ×%d'):format(item.caseCount), 'PytestLensHint' })
   end
+  if problem then
+    local why = vim.split(problem.message, '\n')[1]
+    table.insert(found, { '  not collected: ' .. why, 'PytestLensFailed' })
+  end
   if tally and worst then
     local failures = outcomes.failures(tally.counts)
     if has_children and failures > 0 then
       table.insert(found, { ('  %d failed'):format(failures), 'PytestLensFailed' })
     end
     table.insert(found, { '  ' .. outcomes.duration(tally.ms), 'PytestLensDuration' })
+    local age = outcomes.age(tally)
+    if age then
+      table.insert(found, { ' · ' .. age, 'PytestLensHint' })
+    end
   end
   if tally and tally.flaky > 0 then
     local text = has_children and (' %d flaky'):format(tally.flaky) or ' flaky'

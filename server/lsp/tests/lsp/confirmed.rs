@@ -163,8 +163,8 @@ async fn b1_cursor_hover_and_actions_know_what_pytest_has_confirmed() {
         let asked = client.last_run().to_string();
         assert!(asked.contains(&format!("[\"test_a.py::{name}\"]")), "at {line}: {asked}");
     }
-    assert_eq!(client.hover_at(18).await, "**test\\_made**");
-    assert_eq!(client.hover_at(7).await, "**test\\_os**");
+    assert_eq!(client.hover_at(18).await, "**test_made**");
+    assert_eq!(client.hover_at(7).await, "**test_os**");
     assert_eq!(client.hover_at(10).await, "");
 }
 

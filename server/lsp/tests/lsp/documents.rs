@@ -115,7 +115,7 @@ async fn outcomes_appear_in_lenses_hints_and_hovers() {
     let at = |line: u32| json!({ "textDocument": { "uri": uri }, "position": { "line": line, "character": 10 } });
     let hover = client.request("textDocument/hover", at(8)).await.unwrap();
     assert_snapshot!(hover["contents"]["value"].as_str().unwrap(), @r#"
-    **test\_two**
+    **test_two**
 
     ✗ failed 12 ms
 
@@ -125,7 +125,7 @@ async fn outcomes_appear_in_lenses_hints_and_hovers() {
     "#);
     let hover = client.request("textDocument/hover", at(13)).await.unwrap();
     assert_snapshot!(hover["contents"]["value"].as_str().unwrap(), @r#"
-    **test\_three**
+    **test_three**
 
     ✓ 2 passed 24 ms
 
