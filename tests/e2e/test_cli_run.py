@@ -191,6 +191,7 @@ def test_a_broken_file(world: World, tmp_path: Path) -> None:
     told = run(world, project)
     assert told.status == 2
     assert "test_broken.py" in told.out and "nowhere_at_all" in told.out
+    assert "in exec_module" not in told.out, "the loader is hidden, as pytest's own is"
     told = run(world, project, "test_fine.py")
     assert told.status == 0, "it was not asked for"
     told = run(world, project, "--json", "test_broken.py")

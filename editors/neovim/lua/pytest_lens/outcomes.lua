@@ -89,10 +89,11 @@ end
 ---@param tally pytest_lens.Tally
 ---@return string?
 function M.age(tally)
-  if tally.news > 0 or (tally.as_of or 0) == 0 then
+  local as_of = tally.as_of or 0
+  if tally.news > 0 or as_of == 0 then
     return
   end
-  local minutes = math.max(0, math.floor((os.time() - tally.as_of / 1000) / 60))
+  local minutes = math.max(0, math.floor((os.time() - as_of / 1000) / 60))
   if minutes == 0 then
     return 'just now'
   end
