@@ -3,6 +3,7 @@
 
 mod dist;
 mod floors;
+mod lua_imports;
 mod test;
 mod tidy;
 mod versions;

@@ -1,9 +1,10 @@
 //! `cargo xtask tidy`: the habits of the source tree that no linter knows.
 //!
 //! Each source file opens with a doc that says why it exists, stays under 600 lines (unless it is generated), and holds
-//! neither left-over notes nor a path of somebody's machine. The engine's folders import downwards only. All places that name the version name the same.
+//! neither left-over notes nor a path of somebody's machine. The engine's folders import downwards only; the imports of the
+//! Neovim plugin form no circle. All places that name the version name the same.
 
-use crate::floors;
+use crate::{floors, lua_imports};
 use anyhow::Result;
 use chores::paths;
 use std::fs;
@@ -20,21 +21,22 @@ const MATERIAL: [&str; 1] = ["tests/projects/"];
 pub fn run() -> Result<bool> {
     let root = paths::root();
     let mut problems = Vec::new();
-    let mut count = 0;
+    let mut texts = Vec::new();
     for path in sources(&root)? {
         // A file that was deleted but not committed yet is still listed.
         let Ok(text) = fs::read_to_string(root.join(&path)) else {
             continue;
         };
-        count += 1;
         problems.extend(complaints(&path, &text));
         problems.extend(floors::complaints(&path, &text));
+        texts.push((path, text));
     }
+    problems.extend(lua_imports::complaints(texts.iter().map(|(path, text)| (path.as_path(), text.as_str()))));
     problems.extend(crate::versions::complaints()?);
     for problem in &problems {
         println!("{problem}");
     }
-    println!("{count} source files, {} complaints", problems.len());
+    println!("{} source files, {} complaints", texts.len(), problems.len());
     Ok(problems.is_empty())
 }
 
