@@ -89,7 +89,8 @@ fn imports(text: &str) -> Vec<Import> {
     let mut found = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let code = line.split("--").next().unwrap_or_default();
-        for (at, _) in code.match_indices("require") {
+        // In backticks it is a text for the user.
+        for (at, _) in code.match_indices("require").filter(|(at, _)| !code[..*at].ends_with('`')) {
             let rest = code[at + "require".len()..].trim_start_matches(['(', ',', ' ']);
             let Some(quote) = rest.chars().next().filter(|first| matches!(first, '\'' | '"')) else { continue };
             let module = rest[1..].split(quote).next().unwrap_or_default().to_owned();
@@ -136,7 +137,13 @@ mod tests {
     #[test]
     fn imports_at_the_top_without_a_circle_are_fine() {
         let client = "local store = require('pytest_lens.store')\n";
-        assert!(found(&[("client", client), ("store", "-- require('pytest_lens.client')\nlocal M = {}\n")]).is_empty());
+        assert!(
+            found(&[
+                ("client", client),
+                ("store", "-- require('pytest_lens.client')\nlocal M = {}\n  x('`require(\"a\")`')\n")
+            ])
+            .is_empty()
+        );
     }
 
     #[test]
