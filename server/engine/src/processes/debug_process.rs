@@ -49,7 +49,7 @@ impl DebugProcess {
                         FromWorker::Listening { host, port } => return Ok((host, port)),
                         FromWorker::UsageError { message, .. } => return Err(StartError::Unusable(message)),
                         FromWorker::InternalError { message } => return Err(StartError::Failed(message)),
-                        other => runner.note(other),
+                        other => drop(runner.note(other)),
                     },
                     ProcessEvent::Exited(status) => {
                         return Err(StartError::Failed(format!("{python}, which was to start debugpy, {status}")));

@@ -18,6 +18,7 @@ pub(crate) mod private_files;
 pub(crate) mod process;
 pub(crate) mod process_tree;
 pub(crate) mod project_files;
+pub(crate) mod resident;
 pub(crate) mod resident_pool;
 pub(crate) mod runner;
 pub(crate) mod stdio_relay;

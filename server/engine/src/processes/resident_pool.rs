@@ -15,13 +15,13 @@ use tokio::time::Instant;
 
 use crate::model::node::Analyses;
 use crate::processes::collected_session::CollectedSession;
-use crate::processes::disk_snapshot::{Changes, Snapshot};
+use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::ExclusiveSession;
-use crate::processes::invalidation::{Invalidation, ProjectFiles, judge};
+use crate::processes::invalidation::{Invalidation, ProjectFiles};
 use crate::processes::pool::Pool;
 use crate::processes::process::ProcessEvent;
 use crate::processes::process_tree::kill_tree;
-use crate::processes::runner::Runner;
+use crate::processes::resident::{Resident, ResidentState, SlotLease};
 use crate::processes::worker_protocol::ToWorker;
 
 /// How long a resident may take to tear its fixtures down and end, before it is killed.
@@ -52,15 +52,15 @@ struct State {
     closed: bool,
     /// Bumped when all are let go: those that run meanwhile do not come back.
     generation: u64,
-    idle: BTreeMap<usize, Runner>,
+    idle: BTreeMap<usize, Resident>,
     /// Every slot whose resident lives, idle or not.
-    slots: BTreeMap<usize, Living>,
+    slots: BTreeMap<usize, LiveResident>,
     session: Option<ReuseSession>,
     /// Counts how often residents came back.
-    stints: u64,
+    returns: u64,
 }
 
-struct Living {
+struct LiveResident {
     created_at: f64,
     /// Folders of the runs that it served: fixtures may have files in them.
     temps: Vec<PathBuf>,
@@ -76,56 +76,6 @@ pub(crate) struct ReuseSession {
     last_run: String,
 }
 
-/// What a resident has beyond an ordinary runner.
-pub(crate) struct Tenure {
-    /// What its session has read.
-    pub snapshot: Snapshot,
-    /// Test modules that it has to take afresh in its next run.
-    pub changed: Vec<String>,
-    pub scopes: Vec<String>,
-    lease: Lease,
-    born: Instant,
-    /// It is a fork of this one, whose end would be its own; and it has its arguments.
-    collected: Arc<CollectedSession>,
-    generation: u64,
-    stint: u64,
-}
-
-impl Tenure {
-    /// Which worker it is, counted from 0, in every run.
-    pub(crate) fn slot(&self) -> usize {
-        self.lease.slot
-    }
-
-    /// What has changed since it read it, and what becomes of it. Blocks.
-    fn judge(&mut self, project: &ProjectFiles<'_>, rules: &FixtureReuseSettings) -> (Changes, Invalidation) {
-        let changes = self.snapshot.changes();
-        let judge = if self.collected.base.is_unchanged() {
-            judge(project, &self.snapshot, &changes, rules)
-        } else {
-            Invalidation::Ends
-        };
-        (changes, judge)
-    }
-}
-
-/// Holds a slot; dropped, the slot is free.
-struct Lease {
-    slot: usize,
-    residents: Weak<ResidentPool>,
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let Some(residents) = self.residents.upgrade() else { return };
-        let mut state = residents.state();
-        state.slots.remove(&self.slot);
-        if state.slots.is_empty() {
-            state.session = None;
-        }
-    }
-}
-
 impl ResidentPool {
     pub(crate) fn new(root: PathBuf, analyses: Arc<Analyses>) -> Arc<Self> {
         Arc::new(ResidentPool {
@@ -138,9 +88,18 @@ impl ResidentPool {
         })
     }
 
-    /// Never held while a runner is dropped: its lease wants it.
+    /// Never held while a resident is dropped: its lease wants it.
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A resident has gone: another may have its slot.
+    pub(super) fn free(&self, slot: usize) {
+        let mut state = self.state();
+        state.slots.remove(&slot);
+        if state.slots.is_empty() {
+            state.session = None;
+        }
     }
 
     /// A resident for one worker of a run: one that is there and may serve it, else a new one. What may not is torn
@@ -153,39 +112,35 @@ impl ResidentPool {
         collected: &Arc<CollectedSession>,
         exclusive: &ExclusiveSession,
         reuse: &Reuse,
-    ) -> Result<Runner, String> {
+    ) -> Result<Resident, String> {
         let idle = {
             let _one = self.reviewing.lock().await;
             self.state().idle.pop_first()
         };
         self.changed.notify_waiters();
         // One that has ended by itself meanwhile frees its slot here.
-        let idle = idle.map(|(_, runner)| runner).and_then(|mut runner| (!runner.is_gone()).then_some(runner));
-        if let Some(runner) = idle {
-            match self.fit(runner, collected, reuse).await {
-                Ok(runner) => {
-                    self.serves(&reuse.run_id);
-                    return Ok(runner);
-                }
-                Err(runner) => self.end(*runner).await,
-            }
+        let idle = idle.and_then(|(_, mut resident)| (!resident.is_gone()).then_some(resident));
+        if let Some(resident) = idle
+            && let Some(resident) = self.fit(resident, collected, reuse).await
+        {
+            self.serves(&reuse.run_id);
+            return Ok(resident);
         }
         let (lease, scopes, generation) = {
             let mut state = self.state();
             let slot = (0..).find(|slot| !state.slots.contains_key(slot)).unwrap_or_default();
-            state.slots.insert(slot, Living { created_at: now(), temps: Vec::new() });
-            let lease = Lease { slot, residents: Arc::downgrade(self) };
-            (lease, state.rules.scopes.clone(), state.generation)
+            state.slots.insert(slot, LiveResident { created_at: now(), temps: Vec::new() });
+            (SlotLease::new(slot, self), state.rules.scopes.clone(), state.generation)
         };
         let taken = exclusive.take();
         let is_exclusive = taken.is_some();
-        let mut runner = match taken {
+        let runner = match taken {
             Some(runner) => runner,
             None => pool.runner(collected, None).await?,
         };
         // A session that collects by itself says later what it read.
         let snapshot = if collected.is_shared() || is_exclusive { collected.snapshot() } else { Snapshot::default() };
-        runner.tenure = Some(Box::new(Tenure {
+        let state = ResidentState {
             snapshot,
             changed: Vec::new(),
             scopes,
@@ -193,46 +148,44 @@ impl ResidentPool {
             born: Instant::now(),
             collected: Arc::clone(collected),
             generation,
-            stint: 0,
-        }));
+            idle_period: 0,
+        };
         self.serves(&reuse.run_id);
-        Ok(runner)
+        Ok(Resident { runner, state: Box::new(state) })
     }
 
-    /// Whether a resident may serve a run; it is told which modules it has to take afresh.
-    async fn fit(
-        &self,
-        mut runner: Runner,
-        collected: &CollectedSession,
-        reuse: &Reuse,
-    ) -> Result<Runner, Box<Runner>> {
-        let Some(mut tenure) = runner.tenure.take() else { return Err(Box::new(runner)) };
+    /// A resident that may serve a run, which tells it the modules that it has to take afresh. One that may not ends.
+    async fn fit(&self, resident: Resident, collected: &CollectedSession, reuse: &Reuse) -> Option<Resident> {
         let rules = {
-            let state = self.state();
-            let old = expiry(&tenure, &state.rules).is_some_and(|at| at <= Instant::now());
-            let fits = !old
-                && state.generation == tenure.generation
-                && tenure.collected.options.arguments == collected.options.arguments;
-            fits.then(|| state.rules.clone())
+            let (pool, own) = (self.state(), &resident.state);
+            let fits = !own.is_expired(&pool.rules)
+                && pool.generation == own.generation
+                && own.collected.options.arguments == collected.options.arguments;
+            fits.then(|| pool.rules.clone())
         };
         let Some(rules) = rules else {
-            runner.tenure = Some(tenure);
-            return Err(Box::new(runner));
+            self.end(resident).await;
+            return None;
         };
         let (root, analyses, pytest) = (self.root.clone(), Arc::clone(&self.analyses), Arc::clone(&reuse.pytest));
+        let Resident { runner, mut state } = resident;
         let compared = tokio::task::spawn_blocking(move || {
             let project = ProjectFiles { root: &root, pytest: &pytest, analyses: &analyses };
-            let (changes, judge) = tenure.judge(&project, &rules);
-            if let Invalidation::Stays(tests) = &judge {
-                tenure.snapshot.forget(changes.files.iter());
-                tenure.snapshot.accept_entries();
-                tenure.changed.clone_from(tests);
+            let (changes, invalidation) = state.judge(&project, &rules);
+            if let Invalidation::Stays(tests) = &invalidation {
+                state.snapshot.forget(changes.files.iter());
+                state.snapshot.accept_entries();
+                state.changed.clone_from(tests);
             }
-            (tenure, judge)
+            (state, invalidation)
         });
-        let Ok((tenure, judge)) = compared.await else { return Err(Box::new(runner)) };
-        runner.tenure = Some(tenure);
-        if matches!(judge, Invalidation::Stays(_)) { Ok(runner) } else { Err(Box::new(runner)) }
+        let (state, invalidation) = compared.await.ok()?;
+        let resident = Resident { runner, state };
+        if matches!(invalidation, Invalidation::Stays(_)) {
+            return Some(resident);
+        }
+        self.end(resident).await;
+        None
     }
 
     fn serves(&self, run_id: &str) {
@@ -248,47 +201,46 @@ impl ResidentPool {
     }
 
     /// A run is over that this resident served; `temp` is the folder that the run's tests had.
-    pub(crate) async fn give_back(self: &Arc<Self>, mut runner: Runner, temp: &Path) {
+    pub(crate) async fn give_back(self: &Arc<Self>, mut resident: Resident, temp: &Path) {
         let leaves = {
             let mut guard = self.state();
-            let state = &mut *guard;
-            let Some(tenure) = &mut runner.tenure else { return };
-            let slot = tenure.slot();
-            if let Some(living) = state.slots.get_mut(&slot).filter(|_| temp.exists()) {
-                living.temps.push(temp.to_owned());
+            let pool = &mut *guard;
+            let own = &mut resident.state;
+            if let Some(live) = pool.slots.get_mut(&own.slot()).filter(|_| temp.exists()) {
+                live.temps.push(temp.to_owned());
             }
-            let old = expiry(tenure, &state.rules).is_some_and(|at| at <= Instant::now());
-            if old || state.closed || !state.rules.enabled || state.generation != tenure.generation {
-                Some(runner)
+            let is_unwanted = pool.closed || !pool.rules.enabled || pool.generation != own.generation;
+            if is_unwanted || own.is_expired(&pool.rules) {
+                Some(resident)
             } else {
-                tenure.changed.clear();
-                self.put(state, runner);
+                own.changed.clear();
+                self.put(pool, resident);
                 None
             }
         };
-        if let Some(runner) = leaves {
-            self.end(runner).await;
+        if let Some(resident) = leaves {
+            self.end(resident).await;
         }
     }
 
     /// Makes a resident idle, and watches its age.
-    fn put(self: &Arc<Self>, state: &mut State, mut runner: Runner) {
-        let Some(tenure) = &mut runner.tenure else { return };
-        state.stints += 1;
-        tenure.stint = state.stints;
-        let slot = tenure.slot();
-        tokio::spawn(see_age(Arc::downgrade(self), Arc::clone(&self.changed), slot, tenure.stint));
-        state.idle.insert(slot, runner);
+    fn put(self: &Arc<Self>, pool: &mut State, mut resident: Resident) {
+        pool.returns += 1;
+        resident.state.idle_period = pool.returns;
+        let slot = resident.state.slot();
+        tokio::spawn(watch_age(Arc::downgrade(self), Arc::clone(&self.changed), slot, pool.returns));
+        pool.idle.insert(slot, resident);
     }
 
     /// Has a resident finish its session, and waits until it is gone.
-    pub(crate) async fn end(&self, runner: Runner) {
+    pub(crate) async fn end(&self, resident: Resident) {
         self.ending.send_modify(|count| *count += 1);
-        self.finish(runner).await;
+        self.finish(resident).await;
     }
 
     /// As [`ResidentPool::end`], for one that is counted already.
-    async fn finish(&self, mut runner: Runner) {
+    async fn finish(&self, mut resident: Resident) {
+        let runner = &mut resident.runner;
         runner.send(ToWorker::Exit);
         let gone = async {
             while let Some(event) = runner.events.recv().await {
@@ -302,7 +254,7 @@ impl ResidentPool {
             tracing::warn!(seconds, "fixtures that were kept took too long to tear down; their process was killed");
             kill_tree(runner.pid());
         }
-        drop(runner);
+        drop(resident);
         self.ending.send_modify(|count| *count -= 1);
     }
 
@@ -329,11 +281,11 @@ impl ResidentPool {
         self.begin_to_end(idle.into_values());
     }
 
-    fn begin_to_end(self: &Arc<Self>, runners: impl Iterator<Item = Runner>) {
-        for runner in runners {
+    fn begin_to_end(self: &Arc<Self>, leaving: impl Iterator<Item = Resident>) {
+        for resident in leaving {
             self.ending.send_modify(|count| *count += 1);
-            let residents = Arc::clone(self);
-            tokio::spawn(async move { residents.finish(runner).await });
+            let pool = Arc::clone(self);
+            tokio::spawn(async move { pool.finish(resident).await });
         }
     }
 
@@ -355,13 +307,10 @@ impl ResidentPool {
         let (root, analyses, pytest) = (self.root.clone(), Arc::clone(&self.analyses), Arc::clone(pytest));
         let compared = tokio::task::spawn_blocking(move || {
             let project = ProjectFiles { root: &root, pytest: &pytest, analyses: &analyses };
-            let ends = |runner: &mut Runner| {
-                let Some(tenure) = &mut runner.tenure else { return true };
-                tenure.judge(&project, &rules).1 == Invalidation::Ends
-            };
+            let ends = |resident: &mut Resident| resident.state.judge(&project, &rules).1 == Invalidation::Ends;
             let leaving: Vec<usize> =
-                idle.iter_mut().filter_map(|(slot, runner)| ends(runner).then_some(*slot)).collect();
-            let leaving: Vec<Runner> = leaving.into_iter().filter_map(|slot| idle.remove(&slot)).collect();
+                idle.iter_mut().filter_map(|(slot, resident)| ends(resident).then_some(*slot)).collect();
+            let leaving: Vec<Resident> = leaving.into_iter().filter_map(|slot| idle.remove(&slot)).collect();
             (idle, leaving)
         });
         // Whoever waits until none tears down waits for this look too.
@@ -369,12 +318,11 @@ impl ResidentPool {
         if let Ok((staying, mut leaving)) = compared.await {
             {
                 let mut state = self.state();
-                for runner in staying.into_values() {
-                    let wanted = runner.tenure.as_ref().is_some_and(|tenure| tenure.generation == state.generation);
-                    if wanted && !state.closed {
-                        self.put(&mut state, runner);
+                for resident in staying.into_values() {
+                    if resident.state.generation == state.generation && !state.closed {
+                        self.put(&mut state, resident);
                     } else {
-                        leaving.push(runner);
+                        leaving.push(resident);
                     }
                 }
             }
@@ -408,27 +356,22 @@ impl ResidentPool {
     }
 }
 
-/// When a resident is too old; `None`: never.
-fn expiry(tenure: &Tenure, rules: &FixtureReuseSettings) -> Option<Instant> {
-    tenure.born.checked_add(Duration::try_from_secs_f64(rules.max_age_seconds).ok()?)
-}
-
 /// Ends a resident that gets too old while it is idle. One watch for each time that it comes back.
-async fn see_age(residents: Weak<ResidentPool>, changed: Arc<Notify>, slot: usize, stint: u64) {
+async fn watch_age(pool: Weak<ResidentPool>, changed: Arc<Notify>, slot: usize, period: u64) {
     loop {
         let news = changed.notified();
         tokio::pin!(news);
         news.as_mut().enable();
         let expiry = {
-            let Some(residents) = residents.upgrade() else { return };
-            let mut state = residents.state();
-            let own = state.idle.get(&slot).and_then(|runner| runner.tenure.as_deref());
-            let Some(tenure) = own.filter(|tenure| tenure.stint == stint) else { return };
-            let expiry = expiry(tenure, &state.rules);
+            let Some(pool) = pool.upgrade() else { return };
+            let mut state = pool.state();
+            let idle = state.idle.get(&slot).map(|resident| &resident.state);
+            let Some(resident) = idle.filter(|resident| resident.idle_period == period) else { return };
+            let expiry = resident.expiry(&state.rules);
             if expiry.is_some_and(|at| at <= Instant::now()) {
-                let runner = state.idle.remove(&slot);
+                let resident = state.idle.remove(&slot);
                 drop(state);
-                residents.begin_to_end(runner.into_iter());
+                pool.begin_to_end(resident.into_iter());
                 return;
             }
             expiry

@@ -4,20 +4,16 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::process::{Process, ProcessEvent};
-use crate::processes::resident_pool::Tenure;
-use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WorkerOptions};
+use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WireRead, WorkerOptions};
 
 pub(crate) struct Runner {
     process: Process,
     pub events: mpsc::UnboundedReceiver<ProcessEvent>,
     /// The file that it writes every thread's stack to when a test runs out of time.
     pub stacks: Option<String>,
-    /// What a runner has that stays between runs.
-    pub tenure: Option<Box<Tenure>>,
     /// It has said that it can take its orders.
     pub is_ready: bool,
     /// The interpreter that a session was forked from: that one's end would be its own.
@@ -30,7 +26,7 @@ impl Runner {
         events: mpsc::UnboundedReceiver<ProcessEvent>,
         parent: Option<Arc<Base>>,
     ) -> Self {
-        Runner { process, events, stacks: None, tenure: None, is_ready: false, parent }
+        Runner { process, events, stacks: None, is_ready: false, parent }
     }
 
     /// Forks `base`; the fork collects by itself and then runs.
@@ -53,28 +49,30 @@ impl Runner {
 
     /// Whether it ended while it stood by.
     pub(crate) fn is_gone(&mut self) -> bool {
+        self.drain(drop)
+    }
+
+    /// As [`Runner::is_gone`], for one that may have read more meanwhile.
+    pub(crate) fn drain(&mut self, mut read: impl FnMut(WireRead)) -> bool {
         while let Ok(event) = self.events.try_recv() {
             match event {
-                ProcessEvent::Message(message) => self.note(*message),
+                ProcessEvent::Message(message) => self.note(*message).into_iter().for_each(&mut read),
                 ProcessEvent::Lost | ProcessEvent::Exited(_) => return true,
             }
         }
         !self.process.is_usable()
     }
 
-    /// Keeps what a runner says of itself.
-    pub(crate) fn note(&mut self, message: FromWorker) {
-        let read = match message {
+    /// Keeps what a runner says of itself. Returns what its session has read, where it says that.
+    pub(crate) fn note(&mut self, message: FromWorker) -> Option<WireRead> {
+        match message {
             FromWorker::RunnerReady { stacks, read } => {
                 self.stacks = stacks;
                 self.is_ready = true;
-                read
+                Some(read)
             }
-            FromWorker::Reread(read) => read,
-            _ => return,
-        };
-        if let Some(tenure) = &mut self.tenure {
-            tenure.snapshot.add(Snapshot::new(read));
+            FromWorker::Reread(read) => Some(read),
+            _ => None,
         }
     }
 

@@ -23,10 +23,9 @@ use crate::processes::liveness::STOPPED_LIMIT;
 use crate::processes::pool::Pool;
 use crate::processes::process::ProcessEvent;
 use crate::processes::process_tree::kill_tree;
-use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
 use crate::runs::artifacts::Streams;
-use crate::runs::pending_runners::PendingRunners;
+use crate::runs::pending_runners::{PendingRunners, RoundRunner};
 use crate::runs::plan::WorkerPost;
 pub(crate) use crate::runs::plan::{ConflictPolicy, DriverEnd, DriverEvent, RunPlan, StopLevel};
 use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
@@ -284,7 +283,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         slots: &mut BTreeMap<usize, WorkerSlot>,
         dispatcher: &mut Dispatcher,
         done_deadline: Option<Instant>,
-    ) -> Option<(usize, Result<Runner, String>)> {
+    ) -> Option<(usize, Result<RoundRunner, String>)> {
         let deadlines = slots.values().filter_map(|slot| {
             let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
             overdue.into_iter().chain(slot.exit_deadline).chain(slot.collect_by).min()
@@ -400,7 +399,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 FromWorker::Reads { reads } => (self.tell)(DriverEvent::Reads(reads)),
                 FromWorker::RunnerReady { stacks, read } => {
                     let same_files = slot.order.is_some() && self.plan.collected.agrees_with(&read);
-                    slot.runner.note(FromWorker::RunnerReady { stacks, read });
+                    slot.note(FromWorker::RunnerReady { stacks, read });
                     slot.begin(same_files);
                 }
                 FromWorker::Attached {} => self.attach_by = None,
@@ -438,7 +437,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 FromWorker::UsageError { message, .. } | FromWorker::InternalError { message } => {
                     self.ending.fault = Some(message);
                 }
-                other => slot.runner.note(other),
+                other => slot.note(other),
             },
         }
     }
@@ -547,7 +546,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Tells a runner what it is to run, and has its events forwarded.
     fn start_worker(
         &self,
-        runner: Runner,
+        runner: RoundRunner,
         post: WorkerPost,
         dispatcher: &mut Dispatcher,
         arrivals: &mpsc::UnboundedSender<(usize, ProcessEvent)>,

@@ -7,13 +7,44 @@ use tokio::task::JoinSet;
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::pool::Pool;
 use crate::processes::process_tree::kill_tree;
+use crate::processes::resident::{Resident, ResidentState};
 use crate::processes::runner::Runner;
 use crate::runs::plan::RunPlan;
+
+/// A runner for a round.
+pub(crate) enum RoundRunner {
+    /// It ends with its session.
+    Single(Runner),
+    /// It stays for the next run.
+    Resident(Resident),
+}
+
+impl RoundRunner {
+    pub(crate) fn runner(&self) -> &Runner {
+        match self {
+            RoundRunner::Single(runner) | RoundRunner::Resident(Resident { runner, .. }) => runner,
+        }
+    }
+
+    pub(crate) fn resident(&self) -> Option<&ResidentState> {
+        match self {
+            RoundRunner::Single(_) => None,
+            RoundRunner::Resident(resident) => Some(&resident.state),
+        }
+    }
+
+    pub(crate) fn into_parts(self) -> (Runner, Option<Box<ResidentState>>) {
+        match self {
+            RoundRunner::Single(runner) => (runner, None),
+            RoundRunner::Resident(Resident { runner, state }) => (runner, Some(state)),
+        }
+    }
+}
 
 /// Runners on their way, each for a worker of the round.
 pub(crate) struct PendingRunners {
     pool: Arc<Pool>,
-    starting: JoinSet<(usize, Result<Runner, String>)>,
+    starting: JoinSet<(usize, Result<RoundRunner, String>)>,
 }
 
 impl PendingRunners {
@@ -29,11 +60,14 @@ impl PendingRunners {
         let debug_process = plan.kind.debug_process().map(DebugProcess::take);
         self.starting.spawn(async move {
             let runner = match (debug_process, reuse) {
-                (Some(debug_process), _) => debug_process,
-                (None, Some(reuse)) => pool.residents.take(&pool, &collected, &exclusive, &reuse).await,
+                (Some(debug_process), _) => debug_process.map(RoundRunner::Single),
+                (None, Some(reuse)) => {
+                    let resident = pool.residents.take(&pool, &collected, &exclusive, &reuse).await;
+                    resident.map(RoundRunner::Resident)
+                }
                 (None, None) => match exclusive.take_unless(special.is_some()) {
-                    Some(runner) => Ok(runner),
-                    None => pool.runner(&collected, special).await,
+                    Some(runner) => Ok(RoundRunner::Single(runner)),
+                    None => pool.runner(&collected, special).await.map(RoundRunner::Single),
                 },
             };
             (worker, runner)
@@ -41,7 +75,7 @@ impl PendingRunners {
     }
 
     /// The next one that is there, or why there is none; waits for ever where none is on its way.
-    pub(crate) async fn next(&mut self) -> (usize, Result<Runner, String>) {
+    pub(crate) async fn next(&mut self) -> (usize, Result<RoundRunner, String>) {
         loop {
             match self.starting.join_next().await {
                 Some(Ok(arrived)) => return arrived,
@@ -52,7 +86,7 @@ impl PendingRunners {
     }
 
     /// Sees off a runner that nobody needs.
-    pub(crate) fn discard_runner(&self, runner: Runner) {
+    pub(crate) fn discard_runner(&self, runner: RoundRunner) {
         tokio::spawn(discard(Arc::clone(&self.pool), runner));
     }
 
@@ -78,10 +112,9 @@ impl Drop for PendingRunners {
     }
 }
 
-async fn discard(pool: Arc<Pool>, runner: Runner) {
-    if runner.tenure.is_some() {
-        pool.residents.end(runner).await;
-    } else {
-        kill_tree(runner.pid());
+async fn discard(pool: Arc<Pool>, runner: RoundRunner) {
+    match runner {
+        RoundRunner::Single(runner) => drop(kill_tree(runner.pid())),
+        RoundRunner::Resident(resident) => pool.residents.end(resident).await,
     }
 }

@@ -19,11 +19,12 @@ use crate::processes::collected_session::CollectedSession;
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::pool::SessionOverrides;
+use crate::processes::resident::ResidentState;
 use crate::processes::resident_pool::Reuse;
-use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{Asked, Hold, RunOrder, WorkerPlace};
 use crate::runs::artifacts::Streams;
 use crate::runs::coverage::Coverage;
+use crate::runs::pending_runners::RoundRunner;
 use crate::runs::record::OlderRun;
 use crate::runs::suite_log::SuiteLog;
 
@@ -190,11 +191,19 @@ impl RunPlan {
     }
 
     /// What a runner is told to run: `feed` to begin with, and whether that is all. `failures`: those so far.
-    pub(crate) fn order(&self, runner: &Runner, post: WorkerPost, feed: (Vec<usize>, bool), failures: u32) -> RunOrder {
+    pub(crate) fn order(
+        &self,
+        runner: &RoundRunner,
+        post: WorkerPost,
+        feed: (Vec<usize>, bool),
+        failures: u32,
+    ) -> RunOrder {
         let WorkerPost { worker, place, count } = post;
-        let tenure = runner.tenure.as_deref();
-        let slot = tenure.map(|tenure| tenure.slot());
-        let whole = tenure.is_none() && !runner.is_session() && self.selected.len() == self.collected.tests.nodes.len();
+        let resident = runner.resident();
+        let slot = resident.map(ResidentState::slot);
+        let whole = resident.is_none()
+            && !runner.runner().is_session()
+            && self.selected.len() == self.collected.tests.nodes.len();
         let ids = (!whole)
             .then(|| self.selected.iter().map(|&node| self.collected.tests.nodes[node].id.to_string()).collect());
         let (feed, end) = feed;
@@ -213,9 +222,9 @@ impl RunPlan {
                 .place(slot.unwrap_or(worker), count.max(slot.map_or(0, |slot| slot + 1)))
                 .filter(|_| !self.kind.makes_reports()),
             asked: self.asked.clone(),
-            hold: tenure.map(|tenure| Hold { scopes: tenure.scopes.clone(), changed: tenure.changed.clone() }),
+            hold: resident.map(|own| Hold { scopes: own.scopes.clone(), changed: own.changed.clone() }),
             // One that stays was compared with the disk.
-            same_files: tenure.is_some_and(|tenure| tenure.changed.is_empty()),
+            same_files: resident.is_some_and(|own| own.changed.is_empty()),
         }
     }
 

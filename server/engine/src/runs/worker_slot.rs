@@ -12,9 +12,11 @@ use crate::processes::liveness::STOPPED_LIMIT;
 use crate::processes::pool::BusyGuard;
 use crate::processes::process::{ExitStatus, ProcessEvent};
 use crate::processes::process_tree::{is_stopped, kill_tree};
+use crate::processes::resident::{Resident, ResidentState};
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{RunOrder, ToWorker};
+use crate::processes::worker_protocol::{FromWorker, RunOrder, ToWorker};
 use crate::runs::artifacts::Streams;
+use crate::runs::pending_runners::RoundRunner;
 
 /// How long a runner may take to tear down its session.
 const TEARDOWN_LIMIT: Duration = Duration::from_secs(60);
@@ -25,6 +27,8 @@ const DISMISS_LIMIT: Duration = Duration::from_secs(3);
 /// One runner of a round.
 pub(crate) struct WorkerSlot {
     pub runner: Runner,
+    /// What makes it a resident.
+    pub resident: Option<Box<ResidentState>>,
     pub forwarding: tokio::task::JoinHandle<mpsc::UnboundedReceiver<ProcessEvent>>,
     recall: oneshot::Sender<()>,
     /// What it is to run, held back until a session that collects by itself has done so.
@@ -62,15 +66,17 @@ pub(crate) type Arrivals = mpsc::UnboundedReceiver<(usize, ProcessEvent)>;
 impl WorkerSlot {
     /// Has a runner's events forwarded from now on.
     pub(crate) fn new(
-        mut runner: Runner,
+        runner: RoundRunner,
         worker: usize,
         to: mpsc::UnboundedSender<(usize, ProcessEvent)>,
         busy: BusyGuard,
     ) -> Self {
+        let (mut runner, resident) = runner.into_parts();
         let events = std::mem::replace(&mut runner.events, mpsc::unbounded_channel().1);
         let (recall, recalled) = oneshot::channel();
         WorkerSlot {
             runner,
+            resident,
             forwarding: tokio::spawn(forward(worker, events, to, recalled)),
             recall,
             order: None,
@@ -90,6 +96,15 @@ impl WorkerSlot {
             exit: None,
             exit_deadline: None,
             _busy: busy,
+        }
+    }
+
+    /// Keeps what the runner says of itself.
+    pub(crate) fn note(&mut self, message: FromWorker) {
+        if let Some(read) = self.runner.note(message)
+            && let Some(resident) = &mut self.resident
+        {
+            resident.add(read);
         }
     }
 
@@ -151,15 +166,15 @@ impl WorkerSlot {
         if self.decides_end && self.began && !self.lost {
             return false;
         }
-        self.done || (settled && !self.began && self.runner.tenure.is_none())
+        self.done || (settled && !self.began && self.resident.is_none())
     }
 
-    /// The runner with its events, those that are on their way in the round's channel left out.
-    pub(crate) async fn into_runner(self) -> Option<Runner> {
-        let WorkerSlot { mut runner, forwarding, recall, .. } = self;
+    /// The resident with its events, those that are on their way in the round's channel left out.
+    pub(crate) async fn into_resident(self) -> Option<Resident> {
+        let WorkerSlot { mut runner, resident, forwarding, recall, .. } = self;
         let _ = recall.send(());
         runner.events = forwarding.await.ok()?;
-        Some(runner)
+        Some(Resident { runner, state: resident? })
     }
 
     /// Sends what the dispatcher has for it.

@@ -11,12 +11,12 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let mut staying = BTreeMap::new();
         let ended = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
         for (worker, mut slot) in slots {
-            if slot.runner.tenure.is_some() && slot.done && !slot.lost && !ended {
+            if slot.resident.is_some() && slot.done && !slot.lost && !ended {
                 let held = slot.held;
-                match slot.into_runner().await {
-                    Some(runner) if held => drop(staying.insert(worker, runner)),
+                match slot.into_resident().await {
+                    Some(resident) if held => drop(staying.insert(worker, resident)),
                     // A test ended its session: the next one may only begin behind its teardown.
-                    Some(runner) => self.pool.residents.end(runner).await,
+                    Some(resident) => self.pool.residents.end(resident).await,
                     None => {}
                 }
                 continue;
@@ -25,7 +25,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 // The others were quicker: it may finish its session.
                 slot.runner.send(ToWorker::Exit);
             }
-            if slot.runner.tenure.take().is_some() {
+            if slot.resident.take().is_some() {
                 kill_tree(slot.runner.pid());
             }
             // A runner that is done still tears its session down; it must live as long as that takes.
@@ -41,8 +41,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 staying.remove(&worker);
             }
         }
-        for runner in staying.into_values() {
-            self.pool.residents.give_back(runner, &self.plan.temp).await;
+        for resident in staying.into_values() {
+            self.pool.residents.give_back(resident, &self.plan.temp).await;
         }
     }
 
