@@ -23,11 +23,17 @@ use tokio::sync::mpsc::unbounded_channel;
 use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::{Client, LanguageServer, LspService};
 
+use crate::commands;
+use crate::engine::progress;
 use crate::error::{CommandError, ErrorKind};
+use crate::outgoing::publisher::Publisher;
 use crate::paths::path_of;
-use crate::publisher::Publisher;
-use crate::state::Shared;
-use crate::{commands, features, folders, overlay, progress, settings, transport};
+use crate::session::client_capabilities;
+use crate::session::state::Shared;
+use crate::sync::document_sync;
+use crate::sync::folders;
+use crate::sync::settings;
+use crate::transport::dispatch;
 
 /// LSP's code for a request that is right but can't be carried out.
 const REQUEST_FAILED: i64 = -32803;
@@ -43,7 +49,7 @@ pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, out
     let was_shut_down = Arc::clone(&service.inner().was_shut_down);
     let client_gone = Arc::clone(&service.inner().client_gone);
     tokio::select! {
-        () = transport::serve(service, socket, input, output) => {}
+        () = dispatch::serve(service, socket, input, output) => {}
         // Somebody else may hold the other end of its input.
         () = client_gone.notified() => {}
     }
@@ -86,7 +92,7 @@ impl Lens {
 
 impl LanguageServer for Lens {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
-        let encoding = features::encoding(&params.capabilities);
+        let encoding = client_capabilities::encoding(&params.capabilities);
         // The framework takes no further message before `initialize` has an answer.
         let initialize = AssertUnwindSafe(|| folders::initialize(&self.shared, &params, encoding));
         catch_unwind(initialize).map_err(|_| Error::internal_error())?;
@@ -97,7 +103,7 @@ impl LanguageServer for Lens {
                 gone.notify_one();
             });
         }
-        Ok(features::initialize_result(encoding))
+        Ok(client_capabilities::initialize_result(encoding))
     }
 
     async fn initialized(&self, _: InitializedParams) {
@@ -110,22 +116,22 @@ impl LanguageServer for Lens {
     }
 
     async fn did_open(&self, params: DidOpenTextDocumentParams) {
-        overlay::opened(&self.shared, params.text_document);
+        document_sync::opened(&self.shared, params.text_document);
     }
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
-        overlay::changed(&self.shared, params);
+        document_sync::changed(&self.shared, params);
     }
 
     async fn did_save(&self, params: DidSaveTextDocumentParams) {
         if let Some(path) = path_of(params.text_document.uri.as_str()) {
-            overlay::saved(&self.shared, &path);
+            document_sync::saved(&self.shared, &path);
         }
     }
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
         if let Some(path) = path_of(params.text_document.uri.as_str()) {
-            overlay::closed(&self.shared, &path);
+            document_sync::closed(&self.shared, &path);
         }
     }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use pytest_lens_protocol::{Request, Response};
 use serde_json::{Value, json};
 
-use crate::collecting;
 use crate::commands::args::{CollectArgs, StopArgs};
+use crate::engine::collect;
 use crate::error::{CommandError, CommandResult};
-use crate::state::Shared;
+use crate::session::state::Shared;
 
 /// `pytestLens.stop`, and with `kill` `pytestLens.kill`.
 pub(crate) async fn stop(shared: &Arc<Shared>, args: StopArgs, kill: bool) -> CommandResult<Value> {
@@ -53,7 +53,7 @@ pub(crate) async fn collect(shared: &Arc<Shared>, args: CollectArgs) -> CommandR
     let folders = folders(shared, args.workspace.as_deref())?;
     let mut count = 0;
     for folder in folders {
-        count += collecting::collect(shared, &folder, args.force.unwrap_or_default(), true).await?;
+        count += collect::collect(shared, &folder, args.force.unwrap_or_default(), true).await?;
     }
     Ok(json!({ "nodeCount": count }))
 }

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use crate::commands::args::CoverageArgs;
 use crate::commands::control::folders;
-use crate::connection;
+use crate::engine::connection;
 use crate::error::{CommandError, CommandResult};
 use crate::paths::uri_text;
-use crate::state::{Shared, call_on};
+use crate::session::state::{Shared, call_on};
 
 /// The file of the debug data that is read.
 const REPORT: &str = "coverage.json";

@@ -13,8 +13,8 @@ use lsp_types::MessageType;
 use serde_json::Value;
 
 use crate::error::{CommandError, CommandResult};
-use crate::publisher::Outgoing;
-use crate::state::Shared;
+use crate::outgoing::publisher::Outgoing;
+use crate::session::state::Shared;
 
 pub(crate) use run::run_on_save;
 

@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use crate::commands::args::{FlakinessArgs, FolderArgs, OutputArgs, ResolveArgs, TestsArgs};
 use crate::commands::control::folders;
 use crate::commands::run::folder_of_id;
-use crate::connection;
+use crate::engine::connection;
 use crate::error::{CommandError, CommandResult};
-use crate::outcome::words;
-use crate::publisher::Outgoing;
-use crate::state::Shared;
+use crate::outgoing::publisher::Outgoing;
+use crate::session::state::Shared;
+use crate::workspaces::outcome::words;
 
 /// Items on a page.
 const PAGE: usize = 1000;

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::commands::args::{AffectedArgs, FolderArgs, RunArgs};
 use crate::commands::control::folders;
-use crate::connection;
+use crate::documents::text::Text;
+use crate::engine::connection;
 use crate::error::{CommandError, CommandResult};
+use crate::outgoing::publisher::Outgoing;
 use crate::paths::path_of;
-use crate::places::innermost;
-use crate::publisher::Outgoing;
-use crate::state::{Shared, State};
-use crate::text::Text;
-use crate::workspace::RunRequest;
+use crate::session::state::{Shared, State};
+use crate::workspaces::runnables::innermost;
+use crate::workspaces::workspace::RunRequest;
 
 /// A run that was accepted.
 struct Accepted {

@@ -1,0 +1,102 @@
+//! What the disk holds of the files that matter here: open ones, and those with something shown at their lines. A run
+//! and a collection speak of these texts, whatever the editor shows.
+
+use std::collections::HashMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ropey::Rope;
+
+use crate::documents::text::{Reader, Text};
+
+/// A file that was changed so recently may change again without a sign of it.
+const RECENT: Duration = Duration::from_secs(2);
+
+/// Files beyond this are no sources.
+const LARGEST: u64 = 16 << 20;
+
+/// When and how large a file was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Stamp { inode: metadata.ino(), size: metadata.len(), modified: metadata.modified().ok() }
+    }
+
+    /// Whether every change shows in the stamp.
+    fn is_settled(&self) -> bool {
+        self.modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > RECENT)
+    }
+}
+
+/// The files that were looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    files: HashMap<PathBuf, (Stamp, Arc<Text>)>,
+}
+
+impl Disk {
+    /// What the disk holds now, which is the same text as long as the file does not change; `None` where nothing can be
+    /// read.
+    pub(crate) fn look(&mut self, path: &Path, reader: impl FnOnce() -> Reader) -> Option<Arc<Text>> {
+        let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file() && metadata.len() <= LARGEST);
+        let Some(metadata) = metadata else {
+            self.files.remove(path);
+            return None;
+        };
+        let stamp = Stamp::of(&metadata);
+        let known = self.files.get(path);
+        if let Some((_, text)) = known.filter(|(old, _)| *old == stamp && stamp.is_settled()) {
+            return Some(Arc::clone(text));
+        }
+        let read = std::fs::read(path).ok()?;
+        // Editors don't show the mark of the encoding.
+        let rope = Rope::from_str(String::from_utf8_lossy(&read).trim_start_matches('\u{feff}'));
+        let text = match known {
+            Some((_, text)) if ***text == rope => Arc::clone(text),
+            _ => Arc::new(Text::new(rope, reader())),
+        };
+        self.files.insert(path.to_owned(), (stamp, Arc::clone(&text)));
+        Some(text)
+    }
+
+    /// What it held when somebody last looked.
+    pub(crate) fn seen(&self, path: &Path) -> Option<&Arc<Text>> {
+        self.files.get(path).map(|(_, text)| text)
+    }
+
+    /// Forgets all files but these.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Path) -> bool) {
+        self.files.retain(|path, _| keep(path));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_one_text_until_it_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test_a.py");
+        let mut disk = Disk::default();
+        assert!(disk.look(&path, Reader::default).is_none());
+        std::fs::write(&path, "a = 1\n").unwrap();
+        let first = disk.look(&path, Reader::default).unwrap();
+        assert!(Arc::ptr_eq(&first, &disk.look(&path, Reader::default).unwrap()));
+        std::fs::write(&path, "a = 2\n").unwrap();
+        let second = disk.look(&path, Reader::default).unwrap();
+        assert_eq!(second.to_string(), "a = 2\n");
+        std::fs::remove_file(&path).unwrap();
+        assert!(disk.look(&path, Reader::default).is_none());
+        assert!(disk.seen(&path).is_none());
+    }
+}

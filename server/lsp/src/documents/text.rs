@@ -1,0 +1,190 @@
+//! A text of a file at some time: of an open document, or what the disk had when somebody looked. What the analysis
+//! reads in it, and where lines of other texts of the file are in it, is found out when it is asked for, and kept.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use pytest_lens_analysis::{DefLine, FileAnalysis, PytestSettings, StaticNode};
+use ropey::Rope;
+
+use crate::documents::encoding::{content, narrow};
+use crate::documents::line_map::{LineMap, Spot, between};
+
+/// Older texts of a file whose lines are remembered in this one.
+const MAPS: usize = 8;
+
+/// How tests are read in a file, as pytest would take it; nothing is, outside of every folder.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Reader {
+    /// The file, and what pytest's configuration says of it.
+    pub(crate) file: Option<(PathBuf, Arc<PytestSettings>)>,
+    /// pytest itself has told of tests in it.
+    pub(crate) is_known: bool,
+}
+
+impl Reader {
+    fn read(&self, text: &str) -> FileAnalysis {
+        let Some((path, settings)) = &self.file else { return FileAnalysis::default() };
+        let is_package = |folder: &Path| folder.join("__init__.py").is_file();
+        let mut role = settings.role_of(path, text, &is_package);
+        role.tests |= self.is_known;
+        pytest_lens_analysis::analyze_as(text, settings, &role)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Parsed {
+    analysis: FileAnalysis,
+    by_id: HashMap<String, usize>,
+    by_name: HashMap<String, Vec<usize>>,
+}
+
+/// One text.
+#[derive(Debug, Default)]
+pub(crate) struct Text {
+    rope: Rope,
+    reader: Reader,
+    parsed: OnceLock<Parsed>,
+    maps: Mutex<Vec<(Arc<Text>, Arc<LineMap>)>>,
+}
+
+impl Deref for Text {
+    type Target = Rope;
+
+    fn deref(&self) -> &Rope {
+        &self.rope
+    }
+}
+
+impl Text {
+    /// A text, in which tests are read so.
+    pub(crate) fn new(rope: Rope, reader: Reader) -> Self {
+        Text { rope, reader, ..Text::default() }
+    }
+
+    /// The same text by itself.
+    pub(crate) fn copy(&self) -> Self {
+        Text::new(self.rope.clone(), self.reader.clone())
+    }
+
+    /// Changes it: whatever was found out is found out anew.
+    pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut Rope)) {
+        edit(&mut self.rope);
+        self.forget();
+    }
+
+    /// Reads its tests in another way from now on.
+    pub(crate) fn set_reader(&mut self, reader: Reader) {
+        self.reader = reader;
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        self.parsed = OnceLock::new();
+        self.maps.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Whether it is the same text, however its lines end.
+    pub(crate) fn is(&self, other: &Text) -> bool {
+        let same_lines = || {
+            self.rope.len_lines() == other.rope.len_lines()
+                && self.rope.lines().zip(other.rope.lines()).all(|(a, b)| content(a) == content(b))
+        };
+        std::ptr::eq(self, other) || self.rope == other.rope || same_lines()
+    }
+
+    fn parsed(&self) -> &Parsed {
+        self.parsed.get_or_init(|| {
+            let analysis = self.reader.read(&self.rope.to_string());
+            let by_id = analysis.nodes.iter().enumerate().map(|(index, node)| (node.id_suffix(), index)).collect();
+            let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+            for (index, def) in analysis.defs.iter().enumerate() {
+                by_name.entry(def.qualname.clone()).or_default().push(index);
+            }
+            Parsed { analysis, by_id, by_name }
+        })
+    }
+
+    /// Its tests and classes, in source order.
+    pub(crate) fn nodes(&self) -> &[StaticNode] {
+        &self.parsed().analysis.nodes
+    }
+
+    /// The node of an id's part behind the file; a case is found as its function.
+    pub(crate) fn node(&self, suffix: &str) -> Option<&StaticNode> {
+        let Parsed { analysis, by_id, .. } = self.parsed();
+        let index = by_id.get(suffix).or_else(|| by_id.get(suffix.split_once('[')?.0))?;
+        analysis.nodes.get(*index)
+    }
+
+    /// Its functions, classes and values, in source order.
+    pub(crate) fn defs(&self) -> &[DefLine] {
+        &self.parsed().analysis.defs
+    }
+
+    /// Those of the name of an id's part behind the file.
+    pub(crate) fn defs_named(&self, suffix: &str) -> Vec<&DefLine> {
+        let Parsed { analysis, by_name, .. } = self.parsed();
+        let indices = by_name.get(&suffix.replace("::", ".")).into_iter().flatten();
+        indices.filter_map(|index| analysis.defs.get(*index)).collect()
+    }
+
+    /// Whether it has something of the name of an id's part behind the file, test or not.
+    pub(crate) fn names(&self, suffix: &str) -> bool {
+        self.node(suffix).is_some() || !self.defs_named(suffix).is_empty()
+    }
+
+    /// Where a line of an older text is in this one.
+    pub(crate) fn spot(&self, old: &Arc<Text>, line: u32) -> Spot {
+        let mut maps = self.maps.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, map)) = maps.iter().find(|(text, _)| Arc::ptr_eq(text, old)) {
+            return map.get(line);
+        }
+        let map = Arc::new(between(&old.rope, &self.rope));
+        let spot = map.get(line);
+        maps.truncate(MAPS);
+        maps.insert(0, (Arc::clone(old), map));
+        spot
+    }
+
+    /// Where a line of a test is in this text, of an older text with that test: within the test, wherever in the file
+    /// that has gone. `None` where one of them has no such test, or it does not take in the line.
+    pub(crate) fn spot_within(&self, old: &Text, suffix: &str, line: u32) -> Option<Spot> {
+        let lines = |node: &StaticNode| node.full_span.start.line as usize..node.full_span.end.line as usize + 1;
+        let (was, is) = (lines(old.node(suffix)?), lines(self.node(suffix)?));
+        let inner = (line as usize).checked_sub(was.start).filter(|_| was.contains(&(line as usize)))?;
+        let part = |text: &Rope, lines: std::ops::Range<usize>| {
+            let end = lines.end.min(text.len_lines());
+            text.line_to_char(lines.start.min(end))..text.line_to_char(end)
+        };
+        let (old_part, new_part) = (part(&old.rope, was), part(&self.rope, is.clone()));
+        let map = LineMap::between(old.rope.slice(old_part), self.rope.slice(new_part));
+        let from = narrow(is.start);
+        Some(match map.get(narrow(inner)) {
+            Spot::Kept(line) => Spot::Kept(from + line),
+            Spot::Gone(line) => Spot::Gone(from + line),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Arc<Text> {
+        let settings = Arc::new(PytestSettings::default());
+        let reader = Reader { file: Some((PathBuf::from("/r/test_a.py"), settings)), is_known: true };
+        Arc::new(Text::new(Rope::from_str(text), reader))
+    }
+
+    #[test]
+    fn c2_a_test_is_followed_where_another_one_has_the_same_lines() {
+        let old = text("def test_a():\n    assert 0\n\ndef test_b():\n    assert 0\n");
+        let new = text("def test_b():\n    assert 0\n\ndef test_a():\n    assert 0\n");
+        assert_eq!(new.spot_within(&old, "test_a", 1), Some(Spot::Kept(4)));
+        assert_eq!(new.spot_within(&old, "test_b", 4), Some(Spot::Kept(1)));
+        assert_eq!(new.spot_within(&old, "test_a", 4), None);
+    }
+}

@@ -1,0 +1,259 @@
+//! Takes the engine's events into a folder's view, and says what the client is to hear of them.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lsp_types::DiagnosticSeverity;
+use pytest_lens_protocol::{
+    CollectError, EventPayload, Location, Output, OutputStream, RunStart, TestOutcome, TestOutcomes,
+};
+
+use crate::documents::disk::Disk;
+use crate::documents::encoding::Encoding;
+use crate::engine::progress::{run_begins, run_ends, run_moves};
+use crate::engine::warnings;
+use crate::outgoing::publisher::Outgoing;
+use crate::session::narrow::tell;
+use crate::session::state::{Documents, State};
+use crate::workspaces::findings::{Finding, Step};
+use crate::workspaces::outcome::{date, is_failure, words};
+use crate::workspaces::positions::Live;
+use crate::workspaces::workspace::Workspace;
+
+impl State {
+    /// Takes in one event of a folder; returns what is to be told, in order.
+    pub(crate) fn apply_event(&mut self, folder: &str, payload: &EventPayload) -> Vec<Outgoing> {
+        let looked = self.look_behind(folder, payload);
+        let State { documents, disk, workspaces, encoding, cancels, features, .. } = self;
+        let encoding = *encoding;
+        let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        let touched = workspace.view.apply(payload);
+        let mut files = looked;
+        files.extend(touched.tests.iter().map(|id| workspace.file_of(id)));
+        for id in &touched.gone {
+            files.extend(workspace.findings.clear_test(id));
+        }
+        if let EventPayload::TestOutcome(outcomes) = payload {
+            files.extend(workspace.take_failures(documents, disk, encoding, &outcomes.run_id, &outcomes.outcomes));
+        }
+        if let EventPayload::Inventory(delta) = payload {
+            let live = Live { documents, disk, workspace, encoding };
+            let errors = delta.errors.iter().filter_map(|error| live.collection_error(error)).collect();
+            files.extend(workspace.findings.set_errors(errors));
+            files.extend(documents.keys().filter(|path| path.starts_with(&workspace.root)).cloned());
+        }
+        if let EventPayload::RunFinished(run) = payload
+            && let Some(text) = warnings::summary(run, &workspace.root)
+        {
+            let output = Output { run_id: run.run_id.clone(), id: None, stream: OutputStream::Stdout, text };
+            out.extend(tell(features, documents, disk, workspace, encoding, &EventPayload::Output(output)));
+        }
+        out.extend(tell(features, documents, disk, workspace, encoding, payload));
+        match payload {
+            EventPayload::RunStarted(RunStart { run_id, total, .. }) => {
+                out.extend(run_begins(cancels, run_id, *total));
+            }
+            EventPayload::TestOutcome(TestOutcomes { run_id, .. }) => {
+                out.extend(workspace.view.runs().get(run_id).map(|run| run_moves(run_id, run)));
+            }
+            EventPayload::RunFinished(run) => {
+                workspace.marks.remove(&run.run_id);
+                if let Some(iterator_id) = &run.debug_data {
+                    workspace.has_measured(&run.run_id, iterator_id);
+                }
+                out.extend(run_ends(cancels, run, !features.opted_in));
+                self.forget_sources();
+            }
+            EventPayload::Inventory(_) => self.read_confirmed_documents(folder),
+            _ => {}
+        }
+        if !files.is_empty() {
+            out.push(Outgoing::Changed { files });
+        }
+        out
+    }
+
+    /// Documents that only pytest knows to be test files are read for tests from now on.
+    fn read_confirmed_documents(&mut self, folder: &str) {
+        let Some(workspace) = self.workspace(folder) else { return };
+        let news = self.documents.iter().filter(|(path, document)| {
+            document.nodes().is_empty() && path.starts_with(&workspace.root) && workspace.holds_tests(path)
+        });
+        let news: Vec<PathBuf> = news.map(|(path, _)| path.clone()).collect();
+        for path in news {
+            self.refresh_document(&path);
+        }
+    }
+
+    /// Looks at the files that an event speaks of: of which text its lines are, nobody can say later. Returns those that
+    /// show something, whose lines may have moved.
+    fn look_behind(&mut self, folder: &str, payload: &EventPayload) -> BTreeSet<PathBuf> {
+        let mut shown = BTreeSet::new();
+        let Some(workspace) = self.workspace(folder) else { return shown };
+        let inside = |path: &PathBuf| path.starts_with(&workspace.root);
+        match payload {
+            EventPayload::RunStarted(run) => {
+                let open: Vec<PathBuf> = self.documents.keys().filter(|path| inside(path)).cloned().collect();
+                self.mark(folder, &run.run_id, open);
+            }
+            EventPayload::TestOutcome(TestOutcomes { run_id, outcomes }) => {
+                let places = outcomes.iter().flat_map(|outcome| {
+                    outcome.location.iter().chain(outcome.frames.iter().map(|frame| &frame.location))
+                });
+                let uris: BTreeSet<&str> = places.map(|place| place.uri.as_str()).collect();
+                let paths = uris.into_iter().filter_map(|uri| workspace.local_path(uri));
+                let known = workspace.marks.get(run_id);
+                let new = paths.filter(|path| known.is_none_or(|marks| !marks.contains_key(path)));
+                let ours = new.filter(|path| self.documents.contains_key(path) || is_ours(&workspace.root, path));
+                let ours = ours.collect();
+                self.mark(folder, run_id, ours);
+            }
+            EventPayload::Inventory(delta) => {
+                let uris: BTreeSet<&str> = delta.upserts.iter().map(|item| item.uri.as_str()).collect();
+                let told = uris.into_iter().filter_map(|uri| workspace.local_path(uri));
+                let told: Vec<PathBuf> = told.filter(|path| self.is_watched(path)).collect();
+                let faulty = delta.errors.iter().filter_map(|error| workspace.local_path(&error.uri)).filter(inside);
+                shown.extend(workspace.findings.files().cloned());
+                let all: BTreeSet<PathBuf> = faulty.chain(shown.iter().cloned()).chain(told.iter().cloned()).collect();
+                for path in all {
+                    self.look(&path);
+                }
+                for path in told {
+                    self.collected(&path);
+                }
+            }
+            EventPayload::TestStarted(_)
+            | EventPayload::Output(_)
+            | EventPayload::RunFinished(_)
+            | EventPayload::FlakinessHint(_) => {}
+        }
+        shown
+    }
+
+    /// A file whose text is at hand, because it is open or something is shown in it.
+    fn is_watched(&self, path: &Path) -> bool {
+        self.documents.contains_key(path) || self.disk.seen(path).is_some()
+    }
+
+    /// pytest tells of the text that the disk holds now.
+    pub(crate) fn collected(&mut self, path: &Path) {
+        let text = self.disk.seen(path).cloned();
+        if let Some(document) = self.documents.get_mut(path) {
+            document.collected = text.or_else(|| Some(Arc::clone(&document.saved)));
+        }
+    }
+
+    /// A run runs what the disk holds of these files.
+    fn mark(&mut self, folder: &str, run: &str, paths: Vec<PathBuf>) {
+        let looked = paths.into_iter().filter_map(|path| Some((self.look(&path)?, path)));
+        let texts: Vec<_> = looked.map(|(text, path)| (path, text)).collect();
+        if let Some(workspace) = self.workspace_mut(folder) {
+            workspace.marks.entry(run.to_owned()).or_default().extend(texts);
+        }
+    }
+
+    /// Forgets files that nothing is shown in.
+    pub(crate) fn forget_sources(&mut self) {
+        let State { documents, disk, workspaces, .. } = self;
+        let told: BTreeSet<PathBuf> =
+            workspaces.iter().flat_map(|workspace| workspace.told.keys().map(|id| workspace.file_of(id))).collect();
+        let shows = |path: &Path| workspaces.iter().any(|workspace| !workspace.findings.of(path).is_empty());
+        disk.retain(|path| documents.contains_key(path) || told.contains(path) || shows(path));
+    }
+}
+
+/// A line of someone else's code is no place for a diagnostic: nobody would see it.
+fn is_ours(root: &Path, path: &Path) -> bool {
+    path.starts_with(root) && path.components().all(|part| part.as_os_str() != "site-packages")
+}
+
+impl Workspace {
+    /// Takes in the failures among outcomes, and takes away what is mended; returns the files that show another picture.
+    pub(crate) fn take_failures(
+        &mut self,
+        documents: &Documents,
+        disk: &Disk,
+        encoding: Encoding,
+        run: &str,
+        outcomes: &[TestOutcome],
+    ) -> BTreeSet<PathBuf> {
+        let mut files = BTreeSet::new();
+        for outcome in outcomes.iter().filter(|outcome| !outcome.will_rerun) {
+            let live = Live { documents, disk, workspace: self, encoding };
+            files.extend(match live.failure(run, outcome) {
+                Some((path, finding)) => self.findings.set_test(&outcome.id, path, finding),
+                None if outcome.outcome == "not_run" => BTreeSet::new(),
+                None => self.findings.clear_test(&outcome.id),
+            });
+        }
+        files
+    }
+}
+
+impl Live<'_> {
+    /// A failed test at its line; `None` for one that did not fail.
+    fn failure(&self, run: &str, outcome: &TestOutcome) -> Option<(PathBuf, Finding)> {
+        if !is_failure(&outcome.outcome) {
+            return None;
+        }
+        let ours = |location: &Location| {
+            let path = self.workspace.local_path(&location.uri)?;
+            is_ours(&self.workspace.root, &path).then_some((path, location.range.start.line))
+        };
+        let innermost = || outcome.frames.iter().rev().find_map(|frame| ours(&frame.location));
+        let place = outcome.location.as_ref().and_then(ours).or_else(innermost);
+        let (path, line) = match place {
+            Some((path, line)) => {
+                let line = self.anchor(run, &path, line);
+                (path, Some(line))
+            }
+            None => (self.workspace.file_of(&outcome.id), None),
+        };
+        // A traceback of one frame says nothing that the diagnostic's own place does not.
+        let told = outcome.frames.iter().filter(|_| outcome.frames.len() > 1);
+        let steps = told.filter_map(|frame| {
+            let path = self.workspace.local_path(&frame.location.uri)?;
+            let text = frame.text.as_deref().map(str::trim).filter(|text| !text.is_empty());
+            let message = text.map_or_else(|| frame.name.clone(), |text| format!("{}: {text}", frame.name));
+            Some(Step { line: self.anchor(run, &path, frame.location.range.start.line), path, message })
+        });
+        let finding = Finding {
+            test: Some(outcome.id.clone()),
+            line,
+            message: message(outcome),
+            code: outcome.outcome.clone(),
+            severity: DiagnosticSeverity::ERROR,
+            related: steps.collect(),
+        };
+        Some((path, finding))
+    }
+
+    fn collection_error(&self, error: &CollectError) -> Option<(PathBuf, Finding)> {
+        let path = self.workspace.local_path(&error.uri)?;
+        let line = self.anchor("", &path, error.range.start.line);
+        let finding = Finding {
+            test: None,
+            line: Some(line),
+            message: error.message.clone(),
+            code: "collection_error".into(),
+            severity: DiagnosticSeverity::ERROR,
+            related: Vec::new(),
+        };
+        Some((path, finding))
+    }
+}
+
+/// What a diagnostic says.
+fn message(outcome: &TestOutcome) -> String {
+    match (outcome.as_of, &outcome.message) {
+        (Some(at), message) => {
+            format!("{}, as of {}: {}", words(&outcome.outcome), date(at), message.as_deref().unwrap_or_default())
+        }
+        (None, Some(message)) => message.clone(),
+        (None, None) => format!("the test ended as {}", outcome.outcome),
+    }
+}

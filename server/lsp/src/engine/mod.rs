@@ -1,0 +1,9 @@
+//! The way to the engine: one context a folder, its events, and what is asked of it.
+
+pub(crate) mod apply_event;
+pub(crate) mod collect;
+pub(crate) mod connection;
+pub(crate) mod last_outcomes;
+pub(crate) mod progress;
+pub(crate) mod source_listing;
+pub(crate) mod warnings;

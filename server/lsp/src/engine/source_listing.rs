@@ -1,0 +1,129 @@
+//! The tree as the source alone tells it: at the start, while an interpreter gets ready, and where nothing may or can be
+//! collected. What pytest says is never overruled.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pytest_lens_analysis::PytestSettings;
+use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, Range, Request, Response, TestItem};
+
+use crate::engine::last_outcomes;
+use crate::outgoing::publisher::Outgoing;
+use crate::session::narrow::tell;
+use crate::session::state::{Shared, State};
+use crate::workspaces::source_items;
+use crate::workspaces::workspace::split_id;
+
+/// Shows a folder's sources, as long as pytest has said nothing of it.
+pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
+    let Some((root, settings)) = shared.state().unconfirmed(folder) else { return };
+    let listing = tokio::task::spawn_blocking(move || read(&root, &settings));
+    let Ok(items) = listing.await else { return };
+    let (delta, size) = {
+        let state = shared.state();
+        let Some(workspace) = state.workspace(folder).filter(|_| state.unconfirmed(folder).is_some()) else { return };
+        (workspace.view.difference(items), state.piece(folder))
+    };
+    if delta.is_empty() {
+        return;
+    }
+    for piece in delta.pieces(size) {
+        shared.tell(|state| state.guess(folder, piece));
+        tokio::task::yield_now().await;
+    }
+    shared.tell(|state| state.tell_rest(folder));
+    // What open documents have besides.
+    shared.settle(folder);
+    last_outcomes::again(shared, folder);
+}
+
+/// What the sources of a folder say, folders and files first: there is something to see while the rest comes.
+fn read(root: &Path, settings: &PytestSettings) -> Vec<TestItem> {
+    let (mut outline, mut tests) = (Vec::new(), Vec::new());
+    let mut folders = HashSet::new();
+    for file in pytest_lens_analysis::listing::list(root, settings).iter().filter(|file| !file.path.starts_with('/')) {
+        for item in
+            source_items::of_source(root, &file.path, &file.analysis.nodes, |node| Range::of_line(node.def_line))
+        {
+            match item.kind {
+                ItemKind::Dir if !folders.insert(item.id.clone()) => {}
+                kind if kind.is_outline() => outline.push(item),
+                _ => tests.push(item),
+            }
+        }
+    }
+    outline.append(&mut tests);
+    outline
+}
+
+/// pytest has collected the folder, and found no fault: what the sources told, and neither it nor the engine knows,
+/// goes. A file may have gone before the engine could see it. Once is enough: from then on deltas tell all.
+pub(crate) async fn compare(shared: &Arc<Shared>, folder: &str) {
+    let context_id = {
+        let state = shared.state();
+        let Some(workspace) = state.workspace(folder) else { return };
+        // Below a conftest that does not import, the sources are all that is known.
+        if workspace.has_spoken || !workspace.view.errors().is_empty() {
+            return;
+        }
+        workspace.link.context()
+    };
+    let Some(context_id) = context_id else { return };
+    let present = Request::GetEvents { context_id, cursor: u64::MAX, wait_ms: 0 };
+    let Ok(Response::Events { events, .. }) = shared.call(present).await else { return };
+    let whole = events.iter().find_map(|event| match &event.payload {
+        EventPayload::Inventory(delta) if delta.whole => Some(delta),
+        _ => None,
+    });
+    if let Some(whole) = whole {
+        shared.tell(|state| state.settle_sources(folder, &whole.upserts));
+    }
+}
+
+impl State {
+    /// What is needed to read a folder's sources, where pytest has confirmed nothing of it.
+    fn unconfirmed(&self, folder: &str) -> Option<(PathBuf, PytestSettings)> {
+        let workspace = self.workspace(folder).filter(|workspace| !workspace.has_spoken)?;
+        let all = workspace.view.preorder().iter().all(|item| item.provisional || item.kind == ItemKind::Dir);
+        all.then(|| (workspace.canonical.clone(), workspace.pytest.clone()))
+    }
+
+    /// Takes in what the source says, where pytest has not spoken meanwhile.
+    fn guess(&mut self, folder: &str, mut delta: InventoryDelta) -> Vec<Outgoing> {
+        let State { documents, disk, workspaces, encoding, features, .. } = self;
+        let mut waiting = workspaces.iter_mut().filter(|workspace| !workspace.has_spoken);
+        let Some(workspace) = waiting.find(|workspace| workspace.uri == folder) else { return Vec::new() };
+        let view = &workspace.view;
+        let is_guess = |id: &str| !view.is_confirmed(split_id(id).0);
+        delta.upserts.retain(|item| is_guess(&item.id) && view.item(&item.id) != Some(item));
+        delta.order.retain(|siblings| is_guess(&siblings.parent));
+        // What open documents have besides stays.
+        delta.removed.clear();
+        delta.errors = view.errors().to_vec();
+        if delta.is_empty() {
+            return Vec::new();
+        }
+        let payload = EventPayload::Inventory(delta);
+        let told = tell(features, documents, disk, workspace, *encoding, &payload);
+        if let EventPayload::Inventory(delta) = payload {
+            workspace.view.take(delta);
+        }
+        told
+    }
+
+    /// Takes away what is neither in the whole inventory nor in an open document, and puts the rest in its order.
+    fn settle_sources(&mut self, folder: &str, whole: &[TestItem]) -> Vec<Outgoing> {
+        let Some(workspace) = self.workspace(folder) else { return Vec::new() };
+        let known: HashSet<&str> = whole.iter().map(|item| item.id.as_str()).collect();
+        let is_open = |item: &TestItem| {
+            let path = workspace.file_of(&item.id);
+            self.documents.keys().any(|document: &PathBuf| document.starts_with(&path))
+        };
+        let delta = workspace.view.settled(whole, &known, is_open);
+        if let Some(workspace) = self.workspace_mut(folder) {
+            workspace.has_spoken = true;
+        }
+        if delta.is_empty() { Vec::new() } else { self.apply_event(folder, &EventPayload::Inventory(delta)) }
+    }
+}

@@ -1,0 +1,6 @@
+//! Everything that leaves for the client.
+
+pub(crate) mod batch;
+pub(crate) mod notifications;
+pub(crate) mod pages;
+pub(crate) mod publisher;

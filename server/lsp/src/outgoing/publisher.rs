@@ -1,0 +1,459 @@
+//! The one task through which everything leaves for the client, so that nothing overtakes and no handler waits.
+//!
+//! Replies to requests of the server come back into its queue: neither it nor any handler waits for the client.
+
+use std::collections::{BTreeSet, HashMap};
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use lsp_types::notification::{Notification, Progress as ProgressNotification, PublishDiagnostics, ShowMessage};
+use lsp_types::request::{
+    CodeLensRefresh, InlayHintRefreshRequest, RegisterCapability, ShowDocument, WorkDoneProgressCreate,
+    WorkspaceConfiguration,
+};
+use lsp_types::{
+    ConfigurationItem, ConfigurationParams, Diagnostic, MessageType, NumberOrString, ProgressParams,
+    ProgressParamsValue, Registration, RegistrationParams, ShowDocumentParams, ShowMessageParams, WorkDoneProgress,
+    WorkDoneProgressBegin, WorkDoneProgressCreateParams, WorkDoneProgressEnd, WorkDoneProgressReport,
+};
+use pytest_lens_protocol::EventPayload;
+use serde_json::Value;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::Instant;
+use tower_lsp::Client;
+
+use crate::outgoing::batch::{Batcher, Notice, WINDOW};
+use crate::outgoing::notifications as names;
+use crate::outgoing::pages::Pages;
+use crate::paths::{uri, uri_text};
+use crate::session::state::Shared;
+
+/// Lenses and hints are asked anew no more often than this.
+const REFRESH: Duration = Duration::from_millis(100);
+
+/// Someone who has not typed for so long pauses.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Diagnostics of a file that is being edited wait for so long a rest, and no longer than that.
+const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+
+/// When the diagnostics of a file follow its edits.
+fn at_rest((since, last): &(Instant, Instant)) -> Instant {
+    (*last + REST.0).min(*since + REST.1)
+}
+
+/// Something for the client.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// An event of a folder, for a custom notification.
+    Event {
+        /// The folder's URI.
+        workspace: String,
+        /// What happened.
+        payload: EventPayload,
+    },
+    /// A sentence for the user.
+    Message {
+        /// How bad it is.
+        kind: MessageType,
+        /// The sentence.
+        text: String,
+    },
+    /// A text that the user asked to see.
+    Show {
+        /// What it is.
+        title: String,
+        /// The text.
+        text: String,
+    },
+    /// Files whose diagnostics, lenses and hints may be others now.
+    Changed {
+        /// Their paths.
+        files: BTreeSet<PathBuf>,
+    },
+    /// Lines of a file, and with them its diagnostics, may have moved.
+    Moved {
+        /// Its path.
+        file: PathBuf,
+        /// It was opened, closed or replaced: where the client has put what it keeps at its lines, nobody knows.
+        replaced: bool,
+    },
+    /// An open document was edited: diagnostics and the tree follow when the user pauses.
+    Edited {
+        /// Its path.
+        file: PathBuf,
+        /// Lines were replaced.
+        replaced: bool,
+    },
+    /// Work that the user can follow.
+    Progress(Progress),
+    /// Capabilities that are registered late.
+    Register(Vec<Registration>),
+    /// The settings of these folders are wanted from the client.
+    AskSettings(Vec<String>),
+    /// The client replied to the creation of a progress token.
+    ProgressCreated {
+        /// The token.
+        token: String,
+        /// It may be used.
+        accepted: bool,
+    },
+    /// The client replied to all refreshes.
+    Refreshed,
+}
+
+/// Work that the user can follow and cancel.
+#[derive(Debug)]
+pub(crate) enum Progress {
+    /// It began.
+    Begin {
+        /// Names it.
+        token: String,
+        /// What it is.
+        title: String,
+    },
+    /// It moved.
+    Report {
+        /// Names it.
+        token: String,
+        /// How far it is.
+        message: String,
+        /// The same as a number.
+        percentage: Option<u32>,
+    },
+    /// It is over.
+    End {
+        /// Names it.
+        token: String,
+        /// What came of it.
+        message: String,
+    },
+}
+
+/// A progress token on its way.
+struct Token {
+    title: String,
+    /// The client has accepted it, and `begin` was sent.
+    open: bool,
+    /// What to tell next: only the newest report matters.
+    report: Option<WorkDoneProgressReport>,
+}
+
+/// The publisher's own state.
+pub(crate) struct Publisher {
+    client: Client,
+    shared: Arc<Shared>,
+    own: UnboundedSender<Outgoing>,
+    batcher: Batcher,
+    dirty: BTreeSet<PathBuf>,
+    published: HashMap<PathBuf, Vec<Diagnostic>>,
+    /// Files whose diagnostics the client may have lost the places of.
+    lost: BTreeSet<PathBuf>,
+    edited: HashMap<PathBuf, Instant>,
+    /// Edited files whose diagnostics have not followed: since when, and when last.
+    moving: HashMap<PathBuf, (Instant, Instant)>,
+    diagnosed: Option<Instant>,
+    refresh_wanted: bool,
+    refreshing: bool,
+    refreshed: Option<Instant>,
+    tokens: HashMap<String, Token>,
+    pages: Pages,
+}
+
+impl Publisher {
+    /// With nothing sent yet.
+    pub(crate) fn new(client: Client, shared: Arc<Shared>, own: UnboundedSender<Outgoing>) -> Self {
+        Publisher {
+            client,
+            shared,
+            own,
+            batcher: Batcher::default(),
+            dirty: BTreeSet::new(),
+            published: HashMap::new(),
+            lost: BTreeSet::new(),
+            edited: HashMap::new(),
+            moving: HashMap::new(),
+            diagnosed: None,
+            refresh_wanted: false,
+            refreshing: false,
+            refreshed: None,
+            tokens: HashMap::new(),
+            pages: Pages::default(),
+        }
+    }
+
+    /// Sends until the server ends.
+    pub(crate) async fn run(mut self, mut queue: UnboundedReceiver<Outgoing>) {
+        loop {
+            let due = self.deadline();
+            let timer = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                message = queue.recv() => match message {
+                    Some(message) => survive("a message for the client", self.take(message)).await,
+                    None => return,
+                },
+                () = timer => {}
+            }
+            // What is there already goes out as one.
+            while let Ok(message) = queue.try_recv() {
+                survive("a message for the client", self.take(message)).await;
+            }
+            survive("what is told to the client", self.flush()).await;
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let diagnostics = if self.dirty.is_empty() { None } else { self.diagnosed.map(|at| at + WINDOW) };
+        let wanted = self.refresh_wanted && !self.refreshing;
+        let refresh = if wanted { self.refreshed.map(|at| at + REFRESH) } else { None };
+        let edited = self.edited.values().min().map(|at| *at + PAUSE);
+        let moving = self.moving.values().map(at_rest).min();
+        [self.batcher.deadline(), diagnostics, refresh, edited, moving].into_iter().flatten().min()
+    }
+
+    async fn take(&mut self, message: Outgoing) {
+        match message {
+            Outgoing::Event { workspace, payload } => {
+                let notices = self.batcher.push(&workspace, payload, Instant::now());
+                self.notify(notices).await;
+            }
+            Outgoing::Message { kind: typ, text: message } => {
+                self.client.send_notification::<ShowMessage>(ShowMessageParams { typ, message }).await;
+            }
+            Outgoing::Show { title, text } => self.show(&title, text).await,
+            Outgoing::Changed { files } => {
+                let open = |file: &PathBuf| self.shared.state().documents.contains_key(file);
+                self.refresh_wanted |= files.iter().any(open);
+                self.dirty.extend(files);
+            }
+            Outgoing::Moved { file, replaced } => {
+                if replaced {
+                    self.lost.insert(file.clone());
+                }
+                self.dirty.insert(file);
+            }
+            Outgoing::Edited { file, replaced } => {
+                let now = Instant::now();
+                if replaced {
+                    self.lost.insert(file.clone());
+                }
+                self.moving.entry(file.clone()).or_insert((now, now)).1 = now;
+                self.edited.insert(file, now);
+            }
+            Outgoing::Progress(progress) => self.progress(progress).await,
+            Outgoing::Register(registrations) => {
+                let client = self.client.clone();
+                self.shared.spawn(async move {
+                    let params = RegistrationParams { registrations };
+                    if let Err(error) = client.send_request::<RegisterCapability>(params).await {
+                        tracing::warn!("the client does not watch files: {error}");
+                    }
+                });
+            }
+            Outgoing::AskSettings(folders) => self.ask_settings(folders),
+            Outgoing::ProgressCreated { token, accepted } => self.progress_created(token, accepted).await,
+            Outgoing::Refreshed => self.refreshing = false,
+        }
+    }
+
+    async fn flush(&mut self) {
+        let now = Instant::now();
+        for (file, _) in self.edited.extract_if(|_, at| now >= *at + PAUSE) {
+            self.shared.tell(|state| state.follow_file(&file));
+        }
+        let notices = self.batcher.due(now);
+        self.notify(notices).await;
+        self.dirty.extend(self.moving.extract_if(|_, times| now >= at_rest(times)).map(|(file, _)| file));
+        if !self.dirty.is_empty() && self.diagnosed.is_none_or(|at| now >= at + WINDOW) {
+            self.diagnosed = Some(now);
+            for path in std::mem::take(&mut self.dirty) {
+                self.publish(path).await;
+            }
+        }
+        let rested = self.refreshed.is_none_or(|at| now >= at + REFRESH);
+        if self.refresh_wanted && !self.refreshing && rested {
+            self.refresh_wanted = false;
+            self.refreshed = Some(now);
+            self.refresh();
+        }
+    }
+
+    async fn publish(&mut self, path: PathBuf) {
+        let params = self.shared.state().diagnostics(&path);
+        let lost = self.lost.remove(&path);
+        let old = match params.diagnostics.as_slice() {
+            [] => self.published.remove(&path),
+            some => self.published.insert(path, some.to_vec()),
+        };
+        let old = old.unwrap_or_default();
+        if old != params.diagnostics || (lost && !old.is_empty()) {
+            self.client.send_notification::<PublishDiagnostics>(params).await;
+        }
+    }
+
+    /// Shows a text as a document where the client can, else as a message. That begins with where the text is to be read
+    /// as a whole: some editors have one line for a message.
+    async fn show(&mut self, title: &str, text: String) {
+        let shows = self.shared.state().features.show_document;
+        match self.pages.write(title, &text) {
+            Ok(path) if shows => {
+                let uri = uri(&uri_text(&path));
+                let params = ShowDocumentParams { uri, external: None, take_focus: Some(true), selection: None };
+                let client = self.client.clone();
+                self.shared.spawn(async move {
+                    if let Err(error) = client.send_request::<ShowDocument>(params).await {
+                        tracing::warn!("the client does not show a document: {error}");
+                    }
+                });
+            }
+            written => {
+                let message = match written {
+                    Ok(path) => format!("{}:\n{text}", path.display()),
+                    Err(error) => {
+                        tracing::warn!("{title} can't be written to a temporary file: {error}");
+                        text
+                    }
+                };
+                let params = ShowMessageParams { typ: MessageType::INFO, message };
+                self.client.send_notification::<ShowMessage>(params).await;
+            }
+        }
+    }
+
+    fn refresh(&mut self) {
+        let features = self.shared.state().features.clone();
+        if !features.lens_refresh && !features.hint_refresh {
+            return;
+        }
+        self.refreshing = true;
+        let (client, own) = (self.client.clone(), self.own.clone());
+        self.shared.spawn(async move {
+            if features.lens_refresh {
+                let _ = client.send_request::<CodeLensRefresh>(()).await;
+            }
+            if features.hint_refresh {
+                let _ = client.send_request::<InlayHintRefreshRequest>(()).await;
+            }
+            let _ = own.send(Outgoing::Refreshed);
+        });
+    }
+
+    fn ask_settings(&self, folders: Vec<String>) {
+        let item =
+            |folder: &String| ConfigurationItem { scope_uri: Some(uri(folder)), section: Some("pytestLens".into()) };
+        let items = folders.iter().map(item).collect();
+        let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
+        self.shared.spawn(async move {
+            match client.send_request::<WorkspaceConfiguration>(ConfigurationParams { items }).await {
+                Ok(values) => crate::sync::settings::answered(&shared, folders.into_iter().zip(values)),
+                Err(error) => tracing::warn!("the client does not tell its settings: {error}"),
+            }
+        });
+    }
+
+    async fn progress(&mut self, progress: Progress) {
+        if !self.shared.state().features.progress {
+            return;
+        }
+        match progress {
+            Progress::Begin { token, title } => {
+                self.tokens.insert(token.clone(), Token { title, open: false, report: None });
+                let (client, own) = (self.client.clone(), self.own.clone());
+                self.shared.spawn(async move {
+                    let params = WorkDoneProgressCreateParams { token: NumberOrString::String(token.clone()) };
+                    let accepted = client.send_request::<WorkDoneProgressCreate>(params).await.is_ok();
+                    let _ = own.send(Outgoing::ProgressCreated { token, accepted });
+                });
+            }
+            Progress::Report { token, message, percentage } => {
+                let report = WorkDoneProgressReport { cancellable: Some(true), message: Some(message), percentage };
+                let Some(known) = self.tokens.get_mut(&token) else { return };
+                if known.open {
+                    self.tell(&token, WorkDoneProgress::Report(report)).await;
+                } else {
+                    known.report = Some(report);
+                }
+            }
+            Progress::End { token, message } => {
+                // A token that the client has not accepted yet is never used.
+                if self.tokens.remove(&token).is_some_and(|known| known.open) {
+                    let message = Some(message).filter(|message| !message.is_empty());
+                    self.tell(&token, WorkDoneProgress::End(WorkDoneProgressEnd { message })).await;
+                }
+            }
+        }
+    }
+
+    async fn progress_created(&mut self, token: String, accepted: bool) {
+        let Some(known) = self.tokens.get_mut(&token) else { return };
+        if !accepted {
+            self.tokens.remove(&token);
+            return;
+        }
+        known.open = true;
+        let title = known.title.clone();
+        let report = known.report.take();
+        let (message, percentage) = report.map_or((None, Some(0)), |report| (report.message, report.percentage));
+        let begin = WorkDoneProgressBegin { title, cancellable: Some(true), message, percentage };
+        self.tell(&token, WorkDoneProgress::Begin(begin)).await;
+    }
+
+    async fn tell(&self, token: &str, value: WorkDoneProgress) {
+        let params = ProgressParams {
+            token: NumberOrString::String(token.to_owned()),
+            value: ProgressParamsValue::WorkDone(value),
+        };
+        self.client.send_notification::<ProgressNotification>(params).await;
+    }
+
+    async fn notify(&self, notices: Vec<Notice>) {
+        for (method, params) in notices {
+            match method {
+                names::INVENTORY => self.client.send_notification::<Inventory>(params).await,
+                names::RUN_STARTED => self.client.send_notification::<RunStarted>(params).await,
+                names::TEST_STARTED => self.client.send_notification::<TestStarted>(params).await,
+                names::TEST_OUTCOME => self.client.send_notification::<TestOutcome>(params).await,
+                names::OUTPUT => self.client.send_notification::<Output>(params).await,
+                names::RUN_FINISHED => self.client.send_notification::<RunFinished>(params).await,
+                _ => self.client.send_notification::<FlakinessHint>(params).await,
+            }
+        }
+    }
+}
+
+/// A fault in one of them costs no other.
+async fn survive(what: &str, work: impl Future<Output = ()>) {
+    if AssertUnwindSafe(work).catch_unwind().await.is_err() {
+        tracing::error!("{what} was lost in a panic");
+    }
+}
+
+/// A type for each custom notification: the framework takes no names.
+macro_rules! notifications {
+    ($($name:ident = $method:expr),* $(,)?) => {$(
+        enum $name {}
+        impl Notification for $name {
+            type Params = Value;
+            const METHOD: &'static str = $method;
+        }
+    )*};
+}
+
+notifications! {
+    Inventory = names::INVENTORY,
+    RunStarted = names::RUN_STARTED,
+    TestStarted = names::TEST_STARTED,
+    TestOutcome = names::TEST_OUTCOME,
+    Output = names::OUTPUT,
+    RunFinished = names::RUN_FINISHED,
+    FlakinessHint = names::FLAKINESS_HINT,
+}

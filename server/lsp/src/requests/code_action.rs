@@ -1,0 +1,89 @@
+//! Code actions: what lenses offer, for editors that show none.
+
+use std::path::Path;
+
+use lsp_types::{CodeAction, CodeActionContext, CodeActionKind, CodeActionOrCommand, Command};
+use serde_json::{Value, json};
+
+use crate::commands;
+use crate::requests::code_lens::{debug_command, run_command};
+use crate::session::client_capabilities::kinds;
+use crate::session::state::State;
+use crate::workspaces::outcome::Summary;
+use crate::workspaces::runnables::innermost;
+use crate::workspaces::workspace::Workspace;
+
+impl State {
+    /// The actions at a line of a document.
+    pub(crate) fn actions(&self, path: &Path, line: u32, context: &CodeActionContext) -> Vec<CodeActionOrCommand> {
+        let Some((document, workspace)) = self.document(path) else { return Vec::new() };
+        let Some(file) = workspace.relative(path) else { return Vec::new() };
+        let mut found = Vec::new();
+        let places = self.live(workspace).places(path, &document.text);
+        let holds_tests = !places.is_empty();
+        let places = innermost(places, line);
+        let ids: Vec<String> = places.iter().map(|place| place.id.clone()).collect();
+        if let Some(place) = places.first() {
+            found.push((kinds::RUN, run_command(workspace, &ids, &format!("Run {}", place.name))));
+            found.push((kinds::DEBUG, debug_command(workspace, &ids, &format!("Debug {}", place.name))));
+        }
+        if holds_tests {
+            let name = file.rsplit('/').next().unwrap_or(&file);
+            let argument = json!({ "textDocument": { "uri": document.uri } });
+            found.push((kinds::RUN, command(commands::RUN, format!("Run all tests in {name}"), argument)));
+        }
+        if !self.features.lenses && !self.features.opted_in {
+            found.extend(self.what_lenses_or_plugins_offer(workspace, &ids));
+        }
+        let is_wanted =
+            |kind: &str| context.only.as_ref().is_none_or(|kinds| kinds.iter().any(|asked| takes_in(asked, kind)));
+        found
+            .into_iter()
+            .filter(|(kind, _)| is_wanted(kind))
+            .map(|(kind, command)| self.action(kind, command))
+            .collect()
+    }
+
+    /// For editors that have nothing but code actions.
+    fn what_lenses_or_plugins_offer(&self, workspace: &Workspace, ids: &[String]) -> Vec<(&'static str, Command)> {
+        let mut found = Vec::new();
+        let view = &workspace.view;
+        if let Some(summary) = ids.iter().find_map(|id| Summary::of(view, id)) {
+            let argument = json!({ "id": summary.example, "workspace": workspace.uri });
+            let title = format!("Show the output of {}", summary.example.rsplit("::").next().unwrap_or_default());
+            found.push((kinds::OUTPUT, command(commands::OUTPUT, title, argument)));
+        }
+        let failed = view.failed().len();
+        if failed > 0 {
+            let title = if failed == 1 { "Run the failed test".into() } else { format!("Run {failed} failed tests") };
+            found.push((kinds::RUN, command(commands::RUN_FAILED, title, json!({ "workspace": workspace.uri }))));
+        }
+        found.push((kinds::RUN, command(commands::RUN, "Run all tests".into(), json!({}))));
+        if self.workspaces.iter().any(|workspace| !workspace.view.runs().is_empty()) {
+            found.push((kinds::STOP, command(commands::STOP, "Stop running tests".into(), json!({}))));
+        }
+        found
+    }
+
+    fn action(&self, kind: &'static str, command: Command) -> CodeActionOrCommand {
+        if !self.features.action_literals {
+            return CodeActionOrCommand::Command(command);
+        }
+        CodeActionOrCommand::CodeAction(CodeAction {
+            title: command.title.clone(),
+            kind: Some(CodeActionKind::new(kind)),
+            command: Some(command),
+            ..CodeAction::default()
+        })
+    }
+}
+
+fn command(command: &str, title: String, argument: Value) -> Command {
+    Command { title, command: command.into(), arguments: Some(vec![argument]) }
+}
+
+/// Kinds are dotted, and one takes in all below it.
+fn takes_in(asked: &CodeActionKind, kind: &str) -> bool {
+    let asked = asked.as_str();
+    asked.is_empty() || kind == asked || kind.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.'))
+}

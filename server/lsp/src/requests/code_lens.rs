@@ -1,0 +1,113 @@
+//! Code lenses: run, debug and the last outcome above each test and class of the live buffer. Answered from local
+//! state alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use lsp_types::{CodeLens, Command, Position, Range};
+use pytest_lens_analysis::NodeKind;
+use serde_json::json;
+
+use crate::commands;
+use crate::session::state::State;
+use crate::workspaces::outcome::{Summary, flakiness};
+use crate::workspaces::runnables::Place;
+use crate::workspaces::workspace::Workspace;
+
+impl State {
+    /// The lenses of a document.
+    pub(crate) fn lenses(&self, path: &Path) -> Vec<CodeLens> {
+        let Some((document, workspace)) = self.document(path) else { return Vec::new() };
+        if !workspace.settings.code_lens.enable {
+            return Vec::new();
+        }
+        let mut lenses = Vec::new();
+        let places = self.live(workspace).places(path, &document.text);
+        for places in by_line(&places).into_values() {
+            let Some(first) = places.first() else { continue };
+            let mut range = line_range(self.encoding.position(&document.text, first.name_span.start));
+            if self.features.lenses_above {
+                // Drawn above its line, it would stand between decorators and their function.
+                range.start.line = range.start.line.min(first.first_line.saturating_sub(1));
+                range.end.line = range.start.line;
+            }
+            let ids: Vec<String> = places.iter().map(|place| place.id.clone()).collect();
+            let lens = |command| CodeLens { range, command: Some(command), data: None };
+            lenses.push(lens(run_command(workspace, &ids, &run_title(workspace, &ids, first))));
+            lenses.push(lens(debug_command(workspace, &ids, "Debug")));
+            lenses.extend(outcome_command(workspace, &ids).map(lens));
+        }
+        lenses
+    }
+}
+
+/// Places that share a line share its lenses: a method that several classes inherit is one `def`.
+fn by_line(places: &[Place]) -> BTreeMap<u32, Vec<&Place>> {
+    let mut lines: BTreeMap<u32, Vec<&Place>> = BTreeMap::new();
+    for place in places {
+        let at = lines.entry(place.name_span.start.line).or_default();
+        if !place.shared {
+            // The class it is written in is a test class itself: its own id is the line's.
+            at.retain(|other| !other.shared);
+            at.push(place);
+        } else if at.iter().all(|other| other.shared) {
+            at.push(place);
+        }
+    }
+    lines
+}
+
+/// A lens belongs to a line; its start is enough.
+fn line_range(at: Position) -> Range {
+    let start = Position { line: at.line, character: 0 };
+    Range { start, end: start }
+}
+
+fn run_title(workspace: &Workspace, ids: &[String], place: &Place) -> String {
+    let collected = match ids {
+        [id] => workspace.view.item(id).filter(|item| !item.provisional),
+        _ => None,
+    };
+    let cases = match collected {
+        Some(item) => item.case_count,
+        None => place.case_count,
+    };
+    match cases {
+        Some(1) => "▶ Run (1 case)".into(),
+        Some(cases) => format!("▶ Run ({cases} cases)"),
+        None if place.kind == NodeKind::Function && place.parametrized => "▶ Run (parametrized)".into(),
+        None => "▶ Run".into(),
+    }
+}
+
+/// The command that runs these ids.
+pub(crate) fn run_command(workspace: &Workspace, ids: &[String], title: &str) -> Command {
+    selection_command(commands::RUN, workspace, ids, title)
+}
+
+/// The command that debugs these ids.
+pub(crate) fn debug_command(workspace: &Workspace, ids: &[String], title: &str) -> Command {
+    selection_command(commands::DEBUG, workspace, ids, title)
+}
+
+fn selection_command(command: &str, workspace: &Workspace, ids: &[String], title: &str) -> Command {
+    let argument = json!({ "ids": ids, "workspace": workspace.uri });
+    Command { title: title.into(), command: command.into(), arguments: Some(vec![argument]) }
+}
+
+/// What is known of the last run; choosing it asks for the output.
+fn outcome_command(workspace: &Workspace, ids: &[String]) -> Option<Command> {
+    let view = &workspace.view;
+    let summary = ids.iter().find_map(|id| Summary::of(view, id));
+    let running = ids.iter().any(|id| view.is_running(id));
+    let title = match (&summary, running) {
+        (_, true) => String::from("⟳ running"),
+        (Some(summary), false) => summary.text(),
+        (None, false) => return None,
+    };
+    let flaky = ids.iter().find_map(|id| flakiness(view, id));
+    let title = flaky.map_or_else(|| title.clone(), |flaky| format!("{title} · {flaky}"));
+    let id = summary.map_or_else(|| ids.first().cloned().unwrap_or_default(), |summary| summary.example);
+    let argument = json!({ "id": id, "workspace": workspace.uri });
+    Some(Command { title, command: commands::OUTPUT.into(), arguments: Some(vec![argument]) })
+}

@@ -1,0 +1,36 @@
+//! Inlay hints: the last duration behind each test, off by default.
+
+use std::path::Path;
+
+use lsp_types::{InlayHint, InlayHintLabel, Range};
+
+use crate::session::state::State;
+use crate::workspaces::outcome::{Summary, duration};
+use crate::workspaces::runnables::Place;
+
+impl State {
+    /// The hints of a part of a document.
+    pub(crate) fn inlay_hints(&self, path: &Path, within: Range) -> Vec<InlayHint> {
+        let Some((document, workspace)) = self.document(path) else { return Vec::new() };
+        if !workspace.settings.inlay_hints.enable {
+            return Vec::new();
+        }
+        let lines = within.start.line..=within.end.line;
+        let places = self.live(workspace).places(path, &document.text);
+        let shown = places.iter().filter(|place| !place.shared && lines.contains(&place.name_span.start.line));
+        let hint = |place: &Place| {
+            let summary = Summary::of(&workspace.view, &place.id)?;
+            Some(InlayHint {
+                position: self.encoding.line(&document.text, place.name_span.start.line).end,
+                label: InlayHintLabel::String(duration(summary.duration_ms)),
+                kind: None,
+                text_edits: None,
+                tooltip: None,
+                padding_left: Some(true),
+                padding_right: None,
+                data: None,
+            })
+        };
+        shown.filter_map(hint).collect()
+    }
+}

@@ -1,0 +1,134 @@
+//! What the client can do, and what the server tells it that it can.
+
+use lsp_types::{
+    ClientCapabilities, CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CodeLensOptions,
+    ExecuteCommandOptions, HoverProviderCapability, InitializeParams, InitializeResult, OneOf, SaveOptions,
+    ServerCapabilities, ServerInfo, TextDocumentSyncCapability, TextDocumentSyncKind, TextDocumentSyncOptions,
+    TextDocumentSyncSaveOptions, WorkDoneProgressOptions, WorkspaceFoldersServerCapabilities,
+    WorkspaceServerCapabilities,
+};
+use serde_json::{Value, json};
+
+use crate::commands::COMMANDS;
+use crate::documents::encoding::Encoding;
+
+/// The kinds of our code actions. They change no source, and nothing that runs on every save takes them along.
+pub(crate) mod kinds {
+    /// All of them.
+    pub(crate) const ALL: &str = "pytestLens";
+    /// Running tests.
+    pub(crate) const RUN: &str = "pytestLens.run";
+    /// Debugging tests.
+    pub(crate) const DEBUG: &str = "pytestLens.debug";
+    /// Stopping what runs.
+    pub(crate) const STOP: &str = "pytestLens.stop";
+    /// Showing what a test printed.
+    pub(crate) const OUTPUT: &str = "pytestLens.output";
+}
+
+/// What the client can do, as far as it matters here.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Features {
+    /// It takes the custom notifications.
+    pub(crate) opted_in: bool,
+    /// It asks for the tests of a file when it needs them.
+    pub(crate) lazy_tests: bool,
+    /// It draws lenses on a line of their own, above that which they belong to.
+    pub(crate) lenses_above: bool,
+    /// It shows code lenses.
+    pub(crate) lenses: bool,
+    /// It can be asked to show a document.
+    pub(crate) show_document: bool,
+    /// It re-asks lenses when told.
+    pub(crate) lens_refresh: bool,
+    /// It re-asks inlay hints when told.
+    pub(crate) hint_refresh: bool,
+    /// It shows progress that the server began.
+    pub(crate) progress: bool,
+    /// It watches files for the server.
+    pub(crate) watching: bool,
+    /// It tells of saves of whatever files the server names.
+    pub(crate) saving: bool,
+    /// It can be asked for its configuration.
+    pub(crate) configuration: bool,
+    /// It knows code actions besides commands.
+    pub(crate) action_literals: bool,
+    /// It shows related information of diagnostics.
+    pub(crate) related: bool,
+}
+
+impl Features {
+    /// Reads them from what the client sent first.
+    pub(crate) fn read(params: &InitializeParams) -> Self {
+        let client = &params.capabilities;
+        let workspace = client.workspace.as_ref();
+        let document = client.text_document.as_ref();
+        Features {
+            opted_in: is_set(params.initialization_options.as_ref(), "pytestLens")
+                || is_set(client.experimental.as_ref(), "pytestLens"),
+            lazy_tests: is_set(params.initialization_options.as_ref(), "lazyTests"),
+            lenses_above: is_set(params.initialization_options.as_ref(), "lensesAbove"),
+            lenses: document.is_some_and(|all| all.code_lens.is_some()),
+            show_document: client
+                .window
+                .as_ref()
+                .and_then(|all| Some(all.show_document.as_ref()?.support))
+                .unwrap_or_default(),
+            lens_refresh: workspace.and_then(|all| all.code_lens.as_ref()?.refresh_support).unwrap_or_default(),
+            hint_refresh: workspace.and_then(|all| all.inlay_hint.as_ref()?.refresh_support).unwrap_or_default(),
+            progress: client.window.as_ref().and_then(|all| all.work_done_progress).unwrap_or_default(),
+            watching: workspace
+                .and_then(|all| all.did_change_watched_files.as_ref()?.dynamic_registration)
+                .unwrap_or_default(),
+            saving: document.and_then(|all| all.synchronization.as_ref()?.dynamic_registration).unwrap_or_default(),
+            configuration: workspace.and_then(|all| all.configuration).unwrap_or_default(),
+            action_literals: document
+                .and_then(|all| all.code_action.as_ref()?.code_action_literal_support.as_ref())
+                .is_some(),
+            related: document.and_then(|all| all.publish_diagnostics.as_ref()?.related_information).unwrap_or_default(),
+        }
+    }
+}
+
+fn is_set(options: Option<&Value>, name: &str) -> bool {
+    options.and_then(|options| options.get(name)).is_some_and(|value| value != &json!(false) && !value.is_null())
+}
+
+/// The negotiated encoding.
+pub(crate) fn encoding(client: &ClientCapabilities) -> Encoding {
+    Encoding::negotiate(client.general.as_ref().and_then(|general| general.position_encodings.as_deref()))
+}
+
+/// The answer to `initialize`.
+pub(crate) fn initialize_result(encoding: Encoding) -> InitializeResult {
+    let sync = TextDocumentSyncOptions {
+        open_close: Some(true),
+        change: Some(TextDocumentSyncKind::INCREMENTAL),
+        save: Some(TextDocumentSyncSaveOptions::SaveOptions(SaveOptions { include_text: Some(false) })),
+        ..TextDocumentSyncOptions::default()
+    };
+    let actions = CodeActionOptions {
+        code_action_kinds: Some(vec![CodeActionKind::new(kinds::ALL)]),
+        resolve_provider: Some(false),
+        work_done_progress_options: WorkDoneProgressOptions::default(),
+    };
+    let folders =
+        WorkspaceFoldersServerCapabilities { supported: Some(true), change_notifications: Some(OneOf::Left(true)) };
+    let capabilities = ServerCapabilities {
+        position_encoding: Some(encoding.kind()),
+        text_document_sync: Some(TextDocumentSyncCapability::Options(sync)),
+        hover_provider: Some(HoverProviderCapability::Simple(true)),
+        code_action_provider: Some(CodeActionProviderCapability::Options(actions)),
+        code_lens_provider: Some(CodeLensOptions { resolve_provider: Some(false) }),
+        execute_command_provider: Some(ExecuteCommandOptions {
+            commands: COMMANDS.iter().map(|name| (*name).to_owned()).collect(),
+            work_done_progress_options: WorkDoneProgressOptions::default(),
+        }),
+        inlay_hint_provider: Some(OneOf::Left(true)),
+        workspace: Some(WorkspaceServerCapabilities { workspace_folders: Some(folders), file_operations: None }),
+        experimental: Some(json!({ "pytestLens": true })),
+        ..ServerCapabilities::default()
+    };
+    let info = ServerInfo { name: "pytest-lens".into(), version: Some(env!("CARGO_PKG_VERSION").into()) };
+    InitializeResult { capabilities, server_info: Some(info) }
+}

@@ -1,0 +1,161 @@
+//! What the client is told of a folder: each event as it should see it, and of the tree as much as it asked for.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, TestItem};
+
+use crate::documents::disk::Disk;
+use crate::documents::encoding::Encoding;
+use crate::outgoing::publisher::Outgoing;
+use crate::session::client_capabilities::Features;
+use crate::session::state::{Documents, State};
+use crate::workspaces::lazy_outline::contents;
+use crate::workspaces::positions::Live;
+use crate::workspaces::workspace::{Workspace, split_id};
+
+/// The notifications that an event makes.
+pub(crate) fn tell(
+    features: &Features,
+    documents: &Documents,
+    disk: &Disk,
+    workspace: &mut Workspace,
+    encoding: Encoding,
+    payload: &EventPayload,
+) -> Vec<Outgoing> {
+    if !features.opted_in {
+        return Vec::new();
+    }
+    let mut payloads = Vec::new();
+    match payload {
+        EventPayload::Inventory(delta) if features.lazy_tests => {
+            payloads.extend(workspace.outline.narrow(delta).map(EventPayload::Inventory));
+        }
+        _ => {
+            if features.lazy_tests {
+                let before = workspace.outline.before(&workspace.view, payload);
+                payloads.extend(before.into_iter().map(EventPayload::Inventory));
+            }
+            payloads.push(payload.clone());
+        }
+    }
+    payloads.into_iter().map(|payload| leaving(documents, disk, workspace, encoding, payload)).collect()
+}
+
+/// A notification as the client should see it. Where it says that items are is kept.
+fn leaving(
+    documents: &Documents,
+    disk: &Disk,
+    workspace: &mut Workspace,
+    encoding: Encoding,
+    payload: EventPayload,
+) -> Outgoing {
+    let places: Vec<_> = match &payload {
+        EventPayload::Inventory(delta) => delta.upserts.iter().map(|item| item.range).collect(),
+        _ => Vec::new(),
+    };
+    let live = Live { documents, disk, workspace, encoding };
+    let payload = live.payload(payload);
+    if let EventPayload::Inventory(delta) = &payload {
+        for id in &delta.removed {
+            workspace.told.remove(id);
+        }
+        for (item, place) in delta.upserts.iter().zip(places) {
+            if item.range == place {
+                workspace.told.remove(&item.id);
+            } else {
+                workspace.told.insert(item.id.clone(), item.range);
+            }
+        }
+    }
+    Outgoing::Event { workspace: workspace.uri.clone(), payload }
+}
+
+/// Items of the tree that are told at a time.
+const PIECE: usize = 500;
+
+impl State {
+    /// Items that are taken in at a time: all, where nothing but folders and files is told.
+    pub(crate) fn piece(&self, folder: &str) -> usize {
+        let is_closed = self.workspace(folder).is_some_and(|workspace| workspace.outline.is_closed());
+        if self.features.lazy_tests && is_closed { usize::MAX } else { PIECE }
+    }
+
+    /// Takes in a delta that the server itself put into the view of a folder.
+    pub(crate) fn own_delta(&mut self, folder: &str, delta: InventoryDelta) -> Vec<Outgoing> {
+        let State { documents, disk, workspaces, encoding, features, .. } = self;
+        let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
+            return Vec::new();
+        };
+        if delta.is_empty() {
+            return Vec::new();
+        }
+        let files = delta.upserts.iter().map(|item| workspace.file_of(&item.id));
+        let files = files.filter(|path| documents.contains_key(path)).collect();
+        let mut out = tell(features, documents, disk, workspace, *encoding, &EventPayload::Inventory(delta));
+        out.push(Outgoing::Changed { files });
+        out.extend(self.tell_rest(folder));
+        out
+    }
+
+    /// Tells where the items of a file are, where the client may believe otherwise: lines moved under them, or their
+    /// file was replaced.
+    pub(crate) fn tell_places(&mut self, path: &Path) -> Vec<Outgoing> {
+        if !self.features.opted_in {
+            return Vec::new();
+        }
+        let Some(workspace) = self.workspace_of(path) else { return Vec::new() };
+        let Some(file) = workspace.relative(path) else { return Vec::new() };
+        let live = self.live(workspace);
+        let is_unsure = workspace.unsure.contains(path);
+        let moved = |item: &&TestItem| {
+            let told = workspace.told.get(&item.id).copied().unwrap_or(item.range);
+            !item.kind.is_outline()
+                && (is_unsure || live.item(item).range.map(|at| at.start) != told.map(|at| at.start))
+        };
+        let moved: Vec<TestItem> = workspace.view.within(&file).into_iter().filter(moved).cloned().collect();
+        let errors = workspace.view.errors().to_vec();
+        let folder = workspace.uri.clone();
+        let State { documents, disk, workspaces, encoding, features, .. } = self;
+        let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
+            return Vec::new();
+        };
+        workspace.unsure.remove(path);
+        if moved.is_empty() {
+            return Vec::new();
+        }
+        let delta = InventoryDelta { upserts: moved, errors, ..InventoryDelta::default() };
+        tell(features, documents, disk, workspace, *encoding, &EventPayload::Inventory(delta))
+    }
+
+    /// A client that asks for tests file by file is told all of a small tree.
+    pub(crate) fn tell_rest(&mut self, folder: &str) -> Vec<Outgoing> {
+        let State { documents, disk, workspaces, encoding, features, .. } = self;
+        let wanted = features.opted_in && features.lazy_tests;
+        let Some(workspace) = workspaces.iter_mut().find(|workspace| wanted && workspace.uri == folder) else {
+            return Vec::new();
+        };
+        let rest = workspace.outline.rest(&workspace.view).into_iter().map(EventPayload::Inventory);
+        rest.map(|payload| leaving(documents, disk, workspace, *encoding, payload)).collect()
+    }
+
+    /// Tells a client all that lies in the files of these ids, and from then on what changes there; returns the files.
+    pub(crate) fn resolve(&mut self, folder: &str, ids: &[String]) -> (Vec<String>, Vec<Outgoing>) {
+        let State { documents, disk, workspaces, encoding, .. } = self;
+        let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
+            return (Vec::new(), Vec::new());
+        };
+        let mut files: BTreeSet<&str> = ids.iter().map(|id| split_id(id).0).collect();
+        // What is not known yet may be soon.
+        files.iter().for_each(|file| workspace.outline.open(file));
+        files.retain(|file| {
+            let item = workspace.view.item(file).filter(|item| item.kind == ItemKind::File);
+            // The source of a file has tests, or the file would not be here: these are still to come.
+            item.is_some_and(|item| !item.provisional || !workspace.view.children(Some(file)).is_empty())
+        });
+        let files: Vec<String> = files.into_iter().map(str::to_owned).collect();
+        let whole = contents(&workspace.view, files.clone()).into_iter().map(EventPayload::Inventory);
+        let told = whole.map(|payload| leaving(documents, disk, workspace, *encoding, payload)).collect();
+        (files, told)
+    }
+}

@@ -1,0 +1,201 @@
+//! Everything that handlers read and change, behind one lock that is held for moments and never across an await.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use lsp_types::MessageType;
+use pytest_lens_engine::{Call, Connect};
+use pytest_lens_protocol::{Request, Response};
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::documents::disk::Disk;
+use crate::documents::document::Document;
+use crate::documents::encoding::Encoding;
+use crate::documents::text::{Reader, Text};
+use crate::engine::progress::Cancels;
+use crate::error::{CommandError, CommandResult};
+use crate::outgoing::publisher::Outgoing;
+use crate::session::client_capabilities::Features;
+use crate::workspaces::positions::Live;
+use crate::workspaces::workspace::Workspace;
+
+/// Open documents, by path.
+pub(crate) type Documents = HashMap<PathBuf, Document>;
+
+/// What the server knows.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// What the client can do.
+    pub(crate) features: Features,
+    /// How positions are counted.
+    pub(crate) encoding: Encoding,
+    /// Whether code of the workspace may be executed.
+    pub(crate) trusted: bool,
+    /// Open documents.
+    pub(crate) documents: Documents,
+    /// Files on disk, as far as somebody looked.
+    pub(crate) disk: Disk,
+    /// Open folders, in the client's order.
+    pub(crate) workspaces: Vec<Workspace>,
+    /// The client's settings for all folders.
+    pub(crate) settings: Value,
+    /// What the user can cancel, by progress token.
+    pub(crate) cancels: Cancels,
+    /// Collections that were shown so far: each has a token of its own.
+    pub(crate) collections: u64,
+    told: HashSet<String>,
+}
+
+impl State {
+    /// The innermost folder that a path lies in.
+    pub(crate) fn workspace_of(&self, path: &Path) -> Option<&Workspace> {
+        let around = self.workspaces.iter().filter(|workspace| path.starts_with(&workspace.root));
+        let innermost = around.max_by_key(|workspace| workspace.root.components().count());
+        // A link may lead into a folder that is open, or the folder itself be open by a link.
+        innermost.or_else(|| {
+            let around = self.workspaces.iter().filter(|workspace| workspace.relative(path).is_some());
+            around.max_by_key(|workspace| workspace.canonical.components().count())
+        })
+    }
+
+    /// The folder of a URI, in the client's spelling.
+    pub(crate) fn workspace(&self, uri: &str) -> Option<&Workspace> {
+        self.workspaces.iter().find(|workspace| workspace.uri == uri)
+    }
+
+    /// The folder of a URI, in the client's spelling.
+    pub(crate) fn workspace_mut(&mut self, uri: &str) -> Option<&mut Workspace> {
+        self.workspaces.iter_mut().find(|workspace| workspace.uri == uri)
+    }
+
+    /// A document, and the folder that it lies in.
+    pub(crate) fn document(&self, path: &Path) -> Option<(&Document, &Workspace)> {
+        Some((self.documents.get(path)?, self.workspace_of(path)?))
+    }
+
+    /// A folder, with what there is now of its files.
+    pub(crate) fn live<'a>(&'a self, workspace: &'a Workspace) -> Live<'a> {
+        Live { documents: &self.documents, disk: &self.disk, workspace, encoding: self.encoding }
+    }
+
+    /// How the tests of a file are read.
+    pub(crate) fn reader(&self, path: &Path) -> Reader {
+        self.workspace_of(path).map(|workspace| workspace.reader(path)).unwrap_or_default()
+    }
+
+    /// Looks at what the disk holds of a file.
+    pub(crate) fn look(&mut self, path: &Path) -> Option<Arc<Text>> {
+        let reader = self.reader(path);
+        let text = self.disk.look(path, || reader);
+        let Some(document) = self.documents.get_mut(path) else { return text };
+        let text = text.unwrap_or_else(|| Arc::clone(&document.saved));
+        document.dirty = !document.text.is(&text);
+        Some(text)
+    }
+
+    /// Reads the tests of an open document in another way: its folder or its configuration changed.
+    pub(crate) fn refresh_document(&mut self, path: &Path) {
+        let reader = self.reader(path);
+        if let Some(document) = self.documents.get_mut(path) {
+            document.text.set_reader(reader);
+        }
+    }
+
+    /// The same for all open documents.
+    pub(crate) fn refresh_documents(&mut self) {
+        self.disk.retain(|_| false);
+        let paths: Vec<PathBuf> = self.documents.keys().cloned().collect();
+        for path in paths {
+            self.refresh_document(&path);
+        }
+    }
+}
+
+/// What all tasks and handlers share.
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    outgoing: UnboundedSender<Outgoing>,
+    connect: Arc<dyn Connect>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+impl Shared {
+    /// With nothing known yet.
+    pub(crate) fn new(connect: Arc<dyn Connect>, outgoing: UnboundedSender<Outgoing>) -> Self {
+        let state = Mutex::new(State { trusted: true, ..State::default() });
+        Shared { state, outgoing, connect, tasks: Mutex::new(JoinSet::new()) }
+    }
+
+    /// The state, for a moment.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a message to the publisher.
+    pub(crate) fn send(&self, message: Outgoing) {
+        // The publisher is gone only when the client is.
+        let _ = self.outgoing.send(message);
+    }
+
+    /// Changes the state, and hands what is to be told of it to the publisher before anybody else changes it.
+    pub(crate) fn tell<I: IntoIterator<Item = Outgoing>>(&self, change: impl FnOnce(&mut State) -> I) {
+        let mut state = self.state();
+        change(&mut state).into_iter().for_each(|message| self.send(message));
+    }
+
+    /// Shows a sentence to the user, once in the server's life.
+    pub(crate) fn tell_once(&self, kind: MessageType, text: &str) {
+        if self.state().told.insert(text.to_owned()) {
+            self.send(Outgoing::Message { kind, text: text.to_owned() });
+        }
+    }
+
+    /// May show this sentence again: what it was about has passed.
+    pub(crate) fn forget_told(&self, text: &str) {
+        self.state().told.remove(text);
+    }
+
+    /// Whether the engine serves others as well.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.connect.is_shared()
+    }
+
+    /// These files show another picture now.
+    pub(crate) fn changed(&self, files: BTreeSet<PathBuf>) {
+        self.send(Outgoing::Changed { files });
+    }
+
+    /// Runs a task until the client goes.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task)
+    }
+
+    /// Ends every task.
+    pub(crate) fn close(&self) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+
+    /// A session of its own, for what is read in pieces.
+    pub(crate) fn session(&self) -> Arc<dyn Call> {
+        self.connect.session()
+    }
+
+    /// Makes one call on a session of its own, so that it waits for no other. Dropping the future closes the session.
+    pub(crate) async fn call(&self, request: Request) -> CommandResult<Response> {
+        call_on(&*self.session(), request).await
+    }
+}
+
+/// Makes a call on a session.
+pub(crate) async fn call_on(session: &dyn Call, request: Request) -> CommandResult<Response> {
+    match session.call(request).await {
+        Response::Error { code, message } => Err(CommandError::from_engine(code, message)),
+        response => Ok(response),
+    }
+}

@@ -1,0 +1,211 @@
+//! Folders come and go, are trusted or not, and files in them change.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lsp_types::{
+    DidChangeWatchedFilesRegistrationOptions, FileSystemWatcher, GlobPattern, InitializeParams, MessageType,
+    Registration, WorkspaceFoldersChangeEvent,
+};
+use serde_json::{Value, json};
+
+use crate::documents::encoding::Encoding;
+use crate::engine::connection;
+use crate::engine::source_listing;
+use crate::outgoing::publisher::Outgoing;
+use crate::paths::path_of;
+use crate::session::client_capabilities::Features;
+use crate::session::state::{Shared, State};
+use crate::sync::settings;
+use crate::workspaces::workspace::Workspace;
+
+/// Files that pytest reads its configuration from.
+const CONFIG_FILES: [&str; 7] =
+    ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"];
+
+/// Takes in what the client says of itself.
+pub(crate) fn initialize(shared: &Arc<Shared>, params: &InitializeParams, encoding: Encoding) {
+    let options = params.initialization_options.clone().unwrap_or_default();
+    let mut state = shared.state();
+    state.features = Features::read(params);
+    state.encoding = encoding;
+    state.trusted = options.get("trusted").and_then(Value::as_bool).unwrap_or(true);
+    state.settings = options.get("settings").cloned().unwrap_or_default();
+    for (uri, path) in roots(params) {
+        state.add_folder(uri, path);
+    }
+}
+
+/// The folders that the client has open: by name, or in the older ways.
+#[expect(deprecated, reason = "clients without workspace folders send `rootUri`, older ones `rootPath`")]
+fn roots(params: &InitializeParams) -> Vec<(String, PathBuf)> {
+    if let Some(folders) = &params.workspace_folders {
+        let named = folders.iter().map(|folder| folder.uri.as_str().to_owned());
+        return named.filter_map(|uri| path_of(&uri).map(|path| (uri, path))).collect();
+    }
+    if let Some(uri) = &params.root_uri {
+        let uri = uri.as_str().to_owned();
+        return path_of(&uri).map(|path| (uri, path)).into_iter().collect();
+    }
+    let path = params.root_path.as_ref().map(PathBuf::from).filter(|path| path.is_absolute());
+    path.map(|path| (crate::paths::uri_text(&path), path)).into_iter().collect()
+}
+
+impl State {
+    fn add_folder(&mut self, uri: String, path: PathBuf) {
+        if self.workspace(&uri).is_none() {
+            self.workspaces.push(Workspace::new(uri, path));
+        }
+    }
+}
+
+/// The client listens now: opens the folders, and asks for what was to be asked.
+pub(crate) fn initialized(shared: &Arc<Shared>) {
+    let (features, settings) = {
+        let state = shared.state();
+        (state.features.clone(), state.settings.clone())
+    };
+    let wanted = [features.watching.then(watchers), features.saving.then(saves)];
+    let registrations: Vec<Registration> = wanted.into_iter().flatten().collect();
+    if !registrations.is_empty() {
+        shared.send(Outgoing::Register(registrations));
+    }
+    let folders: Vec<String> = shared.state().workspaces.iter().map(|workspace| workspace.uri.clone()).collect();
+    for folder in folders {
+        open(shared, &folder);
+    }
+    if settings.is_null() {
+        settings::ask(shared);
+    }
+}
+
+/// Reads a folder's configuration, and brings it to life as far as it is trusted.
+fn open(shared: &Arc<Shared>, folder: &str) {
+    let (trusted, problems, config) = {
+        let mut state = shared.state();
+        let settings = state.settings.clone();
+        let (problems, _) = state.configure(folder, &settings);
+        let config = state.workspace_mut(folder).map(Workspace::read_pytest_config);
+        state.refresh_documents();
+        (state.trusted, problems, config)
+    };
+    settings::tell(shared, &problems);
+    if let Some(Err(problem)) = config {
+        shared.tell_once(MessageType::WARNING, &problem);
+    }
+    let (inner, name) = (Arc::clone(shared), folder.to_owned());
+    shared.spawn(async move { source_listing::show(&inner, &name).await });
+    if trusted {
+        connection::start(shared, folder);
+    }
+}
+
+/// Folders were opened and closed.
+pub(crate) fn changed(shared: &Arc<Shared>, event: WorkspaceFoldersChangeEvent) {
+    let mut shown = std::collections::BTreeSet::new();
+    for removed in &event.removed {
+        let uri = removed.uri.as_str();
+        let Some(link) = connection::link(shared, uri) else { continue };
+        connection::stop(shared, uri, &link);
+        let mut state = shared.state();
+        shown.extend(state.workspace(uri).into_iter().flat_map(|workspace| workspace.findings.files()).cloned());
+        state.workspaces.retain(|workspace| workspace.uri != uri);
+    }
+    let mut opened = Vec::new();
+    for added in &event.added {
+        let uri = added.uri.as_str().to_owned();
+        if let Some(path) = path_of(&uri) {
+            shared.state().add_folder(uri.clone(), path);
+            opened.push(uri);
+        }
+    }
+    for folder in &opened {
+        open(shared, folder);
+    }
+    if !opened.is_empty() && shared.state().settings.is_null() {
+        settings::ask(shared);
+    }
+    let mut state = shared.state();
+    state.refresh_documents();
+    shown.extend(state.documents.keys().cloned());
+    drop(state);
+    shared.changed(shown);
+}
+
+/// `pytestLens/trust`.
+pub(crate) fn trust(shared: &Arc<Shared>, trusted: bool) {
+    let was = std::mem::replace(&mut shared.state().trusted, trusted);
+    if was == trusted {
+        return;
+    }
+    let folders: Vec<_> = {
+        let state = shared.state();
+        state.workspaces.iter().map(|workspace| (workspace.uri.clone(), Arc::clone(&workspace.link))).collect()
+    };
+    for (folder, link) in folders {
+        if trusted {
+            connection::start(shared, &folder);
+        } else {
+            connection::stop(shared, &folder, &link);
+        }
+    }
+}
+
+/// Files that are read at once when they change together. Of more, the engine tells soon.
+const READ_AT_ONCE: usize = 64;
+
+/// Files were changed, by whomever: what is shown in them follows at once, configuration is read anew, and tests are
+/// collected when it is quiet.
+pub(crate) fn files_changed(shared: &Arc<Shared>, paths: impl IntoIterator<Item = PathBuf>) {
+    let paths: Vec<PathBuf> = paths.into_iter().filter(|path| is_watched(path)).collect();
+    let many = paths.len() > READ_AT_ONCE;
+    for path in paths {
+        let mut problem = None;
+        let mut state = shared.state();
+        let folder = state.workspace_of(&path).map(|workspace| workspace.uri.clone());
+        let Some(workspace) = folder.and_then(|folder| state.workspace_mut(&folder)) else { continue };
+        workspace.link.files_changed();
+        let holds_tests = workspace.relative(&path).is_some_and(|file| workspace.view.is_confirmed(&file));
+        if is_config(&path) {
+            problem = workspace.read_pytest_config().err();
+            state.refresh_documents();
+        }
+        let is_shown = state.documents.contains_key(&path) || state.disk.seen(&path).is_some();
+        if is_shown || (holds_tests && !many) {
+            state.follow_file(&path).into_iter().for_each(|message| shared.send(message));
+            shared.send(Outgoing::Moved { file: path, replaced: false });
+        }
+        drop(state);
+        if let Some(problem) = problem {
+            shared.tell_once(MessageType::WARNING, &problem);
+        }
+    }
+}
+
+fn is_config(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| CONFIG_FILES.iter().any(|config| name == *config))
+}
+
+fn is_watched(path: &Path) -> bool {
+    is_config(path) || path.extension().is_some_and(|extension| extension == "py")
+}
+
+/// Saves of all files: a test may read any of them. Which lie in an open folder is known when one is saved.
+fn saves() -> Registration {
+    Registration {
+        id: "pytest-lens/saves".into(),
+        method: "textDocument/didSave".into(),
+        register_options: Some(json!({ "documentSelector": [{ "scheme": "file" }], "includeText": false })),
+    }
+}
+
+fn watchers() -> Registration {
+    let globs = CONFIG_FILES.iter().map(|name| format!("**/{name}")).chain(["**/*.py".to_owned()]);
+    let watchers = globs.map(|glob| FileSystemWatcher { glob_pattern: GlobPattern::String(glob), kind: None });
+    let options = DidChangeWatchedFilesRegistrationOptions { watchers: watchers.collect() };
+    Registration {
+        id: "pytest-lens/files".into(),
+        method: "workspace/didChangeWatchedFiles".into(),
+        register_options: serde_json::to_value(options).ok(),
+    }
+}

@@ -1,0 +1,5 @@
+//! What the client reports: documents, folders and settings.
+
+pub(crate) mod document_sync;
+pub(crate) mod folders;
+pub(crate) mod settings;

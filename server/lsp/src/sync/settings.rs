@@ -1,0 +1,153 @@
+//! Settings: from `initializationOptions`, from `didChangeConfiguration`, or asked of the client for each folder.
+
+use std::sync::Arc;
+
+use lsp_types::MessageType;
+use pytest_lens_protocol::{Request, Response, Settings};
+use serde_json::{Map, Value};
+
+use crate::engine::connection;
+use crate::outgoing::publisher::Outgoing;
+use crate::session::state::{Shared, State};
+
+/// The client's settings changed: either it sends them, or they are to be asked for.
+pub(crate) fn changed(shared: &Arc<Shared>, payload: &Value) {
+    let Some(settings) = ours(payload) else {
+        ask(shared);
+        return;
+    };
+    let folders: Vec<String> = {
+        let mut state = shared.state();
+        state.settings = settings.clone();
+        state.workspaces.iter().map(|workspace| workspace.uri.clone()).collect()
+    };
+    folders_configured(shared, folders.into_iter().map(|folder| (folder, settings.clone())));
+}
+
+/// Asks the client for the settings of every folder, if it can be asked.
+pub(crate) fn ask(shared: &Arc<Shared>) {
+    let state = shared.state();
+    if state.features.configuration && !state.workspaces.is_empty() {
+        let folders = state.workspaces.iter().map(|workspace| workspace.uri.clone()).collect();
+        shared.send(Outgoing::AskSettings(folders));
+    }
+}
+
+/// Of `{settings: {pytestLens: {...}}}`, `{pytestLens: {...}}` or the bare settings, the settings; `None` for a payload
+/// that says nothing, with which clients tell that they want to be asked.
+fn ours(payload: &Value) -> Option<Value> {
+    let object = payload.as_object()?;
+    if let Some(inner) = object.get("settings").filter(|_| !object.contains_key("pytestLens")) {
+        return ours(inner);
+    }
+    match object.get("pytestLens") {
+        Some(Value::Null) => None,
+        Some(inner) => Some(inner.clone()),
+        None if object.is_empty() => None,
+        None => Some(payload.clone()),
+    }
+}
+
+/// The client told the settings of these folders when asked; where it has none, what it sent before holds.
+pub(crate) fn answered(shared: &Arc<Shared>, all: impl Iterator<Item = (String, Value)>) {
+    let sent = shared.state().settings.clone();
+    folders_configured(shared, all.map(|(folder, value)| (folder, if value.is_null() { sent.clone() } else { value })));
+}
+
+/// These folders have these settings now: the engine is told, and the user of what is wrong with them.
+pub(crate) fn folders_configured(shared: &Arc<Shared>, all: impl IntoIterator<Item = (String, Value)>) {
+    for (folder, value) in all {
+        let (problems, effect) = shared.state().configure(&folder, &value);
+        tell(shared, &problems);
+        match effect {
+            Effect::None => {}
+            Effect::Reopen => connection::start(shared, &folder),
+            Effect::Configure(request) => {
+                let inner = Arc::clone(shared);
+                shared.spawn(async move { send(&inner, *request).await });
+            }
+        }
+        let files = shared.state().documents.keys().cloned().collect();
+        shared.changed(files);
+    }
+}
+
+/// Has the engine take settings; the user is told what it has to say of them.
+pub(crate) async fn send(shared: &Arc<Shared>, request: Request) {
+    match shared.call(request).await {
+        Ok(Response::ConfigAck { config, .. }) => {
+            let problems = config.get("problems").and_then(Value::as_array).into_iter().flatten();
+            tell(shared, &problems.filter_map(|problem| problem.as_str().map(str::to_owned)).collect::<Vec<_>>());
+        }
+        Ok(_) => {}
+        Err(error) => shared.tell_once(MessageType::ERROR, &error.message),
+    }
+}
+
+/// Shows problems with settings, each once.
+pub(crate) fn tell(shared: &Arc<Shared>, problems: &[String]) {
+    for problem in problems {
+        shared.tell_once(MessageType::WARNING, problem);
+    }
+}
+
+/// What a change of settings asks of the engine.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Nothing.
+    None,
+    /// Another interpreter or mode is another context.
+    Reopen,
+    /// The open context takes the rest.
+    Configure(Box<Request>),
+}
+
+impl State {
+    /// Puts settings in force for a folder; returns what is wrong with them, and what to do.
+    pub(crate) fn configure(&mut self, folder: &str, value: &Value) -> (Vec<String>, Effect) {
+        let trusted = self.trusted;
+        let Some(workspace) = self.workspace_mut(folder) else { return (Vec::new(), Effect::None) };
+        let value = if value.is_null() { Value::Object(Map::new()) } else { value.clone() };
+        let (settings, problems) = Settings::from_json(&value);
+        let old = std::mem::replace(&mut workspace.settings, settings);
+        let new = &workspace.settings;
+        let context = workspace.link.context();
+        let reopen = old.python_path != new.python_path || old.execution_mode != new.execution_mode;
+        let same = old == *new;
+        // Only what was understood goes on: the rest has been told.
+        workspace.settings_json = serde_json::to_value(new).unwrap_or(value);
+        let effect = match context {
+            _ if same || !trusted => Effect::None,
+            _ if reopen => Effect::Reopen,
+            Some(context_id) => {
+                let settings = workspace.settings_json.clone();
+                Effect::Configure(Box::new(Request::ConfigureContext { context_id, settings }))
+            }
+            None => Effect::None,
+        };
+        (problems, effect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn settings_are_found_however_they_are_wrapped() {
+        let bare = json!({"workers": 2});
+        for payload in [
+            json!({"settings": {"pytestLens": bare}}),
+            json!({"pytestLens": bare}),
+            json!({"settings": bare}),
+            bare.clone(),
+        ] {
+            assert_eq!(ours(&payload), Some(bare.clone()), "{payload}");
+        }
+        for payload in [json!(null), json!({}), json!({"settings": null}), json!({"settings": {"pytestLens": null}})] {
+            assert_eq!(ours(&payload), None, "{payload}");
+        }
+    }
+}

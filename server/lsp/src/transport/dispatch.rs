@@ -1,0 +1,198 @@
+//! Between the client's bytes and the handlers. Handlers start in the order of their messages and then run side by side;
+//! nothing that a client sends, and no fault of a handler, ends more than one message.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, SinkExt, StreamExt};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tower_lsp::jsonrpc::{Error, ErrorCode, Request, Response};
+use tower_lsp::{ClientSocket, LanguageServer, LspService};
+use tower_service::Service;
+
+use crate::transport::frames::{Frame, Frames, header_within};
+use crate::transport::messages::{Message, read, unreadable};
+
+/// Handlers at a time. Those that wait (a command for its collection) must not keep others out.
+const HANDLERS: usize = 256;
+
+/// Messages on their way to the client.
+const QUEUE: usize = 100;
+
+/// So much is read at a time.
+const PIECE: usize = 1 << 16;
+
+/// How long handlers may go on when the client's input has ended.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Serves one client until it says `exit` or its input ends.
+pub(crate) async fn serve<S: LanguageServer>(
+    mut service: LspService<S>,
+    socket: ClientSocket,
+    input: impl AsyncRead + Unpin,
+    output: impl AsyncWrite,
+) {
+    let (mut requests, mut answers) = socket.split();
+    let (out, queue) = channel(QUEUE);
+    let own = out.clone();
+    let asking = async move {
+        while let Some(request) = requests.next().await {
+            let _ = own.send(request_text(&request)).await;
+        }
+    };
+    let handling = async move {
+        let mut input = Input { input, piece: vec![0; PIECE], frames: Frames::default() };
+        let mut tasks = FuturesUnordered::new();
+        let exited = loop {
+            // Not ready while `initialize` is being answered.
+            let ready = futures::future::poll_fn(|cx| service.poll_ready(cx));
+            let message = async {
+                match ready.await {
+                    Ok(()) => input.next().await,
+                    Err(_) => None,
+                }
+            };
+            let message = tokio::select! {
+                message = message, if tasks.len() < HANDLERS => message,
+                Some(()) = tasks.next(), if !tasks.is_empty() => continue,
+            };
+            match message {
+                Some(Message::Request(request)) => {
+                    let exits = request.method() == "exit";
+                    let mut task = Box::pin(answer(&mut service, request, out.clone()));
+                    // What changes state does so before it waits for anything, in the order of the messages.
+                    if futures::poll!(task.as_mut()).is_pending() {
+                        tasks.push(task);
+                    }
+                    if exits {
+                        break true;
+                    }
+                }
+                Some(Message::Response(response)) => {
+                    let _ = answers.send(response).await;
+                }
+                Some(Message::Refused(response)) => {
+                    tracing::warn!("a message of the client's was refused: {response:?}");
+                    let _ = out.send(text(&response)).await;
+                }
+                None => break false,
+            }
+        };
+        if !exited {
+            let rest = async { while tasks.next().await.is_some() {} };
+            let _ = tokio::time::timeout(PATIENCE, rest).await;
+        }
+    };
+    let writing = write(queue, output);
+    // What the server asks of the client ends with the handlers; what was said by then is written.
+    let talking = async move {
+        tokio::select! {
+            () = handling => {}
+            () = async { asking.await; std::future::pending().await } => {}
+        }
+    };
+    tokio::join!(talking, writing);
+}
+
+/// Answers one request. A handler that panics ends with an error of its own.
+fn answer<S: LanguageServer>(
+    service: &mut LspService<S>,
+    request: Request,
+    out: Sender<Vec<u8>>,
+) -> impl Future<Output = ()> + use<S> {
+    let (method, id) = (request.method().to_owned(), request.id().cloned());
+    let called = catch_unwind(AssertUnwindSafe(|| service.call(request)));
+    async move {
+        let answered = match called {
+            Ok(handler) => AssertUnwindSafe(handler).catch_unwind().await,
+            Err(panic) => Err(panic),
+        };
+        let response = match answered {
+            Ok(response) => response.ok().flatten(),
+            Err(_) => {
+                tracing::error!("the handler of `{method}` panicked");
+                id.map(|id| Response::from_error(id, failed(&method)))
+            }
+        };
+        if let Some(response) = response {
+            let _ = out.send(text(&response)).await;
+        }
+    }
+}
+
+fn failed(method: &str) -> Error {
+    let message =
+        format!("`{method}` failed inside pytest-lens, which is a bug: please report it with the server's log");
+    Error { code: ErrorCode::InternalError, message: message.into(), data: None }
+}
+
+/// The client's input, a message at a time.
+struct Input<R> {
+    input: R,
+    piece: Vec<u8>,
+    frames: Frames,
+}
+
+impl<R: AsyncRead + Unpin> Input<R> {
+    /// The next message; `None` at the end. Safe to be dropped while it waits.
+    async fn next(&mut self) -> Option<Message> {
+        loop {
+            match self.frames.next() {
+                Some(Frame::Body(body)) => return Some(self.message(body)),
+                Some(Frame::BadHeader) => return Some(Message::Refused(unreadable())),
+                None => {}
+            }
+            match self.input.read(&mut self.piece).await {
+                Ok(0) | Err(_) => return None,
+                Ok(count) => self.frames.push(self.piece.get(..count).unwrap_or_default()),
+            }
+        }
+    }
+
+    fn message(&mut self, mut body: Vec<u8>) -> Message {
+        let found = read(&body);
+        let end = found.as_ref().map_or_else(|| header_within(&body), |(_, length)| Some(*length));
+        if let Some(end) = end.filter(|end| *end < body.len()) {
+            self.frames.put_back(&body.split_off(end));
+        }
+        found.map_or_else(|| Message::Refused(unreadable()), |(message, _)| message)
+    }
+}
+
+/// Writes until nobody has anything to say. A client that listens no more is talked to in vain.
+async fn write(mut queue: Receiver<Vec<u8>>, output: impl AsyncWrite) {
+    let mut output = pin!(output);
+    let mut listens = true;
+    while let Some(message) = queue.recv().await {
+        let header = format!("Content-Length: {}\r\n\r\n", message.len());
+        if listens {
+            let written = async {
+                output.write_all(header.as_bytes()).await?;
+                output.write_all(&message).await?;
+                output.flush().await
+            };
+            listens = written.await.is_ok();
+        }
+    }
+}
+
+/// A request to the client. JSON-RPC knows no `null` as parameters.
+fn request_text(request: &Request) -> Vec<u8> {
+    if request.params() != Some(&Value::Null) {
+        return text(request);
+    }
+    let bare = Request::build(request.method().to_owned());
+    text(&match request.id() {
+        Some(id) => bare.id(id.clone()).finish(),
+        None => bare.finish(),
+    })
+}
+
+fn text(message: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(message).unwrap_or_default()
+}

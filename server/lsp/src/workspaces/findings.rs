@@ -1,0 +1,95 @@
+//! What is to be shown at lines of files: failures and collection errors, each with the text whose line it is.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use lsp_types::DiagnosticSeverity;
+
+use crate::workspaces::positions::Anchor;
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Finding {
+    /// The test that failed; `None` for a collection error.
+    pub(crate) test: Option<String>,
+    /// Its line; `None` for that of the test's definition, wherever that is.
+    pub(crate) line: Option<Anchor>,
+    /// What to say.
+    pub(crate) message: String,
+    /// The outcome, or `collection_error`.
+    pub(crate) code: String,
+    /// How bad it is.
+    pub(crate) severity: DiagnosticSeverity,
+    /// The way that the failure took.
+    pub(crate) related: Vec<Step>,
+}
+
+/// One step of the way that a failure took.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    /// The file.
+    pub(crate) path: PathBuf,
+    /// The line.
+    pub(crate) line: Anchor,
+    /// What is there.
+    pub(crate) message: String,
+}
+
+/// All findings of a workspace, by file.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    files: HashMap<PathBuf, Vec<Finding>>,
+    tests: HashMap<String, PathBuf>,
+}
+
+impl Findings {
+    /// Puts a test's failure in the place of an older one; returns the files that show another picture now.
+    pub(crate) fn set_test(&mut self, test: &str, path: PathBuf, finding: Finding) -> BTreeSet<PathBuf> {
+        let mut touched = self.clear_test(test);
+        self.tests.insert(test.to_owned(), path.clone());
+        self.files.entry(path.clone()).or_default().push(finding);
+        touched.insert(path);
+        touched
+    }
+
+    /// Takes away a test's failure.
+    pub(crate) fn clear_test(&mut self, test: &str) -> BTreeSet<PathBuf> {
+        let Some(path) = self.tests.remove(test) else { return BTreeSet::new() };
+        self.retain(&path, |finding| finding.test.as_deref() != Some(test));
+        BTreeSet::from([path])
+    }
+
+    /// Puts these collection errors in the place of all older ones.
+    pub(crate) fn set_errors(&mut self, errors: Vec<(PathBuf, Finding)>) -> BTreeSet<PathBuf> {
+        let has_error = |findings: &&Vec<Finding>| findings.iter().any(|finding| finding.test.is_none());
+        let mut touched: BTreeSet<PathBuf> =
+            self.files.iter().filter(|(_, findings)| has_error(findings)).map(|(path, _)| path.clone()).collect();
+        for path in &touched {
+            self.retain(path, |finding| finding.test.is_some());
+        }
+        for (path, finding) in errors {
+            touched.insert(path.clone());
+            self.files.entry(path).or_default().push(finding);
+        }
+        touched
+    }
+
+    fn retain(&mut self, path: &Path, keep: impl Fn(&Finding) -> bool) {
+        if let Some(findings) = self.files.get_mut(path) {
+            findings.retain(|finding| keep(finding));
+            if findings.is_empty() {
+                self.files.remove(path);
+            }
+        }
+    }
+
+    /// The findings of a file.
+    pub(crate) fn of(&self, path: &Path) -> &[Finding] {
+        self.files.get(path).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every file that has any.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.keys()
+    }
+}

@@ -1,0 +1,113 @@
+//! What a client knows of the tree that asks for tests file by file (`lazyTests`): folders and files from the start, what
+//! lies in a file from when it asks, or from when there is something to tell of a test in it. A hundred thousand tests
+//! are then there as soon as their files are, and nothing is told that nobody looks at.
+
+use std::collections::HashSet;
+
+use pytest_lens_protocol::{CollectError, EventPayload, InventoryDelta};
+
+use crate::workspaces::view::View;
+use crate::workspaces::workspace::split_id;
+
+/// A tree with no more items than this is told whole.
+const SMALL: usize = 5_000;
+
+/// Files are told together up to so many items.
+const PIECE: usize = 2_000;
+
+/// Of a run with more tests than this, their files are told as the tests start.
+const MANY: usize = 500;
+
+/// How much of one folder's tree the client knows.
+#[derive(Debug, Default)]
+pub(crate) struct Outline {
+    open: HashSet<String>,
+    errors: Vec<CollectError>,
+}
+
+impl Outline {
+    /// As much of a delta as concerns the client; nothing where that is nothing.
+    pub(crate) fn narrow(&mut self, delta: &InventoryDelta) -> Option<InventoryDelta> {
+        // A test that goes leaves its file open.
+        for id in delta.removed.iter().filter(|id| !id.contains("::")) {
+            let below = format!("{id}/");
+            self.open.retain(|file| file != id && !file.starts_with(&below));
+        }
+        let is_open = |id: &str| self.open.contains(split_id(id).0);
+        let told = InventoryDelta {
+            revision: delta.revision,
+            upserts: delta.upserts.iter().filter(|item| item.kind.is_outline() || is_open(&item.id)).cloned().collect(),
+            removed: delta.removed.iter().filter(|id| !id.contains("::") || is_open(id)).cloned().collect(),
+            order: delta.order.iter().filter(|siblings| is_open(&siblings.parent)).cloned().collect(),
+            errors: delta.errors.clone(),
+            ..InventoryDelta::default()
+        };
+        let same_errors = self.errors == told.errors;
+        self.errors.clone_from(&told.errors);
+        (!told.is_empty() || !same_errors).then_some(told)
+    }
+
+    /// From now on the client is told of what lies in this file.
+    pub(crate) fn open(&mut self, file: &str) {
+        self.open.insert(file.to_owned());
+    }
+
+    /// The client asks for everything anew.
+    pub(crate) fn close(&mut self) {
+        self.open.clear();
+    }
+
+    /// Whether the client knows nothing of what lies in files.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// What the client has to know before it is told of an event: the files of its tests.
+    pub(crate) fn before(&mut self, view: &View, payload: &EventPayload) -> Vec<InventoryDelta> {
+        let ids: Vec<&String> = match payload {
+            EventPayload::RunStarted(run) => run.ids.iter().filter(|ids| ids.len() <= MANY).flatten().collect(),
+            EventPayload::TestStarted(started) => started.ids.iter().collect(),
+            EventPayload::TestOutcome(outcomes) => outcomes.outcomes.iter().map(|outcome| &outcome.id).collect(),
+            EventPayload::Output(output) => output.id.iter().collect(),
+            EventPayload::Inventory(_) | EventPayload::RunFinished(_) | EventPayload::FlakinessHint(_) => Vec::new(),
+        };
+        self.open_all(view, ids.iter().map(|id| split_id(id).0))
+    }
+
+    /// The rest of a tree that is small enough to be told whole.
+    pub(crate) fn rest(&mut self, view: &View) -> Vec<InventoryDelta> {
+        if view.len() > SMALL { Vec::new() } else { self.open_all(view, view.files()) }
+    }
+
+    fn open_all<'a>(&mut self, view: &View, files: impl Iterator<Item = &'a str>) -> Vec<InventoryDelta> {
+        let mut new: Vec<String> = Vec::new();
+        for file in files {
+            if !self.open.contains(file) && view.item(file).is_some() {
+                self.open(file);
+                new.push(file.to_owned());
+            }
+        }
+        contents(view, new)
+    }
+}
+
+/// All that lies in some files, each told in one piece.
+pub(crate) fn contents(view: &View, files: Vec<String>) -> Vec<InventoryDelta> {
+    let mut told: Vec<InventoryDelta> = Vec::new();
+    for file in files {
+        let items = view.within(&file).into_iter().filter(|item| !item.kind.is_outline()).cloned();
+        match told.last_mut().filter(|piece| piece.upserts.len() < PIECE) {
+            Some(piece) => {
+                piece.upserts.extend(items);
+                piece.whole_files.push(file);
+            }
+            None => told.push(InventoryDelta {
+                upserts: items.collect(),
+                errors: view.errors().to_vec(),
+                whole_files: vec![file],
+                ..InventoryDelta::default()
+            }),
+        }
+    }
+    told
+}

@@ -1,0 +1,10 @@
+//! What the server knows of one open folder: its tests, their outcomes, and where they are in the texts.
+
+pub(crate) mod findings;
+pub(crate) mod lazy_outline;
+pub(crate) mod outcome;
+pub(crate) mod positions;
+pub(crate) mod runnables;
+pub(crate) mod source_items;
+pub(crate) mod view;
+pub(crate) mod workspace;

@@ -1,0 +1,253 @@
+//! From lines of texts that runs and collections spoke of to places in the texts that there are now: for items, outcomes
+//! and diagnostics alike.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lsp_types::Range;
+use pytest_lens_analysis::StaticNode;
+use pytest_lens_protocol as wire;
+use pytest_lens_protocol::{EventPayload, ItemKind, Location, TestItem, TestOutcome};
+
+use crate::documents::disk::Disk;
+use crate::documents::encoding::Encoding;
+use crate::documents::line_map::Spot;
+use crate::documents::text::Text;
+use crate::paths::uri_text;
+use crate::session::state::Documents;
+use crate::workspaces::workspace::{Workspace, split_id};
+
+/// A line of a file, and the text that it is a line of; without a text, of whatever the file holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Anchor {
+    /// The text.
+    pub(crate) text: Option<Arc<Text>>,
+    /// The line, 0-based.
+    pub(crate) line: u32,
+}
+
+/// One folder, the documents that may be open in it, and what the disk holds.
+#[derive(Clone, Copy)]
+pub(crate) struct Live<'a> {
+    /// Open documents.
+    pub(crate) documents: &'a Documents,
+    /// Files on disk.
+    pub(crate) disk: &'a Disk,
+    /// The folder.
+    pub(crate) workspace: &'a Workspace,
+    /// How positions are counted.
+    pub(crate) encoding: Encoding,
+}
+
+impl Live<'_> {
+    /// The text that a file has now: that of its document, else what the disk held when somebody last looked.
+    fn text(&self, path: &Path) -> Option<&Text> {
+        let open = self.documents.get(path).map(|document| &document.text);
+        open.or_else(|| self.disk.seen(path).map(|text| &**text))
+    }
+
+    /// A line that a run spoke of.
+    pub(crate) fn anchor(&self, run: &str, path: &Path, line: u32) -> Anchor {
+        let ran = self.workspace.marks.get(run).and_then(|marks| marks.get(path));
+        let saved = || self.documents.get(path).map(|document| &document.saved);
+        Anchor { text: ran.or_else(|| self.disk.seen(path)).or_else(saved).cloned(), line }
+    }
+
+    /// Where a line is now. One that is gone is where it was.
+    fn line(&self, path: &Path, anchor: &Anchor) -> u32 {
+        match (&anchor.text, self.text(path)) {
+            (Some(old), Some(now)) if !now.is(old) => match now.spot(old, anchor.line) {
+                Spot::Kept(line) | Spot::Gone(line) => line,
+            },
+            _ => anchor.line,
+        }
+    }
+
+    /// Where a line of a test is now: within the test, as long as that is there. `None` where it is gone.
+    pub(crate) fn line_of(&self, test: &str, path: &Path, anchor: &Anchor) -> Option<u32> {
+        let (Some(old), Some(now)) = (&anchor.text, self.text(path)) else { return Some(anchor.line) };
+        if now.is(old) {
+            return Some(anchor.line);
+        }
+        let (file, suffix) = split_id(test);
+        let own = self.workspace.root.join(file) == path;
+        let node = if own { now.node(suffix) } else { None };
+        if own && node.is_none() && old.node(suffix).is_some() {
+            return None;
+        }
+        let within = own.then(|| now.spot_within(old, suffix, anchor.line)).flatten();
+        match (within.unwrap_or_else(|| now.spot(old, anchor.line)), node) {
+            (Spot::Kept(line), _) => Some(line),
+            (Spot::Gone(line), Some(node)) => {
+                Some(line.clamp(node.name_span.start.line, node.full_span.end.line.max(node.name_span.start.line)))
+            }
+            (Spot::Gone(_), None) => None,
+        }
+    }
+
+    /// A line of a file, as a range.
+    pub(crate) fn range(&self, path: &Path, line: u32) -> Range {
+        self.text(path).map_or_else(|| whole_line(line), |text| self.encoding.line(text, line))
+    }
+
+    /// The same for what has no test.
+    pub(crate) fn range_of(&self, path: &Path, anchor: &Anchor) -> Range {
+        self.range(path, self.line(path, anchor))
+    }
+
+    /// A test or class in the text that its file has now, where that is known and holds it.
+    pub(crate) fn node_of(&self, id: &str) -> Option<&StaticNode> {
+        self.text(&self.workspace.file_of(id))?.node(split_id(id).1)
+    }
+
+    /// Its name there.
+    pub(crate) fn name_range(&self, id: &str) -> Option<Range> {
+        let text = self.text(&self.workspace.file_of(id))?;
+        Some(self.encoding.range(text, self.node_of(id)?.name_span))
+    }
+
+    /// An item as the client should see it.
+    pub(crate) fn item(&self, item: &TestItem) -> TestItem {
+        let mut items = [item.clone()];
+        self.items(&mut items);
+        let [item] = items;
+        item
+    }
+
+    /// The same for many: those of one file come together, and there are files with thousands.
+    fn items(&self, items: &mut [TestItem]) {
+        let (mut told, mut spelled, mut path) = (String::new(), String::new(), None);
+        for item in items {
+            if item.uri != told {
+                told.clone_from(&item.uri);
+                spelled = self.uri(&told);
+                path = self.workspace.local_path(&told);
+            }
+            if spelled != told {
+                item.uri.clone_from(&spelled);
+            }
+            if let Some(text) = path.as_deref().and_then(|path| self.text(path)) {
+                item.range = self.item_range(item, path.as_deref().unwrap_or(Path::new("")), text);
+            }
+        }
+    }
+
+    /// Where an item is in the text of its file: at its name, and where only pytest knows it, at what became of the line
+    /// that pytest told; nowhere, where it is gone from the text.
+    fn item_range(&self, item: &TestItem, path: &Path, text: &Text) -> Option<wire::Range> {
+        let suffix = split_id(&item.id).1;
+        if let Some(node) = text.node(suffix) {
+            return Some(to_wire(self.encoding.range(text, node.name_span)));
+        }
+        let told = item.range.filter(|_| !item.provisional)?;
+        if self.collected_text(path).is_none_or(|collected| text.is(collected)) {
+            return Some(told);
+        }
+        if matches!(item.kind, ItemKind::Class | ItemKind::Function) {
+            let place = self.told_place(item, path, text)?;
+            return Some(to_wire(self.encoding.line(text, place.name_span.start.line)));
+        }
+        let line = self.told_line(item, path, text)?;
+        Some(to_wire(self.encoding.line(text, line)))
+    }
+
+    /// The text of a file that pytest last told of.
+    pub(crate) fn collected_text(&self, path: &Path) -> Option<&Arc<Text>> {
+        self.documents.get(path)?.collected.as_ref()
+    }
+
+    /// Whether a test was deleted in the editor.
+    pub(crate) fn is_gone(&self, id: &str) -> bool {
+        let suffix = split_id(id).1;
+        let document = self.documents.get(&self.workspace.file_of(id));
+        let was = document.map(|document| document.collected.as_ref().unwrap_or(&document.saved));
+        was.is_some_and(|was| was.node(suffix).is_some())
+            && document.is_some_and(|document| document.text.node(suffix).is_none())
+    }
+
+    /// A place that a run spoke of, as the client should see it.
+    pub(crate) fn location(&self, run: &str, location: &Location) -> Location {
+        let Some(path) = self.workspace.local_path(&location.uri) else { return location.clone() };
+        if self.text(&path).is_none() {
+            return Location { uri: self.uri(&location.uri), range: location.range };
+        }
+        let anchor = self.anchor(run, &path, location.range.start.line);
+        self.place(&path, &anchor)
+    }
+
+    /// A line of a file, as the client should see it.
+    pub(crate) fn place(&self, path: &Path, anchor: &Anchor) -> Location {
+        Location { uri: self.uri_of(path), range: to_wire(self.range_of(path, anchor)) }
+    }
+
+    /// An event as the client should see it.
+    pub(crate) fn payload(&self, mut payload: EventPayload) -> EventPayload {
+        match &mut payload {
+            EventPayload::Inventory(delta) => {
+                self.items(&mut delta.upserts);
+                for error in &mut delta.errors {
+                    let place = Location { uri: error.uri.clone(), range: error.range };
+                    let place = self.location("", &place);
+                    (error.uri, error.range) = (place.uri, place.range);
+                }
+            }
+            EventPayload::TestOutcome(outcomes) => {
+                let run = outcomes.run_id.clone();
+                for outcome in &mut outcomes.outcomes {
+                    self.outcome(&run, outcome);
+                }
+            }
+            _ => {}
+        }
+        payload
+    }
+
+    fn outcome(&self, run: &str, outcome: &mut TestOutcome) {
+        if let Some(location) = &mut outcome.location {
+            let place = self.location_of(&outcome.id, run, location);
+            *location = place;
+        }
+        for frame in &mut outcome.frames {
+            frame.location = self.location_of(&outcome.id, run, &frame.location);
+        }
+    }
+
+    /// The same of a test.
+    fn location_of(&self, test: &str, run: &str, location: &Location) -> Location {
+        let line = self.workspace.local_path(&location.uri).and_then(|path| {
+            self.text(&path)?;
+            let anchor = self.anchor(run, &path, location.range.start.line);
+            let line = self.line_of(test, &path, &anchor)?;
+            Some(Location { uri: self.uri_of(&path), range: to_wire(self.range(&path, line)) })
+        });
+        line.unwrap_or_else(|| self.location(run, location))
+    }
+
+    /// A URI of the engine in the client's spelling, as far as that is known.
+    fn uri(&self, uri: &str) -> String {
+        self.workspace.local_path(uri).map_or_else(|| uri.to_owned(), |path| self.uri_of(&path))
+    }
+
+    /// The URI of a file in the client's spelling.
+    pub(crate) fn uri_of(&self, path: &Path) -> String {
+        self.documents.get(path).map_or_else(|| uri_text(path), |document| document.uri.clone())
+    }
+}
+
+/// A line of a file whose text is not at hand.
+pub(crate) fn whole_line(line: u32) -> Range {
+    use lsp_types::Position;
+    Range { start: Position { line, character: 0 }, end: Position { line: line.saturating_add(1), character: 0 } }
+}
+
+/// LSP's range as the protocol has it.
+pub(crate) fn to_wire(range: Range) -> wire::Range {
+    let position = |at: lsp_types::Position| wire::Position { line: at.line, character: at.character };
+    wire::Range { start: position(range.start), end: position(range.end) }
+}
+
+/// The protocol's range as LSP has it.
+pub(crate) fn from_wire(range: wire::Range) -> Range {
+    let position = |at: wire::Position| lsp_types::Position { line: at.line, character: at.character };
+    Range { start: position(range.start), end: position(range.end) }
+}

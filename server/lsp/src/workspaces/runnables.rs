@@ -1,0 +1,159 @@
+//! What can be run at the lines of a text: the tests that its source names, and those that only pytest knows (which a
+//! class inherits from another file, a factory makes, a plugin or an argument allows), at what names them there.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use pytest_lens_analysis::{DefLine, NodeKind, Pos, Span, StaticNode};
+use pytest_lens_protocol::{ItemKind, TestItem};
+
+use crate::documents::line_map::Spot;
+use crate::documents::text::Text;
+use crate::workspaces::positions::Live;
+use crate::workspaces::workspace::split_id;
+
+/// A test or class, and where it is in a text.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// Its id.
+    pub(crate) id: String,
+    /// Its last name.
+    pub(crate) name: String,
+    /// What it is.
+    pub(crate) kind: NodeKind,
+    /// Its name in the text.
+    pub(crate) name_span: Span,
+    /// All of it.
+    pub(crate) full_span: Span,
+    /// 1-based line of the first decorator.
+    pub(crate) first_line: u32,
+    /// Others may be here as well: it is inherited, or code that several tests have in common.
+    pub(crate) shared: bool,
+    /// Cases, where they are known.
+    pub(crate) case_count: Option<u32>,
+    /// It has cases.
+    pub(crate) parametrized: bool,
+    /// Names of its marks.
+    pub(crate) markers: Vec<String>,
+}
+
+impl Place {
+    fn of_node(file: &str, suffix: &str, node: &StaticNode) -> Self {
+        Place {
+            id: format!("{file}::{suffix}"),
+            name: node.name.clone(),
+            kind: node.kind,
+            name_span: node.name_span,
+            full_span: node.full_span,
+            first_line: node.first_line,
+            shared: node.inherited,
+            case_count: node.case_count,
+            parametrized: node.parametrized,
+            markers: node.markers.clone(),
+        }
+    }
+
+    fn move_to(&mut self, def: &DefLine) {
+        (self.name_span, self.full_span, self.first_line) = (def.name_span, def.full_span, def.first_line);
+    }
+}
+
+/// The innermost test or class around a line; where several share it, every one of them.
+pub(crate) fn innermost(places: Vec<Place>, line: u32) -> Vec<Place> {
+    let around = places.iter().filter(|place| (place.full_span.start.line..=place.full_span.end.line).contains(&line));
+    let closest = around.min_by_key(|place| {
+        let lines = place.full_span.end.line - place.full_span.start.line;
+        let depth = place.id.matches("::").count();
+        (lines, place.kind == NodeKind::Class, place.shared, std::cmp::Reverse(depth))
+    });
+    let Some(Place { id, name_span, shared, .. }) = closest.cloned() else { return Vec::new() };
+    let is_one = |place: &Place| if shared { place.shared && place.name_span == name_span } else { place.id == id };
+    let mut found: Vec<Place> = places.into_iter().filter(is_one).collect();
+    if !shared {
+        found.truncate(1);
+    }
+    found
+}
+
+impl Live<'_> {
+    /// All that can be run at a line of a file's text, in the order of the source, then of pytest.
+    pub(crate) fn places(&self, path: &Path, text: &Text) -> Vec<Place> {
+        let Some(file) = self.workspace.relative(path) else { return Vec::new() };
+        let confirmed = self.workspace.view.confirmed_tests(&file);
+        let mut told: HashMap<&str, &TestItem> = confirmed.iter().map(|item| (split_id(&item.id).1, *item)).collect();
+        let of_source = text.nodes().iter().map(|node| {
+            let suffix = node.id_suffix();
+            let mut place = Place::of_node(&file, &suffix, node);
+            let item = told.remove(suffix.as_str());
+            // Of several definitions of a name, pytest knows which one Python has taken.
+            if let Some(def) = item.filter(|_| !node.inherited).and_then(|item| self.taken(item, path, text)) {
+                place.move_to(def);
+            }
+            place
+        });
+        let mut places: Vec<Place> = of_source.collect();
+        let left = confirmed.iter().filter(|item| told.contains_key(split_id(&item.id).1));
+        places.extend(left.filter_map(|item| self.told_place(item, path, text)));
+        places
+    }
+
+    /// Where a confirmed item is that the source does not know as a test.
+    pub(crate) fn told_place(&self, item: &TestItem, path: &Path, text: &Text) -> Option<Place> {
+        let suffix = split_id(&item.id).1;
+        let named = text.defs_named(suffix);
+        let by_name = self.taken(item, path, text).or_else(|| {
+            let code = named.iter().rfind(|def| !def.is_value);
+            code.or(named.last()).copied()
+        });
+        let mut place = Place {
+            id: item.id.clone(),
+            name: suffix.rsplit("::").next().unwrap_or(suffix).to_owned(),
+            kind: if item.kind == ItemKind::Class { NodeKind::Class } else { NodeKind::Function },
+            name_span: Span::default(),
+            full_span: Span::default(),
+            first_line: 1,
+            shared: by_name.is_none(),
+            case_count: item.case_count,
+            parametrized: item.case_count.is_some(),
+            markers: item.markers.clone(),
+        };
+        if let Some(def) = by_name {
+            place.move_to(def);
+            return Some(place);
+        }
+        if self.collected_text(path).is_some_and(|was| was.names(suffix)) {
+            return None;
+        }
+        let line = self.told_line(item, path, text)?;
+        if let Some(def) = text.defs().iter().find(|def| def.name_span.start.line == line) {
+            place.move_to(def);
+        } else {
+            let at = Pos { line, col: 0 };
+            (place.name_span, place.full_span) = (Span { start: at, end: at }, Span { start: at, end: at });
+            place.first_line = line + 1;
+        }
+        Some(place)
+    }
+
+    /// Of the definitions of an item's name, the one at the line that pytest told.
+    fn taken<'t>(&self, item: &TestItem, path: &Path, text: &'t Text) -> Option<&'t DefLine> {
+        let named = text.defs_named(split_id(&item.id).1);
+        if named.len() < 2 {
+            return None;
+        }
+        let line = self.told_line(item, path, text)?;
+        named.into_iter().find(|def| def.def_line == line + 1 || def.first_line == line + 1)
+    }
+
+    /// The line that pytest told of an item, in a text.
+    pub(crate) fn told_line(&self, item: &TestItem, path: &Path, text: &Text) -> Option<u32> {
+        let line = item.range?.start.line;
+        match self.collected_text(path) {
+            Some(was) if !text.is(was) => match text.spot(was, line) {
+                Spot::Kept(line) => Some(line),
+                Spot::Gone(_) => None,
+            },
+            _ => Some(line),
+        }
+    }
+}

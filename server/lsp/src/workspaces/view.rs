@@ -1,0 +1,387 @@
+//! The view of one workspace: a pure fold over the engine's events, from which every lens, hint, hover, diagnostic and
+//! tree page is answered without asking the engine.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use pytest_lens_protocol::{
+    CollectError, EventPayload, Hint, InventoryDelta, ItemKind, Siblings, TestItem, TestOutcome,
+};
+
+use crate::workspaces::outcome::is_failure;
+
+/// A run that is going on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct RunView {
+    /// Tests selected.
+    pub(crate) total: usize,
+    /// Tests with a final outcome.
+    pub(crate) done: usize,
+    /// Of these, those that failed.
+    pub(crate) failed: usize,
+    /// The highest attempt so far, where tests are repeated.
+    pub(crate) attempt: u32,
+}
+
+/// What an event changed for the documents.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Touched {
+    /// Ids of tests whose outcome, state or flakiness is another now.
+    pub(crate) tests: BTreeSet<String>,
+    /// Ids that are gone, those below them included.
+    pub(crate) gone: Vec<String>,
+    /// The inventory's errors or items changed.
+    pub(crate) inventory: bool,
+}
+
+/// Tree, outcomes, flakiness and runs of one workspace.
+#[derive(Debug, Default)]
+pub(crate) struct View {
+    items: HashMap<String, TestItem>,
+    children: HashMap<Option<String>, Vec<String>>,
+    results: BTreeMap<String, TestOutcome>,
+    running: BTreeMap<String, String>,
+    hints: BTreeMap<String, Hint>,
+    runs: BTreeMap<String, RunView>,
+    errors: Vec<CollectError>,
+    last_run: Option<Vec<String>>,
+}
+
+impl View {
+    /// Takes in one event.
+    pub(crate) fn apply(&mut self, payload: &EventPayload) -> Touched {
+        let mut touched = Touched::default();
+        match payload {
+            EventPayload::Inventory(delta) => {
+                touched.inventory = true;
+                touched.gone = self.take(delta.clone());
+                self.errors.clone_from(&delta.errors);
+            }
+            EventPayload::RunStarted(run) => {
+                self.runs.insert(run.run_id.clone(), RunView { total: run.total, ..RunView::default() });
+                self.last_run = Some(run.ids.clone().unwrap_or_default());
+            }
+            EventPayload::TestStarted(started) => {
+                for id in &started.ids {
+                    self.running.insert(id.clone(), started.run_id.clone());
+                    touched.tests.insert(id.clone());
+                }
+            }
+            EventPayload::TestOutcome(outcomes) => {
+                for outcome in &outcomes.outcomes {
+                    touched.tests.insert(outcome.id.clone());
+                    self.take_outcome(&outcomes.run_id, outcome);
+                }
+            }
+            EventPayload::Output(_) => {}
+            EventPayload::RunFinished(run) => {
+                self.runs.remove(&run.run_id);
+                touched.tests.extend(self.running.extract_if(.., |_, by| *by == run.run_id).map(|(id, _)| id));
+            }
+            EventPayload::FlakinessHint(hints) => {
+                for hint in &hints.hints {
+                    touched.tests.insert(hint.id.clone());
+                    self.hints.insert(hint.id.clone(), hint.clone());
+                }
+            }
+        }
+        touched
+    }
+
+    fn take_outcome(&mut self, run_id: &str, outcome: &TestOutcome) {
+        let run = self.runs.get_mut(run_id);
+        if outcome.will_rerun {
+            if let Some(run) = run {
+                run.attempt = run.attempt.max(outcome.attempt + 1);
+            }
+            return;
+        }
+        self.running.remove(&outcome.id);
+        if let Some(run) = run {
+            run.done += 1;
+            run.failed += usize::from(is_failure(&outcome.outcome));
+        }
+        // A test that was not run keeps what is known of it.
+        if outcome.outcome != "not_run" {
+            let kept = TestOutcome { stdout: None, stderr: None, log: None, longrepr: None, ..outcome.clone() };
+            self.results.insert(outcome.id.clone(), kept);
+        }
+    }
+
+    /// Takes in what is remembered of tests that did not run yet.
+    pub(crate) fn remember(&mut self, outcomes: &[TestOutcome]) {
+        for outcome in outcomes {
+            self.results.entry(outcome.id.clone()).or_insert_with(|| outcome.clone());
+        }
+    }
+
+    /// Takes in what changed in the tree; returns the ids that are gone, those below them included.
+    pub(crate) fn take(&mut self, delta: InventoryDelta) -> Vec<String> {
+        let mut gone = Vec::new();
+        for id in &delta.removed {
+            self.remove(id, &mut gone);
+        }
+        for item in delta.upserts {
+            self.upsert(item);
+        }
+        for siblings in &delta.order {
+            self.arrange(siblings);
+        }
+        gone
+    }
+
+    fn upsert(&mut self, item: TestItem) {
+        let old = self.items.get(&item.id).map(|old| old.parent.clone());
+        if old.as_ref() != Some(&item.parent) {
+            if let Some(parent) = old {
+                self.detach(&parent, &item.id);
+            }
+            self.children.entry(item.parent.clone()).or_default().push(item.id.clone());
+        }
+        self.items.insert(item.id.clone(), item);
+    }
+
+    /// Puts the children of an item in order; those that are not named come behind.
+    fn arrange(&mut self, siblings: &Siblings) {
+        let Some(children) = self.children.get_mut(&Some(siblings.parent.clone())) else { return };
+        let places: HashMap<&str, usize> = siblings.ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
+        children.sort_by_key(|id| places.get(id.as_str()).copied().unwrap_or(usize::MAX));
+    }
+
+    fn detach(&mut self, parent: &Option<String>, id: &str) {
+        if let Some(siblings) = self.children.get_mut(parent) {
+            siblings.retain(|sibling| sibling != id);
+            if siblings.is_empty() {
+                self.children.remove(parent);
+            }
+        }
+    }
+
+    fn remove(&mut self, id: &str, gone: &mut Vec<String>) {
+        let Some(item) = self.items.get(id) else { return };
+        let parent = item.parent.clone();
+        self.detach(&parent, id);
+        let mut left = vec![id.to_owned()];
+        while let Some(id) = left.pop() {
+            if self.items.remove(&id).is_none() {
+                continue;
+            }
+            left.extend(self.children.remove(&Some(id.clone())).unwrap_or_default());
+            self.results.remove(&id);
+            self.running.remove(&id);
+            self.hints.remove(&id);
+            gone.push(id);
+        }
+    }
+
+    /// What of a delta is news.
+    pub(crate) fn news(&self, mut delta: InventoryDelta) -> InventoryDelta {
+        delta.upserts.retain(|item| self.items.get(&item.id) != Some(item));
+        delta
+    }
+
+    /// What changes where `whole`, with these ids, is all that there is: items that pytest has not confirmed go, and
+    /// folders, but for those that `keeps` names; the rest takes its order.
+    pub(crate) fn settled(
+        &self,
+        whole: &[TestItem],
+        known: &HashSet<&str>,
+        keeps: impl Fn(&TestItem) -> bool,
+    ) -> InventoryDelta {
+        // Folders of what pytest has confirmed stay, whatever is missing in `whole`: deltas tell what goes.
+        let mut holds: HashSet<&str> = HashSet::new();
+        for item in self.items.values().filter(|item| !item.provisional && item.kind != ItemKind::Dir) {
+            let mut parent = item.parent.as_deref();
+            while let Some(id) = parent.filter(|id| holds.insert(id)) {
+                parent = self.items.get(id).and_then(|above| above.parent.as_deref());
+            }
+        }
+        let removed = self.roots_of(|item| {
+            let is_unsure = item.provisional || (item.kind == ItemKind::Dir && !holds.contains(item.id.as_str()));
+            is_unsure && !known.contains(item.id.as_str()) && !keeps(item)
+        });
+        let order = Siblings::out_of_order(whole, |parent| self.child_ids(parent));
+        InventoryDelta { removed, order, errors: self.errors.clone(), ..InventoryDelta::default() }
+    }
+
+    fn child_ids(&self, parent: &str) -> Vec<&str> {
+        self.children.get(&Some(parent.to_owned())).into_iter().flatten().map(String::as_str).collect()
+    }
+
+    /// What leads from this tree to these items.
+    pub(crate) fn difference(&self, items: Vec<TestItem>) -> InventoryDelta {
+        if self.items.is_empty() {
+            return InventoryDelta { upserts: items, errors: self.errors.clone(), ..InventoryDelta::default() };
+        }
+        let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        let removed = self.roots_of(|item| !wanted.contains(item.id.as_str()));
+        let order = Siblings::out_of_order(&items, |parent| self.child_ids(parent));
+        let upserts = items.into_iter().filter(|item| self.items.get(&item.id) != Some(item)).collect();
+        InventoryDelta { upserts, removed, order, errors: self.errors.clone(), ..InventoryDelta::default() }
+    }
+
+    /// Takes what the source of one file says: items that pytest has not told of, never over those it has.
+    pub(crate) fn overlay(&mut self, file: &str, items: Vec<TestItem>) -> InventoryDelta {
+        let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
+        let goes = |item: &&&TestItem| item.provisional && !wanted.contains(item.id.as_str());
+        let within = self.within(file);
+        let going: Vec<&str> = within.iter().filter(goes).map(|item| item.id.as_str()).collect();
+        let gone: HashSet<&str> = going.iter().copied().collect();
+        let stays_above = |id: &&&str| {
+            let parent = self.items.get(**id).and_then(|item| item.parent.as_deref());
+            parent.is_none_or(|parent| !gone.contains(parent))
+        };
+        let removed: Vec<String> = match self.items.get(file) {
+            Some(own) if own.provisional && wanted.is_empty() => vec![self.without_others(file).to_owned()],
+            _ => going.iter().filter(stays_above).map(|id| (*id).to_owned()).collect(),
+        };
+        let upserts =
+            items.into_iter().filter(|item| self.items.get(&item.id).is_none_or(|old| old.provisional && old != item));
+        let upserts = upserts.collect();
+        self.own_delta(upserts, removed)
+    }
+
+    /// The outermost folder that holds nothing but this item, or the item.
+    fn without_others<'a>(&'a self, id: &'a str) -> &'a str {
+        let mut outermost = id;
+        while let Some(parent) = self.items.get(outermost).and_then(|item| item.parent.as_ref())
+            && self.items.get(parent).is_some_and(|above| above.kind == ItemKind::Dir)
+            && self.children.get(&Some(parent.clone())).is_some_and(|children| children.len() == 1)
+        {
+            outermost = parent;
+        }
+        outermost
+    }
+
+    fn own_delta(&mut self, upserts: Vec<TestItem>, removed: Vec<String>) -> InventoryDelta {
+        let delta = InventoryDelta { upserts, removed, errors: self.errors.clone(), ..InventoryDelta::default() };
+        self.take(delta.clone());
+        delta
+    }
+
+    /// Ids that match and whose parent does not.
+    fn roots_of(&self, matches: impl Fn(&TestItem) -> bool) -> Vec<String> {
+        let matching: BTreeSet<&str> =
+            self.items.values().filter(|item| matches(item)).map(|item| item.id.as_str()).collect();
+        let is_root = |id: &&&str| {
+            let parent = self.items.get(**id).and_then(|item| item.parent.as_deref());
+            parent.is_none_or(|parent| !matching.contains(parent))
+        };
+        matching.iter().filter(is_root).map(|id| (*id).to_owned()).collect()
+    }
+
+    /// The number of items.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Ids of the files.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &str> {
+        self.items.values().filter(|item| item.kind == ItemKind::File).map(|item| item.id.as_str())
+    }
+
+    /// The inventory's errors.
+    pub(crate) fn errors(&self) -> &[CollectError] {
+        &self.errors
+    }
+
+    /// An item by its id.
+    pub(crate) fn item(&self, id: &str) -> Option<&TestItem> {
+        self.items.get(id)
+    }
+
+    /// The direct children of an item, or the top level.
+    pub(crate) fn children(&self, parent: Option<&str>) -> Vec<&TestItem> {
+        let ids = self.children.get(&parent.map(str::to_owned));
+        ids.into_iter().flatten().filter_map(|id| self.items.get(id)).collect()
+    }
+
+    /// The whole tree, parents before children.
+    pub(crate) fn preorder(&self) -> Vec<&TestItem> {
+        self.below(None)
+    }
+
+    /// The classes and functions of a file that pytest has told of; of parametrized ones not each case.
+    pub(crate) fn confirmed_tests(&self, file: &str) -> Vec<&TestItem> {
+        let mut found = Vec::new();
+        let children = |id: &str| self.children.get(&Some(id.to_owned())).into_iter().flatten().rev();
+        let mut left: Vec<&String> = children(file).collect();
+        while let Some(item) = left.pop().and_then(|id| self.items.get(id)) {
+            if item.kind == ItemKind::Class {
+                left.extend(children(&item.id));
+            }
+            if matches!(item.kind, ItemKind::Class | ItemKind::Function) && !item.provisional {
+                found.push(item);
+            }
+        }
+        found
+    }
+
+    /// All that lies in an item, parents before children.
+    pub(crate) fn within(&self, id: &str) -> Vec<&TestItem> {
+        self.below(Some(id.to_owned()))
+    }
+
+    fn below(&self, parent: Option<String>) -> Vec<&TestItem> {
+        let mut found = Vec::new();
+        let mut left: Vec<&String> = self.children.get(&parent).into_iter().flatten().rev().collect();
+        while let Some(id) = left.pop() {
+            found.extend(self.items.get(id));
+            left.extend(self.children.get(&Some(id.clone())).into_iter().flatten().rev());
+        }
+        found
+    }
+
+    /// The last result of exactly this test.
+    pub(crate) fn result(&self, id: &str) -> Option<&TestOutcome> {
+        self.results.get(id)
+    }
+
+    /// Results of an item and of everything within, in the order of their ids.
+    pub(crate) fn results_within<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a TestOutcome> {
+        within(&self.results, id)
+    }
+
+    /// Whether it, or something within, is running.
+    pub(crate) fn is_running(&self, id: &str) -> bool {
+        within(&self.running, id).next().is_some()
+    }
+
+    /// What is known of the flakiness of an item and of everything within.
+    pub(crate) fn hints_within<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Hint> {
+        within(&self.hints, id)
+    }
+
+    /// Ids of the tests that failed when they last ran.
+    pub(crate) fn failed(&self) -> Vec<String> {
+        self.results.values().filter(|result| is_failure(&result.outcome)).map(|result| result.id.clone()).collect()
+    }
+
+    /// The runs going on.
+    pub(crate) fn runs(&self) -> &BTreeMap<String, RunView> {
+        &self.runs
+    }
+
+    /// What the last run was asked to run: `None` before there was one, empty for everything.
+    pub(crate) fn last_run(&self) -> Option<&Vec<String>> {
+        self.last_run.as_ref()
+    }
+
+    /// Whether pytest has told of a file.
+    pub(crate) fn is_confirmed(&self, file: &str) -> bool {
+        self.items.get(file).is_some_and(|item| !item.provisional)
+    }
+}
+
+/// Entries of an id and of the ids within it: its cases, its class's or file's tests, its folder's files.
+fn within<'a, V>(map: &'a BTreeMap<String, V>, id: &'a str) -> impl Iterator<Item = &'a V> {
+    let own = map.get(id).into_iter();
+    let below = ["/", "::", "["].into_iter().flat_map(move |joint| {
+        let prefix = format!("{id}{joint}");
+        let from = prefix.clone();
+        map.range(from..).take_while(move |(key, _)| key.starts_with(&prefix)).map(|(_, value)| value)
+    });
+    own.chain(below)
+}
+
+#[cfg(test)]
+mod tests;

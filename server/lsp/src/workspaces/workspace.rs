@@ -1,0 +1,205 @@
+//! One workspace folder: its settings, the view that events made, and what is shown of it at lines of files.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pytest_lens_analysis::PytestSettings;
+use pytest_lens_protocol::{Range, RunOptions, Settings, TestOutcome};
+use serde_json::Value;
+
+use crate::documents::text::{Reader, Text};
+use crate::engine::connection::Link;
+use crate::paths::{path_of, relative};
+use crate::workspaces::findings::Findings;
+use crate::workspaces::lazy_outline::Outline;
+use crate::workspaces::view::View;
+
+/// What a run was asked to be, to ask for it again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct RunRequest {
+    /// Node ids; empty = all.
+    pub(crate) ids: Vec<String>,
+    /// Runners at a time.
+    pub(crate) workers: Option<u32>,
+    /// Stop after so many failures.
+    pub(crate) maxfail: Option<u32>,
+    /// Everything else.
+    pub(crate) options: RunOptions,
+}
+
+/// Runs whose coverage can be asked for; the engine forgets it after ten minutes.
+const MEASURED: usize = 50;
+
+/// One workspace folder.
+#[derive(Debug)]
+pub(crate) struct Workspace {
+    /// The folder's URI in the client's spelling: its name towards the client.
+    pub(crate) uri: String,
+    /// The folder.
+    pub(crate) root: PathBuf,
+    /// The folder without symlinks, which is how Python may name it.
+    pub(crate) canonical: PathBuf,
+    /// Settings in force.
+    pub(crate) settings: Settings,
+    /// The same as the engine takes them.
+    pub(crate) settings_json: Value,
+    /// What pytest's configuration says to static reading.
+    pub(crate) pytest: PytestSettings,
+    /// The fold of all events.
+    pub(crate) view: View,
+    /// pytest has collected the whole folder: what the sources say counts no more.
+    pub(crate) has_spoken: bool,
+    /// What of it a client knows that asks for tests file by file.
+    pub(crate) outline: Outline,
+    /// What is shown at lines of files.
+    pub(crate) findings: Findings,
+    /// The last run that was asked for here.
+    pub(crate) last_request: Option<RunRequest>,
+    /// Of each run: the texts of files that it runs, as far as it has spoken of them or they are open.
+    pub(crate) marks: HashMap<String, HashMap<PathBuf, Arc<Text>>>,
+    /// Where the client was last told that items are, where that is not where pytest told them.
+    pub(crate) told: HashMap<String, Option<Range>>,
+    /// Files whose items the client may have lost the places of.
+    pub(crate) unsure: HashSet<PathBuf>,
+    /// What the history remembers of tests that are not there, or not yet.
+    pub(crate) remembered: Vec<TestOutcome>,
+    /// Files that were closed before pytest had told of them.
+    pub(crate) unclaimed: HashSet<String>,
+    /// Iterators over the data of runs that measured coverage, by run, oldest first.
+    pub(crate) measured: VecDeque<(String, String)>,
+    /// The way to the engine.
+    pub(crate) link: Arc<Link>,
+}
+
+impl Workspace {
+    /// A folder that was just opened.
+    pub(crate) fn new(uri: String, root: PathBuf) -> Self {
+        let canonical = root.canonicalize().unwrap_or_else(|_| root.clone());
+        Workspace {
+            uri,
+            root,
+            canonical,
+            settings: Settings::default(),
+            settings_json: Value::Object(serde_json::Map::new()),
+            pytest: PytestSettings::default(),
+            view: View::default(),
+            has_spoken: false,
+            outline: Outline::default(),
+            findings: Findings::default(),
+            last_request: None,
+            marks: HashMap::new(),
+            told: HashMap::new(),
+            unsure: HashSet::new(),
+            remembered: Vec::new(),
+            unclaimed: HashSet::new(),
+            measured: VecDeque::new(),
+            link: Arc::new(Link::default()),
+        }
+    }
+
+    /// Reads pytest's configuration anew; the sentence that says what is wrong with it.
+    pub(crate) fn read_pytest_config(&mut self) -> Result<(), String> {
+        let read = |path: &Path| pytest_lens_analysis::listing::read_text(path).ok();
+        match pytest_lens_analysis::settings_from(&self.root, &read) {
+            Ok(settings) => {
+                self.pytest = settings;
+                Ok(())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// How the tests of a file are read.
+    pub(crate) fn reader(&self, path: &Path) -> Reader {
+        Reader { file: Some((path.to_owned(), Arc::new(self.pytest.clone()))), is_known: self.holds_tests(path) }
+    }
+
+    /// Keeps where a run's coverage is read.
+    pub(crate) fn has_measured(&mut self, run_id: &str, iterator_id: &str) {
+        self.measured.push_back((run_id.to_owned(), iterator_id.to_owned()));
+        if self.measured.len() > MEASURED {
+            self.measured.pop_front();
+        }
+    }
+
+    /// A path below the root, as node ids begin, whichever of the names it has through links.
+    pub(crate) fn relative(&self, path: &Path) -> Option<String> {
+        let named = relative(path, &self.root).or_else(|| relative(path, &self.canonical));
+        let inside = named.or_else(|| relative(&path.canonicalize().ok()?, &self.canonical));
+        inside.filter(|path| !path.is_empty())
+    }
+
+    /// Takes note of where the root leads now, if it is a link to another folder than before; whether it is.
+    pub(crate) fn has_moved(&mut self) -> bool {
+        match self.root.canonicalize() {
+            Ok(canonical) if canonical != self.canonical => {
+                self.canonical = canonical;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The file of a node id.
+    pub(crate) fn file_of(&self, id: &str) -> PathBuf {
+        self.root.join(id.split("::").next().unwrap_or(id))
+    }
+
+    /// The path of a URI that the engine gave, as the client would name it.
+    pub(crate) fn local_path(&self, uri: &str) -> Option<PathBuf> {
+        let path = path_of(uri)?;
+        match path.strip_prefix(&self.canonical) {
+            Ok(inner) => Some(self.root.join(inner)),
+            Err(_) => Some(path),
+        }
+    }
+
+    /// Whether static reading takes a file's tests: by pytest's patterns, or because pytest told of it.
+    pub(crate) fn holds_tests(&self, path: &Path) -> bool {
+        self.pytest.is_test_file(path) || self.relative(path).is_some_and(|file| self.view.is_confirmed(&file))
+    }
+}
+
+/// Splits an id into its file and what is behind.
+pub(crate) fn split_id(id: &str) -> (&str, &str) {
+    id.split_once("::").unwrap_or((id, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b9_a_file_is_found_by_any_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        std::fs::create_dir_all(real.join("sub")).unwrap();
+        std::fs::write(real.join("sub/test_a.py"), "").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        for root in [&link, &real] {
+            let workspace = Workspace::new("file:///w".into(), root.clone());
+            for file in [&link, &real] {
+                let relative = workspace.relative(&file.join("sub/test_a.py"));
+                assert_eq!(relative.as_deref(), Some("sub/test_a.py"), "{} in {}", file.display(), root.display());
+            }
+            assert_eq!(workspace.relative(folder.path()), None);
+        }
+    }
+
+    #[test]
+    fn r10_a_root_that_leads_elsewhere_is_noticed_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two, link) = (folder.path().join("one"), folder.path().join("two"), folder.path().join("link"));
+        std::fs::create_dir(&one).unwrap();
+        std::fs::create_dir(&two).unwrap();
+        std::os::unix::fs::symlink(&one, &link).unwrap();
+        let mut workspace = Workspace::new("file:///w".into(), link.clone());
+        assert!(!workspace.has_moved());
+        std::fs::remove_file(&link).unwrap();
+        assert!(!workspace.has_moved(), "it is gone, which the engine tells");
+        std::os::unix::fs::symlink(&two, &link).unwrap();
+        assert!(workspace.has_moved());
+        assert!(!workspace.has_moved());
+    }
+}
