@@ -2,6 +2,7 @@
 --
 -- Each item of an open file has an extmark, even if nothing is shown there, so that its line follows edits.
 
+local Store = require('pytest_lens.store')
 local client = require('pytest_lens.client')
 local code_lens = require('pytest_lens.code_lens')
 local config = require('pytest_lens.config')
@@ -43,7 +44,7 @@ local function decoration(bufnr, store, id)
   if not tally and not not_run then
     return {}
   end
-  tally = tally or { counts = {}, ms = 0, running = 0, flaky = 0, news = 0 }
+  tally = tally or Store.new_tally()
   local options = config.get()
   local worst = outcomes.worst(tally.counts)
   -- The virtual text has an icon only if the sign column has none.

@@ -85,12 +85,12 @@ function M.icon(name)
   return config.get().icons[name]
 end
 
----How long ago it was, where nothing of it is newer than what the history remembers.
+---The age of outcomes that all come from the history; nil for others.
 ---@param tally pytest_lens.Tally
 ---@return string?
 function M.age(tally)
   local as_of = tally.as_of or 0
-  if tally.news > 0 or as_of == 0 then
+  if tally.fresh > 0 or as_of == 0 then
     return
   end
   local minutes = math.max(0, math.floor((os.time() - as_of / 1000) / 60))

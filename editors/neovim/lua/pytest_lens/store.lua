@@ -10,8 +10,8 @@ local M = {}
 ---@field ms number Sum of the durations, in milliseconds.
 ---@field running integer Tests that are running.
 ---@field flaky integer Tests that are flaky.
----@field news integer Outcomes that are no memories of the history.
----@field as_of? integer When the newest of those that are was, Unix time in milliseconds.
+---@field fresh integer Outcomes of runs that this server has seen; the others come from the history.
+---@field as_of? integer Time of the newest outcome from the history, Unix time in milliseconds.
 
 ---A run in progress.
 ---@class pytest_lens.Run
@@ -73,6 +73,12 @@ function M.new(workspace)
   }, Store)
 end
 
+---A tally without outcomes.
+---@return pytest_lens.Tally
+function M.new_tally()
+  return { counts = {}, ms = 0, running = 0, flaky = 0, fresh = 0 }
+end
+
 ---@return pytest_lens.Touched
 local function touched()
   return { ids = {}, gone = {} }
@@ -110,15 +116,15 @@ end
 ---@param ids string[]
 function Store:arrange(parent, ids)
   local children = self.children[parent] or {}
-  local place = {} ---@type table<string, integer>
+  local position = {} ---@type table<string, integer>
   for index, id in ipairs(children) do
-    place[id] = #ids + index
+    position[id] = #ids + index
   end
   for index, id in ipairs(ids) do
-    place[id] = index
+    position[id] = index
   end
   table.sort(children, function(a, b)
-    return place[a] < place[b]
+    return position[a] < position[b]
   end)
 end
 
@@ -203,7 +209,7 @@ function Store:on_flakinessHint(event, changed)
   end
 end
 
----Why a file could not be collected, where that is so.
+---The error that kept a file from being collected, if any.
 ---@param uri string
 ---@return pytest_lens.CollectError?
 function Store:error_of(uri)
@@ -237,12 +243,12 @@ function Store:set_result(id, result, changed)
     if old then
       tally.counts[old.outcome] = tally.counts[old.outcome] - 1
       tally.ms = tally.ms - old.durationMs
-      tally.news = tally.news - (old.asOf and 0 or 1)
+      tally.fresh = tally.fresh - (old.asOf and 0 or 1)
     end
     if result then
       tally.counts[result.outcome] = (tally.counts[result.outcome] or 0) + 1
       tally.ms = tally.ms + result.durationMs
-      tally.news = tally.news + (result.asOf and 0 or 1)
+      tally.fresh = tally.fresh + (result.asOf and 0 or 1)
       tally.as_of = math.max(tally.as_of or 0, result.asOf or 0)
     end
   end)
@@ -255,7 +261,7 @@ end
 function Store:count(id, changed, change)
   local at = id ---@type string?
   while at do
-    local tally = self.tallies[at] or { counts = {}, ms = 0, running = 0, flaky = 0, news = 0 }
+    local tally = self.tallies[at] or M.new_tally()
     self.tallies[at] = tally
     change(tally)
     changed.ids[at] = true
@@ -277,7 +283,7 @@ function Store:count_in(item, changed)
       tally.counts[outcome] = (tally.counts[outcome] or 0) + count
     end
     tally.ms = tally.ms + early.ms
-    tally.news = tally.news + early.news
+    tally.fresh = tally.fresh + early.fresh
     tally.as_of = math.max(tally.as_of or 0, early.as_of or 0)
     tally.running = tally.running + early.running
     tally.flaky = tally.flaky + early.flaky

@@ -193,71 +193,43 @@ end
 
 ---@param bufnr integer
 local function set_maps(bufnr)
+  ---@param keys string|string[]
+  ---@param desc string
   ---@param action fun(row: pytest_lens.Row)
-  local function on_row(action)
-    return function()
+  local function map_row(keys, desc, action)
+    window.map(bufnr, keys, desc, function()
       local row = current_row()
       if row then
         action(row)
       end
-    end
+    end)
   end
-  window.map(
-    bufnr,
-    '<CR>',
-    'go to the test',
-    on_row(function(row)
-      if row.store.items[row.id].kind == 'dir' then
-        return fold(row)
-      end
-      jump.to_item(row.store, row.id)
-    end)
-  )
-  window.map(bufnr, { '<Tab>', 'za' }, 'open or close', on_row(fold))
-  window.map(
-    bufnr,
-    { 'zo', 'l' },
-    'open',
-    on_row(function(row)
-      fold(row, true)
-    end)
-  )
-  window.map(
-    bufnr,
-    { 'zc', 'h' },
-    'close',
-    on_row(function(row)
-      fold(row, false)
-    end)
-  )
-  window.map(
-    bufnr,
-    'r',
-    'run the item at the cursor',
-    on_row(function(row)
-      runs.start(state.client, 'pytestLens.run', run_argument(row))
-    end)
-  )
+  map_row('<CR>', 'go to the test', function(row)
+    if row.store.items[row.id].kind == 'dir' then
+      return fold(row)
+    end
+    jump.to_item(row.store, row.id)
+  end)
+  map_row({ '<Tab>', 'za' }, 'open or close', fold)
+  map_row({ 'zo', 'l' }, 'open', function(row)
+    fold(row, true)
+  end)
+  map_row({ 'zc', 'h' }, 'close', function(row)
+    fold(row, false)
+  end)
+  map_row('r', 'run the item at the cursor', function(row)
+    runs.start(state.client, 'pytestLens.run', run_argument(row))
+  end)
   window.map(bufnr, 'R', 'run all', function()
     runs.start(state.client, 'pytestLens.run', {})
   end)
-  window.map(
-    bufnr,
-    'd',
-    'debug the item at the cursor',
-    on_row(function(row)
-      dap.start(state.client, run_argument(row))
-    end)
-  )
-  window.map(
-    bufnr,
-    'o',
-    'show its output',
-    on_row(function(row)
-      local result = row.store:results_within(row.id)[1]
-      output.open(state.client, result and result.id or row.id, row.store.workspace)
-    end)
-  )
+  map_row('d', 'debug the item at the cursor', function(row)
+    dap.start(state.client, run_argument(row))
+  end)
+  map_row('o', 'show its output', function(row)
+    local result = row.store:results_within(row.id)[1]
+    output.open(state.client, result and result.id or row.id, row.store.workspace)
+  end)
   window.map(bufnr, 's', 'stop all runs', function()
     runs.stop(state.client)
   end)
