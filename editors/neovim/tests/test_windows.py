@@ -31,7 +31,7 @@ FILES = {
 
         def test_debt():
             print("\\033[31mred\\033[0m and plain")
-            print("to the other stream", file=sys.stderr)
+            print("to the other stream", file=sys.stderr); print("long" * 100)
             change(1, 2)
 
 
@@ -80,6 +80,7 @@ def test_output_is_shown_in_colour(editor: Editor) -> None:
     assert "ValueError: too little" in "\n".join(lines)
     assert "red and plain" in lines
     assert "to the other stream" in lines
+    assert "long" * 100 in lines, "no line is broken at the width of the window"
     colour = editor.lua(
         """
         local bufnr = vim.fn.bufnr('pytest-lens://output')

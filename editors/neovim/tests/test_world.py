@@ -50,6 +50,16 @@ def test_stop_lets_finish_what_runs(slow: Editor) -> None:
     slow.signed({"def test_one():": "✓"})
 
 
+def test_the_summary_stops_what_runs(slow: Editor) -> None:
+    slow.lens("summary")
+    slow.enter("summary")
+    slow.press("s")
+    assert "1 test goes on to the end" in slow.told("stopping")
+    (slow.root / "gate").touch()
+    slow.ended()
+    assert slow.lua("return _G.ended[1].status") == "stopped"
+
+
 def test_kill_ends_it_now(slow: Editor) -> None:
     slow.lens("kill")
     slow.ended()
