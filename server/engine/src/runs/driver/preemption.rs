@@ -8,9 +8,11 @@ use pytest_lens_plan::order::Dispatcher;
 use pytest_lens_protocol::TestOutcome;
 use tokio::time::Instant;
 
-use super::{Driver, DriverEvent, StopLevel, Streams, timed_out};
-use crate::model::outcome::not_run;
+use super::round::Round;
+use super::{Driver, DriverEvent, StopLevel};
+use crate::model::outcome::{not_run, timed_out};
 use crate::processes::process_tree::kill_tree;
+use crate::runs::artifacts::Streams;
 use crate::runs::worker_slot::WorkerSlot;
 
 /// How long a test may go on that a newer run has taken over.
@@ -32,33 +34,35 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// A newer run wants tests that this one has not run: what runs may end, and the rest goes on in another round.
-    pub(super) fn yield_to_newer(&mut self, dispatcher: &mut Dispatcher, slots: &mut BTreeMap<usize, WorkerSlot>) {
+    pub(super) fn yield_to_newer(&mut self, round: &mut Round) {
         if self.yield_deadline.is_some() {
             return;
         }
         let taken_over = Arc::clone(&self.taken_over.borrow_and_update());
-        if taken_over.is_empty() || !dispatcher.unfinished().iter().any(|index| taken_over.contains(index)) {
+        if taken_over.is_empty() || !round.dispatcher.unfinished().iter().any(|index| taken_over.contains(index)) {
             return;
         }
         self.yield_deadline = Some(Instant::now() + GRACE);
-        dispatcher.stop();
-        for slot in slots.values_mut() {
+        round.dispatcher.stop();
+        for slot in round.slots.values_mut() {
             slot.stop();
         }
     }
 
     /// What was given up and still runs is ended, and what has not begun never will.
-    pub(super) fn force_yield(&mut self, dispatcher: &mut Dispatcher, slots: &BTreeMap<usize, WorkerSlot>) {
+    pub(super) fn force_yield(&mut self, round: &mut Round) {
         let taken_over = Arc::clone(&self.taken_over.borrow());
-        let running: BTreeSet<usize> = slots.values().filter_map(|slot| Some(slot.current?.0)).collect();
-        for slot in slots.values().filter(|slot| slot.current.is_some_and(|(index, _)| taken_over.contains(&index))) {
+        let running: BTreeSet<usize> = round.slots.values().filter_map(|slot| Some(slot.current?.0)).collect();
+        for slot in
+            round.slots.values().filter(|slot| slot.current.is_some_and(|(index, _)| taken_over.contains(&index)))
+        {
             kill_tree(slot.runner.pid());
         }
         let waiting: Vec<usize> =
-            dispatcher.unfinished().into_iter().filter(|index| !running.contains(index)).collect();
+            round.dispatcher.unfinished().into_iter().filter(|index| !running.contains(index)).collect();
         let kept = self.drop_taken_over(waiting.clone());
         for index in waiting.into_iter().filter(|index| !kept.contains(index)) {
-            dispatcher.finished(usize::MAX, index, false);
+            round.dispatcher.finished(usize::MAX, index, false);
         }
     }
 

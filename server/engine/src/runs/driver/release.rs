@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use super::{Arrivals, Driver, DriverEvent, ProcessEvent, StopLevel, ToWorker, WorkerSlot, kill_tree};
+use super::{Driver, DriverEvent, StopLevel};
+use crate::processes::process::ProcessEvent;
+use crate::processes::process_tree::kill_tree;
+use crate::processes::worker_protocol::ToWorker;
+use crate::runs::worker_slot::{Arrivals, WorkerSlot};
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Runners that stay go back to where they came from, the others end.

@@ -1,0 +1,167 @@
+//! What a run makes of what its runners say, and of their end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use pytest_lens_plan::order::Dispatcher;
+use pytest_lens_plan::outcome::Outcome;
+use pytest_lens_plan::rerun::will_rerun;
+use pytest_lens_protocol::TestOutcome;
+use tokio::time::Instant;
+
+use super::round::Round;
+use super::{Driver, DriverEvent, StopLevel};
+use crate::model::outcome::{crashed, not_run, of_wire, overdue};
+use crate::processes::process::ProcessEvent;
+use crate::processes::worker_protocol::FromWorker;
+use crate::runs::artifacts::Streams;
+use crate::runs::worker_slot::WorkerSlot;
+
+/// How long an ended connection waits for word of how the process ended.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// A test that overruns its limit by this much without ending itself is killed from outside.
+const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
+
+impl<F: Fn(DriverEvent)> Driver<'_, F> {
+    /// Something came of a runner.
+    pub(super) fn on_event(&mut self, worker: usize, event: ProcessEvent, round: &mut Round) {
+        let Some(slot) = round.slots.get_mut(&worker) else { return };
+        if slot.dismissed {
+            return;
+        }
+        match event {
+            ProcessEvent::Lost => {
+                slot.lost = true;
+                slot.exit_deadline.get_or_insert_with(|| Instant::now() + GRACE);
+            }
+            // Told behind everything that the process said.
+            ProcessEvent::Exited(status) => {
+                slot.exit = Some(status);
+                slot.lost = true;
+            }
+            ProcessEvent::Message(message) => self.on_message(worker, *message, round),
+        }
+    }
+
+    fn on_message(&mut self, worker: usize, message: FromWorker, round: &mut Round) {
+        let Some(slot) = round.slots.get_mut(&worker) else { return };
+        match message {
+            FromWorker::Started { i, at } if i < self.plan.selected.len() => {
+                let limit =
+                    self.plan.timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit) + TIMEOUT_GRACE);
+                tracing::debug!(pid = slot.runner.pid(), test = &*self.plan.node(i).id, "a runner starts a test");
+                slot.current = Some((i, limit));
+                slot.began = true;
+                round.dispatcher.started(worker, i);
+                (self.tell)(DriverEvent::Started(i));
+                slot.streams = slot.output.clone().zip(at).map(|(prefix, at)| Streams { prefix, at });
+                if let Some(streams) = slot.streams.clone() {
+                    (self.tell)(DriverEvent::Streams(i, streams));
+                }
+                slot.feed(worker, &mut round.dispatcher);
+            }
+            FromWorker::Finished(mut outcome) if outcome.i < self.plan.selected.len() => {
+                let index = outcome.i;
+                slot.current = None;
+                let folder = outcome.artifacts.take().map(PathBuf::from);
+                if slot.streams.take().is_some() || folder.is_some() {
+                    (self.tell)(DriverEvent::Streamed(index, outcome.to, folder));
+                }
+                let outcome = of_wire(*outcome, &self.plan.node(index).id, self.attempt);
+                self.on_outcome(worker, index, outcome, &mut round.dispatcher);
+                slot.feed(worker, &mut round.dispatcher);
+                if round.dispatcher.maxfail_reached() || self.is_limit_reached() {
+                    round.stop_all();
+                }
+            }
+            FromWorker::Importing { path } => slot.importing = Some(path),
+            FromWorker::Reads { reads } => (self.tell)(DriverEvent::Reads(reads)),
+            FromWorker::RunnerReady { stacks, read } => {
+                let same_files = slot.order.is_some() && self.plan.collected.agrees_with(&read);
+                slot.note(FromWorker::RunnerReady { stacks, read });
+                slot.begin(same_files);
+            }
+            FromWorker::Attached {} => self.attach_by = None,
+            FromWorker::Missing { indices } => {
+                for index in indices.into_iter().filter(|index| *index < self.plan.selected.len()) {
+                    let outcome =
+                        not_run(&self.plan.node(index).id, self.attempt, "it is no longer there: its file has changed");
+                    round.dispatcher.started(worker, index);
+                    self.on_outcome(worker, index, outcome, &mut round.dispatcher);
+                }
+                slot.feed(worker, &mut round.dispatcher);
+            }
+            FromWorker::Done { reason, message, held, warnings } => {
+                if !warnings.is_empty() {
+                    (self.tell)(DriverEvent::Warnings(warnings));
+                }
+                slot.done = true;
+                slot.held = held;
+                if reason == "interrupted" {
+                    self.ending.interrupted = Some(message.unwrap_or_else(|| "the session was interrupted".into()));
+                }
+                if reason == "interrupted" || reason == "maxfail" {
+                    round.stop_all();
+                }
+            }
+            FromWorker::Bye { exitstatus, message } => {
+                if std::mem::take(&mut slot.decides_end) && exitstatus == 1 && self.failures == 0 {
+                    let unnamed = || "pytest ended with status 1 although no test failed".to_owned();
+                    self.ending.refused = Some(message.unwrap_or_else(unnamed));
+                }
+            }
+            FromWorker::UsageError { message, .. } | FromWorker::InternalError { message } => {
+                self.ending.fault = Some(message);
+            }
+            other => slot.note(other),
+        }
+    }
+
+    /// One attempt's outcome: tells it, and decides whether there is another.
+    fn on_outcome(&mut self, worker: usize, index: usize, mut outcome: TestOutcome, dispatcher: &mut Dispatcher) {
+        let known: Option<Outcome> = outcome.outcome.parse().ok();
+        let flaky = self.plan.known_flaky.get(index).copied().unwrap_or(false);
+        let stopping = *self.stop_rx.borrow() != StopLevel::Go;
+        outcome.will_rerun =
+            known.is_some_and(|known| !stopping && will_rerun(&self.plan.rerun, &known, self.attempt, flaky));
+        let failed = known.is_some_and(Outcome::is_failure) && !outcome.will_rerun;
+        if outcome.will_rerun {
+            self.again.push(index);
+            if self.plan.rerun.until_failure {
+                self.passes.insert(index, outcome.clone());
+            }
+        }
+        self.failures += u32::from(failed);
+        dispatcher.finished(worker, index, failed);
+        (self.tell)(DriverEvent::Outcome(index, Box::new(outcome)));
+    }
+
+    /// A runner is over: whoever it ran when it ended is to blame.
+    pub(super) fn on_worker_exit(&mut self, worker: usize, mut slot: WorkerSlot, dispatcher: &mut Dispatcher) {
+        slot.forwarding.abort();
+        let stacks = slot.runner.told_stacks();
+        let lost = dispatcher.worker_lost(worker);
+        let Some(index) = lost.blamed else { return };
+        let id = &self.plan.node(index).id;
+        if self.yield_forced && self.taken_over.borrow().contains(&index) {
+            self.drop_taken_over(vec![index]);
+            return;
+        }
+        let mut outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
+            Some(limit) => overdue(self.plan.node(index), &self.pool.launcher.root, self.attempt, limit, stacks),
+            None => {
+                let exit = slot.exit.unwrap_or_default();
+                self.disturbed |= exit.may_be_from_outside();
+                crashed(id, self.attempt, &exit)
+            }
+        };
+        if let Some(streams) = slot.streams.take() {
+            (outcome.stdout, outcome.stderr) = streams.texts();
+        }
+        self.on_outcome(worker, index, outcome, dispatcher);
+        if self.is_limit_reached() {
+            dispatcher.stop();
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! One round of a run: each of some tests once, by runners that come, run and end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pytest_lens_plan::order::{Dispatcher, Item, units};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::{Driver, DriverEnd, DriverEvent, StopLevel};
+use crate::processes::collected_session::took_too_long;
+use crate::processes::liveness::STOPPED_LIMIT;
+use crate::processes::process::ProcessEvent;
+use crate::processes::process_tree::kill_tree;
+use crate::processes::worker_protocol::ToWorker;
+use crate::runs::pending_runners::{PendingRunners, RoundRunner};
+use crate::runs::plan::WorkerPost;
+use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
+
+/// How long a run whose tests all have their outcome waits for its runners to say that they are done.
+const DONE_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long runners that stay may take to tear down what does not stay with them.
+const RESIDENT_TEARDOWN: Duration = Duration::from_secs(30);
+
+/// How long runners have for telling the stacks of what runs when the time of the whole run is up.
+const STACKS_LIMIT: Duration = Duration::from_millis(200);
+
+/// The state of a round.
+pub(super) struct Round {
+    /// How many runners it asks for at first.
+    workers: usize,
+    /// The number of its first runner among all of the run.
+    first: usize,
+    /// Its runners stay between runs.
+    stay: bool,
+    pub dispatcher: Dispatcher,
+    pub slots: BTreeMap<usize, WorkerSlot>,
+    pending: PendingRunners,
+    arrivals_tx: mpsc::UnboundedSender<(usize, ProcessEvent)>,
+    arrivals: Arrivals,
+    /// Runners that ended before they started a test.
+    early_exits: u32,
+    /// How long it waits for runners to say that they are done, once every test has its outcome.
+    done_deadline: Option<Instant>,
+}
+
+impl Round {
+    /// Has every runner finish what it runs and start nothing more.
+    pub(super) fn stop_all(&mut self) {
+        self.dispatcher.stop();
+        for (&worker, slot) in &mut self.slots {
+            slot.stop();
+            slot.feed(worker, &mut self.dispatcher);
+        }
+    }
+
+    /// Ends every runner now.
+    fn kill_all(&self) {
+        for slot in self.slots.values() {
+            kill_tree(slot.runner.pid());
+        }
+    }
+}
+
+impl<F: Fn(DriverEvent)> Driver<'_, F> {
+    /// Runs some of the selected tests once each. `stay`: in runners that stay between runs. Returns what is left where it
+    /// made way for a newer run.
+    pub(super) async fn run_round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Vec<usize> {
+        let mut round = self.new_round(indices, workers, stay);
+        if *self.stop_rx.borrow() != StopLevel::Go {
+            for &index in indices {
+                self.skip_retry(index);
+            }
+            return Vec::new();
+        }
+        (self.yield_deadline, self.yield_forced) = (None, false);
+        // The dispatcher counts its workers from 0 in each round.
+        for worker in 0..round.workers {
+            round.pending.ask(worker, self.plan, stay);
+        }
+        loop {
+            self.collect_stacks(&round).await;
+            self.apply_stop(&mut round);
+            self.yield_to_newer(&mut round);
+            if self.is_round_over(&round) {
+                break;
+            }
+            self.announce_done(&mut round);
+            if let Some((worker, came)) = self.step(&mut round).await {
+                self.on_arrival(worker, came, &mut round);
+            }
+            if round.done_deadline.is_some_and(|at| at <= Instant::now()) {
+                break;
+            }
+            self.replace_ended(&mut round);
+        }
+        self.end_round(round).await
+    }
+
+    fn new_round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Round {
+        let items: Vec<Item> = indices
+            .iter()
+            .map(|&index| self.plan.node(index).item(index, self.plan.durations.get(index).copied().flatten()))
+            .collect();
+        let units = units(&items, workers);
+        let workers = workers.min(units.len()).max(1);
+        let first = self.next_slot;
+        self.next_slot += workers;
+        let (arrivals_tx, arrivals) = mpsc::unbounded_channel();
+        Round {
+            workers,
+            first,
+            stay,
+            dispatcher: Dispatcher::new(units, workers, self.plan.maxfail.filter(|_| !self.plan.rerun.enabled)),
+            slots: BTreeMap::new(),
+            pending: PendingRunners::new(self.pool),
+            arrivals_tx,
+            arrivals,
+            early_exits: 0,
+            done_deadline: None,
+        }
+    }
+
+    fn is_round_over(&self, round: &Round) -> bool {
+        let is_over = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
+        // What is to start nothing need not wait for those who are on their way.
+        let awaited = !round.pending.is_empty() && self.wants_runners();
+        if is_over || (round.slots.is_empty() && !awaited) {
+            return true;
+        }
+        // A start may cross a stop on the wire: only a runner's own word says that it starts nothing more, and only
+        // with that word is it known whether a test interrupted the session.
+        let settled = round.dispatcher.has_all_verdicts();
+        (settled || !awaited) && round.slots.values().all(|slot| slot.is_settled(settled))
+    }
+
+    /// As soon as every test has its outcome, the runners are told that nothing more comes.
+    fn announce_done(&self, round: &mut Round) {
+        if round.done_deadline.is_some() || !round.dispatcher.has_all_verdicts() {
+            return;
+        }
+        let limit = if round.stay || self.plan.kind.makes_reports() { RESIDENT_TEARDOWN } else { DONE_LIMIT };
+        round.done_deadline = Some(Instant::now() + limit);
+        for slot in round.slots.values() {
+            slot.runner.send(ToWorker::Feed { indices: Vec::new(), end: true });
+        }
+    }
+
+    /// A runner has come, or there is none for this worker.
+    fn on_arrival(&mut self, worker: usize, came: Result<RoundRunner, String>, round: &mut Round) {
+        match came {
+            Ok(runner) if !self.wants_runners() => round.pending.discard_runner(runner),
+            Ok(runner) => {
+                let place = if worker < round.workers { round.first + worker } else { worker };
+                self.start_worker(runner, WorkerPost { worker, place, count: round.workers }, round);
+            }
+            Err(message) => {
+                round.dispatcher.worker_lost(worker);
+                if round.slots.is_empty() && round.pending.is_empty() {
+                    self.ending.fault = Some(format!("no process to run tests in could be made: {message}"));
+                }
+            }
+        }
+    }
+
+    /// Takes leave of runners that have ended, and asks for others where there is more to run.
+    fn replace_ended(&mut self, round: &mut Round) {
+        let ended = round.slots.iter().filter(|(_, slot)| slot.is_over()).map(|(&worker, _)| worker);
+        for worker in ended.collect::<Vec<_>>() {
+            let Some(slot) = round.slots.remove(&worker) else { continue };
+            if !slot.began && !slot.done {
+                round.early_exits += 1;
+            }
+            // At a terminal Ctrl-C is meant for the run as a whole.
+            let is_interrupt =
+                self.pool.launcher.terminal && slot.exit.as_ref().is_some_and(|exit| exit.signal == Some(libc::SIGINT));
+            self.on_worker_exit(worker, slot, &mut round.dispatcher);
+            if is_interrupt {
+                self.ending.interrupted.get_or_insert_with(|| "KeyboardInterrupt".into());
+            }
+            if round.early_exits >= 2 {
+                self.ending.fault.get_or_insert_with(|| "processes that run tests end before they start one".into());
+            } else if round.dispatcher.needs_worker() && self.plan.kind.debug_process().is_some() {
+                let ended = || "the process under the debugger has ended".into();
+                self.ending.interrupted.get_or_insert_with(ended);
+            } else if round.dispatcher.needs_worker() && self.ending == DriverEnd::default() {
+                let worker = self.next_slot;
+                self.next_slot += 1;
+                round.dispatcher.worker_added(worker);
+                round.pending.ask(worker, self.plan, round.stay);
+            }
+        }
+    }
+
+    /// Gives what has no outcome yet one, unless it goes on in another round; and lets the runners go.
+    async fn end_round(&mut self, round: Round) -> Vec<usize> {
+        let Round { dispatcher, slots, pending, arrivals, .. } = round;
+        drop(pending);
+        let makes_way = self.yield_deadline.is_some() && !dispatcher.maxfail_reached() && !self.is_limit_reached();
+        let left = if makes_way && self.ending == DriverEnd::default() {
+            dispatcher.unfinished()
+        } else {
+            self.finish_round(&dispatcher, &slots);
+            Vec::new()
+        };
+        self.release_runners(slots, arrivals).await;
+        left
+    }
+
+    /// Waits for one thing to happen and takes it in. A runner that has come is returned, or why there is none.
+    async fn step(&mut self, round: &mut Round) -> Option<(usize, Result<RoundRunner, String>)> {
+        let deadlines = round.slots.values().filter_map(|slot| {
+            let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
+            overdue.into_iter().chain(slot.exit_deadline).chain(slot.collect_by).min()
+        });
+        let way = self.yield_deadline.filter(|_| !self.yield_forced);
+        let next_check = self.plan.kind.debug_process().is_none().then_some(self.next_check);
+        let wake = deadlines.chain(round.done_deadline).chain(self.attach_by).chain(way).chain(next_check).min();
+        let alarm = async {
+            match wake {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = self.stop_rx.changed() => {}
+            _ = self.taken_over.changed() => {}
+            arrival = round.arrivals.recv() => {
+                if let Some((worker, event)) = arrival {
+                    self.on_event(worker, event, round);
+                }
+            }
+            came = round.pending.next() => return Some(came),
+            () = alarm => self.on_alarm(round),
+        }
+        None
+    }
+
+    /// A deadline has come: whose is looked up.
+    fn on_alarm(&mut self, round: &mut Round) {
+        let now = Instant::now();
+        if self.yield_deadline.is_some_and(|at| at <= now) && !self.yield_forced {
+            self.yield_forced = true;
+            self.force_yield(round);
+        }
+        if self.plan.kind.debug_process().is_none() && self.next_check <= now {
+            self.next_check = now + STOPPED_LIMIT / 4;
+            round.slots.values_mut().for_each(|slot| slot.check_stopped(now));
+        }
+        if let Some(debug_process) =
+            self.plan.kind.debug_process().filter(|_| self.attach_by.is_some_and(|at| at <= now))
+        {
+            self.attach_by = None;
+            self.ending.interrupted = Some(debug_process.no_debugger());
+            round.dispatcher.stop();
+            round.kill_all();
+        }
+        for slot in round.slots.values_mut() {
+            if slot.current.and_then(|(_, at)| at).is_some_and(|at| at <= now) {
+                slot.overdue = true;
+                kill_tree(slot.runner.pid());
+            }
+            if slot.exit_deadline.is_some_and(|at| at <= now) {
+                slot.lost = true;
+                slot.exit.get_or_insert_default();
+                // It may live on, unheard of.
+                kill_tree(slot.runner.pid());
+            }
+            if slot.collect_by.is_some_and(|at| at <= now) {
+                self.ending.fault = Some(took_too_long(self.plan.collect_limit, slot.importing.as_deref()));
+            }
+        }
+    }
+
+    /// Stop and kill, as soon as they are asked for.
+    fn apply_stop(&mut self, round: &mut Round) {
+        let wanted = *self.stop_rx.borrow_and_update();
+        if wanted == StopLevel::OutOfTime && !self.ending.out_of_time {
+            self.ending.out_of_time = true;
+            round.dispatcher.stop();
+            round.kill_all();
+        }
+        if matches!(wanted, StopLevel::Stop | StopLevel::Kill) && !self.ending.stopped {
+            self.ending.stopped = true;
+            round.dispatcher.stop();
+            for slot in round.slots.values_mut() {
+                slot.stop();
+                // One that waits for its debugger runs nothing that could finish.
+                if self.attach_by.is_some() {
+                    kill_tree(slot.runner.pid());
+                }
+            }
+            self.attach_by = None;
+        }
+        if wanted == StopLevel::Kill && !self.ending.killed {
+            self.ending.killed = true;
+            round.kill_all();
+        }
+    }
+
+    /// When the time of the whole run is up, what runs gets a moment to say where it is.
+    async fn collect_stacks(&self, round: &Round) {
+        if *self.stop_rx.borrow() != StopLevel::OutOfTime || self.ending.out_of_time {
+            return;
+        }
+        let silent = |slot: &WorkerSlot| {
+            slot.current.is_some() && slot.runner.stacks.is_some() && slot.runner.told_stacks().is_none()
+        };
+        let until = Instant::now() + STACKS_LIMIT;
+        while round.slots.values().any(silent) && Instant::now() < until {
+            tokio::time::sleep(STACKS_LIMIT / 20).await;
+        }
+    }
+
+    /// Tells a runner what it is to run, and has its events forwarded.
+    fn start_worker(&self, runner: RoundRunner, post: WorkerPost, round: &mut Round) {
+        let feed = next(post.worker, &mut round.dispatcher);
+        let mut order = self.plan.order(&runner, post, feed, round.dispatcher.failures());
+        order.deadline_ns = self.deadline_ns;
+        let mut slot = WorkerSlot::new(runner, post.worker, round.arrivals_tx.clone(), self.pool.busy());
+        slot.output = self.plan.output(post).map(Arc::new);
+        slot.decides_end = self.plan.kind.makes_reports();
+        // A person at a debugger may take any time.
+        slot.give(order, self.plan.kind.debug_process().is_none().then_some(self.plan.collect_limit));
+        round.slots.insert(post.worker, slot);
+    }
+}
