@@ -46,7 +46,7 @@ pub(super) fn status(project: &Arc<Project>) -> Response {
     let mode = project.pool.mode();
     let Known { ready: base, reasons, inifile } = project.pool.known();
     let only_when_asked =
-        project.pool.reluctance().map(|reason| format!("tests are collected only when asked: {reason}"));
+        project.pool.on_demand_reason().map(|reason| format!("tests are collected only when asked: {reason}"));
     let hazards: Vec<String> = only_when_asked.into_iter().chain(reasons).collect();
     let reason = mode.as_ref().map(|mode| mode.reason.clone()).unwrap_or_default();
     let embedded = mode.is_none_or(|mode| mode.embedded);

@@ -87,7 +87,7 @@ pub(crate) enum CollectFailure {
     Unreachable(String),
     #[error("{0}")]
     Broken(String),
-    /// Nobody purpose for it, and it would have had an effect. Not an error: it waits until somebody does.
+    /// Nobody asked for it, and it would have had an effect. Not an error: it waits until somebody does.
     #[error("tests are collected only when somebody asks: {reason}")]
     OnlyWhenAsked {
         reason: String,
@@ -367,7 +367,7 @@ impl CollectedSession {
             (own, wanted) if own == wanted => true,
             (_, Scope::All) => false,
             (own, Scope::Paths(paths)) => paths.iter().all(|path| {
-                // A file that a whole collection left out on purpose may still be purpose for by name.
+                // A file that a whole collection left out on purpose may still be asked for by name.
                 let known = || {
                     self.tests.nodes.iter().any(|node| crate::model::scope::is_within(&node.file, path))
                         || self.tests.errors.iter().any(|error| crate::model::scope::is_within(&error.path, path))

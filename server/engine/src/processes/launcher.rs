@@ -124,6 +124,19 @@ fn is_cut(message: &str) -> bool {
     ["EOFError", "marshal", "bad magic number"].iter().any(|sign| message.contains(sign))
 }
 
+/// The beginning of what an interpreter printed to its stderr.
+#[derive(Default)]
+struct Stderr(Arc<Mutex<String>>);
+
+impl Stderr {
+    /// Its last line, to end a sentence with; empty where nothing was printed.
+    fn last_line(&self) -> String {
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        last.map_or_else(String::new, |line| format!(": {line}"))
+    }
+}
+
 /// How long the keeper of an interpreter may stay behind it: as long as it looks after what tests left, and longer.
 const KEEPER_LIMIT: Duration = Duration::from_secs(6);
 
@@ -161,11 +174,49 @@ impl Launcher {
     async fn try_start(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
         let root = Place::of(&self.root);
         let awaited = self.hub.expect("base");
-        let id = awaited.id.clone();
+        let mut command = self.command(flags, self.boot(&awaited.id, preload)?);
+        let (ended, ending) = watch::channel(false);
+        let kept = ending.clone();
+        let child = self.spawn(&mut command, ending)?;
+        let mut starting = KillOnDrop(child.id().and_then(|pid| i32::try_from(pid).ok()));
+        let printed = self.watch_child(child, awaited.id.clone(), ended);
+        let (process, mut events) = match Process::arrive(awaited, BOOT_LIMIT, None).await {
+            Ok(arrived) => arrived,
+            Err(error) => {
+                self.relays.flush().await;
+                let said = printed.last_line();
+                return Err(match said.find(TOO_OLD) {
+                    Some(at) => StartError::Unusable(said[at..].to_owned()),
+                    None => StartError::Failed(format!("{}: {error}{said}", self.python().display())),
+                });
+            }
+        };
+        if let Some(keeper) = starting.0 {
+            tokio::spawn(await_keeper_exit(keeper, process.liveness(), kept));
+        }
+        let ready = tokio::select! {
+            ready = self.ready(&process, &mut events, &printed) => ready,
+            () = tokio::time::sleep(BOOT_LIMIT) => Err(StartError::Failed(format!(
+                "{} did not get pytest loaded within {} s; look for a slow sitecustomize or plugin",
+                self.python().display(),
+                BOOT_LIMIT.as_secs()
+            ))),
+            () = stopped_too_long(process.pid) => {
+                let status = ExitStatus { was_stopped: true, ..ExitStatus::default() };
+                Err(StartError::Failed(format!("{} {status}", self.python().display())))
+            }
+        }?;
+        starting.0 = None;
+        let snapshot = Mutex::new(Snapshot::new(ready.read.clone()));
+        Ok(Base { process, ready, root, snapshot, events: Mutex::new(Some(events)) })
+    }
+
+    /// What an interpreter is told at its start, as JSON.
+    fn boot(&self, id: &str, preload: &Preload) -> Result<String, StartError> {
         let boot = Boot {
             socket: self.hub.socket().to_string_lossy().into(),
             token: self.hub.token().into(),
-            host: id.clone(),
+            host: id.to_owned(),
             root: self.root.to_string_lossy().into(),
             cache_dir: self.cache_dir.to_string_lossy().into(),
             tmp_dir: self.tmp_dir.to_string_lossy().into(),
@@ -174,7 +225,10 @@ impl Launcher {
             harmless: Vec::new(),
             unsafe_names: preload.unfit.iter().cloned().collect(),
         };
-        let boot = serde_json::to_string(&boot).map_err(|error| StartError::Failed(error.to_string()))?;
+        serde_json::to_string(&boot).map_err(|error| StartError::Failed(error.to_string()))
+    }
+
+    fn command(&self, flags: &[&str], boot: String) -> Command {
         let mut command = Command::new(self.python());
         command
             .args(flags)
@@ -190,18 +244,17 @@ impl Launcher {
         for name in ["PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"] {
             command.env_remove(name);
         }
-        let (ended, ending) = watch::channel(false);
-        let kept = ending.clone();
-        let mut child = self.spawn(&mut command, ending)?;
-        let pid = child.id();
-        let heard = Arc::new(Mutex::new(String::new()));
-        let stdout = child.stdout.take().and_then(|pipe| pipe.into_owned_fd().ok());
-        let stderr = child.stderr.take().and_then(|pipe| pipe.into_owned_fd().ok());
-        if let Some(pipe) = stdout {
+        command
+    }
+
+    /// Passes on what an interpreter prints, and reports its end. Returns the beginning of its stderr.
+    fn watch_child(&self, mut child: Child, id: String, ended: watch::Sender<bool>) -> Stderr {
+        let stderr = Stderr::default();
+        if let Some(pipe) = child.stdout.take().and_then(|pipe| pipe.into_owned_fd().ok()) {
             self.relays.pass_on(pipe, OutputStream::Stdout, None);
         }
-        if let Some(pipe) = stderr {
-            self.relays.pass_on(pipe, OutputStream::Stderr, Some(Arc::clone(&heard)));
+        if let Some(pipe) = child.stderr.take().and_then(|pipe| pipe.into_owned_fd().ok()) {
+            self.relays.pass_on(pipe, OutputStream::Stderr, Some(Arc::clone(&stderr.0)));
         }
         let hub = Arc::clone(&self.hub);
         tokio::spawn(async move {
@@ -213,66 +266,37 @@ impl Launcher {
             hub.report_exit(&id, status.unwrap_or_default());
             ended.send_replace(true);
         });
-        let said = || {
-            let heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
-            let last = heard.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim().to_owned();
-            if last.is_empty() { last } else { format!(": {last}") }
-        };
-        let mut starting = KillOnDrop(pid.and_then(|pid| i32::try_from(pid).ok()));
-        let (process, mut events) = match Process::arrive(awaited, BOOT_LIMIT, None).await {
-            Ok(arrived) => arrived,
-            Err(error) => {
-                self.relays.flush().await;
-                let said = said();
-                return Err(match said.find(TOO_OLD) {
-                    Some(at) => StartError::Unusable(said[at..].to_owned()),
-                    None => StartError::Failed(format!("{}: {error}{said}", self.python().display())),
-                });
-            }
-        };
-        if let Some(keeper) = starting.0 {
-            tokio::spawn(await_keeper_exit(keeper, process.liveness(), kept));
-        }
-        let waiting = async {
-            while let Some(event) = events.recv().await {
-                match event {
-                    ProcessEvent::Message(message) => match *message {
-                        FromWorker::Ready(ready) => {
-                            tracing::debug!(pid = process.pid, pytest = ready.pytest, "an interpreter is ready");
-                            return Ok(*ready);
-                        }
-                        FromWorker::Fatal { code, message } if code == "boot_failed" => {
-                            return Err(StartError::Failed(message));
-                        }
-                        FromWorker::Fatal { message, .. } => return Err(StartError::Unusable(message)),
-                        _ => {}
-                    },
-                    ProcessEvent::Exited(status) => {
-                        return Err(StartError::Failed(format!("{} {status}{}", self.python().display(), said())));
+        stderr
+    }
+
+    /// Waits until an interpreter that has reported in is warm.
+    async fn ready(
+        &self,
+        process: &Process,
+        events: &mut mpsc::UnboundedReceiver<ProcessEvent>,
+        printed: &Stderr,
+    ) -> Result<Ready, StartError> {
+        while let Some(event) = events.recv().await {
+            match event {
+                ProcessEvent::Message(message) => match *message {
+                    FromWorker::Ready(ready) => {
+                        tracing::debug!(pid = process.pid, pytest = ready.pytest, "an interpreter is ready");
+                        return Ok(*ready);
                     }
-                    ProcessEvent::Lost => {}
+                    FromWorker::Fatal { code, message } if code == "boot_failed" => {
+                        return Err(StartError::Failed(message));
+                    }
+                    FromWorker::Fatal { message, .. } => return Err(StartError::Unusable(message)),
+                    _ => {}
+                },
+                ProcessEvent::Exited(status) => {
+                    let said = printed.last_line();
+                    return Err(StartError::Failed(format!("{} {status}{said}", self.python().display())));
                 }
+                ProcessEvent::Lost => {}
             }
-            Err(StartError::Failed("the Python process went away".into()))
-        };
-        let late = || {
-            Err(StartError::Failed(format!(
-                "{} did not get pytest loaded within {} s; look for a slow sitecustomize or plugin",
-                self.python().display(),
-                BOOT_LIMIT.as_secs()
-            )))
-        };
-        let ready = tokio::select! {
-            ready = waiting => ready,
-            () = tokio::time::sleep(BOOT_LIMIT) => late(),
-            () = stopped_too_long(process.pid) => {
-                let status = ExitStatus { was_stopped: true, ..ExitStatus::default() };
-                Err(StartError::Failed(format!("{} {status}", self.python().display())))
-            }
-        }?;
-        starting.0 = None;
-        let snapshot = Mutex::new(Snapshot::new(ready.read.clone()));
-        Ok(Base { process, ready, root, snapshot, events: Mutex::new(Some(events)) })
+        }
+        Err(StartError::Failed("the Python process went away".into()))
     }
 
     /// Starts the process, unless the project has closed: none is started that nobody waits for.

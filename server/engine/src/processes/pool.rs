@@ -2,19 +2,20 @@
 //!
 //! Whatever is handed out was compared with the disk first; what is stale is let go, which ends its processes.
 
+mod collecting;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use pytest_lens_analysis::PytestSettings;
 use tokio::time::Instant;
+
+use collecting::OnDemand;
 
 use crate::model::node::Analyses;
 use crate::model::scope::Scope;
-use crate::processes::collected_session::{CollectFailure, CollectOrder, CollectedSession, Collector, collect};
-use crate::processes::disk_snapshot::Snapshot;
+use crate::processes::collected_session::CollectedSession;
 use crate::processes::exclusive_session::{ExclusiveSession, ExitingSessions};
 use crate::processes::file_opens::{Opens, Window};
 use crate::processes::launcher::{Base, Launcher, StartError};
@@ -23,7 +24,7 @@ use crate::processes::preload::Preload;
 use crate::processes::prestarted::Prestarted;
 use crate::processes::resident_pool::ResidentPool;
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{Measure, Purpose, Ready, WireRead, WireStat, WorkerOptions, WorkerPlace};
+use crate::processes::worker_protocol::{Measure, Ready, WorkerOptions, WorkerPlace};
 
 /// Collected sessions of parts of the project that are kept, besides that of the whole.
 const PARTS_KEPT: usize = 3;
@@ -61,8 +62,8 @@ struct State {
     preload: Preload,
     /// Newest first.
     sessions: Vec<Arc<CollectedSession>>,
-    /// Why nothing is collected unless somebody asks, and what led there.
-    reluctance: Option<Reluctance>,
+    /// Why nothing is collected unless somebody asks, and the files that led there.
+    on_demand: Option<OnDemand>,
     /// What the next collection is expected to be called with.
     expected: Option<WorkerOptions>,
     /// The session that was started for it.
@@ -117,14 +118,6 @@ impl Found {
     fn present(collected: Arc<CollectedSession>) -> Self {
         Found { collected, is_new: false, exclusive: ExclusiveSession::default() }
     }
-}
-
-/// A session that nobody asks for would have effects.
-struct Reluctance {
-    reason: String,
-    files: Vec<WireStat>,
-    /// The same, to be compared with the disk.
-    snapshot: Snapshot,
 }
 
 impl Pool {
@@ -245,7 +238,7 @@ impl Pool {
         }
     }
 
-    /// The files of a run: after an edit they are likely to be purpose for again.
+    /// The files of a run: after an edit they are likely to be asked for again.
     pub(crate) fn expect(&self, scope: &Scope, options: &WorkerOptions) {
         let Scope::Paths(paths) = scope else { return };
         // In a folder pytest looks for conftests by rules of its own before it collects.
@@ -363,158 +356,6 @@ impl Pool {
         env.iter().flat_map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat()).collect()
     }
 
-    /// A fresh collected session that covers `scope`; collects where there is none.
-    pub(crate) async fn session_for(
-        &self,
-        scope: &Scope,
-        options: &WorkerOptions,
-        settings: &Arc<PytestSettings>,
-        limit: Duration,
-        purpose: Purpose,
-    ) -> Result<Found, CollectFailure> {
-        self.touch();
-        if let Some(collected) = self.present(scope, options, purpose).await {
-            return Ok(Found::present(collected));
-        }
-        if *scope == Scope::All {
-            let _one = self.whole.lock().await;
-            if let Some(collected) = self.present(scope, options, purpose).await {
-                return Ok(Found::present(collected));
-            }
-            return self.collect(scope, options, settings, limit, purpose).await;
-        }
-        self.collect(scope, options, settings, limit, purpose).await
-    }
-
-    /// A session that is there and fresh; one to be run must be one that can be shared. Stale ones are let go.
-    async fn present(&self, scope: &Scope, options: &WorkerOptions, purpose: Purpose) -> Option<Arc<CollectedSession>> {
-        let suits = |collected: &&Arc<CollectedSession>| {
-            collected.serves(scope, options) && (purpose != Purpose::Run || collected.is_shared())
-        };
-        loop {
-            let found = self.state().sessions.iter().find(suits).cloned()?;
-            let checked = Arc::clone(&found);
-            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
-                return Some(found);
-            }
-            self.state().sessions.retain(|collected| !Arc::ptr_eq(collected, &found));
-        }
-    }
-
-    /// Collects, whatever there is. What somebody wants to know is found out without effects, where that can be.
-    pub(crate) async fn collect(
-        &self,
-        scope: &Scope,
-        options: &WorkerOptions,
-        settings: &Arc<PytestSettings>,
-        limit: Duration,
-        purpose: Purpose,
-    ) -> Result<Found, CollectFailure> {
-        let first = if purpose == Purpose::List { Purpose::Unasked } else { purpose };
-        match self.collect_once(scope, options, settings, limit, first).await {
-            Err(CollectFailure::OnlyWhenAsked { .. }) if purpose == Purpose::List => {
-                self.collect_once(scope, options, settings, limit, purpose).await
-            }
-            other => other,
-        }
-    }
-
-    /// Why nothing is collected that nobody purpose for; `None` as soon as what led there has changed.
-    pub(crate) fn reluctance(&self) -> Option<String> {
-        self.state().reluctance.as_ref().map(|reluctance| reluctance.reason.clone())
-    }
-
-    async fn check_reluctance(&self) -> Result<(), CollectFailure> {
-        let Some(mut reluctance) = self.state().reluctance.take() else { return Ok(()) };
-        let compared = tokio::task::spawn_blocking(move || reluctance.snapshot.is_fresh().then_some(reluctance));
-        let Ok(Some(reluctance)) = compared.await else { return Ok(()) };
-        let (reason, files) = (reluctance.reason.clone(), reluctance.files.clone());
-        self.state().reluctance.get_or_insert(reluctance);
-        Err(CollectFailure::OnlyWhenAsked { reason, files })
-    }
-
-    /// What a session came to tells whether others may be made that nobody asks for.
-    fn learn(&self, outcome: &Result<(CollectedSession, ExclusiveSession), CollectFailure>, purpose: Purpose) {
-        let mut state = self.state();
-        match outcome {
-            Err(CollectFailure::OnlyWhenAsked { reason, files }) => {
-                tracing::info!(%reason, "tests are collected only when somebody asks");
-                let snapshot = Snapshot::new(WireRead { files: files.clone(), ..WireRead::default() });
-                state.reluctance = Some(Reluctance { reason: reason.clone(), files: files.clone(), snapshot });
-            }
-            Ok((collected, _)) if purpose == Purpose::Run => {
-                match collected.reasons.first() {
-                    Some(reason) => tracing::info!(%reason, "each run collects for itself"),
-                    None => tracing::info!("runs share the collected session"),
-                }
-                if collected.reasons.is_empty() {
-                    state.reluctance = None;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    async fn collect_once(
-        &self,
-        scope: &Scope,
-        options: &WorkerOptions,
-        settings: &Arc<PytestSettings>,
-        limit: Duration,
-        purpose: Purpose,
-    ) -> Result<Found, CollectFailure> {
-        if purpose == Purpose::Unasked {
-            self.check_reluctance().await?;
-        } else {
-            self.exiting.gone().await;
-        }
-        let start = |error: StartError| CollectFailure::Unreachable(error.to_string());
-        let generation = self.state().generation;
-        let mut base = self.base().await.map_err(start)?;
-        let fork = self.mode().is_some_and(|mode| mode.embedded);
-        if !fork {
-            base = self.fresh().await.map_err(start)?;
-        }
-        let options = WorkerOptions { args: scope.args(), ..options.clone() };
-        let window = self.window().await;
-        let by = match self.take_prestarted(&base, &options).await {
-            Some(prestarted) => Collector::Prestarted(Box::new(prestarted)),
-            None if fork => Collector::Fork,
-            None => Collector::Base,
-        };
-        let order = CollectOrder {
-            scope: scope.clone(),
-            options,
-            root: self.launcher.root.clone(),
-            settings: Arc::clone(settings),
-            analyses: Arc::clone(&self.analyses),
-            limit,
-            by,
-            purpose,
-            exiting: self.exiting.clone(),
-            window,
-        };
-        let outcome = collect(&self.launcher.hub, base, order).await;
-        self.learn(&outcome, purpose);
-        let (collected, exclusive) = outcome?;
-        let collected = Arc::new(collected);
-        let mut state = self.state();
-        if state.closed {
-            return Err(CollectFailure::Broken("the context was shut down".into()));
-        }
-        if state.generation != generation {
-            return Ok(Found { collected, is_new: true, exclusive });
-        }
-        state.sessions.retain(|old| old.scope != collected.scope || old.options != collected.options);
-        state.sessions.insert(0, Arc::clone(&collected));
-        let mut parts = 0;
-        state.sessions.retain(|collected| {
-            parts += usize::from(collected.scope != Scope::All);
-            collected.scope == Scope::All || parts <= PARTS_KEPT
-        });
-        Ok(Found { collected, is_new: true, exclusive })
-    }
-
     /// A runner for the tests of `collected`.
     /// `special`: what its session is to do otherwise than the collected one did.
     pub(crate) async fn runner(
@@ -591,7 +432,7 @@ impl Pool {
         state.sessions.clear();
         state.prestarted = None;
         state.base = None;
-        state.reluctance = None;
+        state.on_demand = None;
     }
 
     /// As [`Pool::forget_all`], and nothing is started any more.

@@ -1,4 +1,4 @@
-//! A session that was started before anybody purpose for it. Up to its collection nothing depends on the tests' own code,
+//! A session that was started before anybody asked for it. Up to its collection nothing depends on the tests' own code,
 //! so after an edit it is still good, as long as the configuration and the conftests are what they were.
 
 use std::sync::{Arc, Mutex, PoisonError};

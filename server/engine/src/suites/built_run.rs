@@ -68,7 +68,7 @@ impl BuiltRun {
         self.scheduler_wake.notify_one();
     }
 
-    /// A suite was purpose to stop or to end: it may wait for its turn, which now never comes.
+    /// A suite was asked to stop or to end: it may wait for its turn, which now never comes.
     pub(crate) fn wake_scheduler(&self) {
         self.scheduler_wake.notify_one();
     }

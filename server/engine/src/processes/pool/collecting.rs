@@ -1,0 +1,176 @@
+//! How the pool comes by collected sessions: one that is there and fresh, or a new one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pytest_lens_analysis::PytestSettings;
+
+use super::{Found, PARTS_KEPT, Pool};
+use crate::model::scope::Scope;
+use crate::processes::collected_session::{CollectFailure, CollectOrder, CollectedSession, Collector, collect};
+use crate::processes::disk_snapshot::Snapshot;
+use crate::processes::exclusive_session::ExclusiveSession;
+use crate::processes::launcher::StartError;
+use crate::processes::worker_protocol::{Purpose, WireRead, WireStat, WorkerOptions};
+
+/// A session that nobody asks for would have effects.
+pub(super) struct OnDemand {
+    reason: String,
+    files: Vec<WireStat>,
+    /// The same, to be compared with the disk.
+    snapshot: Snapshot,
+}
+
+impl Pool {
+    /// A fresh collected session that covers `scope`; collects where there is none.
+    pub(crate) async fn session_for(
+        &self,
+        scope: &Scope,
+        options: &WorkerOptions,
+        settings: &Arc<PytestSettings>,
+        limit: Duration,
+        purpose: Purpose,
+    ) -> Result<Found, CollectFailure> {
+        self.touch();
+        if let Some(collected) = self.present(scope, options, purpose).await {
+            return Ok(Found::present(collected));
+        }
+        if *scope == Scope::All {
+            let _one = self.whole.lock().await;
+            if let Some(collected) = self.present(scope, options, purpose).await {
+                return Ok(Found::present(collected));
+            }
+            return self.collect(scope, options, settings, limit, purpose).await;
+        }
+        self.collect(scope, options, settings, limit, purpose).await
+    }
+
+    /// A session that is there and fresh; one to be run must be one that can be shared. Stale ones are let go.
+    async fn present(&self, scope: &Scope, options: &WorkerOptions, purpose: Purpose) -> Option<Arc<CollectedSession>> {
+        let suits = |collected: &&Arc<CollectedSession>| {
+            collected.serves(scope, options) && (purpose != Purpose::Run || collected.is_shared())
+        };
+        loop {
+            let found = self.state().sessions.iter().find(suits).cloned()?;
+            let checked = Arc::clone(&found);
+            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+                return Some(found);
+            }
+            self.state().sessions.retain(|collected| !Arc::ptr_eq(collected, &found));
+        }
+    }
+
+    /// Collects, whatever there is. What somebody wants to know is found out without effects, where that can be.
+    pub(crate) async fn collect(
+        &self,
+        scope: &Scope,
+        options: &WorkerOptions,
+        settings: &Arc<PytestSettings>,
+        limit: Duration,
+        purpose: Purpose,
+    ) -> Result<Found, CollectFailure> {
+        let first = if purpose == Purpose::List { Purpose::Unasked } else { purpose };
+        match self.collect_once(scope, options, settings, limit, first).await {
+            Err(CollectFailure::OnlyWhenAsked { .. }) if purpose == Purpose::List => {
+                self.collect_once(scope, options, settings, limit, purpose).await
+            }
+            other => other,
+        }
+    }
+
+    /// Why nothing is collected that nobody asked for; `None` as soon as what led there has changed.
+    pub(crate) fn on_demand_reason(&self) -> Option<String> {
+        self.state().on_demand.as_ref().map(|on_demand| on_demand.reason.clone())
+    }
+
+    async fn check_on_demand(&self) -> Result<(), CollectFailure> {
+        let Some(mut on_demand) = self.state().on_demand.take() else { return Ok(()) };
+        let compared = tokio::task::spawn_blocking(move || on_demand.snapshot.is_fresh().then_some(on_demand));
+        let Ok(Some(on_demand)) = compared.await else { return Ok(()) };
+        let (reason, files) = (on_demand.reason.clone(), on_demand.files.clone());
+        self.state().on_demand.get_or_insert(on_demand);
+        Err(CollectFailure::OnlyWhenAsked { reason, files })
+    }
+
+    /// What a session came to tells whether others may be made that nobody asks for.
+    fn learn(&self, outcome: &Result<(CollectedSession, ExclusiveSession), CollectFailure>, purpose: Purpose) {
+        let mut state = self.state();
+        match outcome {
+            Err(CollectFailure::OnlyWhenAsked { reason, files }) => {
+                tracing::info!(%reason, "tests are collected only when somebody asks");
+                let snapshot = Snapshot::new(WireRead { files: files.clone(), ..WireRead::default() });
+                state.on_demand = Some(OnDemand { reason: reason.clone(), files: files.clone(), snapshot });
+            }
+            Ok((collected, _)) if purpose == Purpose::Run => {
+                match collected.reasons.first() {
+                    Some(reason) => tracing::info!(%reason, "each run collects for itself"),
+                    None => tracing::info!("runs share the collected session"),
+                }
+                if collected.reasons.is_empty() {
+                    state.on_demand = None;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn collect_once(
+        &self,
+        scope: &Scope,
+        options: &WorkerOptions,
+        settings: &Arc<PytestSettings>,
+        limit: Duration,
+        purpose: Purpose,
+    ) -> Result<Found, CollectFailure> {
+        if purpose == Purpose::Unasked {
+            self.check_on_demand().await?;
+        } else {
+            self.exiting.gone().await;
+        }
+        let start = |error: StartError| CollectFailure::Unreachable(error.to_string());
+        let generation = self.state().generation;
+        let mut base = self.base().await.map_err(start)?;
+        let fork = self.mode().is_some_and(|mode| mode.embedded);
+        if !fork {
+            base = self.fresh().await.map_err(start)?;
+        }
+        let options = WorkerOptions { args: scope.args(), ..options.clone() };
+        let window = self.window().await;
+        let by = match self.take_prestarted(&base, &options).await {
+            Some(prestarted) => Collector::Prestarted(Box::new(prestarted)),
+            None if fork => Collector::Fork,
+            None => Collector::Base,
+        };
+        let order = CollectOrder {
+            scope: scope.clone(),
+            options,
+            root: self.launcher.root.clone(),
+            settings: Arc::clone(settings),
+            analyses: Arc::clone(&self.analyses),
+            limit,
+            by,
+            purpose,
+            exiting: self.exiting.clone(),
+            window,
+        };
+        let outcome = collect(&self.launcher.hub, base, order).await;
+        self.learn(&outcome, purpose);
+        let (collected, exclusive) = outcome?;
+        let collected = Arc::new(collected);
+        let mut state = self.state();
+        if state.closed {
+            return Err(CollectFailure::Broken("the context was shut down".into()));
+        }
+        if state.generation != generation {
+            return Ok(Found { collected, is_new: true, exclusive });
+        }
+        state.sessions.retain(|old| old.scope != collected.scope || old.options != collected.options);
+        state.sessions.insert(0, Arc::clone(&collected));
+        let mut parts = 0;
+        state.sessions.retain(|collected| {
+            parts += usize::from(collected.scope != Scope::All);
+            collected.scope == Scope::All || parts <= PARTS_KEPT
+        });
+        Ok(Found { collected, is_new: true, exclusive })
+    }
+}
