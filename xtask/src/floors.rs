@@ -1,41 +1,83 @@
-//! The engine's floors: a folder of `server/engine/src` imports only folders below it, so that whoever reads one need
-//! know only those.
+//! The floors of the engine and of the language server: a folder imports only folders below it, so that whoever reads
+//! one need know only those. Modules of the language server form no circle either.
 //!
 //! Paths are read from the source text: `use` trees with their braces, and paths in code that begin with `crate::` or
 //! `super::`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Where the engine's sources are.
-const SOURCES: &str = "server/engine/src/";
+use crate::lua_imports::circle;
 
-/// From the top to the bottom. A file beside the folders is a floor by its own name; those of one floor may import each
-/// other. What is not listed is the crate's root, which may name every floor and is named by none.
-const FLOORS: [&[&str]; 9] = [
-    &["api"],
-    &["socket"],
-    &["engine", "idle_projects"],
-    &["suites"],
-    &["project"],
-    &["runs"],
-    &["processes"],
-    &["model"],
-    &["session", "config", "clock", "api_error"],
+/// A crate, and its floors.
+struct House {
+    /// Where its sources are.
+    sources: &'static str,
+    /// From the top to the bottom. A file beside the folders is a floor by its own name; those of one floor may import
+    /// each other. What is not listed is the crate's root, which may name every floor and is named by none.
+    floors: &'static [&'static [&'static str]],
+    /// Whether modules of one floor may import each other in a circle.
+    has_circles: bool,
+}
+
+const HOUSES: [House; 2] = [
+    House {
+        sources: "server/engine/src/",
+        floors: &[
+            &["api"],
+            &["socket"],
+            &["engine", "idle_projects"],
+            &["suites"],
+            &["project"],
+            &["runs"],
+            &["processes"],
+            &["model"],
+            &["session", "config", "clock", "api_error"],
+        ],
+        has_circles: true,
+    },
+    House {
+        sources: "server/lsp/src/",
+        floors: &[
+            &["server", "server_capabilities"],
+            &["transport"],
+            &["outgoing"],
+            &["sync"],
+            &["requests"],
+            &["commands"],
+            &["engine"],
+            &["session"],
+            &["workspaces"],
+            &["documents"],
+            &["error", "paths", "node_id"],
+        ],
+        has_circles: false,
+    },
 ];
 
-/// Imports of a file of the engine that lead to a floor above it, or to one that is not listed.
-pub fn complaints(path: &Path, text: &str) -> Vec<String> {
-    let Some(inside) = path.to_str().and_then(|path| path.strip_prefix(SOURCES)) else { return Vec::new() };
-    let module: Vec<&str> = inside.trim_end_matches(".rs").trim_end_matches("/mod").split('/').collect();
-    if module == ["lib"] {
-        return Vec::new();
+impl House {
+    fn floor(&self, name: &str) -> Option<usize> {
+        self.floors.iter().position(|names| names.contains(&name))
     }
-    let Some(own) = floor(module[0]) else {
-        return vec![format!("{}: {} is on no floor; see `FLOORS` in {}", path.display(), module[0], file!())];
+
+    /// The names of a file's module.
+    fn module<'a>(&self, path: &'a Path) -> Option<Vec<&'a str>> {
+        let inside = path.to_str()?.strip_prefix(self.sources)?;
+        Some(inside.trim_end_matches(".rs").trim_end_matches("/mod").split('/').collect())
+    }
+}
+
+/// Imports of a file that lead to a floor above it, or to one that is not listed.
+pub fn complaints(path: &Path, text: &str) -> Vec<String> {
+    let house = HOUSES.iter().find_map(|house| Some((house, house.module(path)?)));
+    let Some((house, module)) = house.filter(|(_, module)| *module != ["lib"]) else { return Vec::new() };
+    let Some(own) = house.floor(module[0]) else {
+        return vec![format!("{}: {} is on no floor; see `HOUSES` in {}", path.display(), module[0], file!())];
     };
     let mut found = Vec::new();
     for (line, target) in imports(&module, text) {
-        let is_below = target == module[0] || floor(&target).is_some_and(|other| other >= own);
+        let Some(target) = target.first() else { continue };
+        let is_below = target == module[0] || house.floor(target).is_some_and(|other| other >= own);
         if !is_below {
             found.push(format!(
                 "{}:{line}: `{}` must not import `{target}`, which is above it",
@@ -44,15 +86,39 @@ pub fn complaints(path: &Path, text: &str) -> Vec<String> {
             ));
         }
     }
+    // Several names of one group are one import.
+    found.dedup();
     found
 }
 
-fn floor(name: &str) -> Option<usize> {
-    FLOORS.iter().position(|names| names.contains(&name))
+/// Circles among the modules of a crate that must have none.
+pub fn circles(sources: &[(impl AsRef<Path>, String)]) -> Vec<String> {
+    let mut found = Vec::new();
+    for house in HOUSES.iter().filter(|house| !house.has_circles) {
+        let modules: BTreeMap<String, (Vec<&str>, &str)> = sources
+            .iter()
+            .filter_map(|(path, text)| Some((house.module(path.as_ref())?, text.as_str())))
+            // Tests may look at everything.
+            .filter(|(module, _)| *module != ["lib"] && module.last() != Some(&"tests"))
+            .map(|(module, text)| (module.join("::"), (module, text.split("\nmod tests {").next().unwrap_or_default())))
+            .collect();
+        let graph = modules.iter().map(|(name, (module, text))| {
+            let targets = imports(module, text).into_iter().filter_map(|(_, path)| {
+                // The longest beginning of the path that is a file.
+                (1..=path.len()).rev().map(|length| path[..length].join("::")).find(|path| modules.contains_key(path))
+            });
+            (name.clone(), targets.filter(|target| target != name).collect())
+        });
+        let graph: BTreeMap<String, BTreeSet<String>> = graph.collect();
+        found.extend(
+            circle(&graph).map(|circle| format!("{}: a circle of imports: {}", house.sources, circle.join(" -> "))),
+        );
+    }
+    found
 }
 
-/// The top modules that a file names, each with its line.
-fn imports(module: &[&str], text: &str) -> Vec<(usize, String)> {
+/// The paths that a file names, from the crate's root on, each with its line.
+fn imports(module: &[&str], text: &str) -> Vec<(usize, Vec<String>)> {
     let code: Vec<&str> = text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
     let code = code.join("\n");
     let mut found = Vec::new();
@@ -67,27 +133,30 @@ fn imports(module: &[&str], text: &str) -> Vec<(usize, String)> {
             let nested = text.lines().take(line).any(|line| line.starts_with("mod tests {"));
             let parent = module.len().saturating_sub(usize::from(!nested));
             let base = if start == "crate::" { &[][..] } else { &module[..parent] };
-            found.extend(heads(base, &code[at + start.len()..]).into_iter().map(|head| (line, head)));
+            found.extend(paths(base, &code[at + start.len()..]).into_iter().map(|path| (line, path)));
         }
     }
     found
 }
 
-/// The first names of the paths that a `use` tree or a path stands for, counted from `base`.
-fn heads(base: &[&str], tree: &str) -> Vec<String> {
+/// The paths that a `use` tree or a path stands for, counted from `base`.
+fn paths(base: &[&str], tree: &str) -> Vec<Vec<String>> {
     let tree = tree.trim_start();
     if let Some(rest) = tree.strip_prefix("super::") {
-        return heads(&base[..base.len().saturating_sub(1)], rest);
+        return paths(&base[..base.len().saturating_sub(1)], rest);
     }
-    if let Some(top) = base.first() {
-        return vec![(*top).to_owned()];
+    if let Some(group) = tree.strip_prefix('{') {
+        return members(group).into_iter().flat_map(|member| paths(base, member)).collect();
     }
-    match tree.strip_prefix('{') {
-        Some(group) => members(group).into_iter().flat_map(|member| heads(base, member)).collect(),
-        None => {
-            let name: String = tree.chars().take_while(|next| next.is_alphanumeric() || *next == '_').collect();
-            if name.is_empty() { Vec::new() } else { vec![name] }
-        }
+    let length = tree.find(|next: char| !next.is_alphanumeric() && next != '_').unwrap_or(tree.len());
+    let (name, rest) = tree.split_at(length);
+    if name.is_empty() || name == "self" {
+        return vec![base.iter().map(|name| (*name).to_owned()).collect()];
+    }
+    let longer: Vec<&str> = base.iter().copied().chain([name]).collect();
+    match rest.strip_prefix("::") {
+        Some(rest) => paths(&longer, rest),
+        None => vec![longer.into_iter().map(str::to_owned).collect()],
     }
 }
 
@@ -117,9 +186,9 @@ mod tests {
     use super::*;
 
     fn found(file: &str, text: &str) -> Vec<String> {
-        let prefix = format!("{SOURCES}{file}");
+        let prefix = format!("{}{file}", HOUSES[0].sources);
         let shown = complaints(Path::new(&prefix), text).into_iter();
-        shown.map(|complaint| complaint.trim_start_matches(SOURCES).to_owned()).collect()
+        shown.map(|complaint| complaint.trim_start_matches(HOUSES[0].sources).to_owned()).collect()
     }
 
     #[test]
@@ -127,7 +196,7 @@ mod tests {
         let text = "use crate::runs::plan::RunPlan;\nuse super::worker_slot;\nuse crate::{clock, model::node::{Node, Scope}};\n";
         assert!(found("runs/driver.rs", text).is_empty());
         assert!(found("lib.rs", "use crate::api::answer;\n").is_empty());
-        assert!(complaints(Path::new("server/lsp/src/a.rs"), "use crate::api;\n").is_empty());
+        assert!(complaints(Path::new("server/cli/src/a.rs"), "use crate::api;\n").is_empty());
     }
 
     #[test]
@@ -162,5 +231,30 @@ mod tests {
     fn a_new_folder_needs_a_floor() {
         assert_eq!(found("attic/a.rs", "").len(), 1);
         assert_eq!(found("runs/plan.rs", "use crate::attic::a;\n").len(), 1);
+    }
+
+    #[test]
+    fn each_crate_has_floors_of_its_own() {
+        let up = complaints(Path::new("server/lsp/src/session/state.rs"), "use crate::{error, engine::connection};\n");
+        assert_eq!(up, ["server/lsp/src/session/state.rs:1: `session` must not import `engine`, which is above it"]);
+        assert!(complaints(Path::new("server/lsp/src/engine/connection.rs"), "use crate::session;\n").is_empty());
+    }
+
+    #[test]
+    fn a_circle_among_modules_is_found_by_their_whole_paths() {
+        let source = |file: &str, text: &str| (format!("server/lsp/src/{file}"), text.to_owned());
+        let mut sources = vec![
+            source(
+                "session/state.rs",
+                "use crate::session::message::{Outgoing, Progress};\nmod tests {\n    use super::x;\n}\n",
+            ),
+            source("session/message.rs", "use crate::workspaces::{self, view::View};\n"),
+            source("workspaces/mod.rs", ""),
+            source("workspaces/view.rs", "\nmod tests {\n    use crate::session::state::State;\n}\n"),
+        ];
+        assert!(circles(&sources).is_empty());
+        sources[3].1 = "use super::super::session::state::State;\n".to_owned();
+        let circle = "session::message -> workspaces::view -> session::state -> session::message";
+        assert_eq!(circles(&sources), [format!("server/lsp/src/: a circle of imports: {circle}")]);
     }
 }

@@ -101,7 +101,7 @@ fn imports(text: &str) -> Vec<Import> {
 }
 
 /// A circle in a graph, with its first member repeated at the end.
-fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+pub fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     let mut done = BTreeSet::new();
     graph.keys().find_map(|start| visit(graph, start, &mut Vec::new(), &mut done))
 }

@@ -1,8 +1,9 @@
 //! `cargo xtask tidy`: the habits of the source tree that no linter knows.
 //!
 //! Each source file opens with a doc that says why it exists, stays under 600 lines (unless it is generated), and holds
-//! neither left-over notes nor a path of somebody's machine. The engine's folders import downwards only; the imports of the
-//! Neovim plugin form no circle. All places that name the version name the same.
+//! neither left-over notes nor a path of somebody's machine. Folders of the engine and of the language server import
+//! downwards only; imports of the language server and of the Neovim plugin form no circle. All places that name the
+//! version name the same.
 
 use crate::{floors, lua_imports};
 use anyhow::Result;
@@ -31,6 +32,7 @@ pub fn run() -> Result<bool> {
         problems.extend(floors::complaints(&path, &text));
         texts.push((path, text));
     }
+    problems.extend(floors::circles(&texts));
     problems.extend(lua_imports::complaints(texts.iter().map(|(path, text)| (path.as_path(), text.as_str()))));
     problems.extend(crate::versions::complaints()?);
     for problem in &problems {

@@ -28,7 +28,7 @@ use crate::engine::progress;
 use crate::error::{CommandError, ErrorKind};
 use crate::outgoing::publisher::Publisher;
 use crate::paths::path_of;
-use crate::session::client_capabilities;
+use crate::server_capabilities;
 use crate::session::state::Shared;
 use crate::sync::document_sync;
 use crate::sync::folders;
@@ -92,7 +92,7 @@ impl Lens {
 
 impl LanguageServer for Lens {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
-        let encoding = client_capabilities::encoding(&params.capabilities);
+        let encoding = server_capabilities::encoding(&params.capabilities);
         // The framework takes no further message before `initialize` has an answer.
         let initialize = AssertUnwindSafe(|| folders::initialize(&self.shared, &params, encoding));
         catch_unwind(initialize).map_err(|_| Error::internal_error())?;
@@ -103,7 +103,7 @@ impl LanguageServer for Lens {
                 gone.notify_one();
             });
         }
-        Ok(client_capabilities::initialize_result(encoding))
+        Ok(server_capabilities::initialize_result(encoding))
     }
 
     async fn initialized(&self, _: InitializedParams) {

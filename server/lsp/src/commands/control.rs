@@ -7,7 +7,7 @@ use pytest_lens_protocol::{Request, Response};
 use serde_json::{Value, json};
 
 use crate::commands::args::{CollectArgs, StopArgs};
-use crate::engine::collect;
+use crate::engine::{collect, connection};
 use crate::error::{CommandError, CommandResult};
 use crate::session::state::Shared;
 
@@ -53,7 +53,8 @@ pub(crate) async fn collect(shared: &Arc<Shared>, args: CollectArgs) -> CommandR
     let folders = folders(shared, args.workspace.as_deref())?;
     let mut count = 0;
     for folder in folders {
-        count += collect::collect(shared, &folder, args.force.unwrap_or_default(), true).await?;
+        let context_id = connection::context(shared, &folder).await?;
+        count += collect::collect(shared, &folder, context_id, args.force.unwrap_or_default(), true).await?;
     }
     Ok(json!({ "nodeCount": count }))
 }

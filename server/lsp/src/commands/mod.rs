@@ -13,7 +13,7 @@ use lsp_types::MessageType;
 use serde_json::Value;
 
 use crate::error::{CommandError, CommandResult};
-use crate::outgoing::publisher::Outgoing;
+use crate::session::message::Outgoing;
 use crate::session::state::Shared;
 
 pub(crate) use run::run_on_save;

@@ -10,7 +10,7 @@ use crate::commands::control::folders;
 use crate::commands::run::folder_of_id;
 use crate::engine::connection;
 use crate::error::{CommandError, CommandResult};
-use crate::outgoing::publisher::Outgoing;
+use crate::session::message::Outgoing;
 use crate::session::state::Shared;
 use crate::workspaces::outcome::words;
 

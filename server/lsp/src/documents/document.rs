@@ -1,5 +1,7 @@
 //! Open documents: the live text, as the client tells of it.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lsp_types::{Range, TextDocumentContentChangeEvent};
@@ -8,6 +10,9 @@ use ropey::Rope;
 
 use crate::documents::encoding::Encoding;
 use crate::documents::text::{Reader, Text};
+
+/// Open documents, by path.
+pub(crate) type Documents = HashMap<PathBuf, Document>;
 
 /// One open document.
 #[derive(Debug)]

@@ -10,12 +10,13 @@ use pytest_lens_protocol::{
 };
 
 use crate::documents::disk::Disk;
+use crate::documents::document::Documents;
 use crate::documents::encoding::Encoding;
 use crate::engine::progress::{run_begins, run_ends, run_moves};
 use crate::engine::warnings;
-use crate::outgoing::publisher::Outgoing;
+use crate::session::message::Outgoing;
 use crate::session::narrow::tell;
-use crate::session::state::{Documents, State};
+use crate::session::state::State;
 use crate::workspaces::findings::{Finding, Step};
 use crate::workspaces::outcome::{date, is_failure, words};
 use crate::workspaces::positions::Live;

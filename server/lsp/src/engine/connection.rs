@@ -1,92 +1,28 @@
 //! The way of one folder to the engine: its context and its events.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lsp_types::MessageType;
-use pytest_lens_protocol::{
-    Event, EventPayload, InventoryDelta, ItemKind, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd,
-    RunEndStatus, TestItem,
-};
-use tokio::sync::{Notify, watch};
-use tokio::task::AbortHandle;
+use pytest_lens_protocol::{EventPayload, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd, RunEndStatus};
 
-use crate::engine::collect;
+use crate::engine::event_log::{apply, follow};
+use crate::engine::{collect, configure, last_outcomes, source_listing};
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::session::state::Shared;
-use crate::sync::settings;
+use crate::workspaces::link::{Link, Phase};
 use crate::workspaces::view::RunView;
 use crate::workspaces::workspace::Workspace;
 
-/// A hanging get ends after this, and is made anew.
-const WAIT_MS: u64 = 30_000;
+/// Files change in swarms: a collection waits until they have been quiet for so long.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// How long a daemon that is gone is left alone.
 const RECONNECT: Duration = Duration::from_secs(3);
 
-/// How far a folder is with the engine.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Phase {
-    /// Nothing is asked of the engine: the folder is not trusted.
-    #[default]
-    Closed,
-    /// The context is being opened.
-    Opening,
-    /// It is open.
-    Open(String),
-    /// It could not be opened; the next command tries again.
-    Failed(CommandError),
-}
-
-/// One folder's connection.
-#[derive(Debug)]
-pub(crate) struct Link {
-    phase: watch::Sender<Phase>,
-    /// How far the event log was taken in.
-    pub(crate) cursor: watch::Sender<u64>,
-    retry: Notify,
-    pub(crate) files_changed: Notify,
-    task: Mutex<Option<AbortHandle>>,
-}
-
-impl Default for Link {
-    fn default() -> Self {
-        Link {
-            phase: watch::Sender::new(Phase::default()),
-            cursor: watch::Sender::new(0),
-            retry: Notify::new(),
-            files_changed: Notify::new(),
-            task: Mutex::new(None),
-        }
-    }
-}
-
-impl Link {
-    /// The open context's id.
-    pub(crate) fn context(&self) -> Option<String> {
-        match &*self.phase.borrow() {
-            Phase::Open(context) => Some(context.clone()),
-            _ => None,
-        }
-    }
-
-    /// Files were changed: collect soon.
-    pub(crate) fn files_changed(&self) {
-        self.files_changed.notify_one();
-    }
-
-    fn replace_task(&self, task: Option<AbortHandle>) {
-        let mut slot = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = std::mem::replace(&mut *slot, task) {
-            old.abort();
-        }
-    }
-}
-
 /// Opens, or opens anew, a folder's context, and follows its events from then on.
 pub(crate) fn start(shared: &Arc<Shared>, folder: &str) {
-    let Some(link) = link(shared, folder) else { return };
+    let Some(link) = shared.link(folder) else { return };
     let old = link.phase.send_replace(Phase::Opening);
     let (inner, name, own) = (Arc::clone(shared), folder.to_owned(), Arc::clone(&link));
     let task = shared.spawn(async move {
@@ -149,7 +85,7 @@ pub(crate) async fn context(shared: &Arc<Shared>, folder: &str) -> CommandResult
     if !shared.state().trusted {
         return Err(untrusted());
     }
-    let link = link(shared, folder).ok_or_else(gone)?;
+    let link = shared.link(folder).ok_or_else(gone)?;
     if shared.state().workspace_mut(folder).is_some_and(Workspace::has_moved) {
         // The root is a link, and leads to another folder than the context has.
         start(shared, folder);
@@ -174,10 +110,6 @@ pub(crate) fn untrusted() -> CommandError {
     )
 }
 
-pub(crate) fn link(shared: &Arc<Shared>, folder: &str) -> Option<Arc<Link>> {
-    shared.state().workspace(folder).map(|workspace| Arc::clone(&workspace.link))
-}
-
 /// Keeps the context open for as long as the folder is.
 async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
     let mut trouble: Option<CommandError> = None;
@@ -190,7 +122,7 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
                 link.phase.send_replace(Phase::Open(context.clone()));
                 tokio::select! {
                     failed = follow(&shared, &folder, &link, &context) => failed,
-                    () = collect::keep_up(&shared, &folder, &link) => continue,
+                    () = keep_up(&shared, &folder, &link) => continue,
                 }
             }
             Err(error) => Some(error),
@@ -240,82 +172,34 @@ async fn open(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
         other => return Err(CommandError::unexpected("init_context", &other)),
     };
     let configure = Request::ConfigureContext { context_id: context_id.clone(), settings: json };
-    settings::send(shared, configure).await;
+    configure::send(shared, configure).await;
     Ok(context_id)
 }
 
-/// Takes in the context's events until it is gone; an error where it can't be followed at all.
-async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &str) -> Option<CommandError> {
-    // What an engine that others use has run before is not this editor's: from its present state on.
-    let mut cursor = if shared.is_shared() { u64::MAX } else { 0 };
-    link.cursor.send_replace(0);
-    let mut served = false;
+/// Collects at the start, and then whenever files have changed and are quiet again. Never ends.
+async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
+    let first = collect_in(shared, folder, true).await;
+    after(shared, folder, first).await;
+    last_outcomes::take(shared, folder).await;
     loop {
-        let request = Request::GetEvents { context_id: context_id.to_owned(), cursor, wait_ms: WAIT_MS };
-        match shared.call(request).await {
-            Ok(Response::Events { cursor: next, events }) => {
-                served = true;
-                cursor = next;
-                take(shared, folder, &events).await;
-                link.cursor.send_replace(cursor);
-            }
-            Ok(other) => return Some(CommandError::unexpected("get_events", &other)),
-            Err(error) if served && error.kind == ErrorKind::ContextGone => return None,
-            Err(error) => return Some(error),
-        }
+        link.files_changed.notified().await;
+        while tokio::time::timeout(QUIET, link.files_changed.notified()).await.is_ok() {}
+        let again = collect_in(shared, folder, false).await;
+        after(shared, folder, again).await;
+        last_outcomes::again(shared, folder);
     }
 }
 
-/// Takes events into the folder's view. Large deltas go in pieces, and others have their turn between: neither a lens
-/// nor an answer on the wire waits for a whole inventory.
-async fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
-    for event in events {
-        let size = shared.state().piece(folder);
-        let pieces = match &event.payload {
-            EventPayload::Inventory(delta) if delta.whole => without_what_is_gone(shared, folder, delta).pieces(size),
-            EventPayload::Inventory(delta) => match news(shared, folder, delta) {
-                Some(delta) => delta.pieces(size),
-                None => continue,
-            },
-            payload => {
-                apply(shared, folder, payload);
-                continue;
-            }
-        };
-        for piece in pieces {
-            apply(shared, folder, &EventPayload::Inventory(piece));
-            tokio::task::yield_now().await;
-        }
-        shared.tell(|state| state.tell_rest(folder));
+/// What comes of a collection that nobody asked for.
+async fn after(shared: &Arc<Shared>, folder: &str, result: CommandResult<usize>) {
+    match result {
+        Ok(_) => source_listing::compare(shared, folder).await,
+        Err(error) if error.kind == ErrorKind::ContextGone => {}
+        Err(error) => shared.tell_once(MessageType::ERROR, &error.message),
     }
 }
 
-fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) {
-    // A fault in one event costs no other.
-    let applied = AssertUnwindSafe(|| shared.tell(|state| state.apply_event(folder, payload)));
-    if catch_unwind(applied).is_err() {
-        tracing::error!("an event was lost in a panic: {payload:?}");
-    }
-}
-
-/// What of a delta is not shown already: the sources were read here, before the engine could.
-fn news(shared: &Arc<Shared>, folder: &str, delta: &InventoryDelta) -> Option<InventoryDelta> {
-    let state = shared.state();
-    let view = &state.workspace(folder)?.view;
-    let news = view.news(delta.clone());
-    (!news.is_empty() || news.errors != view.errors()).then_some(news)
-}
-
-/// The events begin with the whole inventory, for they were dropped before they were read, or this is a first look at
-/// an engine that others use: what is not in it any more goes.
-fn without_what_is_gone(shared: &Arc<Shared>, folder: &str, whole: &InventoryDelta) -> InventoryDelta {
-    let state = shared.state();
-    let Some(workspace) = state.workspace(folder) else { return InventoryDelta::default() };
-    let mut delta = workspace.view.difference(whole.upserts.clone());
-    if !workspace.has_spoken {
-        // What the sources say is shown; what of it pytest does not take goes when it has spoken.
-        let is_confirmed = |item: &TestItem| !item.provisional && item.kind != ItemKind::Dir;
-        delta.removed.retain(|id| workspace.view.item(id).is_some_and(is_confirmed));
-    }
-    InventoryDelta { errors: whole.errors.clone(), revision: whole.revision, ..delta }
+async fn collect_in(shared: &Arc<Shared>, folder: &str, shown: bool) -> CommandResult<usize> {
+    let context_id = context(shared, folder).await?;
+    collect::collect(shared, folder, context_id, false, shown).await
 }

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use pytest_lens_protocol::{EventPayload, Request, Response, TestOutcome, TestOutcomes};
 
-use crate::engine::connection::link;
-use crate::outgoing::publisher::Outgoing;
+use crate::session::message::Outgoing;
 use crate::session::narrow::tell;
 use crate::session::state::{Shared, State};
 use crate::workspaces::outcome::is_failure;
@@ -17,7 +16,7 @@ const MANY: usize = 5_000;
 
 /// Asks what the history remembers of a folder's tests, and takes it in.
 pub(crate) async fn take(shared: &Arc<Shared>, folder: &str) {
-    let Some(context_id) = link(shared, folder).and_then(|link| link.context()) else { return };
+    let Some(context_id) = shared.link(folder).and_then(|link| link.context()) else { return };
     match shared.call(Request::GetLastOutcomes { context_id }).await {
         Ok(Response::Events { events, .. }) => {
             let told = events.iter().filter_map(|event| match &event.payload {

@@ -1,6 +1,5 @@
 //! Progress of runs and collections in the client's own way, with a cancel that works.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,30 +8,14 @@ use pytest_lens_protocol::{Request, RunEnd, RunEndStatus};
 use tokio::sync::Notify;
 
 use crate::engine::warnings;
-use crate::outgoing::publisher::{Outgoing, Progress};
+use crate::session::cancels::{Cancel, Cancels};
+use crate::session::message::{Outgoing, Progress};
 use crate::session::state::Shared;
 use crate::workspaces::outcome::duration;
 use crate::workspaces::view::RunView;
 
 /// How long what runs may take to finish behind a cancel. Then it is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What the user can cancel, by progress token.
-pub(crate) type Cancels = HashMap<String, Cancel>;
-
-/// What a cancel means.
-#[derive(Debug)]
-pub(crate) enum Cancel {
-    /// Of a run: stop it; a second time, or when stopping takes too long, kill it.
-    Run {
-        /// The run.
-        run_id: String,
-        /// It was asked for once already.
-        stopping: bool,
-    },
-    /// Of a collection: wait for it no longer, which the engine notices.
-    Collect(Arc<Notify>),
-}
 
 fn run_token(run_id: &str) -> String {
     format!("pytest-lens/run/{run_id}")

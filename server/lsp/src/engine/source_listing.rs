@@ -9,11 +9,11 @@ use pytest_lens_analysis::PytestSettings;
 use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, Range, Request, Response, TestItem};
 
 use crate::engine::last_outcomes;
-use crate::outgoing::publisher::Outgoing;
+use crate::node_id::split_id;
+use crate::session::message::Outgoing;
 use crate::session::narrow::tell;
 use crate::session::state::{Shared, State};
 use crate::workspaces::source_items;
-use crate::workspaces::workspace::split_id;
 
 /// Shows a folder's sources, as long as pytest has said nothing of it.
 pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {

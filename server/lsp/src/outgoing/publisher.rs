@@ -16,10 +16,9 @@ use lsp_types::request::{
 };
 use lsp_types::{
     ConfigurationItem, ConfigurationParams, Diagnostic, MessageType, NumberOrString, ProgressParams,
-    ProgressParamsValue, Registration, RegistrationParams, ShowDocumentParams, ShowMessageParams, WorkDoneProgress,
+    ProgressParamsValue, RegistrationParams, ShowDocumentParams, ShowMessageParams, WorkDoneProgress,
     WorkDoneProgressBegin, WorkDoneProgressCreateParams, WorkDoneProgressEnd, WorkDoneProgressReport,
 };
-use pytest_lens_protocol::EventPayload;
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
@@ -29,7 +28,9 @@ use crate::outgoing::batch::{Batcher, Notice, WINDOW};
 use crate::outgoing::notifications as names;
 use crate::outgoing::pages::Pages;
 use crate::paths::{uri, uri_text};
+use crate::session::message::{Outgoing, Progress};
 use crate::session::state::Shared;
+use crate::sync::settings;
 
 /// Lenses and hints are asked anew no more often than this.
 const REFRESH: Duration = Duration::from_millis(100);
@@ -43,94 +44,6 @@ const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_mi
 /// When the diagnostics of a file follow its edits.
 fn at_rest((since, last): &(Instant, Instant)) -> Instant {
     (*last + REST.0).min(*since + REST.1)
-}
-
-/// Something for the client.
-#[derive(Debug)]
-pub(crate) enum Outgoing {
-    /// An event of a folder, for a custom notification.
-    Event {
-        /// The folder's URI.
-        workspace: String,
-        /// What happened.
-        payload: EventPayload,
-    },
-    /// A sentence for the user.
-    Message {
-        /// How bad it is.
-        kind: MessageType,
-        /// The sentence.
-        text: String,
-    },
-    /// A text that the user asked to see.
-    Show {
-        /// What it is.
-        title: String,
-        /// The text.
-        text: String,
-    },
-    /// Files whose diagnostics, lenses and hints may be others now.
-    Changed {
-        /// Their paths.
-        files: BTreeSet<PathBuf>,
-    },
-    /// Lines of a file, and with them its diagnostics, may have moved.
-    Moved {
-        /// Its path.
-        file: PathBuf,
-        /// It was opened, closed or replaced: where the client has put what it keeps at its lines, nobody knows.
-        replaced: bool,
-    },
-    /// An open document was edited: diagnostics and the tree follow when the user pauses.
-    Edited {
-        /// Its path.
-        file: PathBuf,
-        /// Lines were replaced.
-        replaced: bool,
-    },
-    /// Work that the user can follow.
-    Progress(Progress),
-    /// Capabilities that are registered late.
-    Register(Vec<Registration>),
-    /// The settings of these folders are wanted from the client.
-    AskSettings(Vec<String>),
-    /// The client replied to the creation of a progress token.
-    ProgressCreated {
-        /// The token.
-        token: String,
-        /// It may be used.
-        accepted: bool,
-    },
-    /// The client replied to all refreshes.
-    Refreshed,
-}
-
-/// Work that the user can follow and cancel.
-#[derive(Debug)]
-pub(crate) enum Progress {
-    /// It began.
-    Begin {
-        /// Names it.
-        token: String,
-        /// What it is.
-        title: String,
-    },
-    /// It moved.
-    Report {
-        /// Names it.
-        token: String,
-        /// How far it is.
-        message: String,
-        /// The same as a number.
-        percentage: Option<u32>,
-    },
-    /// It is over.
-    End {
-        /// Names it.
-        token: String,
-        /// What came of it.
-        message: String,
-    },
 }
 
 /// A progress token on its way.
@@ -354,7 +267,7 @@ impl Publisher {
         let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
         self.shared.spawn(async move {
             match client.send_request::<WorkspaceConfiguration>(ConfigurationParams { items }).await {
-                Ok(values) => crate::sync::settings::answered(&shared, folders.into_iter().zip(values)),
+                Ok(values) => settings::answered(&shared, folders.into_iter().zip(values)),
                 Err(error) => tracing::warn!("the client does not tell its settings: {error}"),
             }
         });

@@ -7,11 +7,24 @@ use serde_json::{Value, json};
 
 use crate::commands;
 use crate::requests::code_lens::{debug_command, run_command};
-use crate::session::client_capabilities::kinds;
 use crate::session::state::State;
-use crate::workspaces::outcome::Summary;
 use crate::workspaces::runnables::innermost;
+use crate::workspaces::summary::Summary;
 use crate::workspaces::workspace::Workspace;
+
+/// The kinds of our code actions. They change no source, and nothing that runs on every save takes them along.
+pub(crate) mod kinds {
+    /// All of them.
+    pub(crate) const ALL: &str = "pytestLens";
+    /// Running tests.
+    pub(crate) const RUN: &str = "pytestLens.run";
+    /// Debugging tests.
+    pub(crate) const DEBUG: &str = "pytestLens.debug";
+    /// Stopping what runs.
+    pub(crate) const STOP: &str = "pytestLens.stop";
+    /// Showing what a test printed.
+    pub(crate) const OUTPUT: &str = "pytestLens.output";
+}
 
 impl State {
     /// The actions at a line of a document.

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use crate::commands;
 use crate::session::state::State;
-use crate::workspaces::outcome::{Summary, flakiness};
 use crate::workspaces::runnables::Place;
+use crate::workspaces::summary::{Summary, flakiness};
 use crate::workspaces::workspace::Workspace;
 
 impl State {

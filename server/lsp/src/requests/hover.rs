@@ -6,8 +6,9 @@ use std::path::Path;
 use lsp_types::{Hover, HoverContents, MarkupContent, MarkupKind, Position};
 
 use crate::session::state::State;
-use crate::workspaces::outcome::{Summary, duration, is_failure, sign, words};
+use crate::workspaces::outcome::{duration, is_failure, sign, words};
 use crate::workspaces::runnables::Place;
+use crate::workspaces::summary::Summary;
 use crate::workspaces::workspace::Workspace;
 
 /// So many failing cases are told one by one.

@@ -5,8 +5,9 @@ use std::path::Path;
 use lsp_types::{InlayHint, InlayHintLabel, Range};
 
 use crate::session::state::State;
-use crate::workspaces::outcome::{Summary, duration};
+use crate::workspaces::outcome::duration;
 use crate::workspaces::runnables::Place;
+use crate::workspaces::summary::Summary;
 
 impl State {
     /// The hints of a part of a document.

@@ -1,5 +1,7 @@
 //! The state of one client, and what changes it and reads it.
 
+pub(crate) mod cancels;
 pub(crate) mod client_capabilities;
+pub(crate) mod message;
 pub(crate) mod narrow;
 pub(crate) mod state;

@@ -6,13 +6,15 @@ use std::path::Path;
 use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, TestItem};
 
 use crate::documents::disk::Disk;
+use crate::documents::document::Documents;
 use crate::documents::encoding::Encoding;
-use crate::outgoing::publisher::Outgoing;
+use crate::node_id::split_id;
 use crate::session::client_capabilities::Features;
-use crate::session::state::{Documents, State};
+use crate::session::message::Outgoing;
+use crate::session::state::State;
 use crate::workspaces::lazy_outline::contents;
 use crate::workspaces::positions::Live;
-use crate::workspaces::workspace::{Workspace, split_id};
+use crate::workspaces::workspace::Workspace;
 
 /// The notifications that an event makes.
 pub(crate) fn tell(

@@ -1,6 +1,6 @@
 //! Everything that handlers read and change, behind one lock that is held for moments and never across an await.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,18 +13,16 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::documents::disk::Disk;
-use crate::documents::document::Document;
+use crate::documents::document::{Document, Documents};
 use crate::documents::encoding::Encoding;
 use crate::documents::text::{Reader, Text};
-use crate::engine::progress::Cancels;
 use crate::error::{CommandError, CommandResult};
-use crate::outgoing::publisher::Outgoing;
+use crate::session::cancels::Cancels;
 use crate::session::client_capabilities::Features;
+use crate::session::message::Outgoing;
+use crate::workspaces::link::Link;
 use crate::workspaces::positions::Live;
 use crate::workspaces::workspace::Workspace;
-
-/// Open documents, by path.
-pub(crate) type Documents = HashMap<PathBuf, Document>;
 
 /// What the server knows.
 #[derive(Debug, Default)]
@@ -157,6 +155,11 @@ impl Shared {
     /// May show this sentence again: what it was about has passed.
     pub(crate) fn forget_told(&self, text: &str) {
         self.state().told.remove(text);
+    }
+
+    /// A folder's connection to the engine.
+    pub(crate) fn link(&self, folder: &str) -> Option<Arc<Link>> {
+        self.state().workspace(folder).map(|workspace| Arc::clone(&workspace.link))
     }
 
     /// Whether the engine serves others as well.

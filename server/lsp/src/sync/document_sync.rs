@@ -9,8 +9,8 @@ use lsp_types::{DidChangeTextDocumentParams, TextDocumentItem};
 
 use crate::commands::run_on_save;
 use crate::documents::document::Document;
-use crate::outgoing::publisher::Outgoing;
 use crate::paths::path_of;
+use crate::session::message::Outgoing;
 use crate::session::state::{Shared, State};
 use crate::sync::folders;
 use crate::workspaces::positions::to_wire;

@@ -10,11 +10,12 @@ use lsp_types::{
 use serde_json::{Value, json};
 
 use crate::documents::encoding::Encoding;
+use crate::engine::configure;
 use crate::engine::connection;
 use crate::engine::source_listing;
-use crate::outgoing::publisher::Outgoing;
 use crate::paths::path_of;
 use crate::session::client_capabilities::Features;
+use crate::session::message::Outgoing;
 use crate::session::state::{Shared, State};
 use crate::sync::settings;
 use crate::workspaces::workspace::Workspace;
@@ -89,7 +90,7 @@ fn open(shared: &Arc<Shared>, folder: &str) {
         state.refresh_documents();
         (state.trusted, problems, config)
     };
-    settings::tell(shared, &problems);
+    configure::report(shared, &problems);
     if let Some(Err(problem)) = config {
         shared.tell_once(MessageType::WARNING, &problem);
     }
@@ -105,7 +106,7 @@ pub(crate) fn changed(shared: &Arc<Shared>, event: WorkspaceFoldersChangeEvent) 
     let mut shown = std::collections::BTreeSet::new();
     for removed in &event.removed {
         let uri = removed.uri.as_str();
-        let Some(link) = connection::link(shared, uri) else { continue };
+        let Some(link) = shared.link(uri) else { continue };
         connection::stop(shared, uri, &link);
         let mut state = shared.state();
         shown.extend(state.workspace(uri).into_iter().flat_map(|workspace| workspace.findings.files()).cloned());

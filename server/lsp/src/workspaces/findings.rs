@@ -2,10 +2,20 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use lsp_types::DiagnosticSeverity;
 
-use crate::workspaces::positions::Anchor;
+use crate::documents::text::Text;
+
+/// A line of a file, and the text that it is a line of; without a text, of whatever the file holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Anchor {
+    /// The text.
+    pub(crate) text: Option<Arc<Text>>,
+    /// The line, 0-based.
+    pub(crate) line: u32,
+}
 
 /// One of them.
 #[derive(Debug, Clone)]

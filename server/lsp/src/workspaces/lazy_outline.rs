@@ -6,8 +6,8 @@ use std::collections::HashSet;
 
 use pytest_lens_protocol::{CollectError, EventPayload, InventoryDelta};
 
+use crate::node_id::split_id;
 use crate::workspaces::view::View;
-use crate::workspaces::workspace::split_id;
 
 /// A tree with no more items than this is told whole.
 const SMALL: usize = 5_000;

@@ -2,9 +2,11 @@
 
 pub(crate) mod findings;
 pub(crate) mod lazy_outline;
+pub(crate) mod link;
 pub(crate) mod outcome;
 pub(crate) mod positions;
 pub(crate) mod runnables;
 pub(crate) mod source_items;
+pub(crate) mod summary;
 pub(crate) mod view;
 pub(crate) mod workspace;

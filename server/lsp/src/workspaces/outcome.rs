@@ -2,10 +2,6 @@
 
 use std::time::SystemTime;
 
-use pytest_lens_protocol::TestOutcome;
-
-use crate::workspaces::view::View;
-
 /// Whether an outcome means that something is broken.
 pub(crate) fn is_failure(outcome: &str) -> bool {
     matches!(outcome, "failed" | "error" | "timed_out" | "crashed")
@@ -45,13 +41,13 @@ pub(crate) fn duration(ms: f64) -> String {
 }
 
 /// Unix time in milliseconds.
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How long ago something was, for a reader.
-fn ago(at: u64, now: u64) -> String {
+pub(crate) fn ago(at: u64, now: u64) -> String {
     let minutes = now.saturating_sub(at) / 60_000;
     let (count, unit) = match minutes {
         0 => return "just now".into(),
@@ -76,68 +72,6 @@ pub(crate) fn date(at: u64) -> String {
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
     format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
-}
-
-/// The last outcomes of an item and of all within it, as one.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Summary {
-    /// Outcomes with their number, worst first.
-    pub(crate) counts: Vec<(String, usize)>,
-    /// All durations together, in milliseconds.
-    pub(crate) duration_ms: f64,
-    /// A test whose output is worth a look: the first that failed, else the first.
-    pub(crate) example: String,
-    /// Where all of it is only remembered: of when the newest is, Unix time in milliseconds.
-    pub(crate) as_of: Option<u64>,
-}
-
-/// The worst first.
-const ORDER: [&str; 8] = ["crashed", "timed_out", "error", "failed", "xpassed", "passed", "xfailed", "skipped"];
-
-impl Summary {
-    /// Of an item; `None` where nothing has run.
-    pub(crate) fn of(view: &View, id: &str) -> Option<Self> {
-        let results: Vec<&TestOutcome> = view.results_within(id).collect();
-        let first = results.first()?;
-        let example = results.iter().find(|result| is_failure(&result.outcome)).unwrap_or(first);
-        let mut summary = Summary { example: example.id.clone(), ..Summary::default() };
-        for outcome in ORDER {
-            let count = results.iter().filter(|result| result.outcome == outcome).count();
-            if count > 0 {
-                summary.counts.push((outcome.to_owned(), count));
-            }
-        }
-        summary.as_of =
-            results.iter().map(|result| result.as_of).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
-        summary.duration_ms = results.iter().map(|result| result.duration_ms).sum();
-        Some(summary)
-    }
-
-    /// `✓ passed 12 ms`, `✗ 1 failed, 3 passed 20 ms`.
-    pub(crate) fn text(&self) -> String {
-        let sign = self.counts.first().map_or("○", |(worst, _)| sign(worst));
-        let total: usize = self.counts.iter().map(|(_, count)| count).sum();
-        let parts: Vec<String> = self
-            .counts
-            .iter()
-            .map(|(outcome, count)| match total {
-                1 => words(outcome).to_owned(),
-                _ => format!("{count} {}", words(outcome)),
-            })
-            .collect();
-        let when = self.as_of.map(|at| format!(" · {}", ago(at, now_ms()))).unwrap_or_default();
-        format!("{sign} {} {}{when}", parts.join(", "), duration(self.duration_ms))
-    }
-}
-
-/// `flaky 33 %` where an item is, or one within it.
-pub(crate) fn flakiness(view: &View, id: &str) -> Option<String> {
-    let flaky: Vec<_> = view.hints_within(id).filter(|hint| hint.is_flaky).collect();
-    match flaky.as_slice() {
-        [] => None,
-        [only] => Some(format!("flaky {:.0} %", only.failure_rate * 100.0)),
-        several => Some(format!("{} flaky", several.len())),
-    }
 }
 
 #[cfg(test)]

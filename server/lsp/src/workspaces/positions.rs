@@ -10,21 +10,14 @@ use pytest_lens_protocol as wire;
 use pytest_lens_protocol::{EventPayload, ItemKind, Location, TestItem, TestOutcome};
 
 use crate::documents::disk::Disk;
+use crate::documents::document::Documents;
 use crate::documents::encoding::Encoding;
 use crate::documents::line_map::Spot;
 use crate::documents::text::Text;
+use crate::node_id::split_id;
 use crate::paths::uri_text;
-use crate::session::state::Documents;
-use crate::workspaces::workspace::{Workspace, split_id};
-
-/// A line of a file, and the text that it is a line of; without a text, of whatever the file holds.
-#[derive(Debug, Clone)]
-pub(crate) struct Anchor {
-    /// The text.
-    pub(crate) text: Option<Arc<Text>>,
-    /// The line, 0-based.
-    pub(crate) line: u32,
-}
+use crate::workspaces::findings::Anchor;
+use crate::workspaces::workspace::Workspace;
 
 /// One folder, the documents that may be open in it, and what the disk holds.
 #[derive(Clone, Copy)]

@@ -9,8 +9,8 @@ use pytest_lens_protocol::{ItemKind, TestItem};
 
 use crate::documents::line_map::Spot;
 use crate::documents::text::Text;
+use crate::node_id::split_id;
 use crate::workspaces::positions::Live;
-use crate::workspaces::workspace::split_id;
 
 /// A test or class, and where it is in a text.
 #[derive(Debug, Clone)]

@@ -9,10 +9,10 @@ use pytest_lens_protocol::{Range, RunOptions, Settings, TestOutcome};
 use serde_json::Value;
 
 use crate::documents::text::{Reader, Text};
-use crate::engine::connection::Link;
 use crate::paths::{path_of, relative};
 use crate::workspaces::findings::Findings;
 use crate::workspaces::lazy_outline::Outline;
+use crate::workspaces::link::Link;
 use crate::workspaces::view::View;
 
 /// What a run was asked to be, to ask for it again.
@@ -159,11 +159,6 @@ impl Workspace {
     pub(crate) fn holds_tests(&self, path: &Path) -> bool {
         self.pytest.is_test_file(path) || self.relative(path).is_some_and(|file| self.view.is_confirmed(&file))
     }
-}
-
-/// Splits an id into its file and what is behind.
-pub(crate) fn split_id(id: &str) -> (&str, &str) {
-    id.split_once("::").unwrap_or((id, ""))
 }
 
 #[cfg(test)]

@@ -1,0 +1,90 @@
+//! Follows the events of one folder's context, and takes them into its view.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, ItemKind, Request, Response, TestItem};
+
+use crate::error::{CommandError, ErrorKind};
+use crate::session::state::Shared;
+use crate::workspaces::link::Link;
+
+/// A hanging get ends after this, and is made anew.
+const WAIT_MS: u64 = 30_000;
+
+/// Takes in the context's events until it is gone; an error where it can't be followed at all.
+pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &str) -> Option<CommandError> {
+    // What an engine that others use has run before is not this editor's: from its present state on.
+    let mut cursor = if shared.is_shared() { u64::MAX } else { 0 };
+    link.cursor.send_replace(0);
+    let mut served = false;
+    loop {
+        let request = Request::GetEvents { context_id: context_id.to_owned(), cursor, wait_ms: WAIT_MS };
+        match shared.call(request).await {
+            Ok(Response::Events { cursor: next, events }) => {
+                served = true;
+                cursor = next;
+                take(shared, folder, &events).await;
+                link.cursor.send_replace(cursor);
+            }
+            Ok(other) => return Some(CommandError::unexpected("get_events", &other)),
+            Err(error) if served && error.kind == ErrorKind::ContextGone => return None,
+            Err(error) => return Some(error),
+        }
+    }
+}
+
+/// Takes events into the folder's view. Large deltas go in pieces, and others have their turn between: neither a lens
+/// nor an answer on the wire waits for a whole inventory.
+async fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
+    for event in events {
+        let size = shared.state().piece(folder);
+        let pieces = match &event.payload {
+            EventPayload::Inventory(delta) if delta.whole => without_what_is_gone(shared, folder, delta).pieces(size),
+            EventPayload::Inventory(delta) => match news(shared, folder, delta) {
+                Some(delta) => delta.pieces(size),
+                None => continue,
+            },
+            payload => {
+                apply(shared, folder, payload);
+                continue;
+            }
+        };
+        for piece in pieces {
+            apply(shared, folder, &EventPayload::Inventory(piece));
+            tokio::task::yield_now().await;
+        }
+        shared.tell(|state| state.tell_rest(folder));
+    }
+}
+
+/// Takes in one event.
+pub(crate) fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) {
+    // A fault in one event costs no other.
+    let applied = AssertUnwindSafe(|| shared.tell(|state| state.apply_event(folder, payload)));
+    if catch_unwind(applied).is_err() {
+        tracing::error!("an event was lost in a panic: {payload:?}");
+    }
+}
+
+/// What of a delta is not shown already: the sources were read here, before the engine could.
+fn news(shared: &Arc<Shared>, folder: &str, delta: &InventoryDelta) -> Option<InventoryDelta> {
+    let state = shared.state();
+    let view = &state.workspace(folder)?.view;
+    let news = view.news(delta.clone());
+    (!news.is_empty() || news.errors != view.errors()).then_some(news)
+}
+
+/// The events begin with the whole inventory, for they were dropped before they were read, or this is a first look at
+/// an engine that others use: what is not in it any more goes.
+fn without_what_is_gone(shared: &Arc<Shared>, folder: &str, whole: &InventoryDelta) -> InventoryDelta {
+    let state = shared.state();
+    let Some(workspace) = state.workspace(folder) else { return InventoryDelta::default() };
+    let mut delta = workspace.view.difference(whole.upserts.clone());
+    if !workspace.has_spoken {
+        // What the sources say is shown; what of it pytest does not take goes when it has spoken.
+        let is_confirmed = |item: &TestItem| !item.provisional && item.kind != ItemKind::Dir;
+        delta.removed.retain(|id| workspace.view.item(id).is_some_and(is_confirmed));
+    }
+    InventoryDelta { errors: whole.errors.clone(), revision: whole.revision, ..delta }
+}
