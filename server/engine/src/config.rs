@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use etcetera::base_strategy::{BaseStrategy, Xdg};
+
 /// How an engine lives.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -27,14 +29,13 @@ impl EngineConfig {
     /// A resident engine in the user's own folders: `$XDG_CACHE_HOME/pytest-lens` and `$XDG_STATE_HOME/pytest-lens`.
     #[must_use]
     pub fn for_user() -> Self {
-        let home = std::env::var_os("HOME").map_or_else(std::env::temp_dir, PathBuf::from);
-        let folder = |variable: &str, fallback: &str| {
-            let asked = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-            asked.unwrap_or_else(|| home.join(fallback)).join("pytest-lens")
+        // Without a home there is no place that lasts.
+        let folder = |of: fn(&Xdg) -> Option<PathBuf>| {
+            Xdg::new().ok().and_then(|xdg| of(&xdg)).unwrap_or_else(std::env::temp_dir).join("pytest-lens")
         };
         EngineConfig {
-            cache_dir: folder("XDG_CACHE_HOME", ".cache"),
-            state_dir: folder("XDG_STATE_HOME", ".local/state"),
+            cache_dir: folder(|xdg| Some(xdg.cache_dir())),
+            state_dir: folder(Xdg::state_dir),
             resident: true,
             terminal: false,
             rest_after: REST_AFTER,

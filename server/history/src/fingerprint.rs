@@ -75,8 +75,8 @@ fn entry_changed(data: &std::fs::Metadata) -> SystemTime {
 fn disk_time() -> SystemTime {
     #[cfg(target_os = "linux")]
     {
-        let told = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE);
-        told.map_or_else(|_| SystemTime::now(), |time| SystemTime::UNIX_EPOCH + Duration::from(time))
+        let told = Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse));
+        told.map_or_else(|_| SystemTime::now(), |since| SystemTime::UNIX_EPOCH + since)
     }
     #[cfg(not(target_os = "linux"))]
     SystemTime::now()

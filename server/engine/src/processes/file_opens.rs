@@ -6,10 +6,15 @@
 //! reads. What a session knows by itself is known better there.
 
 use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+use rustix::io::Errno;
 
 use crate::processes::disk_snapshot::{Place, Snapshot};
 use crate::processes::project_files;
@@ -24,8 +29,8 @@ pub(crate) struct Opens {
 struct State {
     /// The folder that is watched: another of its name is not.
     root: Place,
-    kernel: Inotify,
-    folders: HashMap<WatchDescriptor, PathBuf>,
+    kernel: OwnedFd,
+    folders: HashMap<i32, PathBuf>,
     /// Numbers what happened.
     count: u64,
     /// As long as anybody looks.
@@ -74,14 +79,20 @@ pub(crate) struct Window {
     since: u64,
 }
 
-const WATCHED: AddWatchFlags = AddWatchFlags::IN_OPEN
-    .union(AddWatchFlags::IN_MODIFY)
-    .union(AddWatchFlags::IN_CREATE)
-    .union(AddWatchFlags::IN_MOVE)
-    .union(AddWatchFlags::IN_ONLYDIR);
+const WATCHED: WatchFlags = WatchFlags::OPEN
+    .union(WatchFlags::MODIFY)
+    .union(WatchFlags::CREATE)
+    .union(WatchFlags::MOVE)
+    .union(WatchFlags::ONLYDIR);
 
-const CHANGED: AddWatchFlags =
-    AddWatchFlags::IN_MODIFY.union(AddWatchFlags::IN_CREATE).union(AddWatchFlags::IN_MOVED_TO);
+const CHANGED: ReadFlags = ReadFlags::MODIFY.union(ReadFlags::CREATE).union(ReadFlags::MOVED_TO);
+
+/// What the kernel tells: in which folder, what, and the name of the file in it.
+struct Told {
+    folder: i32,
+    what: ReadFlags,
+    name: Option<OsString>,
+}
 
 impl Opens {
     pub(crate) fn new(root: PathBuf) -> Arc<Self> {
@@ -154,8 +165,8 @@ impl Drop for Window {
 }
 
 impl State {
-    fn watching(root: &Path) -> nix::Result<Self> {
-        let kernel = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    fn watching(root: &Path) -> rustix::io::Result<Self> {
+        let kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let mut state = State {
             root: Place::of(root),
             kernel,
@@ -169,12 +180,12 @@ impl State {
         Ok(state)
     }
 
-    fn add(&mut self, folder: &Path) -> nix::Result<()> {
+    fn add(&mut self, folder: &Path) -> rustix::io::Result<()> {
         for folder in project_files::folders(folder) {
-            match self.kernel.add_watch(&folder, WATCHED) {
+            match inotify::add_watch(&self.kernel, &folder, WATCHED) {
                 Ok(number) => drop(self.folders.insert(number, folder)),
                 // It has gone, or is not ours to read.
-                Err(nix::Error::ENOENT | nix::Error::ENOTDIR | nix::Error::EACCES) => {}
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -182,29 +193,44 @@ impl State {
     }
 
     fn take_in(&mut self) {
-        while let Ok(events) = self.kernel.read_events() {
-            for event in events {
+        loop {
+            let told = self.told();
+            if told.is_empty() {
+                return;
+            }
+            for event in told {
                 self.count += 1;
                 self.happened(event);
             }
         }
     }
 
-    fn happened(&mut self, event: InotifyEvent) {
-        let InotifyEvent { wd, mask, name, .. } = event;
-        if mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+    /// What the kernel has to tell now.
+    fn told(&self) -> Vec<Told> {
+        let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
+        let mut reader = Reader::new(&self.kernel, &mut buffer);
+        let mut told = Vec::new();
+        while let Ok(event) = reader.next() {
+            let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()).to_owned());
+            told.push(Told { folder: event.wd(), what: event.events(), name });
+        }
+        told
+    }
+
+    fn happened(&mut self, Told { folder: wd, what: mask, name }: Told) {
+        if mask.contains(ReadFlags::QUEUE_OVERFLOW) {
             self.lost = self.count;
         }
-        if mask.contains(AddWatchFlags::IN_IGNORED) {
+        if mask.contains(ReadFlags::IGNORED) {
             self.folders.remove(&wd);
             return;
         }
         let Some(path) = self.folders.get(&wd).zip(name).map(|(folder, name)| folder.join(name)) else { return };
-        if mask.contains(AddWatchFlags::IN_ISDIR) {
+        if mask.contains(ReadFlags::ISDIR) {
             self.folder_happened(mask, &path);
         } else if self.windows > 0 && is_data(&path) {
             let times = self.files.entry(path).or_default();
-            if mask.contains(AddWatchFlags::IN_OPEN) {
+            if mask.contains(ReadFlags::OPEN) {
                 times.opened = self.count;
             }
             if mask.intersects(CHANGED) {
@@ -213,18 +239,18 @@ impl State {
         }
     }
 
-    fn folder_happened(&mut self, mask: AddWatchFlags, path: &Path) {
-        if mask.contains(AddWatchFlags::IN_MOVED_FROM) {
+    fn folder_happened(&mut self, mask: ReadFlags, path: &Path) {
+        if mask.contains(ReadFlags::MOVED_FROM) {
             self.folders.retain(|&number, folder| {
                 let stays = !folder.starts_with(path);
                 if !stays {
-                    let _ = self.kernel.rm_watch(number);
+                    let _ = inotify::remove_watch(&self.kernel, number);
                 }
                 stays
             });
         }
         // What is opened in it before this is heard of is not seen: it was not there when the session began.
-        if mask.intersects(AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)
+        if mask.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO)
             && let Err(error) = self.add(path)
         {
             tracing::warn!(%error, "files that C libraries read are not seen in a new folder");

@@ -189,9 +189,8 @@ fn sweep(place: &Path) {
 }
 
 fn random_token() -> io::Result<String> {
-    use std::io::Read as _;
     let mut bytes = [0_u8; 16];
-    fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    getrandom::fill(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, process};
 
-use nix::unistd::{AccessFlags, access, getuid};
+use rustix::fs::{Access, access};
+use rustix::process::getuid;
 
 /// Makes a folder, with those above it that are missing, or takes over one that is there.
 ///
@@ -26,7 +27,7 @@ pub(crate) fn folder(path: &Path) -> io::Result<()> {
     if data.mode() & 0o777 != 0o700 {
         fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
     }
-    access(path, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|error| failed(error.into()))
+    access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| failed(error.into()))
 }
 
 /// Writes a file: whole or not at all, so that a full disk or a power cut leaves no half of it.
@@ -84,7 +85,7 @@ mod tests {
         if getuid().is_root() {
             let other = home.path().join("other");
             fs::create_dir(&other).unwrap();
-            nix::unistd::chown(&other, Some(nix::unistd::Uid::from_raw(12345)), None).unwrap();
+            std::os::unix::fs::chown(&other, Some(12345), None).unwrap();
             let error = folder(&other).unwrap_err().to_string();
             assert!(error.contains("other is not a folder of this user"), "{error}");
         }

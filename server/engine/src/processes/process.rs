@@ -1,8 +1,10 @@
 //! A Python process as the engine holds it: a way to send to it, what comes of it, and its end.
 
+use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::sync::mpsc;
 
 use crate::processes::hub::{ExpectedProcess, Registration};
@@ -46,9 +48,9 @@ pub(crate) struct ExitStatus {
 impl ExitStatus {
     /// Whether somebody else may have ended the process: by a signal that people and systems send, or nobody knows how.
     pub(crate) fn may_be_from_outside(&self) -> bool {
-        const SENT: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
+        const SENT: [Signal; 5] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::KILL, Signal::TERM];
         let unknown = self.code.is_none() && self.signal.is_none();
-        self.was_stopped || unknown || self.signal.is_some_and(|signal| SENT.contains(&signal))
+        self.was_stopped || unknown || self.signal.is_some_and(|signal| SENT.iter().any(|sent| sent.as_raw() == signal))
     }
 }
 
@@ -59,10 +61,11 @@ impl std::fmt::Display for ExitStatus {
         }
         match (&self.note, self.signal, self.code) {
             (Some(note), ..) => write!(f, "could not be started: {note}"),
-            (None, Some(signal), _) => match nix::sys::signal::Signal::try_from(signal) {
-                Ok(name) => write!(f, "was ended by signal {signal} ({name})"),
-                Err(_) => write!(f, "was ended by signal {signal}"),
-            },
+            (None, Some(signal), _) => {
+                // The standard library knows the names: `signal: 9 (SIGKILL)`.
+                let named = std::process::ExitStatus::from_raw(signal).to_string();
+                write!(f, "was ended by {}", named.replacen(": ", " ", 1))
+            }
             (None, None, Some(code)) => write!(f, "exited with status {code}"),
             (None, None, None) => write!(f, "ended"),
         }

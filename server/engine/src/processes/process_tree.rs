@@ -7,10 +7,14 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
+
+/// Sends a signal to a process; whether there is one that got it.
+pub(crate) fn send(pid: i32, signal: Signal) -> bool {
+    // 0 and negative numbers would name groups.
+    Pid::from_raw(pid).is_some_and(|pid| kill_process(pid, signal).is_ok())
+}
 
 /// Ends `root` and its descendants now. Returns how many processes got the signal.
 ///
@@ -21,7 +25,7 @@ pub(crate) fn kill_tree(root: i32) -> usize {
     let mut fresh = vec![root];
     while !fresh.is_empty() {
         for pid in fresh.drain(..) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGSTOP);
+            send(pid, Signal::STOP);
             frozen.push(pid);
         }
         for &pid in &frozen {
@@ -31,7 +35,7 @@ pub(crate) fn kill_tree(root: i32) -> usize {
         fresh.dedup();
     }
     // Leaves first: a parent that lives on until then keeps its children's pids from being used again.
-    frozen.iter().rev().filter(|&&pid| kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok()).count()
+    frozen.iter().rev().filter(|&&pid| send(pid, Signal::KILL)).count()
 }
 
 /// A process whose work nobody waits for any more when this is dropped: it ends then, whatever it is doing.
@@ -83,7 +87,7 @@ impl AsFd for ProcessHandle {
 impl ProcessHandle {
     /// `None` where it has ended already.
     pub(crate) fn of(pid: i32) -> Option<Self> {
-        pidfd_open(rustix::process::Pid::from_raw(pid)?, PidfdFlags::empty()).ok().map(ProcessHandle)
+        pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok().map(ProcessHandle)
     }
 
     /// Whether it has ended.
@@ -93,7 +97,7 @@ impl ProcessHandle {
 
     /// Ends it now; its children are on their own.
     pub(crate) fn kill(&self) -> bool {
-        pidfd_send_signal(&self.0, rustix::process::Signal::KILL).is_ok()
+        pidfd_send_signal(&self.0, Signal::KILL).is_ok()
     }
 
     /// Waits for its end, until `deadline`; whether it has ended.

@@ -91,7 +91,7 @@ impl StdioRelay {
         let mut buffer = [0; 16 * 1024];
         loop {
             let read = if directly {
-                nix::unistd::read(&self.pipe, &mut buffer).map_err(std::io::Error::from)
+                rustix::io::read(&self.pipe, &mut buffer).map_err(std::io::Error::from)
             } else {
                 self.pipe.try_read(&mut buffer)
             };

@@ -26,7 +26,7 @@ pub(crate) fn folder_for(project: &str) -> io::Result<PathBuf> {
 /// # Errors
 /// Where it can't be made, or somebody else made it first.
 pub(crate) fn own() -> io::Result<PathBuf> {
-    let name = format!("lens-{}", nix::unistd::getuid().as_raw());
+    let name = format!("lens-{}", rustix::process::getuid().as_raw());
     let asked = std::env::temp_dir().join(&name);
     private_files::folder(&asked).map(|()| asked).or_else(|error| {
         let usual = Path::new("/tmp").join(&name);

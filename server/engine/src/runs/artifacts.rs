@@ -3,13 +3,12 @@
 
 use std::collections::HashMap;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
-use nix::fcntl::{FallocateFlags, fallocate};
 use pytest_lens_protocol::{Artifact, OutputStream};
+use rustix::fs::{FallocateFlags, fallocate};
 use tokio::sync::watch;
 
 use super::suite_log::{artifact_id, stream_artifact};
@@ -199,9 +198,8 @@ fn size_of(path: &Path) -> u64 {
 /// Gives back the disk's space in the middle of a file.
 fn punch(path: &Path, from: u64, length: u64) -> io::Result<()> {
     let file = fs::OpenOptions::new().write(true).open(path)?;
-    let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-    fallocate(file.as_fd(), flags, number(from), number(length)).map_err(io::Error::from)
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    fallocate(&file, flags, from, length).map_err(io::Error::from)
 }
 
 /// Where a running test's streams begin: the runner's files, and an offset in each.

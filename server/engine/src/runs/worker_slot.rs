@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pytest_lens_plan::order::{Command, Dispatcher};
+use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::processes::liveness::STOPPED_LIMIT;
 use crate::processes::pool::BusyGuard;
 use crate::processes::process::{ExitStatus, ProcessEvent};
-use crate::processes::process_tree::{is_stopped, kill_tree};
+use crate::processes::process_tree::{is_stopped, kill_tree, send};
 use crate::processes::resident::{Resident, ResidentState};
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, RunOrder, ToWorker};
@@ -146,7 +147,7 @@ impl WorkerSlot {
         self.collect_by = None;
         self.done = true;
         self.dismissed = true;
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.runner.pid()), nix::sys::signal::Signal::SIGINT);
+        send(self.runner.pid(), Signal::INT);
     }
 
     /// Ends a process that is stopped and that nobody continues.

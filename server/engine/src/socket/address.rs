@@ -70,7 +70,7 @@ fn own_folder(folder: &Path) -> Result<(), PlaceError> {
     let failed = |error| PlaceError::Io { path: folder.to_owned(), error };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let data = fs::symlink_metadata(folder).map_err(failed)?;
-    if !data.is_dir() || data.uid() != nix::unistd::getuid().as_raw() {
+    if !data.is_dir() || data.uid() != rustix::process::getuid().as_raw() {
         return Err(PlaceError::NotOwn(folder.to_owned()));
     }
     if data.mode() & 0o077 != 0 {

@@ -1,13 +1,12 @@
 //! One client's connection to a daemon: a session, its requests one after the other.
 
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use pytest_lens_protocol::{
     ErrorCode, FrameError, FrameReader, MAX_FRAME, Request, Response, Shape, decode_request, encode_framed,
 };
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -179,9 +178,9 @@ fn is_large(response: &Response) -> bool {
 
 /// Whether the other side has closed the connection, and not only its own half of it.
 fn is_hung_up(stream: &UnixStream) -> bool {
-    let mut polled = [PollFd::new(stream.as_fd(), PollFlags::empty())];
-    let ended = PollFlags::POLLHUP | PollFlags::POLLERR;
-    poll(&mut polled, PollTimeout::ZERO).is_ok_and(|_| polled[0].revents().is_some_and(|seen| seen.intersects(ended)))
+    let mut polled = [PollFd::new(stream, PollFlags::empty())];
+    let ended = PollFlags::HUP | PollFlags::ERR;
+    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|_| polled[0].revents().intersects(ended))
 }
 
 #[cfg(test)]

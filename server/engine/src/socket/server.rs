@@ -71,7 +71,7 @@ pub async fn serve(
 
 /// Whether the other side is a process of this user.
 pub(super) fn is_own(stream: &UnixStream) -> bool {
-    let own = nix::unistd::geteuid().as_raw();
+    let own = rustix::process::geteuid().as_raw();
     match stream.peer_cred() {
         Ok(peer) if peer.uid() == own => true,
         Ok(peer) => {

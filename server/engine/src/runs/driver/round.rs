@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pytest_lens_plan::order::{Dispatcher, Item, units};
+use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -175,7 +176,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             }
             // At a terminal Ctrl-C is meant for the run as a whole.
             let is_interrupt =
-                self.pool.launcher.terminal && slot.exit.as_ref().is_some_and(|exit| exit.signal == Some(libc::SIGINT));
+                self.pool.launcher.terminal && slot.exit.as_ref().is_some_and(|exit| exit.signal == Some(Signal::INT.as_raw()));
             self.on_worker_exit(worker, slot, &mut round.dispatcher);
             if is_interrupt {
                 self.ending.interrupted.get_or_insert_with(|| "KeyboardInterrupt".into());
