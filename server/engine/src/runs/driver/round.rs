@@ -175,8 +175,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 round.early_exits += 1;
             }
             // At a terminal Ctrl-C is meant for the run as a whole.
-            let is_interrupt =
-                self.pool.launcher.terminal && slot.exit.as_ref().is_some_and(|exit| exit.signal == Some(Signal::INT.as_raw()));
+            let is_interrupt = self.pool.launcher.terminal
+                && slot.exit.as_ref().is_some_and(|exit| exit.signal == Some(Signal::INT.as_raw()));
             self.on_worker_exit(worker, slot, &mut round.dispatcher);
             if is_interrupt {
                 self.ending.interrupted.get_or_insert_with(|| "KeyboardInterrupt".into());
