@@ -1,0 +1,74 @@
+//! The part of the tree that only sources tell: tests of live buffers that pytest has not collected yet are provisional
+//! items. Once pytest has collected a file, its result counts.
+
+use std::path::{Path, PathBuf};
+
+use crate::session::message::Outgoing;
+use crate::session::state::{Shared, State};
+use crate::workspaces::positions::to_wire;
+use crate::workspaces::source_items;
+
+impl Shared {
+    /// pytest has spoken: what only the source said of saved files goes.
+    pub(crate) fn settle(&self, folder: &str) {
+        self.tell(|state| {
+            let Some(workspace) = state.workspace(folder) else { return Vec::new() };
+            let inside = state.documents.keys().filter(|path| path.starts_with(&workspace.root));
+            let paths: Vec<PathBuf> = inside.cloned().collect();
+            let mut told: Vec<Outgoing> = paths.iter().flat_map(|path| state.overlay(path)).collect();
+            told.extend(state.drop_unclaimed(folder));
+            told
+        });
+    }
+}
+
+impl State {
+    /// The user pauses after edits, or somebody changed a file: the tree follows.
+    pub(crate) fn follow_file(&mut self, path: &Path) -> Vec<Outgoing> {
+        self.look(path);
+        self.tell_file(path)
+    }
+
+    /// What the client is to know of the tests of a file, and of where they are.
+    pub(crate) fn tell_file(&mut self, path: &Path) -> Vec<Outgoing> {
+        let mut told = self.overlay(path);
+        told.extend(self.tell_places(path));
+        told
+    }
+
+    /// Adds what only the live text has to the tree, and takes away what it had added and the text has no more.
+    fn overlay(&mut self, path: &Path) -> Vec<Outgoing> {
+        let Some(workspace) = self.workspace_of(path) else { return Vec::new() };
+        let Some(file) = workspace.relative(path) else { return Vec::new() };
+        let folder = workspace.uri.clone();
+        let document = self.documents.get(path);
+        let is_dirty = document.is_some_and(|document| document.dirty);
+        let pytest_knows_it_all = !is_dirty && workspace.view.is_confirmed(&file);
+        let text = document.map(|document| &document.text).or_else(|| self.disk.seen(path).map(|text| &**text));
+        let items = match text.filter(|_| !pytest_knows_it_all) {
+            Some(text) => source_items::of_source(&workspace.root, &file, text.nodes(), |node| {
+                to_wire(self.encoding.range(text, node.name_span))
+            }),
+            None => Vec::new(),
+        };
+        self.overlay_items(&folder, &file, items)
+    }
+
+    fn overlay_items(&mut self, folder: &str, file: &str, items: Vec<pytest_lens_protocol::TestItem>) -> Vec<Outgoing> {
+        let Some(workspace) = self.workspace_mut(folder) else { return Vec::new() };
+        let delta = workspace.view.overlay(file, items);
+        self.own_delta(folder, delta)
+    }
+
+    /// pytest has looked: closed files that it does not take go, unless something is wrong that may keep it from them.
+    fn drop_unclaimed(&mut self, folder: &str) -> Vec<Outgoing> {
+        let open: Vec<PathBuf> = self.documents.keys().cloned().collect();
+        let Some(workspace) = self.workspace_mut(folder).filter(|workspace| workspace.view.errors().is_empty()) else {
+            return Vec::new();
+        };
+        let files = std::mem::take(&mut workspace.unclaimed);
+        let goes = |file: &String| !workspace.view.is_confirmed(file) && !open.contains(&workspace.root.join(file));
+        let files: Vec<String> = files.into_iter().filter(goes).collect();
+        files.iter().flat_map(|file| self.overlay_items(folder, file, Vec::new())).collect()
+    }
+}
