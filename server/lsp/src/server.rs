@@ -41,9 +41,9 @@ const REQUEST_FAILED: i64 = -32803;
 /// Serves one client until it says `exit` or its input ends. The engine is left as it is: ending it is its owner's.
 /// Whether the client took its leave with `shutdown`, on which LSP has the exit status depend.
 pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, output: impl AsyncWrite) -> bool {
-    let (service, socket) = LspService::build(|client| Lens::new(connect, client))
-        .custom_method("pytestLens/trust", Lens::trust)
-        .custom_method("window/workDoneProgress/cancel", Lens::cancel)
+    let (service, socket) = LspService::build(|client| Backend::new(connect, client))
+        .custom_method("pytestLens/trust", Backend::trust)
+        .custom_method("window/workDoneProgress/cancel", Backend::cancel)
         .finish();
     let shared = Arc::clone(&service.inner().shared);
     let was_shut_down = Arc::clone(&service.inner().was_shut_down);
@@ -58,7 +58,7 @@ pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, out
 }
 
 /// The framework's handle of the server.
-struct Lens {
+struct Backend {
     shared: Arc<Shared>,
     was_shut_down: Arc<AtomicBool>,
     /// The process that the client said it is has ended.
@@ -71,12 +71,12 @@ struct TrustParams {
     trusted: bool,
 }
 
-impl Lens {
+impl Backend {
     fn new(connect: Arc<dyn Connect>, client: Client) -> Self {
         let (outgoing, queue) = unbounded_channel();
         let shared = Arc::new(Shared::new(connect, outgoing.clone()));
         shared.spawn(Publisher::new(client, Arc::clone(&shared), outgoing).run(queue));
-        Lens { shared, was_shut_down: Arc::default(), client_gone: Arc::default() }
+        Backend { shared, was_shut_down: Arc::default(), client_gone: Arc::default() }
     }
 
     async fn trust(&self, params: TrustParams) {
@@ -90,7 +90,7 @@ impl Lens {
     }
 }
 
-impl LanguageServer for Lens {
+impl LanguageServer for Backend {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
         let encoding = server_capabilities::encoding(&params.capabilities);
         // The framework takes no further message before `initialize` has an answer.

@@ -60,7 +60,7 @@ const RUNS: [&str; 5] = [RUN, RUN_FAILED, RUN_LAST, DEBUG, OUTPUT];
 
 /// Carries out one command. Editors without a plugin often don't show the error of a command: they are told it besides.
 pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -> CommandResult<Value> {
-    let result = carry_out(shared, command, arguments).await;
+    let result = dispatch(shared, command, arguments).await;
     if let Err(error) = &result
         && RUNS.contains(&command)
         && !shared.state().features.opted_in
@@ -70,7 +70,7 @@ pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<
     result
 }
 
-async fn carry_out(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -> CommandResult<Value> {
+async fn dispatch(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -> CommandResult<Value> {
     match command {
         RUN => run::run(shared, args::one(command, arguments)?).await,
         RUN_FAILED => run::run_failed(shared, args::one(command, arguments)?).await,

@@ -39,14 +39,14 @@ pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Valu
     let mut items = Vec::new();
     let mut at = 0;
     for workspace in state.workspaces.iter().filter(|workspace| wanted.contains(&workspace.uri)) {
-        let live = state.live(workspace);
+        let positions = state.positions(workspace);
         let all = match args.parent.as_deref() {
             Some(parent) => workspace.view.children(Some(parent)),
             None => workspace.view.preorder(),
         };
         for item in all.into_iter().filter(|item| !outline || item.kind.is_outline()) {
             if (from..from + PAGE).contains(&at) {
-                let mut value = serde_json::to_value(live.item(item)).unwrap_or_default();
+                let mut value = serde_json::to_value(positions.item(item)).unwrap_or_default();
                 if let Some(map) = value.as_object_mut().filter(|_| several) {
                     map.insert("workspace".into(), workspace.uri.clone().into());
                 }

@@ -114,8 +114,8 @@ pub(crate) async fn run_last(shared: &Arc<Shared>, args: FolderArgs) -> CommandR
         let state = shared.state();
         let last = |folder: String| {
             let workspace = state.workspace(&folder)?;
-            let elsewhere = || workspace.view.last_run().cloned().map(editor_request);
-            let request = workspace.last_request.clone().or_else(elsewhere)?;
+            let last_run = || workspace.view.last_run().cloned().map(editor_request);
+            let request = workspace.last_request.clone().or_else(last_run)?;
             Some((folder, request))
         };
         folders.into_iter().filter_map(last).collect::<Vec<_>>()
@@ -150,7 +150,7 @@ pub(crate) fn run_on_save(shared: &Arc<Shared>, path: &Path) {
     shared.spawn(async move {
         let started = async {
             let ids =
-                if mode == RunOnSave::Affected { reached(&inner, &folder, vec![file]).await? } else { vec![file] };
+                if mode == RunOnSave::Affected { affected_ids(&inner, &folder, vec![file]).await? } else { vec![file] };
             if !ids.is_empty() {
                 start(&inner, &folder, editor_request(ids)).await?;
             }
@@ -158,7 +158,7 @@ pub(crate) fn run_on_save(shared: &Arc<Shared>, path: &Path) {
         };
         let started: CommandResult<()> = started.await;
         if let Err(error) = started {
-            inner.tell_once(MessageType::WARNING, &error.message);
+            inner.show_once(MessageType::WARNING, &error.message);
         }
     });
 }
@@ -176,7 +176,7 @@ pub(crate) async fn affected(shared: &Arc<Shared>, args: AffectedArgs) -> Comman
             own.collect()
         };
         if !files.is_empty() {
-            let ids = reached(shared, &folder, files).await?;
+            let ids = affected_ids(shared, &folder, files).await?;
             answer.push(json!({ "workspace": folder, "ids": ids }));
         }
     }
@@ -184,7 +184,7 @@ pub(crate) async fn affected(shared: &Arc<Shared>, args: AffectedArgs) -> Comman
 }
 
 /// The test files that changed files of a folder can reach.
-async fn reached(shared: &Arc<Shared>, folder: &str, files: Vec<String>) -> CommandResult<Vec<String>> {
+async fn affected_ids(shared: &Arc<Shared>, folder: &str, files: Vec<String>) -> CommandResult<Vec<String>> {
     let context_id = connection::context(shared, folder).await?;
     match shared.call(Request::GetAffected { context_id, paths: files }).await? {
         Response::TestList { node_ids } => Ok(node_ids),
@@ -251,12 +251,12 @@ impl State {
         let workspace = self.workspace_of(&path).ok_or_else(outside)?;
         let file = workspace.relative(&path).ok_or_else(outside)?;
         let Some(position) = position else { return Ok(vec![(workspace.uri.clone(), vec![file])]) };
-        let live = self.live(workspace);
-        let places = match self.documents.get(&path) {
-            Some(document) => live.places(&path, &document.text),
-            None => live.places(&path, &self.text_on_disk(&path, &file)?),
+        let positions = self.positions(workspace);
+        let runnables = match self.documents.get(&path) {
+            Some(document) => positions.runnables(&path, &document.text),
+            None => positions.runnables(&path, &self.text_on_disk(&path, &file)?),
         };
-        let ids: Vec<String> = innermost(places, position.line).into_iter().map(|place| place.id).collect();
+        let ids: Vec<String> = innermost(runnables, position.line).into_iter().map(|runnable| runnable.id).collect();
         if ids.is_empty() {
             return Err(CommandError::failed(format!(
                 "there is no test at line {} of {file}: put the cursor into a test, or run the whole file",
@@ -299,7 +299,7 @@ async fn start_all(shared: &Arc<Shared>, requests: Vec<(String, RunRequest)>) ->
         return Err(failed.into_iter().next().unwrap_or_else(nothing_selected));
     };
     for error in &failed {
-        shared.tell_once(MessageType::ERROR, &error.message);
+        shared.show_once(MessageType::ERROR, &error.message);
     }
     let mut answer = json!({ "runId": first.run_id, "total": total });
     if let Some(map) = answer.as_object_mut().filter(|_| several) {

@@ -46,7 +46,7 @@ pub(crate) struct Disk {
 impl Disk {
     /// What the disk holds now, which is the same text as long as the file does not change; `None` where nothing can be
     /// read.
-    pub(crate) fn look(&mut self, path: &Path, reader: impl FnOnce() -> Reader) -> Option<Arc<Text>> {
+    pub(crate) fn read_disk(&mut self, path: &Path, reader: impl FnOnce() -> Reader) -> Option<Arc<Text>> {
         let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file() && metadata.len() <= LARGEST);
         let Some(metadata) = metadata else {
             self.files.remove(path);
@@ -88,15 +88,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test_a.py");
         let mut disk = Disk::default();
-        assert!(disk.look(&path, Reader::default).is_none());
+        assert!(disk.read_disk(&path, Reader::default).is_none());
         std::fs::write(&path, "a = 1\n").unwrap();
-        let first = disk.look(&path, Reader::default).unwrap();
-        assert!(Arc::ptr_eq(&first, &disk.look(&path, Reader::default).unwrap()));
+        let first = disk.read_disk(&path, Reader::default).unwrap();
+        assert!(Arc::ptr_eq(&first, &disk.read_disk(&path, Reader::default).unwrap()));
         std::fs::write(&path, "a = 2\n").unwrap();
-        let second = disk.look(&path, Reader::default).unwrap();
+        let second = disk.read_disk(&path, Reader::default).unwrap();
         assert_eq!(second.to_string(), "a = 2\n");
         std::fs::remove_file(&path).unwrap();
-        assert!(disk.look(&path, Reader::default).is_none());
+        assert!(disk.read_disk(&path, Reader::default).is_none());
         assert!(disk.seen(&path).is_none());
     }
 }

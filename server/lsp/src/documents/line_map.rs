@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 const CELLS: usize = 40_000;
 
 /// Of a line, so many characters tell which other it is similar to.
-const TELLING: usize = 300;
+const SIGNIFICANT: usize = 300;
 
 /// Where a line is now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,7 +153,7 @@ fn rewritten(old: &[String], new: &[String], from: usize) -> Vec<Spot> {
 /// The pairs of neighbouring characters of a line, sorted; blanks and the kind of quotes don't count.
 fn pairs(line: &str) -> Vec<(char, char)> {
     let told = line.chars().filter(|char| !char.is_whitespace()).map(|char| if char == '\'' { '"' } else { char });
-    let told: Vec<char> = told.take(TELLING).collect();
+    let told: Vec<char> = told.take(SIGNIFICANT).collect();
     let mut pairs: Vec<(char, char)> = told.iter().copied().zip(told.iter().copied().skip(1)).collect();
     pairs.sort_unstable();
     pairs

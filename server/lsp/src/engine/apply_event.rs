@@ -12,20 +12,20 @@ use pytest_lens_protocol::{
 use crate::documents::disk::Disk;
 use crate::documents::document::Documents;
 use crate::documents::encoding::Encoding;
-use crate::engine::progress::{run_begins, run_ends, run_moves};
+use crate::engine::progress::{run_finished, run_progressed, run_started};
 use crate::engine::warnings;
 use crate::session::message::Outgoing;
-use crate::session::narrow::tell;
+use crate::session::narrow::events_for_client;
 use crate::session::state::State;
 use crate::workspaces::findings::{Finding, Step};
 use crate::workspaces::outcome::{date, is_failure, words};
-use crate::workspaces::positions::Live;
+use crate::workspaces::positions::Positions;
 use crate::workspaces::workspace::Workspace;
 
 impl State {
     /// Takes in one event of a folder; returns what is to be told, in order.
     pub(crate) fn apply_event(&mut self, folder: &str, payload: &EventPayload) -> Vec<Outgoing> {
-        let looked = self.look_behind(folder, payload);
+        let looked = self.read_files_of(folder, payload);
         let State { documents, disk, workspaces, encoding, cancels, features, .. } = self;
         let encoding = *encoding;
         let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
@@ -42,8 +42,8 @@ impl State {
             files.extend(workspace.take_failures(documents, disk, encoding, &outcomes.run_id, &outcomes.outcomes));
         }
         if let EventPayload::Inventory(delta) = payload {
-            let live = Live { documents, disk, workspace, encoding };
-            let errors = delta.errors.iter().filter_map(|error| live.collection_error(error)).collect();
+            let positions = Positions { documents, disk, workspace, encoding };
+            let errors = delta.errors.iter().filter_map(|error| positions.collection_error(error)).collect();
             files.extend(workspace.findings.set_errors(errors));
             files.extend(documents.keys().filter(|path| path.starts_with(&workspace.root)).cloned());
         }
@@ -51,22 +51,29 @@ impl State {
             && let Some(text) = warnings::summary(run, &workspace.root)
         {
             let output = Output { run_id: run.run_id.clone(), id: None, stream: OutputStream::Stdout, text };
-            out.extend(tell(features, documents, disk, workspace, encoding, &EventPayload::Output(output)));
+            out.extend(events_for_client(
+                features,
+                documents,
+                disk,
+                workspace,
+                encoding,
+                &EventPayload::Output(output),
+            ));
         }
-        out.extend(tell(features, documents, disk, workspace, encoding, payload));
+        out.extend(events_for_client(features, documents, disk, workspace, encoding, payload));
         match payload {
             EventPayload::RunStarted(RunStart { run_id, total, .. }) => {
-                out.extend(run_begins(cancels, run_id, *total));
+                out.extend(run_started(cancels, run_id, *total));
             }
             EventPayload::TestOutcome(TestOutcomes { run_id, .. }) => {
-                out.extend(workspace.view.runs().get(run_id).map(|run| run_moves(run_id, run)));
+                out.extend(workspace.view.runs().get(run_id).map(|run| run_progressed(run_id, run)));
             }
             EventPayload::RunFinished(run) => {
-                workspace.marks.remove(&run.run_id);
+                workspace.run_texts.remove(&run.run_id);
                 if let Some(iterator_id) = &run.debug_data {
-                    workspace.has_measured(&run.run_id, iterator_id);
+                    workspace.keep_measured(&run.run_id, iterator_id);
                 }
-                out.extend(run_ends(cancels, run, !features.opted_in));
+                out.extend(run_finished(cancels, run, !features.opted_in));
                 self.forget_sources();
             }
             EventPayload::Inventory(_) => self.read_confirmed_documents(folder),
@@ -92,14 +99,14 @@ impl State {
 
     /// Looks at the files that an event speaks of: of which text its lines are, nobody can say later. Returns those that
     /// show something, whose lines may have moved.
-    fn look_behind(&mut self, folder: &str, payload: &EventPayload) -> BTreeSet<PathBuf> {
+    fn read_files_of(&mut self, folder: &str, payload: &EventPayload) -> BTreeSet<PathBuf> {
         let mut shown = BTreeSet::new();
         let Some(workspace) = self.workspace(folder) else { return shown };
         let inside = |path: &PathBuf| path.starts_with(&workspace.root);
         match payload {
             EventPayload::RunStarted(run) => {
                 let open: Vec<PathBuf> = self.documents.keys().filter(|path| inside(path)).cloned().collect();
-                self.mark(folder, &run.run_id, open);
+                self.keep_run_texts(folder, &run.run_id, open);
             }
             EventPayload::TestOutcome(TestOutcomes { run_id, outcomes }) => {
                 let places = outcomes.iter().flat_map(|outcome| {
@@ -107,11 +114,11 @@ impl State {
                 });
                 let uris: BTreeSet<&str> = places.map(|place| place.uri.as_str()).collect();
                 let paths = uris.into_iter().filter_map(|uri| workspace.local_path(uri));
-                let known = workspace.marks.get(run_id);
-                let new = paths.filter(|path| known.is_none_or(|marks| !marks.contains_key(path)));
+                let known = workspace.run_texts.get(run_id);
+                let new = paths.filter(|path| known.is_none_or(|run_texts| !run_texts.contains_key(path)));
                 let ours = new.filter(|path| self.documents.contains_key(path) || is_ours(&workspace.root, path));
                 let ours = ours.collect();
-                self.mark(folder, run_id, ours);
+                self.keep_run_texts(folder, run_id, ours);
             }
             EventPayload::Inventory(delta) => {
                 let uris: BTreeSet<&str> = delta.upserts.iter().map(|item| item.uri.as_str()).collect();
@@ -121,10 +128,10 @@ impl State {
                 shown.extend(workspace.findings.files().cloned());
                 let all: BTreeSet<PathBuf> = faulty.chain(shown.iter().cloned()).chain(told.iter().cloned()).collect();
                 for path in all {
-                    self.look(&path);
+                    self.read_disk(&path);
                 }
                 for path in told {
-                    self.collected(&path);
+                    self.mark_collected(&path);
                 }
             }
             EventPayload::TestStarted(_)
@@ -141,7 +148,7 @@ impl State {
     }
 
     /// pytest tells of the text that the disk holds now.
-    pub(crate) fn collected(&mut self, path: &Path) {
+    pub(crate) fn mark_collected(&mut self, path: &Path) {
         let text = self.disk.seen(path).cloned();
         if let Some(document) = self.documents.get_mut(path) {
             document.collected = text.or_else(|| Some(Arc::clone(&document.saved)));
@@ -149,19 +156,21 @@ impl State {
     }
 
     /// A run runs what the disk holds of these files.
-    fn mark(&mut self, folder: &str, run: &str, paths: Vec<PathBuf>) {
-        let looked = paths.into_iter().filter_map(|path| Some((self.look(&path)?, path)));
+    fn keep_run_texts(&mut self, folder: &str, run: &str, paths: Vec<PathBuf>) {
+        let looked = paths.into_iter().filter_map(|path| Some((self.read_disk(&path)?, path)));
         let texts: Vec<_> = looked.map(|(text, path)| (path, text)).collect();
         if let Some(workspace) = self.workspace_mut(folder) {
-            workspace.marks.entry(run.to_owned()).or_default().extend(texts);
+            workspace.run_texts.entry(run.to_owned()).or_default().extend(texts);
         }
     }
 
     /// Forgets files that nothing is shown in.
     pub(crate) fn forget_sources(&mut self) {
         let State { documents, disk, workspaces, .. } = self;
-        let told: BTreeSet<PathBuf> =
-            workspaces.iter().flat_map(|workspace| workspace.told.keys().map(|id| workspace.file_of(id))).collect();
+        let told: BTreeSet<PathBuf> = workspaces
+            .iter()
+            .flat_map(|workspace| workspace.sent_ranges.keys().map(|id| workspace.file_of(id)))
+            .collect();
         let shows = |path: &Path| workspaces.iter().any(|workspace| !workspace.findings.of(path).is_empty());
         disk.retain(|path| documents.contains_key(path) || told.contains(path) || shows(path));
     }
@@ -184,8 +193,8 @@ impl Workspace {
     ) -> BTreeSet<PathBuf> {
         let mut files = BTreeSet::new();
         for outcome in outcomes.iter().filter(|outcome| !outcome.will_rerun) {
-            let live = Live { documents, disk, workspace: self, encoding };
-            files.extend(match live.failure(run, outcome) {
+            let positions = Positions { documents, disk, workspace: self, encoding };
+            files.extend(match positions.failure(run, outcome) {
                 Some((path, finding)) => self.findings.set_test(&outcome.id, path, finding),
                 None if outcome.outcome == "not_run" => BTreeSet::new(),
                 None => self.findings.clear_test(&outcome.id),
@@ -195,7 +204,7 @@ impl Workspace {
     }
 }
 
-impl Live<'_> {
+impl Positions<'_> {
     /// A failed test at its line; `None` for one that did not fail.
     fn failure(&self, run: &str, outcome: &TestOutcome) -> Option<(PathBuf, Finding)> {
         if !is_failure(&outcome.outcome) {

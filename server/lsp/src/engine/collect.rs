@@ -58,7 +58,7 @@ pub(crate) async fn collect(
     match answer {
         Response::CollectionComplete { node_count, .. } => {
             catch_up(shared, folder, context_id).await;
-            shared.settle(folder);
+            shared.refresh_live_tree(folder);
             Ok(node_count)
         }
         other => Err(CommandError::unexpected("collect", &other)),

@@ -54,13 +54,13 @@ pub(crate) async fn send(shared: &Arc<Shared>, request: Request) {
             report(shared, &problems.filter_map(|problem| problem.as_str().map(str::to_owned)).collect::<Vec<_>>());
         }
         Ok(_) => {}
-        Err(error) => shared.tell_once(MessageType::ERROR, &error.message),
+        Err(error) => shared.show_once(MessageType::ERROR, &error.message),
     }
 }
 
 /// Shows problems with settings, each once.
 pub(crate) fn report(shared: &Arc<Shared>, problems: &[String]) {
     for problem in problems {
-        shared.tell_once(MessageType::WARNING, problem);
+        shared.show_once(MessageType::WARNING, problem);
     }
 }

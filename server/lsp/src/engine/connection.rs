@@ -117,7 +117,7 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
         let failed = match open(&shared, &folder).await {
             Ok(context) => {
                 if let Some(past) = trouble.take() {
-                    shared.forget_told(&past.message);
+                    shared.forget_shown(&past.message);
                 }
                 link.phase.send_replace(Phase::Open(context.clone()));
                 tokio::select! {
@@ -134,7 +134,7 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
                 abandon_runs(&shared, &folder, RunEndStatus::InternalError, "the engine lost this run");
             }
             Some(error) => {
-                shared.tell_once(MessageType::ERROR, &error.message);
+                shared.show_once(MessageType::ERROR, &error.message);
                 link.phase.send_replace(Phase::Failed(error.clone()));
                 trouble.get_or_insert(error);
                 abandon_runs(&shared, &folder, RunEndStatus::InternalError, "the engine lost this run");
@@ -179,23 +179,23 @@ async fn open(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
 /// Collects at the start, and then whenever files have changed and are quiet again. Never ends.
 async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
     let first = collect_in(shared, folder, true).await;
-    after(shared, folder, first).await;
-    last_outcomes::take(shared, folder).await;
+    after_collection(shared, folder, first).await;
+    last_outcomes::fetch(shared, folder).await;
     loop {
         link.files_changed.notified().await;
         while tokio::time::timeout(QUIET, link.files_changed.notified()).await.is_ok() {}
         let again = collect_in(shared, folder, false).await;
-        after(shared, folder, again).await;
-        last_outcomes::again(shared, folder);
+        after_collection(shared, folder, again).await;
+        last_outcomes::apply_kept(shared, folder);
     }
 }
 
 /// What comes of a collection that nobody asked for.
-async fn after(shared: &Arc<Shared>, folder: &str, result: CommandResult<usize>) {
+async fn after_collection(shared: &Arc<Shared>, folder: &str, result: CommandResult<usize>) {
     match result {
-        Ok(_) => source_listing::compare(shared, folder).await,
+        Ok(_) => source_listing::drop_unknown(shared, folder).await,
         Err(error) if error.kind == ErrorKind::ContextGone => {}
-        Err(error) => shared.tell_once(MessageType::ERROR, &error.message),
+        Err(error) => shared.show_once(MessageType::ERROR, &error.message),
     }
 }
 

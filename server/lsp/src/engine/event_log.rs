@@ -24,7 +24,7 @@ pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, cont
             Ok(Response::Events { cursor: next, events }) => {
                 served = true;
                 cursor = next;
-                take(shared, folder, &events).await;
+                apply_all(shared, folder, &events).await;
                 link.cursor.send_replace(cursor);
             }
             Ok(other) => return Some(CommandError::unexpected("get_events", &other)),
@@ -36,12 +36,12 @@ pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, cont
 
 /// Takes events into the folder's view. Large deltas go in pieces, and others have their turn between: neither a lens
 /// nor an answer on the wire waits for a whole inventory.
-async fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
+async fn apply_all(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
     for event in events {
         let size = shared.state().piece(folder);
         let pieces = match &event.payload {
-            EventPayload::Inventory(delta) if delta.whole => without_what_is_gone(shared, folder, delta).pieces(size),
-            EventPayload::Inventory(delta) => match news(shared, folder, delta) {
+            EventPayload::Inventory(delta) if delta.whole => with_removals(shared, folder, delta).pieces(size),
+            EventPayload::Inventory(delta) => match only_new(shared, folder, delta) {
                 Some(delta) => delta.pieces(size),
                 None => continue,
             },
@@ -54,34 +54,34 @@ async fn take(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
             apply(shared, folder, &EventPayload::Inventory(piece));
             tokio::task::yield_now().await;
         }
-        shared.tell(|state| state.tell_rest(folder));
+        shared.change_and_send(|state| state.send_small_tree(folder));
     }
 }
 
 /// Takes in one event.
 pub(crate) fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) {
     // A fault in one event costs no other.
-    let applied = AssertUnwindSafe(|| shared.tell(|state| state.apply_event(folder, payload)));
+    let applied = AssertUnwindSafe(|| shared.change_and_send(|state| state.apply_event(folder, payload)));
     if catch_unwind(applied).is_err() {
         tracing::error!("an event was lost in a panic: {payload:?}");
     }
 }
 
 /// What of a delta is not shown already: the sources were read here, before the engine could.
-fn news(shared: &Arc<Shared>, folder: &str, delta: &InventoryDelta) -> Option<InventoryDelta> {
+fn only_new(shared: &Arc<Shared>, folder: &str, delta: &InventoryDelta) -> Option<InventoryDelta> {
     let state = shared.state();
     let view = &state.workspace(folder)?.view;
-    let news = view.news(delta.clone());
+    let news = view.only_new(delta.clone());
     (!news.is_empty() || news.errors != view.errors()).then_some(news)
 }
 
 /// The events begin with the whole inventory, for they were dropped before they were read, or this is a first look at
 /// an engine that others use: what is not in it any more goes.
-fn without_what_is_gone(shared: &Arc<Shared>, folder: &str, whole: &InventoryDelta) -> InventoryDelta {
+fn with_removals(shared: &Arc<Shared>, folder: &str, whole: &InventoryDelta) -> InventoryDelta {
     let state = shared.state();
     let Some(workspace) = state.workspace(folder) else { return InventoryDelta::default() };
     let mut delta = workspace.view.difference(whole.upserts.clone());
-    if !workspace.has_spoken {
+    if !workspace.is_collected {
         // What the sources say is shown; what of it pytest does not take goes when it has spoken.
         let is_confirmed = |item: &TestItem| !item.provisional && item.kind != ItemKind::Dir;
         delta.removed.retain(|id| workspace.view.item(id).is_some_and(is_confirmed));

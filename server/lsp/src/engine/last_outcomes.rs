@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pytest_lens_protocol::{EventPayload, Request, Response, TestOutcome, TestOutcomes};
 
 use crate::session::message::Outgoing;
-use crate::session::narrow::tell;
+use crate::session::narrow::events_for_client;
 use crate::session::state::{Shared, State};
 use crate::workspaces::outcome::is_failure;
 
@@ -15,7 +15,7 @@ use crate::workspaces::outcome::is_failure;
 const MANY: usize = 5_000;
 
 /// Asks what the history remembers of a folder's tests, and takes it in.
-pub(crate) async fn take(shared: &Arc<Shared>, folder: &str) {
+pub(crate) async fn fetch(shared: &Arc<Shared>, folder: &str) {
     let Some(context_id) = shared.link(folder).and_then(|link| link.context()) else { return };
     match shared.call(Request::GetLastOutcomes { context_id }).await {
         Ok(Response::Events { events, .. }) => {
@@ -28,9 +28,9 @@ pub(crate) async fn take(shared: &Arc<Shared>, folder: &str) {
                 outcomes.retain(|outcome| is_failure(&outcome.outcome));
             }
             if let Some(workspace) = shared.state().workspace_mut(folder) {
-                workspace.remembered = outcomes;
+                workspace.last_outcomes = outcomes;
             }
-            again(shared, folder);
+            apply_kept(shared, folder);
         }
         Ok(_) => {}
         Err(error) => tracing::warn!("what tests did last is not known: {}", error.message),
@@ -38,31 +38,31 @@ pub(crate) async fn take(shared: &Arc<Shared>, folder: &str) {
 }
 
 /// There are tests that were not there before: some may be remembered.
-pub(crate) fn again(shared: &Arc<Shared>, folder: &str) {
-    shared.tell(|state| state.remember(folder));
+pub(crate) fn apply_kept(shared: &Arc<Shared>, folder: &str) {
+    shared.change_and_send(|state| state.apply_last_outcomes(folder));
 }
 
 impl State {
-    fn remember(&mut self, folder: &str) -> Vec<Outgoing> {
+    fn apply_last_outcomes(&mut self, folder: &str) -> Vec<Outgoing> {
         let State { documents, disk, workspaces, encoding, features, .. } = self;
         let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
             return Vec::new();
         };
         let view = &workspace.view;
         let known = |outcome: &mut TestOutcome| view.item(&outcome.id).is_some();
-        let mut news: Vec<TestOutcome> = workspace.remembered.extract_if(.., known).collect();
+        let mut news: Vec<TestOutcome> = workspace.last_outcomes.extract_if(.., known).collect();
         news.retain(|outcome| view.result(&outcome.id).is_none());
         if news.is_empty() {
             return Vec::new();
         }
-        workspace.view.remember(&news);
+        workspace.view.apply_last_outcomes(&news);
         let mut files: BTreeSet<PathBuf> = news.iter().map(|outcome| workspace.file_of(&outcome.id)).collect();
         files.extend(workspace.take_failures(documents, disk, *encoding, "", &news));
         let mut told = Vec::new();
         // A client that asks for tests file by file keeps results by itself: it would be told of every file.
         if !features.lazy_tests {
             let payload = EventPayload::TestOutcome(TestOutcomes { run_id: "remembered".into(), outcomes: news });
-            told = tell(features, documents, disk, workspace, *encoding, &payload);
+            told = events_for_client(features, documents, disk, workspace, *encoding, &payload);
         }
         told.push(Outgoing::Changed { files });
         told

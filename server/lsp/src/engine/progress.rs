@@ -22,7 +22,7 @@ fn run_token(run_id: &str) -> String {
 }
 
 /// A run was accepted.
-pub(crate) fn run_begins(cancels: &mut Cancels, run_id: &str, total: usize) -> Vec<Outgoing> {
+pub(crate) fn run_started(cancels: &mut Cancels, run_id: &str, total: usize) -> Vec<Outgoing> {
     let token = run_token(run_id);
     let cancel = Cancel::Run { run_id: run_id.to_owned(), stopping: false };
     cancels.insert(token.clone(), cancel);
@@ -31,7 +31,7 @@ pub(crate) fn run_begins(cancels: &mut Cancels, run_id: &str, total: usize) -> V
 }
 
 /// Some of its tests are done.
-pub(crate) fn run_moves(run_id: &str, run: &RunView) -> Outgoing {
+pub(crate) fn run_progressed(run_id: &str, run: &RunView) -> Outgoing {
     let failed = if run.failed > 0 { format!(", {} failed", run.failed) } else { String::new() };
     let attempt = if run.attempt > 1 { format!(", attempt {}", run.attempt) } else { String::new() };
     let message = format!("{}/{}{failed}{attempt}", run.done, run.total);
@@ -40,7 +40,7 @@ pub(crate) fn run_moves(run_id: &str, run: &RunView) -> Outgoing {
 }
 
 /// It is over. A client that has no other way to show it is told in a sentence.
-pub(crate) fn run_ends(cancels: &mut Cancels, run: &RunEnd, is_plain: bool) -> Vec<Outgoing> {
+pub(crate) fn run_finished(cancels: &mut Cancels, run: &RunEnd, is_plain: bool) -> Vec<Outgoing> {
     let token = run_token(&run.run_id);
     cancels.remove(&token);
     let mut text = summary(run);
@@ -98,7 +98,7 @@ pub(crate) fn cancel(shared: &Arc<Shared>, token: &str) {
     shared.spawn(async move {
         let ask = async |request| {
             if let Err(error) = inner.call(request).await {
-                inner.tell_once(MessageType::WARNING, &error.message);
+                inner.show_once(MessageType::WARNING, &error.message);
             }
         };
         if again {

@@ -11,7 +11,7 @@ use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, Range, Reques
 use crate::engine::last_outcomes;
 use crate::node_id::split_id;
 use crate::session::message::Outgoing;
-use crate::session::narrow::tell;
+use crate::session::narrow::events_for_client;
 use crate::session::state::{Shared, State};
 use crate::workspaces::source_items;
 
@@ -29,13 +29,13 @@ pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
         return;
     }
     for piece in delta.pieces(size) {
-        shared.tell(|state| state.guess(folder, piece));
+        shared.change_and_send(|state| state.apply_source_items(folder, piece));
         tokio::task::yield_now().await;
     }
-    shared.tell(|state| state.tell_rest(folder));
+    shared.change_and_send(|state| state.send_small_tree(folder));
     // What open documents have besides.
-    shared.settle(folder);
-    last_outcomes::again(shared, folder);
+    shared.refresh_live_tree(folder);
+    last_outcomes::apply_kept(shared, folder);
 }
 
 /// What the sources of a folder say, folders and files first: there is something to see while the rest comes.
@@ -59,12 +59,12 @@ fn read(root: &Path, settings: &PytestSettings) -> Vec<TestItem> {
 
 /// pytest has collected the folder, and found no fault: what the sources told, and neither it nor the engine knows,
 /// goes. A file may have gone before the engine could see it. Once is enough: from then on deltas tell all.
-pub(crate) async fn compare(shared: &Arc<Shared>, folder: &str) {
+pub(crate) async fn drop_unknown(shared: &Arc<Shared>, folder: &str) {
     let context_id = {
         let state = shared.state();
         let Some(workspace) = state.workspace(folder) else { return };
         // Below a conftest that does not import, the sources are all that is known.
-        if workspace.has_spoken || !workspace.view.errors().is_empty() {
+        if workspace.is_collected || !workspace.view.errors().is_empty() {
             return;
         }
         workspace.link.context()
@@ -77,22 +77,22 @@ pub(crate) async fn compare(shared: &Arc<Shared>, folder: &str) {
         _ => None,
     });
     if let Some(whole) = whole {
-        shared.tell(|state| state.settle_sources(folder, &whole.upserts));
+        shared.change_and_send(|state| state.drop_unknown_items(folder, &whole.upserts));
     }
 }
 
 impl State {
     /// What is needed to read a folder's sources, where pytest has confirmed nothing of it.
     fn unconfirmed(&self, folder: &str) -> Option<(PathBuf, PytestSettings)> {
-        let workspace = self.workspace(folder).filter(|workspace| !workspace.has_spoken)?;
+        let workspace = self.workspace(folder).filter(|workspace| !workspace.is_collected)?;
         let all = workspace.view.preorder().iter().all(|item| item.provisional || item.kind == ItemKind::Dir);
         all.then(|| (workspace.canonical.clone(), workspace.pytest.clone()))
     }
 
     /// Takes in what the source says, where pytest has not spoken meanwhile.
-    fn guess(&mut self, folder: &str, mut delta: InventoryDelta) -> Vec<Outgoing> {
+    fn apply_source_items(&mut self, folder: &str, mut delta: InventoryDelta) -> Vec<Outgoing> {
         let State { documents, disk, workspaces, encoding, features, .. } = self;
-        let mut waiting = workspaces.iter_mut().filter(|workspace| !workspace.has_spoken);
+        let mut waiting = workspaces.iter_mut().filter(|workspace| !workspace.is_collected);
         let Some(workspace) = waiting.find(|workspace| workspace.uri == folder) else { return Vec::new() };
         let view = &workspace.view;
         let is_guess = |id: &str| !view.is_confirmed(split_id(id).0);
@@ -105,7 +105,7 @@ impl State {
             return Vec::new();
         }
         let payload = EventPayload::Inventory(delta);
-        let told = tell(features, documents, disk, workspace, *encoding, &payload);
+        let told = events_for_client(features, documents, disk, workspace, *encoding, &payload);
         if let EventPayload::Inventory(delta) = payload {
             workspace.view.take(delta);
         }
@@ -113,16 +113,16 @@ impl State {
     }
 
     /// Takes away what is neither in the whole inventory nor in an open document, and puts the rest in its order.
-    fn settle_sources(&mut self, folder: &str, whole: &[TestItem]) -> Vec<Outgoing> {
+    fn drop_unknown_items(&mut self, folder: &str, whole: &[TestItem]) -> Vec<Outgoing> {
         let Some(workspace) = self.workspace(folder) else { return Vec::new() };
         let known: HashSet<&str> = whole.iter().map(|item| item.id.as_str()).collect();
         let is_open = |item: &TestItem| {
             let path = workspace.file_of(&item.id);
             self.documents.keys().any(|document: &PathBuf| document.starts_with(&path))
         };
-        let delta = workspace.view.settled(whole, &known, is_open);
+        let delta = workspace.view.without_unknown(whole, &known, is_open);
         if let Some(workspace) = self.workspace_mut(folder) {
-            workspace.has_spoken = true;
+            workspace.is_collected = true;
         }
         if delta.is_empty() { Vec::new() } else { self.apply_event(folder, &EventPayload::Inventory(delta)) }
     }

@@ -111,16 +111,16 @@ impl Publisher {
             tokio::select! {
                 biased;
                 message = queue.recv() => match message {
-                    Some(message) => survive("a message for the client", self.take(message)).await,
+                    Some(message) => catch_panic("a message for the client", self.take(message)).await,
                     None => return,
                 },
                 () = timer => {}
             }
             // What is there already goes out as one.
             while let Ok(message) = queue.try_recv() {
-                survive("a message for the client", self.take(message)).await;
+                catch_panic("a message for the client", self.take(message)).await;
             }
-            survive("what is told to the client", self.flush()).await;
+            catch_panic("what is told to the client", self.flush()).await;
         }
     }
 
@@ -181,7 +181,7 @@ impl Publisher {
     async fn flush(&mut self) {
         let now = Instant::now();
         for (file, _) in self.edited.extract_if(|_, at| now >= *at + PAUSE) {
-            self.shared.tell(|state| state.follow_file(&file));
+            self.shared.change_and_send(|state| state.follow_file(&file));
         }
         let notices = self.batcher.due(now);
         self.notify(notices).await;
@@ -291,7 +291,7 @@ impl Publisher {
                 let report = WorkDoneProgressReport { cancellable: Some(true), message: Some(message), percentage };
                 let Some(known) = self.tokens.get_mut(&token) else { return };
                 if known.open {
-                    self.tell(&token, WorkDoneProgress::Report(report)).await;
+                    self.report_progress(&token, WorkDoneProgress::Report(report)).await;
                 } else {
                     known.report = Some(report);
                 }
@@ -300,7 +300,7 @@ impl Publisher {
                 // A token that the client has not accepted yet is never used.
                 if self.tokens.remove(&token).is_some_and(|known| known.open) {
                     let message = Some(message).filter(|message| !message.is_empty());
-                    self.tell(&token, WorkDoneProgress::End(WorkDoneProgressEnd { message })).await;
+                    self.report_progress(&token, WorkDoneProgress::End(WorkDoneProgressEnd { message })).await;
                 }
             }
         }
@@ -317,10 +317,10 @@ impl Publisher {
         let report = known.report.take();
         let (message, percentage) = report.map_or((None, Some(0)), |report| (report.message, report.percentage));
         let begin = WorkDoneProgressBegin { title, cancellable: Some(true), message, percentage };
-        self.tell(&token, WorkDoneProgress::Begin(begin)).await;
+        self.report_progress(&token, WorkDoneProgress::Begin(begin)).await;
     }
 
-    async fn tell(&self, token: &str, value: WorkDoneProgress) {
+    async fn report_progress(&self, token: &str, value: WorkDoneProgress) {
         let params = ProgressParams {
             token: NumberOrString::String(token.to_owned()),
             value: ProgressParamsValue::WorkDone(value),
@@ -344,7 +344,7 @@ impl Publisher {
 }
 
 /// A fault in one of them costs no other.
-async fn survive(what: &str, work: impl Future<Output = ()>) {
+async fn catch_panic(what: &str, work: impl Future<Output = ()>) {
     if AssertUnwindSafe(work).catch_unwind().await.is_err() {
         tracing::error!("{what} was lost in a panic");
     }

@@ -32,13 +32,13 @@ impl State {
         let Some((document, workspace)) = self.document(path) else { return Vec::new() };
         let Some(file) = workspace.relative(path) else { return Vec::new() };
         let mut found = Vec::new();
-        let places = self.live(workspace).places(path, &document.text);
-        let holds_tests = !places.is_empty();
-        let places = innermost(places, line);
-        let ids: Vec<String> = places.iter().map(|place| place.id.clone()).collect();
-        if let Some(place) = places.first() {
-            found.push((kinds::RUN, run_command(workspace, &ids, &format!("Run {}", place.name))));
-            found.push((kinds::DEBUG, debug_command(workspace, &ids, &format!("Debug {}", place.name))));
+        let runnables = self.positions(workspace).runnables(path, &document.text);
+        let holds_tests = !runnables.is_empty();
+        let runnables = innermost(runnables, line);
+        let ids: Vec<String> = runnables.iter().map(|runnable| runnable.id.clone()).collect();
+        if let Some(runnable) = runnables.first() {
+            found.push((kinds::RUN, run_command(workspace, &ids, &format!("Run {}", runnable.name))));
+            found.push((kinds::DEBUG, debug_command(workspace, &ids, &format!("Debug {}", runnable.name))));
         }
         if holds_tests {
             let name = file.rsplit('/').next().unwrap_or(&file);
@@ -46,10 +46,10 @@ impl State {
             found.push((kinds::RUN, command(commands::RUN, format!("Run all tests in {name}"), argument)));
         }
         if !self.features.lenses && !self.features.opted_in {
-            found.extend(self.what_lenses_or_plugins_offer(workspace, &ids));
+            found.extend(self.fallback_actions(workspace, &ids));
         }
         let is_wanted =
-            |kind: &str| context.only.as_ref().is_none_or(|kinds| kinds.iter().any(|asked| takes_in(asked, kind)));
+            |kind: &str| context.only.as_ref().is_none_or(|kinds| kinds.iter().any(|asked| includes(asked, kind)));
         found
             .into_iter()
             .filter(|(kind, _)| is_wanted(kind))
@@ -58,7 +58,7 @@ impl State {
     }
 
     /// For editors that have nothing but code actions.
-    fn what_lenses_or_plugins_offer(&self, workspace: &Workspace, ids: &[String]) -> Vec<(&'static str, Command)> {
+    fn fallback_actions(&self, workspace: &Workspace, ids: &[String]) -> Vec<(&'static str, Command)> {
         let mut found = Vec::new();
         let view = &workspace.view;
         if let Some(summary) = ids.iter().find_map(|id| Summary::of(view, id)) {
@@ -96,7 +96,7 @@ fn command(command: &str, title: String, argument: Value) -> Command {
 }
 
 /// Kinds are dotted, and one takes in all below it.
-fn takes_in(asked: &CodeActionKind, kind: &str) -> bool {
+fn includes(asked: &CodeActionKind, kind: &str) -> bool {
     let asked = asked.as_str();
     asked.is_empty() || kind == asked || kind.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.'))
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::commands;
 use crate::session::state::State;
-use crate::workspaces::runnables::Place;
+use crate::workspaces::runnables::Runnable;
 use crate::workspaces::summary::{Summary, flakiness};
 use crate::workspaces::workspace::Workspace;
 
@@ -22,16 +22,16 @@ impl State {
             return Vec::new();
         }
         let mut lenses = Vec::new();
-        let places = self.live(workspace).places(path, &document.text);
-        for places in by_line(&places).into_values() {
-            let Some(first) = places.first() else { continue };
+        let runnables = self.positions(workspace).runnables(path, &document.text);
+        for runnables in by_line(&runnables).into_values() {
+            let Some(first) = runnables.first() else { continue };
             let mut range = line_range(self.encoding.position(&document.text, first.name_span.start));
             if self.features.lenses_above {
                 // Drawn above its line, it would stand between decorators and their function.
                 range.start.line = range.start.line.min(first.first_line.saturating_sub(1));
                 range.end.line = range.start.line;
             }
-            let ids: Vec<String> = places.iter().map(|place| place.id.clone()).collect();
+            let ids: Vec<String> = runnables.iter().map(|runnable| runnable.id.clone()).collect();
             let lens = |command| CodeLens { range, command: Some(command), data: None };
             lenses.push(lens(run_command(workspace, &ids, &run_title(workspace, &ids, first))));
             lenses.push(lens(debug_command(workspace, &ids, "Debug")));
@@ -42,16 +42,16 @@ impl State {
 }
 
 /// Places that share a line share its lenses: a method that several classes inherit is one `def`.
-fn by_line(places: &[Place]) -> BTreeMap<u32, Vec<&Place>> {
-    let mut lines: BTreeMap<u32, Vec<&Place>> = BTreeMap::new();
-    for place in places {
-        let at = lines.entry(place.name_span.start.line).or_default();
-        if !place.shared {
+fn by_line(runnables: &[Runnable]) -> BTreeMap<u32, Vec<&Runnable>> {
+    let mut lines: BTreeMap<u32, Vec<&Runnable>> = BTreeMap::new();
+    for runnable in runnables {
+        let at = lines.entry(runnable.name_span.start.line).or_default();
+        if !runnable.shared {
             // The class it is written in is a test class itself: its own id is the line's.
             at.retain(|other| !other.shared);
-            at.push(place);
+            at.push(runnable);
         } else if at.iter().all(|other| other.shared) {
-            at.push(place);
+            at.push(runnable);
         }
     }
     lines
@@ -63,19 +63,19 @@ fn line_range(at: Position) -> Range {
     Range { start, end: start }
 }
 
-fn run_title(workspace: &Workspace, ids: &[String], place: &Place) -> String {
+fn run_title(workspace: &Workspace, ids: &[String], runnable: &Runnable) -> String {
     let collected = match ids {
         [id] => workspace.view.item(id).filter(|item| !item.provisional),
         _ => None,
     };
     let cases = match collected {
         Some(item) => item.case_count,
-        None => place.case_count,
+        None => runnable.case_count,
     };
     match cases {
         Some(1) => "▶ Run (1 case)".into(),
         Some(cases) => format!("▶ Run ({cases} cases)"),
-        None if place.kind == NodeKind::Function && place.parametrized => "▶ Run (parametrized)".into(),
+        None if runnable.kind == NodeKind::Function && runnable.parametrized => "▶ Run (parametrized)".into(),
         None => "▶ Run".into(),
     }
 }

@@ -11,7 +11,7 @@ use pytest_lens_protocol::Hint;
 use crate::paths::{uri, uri_text};
 use crate::session::state::State;
 use crate::workspaces::findings::{Finding, Step};
-use crate::workspaces::positions::{Live, from_wire, whole_line};
+use crate::workspaces::positions::{Positions, from_wire, whole_line};
 
 /// So many tests of one problem are named in its message.
 const FEW: usize = 5;
@@ -28,11 +28,11 @@ impl State {
         let document = self.documents.get(path);
         let mut diagnostics = Vec::new();
         if let Some(workspace) = self.workspace_of(path) {
-            let live = self.live(workspace);
-            diagnostics.extend(live.failures(path, self.features.related));
+            let positions = self.positions(workspace);
+            diagnostics.extend(positions.failures(path, self.features.related));
             if let Some(file) = workspace.relative(path) {
                 let flaky = workspace.view.hints_within(&file).filter(|hint| hint.is_flaky);
-                diagnostics.extend(flaky.filter_map(|hint| live.flaky(hint)));
+                diagnostics.extend(flaky.filter_map(|hint| positions.flaky(hint)));
             }
         }
         // In an order of their own, so that the same picture is the same message.
@@ -42,7 +42,7 @@ impl State {
     }
 }
 
-impl Live<'_> {
+impl Positions<'_> {
     /// What is shown of a file's findings. Tests that failed at one line for one reason, as those of a broken fixture do,
     /// are one problem.
     fn failures(&self, path: &Path, related: bool) -> Vec<Diagnostic> {

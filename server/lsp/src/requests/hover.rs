@@ -7,7 +7,7 @@ use lsp_types::{Hover, HoverContents, MarkupContent, MarkupKind, Position};
 
 use crate::session::state::State;
 use crate::workspaces::outcome::{duration, is_failure, sign, words};
-use crate::workspaces::runnables::Place;
+use crate::workspaces::runnables::Runnable;
 use crate::workspaces::summary::Summary;
 use crate::workspaces::workspace::Workspace;
 
@@ -18,20 +18,20 @@ impl State {
     /// What is known of the test whose name, or `def` line, is at a position.
     pub(crate) fn hover(&self, path: &Path, position: Position) -> Option<Hover> {
         let (document, workspace) = self.document(path)?;
-        let places = self.live(workspace).places(path, &document.text);
-        let on_line = places.iter().filter(|place| place.name_span.start.line == position.line);
-        let place = on_line.min_by_key(|place| place.shared)?;
-        let value = text(workspace, &place.id, place);
+        let runnables = self.positions(workspace).runnables(path, &document.text);
+        let on_line = runnables.iter().filter(|runnable| runnable.name_span.start.line == position.line);
+        let runnable = on_line.min_by_key(|runnable| runnable.shared)?;
+        let value = text(workspace, &runnable.id, runnable);
         Some(Hover {
             contents: HoverContents::Markup(MarkupContent { kind: MarkupKind::Markdown, value }),
-            range: Some(self.encoding.range(&document.text, place.name_span)),
+            range: Some(self.encoding.range(&document.text, runnable.name_span)),
         })
     }
 }
 
-fn text(workspace: &Workspace, id: &str, place: &Place) -> String {
+fn text(workspace: &Workspace, id: &str, runnable: &Runnable) -> String {
     let view = &workspace.view;
-    let mut lines = vec![format!("**{}**", escape(&place.name))];
+    let mut lines = vec![format!("**{}**", escape(&runnable.name))];
     match Summary::of(view, id) {
         _ if view.is_running(id) => lines.push("⟳ running".into()),
         Some(summary) => lines.push(summary.text()),
@@ -68,12 +68,12 @@ fn text(workspace: &Workspace, id: &str, place: &Place) -> String {
         lines.push(line);
     }
     let item = view.item(id).filter(|item| !item.provisional);
-    let markers = item.map_or(&place.markers, |item| &item.markers);
+    let markers = item.map_or(&runnable.markers, |item| &item.markers);
     if !markers.is_empty() {
         let markers: Vec<String> = markers.iter().map(|marker| code(marker)).collect();
         lines.push(format!("markers: {}", markers.join(", ")));
     }
-    if let Some(cases) = item.map_or(place.case_count, |item| item.case_count) {
+    if let Some(cases) = item.map_or(runnable.case_count, |item| item.case_count) {
         lines.push(format!("{cases} cases"));
     }
     if let Some(longest) = longest_case(workspace, id) {

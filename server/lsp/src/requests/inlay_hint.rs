@@ -6,7 +6,7 @@ use lsp_types::{InlayHint, InlayHintLabel, Range};
 
 use crate::session::state::State;
 use crate::workspaces::outcome::duration;
-use crate::workspaces::runnables::Place;
+use crate::workspaces::runnables::Runnable;
 use crate::workspaces::summary::Summary;
 
 impl State {
@@ -17,12 +17,13 @@ impl State {
             return Vec::new();
         }
         let lines = within.start.line..=within.end.line;
-        let places = self.live(workspace).places(path, &document.text);
-        let shown = places.iter().filter(|place| !place.shared && lines.contains(&place.name_span.start.line));
-        let hint = |place: &Place| {
-            let summary = Summary::of(&workspace.view, &place.id)?;
+        let runnables = self.positions(workspace).runnables(path, &document.text);
+        let shown =
+            runnables.iter().filter(|runnable| !runnable.shared && lines.contains(&runnable.name_span.start.line));
+        let hint = |runnable: &Runnable| {
+            let summary = Summary::of(&workspace.view, &runnable.id)?;
             Some(InlayHint {
-                position: self.encoding.line(&document.text, place.name_span.start.line).end,
+                position: self.encoding.line(&document.text, runnable.name_span.start.line).end,
                 label: InlayHintLabel::String(duration(summary.duration_ms)),
                 kind: None,
                 text_edits: None,

@@ -10,13 +10,13 @@ use crate::workspaces::source_items;
 
 impl Shared {
     /// pytest has spoken: what only the source said of saved files goes.
-    pub(crate) fn settle(&self, folder: &str) {
-        self.tell(|state| {
+    pub(crate) fn refresh_live_tree(&self, folder: &str) {
+        self.change_and_send(|state| {
             let Some(workspace) = state.workspace(folder) else { return Vec::new() };
             let inside = state.documents.keys().filter(|path| path.starts_with(&workspace.root));
             let paths: Vec<PathBuf> = inside.cloned().collect();
-            let mut told: Vec<Outgoing> = paths.iter().flat_map(|path| state.overlay(path)).collect();
-            told.extend(state.drop_unclaimed(folder));
+            let mut told: Vec<Outgoing> = paths.iter().flat_map(|path| state.update_live_tree(path)).collect();
+            told.extend(state.drop_closed_unconfirmed(folder));
             told
         });
     }
@@ -25,19 +25,19 @@ impl Shared {
 impl State {
     /// The user pauses after edits, or somebody changed a file: the tree follows.
     pub(crate) fn follow_file(&mut self, path: &Path) -> Vec<Outgoing> {
-        self.look(path);
-        self.tell_file(path)
+        self.read_disk(path);
+        self.update_file(path)
     }
 
     /// What the client is to know of the tests of a file, and of where they are.
-    pub(crate) fn tell_file(&mut self, path: &Path) -> Vec<Outgoing> {
-        let mut told = self.overlay(path);
-        told.extend(self.tell_places(path));
+    pub(crate) fn update_file(&mut self, path: &Path) -> Vec<Outgoing> {
+        let mut told = self.update_live_tree(path);
+        told.extend(self.resend_ranges(path));
         told
     }
 
     /// Adds what only the live text has to the tree, and takes away what it had added and the text has no more.
-    fn overlay(&mut self, path: &Path) -> Vec<Outgoing> {
+    fn update_live_tree(&mut self, path: &Path) -> Vec<Outgoing> {
         let Some(workspace) = self.workspace_of(path) else { return Vec::new() };
         let Some(file) = workspace.relative(path) else { return Vec::new() };
         let folder = workspace.uri.clone();
@@ -51,24 +51,29 @@ impl State {
             }),
             None => Vec::new(),
         };
-        self.overlay_items(&folder, &file, items)
+        self.set_provisional(&folder, &file, items)
     }
 
-    fn overlay_items(&mut self, folder: &str, file: &str, items: Vec<pytest_lens_protocol::TestItem>) -> Vec<Outgoing> {
+    fn set_provisional(
+        &mut self,
+        folder: &str,
+        file: &str,
+        items: Vec<pytest_lens_protocol::TestItem>,
+    ) -> Vec<Outgoing> {
         let Some(workspace) = self.workspace_mut(folder) else { return Vec::new() };
-        let delta = workspace.view.overlay(file, items);
+        let delta = workspace.view.replace_provisional(file, items);
         self.own_delta(folder, delta)
     }
 
     /// pytest has looked: closed files that it does not take go, unless something is wrong that may keep it from them.
-    fn drop_unclaimed(&mut self, folder: &str) -> Vec<Outgoing> {
+    fn drop_closed_unconfirmed(&mut self, folder: &str) -> Vec<Outgoing> {
         let open: Vec<PathBuf> = self.documents.keys().cloned().collect();
         let Some(workspace) = self.workspace_mut(folder).filter(|workspace| workspace.view.errors().is_empty()) else {
             return Vec::new();
         };
-        let files = std::mem::take(&mut workspace.unclaimed);
+        let files = std::mem::take(&mut workspace.closed_unconfirmed);
         let goes = |file: &String| !workspace.view.is_confirmed(file) && !open.contains(&workspace.root.join(file));
         let files: Vec<String> = files.into_iter().filter(goes).collect();
-        files.iter().flat_map(|file| self.overlay_items(folder, file, Vec::new())).collect()
+        files.iter().flat_map(|file| self.set_provisional(folder, file, Vec::new())).collect()
     }
 }

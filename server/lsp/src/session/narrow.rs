@@ -13,11 +13,11 @@ use crate::session::client_capabilities::Features;
 use crate::session::message::Outgoing;
 use crate::session::state::State;
 use crate::workspaces::lazy_outline::contents;
-use crate::workspaces::positions::Live;
+use crate::workspaces::positions::Positions;
 use crate::workspaces::workspace::Workspace;
 
 /// The notifications that an event makes.
-pub(crate) fn tell(
+pub(crate) fn events_for_client(
     features: &Features,
     documents: &Documents,
     disk: &Disk,
@@ -41,11 +41,11 @@ pub(crate) fn tell(
             payloads.push(payload.clone());
         }
     }
-    payloads.into_iter().map(|payload| leaving(documents, disk, workspace, encoding, payload)).collect()
+    payloads.into_iter().map(|payload| event_for_client(documents, disk, workspace, encoding, payload)).collect()
 }
 
 /// A notification as the client should see it. Where it says that items are is kept.
-fn leaving(
+fn event_for_client(
     documents: &Documents,
     disk: &Disk,
     workspace: &mut Workspace,
@@ -56,17 +56,17 @@ fn leaving(
         EventPayload::Inventory(delta) => delta.upserts.iter().map(|item| item.range).collect(),
         _ => Vec::new(),
     };
-    let live = Live { documents, disk, workspace, encoding };
-    let payload = live.payload(payload);
+    let positions = Positions { documents, disk, workspace, encoding };
+    let payload = positions.payload(payload);
     if let EventPayload::Inventory(delta) = &payload {
         for id in &delta.removed {
-            workspace.told.remove(id);
+            workspace.sent_ranges.remove(id);
         }
         for (item, place) in delta.upserts.iter().zip(places) {
             if item.range == place {
-                workspace.told.remove(&item.id);
+                workspace.sent_ranges.remove(&item.id);
             } else {
-                workspace.told.insert(item.id.clone(), item.range);
+                workspace.sent_ranges.insert(item.id.clone(), item.range);
             }
         }
     }
@@ -94,26 +94,27 @@ impl State {
         }
         let files = delta.upserts.iter().map(|item| workspace.file_of(&item.id));
         let files = files.filter(|path| documents.contains_key(path)).collect();
-        let mut out = tell(features, documents, disk, workspace, *encoding, &EventPayload::Inventory(delta));
+        let mut out =
+            events_for_client(features, documents, disk, workspace, *encoding, &EventPayload::Inventory(delta));
         out.push(Outgoing::Changed { files });
-        out.extend(self.tell_rest(folder));
+        out.extend(self.send_small_tree(folder));
         out
     }
 
     /// Tells where the items of a file are, where the client may believe otherwise: lines moved under them, or their
     /// file was replaced.
-    pub(crate) fn tell_places(&mut self, path: &Path) -> Vec<Outgoing> {
+    pub(crate) fn resend_ranges(&mut self, path: &Path) -> Vec<Outgoing> {
         if !self.features.opted_in {
             return Vec::new();
         }
         let Some(workspace) = self.workspace_of(path) else { return Vec::new() };
         let Some(file) = workspace.relative(path) else { return Vec::new() };
-        let live = self.live(workspace);
-        let is_unsure = workspace.unsure.contains(path);
+        let positions = self.positions(workspace);
+        let has_moved = workspace.maybe_moved.contains(path);
         let moved = |item: &&TestItem| {
-            let told = workspace.told.get(&item.id).copied().unwrap_or(item.range);
+            let told = workspace.sent_ranges.get(&item.id).copied().unwrap_or(item.range);
             !item.kind.is_outline()
-                && (is_unsure || live.item(item).range.map(|at| at.start) != told.map(|at| at.start))
+                && (has_moved || positions.item(item).range.map(|at| at.start) != told.map(|at| at.start))
         };
         let moved: Vec<TestItem> = workspace.view.within(&file).into_iter().filter(moved).cloned().collect();
         let errors = workspace.view.errors().to_vec();
@@ -122,23 +123,23 @@ impl State {
         let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
             return Vec::new();
         };
-        workspace.unsure.remove(path);
+        workspace.maybe_moved.remove(path);
         if moved.is_empty() {
             return Vec::new();
         }
         let delta = InventoryDelta { upserts: moved, errors, ..InventoryDelta::default() };
-        tell(features, documents, disk, workspace, *encoding, &EventPayload::Inventory(delta))
+        events_for_client(features, documents, disk, workspace, *encoding, &EventPayload::Inventory(delta))
     }
 
     /// A client that asks for tests file by file is told all of a small tree.
-    pub(crate) fn tell_rest(&mut self, folder: &str) -> Vec<Outgoing> {
+    pub(crate) fn send_small_tree(&mut self, folder: &str) -> Vec<Outgoing> {
         let State { documents, disk, workspaces, encoding, features, .. } = self;
         let wanted = features.opted_in && features.lazy_tests;
         let Some(workspace) = workspaces.iter_mut().find(|workspace| wanted && workspace.uri == folder) else {
             return Vec::new();
         };
         let rest = workspace.outline.rest(&workspace.view).into_iter().map(EventPayload::Inventory);
-        rest.map(|payload| leaving(documents, disk, workspace, *encoding, payload)).collect()
+        rest.map(|payload| event_for_client(documents, disk, workspace, *encoding, payload)).collect()
     }
 
     /// Tells a client all that lies in the files of these ids, and from then on what changes there; returns the files.
@@ -157,7 +158,7 @@ impl State {
         });
         let files: Vec<String> = files.into_iter().map(str::to_owned).collect();
         let whole = contents(&workspace.view, files.clone()).into_iter().map(EventPayload::Inventory);
-        let told = whole.map(|payload| leaving(documents, disk, workspace, *encoding, payload)).collect();
+        let told = whole.map(|payload| event_for_client(documents, disk, workspace, *encoding, payload)).collect();
         (files, told)
     }
 }

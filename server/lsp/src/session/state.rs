@@ -21,7 +21,7 @@ use crate::session::cancels::Cancels;
 use crate::session::client_capabilities::Features;
 use crate::session::message::Outgoing;
 use crate::workspaces::link::Link;
-use crate::workspaces::positions::Live;
+use crate::workspaces::positions::Positions;
 use crate::workspaces::workspace::Workspace;
 
 /// What the server knows.
@@ -45,7 +45,7 @@ pub(crate) struct State {
     pub(crate) cancels: Cancels,
     /// Collections that were shown so far: each has a token of its own.
     pub(crate) collections: u64,
-    told: HashSet<String>,
+    shown: HashSet<String>,
 }
 
 impl State {
@@ -76,8 +76,8 @@ impl State {
     }
 
     /// A folder, with what there is now of its files.
-    pub(crate) fn live<'a>(&'a self, workspace: &'a Workspace) -> Live<'a> {
-        Live { documents: &self.documents, disk: &self.disk, workspace, encoding: self.encoding }
+    pub(crate) fn positions<'a>(&'a self, workspace: &'a Workspace) -> Positions<'a> {
+        Positions { documents: &self.documents, disk: &self.disk, workspace, encoding: self.encoding }
     }
 
     /// How the tests of a file are read.
@@ -86,9 +86,9 @@ impl State {
     }
 
     /// Looks at what the disk holds of a file.
-    pub(crate) fn look(&mut self, path: &Path) -> Option<Arc<Text>> {
+    pub(crate) fn read_disk(&mut self, path: &Path) -> Option<Arc<Text>> {
         let reader = self.reader(path);
-        let text = self.disk.look(path, || reader);
+        let text = self.disk.read_disk(path, || reader);
         let Some(document) = self.documents.get_mut(path) else { return text };
         let text = text.unwrap_or_else(|| Arc::clone(&document.saved));
         document.dirty = !document.text.is(&text);
@@ -140,21 +140,21 @@ impl Shared {
     }
 
     /// Changes the state, and hands what is to be told of it to the publisher before anybody else changes it.
-    pub(crate) fn tell<I: IntoIterator<Item = Outgoing>>(&self, change: impl FnOnce(&mut State) -> I) {
+    pub(crate) fn change_and_send<I: IntoIterator<Item = Outgoing>>(&self, change: impl FnOnce(&mut State) -> I) {
         let mut state = self.state();
         change(&mut state).into_iter().for_each(|message| self.send(message));
     }
 
     /// Shows a sentence to the user, once in the server's life.
-    pub(crate) fn tell_once(&self, kind: MessageType, text: &str) {
-        if self.state().told.insert(text.to_owned()) {
+    pub(crate) fn show_once(&self, kind: MessageType, text: &str) {
+        if self.state().shown.insert(text.to_owned()) {
             self.send(Outgoing::Message { kind, text: text.to_owned() });
         }
     }
 
     /// May show this sentence again: what it was about has passed.
-    pub(crate) fn forget_told(&self, text: &str) {
-        self.state().told.remove(text);
+    pub(crate) fn forget_shown(&self, text: &str) {
+        self.state().shown.remove(text);
     }
 
     /// A folder's connection to the engine.

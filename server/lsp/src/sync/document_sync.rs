@@ -17,12 +17,12 @@ pub(crate) fn opened(shared: &Arc<Shared>, item: TextDocumentItem) {
     let uri = item.uri.as_str().to_owned();
     let Some(path) = path_of(&uri) else { return };
     // Sent before anybody else can change, and tell, the tree.
-    shared.tell(|state| {
+    shared.change_and_send(|state| {
         let document = Document::new(uri, item.version, &item.text, state.reader(&path));
         state.documents.insert(path.clone(), document);
-        state.look(&path);
-        state.collected(&path);
-        state.tell_file(&path)
+        state.read_disk(&path);
+        state.mark_collected(&path);
+        state.update_file(&path)
     });
     shared.send(Outgoing::Moved { file: path, replaced: true });
 }
@@ -46,11 +46,11 @@ pub(crate) fn saved(shared: &Arc<Shared>, path: &Path) {
 
 /// What is shown of a source follows what was saved of it.
 fn follow_saved(shared: &Arc<Shared>, path: &Path) {
-    shared.tell(|state| {
+    shared.change_and_send(|state| {
         if let Some(document) = state.documents.get_mut(path) {
             document.save();
         }
-        state.look(path);
+        state.read_disk(path);
         state.forget_sources();
         Vec::new()
     });
@@ -59,10 +59,10 @@ fn follow_saved(shared: &Arc<Shared>, path: &Path) {
 
 /// A document was closed: what was not saved is gone, and with it what it had added to the tree.
 pub(crate) fn closed(shared: &Arc<Shared>, path: &Path) {
-    shared.tell(|state| {
+    shared.change_and_send(|state| {
         state.documents.remove(path);
-        state.look(path);
-        let told = state.tell_file(path);
+        state.read_disk(path);
+        let told = state.update_file(path);
         state.forget_sources();
         let file = state.workspace_of(path).and_then(|workspace| {
             let file = workspace.relative(path).filter(|file| !workspace.view.is_confirmed(file))?;
@@ -73,7 +73,7 @@ pub(crate) fn closed(shared: &Arc<Shared>, path: &Path) {
             && workspace.view.item(&file).is_some()
         {
             // Does pytest take it? It goes when pytest has looked and does not.
-            workspace.unclaimed.insert(file);
+            workspace.closed_unconfirmed.insert(file);
             workspace.link.files_changed();
         }
         told
@@ -93,7 +93,7 @@ impl State {
         }
         if replaced {
             let around = self.workspaces.iter_mut().filter(|workspace| path.starts_with(&workspace.root));
-            around.for_each(|workspace| workspace.unsure.extend([path.to_owned()]));
+            around.for_each(|workspace| workspace.maybe_moved.extend([path.to_owned()]));
         }
         replaced
     }

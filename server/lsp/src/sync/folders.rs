@@ -92,7 +92,7 @@ fn open(shared: &Arc<Shared>, folder: &str) {
     };
     configure::report(shared, &problems);
     if let Some(Err(problem)) = config {
-        shared.tell_once(MessageType::WARNING, &problem);
+        shared.show_once(MessageType::WARNING, &problem);
     }
     let (inner, name) = (Arc::clone(shared), folder.to_owned());
     shared.spawn(async move { source_listing::show(&inner, &name).await });
@@ -178,7 +178,7 @@ pub(crate) fn files_changed(shared: &Arc<Shared>, paths: impl IntoIterator<Item 
         }
         drop(state);
         if let Some(problem) = problem {
-            shared.tell_once(MessageType::WARNING, &problem);
+            shared.show_once(MessageType::WARNING, &problem);
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn read(body: &[u8]) -> Option<(Message, usize)> {
     let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
     let (value, length) = match values.next() {
         Some(Ok(value)) => (value, values.byte_offset()),
-        _ => (serde_json::from_str(&mended(body)).ok()?, body.len()),
+        _ => (serde_json::from_str(&repaired(body)).ok()?, body.len()),
     };
     let rest = body.get(length..).unwrap_or_default();
     let length = if rest.iter().all(u8::is_ascii_whitespace) { body.len() } else { length };
@@ -49,15 +49,15 @@ fn understand(value: Value) -> Message {
 
 /// A text in UTF-8, with the replacement character for what is no character: bytes of other encodings, and halves of
 /// surrogate pairs.
-fn mended(body: &[u8]) -> String {
+fn repaired(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}');
-    let mut mended = String::with_capacity(text.len());
+    let mut repaired = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         let (before, escape) = rest.split_at(at);
-        mended.push_str(before);
-        let (kept, length) = match (unit(escape), escape.get(6..).and_then(unit)) {
+        repaired.push_str(before);
+        let (kept, length) = match (utf16_unit(escape), escape.get(6..).and_then(utf16_unit)) {
             (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => (escape.get(..12), 12),
             (Some(0xD800..=0xDFFF), _) => (Some("\\ufffd"), 6),
             // Also a backslash that escapes a backslash.
@@ -66,15 +66,15 @@ fn mended(body: &[u8]) -> String {
                 (escape.get(..length), length)
             }
         };
-        mended.push_str(kept.unwrap_or_default());
+        repaired.push_str(kept.unwrap_or_default());
         rest = escape.get(length..).unwrap_or_default();
     }
-    mended.push_str(rest);
-    mended
+    repaired.push_str(rest);
+    repaired
 }
 
 /// The number of an escape like `\u00e4` at the start of a text.
-fn unit(text: &str) -> Option<u16> {
+fn utf16_unit(text: &str) -> Option<u16> {
     u16::from_str_radix(text.strip_prefix("\\u")?.get(..4)?, 16).ok()
 }
 
@@ -135,7 +135,7 @@ mod tests {
         #[test]
         fn d1_any_text_arrives_as_it_is(text in ".{0,40}") {
             let body = json!({"jsonrpc": "2.0", "method": "m", "params": [text]}).to_string();
-            let same: Value = serde_json::from_str(&mended(body.as_bytes())).unwrap();
+            let same: Value = serde_json::from_str(&repaired(body.as_bytes())).unwrap();
             prop_assert_eq!(same["params"][0].as_str(), Some(text.as_str()));
         }
 

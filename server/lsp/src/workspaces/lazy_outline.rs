@@ -20,12 +20,12 @@ const MANY: usize = 500;
 
 /// How much of one folder's tree the client knows.
 #[derive(Debug, Default)]
-pub(crate) struct Outline {
+pub(crate) struct LazyOutline {
     open: HashSet<String>,
     errors: Vec<CollectError>,
 }
 
-impl Outline {
+impl LazyOutline {
     /// As much of a delta as concerns the client; nothing where that is nothing.
     pub(crate) fn narrow(&mut self, delta: &InventoryDelta) -> Option<InventoryDelta> {
         // A test that goes leaves its file open.

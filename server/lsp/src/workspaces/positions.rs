@@ -21,7 +21,7 @@ use crate::workspaces::workspace::Workspace;
 
 /// One folder, the documents that may be open in it, and what the disk holds.
 #[derive(Clone, Copy)]
-pub(crate) struct Live<'a> {
+pub(crate) struct Positions<'a> {
     /// Open documents.
     pub(crate) documents: &'a Documents,
     /// Files on disk.
@@ -32,7 +32,7 @@ pub(crate) struct Live<'a> {
     pub(crate) encoding: Encoding,
 }
 
-impl Live<'_> {
+impl Positions<'_> {
     /// The text that a file has now: that of its document, else what the disk held when somebody last looked.
     fn text(&self, path: &Path) -> Option<&Text> {
         let open = self.documents.get(path).map(|document| &document.text);
@@ -41,7 +41,7 @@ impl Live<'_> {
 
     /// A line that a run spoke of.
     pub(crate) fn anchor(&self, run: &str, path: &Path, line: u32) -> Anchor {
-        let ran = self.workspace.marks.get(run).and_then(|marks| marks.get(path));
+        let ran = self.workspace.run_texts.get(run).and_then(|run_texts| run_texts.get(path));
         let saved = || self.documents.get(path).map(|document| &document.saved);
         Anchor { text: ran.or_else(|| self.disk.seen(path)).or_else(saved).cloned(), line }
     }
@@ -137,10 +137,10 @@ impl Live<'_> {
             return Some(told);
         }
         if matches!(item.kind, ItemKind::Class | ItemKind::Function) {
-            let place = self.told_place(item, path, text)?;
+            let place = self.collected_runnable(item, path, text)?;
             return Some(to_wire(self.encoding.line(text, place.name_span.start.line)));
         }
-        let line = self.told_line(item, path, text)?;
+        let line = self.collected_line(item, path, text)?;
         Some(to_wire(self.encoding.line(text, line)))
     }
 

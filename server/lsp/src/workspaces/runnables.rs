@@ -10,11 +10,11 @@ use pytest_lens_protocol::{ItemKind, TestItem};
 use crate::documents::line_map::Spot;
 use crate::documents::text::Text;
 use crate::node_id::split_id;
-use crate::workspaces::positions::Live;
+use crate::workspaces::positions::Positions;
 
 /// A test or class, and where it is in a text.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct Runnable {
     /// Its id.
     pub(crate) id: String,
     /// Its last name.
@@ -37,9 +37,9 @@ pub(crate) struct Place {
     pub(crate) markers: Vec<String>,
 }
 
-impl Place {
+impl Runnable {
     fn of_node(file: &str, suffix: &str, node: &StaticNode) -> Self {
-        Place {
+        Runnable {
             id: format!("{file}::{suffix}"),
             name: node.name.clone(),
             kind: node.kind,
@@ -59,53 +59,57 @@ impl Place {
 }
 
 /// The innermost test or class around a line; where several share it, every one of them.
-pub(crate) fn innermost(places: Vec<Place>, line: u32) -> Vec<Place> {
-    let around = places.iter().filter(|place| (place.full_span.start.line..=place.full_span.end.line).contains(&line));
-    let closest = around.min_by_key(|place| {
-        let lines = place.full_span.end.line - place.full_span.start.line;
-        let depth = place.id.matches("::").count();
-        (lines, place.kind == NodeKind::Class, place.shared, std::cmp::Reverse(depth))
+pub(crate) fn innermost(runnables: Vec<Runnable>, line: u32) -> Vec<Runnable> {
+    let around = runnables
+        .iter()
+        .filter(|runnable| (runnable.full_span.start.line..=runnable.full_span.end.line).contains(&line));
+    let closest = around.min_by_key(|runnable| {
+        let lines = runnable.full_span.end.line - runnable.full_span.start.line;
+        let depth = runnable.id.matches("::").count();
+        (lines, runnable.kind == NodeKind::Class, runnable.shared, std::cmp::Reverse(depth))
     });
-    let Some(Place { id, name_span, shared, .. }) = closest.cloned() else { return Vec::new() };
-    let is_one = |place: &Place| if shared { place.shared && place.name_span == name_span } else { place.id == id };
-    let mut found: Vec<Place> = places.into_iter().filter(is_one).collect();
+    let Some(Runnable { id, name_span, shared, .. }) = closest.cloned() else { return Vec::new() };
+    let is_one = |runnable: &Runnable| {
+        if shared { runnable.shared && runnable.name_span == name_span } else { runnable.id == id }
+    };
+    let mut found: Vec<Runnable> = runnables.into_iter().filter(is_one).collect();
     if !shared {
         found.truncate(1);
     }
     found
 }
 
-impl Live<'_> {
+impl Positions<'_> {
     /// All that can be run at a line of a file's text, in the order of the source, then of pytest.
-    pub(crate) fn places(&self, path: &Path, text: &Text) -> Vec<Place> {
+    pub(crate) fn runnables(&self, path: &Path, text: &Text) -> Vec<Runnable> {
         let Some(file) = self.workspace.relative(path) else { return Vec::new() };
         let confirmed = self.workspace.view.confirmed_tests(&file);
         let mut told: HashMap<&str, &TestItem> = confirmed.iter().map(|item| (split_id(&item.id).1, *item)).collect();
         let of_source = text.nodes().iter().map(|node| {
             let suffix = node.id_suffix();
-            let mut place = Place::of_node(&file, &suffix, node);
+            let mut runnable = Runnable::of_node(&file, &suffix, node);
             let item = told.remove(suffix.as_str());
             // Of several definitions of a name, pytest knows which one Python has taken.
             if let Some(def) = item.filter(|_| !node.inherited).and_then(|item| self.taken(item, path, text)) {
-                place.move_to(def);
+                runnable.move_to(def);
             }
-            place
+            runnable
         });
-        let mut places: Vec<Place> = of_source.collect();
+        let mut runnables: Vec<Runnable> = of_source.collect();
         let left = confirmed.iter().filter(|item| told.contains_key(split_id(&item.id).1));
-        places.extend(left.filter_map(|item| self.told_place(item, path, text)));
-        places
+        runnables.extend(left.filter_map(|item| self.collected_runnable(item, path, text)));
+        runnables
     }
 
     /// Where a confirmed item is that the source does not know as a test.
-    pub(crate) fn told_place(&self, item: &TestItem, path: &Path, text: &Text) -> Option<Place> {
+    pub(crate) fn collected_runnable(&self, item: &TestItem, path: &Path, text: &Text) -> Option<Runnable> {
         let suffix = split_id(&item.id).1;
         let named = text.defs_named(suffix);
         let by_name = self.taken(item, path, text).or_else(|| {
             let code = named.iter().rfind(|def| !def.is_value);
             code.or(named.last()).copied()
         });
-        let mut place = Place {
+        let mut runnable = Runnable {
             id: item.id.clone(),
             name: suffix.rsplit("::").next().unwrap_or(suffix).to_owned(),
             kind: if item.kind == ItemKind::Class { NodeKind::Class } else { NodeKind::Function },
@@ -118,21 +122,21 @@ impl Live<'_> {
             markers: item.markers.clone(),
         };
         if let Some(def) = by_name {
-            place.move_to(def);
-            return Some(place);
+            runnable.move_to(def);
+            return Some(runnable);
         }
         if self.collected_text(path).is_some_and(|was| was.names(suffix)) {
             return None;
         }
-        let line = self.told_line(item, path, text)?;
+        let line = self.collected_line(item, path, text)?;
         if let Some(def) = text.defs().iter().find(|def| def.name_span.start.line == line) {
-            place.move_to(def);
+            runnable.move_to(def);
         } else {
             let at = Pos { line, col: 0 };
-            (place.name_span, place.full_span) = (Span { start: at, end: at }, Span { start: at, end: at });
-            place.first_line = line + 1;
+            (runnable.name_span, runnable.full_span) = (Span { start: at, end: at }, Span { start: at, end: at });
+            runnable.first_line = line + 1;
         }
-        Some(place)
+        Some(runnable)
     }
 
     /// Of the definitions of an item's name, the one at the line that pytest told.
@@ -141,12 +145,12 @@ impl Live<'_> {
         if named.len() < 2 {
             return None;
         }
-        let line = self.told_line(item, path, text)?;
+        let line = self.collected_line(item, path, text)?;
         named.into_iter().find(|def| def.def_line == line + 1 || def.first_line == line + 1)
     }
 
     /// The line that pytest told of an item, in a text.
-    pub(crate) fn told_line(&self, item: &TestItem, path: &Path, text: &Text) -> Option<u32> {
+    pub(crate) fn collected_line(&self, item: &TestItem, path: &Path, text: &Text) -> Option<u32> {
         let line = item.range?.start.line;
         match self.collected_text(path) {
             Some(was) if !text.is(was) => match text.spot(was, line) {

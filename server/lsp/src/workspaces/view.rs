@@ -108,7 +108,7 @@ impl View {
     }
 
     /// Takes in what is remembered of tests that did not run yet.
-    pub(crate) fn remember(&mut self, outcomes: &[TestOutcome]) {
+    pub(crate) fn apply_last_outcomes(&mut self, outcomes: &[TestOutcome]) {
         for outcome in outcomes {
             self.results.entry(outcome.id.clone()).or_insert_with(|| outcome.clone());
         }
@@ -174,14 +174,14 @@ impl View {
     }
 
     /// What of a delta is news.
-    pub(crate) fn news(&self, mut delta: InventoryDelta) -> InventoryDelta {
+    pub(crate) fn only_new(&self, mut delta: InventoryDelta) -> InventoryDelta {
         delta.upserts.retain(|item| self.items.get(&item.id) != Some(item));
         delta
     }
 
     /// What changes where `whole`, with these ids, is all that there is: items that pytest has not confirmed go, and
     /// folders, but for those that `keeps` names; the rest takes its order.
-    pub(crate) fn settled(
+    pub(crate) fn without_unknown(
         &self,
         whole: &[TestItem],
         known: &HashSet<&str>,
@@ -196,8 +196,8 @@ impl View {
             }
         }
         let removed = self.roots_of(|item| {
-            let is_unsure = item.provisional || (item.kind == ItemKind::Dir && !holds.contains(item.id.as_str()));
-            is_unsure && !known.contains(item.id.as_str()) && !keeps(item)
+            let is_provisional = item.provisional || (item.kind == ItemKind::Dir && !holds.contains(item.id.as_str()));
+            is_provisional && !known.contains(item.id.as_str()) && !keeps(item)
         });
         let order = Siblings::out_of_order(whole, |parent| self.child_ids(parent));
         InventoryDelta { removed, order, errors: self.errors.clone(), ..InventoryDelta::default() }
@@ -220,7 +220,7 @@ impl View {
     }
 
     /// Takes what the source of one file says: items that pytest has not told of, never over those it has.
-    pub(crate) fn overlay(&mut self, file: &str, items: Vec<TestItem>) -> InventoryDelta {
+    pub(crate) fn replace_provisional(&mut self, file: &str, items: Vec<TestItem>) -> InventoryDelta {
         let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
         let goes = |item: &&&TestItem| item.provisional && !wanted.contains(item.id.as_str());
         let within = self.within(file);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::documents::text::{Reader, Text};
 use crate::paths::{path_of, relative};
 use crate::workspaces::findings::Findings;
-use crate::workspaces::lazy_outline::Outline;
+use crate::workspaces::lazy_outline::LazyOutline;
 use crate::workspaces::link::Link;
 use crate::workspaces::view::View;
 
@@ -49,23 +49,23 @@ pub(crate) struct Workspace {
     /// The fold of all events.
     pub(crate) view: View,
     /// pytest has collected the whole folder: what the sources say counts no more.
-    pub(crate) has_spoken: bool,
+    pub(crate) is_collected: bool,
     /// What of it a client knows that asks for tests file by file.
-    pub(crate) outline: Outline,
+    pub(crate) outline: LazyOutline,
     /// What is shown at lines of files.
     pub(crate) findings: Findings,
     /// The last run that was asked for here.
     pub(crate) last_request: Option<RunRequest>,
     /// Of each run: the texts of files that it runs, as far as it has spoken of them or they are open.
-    pub(crate) marks: HashMap<String, HashMap<PathBuf, Arc<Text>>>,
+    pub(crate) run_texts: HashMap<String, HashMap<PathBuf, Arc<Text>>>,
     /// Where the client was last told that items are, where that is not where pytest told them.
-    pub(crate) told: HashMap<String, Option<Range>>,
+    pub(crate) sent_ranges: HashMap<String, Option<Range>>,
     /// Files whose items the client may have lost the places of.
-    pub(crate) unsure: HashSet<PathBuf>,
+    pub(crate) maybe_moved: HashSet<PathBuf>,
     /// What the history remembers of tests that are not there, or not yet.
-    pub(crate) remembered: Vec<TestOutcome>,
+    pub(crate) last_outcomes: Vec<TestOutcome>,
     /// Files that were closed before pytest had told of them.
-    pub(crate) unclaimed: HashSet<String>,
+    pub(crate) closed_unconfirmed: HashSet<String>,
     /// Iterators over the data of runs that measured coverage, by run, oldest first.
     pub(crate) measured: VecDeque<(String, String)>,
     /// The way to the engine.
@@ -84,15 +84,15 @@ impl Workspace {
             settings_json: Value::Object(serde_json::Map::new()),
             pytest: PytestSettings::default(),
             view: View::default(),
-            has_spoken: false,
-            outline: Outline::default(),
+            is_collected: false,
+            outline: LazyOutline::default(),
             findings: Findings::default(),
             last_request: None,
-            marks: HashMap::new(),
-            told: HashMap::new(),
-            unsure: HashSet::new(),
-            remembered: Vec::new(),
-            unclaimed: HashSet::new(),
+            run_texts: HashMap::new(),
+            sent_ranges: HashMap::new(),
+            maybe_moved: HashSet::new(),
+            last_outcomes: Vec::new(),
+            closed_unconfirmed: HashSet::new(),
             measured: VecDeque::new(),
             link: Arc::new(Link::default()),
         }
@@ -116,7 +116,7 @@ impl Workspace {
     }
 
     /// Keeps where a run's coverage is read.
-    pub(crate) fn has_measured(&mut self, run_id: &str, iterator_id: &str) {
+    pub(crate) fn keep_measured(&mut self, run_id: &str, iterator_id: &str) {
         self.measured.push_back((run_id.to_owned(), iterator_id.to_owned()));
         if self.measured.len() > MEASURED {
             self.measured.pop_front();

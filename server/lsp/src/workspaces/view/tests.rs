@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use pytest_lens_protocol::{ItemKind, RunCounts, RunEnd, RunEndStatus, RunStart, TestItem, TestOutcomes, TestsStarted};
 
 use super::*;
-use crate::workspaces::lazy_outline::Outline;
+use crate::workspaces::lazy_outline::LazyOutline;
 
 /// Ids of a small tree: folder, file, class, function, case.
 const IDS: [&str; 9] =
@@ -83,7 +83,7 @@ fn replace(view: &mut View, items: Vec<TestItem>) -> InventoryDelta {
 }
 
 /// Something happens to a test of a file: a client that asks file by file is told the file, unless it knows it.
-fn ask(ours: &View, client: &mut View, outline: &mut Outline, file: &str) {
+fn ask(ours: &View, client: &mut View, outline: &mut LazyOutline, file: &str) {
     let event = outcome(&format!("{file}::y"), "passed");
     for delta in outline.before(ours, &event) {
         client.apply(&inventory(delta));
@@ -138,9 +138,9 @@ proptest! {
         };
         let deltas = [
             replace(&mut ours, first),
-            ours.overlay("d/a.py", of_file(live)),
+            ours.replace_provisional("d/a.py", of_file(live)),
             replace(&mut ours, all.clone()),
-            ours.overlay("d/a.py", of_file(again)),
+            ours.replace_provisional("d/a.py", of_file(again)),
         ];
         for delta in deltas {
             client.apply(&inventory(delta));
@@ -157,7 +157,7 @@ proptest! {
     fn a_client_that_asks_file_by_file_has_our_tree_of_these_files(
         steps in proptest::collection::vec((items(), any::<bool>(), 0..4usize), 1..6),
     ) {
-        let (mut ours, mut client, mut outline) = (View::default(), View::default(), Outline::default());
+        let (mut ours, mut client, mut outline) = (View::default(), View::default(), LazyOutline::default());
         for (mut wanted, reversed, step) in steps {
             if reversed {
                 // Siblings change places; parents still come first.
