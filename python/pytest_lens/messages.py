@@ -46,6 +46,19 @@ LaunchErrorCode = Literal[
 ]
 """Why a suite could not be launched."""
 
+Outcome = Literal[
+    "passed",
+    "failed",
+    "skipped",
+    "error",
+    "xfailed",
+    "xpassed",
+    "timed_out",
+    "crashed",
+    "not_run",
+]
+"""How a test ended."""
+
 OutputStream = Literal["stdout", "stderr", "log"]
 """A stream of a process."""
 
@@ -258,7 +271,7 @@ class Hint(TypedDict):
     totalRuns: int
     consecutiveFailures: int
     consecutivePasses: int
-    recentOutcomes: list[str]
+    recentOutcomes: list[Outcome]
     evidence: NotRequired[Evidence]
 
 
@@ -988,12 +1001,12 @@ class Subtest(TypedDict):
     """One subtest of a test.
 
     * ``label``: Its message and parameters.
-    * ``outcome``: ``passed failed skipped``.
+    * ``outcome``: ``passed``, ``failed`` or ``skipped``.
     * ``message``: Why it failed.
     """
 
     label: str
-    outcome: str
+    outcome: Outcome
     message: NotRequired[str]
 
 
@@ -1147,7 +1160,7 @@ class TestOutcome(TypedDict):
     """One test's outcome, with all that is known of it.
 
     * ``id``: Node id.
-    * ``outcome``: ``passed failed skipped error xfailed xpassed timed_out crashed not_run``.
+    * ``outcome``: How it ended.
     * ``durationMs``: Set-up, call and teardown together.
     * ``attempt``: Which attempt this was, from 1.
     * ``willRerun``: Another attempt follows: this outcome is not the last.
@@ -1167,7 +1180,7 @@ class TestOutcome(TypedDict):
     """
 
     id: str
-    outcome: str
+    outcome: Outcome
     durationMs: float
     attempt: int
     willRerun: NotRequired[bool]
@@ -1200,13 +1213,13 @@ class TestResultInfo(TypedDict):
     """One test's final outcome.
 
     * ``node_id``: pytest's node id.
-    * ``outcome``: ``passed failed skipped error xfailed xpassed timed_out crashed not_run``.
+    * ``outcome``: How it ended.
     * ``duration_ms``: Set-up, call and teardown together, in milliseconds.
     * ``message``: Why it failed, was skipped or was not run.
     """
 
     node_id: str
-    outcome: str
+    outcome: Outcome
     duration_ms: int
     message: str | None
 

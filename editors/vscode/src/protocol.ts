@@ -21,6 +21,18 @@ export type Executor = "local" | "ray";
 /** What an item of the tree is. */
 export type ItemKind = "dir" | "file" | "class" | "function" | "case" | "doctest";
 
+/** How a test ended. */
+export type Outcome =
+  | "passed"
+  | "failed"
+  | "skipped"
+  | "error"
+  | "xfailed"
+  | "xpassed"
+  | "timed_out"
+  | "crashed"
+  | "not_run";
+
 /** A stream of a process. */
 export type OutputStream = "stdout" | "stderr" | "log";
 
@@ -104,7 +116,7 @@ export interface Hint {
   /** Passes since the last failure. */
   consecutivePasses: number;
   /** The last outcomes, oldest first. */
-  recentOutcomes: string[];
+  recentOutcomes: Outcome[];
   /** What it rests on; left out where it neither is flaky nor suspected. */
   evidence?: Evidence;
 }
@@ -283,8 +295,8 @@ export interface Siblings {
 export interface Subtest {
   /** Its message and parameters. */
   label: string;
-  /** `passed failed skipped`. */
-  outcome: string;
+  /** `passed`, `failed` or `skipped`. */
+  outcome: Outcome;
   /** Why it failed. */
   message?: string;
 }
@@ -319,8 +331,8 @@ export interface TestItem {
 export interface TestOutcome {
   /** Node id. */
   id: string;
-  /** `passed failed skipped error xfailed xpassed timed_out crashed not_run`. */
-  outcome: string;
+  /** How it ended. */
+  outcome: Outcome;
   /** Set-up, call and teardown together. */
   durationMs: number;
   /** Which attempt this was, from 1. */

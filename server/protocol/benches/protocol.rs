@@ -48,7 +48,9 @@ fn order_of_siblings(bencher: Bencher, count: usize) {
             known.entry(parent).or_default().push(&item.id);
         }
     }
-    known.values_mut().for_each(|ids| drop(ids.remove(0)));
+    for ids in known.values_mut() {
+        ids.remove(0);
+    }
     bencher
         .bench(|| Siblings::out_of_order(black_box(&wanted), |parent| known.get(parent).cloned().unwrap_or_default()));
 }

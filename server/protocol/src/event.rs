@@ -128,7 +128,8 @@ pub struct TestOutcomes {
 pub struct TestOutcome {
     /// Node id.
     pub id: String,
-    /// `passed failed skipped error xfailed xpassed timed_out crashed not_run`.
+    /// How it ended.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::Outcome"))]
     pub outcome: String,
     /// Set-up, call and teardown together.
     pub duration_ms: f64,
@@ -194,7 +195,8 @@ pub struct Frame {
 pub struct Subtest {
     /// Its message and parameters.
     pub label: String,
-    /// `passed failed skipped`.
+    /// `passed`, `failed` or `skipped`.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::Outcome"))]
     pub outcome: String,
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -342,6 +344,7 @@ pub struct Hint {
     /// Passes since the last failure.
     pub consecutive_passes: u32,
     /// The last outcomes, oldest first.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::Outcome>"))]
     pub recent_outcomes: Vec<String>,
     /// What it rests on; left out where it neither is flaky nor suspected.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,6 +15,7 @@ mod framing;
 mod inventory;
 mod macros;
 mod node;
+mod outcome;
 mod request;
 mod response;
 mod run;
@@ -33,6 +34,7 @@ pub use event::{
 pub use framing::{FrameReader, MAX_FRAME, Oversized, frame};
 pub use inventory::{CollectError, InventoryDelta, ItemKind, Siblings, TestItem};
 pub use node::{FlakinessInfo, Location, Position, Range, TestNodeInfo, TestResultInfo};
+pub use outcome::{Outcome, UnknownOutcome};
 pub use request::Request;
 pub use response::Response;
 pub use run::RunOptions;

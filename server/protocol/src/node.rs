@@ -31,7 +31,8 @@ pub struct TestNodeInfo {
 pub struct TestResultInfo {
     /// pytest's node id.
     pub node_id: String,
-    /// `passed failed skipped error xfailed xpassed timed_out crashed not_run`.
+    /// How it ended.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::Outcome"))]
     pub outcome: String,
     /// Set-up, call and teardown together, in milliseconds.
     pub duration_ms: u64,

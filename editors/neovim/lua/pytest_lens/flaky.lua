@@ -12,7 +12,7 @@ local M = {}
 local NAMESPACE = vim.api.nvim_create_namespace('pytest_lens_flaky')
 
 ---The last outcomes as icons, oldest first.
----@param recent string[]?
+---@param recent pytest_lens.Outcome[]?
 ---@return string
 local function recent_icons(recent)
   local signs = {}

@@ -10,7 +10,7 @@ local M = {}
 ---@field icon 'passed'|'failed'|'skipped'
 ---@field hl string
 
----@type table<string, pytest_lens.OutcomeDisplay>
+---@type table<pytest_lens.Outcome, pytest_lens.OutcomeDisplay>
 local DISPLAYS = {
   passed = { text = 'passed', icon = 'passed', hl = 'PytestLensPassed' },
   xpassed = { text = 'passed unexpectedly', icon = 'passed', hl = 'PytestLensPassed' },
@@ -24,24 +24,25 @@ local DISPLAYS = {
 }
 
 -- From the most important to the least: the first that occurs represents a class, a file or a folder.
+---@type pytest_lens.Outcome[]
 local BY_SEVERITY = { 'crashed', 'timed_out', 'error', 'failed', 'xpassed', 'passed', 'xfailed', 'skipped' }
 
----@param outcome string
+---@param outcome pytest_lens.Outcome
 ---@return pytest_lens.OutcomeDisplay
 function M.display(outcome)
   return DISPLAYS[outcome] or { text = outcome, icon = 'failed', hl = 'PytestLensFailed' }
 end
 
 ---Whether an outcome is a failure: also an error, a timeout or a crash.
----@param outcome string
+---@param outcome pytest_lens.Outcome
 ---@return boolean
 function M.is_failure(outcome)
   return M.display(outcome).icon == 'failed'
 end
 
 ---The most severe outcome; nil if there is none.
----@param counts table<string, integer>
----@return string?
+---@param counts table<pytest_lens.Outcome, integer>
+---@return pytest_lens.Outcome?
 function M.worst(counts)
   for _, outcome in ipairs(BY_SEVERITY) do
     if (counts[outcome] or 0) > 0 then
@@ -51,7 +52,7 @@ function M.worst(counts)
 end
 
 ---`failed` for a single test, `1 failed, 3 passed` for several.
----@param counts table<string, integer>
+---@param counts table<pytest_lens.Outcome, integer>
 ---@return string
 function M.describe(counts)
   local parts, total = {}, 0
@@ -69,7 +70,7 @@ function M.describe(counts)
 end
 
 ---The number of failures.
----@param counts table<string, integer>
+---@param counts table<pytest_lens.Outcome, integer>
 ---@return integer
 function M.failures(counts)
   local sum = 0

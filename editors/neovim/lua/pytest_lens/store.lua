@@ -6,7 +6,7 @@ local M = {}
 
 ---The outcomes within an item, counted.
 ---@class pytest_lens.Tally
----@field counts table<string, integer> Tests by outcome.
+---@field counts table<pytest_lens.Outcome, integer> Tests by outcome.
 ---@field ms number Sum of the durations, in milliseconds.
 ---@field running integer Tests that are running.
 ---@field flaky integer Tests that are flaky.

@@ -9,6 +9,9 @@
 ---What an item of the tree is.
 ---@alias pytest_lens.ItemKind "dir"|"file"|"class"|"function"|"case"|"doctest"
 
+---How a test ended.
+---@alias pytest_lens.Outcome "passed"|"failed"|"skipped"|"error"|"xfailed"|"xpassed"|"timed_out"|"crashed"|"not_run"
+
 ---A stream of a process.
 ---@alias pytest_lens.OutputStream "stdout"|"stderr"|"log"
 
@@ -41,7 +44,7 @@
 ---@field totalRuns integer Runs in the window.
 ---@field consecutiveFailures integer Failures since the last pass.
 ---@field consecutivePasses integer Passes since the last failure.
----@field recentOutcomes string[] The last outcomes, oldest first.
+---@field recentOutcomes pytest_lens.Outcome[] The last outcomes, oldest first.
 ---@field evidence? pytest_lens.Evidence What it rests on; left out where it neither is flaky nor suspected.
 
 ---What changed in the inventory.
@@ -110,7 +113,7 @@
 ---One subtest of a test.
 ---@class pytest_lens.Subtest
 ---@field label string Its message and parameters.
----@field outcome string `passed failed skipped`.
+---@field outcome pytest_lens.Outcome `passed`, `failed` or `skipped`.
 ---@field message? string Why it failed.
 
 ---An item of the test tree.
@@ -130,7 +133,7 @@
 ---One test's outcome, with all that is known of it.
 ---@class pytest_lens.TestOutcome
 ---@field id string Node id.
----@field outcome string `passed failed skipped error xfailed xpassed timed_out crashed not_run`.
+---@field outcome pytest_lens.Outcome How it ended.
 ---@field durationMs number Set-up, call and teardown together.
 ---@field attempt integer Which attempt this was, from 1.
 ---@field willRerun? boolean Another attempt follows: this outcome is not the last.

@@ -51,7 +51,7 @@ describe("output", () => {
   });
 
   it("v4: what a killed test printed is kept", () => {
-    const killed = { ...outcome, outcome: "not_run", message: "the run was killed", stdout: "so far\n" };
+    const killed: TestOutcome = { ...outcome, outcome: "not_run", message: "the run was killed", stdout: "so far\n" };
     assert.equal(body(killed), "so far\nthe run was killed\n");
   });
 
