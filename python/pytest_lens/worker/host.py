@@ -160,7 +160,8 @@ class Park:
                 warnings.simplefilter("ignore")
                 pid = os.fork()
         except OSError as error:
-            worker.send({"t": "fork_failed", "host": host, "message": str(error)})
+            failure = {"message": str(error), "errno": error.errno}
+            worker.send({"t": "fork_failed", "host": host, **failure})
             return None
         if pid:
             self._children[pid] = _Child(host, procs.open_pidfd(pid))

@@ -100,7 +100,9 @@ async fn open(
         .map_err(|error| Refusal::new(ErrorCode::InternalError, format!("no folder for caches: {error}")))?;
     let pool = Pool::new(launcher, asked, Arc::new(Analyses::default()), shared.config.resident);
     pool.base().await.map_err(|error| match error {
-        StartError::Unusable(message) | StartError::Failed(message) => no_python(message),
+        StartError::Unusable(message) | StartError::Exhausted(message) | StartError::Failed(message) => {
+            no_python(message)
+        }
     })?;
     let pytest = pytest_config::read(&root);
     let history = shared.histories.of(&root);

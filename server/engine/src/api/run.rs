@@ -59,7 +59,7 @@ pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request
     let debug_process = DebugProcess::start(launcher, &chosen.collected, request.options.run_disabled, limit).await;
     let debug_process = debug_process.map_err(|failure| match failure {
         StartError::Unusable(message) => Refusal::new(ErrorCode::PythonNotFound, message),
-        StartError::Failed(message) => Refusal::new(ErrorCode::InternalError, message),
+        StartError::Exhausted(message) | StartError::Failed(message) => Refusal::new(ErrorCode::InternalError, message),
     })?;
     let (host, port) = (debug_process.host.clone(), debug_process.port);
     let kind = RunKind::Debug { debug_process, run_disabled: request.options.run_disabled };

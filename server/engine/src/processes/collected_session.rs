@@ -23,7 +23,7 @@ use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::liveness::stopped_too_long;
 use crate::processes::prestarted::Prestarted;
-use crate::processes::process::{ExitStatus, FORK_LIMIT, Process, ProcessEvent};
+use crate::processes::process::{ExitStatus, FORK_LIMIT, NoProcess, Process, ProcessEvent};
 use crate::processes::process_tree::{KillOnDrop, kill_tree};
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{
@@ -84,7 +84,7 @@ pub(crate) enum CollectFailure {
     TimedOut(String),
     /// There is no process to collect in.
     #[error("{0}")]
-    Unreachable(String),
+    Unreachable(NoProcess),
     #[error("{0}")]
     Broken(String),
     /// Nobody asked for it, and it would have had an effect. Not an error: it waits until somebody does.
@@ -403,7 +403,7 @@ impl CollectedSession {
     }
 
     /// Forks a runner off the collected session, or takes the one that stands by.
-    pub(crate) async fn runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, String> {
+    pub(crate) async fn runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, NoProcess> {
         loop {
             let standby = self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.pop();
             let Some(mut runner) = standby else { return self.fork_runner(hub).await };
@@ -428,8 +428,8 @@ impl CollectedSession {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.len()
     }
 
-    async fn fork_runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, String> {
-        let Some(process) = &self.process else { return Err("this session can't be forked".into()) };
+    async fn fork_runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, NoProcess> {
+        let Some(process) = &self.process else { return Err(NoProcess::new("this session can't be forked")) };
         let awaited = hub.expect("runner");
         process.send(ToWorker::Fork {
             host: awaited.id.clone(),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 use crate::processes::collected_session::CollectedSession;
 use crate::processes::launcher::{Launcher, StartError};
 use crate::processes::preload::Preload;
-use crate::processes::process::ProcessEvent;
+use crate::processes::process::{NoProcess, ProcessEvent};
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, WorkerOptions};
 
@@ -39,7 +39,7 @@ impl DebugProcess {
     ) -> Result<Self, StartError> {
         let base = Arc::new(launcher.start_with(&FLAGS, &Preload::default()).await?);
         let options = WorkerOptions { debug: true, run_disabled, ..collected.options.clone() };
-        let mut runner = Runner::become_session(base, options).map_err(StartError::Failed)?;
+        let mut runner = Runner::become_session(base, options).map_err(|error| StartError::Failed(error.message))?;
         let python = launcher.python();
         let python = python.display();
         let listening = async {
@@ -73,9 +73,9 @@ impl DebugProcess {
     }
 
     /// The process, once.
-    pub(crate) fn take(&self) -> Result<Runner, String> {
+    pub(crate) fn take(&self) -> Result<Runner, NoProcess> {
         let runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner).take();
-        runner.ok_or_else(|| "the process under the debugger has ended".into())
+        runner.ok_or_else(|| NoProcess::new("the process under the debugger has ended"))
     }
 
     /// What tests are told that waited in vain.

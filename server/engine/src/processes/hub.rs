@@ -247,8 +247,8 @@ async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, 
                 route_exit(&expected, &host, ExitStatus { code, signal, ..ExitStatus::default() });
                 continue;
             }
-            Ok(Some(FromWorker::ForkFailed { host, message })) => {
-                route_exit(&expected, &host, ExitStatus { note: Some(message), ..ExitStatus::default() });
+            Ok(Some(FromWorker::ForkFailed { host, message, errno })) => {
+                route_exit(&expected, &host, ExitStatus { note: Some(message), errno, ..ExitStatus::default() });
                 continue;
             }
             Ok(Some(FromWorker::Forked { .. })) => continue,

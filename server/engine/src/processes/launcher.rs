@@ -16,7 +16,7 @@ use crate::processes::disk_snapshot::{Place, Snapshot};
 use crate::processes::hub::Hub;
 use crate::processes::liveness::{Liveness, stopped_too_long};
 use crate::processes::preload::Preload;
-use crate::processes::process::{Arrival, ExitStatus, FORK_LIMIT, Process, ProcessEvent};
+use crate::processes::process::{Arrival, ExitStatus, FORK_LIMIT, NoProcess, Process, ProcessEvent, is_exhaustion};
 use crate::processes::process_tree::{KillOnDrop, ProcessHandle, await_all, descendants, kill_tree};
 use crate::processes::stdio_relay::StdioRelays;
 use crate::processes::worker_files::{TOO_OLD, boot_program, forget_compiled};
@@ -81,9 +81,14 @@ impl Base {
 
     /// Turns the interpreter itself into a session or a collection: the same process, name and connection, but it can't
     /// be forked any more. Once only.
-    pub(crate) fn become_role(&self, role: Role, options: WorkerOptions, purpose: Purpose) -> Result<Arrival, String> {
+    pub(crate) fn become_role(
+        &self,
+        role: Role,
+        options: WorkerOptions,
+        purpose: Purpose,
+    ) -> Result<Arrival, NoProcess> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let events = events.ok_or("the interpreter is in use")?;
+        let events = events.ok_or_else(|| NoProcess::new("the interpreter is in use"))?;
         self.process.send(ToWorker::Become { host: self.process.id.clone(), role, options, purpose });
         Ok((self.process.clone(), events))
     }
@@ -95,7 +100,7 @@ impl Base {
         role: Role,
         options: WorkerOptions,
         purpose: Purpose,
-    ) -> Result<Arrival, String> {
+    ) -> Result<Arrival, NoProcess> {
         let awaited = hub.expect(if role == Role::Session { "session" } else { "collected" });
         self.process.send(ToWorker::Fork { host: awaited.id.clone(), role, options: Some(options), purpose });
         Process::arrive(awaited, FORK_LIMIT, Some(&self.process)).await
@@ -114,9 +119,18 @@ pub(crate) enum StartError {
     /// It can't run pytest: the sentence says what to do.
     #[error("{0}")]
     Unusable(String),
+    /// The machine has no more processes, memory or open files to give.
+    #[error("{0}")]
+    Exhausted(String),
     /// It failed otherwise.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<StartError> for NoProcess {
+    fn from(error: StartError) -> Self {
+        NoProcess { is_exhaustion: matches!(error, StartError::Exhausted(_)), message: error.to_string() }
+    }
 }
 
 /// Whether a failure to start is of the kind that damaged compiled files make.
@@ -306,10 +320,12 @@ impl Launcher {
             return Err(StartError::Failed("the context was shut down".into()));
         };
         let child = command.spawn().map_err(|error| {
-            StartError::Unusable(format!(
-                "the Python interpreter {} can't be started ({error}); set pytestLens.pythonPath to one that works",
-                self.python().display()
-            ))
+            let python = self.python();
+            let why = format!("the Python interpreter {} can't be started ({error})", python.display());
+            if error.raw_os_error().is_some_and(is_exhaustion) {
+                return StartError::Exhausted(format!("{why}; end other processes, and try again"));
+            }
+            StartError::Unusable(format!("{why}; set pytestLens.pythonPath to one that works"))
         })?;
         alive.retain(|_, ended| !*ended.borrow());
         alive.extend(child.id().map(|pid| (pid, ending)));

@@ -22,6 +22,7 @@ use crate::processes::launcher::{Base, Launcher, StartError};
 use crate::processes::mode::{Mode, ModeAsked, choose};
 use crate::processes::preload::Preload;
 use crate::processes::prestarted::Prestarted;
+use crate::processes::process::NoProcess;
 use crate::processes::resident_pool::ResidentPool;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{Measure, Ready, WorkerOptions, WorkerPlace};
@@ -362,7 +363,7 @@ impl Pool {
         &self,
         collected: &Arc<CollectedSession>,
         special: Option<SessionOverrides>,
-    ) -> Result<Runner, String> {
+    ) -> Result<Runner, NoProcess> {
         self.touch();
         if collected.is_shared() && special.is_none() {
             let copy = collected.runner(&self.launcher.hub).await;
@@ -379,10 +380,10 @@ impl Pool {
             WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, ..collected.options.clone() };
         let embedded = self.mode().is_some_and(|mode| mode.embedded);
         if embedded {
-            let base = self.base().await.map_err(|error| error.to_string())?;
+            let base = self.base().await?;
             Runner::fork_session(&self.launcher.hub, base, options).await
         } else {
-            let base = self.fresh().await.map_err(|error| error.to_string())?;
+            let base = self.fresh().await?;
             Runner::become_session(base, options)
         }
     }

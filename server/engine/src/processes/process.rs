@@ -4,6 +4,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 
@@ -34,6 +35,26 @@ pub(crate) enum ProcessEvent {
     Exited(ExitStatus),
 }
 
+/// Why there is no process, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct NoProcess {
+    pub message: String,
+    /// The machine has no more processes, memory or open files to give.
+    pub is_exhaustion: bool,
+}
+
+impl NoProcess {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        NoProcess { message: message.into(), is_exhaustion: false }
+    }
+}
+
+/// Whether a system call failed because the machine has no more to give.
+pub(crate) fn is_exhaustion(errno: i32) -> bool {
+    [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE].iter().any(|known| known.raw_os_error() == errno)
+}
+
 /// How a process ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ExitStatus {
@@ -41,16 +62,23 @@ pub(crate) struct ExitStatus {
     pub signal: Option<i32>,
     /// Why it never lived.
     pub note: Option<String>,
+    /// The system's number for that.
+    pub errno: Option<i32>,
     /// It was stopped, and ended since nobody continued it.
     pub was_stopped: bool,
 }
 
 impl ExitStatus {
+    /// Whether this signal ended the process.
+    pub(crate) fn is_by(&self, signal: Signal) -> bool {
+        self.signal == Some(signal.as_raw())
+    }
+
     /// Whether somebody else may have ended the process: by a signal that people and systems send, or nobody knows how.
     pub(crate) fn may_be_from_outside(&self) -> bool {
         const SENT: [Signal; 5] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::KILL, Signal::TERM];
         let unknown = self.code.is_none() && self.signal.is_none();
-        self.was_stopped || unknown || self.signal.is_some_and(|signal| SENT.iter().any(|sent| sent.as_raw() == signal))
+        self.was_stopped || unknown || SENT.iter().any(|signal| self.is_by(*signal))
     }
 }
 
@@ -104,7 +132,7 @@ impl Process {
         awaited: ExpectedProcess,
         limit: Duration,
         parent: Option<&Process>,
-    ) -> Result<Arrival, String> {
+    ) -> Result<Arrival, NoProcess> {
         let ExpectedProcess { id, hello, mut events, registration } = awaited;
         let orphaned = async {
             match parent {
@@ -115,9 +143,9 @@ impl Process {
         let hello = tokio::select! {
             biased;
             hello = hello => hello,
-            () = orphaned => return Err("the Python process that was to be forked has ended".into()),
+            () = orphaned => return Err(NoProcess::new("the Python process that was to be forked has ended")),
             () = tokio::time::sleep(limit) => {
-                return Err(format!("the Python process did not report in within {} s", limit.as_secs()));
+                return Err(NoProcess::new(format!("the Python process did not report in within {} s", limit.as_secs())));
             }
         };
         match hello {
@@ -126,8 +154,11 @@ impl Process {
                 Ok((Process { id, pid, sender, liveness, _hold: Arc::new(hold) }, events))
             }
             Err(_) => match events.recv().await {
-                Some(ProcessEvent::Exited(status)) => Err(format!("the Python process {status}")),
-                _ => Err("the Python process did not report in".into()),
+                Some(ProcessEvent::Exited(status)) => {
+                    let is_exhaustion = status.errno.is_some_and(is_exhaustion);
+                    Err(NoProcess { message: format!("the Python process {status}"), is_exhaustion })
+                }
+                _ => Err(NoProcess::new("the Python process did not report in")),
             },
         }
     }

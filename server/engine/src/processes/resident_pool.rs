@@ -19,7 +19,7 @@ use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::invalidation::{Invalidation, ProjectFiles};
 use crate::processes::pool::Pool;
-use crate::processes::process::ProcessEvent;
+use crate::processes::process::{NoProcess, ProcessEvent};
 use crate::processes::process_tree::kill_tree;
 use crate::processes::resident::{Resident, ResidentState, SlotLease};
 use crate::processes::worker_protocol::ToWorker;
@@ -112,7 +112,7 @@ impl ResidentPool {
         collected: &Arc<CollectedSession>,
         exclusive: &ExclusiveSession,
         reuse: &Reuse,
-    ) -> Result<Resident, String> {
+    ) -> Result<Resident, NoProcess> {
         let idle = {
             let _one = self.reviewing.lock().await;
             self.state().idle.pop_first()

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
-use crate::processes::process::{Process, ProcessEvent};
+use crate::processes::process::{NoProcess, Process, ProcessEvent};
 use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WireRead, WorkerOptions};
 
 pub(crate) struct Runner {
@@ -30,13 +30,13 @@ impl Runner {
     }
 
     /// Forks `base`; the fork collects by itself and then runs.
-    pub(crate) async fn fork_session(hub: &Hub, base: Arc<Base>, options: WorkerOptions) -> Result<Self, String> {
+    pub(crate) async fn fork_session(hub: &Hub, base: Arc<Base>, options: WorkerOptions) -> Result<Self, NoProcess> {
         let (process, events) = base.fork(hub, Role::Session, options, Purpose::Run).await?;
         Ok(Runner::new(process, events, Some(base)))
     }
 
     /// Turns a fresh interpreter into a session.
-    pub(crate) fn become_session(base: Arc<Base>, options: WorkerOptions) -> Result<Self, String> {
+    pub(crate) fn become_session(base: Arc<Base>, options: WorkerOptions) -> Result<Self, NoProcess> {
         let (process, events) = base.become_role(Role::Session, options, Purpose::Run)?;
         Ok(Runner::new(process, events, Some(base)))
     }

@@ -250,6 +250,9 @@ pub(crate) enum FromWorker {
     ForkFailed {
         host: String,
         message: String,
+        /// The system's number for it.
+        #[serde(default)]
+        errno: Option<i32>,
     },
     Exited {
         host: String,

@@ -6,6 +6,7 @@ use tokio::task::JoinSet;
 
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::pool::Pool;
+use crate::processes::process::NoProcess;
 use crate::processes::process_tree::kill_tree;
 use crate::processes::resident::{Resident, ResidentState};
 use crate::processes::runner::Runner;
@@ -44,7 +45,7 @@ impl RoundRunner {
 /// Runners on their way, each for a worker of the round.
 pub(crate) struct PendingRunners {
     pool: Arc<Pool>,
-    starting: JoinSet<(usize, Result<RoundRunner, String>)>,
+    starting: JoinSet<(usize, Result<RoundRunner, NoProcess>)>,
 }
 
 impl PendingRunners {
@@ -75,7 +76,7 @@ impl PendingRunners {
     }
 
     /// The next one that is there, or why there is none; waits for ever where none is on its way.
-    pub(crate) async fn next(&mut self) -> (usize, Result<RoundRunner, String>) {
+    pub(crate) async fn next(&mut self) -> (usize, Result<RoundRunner, NoProcess>) {
         loop {
             match self.starting.join_next().await {
                 Some(Ok(arrived)) => return arrived,

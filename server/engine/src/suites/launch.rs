@@ -65,7 +65,7 @@ pub(crate) async fn prepare(
 async fn explain(project: &Arc<Project>, scope: &Scope, arguments: &[String], reason: CollectFailure) -> LaunchFailure {
     let message = reason.to_string();
     let code = match &reason {
-        CollectFailure::Unreachable(_) if is_exhaustion(&message) => LaunchErrorCode::ResourceUnavailable,
+        CollectFailure::Unreachable(reason) if reason.is_exhaustion => LaunchErrorCode::ResourceUnavailable,
         CollectFailure::Unreachable(_) => LaunchErrorCode::FailedToConnectToTestSuite,
         // Without the suite's own arguments it is known whose fault it is.
         _ if !arguments.is_empty() && project.session_for(scope, &[], Purpose::List).await.is_ok() => {
@@ -77,10 +77,4 @@ async fn explain(project: &Arc<Project>, scope: &Scope, arguments: &[String], re
         }
     };
     failure(code, message)
-}
-
-/// Whether a process was not to be had because the machine has no more.
-fn is_exhaustion(message: &str) -> bool {
-    let signs = ["os error 11", "os error 12", "os error 24", "[Errno 11]", "[Errno 12]", "[Errno 24]"];
-    signs.iter().any(|sign| message.contains(sign))
 }

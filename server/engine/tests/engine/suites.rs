@@ -219,10 +219,18 @@ async fn a_host_that_does_not_come_up_is_told_as_such() {
     lab.configure(serde_json::json!({ "env": { "A": "b" } })).await;
     let told = lab.suite(plain("test_a.py")).await;
     assert_eq!(told.failure().0, LaunchErrorCode::FailedToConnectToTestSuite, "{told:?}");
-    std::fs::remove_file(&slow).unwrap();
-    lab.bench.interpreter("slow", "echo 'os error 11: Resource temporarily unavailable' >&2; exit 3");
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_without_processes_to_give_is_told_as_such() {
+    let lab = Lab::open(&[("test_a.py", MIXED)]).await;
+    let none_left = "import errno, os, sys\nfork = os.fork\n\ndef limited():\n    if '_pytest' in sys.modules:\n        raise OSError(errno.EAGAIN, 'none left')\n    return fork()\n\nos.fork = limited\n";
+    lab.project.write("site/sitecustomize.py", none_left);
+    lab.configure(serde_json::json!({ "env": { "PYTHONPATH": lab.project.root.join("site") } })).await;
     let told = lab.suite(plain("test_a.py")).await;
     assert_eq!(told.failure().0, LaunchErrorCode::ResourceUnavailable, "{told:?}");
+    assert!(told.failure().1.contains("none left"), "{told:?}");
     lab.close().await;
 }
 

@@ -11,6 +11,7 @@ use crate::processes::collected_session::{CollectFailure, CollectOrder, Collecte
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::launcher::StartError;
+use crate::processes::process::NoProcess;
 use crate::processes::worker_protocol::{Purpose, WireRead, WireStat, WorkerOptions};
 
 /// A session that nobody asks for would have effects.
@@ -127,7 +128,7 @@ impl Pool {
         } else {
             self.exiting.gone().await;
         }
-        let start = |error: StartError| CollectFailure::Unreachable(error.to_string());
+        let start = |error: StartError| CollectFailure::Unreachable(NoProcess::from(error));
         let generation = self.state().generation;
         let mut base = self.base().await.map_err(start)?;
         let fork = self.mode().is_some_and(|mode| mode.embedded);

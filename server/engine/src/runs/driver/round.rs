@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{Driver, DriverEnd, DriverEvent, StopLevel};
 use crate::processes::collected_session::took_too_long;
 use crate::processes::liveness::STOPPED_LIMIT;
-use crate::processes::process::ProcessEvent;
+use crate::processes::process::{NoProcess, ProcessEvent};
 use crate::processes::process_tree::kill_tree;
 use crate::processes::worker_protocol::ToWorker;
 use crate::runs::pending_runners::{PendingRunners, RoundRunner};
@@ -150,17 +150,17 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// A runner has come, or there is none for this worker.
-    fn on_arrival(&mut self, worker: usize, came: Result<RoundRunner, String>, round: &mut Round) {
+    fn on_arrival(&mut self, worker: usize, came: Result<RoundRunner, NoProcess>, round: &mut Round) {
         match came {
             Ok(runner) if !self.wants_runners() => round.pending.discard_runner(runner),
             Ok(runner) => {
                 let place = if worker < round.workers { round.first + worker } else { worker };
                 self.start_worker(runner, WorkerPost { worker, place, count: round.workers }, round);
             }
-            Err(message) => {
+            Err(reason) => {
                 round.dispatcher.worker_lost(worker);
                 if round.slots.is_empty() && round.pending.is_empty() {
-                    self.ending.fault = Some(format!("no process to run tests in could be made: {message}"));
+                    self.ending.fault = Some(format!("no process to run tests in could be made: {reason}"));
                 }
             }
         }
@@ -175,8 +175,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 round.early_exits += 1;
             }
             // At a terminal Ctrl-C is meant for the run as a whole.
-            let is_interrupt = self.pool.launcher.terminal
-                && slot.exit.as_ref().is_some_and(|exit| exit.signal == Some(Signal::INT.as_raw()));
+            let is_interrupt =
+                self.pool.launcher.terminal && slot.exit.as_ref().is_some_and(|exit| exit.is_by(Signal::INT));
             self.on_worker_exit(worker, slot, &mut round.dispatcher);
             if is_interrupt {
                 self.ending.interrupted.get_or_insert_with(|| "KeyboardInterrupt".into());
@@ -211,7 +211,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// Waits for one thing to happen and takes it in. A runner that has come is returned, or why there is none.
-    async fn step(&mut self, round: &mut Round) -> Option<(usize, Result<RoundRunner, String>)> {
+    async fn step(&mut self, round: &mut Round) -> Option<(usize, Result<RoundRunner, NoProcess>)> {
         let deadlines = round.slots.values().filter_map(|slot| {
             let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
             overdue.into_iter().chain(slot.exit_deadline).chain(slot.collect_by).min()
