@@ -1,4 +1,4 @@
-"""What the engine answers and tells, as types.
+"""The types of the engine's responses and events.
 
 Made by `cargo xtask codegen` from the Rust definitions in server/protocol: change those.
 """
@@ -26,13 +26,13 @@ ErrorCode = Literal[
 """The category of an `Response::Error`."""
 
 Evidence = Literal["same_code", "across_changes"]
-"""What a judgement on flakiness rests on."""
+"""The evidence of flakiness."""
 
 Executor = Literal["local", "ray"]
 """`pytestLens.executor`."""
 
 ItemKind = Literal["dir", "file", "class", "function", "case", "doctest"]
-"""What an item of the tree is."""
+"""The kind of an item of the tree."""
 
 LaunchErrorCode = Literal[
     "resource_unavailable",
@@ -158,9 +158,9 @@ class CollectError(TypedDict):
     """A file that could not be collected.
 
     * ``uri``: The file.
-    * ``range``: The line at fault.
-    * ``message``: What Python or pytest said.
-    * ``longrepr``: pytest's own text of it, with the lines of the sources.
+    * ``range``: The line that caused it.
+    * ``message``: The message of Python or pytest.
+    * ``longrepr``: pytest's report with source lines.
     """
 
     uri: str
@@ -203,7 +203,7 @@ class FixtureReuseSettings(TypedDict):
 class FlakinessHints(TypedDict):
     """Flakiness changed.
 
-    * ``hints``: One for each test.
+    * ``hints``: One hint per test.
     """
 
     hints: list[Hint]
@@ -240,9 +240,9 @@ class FlakySettings(TypedDict):
 class Frame(TypedDict):
     """One frame of a traceback.
 
-    * ``name``: The function.
-    * ``location``: The line.
-    * ``text``: The line's text, if known.
+    * ``name``: Name of the function.
+    * ``location``: The line that was executed.
+    * ``text``: Text of the line, if known.
     """
 
     name: str
@@ -251,17 +251,17 @@ class Frame(TypedDict):
 
 
 class Hint(TypedDict):
-    """What the history says of one test.
+    """The flakiness of one test, from the history.
 
     * ``id``: Node id.
-    * ``isFlaky``: Whether it passed and failed on the same code.
+    * ``isFlaky``: Whether the test passed and failed on the same code.
     * ``failureRate``: Share of failures, 0.0 to 1.0.
-    * ``flips``: Changes between pass and fail.
-    * ``totalRuns``: Runs in the window.
-    * ``consecutiveFailures``: Failures since the last pass.
-    * ``consecutivePasses``: Passes since the last failure.
+    * ``flips``: Number of changes between pass and failure.
+    * ``totalRuns``: Number of runs in the window.
+    * ``consecutiveFailures``: Number of failures since the last pass.
+    * ``consecutivePasses``: Number of passes since the last failure.
     * ``recentOutcomes``: The last outcomes, oldest first.
-    * ``evidence``: What it rests on; left out where it neither is flaky nor suspected.
+    * ``evidence``: The evidence; left out if the test is neither flaky nor suspected.
     """
 
     id: str
@@ -287,17 +287,16 @@ class InlayHintSettings(TypedDict):
 class InventoryDelta(TypedDict):
     """What changed in the inventory.
 
-    * ``revision``: Number of this state of the inventory.
-    * ``upserts``: Items that are new or changed, parents before children, siblings in source order.
-    * ``removed``: Items that are gone; their children go with them.
-    * ``order``: Where new items do not come last among their siblings, and where siblings changed
-      places. Told of what lies in files; those and folders are put in order by their names.
-    * ``errors``: Every collection error that holds now.
-    * ``whole``: The upserts are the whole inventory: what a reader knew besides is gone. So begins
-      what is told to a reader whose place in the log is not kept.
-    * ``wholeFiles``: Files whose tests are all told here: what a reader knew in them besides is
-      gone. Told by the language server to clients that ask for tests file by file, never by the
-      engine.
+    * ``revision``: Revision of the inventory after this change.
+    * ``upserts``: New and changed items, parents before children, siblings in source order.
+    * ``removed``: Removed items; their children are removed too.
+    * ``order``: The order of siblings within files, where new items are not last or siblings moved.
+      Files and folders are sorted by name instead.
+    * ``errors``: All current collection errors.
+    * ``whole``: The upserts are the whole inventory: all other items are removed. Sent first to a
+      reader whose position in the log is no longer kept.
+    * ``wholeFiles``: Files whose upserts are all their tests: other tests in them are removed. Only
+      the language server sends this, to clients that request tests file by file.
     """
 
     revision: int
@@ -321,12 +320,12 @@ class Location(TypedDict):
 
 
 class Output(TypedDict):
-    """Something was printed outside of what pytest captured for a test.
+    """A process printed outside of pytest's capture.
 
     * ``runId``: The run.
-    * ``id``: The test, where that is known.
-    * ``stream``: Which stream.
-    * ``text``: The text.
+    * ``id``: Node id of the test, if known.
+    * ``stream``: The stream that it printed to.
+    * ``text``: The printed text.
     """
 
     runId: str
@@ -853,14 +852,14 @@ class ContextStatus(TypedDict):
 
 
 class RunCounts(TypedDict):
-    """Final outcomes, counted. `passed`, `failed`, `skipped` and `errors` add up to `total`.
+    """Numbers of tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
 
     * ``total``: Tests with an outcome.
-    * ``passed``: Passed, or passed unexpectedly where that is no failure.
+    * ``passed``: Passed, or passed unexpectedly without a strict xfail.
     * ``failed``: Failed or timed out.
     * ``skipped``: Skipped, or failed as expected.
     * ``errors``: Errors in set-up or teardown, and crashes.
-    * ``notRun``: Selected, but not run; in none of the above.
+    * ``notRun``: Selected but not run; not included in the other counts.
     """
 
     total: int
@@ -872,17 +871,16 @@ class RunCounts(TypedDict):
 
 
 class RunEnd(TypedDict):
-    """A run is over.
+    """A run ended.
 
     * ``runId``: The run.
     * ``status``: How it ended.
-    * ``counts``: Final outcomes, counted.
-    * ``durationMs``: Wall time from its acceptance.
-    * ``message``: Why, where the status alone does not say it.
-    * ``debugData``: The iterator of its debug data (``next_debug_data``), where coverage was
-      measured.
-    * ``warnings``: What Python warned of while tests were collected and run, as pytest's summary
-      has it.
+    * ``counts``: Numbers of tests by final outcome.
+    * ``durationMs``: Wall time since the run was accepted, in milliseconds.
+    * ``message``: The reason, if the status alone does not explain it.
+    * ``debugData``: The iterator of the debug data (``next_debug_data``), if the run measured
+      coverage.
+    * ``warnings``: Warnings of the collection and of the run, as in pytest's summary.
     """
 
     runId: str
@@ -928,13 +926,13 @@ class ArtifactRunEventPayload(TypedDict):
 
 
 class RunStart(TypedDict):
-    """A run was accepted.
+    """The engine accepted a run.
 
     * ``runId``: The run.
-    * ``total``: Tests selected.
-    * ``ids``: The selected tests; left out where that is the whole inventory.
-    * ``deselected``: Tests of what was asked for that expressions or pytest's configuration took
-      out.
+    * ``total``: Number of selected tests.
+    * ``ids``: The selected tests; left out for the whole inventory.
+    * ``deselected``: Number of requested tests that expressions or pytest's configuration
+      deselected.
     """
 
     runId: str
@@ -989,8 +987,8 @@ class Settings(TypedDict):
 class Siblings(TypedDict):
     """The children of an item, in order.
 
-    * ``parent``: The item that they lie in.
-    * ``ids``: Their ids. A child that is not among them comes behind them.
+    * ``parent``: The item that contains them.
+    * ``ids``: Their ids. Other children come after them.
     """
 
     parent: str
@@ -1000,9 +998,9 @@ class Siblings(TypedDict):
 class Subtest(TypedDict):
     """One subtest of a test.
 
-    * ``label``: Its message and parameters.
+    * ``label``: Message and parameters of the subtest.
     * ``outcome``: ``passed``, ``failed`` or ``skipped``.
-    * ``message``: Why it failed.
+    * ``message``: The reason why it failed.
     """
 
     label: str
@@ -1106,17 +1104,17 @@ class SuiteStoppedSuiteEventPayload(TypedDict):
 class TestItem(TypedDict):
     """An item of the test tree.
 
-    * ``id``: Node id; of a folder its path.
-    * ``parent``: The item it lies in; none at the top.
-    * ``kind``: What it is.
-    * ``label``: What to show.
-    * ``uri``: File or folder.
-    * ``range``: Where in the file, if known.
+    * ``id``: Node id; the path for a folder.
+    * ``parent``: The item that contains it; left out at the top.
+    * ``kind``: The kind of the item.
+    * ``label``: The name to display.
+    * ``uri``: URI of the file or folder.
+    * ``range``: The range in the file, if known.
     * ``markers``: Marker names.
     * ``skip``: Marked to be skipped.
     * ``xfail``: Marked as expected to fail.
-    * ``caseCount``: Of a parametrized function: its cases.
-    * ``provisional``: Read from the source, not yet confirmed by pytest.
+    * ``caseCount``: Number of cases of a parametrized function.
+    * ``provisional``: Read from the source and not yet confirmed by pytest.
     """
 
     id: str
@@ -1157,25 +1155,25 @@ class TestNodeInfo(TypedDict):
 
 
 class TestOutcome(TypedDict):
-    """One test's outcome, with all that is known of it.
+    """The outcome of one test, with its details.
 
     * ``id``: Node id.
     * ``outcome``: How it ended.
-    * ``durationMs``: Set-up, call and teardown together.
-    * ``attempt``: Which attempt this was, from 1.
-    * ``willRerun``: Another attempt follows: this outcome is not the last.
-    * ``phase``: Where it failed: ``setup``, ``call`` or ``teardown``.
-    * ``message``: Why it failed, was skipped or was not run.
+    * ``durationMs``: Duration of set-up, call and teardown, in milliseconds.
+    * ``attempt``: Number of the attempt, from 1.
+    * ``willRerun``: Another attempt follows: this outcome is not final.
+    * ``phase``: The phase that failed: ``setup``, ``call`` or ``teardown``.
+    * ``message``: The reason why it failed, was skipped or was not run.
     * ``location``: The failing line, in the test's own file where the failure passed through it.
-    * ``expected``: Of a failed comparison: what was expected (its right side).
-    * ``actual``: Of a failed comparison: what there was (its left side).
+    * ``expected``: The expected value of a failed comparison (its right side).
+    * ``actual``: The actual value of a failed comparison (its left side).
     * ``frames``: The traceback, outermost first.
-    * ``longrepr``: pytest's own text of the failure.
+    * ``longrepr``: pytest's text of the failure.
     * ``stdout``: Captured standard output.
     * ``stderr``: Captured standard error.
     * ``log``: Captured log.
     * ``subtests``: Subtests, in order.
-    * ``asOf``: It is no news, but what the history remembers of a run at this time, Unix time in
+    * ``asOf``: Set if the outcome comes from the history: the time of that run, Unix time in
       milliseconds.
     """
 
@@ -1202,7 +1200,7 @@ class TestOutcomes(TypedDict):
     """Tests have an outcome.
 
     * ``runId``: The run.
-    * ``outcomes``: One for each test.
+    * ``outcomes``: One outcome per test.
     """
 
     runId: str
@@ -1225,10 +1223,10 @@ class TestResultInfo(TypedDict):
 
 
 class TestsStarted(TypedDict):
-    """Tests are about to run.
+    """Tests start.
 
     * ``runId``: The run.
-    * ``ids``: Which tests.
+    * ``ids``: Their node ids.
     """
 
     runId: str
@@ -1238,11 +1236,11 @@ class TestsStarted(TypedDict):
 class Warning(TypedDict):
     """A warning of a run.
 
-    * ``category``: Its class: ``DeprecationWarning``.
-    * ``message``: What it says.
-    * ``location``: The line that is warned of.
-    * ``count``: How often it came.
-    * ``ids``: Tests that it came in, the first few; none where it came while tests were collected.
+    * ``category``: The class of the warning, such as ``DeprecationWarning``.
+    * ``message``: The text of the warning.
+    * ``location``: The line that the warning refers to.
+    * ``count``: Number of occurrences.
+    * ``ids``: The first few tests that issued it; empty if the collection issued it.
     """
 
     category: str
@@ -1255,7 +1253,7 @@ class Warning(TypedDict):
 class InventoryEvent(InventoryDelta):
     """The inventory changed.
 
-    * ``seq``: Its number: gapless, from 1.
+    * ``seq``: Sequence number, from 1 without gaps.
     """
 
     event: Literal["inventory"]
@@ -1263,9 +1261,9 @@ class InventoryEvent(InventoryDelta):
 
 
 class RunStartedEvent(RunStart):
-    """A run was accepted.
+    """The engine accepted a run.
 
-    * ``seq``: Its number: gapless, from 1.
+    * ``seq``: Sequence number, from 1 without gaps.
     """
 
     event: Literal["runStarted"]
@@ -1273,9 +1271,9 @@ class RunStartedEvent(RunStart):
 
 
 class TestStartedEvent(TestsStarted):
-    """Tests are about to run.
+    """Tests start.
 
-    * ``seq``: Its number: gapless, from 1.
+    * ``seq``: Sequence number, from 1 without gaps.
     """
 
     event: Literal["testStarted"]
@@ -1285,7 +1283,7 @@ class TestStartedEvent(TestsStarted):
 class TestOutcomeEvent(TestOutcomes):
     """Tests have an outcome.
 
-    * ``seq``: Its number: gapless, from 1.
+    * ``seq``: Sequence number, from 1 without gaps.
     """
 
     event: Literal["testOutcome"]
@@ -1293,9 +1291,9 @@ class TestOutcomeEvent(TestOutcomes):
 
 
 class OutputEvent(Output):
-    """Something was printed.
+    """A process printed outside of pytest's capture.
 
-    * ``seq``: Its number: gapless, from 1.
+    * ``seq``: Sequence number, from 1 without gaps.
     """
 
     event: Literal["output"]
@@ -1303,9 +1301,9 @@ class OutputEvent(Output):
 
 
 class RunFinishedEvent(RunEnd):
-    """A run is over.
+    """A run ended.
 
-    * ``seq``: Its number: gapless, from 1.
+    * ``seq``: Sequence number, from 1 without gaps.
     """
 
     event: Literal["runFinished"]
@@ -1315,7 +1313,7 @@ class RunFinishedEvent(RunEnd):
 class FlakinessHintEvent(FlakinessHints):
     """Flakiness changed.
 
-    * ``seq``: Its number: gapless, from 1.
+    * ``seq``: Sequence number, from 1 without gaps.
     """
 
     event: Literal["flakinessHint"]

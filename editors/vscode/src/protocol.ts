@@ -1,10 +1,10 @@
 /**
- * What the language server tells and takes, as types.
+ * The types of the language server's notifications and settings.
  *
  * Made by `cargo xtask codegen` from the Rust definitions in server/protocol: change those.
  */
 
-/** What every notification carries besides its own. */
+/** The fields of every notification. */
 export interface Notice {
   /** The folder's URI. */
   workspace: string;
@@ -12,13 +12,13 @@ export interface Notice {
   seq: number;
 }
 
-/** What a judgement on flakiness rests on. */
+/** The evidence of flakiness. */
 export type Evidence = "same_code" | "across_changes";
 
 /** `pytestLens.executor`. */
 export type Executor = "local" | "ray";
 
-/** What an item of the tree is. */
+/** The kind of an item of the tree. */
 export type ItemKind = "dir" | "file" | "class" | "function" | "case" | "doctest";
 
 /** How a test ended. */
@@ -55,11 +55,11 @@ export interface CodeLensSettings {
 export interface CollectError {
   /** The file. */
   uri: string;
-  /** The line at fault. */
+  /** The line that caused it. */
   range: Range;
-  /** What Python or pytest said. */
+  /** The message of Python or pytest. */
   message: string;
-  /** pytest's own text of it, with the lines of the sources. */
+  /** pytest's report with source lines. */
   longrepr?: string;
 }
 
@@ -79,7 +79,7 @@ export interface FixtureReuseSettings {
 
 /** Flakiness changed. */
 export interface FlakinessHints {
-  /** One for each test. */
+  /** One hint per test. */
   hints: Hint[];
 }
 
@@ -91,33 +91,33 @@ export interface FlakySettings {
 
 /** One frame of a traceback. */
 export interface Frame {
-  /** The function. */
+  /** Name of the function. */
   name: string;
-  /** The line. */
+  /** The line that was executed. */
   location: Location;
-  /** The line's text, if known. */
+  /** Text of the line, if known. */
   text?: string;
 }
 
-/** What the history says of one test. */
+/** The flakiness of one test, from the history. */
 export interface Hint {
   /** Node id. */
   id: string;
-  /** Whether it passed and failed on the same code. */
+  /** Whether the test passed and failed on the same code. */
   isFlaky: boolean;
   /** Share of failures, 0.0 to 1.0. */
   failureRate: number;
-  /** Changes between pass and fail. */
+  /** Number of changes between pass and failure. */
   flips: number;
-  /** Runs in the window. */
+  /** Number of runs in the window. */
   totalRuns: number;
-  /** Failures since the last pass. */
+  /** Number of failures since the last pass. */
   consecutiveFailures: number;
-  /** Passes since the last failure. */
+  /** Number of passes since the last failure. */
   consecutivePasses: number;
   /** The last outcomes, oldest first. */
   recentOutcomes: Outcome[];
-  /** What it rests on; left out where it neither is flaky nor suspected. */
+  /** The evidence; left out if the test is neither flaky nor suspected. */
   evidence?: Evidence;
 }
 
@@ -129,19 +129,19 @@ export interface InlayHintSettings {
 
 /** What changed in the inventory. */
 export interface InventoryDelta {
-  /** Number of this state of the inventory. */
+  /** Revision of the inventory after this change. */
   revision: number;
-  /** Items that are new or changed, parents before children, siblings in source order. */
+  /** New and changed items, parents before children, siblings in source order. */
   upserts: TestItem[];
-  /** Items that are gone; their children go with them. */
+  /** Removed items; their children are removed too. */
   removed: string[];
-  /** Where new items do not come last among their siblings, and where siblings changed places. Told of what lies in files; those and folders are put in order by their names. */
+  /** The order of siblings within files, where new items are not last or siblings moved. Files and folders are sorted by name instead. */
   order?: Siblings[];
-  /** Every collection error that holds now. */
+  /** All current collection errors. */
   errors: CollectError[];
-  /** The upserts are the whole inventory: what a reader knew besides is gone. So begins what is told to a reader whose place in the log is not kept. */
+  /** The upserts are the whole inventory: all other items are removed. Sent first to a reader whose position in the log is no longer kept. */
   whole?: boolean;
-  /** Files whose tests are all told here: what a reader knew in them besides is gone. Told by the language server to clients that ask for tests file by file, never by the engine. */
+  /** Files whose upserts are all their tests: other tests in them are removed. Only the language server sends this, to clients that request tests file by file. */
   wholeFiles?: string[];
 }
 
@@ -153,15 +153,15 @@ export interface Location {
   range: Range;
 }
 
-/** Something was printed outside of what pytest captured for a test. */
+/** A process printed outside of pytest's capture. */
 export interface Output {
   /** The run. */
   runId: string;
-  /** The test, where that is known. */
+  /** Node id of the test, if known. */
   id?: string;
-  /** Which stream. */
+  /** The stream that it printed to. */
   stream: OutputStream;
-  /** The text. */
+  /** The printed text. */
   text: string;
 }
 
@@ -199,11 +199,11 @@ export interface RerunSettings {
   delayMs: number;
 }
 
-/** Final outcomes, counted. `passed`, `failed`, `skipped` and `errors` add up to `total`. */
+/** Numbers of tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`. */
 export interface RunCounts {
   /** Tests with an outcome. */
   total: number;
-  /** Passed, or passed unexpectedly where that is no failure. */
+  /** Passed, or passed unexpectedly without a strict xfail. */
   passed: number;
   /** Failed or timed out. */
   failed: number;
@@ -211,37 +211,37 @@ export interface RunCounts {
   skipped: number;
   /** Errors in set-up or teardown, and crashes. */
   errors: number;
-  /** Selected, but not run; in none of the above. */
+  /** Selected but not run; not included in the other counts. */
   notRun: number;
 }
 
-/** A run is over. */
+/** A run ended. */
 export interface RunEnd {
   /** The run. */
   runId: string;
   /** How it ended. */
   status: RunEndStatus;
-  /** Final outcomes, counted. */
+  /** Numbers of tests by final outcome. */
   counts: RunCounts;
-  /** Wall time from its acceptance. */
+  /** Wall time since the run was accepted, in milliseconds. */
   durationMs: number;
-  /** Why, where the status alone does not say it. */
+  /** The reason, if the status alone does not explain it. */
   message?: string;
-  /** The iterator of its debug data (`next_debug_data`), where coverage was measured. */
+  /** The iterator of the debug data (`next_debug_data`), if the run measured coverage. */
   debugData?: string;
-  /** What Python warned of while tests were collected and run, as pytest's summary has it. */
+  /** Warnings of the collection and of the run, as in pytest's summary. */
   warnings?: Warning[];
 }
 
-/** A run was accepted. */
+/** The engine accepted a run. */
 export interface RunStart {
   /** The run. */
   runId: string;
-  /** Tests selected. */
+  /** Number of selected tests. */
   total: number;
-  /** The selected tests; left out where that is the whole inventory. */
+  /** The selected tests; left out for the whole inventory. */
   ids?: string[];
-  /** Tests of what was asked for that expressions or pytest's configuration took out. */
+  /** Number of requested tests that expressions or pytest's configuration deselected. */
   deselected?: number;
 }
 
@@ -285,35 +285,35 @@ export interface Settings {
 
 /** The children of an item, in order. */
 export interface Siblings {
-  /** The item that they lie in. */
+  /** The item that contains them. */
   parent: string;
-  /** Their ids. A child that is not among them comes behind them. */
+  /** Their ids. Other children come after them. */
   ids: string[];
 }
 
 /** One subtest of a test. */
 export interface Subtest {
-  /** Its message and parameters. */
+  /** Message and parameters of the subtest. */
   label: string;
   /** `passed`, `failed` or `skipped`. */
   outcome: Outcome;
-  /** Why it failed. */
+  /** The reason why it failed. */
   message?: string;
 }
 
 /** An item of the test tree. */
 export interface TestItem {
-  /** Node id; of a folder its path. */
+  /** Node id; the path for a folder. */
   id: string;
-  /** The item it lies in; none at the top. */
+  /** The item that contains it; left out at the top. */
   parent?: string;
-  /** What it is. */
+  /** The kind of the item. */
   kind: ItemKind;
-  /** What to show. */
+  /** The name to display. */
   label: string;
-  /** File or folder. */
+  /** URI of the file or folder. */
   uri: string;
-  /** Where in the file, if known. */
+  /** The range in the file, if known. */
   range?: Range;
   /** Marker names. */
   markers: string[];
@@ -321,37 +321,37 @@ export interface TestItem {
   skip: boolean;
   /** Marked as expected to fail. */
   xfail: boolean;
-  /** Of a parametrized function: its cases. */
+  /** Number of cases of a parametrized function. */
   caseCount?: number;
-  /** Read from the source, not yet confirmed by pytest. */
+  /** Read from the source and not yet confirmed by pytest. */
   provisional?: boolean;
 }
 
-/** One test's outcome, with all that is known of it. */
+/** The outcome of one test, with its details. */
 export interface TestOutcome {
   /** Node id. */
   id: string;
   /** How it ended. */
   outcome: Outcome;
-  /** Set-up, call and teardown together. */
+  /** Duration of set-up, call and teardown, in milliseconds. */
   durationMs: number;
-  /** Which attempt this was, from 1. */
+  /** Number of the attempt, from 1. */
   attempt: number;
-  /** Another attempt follows: this outcome is not the last. */
+  /** Another attempt follows: this outcome is not final. */
   willRerun?: boolean;
-  /** Where it failed: `setup`, `call` or `teardown`. */
+  /** The phase that failed: `setup`, `call` or `teardown`. */
   phase?: string;
-  /** Why it failed, was skipped or was not run. */
+  /** The reason why it failed, was skipped or was not run. */
   message?: string;
   /** The failing line, in the test's own file where the failure passed through it. */
   location?: Location;
-  /** Of a failed comparison: what was expected (its right side). */
+  /** The expected value of a failed comparison (its right side). */
   expected?: string;
-  /** Of a failed comparison: what there was (its left side). */
+  /** The actual value of a failed comparison (its left side). */
   actual?: string;
   /** The traceback, outermost first. */
   frames?: Frame[];
-  /** pytest's own text of the failure. */
+  /** pytest's text of the failure. */
   longrepr?: string;
   /** Captured standard output. */
   stdout?: string;
@@ -361,7 +361,7 @@ export interface TestOutcome {
   log?: string;
   /** Subtests, in order. */
   subtests?: Subtest[];
-  /** It is no news, but what the history remembers of a run at this time, Unix time in milliseconds. */
+  /** Set if the outcome comes from the history: the time of that run, Unix time in milliseconds. */
   asOf?: number;
 }
 
@@ -369,29 +369,29 @@ export interface TestOutcome {
 export interface TestOutcomes {
   /** The run. */
   runId: string;
-  /** One for each test. */
+  /** One outcome per test. */
   outcomes: TestOutcome[];
 }
 
-/** Tests are about to run. */
+/** Tests start. */
 export interface TestsStarted {
   /** The run. */
   runId: string;
-  /** Which tests. */
+  /** Their node ids. */
   ids: string[];
 }
 
 /** A warning of a run. */
 export interface Warning {
-  /** Its class: `DeprecationWarning`. */
+  /** The class of the warning, such as `DeprecationWarning`. */
   category: string;
-  /** What it says. */
+  /** The text of the warning. */
   message: string;
-  /** The line that is warned of. */
+  /** The line that the warning refers to. */
   location?: Location;
-  /** How often it came. */
+  /** Number of occurrences. */
   count: number;
-  /** Tests that it came in, the first few; none where it came while tests were collected. */
+  /** The first few tests that issued it; empty if the collection issued it. */
   ids?: string[];
 }
 

@@ -10,7 +10,7 @@ use crate::{InventoryDelta, Location};
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Its number: gapless, from 1.
+    /// Sequence number, from 1 without gaps.
     pub seq: u64,
     /// What happened.
     pub payload: EventPayload,
@@ -47,7 +47,7 @@ impl schemars::JsonSchema for Event {
         #[derive(schemars::JsonSchema)]
         #[expect(dead_code, reason = "it only has the shape that an event has in JSON")]
         struct Shape {
-            /// Its number: gapless, from 1.
+            /// Sequence number, from 1 without gaps.
             seq: u64,
             #[serde(flatten)]
             payload: EventPayload,
@@ -63,15 +63,15 @@ impl schemars::JsonSchema for Event {
 pub enum EventPayload {
     /// The inventory changed.
     Inventory(InventoryDelta),
-    /// A run was accepted.
+    /// The engine accepted a run.
     RunStarted(RunStart),
-    /// Tests are about to run.
+    /// Tests start.
     TestStarted(TestsStarted),
     /// Tests have an outcome.
     TestOutcome(TestOutcomes),
-    /// Something was printed.
+    /// A process printed outside of pytest's capture.
     Output(Output),
-    /// A run is over.
+    /// A run ended.
     RunFinished(RunEnd),
     /// Flakiness changed.
     FlakinessHint(FlakinessHints),
@@ -82,31 +82,31 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// A run was accepted.
+/// The engine accepted a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RunStart {
     /// The run.
     pub run_id: String,
-    /// Tests selected.
+    /// Number of selected tests.
     pub total: usize,
-    /// The selected tests; left out where that is the whole inventory.
+    /// The selected tests; left out for the whole inventory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<String>>,
-    /// Tests of what was asked for that expressions or pytest's configuration took out.
+    /// Number of requested tests that expressions or pytest's configuration deselected.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub deselected: usize,
 }
 
-/// Tests are about to run.
+/// Tests start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TestsStarted {
     /// The run.
     pub run_id: String,
-    /// Which tests.
+    /// Their node ids.
     pub ids: Vec<String>,
 }
 
@@ -117,11 +117,11 @@ pub struct TestsStarted {
 pub struct TestOutcomes {
     /// The run.
     pub run_id: String,
-    /// One for each test.
+    /// One outcome per test.
     pub outcomes: Vec<TestOutcome>,
 }
 
-/// One test's outcome, with all that is known of it.
+/// The outcome of one test, with its details.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
@@ -131,32 +131,32 @@ pub struct TestOutcome {
     /// How it ended.
     #[cfg_attr(feature = "schema", schemars(with = "crate::Outcome"))]
     pub outcome: String,
-    /// Set-up, call and teardown together.
+    /// Duration of set-up, call and teardown, in milliseconds.
     pub duration_ms: f64,
-    /// Which attempt this was, from 1.
+    /// Number of the attempt, from 1.
     pub attempt: u32,
-    /// Another attempt follows: this outcome is not the last.
+    /// Another attempt follows: this outcome is not final.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub will_rerun: bool,
-    /// Where it failed: `setup`, `call` or `teardown`.
+    /// The phase that failed: `setup`, `call` or `teardown`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
-    /// Why it failed, was skipped or was not run.
+    /// The reason why it failed, was skipped or was not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The failing line, in the test's own file where the failure passed through it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
-    /// Of a failed comparison: what was expected (its right side).
+    /// The expected value of a failed comparison (its right side).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// Of a failed comparison: what there was (its left side).
+    /// The actual value of a failed comparison (its left side).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub actual: Option<String>,
     /// The traceback, outermost first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<Frame>,
-    /// pytest's own text of the failure.
+    /// pytest's text of the failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub longrepr: Option<String>,
     /// Captured standard output.
@@ -171,7 +171,7 @@ pub struct TestOutcome {
     /// Subtests, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subtests: Vec<Subtest>,
-    /// It is no news, but what the history remembers of a run at this time, Unix time in milliseconds.
+    /// Set if the outcome comes from the history: the time of that run, Unix time in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_of: Option<u64>,
 }
@@ -180,11 +180,11 @@ pub struct TestOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Frame {
-    /// The function.
+    /// Name of the function.
     pub name: String,
-    /// The line.
+    /// The line that was executed.
     pub location: Location,
-    /// The line's text, if known.
+    /// Text of the line, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
@@ -193,29 +193,29 @@ pub struct Frame {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subtest {
-    /// Its message and parameters.
+    /// Message and parameters of the subtest.
     pub label: String,
     /// `passed`, `failed` or `skipped`.
     #[cfg_attr(feature = "schema", schemars(with = "crate::Outcome"))]
     pub outcome: String,
-    /// Why it failed.
+    /// The reason why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
-/// Something was printed outside of what pytest captured for a test.
+/// A process printed outside of pytest's capture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Output {
     /// The run.
     pub run_id: String,
-    /// The test, where that is known.
+    /// Node id of the test, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Which stream.
+    /// The stream that it printed to.
     pub stream: OutputStream,
-    /// The text.
+    /// The printed text.
     pub text: String,
 }
 
@@ -232,7 +232,7 @@ pub enum OutputStream {
     Log,
 }
 
-/// A run is over.
+/// A run ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -241,17 +241,17 @@ pub struct RunEnd {
     pub run_id: String,
     /// How it ended.
     pub status: RunEndStatus,
-    /// Final outcomes, counted.
+    /// Numbers of tests by final outcome.
     pub counts: RunCounts,
-    /// Wall time from its acceptance.
+    /// Wall time since the run was accepted, in milliseconds.
     pub duration_ms: f64,
-    /// Why, where the status alone does not say it.
+    /// The reason, if the status alone does not explain it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The iterator of its debug data (`next_debug_data`), where coverage was measured.
+    /// The iterator of the debug data (`next_debug_data`), if the run measured coverage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debug_data: Option<String>,
-    /// What Python warned of while tests were collected and run, as pytest's summary has it.
+    /// Warnings of the collection and of the run, as in pytest's summary.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
 }
@@ -261,16 +261,16 @@ pub struct RunEnd {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Warning {
-    /// Its class: `DeprecationWarning`.
+    /// The class of the warning, such as `DeprecationWarning`.
     pub category: String,
-    /// What it says.
+    /// The text of the warning.
     pub message: String,
-    /// The line that is warned of.
+    /// The line that the warning refers to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
-    /// How often it came.
+    /// Number of occurrences.
     pub count: usize,
-    /// Tests that it came in, the first few; none where it came while tests were collected.
+    /// The first few tests that issued it; empty if the collection issued it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<String>,
 }
@@ -297,14 +297,14 @@ pub enum RunEndStatus {
     InternalError,
 }
 
-/// Final outcomes, counted. `passed`, `failed`, `skipped` and `errors` add up to `total`.
+/// Numbers of tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RunCounts {
     /// Tests with an outcome.
     pub total: usize,
-    /// Passed, or passed unexpectedly where that is no failure.
+    /// Passed, or passed unexpectedly without a strict xfail.
     pub passed: usize,
     /// Failed or timed out.
     pub failed: usize,
@@ -312,7 +312,7 @@ pub struct RunCounts {
     pub skipped: usize,
     /// Errors in set-up or teardown, and crashes.
     pub errors: usize,
-    /// Selected, but not run; in none of the above.
+    /// Selected but not run; not included in the other counts.
     pub not_run: usize,
 }
 
@@ -320,43 +320,43 @@ pub struct RunCounts {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlakinessHints {
-    /// One for each test.
+    /// One hint per test.
     pub hints: Vec<Hint>,
 }
 
-/// What the history says of one test.
+/// The flakiness of one test, from the history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Hint {
     /// Node id.
     pub id: String,
-    /// Whether it passed and failed on the same code.
+    /// Whether the test passed and failed on the same code.
     pub is_flaky: bool,
     /// Share of failures, 0.0 to 1.0.
     pub failure_rate: f64,
-    /// Changes between pass and fail.
+    /// Number of changes between pass and failure.
     pub flips: u32,
-    /// Runs in the window.
+    /// Number of runs in the window.
     pub total_runs: u32,
-    /// Failures since the last pass.
+    /// Number of failures since the last pass.
     pub consecutive_failures: u32,
-    /// Passes since the last failure.
+    /// Number of passes since the last failure.
     pub consecutive_passes: u32,
     /// The last outcomes, oldest first.
     #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::Outcome>"))]
     pub recent_outcomes: Vec<String>,
-    /// What it rests on; left out where it neither is flaky nor suspected.
+    /// The evidence; left out if the test is neither flaky nor suspected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
 }
 
-/// What a judgement on flakiness rests on.
+/// The evidence of flakiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
-    /// A pass and a fail on the same code: proof.
+    /// A pass and a failure on the same code: proof.
     SameCode,
     /// Flips across changes of code: a suspicion.
     AcrossChanges,

@@ -11,24 +11,24 @@ use crate::Range;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InventoryDelta {
-    /// Number of this state of the inventory.
+    /// Revision of the inventory after this change.
     pub revision: u64,
-    /// Items that are new or changed, parents before children, siblings in source order.
+    /// New and changed items, parents before children, siblings in source order.
     pub upserts: Vec<TestItem>,
-    /// Items that are gone; their children go with them.
+    /// Removed items; their children are removed too.
     pub removed: Vec<String>,
-    /// Where new items do not come last among their siblings, and where siblings changed places. Told of what lies in
-    /// files; those and folders are put in order by their names.
+    /// The order of siblings within files, where new items are not last or siblings moved. Files and folders are
+    /// sorted by name instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<Siblings>,
-    /// Every collection error that holds now.
+    /// All current collection errors.
     pub errors: Vec<CollectError>,
-    /// The upserts are the whole inventory: what a reader knew besides is gone. So begins what is told to a reader
-    /// whose place in the log is not kept.
+    /// The upserts are the whole inventory: all other items are removed. Sent first to a reader whose position in the
+    /// log is no longer kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole: bool,
-    /// Files whose tests are all told here: what a reader knew in them besides is gone. Told by the language server to
-    /// clients that ask for tests file by file, never by the engine.
+    /// Files whose upserts are all their tests: other tests in them are removed. Only the language server sends this,
+    /// to clients that request tests file by file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub whole_files: Vec<String>,
 }
@@ -66,9 +66,9 @@ impl InventoryDelta {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Siblings {
-    /// The item that they lie in.
+    /// The item that contains them.
     pub parent: String,
-    /// Their ids. A child that is not among them comes behind them.
+    /// Their ids. Other children come after them.
     pub ids: Vec<String>,
 }
 
@@ -108,18 +108,18 @@ impl Siblings {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct TestItem {
-    /// Node id; of a folder its path.
+    /// Node id; the path for a folder.
     pub id: String,
-    /// The item it lies in; none at the top.
+    /// The item that contains it; left out at the top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// What it is.
+    /// The kind of the item.
     pub kind: ItemKind,
-    /// What to show.
+    /// The name to display.
     pub label: String,
-    /// File or folder.
+    /// URI of the file or folder.
     pub uri: String,
-    /// Where in the file, if known.
+    /// The range in the file, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Range>,
     /// Marker names.
@@ -128,15 +128,15 @@ pub struct TestItem {
     pub skip: bool,
     /// Marked as expected to fail.
     pub xfail: bool,
-    /// Of a parametrized function: its cases.
+    /// Number of cases of a parametrized function.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case_count: Option<u32>,
-    /// Read from the source, not yet confirmed by pytest.
+    /// Read from the source and not yet confirmed by pytest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub provisional: bool,
 }
 
-/// What an item of the tree is.
+/// The kind of an item of the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -169,11 +169,11 @@ impl ItemKind {
 pub struct CollectError {
     /// The file.
     pub uri: String,
-    /// The line at fault.
+    /// The line that caused it.
     pub range: Range,
-    /// What Python or pytest said.
+    /// The message of Python or pytest.
     pub message: String,
-    /// pytest's own text of it, with the lines of the sources.
+    /// pytest's report with source lines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longrepr: Option<String>,
 }

@@ -1,21 +1,21 @@
-//! The types as Lua has them: LuaCATS annotations for the Neovim plugin, which reads them but never loads them.
+//! Writes the types for Lua: LuaCATS annotations for the Neovim plugin, which never loads the file.
 //!
-//! Only what a client of the language server meets: events, which are its notifications but for `workspace`, and what
-//! they are made of. Every name starts with `pytest_lens.`.
+//! Only types that a client of the language server receives: events, which are its notifications without `workspace`,
+//! and their parts. Every name starts with `pytest_lens.`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::model::{Definition, Model, Shape, Type};
 
-/// The union whose members are what the server tells.
+/// The union of all events.
 const EVENT: &str = "Event";
 
 /// The whole module.
 pub fn write(model: &Model) -> String {
     let mut text = String::from(
         "---@meta\n\
-         -- What the server tells, as types.\n\
+         -- The types of the server's notifications.\n\
          --\n\
          -- Made by `cargo xtask codegen` from the Rust definitions in server/protocol: change those.\n",
     );

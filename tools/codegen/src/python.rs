@@ -9,7 +9,7 @@ const LINE: usize = 100;
 /// The whole module.
 pub fn write(model: &Model) -> String {
     let mut text = String::from(
-        "\"\"\"What the engine answers and tells, as types.\n\n\
+        "\"\"\"The types of the engine's responses and events.\n\n\
          Made by `cargo xtask codegen` from the Rust definitions in server/protocol: change those.\n\"\"\"\n\n\
          from __future__ import annotations\n\n\
          from typing import TYPE_CHECKING, Any, Literal, TypedDict, Union\n\n\

@@ -11,9 +11,9 @@ const LINE: usize = 120;
 /// The whole module.
 pub fn write(model: &Model) -> String {
     let mut text = String::from(
-        "/**\n * What the language server tells and takes, as types.\n *\n \
+        "/**\n * The types of the language server's notifications and settings.\n *\n \
          * Made by `cargo xtask codegen` from the Rust definitions in server/protocol: change those.\n */\n\n\
-         /** What every notification carries besides its own. */\nexport interface Notice {\n  \
+         /** The fields of every notification. */\nexport interface Notice {\n  \
          /** The folder's URI. */\n  workspace: string;\n  /** Its number: gapless for each folder, from 1. */\n  \
          seq: number;\n}\n",
     );
