@@ -852,7 +852,7 @@ class ContextStatus(TypedDict):
 
 
 class RunCounts(TypedDict):
-    """Numbers of tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
+    """Tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
 
     * ``total``: Tests with an outcome.
     * ``passed``: Passed, or passed unexpectedly without a strict xfail.

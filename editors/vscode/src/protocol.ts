@@ -199,7 +199,7 @@ export interface RerunSettings {
   delayMs: number;
 }
 
-/** Numbers of tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`. */
+/** Tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`. */
 export interface RunCounts {
   /** Tests with an outcome. */
   total: number;

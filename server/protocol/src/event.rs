@@ -297,7 +297,7 @@ pub enum RunEndStatus {
     InternalError,
 }
 
-/// Numbers of tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
+/// Tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]

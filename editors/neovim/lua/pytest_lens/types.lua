@@ -79,7 +79,7 @@
 ---@field start pytest_lens.Position Where it begins.
 ---@field end pytest_lens.Position Where it ends.
 
----Numbers of tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
+---Tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
 ---@class pytest_lens.RunCounts
 ---@field total integer Tests with an outcome.
 ---@field passed integer Passed, or passed unexpectedly without a strict xfail.
