@@ -7,7 +7,7 @@ use chores::build;
 
 /// What `cargo xtask dist` takes.
 #[derive(clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     #[command(subcommand)]
     what: What,
 }
@@ -23,7 +23,7 @@ enum What {
 }
 
 /// Packages.
-pub fn run(options: &Options) -> Result<bool> {
+pub(crate) fn run(options: &Options) -> Result<bool> {
     let What::Vscode { list } = options.what;
     if list {
         for (platform, target) in vscode::PLATFORMS {

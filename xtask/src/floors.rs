@@ -68,7 +68,7 @@ impl House {
 }
 
 /// Imports of a file that lead to a floor above it, or to one that is not listed.
-pub fn complaints(path: &Path, text: &str) -> Vec<String> {
+pub(crate) fn complaints(path: &Path, text: &str) -> Vec<String> {
     let house = HOUSES.iter().find_map(|house| Some((house, house.module(path)?)));
     let Some((house, module)) = house.filter(|(_, module)| *module != ["lib"]) else { return Vec::new() };
     let Some(own) = house.floor(module[0]) else {
@@ -92,7 +92,7 @@ pub fn complaints(path: &Path, text: &str) -> Vec<String> {
 }
 
 /// Circles among the modules of a crate that must have none.
-pub fn circles(sources: &[(impl AsRef<Path>, String)]) -> Vec<String> {
+pub(crate) fn circles(sources: &[(impl AsRef<Path>, String)]) -> Vec<String> {
     let mut found = Vec::new();
     for house in HOUSES.iter().filter(|house| !house.has_circles) {
         let modules: BTreeMap<String, (Vec<&str>, &str)> = sources

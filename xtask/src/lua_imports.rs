@@ -50,7 +50,7 @@ struct Import {
 }
 
 /// Checks the Lua files among `sources`, which are paths relative to the repository's root and their texts.
-pub fn complaints<'a>(sources: impl Iterator<Item = (&'a Path, &'a str)>) -> Vec<String> {
+pub(crate) fn complaints<'a>(sources: impl Iterator<Item = (&'a Path, &'a str)>) -> Vec<String> {
     let mut found = Vec::new();
     let mut graph = BTreeMap::new();
     let listed = LATE.iter().flat_map(|late| late.modules.iter().map(|module| (late.file, *module, late.reason)));
@@ -101,7 +101,7 @@ fn imports(text: &str) -> Vec<Import> {
 }
 
 /// A circle in a graph, with its first member repeated at the end.
-pub fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+pub(crate) fn circle(graph: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
     let mut done = BTreeSet::new();
     graph.keys().find_map(|start| visit(graph, start, &mut Vec::new(), &mut done))
 }

@@ -9,7 +9,7 @@ mod tally;
 mod vscode;
 mod whole;
 
-pub use tally::Tally;
+pub(crate) use tally::Tally;
 
 use anyhow::{Result, bail};
 use chores::ui::{self, Colour};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// What `cargo xtask test` takes.
 #[derive(clap::Args)]
-pub struct Options {
+pub(crate) struct Options {
     /// Run these areas only (in the usual order).
     #[arg(value_name = "AREA")]
     areas: Vec<String>,
@@ -42,7 +42,7 @@ struct Record {
 }
 
 /// Runs the areas asked for; `false` where anything failed.
-pub fn run(options: &Options) -> Result<bool> {
+pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.list {
         let width = areas::AREAS.iter().map(|area| area.name.len()).max();
         for area in areas::AREAS {

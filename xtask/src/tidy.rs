@@ -19,7 +19,7 @@ const MOST_LINES: usize = 600;
 const MATERIAL: [&str; 1] = ["tests/projects/"];
 
 /// Checks every source file that git knows or would take; prints what is wrong, and says whether all is well.
-pub fn run() -> Result<bool> {
+pub(crate) fn run() -> Result<bool> {
     let root = paths::root();
     let mut problems = Vec::new();
     let mut texts = Vec::new();

@@ -21,7 +21,7 @@ fn newest(line: &str) -> Option<&str> {
 }
 
 /// What is wrong with them.
-pub fn complaints() -> Result<Vec<String>> {
+pub(crate) fn complaints() -> Result<Vec<String>> {
     let mut found = Vec::new();
     for (path, read) in PLACES {
         let text = fs::read_to_string(paths::root().join(path)).with_context(|| format!("cannot read {path}"))?;

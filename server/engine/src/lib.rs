@@ -2,6 +2,7 @@
 //!
 //! User code and pytest never run in this process: they run in Python processes that the engine starts, keeps warm and
 //! forks. See ARCHITECTURE.md for the way of a request.
+#![warn(unreachable_pub)]
 
 mod api;
 mod api_error;

@@ -4,6 +4,7 @@
 //! writes back to it. Nobody who records or asks ever waits for the disk, and nothing that is wrong with the file can
 //! fail a run: it is reported ([`History::trouble`]), and what could not be written is kept in memory meanwhile. Several
 //! processes share a file; each takes in what the others wrote.
+#![warn(unreachable_pub)]
 
 mod failure;
 mod failure_table;

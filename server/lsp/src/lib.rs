@@ -3,6 +3,7 @@
 //! Handlers change and read one state ([`session`]) and never wait for a test; the engine's events are folded into it
 //! by one task per folder ([`engine`]), and everything for the client leaves through one task ([`outgoing`]).
 //! [`server`], [`outgoing`] and [`transport`] are the only places that know the LSP framework.
+#![warn(unreachable_pub)]
 
 mod commands;
 mod documents;

@@ -5,6 +5,7 @@
 //! Everything here is a pure function or a state machine that is fed events. There is no clock, no
 //! disk, no randomness and no task in this crate, so every decision can be replayed and is
 //! property-tested.
+#![warn(unreachable_pub)]
 
 pub mod case_filter;
 pub mod flaky;

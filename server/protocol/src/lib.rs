@@ -6,6 +6,7 @@
 //! The base of the protocol (names, fields and their order) is the message set of a pytest daemon, version 1; requests
 //! that pytest-lens adds are marked so in their docs. Optional trailing fields that it adds to existing messages are
 //! left out of the bytes when they are `None`, so the original bytes stay what they were.
+#![warn(unreachable_pub)]
 
 mod codec;
 mod control;

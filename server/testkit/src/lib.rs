@@ -1,6 +1,7 @@
 //! What tests and chores share to drive the product from outside: a language client that waits with deadlines.
 //!
 //! Development only; nothing that is shipped depends on it.
+#![warn(unreachable_pub)]
 
 mod framing;
 mod lsp_client;

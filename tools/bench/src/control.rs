@@ -50,7 +50,7 @@ def test_breeds():
 ";
 
 /// All figures, over one daemon.
-pub fn measure(binary: &Path, venv: &Venv, home: &Path) -> Result<Vec<Figure>> {
+pub(crate) fn measure(binary: &Path, venv: &Venv, home: &Path) -> Result<Vec<Figure>> {
     let daemon = Daemon::start(binary, &home.join("state"))?;
     let (root, python) = project(venv, &home.join("fake"))?;
     let mut client = Client::connect(&daemon.socket)?;

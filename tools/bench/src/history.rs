@@ -24,7 +24,7 @@ const WARM_UP: usize = 2;
 
 /// A report over a million outcomes: by request from a server that has them in memory, and from a command that reads
 /// the file first.
-pub fn reports(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Vec<Figure>> {
+pub(crate) fn reports(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Vec<Figure>> {
     let state = state.join("million");
     fill(&state, &project.root)?;
     let mut cold = Vec::new();
@@ -57,7 +57,7 @@ pub fn reports(binary: &Path, venv: &Venv, project: &Generated, state: &Path) ->
 
 /// The share of a run of a thousand tests that writing its outcomes takes, with a history of as many runs before it as
 /// are kept.
-pub fn writing(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
+pub(crate) fn writing(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
     let state = state.join("writing");
     if state.exists() {
         fs::remove_dir_all(&state)?;

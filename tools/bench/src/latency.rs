@@ -15,7 +15,13 @@ use std::time::{Duration, Instant};
 const WARM_UP: usize = 3;
 
 /// Both latencies: with nothing changed, and after an edit of the module under test.
-pub fn measure(binary: &Path, venv: &Venv, project: &Generated, state: &Path, rounds: usize) -> Result<Vec<Figure>> {
+pub(crate) fn measure(
+    binary: &Path,
+    venv: &Venv,
+    project: &Generated,
+    state: &Path,
+    rounds: usize,
+) -> Result<Vec<Figure>> {
     let settings = json!({"pythonPath": venv.python()});
     let mut client = editor::start(binary, &project.root, &settings, &state.join("latency"))?;
     let text = fs::read_to_string(project.root.join(&project.file))?;

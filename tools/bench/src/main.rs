@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: the figures that the project promises, each measured beside what it is compared with, in one run.
 //!
 //! Medians after a warm-up, the two sides by turns, the same interpreter and environment for both, the release build.
+#![warn(unreachable_pub)]
 #![expect(clippy::print_stdout, reason = "a chore talks to the person at the terminal")]
 
 mod control;

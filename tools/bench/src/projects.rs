@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A generated project.
-pub struct Generated {
+pub(crate) struct Generated {
     /// Its root.
     pub root: PathBuf,
     /// How many tests it has.
@@ -23,7 +23,7 @@ pub struct Generated {
 
 impl Generated {
     /// The text of the module under test in its n-th revision; each differs in code, not in behaviour.
-    pub fn module_text(&self, revision: u64) -> Result<String> {
+    pub(crate) fn module_text(&self, revision: u64) -> Result<String> {
         let text = fs::read_to_string(&self.module)?;
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         for line in &mut lines {
@@ -36,12 +36,12 @@ impl Generated {
 }
 
 /// A project whose module and tests import pandas.
-pub fn pandas(root: &Path, files: usize, each: usize) -> Result<Generated> {
+pub(crate) fn pandas(root: &Path, files: usize, each: usize) -> Result<Generated> {
     generate(root, files, each, "import pandas as pd\n", "int(pd.Series(values).sum())")
 }
 
 /// A project that imports nothing heavy.
-pub fn plain(root: &Path, files: usize, each: usize) -> Result<Generated> {
+pub(crate) fn plain(root: &Path, files: usize, each: usize) -> Result<Generated> {
     generate(root, files, each, "", "sum(values)")
 }
 

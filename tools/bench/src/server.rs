@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// From `didOpen` right after the handshake to the first lenses, each time in a new server.
-pub fn first_lenses(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
+pub(crate) fn first_lenses(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
     let settings = json!({"pythonPath": venv.python()});
     let path = project.root.join(&project.file);
     let (uri, text) = (file_uri(&path)?, fs::read_to_string(&path)?);
@@ -38,7 +38,7 @@ pub fn first_lenses(binary: &Path, venv: &Venv, project: &Generated, state: &Pat
 
 /// From the start of a server, after one that has collected the project, until every test is in a client's tree that
 /// opens files one by one: all files are told, and the tests of the last one, which it opens then.
-pub fn tree(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
+pub(crate) fn tree(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
     let settings = json!({"pythonPath": venv.python()});
     let state = state.join("tree");
     let mut first = editor::start(binary, &project.root, &settings, &state)?;
@@ -70,7 +70,7 @@ pub fn tree(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Re
 }
 
 /// The resident memory of the server's own process after collecting everything and running a file.
-pub fn memory(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
+pub(crate) fn memory(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
     let settings = json!({"pythonPath": venv.python()});
     let mut client = editor::start(binary, &project.root, &settings, &state.join("memory"))?;
     client.set_deadline(Duration::from_secs(120));
@@ -86,7 +86,7 @@ pub fn memory(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> 
 }
 
 /// `VmRSS` of a process, in megabytes.
-pub fn resident(process: u32) -> Result<f64> {
+pub(crate) fn resident(process: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));

@@ -20,7 +20,7 @@ const PINGS: usize = 2_000;
 const INVENTORIES: usize = 9;
 
 /// Both figures, over one daemon.
-pub fn measure(binary: &Path, venv: &Venv, home: &Path) -> Result<Vec<Figure>> {
+pub(crate) fn measure(binary: &Path, venv: &Venv, home: &Path) -> Result<Vec<Figure>> {
     let daemon = Daemon::start(binary, &home.join("state"))?;
     let mut client = Client::connect(&daemon.socket)?;
     let root = project(&home.join("cases"))?;
@@ -107,7 +107,7 @@ fn project(root: &Path) -> Result<PathBuf> {
 }
 
 /// A daemon of its own, ended when it is dropped.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Child,
     /// Where it listens.
     pub socket: PathBuf,
@@ -115,7 +115,7 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts it, with folders of its own.
-    pub fn start(binary: &Path, state: &Path) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, state: &Path) -> Result<Self> {
         if state.exists() {
             fs::remove_dir_all(state)?;
         }
@@ -137,7 +137,7 @@ impl Daemon {
     }
 
     /// Its process.
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 }
@@ -154,19 +154,19 @@ impl Drop for Daemon {
 }
 
 /// One connection to a daemon.
-pub struct Client {
+pub(crate) struct Client {
     stream: UnixStream,
     reader: FrameReader,
 }
 
 impl Client {
     /// Connects.
-    pub fn connect(socket: &Path) -> Result<Self> {
+    pub(crate) fn connect(socket: &Path) -> Result<Self> {
         Ok(Self { stream: UnixStream::connect(socket)?, reader: FrameReader::new() })
     }
 
     /// A request and its answer.
-    pub fn ask(&mut self, request: &Request) -> Result<Response> {
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<Response> {
         let message = self.exchange(&encode_framed(request, Shape::Compact)?)?;
         Ok(decode_response(&message).1?)
     }

@@ -12,7 +12,7 @@ use super::model::{Definition, Model, Shape, Type};
 const EVENT: &str = "Event";
 
 /// The whole module.
-pub fn write(model: &Model) -> String {
+pub(crate) fn write(model: &Model) -> String {
     let mut text = String::from(
         "---@meta\n\
          -- The types of the server's notifications.\n\

@@ -1,6 +1,7 @@
 //! `cargo xtask codegen`: writes the types of the other languages, and the reference parts of the documents for client
 //! authors, from the protocol's Rust definitions, or, with `--check`, tells whether what is there is what would be
 //! written. So they are never kept by hand, and never drift.
+#![warn(unreachable_pub)]
 #![expect(clippy::print_stdout, reason = "a chore talks to the person at the terminal")]
 
 mod lua;

@@ -11,10 +11,10 @@ use super::model::{Definition, Field, Model, Shape, Type};
 type Part = (&'static str, fn(&Model, &Model) -> String);
 
 /// A document, and the parts of it that are written here.
-pub type Document = (&'static str, &'static [Part]);
+pub(crate) type Document = (&'static str, &'static [Part]);
 
 /// Every such document.
-pub const DOCUMENTS: [Document; 2] = [
+pub(crate) const DOCUMENTS: [Document; 2] = [
     (
         "docs/protocol.md",
         &[
@@ -31,7 +31,7 @@ pub const DOCUMENTS: [Document; 2] = [
 ];
 
 /// The document's text with its parts written anew.
-pub fn filled(text: &str, parts: &[Part], model: &Model, requests: &Model) -> Result<String> {
+pub(crate) fn filled(text: &str, parts: &[Part], model: &Model, requests: &Model) -> Result<String> {
     let mut text = text.to_owned();
     for (name, write) in parts {
         let (start, end) = (format!("<!-- codegen: {name} -->\n"), "<!-- codegen ends -->\n");

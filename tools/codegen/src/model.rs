@@ -10,20 +10,20 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 /// Every type, by name.
-pub struct Model {
+pub(crate) struct Model {
     /// In the order of their names, but that a type comes behind those that it extends.
     pub definitions: Vec<Definition>,
 }
 
 /// A named type.
-pub struct Definition {
+pub(crate) struct Definition {
     pub name: String,
     pub doc: String,
     pub shape: Shape,
 }
 
 /// What a named type is.
-pub enum Shape {
+pub(crate) enum Shape {
     /// An object, with the fields of `base` besides its own.
     Record { base: Option<String>, fields: Vec<Field> },
     /// One of some words.
@@ -35,7 +35,7 @@ pub enum Shape {
 }
 
 /// A field of a record.
-pub struct Field {
+pub(crate) struct Field {
     pub name: String,
     pub doc: String,
     pub kind: Type,
@@ -45,7 +45,7 @@ pub struct Field {
 
 /// The type of a value.
 #[derive(Clone)]
-pub enum Type {
+pub(crate) enum Type {
     Text,
     Bytes,
     Boolean,
@@ -65,7 +65,7 @@ pub enum Type {
 
 impl Model {
     /// Reads the definitions of responses, events and settings, in the form in which the engine sends them.
-    pub fn read() -> Result<Self> {
+    pub(crate) fn read() -> Result<Self> {
         let mut generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
         generator.subschema_for::<Response>();
         generator.subschema_for::<Event>();
@@ -74,7 +74,7 @@ impl Model {
     }
 
     /// Reads the definitions of requests, in the form in which the engine takes them.
-    pub fn of_requests() -> Result<Self> {
+    pub(crate) fn of_requests() -> Result<Self> {
         let mut generator = SchemaSettings::draft2020_12().into_generator();
         generator.subschema_for::<Request>();
         Self::of(generator)

@@ -7,7 +7,7 @@ use super::model::{Field, Model, Shape, Type};
 const LINE: usize = 100;
 
 /// The whole module.
-pub fn write(model: &Model) -> String {
+pub(crate) fn write(model: &Model) -> String {
     let mut text = String::from(
         "\"\"\"The types of the engine's responses and events.\n\n\
          Made by `cargo xtask codegen` from the Rust definitions in server/protocol: change those.\n\"\"\"\n\n\

@@ -9,7 +9,7 @@ use super::model::{Definition, Model, Shape, Type};
 const LINE: usize = 120;
 
 /// The whole module.
-pub fn write(model: &Model) -> String {
+pub(crate) fn write(model: &Model) -> String {
     let mut text = String::from(
         "/**\n * The types of the language server's notifications and settings.\n *\n \
          * Made by `cargo xtask codegen` from the Rust definitions in server/protocol: change those.\n */\n\n\

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// An editor with one folder open.
-pub struct Editor {
+pub(crate) struct Editor {
     client: LspClient,
     root: PathBuf,
     versions: BTreeMap<String, i64>,
@@ -20,7 +20,7 @@ pub struct Editor {
 }
 
 /// The lenses of a file.
-pub struct Lenses {
+pub(crate) struct Lenses {
     /// The file's lines with their lenses.
     pub lines: Vec<Line>,
     /// How many lenses there are.
@@ -30,7 +30,7 @@ pub struct Lenses {
 }
 
 /// What came of one run.
-pub struct Run {
+pub(crate) struct Run {
     /// The tests that were told.
     pub ids: Vec<String>,
     /// From the key to the first final outcome.
@@ -41,7 +41,7 @@ pub struct Run {
 
 impl Editor {
     /// Starts the server and shakes hands.
-    pub fn start(binary: &Path, project: &Project) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, project: &Project) -> Result<Self> {
         // History and caches of its own, so that a demo does not remember the one before.
         let state = chores::paths::target().join("demo-state");
         let client = ::editor::start(binary, &project.root, &project.settings(), &state)?;
@@ -55,7 +55,7 @@ impl Editor {
     }
 
     /// The first test file of the inventory, as the server pushes it.
-    pub fn first_test_file(&mut self) -> Result<String> {
+    pub(crate) fn first_test_file(&mut self) -> Result<String> {
         let has_function = |item: &Value| item["kind"] == "function";
         let message = self.client.expect_where("pytestLens/inventory", |params| {
             params["upserts"].as_array().is_some_and(|items| items.iter().any(has_function))
@@ -67,7 +67,7 @@ impl Editor {
     }
 
     /// Opens a file and asks for its lenses.
-    pub fn open(&mut self, file: &str) -> Result<Lenses> {
+    pub(crate) fn open(&mut self, file: &str) -> Result<Lenses> {
         let text = self.read(file)?;
         let start = Instant::now();
         self.client.did_open(&self.uri(file)?, &text)?;
@@ -77,7 +77,7 @@ impl Editor {
     }
 
     /// The file's lenses as they are now.
-    pub fn lenses(&mut self, file: &str) -> Result<Lenses> {
+    pub(crate) fn lenses(&mut self, file: &str) -> Result<Lenses> {
         let params = json!({"textDocument": {"uri": self.uri(file)?}});
         let start = Instant::now();
         let answer = self.client.request("textDocument/codeLens", params)?;
@@ -96,18 +96,18 @@ impl Editor {
     }
 
     /// Runs the test under the cursor.
-    pub fn run_at(&mut self, file: &str, line: usize) -> Result<Run> {
+    pub(crate) fn run_at(&mut self, file: &str, line: usize) -> Result<Run> {
         let position = json!({"line": line, "character": 8});
         self.run(json!({"textDocument": {"uri": self.uri(file)?}, "position": position}))
     }
 
     /// Runs a file's tests.
-    pub fn run_file(&mut self, file: &str) -> Result<Run> {
+    pub(crate) fn run_file(&mut self, file: &str) -> Result<Run> {
         self.run(json!({"textDocument": {"uri": self.uri(file)?}}))
     }
 
     /// Runs everything.
-    pub fn run_all(&mut self) -> Result<Run> {
+    pub(crate) fn run_all(&mut self) -> Result<Run> {
         self.run(json!({}))
     }
 
@@ -144,7 +144,7 @@ impl Editor {
     }
 
     /// Writes a file as an editor does: change of the buffer, file on disk, notification.
-    pub fn save(&mut self, path: &Path, text: &str) -> Result<()> {
+    pub(crate) fn save(&mut self, path: &Path, text: &str) -> Result<()> {
         let file = path.strip_prefix(&self.root)?.display().to_string();
         let uri = self.uri(&file)?;
         if !self.versions.contains_key(&file) {
@@ -158,7 +158,7 @@ impl Editor {
     }
 
     /// Shows what the editor underlines now.
-    pub fn show_diagnostics(&mut self) -> Result<()> {
+    pub(crate) fn show_diagnostics(&mut self) -> Result<()> {
         self.settle()?;
         println!("\n  underlined in the editor:");
         let mut is_clean = true;
@@ -176,7 +176,7 @@ impl Editor {
     }
 
     /// Shows the flakiness hints that were pushed so far, and how many tests they name.
-    pub fn show_flaky(&mut self) -> Result<usize> {
+    pub(crate) fn show_flaky(&mut self) -> Result<usize> {
         self.settle()?;
         println!();
         let flaky = || self.hints.values().filter(|hint| hint["isFlaky"] == true);
@@ -189,7 +189,7 @@ impl Editor {
     }
 
     /// Ends the server as an editor does.
-    pub fn quit(self) -> Result<()> {
+    pub(crate) fn quit(self) -> Result<()> {
         self.client.shutdown()?;
         Ok(())
     }

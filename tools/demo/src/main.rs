@@ -3,6 +3,7 @@
 //! It starts `pytest-lens lsp` as an editor does, opens a test file, shows the lenses it is sent, runs the test under the
 //! cursor, runs all, edits a file and runs again, and prints what is pushed when it is pushed, with the time from the
 //! key to the verdict beside a cold `python -m pytest` of the same test.
+#![warn(unreachable_pub)]
 #![expect(clippy::print_stdout, reason = "a chore talks to the person at the terminal")]
 
 mod editor;

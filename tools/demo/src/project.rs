@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const REQUIREMENTS: &str = "iniconfig==2.3.1\npackaging==26.3\npluggy==1.7.0\npygments==2.21.0\npytest==9.2.0\n";
 
 /// A project to play on.
-pub struct Project {
+pub(crate) struct Project {
     /// Its root.
     pub root: PathBuf,
     /// The interpreter, the same for the server and for cold runs.
@@ -27,7 +27,7 @@ pub struct Project {
 }
 
 /// A change of one file; what was there before comes back when it is dropped.
-pub struct Edit {
+pub(crate) struct Edit {
     /// The file.
     pub path: PathBuf,
     /// Its new text.
@@ -39,7 +39,7 @@ pub struct Edit {
 
 impl Project {
     /// A fresh copy of the sample under `target/demo`, with an environment of its own.
-    pub fn sample() -> Result<Self> {
+    pub(crate) fn sample() -> Result<Self> {
         let venv = Venv::ensure("demo", REQUIREMENTS)?;
         let home = paths::target().join("demo");
         if home.exists() {
@@ -62,7 +62,7 @@ impl Project {
     }
 
     /// A project of the user's, where it lies.
-    pub fn of_user(path: &Path, file: Option<String>, python: Option<PathBuf>) -> Result<Self> {
+    pub(crate) fn of_user(path: &Path, file: Option<String>, python: Option<PathBuf>) -> Result<Self> {
         let root = path.canonicalize().with_context(|| format!("there is no folder {}", path.display()))?;
         if !root.is_dir() {
             bail!("{} is no folder", root.display());
@@ -80,26 +80,26 @@ impl Project {
     }
 
     /// The editor's settings for it.
-    pub fn settings(&self) -> Value {
+    pub(crate) fn settings(&self) -> Value {
         let variables: serde_json::Map<String, Value> =
             self.variables.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
         json!({"pythonPath": self.python, "env": variables})
     }
 
     /// The line to put the cursor on: the sample's failing test, otherwise the first test with a lens.
-    pub fn cursor(&self, lines: &[Line]) -> usize {
+    pub(crate) fn cursor(&self, lines: &[Line]) -> usize {
         let tests = |line: &Line| !line.lenses.is_empty() && line.code.contains("def ");
         let wanted = |line: &Line| self.is_sample && line.code.contains("def test_discount");
         lines.iter().position(wanted).or_else(|| lines.iter().position(tests)).unwrap_or(0)
     }
 
     /// The file whose tests may be flaky: the sample's own, otherwise the one that is open.
-    pub fn doubtful(&self, file: &str) -> String {
+    pub(crate) fn doubtful(&self, file: &str) -> String {
         if self.is_sample { "tests/test_kitchen.py".to_owned() } else { file.to_owned() }
     }
 
     /// How long a cold `python -m pytest` of these tests takes; the better of two, so that no file is read first here.
-    pub fn cold(&self, ids: &[String]) -> Result<Duration> {
+    pub(crate) fn cold(&self, ids: &[String]) -> Result<Duration> {
         let mut best = Duration::MAX;
         for _ in 0..2 {
             let mut command = Command::new(&self.python);
@@ -115,7 +115,7 @@ impl Project {
     }
 
     /// The edit to make: the sample's bug is mended, in another file than the test; elsewhere the test file gets a comment.
-    pub fn edit(&self, file: &str) -> Result<Edit> {
+    pub(crate) fn edit(&self, file: &str) -> Result<Edit> {
         if self.is_sample {
             let path = self.root.join("cafe/prices.py");
             let text = fs::read_to_string(&path)?;
@@ -133,7 +133,7 @@ impl Project {
 
 impl Edit {
     /// What to put back, in a user's project; from here on the caller does it.
-    pub fn take_before(&mut self) -> Option<String> {
+    pub(crate) fn take_before(&mut self) -> Option<String> {
         self.before.take()
     }
 }

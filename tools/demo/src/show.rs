@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::time::Duration;
 
 /// A line of source, with the titles of the lenses above it.
-pub struct Line {
+pub(crate) struct Line {
     /// The source text.
     pub code: String,
     /// Titles of its lenses, in the order in which they came.
@@ -13,17 +13,17 @@ pub struct Line {
 }
 
 /// The heading of the whole session.
-pub fn title(text: &str) {
+pub(crate) fn title(text: &str) {
     println!("\n{}\n", ui::paint(Colour::Bold, text));
 }
 
 /// The heading of a step.
-pub fn step(number: usize, text: &str) {
+pub(crate) fn step(number: usize, text: &str) {
     println!("\n{} {}\n", ui::paint(Colour::Cyan, &format!("{number}.")), ui::paint(Colour::Bold, text));
 }
 
 /// The source with lenses above their lines as an editor shows them; where it is long, only lines near a lens.
-pub fn source(lines: &[Line], most: usize) -> String {
+pub(crate) fn source(lines: &[Line], most: usize) -> String {
     let is_near = |index: usize| {
         let near = &lines[index..lines.len().min(index + 2)];
         near.iter().any(|line| !line.lenses.is_empty()) || lines[index].code.starts_with(['@', 'd', 'c'])
@@ -54,7 +54,7 @@ pub fn source(lines: &[Line], most: usize) -> String {
 }
 
 /// One outcome as it was pushed, with the failing line and the values compared.
-pub fn outcome(outcome: &Value) {
+pub(crate) fn outcome(outcome: &Value) {
     let word = outcome["outcome"].as_str().unwrap_or_default();
     let (mark, colour) = match word {
         "passed" => ("✓", Colour::Green),
@@ -91,7 +91,7 @@ fn place(location: &Value) -> Option<String> {
 }
 
 /// How a run ended.
-pub fn finished(params: &Value, since: Duration) {
+pub(crate) fn finished(params: &Value, since: Duration) {
     let status = params["status"].as_str().unwrap_or_default();
     let colour = if status == "passed" { Colour::Green } else { Colour::Red };
     let counts = &params["counts"];
@@ -106,7 +106,7 @@ pub fn finished(params: &Value, since: Duration) {
 }
 
 /// A diagnostic as the editor underlines it.
-pub fn diagnostic(file: &str, diagnostic: &Value) {
+pub(crate) fn diagnostic(file: &str, diagnostic: &Value) {
     let line = diagnostic["range"]["start"]["line"].as_u64().unwrap_or_default() + 1;
     let message = diagnostic["message"].as_str().unwrap_or_default();
     let code = diagnostic["code"].as_str().unwrap_or_default();
@@ -115,7 +115,7 @@ pub fn diagnostic(file: &str, diagnostic: &Value) {
 }
 
 /// A flakiness hint as it was pushed.
-pub fn flaky(hint: &Value) {
+pub(crate) fn flaky(hint: &Value) {
     let id = hint["id"].as_str().unwrap_or_default();
     let runs = hint["totalRuns"].as_u64().unwrap_or_default();
     let rate = hint["failureRate"].as_f64().unwrap_or_default() * 100.0;

@@ -1,4 +1,5 @@
 //! Starting `pytest-lens lsp` and shaking hands as an editor with all capabilities does, for the demo and the benchmark.
+#![warn(unreachable_pub)]
 
 use anyhow::Result;
 use chores::process;

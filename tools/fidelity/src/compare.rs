@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One test on which the two sides differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
+pub(crate) struct Difference {
     /// The node id.
     pub id: String,
     /// What plain pytest says; empty where it knows no such test.
@@ -17,7 +17,7 @@ pub struct Difference {
 
 /// What came of one comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// Tests with other outcomes, or on one side only.
     pub differences: Vec<Difference>,
     /// What is wrong with the events or the exit status as a whole.
@@ -26,13 +26,13 @@ pub struct Comparison {
 
 impl Comparison {
     /// How much is wrong.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.differences.len() + self.complaints.len()
     }
 }
 
 /// What several runs of plain pytest found.
-pub struct Truth {
+pub(crate) struct Truth {
     /// The outcomes of each run, by node id.
     runs: BTreeMap<String, Vec<String>>,
     drift: Drift,
@@ -78,7 +78,7 @@ fn function(id: &str) -> Option<String> {
 
 impl Truth {
     /// Takes the runs together; a test that a run does not know counts as an outcome of its own.
-    pub fn from_runs<'a>(runs: impl Iterator<Item = &'a Verdicts>) -> Self {
+    pub(crate) fn from_runs<'a>(runs: impl Iterator<Item = &'a Verdicts>) -> Self {
         let runs: Vec<&Verdicts> = runs.collect();
         let drift = Drift::of(&runs);
         let runs: Vec<Verdicts> = runs.into_iter().map(|run| drift.taken_together(run)).collect();
@@ -90,13 +90,13 @@ impl Truth {
     }
 
     /// Tests that plain pytest itself does not agree on.
-    pub fn flips(&self) -> Vec<String> {
+    pub(crate) fn flips(&self) -> Vec<String> {
         let found = self.runs.iter().filter(|(id, _)| self.settled(id).is_none());
         found.map(|(id, outcomes)| format!("{id} ({})", outcomes.join(", "))).collect()
     }
 
     /// Tests whose ids change from run to run, compared as one each.
-    pub fn drifting(&self) -> Vec<String> {
+    pub(crate) fn drifting(&self) -> Vec<String> {
         self.drift.functions.iter().cloned().collect()
     }
 
@@ -113,7 +113,7 @@ impl Truth {
 }
 
 /// Compares by node id, leaving out the tests that plain pytest flips; the exit status only where none does.
-pub fn compare(truth: &Truth, exits: &[i32], told: &Told, exit: Option<i32>) -> Comparison {
+pub(crate) fn compare(truth: &Truth, exits: &[i32], told: &Told, exit: Option<i32>) -> Comparison {
     let mut result = Comparison { complaints: told.complaints.clone(), ..Comparison::default() };
     let verdicts = truth.drift.taken_together(&told.verdicts);
     let only_told = verdicts.keys().filter(|id| !truth.runs.contains_key(*id));

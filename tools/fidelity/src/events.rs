@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What a stream of events told.
 #[derive(Debug, Default)]
-pub struct Told {
+pub(crate) struct Told {
     /// The final outcome of each test.
     pub verdicts: Verdicts,
     /// What contradicts itself or the contract.
@@ -17,7 +17,7 @@ pub struct Told {
 const RAN: [&str; 6] = ["passed", "failed", "xpassed", "timed_out", "crashed", "error"];
 
 /// Reads events, one JSON object a line. Final outcomes only: an attempt that will be repeated is none.
-pub fn read_events(text: &str) -> Told {
+pub(crate) fn read_events(text: &str) -> Told {
     let mut told = Told::default();
     let mut started = BTreeSet::new();
     let mut finished: Option<Value> = None;

@@ -3,6 +3,7 @@
 //! Each suite runs under plain `python -m pytest` (three times, to find the tests that flip by themselves) and under
 //! `pytest-lens run` in each mode with each number of workers; outcomes are compared by node id. `--inject` makes
 //! tests go wrong on both sides, so that a runner that reports what it likes would be caught.
+#![warn(unreachable_pub)]
 #![expect(clippy::print_stdout, reason = "a chore talks to the person at the terminal")]
 
 mod compare;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where a prepared suite lies.
-pub struct Place {
+pub(crate) struct Place {
     /// The suite's name.
     pub name: String,
     /// What to run.
@@ -25,7 +25,7 @@ pub struct Place {
 }
 
 /// Makes what is missing: environment, sources, an empty folder for logs.
-pub fn prepare(suite: &Suite) -> Result<Place> {
+pub(crate) fn prepare(suite: &Suite) -> Result<Place> {
     let home = paths::target().join("fidelity").join(&suite.name);
     fs::create_dir_all(&home)?;
     let lock = fs::File::create(home.join("in-use.lock"))?;

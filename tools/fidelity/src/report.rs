@@ -14,7 +14,7 @@ const MOST_SHOWN: usize = 20;
 
 /// The figures of all comparisons together.
 #[derive(Clone, Copy, Default)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// Verdicts that were the same on both sides.
     pub same: u64,
     /// Everything that was not.
@@ -23,14 +23,14 @@ pub struct Outcome {
 
 impl Outcome {
     /// Adds other figures to these.
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.same += other.same;
         self.differences += other.differences;
     }
 }
 
 /// The suites, one a line.
-pub fn list(suites: &[Suite]) -> String {
+pub(crate) fn list(suites: &[Suite]) -> String {
     let row = |suite: &Suite| {
         let name = suite.name.as_str();
         let small = if suite.small { " (small)" } else { "" };
@@ -41,7 +41,7 @@ pub fn list(suites: &[Suite]) -> String {
 }
 
 /// One run is over.
-pub fn progress(options: &Options, suite: &str, what: &str, time: Duration) {
+pub(crate) fn progress(options: &Options, suite: &str, what: &str, time: Duration) {
     if !options.json {
         let inject = if options.inject { " with harm" } else { "" };
         println!("{suite}{inject}: {what} took {}", ui::duration(time));
@@ -49,7 +49,7 @@ pub fn progress(options: &Options, suite: &str, what: &str, time: Duration) {
 }
 
 /// What one run differs in.
-pub fn differences(options: &Options, way: &Way, comparison: &Comparison, log: &Path) {
+pub(crate) fn differences(options: &Options, way: &Way, comparison: &Comparison, log: &Path) {
     if options.json || comparison.count() == 0 {
         return;
     }
@@ -66,7 +66,7 @@ pub fn differences(options: &Options, way: &Way, comparison: &Comparison, log: &
 }
 
 /// The table and the flips, or JSON; returns the figures.
-pub fn print(options: &Options, all: &[Compared]) -> Outcome {
+pub(crate) fn print(options: &Options, all: &[Compared]) -> Outcome {
     let mut sum = Outcome::default();
     for one in all {
         for (_, _, comparison) in &one.ways {

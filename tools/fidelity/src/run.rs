@@ -14,13 +14,13 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Outcomes by node id; several where an id occurs several times.
-pub type Verdicts = BTreeMap<String, Vec<String>>;
+pub(crate) type Verdicts = BTreeMap<String, Vec<String>>;
 
 /// Longer than any suite takes; a run that hangs must not hang the comparison.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// A run of plain pytest.
-pub struct PlainRun {
+pub(crate) struct PlainRun {
     /// What the recorder wrote.
     pub verdicts: Verdicts,
     /// pytest's exit status.
@@ -30,7 +30,7 @@ pub struct PlainRun {
 }
 
 /// A run of `pytest-lens run`.
-pub struct LensRun {
+pub(crate) struct LensRun {
     /// What the events told.
     pub told: Told,
     /// Whether the engine shared the session that collected; none where its log does not say.
@@ -44,7 +44,7 @@ pub struct LensRun {
 }
 
 /// Runs `python -m pytest` with the recorder.
-pub fn plain(place: &Place, inject: bool, number: u32) -> Result<PlainRun> {
+pub(crate) fn plain(place: &Place, inject: bool, number: u32) -> Result<PlainRun> {
     let record = place.logs.join(format!("plain-{number}.jsonl"));
     let log = place.logs.join(format!("plain-{number}.txt"));
     if record.exists() {
@@ -62,7 +62,7 @@ pub fn plain(place: &Place, inject: bool, number: u32) -> Result<PlainRun> {
 }
 
 /// Runs `pytest-lens run` in one way.
-pub fn lens(place: &Place, inject: bool, binary: &Path, way: &Way) -> Result<LensRun> {
+pub(crate) fn lens(place: &Place, inject: bool, binary: &Path, way: &Way) -> Result<LensRun> {
     let log = place.logs.join(format!("{}-{}.jsonl", way.mode, way.workers));
     let mut command = Command::new(binary);
     place.venv.enter(&mut command);

@@ -5,7 +5,7 @@ use super::Compared;
 
 /// What the engine does with a session that has collected.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sharing {
+pub(crate) enum Sharing {
     /// Runs are forked from it.
     Shared,
     /// Each run collects for itself, for this reason.
@@ -14,7 +14,7 @@ pub enum Sharing {
 
 impl Sharing {
     /// Reads the engine's log; the last word counts.
-    pub fn of_log(log: &str) -> Option<Self> {
+    pub(crate) fn of_log(log: &str) -> Option<Self> {
         log.lines().rev().find_map(|line| {
             if line.contains("runs share the collected session") {
                 return Some(Sharing::Shared);
@@ -27,7 +27,7 @@ impl Sharing {
 
 /// The share of suites whose runs share a session, and why the others' don't, one a line; empty where no run was made
 /// in a mode that forks.
-pub fn summary(all: &[Compared]) -> String {
+pub(crate) fn summary(all: &[Compared]) -> String {
     let known: Vec<(&str, &Sharing)> = all.iter().filter_map(|one| Some((&*one.name, one.sharing.as_ref()?))).collect();
     if known.is_empty() {
         return String::new();

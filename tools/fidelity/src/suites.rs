@@ -8,7 +8,7 @@ use std::fs;
 /// One real project's tests, with everything pinned.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Suite {
+pub(crate) struct Suite {
     /// The name on the command line, and of its folder under `target/fidelity`.
     pub name: String,
     /// What is special about it.
@@ -37,7 +37,7 @@ struct File {
 }
 
 /// Every suite, in the file's order.
-pub fn load() -> Result<Vec<Suite>> {
+pub(crate) fn load() -> Result<Vec<Suite>> {
     let path = paths::root().join("tests/fidelity/suites.toml");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(&text).with_context(|| format!("in {}", path.display()))

@@ -8,7 +8,7 @@ use chores::{build, paths, process};
 use std::path::Path;
 
 /// Every area there is.
-pub const AREAS: &[Area] = &[
+pub(super) const AREAS: &[Area] = &[
     Area {
         name: "tidy",
         about: "opening docs, file length, left-over notes, floors",
@@ -128,7 +128,7 @@ fn fidelity_small() -> Result<Tally> {
 }
 
 /// Runs pytest over a folder, with more arguments behind it; the tests find the built binary in `PYTEST_LENS_BIN`.
-pub fn pytest(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Tally> {
+pub(super) fn pytest(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Tally> {
     if let Some(tests) = arguments.first().filter(|tests| !dir.join(tests).is_dir()) {
         bail!("there is no folder {}", dir.join(tests).display());
     }

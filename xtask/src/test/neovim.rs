@@ -24,14 +24,14 @@ fn venv() -> Result<Venv> {
 }
 
 /// Drives a child Neovim.
-pub fn tests() -> Result<Tally> {
+pub(super) fn tests() -> Result<Tally> {
     let venv = venv()?;
     build::binary("debug")?;
     areas::pytest(&venv, &plugin(), &["tests"])
 }
 
 /// StyLua and EmmyLua's checker over the plugin.
-pub fn lint() -> Result<Tally> {
+pub(super) fn lint() -> Result<Tally> {
     let mut sum = Tally::default();
     let mut stylua = Command::new(stylua()?);
     stylua.current_dir(plugin()).args(["--check", "."]);

@@ -34,7 +34,7 @@ enum Share {
 }
 
 /// Runs every pair that this machine has the Python for.
-pub fn run() -> Result<Tally> {
+pub(super) fn run() -> Result<Tally> {
     build::binary("debug")?;
     let usual = minor(Path::new("python3"));
     let mut sum = Tally::default();

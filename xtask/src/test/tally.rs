@@ -2,7 +2,7 @@
 
 /// Numbers of tests; a check without tests of its own counts as one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub(crate) struct Tally {
     /// Tests that passed.
     pub passed: u64,
     /// Tests that failed, or broke.
@@ -13,19 +13,19 @@ pub struct Tally {
 
 impl Tally {
     /// One check that went right or wrong.
-    pub fn of(success: bool) -> Self {
+    pub(crate) fn of(success: bool) -> Self {
         Self { passed: u64::from(success), failed: u64::from(!success), skipped: 0 }
     }
 
     /// Adds another tally to this one.
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
     }
 
     /// A run whose status says failure counts at least one failure, whatever it printed.
-    pub fn honest(mut self, success: bool) -> Self {
+    pub(crate) fn honest(mut self, success: bool) -> Self {
         if !success && self.failed == 0 {
             self.failed = 1;
         }
@@ -33,7 +33,7 @@ impl Tally {
     }
 
     /// Sums the `test result:` lines of `cargo test`.
-    pub fn from_cargo(output: &str) -> Self {
+    pub(crate) fn from_cargo(output: &str) -> Self {
         let mut sum = Self::default();
         for line in output.lines() {
             if let Some((_, numbers)) = line.strip_prefix("test result: ").and_then(|rest| rest.split_once(". ")) {
@@ -44,7 +44,7 @@ impl Tally {
     }
 
     /// Reads the last summary line of pytest: `= 3 passed, 1 skipped in 0.12s =`, with or without the rules.
-    pub fn from_pytest(output: &str) -> Self {
+    pub(crate) fn from_pytest(output: &str) -> Self {
         let summary = output.lines().rev().find(|line| {
             let line = line.trim_matches(['=', ' ']);
             line.starts_with(|c: char| c.is_ascii_digit()) && line.contains(" in ")
@@ -58,7 +58,7 @@ impl Tally {
     }
 
     /// Sums the lines `host: 3 passed, 1 failed, 0 skipped` of the drivers of editors and of fidelity.
-    pub fn from_own(output: &str) -> Self {
+    pub(crate) fn from_own(output: &str) -> Self {
         let mut sum = Self::default();
         for line in output.lines() {
             if let Some((_, numbers)) = line.split_once(": ").filter(|(_, numbers)| numbers.ends_with(" skipped")) {
@@ -69,7 +69,7 @@ impl Tally {
     }
 
     /// Reads mocha's `3 passing`, `1 failing`, `1 pending`.
-    pub fn from_mocha(output: &str) -> Self {
+    pub(crate) fn from_mocha(output: &str) -> Self {
         let count = |word: &str| -> u64 {
             let number = |line: &str| line.trim().split_once(&format!(" {word}"))?.0.parse::<u64>().ok();
             output.lines().filter_map(number).sum()

@@ -7,7 +7,7 @@ use crate::vscode::{self, RealEditor};
 use chores::{build, process};
 
 /// Checks the extension.
-pub fn run() -> Result<Tally> {
+pub(super) fn run() -> Result<Tally> {
     vscode::bundle(true)?;
     let mut sum = Tally::default();
     for (tool, arguments) in [

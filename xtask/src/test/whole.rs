@@ -20,13 +20,13 @@ fn tool(name: &str) -> Result<Command> {
 }
 
 /// typos, by `typos.toml`.
-pub fn spelling() -> Result<Tally> {
+pub(super) fn spelling() -> Result<Tally> {
     Ok(Tally::of(process::tee(tool("typos")?)?.0.success()))
 }
 
 /// cargo-deny by `deny.toml` and cargo-shear: licences, duplicates, sources, and what nobody uses. Advisories are left
 /// to the hosted checks: their database comes from no registry.
-pub fn dependencies() -> Result<Tally> {
+pub(super) fn dependencies() -> Result<Tally> {
     let mut deny = tool("cargo-deny")?;
     deny.args(["--log-level", "error", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]);
     let mut sum = Tally::of(process::tee(deny)?.0.success());
@@ -35,7 +35,7 @@ pub fn dependencies() -> Result<Tally> {
 }
 
 /// rustdoc over the libraries: a link that leads nowhere is an error.
-pub fn docs() -> Result<Tally> {
+pub(super) fn docs() -> Result<Tally> {
     let mut doc = build::cargo();
     doc.args(["doc", "--workspace", "--lib", "--no-deps", "--document-private-items", "--keep-going", "--quiet"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
