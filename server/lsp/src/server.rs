@@ -4,6 +4,7 @@
 //! order in which they came.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +13,7 @@ use lsp_types::{
     DidChangeTextDocumentParams, DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams,
     DidCloseTextDocumentParams, DidOpenTextDocumentParams, DidSaveTextDocumentParams, ExecuteCommandParams, Hover,
     HoverParams, InitializeParams, InitializeResult, InitializedParams, InlayHint, InlayHintParams, NumberOrString,
-    WorkDoneProgressCancelParams,
+    Uri, WorkDoneProgressCancelParams,
 };
 use pytest_lens_engine::{Connect, end_of};
 use serde::Deserialize;
@@ -27,7 +28,6 @@ use crate::commands;
 use crate::engine::progress;
 use crate::error::{CommandError, ErrorKind};
 use crate::outgoing::publisher::Publisher;
-use crate::paths::path_of;
 use crate::server_capabilities;
 use crate::session::state::Shared;
 use crate::sync::document_sync;
@@ -83,6 +83,10 @@ impl Backend {
         folders::trust(&self.shared, params.trusted);
     }
 
+    fn key_of(&self, uri: &Uri) -> Option<PathBuf> {
+        self.shared.state().key_of(uri.as_str())
+    }
+
     async fn cancel(&self, params: WorkDoneProgressCancelParams) {
         if let NumberOrString::String(token) = params.token {
             progress::cancel(&self.shared, &token);
@@ -124,35 +128,35 @@ impl LanguageServer for Backend {
     }
 
     async fn did_save(&self, params: DidSaveTextDocumentParams) {
-        if let Some(path) = path_of(params.text_document.uri.as_str()) {
+        if let Some(path) = self.key_of(&params.text_document.uri) {
             document_sync::saved(&self.shared, &path);
         }
     }
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
-        if let Some(path) = path_of(params.text_document.uri.as_str()) {
+        if let Some(path) = self.key_of(&params.text_document.uri) {
             document_sync::closed(&self.shared, &path);
         }
     }
 
     async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
         let at = params.text_document_position_params;
-        let path = path_of(at.text_document.uri.as_str());
+        let path = self.key_of(&at.text_document.uri);
         Ok(path.and_then(|path| self.shared.state().hover(&path, at.position)))
     }
 
     async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
-        let path = path_of(params.text_document.uri.as_str());
+        let path = self.key_of(&params.text_document.uri);
         Ok(path.map(|path| self.shared.state().lenses(&path)))
     }
 
     async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
-        let path = path_of(params.text_document.uri.as_str());
+        let path = self.key_of(&params.text_document.uri);
         Ok(path.map(|path| self.shared.state().inlay_hints(&path, params.range)))
     }
 
     async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
-        let path = path_of(params.text_document.uri.as_str());
+        let path = self.key_of(&params.text_document.uri);
         let line = params.range.start.line;
         Ok(path.map(|path| self.shared.state().actions(&path, line, &params.context)))
     }
@@ -166,7 +170,7 @@ impl LanguageServer for Backend {
     }
 
     async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
-        let paths = params.changes.iter().filter_map(|change| path_of(change.uri.as_str()));
+        let paths = params.changes.iter().filter_map(|change| self.key_of(&change.uri)).collect::<Vec<_>>();
         folders::files_changed(&self.shared, paths);
     }
 

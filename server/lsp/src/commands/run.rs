@@ -242,7 +242,8 @@ pub(crate) fn folder_of_id(shared: &Arc<Shared>, id: &str, named: Option<&str>) 
 impl State {
     /// The file of a document, or its innermost test at a position.
     fn select_in(&self, uri: &str, position: Option<Position>) -> CommandResult<Vec<(String, Vec<String>)>> {
-        let path = path_of(uri)
+        let path = self
+            .key_of(uri)
             .ok_or_else(|| CommandError::arguments(format!("{uri} is no file on disk: save it first, then run it")))?;
         let outside = || {
             let message = format!("{} lies in no open folder: open the folder that holds it", path.display());

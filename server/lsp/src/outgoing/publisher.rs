@@ -16,8 +16,8 @@ use lsp_types::request::{
 };
 use lsp_types::{
     ConfigurationItem, ConfigurationParams, Diagnostic, MessageType, NumberOrString, ProgressParams,
-    ProgressParamsValue, RegistrationParams, ShowDocumentParams, ShowMessageParams, WorkDoneProgress,
-    WorkDoneProgressBegin, WorkDoneProgressCreateParams, WorkDoneProgressEnd, WorkDoneProgressReport,
+    ProgressParamsValue, PublishDiagnosticsParams, RegistrationParams, ShowDocumentParams, ShowMessageParams, Uri,
+    WorkDoneProgress, WorkDoneProgressBegin, WorkDoneProgressCreateParams, WorkDoneProgressEnd, WorkDoneProgressReport,
 };
 use serde_json::Value;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -62,7 +62,8 @@ pub(crate) struct Publisher {
     own: UnboundedSender<Outgoing>,
     batcher: Batcher,
     dirty: BTreeSet<PathBuf>,
-    published: HashMap<PathBuf, Vec<Diagnostic>>,
+    /// What the client was last told of a file, by its name here; under its client's name for it.
+    published: HashMap<PathBuf, (Uri, Vec<Diagnostic>)>,
     /// Files whose diagnostics the client may have lost the places of.
     lost: BTreeSet<PathBuf>,
     edited: HashMap<PathBuf, Instant>,
@@ -203,11 +204,15 @@ impl Publisher {
     async fn publish(&mut self, path: PathBuf) {
         let params = self.shared.state().diagnostics(&path);
         let lost = self.lost.remove(&path);
-        let old = match params.diagnostics.as_slice() {
+        let mut old = match params.diagnostics.as_slice() {
             [] => self.published.remove(&path),
-            some => self.published.insert(path, some.to_vec()),
+            some => self.published.insert(path, (params.uri.clone(), some.to_vec())),
         };
-        let old = old.unwrap_or_default();
+        if let Some((uri, _)) = old.take_if(|(uri, _)| *uri != params.uri) {
+            let nothing = PublishDiagnosticsParams { uri, diagnostics: Vec::new(), version: None };
+            self.client.send_notification::<PublishDiagnostics>(nothing).await;
+        }
+        let old = old.map(|(_, diagnostics)| diagnostics).unwrap_or_default();
         if old != params.diagnostics || (lost && !old.is_empty()) {
             self.client.send_notification::<PublishDiagnostics>(params).await;
         }

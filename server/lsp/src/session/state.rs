@@ -106,6 +106,7 @@ impl State {
     /// The same for all open documents.
     pub(crate) fn refresh_documents(&mut self) {
         self.disk.retain(|_| false);
+        self.rename_documents();
         let paths: Vec<PathBuf> = self.documents.keys().cloned().collect();
         for path in paths {
             self.refresh_document(&path);

@@ -18,19 +18,21 @@ pub(crate) fn opened(shared: &Arc<Shared>, item: TextDocumentItem) {
     let Some(path) = path_of(&uri) else { return };
     // Sent before anybody else can change, and tell, the tree.
     shared.change_and_send(|state| {
-        let document = Document::new(uri, item.version, &item.text, state.reader(&path));
-        state.documents.insert(path.clone(), document);
+        let document = Document::new(uri, item.version, &item.text, state.reader(&state.own_name(&path)));
+        let Some(path) = state.insert_document(document) else { return Vec::new() };
         state.read_disk(&path);
         state.mark_collected(&path);
-        state.update_file(&path)
+        let mut told = state.update_file(&path);
+        told.push(Outgoing::Moved { file: path, replaced: true });
+        told
     });
-    shared.send(Outgoing::Moved { file: path, replaced: true });
 }
 
 /// A document was edited.
 pub(crate) fn changed(shared: &Arc<Shared>, params: DidChangeTextDocumentParams) {
-    let Some(path) = path_of(params.text_document.uri.as_str()) else { return };
-    let replaced = shared.state().edit(&path, &params);
+    let mut state = shared.state();
+    let Some(path) = state.key_of(params.text_document.uri.as_str()) else { return };
+    let replaced = state.edit(&path, &params);
     shared.send(Outgoing::Edited { file: path, replaced });
 }
 
@@ -60,6 +62,7 @@ fn follow_saved(shared: &Arc<Shared>, path: &Path) {
 /// A document was closed: what was not saved is gone, and with it what it had added to the tree.
 pub(crate) fn closed(shared: &Arc<Shared>, path: &Path) {
     shared.change_and_send(|state| {
+        state.doubt_uris(path);
         state.documents.remove(path);
         state.read_disk(path);
         let told = state.update_file(path);

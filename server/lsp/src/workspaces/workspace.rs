@@ -126,7 +126,7 @@ impl Workspace {
     /// A path below the root, as node ids begin, whichever of the names it has through links.
     pub(crate) fn relative(&self, path: &Path) -> Option<String> {
         let named = relative(path, &self.root).or_else(|| relative(path, &self.canonical));
-        let inside = named.or_else(|| relative(&path.canonicalize().ok()?, &self.canonical));
+        let inside = named.or_else(|| relative(&real_name(path)?, &self.canonical));
         inside.filter(|path| !path.is_empty())
     }
 
@@ -159,6 +159,12 @@ impl Workspace {
     pub(crate) fn holds_tests(&self, path: &Path) -> bool {
         self.pytest.is_test_file(path) || self.relative(path).is_some_and(|file| self.view.is_confirmed(&file))
     }
+}
+
+/// A path without links; its file need not be there yet.
+fn real_name(path: &Path) -> Option<PathBuf> {
+    let whole = path.canonicalize().ok();
+    whole.or_else(|| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use pytest_lens_protocol::{EventPayload, ItemKind, Range, TestItem, TestOutcome};
 use serde_json::{Value, json};
 
-use crate::Client;
-use crate::events::{failed, flaky, inventory, item, passed, run_finished, run_of, run_started};
+use crate::events::{failed, file, flaky, inventory, item, passed, run_finished, run_of, run_started};
+use crate::{Client, SAMPLE};
 
 const DIAGNOSTICS: &str = "textDocument/publishDiagnostics";
 
@@ -313,4 +313,64 @@ async fn d4_a_question_behind_many_edits_sees_them_all() {
         client.change("test_a.py", version, json!([[0, 0, 0, 0, "# line\n"]])).await;
     }
     assert_eq!(client.lenses("test_a.py").await[0], "200: ▶ Run");
+}
+
+#[tokio::test(start_paused = true)]
+async fn b9_a_document_by_another_name_of_its_file_has_all_that_the_file_has() {
+    for opened_by_link in [true, false] {
+        let mut client = Client::start();
+        client.write("real/test_a.py", SAMPLE);
+        std::os::unix::fs::symlink(client.root().join("real"), client.root().join("link")).unwrap();
+        let (folder, name) = if opened_by_link { ("link", "real/test_a.py") } else { ("real", "link/test_a.py") };
+        let folders = json!([{ "uri": client.uri(folder), "name": "repo" }]);
+        let options = json!({ "pytestLens": true, "settings": {} });
+        client.initialize(json!({ "workspaceFolders": folders, "initializationOptions": options })).await;
+        client.settle().await;
+        // The engine names files without links.
+        let (context, told) = (format!("context-{folder}"), client.uri("real/test_a.py"));
+        let tests = inventory(file("test_a.py", &told, &["test_one"]), &[]);
+        let run = run_of("run-1", failed("test_a.py::test_one", &told, 4));
+        client.engine.emit(&context, std::iter::once(tests).chain(run.clone()));
+        client.settle().await;
+        let own = client.uri(&format!("{folder}/test_a.py"));
+        let told_of = |client: &Client| -> Vec<String> {
+            let told = client.seen("pytestLens/inventory");
+            let items = told.iter().flat_map(|params| params["upserts"].as_array().unwrap());
+            let ours = items.filter(|item| item["id"] == "test_a.py::test_one");
+            ours.map(|item| item["uri"].as_str().unwrap().to_owned()).collect()
+        };
+        let shown = |client: &Client| -> Vec<(String, usize)> {
+            let all = client.seen("textDocument/publishDiagnostics");
+            let count = |params: &Value| params["diagnostics"].as_array().unwrap().len();
+            all.iter().map(|params| (params["uri"].as_str().unwrap().to_owned(), count(params))).collect()
+        };
+        assert_eq!(shown(&client), [(own.clone(), 1)]);
+        client.take_all();
+
+        // What is shown follows the file into the document, with the places of its tests.
+        client.open(name, SAMPLE).await;
+        client.settle().await;
+        let named = client.uri(name);
+        assert_eq!(shown(&client), [(own.clone(), 0), (named.clone(), 1)]);
+        assert_eq!(told_of(&client), std::slice::from_ref(&named));
+        assert!(client.lenses(name).await.iter().any(|lens| lens.contains("✗ failed")));
+        let at = json!({ "textDocument": { "uri": named }, "position": { "line": 3, "character": 0 } });
+        let selected = client.command("pytestLens.run", at).await.unwrap();
+        assert_eq!(selected["total"], 1);
+        client.take_all();
+
+        client.change(name, 2, json!([[0, 0, 0, 0, "# one\n"]])).await;
+        client.engine.emit(&context, run);
+        client.settle().await;
+        let outcomes = client.seen("pytestLens/testOutcome");
+        assert_eq!(outcomes[0]["outcomes"][0]["location"]["uri"], json!(named));
+        assert_eq!(outcomes[0]["outcomes"][0]["location"]["range"]["start"]["line"], 5);
+        assert!(shown(&client).iter().all(|(uri, count)| (uri, *count) == (&named, 1)), "{:?}", shown(&client));
+        client.take_all();
+
+        client.close(name).await;
+        client.settle().await;
+        assert_eq!(shown(&client), [(named, 0), (own.clone(), 1)]);
+        assert_eq!(told_of(&client), [own]);
+    }
 }
