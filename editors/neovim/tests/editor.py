@@ -1,4 +1,4 @@
-"""A child Neovim with the plugin, as a test drives it: keys in, screen and state out."""
+"""Drives a child Neovim with the plugin: sends keys, reads the screen and the state."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ import pynvim
 PLUGIN = Path(__file__).resolve().parents[1]
 REPO = PLUGIN.parents[1]
 
-#: How long anything may take, in milliseconds. Nothing comes near it: it only ends a hopeless wait.
+#: The longest wait, in milliseconds. Only a wait that can't succeed reaches it.
 DEADLINE = 120_000
 
-#: What a user would have in his configuration.
+#: The user's configuration.
 INIT = """
 vim.opt.rtp:prepend(vim.env.LENS_PLUGIN)
 vim.opt.swapfile = false
@@ -112,7 +112,7 @@ class Editor:
         self.runtime.cleanup()
 
     def lua(self, code: str, *arguments: Any) -> Any:
-        """What a piece of Lua returns; its arguments are `...`."""
+        """Executes Lua code with the arguments as `...`, and returns its value."""
         return self.nvim.exec_lua(textwrap.dedent(code), *arguments)
 
     def wait(self, condition: str, *arguments: Any, what: str = "") -> Any:
@@ -134,7 +134,7 @@ class Editor:
         return value
 
     def open(self, file: str, served: bool = True) -> None:
-        """Opens a file, and waits until the server serves it."""
+        """Opens a file, and waits until the server is attached."""
         self.nvim.command(f"edit {file}")
         if served:
             self.wait(
@@ -142,7 +142,7 @@ class Editor:
             )
 
     def collected(self) -> None:
-        """Waits until pytest has told its tests of the open file."""
+        """Waits until pytest has collected the tests of the open file."""
         self.wait(
             """(function()
                 local uri = vim.uri_from_bufnr(0)
@@ -159,15 +159,15 @@ class Editor:
         )
 
     def lens(self, arguments: str) -> None:
-        """`:Lens ARGUMENTS`."""
+        """Executes `:Lens ARGUMENTS`."""
         self.nvim.command(f"Lens {arguments}")
 
     def ended(self, count: int = 1) -> None:
-        """Waits until so many runs have ended, counted since `watch_runs`."""
+        """Waits until that number of runs have ended since `watch_runs`."""
         self.wait(f"#_G.ended >= {count} and #_G.ended", what="the end of the run")
 
     def watch_runs(self) -> None:
-        """Takes note of the ends of runs from now on."""
+        """Records the ends of runs from now on."""
         self.lua("""
             _G.ended = {}
             vim.api.nvim_create_autocmd('User', {
@@ -177,7 +177,7 @@ class Editor:
         """)
 
     def run(self, arguments: str) -> dict[str, Any]:
-        """`:Lens ARGUMENTS` that starts a run, to its end, which is returned."""
+        """Executes `:Lens ARGUMENTS`, waits for the end of the run, and returns it."""
         self.watch_runs()
         self.lens(arguments)
         self.ended()
@@ -194,7 +194,7 @@ class Editor:
         )
 
     def screen(self) -> list[str]:
-        """The screen as a person sees it."""
+        """The lines of the screen."""
         return list(
             self.lua("""
                 vim.cmd.redraw()
@@ -291,11 +291,11 @@ class Editor:
         )
 
     def said(self) -> list[str]:
-        """The sentences that the user was told."""
+        """The messages that the user has seen."""
         return list(self.lua("return _G.said"))
 
     def told(self, part: str) -> str:
-        """Waits until the user was told something, and returns it."""
+        """Waits for a message that contains a text, and returns the message."""
         self.wait(
             """vim.iter(_G.said):any(function(text)
                  return text:find(arguments[1], 1, true) ~= nil
@@ -306,7 +306,7 @@ class Editor:
         return next(text for text in self.said() if part in text)
 
     def lines(self, name: str) -> list[str]:
-        """The lines of one of the plugin's own windows, waited for."""
+        """Waits for one of the plugin's windows, and returns its lines."""
         self.wait(
             "vim.fn.bufwinid(arguments[1]) > 0", f"pytest-lens://{name}", what=f"the window {name}"
         )
@@ -318,14 +318,14 @@ class Editor:
         )
 
     def enter(self, name: str) -> None:
-        """Goes into one of the plugin's own windows, which is waited for."""
+        """Waits for one of the plugin's windows, and enters it."""
         self.wait(
             "vim.fn.bufwinid(arguments[1]) > 0", f"pytest-lens://{name}", what=f"the window {name}"
         )
         self.lua("vim.api.nvim_set_current_win(vim.fn.bufwinid(...))", f"pytest-lens://{name}")
 
     def press(self, keys: str) -> None:
-        """Types keys, maps and all, and has them done before it returns."""
+        """Types keys with their maps, and returns when they are processed."""
         self.lua(
             """
             local keys = vim.api.nvim_replace_termcodes(..., true, true, true)
@@ -336,7 +336,7 @@ class Editor:
 
 
 def pynvim_json(value: Any) -> str:
-    """JSON in which an empty table is an object, as `vim.json.decode` tells them apart."""
+    """JSON for `vim.json.decode`, in which an empty table is an object."""
     import json
 
     return json.dumps(value)

@@ -1,4 +1,4 @@
-"""What a user ran into: the tree's failures, two servers, words that were missing, coverage."""
+"""Problems that users reported: failures in the tree, two servers, missing messages, coverage."""
 
 from __future__ import annotations
 

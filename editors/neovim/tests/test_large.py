@@ -1,4 +1,4 @@
-"""20,000 tests: the editor stays an editor. How long a key takes is printed, for people."""
+"""A project with 20,000 tests: typing stays fast. Prints how long a key takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The neotest adapter, as neotest would use it: the little of neotest that it touches is ours."""
+"""The neotest adapter, driven by stand-ins for the few functions of neotest that it calls."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILE = """
         assert number == 1
 """
 
-#: Events and queues that wait as neotest's would; trees that are only the lists they are made from.
+#: Events and queues that wait as those of neotest do; a tree is the list that it is made from.
 STAND_IN = """
     package.loaded['neotest.types'] = { Tree = { from_list = function(list) return list end } }
     package.loaded.nio = { control = {

@@ -1,4 +1,4 @@
-"""Running tests: by map and command, with signs that stream and failures at their lines."""
+"""Running tests by map and command: signs while tests run, failures at their lines."""
 
 from __future__ import annotations
 

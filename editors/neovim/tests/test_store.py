@@ -1,4 +1,4 @@
-"""The fold over the server's notifications: what is counted where, and what if one is missed."""
+"""The store: how it counts the server's notifications, and how it recovers after a missed one."""
 
 from __future__ import annotations
 

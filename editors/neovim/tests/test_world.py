@@ -1,4 +1,4 @@
-"""When things go wrong: what is stopped, dies or is not there, each with one clear sentence."""
+"""Failures around the tests: stopped runs, dead servers, missing programs; each has a message."""
 
 from __future__ import annotations
 
@@ -74,6 +74,9 @@ def test_progress_can_be_cancelled(slow: Editor) -> None:
         for token in pairs(client.progress.pending) do
           client:notify('window/workDoneProgress/cancel', { token = token })
         end
+        -- The server answers a later request after it has handled the cancellation.
+        local command = { command = 'pytestLens.flakiness', arguments = { vim.empty_dict() } }
+        client:request_sync('workspace/executeCommand', command, 60000)
     """)
     (slow.root / "gate").touch()
     slow.ended()
