@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use pytest_lens_engine::{Engine, Place, PlaceError, default_socket, serve};
+use pytest_lens_engine::{Address, AddressError, Engine, default_socket, serve};
 
 use crate::args;
 use crate::failure::{Failure, exit};
@@ -14,17 +14,17 @@ use crate::signals;
 pub async fn daemon(engine: Arc<Engine>, options: args::Daemon) -> Result<i32, Failure> {
     let mut asks = signals::listen()?;
     let socket = options.socket.map_or_else(default_socket, Ok).map_err(refused)?;
-    let place = Place::take(&socket).await.map_err(refused)?;
+    let address = Address::take(&socket).await.map_err(refused)?;
     // Where standard error is gone, nobody wants to know.
-    let _ = writeln!(std::io::stderr(), "pytest-lens: listening on {}", place.path().display());
+    let _ = writeln!(std::io::stderr(), "pytest-lens: listening on {}", address.path().display());
     let asked = async move {
         asks.recv().await;
     };
     let idle = options.idle_timeout.filter(|limit| !limit.is_zero());
-    serve(&engine, place, idle, asked).await;
+    serve(&engine, address, idle, asked).await;
     Ok(exit::OK)
 }
 
-fn refused(error: PlaceError) -> Failure {
+fn refused(error: AddressError) -> Failure {
     Failure::usage(error.to_string())
 }

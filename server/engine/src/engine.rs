@@ -86,7 +86,7 @@ impl Shared {
 
 /// Makes the folder for caches, with the worker's files in it: the one that was asked for, or, where that is of no use,
 /// one among the temporary files.
-fn settle(asked: &Path) -> io::Result<(PathBuf, PathBuf)> {
+fn make_cache_dir(asked: &Path) -> io::Result<(PathBuf, PathBuf)> {
     let make = |folder: PathBuf| {
         private_files::folder(&folder)?;
         worker_files::unpack(&folder).map(|files| (folder, files))
@@ -108,7 +108,7 @@ impl Engine {
     /// Where its folders or its private socket can't be made.
     pub fn start(mut config: EngineConfig) -> io::Result<Arc<Self>> {
         let worker_dir;
-        (config.cache_dir, worker_dir) = settle(&config.cache_dir)?;
+        (config.cache_dir, worker_dir) = make_cache_dir(&config.cache_dir)?;
         let hub = Arc::new(Hub::start()?);
         let (files, caches) = (worker_dir.clone(), config.cache_dir.clone());
         artifact_dir::in_background(move || {

@@ -23,4 +23,4 @@ pub use engine::Engine;
 pub use model::test_items::{outline_item, source_items};
 pub use processes::liveness::end_of;
 pub use session::{Answer, Call, Connect};
-pub use socket::{End, Place, PlaceError, Remote, default_socket, serve};
+pub use socket::{Address, AddressError, End, Remote, default_socket, serve};

@@ -6,7 +6,7 @@ use pytest_lens_protocol::Response;
 
 use super::Answered;
 use crate::api_error::invalid;
-use crate::processes::pool::Known;
+use crate::processes::pool::ProcessFacts;
 use crate::project::Project;
 
 pub(super) fn output(project: &Arc<Project>, node_id: String) -> Answered {
@@ -44,7 +44,7 @@ pub(super) fn workers(project: &Arc<Project>) -> Response {
 
 pub(super) fn status(project: &Arc<Project>) -> Response {
     let mode = project.pool.mode();
-    let Known { ready: base, reasons, inifile } = project.pool.known();
+    let ProcessFacts { ready: base, reasons, inifile } = project.pool.known();
     let only_when_asked =
         project.pool.on_demand_reason().map(|reason| format!("tests are collected only when asked: {reason}"));
     let hazards: Vec<String> = only_when_asked.into_iter().chain(reasons).collect();

@@ -21,12 +21,12 @@ pub(crate) enum Affected {
 }
 
 /// The sources of a project as far as they are known, each with what it imports.
-pub(crate) struct Sources {
+pub(crate) struct ImportGraph {
     /// By path relative to the root.
     pub files: HashMap<String, Arc<FileAnalysis>>,
 }
 
-impl Sources {
+impl ImportGraph {
     /// The test files that changes of `changed` (relative to the root) can reach.
     pub(crate) fn affected(&self, changed: &[String], is_test: &dyn Fn(&Path) -> bool) -> Affected {
         let importers = self.importers();
@@ -221,13 +221,13 @@ mod tests {
     use crate::model::file_readers::FileReads;
     use pytest_lens_analysis::{PytestSettings, analyze};
 
-    fn sources(files: &[(&str, &str)]) -> Sources {
+    fn sources(files: &[(&str, &str)]) -> ImportGraph {
         let settings = PytestSettings::default();
         let read = |(path, text): &(&str, &str)| ((*path).to_owned(), Arc::new(analyze(text, &settings)));
-        Sources { files: files.iter().map(read).collect() }
+        ImportGraph { files: files.iter().map(read).collect() }
     }
 
-    fn affected(sources: &Sources, changed: &[&str]) -> Affected {
+    fn affected(sources: &ImportGraph, changed: &[&str]) -> Affected {
         let changed: Vec<String> = changed.iter().map(|path| (*path).to_owned()).collect();
         sources.affected(&changed, &|path| path.file_name().unwrap().to_str().unwrap().starts_with("test_"))
     }

@@ -62,7 +62,7 @@ fn location(path: &str, line: u32) -> Location {
 }
 
 /// What a worker says of a test.
-pub(crate) fn of_wire(wire: ReportedOutcome, id: &str, attempt: u32) -> TestOutcome {
+pub(crate) fn of_report(wire: ReportedOutcome, id: &str, attempt: u32) -> TestOutcome {
     let frames = wire.frames.into_iter().map(|frame| Frame {
         location: location(&frame.path, frame.line),
         name: frame.name,

@@ -64,7 +64,7 @@ pub(crate) struct CollectedSession {
     state: Mutex<HostState>,
     getting_ready: tokio::sync::Mutex<()>,
     /// The inventory's revision that its findings went into.
-    taken_in: AtomicU64,
+    recorded_at: AtomicU64,
 }
 
 struct HostState {
@@ -216,7 +216,7 @@ pub(crate) async fn collect(
         is_certain,
         state: Mutex::new(HostState { snapshot, _events: events, standby: Vec::new() }),
         getting_ready: tokio::sync::Mutex::default(),
-        taken_in: AtomicU64::new(0),
+        recorded_at: AtomicU64::new(0),
     };
     Ok((session, exclusive))
 }
@@ -337,14 +337,14 @@ fn make_nodes(
 
 impl CollectedSession {
     /// Its findings are in the inventory of that revision.
-    pub(crate) fn set_taken_in(&self, revision: u64) {
-        self.taken_in.store(revision, Ordering::Relaxed);
+    pub(crate) fn set_recorded(&self, revision: u64) {
+        self.recorded_at.store(revision, Ordering::Relaxed);
     }
 
     /// Whether the inventory holds what was found here. Another collection, or a file that went for a while, may have
     /// had the last word since, and then this one is true again.
-    pub(crate) fn is_taken_in(&self, revision: u64) -> bool {
-        self.taken_in.load(Ordering::Relaxed) == revision
+    pub(crate) fn is_recorded(&self, revision: u64) -> bool {
+        self.recorded_at.load(Ordering::Relaxed) == revision
     }
 
     /// What another runner costs a run, in milliseconds: a fork, or a collection that shares the machine with others.

@@ -52,22 +52,22 @@ impl Identity {
 
 /// A folder that a process works in: another one of that name is not the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct FolderIdentity {
     path: PathBuf,
     /// With when it was made: another one may have got the number of one that is gone.
     identity: Option<(Identity, Option<SystemTime>)>,
 }
 
-impl Place {
+impl FolderIdentity {
     pub(crate) fn of(path: &Path) -> Self {
-        Place {
+        FolderIdentity {
             path: path.to_owned(),
             identity: fs::metadata(path).ok().map(|data| (Identity::of(&data), data.created().ok())),
         }
     }
 
     pub(crate) fn holds(&self) -> bool {
-        self.identity.is_some() && Place::of(&self.path) == *self
+        self.identity.is_some() && FolderIdentity::of(&self.path) == *self
     }
 }
 

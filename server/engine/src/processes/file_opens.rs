@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 
-use crate::processes::disk_snapshot::{Place, Snapshot};
+use crate::processes::disk_snapshot::{FolderIdentity, Snapshot};
 use crate::processes::project_files;
 
 /// Hears which of a project's files are opened and changed.
@@ -28,7 +28,7 @@ pub(crate) struct Opens {
 
 struct State {
     /// The folder that is watched: another of its name is not.
-    root: Place,
+    root: FolderIdentity,
     kernel: OwnedFd,
     folders: HashMap<i32, PathBuf>,
     /// Numbers what happened.
@@ -168,7 +168,7 @@ impl State {
     fn watching(root: &Path) -> rustix::io::Result<Self> {
         let kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
         let mut state = State {
-            root: Place::of(root),
+            root: FolderIdentity::of(root),
             kernel,
             folders: HashMap::new(),
             count: 0,

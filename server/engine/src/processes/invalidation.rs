@@ -12,7 +12,7 @@ use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::is_config_file;
 use pytest_lens_protocol::FixtureReuseSettings;
 
-use crate::model::import_graph::{Sources, relative};
+use crate::model::import_graph::{ImportGraph, relative};
 use crate::model::node::Analyses;
 use crate::processes::disk_snapshot::{Changes, Snapshot};
 
@@ -130,7 +130,7 @@ impl Found {
                 analysis.map(|analysis| (path, analysis))
             })
             .collect();
-        let sources = Sources { files };
+        let sources = ImportGraph { files };
         let of_new = sources.reach(&self.new);
         self.ends |= of_new.iter().any(|path| !self.new.contains(path));
         let reached = sources.reach(&self.tests);

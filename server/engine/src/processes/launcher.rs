@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::processes::disk_snapshot::{Place, Snapshot};
+use crate::processes::disk_snapshot::{FolderIdentity, Snapshot};
 use crate::processes::hub::Hub;
 use crate::processes::liveness::{Liveness, stopped_too_long};
 use crate::processes::preload::Preload;
@@ -50,7 +50,7 @@ pub(crate) struct Base {
     pub process: Process,
     pub ready: Ready,
     /// The folder in which it was started.
-    root: Place,
+    root: FolderIdentity,
     snapshot: Mutex<Snapshot>,
     events: Mutex<Option<mpsc::UnboundedReceiver<ProcessEvent>>>,
 }
@@ -186,7 +186,7 @@ impl Launcher {
     }
 
     async fn try_start(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
-        let root = Place::of(&self.root);
+        let root = FolderIdentity::of(&self.root);
         let awaited = self.hub.expect("base");
         let mut command = self.command(flags, self.boot(&awaited.id, preload)?);
         let (ended, ending) = watch::channel(false);

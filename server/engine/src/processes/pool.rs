@@ -25,7 +25,7 @@ use crate::processes::prestarted::Prestarted;
 use crate::processes::process::NoProcess;
 use crate::processes::resident_pool::ResidentPool;
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{Measure, Ready, WorkerOptions, WorkerPlace};
+use crate::processes::worker_protocol::{Measure, Ready, WorkerIndex, WorkerOptions};
 
 /// Collected sessions of parts of the project that are kept, besides that of the whole.
 const PARTS_KEPT: usize = 3;
@@ -73,12 +73,12 @@ struct State {
     /// Bumped when everything is forgotten: what was being made before that is not kept.
     generation: u64,
     /// What was known before the processes were let go.
-    rested: Option<Known>,
+    facts_before_rest: Option<ProcessFacts>,
 }
 
 /// What the processes of a project have told of it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Known {
+pub(crate) struct ProcessFacts {
     pub ready: Option<Ready>,
     /// Why runs are not forked off the collected session.
     pub reasons: Vec<String>,
@@ -93,7 +93,7 @@ pub(crate) struct SessionOverrides {
     /// It makes the reports about a session as a whole.
     pub reports: bool,
     /// Which of several runners it is for.
-    pub worker: Option<WorkerPlace>,
+    pub worker: Option<WorkerIndex>,
     /// What it measures.
     pub coverage: Option<Measure>,
 }
@@ -303,13 +303,13 @@ impl Pool {
     }
 
     /// What the newest processes have told, those that were let go included.
-    pub(crate) fn known(&self) -> Known {
+    pub(crate) fn known(&self) -> ProcessFacts {
         let (ready, collected) = (self.ready(), self.newest_session());
         if ready.is_none() {
-            return self.state().rested.clone().unwrap_or_default();
+            return self.state().facts_before_rest.clone().unwrap_or_default();
         }
         let reasons = collected.as_ref().map(|collected| collected.reasons.clone()).unwrap_or_default();
-        Known { ready, reasons, inifile: collected.and_then(|collected| collected.inifile.clone()) }
+        ProcessFacts { ready, reasons, inifile: collected.and_then(|collected| collected.inifile.clone()) }
     }
 
     /// When processes of it were used last.
@@ -325,7 +325,7 @@ impl Pool {
     pub(crate) fn rest(&self) {
         let known = self.known();
         if known.ready.is_some() && self.residents.idle() == 0 {
-            self.state().rested = Some(known);
+            self.state().facts_before_rest = Some(known);
             self.forget_all();
         }
     }

@@ -52,7 +52,7 @@ pub(crate) struct WorkerOptions {
     pub coverage: Option<Measure>,
     /// Which of several runners the session is for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub worker: Option<WorkerPlace>,
+    pub worker: Option<WorkerIndex>,
     /// Wait for a debugger before anything of the project is loaded.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub debug: bool,
@@ -101,7 +101,7 @@ pub(crate) enum Purpose {
 
 /// Which of several runners this is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
-pub(crate) struct WorkerPlace {
+pub(crate) struct WorkerIndex {
     pub index: usize,
     pub count: usize,
     pub run: String,
@@ -125,7 +125,7 @@ pub(crate) struct RunOrder {
     /// What the names of the files begin with that its output goes to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
-    pub worker: Option<WorkerPlace>,
+    pub worker: Option<WorkerIndex>,
     /// What the run was called with, for those in it who ask.
     #[serde(skip_serializing_if = "Asked::is_nothing")]
     pub asked: Asked,

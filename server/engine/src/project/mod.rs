@@ -258,10 +258,10 @@ impl Project {
         if *scope != Scope::All && matches!(found, Err(CollectFailure::Refused { path: None, .. })) {
             let whole = self.pool.session_for(&Scope::All, &options, &pytest, limit, purpose).await;
             if whole.is_ok() {
-                return self.take_in(&Scope::All, whole, is_usual).await;
+                return self.record_collection(&Scope::All, whole, is_usual).await;
             }
         }
-        self.take_in(scope, found, is_usual).await
+        self.record_collection(scope, found, is_usual).await
     }
 
     /// Collects a scope with an interpreter that was started anew, whatever there is.
@@ -271,11 +271,11 @@ impl Project {
         self.pool.start_anew();
         let (options, pytest) = (self.options(&[]), self.state.pytest.load_full());
         let found = self.pool.collect(scope, &options, &pytest, self.collect_limit(), purpose).await;
-        self.take_in(scope, found, true).await
+        self.record_collection(scope, found, true).await
     }
 
     /// `into_inventory`: a run with arguments of its own says nothing of the project's inventory.
-    async fn take_in(
+    async fn record_collection(
         self: &Arc<Self>,
         scope: &Scope,
         found: Result<Found, CollectFailure>,
@@ -284,7 +284,7 @@ impl Project {
         match found {
             Ok(found) => {
                 let collected = &found.collected;
-                let is_known = !found.is_new && collected.is_taken_in(self.state.inventory.load().revision);
+                let is_known = !found.is_new && collected.is_recorded(self.state.inventory.load().revision);
                 if into_inventory && !is_known {
                     self.record_and_wait(|done| Command::Collected { collected: Arc::clone(collected), done }).await;
                     self.refresher.collected(collected);

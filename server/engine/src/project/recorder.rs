@@ -140,7 +140,7 @@ impl Recorder {
                     at: now_ms(),
                 };
                 self.merge(&found);
-                collected.set_taken_in(self.state.inventory.load().revision);
+                collected.set_recorded(self.state.inventory.load().revision);
                 self.state.reads().add(&self.state.root, &collected.reads);
                 let _ = done.send(());
             }

@@ -21,7 +21,7 @@ use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::pool::SessionOverrides;
 use crate::processes::resident::ResidentState;
 use crate::processes::resident_pool::Reuse;
-use crate::processes::worker_protocol::{Asked, Hold, RunOrder, WorkerPlace};
+use crate::processes::worker_protocol::{Asked, Hold, RunOrder, WorkerIndex};
 use crate::runs::artifacts::Streams;
 use crate::runs::coverage::Coverage;
 use crate::runs::pending_runners::RoundRunner;
@@ -180,13 +180,13 @@ impl RunPlan {
     }
 
     /// Which of several runners one is; `None` for one that is alone.
-    fn place(&self, index: usize, count: usize) -> Option<WorkerPlace> {
+    fn place(&self, index: usize, count: usize) -> Option<WorkerIndex> {
         let count = count.max(self.collected.processes);
-        (count > 1 || self.collected.processes > 0).then(|| WorkerPlace { index, count, run: self.run_id.clone() })
+        (count > 1 || self.collected.processes > 0).then(|| WorkerIndex { index, count, run: self.run_id.clone() })
     }
 
     /// What the names of the files begin with that a worker's output goes to.
-    pub(crate) fn output(&self, post: WorkerPost) -> Option<PathBuf> {
+    pub(crate) fn output(&self, post: WorkerSeat) -> Option<PathBuf> {
         self.suite_log.folder().map(|folder| folder.join(format!("w{}", post.place)))
     }
 
@@ -194,11 +194,11 @@ impl RunPlan {
     pub(crate) fn order(
         &self,
         runner: &RoundRunner,
-        post: WorkerPost,
+        post: WorkerSeat,
         feed: (Vec<usize>, bool),
         failures: u32,
     ) -> RunOrder {
-        let WorkerPost { worker, place, count } = post;
+        let WorkerSeat { worker, place, count } = post;
         let resident = runner.resident();
         let slot = resident.map(ResidentState::slot);
         let whole = resident.is_none()
@@ -237,7 +237,7 @@ impl RunPlan {
 
 /// Where a runner works: its number in the round, a place that no other of the run has, and how many there are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct WorkerPost {
+pub(crate) struct WorkerSeat {
     pub worker: usize,
     pub place: usize,
     pub count: usize,

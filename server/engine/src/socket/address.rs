@@ -17,7 +17,7 @@ const HANDOVER: Duration = Duration::from_secs(5);
 
 /// Why there can be no daemon at a place.
 #[derive(Debug, thiserror::Error)]
-pub enum PlaceError {
+pub enum AddressError {
     /// A daemon is there.
     #[error("a daemon listens on {0} already: use it with `--connect {0}`, or give another path with --socket")]
     Taken(PathBuf),
@@ -53,7 +53,7 @@ pub enum PlaceError {
 ///
 /// # Errors
 /// Where the folder can't be made, or is somebody else's.
-pub fn default_socket() -> Result<PathBuf, PlaceError> {
+pub fn default_socket() -> Result<PathBuf, AddressError> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let socket = runtime.filter(|path| path.is_dir()).map(|path| path.join("pytest-lens/daemon.sock"));
     if let Some(socket) = socket.filter(|path| path.as_os_str().len() <= LONGEST) {
@@ -61,17 +61,17 @@ pub fn default_socket() -> Result<PathBuf, PlaceError> {
         return Ok(socket);
     }
     let folder =
-        crate::processes::temp_dirs::own().map_err(|error| PlaceError::Io { path: std::env::temp_dir(), error })?;
+        crate::processes::temp_dirs::own().map_err(|error| AddressError::Io { path: std::env::temp_dir(), error })?;
     Ok(folder.join("daemon.sock"))
 }
 
 /// Makes a folder that only this user can enter.
-fn own_folder(folder: &Path) -> Result<(), PlaceError> {
-    let failed = |error| PlaceError::Io { path: folder.to_owned(), error };
+fn own_folder(folder: &Path) -> Result<(), AddressError> {
+    let failed = |error| AddressError::Io { path: folder.to_owned(), error };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let data = fs::symlink_metadata(folder).map_err(failed)?;
     if !data.is_dir() || data.uid() != rustix::process::getuid().as_raw() {
-        return Err(PlaceError::NotOwn(folder.to_owned()));
+        return Err(AddressError::NotOwn(folder.to_owned()));
     }
     if data.mode() & 0o077 != 0 {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
@@ -81,7 +81,7 @@ fn own_folder(folder: &Path) -> Result<(), PlaceError> {
 
 /// A socket that is listened on. Dropped, it is gone, and another daemon may take its place.
 #[derive(Debug)]
-pub struct Place {
+pub struct Address {
     path: PathBuf,
     listener: Option<UnixListener>,
     /// Device and inode of the socket: what somebody else put there since is left alone.
@@ -90,20 +90,20 @@ pub struct Place {
     _lock: Lock,
 }
 
-impl Place {
+impl Address {
     /// Takes a place: folders that are missing are made for this user alone, a socket that nobody listens on any more is
     /// replaced.
     ///
     /// # Errors
     /// Where another daemon has it, or it can't be had at all.
-    pub async fn take(path: &Path) -> Result<Self, PlaceError> {
-        let failed = |error| PlaceError::Io { path: path.to_owned(), error };
+    pub async fn take(path: &Path) -> Result<Self, AddressError> {
+        let failed = |error| AddressError::Io { path: path.to_owned(), error };
         let path = std::path::absolute(path).map_err(failed)?;
         let length = path.as_os_str().len();
         if length > LONGEST {
-            return Err(PlaceError::TooLong { path, length });
+            return Err(AddressError::TooLong { path, length });
         }
-        let failed = |error| PlaceError::Io { path: path.clone(), error };
+        let failed = |error| AddressError::Io { path: path.clone(), error };
         if let Some(folder) = path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         }
@@ -112,7 +112,7 @@ impl Place {
         let listener = UnixListener::bind(&path).map_err(failed)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
         let data = fs::symlink_metadata(&path).map_err(failed)?;
-        Ok(Place { listener: Some(listener), made: (data.dev(), data.ino()), _lock: lock, path })
+        Ok(Address { listener: Some(listener), made: (data.dev(), data.ino()), _lock: lock, path })
     }
 
     /// The socket.
@@ -140,20 +140,20 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Address {
     fn drop(&mut self) {
         self.close();
     }
 }
 
 /// Removes a socket that nobody listens on.
-async fn clear(path: &Path) -> Result<(), PlaceError> {
+async fn clear(path: &Path) -> Result<(), AddressError> {
     match fs::symlink_metadata(path) {
-        Ok(data) if !data.file_type().is_socket() => Err(PlaceError::NoSocket(path.to_owned())),
-        Ok(_) if is_served(path).await => Err(PlaceError::Taken(path.to_owned())),
-        Ok(_) => fs::remove_file(path).map_err(|error| PlaceError::Io { path: path.to_owned(), error }),
+        Ok(data) if !data.file_type().is_socket() => Err(AddressError::NoSocket(path.to_owned())),
+        Ok(_) if is_served(path).await => Err(AddressError::Taken(path.to_owned())),
+        Ok(_) => fs::remove_file(path).map_err(|error| AddressError::Io { path: path.to_owned(), error }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(PlaceError::Io { path: path.to_owned(), error }),
+        Err(error) => Err(AddressError::Io { path: path.to_owned(), error }),
     }
 }
 
@@ -174,11 +174,11 @@ struct Lock {
 }
 
 impl Lock {
-    async fn take(socket: &Path) -> Result<Self, PlaceError> {
+    async fn take(socket: &Path) -> Result<Self, AddressError> {
         let mut path = socket.as_os_str().to_owned();
         path.push(".lock");
         let path = PathBuf::from(path);
-        let failed = |error| PlaceError::Io { path: path.clone(), error };
+        let failed = |error| AddressError::Io { path: path.clone(), error };
         let deadline = Instant::now() + HANDOVER;
         loop {
             let mut options = OpenOptions::new();
@@ -191,7 +191,7 @@ impl Lock {
                 Err(TryLockError::WouldBlock) => {}
             }
             if is_served(socket).await || Instant::now() > deadline {
-                return Err(PlaceError::Taken(socket.to_owned()));
+                return Err(AddressError::Taken(socket.to_owned()));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

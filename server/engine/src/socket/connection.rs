@@ -24,24 +24,24 @@ const LARGE: usize = 1_000;
 
 /// How a conversation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Farewell {
+pub(super) enum ConnectionEnd {
     /// The client has left.
-    Left,
+    ClientLeft,
     /// It has ended the engine.
     Shutdown,
 }
 
 /// Answers a client until it leaves.
-pub(super) async fn converse(stream: UnixStream, session: Arc<dyn Call>) -> Farewell {
+pub(super) async fn serve_connection(stream: UnixStream, session: Arc<dyn Call>) -> ConnectionEnd {
     let mut line = Line { stream, reader: FrameReader::new(), chunk: vec![0; 64 * 1024], is_over: false };
     loop {
         let (shape, request) = match line.next().await {
             Next::Request(shape, request) => (shape, request),
             Next::Lost(message) => {
                 line.give_up(message).await;
-                return Farewell::Left;
+                return ConnectionEnd::ClientLeft;
             }
-            Next::End => return Farewell::Left,
+            Next::End => return ConnectionEnd::ClientLeft,
         };
         let is_last = matches!(request, Ok(Request::Shutdown { context_id: None }));
         let response = match request {
@@ -51,17 +51,17 @@ pub(super) async fn converse(stream: UnixStream, session: Arc<dyn Call>) -> Fare
                     biased;
                     response = &mut answer => response,
                     // What is dropped here ends with its client; a shutdown is carried out in any case.
-                    () = line.left(), if !is_last => return Farewell::Left,
+                    () = line.left(), if !is_last => return ConnectionEnd::ClientLeft,
                 }
             }
             Err(message) => Response::error(ErrorCode::InvalidRequest, message),
         };
         let is_sent = line.send(response, shape).await;
         if is_last {
-            return Farewell::Shutdown;
+            return ConnectionEnd::Shutdown;
         }
         if !is_sent {
-            return Farewell::Left;
+            return ConnectionEnd::ClientLeft;
         }
     }
 }
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_fits_no_frame_becomes_an_error_and_the_session_goes_on() {
         let (mut near, far) = UnixStream::pair().unwrap();
-        let conversation = tokio::spawn(converse(far, Arc::new(Talkative)));
+        let conversation = tokio::spawn(serve_connection(far, Arc::new(Talkative)));
         let list = Request::List { context_id: "c".into(), keyword: None, marker: None };
         for request in [&list, &Request::Ping] {
             let framed = frame(&encode(request, Shape::Named).unwrap()).unwrap();
@@ -225,6 +225,6 @@ mod tests {
         assert!(message.starts_with("the answer `test_list` has 67108"), "{message}");
         assert_eq!(answer(&mut near).await, Response::Pong);
         drop(near);
-        assert_eq!(conversation.await.unwrap(), Farewell::Left);
+        assert_eq!(conversation.await.unwrap(), ConnectionEnd::ClientLeft);
     }
 }

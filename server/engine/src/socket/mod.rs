@@ -8,6 +8,6 @@ mod client;
 mod connection;
 mod server;
 
-pub use address::{Place, PlaceError, default_socket};
+pub use address::{Address, AddressError, default_socket};
 pub use client::Remote;
 pub use server::{End, serve};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
-use super::address::Place;
-use super::connection::{Farewell, converse};
+use super::address::Address;
+use super::connection::{ConnectionEnd, serve_connection};
 use crate::engine::Engine;
 use crate::session::Connect;
 
@@ -29,7 +29,7 @@ pub enum End {
 /// has been idle for so long. When it returns the socket is gone, and so is everything that the engine started.
 pub async fn serve(
     engine: &Arc<Engine>,
-    mut place: Place,
+    mut address: Address,
     idle: Option<Duration>,
     asked: impl Future<Output = ()>,
 ) -> End {
@@ -49,9 +49,9 @@ pub async fn serve(
         };
         tokio::select! {
             () = &mut asked => break End::Asked,
-            accepted = place.accept() => match accepted {
+            accepted = address.accept() => match accepted {
                 Ok(stream) if is_own(&stream) => {
-                    connections.spawn(converse(stream, engine.session()));
+                    connections.spawn(serve_connection(stream, engine.session()));
                 }
                 Ok(_) => {}
                 Err(error) => {
@@ -59,11 +59,11 @@ pub async fn serve(
                     tokio::time::sleep(PAUSE).await;
                 }
             },
-            Some(ended) = connections.join_next() => if matches!(ended, Ok(Farewell::Shutdown)) { break End::Shutdown },
+            Some(ended) = connections.join_next() => if matches!(ended, Ok(ConnectionEnd::Shutdown)) { break End::Shutdown },
             () = idling => break End::Idle,
         }
     };
-    place.close();
+    address.close();
     connections.shutdown().await;
     engine.shutdown().await;
     end

@@ -3,10 +3,8 @@
 
 #[cfg(test)]
 mod common;
-mod company;
+mod conflicts;
 
-#[cfg(test)]
-mod ahead;
 #[cfg(test)]
 mod artifacts;
 #[cfg(test)]
@@ -36,6 +34,8 @@ mod list;
 #[cfg(test)]
 mod outcomes;
 mod plugins;
+#[cfg(test)]
+mod prestarted;
 #[cfg(test)]
 mod rerun;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use pytest_lens_engine::{Connect, End, Place, PlaceError, Remote, serve};
+use pytest_lens_engine::{Address, AddressError, Connect, End, Remote, serve};
 use pytest_lens_protocol::{
     ErrorCode, EventPayload, FrameReader, MAX_FRAME, Request, Response, RunEndStatus, Shape, decode_response, encode,
     frame,
@@ -27,11 +27,11 @@ struct Daemon {
 impl Daemon {
     async fn over(bench: &Bench, idle: Option<Duration>) -> Self {
         let folder = TempDir::with_prefix("lens-socket-").unwrap();
-        let place = Place::take(&folder.path().join("d.sock")).await.unwrap();
+        let address = Address::take(&folder.path().join("d.sock")).await.unwrap();
         let engine = std::sync::Arc::clone(&bench.engine);
         let (end, asked) = oneshot::channel::<()>();
         let serving = tokio::spawn(async move {
-            serve(&engine, place, idle, async {
+            serve(&engine, address, idle, async {
                 let _ = asked.await;
             })
             .await
@@ -319,8 +319,8 @@ async fn who_comes_late_is_told_the_whole_inventory_first() {
     lab.close().await;
 }
 
-async fn refused_place(path: &Path) -> PlaceError {
-    Place::take(path).await.expect_err("a place that can't be had")
+async fn refused_place(path: &Path) -> AddressError {
+    Address::take(path).await.expect_err("a place that can't be had")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -331,14 +331,14 @@ async fn a_place_is_taken_by_one_and_left_to_the_next() {
     std::fs::create_dir(folder.path().join("made")).unwrap();
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    let place = Place::take(&path).await.unwrap();
+    let address = Address::take(&path).await.unwrap();
     assert!(UnixStream::connect(&path).await.is_ok());
     let error = in_time("the refusal", refused_place(&path)).await;
     assert!(error.to_string().starts_with(&format!("a daemon listens on {} already", path.display())), "{error}");
-    drop(place);
+    drop(address);
     assert_eq!(std::fs::read_dir(folder.path().join("made")).unwrap().count(), 0);
 
-    let (one, two) = tokio::join!(Place::take(&path), Place::take(&path));
+    let (one, two) = tokio::join!(Address::take(&path), Address::take(&path));
     assert!(one.is_ok() != two.is_ok(), "exactly one: {one:?}, {two:?}");
 }
 
@@ -359,6 +359,6 @@ async fn a_place_that_can_not_be_had_is_told_with_the_way_out() {
     // What belongs to somebody else who listens without a lock is left alone as well.
     let path = folder.path().join("other.sock");
     let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    assert!(matches!(refused_place(&path).await, PlaceError::Taken(_)));
+    assert!(matches!(refused_place(&path).await, AddressError::Taken(_)));
     assert!(path.exists());
 }

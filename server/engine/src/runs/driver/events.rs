@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::round::Round;
 use super::{Driver, DriverEvent, StopLevel};
-use crate::model::outcome::{crashed, not_run, of_wire, overdue};
+use crate::model::outcome::{crashed, not_run, of_report, overdue};
 use crate::processes::process::ProcessEvent;
 use crate::processes::worker_protocol::FromWorker;
 use crate::runs::artifacts::Streams;
@@ -68,7 +68,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 if slot.streams.take().is_some() || folder.is_some() {
                     (self.tell)(DriverEvent::Streamed(index, outcome.to, folder));
                 }
-                let outcome = of_wire(*outcome, &self.plan.node(index).id, self.attempt);
+                let outcome = of_report(*outcome, &self.plan.node(index).id, self.attempt);
                 self.on_outcome(worker, index, outcome, &mut round.dispatcher);
                 slot.feed(worker, &mut round.dispatcher);
                 if round.dispatcher.maxfail_reached() || self.is_limit_reached() {

@@ -16,7 +16,7 @@ use crate::processes::process::{NoProcess, ProcessEvent};
 use crate::processes::process_tree::kill_tree;
 use crate::processes::worker_protocol::ToWorker;
 use crate::runs::pending_runners::{PendingRunners, RoundRunner};
-use crate::runs::plan::WorkerPost;
+use crate::runs::plan::WorkerSeat;
 use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
 
 /// How long a run whose tests all have their outcome waits for its runners to say that they are done.
@@ -155,7 +155,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             Ok(runner) if !self.wants_runners() => round.pending.discard_runner(runner),
             Ok(runner) => {
                 let place = if worker < round.workers { round.first + worker } else { worker };
-                self.start_worker(runner, WorkerPost { worker, place, count: round.workers }, round);
+                self.start_worker(runner, WorkerSeat { worker, place, count: round.workers }, round);
             }
             Err(reason) => {
                 round.dispatcher.worker_lost(worker);
@@ -317,7 +317,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     /// Tells a runner what it is to run, and has its events forwarded.
-    fn start_worker(&self, runner: RoundRunner, post: WorkerPost, round: &mut Round) {
+    fn start_worker(&self, runner: RoundRunner, post: WorkerSeat, round: &mut Round) {
         let feed = next(post.worker, &mut round.dispatcher);
         let mut order = self.plan.order(&runner, post, feed, round.dispatcher.failures());
         order.deadline_ns = self.deadline_ns;

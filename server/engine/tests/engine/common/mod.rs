@@ -1,7 +1,7 @@
 //! What every test here starts from: an interpreter with pytest, a project in a folder of its own, an engine over it.
 
 mod lab;
-mod procs;
+mod process_tree;
 mod project;
 mod ran;
 mod suites;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(crate) use lab::{Bench, Lab, Order, refused};
-pub(crate) use procs::{alive, gone};
+pub(crate) use process_tree::{alive, gone};
 pub(crate) use project::{Project, WAITING};
 pub(crate) use ran::{Log, Ran};
 pub(crate) use suites::{Built, Told, plain, read_suite, suite};
