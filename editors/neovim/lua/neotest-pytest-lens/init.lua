@@ -381,7 +381,7 @@ function adapter.build_spec(args)
   local position = args.tree:data()
   local store, lsp_client = store_of(position.path)
   if not store or not lsp_client then
-    notify.warn('no server serves this file: open it first')
+    notify.warn('no server is running for this file: open the file first')
     return nil
   end
   local id = node_id(store, position.id)

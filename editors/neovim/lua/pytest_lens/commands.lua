@@ -58,8 +58,8 @@ local function require_server()
   elseif vim.bo.filetype == 'python' then
     notify.warn(
       root
-          and 'no server serves this buffer: `:checkhealth pytest_lens` says why, `:Lens restart` tries again'
-        or 'this file lies in no project: a folder with pytest.ini or pyproject.toml, or a git repository, is one'
+          and 'no server is attached to this buffer: `:checkhealth pytest_lens` shows why, `:Lens restart` tries again'
+        or 'this file belongs to no project: add a pytest.ini or pyproject.toml, or create a git repository'
     )
   else
     notify.warn('no Python file of a project is open: open a test file first')

@@ -12,7 +12,7 @@ local NAMESPACE = vim.api.nvim_create_namespace('pytest_lens_coverage')
 -- Below diagnostics (10) and outcomes (11), which are more important.
 local PRIORITY = 5
 
-local TITLE = 'pytest-lens: lines that no test ran'
+local TITLE = 'pytest-lens: lines not covered'
 
 ---A file of the server's report; lines from 1.
 ---@class pytest_lens.CoveredFile
