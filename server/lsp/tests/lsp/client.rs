@@ -30,7 +30,28 @@ pub(crate) struct Client {
     /// Requests that are left without an answer.
     pub(crate) silent: Vec<&'static str>,
     next: i64,
+    /// What the client said of itself in `initialize`.
+    said: Value,
 }
+
+/// Requests of the server, each with what a client says that takes it.
+const TAKEN: [(&str, &[&str]); 6] = [
+    ("window/workDoneProgress/create", &["/capabilities/window/workDoneProgress"]),
+    ("window/showDocument", &["/capabilities/window/showDocument/support"]),
+    ("workspace/configuration", &["/capabilities/workspace/configuration"]),
+    ("workspace/codeLens/refresh", &["/capabilities/workspace/codeLens/refreshSupport"]),
+    ("workspace/inlayHint/refresh", &["/capabilities/workspace/inlayHint/refreshSupport"]),
+    (
+        "client/registerCapability",
+        &[
+            "/capabilities/workspace/didChangeWatchedFiles/dynamicRegistration",
+            "/capabilities/textDocument/synchronization/dynamicRegistration",
+        ],
+    ),
+];
+
+/// What a client says that takes the custom notifications.
+const CUSTOM: [&str; 2] = ["/initializationOptions/pytestLens", "/capabilities/experimental/pytestLens"];
 
 impl Client {
     /// A server with an engine behind it, not yet initialized.
@@ -54,6 +75,7 @@ impl Client {
             replies: HashMap::new(),
             silent: Vec::new(),
             next: 0,
+            said: Value::Null,
         }
     }
 
@@ -77,6 +99,7 @@ impl Client {
         map.entry("capabilities").or_insert_with(full_capabilities);
         map.entry("processId").or_insert(Value::Null);
         map.entry("rootUri").or_insert(Value::Null);
+        self.said = params.clone();
         let result = self.request("initialize", params).await.unwrap();
         self.notify("initialized", json!({})).await;
         result
@@ -232,13 +255,16 @@ impl Client {
     pub(crate) async fn transcript_of(&mut self, methods: &[&str]) -> String {
         self.settle().await;
         let ours = |message: &Value| methods.iter().any(|method| message["method"] == *method);
-        let lines: Vec<String> = self.inbox.drain(..).filter(ours).map(|message| line(&message)).collect();
+        let (wanted, rest): (Vec<Value>, Vec<Value>) = self.inbox.drain(..).partition(ours);
+        rest.iter().for_each(pass_over);
+        let lines: Vec<String> = wanted.iter().map(line).collect();
         self.clean(&lines.join("\n"))
     }
 
     /// The custom notifications that were sent: method and parameters. Everything else is dropped.
     pub(crate) fn take_custom(&mut self) -> Vec<(String, Value)> {
         let ours = |message: Value| {
+            pass_over(&message);
             let method = message["method"].as_str()?.to_owned();
             method.starts_with("pytestLens/").then(|| (method, message["params"].clone()))
         };
@@ -251,9 +277,16 @@ impl Client {
         ours.map(|message| message["params"].clone()).collect()
     }
 
-    /// Drops everything that was sent.
+    /// The same, which the test has then looked at.
+    pub(crate) fn take_seen(&mut self, method: &str) -> Vec<Value> {
+        let seen = self.seen(method);
+        self.inbox.retain(|message| message["method"] != method);
+        seen
+    }
+
+    /// Drops everything that was sent. An error among it fails the test.
     pub(crate) fn take_all(&mut self) {
-        self.inbox.clear();
+        self.inbox.drain(..).for_each(|message| pass_over(&message));
     }
 
     /// A text without the name of this test's folder.
@@ -279,12 +312,26 @@ impl Client {
             }
             return;
         };
+        self.check_is_taken(&method, message.get("id").is_some());
         if let Some(id) = message.get("id").filter(|_| !self.silent.contains(&method.as_str())) {
             let result = self.replies.get(&method).cloned().unwrap_or_default();
             let answer = json!({ "jsonrpc": "2.0", "id": id, "result": result });
             self.send(&answer).await;
         }
         self.inbox.push_back(message);
+    }
+
+    /// The server sends only what the client said that it takes.
+    fn check_is_taken(&self, method: &str, is_request: bool) {
+        let says = |names: &[&str]| {
+            names.iter().any(|name| self.said.pointer(name).is_some_and(|value| !value.is_null() && value != false))
+        };
+        let taken = TAKEN.iter().find(|(name, _)| *name == method);
+        if is_request {
+            assert!(taken.is_some_and(|(_, names)| says(names)), "nobody takes the request {method}");
+        } else if method.starts_with("pytestLens/") {
+            assert!(says(&CUSTOM), "nobody takes the notification {method}");
+        }
     }
 
     async fn send(&mut self, message: &Value) {
@@ -308,6 +355,25 @@ impl Client {
         self.input.read_exact(&mut body).await.unwrap();
         serde_json::from_slice(&body).unwrap()
     }
+}
+
+impl Drop for Client {
+    /// What went wrong, and no test looked at, is a fault.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        self.inbox.iter().for_each(pass_over);
+        let errors: Vec<&Value> = self.answers.values().filter(|answer| answer.get("error").is_some()).collect();
+        assert!(errors.is_empty(), "no test looked at the errors {errors:?}");
+        assert!(self.refusals.is_empty(), "no test looked at the refusals {:?}", self.refusals);
+    }
+}
+
+/// A message that no test looks at: it tells of no error.
+fn pass_over(message: &Value) {
+    let is_error = message["method"] == "window/showMessage" && message["params"]["type"] == 1;
+    assert!(!is_error, "no test expected {}", line(message));
 }
 
 fn line(message: &Value) -> String {

@@ -51,7 +51,7 @@ impl Client {
     /// The messages that were shown: kind and text.
     async fn messages(&mut self) -> Vec<(u64, String)> {
         self.settle().await;
-        let shown = self.seen(MESSAGE);
+        let shown = self.take_seen(MESSAGE);
         self.take_all();
         let told = shown.iter();
         told.map(|m| (m["type"].as_u64().unwrap(), m["message"].as_str().unwrap().to_owned())).collect()
@@ -132,7 +132,7 @@ async fn d6_code_actions_have_kinds_of_their_own_and_offer_all_that_a_person_nee
     assert_eq!(client.titles(9, None).await, always);
     client.emit(run_of("run-1", failed("test_a.py::TestGroup::test_two", &client.uri("test_a.py"), 10))).await;
     client.emit([run_started("run-2", &["x"])]).await;
-    client.settle().await;
+    assert_eq!(client.messages().await, [(1, "1 failed in 20 ms".into())]);
     let more = [
         pair("Show the output of test_two", "output"),
         pair("Run the failed test", "run"),
@@ -224,6 +224,7 @@ async fn v7_tests_broken_by_one_fixture_are_one_problem_with_the_tests_it_broke(
     assert_eq!(related.len(), 30);
     assert_eq!(related[29]["message"], "test_29");
     assert_eq!(related[29]["location"]["range"]["start"]["line"], 87);
+    assert_eq!(client.messages().await, [(1, "30 failed in 20 ms".into())]);
     client.emit((1..30).map(|n| outcome("run-2", passed(&format!("test_a.py::test_{n}"))))).await;
     client.settle().await;
     let told = client.seen(DIAGNOSTICS).pop().unwrap();

@@ -49,6 +49,7 @@ async fn d1_what_can_not_be_decoded_is_refused_and_life_goes_on() {
         client.send_raw(&[header.as_bytes(), request].concat()).await;
         assert_eq!(client.lenses("test_a.py").await, sound, "{length} bytes");
     }
+    assert_eq!(std::mem::take(&mut client.refusals), [-32600, -32700, -32700], "of the garbage");
     let refused = client.answer(901).await.unwrap_err();
     assert_eq!(refused["code"], -32602, "the message behind a length that was too large is taken");
 }
