@@ -1,22 +1,25 @@
 //! The LSP framework's side: one thin method for each message, in the order of the specification.
 //!
-//! Handlers run concurrently; what changes state does so before its first `await`, so that messages take effect in the
-//! order in which they came.
+//! Handlers run concurrently. Those of requests only read the state ([`ReadRequest`]), those of notifications change it
+//! without waiting for anything ([`StateChange`]), so that messages take effect in the order in which they came.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lsp_types::notification::{
+    DidChangeConfiguration, DidChangeTextDocument, DidChangeWatchedFiles, DidChangeWorkspaceFolders,
+    DidCloseTextDocument, DidOpenTextDocument, DidSaveTextDocument, Initialized, Notification, WorkDoneProgressCancel,
+};
+use lsp_types::request::{CodeActionRequest, CodeLensRequest, HoverRequest, InlayHintRequest};
 use lsp_types::{
     CodeActionParams, CodeActionResponse, CodeLens, CodeLensParams, DidChangeConfigurationParams,
     DidChangeTextDocumentParams, DidChangeWatchedFilesParams, DidChangeWorkspaceFoldersParams,
     DidCloseTextDocumentParams, DidOpenTextDocumentParams, DidSaveTextDocumentParams, ExecuteCommandParams, Hover,
-    HoverParams, InitializeParams, InitializeResult, InitializedParams, InlayHint, InlayHintParams, NumberOrString,
-    Uri, WorkDoneProgressCancelParams,
+    HoverParams, InitializeParams, InitializeResult, InitializedParams, InlayHint, InlayHintParams,
+    WorkDoneProgressCancelParams,
 };
 use pytest_lens_engine::{Connect, end_of};
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
@@ -25,14 +28,12 @@ use tower_lsp::jsonrpc::{Error, ErrorCode, Result};
 use tower_lsp::{Client, LanguageServer, LspService};
 
 use crate::commands;
-use crate::engine::progress;
 use crate::error::{CommandError, ErrorKind};
 use crate::outgoing::publisher::Publisher;
 use crate::server_capabilities;
+use crate::session::handlers::{ReadRequest, StateChange};
 use crate::session::state::Shared;
-use crate::sync::document_sync;
-use crate::sync::folders;
-use crate::sync::settings;
+use crate::sync::folders::{self, Trust, TrustParams};
 use crate::transport::dispatch;
 
 /// LSP's code for a request that is right but can't be carried out.
@@ -42,8 +43,8 @@ const REQUEST_FAILED: i64 = -32803;
 /// Whether the client took its leave with `shutdown`, on which LSP has the exit status depend.
 pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, output: impl AsyncWrite) -> bool {
     let (service, socket) = LspService::build(|client| Backend::new(connect, client))
-        .custom_method("pytestLens/trust", Backend::trust)
-        .custom_method("window/workDoneProgress/cancel", Backend::cancel)
+        .custom_method(Trust::METHOD, Backend::trust)
+        .custom_method(WorkDoneProgressCancel::METHOD, Backend::cancel)
         .finish();
     let shared = Arc::clone(&service.inner().shared);
     let was_shut_down = Arc::clone(&service.inner().was_shut_down);
@@ -65,12 +66,6 @@ struct Backend {
     client_gone: Arc<Notify>,
 }
 
-/// Of `pytestLens/trust`.
-#[derive(Debug, Deserialize)]
-struct TrustParams {
-    trusted: bool,
-}
-
 impl Backend {
     fn new(connect: Arc<dyn Connect>, client: Client) -> Self {
         let (outgoing, queue) = unbounded_channel();
@@ -79,18 +74,20 @@ impl Backend {
         Backend { shared, was_shut_down: Arc::default(), client_gone: Arc::default() }
     }
 
-    async fn trust(&self, params: TrustParams) {
-        folders::trust(&self.shared, params.trusted);
+    fn read<R: ReadRequest>(&self, params: R::Params) -> Result<R::Result> {
+        Ok(R::answer(&self.shared.state(), params))
     }
 
-    fn key_of(&self, uri: &Uri) -> Option<PathBuf> {
-        self.shared.state().key_of(uri.as_str())
+    fn change<N: StateChange>(&self, params: N::Params) {
+        N::apply(&self.shared, params);
+    }
+
+    async fn trust(&self, params: TrustParams) {
+        self.change::<Trust>(params);
     }
 
     async fn cancel(&self, params: WorkDoneProgressCancelParams) {
-        if let NumberOrString::String(token) = params.token {
-            progress::cancel(&self.shared, &token);
-        }
+        self.change::<WorkDoneProgressCancel>(params);
     }
 }
 
@@ -110,8 +107,8 @@ impl LanguageServer for Backend {
         Ok(server_capabilities::initialize_result(encoding))
     }
 
-    async fn initialized(&self, _: InitializedParams) {
-        folders::initialized(&self.shared);
+    async fn initialized(&self, params: InitializedParams) {
+        self.change::<Initialized>(params);
     }
 
     async fn shutdown(&self) -> Result<()> {
@@ -120,58 +117,47 @@ impl LanguageServer for Backend {
     }
 
     async fn did_open(&self, params: DidOpenTextDocumentParams) {
-        document_sync::opened(&self.shared, params.text_document);
+        self.change::<DidOpenTextDocument>(params);
     }
 
     async fn did_change(&self, params: DidChangeTextDocumentParams) {
-        document_sync::changed(&self.shared, params);
+        self.change::<DidChangeTextDocument>(params);
     }
 
     async fn did_save(&self, params: DidSaveTextDocumentParams) {
-        if let Some(path) = self.key_of(&params.text_document.uri) {
-            document_sync::saved(&self.shared, &path);
-        }
+        self.change::<DidSaveTextDocument>(params);
     }
 
     async fn did_close(&self, params: DidCloseTextDocumentParams) {
-        if let Some(path) = self.key_of(&params.text_document.uri) {
-            document_sync::closed(&self.shared, &path);
-        }
+        self.change::<DidCloseTextDocument>(params);
     }
 
     async fn hover(&self, params: HoverParams) -> Result<Option<Hover>> {
-        let at = params.text_document_position_params;
-        let path = self.key_of(&at.text_document.uri);
-        Ok(path.and_then(|path| self.shared.state().hover(&path, at.position)))
+        self.read::<HoverRequest>(params)
     }
 
     async fn code_lens(&self, params: CodeLensParams) -> Result<Option<Vec<CodeLens>>> {
-        let path = self.key_of(&params.text_document.uri);
-        Ok(path.map(|path| self.shared.state().lenses(&path)))
+        self.read::<CodeLensRequest>(params)
     }
 
     async fn inlay_hint(&self, params: InlayHintParams) -> Result<Option<Vec<InlayHint>>> {
-        let path = self.key_of(&params.text_document.uri);
-        Ok(path.map(|path| self.shared.state().inlay_hints(&path, params.range)))
+        self.read::<InlayHintRequest>(params)
     }
 
     async fn code_action(&self, params: CodeActionParams) -> Result<Option<CodeActionResponse>> {
-        let path = self.key_of(&params.text_document.uri);
-        let line = params.range.start.line;
-        Ok(path.map(|path| self.shared.state().actions(&path, line, &params.context)))
+        self.read::<CodeActionRequest>(params)
     }
 
     async fn did_change_configuration(&self, params: DidChangeConfigurationParams) {
-        settings::changed(&self.shared, &params.settings);
+        self.change::<DidChangeConfiguration>(params);
     }
 
     async fn did_change_workspace_folders(&self, params: DidChangeWorkspaceFoldersParams) {
-        folders::changed(&self.shared, params.event);
+        self.change::<DidChangeWorkspaceFolders>(params);
     }
 
     async fn did_change_watched_files(&self, params: DidChangeWatchedFilesParams) {
-        let paths = params.changes.iter().filter_map(|change| self.key_of(&change.uri)).collect::<Vec<_>>();
-        folders::files_changed(&self.shared, paths);
+        self.change::<DidChangeWatchedFiles>(params);
     }
 
     async fn execute_command(&self, params: ExecuteCommandParams) -> Result<Option<Value>> {

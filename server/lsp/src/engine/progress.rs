@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lsp_types::MessageType;
+use lsp_types::notification::WorkDoneProgressCancel;
+use lsp_types::{MessageType, NumberOrString, WorkDoneProgressCancelParams};
 use pytest_lens_protocol::{Request, RunEnd, RunEndStatus};
 use tokio::sync::Notify;
 
 use crate::engine::warnings;
 use crate::session::cancels::{Cancel, Cancels};
+use crate::session::handlers::StateChange;
 use crate::session::message::{Outgoing, Progress};
 use crate::session::state::Shared;
 use crate::workspaces::outcome::duration;
@@ -83,8 +85,16 @@ fn summary(run: &RunEnd) -> String {
     format!("{how}{told} in {}", duration(run.duration_ms))
 }
 
+impl StateChange for WorkDoneProgressCancel {
+    fn apply(shared: &Arc<Shared>, params: WorkDoneProgressCancelParams) {
+        if let NumberOrString::String(token) = params.token {
+            cancel(shared, &token);
+        }
+    }
+}
+
 /// The user cancelled what a token stands for.
-pub(crate) fn cancel(shared: &Arc<Shared>, token: &str) {
+fn cancel(shared: &Arc<Shared>, token: &str) {
     let (run_id, again) = match shared.state().cancels.get_mut(token) {
         Some(Cancel::Run { run_id, stopping }) => (run_id.clone(), std::mem::replace(stopping, true)),
         Some(Cancel::Collect(wanted)) => {

@@ -1,5 +1,8 @@
 //! Code actions: what lenses offer, for editors that show none.
 
+use crate::session::handlers::ReadRequest;
+use lsp_types::request::CodeActionRequest;
+use lsp_types::{CodeActionParams, CodeActionResponse};
 use std::path::Path;
 
 use lsp_types::{CodeAction, CodeActionContext, CodeActionKind, CodeActionOrCommand, Command};
@@ -11,6 +14,13 @@ use crate::session::state::State;
 use crate::workspaces::runnables::innermost;
 use crate::workspaces::summary::Summary;
 use crate::workspaces::workspace::Workspace;
+
+impl ReadRequest for CodeActionRequest {
+    fn answer(state: &State, params: CodeActionParams) -> Option<CodeActionResponse> {
+        let path = state.key_of(params.text_document.uri.as_str())?;
+        Some(state.actions(&path, params.range.start.line, &params.context))
+    }
+}
 
 /// The kinds of our code actions. They change no source, and nothing that runs on every save takes them along.
 pub(crate) mod kinds {
@@ -28,7 +38,7 @@ pub(crate) mod kinds {
 
 impl State {
     /// The actions at a line of a document.
-    pub(crate) fn actions(&self, path: &Path, line: u32, context: &CodeActionContext) -> Vec<CodeActionOrCommand> {
+    fn actions(&self, path: &Path, line: u32, context: &CodeActionContext) -> Vec<CodeActionOrCommand> {
         let Some((document, workspace)) = self.document(path) else { return Vec::new() };
         let Some(file) = workspace.relative(path) else { return Vec::new() };
         let mut found = Vec::new();

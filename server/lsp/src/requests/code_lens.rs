@@ -1,6 +1,9 @@
 //! Code lenses: run, debug and the last outcome above each test and class of the live buffer. Answered from local
 //! state alone.
 
+use crate::session::handlers::ReadRequest;
+use lsp_types::CodeLensParams;
+use lsp_types::request::CodeLensRequest;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -14,9 +17,15 @@ use crate::workspaces::runnables::Runnable;
 use crate::workspaces::summary::{Summary, flakiness};
 use crate::workspaces::workspace::Workspace;
 
+impl ReadRequest for CodeLensRequest {
+    fn answer(state: &State, params: CodeLensParams) -> Option<Vec<CodeLens>> {
+        Some(state.lenses(&state.key_of(params.text_document.uri.as_str())?))
+    }
+}
+
 impl State {
     /// The lenses of a document.
-    pub(crate) fn lenses(&self, path: &Path) -> Vec<CodeLens> {
+    fn lenses(&self, path: &Path) -> Vec<CodeLens> {
         let Some((document, workspace)) = self.document(path) else { return Vec::new() };
         if !workspace.settings.code_lens.enable {
             return Vec::new();

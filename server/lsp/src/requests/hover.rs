@@ -1,5 +1,8 @@
 //! Hover on a test's definition line: last outcomes, duration, flakiness, markers.
 
+use crate::session::handlers::ReadRequest;
+use lsp_types::HoverParams;
+use lsp_types::request::HoverRequest;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -11,12 +14,19 @@ use crate::workspaces::runnables::Runnable;
 use crate::workspaces::summary::Summary;
 use crate::workspaces::workspace::Workspace;
 
+impl ReadRequest for HoverRequest {
+    fn answer(state: &State, params: HoverParams) -> Option<Hover> {
+        let at = params.text_document_position_params;
+        state.hover(&state.key_of(at.text_document.uri.as_str())?, at.position)
+    }
+}
+
 /// So many failing cases are told one by one.
 const CASES: usize = 5;
 
 impl State {
     /// What is known of the test whose name, or `def` line, is at a position.
-    pub(crate) fn hover(&self, path: &Path, position: Position) -> Option<Hover> {
+    fn hover(&self, path: &Path, position: Position) -> Option<Hover> {
         let (document, workspace) = self.document(path)?;
         let runnables = self.positions(workspace).runnables(path, &document.text);
         let on_line = runnables.iter().filter(|runnable| runnable.name_span.start.line == position.line);

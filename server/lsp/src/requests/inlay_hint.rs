@@ -1,5 +1,8 @@
 //! Inlay hints: the last duration behind each test, off by default.
 
+use crate::session::handlers::ReadRequest;
+use lsp_types::InlayHintParams;
+use lsp_types::request::InlayHintRequest;
 use std::path::Path;
 
 use lsp_types::{InlayHint, InlayHintLabel, Range};
@@ -9,9 +12,15 @@ use crate::workspaces::outcome::duration;
 use crate::workspaces::runnables::Runnable;
 use crate::workspaces::summary::Summary;
 
+impl ReadRequest for InlayHintRequest {
+    fn answer(state: &State, params: InlayHintParams) -> Option<Vec<InlayHint>> {
+        Some(state.inlay_hints(&state.key_of(params.text_document.uri.as_str())?, params.range))
+    }
+}
+
 impl State {
     /// The hints of a part of a document.
-    pub(crate) fn inlay_hints(&self, path: &Path, within: Range) -> Vec<InlayHint> {
+    fn inlay_hints(&self, path: &Path, within: Range) -> Vec<InlayHint> {
         let Some((document, workspace)) = self.document(path) else { return Vec::new() };
         if !workspace.settings.inlay_hints.enable {
             return Vec::new();

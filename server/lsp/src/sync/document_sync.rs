@@ -3,17 +3,52 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lsp_types::{DidChangeTextDocumentParams, TextDocumentItem};
+use lsp_types::notification::{DidChangeTextDocument, DidCloseTextDocument, DidOpenTextDocument, DidSaveTextDocument};
+use lsp_types::{
+    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams, DidSaveTextDocumentParams,
+    TextDocumentItem,
+};
 
 use crate::commands::run_on_save;
 use crate::documents::document::Document;
 use crate::paths::path_of;
+use crate::session::handlers::StateChange;
 use crate::session::message::Outgoing;
 use crate::session::state::{Shared, State};
 use crate::sync::folders;
 
+impl StateChange for DidOpenTextDocument {
+    fn apply(shared: &Arc<Shared>, params: DidOpenTextDocumentParams) {
+        opened(shared, params.text_document);
+    }
+}
+
+impl StateChange for DidChangeTextDocument {
+    fn apply(shared: &Arc<Shared>, params: DidChangeTextDocumentParams) {
+        changed(shared, &params);
+    }
+}
+
+impl StateChange for DidSaveTextDocument {
+    fn apply(shared: &Arc<Shared>, params: DidSaveTextDocumentParams) {
+        let path = shared.state().key_of(params.text_document.uri.as_str());
+        if let Some(path) = path {
+            saved(shared, &path);
+        }
+    }
+}
+
+impl StateChange for DidCloseTextDocument {
+    fn apply(shared: &Arc<Shared>, params: DidCloseTextDocumentParams) {
+        let path = shared.state().key_of(params.text_document.uri.as_str());
+        if let Some(path) = path {
+            closed(shared, &path);
+        }
+    }
+}
+
 /// A document was opened.
-pub(crate) fn opened(shared: &Arc<Shared>, item: TextDocumentItem) {
+fn opened(shared: &Arc<Shared>, item: TextDocumentItem) {
     let uri = item.uri.as_str().to_owned();
     let Some(path) = path_of(&uri) else { return };
     // Sent before anybody else can change, and tell, the tree.
@@ -29,15 +64,15 @@ pub(crate) fn opened(shared: &Arc<Shared>, item: TextDocumentItem) {
 }
 
 /// A document was edited.
-pub(crate) fn changed(shared: &Arc<Shared>, params: DidChangeTextDocumentParams) {
+fn changed(shared: &Arc<Shared>, params: &DidChangeTextDocumentParams) {
     let mut state = shared.state();
     let Some(path) = state.key_of(params.text_document.uri.as_str()) else { return };
-    let replaced = state.edit(&path, &params);
+    let replaced = state.edit(&path, params);
     shared.send(Outgoing::Edited { file: path, replaced });
 }
 
 /// A file was saved; it need not be an open document.
-pub(crate) fn saved(shared: &Arc<Shared>, path: &Path) {
+fn saved(shared: &Arc<Shared>, path: &Path) {
     let is_source = path.extension().is_some_and(|extension| extension == "py");
     if is_source || shared.state().documents.contains_key(path) {
         follow_saved(shared, path);
@@ -60,7 +95,7 @@ fn follow_saved(shared: &Arc<Shared>, path: &Path) {
 }
 
 /// A document was closed: what was not saved is gone, and with it what it had added to the tree.
-pub(crate) fn closed(shared: &Arc<Shared>, path: &Path) {
+fn closed(shared: &Arc<Shared>, path: &Path) {
     shared.change_and_send(|state| {
         state.doubt_uris(path);
         state.documents.remove(path);

@@ -3,10 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lsp_types::notification::{DidChangeWatchedFiles, DidChangeWorkspaceFolders, Initialized, Notification};
 use lsp_types::{
-    DidChangeWatchedFilesRegistrationOptions, FileSystemWatcher, GlobPattern, InitializeParams, MessageType,
-    Registration, WorkspaceFoldersChangeEvent,
+    DidChangeWatchedFilesParams, DidChangeWatchedFilesRegistrationOptions, DidChangeWorkspaceFoldersParams,
+    FileSystemWatcher, GlobPattern, InitializeParams, InitializedParams, MessageType, Registration,
+    WorkspaceFoldersChangeEvent,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::documents::encoding::Encoding;
@@ -15,6 +18,7 @@ use crate::engine::connection;
 use crate::engine::source_listing;
 use crate::paths::path_of;
 use crate::session::client_capabilities::Features;
+use crate::session::handlers::StateChange;
 use crate::session::message::Outgoing;
 use crate::session::state::{Shared, State};
 use crate::sync::settings;
@@ -60,8 +64,51 @@ impl State {
     }
 }
 
+impl StateChange for Initialized {
+    fn apply(shared: &Arc<Shared>, _: InitializedParams) {
+        initialized(shared);
+    }
+}
+
+impl StateChange for DidChangeWorkspaceFolders {
+    fn apply(shared: &Arc<Shared>, params: DidChangeWorkspaceFoldersParams) {
+        changed(shared, params.event);
+    }
+}
+
+impl StateChange for DidChangeWatchedFiles {
+    fn apply(shared: &Arc<Shared>, params: DidChangeWatchedFilesParams) {
+        let paths: Vec<PathBuf> = {
+            let state = shared.state();
+            params.changes.iter().filter_map(|change| state.key_of(change.uri.as_str())).collect()
+        };
+        files_changed(shared, paths);
+    }
+}
+
+/// `pytestLens/trust`: the user trusts the workspace, or does not any more.
+pub(crate) enum Trust {}
+
+impl Notification for Trust {
+    type Params = TrustParams;
+    const METHOD: &'static str = "pytestLens/trust";
+}
+
+/// Of `pytestLens/trust`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TrustParams {
+    /// Whether code of the workspace may be executed.
+    trusted: bool,
+}
+
+impl StateChange for Trust {
+    fn apply(shared: &Arc<Shared>, params: TrustParams) {
+        trust(shared, params.trusted);
+    }
+}
+
 /// The client listens now: opens the folders, and asks for what was to be asked.
-pub(crate) fn initialized(shared: &Arc<Shared>) {
+fn initialized(shared: &Arc<Shared>) {
     let (features, settings) = {
         let state = shared.state();
         (state.features.clone(), state.settings.clone())
@@ -102,7 +149,7 @@ fn open(shared: &Arc<Shared>, folder: &str) {
 }
 
 /// Folders were opened and closed.
-pub(crate) fn changed(shared: &Arc<Shared>, event: WorkspaceFoldersChangeEvent) {
+fn changed(shared: &Arc<Shared>, event: WorkspaceFoldersChangeEvent) {
     let mut shown = std::collections::BTreeSet::new();
     for removed in &event.removed {
         let uri = removed.uri.as_str();
@@ -133,8 +180,8 @@ pub(crate) fn changed(shared: &Arc<Shared>, event: WorkspaceFoldersChangeEvent) 
     shared.changed(shown);
 }
 
-/// `pytestLens/trust`.
-pub(crate) fn trust(shared: &Arc<Shared>, trusted: bool) {
+/// Starts or stops every folder.
+fn trust(shared: &Arc<Shared>, trusted: bool) {
     let was = std::mem::replace(&mut shared.state().trusted, trusted);
     if was == trusted {
         return;

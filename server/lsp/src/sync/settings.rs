@@ -2,15 +2,24 @@
 
 use std::sync::Arc;
 
+use lsp_types::DidChangeConfigurationParams;
+use lsp_types::notification::DidChangeConfiguration;
 use serde_json::Value;
 
 use crate::engine::configure::{Effect, report, send};
 use crate::engine::connection;
+use crate::session::handlers::StateChange;
 use crate::session::message::Outgoing;
 use crate::session::state::Shared;
 
+impl StateChange for DidChangeConfiguration {
+    fn apply(shared: &Arc<Shared>, params: DidChangeConfigurationParams) {
+        changed(shared, &params.settings);
+    }
+}
+
 /// The client's settings changed: either it sends them, or they are to be asked for.
-pub(crate) fn changed(shared: &Arc<Shared>, payload: &Value) {
+fn changed(shared: &Arc<Shared>, payload: &Value) {
     let Some(settings) = ours(payload) else {
         ask(shared);
         return;
