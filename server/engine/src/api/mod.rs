@@ -21,7 +21,7 @@ use session::Session;
 use crate::api_error::Refusal;
 use crate::project::Project;
 use crate::project::plan_run::RunRequest;
-use crate::runs::driver::StopLevel;
+use crate::runs::stop::StopLevel;
 
 /// An answer, or why there is none.
 pub(crate) type Answered = Result<Response, Refusal>;

@@ -15,8 +15,9 @@ use crate::project::Project;
 use crate::project::plan_run::{self, Chosen, RunRequest, choose, plan, source_of};
 use crate::runs::coverage::{Coverage, split};
 use crate::runs::handle::RunHandle;
-use crate::runs::plan::{ConflictPolicy, RunKind, RunPlan, StopLevel};
+use crate::runs::plan::{ConflictPolicy, RunKind, RunPlan};
 use crate::runs::record::RunLease;
+use crate::runs::stop::StopLevel;
 
 /// The most results that one `run_progress` carries.
 const PAGE: usize = 10_000;

@@ -41,7 +41,8 @@ use crate::project::recorder::{Command, Recorder};
 use crate::project::refresh::Refresher;
 use crate::project::state::ProjectState;
 use crate::runs::coverage::Coverage;
-use crate::runs::driver::{DriverEvent, RunPlan};
+use crate::runs::event::DriverEvent;
+use crate::runs::plan::RunPlan;
 use crate::runs::record::{OlderRun, REMEMBERED, RunLease, RunRecord};
 
 /// How often the output of running tests is looked at.
@@ -447,7 +448,7 @@ impl Project {
     pub(crate) async fn close(&self) {
         let runs: Vec<_> = self.state.runs.iter().map(|run| Arc::clone(run.value())).collect();
         for run in &runs {
-            run.request_stop(crate::runs::driver::StopLevel::Kill);
+            run.request_stop(crate::runs::stop::StopLevel::Kill);
         }
         for run in runs {
             let _ = tokio::time::timeout(Duration::from_secs(5), run.wait()).await;

@@ -28,7 +28,8 @@ use crate::project::foreign_runs;
 use crate::project::history;
 use crate::project::remembered_failure;
 use crate::project::state::ProjectState;
-use crate::runs::driver::{ConflictPolicy, DriverEnd, DriverEvent, RunPlan};
+use crate::runs::event::{DriverEnd, DriverEvent};
+use crate::runs::plan::{ConflictPolicy, RunPlan};
 use crate::runs::record::{OlderRun, RunLease, RunRecord};
 
 /// Items of the tree that one event tells at most: each has to fit a frame.

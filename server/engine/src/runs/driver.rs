@@ -18,7 +18,9 @@ use tokio::time::Instant;
 
 use crate::processes::liveness::STOPPED_LIMIT;
 use crate::processes::pool::Pool;
-pub(crate) use crate::runs::plan::{ConflictPolicy, DriverEnd, DriverEvent, RunPlan, StopLevel};
+use crate::runs::event::{DriverEnd, DriverEvent};
+use crate::runs::plan::RunPlan;
+use crate::runs::stop::StopLevel;
 
 /// How long a run waits for hooks that finish its sessions. Those that take longer hold up the next run only.
 const SESSION_FINISH: Duration = Duration::from_secs(10);

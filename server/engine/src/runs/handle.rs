@@ -5,8 +5,8 @@ use std::sync::Arc;
 use pytest_lens_protocol::LogsIteratorOption;
 use tokio::sync::watch;
 
-use crate::runs::plan::StopLevel;
 use crate::runs::record::RunRecord;
+use crate::runs::stop::{StopLevel, raise};
 use crate::runs::suite_log::SuiteLog;
 
 /// A suite as everyone who knows its id may use it.
@@ -23,7 +23,7 @@ impl RunHandle {
 
     /// Asks for a stop or a kill. Neither is ever taken back.
     pub(crate) fn request_stop(&self, wanted: StopLevel) {
-        request_stop(&self.stop_tx, wanted);
+        raise(&self.stop_tx, wanted);
     }
 }
 
@@ -31,13 +31,4 @@ impl From<&RunRecord> for RunHandle {
     fn from(record: &RunRecord) -> Self {
         RunHandle { suite_log: Arc::clone(&record.suite_log), stop_tx: record.stop_tx.clone() }
     }
-}
-
-/// Moves the stop level, which only ever goes one way.
-pub(crate) fn request_stop(stop_tx: &watch::Sender<StopLevel>, wanted: StopLevel) {
-    stop_tx.send_if_modified(|present| {
-        let more = wanted > *present;
-        *present = wanted.max(*present);
-        more
-    });
 }

@@ -1,4 +1,4 @@
-//! What a run is to do, what may be wanted of it, what it tells, and how it ended.
+//! What a run is to do, and in which processes.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -8,13 +8,9 @@ use std::time::Duration;
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_plan::suite::SuiteStatus;
-use pytest_lens_protocol::TestOutcome;
 use tokio::sync::watch;
 
-use crate::model::file_readers::FileReads;
 use crate::model::node::Node;
-use crate::model::warnings::ReportedWarning;
 use crate::processes::collected_session::CollectedSession;
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::exclusive_session::ExclusiveSession;
@@ -22,10 +18,10 @@ use crate::processes::pool::SessionOverrides;
 use crate::processes::resident::ResidentState;
 use crate::processes::resident_pool::Reuse;
 use crate::processes::worker_protocol::{Asked, Hold, RunOrder, WorkerIndex};
-use crate::runs::artifacts::Streams;
 use crate::runs::coverage::Coverage;
 use crate::runs::pending_runners::RoundRunner;
 use crate::runs::record::OlderRun;
+use crate::runs::stop::StopLevel;
 use crate::runs::suite_log::SuiteLog;
 
 /// What a run is to do.
@@ -241,69 +237,4 @@ pub(crate) struct WorkerSeat {
     pub worker: usize,
     pub place: usize,
     pub count: usize,
-}
-
-/// What a client wants of a run that goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum StopLevel {
-    Go,
-    Stop,
-    OutOfTime,
-    Kill,
-}
-
-/// What happened. Numbers are indices into [`RunPlan::selected`].
-#[derive(Debug)]
-pub(crate) enum DriverEvent {
-    Started(usize),
-    /// Where a test's output goes that has just started.
-    Streams(usize, Streams),
-    /// A test's output is complete: where it ends, if that is known, and the folder that it left.
-    Streamed(usize, Option<[u64; 3]>, Option<PathBuf>),
-    /// A stream of a test has something in it: the stream's place.
-    Printed(usize, usize),
-    /// Files of the project that tests read.
-    Reads(Vec<FileReads>),
-    /// Files of debug data, by name.
-    DebugData(Vec<(String, PathBuf)>),
-    Outcome(usize, Box<TestOutcome>),
-    /// What Python warned of in one of its processes.
-    Warnings(Vec<ReportedWarning>),
-}
-
-/// How the driving ended, beside the outcomes.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct DriverEnd {
-    pub stopped: bool,
-    pub killed: bool,
-    pub out_of_time: bool,
-    /// A fault that kept tests from running.
-    pub fault: Option<String>,
-    /// A test or plugin interrupted the session.
-    pub interrupted: Option<String>,
-    /// Tests of it were left to a newer run.
-    pub replaced: bool,
-    /// A test's process was ended by what may have been somebody else.
-    pub disturbed: bool,
-    /// Why the session as a whole is not to pass, whatever its tests did.
-    pub refused: Option<String>,
-}
-
-impl DriverEnd {
-    /// What it makes of a suite, whatever its cases say.
-    pub(crate) fn suite_status(&self, has_problems: bool) -> SuiteStatus {
-        if self.fault.is_some() {
-            SuiteStatus::InternalError
-        } else if self.stopped || self.killed || self.replaced {
-            SuiteStatus::Stopped
-        } else if self.out_of_time {
-            SuiteStatus::TimedOut
-        } else if self.interrupted.is_some() {
-            SuiteStatus::DidNotFinish
-        } else if has_problems {
-            SuiteStatus::Failed
-        } else {
-            SuiteStatus::Passed
-        }
-    }
 }

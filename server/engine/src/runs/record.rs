@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use pytest_lens_protocol::{RunEnd, TestResultInfo};
 use tokio::sync::watch;
 
-use crate::runs::driver::{RunPlan, StopLevel};
 use crate::runs::handle::RunHandle;
+use crate::runs::plan::RunPlan;
+use crate::runs::stop::StopLevel;
 use crate::runs::suite_log::SuiteLog;
 
 /// How long a run is remembered after its end.

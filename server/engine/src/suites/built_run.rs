@@ -17,10 +17,10 @@ use crate::clock::now_ns;
 use crate::project::Project;
 use crate::project::plan_run::{self, RunRequest};
 use crate::runs::coverage::split;
-use crate::runs::driver::StopLevel;
 use crate::runs::handle::RunHandle;
 use crate::runs::record::{REMEMBERED, RunLease};
 use crate::runs::run_ids::RunIds;
+use crate::runs::stop::StopLevel;
 use crate::runs::suite_log::LaunchFailure;
 
 /// How the suites of a run are scheduled.

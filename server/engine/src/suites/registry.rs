@@ -7,7 +7,7 @@ use dashmap::DashMap;
 use super::built_run::BuiltRun;
 use super::cases::Cases;
 use crate::runs::handle::RunHandle;
-use crate::runs::plan::StopLevel;
+use crate::runs::stop::StopLevel;
 
 /// Runs, suites and iterators by id.
 #[derive(Default)]

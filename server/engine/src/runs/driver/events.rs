@@ -9,12 +9,14 @@ use pytest_lens_plan::rerun::will_rerun;
 use pytest_lens_protocol::TestOutcome;
 use tokio::time::Instant;
 
+use super::Driver;
 use super::round::Round;
-use super::{Driver, DriverEvent, StopLevel};
 use crate::model::outcome::{crashed, not_run, of_report, overdue};
 use crate::processes::process::ProcessEvent;
 use crate::processes::worker_protocol::FromWorker;
 use crate::runs::artifacts::Streams;
+use crate::runs::event::DriverEvent;
+use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::WorkerSlot;
 
 /// How long an ended connection waits for word of how the process ended.

@@ -8,11 +8,13 @@ use pytest_lens_plan::order::Dispatcher;
 use pytest_lens_protocol::TestOutcome;
 use tokio::time::Instant;
 
+use super::Driver;
 use super::round::Round;
-use super::{Driver, DriverEvent, StopLevel};
 use crate::model::outcome::{not_run, timed_out};
 use crate::processes::process_tree::kill_tree;
 use crate::runs::artifacts::Streams;
+use crate::runs::event::DriverEvent;
+use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::WorkerSlot;
 
 /// How long a test may go on that a newer run has taken over.

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
-use super::{Driver, DriverEvent, StopLevel};
+use super::Driver;
 use crate::processes::process::ProcessEvent;
 use crate::processes::process_tree::kill_tree;
 use crate::processes::worker_protocol::ToWorker;
+use crate::runs::event::DriverEvent;
+use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::{Arrivals, WorkerSlot};
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {

@@ -9,14 +9,17 @@ use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::{Driver, DriverEnd, DriverEvent, StopLevel};
+use super::Driver;
 use crate::processes::collected_session::took_too_long;
 use crate::processes::liveness::STOPPED_LIMIT;
 use crate::processes::process::{NoProcess, ProcessEvent};
 use crate::processes::process_tree::kill_tree;
 use crate::processes::worker_protocol::ToWorker;
+use crate::runs::event::DriverEnd;
+use crate::runs::event::DriverEvent;
 use crate::runs::pending_runners::{PendingRunners, RoundRunner};
 use crate::runs::plan::WorkerSeat;
+use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
 
 /// How long a run whose tests all have their outcome waits for its runners to say that they are done.
