@@ -1,4 +1,4 @@
-//! What a command can answer instead of a result: one sentence that tells the user what to do.
+//! The error of a command: one sentence that says what the user can do.
 
 use pytest_lens_protocol::{ErrorCode, Response};
 

@@ -1,4 +1,4 @@
-//! What the server answers to `initialize`: its capabilities, and the encoding of positions.
+//! The answer to `initialize`: the server's capabilities, and the negotiated encoding of positions.
 
 use lsp_types::{
     ClientCapabilities, CodeActionKind, CodeActionOptions, CodeActionProviderCapability, CodeLensOptions,

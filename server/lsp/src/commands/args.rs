@@ -1,4 +1,4 @@
-//! The argument objects of the commands, and how a wrong one is told.
+//! The argument objects of the commands, and the errors for wrong ones.
 
 use lsp_types::{Position, TextDocumentIdentifier};
 use serde::Deserialize;

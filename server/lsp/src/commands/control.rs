@@ -1,4 +1,4 @@
-//! Stopping and killing runs, and collecting.
+//! Commands that stop or kill runs, and that collect tests.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! `pytestLens.coverage`: what a run measured, by file, as editors show it. The engine hands out coverage.py's report;
-//! here it is read, and put into the folder's URIs.
+//! `pytestLens.coverage`: reads coverage.py's report from the engine, and answers with the coverage of each file of the
+//! folder.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};

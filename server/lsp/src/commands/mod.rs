@@ -1,5 +1,5 @@
-//! `workspace/executeCommand`: each command takes one object, and answers with a result or with a sentence that tells
-//! the user what to do.
+//! `workspace/executeCommand`: each command takes one object, and answers with a result or with one sentence that says
+//! what the user can do.
 
 mod args;
 mod control;

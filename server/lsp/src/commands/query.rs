@@ -1,4 +1,4 @@
-//! Questions: the tree, a test's output, flakiness, how tests are run.
+//! Commands that query: the tree, a test's output, flakiness, the status.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Running tests: which folder and which ids a command means, and what it answers.
+//! Commands that run tests: they find the folders and ids that are meant, and start the runs.
 
 use std::path::Path;
 use std::sync::Arc;

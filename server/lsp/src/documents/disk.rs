@@ -1,5 +1,5 @@
-//! What the disk holds of the files that matter here: open ones, and those with something shown at their lines. A run
-//! and a collection speak of these texts, whatever the editor shows.
+//! Caches the texts that the disk holds of files that are open or have something shown in them. Runs and collections
+//! refer to these texts, whatever the editor shows.
 
 use std::collections::HashMap;
 use std::fs::Metadata;

@@ -1,4 +1,4 @@
-//! Open documents: the live text, as the client tells of it.
+//! Open documents: the live text that the client keeps in sync.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

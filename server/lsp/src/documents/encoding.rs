@@ -1,4 +1,4 @@
-//! Positions: LSP's in the negotiated encoding, ropey's in chars, the analysis' in UTF-8 bytes.
+//! Converts positions: LSP's in the negotiated encoding, ropey's in chars, the analysis' in UTF-8 bytes.
 
 use lsp_types::{Position, PositionEncodingKind, Range};
 use pytest_lens_analysis::{Pos, Span};

@@ -1,5 +1,5 @@
-//! Where the lines of one text of a file are in another: found by comparing the texts, so that it does not matter who
-//! changed the file, how, or how often.
+//! Maps lines of one text of a file to lines of another by comparing the texts. It does not matter who changed the file,
+//! how, or how often.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Texts of files: open documents, what the disk holds, and positions in them.
+//! Texts of files: open documents, the disk, lines and encodings.
 
 pub(crate) mod disk;
 pub(crate) mod document;

@@ -1,5 +1,5 @@
-//! A text of a file at some time: of an open document, or what the disk had when somebody looked. What the analysis
-//! reads in it, and where lines of other texts of the file are in it, is found out when it is asked for, and kept.
+//! One version of a file's text: of an open document, or of the disk. The tests in it and the maps to other versions are
+//! computed on demand, and cached.
 
 use std::collections::HashMap;
 use std::ops::Deref;

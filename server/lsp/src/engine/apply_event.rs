@@ -1,4 +1,4 @@
-//! Takes the engine's events into a folder's view, and says what the client is to hear of them.
+//! Applies the engine's events to a folder's view, and collects the messages that the client gets for them.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

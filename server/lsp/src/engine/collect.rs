@@ -1,4 +1,4 @@
-//! One collection of a folder: its progress, its cancel, and the wait for the view to hold what it found.
+//! Runs one collection of a folder: its progress, its cancel, and the wait until the view holds the result.
 
 use std::sync::Arc;
 use std::time::Duration;

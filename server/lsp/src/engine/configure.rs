@@ -1,4 +1,4 @@
-//! Puts a folder's settings in force, here and in the engine.
+//! Puts a folder's settings into force, here and in the engine.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The way of one folder to the engine: its context and its events.
+//! Keeps one folder connected to the engine: opens its context, reopens it, collects, and closes it.
 
 use std::sync::Arc;
 use std::time::Duration;

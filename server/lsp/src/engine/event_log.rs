@@ -1,4 +1,4 @@
-//! Follows the events of one folder's context, and takes them into its view.
+//! Follows the event log of one folder's context, and applies each event to the folder's view.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

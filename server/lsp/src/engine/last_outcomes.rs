@@ -1,4 +1,4 @@
-//! What the history remembers of tests that did not run here yet: after a restart there is something to see.
+//! Shows the last outcomes from the history for tests that have not run since the server started.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The way to the engine: one context a folder, its events, and what is asked of it.
+//! The connection of each folder to the engine.
 
 pub(crate) mod apply_event;
 pub(crate) mod collect;

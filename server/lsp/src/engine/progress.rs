@@ -1,4 +1,4 @@
-//! Progress of runs and collections in the client's own way, with a cancel that works.
+//! Reports the progress of runs and collections (`$/progress`), and carries out the user's cancel.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The tree as the source alone tells it: at the start, while an interpreter gets ready, and where nothing may or can be
-//! collected. What pytest says is never overruled.
+//! Fills the tree from the sources alone: at the start, while an interpreter gets ready, and where nothing can be
+//! collected. pytest's result always takes precedence.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

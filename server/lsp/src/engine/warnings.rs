@@ -1,4 +1,4 @@
-//! What Python warned of in a run, as people read it below the run's output.
+//! Formats the Python warnings of a run, to be shown below its output.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Everything that leaves for the client.
+//! Everything that is sent to the client.
 
 pub(crate) mod batch;
 pub(crate) mod notifications;

@@ -1,4 +1,5 @@
-//! Texts that editors without a plugin show as documents: files in a folder of this server's own, which goes with it.
+//! Writes texts to temporary files, for editors without a plugin to show as documents. The files are deleted with the
+//! server.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Code actions: what lenses offer, for editors that show none.
+//! `textDocument/codeAction`: offers the commands of the code lenses to editors that show no lenses.
 
 use crate::session::handlers::ReadRequest;
 use lsp_types::request::CodeActionRequest;

@@ -1,5 +1,4 @@
-//! Code lenses: run, debug and the last outcome above each test and class of the live buffer. Answered from local
-//! state alone.
+//! `textDocument/codeLens`: run, debug and the last outcome above each test and class. Uses local state only.
 
 use crate::session::handlers::ReadRequest;
 use lsp_types::CodeLensParams;

@@ -1,4 +1,4 @@
-//! Diagnostics of a file: failures, collection errors and flaky tests, at their lines of the live buffer.
+//! The diagnostics of a file: failures, collection errors and flaky tests, at their lines of the live text.
 
 use std::collections::BTreeMap;
 use std::path::Path;

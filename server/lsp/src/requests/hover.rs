@@ -1,4 +1,4 @@
-//! Hover on a test's definition line: last outcomes, duration, flakiness, markers.
+//! `textDocument/hover` on a test's definition: its last outcome, duration, flakiness and markers.
 
 use crate::session::handlers::ReadRequest;
 use lsp_types::HoverParams;

@@ -1,4 +1,4 @@
-//! Inlay hints: the last duration behind each test, off by default.
+//! `textDocument/inlayHint`: the last duration after each test's name; off by default.
 
 use crate::session::handlers::ReadRequest;
 use lsp_types::InlayHintParams;

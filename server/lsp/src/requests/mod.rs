@@ -1,4 +1,4 @@
-//! Requests that read the state: one file an LSP method.
+//! Requests that read the state; one file for each LSP method.
 
 pub(crate) mod code_action;
 pub(crate) mod code_lens;

@@ -1,4 +1,4 @@
-//! What the client can do.
+//! The capabilities of the client, as far as the server uses them.
 
 use lsp_types::InitializeParams;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The kinds of handlers, by what they may do to the state: the compiler holds each to its kind.
+//! The kinds of handlers, by their access to the state; the compiler enforces it.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The part of the tree that only sources tell: tests of live buffers that pytest has not collected yet are provisional
-//! items. Once pytest has collected a file, its result counts.
+//! Adds tests that only live texts have to the tree, as provisional items. Once pytest has collected a file, its result
+//! replaces them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Messages for the publisher: everything that handlers and tasks have for the client.
+//! Messages from handlers and tasks to the publisher.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The state of one client, and what changes it and reads it.
+//! The state of one client, and how it is read and changed.
 
 pub(crate) mod cancels;
 pub(crate) mod client_capabilities;

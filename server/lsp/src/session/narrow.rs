@@ -1,4 +1,5 @@
-//! What the client is told of a folder: each event as it should see it, and of the tree as much as it asked for.
+//! Narrows each event to what the client needs: its own spelling of files, current positions, and only the parts of the
+//! tree that it asked for.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Everything that handlers read and change, behind one lock that is held for moments and never across an await.
+//! The state that all handlers share, behind one lock that is held briefly and never across an await.
 
 use std::collections::{BTreeSet, HashSet};
 use std::future::Future;

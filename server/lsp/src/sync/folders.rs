@@ -1,4 +1,4 @@
-//! Folders come and go, are trusted or not, and files in them change.
+//! Keeps folders in step with the client: opened, closed, trusted, and files that change in them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

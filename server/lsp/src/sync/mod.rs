@@ -1,4 +1,4 @@
-//! What the client reports: documents, folders and settings.
+//! Keeps the server in step with the client: documents, folders and settings.
 
 pub(crate) mod document_sync;
 pub(crate) mod folders;

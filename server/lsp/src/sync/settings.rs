@@ -1,4 +1,5 @@
-//! Settings: from `initializationOptions`, from `didChangeConfiguration`, or asked of the client for each folder.
+//! Keeps settings in step with the client: from `initializationOptions`, from `didChangeConfiguration`, or requested for
+//! each folder.
 
 use std::sync::Arc;
 

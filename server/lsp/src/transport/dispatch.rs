@@ -1,5 +1,5 @@
-//! Between the client's bytes and the handlers. Handlers start in the order of their messages and then run side by side;
-//! nothing that a client sends, and no fault of a handler, ends more than one message.
+//! Dispatches the client's messages to handlers. Handlers start in the order of their messages and then run
+//! concurrently; no bad message and no panic costs more than one message.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;

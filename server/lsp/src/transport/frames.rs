@@ -1,5 +1,5 @@
-//! From the bytes that a client sends to bodies of messages. Whatever comes, the next sound message is found: garbage is
-//! skipped, and a wrong length costs no more than its message.
+//! Splits the client's bytes into message bodies. Garbage is skipped, and a wrong length costs no more than its own
+//! message.
 
 /// A longer message is none: its header is wrong.
 const LONGEST: usize = 1 << 30;

@@ -1,5 +1,5 @@
-//! From the body of a message to what it is. What can't be understood is refused as JSON-RPC says, or made good where
-//! only a character is wrong: a lost edit would leave the document wrong for good.
+//! Parses message bodies. An invalid message is refused as JSON-RPC says; a wrong character is replaced, because a lost
+//! edit would leave the document wrong for good.
 
 use serde_json::Value;
 use tower_lsp::jsonrpc::{Error, Id, Request, Response};

@@ -1,4 +1,4 @@
-//! Between the bytes of the client and the handlers.
+//! The transport: from the client's bytes to handlers, and back.
 
 pub(crate) mod dispatch;
 pub(crate) mod frames;

@@ -1,4 +1,4 @@
-//! What is to be shown at lines of files: failures and collection errors, each with the text whose line it is.
+//! Failures and collection errors to show at lines of files, each with the text that its line refers to.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};

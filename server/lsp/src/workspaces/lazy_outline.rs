@@ -1,6 +1,5 @@
-//! What a client knows of the tree that asks for tests file by file (`lazyTests`): folders and files from the start, what
-//! lies in a file from when it asks, or from when there is something to tell of a test in it. A hundred thousand tests
-//! are then there as soon as their files are, and nothing is told that nobody looks at.
+//! The part of the tree that a client with `lazyTests` knows. It gets folders and files from the start, and the tests of
+//! a file when it asks or when one of them has an event. So even a tree of 100,000 tests appears at once.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What the server knows of one open folder: its tests, their outcomes, and where they are in the texts.
+//! The data of each open folder: its tests, their outcomes, and their positions in the texts.
 
 pub(crate) mod findings;
 pub(crate) mod lazy_outline;

@@ -1,4 +1,4 @@
-//! What outcomes mean to a reader: which are failures, how they and durations are written, and several as one.
+//! Outcomes and durations in words for users.
 
 use std::time::SystemTime;
 

@@ -1,5 +1,4 @@
-//! From lines of texts that runs and collections spoke of to places in the texts that there are now: for items, outcomes
-//! and diagnostics alike.
+//! Maps lines that runs and collections report to positions in the current texts: for items, outcomes and diagnostics.
 
 use std::path::Path;
 use std::sync::Arc;

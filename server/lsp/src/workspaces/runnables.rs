@@ -1,5 +1,5 @@
-//! What can be run at the lines of a text: the tests that its source names, and those that only pytest knows (which a
-//! class inherits from another file, a factory makes, a plugin or an argument allows), at what names them there.
+//! Finds what can be run at each line of a text: tests that the source names, and tests that only pytest knows (inherited
+//! from another file, made by a factory, allowed by a plugin).
 
 use std::collections::HashMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Items of the test tree, made from what the source says.
+//! Makes items of the test tree from the analysis of a source.
 
 use std::path::Path;
 

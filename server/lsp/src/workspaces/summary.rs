@@ -1,4 +1,4 @@
-//! Several outcomes as one: those of an item and of all within it.
+//! Sums up the outcomes of an item and of everything within it.
 
 use pytest_lens_protocol::TestOutcome;
 

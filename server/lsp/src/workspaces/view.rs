@@ -1,5 +1,5 @@
-//! The view of one workspace: a pure fold over the engine's events, from which every lens, hint, hover, diagnostic and
-//! tree page is answered without asking the engine.
+//! The view of one folder: a pure fold over the engine's events. All lenses, hints, hovers, diagnostics and tree pages
+//! are answered from it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 

@@ -1,4 +1,4 @@
-//! One workspace folder: its settings, the view that events made, and what is shown of it at lines of files.
+//! One open folder: its settings, its view, its findings, and its link to the engine.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
