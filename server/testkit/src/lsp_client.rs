@@ -52,9 +52,14 @@ impl std::error::Error for ResponseError {}
 
 type Answer = Result<Value, ResponseError>;
 
+/// JSON-RPC's code for a request that is not known.
+const METHOD_NOT_FOUND: i64 = -32601;
+
 enum Incoming {
     Response(i64, Answer),
     Call(Message),
+    /// A request that no editor takes.
+    Unknown(String),
     Closed(String),
 }
 
@@ -246,7 +251,8 @@ impl LspClient {
         self.notify("textDocument/didSave", params)
     }
 
-    /// `shutdown` and `exit`; waits until the server has closed its output, and returns how its process ended.
+    /// `shutdown` and `exit`; waits until the server has closed its output, and returns how its process ended. Fails
+    /// where the server has reported an error that nobody looked at.
     pub fn shutdown(mut self) -> Result<Option<ExitStatus>> {
         self.request("shutdown", Value::Null)?;
         self.notify("exit", Value::Null)?;
@@ -257,10 +263,20 @@ impl LspClient {
             }
             self.poll(end).ok();
         }
+        self.check_errors_were_seen()?;
         match self.child.take() {
             Some(mut child) => Ok(Some(child.wait()?)),
             None => Ok(None),
         }
+    }
+
+    /// Errors, as answers or as messages for the user, that nobody took.
+    fn check_errors_were_seen(&self) -> Result<()> {
+        let answers = self.answers.values().filter_map(|answer| answer.as_ref().err().map(ToString::to_string));
+        let is_error = |message: &&Message| message.method == "window/showMessage" && message.params["type"] == 1;
+        let shown = self.messages.iter().filter(is_error).map(|message| message.params["message"].to_string());
+        let errors: Vec<String> = answers.chain(shown).collect();
+        if errors.is_empty() { Ok(()) } else { bail!("nobody looked at what went wrong: {}", errors.join("; ")) }
     }
 
     /// What the server wrote to standard error so far.
@@ -294,6 +310,7 @@ impl LspClient {
                 self.messages.push_back(message);
                 Ok(true)
             }
+            Ok(Incoming::Unknown(method)) => bail!("the server asked for {method}, which no editor takes"),
             Ok(Incoming::Closed(reason)) => {
                 let error = format!("the server is gone: {reason}{}", self.last_words());
                 self.closed = Some(reason);
@@ -337,12 +354,23 @@ fn listen(mut reader: impl BufRead, sender: &Sender<Incoming>, writer: &Writer, 
         let incoming = match message["method"].as_str() {
             Some(method) => {
                 let id = message.get("id").cloned();
-                if let Some(id) = &id {
-                    let result = answer(method, &message["params"], &lock(settings));
-                    let reply = json!({"jsonrpc": "2.0", "id": id, "result": result});
+                let result = id.as_ref().map(|id| (id, answer(method, &message["params"], &lock(settings))));
+                let reply = match &result {
+                    Some((id, Some(result))) => Some(json!({"jsonrpc": "2.0", "id": id, "result": result})),
+                    Some((id, None)) => {
+                        let error = json!({"code": METHOD_NOT_FOUND, "message": "this client knows no such request"});
+                        Some(json!({"jsonrpc": "2.0", "id": id, "error": error}))
+                    }
+                    None => None,
+                };
+                if let Some(reply) = reply {
                     write_frame(&mut *lock(writer), &reply).ok();
                 }
-                Incoming::Call(Message { method: method.to_owned(), params: message["params"].clone(), id, at })
+                if matches!(result, Some((_, None))) {
+                    Incoming::Unknown(method.to_owned())
+                } else {
+                    Incoming::Call(Message { method: method.to_owned(), params: message["params"].clone(), id, at })
+                }
             }
             None => Incoming::Response(message["id"].as_i64().unwrap_or(-1), response(&message)),
         };
@@ -429,6 +457,38 @@ mod tests {
         write_frame(&mut server, &request).unwrap();
         let answer = read_frame(&mut answers).unwrap().unwrap();
         assert_eq!(answer, json!({"jsonrpc": "2.0", "id": "a", "result": [3]}));
+    }
+
+    #[test]
+    fn a_request_that_no_editor_takes_fails_what_waits() {
+        let (mut client, mut server, mut answers) = pair();
+        write_frame(&mut server, &json!({"id": 7, "method": "workspace/no", "params": null})).unwrap();
+        assert_eq!(read_frame(&mut answers).unwrap().unwrap()["error"]["code"], METHOD_NOT_FOUND);
+        let error = format!("{:#}", client.expect("x").unwrap_err());
+        assert!(error.contains("workspace/no"), "{error}");
+    }
+
+    #[test]
+    fn an_error_that_nobody_looked_at_fails_the_shutdown() {
+        for is_seen in [true, false] {
+            let (mut client, mut server, mut requests) = pair();
+            let params = json!({"type": 1, "message": "no Python"});
+            write_frame(&mut server, &json!({"method": "window/showMessage", "params": params})).unwrap();
+            write_frame(&mut server, &json!({"method": "n", "params": null})).unwrap();
+            client.expect("n").unwrap();
+            if is_seen {
+                client.expect("window/showMessage").unwrap();
+            }
+            let answering = thread::spawn(move || {
+                let id = read_frame(&mut requests).unwrap().unwrap()["id"].clone();
+                write_frame(&mut server, &json!({"id": id, "result": null})).unwrap();
+                read_frame(&mut requests).unwrap();
+                server.shutdown(std::net::Shutdown::Both).unwrap();
+            });
+            let ended = client.shutdown();
+            assert_eq!(ended.is_ok(), is_seen, "{ended:?}");
+            answering.join().unwrap();
+        }
     }
 
     #[test]

@@ -2,17 +2,23 @@
 
 use serde_json::{Value, json};
 
-/// The answer to one request of the server; `settings` holds what the user configured, by section.
-pub(crate) fn answer(method: &str, params: &Value, settings: &Value) -> Value {
-    match method {
+/// The answer to one request of the server; `settings` holds what the user configured, by section. `None` for a request
+/// that no editor takes.
+pub(crate) fn answer(method: &str, params: &Value, settings: &Value) -> Option<Value> {
+    Some(match method {
         "workspace/configuration" => {
             let items = params["items"].as_array().map_or(&[][..], Vec::as_slice);
             items.iter().map(|item| section(settings, item)).collect()
         }
         "workspace/applyEdit" => json!({"applied": true}),
         "window/showDocument" => json!({"success": true}),
-        _ => Value::Null,
-    }
+        "window/workDoneProgress/create"
+        | "client/registerCapability"
+        | "client/unregisterCapability"
+        | "workspace/codeLens/refresh"
+        | "workspace/inlayHint/refresh" => Value::Null,
+        _ => return None,
+    })
 }
 
 /// The part of the settings that an item asks for by its dotted name.
@@ -37,11 +43,16 @@ mod tests {
             {"section": "pytestLens"}, {"section": "pytestLens.rerun"}, {"section": "other"}
         ]});
         let expected = json!([settings["pytestLens"], {"enabled": true}, null]);
-        assert_eq!(answer("workspace/configuration", &params, &settings), expected);
+        assert_eq!(answer("workspace/configuration", &params, &settings), Some(expected));
     }
 
     #[test]
     fn what_needs_no_answer_gets_null() {
-        assert_eq!(answer("workspace/codeLens/refresh", &Value::Null, &Value::Null), Value::Null);
+        assert_eq!(answer("workspace/codeLens/refresh", &Value::Null, &Value::Null), Some(Value::Null));
+    }
+
+    #[test]
+    fn a_request_that_no_editor_takes_has_no_answer() {
+        assert_eq!(answer("workspace/codeLenses/refresh", &Value::Null, &Value::Null), None);
     }
 }
