@@ -9,7 +9,7 @@ use crate::error::{CommandError, CommandResult};
 
 /// A command's argument.
 pub(crate) trait Argument: DeserializeOwned {
-    /// What is expected, for the sentence that tells it.
+    /// The expected form, for the error message.
     const EXPECTED: &'static str;
 }
 
@@ -53,7 +53,7 @@ impl Argument for RunArgs {
                                     arguments, coverage and untilFailure as wanted";
 }
 
-/// Of commands that may be told a folder.
+/// The argument of commands that take an optional folder.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FolderArgs {

@@ -58,7 +58,7 @@ pub(crate) const COMMANDS: [&str; 14] = [
 /// Those whose failure a user has to hear of: nothing else happens.
 const RUNS: [&str; 5] = [RUN, RUN_FAILED, RUN_LAST, DEBUG, OUTPUT];
 
-/// Carries out one command. Editors without a plugin often don't show the error of a command: they are told it besides.
+/// Carries out one command. Editors without a plugin often don't show a command's error, so it is shown as a message.
 pub(crate) async fn execute(shared: &Arc<Shared>, command: &str, arguments: Vec<Value>) -> CommandResult<Value> {
     let result = dispatch(shared, command, arguments).await;
     if let Err(error) = &result

@@ -27,7 +27,7 @@ pub(crate) struct Document {
     pub(crate) dirty: bool,
     /// The text as the client opened or last saved it: what the disk has, where nobody can read that.
     pub(crate) saved: Arc<Text>,
-    /// What pytest last told of the file's tests, it told of this text.
+    /// The text that pytest collected last.
     pub(crate) collected: Option<Arc<Text>>,
 }
 

@@ -31,7 +31,7 @@ impl Encoding {
         }
     }
 
-    /// The char index of a position; what lies behind the end of a line or of the text is that end, as LSP says.
+    /// The char index of a position; a position after the end of a line or of the text is that end, as LSP says.
     pub(crate) fn char_index(self, text: &Rope, position: Position) -> usize {
         let line = position.line as usize;
         if line >= text.len_lines() {
@@ -66,7 +66,7 @@ impl Encoding {
         Range { start: self.position(text, span.start), end: self.position(text, span.end) }
     }
 
-    /// The range of a line without its indentation and its end; the last line for one behind the end.
+    /// The range of a line without its indentation and its end; the last line for one after the end.
     pub(crate) fn line(self, text: &Rope, line: u32) -> Range {
         let line = line.min(narrow(text.len_lines().saturating_sub(1)));
         let slice = content(text.line(line as usize));

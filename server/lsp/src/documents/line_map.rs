@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// In larger parts that were rewritten, no line is looked for among similar ones.
 const CELLS: usize = 40_000;
 
-/// Of a line, so many characters tell which other it is similar to.
+/// The maximum of characters of a line that are compared with others.
 const SIGNIFICANT: usize = 300;
 
 /// Where a line is now.
@@ -32,7 +32,7 @@ pub(crate) enum Spot {
 pub(crate) struct LineMap {
     /// Lines that both begin with.
     head: usize,
-    /// Those that differ, by their place behind `head`.
+    /// Those that differ, by their index after `head`.
     middle: Vec<Spot>,
     /// Lines in the old text.
     old: usize,
@@ -57,7 +57,7 @@ impl LineMap {
         LineMap { head, middle: placed.collect(), old: before, new: after }
     }
 
-    /// Where a line is; one behind the end is the end.
+    /// Where a line is; one after the end is the end.
     pub(crate) fn get(&self, line: u32) -> Spot {
         let line = (line as usize).min(self.old.saturating_sub(1));
         if line < self.head {

@@ -20,7 +20,7 @@ const MAPS: usize = 8;
 pub(crate) struct Reader {
     /// The file, and what pytest's configuration says of it.
     pub(crate) file: Option<(PathBuf, Arc<PytestSettings>)>,
-    /// pytest itself has told of tests in it.
+    /// pytest has collected tests in it.
     pub(crate) is_known: bool,
 }
 
@@ -69,7 +69,7 @@ impl Text {
         Text::new(self.rope.clone(), self.reader.clone())
     }
 
-    /// Changes it: whatever was found out is found out anew.
+    /// Replaces the text, and drops all that was cached for it.
     pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut Rope)) {
         edit(&mut self.rope);
         self.forget();
@@ -112,7 +112,7 @@ impl Text {
         &self.parsed().analysis.nodes
     }
 
-    /// The node of an id's part behind the file; a case is found as its function.
+    /// The node for the part of an id after the file; a case has the node of its function.
     pub(crate) fn node(&self, suffix: &str) -> Option<&StaticNode> {
         let Parsed { analysis, by_id, .. } = self.parsed();
         let index = by_id.get(suffix).or_else(|| by_id.get(suffix.split_once('[')?.0))?;
@@ -124,14 +124,14 @@ impl Text {
         &self.parsed().analysis.defs
     }
 
-    /// Those of the name of an id's part behind the file.
+    /// The definitions with the name of the part of an id after the file.
     pub(crate) fn defs_named(&self, suffix: &str) -> Vec<&DefLine> {
         let Parsed { analysis, by_name, .. } = self.parsed();
         let indices = by_name.get(&suffix.replace("::", ".")).into_iter().flatten();
         indices.filter_map(|index| analysis.defs.get(*index)).collect()
     }
 
-    /// Whether it has something of the name of an id's part behind the file, test or not.
+    /// Whether anything in it, test or not, has the name of the part of an id after the file.
     pub(crate) fn names(&self, suffix: &str) -> bool {
         self.node(suffix).is_some() || !self.defs_named(suffix).is_empty()
     }

@@ -23,7 +23,7 @@ use crate::workspaces::positions::Positions;
 use crate::workspaces::workspace::Workspace;
 
 impl State {
-    /// Takes in one event of a folder; returns what is to be told, in order.
+    /// Applies one event of a folder; returns the messages for the client, in order.
     pub(crate) fn apply_event(&mut self, folder: &str, payload: &EventPayload) -> Vec<Outgoing> {
         let looked = self.read_files_of(folder, payload);
         let State { documents, disk, workspaces, encoding, cancels, features, .. } = self;
@@ -147,7 +147,7 @@ impl State {
         self.documents.contains_key(path) || self.disk.seen(path).is_some()
     }
 
-    /// pytest tells of the text that the disk holds now.
+    /// Notes that pytest has collected the text that the disk holds now.
     pub(crate) fn mark_collected(&mut self, path: &Path) {
         let text = self.disk.seen(path).cloned();
         if let Some(document) = self.documents.get_mut(path) {

@@ -46,7 +46,7 @@ impl State {
     }
 }
 
-/// Has the engine take settings; the user is told what it has to say of them.
+/// Sends settings to the engine, and shows the problems that it reports.
 pub(crate) async fn send(shared: &Arc<Shared>, request: Request) {
     match shared.call(request).await {
         Ok(Response::ConfigAck { config, .. }) => {

@@ -20,7 +20,7 @@ const QUIET: Duration = Duration::from_millis(200);
 /// How long a daemon that is gone is left alone.
 const RECONNECT: Duration = Duration::from_secs(3);
 
-/// Opens, or opens anew, a folder's context, and follows its events from then on.
+/// Opens or reopens a folder's context, and follows its events from then on.
 pub(crate) fn start(shared: &Arc<Shared>, folder: &str) {
     let Some(link) = shared.link(folder) else { return };
     let old = link.phase.send_replace(Phase::Opening);

@@ -9,7 +9,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::session::state::Shared;
 use crate::workspaces::link::Link;
 
-/// A hanging get ends after this, and is made anew.
+/// A request that waits for events ends after this, and is sent again.
 const WAIT_MS: u64 = 30_000;
 
 /// Takes in the context's events until it is gone; an error where it can't be followed at all.

@@ -16,7 +16,7 @@ use crate::session::state::Shared;
 use crate::workspaces::outcome::duration;
 use crate::workspaces::view::RunView;
 
-/// How long what runs may take to finish behind a cancel. Then it is killed.
+/// How long a run may take to finish after a cancel. Then it is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn run_token(run_id: &str) -> String {
@@ -41,7 +41,7 @@ pub(crate) fn run_progressed(run_id: &str, run: &RunView) -> Outgoing {
     Outgoing::Progress(Progress::Report { token: run_token(run_id), message, percentage })
 }
 
-/// It is over. A client that has no other way to show it is told in a sentence.
+/// The run is over. A client without a plugin also gets a sentence.
 pub(crate) fn run_finished(cancels: &mut Cancels, run: &RunEnd, is_plain: bool) -> Vec<Outgoing> {
     let token = run_token(&run.run_id);
     cancels.remove(&token);

@@ -32,7 +32,7 @@ use crate::session::message::{Outgoing, Progress};
 use crate::session::state::Shared;
 use crate::sync::settings;
 
-/// Lenses and hints are asked anew no more often than this.
+/// The least time between two refreshes of lenses and hints.
 const REFRESH: Duration = Duration::from_millis(100);
 
 /// Someone who has not typed for so long pauses.
@@ -51,7 +51,7 @@ struct Token {
     title: String,
     /// The client has accepted it, and `begin` was sent.
     open: bool,
-    /// What to tell next: only the newest report matters.
+    /// The report to send next: only the newest matters.
     report: Option<WorkDoneProgressReport>,
 }
 

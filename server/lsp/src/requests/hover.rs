@@ -21,7 +21,7 @@ impl ReadRequest for HoverRequest {
     }
 }
 
-/// So many failing cases are told one by one.
+/// The maximum of failing cases that are listed one by one.
 const CASES: usize = 5;
 
 impl State {

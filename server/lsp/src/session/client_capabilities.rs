@@ -3,7 +3,7 @@
 use lsp_types::InitializeParams;
 use serde_json::{Value, json};
 
-/// What the client can do, as far as it matters here.
+/// The capabilities of the client that the server uses.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Features {
     /// It takes the custom notifications.
@@ -16,15 +16,15 @@ pub(crate) struct Features {
     pub(crate) lenses: bool,
     /// It can be asked to show a document.
     pub(crate) show_document: bool,
-    /// It re-asks lenses when told.
+    /// It requests code lenses again after a refresh.
     pub(crate) lens_refresh: bool,
-    /// It re-asks inlay hints when told.
+    /// It requests inlay hints again after a refresh.
     pub(crate) hint_refresh: bool,
     /// It shows progress that the server began.
     pub(crate) progress: bool,
     /// It watches files for the server.
     pub(crate) watching: bool,
-    /// It tells of saves of whatever files the server names.
+    /// It sends `didSave` for all files that the server registers for.
     pub(crate) saving: bool,
     /// It can be asked for its configuration.
     pub(crate) configuration: bool,

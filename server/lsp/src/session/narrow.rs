@@ -74,11 +74,11 @@ fn event_for_client(
     Outgoing::Event { workspace: workspace.uri.clone(), payload }
 }
 
-/// Items of the tree that are told at a time.
+/// The maximum of items in one delta.
 const PIECE: usize = 500;
 
 impl State {
-    /// Items that are taken in at a time: all, where nothing but folders and files is told.
+    /// The maximum of items that are applied at once; no limit where the client gets only folders and files.
     pub(crate) fn piece(&self, folder: &str) -> usize {
         let is_closed = self.workspace(folder).is_some_and(|workspace| workspace.outline.is_closed());
         if self.features.lazy_tests && is_closed { usize::MAX } else { PIECE }
@@ -132,7 +132,7 @@ impl State {
         events_for_client(features, documents, disk, workspace, *encoding, &EventPayload::Inventory(delta))
     }
 
-    /// A client that asks for tests file by file is told all of a small tree.
+    /// Sends all of a small tree to a client that asks for tests file by file.
     pub(crate) fn send_small_tree(&mut self, folder: &str) -> Vec<Outgoing> {
         let State { documents, disk, workspaces, encoding, features, .. } = self;
         let wanted = features.opted_in && features.lazy_tests;

@@ -24,7 +24,7 @@ use crate::workspaces::link::Link;
 use crate::workspaces::positions::Positions;
 use crate::workspaces::workspace::Workspace;
 
-/// What the server knows.
+/// The state of the server.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// What the client can do.
@@ -114,7 +114,7 @@ impl State {
     }
 }
 
-/// What all tasks and handlers share.
+/// Everything that tasks and handlers share.
 pub(crate) struct Shared {
     state: Mutex<State>,
     outgoing: UnboundedSender<Outgoing>,
@@ -140,7 +140,7 @@ impl Shared {
         let _ = self.outgoing.send(message);
     }
 
-    /// Changes the state, and hands what is to be told of it to the publisher before anybody else changes it.
+    /// Changes the state, and sends the messages about the change before anybody else can change it.
     pub(crate) fn change_and_send<I: IntoIterator<Item = Outgoing>>(&self, change: impl FnOnce(&mut State) -> I) {
         let mut state = self.state();
         change(&mut state).into_iter().for_each(|message| self.send(message));
@@ -153,7 +153,7 @@ impl Shared {
         }
     }
 
-    /// May show this sentence again: what it was about has passed.
+    /// Allows this sentence to be shown again, because its cause has passed.
     pub(crate) fn forget_shown(&self, text: &str) {
         self.state().shown.remove(text);
     }
@@ -163,12 +163,12 @@ impl Shared {
         self.state().workspace(folder).map(|workspace| Arc::clone(&workspace.link))
     }
 
-    /// Whether the engine serves others as well.
+    /// Whether the engine serves other clients as well.
     pub(crate) fn is_shared(&self) -> bool {
         self.connect.is_shared()
     }
 
-    /// These files show another picture now.
+    /// Marks files whose diagnostics, lenses and hints must be published again.
     pub(crate) fn changed(&self, files: BTreeSet<PathBuf>) {
         self.send(Outgoing::Changed { files });
     }

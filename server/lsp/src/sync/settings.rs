@@ -43,7 +43,7 @@ pub(crate) fn ask(shared: &Arc<Shared>) {
 }
 
 /// Of `{settings: {pytestLens: {...}}}`, `{pytestLens: {...}}` or the bare settings, the settings; `None` for a payload
-/// that says nothing, with which clients tell that they want to be asked.
+/// that says nothing: the client wants to be asked.
 fn ours(payload: &Value) -> Option<Value> {
     let object = payload.as_object()?;
     if let Some(inner) = object.get("settings").filter(|_| !object.contains_key("pytestLens")) {
@@ -57,13 +57,13 @@ fn ours(payload: &Value) -> Option<Value> {
     }
 }
 
-/// The client told the settings of these folders when asked; where it has none, what it sent before holds.
+/// The client answered with the settings of these folders; where it has none, those that it sent before apply.
 pub(crate) fn answered(shared: &Arc<Shared>, all: impl Iterator<Item = (String, Value)>) {
     let sent = shared.state().settings.clone();
     folders_configured(shared, all.map(|(folder, value)| (folder, if value.is_null() { sent.clone() } else { value })));
 }
 
-/// These folders have these settings now: the engine is told, and the user of what is wrong with them.
+/// Puts settings into force for these folders, here and in the engine, and shows their problems.
 pub(crate) fn folders_configured(shared: &Arc<Shared>, all: impl IntoIterator<Item = (String, Value)>) {
     for (folder, value) in all {
         let (problems, effect) = shared.state().configure(&folder, &value);

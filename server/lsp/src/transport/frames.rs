@@ -76,7 +76,7 @@ impl Frames {
     }
 }
 
-/// Where the first block of header lines ends, and what is behind it begins.
+/// Where the first block of header lines ends, and the body begins.
 fn header_end(input: &[u8], from: usize) -> Option<(usize, usize)> {
     let rest = input.get(from..)?;
     let found = rest.windows(2).enumerate().find_map(|(at, two)| match two {
@@ -92,7 +92,7 @@ fn find_name(block: &[u8]) -> Option<usize> {
     block.windows(NAME.len()).rposition(|part| part.eq_ignore_ascii_case(NAME))
 }
 
-/// The length that a header tells; `None` where it tells none.
+/// The content length in a header, if there is one.
 fn length_in(block: &[u8]) -> Option<Result<usize, ()>> {
     let value = block.get(find_name(block)? + NAME.len()..)?;
     let line = value.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();

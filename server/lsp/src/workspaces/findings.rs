@@ -17,7 +17,7 @@ pub(crate) struct Anchor {
     pub(crate) line: u32,
 }
 
-/// One of them.
+/// One item.
 #[derive(Debug, Clone)]
 pub(crate) struct Finding {
     /// The test that failed; `None` for a collection error.

@@ -8,13 +8,13 @@ use pytest_lens_protocol::{CollectError, EventPayload, InventoryDelta};
 use crate::node_id::split_id;
 use crate::workspaces::view::View;
 
-/// A tree with no more items than this is told whole.
+/// A tree with no more items than this is sent as a whole.
 const SMALL: usize = 5_000;
 
-/// Files are told together up to so many items.
+/// A delta takes in further files until it has this many items.
 const PIECE: usize = 2_000;
 
-/// Of a run with more tests than this, their files are told as the tests start.
+/// If a run has more tests than this, their files are sent as the tests start.
 const MANY: usize = 500;
 
 /// How much of one folder's tree the client knows.
@@ -46,12 +46,12 @@ impl LazyOutline {
         (!told.is_empty() || !same_errors).then_some(told)
     }
 
-    /// From now on the client is told of what lies in this file.
+    /// From now on the client gets the tests of this file.
     pub(crate) fn open(&mut self, file: &str) {
         self.open.insert(file.to_owned());
     }
 
-    /// The client asks for everything anew.
+    /// The client starts again without the tests of any file.
     pub(crate) fn close(&mut self) {
         self.open.clear();
     }
@@ -61,7 +61,7 @@ impl LazyOutline {
         self.open.is_empty()
     }
 
-    /// What the client has to know before it is told of an event: the files of its tests.
+    /// The deltas that the client needs before it can apply an event: the files of its tests.
     pub(crate) fn before(&mut self, view: &View, payload: &EventPayload) -> Vec<InventoryDelta> {
         let ids: Vec<&String> = match payload {
             EventPayload::RunStarted(run) => run.ids.iter().filter(|ids| ids.len() <= MANY).flatten().collect(),
@@ -73,7 +73,7 @@ impl LazyOutline {
         self.open_all(view, ids.iter().map(|id| split_id(id).0))
     }
 
-    /// The rest of a tree that is small enough to be told whole.
+    /// The rest of a tree that is small enough to be sent as a whole.
     pub(crate) fn rest(&mut self, view: &View) -> Vec<InventoryDelta> {
         if view.len() > SMALL { Vec::new() } else { self.open_all(view, view.files()) }
     }
@@ -90,7 +90,7 @@ impl LazyOutline {
     }
 }
 
-/// All that lies in some files, each told in one piece.
+/// Everything in some files; a file is never split over two deltas.
 pub(crate) fn contents(view: &View, files: Vec<String>) -> Vec<InventoryDelta> {
     let mut told: Vec<InventoryDelta> = Vec::new();
     for file in files {

@@ -143,7 +143,7 @@ impl Positions<'_> {
         Some(to_wire(self.encoding.line(text, line)))
     }
 
-    /// The text of a file that pytest last told of.
+    /// The text of a file that pytest collected last.
     pub(crate) fn collected_text(&self, path: &Path) -> Option<&Arc<Text>> {
         self.documents.get(path)?.collected.as_ref()
     }

@@ -1,5 +1,5 @@
-//! Finds what can be run at each line of a text: tests that the source names, and tests that only pytest knows (inherited
-//! from another file, made by a factory, allowed by a plugin).
+//! Finds what can be run at each line of a text: tests that the source names, and tests that only pytest knows
+//! (inherited from another file, made by a factory, allowed by a plugin).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -139,7 +139,7 @@ impl Positions<'_> {
         Some(runnable)
     }
 
-    /// Of the definitions of an item's name, the one at the line that pytest told.
+    /// The definition of an item's name that is at the line which pytest reported.
     fn taken<'t>(&self, item: &TestItem, path: &Path, text: &'t Text) -> Option<&'t DefLine> {
         let named = text.defs_named(split_id(&item.id).1);
         if named.len() < 2 {
@@ -149,7 +149,7 @@ impl Positions<'_> {
         named.into_iter().find(|def| def.def_line == line + 1 || def.first_line == line + 1)
     }
 
-    /// The line that pytest told of an item, in a text.
+    /// The line that pytest reported of an item, mapped to a text.
     pub(crate) fn collected_line(&self, item: &TestItem, path: &Path, text: &Text) -> Option<u32> {
         let line = item.range?.start.line;
         match self.collected_text(path) {

@@ -140,7 +140,7 @@ impl View {
         self.items.insert(item.id.clone(), item);
     }
 
-    /// Puts the children of an item in order; those that are not named come behind.
+    /// Puts the children of an item in order; those that are not named come last.
     fn arrange(&mut self, siblings: &Siblings) {
         let Some(children) = self.children.get_mut(&Some(siblings.parent.clone())) else { return };
         let places: HashMap<&str, usize> = siblings.ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
@@ -219,7 +219,7 @@ impl View {
         InventoryDelta { upserts, removed, order, errors: self.errors.clone(), ..InventoryDelta::default() }
     }
 
-    /// Takes what the source of one file says: items that pytest has not told of, never over those it has.
+    /// Replaces the provisional items of one file by these. Items that pytest has collected stay as they are.
     pub(crate) fn replace_provisional(&mut self, file: &str, items: Vec<TestItem>) -> InventoryDelta {
         let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
         let goes = |item: &&&TestItem| item.provisional && !wanted.contains(item.id.as_str());
@@ -300,7 +300,7 @@ impl View {
         self.below(None)
     }
 
-    /// The classes and functions of a file that pytest has told of; of parametrized ones not each case.
+    /// The classes and functions of a file that pytest has collected, without the cases of parametrized ones.
     pub(crate) fn confirmed_tests(&self, file: &str) -> Vec<&TestItem> {
         let mut found = Vec::new();
         let children = |id: &str| self.children.get(&Some(id.to_owned())).into_iter().flatten().rev();
@@ -366,7 +366,7 @@ impl View {
         self.last_run.as_ref()
     }
 
-    /// Whether pytest has told of a file.
+    /// Whether pytest has collected a file.
     pub(crate) fn is_confirmed(&self, file: &str) -> bool {
         self.items.get(file).is_some_and(|item| !item.provisional)
     }

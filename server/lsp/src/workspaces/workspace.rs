@@ -58,13 +58,13 @@ pub(crate) struct Workspace {
     pub(crate) last_request: Option<RunRequest>,
     /// Of each run: the texts of files that it runs, as far as it has spoken of them or they are open.
     pub(crate) run_texts: HashMap<String, HashMap<PathBuf, Arc<Text>>>,
-    /// Where the client was last told that items are, where that is not where pytest told them.
+    /// The ranges of items that the client was sent last, where they differ from those that pytest reported.
     pub(crate) sent_ranges: HashMap<String, Option<Range>>,
     /// Files whose items the client may have lost the places of.
     pub(crate) maybe_moved: HashSet<PathBuf>,
     /// What the history remembers of tests that are not there, or not yet.
     pub(crate) last_outcomes: Vec<TestOutcome>,
-    /// Files that were closed before pytest had told of them.
+    /// Files that were closed before pytest had collected them.
     pub(crate) closed_unconfirmed: HashSet<String>,
     /// Iterators over the data of runs that measured coverage, by run, oldest first.
     pub(crate) measured: VecDeque<(String, String)>,
@@ -98,7 +98,7 @@ impl Workspace {
         }
     }
 
-    /// Reads pytest's configuration anew; the sentence that says what is wrong with it.
+    /// Reads pytest's configuration again. The error is a sentence for the user.
     pub(crate) fn read_pytest_config(&mut self) -> Result<(), String> {
         let read = |path: &Path| pytest_lens_analysis::listing::read_text(path).ok();
         match pytest_lens_analysis::settings_from(&self.root, &read) {
@@ -155,7 +155,7 @@ impl Workspace {
         }
     }
 
-    /// Whether static reading takes a file's tests: by pytest's patterns, or because pytest told of it.
+    /// Whether static reading takes a file's tests: by pytest's patterns, or because pytest has collected it.
     pub(crate) fn holds_tests(&self, path: &Path) -> bool {
         self.pytest.is_test_file(path) || self.relative(path).is_some_and(|file| self.view.is_confirmed(&file))
     }
