@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pytest_lens_history::is_config_file;
 use pytest_lens_protocol::Response;
 
-use crate::model::import_graph::{Affected, ImportGraph, relative};
+use crate::model::import_graph::{Affected, relative};
 use crate::processes::project_files;
 use crate::project::Project;
 
@@ -28,11 +28,11 @@ fn reached(project: &Project, changed: Vec<String>) -> BTreeSet<String> {
         project.state.inventory.load().files.iter().map(|file| file.path.to_string()).collect();
     let is_test = |path: &str| collected.contains(path) || pytest.is_test_file(Path::new(path));
     let tests: BTreeSet<String> = files.keys().filter(|path| is_test(path)).chain(&collected).cloned().collect();
-    let sources = ImportGraph { files };
+    let graph = project.state.analyses.import_graph(files);
     let affected = if changed.iter().any(|path| is_config(path)) {
         Affected::All
     } else {
-        sources.reached_by(&project.state.reads(), &changed, &tests)
+        graph.reached_by(&project.state.reads(), &changed, &tests)
     };
     let mut reached = match affected {
         Affected::All => tests,

@@ -20,115 +20,116 @@ pub(crate) enum Affected {
     Files(BTreeSet<String>),
 }
 
-/// The sources of a project as far as they are known, each with what it imports.
+/// The sources of a project as far as they are known, and who of them imports whom.
 pub(crate) struct ImportGraph {
     /// By path relative to the root.
-    pub files: HashMap<String, Arc<FileAnalysis>>,
+    files: HashMap<String, Arc<FileAnalysis>>,
+    /// Who imports each file: in statements, and by names in text.
+    importers: HashMap<String, Vec<String>>,
+    /// Files that a statement imports.
+    in_statements: HashSet<String>,
 }
 
 impl ImportGraph {
-    /// The test files that changes of `changed` (relative to the root) can reach.
-    pub(crate) fn affected(&self, changed: &[String], is_test: &dyn Fn(&Path) -> bool) -> Affected {
-        let importers = self.importers();
-        let by_statements = self.by_statements();
-        let mut reached: HashSet<&str> = HashSet::new();
-        let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
-        let mut files = BTreeSet::new();
-        for path in changed {
-            match (Path::new(path).file_name().and_then(|name| name.to_str()), path.ends_with(".py")) {
-                (Some("conftest.py"), _) => {
-                    let folder = folder_of(path);
-                    let below = self.files.keys().filter(|file| folder.is_empty() || is_within(file, folder));
-                    files.extend(below.filter(|file| is_test(Path::new(file))).cloned());
-                }
-                (_, true) => {
-                    // A word that happens to be its name does not say that nobody else imports it.
-                    let known = by_statements.get(path.as_str()).is_some_and(|list| !list.is_empty());
-                    if !known && !is_test(Path::new(path)) {
-                        return Affected::All;
-                    }
-                }
-                _ => return Affected::All,
-            }
+    /// Of these sources, by path relative to the root.
+    pub(crate) fn new(files: HashMap<String, Arc<FileAnalysis>>) -> Self {
+        let mut graph = ImportGraph { files, importers: HashMap::new(), in_statements: HashSet::new() };
+        let statements = graph.statements();
+        graph.in_statements = statements.iter().map(|(target, _)| target.clone()).collect();
+        for (target, importer) in statements.into_iter().chain(graph.names_in_text()) {
+            graph.importers.entry(target).or_default().push(importer);
         }
-        while let Some(path) = open.pop() {
-            if !reached.insert(path) {
-                continue;
+        graph
+    }
+
+    /// Whether it is of these very sources.
+    pub(crate) fn is_of(&self, files: &HashMap<String, Arc<FileAnalysis>>) -> bool {
+        let same = |(path, analysis): (&String, &Arc<FileAnalysis>)| {
+            files.get(path).is_some_and(|other| Arc::ptr_eq(analysis, other))
+        };
+        self.files.len() == files.len() && self.files.iter().all(same)
+    }
+
+    /// The test files to be collected anew when `changed` (relative to the root) change.
+    pub(crate) fn affected(&self, changed: &[String], is_test: &dyn Fn(&Path) -> bool) -> Affected {
+        // A word that happens to be its name does not say that nobody else imports it.
+        let is_known = |path: &String| {
+            let is_source = path.ends_with(".py");
+            is_conftest(path) || (is_source && (self.in_statements.contains(path) || is_test(Path::new(path))))
+        };
+        if !changed.iter().all(is_known) {
+            return Affected::All;
+        }
+        let mut files = BTreeSet::new();
+        for path in self.walk(changed.iter().map(String::as_str), |_| std::iter::empty()) {
+            if is_conftest(path) {
+                files.extend(below(path, self.files.keys()).filter(|file| is_test(Path::new(file))).cloned());
             }
             if is_test(Path::new(path)) {
                 files.insert(path.to_owned());
             }
-            open.extend(importers.get(path).into_iter().flatten().copied());
-        }
-        // What a conftest imports reaches every test below it.
-        let conftests: Vec<&str> = reached.into_iter().filter(|path| path.ends_with("conftest.py")).collect();
-        for conftest in conftests {
-            let folder = folder_of(conftest);
-            let below = self.files.keys().filter(|file| folder.is_empty() || is_within(file, folder));
-            files.extend(below.filter(|file| is_test(Path::new(file))).cloned());
         }
         Affected::Files(files)
     }
 
     /// The files among `tests` whose outcomes changes of `changed` can alter: by imports and by what was read.
     pub(crate) fn reached_by(&self, reads: &FileReaders, changed: &[String], tests: &BTreeSet<String>) -> Affected {
-        let importers = self.importers();
-        let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
         // A folder that was listed may have another file now.
-        open.extend(changed.iter().map(|path| folder_of(path)).filter(|folder| !folder.is_empty()));
-        if changed.iter().any(|path| !is_prose(path)) {
-            open.push(ANY_FILE);
-        }
-        let mut reached: HashSet<&str> = HashSet::new();
+        let folders = changed.iter().map(|path| folder_of(path)).filter(|folder| !folder.is_empty());
+        let any = changed.iter().any(|path| !is_prose(path)).then_some(ANY_FILE);
         let mut files = BTreeSet::new();
-        while let Some(path) = open.pop() {
-            if !reached.insert(path) {
-                continue;
-            }
-            if path.ends_with("conftest.py") {
-                let folder = folder_of(path);
-                files.extend(tests.iter().filter(|file| folder.is_empty() || is_within(file, folder)).cloned());
+        for path in self.walk(changed.iter().map(String::as_str).chain(folders).chain(any), |path| reads.readers(path))
+        {
+            if is_conftest(path) {
+                files.extend(below(path, tests).cloned());
             } else if tests.contains(path) {
                 files.insert(path.to_owned());
             } else if reads.is_read_by_pytest(path) {
                 return Affected::All; // a plugin, or configuration
             }
-            open.extend(importers.get(path).into_iter().flatten().copied());
-            open.extend(reads.readers(path));
         }
         Affected::Files(files)
     }
 
     /// `changed` and every file that imports one of them, directly or not.
     pub(crate) fn reach(&self, changed: &[String]) -> BTreeSet<String> {
-        let importers = self.importers();
-        let mut reached = BTreeSet::new();
-        let mut open: Vec<&str> = changed.iter().map(String::as_str).collect();
+        let reached = self.walk(changed.iter().map(String::as_str), |_| std::iter::empty());
+        reached.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Where these files lead, themselves included: to who imports them, to who else depends on them, and so on.
+    fn walk<'a, D: Iterator<Item = &'a str>>(
+        &'a self,
+        from: impl Iterator<Item = &'a str>,
+        dependants: impl Fn(&'a str) -> D,
+    ) -> HashSet<&'a str> {
+        let mut open: Vec<&str> = from.collect();
+        let mut reached = HashSet::new();
         while let Some(path) = open.pop() {
-            if reached.insert(path.to_owned()) {
-                open.extend(importers.get(path).into_iter().flatten().copied());
+            if reached.insert(path) {
+                open.extend(self.importers.get(path).into_iter().flatten().map(String::as_str));
+                open.extend(dependants(path));
             }
         }
         reached
     }
 
-    /// Who imports each file: in statements, and by names in text.
-    pub(crate) fn importers(&self) -> HashMap<&str, Vec<&str>> {
-        let mut importers = self.by_statements();
+    /// Imports by names in text: what is imported, and by whom.
+    fn names_in_text(&self) -> Vec<(String, String)> {
         let modules = self.modules();
+        let mut found = Vec::new();
         for (path, analysis) in &self.files {
             for name in &analysis.named {
                 let ends = name.match_indices('.').map(|(end, _)| end).chain([name.len()]);
-                for target in ends.filter_map(|end| modules.get(&name[..end])).flatten() {
-                    importers.entry(target).or_default().push(path);
-                }
+                let targets = ends.filter_map(|end| modules.get(&name[..end])).flatten();
+                found.extend(targets.map(|target| ((*target).to_owned(), path.clone())));
             }
         }
-        importers
+        found
     }
 
-    /// Who imports each file in statements.
-    fn by_statements(&self) -> HashMap<&str, Vec<&str>> {
+    /// The same in statements.
+    fn statements(&self) -> Vec<(String, String)> {
         let mut by_name: HashMap<String, Vec<&str>> = HashMap::new();
         for path in self.files.keys() {
             let module = module_of(path);
@@ -136,15 +137,14 @@ impl ImportGraph {
                 by_name.entry(module[start..].to_owned()).or_default().push(path);
             }
         }
-        let mut importers: HashMap<&str, Vec<&str>> = HashMap::new();
+        let mut found = Vec::new();
         for (path, analysis) in &self.files {
             for name in analysis.imports.iter().flat_map(|import| imported_names(path, import)) {
-                for target in by_name.get(&name).into_iter().flatten() {
-                    importers.entry(target).or_default().push(path);
-                }
+                let targets = by_name.get(&name).into_iter().flatten();
+                found.extend(targets.map(|target| ((*target).to_owned(), path.clone())));
             }
         }
-        importers
+        found
     }
 
     /// The files by the full names that they can be imported by: a text that is the end of a name only is a mere word.
@@ -167,6 +167,16 @@ impl ImportGraph {
 /// Where the parts of a dotted name begin.
 fn starts(module: &str) -> impl Iterator<Item = usize> {
     std::iter::once(0).chain(module.match_indices('.').map(|(at, _)| at + 1))
+}
+
+fn is_conftest(path: &str) -> bool {
+    path.rsplit('/').next() == Some("conftest.py")
+}
+
+/// The files that lie in a file's folder, or further below.
+fn below<'a>(path: &str, files: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = &'a String> {
+    let folder = folder_of(path).to_owned();
+    files.into_iter().filter(move |file| folder.is_empty() || is_within(file, &folder))
 }
 
 /// The folder of a path; empty for the root.
@@ -224,7 +234,7 @@ mod tests {
     fn sources(files: &[(&str, &str)]) -> ImportGraph {
         let settings = PytestSettings::default();
         let read = |(path, text): &(&str, &str)| ((*path).to_owned(), Arc::new(analyze(text, &settings)));
-        ImportGraph { files: files.iter().map(read).collect() }
+        ImportGraph::new(files.iter().map(read).collect())
     }
 
     fn affected(sources: &ImportGraph, changed: &[&str]) -> Affected {
@@ -285,6 +295,17 @@ mod tests {
         assert_eq!(reached("src/pkg/__init__.py"), files(&["test_patch.py"]));
         // What is collected anew: text alone does not say who imports a module.
         assert_eq!(affected(&project, &["src/pkg/users.py"]), Affected::All);
+    }
+
+    #[test]
+    fn a_graph_is_of_its_sources_as_they_were() {
+        let of = |text: &str| sources(&[("a.py", text), ("test_a.py", "import a")]);
+        let graph = of("");
+        assert!(graph.is_of(&graph.files.clone()));
+        assert!(!graph.is_of(&of("x = 1").files));
+        let mut fewer = graph.files.clone();
+        fewer.remove("a.py");
+        assert!(!graph.is_of(&fewer));
     }
 
     #[test]

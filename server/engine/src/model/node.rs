@@ -1,8 +1,8 @@
 //! A collected test as the engine keeps it: what the worker sent, with strings shared and the `def` line found.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use dashmap::DashMap;
@@ -11,6 +11,8 @@ use pytest_lens_plan::order::Item;
 use pytest_lens_plan::select::{Literal, Mark};
 use pytest_lens_protocol::TestNodeInfo;
 use serde::Deserialize;
+
+use crate::model::import_graph::ImportGraph;
 
 /// One collected item.
 #[derive(Debug, Clone, Deserialize)]
@@ -179,6 +181,8 @@ fn literal(value: &serde_json::Value) -> Literal {
 #[derive(Default)]
 pub(crate) struct Analyses {
     known: DashMap<PathBuf, (SystemTime, u64, Arc<FileAnalysis>)>,
+    /// Of the sources that somebody last asked about.
+    graph: Mutex<Option<Arc<ImportGraph>>>,
 }
 
 impl Analyses {
@@ -201,6 +205,15 @@ impl Analyses {
             self.known.insert(path.to_owned(), (modified, data.len(), Arc::clone(&analysis)));
         }
         Some(analysis)
+    }
+
+    /// Who imports whom among these files, made once for each state of all of them.
+    pub(crate) fn import_graph(&self, files: HashMap<String, Arc<FileAnalysis>>) -> Arc<ImportGraph> {
+        let mut last = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some(graph) if graph.is_of(&files) => Arc::clone(graph),
+            _ => Arc::clone(last.insert(Arc::new(ImportGraph::new(files)))),
+        }
     }
 }
 

@@ -130,10 +130,10 @@ impl Found {
                 analysis.map(|analysis| (path, analysis))
             })
             .collect();
-        let sources = ImportGraph { files };
-        let of_new = sources.reach(&self.new);
+        let graph = ImportGraph::new(files);
+        let of_new = graph.reach(&self.new);
         self.ends |= of_new.iter().any(|path| !self.new.contains(path));
-        let reached = sources.reach(&self.tests);
+        let reached = graph.reach(&self.tests);
         self.ends |= reached.iter().any(|path| !is_test(project, path));
         self.tests = reached.into_iter().collect();
     }

@@ -207,7 +207,7 @@ fn plan_blocking(
         .collect();
     let is_test = |path: &Path| pytest.is_test_file(path);
     let new_or_gone = |path: &String| gone.contains(path) || !root.join(path).exists();
-    let mut reached = match (ImportGraph { files }).affected(&present, &is_test) {
+    let mut reached = match ImportGraph::new(files).affected(&present, &is_test) {
         Affected::Files(files) => files,
         // A new module that nobody imports yet changes nothing.
         Affected::All if present.iter().all(|path| path.ends_with(".py") && !paths.contains(&root.join(path))) => {
