@@ -127,16 +127,21 @@ impl Changes {
 
 impl Snapshot {
     pub(crate) fn new(read: WireRead) -> Self {
-        let files =
-            read.files.into_iter().map(|WireStat(path, mtime_ns, ctime_ns, size, settled, sha256, device, inode)| {
+        let files: BTreeMap<PathBuf, FileState> = read
+            .files
+            .into_iter()
+            .map(|WireStat(path, mtime_ns, ctime_ns, size, settled, sha256, device, inode)| {
                 let identity = Identity { device, inode };
                 (path.into(), FileState { mtime_ns, ctime_ns, size, identity, sha256, settled })
-            });
+            })
+            .collect();
         let dirs = read.dirs.into_iter().map(|WireDir(path, mtime_ns, settled, counted, names)| {
             (path.into(), DirState { mtime_ns, settled, counted, names })
         });
-        let looks = read.names.into_iter().map(|WireLook(path, kind)| (path.into(), kind));
-        Snapshot { files: files.collect(), dirs: dirs.collect(), looks: looks.collect() }
+        let looks = read.names.into_iter().map(|WireLook(path, kind)| (PathBuf::from(path), kind));
+        // pytest asks of each file whether it is an environment: nothing is in a file, as long as it is one.
+        let looks = looks.filter(|(path, _)| !path.ancestors().skip(1).any(|above| files.contains_key(above)));
+        Snapshot { dirs: dirs.collect(), looks: looks.collect(), files }
     }
 
     /// Takes in files as they are now.
@@ -416,6 +421,21 @@ mod tests {
         fs::remove_file(&old).unwrap();
         let changes = snapshot.changes();
         assert_eq!((changes.files, changes.entries), (vec![old.clone()], vec![old]));
+    }
+
+    #[test]
+    fn a_file_that_becomes_a_folder_is_seen_without_asking_what_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.py");
+        fs::write(&path, "").unwrap();
+        let within = path.join("pyvenv.cfg").to_string_lossy().into_owned();
+        let names = vec![WireLook(within, "none".into())];
+        let mut snapshot = Snapshot::new(WireRead { files: vec![stat(&path, true)], dirs: Vec::new(), names });
+        assert!(snapshot.looks.is_empty() && snapshot.is_fresh());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("pyvenv.cfg"), "").unwrap();
+        assert_eq!(snapshot.changes().files, vec![path]);
     }
 
     #[test]

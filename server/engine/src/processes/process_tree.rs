@@ -4,6 +4,7 @@
 //! Runners are subreapers, so whatever a test left behind still hangs below its runner in the process tree.
 
 use std::fs;
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -70,9 +71,13 @@ pub(crate) fn descendants(root: i32) -> Vec<i32> {
 /// Whether a process is stopped: by a signal, or since it is a background job that wants the terminal. It does nothing
 /// until somebody continues it.
 pub(crate) fn is_stopped(pid: i32) -> bool {
-    // The name in parentheses may hold anything.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    // The kernel makes the whole text for each read: one is enough, since the state comes early in it.
+    let mut start = [0; 64];
+    let length = fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut stat| stat.read(&mut start)).unwrap_or(0);
+    // The name in parentheses, of up to 15 bytes, may hold anything.
+    let stat = start.get(..length).unwrap_or_default();
+    let name_end = stat.windows(2).rposition(|two| two == b") ");
+    name_end.is_some_and(|end| stat.get(end + 2) == Some(&b'T'))
 }
 
 /// A handle on a process that stays its own when its number is given to another.

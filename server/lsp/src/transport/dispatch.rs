@@ -164,16 +164,22 @@ impl<R: AsyncRead + Unpin> Input<R> {
     }
 }
 
-/// Writes until nobody has anything to say. A client that listens no more is talked to in vain.
+/// Writes until all senders are gone. Messages that wait together go out in one write: each write is a hop to another
+/// thread. A client that no longer listens is ignored.
 async fn write(mut queue: Receiver<Vec<u8>>, output: impl AsyncWrite) {
     let mut output = pin!(output);
+    let mut messages = Vec::new();
+    let mut bytes = Vec::new();
     let mut listens = true;
-    while let Some(message) = queue.recv().await {
-        let header = format!("Content-Length: {}\r\n\r\n", message.len());
+    while queue.recv_many(&mut messages, QUEUE).await > 0 {
+        bytes.clear();
+        for message in messages.drain(..) {
+            bytes.extend_from_slice(format!("Content-Length: {}\r\n\r\n", message.len()).as_bytes());
+            bytes.extend_from_slice(&message);
+        }
         if listens {
             let written = async {
-                output.write_all(header.as_bytes()).await?;
-                output.write_all(&message).await?;
+                output.write_all(&bytes).await?;
                 output.flush().await
             };
             listens = written.await.is_ok();
