@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use arc_swap::ArcSwap;
 use pytest_lens_protocol::{ErrorCode, PROTOCOL_VERSION, Response};
@@ -91,6 +91,7 @@ async fn open(
         worker_dir: shared.worker_dir.clone(),
         cache_dir: shared.config.cache_dir.join(&id),
         tmp_dir,
+        next_run_folder: AtomicU32::default(),
         terminal: shared.config.terminal,
         relays: StdioRelays::new(printed),
         alive: std::sync::Mutex::new(Some(HashMap::new())),

@@ -380,12 +380,23 @@ impl CollectedSession {
     /// Whether the disk still holds what was collected, and the interpreter that it was collected in, and the process,
     /// if it has one, is alive.
     pub(crate) fn is_fresh(&self) -> bool {
+        self.is_collection_fresh() && self.base.is_unchanged()
+    }
+
+    /// The same, for a run that waits for it: what was collected and the interpreter are compared at the same time.
+    pub(crate) async fn check_fresh(self: &Arc<Self>) -> bool {
+        let (own, base) = (Arc::clone(self), Arc::clone(&self.base));
+        let own = tokio::task::spawn_blocking(move || own.is_collection_fresh());
+        let base = tokio::task::spawn_blocking(move || base.is_unchanged());
+        matches!(tokio::join!(own, base), (Ok(true), Ok(true)))
+    }
+
+    fn is_collection_fresh(&self) -> bool {
         let is_young = !self.is_shared() || SystemTime::now() < self.until;
         is_young
             && self.is_certain
             && self.is_usable()
             && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
-            && self.base.is_unchanged()
     }
 
     /// Whether its process, if it has one, can be forked.

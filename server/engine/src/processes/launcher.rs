@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub(crate) struct Launcher {
     pub worker_dir: PathBuf,
     pub cache_dir: PathBuf,
     pub tmp_dir: PathBuf,
+    /// The number of the next run's folder there.
+    pub next_run_folder: AtomicU32,
     /// Interpreters share this process's standard streams and its group.
     pub terminal: bool,
     pub env: Mutex<BTreeMap<String, String>>,

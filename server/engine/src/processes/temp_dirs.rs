@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
 
 use crate::processes::private_files;
@@ -34,11 +35,16 @@ pub(crate) fn own() -> io::Result<PathBuf> {
     })
 }
 
-/// A folder for a run, below a project's: a number, so that `tmp_path` is no longer than pytest's own.
-pub(crate) fn run_folder(tmp_dir: &Path) -> PathBuf {
+/// Numbers of runs' folders begin again after so many, which keeps `tmp_path` short.
+const NUMBERS: u32 = 10_000;
+
+/// Creates a folder for a run, below a project's: a number, so that `tmp_path` is no longer than pytest's own. `next` is
+/// the number to try first: where runs come one after the other, the folders before it are still there.
+pub(crate) fn run_folder(tmp_dir: &Path, next: &AtomicU32) -> PathBuf {
     let mut builder = fs::DirBuilder::new();
     builder.mode(0o700);
-    for number in 0u32.. {
+    for _ in 0..NUMBERS {
+        let number = next.fetch_add(1, Ordering::Relaxed) % NUMBERS;
         let folder = tmp_dir.join(number.to_string());
         match builder.create(&folder) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -81,10 +87,16 @@ mod tests {
     #[test]
     fn p18_a_runs_folder_is_its_own_and_no_longer_than_pytests() {
         let project = tempfile::tempdir().unwrap();
-        let folders: Vec<_> = (0..3).map(|_| run_folder(project.path())).collect();
+        let next = AtomicU32::default();
+        let folders: Vec<_> = (0..3).map(|_| run_folder(project.path(), &next)).collect();
         assert_eq!(folders, ["0", "1", "2"].map(|name| project.path().join(name)));
+        assert_eq!(
+            run_folder(project.path(), &AtomicU32::new(1)),
+            project.path().join("3"),
+            "another engine's are kept"
+        );
         fs::remove_dir(&folders[1]).unwrap();
-        assert_eq!(run_folder(project.path()), folders[1]);
+        assert_eq!(run_folder(project.path(), &AtomicU32::new(NUMBERS)), folders[1]);
         let ours = Path::new("/tmp/lens-1000/123456/0/0").as_os_str().len();
         assert!(ours <= "/tmp/pytest-of-u/pytest-0".len());
         assert!(own().unwrap().file_name().unwrap().len() <= "lens-4294967295".len());

@@ -183,7 +183,7 @@ pub(crate) fn plan(
     let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);
     handle.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
     Ok(RunPlan {
-        temp: temp_dirs::run_folder(&project.pool.launcher.tmp_dir),
+        temp: temp_dirs::run_folder(&project.pool.launcher.tmp_dir, &project.pool.launcher.next_run_folder),
         run_id: handle.suite_log.id.clone(),
         suite_log: Arc::clone(&handle.suite_log),
         stop_tx: handle.stop_tx.clone(),

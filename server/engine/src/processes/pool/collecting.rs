@@ -53,8 +53,7 @@ impl Pool {
         };
         loop {
             let found = self.state().sessions.iter().find(suits).cloned()?;
-            let checked = Arc::clone(&found);
-            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+            if found.check_fresh().await {
                 return Some(found);
             }
             self.state().sessions.retain(|collected| !Arc::ptr_eq(collected, &found));
