@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import linecache
 import pprint
 import sys
 from types import CodeType
@@ -58,7 +60,7 @@ class Comparisons:
         trace = error.__traceback__
         while trace is not None and trace.tb_next is not None:
             trace = trace.tb_next
-        if trace is None or (trace.tb_frame.f_code, trace.tb_lineno) != last[0]:
+        if trace is None or not _is_one_assert(last[0], (trace.tb_frame.f_code, trace.tb_lineno)):
             return _of_unittest(error)
         return last[2], last[1]
 
@@ -86,6 +88,24 @@ def _asserting_place() -> _Place | None:
             return frame.f_code, frame.f_lineno
         frame = frame.f_back
     return None
+
+
+def _is_one_assert(explained: _Place | None, failed: _Place) -> bool:
+    """Whether both places are in the same `assert`, which may take several lines.
+
+    Python 3.10 puts the comparison on another line of it than the raise.
+    """
+    if explained == failed:
+        return True
+    if explained is None or explained[0] is not failed[0]:
+        return False
+    lines = sorted((explained[1], failed[1]))
+    try:
+        tree = ast.parse("".join(linecache.getlines(failed[0].co_filename)))
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    asserts = (node for node in ast.walk(tree) if isinstance(node, ast.Assert))
+    return any(node.lineno <= lines[0] and lines[1] <= (node.end_lineno or 0) for node in asserts)
 
 
 def _shown(left: object, right: object) -> tuple[str, str]:
