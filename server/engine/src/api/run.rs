@@ -43,13 +43,13 @@ pub(super) async fn and_wait(session: &Session, project: &Arc<Project>, request:
     })
 }
 
-/// `run_stream`: until it is in the books. From then on it is nobody's in particular.
+/// `run_stream`: returns when the run is recorded. From then on no client owns it.
 pub(super) async fn stream(session: &Session, project: &Arc<Project>, request: RunRequest) -> Answered {
     let (run_id, lease) = begin(session, project, request).await?;
     Ok(Response::RunStarted { run_id, total_tests: lease.release().map_or(0, |record| record.total) })
 }
 
-/// `debug_run`: until a debugger can connect and the run is in the books.
+/// `debug_run`: returns when a debugger can connect and the run is recorded.
 pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request: RunRequest) -> Answered {
     request.options.arguments = split(&request.options.arguments).0;
     let chosen = choose(project, &request, Purpose::List).await?;
@@ -99,7 +99,7 @@ fn handle(session: &Session) -> RunHandle {
     RunHandle::new(session.shared.run_ids.next().0, LogsIteratorOption::default())
 }
 
-/// Puts a run into the books and sets it going.
+/// Records a run and starts it.
 async fn enter(project: &Arc<Project>, plan: RunPlan) -> Result<(String, RunLease), Refusal> {
     let run_id = plan.run_id.clone();
     let lease = project.begin(plan).await;

@@ -114,7 +114,7 @@ pub(crate) struct CollectOrder {
 
 /// Which process collects.
 pub(crate) enum Collector {
-    /// The session that was started ahead, and is kept.
+    /// The prestarted session, which is kept.
     Prestarted(Box<Prestarted>),
     /// A fork of the base, which is kept.
     Fork,

@@ -356,7 +356,7 @@ impl Launcher {
                 let _ = timeout(limit, ended.wait_for(|ended| *ended)).await;
             }
         }
-        // A runner ends when its host has, and is nobody's child then.
+        // A runner ends when what it was forked from has ended, and is nobody's child then.
         let _ = tokio::task::spawn_blocking(move || await_all(&family.descendants, limit)).await;
     }
 }

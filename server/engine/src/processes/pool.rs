@@ -48,7 +48,7 @@ pub(crate) struct Pool {
     active: Arc<AtomicUsize>,
     /// One base is started at a time.
     starting: tokio::sync::Mutex<()>,
-    /// One session is started ahead at a time.
+    /// One session is prestarted at a time.
     prestarting: tokio::sync::Mutex<()>,
     /// Sessions of runs that are over.
     pub exiting: ExitingSessions,
@@ -286,7 +286,7 @@ impl Pool {
         state.prestarted = is_wanted.then_some(prestarted);
     }
 
-    /// The session that was started ahead, if it is a fork of `base`, started with `options` and not stale. One that
+    /// The prestarted session, if it is a fork of `base`, started with `options` and not stale. One that
     /// is stale, or a fork of another base, is let go.
     async fn take_prestarted(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Prestarted> {
         let prestarted = self.state().prestarted.take_if(|prestarted| prestarted.options == *options)?;

@@ -110,7 +110,7 @@ pub(crate) struct WorkerIndex {
 /// What a runner is told first: its tests, and as many of them as it may begin with.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RunOrder {
-    /// The run's tests; `None`: the host's items in their order.
+    /// The run's tests; `None`: the collected session's items in their order.
     pub ids: Option<Vec<String>>,
     /// Indices into the list.
     pub feed: Vec<usize>,

@@ -309,11 +309,11 @@ impl Project {
         }
     }
 
-    /// Accepts a run and sets it going. Returns when it is in the books.
+    /// Accepts a run and starts it. Returns when it is recorded.
     pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<RunLease> {
         let plan = Arc::new(plan);
         let project = Arc::clone(self);
-        // A task of its own: whoever asks may be gone meanwhile, and what is in the books must be driven to its end.
+        // A task of its own: whoever asks may be gone meanwhile, and a recorded run must be driven to its end.
         let beginning = tokio::spawn(async move {
             let (accepted, answer) = oneshot::channel();
             project.record(Command::Begin { plan: Arc::clone(&plan), accepted });

@@ -1,7 +1,6 @@
 //! Drives one run: runners, the dispatcher that feeds them, crashes, timeouts, repeats, stop and kill.
 //!
-//! It owns the run's processes and nothing else: what happens goes out as [`DriverEvent`] to the project, which keeps the
-//! books.
+//! It owns the run's processes and nothing else: what happens goes out as [`DriverEvent`] to the project's recorder.
 
 mod events;
 mod preemption;

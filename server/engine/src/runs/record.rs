@@ -1,4 +1,4 @@
-//! The book of each run: what was selected, what came of it, and how to stop it.
+//! The record of each run: what was selected, what came of it, and how to stop it.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -82,7 +82,7 @@ impl RunRecord {
         }
     }
 
-    /// The books. Only the project's own task writes in them.
+    /// What came of it so far. Only the project's recorder writes it.
     pub(crate) fn state(&self) -> MutexGuard<'_, RunState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -92,7 +92,7 @@ impl RunRecord {
         RunHandle::from(self).request_stop(wanted);
     }
 
-    /// A test has its final outcome, and it is in the books.
+    /// A test has its final outcome, and it is recorded.
     pub(crate) fn has_settled(&self) {
         self.progress.send_modify(|count| *count += 1);
     }
