@@ -77,6 +77,35 @@ def test_p1_a_listing_is_what_collect_only_is(project: Project) -> None:
     assert (engine.root / "log").read_text() == "start True\nfinish\nunconfigure\n"
 
 
+def test_p1_no_number_of_harmless_notes_lets_an_effect_pass(project: Project) -> None:
+    notes = "".join("atexit.register(print)\n" for _ in range(20))
+    code = f"import atexit\n{notes}open('written', 'w').close()\n{TEST['test_a.py']}"
+    engine = project({"test_a.py": code})
+    assert "opens written for writing" in effect(engine)["detail"]
+    assert not (engine.root / "written").exists()
+
+
+def test_p1_an_effect_of_another_thread_is_one_while_this_one_has_them_too(
+    project: Project,
+) -> None:
+    code = """
+    import os, threading
+    def write():
+        for number in range(2000):
+            open(os.devnull, "w").close()
+    others = [threading.Thread(target=write) for _ in range(3)]
+    for other in others: other.start()
+    def last(): open("written", "w").close()
+    thread = threading.Thread(target=last)
+    thread.start()
+    for other in [*others, thread]: other.join()
+    def test_a(): pass
+    """
+    engine = project({"test_a.py": code})
+    effect(engine)
+    assert not (engine.root / "written").exists()
+
+
 @pytest.mark.parametrize(
     ("source", "detail"),
     [

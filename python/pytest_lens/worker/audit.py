@@ -7,6 +7,7 @@ nobody watches.
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
 from collections.abc import Iterable
 from typing import Any, Callable
 
@@ -14,6 +15,26 @@ Watcher = Callable[[str, "tuple[Any, ...]"], None]
 
 _watchers: dict[str, list[Watcher]] = {}
 _hooked = False
+
+
+class OwnWork:
+    """The threads in which a watcher is at work: its own reads and writes are nobody's doing.
+
+    By thread, as those of the others go on meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._threads: list[int] = []
+
+    def goes_on(self) -> bool:
+        """Whether this thread is at work for the watcher."""
+        return get_ident() in self._threads
+
+    def __enter__(self) -> None:
+        self._threads.append(get_ident())
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.remove(get_ident())
 
 
 def watch(events: Iterable[str], watcher: Watcher) -> None:

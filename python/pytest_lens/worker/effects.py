@@ -7,6 +7,7 @@ of it and ends before it happens.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -19,7 +20,7 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _NO_FILES = ("/dev/", "/proc/", "pipe:")
 _READ_ONLY_MAPS = (1, 3)  # mmap.ACCESS_READ, mmap.ACCESS_COPY
 
-# How many are told: one is enough to decide.
+# How many are reported: one is enough to decide.
 _MOST = 5
 
 
@@ -170,7 +171,7 @@ class Effects:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._harmless = hazards.harmless(worker)
-        self._busy = False
+        self._own_work = audit.OwnWork()
         self.found: list[Effect] = []
 
     def start(self) -> None:
@@ -182,17 +183,13 @@ class Effects:
         audit.forget(self._audited)
 
     def _audited(self, event: str, args: tuple[Any, ...]) -> None:
-        if self._busy:
-            return
         if event == "open" and not args[2] & _WRITING:
             return
-        self._busy = True
-        try:
+        if self._own_work.goes_on():
+            return
+        with self._own_work, contextlib.suppress(Exception):
+            # An audit hook that raises would break what it watches.
             self._seen(event, args)
-        except Exception:  # an audit hook that raises would break what it watches
-            pass
-        finally:
-            self._busy = False
 
     def _seen(self, event: str, args: tuple[Any, ...]) -> None:
         what = _EVENTS[event](*args)
@@ -203,15 +200,18 @@ class Effects:
 
     def note(self, what: str, depth: int = 1, prevent: bool = True) -> None:
         """Something is done by whoever is `depth` frames up; prevented where nobody asked."""
-        if len(self.found) >= _MOST:
+        prevents = prevent and self._worker.purpose == "unasked"
+        is_told = len(self.found) < _MOST
+        if not (prevents or is_told or (prevent and not self._worker.has_acted)):
             return
         who = culprit.find(self._harmless, self._worker.root, depth)
         if who is None:
             return
         effect = Effect(f"{who.place} {what}", who.path, who.line, who.files)
-        self.found.append(effect)
+        if is_told:
+            self.found.append(effect)
         self._worker.has_acted = self._worker.has_acted or prevent
-        if prevent and self._worker.purpose == "unasked":
+        if prevents:
             tell(self._worker, effect)
             ending.leave(0)
 

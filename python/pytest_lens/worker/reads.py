@@ -7,6 +7,7 @@ test has read through a helper or a fixture, others may get from it without read
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from typing import Any
 
@@ -47,7 +48,7 @@ class Reads:
         self._seen: set[tuple[str, str | None]] = set()
         self._new: dict[str, set[str]] = {}
         self._is_project: dict[str, bool] = {}
-        self._busy = False
+        self._own_work = audit.OwnWork()
         self._test: str | None = None
 
     def test(self, item: Any) -> None:
@@ -70,16 +71,12 @@ class Reads:
 
     def seen(self, event: str, args: tuple[Any, ...]) -> None:
         """One event of interest."""
-        if self._busy:
+        if self._own_work.goes_on():
             return
-        self._busy = True
-        try:
+        with self._own_work, contextlib.suppress(Exception):
+            # An audit hook that raises would break what it watches.
             for path in _paths(event, args):
                 self._note(path, event)
-        except Exception:  # an audit hook that raises would break what it watches
-            pass
-        finally:
-            self._busy = False
 
     def _note(self, path: Any, event: str) -> None:
         if path != ANY_FILE:

@@ -80,7 +80,7 @@ class Snapshot:
         self._searched: set[str] = set()
         self._preloaded = worker.preloaded
         self._plugins = worker.plugin_packages
-        self._busy = False
+        self._own_work = audit.OwnWork()
         self._asked = Looks(self._saw, self._opened_in_folder, self._followed)
         self.environment = environ.Watch()
 
@@ -138,18 +138,15 @@ class Snapshot:
     @contextlib.contextmanager
     def reading_ourselves(self) -> Iterator[None]:
         """The hook need not look at what we read here, or at the cache."""
-        before, self._busy = self._busy, True
-        try:
+        with self._own_work:
             yield
-        finally:
-            self._busy = before
 
     def audited(self, event: str, args: tuple[Any, ...]) -> None:
         """One event of interest."""
-        if self._busy:
+        if self._own_work.goes_on():
             return
-        self._busy = True
-        try:
+        with self._own_work, contextlib.suppress(Exception):
+            # An audit hook that raises would break what it watches.
             if event == "open":
                 self._opened(*args)
             elif event in ("os.listdir", "os.scandir"):
@@ -167,10 +164,6 @@ class Snapshot:
                 }
             else:
                 self.environment.changed(args[0])
-        except Exception:  # an audit hook that raises would break what it watches
-            pass
-        finally:
-            self._busy = False
 
     def _opened(self, path: Any, mode: str | None, flags: int) -> None:
         if isinstance(path, bytes):
@@ -213,7 +206,7 @@ class Snapshot:
 
     def _saw(self, path: str, stat: os.stat_result | None, existence: bool) -> None:
         """A file was asked for, by `os.stat` or what rests on it."""
-        if self._busy or path in self._files or path in self._stats:
+        if self._own_work.goes_on() or path in self._files or path in self._stats:
             return
         kind = disk.kind(stat.st_mode) if stat is not None else "none"
         only_there = existence or kind != "file"
@@ -226,7 +219,7 @@ class Snapshot:
 
     def _followed(self, path: str) -> None:
         """A symbolic link was looked at as such."""
-        if not self._busy and self._matters(path):
+        if not self._own_work.goes_on() and self._matters(path):
             self._looks[path] = disk.link(path)
 
     def _listed(self, path: Any) -> None:
