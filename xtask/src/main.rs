@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person at the terminal")]
 
 mod dist;
+mod doc_paths;
 mod floors;
 mod lua_imports;
 mod test;

@@ -3,9 +3,9 @@
 //! Each source file opens with a doc that says why it exists, stays under 600 lines (unless it is generated), and holds
 //! neither left-over notes nor a path of somebody's machine. Folders of the engine and of the language server import
 //! downwards only; imports of the language server and of the Neovim plugin form no circle. All places that name the
-//! version name the same.
+//! version name the same. Files that the documents for contributors name exist.
 
-use crate::{floors, lua_imports};
+use crate::{doc_paths, floors, lua_imports};
 use anyhow::Result;
 use chores::paths;
 use std::fs;
@@ -35,6 +35,7 @@ pub(crate) fn run() -> Result<bool> {
     problems.extend(floors::circles(&texts));
     problems.extend(lua_imports::complaints(texts.iter().map(|(path, text)| (path.as_path(), text.as_str()))));
     problems.extend(crate::versions::complaints()?);
+    problems.extend(doc_paths::all_complaints(&root)?);
     for problem in &problems {
         println!("{problem}");
     }
@@ -42,17 +43,19 @@ pub(crate) fn run() -> Result<bool> {
     Ok(problems.is_empty())
 }
 
-/// Source files by git's own list, paths relative to the root.
+/// Source files, paths relative to the root.
 fn sources(root: &Path) -> Result<Vec<PathBuf>> {
+    let files = files(root)?.into_iter();
+    Ok(files
+        .filter(|path| !MATERIAL.iter().any(|folder| path.starts_with(folder)) && opening(path).is_some())
+        .collect())
+}
+
+/// All files by git's own list, paths relative to the root.
+pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut list = Command::new("git");
     list.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
-    let files = chores::process::output(&mut list)?;
-    let mut files: Vec<PathBuf> = files
-        .lines()
-        .filter(|line| !MATERIAL.iter().any(|folder| line.starts_with(folder)))
-        .map(PathBuf::from)
-        .filter(|path| opening(path).is_some())
-        .collect();
+    let mut files: Vec<PathBuf> = chores::process::output(&mut list)?.lines().map(PathBuf::from).collect();
     files.sort();
     Ok(files)
 }
