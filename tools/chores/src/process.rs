@@ -69,24 +69,41 @@ pub fn output(command: &mut Command) -> Result<String> {
 
 /// Runs the command, passing its output on to the terminal while it comes, and returns it without colours as well.
 /// Standard output and standard error come in the order in which they were written.
-pub fn tee(mut command: Command) -> Result<(ExitStatus, String)> {
+pub fn tee(command: Command) -> Result<(ExitStatus, String)> {
+    let mut text = String::new();
+    let status = follow(command, |line| {
+        print!("{line}");
+        text.push_str(&plain(line));
+        std::io::stdout().flush()
+    })?;
+    Ok((status, text))
+}
+
+/// Runs the command silently, and returns its standard output and standard error in the order in which they were written.
+pub fn capture(command: Command) -> Result<(ExitStatus, String)> {
+    let mut text = String::new();
+    let status = follow(command, |line| {
+        text.push_str(line);
+        Ok(())
+    })?;
+    Ok((status, text))
+}
+
+/// Runs the command and hands on each line of its output.
+fn follow(mut command: Command, mut each: impl FnMut(&str) -> std::io::Result<()>) -> Result<ExitStatus> {
     let (reader, writer) = std::io::pipe()?;
     command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
     let words = line(&command);
     let mut child = command.spawn().with_context(|| format!("could not start `{words}`"))?;
     // The command still holds the pipe's write ends: without this the reader never sees the end.
     drop(command);
-    let mut text = String::new();
     let mut reader = BufReader::new(reader);
     let mut bytes = Vec::new();
     while reader.read_until(b'\n', &mut bytes)? > 0 {
-        let line = String::from_utf8_lossy(&bytes).into_owned();
-        print!("{line}");
-        std::io::stdout().flush()?;
-        text.push_str(&plain(&line));
+        each(&String::from_utf8_lossy(&bytes))?;
         bytes.clear();
     }
-    Ok((child.wait()?, text))
+    Ok(child.wait()?)
 }
 
 /// Waits for the process; none where it had to be killed because the time was up.

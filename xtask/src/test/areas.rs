@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use chores::venv::Venv;
 use chores::{build, paths, process};
 use std::path::Path;
+use std::process::Command;
 
 /// Every area there is.
 pub(super) const AREAS: &[Area] = &[
@@ -129,6 +130,12 @@ fn fidelity_small() -> Result<Tally> {
 
 /// Runs pytest over a folder, with more arguments behind it; the tests find the built binary in `PYTEST_LENS_BIN`.
 pub(super) fn pytest(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Tally> {
+    let (status, output) = process::tee(pytest_command(venv, dir, arguments)?)?;
+    Ok(Tally::from_pytest(&output).honest(status.success()))
+}
+
+/// The command that runs pytest in a folder, on the built binary.
+pub(super) fn pytest_command(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Command> {
     if let Some(tests) = arguments.first().filter(|tests| !dir.join(tests).is_dir()) {
         bail!("there is no folder {}", dir.join(tests).display());
     }
@@ -138,6 +145,5 @@ pub(super) fn pytest(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Tall
     if chores::ui::is_colourful() {
         command.arg("--color=yes");
     }
-    let (status, output) = process::tee(command)?;
-    Ok(Tally::from_pytest(&output).honest(status.success()))
+    Ok(command)
 }

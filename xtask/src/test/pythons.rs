@@ -5,12 +5,14 @@
 //! A Python that this machine has not is named, and counts as skipped.
 
 use super::{Tally, areas};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use chores::venv::Venv;
 use chores::{build, paths, process, ui};
+use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// The Pythons, by their minor versions.
@@ -33,50 +35,91 @@ enum Share {
     Elsewhere,
 }
 
+/// How many pairs run at a time: their tests wait for processes about half of the time.
+const AT_A_TIME: usize = 2;
+
+/// One Python with one pytest.
+#[derive(Clone, Copy)]
+struct Pair {
+    python: u32,
+    pytest: &'static str,
+}
+
 /// Runs every pair that this machine has the Python for.
 pub(super) fn run() -> Result<Tally> {
     build::binary("debug")?;
     let usual = minor(Path::new("python3"));
+    let pairs = PYTHONS.into_iter().flat_map(|python| pytests(python).map(move |pytest| Pair { python, pytest }));
+    let mut waiting: VecDeque<(Pair, PathBuf)> = VecDeque::new();
     let mut sum = Tally::default();
     let mut rows = Vec::new();
-    for python in PYTHONS {
-        let Some(interpreter) = find(python) else {
-            println!("{}", ui::paint(ui::Colour::Bold, &format!("Python 3.{python} is absent: its pairs are skipped")));
-            for pytest in pytests(python) {
+    for pair in pairs {
+        match find(pair.python) {
+            Some(interpreter) => waiting.push_back((pair, interpreter)),
+            None => {
                 sum.skipped += 1;
-                rows.push(vec![format!("3.{python}"), pytest.to_owned(), "absent".to_owned(), String::new()]);
+                rows.push(row(pair, "absent".to_owned(), String::new()));
             }
-            continue;
-        };
-        for pytest in pytests(python) {
-            let share = share(python, pytest, usual);
-            println!("{}", ui::paint(ui::Colour::Bold, &format!("Python 3.{python}, pytest {pytest}: {share:?}")));
-            let start = Instant::now();
-            let tally = pair(&interpreter, python, pytest, share)
-                .with_context(|| format!("with Python 3.{python} and pytest {pytest}"))?;
-            sum.add(tally);
-            let result = format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
-            rows.push(vec![format!("3.{python}"), pytest.to_owned(), result, ui::duration(start.elapsed())]);
         }
     }
+    let (waiting, ended) = (Mutex::new(waiting), Mutex::new((sum, rows)));
+    let work = || -> Result<()> {
+        loop {
+            let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some((pair, interpreter)) = next else { return Ok(()) };
+            let Pair { python, pytest } = pair;
+            let share = share(python, pytest, usual);
+            let start = Instant::now();
+            let (tally, output) = run_pair(&interpreter, pair, share)
+                .with_context(|| format!("with Python 3.{python} and pytest {pytest}"))?;
+            let result = format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
+            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+            println!("{}", ui::paint(ui::Colour::Bold, &format!("Python 3.{python}, pytest {pytest}: {share:?}")));
+            println!("{output}");
+            ended.0.add(tally);
+            ended.1.push(row(pair, result, ui::duration(start.elapsed())));
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..AT_A_TIME).map(|_| scope.spawn(work)).collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread of the checks panicked"))?)
+    })?;
+    let (sum, rows) = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
     println!();
     print!("{}", ui::table(&["Python", "pytest", "", "time"], &rows));
     Ok(sum)
 }
 
-/// Runs one pair.
-fn pair(interpreter: &Path, python: u32, pytest: &str, share: Share) -> Result<Tally> {
+fn row(pair: Pair, result: String, time: String) -> Vec<String> {
+    vec![format!("3.{}", pair.python), pair.pytest.to_owned(), result, time]
+}
+
+/// Runs one pair; returns what it came to, and its output.
+fn run_pair(interpreter: &Path, pair: Pair, share: Share) -> Result<(Tally, String)> {
+    let Pair { python, pytest } = pair;
     let root = paths::root();
     let list = root.join(format!("xtask/requirements/pytest-{pytest}.txt"));
     let requirements = fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
     let venv = Venv::ensure_of(interpreter, &format!("python-3.{python}-pytest-{pytest}"), &requirements)?;
-    let mut sum = match share {
-        Share::Whole => areas::pytest(&venv, &root.join("python"), &["tests"])?,
-        Share::Core => areas::pytest(&venv, &root.join("python"), &["tests", "-m", "core"])?,
-        Share::Elsewhere => Tally::default(),
+    let worker = match share {
+        Share::Whole => Some(vec!["tests"]),
+        Share::Core => Some(vec!["tests", "-m", "core"]),
+        Share::Elsewhere => None,
     };
-    sum.add(areas::pytest(&venv, &root, &["tests/pythons"])?);
-    Ok(sum)
+    let mut commands = Vec::new();
+    if let Some(arguments) = worker {
+        commands.push(areas::pytest_command(&venv, &root.join("python"), &arguments)?);
+    }
+    commands.push(areas::pytest_command(&venv, &root, &["tests/pythons"])?);
+    let (mut sum, mut all) = (Tally::default(), String::new());
+    for command in commands {
+        let (status, output) = process::capture(command)?;
+        sum.add(Tally::from_pytest(&process::plain(&output)).honest(status.success()));
+        all.push_str(&output);
+    }
+    Ok((sum, all))
 }
 
 /// What a pair runs of the worker's tests; `usual` is the Python that the area `python` has.
