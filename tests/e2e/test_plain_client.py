@@ -54,7 +54,8 @@ TESTS = """
 """
 
 NAMES = ["run", "runFailed", "runLast", "debug", "stop", "kill", "collect", "tests", "output"]
-COMMANDS = {f"pytestLens.{name}" for name in [*NAMES, "coverage", "flakiness", "resolve", "status"]}
+FOR_PLUGINS = ["affected", "coverage", "flakiness", "resolve", "status"]
+COMMANDS = {f"pytestLens.{name}" for name in [*NAMES, *FOR_PLUGINS]}
 
 
 @pytest_asyncio.fixture(scope="module")
