@@ -293,9 +293,11 @@ fn ended(status: &ExitStatus, importing: Option<String>) -> CollectFailure {
 /// How long a collection is shared at most.
 const MOST_AGE: Duration = Duration::from_secs(30 * 60);
 
-/// Whether a file is source of the project, as what only it has a digest for.
+/// Whether a file is source of the project. Installed files have a digest only where something reads their text, as
+/// hypothesis does with its own.
 fn is_source(file: &WireStat) -> bool {
-    file.5.is_some() && file.0.ends_with(".py")
+    let is_installed = || file.0.contains("/site-packages/") || file.0.contains("/dist-packages/");
+    file.5.is_some() && file.0.ends_with(".py") && !is_installed()
 }
 
 /// Why a collection must not be shared that read a clock.
@@ -450,5 +452,22 @@ impl CollectedSession {
         });
         let (process, events) = Process::arrive(awaited, FORK_LIMIT, Some(process)).await?;
         Ok(Runner::new(process, events, None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p2_a_library_whose_text_is_read_is_no_source_of_the_project() {
+        let file = |path: &str| {
+            let digest = Some("0".repeat(64));
+            is_source(&WireStat(path.into(), 0, None, 0, true, digest, 0, 0))
+        };
+        assert!(file("/repo/tests/test_a.py"));
+        assert!(!file("/repo/data.json"));
+        assert!(!file("/repo/.venv/lib/python3.13/site-packages/hypothesis/internal/observability.py"));
+        assert!(!file("/usr/lib/python3/dist-packages/library.py"));
     }
 }
