@@ -10,7 +10,7 @@ use pytest_lens_engine::{Connect, EngineConfig};
 use pytest_lens_history::{History, Options, Place, Report};
 use pytest_lens_plan::flaky::{self, Verdict};
 use pytest_lens_plan::outcome::Outcome;
-use pytest_lens_protocol::{Evidence, Hint, Request, Response, Settings};
+use pytest_lens_protocol::{Request, Response, Settings};
 
 use crate::client::Client;
 use crate::failure::{Failure, exit};
@@ -94,28 +94,11 @@ pub fn read(root: &Path) -> Result<Report, Failure> {
     Ok(history.report(window))
 }
 
-fn hint(id: &str, verdict: &Verdict) -> Hint {
-    Hint {
-        id: id.to_owned(),
-        is_flaky: verdict.is_flaky,
-        failure_rate: verdict.failure_rate,
-        flips: verdict.flips,
-        total_runs: verdict.total_runs,
-        consecutive_failures: verdict.consecutive_failures,
-        consecutive_passes: verdict.consecutive_passes,
-        recent_outcomes: verdict.recent_outcomes.iter().map(|outcome| outcome.as_str().to_owned()).collect(),
-        evidence: verdict.evidence.map(|evidence| match evidence {
-            flaky::Evidence::SameCode => Evidence::SameCode,
-            flaky::Evidence::AcrossChanges => Evidence::AcrossChanges,
-        }),
-    }
-}
-
 /// For scripts: a test a line, flaky ones first.
 fn lines(report: &Report) -> Result<String, Failure> {
     let mut text = String::new();
     for (id, verdict) in report.flaky.iter().chain(&report.unstable) {
-        let line = serde_json::to_string(&hint(id, verdict)).map_err(|error| Failure::internal(error.to_string()))?;
+        let line = serde_json::to_string(&verdict.hint(id)).map_err(|error| Failure::internal(error.to_string()))?;
         text.push_str(&line);
         text.push('\n');
     }

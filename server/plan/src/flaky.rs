@@ -14,6 +14,8 @@
 
 use std::num::NonZeroU32;
 
+use pytest_lens_protocol::Hint;
+
 use crate::outcome::Outcome;
 
 /// How many outcomes [`Verdict::recent_outcomes`] shows.
@@ -75,6 +77,27 @@ pub struct Verdict {
     pub consecutive_passes: u32,
     /// The last outcomes, skipped ones included, oldest first, at most [`RECENT`].
     pub recent_outcomes: Vec<Outcome>,
+}
+
+impl Verdict {
+    /// The verdict on the test `id`, as clients receive it.
+    #[must_use]
+    pub fn hint(&self, id: &str) -> Hint {
+        Hint {
+            id: id.to_owned(),
+            is_flaky: self.is_flaky,
+            failure_rate: self.failure_rate,
+            flips: self.flips,
+            total_runs: self.total_runs,
+            consecutive_failures: self.consecutive_failures,
+            consecutive_passes: self.consecutive_passes,
+            recent_outcomes: self.recent_outcomes.iter().map(|outcome| outcome.as_str().to_owned()).collect(),
+            evidence: self.evidence.map(|evidence| match evidence {
+                Evidence::SameCode => pytest_lens_protocol::Evidence::SameCode,
+                Evidence::AcrossChanges => pytest_lens_protocol::Evidence::AcrossChanges,
+            }),
+        }
+    }
 }
 
 /// Judges a test by its last `window` runs (at least one), of which some may have overlapped. `observations` come oldest

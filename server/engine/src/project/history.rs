@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use pytest_lens_history::{History, Options, Place, Report};
-use pytest_lens_plan::flaky::{self, Verdict};
-use pytest_lens_protocol::{Evidence, Hint};
+use pytest_lens_protocol::Hint;
 
 pub(crate) struct Histories {
     state_dir: PathBuf,
@@ -36,23 +35,5 @@ impl Histories {
 
 /// Those of a report that there is something to say about.
 pub(crate) fn hints(report: &Report) -> impl Iterator<Item = Hint> {
-    report.flaky.iter().chain(&report.unstable).map(|(id, verdict)| hint(id, verdict))
-}
-
-/// A verdict as clients are told it.
-pub(crate) fn hint(id: &str, verdict: &Verdict) -> Hint {
-    Hint {
-        id: id.to_owned(),
-        is_flaky: verdict.is_flaky,
-        failure_rate: verdict.failure_rate,
-        flips: verdict.flips,
-        total_runs: verdict.total_runs,
-        consecutive_failures: verdict.consecutive_failures,
-        consecutive_passes: verdict.consecutive_passes,
-        recent_outcomes: verdict.recent_outcomes.iter().map(|outcome| outcome.as_str().to_owned()).collect(),
-        evidence: verdict.evidence.map(|evidence| match evidence {
-            flaky::Evidence::SameCode => Evidence::SameCode,
-            flaky::Evidence::AcrossChanges => Evidence::AcrossChanges,
-        }),
-    }
+    report.flaky.iter().chain(&report.unstable).map(|(id, verdict)| verdict.hint(id))
 }

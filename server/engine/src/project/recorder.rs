@@ -372,7 +372,7 @@ impl Recorder {
                 let judged = |id: Arc<str>| {
                     let verdict = self.state.history.verdict(&id, window)?;
                     let is_news = verdict.evidence.is_some() || self.suspects.contains(&*id);
-                    is_news.then(|| history::hint(&id, &verdict))
+                    is_news.then(|| verdict.hint(&id))
                 };
                 ids.into_iter().filter_map(judged).collect()
             }
