@@ -11,8 +11,8 @@ use pytest_lens_protocol::{
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::follow;
-use crate::args::{Command, Run, parse};
 use crate::failure::Failure;
+use crate::options::arguments::{Command, Run, parse};
 use crate::signals::Ask;
 use crate::style::Style;
 use crate::testing::{Fake, collect_error, inventory};
@@ -460,7 +460,7 @@ fn colours_mark_what_matters() {
         report.take(&payload, "r");
     }
     let style = Style { colour: true, width: 60, is_terminal: true };
-    let text = super::summary::summary(&report, &crate::args::Look::default(), style);
+    let text = crate::terminal::summary::summary(&report, &crate::options::arguments::Look::default(), style);
     assert!(text.contains("\x1b[1m>       assert x == 2\x1b[0m\n\x1b[31mE       assert 1 == 2\x1b[0m"), "{text}");
     assert!(text.contains("\x1b[31mFAILED\x1b[0m t.py::TestA::test_bad[1-x] - AssertionError: asser...\n"), "{text}");
 }

@@ -70,6 +70,17 @@ pub fn means(id: &str, test: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || rest.starts_with('[') || rest.starts_with('/'))
 }
 
+/// Whether a file is one of those asked for: it is named, lies in a folder that is, or is the conftest.py of one.
+pub fn is_asked(asked: &[String], path: &str) -> bool {
+    let conftest_of = path.strip_suffix("conftest.py").filter(|folder| folder.is_empty() || folder.ends_with('/'));
+    asked.is_empty()
+        || asked.iter().any(|id| {
+            let file = id.split("::").next().unwrap_or_default();
+            let within = path.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            within || conftest_of.is_some_and(|folder| file.starts_with(folder))
+        })
+}
+
 /// Of the tests that there are, what was meant by an id that none of them has: a test, a class or a function.
 pub fn meant<'a>(id: &str, tests: impl Iterator<Item = &'a str>) -> Option<String> {
     let (file, wanted) = id.split_once("::")?;
@@ -250,6 +261,23 @@ mod tests {
         };
         insta::assert_snapshot!(told("no/such/folder"), @"the root `no/such/folder` can't be opened (No such file or directory (os error 2)); give the project's folder with --root");
         insta::assert_snapshot!(told("Cargo.toml"), @"the root `Cargo.toml` is no folder; give the project's folder with --root");
+    }
+
+    #[test]
+    fn only_files_that_were_asked_for() {
+        let asked = |ids: &[&str], path: &str| {
+            let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
+            is_asked(&ids, path)
+        };
+        assert!(asked(&[], "any.py"));
+        assert!(asked(&["a/t.py::test_x"], "a/t.py"));
+        assert!(asked(&["a"], "a/b/t.py"));
+        assert!(!asked(&["a"], "ab/t.py"));
+        assert!(!asked(&["a/t.py"], "a/u.py"));
+        assert!(asked(&["a/b/t.py"], "a/conftest.py"));
+        assert!(asked(&["a/b/t.py"], "conftest.py"));
+        assert!(!asked(&["a/b/t.py"], "c/conftest.py"));
+        assert!(!asked(&["a/b/t.py"], "my_conftest.py"));
     }
 
     proptest! {

@@ -10,9 +10,10 @@ use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand};
 
 use pytest_lens_protocol::WorkerCount;
 
+use super::pytest_options;
 use crate::failure::Failure;
 use crate::style::Style;
-use crate::{pytest_options, suggest};
+use crate::suggest;
 
 /// What the help of `run` ends with.
 const PYTESTS: &str = "pytest's other options, those of plugins and of the project go to its session. With -s, --pdb or \

@@ -7,8 +7,8 @@ use std::path::Path;
 use pytest_lens_analysis::{PytestSettings, listing, settings_from};
 use pytest_lens_protocol::WorkerCount;
 
-use crate::args;
 use crate::failure::Failure;
+use crate::options::arguments as args;
 
 /// Whether a run's tests are to have them.
 ///

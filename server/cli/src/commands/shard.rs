@@ -8,10 +8,12 @@ use std::sync::Arc;
 use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{Request, Response};
 
-use crate::args::{Shard, Shards};
-use crate::client::Client;
+use crate::commands::list;
+use crate::engine::client::Client;
+use crate::engine::inventory::inventory;
+use crate::engine::shards;
 use crate::failure::{Failure, exit};
-use crate::list;
+use crate::options::arguments::{Shard, Shards};
 use crate::style::{Paint, Style};
 
 /// Prints the figures of a distribution, or one shard's tests.
@@ -26,10 +28,10 @@ pub async fn shard(
     match options.shards {
         Shards::All(total) => figures(&client, total, options, out, style).await,
         Shards::One(index, total) => {
-            let own = tests(&client, Vec::new(), (index, total), &options.strategy.name).await?;
+            let own = shards::tests(&client, Vec::new(), (index, total), &options.strategy.name).await?;
             if options.json {
                 let own: HashSet<String> = own.into_iter().collect();
-                let mut nodes = list::inventory(&client).await?;
+                let mut nodes = inventory(&client).await?;
                 nodes.retain(|node| own.contains(&node.node_id));
                 list::print(&nodes, true, out)?;
             } else {
@@ -39,26 +41,6 @@ pub async fn shard(
             }
             Ok(exit::OK)
         }
-    }
-}
-
-/// The tests of one shard, counted from 1, of those that the ids mean; no ids mean all.
-pub async fn tests(
-    client: &Client,
-    node_ids: Vec<String>,
-    (index, total_shards): (u32, u32),
-    strategy: &str,
-) -> Result<Vec<String>, Failure> {
-    let request = Request::GetShard {
-        context_id: client.context_id.clone(),
-        node_ids,
-        shard_index: index.saturating_sub(1),
-        total_shards,
-        strategy: strategy.to_owned(),
-    };
-    match client.session.call(request).await {
-        Response::ShardedTests { node_ids, .. } => Ok(node_ids),
-        other => Err(Failure::of_response(other)),
     }
 }
 

@@ -6,11 +6,14 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use pytest_lens_protocol::{EventPayload, OutputStream, TestOutcome};
 
-use super::report::{Report, is_failure};
-use super::summary::{self, first_line};
-use crate::args::Look;
+use super::counts::counts;
+use super::outcome_words::word;
+use super::summary::summary;
+use super::text::{first_line, short_line};
 use crate::failure::Failure;
-use crate::style::{Paint, Style};
+use crate::options::arguments::Look;
+use crate::results::report::{Report, is_failure};
+use crate::style::Style;
 
 /// What is shown while a run goes on.
 pub struct Live<'a> {
@@ -86,7 +89,7 @@ impl<'a> Live<'a> {
                 writeln!(out, "{text:room$}[{:3}%]", (100 * done).checked_div(total).unwrap_or(100))
             }
             View::Bar(_) if is_failure(&outcome.outcome) && !outcome.will_rerun => {
-                let line = summary::short_line(outcome, self.style);
+                let line = short_line(outcome, self.style);
                 self.beside_bar(|| writeln!(out, "{line}"))
             }
             View::Bar(_) => Ok(()),
@@ -96,7 +99,7 @@ impl<'a> Live<'a> {
     fn refresh(&self, report: &Report, test: Option<&String>) {
         let View::Bar(bar) = &self.view else { return };
         bar.set_position(report.done() as u64);
-        let mut message = summary::counts(report, self.style);
+        let mut message = counts(report, self.style);
         if let Some(test) = test {
             message = format!("{message}  {test}");
         }
@@ -131,7 +134,7 @@ impl<'a> Live<'a> {
                 return Ok(out.flush()?);
             }
         }
-        out.write_all(summary::summary(report, self.look, self.style).as_bytes())?;
+        out.write_all(summary(report, self.look, self.style).as_bytes())?;
         Ok(out.flush()?)
     }
 }
@@ -174,31 +177,6 @@ fn line(outcome: &TestOutcome) -> String {
         _ => String::new(),
     };
     format!("{} {word}{reason} ", outcome.id)
-}
-
-/// pytest's word for an outcome, where it has one.
-pub fn word(outcome: &str) -> &str {
-    match outcome {
-        "passed" => "PASSED",
-        "failed" => "FAILED",
-        "skipped" => "SKIPPED",
-        "error" => "ERROR",
-        "xfailed" => "XFAIL",
-        "xpassed" => "XPASS",
-        "timed_out" => "TIMEOUT",
-        "crashed" => "CRASHED",
-        "not_run" => "NOT RUN",
-        other => other,
-    }
-}
-
-/// The colour of an outcome.
-pub fn paint(outcome: &str) -> Paint {
-    match outcome {
-        "passed" => Paint::Green,
-        outcome if is_failure(outcome) => Paint::Red,
-        _ => Paint::Yellow,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! `pytest-lens list`: the inventory, as pytest collects it.
 
-use std::collections::HashSet;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,11 +7,14 @@ use std::sync::Arc;
 use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{Request, Response, TestNodeInfo};
 
-use crate::args::{Filter, List, Run};
-use crate::client::{Client, path_of};
+use crate::engine::client::Client;
+use crate::engine::inventory::{chosen, inventory};
 use crate::failure::{Failure, exit};
-use crate::run::is_asked;
-use crate::{select, suggest};
+use crate::options::arguments::{Filter, List, Run};
+use crate::options::selectors as select;
+use crate::options::selectors::is_asked;
+use crate::paths::path_of;
+use crate::suggest;
 
 /// Collects, and prints the tests that the options select; files that can't be collected go to standard error.
 pub async fn list(connect: Arc<dyn Connect>, root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
@@ -107,30 +109,4 @@ pub fn print(nodes: &[TestNodeInfo], json: bool, out: &mut dyn Write) -> Result<
         }
     }
     Ok(out.flush()?)
-}
-
-/// Every test in the inventory.
-pub async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
-    match client.session.call(Request::GetInventory { context_id: client.context_id.clone() }).await {
-        Response::InventoryData { nodes, .. } => Ok(nodes),
-        other => Err(Failure::of_response(other)),
-    }
-}
-
-/// The ids that the expressions select; none where there is no expression.
-pub async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
-    if filter.keyword.is_none() && filter.marker.is_none() {
-        return Ok(None);
-    }
-    Ok(Some(chosen(client, filter).await?))
-}
-
-/// The ids that the expressions select, where there are any; collected if need be, since somebody asks.
-async fn chosen(client: &Client, filter: &Filter) -> Result<HashSet<String>, Failure> {
-    let (keyword, marker) = (filter.keyword.clone(), filter.marker.clone());
-    let request = Request::List { context_id: client.context_id.clone(), keyword, marker };
-    match client.session.call(request).await {
-        Response::TestList { node_ids } => Ok(node_ids.into_iter().collect()),
-        other => Err(Failure::of_response(other)),
-    }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use pytest_lens_protocol::TestOutcome;
 
-use super::live::{paint, word};
-use super::report::Report;
-use super::summary::{captured, colour_first_word, first_line, line, with_reason};
-use crate::args::Look;
+use super::failures::captured;
+use super::outcome_words::{paint, word};
+use super::text::{colour_first_word, first_line, line, with_reason};
+use crate::options::arguments::Look;
+use crate::results::report::Report;
 use crate::style::{Paint, Style};
 
 /// Below it a duration is not worth a line, as in pytest.

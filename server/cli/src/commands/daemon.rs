@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use pytest_lens_engine::{Address, AddressError, Engine, default_socket, serve};
 
-use crate::args;
 use crate::failure::{Failure, exit};
+use crate::options::arguments as args;
 use crate::signals;
 
 /// Serves until the system or a client asks to end, or nobody has come for so long. Says on standard error where it

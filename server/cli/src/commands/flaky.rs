@@ -12,7 +12,7 @@ use pytest_lens_plan::flaky::{self, Verdict};
 use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_protocol::{Request, Response, Settings};
 
-use crate::client::Client;
+use crate::engine::client::Client;
 use crate::failure::{Failure, exit};
 use crate::style::{Paint, Style};
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{CollectError, Request, Response};
 
-use crate::client::{Client, Collected, path_of};
+use crate::engine::client::{Client, Collected};
+use crate::engine::history_status::Kept;
 use crate::failure::{Failure, exit};
-use crate::kept::Kept;
+use crate::paths::path_of;
 use crate::style::{Paint, Style};
 
 /// Looks at a root and prints what it finds.

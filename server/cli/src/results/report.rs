@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use pytest_lens_protocol::{CollectError, EventPayload, NOT_COLLECTED, RunEnd, RunEndStatus, TestOutcome};
 
-use crate::client::path_of;
 use crate::failure::exit;
+use crate::options::selectors::is_asked;
+use crate::paths::path_of;
 
 /// A file that could not be collected.
 #[derive(Debug, PartialEq, Eq)]
@@ -166,37 +167,4 @@ impl Report {
 /// Whether an outcome makes a run fail.
 pub fn is_failure(outcome: &str) -> bool {
     matches!(outcome, "failed" | "error" | "timed_out" | "crashed")
-}
-
-/// Whether a file is one of those asked for: it is named, lies in a folder that is, or is the conftest.py of one.
-pub fn is_asked(asked: &[String], path: &str) -> bool {
-    let conftest_of = path.strip_suffix("conftest.py").filter(|folder| folder.is_empty() || folder.ends_with('/'));
-    asked.is_empty()
-        || asked.iter().any(|id| {
-            let file = id.split("::").next().unwrap_or_default();
-            let within = path.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            within || conftest_of.is_some_and(|folder| file.starts_with(folder))
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_files_that_were_asked_for() {
-        let asked = |ids: &[&str], path: &str| {
-            let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
-            is_asked(&ids, path)
-        };
-        assert!(asked(&[], "any.py"));
-        assert!(asked(&["a/t.py::test_x"], "a/t.py"));
-        assert!(asked(&["a"], "a/b/t.py"));
-        assert!(!asked(&["a"], "ab/t.py"));
-        assert!(!asked(&["a/t.py"], "a/u.py"));
-        assert!(asked(&["a/b/t.py"], "a/conftest.py"));
-        assert!(asked(&["a/b/t.py"], "conftest.py"));
-        assert!(!asked(&["a/b/t.py"], "c/conftest.py"));
-        assert!(!asked(&["a/b/t.py"], "my_conftest.py"));
-    }
 }

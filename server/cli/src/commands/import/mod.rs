@@ -17,10 +17,10 @@ use pytest_lens_engine::{Connect, EngineConfig};
 use pytest_lens_history::{Attempt, History, Options, Place, Run, Source, Uid};
 use serde_json::json;
 
-use crate::args::Import;
-use crate::client::Client;
+use crate::engine::client::Client;
+use crate::engine::inventory::inventory;
 use crate::failure::{Failure, exit};
-use crate::list::inventory;
+use crate::options::arguments::Import;
 use junit::{Case, Report};
 use mapping::Functions;
 

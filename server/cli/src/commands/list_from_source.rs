@@ -7,10 +7,10 @@ use pytest_lens_analysis::listing::{self, StaticFile};
 use pytest_lens_analysis::{NodeKind, StaticNode, settings_from};
 use pytest_lens_protocol::TestNodeInfo;
 
-use crate::args::List;
+use crate::commands::list::{print, status};
 use crate::failure::Failure;
-use crate::list::{print, status};
-use crate::select;
+use crate::options::arguments::List;
+use crate::options::selectors as select;
 
 /// Prints the functions and doctests that the source shows; files that can't be read go to standard error.
 pub fn list(root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
@@ -61,7 +61,7 @@ fn info(path: &str, node: &StaticNode) -> TestNodeInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::{EngineAt, Filter, Root};
+    use crate::options::arguments::{EngineAt, Filter, Root};
 
     /// What is printed for a project of these files, and the exit status.
     fn listed(files: &[(&str, &str)], json: bool) -> (String, i32) {

@@ -328,7 +328,7 @@ pub fn explained(message: &str, command: &clap::Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args;
+    use crate::options::arguments as args;
 
     fn sorted(line: &str) -> String {
         let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();

@@ -1,0 +1,106 @@
+//! The subcommands, one file each.
+
+mod daemon;
+mod doctor;
+mod flaky;
+mod import;
+mod list;
+mod list_from_source;
+mod lsp;
+mod shard;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pytest_lens_engine::{Connect, Remote};
+
+use crate::engine::history_status;
+use crate::engine::start::{Life, block_on, start, with, with_engine};
+use crate::engine::unavailable::Unavailable;
+use crate::failure::Failure;
+use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root};
+use crate::options::{selectors as select, terminal_access};
+use crate::run;
+use crate::style::Style;
+use import::Importing;
+
+/// Carries out a command; returns the exit status.
+pub fn dispatch(command: Command) -> Result<i32, Failure> {
+    let out = &mut std::io::stdout();
+    match command {
+        Command::Lsp(options) => match options.engine.connect {
+            // Without a daemon it serves all the same: from the sources, until one is there.
+            Some(socket) => block_on(lsp::serve(Arc::new(Remote::new(&socket)))),
+            None => block_on(async {
+                match start(Life::Resident) {
+                    Ok(engine) => {
+                        let result = lsp::serve(Arc::clone(&engine) as Arc<dyn Connect>).await;
+                        engine.shutdown().await;
+                        result
+                    }
+                    Err(message) => lsp::serve(Arc::new(Unavailable(message))).await,
+                }
+            }),
+        },
+        Command::Daemon(options) => with_engine(Life::Resident, async |engine| daemon::daemon(engine, options).await),
+        Command::Run(mut options) => {
+            let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
+            if options.collect_only {
+                return with(&options.engine, async |engine| list::of_run(engine, &root, &options, out).await);
+            }
+            options.has_terminal = terminal_access::is_wanted(&options, &root)?;
+            if options.has_terminal {
+                // The history tells a daemon's clients of it.
+                return with_engine(Life::Terminal, async |engine| {
+                    run::run(engine, &root, &options, out, Style::of_stdout()).await
+                });
+            }
+            with(&options.engine, async |engine| run::run(engine, &root, &options, out, Style::of_stdout()).await)
+        }
+        Command::List(options) if options.is_static => {
+            list_from_source::list(&select::root(options.root.root.as_deref())?, &options, out)
+        }
+        Command::List(mut options) => {
+            let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
+            with(&options.engine, async |engine| list::list(engine, &root, &options, out).await)
+        }
+        Command::Shard(options) => {
+            let root = root_of(&options.root, &options.engine, &mut Vec::new())?;
+            with(&options.engine, async |engine| shard::shard(engine, &root, &options, out, Style::of_stdout()).await)
+        }
+        Command::Flaky(options) => {
+            let root = root_of(&options.root, &options.engine, &mut Vec::new())?;
+            // Without a daemon there is nothing to start: the history is a file.
+            let report = match options.engine.connect {
+                Some(_) => with(&options.engine, async |engine| flaky::asked(engine, &root).await)?,
+                None => flaky::read(&root)?,
+            };
+            flaky::print(&report, &root, options.json, out, Style::of_stdout())
+        }
+        Command::History(HistoryCommand::Import(options)) => {
+            let root = select::root(options.root.root.as_deref())?;
+            let mut importing = Importing::new(&root, &options)?;
+            if importing.wants_inventory() {
+                with_engine(Life::Short, async |engine| {
+                    importing.take_inventory(engine, &root).await;
+                    Ok(())
+                })?;
+            }
+            importing.finish(&root, options.json, out)
+        }
+        Command::Doctor(options) => {
+            let root = select::root(options.root.root.as_deref())?;
+            with_engine(Life::Short, async |engine| {
+                doctor::doctor(engine, &root, history_status::look, out, Style::of_stdout()).await
+            })
+        }
+    }
+}
+
+/// The root of a command that a daemon can serve.
+fn root_of(root: &Root, engine: &EngineAt, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
+    match engine.connect {
+        Some(_) => select::shared_root(root.root.as_deref(), selectors),
+        None => select::root(root.root.as_deref()),
+    }
+}

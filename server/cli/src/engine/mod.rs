@@ -1,0 +1,8 @@
+//! The engine as the commands use it.
+
+pub mod client;
+pub mod history_status;
+pub mod inventory;
+pub mod shards;
+pub mod start;
+pub mod unavailable;

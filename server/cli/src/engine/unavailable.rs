@@ -1,0 +1,24 @@
+//! Stands in for an engine that could not be started.
+
+use std::sync::Arc;
+
+use pytest_lens_engine::{Answer, Call, Connect};
+use pytest_lens_protocol::{ErrorCode, Request, Response};
+
+/// What stands for an engine that could not be started: it answers each call with the reason, and lenses and tree come
+/// from the sources.
+#[derive(Debug, Clone)]
+pub struct Unavailable(pub String);
+
+impl Connect for Unavailable {
+    fn session(&self) -> Arc<dyn Call> {
+        Arc::new(self.clone())
+    }
+}
+
+impl Call for Unavailable {
+    fn call(&self, _: Request) -> Answer<'_> {
+        let answer = Response::Error { code: ErrorCode::InternalError, message: self.0.clone() };
+        Box::pin(std::future::ready(answer))
+    }
+}

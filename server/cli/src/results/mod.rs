@@ -1,0 +1,3 @@
+//! What came of a run.
+
+pub mod report;

@@ -1,0 +1,49 @@
+//! Which of the selected tests a run is about: by the history, by shard.
+
+use std::collections::HashSet;
+
+use pytest_lens_protocol::{Request, Response};
+
+use crate::engine::client::Client;
+use crate::engine::{inventory, shards};
+use crate::failure::Failure;
+use crate::options::{arguments as args, selectors as select};
+
+/// Of the tests selected that there are, those that failed when they last ran; or all from the first of them on. None
+/// where none failed.
+pub async fn by_history(client: &Client, selected: &[String], only_failed: bool) -> Result<Vec<String>, Failure> {
+    let recorded = match client.session.call(Request::GetLastFailed { context_id: client.context_id.clone() }).await {
+        Response::TestList { node_ids } => node_ids,
+        other => return Err(Failure::of_response(other)),
+    };
+    let is_selected = |id: &str| selected.is_empty() || selected.iter().any(|wanted| select::means(wanted, id));
+    let recorded: HashSet<String> = recorded.into_iter().filter(|id| is_selected(id)).collect();
+    if recorded.is_empty() {
+        return Ok(Vec::new());
+    }
+    // What can't be collected is told by the run.
+    client.collect().await.ok();
+    let known = inventory::inventory(client).await?.into_iter().map(|node| node.node_id);
+    if only_failed {
+        return Ok(known.filter(|id| recorded.contains(id)).collect());
+    }
+    Ok(known.filter(|id| is_selected(id)).skip_while(|id| !recorded.contains(id)).collect())
+}
+
+/// One shard of what the ids and expressions select: as if the others were not there.
+pub async fn shard_of(
+    client: &Client,
+    mut node_ids: Vec<String>,
+    shard: (u32, u32),
+    options: &args::Run,
+) -> Result<Vec<String>, Failure> {
+    let strategy = &options.strategy.name;
+    if let Some(filtered) = inventory::filtered(client, &options.filter).await? {
+        let named = shards::tests(client, node_ids, (1, 1), strategy).await?;
+        node_ids = named.into_iter().filter(|id| filtered.contains(id)).collect();
+        if node_ids.is_empty() {
+            return Ok(node_ids);
+        }
+    }
+    shards::tests(client, node_ids, shard, strategy).await
+}

@@ -1,0 +1,112 @@
+//! Requests a run.
+
+use std::path::Path;
+
+use pytest_lens_engine::Connect;
+use pytest_lens_history::Source;
+use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, WorkerCount};
+
+use super::narrow::{by_history, shard_of};
+use crate::engine::client::{Client, Log};
+use crate::failure::Failure;
+use crate::options::arguments as args;
+use crate::results::report::Report;
+
+/// What became of the request for a run.
+pub enum Started {
+    /// With its id, and the log from a place before its start.
+    Run(Client, String, Log),
+    /// The selection is empty, and why.
+    Nothing(String),
+    /// The request was refused for the reason in the message; it may be that a file can't be collected.
+    Refused(Client, String),
+}
+
+pub async fn start(
+    connect: &dyn Connect,
+    root: &Path,
+    options: &args::Run,
+    node_ids: Vec<String>,
+    report: &mut Report,
+) -> Result<Started, Failure> {
+    let client = Client::open(connect, root, options.mode.clone()).await?;
+    let mut log = client.log();
+    if connect.is_shared() {
+        // A place in the log from before the run.
+        for event in log.next(&client, 0).await? {
+            report.take(&event.payload, "");
+        }
+    }
+    let mut node_ids = node_ids;
+    if options.last_failed || is_stepwise(options) {
+        let left = by_history(&client, &node_ids, options.last_failed).await?;
+        if left.is_empty() {
+            // As pytest does.
+            report.note = Some("no test of what was selected failed when it last ran: all of it runs".into());
+        } else {
+            node_ids = left;
+        }
+    }
+    if let Some(shard) = options.shard {
+        node_ids = shard_of(&client, node_ids, shard, options).await?;
+        if node_ids.is_empty() {
+            let (index, total) = shard;
+            return Ok(Started::Nothing(format!("shard {index}/{total} of what was selected has no test")));
+        }
+    }
+    let request = Request::RunStream {
+        context_id: client.context_id.clone(),
+        node_ids,
+        workers: match options.workers {
+            Some(WorkerCount::Fixed(count)) => Some(count),
+            None if options.has_terminal => Some(1),
+            Some(WorkerCount::Auto) | None => None,
+        },
+        maxfail: maxfail(options),
+        options: Some(RunOptions {
+            keyword: options.filter.keyword.clone(),
+            marker: options.filter.marker.clone(),
+            auto_workers: options.workers == Some(WorkerCount::Auto),
+            coverage: false,
+            reruns: options.reruns,
+            arguments: arguments(options),
+            source: Some(Source::of_command(std::env::var("CI").ok().as_deref()).to_string()),
+            ..RunOptions::default()
+        }),
+    };
+    match client.session.call(request).await {
+        Response::RunStarted { run_id, .. } => Ok(Started::Run(client, run_id, log)),
+        Response::Error { code: ErrorCode::CollectionFailed | ErrorCode::InvalidRequest, message } => {
+            Ok(Started::Refused(client, message))
+        }
+        other => Err(Failure::of_response(other)),
+    }
+}
+
+/// What pytest's session is given besides.
+fn arguments(options: &args::Run) -> Vec<String> {
+    let mut arguments = options.passed.clone();
+    // Longer comparisons; the lines are ours.
+    if options.look.verbose > 0 {
+        arguments.push(format!("-{}", "v".repeat(options.look.verbose.into())));
+    }
+    // The process that has the terminal shows there what runs.
+    if options.look.quiet && options.has_terminal {
+        arguments.push("-q".into());
+    }
+    // Without tracebacks, or with a line for each, there is still a text for other readers.
+    let tb = options.look.tb.iter().filter(|style| !matches!(style.as_str(), "no" | "line"));
+    arguments.extend(tb.map(|style| format!("--tb={style}")));
+    arguments
+}
+
+fn is_stepwise(options: &args::Run) -> bool {
+    options.stepwise || options.stepwise_skip
+}
+
+/// After how many failures the run is to stop.
+fn maxfail(options: &args::Run) -> Option<u32> {
+    let step = is_stepwise(options).then_some(if options.stepwise_skip { 2 } else { 1 });
+    let first = options.exit_first.then_some(1);
+    first.into_iter().chain(step).chain(options.maxfail.filter(|&count| count > 0)).min()
+}

@@ -1,0 +1,47 @@
+//! Stops a run that the user no longer wants.
+
+use std::sync::Arc;
+
+use pytest_lens_engine::Call;
+use pytest_lens_protocol::Request;
+
+use crate::signals::Ask;
+use crate::terminal::progress::Live;
+
+/// The way to stop the run while the log is waited for.
+pub struct Control {
+    pub session: Arc<dyn Call>,
+    pub run_id: String,
+    pub asked: u32,
+    /// Ctrl-C is the tests' affair, who hear of it as well: they may be at a breakpoint.
+    pub leaves_interrupts: bool,
+}
+
+impl Control {
+    /// Stops at the first ask, kills at the second; `true` at the third, when waiting is to end.
+    pub async fn obey(&mut self, ask: Ask, live: &Live<'_>) -> bool {
+        if ask == Ask::Interrupt && self.leaves_interrupts {
+            return false;
+        }
+        let before = self.asked;
+        self.asked += if ask == Ask::Terminate { 2 } else { 1 };
+        match (before, self.asked) {
+            (0, 1) => {
+                live.note("stopping: what runs may finish; Ctrl-C again ends it at once");
+                self.session.call(Request::StopRun { run_id: self.run_id.clone() }).await;
+                false
+            }
+            (0 | 1, _) => {
+                live.note("killing what runs");
+                self.kill().await;
+                false
+            }
+            _ => true,
+        }
+    }
+
+    pub async fn kill(&self) {
+        // Where the run is over already there is nothing to kill, which is what was wanted.
+        self.session.call(Request::KillRun { run_id: self.run_id.clone() }).await;
+    }
+}

@@ -1,0 +1,141 @@
+//! Why tests failed, and what they printed.
+
+use std::fmt::Write as _;
+
+use pytest_lens_protocol::TestOutcome;
+
+use super::text::{first_line, line, with_reason};
+use crate::options::arguments::Look;
+use crate::results::report::{FileError, Report};
+use crate::style::{Paint, Style};
+
+pub fn tracebacks(
+    text: &mut String,
+    report: &Report,
+    errors: &[&TestOutcome],
+    failures: &[&TestOutcome],
+    look: &Look,
+    style: Style,
+) {
+    if !report.errors.is_empty() || !errors.is_empty() {
+        line(text, &style.rule('=', "ERRORS"));
+        report.errors.iter().for_each(|error| file_error(text, error, style));
+        errors.iter().for_each(|outcome| failure(text, outcome, report, look, style));
+    }
+    if !failures.is_empty() {
+        line(text, &style.rule('=', "FAILURES"));
+        failures.iter().for_each(|outcome| failure(text, outcome, report, look, style));
+    }
+}
+
+/// `path:line: message`, as pytest's `--tb=line` has it.
+pub fn place_line(outcome: &TestOutcome) -> String {
+    let message = first_line(outcome.message.as_deref().unwrap_or_default());
+    let place = outcome.location.as_ref().map(|place| {
+        let path = place.uri.strip_prefix("file://").unwrap_or(&place.uri);
+        format!("{path}:{}", place.range.start.line + 1)
+    });
+    format!("{}: {message}", place.as_deref().unwrap_or(&outcome.id))
+}
+
+fn file_error(text: &mut String, error: &FileError, style: Style) {
+    let title = style.rule('_', &format!("ERROR collecting {}", error.path));
+    line(text, &style.paint(Paint::Red, &title));
+    if let Some(longrepr) = &error.longrepr {
+        return line(text, &coloured(longrepr, style));
+    }
+    let message = error.message.trim_end();
+    if !message.contains(&*error.path) {
+        line(text, &format!("{}:{}:", error.path, error.line));
+    }
+    line(text, &coloured(message, style));
+}
+
+/// One test's failure: pytest's own text of it, then what it printed.
+fn failure(text: &mut String, outcome: &TestOutcome, report: &Report, look: &Look, style: Style) {
+    let name = outcome.id.split_once("::").map_or(&*outcome.id, |(_, test)| test).replace("::", ".");
+    let title = match (&*outcome.outcome, &outcome.phase) {
+        ("error", Some(phase)) if phase != "call" => format!("ERROR at {phase} of {name}"),
+        ("error", _) => format!("ERROR in {name}"),
+        ("failed", _) => name,
+        (other, _) => format!("{name}: {}", other.replace('_', " ")),
+    };
+    line(text, &style.paint(Paint::Red, &style.rule('_', &title)));
+    let told = match &outcome.longrepr {
+        Some(longrepr) if !longrepr.trim().is_empty() => longrepr.clone(),
+        _ => without_longrepr(outcome),
+    };
+    // As pytest sets a whole function apart from its heading.
+    if told.lines().next().is_some_and(|first| first.starts_with(' ') || first.contains(" = ")) {
+        line(text, "");
+    }
+    line(text, &coloured(told.trim_end(), style));
+    if let Some(hint) = hint(outcome).filter(|_| !report.has_terminal) {
+        line(text, &style.paint(Paint::Yellow, &hint));
+    }
+    for subtest in outcome.subtests.iter().filter(|subtest| subtest.outcome == "failed") {
+        let message = first_line(subtest.message.as_deref().unwrap_or_default());
+        line(text, &with_reason(&format!("SUBFAILED {}", subtest.label), message));
+    }
+    captured(text, outcome, look, style);
+}
+
+/// The way out where a test wanted a person at a terminal.
+fn hint(outcome: &TestOutcome) -> Option<String> {
+    let message = outcome.message.as_deref()?;
+    let id = &outcome.id;
+    if message.contains("BdbQuit") {
+        Some(format!(
+            "Hint: tests have no terminal here; at a breakpoint stops `pytest-lens run -s '{id}'`, or an editor's debugger"
+        ))
+    } else if message.contains("reading from stdin while output is captured") || message.starts_with("EOFError") {
+        Some(format!("Hint: tests have no standard input here; `pytest-lens run -s '{id}'` reads yours"))
+    } else {
+        None
+    }
+}
+
+/// What a test printed.
+pub fn captured(text: &mut String, outcome: &TestOutcome, look: &Look, style: Style) {
+    let is_wanted = |stream: &str| look.show_capture.as_deref().is_none_or(|shown| shown == "all" || shown == stream);
+    for (stream, captured) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr), ("log", &outcome.log)] {
+        if !is_wanted(stream) {
+            continue;
+        }
+        if let Some(captured) = captured.as_deref().filter(|captured| !captured.is_empty()) {
+            line(text, &style.rule('-', &format!("Captured {stream}")));
+            line(text, captured.strip_suffix('\n').unwrap_or(captured));
+        }
+    }
+}
+
+/// A crash or a test out of time leaves no text of pytest's: what is known is the message and the frames.
+fn without_longrepr(outcome: &TestOutcome) -> String {
+    let mut text = String::new();
+    for frame in &outcome.frames {
+        let place = frame.location.uri.strip_prefix("file://").unwrap_or(&frame.location.uri);
+        let number = frame.location.range.start.line + 1;
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{place}:{number}: in {}", frame.name);
+        if let Some(code) = &frame.text {
+            let _ = writeln!(text, "    {}", code.trim());
+        }
+    }
+    for told in outcome.message.as_deref().unwrap_or("no reason is known").lines() {
+        let _ = writeln!(text, "E   {told}");
+    }
+    text
+}
+
+/// pytest's colours: the line that failed is bold, the reason red.
+fn coloured(text: &str, style: Style) -> String {
+    if !style.colour {
+        return text.to_owned();
+    }
+    let paint = |line: &str| match line.as_bytes() {
+        [b'E', b' ', ..] | [b'E'] => style.paint(Paint::Red, line),
+        [b'>', ..] => style.paint(Paint::Bold, line),
+        _ => line.to_owned(),
+    };
+    text.lines().map(paint).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,29 @@
+//! Words and colours for outcomes.
+
+use crate::results::report::is_failure;
+use crate::style::Paint;
+
+/// pytest's word for an outcome, where it has one.
+pub fn word(outcome: &str) -> &str {
+    match outcome {
+        "passed" => "PASSED",
+        "failed" => "FAILED",
+        "skipped" => "SKIPPED",
+        "error" => "ERROR",
+        "xfailed" => "XFAIL",
+        "xpassed" => "XPASS",
+        "timed_out" => "TIMEOUT",
+        "crashed" => "CRASHED",
+        "not_run" => "NOT RUN",
+        other => other,
+    }
+}
+
+/// The colour of an outcome.
+pub fn paint(outcome: &str) -> Paint {
+    match outcome {
+        "passed" => Paint::Green,
+        outcome if is_failure(outcome) => Paint::Red,
+        _ => Paint::Yellow,
+    }
+}
