@@ -6,6 +6,7 @@ mod dist;
 mod doc_paths;
 mod floors;
 mod lua_imports;
+mod plain_words;
 mod test;
 mod tidy;
 mod versions;

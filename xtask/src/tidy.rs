@@ -5,7 +5,7 @@
 //! downwards only; imports of the language server and of the Neovim plugin form no circle. All places that name the
 //! version name the same. Files that the documents for contributors name exist.
 
-use crate::{doc_paths, floors, lua_imports};
+use crate::{doc_paths, floors, lua_imports, plain_words};
 use anyhow::Result;
 use chores::paths;
 use std::fs;
@@ -30,7 +30,12 @@ pub(crate) fn run() -> Result<bool> {
         };
         problems.extend(complaints(&path, &text));
         problems.extend(floors::complaints(&path, &text));
+        problems.extend(plain_words::complaints(&path, &text));
         texts.push((path, text));
+    }
+    for path in documents(&root)? {
+        let text = fs::read_to_string(root.join(&path)).unwrap_or_default();
+        problems.extend(plain_words::complaints(&path, &text));
     }
     problems.extend(floors::circles(&texts));
     problems.extend(lua_imports::complaints(texts.iter().map(|(path, text)| (path.as_path(), text.as_str()))));
@@ -45,10 +50,16 @@ pub(crate) fn run() -> Result<bool> {
 
 /// Source files, paths relative to the root.
 fn sources(root: &Path) -> Result<Vec<PathBuf>> {
-    let files = files(root)?.into_iter();
-    Ok(files
-        .filter(|path| !MATERIAL.iter().any(|folder| path.starts_with(folder)) && opening(path).is_some())
-        .collect())
+    Ok(files(root)?.into_iter().filter(|path| !is_material(path) && opening(path).is_some()).collect())
+}
+
+/// Documents and descriptions of settings, paths relative to the root.
+fn documents(root: &Path) -> Result<Vec<PathBuf>> {
+    Ok(files(root)?.into_iter().filter(|path| !is_material(path) && plain_words::is_document(path)).collect())
+}
+
+fn is_material(path: &Path) -> bool {
+    MATERIAL.iter().any(|folder| path.starts_with(folder))
 }
 
 /// All files by git's own list, paths relative to the root.
