@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 CaseStatus = Literal["passed", "failed", "timed_out", "skipped", "error"]
-"""How a case ended."""
+"""The status of a case that is over."""
 
 ErrorCode = Literal[
     "context_not_found",
@@ -44,7 +44,7 @@ LaunchErrorCode = Literal[
     "no_matching_cases",
     "invalid_manifest",
 ]
-"""Why a suite could not be launched."""
+"""The reason why a suite could not start."""
 
 Outcome = Literal[
     "passed",
@@ -76,7 +76,7 @@ SuiteStatus = Literal[
     "stopped",
     "internal_error",
 ]
-"""How a suite ended, from the weakest to the one that outranks all others."""
+"""The status of a suite that is over, from the weakest to the one that outranks all others."""
 
 WorkerCount = Union[Literal["auto"], int]
 """How many runners a run has."""
@@ -85,7 +85,7 @@ WorkerCount = Union[Literal["auto"], int]
 class StdoutArtifact(TypedDict):
     """Standard output.
 
-    * ``artifact_id``: For ``read_artifact``.
+    * ``artifact_id``: Argument for ``read_artifact``.
     """
 
     type: Literal["stdout"]
@@ -95,7 +95,7 @@ class StdoutArtifact(TypedDict):
 class StderrArtifact(TypedDict):
     """Standard error.
 
-    * ``artifact_id``: For ``read_artifact``.
+    * ``artifact_id``: Argument for ``read_artifact``.
     """
 
     type: Literal["stderr"]
@@ -105,7 +105,7 @@ class StderrArtifact(TypedDict):
 class LogArtifact(TypedDict):
     """Log records.
 
-    * ``artifact_id``: For ``read_artifact``.
+    * ``artifact_id``: Argument for ``read_artifact``.
     """
 
     type: Literal["log"]
@@ -113,11 +113,11 @@ class LogArtifact(TypedDict):
 
 
 class CustomArtifact(TypedDict):
-    """A folder that a test filled.
+    """A folder that a test filled with files.
 
-    * ``directory``: Its absolute path.
-    * ``token``: For ``release_directory``.
-    * ``component_moniker``: The node id of the test.
+    * ``directory``: Absolute path of the folder.
+    * ``token``: Argument for ``release_directory``.
+    * ``component_moniker``: Node id of the test.
     """
 
     type: Literal["custom"]
@@ -129,7 +129,7 @@ class CustomArtifact(TypedDict):
 class DebugDataArtifact(TypedDict):
     """Files such as coverage data.
 
-    * ``iterator_id``: For ``next_debug_data``.
+    * ``iterator_id``: Argument for ``next_debug_data``.
     """
 
     type: Literal["debug_data"]
@@ -139,7 +139,7 @@ class DebugDataArtifact(TypedDict):
 class Case(TypedDict):
     """One case of a suite.
 
-    * ``name``: Its node id.
+    * ``name``: Node id of the case.
     """
 
     name: str
@@ -172,8 +172,8 @@ class CollectError(TypedDict):
 class DebugFile(TypedDict):
     """A file of debug data.
 
-    * ``name``: Its name, unique within its iterator.
-    * ``artifact_id``: For ``read_artifact``.
+    * ``name``: Name of the file, unique within its iterator.
+    * ``artifact_id``: Argument for ``read_artifact``.
     """
 
     name: str
@@ -183,14 +183,14 @@ class DebugFile(TypedDict):
 class FixtureReuseSettings(TypedDict):
     """`pytestLens.fixtureReuse`.
 
-    * ``enabled``: Whether fixtures live on between runs.
-    * ``maxAgeSeconds``: How old one may become, in seconds: finite, not negative.
-    * ``teardownOnConftestChange``: Whether a changed conftest.py tears them down at once. Else that
-      waits for the run that needs its new code.
-    * ``teardownOnTestFileChange``: Whether a changed test file tears them down. Else only what it
-      defines itself goes.
-    * ``scopes``: Scopes that live on: ``session``, ``package``, ``module``, ``class``. What is
-      wider than one of them lives on with it.
+    * ``enabled``: Whether fixtures stay set up between runs.
+    * ``maxAgeSeconds``: The longest time that they stay, in seconds: finite, not negative.
+    * ``teardownOnConftestChange``: Whether a changed ``conftest.py`` tears them down at once;
+      otherwise the next run that needs its code does.
+    * ``teardownOnTestFileChange``: Whether a changed test file tears them down; otherwise only
+      fixtures that it defines are torn down.
+    * ``scopes``: Scopes whose fixtures stay: ``session``, ``package``, ``module``, ``class``. Wider
+      scopes than a listed one stay with it.
     """
 
     enabled: bool
@@ -210,14 +210,14 @@ class FlakinessHints(TypedDict):
 
 
 class FlakinessInfo(TypedDict):
-    """What the history says of one test.
+    """The flakiness of one test, from the history.
 
     * ``node_id``: pytest's node id.
     * ``failure_rate``: Share of failures, 0.0 to 1.0.
-    * ``flaky_streak``: Number of changes between pass and fail.
-    * ``total_runs``: Runs in the window.
-    * ``consecutive_failures``: Failures since the last pass.
-    * ``consecutive_passes``: Passes since the last failure.
+    * ``flaky_streak``: Number of changes between pass and failure.
+    * ``total_runs``: Number of runs in the window.
+    * ``consecutive_failures``: Number of failures since the last pass.
+    * ``consecutive_passes``: Number of passes since the last failure.
     """
 
     node_id: str
@@ -231,7 +231,7 @@ class FlakinessInfo(TypedDict):
 class FlakySettings(TypedDict):
     """`pytestLens.flaky`.
 
-    * ``window``: Runs of a test that count.
+    * ``window``: The number of a test's last runs that count.
     """
 
     window: int
@@ -278,20 +278,20 @@ class Hint(TypedDict):
 class InlayHintSettings(TypedDict):
     """`pytestLens.inlayHints`.
 
-    * ``enable``: Whether durations are shown behind tests.
+    * ``enable``: Whether durations are shown after tests.
     """
 
     enable: bool
 
 
 class InventoryDelta(TypedDict):
-    """What changed in the inventory.
+    """A change of the inventory.
 
     * ``revision``: Revision of the inventory after this change.
     * ``upserts``: New and changed items, parents before children, siblings in source order.
     * ``removed``: Removed items; their children are removed too.
-    * ``order``: The order of siblings within files, where new items are not last or siblings moved.
-      Files and folders are sorted by name instead.
+    * ``order``: The order of siblings within files, if new items are not last or siblings moved.
+      Folders and files are sorted by name and have no entry.
     * ``errors``: All current collection errors.
     * ``whole``: The upserts are the whole inventory: all other items are removed. Sent first to a
       reader whose position in the log is no longer kept.
@@ -309,10 +309,10 @@ class InventoryDelta(TypedDict):
 
 
 class Location(TypedDict):
-    """A span of a file, as in LSP.
+    """A range of a file, as in LSP.
 
     * ``uri``: ``file:`` URI.
-    * ``range``: The span.
+    * ``range``: The range.
     """
 
     uri: str
@@ -335,7 +335,7 @@ class Output(TypedDict):
 
 
 class Position(TypedDict):
-    """A place in a text: 0-based line, 0-based offset in it, as in LSP.
+    """A position in a text, as in LSP.
 
     * ``line``: 0-based line.
     * ``character``: 0-based offset in the line; engine events give 0 or UTF-16 units.
@@ -346,10 +346,10 @@ class Position(TypedDict):
 
 
 class Range(TypedDict):
-    """A span of a text, its end exclusive, as in LSP.
+    """A range of a text, its end exclusive, as in LSP.
 
-    * ``start``: Where it begins.
-    * ``end``: Where it ends.
+    * ``start``: The first position of the range.
+    * ``end``: The position after the range.
     """
 
     start: Position
@@ -359,7 +359,7 @@ class Range(TypedDict):
 class RayConfig(TypedDict):
     """`pytestLens.ray`.
 
-    * ``address``: The cluster's address.
+    * ``address``: Address of the cluster.
     """
 
     address: str | None
@@ -369,9 +369,9 @@ class RerunSettings(TypedDict):
     """`pytestLens.rerun`.
 
     * ``enabled``: Whether failures are repeated.
-    * ``maxReruns``: How often at most.
-    * ``onlyFlaky``: Only tests known to be flaky.
-    * ``delayMs``: Pause before each, in milliseconds.
+    * ``maxReruns``: The most repeats of a test.
+    * ``onlyFlaky``: Repeat only tests known to be flaky.
+    * ``delayMs``: Pause before each repeat, in milliseconds.
     """
 
     enabled: bool
@@ -384,8 +384,8 @@ class ContextReady(TypedDict):
     """A context is open.
 
     * ``protocol_version``: The engine's protocol version.
-    * ``context_id``: Names the context in every further request.
-    * ``inventory_hash``: Changes whenever the inventory does; empty before anything was collected.
+    * ``context_id``: Id of the context, for every further request.
+    * ``inventory_hash``: Changes whenever the inventory does; empty before the first collection.
     """
 
     type: Literal["context_ready"]
@@ -397,8 +397,8 @@ class ContextReady(TypedDict):
 class CollectionComplete(TypedDict):
     """The inventory is up to date.
 
-    * ``node_count``: Tests in it.
-    * ``duration_ms``: How long it took, in milliseconds.
+    * ``node_count``: Number of tests in it.
+    * ``duration_ms``: Duration of the collection, in milliseconds.
     """
 
     type: Literal["collection_complete"]
@@ -407,7 +407,7 @@ class CollectionComplete(TypedDict):
 
 
 class TestList(TypedDict):
-    """Tests that matched.
+    """The tests that matched.
 
     * ``node_ids``: Their node ids, in pytest's order.
     """
@@ -420,8 +420,8 @@ class InventoryData(TypedDict):
     """The inventory.
 
     * ``hash``: As in ``context_ready``.
-    * ``collected_at``: When it was last brought up to date, Unix time in milliseconds; 0 before
-      that.
+    * ``collected_at``: Time of its last update, Unix time in milliseconds; 0 before the first
+      collection.
     * ``nodes``: Every test, in pytest's order.
     """
 
@@ -432,10 +432,10 @@ class InventoryData(TypedDict):
 
 
 class RunComplete(TypedDict):
-    """A run's end. The counts add up to `total`; tests that were not run are in none of them.
+    """The end of a run. The counts add up to `total`; tests that were not run count in none of them.
 
-    * ``total``: Tests with an outcome.
-    * ``passed``: Passed, or passed unexpectedly where that is no failure.
+    * ``total``: Number of tests with an outcome.
+    * ``passed``: Passed, or passed unexpectedly without a strict xfail.
     * ``failed``: Failed or timed out.
     * ``skipped``: Skipped, or failed as expected.
     * ``errors``: Errors in set-up or teardown, and crashes.
@@ -452,12 +452,12 @@ class RunComplete(TypedDict):
 
 
 class WorkerStatus(TypedDict):
-    """What the runners are doing.
+    """The figures of the runners.
 
-    * ``active_workers``: Runners that run a test.
-    * ``idle_workers``: Runners that wait for one.
-    * ``tests_executed``: Tests that this context has run.
-    * ``avg_test_duration_ms``: Their mean duration in milliseconds.
+    * ``active_workers``: Number of runners that run a test.
+    * ``idle_workers``: Number of runners that wait for one.
+    * ``tests_executed``: Number of tests that this context has run.
+    * ``avg_test_duration_ms``: Mean duration of these tests, in milliseconds.
     """
 
     type: Literal["worker_status"]
@@ -470,7 +470,7 @@ class WorkerStatus(TypedDict):
 class WorkerConfigAck(TypedDict):
     """The number of runners is set.
 
-    * ``num_workers``: What it is now.
+    * ``num_workers``: The number now in force.
     """
 
     type: Literal["worker_config_ack"]
@@ -478,22 +478,22 @@ class WorkerConfigAck(TypedDict):
 
 
 class ShutdownAck(TypedDict):
-    """What was to end has ended."""
+    """The context, or the engine, has ended."""
 
     type: Literal["shutdown_ack"]
 
 
 class Pong(TypedDict):
-    """A sign of life."""
+    """The engine is alive."""
 
     type: Literal["pong"]
 
 
 class RunStarted(TypedDict):
-    """A streaming run was accepted.
+    """The engine accepted a streaming run.
 
-    * ``run_id``: Names the run in further requests.
-    * ``total_tests``: Tests that it will give an outcome each.
+    * ``run_id``: Id of the run, for further requests.
+    * ``total_tests``: Number of tests that will have an outcome.
     """
 
     type: Literal["run_started"]
@@ -502,14 +502,14 @@ class RunStarted(TypedDict):
 
 
 class RunProgress(TypedDict):
-    """What has come of a streaming run.
+    """The progress of a streaming run.
 
-    * ``run_id``: Which run.
-    * ``total``: Tests selected.
-    * ``completed``: Tests with an outcome.
-    * ``running``: Tests running now.
-    * ``done``: Whether it is over, and everything was told.
-    * ``results``: Outcomes since this session last asked, 10,000 at most.
+    * ``run_id``: The run.
+    * ``total``: Number of selected tests.
+    * ``completed``: Number of tests with an outcome.
+    * ``running``: Number of tests that run now.
+    * ``done``: Whether the run is over and this answer holds its last outcomes.
+    * ``results``: Outcomes since this session last asked, at most 10,000.
     """
 
     type: Literal["run_progress"]
@@ -522,10 +522,10 @@ class RunProgress(TypedDict):
 
 
 class Error(TypedDict):
-    """The request was not carried out.
+    """The engine did not carry out the request.
 
-    * ``code``: Category.
-    * ``message``: One sentence that names what is at fault, and the way out.
+    * ``code``: Category of the error.
+    * ``message``: One sentence that names the culprit and the way out.
     """
 
     type: Literal["error"]
@@ -534,12 +534,12 @@ class Error(TypedDict):
 
 
 class FlakinessReport(TypedDict):
-    """Flakiness of every test with a history.
+    """The flakiness of every test with a history.
 
-    * ``flaky_tests``: Passed and failed on the same code.
-    * ``unstable_tests``: Passed and failed, but across changes of code.
-    * ``stable_count``: Tests that did neither.
-    * ``total_tracked``: Tests with a history.
+    * ``flaky_tests``: Tests that passed and failed on the same code.
+    * ``unstable_tests``: Tests that passed and failed, but across changes of code.
+    * ``stable_count``: Number of tests that did neither.
+    * ``total_tracked``: Number of tests with a history.
     """
 
     type: Literal["flakiness_report"]
@@ -550,15 +550,15 @@ class FlakinessReport(TypedDict):
 
 
 class TestFlakiness(TypedDict):
-    """Flakiness of one test.
+    """The flakiness of one test.
 
     * ``node_id``: pytest's node id.
     * ``failure_rate``: Share of failures, 0.0 to 1.0.
     * ``is_flaky``: Whether it passed and failed on the same code.
-    * ``flaky_streak``: Number of changes between pass and fail.
-    * ``consecutive_failures``: Failures since the last pass.
-    * ``consecutive_passes``: Passes since the last failure.
-    * ``total_runs``: Runs in the window.
+    * ``flaky_streak``: Number of changes between pass and failure.
+    * ``consecutive_failures``: Number of failures since the last pass.
+    * ``consecutive_passes``: Number of passes since the last failure.
+    * ``total_runs``: Number of runs in the window.
     * ``recent_outcomes``: The last outcomes, oldest first.
     """
 
@@ -574,12 +574,12 @@ class TestFlakiness(TypedDict):
 
 
 class RerunConfig(TypedDict):
-    """How failures are repeated.
+    """The settings for repeating failures.
 
-    * ``enabled``: Whether they are.
-    * ``max_reruns``: How often at most.
-    * ``only_flaky``: Only tests known to be flaky.
-    * ``delay_ms``: Pause before each, in milliseconds.
+    * ``enabled``: Whether failures are repeated.
+    * ``max_reruns``: The most repeats of a test.
+    * ``only_flaky``: Repeat only tests known to be flaky.
+    * ``delay_ms``: Pause before each repeat, in milliseconds.
     """
 
     type: Literal["rerun_config"]
@@ -590,13 +590,13 @@ class RerunConfig(TypedDict):
 
 
 class FixtureConfig(TypedDict):
-    """How fixtures are reused.
+    """The settings of fixture reuse.
 
-    * ``enabled``: Whether they are.
-    * ``max_fixture_age_seconds``: How old one may become, in seconds.
-    * ``teardown_on_conftest_change``: Whether a changed conftest.py tears them down.
-    * ``teardown_on_test_file_change``: Whether a changed test file tears them down.
-    * ``scopes_to_reuse``: Scopes that live on.
+    * ``enabled``: Whether fixtures stay set up between runs.
+    * ``max_fixture_age_seconds``: The longest time that they stay, in seconds.
+    * ``teardown_on_conftest_change``: Whether a change of a ``conftest.py`` tears them down.
+    * ``teardown_on_test_file_change``: Whether a change of a test file tears them down.
+    * ``scopes_to_reuse``: Scopes whose fixtures stay.
     """
 
     type: Literal["fixture_config"]
@@ -610,11 +610,11 @@ class FixtureConfig(TypedDict):
 class SessionStatus(TypedDict):
     """The session that holds the reused fixtures.
 
-    * ``session_id``: Names it; empty before there is one.
-    * ``repo_path``: The repo's root.
-    * ``created_at``: When it began, Unix time in seconds.
-    * ``last_run_at``: When it last ran, Unix time in seconds.
-    * ``total_runs``: Runs that it served.
+    * ``session_id``: Id of the session; empty before there is one.
+    * ``repo_path``: Root of the repo.
+    * ``created_at``: Time of its start, Unix time in seconds.
+    * ``last_run_at``: Time of its last run, Unix time in seconds.
+    * ``total_runs``: Number of runs that used it.
     * ``enabled``: Whether fixtures are reused.
     """
 
@@ -630,9 +630,9 @@ class SessionStatus(TypedDict):
 class ShardedTests(TypedDict):
     """The tests of one shard.
 
-    * ``shard_index``: Which shard, counted from 0.
-    * ``total_shards``: How many there are.
-    * ``node_ids``: Its tests.
+    * ``shard_index``: Index of the shard, from 0.
+    * ``total_shards``: Number of shards.
+    * ``node_ids``: Node ids of its tests.
     """
 
     type: Literal["sharded_tests"]
@@ -644,14 +644,14 @@ class ShardedTests(TypedDict):
 class ShardInfo(TypedDict):
     """Figures of a distribution.
 
-    * ``strategy``: The strategy it was made by.
-    * ``total_shards``: How many shards there are.
-    * ``total_tests``: Tests distributed.
-    * ``shard_test_counts``: Tests of each shard.
+    * ``strategy``: The strategy of the distribution.
+    * ``total_shards``: Number of shards.
+    * ``total_tests``: Number of distributed tests.
+    * ``shard_test_counts``: Number of tests in each shard.
     * ``shard_durations_ms``: Expected duration of each shard, in milliseconds.
-    * ``count_imbalance_percent``: How far the largest count lies above the mean, in percent.
-    * ``duration_imbalance_percent``: How far the longest duration lies above the mean, in percent.
-    * ``estimated_wall_time_ms``: The longest shard's duration, in milliseconds.
+    * ``count_imbalance_percent``: Percentage by which the largest count exceeds the mean.
+    * ``duration_imbalance_percent``: Percentage by which the longest duration exceeds the mean.
+    * ``estimated_wall_time_ms``: Duration of the longest shard, in milliseconds.
     """
 
     type: Literal["shard_info"]
@@ -668,9 +668,9 @@ class ShardInfo(TypedDict):
 class ConfigAck(TypedDict):
     """A configuration is in force.
 
-    * ``config_type``: What was configured: ``rerun``, ``fixture_reuse``, ``settings``.
-    * ``config``: What now holds; ``problems``, a list of sentences, says what is missing all the
-      same.
+    * ``config_type``: The kind of configuration: ``rerun``, ``fixture_reuse`` or ``settings``.
+    * ``config``: The configuration in force; ``problems``, a list of sentences, names the parts of
+      it that can't be followed.
     """
 
     type: Literal["config_ack"]
@@ -681,9 +681,9 @@ class ConfigAck(TypedDict):
 class Events(TypedDict):
     """Events of the context's log (an addition of pytest-lens).
 
-    * ``cursor``: To be sent with the next ``get_events``.
-    * ``events``: In order; each a map in either shape. A ``seq`` above the asked cursor says that
-      older ones were dropped.
+    * ``cursor``: Argument for the next ``get_events``.
+    * ``events``: The events in order, each a map in either shape. If the first ``seq`` is above the
+      requested cursor, older events were dropped.
     """
 
     type: Literal["events"]
@@ -692,12 +692,12 @@ class Events(TypedDict):
 
 
 class TestOutput(TypedDict):
-    """What a test printed in its last run (an addition of pytest-lens).
+    """The output of a test in its last run (an addition of pytest-lens).
 
     * ``node_id``: pytest's node id.
-    * ``outcome``: Its outcome there; ``None`` where it never ran.
-    * ``message``: Why it failed or was skipped.
-    * ``longrepr``: pytest's own text of the failure.
+    * ``outcome``: Its outcome in that run; ``None`` if it never ran.
+    * ``message``: The reason why it failed or was skipped.
+    * ``longrepr``: pytest's text of the failure.
     * ``stdout``: Captured standard output.
     * ``stderr``: Captured standard error.
     * ``log``: Captured log.
@@ -720,9 +720,9 @@ class ControlAck(TypedDict):
 
 
 class CaseIterator(TypedDict):
-    """A suite's cases can be read (an addition of pytest-lens).
+    """Iterator over the cases of a suite (an addition of pytest-lens).
 
-    * ``iterator_id``: For ``next_cases``.
+    * ``iterator_id``: Argument for ``next_cases``.
     """
 
     type: Literal["case_iterator"]
@@ -732,7 +732,7 @@ class CaseIterator(TypedDict):
 class Cases(TypedDict):
     """Cases of a suite (an addition of pytest-lens).
 
-    * ``cases``: The next ones, in pytest's order; empty = no more.
+    * ``cases``: The next cases, in pytest's order; empty = no more.
     """
 
     type: Literal["cases"]
@@ -740,10 +740,10 @@ class Cases(TypedDict):
 
 
 class RunBuilt(TypedDict):
-    """A run of suites is going (an addition of pytest-lens).
+    """A run of suites has started (an addition of pytest-lens).
 
-    * ``run_id``: Names the run in further requests.
-    * ``suite_ids``: Names its suites, in the order given.
+    * ``run_id``: Id of the run, for further requests.
+    * ``suite_ids``: Ids of its suites, in the order of the request.
     """
 
     type: Literal["run_built"]
@@ -754,7 +754,7 @@ class RunBuilt(TypedDict):
 class RunEvents(TypedDict):
     """Events of a run (an addition of pytest-lens).
 
-    * ``events``: In order; empty only when the run is over.
+    * ``events``: The events in order; empty only when the run is over.
     """
 
     type: Literal["run_events"]
@@ -764,7 +764,7 @@ class RunEvents(TypedDict):
 class SuiteEvents(TypedDict):
     """Events of a suite (an addition of pytest-lens).
 
-    * ``events``: In order; empty only when the suite is over.
+    * ``events``: The events in order; empty only when the suite is over.
     """
 
     type: Literal["suite_events"]
@@ -772,10 +772,10 @@ class SuiteEvents(TypedDict):
 
 
 class LaunchError(TypedDict):
-    """A suite could not be launched (an addition of pytest-lens).
+    """A suite could not start (an addition of pytest-lens).
 
-    * ``code``: Category.
-    * ``message``: One sentence that names what is at fault, and the way out.
+    * ``code``: Category of the error.
+    * ``message``: One sentence that names the culprit and the way out.
     """
 
     type: Literal["launch_error"]
@@ -786,8 +786,8 @@ class LaunchError(TypedDict):
 class ArtifactData(TypedDict):
     """Bytes of an artifact (an addition of pytest-lens).
 
-    * ``data``: The next ones.
-    * ``done``: Whether these were the last.
+    * ``data``: The next bytes.
+    * ``done``: Whether these are the last bytes.
     """
 
     type: Literal["artifact_data"]
@@ -808,9 +808,9 @@ class DebugData(TypedDict):
 class DebugStarted(TypedDict):
     """A run waits for a debugger (an addition of pytest-lens).
 
-    * ``run_id``: Names the run in further requests.
-    * ``host``: Where debugpy listens, for the Debug Adapter Protocol.
-    * ``port``: On which port.
+    * ``run_id``: Id of the run, for further requests.
+    * ``host``: Host on which debugpy listens, for the Debug Adapter Protocol.
+    * ``port``: Port on which debugpy listens.
     """
 
     type: Literal["debug_started"]
@@ -822,18 +822,18 @@ class DebugStarted(TypedDict):
 class ContextStatus(TypedDict):
     """How the context runs tests (an addition of pytest-lens).
 
-    * ``context_id``: Which context.
-    * ``repo_path``: Its root.
-    * ``python_path``: The interpreter.
+    * ``context_id``: The context.
+    * ``repo_path``: Root of the repo.
+    * ``python_path``: Path of the interpreter.
     * ``python_source``: How the interpreter was found.
-    * ``python_version``: Its version, e.g. ``3.11.7``.
-    * ``pytest_version``: pytest's version.
+    * ``python_version``: Version of the interpreter, e.g. ``3.11.7``.
+    * ``pytest_version``: Version of pytest.
     * ``plugins``: Installed pytest plugins, ``name version``.
     * ``config_file``: pytest's configuration file, if there is one.
-    * ``execution_mode``: ``embedded`` or ``subprocess``: what runs use now.
-    * ``mode_reason``: Why.
-    * ``hazards``: What keeps tests from being forked off a collected session, each a sentence.
-    * ``active_runs``: Ids of the runs going on.
+    * ``execution_mode``: The mode of the next run: ``embedded`` or ``subprocess``.
+    * ``mode_reason``: The reason for the mode.
+    * ``hazards``: The reasons why tests are not forked off a collected session, each a sentence.
+    * ``active_runs``: Ids of the runs in progress.
     """
 
     type: Literal["context_status"]
@@ -893,10 +893,10 @@ class RunEnd(TypedDict):
 
 
 class RunEvent(TypedDict):
-    """Something that happened in a run as a whole.
+    """An event of a run as a whole.
 
-    * ``timestamp``: When, in nanoseconds of the machine's monotonic clock.
-    * ``payload``: What.
+    * ``timestamp``: Time of the event, in nanoseconds of the machine's monotonic clock.
+    * ``payload``: Payload of the event.
     """
 
     timestamp: int
@@ -904,21 +904,21 @@ class RunEvent(TypedDict):
 
 
 class RunStartedRunEventPayload(TypedDict):
-    """It started: always first."""
+    """The run started; always the first event."""
 
     type: Literal["run_started"]
 
 
 class RunStoppedRunEventPayload(TypedDict):
-    """It is over; artifacts may follow."""
+    """The run is over; artifacts may follow."""
 
     type: Literal["run_stopped"]
 
 
 class ArtifactRunEventPayload(TypedDict):
-    """It produced an artifact.
+    """The run produced an artifact.
 
-    * ``artifact``: Which.
+    * ``artifact``: The artifact.
     """
 
     type: Literal["artifact"]
@@ -946,23 +946,22 @@ class Settings(TypedDict):
 
     * ``pythonPath``: The interpreter; ``None`` searches for one.
     * ``executionMode``: ``embedded``, ``subprocess`` or ``auto``.
-    * ``workers``: Runners at a time, or ``auto``; ``None`` is 1, but ``auto`` where the project
-      itself asks pytest-xdist for several.
+    * ``workers``: Number of runners, or ``auto``; ``None`` is 1, or ``auto`` if the project itself
+      asks pytest-xdist for several.
     * ``arguments``: Further arguments for pytest.
-    * ``env``: Environment variables for the tests; they win over ``env_file``.
+    * ``env``: Environment variables for the tests; they take precedence over ``env_file``.
     * ``envFile``: A file of ``NAME=value`` lines, relative to the root.
-    * ``codeLens``: Code lenses.
-    * ``inlayHints``: Inlay hints.
-    * ``runOnSave``: What saving a file runs.
+    * ``codeLens``: Settings of code lenses.
+    * ``inlayHints``: Settings of inlay hints.
+    * ``runOnSave``: The tests that saving a file runs.
     * ``timeoutMs``: Limit for each test, in milliseconds.
     * ``collectTimeoutMs``: Limit for a collection, in milliseconds.
-    * ``debugTimeoutMs``: How long a run that is to be debugged waits for its debugger, in
-      milliseconds.
-    * ``rerun``: Repeating failures.
-    * ``fixtureReuse``: Keeping fixtures between runs.
-    * ``flaky``: Flakiness.
-    * ``executor``: Where runners live.
-    * ``ray``: Ray.
+    * ``debugTimeoutMs``: The time that a run waits for its debugger, in milliseconds.
+    * ``rerun``: Settings for repeating failures.
+    * ``fixtureReuse``: Settings for keeping fixtures between runs.
+    * ``flaky``: Settings of flakiness.
+    * ``executor``: The place where runners run.
+    * ``ray``: Settings of Ray.
     """
 
     pythonPath: str | None
@@ -988,7 +987,7 @@ class Siblings(TypedDict):
     """The children of an item, in order.
 
     * ``parent``: The item that contains them.
-    * ``ids``: Their ids. Other children come after them.
+    * ``ids``: Ids of the children. Children that are not listed come after them.
     """
 
     parent: str
@@ -1009,10 +1008,10 @@ class Subtest(TypedDict):
 
 
 class SuiteEvent(TypedDict):
-    """Something that happened in a suite.
+    """An event of a suite.
 
-    * ``timestamp``: When, in nanoseconds of the machine's monotonic clock.
-    * ``payload``: What.
+    * ``timestamp``: Time of the event, in nanoseconds of the machine's monotonic clock.
+    * ``payload``: Payload of the event.
     """
 
     timestamp: int
@@ -1022,8 +1021,8 @@ class SuiteEvent(TypedDict):
 class CaseFoundSuiteEventPayload(TypedDict):
     """A case was found: the first event of each case.
 
-    * ``test_case_name``: Its node id.
-    * ``identifier``: Names it in the events that follow; unique in the suite's run.
+    * ``test_case_name``: Node id of the case.
+    * ``identifier``: Names the case in later events; unique in the suite's run.
     """
 
     type: Literal["case_found"]
@@ -1034,7 +1033,7 @@ class CaseFoundSuiteEventPayload(TypedDict):
 class CaseStartedSuiteEventPayload(TypedDict):
     """A case is about to run.
 
-    * ``identifier``: Which case.
+    * ``identifier``: ``case_id`` of the case.
     """
 
     type: Literal["case_started"]
@@ -1044,8 +1043,8 @@ class CaseStartedSuiteEventPayload(TypedDict):
 class CaseStoppedSuiteEventPayload(TypedDict):
     """A case is over; artifacts of it may follow.
 
-    * ``identifier``: Which case.
-    * ``status``: How it ended.
+    * ``identifier``: ``case_id`` of the case.
+    * ``status``: How the case ended.
     """
 
     type: Literal["case_stopped"]
@@ -1054,9 +1053,9 @@ class CaseStoppedSuiteEventPayload(TypedDict):
 
 
 class CaseFinishedSuiteEventPayload(TypedDict):
-    """The last event of a case: all its artifacts were told.
+    """The last event of a case: no artifact of it follows.
 
-    * ``identifier``: Which case.
+    * ``identifier``: ``case_id`` of the case.
     """
 
     type: Literal["case_finished"]
@@ -1066,8 +1065,8 @@ class CaseFinishedSuiteEventPayload(TypedDict):
 class CaseArtifactSuiteEventPayload(TypedDict):
     """A case produced an artifact.
 
-    * ``identifier``: Which case.
-    * ``artifact``: Which artifact.
+    * ``identifier``: ``case_id`` of the case.
+    * ``artifact``: The artifact.
     """
 
     type: Literal["case_artifact"]
@@ -1078,7 +1077,7 @@ class CaseArtifactSuiteEventPayload(TypedDict):
 class SuiteArtifactSuiteEventPayload(TypedDict):
     """The suite produced an artifact.
 
-    * ``artifact``: Which.
+    * ``artifact``: The artifact.
     """
 
     type: Literal["suite_artifact"]
@@ -1086,7 +1085,7 @@ class SuiteArtifactSuiteEventPayload(TypedDict):
 
 
 class SuiteStartedSuiteEventPayload(TypedDict):
-    """The suite started; its timeout counts from here."""
+    """The suite started; its timeout counts from this moment."""
 
     type: Literal["suite_started"]
 
@@ -1094,7 +1093,7 @@ class SuiteStartedSuiteEventPayload(TypedDict):
 class SuiteStoppedSuiteEventPayload(TypedDict):
     """The whole suite is over.
 
-    * ``status``: How it ended.
+    * ``status``: How the suite ended.
     """
 
     type: Literal["suite_stopped"]
@@ -1135,11 +1134,11 @@ class TestNodeInfo(TypedDict):
 
     * ``node_id``: pytest's node id, relative to the repo's root.
     * ``file_path``: The file of the node id, relative to the repo's root.
-    * ``lineno``: 1-based line of the ``def`` keyword, of a doctest its first example; ``None``
-      where the test is inherited from another file.
-    * ``name``: Name of the function or method, with the brackets of its case.
+    * ``lineno``: 1-based line of the ``def`` keyword, or of a doctest's first example; ``None`` if
+      the test is inherited from another file.
+    * ``name``: Name of the function or method, with the case in brackets.
     * ``class_name``: Name of the class, nested ones joined by ``::``; ``None`` for a function.
-    * ``markers``: Names of its markers, its own first, each once.
+    * ``markers``: Names of its markers, each once, its own before inherited ones.
     * ``skip``: Whether it is marked to be skipped.
     * ``xfail``: Whether it is marked as expected to fail.
     """
@@ -1211,9 +1210,9 @@ class TestResultInfo(TypedDict):
     """One test's final outcome.
 
     * ``node_id``: pytest's node id.
-    * ``outcome``: How it ended.
-    * ``duration_ms``: Set-up, call and teardown together, in milliseconds.
-    * ``message``: Why it failed, was skipped or was not run.
+    * ``outcome``: How the test ended; a word of ``TestOutcome``.
+    * ``duration_ms``: Duration of set-up, call and teardown together, in milliseconds.
+    * ``message``: The reason why it failed, was skipped or was not run.
     """
 
     node_id: str
@@ -1321,7 +1320,7 @@ class FlakinessHintEvent(FlakinessHints):
 
 
 Artifact = Union[StdoutArtifact, StderrArtifact, LogArtifact, CustomArtifact, DebugDataArtifact]
-"""Something that a test, a suite or a run leaves behind."""
+"""A file or folder that a test, a suite or a run produces."""
 
 Event = Union[
     InventoryEvent,
@@ -1376,7 +1375,7 @@ RunEventPayload = Union[
     RunStoppedRunEventPayload,
     ArtifactRunEventPayload,
 ]
-"""What happened in a run as a whole."""
+"""Payload of a run's event."""
 
 SuiteEventPayload = Union[
     CaseFoundSuiteEventPayload,
@@ -1388,4 +1387,4 @@ SuiteEventPayload = Union[
     SuiteStartedSuiteEventPayload,
     SuiteStoppedSuiteEventPayload,
 ]
-"""What happened in a suite."""
+"""Payload of a suite's event."""

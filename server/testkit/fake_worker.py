@@ -1,14 +1,14 @@
-"""An interpreter that is none: it speaks the worker's side of the wire, and does what it is told.
+"""A fake interpreter: speaks the worker's side of the protocol, and follows a scenario.
 
-Started in place of Python, with the usual boot message in its environment. What its tests do comes
-as pytest's argument ``--scenario=JSON``: ``{"tests": ["pass", ...]}``, or ``{"count": N}`` for tests
+Started in place of Python, with the usual boot message in its environment. Its scenario comes as
+pytest's argument ``--scenario=JSON``: ``{"tests": ["pass", ...]}``, or ``{"count": N}`` for tests
 that all pass. Tests are named ``test_fake.py::test_N``.
 
 pass, fail: an outcome. crash: the process ends. hang: it never ends. garbage: a frame that can't be
-read. twice: two outcomes. foreign: the outcome of another test as well, and of one that there is
-not. early: the outcome before the start. flood: many messages that say nothing. mute: it ends well,
-but without a word. reconnect: the connection is closed, and another one made. deaf: it goes on when
-it is to stop. What it is fed behind a stop it complains of in the file ``fed-behind-a-stop``.
+read. twice: two outcomes. foreign: also the outcome of another test, and of one that does not
+exist. early: the outcome before the start. flood: many messages without content. mute: it ends
+well, but reports nothing. reconnect: the connection is closed, and another one made. deaf: it
+ignores a stop. The file ``fed-behind-a-stop`` records tests that it receives after a stop.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Line:
         self.send({"t": "hello", "token": boot["token"], "host": host, "pid": os.getpid()})
 
     def send(self, message: Message) -> None:
-        """One message; the process ends where nobody listens."""
+        """Sends one message; the process ends if nobody listens."""
         self.send_bytes(json.dumps(message).encode())
 
     def send_bytes(self, body: bytes) -> None:
@@ -50,9 +50,9 @@ class Line:
         self._socket.close()
 
     def poll(self, timeout: float | None) -> Message | None:
-        """The next message, or none within the timeout.
+        """Returns the next message, or None after the timeout.
 
-        Where there are no more, that is an end.
+        Raises EOFError at the end of the stream.
         """
         while True:
             if len(self._buffer) >= 4:
@@ -83,7 +83,7 @@ def main() -> NoReturn:
 
 
 def park(boot: Message, line: Line, options: Message) -> None:
-    """Forks on request, and tells how forks end; returns where there is nothing more to do."""
+    """Forks on request, and reports how forks end; returns when nothing is left to do."""
     children: dict[int, str] = {}
     try:
         while True:
@@ -109,14 +109,14 @@ def park(boot: Message, line: Line, options: Message) -> None:
 
 
 def ending(status: int) -> Message:
-    """How a process ended, in the words of the wire."""
+    """The way a process ended, in the words of the worker's protocol."""
     if os.WIFSIGNALED(status):
         return {"signal": os.WTERMSIG(status)}
     return {"code": os.WEXITSTATUS(status)}
 
 
 def forked(boot: Message, message: Message, options: Message) -> NoReturn:
-    """A fork: what it is for is in its orders."""
+    """A fork: its orders say what it is for."""
     line = Line(boot, message["host"])
     tests = scenario(options.get("arguments", []))
     if message["role"] == "collected":
@@ -135,7 +135,7 @@ def forked(boot: Message, message: Message, options: Message) -> NoReturn:
 
 
 def scenario(arguments: list[str]) -> list[str]:
-    """What each test does."""
+    """The behavior of each test."""
     for argument in arguments:
         name, _, value = argument.partition("=")
         if name == "--scenario":
@@ -151,7 +151,7 @@ def node(name: str) -> Message:
 
 
 class Runner:
-    """Runs what it is fed."""
+    """Runs the tests that it receives."""
 
     def __init__(self, boot: Message, line: Line, tests: list[str]) -> None:
         self._boot = boot

@@ -1,11 +1,11 @@
-//! `cargo xtask dist`: what is given to users.
+//! `cargo xtask dist`: builds the packages for users.
 
 use anyhow::Result;
 
 use crate::vscode;
 use chores::build;
 
-/// What `cargo xtask dist` takes.
+/// The options of `cargo xtask dist`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     #[command(subcommand)]

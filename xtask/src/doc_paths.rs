@@ -1,4 +1,4 @@
-//! Files that documents name exist: a page that leads to a file of yesterday is worse than none.
+//! Checks that the files exist that documents name.
 
 use crate::tidy;
 use anyhow::Result;
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 /// The documents that name files of the tree by the ends of their paths.
 const DOCUMENTS: [&str; 2] = ["ARCHITECTURE.md", "CONTRIBUTING.md"];
 
-/// What a file's name ends in, where a document may name it.
+/// The endings of file names that a document may name.
 const ENDINGS: [&str; 5] = [".rs", ".py", ".ts", ".lua", ".json"];
 
-/// Names of files that are no sources of this tree: users have them.
+/// File names that belong to users, not to this tree.
 const OF_USERS: [&str; 4] = ["conftest.py", "test_a.py", "settings.json", "sitecustomize.py"];
 
-/// The complaints about all of them.
+/// The complaints about all documents.
 pub(crate) fn all_complaints(root: &Path) -> Result<Vec<String>> {
     let files = tidy::files(root)?;
     let mut found = Vec::new();

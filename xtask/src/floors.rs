@@ -1,5 +1,5 @@
 //! The floors of the engine, the language server and the command line: a folder imports only folders below it, so that a
-//! reader of one need know only those. Modules of the language server and the command line form no circle either.
+//! reader of one needs to know only those. Modules of the language server and the command line form no circle either.
 //!
 //! Paths are read from the source text: `use` trees with their braces, and paths in code that begin with `crate::` or
 //! `super::`.
@@ -11,10 +11,11 @@ use crate::lua_imports::circle;
 
 /// A crate, and its floors.
 struct House {
-    /// Where its sources are.
+    /// The folder of its sources.
     sources: &'static str,
-    /// From the top to the bottom. A file beside the folders is a floor by its own name; those of one floor may import
-    /// each other. What is not listed is the crate's root, which may name every floor and is named by none.
+    /// The floors from the top to the bottom. A file next to the folders is a floor by its own name; those of one floor
+    /// may import each other. Modules that are not listed are the crate's root, which may name every floor and is named
+    /// by none.
     floors: &'static [&'static [&'static str]],
     /// Whether modules of one floor may import each other in a circle.
     has_circles: bool,
@@ -81,7 +82,7 @@ impl House {
     }
 }
 
-/// Imports of a file that lead to a floor above it, or to one that is not listed.
+/// Imports of a file from a floor above it, or from one that is not listed.
 pub(crate) fn complaints(path: &Path, text: &str) -> Vec<String> {
     let house = HOUSES.iter().find_map(|house| Some((house, house.module(path)?)));
     let Some((house, module)) = house.filter(|(_, module)| *module != ["lib"]) else { return Vec::new() };
@@ -112,7 +113,7 @@ pub(crate) fn circles(sources: &[(impl AsRef<Path>, String)]) -> Vec<String> {
         let modules: BTreeMap<String, (Vec<&str>, &str)> = sources
             .iter()
             .filter_map(|(path, text)| Some((house.module(path.as_ref())?, text.as_str())))
-            // Tests may look at everything.
+            // Tests may import everything.
             .filter(|(module, _)| *module != ["lib"] && module.last() != Some(&"tests"))
             .map(|(module, text)| (module.join("::"), (module, text.split("\nmod tests {").next().unwrap_or_default())))
             .collect();
@@ -138,7 +139,7 @@ fn imports(module: &[&str], text: &str) -> Vec<(usize, Vec<String>)> {
     let mut found = Vec::new();
     for start in ["crate::", "super::"] {
         for (at, _) in code.match_indices(start) {
-            // The rest of a longer path or name is no beginning of one.
+            // The beginning of a longer path or name does not count.
             let before = &code[..at];
             if before.ends_with(|last: char| last.is_alphanumeric() || last == '_' || last == ':') {
                 continue;
@@ -174,7 +175,7 @@ fn paths(base: &[&str], tree: &str) -> Vec<Vec<String>> {
     }
 }
 
-/// What stands between the commas of a group whose opening brace was read.
+/// The parts between the commas of a group, after its opening brace.
 fn members(group: &str) -> Vec<&str> {
     let (mut members, mut depth, mut start) = (Vec::new(), 0, 0);
     for (at, next) in group.char_indices() {

@@ -29,7 +29,7 @@ struct Arguments {
 enum Chore {
     /// Run every check of the project, or only the areas named.
     Test(test::Options),
-    /// Measure the promised figures, each beside what it is compared with.
+    /// Measure the promised figures, each next to its reference.
     #[command(disable_help_flag = true)]
     Bench(Passed),
     /// Play an editor session against the sample project, or one of your own.
@@ -38,7 +38,7 @@ enum Chore {
     /// Compare pytest-lens with plain pytest on real projects, test by test.
     #[command(disable_help_flag = true)]
     Fidelity(Passed),
-    /// Package what is given to users.
+    /// Build the packages for users.
     Dist(dist::Options),
     /// Write the types of other languages from the protocol's Rust definitions.
     #[command(disable_help_flag = true)]
@@ -47,7 +47,7 @@ enum Chore {
     Tidy,
 }
 
-/// What a chore with a crate of its own is given, unread: `cargo xtask CHORE --help` lists it.
+/// The arguments of a chore with a crate of its own, unread: `cargo xtask CHORE --help` lists them.
 #[derive(clap::Args)]
 struct Passed {
     #[arg(value_name = "ARGUMENTS", trailing_var_arg = true, allow_hyphen_values = true)]

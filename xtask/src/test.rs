@@ -15,7 +15,7 @@ use anyhow::{Result, bail};
 use chores::ui::{self, Colour};
 use std::time::{Duration, Instant};
 
-/// What `cargo xtask test` takes.
+/// The options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// Run these areas only (in the usual order).
@@ -33,7 +33,7 @@ struct Area {
     check: fn() -> Result<Tally>,
 }
 
-/// What became of an area.
+/// The result of an area.
 struct Record {
     name: &'static str,
     tally: Tally,
@@ -41,7 +41,7 @@ struct Record {
     problem: Option<String>,
 }
 
-/// Runs the areas asked for; `false` where anything failed.
+/// Runs the requested areas; `false` if anything failed.
 pub(crate) fn run(options: &Options) -> Result<bool> {
     if options.list {
         let width = areas::AREAS.iter().map(|area| area.name.len()).max();
@@ -54,7 +54,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     Ok(report(&records))
 }
 
-/// The areas of those names, or all where none is given.
+/// The areas of those names, or all if none is given.
 fn chosen(names: &[String]) -> Result<Vec<&'static Area>> {
     for name in names {
         if !areas::AREAS.iter().any(|area| area.name == name) {
@@ -80,7 +80,7 @@ fn check(area: &'static Area) -> Record {
     Record { name: area.name, tally, time: start.elapsed(), problem }
 }
 
-/// Prints the table and the closing line; `true` where nothing failed.
+/// Prints the table and the closing line; `true` if nothing failed.
 fn report(records: &[Record]) -> bool {
     let mut sum = Tally::default();
     let mut time = Duration::ZERO;

@@ -1,9 +1,10 @@
-//! `cargo xtask tidy`: the habits of the source tree that no linter knows.
+//! `cargo xtask tidy`: checks the habits of the source tree that no linter knows.
 //!
 //! Each source file opens with a doc that says why it exists, stays under 600 lines (unless it is generated), and holds
 //! neither left-over notes nor a path of somebody's machine. Folders of the engine and of the language server import
-//! downwards only; imports of the language server and of the Neovim plugin form no circle. All places that name the
-//! version name the same. Files that the documents for contributors name exist.
+//! downwards only; imports of the language server and of the Neovim plugin form no circle. All files that name the
+//! version name the same one. Files that the documents for contributors name exist. Prose follows `docs/style.md` as
+//! far as a program can check it.
 
 use crate::{doc_paths, floors, lua_imports, plain_words};
 use anyhow::Result;
@@ -15,10 +16,10 @@ use std::process::Command;
 /// The longest a source file may be.
 const MOST_LINES: usize = 600;
 
-/// Folders whose files are material for tests, kept as others write theirs.
+/// Folders with material for tests, kept as other people write their files.
 const MATERIAL: [&str; 1] = ["tests/projects/"];
 
-/// Checks every source file that git knows or would take; prints what is wrong, and says whether all is well.
+/// Checks every source file that git knows or would add; prints the complaints, and returns whether there are none.
 pub(crate) fn run() -> Result<bool> {
     let root = paths::root();
     let mut problems = Vec::new();
@@ -62,7 +63,7 @@ fn is_material(path: &Path) -> bool {
     MATERIAL.iter().any(|folder| path.starts_with(folder))
 }
 
-/// All files by git's own list, paths relative to the root.
+/// All files that git lists, paths relative to the root.
 pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>> {
     let mut list = Command::new("git");
     list.current_dir(root).args(["ls-files", "--cached", "--others", "--exclude-standard"]);
@@ -71,7 +72,7 @@ pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// How a file of this kind opens when it explains itself; none for what is no source file.
+/// The beginnings of a file of this kind that explains itself; `None` if it is no source file.
 fn opening(path: &Path) -> Option<&'static [&'static str]> {
     Some(match path.extension()?.to_str()? {
         "rs" => &["//!"],
@@ -82,7 +83,7 @@ fn opening(path: &Path) -> Option<&'static [&'static str]> {
     })
 }
 
-/// What is wrong with one file, each with its line where there is one.
+/// The complaints about one file, each with its line if there is one.
 fn complaints(path: &Path, text: &str) -> Vec<String> {
     let name = path.display();
     let mut found = Vec::new();
@@ -107,7 +108,7 @@ fn complaints(path: &Path, text: &str) -> Vec<String> {
     found
 }
 
-/// Words that do not belong into the tree; put together here, so that this file may be checked as well.
+/// Words that do not belong in the tree; put together here, so that this file can be checked as well.
 fn forbidden() -> Vec<String> {
     let notes = [("TO", "DO"), ("FIX", "ME"), ("XX", "X:"), ("HA", "CK:")];
     let machine = [("/ro", "ot/"), ("/wo", "rk/"), ("/Us", "ers/")];

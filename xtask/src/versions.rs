@@ -1,10 +1,10 @@
-//! The version is written in four places, for four readers; they must agree before anything is released.
+//! Checks that the four files that name the version name the same one.
 
 use anyhow::{Context, Result};
 use chores::paths;
 use std::fs;
 
-/// A file, and how a line of it says the version.
+/// A file, and the form in which a line of it gives the version.
 type Place = (&'static str, fn(&str) -> Option<&str>);
 
 const PLACES: [Place; 4] = [
@@ -20,7 +20,7 @@ fn newest(line: &str) -> Option<&str> {
     word.starts_with(|first: char| first.is_ascii_digit()).then_some(word)
 }
 
-/// What is wrong with them.
+/// The complaints about them.
 pub(crate) fn complaints() -> Result<Vec<String>> {
     let mut found = Vec::new();
     for (path, read) in PLACES {
@@ -30,7 +30,7 @@ pub(crate) fn complaints() -> Result<Vec<String>> {
     Ok(disagreements(&found))
 }
 
-/// Those that say something else than the first.
+/// The files that name another version than the first.
 fn disagreements(found: &[(&str, String)]) -> Vec<String> {
     let Some(((first, wanted), rest)) = found.split_first() else { return Vec::new() };
     let differs = rest.iter().filter(|(_, version)| version != wanted);

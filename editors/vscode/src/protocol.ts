@@ -65,15 +65,15 @@ export interface CollectError {
 
 /** `pytestLens.fixtureReuse`. */
 export interface FixtureReuseSettings {
-  /** Whether fixtures live on between runs. */
+  /** Whether fixtures stay set up between runs. */
   enabled: boolean;
-  /** How old one may become, in seconds: finite, not negative. */
+  /** The longest time that they stay, in seconds: finite, not negative. */
   maxAgeSeconds: number;
-  /** Whether a changed conftest.py tears them down at once. Else that waits for the run that needs its new code. */
+  /** Whether a changed `conftest.py` tears them down at once; otherwise the next run that needs its code does. */
   teardownOnConftestChange: boolean;
-  /** Whether a changed test file tears them down. Else only what it defines itself goes. */
+  /** Whether a changed test file tears them down; otherwise only fixtures that it defines are torn down. */
   teardownOnTestFileChange: boolean;
-  /** Scopes that live on: `session`, `package`, `module`, `class`. What is wider than one of them lives on with it. */
+  /** Scopes whose fixtures stay: `session`, `package`, `module`, `class`. Wider scopes than a listed one stay with it. */
   scopes: string[];
 }
 
@@ -85,7 +85,7 @@ export interface FlakinessHints {
 
 /** `pytestLens.flaky`. */
 export interface FlakySettings {
-  /** Runs of a test that count. */
+  /** The number of a test's last runs that count. */
   window: number;
 }
 
@@ -123,11 +123,11 @@ export interface Hint {
 
 /** `pytestLens.inlayHints`. */
 export interface InlayHintSettings {
-  /** Whether durations are shown behind tests. */
+  /** Whether durations are shown after tests. */
   enable: boolean;
 }
 
-/** What changed in the inventory. */
+/** A change of the inventory. */
 export interface InventoryDelta {
   /** Revision of the inventory after this change. */
   revision: number;
@@ -135,7 +135,7 @@ export interface InventoryDelta {
   upserts: TestItem[];
   /** Removed items; their children are removed too. */
   removed: string[];
-  /** The order of siblings within files, where new items are not last or siblings moved. Files and folders are sorted by name instead. */
+  /** The order of siblings within files, if new items are not last or siblings moved. Folders and files are sorted by name and have no entry. */
   order?: Siblings[];
   /** All current collection errors. */
   errors: CollectError[];
@@ -145,11 +145,11 @@ export interface InventoryDelta {
   wholeFiles?: string[];
 }
 
-/** A span of a file, as in LSP. */
+/** A range of a file, as in LSP. */
 export interface Location {
   /** `file:` URI. */
   uri: string;
-  /** The span. */
+  /** The range. */
   range: Range;
 }
 
@@ -165,7 +165,7 @@ export interface Output {
   text: string;
 }
 
-/** A place in a text: 0-based line, 0-based offset in it, as in LSP. */
+/** A position in a text, as in LSP. */
 export interface Position {
   /** 0-based line. */
   line: number;
@@ -173,17 +173,17 @@ export interface Position {
   character: number;
 }
 
-/** A span of a text, its end exclusive, as in LSP. */
+/** A range of a text, its end exclusive, as in LSP. */
 export interface Range {
-  /** Where it begins. */
+  /** The first position of the range. */
   start: Position;
-  /** Where it ends. */
+  /** The position after the range. */
   end: Position;
 }
 
 /** `pytestLens.ray`. */
 export interface RayConfig {
-  /** The cluster's address. */
+  /** Address of the cluster. */
   address: string | null;
 }
 
@@ -191,11 +191,11 @@ export interface RayConfig {
 export interface RerunSettings {
   /** Whether failures are repeated. */
   enabled: boolean;
-  /** How often at most. */
+  /** The most repeats of a test. */
   maxReruns: number;
-  /** Only tests known to be flaky. */
+  /** Repeat only tests known to be flaky. */
   onlyFlaky: boolean;
-  /** Pause before each, in milliseconds. */
+  /** Pause before each repeat, in milliseconds. */
   delayMs: number;
 }
 
@@ -251,35 +251,35 @@ export interface Settings {
   pythonPath: string | null;
   /** `embedded`, `subprocess` or `auto`. */
   executionMode: string;
-  /** Runners at a time, or `auto`; `None` is 1, but `auto` where the project itself asks pytest-xdist for several. */
+  /** Number of runners, or `auto`; `None` is 1, or `auto` if the project itself asks pytest-xdist for several. */
   workers: WorkerCount | null;
   /** Further arguments for pytest. */
   arguments: string[];
-  /** Environment variables for the tests; they win over `env_file`. */
+  /** Environment variables for the tests; they take precedence over `env_file`. */
   env: Record<string, string>;
   /** A file of `NAME=value` lines, relative to the root. */
   envFile: string | null;
-  /** Code lenses. */
+  /** Settings of code lenses. */
   codeLens: CodeLensSettings;
-  /** Inlay hints. */
+  /** Settings of inlay hints. */
   inlayHints: InlayHintSettings;
-  /** What saving a file runs. */
+  /** The tests that saving a file runs. */
   runOnSave: RunOnSave;
   /** Limit for each test, in milliseconds. */
   timeoutMs: number | null;
   /** Limit for a collection, in milliseconds. */
   collectTimeoutMs: number;
-  /** How long a run that is to be debugged waits for its debugger, in milliseconds. */
+  /** The time that a run waits for its debugger, in milliseconds. */
   debugTimeoutMs: number;
-  /** Repeating failures. */
+  /** Settings for repeating failures. */
   rerun: RerunSettings;
-  /** Keeping fixtures between runs. */
+  /** Settings for keeping fixtures between runs. */
   fixtureReuse: FixtureReuseSettings;
-  /** Flakiness. */
+  /** Settings of flakiness. */
   flaky: FlakySettings;
-  /** Where runners live. */
+  /** The place where runners run. */
   executor: Executor;
-  /** Ray. */
+  /** Settings of Ray. */
   ray: RayConfig;
 }
 
@@ -287,7 +287,7 @@ export interface Settings {
 export interface Siblings {
   /** The item that contains them. */
   parent: string;
-  /** Their ids. Other children come after them. */
+  /** Ids of the children. Children that are not listed come after them. */
   ids: string[];
 }
 

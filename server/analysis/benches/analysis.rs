@@ -1,4 +1,4 @@
-//! Reading test files from their text: what a lens waits for after each edit.
+//! Benchmarks of reading test files from their text, as lenses need after each edit.
 
 use divan::{Bencher, black_box};
 use pytest_lens_analysis::{PytestSettings, analyze};
@@ -7,7 +7,7 @@ fn main() {
     divan::main();
 }
 
-/// A file with so many tests: functions, methods and cases by turns.
+/// A file with this many tests: functions, methods and cases by turns.
 fn source(tests: usize) -> String {
     let mut text = String::from("import pytest\nfrom shop.cart import Cart\n\n");
     for number in 0..tests {

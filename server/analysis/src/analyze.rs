@@ -1,4 +1,4 @@
-//! The way from a file's text to its analysis.
+//! Analyzes a file's text.
 
 use crate::calls;
 use crate::collect::collect;
@@ -10,25 +10,25 @@ use crate::parse::{MAX_LEN, with_tree};
 use crate::scope::Module;
 use crate::text::Lines;
 
-/// What pytest looks for in a file; see [`PytestSettings::role_of`].
+/// The kinds of tests that pytest looks for in a file; see [`PytestSettings::role_of`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileRole {
     /// Test functions and classes.
     pub tests: bool,
-    /// Docstring tests, which pytest names after the module: its dotted name as Python imports it.
+    /// Docstring tests. pytest names them after the module: its dotted name as Python imports it.
     pub doctest_module: Option<String>,
 }
 
 /// Reads a test file's text: functions and classes.
 ///
-/// Docstring tests are left out, because their ids contain the module's name, which a text does not tell:
-/// [`analyze_as`] takes them in.
+/// Docstring tests are left out, because their ids contain the module's name, which the text does not contain:
+/// [`analyze_as`] includes them.
 pub fn analyze(source: &str, settings: &PytestSettings) -> FileAnalysis {
     let role = FileRole { tests: true, doctest_module: None };
     analyze_as(source, settings, &role)
 }
 
-/// Reads a file's text for what its role asks for. Definitions and imports are read whatever the role.
+/// Reads the tests of a file's text that its role asks for. Definitions and imports are read for every role.
 pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> FileAnalysis {
     if source.len() > MAX_LEN {
         return FileAnalysis {

@@ -1,5 +1,5 @@
-//! What a file's code calls: while it is imported, and in its functions. Whether that reads a clock, all files of a
-//! project tell together: see [`crate::clocks`].
+//! The calls in a file's code: those made while it is imported, and those in its functions. [`crate::clocks`] finds out
+//! from all files of a project whether a call reads a clock.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,11 +21,11 @@ const EARLY_HOOKS: [&str; 5] = [
     "pytest_sessionstart",
 ];
 
-/// The same, by what their names have in common.
+/// The same hooks, by common parts of their names.
 const EARLY_KINDS: [&str; 5] =
     ["pytest_cmdline_", "pytest_collect", "pytest_pycollect_", "pytest_itemcollected", "pytest_make_"];
 
-/// Modules that are nobody's own, and read no clock.
+/// Modules of the standard library and others that read no clock.
 const INNOCENT: [&str; 13] = [
     "collections",
     "dataclasses",
@@ -42,7 +42,7 @@ const INNOCENT: [&str; 13] = [
     "unittest",
 ];
 
-/// Arguments that are called when an object of the class is made.
+/// Arguments that are called when an object of the class is created.
 const FACTORIES: [&str; 2] = ["default_factory", "factory"];
 
 pub(crate) fn read(tree: &ModModule, names: &Names<'_>, lines: &Lines<'_>) -> Calls {
@@ -64,7 +64,7 @@ pub(crate) fn read(tree: &ModModule, names: &Names<'_>, lines: &Lines<'_>) -> Ca
     found
 }
 
-/// Whose code is read.
+/// The code that is being read.
 #[derive(Default)]
 struct Place {
     /// The function, by its index; `None`: what importing the file runs.
@@ -79,15 +79,15 @@ struct Reader<'a> {
     found: Calls,
     /// The indices of functions, by their names.
     known: HashMap<String, usize>,
-    /// Which calls are in `found`, by the function.
+    /// The calls already in `found`, by function.
     told: HashSet<(Option<usize>, String)>,
     place: Place,
-    /// What names of the function stand for that is being read.
+    /// The meanings of names in the function that is being read.
     locals: HashMap<&'a str, String>,
 }
 
 impl<'a> Reader<'a> {
-    /// A dotted name: what is called, or what a call's result is used for.
+    /// A dotted name: the callee, or a use of a call's result.
     fn path(&self, expr: &'a Expr) -> Option<String> {
         match expr {
             Expr::Call(call) => self.path(&call.func),
@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
             self.visit_expr(default);
         }
         let name = function.name.as_str();
-        // Nobody but pytest calls a test.
+        // Only pytest calls a test.
         if self.place.function.is_some() || name.starts_with("test") {
             return;
         }
@@ -186,7 +186,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// In a class, what makes the values of fields is called when an object is made.
+    /// In a class, the functions that make the values of fields are called when an object is created.
     fn factories(&mut self, call: &'a ExprCall) {
         if self.place.class.is_empty() || self.place.function.is_some() {
             return;
@@ -264,7 +264,7 @@ fn is_early_hook(name: &str) -> bool {
     EARLY_HOOKS.contains(&name) || EARLY_KINDS.iter().any(|kind| name.starts_with(kind))
 }
 
-/// `__name__ == "__main__"`, and what is for type checkers.
+/// `__name__ == "__main__"`, and branches for type checkers.
 fn is_for_programs(test: &Expr) -> bool {
     let is_name = |expr: &Expr, id: &str| matches!(expr, Expr::Name(name) if name.id.as_str() == id);
     match test {

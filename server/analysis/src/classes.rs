@@ -1,4 +1,4 @@
-//! Classes as pytest looks at them: what they inherit, and whether that makes them a container of tests.
+//! Classes as pytest reads them: their bases, and whether these make them a container of tests.
 
 use ruff_python_ast::{Decorator, Expr, StmtClassDef};
 
@@ -14,7 +14,7 @@ pub(crate) struct Class<'a> {
     pub(crate) scope: Scope<'a>,
     /// The class itself, then its bases in this file, in Python's order.
     pub(crate) mro: Vec<usize>,
-    /// Bases that are not in this file: their dotted names, or nothing for what is no name.
+    /// Bases that are not in this file: their dotted names, or an empty name for another expression.
     pub(crate) foreign_bases: Vec<Option<String>>,
     /// `metaclass=ABCMeta`
     pub(crate) abc: bool,
@@ -26,7 +26,7 @@ impl<'a> Class<'a> {
     }
 }
 
-/// Python's method resolution order (C3) among the classes of one file; where there is none, depth first.
+/// Python's method resolution order (C3) among the classes of one file; depth first if there is none.
 pub(crate) fn linearize(id: usize, bases: &[usize], classes: &[Class<'_>]) -> Vec<usize> {
     let mut lists: Vec<&[usize]> = bases.iter().map(|&base| &*classes[base].mro).collect();
     lists.push(bases);
@@ -62,7 +62,7 @@ impl<'a> Module<'a> {
         self.line_of_classes(id).flat_map(|class| &class.foreign_bases).map(|base| base.as_deref().map(last_segment))
     }
 
-    /// Derives from `unittest.TestCase`, as far as names tell.
+    /// Derives from `unittest.TestCase`, as far as names show.
     pub(crate) fn is_testcase(&self, id: usize) -> bool {
         self.foreign_bases(id).any(|base| base.is_some_and(is_testcase_name))
     }
@@ -82,7 +82,7 @@ impl<'a> Module<'a> {
         self.line_of_classes(id).find_map(|class| class.scope.test_flag)
     }
 
-    /// Has abstract methods left, and a metaclass that minds.
+    /// Has abstract methods left, and a metaclass that checks them.
     pub(crate) fn is_abstract(&self, id: usize) -> bool {
         let abc =
             self.line_of_classes(id).any(|class| class.abc) || self.foreign_bases(id).any(|base| base == Some("ABC"));
@@ -164,7 +164,7 @@ fn has_constructor_name(name: &str) -> bool {
         || ["Error", "Exception", "Warning", "Interrupt"].iter().any(|ending| name.ends_with(ending))
 }
 
-/// `@dataclass`, `@attr.s`, `@define` and their like, unless told not to.
+/// `@dataclass`, `@attr.s`, `@define` and similar decorators, unless an argument turns `__init__` off.
 fn generates_init<'a>(decorator: &'a Decorator, names: &Names<'a>) -> bool {
     let Some(found) = names.resolve(&decorator.expression) else {
         return false;

@@ -1,13 +1,13 @@
-//! Readings of a clock while modules are imported: what they give differs from import to import.
+//! Finds readings of a clock while modules are imported: their values differ from import to import.
 //!
-//! A reading is found through functions, methods and classes of all files that are given. A name is looked for where
-//! its imports lead; where that is not known, a module is any file whose path ends as its name does.
+//! A reading is found through functions, methods and classes of all files that are given. Imports lead from a name to
+//! its module; if the path of a module is unknown, every file whose path ends in its name counts.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::model::{Call, FileAnalysis, Pos};
 
-/// Methods that read a clock, whatever they are methods of.
+/// Methods that read a clock, of any object.
 const METHODS: [&str; 5] = ["now", "utcnow", "today", "time_ns", "uuid1"];
 
 /// Functions of the module `time`.
@@ -21,24 +21,24 @@ const FUNCTIONS: [&str; 7] = [
     "time.strftime",
 ];
 
-/// The same, where importing a file reads them directly: functions measure with them how long something takes.
+/// The same, if importing a file calls them directly: functions use them to measure durations.
 const STOPWATCHES: [&str; 2] = ["time.perf_counter", "time.perf_counter_ns"];
 
-/// Calls are followed this far.
+/// The most calls in a chain that is followed.
 const MAX_HOPS: usize = 16;
 
-/// A reading: which of the files, where, and the dotted name of what is called.
+/// A reading: the file, the position, and the dotted name of the callee.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     /// The index among the files.
     pub file: usize,
-    /// Where the clock is read.
+    /// The position of the call.
     pub at: Pos,
-    /// By what call.
+    /// The callee.
     pub what: String,
 }
 
-/// The first reading of a clock while the files are imported: each with its path, whose folders are separated by `/`.
+/// The first reading of a clock while the files are imported. Each file has a path, whose folders are separated by `/`.
 pub fn first_reading(files: &[(&str, &FileAnalysis)]) -> Option<Reading> {
     let direct = files.iter().enumerate().find_map(|(file, (_, analysis))| {
         let reads = |call: &&Call| is_clock(&call.path) || STOPWATCHES.contains(&call.path.as_str());
@@ -53,7 +53,7 @@ pub fn first_reading(files: &[(&str, &FileAnalysis)]) -> Option<Reading> {
     (0..files.len()).flat_map(at_import).find_map(|(file, call)| search.named(file, &call.path, MAX_HOPS))
 }
 
-/// Whether calling what has that dotted name reads a clock.
+/// Whether a call of this dotted name reads a clock.
 pub(crate) fn is_clock(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap_or_default();
     FUNCTIONS.contains(&path) || (path.contains('.') && METHODS.contains(&last))
@@ -61,11 +61,11 @@ pub(crate) fn is_clock(path: &str) -> bool {
 
 struct Search<'a> {
     files: &'a [(&'a str, &'a FileAnalysis)],
-    /// By each end of its module's name: `a.b.c`, `b.c`, `c`.
+    /// By each ending of its module's name: `a.b.c`, `b.c`, `c`.
     modules: HashMap<String, Vec<usize>>,
     functions: HashMap<(usize, &'a str), &'a [Call]>,
     classes: HashMap<(usize, &'a str), &'a [String]>,
-    /// What has been looked for.
+    /// The names that were looked up already.
     seen: HashSet<(usize, String)>,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Search<'a> {
         Search { files, modules, functions, classes, seen: HashSet::new() }
     }
 
-    /// What a name stands for in a file, if calling it reads a clock.
+    /// The meaning of a name in a file, if calling it reads a clock.
     fn named(&mut self, file: usize, path: &str, hops: usize) -> Option<Reading> {
         let hops = hops.checked_sub(1)?;
         if !self.seen.insert((file, path.to_owned())) {
@@ -110,7 +110,7 @@ impl<'a> Search<'a> {
         std::iter::once(path.to_owned()).chain(starred).find_map(|path| self.imported(&path, hops))
     }
 
-    /// `module.name`, in whatever file may be the module.
+    /// `module.name`, in every file that may be the module.
     fn imported(&mut self, path: &str, hops: usize) -> Option<Reading> {
         let path = path.trim_start_matches('.');
         let dots: Vec<usize> = path.match_indices('.').map(|(dot, _)| dot).collect();
@@ -142,7 +142,7 @@ impl<'a> Search<'a> {
         None
     }
 
-    /// A method of what a function has made, which may be an object of any class.
+    /// A method of the result of a function, which may be an object of any class.
     fn method_of_anything(&mut self, method: &str, hops: usize) -> Option<Reading> {
         let is_method = |name: &str| name.rsplit_once('.').is_some_and(|(_, last)| last == method);
         for (file, (_, analysis)) in self.files.iter().enumerate() {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
     use crate::{PytestSettings, analyze};
 
-    /// Where and by what call a project reads a clock at import; files begin with `# path`.
+    /// The position and callee of the first reading at import; files begin with `# path`.
     fn reading(source: &str) -> Option<(String, u32, String)> {
         let settings = PytestSettings::default();
         let files: Vec<(String, FileAnalysis)> = source

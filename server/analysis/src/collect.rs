@@ -1,4 +1,4 @@
-//! pytest's rules of what is a test: `PyCollector`, `Class` and `UnitTestCase` of pytest, read off the definitions.
+//! pytest's rules for tests: `PyCollector`, `Class` and `UnitTestCase` of pytest, applied to the definitions.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use crate::model::{NodeKind, StaticNode};
 use crate::pattern::prefix_or_glob;
 use crate::scope::{Bound, Module, Thing};
 
-/// Inheritance can multiply tests without end; no real file comes near.
+/// The most tests of a module: inheritance can multiply tests without end. No real file comes near.
 const MAX_NODES: usize = 200_000;
 
 /// Nested classes deeper than this are left out.
@@ -33,10 +33,10 @@ pub(crate) fn collect(module: &Module<'_>, settings: &PytestSettings) -> Vec<Sta
     in_source_order(collector.nodes)
 }
 
-/// Where a node stands.
+/// The position of a node in the tree.
 struct Place {
     parents: Vec<String>,
-    /// What applies to everything here: the classes' marks, innermost first, then the module's.
+    /// The marks that apply to everything here: the classes' marks, innermost first, then the module's.
     marks: Marks,
     inherited: bool,
 }
@@ -206,7 +206,7 @@ impl<'a> Collector<'_, 'a> {
         }
     }
 
-    /// A class's marks: its bases' first, as pytest orders them, then what applies around it.
+    /// A class's marks: its bases' first, as pytest orders them, then those around it.
     fn class_marks(&self, id: usize, outer: &Marks) -> Marks {
         let mut marks = Marks::default();
         for &base in self.module.classes[id].mro.iter().rev() {
@@ -218,7 +218,7 @@ impl<'a> Collector<'_, 'a> {
         marks
     }
 
-    /// Not a fixture, a property, or another thing that a decorator makes of a function and pytest does not call.
+    /// A function that no decorator turns into a fixture, a property, or another object that pytest does not call.
     fn is_callable_test(&self, def: &'a StmtFunctionDef) -> bool {
         !def.decorator_list.iter().any(|decorator| {
             self.module.names.resolve(&decorator.expression).is_some_and(|found| {
@@ -247,8 +247,8 @@ struct Definition<'d> {
     range: TextRange,
 }
 
-/// Orders what stands at module level by place in the file (Python's dict keeps a redefined name where it was first),
-/// each class with its members behind it.
+/// Orders definitions at module level by position in the file (Python's dict keeps a redefined name in its first
+/// place), each class followed by its members.
 fn in_source_order(nodes: Vec<StaticNode>) -> Vec<StaticNode> {
     let mut groups: Vec<Vec<StaticNode>> = Vec::new();
     for node in nodes {

@@ -27,7 +27,7 @@ struct Finder<'m, 'a> {
 impl<'a> Finder<'_, 'a> {
     fn scope(&mut self, scope: &Scope<'a>, prefix: &str, depth: usize) {
         for (name, bound) in scope.iter() {
-            // Under its second name an object was seen before.
+            // Under its second name an object is skipped.
             if bound.alias || depth >= MAX_DEPTH {
                 continue;
             }
@@ -80,7 +80,7 @@ impl<'a> Finder<'_, 'a> {
         });
     }
 
-    /// Where the first example's `>>>` stands in the source; the docstring's start if escapes hide it.
+    /// The position of the first example's `>>>` in the source; the docstring's start if escapes hide it.
     fn prompt(&self, literal: &ExprStringLiteral) -> TextRange {
         let mut offset = literal.range.start();
         for line in self.module.lines.slice(literal.range).split_inclusive(['\n', '\r']) {
@@ -99,7 +99,7 @@ impl<'a> Finder<'_, 'a> {
     }
 }
 
-/// How many examples a docstring has, and how many of them are told to be skipped.
+/// The number of examples in a docstring, and the number of those marked to be skipped.
 struct Examples {
     count: usize,
     skipped: usize,
@@ -120,7 +120,7 @@ impl Examples {
     }
 }
 
-/// A prompt with something to execute behind it.
+/// A prompt with code to execute after it.
 fn is_example(line: &str) -> bool {
     line.strip_prefix(">>>").is_some_and(|source| {
         let source = source.trim();

@@ -1,7 +1,7 @@
-//! Reads tests out of Python source, and settings out of pytest's configuration files, without running anything:
-//! this is what lenses and the tree show before (and while) pytest's own collection confirms it.
+//! Reads tests from Python source, and settings from pytest's configuration files, without running anything: lenses and
+//! the tree show them before (and while) pytest's own collection confirms them.
 //!
-//! Everything is a pure function of text, except [`listing`], the one module that looks at the disk.
+//! Everything is a pure function of text, except [`listing`], the one module that reads the disk.
 #![warn(unreachable_pub)]
 
 mod analyze;

@@ -1,14 +1,14 @@
-//! Names in string literals: what is imported by a name that is text shows in no import statement.
+//! Names in string literals: an import by a name in a string shows in no import statement.
 //!
-//! `importlib.import_module("low")`, `mock.patch("pkg.low.f")`, `pytest_plugins = ["fix.db"]`: who knows the project's
-//! modules can say which of these are meant.
+//! `importlib.import_module("low")`, `mock.patch("pkg.low.f")`, `pytest_plugins = ["fix.db"]`: a caller that knows the
+//! project's modules can match these.
 
 use std::collections::BTreeSet;
 
 use ruff_python_ast::visitor::{Visitor, walk_expr};
 use ruff_python_ast::{Expr, ModModule};
 
-/// Longer texts name no module.
+/// The longest text that can name a module, in bytes.
 const MAX_LEN: usize = 200;
 
 /// All string literals that look like dotted names, sorted, each once.

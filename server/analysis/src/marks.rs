@@ -1,4 +1,4 @@
-//! What decorators and `pytestmark` say about a test: marks, skip, xfail, number of cases.
+//! The marks from decorators and `pytestmark`: skip, xfail, number of cases.
 
 use ruff_python_ast::{Arguments, Decorator, Expr, Number, Operator};
 
@@ -11,7 +11,7 @@ pub(crate) struct Marks {
     pub(crate) skip: bool,
     pub(crate) xfail: bool,
     pub(crate) parametrized: bool,
-    /// The product so far; absent once a `parametrize` was not literal.
+    /// The product so far; `None` once a `parametrize` was not literal.
     cases: Option<u32>,
 }
 
@@ -33,7 +33,7 @@ impl Marks {
         marks
     }
 
-    /// The marks of values that `pytestmark` was given.
+    /// The marks from values of `pytestmark`.
     pub(crate) fn of_values<'a>(values: &[&'a Expr], names: &Names<'a>) -> Self {
         let mut marks = Self::default();
         for value in values {
@@ -51,7 +51,7 @@ impl Marks {
         marks
     }
 
-    /// Takes in the marks of something further out.
+    /// Adds the marks of an enclosing class or module.
     pub(crate) fn extend(&mut self, outer: &Self) {
         for name in &outer.names {
             self.name(name);
@@ -113,7 +113,7 @@ impl Marks {
     }
 }
 
-/// Whether a mark's conditions hold as far as they are literal; `none` when it has no condition at all.
+/// Whether a mark's conditions hold, as far as they are literal; `none` if it has no condition at all.
 fn condition(arguments: &Arguments, none: bool) -> bool {
     let keyword = arguments.find_keyword("condition").map(|keyword| &keyword.value);
     let mut conditions = arguments.args.iter().chain(keyword).peekable();

@@ -1,19 +1,19 @@
-//! What static reading finds in one file: the types that the engine and the language server share.
+//! The types of an analysis of one file, which the engine and the language server share.
 
 use serde::{Deserialize, Serialize};
 
-/// A place in a text: 0-based line, 0-based column in UTF-8 bytes of that line.
+/// A position in a text: 0-based line, 0-based column in UTF-8 bytes of that line.
 ///
 /// Lines end at `\n`, `\r\n` or a lone `\r`, as LSP has it; nothing else ends a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Pos {
     /// 0-based line.
     pub line: u32,
-    /// 0-based column, in UTF-8 bytes. A byte order mark counts as the three bytes that it is.
+    /// 0-based column, in UTF-8 bytes. A byte order mark counts as three bytes.
     pub col: u32,
 }
 
-/// A half-open stretch of text.
+/// A range of text, its end exclusive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub struct Span {
     /// The first byte.
@@ -22,7 +22,7 @@ pub struct Span {
     pub end: Pos,
 }
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum NodeKind {
     /// A class that pytest collects.
@@ -33,22 +33,22 @@ pub enum NodeKind {
     Doctest,
 }
 
-/// A test, or a class of tests, as far as the source tells.
+/// A test, or a class of tests, as far as the source shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StaticNode {
     /// `test_x`, `TestX`, or a doctest's dotted name, the module's name included.
     pub name: String,
-    /// What it is.
+    /// The kind of the node.
     pub kind: NodeKind,
-    /// The test classes around it, outermost first.
+    /// The enclosing test classes, outermost first.
     pub parents: Vec<String>,
-    /// The identifier after `def` or `class`; of a doctest, the first `>>>`.
+    /// The identifier after `def` or `class`; for a doctest, the first `>>>`.
     pub name_span: Span,
-    /// 1-based line of the `def` or `class` keyword; of a doctest, of its first example.
+    /// 1-based line of the `def` or `class` keyword; for a doctest, of its first example.
     pub def_line: u32,
-    /// 1-based line of the first decorator, which is what `co_firstlineno` says; `def_line` without decorators.
+    /// 1-based line of the first decorator, as in `co_firstlineno`; equals `def_line` without decorators.
     pub first_line: u32,
-    /// From the first decorator to the end of the body; of a doctest, the docstring.
+    /// From the first decorator to the end of the body; for a doctest, the docstring.
     pub full_span: Span,
     /// Names of the `pytest.mark`s that apply, each once, closest first: its own, its classes', the module's.
     pub markers: Vec<String>,
@@ -56,7 +56,7 @@ pub struct StaticNode {
     pub skip: bool,
     /// `pytest.mark.xfail` (no condition, or a literal `True`) or `unittest.expectedFailure` applies.
     pub xfail: bool,
-    /// The product of all `parametrize` marks that apply; absent when there is none, or one is not literal.
+    /// The product of all `parametrize` marks that apply; `None` if there is none, or one is not literal.
     pub case_count: Option<u32>,
     /// A `parametrize` mark applies.
     pub parametrized: bool,
@@ -64,7 +64,7 @@ pub struct StaticNode {
     pub is_unittest: bool,
     /// An `async def`.
     pub is_async: bool,
-    /// Defined by a base class of the class it is a node of: the spans are those of the base's `def`.
+    /// Defined by a base class of its class: the ranges are those of the base's `def`.
     pub inherited: bool,
 }
 
@@ -81,8 +81,8 @@ impl StaticNode {
     }
 }
 
-/// A `def` or `class` of the file, or a value that a name is given outside of functions; test or not. For mapping
-/// `co_firstlineno` to the keyword's line, and to find what only pytest knows to be a test.
+/// A `def` or `class` of the file, or a value assigned to a name outside of functions; test or not. Maps
+/// `co_firstlineno` to the keyword's line, and locates tests that only pytest knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DefLine {
     /// 1-based line of the first decorator, or `def_line`.
@@ -99,12 +99,12 @@ pub struct DefLine {
     pub is_value: bool,
 }
 
-/// An import statement's module, wherever in the file it stands.
+/// An import statement's module, from anywhere in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     /// `a.b`; empty for `from . import x`.
     pub module: String,
-    /// What `from module import` names, `*` included; empty for `import module`.
+    /// The names after `from module import`, `*` included; empty for `import module`.
     pub names: Vec<String>,
     /// The number of leading dots.
     pub level: u32,
@@ -112,53 +112,53 @@ pub struct Import {
     pub line: u32,
 }
 
-/// Everything that one file's text says.
+/// The analysis of one file's text.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FileAnalysis {
-    /// Doctests first (as pytest has them), by name; then tests in source order, each class followed by what is in it.
+    /// Doctests first (as in pytest), by name; then tests in source order, each class followed by its members.
     pub nodes: Vec<StaticNode>,
     /// All functions and classes, and values outside of functions, in source order.
     pub defs: Vec<DefLine>,
     /// All imports, in source order.
     pub imports: Vec<Import>,
-    /// What string literals may name: dotted names, as they are given to `importlib.import_module`, `mock.patch` or
-    /// `pytest_plugins`. Sorted, each once.
+    /// Dotted names in string literals, which may name modules: they may be arguments of `importlib.import_module` or
+    /// `mock.patch`, or in `pytest_plugins`. Sorted, each once.
     #[serde(default)]
     pub named: Vec<String>,
-    /// The first syntax error. The nodes outside of the broken part are there all the same.
+    /// The first syntax error. Nodes outside of the broken part are still there.
     pub syntax_error: Option<(Pos, String)>,
-    /// What its code calls.
+    /// The calls in its code.
     #[serde(default)]
     pub calls: Calls,
 }
 
-/// A call: where, and the dotted name of what is called, whatever alias the source went through.
+/// A call: its position, and the dotted name of the callee, without aliases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
-    /// Where it stands.
+    /// The position of the call.
     pub at: Pos,
-    /// `datetime.datetime.now`; of a method of something that was made here, `Made.method`.
+    /// `datetime.datetime.now`; for a method of an object that was created here, `Made.method`.
     pub path: String,
 }
 
-/// What a file's code calls, each name once.
+/// The calls in a file's code, each name once.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Calls {
-    /// While it is imported, and while pytest collects.
+    /// Calls while it is imported, and while pytest collects.
     pub at_import: Vec<Call>,
-    /// By functions and methods, by their qualified names; those that call nothing, and tests, are left out.
+    /// Calls in functions and methods, by their qualified names; tests, and functions without calls, are left out.
     pub functions: Vec<(String, Vec<Call>)>,
-    /// Whether one of them reads a clock by itself.
+    /// Whether one of the calls reads a clock by itself.
     pub reads_clocks: bool,
     /// Its classes, with the names of their bases.
     pub classes: Vec<(String, Vec<String>)>,
-    /// What names of the module stand for: imports and assignments, sorted.
+    /// The meanings of names of the module: imports and assignments, sorted.
     pub bound: Vec<(String, String)>,
 }
 
-/// The index of the innermost test or class that holds the 0-based line.
+/// The index of the innermost test or class around the 0-based line.
 ///
-/// A method that several classes inherit belongs to the class it is written in, if that one is collected.
+/// A method that several classes inherit belongs to the class that defines it, if that one is collected.
 pub fn innermost_at(nodes: &[StaticNode], line0: u32) -> Option<usize> {
     nodes
         .iter()

@@ -1,10 +1,11 @@
-//! What names stand for at module level: imports and plain assignments, enough to see `pytest.mark.x` behind an alias.
+//! The meanings of names at module level: imports and plain assignments, enough to see `pytest.mark.x` through an
+//! alias.
 
 use std::collections::HashMap;
 
 use ruff_python_ast::{Arguments, Expr};
 
-/// Aliases of aliases are followed this far.
+/// The longest chain of aliases that is followed.
 const MAX_HOPS: usize = 8;
 
 /// A module's imported names, and the values of its assigned ones.
@@ -14,9 +15,9 @@ pub(crate) struct Names<'a> {
     assigned: HashMap<&'a str, &'a Expr>,
 }
 
-/// An expression seen as a decorator or mark: a dotted name, and the arguments if it is called.
+/// An expression used as a decorator or mark: a dotted name, and the arguments if it is called.
 pub(crate) struct Use<'a> {
-    /// `pytest.mark.parametrize`, whatever alias the source went through.
+    /// `pytest.mark.parametrize`, without aliases.
     pub(crate) path: String,
     /// The arguments of the call, if it is one.
     pub(crate) arguments: Option<&'a Arguments>,
@@ -47,7 +48,7 @@ impl<'a> Names<'a> {
         self.assigned.insert(name, value);
     }
 
-    /// What names of the module stand for, where that is another dotted name, called or not.
+    /// The meanings of the module's names that stand for another dotted name, called or not.
     pub(crate) fn bound(&self) -> impl Iterator<Item = (String, String)> {
         let imported = self.imported.iter().map(|(name, path)| ((*name).to_owned(), path.clone()));
         let assigned = self.assigned.iter().filter(|(name, _)| !self.imported.contains_key(*name));
@@ -55,7 +56,8 @@ impl<'a> Names<'a> {
         imported.chain(assigned).filter(|(name, path)| name != path)
     }
 
-    /// What an expression amounts to as a decorator, mark or base class; nothing if it is no dotted name, called or not.
+    /// The dotted name of an expression used as a decorator, mark or base class; `None` if it is no dotted name, called
+    /// or not.
     pub(crate) fn resolve(&self, expr: &'a Expr) -> Option<Use<'a>> {
         self.resolve_hops(expr, MAX_HOPS)
     }

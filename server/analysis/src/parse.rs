@@ -1,4 +1,4 @@
-//! The tolerant parse: always a tree, however broken the text is, and never an overflowing stack.
+//! The tolerant parse: returns a tree for any text, and never overflows the stack.
 
 use ruff_python_ast::token::TokenKind;
 use ruff_python_ast::{ModModule, PySourceType};
@@ -7,13 +7,13 @@ use ruff_python_parser::{
 };
 use ruff_text_size::{TextRange, TextSize};
 
-/// Longer texts are not source that anyone edits, and offsets have to fit 32 bits.
+/// The longest text that is parsed: nobody edits longer source, and offsets have to fit 32 bits.
 pub(crate) const MAX_LEN: usize = 256 << 20;
 
-/// What one level of nesting may need on the stack while the tree is read and dropped (generous: debug builds).
+/// The stack that one level of nesting may need while the tree is read and dropped, in bytes (generous: debug builds).
 const BYTES_PER_LEVEL: usize = 2 << 10;
 
-/// More levels than this, and the tree is given up (CPython stops at a few hundred).
+/// The deepest tree that is read (CPython stops at a few hundred levels).
 const MAX_LEVELS: usize = 400_000;
 
 /// The first syntax error.
@@ -22,7 +22,7 @@ pub(crate) struct SyntaxError {
     pub(crate) message: String,
 }
 
-/// Parses `text` and hands the tree to `read`, on a stack that is large enough for how deeply it is nested.
+/// Parses `text` and passes the tree to `read`, on a stack that is large enough for its nesting.
 pub(crate) fn with_tree<T>(text: &str, read: impl FnOnce(&ModModule, Option<SyntaxError>) -> T) -> T {
     let mut parsed = parse_unchecked_source(text, PySourceType::Python);
     let error = parsed
@@ -42,7 +42,7 @@ pub(crate) fn with_tree<T>(text: &str, read: impl FnOnce(&ModModule, Option<Synt
     let stack = levels * BYTES_PER_LEVEL + (128 << 10);
     stacker::maybe_grow(stack, stack + (1 << 20), move || {
         let result = read(parsed.syntax(), error);
-        // Here, on the large stack: dropping recurses as deeply as reading does.
+        // On the large stack, because dropping recurses as deeply as reading does.
         drop(parsed);
         result
     })
@@ -52,8 +52,8 @@ fn empty() -> ModModule {
     parse_unchecked_source("", PySourceType::Python).into_syntax()
 }
 
-/// The quotes of a string that never ends. It swallows the rest of the file, all tests in it included, which is what
-/// happens at each docstring that someone begins to type; so the text is read again without these quotes.
+/// The quotes of a string that never ends. The string swallows the rest of the file with all its tests, each time that
+/// someone begins to type a docstring; so the text is read again without these quotes.
 fn open_triple_quote(text: &str, parsed: &Parsed<ModModule>) -> Option<TextRange> {
     let start = parsed.errors().iter().find_map(|error| match &error.error {
         ParseErrorType::Lexical(LexicalErrorType::UnclosedStringError) => {
@@ -77,7 +77,7 @@ fn is_triple(text: &str, at: usize) -> bool {
     text.get(at..at + 3).is_some_and(|quotes| quotes == "\"\"\"" || quotes == "'''")
 }
 
-/// The text with a range turned into the start of a comment: every offset, and the line's indentation, stays what it was.
+/// The text with a range turned into the start of a comment: every offset, and the line's indentation, stays the same.
 fn commented(text: &str, range: TextRange) -> String {
     let (start, end) = (range.start().to_usize(), range.end().to_usize());
     let mut copy = String::with_capacity(text.len());
@@ -88,8 +88,8 @@ fn commented(text: &str, range: TextRange) -> String {
     copy
 }
 
-/// An upper bound of the tree's depth: an expression can't be deeper than it has tokens since the last comma of each
-/// bracket that is open (a comma inside a lambda's parameters begins nothing new).
+/// An upper bound of the tree's depth: an expression can't be deeper than the number of its tokens since the last comma
+/// of each open bracket (a comma inside a lambda's parameters begins nothing new).
 fn nesting(parsed: &Parsed<ModModule>) -> usize {
     let (mut deepest, mut sum, mut indent) = (0_usize, 0_usize, 0_usize);
     let mut open = vec![Level::default()];

@@ -9,7 +9,7 @@ pub(crate) fn fnmatch(name: &str, pattern: &str) -> bool {
     let name: Vec<char> = name.chars().collect();
     let pattern: Vec<char> = pattern.chars().collect();
     let (mut n, mut p) = (0, 0);
-    // Where to take up again if what follows the last `*` does not fit.
+    // The position to resume at if the text after the last `*` does not match.
     let mut retry: Option<(usize, usize)> = None;
     while n < name.len() {
         let step = match pattern.get(p) {
@@ -83,7 +83,7 @@ pub(crate) fn prefix_or_glob(patterns: &[String], name: &str) -> bool {
     patterns.iter().any(|pattern| name.starts_with(&**pattern) || (is_glob(pattern) && fnmatch(name, pattern)))
 }
 
-/// pytest's `fnmatch_ex`: a pattern without a slash is for the file's name, one with a slash for the whole path.
+/// pytest's `fnmatch_ex`: a pattern without a slash matches the file's name, one with a slash the whole path.
 pub(crate) fn fnmatch_path(path: &Path, pattern: &str) -> bool {
     if !pattern.contains('/') {
         let name = path.file_name().unwrap_or_default();

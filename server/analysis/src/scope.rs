@@ -1,5 +1,5 @@
-//! What a module and its classes define, name by name: a reading of the statements in the order in which Python would
-//! execute them, where a later definition takes a name from an earlier one.
+//! The definitions of a module and its classes, by name: reads the statements in the order in which Python executes
+//! them, so that a later definition takes a name from an earlier one.
 
 use std::collections::HashMap;
 
@@ -12,13 +12,13 @@ use crate::model::{DefLine, Import};
 use crate::names::Names;
 use crate::text::{Lines, keyword_before};
 
-/// What a name is bound to.
+/// The object that a name is bound to.
 #[derive(Clone, Copy)]
 pub(crate) enum Thing<'a> {
     Function(&'a StmtFunctionDef),
     /// An index into [`Module::classes`].
     Class(usize),
-    /// Anything that is no `def` and no `class` of this file.
+    /// Anything other than a `def` or `class` of this file.
     Other,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Bound<'a> {
 pub(crate) struct Scope<'a> {
     order: Vec<(&'a str, Option<Bound<'a>>)>,
     index: HashMap<&'a str, usize>,
-    /// What `pytestmark` was given.
+    /// The values of `pytestmark`.
     pub(crate) pytestmark: Vec<&'a Expr>,
     /// `__test__ = ...`
     pub(crate) test_flag: Option<bool>,
@@ -86,16 +86,16 @@ pub(crate) struct Module<'a> {
 enum Target {
     Module,
     Class(usize),
-    /// A function's body, or a branch that is never taken: its names are nobody's.
+    /// A function's body, or a branch that never runs: its names count nowhere.
     Nowhere,
 }
 
-/// How sure it is that a statement is executed.
+/// How certain it is that a statement is executed.
 #[derive(Clone, Copy, PartialEq, PartialOrd)]
 enum Odds {
     Certain,
     Maybe,
-    /// An `except` branch: gives way to what the `try` binds.
+    /// An `except` branch: the bindings of its `try` take precedence.
     Fallback,
 }
 
@@ -283,7 +283,7 @@ impl<'a> Module<'a> {
         self.defs.push(DefLine { first_line, def_line, qualname, name_span, full_span, is_value: false });
     }
 
-    /// A name of the module or of a class that is given a value.
+    /// A value assigned to a name of the module or of a class.
     fn value(&mut self, place: &Expr, range: TextRange, target: Target, qual: &str) {
         let Expr::Name(name) = place else { return };
         if target == Target::Nowhere {
@@ -308,7 +308,7 @@ impl<'a> Module<'a> {
         self.define(&def.name, "def", first, def.range, qual);
         self.block(&def.body, Target::Nowhere, odds, qual);
         qual.truncate(outer);
-        // `@name.setter` makes a property of what is already one: the name stays what its getter made it.
+        // `@name.setter` makes a property of an existing one: the name stays what its getter made it.
         let accessor = def.decorator_list.iter().any(|decorator| {
             decorator.expression.as_attribute_expr().is_some_and(|attribute| {
                 matches!(attribute.attr.as_str(), "setter" | "deleter" | "getter")
@@ -349,7 +349,7 @@ impl<'a> Module<'a> {
         self.classes.push(class);
         self.block(&def.body, Target::Class(id), Odds::Certain, qual);
         qual.truncate(outer);
-        // Bound after its body, as in Python: so nothing in a class can refer to the class itself.
+        // Bound after its body, as in Python: nothing in a class can refer to the class itself.
         self.bind(target, odds, def.name.as_str(), Bound { thing: Thing::Class(id), ..OTHER });
     }
 

@@ -1,10 +1,10 @@
-//! From byte offsets to lines and columns, with the line ends that LSP and Python agree on.
+//! Converts byte offsets to lines and columns, with the line ends that LSP and Python agree on.
 
 use ruff_text_size::{TextRange, TextSize};
 
 use crate::model::{Pos, Span};
 
-/// Where each line of a text starts.
+/// The offsets at which the lines of a text start.
 pub(crate) struct Lines<'a> {
     text: &'a str,
     starts: Vec<u32>,

@@ -3,7 +3,7 @@
 /// The words of a POSIX shell-like string; `#` begins no comment.
 ///
 /// # Errors
-/// The message of Python's `ValueError`, in words of one's own: an open quote, or a backslash at the very end.
+/// The message of Python's `ValueError`, in our own words: an open quote, or a backslash at the very end.
 pub(crate) fn split(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

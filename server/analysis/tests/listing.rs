@@ -1,4 +1,4 @@
-//! Which files a run of pytest without arguments would visit, and in which order.
+//! The files that a run of pytest without arguments visits, and their order.
 #![expect(clippy::unwrap_used, reason = "in a test, a failed step is a failed test")]
 
 use std::fs;

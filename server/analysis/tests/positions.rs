@@ -140,7 +140,7 @@ fn deep_nesting_does_not_overflow() {
     ];
     for source in sources {
         let source = format!("{source}\ndef test_z(): pass\n");
-        // A thread of the least size that thread pools use.
+        // A thread with the smallest stack that thread pools use.
         let thread = std::thread::Builder::new().stack_size(1 << 20);
         thread.spawn(move || read(&source).nodes.len()).unwrap().join().unwrap();
     }

@@ -1,11 +1,12 @@
-//! What holds for every text: no panic, positions that lie in the text, and earlier tests that later typing leaves alone.
+//! Properties of every text: no panic, positions that lie in the text, and earlier tests that later typing does not
+//! change.
 
 use proptest::prelude::*;
 use pytest_lens_analysis::{
     FileAnalysis, FileRole, NodeKind, Pos, PytestSettings, Span, analyze, analyze_as, innermost_at,
 };
 
-/// Sources with most of what the reader knows.
+/// Sources with most of the syntax that the reader knows.
 const SOURCES: [&str; 4] = [
     "import pytest\nfrom a.b import c as d\n\npytestmark = [pytest.mark.slow]\n\n@pytest.mark.parametrize('a,b', [(1, 2), (3, 4)])\ndef test_a(a, b):\n    \"\"\"Doc.\n\n    >>> 1\n    \"\"\"\n    assert a\n\nclass TestB:\n    __test__ = True\n    @pytest.mark.skipif(True, reason='é😀')\n    async def test_c(self):\n        if x: pass\n",
     "import unittest\r\nclass Base(unittest.TestCase):\r\n\tdef test_x(self):\r\n\t\tpass\r\nclass Derived(Base):\r\n\ttest_y = Base.test_x\r\n\tclass TestIn: pass\r\n",
@@ -84,7 +85,7 @@ fn check(source: &str) -> Result<(), TestCaseError> {
     let inside = |pos: Pos| -> Result<(), TestCaseError> {
         let line = lines.get(pos.line as usize);
         prop_assert!(line.is_some(), "{pos:?} is beyond the text");
-        // A position may be that of the line's end, `\r` of `\r\n` included.
+        // A position may be that of the line's end, including the `\r` of `\r\n`.
         let len = line.map_or(0, |line| line.len()) + 1;
         prop_assert!(pos.col as usize <= len, "{pos:?} is beyond its line");
         Ok(())

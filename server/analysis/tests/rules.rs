@@ -260,7 +260,7 @@ fn inherited_methods_are_nodes_of_the_derived_class() {
             &["TestA::TestB::test_b"],
         ),
     ]);
-    // What is inherited from elsewhere is unknown, so the class stays.
+    // Inherited members from other files are unknown, so the class stays.
     assert_eq!(nodes("class TestA(elsewhere.Base):\n pass\n").len(), 1);
     assert_eq!(nodes("class TestA(object):\n pass\n").len(), 0);
 }

@@ -1,4 +1,4 @@
-//! Where pytest's configuration is found, and how its values are read.
+//! The search for pytest's configuration, and the reading of its values.
 #![expect(clippy::unwrap_used, reason = "in a test, a failed step is a failed test")]
 
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Why a test failed, as much of it as is kept: for each test its last failure alone, a few lines, and where it was.
+//! Why a test failed: for each test its last failure only, a few lines of it, and its position.
 
 use std::sync::Arc;
 
@@ -16,23 +16,23 @@ const SOURCE: usize = 160;
 pub struct Failure {
     /// The beginning of its message.
     pub message: Box<str>,
-    /// Where it was.
+    /// The line that failed.
     pub place: Option<FailedAt>,
 }
 
-/// The line that failed. It is looked for again later, when the file may be another.
+/// The line that failed, in a form that can be found again in a later version of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailedAt {
     /// The file, relative to the root; none for the test's own, in which `line` counts from the test's `def`.
     pub file: Option<Arc<str>>,
     /// The line: in the test's own file the number of lines below its `def`, in another one its number, from 1.
     pub line: i32,
-    /// What was written there, without the blanks around it.
+    /// The text of the line, without surrounding blanks.
     pub text: Option<Box<str>>,
 }
 
 impl Failure {
-    /// Keeps the beginning of a message, and of the line where it failed.
+    /// Keeps the beginning of a message, and the line that failed.
     #[must_use]
     pub fn new(message: &str, place: Option<FailedAt>) -> Self {
         let end = message.match_indices('\n').nth(LINES - 1).map_or(message.len(), |(at, _)| at);
@@ -54,7 +54,7 @@ impl FailedAt {
     }
 }
 
-/// As much of a text as fits, whole characters only.
+/// The longest beginning of a text that fits, in whole characters.
 fn beginning(text: &str, bytes: usize) -> &str {
     text.get(..text.floor_char_boundary(bytes)).unwrap_or(text)
 }

@@ -1,7 +1,7 @@
-//! The table of why tests failed: a row for each test, of its last failure.
+//! The table of failures: one row for each test, for its last failure.
 //!
-//! It was added to a format that older versions know: they read and write the rest of the file, and never look here. So it
-//! is made when there is the first row to write, and a row counts only for the run and the attempt that it names.
+//! Older versions of the format lack this table: they read and write the rest of the file, and never look here. So the
+//! table is created with its first row, and a row counts only for the run and the attempt that it names.
 
 use std::sync::Arc;
 
@@ -29,18 +29,18 @@ pub(crate) struct Kept {
     pub failure: Arc<Failure>,
 }
 
-/// Whether there is any.
+/// Whether the file has the table.
 pub(crate) fn exists(connection: &Connection) -> Result<bool, rusqlite::Error> {
     let sql = "SELECT EXISTS(SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'failures')";
     connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
 }
 
-/// Makes the table where it is missing.
+/// Creates the table if it is missing.
 pub(crate) fn make(writing: &Connection) -> Result<(), rusqlite::Error> {
     writing.execute_batch(SCHEMA)
 }
 
-/// Puts a failure in the place of the test's older one.
+/// Replaces the test's older failure.
 pub(crate) fn put(writing: &Connection, kept: &Kept) -> Result<(), rusqlite::Error> {
     let Kept { test, run, attempt, failure } = kept;
     let place = failure.place.as_ref();
@@ -50,7 +50,7 @@ pub(crate) fn put(writing: &Connection, kept: &Kept) -> Result<(), rusqlite::Err
     Ok(())
 }
 
-/// All of them, or those of one run.
+/// All failures, or those of one run.
 pub(crate) fn read(reading: &Connection, run: Option<i64>) -> Result<Vec<Kept>, rusqlite::Error> {
     if !exists(reading)? {
         return Ok(Vec::new());
@@ -69,7 +69,7 @@ fn row(row: &Row<'_>) -> Result<Kept, rusqlite::Error> {
     Ok(Kept { test: row.get(0)?, run: row.get(1)?, attempt, failure })
 }
 
-/// Removes that of a test; where it is said, only if it is that of this run and attempt.
+/// Removes the failure of a test; with a run and an attempt, only if it belongs to these.
 pub(crate) fn remove(writing: &Connection, id: &str, of: Option<(i64, u16)>) -> Result<(), rusqlite::Error> {
     if !exists(writing)? {
         return Ok(());
@@ -80,7 +80,7 @@ pub(crate) fn remove(writing: &Connection, id: &str, of: Option<(i64, u16)>) -> 
     writing.prepare_cached(sql)?.execute(params![id, run, attempt]).map(drop)
 }
 
-/// Removes those whose attempt is not there any more.
+/// Removes failures whose attempt is gone.
 pub(crate) fn sweep(writing: &Connection) -> Result<(), rusqlite::Error> {
     if !exists(writing)? {
         return Ok(());

@@ -1,9 +1,9 @@
-//! One name for all that a run's outcome may depend on, as it is on disk: flakiness is proven by a pass and a fail on the
-//! same code.
+//! Names the files and settings that a run's outcome may depend on: a pass and a failure on the same code prove
+//! flakiness.
 //!
-//! What counts are the files under the root that git does not ignore, data as well as sources, and what the caller knows
-//! of besides (variables, installed packages). Left out are environments, caches, and data that tests write themselves: a
-//! counter or a database that every run leaves otherwise would make each run's code another.
+//! A fingerprint covers the files under the root that git does not ignore, data as well as sources, and inputs that the
+//! caller adds (variables, installed packages). It leaves out environments, caches, and data that tests write
+//! themselves: a counter or a database that every run changes would give each run another fingerprint.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -16,28 +16,28 @@ use sha2::{Digest, Sha256};
 const CONFIG: [&str; 7] =
     ["pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg"];
 
-/// Variables that a project reads by itself count, though git mostly ignores their file.
+/// Files of variables that a project reads by itself count, though git usually ignores them.
 const VARIABLES: &str = ".env";
 
-/// Larger data is told by its size and time.
+/// Larger data files count by size and time.
 const LARGE: u64 = 4 << 20;
 
-/// How many runs' times are remembered.
+/// The number of runs whose times are remembered.
 const RUNS: usize = 1000;
 
-/// When runs began and ended.
+/// The times at which runs began and ended.
 type Runs = Arc<Mutex<Vec<(SystemTime, Option<SystemTime>)>>>;
 
 type Known = HashMap<PathBuf, (SystemTime, u64, [u8; 32])>;
 
-/// Remembers the contents of files that have not changed, so that only new ones are read.
+/// Remembers the hashes of files that have not changed, so that only changed ones are read.
 #[derive(Debug, Default)]
 pub struct Fingerprints {
     known: Mutex<Known>,
     runs: Runs,
 }
 
-/// A run that goes on, as long as this is held.
+/// A run in progress, as long as this is held.
 #[derive(Debug)]
 pub struct Running {
     began: SystemTime,
@@ -46,7 +46,7 @@ pub struct Running {
 }
 
 impl Running {
-    /// The time of its beginning, by the disk's clock: no file that changes from now on is older.
+    /// The time of its beginning, by the disk's clock: every file that changes from now on has a later time.
     #[must_use]
     pub fn began(&self) -> SystemTime {
         self.began
@@ -62,7 +62,8 @@ impl Drop for Running {
     }
 }
 
-/// When a file's entry last changed: it may have been put in another's place, with that one's time.
+/// The time of the last change of a file's entry, because a file may have replaced another with the same modification
+/// time.
 fn entry_changed(data: &std::fs::Metadata) -> SystemTime {
     use std::os::unix::fs::MetadataExt;
     let (seconds, rest) = (u64::try_from(data.ctime()), u64::try_from(data.ctime_nsec()));
@@ -70,8 +71,8 @@ fn entry_changed(data: &std::fs::Metadata) -> SystemTime {
     SystemTime::UNIX_EPOCH + since
 }
 
-/// A time that no file's is older than which changes from now on: files get theirs from a clock that lags behind others
-/// by a tick. A newer kernel gives some files the finer clock's time, so files that changed before may have a later one.
+/// A time before that of any file that changes from now on: files get theirs from a clock that lags behind others by a
+/// tick. A newer kernel gives some files the finer clock's time, so files that changed before may have a later one.
 fn disk_time() -> SystemTime {
     #[cfg(target_os = "linux")]
     {
@@ -83,10 +84,10 @@ fn disk_time() -> SystemTime {
 }
 
 impl Fingerprints {
-    /// A run begins: data that is written while it goes on is taken for its tests' own.
+    /// A run begins: data files that change during it count as written by its tests.
     pub fn run_begins(&self) -> Running {
         let began = disk_time();
-        // No file that changed before has a later time, by whichever clock.
+        // No file that changed before has a later time, by either clock.
         let first_own = SystemTime::now();
         let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let surplus = (runs.len() + 1).saturating_sub(RUNS);
@@ -95,20 +96,20 @@ impl Fingerprints {
         Running { began, first_own, runs: Arc::clone(&self.runs) }
     }
 
-    /// The name of what is under `root` now, for those who know of nothing else. Reads every file.
+    /// The fingerprint of `root` as it is now, without further inputs. Reads every file.
     pub fn of(&self, root: &Path) -> Arc<str> {
         self.look(root, b"").0
     }
 
-    /// The name of what is under `root`, and of what else the caller knows of, `besides`: 32 hexadecimal digits. `None`
-    /// where a file that counts has changed since `began`, when the code that is to be named was in use. Reads every
-    /// file that is new or was changed.
+    /// The fingerprint of `root` and of the caller's further inputs, `besides`: 32 hexadecimal digits. `None` if a file
+    /// that counts has changed since `began`, when the run loaded its code. Reads every file that is new or has
+    /// changed.
     pub fn since(&self, began: SystemTime, root: &Path, besides: &[u8]) -> Option<Arc<str>> {
         let (name, last_change) = self.look(root, besides);
         (last_change < began).then_some(name)
     }
 
-    /// The name, and when what it stands for last changed.
+    /// The fingerprint, and the time of the last change under it.
     fn look(&self, root: &Path, besides: &[u8]) -> (Arc<str>, SystemTime) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut present: Vec<PathBuf> = WalkBuilder::new(root)
@@ -138,7 +139,7 @@ impl Fingerprints {
         (name.into(), last_change)
     }
 
-    /// What stands for a file's content, and when it last changed; none where it does not count.
+    /// The hash of a file's content, and the time of its last change; `None` if the file does not count.
     fn content_of(&self, known: &mut Known, path: &Path) -> Option<([u8; 32], SystemTime)> {
         let data = std::fs::metadata(path).ok()?;
         if !data.is_file() {
@@ -167,7 +168,7 @@ impl Fingerprints {
 
     fn was_written_by_a_run(&self, modified: SystemTime) -> bool {
         let runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        // What a person writes in the tick of a run's end is not the run's.
+        // A change that a person makes in the tick of a run's end does not belong to the run.
         runs.iter().any(|(began, ended)| *began < modified && ended.is_none_or(|ended| modified < ended))
     }
 }
@@ -263,7 +264,7 @@ mod tests {
         write(root, "a.py", "1");
         let first = prints.look(root, b"").0;
         let running = prints.run_begins();
-        // Written in a tick of its own, as nothing is in the one of the run's beginning or end.
+        // Written in a tick of its own, apart from the run's beginning and end.
         let next_tick = || {
             let now = SystemTime::now();
             while disk_time() <= now {

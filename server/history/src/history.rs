@@ -1,4 +1,4 @@
-//! The handle that everybody else holds: records runs, answers questions, never touches the disk itself.
+//! The handle of a history: records runs and answers questions, and never touches the disk itself.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,26 +14,26 @@ use crate::record::{Run, Uid};
 /// How a history is kept.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options {
-    /// Look every so often for runs that other processes have recorded; without it they are noticed when the file is
-    /// opened, and when something is written.
+    /// The interval at which to look for runs that other processes have recorded; without it they are noticed when the
+    /// file is opened or written.
     pub watch: Option<Duration>,
-    /// How much is kept.
+    /// The limits of the history's size.
     pub limits: Limits,
 }
 
-/// Tests with new outcomes.
+/// The tests with new outcomes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Changed {
     /// Every test: the file was read.
     All,
-    /// These.
+    /// These tests.
     Tests(Vec<Arc<str>>),
-    /// Those of runs that other processes have recorded since the file was read.
+    /// These tests, by runs that other processes have recorded since the file was read.
     Elsewhere(Vec<Arc<Run>>),
 }
 
 impl Changed {
-    /// Which tests; `None` where all may have changed.
+    /// The ids of the tests; `None` if all may have changed.
     #[must_use]
     pub fn tests(&self) -> Option<Vec<Arc<str>>> {
         match self {
@@ -46,23 +46,23 @@ impl Changed {
     }
 }
 
-/// Is told what changed, from any thread; one that answers `false` is told no more.
+/// Receives changes, on any thread; one that returns `false` receives no more.
 type Listener = Box<dyn Fn(&Changed) -> bool + Send + Sync>;
 
-/// The history of one repository. Dropping it ends its thread, which first writes what it can; [`History::flush`] before,
-/// where that must be waited for.
+/// The history of one repository. Dropping it ends its thread, which first writes what it can; call [`History::flush`]
+/// before to wait for that.
 pub struct History {
     shared: Arc<Shared>,
 }
 
-/// What the handles and the keeper, the thread that reads and writes the file, have in common.
+/// The state that the handles share with the keeper, the thread that reads and writes the file.
 pub(crate) struct Shared {
     pub place: Place,
     pub options: Options,
     state: Mutex<State>,
-    /// For the keeper: there is something to do.
+    /// Wakes the keeper: it has work.
     pub wake: Condvar,
-    /// For those who wait: the keeper did something.
+    /// Wakes those who wait: the keeper did something.
     pub done: Condvar,
     listeners: Mutex<Vec<Listener>>,
 }
@@ -72,24 +72,24 @@ pub(crate) struct State {
     pub ledger: Ledger,
     /// Runs that are not yet in the file, with their numbers in the ledger, in ascending order.
     pub pending: VecDeque<(u32, Arc<Run>)>,
-    /// The file has been read, or can't be.
+    /// The file was read, or can't be read.
     pub is_settled: bool,
-    /// Nothing will ever be written: the file belongs to a newer version, or there is no thread to do it.
+    /// No run will ever be written: the file belongs to a newer version, or the thread could not start.
     pub is_closed: bool,
-    /// Attempts in them.
+    /// Number of attempts in `pending`.
     pub pending_attempts: usize,
-    /// Somebody waits for what is pending.
+    /// Someone waits for `pending` to be written.
     pub hurry: bool,
-    /// The handle is gone.
+    /// The last handle is gone.
     pub is_dropped: bool,
-    /// How often the file could not be used for another reason than a lock.
+    /// Number of failures to use the file for a reason other than a lock.
     pub failures: u64,
-    /// What was last wrong, as a sentence.
+    /// The last trouble, as a sentence.
     pub trouble: Option<String>,
 }
 
 impl State {
-    /// A run is to be written; the oldest ones never will be where there are more than `limit` attempts.
+    /// Adds a run to write; drops the oldest ones if there are more than `limit` attempts.
     fn push(&mut self, number: u32, run: Arc<Run>, limit: usize) {
         if self.is_closed {
             return;
@@ -108,14 +108,14 @@ impl State {
         }
     }
 
-    /// Runs up to this number need not be written any more.
+    /// Removes runs up to this number: they are in the file.
     pub(crate) fn settle(&mut self, last: u32) {
         while self.pending.front().is_some_and(|(number, _)| *number <= last) {
             self.pop();
         }
     }
 
-    /// These, in ascending order of their numbers, are to be written and nothing else.
+    /// Replaces the runs to write by these, in ascending order of their numbers.
     pub(crate) fn replace_pending(&mut self, pending: VecDeque<(u32, Arc<Run>)>) {
         self.pending_attempts = pending.iter().map(|(_, run)| run.attempts.len()).sum();
         self.pending = pending;
@@ -127,12 +127,12 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells everybody who listens.
+    /// Calls every listener.
     pub(crate) fn tell(&self, changed: &Changed) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).retain(|listener| listener(changed));
     }
 
-    /// Says once what is wrong.
+    /// Logs a trouble once.
     pub(crate) fn report(&self, sentence: String) {
         let mut state = self.state();
         if state.trouble.as_ref() != Some(&sentence) {
@@ -166,8 +166,8 @@ impl History {
         History { shared }
     }
 
-    /// Takes in a run that has ended: what is asked from now on takes it into account. It is written in the background.
-    /// One that is there already, by its `uid`, is not taken in again.
+    /// Records a run that has ended: later questions take it into account. It is written in the background. A run whose
+    /// `uid` is known is not recorded again.
     pub fn record(&self, mut run: Run) {
         let ids: Vec<Arc<str>> = run.attempts.iter().map(|attempt| Arc::clone(&attempt.id)).collect();
         if ids.is_empty() {
@@ -187,21 +187,21 @@ impl History {
         self.shared.tell(&Changed::Tests(ids));
     }
 
-    /// Calls `listener` whenever tests have new outcomes, recorded here or elsewhere, until it returns `false`. It is
-    /// called by whichever thread made the change, and must not wait.
+    /// Calls `listener` whenever tests have new outcomes, recorded here or elsewhere, until it returns `false`. It runs
+    /// on the thread that made the change, and must not wait.
     pub fn listen(&self, listener: impl Fn(&Changed) -> bool + Send + Sync + 'static) {
         self.shared.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(listener));
     }
 
-    /// Waits until the file has been read, or can't be, `limit` at most; whether it has.
+    /// Waits at most `limit` until the file has been read, or can't be read; returns whether it has.
     pub fn wait_loaded(&self, limit: Duration) -> bool {
         let state = self.shared.state();
         let waiting = self.shared.done.wait_timeout_while(state, limit, |state| !state.is_settled);
         waiting.unwrap_or_else(PoisonError::into_inner).0.is_settled
     }
 
-    /// Waits until everything that was recorded is in the file, `limit` at most; whether it is. Where the file can't be
-    /// written at all, that is known at once; where it is only locked, it is tried until the limit.
+    /// Waits at most `limit` until every recorded run is in the file; returns whether it is. Returns at once if the
+    /// file can't be written; if it is only locked, tries until the limit.
     pub fn flush(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
         let mut state = self.shared.state();
@@ -215,43 +215,43 @@ impl History {
         state.pending.is_empty() && !state.is_closed
     }
 
-    /// What is wrong with the file, or was, in one sentence.
+    /// The present or last trouble with the file, in one sentence.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.shared.state().trouble.clone()
     }
 
-    /// Where it lies.
+    /// Path of the file.
     #[must_use]
     pub fn place(&self) -> &Place {
         &self.shared.place
     }
 
-    /// Whether a run is in it.
+    /// Whether the history holds a run.
     #[must_use]
     pub fn holds(&self, uid: Uid) -> bool {
         self.shared.state().ledger.holds(uid)
     }
 
-    /// How many attempts are in memory, of all tests.
+    /// Number of attempts in memory, of all tests.
     #[must_use]
     pub fn len(&self) -> usize {
         self.shared.state().ledger.len()
     }
 
-    /// Whether nothing is known of any test.
+    /// Whether the history is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What is known of a test's flakiness over its last `window` runs; none where it never ran.
+    /// The flakiness of a test over its last `window` runs; `None` if it never ran.
     #[must_use]
     pub fn verdict(&self, id: &str, window: usize) -> Option<Verdict> {
         self.shared.state().ledger.verdict(id, window)
     }
 
-    /// The last duration, in milliseconds, of each of these tests that ran to its end.
+    /// The last duration, in milliseconds, of those of these tests that ran to their end.
     pub fn durations_ms<'a>(&self, ids: impl Iterator<Item = &'a str>) -> Vec<Option<f64>> {
         let state = self.shared.state();
         ids.map(|id| state.ledger.duration_ms(id)).collect()
@@ -269,7 +269,7 @@ impl History {
         self.shared.state().ledger.last_outcomes()
     }
 
-    /// What is known of the flakiness of all tests, over the last `window` runs of each.
+    /// The flakiness of all tests, over the last `window` runs of each.
     #[must_use]
     pub fn report(&self, window: usize) -> Report {
         self.shared.state().ledger.report(window)

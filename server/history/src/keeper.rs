@@ -1,7 +1,7 @@
 //! The thread that keeps the file: reads it once, writes what is recorded, and takes in what other processes wrote.
 //!
-//! It is the only one that touches the file, so nobody else ever waits for it. Whatever goes wrong, memory is right, and
-//! the file is brought up to it as soon as it can be.
+//! Only this thread touches the file, so nobody else ever waits for it. If the file fails, memory stays right, and the
+//! thread updates the file as soon as it can.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -14,28 +14,29 @@ use crate::record::{Run, Uid};
 use crate::store::{Store, Written};
 use crate::trouble::Trouble;
 
-/// Between two tries to get at a locked file.
+/// Pause between two attempts to use a locked file.
 const SOON: Duration = Duration::from_millis(250);
 
-/// Between two tries where something else is wrong.
+/// Pause between two attempts after another trouble.
 const LATER: Duration = Duration::from_secs(30);
 
-/// A lock is told after so many tries in vain: others hold it for a moment all the time.
+/// A lock is reported after this many failed attempts: other processes hold it for a moment all the time.
 const TRIES: u32 = 4;
 
-/// An open file, what it holds, and the name of the damaged one with what was wrong with it.
+/// An open file, its content, and the name of the damaged one with its fault.
 type Reopened = (Store, Ledger, Option<(PathBuf, String)>);
 
 struct Keeper<'a> {
     shared: &'a Shared,
     store: Option<Store>,
-    /// The file turned out to be damaged while it was in use: it is looked at more closely when it is opened again, and
-    /// everything in memory is written again.
+    /// The file turned out to be damaged while in use: it is checked when it is opened again, and all of memory is
+    /// written again.
     is_suspect: bool,
-    /// Files that had been set aside when this one was opened: where there are more, another process found it damaged.
+    /// Number of files that had been set aside when this one was opened: if there are more now, another process found
+    /// it damaged.
     set_aside: Option<usize>,
     locked: u32,
-    /// What is reported is over when the file can be used again.
+    /// The reported trouble is over when the file can be used again.
     passing: bool,
 }
 
@@ -61,7 +62,7 @@ pub(crate) fn work(shared: &Arc<Shared>) {
     }
 }
 
-/// Waits until there is something to do; `false` where nothing will ever be.
+/// Waits for work; `false` if there will never be any.
 fn wait(shared: &Shared, retry: Option<Duration>) -> bool {
     let mut state = shared.state();
     if state.is_dropped && (retry.is_some() || state.pending.is_empty()) {
@@ -83,7 +84,7 @@ fn wait(shared: &Shared, retry: Option<Duration>) -> bool {
 
 impl Keeper<'_> {
     fn step(&mut self) -> Result<(), Trouble> {
-        // Somebody may have removed the file, or set it aside.
+        // Another program may have removed the file, or set it aside.
         let mut store = match self.store.take().filter(Store::is_current) {
             Some(store) => store,
             None => self.open()?,
@@ -103,7 +104,7 @@ impl Keeper<'_> {
         }
     }
 
-    /// Opens the file; one that is damaged is set aside, and a new one made.
+    /// Opens the file; a damaged one is set aside, and a new one made.
     fn open(&mut self) -> Result<Store, Trouble> {
         let (place, limits) = (&self.shared.place, self.shared.options.limits);
         let first = if self.is_suspect { None } else { Some(Store::open(place, limits)) };
@@ -150,8 +151,8 @@ impl Keeper<'_> {
         }
     }
 
-    /// What the file holds becomes what memory holds; what it lacks waits to be written: all of memory where it was
-    /// damaged, else what was recorded since.
+    /// Loads the file's content into memory. Runs that the file lacks wait to be written: all of memory if it was
+    /// damaged, otherwise those recorded since.
     fn merge(&self, mut ledger: Ledger, rewrite: bool) {
         ledger.trim(now_ms());
         ledger.compact();
@@ -175,7 +176,7 @@ impl Keeper<'_> {
         }
     }
 
-    /// Writes what waits, and takes in what others wrote.
+    /// Writes pending runs, and reads those of other processes.
     fn exchange(&self, store: &mut Store) -> Result<(), Trouble> {
         let (batch, lost) = {
             let mut state = self.shared.state();
@@ -197,7 +198,7 @@ impl Keeper<'_> {
             written?
         };
         if !store.is_current() {
-            // It was removed a moment ago, and what was written with it: the next step opens a new one.
+            // The file was removed a moment ago, and the new rows with it: the next step opens a new one.
             return Ok(());
         }
         let mut elsewhere = Vec::new();
@@ -229,7 +230,7 @@ impl Keeper<'_> {
         }
     }
 
-    /// How long to wait before the next try; none where there will be none.
+    /// The pause before the next attempt; `None` if there will be none.
     fn failed(&mut self, trouble: &Trouble) -> Option<Duration> {
         let sentence = trouble.sentence(&self.shared.place.file);
         match trouble {
@@ -241,7 +242,7 @@ impl Keeper<'_> {
                 }
                 Some(SOON)
             }
-            // What is damaged is opened, and thereby set aside, at once; unless that was tried in vain.
+            // A damaged file is opened, and thereby set aside, at once, unless that has failed before.
             Trouble::Damaged(_) if self.is_suspect && self.locked == 0 => {
                 self.locked = TRIES;
                 Some(Duration::ZERO)

@@ -1,4 +1,4 @@
-//! The history in memory: sixteen bytes an observation, from which verdicts and durations come.
+//! The history in memory: sixteen bytes for each observation, from which verdicts and durations are computed.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -10,18 +10,18 @@ use pytest_lens_plan::outcome::Outcome;
 use crate::failure::Failure;
 use crate::record::{Attempt, Run, Source, Uid};
 
-/// How much is kept, in memory and in the file.
+/// The limits of the history's size, in memory and in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Attempts of each test: a window of runs, with room for their repeats. The oldest go first.
+    /// Attempts of each test: a window of runs, with room for their repeats. The oldest are dropped first.
     pub per_test: usize,
-    /// Attempts of all tests. Whole runs go, the oldest first.
+    /// Attempts of all tests. Whole runs are dropped, the oldest first.
     pub total: usize,
     /// The age of a run, in days.
     pub days: u64,
-    /// Attempts that are kept in memory while they can't be written.
+    /// Attempts that memory keeps while they can't be written.
     pub unwritten: usize,
-    /// Tests of which it is kept why they failed: those that failed last.
+    /// Tests whose last failure is kept, those that failed last.
     pub failures: usize,
     /// The file's size, in pages of 4 KiB.
     pub pages: u32,
@@ -29,25 +29,25 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        // Two million attempts are 32 MB in memory and about 50 MB on disk; 5,000 failures 4 MB at most in either.
+        // Two million attempts are 32 MB in memory and about 50 MB on disk; 5,000 failures at most 4 MB in either.
         Limits { per_test: 200, total: 2_000_000, days: 365, unwritten: 200_000, failures: 5_000, pages: 262_144 }
     }
 }
 
-/// What is known of the flakiness of all tests.
+/// The flakiness of all tests.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
     /// Proven flaky: the most failures by executions first, then by id.
     pub flaky: Vec<(Arc<str>, Verdict)>,
     /// Only suspected, in the same order.
     pub unstable: Vec<(Arc<str>, Verdict)>,
-    /// How many are neither.
+    /// Number of tests that are neither.
     pub stable: usize,
-    /// Tests with a history.
+    /// Number of tests with a history.
     pub tracked: usize,
 }
 
-/// What a test did last.
+/// The last attempt of a test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Last {
     /// The attempt.
@@ -77,7 +77,7 @@ struct Test {
 #[derive(Debug, Clone)]
 struct RunMeta {
     uid: Uid,
-    /// Its row in the file, where it has one.
+    /// Its row in the file, if it has one.
     row: Option<i64>,
     started_ms: u64,
     code: Option<NonZeroU32>,
@@ -85,7 +85,7 @@ struct RunMeta {
     is_forgotten: bool,
 }
 
-/// What a full memory let go of, and the file is to lose too.
+/// Rows that the file must drop, because memory dropped them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lost {
     Attempt { row: i64, id: Arc<str>, attempt: u16 },
@@ -93,7 +93,7 @@ pub(crate) enum Lost {
     Failure { id: Arc<str> },
 }
 
-/// Runs are numbered in the order in which they were taken in, tests likewise.
+/// Runs are numbered in the order in which they were recorded, and so are tests.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     limits: Limits,
@@ -104,11 +104,11 @@ pub(crate) struct Ledger {
     code_index: HashMap<Arc<str>, NonZeroU32>,
     len: usize,
     lost: Vec<Lost>,
-    /// Why tests failed, by test.
+    /// Failures by test.
     failures: HashMap<u32, Explained>,
 }
 
-/// Why an attempt failed, and which one.
+/// The failure of an attempt, and which attempt.
 #[derive(Debug)]
 struct Explained {
     run: u32,
@@ -121,7 +121,7 @@ impl Ledger {
         Ledger { limits, ..Ledger::default() }
     }
 
-    /// Takes in a run; returns its number.
+    /// Adds a run; returns its number.
     pub(crate) fn add(&mut self, run: &Run, row: Option<i64>) -> u32 {
         let number = self.begin(run.uid, row, run.started_ms, run.source, run.code.as_ref());
         for attempt in &run.attempts {
@@ -134,7 +134,7 @@ impl Ledger {
         number
     }
 
-    /// Says why an attempt failed that has been taken in, unless the test failed later, too.
+    /// Adds the failure of an attempt of a recorded run, unless the test failed later, too.
     fn explain(&mut self, test: u32, run: u32, attempt: u16, failure: Arc<Failure>) {
         let begun = |run: u32| self.runs.get(run as usize).map_or(0, |run| run.started_ms);
         let at = |run: u32, attempt: u16| (begun(run), run, attempt);
@@ -144,7 +144,7 @@ impl Ledger {
         }
     }
 
-    /// The same of an attempt whose run has this row in the file.
+    /// Adds the failure of an attempt whose run has this row in the file.
     pub(crate) fn explain_row(&mut self, test: u32, row: i64, attempt: u16, failure: Arc<Failure>) {
         let is_own = |seen: &&Seen| {
             let run = self.runs.get(seen.run as usize);
@@ -156,13 +156,13 @@ impl Ledger {
         }
     }
 
-    /// Why an attempt of a test failed, where that is kept.
+    /// The failure of an attempt of a test, if it is kept.
     fn explained(&self, test: u32, seen: &Seen) -> Option<Arc<Failure>> {
         let known = self.failures.get(&test)?;
         (known.run == seen.run && known.attempt == seen.attempt).then(|| Arc::clone(&known.failure))
     }
 
-    /// Forgets why tests failed where there are too many, those first that failed long ago.
+    /// Drops failures if there are too many, the oldest first.
     fn trim_failures(&mut self) {
         let many = self.failures.len().saturating_sub(self.limits.failures);
         if many == 0 {
@@ -204,7 +204,7 @@ impl Ledger {
         Some(number)
     }
 
-    /// A test's number, also where it is new.
+    /// The number of a test, which may be new.
     pub(crate) fn test(&mut self, id: &Arc<str>) -> u32 {
         if let Some(known) = self.index.get(id) {
             return *known;
@@ -215,7 +215,7 @@ impl Ledger {
         number
     }
 
-    /// Takes in an attempt. Of a test, attempts are kept in the order in which their runs began.
+    /// Adds an attempt. The attempts of a test are kept in the order in which their runs began.
     pub(crate) fn observe(&mut self, run: u32, test: u32, attempt: u16, outcome: Outcome, duration_us: u32) {
         let (Some(meta), Some(own)) = (self.runs.get(run as usize), self.tests.get_mut(test as usize)) else { return };
         if outcome == Outcome::NotRun {
@@ -242,7 +242,7 @@ impl Ledger {
         }
     }
 
-    /// Forgets runs that are too old, and the oldest ones where there is too much in all.
+    /// Drops runs that are too old, and the oldest ones if there are too many attempts.
     pub(crate) fn trim(&mut self, now_ms: u64) {
         self.trim_failures();
         let oldest_ms = now_ms.saturating_sub(self.limits.days.saturating_mul(86_400_000));
@@ -258,7 +258,7 @@ impl Ledger {
         }
         let mut by_age: Vec<usize> = (0..self.runs.len()).collect();
         by_age.sort_by_key(|run| (self.runs[*run].started_ms, *run));
-        // Somewhat more than needed goes, so that this is seldom.
+        // It drops somewhat more than needed, so that this happens seldom.
         let goal = if self.len > self.limits.total { self.limits.total - self.limits.total / 10 } else { self.len };
         let mut left = self.len;
         let mut gone = vec![false; self.runs.len()];
@@ -284,24 +284,24 @@ impl Ledger {
         self.len = left;
     }
 
-    /// What the file is to lose; told once.
+    /// Takes the rows that the file must drop.
     pub(crate) fn take_lost(&mut self) -> Vec<Lost> {
         std::mem::take(&mut self.lost)
     }
 
-    /// What could not be taken from the file.
+    /// Adds back rows that could not be removed from the file.
     pub(crate) fn give_back(&mut self, lost: Vec<Lost>) {
         self.lost.extend(lost);
     }
 
-    /// Gives back memory that it holds in advance.
+    /// Releases spare memory.
     pub(crate) fn compact(&mut self) {
         for test in &mut self.tests {
             test.seen.shrink_to_fit();
         }
     }
 
-    /// Everything in it, run by run: to be written to a new file.
+    /// All of its content, run by run, for a new file.
     pub(crate) fn to_runs(&self) -> Vec<Run> {
         let empty = |meta: &RunMeta| Run {
             uid: meta.uid,
@@ -340,7 +340,7 @@ impl Ledger {
         self.runs.iter().map(|run| run.uid)
     }
 
-    /// Attempts in it.
+    /// Number of attempts.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
@@ -350,7 +350,7 @@ impl Ledger {
         self.tests.get(number as usize).filter(|test| !test.seen.is_empty())
     }
 
-    /// What is known of a test's flakiness; none where it never ran.
+    /// The flakiness of a test; `None` if it never ran.
     pub(crate) fn verdict(&self, id: &str, window: usize) -> Option<Verdict> {
         self.of(id).map(|test| test.verdict(window, &mut Vec::new()))
     }
@@ -369,7 +369,7 @@ impl Ledger {
         ids
     }
 
-    /// The last attempt of each test on this machine: of what other machines ran, the code may be another.
+    /// The last attempt of each test on this machine: other machines may run other code.
     pub(crate) fn last_outcomes(&self) -> Vec<Last> {
         let local = |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(|run| run.source != Source::Ci);
         let last = (0..).zip(&self.tests).filter_map(|(number, test)| {
@@ -402,7 +402,7 @@ impl Ledger {
 }
 
 impl Test {
-    /// `buffer` is used again and again, so that a report allocates nothing for stable tests.
+    /// `buffer` is reused, so that a report allocates nothing for stable tests.
     fn verdict(&self, window: usize, buffer: &mut Vec<Observation>) -> Verdict {
         buffer.clear();
         buffer.extend(self.seen.iter().map(|seen| Observation {

@@ -1,9 +1,9 @@
 //! The memory of every run: outcomes, durations and the code that they belong to, one SQLite file for each repository.
 //!
-//! Questions are answered from a compact copy in memory ([`History`]), which a thread of its own fills from the file and
-//! writes back to it. Nobody who records or asks ever waits for the disk, and nothing that is wrong with the file can
-//! fail a run: it is reported ([`History::trouble`]), and what could not be written is kept in memory meanwhile. Several
-//! processes share a file; each takes in what the others wrote.
+//! Questions are answered from a compact copy in memory ([`History`]), which a thread of its own fills from the file
+//! and writes back to it. Callers never wait for the disk, and a fault of the file never fails a run: it is reported
+//! ([`History::trouble`]), and memory keeps the runs that could not be written. Several processes share a file; each
+//! reads the runs that the others wrote.
 #![warn(unreachable_pub)]
 
 mod failure;

@@ -1,4 +1,4 @@
-//! Where a repository's history lies, and the folder that it lies in.
+//! The path of a repository's history, and the folder that holds it.
 
 use std::fs;
 use std::io;
@@ -10,14 +10,14 @@ use sha2::{Digest, Sha256};
 /// A repository's history on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The SQLite file; beside it, while it is in use, those with `-wal` and `-shm` behind its name.
+    /// The SQLite file; while it is in use, the files with `-wal` and `-shm` after its name are next to it.
     pub file: PathBuf,
     /// The repository's root, its symlinks resolved.
     pub root: PathBuf,
 }
 
 impl Place {
-    /// Of the repository at `root`, below a user's state folder: `history/NAME-HASH.db`.
+    /// The history of the repository at `root`, below a user's state folder: `history/NAME-HASH.db`.
     #[must_use]
     pub fn of(state_dir: &Path, root: &Path) -> Self {
         let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
@@ -47,7 +47,7 @@ impl Place {
         found
     }
 
-    /// Makes the folder, private to the user.
+    /// Creates the folder, private to the user.
     pub(crate) fn make_folder(&self) -> io::Result<()> {
         let Some(folder) = self.file.parent() else { return Ok(()) };
         let mut builder = fs::DirBuilder::new();
@@ -57,7 +57,7 @@ impl Place {
         builder.create(folder)
     }
 
-    /// Renames the file, and what SQLite keeps beside it; returns its new name.
+    /// Renames the file, and SQLite's files next to it; returns its new name.
     pub(crate) fn put_aside(&self) -> io::Result<PathBuf> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
         let aside = beside(&self.file, &format!(".damaged-{now}"));
@@ -78,7 +78,7 @@ impl Place {
         Ok(work())
     }
 
-    /// What tells whether the file of this name is still the same one.
+    /// Identifies the file of this name: whether it is still the same one.
     pub(crate) fn identity(&self) -> Option<(u64, u64)> {
         let data = fs::metadata(&self.file).ok()?;
         #[cfg(unix)]
@@ -88,7 +88,7 @@ impl Place {
     }
 }
 
-/// The path with something behind its last name.
+/// The path with a suffix after its last name.
 fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

@@ -1,4 +1,4 @@
-//! What is recorded: a run that has ended, with the outcome of every attempt in it.
+//! A recorded run: one that has ended, with the outcome of every attempt in it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,20 +11,20 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
 
-/// Where a run came from.
+/// The origin of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// Asked for in an editor.
+    /// A user asked for it in an editor.
     Editor,
-    /// Asked for at a terminal, or by a program.
+    /// A user or a program asked for it at a terminal.
     #[default]
     Cli,
-    /// Run by a continuous integration service, here or elsewhere.
+    /// A continuous integration service ran it, here or elsewhere.
     Ci,
 }
 
 impl Source {
-    /// Its name in the protocol and in the file.
+    /// The word for it in the protocol and in the file.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -34,7 +34,8 @@ impl Source {
         }
     }
 
-    /// Of a command at a terminal, by the value of the environment variable `CI`: services set it to something true.
+    /// The origin of a command at a terminal, by the value of the environment variable `CI`: services set it to
+    /// something true.
     #[must_use]
     pub fn of_command(ci: Option<&str>) -> Self {
         match ci.map(str::trim) {
@@ -65,12 +66,12 @@ impl FromStr for Source {
     }
 }
 
-/// Tells runs apart, whichever process recorded them: the same one is recorded once.
+/// Identifies a run across processes: a run is recorded once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid(pub(crate) [u8; 16]);
 
 impl Uid {
-    /// A new run's, unlike any other.
+    /// The id of a new run, unlike any other.
     #[must_use]
     pub fn new() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
@@ -79,7 +80,7 @@ impl Uid {
         Self::of_content(format!("{parts:?}").as_bytes())
     }
 
-    /// That of a run which is known by a report's content.
+    /// The id of a run from a report, by the report's content.
     #[must_use]
     pub fn of_content(content: &[u8]) -> Self {
         let mut uid = [0; 16];
@@ -103,13 +104,13 @@ impl Default for Uid {
 /// A run that has ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
-    /// Which one.
+    /// Id of the run.
     pub uid: Uid,
-    /// When it began, in milliseconds since 1970: runs are put in this order.
+    /// The time of its beginning, in milliseconds since 1970: runs are ordered by it.
     pub started_ms: u64,
-    /// Where it came from.
+    /// The origin of the run.
     pub source: Source,
-    /// The fingerprint of the code that it ran on ([`crate::Fingerprints`]); none where that is not known for sure.
+    /// The fingerprint of the code that it ran on ([`crate::Fingerprints`]); `None` if that is not certain.
     pub code: Option<Arc<str>>,
     /// Its outcomes in the order in which they came. `not_run` is left out of the history.
     pub attempts: Vec<Attempt>,
@@ -130,25 +131,25 @@ impl Run {
 pub struct Attempt {
     /// Node id.
     pub id: Arc<str>,
-    /// How it ended.
+    /// How the attempt ended.
     pub outcome: Outcome,
-    /// Which try within the run, from 1. No two attempts of a test within a run have the same number.
+    /// The number of the attempt within the run, from 1. No two attempts of a test within a run have the same number.
     pub attempt: u32,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub duration_ms: f64,
-    /// Why it failed, where that is known. Of each test the last is kept.
+    /// The failure, if known. Only the last of each test is kept.
     pub failure: Option<Arc<Failure>>,
 }
 
 impl Attempt {
-    /// The duration as it is kept: whole microseconds, 71 minutes at most.
+    /// The duration as it is kept: whole microseconds, at most 71 minutes.
     pub(crate) fn duration_us(&self) -> u32 {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` cuts off at the limits")]
         let us = (self.duration_ms * 1000.0).round() as u32;
         us
     }
 
-    /// The number of the try as it is kept.
+    /// The number of the attempt as it is kept.
     pub(crate) fn number(&self) -> u16 {
         u16::try_from(self.attempt).unwrap_or(u16::MAX)
     }

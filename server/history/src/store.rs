@@ -1,7 +1,7 @@
 //! The SQLite file: runs, tests, and outcomes that are only ever added, or deleted by age.
 //!
-//! `user_version` holds the format's number. Ids are never used twice (AUTOINCREMENT), so that what one process
-//! remembers of a row that another one deleted can't be mistaken for something else.
+//! `user_version` holds the format's number. Ids are never used twice (AUTOINCREMENT), so that a process can't mistake
+//! another row for one that a second process deleted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::trouble::Trouble;
 /// The format of this version.
 const FORMAT: i64 = 1;
 
-/// How long one attempt to get at the file waits for other processes.
+/// How long one attempt to use the file waits for other processes.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 const SCHEMA: &str = "
@@ -46,25 +46,25 @@ pub(crate) struct Store {
     connection: Connection,
     place: Place,
     identity: Option<(u64, u64)>,
-    /// Rows of tests that are known to be there.
+    /// Rows of tests that are known to exist.
     tests: HashMap<Arc<str>, i64>,
-    /// The newest run that has been read or written.
+    /// The newest run that was read or written.
     last_run: i64,
-    /// SQLite's count of other connections' commits, when all of them had been read.
+    /// SQLite's count of other connections' commits, at the time when all of them had been read.
     version: i64,
 }
 
-/// What a write came to.
+/// The result of a write.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
-    /// The row of each run, in order; none where there was nothing to write.
+    /// The row of each run, in order; `None` if there was nothing to write.
     pub rows: Vec<Option<i64>>,
     /// Runs that others wrote meanwhile.
     pub others: Vec<(i64, Run)>,
 }
 
 impl Store {
-    /// Opens the file, made new where there is none, and reads all of it.
+    /// Opens the file, or creates it, and reads all of it.
     pub(crate) fn open(place: &Place, limits: Limits) -> Result<(Self, Ledger), Trouble> {
         place.make_folder()?;
         let connection = Connection::open(&place.file)?;
@@ -93,7 +93,7 @@ impl Store {
         Ok((store, ledger))
     }
 
-    /// Looks at every page: whether the file is sound.
+    /// Reads every page: whether the file is sound.
     pub(crate) fn check(&self) -> Result<(), Trouble> {
         let told: String = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if told == "ok" { Ok(()) } else { Err(Trouble::Damaged(told)) }
@@ -121,7 +121,7 @@ impl Store {
         let runs = runs_after(&reading, 0)?;
         let last_run = runs.last().map_or(0, |(row, _)| *row);
         let mut runs = runs.into_iter().peekable();
-        // The run of the rows that follow: its row, and its number where it has one.
+        // The run of the next rows: its row, and its number if it has one.
         let mut current: (i64, Option<u32>) = (0, None);
         let mut statement = reading
             .prepare("SELECT run, test, attempt, outcome, duration_us FROM outcomes ORDER BY run, test, attempt")?;
@@ -155,7 +155,7 @@ impl Store {
         Ok(ledger)
     }
 
-    /// Runs that others wrote since this was last asked.
+    /// Runs that others wrote since the last call.
     pub(crate) fn news(&mut self) -> Result<Vec<(i64, Run)>, Trouble> {
         if data_version(&self.connection)? == self.version {
             return Ok(Vec::new());
@@ -169,12 +169,12 @@ impl Store {
         Ok(others)
     }
 
-    /// Adds runs and removes what is not to be kept, all or nothing.
+    /// Adds runs and removes dropped ones, in one transaction.
     pub(crate) fn write(&mut self, runs: &[Arc<Run>], lost: &[Lost]) -> Result<Written, Trouble> {
         match self.try_write(runs, lost) {
             Ok(written) => Ok(written),
             Err(error) => {
-                // Rows that were made in vain may be remembered.
+                // The cache may hold rows of tests that were rolled back.
                 self.tests.clear();
                 Err(error.into())
             }
@@ -320,7 +320,7 @@ fn whole_runs_after(reading: &Connection, row: i64) -> Result<Vec<(i64, Run)>, r
     Ok(runs)
 }
 
-/// Numbers from the file, whatever they are; no outcome where it is none that this version knows.
+/// An outcome of any numbers from the file; `None` if this version knows no such outcome.
 fn measured(attempt: i64, outcome: i64, duration: i64) -> (u16, Option<Outcome>, u32) {
     let attempt = u16::try_from(attempt).unwrap_or(u16::MAX);
     (attempt, outcome_of(outcome), u32::try_from(duration).unwrap_or_default())

@@ -1,4 +1,4 @@
-//! What can be wrong with the file, and the sentence that tells a person.
+//! Faults of the file, and the sentences for users.
 
 use std::io;
 use std::path::Path;
@@ -8,18 +8,18 @@ use rusqlite::ErrorCode;
 /// Why the file could not be read or written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// Another program holds it: it will let go.
+    /// Another program holds a lock on it, for a while.
     Locked,
-    /// It is no history any more.
+    /// It is no history.
     Damaged(String),
-    /// Written by a later version, in this format.
+    /// A later version wrote it, in this format.
     Newer(i64),
-    /// No room, no right, no folder.
+    /// No space, no permission, or no folder.
     Unwritable(String),
 }
 
 impl Trouble {
-    /// What to tell of it: the culprit and the way out.
+    /// The sentence for users: the culprit and the way out.
     pub(crate) fn sentence(&self, file: &Path) -> String {
         let file = file.display();
         match self {
@@ -49,7 +49,7 @@ impl From<rusqlite::Error> for Trouble {
         };
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked,
-            // An unknown error is one of SQL: a table or column of ours is not there.
+            // An unknown error is one of SQL: one of the tables or columns is missing.
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => Self::Damaged(told),
             Some(_) => Self::Unwritable(told),
             None => Self::Damaged(told),

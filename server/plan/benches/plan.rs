@@ -1,4 +1,4 @@
-//! Decisions on a selection of tests: all of them are made between the key and the first test.
+//! Benchmarks of the decisions between the key and the first test.
 
 use divan::{Bencher, black_box};
 use pytest_lens_plan::order::{Command, Dispatcher, Item, units};
@@ -9,10 +9,10 @@ fn main() {
     divan::main();
 }
 
-/// How many tests the selections have.
+/// Numbers of tests in the selections.
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
 
-/// So many tests, 40 a file, with a recorded duration each.
+/// A selection of this many tests, 40 in each file, each with a recorded duration.
 fn tests(count: usize) -> Vec<(String, String, f64)> {
     let of = |number: usize| {
         let file = format!("tests/area_{}/test_{}.py", number % 7, number / 40);

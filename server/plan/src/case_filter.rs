@@ -1,12 +1,12 @@
-//! Which cases of a suite its filters let through.
+//! Decides which cases of a suite its filters select.
 //!
 //! A filter is a glob over a case's whole name; one that begins with `-` excludes. With no filter every case runs; with
 //! positive ones those that match at least one; with negative ones those that match none of them; with both, those
 //! that match a positive one and no negative one.
 //!
-//! In a glob `*` stands for any text, `?` for one character, `[ab]`, `[a-z]` and `[!a]` for one of a set, and `\` takes
-//! away the meaning of what follows. Names of parametrized cases hold brackets themselves, so a filter that is
-//! literally a case's name, or its beginning behind which only a `*` stands, takes it too.
+//! In a glob `*` stands for any text, `?` for one character, `[ab]`, `[a-z]` and `[!a]` for one of a set, and `\` makes
+//! the next character literal. Names of parametrized cases hold brackets themselves, so a filter also selects a case if
+//! it equals the case's name, or the beginning of the name followed by a `*`.
 
 /// The filters of a suite.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl CaseFilters {
         self.positive.is_empty() && self.negative.is_empty()
     }
 
-    /// Whether a case of this name runs.
+    /// Whether the filters select a case of this name.
     #[must_use]
     pub fn takes(&self, name: &str) -> bool {
         if self.is_empty() {
@@ -54,10 +54,10 @@ fn is_meant(glob: &[char], name: &[char]) -> bool {
     literally || matches(glob, name)
 }
 
-/// Whether a glob matches the whole of a text. Takes time in proportion to the product of their lengths at most.
+/// Whether a glob matches a whole text. The time is at most proportional to the product of their lengths.
 fn matches(glob: &[char], text: &[char]) -> bool {
     let (mut at, mut read) = (0, 0);
-    // Where to go on when what follows the last `*` does not fit: that star takes one character more.
+    // The position to try next if the rest does not match: the last `*` takes one character more.
     let mut retry: Option<(usize, usize)> = None;
     loop {
         if glob.get(at) == Some(&'*') {
@@ -85,7 +85,7 @@ fn matches(glob: &[char], text: &[char]) -> bool {
     }
 }
 
-/// How much of a glob's beginning stands for this one character; `None` where it stands for another.
+/// The length of the glob's beginning that matches this one character; `None` if it matches another one.
 fn one(glob: &[char], letter: char) -> Option<usize> {
     match glob {
         ['?', ..] => Some(1),
@@ -99,7 +99,7 @@ fn one(glob: &[char], letter: char) -> Option<usize> {
     }
 }
 
-/// What stands between a bracket and its closing one, and the length with that one; `None` where none closes it. A
+/// The text between a bracket and its closing one, and the length including that one; `None` if none closes it. A
 /// closing bracket in the first place belongs to the set.
 fn set(rest: &[char]) -> Option<(&[char], usize)> {
     let first = usize::from(rest.first() == Some(&'!'));

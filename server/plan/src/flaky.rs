@@ -3,14 +3,14 @@
 //! A pass and a failure on the same code prove it. An outcome that flips while the code changes
 //! is only a suspicion: a test that broke and was repaired looks the same.
 //!
-//! The first rule is the definition that research and other runners share. Luo, Hariri, Eloussi and
-//! Marinov ("An Empirical Analysis of Flaky Tests", FSE 2014) call a test flaky whose outcome is not
-//! determined by the code; Bell et al. ("DeFlaker", ICSE 2018) tell flaky failures from regressions by
-//! whether the code changed in between; Lam et al. ("iDFlakies", ICST 2019) rerun unchanged code. nextest,
-//! Playwright, Surefire and Gradle report a test as flaky that failed and then passed when it was repeated
-//! within a run: that is the same rule, since a run's code does not change. The second is what CI services
-//! do that know outcomes only: they count flips (Kowalczyk et al., "Modeling and Ranking Flaky Tests at
-//! Apple", ICSE-SEIP 2020, call it the flip rate). It can't tell a repair from flakiness, so it convicts nobody.
+//! The first rule is the definition that research and other runners share. Luo, Hariri, Eloussi and Marinov ("An
+//! Empirical Analysis of Flaky Tests", FSE 2014) call a test flaky whose outcome is not determined by the code; Bell et
+//! al. ("DeFlaker", ICSE 2018) separate flaky failures from regressions by whether the code changed in between; Lam et
+//! al. ("iDFlakies", ICST 2019) rerun unchanged code. nextest, Playwright, Surefire and Gradle report a test as flaky
+//! if it fails and then passes when it is repeated within a run: that is the same rule, since a run's code does not
+//! change. CI services that know outcomes only use the second rule and count flips (Kowalczyk et al., "Modeling and
+//! Ranking Flaky Tests at Apple", ICSE-SEIP 2020, call it the flip rate). Flips can't distinguish a repair from
+//! flakiness, so they are only a suspicion.
 
 use std::num::NonZeroU32;
 
@@ -18,7 +18,7 @@ use pytest_lens_protocol::Hint;
 
 use crate::outcome::Outcome;
 
-/// How many outcomes [`Verdict::recent_outcomes`] shows.
+/// The most outcomes in [`Verdict::recent_outcomes`].
 pub const RECENT: usize = 20;
 
 /// One execution of a test; each attempt within a run is one.
@@ -26,19 +26,18 @@ pub const RECENT: usize = 20;
 pub struct Observation {
     /// How it ended.
     pub outcome: Outcome,
-    /// The code that it ran on, by a number that stands for its fingerprint; none where that is unknown, as in
-    /// imported runs.
+    /// A number for the fingerprint of the code that it ran on; `None` if that is unknown, as in imported runs.
     pub code: Option<NonZeroU32>,
     /// The run that it was part of.
     pub run: u32,
 }
 
-/// What speaks against a test.
+/// The evidence against a test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
     /// It passed and failed on the same code.
     SameCode,
-    /// It passed and failed, the code having changed in between as far as is known.
+    /// It passed and failed, and the code may have changed in between.
     AcrossChanges,
 }
 
@@ -53,21 +52,21 @@ impl Evidence {
     }
 }
 
-/// What is known of a test's reliability, over the window alone.
+/// The reliability of a test, from the runs in the window.
 ///
-/// Passed and xpassed are passes; failed, error, timed out and crashed are failures. The rest is
-/// neither: it flips nothing and ends no row of passes or failures.
+/// Passed and xpassed are passes; failed, error, timed out and crashed are failures. Other outcomes are neither: they
+/// neither flip nor end a series of passes or failures.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
-    /// Proven: a pass and a failure on the same code.
+    /// Proven flaky: a pass and a failure on the same code.
     pub is_flaky: bool,
-    /// Suspected: it flipped, never provably on the same code. Not set together with `is_flaky`.
+    /// Suspected: it flipped, but not provably on the same code. Never set together with `is_flaky`.
     pub unstable: bool,
-    /// What `is_flaky` or `unstable` rests on.
+    /// The evidence for `is_flaky` or `unstable`.
     pub evidence: Option<Evidence>,
     /// Failures by executions, 0 to 1; 0 without executions.
     pub failure_rate: f64,
-    /// How often a pass followed a failure or the reverse.
+    /// Number of times that a pass followed a failure, or a failure a pass.
     pub flips: u32,
     /// Executions: each attempt counts, a skipped test does not.
     pub total_runs: u32,
@@ -100,11 +99,11 @@ impl Verdict {
     }
 }
 
-/// Judges a test by its last `window` runs (at least one), of which some may have overlapped. `observations` come oldest
-/// first; `not_run` is no observation and is passed over.
+/// Judges a test by its last `window` runs (at least one); runs may have overlapped. `observations` come oldest first;
+/// `not_run` is no observation and is skipped.
 ///
-/// Meant for some hundred observations, and for ten thousands of tests in a row: it looks at each once, from the newest
-/// on, and remembers runs and codes in lists, which at this size are faster than maps.
+/// Suits some hundred observations of each of ten thousand tests: it reads each once, from the newest on, and keeps
+/// runs and codes in lists, which are faster than maps at this size.
 #[must_use]
 pub fn judge(observations: &[Observation], window: usize) -> Verdict {
     let window = window.max(1);
@@ -156,7 +155,7 @@ pub fn judge(observations: &[Observation], window: usize) -> Verdict {
     }
 }
 
-/// Of each code: whether it was seen to fail. A code that did both is proof.
+/// For each code, whether a test failed on it. A code with both results is proof.
 #[derive(Default)]
 struct Codes {
     known: Vec<(NonZeroU32, bool)>,

@@ -1,4 +1,4 @@
-//! Outcomes, how they are counted, and what a run and its process end with.
+//! Outcomes, their counts, and the status and exit code of a run.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 pub use pytest_lens_protocol::{Outcome, UnknownOutcome};
 
-/// How many tests ended how. `passed`, `failed`, `skipped` and `errors` add up to `total`; the
-/// others but `not_run` say how many of these were of a special kind.
+/// Numbers of tests by outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`; the others, except
+/// `not_run`, count a part of these.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// All that ended; `not_run` is not among them.
+    /// All tests that ended, without `not_run`.
     pub total: usize,
     /// Passed, xpassed included.
     pub passed: usize,
@@ -28,7 +28,7 @@ pub struct Counts {
     pub timed_out: usize,
     /// Of the errors.
     pub crashed: usize,
-    /// Selected, without any result.
+    /// Selected, but without a result.
     pub not_run: usize,
 }
 
@@ -38,7 +38,7 @@ impl Counts {
         self.change(outcome, |count| *count = count.saturating_add(1));
     }
 
-    /// Takes back one that was counted.
+    /// Takes back one outcome that was counted.
     pub fn remove(&mut self, outcome: Outcome) {
         self.change(outcome, |count| *count = count.saturating_sub(1));
     }
@@ -73,7 +73,7 @@ impl FromIterator<Outcome> for Counts {
     }
 }
 
-/// How a run ended, in the words of `runFinished`.
+/// The status of a run that is over, as in `runFinished`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
@@ -81,13 +81,13 @@ pub enum RunStatus {
     Passed,
     /// At least one test failed.
     Failed,
-    /// The user had it stopped.
+    /// The user stopped it.
     Stopped,
-    /// The user had its processes ended.
+    /// The user killed its processes.
     Killed,
-    /// It took longer than allowed as a whole.
+    /// The run as a whole took longer than its limit.
     TimedOut,
-    /// It could not be carried out.
+    /// The engine or pytest failed internally.
     InternalError,
 }
 
@@ -112,9 +112,9 @@ impl fmt::Display for RunStatus {
     }
 }
 
-/// The status of a run that is over. What cut it short outranks what its tests say, the hardest
-/// first: an internal error, a kill, the time limit, a stop. `incomplete`: something of it could not be collected. Then,
-/// as where a test was selected and did not run, it has not passed.
+/// The status of a run that is over. A reason that cut it short outranks the outcomes of its tests, in this order: an
+/// internal error, a kill, the time limit, a stop. `incomplete`: part of it could not be collected. An incomplete run,
+/// or one in which a selected test did not run, has not passed.
 #[must_use]
 pub fn run_status(
     counts: &Counts,
@@ -142,7 +142,7 @@ pub fn run_status(
 /// pytest's exit status for a run: 0 passed, 1 failed (or out of time), 2 interrupted or collection
 /// errors, 3 internal error, 5 nothing collected. 4, a usage error, has no run.
 ///
-/// `collection_errors`: how many files could not be collected.
+/// `collection_errors`: number of files that could not be collected.
 #[must_use]
 pub fn exit_code(status: RunStatus, counts: &Counts, collection_errors: usize) -> i32 {
     match status {

@@ -1,4 +1,5 @@
-//! Which tests are repeated within a run: those that failed, or, to find out whether they ever do, those that passed.
+//! Decides which tests are repeated within a run: those that failed, or, to see whether they ever fail, those that
+//! passed.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,18 +10,18 @@ use crate::outcome::Outcome;
 pub struct Policy {
     /// Whether anything is repeated at all.
     pub enabled: bool,
-    /// How often a test is repeated at most: with 2 it has three attempts.
+    /// The most repeats of a test: with 2 it has up to three attempts.
     pub max_reruns: u32,
     /// Repeat only tests that are known to be flaky.
     pub only_flaky: bool,
     /// Milliseconds to wait before each repetition.
     pub delay_ms: u32,
-    /// Repeat what passes instead, until something does not.
+    /// Repeat tests that pass instead, until one does not.
     pub until_failure: bool,
 }
 
 impl Policy {
-    /// Repeats what passes until it ran `most` times.
+    /// Repeats tests that pass until each ran `most` times.
     #[must_use]
     pub fn until_failure(most: u32) -> Self {
         Policy { enabled: true, max_reruns: most.saturating_sub(1), until_failure: true, ..Policy::default() }

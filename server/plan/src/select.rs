@@ -8,7 +8,7 @@ mod scanner;
 
 use parser::Expr;
 
-/// An expression that does not parse, told in one sentence as pytest tells it.
+/// A syntax error of an expression, in one sentence as pytest words it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Wrong expression passed to '{option}': {expression}: at column {column}: {reason}")]
 pub struct ExprError {
@@ -25,14 +25,14 @@ impl ExprError {
         self.column
     }
 
-    /// What is wrong there, without the expression.
+    /// The fault at that position, without the expression.
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.reason
     }
 }
 
-/// Where and why the parser gave up; the option is added by whoever knows it.
+/// The position and the reason of the first fault; the caller adds the option.
 #[derive(Debug)]
 struct Fault {
     /// 0-based, in characters.
@@ -51,11 +51,10 @@ impl Fault {
 pub struct Keyword(Option<Expr>);
 
 impl Keyword {
-    /// Reads an expression; blanks before it are ignored, as pytest ignores them.
+    /// Parses an expression; blanks before it are ignored, as in pytest.
     ///
     /// # Errors
-    /// The first fault in the expression. Arguments, as in `device(serial=1)`, are one: only `-m`
-    /// knows them.
+    /// The first fault in the expression. Arguments, as in `device(serial=1)`, are a fault: only `-m` accepts them.
     pub fn parse(expr: &str) -> Result<Self, ExprError> {
         let expr = expr.trim_start_matches(is_python_space);
         if expr.is_empty() {
@@ -72,8 +71,8 @@ impl Keyword {
         Ok(Self(Some(parsed)))
     }
 
-    /// Whether a test with these names is selected: an identifier holds when it is part of any of
-    /// them, in whatever case.
+    /// Whether a test with these names is selected: an identifier holds when it is part of any of them, in upper or
+    /// lower case.
     #[must_use]
     pub fn matches(&self, names: &[&str]) -> bool {
         let Some(expr) = &self.0 else { return true };
@@ -88,13 +87,12 @@ impl Keyword {
     }
 }
 
-/// A `-m` expression. The empty one selects everything; one of blanks alone selects nothing, which
-/// is what pytest makes of it.
+/// A `-m` expression. The empty one selects everything; one of blanks alone selects nothing, as in pytest.
 #[derive(Debug, Clone)]
 pub struct MarkerExpr(Option<Expr>);
 
 impl MarkerExpr {
-    /// Reads an expression.
+    /// Parses an expression.
     ///
     /// # Errors
     /// The first fault in the expression.
@@ -122,8 +120,8 @@ impl MarkerExpr {
         self.0.is_none()
     }
 
-    /// The marker names in the expression, sorted, each once: what pytest's `strict_markers`
-    /// compares with the registered ones.
+    /// The marker names in the expression, sorted, each once; pytest's `strict_markers` compares them with the
+    /// registered ones.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let mut names = Vec::new();
@@ -167,7 +165,7 @@ pub enum Literal {
 }
 
 impl Literal {
-    /// Python's `==`, in which `True` is 1 and `False` is 0.
+    /// Python's `==`, for which `True` equals 1 and `False` 0.
     fn equals(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Str(a), Self::Str(b)) => a == b,
@@ -185,7 +183,7 @@ impl Literal {
     }
 }
 
-/// What Python's `str.lstrip` takes away.
+/// The characters that Python's `str.lstrip` removes.
 fn is_python_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }

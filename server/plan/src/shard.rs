@@ -1,5 +1,5 @@
-//! Splits a selection over machines that do not talk to each other: each computes the same shards
-//! from the same inventory, and takes its own.
+//! Splits a selection over machines that do not talk to each other: each computes the same shards from the same
+//! inventory, and runs its own.
 
 use std::cmp::Reverse;
 use std::fmt;
@@ -13,8 +13,7 @@ use crate::weight::{recorded_us, weights};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// By a hash of the node id that never changes: a test stays in its shard whatever else is
-    /// added or removed.
+    /// By a hash of the node id that never changes: a test stays in its shard when others are added or removed.
     Hash,
     /// In turn: shards differ by one test at most.
     RoundRobin,
@@ -57,9 +56,8 @@ impl FromStr for Strategy {
     }
 }
 
-/// The shards, as positions in `tests` (node id and duration in milliseconds, where known), in
-/// ascending order. Each position is in exactly one of the `total` shards; `total` of 0 has no
-/// shard to put a test in and gives none, so refuse it before.
+/// The shards, as positions in `tests` (node id and duration in milliseconds, where known), in ascending order. Each
+/// position is in exactly one of the `total` shards; a `total` of 0 gives no shards, so callers refuse it first.
 #[must_use]
 pub fn assign(tests: &[(&str, Option<f64>)], total: u32, strategy: Strategy) -> Vec<Vec<usize>> {
     let mut shards = vec![Vec::new(); total as usize];
@@ -85,7 +83,7 @@ pub fn assign(tests: &[(&str, Option<f64>)], total: u32, strategy: Strategy) -> 
 fn balance(tests: &[(&str, Option<f64>)], shards: &mut [Vec<usize>]) {
     let weights = weights(&durations(tests));
     let mut order: Vec<usize> = (0..tests.len()).collect();
-    // By id where durations are equal, so that the order of the input does not matter.
+    // Ordered by id if durations are equal, so that the order of the input does not matter.
     order.sort_by_key(|at| (Reverse(weights[*at]), tests[*at].0, *at));
     let mut loads = vec![0_u64; shards.len()];
     for position in order {
@@ -105,16 +103,15 @@ fn balance(tests: &[(&str, Option<f64>)], shards: &mut [Vec<usize>]) {
 pub struct Figures {
     /// The strategy's name.
     pub strategy: String,
-    /// How many shards.
+    /// Number of shards.
     pub total_shards: u32,
-    /// How many tests in all of them.
+    /// Number of tests in all shards.
     pub total_tests: usize,
-    /// Tests of each shard.
+    /// Number of tests in each shard.
     pub shard_test_counts: Vec<usize>,
-    /// Estimated milliseconds of each shard. A test without a duration is taken to last as long as
-    /// the median of the others.
+    /// Estimated milliseconds of each shard. A test without a duration counts as the median of the others.
     pub shard_durations_ms: Vec<u64>,
-    /// By how many percent of the largest shard the smallest falls short of it, in tests.
+    /// Percentage by which the smallest shard falls short of the largest, in tests.
     pub count_imbalance_percent: f64,
     /// The same, in estimated time.
     pub duration_imbalance_percent: f64,
@@ -159,8 +156,8 @@ fn imbalance(values: impl Iterator<Item = u64> + Clone) -> f64 {
     }
 }
 
-/// FNV-1a over the id's bytes, its bits then mixed because FNV alone leaves the low ones poor. To
-/// change any of it moves every test of every user to another shard.
+/// FNV-1a over the id's bytes, its bits then mixed because FNV alone leaves the low ones poor. Any change here moves
+/// every user's tests to other shards.
 fn hash_shard(id: &str, total: u32) -> usize {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in id.bytes() {

@@ -1,7 +1,8 @@
-//! What a run's outcomes come to in the words of run control, and the order in which a suite tells its events.
+//! The events and the status of a suite in run control, made from a run's outcomes.
 //!
 //! A run's log has starts, outcomes (one for each attempt) and an end. [`Order`] makes a suite's events of them: each
-//! case is found first and finished last, starts and stops once, whatever the log says twice, too late or never.
+//! case is found first and finished last, and starts and stops once, even if the log repeats a report, has it late or
+//! lacks it.
 
 use crate::outcome::Outcome;
 
@@ -30,11 +31,11 @@ pub enum SuiteStatus {
     Failed,
     /// The process of a case ended, or the session was broken off.
     DidNotFinish,
-    /// A case or the whole suite took longer than allowed.
+    /// A case or the whole suite took longer than its limit.
     TimedOut,
     /// It was stopped or killed.
     Stopped,
-    /// It could not be carried out.
+    /// The engine or pytest failed internally.
     InternalError,
 }
 
@@ -50,7 +51,7 @@ pub fn case_status(outcome: Outcome) -> CaseStatus {
     }
 }
 
-/// What a case's outcome makes of its suite.
+/// The status of a suite after a case with this outcome.
 #[must_use]
 pub fn suite_status_of(outcome: Outcome) -> SuiteStatus {
     match outcome {
@@ -76,7 +77,7 @@ pub enum Told {
     Artifact(u32, u32),
     /// A case is over.
     Stopped(u32, CaseStatus),
-    /// A case is over and has told everything.
+    /// A case is over, and no event of it follows.
     Finished(u32),
     /// The suite left an artifact.
     SuiteArtifact(u32),
@@ -91,7 +92,7 @@ enum Stage {
     Finished,
 }
 
-/// Puts what happens in a run in the order in which a suite tells it.
+/// Puts a run's reports into the order of a suite's events.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
     cases: Vec<Stage>,
@@ -101,7 +102,7 @@ pub struct Order {
 }
 
 impl Order {
-    /// The suite begins, with so many cases.
+    /// The suite starts, with this many cases.
     pub fn begin(&mut self, cases: usize) -> impl Iterator<Item = Told> + use<> {
         let cases = if self.begun || self.over { 0 } else { cases };
         let first = (!self.begun && !self.over).then_some(Told::SuiteStarted);
@@ -112,7 +113,7 @@ impl Order {
         first.into_iter().chain((0..u32::try_from(cases).unwrap_or(u32::MAX)).map(Told::Found))
     }
 
-    /// An attempt of a case begins: told of the first one only.
+    /// An attempt of a case starts; only the first attempt gives an event.
     pub fn start(&mut self, case: u32) -> Option<Told> {
         let stage = self.stage(case)?;
         let is_first = *stage == Stage::Found;
@@ -120,19 +121,19 @@ impl Order {
         is_first.then_some(Told::Started(case))
     }
 
-    /// A case left an artifact; nothing may follow a case's end, so a late one is dropped.
+    /// A case left an artifact. A late one is dropped, because no event may follow a case's end.
     pub fn artifact(&mut self, case: u32, artifact: u32) -> Option<Told> {
         let open = *self.stage(case)? != Stage::Finished;
         open.then_some(Told::Artifact(case, artifact))
     }
 
-    /// The suite left an artifact: that may be told at any time.
+    /// The suite left an artifact, at any time.
     #[must_use]
     pub fn suite_artifact(&self, artifact: u32) -> Told {
         Told::SuiteArtifact(artifact)
     }
 
-    /// A case has its final outcome, and all its artifacts were told. A second one is dropped.
+    /// A case has its final outcome, and all its artifacts are known. A second outcome is dropped.
     pub fn settle(&mut self, case: u32, outcome: Outcome) -> Option<[Told; 2]> {
         let stage = self.stage(case)?;
         if *stage == Stage::Finished {
@@ -143,8 +144,7 @@ impl Order {
         Some([Told::Stopped(case, case_status(outcome)), Told::Finished(case)])
     }
 
-    /// The suite is over, with at least this status. A case that has no outcome by now never gets one: it was skipped.
-    /// A second end is dropped.
+    /// The suite is over, with at least this status. A case without an outcome was skipped. A second end is dropped.
     pub fn end(&mut self, at_least: SuiteStatus) -> Vec<Told> {
         if self.over {
             return Vec::new();

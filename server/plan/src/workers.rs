@@ -1,23 +1,23 @@
-//! How many runners make a run fastest.
+//! Chooses the number of runners that makes a run fastest.
 
 use std::collections::HashMap;
 
 use crate::order::{Item, units};
 use crate::weight::{recorded_us, weights};
 
-/// A gain below this share of the time is not worth another process.
+/// The smallest gain, as a share of the time, that is worth another process.
 const WORTH_WHILE: f64 = 0.95;
 
-/// The number of workers, from 1 to `most`, with which `items` are estimated to be through first.
+/// The number of workers, from 1 to `most`, that is estimated to finish `items` first.
 ///
-/// The estimate: the units that the items are cut into, longest first, each to the worker that is
-/// free, by recorded durations (a test without one is taken for a median one); and `start_ms` for
-/// each worker behind the first. Where two numbers are about as fast, the smaller one.
+/// The estimate: the units that the items are cut into, longest first, each to the worker that is free, by recorded
+/// durations (a test without one is taken for a median one); and `start_ms` for each worker after the first. If two
+/// numbers are about as fast, it is the smaller one.
 #[must_use]
 pub fn fastest(items: &[Item<'_>], start_ms: f64, most: usize) -> usize {
     let durations: Vec<_> = items.iter().map(|item| recorded_us(item.duration_ms)).collect();
     let weights = weights(&durations);
-    // Items know their own numbers only.
+    // Items know only their own numbers.
     let by_index = items.iter().zip(&weights).map(|(item, weight)| (item.index, *weight)).collect();
     let mut best = 1;
     let mut shortest = estimate_ms(items, &by_index, 1);

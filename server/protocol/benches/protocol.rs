@@ -1,4 +1,4 @@
-//! Deltas of the tree, and events on their way to clients.
+//! Benchmarks of tree deltas and of events on their way to clients.
 
 use divan::{Bencher, black_box};
 use pytest_lens_protocol::{
@@ -12,7 +12,7 @@ fn main() {
     divan::main();
 }
 
-/// So many functions, 40 a file, behind each file's item.
+/// A tree of this many functions, 40 in each file.
 fn items(count: usize) -> Vec<TestItem> {
     let item = |id: String, parent: Option<String>, kind: ItemKind| TestItem {
         label: id.rsplit("::").next().unwrap_or(&id).to_owned(),
@@ -38,7 +38,7 @@ fn items(count: usize) -> Vec<TestItem> {
     items
 }
 
-/// A test that was put first in each file, for a reader that knows the others.
+/// The delta of a reader that knows all tests but one new first test in each file.
 #[divan::bench(args = [1_000, 10_000])]
 fn order_of_siblings(bencher: Bencher, count: usize) {
     let wanted = items(count);
@@ -62,7 +62,7 @@ fn delta_in_pieces(bencher: Bencher, count: usize) {
     bencher.with_inputs(delta).bench_values(|delta| delta.pieces(500));
 }
 
-/// An answer to `get_events`: so many outcomes, one an event.
+/// An answer to `get_events` with this many outcomes, one in each event.
 fn answer(outcomes: usize) -> Response {
     let event = |number: usize| {
         let outcome = TestOutcome {

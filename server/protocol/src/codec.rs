@@ -1,7 +1,7 @@
 //! Messages to and from MessagePack, in both of rmp-serde's shapes.
 //!
 //! *Named* messages are maps from field name to value; *compact* ones are arrays, the `type` first, then the fields in
-//! the order of definition. A peer may use either, and is answered in the one it used.
+//! the order of definition. A peer may use either, and gets its answers in the shape that it used.
 
 use std::fmt;
 
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 use crate::framing::{LENGTH, Oversized, length_of};
 use crate::{DecodeError, Request, Response};
 
-/// How deep a message may be nested. Decoding recurses, and rmp-serde's own limit of 1,024 levels overflows the stack of
-/// a thread of the usual 2 MiB.
+/// The limit for the nesting of a message. Decoding recurses, and rmp-serde's own limit of 1,024 levels overflows the
+/// stack of a thread of the usual 2 MiB.
 const MAX_DEPTH: usize = 64;
 
-/// How a message is laid out in MessagePack.
+/// The layout of a message in MessagePack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     /// A map from field names to values (`rmp_serde::to_vec_named`).
@@ -37,7 +37,7 @@ impl Shape {
 /// Encodes a message (without its frame).
 ///
 /// # Errors
-/// Only where the message holds what MessagePack can't say; no message of this crate does.
+/// Fails if MessagePack can't express a value; every message of this crate can be encoded.
 pub fn encode<T: Serialize>(message: &T, shape: Shape) -> Result<Vec<u8>, rmp_serde::encode::Error> {
     match shape {
         Shape::Named => rmp_serde::to_vec_named(message),
@@ -48,7 +48,7 @@ pub fn encode<T: Serialize>(message: &T, shape: Shape) -> Result<Vec<u8>, rmp_se
 /// Encodes a message into a frame of its own: the bytes as they go over the wire.
 ///
 /// # Errors
-/// [`FrameError::Oversized`] where the message is longer than a frame may be; else as [`encode`].
+/// [`FrameError::Oversized`] if the message is longer than [`crate::MAX_FRAME`]; otherwise as [`encode`].
 pub fn encode_framed<T: Serialize>(message: &T, shape: Shape) -> Result<Vec<u8>, FrameError> {
     let mut framed = vec![0; LENGTH];
     match shape {
@@ -60,27 +60,27 @@ pub fn encode_framed<T: Serialize>(message: &T, shape: Shape) -> Result<Vec<u8>,
     Ok(framed)
 }
 
-/// Why a message can't be put on the wire.
+/// The reason why a message can't be encoded into a frame.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// It is too long.
+    /// The message is longer than a frame may be.
     #[error(transparent)]
     Oversized(#[from] Oversized),
-    /// MessagePack can't say it.
+    /// MessagePack can't express a value of the message.
     #[error("a message can't be encoded: {0}")]
     Encode(#[from] rmp_serde::encode::Error),
 }
 
-/// Decodes a request in either shape, and tells which it was.
+/// Decodes a request in either shape, and returns the shape.
 ///
 /// # Errors
-/// [`DecodeError`] names the field at fault; the shape comes with it where the bytes had one, so that the answer can
-/// go out in it.
+/// [`DecodeError`] names the faulty field. The error carries the shape if the bytes had one, so that the
+/// answer can use it.
 pub fn decode_request(bytes: &[u8]) -> (Shape, Result<Request, DecodeError>) {
     decode(bytes, Request::decode_variant)
 }
 
-/// Decodes a response in either shape, and tells which it was.
+/// Decodes a response in either shape, and returns the shape.
 ///
 /// # Errors
 /// As [`decode_request`].
@@ -143,7 +143,7 @@ impl<'de> Visitor<'de> for FirstString {
     }
 }
 
-/// Decodes one variant's fields, naming the field that is wrong.
+/// Decodes the fields of one variant; the error names the wrong field.
 pub(crate) fn decode_struct<T: DeserializeOwned>(tag: &str, fields: &[&str], bytes: &[u8]) -> Result<T, DecodeError> {
     let mut reader = rmp_serde::Deserializer::new(bytes);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -154,8 +154,8 @@ pub(crate) fn decode_struct<T: DeserializeOwned>(tag: &str, fields: &[&str], byt
     })
 }
 
-/// A field's name from serde's path and text, and what is wrong in words that need no knowledge of serde: compact
-/// messages give a field's place (`[2]`), missing and repeated ones only a text.
+/// A field's name from serde's path and text, and the fault in words that need no knowledge of serde. For compact
+/// messages serde gives the index of the field (`[2]`), for missing and repeated fields only a text.
 fn name_field(path: &str, fields: &[&str], reason: &str) -> (String, String) {
     let place = |number: &str| number.parse::<usize>().ok().and_then(|place| fields.get(place)).copied();
     let path = match path.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

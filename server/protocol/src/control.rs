@@ -3,37 +3,37 @@
 
 use serde::{Deserialize, Serialize};
 
-/// One suite of a run that is to be built.
+/// One suite of a run to build.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SuiteSpec {
     /// A test file, a folder or a node id, relative to the repo.
     pub test_url: String,
-    /// How it is run.
+    /// How to run it.
     #[serde(default)]
     pub options: Option<SuiteOptions>,
 }
 
-/// How a suite is run. Each may be left out.
+/// Options of a suite. Every field is optional.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SuiteOptions {
-    /// Run tests that are marked to be skipped, too.
+    /// Also run tests that are marked to be skipped.
     pub run_disabled_tests: Option<bool>,
-    /// Cases at a time, at least 1; by default what the context's settings say.
+    /// Number of cases at a time, at least 1; defaults to the context's settings.
     pub parallel: Option<u16>,
-    /// Further arguments for pytest, behind those of the settings.
+    /// Further arguments for pytest, appended to those of the settings.
     pub arguments: Option<Vec<String>>,
-    /// Limit for the whole suite from its start on, in seconds.
+    /// Limit for the whole suite, in seconds from its start.
     pub timeout: Option<f64>,
-    /// Globs over the cases' names; those that begin with `-` exclude.
+    /// Globs that select cases by name; a glob that begins with `-` excludes.
     pub case_filters_to_run: Option<Vec<String>>,
-    /// How logs are read.
+    /// The format of the logs.
     pub log_iterator: Option<LogsIteratorOption>,
 }
 
-/// How logs are read.
+/// The format in which log artifacts are read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -45,12 +45,12 @@ pub enum LogsIteratorOption {
     Archive,
 }
 
-/// How the suites of a run are scheduled. Each may be left out.
+/// Scheduling options of a run of suites. Every field is optional.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SchedulingOptions {
-    /// Suites at a time, at least 1; by default one after the other.
+    /// Number of suites at a time, at least 1; defaults to one after the other.
     pub max_parallel_suites: Option<u16>,
 }
 
@@ -58,114 +58,114 @@ pub struct SchedulingOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Case {
-    /// Its node id.
+    /// Node id of the case.
     pub name: String,
 }
 
-/// Something that happened in a run as a whole.
+/// An event of a run as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RunEvent {
-    /// When, in nanoseconds of the machine's monotonic clock.
+    /// Time of the event, in nanoseconds of the machine's monotonic clock.
     pub timestamp: u64,
-    /// What.
+    /// Payload of the event.
     pub payload: RunEventPayload,
 }
 
-/// What happened in a run as a whole.
+/// Payload of a run's event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum RunEventPayload {
-    /// It started: always first.
+    /// The run started; always the first event.
     RunStarted,
-    /// It is over; artifacts may follow.
+    /// The run is over; artifacts may follow.
     RunStopped,
-    /// It produced an artifact.
+    /// The run produced an artifact.
     Artifact {
-        /// Which.
+        /// The artifact.
         artifact: Artifact,
     },
 }
 
-/// Something that happened in a suite.
+/// An event of a suite.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SuiteEvent {
-    /// When, in nanoseconds of the machine's monotonic clock.
+    /// Time of the event, in nanoseconds of the machine's monotonic clock.
     pub timestamp: u64,
-    /// What.
+    /// Payload of the event.
     pub payload: SuiteEventPayload,
 }
 
-/// What happened in a suite.
+/// Payload of a suite's event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum SuiteEventPayload {
     /// A case was found: the first event of each case.
     CaseFound {
-        /// Its node id.
+        /// Node id of the case.
         test_case_name: String,
-        /// Names it in the events that follow; unique in the suite's run.
+        /// Names the case in later events; unique in the suite's run.
         identifier: u32,
     },
     /// A case is about to run.
     CaseStarted {
-        /// Which case.
+        /// `case_id` of the case.
         identifier: u32,
     },
     /// A case is over; artifacts of it may follow.
     CaseStopped {
-        /// Which case.
+        /// `case_id` of the case.
         identifier: u32,
-        /// How it ended.
+        /// How the case ended.
         status: CaseStatus,
     },
-    /// The last event of a case: all its artifacts were told.
+    /// The last event of a case: no artifact of it follows.
     CaseFinished {
-        /// Which case.
+        /// `case_id` of the case.
         identifier: u32,
     },
     /// A case produced an artifact.
     CaseArtifact {
-        /// Which case.
+        /// `case_id` of the case.
         identifier: u32,
-        /// Which artifact.
+        /// The artifact.
         artifact: Artifact,
     },
     /// The suite produced an artifact.
     SuiteArtifact {
-        /// Which.
+        /// The artifact.
         artifact: Artifact,
     },
-    /// The suite started; its timeout counts from here.
+    /// The suite started; its timeout counts from this moment.
     SuiteStarted,
     /// The whole suite is over.
     SuiteStopped {
-        /// How it ended.
+        /// How the suite ended.
         status: SuiteStatus,
     },
 }
 
-/// How a case ended.
+/// The status of a case that is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CaseStatus {
-    /// It passed.
+    /// The case passed.
     Passed,
-    /// It failed.
+    /// The case failed.
     Failed,
-    /// It took longer than allowed.
+    /// The case took longer than its limit.
     TimedOut,
-    /// It was skipped, or never ran.
+    /// The case was skipped, or never ran.
     Skipped,
-    /// Its set-up or teardown failed, or its process ended.
+    /// Set-up or teardown of the case failed, or its process ended.
     Error,
 }
 
-/// How a suite ended, from the weakest to the one that outranks all others.
+/// The status of a suite that is over, from the weakest to the one that outranks all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -174,70 +174,70 @@ pub enum SuiteStatus {
     Passed,
     /// At least one case failed.
     Failed,
-    /// It ended before it was through: a case's process ended.
+    /// The suite ended early: the process of a case ended.
     DidNotFinish,
-    /// A case, or the suite as a whole, took longer than allowed.
+    /// A case, or the suite as a whole, took longer than its limit.
     TimedOut,
-    /// It was stopped or killed.
+    /// A client stopped or killed the suite.
     Stopped,
-    /// A fault of the engine or of pytest.
+    /// The engine or pytest failed internally.
     InternalError,
 }
 
-/// Something that a test, a suite or a run leaves behind.
+/// A file or folder that a test, a suite or a run produces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Artifact {
     /// Standard output.
     Stdout {
-        /// For `read_artifact`.
+        /// Argument for `read_artifact`.
         artifact_id: String,
     },
     /// Standard error.
     Stderr {
-        /// For `read_artifact`.
+        /// Argument for `read_artifact`.
         artifact_id: String,
     },
     /// Log records.
     Log {
-        /// For `read_artifact`.
+        /// Argument for `read_artifact`.
         artifact_id: String,
     },
-    /// A folder that a test filled.
+    /// A folder that a test filled with files.
     Custom {
-        /// Its absolute path.
+        /// Absolute path of the folder.
         directory: String,
-        /// For `release_directory`.
+        /// Argument for `release_directory`.
         token: String,
-        /// The node id of the test.
+        /// Node id of the test.
         component_moniker: String,
     },
     /// Files such as coverage data.
     DebugData {
-        /// For `next_debug_data`.
+        /// Argument for `next_debug_data`.
         iterator_id: String,
     },
 }
 
-/// Why a suite could not be launched.
+/// The reason why a suite could not start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LaunchErrorCode {
-    /// No processes, or no memory.
+    /// The machine has no processes or no memory left.
     ResourceUnavailable,
-    /// There is nothing of the name `test_url`.
+    /// No file, folder or test has the name `test_url`.
     InstanceCannotResolve,
     /// pytest refused the suite's arguments.
     InvalidArgs,
-    /// The interpreter did not come up.
+    /// The interpreter did not start.
     FailedToConnectToTestSuite,
     /// The tests could not be collected.
     CaseEnumeration,
-    /// A fault of the engine.
+    /// The engine failed internally.
     InternalError,
-    /// The filters left no case.
+    /// The filters excluded every case.
     NoMatchingCases,
     /// pytest refused the project's configuration.
     InvalidManifest,
@@ -247,9 +247,9 @@ pub enum LaunchErrorCode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DebugFile {
-    /// Its name, unique within its iterator.
+    /// Name of the file, unique within its iterator.
     pub name: String,
-    /// For `read_artifact`.
+    /// Argument for `read_artifact`.
     pub artifact_id: String,
 }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with a message, and the categories that an error response puts it in.
+//! Faults of a message, and the categories of error responses.
 
 use std::cmp::Reverse;
 
@@ -9,34 +9,34 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
-    /// No such context, or it was shut down.
+    /// No context has this id, or it was shut down.
     ContextNotFound,
-    /// Nothing could be collected.
+    /// pytest could not collect anything.
     CollectionFailed,
-    /// The request can't be understood, or an argument is wrong; the message names it.
+    /// The engine can't understand the request, or an argument is wrong; the message names it.
     InvalidRequest,
-    /// A fault of the engine itself.
+    /// The engine failed internally.
     InternalError,
-    /// The operation took longer than it may.
+    /// The operation took longer than its limit.
     Timeout,
-    /// No usable Python, or no pytest >= 7 in it.
+    /// The engine found no usable Python, or no pytest >= 7 in it.
     PythonNotFound,
     /// Client and engine speak different protocol versions.
     VersionMismatch,
 }
 
-/// Bytes that are no message of this protocol.
+/// The reason why bytes are no message of this protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The bytes are not MessagePack, or neither a map nor an array with a `type`.
     #[error("not a message: {0}; send a MessagePack map or array whose `type` is a string")]
     NotAMessage(String),
-    /// The `type` is none of this protocol's.
+    /// This protocol has no message of this `type`.
     #[error("unknown type {found:?}{}", hint(.nearest))]
     UnknownType {
         /// The `type` that was sent.
         found: String,
-        /// A known type that looks alike.
+        /// The known type that is most like it, if one is.
         nearest: Option<&'static str>,
     },
     /// A field is missing or has a wrong type.
@@ -46,7 +46,7 @@ pub enum DecodeError {
         message: String,
         /// The path of the field, e.g. `suites[0].test_url`.
         field: String,
-        /// What is wrong with it.
+        /// The fault, and the expected value.
         reason: String,
     },
 }

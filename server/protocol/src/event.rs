@@ -1,7 +1,7 @@
-//! The events of a context's log. Their JSON is, but for `workspace` and the notification's own `seq`, that of the
-//! language server's notifications of the same name and of the lines of `pytest-lens run --json`.
+//! The events of a context's log. Their JSON equals that of the language server's notifications of the same name,
+//! except for `workspace` and `seq`, and that of the lines of `pytest-lens run --json`.
 //!
-//! Events are maps in both shapes of the protocol: their optional fields are left out, which an array can't do.
+//! Events are maps in both shapes of the protocol, because an array can't leave out optional fields.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -12,7 +12,7 @@ use crate::{InventoryDelta, Location};
 pub struct Event {
     /// Sequence number, from 1 without gaps.
     pub seq: u64,
-    /// What happened.
+    /// Payload of the event.
     pub payload: EventPayload,
 }
 
@@ -56,7 +56,7 @@ impl schemars::JsonSchema for Event {
     }
 }
 
-/// What happened.
+/// Payload of an event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "camelCase")]
@@ -275,7 +275,8 @@ pub struct Warning {
     pub ids: Vec<String>,
 }
 
-/// What the message of a run's end says of files that are missing from it; such a run is not the session's own failure.
+/// The text by which the message of a run's end refers to files that could not be collected; such a run is not a
+/// failure of the session itself.
 pub const NOT_COLLECTED: &str = "could not be collected";
 
 /// How a run ended.

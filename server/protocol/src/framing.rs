@@ -1,18 +1,18 @@
 //! Frames on a byte stream: a 4-byte little-endian length, then that many bytes of MessagePack.
 
-/// The largest frame that is taken or sent, in bytes, its length field not counted: 64 MiB.
+/// The largest frame that is accepted or sent, in bytes without its length field: 64 MiB.
 pub const MAX_FRAME: usize = 64 * 1024 * 1024;
 
-/// The bytes of a frame's length field.
+/// Size of a frame's length field, in bytes.
 pub(crate) const LENGTH: usize = 4;
 
-/// The length field of a frame for so many bytes.
+/// The length field of a frame of this many bytes.
 pub(crate) fn length_of(bytes: usize) -> Result<[u8; LENGTH], Oversized> {
     let length = u32::try_from(bytes).ok().filter(|_| bytes <= MAX_FRAME).ok_or(Oversized(bytes))?;
     Ok(length.to_le_bytes())
 }
 
-/// A frame announced a length over [`MAX_FRAME`]: the stream can't be followed any further.
+/// A frame announced a length over [`MAX_FRAME`]: the rest of the stream can't be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a frame of {0} bytes is over the limit of {MAX_FRAME}; split the request")]
 pub struct Oversized(pub usize);
@@ -20,7 +20,7 @@ pub struct Oversized(pub usize);
 /// Puts a message into its frame.
 ///
 /// # Errors
-/// [`Oversized`] where the message is longer than a frame may be.
+/// [`Oversized`] if the message is longer than [`MAX_FRAME`].
 pub fn frame(message: &[u8]) -> Result<Vec<u8>, Oversized> {
     let length = length_of(message.len())?;
     let mut framed = Vec::with_capacity(message.len() + LENGTH);
@@ -29,7 +29,7 @@ pub fn frame(message: &[u8]) -> Result<Vec<u8>, Oversized> {
     Ok(framed)
 }
 
-/// Cuts a byte stream into messages, however the bytes arrive.
+/// Cuts a byte stream into messages, in whatever pieces the bytes arrive.
 #[derive(Debug, Default)]
 pub struct FrameReader {
     buffer: Vec<u8>,
@@ -43,7 +43,7 @@ impl FrameReader {
         Self::default()
     }
 
-    /// Takes in bytes as they came.
+    /// Adds bytes that arrived.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.read > 0 {
             self.buffer.drain(..self.read);
@@ -55,7 +55,7 @@ impl FrameReader {
     /// The next whole message, if it has arrived.
     ///
     /// # Errors
-    /// [`Oversized`]: the connection is of no more use.
+    /// [`Oversized`]: the connection can't be used any more.
     pub fn next_message(&mut self) -> Result<Option<&[u8]>, Oversized> {
         let pending = self.buffer.get(self.read..).unwrap_or_default();
         let Some((length, rest)) = pending.split_first_chunk::<LENGTH>() else { return Ok(None) };
@@ -71,13 +71,13 @@ impl FrameReader {
         Ok(self.buffer.get(start..start + length))
     }
 
-    /// Bytes that were taken in and are not yet read as messages.
+    /// Bytes that have arrived and are not yet read as messages.
     #[must_use]
     pub fn pending(&self) -> usize {
         self.buffer.len() - self.read
     }
 
-    /// Whether the stream stands inside a frame: an end here is a truncated message.
+    /// Whether the stream stands inside a frame; the message is truncated if the stream ends here.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.read < self.buffer.len()

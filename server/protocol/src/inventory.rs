@@ -1,4 +1,4 @@
-//! The inventory as a tree of items, and how changes of it are told.
+//! The inventory as a tree of items, and its deltas.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Range;
 
-/// What changed in the inventory.
+/// A change of the inventory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -17,8 +17,8 @@ pub struct InventoryDelta {
     pub upserts: Vec<TestItem>,
     /// Removed items; their children are removed too.
     pub removed: Vec<String>,
-    /// The order of siblings within files, where new items are not last or siblings moved. Files and folders are
-    /// sorted by name instead.
+    /// The order of siblings within files, if new items are not last or siblings moved. Folders and files are sorted by
+    /// name and have no entry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub order: Vec<Siblings>,
     /// All current collection errors.
@@ -34,13 +34,13 @@ pub struct InventoryDelta {
 }
 
 impl InventoryDelta {
-    /// Whether no item came, went, changed or moved.
+    /// Whether the delta changes nothing but the revision.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.upserts.is_empty() && self.removed.is_empty() && self.order.is_empty()
     }
 
-    /// The same as several of so many upserts at most: what is removed goes first, and each tells every error.
+    /// Splits the delta into several of at most `size` upserts each: removals go into the first, errors into every one.
     #[must_use]
     pub fn pieces(mut self, size: usize) -> Vec<InventoryDelta> {
         if self.upserts.len() <= size {
@@ -68,13 +68,13 @@ impl InventoryDelta {
 pub struct Siblings {
     /// The item that contains them.
     pub parent: String,
-    /// Their ids. Other children come after them.
+    /// Ids of the children. Children that are not listed come after them.
     pub ids: Vec<String>,
 }
 
 impl Siblings {
-    /// Of `wanted`, items in source order, those siblings that a reader would have in another order: one that knows
-    /// `known` children of an item, keeps those that are wanted where they are, and puts what is new behind them.
+    /// Returns the siblings among `wanted`, in source order, that a reader would place in another order. A reader knows
+    /// the `known` children of an item, keeps those that are wanted in their places, and appends new ones.
     pub fn out_of_order<'a>(wanted: &'a [TestItem], known: impl Fn(&str) -> Vec<&'a str>) -> Vec<Siblings> {
         let mut families: Vec<(&str, Vec<&str>)> = Vec::new();
         let mut places: HashMap<&str, usize> = HashMap::new();

@@ -1,11 +1,11 @@
-//! The wire types of the pytest-lens engine, and how they are framed.
+//! The wire types of the pytest-lens engine, and their framing.
 //!
-//! This is the leaf of the workspace: it knows nothing of how a request is answered. The engine, the daemon's clients,
-//! the language server and the command line all speak in these types, in process and over the socket.
+//! This is the leaf of the workspace: it defines messages and answers none. The engine, the daemon's clients, the
+//! language server and the command line all speak in these types, in process and over the socket.
 //!
-//! The base of the protocol (names, fields and their order) is the message set of a pytest daemon, version 1; requests
-//! that pytest-lens adds are marked so in their docs. Optional trailing fields that it adds to existing messages are
-//! left out of the bytes when they are `None`, so the original bytes stay what they were.
+//! The base of the protocol (names, fields and their order) is the message set of a pytest daemon, version 1; the docs
+//! mark the requests that pytest-lens adds. Optional trailing fields that it adds to existing messages are left out of
+//! the bytes when they are `None`, so the original bytes stay the same.
 #![warn(unreachable_pub)]
 
 mod codec;

@@ -1,4 +1,4 @@
-//! Tests and results as the protocol tells them, and places in files as LSP tells them.
+//! Tests and results in the protocol's responses, and positions in files as in LSP.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,14 +10,14 @@ pub struct TestNodeInfo {
     pub node_id: String,
     /// The file of the node id, relative to the repo's root.
     pub file_path: String,
-    /// 1-based line of the `def` keyword, of a doctest its first example; `None` where the test is inherited from
-    /// another file.
+    /// 1-based line of the `def` keyword, or of a doctest's first example; `None` if the test is inherited from another
+    /// file.
     pub lineno: Option<u32>,
-    /// Name of the function or method, with the brackets of its case.
+    /// Name of the function or method, with the case in brackets.
     pub name: String,
     /// Name of the class, nested ones joined by `::`; `None` for a function.
     pub class_name: Option<String>,
-    /// Names of its markers, its own first, each once.
+    /// Names of its markers, each once, its own before inherited ones.
     pub markers: Vec<String>,
     /// Whether it is marked to be skipped.
     pub skip: bool,
@@ -31,16 +31,16 @@ pub struct TestNodeInfo {
 pub struct TestResultInfo {
     /// pytest's node id.
     pub node_id: String,
-    /// How it ended.
+    /// How the test ended; a word of [`crate::TestOutcome`].
     #[cfg_attr(feature = "schema", schemars(with = "crate::Outcome"))]
     pub outcome: String,
-    /// Set-up, call and teardown together, in milliseconds.
+    /// Duration of set-up, call and teardown together, in milliseconds.
     pub duration_ms: u64,
-    /// Why it failed, was skipped or was not run.
+    /// The reason why it failed, was skipped or was not run.
     pub message: Option<String>,
 }
 
-/// What the history says of one test.
+/// The flakiness of one test, from the history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FlakinessInfo {
@@ -48,17 +48,17 @@ pub struct FlakinessInfo {
     pub node_id: String,
     /// Share of failures, 0.0 to 1.0.
     pub failure_rate: f64,
-    /// Number of changes between pass and fail.
+    /// Number of changes between pass and failure.
     pub flaky_streak: u32,
-    /// Runs in the window.
+    /// Number of runs in the window.
     pub total_runs: u32,
-    /// Failures since the last pass.
+    /// Number of failures since the last pass.
     pub consecutive_failures: u32,
-    /// Passes since the last failure.
+    /// Number of passes since the last failure.
     pub consecutive_passes: u32,
 }
 
-/// A place in a text: 0-based line, 0-based offset in it, as in LSP.
+/// A position in a text, as in LSP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Position {
@@ -68,18 +68,18 @@ pub struct Position {
     pub character: u32,
 }
 
-/// A span of a text, its end exclusive, as in LSP.
+/// A range of a text, its end exclusive, as in LSP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Range {
-    /// Where it begins.
+    /// The first position of the range.
     pub start: Position,
-    /// Where it ends.
+    /// The position after the range.
     pub end: Position,
 }
 
 impl Range {
-    /// The range that stands for a whole line, given 1-based.
+    /// The range of a whole line, given 1-based.
     #[must_use]
     pub fn of_line(line: u32) -> Self {
         let line = line.saturating_sub(1);
@@ -87,12 +87,12 @@ impl Range {
     }
 }
 
-/// A span of a file, as in LSP.
+/// A range of a file, as in LSP.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Location {
     /// `file:` URI.
     pub uri: String,
-    /// The span.
+    /// The range.
     pub range: Range,
 }

@@ -1,6 +1,6 @@
 //! The outcome of a test, for every crate.
 //!
-//! Messages carry it as text, so that a peer of another version may know other words; their schemas name this type, so
+//! Messages carry it as text, so that peers of different versions may know different words; schemas name this type, so
 //! that other languages get a union.
 
 use std::fmt;
@@ -33,7 +33,7 @@ pub enum Outcome {
     /// It took longer than allowed.
     #[serde(rename = "timed_out")]
     TimedOut,
-    /// Its process ended while it ran.
+    /// Its process ended while the test ran.
     #[serde(rename = "crashed")]
     Crashed,
     /// It was selected and never ran to an end: stopped, killed, over maxfail, vanished.
@@ -71,13 +71,13 @@ impl Outcome {
         }
     }
 
-    /// Whether it makes a run fail, counts for `maxfail` and is worth repeating.
+    /// Whether the outcome makes a run fail, counts for `maxfail` and can be repeated.
     #[must_use]
     pub fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::Error | Self::TimedOut | Self::Crashed)
     }
 
-    /// Whether it counts as passed.
+    /// Whether the outcome counts as passed.
     #[must_use]
     pub fn is_pass(self) -> bool {
         matches!(self, Self::Passed | Self::XPassed)

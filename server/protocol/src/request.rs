@@ -1,4 +1,4 @@
-//! What a client may ask of the engine.
+//! The requests of a client.
 
 use crate::macros::messages;
 use crate::{RunOptions, SchedulingOptions, SuiteSpec};
@@ -6,13 +6,13 @@ use crate::{RunOptions, SchedulingOptions, SuiteSpec};
 messages! {
     /// A request. Its answer is the [`crate::Response`] that its docs name, or [`crate::Response::Error`].
     pub enum Request {
-        /// Opens the context of a repo, or finds it again. Answer: `context_ready`.
+        /// Opens the context of a repo, or returns the open one. Answer: `context_ready`.
         InitContext = "init_context" {
-            /// The client's protocol version; another than [`crate::PROTOCOL_VERSION`] is refused.
+            /// The client's protocol version; the engine refuses any other than [`crate::PROTOCOL_VERSION`].
             protocol_version: u32,
             /// Absolute path of the repo's root.
             repo_path: String,
-            /// Interpreter to use; `None` searches.
+            /// The interpreter; `None` lets the engine search for one.
             python_path: Option<String>,
             /// `embedded`, `subprocess` or `auto` (the default).
             #[serde(default)]
@@ -22,20 +22,20 @@ messages! {
         Collect = "collect" {
             /// From `context_ready`.
             context_id: String,
-            /// Collect everything again, also what has not changed.
+            /// Collect everything again, including unchanged files.
             force: bool,
         },
-        /// Runs tests and waits for the end. Answer: `run_complete`.
+        /// Runs tests and answers when the run ends. Answer: `run_complete`.
         Run = "run" {
             /// From `context_ready`.
             context_id: String,
-            /// Tests, parametrized functions, classes, files or folders; empty = all.
+            /// Node ids of tests, parametrized functions or classes, or paths of files or folders; empty = all.
             node_ids: Vec<String>,
-            /// Runners at a time; `None` chooses.
+            /// Number of runners; `None` lets the engine choose.
             workers: Option<u32>,
-            /// Stop after so many failures.
+            /// Stop after this many failures.
             maxfail: Option<u32>,
-            /// What else the run is told (an addition of pytest-lens).
+            /// Further options of the run (an addition of pytest-lens).
             #[serde(default, skip_serializing_if = "Option::is_none")]
             options: Option<RunOptions>,
         },
@@ -48,12 +48,12 @@ messages! {
             /// pytest's `-m` expression.
             marker: Option<String>,
         },
-        /// The whole inventory. Answer: `inventory_data`.
+        /// Requests the whole inventory. Answer: `inventory_data`.
         GetInventory = "get_inventory" {
             /// From `context_ready`.
             context_id: String,
         },
-        /// What the runners are doing. Answer: `worker_status`.
+        /// Requests the figures of the runners. Answer: `worker_status`.
         GetWorkerStatus = "get_worker_status" {
             /// From `context_ready`.
             context_id: String,
@@ -62,7 +62,7 @@ messages! {
         ConfigureWorkers = "configure_workers" {
             /// From `context_ready`.
             context_id: String,
-            /// Runners at a time, at least 1.
+            /// Number of runners, at least 1.
             num_workers: u32,
         },
         /// Ends one context, or the engine. Answer: `shutdown_ack`.
@@ -70,7 +70,7 @@ messages! {
             /// The context to end; `None` ends all.
             context_id: Option<String>,
         },
-        /// Asks for a sign of life. Answer: `pong`.
+        /// Requests a sign of life. Answer: `pong`.
         Ping = "ping",
         /// Starts a run and returns at once. Answer: `run_started`.
         RunStream = "run_stream" {
@@ -78,27 +78,27 @@ messages! {
             context_id: String,
             /// As in `run`.
             node_ids: Vec<String>,
-            /// Runners at a time; `None` chooses.
+            /// Number of runners; `None` lets the engine choose.
             workers: Option<u32>,
-            /// Stop after so many failures.
+            /// Stop after this many failures.
             maxfail: Option<u32>,
-            /// What else the run is told (an addition of pytest-lens).
+            /// Further options of the run (an addition of pytest-lens).
             #[serde(default, skip_serializing_if = "Option::is_none")]
             options: Option<RunOptions>,
         },
-        /// What has come of a streaming run since this session last asked. Answer: `run_progress`.
+        /// Requests the progress of a streaming run since this session last asked. Answer: `run_progress`.
         GetRunProgress = "get_run_progress" {
             /// From `context_ready`.
             context_id: String,
             /// From `run_started`.
             run_id: String,
         },
-        /// Flakiness of every test with a history. Answer: `flakiness_report`.
+        /// Requests the flakiness of every test with a history. Answer: `flakiness_report`.
         GetFlakinessReport = "get_flakiness_report" {
             /// From `context_ready`.
             context_id: String,
         },
-        /// Flakiness of one test. Answer: `test_flakiness`.
+        /// Requests the flakiness of one test. Answer: `test_flakiness`.
         GetTestFlakiness = "get_test_flakiness" {
             /// From `context_ready`.
             context_id: String,
@@ -111,79 +111,79 @@ messages! {
             context_id: String,
             /// Whether failures are repeated.
             enabled: bool,
-            /// How often at most.
+            /// The most repeats of a test.
             max_reruns: u32,
-            /// Only tests known to be flaky.
+            /// Repeat only tests known to be flaky.
             only_flaky: bool,
-            /// Pause before each, in milliseconds.
+            /// Pause before each repeat, in milliseconds.
             delay_ms: u32,
         },
-        /// How failures are repeated. Answer: `rerun_config`.
+        /// Requests the settings for repeating failures. Answer: `rerun_config`.
         GetRerunConfig = "get_rerun_config" {
             /// From `context_ready`.
             context_id: String,
         },
-        /// Runs tests, repeats failures, and waits for the end. Answer: `run_complete`.
+        /// Runs tests, repeats failures, and answers when the run ends. Answer: `run_complete`.
         RunWithRerun = "run_with_rerun" {
             /// From `context_ready`.
             context_id: String,
             /// As in `run`.
             node_ids: Vec<String>,
-            /// Runners at a time; `None` chooses.
+            /// Number of runners; `None` lets the engine choose.
             workers: Option<u32>,
-            /// Stop after so many failures.
+            /// Stop after this many failures.
             maxfail: Option<u32>,
-            /// What else the run is told (an addition of pytest-lens).
+            /// Further options of the run (an addition of pytest-lens).
             #[serde(default, skip_serializing_if = "Option::is_none")]
             options: Option<RunOptions>,
         },
-        /// Sets whether fixtures live on between runs. Answer: `config_ack`.
+        /// Sets whether fixtures stay set up between runs. Answer: `config_ack`.
         ConfigureFixtureReuse = "configure_fixture_reuse" {
             /// From `context_ready`.
             context_id: String,
-            /// Whether they do.
+            /// Whether fixtures stay set up.
             enabled: bool,
-            /// How old one may become, in seconds.
+            /// The longest time that they stay, in seconds.
             max_age_seconds: f64,
-            /// Whether a changed conftest.py tears them down.
+            /// Whether a change of a `conftest.py` tears them down.
             teardown_on_conftest_change: bool,
         },
-        /// How fixtures are reused. Answer: `fixture_config`.
+        /// Requests the settings of fixture reuse. Answer: `fixture_config`.
         GetFixtureConfig = "get_fixture_config" {
             /// From `context_ready`.
             context_id: String,
         },
-        /// The session that holds the reused fixtures. Answer: `session_status`.
+        /// Requests the state of the session that holds the reused fixtures. Answer: `session_status`.
         GetSessionStatus = "get_session_status" {
             /// From `context_ready`.
             context_id: String,
         },
-        /// The tests of one shard. Answer: `sharded_tests`.
+        /// Requests the tests of one shard. Answer: `sharded_tests`.
         GetShard = "get_shard" {
             /// From `context_ready`.
             context_id: String,
             /// Tests to distribute; empty = the whole inventory.
             node_ids: Vec<String>,
-            /// Which shard, counted from 0.
+            /// Index of the shard, from 0.
             shard_index: u32,
-            /// How many shards there are, at least 1.
+            /// Number of shards, at least 1.
             total_shards: u32,
             /// `hash`, `round_robin` or `duration_balanced`.
             strategy: String,
         },
-        /// Figures of a distribution. Answer: `shard_info`.
+        /// Requests the figures of a distribution. Answer: `shard_info`.
         GetShardInfo = "get_shard_info" {
             /// From `context_ready`.
             context_id: String,
             /// Tests to distribute; empty = the whole inventory.
             node_ids: Vec<String>,
-            /// How many shards there are, at least 1.
+            /// Number of shards, at least 1.
             total_shards: u32,
             /// `hash`, `round_robin` or `duration_balanced`.
             strategy: String,
         },
         /// Sets every setting of a context (an addition of pytest-lens). Answer: `config_ack` with `config_type`
-        /// `settings` and what now holds.
+        /// `settings` and the settings in force.
         ConfigureContext = "configure_context" {
             /// From `context_ready`.
             context_id: String,
@@ -194,19 +194,19 @@ messages! {
         GetEvents = "get_events" {
             /// From `context_ready`.
             context_id: String,
-            /// From the last answer; 0 = from the beginning of what is kept.
+            /// The `cursor` of the last answer; 0 = from the oldest event that the engine keeps.
             cursor: u64,
-            /// How long to wait for a first event, in milliseconds.
+            /// The longest time to wait for a first event, in milliseconds.
             wait_ms: u64,
         },
-        /// What a test printed in its last run (an addition of pytest-lens). Answer: `test_output`.
+        /// Requests the output of a test in its last run (an addition of pytest-lens). Answer: `test_output`.
         GetOutput = "get_output" {
             /// From `context_ready`.
             context_id: String,
             /// pytest's node id.
             node_id: String,
         },
-        /// Lets what runs finish and starts nothing more (an addition of pytest-lens). Answer: `control_ack`.
+        /// Lets running tests finish and starts no more (an addition of pytest-lens). Answer: `control_ack`.
         StopRun = "stop_run" {
             /// From `run_started`.
             run_id: String,
@@ -223,35 +223,35 @@ messages! {
             /// A test file, a folder or a node id, relative to the repo.
             test_url: String,
         },
-        /// The next batch of cases (an addition of pytest-lens). Answer: `cases`.
+        /// Requests the next batch of cases (an addition of pytest-lens). Answer: `cases`.
         NextCases = "next_cases" {
             /// From `case_iterator`.
             iterator_id: String,
         },
-        /// Builds a run of suites and sets it going (an addition of pytest-lens). The run belongs to the session: when
-        /// that goes, it is killed. Answer: `run_built`.
+        /// Builds a run of suites and starts it (an addition of pytest-lens). The run belongs to the session: the
+        /// engine kills it when the session ends. Answer: `run_built`.
         BuildRun = "build_run" {
             /// From `context_ready`.
             context_id: String,
             /// The suites.
             suites: Vec<SuiteSpec>,
-            /// How they are scheduled.
+            /// How to schedule the suites.
             #[serde(default)]
             scheduling_options: Option<SchedulingOptions>,
         },
-        /// Waits for events of a run that this session has not been told (an addition of pytest-lens). Answer:
+        /// Waits for events of a run that this session has not received yet (an addition of pytest-lens). Answer:
         /// `run_events`.
         GetRunEvents = "get_run_events" {
             /// From `run_built` or `run_started`.
             run_id: String,
         },
-        /// Waits for events of a suite that this session has not been told (an addition of pytest-lens). Answer:
+        /// Waits for events of a suite that this session has not received yet (an addition of pytest-lens). Answer:
         /// `suite_events` or `launch_error`.
         GetSuiteEvents = "get_suite_events" {
             /// From `run_built`; or a `run_id` of `run_started`, whose run is a suite by itself.
             suite_id: String,
         },
-        /// Lets what runs of a suite finish and starts nothing more of it (an addition of pytest-lens). Answer:
+        /// Lets running tests of a suite finish and starts no more of it (an addition of pytest-lens). Answer:
         /// `control_ack`.
         StopSuite = "stop_suite" {
             /// As in `get_suite_events`.
@@ -262,54 +262,55 @@ messages! {
             /// As in `get_suite_events`.
             suite_id: String,
         },
-        /// Waits for bytes of an artifact that this session has not been given (an addition of pytest-lens). Answer:
+        /// Waits for bytes of an artifact that this session has not received yet (an addition of pytest-lens). Answer:
         /// `artifact_data`.
         ReadArtifact = "read_artifact" {
             /// From an event or from `debug_data`.
             artifact_id: String,
         },
-        /// The next batch of debug data (an addition of pytest-lens). Answer: `debug_data`.
+        /// Requests the next batch of debug data (an addition of pytest-lens). Answer: `debug_data`.
         NextDebugData = "next_debug_data" {
             /// From an event.
             iterator_id: String,
         },
-        /// Lets go of a custom artifact's folder, which is removed (an addition of pytest-lens). Answer: `control_ack`.
+        /// Releases the folder of a custom artifact; the engine removes it (an addition of pytest-lens). Answer:
+        /// `control_ack`.
         ReleaseDirectory = "release_directory" {
             /// From an event.
             token: String,
         },
-        /// Runs tests in a fresh process that waits for a debugger first (an addition of pytest-lens): one process, no
-        /// time limit, no repeats. The run goes on by itself. Answer: `debug_started`.
+        /// Runs tests in a fresh process that first waits for a debugger (an addition of pytest-lens): one process, no
+        /// time limit, no repeats. The answer comes before the tests start. Answer: `debug_started`.
         DebugRun = "debug_run" {
             /// From `context_ready`.
             context_id: String,
             /// As in `run`.
             node_ids: Vec<String>,
-            /// Over the context's settings; limits of time, repeats and coverage have no effect.
+            /// Options over the context's settings; limits of time, repeats and coverage have no effect.
             #[serde(default)]
             options: Option<RunOptions>,
         },
-        /// How the context runs tests (an addition of pytest-lens). Answer: `context_status`.
+        /// Requests how the context runs tests (an addition of pytest-lens). Answer: `context_status`.
         GetContextStatus = "get_context_status" {
             /// From `context_ready`.
             context_id: String,
         },
-        /// Tests whose last recorded outcome is a failure, whichever process recorded it (an addition of pytest-lens).
-        /// Those of tests that are gone are among them. Answer: `test_list`.
+        /// Lists the tests whose last recorded outcome is a failure, recorded by any process (an addition of
+        /// pytest-lens). The list includes tests that no longer exist. Answer: `test_list`.
         GetLastFailed = "get_last_failed" {
             /// From `context_ready`.
             context_id: String,
         },
-        /// The last recorded outcome of each test that was run on this machine, with its time in `asOf` (an addition of
-        /// pytest-lens). Those of tests that are gone are among them. Answer: `events`, of `testOutcome`s of the run
-        /// `remembered` outside of the log.
+        /// Requests the last recorded outcome of each test that ran on this machine, with its time in `asOf` (an
+        /// addition of pytest-lens). They include tests that no longer exist. Answer: `events` with `testOutcome`s of
+        /// the run `remembered`, which are not in the log.
         GetLastOutcomes = "get_last_outcomes" {
             /// From `context_ready`.
             context_id: String,
         },
-        /// The test files whose outcomes a change of files may alter (an addition of pytest-lens): by imports, and by
-        /// what tests were seen to read, start and load since the context was opened. Answer: `test_list` with their
-        /// ids.
+        /// Lists the test files whose outcomes a change of files may alter (an addition of pytest-lens): by imports,
+        /// and by what tests were seen to read, start and load since the context was opened. Answer: `test_list` with
+        /// their ids.
         GetAffected = "get_affected" {
             /// From `context_ready`.
             context_id: String,

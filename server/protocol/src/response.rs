@@ -1,4 +1,4 @@
-//! What the engine answers.
+//! The responses of the engine.
 
 use crate::macros::messages;
 use crate::{
@@ -13,19 +13,19 @@ messages! {
         ContextReady = "context_ready" {
             /// The engine's protocol version.
             protocol_version: u32,
-            /// Names the context in every further request.
+            /// Id of the context, for every further request.
             context_id: String,
-            /// Changes whenever the inventory does; empty before anything was collected.
+            /// Changes whenever the inventory does; empty before the first collection.
             inventory_hash: String,
         },
         /// The inventory is up to date.
         CollectionComplete = "collection_complete" {
-            /// Tests in it.
+            /// Number of tests in it.
             node_count: usize,
-            /// How long it took, in milliseconds.
+            /// Duration of the collection, in milliseconds.
             duration_ms: u64,
         },
-        /// Tests that matched.
+        /// The tests that matched.
         TestList = "test_list" {
             /// Their node ids, in pytest's order.
             node_ids: Vec<String>,
@@ -34,16 +34,16 @@ messages! {
         InventoryData = "inventory_data" {
             /// As in `context_ready`.
             hash: String,
-            /// When it was last brought up to date, Unix time in milliseconds; 0 before that.
+            /// Time of its last update, Unix time in milliseconds; 0 before the first collection.
             collected_at: u64,
             /// Every test, in pytest's order.
             nodes: Vec<TestNodeInfo>,
         },
-        /// A run's end. The counts add up to `total`; tests that were not run are in none of them.
+        /// The end of a run. The counts add up to `total`; tests that were not run count in none of them.
         RunComplete = "run_complete" {
-            /// Tests with an outcome.
+            /// Number of tests with an outcome.
             total: usize,
-            /// Passed, or passed unexpectedly where that is no failure.
+            /// Passed, or passed unexpectedly without a strict xfail.
             passed: usize,
             /// Failed or timed out.
             failed: usize,
@@ -54,67 +54,67 @@ messages! {
             /// Wall time in milliseconds.
             duration_ms: u64,
         },
-        /// What the runners are doing.
+        /// The figures of the runners.
         WorkerStatus = "worker_status" {
-            /// Runners that run a test.
+            /// Number of runners that run a test.
             active_workers: u32,
-            /// Runners that wait for one.
+            /// Number of runners that wait for one.
             idle_workers: u32,
-            /// Tests that this context has run.
+            /// Number of tests that this context has run.
             tests_executed: u64,
-            /// Their mean duration in milliseconds.
+            /// Mean duration of these tests, in milliseconds.
             avg_test_duration_ms: u64,
         },
         /// The number of runners is set.
         WorkerConfigAck = "worker_config_ack" {
-            /// What it is now.
+            /// The number now in force.
             num_workers: u32,
         },
-        /// What was to end has ended.
+        /// The context, or the engine, has ended.
         ShutdownAck = "shutdown_ack",
-        /// A sign of life.
+        /// The engine is alive.
         Pong = "pong",
-        /// A streaming run was accepted.
+        /// The engine accepted a streaming run.
         RunStarted = "run_started" {
-            /// Names the run in further requests.
+            /// Id of the run, for further requests.
             run_id: String,
-            /// Tests that it will give an outcome each.
+            /// Number of tests that will have an outcome.
             total_tests: usize,
         },
-        /// What has come of a streaming run.
+        /// The progress of a streaming run.
         RunProgress = "run_progress" {
-            /// Which run.
+            /// The run.
             run_id: String,
-            /// Tests selected.
+            /// Number of selected tests.
             total: usize,
-            /// Tests with an outcome.
+            /// Number of tests with an outcome.
             completed: usize,
-            /// Tests running now.
+            /// Number of tests that run now.
             running: usize,
-            /// Whether it is over, and everything was told.
+            /// Whether the run is over and this answer holds its last outcomes.
             done: bool,
-            /// Outcomes since this session last asked, 10,000 at most.
+            /// Outcomes since this session last asked, at most 10,000.
             results: Vec<TestResultInfo>,
         },
-        /// The request was not carried out.
+        /// The engine did not carry out the request.
         Error = "error" {
-            /// Category.
+            /// Category of the error.
             code: ErrorCode,
-            /// One sentence that names what is at fault, and the way out.
+            /// One sentence that names the culprit and the way out.
             message: String,
         },
-        /// Flakiness of every test with a history.
+        /// The flakiness of every test with a history.
         FlakinessReport = "flakiness_report" {
-            /// Passed and failed on the same code.
+            /// Tests that passed and failed on the same code.
             flaky_tests: Vec<FlakinessInfo>,
-            /// Passed and failed, but across changes of code.
+            /// Tests that passed and failed, but across changes of code.
             unstable_tests: Vec<FlakinessInfo>,
-            /// Tests that did neither.
+            /// Number of tests that did neither.
             stable_count: usize,
-            /// Tests with a history.
+            /// Number of tests with a history.
             total_tracked: usize,
         },
-        /// Flakiness of one test.
+        /// The flakiness of one test.
         TestFlakiness = "test_flakiness" {
             /// pytest's node id.
             node_id: String,
@@ -122,107 +122,109 @@ messages! {
             failure_rate: f64,
             /// Whether it passed and failed on the same code.
             is_flaky: bool,
-            /// Number of changes between pass and fail.
+            /// Number of changes between pass and failure.
             flaky_streak: u32,
-            /// Failures since the last pass.
+            /// Number of failures since the last pass.
             consecutive_failures: u32,
-            /// Passes since the last failure.
+            /// Number of passes since the last failure.
             consecutive_passes: u32,
-            /// Runs in the window.
+            /// Number of runs in the window.
             total_runs: u32,
             /// The last outcomes, oldest first.
             recent_outcomes: Vec<String>,
         },
-        /// How failures are repeated.
+        /// The settings for repeating failures.
         RerunConfig = "rerun_config" {
-            /// Whether they are.
+            /// Whether failures are repeated.
             enabled: bool,
-            /// How often at most.
+            /// The most repeats of a test.
             max_reruns: u32,
-            /// Only tests known to be flaky.
+            /// Repeat only tests known to be flaky.
             only_flaky: bool,
-            /// Pause before each, in milliseconds.
+            /// Pause before each repeat, in milliseconds.
             delay_ms: u32,
         },
-        /// How fixtures are reused.
+        /// The settings of fixture reuse.
         FixtureConfig = "fixture_config" {
-            /// Whether they are.
+            /// Whether fixtures stay set up between runs.
             enabled: bool,
-            /// How old one may become, in seconds.
+            /// The longest time that they stay, in seconds.
             max_fixture_age_seconds: f64,
-            /// Whether a changed conftest.py tears them down.
+            /// Whether a change of a `conftest.py` tears them down.
             teardown_on_conftest_change: bool,
-            /// Whether a changed test file tears them down.
+            /// Whether a change of a test file tears them down.
             teardown_on_test_file_change: bool,
-            /// Scopes that live on.
+            /// Scopes whose fixtures stay.
             scopes_to_reuse: Vec<String>,
         },
         /// The session that holds the reused fixtures.
         SessionStatus = "session_status" {
-            /// Names it; empty before there is one.
+            /// Id of the session; empty before there is one.
             session_id: String,
-            /// The repo's root.
+            /// Root of the repo.
             repo_path: String,
-            /// When it began, Unix time in seconds.
+            /// Time of its start, Unix time in seconds.
             created_at: f64,
-            /// When it last ran, Unix time in seconds.
+            /// Time of its last run, Unix time in seconds.
             last_run_at: f64,
-            /// Runs that it served.
+            /// Number of runs that used it.
             total_runs: u32,
             /// Whether fixtures are reused.
             enabled: bool,
         },
         /// The tests of one shard.
         ShardedTests = "sharded_tests" {
-            /// Which shard, counted from 0.
+            /// Index of the shard, from 0.
             shard_index: u32,
-            /// How many there are.
+            /// Number of shards.
             total_shards: u32,
-            /// Its tests.
+            /// Node ids of its tests.
             node_ids: Vec<String>,
         },
         /// Figures of a distribution.
         ShardInfo = "shard_info" {
-            /// The strategy it was made by.
+            /// The strategy of the distribution.
             strategy: String,
-            /// How many shards there are.
+            /// Number of shards.
             total_shards: u32,
-            /// Tests distributed.
+            /// Number of distributed tests.
             total_tests: usize,
-            /// Tests of each shard.
+            /// Number of tests in each shard.
             shard_test_counts: Vec<usize>,
             /// Expected duration of each shard, in milliseconds.
             shard_durations_ms: Vec<u64>,
-            /// How far the largest count lies above the mean, in percent.
+            /// Percentage by which the largest count exceeds the mean.
             count_imbalance_percent: f64,
-            /// How far the longest duration lies above the mean, in percent.
+            /// Percentage by which the longest duration exceeds the mean.
             duration_imbalance_percent: f64,
-            /// The longest shard's duration, in milliseconds.
+            /// Duration of the longest shard, in milliseconds.
             estimated_wall_time_ms: u64,
         },
         /// A configuration is in force.
         ConfigAck = "config_ack" {
-            /// What was configured: `rerun`, `fixture_reuse`, `settings`.
+            /// The kind of configuration: `rerun`, `fixture_reuse` or `settings`.
             config_type: String,
-            /// What now holds; `problems`, a list of sentences, says what is missing all the same.
+            /// The configuration in force; `problems`, a list of sentences, names the parts of it that can't be
+            /// followed.
             config: serde_json::Value,
         },
         /// Events of the context's log (an addition of pytest-lens).
         Events = "events" {
-            /// To be sent with the next `get_events`.
+            /// Argument for the next `get_events`.
             cursor: u64,
-            /// In order; each a map in either shape. A `seq` above the asked cursor says that older ones were dropped.
+            /// The events in order, each a map in either shape. If the first `seq` is above the requested cursor, older
+            /// events were dropped.
             events: Vec<std::sync::Arc<Event>>,
         },
-        /// What a test printed in its last run (an addition of pytest-lens).
+        /// The output of a test in its last run (an addition of pytest-lens).
         TestOutput = "test_output" {
             /// pytest's node id.
             node_id: String,
-            /// Its outcome there; `None` where it never ran.
+            /// Its outcome in that run; `None` if it never ran.
             outcome: Option<String>,
-            /// Why it failed or was skipped.
+            /// The reason why it failed or was skipped.
             message: Option<String>,
-            /// pytest's own text of the failure.
+            /// pytest's text of the failure.
             longrepr: Option<String>,
             /// Captured standard output.
             stdout: String,
@@ -233,45 +235,45 @@ messages! {
         },
         /// The control took effect (an addition of pytest-lens).
         ControlAck = "control_ack",
-        /// A suite's cases can be read (an addition of pytest-lens).
+        /// Iterator over the cases of a suite (an addition of pytest-lens).
         CaseIterator = "case_iterator" {
-            /// For `next_cases`.
+            /// Argument for `next_cases`.
             iterator_id: String,
         },
         /// Cases of a suite (an addition of pytest-lens).
         Cases = "cases" {
-            /// The next ones, in pytest's order; empty = no more.
+            /// The next cases, in pytest's order; empty = no more.
             cases: Vec<Case>,
         },
-        /// A run of suites is going (an addition of pytest-lens).
+        /// A run of suites has started (an addition of pytest-lens).
         RunBuilt = "run_built" {
-            /// Names the run in further requests.
+            /// Id of the run, for further requests.
             run_id: String,
-            /// Names its suites, in the order given.
+            /// Ids of its suites, in the order of the request.
             suite_ids: Vec<String>,
         },
         /// Events of a run (an addition of pytest-lens).
         RunEvents = "run_events" {
-            /// In order; empty only when the run is over.
+            /// The events in order; empty only when the run is over.
             events: Vec<RunEvent>,
         },
         /// Events of a suite (an addition of pytest-lens).
         SuiteEvents = "suite_events" {
-            /// In order; empty only when the suite is over.
+            /// The events in order; empty only when the suite is over.
             events: Vec<SuiteEvent>,
         },
-        /// A suite could not be launched (an addition of pytest-lens).
+        /// A suite could not start (an addition of pytest-lens).
         LaunchError = "launch_error" {
-            /// Category.
+            /// Category of the error.
             code: LaunchErrorCode,
-            /// One sentence that names what is at fault, and the way out.
+            /// One sentence that names the culprit and the way out.
             message: String,
         },
         /// Bytes of an artifact (an addition of pytest-lens).
         ArtifactData = "artifact_data" {
-            /// The next ones.
+            /// The next bytes.
             data: Bytes,
-            /// Whether these were the last.
+            /// Whether these are the last bytes.
             done: bool,
         },
         /// Debug data (an addition of pytest-lens).
@@ -281,38 +283,38 @@ messages! {
         },
         /// A run waits for a debugger (an addition of pytest-lens).
         DebugStarted = "debug_started" {
-            /// Names the run in further requests.
+            /// Id of the run, for further requests.
             run_id: String,
-            /// Where debugpy listens, for the Debug Adapter Protocol.
+            /// Host on which debugpy listens, for the Debug Adapter Protocol.
             host: String,
-            /// On which port.
+            /// Port on which debugpy listens.
             port: u16,
         },
         /// How the context runs tests (an addition of pytest-lens).
         ContextStatus = "context_status" {
-            /// Which context.
+            /// The context.
             context_id: String,
-            /// Its root.
+            /// Root of the repo.
             repo_path: String,
-            /// The interpreter.
+            /// Path of the interpreter.
             python_path: String,
             /// How the interpreter was found.
             python_source: String,
-            /// Its version, e.g. `3.11.7`.
+            /// Version of the interpreter, e.g. `3.11.7`.
             python_version: String,
-            /// pytest's version.
+            /// Version of pytest.
             pytest_version: String,
             /// Installed pytest plugins, `name version`.
             plugins: Vec<String>,
             /// pytest's configuration file, if there is one.
             config_file: Option<String>,
-            /// `embedded` or `subprocess`: what runs use now.
+            /// The mode of the next run: `embedded` or `subprocess`.
             execution_mode: String,
-            /// Why.
+            /// The reason for the mode.
             mode_reason: String,
-            /// What keeps tests from being forked off a collected session, each a sentence.
+            /// The reasons why tests are not forked off a collected session, each a sentence.
             hazards: Vec<String>,
-            /// Ids of the runs going on.
+            /// Ids of the runs in progress.
             active_runs: Vec<String>,
         },
     }

@@ -14,35 +14,35 @@ pub struct Settings {
     /// `embedded`, `subprocess` or `auto`.
     #[serde(deserialize_with = "execution_mode")]
     pub execution_mode: String,
-    /// Runners at a time, or `auto`; `None` is 1, but `auto` where the project itself asks pytest-xdist for several.
+    /// Number of runners, or `auto`; `None` is 1, or `auto` if the project itself asks pytest-xdist for several.
     pub workers: Option<WorkerCount>,
     /// Further arguments for pytest.
     pub arguments: Vec<String>,
-    /// Environment variables for the tests; they win over `env_file`.
+    /// Environment variables for the tests; they take precedence over `env_file`.
     pub env: BTreeMap<String, String>,
     /// A file of `NAME=value` lines, relative to the root.
     pub env_file: Option<String>,
-    /// Code lenses.
+    /// Settings of code lenses.
     pub code_lens: CodeLensSettings,
-    /// Inlay hints.
+    /// Settings of inlay hints.
     pub inlay_hints: InlayHintSettings,
-    /// What saving a file runs.
+    /// The tests that saving a file runs.
     pub run_on_save: RunOnSave,
     /// Limit for each test, in milliseconds.
     pub timeout_ms: Option<u64>,
     /// Limit for a collection, in milliseconds.
     pub collect_timeout_ms: u64,
-    /// How long a run that is to be debugged waits for its debugger, in milliseconds.
+    /// The time that a run waits for its debugger, in milliseconds.
     pub debug_timeout_ms: u64,
-    /// Repeating failures.
+    /// Settings for repeating failures.
     pub rerun: RerunSettings,
-    /// Keeping fixtures between runs.
+    /// Settings for keeping fixtures between runs.
     pub fixture_reuse: FixtureReuseSettings,
-    /// Flakiness.
+    /// Settings of flakiness.
     pub flaky: FlakySettings,
-    /// Where runners live.
+    /// The place where runners run.
     pub executor: Executor,
-    /// Ray.
+    /// Settings of Ray.
     pub ray: RayConfig,
 }
 
@@ -71,8 +71,8 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads settings from JSON. Keys that are absent or null keep their defaults; each value of a wrong type is told
-    /// and keeps its default, so that one mistake loses nothing else.
+    /// Reads settings from JSON. Keys that are absent or null keep their defaults; each value of a wrong type is
+    /// reported and keeps its default, so that one mistake affects one value.
     #[must_use]
     pub fn from_json(value: &serde_json::Value) -> (Self, Vec<String>) {
         let mut problems = Vec::new();
@@ -110,7 +110,7 @@ fn take_key(
         problems.push(problem);
         return;
     };
-    // Each value by itself, so that those beside the wrong one are kept, and every wrong one is told.
+    // Reads each value by itself: a wrong one is reported, and the others are kept.
     let before = problems.len();
     let mut kept = serde_json::Map::new();
     for (name, value) in inner {
@@ -124,13 +124,13 @@ fn take_key(
     if serde_json::from_value::<Settings>(serde_json::json!({ key: kept })).is_ok() {
         good.insert(key.to_owned(), serde_json::Value::Object(kept));
     } else {
-        // No object is expected here at all: one sentence is enough.
+        // The schema expects no object here: one sentence is enough.
         problems.truncate(before);
         problems.push(problem);
     }
 }
 
-/// Whether these settings can be read, or what to correct.
+/// Checks whether these settings can be read; returns the mistake otherwise.
 fn check(settings: serde_json::Value) -> Result<(), String> {
     let read: Result<Settings, _> = serde_path_to_error::deserialize(settings);
     read.map(|_| ()).map_err(|error| {
@@ -140,7 +140,7 @@ fn check(settings: serde_json::Value) -> Result<(), String> {
     })
 }
 
-/// The modes that there are; another is a mistake of spelling.
+/// The valid modes; another value is a typing mistake.
 fn execution_mode<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     const MODES: &[&str] = &["embedded", "subprocess", "auto"];
     let mode = String::deserialize(deserializer)?;
@@ -158,12 +158,12 @@ fn without_nulls(value: &serde_json::Value) -> serde_json::Value {
     }
 }
 
-/// `pytestLens.workers`: how many runners a run has.
+/// `pytestLens.workers`: the number of runners of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WorkerCount {
-    /// As many as make it fastest, by recorded durations; in JSON `"auto"`.
+    /// The fastest number, estimated from recorded durations; in JSON `"auto"`.
     Auto,
-    /// So many, at least 1; in JSON the number.
+    /// This many, at least 1; in JSON the number.
     Fixed(u32),
 }
 
@@ -240,7 +240,7 @@ impl Default for CodeLensSettings {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct InlayHintSettings {
-    /// Whether durations are shown behind tests.
+    /// Whether durations are shown after tests.
     pub enable: bool,
 }
 
@@ -254,7 +254,7 @@ pub enum RunOnSave {
     Off,
     /// The saved file's tests.
     File,
-    /// The tests whose imports reach the saved file.
+    /// The tests that import the saved file, directly or not.
     Affected,
 }
 
@@ -265,11 +265,11 @@ pub enum RunOnSave {
 pub struct RerunSettings {
     /// Whether failures are repeated.
     pub enabled: bool,
-    /// How often at most.
+    /// The most repeats of a test.
     pub max_reruns: u32,
-    /// Only tests known to be flaky.
+    /// Repeat only tests known to be flaky.
     pub only_flaky: bool,
-    /// Pause before each, in milliseconds.
+    /// Pause before each repeat, in milliseconds.
     pub delay_ms: u32,
 }
 
@@ -284,25 +284,26 @@ impl Default for RerunSettings {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct FixtureReuseSettings {
-    /// Whether fixtures live on between runs.
+    /// Whether fixtures stay set up between runs.
     pub enabled: bool,
-    /// How old one may become, in seconds: finite, not negative.
+    /// The longest time that they stay, in seconds: finite, not negative.
     #[serde(deserialize_with = "age")]
     pub max_age_seconds: f64,
-    /// Whether a changed conftest.py tears them down at once. Else that waits for the run that needs its new code.
+    /// Whether a changed `conftest.py` tears them down at once; otherwise the next run that needs its code does.
     pub teardown_on_conftest_change: bool,
-    /// Whether a changed test file tears them down. Else only what it defines itself goes.
+    /// Whether a changed test file tears them down; otherwise only fixtures that it defines are torn down.
     pub teardown_on_test_file_change: bool,
-    /// Scopes that live on: `session`, `package`, `module`, `class`. What is wider than one of them lives on with it.
+    /// Scopes whose fixtures stay: `session`, `package`, `module`, `class`. Wider scopes than a listed one stay with
+    /// it.
     #[serde(deserialize_with = "scopes")]
     pub scopes: Vec<String>,
 }
 
 impl FixtureReuseSettings {
-    /// Whether an age can be the limit.
+    /// Checks that an age can be the limit.
     ///
     /// # Errors
-    /// What is wrong with it, and what to give instead.
+    /// A sentence that names the fault and a valid value.
     pub fn check_age(seconds: f64) -> Result<(), String> {
         if seconds.is_finite() && seconds >= 0.0 {
             return Ok(());
@@ -317,7 +318,7 @@ fn age<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<f64, D::Erro
     Ok(seconds)
 }
 
-/// The scopes that can outlive a run; a function's fixtures belong to one test.
+/// The scopes whose fixtures can stay after a run; a function's fixtures belong to one test.
 fn scopes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     const SCOPES: &[&str] = &["session", "package", "module", "class"];
     let scopes = Vec::<String>::deserialize(deserializer)?;
@@ -344,7 +345,7 @@ impl Default for FixtureReuseSettings {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct FlakySettings {
-    /// Runs of a test that count.
+    /// The number of a test's last runs that count.
     pub window: u32,
 }
 
@@ -371,6 +372,6 @@ pub enum Executor {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct RayConfig {
-    /// The cluster's address.
+    /// Address of the cluster.
     pub address: Option<String>,
 }

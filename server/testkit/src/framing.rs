@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::io::{BufRead, Write};
 
-/// Reads one message; none at the end of the stream. An error names what is wrong with the frame.
+/// Reads one message; `None` at the end of the stream. An error names the fault of the frame.
 pub fn read_frame(reader: &mut impl BufRead) -> Result<Option<Value>> {
     let mut length = None;
     let mut is_first = true;
@@ -38,7 +38,8 @@ pub fn read_frame(reader: &mut impl BufRead) -> Result<Option<Value>> {
 /// Writes one message, whole, and flushes it.
 pub fn write_frame(writer: &mut impl Write, message: &Value) -> Result<()> {
     let body = serde_json::to_vec(message)?;
-    // One write a frame: a server that reads in pieces would otherwise be tested with other pieces than an editor's.
+    // One write for each frame: a server that reads in pieces would otherwise be tested with other pieces than an
+    // editor's.
     let mut frame = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
     frame.extend_from_slice(&body);
     writer.write_all(&frame)?;

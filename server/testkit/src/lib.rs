@@ -1,4 +1,4 @@
-//! What tests and chores share to drive the product from outside: a language client that waits with deadlines.
+//! Drives the product from outside, for tests and chores: a language client that waits with deadlines.
 //!
 //! Development only; nothing that is shipped depends on it.
 #![warn(unreachable_pub)]

@@ -1,8 +1,8 @@
-//! A small blocking language client: requests, notifications, and waiting for what the server pushes.
+//! A small blocking language client: sends requests and notifications, and waits for the server's messages.
 //!
-//! A thread reads the server's messages the moment they come, stamps them with their time, and answers the server's own
-//! requests at once, so that a server never hangs on a client that happens to look elsewhere. Every wait has a deadline,
-//! and an error says what was waited for and what came instead.
+//! A thread reads the server's messages when they arrive, stamps them with their time, and answers the server's own
+//! requests at once, so that a server never hangs on a busy client. Every wait has a deadline, and an error names the
+//! expected message and those that came instead.
 
 use crate::framing::{read_frame, write_frame};
 use crate::server_requests::answer;
@@ -23,22 +23,22 @@ use std::time::{Duration, Instant};
 pub struct Message {
     /// The LSP method.
     pub method: String,
-    /// The parameters; null where there are none.
+    /// The parameters; null if there are none.
     pub params: Value,
-    /// Set for requests (they have been answered already).
+    /// The id of a request (the client has answered it already).
     pub id: Option<Value>,
-    /// When the last byte of it was read.
+    /// The time at which its last byte was read.
     pub at: Instant,
 }
 
-/// The error that a server answered a request with.
+/// The error with which a server answered a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ResponseError {
     /// The JSON-RPC code.
     pub code: i64,
-    /// What the user is told.
+    /// The message for the user.
     pub message: String,
-    /// Further details; null where there are none.
+    /// Further details; null if there are none.
     pub data: Value,
 }
 
@@ -52,13 +52,13 @@ impl std::error::Error for ResponseError {}
 
 type Answer = Result<Value, ResponseError>;
 
-/// JSON-RPC's code for a request that is not known.
+/// JSON-RPC's code for an unknown request.
 const METHOD_NOT_FOUND: i64 = -32601;
 
 enum Incoming {
     Response(i64, Answer),
     Call(Message),
-    /// A request that no editor takes.
+    /// A request that no editor knows.
     Unknown(String),
     Closed(String),
 }
@@ -80,7 +80,7 @@ pub struct LspClient {
 }
 
 impl LspClient {
-    /// Starts the server as a child process; what it writes to standard error becomes part of error messages.
+    /// Starts the server as a child process; error messages include its standard error.
     pub fn spawn(mut command: Command) -> Result<Self> {
         let mut child = command
             .stdin(Stdio::piped())
@@ -124,22 +124,22 @@ impl LspClient {
         }
     }
 
-    /// How long every later wait may take (60 seconds unless set).
+    /// The time that every later wait may take (60 seconds unless set).
     pub fn set_deadline(&mut self, deadline: Duration) {
         self.deadline = deadline;
     }
 
-    /// What `workspace/configuration` is answered from: an object by section, as `{"pytestLens": {...}}`.
+    /// The settings for `workspace/configuration`: an object by section, as `{"pytestLens": {...}}`.
     pub fn set_settings(&self, settings: Value) {
         *lock(&self.settings) = settings;
     }
 
-    /// The id of the server's process, where it is a child.
+    /// The id of the server's process, if it is a child.
     pub fn process_id(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// `initialize` with these parameters, then `initialized`; returns the server's answer.
+    /// Sends `initialize` with these parameters, then `initialized`; returns the server's answer.
     pub fn initialize(&mut self, params: Value) -> Result<Value> {
         let result = self.request("initialize", params)?;
         self.notify("initialized", json!({}))?;
@@ -152,7 +152,7 @@ impl LspClient {
         self.response(id).with_context(|| format!("{method} failed"))
     }
 
-    /// Sends a request that is to be refused, and returns the refusal.
+    /// Sends a request that the server must refuse, and returns the refusal.
     pub fn refusal(&mut self, method: &str, params: Value) -> Result<ResponseError> {
         match self.request(method, params) {
             Ok(result) => bail!("{method} was to be refused, but answered {result}"),
@@ -163,7 +163,7 @@ impl LspClient {
         }
     }
 
-    /// `workspace/executeCommand` with one argument.
+    /// Sends `workspace/executeCommand` with one argument.
     pub fn execute(&mut self, command: &str, argument: Value) -> Result<Value> {
         let params = json!({"command": command, "arguments": [argument]});
         self.request("workspace/executeCommand", params).with_context(|| command.to_owned())
@@ -193,12 +193,12 @@ impl LspClient {
         self.write(&json!({"jsonrpc": "2.0", "method": method, "params": params}))
     }
 
-    /// Takes the oldest message of that method, waiting for one if there is none yet. Others stay for later.
+    /// Takes the oldest message of that method, and waits for one if there is none yet. Others stay for later.
     pub fn expect(&mut self, method: &str) -> Result<Message> {
         self.expect_where(method, |_| true)
     }
 
-    /// As [`LspClient::expect`], for the oldest message whose parameters suit. Those passed over stay for later.
+    /// Like [`LspClient::expect`], for the oldest message whose parameters match. Others stay for later.
     pub fn expect_where(&mut self, method: &str, mut suits: impl FnMut(&Value) -> bool) -> Result<Message> {
         let end = Instant::now() + self.deadline;
         let mut seen = 0;
@@ -214,7 +214,7 @@ impl LspClient {
         }
     }
 
-    /// Takes the oldest message of any method, waiting until the given time; none where nothing came.
+    /// Takes the oldest message of any method, and waits until the given time; `None` if there is none.
     pub fn next_message(&mut self, until: Instant) -> Result<Option<Message>> {
         while self.messages.is_empty() {
             if !self.poll(until)? {
@@ -224,19 +224,19 @@ impl LspClient {
         Ok(self.messages.pop_front())
     }
 
-    /// Takes every message that has come and was not taken yet.
+    /// Takes every message that has arrived and was not taken yet.
     pub fn take_messages(&mut self) -> Vec<Message> {
         while self.poll(Instant::now()).is_ok_and(|came| came) {}
         self.messages.drain(..).collect()
     }
 
-    /// `textDocument/didOpen` of a Python file.
+    /// Sends `textDocument/didOpen` of a Python file.
     pub fn did_open(&mut self, uri: &str, text: &str) -> Result<()> {
         let document = json!({"uri": uri, "languageId": "python", "version": 1, "text": text});
         self.notify("textDocument/didOpen", json!({"textDocument": document}))
     }
 
-    /// `textDocument/didChange` with the whole new text.
+    /// Sends `textDocument/didChange` with the whole new text.
     pub fn did_change(&mut self, uri: &str, version: i64, text: &str) -> Result<()> {
         let params = json!({
             "textDocument": {"uri": uri, "version": version},
@@ -245,14 +245,14 @@ impl LspClient {
         self.notify("textDocument/didChange", params)
     }
 
-    /// `textDocument/didSave`.
+    /// Sends `textDocument/didSave`.
     pub fn did_save(&mut self, uri: &str) -> Result<()> {
         let params = json!({"textDocument": {"uri": uri}});
         self.notify("textDocument/didSave", params)
     }
 
-    /// `shutdown` and `exit`; waits until the server has closed its output, and returns how its process ended. Fails
-    /// where the server has reported an error that nobody looked at.
+    /// Sends `shutdown` and `exit`; waits until the server has closed its output, and returns its exit status. Fails if
+    /// the server has reported an error that the test did not take.
     pub fn shutdown(mut self) -> Result<Option<ExitStatus>> {
         self.request("shutdown", Value::Null)?;
         self.notify("exit", Value::Null)?;
@@ -270,7 +270,7 @@ impl LspClient {
         }
     }
 
-    /// Errors, as answers or as messages for the user, that nobody took.
+    /// Errors that the test did not take, as answers or as messages for the user.
     fn check_errors_were_seen(&self) -> Result<()> {
         let answers = self.answers.values().filter_map(|answer| answer.as_ref().err().map(ToString::to_string));
         let is_error = |message: &&Message| message.method == "window/showMessage" && message.params["type"] == 1;
@@ -279,7 +279,7 @@ impl LspClient {
         if errors.is_empty() { Ok(()) } else { bail!("nobody looked at what went wrong: {}", errors.join("; ")) }
     }
 
-    /// What the server wrote to standard error so far.
+    /// The server's standard error so far.
     pub fn stderr(&self) -> String {
         lock(&self.stderr).clone()
     }
@@ -289,7 +289,7 @@ impl LspClient {
             .with_context(|| format!("the server takes no more messages{}", self.last_words()))
     }
 
-    /// Takes in one message, or fails with what was waited for.
+    /// Receives one message, or fails with the expected one.
     fn receive(&mut self, until: Instant, what: impl Fn() -> String) -> Result<()> {
         if self.poll(until).with_context(|| format!("while waiting for {}", what()))? {
             return Ok(());
@@ -298,7 +298,7 @@ impl LspClient {
         bail!("{} did not come within {:?}; untaken messages: {methods:?}{}", what(), self.deadline, self.last_words());
     }
 
-    /// Takes in one message; false where none came in time, an error where the server is gone.
+    /// Receives one message; false if none came in time, an error if the server is gone.
     fn poll(&mut self, until: Instant) -> Result<bool> {
         let wait = until.saturating_duration_since(Instant::now());
         match self.incoming.recv_timeout(wait) {
@@ -321,7 +321,7 @@ impl LspClient {
         }
     }
 
-    /// The end of standard error, to hang on an error message.
+    /// The end of standard error, to append to an error message.
     fn last_words(&self) -> String {
         let text = self.stderr();
         let lines: Vec<&str> = text.lines().collect();

@@ -1,9 +1,9 @@
-//! The editor's side of what a server asks: every request is answered at once, as a patient editor would.
+//! The editor's side of the server's requests: each is answered at once, as a patient editor would.
 
 use serde_json::{Value, json};
 
-/// The answer to one request of the server; `settings` holds what the user configured, by section. `None` for a request
-/// that no editor takes.
+/// Answers one request of the server; `settings` holds the user's settings, by section. `None` for a request that no
+/// editor knows.
 pub(crate) fn answer(method: &str, params: &Value, settings: &Value) -> Option<Value> {
     Some(match method {
         "workspace/configuration" => {

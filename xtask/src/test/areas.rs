@@ -1,4 +1,4 @@
-//! The areas of `cargo xtask test`, in the order in which they run: what is quick to fail comes first.
+//! The areas of `cargo xtask test`, in the order in which they run: those that fail quickly come first.
 
 use super::{Area, Tally, neovim, pythons, whole};
 use crate::tidy;
@@ -8,7 +8,7 @@ use chores::{build, paths, process};
 use std::path::Path;
 use std::process::Command;
 
-/// Every area there is.
+/// All areas.
 pub(super) const AREAS: &[Area] = &[
     Area {
         name: "tidy",
@@ -62,7 +62,7 @@ fn cargo_check(arguments: &[&str]) -> Result<Tally> {
 fn rust() -> Result<Tally> {
     let venv = Venv::from_file("python", &paths::root().join("xtask/requirements/python.txt"))?;
     let mut command = build::cargo();
-    // The engine's tests run real pytest: they are told where.
+    // The engine's tests run real pytest, from the environment that this variable names.
     command.env("PYTEST_LENS_TEST_PYTHON", venv.python());
     command.args(["test", "--workspace", "--no-fail-fast", "--quiet"]);
     let (status, output) = process::tee(command)?;
@@ -99,8 +99,8 @@ fn python() -> Result<Tally> {
     Ok(sum)
 }
 
-/// Builds the wheel by `pip install ./python` into an environment of its own, from the debug profile: what it is made
-/// of is compiled already.
+/// Builds the wheel by `pip install ./python` into an environment of its own, from the debug profile, whose crates are
+/// compiled already.
 fn package() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("package", &root.join("xtask/requirements/package.txt"))?;

@@ -63,7 +63,7 @@ fn emmylua() -> Result<PathBuf> {
     if !binary.exists() {
         println!("building {name} {version}, once");
         let mut install = build::cargo();
-        // It is used on a few small files: quickly built is better than quick.
+        // It checks a few small files: a quick build is worth more than a quick program.
         install.args(["install", "--debug", "--quiet", "--locked", name, "--version", version, "--root"]).arg(&root);
         install.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_TARGET_DIR", root.join("build"));
         process::check(&mut install)?;

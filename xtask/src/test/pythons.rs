@@ -1,8 +1,8 @@
-//! Every Python that there is support for, with every pytest that it takes.
+//! Checks every supported Python with every pytest that it takes.
 //!
 //! The whole of the worker's tests runs in the area `python`, with one pair. Here each other Python runs them with its
-//! newest pytest; with older ones the tests marked `core` run. Each pair compares a small project with plain pytest.
-//! A Python that this machine has not is named, and counts as skipped.
+//! newest pytest; with older ones the tests marked `core` run. Each pair compares a small project with plain pytest. A
+//! Python that is missing on this machine is named, and counts as skipped.
 
 use super::{Tally, areas};
 use anyhow::{Context, Result, anyhow};
@@ -21,13 +21,13 @@ const PYTHONS: [u32; 5] = [9, 10, 11, 12, 13];
 /// The pytests, by their requirements files, each with the first Python that it runs on.
 const PYTESTS: [(&str, u32); 4] = [("7.0", 9), ("7.4", 9), ("8.4", 9), ("9.2", 10)];
 
-/// The Python and the pytest that the area `python` runs with, where `python3` is that one.
+/// The Python and the pytest that the area `python` runs with, if `python3` is that version.
 const NEWEST: &str = "9.2";
 
-/// How much of the worker's tests a pair runs.
+/// The share of the worker's tests that a pair runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Share {
-    /// All: what a Python changes shows anywhere.
+    /// All: a change of Python can show in any of them.
     Whole,
     /// Those that are marked.
     Core,
@@ -45,7 +45,7 @@ struct Pair {
     pytest: &'static str,
 }
 
-/// Runs every pair that this machine has the Python for.
+/// Runs every pair whose Python this machine has.
 pub(super) fn run() -> Result<Tally> {
     build::binary("debug")?;
     let usual = minor(Path::new("python3"));
@@ -96,7 +96,7 @@ fn row(pair: Pair, result: String, time: String) -> Vec<String> {
     vec![format!("3.{}", pair.python), pair.pytest.to_owned(), result, time]
 }
 
-/// Runs one pair; returns what it came to, and its output.
+/// Runs one pair; returns its result and its output.
 fn run_pair(interpreter: &Path, pair: Pair, share: Share) -> Result<(Tally, String)> {
     let Pair { python, pytest } = pair;
     let root = paths::root();
@@ -122,7 +122,7 @@ fn run_pair(interpreter: &Path, pair: Pair, share: Share) -> Result<(Tally, Stri
     Ok((sum, all))
 }
 
-/// What a pair runs of the worker's tests; `usual` is the Python that the area `python` has.
+/// The share of the worker's tests for a pair; `usual` is the Python of the area `python`.
 fn share(python: u32, pytest: &str, usual: Option<u32>) -> Share {
     let newest = pytests(python).last() == Some(pytest);
     match newest {
@@ -143,7 +143,7 @@ fn find(python: u32) -> Option<PathBuf> {
     named.into_iter().chain(of_pyenv(python)).find(|path| minor(path) == Some(python))
 }
 
-/// What pyenv has of that version, wherever it keeps them.
+/// pyenv's interpreter of that version, in pyenv's own folder.
 fn of_pyenv(python: u32) -> Vec<PathBuf> {
     let home = || std::env::home_dir().map(|home| home.join(".pyenv"));
     let Some(pyenv) = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(home) else { return Vec::new() };

@@ -24,7 +24,7 @@ impl Tally {
         self.skipped += other.skipped;
     }
 
-    /// A run whose status says failure counts at least one failure, whatever it printed.
+    /// A run whose status says failure counts at least one failure, even if it printed none.
     pub(crate) fn honest(mut self, success: bool) -> Self {
         if !success && self.failed == 0 {
             self.failed = 1;

@@ -1,4 +1,4 @@
-//! The area `vscode`: from what needs only node to what needs a real VS Code.
+//! The area `vscode`: first checks that need only Node.js, then those that need a real VS Code.
 
 use anyhow::Result;
 

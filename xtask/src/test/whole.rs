@@ -1,4 +1,4 @@
-//! The areas that look at the tree as a whole: its spelling, what it depends on, its docs. The tools come as ready
+//! The areas that look at the tree as a whole: its spelling, its dependencies, its docs. The tools come as ready
 //! binaries in an environment of their own.
 
 use super::Tally;
@@ -24,8 +24,8 @@ pub(super) fn spelling() -> Result<Tally> {
     Ok(Tally::of(process::tee(tool("typos")?)?.0.success()))
 }
 
-/// cargo-deny by `deny.toml` and cargo-shear: licences, duplicates, sources, and what nobody uses. Advisories are left
-/// to the hosted checks: their database comes from no registry.
+/// cargo-deny by `deny.toml` and cargo-shear: licences, duplicates, sources, and unused crates. Advisories are left to
+/// the hosted checks: their database comes from no registry.
 pub(super) fn dependencies() -> Result<Tally> {
     let mut deny = tool("cargo-deny")?;
     deny.args(["--log-level", "error", "check", "--hide-inclusion-graph", "licenses", "bans", "sources"]);

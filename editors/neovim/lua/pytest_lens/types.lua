@@ -47,20 +47,20 @@
 ---@field recentOutcomes pytest_lens.Outcome[] The last outcomes, oldest first.
 ---@field evidence? pytest_lens.Evidence The evidence; left out if the test is neither flaky nor suspected.
 
----What changed in the inventory.
+---A change of the inventory.
 ---@class pytest_lens.InventoryDelta
 ---@field revision integer Revision of the inventory after this change.
 ---@field upserts pytest_lens.TestItem[] New and changed items, parents before children, siblings in source order.
 ---@field removed string[] Removed items; their children are removed too.
----@field order? pytest_lens.Siblings[] The order of siblings within files, where new items are not last or siblings moved. Files and folders are sorted by name instead.
+---@field order? pytest_lens.Siblings[] The order of siblings within files, if new items are not last or siblings moved. Folders and files are sorted by name and have no entry.
 ---@field errors pytest_lens.CollectError[] All current collection errors.
 ---@field whole? boolean The upserts are the whole inventory: all other items are removed. Sent first to a reader whose position in the log is no longer kept.
 ---@field wholeFiles? string[] Files whose upserts are all their tests: other tests in them are removed. Only the language server sends this, to clients that request tests file by file.
 
----A span of a file, as in LSP.
+---A range of a file, as in LSP.
 ---@class pytest_lens.Location
 ---@field uri string `file:` URI.
----@field range pytest_lens.Range The span.
+---@field range pytest_lens.Range The range.
 
 ---A process printed outside of pytest's capture.
 ---@class pytest_lens.Output
@@ -69,15 +69,15 @@
 ---@field stream pytest_lens.OutputStream The stream that it printed to.
 ---@field text string The printed text.
 
----A place in a text: 0-based line, 0-based offset in it, as in LSP.
+---A position in a text, as in LSP.
 ---@class pytest_lens.Position
 ---@field line integer 0-based line.
 ---@field character integer 0-based offset in the line; engine events give 0 or UTF-16 units.
 
----A span of a text, its end exclusive, as in LSP.
+---A range of a text, its end exclusive, as in LSP.
 ---@class pytest_lens.Range
----@field start pytest_lens.Position Where it begins.
----@field end pytest_lens.Position Where it ends.
+---@field start pytest_lens.Position The first position of the range.
+---@field end pytest_lens.Position The position after the range.
 
 ---Tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
 ---@class pytest_lens.RunCounts
@@ -108,7 +108,7 @@
 ---The children of an item, in order.
 ---@class pytest_lens.Siblings
 ---@field parent string The item that contains them.
----@field ids string[] Their ids. Other children come after them.
+---@field ids string[] Ids of the children. Children that are not listed come after them.
 
 ---One subtest of a test.
 ---@class pytest_lens.Subtest

@@ -22,7 +22,7 @@ pub(super) struct Section {
 /// Reads the sections of a file.
 ///
 /// # Errors
-/// The 1-based line, and what is wrong with it.
+/// The 1-based line, and the fault.
 pub(super) fn parse(text: &str) -> Result<Vec<Section>, (u32, String)> {
     let mut sections: Vec<Section> = Vec::new();
     // Whether a value can be continued: not right after a section's header.

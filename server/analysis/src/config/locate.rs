@@ -1,4 +1,4 @@
-//! Which file is a project's pytest configuration, and which folder its rootdir.
+//! Finds a project's pytest configuration file, and its rootdir.
 
 use std::path::{Path, PathBuf};
 
@@ -7,13 +7,13 @@ use super::tables::{CONFIG_NAMES, Table, table_of};
 use super::values::Options;
 use super::{ConfigError, PytestSettings};
 
-/// pytest's settings when it is run in `root` without arguments.
+/// pytest's settings for a run in `root` without arguments.
 ///
-/// `files` reads a file's text, and says `None` for what is no file: it is asked for configuration files in `root` and
-/// in all folders above. `root` should be absolute, or nothing above it is seen.
+/// `files` returns a file's text, or `None` if there is no such file: it is called for configuration files in `root`
+/// and in all folders above. `root` should be absolute; otherwise no folder above it is read.
 ///
 /// # Errors
-/// A configuration that pytest itself refuses to start with.
+/// A configuration with which pytest refuses to start.
 pub fn settings_from(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Result<PytestSettings, ConfigError> {
     let located = locate(root, files)?;
     let file = located.inifile.clone().unwrap_or_default();
@@ -45,7 +45,7 @@ struct Located {
 }
 
 fn locate(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Result<Located, ConfigError> {
-    // The nearest pyproject.toml decides the rootdir if no file holds any configuration.
+    // The nearest `pyproject.toml` decides the rootdir if no file holds any configuration.
     let mut fallback = None;
     for folder in root.ancestors() {
         let mut found = None;

@@ -16,12 +16,12 @@ pub use options::AddedOptions;
 use crate::analyze::FileRole;
 use crate::pattern::fnmatch_path;
 
-/// What a project's pytest configuration says about collection.
+/// The settings of a project's pytest configuration that concern collection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PytestSettings {
-    /// pytest's rootdir: absolute if the root was. It may lie above the folder that pytest is run in.
+    /// pytest's rootdir: absolute if the root was. It may be above the folder in which pytest runs.
     pub rootdir: PathBuf,
-    /// The configuration file that pytest goes by.
+    /// The configuration file that pytest uses.
     pub inifile: Option<PathBuf>,
     /// Globs of test files.
     pub python_files: Vec<String>,
@@ -29,17 +29,17 @@ pub struct PytestSettings {
     pub python_classes: Vec<String>,
     /// Prefixes or globs of test functions and methods.
     pub python_functions: Vec<String>,
-    /// Where to look when nothing is named; globs, relative to the rootdir.
+    /// Paths to collect when pytest has no arguments; globs, relative to the rootdir.
     pub testpaths: Vec<String>,
-    /// Globs of folders not to enter.
+    /// Globs of folders that pytest does not enter.
     pub norecursedirs: Vec<String>,
     /// `--doctest-modules` is among `addopts`.
     pub doctest_modules: bool,
     /// The words of `addopts`.
     pub addopts: Vec<String>,
-    /// Whether tests that a module imported are collected there too.
+    /// Whether tests that a module imported are collected in it, too.
     pub collect_imported_tests: bool,
-    /// What `addopts` says about what is collected.
+    /// The options in `addopts` that change the collection.
     pub options: AddedOptions,
 }
 
@@ -63,15 +63,15 @@ impl Default for PytestSettings {
 }
 
 impl PytestSettings {
-    /// Whether `python_files` takes a file for a test module. A relative path counts from the rootdir.
+    /// Whether `python_files` selects a file as a test module. A relative path counts from the rootdir.
     pub fn is_test_file(&self, rel_or_abs: &Path) -> bool {
         let path = self.rootdir.join(rel_or_abs);
         path.extension().is_some_and(|extension| extension == "py")
             && self.python_files.iter().any(|pattern| fnmatch_path(&path, pattern))
     }
 
-    /// What pytest would look for in a file with this text. `is_package` tells whether a folder holds an `__init__.py`;
-    /// it is asked only where docstring tests are collected.
+    /// The kind of tests that pytest would look for in a file with this text. `is_package` returns whether a folder
+    /// holds an `__init__.py`; it is called only if docstring tests are collected.
     pub fn role_of(&self, rel_or_abs: &Path, source: &str, is_package: &dyn Fn(&Path) -> bool) -> FileRole {
         let path = self.rootdir.join(rel_or_abs);
         FileRole {
@@ -126,11 +126,11 @@ fn is_doctest_file(path: &Path, source: &str) -> bool {
 /// A configuration that pytest would refuse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
-    /// The file at fault.
+    /// The faulty file.
     pub file: PathBuf,
-    /// 1-based line, where known.
+    /// 1-based line, if known.
     pub line: Option<u32>,
-    /// What is wrong and how to put it right, without the place.
+    /// The fault and the way to fix it, without the position.
     pub message: String,
 }
 

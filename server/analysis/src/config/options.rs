@@ -1,11 +1,11 @@
-//! The part of `addopts` that changes what is collected.
+//! The options in `addopts` that change the collection.
 
 use serde::{Deserialize, Serialize};
 
 /// Options and paths that a project passes to every run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct AddedOptions {
-    /// Paths or node ids to collect, which take the place of `testpaths`.
+    /// Paths or node ids to collect; they replace `testpaths`.
     pub paths: Vec<String>,
     /// `--ignore`
     pub ignore: Vec<String>,
@@ -23,7 +23,7 @@ pub struct AddedOptions {
     pub overrides: Vec<(String, String)>,
 }
 
-/// Options of pytest and of common plugins that stand alone: the word behind them is no value.
+/// Options of pytest and of common plugins without a value: the next word is none of theirs.
 const FLAGS: &[&str] = &[
     "--cache-clear",
     "--collect-in-virtualenv",
@@ -82,8 +82,8 @@ impl AddedOptions {
                 found.flag(option);
                 continue;
             }
-            // An option that is not known here takes the next word for its value: better to miss a path than to
-            // take a plugin's value for one.
+            // An unknown option takes the next word as its value: a missed path does less harm than a plugin's value
+            // that counts as one.
             let value = match attached {
                 Some(value) => Some(value),
                 None => rest.next_if(|next| !next.starts_with('-')),

@@ -1,4 +1,4 @@
-//! pytest's tables in a file, whatever its format, as plain values with their lines.
+//! pytest's tables in a configuration file of any format, as plain values with their lines.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use super::ini;
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) options: Vec<Setting>,
-    /// Values keep their TOML types (`[tool.pytest]`, `pytest.toml`) instead of being strings to be split.
+    /// Values keep their TOML types (`[tool.pytest]`, `pytest.toml`); otherwise they are strings to be split.
     pub(super) native: bool,
 }
 
@@ -24,21 +24,21 @@ pub(super) struct Setting {
     pub(super) line: u32,
 }
 
-/// An option's value, before its option is asked what type it wants.
+/// An option's value, before its type is known.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Text(String),
     Bool(bool),
     List(Vec<String>),
-    /// A type that no option here takes, by its name; also a list with something else than strings in it.
+    /// A type that no option here accepts, by its name; also a list with an element that is no string.
     Other(&'static str),
 }
 
-/// The names that pytest looks for, first come first served.
+/// The file names that pytest looks for, in its order.
 pub(super) const CONFIG_NAMES: [&str; 7] =
     ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"];
 
-/// The pytest table of a file with one of [`CONFIG_NAMES`]; nothing if the file does not count as configuration.
+/// The pytest table of a file with one of [`CONFIG_NAMES`]; `None` if the file does not count as configuration.
 pub(super) fn table_of(path: &Path, name: &str, text: &str) -> Result<Option<Table>, ConfigError> {
     match name {
         "pytest.toml" | ".pytest.toml" => pytest_toml(path, text).map(Some),
@@ -70,7 +70,7 @@ fn ini_section(path: &Path, text: &str, wanted: &str) -> Result<Option<Table>, C
     }
 }
 
-/// A parsed TOML file, with what error messages need.
+/// A parsed TOML file, with the text that error messages need.
 struct Document<'t> {
     path: &'t Path,
     text: &'t str,
@@ -176,7 +176,7 @@ fn typed(value: &DeValue<'_>) -> Value {
     }
 }
 
-/// What pytest makes of a TOML value that takes the place of an ini string: lists stay, scalars become Python's text.
+/// Converts a TOML value in place of an ini string, as pytest does: lists stay, scalars become Python's text.
 fn as_ini(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::Boolean(true) => Value::Text("True".to_owned()),

@@ -1,4 +1,4 @@
-//! Options turned into the types that pytest gives them.
+//! Converts options into the types that pytest gives them.
 
 use std::path::Path;
 

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::pattern::{fnmatch, is_glob};
 
-/// `**` goes no deeper.
+/// The deepest level that `**` enters.
 const MAX_DEPTH: usize = 64;
 
-/// The existing paths that a pattern, relative to `root`, stands for.
+/// The existing paths that match a pattern, which is relative to `root`.
 pub(super) fn glob(root: &Path, pattern: &str) -> Vec<PathBuf> {
     let start = if pattern.starts_with('/') { Path::new("/") } else { root };
     let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
@@ -31,7 +31,7 @@ fn expand(at: &Path, parts: &[&str], found: &mut Vec<PathBuf>) {
         below(at, rest, found, 0);
     } else if is_glob(first) {
         for (name, path) in entries(at) {
-            // As in a shell, a leading dot has to be asked for.
+            // As in a shell, only a pattern that begins with a dot matches a leading dot.
             if (first.starts_with('.') || !name.starts_with('.')) && fnmatch(&name, first) {
                 expand(&path, rest, found);
             }
@@ -41,7 +41,7 @@ fn expand(at: &Path, parts: &[&str], found: &mut Vec<PathBuf>) {
     }
 }
 
-/// `**`: here, and in every folder below that is not hidden; as the last part of a pattern it means files too.
+/// `**`: this folder, and every folder below that is not hidden; as the last part of a pattern it matches files too.
 fn below(at: &Path, rest: &[&str], found: &mut Vec<PathBuf>, depth: usize) {
     expand(at, rest, found);
     for (name, path) in entries(at) {

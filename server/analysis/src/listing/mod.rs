@@ -1,6 +1,7 @@
 //! The static listing of a whole repository: the only part that reads the disk, in parallel.
 //!
-//! It visits what `python -m pytest` without arguments would visit, in pytest's order. `.gitignore` plays no part in that.
+//! It visits the files that `python -m pytest` without arguments visits, in pytest's order. `.gitignore` has no effect
+//! on that.
 
 mod glob;
 mod reading;
@@ -22,13 +23,14 @@ use crate::model::FileAnalysis;
 pub struct StaticFile {
     /// Relative to the root, with `/` between the parts; absolute if the file lies outside of the root.
     pub path: String,
-    /// What is in it: empty if it could not be read.
+    /// The tests in it: empty if it could not be read.
     pub analysis: FileAnalysis,
-    /// When it was last changed, in nanoseconds since 1970, where the file system tells. Taken before it was read.
+    /// The time of its last change, in nanoseconds since 1970, if the file system has it. Taken before the file was
+    /// read.
     pub mtime_ns: Option<i128>,
     /// Its length in bytes.
     pub size: u64,
-    /// Why it could not be read.
+    /// The reason why it could not be read.
     pub error: Option<String>,
 }
 
@@ -60,7 +62,7 @@ fn read(root: &Path, settings: &PytestSettings, file: &walk::Found) -> StaticFil
     StaticFile { path: relative, analysis, mtime_ns, size: metadata.map_or(0, |metadata| metadata.len()), error }
 }
 
-/// Source as text: UTF-8 unless its first lines declare Latin-1; what is neither becomes replacement characters.
+/// Source as text: UTF-8 unless its first lines declare Latin-1; other bytes become replacement characters.
 fn decode(bytes: Vec<u8>) -> String {
     match String::from_utf8(bytes) {
         Ok(text) => text,

@@ -1,19 +1,19 @@
-//! Files that people write, read so that nothing else of that name can hold a reader up: no pipe that nobody writes to,
-//! no endless device, no gigabytes.
+//! Reads files that people write, and refuses anything else of that name that could block a reader: a pipe without a
+//! writer, an endless device, gigabytes.
 
 use std::io::Read;
 use std::path::Path;
 use std::{fs, io};
 
-/// No source, configuration or report is larger.
+/// The largest size that is read, in bytes; no source, configuration or report is larger.
 pub const LARGEST: u64 = 256 << 20;
 
 /// The content of an ordinary file.
 ///
 /// # Errors
-/// Where it can't be read, is no ordinary file, or is larger than [`LARGEST`].
+/// Fails if the file can't be read, is no ordinary file, or is larger than [`LARGEST`].
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // Looked at before it is opened: opening a pipe waits for the other end.
+    // Checked before it is opened: opening a pipe waits for the other end.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is no ordinary file"));
     }
@@ -28,7 +28,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// The text of an ordinary file in UTF-8.
 ///
 /// # Errors
-/// As [`read`], and where it is not UTF-8.
+/// As [`read`], and if it is not UTF-8.
 pub fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?).map_err(|_| io::Error::other("it is not UTF-8"))
 }

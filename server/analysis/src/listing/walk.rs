@@ -1,4 +1,4 @@
-//! The folders that pytest enters, and the files that it takes there.
+//! The folders that pytest enters, and the files that it selects in them.
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
@@ -9,17 +9,17 @@ use super::glob::glob;
 use crate::config::PytestSettings;
 use crate::pattern::{fnmatch, fnmatch_path};
 
-/// No real tree is deeper; a tree of links may be.
+/// The deepest level that is entered. No real tree is deeper; a tree of links may be.
 const MAX_DEPTH: usize = 256;
 
 /// A file to be read.
 pub(super) struct Found {
     pub(super) path: PathBuf,
-    /// It was named by itself, so `python_files` is not asked.
+    /// The user named it, so `python_files` does not apply.
     pub(super) named: bool,
 }
 
-/// The files that pytest would collect when it is run in `root`, in its order.
+/// The files that pytest would collect in `root`, in its order.
 pub(super) fn files(root: &Path, settings: &PytestSettings) -> Vec<Found> {
     let walk = Walk::new(root, settings);
     let mut found = Vec::new();
@@ -37,7 +37,8 @@ pub(super) fn files(root: &Path, settings: &PytestSettings) -> Vec<Found> {
 
 struct Walk<'s> {
     settings: &'s PytestSettings,
-    /// Where collection starts. These, and the folders on the way to them, are entered whatever their names.
+    /// The paths from which collection starts. These, and the folders on the way to them, are entered whatever their
+    /// names.
     initial: Vec<PathBuf>,
     ignored: Vec<PathBuf>,
     ignored_globs: Vec<String>,
@@ -80,7 +81,7 @@ impl<'s> Walk<'s> {
             return Vec::new();
         };
         let mut names: Vec<_> = entries.flatten().map(|entry| (entry.file_name(), entry)).collect();
-        // A package's `__init__.py` comes first; everything else, files and folders alike, by name.
+        // A package's `__init__.py` comes first; all other files and folders follow by name.
         names.sort_by(|(left, _), (right, _)| (left != "__init__.py", left).cmp(&(right != "__init__.py", right)));
         let found: Vec<Vec<Found>> = names
             .par_iter()
@@ -133,7 +134,7 @@ impl<'s> Walk<'s> {
     }
 }
 
-/// Drops what lies within another starting point, as pytest does; the order stays.
+/// Drops paths within another starting point, as pytest does; the order stays.
 fn without_overlaps(paths: Vec<PathBuf>) -> Vec<PathBuf> {
     let mut kept: Vec<PathBuf> = Vec::new();
     for (index, path) in paths.iter().enumerate() {
@@ -153,7 +154,7 @@ fn is_environment(folder: &Path) -> bool {
     folder.join("pyvenv.cfg").is_file() || folder.join("conda-meta/history").is_file()
 }
 
-/// A link to a folder that it lies in: pytest would go round until the system stops it.
+/// A link to a folder that contains it: pytest would follow it until the system stops it.
 fn leads_up(link: &Path) -> bool {
     let around = link.parent().and_then(|folder| folder.canonicalize().ok());
     match (around, link.canonicalize()) {

@@ -8,7 +8,7 @@ use pytest_lens_history::{Attempt, History, Limits, Options, Place, Run, Source,
 use pytest_lens_plan::outcome::Outcome;
 use tempfile::TempDir;
 
-/// How long anything may take; nothing comes near it.
+/// The deadline for anything; nothing comes near it.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Home {
@@ -35,7 +35,7 @@ impl Home {
         History::open(self.place(), Options { watch, limits: self.limits })
     }
 
-    /// Opens the history and waits until it has been read.
+    /// Opens the history and waits until it was read.
     pub(crate) fn open(&self) -> History {
         let history = self.start();
         assert!(history.wait_loaded(DEADLINE), "{:?}", history.trouble());
@@ -73,7 +73,7 @@ pub(crate) fn recent(history: &History, id: &str) -> String {
     outcomes.iter().map(letter).collect()
 }
 
-/// Lets threads work until something holds.
+/// Lets threads work until a condition holds.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !holds() {

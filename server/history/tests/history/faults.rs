@@ -1,4 +1,5 @@
-//! Whatever is wrong with the file, recording and asking go on, it is told, and the file is mended or left alone.
+//! With any fault of the file, recording and answering continue, the fault is reported, and the file is repaired or
+//! left alone.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +10,10 @@ use rusqlite::Connection;
 
 use crate::common::{DEADLINE, Home, recent, run, until};
 
-/// Too short for anything that is locked to be let go, long enough to find out.
+/// Too short for a lock to be released, long enough to find out.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// A file with one run, on the disk without anything beside it.
+/// A file with one run, and no other file next to it.
 fn filled() -> Home {
     let home = Home::new();
     let history = home.open();
@@ -21,7 +22,7 @@ fn filled() -> Home {
     history.record(run(1, None, "a."));
     assert!(history.flush(DEADLINE));
     drop(history);
-    // The last connection that is closed puts the log into the file.
+    // The last connection, when it is closed, writes the log into the file.
     let connection = Connection::open(home.file()).unwrap();
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     home
@@ -66,7 +67,7 @@ fn a_database_without_our_tables_is_set_aside() {
     let history = home.open();
     let aside = home.place().set_aside();
     assert_eq!(aside.len(), 1, "{:?}", history.trouble());
-    // Only what says how it is written has changed in it.
+    // Only the bytes that say how it is written have changed in it.
     assert_eq!(fs::read(&aside[0]).unwrap().len(), content.len());
 }
 
@@ -92,7 +93,7 @@ fn what_another_process_found_damaged_is_written_anew_from_memory() {
     let mut wal = home.file().into_os_string();
     wal.push("-wal");
     for file in [home.file(), wal.into()] {
-        // In place: it stays the same file, and who has it open does not notice.
+        // Repaired in place: it stays the same file, and programs that have it open do not notice.
         fs::write(&file, vec![b'x'; 10_000]).unwrap();
     }
     assert_eq!((home.open().len(), home.place().set_aside().len()), (0, 1));
@@ -115,14 +116,14 @@ fn is_complete(home: &Home, history: &History) {
 fn a_file_that_is_removed_in_use_is_made_again() {
     let home = filled();
     let history = home.open();
-    // At once, whatever the history does meanwhile.
+    // At the same moment, in any state of the history.
     fs::rename(home.file().parent().unwrap(), home.folder.path().join("removed")).unwrap();
     history.record(run(2, None, "b."));
     until("the run in a new file", || {
         history.flush(DEADLINE);
         recent(&home.open(), "b") == "."
     });
-    // What was removed on purpose is not brought back.
+    // A run that was removed on purpose does not come back.
     assert_eq!((recent(&home.open(), "a"), home.place().set_aside().len()), (String::new(), 0));
 }
 
@@ -182,9 +183,9 @@ fn without_room_memory_goes_on() {
 #[test]
 fn without_a_folder_memory_goes_on() {
     let home = Home::new();
-    // No file can be made there, by nobody.
+    // No user can create a file there.
     let read_only = Place::of(Path::new("/proc/sys/lens"), home.folder.path());
-    // A file where the folder should be.
+    // A file in place of the folder.
     fs::write(home.folder.path().join("state"), "").unwrap();
     for place in [read_only, home.place()] {
         let history = History::open(place, Options::default());

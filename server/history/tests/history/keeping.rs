@@ -1,4 +1,4 @@
-//! What was recorded is there again, in memory and after the next start, as much of it as is to be kept.
+//! Recorded runs are there again, in memory and after the next start, within the limits.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ fn the_newest_attempts_of_each_test_are_kept() {
     }
     assert_eq!(recent(&history, "a"), "F..");
     assert!(!home.open().is_empty());
-    // The file has let go of them, too: also for who would keep more.
+    // The file has dropped them, too, even for a reader with higher limits.
     home.limits = Limits::default();
     history.record(run(9, None, "b."));
     assert!(history.flush(DEADLINE));
@@ -107,7 +107,7 @@ fn the_oldest_runs_go_where_there_is_too_much_in_all_or_they_are_too_old() {
     );
 }
 
-/// Of each run: when it began, its code, and of each test in it one outcome an attempt.
+/// For each run: the time of its beginning, its code, and for each test in it one outcome for each attempt.
 type Told = Vec<ToldRun>;
 type ToldRun = (u64, Option<u8>, Vec<Vec<Outcome>>);
 
@@ -136,7 +136,7 @@ fn runs(told: &Told) -> Vec<Run> {
     told.iter().enumerate().map(one).collect()
 }
 
-/// What the verdict on a test is by the rows alone.
+/// The verdict on the test from the rows alone.
 fn expected(runs: &[Run], id: &str, window: usize) -> Option<pytest_lens_plan::flaky::Verdict> {
     let mut order: Vec<usize> = (0..runs.len()).collect();
     order.sort_by_key(|number| runs[*number].started_ms / 60_000);

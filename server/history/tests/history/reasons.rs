@@ -1,4 +1,5 @@
-//! Why tests failed is there after the next start: of each test its last failure, a few lines of it, of so many tests.
+//! Failures are there after the next start: the last one of each test, a few lines of it, for a limited number of
+//! tests.
 
 use std::fs;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ fn failing(at: u64, outcomes: &str, why: &str) -> Run {
     run
 }
 
-/// Why a test failed, if it did when it was run last.
+/// The failure of a test, if it failed in its last run.
 fn why(history: &History, id: &str) -> Option<String> {
     let last = history.last_outcomes().into_iter().find(|last| &*last.attempt.id == id)?;
     last.attempt.failure.map(|failure| failure.message.to_string())
@@ -52,7 +53,7 @@ fn v8_why_a_test_failed_last_is_kept_over_a_restart() {
     let kept = again.last_outcomes().into_iter().find(|last| &*last.attempt.id == "a").unwrap();
     assert_eq!(kept.attempt.failure.unwrap().place, Some(place(3)));
     assert_eq!((kept.attempt.attempt, rows(&home)), (2, 2));
-    // What passes now has no failure to be told, and the next failure is another one.
+    // A test that passes now has no failure, and its next failure is another one.
     let history = recorded(&home, [run(3, None, "a."), run(4, None, "bF")]);
     assert_eq!(all.map(|id| why(&history, id)), [None, None, None]);
     assert_eq!(all.map(|id| why(&home.open(), id)), [None, None, None]);
@@ -87,7 +88,7 @@ fn v8_a_file_of_an_older_version_gets_the_reasons_of_new_failures() {
     assert_eq!((tables(), why(&home.open(), "a")), (0, None), "it is the file of a version that knew no reasons");
     let history = recorded(&home, [failing(2, "bF", "why")]);
     assert_eq!((tables(), why(&history, "a"), why(&history, "b")), (1, None, Some("why".into())));
-    // An older version goes on with it: what it writes is no reason.
+    // An older version continues the file, and writes no failures.
     let connection = Connection::open(home.file()).unwrap();
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     assert_eq!(version, 1);
@@ -104,7 +105,7 @@ fn v8_why_a_test_failed_in_another_process_is_told() {
     let (here, there) = (home.open(), home.open());
     there.record(failing(1, "aF", "there"));
     until("the run recorded there, here", || why(&here, "a") == Some("there".into()));
-    // Memory is written anew with the reasons.
+    // Memory is written again with the failures.
     fs::remove_file(home.file()).unwrap();
     here.record(failing(2, "bF", "here"));
     until("the run in a new file", || {

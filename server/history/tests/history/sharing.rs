@@ -47,7 +47,7 @@ fn the_same_report_is_recorded_once() {
     here.record(report.clone());
     assert!(here.flush(DEADLINE));
     until("it, there", || there.holds(report.uid));
-    // One that has not noticed records it again, to no effect on the file.
+    // A process that has not noticed records it again, without an effect on the file.
     let again = home.start();
     again.record(report.clone());
     assert!(again.wait_loaded(DEADLINE) && again.flush(DEADLINE));

@@ -1,40 +1,40 @@
-//! Feeds workers. A pure state machine: the caller tells it what workers report, and asks it what
-//! to send them.
+//! Decides which tests to send to each worker. A pure state machine: the caller feeds it the workers' reports, and asks
+//! it for commands.
 //!
-//! A worker starts a test only when it knows the one after it or has been told that there is none,
-//! because pytest decides by the next test which fixtures to tear down.
+//! A worker starts a test only when it knows the one after it or knows that there is none, because pytest decides by
+//! the next test which fixtures to tear down.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A worker that holds fewer tests than this, not counting the running one, is fed again ...
 const LOW: usize = 4;
-/// ... up to this many: fast tests then do not wait for a message each, and not much has to be
-/// planned anew when a worker is lost.
+/// ... up to this many: fast tests do not wait for a message each, and little has to be planned again when a worker is
+/// lost.
 const HIGH: usize = 16;
 
-/// What to send to a worker.
+/// A command for a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Tests to run after those it has; never empty.
     Feed(Vec<usize>),
-    /// Nothing comes after what it has.
+    /// No test follows those it has.
     End,
 }
 
-/// What was on a worker that went away.
+/// The tests of a worker that is gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lost {
-    /// The test that had started and not finished. It counts as a failure and has its verdict: the
-    /// caller says which.
+    /// The test that had started and not finished. It counts as a failure and is final; the caller decides on the
+    /// outcome.
     pub blamed: Option<usize>,
-    /// What was planned for this worker and waits for another one now, in running order. Empty
-    /// once nothing more is to start.
+    /// Tests that were planned for this worker and now wait for another one, in running order. Empty once no test may
+    /// start.
     pub rescheduled: Vec<usize>,
 }
 
 #[derive(Debug, Default)]
 struct Worker {
-    /// What is left of the unit it works on, not sent yet.
+    /// The rest of its current unit, not sent yet.
     unit: VecDeque<usize>,
     /// Sent, not started.
     held: VecDeque<usize>,
@@ -45,14 +45,14 @@ struct Worker {
 
 /// Hands units to workers, numbered `0..workers` to begin with.
 ///
-/// Ask [`next`](Self::next) for each worker at the start, and again after each event of that
-/// worker; after [`stop`](Self::stop) and once [`maxfail_reached`](Self::maxfail_reached), for all.
-/// What does not make sense (an unknown worker, a test that has its verdict) is ignored.
+/// Ask [`next`](Self::next) for each worker at the start, and again after each event of that worker; after
+/// [`stop`](Self::stop) and once [`maxfail_reached`](Self::maxfail_reached), for all. Reports that make no sense (an
+/// unknown worker, a test that has its verdict) are ignored.
 #[derive(Debug)]
 pub struct Dispatcher {
     queue: VecDeque<VecDeque<usize>>,
     workers: BTreeMap<usize, Worker>,
-    /// Without a verdict.
+    /// Tests without a verdict.
     open: BTreeSet<usize>,
     failures: u32,
     maxfail: Option<u32>,
@@ -62,8 +62,7 @@ pub struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// A dispatcher over units as [`units`](super::units()) makes them. `maxfail` of none or 0 is no
-    /// limit.
+    /// Creates a dispatcher over units that [`units`](super::units()) made. `maxfail` of `None` or 0 is no limit.
     #[must_use]
     pub fn new(units: Vec<Vec<usize>>, workers: usize, maxfail: Option<u32>) -> Self {
         let mut open = BTreeSet::new();
@@ -85,10 +84,10 @@ impl Dispatcher {
         }
     }
 
-    /// What to send to a worker now, in this order; often nothing. `End` comes once.
+    /// The next commands for a worker, in order; often none. `End` comes once.
     ///
-    /// When nothing more is to start, `End` is all there is. A worker takes it as leave to run what
-    /// it holds, so tell it to stop first.
+    /// Once no test may start, `End` is the only command. A worker then runs the tests that it holds, so send it a stop
+    /// first.
     pub fn next(&mut self, worker: usize) -> Vec<Command> {
         let Some(mut state) = self.workers.remove(&worker) else {
             return Vec::new();
@@ -117,8 +116,8 @@ impl Dispatcher {
         let running = !worker.started.is_empty();
         let (low, high) = match self.maxfail {
             _ if self.all_at_once => (usize::MAX, usize::MAX),
-            // The least that keeps it going: what it holds when the limit is reached cannot start
-            // without being told what comes next.
+            // Sends the fewest tests that keep it busy: a test that it holds when the limit is reached can't start,
+            // because the worker does not know the next one.
             Some(_) if running => (1, 1),
             Some(_) => (2, 2),
             None => (LOW, HIGH),
@@ -135,12 +134,12 @@ impl Dispatcher {
                     }
                 }
             }
-            // The next unit is taken at the last moment, so that it goes to whoever is free first.
+            // The next unit is taken at the last moment, so that it goes to the worker that is free first.
             let waits = !running && worker.held.len() < 2;
             if !worker.unit.is_empty() || !(waits || self.all_at_once) {
                 return;
             }
-            // Where it has something to do, units are left to those that have nothing.
+            // A worker that still has tests leaves units to those that have none.
             let spare = self.queue.len() > self.idle_workers() || worker.held.is_empty();
             if !spare || self.queue.is_empty() {
                 worker.ended = true;
@@ -166,8 +165,8 @@ impl Dispatcher {
         }
     }
 
-    /// A test has its verdict, whether or not its start was told. `failed`: it counts for
-    /// `maxfail`, which failures, errors, timeouts and crashes do.
+    /// A test has its verdict, whether or not its start was reported. `failed`: it counts for `maxfail`, as failures,
+    /// errors, timeouts and crashes do.
     pub fn finished(&mut self, worker: usize, index: usize, failed: bool) {
         if let Some(state) = self.workers.get_mut(&worker) {
             state.forget(index);
@@ -177,7 +176,7 @@ impl Dispatcher {
         }
     }
 
-    /// A worker is gone. What it had not begun goes back to the front of the queue; see
+    /// A worker is gone. Tests that it had not started go back to the front of the queue; see
     /// [`needs_worker`](Self::needs_worker).
     pub fn worker_lost(&mut self, worker: usize) -> Lost {
         let Some(mut state) = self.workers.remove(&worker) else {
@@ -210,20 +209,19 @@ impl Dispatcher {
         self.workers.entry(worker).or_default();
     }
 
-    /// Nothing more starts.
+    /// No further test starts.
     pub fn stop(&mut self) {
         self.stopped = true;
     }
 
-    /// The selected tests that have no verdict, in ascending order. When the run is over, these
-    /// are the `not_run` ones; a start may have crossed a stop on its way, so hear every worker
-    /// out first.
+    /// The selected tests that have no verdict, in ascending order. When the run is over, these are the `not_run` ones;
+    /// read all reports of every worker first, because a start may have crossed a stop on its way.
     #[must_use]
     pub fn unfinished(&self) -> Vec<usize> {
         self.open.iter().copied().collect()
     }
 
-    /// Whether every test has its verdict. Asked behind each event, so it takes no time.
+    /// Whether every test has its verdict. Takes constant time, because it is asked after each event.
     #[must_use]
     pub fn has_all_verdicts(&self) -> bool {
         self.open.is_empty()
@@ -236,19 +234,19 @@ impl Dispatcher {
         self.open.is_empty() || (self.is_stopping() && !running)
     }
 
-    /// Whether as many tests failed as `maxfail` allows.
+    /// Whether the number of failed tests has reached `maxfail`.
     #[must_use]
     pub fn maxfail_reached(&self) -> bool {
         self.maxfail.is_some_and(|limit| self.failures >= limit)
     }
 
-    /// How many tests failed so far; a worker that joins late may be told to stop after the rest.
+    /// Number of tests that failed so far; a worker that joins late stops after the remaining number.
     #[must_use]
     pub fn failures(&self) -> u32 {
         self.failures
     }
 
-    /// Whether tests wait that no worker will take: those that are left have been told the end.
+    /// Whether tests wait that no present worker will run, because each has received `End`.
     #[must_use]
     pub fn needs_worker(&self) -> bool {
         !self.is_stopping()

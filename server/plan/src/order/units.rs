@@ -5,14 +5,14 @@ use std::collections::HashMap;
 
 use crate::weight::{recorded_us, weights};
 
-/// A large file is split into parts of a quarter of a worker's share: small enough to even out
-/// wrong estimates, while a worker that takes several of them in a row keeps its module fixtures.
+/// A large file is split into parts of a quarter of a worker's share: small enough to even out wrong estimates; a
+/// worker that takes several of them in a row keeps its module fixtures.
 const PARTS_PER_SHARE: u64 = 4;
 
-/// A selected test, as far as planning looks at it.
+/// A selected test, with the properties that planning uses.
 #[derive(Debug, Clone)]
 pub struct Item<'a> {
-    /// The caller's number for the test; comes back in the units.
+    /// The caller's number for the test; units refer to it.
     pub index: usize,
     /// pytest's node id.
     pub node_id: &'a str,
@@ -22,14 +22,13 @@ pub struct Item<'a> {
     pub class: Option<&'a str>,
     /// The name given by `xdist_group`: tests of one group stay on one worker.
     pub group: Option<&'a str>,
-    /// How long the test took before, in milliseconds, where it is known.
+    /// The test's last duration in milliseconds, if known.
     pub duration_ms: Option<f64>,
 }
 
-/// The units in the order in which they are to be handed out: the longest first once any duration
-/// is known, collection order otherwise. `items` are in collection order, which is kept inside a
-/// unit; every index is in exactly one unit, and no unit is empty. For one worker there is one
-/// unit with everything.
+/// Cuts `items` into units, in the order in which workers receive them: the longest first once any duration is known,
+/// collection order otherwise. `items` are in collection order, which is kept inside a unit; every index is in exactly
+/// one unit, and no unit is empty. For one worker there is one unit with everything.
 ///
 /// A unit is a file, or a group that spans files. A file that is more than a worker's share of
 /// the total is split, never inside a class, a group or the cases of a function.
@@ -71,10 +70,10 @@ struct Bucket {
     split: bool,
 }
 
-/// The items by file or group, in the order in which these first appear.
+/// Groups the items by file or group, in the order in which these first appear.
 fn buckets(items: &[Item<'_>], weights: &[u64], share: u64) -> Vec<Bucket> {
     let mut file_weights: HashMap<&str, u64> = HashMap::new();
-    // Of each group its first file, or none once it has several.
+    // For each group its first file, or none once it has several.
     let mut group_files: HashMap<&str, Option<&str>> = HashMap::new();
     for (item, weight) in items.iter().zip(weights) {
         *file_weights.entry(item.file).or_default() += weight;
@@ -103,7 +102,7 @@ fn buckets(items: &[Item<'_>], weights: &[u64], share: u64) -> Vec<Bucket> {
     buckets
 }
 
-/// Cuts a file where the class or function changes, once a part is long enough.
+/// Cuts a file at changes of class or function, once a part is long enough.
 fn split(items: &[Item<'_>], weights: &[u64], positions: &[usize], share: u64) -> Vec<Vec<usize>> {
     let target = (share / PARTS_PER_SHARE).max(1);
     let mut parts = Vec::new();
@@ -123,9 +122,9 @@ fn split(items: &[Item<'_>], weights: &[u64], positions: &[usize], share: u64) -
     parts
 }
 
-/// What is never cut: the outermost class, or else the function with all its cases. Only
-/// neighbours are compared: pytest tears a class down when it leaves it, so tests of a class that
-/// were collected apart share no class fixture anyway.
+/// The part of a node id that is never cut: the outermost class, or else the function with all its cases. Only
+/// neighbors are compared: pytest tears a class down when it leaves it, so tests of a class that were collected apart
+/// share no class fixture anyway.
 fn scope<'a>(item: &Item<'a>) -> (bool, &'a str) {
     if let Some(class) = item.class {
         return (true, class.split("::").next().unwrap_or(class));

@@ -1,4 +1,4 @@
-//! Tokens to an expression tree, by recursive descent over pytest's grammar:
+//! Parses tokens into an expression tree, by recursive descent over pytest's grammar:
 //!
 //! ```text
 //! expression: expr? end
@@ -11,10 +11,10 @@
 use super::scanner::{Kind, Scanner, Token};
 use super::{Fault, Literal};
 
-/// Deeper nesting is refused instead of risking the stack; no one writes it by hand.
+/// The deepest nesting that is accepted: recursion must not overflow the stack.
 const MAX_DEPTH: usize = 200;
 
-/// Words that Python does not let be the name of an argument.
+/// Words that Python does not accept as names of arguments.
 const PYTHON_KEYWORDS: [&str; 35] = [
     "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del",
     "elif", "else", "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal",
@@ -26,13 +26,13 @@ pub(super) type Matcher<'a> = dyn Fn(&str, &[(String, Literal)]) -> bool + 'a;
 
 #[derive(Debug, Clone)]
 pub(super) enum Expr {
-    /// Holds when any does; without any it is the empty expression, which never holds.
+    /// Holds if any part does; without parts it is the empty expression, which never holds.
     Or(Vec<Expr>),
     And(Vec<Expr>),
     Not(Box<Expr>),
     Name {
         name: String,
-        /// Empty where the name stands without parentheses.
+        /// Empty if the name has no parentheses.
         kwargs: Vec<(String, Literal)>,
         /// 0-based, in characters.
         position: usize,
@@ -50,7 +50,7 @@ impl Expr {
         }
     }
 
-    /// Where the first name with arguments stands.
+    /// Position of the first name with arguments.
     pub(super) fn first_call(&self) -> Option<usize> {
         match self {
             Self::Or(parts) | Self::And(parts) => parts.iter().find_map(Self::first_call),
@@ -110,7 +110,7 @@ impl Parser {
     }
 
     fn not_expr(&mut self) -> Result<Expr, Fault> {
-        // Any number of `not` is none or one of them.
+        // Any number of `not` counts as none or one.
         let mut negated = false;
         while self.accept(Kind::Not)?.is_some() {
             negated = !negated;

@@ -1,5 +1,5 @@
-//! Cuts an expression into tokens, one at a time: what stands behind the first fault is never
-//! looked at, so the fault that is told is the one that pytest tells.
+//! Cuts an expression into tokens, one at a time: text after the first fault is never read, so the error is the one
+//! that pytest reports.
 
 use super::Fault;
 
@@ -18,7 +18,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The name that pytest's messages give it.
+    /// The name of the token in pytest's messages.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::LeftParenthesis => "left parenthesis",
@@ -38,7 +38,7 @@ impl Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Token {
     pub(super) kind: Kind,
-    /// As written; of a string literal what is between the quotes.
+    /// The text as written; for a string literal the text between the quotes.
     pub(super) text: String,
     /// 0-based, in characters.
     pub(super) position: usize,
@@ -111,8 +111,8 @@ impl Scanner {
     }
 }
 
-/// Node ids are words too, so that a part of one can be pasted. Python's `\w` leaves out the vowel
-/// signs of some scripts, which makes words of these scripts unusable there; here they count.
+/// Node ids are words too, so that users can paste a part of one. Python's `\w` leaves out the vowel signs of some
+/// scripts, which makes words of these scripts unusable there; here they count.
 fn is_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | ':' | '+' | '-' | '.' | '[' | ']' | '\\' | '/')
 }

@@ -95,7 +95,7 @@ fn a_lost_worker_blames_what_it_ran_and_the_rest_goes_on() {
     let lost = dispatcher.worker_lost(0);
     assert_eq!(lost, Lost { blamed: Some(1), rescheduled: vec![2, 3] });
     assert_eq!(dispatcher.failures(), 1);
-    // A verdict that the caller gives the blamed one changes nothing.
+    // The caller's verdict on the blamed test changes nothing.
     dispatcher.finished(0, 1, true);
     assert_eq!(dispatcher.failures(), 1);
     assert!(dispatcher.needs_worker() && !dispatcher.is_done());
@@ -130,7 +130,7 @@ fn a_start_that_crossed_the_stop_counts() {
     assert!(dispatcher.is_done());
 }
 
-/// A worker as pytest makes it.
+/// A worker that behaves like pytest.
 #[derive(Debug, Default)]
 struct Simulated {
     queue: VecDeque<usize>,
@@ -149,7 +149,7 @@ impl Simulated {
 struct Simulation {
     dispatcher: Dispatcher,
     workers: BTreeMap<usize, Simulated>,
-    /// Of each test how often it was fed, and its verdicts (failed or not).
+    /// For each test how often it was sent, and its verdicts (failed or not).
     fed: BTreeMap<usize, u32>,
     verdicts: BTreeMap<usize, Vec<bool>>,
     feeds_after_limit: usize,
@@ -189,8 +189,7 @@ impl Simulation {
         }
     }
 
-    /// One step of the worker that `pick` chooses among those that can do something; false when
-    /// none can.
+    /// Does one step of the worker that `pick` chooses among those that can act; `false` if none can.
     fn step(&mut self, pick: usize, failed: bool) -> bool {
         let able: Vec<usize> = self
             .workers
@@ -296,7 +295,7 @@ proptest! {
             simulation.ask(worker);
         }
         prop_assert_eq!(simulation.feeds_after_limit, 0);
-        // What is held was never more than what pytest's look-ahead asks for.
+        // A worker never held more than pytest's look-ahead needs.
         prop_assert!(simulation.workers.values().all(|worker| worker.queue.len() <= 2));
     }
 

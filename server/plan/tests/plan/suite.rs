@@ -1,4 +1,4 @@
-//! The order of a suite's events holds for whatever a run's log says, and statuses rank as documented.
+//! The order of a suite's events holds for any log, and statuses rank as documented.
 
 use proptest::prelude::*;
 use pytest_lens_plan::outcome::Outcome;

@@ -59,7 +59,7 @@ fn files_stay_whole_in_collected_order_while_nothing_is_known() {
 fn the_longest_file_comes_first_once_durations_are_known() {
     let tests =
         [test("a.py::t", Some(10.0)), test("b.py::t", Some(30.0)), test("c.py::t", None), test("d.py::t", Some(31.0))];
-    // The unknown one is taken as the median, 30.
+    // The unknown one counts as the median, 30.
     assert_eq!(units(&items(&tests), 2), [[3], [1], [2], [0]]);
 }
 

@@ -1,4 +1,4 @@
-//! What is said of a message that can't be read: which field of which message, and what is wrong with it.
+//! Errors for messages that can't be read: each names the field of the message, and its fault.
 
 use pytest_lens_protocol::{Shape, decode_request, decode_response, encode};
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! The bytes themselves, in both shapes: whoever changes them breaks a peer that was built yesterday.
+//! The bytes themselves, in both shapes: a change of them breaks a peer that was built yesterday.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::samples;
 
-/// A hex dump with the text beside it, sixteen bytes a line.
+/// A hex dump with the text next to it, sixteen bytes a line.
 fn dump(title: &str, bytes: &[u8]) -> String {
     let mut text = format!("{title}, {} bytes\n", bytes.len());
     for line in bytes.chunks(16) {

@@ -1,5 +1,5 @@
 //! The base protocol as a peer would declare it: plain serde derives over the same names, fields and order, with
-//! nothing of this crate in it. What such a peer sends and expects is what the tests beside this hold the crate to.
+//! nothing of this crate in it. The tests in this folder hold the crate to the messages of such a peer.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! Whatever the types allow survives the way over the wire, in both shapes; and bytes that nobody meant kill nobody.
+//! Every message that the types allow survives the way over the wire, in both shapes; and arbitrary bytes crash
+//! nothing.
 
 use proptest::prelude::*;
 use pytest_lens_protocol::{Shape, decode_request, decode_response, encode};

@@ -1,4 +1,4 @@
-//! Settings from JSON: one mistake loses one value, and is told.
+//! Settings from JSON: one mistake loses one value, and is reported.
 
 use pytest_lens_protocol::{Executor, RunOnSave, Settings, WorkerCount};
 use serde_json::json;
