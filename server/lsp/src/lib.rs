@@ -17,6 +17,7 @@ mod server;
 mod server_capabilities;
 mod session;
 mod sync;
+mod timing;
 mod transport;
 mod workspaces;
 

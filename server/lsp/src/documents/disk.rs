@@ -6,14 +6,12 @@ use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use ropey::Rope;
 
 use crate::documents::text::{Reader, Text};
-
-/// A file that was changed so recently may change again without a sign of it.
-const RECENT: Duration = Duration::from_secs(2);
+use crate::timing::MTIME_RESOLUTION;
 
 /// Files beyond this are no sources.
 const LARGEST: u64 = 16 << 20;
@@ -33,7 +31,7 @@ impl Stamp {
 
     /// Whether every change shows in the stamp.
     fn is_settled(&self) -> bool {
-        self.modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > RECENT)
+        self.modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > MTIME_RESOLUTION)
     }
 }
 

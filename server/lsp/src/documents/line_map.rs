@@ -2,15 +2,13 @@
 //! how, or how often.
 
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ropey::{Rope, RopeSlice};
 use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 
 use crate::documents::encoding::narrow;
-
-/// Texts that have nothing in common are compared roughly after this.
-const PATIENCE: Duration = Duration::from_millis(200);
+use crate::timing::COMPARE_LIMIT;
 
 /// In larger parts that were rewritten, no line is looked for among similar ones.
 const CELLS: usize = 40_000;
@@ -79,7 +77,7 @@ fn words(text: RopeSlice<'_>, lines: Range<usize>) -> Vec<String> {
 /// Where each old line is among the new ones.
 fn compare(old: &[String], new: &[String]) -> Vec<Spot> {
     let mut spots = Vec::with_capacity(old.len());
-    let deadline = Instant::now().checked_add(PATIENCE);
+    let deadline = Instant::now().checked_add(COMPARE_LIMIT);
     for op in capture_diff_slices_deadline(Algorithm::Patience, old, new, deadline) {
         match op {
             DiffOp::Equal { new_index, len, .. } => {

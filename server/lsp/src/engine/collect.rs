@@ -1,16 +1,13 @@
 //! Runs one collection of a folder: its progress, its cancel, and the wait until the view holds the result.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pytest_lens_protocol::{Request, Response};
 
 use crate::engine::progress::CollectProgress;
 use crate::error::{CommandError, CommandResult};
 use crate::session::state::Shared;
-
-/// An answer waits no longer than this for the view.
-const CATCH_UP: Duration = Duration::from_secs(2);
+use crate::timing::CATCH_UP_LIMIT;
 
 /// Waits until the folder's view holds every event that the engine has told by now: for answers that are read beside it.
 async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
@@ -30,7 +27,7 @@ async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
         // The task that follows the log may end meanwhile: then there is nothing to wait for.
         let _ = reached.wait_for(|cursor| *cursor >= end).await;
     };
-    let _ = tokio::time::timeout(CATCH_UP, catching_up).await;
+    let _ = tokio::time::timeout(CATCH_UP_LIMIT, catching_up).await;
 }
 
 /// Brings a folder's inventory up to date; returns the number of its tests. With `shown` the user sees it and can

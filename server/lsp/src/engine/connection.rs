@@ -1,7 +1,6 @@
 //! Keeps one folder connected to the engine: opens its context, reopens it, collects, and closes it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lsp_types::MessageType;
 use pytest_lens_protocol::{EventPayload, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd, RunEndStatus};
@@ -10,15 +9,10 @@ use crate::engine::event_log::{apply, follow};
 use crate::engine::{collect, configure, last_outcomes, source_listing};
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::session::state::Shared;
+use crate::timing::{FILES_QUIET, RECONNECT_PAUSE};
 use crate::workspaces::link::{Link, Phase};
 use crate::workspaces::view::RunView;
 use crate::workspaces::workspace::Workspace;
-
-/// Files change in swarms: a collection waits until they have been quiet for so long.
-const QUIET: Duration = Duration::from_millis(200);
-
-/// How long a daemon that is gone is left alone.
-const RECONNECT: Duration = Duration::from_secs(3);
 
 /// Opens or reopens a folder's context, and follows its events from then on.
 pub(crate) fn start(shared: &Arc<Shared>, folder: &str) {
@@ -141,7 +135,7 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
                 let again = async {
                     match shared.is_shared() {
                         // A daemon may be started again at any time.
-                        true => tokio::time::sleep(RECONNECT).await,
+                        true => tokio::time::sleep(RECONNECT_PAUSE).await,
                         false => std::future::pending().await,
                     }
                 };
@@ -183,7 +177,7 @@ async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
     last_outcomes::fetch(shared, folder).await;
     loop {
         link.files_changed.notified().await;
-        while tokio::time::timeout(QUIET, link.files_changed.notified()).await.is_ok() {}
+        while tokio::time::timeout(FILES_QUIET, link.files_changed.notified()).await.is_ok() {}
         let again = collect_in(shared, folder, false).await;
         after_collection(shared, folder, again).await;
         last_outcomes::apply_kept(shared, folder);

@@ -7,10 +7,8 @@ use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, ItemKind, Reques
 
 use crate::error::{CommandError, ErrorKind};
 use crate::session::state::Shared;
+use crate::timing::EVENTS_WAIT_MS;
 use crate::workspaces::link::Link;
-
-/// A request that waits for events ends after this, and is sent again.
-const WAIT_MS: u64 = 30_000;
 
 /// Takes in the context's events until it is gone; an error where it can't be followed at all.
 pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &str) -> Option<CommandError> {
@@ -19,7 +17,7 @@ pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, cont
     link.cursor.send_replace(0);
     let mut served = false;
     loop {
-        let request = Request::GetEvents { context_id: context_id.to_owned(), cursor, wait_ms: WAIT_MS };
+        let request = Request::GetEvents { context_id: context_id.to_owned(), cursor, wait_ms: EVENTS_WAIT_MS };
         match shared.call(request).await {
             Ok(Response::Events { cursor: next, events }) => {
                 served = true;

@@ -1,7 +1,6 @@
 //! Reports the progress of runs and collections (`$/progress`), and carries out the user's cancel.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lsp_types::notification::WorkDoneProgressCancel;
 use lsp_types::{MessageType, NumberOrString, WorkDoneProgressCancelParams};
@@ -13,11 +12,9 @@ use crate::session::cancels::{Cancel, Cancels};
 use crate::session::handlers::StateChange;
 use crate::session::message::{Outgoing, Progress};
 use crate::session::state::Shared;
+use crate::timing::CANCEL_GRACE;
 use crate::workspaces::outcome::duration;
 use crate::workspaces::view::RunView;
-
-/// How long a run may take to finish after a cancel. Then it is killed.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn run_token(run_id: &str) -> String {
     format!("pytest-lens/run/{run_id}")
@@ -115,7 +112,7 @@ fn cancel(shared: &Arc<Shared>, token: &str) {
             return ask(Request::KillRun { run_id }).await;
         }
         ask(Request::StopRun { run_id: run_id.clone() }).await;
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(CANCEL_GRACE).await;
         let goes_on = inner.state().cancels.contains_key(&token);
         if goes_on {
             ask(Request::KillRun { run_id }).await;

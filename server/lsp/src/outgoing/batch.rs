@@ -3,16 +3,13 @@
 //! Pure: the clock is an argument.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use pytest_lens_protocol::EventPayload;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::outgoing::notifications::notification;
-
-/// Events are held back for so long at most.
-pub(crate) const WINDOW: Duration = Duration::from_millis(16);
+use crate::timing::BATCH_WINDOW;
 
 /// A notification to send: its method and parameters.
 pub(crate) type Notice = (&'static str, Value);
@@ -38,7 +35,7 @@ impl Batcher {
     /// Takes an event; returns what is to be sent now.
     pub(crate) fn push(&mut self, workspace: &str, payload: EventPayload, now: Instant) -> Vec<Notice> {
         let queue = self.queues.entry(workspace.to_owned()).or_default();
-        let rested = |last: Option<Instant>| last.is_none_or(|last| now >= last + WINDOW);
+        let rested = |last: Option<Instant>| last.is_none_or(|last| now >= last + BATCH_WINDOW);
         let at_once = match &payload {
             EventPayload::TestOutcome(_) => rested(queue.outcomes),
             EventPayload::TestStarted(_) | EventPayload::Output(_) => rested(queue.flushed),
@@ -66,7 +63,7 @@ impl Batcher {
 
 impl Queue {
     fn deadline(&self) -> Option<Instant> {
-        if self.waiting.is_empty() { None } else { self.flushed.map(|at| at + WINDOW) }
+        if self.waiting.is_empty() { None } else { self.flushed.map(|at| at + BATCH_WINDOW) }
     }
 
     /// Joins an event to a waiting one of its kind where the order of what a client can tell apart is kept.
@@ -125,6 +122,8 @@ mod tests {
     use proptest::prelude::*;
     use pytest_lens_protocol::{RunStart, TestOutcome, TestOutcomes, TestsStarted};
 
+    use std::time::Duration;
+
     use super::*;
 
     fn started(id: &str) -> EventPayload {
@@ -167,7 +166,7 @@ mod tests {
             assert!(batcher.push("w", outcome(id), start).is_empty());
         }
         let deadline = batcher.deadline().expect("something waits");
-        assert_eq!(deadline, start + WINDOW);
+        assert_eq!(deadline, start + BATCH_WINDOW);
         assert!(batcher.due(start).is_empty());
         let notices = batcher.due(deadline);
         assert_eq!(methods(&notices), ["pytestLens/testStarted", "pytestLens/testOutcome"]);
@@ -193,7 +192,7 @@ mod tests {
                     sent.extend(batcher.push("w", outcome(&id), now));
                 }
             }
-            sent.extend(batcher.due(now + WINDOW));
+            sent.extend(batcher.due(now + BATCH_WINDOW));
             let mut begun = std::collections::HashSet::new();
             let mut ended = 0;
             for (at, (method, params)) in sent.iter().enumerate() {

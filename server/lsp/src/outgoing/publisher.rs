@@ -24,19 +24,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 use tower_lsp::Client;
 
-use crate::outgoing::batch::{Batcher, Notice, WINDOW};
+use crate::outgoing::batch::{Batcher, Notice};
 use crate::outgoing::notifications as names;
 use crate::outgoing::pages::Pages;
 use crate::paths::{uri, uri_text};
 use crate::session::message::{Outgoing, Progress};
 use crate::session::state::Shared;
 use crate::sync::settings;
-
-/// The least time between two refreshes of lenses and hints.
-const REFRESH: Duration = Duration::from_millis(100);
-
-/// Someone who has not typed for so long pauses.
-const PAUSE: Duration = Duration::from_millis(300);
+use crate::timing::{BATCH_WINDOW, REFRESH_INTERVAL, TYPING_PAUSE};
 
 /// Diagnostics of a file that is being edited wait for so long a rest, and no longer than that.
 const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
@@ -126,10 +121,10 @@ impl Publisher {
     }
 
     fn deadline(&self) -> Option<Instant> {
-        let diagnostics = if self.dirty.is_empty() { None } else { self.diagnosed.map(|at| at + WINDOW) };
+        let diagnostics = if self.dirty.is_empty() { None } else { self.diagnosed.map(|at| at + BATCH_WINDOW) };
         let wanted = self.refresh_wanted && !self.refreshing;
-        let refresh = if wanted { self.refreshed.map(|at| at + REFRESH) } else { None };
-        let edited = self.edited.values().min().map(|at| *at + PAUSE);
+        let refresh = if wanted { self.refreshed.map(|at| at + REFRESH_INTERVAL) } else { None };
+        let edited = self.edited.values().min().map(|at| *at + TYPING_PAUSE);
         let moving = self.moving.values().map(at_rest).min();
         [self.batcher.deadline(), diagnostics, refresh, edited, moving].into_iter().flatten().min()
     }
@@ -181,19 +176,19 @@ impl Publisher {
 
     async fn flush(&mut self) {
         let now = Instant::now();
-        for (file, _) in self.edited.extract_if(|_, at| now >= *at + PAUSE) {
+        for (file, _) in self.edited.extract_if(|_, at| now >= *at + TYPING_PAUSE) {
             self.shared.change_and_send(|state| state.follow_file(&file));
         }
         let notices = self.batcher.due(now);
         self.notify(notices).await;
         self.dirty.extend(self.moving.extract_if(|_, times| now >= at_rest(times)).map(|(file, _)| file));
-        if !self.dirty.is_empty() && self.diagnosed.is_none_or(|at| now >= at + WINDOW) {
+        if !self.dirty.is_empty() && self.diagnosed.is_none_or(|at| now >= at + BATCH_WINDOW) {
             self.diagnosed = Some(now);
             for path in std::mem::take(&mut self.dirty) {
                 self.publish(path).await;
             }
         }
-        let rested = self.refreshed.is_none_or(|at| now >= at + REFRESH);
+        let rested = self.refreshed.is_none_or(|at| now >= at + REFRESH_INTERVAL);
         if self.refresh_wanted && !self.refreshing && rested {
             self.refresh_wanted = false;
             self.refreshed = Some(now);

@@ -3,7 +3,6 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, SinkExt, StreamExt};
@@ -15,6 +14,7 @@ use tower_lsp::jsonrpc::{Error, ErrorCode, Request, Response};
 use tower_lsp::{ClientSocket, LanguageServer, LspService};
 use tower_service::Service;
 
+use crate::timing::HANDLERS_LIMIT;
 use crate::transport::frames::{Frame, Frames, header_within};
 use crate::transport::messages::{Message, read, unreadable};
 
@@ -26,9 +26,6 @@ const QUEUE: usize = 100;
 
 /// So much is read at a time.
 const PIECE: usize = 1 << 16;
-
-/// How long handlers may go on when the client's input has ended.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Serves one client until it says `exit` or its input ends.
 pub(crate) async fn serve<S: LanguageServer>(
@@ -85,7 +82,7 @@ pub(crate) async fn serve<S: LanguageServer>(
         };
         if !exited {
             let rest = async { while tasks.next().await.is_some() {} };
-            let _ = tokio::time::timeout(PATIENCE, rest).await;
+            let _ = tokio::time::timeout(HANDLERS_LIMIT, rest).await;
         }
     };
     let writing = write(queue, output);
