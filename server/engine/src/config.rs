@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use etcetera::base_strategy::{BaseStrategy, Xdg};
 
+use crate::timing::REST_AFTER;
+
 /// How an engine lives.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
@@ -21,9 +23,6 @@ pub struct EngineConfig {
     /// How long a project's processes stay warm that nobody uses. Those of the last few in use stay for good.
     pub rest_after: Duration,
 }
-
-/// What `rest_after` is usually.
-const REST_AFTER: Duration = Duration::from_secs(20);
 
 impl EngineConfig {
     /// A resident engine in the user's own folders: `$XDG_CACHE_HOME/pytest-lens` and `$XDG_STATE_HOME/pytest-lens`.

@@ -4,7 +4,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use dashmap::DashMap;
 
@@ -19,12 +18,7 @@ use crate::project::history::Histories;
 use crate::runs::artifact_dir;
 use crate::runs::run_ids::RunIds;
 use crate::suites::Registry;
-
-/// How long the end waits for a project that is being opened.
-const OPENING: Duration = Duration::from_secs(3);
-
-/// How soon a run that another process recorded is noticed.
-const WATCH: Duration = Duration::from_millis(500);
+use crate::timing::{HISTORY_INTERVAL, IDLE_WAIT, OPENING_LIMIT};
 
 /// The engine. Cheap to share; [`Engine::shutdown`] ends what it started.
 pub struct Engine {
@@ -121,7 +115,7 @@ impl Engine {
             _engine_lock: engine_lock::own()?,
             worker_dir,
             projects: DashMap::new(),
-            histories: Histories::new(config.state_dir.clone(), config.resident.then_some(WATCH)),
+            histories: Histories::new(config.state_dir.clone(), config.resident.then_some(HISTORY_INTERVAL)),
             opening: tokio::sync::Mutex::default(),
             ending: AtomicBool::new(false),
             registry: Arc::default(),
@@ -137,7 +131,7 @@ impl Engine {
         self.shared.ending.store(true, Ordering::Relaxed);
         // A project that is being opened is closed as well, unless its interpreter takes its time: it ends when it
         // finds nobody to report to.
-        let _opening = tokio::time::timeout(OPENING, self.shared.opening.lock()).await;
+        let _opening = tokio::time::timeout(OPENING_LIMIT, self.shared.opening.lock()).await;
         self.shared.close(None).await;
         self.shared.hub.close();
     }
@@ -147,7 +141,7 @@ impl Engine {
         loop {
             let projects: Vec<Arc<Project>> = self.shared.projects.iter().map(|it| Arc::clone(it.value())).collect();
             let Some(busy) = projects.into_iter().find(|project| project.state.is_busy()) else { return };
-            busy.state.wait_idle(Duration::from_secs(60)).await;
+            busy.state.wait_idle(IDLE_WAIT).await;
         }
     }
 }

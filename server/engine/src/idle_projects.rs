@@ -9,17 +9,15 @@ use tokio::time::Instant;
 
 use crate::engine::Shared;
 use crate::project::Project;
+use crate::timing::IDLE_INTERVAL;
 
 /// Contexts whose processes stay warm however long they are idle.
 const WARM: usize = 4;
 
-/// How often it is looked.
-const LOOK: Duration = Duration::from_secs(5);
-
 /// Looks after an engine's projects for as long as it lives. `after`: what a while is.
 pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
     loop {
-        tokio::time::sleep(LOOK.min(after)).await;
+        tokio::time::sleep(IDLE_INTERVAL.min(after)).await;
         let Some(engine) = engine.upgrade() else { return };
         let projects: Vec<Arc<Project>> = engine.projects.iter().map(|it| Arc::clone(it.value())).collect();
         let used = projects.iter().map(|project| project.pool.used()).collect();

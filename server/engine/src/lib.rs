@@ -17,6 +17,7 @@ mod runs;
 mod session;
 mod socket;
 mod suites;
+mod timing;
 
 pub use config::EngineConfig;
 pub use engine::Engine;

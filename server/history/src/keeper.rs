@@ -12,13 +12,8 @@ use crate::history::{Changed, Shared};
 use crate::ledger::Ledger;
 use crate::record::{Run, Uid};
 use crate::store::{Store, Written};
+use crate::timing::{LOCKED_PAUSE, TROUBLE_PAUSE};
 use crate::trouble::Trouble;
-
-/// Pause between two attempts to use a locked file.
-const SOON: Duration = Duration::from_millis(250);
-
-/// Pause between two attempts after another trouble.
-const LATER: Duration = Duration::from_secs(30);
 
 /// A lock is reported after this many failed attempts: other processes hold it for a moment all the time.
 const TRIES: u32 = 4;
@@ -240,7 +235,7 @@ impl Keeper<'_> {
                     self.passing = true;
                     self.shared.report(sentence);
                 }
-                Some(SOON)
+                Some(LOCKED_PAUSE)
             }
             // A damaged file is opened, and thereby set aside, at once, unless that has failed before.
             Trouble::Damaged(_) if self.is_suspect && self.locked == 0 => {
@@ -253,7 +248,7 @@ impl Keeper<'_> {
                 let mut state = self.shared.state();
                 state.is_settled = true;
                 state.failures += 1;
-                Some(LATER)
+                Some(TROUBLE_PAUSE)
             }
             Trouble::Newer(_) => {
                 self.shared.report(sentence);

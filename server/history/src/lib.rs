@@ -15,6 +15,7 @@ mod ledger;
 mod place;
 mod record;
 mod store;
+mod timing;
 mod trouble;
 
 pub use failure::{FailedAt, Failure};

@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pytest_lens_plan::outcome::Outcome;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
@@ -14,13 +13,11 @@ use crate::failure_table::{self, Kept};
 use crate::ledger::{Ledger, Limits, Lost};
 use crate::place::Place;
 use crate::record::{Attempt, Run, Source, Uid, code_of, outcome_of};
+use crate::timing::BUSY_LIMIT;
 use crate::trouble::Trouble;
 
 /// The format of this version.
 const FORMAT: i64 = 1;
-
-/// How long one attempt to use the file waits for other processes.
-const PATIENCE: Duration = Duration::from_millis(200);
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS runs(
@@ -68,7 +65,7 @@ impl Store {
     pub(crate) fn open(place: &Place, limits: Limits) -> Result<(Self, Ledger), Trouble> {
         place.make_folder()?;
         let connection = Connection::open(&place.file)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(BUSY_LIMIT)?;
         let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if found > FORMAT {
             return Err(Trouble::Newer(found));

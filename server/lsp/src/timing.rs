@@ -13,6 +13,13 @@ pub(crate) const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
 /// the result.
 pub(crate) const TYPING_PAUSE: Duration = Duration::from_millis(300);
 
+/// Diagnostics of a file that is being edited are sent when no edit has come for this long: a burst of changes (a
+/// formatter, a multi-cursor edit) is over by then.
+pub(crate) const EDIT_REST: Duration = Duration::from_millis(50);
+
+/// They are not held back longer than this while edits go on: marks that lag behind the text more are noticed.
+pub(crate) const EDIT_REST_LIMIT: Duration = Duration::from_millis(250);
+
 /// A collection waits until no file has changed for this long, because editors, formatters and version control change
 /// many files in a row.
 pub(crate) const FILES_QUIET: Duration = Duration::from_millis(200);

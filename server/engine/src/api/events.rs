@@ -10,16 +10,14 @@ use crate::model::inventory::Inventory;
 use crate::model::test_items::delta;
 use crate::project::Project;
 use crate::project::event_log::Read;
-
-/// The longest that `get_events` hangs: a client asks again.
-const LONGEST_WAIT: Duration = Duration::from_secs(300);
+use crate::timing::EVENTS_WAIT_LIMIT;
 
 pub(super) async fn read(session: &Session, project: &Arc<Project>, cursor: u64, wait_ms: u64) -> Response {
     // Whoever follows the log wants to hear of changes on disk: from now on they are watched for.
     if session.shared.config.resident {
         project.refresher.watch(project);
     }
-    let limit = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
+    let limit = Duration::from_millis(wait_ms).min(EVENTS_WAIT_LIMIT);
     match project.state.log.wait(cursor, limit).await {
         Read::Events(cursor, events) => Response::Events { cursor, events },
         // The inventory is published before its event: it is at least as new as the events that follow, which lead to

@@ -23,12 +23,13 @@ use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::liveness::stopped_too_long;
 use crate::processes::prestarted::Prestarted;
-use crate::processes::process::{ExitStatus, FORK_LIMIT, NoProcess, Process, ProcessEvent};
+use crate::processes::process::{ExitStatus, NoProcess, Process, ProcessEvent};
 use crate::processes::process_tree::{KillOnDrop, kill_tree};
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{
     FromWorker, Purpose, Role, ToWorker, WireCollected, WireRead, WireStat, WorkerOptions,
 };
+use crate::timing::{COLLECTION_AGE_LIMIT, EXIT_STATUS_LIMIT, FILE_OPENS_INTERVAL, FORK_COST_MS, FORK_LIMIT};
 
 /// A finished collection.
 pub(crate) struct CollectedSession {
@@ -210,7 +211,7 @@ pub(crate) async fn collect(
         processes: collected.processes,
         mentions_worker: collected.mentions_worker,
         took_ms: collected.duration_ms,
-        until: SystemTime::now() + day_left.map_or(MOST_AGE, |left| left.min(MOST_AGE)),
+        until: SystemTime::now() + day_left.map_or(COLLECTION_AGE_LIMIT, |left| left.min(COLLECTION_AGE_LIMIT)),
         base,
         process,
         is_certain,
@@ -233,7 +234,7 @@ pub(crate) fn took_too_long(limit: Duration, importing: Option<&str>) -> String 
 /// Takes in what is opened while a session collects: the kernel keeps a limited number of events.
 async fn looking(window: Option<&Window>) -> Infallible {
     loop {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(FILE_OPENS_INTERVAL).await;
         if let Some(window) = window {
             window.look();
         }
@@ -264,7 +265,7 @@ async fn gather(
             ProcessEvent::Exited(status) => return Err(ended(&status, importing.take())),
             // Who would tell how it ended may have ended with it.
             ProcessEvent::Lost => {
-                let told = tokio::time::timeout(LAST_WORD, events.recv()).await;
+                let told = tokio::time::timeout(EXIT_STATUS_LIMIT, events.recv()).await;
                 let status = match told {
                     Ok(Some(ProcessEvent::Exited(status))) => status,
                     _ => ExitStatus::default(),
@@ -276,22 +277,10 @@ async fn gather(
     Err(ended(&ExitStatus::default(), importing.take()))
 }
 
-/// Far less than it takes to open as many files as the kernel keeps events.
-const LOOK: Duration = Duration::from_millis(100);
-
-/// What forking a runner takes, its way to the first test included: 8 to 14 ms were measured.
-const FORK_MS: f64 = 15.0;
-
-/// How long a closed connection waits for word of how its process ended.
-const LAST_WORD: Duration = Duration::from_secs(2);
-
 fn ended(status: &ExitStatus, importing: Option<String>) -> CollectFailure {
     let place = importing.map_or_else(String::new, |path| format!(" while it imported {path}"));
     CollectFailure::Broken(format!("the process that collects tests {status}{place}"))
 }
-
-/// How long a collection is shared at most.
-const MOST_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// Whether a file is source of the project. Installed files have a digest only where something reads their text, as
 /// hypothesis does with its own.
@@ -351,7 +340,7 @@ impl CollectedSession {
 
     /// What another runner costs a run, in milliseconds: a fork, or a collection that shares the machine with others.
     pub(crate) fn start_ms(&self) -> f64 {
-        if self.is_shared() { FORK_MS } else { self.took_ms / 4.0 }
+        if self.is_shared() { FORK_COST_MS } else { self.took_ms / 4.0 }
     }
 
     /// Whether runs may be forked off it; else each needs a session that collects for itself.

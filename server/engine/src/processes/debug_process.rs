@@ -12,9 +12,7 @@ use crate::processes::preload::Preload;
 use crate::processes::process::{NoProcess, ProcessEvent};
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, WorkerOptions};
-
-/// How long debugpy may take to listen.
-const LISTEN_LIMIT: Duration = Duration::from_secs(60);
+use crate::timing::DEBUGPY_LIMIT;
 
 /// What Python is told: the modules that it carries frozen have no lines to step through.
 const FLAGS: [&str; 2] = ["-X", "frozen_modules=off"];
@@ -59,9 +57,9 @@ impl DebugProcess {
             }
             Err(StartError::Failed(format!("{python}, which was to start debugpy, went away")))
         };
-        let told = timeout(LISTEN_LIMIT, listening).await;
+        let told = timeout(DEBUGPY_LIMIT, listening).await;
         let (host, port) = told.unwrap_or_else(|_| {
-            let limit = LISTEN_LIMIT.as_secs();
+            let limit = DEBUGPY_LIMIT.as_secs();
             Err(StartError::Failed(format!("debugpy did not listen within {limit} s; look what {python} is busy with")))
         })?;
         Ok(DebugProcess { host, port, limit, until: Instant::now() + limit, runner: Mutex::new(Some(runner)) })

@@ -6,7 +6,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+
+use crate::timing::LOCK_LIMIT;
 
 /// A locked file. Gone when it is dropped; a process that is killed leaves it, but not the lock.
 #[derive(Debug)]
@@ -68,7 +70,7 @@ pub(crate) fn if_dead(lock: &Path, made: Option<SystemTime>, remove: impl FnOnce
     let is_dead = match &lock {
         Ok((is_dead, _)) => *is_dead,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > NEWBORN)
+            made.and_then(|made| made.elapsed().ok()).is_some_and(|age| age > LOCK_LIMIT)
         }
         Err(_) => false,
     };
@@ -79,9 +81,6 @@ pub(crate) fn if_dead(lock: &Path, made: Option<SystemTime>, remove: impl FnOnce
 
 /// How often a file is made anew that others take away: more often than others can start meanwhile.
 const ATTEMPTS: u32 = 1000;
-
-/// What has no lock after this time never gets one.
-const NEWBORN: Duration = Duration::from_secs(10);
 
 const FOLDER: &str = "alive";
 
@@ -138,7 +137,7 @@ mod tests {
         let dead = all.join(format!("{}-0.1", std::process::id()));
         let fresh = all.join("1-0.1");
         let live = all.join(format!("{}.1", own.name()));
-        let long_ago = SystemTime::now() - 2 * NEWBORN;
+        let long_ago = SystemTime::now() - 2 * LOCK_LIMIT;
         for run in [&dead, &fresh, &live] {
             fs::create_dir_all(run).unwrap();
             fs::write(run.join("w0.out"), "text").unwrap();

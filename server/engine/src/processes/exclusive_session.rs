@@ -1,7 +1,6 @@
 //! A collected session that can't be shared: it was made for one run, and runs that run's tests itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
@@ -10,12 +9,7 @@ use crate::processes::process::{Arrival, Process, ProcessEvent};
 use crate::processes::process_tree::kill_tree;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{Purpose, Role, ToWorker, WorkerOptions};
-
-/// How long a session that is over may take to tear itself down, before it is killed.
-const TEARDOWN: Duration = Duration::from_secs(60);
-
-/// How long the next session waits for them.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::timing::{EXITING_SESSIONS_LIMIT, SESSION_END_LIMIT};
 
 /// Sessions that are over and still tear themselves down. What they hold, the next one may want.
 #[derive(Clone)]
@@ -45,14 +39,14 @@ impl ExitingSessions {
     /// Waits until all have gone, or it has taken too long.
     pub(crate) async fn gone(&self) {
         let mut exiting = self.0.subscribe();
-        let _ = tokio::time::timeout(PATIENCE, exiting.wait_for(|count| *count == 0)).await;
+        let _ = tokio::time::timeout(EXITING_SESSIONS_LIMIT, exiting.wait_for(|count| *count == 0)).await;
     }
 }
 
 /// Waits for the end of a session that has nothing more to do.
 pub(crate) async fn await_session_end(process: &Process, events: &mut mpsc::UnboundedReceiver<ProcessEvent>) {
     let end = async { while matches!(events.recv().await, Some(ProcessEvent::Message(_))) {} };
-    if tokio::time::timeout(TEARDOWN, end).await.is_err() {
+    if tokio::time::timeout(SESSION_END_LIMIT, end).await.is_err() {
         kill_tree(process.pid);
     }
 }

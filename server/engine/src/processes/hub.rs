@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use std::{fs, io};
 
 use dashmap::DashMap;
@@ -20,6 +19,7 @@ use crate::processes::engine_lock::{EngineLock, if_dead};
 use crate::processes::liveness::Liveness;
 use crate::processes::process::{Connection, ExitStatus, ProcessEvent};
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
+use crate::timing::LAST_MESSAGES_GRACE;
 
 /// A worker's frame may be no longer than this: a batch of nodes is well below it.
 const MAX_WORKER_FRAME: usize = 256 * 1024 * 1024;
@@ -54,10 +54,6 @@ impl Expected {
         }
     }
 }
-
-/// How long an exit waits for the process's last messages: they may still be on their way, and a process that the
-/// ended one left behind may hold the connection open.
-const LAST_MESSAGES: Duration = Duration::from_millis(1000);
 
 /// What is held for a process that has yet to report in.
 pub(crate) struct ExpectedProcess {
@@ -205,7 +201,7 @@ fn route_exit(expected: &Arc<DashMap<String, Expected>>, id: &str, status: ExitS
     drop(entry);
     let (expected, id) = (Arc::clone(expected), id.to_owned());
     tokio::spawn(async move {
-        tokio::time::sleep(LAST_MESSAGES).await;
+        tokio::time::sleep(LAST_MESSAGES_GRACE).await;
         if let Some(mut entry) = expected.get_mut(&id) {
             entry.tell_exit();
         }
@@ -288,7 +284,7 @@ async fn watch_end(
             None => std::future::pending().await,
         }
     };
-    let _ = tokio::time::timeout(LAST_MESSAGES, orphaned).await;
+    let _ = tokio::time::timeout(LAST_MESSAGES_GRACE, orphaned).await;
     let unknown = expected.get(&host).is_some_and(|entry| entry.exit.is_none());
     if unknown {
         route_exit(&expected, &host, ExitStatus::default());

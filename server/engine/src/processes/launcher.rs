@@ -17,14 +17,12 @@ use crate::processes::disk_snapshot::{FolderIdentity, Snapshot};
 use crate::processes::hub::Hub;
 use crate::processes::liveness::{Liveness, stopped_too_long};
 use crate::processes::preload::Preload;
-use crate::processes::process::{Arrival, ExitStatus, FORK_LIMIT, NoProcess, Process, ProcessEvent, is_exhaustion};
+use crate::processes::process::{Arrival, ExitStatus, NoProcess, Process, ProcessEvent, is_exhaustion};
 use crate::processes::process_tree::{KillOnDrop, ProcessHandle, await_all, descendants, kill_tree};
 use crate::processes::stdio_relay::StdioRelays;
 use crate::processes::worker_files::{TOO_OLD, boot_program, forget_compiled};
 use crate::processes::worker_protocol::{Boot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions};
-
-/// How long an interpreter may take to start, pytest and the preloaded modules included.
-const BOOT_LIMIT: Duration = Duration::from_secs(60);
+use crate::timing::{BOOT_LIMIT, FORK_LIMIT, KEEPER_LIMIT};
 
 /// Interpreters by pid, each with what tells its end.
 pub(crate) type Alive = HashMap<u32, watch::Receiver<bool>>;
@@ -153,9 +151,6 @@ impl Stderr {
         last.map_or_else(String::new, |line| format!(": {line}"))
     }
 }
-
-/// How long the keeper of an interpreter may stay behind it: as long as it looks after what tests left, and longer.
-const KEEPER_LIMIT: Duration = Duration::from_secs(6);
 
 /// The process between the engine and an interpreter goes with that one; a test may have stopped it.
 async fn await_keeper_exit(keeper: i32, kept: Arc<Liveness>, mut ended: watch::Receiver<bool>) {

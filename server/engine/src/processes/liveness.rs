@@ -1,19 +1,13 @@
 //! Whether a process lives: its end is noticed at once, whoever started it, and so is one that was stopped.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 use crate::processes::process_tree::{ProcessHandle, is_stopped};
-
-/// How often a process that is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(50);
-
-/// How long a process that does something may stand still before it is given up: tests stop and continue processes.
-pub(crate) const STOPPED_LIMIT: Duration = Duration::from_secs(2);
+use crate::timing::{LIVENESS_INTERVAL, STOPPED_LIMIT};
 
 /// The life of a process that has reported in.
 pub(crate) struct Liveness {
@@ -57,7 +51,7 @@ impl Liveness {
     pub(crate) async fn unusable(&self) {
         let looking = async {
             loop {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(LIVENESS_INTERVAL).await;
                 if is_stopped(self.pid) {
                     self.kill();
                     return;

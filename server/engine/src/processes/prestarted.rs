@@ -2,7 +2,6 @@
 //! so after an edit it is still good, as long as the configuration and the conftests are what they were.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -13,9 +12,7 @@ use crate::processes::launcher::Base;
 use crate::processes::liveness::stopped_too_long;
 use crate::processes::process::{Arrival, Process, ProcessEvent};
 use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WorkerOptions};
-
-/// How long starting a session may take; nobody waits for it.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::timing::PRESTART_LIMIT;
 
 /// A session that waits before its collection.
 pub(crate) struct Prestarted {
@@ -51,7 +48,7 @@ impl Prestarted {
                 () = stopped_too_long(process.pid) => None,
             }
         };
-        let Ok(Some(snapshot)) = tokio::time::timeout(LIMIT, waiting).await else {
+        let Ok(Some(snapshot)) = tokio::time::timeout(PRESTART_LIMIT, waiting).await else {
             crate::processes::process_tree::kill_tree(process.pid);
             return None;
         };

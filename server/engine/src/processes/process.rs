@@ -19,9 +19,6 @@ pub(crate) struct Connection {
     pub liveness: Arc<Liveness>,
 }
 
-/// How long a fork may take to report in.
-pub(crate) const FORK_LIMIT: Duration = Duration::from_secs(30);
-
 /// A process that has reported in, and what comes of it.
 pub(crate) type Arrival = (Process, mpsc::UnboundedReceiver<ProcessEvent>);
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_protocol::FixtureReuseSettings;
@@ -23,9 +23,7 @@ use crate::processes::process::{NoProcess, ProcessEvent};
 use crate::processes::process_tree::kill_tree;
 use crate::processes::resident::{Resident, ResidentState, SlotLease};
 use crate::processes::worker_protocol::ToWorker;
-
-/// How long a resident may take to tear its fixtures down and end, before it is killed.
-const TEARDOWN_LIMIT: Duration = Duration::from_secs(10);
+use crate::timing::RESIDENT_END_LIMIT;
 
 /// What a run with fixture reuse asks of its runners.
 pub(crate) struct Reuse {
@@ -249,8 +247,8 @@ impl ResidentPool {
                 }
             }
         };
-        if tokio::time::timeout(TEARDOWN_LIMIT, gone).await.is_err() {
-            let seconds = TEARDOWN_LIMIT.as_secs();
+        if tokio::time::timeout(RESIDENT_END_LIMIT, gone).await.is_err() {
+            let seconds = RESIDENT_END_LIMIT.as_secs();
             tracing::warn!(seconds, "fixtures that were kept took too long to tear down; their process was killed");
             kill_tree(runner.pid());
         }

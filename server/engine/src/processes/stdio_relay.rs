@@ -2,11 +2,12 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use pytest_lens_protocol::OutputStream;
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
+
+use crate::timing::RELAY_FLUSH_LIMIT;
 
 /// Text that a process of the project printed outside of pytest's capture.
 pub(crate) type Printed = (OutputStream, String);
@@ -47,7 +48,7 @@ impl StdioRelays {
                 .collect()
         };
         for answer in asked {
-            let _ = tokio::time::timeout(Duration::from_millis(200), answer).await;
+            let _ = tokio::time::timeout(RELAY_FLUSH_LIMIT, answer).await;
         }
     }
 }

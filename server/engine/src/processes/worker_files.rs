@@ -2,21 +2,18 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use std::{fs, io};
 
 use sha2::{Digest, Sha256};
 
 use crate::processes::private_files;
+use crate::timing::WORKER_FILES_AGE;
 
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/worker_files.rs"));
 
 const PREFIX: &str = "worker-";
 const PACKAGE: &str = "_pytest_lens_worker";
 const COMPILED: &str = "__pycache__";
-
-/// How long the files of another version are kept: an engine of it may still run.
-const UNUSED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Writes the files where they are not there as they should be. Returns the folder to put on `sys.path`.
 pub(crate) fn unpack(cache_dir: &Path) -> io::Result<PathBuf> {
@@ -58,7 +55,7 @@ pub(crate) fn prune(folder: &Path) {
     for entry in all {
         let is_other = entry.path() != folder && entry.file_name().to_string_lossy().starts_with(PREFIX);
         let used = entry.metadata().and_then(|data| data.modified()).ok();
-        if is_other && used.and_then(|used| used.elapsed().ok()).is_some_and(|age| age > UNUSED) {
+        if is_other && used.and_then(|used| used.elapsed().ok()).is_some_and(|age| age > WORKER_FILES_AGE) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -70,7 +67,7 @@ pub(crate) fn prune_compiled(cache_dir: &Path) {
     let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let is_old = |path: &Path| {
         let used = fs::symlink_metadata(path).and_then(|data| data.modified()).ok();
-        used.and_then(|used| used.elapsed().ok()).is_some_and(|age| age > UNUSED)
+        used.and_then(|used| used.elapsed().ok()).is_some_and(|age| age > WORKER_FILES_AGE)
     };
     // As `worker/pyc.py` lays them out: two folders for each file, in the last its versions.
     for shelf in below(cache_dir).flat_map(|project| below(&project.join("pyc"))) {
@@ -98,8 +95,9 @@ pub(crate) fn boot_program(folder: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
-    use std::time::SystemTime;
 
     #[test]
     fn r19_compiled_code_that_nobody_uses_goes_and_other_stays() {
@@ -110,7 +108,7 @@ mod tests {
             fs::write(&path, "code").unwrap();
             fs::File::options().write(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
         };
-        let long = UNUSED + Duration::from_secs(60);
+        let long = WORKER_FILES_AGE + Duration::from_secs(60);
         put("ctx-1/pyc/ab/gone/v1", long);
         put("ctx-1/pyc/cd/used/v1", long);
         put("ctx-1/pyc/cd/used/v2", Duration::ZERO);

@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 use pytest_lens_protocol::{Event, EventPayload};
 use tokio::sync::Notify;
 
+use crate::timing::EVENTS_KEPT;
+
 /// Events kept at least; older ones go once the runs that they belong to are over.
 const KEPT: usize = 50_000;
 
 /// What outcomes and output in it may weigh; above that, what readers have had time for goes too.
 const WEIGHT_KEPT: usize = 8 * 1024 * 1024;
-
-/// How long readers have.
-const FRESH: Duration = Duration::from_secs(60);
 
 /// The most that one read returns.
 const PAGE: usize = 2_000;
@@ -64,7 +63,7 @@ impl Inner {
     /// Drops what is too much.
     fn forget(&mut self, now: Instant) {
         while let Some(&(at, weight)) = self.notes.front() {
-            let is_read = now.duration_since(at) >= FRESH;
+            let is_read = now.duration_since(at) >= EVENTS_KEPT;
             if self.events.len() <= KEPT && (self.weight <= WEIGHT_KEPT || !is_read) {
                 return;
             }
@@ -229,7 +228,7 @@ mod tests {
         }
         let mut inner = log.inner.lock().unwrap();
         assert_eq!(inner.events.len(), 20, "they are fresh");
-        inner.forget(Instant::now() + FRESH);
+        inner.forget(Instant::now() + EVENTS_KEPT);
         assert_eq!(inner.events.len(), 7);
         assert!(inner.weight <= WEIGHT_KEPT && inner.notes.len() == 7);
         drop(inner);

@@ -3,9 +3,10 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use tokio::process::Command;
+
+use crate::timing::MANAGER_LIMIT;
 
 /// An interpreter, and how it came to be chosen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +140,7 @@ async fn of_manager(root: &Path) -> Option<Interpreter> {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .output();
-        let Ok(Ok(answer)) = tokio::time::timeout(Duration::from_secs(10), asking).await else { continue };
+        let Ok(Ok(answer)) = tokio::time::timeout(MANAGER_LIMIT, asking).await else { continue };
         let line = String::from_utf8_lossy(&answer.stdout).lines().next().unwrap_or_default().trim().to_owned();
         let path = PathBuf::from(line);
         let path = if path.is_dir() { python_in(&path) } else { Some(path) };

@@ -43,22 +43,11 @@ use crate::project::state::ProjectState;
 use crate::runs::coverage::Coverage;
 use crate::runs::event::DriverEvent;
 use crate::runs::plan::RunPlan;
-use crate::runs::record::{OlderRun, REMEMBERED, RunLease, RunRecord};
-
-/// How often the output of running tests is looked at.
-const LOOK: Duration = Duration::from_millis(25);
-
-/// How long a run has the machine to itself before its code is named.
-const HEAD_START: Duration = Duration::from_millis(30);
-
-/// As long as whoever sits at the terminal likes to stay at a breakpoint.
-const ATTENDED: Duration = Duration::from_hours(365 * 24);
-
-/// How long an answer from the history waits for it to be read.
-const LOAD_LIMIT: Duration = Duration::from_secs(10);
-
-/// How long the end of a project waits for the history to be written, where others hold the file.
-const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+use crate::runs::record::{OlderRun, RunLease, RunRecord};
+use crate::timing::{
+    ATTENDED_LIMIT, FINGERPRINT_DELAY, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT, OUTPUT_INTERVAL,
+    PROCESSES_END_LIMIT, RUN_REMEMBERED, SOURCES_DELAY,
+};
 
 /// A project at work: what acts for its clients. What is known of it is in its [`ProjectState`].
 pub(crate) struct Project {
@@ -79,9 +68,6 @@ pub(crate) struct Project {
     configuring: tokio::sync::Mutex<()>,
     commands: mpsc::UnboundedSender<Command>,
 }
-
-/// The sources are read only where pytest takes longer than this to collect: a client in a hurry reads them itself.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Project {
     /// Starts a project: the recorder, and the first look at the sources.
@@ -117,7 +103,7 @@ impl Project {
         if project.pool.is_resident() {
             let project = Arc::downgrade(&project);
             tokio::spawn(async move {
-                tokio::time::sleep(PATIENCE).await;
+                tokio::time::sleep(SOURCES_DELAY).await;
                 if let Some(project) = project.upgrade().filter(|project| !project.state.inventory.load().complete) {
                     project.read_sources().await;
                 }
@@ -232,7 +218,7 @@ impl Project {
     /// How long collecting may take.
     pub(crate) fn collect_limit(&self) -> Duration {
         if self.pool.launcher.terminal {
-            return ATTENDED;
+            return ATTENDED_LIMIT;
         }
         Duration::from_millis(self.state.settings.load().collect_timeout_ms)
     }
@@ -337,7 +323,7 @@ impl Project {
         let going_on = prints.run_begins();
         let began = going_on.began();
         let code = tokio::spawn(async move {
-            tokio::time::sleep(HEAD_START).await;
+            tokio::time::sleep(FINGERPRINT_DELAY).await;
             // Code that changed since it was collected is not the code that runs.
             let name = move || {
                 let code = prints.since(began, &root, &besides)?;
@@ -360,7 +346,7 @@ impl Project {
         self.prune_temp_dirs();
         let (forgetting, past) = (Arc::downgrade(&self.state), run_id.clone());
         tokio::spawn(async move {
-            tokio::time::sleep(REMEMBERED).await;
+            tokio::time::sleep(RUN_REMEMBERED).await;
             forgetting.upgrade().map(|state| state.runs.remove(&past));
         });
         let file = async {
@@ -395,7 +381,7 @@ impl Project {
     /// Looks at what the tests of a run print while they run.
     async fn watch_outputs(self: Arc<Self>, record: Arc<RunRecord>) {
         let run_id = record.suite_log.id.clone();
-        let mut ticks = tokio::time::interval(LOOK);
+        let mut ticks = tokio::time::interval(OUTPUT_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
@@ -430,7 +416,7 @@ impl Project {
     pub(crate) async fn history_loaded(&self) {
         let history = Arc::clone(&self.state.history);
         // Without it, the answer comes from what is in memory.
-        let _ = tokio::task::spawn_blocking(move || history.wait_loaded(LOAD_LIMIT)).await;
+        let _ = tokio::task::spawn_blocking(move || history.wait_loaded(HISTORY_LOAD_LIMIT)).await;
     }
 
     /// Gets ready for the run that comes next, while nobody waits.
@@ -451,17 +437,17 @@ impl Project {
             run.request_stop(crate::runs::stop::StopLevel::Kill);
         }
         for run in runs {
-            let _ = tokio::time::timeout(Duration::from_secs(5), run.wait()).await;
+            let _ = tokio::time::timeout(KILLED_RUN_LIMIT, run.wait()).await;
         }
         let mut unsaved = self.unsaved.subscribe();
-        let _ = tokio::time::timeout(Duration::from_secs(5), unsaved.wait_for(|runs| *runs == 0)).await;
+        let _ = tokio::time::timeout(KILLED_RUN_LIMIT, unsaved.wait_for(|runs| *runs == 0)).await;
         self.refresher.close();
         self.pool.residents.close().await;
         let family = self.pool.launcher.family();
         self.pool.close();
         self.state.log.close();
-        Launcher::all_gone(family, Duration::from_secs(3)).await;
+        Launcher::all_gone(family, PROCESSES_END_LIMIT).await;
         let history = Arc::clone(&self.state.history);
-        let _ = tokio::task::spawn_blocking(move || history.flush(FLUSH_LIMIT)).await;
+        let _ = tokio::task::spawn_blocking(move || history.flush(HISTORY_FLUSH_LIMIT)).await;
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use crate::model::import_graph::{Affected, ImportGraph, relative};
 use crate::model::scope::Scope;
@@ -17,10 +16,8 @@ use crate::project::Project;
 use crate::project::pytest_config;
 use crate::project::recorder::Command;
 use crate::project::watcher::Watch;
+use crate::timing::REFRESH_DELAY_LIMIT;
 use pytest_lens_history::is_config_file;
-
-/// How long a look at changes waits for a run to end: the run has the processors first.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Past this many files, collecting the whole project is taken to be quicker.
 const MANY: usize = 200;
@@ -109,7 +106,7 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
         spawn_get_ready(project, found.collected);
         return Ok(());
     };
-    project.state.wait_idle(PATIENCE).await;
+    project.state.wait_idle(REFRESH_DELAY_LIMIT).await;
     let ground_changed = project.renew_env().0 | project.renew_interpreter(false).await;
     let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));
     let mut parts = std::mem::take(&mut *project.refresher.parts());

@@ -2,15 +2,12 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use crate::processes::project_files;
-
-/// Editors save in several steps; the look comes when they have been quiet for this long.
-const QUIET: Duration = Duration::from_millis(60);
+use crate::timing::FILES_QUIET;
 
 pub(crate) struct Watch {
     task: tokio::task::JoinHandle<()>,
@@ -53,7 +50,7 @@ async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn() -
     });
     let Ok(mut watcher) = added.await else { return };
     while let Some(mut paths) = hints.recv().await {
-        while let Ok(Some(more)) = tokio::time::timeout(QUIET, hints.recv()).await {
+        while let Ok(Some(more)) = tokio::time::timeout(FILES_QUIET, hints.recv()).await {
             paths.extend(more);
         }
         paths.retain(|path| project_files::matters(&root, path));

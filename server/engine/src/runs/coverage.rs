@@ -3,15 +3,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use tokio::process::Command;
 
 use crate::processes::launcher::Launcher;
 use crate::processes::worker_protocol::Measure;
-
-/// How long making the report may take.
-const LIMIT: Duration = Duration::from_secs(120);
+use crate::timing::COVERAGE_REPORT_LIMIT;
 
 /// What the files are called.
 const DATA: [&str; 2] = [".coverage", "coverage.json"];
@@ -86,7 +83,7 @@ pub(crate) async fn gather(launcher: &Launcher, folder: &Path, coverage: &Covera
     let mut command = Command::new(launcher.python());
     command.arg("-c").arg(program).current_dir(&launcher.root).envs(env);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    match tokio::time::timeout(LIMIT, command.output()).await {
+    match tokio::time::timeout(COVERAGE_REPORT_LIMIT, command.output()).await {
         Ok(Ok(done)) if done.status.success() => {}
         Ok(Ok(done)) => {
             let said = String::from_utf8_lossy(&done.stderr).into_owned();

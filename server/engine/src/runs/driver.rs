@@ -15,14 +15,11 @@ use pytest_lens_protocol::TestOutcome;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::processes::liveness::STOPPED_LIMIT;
 use crate::processes::pool::Pool;
 use crate::runs::event::{DriverEnd, DriverEvent};
 use crate::runs::plan::RunPlan;
 use crate::runs::stop::StopLevel;
-
-/// How long a run waits for hooks that finish its sessions. Those that take longer hold up the next run only.
-const SESSION_FINISH: Duration = Duration::from_secs(10);
+use crate::timing::{SESSION_FINISH_LIMIT, STOPPED_LIMIT};
 
 /// Runs everything, and gives every selected test one final outcome.
 pub(crate) async fn drive(
@@ -94,7 +91,7 @@ pub(crate) async fn drive(
         tokio::select! {
             () = written => {}
             Ok(_) = killed => {}
-            () = tokio::time::sleep(SESSION_FINISH), if !needed => {}
+            () = tokio::time::sleep(SESSION_FINISH_LIMIT), if !needed => {}
         }
     }
     driver.ending

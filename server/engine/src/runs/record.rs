@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pytest_lens_protocol::{RunEnd, TestResultInfo};
 use tokio::sync::watch;
@@ -12,9 +12,7 @@ use crate::runs::handle::RunHandle;
 use crate::runs::plan::RunPlan;
 use crate::runs::stop::StopLevel;
 use crate::runs::suite_log::SuiteLog;
-
-/// How long a run is remembered after its end.
-pub(crate) const REMEMBERED: Duration = Duration::from_secs(600);
+use crate::timing::RUN_REMEMBERED;
 
 #[derive(Debug)]
 pub(crate) struct RunRecord {
@@ -115,7 +113,7 @@ impl RunRecord {
 
     /// Whether it ended so long ago that it may be forgotten.
     pub(crate) fn is_past(&self) -> bool {
-        self.state().end.as_ref().is_some_and(|(_, at)| at.elapsed() > REMEMBERED)
+        self.state().end.as_ref().is_some_and(|(_, at)| at.elapsed() > RUN_REMEMBERED)
     }
 }
 

@@ -7,7 +7,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
 
 use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_plan::suite::{CaseStatus, Order, SuiteStatus, Told};
@@ -21,12 +20,10 @@ use super::artifact_dir::RunFolder;
 use super::artifacts::STREAMS;
 use super::artifacts::{Item, Outputs, Source, Spill};
 use crate::clock::now_ns;
+use crate::timing::{FLOOD_BATCH, FLOOD_WINDOW_NS};
 
 /// So many events within so many nanoseconds are a flood: what follows is told a little later, many at a time.
 const FLOOD: usize = 12;
-const FLOOD_NS: u64 = 4_000_000;
-const BATCH: Duration = Duration::from_millis(2);
-
 /// The most events that one answer carries.
 const PAGE: usize = 2_000;
 
@@ -263,7 +260,7 @@ impl SuiteLog {
             grown.await;
             // Where events come thick and fast, a reader is told many at a time.
             if self.inner().is_flooded(now_ns()) {
-                tokio::time::sleep(BATCH).await;
+                tokio::time::sleep(FLOOD_BATCH).await;
             }
         }
     }
@@ -273,7 +270,7 @@ impl Inner {
     /// Whether the last few events came within a moment.
     fn is_flooded(&self, now: u64) -> bool {
         let earlier = self.told.len().checked_sub(FLOOD).and_then(|place| self.told.get(place));
-        earlier.is_some_and(|(at, _)| now.saturating_sub(*at) < FLOOD_NS)
+        earlier.is_some_and(|(at, _)| now.saturating_sub(*at) < FLOOD_WINDOW_NS)
     }
 
     fn record(&mut self, told: impl IntoIterator<Item = Told>) {

@@ -9,7 +9,6 @@ use rustix::process::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::processes::liveness::STOPPED_LIMIT;
 use crate::processes::pool::BusyGuard;
 use crate::processes::process::{ExitStatus, ProcessEvent};
 use crate::processes::process_tree::{is_stopped, kill_tree, send};
@@ -18,12 +17,7 @@ use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, RunOrder, ToWorker};
 use crate::runs::artifacts::Streams;
 use crate::runs::pending_runners::RoundRunner;
-
-/// How long a runner may take to tear down its session.
-const TEARDOWN_LIMIT: Duration = Duration::from_secs(60);
-
-/// How long a session may take to end that was sent away while it collected.
-const DISMISS_LIMIT: Duration = Duration::from_secs(3);
+use crate::timing::{DISMISS_LIMIT, RUNNER_TEARDOWN_LIMIT, STOPPED_LIMIT};
 
 /// One runner of a round.
 pub(crate) struct WorkerSlot {
@@ -191,7 +185,7 @@ impl WorkerSlot {
 
     /// Holds on to a runner that has done its part until it has torn down its session and gone.
     pub(crate) async fn await_exit(self) {
-        let limit = if self.dismissed { DISMISS_LIMIT } else { TEARDOWN_LIMIT };
+        let limit = if self.dismissed { DISMISS_LIMIT } else { RUNNER_TEARDOWN_LIMIT };
         let pid = self.runner.pid();
         if !self.lost && tokio::time::timeout(limit, self.forwarding).await.is_err() {
             kill_tree(pid);

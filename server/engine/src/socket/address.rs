@@ -4,16 +4,14 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::Instant;
 
+use crate::timing::{HANDOVER_INTERVAL, HANDOVER_LIMIT};
+
 /// The longest path that a Unix socket can have, in bytes.
 const LONGEST: usize = 107;
-
-/// How long a daemon that is about to end, or to begin, is waited for.
-const HANDOVER: Duration = Duration::from_secs(5);
 
 /// Why there can be no daemon at a place.
 #[derive(Debug, thiserror::Error)]
@@ -179,7 +177,7 @@ impl Lock {
         path.push(".lock");
         let path = PathBuf::from(path);
         let failed = |error| AddressError::Io { path: path.clone(), error };
-        let deadline = Instant::now() + HANDOVER;
+        let deadline = Instant::now() + HANDOVER_LIMIT;
         loop {
             let mut options = OpenOptions::new();
             let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
@@ -193,7 +191,7 @@ impl Lock {
             if is_served(socket).await || Instant::now() > deadline {
                 return Err(AddressError::Taken(socket.to_owned()));
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(HANDOVER_INTERVAL).await;
         }
     }
 }

@@ -1,7 +1,6 @@
 //! One client's connection to a daemon: a session, its requests one after the other.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use pytest_lens_protocol::{
     ErrorCode, FrameError, FrameReader, MAX_FRAME, Request, Response, Shape, decode_request, encode_framed,
@@ -11,13 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::session::Call;
-
-/// How often a client that has said everything, or too much at once, is looked at: whether it is still there.
-const GLANCE: Duration = Duration::from_millis(50);
-
-/// How long a connection that can't be followed any more is read for nothing: a client that is still writing would not
-/// see the answer otherwise.
-const DRAIN: Duration = Duration::from_secs(2);
+use crate::timing::{CLIENT_INTERVAL, DRAIN_LIMIT};
 
 /// Answers with so many parts are encoded aside: others' connections are not to wait for it.
 const LARGE: usize = 1_000;
@@ -113,7 +106,7 @@ impl Line {
                 if is_hung_up(&self.stream) {
                     return;
                 }
-                tokio::time::sleep(GLANCE).await;
+                tokio::time::sleep(CLIENT_INTERVAL).await;
             } else {
                 self.read().await;
             }
@@ -154,7 +147,7 @@ impl Line {
         self.send(Response::error(ErrorCode::InvalidRequest, message), Shape::Named).await;
         let _ = self.stream.shutdown().await;
         let draining = async { while matches!(self.stream.read(&mut self.chunk).await, Ok(1..)) {} };
-        let _ = tokio::time::timeout(DRAIN, draining).await;
+        let _ = tokio::time::timeout(DRAIN_LIMIT, draining).await;
     }
 }
 

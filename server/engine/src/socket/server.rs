@@ -10,9 +10,7 @@ use super::address::Address;
 use super::connection::{ConnectionEnd, serve_connection};
 use crate::engine::Engine;
 use crate::session::Connect;
-
-/// After a connection could not be accepted (too many open files, mostly), so long to the next attempt.
-const PAUSE: Duration = Duration::from_millis(100);
+use crate::timing::ACCEPT_PAUSE;
 
 /// Why a daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +54,7 @@ pub async fn serve(
                 Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a client could not be let in");
-                    tokio::time::sleep(PAUSE).await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
             Some(ended) = connections.join_next() => if matches!(ended, Ok(ConnectionEnd::Shutdown)) { break End::Shutdown },

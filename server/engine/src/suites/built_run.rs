@@ -18,10 +18,11 @@ use crate::project::Project;
 use crate::project::plan_run::{self, RunRequest};
 use crate::runs::coverage::split;
 use crate::runs::handle::RunHandle;
-use crate::runs::record::{REMEMBERED, RunLease};
+use crate::runs::record::RunLease;
 use crate::runs::run_ids::RunIds;
 use crate::runs::stop::StopLevel;
 use crate::runs::suite_log::LaunchFailure;
+use crate::timing::RUN_REMEMBERED;
 
 /// How the suites of a run are scheduled.
 pub(crate) struct Scheduling {
@@ -144,7 +145,7 @@ async fn run_and_forget(
     // Who has gone when it is over must not be kept alive for what follows.
     let past = Arc::downgrade(&run);
     schedule(&run_ids, run, specs, scheduling).await;
-    tokio::time::sleep(REMEMBERED).await;
+    tokio::time::sleep(RUN_REMEMBERED).await;
     if let Some((registry, run)) = registry.upgrade().zip(past.upgrade()) {
         registry.forget(&run);
     }

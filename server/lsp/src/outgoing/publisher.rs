@@ -6,7 +6,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::FutureExt;
 use lsp_types::notification::{Notification, Progress as ProgressNotification, PublishDiagnostics, ShowMessage};
@@ -31,14 +30,11 @@ use crate::paths::{uri, uri_text};
 use crate::session::message::{Outgoing, Progress};
 use crate::session::state::Shared;
 use crate::sync::settings;
-use crate::timing::{BATCH_WINDOW, REFRESH_INTERVAL, TYPING_PAUSE};
-
-/// Diagnostics of a file that is being edited wait for so long a rest, and no longer than that.
-const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_millis(250));
+use crate::timing::{BATCH_WINDOW, EDIT_REST, EDIT_REST_LIMIT, REFRESH_INTERVAL, TYPING_PAUSE};
 
 /// When the diagnostics of a file follow its edits.
 fn at_rest((since, last): &(Instant, Instant)) -> Instant {
-    (*last + REST.0).min(*since + REST.1)
+    (*last + EDIT_REST).min(*since + EDIT_REST_LIMIT)
 }
 
 /// A progress token on its way.

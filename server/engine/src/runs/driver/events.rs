@@ -18,12 +18,7 @@ use crate::runs::artifacts::Streams;
 use crate::runs::event::DriverEvent;
 use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::WorkerSlot;
-
-/// How long an ended connection waits for word of how the process ended.
-const GRACE: Duration = Duration::from_millis(1500);
-
-/// A test that overruns its limit by this much without ending itself is killed from outside.
-const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
+use crate::timing::{EXIT_REPORT_GRACE, TIMEOUT_GRACE};
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Something came of a runner.
@@ -35,7 +30,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         match event {
             ProcessEvent::Lost => {
                 slot.lost = true;
-                slot.exit_deadline.get_or_insert_with(|| Instant::now() + GRACE);
+                slot.exit_deadline.get_or_insert_with(|| Instant::now() + EXIT_REPORT_GRACE);
             }
             // Told behind everything that the process said.
             ProcessEvent::Exited(status) => {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use pytest_lens_plan::order::Dispatcher;
 use pytest_lens_protocol::TestOutcome;
@@ -16,9 +15,7 @@ use crate::runs::artifacts::Streams;
 use crate::runs::event::DriverEvent;
 use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::WorkerSlot;
-
-/// How long a test may go on that a newer run has taken over.
-const GRACE: Duration = Duration::from_secs(1);
+use crate::timing::PREEMPTION_GRACE;
 
 /// What a test is told that a newer run has taken over.
 const TAKEN_OVER: &str = "a newer run of the same test has taken its place";
@@ -44,7 +41,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if taken_over.is_empty() || !round.dispatcher.unfinished().iter().any(|index| taken_over.contains(index)) {
             return;
         }
-        self.yield_deadline = Some(Instant::now() + GRACE);
+        self.yield_deadline = Some(Instant::now() + PREEMPTION_GRACE);
         round.dispatcher.stop();
         for slot in round.slots.values_mut() {
             slot.stop();

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use pytest_lens_plan::order::{Dispatcher, Item, units};
 use rustix::process::Signal;
@@ -11,7 +10,6 @@ use tokio::time::Instant;
 
 use super::Driver;
 use crate::processes::collected_session::took_too_long;
-use crate::processes::liveness::STOPPED_LIMIT;
 use crate::processes::process::{NoProcess, ProcessEvent};
 use crate::processes::process_tree::kill_tree;
 use crate::processes::worker_protocol::ToWorker;
@@ -21,15 +19,7 @@ use crate::runs::pending_runners::{PendingRunners, RoundRunner};
 use crate::runs::plan::WorkerSeat;
 use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::{Arrivals, WorkerSlot, next};
-
-/// How long a run whose tests all have their outcome waits for its runners to say that they are done.
-const DONE_LIMIT: Duration = Duration::from_millis(500);
-
-/// How long runners that stay may take to tear down what does not stay with them.
-const RESIDENT_TEARDOWN: Duration = Duration::from_secs(30);
-
-/// How long runners have for telling the stacks of what runs when the time of the whole run is up.
-const STACKS_LIMIT: Duration = Duration::from_millis(200);
+use crate::timing::{DONE_LIMIT, RESIDENT_TEARDOWN_LIMIT, STACKS_LIMIT, STOPPED_LIMIT};
 
 /// The state of a round.
 pub(super) struct Round {
@@ -145,7 +135,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if round.done_deadline.is_some() || !round.dispatcher.has_all_verdicts() {
             return;
         }
-        let limit = if round.stay || self.plan.kind.makes_reports() { RESIDENT_TEARDOWN } else { DONE_LIMIT };
+        let limit = if round.stay || self.plan.kind.makes_reports() { RESIDENT_TEARDOWN_LIMIT } else { DONE_LIMIT };
         round.done_deadline = Some(Instant::now() + limit);
         for slot in round.slots.values() {
             slot.runner.send(ToWorker::Feed { indices: Vec::new(), end: true });

@@ -1,0 +1,192 @@
+//! How long the engine waits, and how often it looks: every duration of this crate, with the reason for its value.
+
+use std::time::Duration;
+
+/// The longest time for an interpreter to start, with pytest and the preloaded modules: on a cold disk these are
+/// hundreds of megabytes.
+pub(crate) const BOOT_LIMIT: Duration = Duration::from_secs(60);
+
+/// The longest time for a fork to report in. It takes milliseconds; a machine that swaps takes many times that.
+pub(crate) const FORK_LIMIT: Duration = Duration::from_secs(30);
+
+/// The longest time for debugpy to listen: as long as an interpreter may take to start, since it is imported first.
+pub(crate) const DEBUGPY_LIMIT: Duration = Duration::from_secs(60);
+
+/// The longest time for a prestarted session to reach its collection. Nobody waits for it: one that takes longer is of no
+/// use.
+pub(crate) const PRESTART_LIMIT: Duration = Duration::from_secs(60);
+
+/// Pause between two readings of the files that a collection opened: far less than it takes to open as many files as
+/// the kernel keeps events (16,384).
+pub(crate) const FILE_OPENS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Milliseconds from forking a runner to its first test: 8 to 14 were measured.
+pub(crate) const FORK_COST_MS: f64 = 15.0;
+
+/// The longest time that a collection is shared. What it computed from the clock or from outside of the project ages
+/// unseen.
+pub(crate) const COLLECTION_AGE_LIMIT: Duration = Duration::from_secs(30 * 60);
+
+/// The longest time from a closed connection to the report on how its process ended. The kernel closes the connection
+/// first; writing a core dump comes in between.
+pub(crate) const EXIT_STATUS_LIMIT: Duration = Duration::from_secs(2);
+
+/// An exit is reported this long after it was seen, if the process's connection is still open: its last messages may
+/// be on their way, and a process that it left behind may hold the connection open.
+pub(crate) const LAST_MESSAGES_GRACE: Duration = Duration::from_millis(1000);
+
+/// Pause between two looks whether an idle process was stopped. One that was is replaced before the next run, rarely
+/// during it.
+pub(crate) const LIVENESS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A process may stand still (`SIGSTOP`) for this long before it is given up: tests stop processes and continue them at
+/// once.
+pub(crate) const STOPPED_LIMIT: Duration = Duration::from_secs(2);
+
+/// The longest time for a session that has nothing more to do to tear itself down; then it is killed. Session hooks
+/// may stop containers.
+pub(crate) const SESSION_END_LIMIT: Duration = Duration::from_secs(60);
+
+/// The longest time that the next session waits for exiting ones, which may hold ports or databases: a third of their own
+/// limit, because a person waits.
+pub(crate) const EXITING_SESSIONS_LIMIT: Duration = Duration::from_secs(20);
+
+/// The longest time for a resident to tear its fixtures down and end; then it is killed. The next run waits for it.
+pub(crate) const RESIDENT_END_LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest time for a keeper to end after its interpreter: a second more than the five that `worker/keeper.py` gives to
+/// an idle interpreter and to what tests left behind.
+pub(crate) const KEEPER_LIMIT: Duration = Duration::from_secs(6);
+
+/// What a process has made locks itself a moment later. What is this old and has no lock never gets one: its maker is
+/// dead.
+pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(10);
+
+/// The worker's files of other versions, and compiled code of the project, are kept for this long after their last use: an
+/// engine of that version may still run, a branch may come back.
+pub(crate) const WORKER_FILES_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+/// A run whose tests all have their outcome waits this long for its runners to confirm it: they only have to send a
+/// message.
+pub(crate) const DONE_LIMIT: Duration = Duration::from_millis(500);
+
+/// The longest time for runners that stay to tear down what does not stay with them: module and class fixtures.
+pub(crate) const RESIDENT_TEARDOWN_LIMIT: Duration = Duration::from_secs(30);
+
+/// The longest time for runners to report the stacks of what runs when the time of the whole run is up. Reading them
+/// takes milliseconds; a thread that holds the GIL never answers.
+pub(crate) const STACKS_LIMIT: Duration = Duration::from_millis(200);
+
+/// The longest time from an ended connection to the report on how the process ended: a little more than
+/// [`LAST_MESSAGES_GRACE`].
+pub(crate) const EXIT_REPORT_GRACE: Duration = Duration::from_millis(1500);
+
+/// A test that overruns its time limit by this much is killed from outside. Its own process ends it first, and reports
+/// its stacks, if it can.
+pub(crate) const TIMEOUT_GRACE: Duration = Duration::from_secs(2);
+
+/// A test that a newer run has taken over may go on for this long: most tests finish within it, and a person waits.
+pub(crate) const PREEMPTION_GRACE: Duration = Duration::from_secs(1);
+
+/// The longest time that a run waits for hooks that finish its sessions. Slower ones hold up the next run only.
+pub(crate) const SESSION_FINISH_LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest time for a runner to tear down its session: the same as for a session that has nothing more to do.
+pub(crate) const RUNNER_TEARDOWN_LIMIT: Duration = Duration::from_secs(60);
+
+/// The longest time for a runner to end that was dismissed while it collected: it has no fixture to tear down.
+pub(crate) const DISMISS_LIMIT: Duration = Duration::from_secs(3);
+
+/// The longest time for coverage.py to write its report: it parses every source file.
+pub(crate) const COVERAGE_REPORT_LIMIT: Duration = Duration::from_secs(120);
+
+/// A run is remembered for this long after its end, for clients that ask late.
+pub(crate) const RUN_REMEMBERED: Duration = Duration::from_secs(600);
+
+/// In a flood, readers get the events of this time at once: a fraction of what a frame on a screen takes.
+pub(crate) const FLOOD_BATCH: Duration = Duration::from_millis(2);
+
+/// As many events as make a flood, within this many nanoseconds, are one.
+pub(crate) const FLOOD_WINDOW_NS: u64 = 4_000_000;
+
+/// Changed files are looked at when none has changed for this long: editors save in several steps, a few milliseconds
+/// apart.
+pub(crate) const FILES_QUIET: Duration = Duration::from_millis(60);
+
+/// The longest time that looking at changed files waits for a run to end: the run has the processors first.
+pub(crate) const REFRESH_DELAY_LIMIT: Duration = Duration::from_secs(1);
+
+/// The engine reads the sources only where pytest takes longer than this to collect: a client in a hurry reads them
+/// itself.
+pub(crate) const SOURCES_DELAY: Duration = Duration::from_secs(1);
+
+/// Pause between two readings of what running tests print: 40 a second look continuous.
+pub(crate) const OUTPUT_INTERVAL: Duration = Duration::from_millis(25);
+
+/// A run has the machine to itself for this long before its code is hashed: the first test has begun by then.
+pub(crate) const FINGERPRINT_DELAY: Duration = Duration::from_millis(30);
+
+/// The limit of a run that has the terminal, where there is none: a person may stay at a breakpoint. A year, since
+/// clocks can't count for ever.
+pub(crate) const ATTENDED_LIMIT: Duration = Duration::from_hours(365 * 24);
+
+/// The longest time that an answer from the history waits until its file is read: a local file of two million outcomes at
+/// most.
+pub(crate) const HISTORY_LOAD_LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest time that the end of a project waits until its history is written, where other processes hold the file.
+pub(crate) const HISTORY_FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Events are kept for at least this long, which is the time that readers have.
+pub(crate) const EVENTS_KEPT: Duration = Duration::from_secs(60);
+
+/// The longest time that the end of the engine waits for a project that is being opened: an interpreter that is
+/// starting ends by itself when it finds nobody to report to.
+pub(crate) const OPENING_LIMIT: Duration = Duration::from_secs(3);
+
+/// Pause between two looks for runs that other processes recorded: soon for a person, and one `PRAGMA` each.
+pub(crate) const HISTORY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Pause between two looks for idle projects: a fraction of [`REST_AFTER`].
+pub(crate) const IDLE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The processes of a project that is idle for this long are let go, if it is not one of the last few in use.
+pub(crate) const REST_AFTER: Duration = Duration::from_secs(20);
+
+/// The longest time that `get_events` waits; the client asks again. A client that is gone is noticed by then.
+pub(crate) const EVENTS_WAIT_LIMIT: Duration = Duration::from_secs(300);
+
+/// The longest time that a daemon waits for one that is about to end, or to begin, at the same address: ending kills runs
+/// first.
+pub(crate) const HANDOVER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Pause after a connection could not be accepted, mostly because too many files are open: others have to close first.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Pause between two looks whether a client is still there that has sent everything, or too much at once.
+pub(crate) const CLIENT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A connection that can't be followed any more is read for this long: a client that is still writing would not see the
+/// answer otherwise.
+pub(crate) const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// Pause between two attempts to take the lock of a daemon's address.
+pub(crate) const HANDOVER_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The longest time that the end of a project waits for a run that it has killed, and then for what that run leaves to
+/// be recorded.
+pub(crate) const KILLED_RUN_LIMIT: Duration = Duration::from_secs(5);
+
+/// The longest time that the end of a project waits for its killed processes: the kernel needs milliseconds, unless one
+/// hangs in a driver.
+pub(crate) const PROCESSES_END_LIMIT: Duration = Duration::from_secs(3);
+
+/// The longest time for an environment manager (uv, poetry, hatch, pdm) to name the interpreter: they are Python programs that
+/// start slowly.
+pub(crate) const MANAGER_LIMIT: Duration = Duration::from_secs(10);
+
+/// The longest time that a reader of output waits for what is on its way through the pipe.
+pub(crate) const RELAY_FLUSH_LIMIT: Duration = Duration::from_millis(200);
+
+/// Waiting for idle projects looks again after this: another project may have become busy.
+pub(crate) const IDLE_WAIT: Duration = Duration::from_secs(60);
