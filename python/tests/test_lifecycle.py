@@ -189,7 +189,7 @@ def test_unknown_fork_target_is_reported_when_forking_fails(project: Project) ->
     engine = project(
         {
             "conftest.py": """
-            from _pytest_lens_worker.own import os
+            from _pytest_lens_worker.unpatched import os
             def no_fork():
                 raise OSError(11, "no more processes")
             os.fork = no_fork

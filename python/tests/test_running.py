@@ -8,7 +8,7 @@ import pytest
 from conftest import Project
 from fake_engine import run, start
 
-from pytest_lens.worker import counterparts
+from pytest_lens.worker.running import match_ids
 
 pytestmark = pytest.mark.core
 
@@ -416,10 +416,8 @@ def test_p15_tests_that_each_collection_names_anew_are_run(project: Project) -> 
 def test_p15_where_the_numbers_differ_nothing_is_guessed() -> None:
     cases = {0: "a.py::test[1]", 1: "a.py::test[2]", 2: "a.py::A::test_b", 3: "a.py::test[5]"}
     spare = [("a.py::test[3]", "x"), ("a.py::test[4::[]", "y"), ("a.py::A::test_c", "z")]
-    assert counterparts.match({0: cases[0], 1: cases[1]}, spare) == {0: "x", 1: "y"}
-    assert counterparts.match({2: cases[2]}, spare) == {2: "z"}
-    assert counterparts.match({0: cases[0], 1: cases[1], 3: cases[3]}, spare) == {}
-    assert counterparts.match({0: "b.py::test[1]"}, spare) == {}
-    assert counterparts.match({0: "[x]/a.py::T::test[1]"}, [("[x]/a.py::U::test[1]", "v")]) == {
-        0: "v"
-    }
+    assert match_ids.match({0: cases[0], 1: cases[1]}, spare) == {0: "x", 1: "y"}
+    assert match_ids.match({2: cases[2]}, spare) == {2: "z"}
+    assert match_ids.match({0: cases[0], 1: cases[1], 3: cases[3]}, spare) == {}
+    assert match_ids.match({0: "b.py::test[1]"}, spare) == {}
+    assert match_ids.match({0: "[x]/a.py::T::test[1]"}, [("[x]/a.py::U::test[1]", "v")]) == {0: "v"}

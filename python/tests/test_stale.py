@@ -15,7 +15,7 @@ from conftest import Project, write
 from fake_engine import Engine, Host, Message, run
 
 # By name: the package around it is another one's to check.
-pyc: Any = importlib.import_module("pytest_lens.worker.pyc")
+pyc: Any = importlib.import_module("pytest_lens.worker.session.code_cache")
 Boot: Any = importlib.import_module("pytest_lens.worker.state").Boot
 
 

@@ -4,42 +4,34 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from . import (
-    again,
-    ending,
-    entropy,
-    hazards,
-    installed,
-    keeper,
-    measuring,
-    preloading,
-    prepared,
-    pyc,
-    redirect,
-    seeds,
-    session,
-)
+from . import start_over
 from .boot import describe
-from .host import Park
-from .own import gc
+from .output import coverage_data
+from .park import Park
+from .preload import preload_modules
+from .processes import fork_safety, keeper, process_exit, random_state
+from .session import code_cache, hypothesis_database, main, pytest_prebuild
+from .sharing import random_draws
 from .state import Worker
+from .unpatched import gc
+from .watching import installed_packages
 
 
 def run(worker: Worker) -> NoReturn:
     """Load, report "ready", park; forks and transformations go on to a session."""
-    entropy.watch_generators()
+    random_draws.watch_generators()
     # Else every fork would go on with this process's own sequence.
-    seeds.mark()
-    prepared.load_default_plugins()
-    config = prepared.ReadyConfig()
-    distributions = prepared.plugin_distributions()
-    worker.plugin_packages = prepared.plugin_packages(distributions)
-    cache = pyc.Cache(worker.boot)
+    random_state.mark()
+    pytest_prebuild.load_default_plugins()
+    config = pytest_prebuild.ReadyConfig()
+    distributions = pytest_prebuild.plugin_distributions()
+    worker.plugin_packages = pytest_prebuild.plugin_packages(distributions)
+    cache = code_cache.Cache(worker.boot)
     if worker.boot.preload:
-        with prepared.rewriting(worker.plugin_packages, cache) as works:
+        with pytest_prebuild.rewriting(worker.plugin_packages, cache) as works:
             if not works:
                 worker.boot.unsafe += worker.plugin_packages
-            worker.preloaded = preloading.preload(worker)
+            worker.preloaded = preload_modules.preload(worker)
     park = Park(worker)
     worker.send(
         {
@@ -48,35 +40,35 @@ def run(worker: Worker) -> NoReturn:
             "plugins": [
                 {"name": dist.metadata["Name"], "version": dist.version} for dist in distributions
             ],
-            "hazards": hazards.of_process(),
-            "coverage": measuring.is_there(),
+            "hazards": fork_safety.of_process(),
+            "coverage": coverage_data.is_there(),
             "preloaded": worker.preloaded,
             "unfit": worker.boot.unsafe,
-            **installed.state(worker.root),
+            **installed_packages.state(worker.root),
         }
     )
-    redirect.hypothesis(worker.boot.cache_dir)
+    hypothesis_database.hypothesis(worker.boot.cache_dir)
     if worker.stash is not None:
         worker.stash.hide()
     gc.collect()
     gc.freeze()
     command = park.serve()
     if command.kind == "exit":
-        ending.run_exit_handlers()
-        ending.leave(0)
+        process_exit.run_exit_handlers()
+        process_exit.leave(0)
     worker.role = command.role
     worker.options, worker.purpose = command.options, command.purpose
     if command.kind == "become":
         gc.unfreeze()
         keeper.tell_session(worker.boot.keeper)
-    seeds.mark()
-    session.run(worker, config)
+    random_state.mark()
+    main.run(worker, config)
 
 
 def resume(worker: Worker) -> NoReturn:
     """Go on as the session that this process was, before it started over."""
-    prepared.load_default_plugins()
-    again.resume(worker, worker.boot.resume or {})
-    worker.plugin_packages = prepared.plugin_packages(prepared.plugin_distributions())
-    seeds.mark()
-    session.run(worker, prepared.ReadyConfig())
+    pytest_prebuild.load_default_plugins()
+    start_over.resume(worker, worker.boot.resume or {})
+    worker.plugin_packages = pytest_prebuild.plugin_packages(pytest_prebuild.plugin_distributions())
+    random_state.mark()
+    main.run(worker, pytest_prebuild.ReadyConfig())

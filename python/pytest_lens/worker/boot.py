@@ -8,9 +8,9 @@ import platform
 import sys
 from typing import Any, NoReturn
 
-from . import ending, keeper, procs
-from .own import json, os
+from .processes import keeper, process_exit, process_tree
 from .state import Boot, Worker, greet
+from .unpatched import json, os
 from .wire import Channel, cut, dial
 
 _OLDEST = (7, 0)
@@ -21,7 +21,7 @@ def main() -> NoReturn:
     boot = Boot.parse(json.loads(os.environ.pop("PYTEST_LENS_BOOT")))
     _set_up_path()
     if not boot.terminal:
-        procs.leave_terminal()
+        process_tree.leave_terminal()
     if boot.connection is None:
         connection = dial(boot.socket)
         boot.keeper = keeper.start(connection.fileno(), boot.terminal)
@@ -44,7 +44,7 @@ def main() -> NoReturn:
         traceback.print_exc()
         text = cut(f"{type(error).__name__}: {error}")
         worker.send({"t": "fatal", "code": "boot_failed", "message": text})
-    ending.leave(1)
+    process_exit.leave(1)
 
 
 def _set_up_path() -> None:
@@ -106,7 +106,7 @@ def _load_pytest(worker: Worker) -> None:
                 f"{_way_out('install pytest')}",
             }
         )
-        ending.leave(1)
+        process_exit.leave(1)
     version = getattr(pytest, "__version__", "0")
     if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _OLDEST:
         worker.send(
@@ -117,7 +117,7 @@ def _load_pytest(worker: Worker) -> None:
                 f"{_way_out('install --upgrade pytest')}",
             }
         )
-        ending.leave(1)
+        process_exit.leave(1)
     _pose_as_pytest()
 
 

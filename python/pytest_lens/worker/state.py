@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .measuring import Measuring
-from .own import os
-from .reads import Reads
-from .stash import Stash
-from .streaming import Streams
-from .warned import Warned
+from .output.capture_files import Streams
+from .output.coverage_data import Measuring
+from .output.recorded_warnings import Warned
+from .preload.hidden_modules import Stash
+from .unpatched import os
+from .watching.file_reads import Reads
 from .wire import Channel, Message, Socket, dial
 
 
@@ -30,7 +30,7 @@ class Boot:
     harmless: list[str] = field(default_factory=list)
     # Modules that are never imported in advance.
     unsafe: list[str] = field(default_factory=list)
-    # Only from a process to itself, when it starts over (see `again`).
+    # Only from a process to itself, when it starts over (see `start_over`).
     connection: int | None = None
     resume: dict[str, Any] | None = None
     # The process above, see `keeper`; set by the process itself.
@@ -53,9 +53,9 @@ class Options:
     run_disabled: bool = False
     # Reports about the session as a whole are wanted: it runs all there is to run.
     reports: bool = False
-    # What to measure; see `measuring`.
+    # What to measure; see `coverage_data`.
     coverage: dict[str, Any] | None = None
-    # Wait for a debugger first; see `debugging`.
+    # Wait for a debugger first; see `debugger`.
     debug: bool = False
     worker: dict[str, Any] | None = None
 
@@ -82,7 +82,7 @@ class Worker:
     plugin_packages: set[str] = field(default_factory=set)
     # What was imported in advance, out of sight.
     stash: Stash | None = None
-    # How the session starts over without it; see `again`.
+    # How the session starts over without it; see `start_over`.
     way_back: Any = None
     # Its session had an effect outside of its memory.
     has_acted: bool = False

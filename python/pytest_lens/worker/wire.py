@@ -11,7 +11,7 @@ import _signal  # type: ignore[import-not-found]  # the typeshed leaves it out
 import _socket
 from typing import Any
 
-from .own import fcntl, json, os, resource, select, signal, struct
+from .unpatched import fcntl, json, os, resource, select, signal, struct
 
 Message = dict[str, Any]
 

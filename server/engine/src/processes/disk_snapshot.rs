@@ -21,7 +21,7 @@ use crate::processes::worker_protocol::{Counted, WireDir, WireLook, WireRead, Wi
 /// A modification time this close to the reading proves nothing: 2 s, the coarsest tick of file systems in use.
 const RECENT_NS: i64 = 2_000_000_000;
 
-/// Larger files are compared by their stat alone, as `worker/disk.py` has it.
+/// Larger files are compared by their stat alone, as `watching/disk_state.py` has it.
 const DIGEST_LIMIT: u64 = 8 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -315,7 +315,7 @@ fn list(path: &Path, counted: Counted) -> io::Result<DirState> {
     Ok(DirState { mtime_ns, settled, counted, names })
 }
 
-/// As `worker/disk.py` has it.
+/// As `watching/disk_state.py` has it.
 fn counts(name: &str, counted: Counted) -> bool {
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     if name == "__pycache__" || ends(&[".pyc", "~"]) {

@@ -1,5 +1,6 @@
 //! The worker's Python files, carried in the binary and written to the cache folder once for each version of them.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -9,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::processes::private_files;
 use crate::timing::WORKER_FILES_AGE;
 
+/// Each file's path within the package, with slashes, and its text.
 const FILES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/worker_files.rs"));
 
 const PREFIX: &str = "worker-";
@@ -28,8 +30,10 @@ pub(crate) fn unpack(cache_dir: &Path) -> io::Result<PathBuf> {
     let folder = cache_dir.join(format!("{PREFIX}{name}"));
     let package = folder.join(PACKAGE);
     private_files::folder(&folder)?;
-    private_files::folder(&package)?;
-    private_files::folder(&package.join(COMPILED))?;
+    for inside in packages() {
+        private_files::folder(&package.join(inside))?;
+        private_files::folder(&package.join(inside).join(COMPILED))?;
+    }
     for (name, text) in FILES {
         let path = package.join(name);
         let is_there = fs::symlink_metadata(&path).is_ok_and(|data| data.is_file() && data.mode() & 0o077 == 0)
@@ -45,8 +49,15 @@ pub(crate) fn unpack(cache_dir: &Path) -> io::Result<PathBuf> {
 /// Removes what Python has compiled of them, which it trusts without a look: a full disk may have cut it. Returns whether
 /// there was anything. `folder` is what [`unpack`] returned.
 pub(crate) fn forget_compiled(folder: &Path) -> bool {
-    let compiled = fs::read_dir(folder.join(PACKAGE).join(COMPILED)).into_iter().flatten().flatten();
+    let compiled = packages().into_iter().map(|inside| folder.join(PACKAGE).join(inside).join(COMPILED));
+    let compiled = compiled.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     compiled.filter(|entry| fs::remove_file(entry.path()).is_ok()).count() > 0
+}
+
+/// The package's folders, paths within it, parents first; its own is empty.
+fn packages() -> BTreeSet<&'static Path> {
+    let above = |name: &'static str| Path::new(name).ancestors().skip(1);
+    FILES.iter().flat_map(|(name, _)| above(name)).collect()
 }
 
 /// Removes the files of other versions that nobody has used for a while. Blocks.
@@ -69,7 +80,7 @@ pub(crate) fn prune_compiled(cache_dir: &Path) {
         let used = fs::symlink_metadata(path).and_then(|data| data.modified()).ok();
         used.and_then(|used| used.elapsed().ok()).is_some_and(|age| age > WORKER_FILES_AGE)
     };
-    // As `worker/pyc.py` lays them out: two folders for each file, in the last its versions.
+    // As `session/code_cache.py` lays them out: two folders for each file, in the last its versions.
     for shelf in below(cache_dir).flat_map(|project| below(&project.join("pyc"))) {
         for file in below(&shelf) {
             below(&file).filter(|version| is_old(version)).for_each(|version| drop(fs::remove_file(version)));
@@ -98,6 +109,21 @@ mod tests {
     use std::time::{Duration, SystemTime};
 
     use super::*;
+
+    #[test]
+    fn files_of_all_folders_are_unpacked_and_what_python_compiled_of_them_goes() {
+        let cache = tempfile::tempdir().unwrap();
+        let folder = unpack(cache.path()).unwrap();
+        let package = folder.join(PACKAGE);
+        for name in ["boot.py", "__init__.py", "session/__init__.py", "session/plugin.py"] {
+            assert!(package.join(name).is_file(), "{name}");
+        }
+        assert!(!forget_compiled(&folder));
+        let compiled = [package.join("__pycache__/boot.pyc"), package.join("session/__pycache__/plugin.pyc")];
+        compiled.iter().for_each(|path| fs::write(path, "code").unwrap());
+        assert!(forget_compiled(&folder));
+        assert!(!compiled.iter().any(|path| path.exists()));
+    }
 
     #[test]
     fn r19_compiled_code_that_nobody_uses_goes_and_other_stays() {

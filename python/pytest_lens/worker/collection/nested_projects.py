@@ -1,0 +1,64 @@
+"""Projects inside the project: folders with a pytest configuration of their own, which is not read.
+
+`python -m pytest pkg/api/tests` takes `pkg/api` as its root; the session of the whole project does
+not, so what is set there (`pythonpath`, say) is missing: worth a word where an import fails.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..unpatched import os
+
+# pytest reads the first that holds configuration; those without a pattern do by being there.
+_CONFIGURATIONS = (
+    ("pytest.toml", ""),
+    (".pytest.toml", ""),
+    ("pytest.ini", ""),
+    (".pytest.ini", ""),
+    ("pyproject.toml", r"^\[tool\.pytest[.\]]"),
+    ("tox.ini", r"^\[pytest\]"),
+    ("setup.cfg", r"^\[tool:pytest\]"),
+)
+
+
+def hint(error: BaseException, path: str, root: str, in_force: Any) -> str:
+    """What to add to the message of an import that fails in `path`, on lines of its own, or "".
+
+    `in_force`: the configuration file that the session has read.
+    """
+    if not isinstance(error, ImportError):
+        return ""
+    found = _nearest(path, root)
+    if found is None or (in_force is not None and os.path.samefile(found, str(in_force))):
+        return ""
+    file = os.path.relpath(found, root)
+    folder = os.path.dirname(file)
+    return (
+        f"\n{file} is a pytest configuration of its own, which a session in {root} does not read:"
+        f" open {folder} as a folder of its own (in a terminal: `pytest-lens run --root {folder}`),"
+        " or set in the root's configuration what is missing"
+    )
+
+
+def _nearest(path: str, root: str) -> str | None:
+    """The configuration nearest above `path`, in a folder below `root`."""
+    folder = os.path.dirname(os.path.abspath(path))
+    while folder.startswith(os.path.join(root, "")):
+        for name, pattern in _CONFIGURATIONS:
+            file = os.path.join(folder, name)
+            if _holds(file, pattern):
+                return file
+        folder = os.path.dirname(folder)
+    return None
+
+
+def _holds(file: str, pattern: str) -> bool:
+    if not os.path.isfile(file):
+        return False
+    try:
+        with open(file, encoding="utf-8", errors="replace") as text:
+            return not pattern or bool(re.search(pattern, text.read(), re.MULTILINE))
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""What running tests leaves besides verdicts: captured output, warnings, coverage."""

@@ -1,0 +1,231 @@
+"""Output on disk while a test runs: whoever watches reads along, and memory stays small.
+
+pytest captures into unlinked files that it empties behind each phase. Here the files have names and
+only grow; where a test's part begins and ends goes with its messages. Log records go into a third
+file, as they reach pytest's own handler, one line of JSON each. What is long is cut in the middle
+when pytest reads it back; the engine sees to the files.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from ..unpatched import fcntl, json, os, resource
+from ..wire import TEXT_LIMIT, Message, cut
+
+# What pytest reads back of one phase: with the note it is no longer than a message may be.
+_TEXT = TEXT_LIMIT - 64
+_NAMES = ("out", "err")
+# A file of a resident runner that has become longer is not taken over into the next run.
+_LONG = 64 << 20
+# What the log records of one test take on disk at most.
+_LOG_LIMIT = 16 << 20
+
+
+class _Captured:
+    """One of pytest's capture files, replaced by one that has a name and only grows."""
+
+    def __init__(self, capture: Any) -> None:
+        self._capture = capture
+        self._raw: io.FileIO = capture.tmpfile.buffer
+        self._read_to = 0
+        self._path = ""
+        capture.snap = self.snap
+
+    def open(self, path: str) -> None:
+        """Write to this file from now on."""
+        self._capture.tmpfile.flush()
+        if self._path and self.size() <= _LONG:
+            # Processes that fixtures keep alive hold on to the file that they were given.
+            os.link(self._path, path)
+            self._path = path
+            return
+        number = self._raw.fileno()
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        fresh = os.open(path, flags, 0o600)
+        os.dup2(fresh, number, inheritable=os.get_inheritable(number))
+        os.close(fresh)
+        if self._capture._state == "started":
+            os.dup2(number, self._capture.targetfd)
+        self._read_to = 0
+        self._path = path
+
+    def begin(self) -> None:
+        """A test begins: what was written before, in a fork that reads for itself too, is over."""
+        if self._path:
+            self._read_to = self.size()
+
+    def size(self) -> int:
+        # The object's own methods: a test may have replaced those of `os`.
+        return self._raw.seek(0, os.SEEK_END)
+
+    def snap(self) -> str:
+        """What was written since the last time, as pytest asks for it."""
+        self._capture._assert_state("snap", ("started", "suspended"))
+        self._capture.tmpfile.flush()
+        start, end = self._read_to, self.size()
+        self._read_to = end
+        if end - start <= _TEXT:
+            return self._read(start, end)
+        head, tail = _TEXT // 4 * 3, _TEXT // 4
+        missing = end - start - head - tail
+        note = f"\n[... {missing} bytes left out ...]\n"
+        return self._read(start, start + head) + note + self._read(end - tail, end)
+
+    def _read(self, start: int, end: int) -> str:
+        self._raw.seek(start)
+        parts = []
+        left = end - start
+        while left > 0:
+            part = self._raw.read(left)
+            if not part:
+                break
+            parts.append(part)
+            left -= len(part)
+        return b"".join(parts).decode("utf-8", "replace")
+
+
+class _Log:
+    """Log records, as they reach the handler that pytest reports them from."""
+
+    def __init__(self, handler: Any) -> None:
+        self._handler = handler
+        self._emit = handler.emit
+        self._file: io.FileIO | None = None
+        self._used = 0
+        self._dropped = 0
+        handler.emit = self.emit
+
+    def open(self, path: str) -> None:
+        """Write to this file from now on."""
+        if self._file is not None:
+            self._file.close()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+        self._file = io.FileIO(_out_of_the_way(os.open(path, flags, 0o600)), "a")
+        self._used = self._dropped = 0
+
+    def emit(self, record: Any) -> None:
+        """In place of the handler's own."""
+        self._emit(record)
+        if self._used > _LOG_LIMIT:
+            self._dropped += 1
+            return
+        try:
+            self._write(
+                {
+                    "timestamp": record.created,
+                    "level": record.levelname,
+                    "logger": record.name,
+                    "message": cut(record.getMessage(), TEXT_LIMIT),
+                    "text": cut(self._handler.format(record), TEXT_LIMIT),
+                }
+            )
+        except Exception:  # a record that can't be formatted is told by pytest itself
+            pass
+
+    def _write(self, record: Message) -> None:
+        line = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        self._used += len(line)
+        if self._file is not None:
+            self._file.write(line)
+
+    def end(self) -> None:
+        """A test is over."""
+        if self._dropped:
+            text = f"[... {self._dropped} records left out ...]"
+            self._write({"message": text, "text": text})
+        self._used = self._dropped = 0
+
+    def size(self) -> int:
+        return self._file.seek(0, os.SEEK_END) if self._file is not None else 0
+
+
+def _out_of_the_way(number: int) -> int:
+    """A high descriptor instead: low ones belong to the tests."""
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    lowest = 900 if soft == resource.RLIM_INFINITY or soft > 1000 else soft - 32
+    try:
+        moved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, lowest)
+    except OSError:
+        return number
+    os.close(number)
+    return moved
+
+
+class Streams:
+    """The output files of this process, and the folders of artifacts beside them."""
+
+    def __init__(self) -> None:
+        self._captured: list[_Captured] = []
+        self._log: _Log | None = None
+        self._prefix = ""
+        self._index = -1
+        self._folder = ""
+
+    def open(self, config: Any, prefix: str | None) -> None:
+        """A run begins, and its output goes to files whose names begin with `prefix`."""
+        if not prefix:
+            return
+        try:
+            os.makedirs(os.path.dirname(prefix), exist_ok=True)
+            self._take_hold(config)
+            for captured, name in zip(self._captured, _NAMES):
+                captured.open(f"{prefix}.{name}")
+            if self._log is not None:
+                self._log.open(f"{prefix}.log")
+        except OSError:  # no disk to write to: pytest captures as it always does
+            self._captured = []
+            return
+        self._prefix = prefix
+
+    def _take_hold(self, config: Any) -> None:
+        if self._captured:
+            return
+        manager = config.pluginmanager.get_plugin("capturemanager")
+        capturing = getattr(manager, "_global_capturing", None)
+        both = (getattr(capturing, "out", None), getattr(capturing, "err", None))
+        if all(hasattr(capture, "targetfd") for capture in both):
+            self._captured = [_Captured(capture) for capture in both]
+        logging = config.pluginmanager.get_plugin("logging-plugin")
+        handler = getattr(logging, "report_handler", None)
+        if handler is not None and self._log is None:
+            self._log = _Log(handler)
+
+    def begin(self, index: int) -> Message:
+        """A test begins: where its output will be."""
+        self._index, self._folder = index, ""
+        try:
+            for captured in self._captured:
+                captured.begin()
+        except (OSError, ValueError):  # a test has closed the files
+            pass
+        at = self._offsets()
+        return {"at": at} if at else {}
+
+    def end(self) -> Message:
+        """A test is over: where its output ends, and whether it left artifacts."""
+        if self._log is not None:
+            self._log.end()
+        at = self._offsets()
+        told: Message = {"to": at} if at else {}
+        if self._folder:
+            told["artifacts"] = self._folder
+        return told
+
+    def _offsets(self) -> list[int] | None:
+        if not self._captured:
+            return None
+        try:
+            sizes = [captured.size() for captured in self._captured]
+            return [*sizes, self._log.size() if self._log is not None else 0]
+        except (OSError, ValueError):  # a test has closed the files
+            return None
+
+    def folder(self) -> str | None:
+        """The folder for artifacts of the test that runs now; made at the first call."""
+        if not self._folder and self._prefix:
+            folder = f"{self._prefix}.d/{self._index}"
+            os.makedirs(folder, exist_ok=True)
+            self._folder = folder
+        return self._folder or None

@@ -1,0 +1,76 @@
+"""Coverage of a session, measured by coverage.py itself, which the project's interpreter must have.
+
+It begins before the session reads its arguments, so that the project's imports are seen, and is
+saved when the session is over. Each process writes a file of its own; what becomes of them is the
+business of :mod:`..coverage_report`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+from .. import own_code
+from ..unpatched import os
+from ..wire import Message
+
+
+class Missing(Exception):
+    """coverage.py is not there: the sentence says what to install."""
+
+
+class Measuring:
+    """One process's coverage."""
+
+    def __init__(self, options: Message) -> None:
+        try:
+            coverage: Any = importlib.import_module("coverage")
+        except ImportError:
+            raise Missing(
+                f"coverage is not installed for {sys.executable}: "
+                f"run `{sys.executable} -m pip install coverage`"
+            ) from None
+        self._contexts = bool(options.get("contexts"))
+        self._coverage: Any = coverage.Coverage(
+            data_file=os.path.join(options["folder"], ".coverage"),
+            data_suffix=True,
+            config_file=options.get("config") or True,
+            source=options.get("source") or None,
+            branch=True if options.get("branch") else None,
+        )
+        ours = f"{own_code.FOLDER}*"
+        self._set("run:omit", [*(self._coverage.get_option("run:omit") or []), ours])
+        if self._contexts:
+            self._set("run:dynamic_context", None)
+            # The newer way of measuring sees each line once only, in whichever test comes first.
+            self._set("run:core", "ctrace")
+
+    def _set(self, option: str, value: Any) -> None:
+        try:
+            self._coverage.set_option(option, value)
+        except Exception:  # a version that does not know it does not need it
+            pass
+
+    def start(self) -> None:
+        """Measure from now on."""
+        self._coverage.start()
+
+    def test(self, node_id: str) -> None:
+        """What follows is this test's; without an id, nobody's."""
+        if self._contexts:
+            self._coverage.switch_context(node_id)
+
+    def stop(self) -> None:
+        """Measure no more, and write what was measured."""
+        self._coverage.stop()
+        self._coverage.save()
+
+
+def is_there() -> bool:
+    """Whether coverage could be measured here."""
+    try:
+        return importlib.util.find_spec("coverage") is not None
+    except (ImportError, ValueError):
+        return False

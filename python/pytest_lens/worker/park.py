@@ -1,0 +1,195 @@
+"""The place where a process parks: it waits for the engine, forks on request and reaps its forks.
+
+Both the base (pytest loaded, nothing of the project) and the collected host (items in hand) park
+here; what a fork does next is up to the caller, who gets control back in the child.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import dataclass
+
+from .processes import after_fork, process_tree
+from .state import Options, Worker
+from .unpatched import os, select, signal
+from .wire import EngineGone, Message
+
+# How often forks are looked after where the kernel cannot tell us (no pidfd), in milliseconds.
+_REAP_EVERY = 20
+
+
+@dataclass
+class Command:
+    """What to do after the park: ``fork`` (this is the child), ``become`` or ``exit``."""
+
+    kind: str
+    role: str
+    options: Options
+    # Who wants what comes of it; see `Worker.purpose`.
+    purpose: str = "run"
+
+
+@dataclass
+class _Child:
+    host: str
+    pidfd: int | None
+
+
+class Park:
+    """Serves the engine's requests in a process that waits to be forked."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._children: dict[int, _Child] = {}
+        self._exiting = False
+        # Children that the project started while it was imported are not ours to wait for.
+        self._not_ours = set(process_tree.children_of(os.getpid()))
+        process_tree.adopt_orphans()
+        # From now on, which is before the engine hears of us: an interrupt from the terminal is
+        # meant for tests, not for a parked host.
+        self._before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+        if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+            # The kernel would reap for us, and keep the status to itself.
+            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def serve(self) -> Command:
+        """Wait for requests; returns in each forked child, and when the wait is over."""
+        command = None
+        while command is None:
+            command = self._step()
+        for number, handler in self._before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+        return command
+
+    def _step(self) -> Command | None:
+        try:
+            message = self._worker.channel.poll()
+            if message is None:
+                self._wait()
+                self._reap()
+            elif message["t"] == "fork":
+                return self._fork(message)
+            elif message["t"] == "become":
+                return self._become(message)
+            elif message["t"] == "exit":
+                self._exiting = True
+        except EngineGone:
+            self._kill_children()
+            self._worker.channel.close()
+            return Command("exit", "", Options())
+        # Forks die with their parent: an exit waits for those that still run.
+        if self._exiting and not self._children:
+            return Command("exit", "", Options())
+        return None
+
+    def _wait(self) -> None:
+        poller = select.poll()
+        poller.register(self._worker.channel.fileno(), select.POLLIN)
+        timeout: int | None = None
+        for child in self._children.values():
+            if child.pidfd is None:
+                timeout = _REAP_EVERY
+            else:
+                poller.register(child.pidfd, select.POLLIN)
+        poller.poll(timeout)
+
+    def _reap(self) -> None:
+        # Each by its own id: a wait for any child would rob the project of its children.
+        for pid in list(self._children):
+            try:
+                reaped, status = os.waitpid(pid, os.WNOHANG)
+            except ChildProcessError:
+                reaped, status = pid, None
+            if reaped != pid:
+                continue
+            child = self._children.pop(pid)
+            if child.pidfd is not None:
+                os.close(child.pidfd)
+            self._reap_orphans(self._was_cut_short(pid, status))
+            self._worker.send(_exited(child.host, pid, status))
+
+    def _was_cut_short(self, pid: int, status: int | None) -> bool:
+        """Whether a fork crashed, or was ended because a test in it took too long."""
+        if status is not None and os.WIFSIGNALED(status):
+            return True
+        try:
+            return os.stat(process_tree.stacks_path(self._worker.boot.tmp_dir, pid)).st_size > 0
+        except OSError:
+            return False
+
+    def _reap_orphans(self, kill: bool) -> None:
+        """Wait for processes that forks left behind; `kill` those of one that was cut short."""
+        known = self._not_ours | set(self._children)
+        orphans = [pid for pid in process_tree.children_of(os.getpid()) if pid not in known]
+        if kill:
+            process_tree.kill_trees(orphans)
+        for pid in orphans:
+            try:
+                os.waitpid(pid, 0 if kill else os.WNOHANG)
+            except ChildProcessError:
+                pass
+
+    def _kill_children(self) -> None:
+        # Orphans that were handed to this process go too: it is their last keeper.
+        process_tree.kill_trees({*self._children, *process_tree.children_of(os.getpid())})
+        for pid in self._children:
+            try:
+                os.waitpid(pid, 0)
+            except ChildProcessError:
+                pass
+
+    def _become(self, message: Message) -> Command:
+        self._worker.host = message["host"]  # same process, same connection
+        role, options = message["role"], Options.parse(message.get("options"))
+        return Command("become", role, options, message.get("purpose", "run"))
+
+    def _fork(self, message: Message) -> Command | None:
+        worker = self._worker
+        host, role = message["host"], message["role"]
+        parent = os.getpid()
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                pass
+        fix = after_fork.before_fork()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                pid = os.fork()
+        except OSError as error:
+            failure = {"message": str(error), "errno": error.errno}
+            worker.send({"t": "fork_failed", "host": host, **failure})
+            return None
+        if pid:
+            self._children[pid] = _Child(host, process_tree.open_pidfd(pid))
+            worker.send({"t": "forked", "host": host, "pid": pid})
+            return None
+        process_tree.lead_group()
+        if role not in ("collected", "configured"):
+            process_tree.die_with_parent(parent)
+            process_tree.adopt_orphans()
+        for child in self._children.values():
+            if child.pidfd is not None:
+                os.close(child.pidfd)
+        self._children.clear()
+        self._exiting = False
+        try:
+            worker.connect(host, role, worker.host)
+        except OSError:
+            os._exit(70)
+        after_fork.after_fork(fix)
+        return Command(
+            "fork", role, Options.parse(message.get("options")), message.get("purpose", "run")
+        )
+
+
+def _exited(host: str, pid: int, status: int | None) -> Message:
+    code = signal_number = None
+    if status is not None and os.WIFSIGNALED(status):
+        signal_number = os.WTERMSIG(status)
+    elif status is not None:
+        code = os.WEXITSTATUS(status)
+    return {"t": "exited", "host": host, "pid": pid, "code": code, "signal": signal_number}

@@ -1,0 +1,1 @@
+"""Modules that a base imports before the project does, and how a session gets them."""

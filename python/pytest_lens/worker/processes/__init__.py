@@ -1,0 +1,1 @@
+"""Processes and forks: the process tree, fork safety, what a fork renews, how it ends."""

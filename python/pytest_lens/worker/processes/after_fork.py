@@ -1,0 +1,78 @@
+"""What has to be put right in a process that just came out of fork."""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+from typing import Any
+
+from ..sharing import random_draws
+from ..unpatched import os, tempfile
+from . import process_exit, random_state
+
+
+def before_fork() -> Any:
+    """State to carry over; give it to :func:`after_fork` in the child."""
+    return random_state.before_fork()
+
+
+def after_fork(state: Any) -> None:
+    """In the child, before anything of the project runs."""
+    process_exit.forget_inherited()
+    random_state.after_fork(state)
+    random_draws.reseed()
+
+
+def fresh_capture(config: Any) -> None:
+    """Give the fork capture files of its own, behind the same Python objects.
+
+    Forks share the file, and with it the offset, so siblings would read each other's output. The
+    objects stay because the project may have kept references to `sys.stdout` while it was imported.
+    """
+    manager = config.pluginmanager.get_plugin("capturemanager")
+    capturing = getattr(manager, "_global_capturing", None)
+    if capturing is None:
+        return
+    for capture in (capturing.out, capturing.err):
+        if capture is None:
+            continue
+        file = getattr(capture, "tmpfile", None)
+        try:
+            number = file.fileno()  # type: ignore[union-attr]
+        except (OSError, ValueError, AttributeError):
+            capture.snap()  # in memory: what is in it was our parent's
+            continue
+        _swap_file(number)
+
+
+def _swap_file(number: int) -> None:
+    with tempfile.TemporaryFile(buffering=0) as fresh:
+        os.dup2(fresh.fileno(), number, inheritable=os.get_inheritable(number))
+
+
+def collect_garbage_once(config: Any) -> None:
+    """At the end of a session pytest collects garbage five times, which is dear in a fork."""
+    key = getattr(importlib.import_module("_pytest"), "unraisableexception", None)
+    key = getattr(key, "gc_collect_iterations_key", None)
+    if key is not None:
+        config.stash.setdefault(key, 1)
+
+
+def drain_capture(config: Any) -> None:
+    """Before forking: throw away what collecting printed and nobody read."""
+    manager = config.pluginmanager.get_plugin("capturemanager")
+    if getattr(manager, "_global_capturing", None) is not None:
+        manager.read_global_capture()
+
+
+def fresh_basetemp(config: Any, path: str) -> None:
+    """Let `tmp_path` and its relatives make their folders under `path`."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is None:
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    factory._given_basetemp = pathlib.Path(os.path.abspath(path))
+    factory._basetemp = None
+    if hasattr(factory, "_next_number"):
+        factory._next_number = {}
+    config.option.basetemp = path

@@ -1,0 +1,1 @@
+"""Verdicts, tracebacks and diffs, made from pytest's reports."""

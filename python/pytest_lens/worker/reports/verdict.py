@@ -1,0 +1,322 @@
+"""From pytest's reports to one verdict for each test.
+
+pytest reports setup, call and teardown (and subtests) separately, and plugins may change or repeat
+reports; what counts is what reaches `pytest_runtest_logreport`.
+"""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from _pytest._io import TerminalWriter
+
+from ..wire import MESSAGE_LIMIT, Message, cut
+from . import failure_traceback
+from .assertion_diff import Comparisons
+
+_PHASES = ("setup", "call", "teardown")
+_STREAMS = (("Captured stdout", "stdout"), ("Captured stderr", "stderr"), ("Captured log", "log"))
+
+
+class Recorder:
+    """Collects the reports of the test that runs now."""
+
+    def __init__(self, root: str, comparisons: Comparisons) -> None:
+        self._root = root
+        self._comparisons = comparisons
+        self._path = ""
+        self._reports: dict[str, Any] = {}
+        self._subtests: list[Any] = []
+        self._details: dict[str, Message] = {}
+        self._logged: dict[str, Message] = {}
+        self._subtest_details: list[Message] = []
+
+    def begin(self, item: Any) -> None:
+        """The reports that follow are this item's."""
+        self._path = str(getattr(item, "path", ""))
+        self._new_attempt()
+
+    def _new_attempt(self) -> None:
+        self._reports = {}
+        self._subtests = []
+        self._details = {}
+        self._logged = {}
+        self._subtest_details = []
+        self._comparisons.clear()
+
+    def made(self, item: Any, call: Any, report: Any) -> None:
+        """pytest made a report: the one moment at which the exception itself is at hand."""
+        detail: Message = {}
+        try:
+            if call.excinfo is not None and (report.failed or hasattr(report, "wasxfail")):
+                detail = self._place(item, call, report)
+                pair = self._comparisons.for_failure(call.excinfo.value)
+                if pair is not None:
+                    detail["expected"], detail["actual"] = pair
+        except (
+            BaseException
+        ):  # hostile objects in frames: the verdict is worth more than its details
+            pass
+        self._details[call.when] = detail
+
+    def _place(self, item: Any, call: Any, report: Any) -> Message:
+        error, trace = call.excinfo.value, call.excinfo.tb
+        is_own_text = isinstance(report.longrepr, str)
+        return (
+            failure_traceback.of_doctest(item, error, self._root)
+            or failure_traceback.of_custom(item, trace, self._root, is_own_text)
+            or failure_traceback.describe(item, trace, self._root)
+        )
+
+    def reported(self, report: Any) -> None:
+        """A report that counts, after all other plugins had their say."""
+        if is_subtest(report):
+            self._subtests.append(report)
+            self._subtest_details.append(self._details.get(report.when, {}))
+            return
+        if report.when == "setup" and self._reports:  # a plugin repeats the test
+            details = self._details
+            self._new_attempt()
+            self._details = details
+        self._reports[report.when] = report
+        self._logged[report.when] = self._details.get(report.when, {})
+
+    def end(self, item: Any, crash: BaseException | None, ms: float) -> Message:
+        """The test is over; `crash` is what escaped from pytest's protocol, if anything did.
+
+        `ms`: what it took, as far as we know.
+        """
+        verdict = self._verdict()
+        if crash is not None:
+            verdict["outcome"] = "error"
+            verdict["message"] = cut(_told_of(crash), MESSAGE_LIMIT)
+            try:
+                verdict.update(failure_traceback.describe(item, crash.__traceback__, self._root))
+            except BaseException:  # as above
+                pass
+        durations = [getattr(report, "duration", None) or 0.0 for report in self._reports.values()]
+        total = sum(durations) * 1000
+        # A test may have stopped the clocks that pytest reads.
+        is_true = 0.0 <= total <= ms and not (durations and 0.0 in durations)
+        verdict["ms"] = round(total if is_true else ms, 3)
+        verdict.update(self._captured())
+        if self._subtests:
+            verdict["subtests"] = [
+                _subtest(report, detail, self._path)
+                for report, detail in zip(self._subtests, self._subtest_details)
+            ]
+        self._new_attempt()
+        return verdict
+
+    def _verdict(self) -> Message:
+        if not self._reports:
+            return {
+                "outcome": "error",
+                "message": "pytest reported nothing about this test",
+            }
+        setup, call, teardown = (self._reports.get(when) for when in ("setup", "call", "teardown"))
+        phase = self._deciding_phase()
+        main = _judge(self._reports[phase])
+        if main["outcome"] in ("failed", "error"):
+            main["phase"] = phase if phase in _PHASES else "call"
+            main.update(self._logged[phase])
+        elif main["outcome"] == "xfailed":
+            main.update(
+                {k: v for k, v in self._logged[phase].items() if k in ("location", "frames")}
+            )
+        if setup is not None and setup.outcome == "rerun":
+            main["outcome"] = "error"
+        failed = [index for index, report in enumerate(self._subtests) if report.failed]
+        own_words = main["outcome"] in ("failed", "error") and not _only_counts_subtests(call)
+        if failed and not own_words:
+            main = self._failed_by_subtests(failed)
+        if teardown is not None and teardown.failed and phase != "teardown":
+            main = _with_teardown(main, teardown, self._logged["teardown"])
+        return main
+
+    def _deciding_phase(self) -> str:
+        """The phase that decides; plugins that run a test elsewhere have phases of their own."""
+        others = [phase for phase in self._reports if phase not in _PHASES]
+        return next(phase for phase in ("call", *others, *_PHASES) if phase in self._reports)
+
+    def _failed_by_subtests(self, failed: list[int]) -> Message:
+        texts = [_longrepr(self._subtests[index]) for index in failed]
+        first = self._subtests[failed[0]]
+        count = len(failed)
+        message = f"{count} failed subtest{'s' if count > 1 else ''}: {_message(first)}"
+        return {
+            "outcome": "failed",
+            "phase": "call",
+            "message": cut(message, MESSAGE_LIMIT),
+            "longrepr": cut("\n\n".join(texts)),
+            **self._subtest_details[failed[0]],
+        }
+
+    def _captured(self) -> Message:
+        """The output by stream, from the last report (it has all sections) and from subtests."""
+        sections: list[tuple[str, str]] = []
+        for report in self._reports.values():
+            sections = list(report.sections)
+        for report in self._subtests:
+            sections += [section for section in report.sections if section[0].endswith(" call")]
+        captured: Message = {}
+        for prefix, key in _STREAMS:
+            text = "".join(content for name, content in sections if name.startswith(prefix))
+            if text:
+                captured[key] = cut(text)
+        return captured
+
+
+def is_subtest(report: Any) -> bool:
+    """Whether a report is about a part of a test (pytest 9's own subtests, or pytest-subtests)."""
+    return type(report).__name__ in ("SubtestReport", "SubTestReport")
+
+
+def _only_counts_subtests(report: Any) -> bool:
+    """Whether pytest failed a test only because of its subtests."""
+    longrepr = getattr(report, "longrepr", None)
+    return isinstance(longrepr, str) and longrepr.startswith("contains ") and "subtest" in longrepr
+
+
+def _judge(report: Any) -> Message:
+    """The outcome of setup or call, with message and text."""
+    expected = getattr(report, "wasxfail", None)
+    if report.skipped:
+        if expected is not None:
+            return _told("xfailed", _reason(expected), report)
+        return {"outcome": "skipped", "message": cut(skip_reason(report), MESSAGE_LIMIT)}
+    if report.passed:
+        if expected is not None:
+            message = _reason(expected)
+            return {"outcome": "xpassed", **({"message": message} if message else {})}
+        return {"outcome": "passed"}
+    outcome = "error" if report.when in ("setup", "teardown") else "failed"
+    verdict = _told(outcome, _message(report), report)
+    if isinstance(report.longrepr, str) and report.longrepr.startswith("[XPASS(strict)]"):
+        verdict["strict"] = True
+    return verdict
+
+
+def _told(outcome: str, message: str, report: Any) -> Message:
+    verdict: Message = {"outcome": outcome}
+    if message:
+        verdict["message"] = cut(message, MESSAGE_LIMIT)
+    text = _longrepr(report)
+    if text:
+        verdict["longrepr"] = cut(text)
+    return verdict
+
+
+def _with_teardown(main: Message, teardown: Any, detail: Message) -> Message:
+    """A failing teardown makes any outcome an error; an earlier failure keeps the first word."""
+    text = _longrepr(teardown)
+    if main["outcome"] not in ("failed", "error"):
+        told = _told("error", _message(teardown), teardown)
+        return {**told, "phase": "teardown", **detail}
+    message = main.get("message", "") + f"\n(and in teardown: {_message(teardown)})"
+    return {
+        **main,
+        "outcome": "error",
+        "phase": "teardown",
+        "message": cut(message, MESSAGE_LIMIT),
+        "longrepr": cut(main.get("longrepr", "") + "\n\n" + text),
+    }
+
+
+def unshowable(item: Any, call: Any, hindrance: type[BaseException]) -> Any:
+    """The report of a phase whose own report could not be made: a `__repr__` exits, say."""
+    error = call.excinfo.value if call.excinfo is not None else None
+    text = "passed" if error is None else _told_of(error)
+    longrepr = f"E   {text}\n(pytest could not show more of it: {hindrance.__name__} was raised)"
+    return pytest.TestReport(
+        item.nodeid,
+        item.location,
+        dict.fromkeys(item.keywords, 1),
+        "failed" if call.excinfo is not None else "passed",
+        longrepr if call.excinfo is not None else None,
+        call.when,
+        duration=call.duration,
+    )
+
+
+def _told_of(error: BaseException) -> str:
+    try:
+        text = str(error)
+        name = type(error).__name__
+    except BaseException as failure:
+        return f"an exception that can't be shown: {type(failure).__name__}"
+    return f"{name}: {text}" if text else name
+
+
+def _reason(wasxfail: str) -> str:
+    return wasxfail[len("reason: ") :] if wasxfail.startswith("reason: ") else wasxfail
+
+
+def skip_reason(report: Any) -> str:
+    """Why a test or a file was skipped, in its own words."""
+    longrepr = report.longrepr
+    text = str(longrepr[2] if isinstance(longrepr, tuple) and len(longrepr) == 3 else longrepr)
+    return text[len("Skipped: ") :] if text.startswith("Skipped: ") else text
+
+
+def _message(report: Any) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = getattr(crash, "message", None)
+    if text:
+        return str(text)
+    lines = _text(report).strip().splitlines()
+    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
+    return "\n".join(marked) if marked else (lines[-1] if lines else "")
+
+
+def _text(report: Any) -> str:
+    try:
+        return text_of(report)
+    except BaseException as error:
+        return f"(no text: {type(error).__name__}: {error})"
+
+
+def text_of(report: Any) -> str:
+    """pytest's text of a failure; its own `longreprtext` takes the first line's indent away."""
+    file = StringIO()
+    writer = TerminalWriter(file)
+    writer.hasmarkup = False
+    report.toterminal(writer)
+    return file.getvalue().strip("\n").rstrip()
+
+
+def _longrepr(report: Any) -> str:
+    text = _text(report)
+    for name, content in report.sections:
+        # Other plugins' explanations; captured output goes by itself.
+        if not name.startswith("Captured "):
+            text += f"\n{name:-^80}\n{content}"
+    return text
+
+
+def _subtest(report: Any, detail: Message, path: str) -> Message:
+    outcome = report.outcome
+    if hasattr(report, "wasxfail"):
+        outcome = "xfailed" if report.skipped else "xpassed"
+    told: Message = {"label": _label(report), "outcome": outcome}
+    if outcome == "skipped":
+        told["message"] = cut(skip_reason(report), MESSAGE_LIMIT)
+    elif report.failed:
+        told["message"] = cut(_message(report), MESSAGE_LIMIT)
+        if "location" in detail:
+            told["line"] = detail["location"]["line"]
+    return told
+
+
+def _label(report: Any) -> str:
+    context = getattr(report, "context", None)
+    parts = []
+    message = getattr(context, "msg", None)
+    if message:
+        parts.append(f"[{message}]")
+    values = getattr(context, "kwargs", None)
+    if values:
+        parts.append("(" + ", ".join(f"{key}={value}" for key, value in values.items()) + ")")
+    return " ".join(parts) or "(<subtest>)"

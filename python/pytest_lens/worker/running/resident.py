@@ -1,0 +1,190 @@
+"""A resident runner: one session that serves run after run and keeps its wider fixtures alive.
+
+pytest tears down what the next item does not need. Behind the last test of a run we name a node of
+the collection tree as the next "item": what hangs on that node, and above it, stays set up. The
+next run's first test then says what of it may stay. The rest is pytest's own doing, and so is the
+end: the session finishes as it always does, with the fixtures' own finalizers.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Callable
+
+import pytest
+
+from ..collection.nodes import NodeBuilder
+from ..processes import after_fork
+from ..reports.verdict import Recorder
+from ..state import Worker
+from ..unpatched import os
+from ..watching.snapshot import Snapshot
+from ..wire import EngineGone, Message
+from . import reload_modules
+from .run_loop import RunLoop, perish
+
+_DEPTHS = {"session": 0, "package": 1, "module": 2, "class": 3}
+
+
+def _depth(node: Any) -> int:
+    if isinstance(node, pytest.Session):
+        return 0
+    if isinstance(node, reload_modules.FOLDERS):  # first: a Package was a File once
+        return 1
+    if isinstance(node, pytest.File):
+        return 2
+    return 3 if isinstance(node, pytest.Class) else 4
+
+
+class Keep:
+    """Which nodes stay set up between runs."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+        self._deepest = 0
+        self._limit = 0
+
+    def configure(self, scopes: list[str], limit: int) -> None:
+        """The scopes that stay, with what is wider; and the limit of failures of a run."""
+        self._deepest = max((_DEPTHS.get(scope, 0) for scope in scopes), default=0)
+        self._limit = limit
+
+    def check(self) -> None:
+        """Whether the limit is reached: pytest, if it knew of it, would tear everything down."""
+        failed = self._session.testsfailed
+        if self._limit and failed >= self._limit:
+            raise self._session.Failed(f"stopping after {failed} failures")
+
+    def behind(self, item: Any) -> Any:
+        """What to pass as the next item after the last one."""
+        return self._last(item.listchain())
+
+    def before(self, item: Any) -> None:
+        """A test is about to run, perhaps not for the first time."""
+        _freshen(item)
+        self.tear_down_to(item)
+
+    def settle(self) -> None:
+        """A run has ended, perhaps early: narrower fixtures may still be set up."""
+        stack = list(self._session._setupstate.stack)
+        if stack:
+            node = self._last(stack)
+            if node is not stack[-1]:
+                self.tear_down_to(node)
+
+    def tear_down_to(self, node: Any) -> None:
+        """Tear down what earlier tests have left and does not lie on the way to `node`."""
+        with self.guarded():
+            self._session._setupstate.teardown_exact(node)
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """For finalizers that run between tests: no test has failed if one of them does."""
+        config = self._session.config
+        try:
+            yield
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            raise
+        except BaseException as error:
+            manager = config.pluginmanager.get_plugin("capturemanager")
+            with manager.global_and_fixture_disabled() if manager else nullcontext():
+                traceback.print_exception(type(error), error, error.__traceback__)
+        after_fork.drain_capture(config)
+
+    def _last(self, chain: list[Any]) -> Any:
+        kept = [node for node in chain if _depth(node) <= self._deepest]
+        return kept[-1] if kept else chain[0]
+
+
+def _freshen(item: Any) -> None:
+    """Undo on an item what an earlier run of it has left there; pytest runs an item only once."""
+    marks = item.stash.get(_MARKS, None)
+    if marks is None:
+        item.stash[_MARKS] = list(item.own_markers)
+        return
+    item.own_markers[:] = marks
+    item._report_sections.clear()
+    item.user_properties.clear()
+    # Each run of a method has an instance of its own.
+    owner = getattr(item.parent, "obj", None)
+    bound = getattr(getattr(item, "_obj", None), "__self__", None)
+    if isinstance(owner, type) and isinstance(bound, owner):
+        item._obj = None
+        vars(item).pop("_instance", None)
+
+
+_MARKS: pytest.StashKey[list[Any]] = pytest.StashKey()
+
+
+class Resident:
+    """Serves runs until the engine lets go of it."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        session: Any,
+        recorder: Recorder,
+        builder: NodeBuilder,
+        snapshot: Snapshot,
+    ) -> None:
+        self._worker = worker
+        self._session = session
+        self._recorder = recorder
+        self._builder = builder
+        self._keep = Keep(session)
+        self._modules = reload_modules.Modules(worker, session, snapshot, self._keep)
+        self._maxfail = session.config.option.maxfail
+        self._by_id = builder.by_id(session.items)
+
+    def serve(self, message: Message | None, prepare: Callable[[Any, Message], None]) -> None:
+        """Run by run; returns when the session is to finish, fixtures and all."""
+        session = self._session
+        while message is not None:
+            self._start_afresh()
+            hold = message["hold"]
+            self._keep.configure(hold["scopes"], message.pop("maxfail", None) or self._maxfail)
+            self._bring_up_to_date(message.get("ids") or [], hold["changed"])
+            prepare(session, message)
+            loop = RunLoop(self._worker, self._recorder, self._by_id, self._keep)
+            loop.prepare(message, session.items)
+            loop.run(session)
+            message = self._wait()
+
+    def _start_afresh(self) -> None:
+        """What a run must not find of the one before."""
+        session = self._session
+        for name in ("shouldstop", "shouldfail"):
+            # Since pytest 8 the attribute itself refuses to be taken back.
+            private = f"_{name}"
+            setattr(session, private if hasattr(session, private) else name, False)
+        session.config.option.maxfail = 0
+        os.chdir(self._worker.root)
+
+    def _bring_up_to_date(self, ids: list[str], changed: list[str]) -> None:
+        """Forget test modules that changed, and collect those that are wanted and not here."""
+        if changed:
+            self._modules.forget(changed)
+            self._by_id = self._builder.by_id(self._session.items)
+        here = {node_id.partition("::")[0] for node_id in self._by_id}
+        wanted = dict.fromkeys(node_id.partition("::")[0] for node_id in ids)
+        missing = [path for path in wanted if path not in here]
+        if missing:
+            self._worker.send({"t": "reread", **self._modules.collect(missing)})
+            self._by_id = self._builder.by_id(self._session.items)
+
+    def _wait(self) -> Message | None:
+        """The next run; None when there is to be none."""
+        while True:
+            try:
+                message = self._worker.channel.wait(None)
+            except EngineGone:
+                perish()
+            except KeyboardInterrupt:  # meant for tests, and none runs
+                continue
+            # A stop that crossed the end of the run it was meant for has nothing to stop.
+            if message is not None and message["t"] == "exit":
+                return None
+            if message is not None and message["t"] == "run":
+                return message

@@ -1,0 +1,264 @@
+"""The run loop of a runner or a session: takes indices from the engine, runs items, reports."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import Any, NoReturn
+
+import pytest
+
+from ..processes import process_tree
+from ..reports.hook_blame import is_a_hooks
+from ..reports.verdict import Recorder
+from ..state import Worker
+from ..unpatched import faulthandler, os, time
+from ..wire import EngineGone, Message, cut, process_id
+from . import match_ids
+from .standard_descriptors import Descriptors
+from .touch_pages import touch_machinery
+
+# What ends a session on purpose.
+ENDINGS = (
+    KeyboardInterrupt,
+    pytest.exit.Exception,
+    pytest.Session.Failed,
+    pytest.Session.Interrupted,
+)
+
+# How long a runner that has just been forked expects its orders to be under way, in seconds.
+_SOON = 0.01
+
+
+class Stop(Exception):
+    """The engine wants no more tests from this process."""
+
+
+class Broken(Exception):
+    """Something escaped from a test that pytest stops at: this process goes, the others run."""
+
+
+class RunLoop:
+    """Runs one "run" message's items in the order in which the engine feeds them."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        recorder: Recorder,
+        by_id: dict[str, list[Any]],
+        keep: Any = None,
+    ) -> None:
+        self._worker = worker
+        # What stays set up between the runs of a resident (see `resident`).
+        self._keep = keep
+        self._recorder = recorder
+        self._by_id = by_id
+        self._items: list[Any] = []
+        self._ids: list[str] | None = None
+        self._queue: deque[int] = deque()
+        self._end = False
+        self._timeout: float | None = None
+        # When the time of the whole run is up, by the monotonic clock.
+        self._deadline: float | None = None
+        self._stacks: Any = None
+        self._descriptors: Descriptors | None = None
+
+    def wait_for_run(self) -> Message | None:
+        """The "run" message; None when the engine wants this process to end instead."""
+        idle = touch_machinery()
+        timeout: float | None = _SOON
+        while True:
+            try:
+                message = self._worker.channel.wait(timeout)
+                # Nothing to do yet: get ready, a little at a time.
+                timeout = 0 if next(idle, idle) is None else None
+            except EngineGone:
+                perish()
+            except KeyboardInterrupt:  # meant for tests, and none runs
+                continue
+            if message is not None and message["t"] in ("exit", "stop"):
+                return None
+            if message is not None and message["t"] == "run":
+                return message
+
+    def prepare(self, message: Message, items: list[Any]) -> list[Any]:
+        """Take the order and the limits of a run; says which of its ids do not exist here.
+
+        Returns the run's items.
+        """
+        ids = self._ids = message.get("ids")
+        missing: list[int] = []
+        if ids is None:
+            self._items = list(items)
+        else:
+            missing = self._find(ids, bool(message.get("same_files")))
+        if missing:
+            self._worker.send({"t": "missing", "indices": missing})
+        self._take(message)
+        if message.get("timeout_ms"):
+            self._timeout = message["timeout_ms"] / 1000
+        if message.get("deadline_ns"):
+            self._deadline = message["deadline_ns"] / 1e9
+        if self._timeout is not None or self._deadline is not None:
+            self._stacks = open(stacks_path(self._worker), "w")  # noqa: SIM115 (while tests run)
+        return [item for item in self._items if item is not None]
+
+    def _find(self, ids: list[str], same_files: bool) -> list[int]:
+        """Find the items of ids, also those that have other names here; says which are missing."""
+        taken: dict[str, int] = {}
+        for node_id in ids:
+            same = self._by_id.get(node_id, [])
+            nth = taken.get(node_id, 0)
+            taken[node_id] = nth + 1
+            self._items.append(same[nth] if nth < len(same) else None)
+        missing = {index: ids[index] for index, item in enumerate(self._items) if item is None}
+        if missing and same_files:
+            spare = [
+                (name, item)
+                for name, items in self._by_id.items()
+                for item in items[taken.get(name, 0) :]
+            ]
+            for index, item in match_ids.match(missing, spare).items():
+                self._items[index] = item
+                del missing[index]
+        return list(missing)
+
+    def run(self, session: Any) -> None:
+        """Run what is fed until the end, a stop or too many failures; reports "done"."""
+        reason, message = "end", None
+        self._descriptors = Descriptors(session.config)
+        error: BaseException | None = None
+        try:
+            while True:
+                index = self._next()
+                if index is None:
+                    break
+                following = self._items[self._queue[0]] if self._queue else None
+                if following is None and self._keep is not None:
+                    following = self._keep.behind(self._items[index])
+                self._run_one(index, following)
+                if self._keep is not None:
+                    self._keep.check()
+                if session.shouldfail:
+                    raise session.Failed(session.shouldfail)
+                if session.shouldstop:
+                    raise session.Interrupted(session.shouldstop)
+        except Stop:
+            reason = "stop"
+        except session.Failed as failed:
+            reason, message, error = "maxfail", str(failed), failed
+        except session.Interrupted as interrupted:
+            reason, message, error = "interrupted", str(interrupted), interrupted
+        except (KeyboardInterrupt, pytest.exit.Exception) as interrupt:
+            reason, error = "interrupted", interrupt
+            message = str(interrupt) or type(interrupt).__name__
+        finally:
+            if self._stacks is not None:
+                faulthandler.cancel_dump_traceback_later()
+        done: Message = {"t": "done", "reason": reason}
+        if message:
+            done["message"] = cut(message)
+        warned = self._worker.warned.take()
+        if warned:
+            done["warnings"] = warned
+        held = self._keep is not None and reason != "interrupted"
+        if held:
+            self._keep.settle()
+            done["held"] = True
+        if self._stacks is not None:
+            self._stacks.close()
+        self._worker.send(done)
+        if error is not None and not held:
+            raise error
+
+    def _run_one(self, index: int, following: Any) -> None:
+        item = self._items[index]
+        streams, measuring = self._worker.streams, self._worker.measuring
+        self._worker.send({"t": "started", "i": index, **streams.begin(index)})
+        if measuring is not None:
+            measuring.test(item.nodeid if self._ids is None else self._ids[index])
+        recorder = self._recorder
+        recorder.begin(item)
+        self._worker.reads.test(item)
+        self._watch()
+        began = time.perf_counter()
+        crash: BaseException | None = None
+        try:
+            if self._keep is not None:
+                self._keep.before(item)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        except BaseException as error:
+            crash = error
+        took = time.perf_counter() - began
+        if process_id() != self._worker.channel.pid:
+            os._exit(1)  # a test forked and its child came back here
+        if self._stacks is not None:
+            faulthandler.cancel_dump_traceback_later()
+        _flush()
+        if measuring is not None:
+            measuring.test("")
+        verdict = recorder.end(item, crash, took * 1000)
+        self._worker.send_reads()
+        self._worker.send({"t": "finished", "i": index, **verdict, **streams.end()})
+        if self._descriptors is not None and not self._descriptors.are_intact():
+            perish()  # the next test would be blamed for it; another process runs it
+        if crash is not None:
+            # Told by their types alone: hostile ones answer no `isinstance`.
+            if issubclass(type(crash), ENDINGS) or is_a_hooks(crash.__traceback__):
+                raise crash
+            raise Broken(f"{item.nodeid} broke pytest") from None
+
+    def _watch(self) -> None:
+        """Have the stacks written when time is up.
+
+        At the end of the test's time this process ends; at that of the run's the engine ends it.
+        """
+        left = None if self._deadline is None else max(self._deadline - time.monotonic(), 0.001)
+        if self._timeout is not None and (left is None or self._timeout <= left):
+            faulthandler.dump_traceback_later(self._timeout, exit=True, file=self._stacks)
+        elif left is not None:
+            faulthandler.dump_traceback_later(left, file=self._stacks)
+
+    def _next(self) -> int | None:
+        """The next index to run, once it is known what follows it (pytest needs `nextitem`)."""
+        self._receive(0)
+        while len(self._queue) < 2 and not self._end:
+            self._receive(None)
+        return self._queue.popleft() if self._queue else None
+
+    def _receive(self, timeout: float | None) -> None:
+        try:
+            message = self._worker.channel.wait(timeout)
+            while message is not None:
+                if message["t"] in ("stop", "exit"):
+                    raise Stop
+                if message["t"] == "feed":
+                    self._take(message)
+                message = self._worker.channel.poll()
+        except EngineGone:
+            perish()
+
+    def _take(self, message: Message) -> None:
+        fed = message["feed"] if message["t"] == "run" else message["indices"]
+        self._queue.extend(index for index in fed if self._items[index] is not None)
+        self._end = self._end or bool(message.get("end"))
+
+
+def _flush() -> None:
+    """What a test printed past the capture is on its way before its outcome is."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # a test may have closed or replaced it
+            pass
+
+
+def stacks_path(worker: Worker) -> str:
+    """Where this process writes the stacks of a test that runs out of time."""
+    return process_tree.stacks_path(worker.boot.tmp_dir, process_id())
+
+
+def perish() -> NoReturn:
+    """End now, with all that was started here: the engine is gone, or this process spoilt."""
+    process_tree.kill_trees(process_tree.children_of(os.getpid()))
+    os._exit(70)

@@ -1,0 +1,1 @@
+"""One pytest session in this process: its command line, our plugin, its start and its end."""

@@ -1,0 +1,182 @@
+"""pytest's command line for a session, and the options that must not have their usual effect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ..processes import fork_safety
+from ..state import Worker
+from ..unpatched import os
+from ..wire import Message
+
+# Options that are about a session as a whole, by their names in the configuration.
+_OF_COVERAGE = {"cov_source": "--cov", "cov_fail_under": "--cov-fail-under"}
+_REPORTS = {
+    **_OF_COVERAGE,
+    "xmlpath": "--junit-xml",
+    "pastebin": "--pastebin",
+    "htmlpath": "--html",
+    "json_report": "--json-report",
+    "report_log": "--report-log",
+    "benchmark_json": "--benchmark-json",
+    "allure_report_dir": "--alluredir",
+    "store_durations": "--store-durations",
+    "csv_path": "--csv",
+    "md_report": "--md-report",
+    "cucumber_json_path": "--cucumber-json",
+    "ctrf": "--ctrf",
+    "nunit_xmlpath": "--nunit-xml",
+}
+
+# Options that leave tests out because of what earlier runs came to, and how they are asked for. In
+# a project's own `addopts` they would hide tests: here somebody says which tests are to run.
+_NARROWING = {
+    "lf": ("--lf", "--last-failed"),
+    "stepwise": ("--sw", "--stepwise"),
+    "stepwise_skip": ("--sw-skip", "--stepwise-skip"),
+    "testmon": ("--testmon",),
+    "testmon_forceselect": ("--testmon-forceselect",),
+    "picked": ("--picked",),
+}
+
+# Options that run no test at all, and those that need a terminal.
+_LISTS = {"collectonly": ("--collect-only", "--collectonly", "--co")}
+_DEBUGGERS = {"usepdb": ("--pdb",), "trace": ("--trace",)}
+
+
+def command_line(worker: Worker) -> list[str]:
+    """The arguments of `pytest.main`."""
+    options = worker.options
+    cache = os.path.join(worker.boot.cache_dir, "pytest-cache")
+    return ["-o", f"cache_dir={cache}", *options.arguments, *options.args]
+
+
+def without_coverage(namespace: Any) -> None:
+    """Keep pytest-cov from starting; on the early and on the final options, if it is there."""
+    if hasattr(namespace, "no_cov"):
+        namespace.no_cov = True
+        namespace.cov_source = []
+
+
+def without_distribution(option: Any) -> None:
+    """Keep pytest-xdist, if it is there, from distributing: the engine does that."""
+    if not hasattr(option, "numprocesses"):
+        return
+    option.numprocesses = None
+    option.dist = "no"
+    option.tx = []
+    option.distload = False
+    option.looponfail = False
+
+
+def asked_reports(options: Any) -> list[str]:
+    """What the arguments ask for that is about a session as a whole: reports, and gates."""
+    return [name for dest, name in _REPORTS.items() if getattr(options, dest, None)]
+
+
+def without_repeats(option: Any) -> None:
+    """Keep pytest-rerunfailures, if it is there, from repeating failures."""
+    if getattr(option, "reruns", None):
+        option.reruns = 0
+
+
+def without_narrowing(worker: Worker, option: Any) -> None:
+    """Collect all tests, unless the arguments of this very session ask for fewer."""
+    asked = {argument.partition("=")[0] for argument in worker.options.arguments}
+    for dest, names in _NARROWING.items():
+        if getattr(option, dest, None) and asked.isdisjoint(names):
+            setattr(option, dest, False)
+
+
+def refuse_or_neutralise(worker: Worker, config: Any) -> None:
+    """Options that cannot work here: an error when asked for, else ignored."""
+    refused = _LISTS if worker.boot.terminal else {**_LISTS, **_DEBUGGERS}
+    for dest, names in refused.items():
+        if not getattr(config.option, dest, False):
+            continue
+        for argument in worker.options.arguments:
+            if argument in names:
+                raise pytest.UsageError(f"{argument} does not work with pytest-lens: leave it out")
+        setattr(config.option, dest, False)
+    if getattr(config.option, "lens", None):
+        config.option.lens = None
+    # Ours are parts of a session, and several at a time.
+    for dest in () if worker.options.reports else _REPORTS:
+        if getattr(config.option, dest, None) and dest not in _OF_COVERAGE:
+            setattr(config.option, dest, None)
+
+
+# Hooks that run before a session is collected, or while it is.
+_EARLY_HOOKS = (
+    "pytest_load_initial_conftests",
+    "pytest_cmdline_main",
+    "pytest_configure",
+    "pytest_sessionstart",
+    "pytest_report_header",
+    "pytest_collection",
+    "pytest_ignore_collect",
+    "pytest_collect_file",
+    "pytest_collect_directory",
+    "pytest_pycollect_makemodule",
+    "pytest_pycollect_makeitem",
+    "pytest_generate_tests",
+    "pytest_make_parametrize_id",
+    "pytest_itemcollected",
+    "pytest_collection_modifyitems",
+    "pytest_deselected",
+    "pytest_collection_finish",
+)
+# Packages whose hooks of that kind do not ask which tests are wanted.
+_INDIFFERENT = ("pytest_asyncio", "anyio", "pytest_timeout", "pytest_randomly", "pytest_html")
+
+
+def are_looked_at(worker: Worker, config: Any) -> bool:
+    """Whether `-k` and `-m` may make a difference before tests run, beside what they select.
+
+    A hook of the project's, or of a plugin that nothing is known of, may ask for them; and the
+    command line's replace those of the project's own `addopts`.
+    """
+    if config.option.keyword or config.option.markexpr:
+        return True
+    for name in _EARLY_HOOKS:
+        caller = getattr(config.pluginmanager.hook, name, None)
+        for implementation in caller.get_hookimpls() if caller is not None else ():
+            package = fork_safety.module_of(implementation.plugin).partition(".")[0]
+            if package not in _INDIFFERENT and fork_safety.is_foreign(
+                worker, implementation.plugin
+            ):
+                return True
+    return False
+
+
+class Asked:
+    """What a run was called with, as the project's fixtures and hooks can see it."""
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+        option = config.option
+        self._usual = (config.args, option.file_or_dir, option.keyword, option.markexpr)
+        self._params = config.invocation_params
+
+    def show(self, asked: Message | None) -> None:
+        """For the run that begins."""
+        config, told = self._config, asked or {}
+        args, named, keyword, marker = self._usual
+        ids = told.get("args")
+        config.args, config.option.file_or_dir = (ids, ids) if ids else (args, named)
+        config.option.keyword = told.get("keyword") or keyword
+        config.option.markexpr = told.get("marker") or marker
+        shown = list(self._params.args)
+        for name, key in (("-k", "keyword"), ("-m", "marker")):
+            if told.get(key) and name not in shown:
+                shown += [name, told[key]]
+        if ids:
+            shown = [arg for arg in shown if arg not in args] + ids
+        config.invocation_params = with_args(self._params, shown)
+
+
+def with_args(params: Any, args: list[str]) -> Any:
+    """pytest's invocation parameters with other arguments."""
+    return type(params)(args=args, plugins=params.plugins, dir=params.dir)

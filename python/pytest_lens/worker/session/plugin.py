@@ -1,0 +1,358 @@
+"""Our pytest plugin: it sees a session from its arguments to its end, and parks in the run loop."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ..collection import collect_errors
+from ..collection.nodes import NodeBuilder
+from ..park import Park
+from ..processes import after_fork, fork_safety, process_exit
+from ..reports.assertion_diff import Comparisons
+from ..reports.hook_blame import is_a_hooks
+from ..reports.verdict import Recorder, unshowable
+from ..running import resident
+from ..running.run_loop import ENDINGS, RunLoop, stacks_path
+from ..sharing import side_effects
+from ..sharing.shareable import Traces
+from ..state import Worker
+from ..unpatched import gc, time
+from ..watching.snapshot import Snapshot
+from ..wire import Message
+from . import (
+    arguments,
+    artifacts_fixture,
+    code_cache,
+    prestarted,
+    pytest_prebuild,
+    rootdir,
+    run_skipped,
+    xdist_worker,
+)
+from .argument_files import Openings
+from .silent_hooks import Abstaining
+from .startup_errors import Failures
+from .terminal import Screen
+
+_BATCH = 500
+
+
+class LensPlugin:
+    """Registered as a plugin of the one session of this process and of its forks."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._started = time.perf_counter()
+        self.snapshot = Snapshot(worker)
+        self.failures = Failures()
+        self._errors = collect_errors.Errors(worker.root, worker.options.args)
+        self._comparisons = Comparisons()
+        self._recorder = Recorder(worker.root, self._comparisons)
+        self._deselected = 0
+        # The items' places before any plugin shuffled them.
+        self._in_source: dict[int, int] = {}
+        self._processes = 0
+        self._reports: list[str] = []
+        self.screen = Screen(worker.boot.terminal)
+        self._posing = xdist_worker.Posing()
+        self._last_importing = ""
+        self._asked: arguments.Asked | None = None
+        self._traces = Traces(worker)
+        self.openings = Openings(wanted=worker.options.reports)
+        self.abstaining = Abstaining(worker) if worker.purpose == "unasked" else None
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """What must be in place before pytest reads its arguments."""
+        worker = self._worker
+        worker.options.args = self._errors.existing
+        if worker.options.run_disabled:
+            run_skipped.collect_disabled_classes()
+        self.snapshot.start()
+        self._traces.start()
+        self.openings.start()
+        worker.reads.start()
+        rootdir.files_keep_names(worker.root)
+        cache = code_cache.Cache(worker.boot, self.snapshot, self._importing)
+        with code_cache.installed(cache), rootdir.independent_of(worker.options.args):
+            yield
+
+    def _importing(self, path: str) -> None:
+        """Tell which file is about to run its code, so that one that never ends has a name."""
+        if not self.failures.settled and path != self._last_importing:
+            self._last_importing = path
+            self._worker.send(
+                {"t": "importing", "path": collect_errors.shown(path, self._worker.root)}
+            )
+
+    # Before collection
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_cmdline_parse(self) -> Iterator[None]:
+        outcome: Any = yield
+        if outcome.excinfo:
+            self.failures.note(outcome.excinfo[1])
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
+        options = self._worker.options
+        self._reports = arguments.asked_reports(early_config.known_args_namespace)
+        if not options.reports:
+            self._posing.begin(early_config.known_args_namespace, options.worker)
+        if options.no_cov:
+            arguments.without_coverage(early_config.known_args_namespace)
+        early_config.invocation_params = arguments.with_args(
+            early_config.invocation_params, [*options.arguments, *options.args]
+        )
+        yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_cmdline_main(self, config: Any) -> Iterator[None]:
+        self._processes = xdist_worker.asked(config.option)
+        arguments.without_distribution(config.option)
+        arguments.without_narrowing(self._worker, config.option)
+        if self._worker.options.no_cov:
+            arguments.without_coverage(config.option)
+        if self._worker.options.debug:
+            arguments.without_repeats(config.option)
+        outcome: Any = yield
+        if outcome.excinfo:
+            self.failures.note(outcome.excinfo[1])
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: Any) -> None:
+        self._reports += arguments.asked_reports(config.option)
+        self._reports += self.openings.asked(config.option)
+        arguments.refuse_or_neutralise(self._worker, config)
+        if self._worker.purpose == "list":
+            config.option.collectonly = True
+        self._posing.configure(config)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionstart(self, session: Any) -> Iterator[None]:
+        self._posing.configured(session.config)
+        self.screen.replace(session.config)
+        with pytest_prebuild.quick_fixture_search():
+            yield
+
+    def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
+        self._worker.warned.note(warning_message, nodeid)
+
+    def pytest_internalerror(self, excrepr: Any, excinfo: Any) -> None:
+        self.failures.note_internal(excrepr, excinfo)
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        self.failures.note(excinfo.value)
+
+    # Collection
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self, session: Any) -> None:
+        if self._worker.role == "configured":
+            spent = time.perf_counter() - self._started
+            self.refuse_if(True)
+            prestarted.wait_for_order(self._worker, session.config, self.snapshot, self.failures)
+            self._started = time.perf_counter() - spent
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_make_collect_report(self, collector: Any) -> Iterator[None]:
+        if isinstance(collector, pytest.File) and not isinstance(collector, pytest.Package):
+            self._importing(str(collector.path))
+        outcome: Any = yield
+        if outcome.excinfo is not None and isinstance(outcome.excinfo[1], SystemExit):
+            outcome.force_result(self._errors.exited(collector, outcome.excinfo[1]))
+        elif outcome.excinfo is None and outcome.get_result().failed:
+            self._errors.see(collector, outcome.get_result())
+        elif outcome.excinfo is None and outcome.get_result().skipped:
+            self._errors.see_skipped(collector, outcome.get_result())
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[Any]) -> Iterator[None]:
+        self._in_source = {id(item): index for index, item in enumerate(items)}
+        yield
+
+    def pytest_deselected(self, items: list[Any]) -> None:
+        self._deselected += len(items)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_exception_interact(self) -> Iterator[None]:
+        with self.screen.shown():
+            yield
+
+    # Running
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> Iterator[None]:
+        outcome: Any = yield
+        kind, _, trace = outcome.excinfo or (None, None, None)
+        if kind is not None and not issubclass(kind, ENDINGS) and not is_a_hooks(trace):
+            outcome.force_result(unshowable(item, call, kind))
+        if outcome.excinfo is None:
+            self._recorder.made(item, call, outcome.get_result())
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self._recorder.reported(report)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
+        self._comparisons.see(op, left, right)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: Any) -> bool:
+        worker = self._worker
+        self.failures.settled = True
+        if worker.way_back is not None:
+            worker.way_back.close()
+        builder = NodeBuilder(session.config, worker.root)
+        if worker.role in ("collected", "collect"):
+            reasons = self._reasons(session)
+            # One that may not be forked goes on by itself, where somebody wants its tests run.
+            stays = worker.role == "collected" and (worker.purpose == "run" or not reasons)
+            park = Park(worker) if stays else None
+            self._collected(session, builder, reasons)
+            by_id = builder.by_id(session.items)
+            if park is None or not self._parked(session, park, bool(reasons)):
+                return self._end()
+        else:
+            by_id = builder.by_id(session.items)
+            self._traces.finish(session.config)
+            self._ready(session)
+        gc.unfreeze()  # a test may look at all objects, or count on garbage to go
+        after_fork.collect_garbage_once(session.config)
+        loop = RunLoop(worker, self._recorder, by_id)
+        message = loop.wait_for_run()
+        if message is not None and message.get("hold"):
+            runner = resident.Resident(worker, session, self._recorder, builder, self.snapshot)
+            runner.serve(message, self._prepare)
+        elif message is not None:
+            self._prepare(session, message)
+            session.items = loop.prepare(message, session.items)
+            with self.screen.shown(session):
+                loop.run(session)
+        return True
+
+    def _reasons(self, session: Any) -> list[str]:
+        """Why no two runs may share this collection."""
+        found = self._traces.finish(session.config)
+        reasons = [*fork_safety.of_session(self._worker, session), *self._left_out(), *found]
+        self.refuse_if(bool(self._errors.found))
+        return list(dict.fromkeys(reasons))
+
+    def _left_out(self) -> list[str]:
+        return self.abstaining.left_out if self.abstaining is not None else []
+
+    def refuse_if(self, amiss: bool) -> None:
+        """End a session that nobody asked for: it left something out, and something is amiss."""
+        if amiss and self._left_out():
+            side_effects.tell(
+                self._worker, side_effects.Effect(self._left_out()[0], None, None, ())
+            )
+            process_exit.leave(0)
+
+    def _end(self) -> bool:
+        """The session is over before a test ran, and ends as it does for pytest."""
+        if self._worker.purpose == "unasked":
+            # It has done nothing that would have to be undone.
+            self._worker.send({"t": "bye", "exitstatus": 0})
+            process_exit.leave(0)
+        return True
+
+    def _collected(self, session: Any, builder: NodeBuilder, reasons: list[str]) -> None:
+        """Send the nodes and everything else that is known after collection."""
+        worker = self._worker
+        items = session.items
+        places = [self._in_source.get(id(item), len(items)) for item in items]
+        shuffled = places != sorted(places)
+        for start in range(0, len(items), _BATCH):
+            batch = [builder.node(item) for item in items[start : start + _BATCH]]
+            if shuffled:
+                for place, node in zip(places[start:], batch):
+                    node["place"] = place
+            worker.send({"t": "nodes", "items": batch})
+        state = self.snapshot.finish()
+        worker.send_reads()
+        worker.send(
+            {
+                "t": "collected",
+                "count": len(items),
+                "deselected": self._deselected,
+                "errors": self._errors.found,
+                "skipped": self._errors.skipped,
+                **state,
+                "processes": self._processes,
+                "mentions_worker": xdist_worker.is_mentioned,
+                "reasons": reasons,
+                "unfit": worker.unfit,
+                "reports": list(dict.fromkeys(self._reports)),
+                "looks": arguments.are_looked_at(worker, session.config),
+                "rootdir": str(session.config.rootpath),
+                "inifile": str(session.config.inipath) if session.config.inipath else None,
+                "exitstatus": _status(session),
+                "day_left": _day_left(),
+                "duration_ms": round((time.perf_counter() - self._started) * 1000, 3),
+            }
+        )
+
+    def _parked(self, session: Any, park: Park, alone: bool) -> bool:
+        """Wait to be forked or to go on; true in what is to run tests, false at the host's end."""
+        if not alone:
+            after_fork.drain_capture(session.config)
+            gc.collect()
+            gc.freeze()
+        command = park.serve()
+        if command.kind == "exit":
+            return False
+        self._worker.role = command.role
+        if command.kind == "fork":
+            after_fork.fresh_capture(session.config)
+        elif not alone:
+            gc.unfreeze()
+        self._worker.send({"t": "runner_ready", "stacks": stacks_path(self._worker)})
+        return True
+
+    def _ready(self, session: Any) -> None:
+        self._worker.send_reads()
+        self._worker.send(
+            {
+                "t": "runner_ready",
+                "stacks": stacks_path(self._worker),
+                "count": len(session.items),
+                "errors": self._errors.found,
+                **self.snapshot.finish(),
+            }
+        )
+
+    def _prepare(self, session: Any, message: Message) -> None:
+        """Apply a run's settings to the session."""
+        config = session.config
+        session.testsfailed = 0  # those of collection are told; the rest runs all the same
+        if message.get("maxfail"):
+            config.option.maxfail = message["maxfail"]
+        if message.get("basetemp"):
+            after_fork.fresh_basetemp(config, message["basetemp"])
+        if self._asked is None:
+            self._asked = arguments.Asked(config)
+        self._asked.show(message.get("asked"))
+        self._worker.streams.open(config, message.get("output"))
+        setattr(config, artifacts_fixture.ATTRIBUTE, self._worker.streams.folder)
+        if message.get("worker"):
+            self._posing.take(config, message["worker"])
+        if message.get("run_disabled") or self._worker.options.run_disabled:
+            run_skipped.run_disabled_tests(session.items)
+
+
+def _day_left() -> float:
+    """Seconds until the local date changes."""
+    now = time.localtime()
+    return 86400.0 - (now.tm_hour * 3600 + now.tm_min * 60 + now.tm_sec)
+
+
+def _status(session: Any) -> int:
+    if session.testsfailed:
+        return int(pytest.ExitCode.INTERRUPTED)
+    return 0 if session.items else int(pytest.ExitCode.NO_TESTS_COLLECTED)

@@ -1,0 +1,76 @@
+"""A session that nobody asked for must not act: hooks that act once for a session are left out.
+
+Plain pytest would not have run at all. What a project's or an unknown plugin's hooks do at the
+start and the end of a session is theirs to do when somebody runs tests, and then once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from ..processes import fork_safety
+from ..state import Worker
+
+_LOG_FILE = "log_file"
+
+
+class Abstaining:
+    """Registered in such a session beside our plugin, ahead of all others."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        # What was left out, for people.
+        self.left_out: list[str] = []
+
+    def leave_out(self, config: Any) -> None:
+        """Make the hooks that act once do nothing, but for those of known plugins."""
+        known = fork_safety.harmless(self._worker)
+        for name in fork_safety.SESSION_HOOKS:
+            for implementation in getattr(config.hook, name).get_hookimpls():
+                reason = fork_safety.foreign(implementation.plugin, known, name, self._worker.root)
+                if reason is not None and implementation.function not in (
+                    _nothing,
+                    _around_nothing,
+                ):
+                    wraps = implementation.hookwrapper or getattr(implementation, "wrapper", False)
+                    implementation.function = _around_nothing if wraps else _nothing
+                    self.left_out.append(reason)
+        if self.left_out:
+            config.option.collectonly = True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: Any) -> None:
+        """Before any plugin is configured."""
+        if getattr(config.option, _LOG_FILE, None) or config.getini(_LOG_FILE):
+            # It would be emptied.
+            setattr(config.option, _LOG_FILE, "/dev/null")
+            self.left_out.append("pytest's log_file is written by each session")
+        self.leave_out(config)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionstart(self, session: Any) -> Iterator[None]:
+        """Plugins may have registered others meanwhile."""
+        self.leave_out(session.config)
+        yield
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: Any) -> Iterator[None]:
+        """So may conftests of folders."""
+        self.leave_out(session.config)
+        yield
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_unconfigure(self, config: Any) -> None:
+        """Also where the session never started."""
+        self.leave_out(config)
+
+
+def _nothing(*_args: Any) -> None:
+    return None
+
+
+def _around_nothing(*_args: Any) -> Any:
+    return (yield)

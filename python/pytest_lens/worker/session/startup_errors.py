@@ -1,0 +1,194 @@
+"""When pytest gives up before any test could run: what to tell, naming file, line and exception."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+import _pytest.config
+import pytest
+
+from .. import site_paths
+from ..collection import nested_projects
+from ..running.run_loop import Broken
+from ..state import Worker
+from ..unpatched import os
+from ..wire import MESSAGE_LIMIT, Message, cut
+
+_root = os.getcwd()
+
+
+class Failures:
+    """Remembers what ended a session early; tells the engine once, if nothing else was said."""
+
+    def __init__(self) -> None:
+        self.settled = False
+        self._error: BaseException | None = None
+        self._internal: str | None = None
+        self._raised: BaseException | None = None
+
+    def note(self, error: BaseException) -> None:
+        """An exception on its way out of pytest."""
+        if self._error is None:
+            self._error = error
+
+    def note_internal(self, excrepr: Any, excinfo: Any) -> None:
+        """pytest's INTERNALERROR."""
+        if self._internal is None and type(excinfo.value) is not Broken:
+            self._internal = f"{excinfo.typename}: {excinfo.value}\n{excrepr}"
+            self._raised = excinfo.value
+
+    def report(self, worker: Worker, status: int) -> None:
+        """Send what explains why there was no collection, or why the run broke off."""
+        place = _place(self._raised, worker.root)
+        if self._raised is not None and place and not self.settled:
+            # A hook of the project's: its place says more than pytest's own frames.
+            text = describe(self._raised)
+            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **place})
+        elif self._internal is not None:
+            worker.send({"t": "internal_error", "message": cut(self._internal, MESSAGE_LIMIT)})
+        elif not self.settled and isinstance(self._error, _EXPECTED + (type(None),)):
+            text = describe(self._error) if self._error else _without_reason(worker, status)
+            place = _place(self._error, worker.root)
+            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **place})
+        elif not self.settled:
+            assert self._error is not None
+            text = "".join(traceback.format_exception(None, self._error, self._error.__traceback__))
+            message = f"{describe(self._error)}\n{text}"
+            worker.send({"t": "internal_error", "message": cut(message, MESSAGE_LIMIT)})
+
+
+def _place(error: BaseException | None, root: str) -> Message:
+    """``path`` (below the root) and ``line`` of a conftest.py that does not import."""
+    path = getattr(error, "path", None)
+    if error is None:
+        return {}
+    if path is None:
+        _, path, line = _origin(error, root)
+        return {"path": os.path.relpath(path, root), "line": line} if path else {}
+    relative = os.path.relpath(str(path), root)
+    if relative.startswith(".."):
+        return {}
+    line = place_in(cause_of(error), str(path))
+    return {"path": relative, **({"line": line} if line else {})}
+
+
+def _without_reason(worker: Worker, status: int) -> str:
+    text = f"pytest ended with status {status} before it collected anything"
+    if worker.options.arguments:
+        text += f"; its arguments were: {' '.join(worker.options.arguments)}"
+    return text
+
+
+def _expected() -> tuple[type[BaseException], ...]:
+    # ImportError: how pytest before 9 says that a plugin asked for with -p is not there.
+    known: list[Any] = [pytest.UsageError, SystemExit, KeyboardInterrupt, ImportError]
+    known.append(pytest.exit.Exception)
+    for name in ("ConftestImportFailure", "PluginImportFailure"):
+        known.append(getattr(_pytest.config, name, pytest.UsageError))
+    return tuple(known)
+
+
+_EXPECTED: tuple[type[BaseException], ...] = _expected()
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """The project's own exception behind pytest's wrapper, if there is one."""
+    inner = getattr(error, "cause", None)  # ConftestImportFailure since pytest 8.1
+    if isinstance(inner, BaseException):
+        return inner
+    excinfo = getattr(error, "excinfo", None)  # and before
+    if isinstance(excinfo, tuple) and isinstance(excinfo[1], BaseException):
+        return excinfo[1]
+    return error.__cause__ or error
+
+
+def place_in(error: BaseException, path: str) -> int | None:
+    """The line of `path` at which `error` came up: the last of its frames there."""
+    if isinstance(error, SyntaxError) and error.filename and _same(error.filename, path):
+        return error.lineno
+    line = None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if _same(frame.f_code.co_filename, path):
+            line = number
+    return line
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.abspath(one) == os.path.abspath(other)
+
+
+def _origin(error: BaseException, root: str) -> tuple[BaseException, str | None, int | None]:
+    """The first exception of a chain, and the innermost place below the root where it came up."""
+    for cause in _from_the_first(error):
+        if isinstance(cause, SyntaxError) and cause.filename and _is_below(cause.filename, root):
+            return cause, cause.filename, cause.lineno
+        place = None
+        for frame, number in traceback.walk_tb(cause.__traceback__):
+            if _is_below(frame.f_code.co_filename, root):
+                place = (frame.f_code.co_filename, number)
+        if place is not None:
+            return (cause, *place)
+    return error, None, None
+
+
+def _from_the_first(error: BaseException) -> list[BaseException]:
+    """An exception and those that led to it, the first of them first."""
+    chain: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in chain:
+        chain.append(following)
+        following = following.__cause__ or following.__context__
+    return chain[::-1]
+
+
+def _of_a_plugin(error: BaseException) -> str | None:
+    """The first exception that came up in an installed package but pytest's own, and where."""
+    for cause in _from_the_first(error):
+        found = None
+        for frame, number in traceback.walk_tb(cause.__traceback__):
+            package = str(frame.f_globals.get("__name__")).partition(".")[0]
+            path = frame.f_code.co_filename
+            if package not in ("_pytest", "pytest", "pluggy") and site_paths.is_third_party(path):
+                found = f"{path}:{number}: {exception_line(cause)}"
+        if found is not None:
+            return found
+    return None
+
+
+def _is_below(path: str, root: str) -> bool:
+    if path.startswith("<"):  # code without a file: of the import system, or made up
+        return False
+    path = os.path.abspath(path)
+    return path.startswith(os.path.join(root, "")) and site_paths.is_project(path)
+
+
+def exception_line(error: BaseException) -> str:
+    """Type and text of an exception, on one line where it is one."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def describe(error: BaseException) -> str:
+    """A sentence that names the file, the line and what was raised there."""
+    path = getattr(error, "path", None)
+    if path is not None:
+        cause = cause_of(error)
+        line = place_in(cause, str(path))
+        where = f"{path}:{line}" if line else str(path)
+        hint = nested_projects.hint(cause, str(path), _root, None)
+        return f"{where} does not import: {exception_line(cause)}{hint}"
+    if isinstance(error, pytest.UsageError):
+        # argparse puts its usage in front of what is wrong.
+        text = "\n".join(str(argument) for argument in error.args)
+        wrong = text.rpartition("error: ")[2] if text.startswith("usage:") else text
+        return " ".join(line.strip() for line in wrong.splitlines())
+    if isinstance(error, pytest.exit.Exception):
+        return f"pytest.exit was called before any test: {error.msg}"
+    cause, place, number = _origin(error, _root)
+    if place is not None:
+        return f"{os.path.relpath(place, _root)}:{number}: {exception_line(cause)}"
+    plugin = _of_a_plugin(error) if isinstance(error, Exception) else None
+    return plugin or exception_line(error)

@@ -1,0 +1,81 @@
+"""A process starts over in a fresh interpreter: same process, same connection to the engine.
+
+A base does so without a module that made it unsafe to fork; a session without what was imported in
+advance, where the project turns out to need it otherwise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Any, NoReturn
+
+from .state import Options, Worker
+from .unpatched import fcntl, json, os
+
+# The process's own output while pytest captures: low descriptors belong to the tests.
+_OUTPUT = (1, 2)
+
+
+def start(worker: Worker, resume: dict[str, Any] | None = None, **changes: Any) -> NoReturn:
+    """Start over; `resume` says as which session."""
+    connection = worker.channel.fileno()
+    boot = dataclasses.replace(worker.boot, connection=connection, resume=resume, **changes)
+    os.set_inheritable(connection, True)
+    os.environ["PYTEST_LENS_BOOT"] = json.dumps(dataclasses.asdict(boot))
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    code = f"import sys;sys.path.insert(0,{here!r});from {__package__}.boot import main;main()"
+    os.execv(sys.executable, [sys.executable, "-c", code])
+
+
+class Return:
+    """The way back for a session that imports modules that were imported in advance."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._environ = dict(os.environ)
+        self._output = [_out_of_the_way(number) for number in _OUTPUT]
+        self._open = True
+
+    def close(self) -> None:
+        """It has collected, and others know of it: there is no way back."""
+        if self._open:
+            self._open = False
+            for number in self._output:
+                os.close(number)
+
+    def without(self, name: str) -> bool:
+        """Start over, and have `name` not imported in advance any more; false where too late."""
+        if not self._open:
+            return False
+        worker = self._worker
+        for number, saved in zip(_OUTPUT, self._output):
+            os.dup2(saved, number)
+        os.chdir(worker.root)
+        os.environ.clear()
+        os.environ.update(self._environ)
+        start(
+            worker,
+            resume={
+                "host": worker.host,
+                "role": worker.role,
+                "options": dataclasses.asdict(worker.options),
+                "purpose": worker.purpose,
+                "unfit": [*worker.unfit, name],
+            },
+            preload=[],
+        )
+
+
+def resume(worker: Worker, told: dict[str, Any]) -> None:
+    """Take up what the process was before it started over."""
+    worker.host, worker.role = told["host"], told["role"]
+    worker.options, worker.purpose = Options.parse(told["options"]), told["purpose"]
+    worker.unfit = told["unfit"]
+
+
+def _out_of_the_way(number: int) -> int:
+    try:
+        return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 900)
+    except OSError:  # fewer descriptors are allowed
+        return os.dup(number)

@@ -1,0 +1,1 @@
+"""What a session reads and depends on: files, folders, installed packages, variables."""

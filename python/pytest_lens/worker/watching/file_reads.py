@@ -1,0 +1,160 @@
+"""Who read which file of the project: so that a changed one is known to reach its readers' tests.
+
+The snapshot says what a session depends on as a whole; this says it file by file. A read is laid
+at the door of the project's code that stands on the stack, and of the test that runs: what one
+test has read through a helper or a fixture, others may get from it without reading it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import Any
+
+from .. import site_paths
+from ..unpatched import os
+from ..wire import Message
+from . import audit_hook
+
+# What stands for all files: a process that was started may read any.
+ANY_FILE = "*"
+
+_WATCHED = frozenset(
+    (
+        "open",
+        "os.listdir",
+        "os.scandir",
+        "subprocess.Popen",
+        "os.posix_spawn",
+        "os.system",
+        "os.fork",
+        "sqlite3.connect",
+    )
+)
+
+_IMPORT_SYSTEM = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+_SKIPPED = ("/.git/", "/__pycache__/", "/.pytest_cache/", "/.hypothesis/", "/node_modules/")
+_SHELLS = ("sh", "bash", "dash", "zsh", "env", "make", "tox", "nox", "uv", "hatch", "poetry")
+_MANY_FRAMES = 400
+
+# What this process notes reads in; a fork goes on with its own copy.
+_current: Reads | None = None
+
+
+class Reads:
+    """The reads of one process that the engine has not been told of."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root.rstrip(os.sep) + os.sep
+        self._seen: set[tuple[str, str | None]] = set()
+        self._new: dict[str, set[str]] = {}
+        self._is_project: dict[str, bool] = {}
+        self._own_work = audit_hook.OwnWork()
+        self._test: str | None = None
+
+    def test(self, item: Any) -> None:
+        """The test that runs from now on."""
+        path = getattr(item, "path", None)
+        self._test = None if path is None else str(path)
+
+    def start(self) -> None:
+        """Begin to watch this process."""
+        global _current
+        if _current is None:
+            audit_hook.watch(_WATCHED, _audit)
+        _current = self
+
+    def message(self) -> Message | None:
+        """The reads that are new, each path with its readers; none = the session itself."""
+        new, self._new = self._new, {}
+        reads = [[path, sorted(readers)] for path, readers in new.items()]
+        return {"t": "reads", "reads": reads} if reads else None
+
+    def seen(self, event: str, args: tuple[Any, ...]) -> None:
+        """One event of interest."""
+        if self._own_work.goes_on():
+            return
+        with self._own_work, contextlib.suppress(Exception):
+            # An audit hook that raises would break what it watches.
+            for path in _paths(event, args):
+                self._note(path, event)
+
+    def _note(self, path: Any, event: str) -> None:
+        if path != ANY_FILE:
+            path = os.path.abspath(os.fsdecode(path))
+            if not path.startswith(self._root) or path.endswith(".pyc"):
+                return
+            if not self._in_project(path):
+                return
+        key = (path, self._test)
+        if key in self._seen:
+            return
+        listing = event in ("os.listdir", "os.scandir")
+        importing, readers = self._readers()
+        if importing and (listing or not path.endswith(".py")):
+            return  # how imports find modules says nothing
+        if self._test is not None and not (importing and readers):
+            readers.add(self._test)
+        if not readers and (listing or path == ANY_FILE):
+            return  # pytest looks for tests, or this process forks
+        readers.discard(path)
+        self._seen.add(key)
+        self._new.setdefault(path, set()).update(readers)
+
+    def _readers(self) -> tuple[bool, set[str]]:
+        """Whether the import system reads, and the project's files on the stack."""
+        frame: Any = sys._getframe(3)
+        readers: set[str] = set()
+        importing = False
+        for _ in range(_MANY_FRAMES):
+            if frame is None:
+                break
+            name = frame.f_code.co_filename
+            if name in _IMPORT_SYSTEM:
+                importing = importing or not readers
+            elif name.startswith(self._root) and self._in_project(name):
+                readers.add(name)
+                if importing:  # the others import this one
+                    break
+            frame = frame.f_back
+        return importing, readers
+
+    def _in_project(self, path: str) -> bool:
+        known = self._is_project.get(path)
+        if known is None:
+            known = site_paths.is_project(path) and not any(part in path for part in _SKIPPED)
+            self._is_project[path] = known
+        return known
+
+
+def _paths(event: str, args: tuple[Any, ...]) -> list[Any]:
+    if event == "open":
+        path, mode, flags = args
+        is_name = isinstance(path, (str, bytes, os.PathLike))
+        writes = mode[0] in "wax" if mode else bool(flags & (os.O_WRONLY | os.O_CREAT))
+        return [path] if is_name and not writes else []
+    if event in ("os.listdir", "os.scandir"):
+        return ["." if args[0] is None else args[0]] if not isinstance(args[0], int) else []
+    if event == "sqlite3.connect":
+        return [args[0]]
+    if event in ("os.system", "os.fork"):
+        return [ANY_FILE]
+    return [ANY_FILE] if _may_read_any(args[0]) else []
+
+
+def _may_read_any(program: Any) -> bool:
+    """Whether a program may run the project's code: an interpreter, a shell, a script.
+
+    A compiler or git, which many a library asks for its version, is none of them.
+    """
+    path = os.fsdecode(program)
+    name = os.path.basename(path)
+    if name.startswith(("python", "pypy", "pytest")) or name in _SHELLS:
+        return True
+    beside = os.path.dirname(sys.executable)
+    return os.path.dirname(path) == beside or os.path.isfile(os.path.join(beside, name))
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    if _current is not None:
+        _current.seen(event, args)

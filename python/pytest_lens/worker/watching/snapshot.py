@@ -1,0 +1,360 @@
+"""What a session read from disk, or asked of it, while it collected: the engine compares it
+before each run.
+
+An audit hook sees every file that Python opens and every folder that it lists; `stat_watch` sees
+what is asked for otherwise; the code cache adds what it read itself. Each file's stat is taken
+before it is read, so that a later change shows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from .. import own_code, site_paths
+from ..preload import hidden_modules
+from ..preload.preload_modules import preloadable
+from ..state import Worker
+from ..unpatched import os
+from ..wire import Message
+from . import audit_hook, disk_state, environ_changes, program_files
+from .disk_state import DIGEST, Folder, Stat
+from .stat_watch import Looks
+
+_WRITES = os.O_WRONLY | os.O_RDWR
+_IGNORED = ("/proc/", "/sys/", "/dev/")
+
+_active: Snapshot | None = None
+_watches = False
+
+
+def module_file(module: Any) -> str | None:
+    """The file a module came from, if it came from one."""
+    path = getattr(module, "__file__", None)
+    if not isinstance(path, str):
+        path = getattr(getattr(module, "__spec__", None), "origin", None)
+    return path if isinstance(path, str) and os.path.isabs(path) else None
+
+
+def module_stats(names: list[str]) -> list[Stat]:
+    """Stats of loaded modules' files, the interpreter's own left out."""
+    found = []
+    for name in names:
+        path = module_file(sys.modules.get(name))
+        if path is not None and not site_paths.is_stdlib(path) and not _ours(path):
+            stat = disk_state.stat_of(path, times=site_paths.is_project(path))
+            if stat is not None:
+                found.append(stat)
+    return found
+
+
+def package_folders(known: set[str]) -> list[Folder]:
+    """Folders of installed packages in which modules were looked for, but for `known` ones."""
+    found = []
+    for path in list(sys.path_importer_cache):
+        if path not in known and site_paths.is_third_party(os.path.join(path, "")):
+            folder = disk_state.folder(path, "installed")
+            if folder is not None:
+                found.append(folder)
+    return found
+
+
+def _ours(path: str) -> bool:
+    return path.startswith(own_code.FOLDER)
+
+
+class Snapshot:
+    """Records one session's reads, from :meth:`start` to :meth:`finish`."""
+
+    def __init__(self, worker: Worker) -> None:
+        root = worker.root
+        self._root = root.rstrip(os.sep) + os.sep
+        own = (worker.boot.cache_dir, worker.boot.tmp_dir)
+        ours = tuple(os.path.abspath(path) + os.sep for path in own)
+        self._ignored = (*_IGNORED, *ours, own_code.FOLDER)
+        self._clear()
+        self._before: set[str] = set()
+        self._searched: set[str] = set()
+        self._preloaded = worker.preloaded
+        self._plugins = worker.plugin_packages
+        self._own_work = audit_hook.OwnWork()
+        self._asked = Looks(self._saw, self._opened_in_folder, self._followed)
+        self.environment = environ_changes.Watch()
+
+    def _clear(self) -> None:
+        self._files: dict[str, Stat] = {}
+        # Files of which only the stat was asked for.
+        self._stats: dict[str, Stat] = {}
+        self._dirs: dict[str, Folder | None] = {}
+        self._looks: dict[str, list[str]] = {}
+        # What this process changed itself counts as it left it.
+        self._written: set[str] = set()
+
+    def start(self) -> None:
+        """Begin to watch this process."""
+        global _active, _watches
+        self._before = set(sys.modules)
+        if hidden_modules.current is not None:  # told by the base
+            self._before |= hidden_modules.current.modules.keys()
+        self._searched = set(sys.path_importer_cache)
+        self._clear()
+        self._note_dir(self._root.rstrip(os.sep))
+        self.look_again()
+        _active = self
+        if not _watches:
+            _watches = True
+            audit_hook.watch(_WATCHED, _audit)
+        self._asked.start()
+
+    @staticmethod
+    def look_again() -> None:
+        """What was looked up in the project's folders is to be looked up, and seen, again."""
+        for path in list(sys.path_importer_cache):
+            if site_paths.is_project(os.path.join(path, "")):
+                del sys.path_importer_cache[path]
+
+    def note_way_to(self, args: list[str]) -> None:
+        """pytest has looked for a conftest in each folder on the way to its arguments."""
+        for arg in args:
+            path = os.path.dirname(os.path.abspath(arg.split("::", 1)[0]))
+            while (path + os.sep).startswith(self._root):
+                self._note_dir(path)
+                path = os.path.dirname(path)
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether the session still collects."""
+        return _active is self
+
+    def note_source(self, path: str, stat: os.stat_result, digest: str) -> None:
+        """The pyc cache read a source file itself, and knows what was in it."""
+        self._files[path] = disk_state.told(path, stat, digest)
+        if path.startswith(self._root):
+            self._note_dir(os.path.dirname(path))
+
+    @contextlib.contextmanager
+    def reading_ourselves(self) -> Iterator[None]:
+        """The hook need not look at what we read here, or at the cache."""
+        with self._own_work:
+            yield
+
+    def audited(self, event: str, args: tuple[Any, ...]) -> None:
+        """One event of interest."""
+        if self._own_work.goes_on():
+            return
+        with self._own_work, contextlib.suppress(Exception):
+            # An audit hook that raises would break what it watches.
+            if event == "open":
+                self._opened(*args)
+            elif event in ("os.listdir", "os.scandir"):
+                self._listed(args[0])
+            elif event in program_files.EVENTS:
+                for path in program_files.files_of(event, args):
+                    self._read(path)
+            elif event == "sqlite3.connect":
+                for path in program_files.database_files(args[0]):
+                    self._look_or_read(path)
+                    self._written.add(path)
+            elif event in _CHANGES:
+                self._written |= {
+                    os.path.abspath(os.fsdecode(path)) for path in args[: _CHANGES[event]]
+                }
+            else:
+                self.environment.changed(args[0])
+
+    def _opened(self, path: Any, mode: str | None, flags: int) -> None:
+        if isinstance(path, bytes):
+            path = os.fsdecode(path)
+        if not isinstance(path, str) or path.endswith(".pyc"):
+            return
+        path = os.path.abspath(path)
+        reads = mode.startswith("r") or "+" in mode if mode is not None else _reads(flags)
+        if reads and (mode is None or not mode.startswith("w")):
+            self._look_or_read(path)
+        if flags & _WRITES:
+            self._written.add(path)
+
+    def _opened_in_folder(self, path: str, flags: int) -> None:
+        with self.reading_ourselves():
+            self._opened(path, None, flags)
+
+    def _look_or_read(self, path: str) -> None:
+        if not self._read(path) and self._matters(path):
+            self._looks.setdefault(path, disk_state.look(path))
+
+    def _read(self, path: str) -> bool:
+        """Note a file that is read now; whether there is anything."""
+        if path in self._files:
+            return True
+        try:
+            stat = disk_state.real_stat(path)
+        except (OSError, ValueError):
+            return False
+        if disk_state.kind(stat.st_mode) == "file" and self._matters(path):
+            self._files[path] = disk_state.told(path, stat, times=site_paths.is_project(path))
+        return True
+
+    def _matters(self, path: str) -> bool:
+        """Whether what is at a path may change while the interpreter stays the same."""
+        if path.startswith(self._ignored) or path.endswith(".pyc") or site_paths.is_stdlib(path):
+            return False
+        # Installers replace the folder as a whole, which the folder above it tells.
+        return not (site_paths.is_third_party(path) and site_paths.is_metadata(path))
+
+    def _saw(self, path: str, stat: os.stat_result | None, existence: bool) -> None:
+        """A file was asked for, by `os.stat` or what rests on it."""
+        if self._own_work.goes_on() or path in self._files or path in self._stats:
+            return
+        kind = disk_state.kind(stat.st_mode) if stat is not None else "none"
+        only_there = existence or kind != "file"
+        if (only_there and path in self._looks) or not self._matters(path):
+            return
+        if stat is None or only_there:
+            self._looks[path] = [path, kind]
+        else:
+            self._stats[path] = disk_state.told(path, stat, times=site_paths.is_project(path))
+
+    def _followed(self, path: str) -> None:
+        """A symbolic link was looked at as such."""
+        if not self._own_work.goes_on() and self._matters(path):
+            self._looks[path] = disk_state.link(path)
+
+    def _listed(self, path: Any) -> None:
+        if path is None:
+            path = "."
+        if isinstance(path, int):
+            path = os.readlink(f"/proc/self/fd/{path}")
+        path = os.path.abspath(os.fsdecode(path))
+        self._note_dir(path, "all" if _by_project() else "shown")
+
+    def _note_dir(self, path: str, names: str = "shown") -> None:
+        known = self._dirs.get(path)
+        if known is not None and (names == "shown" or known[_NAMES] == "all"):
+            return
+        if not self._matters(os.path.join(path, "")) or path.endswith("/__pycache__"):
+            return
+        if site_paths.is_third_party(path + os.sep):
+            if names != "all":
+                return  # told with the folders in which modules were looked for
+            names = "installed"
+        with self.reading_ourselves():
+            found = disk_state.folder(path, names)
+            if found is None:
+                self._looks.setdefault(path, disk_state.look(path))
+            else:
+                self._dirs[path] = found
+
+    def finish(self) -> Message:
+        """Stop watching; what the engine compares, and ``third_party``."""
+        global _active
+        self._asked.stop()
+        _active = None
+        state = self.so_far()
+        new = self._new_modules()
+        first_change = self.environment.first_change
+        state["third_party"] = preloadable(self._preloaded, new, first_change, self._plugins)
+        return state
+
+    def so_far(self) -> Message:
+        """``files``, ``dirs`` and ``names`` for the engine, as they were when they were read."""
+        with self.reading_ourselves():
+            self._take_in_own_changes()
+            for stat in module_stats(self._new_modules()):
+                self._files.setdefault(stat[0], stat)
+            for path, stat in self._stats.items():
+                self._files.setdefault(path, stat)
+            for stat in self._files.values():
+                read = stat[0] not in self._stats
+                if stat[DIGEST] is None and read and site_paths.is_project(stat[0]):
+                    disk_state.add_digest(stat)
+            dirs = [found for found in self._dirs.values() if found is not None]
+            return {
+                "files": list(self._files.values()),
+                "dirs": dirs + package_folders(self._searched),
+                "names": [look for look in self._looks.values() if not self._is_told(look)],
+            }
+
+    def _take_in_own_changes(self) -> None:
+        for path in self._written:
+            for files in (self._files, self._stats):
+                if files.pop(path, None) is None:
+                    continue
+                now = disk_state.stat_of(path)
+                if now is not None:
+                    files[path] = now
+                else:
+                    self._looks[path] = disk_state.look(path)
+            if path in self._looks:
+                self._looks[path] = disk_state.look(path)
+            parent = self._dirs.get(os.path.dirname(path))
+            if parent is not None:
+                self._dirs[parent[0]] = disk_state.folder(parent[0], parent[_NAMES])
+        self._written.clear()
+
+    def _is_told(self, look: list[str]) -> bool:
+        """Whether a file or folder that is told says it already."""
+        path, kind = look
+        if kind == "none":
+            return os.path.basename(path) in _OF_PYTEST and self._is_seen_missing(path)
+        if kind == "folder":
+            return self._dirs.get(path) is not None
+        return kind == "file" and path in self._files
+
+    def _is_seen_missing(self, path: str) -> bool:
+        """Whether the names in a folder that is told say that there is nothing at a path."""
+        parent, name = os.path.split(path)
+        known = self._dirs.get(parent)
+        if known is not None:
+            return known[_NAMES] != "installed" and name not in known[-1]
+        return parent != path and self._is_seen_missing(parent)
+
+    def _new_modules(self) -> list[str]:
+        return [name for name in list(sys.modules) if name not in self._before]
+
+
+# Where a told folder says which names count.
+_NAMES = 3
+
+# What pytest itself looks for in each folder that it collects.
+_OF_PYTEST = frozenset(("conftest.py", "__init__.py", "pyvenv.cfg", "history"))
+
+
+def _reads(flags: int) -> bool:
+    return not flags & os.O_WRONLY and not flags & os.O_TRUNC
+
+
+def _by_project() -> bool:
+    """Whether it is the project that lists a folder: not the import system, not pytest."""
+    frame: Any = sys._getframe(5)  # past the audit hook
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path.startswith("<frozen importlib"):
+            return False
+        if not path.startswith("<frozen ") and not site_paths.is_stdlib(path):
+            module = frame.f_globals.get("__name__", "")
+            return not module.startswith(("_pytest.", "pluggy.", f"{own_code.PACKAGE}."))
+        frame = frame.f_back
+    return False
+
+
+# Events of changes on disk, with how many of their arguments are paths.
+_CHANGES = {
+    "os.remove": 1,
+    "os.rename": 2,
+    "os.truncate": 1,
+    "os.mkdir": 1,
+    "os.rmdir": 1,
+    "os.link": 2,
+    "os.symlink": 2,
+    "os.utime": 1,
+}
+_WATCHED = frozenset(("open", "os.listdir", "os.scandir", "os.putenv", "os.unsetenv"))
+_WATCHED |= {"sqlite3.connect", *program_files.EVENTS, *_CHANGES}
+
+
+def _audit(event: str, args: tuple[Any, ...]) -> None:
+    active = _active
+    if active is not None:
+        active.audited(event, args)
