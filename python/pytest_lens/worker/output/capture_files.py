@@ -4,6 +4,9 @@ pytest captures into unlinked files that it empties behind each phase. Here the 
 only grow; where a test's part begins and ends goes with its messages. Log records go into a third
 file, as they reach pytest's own handler, one line of JSON each. What is long is cut in the middle
 when pytest reads it back; the engine sees to the files.
+
+A runner that waits for its orders opens its files in advance, without names (`O_TMPFILE`); they get
+their names when it learns them.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ _NAMES = ("out", "err")
 _LONG = 64 << 20
 # What the log records of one test take on disk at most.
 _LOG_LIMIT = 16 << 20
+# The flags of a file without a name; 0 where there is no such thing.
+_UNNAMED: int = getattr(os, "O_TMPFILE", 0) and os.O_TMPFILE | os.O_APPEND | os.O_CLOEXEC
 
 
 class _Captured:
@@ -31,7 +36,14 @@ class _Captured:
         self._raw: io.FileIO = capture.tmpfile.buffer
         self._read_to = 0
         self._path = ""
+        self._is_unnamed = False
         capture.snap = self.snap
+
+    def open_unnamed(self, folder: str) -> None:
+        """Write to a file without a name, which `open` names later."""
+        self._capture.tmpfile.flush()
+        self._write_to(os.open(folder, _UNNAMED | os.O_RDWR, 0o600))
+        self._is_unnamed = True
 
     def open(self, path: str) -> None:
         """Write to this file from now on."""
@@ -39,17 +51,24 @@ class _Captured:
         if self._path and self.size() <= _LONG:
             # Processes that fixtures keep alive hold on to the file that they were given.
             os.link(self._path, path)
-            self._path = path
-            return
+        elif not (self._is_unnamed and _name(self._raw.fileno(), path)):
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._write_to(os.open(path, flags, 0o600))
+        self._is_unnamed = False
+        self._path = path
+
+    def _write_to(self, fresh: int) -> None:
+        """Put a file in the place of the one that pytest's capture writes to."""
         number = self._raw.fileno()
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        fresh = os.open(path, flags, 0o600)
         os.dup2(fresh, number, inheritable=os.get_inheritable(number))
         os.close(fresh)
         if self._capture._state == "started":
             os.dup2(number, self._capture.targetfd)
         self._read_to = 0
-        self._path = path
+
+    def let_go(self) -> None:
+        """Leave the reading to pytest again."""
+        vars(self._capture).pop("snap", None)
 
     def begin(self) -> None:
         """A test begins: what was written before, in a fork that reads for itself too, is over."""
@@ -93,17 +112,35 @@ class _Log:
         self._handler = handler
         self._emit = handler.emit
         self._file: io.FileIO | None = None
+        self._is_unnamed = False
         self._used = 0
         self._dropped = 0
         handler.emit = self.emit
 
+    def open_unnamed(self, folder: str) -> None:
+        """Write to a file without a name, which `open` names later."""
+        self._write_to(os.open(folder, _UNNAMED | os.O_WRONLY, 0o600))
+        self._is_unnamed = True
+
     def open(self, path: str) -> None:
         """Write to this file from now on."""
+        named = self._is_unnamed and self._file is not None and _name(self._file.fileno(), path)
+        if not named:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._write_to(os.open(path, flags, 0o600))
+        self._is_unnamed = False
+        self._used = self._dropped = 0
+
+    def _write_to(self, fresh: int) -> None:
         if self._file is not None:
             self._file.close()
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._file = io.FileIO(_out_of_the_way(os.open(path, flags, 0o600)), "a")
-        self._used = self._dropped = 0
+        self._file = io.FileIO(_out_of_the_way(fresh), "a")
+
+    def let_go(self) -> None:
+        """Leave the records to pytest again."""
+        vars(self._handler).pop("emit", None)
+        if self._file is not None:
+            self._file.close()
 
     def emit(self, record: Any) -> None:
         """In place of the handler's own."""
@@ -153,6 +190,17 @@ def _out_of_the_way(number: int) -> int:
     return moved
 
 
+def _name(number: int, path: str) -> bool:
+    """Give a file without a name one; false where this system can't (no /proc, another disk)."""
+    try:
+        # With a folder's descriptor Python calls `linkat`, which follows the link in /proc; the
+        # paths are absolute, so that it does not matter which.
+        os.link(f"/proc/self/fd/{number}", path, src_dir_fd=number)
+    except OSError:
+        return False
+    return True
+
+
 class Streams:
     """The output files of this process, and the folders of artifacts beside them."""
 
@@ -163,12 +211,29 @@ class Streams:
         self._index = -1
         self._folder = ""
 
+    def open_unnamed(self, config: Any, folder: str) -> None:
+        """Have the files open in this folder before `open` tells their names."""
+        if not _UNNAMED:
+            return
+        self._take_hold(config)
+        try:
+            for captured in self._captured:
+                captured.open_unnamed(folder)
+            if self._log is not None:
+                self._log.open_unnamed(folder)
+        except OSError:  # this file system has no such files: `open` opens them
+            pass
+
     def open(self, config: Any, prefix: str | None) -> None:
         """A run begins, and its output goes to files whose names begin with `prefix`."""
         if not prefix:
+            if not self._prefix:
+                self._let_go()
             return
         try:
-            os.makedirs(os.path.dirname(prefix), exist_ok=True)
+            folder = os.path.dirname(prefix)
+            if not os.path.isdir(folder):
+                os.makedirs(folder, exist_ok=True)
             self._take_hold(config)
             for captured, name in zip(self._captured, _NAMES):
                 captured.open(f"{prefix}.{name}")
@@ -191,6 +256,14 @@ class Streams:
         handler = getattr(logging, "report_handler", None)
         if handler is not None and self._log is None:
             self._log = _Log(handler)
+
+    def _let_go(self) -> None:
+        """Pytest captures and logs as it always does."""
+        for captured in self._captured:
+            captured.let_go()
+        if self._log is not None:
+            self._log.let_go()
+        self._captured, self._log = [], None
 
     def begin(self, index: int) -> Message:
         """A test begins: where its output will be."""

@@ -70,7 +70,9 @@ def fresh_basetemp(config: Any, path: str) -> None:
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is None:
         return
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    folder = os.path.dirname(path)
+    if not os.path.isdir(folder):
+        os.makedirs(folder, exist_ok=True)
     factory._given_basetemp = pathlib.Path(os.path.abspath(path))
     factory._basetemp = None
     if hasattr(factory, "_next_number"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
@@ -15,6 +16,7 @@ from ..state import Worker
 from ..unpatched import faulthandler, os, time
 from ..wire import EngineGone, Message, cut, process_id
 from . import match_ids
+from .rehearsal import rehearse
 from .standard_descriptors import Descriptors
 from .touch_pages import touch_machinery
 
@@ -63,9 +65,9 @@ class RunLoop:
         self._stacks: Any = None
         self._descriptors: Descriptors | None = None
 
-    def wait_for_run(self) -> Message | None:
+    def wait_for_run(self, session: Any) -> Message | None:
         """The "run" message; None when the engine wants this process to end instead."""
-        idle = touch_machinery()
+        idle = self._get_ready(session)
         timeout: float | None = _SOON
         while True:
             try:
@@ -80,6 +82,13 @@ class RunLoop:
                 return None
             if message is not None and message["t"] == "run":
                 return message
+
+    def _get_ready(self, session: Any) -> Iterator[None]:
+        """Do in small steps what makes the first test quick."""
+        self._worker.streams.open_unnamed(session.config, self._worker.boot.tmp_dir)
+        yield
+        yield from touch_machinery()
+        rehearse(session)
 
     def prepare(self, message: Message, items: list[Any]) -> list[Any]:
         """Take the order and the limits of a run; says which of its ids do not exist here.

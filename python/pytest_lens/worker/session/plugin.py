@@ -225,7 +225,7 @@ class LensPlugin:
         gc.unfreeze()  # a test may look at all objects, or count on garbage to go
         after_fork.collect_garbage_once(session.config)
         loop = RunLoop(worker, self._recorder, by_id)
-        message = loop.wait_for_run()
+        message = loop.wait_for_run(session)
         if message is not None and message.get("hold"):
             runner = resident.Resident(worker, session, self._recorder, builder, self.snapshot)
             runner.serve(message, self._prepare)
