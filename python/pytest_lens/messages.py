@@ -432,7 +432,7 @@ class InventoryData(TypedDict):
 
 
 class RunComplete(TypedDict):
-    """The end of a run. The counts add up to `total`; tests that were not run count in none of them.
+    """The end of a run. The counts add up to `total`; none of them counts a test that was not run.
 
     * ``total``: Number of tests with an outcome.
     * ``passed``: Passed, or passed unexpectedly without a strict xfail.

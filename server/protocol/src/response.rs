@@ -39,7 +39,7 @@ messages! {
             /// Every test, in pytest's order.
             nodes: Vec<TestNodeInfo>,
         },
-        /// The end of a run. The counts add up to `total`; tests that were not run count in none of them.
+        /// The end of a run. The counts add up to `total`; none of them counts a test that was not run.
         RunComplete = "run_complete" {
             /// Number of tests with an outcome.
             total: usize,
