@@ -17,13 +17,11 @@ const NOT_YET: &[&str] = &[
     "CONTRIBUTING.md",
     "README.md",
     "docs",
-    "editors",
     "python/pytest_lens",
     "python/src",
     "python/tests",
     "server/cli",
     "server/engine",
-    "server/lsp",
     "tests",
     "tools",
 ];

@@ -1,24 +1,24 @@
-//! The error of a command: one sentence that says what the user can do.
+//! The error of a command: one sentence that names the user's way out.
 
 use pytest_lens_protocol::{ErrorCode, Response};
 
-/// A command that was not carried out.
+/// A command that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommandError {
-    /// Whose fault it is.
+    /// The category of the error.
     pub(crate) kind: ErrorKind,
     /// One sentence for the user.
     pub(crate) message: String,
-    /// What the engine calls it, where it comes from there.
+    /// The engine's category, if the error comes from the engine.
     pub(crate) code: Option<ErrorCode>,
 }
 
-/// Whose fault it is.
+/// The category of an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
-    /// The client's: its arguments.
+    /// The client's arguments are wrong.
     Arguments,
-    /// The world's: what was asked for can't be done now.
+    /// The request can't be carried out now.
     Failed,
     /// The engine no longer knows the context.
     ContextGone,
@@ -28,25 +28,25 @@ pub(crate) enum ErrorKind {
 pub(crate) type CommandResult<T> = Result<T, CommandError>;
 
 impl CommandError {
-    /// The arguments are wrong.
+    /// Creates an error for wrong arguments.
     pub(crate) fn arguments(message: impl Into<String>) -> Self {
         CommandError { kind: ErrorKind::Arguments, message: message.into(), code: None }
     }
 
-    /// It can't be done now.
+    /// Creates an error for a request that can't be carried out now.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         CommandError { kind: ErrorKind::Failed, message: message.into(), code: None }
     }
 
-    /// The engine answered with something else than it should have.
+    /// Creates an error for a wrong kind of answer from the engine.
     pub(crate) fn unexpected(request: &str, response: &Response) -> Self {
         let answer = response.tag();
         CommandError::failed(format!(
-            "the engine answered `{request}` with `{answer}`: client and engine do not fit, install one version of both"
+            "the engine answered `{request}` with `{answer}`: their versions differ, install the same version of both"
         ))
     }
 
-    /// From an error response of the engine, whose message is made for users.
+    /// Converts an error response of the engine, whose message is written for users.
     pub(crate) fn from_engine(code: ErrorCode, message: String) -> Self {
         let kind = match code {
             ErrorCode::InvalidRequest => ErrorKind::Arguments,

@@ -17,11 +17,11 @@ pub(crate) fn path_of(uri: &str) -> Option<PathBuf> {
 /// The `file:` URI of an absolute path, as text.
 pub(crate) fn uri_text(path: &Path) -> String {
     let Ok(url) = url::Url::from_file_path(path) else { return String::from("file:///") };
-    // RFC 3986 knows these only percent-encoded, WHATWG's rules leave them as they are.
+    // RFC 3986 allows these only percent-encoded; WHATWG's rules leave them as they are.
     url.as_str().replace('[', "%5B").replace(']', "%5D").replace('^', "%5E").replace('|', "%7C")
 }
 
-/// A URI for a payload. Texts that are no URI give the root's, which no client can open: better than a lost message.
+/// A URI for a payload. An invalid URI becomes that of the root, which no client can open: better than a lost message.
 pub(crate) fn uri(text: &str) -> Uri {
     Uri::from_str(text).unwrap_or_else(|_| root_uri())
 }
@@ -31,7 +31,7 @@ fn root_uri() -> Uri {
     Uri::from_str("file:///").expect("a literal URI")
 }
 
-/// A path relative to a root, with `/` between its parts, as node ids have it.
+/// A path relative to a root, with `/` between its parts, as in node ids.
 pub(crate) fn relative(path: &Path, root: &Path) -> Option<String> {
     let inner = path.strip_prefix(root).ok()?;
     let parts: Vec<_> = inner.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect();

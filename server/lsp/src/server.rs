@@ -39,8 +39,8 @@ use crate::transport::dispatch;
 /// LSP's code for a request that is right but can't be carried out.
 const REQUEST_FAILED: i64 = -32803;
 
-/// Serves one client until it says `exit` or its input ends. The engine is left as it is: ending it is its owner's.
-/// Whether the client took its leave with `shutdown`, on which LSP has the exit status depend.
+/// Serves one client until it says `exit` or its input ends. The engine keeps running: its owner ends it. Returns
+/// whether the client sent `shutdown` first, which decides the exit status in LSP.
 pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, output: impl AsyncWrite) -> bool {
     let (service, socket) = LspService::build(|client| Backend::new(connect, client))
         .custom_method(Trust::METHOD, Backend::trust)
@@ -51,7 +51,7 @@ pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, out
     let client_gone = Arc::clone(&service.inner().client_gone);
     tokio::select! {
         () = dispatch::serve(service, socket, input, output) => {}
-        // Somebody else may hold the other end of its input.
+        // Another process may hold the other end of its input.
         () = client_gone.notified() => {}
     }
     shared.close();
@@ -62,7 +62,7 @@ pub async fn serve(connect: Arc<dyn Connect>, input: impl AsyncRead + Unpin, out
 struct Backend {
     shared: Arc<Shared>,
     was_shut_down: Arc<AtomicBool>,
-    /// The process that the client said it is has ended.
+    /// The process whose id the client sent has ended.
     client_gone: Arc<Notify>,
 }
 
@@ -94,7 +94,7 @@ impl Backend {
 impl LanguageServer for Backend {
     async fn initialize(&self, params: InitializeParams) -> Result<InitializeResult> {
         let encoding = server_capabilities::encoding(&params.capabilities);
-        // The framework takes no further message before `initialize` has an answer.
+        // The framework accepts no further message before `initialize` has an answer.
         let initialize = AssertUnwindSafe(|| folders::initialize(&self.shared, &params, encoding));
         catch_unwind(initialize).map_err(|_| Error::internal_error())?;
         if let Some(client) = params.process_id {
@@ -173,7 +173,7 @@ fn to_jsonrpc(error: CommandError) -> Error {
         ErrorKind::Arguments => ErrorCode::InvalidParams,
         ErrorKind::Failed | ErrorKind::ContextGone => ErrorCode::ServerError(REQUEST_FAILED),
     };
-    // By its code a client can offer what helps.
+    // The code lets a client offer a way out.
     let data = error.code.map(|code| serde_json::json!({ "code": code }));
     Error { code, message: error.message.into(), data }
 }

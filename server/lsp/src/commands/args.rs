@@ -9,11 +9,11 @@ use crate::error::{CommandError, CommandResult};
 
 /// A command's argument.
 pub(crate) trait Argument: DeserializeOwned {
-    /// The expected form, for the error message.
+    /// The expected form of the argument, for the error message.
     const EXPECTED: &'static str;
 }
 
-/// Of `pytestLens.run` and `pytestLens.debug`.
+/// Argument of `pytestLens.run` and `pytestLens.debug`.
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct RunArgs {
@@ -21,13 +21,13 @@ pub(crate) struct RunArgs {
     pub(crate) ids: Option<Vec<String>>,
     /// Folder URI.
     pub(crate) workspace: Option<String>,
-    /// The file, or that of the position.
+    /// The file; with `position`, the file around that position.
     pub(crate) text_document: Option<TextDocumentIdentifier>,
     /// The cursor.
     pub(crate) position: Option<Position>,
-    /// Runners at a time.
+    /// Number of runners.
     pub(crate) workers: Option<u32>,
-    /// Stop after so many failures.
+    /// Stop after this many failures.
     pub(crate) maxfail: Option<u32>,
     /// Repeat failures.
     pub(crate) rerun: Option<bool>,
@@ -35,15 +35,15 @@ pub(crate) struct RunArgs {
     pub(crate) keyword: Option<String>,
     /// pytest's `-m`.
     pub(crate) marker: Option<String>,
-    /// Run tests that are marked to be skipped.
+    /// Also run tests that are marked to be skipped.
     pub(crate) run_disabled: Option<bool>,
-    /// Limit for each test.
+    /// Limit for each test, in milliseconds.
     pub(crate) timeout_ms: Option<u64>,
     /// Further pytest arguments.
     pub(crate) arguments: Option<Vec<String>>,
     /// Measure coverage.
     pub(crate) coverage: Option<bool>,
-    /// Repeat what passes until it fails, so often at most.
+    /// Repeat tests that pass until one fails; at most this many times.
     pub(crate) until_failure: Option<u32>,
 }
 
@@ -53,7 +53,7 @@ impl Argument for RunArgs {
                                     arguments, coverage and untilFailure as wanted";
 }
 
-/// The argument of commands that take an optional folder.
+/// Argument of commands with an optional folder.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FolderArgs {
@@ -65,11 +65,11 @@ impl Argument for FolderArgs {
     const EXPECTED: &'static str = "{workspace?}";
 }
 
-/// Of `pytestLens.stop` and `pytestLens.kill`.
+/// Argument of `pytestLens.stop` and `pytestLens.kill`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct StopArgs {
-    /// One run; all if left out.
+    /// Id of the run; all runs if left out.
     pub(crate) run_id: Option<String>,
 }
 
@@ -77,11 +77,11 @@ impl Argument for StopArgs {
     const EXPECTED: &'static str = "{runId?}";
 }
 
-/// Of `pytestLens.collect`.
+/// Argument of `pytestLens.collect`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CollectArgs {
-    /// Also what has not changed.
+    /// Also collect unchanged files.
     pub(crate) force: Option<bool>,
     /// Folder URI.
     pub(crate) workspace: Option<String>,
@@ -91,7 +91,7 @@ impl Argument for CollectArgs {
     const EXPECTED: &'static str = "{force?, workspace?}";
 }
 
-/// Of `pytestLens.tests`.
+/// Argument of `pytestLens.tests`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct TestsArgs {
@@ -99,9 +99,9 @@ pub(crate) struct TestsArgs {
     pub(crate) workspace: Option<String>,
     /// The item whose children are wanted; the whole tree if left out.
     pub(crate) parent: Option<String>,
-    /// From the last page.
+    /// The `next` of the last page.
     pub(crate) cursor: Option<String>,
-    /// Folders and files alone.
+    /// Folders and files only.
     pub(crate) outline: Option<bool>,
 }
 
@@ -109,11 +109,11 @@ impl Argument for TestsArgs {
     const EXPECTED: &'static str = "{workspace?, parent?, cursor?, outline?}";
 }
 
-/// Of `pytestLens.resolve`.
+/// Argument of `pytestLens.resolve`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct ResolveArgs {
-    /// Ids of files, or of what lies in them.
+    /// Ids of files, or of items in them.
     pub(crate) ids: Vec<String>,
     /// Folder URI.
     pub(crate) workspace: Option<String>,
@@ -123,7 +123,7 @@ impl Argument for ResolveArgs {
     const EXPECTED: &'static str = "{ids, workspace?}";
 }
 
-/// Of `pytestLens.output`.
+/// Argument of `pytestLens.output`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct OutputArgs {
@@ -137,11 +137,11 @@ impl Argument for OutputArgs {
     const EXPECTED: &'static str = "{id, workspace?}";
 }
 
-/// Of `pytestLens.coverage`.
+/// Argument of `pytestLens.coverage`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct CoverageArgs {
-    /// The run.
+    /// Id of the run.
     pub(crate) run_id: String,
     /// Folder URI.
     pub(crate) workspace: Option<String>,
@@ -151,11 +151,11 @@ impl Argument for CoverageArgs {
     const EXPECTED: &'static str = "{runId, workspace?}";
 }
 
-/// Of `pytestLens.affected`.
+/// Argument of `pytestLens.affected`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct AffectedArgs {
-    /// Files.
+    /// URIs of the changed files.
     pub(crate) uris: Vec<String>,
     /// Folder URI.
     pub(crate) workspace: Option<String>,
@@ -165,7 +165,7 @@ impl Argument for AffectedArgs {
     const EXPECTED: &'static str = "{uris, workspace?}";
 }
 
-/// Of `pytestLens.flakiness`.
+/// Argument of `pytestLens.flakiness`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct FlakinessArgs {
@@ -179,7 +179,7 @@ impl Argument for FlakinessArgs {
     const EXPECTED: &'static str = "{id?, workspace?}";
 }
 
-/// The one object that a command takes; left out, it is empty.
+/// Reads the one object that a command takes; an argument that is left out is empty.
 pub(crate) fn one<A: Argument>(command: &str, arguments: Vec<Value>) -> CommandResult<A> {
     let expected = A::EXPECTED;
     let count = arguments.len();

@@ -11,7 +11,7 @@ use crate::engine::{collect, connection};
 use crate::error::{CommandError, CommandResult};
 use crate::session::state::Shared;
 
-/// `pytestLens.stop`, and with `kill` `pytestLens.kill`.
+/// `pytestLens.stop`, and `pytestLens.kill` with `kill`.
 pub(crate) async fn stop(shared: &Arc<Shared>, args: StopArgs, kill: bool) -> CommandResult<Value> {
     let request = |run_id| if kill { Request::KillRun { run_id } } else { Request::StopRun { run_id } };
     let mut stopped = Vec::new();
@@ -20,7 +20,7 @@ pub(crate) async fn stop(shared: &Arc<Shared>, args: StopArgs, kill: bool) -> Co
         stopped.push(run_id);
     } else {
         for run_id in active(shared).await {
-            // One that has ended meanwhile needs no stopping.
+            // A run that has ended in the meantime needs no stop.
             if shared.call(request(run_id.clone())).await.is_ok() {
                 stopped.push(run_id);
             }
@@ -29,7 +29,7 @@ pub(crate) async fn stop(shared: &Arc<Shared>, args: StopArgs, kill: bool) -> Co
     Ok(json!({ "stopped": stopped }))
 }
 
-/// Every run that goes on: those heard of, and those that the engine accepted a moment ago.
+/// Every run in progress, including those that the engine accepted a moment ago.
 async fn active(shared: &Arc<Shared>) -> BTreeSet<String> {
     let (mut runs, contexts) = {
         let state = shared.state();
@@ -59,7 +59,7 @@ pub(crate) async fn collect(shared: &Arc<Shared>, args: CollectArgs) -> CommandR
     Ok(json!({ "nodeCount": count }))
 }
 
-/// The folder that was named, or all of them.
+/// The named folder, or all of them.
 pub(crate) fn folders(shared: &Arc<Shared>, named: Option<&str>) -> CommandResult<Vec<String>> {
     let state = shared.state();
     if state.workspaces.is_empty() {

@@ -1,4 +1,4 @@
-//! `pytestLens.coverage`: reads coverage.py's report from the engine, and answers with the coverage of each file of the
+//! `pytestLens.coverage`: reads coverage.py's report from the engine, and answers with the coverage of each file in the
 //! folder.
 
 use std::collections::BTreeMap;
@@ -16,16 +16,16 @@ use crate::error::{CommandError, CommandResult};
 use crate::paths::uri_text;
 use crate::session::state::{Shared, call_on};
 
-/// The file of the debug data that is read.
+/// The file of the debug data that holds the report.
 const REPORT: &str = "coverage.json";
 
-/// coverage.py's report, as much of it as matters.
+/// The parts of coverage.py's report that the server reads.
 #[derive(Deserialize)]
 struct Report {
     files: BTreeMap<String, Measured>,
 }
 
-/// A file in it; lines from 1.
+/// A file in the report; lines from 1.
 #[derive(Deserialize)]
 struct Measured {
     executed_lines: Vec<u32>,
@@ -35,7 +35,7 @@ struct Measured {
     contexts: Option<BTreeMap<u32, Vec<String>>>,
 }
 
-/// A file as it is told; lines from 1, a negative one leaves the function.
+/// A file in the answer; lines from 1, a negative one leaves the function.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FileLines {
@@ -74,13 +74,13 @@ async fn find(shared: &Arc<Shared>, args: &CoverageArgs) -> CommandResult<(Strin
         goes_on |= workspace.view.runs().contains_key(run_id);
     }
     Err(CommandError::failed(if goes_on {
-        format!("{run_id} goes on: ask for its coverage when it has finished")
+        format!("{run_id} is still running: request its coverage when it has finished")
     } else {
         format!("there is no coverage of {run_id}: run tests with `coverage: true`, and ask within ten minutes")
     }))
 }
 
-/// The report of a run, whole.
+/// The whole report of a run.
 async fn read(shared: &Arc<Shared>, run_id: &str, iterator_id: String) -> CommandResult<Vec<u8>> {
     let session = shared.session();
     let artifact_id = loop {
@@ -112,7 +112,7 @@ async fn read(shared: &Arc<Shared>, run_id: &str, iterator_id: String) -> Comman
     }
 }
 
-/// The folder's own files: what is installed, or lies elsewhere, is nobody's concern here.
+/// Only the folder's own files: installed files, and others outside of the folder, are left out.
 fn files(root: &Path, report: &[u8]) -> serde_json::Result<Value> {
     let report: Report = serde_json::from_slice(report)?;
     let own = |path: &str| {

@@ -1,5 +1,5 @@
-//! `workspace/executeCommand`: each command takes one object, and answers with a result or with one sentence that says
-//! what the user can do.
+//! `workspace/executeCommand`: each command takes one object, and answers with a result or with one sentence that names
+//! the user's way out.
 
 mod args;
 mod control;
@@ -20,42 +20,42 @@ pub(crate) use run::run_on_save;
 
 /// Runs tests.
 pub(crate) const RUN: &str = "pytestLens.run";
-/// Runs again what failed.
+/// Runs the tests that failed last.
 pub(crate) const RUN_FAILED: &str = "pytestLens.runFailed";
 /// Repeats the last run.
 const RUN_LAST: &str = "pytestLens.runLast";
 /// Runs tests under a debugger.
 pub(crate) const DEBUG: &str = "pytestLens.debug";
-/// Lets what runs finish, and starts nothing more.
+/// Lets running tests finish, and starts no more.
 pub(crate) const STOP: &str = "pytestLens.stop";
-/// Ends what runs, now.
+/// Ends running tests now.
 const KILL: &str = "pytestLens.kill";
 /// Brings the inventory up to date.
 const COLLECT: &str = "pytestLens.collect";
 /// Pages of the inventory tree.
 const TESTS: &str = "pytestLens.tests";
-/// Tells what lies in a file.
+/// Sends the tests of a file.
 const RESOLVE: &str = "pytestLens.resolve";
-/// What a test printed.
+/// The output of a test.
 pub(crate) const OUTPUT: &str = "pytestLens.output";
-/// What the history says.
+/// Flakiness from the history.
 const FLAKINESS: &str = "pytestLens.flakiness";
-/// How tests are run.
+/// How each folder runs its tests.
 const STATUS: &str = "pytestLens.status";
 
-/// What a run measured.
+/// The coverage of a run.
 const COVERAGE: &str = "pytestLens.coverage";
 
-/// What a change of files can reach.
+/// The test files that changed files can reach.
 const AFFECTED: &str = "pytestLens.affected";
 
-/// All of them.
+/// All commands.
 pub(crate) const COMMANDS: [&str; 14] = [
     RUN, RUN_FAILED, RUN_LAST, DEBUG, STOP, KILL, COLLECT, TESTS, RESOLVE, OUTPUT, FLAKINESS, STATUS, COVERAGE,
     AFFECTED,
 ];
 
-/// Those whose failure a user has to hear of: nothing else happens.
+/// Commands whose failure is shown to the user, because nothing else happens.
 const RUNS: [&str; 5] = [RUN, RUN_FAILED, RUN_LAST, DEBUG, OUTPUT];
 
 /// Carries out one command. Editors without a plugin often don't show a command's error, so it is shown as a message.

@@ -14,11 +14,11 @@ use crate::session::message::Outgoing;
 use crate::session::state::Shared;
 use crate::workspaces::outcome::words;
 
-/// Items on a page.
+/// The most items on a page.
 const PAGE: usize = 1000;
 
-/// `pytestLens.tests`: the whole tree, parents before children, or the children of one item. Each item of several
-/// folders names its own.
+/// `pytestLens.tests`: the whole tree, parents before children, or the children of one item. With several folders, each
+/// item names its folder.
 pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Value> {
     let wanted = folders(shared, args.workspace.as_deref())?;
     let from: usize = match args.cursor.as_deref().map(str::parse) {
@@ -31,7 +31,7 @@ pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Valu
     let outline = args.outline.unwrap_or_default();
     let mut state = shared.state();
     if outline && from == 0 && state.features.lazy_tests {
-        // A client that begins anew asks again for what it wants to know of files.
+        // A client that starts again requests the tests of files again.
         let read = state.workspaces.iter_mut().filter(|workspace| wanted.contains(&workspace.uri));
         read.for_each(|workspace| workspace.outline.close());
     }
@@ -64,14 +64,14 @@ pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Valu
     Ok(answer)
 }
 
-/// `pytestLens.resolve`: for a client that asks for tests file by file. They come by notification, so that nothing that
-/// changes meanwhile overtakes them.
+/// `pytestLens.resolve`: for a client that asks for tests file by file. They come by notification, so that no later
+/// change overtakes them.
 pub(crate) fn resolve(shared: &Arc<Shared>, args: ResolveArgs) -> CommandResult<Value> {
     let wanted = folders(shared, args.workspace.as_deref())?;
     let mut state = shared.state();
     if !state.features.opted_in {
         return Err(CommandError::failed(
-            "`pytestLens.resolve` answers by notifications, which this client does not take: ask for `pytestLens.tests`",
+            "`pytestLens.resolve` answers by notifications, which this client does not accept: use `pytestLens.tests`",
         ));
     }
     let mut files = Vec::new();
@@ -83,7 +83,7 @@ pub(crate) fn resolve(shared: &Arc<Shared>, args: ResolveArgs) -> CommandResult<
     Ok(json!({ "files": files }))
 }
 
-/// `pytestLens.output`. A client without a plugin does nothing with the answer: it is shown what a person wants to read.
+/// `pytestLens.output`. A client without a plugin ignores the answer: it shows the text for people instead.
 pub(crate) async fn output(shared: &Arc<Shared>, args: OutputArgs) -> CommandResult<Value> {
     let folder = folder_of_id(shared, &args.id, args.workspace.as_deref())?;
     let context_id = connection::context(shared, &folder).await?;
@@ -109,7 +109,7 @@ pub(crate) async fn output(shared: &Arc<Shared>, args: OutputArgs) -> CommandRes
     }
 }
 
-/// A heading, and under headings of their own the parts that are not empty, without colours.
+/// A heading, then the parts that are not empty under headings of their own, without colors.
 fn page(head: &str, parts: &[(&str, String)]) -> String {
     let mut text = format!("{head}\n");
     for (name, part) in parts.iter().filter(|(_, part)| !part.trim().is_empty()) {
@@ -143,7 +143,7 @@ pub(crate) async fn flakiness(shared: &Arc<Shared>, args: FlakinessArgs) -> Comm
     Ok(report)
 }
 
-/// `pytestLens.status`: how the tests of each folder are run, and why.
+/// `pytestLens.status`: how each folder runs its tests, and the reasons.
 pub(crate) async fn status(shared: &Arc<Shared>, args: FolderArgs) -> CommandResult<Value> {
     let mut all = Vec::new();
     for folder in folders(shared, args.workspace.as_deref())? {

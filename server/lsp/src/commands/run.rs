@@ -1,4 +1,4 @@
-//! Commands that run tests: they find the folders and ids that are meant, and start the runs.
+//! Commands that run tests: they find the folders and ids, and start the runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::session::state::{Shared, State};
 use crate::workspaces::runnables::innermost;
 use crate::workspaces::workspace::RunRequest;
 
-/// A run that was accepted.
+/// A run that the engine accepted.
 struct Accepted {
     folder: String,
     run_id: String,
@@ -36,7 +36,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<Va
     start_all(shared, selected.into_iter().map(|(folder, ids)| (folder, request(ids))).collect()).await
 }
 
-/// What a command's argument says besides its tests.
+/// The run options in a command's argument.
 fn options(args: RunArgs) -> RunOptions {
     RunOptions {
         keyword: args.keyword,
@@ -64,7 +64,7 @@ pub(crate) async fn debug(shared: &Arc<Shared>, args: RunArgs) -> CommandResult<
     let request = Request::DebugRun { context_id, node_ids, options: Some(options(args)) };
     match shared.call(request).await? {
         Response::DebugStarted { run_id, host, port } => {
-            // Without a plugin nobody reads the answer, and the tests wait for a person to attach.
+            // Without a plugin nothing reads the answer, and the tests wait for a person to attach.
             if !shared.state().features.opted_in {
                 let text = format!("the tests wait for a debugger: attach to debugpy at {host}:{port}");
                 shared.send(Outgoing::Message { kind: MessageType::INFO, text });
@@ -92,7 +92,8 @@ pub(crate) async fn run_failed(shared: &Arc<Shared>, args: FolderArgs) -> Comman
     start_all(shared, requests).await
 }
 
-/// The tests of a folder that failed when they last ran: here, or, of those that did not run here yet, in the history.
+/// The tests of a folder whose last outcome is a failure: from runs of this server, or from the history for tests that
+/// it has not run.
 async fn failed_in(shared: &Arc<Shared>, folder: &str) -> CommandResult<Vec<String>> {
     let context_id = connection::context(shared, folder).await?;
     let recorded = match shared.call(Request::GetLastFailed { context_id }).await? {
@@ -131,7 +132,7 @@ fn editor_request(ids: Vec<String>) -> RunRequest {
     RunRequest { ids, options, ..RunRequest::default() }
 }
 
-/// What a saved file runs, as its folder's settings say.
+/// The tests that a saved file runs, by its folder's settings.
 pub(crate) fn run_on_save(shared: &Arc<Shared>, path: &Path) {
     let inner = Arc::clone(shared);
     let found = {
@@ -192,12 +193,10 @@ async fn affected_ids(shared: &Arc<Shared>, folder: &str, files: Vec<String>) ->
     }
 }
 
-/// The folders that a command means, with the ids in each; empty ids are the whole folder.
+/// The folders that a command concerns, with the ids in each; no ids mean the whole folder.
 fn select(shared: &Arc<Shared>, args: &RunArgs) -> CommandResult<Vec<(String, Vec<String>)>> {
     match (&args.ids, &args.text_document, args.position) {
-        (Some(_), Some(_), _) => {
-            Err(CommandError::arguments("give either `ids` or `textDocument`, not both: which tests are meant?"))
-        }
+        (Some(_), Some(_), _) => Err(CommandError::arguments("give either `ids` or `textDocument`, not both")),
         (Some(ids), None, None) => select_ids(shared, ids, args.workspace.as_deref()),
         (None, Some(document), position) => shared.state().select_in(document.uri.as_str(), position),
         (_, None, Some(_)) => Err(CommandError::arguments("`position` needs its `textDocument`: give both")),
@@ -223,7 +222,7 @@ fn select_ids(shared: &Arc<Shared>, ids: &[String], named: Option<&str>) -> Comm
     Ok(selected)
 }
 
-/// The folder of a node id: the one named, the only one, or the first that knows it or has its file.
+/// The folder of a node id: the named folder, the only one, or the first that knows the id or has its file.
 pub(crate) fn folder_of_id(shared: &Arc<Shared>, id: &str, named: Option<&str>) -> CommandResult<String> {
     let candidates = folders(shared, named)?;
     if let [only] = candidates.as_slice() {
@@ -284,7 +283,7 @@ impl State {
     }
 }
 
-/// Starts a run in each of these folders. Of several, one that can't run does not keep the others from it.
+/// Starts a run in each of these folders. If one of several can't run, the others still do.
 async fn start_all(shared: &Arc<Shared>, requests: Vec<(String, RunRequest)>) -> CommandResult<Value> {
     let several = requests.len() > 1;
     let mut accepted = Vec::new();

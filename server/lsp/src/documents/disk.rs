@@ -1,5 +1,5 @@
-//! Caches the texts that the disk holds of files that are open or have something shown in them. Runs and collections
-//! refer to these texts, whatever the editor shows.
+//! Caches the texts on disk of files that are open or have outcomes or errors shown in them. Lines of runs and
+//! collections refer to these texts, not to those in the editor.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -13,10 +13,10 @@ use ropey::Rope;
 use crate::documents::text::{Reader, Text};
 use crate::timing::MTIME_RESOLUTION;
 
-/// Files beyond this are no sources.
+/// The largest file that is read, in bytes; sources are smaller.
 const LARGEST: u64 = 16 << 20;
 
-/// When and how large a file was.
+/// A file's time of modification and size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
@@ -29,20 +29,20 @@ impl Stamp {
         Stamp { inode: metadata.ino(), size: metadata.len(), modified: metadata.modified().ok() }
     }
 
-    /// Whether every change shows in the stamp.
+    /// Whether every later change shows in the stamp.
     fn is_settled(&self) -> bool {
         self.modified.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > MTIME_RESOLUTION)
     }
 }
 
-/// The files that were looked at.
+/// The cached files.
 #[derive(Debug, Default)]
 pub(crate) struct Disk {
     files: HashMap<PathBuf, (Stamp, Arc<Text>)>,
 }
 
 impl Disk {
-    /// What the disk holds now, which is the same text as long as the file does not change; `None` where nothing can be
+    /// Returns the present text on disk, the same object as long as the file does not change; `None` if it can't be
     /// read.
     pub(crate) fn read_disk(&mut self, path: &Path, reader: impl FnOnce() -> Reader) -> Option<Arc<Text>> {
         let metadata = std::fs::metadata(path).ok().filter(|metadata| metadata.is_file() && metadata.len() <= LARGEST);
@@ -56,7 +56,7 @@ impl Disk {
             return Some(Arc::clone(text));
         }
         let read = std::fs::read(path).ok()?;
-        // Editors don't show the mark of the encoding.
+        // Editors don't show the byte order mark.
         let rope = Rope::from_str(String::from_utf8_lossy(&read).trim_start_matches('\u{feff}'));
         let text = match known {
             Some((_, text)) if ***text == rope => Arc::clone(text),
@@ -66,12 +66,12 @@ impl Disk {
         Some(text)
     }
 
-    /// What it held when somebody last looked.
+    /// Returns the text at the last look.
     pub(crate) fn seen(&self, path: &Path) -> Option<&Arc<Text>> {
         self.files.get(path).map(|(_, text)| text)
     }
 
-    /// Forgets all files but these.
+    /// Drops all files but these.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Path) -> bool) {
         self.files.retain(|path, _| keep(path));
     }

@@ -23,16 +23,16 @@ pub(crate) struct Document {
     pub(crate) version: i32,
     /// The live text.
     pub(crate) text: Text,
-    /// There are edits that the disk does not have, as far as is known.
+    /// The text has edits that are not on disk, as far as is known.
     pub(crate) dirty: bool,
-    /// The text as the client opened or last saved it: what the disk has, where nobody can read that.
+    /// The text as the client opened or last saved it; used if the disk can't be read.
     pub(crate) saved: Arc<Text>,
-    /// The text that pytest collected last.
+    /// The last text that pytest collected.
     pub(crate) collected: Option<Arc<Text>>,
 }
 
 impl Document {
-    /// A document as it was opened.
+    /// Creates a document that was opened.
     pub(crate) fn new(uri: String, version: i32, text: &str, reader: Reader) -> Self {
         let rope = Rope::from_str(text);
         let saved = Arc::new(Text::new(rope.clone(), reader.clone()));
@@ -50,8 +50,8 @@ impl Document {
         self.text.nodes()
     }
 
-    /// Puts one change into the text; returns whether it replaces lines, so that what an editor keeps at them, and moves
-    /// along, may be anywhere now.
+    /// Applies one change to the text; returns whether it replaces lines, in which case an editor's marks on them may
+    /// have moved anywhere.
     pub(crate) fn apply(&mut self, change: &TextDocumentContentChangeEvent, encoding: Encoding) -> bool {
         self.dirty = true;
         let new = change.text.as_str();
@@ -108,7 +108,7 @@ mod tests {
         .prop_map(|parts| parts.concat())
     }
 
-    /// The text after the edit, by counting through a plain string as the specification says.
+    /// The text after the edit, computed by counting through a plain string as the specification says.
     fn edited(text: &str, range: Range, new: &str, encoding: Encoding) -> String {
         let index = |position: Position| {
             let mut line = 0;
@@ -128,7 +128,7 @@ mod tests {
                     Encoding::Utf8 => char.len_utf8() as u32,
                     Encoding::Utf16 => char.len_utf16() as u32,
                 };
-                // Within a surrogate pair or a multi-byte character: the character that it lies in.
+                // Within a surrogate pair or a multi-byte character: the position of that character.
                 if line == position.line && column > position.character {
                     return at;
                 }

@@ -1,21 +1,21 @@
-//! Converts positions: LSP's in the negotiated encoding, ropey's in chars, the analysis' in UTF-8 bytes.
+//! Converts positions between LSP's negotiated encoding, ropey's chars and the UTF-8 bytes of the analysis.
 
 use lsp_types::{Position, PositionEncodingKind, Range};
 use pytest_lens_analysis::{Pos, Span};
 use ropey::{Rope, RopeSlice};
 
-/// What `Position.character` counts.
+/// The unit of `Position.character`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Encoding {
     /// Bytes of UTF-8.
     Utf8,
-    /// Code units of UTF-16, which every client speaks.
+    /// Code units of UTF-16, which every client supports.
     #[default]
     Utf16,
 }
 
 impl Encoding {
-    /// utf-8 where the client offers it (no conversions for us), else utf-16.
+    /// utf-8 if the client offers it (which needs no conversion), otherwise utf-16.
     pub(crate) fn negotiate(offered: Option<&[PositionEncodingKind]>) -> Self {
         match offered {
             Some(kinds) if kinds.contains(&PositionEncodingKind::UTF8) => Encoding::Utf8,
@@ -31,7 +31,7 @@ impl Encoding {
         }
     }
 
-    /// The char index of a position; a position after the end of a line or of the text is that end, as LSP says.
+    /// The char index of a position; a position after the end of a line or of the text is that end, as LSP specifies.
     pub(crate) fn char_index(self, text: &Rope, position: Position) -> usize {
         let line = position.line as usize;
         if line >= text.len_lines() {
@@ -61,7 +61,7 @@ impl Encoding {
         Position { line: pos.line, character: narrow(character) }
     }
 
-    /// The range of a span of the analysis.
+    /// The range of an analysis' span.
     pub(crate) fn range(self, text: &Rope, span: Span) -> Range {
         Range { start: self.position(text, span.start), end: self.position(text, span.end) }
     }
@@ -91,7 +91,7 @@ pub(crate) fn content(line: RopeSlice<'_>) -> RopeSlice<'_> {
     line.slice(..end)
 }
 
-/// Lines and columns are `u32` in LSP; a text with more is no text.
+/// Lines and columns are `u32` in LSP; larger values saturate.
 pub(crate) fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

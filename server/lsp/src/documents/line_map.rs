@@ -1,5 +1,5 @@
-//! Maps lines of one text of a file to lines of another by comparing the texts. It does not matter who changed the file,
-//! how, or how often.
+//! Maps lines of one text of a file to lines of another by comparing the texts. So the map does not depend on who
+//! changed the file, how, or how often.
 
 use std::ops::Range;
 use std::time::Instant;
@@ -10,36 +10,36 @@ use similar::{Algorithm, DiffOp, capture_diff_slices_deadline};
 use crate::documents::encoding::narrow;
 use crate::timing::COMPARE_LIMIT;
 
-/// In larger parts that were rewritten, no line is looked for among similar ones.
+/// The largest rewritten part in which similar lines are matched.
 const CELLS: usize = 40_000;
 
-/// The maximum of characters of a line that are compared with others.
+/// The most characters of a line that are compared with others.
 const SIGNIFICANT: usize = 300;
 
-/// Where a line is now.
+/// The place of an old line in the new text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Spot {
-    /// It, or what became of it, is here.
+    /// The line, or its rewritten form, is here.
     Kept(u32),
-    /// It is gone; it was here.
+    /// The line is gone; it was here.
     Gone(u32),
 }
 
-/// The lines of one text in another.
+/// A map from the lines of one text to those of another.
 #[derive(Debug)]
 pub(crate) struct LineMap {
-    /// Lines that both begin with.
+    /// Number of equal lines at the beginning.
     head: usize,
-    /// Those that differ, by their index after `head`.
+    /// The places of the other lines, by their index after `head`.
     middle: Vec<Spot>,
-    /// Lines in the old text.
+    /// Number of lines in the old text.
     old: usize,
-    /// Lines in the new one.
+    /// Number of lines in the new text.
     new: usize,
 }
 
 impl LineMap {
-    /// From one text to another.
+    /// Maps one text to another.
     pub(crate) fn between(old: RopeSlice<'_>, new: RopeSlice<'_>) -> Self {
         let (before, after) = (old.len_lines(), new.len_lines());
         let shorter = before.min(after);
@@ -55,7 +55,7 @@ impl LineMap {
         LineMap { head, middle: placed.collect(), old: before, new: after }
     }
 
-    /// Where a line is; one after the end is the end.
+    /// The place of a line; one after the end maps to the end.
     pub(crate) fn get(&self, line: u32) -> Spot {
         let line = (line as usize).min(self.old.saturating_sub(1));
         if line < self.head {
@@ -68,13 +68,13 @@ impl LineMap {
     }
 }
 
-/// Lines without their indentation and their ends, which say nothing about what a line is.
+/// Lines without their indentation and their ends, which do not identify a line.
 fn words(text: RopeSlice<'_>, lines: Range<usize>) -> Vec<String> {
     let count = lines.len();
     text.lines_at(lines.start).take(count).map(|line| line.to_string().trim().to_owned()).collect()
 }
 
-/// Where each old line is among the new ones.
+/// The place of each old line among the new ones.
 fn compare(old: &[String], new: &[String]) -> Vec<Spot> {
     let mut spots = Vec::with_capacity(old.len());
     let deadline = Instant::now().checked_add(COMPARE_LIMIT);
@@ -96,8 +96,8 @@ fn compare(old: &[String], new: &[String]) -> Vec<Spot> {
     spots
 }
 
-/// Lines that were rewritten: each is where the most similar line is, in the order that they had. A formatter breaks one
-/// line into several, or joins several to one.
+/// Matches rewritten lines with the most similar ones, in order. A formatter splits one line into several, or joins
+/// several into one.
 fn rewritten(old: &[String], new: &[String], from: usize) -> Vec<Spot> {
     let last = new.len().saturating_sub(1);
     let place = |at: usize| Spot::Gone(narrow(from + at.min(last)));
@@ -106,7 +106,7 @@ fn rewritten(old: &[String], new: &[String], from: usize) -> Vec<Spot> {
     }
     let (was, is): (Vec<_>, Vec<_>) = (old.iter().map(|l| pairs(l)).collect(), new.iter().map(|l| pairs(l)).collect());
     let width = new.len();
-    // The best that old lines from `i` on can do with new ones from `j` on; both may share a new line.
+    // The best score of the old lines from `i` on with the new ones from `j` on; both may share a new line.
     let mut best = vec![0_usize; (old.len() + 1) * (width + 1)];
     let cell = |i: usize, j: usize| i * (width + 1) + j;
     let worth: Vec<usize> = was.iter().flat_map(|a| is.iter().map(|b| similarity(a, b))).collect();
@@ -140,7 +140,7 @@ fn rewritten(old: &[String], new: &[String], from: usize) -> Vec<Spot> {
         }
     }
     if old.len() == new.len() {
-        // As many as before: a line that was written anew is still the line that it was.
+        // The number of lines is the same: each rewritten line maps to the one in its place.
         for (at, spot) in spots.iter_mut().enumerate().filter(|(_, spot)| matches!(spot, Spot::Gone(_))) {
             *spot = Spot::Kept(narrow(from + at));
         }
@@ -148,7 +148,7 @@ fn rewritten(old: &[String], new: &[String], from: usize) -> Vec<Spot> {
     spots
 }
 
-/// The pairs of neighbouring characters of a line, sorted; blanks and the kind of quotes don't count.
+/// The pairs of neighboring characters of a line, sorted; blanks and the kind of quotes don't count.
 fn pairs(line: &str) -> Vec<(char, char)> {
     let told = line.chars().filter(|char| !char.is_whitespace()).map(|char| if char == '\'' { '"' } else { char });
     let told: Vec<char> = told.take(SIGNIFICANT).collect();
@@ -157,7 +157,7 @@ fn pairs(line: &str) -> Vec<(char, char)> {
     pairs
 }
 
-/// How much two lines share; 0 where that is less than most of the shorter one.
+/// The similarity of two lines; 0 if they share less than most of the shorter one.
 fn similarity(a: &[(char, char)], b: &[(char, char)]) -> usize {
     let (mut left, mut right) = (a.iter().peekable(), b.iter().peekable());
     let mut shared = 0;
@@ -175,7 +175,7 @@ fn similarity(a: &[(char, char)], b: &[(char, char)]) -> usize {
     if shared * 10 >= a.len().min(b.len()) * 6 { shared } else { 0 }
 }
 
-/// Where the lines of a text are in another.
+/// The places of a text's lines in another.
 pub(crate) fn between(old: &Rope, new: &Rope) -> LineMap {
     LineMap::between(old.slice(..), new.slice(..))
 }
@@ -192,7 +192,7 @@ mod tests {
         (0..old.len_lines()).map(|line| map.get(narrow(line))).collect()
     }
 
-    /// The new lines of those old ones that are kept.
+    /// The new lines of the old ones that still exist.
     fn kept(old: &str, new: &str) -> Vec<Option<u32>> {
         let line = |spot| match spot {
             Spot::Kept(line) => Some(line),

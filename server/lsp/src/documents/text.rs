@@ -1,5 +1,5 @@
-//! One version of a file's text: of an open document, or of the disk. The tests in it and the maps to other versions are
-//! computed on demand, and cached.
+//! One version of a file's text: of an open document, or of the disk. Computes its tests and the maps to other versions
+//! on demand, and caches them.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -12,13 +12,13 @@ use ropey::Rope;
 use crate::documents::encoding::{content, narrow};
 use crate::documents::line_map::{LineMap, Spot, between};
 
-/// Older texts of a file whose lines are remembered in this one.
+/// The number of older texts whose line maps are cached.
 const MAPS: usize = 8;
 
-/// How tests are read in a file, as pytest would take it; nothing is, outside of every folder.
+/// The rules for reading tests in a file, from pytest's configuration; outside of every folder none are read.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reader {
-    /// The file, and what pytest's configuration says of it.
+    /// The file, and its role by pytest's configuration.
     pub(crate) file: Option<(PathBuf, Arc<PytestSettings>)>,
     /// pytest has collected tests in it.
     pub(crate) is_known: bool,
@@ -59,23 +59,23 @@ impl Deref for Text {
 }
 
 impl Text {
-    /// A text, in which tests are read so.
+    /// Creates a text whose tests are read by these rules.
     pub(crate) fn new(rope: Rope, reader: Reader) -> Self {
         Text { rope, reader, ..Text::default() }
     }
 
-    /// The same text by itself.
+    /// The rope of the text.
     pub(crate) fn copy(&self) -> Self {
         Text::new(self.rope.clone(), self.reader.clone())
     }
 
-    /// Replaces the text, and drops all that was cached for it.
+    /// Replaces the text, and clears the caches.
     pub(crate) fn edit(&mut self, edit: impl FnOnce(&mut Rope)) {
         edit(&mut self.rope);
         self.forget();
     }
 
-    /// Reads its tests in another way from now on.
+    /// Sets other rules for reading its tests.
     pub(crate) fn set_reader(&mut self, reader: Reader) {
         self.reader = reader;
         self.forget();
@@ -86,7 +86,7 @@ impl Text {
         self.maps.get_mut().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Whether it is the same text, however its lines end.
+    /// Whether two texts are equal, apart from their line ends.
     pub(crate) fn is(&self, other: &Text) -> bool {
         let same_lines = || {
             self.rope.len_lines() == other.rope.len_lines()
@@ -112,7 +112,7 @@ impl Text {
         &self.parsed().analysis.nodes
     }
 
-    /// The node for the part of an id after the file; a case has the node of its function.
+    /// The node for the part of an id after the file; a case maps to the node of its function.
     pub(crate) fn node(&self, suffix: &str) -> Option<&StaticNode> {
         let Parsed { analysis, by_id, .. } = self.parsed();
         let index = by_id.get(suffix).or_else(|| by_id.get(suffix.split_once('[')?.0))?;
@@ -136,7 +136,7 @@ impl Text {
         self.node(suffix).is_some() || !self.defs_named(suffix).is_empty()
     }
 
-    /// Where a line of an older text is in this one.
+    /// The place of an older text's line in this one.
     pub(crate) fn spot(&self, old: &Arc<Text>, line: u32) -> Spot {
         let mut maps = self.maps.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, map)) = maps.iter().find(|(text, _)| Arc::ptr_eq(text, old)) {
@@ -149,8 +149,8 @@ impl Text {
         spot
     }
 
-    /// Where a line of a test is in this text, of an older text with that test: within the test, wherever in the file
-    /// that has gone. `None` where one of them has no such test, or it does not take in the line.
+    /// The place of an older text's line of a test in this text: within the test, which may have moved in the file.
+    /// `None` if one of them has no such test, or the test does not contain the line.
     pub(crate) fn spot_within(&self, old: &Text, suffix: &str, line: u32) -> Option<Spot> {
         let lines = |node: &StaticNode| node.full_span.start.line as usize..node.full_span.end.line as usize + 1;
         let (was, is) = (lines(old.node(suffix)?), lines(self.node(suffix)?));

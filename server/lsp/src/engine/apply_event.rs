@@ -1,4 +1,4 @@
-//! Applies the engine's events to a folder's view, and collects the messages that the client gets for them.
+//! Applies the engine's events to a folder's view, and collects the messages for the client.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use crate::workspaces::positions::Positions;
 use crate::workspaces::workspace::Workspace;
 
 impl State {
-    /// Applies one event of a folder; returns the messages for the client, in order.
+    /// Applies one event to a folder; returns the messages for the client, in order.
     pub(crate) fn apply_event(&mut self, folder: &str, payload: &EventPayload) -> Vec<Outgoing> {
         let looked = self.read_files_of(folder, payload);
         let State { documents, disk, workspaces, encoding, cancels, features, .. } = self;
@@ -85,7 +85,7 @@ impl State {
         out
     }
 
-    /// Documents that only pytest knows to be test files are read for tests from now on.
+    /// Documents that only pytest knows to be test files are searched for tests from now on.
     fn read_confirmed_documents(&mut self, folder: &str) {
         let Some(workspace) = self.workspace(folder) else { return };
         let news = self.documents.iter().filter(|(path, document)| {
@@ -97,8 +97,8 @@ impl State {
         }
     }
 
-    /// Looks at the files that an event speaks of: of which text its lines are, nobody can say later. Returns those that
-    /// show something, whose lines may have moved.
+    /// Reads the files that an event refers to, because later nobody can know which text its lines belong to. Returns
+    /// those that show something, whose lines may have moved.
     fn read_files_of(&mut self, folder: &str, payload: &EventPayload) -> BTreeSet<PathBuf> {
         let mut shown = BTreeSet::new();
         let Some(workspace) = self.workspace(folder) else { return shown };
@@ -142,12 +142,12 @@ impl State {
         shown
     }
 
-    /// A file whose text is at hand, because it is open or something is shown in it.
+    /// A file whose text is cached, because it is open or something is shown in it.
     fn is_watched(&self, path: &Path) -> bool {
         self.documents.contains_key(path) || self.disk.seen(path).is_some()
     }
 
-    /// Notes that pytest has collected the text that the disk holds now.
+    /// Records that pytest has collected the present text on disk.
     pub(crate) fn mark_collected(&mut self, path: &Path) {
         let text = self.disk.seen(path).cloned();
         if let Some(document) = self.documents.get_mut(path) {
@@ -155,7 +155,7 @@ impl State {
         }
     }
 
-    /// A run runs what the disk holds of these files.
+    /// A run executes the present text on disk of these files.
     fn keep_run_texts(&mut self, folder: &str, run: &str, paths: Vec<PathBuf>) {
         let looked = paths.into_iter().filter_map(|path| Some((self.read_disk(&path)?, path)));
         let texts: Vec<_> = looked.map(|(text, path)| (path, text)).collect();
@@ -164,7 +164,7 @@ impl State {
         }
     }
 
-    /// Forgets files that nothing is shown in.
+    /// Drops files in which nothing is shown.
     pub(crate) fn forget_sources(&mut self) {
         let State { documents, disk, workspaces, .. } = self;
         let told: BTreeSet<PathBuf> = workspaces
@@ -176,13 +176,14 @@ impl State {
     }
 }
 
-/// A line of someone else's code is no place for a diagnostic: nobody would see it.
+/// A diagnostic never goes to a line of installed code: nobody would see it.
 fn is_ours(root: &Path, path: &Path) -> bool {
     path.starts_with(root) && path.components().all(|part| part.as_os_str() != "site-packages")
 }
 
 impl Workspace {
-    /// Takes in the failures among outcomes, and takes away what is mended; returns the files that show another picture.
+    /// Adds the failures among outcomes, and removes those of tests that pass; returns the files whose diagnostics
+    /// changed.
     pub(crate) fn take_failures(
         &mut self,
         documents: &Documents,
@@ -205,7 +206,7 @@ impl Workspace {
 }
 
 impl Positions<'_> {
-    /// A failed test at its line; `None` for one that did not fail.
+    /// The finding for a failed test; `None` if the test did not fail.
     fn failure(&self, run: &str, outcome: &TestOutcome) -> Option<(PathBuf, Finding)> {
         if !is_failure(&outcome.outcome) {
             return None;
@@ -223,7 +224,7 @@ impl Positions<'_> {
             }
             None => (self.workspace.file_of(&outcome.id), None),
         };
-        // A traceback of one frame says nothing that the diagnostic's own place does not.
+        // A traceback of one frame adds nothing to the diagnostic's own position.
         let told = outcome.frames.iter().filter(|_| outcome.frames.len() > 1);
         let steps = told.filter_map(|frame| {
             let path = self.workspace.local_path(&frame.location.uri)?;
@@ -257,7 +258,7 @@ impl Positions<'_> {
     }
 }
 
-/// What a diagnostic says.
+/// The message of a diagnostic.
 fn message(outcome: &TestOutcome) -> String {
     match (outcome.as_of, &outcome.message) {
         (Some(at), message) => {

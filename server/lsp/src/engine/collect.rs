@@ -1,4 +1,4 @@
-//! Runs one collection of a folder: its progress, its cancel, and the wait until the view holds the result.
+//! Runs one collection of a folder: shows its progress, handles its cancel, and waits until the view holds the result.
 
 use std::sync::Arc;
 
@@ -9,13 +9,14 @@ use crate::error::{CommandError, CommandResult};
 use crate::session::state::Shared;
 use crate::timing::CATCH_UP_LIMIT;
 
-/// Waits until the folder's view holds every event that the engine has told by now: for answers that are read beside it.
+/// Waits until the folder's view holds every event that the engine has sent by now, for answers that do not come
+/// through the log.
 async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
     let Some(link) = shared.link(folder) else { return };
     let mut reached = link.cursor.subscribe();
     let catching_up = async {
         let mut end = *reached.borrow();
-        // Page by page: there may be more than goes into one answer.
+        // Reads page by page: there may be more events than one answer holds.
         loop {
             let page = Request::GetEvents { context_id: context_id.clone(), cursor: end, wait_ms: 0 };
             match shared.call(page).await {
@@ -24,13 +25,13 @@ async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
                 _ => return,
             }
         }
-        // The task that follows the log may end meanwhile: then there is nothing to wait for.
+        // The task that follows the log may have ended: then nothing is left to wait for.
         let _ = reached.wait_for(|cursor| *cursor >= end).await;
     };
     let _ = tokio::time::timeout(CATCH_UP_LIMIT, catching_up).await;
 }
 
-/// Brings a folder's inventory up to date; returns the number of its tests. With `shown` the user sees it and can
+/// Updates a folder's inventory; returns the number of its tests. With `shown`, the user sees the collection and can
 /// cancel it.
 pub(crate) async fn collect(
     shared: &Arc<Shared>,
@@ -49,7 +50,7 @@ pub(crate) async fn collect(
     let answer = tokio::select! {
         answer = shared.call(Request::Collect { context_id: context_id.clone(), force }) => answer?,
         () = cancelled => {
-            return Err(CommandError::failed("collecting the tests was cancelled: what was known before still holds"));
+            return Err(CommandError::failed("collecting the tests was cancelled: the tree keeps the tests of the last collection"));
         }
     };
     match answer {

@@ -1,4 +1,4 @@
-//! Puts a folder's settings into force, here and in the engine.
+//! Applies a folder's settings, in the server and in the engine.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use serde_json::{Map, Value};
 
 use crate::session::state::{Shared, State};
 
-/// What a change of settings asks of the engine.
+/// The consequence of a change of settings for the engine.
 #[derive(Debug)]
 pub(crate) enum Effect {
-    /// Nothing.
+    /// The engine is not affected.
     None,
-    /// Another interpreter or mode is another context.
+    /// Another interpreter or mode needs another context.
     Reopen,
-    /// The open context takes the rest.
+    /// The open context applies the rest.
     Configure(Box<Request>),
 }
 
 impl State {
-    /// Puts settings in force for a folder; returns what is wrong with them, and what to do.
+    /// Applies settings to a folder; returns a sentence for each problem.
     pub(crate) fn configure(&mut self, folder: &str, value: &Value) -> (Vec<String>, Effect) {
         let trusted = self.trusted;
         let Some(workspace) = self.workspace_mut(folder) else { return (Vec::new(), Effect::None) };
@@ -31,7 +31,7 @@ impl State {
         let context = workspace.link.context();
         let reopen = old.python_path != new.python_path || old.execution_mode != new.execution_mode;
         let same = old == *new;
-        // Only what was understood goes on: the rest has been told.
+        // Passes on only valid settings: the invalid ones have been reported.
         workspace.settings_json = serde_json::to_value(new).unwrap_or(value);
         let effect = match context {
             _ if same || !trusted => Effect::None,

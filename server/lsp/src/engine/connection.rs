@@ -14,13 +14,13 @@ use crate::workspaces::link::{Link, Phase};
 use crate::workspaces::view::RunView;
 use crate::workspaces::workspace::Workspace;
 
-/// Opens or reopens a folder's context, and follows its events from then on.
+/// Opens or reopens a folder's context, and follows its events.
 pub(crate) fn start(shared: &Arc<Shared>, folder: &str) {
     let Some(link) = shared.link(folder) else { return };
     let old = link.phase.send_replace(Phase::Opening);
     let (inner, name, own) = (Arc::clone(shared), folder.to_owned(), Arc::clone(&link));
     let task = shared.spawn(async move {
-        // The old context first: the new settings may well lead to the same one.
+        // Ends the old context first: the new settings may lead to the same one.
         shut_down(&inner, &old).await;
         drive(inner, name, own).await;
     });
@@ -28,7 +28,7 @@ pub(crate) fn start(shared: &Arc<Shared>, folder: &str) {
     abandon_runs(shared, folder, RunEndStatus::Killed, "the settings changed");
 }
 
-/// Ends a folder's context: its processes are ended with it.
+/// Ends a folder's context and its processes.
 pub(crate) fn stop(shared: &Arc<Shared>, folder: &str, link: &Arc<Link>) {
     link.replace_task(None);
     let old = link.phase.send_replace(Phase::Closed);
@@ -41,12 +41,12 @@ async fn shut_down(shared: &Arc<Shared>, phase: &Phase) {
     if let Phase::Open(context) = phase
         && !shared.is_shared()
     {
-        // A context that is gone already is as good.
+        // It does no harm if the context is gone already.
         let _ = shared.call(Request::Shutdown { context_id: Some(context.clone()) }).await;
     }
 }
 
-/// Runs whose end will not be heard of, because their context is gone, end here: nobody waits for them for ever.
+/// Ends the runs of a context that is gone: their `runFinished` will never arrive.
 fn abandon_runs(shared: &Arc<Shared>, folder: &str, status: RunEndStatus, message: &str) {
     let ends: Vec<RunEnd> = {
         let state = shared.state();
@@ -73,7 +73,7 @@ fn abandon_runs(shared: &Arc<Shared>, folder: &str, status: RunEndStatus, messag
     }
 }
 
-/// A folder's context id, waiting for it to open; where it could not be opened, tries once more.
+/// Returns a folder's context id, and waits for it to open; retries once if it could not be opened.
 pub(crate) async fn context(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
     let gone = || CommandError::failed("this folder is no longer open: open it again");
     if !shared.state().trusted {
@@ -81,7 +81,7 @@ pub(crate) async fn context(shared: &Arc<Shared>, folder: &str) -> CommandResult
     }
     let link = shared.link(folder).ok_or_else(gone)?;
     if shared.state().workspace_mut(folder).is_some_and(Workspace::has_moved) {
-        // The root is a link, and leads to another folder than the context has.
+        // The root is a link, and now leads to another folder than when the context was opened.
         start(shared, folder);
     }
     let mut phase = link.phase.subscribe();
@@ -97,7 +97,7 @@ pub(crate) async fn context(shared: &Arc<Shared>, folder: &str) -> CommandResult
     }
 }
 
-/// Why nothing is executed in a folder that is not trusted.
+/// The error for a folder that is not trusted.
 pub(crate) fn untrusted() -> CommandError {
     CommandError::failed(
         "this workspace is not trusted, so none of its code is run: trust it in your editor, then try again",
@@ -122,7 +122,7 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
             Err(error) => Some(error),
         };
         match failed {
-            // The engine forgot the context after it had served: open it anew.
+            // The engine has forgotten the context that it served: open it again.
             None => {
                 link.phase.send_replace(Phase::Opening);
                 abandon_runs(&shared, &folder, RunEndStatus::InternalError, "the engine lost this run");
@@ -134,7 +134,7 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
                 abandon_runs(&shared, &folder, RunEndStatus::InternalError, "the engine lost this run");
                 let again = async {
                     match shared.is_shared() {
-                        // A daemon may be started again at any time.
+                        // Someone may start a daemon again at any time.
                         true => tokio::time::sleep(RECONNECT_PAUSE).await,
                         false => std::future::pending().await,
                     }
@@ -170,7 +170,7 @@ async fn open(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
     Ok(context_id)
 }
 
-/// Collects at the start, and then whenever files have changed and are quiet again. Never ends.
+/// Collects at the start, and whenever files have changed and no further change follows. Never ends.
 async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
     let first = collect_in(shared, folder, true).await;
     after_collection(shared, folder, first).await;
@@ -184,7 +184,7 @@ async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
     }
 }
 
-/// What comes of a collection that nobody asked for.
+/// Handles the result of a collection that no user requested.
 async fn after_collection(shared: &Arc<Shared>, folder: &str, result: CommandResult<usize>) {
     match result {
         Ok(_) => source_listing::drop_unknown(shared, folder).await,

@@ -10,9 +10,9 @@ use crate::session::state::Shared;
 use crate::timing::EVENTS_WAIT_MS;
 use crate::workspaces::link::Link;
 
-/// Takes in the context's events until it is gone; an error where it can't be followed at all.
+/// Reads the context's events until the context is gone; an error if it can't be followed at all.
 pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, context_id: &str) -> Option<CommandError> {
-    // What an engine that others use has run before is not this editor's: from its present state on.
+    // Skips older runs of a shared engine: they do not belong to this editor.
     let mut cursor = if shared.is_shared() { u64::MAX } else { 0 };
     link.cursor.send_replace(0);
     let mut served = false;
@@ -32,8 +32,8 @@ pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, cont
     }
 }
 
-/// Takes events into the folder's view. Large deltas go in pieces, and others have their turn between: neither a lens
-/// nor an answer on the wire waits for a whole inventory.
+/// Applies events to the folder's view. Large deltas are applied in pieces, and other tasks run between them: no lens
+/// and no answer waits for a whole inventory.
 async fn apply_all(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
     for event in events {
         let size = shared.state().piece(folder);
@@ -56,16 +56,16 @@ async fn apply_all(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
     }
 }
 
-/// Takes in one event.
+/// Applies one event.
 pub(crate) fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) {
-    // A fault in one event costs no other.
+    // A panic in one event does not affect others.
     let applied = AssertUnwindSafe(|| shared.change_and_send(|state| state.apply_event(folder, payload)));
     if catch_unwind(applied).is_err() {
         tracing::error!("an event was lost in a panic: {payload:?}");
     }
 }
 
-/// What of a delta is not shown already: the sources were read here, before the engine could.
+/// Keeps only the parts of a delta that are not shown yet: the server has read the sources before the engine could.
 fn only_new(shared: &Arc<Shared>, folder: &str, delta: &InventoryDelta) -> Option<InventoryDelta> {
     let state = shared.state();
     let view = &state.workspace(folder)?.view;
@@ -73,14 +73,14 @@ fn only_new(shared: &Arc<Shared>, folder: &str, delta: &InventoryDelta) -> Optio
     (!news.is_empty() || news.errors != view.errors()).then_some(news)
 }
 
-/// The events begin with the whole inventory, for they were dropped before they were read, or this is a first look at
-/// an engine that others use: what is not in it any more goes.
+/// The events begin with the whole inventory, because older ones were dropped, or a shared engine is read for the first
+/// time: items that are not in it are removed.
 fn with_removals(shared: &Arc<Shared>, folder: &str, whole: &InventoryDelta) -> InventoryDelta {
     let state = shared.state();
     let Some(workspace) = state.workspace(folder) else { return InventoryDelta::default() };
     let mut delta = workspace.view.difference(whole.upserts.clone());
     if !workspace.is_collected {
-        // What the sources say is shown; what of it pytest does not take goes when it has spoken.
+        // Tests from the sources are shown; those that pytest does not collect are removed after its collection.
         let is_confirmed = |item: &TestItem| !item.provisional && item.kind != ItemKind::Dir;
         delta.removed.retain(|id| workspace.view.item(id).is_some_and(is_confirmed));
     }

@@ -11,10 +11,10 @@ use crate::session::narrow::events_for_client;
 use crate::session::state::{Shared, State};
 use crate::workspaces::outcome::is_failure;
 
-/// Of more tests than this, only failures are remembered here: they are what somebody looks for.
+/// With more tests than this, only failures are loaded: users look for those.
 const MANY: usize = 5_000;
 
-/// Asks what the history remembers of a folder's tests, and takes it in.
+/// Requests a folder's last outcomes from the history, and applies them.
 pub(crate) async fn fetch(shared: &Arc<Shared>, folder: &str) {
     let Some(context_id) = shared.link(folder).and_then(|link| link.context()) else { return };
     match shared.call(Request::GetLastOutcomes { context_id }).await {
@@ -33,11 +33,11 @@ pub(crate) async fn fetch(shared: &Arc<Shared>, folder: &str) {
             apply_kept(shared, folder);
         }
         Ok(_) => {}
-        Err(error) => tracing::warn!("what tests did last is not known: {}", error.message),
+        Err(error) => tracing::warn!("the last outcomes can't be read: {}", error.message),
     }
 }
 
-/// There are tests that were not there before: some may be remembered.
+/// New tests appeared: the history may have outcomes of them.
 pub(crate) fn apply_kept(shared: &Arc<Shared>, folder: &str) {
     shared.change_and_send(|state| state.apply_last_outcomes(folder));
 }
@@ -59,7 +59,7 @@ impl State {
         let mut files: BTreeSet<PathBuf> = news.iter().map(|outcome| workspace.file_of(&outcome.id)).collect();
         files.extend(workspace.take_failures(documents, disk, *encoding, "", &news));
         let mut told = Vec::new();
-        // A client that asks for tests file by file keeps results by itself: it would be told of every file.
+        // A client that requests tests file by file keeps results itself; otherwise it would receive every file.
         if !features.lazy_tests {
             let payload = EventPayload::TestOutcome(TestOutcomes { run_id: "remembered".into(), outcomes: news });
             told = events_for_client(features, documents, disk, workspace, *encoding, &payload);

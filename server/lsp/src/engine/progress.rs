@@ -1,4 +1,4 @@
-//! Reports the progress of runs and collections (`$/progress`), and carries out the user's cancel.
+//! Reports the progress of runs and collections (`$/progress`), and handles the user's cancel.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ fn run_token(run_id: &str) -> String {
     format!("pytest-lens/run/{run_id}")
 }
 
-/// A run was accepted.
+/// The engine accepted a run.
 pub(crate) fn run_started(cancels: &mut Cancels, run_id: &str, total: usize) -> Vec<Outgoing> {
     let token = run_token(run_id);
     let cancel = Cancel::Run { run_id: run_id.to_owned(), stopping: false };
@@ -29,7 +29,7 @@ pub(crate) fn run_started(cancels: &mut Cancels, run_id: &str, total: usize) -> 
     vec![Outgoing::Progress(Progress::Begin { token, title })]
 }
 
-/// Some of its tests are done.
+/// Some of the run's tests are done.
 pub(crate) fn run_progressed(run_id: &str, run: &RunView) -> Outgoing {
     let failed = if run.failed > 0 { format!(", {} failed", run.failed) } else { String::new() };
     let attempt = if run.attempt > 1 { format!(", attempt {}", run.attempt) } else { String::new() };
@@ -38,7 +38,7 @@ pub(crate) fn run_progressed(run_id: &str, run: &RunView) -> Outgoing {
     Outgoing::Progress(Progress::Report { token: run_token(run_id), message, percentage })
 }
 
-/// The run is over. A client without a plugin also gets a sentence.
+/// The run is over. A client without a plugin also gets a message.
 pub(crate) fn run_finished(cancels: &mut Cancels, run: &RunEnd, is_plain: bool) -> Vec<Outgoing> {
     let token = run_token(&run.run_id);
     cancels.remove(&token);
@@ -90,7 +90,7 @@ impl StateChange for WorkDoneProgressCancel {
     }
 }
 
-/// The user cancelled what a token stands for.
+/// The user cancelled the work of a token.
 fn cancel(shared: &Arc<Shared>, token: &str) {
     let (run_id, again) = match shared.state().cancels.get_mut(token) {
         Some(Cancel::Run { run_id, stopping }) => (run_id.clone(), std::mem::replace(stopping, true)),
@@ -120,7 +120,7 @@ fn cancel(shared: &Arc<Shared>, token: &str) {
     });
 }
 
-/// A collection that the user sees and can cancel, ended when this is dropped.
+/// A collection that the user sees and can cancel; it ends when this is dropped.
 pub(crate) struct CollectProgress {
     shared: Arc<Shared>,
     token: String,
@@ -128,7 +128,7 @@ pub(crate) struct CollectProgress {
 }
 
 impl CollectProgress {
-    /// Begins it.
+    /// Shows it.
     pub(crate) fn begin(shared: &Arc<Shared>) -> Self {
         let cancelled = Arc::new(Notify::new());
         let mut state = shared.state();

@@ -1,4 +1,4 @@
-//! Fills the tree from the sources alone: at the start, while an interpreter gets ready, and where nothing can be
+//! Fills the tree from the sources alone: at the start, while an interpreter gets ready, and if nothing can be
 //! collected. pytest's result always takes precedence.
 
 use std::collections::HashSet;
@@ -15,7 +15,7 @@ use crate::session::narrow::events_for_client;
 use crate::session::state::{Shared, State};
 use crate::workspaces::source_items;
 
-/// Shows a folder's sources, as long as pytest has said nothing of it.
+/// Shows a folder's sources, until pytest has collected it.
 pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
     let Some((root, settings)) = shared.state().unconfirmed(folder) else { return };
     let listing = tokio::task::spawn_blocking(move || read(&root, &settings));
@@ -33,12 +33,12 @@ pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
         tokio::task::yield_now().await;
     }
     shared.change_and_send(|state| state.send_small_tree(folder));
-    // What open documents have besides.
+    // Adds the unsaved tests of open documents.
     shared.refresh_live_tree(folder);
     last_outcomes::apply_kept(shared, folder);
 }
 
-/// What the sources of a folder say, folders and files first: there is something to see while the rest comes.
+/// Sends the sources of a folder, folders and files first: users see something while the rest follows.
 fn read(root: &Path, settings: &PytestSettings) -> Vec<TestItem> {
     let (mut outline, mut tests) = (Vec::new(), Vec::new());
     let mut folders = HashSet::new();
@@ -57,13 +57,13 @@ fn read(root: &Path, settings: &PytestSettings) -> Vec<TestItem> {
     outline
 }
 
-/// pytest has collected the folder, and found no fault: what the sources told, and neither it nor the engine knows,
-/// goes. A file may have gone before the engine could see it. Once is enough: from then on deltas tell all.
+/// pytest has collected the folder without an error: removes tests from the sources that neither it nor the engine
+/// knows. A file may have been deleted before the engine could see it. Once is enough: later deltas are complete.
 pub(crate) async fn drop_unknown(shared: &Arc<Shared>, folder: &str) {
     let context_id = {
         let state = shared.state();
         let Some(workspace) = state.workspace(folder) else { return };
-        // Below a conftest that does not import, the sources are all that is known.
+        // Below a `conftest.py` that can't be imported, only the sources are known.
         if workspace.is_collected || !workspace.view.errors().is_empty() {
             return;
         }
@@ -82,14 +82,14 @@ pub(crate) async fn drop_unknown(shared: &Arc<Shared>, folder: &str) {
 }
 
 impl State {
-    /// What is needed to read a folder's sources, where pytest has confirmed nothing of it.
+    /// The inputs for reading a folder's sources; `None` if pytest has confirmed its tests.
     fn unconfirmed(&self, folder: &str) -> Option<(PathBuf, PytestSettings)> {
         let workspace = self.workspace(folder).filter(|workspace| !workspace.is_collected)?;
         let all = workspace.view.preorder().iter().all(|item| item.provisional || item.kind == ItemKind::Dir);
         all.then(|| (workspace.canonical.clone(), workspace.pytest.clone()))
     }
 
-    /// Takes in what the source says, where pytest has not spoken meanwhile.
+    /// Adds tests from the sources, unless pytest has collected in the meantime.
     fn apply_source_items(&mut self, folder: &str, mut delta: InventoryDelta) -> Vec<Outgoing> {
         let State { documents, disk, workspaces, encoding, features, .. } = self;
         let mut waiting = workspaces.iter_mut().filter(|workspace| !workspace.is_collected);
@@ -98,7 +98,7 @@ impl State {
         let is_guess = |id: &str| !view.is_confirmed(split_id(id).0);
         delta.upserts.retain(|item| is_guess(&item.id) && view.item(&item.id) != Some(item));
         delta.order.retain(|siblings| is_guess(&siblings.parent));
-        // What open documents have besides stays.
+        // Unsaved tests of open documents stay.
         delta.removed.clear();
         delta.errors = view.errors().to_vec();
         if delta.is_empty() {
@@ -112,7 +112,7 @@ impl State {
         told
     }
 
-    /// Takes away what is neither in the whole inventory nor in an open document, and puts the rest in its order.
+    /// Removes items that are neither in the whole inventory nor in an open document, and sorts the rest.
     fn drop_unknown_items(&mut self, folder: &str, whole: &[TestItem]) -> Vec<Outgoing> {
         let Some(workspace) = self.workspace(folder) else { return Vec::new() };
         let known: HashSet<&str> = whole.iter().map(|item| item.id.as_str()).collect();

@@ -1,4 +1,4 @@
-//! Formats the Python warnings of a run, to be shown below its output.
+//! Formats the Python warnings of a run, to show them below its output.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -7,7 +7,7 @@ use pytest_lens_protocol::{RunEnd, Warning};
 
 use crate::paths::{path_of, relative};
 
-/// The warnings of a run, a line each and what they came in; nothing where there were none.
+/// The warnings of a run, one line each, with their tests; empty if there were none.
 pub(crate) fn summary(run: &RunEnd, root: &Path) -> Option<String> {
     if run.warnings.is_empty() {
         return None;
@@ -25,7 +25,7 @@ pub(crate) fn summary(run: &RunEnd, root: &Path) -> Option<String> {
     Some(text)
 }
 
-/// `3 warnings`; nothing where there were none.
+/// `3 warnings`; empty if there were none.
 pub(crate) fn counted(run: &RunEnd) -> Option<String> {
     match run.warnings.iter().map(|warning| warning.count).sum::<usize>() {
         0 => None,

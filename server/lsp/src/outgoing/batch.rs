@@ -1,4 +1,4 @@
-//! Batching of the custom notifications: the first outcome leaves at once, under load one batch every 16 ms.
+//! Batches the custom notifications: the first outcome leaves at once, under load one batch leaves every 16 ms.
 //!
 //! Pure: the clock is an argument.
 
@@ -25,14 +25,14 @@ struct Queue {
     seq: u64,
     revision: u64,
     waiting: Vec<EventPayload>,
-    /// When anything was last sent.
+    /// The time of the last notification.
     flushed: Option<Instant>,
-    /// When outcomes were last sent.
+    /// The time of the last outcomes.
     outcomes: Option<Instant>,
 }
 
 impl Batcher {
-    /// Takes an event; returns what is to be sent now.
+    /// Takes an event; returns the notifications to send now.
     pub(crate) fn push(&mut self, workspace: &str, payload: EventPayload, now: Instant) -> Vec<Notice> {
         let queue = self.queues.entry(workspace.to_owned()).or_default();
         let rested = |last: Option<Instant>| last.is_none_or(|last| now >= last + BATCH_WINDOW);
@@ -42,19 +42,19 @@ impl Batcher {
             _ => true,
         };
         if matches!(payload, EventPayload::RunStarted(_)) {
-            // A run's first outcome leaves at once, however short the pause since the last run's.
+            // A run's first outcome leaves at once, even shortly after the last run's.
             queue.outcomes = None;
         }
         queue.add(payload);
         if at_once { queue.flush(workspace, now) } else { Vec::new() }
     }
 
-    /// When something that waits is due.
+    /// The time at which a waiting event is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.queues.values().filter_map(Queue::deadline).min()
     }
 
-    /// What is due by now.
+    /// The notifications that are due now.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Notice> {
         let due = self.queues.iter_mut().filter(|(_, queue)| queue.deadline().is_some_and(|at| at <= now));
         due.flat_map(|(workspace, queue)| queue.flush(workspace, now)).collect()
@@ -66,7 +66,7 @@ impl Queue {
         if self.waiting.is_empty() { None } else { self.flushed.map(|at| at + BATCH_WINDOW) }
     }
 
-    /// Joins an event to a waiting one of its kind where the order of what a client can tell apart is kept.
+    /// Joins an event to a waiting one of its kind, if the client can't notice the change of order.
     fn add(&mut self, payload: EventPayload) {
         for waiting in self.waiting.iter_mut().rev() {
             match (waiting, &payload) {
@@ -78,7 +78,8 @@ impl Queue {
                     old.outcomes.extend(new.outcomes.iter().cloned());
                     return;
                 }
-                // Tests may pass each other, but none its own start or, where it is repeated, its own outcome.
+                // A test's events may pass those of another test, but not its own start or, if it is repeated, its own
+                // outcome.
                 (EventPayload::TestOutcome(old), EventPayload::TestStarted(new))
                     if !old.outcomes.iter().any(|outcome| new.ids.contains(&outcome.id)) => {}
                 (EventPayload::Output(_), EventPayload::TestStarted(_)) => {}
@@ -90,7 +91,7 @@ impl Queue {
                     old.text.push_str(&new.text);
                     return;
                 }
-                // An outcome never passes its test's output, nor output an outcome.
+                // An outcome never passes its test's output, nor does output pass an outcome.
                 _ => break,
             }
         }
@@ -104,7 +105,7 @@ impl Queue {
             match &mut payload {
                 EventPayload::TestOutcome(_) => self.outcomes = Some(now),
                 EventPayload::Inventory(delta) => {
-                    // The server adds deltas of its own (live buffers), so it counts on its own.
+                    // The server adds deltas of its own (live buffers), so it numbers the notifications itself.
                     self.revision += 1;
                     delta.revision = self.revision;
                 }

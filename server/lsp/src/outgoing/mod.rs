@@ -1,4 +1,4 @@
-//! Everything that is sent to the client.
+//! All messages to the client.
 
 pub(crate) mod batch;
 pub(crate) mod notifications;

@@ -6,13 +6,13 @@ use serde_json::Value;
 
 /// Names of the custom notifications that the server sends.
 pub(crate) const INVENTORY: &str = "pytestLens/inventory";
-/// A run was accepted.
+/// The engine accepted a run.
 pub(crate) const RUN_STARTED: &str = "pytestLens/runStarted";
 /// Tests are about to run.
 pub(crate) const TEST_STARTED: &str = "pytestLens/testStarted";
 /// Tests have an outcome.
 pub(crate) const TEST_OUTCOME: &str = "pytestLens/testOutcome";
-/// Something was printed.
+/// A process printed something.
 pub(crate) const OUTPUT: &str = "pytestLens/output";
 /// A run is over.
 pub(crate) const RUN_FINISHED: &str = "pytestLens/runFinished";

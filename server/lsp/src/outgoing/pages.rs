@@ -1,22 +1,22 @@
-//! Writes texts to temporary files, for editors without a plugin to show as documents. The files are deleted with the
-//! server.
+//! Writes texts to temporary files, which editors without a plugin show as documents. The files are deleted when the
+//! server ends.
 
 use std::io;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-/// A name that no file system minds.
+/// A name that is valid on every file system.
 const LONGEST: usize = 80;
 
-/// The folder, once there is something to show.
+/// The folder, once a text was written.
 #[derive(Debug, Default)]
 pub(crate) struct Pages {
     folder: Option<TempDir>,
 }
 
 impl Pages {
-    /// Writes a text, over an older one of its title.
+    /// Writes a text, and replaces an older one of the same title.
     pub(crate) fn write(&mut self, title: &str, text: &str) -> io::Result<PathBuf> {
         let folder = match &self.folder {
             Some(folder) => folder,

@@ -1,6 +1,7 @@
-//! The one task through which everything leaves for the client, so that nothing overtakes and no handler waits.
+//! The one task that sends messages to the client, so that no message overtakes another and no handler waits.
 //!
-//! Replies to requests of the server come back into its queue: neither it nor any handler waits for the client.
+//! Replies to requests of the server come back into its queue: neither the publisher nor any handler waits for the
+//! client.
 
 use std::collections::{BTreeSet, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -32,12 +33,12 @@ use crate::session::state::Shared;
 use crate::sync::settings;
 use crate::timing::{BATCH_WINDOW, EDIT_REST, EDIT_REST_LIMIT, REFRESH_INTERVAL, TYPING_PAUSE};
 
-/// When the diagnostics of a file follow its edits.
+/// The time at which the diagnostics of a file are sent after its edits.
 fn at_rest((since, last): &(Instant, Instant)) -> Instant {
     (*last + EDIT_REST).min(*since + EDIT_REST_LIMIT)
 }
 
-/// A progress token on its way.
+/// A progress token that the client knows or has been offered.
 struct Token {
     title: String,
     /// The client has accepted it, and `begin` was sent.
@@ -53,12 +54,13 @@ pub(crate) struct Publisher {
     own: UnboundedSender<Outgoing>,
     batcher: Batcher,
     dirty: BTreeSet<PathBuf>,
-    /// What the client was last told of a file, by its name here; under its client's name for it.
+    /// The last diagnostics that the client received for a file, by the file's key here, under the client's name for
+    /// it.
     published: HashMap<PathBuf, (Uri, Vec<Diagnostic>)>,
-    /// Files whose diagnostics the client may have lost the places of.
+    /// Files in which the client may have moved diagnostics.
     lost: BTreeSet<PathBuf>,
     edited: HashMap<PathBuf, Instant>,
-    /// Edited files whose diagnostics have not followed: since when, and when last.
+    /// Edited files whose diagnostics have not been sent yet: the times of the first and of the last edit.
     moving: HashMap<PathBuf, (Instant, Instant)>,
     diagnosed: Option<Instant>,
     refresh_wanted: bool,
@@ -69,7 +71,7 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// With nothing sent yet.
+    /// Creates a publisher that has sent nothing yet.
     pub(crate) fn new(client: Client, shared: Arc<Shared>, own: UnboundedSender<Outgoing>) -> Self {
         Publisher {
             client,
@@ -90,7 +92,7 @@ impl Publisher {
         }
     }
 
-    /// Sends until the server ends.
+    /// Sends messages until the server ends.
     pub(crate) async fn run(mut self, mut queue: UnboundedReceiver<Outgoing>) {
         loop {
             let due = self.deadline();
@@ -108,7 +110,7 @@ impl Publisher {
                 },
                 () = timer => {}
             }
-            // What is there already goes out as one.
+            // Messages that are already queued go out together.
             while let Ok(message) = queue.try_recv() {
                 catch_panic("a message for the client", self.take(message)).await;
             }
@@ -209,8 +211,8 @@ impl Publisher {
         }
     }
 
-    /// Shows a text as a document where the client can, else as a message. That begins with where the text is to be read
-    /// as a whole: some editors have one line for a message.
+    /// Shows a text as a document if the client can, otherwise as a message. The message begins with the path of the
+    /// whole text, because some editors show only one line of a message.
     async fn show(&mut self, title: &str, text: String) {
         let shows = self.shared.state().features.show_document;
         match self.pages.write(title, &text) {
@@ -264,7 +266,7 @@ impl Publisher {
         self.shared.spawn(async move {
             match client.send_request::<WorkspaceConfiguration>(ConfigurationParams { items }).await {
                 Ok(values) => settings::answered(&shared, folders.into_iter().zip(values)),
-                Err(error) => tracing::warn!("the client does not tell its settings: {error}"),
+                Err(error) => tracing::warn!("the client does not send its settings: {error}"),
             }
         });
     }
@@ -339,14 +341,14 @@ impl Publisher {
     }
 }
 
-/// A fault in one of them costs no other.
+/// A panic in one message does not affect others.
 async fn catch_panic(what: &str, work: impl Future<Output = ()>) {
     if AssertUnwindSafe(work).catch_unwind().await.is_err() {
         tracing::error!("{what} was lost in a panic");
     }
 }
 
-/// A type for each custom notification: the framework takes no names.
+/// A type for each custom notification: the framework accepts no names.
 macro_rules! notifications {
     ($($name:ident = $method:expr),* $(,)?) => {$(
         enum $name {}

@@ -22,17 +22,17 @@ impl ReadRequest for CodeActionRequest {
     }
 }
 
-/// The kinds of our code actions. They change no source, and nothing that runs on every save takes them along.
+/// The kinds of our code actions. They change no source, and no kind that runs on every save includes them.
 pub(crate) mod kinds {
-    /// All of them.
+    /// The parent of all of them.
     pub(crate) const ALL: &str = "pytestLens";
     /// Running tests.
     pub(crate) const RUN: &str = "pytestLens.run";
     /// Debugging tests.
     pub(crate) const DEBUG: &str = "pytestLens.debug";
-    /// Stopping what runs.
+    /// Stopping runs.
     pub(crate) const STOP: &str = "pytestLens.stop";
-    /// Showing what a test printed.
+    /// Showing a test's output.
     pub(crate) const OUTPUT: &str = "pytestLens.output";
 }
 
@@ -67,7 +67,7 @@ impl State {
             .collect()
     }
 
-    /// For editors that have nothing but code actions.
+    /// Actions for editors that support only code actions.
     fn fallback_actions(&self, workspace: &Workspace, ids: &[String]) -> Vec<(&'static str, Command)> {
         let mut found = Vec::new();
         let view = &workspace.view;
@@ -105,7 +105,7 @@ fn command(command: &str, title: String, argument: Value) -> Command {
     Command { title, command: command.into(), arguments: Some(vec![argument]) }
 }
 
-/// Kinds are dotted, and one takes in all below it.
+/// Kinds are dotted, and one includes all below it.
 fn includes(asked: &CodeActionKind, kind: &str) -> bool {
     let asked = asked.as_str();
     asked.is_empty() || kind == asked || kind.strip_prefix(asked).is_some_and(|rest| rest.starts_with('.'))

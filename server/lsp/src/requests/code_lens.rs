@@ -35,7 +35,7 @@ impl State {
             let Some(first) = runnables.first() else { continue };
             let mut range = line_range(self.encoding.position(&document.text, first.name_span.start));
             if self.features.lenses_above {
-                // Drawn above its line, it would stand between decorators and their function.
+                // A client that draws lenses above their line would put this one between decorators and their function.
                 range.start.line = range.start.line.min(first.first_line.saturating_sub(1));
                 range.end.line = range.start.line;
             }
@@ -49,13 +49,13 @@ impl State {
     }
 }
 
-/// Places that share a line share its lenses: a method that several classes inherit is one `def`.
+/// Tests that share a line share its lenses: a method that several classes inherit is one `def`.
 fn by_line(runnables: &[Runnable]) -> BTreeMap<u32, Vec<&Runnable>> {
     let mut lines: BTreeMap<u32, Vec<&Runnable>> = BTreeMap::new();
     for runnable in runnables {
         let at = lines.entry(runnable.name_span.start.line).or_default();
         if !runnable.shared {
-            // The class it is written in is a test class itself: its own id is the line's.
+            // The class that defines it is a test class itself: the line's lens uses that class's id.
             at.retain(|other| !other.shared);
             at.push(runnable);
         } else if at.iter().all(|other| other.shared) {
@@ -65,7 +65,7 @@ fn by_line(runnables: &[Runnable]) -> BTreeMap<u32, Vec<&Runnable>> {
     lines
 }
 
-/// A lens belongs to a line; its start is enough.
+/// A lens belongs to a line; the start of the line is enough.
 fn line_range(at: Position) -> Range {
     let start = Position { line: at.line, character: 0 };
     Range { start, end: start }
@@ -103,7 +103,7 @@ fn selection_command(command: &str, workspace: &Workspace, ids: &[String], title
     Command { title: title.into(), command: command.into(), arguments: Some(vec![argument]) }
 }
 
-/// What is known of the last run; choosing it asks for the output.
+/// The last outcome; selecting it shows the output.
 fn outcome_command(workspace: &Workspace, ids: &[String]) -> Option<Command> {
     let view = &workspace.view;
     let summary = ids.iter().find_map(|id| Summary::of(view, id));

@@ -13,17 +13,17 @@ use crate::session::state::State;
 use crate::workspaces::findings::{Finding, Step};
 use crate::workspaces::positions::{Positions, from_wire, whole_line};
 
-/// So many tests of one problem are named in its message.
+/// The most tests of one problem that its message names.
 const FEW: usize = 5;
 
-/// And so many as related information.
+/// The most tests of one problem in the related information.
 const NAMED: usize = 100;
 
 /// The `source` of all our diagnostics.
 const SOURCE: &str = "pytest-lens";
 
 impl State {
-    /// What to publish for a file now; empty where all is well.
+    /// The diagnostics to publish for a file now; empty if it has none.
     pub(crate) fn diagnostics(&self, path: &Path) -> PublishDiagnosticsParams {
         let document = self.documents.get(path);
         let mut diagnostics = Vec::new();
@@ -35,7 +35,7 @@ impl State {
                 diagnostics.extend(flaky.filter_map(|hint| positions.flaky(hint)));
             }
         }
-        // In an order of their own, so that the same picture is the same message.
+        // Sorted, so that equal diagnostics are equal messages.
         diagnostics.sort_by(|a, b| (a.range.start, &a.message).cmp(&(b.range.start, &b.message)));
         let text = document.map_or_else(|| uri_text(path), |document| document.uri.clone());
         PublishDiagnosticsParams { uri: uri(&text), diagnostics, version: document.map(|document| document.version) }
@@ -43,8 +43,8 @@ impl State {
 }
 
 impl Positions<'_> {
-    /// What is shown of a file's findings. Tests that failed at one line for one reason, as those of a broken fixture do,
-    /// are one problem.
+    /// Converts a file's findings. Tests that failed at one line for one reason, as with a broken fixture, are one
+    /// problem.
     fn failures(&self, path: &Path, related: bool) -> Vec<Diagnostic> {
         let mut problems: BTreeMap<_, (Range, Vec<&Finding>)> = BTreeMap::new();
         for finding in self.workspace.findings.of(path) {
@@ -55,7 +55,7 @@ impl Positions<'_> {
         problems.into_values().map(|(range, findings)| self.diagnostic(path, range, &findings, related)).collect()
     }
 
-    /// Where a finding is now; `None` where what it speaks of is gone.
+    /// The present range of a finding; `None` if its line or test is gone.
     fn place_of(&self, path: &Path, finding: &Finding) -> Option<Range> {
         match (&finding.line, finding.test.as_deref()) {
             (Some(line), Some(test)) => Some(self.range(path, self.line_of(test, path, line)?)),
@@ -81,7 +81,7 @@ impl Positions<'_> {
         let message = match tests.as_slice() {
             [] => text,
             [test] => match test.split_once('[') {
-                // Several cases share a line, so each names itself.
+                // Several cases share a line, so each message names its case.
                 Some((_, case)) => format!("[{case} {text}"),
                 None if elsewhere(test) => format!("{text} (in {})", name_of(test)),
                 None => text,
@@ -103,22 +103,22 @@ impl Positions<'_> {
         }
     }
 
-    /// Whether a line is one of a test's own.
+    /// Whether a line belongs to a test.
     fn is_within(&self, test: &str, path: &Path, line: u32) -> bool {
         if self.workspace.file_of(test) != path {
             return false;
         }
-        // Of a file whose text is not at hand nobody knows.
+        // Unknown for a file whose text is not cached.
         self.node_of(test).is_none_or(|node| (node.full_span.start.line..=node.full_span.end.line).contains(&line))
     }
 
-    /// Whether the way that a failure took, as it is told, goes through a test's own lines.
+    /// Whether a failure's traceback passes through lines of a test.
     fn goes_through(&self, finding: &Finding, test: &str) -> bool {
         let lines = finding.related.iter().map(|step| (step, self.step(finding, step).location.range.start.line));
         lines.into_iter().any(|(step, line)| self.is_within(test, &step.path, line))
     }
 
-    /// A test that is broken by what is wrong elsewhere.
+    /// A test that fails because of an error elsewhere.
     fn broken(&self, test: &str) -> Option<DiagnosticRelatedInformation> {
         let range = self.definition(test)?;
         let location = lsp_types::Location { uri: uri(&self.uri_of(&self.workspace.file_of(test))), range };
@@ -132,7 +132,7 @@ impl Positions<'_> {
         DiagnosticRelatedInformation { location, message: step.message.clone() }
     }
 
-    /// Where a test is defined now, as far as that is known.
+    /// The present definition of a test, if known.
     fn definition(&self, id: &str) -> Option<Range> {
         let told = || Some(from_wire(self.item(self.workspace.view.item(id)?).range?));
         let range = self.name_range(id).or_else(told)?;

@@ -21,11 +21,11 @@ impl ReadRequest for HoverRequest {
     }
 }
 
-/// The maximum of failing cases that are listed one by one.
+/// The most failing cases that are listed.
 const CASES: usize = 5;
 
 impl State {
-    /// What is known of the test whose name, or `def` line, is at a position.
+    /// The hover for the test whose name, or `def` line, is at a position.
     fn hover(&self, path: &Path, position: Position) -> Option<Hover> {
         let (document, workspace) = self.document(path)?;
         let runnables = self.positions(workspace).runnables(path, &document.text);
@@ -92,7 +92,7 @@ fn text(workspace: &Workspace, id: &str, runnable: &Runnable) -> String {
     lines.join("\n\n")
 }
 
-/// Of several tests, the one that took longest.
+/// Of several tests, the slowest.
 fn longest_case(workspace: &Workspace, id: &str) -> Option<String> {
     let results: Vec<_> = workspace.view.results_within(id).collect();
     if results.len() < 2 {
@@ -107,7 +107,7 @@ fn code(text: &str) -> String {
     if text.contains('`') { format!("`` {text} ``") } else { format!("`{text}`") }
 }
 
-/// A name as Markdown has it: what stands between letters is no markup, and clients without Markdown show it as it is.
+/// A name as Markdown: underscores between letters are no markup, and clients without Markdown show the text as it is.
 fn escape(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());
     let mut before = None;

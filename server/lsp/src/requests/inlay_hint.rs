@@ -19,7 +19,7 @@ impl ReadRequest for InlayHintRequest {
 }
 
 impl State {
-    /// The hints of a part of a document.
+    /// The hints in a range of a document.
     fn inlay_hints(&self, path: &Path, within: Range) -> Vec<InlayHint> {
         let Some((document, workspace)) = self.document(path) else { return Vec::new() };
         if !workspace.settings.inlay_hints.enable {

@@ -5,19 +5,19 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-/// What the user can cancel, by progress token.
+/// Cancellable work, by progress token.
 pub(crate) type Cancels = HashMap<String, Cancel>;
 
-/// What a cancel means.
+/// The effect of a cancel.
 #[derive(Debug)]
 pub(crate) enum Cancel {
-    /// Of a run: stop it; a second time, or when stopping takes too long, kill it.
+    /// On a run: stop it; a second time, or if stopping takes too long, kill it.
     Run {
-        /// The run.
+        /// Id of the run.
         run_id: String,
-        /// It was asked for once already.
+        /// The user has cancelled it already.
         stopping: bool,
     },
-    /// Of a collection: wait for it no longer, which the engine notices.
+    /// On a collection: close the session that waits for it, which the engine notices.
     Collect(Arc<Notify>),
 }

@@ -6,36 +6,36 @@ use serde_json::{Value, json};
 /// The capabilities of the client that the server uses.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Features {
-    /// It takes the custom notifications.
+    /// It accepts the custom notifications.
     pub(crate) opted_in: bool,
-    /// It asks for the tests of a file when it needs them.
+    /// It requests the tests of a file when it needs them.
     pub(crate) lazy_tests: bool,
-    /// It draws lenses on a line of their own, above that which they belong to.
+    /// It draws lenses on a line of their own, above their line.
     pub(crate) lenses_above: bool,
     /// It shows code lenses.
     pub(crate) lenses: bool,
-    /// It can be asked to show a document.
+    /// It accepts `window/showDocument`.
     pub(crate) show_document: bool,
     /// It requests code lenses again after a refresh.
     pub(crate) lens_refresh: bool,
     /// It requests inlay hints again after a refresh.
     pub(crate) hint_refresh: bool,
-    /// It shows progress that the server began.
+    /// It shows progress that the server starts.
     pub(crate) progress: bool,
     /// It watches files for the server.
     pub(crate) watching: bool,
     /// It sends `didSave` for all files that the server registers for.
     pub(crate) saving: bool,
-    /// It can be asked for its configuration.
+    /// It answers `workspace/configuration`.
     pub(crate) configuration: bool,
-    /// It knows code actions besides commands.
+    /// It supports code actions, not only commands.
     pub(crate) action_literals: bool,
     /// It shows related information of diagnostics.
     pub(crate) related: bool,
 }
 
 impl Features {
-    /// Reads them from what the client sent first.
+    /// Reads them from the client's first message.
     pub(crate) fn read(params: &InitializeParams) -> Self {
         let client = &params.capabilities;
         let workspace = client.workspace.as_ref();

@@ -1,5 +1,5 @@
-//! One key for each document. A file may have several names, where its folder or one above it is reached by a link; the
-//! server knows it by the name below its open folder, as the engine tells of it, and the client by the document's URI.
+//! One key for each document. A file may have several names, if a link leads to it or to a folder above it; the server
+//! uses the name below its open folder, as the engine does, and the client the document's URI.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::paths::path_of;
 use crate::session::state::State;
 
 impl State {
-    /// The key of the document that the client names so.
+    /// The key of the document that has this name at the client.
     pub(crate) fn key_of(&self, uri: &str) -> Option<PathBuf> {
         let path = path_of(uri)?;
         let own = self.own_name(&path);
@@ -17,14 +17,14 @@ impl State {
         Some(if is_second && is_free { path } else { own })
     }
 
-    /// The name of a file below its open folder, whatever links lead to it; outside of all, the name that it was given.
+    /// The name of a file below its open folder, without links that lead to it; outside of all folders, the given name.
     pub(crate) fn own_name(&self, path: &Path) -> PathBuf {
         let own = self.workspace_of(path).and_then(|workspace| Some(workspace.root.join(workspace.relative(path)?)));
         own.unwrap_or_else(|| path.to_owned())
     }
 
-    /// Takes in a document; returns its key. Of one file under two names the first stands for the file, or the one that
-    /// has the file's own name.
+    /// Adds a document; returns its key. If a file is open under two names, the first stands for the file, or the one
+    /// that is the file's own name.
     pub(crate) fn insert_document(&mut self, document: Document) -> Option<PathBuf> {
         let path = path_of(&document.uri)?;
         let own = self.own_name(&path);
@@ -43,15 +43,15 @@ impl State {
         Some(key)
     }
 
-    /// Folders came or went, and with them names.
+    /// Folders were opened or closed, and names may have changed.
     pub(crate) fn rename_documents(&mut self) {
         for document in std::mem::take(&mut self.documents).into_values() {
             self.insert_document(document);
         }
     }
 
-    /// The client is told anew of the tests of a document that has another name than its file: they lie in the
-    /// document, as long as that is open.
+    /// Sends the tests of a document whose name differs from its file's to the client again: they are in the document
+    /// as long as it is open.
     pub(crate) fn doubt_uris(&mut self, key: &Path) {
         if self.documents.get(key).is_none_or(|document| document.is_named(key)) {
             return;
@@ -64,7 +64,7 @@ impl State {
 }
 
 impl Document {
-    /// Whether this is the client's name for it.
+    /// Whether this is the client's name of the document.
     fn is_named(&self, path: &Path) -> bool {
         path_of(&self.uri).is_some_and(|own| own == path)
     }

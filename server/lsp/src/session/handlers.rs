@@ -7,16 +7,16 @@ use lsp_types::request::Request;
 
 use crate::session::state::{Shared, State};
 
-/// A request that reads the state and can't change it. If it panics, the state is as it was, and only this answer is
+/// A request that reads the state and can't change it. If it panics, the state stays the same, and only this answer is
 /// lost.
 pub(crate) trait ReadRequest: Request {
-    /// The answer, from one state: nobody changes it meanwhile.
+    /// Computes the answer, from one state: nothing changes it meanwhile.
     fn answer(state: &State, params: Self::Params) -> Self::Result;
 }
 
 /// A notification that changes the state. It has no `await`: notifications take effect in the order in which they came.
 pub(crate) trait StateChange: Notification {
-    /// Changes the state, and starts what follows from that.
+    /// Changes the state, and starts tasks that follow from the change.
     fn apply(shared: &Arc<Shared>, params: Self::Params);
 }
 
@@ -38,7 +38,7 @@ mod tests {
         }
     }
 
-    /// Fails with the state in its hands.
+    /// Panics while it holds the state.
     fn fail(state: &State) -> <HoverRequest as Request>::Result {
         panic!("{} documents", state.documents.len());
     }

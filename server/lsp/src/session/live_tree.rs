@@ -9,7 +9,7 @@ use crate::workspaces::positions::to_wire;
 use crate::workspaces::source_items;
 
 impl Shared {
-    /// pytest has spoken: what only the source said of saved files goes.
+    /// pytest has collected: removes tests of saved files that only the source has.
     pub(crate) fn refresh_live_tree(&self, folder: &str) {
         self.change_and_send(|state| {
             let Some(workspace) = state.workspace(folder) else { return Vec::new() };
@@ -23,20 +23,20 @@ impl Shared {
 }
 
 impl State {
-    /// The user pauses after edits, or somebody changed a file: the tree follows.
+    /// The user pauses after edits, or a file changed: the tree follows.
     pub(crate) fn follow_file(&mut self, path: &Path) -> Vec<Outgoing> {
         self.read_disk(path);
         self.update_file(path)
     }
 
-    /// What the client is to know of the tests of a file, and of where they are.
+    /// The tests of a file, and their positions, for the client.
     pub(crate) fn update_file(&mut self, path: &Path) -> Vec<Outgoing> {
         let mut told = self.update_live_tree(path);
         told.extend(self.resend_ranges(path));
         told
     }
 
-    /// Adds what only the live text has to the tree, and takes away what it had added and the text has no more.
+    /// Adds the tests that only the live text has, and removes those that it had added and are no longer in the text.
     fn update_live_tree(&mut self, path: &Path) -> Vec<Outgoing> {
         let Some(workspace) = self.workspace_of(path) else { return Vec::new() };
         let Some(file) = workspace.relative(path) else { return Vec::new() };
@@ -65,7 +65,7 @@ impl State {
         self.own_delta(folder, delta)
     }
 
-    /// pytest has looked: closed files that it does not take go, unless something is wrong that may keep it from them.
+    /// pytest has collected: removes closed files that it did not collect, unless an error may be the reason.
     fn drop_closed_unconfirmed(&mut self, folder: &str) -> Vec<Outgoing> {
         let open: Vec<PathBuf> = self.documents.keys().cloned().collect();
         let Some(workspace) = self.workspace_mut(folder).filter(|workspace| workspace.view.errors().is_empty()) else {

@@ -6,90 +6,90 @@ use std::path::PathBuf;
 use lsp_types::{MessageType, Registration};
 use pytest_lens_protocol::EventPayload;
 
-/// Something for the client.
+/// A message for the client.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
     /// An event of a folder, for a custom notification.
     Event {
         /// The folder's URI.
         workspace: String,
-        /// What happened.
+        /// Payload of the event.
         payload: EventPayload,
     },
     /// A sentence for the user.
     Message {
-        /// How bad it is.
+        /// Severity of the message.
         kind: MessageType,
         /// The sentence.
         text: String,
     },
-    /// A text that the user asked to see.
+    /// A text that the user requested.
     Show {
-        /// What it is.
+        /// Title of the text.
         title: String,
         /// The text.
         text: String,
     },
-    /// Files whose diagnostics, lenses and hints may be others now.
+    /// Marks files whose diagnostics, lenses and hints must be republished.
     Changed {
-        /// Their paths.
+        /// Paths of the files.
         files: BTreeSet<PathBuf>,
     },
     /// Lines of a file, and with them its diagnostics, may have moved.
     Moved {
-        /// Its path.
+        /// Path of the file.
         file: PathBuf,
-        /// It was opened, closed or replaced: where the client has put what it keeps at its lines, nobody knows.
+        /// The file was opened, closed or replaced: the client's marks may be at any line.
         replaced: bool,
     },
     /// An open document was edited: diagnostics and the tree follow when the user pauses.
     Edited {
-        /// Its path.
+        /// Path of the document.
         file: PathBuf,
-        /// Lines were replaced.
+        /// The edit replaced lines.
         replaced: bool,
     },
     /// Work that the user can follow.
     Progress(Progress),
-    /// Capabilities that are registered late.
+    /// Capabilities to register after `initialized`.
     Register(Vec<Registration>),
-    /// The settings of these folders are wanted from the client.
+    /// Request the client's settings for these folders.
     AskSettings(Vec<String>),
     /// The client replied to the creation of a progress token.
     ProgressCreated {
         /// The token.
         token: String,
-        /// It may be used.
+        /// Whether the client accepted it.
         accepted: bool,
     },
-    /// The client replied to all refreshes.
+    /// The client has replied to all refreshes.
     Refreshed,
 }
 
 /// Work that the user can follow and cancel.
 #[derive(Debug)]
 pub(crate) enum Progress {
-    /// It began.
+    /// The work began.
     Begin {
-        /// Names it.
+        /// Token of the work.
         token: String,
-        /// What it is.
+        /// Title of the work.
         title: String,
     },
-    /// It moved.
+    /// The work advanced.
     Report {
-        /// Names it.
+        /// Token of the work.
         token: String,
-        /// How far it is.
+        /// The progress, as a sentence.
         message: String,
-        /// The same as a number.
+        /// The progress in percent.
         percentage: Option<u32>,
     },
-    /// It is over.
+    /// The work is over.
     End {
-        /// Names it.
+        /// Token of the work.
         token: String,
-        /// What came of it.
+        /// The result, as a sentence.
         message: String,
     },
 }

@@ -1,4 +1,4 @@
-//! The state of one client, and how it is read and changed.
+//! The state of one client, and the kinds of access to it.
 
 pub(crate) mod cancels;
 pub(crate) mod client_capabilities;

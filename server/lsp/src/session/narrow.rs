@@ -17,7 +17,7 @@ use crate::workspaces::lazy_outline::contents;
 use crate::workspaces::positions::Positions;
 use crate::workspaces::workspace::Workspace;
 
-/// The notifications that an event makes.
+/// Converts an event to its notifications.
 pub(crate) fn events_for_client(
     features: &Features,
     documents: &Documents,
@@ -45,7 +45,7 @@ pub(crate) fn events_for_client(
     payloads.into_iter().map(|payload| event_for_client(documents, disk, workspace, encoding, payload)).collect()
 }
 
-/// A notification as the client should see it. Where it says that items are is kept.
+/// A notification in the client's terms. Records the positions of items that it contains.
 fn event_for_client(
     documents: &Documents,
     disk: &Disk,
@@ -74,17 +74,17 @@ fn event_for_client(
     Outgoing::Event { workspace: workspace.uri.clone(), payload }
 }
 
-/// The maximum of items in one delta.
+/// The most items in one delta.
 const PIECE: usize = 500;
 
 impl State {
-    /// The maximum of items that are applied at once; no limit where the client gets only folders and files.
+    /// The most items that are applied at once; no limit if the client gets only folders and files.
     pub(crate) fn piece(&self, folder: &str) -> usize {
         let is_closed = self.workspace(folder).is_some_and(|workspace| workspace.outline.is_closed());
         if self.features.lazy_tests && is_closed { usize::MAX } else { PIECE }
     }
 
-    /// Takes in a delta that the server itself put into the view of a folder.
+    /// Applies a delta that the server itself makes to a folder's view.
     pub(crate) fn own_delta(&mut self, folder: &str, delta: InventoryDelta) -> Vec<Outgoing> {
         let State { documents, disk, workspaces, encoding, features, .. } = self;
         let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
@@ -102,8 +102,8 @@ impl State {
         out
     }
 
-    /// Tells where the items of a file are, where the client may believe otherwise: lines moved under them, or their
-    /// file was replaced.
+    /// Sends the positions of a file's items if the client may have others: lines moved under them, or their file was
+    /// replaced.
     pub(crate) fn resend_ranges(&mut self, path: &Path) -> Vec<Outgoing> {
         if !self.features.opted_in {
             return Vec::new();
@@ -132,7 +132,7 @@ impl State {
         events_for_client(features, documents, disk, workspace, *encoding, &EventPayload::Inventory(delta))
     }
 
-    /// Sends all of a small tree to a client that asks for tests file by file.
+    /// Sends all of a small tree to a client that requests tests file by file.
     pub(crate) fn send_small_tree(&mut self, folder: &str) -> Vec<Outgoing> {
         let State { documents, disk, workspaces, encoding, features, .. } = self;
         let wanted = features.opted_in && features.lazy_tests;
@@ -143,18 +143,18 @@ impl State {
         rest.map(|payload| event_for_client(documents, disk, workspace, *encoding, payload)).collect()
     }
 
-    /// Tells a client all that lies in the files of these ids, and from then on what changes there; returns the files.
+    /// Sends all items in the files of these ids, and later changes of them, to the client; returns the files.
     pub(crate) fn resolve(&mut self, folder: &str, ids: &[String]) -> (Vec<String>, Vec<Outgoing>) {
         let State { documents, disk, workspaces, encoding, .. } = self;
         let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
             return (Vec::new(), Vec::new());
         };
         let mut files: BTreeSet<&str> = ids.iter().map(|id| split_id(id).0).collect();
-        // What is not known yet may be soon.
+        // An unknown file may be known soon.
         files.iter().for_each(|file| workspace.outline.open(file));
         files.retain(|file| {
             let item = workspace.view.item(file).filter(|item| item.kind == ItemKind::File);
-            // The source of a file has tests, or the file would not be here: these are still to come.
+            // The source of a file has tests, otherwise the file would not be in the tree: they will follow.
             item.is_some_and(|item| !item.provisional || !workspace.view.children(Some(file)).is_empty())
         });
         let files: Vec<String> = files.into_iter().map(str::to_owned).collect();

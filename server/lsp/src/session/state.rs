@@ -27,33 +27,33 @@ use crate::workspaces::workspace::Workspace;
 /// The state of the server.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    /// What the client can do.
+    /// The capabilities of the client.
     pub(crate) features: Features,
-    /// How positions are counted.
+    /// The encoding of positions.
     pub(crate) encoding: Encoding,
     /// Whether code of the workspace may be executed.
     pub(crate) trusted: bool,
     /// Open documents.
     pub(crate) documents: Documents,
-    /// Files on disk, as far as somebody looked.
+    /// Cached texts of files on disk.
     pub(crate) disk: Disk,
     /// Open folders, in the client's order.
     pub(crate) workspaces: Vec<Workspace>,
     /// The client's settings for all folders.
     pub(crate) settings: Value,
-    /// What the user can cancel, by progress token.
+    /// Cancellable work, by progress token.
     pub(crate) cancels: Cancels,
-    /// Collections that were shown so far: each has a token of its own.
+    /// Number of collections shown so far: each has a token of its own.
     pub(crate) collections: u64,
     shown: HashSet<String>,
 }
 
 impl State {
-    /// The innermost folder that a path lies in.
+    /// The innermost folder that contains a path.
     pub(crate) fn workspace_of(&self, path: &Path) -> Option<&Workspace> {
         let around = self.workspaces.iter().filter(|workspace| path.starts_with(&workspace.root));
         let innermost = around.max_by_key(|workspace| workspace.root.components().count());
-        // A link may lead into a folder that is open, or the folder itself be open by a link.
+        // A link may lead into an open folder, or the open folder itself be a link.
         innermost.or_else(|| {
             let around = self.workspaces.iter().filter(|workspace| workspace.relative(path).is_some());
             around.max_by_key(|workspace| workspace.canonical.components().count())
@@ -70,22 +70,22 @@ impl State {
         self.workspaces.iter_mut().find(|workspace| workspace.uri == uri)
     }
 
-    /// A document, and the folder that it lies in.
+    /// A document, and its folder.
     pub(crate) fn document(&self, path: &Path) -> Option<(&Document, &Workspace)> {
         Some((self.documents.get(path)?, self.workspace_of(path)?))
     }
 
-    /// A folder, with what there is now of its files.
+    /// A folder, with the present texts of its files.
     pub(crate) fn positions<'a>(&'a self, workspace: &'a Workspace) -> Positions<'a> {
         Positions { documents: &self.documents, disk: &self.disk, workspace, encoding: self.encoding }
     }
 
-    /// How the tests of a file are read.
+    /// The rules for reading the tests of a file.
     pub(crate) fn reader(&self, path: &Path) -> Reader {
         self.workspace_of(path).map(|workspace| workspace.reader(path)).unwrap_or_default()
     }
 
-    /// Looks at what the disk holds of a file.
+    /// Reads the text on disk of a file.
     pub(crate) fn read_disk(&mut self, path: &Path) -> Option<Arc<Text>> {
         let reader = self.reader(path);
         let text = self.disk.read_disk(path, || reader);
@@ -95,7 +95,7 @@ impl State {
         Some(text)
     }
 
-    /// Reads the tests of an open document in another way: its folder or its configuration changed.
+    /// Reads the tests of an open document by new rules, after a change of its folder or its configuration.
     pub(crate) fn refresh_document(&mut self, path: &Path) {
         let reader = self.reader(path);
         if let Some(document) = self.documents.get_mut(path) {
@@ -103,7 +103,7 @@ impl State {
         }
     }
 
-    /// The same for all open documents.
+    /// Does so for all open documents.
     pub(crate) fn refresh_documents(&mut self) {
         self.disk.retain(|_| false);
         self.rename_documents();
@@ -114,7 +114,7 @@ impl State {
     }
 }
 
-/// Everything that tasks and handlers share.
+/// The data that tasks and handlers share.
 pub(crate) struct Shared {
     state: Mutex<State>,
     outgoing: UnboundedSender<Outgoing>,
@@ -123,24 +123,24 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// With nothing known yet.
+    /// Creates an empty state.
     pub(crate) fn new(connect: Arc<dyn Connect>, outgoing: UnboundedSender<Outgoing>) -> Self {
         let state = Mutex::new(State { trusted: true, ..State::default() });
         Shared { state, outgoing, connect, tasks: Mutex::new(JoinSet::new()) }
     }
 
-    /// The state, for a moment.
+    /// Locks the state, for a moment.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Hands a message to the publisher.
+    /// Sends a message to the publisher.
     pub(crate) fn send(&self, message: Outgoing) {
-        // The publisher is gone only when the client is.
+        // The publisher ends only with the client.
         let _ = self.outgoing.send(message);
     }
 
-    /// Changes the state, and sends the messages about the change before anybody else can change it.
+    /// Changes the state, and sends the messages about the change before the next change.
     pub(crate) fn change_and_send<I: IntoIterator<Item = Outgoing>>(&self, change: impl FnOnce(&mut State) -> I) {
         let mut state = self.state();
         change(&mut state).into_iter().for_each(|message| self.send(message));
@@ -153,7 +153,7 @@ impl Shared {
         }
     }
 
-    /// Allows this sentence to be shown again, because its cause has passed.
+    /// Allows this sentence to be shown again, because its cause is gone.
     pub(crate) fn forget_shown(&self, text: &str) {
         self.state().shown.remove(text);
     }
@@ -168,12 +168,12 @@ impl Shared {
         self.connect.is_shared()
     }
 
-    /// Marks files whose diagnostics, lenses and hints must be published again.
+    /// Marks files whose diagnostics, lenses and hints must be republished.
     pub(crate) fn changed(&self, files: BTreeSet<PathBuf>) {
         self.send(Outgoing::Changed { files });
     }
 
-    /// Runs a task until the client goes.
+    /// Runs a task until the client ends.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
@@ -185,12 +185,13 @@ impl Shared {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
-    /// A session of its own, for what is read in pieces.
+    /// Opens a separate session, for answers that are read in pieces.
     pub(crate) fn session(&self) -> Arc<dyn Call> {
         self.connect.session()
     }
 
-    /// Makes one call on a session of its own, so that it waits for no other. Dropping the future closes the session.
+    /// Makes one call on a session of its own, so that it waits for no other call. Dropping the future closes the
+    /// session.
     pub(crate) async fn call(&self, request: Request) -> CommandResult<Response> {
         call_on(&*self.session(), request).await
     }

@@ -1,4 +1,4 @@
-//! Keeps documents in step with the client: opened, edited, saved and closed.
+//! Synchronizes documents with the client: opened, edited, saved and closed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl StateChange for DidCloseTextDocument {
 fn opened(shared: &Arc<Shared>, item: TextDocumentItem) {
     let uri = item.uri.as_str().to_owned();
     let Some(path) = path_of(&uri) else { return };
-    // Sent before anybody else can change, and tell, the tree.
+    // Sends the message before another task can change the tree.
     shared.change_and_send(|state| {
         let document = Document::new(uri, item.version, &item.text, state.reader(&state.own_name(&path)));
         let Some(path) = state.insert_document(document) else { return Vec::new() };
@@ -81,7 +81,7 @@ fn saved(shared: &Arc<Shared>, path: &Path) {
     run_on_save(shared, path);
 }
 
-/// What is shown of a source follows what was saved of it.
+/// Tests from a source follow its saved text.
 fn follow_saved(shared: &Arc<Shared>, path: &Path) {
     shared.change_and_send(|state| {
         if let Some(document) = state.documents.get_mut(path) {
@@ -94,7 +94,7 @@ fn follow_saved(shared: &Arc<Shared>, path: &Path) {
     shared.send(Outgoing::Moved { file: path.to_owned(), replaced: false });
 }
 
-/// A document was closed: what was not saved is gone, and with it what it had added to the tree.
+/// A document was closed: its unsaved text is gone, and so are the items that it added to the tree.
 fn closed(shared: &Arc<Shared>, path: &Path) {
     shared.change_and_send(|state| {
         state.doubt_uris(path);
@@ -110,7 +110,8 @@ fn closed(shared: &Arc<Shared>, path: &Path) {
             && let Some(workspace) = state.workspace_mut(&folder)
             && workspace.view.item(&file).is_some()
         {
-            // Does pytest take it? It goes when pytest has looked and does not.
+            // Whether pytest collects the file is not known yet. The file is removed if a collection does not include
+            // it.
             workspace.closed_unconfirmed.insert(file);
             workspace.link.files_changed();
         }
@@ -120,7 +121,7 @@ fn closed(shared: &Arc<Shared>, path: &Path) {
 }
 
 impl State {
-    /// Puts changes into a document; whether they replaced lines.
+    /// Applies changes to a document; returns whether they replaced lines.
     fn edit(&mut self, path: &Path, params: &DidChangeTextDocumentParams) -> bool {
         let encoding = self.encoding;
         let Some(document) = self.documents.get_mut(path) else { return false };

@@ -1,4 +1,4 @@
-//! Keeps folders in step with the client: opened, closed, trusted, and files that change in them.
+//! Synchronizes folders with the client: opened, closed, trusted, and changed files in them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::workspaces::workspace::Workspace;
 const CONFIG_FILES: [&str; 7] =
     ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"];
 
-/// Takes in what the client says of itself.
+/// Reads the parameters of `initialize`.
 pub(crate) fn initialize(shared: &Arc<Shared>, params: &InitializeParams, encoding: Encoding) {
     let options = params.initialization_options.clone().unwrap_or_default();
     let mut state = shared.state();
@@ -41,7 +41,7 @@ pub(crate) fn initialize(shared: &Arc<Shared>, params: &InitializeParams, encodi
     }
 }
 
-/// The folders that the client has open: by name, or in the older ways.
+/// The client's open folders: from `workspaceFolders`, or in the older ways.
 #[expect(deprecated, reason = "clients without workspace folders send `rootUri`, older ones `rootPath`")]
 fn roots(params: &InitializeParams) -> Vec<(String, PathBuf)> {
     if let Some(folders) = &params.workspace_folders {
@@ -86,7 +86,7 @@ impl StateChange for DidChangeWatchedFiles {
     }
 }
 
-/// `pytestLens/trust`: the user trusts the workspace, or does not any more.
+/// `pytestLens/trust`: the user trusts the workspace, or no longer does.
 pub(crate) enum Trust {}
 
 impl Notification for Trust {
@@ -94,7 +94,7 @@ impl Notification for Trust {
     const METHOD: &'static str = "pytestLens/trust";
 }
 
-/// Of `pytestLens/trust`.
+/// Parameters of `pytestLens/trust`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct TrustParams {
     /// Whether code of the workspace may be executed.
@@ -107,7 +107,7 @@ impl StateChange for Trust {
     }
 }
 
-/// The client listens now: opens the folders, and asks for what was to be asked.
+/// The client is ready: opens the folders, and sends the requests that had to wait.
 fn initialized(shared: &Arc<Shared>) {
     let (features, settings) = {
         let state = shared.state();
@@ -127,7 +127,7 @@ fn initialized(shared: &Arc<Shared>) {
     }
 }
 
-/// Reads a folder's configuration, and brings it to life as far as it is trusted.
+/// Reads a folder's configuration, and connects it to the engine if it is trusted.
 fn open(shared: &Arc<Shared>, folder: &str) {
     let (trusted, problems, config) = {
         let mut state = shared.state();
@@ -199,11 +199,11 @@ fn trust(shared: &Arc<Shared>, trusted: bool) {
     }
 }
 
-/// Files that are read at once when they change together. Of more, the engine tells soon.
+/// The most files that are read at once when they change together. If more change, the engine reports them soon.
 const READ_AT_ONCE: usize = 64;
 
-/// Files were changed, by whomever: what is shown in them follows at once, configuration is read anew, and tests are
-/// collected when it is quiet.
+/// Files changed: diagnostics in them follow at once, configuration is read again, and tests are collected when no
+/// further file changes.
 pub(crate) fn files_changed(shared: &Arc<Shared>, paths: impl IntoIterator<Item = PathBuf>) {
     let paths: Vec<PathBuf> = paths.into_iter().filter(|path| is_watched(path)).collect();
     let many = paths.len() > READ_AT_ONCE;
@@ -238,7 +238,8 @@ fn is_watched(path: &Path) -> bool {
     is_config(path) || path.extension().is_some_and(|extension| extension == "py")
 }
 
-/// Saves of all files: a test may read any of them. Which lie in an open folder is known when one is saved.
+/// Registers for saves of all files: a test may read any of them. The handler checks whether a saved file is in an open
+/// folder.
 fn saves() -> Registration {
     Registration {
         id: "pytest-lens/saves".into(),

@@ -1,4 +1,4 @@
-//! Keeps the server in step with the client: documents, folders and settings.
+//! Synchronizes the server with the client: documents, folders and settings.
 
 pub(crate) mod document_sync;
 pub(crate) mod folders;

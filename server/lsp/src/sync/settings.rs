@@ -1,4 +1,4 @@
-//! Keeps settings in step with the client: from `initializationOptions`, from `didChangeConfiguration`, or requested for
+//! Synchronizes settings with the client: from `initializationOptions`, from `didChangeConfiguration`, or requested for
 //! each folder.
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ impl StateChange for DidChangeConfiguration {
     }
 }
 
-/// The client's settings changed: either it sends them, or they are to be asked for.
+/// The client's settings changed: the notification contains them, or the server requests them.
 fn changed(shared: &Arc<Shared>, payload: &Value) {
     let Some(settings) = ours(payload) else {
         ask(shared);
@@ -33,7 +33,7 @@ fn changed(shared: &Arc<Shared>, payload: &Value) {
     folders_configured(shared, folders.into_iter().map(|folder| (folder, settings.clone())));
 }
 
-/// Asks the client for the settings of every folder, if it can be asked.
+/// Requests the settings of every folder from the client, if it supports that.
 pub(crate) fn ask(shared: &Arc<Shared>) {
     let state = shared.state();
     if state.features.configuration && !state.workspaces.is_empty() {
@@ -42,8 +42,8 @@ pub(crate) fn ask(shared: &Arc<Shared>) {
     }
 }
 
-/// Of `{settings: {pytestLens: {...}}}`, `{pytestLens: {...}}` or the bare settings, the settings; `None` for a payload
-/// that says nothing: the client wants to be asked.
+/// Extracts the settings from `{settings: {pytestLens: {...}}}`, `{pytestLens: {...}}` or the bare settings; `None` if
+/// the payload has none, because the client expects a request.
 fn ours(payload: &Value) -> Option<Value> {
     let object = payload.as_object()?;
     if let Some(inner) = object.get("settings").filter(|_| !object.contains_key("pytestLens")) {
@@ -57,13 +57,13 @@ fn ours(payload: &Value) -> Option<Value> {
     }
 }
 
-/// The client answered with the settings of these folders; where it has none, those that it sent before apply.
+/// The client answered with the settings of these folders; a folder without any uses those that the client sent before.
 pub(crate) fn answered(shared: &Arc<Shared>, all: impl Iterator<Item = (String, Value)>) {
     let sent = shared.state().settings.clone();
     folders_configured(shared, all.map(|(folder, value)| (folder, if value.is_null() { sent.clone() } else { value })));
 }
 
-/// Puts settings into force for these folders, here and in the engine, and shows their problems.
+/// Applies settings to these folders, in the server and in the engine, and shows their problems.
 pub(crate) fn folders_configured(shared: &Arc<Shared>, all: impl IntoIterator<Item = (String, Value)>) {
     for (folder, value) in all {
         let (problems, effect) = shared.state().configure(&folder, &value);

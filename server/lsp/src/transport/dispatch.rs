@@ -18,16 +18,16 @@ use crate::timing::HANDLERS_LIMIT;
 use crate::transport::frames::{Frame, Frames, header_within};
 use crate::transport::messages::{Message, read, unreadable};
 
-/// Handlers at a time. Those that wait (a command for its collection) must not keep others out.
+/// The most handlers at a time. Waiting handlers (a command that waits for its collection) must not block others.
 const HANDLERS: usize = 256;
 
-/// Messages on their way to the client.
+/// The most messages that wait to be sent to the client.
 const QUEUE: usize = 100;
 
-/// So much is read at a time.
+/// The most bytes that are read at a time.
 const PIECE: usize = 1 << 16;
 
-/// Serves one client until it says `exit` or its input ends.
+/// Serves one client until it sends `exit` or its input ends.
 pub(crate) async fn serve<S: LanguageServer>(
     mut service: LspService<S>,
     socket: ClientSocket,
@@ -62,7 +62,8 @@ pub(crate) async fn serve<S: LanguageServer>(
                 Some(Message::Request(request)) => {
                     let exits = request.method() == "exit";
                     let mut task = Box::pin(answer(&mut service, request, out.clone()));
-                    // What changes state does so before it waits for anything, in the order of the messages.
+                    // A handler that changes state does so before its first wait, so changes follow the order of the
+                    // messages.
                     if futures::poll!(task.as_mut()).is_pending() {
                         tasks.push(task);
                     }
@@ -74,7 +75,7 @@ pub(crate) async fn serve<S: LanguageServer>(
                     let _ = answers.send(response).await;
                 }
                 Some(Message::Refused(response)) => {
-                    tracing::warn!("a message of the client's was refused: {response:?}");
+                    tracing::warn!("refused a message of the client: {response:?}");
                     let _ = out.send(text(&response)).await;
                 }
                 None => break false,
@@ -86,7 +87,7 @@ pub(crate) async fn serve<S: LanguageServer>(
         }
     };
     let writing = write(queue, output);
-    // What the server asks of the client ends with the handlers; what was said by then is written.
+    // Requests of the server end with the handlers; messages sent by then are written.
     let talking = async move {
         tokio::select! {
             () = handling => {}
@@ -96,7 +97,7 @@ pub(crate) async fn serve<S: LanguageServer>(
     tokio::join!(talking, writing);
 }
 
-/// Answers one request. A handler that panics ends with an error of its own.
+/// Answers one request. A handler that panics gives an error response.
 fn answer<S: LanguageServer>(
     service: &mut LspService<S>,
     request: Request,
@@ -128,7 +129,7 @@ fn failed(method: &str) -> Error {
     Error { code: ErrorCode::InternalError, message: message.into(), data: None }
 }
 
-/// The client's input, a message at a time.
+/// The client's input, message by message.
 struct Input<R> {
     input: R,
     piece: Vec<u8>,
@@ -136,7 +137,7 @@ struct Input<R> {
 }
 
 impl<R: AsyncRead + Unpin> Input<R> {
-    /// The next message; `None` at the end. Safe to be dropped while it waits.
+    /// Returns the next message; `None` at the end. Cancel-safe.
     async fn next(&mut self) -> Option<Message> {
         loop {
             match self.frames.next() {
@@ -161,8 +162,8 @@ impl<R: AsyncRead + Unpin> Input<R> {
     }
 }
 
-/// Writes until all senders are gone. Messages that wait together go out in one write: each write is a hop to another
-/// thread. A client that no longer listens is ignored.
+/// Writes until all senders are gone. Waiting messages go out in one write, because each write is a hop to another
+/// thread. Errors of a client that no longer reads are ignored.
 async fn write(mut queue: Receiver<Vec<u8>>, output: impl AsyncWrite) {
     let mut output = pin!(output);
     let mut messages = Vec::new();
@@ -184,7 +185,7 @@ async fn write(mut queue: Receiver<Vec<u8>>, output: impl AsyncWrite) {
     }
 }
 
-/// A request to the client. JSON-RPC knows no `null` as parameters.
+/// A request to the client. JSON-RPC does not allow `null` as parameters.
 fn request_text(request: &Request) -> Vec<u8> {
     if request.params() != Some(&Value::Null) {
         return text(request);

@@ -1,47 +1,47 @@
 //! Splits the client's bytes into message bodies. Garbage is skipped, and a wrong length costs no more than its own
 //! message.
 
-/// A longer message is none: its header is wrong.
+/// The longest message, in bytes: a longer length is a wrong header.
 const LONGEST: usize = 1 << 30;
 
-/// Of garbage without an end, so much is kept: a header may have begun in it.
+/// The bytes that are kept of endless garbage: a header may have begun in them.
 const KEPT: usize = 4096;
 
 const NAME: &[u8] = b"content-length:";
 
-/// The next thing in the input.
+/// The next part of the input.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
     /// The body of a message.
     Body(Vec<u8>),
-    /// A header that says no usable length.
+    /// A header without a usable length.
     BadHeader,
 }
 
-/// Input that was not read yet.
+/// Input that was not parsed yet.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     input: Vec<u8>,
-    /// The length of the body that the input begins with.
+    /// The length of the body at the beginning of the input.
     length: Option<usize>,
-    /// So far there is no end of a header.
+    /// The input before this offset contains no end of a header.
     searched: usize,
 }
 
 impl Frames {
-    /// More input.
+    /// Adds input.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
     }
 
-    /// Puts back what was taken for a part of a body.
+    /// Puts back bytes that were taken as a part of a body.
     pub(crate) fn put_back(&mut self, bytes: &[u8]) {
         self.input.splice(0..0, bytes.iter().copied());
         self.length = None;
         self.searched = 0;
     }
 
-    /// The next message, once it is complete.
+    /// Returns the next message, once it is complete.
     pub(crate) fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some(length) = self.length {
@@ -76,7 +76,7 @@ impl Frames {
     }
 }
 
-/// Where the first block of header lines ends, and the body begins.
+/// The offset at which the first block of header lines ends, and the body begins.
 fn header_end(input: &[u8], from: usize) -> Option<(usize, usize)> {
     let rest = input.get(from..)?;
     let found = rest.windows(2).enumerate().find_map(|(at, two)| match two {
@@ -87,7 +87,7 @@ fn header_end(input: &[u8], from: usize) -> Option<(usize, usize)> {
     found.map(|(end, behind)| (from + end, from + behind))
 }
 
-/// Where the last length in a block of header lines is: before it there may be anything.
+/// The offset of the last length in a block of header lines: anything may be before it.
 fn find_name(block: &[u8]) -> Option<usize> {
     block.windows(NAME.len()).rposition(|part| part.eq_ignore_ascii_case(NAME))
 }
@@ -100,8 +100,8 @@ fn length_in(block: &[u8]) -> Option<Result<usize, ()>> {
     Some(number.filter(|length| *length <= LONGEST).ok_or(()))
 }
 
-/// Where in a body that is no message the next message's header begins: the body's length was wrong. No JSON holds a
-/// header, since it has line ends in strings only as escapes.
+/// The offset of the next message's header in a body that is no message: the body's length was wrong. JSON never
+/// contains a header, because line ends in its strings are escaped.
 pub(crate) fn header_within(body: &[u8]) -> Option<usize> {
     let mut from = 0;
     while let Some((end, behind)) = header_end(body, from) {

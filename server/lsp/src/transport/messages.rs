@@ -1,22 +1,22 @@
-//! Parses message bodies. An invalid message is refused as JSON-RPC says; a wrong character is replaced, because a lost
-//! edit would leave the document wrong for good.
+//! Parses message bodies. An invalid message is refused as JSON-RPC specifies; a wrong character is replaced, because a
+//! lost edit would leave the document wrong for good.
 
 use serde_json::Value;
 use tower_lsp::jsonrpc::{Error, Id, Request, Response};
 
-/// What a client sent.
+/// A message from a client.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Message {
     /// A request or a notification.
     Request(Request),
-    /// The answer to a request of the server's.
+    /// The response to a request of the server.
     Response(Response),
-    /// None of these; this is the answer.
+    /// None of these; contains the error response.
     Refused(Response),
 }
 
-/// Reads a body, and says how much of it the message is: a length that was too large has swallowed what follows. `None`
-/// for what is no JSON.
+/// Parses a body, and returns the length of the message: a length that was too large includes the bytes that follow.
+/// `None` if it is no JSON.
 pub(crate) fn read(body: &[u8]) -> Option<(Message, usize)> {
     let mut values = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
     let (value, length) = match values.next() {
@@ -28,7 +28,7 @@ pub(crate) fn read(body: &[u8]) -> Option<(Message, usize)> {
     Some((understand(value), length))
 }
 
-/// The answer to what is no JSON.
+/// The error response to a body that is no JSON.
 pub(crate) fn unreadable() -> Response {
     Response::from_error(Id::Null, Error::parse_error())
 }
@@ -47,8 +47,7 @@ fn understand(value: Value) -> Message {
     understood.unwrap_or_else(|| Message::Refused(Response::from_error(id, Error::invalid_request())))
 }
 
-/// A text in UTF-8, with the replacement character for what is no character: bytes of other encodings, and halves of
-/// surrogate pairs.
+/// Decodes UTF-8, with the replacement character for invalid bytes and halves of surrogate pairs.
 fn repaired(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}');

@@ -1,4 +1,4 @@
-//! Failures and collection errors to show at lines of files, each with the text that its line refers to.
+//! Failures and collection errors at lines of files, each with the text that its line refers to.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use lsp_types::DiagnosticSeverity;
 
 use crate::documents::text::Text;
 
-/// A line of a file, and the text that it is a line of; without a text, of whatever the file holds.
+/// A line of a file, and the text that contains it; without a text, the file's present text.
 #[derive(Debug, Clone)]
 pub(crate) struct Anchor {
     /// The text.
@@ -17,31 +17,31 @@ pub(crate) struct Anchor {
     pub(crate) line: u32,
 }
 
-/// One item.
+/// One finding.
 #[derive(Debug, Clone)]
 pub(crate) struct Finding {
     /// The test that failed; `None` for a collection error.
     pub(crate) test: Option<String>,
-    /// Its line; `None` for that of the test's definition, wherever that is.
+    /// Its line; `None` for the test's definition.
     pub(crate) line: Option<Anchor>,
-    /// What to say.
+    /// The message.
     pub(crate) message: String,
-    /// The outcome, or `collection_error`.
+    /// The code of the diagnostic: the outcome, or `collection_error`.
     pub(crate) code: String,
-    /// How bad it is.
+    /// The severity.
     pub(crate) severity: DiagnosticSeverity,
-    /// The way that the failure took.
+    /// The traceback of the failure.
     pub(crate) related: Vec<Step>,
 }
 
-/// One step of the way that a failure took.
+/// One frame of a traceback.
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     /// The file.
     pub(crate) path: PathBuf,
     /// The line.
     pub(crate) line: Anchor,
-    /// What is there.
+    /// The function.
     pub(crate) message: String,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Puts a test's failure in the place of an older one; returns the files that show another picture now.
+    /// Replaces a test's finding; returns the files whose diagnostics changed.
     pub(crate) fn set_test(&mut self, test: &str, path: PathBuf, finding: Finding) -> BTreeSet<PathBuf> {
         let mut touched = self.clear_test(test);
         self.tests.insert(test.to_owned(), path.clone());
@@ -62,14 +62,14 @@ impl Findings {
         touched
     }
 
-    /// Takes away a test's failure.
+    /// Removes a test's finding.
     pub(crate) fn clear_test(&mut self, test: &str) -> BTreeSet<PathBuf> {
         let Some(path) = self.tests.remove(test) else { return BTreeSet::new() };
         self.retain(&path, |finding| finding.test.as_deref() != Some(test));
         BTreeSet::from([path])
     }
 
-    /// Puts these collection errors in the place of all older ones.
+    /// Replaces all collection errors.
     pub(crate) fn set_errors(&mut self, errors: Vec<(PathBuf, Finding)>) -> BTreeSet<PathBuf> {
         let has_error = |findings: &&Vec<Finding>| findings.iter().any(|finding| finding.test.is_none());
         let mut touched: BTreeSet<PathBuf> =
@@ -98,7 +98,7 @@ impl Findings {
         self.files.get(path).map_or(&[], Vec::as_slice)
     }
 
-    /// Every file that has any.
+    /// All files with findings.
     pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.files.keys()
     }

@@ -1,5 +1,5 @@
-//! The part of the tree that a client with `lazyTests` knows. It gets folders and files from the start, and the tests of
-//! a file when it asks or when one of them has an event. So even a tree of 100,000 tests appears at once.
+//! The part of the tree that a client with `lazyTests` knows. It gets folders and files from the start, and the tests
+//! of a file when it asks or when one of them has an event. Even a tree of 100,000 tests appears at once this way.
 
 use std::collections::HashSet;
 
@@ -8,16 +8,16 @@ use pytest_lens_protocol::{CollectError, EventPayload, InventoryDelta};
 use crate::node_id::split_id;
 use crate::workspaces::view::View;
 
-/// A tree with no more items than this is sent as a whole.
+/// The largest tree that is sent as a whole, in items.
 const SMALL: usize = 5_000;
 
-/// A delta takes in further files until it has this many items.
+/// The number of items up to which a delta takes in further files.
 const PIECE: usize = 2_000;
 
-/// If a run has more tests than this, their files are sent as the tests start.
+/// The number of tests in a run above which their files are sent as the tests start.
 const MANY: usize = 500;
 
-/// How much of one folder's tree the client knows.
+/// The part of one folder's tree that the client knows.
 #[derive(Debug, Default)]
 pub(crate) struct LazyOutline {
     open: HashSet<String>,
@@ -25,9 +25,9 @@ pub(crate) struct LazyOutline {
 }
 
 impl LazyOutline {
-    /// As much of a delta as concerns the client; nothing where that is nothing.
+    /// The part of a delta that concerns the client; `None` if there is none.
     pub(crate) fn narrow(&mut self, delta: &InventoryDelta) -> Option<InventoryDelta> {
-        // A test that goes leaves its file open.
+        // The file of a removed test stays known.
         for id in delta.removed.iter().filter(|id| !id.contains("::")) {
             let below = format!("{id}/");
             self.open.retain(|file| file != id && !file.starts_with(&below));
@@ -46,7 +46,7 @@ impl LazyOutline {
         (!told.is_empty() || !same_errors).then_some(told)
     }
 
-    /// From now on the client gets the tests of this file.
+    /// Sends the tests of this file to the client from now on.
     pub(crate) fn open(&mut self, file: &str) {
         self.open.insert(file.to_owned());
     }
@@ -56,7 +56,7 @@ impl LazyOutline {
         self.open.clear();
     }
 
-    /// Whether the client knows nothing of what lies in files.
+    /// Whether the client knows the tests of no file.
     pub(crate) fn is_closed(&self) -> bool {
         self.open.is_empty()
     }
@@ -90,7 +90,7 @@ impl LazyOutline {
     }
 }
 
-/// Everything in some files; a file is never split over two deltas.
+/// All items in some files; a file is never split over two deltas.
 pub(crate) fn contents(view: &View, files: Vec<String>) -> Vec<InventoryDelta> {
     let mut told: Vec<InventoryDelta> = Vec::new();
     for file in files {

@@ -7,10 +7,10 @@ use tokio::task::AbortHandle;
 
 use crate::error::CommandError;
 
-/// How far a folder is with the engine.
+/// The phase of a folder's connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Phase {
-    /// Nothing is asked of the engine: the folder is not trusted.
+    /// Not connected: the folder is not trusted.
     #[default]
     Closed,
     /// The context is being opened.
@@ -24,13 +24,13 @@ pub(crate) enum Phase {
 /// One folder's connection.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// How far the folder is.
+    /// The phase of the connection.
     pub(crate) phase: watch::Sender<Phase>,
-    /// How far the event log was taken in.
+    /// The `seq` of the last event that was applied.
     pub(crate) cursor: watch::Sender<u64>,
-    /// Asks for another try where opening failed.
+    /// Requests another attempt after opening failed.
     pub(crate) retry: Notify,
-    /// Files were changed.
+    /// Signals that files changed.
     pub(crate) files_changed: Notify,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -56,12 +56,12 @@ impl Link {
         }
     }
 
-    /// Files were changed: collect soon.
+    /// Files changed: collect soon.
     pub(crate) fn files_changed(&self) {
         self.files_changed.notify_one();
     }
 
-    /// Puts another task in charge of the folder, and ends the old one.
+    /// Replaces the folder's task, and ends the old one.
     pub(crate) fn replace_task(&self, task: Option<AbortHandle>) {
         let mut slot = self.task.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(old) = std::mem::replace(&mut *slot, task) {

@@ -4,12 +4,12 @@ use std::time::SystemTime;
 
 use jiff::Timestamp;
 
-/// Whether an outcome means that something is broken.
+/// Whether an outcome is a failure.
 pub(crate) fn is_failure(outcome: &str) -> bool {
     matches!(outcome, "failed" | "error" | "timed_out" | "crashed")
 }
 
-/// A sign in front of an outcome.
+/// The sign before an outcome.
 pub(crate) fn sign(outcome: &str) -> &'static str {
     match outcome {
         "passed" | "xpassed" => "✓",
@@ -29,7 +29,7 @@ pub(crate) fn words(outcome: &str) -> &str {
     }
 }
 
-/// A duration for a reader, from milliseconds.
+/// A duration for users, from milliseconds.
 pub(crate) fn duration(ms: f64) -> String {
     if ms < 1.0 {
         "<1 ms".into()
@@ -48,7 +48,7 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How long ago something was, for a reader.
+/// A relative time for users.
 pub(crate) fn ago(at: u64, now: u64) -> String {
     let minutes = now.saturating_sub(at) / 60_000;
     let (count, unit) = match minutes {

@@ -1,4 +1,4 @@
-//! Maps lines that runs and collections report to positions in the current texts: for items, outcomes and diagnostics.
+//! Maps lines from runs and collections to positions in the present texts: for items, outcomes and diagnostics.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,34 +18,34 @@ use crate::paths::uri_text;
 use crate::workspaces::findings::Anchor;
 use crate::workspaces::workspace::Workspace;
 
-/// One folder, the documents that may be open in it, and what the disk holds.
+/// One folder, the documents that may be open in it, and the cached texts on disk.
 #[derive(Clone, Copy)]
 pub(crate) struct Positions<'a> {
     /// Open documents.
     pub(crate) documents: &'a Documents,
-    /// Files on disk.
+    /// Cached texts on disk.
     pub(crate) disk: &'a Disk,
     /// The folder.
     pub(crate) workspace: &'a Workspace,
-    /// How positions are counted.
+    /// The encoding of positions.
     pub(crate) encoding: Encoding,
 }
 
 impl Positions<'_> {
-    /// The text that a file has now: that of its document, else what the disk held when somebody last looked.
+    /// The present text of a file: its document's, otherwise the cached one on disk.
     fn text(&self, path: &Path) -> Option<&Text> {
         let open = self.documents.get(path).map(|document| &document.text);
         open.or_else(|| self.disk.seen(path).map(|text| &**text))
     }
 
-    /// A line that a run spoke of.
+    /// A line that a run reported.
     pub(crate) fn anchor(&self, run: &str, path: &Path, line: u32) -> Anchor {
         let ran = self.workspace.run_texts.get(run).and_then(|run_texts| run_texts.get(path));
         let saved = || self.documents.get(path).map(|document| &document.saved);
         Anchor { text: ran.or_else(|| self.disk.seen(path)).or_else(saved).cloned(), line }
     }
 
-    /// Where a line is now. One that is gone is where it was.
+    /// The present place of a line; a removed line keeps its old place.
     fn line(&self, path: &Path, anchor: &Anchor) -> u32 {
         match (&anchor.text, self.text(path)) {
             (Some(old), Some(now)) if !now.is(old) => match now.spot(old, anchor.line) {
@@ -55,7 +55,7 @@ impl Positions<'_> {
         }
     }
 
-    /// Where a line of a test is now: within the test, as long as that is there. `None` where it is gone.
+    /// The present place of a test's line: within the test, as long as the test exists. `None` if the line is gone.
     pub(crate) fn line_of(&self, test: &str, path: &Path, anchor: &Anchor) -> Option<u32> {
         let (Some(old), Some(now)) = (&anchor.text, self.text(path)) else { return Some(anchor.line) };
         if now.is(old) {
@@ -82,23 +82,23 @@ impl Positions<'_> {
         self.text(path).map_or_else(|| whole_line(line), |text| self.encoding.line(text, line))
     }
 
-    /// The same for what has no test.
+    /// The range of a line outside of tests.
     pub(crate) fn range_of(&self, path: &Path, anchor: &Anchor) -> Range {
         self.range(path, self.line(path, anchor))
     }
 
-    /// A test or class in the text that its file has now, where that is known and holds it.
+    /// A test or class in the present text of its file, if the text is cached and contains it.
     pub(crate) fn node_of(&self, id: &str) -> Option<&StaticNode> {
         self.text(&self.workspace.file_of(id))?.node(split_id(id).1)
     }
 
-    /// Its name there.
+    /// The range of its name.
     pub(crate) fn name_range(&self, id: &str) -> Option<Range> {
         let text = self.text(&self.workspace.file_of(id))?;
         Some(self.encoding.range(text, self.node_of(id)?.name_span))
     }
 
-    /// An item as the client should see it.
+    /// An item in the client's terms.
     pub(crate) fn item(&self, item: &TestItem) -> TestItem {
         let mut items = [item.clone()];
         self.items(&mut items);
@@ -106,7 +106,7 @@ impl Positions<'_> {
         item
     }
 
-    /// The same for many: those of one file come together, and there are files with thousands.
+    /// Converts many items: those of one file come together, and a file may have thousands.
     fn items(&self, items: &mut [TestItem]) {
         let (mut told, mut spelled, mut path) = (String::new(), String::new(), None);
         for item in items {
@@ -124,8 +124,8 @@ impl Positions<'_> {
         }
     }
 
-    /// Where an item is in the text of its file: at its name, and where only pytest knows it, at what became of the line
-    /// that pytest told; nowhere, where it is gone from the text.
+    /// The present range of an item in its file: its name, or, for an item that only pytest knows, the present place of
+    /// the line that pytest reported; `None` if it is gone from the text.
     fn item_range(&self, item: &TestItem, path: &Path, text: &Text) -> Option<wire::Range> {
         let suffix = split_id(&item.id).1;
         if let Some(node) = text.node(suffix) {
@@ -143,7 +143,7 @@ impl Positions<'_> {
         Some(to_wire(self.encoding.line(text, line)))
     }
 
-    /// The text of a file that pytest collected last.
+    /// The last text of a file that pytest collected.
     pub(crate) fn collected_text(&self, path: &Path) -> Option<&Arc<Text>> {
         self.documents.get(path)?.collected.as_ref()
     }
@@ -157,7 +157,7 @@ impl Positions<'_> {
             && document.is_some_and(|document| document.text.node(suffix).is_none())
     }
 
-    /// A place that a run spoke of, as the client should see it.
+    /// A location that a run reported, in the client's terms.
     pub(crate) fn location(&self, run: &str, location: &Location) -> Location {
         let Some(path) = self.workspace.local_path(&location.uri) else { return location.clone() };
         if self.text(&path).is_none() {
@@ -167,12 +167,12 @@ impl Positions<'_> {
         self.place(&path, &anchor)
     }
 
-    /// A line of a file, as the client should see it.
+    /// A line of a file, in the client's terms.
     pub(crate) fn place(&self, path: &Path, anchor: &Anchor) -> Location {
         Location { uri: self.uri_of(path), range: to_wire(self.range_of(path, anchor)) }
     }
 
-    /// An event as the client should see it.
+    /// An event in the client's terms.
     pub(crate) fn payload(&self, mut payload: EventPayload) -> EventPayload {
         match &mut payload {
             EventPayload::Inventory(delta) => {
@@ -204,7 +204,7 @@ impl Positions<'_> {
         }
     }
 
-    /// The same of a test.
+    /// An outcome in the client's terms.
     fn location_of(&self, test: &str, run: &str, location: &Location) -> Location {
         let line = self.workspace.local_path(&location.uri).and_then(|path| {
             self.text(&path)?;
@@ -215,7 +215,7 @@ impl Positions<'_> {
         line.unwrap_or_else(|| self.location(run, location))
     }
 
-    /// A URI of the engine in the client's spelling, as far as that is known.
+    /// The client's spelling of a URI of the engine, if known.
     fn uri(&self, uri: &str) -> String {
         self.workspace.local_path(uri).map_or_else(|| uri.to_owned(), |path| self.uri_of(&path))
     }
@@ -226,19 +226,19 @@ impl Positions<'_> {
     }
 }
 
-/// A line of a file whose text is not at hand.
+/// A line of a file whose text is not cached.
 pub(crate) fn whole_line(line: u32) -> Range {
     use lsp_types::Position;
     Range { start: Position { line, character: 0 }, end: Position { line: line.saturating_add(1), character: 0 } }
 }
 
-/// LSP's range as the protocol has it.
+/// Converts the protocol's range to LSP's.
 pub(crate) fn to_wire(range: Range) -> wire::Range {
     let position = |at: lsp_types::Position| wire::Position { line: at.line, character: at.character };
     wire::Range { start: position(range.start), end: position(range.end) }
 }
 
-/// The protocol's range as LSP has it.
+/// Converts LSP's range to the protocol's.
 pub(crate) fn from_wire(range: wire::Range) -> Range {
     let position = |at: wire::Position| lsp_types::Position { line: at.line, character: at.character };
     Range { start: position(range.start), end: position(range.end) }

@@ -1,5 +1,5 @@
-//! Finds what can be run at each line of a text: tests that the source names, and tests that only pytest knows
-//! (inherited from another file, made by a factory, allowed by a plugin).
+//! Finds the tests at each line of a text: tests in the source, and tests that only pytest knows (inherited from
+//! another file, made by a factory, enabled by a plugin).
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,26 +12,26 @@ use crate::documents::text::Text;
 use crate::node_id::split_id;
 use crate::workspaces::positions::Positions;
 
-/// A test or class, and where it is in a text.
+/// A test or class, and its position in a text.
 #[derive(Debug, Clone)]
 pub(crate) struct Runnable {
-    /// Its id.
+    /// Node id.
     pub(crate) id: String,
-    /// Its last name.
+    /// The last name of the id.
     pub(crate) name: String,
-    /// What it is.
+    /// The kind of the item.
     pub(crate) kind: NodeKind,
-    /// Its name in the text.
+    /// The range of its name in the text.
     pub(crate) name_span: Span,
-    /// All of it.
+    /// The range of the whole definition.
     pub(crate) full_span: Span,
     /// 1-based line of the first decorator.
     pub(crate) first_line: u32,
-    /// Others may be here as well: it is inherited, or code that several tests have in common.
+    /// Other tests may be at this position as well: the test is inherited, or several tests share the code.
     pub(crate) shared: bool,
-    /// Cases, where they are known.
+    /// The number of cases, if known.
     pub(crate) case_count: Option<u32>,
-    /// It has cases.
+    /// It is parametrized.
     pub(crate) parametrized: bool,
     /// Names of its marks.
     pub(crate) markers: Vec<String>,
@@ -58,7 +58,7 @@ impl Runnable {
     }
 }
 
-/// The innermost test or class around a line; where several share it, every one of them.
+/// The innermost test or class around a line; if several share it, all of them.
 pub(crate) fn innermost(runnables: Vec<Runnable>, line: u32) -> Vec<Runnable> {
     let around = runnables
         .iter()
@@ -80,7 +80,7 @@ pub(crate) fn innermost(runnables: Vec<Runnable>, line: u32) -> Vec<Runnable> {
 }
 
 impl Positions<'_> {
-    /// All that can be run at a line of a file's text, in the order of the source, then of pytest.
+    /// All tests and classes of a file's text, first in the order of the source, then in pytest's.
     pub(crate) fn runnables(&self, path: &Path, text: &Text) -> Vec<Runnable> {
         let Some(file) = self.workspace.relative(path) else { return Vec::new() };
         let confirmed = self.workspace.view.confirmed_tests(&file);
@@ -89,7 +89,7 @@ impl Positions<'_> {
             let suffix = node.id_suffix();
             let mut runnable = Runnable::of_node(&file, &suffix, node);
             let item = told.remove(suffix.as_str());
-            // Of several definitions of a name, pytest knows which one Python has taken.
+            // Of several definitions of a name, pytest knows which one Python uses.
             if let Some(def) = item.filter(|_| !node.inherited).and_then(|item| self.taken(item, path, text)) {
                 runnable.move_to(def);
             }
@@ -101,7 +101,7 @@ impl Positions<'_> {
         runnables
     }
 
-    /// Where a confirmed item is that the source does not know as a test.
+    /// The position of an item that pytest confirmed and the source does not show as a test.
     pub(crate) fn collected_runnable(&self, item: &TestItem, path: &Path, text: &Text) -> Option<Runnable> {
         let suffix = split_id(&item.id).1;
         let named = text.defs_named(suffix);
@@ -149,7 +149,7 @@ impl Positions<'_> {
         named.into_iter().find(|def| def.def_line == line + 1 || def.first_line == line + 1)
     }
 
-    /// The line that pytest reported of an item, mapped to a text.
+    /// The line that pytest reported for an item, mapped to a text.
     pub(crate) fn collected_line(&self, item: &TestItem, path: &Path, text: &Text) -> Option<u32> {
         let line = item.range?.start.line;
         match self.collected_text(path) {

@@ -1,4 +1,4 @@
-//! Makes items of the test tree from the analysis of a source.
+//! Creates items of the test tree from the analysis of a source.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use pytest_lens_analysis::StaticNode;
 use pytest_lens_engine::{outline_item, source_items};
 use pytest_lens_protocol::{ItemKind, Range, TestItem};
 
-/// The items of one file: its folders, itself, and its tests. Nothing for a file without tests.
+/// The items of one file: its folders, itself, and its tests. Empty for a file without tests.
 pub(crate) fn of_source(
     root: &Path,
     file: &str,

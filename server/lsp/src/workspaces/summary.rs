@@ -1,28 +1,28 @@
-//! Sums up the outcomes of an item and of everything within it.
+//! Sums up the outcomes of an item and of all items within it.
 
 use pytest_lens_protocol::TestOutcome;
 
 use crate::workspaces::outcome::{ago, duration, is_failure, now_ms, sign, words};
 use crate::workspaces::view::View;
 
-/// The last outcomes of an item and of all within it, as one.
+/// The last outcomes of an item and of all items within it.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Summary {
-    /// Outcomes with their number, worst first.
+    /// Numbers of tests by outcome, worst first.
     pub(crate) counts: Vec<(String, usize)>,
-    /// All durations together, in milliseconds.
+    /// The sum of the durations, in milliseconds.
     pub(crate) duration_ms: f64,
-    /// A test whose output is worth a look: the first that failed, else the first.
+    /// The test whose output is shown: the first that failed, otherwise the first.
     pub(crate) example: String,
-    /// Where all of it is only remembered: of when the newest is, Unix time in milliseconds.
+    /// If all outcomes come from the history, the time of the newest, Unix time in milliseconds.
     pub(crate) as_of: Option<u64>,
 }
 
-/// The worst first.
+/// The order of outcomes, worst first.
 const ORDER: [&str; 8] = ["crashed", "timed_out", "error", "failed", "xpassed", "passed", "xfailed", "skipped"];
 
 impl Summary {
-    /// Of an item; `None` where nothing has run.
+    /// The summary of an item; `None` if no test in it has run.
     pub(crate) fn of(view: &View, id: &str) -> Option<Self> {
         let results: Vec<&TestOutcome> = view.results_within(id).collect();
         let first = results.first()?;
@@ -57,7 +57,7 @@ impl Summary {
     }
 }
 
-/// `flaky 33 %` where an item is, or one within it.
+/// `flaky 33 %` if an item, or one within it, is flaky.
 pub(crate) fn flakiness(view: &View, id: &str) -> Option<String> {
     let flaky: Vec<_> = view.hints_within(id).filter(|hint| hint.is_flaky).collect();
     match flaky.as_slice() {

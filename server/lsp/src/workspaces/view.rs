@@ -9,25 +9,25 @@ use pytest_lens_protocol::{
 
 use crate::workspaces::outcome::is_failure;
 
-/// A run that is going on.
+/// A run in progress.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct RunView {
-    /// Tests selected.
+    /// Number of selected tests.
     pub(crate) total: usize,
-    /// Tests with a final outcome.
+    /// Number of tests with a final outcome.
     pub(crate) done: usize,
-    /// Of these, those that failed.
+    /// Number of these that failed.
     pub(crate) failed: usize,
-    /// The highest attempt so far, where tests are repeated.
+    /// The highest attempt so far, if tests are repeated.
     pub(crate) attempt: u32,
 }
 
-/// What an event changed for the documents.
+/// The effect of an event on documents.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Touched {
-    /// Ids of tests whose outcome, state or flakiness is another now.
+    /// Ids of tests whose outcome, state or flakiness changed.
     pub(crate) tests: BTreeSet<String>,
-    /// Ids that are gone, those below them included.
+    /// Removed ids, including those below them.
     pub(crate) gone: Vec<String>,
     /// The inventory's errors or items changed.
     pub(crate) inventory: bool,
@@ -47,7 +47,7 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Takes in one event.
+    /// Applies one event.
     pub(crate) fn apply(&mut self, payload: &EventPayload) -> Touched {
         let mut touched = Touched::default();
         match payload {
@@ -100,21 +100,21 @@ impl View {
             run.done += 1;
             run.failed += usize::from(is_failure(&outcome.outcome));
         }
-        // A test that was not run keeps what is known of it.
+        // A test that was not run keeps its last outcome.
         if outcome.outcome != "not_run" {
             let kept = TestOutcome { stdout: None, stderr: None, log: None, longrepr: None, ..outcome.clone() };
             self.results.insert(outcome.id.clone(), kept);
         }
     }
 
-    /// Takes in what is remembered of tests that did not run yet.
+    /// Adds outcomes from the history for tests that have not run yet.
     pub(crate) fn apply_last_outcomes(&mut self, outcomes: &[TestOutcome]) {
         for outcome in outcomes {
             self.results.entry(outcome.id.clone()).or_insert_with(|| outcome.clone());
         }
     }
 
-    /// Takes in what changed in the tree; returns the ids that are gone, those below them included.
+    /// Applies a delta of the tree; returns the removed ids, including those below them.
     pub(crate) fn take(&mut self, delta: InventoryDelta) -> Vec<String> {
         let mut gone = Vec::new();
         for id in &delta.removed {
@@ -140,7 +140,7 @@ impl View {
         self.items.insert(item.id.clone(), item);
     }
 
-    /// Puts the children of an item in order; those that are not named come last.
+    /// Sorts the children of an item; those that are not listed come last.
     fn arrange(&mut self, siblings: &Siblings) {
         let Some(children) = self.children.get_mut(&Some(siblings.parent.clone())) else { return };
         let places: HashMap<&str, usize> = siblings.ids.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
@@ -173,21 +173,21 @@ impl View {
         }
     }
 
-    /// What of a delta is news.
+    /// The part of a delta that changes something.
     pub(crate) fn only_new(&self, mut delta: InventoryDelta) -> InventoryDelta {
         delta.upserts.retain(|item| self.items.get(&item.id) != Some(item));
         delta
     }
 
-    /// What changes where `whole`, with these ids, is all that there is: items that pytest has not confirmed go, and
-    /// folders, but for those that `keeps` names; the rest takes its order.
+    /// The delta to the tree `whole` with these ids: removes provisional items and empty folders, except those that
+    /// `keeps` selects; sorts the rest.
     pub(crate) fn without_unknown(
         &self,
         whole: &[TestItem],
         known: &HashSet<&str>,
         keeps: impl Fn(&TestItem) -> bool,
     ) -> InventoryDelta {
-        // Folders of what pytest has confirmed stay, whatever is missing in `whole`: deltas tell what goes.
+        // Folders of confirmed items stay, even if `whole` lacks them: deltas report removals.
         let mut holds: HashSet<&str> = HashSet::new();
         for item in self.items.values().filter(|item| !item.provisional && item.kind != ItemKind::Dir) {
             let mut parent = item.parent.as_deref();
@@ -207,7 +207,7 @@ impl View {
         self.children.get(&Some(parent.to_owned())).into_iter().flatten().map(String::as_str).collect()
     }
 
-    /// What leads from this tree to these items.
+    /// The delta from this tree to these items.
     pub(crate) fn difference(&self, items: Vec<TestItem>) -> InventoryDelta {
         if self.items.is_empty() {
             return InventoryDelta { upserts: items, errors: self.errors.clone(), ..InventoryDelta::default() };
@@ -219,7 +219,7 @@ impl View {
         InventoryDelta { upserts, removed, order, errors: self.errors.clone(), ..InventoryDelta::default() }
     }
 
-    /// Replaces the provisional items of one file by these. Items that pytest has collected stay as they are.
+    /// Replaces the provisional items of one file. Items that pytest has collected stay.
     pub(crate) fn replace_provisional(&mut self, file: &str, items: Vec<TestItem>) -> InventoryDelta {
         let wanted: HashSet<&str> = items.iter().map(|item| item.id.as_str()).collect();
         let goes = |item: &&&TestItem| item.provisional && !wanted.contains(item.id.as_str());
@@ -240,7 +240,7 @@ impl View {
         self.own_delta(upserts, removed)
     }
 
-    /// The outermost folder that holds nothing but this item, or the item.
+    /// The outermost folder that contains nothing but this item, or the item.
     fn without_others<'a>(&'a self, id: &'a str) -> &'a str {
         let mut outermost = id;
         while let Some(parent) = self.items.get(outermost).and_then(|item| item.parent.as_ref())
@@ -258,7 +258,7 @@ impl View {
         delta
     }
 
-    /// Ids that match and whose parent does not.
+    /// Matching ids whose parent does not match.
     fn roots_of(&self, matches: impl Fn(&TestItem) -> bool) -> Vec<String> {
         let matching: BTreeSet<&str> =
             self.items.values().filter(|item| matches(item)).map(|item| item.id.as_str()).collect();
@@ -284,7 +284,7 @@ impl View {
         &self.errors
     }
 
-    /// An item by its id.
+    /// Returns an item by its id.
     pub(crate) fn item(&self, id: &str) -> Option<&TestItem> {
         self.items.get(id)
     }
@@ -316,7 +316,7 @@ impl View {
         found
     }
 
-    /// All that lies in an item, parents before children.
+    /// All items within an item, parents before children.
     pub(crate) fn within(&self, id: &str) -> Vec<&TestItem> {
         self.below(Some(id.to_owned()))
     }
@@ -336,32 +336,32 @@ impl View {
         self.results.get(id)
     }
 
-    /// Results of an item and of everything within, in the order of their ids.
+    /// Results of an item and of all items within, ordered by id.
     pub(crate) fn results_within<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a TestOutcome> {
         within(&self.results, id)
     }
 
-    /// Whether it, or something within, is running.
+    /// Whether it, or an item within it, is running.
     pub(crate) fn is_running(&self, id: &str) -> bool {
         within(&self.running, id).next().is_some()
     }
 
-    /// What is known of the flakiness of an item and of everything within.
+    /// The flakiness of an item and of all items within.
     pub(crate) fn hints_within<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Hint> {
         within(&self.hints, id)
     }
 
-    /// Ids of the tests that failed when they last ran.
+    /// Ids of the tests whose last outcome is a failure.
     pub(crate) fn failed(&self) -> Vec<String> {
         self.results.values().filter(|result| is_failure(&result.outcome)).map(|result| result.id.clone()).collect()
     }
 
-    /// The runs going on.
+    /// The runs in progress.
     pub(crate) fn runs(&self) -> &BTreeMap<String, RunView> {
         &self.runs
     }
 
-    /// What the last run was asked to run: `None` before there was one, empty for everything.
+    /// The ids of the last run: `None` before the first run, empty for all tests.
     pub(crate) fn last_run(&self) -> Option<&Vec<String>> {
         self.last_run.as_ref()
     }

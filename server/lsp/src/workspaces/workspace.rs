@@ -15,65 +15,65 @@ use crate::workspaces::lazy_outline::LazyOutline;
 use crate::workspaces::link::Link;
 use crate::workspaces::view::View;
 
-/// What a run was asked to be, to ask for it again.
+/// The parameters of a run, for repeating it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct RunRequest {
     /// Node ids; empty = all.
     pub(crate) ids: Vec<String>,
-    /// Runners at a time.
+    /// Number of runners.
     pub(crate) workers: Option<u32>,
-    /// Stop after so many failures.
+    /// Stop after this many failures.
     pub(crate) maxfail: Option<u32>,
-    /// Everything else.
+    /// All other options.
     pub(crate) options: RunOptions,
 }
 
-/// Runs whose coverage can be asked for; the engine forgets it after ten minutes.
+/// The most runs whose coverage is available; the engine drops it after ten minutes.
 const MEASURED: usize = 50;
 
 /// One workspace folder.
 #[derive(Debug)]
 pub(crate) struct Workspace {
-    /// The folder's URI in the client's spelling: its name towards the client.
+    /// The folder's URI in the client's spelling: the client's name for it.
     pub(crate) uri: String,
-    /// The folder.
+    /// Path of the folder.
     pub(crate) root: PathBuf,
-    /// The folder without symlinks, which is how Python may name it.
+    /// The folder without symlinks, as Python may name it.
     pub(crate) canonical: PathBuf,
     /// Settings in force.
     pub(crate) settings: Settings,
-    /// The same as the engine takes them.
+    /// The settings in force, as JSON for the engine.
     pub(crate) settings_json: Value,
-    /// What pytest's configuration says to static reading.
+    /// pytest's configuration, for reading sources.
     pub(crate) pytest: PytestSettings,
     /// The fold of all events.
     pub(crate) view: View,
-    /// pytest has collected the whole folder: what the sources say counts no more.
+    /// pytest has collected the whole folder: tests from the sources no longer count.
     pub(crate) is_collected: bool,
-    /// What of it a client knows that asks for tests file by file.
+    /// The part of the tree that a client with `lazyTests` knows.
     pub(crate) outline: LazyOutline,
-    /// What is shown at lines of files.
+    /// Failures and errors at lines of files.
     pub(crate) findings: Findings,
-    /// The last run that was asked for here.
+    /// The last run that was requested here.
     pub(crate) last_request: Option<RunRequest>,
-    /// Of each run: the texts of files that it runs, as far as it has spoken of them or they are open.
+    /// For each run, the texts of its files, if it has reported them or they are open.
     pub(crate) run_texts: HashMap<String, HashMap<PathBuf, Arc<Text>>>,
-    /// The ranges of items that the client was sent last, where they differ from those that pytest reported.
+    /// The ranges of items as the client last received them, if they differ from those that pytest reported.
     pub(crate) sent_ranges: HashMap<String, Option<Range>>,
-    /// Files whose items the client may have lost the places of.
+    /// Files whose items the client may have moved.
     pub(crate) maybe_moved: HashSet<PathBuf>,
-    /// What the history remembers of tests that are not there, or not yet.
+    /// Outcomes from the history of tests that are not in the tree, or not yet.
     pub(crate) last_outcomes: Vec<TestOutcome>,
     /// Files that were closed before pytest had collected them.
     pub(crate) closed_unconfirmed: HashSet<String>,
-    /// Iterators over the data of runs that measured coverage, by run, oldest first.
+    /// Iterators over the debug data of runs that measured coverage, by run, oldest first.
     pub(crate) measured: VecDeque<(String, String)>,
-    /// The way to the engine.
+    /// The connection to the engine.
     pub(crate) link: Arc<Link>,
 }
 
 impl Workspace {
-    /// A folder that was just opened.
+    /// Creates a folder that was just opened.
     pub(crate) fn new(uri: String, root: PathBuf) -> Self {
         let canonical = root.canonicalize().unwrap_or_else(|_| root.clone());
         Workspace {
@@ -110,12 +110,12 @@ impl Workspace {
         }
     }
 
-    /// How the tests of a file are read.
+    /// The rules for reading the tests of a file.
     pub(crate) fn reader(&self, path: &Path) -> Reader {
         Reader { file: Some((path.to_owned(), Arc::new(self.pytest.clone()))), is_known: self.holds_tests(path) }
     }
 
-    /// Keeps where a run's coverage is read.
+    /// Keeps the iterator over a run's coverage.
     pub(crate) fn keep_measured(&mut self, run_id: &str, iterator_id: &str) {
         self.measured.push_back((run_id.to_owned(), iterator_id.to_owned()));
         if self.measured.len() > MEASURED {
@@ -123,14 +123,14 @@ impl Workspace {
         }
     }
 
-    /// A path below the root, as node ids begin, whichever of the names it has through links.
+    /// A path below the root, as in node ids, for any of the names that links give it.
     pub(crate) fn relative(&self, path: &Path) -> Option<String> {
         let named = relative(path, &self.root).or_else(|| relative(path, &self.canonical));
         let inside = named.or_else(|| relative(&real_name(path)?, &self.canonical));
         inside.filter(|path| !path.is_empty())
     }
 
-    /// Takes note of where the root leads now, if it is a link to another folder than before; whether it is.
+    /// Updates the target of the root; returns whether it is a link that now leads to another folder.
     pub(crate) fn has_moved(&mut self) -> bool {
         match self.root.canonicalize() {
             Ok(canonical) if canonical != self.canonical => {
@@ -146,7 +146,7 @@ impl Workspace {
         self.root.join(id.split("::").next().unwrap_or(id))
     }
 
-    /// The path of a URI that the engine gave, as the client would name it.
+    /// The path of the engine's URI, as the client names it.
     pub(crate) fn local_path(&self, uri: &str) -> Option<PathBuf> {
         let path = path_of(uri)?;
         match path.strip_prefix(&self.canonical) {
@@ -155,13 +155,13 @@ impl Workspace {
         }
     }
 
-    /// Whether static reading takes a file's tests: by pytest's patterns, or because pytest has collected it.
+    /// Whether a file's source is read for tests: by pytest's patterns, or because pytest has collected it.
     pub(crate) fn holds_tests(&self, path: &Path) -> bool {
         self.pytest.is_test_file(path) || self.relative(path).is_some_and(|file| self.view.is_confirmed(&file))
     }
 }
 
-/// A path without links; its file need not be there yet.
+/// A path without links; its file need not exist yet.
 fn real_name(path: &Path) -> Option<PathBuf> {
     let whole = path.canonicalize().ok();
     whole.or_else(|| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?)))

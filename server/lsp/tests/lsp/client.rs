@@ -1,4 +1,4 @@
-//! A language client for tests: speaks over an in-memory pipe, answers the server's requests, keeps what it is sent.
+//! A language client for tests: speaks over an in-memory pipe, answers the server's requests, and keeps its messages.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 
 use crate::engine::FakeEngine;
 
-/// Far more than anything takes. The tests' clock is paused, so that waiting in vain ends at once.
+/// Far more than anything takes. The tests' clock is paused, so a wait that fails ends at once.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The client, its folder and its engine.
@@ -25,16 +25,16 @@ pub(crate) struct Client {
     answers: HashMap<i64, Value>,
     /// Codes of errors that name no request.
     pub(crate) refusals: Vec<i64>,
-    /// What the server's requests are answered with; null where nothing is set.
+    /// The answers to the server's requests; null if none is set.
     pub(crate) replies: HashMap<String, Value>,
-    /// Requests that are left without an answer.
+    /// Methods of requests that stay without an answer.
     pub(crate) silent: Vec<&'static str>,
     next: i64,
-    /// What the client said of itself in `initialize`.
+    /// The capabilities that the client sent in `initialize`.
     said: Value,
 }
 
-/// Requests of the server, each with what a client says that takes it.
+/// Requests of the server, each with the capability of a client that accepts it.
 const TAKEN: [(&str, &[&str]); 6] = [
     ("window/workDoneProgress/create", &["/capabilities/window/workDoneProgress"]),
     ("window/showDocument", &["/capabilities/window/showDocument/support"]),
@@ -50,7 +50,7 @@ const TAKEN: [(&str, &[&str]); 6] = [
     ),
 ];
 
-/// What a client says that takes the custom notifications.
+/// The capability of a client that accepts the custom notifications.
 const CUSTOM: [&str; 2] = ["/initializationOptions/pytestLens", "/capabilities/experimental/pytestLens"];
 
 impl Client {
@@ -79,7 +79,7 @@ impl Client {
         }
     }
 
-    /// An initialized server with one folder, for a client that takes everything there is.
+    /// An initialized server with one folder, for a client with all capabilities.
     pub(crate) async fn ready() -> Self {
         let mut client = Client::start();
         client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
@@ -93,7 +93,7 @@ impl Client {
         self.settle().await;
     }
 
-    /// `initialize` with the fullest capabilities unless given, and `initialized`.
+    /// Sends `initialize`, with all capabilities unless given, and `initialized`.
     pub(crate) async fn initialize(&mut self, mut params: Value) -> Value {
         let map = params.as_object_mut().unwrap();
         map.entry("capabilities").or_insert_with(full_capabilities);
@@ -162,7 +162,7 @@ impl Client {
         self.notify("textDocument/didChange", params).await;
     }
 
-    /// Saves a document, which is also written to disk where a text is given.
+    /// Saves a document; with a text, also writes it to disk.
     pub(crate) async fn save(&mut self, path: &str) {
         self.notify("textDocument/didSave", json!({ "textDocument": { "uri": self.uri(path) } })).await;
     }
@@ -183,12 +183,12 @@ impl Client {
         lenses.as_array().unwrap().iter().map(line).collect()
     }
 
-    /// Carries out a command with one argument.
+    /// Executes a command with one argument.
     pub(crate) async fn command(&mut self, command: &str, argument: Value) -> Result<Value, Value> {
         self.request("workspace/executeCommand", json!({ "command": command, "arguments": [argument] })).await
     }
 
-    /// Tells events of the folder's context, after everything that was sent has been handled.
+    /// Emits events of the folder's context, after the server has handled everything that was sent.
     pub(crate) async fn emit(&mut self, payloads: impl IntoIterator<Item = EventPayload>) {
         self.lenses("nothing.py").await;
         self.engine.emit(&self.context(), payloads);
@@ -226,7 +226,7 @@ impl Client {
         id
     }
 
-    /// The next message of this method that was or will be sent; those before it stay.
+    /// The next message of this method, sent already or later; those before it stay.
     pub(crate) async fn wait(&mut self, method: &str) -> Value {
         loop {
             let known = self.inbox.iter().position(|message| message["method"] == method);
@@ -237,21 +237,21 @@ impl Client {
         }
     }
 
-    /// Reads until the server has nothing more to do: all its timers have run out, and it is silent.
+    /// Reads until the server has nothing more to do: all its timers have run out, and it sends nothing.
     pub(crate) async fn settle(&mut self) {
         while let Ok(message) = tokio::time::timeout(Duration::from_secs(5), self.read()).await {
             self.take(message).await;
         }
     }
 
-    /// Everything that was sent since the last transcript, a message a line.
+    /// All messages since the last transcript, one in each line.
     pub(crate) async fn transcript(&mut self) -> String {
         self.settle().await;
         let lines: Vec<String> = self.inbox.drain(..).map(|message| line(&message)).collect();
         self.clean(&lines.join("\n"))
     }
 
-    /// The same, of some methods only.
+    /// The same, for some methods only.
     pub(crate) async fn transcript_of(&mut self, methods: &[&str]) -> String {
         self.settle().await;
         let ours = |message: &Value| methods.iter().any(|method| message["method"] == *method);
@@ -261,7 +261,7 @@ impl Client {
         self.clean(&lines.join("\n"))
     }
 
-    /// The custom notifications that were sent: method and parameters. Everything else is dropped.
+    /// The custom notifications: method and parameters. All other messages are dropped.
     pub(crate) fn take_custom(&mut self) -> Vec<(String, Value)> {
         let ours = |message: Value| {
             pass_over(&message);
@@ -271,20 +271,20 @@ impl Client {
         self.inbox.drain(..).filter_map(ours).collect()
     }
 
-    /// The parameters of all messages of a method that were sent and not taken.
+    /// The parameters of all messages of a method that were not taken.
     pub(crate) fn seen(&self, method: &str) -> Vec<Value> {
         let ours = self.inbox.iter().filter(|message| message["method"] == method);
         ours.map(|message| message["params"].clone()).collect()
     }
 
-    /// The same, which the test has then looked at.
+    /// The same; the test has then looked at them.
     pub(crate) fn take_seen(&mut self, method: &str) -> Vec<Value> {
         let seen = self.seen(method);
         self.inbox.retain(|message| message["method"] != method);
         seen
     }
 
-    /// Drops everything that was sent. An error among it fails the test.
+    /// Drops all messages. An error among them fails the test.
     pub(crate) fn take_all(&mut self) {
         self.inbox.drain(..).for_each(|message| pass_over(&message));
     }
@@ -299,7 +299,7 @@ impl Client {
     async fn read_one(&mut self, awaited: &str) {
         let Ok(message) = tokio::time::timeout(DEADLINE, self.read()).await else {
             let seen: Vec<String> = self.inbox.iter().map(line).collect();
-            panic!("waited for {awaited} in vain; unread were:\n{}", seen.join("\n"));
+            panic!("{awaited} did not come; unread were:\n{}", seen.join("\n"));
         };
         self.take(message).await;
     }
@@ -321,7 +321,7 @@ impl Client {
         self.inbox.push_back(message);
     }
 
-    /// The server sends only what the client said that it takes.
+    /// The server sends only messages that the client's capabilities accept.
     fn check_is_taken(&self, method: &str, is_request: bool) {
         let says = |names: &[&str]| {
             names.iter().any(|name| self.said.pointer(name).is_some_and(|value| !value.is_null() && value != false))
@@ -339,7 +339,7 @@ impl Client {
         self.send_raw(format!("Content-Length: {}\r\n\r\n{body}", body.len()).as_bytes()).await;
     }
 
-    /// Sends bytes as they are.
+    /// Sends raw bytes.
     pub(crate) async fn send_raw(&mut self, bytes: &[u8]) {
         self.output.write_all(bytes).await.unwrap();
     }
@@ -358,7 +358,7 @@ impl Client {
 }
 
 impl Drop for Client {
-    /// What went wrong, and no test looked at, is a fault.
+    /// An error that no test looked at is a fault.
     fn drop(&mut self) {
         if std::thread::panicking() {
             return;
@@ -370,7 +370,7 @@ impl Drop for Client {
     }
 }
 
-/// A message that no test looks at: it tells of no error.
+/// Accepts a message that no test looks at, if it reports no error.
 fn pass_over(message: &Value) {
     let is_error = message["method"] == "window/showMessage" && message["params"]["type"] == 1;
     assert!(!is_error, "no test expected {}", line(message));
@@ -381,7 +381,7 @@ fn line(message: &Value) -> String {
     format!("{} {params}", message["method"].as_str().unwrap_or_default()).trim_end().to_owned()
 }
 
-/// A client that can do everything.
+/// A client with all capabilities.
 pub(crate) fn full_capabilities() -> Value {
     json!({
         "general": { "positionEncodings": ["utf-16"] },

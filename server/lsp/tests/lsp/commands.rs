@@ -1,4 +1,4 @@
-//! Commands: what they ask of the engine, and what they answer to wrong input.
+//! Commands: their requests to the engine, and their errors for wrong input.
 
 use insta::assert_snapshot;
 use pytest_lens_protocol::{Bytes, DebugFile, ErrorCode, EventPayload, Request, Response, RunEnd};
@@ -52,7 +52,7 @@ async fn wrong_arguments_are_told_with_what_is_expected() {
     pytestLens.run [{"ids":"test_a.py"}]
         -32602 `pytestLens.run`: invalid type: string "test_a.py", expected a sequence; it takes {ids, workspace?}, {textDocument, position}, {textDocument} or {} for all tests, with workers, maxfail, rerun, keyword, marker, runDisabled, timeoutMs, arguments, coverage and untilFailure as wanted
     pytestLens.run [{"ids":["a"],"textDocument":{"uri":"file:///repo/test_a.py"}}]
-        -32602 give either `ids` or `textDocument`, not both: which tests are meant?
+        -32602 give either `ids` or `textDocument`, not both
     pytestLens.run [{"position":{"line":1,"character":0}}]
         -32602 `position` needs its `textDocument`: give both
     pytestLens.run [{"textDocument":{"uri":"file:///repo/test_a.py"},"position":{"line":1,"character":0}}]
@@ -147,7 +147,7 @@ async fn coverage_is_read_when_the_run_has_ended() {
     client.emit([run_started("run-c", &["a"])]).await;
     client.settle().await;
     let early = client.command("pytestLens.coverage", json!({ "runId": "run-c" })).await.unwrap_err();
-    assert_snapshot!(early["message"].as_str().unwrap(), @"run-c goes on: ask for its coverage when it has finished");
+    assert_snapshot!(early["message"].as_str().unwrap(), @"run-c is still running: request its coverage when it has finished");
 
     let EventPayload::RunFinished(end) = run_finished("run-c", 1, 0) else { unreachable!() };
     client.emit([EventPayload::RunFinished(RunEnd { debug_data: Some("run-c/0".into()), ..end })]).await;
@@ -155,7 +155,7 @@ async fn coverage_is_read_when_the_run_has_ended() {
     let file = |name: &str, id: &str| DebugFile { name: name.into(), artifact_id: id.into() };
     let files = vec![file(".coverage", "run-c/1"), file("coverage.json", "run-c/2")];
     client.engine.script("next_debug_data", Response::DebugData { data: files });
-    // In two pieces, as large ones come.
+    // In two pieces, as large reports arrive.
     let report = br#"{"files": {"shop.py": {"executed_lines": [1], "missing_lines": [2]}}}"#;
     for (piece, done) in [(&report[..20], false), (&report[20..], true)] {
         client.engine.script("read_artifact", Response::ArtifactData { data: Bytes(piece.to_vec()), done });
@@ -203,7 +203,7 @@ async fn runs_are_stopped_and_killed() {
     client.settle().await;
     client.engine.refuse("stop_run", ErrorCode::InvalidRequest, "run-1 is over");
     let stopped = client.command("pytestLens.stop", json!({})).await.unwrap();
-    assert_eq!(stopped, json!({ "stopped": ["run-2"] }), "what has ended meanwhile is left out");
+    assert_eq!(stopped, json!({ "stopped": ["run-2"] }), "runs that have ended are left out");
     let killed = client.command("pytestLens.kill", json!({ "runId": "run-2" })).await.unwrap();
     assert_eq!(killed, json!({ "stopped": ["run-2"] }));
     assert_eq!(client.engine.asked("kill_run"), [Request::KillRun { run_id: "run-2".into() }]);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Client;
 use crate::events::{inventory, item};
 
-/// Everything that the source alone does not tell.
+/// Tests that the source alone does not show.
 const ODD: &str = "\
 import sys
 from support import Base, make, make_class
@@ -39,7 +39,7 @@ for name in 'ab':
     globals()['test_' + name] = lambda: None
 ";
 
-/// What pytest tells of it: ids and 1-based lines.
+/// pytest's items: ids and 1-based lines.
 const TOLD: [(&str, Option<u32>); 11] = [
     ("UserTests", None),
     ("UserTests::test_one", None),
@@ -76,7 +76,7 @@ impl Client {
         client
     }
 
-    /// The lines with a lens that runs, and what it runs.
+    /// The lines with a run lens, and the ids that it runs.
     async fn runs(&mut self) -> Vec<(u64, Vec<String>)> {
         let params = json!({ "textDocument": { "uri": self.uri("test_a.py") } });
         let lenses = self.request("textDocument/codeLens", params).await.unwrap();
@@ -158,7 +158,7 @@ async fn b1_cursor_hover_and_actions_know_what_pytest_has_confirmed() {
         (25, "Suite::check_more"),
     ] {
         assert_eq!(client.action_at(line).await, [name], "at {line}");
-        // Nobody has scripted an answer: what counts is what was asked.
+        // No answer is scripted: only the request counts.
         let _ = client.run_at(line).await;
         let asked = client.last_run().to_string();
         assert!(asked.contains(&format!("[\"test_a.py::{name}\"]")), "at {line}: {asked}");

@@ -233,7 +233,7 @@ async fn columns_are_in_the_negotiated_encoding() {
             .await;
         client.settle().await;
         client.open("test_a.py", "def test_𝒜b():\n    assert '😀' == x\n").await;
-        // Behind the emoji, where the encodings count differently.
+        // After the emoji, where the encodings count differently.
         let behind = if encoding == "utf-8" { 22 } else { 20 };
         client.change("test_a.py", 2, json!([[1, behind, 1, behind + 1, "yy"]])).await;
         let uri = client.uri("test_a.py");

@@ -1,4 +1,4 @@
-//! A scripted engine: answers what a test told it to, keeps what it was asked, and tells the events that a test emits.
+//! A scripted engine: gives scripted answers, keeps the requests, and sends the events that a test emits.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,7 +7,7 @@ use pytest_lens_engine::{Answer, Call, Connect};
 use pytest_lens_protocol::{ErrorCode, Event, EventPayload, Request, Response};
 use tokio::sync::watch;
 
-/// What happens to a request.
+/// The reaction to a request.
 enum Scripted {
     Answer(Box<Response>),
     Silence,
@@ -16,7 +16,7 @@ enum Scripted {
 
 #[derive(Default)]
 struct Inner {
-    /// Per context: its events, and the number of the first that is kept.
+    /// For each context: its events, and the number of the first one that is kept.
     logs: HashMap<String, Log>,
     asked: Vec<Request>,
     scripted: HashMap<&'static str, VecDeque<Scripted>>,
@@ -26,11 +26,11 @@ struct Inner {
 #[derive(Default)]
 struct Log {
     events: Vec<Arc<Event>>,
-    /// What a reader is told whose place is not in the log.
+    /// The events for a reader whose cursor is not in the log.
     present: Option<EventPayload>,
 }
 
-/// The engine; clones are the same one.
+/// The engine; clones share its state.
 #[derive(Clone)]
 pub(crate) struct FakeEngine {
     inner: Arc<Mutex<Inner>>,
@@ -46,22 +46,22 @@ impl FakeEngine {
         self.inner.lock().unwrap()
     }
 
-    /// The next request of this type is answered so.
+    /// Scripts the answer to the next request of this type.
     pub(crate) fn script(&self, tag: &'static str, response: Response) {
         self.inner().scripted.entry(tag).or_default().push_back(Scripted::Answer(Box::new(response)));
     }
 
-    /// The next request of this type is refused.
+    /// Refuses the next request of this type.
     pub(crate) fn refuse(&self, tag: &'static str, code: ErrorCode, message: &str) {
         self.script(tag, Response::error(code, message));
     }
 
-    /// The next request of this type never gets an answer.
+    /// Never answers the next request of this type.
     pub(crate) fn hang(&self, tag: &'static str) {
         self.inner().scripted.entry(tag).or_default().push_back(Scripted::Silence);
     }
 
-    /// The next request of this type panics in who makes it.
+    /// Makes the next request of this type panic in its caller.
     pub(crate) fn panic(&self, tag: &'static str) {
         self.inner().scripted.entry(tag).or_default().push_back(Scripted::Panic);
     }
@@ -79,7 +79,7 @@ impl FakeEngine {
         self.moved.send_modify(|count| *count += 1);
     }
 
-    /// A reader whose place is not in the context's log is told this.
+    /// Sets the events for a reader whose cursor is not in the context's log.
     pub(crate) fn present(&self, context: &str, payload: EventPayload) {
         self.inner().logs.entry(context.to_owned()).or_default().present = Some(payload);
     }
@@ -142,7 +142,8 @@ impl FakeEngine {
                     return Response::Events { cursor: end.max(cursor), events };
                 }
             }
-            // A hanging get: the waiting time plays no part, there is always another event or the test's end.
+            // Answers when there is an event; the waiting time has no effect, because there is always another event or
+            // the test's end.
             let _ = moved.changed().await;
         }
     }

@@ -1,4 +1,4 @@
-//! Events as an engine would tell them.
+//! Events as an engine sends them.
 
 use pytest_lens_protocol::{
     EventPayload, Evidence, FlakinessHints, Hint, InventoryDelta, ItemKind, Location, Range, RunCounts, RunEnd,

@@ -162,7 +162,7 @@ async fn saving_runs_what_the_settings_say() {
     }
     client.notify("workspace/didChangeConfiguration", json!({ "settings": { "runOnSave": "affected" } })).await;
     client.settle().await;
-    // What a file can reach is the engine's to say.
+    // The engine decides which tests a file can reach.
     client.engine.script("get_affected", Response::TestList { node_ids: vec!["tests/test_core.py".into()] });
     client.save("pkg/core.py").await;
     client.settle().await;

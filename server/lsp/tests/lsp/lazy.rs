@@ -1,4 +1,4 @@
-//! The tree for a client that asks for tests file by file, and the tree before pytest has spoken.
+//! The tree for a client that requests tests file by file, and the tree before pytest has collected.
 
 use insta::assert_snapshot;
 use pytest_lens_protocol::{EventPayload, InventoryDelta, Siblings};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::Client;
 use crate::events::{file, inventory, outcome, passed, run_started, test_started};
 
-/// Each inventory notification as its ids, with what it says besides.
+/// Each inventory notification as its ids, with its other fields.
 fn told(client: &mut Client) -> Vec<String> {
     let ids = |list: &Value| -> Vec<String> {
         let id = |item: &Value| item.as_str().or(item["id"].as_str()).unwrap().to_owned();
@@ -38,7 +38,7 @@ async fn lazy() -> Client {
     client
 }
 
-/// More tests than are told whole, in `big.py`.
+/// More tests than the server sends as a whole, in `big.py`.
 fn many(client: &Client) -> EventPayload {
     let names: Vec<String> = (0..6000).map(|n| format!("test_{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -84,7 +84,7 @@ async fn of_a_large_tree_only_what_was_asked_for() {
     let ids: Vec<&str> = outline["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["big.py", "test_a.py", "no.py"]);
     let children = client.command("pytestLens.tests", json!({ "parent": "test_a.py" })).await.unwrap();
-    assert_eq!(children["items"][0]["id"], "test_a.py::test_new", "the order is the one that was told");
+    assert_eq!(children["items"][0]["id"], "test_a.py::test_new", "the order is the one that was sent");
 }
 
 #[tokio::test(start_paused = true)]
@@ -110,7 +110,7 @@ async fn a_client_without_notifications_is_told_what_to_ask_instead() {
     let mut client = Client::start();
     client.open_folder(json!({ "settings": {} })).await;
     let error = client.command("pytestLens.resolve", json!({ "ids": ["test_a.py"] })).await.unwrap_err();
-    assert_snapshot!(error["message"].as_str().unwrap(), @"`pytestLens.resolve` answers by notifications, which this client does not take: ask for `pytestLens.tests`");
+    assert_snapshot!(error["message"].as_str().unwrap(), @"`pytestLens.resolve` answers by notifications, which this client does not accept: use `pytestLens.tests`");
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,7 +22,7 @@ mod wire;
 
 use client::Client;
 
-/// Three tests and what the checks point at: line 7 asserts.
+/// Three tests, and the positions that the checks use: line 7 asserts.
 const SAMPLE: &str = "\
 import pytest
 

@@ -1,4 +1,4 @@
-//! Places: outcomes, diagnostics and items are at their lines whoever changed a file, and however.
+//! Positions: outcomes, diagnostics and items are at their lines, after any change of a file by anyone.
 
 use pytest_lens_protocol::{EventPayload, ItemKind, Range, TestItem, TestOutcome};
 use serde_json::{Value, json};
@@ -12,12 +12,12 @@ const DIAGNOSTICS: &str = "textDocument/publishDiagnostics";
 const THREE: &str =
     "def test_a():\n    assert True\n\n\ndef test_b():\n    assert 1 == 2\n\n\ndef test_c():\n    pass\n";
 
-/// The same, as many lines further down.
+/// The same text, this many lines further down.
 fn lower(lines: usize) -> String {
     format!("{}{THREE}", "# new\n".repeat(lines))
 }
 
-/// What pytest tells of the file when its tests are so many lines further down.
+/// pytest's items when the file's tests are this many lines further down.
 fn collected(client: &Client, lines: u32) -> EventPayload {
     let uri = client.uri("test_a.py");
     let mut items = vec![item("test_a.py", None, ItemKind::File, &uri)];
@@ -40,7 +40,7 @@ impl Client {
         client
     }
 
-    /// The lines of the diagnostics that the client was told last.
+    /// The lines of the diagnostics that the client received last.
     async fn shown(&mut self) -> Vec<u64> {
         self.settle().await;
         let told = self.seen(DIAGNOSTICS);
@@ -52,7 +52,7 @@ impl Client {
         last.map(lines).unwrap_or_default()
     }
 
-    /// Where the client was told last that a test is.
+    /// The line of a test that the client received last.
     async fn told_line(&mut self, id: &str) -> Option<u64> {
         self.settle().await;
         let told = self.seen("pytestLens/inventory");
@@ -61,7 +61,7 @@ impl Client {
         last["range"]["start"]["line"].as_u64()
     }
 
-    /// Where the tree says that a test is.
+    /// The line of a test in the tree.
     async fn tree_line(&mut self, id: &str) -> Option<u64> {
         let page = self.command("pytestLens.tests", json!({})).await.unwrap();
         let items = page["items"].as_array().unwrap().clone();
@@ -93,7 +93,7 @@ async fn c1_a_file_changed_outside_and_reloaded_has_everything_in_its_place() {
     assert_eq!(client.told_line("test_a.py::test_b").await, Some(7));
     assert_eq!(client.tree_line("test_a.py::test_c").await, Some(11));
     client.emit(run_of("run-2", failed("test_a.py::test_b", &client.uri("test_a.py"), 8))).await;
-    assert_eq!(client.shown().await, [8], "the next run speaks of the new text");
+    assert_eq!(client.shown().await, [8], "the next run refers to the new text");
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,7 +175,7 @@ async fn c2_a_quick_delete_and_undo_is_told_to_who_lost_the_places() {
     client.take_all();
     client.change("test_a.py", 2, json!([[0, 0, 10, 0, ""]])).await;
     client.change("test_a.py", 3, json!([[0, 0, 0, 0, THREE]])).await;
-    assert_eq!(client.shown().await, [5], "told again, though nothing is another");
+    assert_eq!(client.shown().await, [5], "sent again, though nothing has changed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,7 +185,7 @@ async fn c2_a_closed_file_that_changes_on_disk_has_its_diagnostics_follow() {
     client.write("test_a.py", &lower(2));
     client.watched("test_a.py").await;
     assert_eq!(client.shown().await, [7]);
-    assert_eq!(client.told_line("test_a.py::test_c").await, Some(10), "before pytest has looked");
+    assert_eq!(client.told_line("test_a.py::test_c").await, Some(10), "before pytest has collected");
     client.emit([collected(&client, 2)]).await;
     assert_eq!(client.tree_line("test_a.py::test_c").await, Some(10));
     client.write("test_a.py", &lower(4));
@@ -347,7 +347,7 @@ async fn b9_a_document_by_another_name_of_its_file_has_all_that_the_file_has() {
         assert_eq!(shown(&client), [(own.clone(), 1)]);
         client.take_all();
 
-        // What is shown follows the file into the document, with the places of its tests.
+        // The diagnostics follow the file into the document, with the positions of its tests.
         client.open(name, SAMPLE).await;
         client.settle().await;
         let named = client.uri(name);

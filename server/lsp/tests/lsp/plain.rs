@@ -1,4 +1,4 @@
-//! What editors without a plugin show: messages, code actions, documents.
+//! The user interface of editors without a plugin: messages, code actions, documents.
 
 use std::sync::Arc;
 
@@ -173,7 +173,7 @@ fn printed() -> Response {
     }
 }
 
-/// How it is shown.
+/// The form in which it is shown.
 const PAGE: &str = "test_a.py::test_x[1]: failed\n\nE  assert 0\n\n--- stdout ---\nhello\n";
 
 #[tokio::test(start_paused = true)]

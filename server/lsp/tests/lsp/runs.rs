@@ -52,7 +52,7 @@ async fn diagnostics_follow_edits_and_go_when_the_test_passes() {
     workspace/codeLens/refresh
     workspace/inlayHint/refresh
     "#);
-    // The disk still has the old lines: the next run speaks of those.
+    // The disk still has the old lines: the next run refers to those.
     client.emit(run_of("run-2", failed(id, &uri, 10))).await;
     assert_eq!(client.transcript_of(&[DIAGNOSTICS]).await, "", "the same failure at the same line");
     client.save("test_a.py").await;
@@ -82,7 +82,7 @@ async fn a_run_speaks_of_the_lines_that_it_ran() {
     assert_eq!(told["diagnostics"][0]["range"]["start"]["line"], 12);
     client.notify("textDocument/didClose", json!({ "textDocument": { "uri": uri } })).await;
     let told = client.wait(DIAGNOSTICS).await;
-    assert_eq!(told["diagnostics"][0]["range"]["start"]["line"], 11, "what was not saved is gone");
+    assert_eq!(told["diagnostics"][0]["range"]["start"]["line"], 11, "unsaved text is gone");
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,7 +113,7 @@ async fn the_way_of_a_failure_is_related_information() {
     let frames = vec![frame("test_two", &uri, 10), frame("check", helper, 40)];
     let failure = TestOutcome { frames, ..failed("test_a.py::TestGroup::test_two", helper, 40) };
     client.emit(run_of("run-1", failure)).await;
-    // The failing line lies outside of the folder: the diagnostic is at the last one inside.
+    // The failing line is outside of the folder: the diagnostic is at the last one inside.
     assert_snapshot!(client.transcript_of(&[DIAGNOSTICS]).await, @r#"
     textDocument/publishDiagnostics {"uri":"file:///repo/test_a.py","diagnostics":[{"range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}},"severity":1,"code":"failed","source":"pytest-lens","message":"assert 1 == 2","relatedInformation":[{"location":{"uri":"file:///repo/test_a.py","range":{"start":{"line":10,"character":8},"end":{"line":10,"character":25}}},"message":"test_two: test_two_line()"},{"location":{"uri":"file:///usr/lib/helper.py","range":{"start":{"line":40,"character":0},"end":{"line":41,"character":0}}},"message":"check: check_line()"}]}],"version":1}
     "#);
@@ -202,7 +202,7 @@ async fn a_collection_can_be_cancelled() {
     assert_eq!(begun["value"]["title"], "Collecting tests");
     client.notify("window/workDoneProgress/cancel", json!({ "token": begun["token"] })).await;
     let refused = client.answer(asked).await.unwrap_err();
-    assert_snapshot!(refused["message"].as_str().unwrap(), @"collecting the tests was cancelled: what was known before still holds");
+    assert_snapshot!(refused["message"].as_str().unwrap(), @"collecting the tests was cancelled: the tree keeps the tests of the last collection");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! The tree, and what live buffers add to it.
+//! The tree, and the items that live buffers add to it.
 
 use insta::assert_snapshot;
 use serde_json::{Value, json};

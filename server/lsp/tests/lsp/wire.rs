@@ -1,4 +1,4 @@
-//! The wire: whatever a client sends, the server lives on.
+//! The transport: the server survives every message of a client.
 
 use serde_json::json;
 

@@ -35,7 +35,7 @@ fn item(id: &str, provisional: bool, label: u8) -> TestItem {
     }
 }
 
-/// Items with all that lies above them, parents first.
+/// Items with all their ancestors, parents first.
 fn items() -> impl Strategy<Value = Vec<TestItem>> {
     proptest::collection::vec((0..IDS.len(), any::<bool>(), 0u8..3), 0..9).prop_map(|picks| {
         let mut wanted: Vec<String> = Vec::new();
@@ -49,7 +49,7 @@ fn items() -> impl Strategy<Value = Vec<TestItem>> {
             }
         }
         wanted.sort();
-        // Above what pytest told of there is nothing that only the source told of.
+        // A confirmed item has no provisional ancestor.
         let style = |id: &String| {
             let known = picks.iter().find(|(index, _, _)| IDS[*index] == id);
             let told = picks.iter().any(|(index, provisional, _)| !provisional && IDS[*index].starts_with(id.as_str()));
@@ -75,14 +75,14 @@ fn sorted(view: &View) -> Vec<TestItem> {
     items
 }
 
-/// Makes the tree hold exactly these items; returns what changed.
+/// Makes the tree hold exactly these items; returns the delta.
 fn replace(view: &mut View, items: Vec<TestItem>) -> InventoryDelta {
     let delta = view.difference(items);
     view.apply(&inventory(delta.clone()));
     delta
 }
 
-/// Something happens to a test of a file: a client that asks file by file is told the file, unless it knows it.
+/// A test of a file has an event: a client that requests tests file by file receives the file, unless it knows it.
 fn ask(ours: &View, client: &mut View, outline: &mut LazyOutline, file: &str) {
     let event = outcome(&format!("{file}::y"), "passed");
     for delta in outline.before(ours, &event) {
@@ -177,7 +177,7 @@ proptest! {
                 ask(&ours, &mut client, &mut outline, FILES[step]);
             }
         }
-        // A file that is known already is not told again, and is as it should be.
+        // A file that the client knows is not sent again, and is right.
         for file in FILES {
             ask(&ours, &mut client, &mut outline, file);
             prop_assert_eq!(ours.within(file), client.within(file), "in the same order");
