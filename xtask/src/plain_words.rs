@@ -17,6 +17,7 @@ const NOT_YET: &[&str] = &[
     "CONTRIBUTING.md",
     "README.md",
     "docs",
+    "editors",
     "python/pytest_lens",
     "python/src",
     "python/tests",
