@@ -7,6 +7,7 @@ mod doc_paths;
 mod floors;
 mod lua_imports;
 mod plain_words;
+mod python_imports;
 mod test;
 mod tidy;
 mod versions;

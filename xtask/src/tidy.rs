@@ -1,12 +1,12 @@
 //! `cargo xtask tidy`: checks the habits of the source tree that no linter knows.
 //!
 //! Each source file opens with a doc that says why it exists, stays under 600 lines (unless it is generated), and holds
-//! neither left-over notes nor a path of somebody's machine. Folders of the engine and of the language server import
-//! downwards only; imports of the language server and of the Neovim plugin form no circle. All files that name the
-//! version name the same one. Files that the documents for contributors name exist. Prose follows `docs/style.md` as
+//! neither left-over notes nor a path of somebody's machine. Folders of the engine, of the language server and of the
+//! worker import downwards only; imports of the language server, of the Neovim plugin and of the Python package form no
+//! circle. All files that name the version name the same one. Files that the documents for contributors name exist. Prose follows `docs/style.md` as
 //! far as a program can check it.
 
-use crate::{doc_paths, floors, lua_imports, plain_words};
+use crate::{doc_paths, floors, lua_imports, plain_words, python_imports};
 use anyhow::Result;
 use chores::paths;
 use std::fs;
@@ -39,7 +39,9 @@ pub(crate) fn run() -> Result<bool> {
         problems.extend(plain_words::complaints(&path, &text));
     }
     problems.extend(floors::circles(&texts));
-    problems.extend(lua_imports::complaints(texts.iter().map(|(path, text)| (path.as_path(), text.as_str()))));
+    let files = || texts.iter().map(|(path, text)| (path.as_path(), text.as_str()));
+    problems.extend(lua_imports::complaints(files()));
+    problems.extend(python_imports::complaints(files()));
     problems.extend(crate::versions::complaints()?);
     problems.extend(doc_paths::all_complaints(&root)?);
     for problem in &problems {

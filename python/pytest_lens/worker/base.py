@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from typing import NoReturn
 
+import pytest
+
 from . import start_over
-from .boot import describe
 from .output import coverage_data
 from .park import Park
 from .preload import preload_modules
-from .processes import fork_safety, keeper, process_exit, random_state
+from .processes import fork_safety, keeper, process_exit, random_state, unseeded_generators
 from .session import code_cache, hypothesis_database, main, pytest_prebuild
-from .sharing import random_draws
 from .state import Worker
 from .unpatched import gc
 from .watching import installed_packages
@@ -19,7 +21,7 @@ from .watching import installed_packages
 
 def run(worker: Worker) -> NoReturn:
     """Load, report "ready", park; forks and transformations go on to a session."""
-    random_draws.watch_generators()
+    unseeded_generators.watch()
     # Else every fork would go on with this process's own sequence.
     random_state.mark()
     pytest_prebuild.load_default_plugins()
@@ -28,15 +30,20 @@ def run(worker: Worker) -> NoReturn:
     worker.plugin_packages = pytest_prebuild.plugin_packages(distributions)
     cache = code_cache.Cache(worker.boot)
     if worker.boot.preload:
-        with pytest_prebuild.rewriting(worker.plugin_packages, cache) as works:
-            if not works:
-                worker.boot.unsafe += worker.plugin_packages
-            worker.preloaded = preload_modules.preload(worker)
+        try:
+            with pytest_prebuild.rewriting(worker.plugin_packages, cache) as works:
+                if not works:
+                    worker.boot.unsafe += worker.plugin_packages
+                found = preload_modules.preload(worker.boot.preload, worker.boot.unsafe)
+        except preload_modules.Unsafe as unsafe:
+            worker.boot.unsafe += sorted(unsafe.packages.difference(worker.boot.unsafe))
+            start_over.start(worker)
+        worker.preloaded, worker.stash = found
     park = Park(worker)
     worker.send(
         {
             "t": "ready",
-            **describe(),
+            **_interpreter(),
             "plugins": [
                 {"name": dist.metadata["Name"], "version": dist.version} for dist in distributions
             ],
@@ -72,3 +79,14 @@ def resume(worker: Worker) -> NoReturn:
     worker.plugin_packages = pytest_prebuild.plugin_packages(pytest_prebuild.plugin_distributions())
     random_state.mark()
     main.run(worker, pytest_prebuild.ReadyConfig())
+
+
+def _interpreter() -> dict[str, str]:
+    """The interpreter and pytest, for "ready"."""
+    return {
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "executable": sys.executable,
+        "prefix": sys.prefix,
+        "pytest": pytest.__version__,
+    }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import platform
 import sys
 from typing import Any, NoReturn
 
@@ -119,16 +118,3 @@ def _load_pytest(worker: Worker) -> None:
         )
         process_exit.leave(1)
     _pose_as_pytest()
-
-
-def describe() -> dict[str, str]:
-    """The interpreter and pytest, for "ready"."""
-    import pytest
-
-    return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "executable": sys.executable,
-        "prefix": sys.prefix,
-        "pytest": pytest.__version__,
-    }

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from .. import own_code
+from ..reports.exception_text import cause_of, exception_line, line_in
 from ..reports.verdict import skip_reason, text_of
-from ..session.startup_errors import cause_of, exception_line, place_in
 from ..unpatched import os
 from ..wire import MESSAGE_LIMIT, Message, cut
 from . import nested_projects
@@ -68,7 +68,7 @@ class Errors:
         if os.path.isdir(path):
             init = os.path.join(path, "__init__.py")
             path = init if os.path.exists(init) else path
-        line = place_in(cause, path)
+        line = line_in(cause, path)
         own_words = cause is error and type(error).__name__ == "CollectError"
         message = str(error) if own_words else exception_line(cause)
         hint = nested_projects.hint(cause, path, self._root, collector.config.inipath)
@@ -83,7 +83,7 @@ class Errors:
         """A module that ends the interpreter when it is imported: an error of its own, as any."""
         path = str(getattr(collector, "path", self._root))
         message = f"SystemExit: {error}: the file ends the interpreter when it is imported"
-        self._add(path, place_in(error, path), message, message)
+        self._add(path, line_in(error, path), message, message)
         return pytest.CollectReport(collector.nodeid, "failed", message, [])
 
 

@@ -48,6 +48,11 @@ _PYTEST = ("pytest", "_pytest", "pluggy", "_pytest_lens_worker", "__main__")
 current: Stash | None = None
 
 
+def names() -> Iterable[str]:
+    """The modules that were imported in advance and that the project has not imported yet."""
+    return current.modules.keys() if current is not None else ()
+
+
 def executing(code: CodeType) -> None:
     """A file of the project is about to run."""
     if current is not None and may_patch(code):

@@ -6,11 +6,10 @@ import importlib
 import importlib.machinery
 import sys
 from collections.abc import Collection
-from typing import Any, NoReturn
+from typing import Any
 
-from .. import site_paths, start_over
+from .. import site_paths
 from ..processes import fork_safety, process_tree
-from ..state import Worker
 from .hidden_modules import Stash
 from .import_recorder import Recording
 
@@ -19,18 +18,26 @@ _NOT_AHEAD = {"antigravity", "curses", "idlelib", "lib2to3", "readline", "rlcomp
 _NOT_AHEAD |= {"sitecustomize", "test", "this", "tkinter", "turtle", "usercustomize"}
 
 
-def preload(worker: Worker) -> list[str]:
-    """Import what the last collection imported; returns the names that could be.
+class Unsafe(Exception):
+    """This process imported modules that make it unsafe to fork, and can't take them back."""
 
-    What goes wrong is the session's to report. A module that makes this process unsafe to fork (it
-    starts a thread, say) cannot be taken back: the base starts again without it.
+    def __init__(self, packages: set[str]) -> None:
+        # Whole packages: it would take a start for each of their modules to find the one to blame.
+        self.packages = packages
+
+
+def preload(names: list[str], unsafe: list[str]) -> tuple[list[str], Stash]:
+    """Import the modules `names`, but none of the packages `unsafe`.
+
+    Returns the names of those that could be imported, and all modules that came with them. A
+    session reports why the others can't be imported. Raises `Unsafe` if forking is not safe after
+    it: a module started a thread, for example.
     """
     done = []
     recording = Recording()
     before = set(sys.modules)
-    unsafe = worker.boot.unsafe
     with recording.watching():
-        for name in worker.boot.preload:
+        for name in names:
             if _within(name, unsafe):
                 continue
             try:
@@ -40,18 +47,11 @@ def preload(worker: Worker) -> list[str]:
             done.append(name)
             brought = any(_within(other, unsafe) for other in recording.loads)
             if process_tree.LINUX and (brought or fork_safety.of_process()):
-                _start_again_without(worker, {name.partition(".")[0]})
+                raise Unsafe({name.partition(".")[0]})
     keepers = recording.keepers_of_output()
     if keepers and process_tree.LINUX:
-        _start_again_without(worker, keepers)
-    worker.stash = Stash(recording, before)
-    return done
-
-
-def _start_again_without(worker: Worker, packages: set[str]) -> NoReturn:
-    # Whole packages: which of its modules is to blame, and what imports that, takes a start each.
-    worker.boot.unsafe += sorted(packages.difference(worker.boot.unsafe))
-    start_over.start(worker)
+        raise Unsafe(keepers)
+    return done, Stash(recording, before)
 
 
 def preloadable(

@@ -6,9 +6,8 @@ import importlib
 import pathlib
 from typing import Any
 
-from ..sharing import random_draws
 from ..unpatched import os, tempfile
-from . import process_exit, random_state
+from . import process_exit, random_state, unseeded_generators
 
 
 def before_fork() -> Any:
@@ -20,7 +19,7 @@ def after_fork(state: Any) -> None:
     """In the child, before anything of the project runs."""
     process_exit.forget_inherited()
     random_state.after_fork(state)
-    random_draws.reseed()
+    unseeded_generators.reseed()
 
 
 def fresh_capture(config: Any) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import sys
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 from .. import own_code
-from ..state import Worker
 from ..unpatched import os
 from ..wire import Message
 from .process_tree import LINUX
@@ -90,23 +90,25 @@ def _loop_is_alive() -> bool:
     return loop is not None and not loop.is_closed()
 
 
-def harmless(worker: Worker) -> set[str]:
-    """The plugins that are known not to act outside of the process."""
-    return set(HARMLESS) | {name.replace("-", "_") for name in worker.boot.harmless}
+def harmless(names: Iterable[str]) -> set[str]:
+    """The plugins that are known not to act outside of the process, with those of the settings."""
+    return set(HARMLESS) | {name.replace("-", "_") for name in names}
 
 
-def of_session(worker: Worker, session: Any) -> list[str]:
-    """Why the host of this collection must not be forked; empty when it may."""
+def of_session(session: Any, known: set[str], root: str) -> list[str]:
+    """Why a process that holds this collection must not be forked; empty if it may be.
+
+    `known`: the plugins that are harmless.
+    """
     reasons = [hazard["detail"] for hazard in of_process()]
     manager = session.config.pluginmanager
-    known = harmless(worker)
     for hook_name in SESSION_HOOKS:
         for implementation in getattr(manager.hook, hook_name).get_hookimpls():
-            reason = foreign(implementation.plugin, known, hook_name, worker.root)
+            reason = foreign(implementation.plugin, known, hook_name, root)
             if reason is not None:
                 reasons.append(reason)
     for implementation in manager.hook.pytest_runtestloop.get_hookimpls():
-        reason = foreign(implementation.plugin, known, "pytest_runtestloop", worker.root)
+        reason = foreign(implementation.plugin, known, "pytest_runtestloop", root)
         if reason is not None:
             reasons.append(reason)
     if manager.hasplugin("randomly") or "pytest_randomly" in _active_plugins(manager):
@@ -142,9 +144,9 @@ def _is_known(module: str, known: set[str]) -> bool:
     return top in ("_pytest", own_code.PACKAGE) or top in known or module in known
 
 
-def is_foreign(worker: Worker, plugin: Any) -> bool:
+def is_foreign(plugin: Any, known: set[str]) -> bool:
     """Whether a plugin is the project's, or one that nothing is known of."""
-    return not _is_known(module_of(plugin), harmless(worker))
+    return not _is_known(module_of(plugin), known)
 
 
 def foreign(plugin: Any, known: set[str], hook: str, root: str) -> str | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from ..preload import hidden_modules
 from ..state import Worker
 from ..unpatched import os
 from ..watching.snapshot import Snapshot, module_file
@@ -117,7 +118,7 @@ class Modules:
         session = self._session
         items = session.items
         importlib.invalidate_caches()
-        self._snapshot.start()
+        self._snapshot.start(hidden_modules.names())
         new: list[Any] = []
         try:
             with self._keep.guarded():
@@ -129,8 +130,7 @@ class Modules:
         for item in new:
             self._settle_in(item)
         session.items = items + new
-        read = self._snapshot.finish()
-        return {name: read[name] for name in ("files", "dirs", "names")}
+        return self._snapshot.finish()
 
     def _settle_in(self, item: Any) -> None:
         """Hang an item below the folders that were there before."""

@@ -140,13 +140,12 @@ def are_looked_at(worker: Worker, config: Any) -> bool:
     """
     if config.option.keyword or config.option.markexpr:
         return True
+    known = fork_safety.harmless(worker.boot.harmless)
     for name in _EARLY_HOOKS:
         caller = getattr(config.pluginmanager.hook, name, None)
         for implementation in caller.get_hookimpls() if caller is not None else ():
             package = fork_safety.module_of(implementation.plugin).partition(".")[0]
-            if package not in _INDIFFERENT and fork_safety.is_foreign(
-                worker, implementation.plugin
-            ):
+            if package not in _INDIFFERENT and fork_safety.is_foreign(implementation.plugin, known):
                 return True
     return False
 

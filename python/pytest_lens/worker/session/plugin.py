@@ -11,6 +11,7 @@ import pytest
 from ..collection import collect_errors
 from ..collection.nodes import NodeBuilder
 from ..park import Park
+from ..preload import hidden_modules, preload_modules
 from ..processes import after_fork, fork_safety, process_exit
 from ..reports.assertion_diff import Comparisons
 from ..reports.hook_blame import is_a_hooks
@@ -47,7 +48,7 @@ class LensPlugin:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._started = time.perf_counter()
-        self.snapshot = Snapshot(worker)
+        self.snapshot = Snapshot(worker.root, (worker.boot.cache_dir, worker.boot.tmp_dir))
         self.failures = Failures()
         self._errors = collect_errors.Errors(worker.root, worker.options.args)
         self._comparisons = Comparisons()
@@ -72,7 +73,7 @@ class LensPlugin:
         worker.options.args = self._errors.existing
         if worker.options.run_disabled:
             run_skipped.collect_disabled_classes()
-        self.snapshot.start()
+        self.snapshot.start(hidden_modules.names())
         self._traces.start()
         self.openings.start()
         worker.reads.start()
@@ -239,7 +240,9 @@ class LensPlugin:
     def _reasons(self, session: Any) -> list[str]:
         """Why no two runs may share this collection."""
         found = self._traces.finish(session.config)
-        reasons = [*fork_safety.of_session(self._worker, session), *self._left_out(), *found]
+        known = fork_safety.harmless(self._worker.boot.harmless)
+        unsafe = fork_safety.of_session(session, known, self._worker.root)
+        reasons = [*unsafe, *self._left_out(), *found]
         self.refuse_if(bool(self._errors.found))
         return list(dict.fromkeys(reasons))
 
@@ -274,7 +277,7 @@ class LensPlugin:
                 for place, node in zip(places[start:], batch):
                     node["place"] = place
             worker.send({"t": "nodes", "items": batch})
-        state = self.snapshot.finish()
+        state = self._finish_snapshot()
         worker.send_reads()
         worker.send(
             {
@@ -323,9 +326,20 @@ class LensPlugin:
                 "stacks": stacks_path(self._worker),
                 "count": len(session.items),
                 "errors": self._errors.found,
-                **self.snapshot.finish(),
+                **self._finish_snapshot(),
             }
         )
+
+    def _finish_snapshot(self) -> Message:
+        """All that the session depends on, and the modules that a base may import for it."""
+        state = self.snapshot.finish()
+        state["third_party"] = preload_modules.preloadable(
+            self._worker.preloaded,
+            self.snapshot.new_modules(),
+            self.snapshot.environment.first_change,
+            self._worker.plugin_packages,
+        )
+        return state
 
     def _prepare(self, session: Any, message: Message) -> None:
         """Apply a run's settings to the session."""

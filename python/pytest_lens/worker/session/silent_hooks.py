@@ -27,7 +27,7 @@ class Abstaining:
 
     def leave_out(self, config: Any) -> None:
         """Make the hooks that act once do nothing, but for those of known plugins."""
-        known = fork_safety.harmless(self._worker)
+        known = fork_safety.harmless(self._worker.boot.harmless)
         for name in fork_safety.SESSION_HOOKS:
             for implementation in getattr(config.hook, name).get_hookimpls():
                 reason = fork_safety.foreign(implementation.plugin, known, name, self._worker.root)

@@ -10,6 +10,7 @@ import pytest
 
 from .. import site_paths
 from ..collection import nested_projects
+from ..reports.exception_text import cause_of, exception_line, line_in
 from ..running.run_loop import Broken
 from ..state import Worker
 from ..unpatched import os
@@ -69,7 +70,7 @@ def _place(error: BaseException | None, root: str) -> Message:
     relative = os.path.relpath(str(path), root)
     if relative.startswith(".."):
         return {}
-    line = place_in(cause_of(error), str(path))
+    line = line_in(cause_of(error), str(path))
     return {"path": relative, **({"line": line} if line else {})}
 
 
@@ -90,32 +91,6 @@ def _expected() -> tuple[type[BaseException], ...]:
 
 
 _EXPECTED: tuple[type[BaseException], ...] = _expected()
-
-
-def cause_of(error: BaseException) -> BaseException:
-    """The project's own exception behind pytest's wrapper, if there is one."""
-    inner = getattr(error, "cause", None)  # ConftestImportFailure since pytest 8.1
-    if isinstance(inner, BaseException):
-        return inner
-    excinfo = getattr(error, "excinfo", None)  # and before
-    if isinstance(excinfo, tuple) and isinstance(excinfo[1], BaseException):
-        return excinfo[1]
-    return error.__cause__ or error
-
-
-def place_in(error: BaseException, path: str) -> int | None:
-    """The line of `path` at which `error` came up: the last of its frames there."""
-    if isinstance(error, SyntaxError) and error.filename and _same(error.filename, path):
-        return error.lineno
-    line = None
-    for frame, number in traceback.walk_tb(error.__traceback__):
-        if _same(frame.f_code.co_filename, path):
-            line = number
-    return line
-
-
-def _same(one: str, other: str) -> bool:
-    return os.path.abspath(one) == os.path.abspath(other)
 
 
 def _origin(error: BaseException, root: str) -> tuple[BaseException, str | None, int | None]:
@@ -163,20 +138,12 @@ def _is_below(path: str, root: str) -> bool:
     return path.startswith(os.path.join(root, "")) and site_paths.is_project(path)
 
 
-def exception_line(error: BaseException) -> str:
-    """Type and text of an exception, on one line where it is one."""
-    if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {error.msg}"
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
 def describe(error: BaseException) -> str:
     """A sentence that names the file, the line and what was raised there."""
     path = getattr(error, "path", None)
     if path is not None:
         cause = cause_of(error)
-        line = place_in(cause, str(path))
+        line = line_in(cause, str(path))
         where = f"{path}:{line}" if line else str(path)
         hint = nested_projects.hint(cause, str(path), _root, None)
         return f"{where} does not import: {exception_line(cause)}{hint}"

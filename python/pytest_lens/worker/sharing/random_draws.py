@@ -1,70 +1,19 @@
-"""What is drawn anew in each run of plain pytest: random numbers, process ids, exit handlers.
+"""Values that each run of plain pytest draws for itself: random numbers, process ids.
 
-A value that was drawn while tests were collected would be the same in every fork. A generator that
-the project or a library made without a seed, and did not use, gets a new seed in each fork instead.
+A value that was drawn while tests were collected would be the same in every fork. The same goes for
+exit handlers: a fork does not run those of its parent.
 """
 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import os
 import random
-import sys
-import weakref
 from typing import Any
 
-from .. import site_paths
-from ..processes import random_state
+from ..processes import random_state, unseeded_generators
 from . import call_origin
 from .side_effects import Effects
-
-_seed: Any = random.Random.seed
-_generators: list[weakref.ref[random.Random]] = []
-_states: dict[int, int] = {}
-# Those among them that the project itself made.
-_of_project: list[weakref.ref[random.Random]] = []
-
-
-def watch_generators() -> None:
-    """Take notice of the generators that are made without a seed from now on; once, in the base."""
-    random.Random.seed = _noted_seed  # type: ignore[method-assign]
-
-
-def _noted_seed(self: random.Random, a: Any = None, version: int = 2) -> None:
-    """Initialize internal state from a seed."""
-    _seed(self, a, version)
-    # The names of temporary files look after themselves.
-    if a is None and sys._getframe(2).f_globals.get("__name__") != "tempfile":
-        with contextlib.suppress(Exception):
-            if id(self) not in _states:
-                _generators.append(weakref.ref(self))
-                if site_paths.is_project(os.path.abspath(sys._getframe(2).f_code.co_filename)):
-                    _of_project.append(_generators[-1])
-            _states[id(self)] = _state(self)
-    else:
-        _states.pop(id(self), None)
-
-
-def _state(generator: random.Random) -> int:
-    return hash(generator.getstate())
-
-
-def _unseeded() -> list[random.Random]:
-    found = []
-    for reference in _generators:
-        generator = reference()
-        if generator is not None and id(generator) in _states:
-            found.append(generator)
-    return found
-
-
-def reseed() -> None:
-    """In a fresh fork: a sequence of its own for each generator without a seed."""
-    for generator in _unseeded():
-        with contextlib.suppress(Exception):
-            _seed(generator)
-            _states[id(generator)] = _state(generator)
 
 
 class Draws:
@@ -91,7 +40,7 @@ class Draws:
             if getattr(module, name, None) is ours:
                 setattr(module, name, original)
         self._originals.clear()
-        random.Random.seed = _seed  # type: ignore[method-assign]
+        unseeded_generators.stop_watching()
 
     def _replace(self, module: Any, name: str, ours: Any) -> None:
         self._originals.append((module, name, getattr(module, name), ours))
@@ -116,11 +65,7 @@ class Draws:
 
     def reasons(self) -> list[str]:
         """What was drawn from generators that nobody gave a seed."""
-        # One that is gone was made to be used at once.
-        drawn = any(reference() is None for reference in _of_project)
-        for generator in _unseeded():
-            with contextlib.suppress(Exception):
-                drawn = drawn or _state(generator) != _states[id(generator)]
+        drawn = unseeded_generators.were_drawn_from()
         if drawn or (_is_unseeded() and _global_state() != self._before):
             return ["random numbers without a seed were drawn while tests were collected"]
         return []

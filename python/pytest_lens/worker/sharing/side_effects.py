@@ -172,7 +172,7 @@ class Effects:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._harmless = fork_safety.harmless(worker)
+        self._harmless = fork_safety.harmless(worker.boot.harmless)
         self._own_work = audit_hook.OwnWork()
         self.found: list[Effect] = []
 

@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import own_code, site_paths
-from ..preload import hidden_modules
-from ..preload.preload_modules import preloadable
-from ..state import Worker
 from ..unpatched import os
 from ..wire import Message
 from . import audit_hook, disk_state, environ_changes, program_files
@@ -68,17 +65,14 @@ def _ours(path: str) -> bool:
 class Snapshot:
     """Records one session's reads, from :meth:`start` to :meth:`finish`."""
 
-    def __init__(self, worker: Worker) -> None:
-        root = worker.root
+    def __init__(self, root: str, own: Iterable[str]) -> None:
+        """`own`: the folders in which the engine and the worker keep their files."""
         self._root = root.rstrip(os.sep) + os.sep
-        own = (worker.boot.cache_dir, worker.boot.tmp_dir)
         ours = tuple(os.path.abspath(path) + os.sep for path in own)
         self._ignored = (*_IGNORED, *ours, own_code.FOLDER)
         self._clear()
         self._before: set[str] = set()
         self._searched: set[str] = set()
-        self._preloaded = worker.preloaded
-        self._plugins = worker.plugin_packages
         self._own_work = audit_hook.OwnWork()
         self._asked = Looks(self._saw, self._opened_in_folder, self._followed)
         self.environment = environ_changes.Watch()
@@ -92,12 +86,10 @@ class Snapshot:
         # What this process changed itself counts as it left it.
         self._written: set[str] = set()
 
-    def start(self) -> None:
-        """Begin to watch this process."""
+    def start(self, known: Iterable[str] = ()) -> None:
+        """Begin to watch this process; `known`: modules that the base has reported."""
         global _active, _watches
-        self._before = set(sys.modules)
-        if hidden_modules.current is not None:  # told by the base
-            self._before |= hidden_modules.current.modules.keys()
+        self._before = set(sys.modules) | set(known)
         self._searched = set(sys.path_importer_cache)
         self._clear()
         self._note_dir(self._root.rstrip(os.sep))
@@ -247,21 +239,17 @@ class Snapshot:
                 self._dirs[path] = found
 
     def finish(self) -> Message:
-        """Stop watching; what the engine compares, and ``third_party``."""
+        """Stop watching; returns what :meth:`so_far` does."""
         global _active
         self._asked.stop()
         _active = None
-        state = self.so_far()
-        new = self._new_modules()
-        first_change = self.environment.first_change
-        state["third_party"] = preloadable(self._preloaded, new, first_change, self._plugins)
-        return state
+        return self.so_far()
 
     def so_far(self) -> Message:
         """``files``, ``dirs`` and ``names`` for the engine, as they were when they were read."""
         with self.reading_ourselves():
             self._take_in_own_changes()
-            for stat in module_stats(self._new_modules()):
+            for stat in module_stats(self.new_modules()):
                 self._files.setdefault(stat[0], stat)
             for path, stat in self._stats.items():
                 self._files.setdefault(path, stat)
@@ -310,7 +298,8 @@ class Snapshot:
             return known[_NAMES] != "installed" and name not in known[-1]
         return parent != path and self._is_seen_missing(parent)
 
-    def _new_modules(self) -> list[str]:
+    def new_modules(self) -> list[str]:
+        """The modules that were imported since the session started."""
         return [name for name in list(sys.modules) if name not in self._before]
 
 
