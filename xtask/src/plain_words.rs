@@ -17,7 +17,6 @@ const NOT_YET: &[&str] = &[
     "CONTRIBUTING.md",
     "README.md",
     "docs",
-    "editors",
     "python/pytest_lens",
     "python/src",
     "python/tests",
@@ -114,19 +113,21 @@ fn comments<'a>(text: &'a str, marks: &[&str]) -> Vec<Line<'a>> {
     text.lines().map(line).collect()
 }
 
-/// Comments and docstrings are prose.
+/// Comments and docstrings are prose; other strings over several lines are code.
 fn python(text: &str) -> Vec<Line<'_>> {
-    let mut is_docstring = false;
+    const QUOTES: &str = "\"\"\"";
+    let mut open = None;
     let line = |line| {
         let line: &str = str::trim(line);
-        let quotes = line.matches("\"\"\"").count();
-        let opens = line.starts_with("\"\"\"") || line.starts_with("r\"\"\"");
-        let was_docstring = is_docstring;
-        is_docstring = if was_docstring { quotes == 0 } else { opens && quotes == 1 };
+        let is_doc = line.trim_start_matches('r').starts_with(QUOTES);
+        let was_open = open;
+        if line.matches(QUOTES).count() % 2 == 1 {
+            open = if was_open.is_some() { None } else { Some(is_doc) };
+        }
         match line.strip_prefix('#') {
-            _ if was_docstring || opens => prose(line.trim_start_matches('r').trim_matches('"')),
-            Some(rest) => prose(rest),
-            None => Line::Code(line),
+            _ if was_open.unwrap_or(is_doc) => prose(line.trim_start_matches('r').trim_matches('"')),
+            Some(rest) if was_open.is_none() => prose(rest),
+            _ => Line::Code(line),
         }
     };
     text.lines().map(line).collect()
@@ -261,6 +262,7 @@ mod tests {
         assert_eq!(found("a.md", "- What is gone").len(), 1);
         assert_eq!(found("a.md", "| a | What is gone |").len(), 1);
         assert_eq!(found("a.py", "\"\"\"Why.\n\nWhat is gone.\n\"\"\"\n").len(), 1);
+        assert!(found("a.py", "x(\"\"\"\nWhat is gone.\n\"\"\")\nWhat is = gone\n").is_empty());
         assert_eq!(found("a.ts", "/** Why. */\nshow('What is wrong: ' + it);\n").len(), 1);
     }
 

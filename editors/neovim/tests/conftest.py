@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from editor import REPO, Editor
 
-# A debugger's client is there already.
+# A debugger's client, which the e2e tests have.
 sys.path.append(str(REPO / "tests" / "e2e"))
 
 Start = Callable[..., Editor]

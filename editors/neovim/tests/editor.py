@@ -294,7 +294,7 @@ class Editor:
         """The messages that the user has seen."""
         return list(self.lua("return _G.said"))
 
-    def told(self, part: str) -> str:
+    def message(self, part: str) -> str:
         """Waits for a message that contains a text, and returns the message."""
         self.wait(
             """vim.iter(_G.said):any(function(text)

@@ -48,7 +48,7 @@ def editor(project: Callable[..., Path], start: Start) -> Editor:
 
 
 def complete(editor: Editor, line: str) -> list[str]:
-    """What a command line is completed to."""
+    """The completions of a command line."""
     return list(editor.lua("return vim.fn.getcompletion(..., 'cmdline')", line))
 
 
@@ -74,7 +74,8 @@ def test_every_subcommand_has_its_map(editor: Editor) -> None:
 def test_an_unknown_subcommand_is_told_with_those_there_are(editor: Editor) -> None:
     editor.lens("rum")
     assert (
-        editor.told("rum") == f"pytest-lens: there is no `:Lens rum`; there are {', '.join(NAMES)}"
+        editor.message("rum")
+        == f"pytest-lens: there is no `:Lens rum`; there are {', '.join(NAMES)}"
     )
 
 
@@ -183,11 +184,11 @@ def test_health_names_options_that_are_wrong(project: Callable[..., Path], start
 def test_debugging_without_nvim_dap(editor: Editor) -> None:
     editor.cursor(editor.line_of("test_left"))
     editor.lens("debug")
-    assert "install it" in editor.told("nvim-dap")
+    assert "install it" in editor.message("nvim-dap")
 
 
 def test_debugging_attaches_where_the_server_waits(editor: Editor) -> None:
-    """Of nvim-dap only its place is taken: whoever listens there is the server's real debugpy."""
+    """Stands in for nvim-dap only: the debugger that listens is the server's real debugpy."""
     editor.collected()
     editor.watch_runs()
     editor.lua("package.loaded.dap = { adapters = {}, run = function(how) _G.how = how end }")

@@ -74,11 +74,11 @@ def test_e1_failures_are_found_in_what_is_closed(
     assert "test_bad" in under_cursor(editor)
     editor.press("]f")
     assert "test_bad" in under_cursor(editor), "there is no other below"
-    assert "no failure below" in editor.told("below")
+    assert "no failure below" in editor.message("below")
     editor.press("[f")
     assert under_cursor(editor).startswith("✗ 2 ")
     editor.press("[f")
-    assert "no failure above" in editor.told("above")
+    assert "no failure above" in editor.message("above")
     editor.press("gg2]f")
     assert "test_bad" in under_cursor(editor), "a count goes so many on"
     editor.press("gg[f")
@@ -174,7 +174,7 @@ def test_e2_failures_are_shown_once(project: Callable[..., Path], start: Start) 
     editor.lua(RUN_BY_NEOTEST, f"{root}/test_helped.py")
     editor.wait("next(require('pytest_lens.client').stores()[1].runs) == nil")
     editor.wait("#vim.diagnostic.get(0) == 0", what="an end of the server's own diagnostics")
-    # A run that neotest does not know of is told by the server.
+    # The server reports a run that neotest does not know.
     editor.nvim.current.buffer[editor.line_of("check(2)") - 1] = "    check(3)"
     editor.run("run test_helped.py::test_helped")
     editor.wait("#vim.diagnostic.get(0) > 0", what="the server's own diagnostics")
@@ -202,7 +202,7 @@ def test_e3_a_dead_server_s_buffers_are_nobody_else_s(tmp_path: Path, start: Sta
     assert editor.lua("return require('pytest_lens').statusline()") == ""
     assert editor.marks() == {}
     editor.lens("file")
-    assert "the server of two has ended: `:Lens restart`" in editor.told("has ended")
+    assert "the server of two has ended: `:Lens restart`" in editor.message("has ended")
     editor.nvim.command("edit two/notes.txt")
     assert editor.lua("return require('pytest_lens').statusline()") == ""
     editor.nvim.command("edit one/notes.txt")
@@ -247,19 +247,19 @@ def test_e4_what_is_no_option_runs_nothing(project: Callable[..., Path], start: 
     editor.collected()
     editor.watch_runs()
     editor.lens("all bogus=1")
-    assert '"bogus=1" is no option of a run' in editor.told("bogus")
+    assert '"bogus=1" is no option of a run' in editor.message("bogus")
     editor.lens("run bogus=2")
-    assert '"bogus=2" is no option of a run' in editor.told("bogus=2")
+    assert '"bogus=2" is no option of a run' in editor.message("bogus=2")
     editor.lens("file fast")
-    assert '"fast" is no option' in editor.told("fast")
+    assert '"fast" is no option' in editor.message("fast")
     editor.lens("all workers=many")
-    assert "`workers` takes a whole number" in editor.told("many")
+    assert "`workers` takes a whole number" in editor.message("many")
     editor.lens("all rerun=perhaps")
-    assert "`rerun` takes `true` or `false`" in editor.told("perhaps")
+    assert "`rerun` takes `true` or `false`" in editor.message("perhaps")
     editor.lens("stop now")
-    assert "nothing follows `:Lens stop`" in editor.told("stop now")
+    assert "nothing follows `:Lens stop`" in editor.message("stop now")
     editor.lens("collect all")
-    assert "only `force` may follow" in editor.told("collect all")
+    assert "only `force` may follow" in editor.message("collect all")
     assert editor.lua("return #_G.ended") == 0
     assert editor.lua("return next(require('pytest_lens.client').stores()[1].runs)") is None
 
@@ -273,11 +273,11 @@ def test_e4_a_killed_test_says_so(project: Callable[..., Path], start: Start) ->
     editor.shown("running")
     editor.wait("vim.uv.fs_stat(arguments[1]) ~= nil", str(root / "begun"))
     editor.lens("stop")
-    assert "1 test goes on to the end" in editor.told("stopping")
+    assert "1 test goes on to the end" in editor.message("stopping")
     assert editor.lua("return require('pytest_lens').statusline()") == "● 0/2 stopping"
     editor.lens("kill")
     editor.ended()
-    assert "without an outcome" in editor.told("the run was killed")
+    assert "without an outcome" in editor.message("the run was killed")
     editor.shown("ended while it ran")
     editor.cursor(editor.line_of("def test_slow"))
     editor.lens("output")
@@ -351,7 +351,7 @@ def test_e4_coverage_marks_lines(project: Callable[..., Path], start: Start) -> 
     editor = start(root)
     editor.open("test_shop.py")
     editor.run("coverage")
-    assert "coverage: " in editor.told("`:Lens coverage list`")
+    assert "coverage: " in editor.message("`:Lens coverage list`")
     editor.nvim.command("edit shop.py")
     found = editor.lua("""
         local namespace = vim.api.nvim_get_namespaces().pytest_lens_coverage

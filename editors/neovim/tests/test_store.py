@@ -79,7 +79,7 @@ def gone(*ids: str) -> tuple[str, dict[str, Any]]:
 
 
 def test_what_comes_between_others_has_its_place(fold: Callable[..., Any]) -> None:
-    """A case in the middle is told with the order of its siblings; others come behind."""
+    """A case in the middle comes with the order of its siblings; others follow them."""
     between = {
         "revision": 2,
         "removed": [],
@@ -232,6 +232,6 @@ def test_a_missed_notification_has_the_tree_asked_for(
     editor.run("file")
     editor.wait(
         "require('pytest_lens.client').stores()[1].items['test_one.py::test_one'] ~= nil",
-        what="the tree, anew",
+        what="the tree again",
     )
     editor.shown("✓ def test_one():")

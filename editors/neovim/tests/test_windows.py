@@ -151,7 +151,7 @@ def test_failures_fill_the_quickfix_list(editor: Editor) -> None:
     assert editor.lua("return vim.fn.getqflist({ winid = 0 }).winid") != 0, "its window is open"
     assert editor.nvim.current.buffer.name.endswith("test_till.py"), "the cursor stays where it was"
     editor.ended()
-    editor.wait("#vim.fn.getqflist() == 1", what="the list without the mended test")
+    editor.wait("#vim.fn.getqflist() == 1", what="the list without the repaired test")
     assert quickfix(editor)[0]["text"].startswith("test_debt")
 
 
@@ -161,9 +161,9 @@ def test_nothing_failed(editor: Editor) -> None:
     editor.run("file")
     editor.wait("#vim.diagnostic.get(0) == 0")
     editor.lens("quickfix")
-    assert "no test failed" in editor.told("no test failed")
+    assert "no test failed" in editor.message("no test failed")
     editor.lens("failed")
-    assert "run tests first" in editor.told("run tests first")
+    assert "run tests first" in editor.message("run tests first")
 
 
 def test_the_summary_is_a_tree(editor: Editor) -> None:

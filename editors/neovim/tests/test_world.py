@@ -54,7 +54,7 @@ def test_the_summary_stops_what_runs(slow: Editor) -> None:
     slow.lens("summary")
     slow.enter("summary")
     slow.press("s")
-    assert "1 test goes on to the end" in slow.told("stopping")
+    assert "1 test goes on to the end" in slow.message("stopping")
     (slow.root / "gate").touch()
     slow.ended()
     assert slow.lua("return _G.ended[1].status") == "stopped"
@@ -88,7 +88,7 @@ def test_nothing_to_stop(project: Callable[..., Path], start: Start) -> None:
     editor.open("test_one.py")
     editor.run("file")
     editor.lens("stop")
-    assert editor.told("no test is running") == "pytest-lens: no test is running"
+    assert editor.message("no test is running") == "pytest-lens: no test is running"
 
 
 def test_a_server_that_dies_takes_its_signs_along(slow: Editor) -> None:
@@ -104,7 +104,7 @@ def test_a_server_that_dies_takes_its_signs_along(slow: Editor) -> None:
     slow.lens("summary")
     assert slow.marks() == {}
     slow.lens("run")
-    assert "`:Lens restart`" in slow.told("Lens restart")
+    assert "`:Lens restart`" in slow.message("Lens restart")
     (slow.root / "gate").touch()
     slow.lens("restart")
     slow.wait(
@@ -118,11 +118,11 @@ def test_a_project_without_tests(project: Callable[..., Path], start: Start) -> 
     editor = start(project({"tool.py": "def tool():\n    return 1\n"}))
     editor.open("tool.py")
     editor.lens("all")
-    assert "no test" in editor.told("no test")
+    assert "no test" in editor.message("no test")
     editor.lens("run")
-    assert "there is no test at line 1" in editor.told("line 1")
+    assert "there is no test at line 1" in editor.message("line 1")
     editor.lens("output")
-    assert editor.told("put the cursor into one")
+    assert editor.message("put the cursor into one")
     editor.lens("summary")
     editor.shown("There are no tests here")
 
@@ -136,14 +136,14 @@ def test_no_pytest(project: Callable[..., Path], start: Start, tmp_path: Path) -
     )
     editor.open("test_one.py")
     editor.lens("run")
-    assert "-m pip install pytest" in editor.told("pytest is not installed")
+    assert "-m pip install pytest" in editor.message("pytest is not installed")
 
 
 def test_no_binary(project: Callable[..., Path], start: Start) -> None:
     editor = start(project({"test_one.py": "def test_one(): pass\n"}), LENS_BINARY="not-a-program")
     editor.open("test_one.py", served=False)
     editor.lens("run")
-    assert ":checkhealth pytest_lens" in editor.told("checkhealth")
+    assert ":checkhealth pytest_lens" in editor.message("checkhealth")
     editor.nvim.command("checkhealth pytest_lens")
     text = "\n".join(editor.nvim.current.buffer[:])
     assert "`not-a-program` is not on the PATH" in text

@@ -1,4 +1,4 @@
-/** Where the server's binary is: as configured, as bundled, or on the PATH. */
+/** Finds the server's binary: as configured, as bundled, or on the PATH. */
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as vscode from "vscode";

@@ -1,4 +1,4 @@
-/** The LSP client: starts the server, hands its notifications on, and asks it. */
+/** The LSP client: starts the server, passes its notifications on, and sends requests. */
 import * as vscode from "vscode";
 import {
   CloseAction,
@@ -21,18 +21,18 @@ import type { Notifications } from "./protocol";
 import { Recovery } from "./recovery";
 import type { Commands, Server } from "./requests";
 
-/** What the client needs from the rest, and tells it. */
+/** The data that the client needs from the other parts, and its events for them. */
 export interface Host {
-  /** The settings of a folder, as the server takes them. */
+  /** The settings of a folder, in the server's form. */
   settings(folder: vscode.WorkspaceFolder | undefined): unknown;
   take<M extends keyof Notifications>(method: M, params: Notifications[M]): void;
-  /** The server listens, for the first time or again. */
+  /** The server is ready, for the first time or again. */
   running(): void;
-  /** It is gone. */
+  /** The server has ended. */
   gone(): void;
-  /** It does not come back by itself. */
+  /** The server has ended and is not restarted. */
   gaveUp(): void;
-  /** It has something to say to the user. */
+  /** The server has a message for the user. */
   said(loudness: Loudness, text: string): void;
 }
 
@@ -47,11 +47,11 @@ const METHODS = [
 ] as const satisfies (keyof Notifications)[];
 
 /**
- * The commands of the server are the extension's own, which knows the cursor and the explorer: the library must not
- * register them as well.
+ * The extension registers the server's commands itself, because it knows the cursor and the explorer: the library must
+ * not register them as well.
  */
 class LensClient extends LanguageClient {
-  /** The folders that the server was told when it was started. */
+  /** The folders that the server received when it started. */
   told: readonly vscode.WorkspaceFolder[] = [];
 
   override registerFeature(feature: StaticFeature | DynamicFeature<unknown>): void {
@@ -61,7 +61,7 @@ class LensClient extends LanguageClient {
     super.registerFeature(feature);
   }
 
-  /** Folders that are switched off are none of the server's business. */
+  /** The server does not learn of folders that are switched off. */
   protected override fillInitializeParams(params: InitializeParams): void {
     super.fillInitializeParams(params);
     this.told = openFolders();
@@ -75,18 +75,18 @@ function named({ uri, name }: vscode.WorkspaceFolder): { uri: string; name: stri
 
 const LOUDNESS: Partial<Record<MessageType, Loudness>> = { 1: "error", 2: "warning" };
 
-/** The server, as the extension has it. */
+/** The extension's connection to the server. */
 export class Client implements Server, vscode.Disposable {
   readonly #client: LensClient;
   readonly #recovery: Recovery;
   readonly #subscriptions: vscode.Disposable[] = [];
-  /** What the server was told of trust. */
+  /** The trust that the server last received. */
   #toldTrust = false;
-  /** The settings have changed while the server was being started, and it knows the old ones. */
+  /** The settings have changed while the server was starting, and it knows the old ones. */
   #isBehind = false;
-  /** Done when it was told: no command overtakes that. */
+  /** Resolves when the server has received the trust: no command overtakes it. */
   #telling: Promise<void> = Promise.resolve();
-  /** The server's, by file, shown or not. */
+  /** The server's diagnostics by file, shown or not. */
   readonly #diagnostics = new Map<string, vscode.Diagnostic[]>();
 
   constructor(context: vscode.ExtensionContext, host: Host) {
@@ -131,7 +131,7 @@ export class Client implements Server, vscode.Disposable {
       documentSelector: [{ scheme: "file", language: "python" }],
       outputChannel: log,
       errorHandler: {
-        // A message that could not be read or written; where the pipe is broken, `closed` follows.
+        // A message could not be read or written; if the pipe is broken, `closed` follows.
         error: () => ({ action: ErrorAction.Continue, handled: true }),
         closed: async () => {
           const again = await this.#recovery.closed();
@@ -156,7 +156,7 @@ export class Client implements Server, vscode.Disposable {
             next(token, params);
           }
         },
-        // Where a failure is marked there are quick fixes of ours, with these and more.
+        // Our own quick fixes at marked failures include these and more.
         provideCodeActions: async (document, range, context, token, next) => {
           const all = (await next(document, range, context, token)) ?? [];
           const isMarked = context.diagnostics.some(({ source }) => source === SOURCE);
@@ -167,7 +167,7 @@ export class Client implements Server, vscode.Disposable {
           next(uri, areShown(uri) ? diagnostics : []);
         },
         workspace: {
-          // Folders are told by `foldersChanged`, which knows which of them are on.
+          // `foldersChanged` reports folders, because it knows which of them are on.
           didChangeWorkspaceFolders: () => Promise.resolve(),
           configuration: (params) =>
             params.items.map(({ scopeUri }) => {
@@ -192,7 +192,7 @@ export class Client implements Server, vscode.Disposable {
     await this.#client.start();
   }
 
-  /** Ends the server and starts it again, as the user asks. */
+  /** Restarts the server, at the user's request. */
   async restart(): Promise<void> {
     this.#recovery.reset();
     this.#recovery.expect(true);
@@ -215,21 +215,21 @@ export class Client implements Server, vscode.Disposable {
 
   async execute<C extends keyof Commands>(command: C, argument: Commands[C][0]): Promise<Commands[C][1]> {
     if (!this.isRunning) {
-      throw new Error("the server does not run: see the log, or restart it");
+      throw new Error("the server is not running: see the log, or restart it");
     }
     await this.#telling;
     const params = { command, arguments: [argument] };
     return this.#client.sendRequest<Commands[C][1]>("workspace/executeCommand", params);
   }
 
-  /** The folders that the server was told when it was started. */
+  /** The folders that the server received when it started. */
   get told(): readonly vscode.WorkspaceFolder[] {
     return this.#client.told;
   }
 
-  /** The server listens: it is told what has changed since it was started. */
+  /** The server is ready: it receives the changes since its start. */
   async catchUp(): Promise<void> {
-    // At the start it was told the settings of the first folder alone.
+    // At its start it received only the settings of the first folder.
     if (this.#isBehind || this.told.length > 1) {
       this.#isBehind = false;
       await this.settingsChanged();
@@ -237,7 +237,7 @@ export class Client implements Server, vscode.Disposable {
     await this.trustChanged();
   }
 
-  /** The settings are others now: the server asks for those of each folder. */
+  /** The settings changed: the server requests those of each folder. */
   async settingsChanged(): Promise<void> {
     if (!this.isRunning) {
       this.#isBehind = true;
@@ -246,7 +246,7 @@ export class Client implements Server, vscode.Disposable {
     }
   }
 
-  /** Other folders are open, or on, than before. */
+  /** Folders were opened, closed or switched. */
   async foldersChanged(
     added: readonly vscode.WorkspaceFolder[],
     removed: readonly vscode.WorkspaceFolder[],
@@ -257,7 +257,7 @@ export class Client implements Server, vscode.Disposable {
     }
   }
 
-  /** Diagnostics are shown, or no longer. */
+  /** Diagnostics were switched on or off. */
   showDiagnostics(): void {
     for (const [key, diagnostics] of this.#diagnostics) {
       const uri = vscode.Uri.parse(key);
@@ -265,14 +265,14 @@ export class Client implements Server, vscode.Disposable {
     }
   }
 
-  /** Tells whether the workspace is trusted, unless the server knows: it may have been trusted while that started. */
+  /** Sends the trust of the workspace, unless the server knows it: it may have been given while the server started. */
   async trustChanged(): Promise<void> {
     const trusted = vscode.workspace.isTrusted;
     if (this.isRunning && this.#toldTrust !== trusted) {
       this.#toldTrust = trusted;
       this.#telling = this.settingsChanged()
         .then(() => this.#client.sendNotification("pytestLens/trust", { trusted }))
-        // The server is gone: the next one is told when it starts.
+        // The server is gone: the next one receives everything at its start.
         .catch((error: unknown) => log.debug(String(error)));
     }
     await this.#telling;

@@ -14,13 +14,13 @@ import type { Session } from "./session";
 import { install, runInTerminal } from "./setup";
 import { words } from "./text";
 
-/** What a menu of the explorer or of a message hands over. */
+/** The argument that a menu of the explorer or of a message passes. */
 type Target = vscode.TestItem | { test?: vscode.TestItem } | undefined;
 
-/** The argument of a lens, which is the server's. */
+/** The argument of a lens, which the server made. */
 type Lens = (Selection & RunOptions) | undefined;
 
-/** What the commands work with. */
+/** The parts that the commands use. */
 export interface Parts {
   session: Session;
   profiles: Profiles;
@@ -28,7 +28,7 @@ export interface Parts {
   flaky: FlakyView;
 }
 
-/** Registers all. */
+/** Registers all commands. */
 export function registerCommands(context: vscode.ExtensionContext, parts: Parts): void {
   const { session, profiles, options, flaky } = parts;
   const { client, runs } = session;
@@ -87,7 +87,7 @@ export function registerCommands(context: vscode.ExtensionContext, parts: Parts)
     return Promise.resolve();
   });
   register("toggleLenses", async () => {
-    // In the user's own settings: those of the workspace may be in a repository.
+    // Writes the user's own settings, because those of the workspace may be in a repository.
     const config = vscode.workspace.getConfiguration("pytestLens");
     const isOn = config.get<boolean>("codeLens.enable", false);
     await config.update("codeLens.enable", !isOn, vscode.ConfigurationTarget.Global);
@@ -127,7 +127,7 @@ export function registerCommands(context: vscode.ExtensionContext, parts: Parts)
   context.subscriptions.push(output);
 }
 
-/** Runs what is on disk: unsaved Python files are saved first. */
+/** Runs the files on disk: unsaved Python files are saved first. */
 async function save(): Promise<void> {
   const dirty = vscode.workspace.textDocuments.filter(({ isDirty, languageId, isUntitled }) => {
     return isDirty && !isUntitled && languageId === "python";
@@ -135,7 +135,7 @@ async function save(): Promise<void> {
   await Promise.all(dirty.map((document) => document.save()));
 }
 
-/** What a lens hands over, or the cursor. */
+/** The argument of a lens, or the cursor. */
 function selection(lens: Lens): Selection & RunOptions {
   return lens && Object.keys(lens).length > 0 ? lens : cursor();
 }
@@ -173,7 +173,7 @@ export interface Test {
   name: string;
 }
 
-/** The test of a menu, or the one under the cursor. */
+/** The test of a menu, or the one at the cursor. */
 async function meant(session: Session, target: Target): Promise<Test> {
   const item = itemOf(target);
   return (item && testOf(session, item)) ?? under(session);

@@ -1,7 +1,7 @@
-/** Whether a folder has anything to do with pytest: its configuration, or files that look like tests. */
+/** Whether a folder uses pytest: it has pytest's configuration, or files that look like tests. */
 import * as vscode from "vscode";
 
-/** Files that are there for pytest alone, and those in which a section is. */
+/** Files that only pytest reads, and files with a section for pytest. */
 const OWN = ["pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "conftest.py"];
 const SECTIONS: [string, RegExp][] = [
   ["pyproject.toml", /^\[tool\.pytest/m],
@@ -9,14 +9,14 @@ const SECTIONS: [string, RegExp][] = [
   ["tox.ini", /^\[pytest\]/m],
 ];
 
-/** What pytest takes for files of tests, and where nobody looks for any. */
+/** Globs of pytest's test files, and of folders that are not searched. */
 const TESTS = "**/{test_*,*_test}.py";
 const NOWHERE = "**/{.*,node_modules,venv,env,site-packages}/**";
 
-/** What tells that a folder begins to have to do with pytest. */
+/** Files whose creation may mean that a folder uses pytest from now on. */
 export const SIGNS = `**/{${[...OWN, ...SECTIONS.map(([name]) => name), "test_*.py", "*_test.py"].join(",")}}`;
 
-/** Whether it says at its top how pytest is to work, or has files that look like tests. */
+/** Whether the folder has a configuration of pytest at its top, or files that look like tests. */
 export async function hasToDoWithPytest(folder: vscode.WorkspaceFolder): Promise<boolean> {
   const at = (name: string): vscode.Uri => vscode.Uri.joinPath(folder.uri, name);
   const exists = async (name: string): Promise<boolean> =>

@@ -1,9 +1,9 @@
-/** Two explorers for the same tests confuse: offers to switch the Python extension's off. Asked once a workspace. */
+/** Two explorers for the same tests confuse users: offers to switch the Python extension's off, once in a workspace. */
 import * as vscode from "vscode";
 
 const ASKED = "pytestLens.askedAboutPythonExplorer";
 
-/** Offers it where both are on, now or later. */
+/** Makes the offer if both are on, now or later. */
 export function watchForConflict(context: vscode.ExtensionContext): void {
   const offer = (): void => void offerToSwitchOff(context);
   context.subscriptions.push(
@@ -35,7 +35,7 @@ async function offerToSwitchOff(context: vscode.ExtensionContext): Promise<void>
   }
 }
 
-/** A file of the repository is the user's to change: there the settings are opened. */
+/** Only the user changes a file of the repository: the settings are opened instead. */
 async function switchOff(config: vscode.WorkspaceConfiguration): Promise<void> {
   const set = config.inspect<boolean>("pytestEnabled");
   if (set?.globalValue) {

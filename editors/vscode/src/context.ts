@@ -1,16 +1,16 @@
-/** The context keys by which package.json decides what is shown. */
+/** The context keys by which `package.json` decides what VS Code shows. */
 import * as vscode from "vscode";
 
-/** Why the tree may be empty; `idle` is a folder that has nothing to do with pytest. */
+/** The reason for an empty tree; `idle` is a folder that does not use pytest. */
 export type WelcomeState =
   "starting" | "ready" | "empty" | "idle" | "failed" | "noPytest" | "noPython" | "noServer" | "untrusted";
 
-/** Says how far it is. */
+/** Sets the state. */
 export function setState(state: WelcomeState): void {
   void vscode.commands.executeCommand("setContext", "pytestLens.state", state);
 }
 
-/** Says that the extension is there. */
+/** Sets that the extension is active. */
 export function setActive(): void {
   void vscode.commands.executeCommand("setContext", "pytestLens.active", true);
 }

@@ -1,6 +1,6 @@
 /**
- * Continuous run. For everything, the server itself runs what a save affects; a selection is repeated by each save that
- * can reach a test of it.
+ * Continuous run. For all tests, the server itself runs those that a save affects; a selection is repeated by each save
+ * that can reach a test of it.
  */
 import * as vscode from "vscode";
 
@@ -20,7 +20,7 @@ export class Continuous implements vscode.Disposable {
 
   constructor(private readonly session: Session) {}
 
-  /** Of the profile Run. */
+  /** Continuous runs of the profile Run. */
   async run(request: vscode.TestRunRequest, token: vscode.CancellationToken, start: Start): Promise<void> {
     if (request.include) {
       await this.repeat(request, token, start);
@@ -68,7 +68,7 @@ export class Continuous implements vscode.Disposable {
     await start(request);
   }
 
-  /** Whether saved files can reach a selection, as the engine says; where it can't be asked, they may. */
+  /** Whether saved files can reach a selection. The engine decides; if it can't answer, they may. */
   async #isReached(request: vscode.TestRunRequest, uris: string[]): Promise<boolean> {
     try {
       const { folders } = await this.session.client.execute("pytestLens.affected", { uris });
@@ -79,7 +79,7 @@ export class Continuous implements vscode.Disposable {
     }
   }
 
-  /** The ids that a request selects in a folder; none where it selects the whole folder. */
+  /** The ids that a request selects in a folder; empty if it selects the whole folder. */
   #selected({ include }: vscode.TestRunRequest, workspace: string): string[] | undefined {
     const all = include?.map((item) => this.session.tree.data(item)).filter((data) => data?.folder === workspace);
     const ids = all?.map((data) => data?.id);

@@ -1,17 +1,17 @@
-/** Coverage: what the server measured, file by file; lines and branches of a file when a person opens it. */
+/** Coverage: the server's report, file by file; lines and branches of a file when a person opens it. */
 import * as vscode from "vscode";
 
 import type { Notice, RunEnd } from "./protocol";
 import type { FileLines } from "./requests";
 import type { Session } from "./session";
 
-/** What coverage runs measured. */
+/** The coverage of runs. */
 export class Coverage {
   readonly #lines = new WeakMap<vscode.FileCoverage, { lines: FileLines; workspace: string }>();
 
   constructor(private readonly session: Session) {}
 
-  /** Fetches what a run measured, and hands it to VS Code. */
+  /** Fetches the coverage of a run, and passes it to VS Code. */
   async finish(run: vscode.TestRun, { workspace, runId, status }: RunEnd & Notice): Promise<void> {
     if (status === "stopped" || status === "killed") {
       return;
@@ -55,7 +55,7 @@ export class Coverage {
   }
 }
 
-/** The branches that leave a line; only where there is more than one way. */
+/** The branches that leave a line; only if there is more than one. */
 function branchesOf(lines: FileLines, line: number): vscode.BranchCoverage[] {
   const from = (pairs: [number, number][] | undefined, executed: boolean): vscode.BranchCoverage[] =>
     (pairs ?? [])

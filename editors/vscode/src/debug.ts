@@ -10,7 +10,7 @@ import type { Session } from "./session";
 /** The extension that contributes the debug type `debugpy`. */
 const DEBUGGER = "ms-python.debugpy";
 
-/** Debugs what a profile was asked for. */
+/** Debugs the tests of a profile's request. */
 export async function debugTests(session: Session, request: vscode.TestRunRequest, asked: FolderRun[]): Promise<void> {
   const [first, ...others] = asked;
   if (!first) {
@@ -23,7 +23,7 @@ export async function debugTests(session: Session, request: vscode.TestRunReques
     offerDebugger();
     return;
   }
-  // Continuous: the session of the save before makes room.
+  // Continuous run: the session of the last save ends first.
   const before = waiting.get(request);
   if (before !== undefined) {
     await session.client
@@ -38,7 +38,7 @@ export async function debugTests(session: Session, request: vscode.TestRunReques
   await session.runs.claim(request, first.workspace, ask, { isDebugged: true });
 }
 
-/** The server's run that was started last for a request. */
+/** The server's last run for a request. */
 const waiting = new WeakMap<vscode.TestRunRequest, string>();
 
 /** Debugs a selection as one of VS Code's runs, which a restart repeats; answers with the server's run. */
@@ -70,7 +70,7 @@ async function attach(
   return answer;
 }
 
-/** A debugger that is told to disconnect while its test goes on: the user has had enough of the test. */
+/** A debugger disconnects while its test runs: the user wants to end the test. */
 export function followDebuggers(runs: Runs): vscode.Disposable {
   return vscode.debug.registerDebugAdapterTrackerFactory("debugpy", {
     createDebugAdapterTracker: ({ configuration, parentSession }) => {
@@ -93,7 +93,7 @@ export function followDebuggers(runs: Runs): vscode.Disposable {
   });
 }
 
-/** Whether there is a debugger for Python. */
+/** Whether a debugger for Python is installed. */
 function isDebuggerThere(): boolean {
   return vscode.extensions.all.some((extension) => {
     const { contributes } = extension.packageJSON as { contributes?: { debuggers?: { type: string }[] } };

@@ -1,4 +1,4 @@
-/** The folders whose tests are ours: those of the workspace, but for those that are switched off. */
+/** The folders of the workspace that are not switched off. */
 import * as vscode from "vscode";
 
 /** Whether a folder is switched on. */

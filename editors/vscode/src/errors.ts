@@ -1,20 +1,20 @@
-/** How errors become sentences, and sentences short enough for a notification. Free of VS Code. */
+/** Converts errors to sentences, and shortens sentences for notifications. Free of VS Code. */
 import { plain } from "./print";
 
-/** A notification says no more than this. */
+/** The longest text of a notification, in characters. */
 const MOST = 240;
 
-/** What the library says of a server that went away while it was asked. */
+/** The library's error for a server that ended before it answered. */
 const GONE =
   /connection (?:is|got) (?:closed|disposed)|pending response rejected|client is not running|after a stream/i;
 
-/** What an error says. */
+/** The message of an error. */
 export function sentence(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return GONE.test(text) ? "the server ended before it answered: try again" : text;
 }
 
-/** One line of it: of a traceback its last, which names the error. The log has the rest. */
+/** One line of a message: of a traceback the last, which names the error. The log has the rest. */
 export function brief(text: string): string {
   const lines = plain(text)
     .split(/\r?\n/)

@@ -14,7 +14,7 @@ import { Session } from "./session";
 import { StatusBar } from "./statusBar";
 import { offerToKill } from "./stopping";
 
-/** What other extensions, and our tests, may use. */
+/** The API for other extensions, and for our tests. */
 export interface Api {
   session: Session;
   profiles: Profiles;

@@ -1,11 +1,11 @@
 /**
- * Which of a profile's options narrow what is run. They hold for runs of everything, and never touch tests that a person
- * chose. Free of VS Code.
+ * The options of a profile that narrow a run. They apply to runs of all tests, and never to tests that a person chose.
+ * Free of VS Code.
  */
 import type { RunOptions } from "./requests";
 import { quoted, words } from "./shell";
 
-/** What can be set for a profile, as it was typed. */
+/** The options of a profile, as the user typed them. */
 export interface Chosen {
   arguments?: string;
   marker?: string;
@@ -14,11 +14,11 @@ export interface Chosen {
   maxfail?: string;
 }
 
-/** pytest's options that leave tests out: those with a value, and those without. */
+/** pytest's options that deselect tests: those with a value, and those without. */
 const WITH_VALUE = ["-k", "-m", "--deselect", "--ignore", "--ignore-glob"];
 const ALONE = ["--lf", "--last-failed", "--sw", "--stepwise", "--sw-skip", "--stepwise-skip"];
 
-/** The arguments that leave tests out, and the others. */
+/** The arguments that deselect tests, and the others. */
 function parted(line: string): { narrowing: string[]; others: string[] } {
   const narrowing: string[] = [];
   const others: string[] = [];
@@ -45,7 +45,7 @@ function isGlued(word: string): boolean {
   );
 }
 
-/** The options of a run: of everything, or of tests that were chosen. */
+/** The options of a run: of all tests, or of tests that were chosen. */
 export function effective(chosen: Chosen, everything: boolean): RunOptions {
   const { others } = parted(chosen.arguments ?? "");
   const all = everything ? words(chosen.arguments ?? "") : others;
@@ -58,7 +58,7 @@ export function effective(chosen: Chosen, everything: boolean): RunOptions {
   };
 }
 
-/** What narrows a run of everything, as on pytest's command line; empty where nothing does. */
+/** The options that narrow a run of all tests, as on pytest's command line; empty if none does. */
 export function filterText(chosen: Chosen): string {
   const { narrowing } = parted(chosen.arguments ?? "");
   const named = [

@@ -1,4 +1,4 @@
-/** Quick fixes on a failure: run it, debug it, show what it printed. */
+/** Quick fixes on a failure: run it, debug it, show its output. */
 import * as vscode from "vscode";
 
 import type { Test } from "./commands";
@@ -8,7 +8,7 @@ import { testAt } from "./places";
 /** The `source` of the server's diagnostics. */
 export const SOURCE = "pytest-lens";
 
-/** Offers them at the server's diagnostics. */
+/** Provides them at the server's diagnostics. */
 export class Fixes implements vscode.CodeActionProvider {
   static readonly metadata = { providedCodeActionKinds: [vscode.CodeActionKind.QuickFix] };
 

@@ -14,16 +14,16 @@ export interface FlakyRow {
   recent: string[];
 }
 
-/** What else the page says. */
+/** The other content of the page. */
 interface Around {
   /** Tests with a history. */
   tracked: number;
   problem: string | undefined;
-  /** The test to mark. */
+  /** The test to highlight. */
   focus: string | undefined;
 }
 
-/** The page, which asks for its content, and takes it again whenever it changes. */
+/** The page. It requests its content, and receives it again whenever it changes. */
 export function page(): string {
   const nonce = Math.random().toString(36).slice(2);
   const policy = `default-src 'none'; style-src 'nonce-${nonce}'; script-src 'nonce-${nonce}'`;
@@ -41,7 +41,7 @@ export function page(): string {
 </html>`;
 }
 
-/** What the page shows. */
+/** The content of the page. */
 export function content(rows: FlakyRow[], around: Around): string {
   const lines = rows.length > 0 ? table(rows, around.focus) : "";
   return `<header><h1>Flaky tests</h1><p>${summary(rows, around)}</p></header>\n${lines}`;
@@ -141,7 +141,7 @@ let marked;
 window.addEventListener("message", ({ data }) => {
   const key = keyOf(document.activeElement);
   main.innerHTML = data.content;
-  // Whoever works here by keyboard stays where they were.
+  // Keeps the keyboard's focus where it was.
   const same = key && Array.from(main.querySelectorAll("[data-command]")).find((each) => keyOf(each) === key);
   if (same) same.focus({ preventScroll: true });
   const focused = main.querySelector("tr.focused");

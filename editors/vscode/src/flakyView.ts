@@ -7,20 +7,20 @@ import { sentence } from "./log";
 import type { FlakyTest } from "./requests";
 import type { Session } from "./session";
 
-/** What the page sends. */
+/** The messages that the page sends. */
 interface Click {
   command: "ready" | "open" | "run" | "rerun";
   id: string;
   workspace: string;
 }
 
-/** The view, made when it is first asked for. */
+/** The view, created on first use. */
 export class FlakyView implements vscode.Disposable {
   #panel: vscode.WebviewPanel | undefined;
   #focus: string | undefined;
   readonly #subscription: vscode.Disposable;
   #drawing = false;
-  /** What the page shows. */
+  /** The content of the page. */
   #told: string | undefined;
   #again = false;
 
@@ -28,7 +28,7 @@ export class FlakyView implements vscode.Disposable {
     this.#subscription = session.onDidHint(() => void this.#draw());
   }
 
-  /** Shows it; a test that is named is marked. */
+  /** Shows the view; highlights a test if one is named. */
   async show(focus?: string): Promise<void> {
     this.#focus = focus;
     if (!this.#panel) {
@@ -97,7 +97,7 @@ export class FlakyView implements vscode.Disposable {
   async #clicked({ command, id, workspace }: Click): Promise<void> {
     switch (command) {
       case "ready":
-        // It was made, or made anew after it was hidden: it has nothing yet.
+        // The page was created, or created again after it was hidden: it is empty.
         this.#told = undefined;
         await this.#draw();
         break;

@@ -1,6 +1,6 @@
 /**
- * What is known of each folder: its inventory, last outcomes, flakiness and errors. Reduced from the notifications;
- * the tree and the views read it.
+ * The state of each folder: its inventory, last outcomes, flakiness and errors. Reduced from the notifications; the
+ * tree and the views read it.
  */
 import { Inventory, isOutline } from "./inventory";
 import type { CollectError, Hint } from "./protocol";
@@ -17,31 +17,31 @@ export class Folder {
   readonly outcomes = new Map<string, LastOutcome>();
   readonly hints = new Map<string, Hint>();
   errors: CollectError[] = [];
-  /** The number of the notification that comes next. */
+  /** The number of the next notification. */
   #expected = 1;
-  /** Ids that came or went while folders and files are read anew. */
+  /** Ids that came or went while folders and files are read again. */
   #marks: Map<string, boolean> | undefined;
 
   constructor(readonly uri: string) {}
 
-  /** Takes a notification's number; false where some were missed. */
+  /** Records a notification's number; false if some were missed. */
   inSequence(seq: number): boolean {
     const good = seq === this.#expected;
     this.#expected = seq + 1;
     return good;
   }
 
-  /** A new server counts from 1; what is known is kept until it says otherwise. */
+  /** A new server counts from 1; the state is kept until the server changes it. */
   newServer(): void {
     this.#expected = 1;
   }
 
-  /** Folders and files are about to be read anew. */
+  /** Folders and files are about to be read again. */
   beginSync(): void {
     this.#marks = new Map();
   }
 
-  /** Ids that came or went, for a synchronisation under way. */
+  /** Adds ids that came or went to a read in progress. */
   mark(present: Iterable<string>, gone: Iterable<string>): void {
     for (const id of gone) {
       this.#marks?.set(id, false);
@@ -51,7 +51,7 @@ export class Folder {
     }
   }
 
-  /** They were read: returns the ids of those that nobody named. */
+  /** The read is over: returns the ids that the server did not name. */
   endSync(): string[] {
     const marks = this.#marks;
     this.#marks = undefined;
@@ -63,7 +63,7 @@ export class Folder {
   }
 }
 
-/** Every folder, by the URI that the server names it with. */
+/** Every folder, by the server's URI for it. */
 export class Folders {
   readonly #all = new Map<string, Folder>();
 

@@ -1,6 +1,6 @@
 /**
- * The interpreter of a folder where no setting names one: as chosen in the Python extension, which is followed, or, where
- * that is not installed, by our own picker. A choice is kept for the workspace, never in a file of the repository.
+ * The interpreter of a folder without a setting for it: the Python extension's choice, or, if that is not installed,
+ * the choice in our own picker. A choice is kept for the workspace, never in a file of the repository.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -17,14 +17,14 @@ interface PythonApi {
   };
 }
 
-/** Folders in which environments lie. */
+/** Folders that contain environments. */
 const ENVIRONMENTS = [".venv", "venv", "env", ".env"];
 
 function keyOf(folder: vscode.WorkspaceFolder): string {
   return `pytestLens.interpreter.${folder.uri.toString()}`;
 }
 
-/** Whose interpreter runs the tests. */
+/** The interpreters that run the tests. */
 export class Interpreter implements vscode.Disposable {
   #api: PythonApi["environments"];
   #subscription: vscode.Disposable | undefined;
@@ -34,9 +34,9 @@ export class Interpreter implements vscode.Disposable {
 
   constructor(private readonly state: vscode.Memento) {}
 
-  /** Looks for the Python extension; whether it was found just now. */
+  /** Looks for the Python extension; returns whether it was found just now. */
   follow(): Promise<boolean> {
-    // One after the other: it is followed once, however long it takes to come up.
+    // One call after the other: the extension is followed once, even if it starts slowly.
     this.#looking = this.#looking.then(() => this.#look());
     return this.#looking;
   }
@@ -55,7 +55,7 @@ export class Interpreter implements vscode.Disposable {
     return this.#api !== undefined;
   }
 
-  /** The interpreter of a folder; none where none was chosen, as `python` alone says nothing. */
+  /** The interpreter of a folder; undefined if none was chosen, as `python` alone names none. */
   of(folder: vscode.WorkspaceFolder | undefined): string | undefined {
     const own = folder && this.state.get<string>(keyOf(folder));
     if (own && fs.existsSync(own)) {
@@ -75,11 +75,11 @@ export class Interpreter implements vscode.Disposable {
     }
   }
 
-  /** Has the user choose one for a folder. */
+  /** Lets the user choose one for a folder. */
   async choose(folder: vscode.WorkspaceFolder): Promise<void> {
     const named = vscode.workspace.getConfiguration("pytestLens", folder).get<string>("pythonPath", "");
     if (named) {
-      // The setting wins over any choice: that is where to change it.
+      // The setting takes precedence over any choice: the user has to change it there.
       await vscode.commands.executeCommand("workbench.action.openSettings", "pytestLens.pythonPath");
       return;
     }

@@ -1,20 +1,20 @@
 /**
- * The inventory of one folder: a pure fold over the server's deltas, free of VS Code, so that the tree can ask it for
- * the children of what a person opens, and for nothing else.
+ * The inventory of one folder: a pure fold over the server's deltas, free of VS Code. The tree asks it for the children
+ * of items that a person opens, and for nothing else.
  */
 import type { InventoryDelta, TestItem } from "./protocol";
 
-/** What a delta changed. */
+/** The change that a delta makes. */
 export interface Changes {
-  /** Items that are new or another now, parents before children. */
+  /** New and changed items, parents before children. */
   upserts: TestItem[];
-  /** Ids that are gone, each with all that was below it. */
+  /** Removed ids, each with all items below it. */
   removed: string[];
-  /** Ids that may have another place among their siblings now. */
+  /** Ids whose place among their siblings may have changed. */
   moved: string[];
 }
 
-/** What is taken in of a delta. */
+/** The parts of a delta that are read. */
 export type Delta = Pick<InventoryDelta, "upserts" | "removed" | "order" | "wholeFiles">;
 
 export function isOutline(item: TestItem): boolean {
@@ -23,7 +23,7 @@ export function isOutline(item: TestItem): boolean {
 
 const TOP = "";
 
-/** Every item of a folder, and which lies in which. */
+/** Every item of a folder, and its parent. */
 export class Inventory {
   readonly #items = new Map<string, TestItem>();
   readonly #children = new Map<string, Set<string>>();
@@ -48,12 +48,12 @@ export class Inventory {
     return this.#items.keys();
   }
 
-  /** Files of which the server has told what lies in them. */
+  /** Files whose tests the server has sent. */
   get told(): ReadonlySet<string> {
     return this.#told;
   }
 
-  /** The number of the item among its siblings: they arrive in source order, or are told to be in another. */
+  /** The number of the item among its siblings: they arrive in source order, or with an order. */
   order(id: string): number {
     return this.#order.get(id) ?? 0;
   }
@@ -64,7 +64,7 @@ export class Inventory {
     return Array.from(ids, (id) => this.#items.get(id)).filter((item) => item !== undefined);
   }
 
-  /** Whether anything lies in an item, as far as is known; of a file that nobody asked for it is supposed. */
+  /** Whether an item has children, as far as is known; a file whose tests were not requested counts as one that has. */
   mayHaveChildren(id: string): boolean {
     const unasked = this.#items.get(id)?.kind === "file" && !this.#told.has(id);
     return unasked || (this.#children.get(id)?.size ?? 0) > 0;
@@ -94,7 +94,7 @@ export class Inventory {
         this.#children.set(item.parent ?? TOP, new Set([item.id]));
       }
     }
-    // A file that is told whole is told in its order.
+    // A file that arrives whole arrives in order.
     const families = new Map<string, string[]>();
     for (const { id, parent = TOP } of delta.wholeFiles ? delta.upserts : []) {
       const family = families.get(parent);
@@ -117,7 +117,7 @@ export class Inventory {
     return children.flatMap((child) => (present.has(child) ? this.#without(child, present) : [child]));
   }
 
-  /** Puts children in order; those that are not named come behind. */
+  /** Sorts children; those that are not named come last. */
   #arrange(parent: string, ids: readonly string[]): string[] {
     const children = this.#children.get(parent);
     if (!children) {
@@ -130,7 +130,7 @@ export class Inventory {
     return Array.from(ordered);
   }
 
-  /** The ids to run for these items without those: an item stands for all within, as long as nothing in it is left out. */
+  /** The ids to run for these items without those: an item stands for all within it, unless one of them is left out. */
   select(included: Iterable<string>, excluded: ReadonlySet<string>): string[] {
     const spoiled = new Set<string>();
     for (const id of excluded) {

@@ -1,10 +1,13 @@
-/** How tests and runs are named for a reader, and for a listener: free of VS Code. */
+/** Names of tests and runs, for sighted users and for screen readers. Free of VS Code. */
 import type { TestItem } from "./protocol";
 
-/** What of an item makes its name. */
+/** The parts of an item that make its name. */
 type Named = Pick<TestItem, "id" | "kind" | "label" | "parent">;
 
-/** What pytest escaped in the id of a case, as it reads: `caf\xe9` is `café`. Signs that can't be shown stay escaped. */
+/**
+ * Decodes the escapes that pytest puts into the id of a case: `caf\xe9` is `café`. Characters that can't be shown stay
+ * escaped.
+ */
 export function decoded(text: string): string {
   return text.replace(
     /\\(?:(\\)|x([0-9a-f]{2})|u([0-9a-f]{4})|U([0-9a-f]{8}))/g,
@@ -19,7 +22,7 @@ export function decoded(text: string): string {
   );
 }
 
-/** An item's name: of a case with that of its test, since alone it may be no more than `1`. */
+/** An item's name: for a case with that of its test, because it may be no more than `1`. */
 export function itemName({ kind, label, parent }: Named): string {
   if (kind !== "case") {
     return label;
@@ -29,28 +32,28 @@ export function itemName({ kind, label, parent }: Named): string {
 }
 
 /**
- * An item's label: its name and what there is to say of it. In one text, as VS Code has a screen reader read the
- * description of an item instead of its label.
+ * An item's label: its name and remarks. It is one text, because VS Code has a screen reader read the description of an
+ * item instead of its label.
  */
 export function itemLabel(item: Named, remarks: string): string {
   return remarks ? `${itemName(item)} · ${remarks}` : itemName(item);
 }
 
-/** What a run is of. */
+/** The subject of a run. */
 export interface RunOf {
-  /** Names of what was asked for; none for everything. */
+  /** Names of the requested tests; none for all. */
   names?: readonly string[];
-  /** The number of tests, where more run than are named. */
+  /** The number of tests, if more run than are named. */
   total?: number;
-  /** The profile, where it is not the usual one. */
+  /** The profile, if it is not the usual one. */
   profile?: string | undefined;
-  /** What narrows a run of everything. */
+  /** The filter of a run of all tests. */
   filter?: string;
-  /** It repeats by itself. */
+  /** The run repeats by itself. */
   onSave?: boolean;
 }
 
-/** The name of a run: what it is of. */
+/** The name of a run. */
 export function runName({ names, total, profile, filter, onSave }: RunOf): string {
   let what = "All tests";
   if (names && names.length > 0) {

@@ -1,7 +1,7 @@
 /** The user's launch configuration for tests (`"purpose": ["debug-test"]`), as the Python extension has it. */
 import * as vscode from "vscode";
 
-/** What of it says how to debug, and not what. */
+/** The keys that say how to debug, and not what. */
 const TAKEN = [
   "justMyCode",
   "subProcess",
@@ -26,12 +26,12 @@ function ofTests(folder: vscode.WorkspaceFolder | undefined): Record<string, unk
   return own ?? {};
 }
 
-/** What it says of how to debug. */
+/** The keys that say how to debug. */
 export function debugging(folder: vscode.WorkspaceFolder | undefined): Record<string, unknown> {
   return Object.fromEntries(Object.entries(ofTests(folder)).filter(([name]) => TAKEN.includes(name)));
 }
 
-/** The variables that it gives tests. */
+/** Its variables for tests. */
 export interface Variables {
   /** The configuration's name. */
   name: string;
@@ -51,7 +51,7 @@ export function variables(folder: vscode.WorkspaceFolder | undefined): Variables
   };
 }
 
-/** Null takes a variable away, which no setting of ours does. */
+/** Null removes a variable; our settings can't do that. */
 function isPlain(value: unknown): boolean {
   return ["string", "number", "boolean"].includes(typeof value);
 }

@@ -1,4 +1,4 @@
-/** The extension's own output channel, with levels, and what a user is told beside it. */
+/** The extension's own output channel, with levels, and messages to the user besides it. */
 import * as vscode from "vscode";
 
 import { brief, sentence } from "./errors";
@@ -8,7 +8,7 @@ export { sentence } from "./errors";
 
 export const log = vscode.window.createOutputChannel("pytest-lens", { log: true });
 
-/** A way out that is offered with an error. */
+/** A way out that an error offers. */
 export interface Offer {
   label: string;
   act: () => unknown;
@@ -16,7 +16,7 @@ export interface Offer {
 
 const SHOW_LOG: Offer = { label: "Show Log", act: () => log.show() };
 
-/** Shows an error to the user, with the log a click away, and what helps: to install what is missing, to trust. */
+/** Shows an error to the user, with buttons for the log and for a way out: to install a package, to trust. */
 export function tell(error: unknown, ...offers: Offer[]): void {
   const text = sentence(error);
   log.error(text);
@@ -32,10 +32,10 @@ export function tell(error: unknown, ...offers: Offer[]): void {
   show(vscode.window.showErrorMessage, `pytest-lens: ${brief(text)}`, [...all, SHOW_LOG]);
 }
 
-/** How loud the server is. */
+/** The severity of the server's message. */
 export type Loudness = "error" | "warning" | "info";
 
-/** Shows what the server has to say. */
+/** Shows a message of the server. */
 export function relay(loudness: Loudness, text: string): void {
   const [write, say] = {
     error: [log.error.bind(log), vscode.window.showErrorMessage] as const,

@@ -1,4 +1,4 @@
-/** What a profile tells pytest besides the tests: set by its configure button, kept for the workspace. */
+/** A profile's options for pytest: set by its configure button, kept for the workspace. */
 import * as vscode from "vscode";
 
 import { type Chosen, effective, filterText, withoutFilter } from "./filters";
@@ -27,7 +27,7 @@ const QUESTIONS: { key: keyof Chosen; label: string; prompt: string; placeHolder
   {
     key: "maxfail",
     label: "Stop after failures",
-    prompt: "Stop after so many failures; empty for never",
+    prompt: "Stop after this many failures; empty for never",
     placeHolder: "1",
   },
 ];
@@ -43,28 +43,28 @@ export class Options implements vscode.Disposable {
 
   constructor(private readonly state: vscode.Memento) {}
 
-  /** What a run of a profile is told: of everything, or of tests that were chosen. */
+  /** The options of a run of a profile: of all tests, or of tests that were chosen. */
   of(profile: string, everything: boolean): RunOptions {
     return effective(this.#get(profile), everything);
   }
 
-  /** What narrows the profile's runs of everything, as on a command line; empty where nothing does. */
+  /** The filter of the profile's runs of all tests, as on a command line; empty if there is none. */
   filter(profile: string): string {
     return filterText(this.#get(profile));
   }
 
-  /** Has a profile run everything again. */
+  /** Removes the filter of a profile. */
   async clear(profile: string): Promise<void> {
     await this.#set(profile, withoutFilter(this.#get(profile)));
   }
 
-  /** Asks for one option after the other, until the user has had enough. */
+  /** Asks for one option after the other, until the user ends it. */
   async configure(profile: string): Promise<void> {
     for (;;) {
       const chosen = this.#get(profile);
       const picks = QUESTIONS.map((question) => ({ ...question, description: chosen[question.key] ?? "" }));
       const title = `pytest: options of “${profile}” in this workspace`;
-      const pick = await vscode.window.showQuickPick(picks, { title, placeHolder: "What is to be set?" });
+      const pick = await vscode.window.showQuickPick(picks, { title, placeHolder: "Choose an option" });
       if (!pick) {
         return;
       }

@@ -1,4 +1,4 @@
-/** Outcomes as VS Code shows them: states, messages with diff and stack, and the output of each test. */
+/** Outcomes in VS Code: states, messages with diff and stack, and the output of each test. */
 import * as vscode from "vscode";
 
 import { body, coloured, heading } from "./print";
@@ -6,10 +6,10 @@ import type { Hint, Location, TestOutcome } from "./protocol";
 import { crlf, flakySentence, words } from "./text";
 import { asRange } from "./tree";
 
-/** The context of our messages, for their menus. */
+/** The context value of our messages, for their menus. */
 export const MESSAGE_CONTEXT = "pytestLens";
 
-/** Which of VS Code's states stands for an outcome; one that is missing leaves the test as it was. */
+/** VS Code's state for each outcome; an outcome without one leaves the test unchanged. */
 const STATES: Record<string, "passed" | "failed" | "errored" | "skipped"> = {
   passed: "passed",
   xpassed: "passed",
@@ -26,7 +26,7 @@ export function isFailure(outcome: string): boolean {
   return STATES[outcome] === "failed" || STATES[outcome] === "errored";
 }
 
-/** Tells a run what became of a test; answers whether it wrote anything of it into the output. */
+/** Reports the outcome of a test to a run; returns whether it wrote output. */
 export function report(
   run: vscode.TestRun,
   test: vscode.TestItem,
@@ -57,7 +57,7 @@ export function report(
   return printed;
 }
 
-/** Tells a run what became of the subtests of a test. */
+/** Reports the outcomes of a test's subtests to a run. */
 export function reportSubtests(run: vscode.TestRun, tests: vscode.TestItem[], outcome: TestOutcome): void {
   tests.forEach((test, index) => {
     const subtest = outcome.subtests?.[index];
@@ -84,7 +84,7 @@ function message(test: vscode.TestItem, outcome: TestOutcome, hint: Hint | undef
     told.actualOutput = outcome.actual;
   }
   told.contextValue = MESSAGE_CONTEXT;
-  // A broken fixture breaks many tests: each says so at its own line, and the stack leads to the fixture.
+  // A broken fixture breaks many tests: each message is at the test's own line, and the stack leads to the fixture.
   place(told, test, isShared(test, outcome) ? undefined : outcome.location);
   // Innermost first, as debuggers show a stack.
   told.stackTrace = (outcome.frames ?? [])
@@ -96,7 +96,7 @@ function message(test: vscode.TestItem, outcome: TestOutcome, hint: Hint | undef
   return told;
 }
 
-/** Whether a failure happened in what tests share: in set-up or teardown, outside of the test itself. */
+/** Whether a failure happened in code that tests share: in set-up or teardown, outside of the test itself. */
 function isShared(test: vscode.TestItem, { phase, location }: TestOutcome): boolean {
   if (!location || phase === undefined || phase === "call" || !test.uri || !test.range) {
     return false;
@@ -113,7 +113,7 @@ function place(told: vscode.TestMessage, test: vscode.TestItem, location: Locati
   }
 }
 
-/** Under a heading of its own: what a test printed, pytest's own text of its failure, why it was not run. */
+/** Under a heading of its own: the output of a test, pytest's own text of its failure, or why it was not run. */
 function print(run: vscode.TestRun, test: vscode.TestItem, outcome: TestOutcome): boolean {
   const text = body(outcome);
   const isLoud = text !== "" || outcome.outcome !== "passed" || outcome.willRerun === true;

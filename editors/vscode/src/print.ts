@@ -1,5 +1,5 @@
 /**
- * What a run writes into its output, in a terminal's colours: each test under a heading of its own. Free of VS Code.
+ * A run's output in a terminal's colors: each test under a heading of its own. Free of VS Code.
  */
 import type { RunEnd, TestOutcome } from "./protocol";
 import { duration, words } from "./text";
@@ -26,7 +26,7 @@ function paint(text: string, ...codes: number[]): string {
   return `\u001b[${codes.join(";")}m${text}\u001b[0m`;
 }
 
-/** The line that says what became of a test. */
+/** The line with a test's outcome. */
 export function heading(outcome: Pick<TestOutcome, "id" | "outcome" | "durationMs" | "attempt" | "willRerun">): string {
   const { id, outcome: what, durationMs, attempt, willRerun } = outcome;
   const ran = what !== "not_run" && what !== "skipped";
@@ -35,7 +35,9 @@ export function heading(outcome: Pick<TestOutcome, "id" | "outcome" | "durationM
   return `${paint(id, BOLD)} ${paint(words(what), COLOURS[what] ?? RED)}${took}${again}\n`;
 }
 
-/** What a test printed, pytest's own text of its failure, and why it was skipped or not run; empty where nothing. */
+/**
+ * The output of a test, pytest's own text of its failure, and why it was skipped or not run; empty if there is none.
+ */
 export function body(outcome: TestOutcome): string {
   const parts: string[] = [];
   const sections = [
@@ -91,7 +93,7 @@ export function summary(end: RunEnd): string {
   return `${how}${told.join(", ") || "no tests ran"} in ${duration(end.durationMs)}${why}\n`;
 }
 
-/** The same without colours and other commands for a terminal. */
+/** The same without colors and other escape sequences. */
 export function plain(text: string): string {
   return text.replace(/\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)|[@-Z\\-_])/g, "");
 }

@@ -1,19 +1,19 @@
-/** Why the tests of a folder can't be run at all, as the server says it, and the way out. */
+/** The server's reason why the tests of a folder can't run at all, and the way out. */
 import * as vscode from "vscode";
 
 import { brief, sentence } from "./errors";
 import { installation, managed } from "./text";
 
-/** What is the matter with a folder. */
+/** The problem of a folder. */
 export interface Problem {
   text: string;
-  /** The engine's own name for it. */
+  /** The engine's name of the problem. */
   code: string | undefined;
-  /** What is missing, where it is the environment. */
+  /** The missing package, if the environment lacks one. */
   lacks?: "noPytest" | "noPython";
 }
 
-/** The problem that an error tells. */
+/** The problem in an error. */
 export function problemOf(error: unknown): Problem {
   const data: unknown = error instanceof Error && "data" in error ? error.data : undefined;
   const code = (data as { code?: string } | null | undefined)?.code;
@@ -25,12 +25,12 @@ export function problemOf(error: unknown): Problem {
   return { text, code, lacks: lacksPytest ? "noPytest" : "noPython" };
 }
 
-/** Whether it is the environment: no Python, or no pytest in it. */
+/** Whether the environment is the problem: no Python, or no pytest in it. */
 export function isEnvironment({ lacks }: Problem): boolean {
   return lacks !== undefined;
 }
 
-/** What is the matter, and buttons that help. */
+/** The problem in a sentence, and buttons with ways out. */
 export function wayOut(problem: Problem): vscode.MarkdownString {
   const commands = [
     ...(problem.lacks === "noPytest" ? ["[Install pytest](command:pytestLens.install)"] : []),

@@ -11,18 +11,18 @@ import type { Options } from "./options";
 import type { FolderRun, Shown } from "./runs";
 import type { Session } from "./session";
 
-/** The profiles, for those who run by hand. */
+/** The profiles, for runs that the user starts. */
 export interface Profiles {
   run: vscode.TestRunProfile;
   debug: vscode.TestRunProfile;
   coverage: vscode.TestRunProfile;
 }
 
-/** The names of the profiles; a label tells of a filter as well. */
+/** The names of the profiles; a label includes the filter. */
 export const PROFILES = ["Run", "Debug", "Coverage"] as const;
 export type ProfileName = (typeof PROFILES)[number];
 
-/** Makes the profiles. */
+/** Creates the profiles. */
 export function createProfiles(context: vscode.ExtensionContext, session: Session, options: Options): Profiles {
   const { controller } = session;
   const continuous = new Continuous(session);
@@ -81,7 +81,7 @@ export function createProfiles(context: vscode.ExtensionContext, session: Sessio
   return { run, debug, coverage: covered };
 }
 
-/** How the run of a request is shown: where a filter is in force, it says so. */
+/** The options for showing a request's run: it names the filter in force. */
 function shown(options: Options, name: ProfileName, request: vscode.TestRunRequest): Shown {
   const filter = options.filter(name);
   if (request.include || !filter) {
@@ -97,7 +97,7 @@ function shown(options: Options, name: ProfileName, request: vscode.TestRunReque
   };
 }
 
-/** What a request means, folder by folder, with the options of its profile. */
+/** The parts of a request by folder, with the options of its profile. */
 export function selections(
   session: Session,
   options: Options,
@@ -129,7 +129,7 @@ export function selections(
     all.forEach((folder) => whole.add(folder));
   }
   const found: FolderRun[] = [];
-  // Of everything, folders that have nothing to do with pytest are left alone beside those that have.
+  // A request for all tests leaves out folders that do not use pytest, if others do.
   const living = request.include ? all : all.filter((workspace) => !session.isIdle(workspace));
   for (const workspace of living.length > 0 ? living : all) {
     const without = excluded.get(workspace) ?? new Set<string>();

@@ -1,6 +1,7 @@
 /**
- * The Python extension's settings for pytest, and the variables of the launch configuration for tests: where a user has some, it is offered once to follow them. They are read
- * where they are, so that nothing is copied, and nothing is written into the repository.
+ * The Python extension's settings for pytest, and the variables of the launch configuration for tests. If a user has
+ * some, the extension offers once to follow them. It reads them where they are: nothing is copied or written into the
+ * repository.
  */
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -15,26 +16,26 @@ import { expand } from "./settings";
 const ASKED = "pytestLens.askedAboutPythonSettings";
 const FOLLOWED = "pytestLens.followsPythonSettings";
 
-/** What is taken over from the Python extension. */
+/** The settings that are taken over from the Python extension. */
 export interface PythonSettings {
   arguments: string[];
   envFile: string | undefined;
   env: Record<string, string>;
 }
 
-/** Follows them, or not. */
+/** The user's choice to follow them or not. */
 export class Following {
   constructor(
     private readonly state: vscode.Memento,
     private readonly changed: () => void,
   ) {}
 
-  /** What holds for a folder beside our own settings. */
+  /** The settings for a folder besides our own. */
   of(folder: vscode.WorkspaceFolder | undefined): Partial<PythonSettings> {
     return folder && this.state.get<boolean>(FOLLOWED) ? read(folder) : {};
   }
 
-  /** Offers it where there is something to follow, once for a workspace. */
+  /** Makes the offer if there are such settings, once in a workspace. */
   async offer(): Promise<void> {
     const some = openFolders().find((folder) => sources(folder).length > 0);
     await this.#offerFolder();
@@ -54,7 +55,7 @@ export class Following {
     }
   }
 
-  /** A working directory of the Python extension's is a folder of its own here. */
+  /** A working directory of the Python extension is a folder of its own here. */
   async #offerFolder(): Promise<void> {
     for (const folder of openFolders()) {
       const cwd = vscode.workspace.getConfiguration("python.testing", folder).get("cwd", "").trim();
@@ -74,7 +75,7 @@ export class Following {
     }
   }
 
-  /** Offers it when a setting says something new. */
+  /** Makes the offer when a setting changes. */
   watch(): vscode.Disposable {
     return vscode.workspace.onDidChangeConfiguration((event) => {
       if (["python.testing", "python.envFile", "launch"].some((name) => event.affectsConfiguration(name))) {
@@ -101,7 +102,7 @@ function read(folder: vscode.WorkspaceFolder): PythonSettings {
   };
 }
 
-/** The file of variables that the launch configuration for tests names: it says more than the one of all programs. */
+/** The file of variables of the launch configuration for tests: it takes precedence over the one for all programs. */
 function launchFile(folder: vscode.WorkspaceFolder): string | undefined {
   return existing(variables(folder).envFile, folder);
 }
@@ -111,7 +112,7 @@ function existing(written: string, folder: vscode.WorkspaceFolder): string | und
   return file && fs.existsSync(file) ? file : undefined;
 }
 
-/** What of all this is set, by the names that the user knows it by. */
+/** The settings that are present, by the names that users know. */
 function sources(folder: vscode.WorkspaceFolder): string[] {
   const { arguments: own, envFile, env } = read(folder);
   const launch = launchFile(folder);

@@ -1,6 +1,8 @@
-/** Whether files lie in a selection of tests. Free of VS Code. */
+/** Whether files are in a selection of tests. Free of VS Code. */
 
-/** Whether any of some files is one of the selected ids, holds one, or lies in one; without ids everything is selected. */
+/**
+ * Whether one of the files is one of the selected ids, contains one, or is in one; without ids all tests are selected.
+ */
 export function touches(files: readonly string[], ids: readonly string[] | undefined): boolean {
   if (!ids) {
     return files.length > 0;

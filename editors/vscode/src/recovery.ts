@@ -1,17 +1,17 @@
-/** What happens when the server dies: it is started again, later each time, and the user is told once. */
-/** A server that lived for so long was healthy: the count begins anew. */
+/** Restarts the server when it dies, after a growing pause, and informs the user once. */
+/** A server that lived this long was healthy: the count starts again. */
 const HEALTHY_MS = 60_000;
 
-/** Pauses before each new start; after the last one it stays down. */
+/** Pauses before each restart; after the last one the server stays down. */
 const PAUSES_MS = [0, 500, 1_000, 2_000, 5_000, 10_000, 20_000];
 
-/** The clock and the voice of the recovery. */
+/** The clock and the messages of the recovery. */
 export interface Surroundings {
   now(): number;
   pause(ms: number): Promise<void>;
-  /** Told at the first death of a series. */
+  /** Called at the first death of a series. */
   restarting(): void;
-  /** Told when it is given up. */
+  /** Called when it gives up. */
   gaveUp(): void;
 }
 
@@ -19,12 +19,12 @@ export interface Surroundings {
 export class Recovery {
   #deaths = 0;
   #last = Number.NEGATIVE_INFINITY;
-  /** The user restarts it: no death to speak of. */
+  /** The user restarts the server: this is no death. */
   #expected = false;
 
   constructor(private readonly around: Surroundings) {}
 
-  /** The server is gone: resolves, after a pause, to whether it is to be started again. */
+  /** The server is gone: resolves, after a pause, to whether to restart it. */
   async closed(): Promise<boolean> {
     if (this.#expected) {
       return false;
@@ -44,13 +44,13 @@ export class Recovery {
     return true;
   }
 
-  /** The user wants it to run again: what was before does not count. */
+  /** The user wants it to run again: earlier deaths do not count. */
   reset(): void {
     this.#deaths = 0;
     this.#last = Number.NEGATIVE_INFINITY;
   }
 
-  /** It ends because it is told to. */
+  /** The server ends on request. */
   expect(expected: boolean): void {
     this.#expected = expected;
   }

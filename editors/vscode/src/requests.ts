@@ -1,10 +1,10 @@
 /**
- * The server's commands, with what they take and answer: one typed door, through which everything but the
- * notifications goes.
+ * The server's commands, with their arguments and answers: the one typed interface for everything but the
+ * notifications.
  */
 import type { Position, TestItem } from "./protocol";
 
-/** What a run may be told besides its tests. */
+/** The options of a run. */
 export interface RunOptions {
   workers?: number;
   maxfail?: number;
@@ -16,11 +16,11 @@ export interface RunOptions {
   arguments?: string[];
   /** Measure coverage. */
   coverage?: boolean;
-  /** Repeat what passes, so often at most, until it fails. */
+  /** Repeat tests that pass, at most this many times, until one fails. */
   untilFailure?: number;
 }
 
-/** Which tests are meant: some ids, those at a cursor, those of a file, or all. */
+/** The selected tests: some ids, those at a cursor, those of a file, or all. */
 export interface Selection {
   ids?: string[];
   workspace?: string;
@@ -28,14 +28,14 @@ export interface Selection {
   position?: Position;
 }
 
-/** A run that was accepted; over several folders each is told in `runs`. */
+/** A run that the server accepted; over several folders `runs` has each. */
 export interface RunAnswer {
   runId: string;
   total: number;
   runs?: { workspace: string; runId: string; total: number }[];
 }
 
-/** Where debugpy listens. */
+/** The address at which debugpy listens. */
 export interface DebugAnswer {
   runId: string;
   host: string;
@@ -48,7 +48,7 @@ export interface TestsPage {
   next?: string;
 }
 
-/** What a test printed. */
+/** The output of a test. */
 export interface OutputAnswer {
   id: string;
   outcome?: string;
@@ -77,7 +77,7 @@ export interface FlakinessReport {
   totalTracked: number;
 }
 
-/** How a folder's tests are run. */
+/** How a folder's tests run. */
 export interface FolderStatus {
   workspace: string;
   mode: string;
@@ -96,7 +96,7 @@ export interface FileLines {
   /** Pairs of lines, from and to; a negative line leaves the function. */
   executedBranches?: [number, number][];
   missingBranches?: [number, number][];
-  /** For each executed line the tests that ran it, where contexts were recorded. */
+  /** For each executed line the tests that ran it, if contexts were recorded. */
   contexts?: Partial<Record<string, string[]>>;
 }
 
@@ -118,7 +118,7 @@ export interface Commands {
   "pytestLens.coverage": [{ runId: string; workspace?: string }, { files: FileLines[] }];
 }
 
-/** Asks the server; an error's message is a sentence for the user. */
+/** Sends a command to the server; an error's message is a sentence for the user. */
 export interface Server {
   execute<C extends keyof Commands>(command: C, argument: Commands[C][0]): Promise<Commands[C][1]>;
 }

@@ -1,4 +1,4 @@
-/** "Rerun until it fails": for a test that is suspected. One run, repeated by the engine, each time in a fresh process. */
+/** "Rerun until it fails", for a suspected test: one run, which the engine repeats, each time in a fresh process. */
 import * as vscode from "vscode";
 
 import type { Test } from "./commands";
@@ -6,10 +6,10 @@ import { runName } from "./labels";
 import type { Notice, RunEnd } from "./protocol";
 import type { Session } from "./session";
 
-/** No more often than this. */
+/** The most repeats. */
 const MOST = 1_000;
 
-/** Runs a test again and again until it does not pass, or the user has enough. */
+/** Runs a test again and again until it does not pass, or the user stops it. */
 export async function rerunUntilFailure(session: Session, test: Test): Promise<void> {
   const options = {
     location: vscode.ProgressLocation.Notification,
@@ -26,7 +26,7 @@ export async function rerunUntilFailure(session: Session, test: Test): Promise<v
   }
 }
 
-/** The run, to its end; answers with what is to be said of it, where the user was not told yet. */
+/** Waits for the end of the run; returns the message for the user, if the user has not seen it yet. */
 async function repeat(
   session: Session,
   { id, workspace, name }: Test,

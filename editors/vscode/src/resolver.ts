@@ -1,22 +1,25 @@
-/** Asks the server for what lies in files, when somebody looks. It comes by notification, which ends the waiting. */
+/**
+ * Requests the tests of files from the server, when somebody looks at them. They come by notification, which ends the
+ * wait.
+ */
 import type { Folders } from "./folders";
 import { log, sentence } from "./log";
 import type { Server } from "./requests";
 
-/** Files that are asked for again at a time. */
+/** The most files that are requested again at a time. */
 const TOGETHER = 50;
 
-/** Someone who waits for a file. */
+/** A caller that waits for a file. */
 interface Waiting {
   done: Promise<void>;
   end: () => void;
 }
 
-/** The files that were asked for. */
+/** The files that were requested. */
 export class Resolver {
-  /** Those that somebody waits for, by folder. */
+  /** Files that a caller waits for, by folder. */
   readonly #waiting = new Map<string, Map<string, Waiting>>();
-  /** Those that were not told yet, by folder: a server that comes back is asked for them. */
+  /** Files that have not arrived yet, by folder: they are requested again from a server that comes back. */
   readonly #wanted = new Map<string, Set<string>>();
 
   constructor(
@@ -24,7 +27,7 @@ export class Resolver {
     private readonly folders: Folders,
   ) {}
 
-  /** Asks for a file of a folder; done when it was told, or will not be. */
+  /** Requests a file of a folder; resolves when it has arrived, or will not. */
   async ask(workspace: string, file: string): Promise<void> {
     const waiting = of(this.#waiting, workspace, () => new Map<string, Waiting>());
     const known = waiting.get(file);
@@ -42,7 +45,7 @@ export class Resolver {
     return done;
   }
 
-  /** Asks again for all that is or should be known of a folder: a new server, or where notifications were missed. */
+  /** Requests all known and expected files of a folder again: from a new server, or after notifications were missed. */
   async again(workspace: string): Promise<void> {
     const files = [...new Set([...this.folders.get(workspace).inventory.told, ...(this.#wanted.get(workspace) ?? [])])];
     for (let from = 0; from < files.length; from += TOGETHER) {
@@ -50,7 +53,7 @@ export class Resolver {
     }
   }
 
-  /** Files were told. */
+  /** Files have arrived. */
   told(workspace: string, files: readonly string[]): void {
     for (const file of files) {
       this.#wanted.get(workspace)?.delete(file);
@@ -59,7 +62,7 @@ export class Resolver {
     }
   }
 
-  /** What was asked for, of a folder or of all, may not be told any more. */
+  /** The requested files, of a folder or of all, may never arrive. */
   stopWaiting(workspace?: string): void {
     for (const [folder, waiting] of this.#waiting) {
       if (workspace === undefined || folder === workspace) {
@@ -69,7 +72,7 @@ export class Resolver {
     }
   }
 
-  /** The files that the server knows. */
+  /** The files that the server sends. */
   async #request(workspace: string, ids: string[]): Promise<string[]> {
     try {
       return (await this.server.execute("pytestLens.resolve", { workspace, ids })).files;

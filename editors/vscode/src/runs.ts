@@ -1,6 +1,6 @@
 /**
- * Runs as VS Code shows them, reduced from the server's notifications. A run that was asked for here is claimed by the
- * answer to its request; every other (on save, from another editor, from the command line) appears as well.
+ * VS Code's runs, reduced from the server's notifications. The answer to a request names its run; every other run (on
+ * save, from another editor, from the command line) appears as well.
  */
 import * as vscode from "vscode";
 
@@ -14,34 +14,34 @@ import type { RunAnswer, RunOptions, Selection, Server } from "./requests";
 import { crlf } from "./text";
 import type { Tree } from "./tree";
 
-/** More tests than this are not shown as queued one by one: they soon run. */
+/** The most tests that are shown as queued: more run soon anyway. */
 const MANY = 500;
 
 type RunMethod = Exclude<keyof Notifications, "pytestLens/inventory" | "pytestLens/flakinessHint">;
 
-/** A notification that speaks of a run. */
+/** A notification about a run. */
 export type RunEvent = { [M in RunMethod]: { method: M; params: Notifications[M] } }[RunMethod];
 
-/** One run of VS Code's, over one run of the server's in each folder. */
+/** One of VS Code's runs, over one run of the server's in each folder. */
 interface Group {
   run: vscode.TestRun;
-  /** The server's runs that go on. */
+  /** The server's runs in progress. */
   open: Map<string, string>;
-  /** Requests that are not answered yet. */
+  /** The number of requests without an answer. */
   starting: number;
   shown: Shown;
   end: () => void;
 }
 
-/** How far the runs are, for the status bar. */
+/** The progress of the runs, for the status bar. */
 export interface Progress {
   running: number;
   done: number;
   failed: number;
   total: number;
-  /** Of a test that is repeated until it fails: which time it is. */
+  /** The number of the attempt, for a test that is repeated until it fails. */
   attempt?: number;
-  /** Nothing more is started: what runs may finish. */
+  /** No more tests start: running ones may finish. */
   stopping: boolean;
 }
 
@@ -51,7 +51,7 @@ interface Live {
   progress: Progress;
 }
 
-/** What a profile asks for in one folder. */
+/** A profile's request for one folder. */
 export type FolderRun = Selection & RunOptions & { workspace: string };
 
 /** Called before a run of VS Code's ends, with the end of the server's run: coverage is fetched then. */
@@ -59,16 +59,16 @@ export type Finisher = (run: vscode.TestRun, end: RunEnd & Notice) => Promise<vo
 
 /** How a run is shown. */
 export interface Shown {
-  /** Its name, where not that of what was chosen. */
+  /** Its name, if it differs from the chosen tests. */
   name?: string;
-  /** It is written first: what narrows the run, for one. */
+  /** A first line of its output, such as its filter. */
   note?: string;
   isDebugged?: boolean;
-  /** What narrows it, said with an error, and how to be rid of it. */
+  /** The filter, for errors, and the command that clears it. */
   filter?: { text: string; clear: Offer };
 }
 
-/** A step of a test that is repeated until it fails. */
+/** An attempt of a test that is repeated until it fails. */
 export interface Attempt {
   runId: string;
   attempt: number;
@@ -80,7 +80,7 @@ export class Runs implements vscode.Disposable {
   readonly #held = new Map<string, RunEvent[]>();
   readonly #asking = new Map<string, number>();
   readonly #stopping = new Set<string>();
-  /** Names of runs whose first notification has not come yet. */
+  /** Names of runs whose first notification has not arrived yet. */
   readonly #names = new Map<string, string>();
   readonly #finished = new vscode.EventEmitter<RunEnd & Notice>();
   readonly #moved = new vscode.EventEmitter<Progress | undefined>();
@@ -91,11 +91,11 @@ export class Runs implements vscode.Disposable {
   readonly onDidFinish = this.#finished.event;
   readonly onDidMove = this.#moved.event;
   readonly onDidRepeat = this.#repeated.event;
-  /** The server went, and all runs with it. */
+  /** The server ended, and all runs with it. */
   readonly onDidLose = this.#lost.event;
-  /** A run was told to stop. */
+  /** A run was stopped. */
   readonly onDidStop = this.#stops.event;
-  /** The request that runs nobody asked for are shown under: that of continuous run, by folder. */
+  /** The requests under which other runs are shown: those of continuous run, by folder. */
   readonly continuous = new Map<string, vscode.TestRunRequest>();
   profile: vscode.TestRunProfile | undefined;
 
@@ -114,7 +114,7 @@ export class Runs implements vscode.Disposable {
     return this.#live.size > 0;
   }
 
-  /** Whether a run goes on. */
+  /** Whether a run is in progress. */
   isLive(runId: string): boolean {
     return this.#live.has(runId);
   }
@@ -140,7 +140,7 @@ export class Runs implements vscode.Disposable {
     this.#settle(group);
   }
 
-  /** Shows the run of a folder that `ask` starts, whatever its command, as the one that was requested. */
+  /** Shows the run of a folder that `ask` starts, by any command, as the requested one. */
   async claim(
     request: vscode.TestRunRequest,
     workspace: string,
@@ -152,7 +152,7 @@ export class Runs implements vscode.Disposable {
     return this.#claim(group, workspace, () => ask(group.run));
   }
 
-  /** Starts runs by a command that says itself in which folders: those of several are shown as one. */
+  /** Starts runs by a command that chooses the folders: those of several are shown as one. */
   async together(name: string | undefined, ask: () => Promise<RunAnswer>): Promise<void> {
     const keys = Array.from(this.folders.all(), ({ uri }) => uri);
     keys.forEach((key) => this.#asking.set(key, (this.#asking.get(key) ?? 0) + 1));
@@ -200,7 +200,7 @@ export class Runs implements vscode.Disposable {
     }
   }
 
-  /** Takes in what the server tells of a run. */
+  /** Applies a notification about a run. */
   take(event: RunEvent): void {
     const { runId, workspace } = event.params;
     const held = this.#held.get(runId);
@@ -210,7 +210,7 @@ export class Runs implements vscode.Disposable {
     }
     if (!this.#live.has(runId)) {
       if ((this.#asking.get(workspace) ?? 0) > 0) {
-        // Most likely the run that was just asked for: its answer tells.
+        // This is probably the run that was just requested: the answer will tell.
         this.#held.set(runId, [event]);
         return;
       }
@@ -223,7 +223,7 @@ export class Runs implements vscode.Disposable {
     this.#apply(event);
   }
 
-  /** Stops all runs; those that are being stopped already, and those in a debugger, are killed. */
+  /** Stops all runs; kills those that are stopping already, and those in a debugger. */
   async stop(runIds: Iterable<string> = this.#live.keys()): Promise<void> {
     const all = [...runIds];
     const isKilled = (runId: string): boolean =>
@@ -232,7 +232,7 @@ export class Runs implements vscode.Disposable {
     for (const [runId, command] of commands) {
       const live = this.#live.get(runId);
       if (live && !this.#stopping.has(runId)) {
-        const what = command === "pytestLens.kill" ? "Killing it." : "Stopping: what runs may finish.";
+        const what = command === "pytestLens.kill" ? "Killing it." : "Stopping: running tests may finish.";
         live.group.run.appendOutput(`${what}\r\n`);
       }
       this.#stopping.add(runId);
@@ -245,21 +245,21 @@ export class Runs implements vscode.Disposable {
       try {
         await this.server.execute(command, { runId });
       } catch (error) {
-        // It ended a moment ago.
+        // The run ended a moment ago.
         log.debug(sentence(error));
       }
     });
     await Promise.all(done);
   }
 
-  /** Kills runs, whatever they do. */
+  /** Kills runs at once. */
   async kill(runIds: Iterable<string> = this.#live.keys()): Promise<void> {
     const all = [...runIds];
     all.forEach((runId) => this.#stopping.add(runId));
     await this.stop(all);
   }
 
-  /** The server is gone, and its runs with it. */
+  /** The server has ended, and its runs with it. */
   serverGone(): void {
     this.#held.clear();
     this.#names.clear();
@@ -283,7 +283,7 @@ export class Runs implements vscode.Disposable {
     const end = run.end.bind(run);
     const group: Group = { run, open: new Map(), starting: 0, shown, end };
     run.token.onCancellationRequested(() => void this.stop(group.open.keys()));
-    // VS Code ends a run itself where it is cancelled a second time: that is a kill.
+    // VS Code ends a run itself if it is cancelled a second time: that is a kill.
     run.end = () => {
       void this.kill(group.open.keys());
       end();
@@ -311,7 +311,7 @@ export class Runs implements vscode.Disposable {
     held.forEach((event) => this.#apply(event));
   }
 
-  /** Shows the runs of a folder that were held back for a request and are not its. */
+  /** Shows the runs of a folder that waited for a request's answer and belong to others. */
   #release(workspace: string): void {
     if ((this.#asking.get(workspace) ?? 0) > 0) {
       return;
@@ -324,7 +324,7 @@ export class Runs implements vscode.Disposable {
     }
   }
 
-  /** A run that nobody asked for here. */
+  /** A run that was not requested here. */
   #adopt({ method, params }: RunEvent): void {
     const ids = method === "pytestLens/runStarted" ? params.ids : undefined;
     const total = method === "pytestLens/runStarted" ? params.total : 0;
@@ -379,7 +379,7 @@ export class Runs implements vscode.Disposable {
     const quiet: string[] = [];
     for (const outcome of outcomes) {
       if (outcome.willRerun && outcome.outcome === "passed") {
-        // Repeated until it fails: no more than a number, or the window drowns in passes.
+        // Repeated until it fails: only a counter, or the output would fill with passes.
         progress.attempt = Math.max(progress.attempt ?? 1, outcome.attempt + 1);
         this.#repeated.fire({ runId, attempt: progress.attempt });
         continue;

@@ -1,6 +1,6 @@
 /**
- * Where the parts meet: the notifications of the server go to the inventory, the tree, the runs and the views, and a
- * folder that missed some is read anew.
+ * Connects the parts: the server's notifications go to the inventory, the tree, the runs and the views, and a folder
+ * that missed some is read again.
  */
 import * as vscode from "vscode";
 
@@ -35,24 +35,24 @@ export class Session implements Host, vscode.Disposable {
   readonly #hinted = new vscode.EventEmitter<void>();
   readonly #collected = new vscode.EventEmitter<string>();
   readonly #syncs = new Map<string, Promise<void>>();
-  /** What saving runs while continuous run is on. */
+  /** The tests that a save runs while continuous run is on. */
   readonly #onSave = new Map<string, RunOnSave>();
   readonly #states = new vscode.EventEmitter<void>();
-  /** Why the tests of a folder can't be run, where that is so. */
+  /** The reasons why folders can't run tests. */
   readonly problems = new Map<string, Problem>();
-  /** What the server was told to open. */
+  /** The documents that the server knows as open. */
   #opened: readonly vscode.WorkspaceFolder[] = [];
   #collecting: Promise<void> = Promise.resolve();
-  /** How often pytest has told of a folder, by which an answer is known that was overtaken. */
+  /** How many times pytest has sent tests of a folder: shows whether an answer is outdated. */
   readonly #heard = new Map<string, number>();
-  /** How each folder's tests are run, as far as that is known. */
+  /** How each folder's tests run, as far as is known. */
   readonly status = new Map<string, FolderStatus>();
-  /** Flakiness changed. */
+  /** Fires when flakiness changed. */
   readonly onDidHint = this.#hinted.event;
-  /** The tests of a folder are complete. */
+  /** Fires when the tests of a folder are complete. */
   readonly onDidCollect = this.#collected.event;
   readonly onDidChangeState = this.#states.event;
-  /** Why the tree may be empty. */
+  /** The reason for an empty tree. */
   state: WelcomeState = "starting";
   #wasRunning = false;
 
@@ -97,7 +97,7 @@ export class Session implements Host, vscode.Disposable {
     );
   }
 
-  /** A folder that had nothing to do with pytest gets its first test. */
+  /** A folder that did not use pytest gets its first test. */
   #watchForSigns(): vscode.Disposable {
     const watcher = vscode.workspace.createFileSystemWatcher(SIGNS, false, false, true);
     const judge = (): unknown => this.problems.size > 0 && this.#judge().catch(tell);
@@ -106,7 +106,7 @@ export class Session implements Host, vscode.Disposable {
     return watcher;
   }
 
-  /** The server asks for the settings; where tests could not be collected they may be now. */
+  /** The server requests the settings; tests that could not be collected may be collected now. */
   #settingsChanged(): void {
     void this.client.settingsChanged().then(() => (this.problems.size > 0 ? this.collect(false) : undefined));
   }
@@ -144,7 +144,7 @@ export class Session implements Host, vscode.Disposable {
     return folderSettings(folder, { pythonPath, ...this.#following.of(folder), ...(runOnSave && { runOnSave }) });
   }
 
-  /** How pytest itself is to be called in a folder. */
+  /** The command line of pytest itself in a folder. */
   testSettings(folder: vscode.WorkspaceFolder): { arguments: string[]; env: Record<string, string> } {
     const { arguments: own = [], env = {} } = this.#settings(folder);
     return { arguments: own, env };
@@ -154,7 +154,7 @@ export class Session implements Host, vscode.Disposable {
     this.#hear(loudness, text).catch(tell);
   }
 
-  /** What keeps tests from being run at all is said in the view; everything else is told. */
+  /** A problem that prevents all tests is shown in the view; other errors are messages. */
   async #hear(loudness: Loudness, text: string): Promise<void> {
     if (loudness === "error" && (await this.#isEnvironment(text))) {
       log.info(text);
@@ -184,7 +184,7 @@ export class Session implements Host, vscode.Disposable {
     return false;
   }
 
-  /** Lets saving run tests of a folder whatever its settings say, or no longer. */
+  /** Lets a save run tests of a folder regardless of its settings, or ends that. */
   setRunOnSave(folder: string, mode: RunOnSave | undefined): void {
     if (mode) {
       this.#onSave.set(folder, mode);
@@ -200,7 +200,7 @@ export class Session implements Host, vscode.Disposable {
       folder.newServer();
     }
     void this.client.catchUp();
-    // Folders may have come or gone while it was being started.
+    // Folders may have been added or removed while the server started.
     this.#opened = this.client.told;
     void this.#tellFolders();
     if (this.#wasRunning) {
@@ -208,7 +208,7 @@ export class Session implements Host, vscode.Disposable {
         void this.#resolver.again(uri);
       }
     }
-    // The tree is kept over a restart; what is not there any more goes when all has been read anew.
+    // The tree survives a restart; items that are gone are removed when all has been read again.
     void this.collect(false, this.#wasRunning);
     this.#wasRunning = true;
   }
@@ -231,7 +231,7 @@ export class Session implements Host, vscode.Disposable {
     });
   }
 
-  /** Brings the tests of all folders up to date; says what came of it where the tree is empty. */
+  /** Updates the tests of all folders; shows the result if the tree is empty. */
   async collect(force: boolean, reread = false): Promise<void> {
     const next = this.#collecting.then(() => this.#collectAll(force, reread));
     this.#collecting = next.catch(() => undefined);
@@ -252,7 +252,7 @@ export class Session implements Host, vscode.Disposable {
     await this.#askStatus();
   }
 
-  /** Says how it stands, in the view and by its welcome. */
+  /** Shows the state in the view and its welcome. */
   async #judge(hasTests = false): Promise<void> {
     const all = openFolders().filter((folder) => this.problems.has(folder.uri.toString()));
     const wanting = await Promise.all(
@@ -265,25 +265,25 @@ export class Session implements Host, vscode.Disposable {
     }
     const [first] = wanting.filter((folder) => folder !== undefined);
     const problem = first && this.problems.get(first.uri.toString());
-    // Tests may have been told of meanwhile.
+    // Tests may have arrived in the meantime.
     hasTests ||= Array.from(this.folders.all()).some(isConfirmed);
     if (hasTests && (openFolders().length > 1 || !problem)) {
       this.#setState("ready");
     } else if (problem) {
       this.#setState(isEnvironment(problem) ? (problem.lacks ?? "noPython") : "failed");
     } else {
-      // Nothing is said of a folder that has nothing to do with pytest.
+      // Nothing is shown for a folder that does not use pytest.
       this.#setState(all.length > 0 ? "idle" : "empty");
     }
   }
 
-  /** Whether a folder has anything to do with pytest: tests in its sources, or configuration. */
+  /** Whether a folder uses pytest: tests in its sources, or configuration. */
   async #wantsTests(folder: vscode.WorkspaceFolder): Promise<boolean> {
     const { inventory, errors } = this.folders.get(folder.uri.toString());
     return inventory.size > 0 || errors.length > 0 || hasToDoWithPytest(folder);
   }
 
-  /** Whether a folder can't be run, and nobody expects it to. */
+  /** Whether a folder can't run tests, and nobody expects it to. */
   isIdle(workspace: string): boolean {
     const problem = this.problems.get(workspace);
     return problem !== undefined && isEnvironment(problem) && this.folders.get(workspace).inventory.size === 0;
@@ -311,7 +311,7 @@ export class Session implements Host, vscode.Disposable {
       return nodeCount;
     } catch (error) {
       log.info(`${nameOf(workspace)}: ${sentence(error)}`);
-      // Settings or trust may have changed meanwhile, and pytest have told of tests since: then this is old news.
+      // The error is outdated if settings or trust changed, or pytest has sent tests since.
       if (this.#heard.get(workspace) === heard) {
         this.#note(workspace, problemOf(error));
       }
@@ -324,7 +324,7 @@ export class Session implements Host, vscode.Disposable {
   take<M extends keyof Notifications>(method: M, params: Notifications[M]): void {
     const folder = this.folders.get(params.workspace);
     if (!folder.inSequence(params.seq)) {
-      log.warn(`notifications of ${params.workspace} were missed: its tests are read anew`);
+      log.warn(`notifications of ${params.workspace} were missed: its tests are read again`);
       void this.#resync(params.workspace);
     }
     const event = { method, params } as RunEvent | Inventory | Flakiness;
@@ -355,7 +355,7 @@ export class Session implements Host, vscode.Disposable {
         break;
       default:
         if (event.method === "pytestLens/testStarted") {
-          // Where tests run there are tests to be shown, whatever was the matter before.
+          // Running tests prove that the problem is over.
           this.#confirmed(folder.uri);
         }
         this.runs.take(event);
@@ -372,14 +372,14 @@ export class Session implements Host, vscode.Disposable {
     }
   }
 
-  /** Reads a folder's inventory anew as far as it is known: one reading after the other. */
+  /** Reads the known part of a folder's inventory again: one read after the other. */
   #resync(workspace: string): Promise<void> {
     const next = (this.#syncs.get(workspace) ?? Promise.resolve()).then(() => this.#read(workspace));
     this.#syncs.set(workspace, next);
     return next;
   }
 
-  /** Reads folders and files, takes away those that are no more, and asks again for what is known of files. */
+  /** Reads folders and files, removes those that are gone, and requests the tests of known files again. */
   async #read(workspace: string): Promise<void> {
     const folder = this.folders.get(workspace);
     folder.beginSync();
@@ -400,11 +400,11 @@ export class Session implements Host, vscode.Disposable {
       await this.#resolver.again(workspace);
     } catch (error) {
       folder.endSync();
-      log.warn(`the tests of ${workspace} could not be read anew: ${sentence(error)}`);
+      log.warn(`the tests of ${workspace} could not be read again: ${sentence(error)}`);
     }
   }
 
-  /** pytest has told of tests: whatever was the matter with the folder has passed. */
+  /** pytest has sent tests: any problem of the folder is over. */
   #confirmed(workspace: string): void {
     this.#heard.set(workspace, (this.#heard.get(workspace) ?? 0) + 1);
     const problem = this.problems.get(workspace);
@@ -417,12 +417,12 @@ export class Session implements Host, vscode.Disposable {
     }
   }
 
-  /** Other folders are in the workspace, or switched on. */
+  /** Folders were added, removed or switched. */
   #foldersChanged(): void {
     void this.#tellFolders().then(() => this.collect(false));
   }
 
-  /** Shows the folders that there are now, and tells the server which of them are new to it, and which are gone. */
+  /** Shows the present folders, and reports added and removed ones to the server. */
   #tellFolders(): Promise<void> {
     const now = openFolders();
     const isIn = (all: readonly vscode.WorkspaceFolder[], { uri }: vscode.WorkspaceFolder): boolean =>
@@ -442,7 +442,7 @@ export class Session implements Host, vscode.Disposable {
   async #trusted(): Promise<void> {
     await this.interpreter.follow();
     await this.client.trustChanged();
-    // A server that is still being started is told then, and asked for its tests.
+    // A server that is still starting receives them then, and is asked for its tests.
     if (this.client.isRunning) {
       await this.collect(false);
       await this.#following.offer();
@@ -488,7 +488,7 @@ function isConfirmed({ inventory }: Folder): boolean {
   return inventory.all().some((item) => item.kind !== "dir" && !item.provisional);
 }
 
-/** A folder as a person knows it. */
+/** A folder's name for users. */
 function nameOf(workspace: string): string {
   return vscode.workspace.getWorkspaceFolder(vscode.Uri.parse(workspace))?.name ?? workspace;
 }

@@ -1,17 +1,17 @@
-/** The settings of a folder in the form in which the server takes them. */
+/** The settings of a folder in the server's form. */
 import * as os from "node:os";
 import * as vscode from "vscode";
 
 import type { Settings } from "./protocol";
 
-/** What is said over the user's settings, while continuous run is on or an interpreter is followed. */
+/** Settings that take precedence over the user's, while continuous run is on or an interpreter is followed. */
 export interface Overrides {
   runOnSave?: Settings["runOnSave"];
   pythonPath?: string | undefined;
-  /** Of the Python extension, where our own are empty. */
+  /** Values of the Python extension, used if our own are empty. */
   arguments?: string[] | undefined;
   envFile?: string | undefined;
-  /** The same; a variable of ours says more. */
+  /** The same; our own variables take precedence. */
   env?: Record<string, string> | undefined;
 }
 
@@ -23,11 +23,11 @@ export function expand(text: string, folder: vscode.WorkspaceFolder | undefined)
     .replace(/\$\{env:([^}]+)\}/g, (_, name: string) => process.env[name] ?? "");
 }
 
-/** The settings of a folder; what is empty is left out. */
+/** The settings of a folder; empty ones are left out. */
 export function folderSettings(folder: vscode.WorkspaceFolder | undefined, overrides: Overrides): Partial<Settings> {
   const config = vscode.workspace.getConfiguration("pytestLens", folder);
   const text = (name: string): string | null => expand(config.get(name, "").trim(), folder) || null;
-  // package.json has a default for each.
+  // `package.json` has a default for each.
   const section = <K extends keyof Settings>(name: K): Settings[K] => config.get<unknown>(name) as Settings[K];
   const env = Object.entries({ ...overrides.env, ...config.get<Record<string, string>>("env", {}) });
   const runOnSave = section("runOnSave");

@@ -1,6 +1,6 @@
 /**
- * Text that is replaced over several lines (a file changed outside and read again, a formatter, undo) leaves VS Code's
- * icons on whatever line its own reckoning moved them to: the tests of the file are told anew, which puts them back.
+ * Replacing text over several lines (a file changed outside and read again, a formatter, undo) moves VS Code's icons to
+ * wrong lines: the tests of the file are set again, which moves the icons back.
  */
 import * as vscode from "vscode";
 
@@ -8,10 +8,10 @@ import { log, sentence } from "./log";
 import type { Server } from "./requests";
 import type { Tree } from "./tree";
 
-/** Text is replaced in swarms. */
+/** Replacements often come many at a time. */
 const QUIET_MS = 60;
 
-/** Puts the icons of changed documents back in their places. */
+/** Moves the icons of changed documents back to their tests. */
 export function settleIcons(server: Server, tree: Tree): vscode.Disposable {
   const timers = new Map<string, NodeJS.Timeout>();
   const settle = async (uri: vscode.Uri): Promise<void> => {

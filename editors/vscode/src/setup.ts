@@ -1,4 +1,4 @@
-/** Installs what is missing, as the user asks; then the tests are collected again. Runs tests in a terminal. */
+/** Installs missing packages at the user's request, then collects the tests again. Runs tests in a terminal. */
 import { spawn } from "node:child_process";
 import * as path from "node:path";
 import * as readline from "node:readline";
@@ -9,7 +9,7 @@ import { log, tell } from "./log";
 import type { Session } from "./session";
 import { installation, managed } from "./text";
 
-/** Installs a package for the interpreter that lacks it; `text` is the sentence that says so. */
+/** Installs a package for the interpreter that lacks it; `text` is the sentence that names both. */
 export async function install(session: Session, text: string | undefined): Promise<void> {
   const problem = [...session.problems].find(([, { text }]) => installation(text) ?? managed(text));
   const said = text ?? problem?.[1].text;
@@ -24,14 +24,14 @@ export async function install(session: Session, text: string | undefined): Promi
   }
   const missing = installation(said);
   if (!missing) {
-    throw new Error("what is missing is not known: see the log");
+    throw new Error("the missing package is not known: see the log");
   }
   const [python = "python3", ...words] = missing.words;
   await carryOut(folder, `Installing ${missing.what}`, python, words);
   await session.collect(false);
 }
 
-/** Of a Python that the system manages an environment is made, in which packages may be installed. */
+/** For a Python that the system manages, an environment is created, in which packages can be installed. */
 async function makeEnvironment(session: Session, folder: vscode.WorkspaceFolder, python: string): Promise<void> {
   const make = "Make .venv";
   const detail = `${python} is managed by the system, and pip refuses to install into it.`;
@@ -46,7 +46,7 @@ async function makeEnvironment(session: Session, folder: vscode.WorkspaceFolder,
   await session.collect(false);
 }
 
-/** Runs a program to its end, with what it says in the log. */
+/** Runs a program to its end, and logs its output. */
 async function carryOut(
   folder: vscode.WorkspaceFolder,
   title: string,
@@ -68,7 +68,7 @@ async function carryOut(
   }
 }
 
-/** Runs tests in a terminal, by pytest itself: its real output, colours and debugger. */
+/** Runs tests in a terminal, by pytest itself: its real output, colors and debugger. */
 export function runInTerminal(session: Session, workspace: string, ids: readonly string[]): void {
   const folder = openFolders().find(({ uri }) => uri.toString() === workspace);
   const python = session.status.get(workspace)?.pythonPath;

@@ -8,7 +8,7 @@ export function words(line: string): string[] {
   );
 }
 
-/** A word as it has to be typed. */
+/** Quotes a word for a command line. */
 export function quoted(word: string): string {
   if (/^[\w@%+=:,./[\]-]+$/.test(word)) {
     return word;

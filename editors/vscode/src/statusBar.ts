@@ -1,4 +1,4 @@
-/** The status bar: how far the runs are, or how the last one of each folder ended, and which filter is in force. */
+/** The status bar: the progress of the runs, or how the last one of each folder ended, and the filter in force. */
 import * as vscode from "vscode";
 
 import type { Options } from "./options";
@@ -37,7 +37,7 @@ export class StatusBar implements vscode.Disposable {
     this.#draw();
   }
 
-  /** What it says; for tests. */
+  /** Its text; for tests. */
   get text(): string {
     return this.#item.text;
   }
@@ -75,7 +75,7 @@ export class StatusBar implements vscode.Disposable {
     const text = new vscode.MarkdownString(undefined, true);
     text.isTrusted = { enabledCommands: ["pytestLens.clearFilter"] };
     if (this.#progress?.stopping) {
-      text.appendMarkdown("What runs may finish. A click kills it.\n\n");
+      text.appendMarkdown("Running tests may finish. Click to kill them.\n\n");
     }
     if (ends.length > 0) {
       text.appendMarkdown(`Last run: ${duration(Math.max(...ends.map(({ durationMs }) => durationMs)))}\n\n`);
@@ -83,7 +83,7 @@ export class StatusBar implements vscode.Disposable {
     for (const name of PROFILES) {
       const filter = this.options.filter(name);
       if (filter) {
-        text.appendMarkdown(`$(filter) “${name}” of everything runs only what matches `);
+        text.appendMarkdown(`$(filter) “${name}” of all tests runs only those that match `);
         text.appendText(filter);
         text.appendMarkdown(" ([clear](command:pytestLens.clearFilter))\n\n");
       }
@@ -111,12 +111,12 @@ function running({ done, failed, total, attempt, stopping }: Progress): string {
   return `$(beaker)\u00a0$(sync~spin) ${stopping ? "stopping…" : time}${wrong}`;
 }
 
-/** What became of everything that ran last. */
+/** The results of the last runs. */
 function ended(ends: readonly RunEnd[]): string {
   const sum = (name: keyof RunCounts): number => ends.reduce((all, { counts }) => all + counts[name], 0);
   const [wrong, passed, skipped] = [sum("failed") + sum("errors"), sum("passed"), sum("skipped")];
   const cut = ends.find(({ status }) => status === "stopped" || status === "killed" || status === "timed_out");
-  // Not green although nothing failed: a file that could not be collected, or a fault.
+  // Not green although nothing failed: a file could not be collected, or the engine failed.
   const isBroken = wrong === 0 && ends.some(({ status }) => status === "failed" || status === "internal_error");
   const parts = [
     wrong > 0 ? `$(error) ${wrong}` : isBroken ? "$(error) incomplete" : "",

@@ -1,12 +1,12 @@
-/** While a stop is waited for: says so at once, and offers to kill what does not end. */
+/** While a stop takes effect: shows that at once, and offers to kill tests that do not end. */
 import * as vscode from "vscode";
 
 import type { Session } from "./session";
 
-/** What ends sooner needs no notification: the status bar has said it. */
+/** A run that ends sooner needs no notification: the status bar shows it. */
 const SOON_MS = 400;
 
-/** Shows a notification for each run that is slow to stop; its Cancel kills. */
+/** Shows a notification for each run that is slow to stop; its Cancel kills the run. */
 export function offerToKill({ runs }: Session): vscode.Disposable {
   return runs.onDidStop((runId) => {
     const over = new Promise<void>((done) => {
@@ -22,7 +22,7 @@ export function offerToKill({ runs }: Session): vscode.Disposable {
     const timer = setTimeout(() => {
       const options = {
         location: vscode.ProgressLocation.Notification,
-        title: "Stopping: waiting for what runs to finish. Cancel kills it.",
+        title: "Stopping: waiting for the running tests to finish. Cancel kills them.",
         cancellable: true,
       };
       void vscode.window.withProgress(options, async (_, token) => {

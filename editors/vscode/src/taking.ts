@@ -1,11 +1,11 @@
-/** How arguments that were made for the Python extension are taken over. Free of VS Code. */
+/** Converts arguments that were written for the Python extension. Free of VS Code. */
 
-/** Options whose value is the next word, so that it is no path. */
+/** Options whose value is the next word, so that the value is no path. */
 const WITH_VALUE = /^(-[kmpcoW]|--(rootdir|deselect|ignore|ignore-glob|override-ini|config-file|cov-config|basetemp))$/;
 
 /**
- * The arguments as ours: paths that say where tests are become `testpaths`, for a run names its own tests, and
- * pytest would run both.
+ * The arguments as ours: paths of tests become `testpaths`, because a run names its own tests, and pytest would run
+ * both.
  */
 export function taken(words: readonly string[], isPath: (word: string) => boolean): string[] {
   const paths: string[] = [];
@@ -18,7 +18,7 @@ export function taken(words: readonly string[], isPath: (word: string) => boolea
       rest.push(word);
     }
   });
-  // The whole folder is what is collected anyway.
+  // The whole folder is collected anyway.
   const narrowing = paths.filter((path) => path !== "." && path !== "./");
   return narrowing.length > 0 && narrowing.length === paths.length
     ? ["-o", `testpaths=${narrowing.join(" ")}`, ...rest]

@@ -1,4 +1,4 @@
-/** How outcomes, durations and flakiness are written for a reader. */
+/** Outcomes, durations and flakiness in words for users. */
 import type { LastOutcome } from "./folders";
 import type { Hint } from "./protocol";
 
@@ -21,7 +21,7 @@ export function percent(share: number): string {
   return `${(share * 100).toFixed(0)} %`;
 }
 
-/** Outcomes that an icon of the tree does not tell by itself. */
+/** Outcomes that an icon of the tree does not show by itself. */
 const WORDS: Record<string, string> = {
   skipped: "skipped",
   error: "error",
@@ -37,7 +37,7 @@ export function words(outcome: string): string {
   return WORDS[outcome] ?? outcome;
 }
 
-/** What there is to say of a test beside its name and icon; VS Code adds the duration. */
+/** The remarks on a test besides its name and icon; VS Code adds the duration. */
 export function remarks(last: LastOutcome | undefined, hint: Hint | undefined, caseCount?: number): string {
   const parts: string[] = [];
   if (caseCount !== undefined) {
@@ -55,7 +55,7 @@ export function remarks(last: LastOutcome | undefined, hint: Hint | undefined, c
   return parts.join(" · ");
 }
 
-/** What the history says of a test, as a sentence; empty where it is stable. */
+/** The flakiness of a test, as a sentence; empty if it is stable. */
 export function flakySentence(hint: Hint | undefined): string {
   if (hint?.evidence === undefined) {
     return "";
@@ -66,7 +66,7 @@ export function flakySentence(hint: Hint | undefined): string {
     : `This test may be flaky: ${share}, with the code changing in between.`;
 }
 
-/** The command of a sentence that says what to install, such as "run `PYTHON -m pip install debugpy`". */
+/** The command in a sentence that says what to install, such as "run `PYTHON -m pip install debugpy`". */
 export function installation(text: string): { what: string; words: string[] } | undefined {
   const [, python, options, what] = /run `([^`\n]+?) -m pip install ((?:--\w+ )?)([\w.-]+)`/.exec(text) ?? [];
   if (python === undefined || what === undefined || managed(text) !== undefined) {
@@ -75,12 +75,12 @@ export function installation(text: string): { what: string; words: string[] } | 
   return { what, words: [python, "-m", "pip", "install", ...(options?.trim() ? [options.trim()] : []), what] };
 }
 
-/** The Python of a sentence that says that the system manages it, so that an environment has to be made. */
+/** The Python in a sentence that says that the system manages it, so that an environment has to be created. */
 export function managed(text: string): string | undefined {
   return /which the system manages.*?`([^`\n]+?) -m venv \.venv`/.exec(text)?.[1];
 }
 
-/** How tests are executed, for somebody who does not know our words. */
+/** How tests are executed, in words for users. */
 export function modeWords(mode: string): string {
   const known: Record<string, string> = {
     embedded: "Copies of a warm interpreter run the tests",
@@ -89,7 +89,7 @@ export function modeWords(mode: string): string {
   return known[mode] ?? mode;
 }
 
-/** Line ends as a terminal wants them. */
+/** Converts line ends to those of a terminal. */
 export function crlf(text: string): string {
   return text.replace(/\r?\n/g, "\r\n");
 }

@@ -1,6 +1,6 @@
 /**
- * The Test Explorer's tree. Folders and files are always there, what is in a file when a person (or an outcome) asks
- * for it; in small projects all of it. Items are changed in place and never replaced, so that nothing flickers.
+ * The Test Explorer's tree. Folders and files are always there, the tests in a file when a person (or an outcome) needs
+ * them; small projects are shown whole. Items are changed in place and never replaced, so that nothing flickers.
  */
 import * as vscode from "vscode";
 
@@ -10,25 +10,25 @@ import { itemLabel } from "./labels";
 import type { CollectError, ItemKind, Subtest, TestItem } from "./protocol";
 import { remarks } from "./text";
 
-/** What an item of the tree stands for. */
+/** The item of the inventory behind an item of the tree. */
 export interface Data {
   /** Its folder's URI. */
   folder: string;
-  /** What is run for it; none for the folder itself. */
+  /** Its id for running it; undefined for the folder itself. */
   id?: string;
   kind: ItemKind | "root" | "subtest" | "broken";
 }
 
-/** Folders with no more items than this are shown whole at once: filters then find everything. */
+/** The most items of a folder that is shown whole: filters then find everything. */
 const SMALL = 5_000;
 
-/** Files resolved at a time, while nobody waits. */
+/** The most files that are resolved at a time without a person waiting. */
 const CHUNK = 50;
 
 /** The items of one folder. */
 interface View {
   folder: Folder;
-  /** At the top, below an item of its own, or nowhere: then the view says what is missing. */
+  /** At the top, below an item of its own, or hidden: then the view shows the problem. */
   shape: "top" | "root" | "hidden";
   root: vscode.TestItem | undefined;
   nodes: Map<string, vscode.TestItem>;
@@ -49,11 +49,14 @@ export class Tree {
   constructor(
     private readonly controller: vscode.TestController,
     private readonly folders: Folders,
-    /** Asks for what lies in a file; done when it was told. */
+    /** Requests the tests of a file; resolves when they have arrived. */
     private readonly ask: (folder: string, file: string) => Promise<void>,
   ) {}
 
-  /** Shows these folders: one as it is, several each below an item of its own. Those that stay are left alone. */
+  /**
+   * Shows these folders: a single one directly, several each below an item of its own. Folders that stay are not
+   * touched.
+   */
   setFolders(folders: readonly vscode.WorkspaceFolder[]): void {
     this.#open = folders;
     const shapeOf = (key: string): View["shape"] =>
@@ -96,8 +99,7 @@ export class Tree {
   }
 
   /**
-   * What keeps a folder's tests from being run at all: of several folders its item says it, a single one makes room for
-   * the view's welcome.
+   * Shows why a folder can't run tests: of several folders at its item, of a single one in the view's welcome.
    */
   setProblem(key: string, problem: vscode.MarkdownString | undefined): void {
     if (this.#problems.get(key)?.value === problem?.value) {
@@ -119,7 +121,7 @@ export class Tree {
     return this.#data.get(item);
   }
 
-  /** The number of items that VS Code knows of a folder. */
+  /** The number of a folder's items that VS Code knows. */
   shown(folder: string): number {
     return this.#views.get(folder)?.nodes.size ?? 0;
   }
@@ -129,7 +131,7 @@ export class Tree {
     return this.#views.get(folder)?.nodes.get(id);
   }
 
-  /** Takes in what changed in a folder's inventory. */
+  /** Applies a change of a folder's inventory. */
   apply(key: string, changes: Changes): void {
     const view = this.#views.get(key);
     if (!view) {
@@ -164,7 +166,7 @@ export class Tree {
     this.#fill(view);
   }
 
-  /** Shows the children of an item; `deep` those of its children as well. */
+  /** Shows the children of an item; with `deep` those of its children as well. */
   async resolve(item: vscode.TestItem, deep = false): Promise<void> {
     const data = this.#data.get(item);
     const view = data && this.#views.get(data.folder);
@@ -178,7 +180,7 @@ export class Tree {
     }
   }
 
-  /** The item of an id, shown with all that it lies in; none where nobody knows it. */
+  /** The item of an id, shown with all its parents; undefined if the id is unknown. */
   ensure(key: string, id: string): vscode.TestItem | undefined {
     const view = this.#views.get(key);
     const item = view?.folder.inventory.get(id);
@@ -199,7 +201,7 @@ export class Tree {
     return view.nodes.get(id);
   }
 
-  /** The item of an id, which is asked for where that was not done yet; none where nobody knows it. */
+  /** The item of an id, which is requested if that was not done yet; undefined if the id is unknown. */
   async find(key: string, id: string): Promise<vscode.TestItem | undefined> {
     const file = this.ensure(key, id.split("::")[0] ?? id);
     if (file) {
@@ -220,7 +222,7 @@ export class Tree {
     await Promise.all(Array.from(this.#views.values(), show));
   }
 
-  /** The file of the tree that a document is, by folder and id. */
+  /** The file of the tree for a document, by folder and id. */
   fileOf(uri: vscode.Uri): { folder: string; id: string } | undefined {
     for (const { folder, nodes } of this.#views.values()) {
       const id = relative(folder.uri, uri.toString());
@@ -231,7 +233,7 @@ export class Tree {
     return undefined;
   }
 
-  /** A test's outcome or flakiness is another now. */
+  /** A test's outcome or flakiness has changed. */
   touch(key: string, id: string): void {
     const view = this.#views.get(key);
     const shown = view?.nodes.get(id);
@@ -241,7 +243,7 @@ export class Tree {
     }
   }
 
-  /** Collecting began or ended: files that pytest has not confirmed yet are busy meanwhile. */
+  /** Collecting began or ended: meanwhile, files that pytest has not confirmed yet are busy. */
   setCollecting(key: string, collecting: boolean): void {
     const view = this.#views.get(key);
     if (!view || view.collecting === collecting) {
@@ -348,7 +350,7 @@ export class Tree {
     shown.canResolveChildren = view.folder.inventory.mayHaveChildren(item.id);
     this.#refresh(view, shown, item);
     (this.#parent(view, item)?.children ?? this.#top(view)).add(shown);
-    // A folder may come, or come back, behind what lies in it.
+    // A folder may arrive, or come back, after its children.
     for (const child of view.folder.inventory.children(item.id)) {
       if (isOutline(child) && !view.nodes.has(child.id)) {
         this.#attach(view, child);
@@ -371,10 +373,10 @@ export class Tree {
     forget(shown);
   }
 
-  /** Brings what is shown up to date; what is the same already is left alone. */
+  /** Updates the shown items; does not touch equal ones. */
   #refresh(view: View, shown: vscode.TestItem, item: TestItem): void {
     const range = item.range && asRange(item.range);
-    // Also where it is equal: VS Code moves icons with the text, and puts them back only when it is told so.
+    // Sets equal ranges, too: VS Code moves icons with the text, and moves them back only when the range is set.
     if (range ? !shown.range?.isEqual(range) || this.#isOpen(item.uri) : shown.range) {
       shown.range = range;
     }
@@ -423,7 +425,7 @@ export class Tree {
     return tag;
   }
 
-  /** A file that never was collected, and so is no item of the inventory. */
+  /** A file that was never collected is no item of the inventory. */
   #broken(view: View, id: string, uri: string): vscode.TestItem {
     let parent = view.root;
     for (let end = id.indexOf("/"); end >= 0; end = id.indexOf("/", end + 1)) {
@@ -468,7 +470,7 @@ export class Tree {
   }
 }
 
-/** Source order where positions do not tell it: folders before files, cases as they come. */
+/** Source order where positions do not decide it: folders before files, cases as they arrive. */
 function sortText(item: TestItem, order: number): string {
   switch (item.kind) {
     case "dir":

@@ -12,7 +12,7 @@ local runs = require('pytest_lens.runs')
 ---@type table
 local adapter = { name = 'pytest-lens' }
 
--- What neotest received for each test, by client and node id.
+-- The outcomes that neotest received, by client and node id.
 ---@type table<integer, table<string, { result: pytest_lens.TestOutcome, text: string }>>
 local reported = {}
 

@@ -6,7 +6,7 @@ local notify = require('pytest_lens.notify')
 
 local M = {}
 
----What one notification changed.
+---A notification and the change that it made.
 ---@class pytest_lens.Change
 ---@field client integer
 ---@field store pytest_lens.Store

@@ -42,7 +42,7 @@ local OPTIONS = {
 -- How many node ids the completion offers.
 local MAX_COMPLETIONS = 200
 
----The server of the current buffer. If there is none, tells the user what to do.
+---The server of the current buffer. If there is none, shows the user a way out.
 ---@return vim.lsp.Client?
 local function require_server()
   local lsp_client = servers.of()
@@ -80,7 +80,7 @@ local function parse_value(option, text)
   return text
 end
 
----Splits arguments into the `name=value` options of a run and node ids. Tells the user of an invalid argument, and
+---Splits arguments into the `name=value` options of a run and node ids. Reports an invalid argument to the user, and
 ---returns nil.
 ---@param arguments string[]
 ---@param takes_ids boolean? Whether node ids may occur.

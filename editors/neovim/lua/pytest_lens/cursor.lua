@@ -35,7 +35,7 @@ local function tests_at(lsp_client, bufnr, line, done)
 end
 
 ---Calls `done` with the test at the cursor whose output to show: the first that failed, else the first that ran, else
----the first. Tells the user if there is no test.
+---the first. Shows a message if there is no test.
 ---@param done fun(client: vim.lsp.Client, id: string, workspace: string?)
 function M.test_with_output(done)
   local bufnr = vim.api.nvim_get_current_buf()

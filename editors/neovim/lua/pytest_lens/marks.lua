@@ -32,7 +32,7 @@ local PRIORITY = 11
 ---@type table<integer, pytest_lens.MarkedBuffer> By buffer.
 local buffers = {}
 
----What to show for an item.
+---The text and the sign for an item.
 ---@param bufnr integer
 ---@param store pytest_lens.Store
 ---@param id string

@@ -71,7 +71,7 @@ function M.open()
   end
 end
 
----Lists the failures; tells the user if there is none.
+---Lists the failures; shows a message if there is none.
 ---@param client_id integer
 function M.fill(client_id)
   local found = entries(client_id)

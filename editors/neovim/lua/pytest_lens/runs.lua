@@ -59,7 +59,7 @@ function M.start(client_id, command, argument, done)
   end)
 end
 
----Marks runs as stopping, and tells the user if tests of them still run.
+---Marks runs as stopping, and shows a message if tests of them still run.
 ---@param client_id integer
 ---@param ids string[] Ids of the runs.
 local function mark_stopping(client_id, ids)

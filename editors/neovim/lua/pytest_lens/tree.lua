@@ -138,7 +138,7 @@ end
 ---The next or the previous failure that matches the filter, also within closed items.
 ---@param stores pytest_lens.Store[]
 ---@param filter pytest_lens.Filter
----@param from pytest_lens.Row? Where to start; nil for the top.
+---@param from pytest_lens.Row? The row to start from; nil for the top.
 ---@param step 1|-1
 ---@return pytest_lens.Store?, string?
 function M.failure(stores, filter, from, step)

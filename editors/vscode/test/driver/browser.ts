@@ -1,5 +1,5 @@
 /**
- * The real window with the packaged extension, as a person sees it: reads the tree, runs, and leaves pictures (in
+ * The real window with the packaged extension, as a person sees it: reads the tree, runs tests, and takes pictures (in
  * out/pictures, or where LENS_PICTURES says: those of the docs are in docs/images).
  */
 import * as assert from "node:assert/strict";
@@ -13,7 +13,7 @@ import { places, scratch, VSCode } from "./vscode";
 
 const PICTURES = process.env["LENS_PICTURES"] ?? path.join(places.extension, "out/pictures");
 
-/** A quiet window: nothing in the pictures but what they are of. */
+/** A quiet window: the pictures show nothing else. */
 const SETTINGS = {
   "workbench.colorTheme": "Default Dark Modern",
   "workbench.startupEditor": "none",
@@ -49,7 +49,7 @@ async function command(page: Page, title: string): Promise<void> {
   await page.locator(".quick-input-widget").waitFor({ state: "hidden" });
 }
 
-/** Opens a file by its name, at a line if that says one. */
+/** Opens a file by its name, at a line if the name has one. */
 async function open(page: Page, name: string): Promise<void> {
   const title = name.split(":")[0] ?? name;
   await page.keyboard.press("Control+P");
@@ -79,7 +79,7 @@ const WATCH = `{
 }`;
 const ENDED = `window.lensRun === "after"`;
 
-/** Whether each test in sight, and nothing else, has an icon beside it. */
+/** Whether each test in sight, and nothing else, has an icon next to it. */
 const ICONS_STAND = `(() => {
   const top = (element) => Math.round(element.getBoundingClientRect().top);
   const lines = Array.from(document.querySelectorAll(".editor-instance .view-line"));

@@ -9,11 +9,11 @@ import { largeProject, ownEnvironment, sampleProject, secondProject, withoutPyte
 /** A window, and the suite that runs in it. */
 interface Window {
   suite: string;
-  /** Makes the project; answers with what is opened. */
+  /** Creates the project; returns the path to open. */
   make: (folder: string) => string;
-  /** The extensions beside ours: stand-ins for Microsoft's. */
+  /** Further extensions: stand-ins for Microsoft's. */
   beside?: string[];
-  /** With an engine that is shared with the command line. */
+  /** With an engine that it shares with the command line. */
   daemon?: boolean;
   settings?: Record<string, unknown>;
 }

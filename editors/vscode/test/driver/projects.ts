@@ -1,4 +1,4 @@
-/** The projects that the windows open, written out anew for each. */
+/** The projects that the windows open, written again for each. */
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
@@ -26,7 +26,7 @@ export function ownEnvironment(folder: string): string {
   return folder;
 }
 
-/** A small project besides: its ids are those of the sample's, so that folders must be told apart. */
+/** A second small project: its ids equal those of the sample, so that folders must be told apart. */
 export function secondProject(folder: string): string {
   write(folder, {
     "pyproject.toml": "[tool.pytest.ini_options]\n",
@@ -120,7 +120,7 @@ from __future__ import annotations
 
 
 def fee(distance_km: float, *, is_raining: bool = False) -> int:
-    """What a delivery costs, in cents; farther than 5 km nobody rides."""
+    """The price of a delivery in cents; nobody rides farther than 5 km."""
     if distance_km > 5:
         raise ValueError(f"{distance_km} km are too far for a bike")
     cents = 200 + round(60 * distance_km)

@@ -7,7 +7,7 @@ import * as path from "node:path";
 
 import { type Browser, chromium, type Page } from "playwright-core";
 
-/** Where things are; the chore that starts the tests says it. */
+/** The paths of everything, from the chore that starts the tests. */
 export const places = {
   /** VS Code's server. */
   vscode: need("LENS_VSCODE"),
@@ -21,7 +21,7 @@ export const places = {
   extension: path.resolve(__dirname, "../.."),
 };
 
-/** How long anything may take. */
+/** The deadline for anything. */
 export const DEADLINE_MS = 90_000;
 
 function need(name: string): string {
@@ -32,7 +32,7 @@ function need(name: string): string {
   return value;
 }
 
-/** A folder that is gone in the end. */
+/** A folder that is removed in the end. */
 export function scratch(name: string): string {
   return fs.mkdtempSync(path.join(os.tmpdir(), `lens-vscode-${name}-`));
 }
@@ -53,7 +53,7 @@ export async function remove(folder: string): Promise<void> {
   }
 }
 
-/** What a window is to have. */
+/** The properties of a window. */
 export interface Options {
   /** Settings of the machine. */
   settings?: Record<string, unknown>;
@@ -171,7 +171,7 @@ function listening(server: ChildProcess): Promise<void> {
   });
 }
 
-/** Waits for a program; what it said is in the error where it fails. */
+/** Waits for a program; the error contains its output if it fails. */
 export function finished(child: ChildProcess): Promise<void> {
   let told = "";
   child.stdout?.on("data", (chunk: Buffer) => (told += chunk.toString()));

@@ -76,7 +76,7 @@ export function bare(): void {
   });
 }
 
-/** Where the packages of the environment are that other windows use. */
+/** The packages of the environment that other windows use. */
 function packagesOfTests(): string {
   const python = process.env["PYTEST_LENS_TEST_PYTHON"] ?? "";
   const lib = path.join(path.dirname(path.dirname(python)), "lib");

@@ -22,7 +22,7 @@ export async function run(): Promise<void> {
   });
 }
 
-/** One line a test, and why it failed. */
+/** One line for each test, with the reason if it failed. */
 class Reporter extends Mocha.reporters.Base {
   constructor(runner: Mocha.Runner, options?: Mocha.MochaOptions) {
     super(runner, options);

@@ -1,4 +1,4 @@
-/** What the tests of the extension host share: the extension's parts, and a record of what VS Code was told of runs. */
+/** Shared by the tests of the extension host: the extension's parts, and a record of VS Code's runs. */
 import * as assert from "node:assert/strict";
 import * as vscode from "vscode";
 
@@ -6,7 +6,7 @@ import type { Api } from "../../src/extension";
 
 const DEADLINE_MS = 45_000;
 
-/** One thing that a run was told. */
+/** One call on a run. */
 export interface Told {
   what: "enqueued" | "started" | "passed" | "failed" | "errored" | "skipped" | "output" | "coverage" | "end";
   id?: string;
@@ -16,7 +16,7 @@ export interface Told {
   file?: vscode.FileCoverage;
 }
 
-/** A run, with all that it was told. */
+/** A run, with all calls on it. */
 export interface Recorded {
   request: vscode.TestRunRequest;
   name: string | undefined;
@@ -30,10 +30,10 @@ export interface Lab {
   recorded: Recorded[];
 }
 
-/** What is waited for, or that it is not there yet. */
+/** The awaited value, or undefined as long as it is not there. */
 type Wanted<T> = T | undefined | false;
 
-/** Waits until something is there, asking again whenever something happened; never for longer than the deadline. */
+/** Waits until something is there, and checks again after each event; never for longer than the deadline. */
 export async function until<T>(what: string, look: () => Wanted<T> | Promise<Wanted<T>>): Promise<T> {
   const end = Date.now() + DEADLINE_MS;
   for (;;) {
@@ -42,7 +42,7 @@ export async function until<T>(what: string, look: () => Wanted<T> | Promise<Wan
       return found;
     }
     if (Date.now() > end) {
-      throw new assert.AssertionError({ message: `waited in vain until ${what}` });
+      throw new assert.AssertionError({ message: `timed out before ${what}` });
     }
     await new Promise((done) => setTimeout(done, 10));
   }
@@ -71,7 +71,7 @@ async function activate(): Promise<Lab> {
   return { api, recorded };
 }
 
-/** Writes down what a run is told. */
+/** Records the calls on a run. */
 function record(run: vscode.TestRun): Told[] {
   const told: Told[] = [];
   const original = { ...run };
@@ -124,7 +124,7 @@ export function file(name: string, index = 0): vscode.Uri {
   return vscode.Uri.joinPath(vscode.Uri.parse(folder(index)), name);
 }
 
-/** Waits until pytest itself has told of a file's tests. */
+/** Waits until pytest itself has confirmed a file's tests. */
 export async function confirmed({ api }: Lab, id: string, index = 0): Promise<vscode.TestItem> {
   const { session } = api;
   const key = folder(index);
@@ -153,7 +153,7 @@ export async function ended({ recorded }: Lab, request: vscode.TestRunRequest): 
   );
 }
 
-/** What became of a test. */
+/** The outcome of a test. */
 export function verdict({ told }: Recorded, id: string): Told | undefined {
   return told.findLast((each) => each.id === id && ["passed", "failed", "errored", "skipped"].includes(each.what));
 }

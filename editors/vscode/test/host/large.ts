@@ -1,4 +1,7 @@
-/** 30,000 tests (or LENS_LARGE): how long until the tree is complete, and from a key to a verdict. Printed, never asserted. */
+/**
+ * 30,000 tests (or LENS_LARGE): the time until the tree is complete, and from a key to a verdict. Printed, never
+ * asserted.
+ */
 import * as assert from "node:assert/strict";
 import * as vscode from "vscode";
 
@@ -69,11 +72,11 @@ export function large(): void {
       const start = performance.now();
       await restarting;
       await until("all are told again", () => told.size === TESTS / 100);
-      say(`  ${WHAT}: server started anew, all files told after ${since(start)}`);
+      say(`  ${WHAT}: server started again, all files known after ${since(start)}`);
       assert.equal(item.children.size, 100);
       await collected;
       session.take = take;
-      say(`  ${WHAT}: server started anew, confirmed after ${since(start)}`);
+      say(`  ${WHAT}: server started again, confirmed after ${since(start)}`);
       assert.equal(session.tree.peek(folder(), FILE), item);
       assert.equal(item.children.size, 100);
     });

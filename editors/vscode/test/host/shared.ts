@@ -1,4 +1,6 @@
-/** An engine that is shared with the command line, and the Python extension beside: runs from elsewhere, its choices. */
+/**
+ * An engine that is shared with the command line, and the Python extension besides: runs from elsewhere, its choices.
+ */
 import * as assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import * as fs from "node:fs";
@@ -9,7 +11,7 @@ import { debugging } from "../../src/launch";
 import type { RunAnswer } from "../../src/requests";
 import { confirmed, enter, folder, type Lab, type Recorded, until, verdict } from "./lab";
 
-/** What the stand-in for the Python extension lets tests do. */
+/** The controls of the stand-in for the Python extension. */
 interface StandIn {
   choose(path: string): void;
 }

@@ -1,4 +1,4 @@
-/** The tests of what needs no VS Code. */
+/** The tests of modules that need no VS Code. */
 import "./filters";
 import "./inventory";
 import "./labels";

@@ -1,4 +1,4 @@
-/** The inventory's fold, and what of it is run. */
+/** The inventory's fold, and the ids that runs use. */
 import * as assert from "node:assert/strict";
 
 import { Inventory } from "../../src/inventory";

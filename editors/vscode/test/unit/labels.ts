@@ -1,4 +1,4 @@
-/** Names of tests and runs, and what a run writes. */
+/** Names of tests and runs, and the output of a run. */
 import * as assert from "node:assert/strict";
 
 import { brief, sentence } from "../../src/errors";

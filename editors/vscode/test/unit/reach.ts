@@ -1,4 +1,4 @@
-/** What a save can reach: of selections in any form. */
+/** The tests that a save can reach, for every form of selection. */
 import * as assert from "node:assert/strict";
 
 import { touches } from "../../src/reach";

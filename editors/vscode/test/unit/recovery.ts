@@ -36,7 +36,7 @@ describe("recovery", () => {
     assert.equal(told.at(-1), "gave up");
   });
 
-  it("begins anew after a healthy life", async () => {
+  it("starts again after a healthy life", async () => {
     const { told, clock, recovery } = lab();
     await recovery.closed();
     clock.now += 61_000;

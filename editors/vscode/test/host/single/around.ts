@@ -1,4 +1,4 @@
-/** What is around runs: flakiness, rerun until failure, marks, the status bar, lenses, commands. */
+/** Features around runs: flakiness, rerun until failure, marks, the status bar, lenses, commands. */
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as vscode from "vscode";
@@ -20,7 +20,7 @@ export function around(): void {
   });
 
   describe("around", () => {
-    /** What the user is told meanwhile; nobody answers. */
+    /** The messages for the user in the meantime; nobody answers them. */
     async function told(act: () => Promise<unknown>): Promise<string[]> {
       const texts: string[] = [];
       const say = vscode.window.showInformationMessage;

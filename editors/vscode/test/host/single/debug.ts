@@ -102,7 +102,7 @@ export function debug(): void {
       });
     }
 
-    it("v6: restart debugs the test anew", async () => {
+    it("v6: restart debugs the test again", async () => {
       const before = lab.recorded.length;
       const { breakpoint, session } = await stand([`${PRICES}::test_discount`]);
       await vscode.commands.executeCommand("workbench.action.debug.restart");
@@ -123,7 +123,7 @@ export function debug(): void {
   });
 
   describe("continuous debugging", () => {
-    it("debugs anew at each save, and makes room for itself", async () => {
+    it("debugs again at each save, and ends the session before", async () => {
       const { profiles, session } = lab.api;
       const id = `${PRICES}::test_receipt`;
       const uri = file("cafe/prices.py");

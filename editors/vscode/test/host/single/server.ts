@@ -76,7 +76,7 @@ export function server(): void {
           command === "pytestLens.collect" ? answer() : execute(command, argument);
       };
       try {
-        // The interpreter of before trust was given has no pytest; the other one has told of the tests meanwhile.
+        // The interpreter from before trust has no pytest; the other one has reported the tests in the meantime.
         let isTold = false;
         stand(async () => {
           isTold ||= await tell();
@@ -136,7 +136,7 @@ export function server(): void {
       const { session } = lab.api;
       const own = Object.getOwnPropertyDescriptor(vscode.workspace, "isTrusted");
       assert.ok(own);
-      // The first who asks is the one who starts it; whoever asks then is told otherwise.
+      // The first caller starts it; later callers get another answer.
       let asked = 0;
       Object.defineProperty(vscode.workspace, "isTrusted", { get: () => asked++ > 0, configurable: true });
       try {
