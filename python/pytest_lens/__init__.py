@@ -5,8 +5,8 @@
 ...     for event in engine.run_stream(["tests/test_a.py"]):
 ...         print(event)
 
-``python -m pytest_lens`` is the command line, ``pytest --lens`` records a terminal's or a CI's runs
-into the history that flakiness is judged by.
+``python -m pytest_lens`` is the command line, ``pytest --lens`` records runs of a
+terminal or a CI service in the history from which flakiness is judged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Load on demand: every pytest of the environment imports this package for its plugin."""
+    """Loaded on demand: every pytest of the environment imports this package for its plugin."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -11,15 +11,15 @@ from . import _native, interpreter
 
 
 def main() -> NoReturn:
-    """Run the command line and end the process with its exit status."""
-    # The command line has its own way with Ctrl-C; Python would add a traceback.
+    """Run the command line, and end the process with its exit status."""
+    # The command line handles Ctrl-C itself; Python would add a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     interpreter.activate()
     arguments = sys.argv[1:]
     status = _native.main(["pytest-lens", *arguments])
     sys.stdout.flush()
     sys.stderr.flush()
-    # At once: a thread of the language server may still wait for input.
+    # Ends at once: a thread of the language server may still wait for input.
     os._exit(status)
 
 

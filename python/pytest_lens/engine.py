@@ -21,15 +21,15 @@ Strategy = Literal["hash", "round_robin", "duration_balanced"]
 class Engine(RunControl):
     """One project, open in an engine that keeps its interpreter warm.
 
-    ``root`` is the project's folder. ``python`` names its interpreter; else it is the project's own
-    environment's, an active one's, this process's, or what is found;
+    ``root`` is the project's folder. ``python`` names its interpreter; without it, the engine uses
+    the project's own environment, an active one, this process's interpreter, or searches for one.
     ``mode`` is ``"embedded"``, ``"subprocess"`` or ``"auto"``; ``settings`` are those of
     :meth:`configure`. Close the engine when done, or use it in a ``with`` statement: every process
     that it started ends.
 
-    Methods wait without holding up other threads, and Ctrl-C interrupts them. What the engine
-    refuses is a :class:`LensError`; what is no request at all is a ``ValueError``. An engine may be
-    used by one thread at a time, its runs by another one each.
+    Methods wait without blocking other threads, and Ctrl-C interrupts them. A refused request
+    raises :class:`LensError`; an invalid one raises ``ValueError``. One thread at a time may use an
+    engine; another thread may use each of its runs.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Engine(RunControl):
                 python_path=None if python is None else os.fspath(python),
                 execution_mode=mode,
             )
-            #: Names the context in the protocol.
+            #: Id of the context in the protocol.
             self.context_id: str = opened["context_id"]
             if settings is not None:
                 self.configure(settings)
@@ -73,17 +73,17 @@ class Engine(RunControl):
         self.close()
 
     def close(self) -> None:
-        """End every process of the engine; what still runs is killed."""
+        """End every process of the engine; running tests are killed."""
         self._engine.close()
 
     # The engine and its context
 
     def ping(self) -> messages.Pong:
-        """Ask for a sign of life."""
+        """Request a sign of life."""
         return cast(messages.Pong, self._request("ping"))
 
     def status(self) -> messages.ContextStatus:
-        """How tests are run: interpreter, versions, mode and why, hazards, runs that go on."""
+        """Return how tests run: interpreter, versions, mode and reason, hazards, present runs."""
         return cast(messages.ContextStatus, self._in_context("get_context_status"))
 
     def configure(self, settings: dict[str, Any]) -> messages.ConfigAck:
@@ -91,29 +91,31 @@ class Engine(RunControl):
         return cast(messages.ConfigAck, self._in_context("configure_context", settings=settings))
 
     def shutdown(self) -> messages.ShutdownAck:
-        """End the context: its runs are killed, its processes go. Nothing works behind it."""
+        """End the context: its runs are killed, its processes end. No method works afterwards."""
         return cast(messages.ShutdownAck, self._in_context("shutdown"))
 
     # Tests
 
     def collect(self, *, force: bool = False) -> messages.CollectionComplete:
-        """Bring the inventory up to date; with ``force``, collect also what has not changed."""
+        """Update the inventory; with ``force``, collect also unchanged files."""
         return cast(messages.CollectionComplete, self._in_context("collect", force=force))
 
     def inventory(self) -> messages.InventoryData:
-        """Every test."""
+        """Return every test."""
         return cast(messages.InventoryData, self._in_context("get_inventory"))
 
     def list(self, *, keyword: str | None = None, marker: str | None = None) -> messages.TestList:
-        """The ids of the tests that match pytest's ``-k`` and ``-m`` expressions."""
+        """Return the ids of the tests that match pytest's ``-k`` and ``-m`` expressions."""
         return cast(messages.TestList, self._in_context("list", keyword=keyword, marker=marker))
 
     def output(self, node_id: str) -> messages.TestOutput:
-        """What a test printed in its last run, and its message."""
+        """Return the output of a test in its last run, and its message."""
         return cast(messages.TestOutput, self._in_context("get_output", node_id=node_id))
 
     def events(self, cursor: int = 0, *, wait: float = 0.0) -> messages.Events:
-        """Events of the context's log behind ``cursor``; waits so many seconds for a first one."""
+        """Return events of the context's log after ``cursor``; waits this many seconds for the
+        first.
+        """
         wait_ms = max(0, round(wait * 1000))
         return cast(messages.Events, self._in_context("get_events", cursor=cursor, wait_ms=wait_ms))
 
@@ -144,7 +146,7 @@ class Engine(RunControl):
         maxfail: int | None = None,
         **options: Any,
     ) -> messages.RunComplete:
-        """As :meth:`run`, and repeat failures whatever the settings say."""
+        """Run tests as :meth:`run`, and repeat failures regardless of the settings."""
         answer = self._run("run_with_rerun", node_ids, workers, maxfail, options)
         return cast(messages.RunComplete, answer)
 
@@ -156,75 +158,75 @@ class Engine(RunControl):
         maxfail: int | None = None,
         **options: Any,
     ) -> Run:
-        """Start a run, as :meth:`run`, and return at once: iterate over what is returned."""
+        """Start a run, as :meth:`run`, and return an iterator over its events at once."""
         cursor = self._end_of_log()
         started = self._run("run_stream", node_ids, workers, maxfail, options)
         return Run(self._engine.session().call, self.context_id, cursor, started)
 
     def debug_run(self, node_ids: Sequence[str] = (), **options: Any) -> messages.DebugStarted:
-        """Start a run in a fresh process that waits for a debugger at the host and port returned.
+        """Start a run in a fresh process that waits for a debugger at the returned host and port.
 
-        debugpy must be installed for the project's interpreter. What comes of the run is read with
-        :meth:`events` or :meth:`run_progress`. ``options`` as of :meth:`run`; limits of time,
-        repeats and coverage have no effect.
+        debugpy must be installed for the project's interpreter. :meth:`events` and
+        :meth:`run_progress` return the run's events. ``options`` as for :meth:`run`; limits of
+        time, repeats and coverage have no effect.
         """
         answer = self._in_context("debug_run", node_ids=[*node_ids], options=options)
         return cast(messages.DebugStarted, answer)
 
     def last_failed(self) -> Sequence[str]:
-        """Node ids of the tests whose last recorded outcome is a failure."""
+        """Return the node ids of the tests whose last recorded outcome is a failure."""
         answer = self._in_context("get_last_failed")
         return [*cast(messages.TestList, answer)["node_ids"]]
 
     def last_outcomes(self) -> Sequence[messages.TestOutcome]:
-        """The last outcome of each test that was run on this machine; `asOf` has its time."""
+        """Return the last outcome of each test that ran on this machine; `asOf` has its time."""
         answer = cast(messages.Events, self._in_context("get_last_outcomes"))
         told = (cast(Any, event) for event in answer["events"])
         return [outcome for event in told for outcome in event["outcomes"]]
 
     def affected(self, paths: Sequence[str]) -> Sequence[str]:
-        """Ids of the test files whose outcomes a change of these files may alter."""
+        """Return the ids of the test files whose outcomes a change of these files may alter."""
         answer = self._in_context("get_affected", paths=[*paths])
         return [*cast(messages.TestList, answer)["node_ids"]]
 
     def run_progress(self, run_id: str) -> messages.RunProgress:
-        """What has come of a run since this was last asked."""
+        """Return the progress of a run since the last call."""
         return cast(messages.RunProgress, self._in_context("get_run_progress", run_id=run_id))
 
     def stop_run(self, run_id: str) -> messages.ControlAck:
-        """Let the tests that run finish, and start no more."""
+        """Let running tests finish, and start no more."""
         return cast(messages.ControlAck, self._request("stop_run", run_id=run_id))
 
     def kill_run(self, run_id: str) -> messages.ControlAck:
-        """End a run's processes now."""
+        """Kill a run's processes now."""
         return cast(messages.ControlAck, self._request("kill_run", run_id=run_id))
 
     # Runners
 
     def worker_status(self) -> messages.WorkerStatus:
-        """What the runners are doing."""
+        """Return the figures of the runners."""
         return cast(messages.WorkerStatus, self._in_context("get_worker_status"))
 
     def configure_workers(self, num_workers: int) -> messages.WorkerConfigAck:
-        """Set how many runners a run has, at least 1."""
+        """Set the number of runners, at least 1."""
         answer = self._in_context("configure_workers", num_workers=num_workers)
         return cast(messages.WorkerConfigAck, answer)
 
     # Flakiness and repeats
 
     def flakiness_report(self) -> messages.FlakinessReport:
-        """Flaky and unstable tests, by the history."""
+        """Return flaky and unstable tests, from the history."""
         return cast(messages.FlakinessReport, self._in_context("get_flakiness_report"))
 
     def test_flakiness(self, node_id: str) -> messages.TestFlakiness:
-        """What the history says of one test."""
+        """Return the flakiness of one test, from the history."""
         answer = self._in_context("get_test_flakiness", node_id=node_id)
         return cast(messages.TestFlakiness, answer)
 
     def configure_rerun(
         self, *, enabled: bool, max_reruns: int = 2, only_flaky: bool = False, delay_ms: int = 0
     ) -> messages.ConfigAck:
-        """Set whether and how failures are repeated in every run."""
+        """Set whether and how every run repeats failures."""
         answer = self._in_context(
             "configure_rerun",
             enabled=enabled,
@@ -235,7 +237,7 @@ class Engine(RunControl):
         return cast(messages.ConfigAck, answer)
 
     def rerun_config(self) -> messages.RerunConfig:
-        """How failures are repeated."""
+        """Return the settings for repeating failures."""
         return cast(messages.RerunConfig, self._in_context("get_rerun_config"))
 
     # Fixtures
@@ -247,7 +249,7 @@ class Engine(RunControl):
         max_age_seconds: float = 600.0,
         teardown_on_conftest_change: bool = True,
     ) -> messages.ConfigAck:
-        """Set whether fixtures live on between runs."""
+        """Set whether fixtures stay set up between runs."""
         answer = self._in_context(
             "configure_fixture_reuse",
             enabled=enabled,
@@ -257,11 +259,11 @@ class Engine(RunControl):
         return cast(messages.ConfigAck, answer)
 
     def fixture_config(self) -> messages.FixtureConfig:
-        """How fixtures are reused."""
+        """Return the settings of fixture reuse."""
         return cast(messages.FixtureConfig, self._in_context("get_fixture_config"))
 
     def session_status(self) -> messages.SessionStatus:
-        """The session that holds the reused fixtures."""
+        """Return the state of the session that holds the reused fixtures."""
         return cast(messages.SessionStatus, self._in_context("get_session_status"))
 
     # Shards
@@ -274,7 +276,7 @@ class Engine(RunControl):
         *,
         strategy: Strategy = "duration_balanced",
     ) -> messages.ShardedTests:
-        """The tests of one shard, counted from 0."""
+        """Return the tests of one shard, counted from 0."""
         answer = self._in_context(
             "get_shard",
             node_ids=[*node_ids],
@@ -291,7 +293,7 @@ class Engine(RunControl):
         *,
         strategy: Strategy = "duration_balanced",
     ) -> messages.ShardInfo:
-        """The figures of a distribution over shards."""
+        """Return the figures of a distribution over shards."""
         answer = self._in_context(
             "get_shard_info",
             node_ids=[*node_ids],
@@ -303,7 +305,7 @@ class Engine(RunControl):
     # Below the methods
 
     def call(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Make any call of the protocol: a request as it stands there, its answer likewise.
+        """Make any call of the protocol: a request as the protocol defines it; returns its answer.
 
         An answer of type ``error`` is returned, not raised.
         """

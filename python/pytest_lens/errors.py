@@ -1,4 +1,4 @@
-"""What goes wrong with an engine, as exceptions."""
+"""The errors of an engine, as exceptions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class LensError(Exception):
     """The engine refused a request, or could not carry it out.
 
     ``code`` is the kind (``"invalid_request"``, ``"python_not_found"``, ...), ``message`` one
-    sentence that says what is wrong and what to do.
+    sentence that names the fault and the way out.
     """
 
     def __init__(self, code: ErrorCode, message: str) -> None:
@@ -21,7 +21,7 @@ class LensError(Exception):
 
 
 def checked(response: dict[str, Any]) -> Any:
-    """The response, unless it is an error: that is raised."""
+    """Return the response; raise it if it is an error."""
     if response["type"] == "error":
         raise LensError(response["code"], response["message"])
     return response

@@ -1,4 +1,4 @@
-"""From pytest's reports to one outcome for each attempt of a test: what the plugin records."""
+"""Folds pytest's reports into one outcome for each attempt of a test, for the plugin to record."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class _Reports:
 
 
 class Folder:
-    """Takes reports of any tests in any order (xdist mixes them), and yields whole attempts."""
+    """Receives reports of any tests in any order (xdist mixes them), and yields whole attempts."""
 
     def __init__(self) -> None:
         self._open: dict[str, _Reports] = {}
         self.attempts: list[Attempt] = []
 
     def add(self, report: Any) -> None:
-        """A report, as `pytest_runtest_logreport` has it."""
+        """Receive a report, from `pytest_runtest_logreport`."""
         node_id: str = report.nodeid
         reports = self._open.setdefault(node_id, _Reports())
         if type(report).__name__ in ("SubtestReport", "SubTestReport"):
@@ -41,14 +41,14 @@ class Folder:
             self._close(node_id, reports, "crashed", report.duration or 0.0)
             return
         if report.when in reports.by_phase or (report.when == "setup" and reports.by_phase):
-            # A plugin repeats the test, and told nothing of the teardown.
+            # A plugin repeats the test, and reported no teardown.
             self._fold(node_id, reports)
         reports.by_phase[report.when] = report
         if report.when == "teardown":
             self._fold(node_id, reports)
 
     def finish(self) -> list[Attempt]:
-        """Everything that came to an outcome; a test that was broken off has none."""
+        """Return every attempt with an outcome; a test that was broken off has none."""
         return self.attempts
 
     def _fold(self, node_id: str, reports: _Reports) -> None:
@@ -66,7 +66,7 @@ class Folder:
 
 
 def fold(by_phase: dict[str, Any], subtest_failed: bool = False) -> str:
-    """The outcome of one attempt from its reports by phase."""
+    """Return the outcome of one attempt from its reports by phase."""
     main = by_phase.get("call") or by_phase.get("setup")
     teardown = by_phase.get("teardown")
     if teardown is not None and teardown.failed:

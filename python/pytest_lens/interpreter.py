@@ -1,4 +1,4 @@
-"""Which interpreter runs a project's tests, where nobody names one."""
+"""The interpreter that runs a project's tests, if the caller names none."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 
 def preferred(root: str) -> str | None:
-    """This process's own interpreter, where it is an environment's; none leaves it to the search.
+    """Return this process's interpreter if it belongs to an environment; otherwise None.
 
-    The project's own environment and an active one come before it, as everywhere in pytest-lens.
+    As everywhere in pytest-lens, the project's own environment and an active one come first.
     """
     in_project = any(os.path.isdir(os.path.join(root, name)) for name in (".venv", "venv"))
     is_active = "VIRTUAL_ENV" in os.environ or "CONDA_PREFIX" in os.environ
@@ -19,6 +19,6 @@ def preferred(root: str) -> str | None:
 
 
 def activate() -> None:
-    """As if this process's environment, if it is in one, had been activated in the shell."""
+    """Act as if this process's environment, if it is in one, were activated in the shell."""
     if sys.prefix != sys.base_prefix and "CONDA_PREFIX" not in os.environ:
         os.environ.setdefault("VIRTUAL_ENV", sys.prefix)

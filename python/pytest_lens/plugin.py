@@ -1,4 +1,4 @@
-"""`pytest --lens`: records a run in a terminal or a CI into the history of pytest-lens.
+"""`pytest --lens`: records a run of a terminal or a CI service in pytest-lens's history.
 
 The editor's language server sees the rows at once: a test that passes there and fails here, on the
 same code, is shown as flaky.
@@ -16,11 +16,11 @@ from .folding import Folder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The option `--lens`."""
+    """Add the option `--lens`."""
     parser.getgroup("lens").addoption(
         "--lens",
         action="store_true",
-        help="record this run's outcomes into the history that pytest-lens judges flakiness by",
+        help="record this run's outcomes in the history from which pytest-lens judges flakiness",
     )
 
 
@@ -28,9 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def lens_artifacts(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> pathlib.Path:
-    """A folder in which a test leaves what others are to look at.
+    """A folder in which a test leaves files for others.
 
-    Where pytest-lens runs the test it is offered to who watches; else it is a temporary folder.
+    In pytest-lens, clients can read the folder as an artifact; otherwise it is a temporary folder.
     """
     ask = getattr(request.config, "_lens_artifacts_folder", None)
     folder = ask() if ask is not None else None
@@ -38,7 +38,7 @@ def lens_artifacts(
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Record, where that is asked for; of xdist's processes the one that hears of all tests."""
+    """Record if asked to; with xdist, in the one process that receives the reports of all tests."""
     if config.getoption("--lens") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder(str(config.rootpath)), "lens-recorder")
 
@@ -59,17 +59,17 @@ class Recorder:
         self._code = _native.fingerprint(self._root)
 
     def pytest_sessionstart(self) -> None:
-        """The code that is recorded is the code that was there before any test ran."""
+        """The recorded code is the code before any test ran."""
         self._naming.start()
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
-        """One phase of one test."""
+        """Receive the report of one phase of a test."""
         self._folder.add(report)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
-        """Write what was collected; a history that can't be written fails no test."""
+        """Write the collected outcomes; a history that can't be written fails no test."""
         from . import _native
 
         self._naming.join()
@@ -85,6 +85,6 @@ class Recorder:
         self._told = trouble or f"recorded the outcomes of {tests}"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """One line: what became of the record."""
+        """Print one line: the result of the recording."""
         if self._told:
             terminalreporter.write_line(f"lens: {self._told}")

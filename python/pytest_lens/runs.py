@@ -1,4 +1,4 @@
-"""A run that goes on: an iterator of its events, with a way to end it."""
+"""A run in progress: an iterator over its events, with methods to end it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .errors import checked
 
 Call = Callable[[dict[str, Any]], dict[str, Any]]
 
-# How long one call waits for events, in milliseconds; there is always another.
+# The longest time that one call waits for events, in milliseconds; then it is repeated.
 _WAIT_MS = 60_000
 
 
 class Run:
     """A run of tests: iterate over it for its events, from ``runStarted`` to ``runFinished``.
 
-    Events of the inventory and of other runs are left out; those of flakiness are told while the
-    run lasts. ``run_id`` names the run, ``total`` is how many tests it has, and ``finished`` is its
-    last event once that has come.
+    Events of the inventory and of other runs are left out; those of flakiness are included while
+    the run lasts. ``run_id`` is its id, ``total`` its number of tests, and ``finished`` its last
+    event, once that has arrived.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class Run:
         return self.finished
 
     def stop(self) -> None:
-        """Let the tests that run finish, and start no more."""
+        """Let running tests finish, and start no more."""
         checked(self._call({"type": "stop_run", "run_id": self.run_id}))
 
     def kill(self) -> None:
-        """End the run's processes now."""
+        """Kill the run's processes now."""
         checked(self._call({"type": "kill_run", "run_id": self.run_id}))

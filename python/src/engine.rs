@@ -52,11 +52,11 @@ pub(crate) struct Session {
 
 #[pymethods]
 impl Session {
-    /// Makes a call: a request as a dict, its answer as another. Raises `ValueError` for what is no request.
+    /// Makes a call: a request as a dict, its answer as another. Raises `ValueError` for an invalid request.
     fn call<'py>(&self, py: Python<'py>, request: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let value: serde_json::Value =
             pythonize::depythonize(request).map_err(|error| PyTypeError::new_err(error.to_string()))?;
-        // By the wire's form, since its decoder can name the field at fault.
+        // Decodes the wire form, because its decoder names the faulty field.
         let bytes =
             rmp_serde::to_vec_named(&value).map_err(|error| PyValueError::new_err(format!("no request: {error}")))?;
         let request = decode_request(&bytes).1.map_err(|error| PyValueError::new_err(error.to_string()))?;

@@ -1,5 +1,5 @@
-//! The engine for Python: the extension module behind the package `pytest_lens`, as thin as it can be. What users meet
-//! is in `pytest_lens/engine.py`.
+//! The engine for Python: the extension module behind the package `pytest_lens`, as thin as possible.
+//! `pytest_lens/engine.py` has the public API.
 
 mod engine;
 mod record;

@@ -1,4 +1,4 @@
-//! Recording a run of somebody else's (`pytest --lens`) into the history of a project.
+//! Records a run of another program (`pytest --lens`) in the history of a project.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use pyo3::prelude::*;
 use pytest_lens_engine::EngineConfig;
 use pytest_lens_history::{Attempt, Fingerprints, History, Options, Place, Run, Source};
 
-/// How long writing may take: others may hold the file.
+/// The longest time that writing may take: another process may hold the file.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Names the code of a project as it is now. `None` where the root is no folder.
+/// The fingerprint of a project's present code. `None` if the root is no folder.
 #[pyfunction]
 pub(crate) fn fingerprint(py: Python<'_>, root: String) -> Option<String> {
     py.detach(|| Path::new(&root).is_dir().then(|| Fingerprints::default().of(Path::new(&root)).to_string()))
 }
 
-/// Records a run: node id, outcome, duration in milliseconds and number of each attempt, in their order. Returns a
-/// sentence where it could not be written. Raises `ValueError` for an outcome that there is not.
+/// Records a run: node id, outcome, duration in milliseconds and number of each attempt, in order. Returns a sentence
+/// if it could not be written. Raises `ValueError` for an unknown outcome.
 #[pyfunction]
 pub(crate) fn record(
     py: Python<'_>,

@@ -1,4 +1,4 @@
-//! Waiting for the engine without holding up Python: other threads run meanwhile, and Ctrl-C works.
+//! Waits for the engine without blocking Python: other threads run in the meantime, and Ctrl-C works.
 
 use std::future::Future;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -8,10 +8,10 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use tokio::runtime::Runtime;
 
-/// How often a waiting thread looks for signals.
+/// The interval at which a waiting thread checks for signals.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// Waits for a future's result. A signal whose handler raises gives it up.
+/// Waits for a future's result, or until a signal's handler raises.
 pub(crate) fn wait<T: Send + 'static>(
     py: Python<'_>,
     runtime: &Runtime,
@@ -19,7 +19,7 @@ pub(crate) fn wait<T: Send + 'static>(
 ) -> PyResult<T> {
     let (done, result) = channel();
     let task = runtime.spawn(async move {
-        // Nobody listens any more where a signal came first.
+        // After a signal nobody waits for the result.
         let _ = done.send(future.await);
     });
     let mut result = result;
