@@ -1,5 +1,5 @@
-//! What run control carries: outcomes of fake runners to three readers over the socket, in memory that does not grow,
-//! how soon a test's start is told, and how soon a killed run has left nothing behind.
+//! Measures run control: outcomes of fake runners to three readers over the socket, in memory that does not grow; the
+//! delay until a test's start is known; and the time until a killed run has left nothing running.
 
 use super::server::resident;
 use super::socket::{Client, Daemon};
@@ -18,19 +18,20 @@ use std::time::{Duration, Instant};
 /// Outcomes of a run.
 const OUTCOMES: usize = 10_000;
 /// Runs before the first that counts: by then the log holds as much as it ever does. The history remembers the last 200
-/// attempts of a test, in memory that doubles when it is full: behind 16 of them, which is not until 32.
+/// attempts of a test, in memory that doubles when it is full: after 16 of them, and again only after 32.
 const WARM_UP: usize = 18;
 /// Runs that count.
 const RUNS: usize = 12;
 /// Runs of a single test, for the latency.
 const STARTS: usize = 40;
-/// Runs that are killed.
+/// Number of runs that are killed.
 const KILLS: usize = 5;
 
-/// How long anything may take.
+/// The deadline for anything.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A test with fifty grandchildren: orphans that ignore what can be ignored, half of them in sessions of their own.
+/// A test with fifty grandchildren: orphans that ignore all signals that can be ignored, half of them in sessions of
+/// their own.
 const BREEDING: &str = "\
 import os, pathlib, signal, time
 
@@ -126,7 +127,7 @@ fn killing(client: &mut Client, venv: &Venv, root: &Path) -> Result<Figure> {
     Ok(Figure::limit("kill of a run with 50 grandchildren", time, 1_000.0, "ms"))
 }
 
-/// Waits for all grandchildren.
+/// Waits until all grandchildren are gone.
 fn born(folder: &Path) -> Result<Vec<String>> {
     let start = Instant::now();
     while start.elapsed() < DEADLINE {
@@ -144,7 +145,7 @@ fn born(folder: &Path) -> Result<Vec<String>> {
     bail!("the test did not start its grandchildren")
 }
 
-/// Whether a process is more than an entry that its parent has yet to take away.
+/// Whether a process is more than an entry that its parent has not reaped yet.
 fn lives(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
@@ -169,7 +170,7 @@ fn project(venv: &Venv, home: &Path) -> Result<(PathBuf, PathBuf)> {
     Ok((root, python))
 }
 
-/// Builds a run of so many tests that pass.
+/// Builds a run of this many tests that pass.
 fn build(client: &mut Client, context_id: &str, count: usize, parallel: u16) -> Result<String> {
     let options = SuiteOptions {
         arguments: Some(vec![format!("--scenario={}", serde_json::json!({ "count": count }))]),
@@ -192,7 +193,7 @@ fn start(client: &mut Client, context_id: &str, options: SuiteOptions) -> Result
     }
 }
 
-/// One run, from its first event to the end at each of three readers. Its client goes when it is over.
+/// One run, from its first event to the end at each of three readers. Its client ends with it.
 fn one_run(daemon: &Daemon, context_id: &str) -> Result<Duration> {
     let mut owner = Client::connect(&daemon.socket)?;
     let suite = build(&mut owner, context_id, OUTCOMES, 2)?;
@@ -232,7 +233,7 @@ fn read(client: &mut Client, suite: &str) -> Result<Duration> {
     }
 }
 
-/// From the moment at which a runner begins a test until a reader has heard of it.
+/// From the moment at which a runner begins a test until a reader knows it.
 fn first_event(daemon: &Daemon, context_id: &str) -> Result<Duration> {
     let mut client = Client::connect(&daemon.socket)?;
     let suite = build(&mut client, context_id, 1, 1)?;

@@ -1,4 +1,4 @@
-//! What the history costs: a report over a million outcomes, and writing beside the run that is written.
+//! Measures the history: a report over a million outcomes, and writing a run at the same time as it runs.
 
 use super::projects::Generated;
 use super::{Figure, median};

@@ -57,7 +57,7 @@ pub(crate) fn measure(
         fs::write(&project.module, &text)?;
         client.did_save(&module)?;
         own.push(key_to_verdict(&mut client, project, start, revision)?);
-        // What the server refreshes behind the verdict must not slow down the other side's turn.
+        // The server's refreshes after the verdict must not slow down the other side's turn.
         client.execute("pytestLens.collect", json!({}))?;
     }
     let edited = Figure::ratio(
@@ -93,7 +93,7 @@ fn check(outcome: &Value, revision: u64) -> Result<()> {
     Ok(())
 }
 
-/// How long `python -m pytest file::test` takes, from nothing.
+/// The time that a cold `python -m pytest file::test` takes.
 fn cold_run(venv: &Venv, project: &Generated) -> Result<Duration> {
     let mut command = venv.python_command();
     let test = format!("{}::{}", project.file, project.test.0);

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the figures that the project promises, each measured beside what it is compared with, in one run.
+//! `cargo xtask bench`: measures the figures that the project promises, each together with its reference, in one run.
 //!
 //! Medians after a warm-up, the two sides by turns, the same interpreter and environment for both, the release build.
 #![warn(unreachable_pub)]
@@ -19,11 +19,11 @@ use clap::Parser;
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Measure the promised figures, each beside what it is compared with.
+/// Measure the promised figures, each next to its reference.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask bench")]
 struct Options {
-    /// How many times each latency is measured.
+    /// Number of measurements of each latency.
     #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// Measure these parts only; all if none is named.
@@ -34,33 +34,33 @@ struct Options {
     json: bool,
 }
 
-/// What can be measured by itself.
+/// The parts that can be measured separately.
 const PARTS: [&str; 7] = ["control", "history", "latency", "lenses", "memory", "socket", "tree"];
 
-/// What the generated projects are run with.
+/// The interpreter and binary that the generated projects run with.
 const REQUIREMENTS: &str = "iniconfig==2.3.1\nnumpy==2.4.6\npackaging==26.3\npandas==3.1.1\npluggy==1.7.0\npygments==2.21.0\n\
                             pytest==9.2.0\npython-dateutil==4.0.0\ntzdata==2026.6\n";
 
 /// One promised figure.
 pub struct Figure {
-    /// What was measured.
+    /// The measured quantity.
     what: &'static str,
     /// The project's own value.
     own: String,
-    /// What it is compared with, where it is compared.
+    /// The reference, if there is one.
     other: String,
-    /// The value that the promise is about.
+    /// The value that the promise concerns.
     value: f64,
     /// The value as it is shown.
     shown: String,
-    /// The promise.
+    /// The promised value.
     target: f64,
     /// Whether larger is better.
     is_ratio: bool,
 }
 
 impl Figure {
-    /// How many times faster than the other; at least `target` is promised.
+    /// Compares with another value; at least `target` times faster is promised.
     fn ratio(what: &'static str, own: Duration, cold: Duration, target: f64) -> Self {
         let value = cold.as_secs_f64() / own.as_secs_f64();
         Self {
@@ -93,7 +93,7 @@ fn main() -> ExitCode {
     chores::end(run(&Options::parse()))
 }
 
-/// Measures everything; `false` where a promise is not kept.
+/// Measures everything; `false` if a promise is not kept.
 fn run(options: &Options) -> Result<bool> {
     let binary = build::binary("release")?;
     let venv = Venv::ensure("bench", REQUIREMENTS)?;
@@ -144,7 +144,7 @@ fn run(options: &Options) -> Result<bool> {
     Ok(tell(options, &figures))
 }
 
-/// Prints the figures; `false` where a promise is not kept.
+/// Prints the figures; `false` if a promise is not kept.
 fn tell(options: &Options, figures: &[Figure]) -> bool {
     match options.json {
         true => println!("{}", as_json(figures)),

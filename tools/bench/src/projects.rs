@@ -1,4 +1,4 @@
-//! Generated projects of a known size, alike but for their heavy import.
+//! Generated projects of a known size, which differ only in a heavy import.
 
 use anyhow::Result;
 use std::fmt::Write;
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Generated {
     /// Its root.
     pub root: PathBuf,
-    /// How many tests it has.
+    /// Number of tests.
     pub tests: usize,
-    /// How many test files.
+    /// Number of test files.
     pub files: usize,
     /// The module under test.
     pub module: PathBuf,
@@ -22,7 +22,7 @@ pub(crate) struct Generated {
 }
 
 impl Generated {
-    /// The text of the module under test in its n-th revision; each differs in code, not in behaviour.
+    /// The text of the module under test in its n-th revision; each differs in code, not in behavior.
     pub(crate) fn module_text(&self, revision: u64) -> Result<String> {
         let text = fs::read_to_string(&self.module)?;
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();

@@ -1,4 +1,4 @@
-//! What the server itself costs: the first lenses of a large repository, and memory.
+//! Measures the server itself: the first lenses of a large repository, and memory.
 
 use super::projects::Generated;
 use super::{Figure, median};
@@ -18,7 +18,7 @@ pub(crate) fn first_lenses(binary: &Path, venv: &Venv, project: &Generated, stat
     let (uri, text) = (file_uri(&path)?, fs::read_to_string(&path)?);
     let mut times = Vec::new();
     for number in 0..7 {
-        // Each with a folder of its own: what one server has cached must not help the next.
+        // Each server has a folder of its own: one server's caches must not help the next.
         let state = state.join(format!("lenses-{number}"));
         let mut client = editor::start(binary, &project.root, &settings, &state)?;
         let start = Instant::now();
@@ -36,8 +36,9 @@ pub(crate) fn first_lenses(binary: &Path, venv: &Venv, project: &Generated, stat
     Ok(Figure::limit("first lenses after opening, 20,000 tests", milliseconds, 100.0, "ms"))
 }
 
-/// From the start of a server, after one that has collected the project, until every test is in a client's tree that
-/// opens files one by one: all files are told, and the tests of the last one, which it opens then.
+/// From the start of a server, after one that has collected the project, until every test is in the tree of a client
+/// that opens files one by one: the server has sent all files, and the tests of the last one, which the client then
+/// opens.
 pub(crate) fn tree(binary: &Path, venv: &Venv, project: &Generated, state: &Path) -> Result<Figure> {
     let settings = json!({"pythonPath": venv.python()});
     let state = state.join("tree");
@@ -91,6 +92,6 @@ pub(crate) fn resident(process: u32) -> Result<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kilobytes = line.and_then(|rest| rest.trim().strip_suffix(" kB"));
     let kilobytes: f64 = kilobytes.context("no VmRSS in /proc")?.trim().parse()?;
-    // What the kernel calls kB are 1024 bytes.
+    // The kernel's kB are 1,024 bytes.
     Ok(kilobytes * 1024.0 / 1e6)
 }

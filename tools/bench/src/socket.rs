@@ -1,4 +1,4 @@
-//! What the daemon's socket costs: a ping beside a bare echo over such a socket, and a whole large inventory beside
+//! Measures the daemon's socket: a ping against a bare echo over such a socket, and a whole large inventory against
 //! encoding the same in memory.
 
 use super::{Figure, median};
@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Pings in a round.
+/// Number of pings in a round.
 const PINGS: usize = 2_000;
 
-/// How often the inventory is asked for.
+/// Number of requests for the inventory.
 const INVENTORIES: usize = 9;
 
 /// Both figures, over one daemon.
@@ -49,7 +49,7 @@ fn micro_figure(what: &'static str, own: Duration, other: Duration) -> Figure {
     Figure { other: format!("{:.1} µs (echo)", micros(other)), ..figure }
 }
 
-/// Sends back what comes, so many bytes at a time, from a thread of this process.
+/// Sends back all bytes, in pieces of this size, from a thread of this process.
 fn bare_echo(path: &Path, size: usize) -> Result<UnixStream> {
     let _ = fs::remove_file(path);
     let listener = UnixListener::bind(path)?;
@@ -109,7 +109,7 @@ fn project(root: &Path) -> Result<PathBuf> {
 /// A daemon of its own, ended when it is dropped.
 pub(crate) struct Daemon {
     child: Child,
-    /// Where it listens.
+    /// Path of its socket.
     pub socket: PathBuf,
 }
 
@@ -144,7 +144,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Asked, so that it takes its processes along and its socket away.
+        // Requests its end, so that it ends its processes and removes its socket.
         let asked = Client::connect(&self.socket).and_then(|mut it| it.ask(&Request::Shutdown { context_id: None }));
         if asked.is_err() {
             let _ = self.child.kill();

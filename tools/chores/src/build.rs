@@ -1,4 +1,4 @@
-//! Building the product's binary, for the chores that drive it.
+//! Builds the product's binary, for the chores that drive it.
 
 use crate::{paths, process};
 use anyhow::Result;
@@ -22,8 +22,8 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Builds `pytest-lens` in a profile (`debug` or `release`) and returns its path; what is up to date costs nothing.
-/// Where `PYTEST_LENS_BIN` names a binary, that one is taken as it is.
+/// Builds `pytest-lens` in a profile (`debug` or `release`) and returns its path; crates that are up to date are not
+/// built again. If `PYTEST_LENS_BIN` names a binary, returns that path.
 pub fn binary(profile: &str) -> Result<PathBuf> {
     if let Some(given) = std::env::var_os("PYTEST_LENS_BIN") {
         return Ok(PathBuf::from(given));

@@ -1,5 +1,5 @@
-//! What the project's chores share: where things lie, how programs are started, what is printed, pinned environments,
-//! the built binary. It compiles in a moment, and so does every chore that needs nothing else.
+//! Shared code of the project's chores: paths, starting programs, printing, pinned environments, the built binary. It
+//! compiles in a moment, and so does every chore that needs nothing else.
 #![warn(unreachable_pub)]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to the person at the terminal")]
 

@@ -1,4 +1,4 @@
-//! Where things lie in the checkout, so that no chore spells a path twice.
+//! The paths of the checkout, so that no chore spells one twice.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ pub fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
-/// Cargo's target folder, where everything that a chore makes goes.
+/// Cargo's target folder, into which all chores write.
 pub fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
         Some(dir) => root().join(dir),

@@ -1,5 +1,5 @@
 //! Starting other programs: one place that builds errors which name the command line, and that keeps the caller's
-//! Python environment out of what is measured and checked.
+//! Python environment out of measurements and checks.
 
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader, Write};
@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Variables that change how Python or pytest behave; a chore's result must not depend on who calls it.
+/// Variables that change how Python or pytest behave; a chore's result must not depend on its caller.
 const PYTHON_VARIABLES: [&str; 13] = [
     "CONDA_PREFIX",
     "PYTEST_ADDOPTS",
@@ -24,7 +24,7 @@ const PYTHON_VARIABLES: [&str; 13] = [
     "VIRTUAL_ENV",
 ];
 
-/// Takes every variable out of the command's environment that changes Python's or pytest's behaviour.
+/// Removes every variable from the command's environment that changes Python's or pytest's behavior.
 pub fn clean_python(command: &mut Command) -> &mut Command {
     for name in PYTHON_VARIABLES {
         command.env_remove(name);
@@ -32,7 +32,7 @@ pub fn clean_python(command: &mut Command) -> &mut Command {
     command
 }
 
-/// The command line as one would type it, for messages.
+/// The command line as a person types it, for messages.
 pub fn line(command: &Command) -> String {
     std::iter::once(command.get_program())
         .chain(command.get_args())
@@ -46,7 +46,7 @@ pub fn status(command: &mut Command) -> Result<ExitStatus> {
     command.status().with_context(|| format!("could not start `{}`", line(command)))
 }
 
-/// Runs the command on the caller's terminal; an error where it does not end with success.
+/// Runs the command on the caller's terminal; an error if it does not succeed.
 pub fn check(command: &mut Command) -> Result<()> {
     let status = status(command)?;
     if !status.success() {
@@ -55,7 +55,7 @@ pub fn check(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs the command silently; its whole output is part of the error where it fails, and the standard output is the answer otherwise.
+/// Runs the command silently; returns its standard output, or an error with its whole output if it fails.
 pub fn output(command: &mut Command) -> Result<String> {
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("could not start `{}`", line(command)))?;
@@ -67,8 +67,8 @@ pub fn output(command: &mut Command) -> Result<String> {
     Ok(text)
 }
 
-/// Runs the command, passing its output on to the terminal while it comes, and returns it without colours as well.
-/// Standard output and standard error come in the order in which they were written.
+/// Runs the command, passing its output on to the terminal while it comes, and also returns it without colors. Standard
+/// output and standard error come in the order in which they were written.
 pub fn tee(command: Command) -> Result<(ExitStatus, String)> {
     let mut text = String::new();
     let status = follow(command, |line| {
@@ -106,7 +106,7 @@ fn follow(mut command: Command, mut each: impl FnMut(&str) -> std::io::Result<()
     Ok(child.wait()?)
 }
 
-/// Waits for the process; none where it had to be killed because the time was up.
+/// Waits for the process; `None` if it was killed after the deadline.
 pub fn wait_until(child: &mut Child, end: Instant) -> Result<Option<ExitStatus>> {
     loop {
         if let Some(status) = child.try_wait()? {
@@ -121,7 +121,7 @@ pub fn wait_until(child: &mut Child, end: Instant) -> Result<Option<ExitStatus>>
     }
 }
 
-/// The text without terminal colours.
+/// The text without terminal colors.
 pub fn plain(text: &str) -> String {
     let mut result = String::with_capacity(text.len());
     let mut rest = text;

@@ -1,9 +1,9 @@
-//! What chores print: tables, durations and colours (colours only where a person watches).
+//! Prints for chores: tables, durations and colors (colors only if a person watches).
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
-/// A colour of the terminal's own palette.
+/// A color of the terminal's own palette.
 #[derive(Clone, Copy)]
 pub enum Colour {
     /// Something went right.
@@ -14,13 +14,13 @@ pub enum Colour {
     Yellow,
     /// Names and headings.
     Cyan,
-    /// What matters less.
+    /// Less important text.
     Dim,
-    /// What matters most.
+    /// The most important text.
     Bold,
 }
 
-/// The text in a colour, or as it is where standard output is no terminal or `NO_COLOR` is set.
+/// The text in a color, or unchanged if standard output is no terminal or `NO_COLOR` is set.
 pub fn paint(colour: Colour, text: &str) -> String {
     if !is_colourful() {
         return text.to_owned();
@@ -36,7 +36,7 @@ pub fn paint(colour: Colour, text: &str) -> String {
     format!("\u{1b}[{code}m{text}\u{1b}[0m")
 }
 
-/// Whether standard output takes colours.
+/// Whether standard output takes colors.
 pub fn is_colourful() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }

@@ -1,4 +1,4 @@
-//! Virtual environments under `target/venvs`: made once from pinned requirements, and anew when those change.
+//! Virtual environments under `target/venvs`: made once from pinned requirements, and again when those change.
 
 use crate::{paths, process};
 use anyhow::{Context, Result, bail};
@@ -11,7 +11,7 @@ pub struct Venv {
     dir: PathBuf,
 }
 
-/// The file that says what a finished environment was made from.
+/// The file that lists the requirements of a finished environment.
 const STAMP: &str = "made-from.txt";
 
 impl Venv {
@@ -97,7 +97,7 @@ impl Venv {
     }
 }
 
-/// Which Python the environments are made with.
+/// The Python that makes the environments.
 fn base_python(interpreter: &Path) -> Result<String> {
     let mut ask = Command::new(interpreter);
     ask.args(["-c", "import sys; print(sys.base_prefix, sys.version)"]);

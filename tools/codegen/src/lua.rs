@@ -89,7 +89,7 @@ fn names<'a>(kind: &'a Type, into: &mut Vec<&'a str>) {
 fn annotation(kind: &Type) -> String {
     match kind {
         Type::Text => "string".into(),
-        // As JSON has them.
+        // Types by their JSON names.
         Type::Bytes => "integer[]".into(),
         Type::Boolean => "boolean".into(),
         Type::Integer => "integer".into(),

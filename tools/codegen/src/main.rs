@@ -1,6 +1,6 @@
 //! `cargo xtask codegen`: writes the types of the other languages, and the reference parts of the documents for client
-//! authors, from the protocol's Rust definitions, or, with `--check`, tells whether what is there is what would be
-//! written. So they are never kept by hand, and never drift.
+//! authors, from the protocol's Rust definitions, or, with `--check`, checks that they are up to date. Nobody edits
+//! them by hand, and they never drift.
 #![warn(unreachable_pub)]
 #![expect(clippy::print_stdout, reason = "a chore talks to the person at the terminal")]
 
@@ -22,12 +22,12 @@ use model::Model;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask codegen")]
 struct Options {
-    /// Write nothing; fail where a file is not what would be written.
+    /// Write nothing; fail if a file is not up to date.
     #[arg(long)]
     check: bool,
 }
 
-/// A file that is generated as a whole: where it lies below the repository's root, and what makes it.
+/// A file that is generated as a whole: its path below the repository's root, and its generator.
 type Target = (&'static str, fn(&Model) -> String);
 
 const TARGETS: [Target; 3] = [
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     chores::end(run(&Options::parse()))
 }
 
-/// Writes or checks every generated file; `false` where a check found a difference.
+/// Writes or checks every generated file; `false` if a check found a difference.
 fn run(options: &Options) -> Result<bool> {
     let mut stale = 0;
     for (path, wanted) in files()? {
@@ -59,7 +59,7 @@ fn run(options: &Options) -> Result<bool> {
     Ok(!options.check || stale == 0)
 }
 
-/// Every generated file, below the repository's root, and what it should hold.
+/// Every generated file, below the repository's root, and its content.
 fn files() -> Result<Vec<(&'static str, String)>> {
     let (model, requests) = (Model::read()?, Model::of_requests()?);
     let mut files: Vec<_> = TARGETS.iter().map(|(path, write)| (*path, write(&model))).collect();

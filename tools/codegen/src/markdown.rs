@@ -1,5 +1,5 @@
 //! The reference parts of the documents for client authors: every message, event and setting by its schema. They stand
-//! between marks in `docs/`; what is around them is written by people.
+//! between marks in `docs/`; people write the rest.
 
 use anyhow::{Context, Result};
 use pytest_lens_protocol::Settings;
@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::model::{Definition, Field, Model, Shape, Type};
 
-/// What one mark of a document stands for.
+/// A mark of a document, and the generator of the part after it.
 type Part = (&'static str, fn(&Model, &Model) -> String);
 
-/// A document, and the parts of it that are written here.
+/// A document, and its generated parts.
 pub(crate) type Document = (&'static str, &'static [Part]);
 
 /// Every such document.
@@ -30,7 +30,7 @@ pub(crate) const DOCUMENTS: [Document; 2] = [
     ),
 ];
 
-/// The document's text with its parts written anew.
+/// The document's text with its parts generated again.
 pub(crate) fn filled(text: &str, parts: &[Part], model: &Model, requests: &Model) -> Result<String> {
     let mut text = text.to_owned();
     for (name, write) in parts {
@@ -46,7 +46,7 @@ fn find<'a>(model: &'a Model, name: &str) -> Option<&'a Definition> {
     model.definitions.iter().find(|definition| definition.name == name)
 }
 
-/// The variants of a tagged type, with the word that tells each, in the order of the definition.
+/// The variants of a tagged type, each with the value of its tag, in the order of the definition.
 fn variants<'a>(model: &'a Model, name: &str) -> Vec<(&'a str, &'a Definition)> {
     let Some(Definition { shape: Shape::OneOf(members), .. }) = find(model, name) else { return Vec::new() };
     let tagged = |member: &String| {
@@ -116,7 +116,7 @@ fn types(model: &Model, requests: &Model) -> String {
     all.into_iter().map(|(of, definition)| type_section(of, definition)).collect()
 }
 
-/// Whether it is told as part of another: as one of several, or as what an event holds.
+/// Whether it is described as part of another type: as one of several, or as the content of an event.
 fn is_variant(model: &Model, name: &str) -> bool {
     model.definitions.iter().any(|other| match &other.shape {
         Shape::OneOf(members) => members.iter().any(|member| member == name),
@@ -151,7 +151,7 @@ fn notifications(model: &Model) -> String {
     text.replace("](#", "](protocol.md#")
 }
 
-/// Types that only settings use: they are told as dotted keys.
+/// Types that only settings use: they are described as dotted keys.
 fn setting_types(model: &Model) -> Vec<&str> {
     let Some(settings) = find(model, "Settings") else { return Vec::new() };
     all_fields(model, settings).into_iter().filter_map(|field| named(&field.kind)).collect()
@@ -196,7 +196,7 @@ fn setting(path: &str, kind: &str, default: &Value, doc: &str, into: &mut String
     into.push_str(&format!("### `{path}`\n\n{}\n\n{kind}; by default `{default}`.\n\n", cell(doc)));
 }
 
-/// A type as a reader of JSON knows it; the same of MessagePack.
+/// A type in the terms of JSON; MessagePack has the same.
 fn shown(kind: &Type) -> String {
     match kind {
         Type::Text => "string".to_owned(),
@@ -260,7 +260,7 @@ mod tests {
         let mut open = vec![("pytestLens".to_owned(), serde_json::to_value(Settings::default()).unwrap())];
         while let Some((path, value)) = open.pop() {
             match value {
-                // What a person names is no key of ours.
+                // Keys that users choose are no keys of ours.
                 Value::Object(map) if path != "pytestLens.env" => {
                     open.extend(map.into_iter().map(|(key, value)| (format!("{path}.{key}"), value)));
                 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 /// Every type, by name.
 pub(crate) struct Model {
-    /// In the order of their names, but that a type comes behind those that it extends.
+    /// In the order of their names, except that a type follows those that it extends.
     pub definitions: Vec<Definition>,
 }
 
@@ -22,7 +22,7 @@ pub(crate) struct Definition {
     pub shape: Shape,
 }
 
-/// What a named type is.
+/// The kind of a named type.
 pub(crate) enum Shape {
     /// An object, with the fields of `base` besides its own.
     Record { base: Option<String>, fields: Vec<Field> },
@@ -39,7 +39,7 @@ pub(crate) struct Field {
     pub name: String,
     pub doc: String,
     pub kind: Type,
-    /// It is always there.
+    /// The field is always present.
     pub required: bool,
 }
 
@@ -125,7 +125,7 @@ fn read_definition(name: &str, schema: &Value, into: &mut Vec<Definition>) -> Re
         }) else {
             bail!("a variant without a tag");
         };
-        // Responses go by the bare name of their tag; of the variants of others there may be several of one name.
+        // Responses are named by their tag alone; variants of other types may share a tag.
         let suffix = if name == "Response" { "" } else { name };
         let member = format!("{}{suffix}", pascal(&tag));
         let shared = if schema.get("properties").is_some() { fields(schema)? } else { Vec::new() };
@@ -147,7 +147,7 @@ fn fields(schema: &Value) -> Result<Vec<Field>> {
         .map(|(name, schema)| {
             let required = required.contains(&name.as_str());
             let kind = type_of(schema).with_context(|| format!("field {name}"))?;
-            // What is left out where there is nothing is never null.
+            // A field that is left out when empty is never null.
             let kind = match kind {
                 Type::Nullable(inner) if !required => *inner,
                 kind => kind,
@@ -212,7 +212,7 @@ fn words(schema: &Value) -> Option<Vec<String>> {
 
 fn doc(schema: &Value) -> String {
     let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-    // rustdoc's links are nobody else's.
+    // Removes rustdoc's links, which other languages do not know.
     text.replace("[`crate::", "`").replace("`]", "`").replace('\n', " ")
 }
 

@@ -1,5 +1,5 @@
-//! The types as TypeScript has them: interfaces and unions, for the VS Code extension. Only what the language server
-//! sends and takes: events as notifications, and settings.
+//! The types as TypeScript has them: interfaces and unions, for the VS Code extension. Only types that the language
+//! server sends and receives: events as notifications, and settings.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -123,7 +123,7 @@ fn comment(text: &mut String, indent: &str, doc: &str) {
 fn annotation(kind: &Type) -> String {
     match kind {
         Type::Text => "string".into(),
-        // As JSON has them.
+        // Types by their JSON names.
         Type::Bytes => "number[]".into(),
         Type::Boolean => "boolean".into(),
         Type::Integer | Type::Number => "number".into(),

@@ -1,4 +1,4 @@
-//! The demo's editor: opens, runs and saves through LSP, and shows what the server pushes, the moment it comes.
+//! The demo's editor: opens, runs and saves through LSP, and shows the server's messages the moment they arrive.
 
 use super::project::Project;
 use super::show::{self, Line};
@@ -23,15 +23,15 @@ pub(crate) struct Editor {
 pub(crate) struct Lenses {
     /// The file's lines with their lenses.
     pub lines: Vec<Line>,
-    /// How many lenses there are.
+    /// Number of lenses.
     pub count: usize,
     /// From the request (or from opening) to the answer.
     pub time: Duration,
 }
 
-/// What came of one run.
+/// The results of one run.
 pub(crate) struct Run {
-    /// The tests that were told.
+    /// Number of tests with an outcome.
     pub ids: Vec<String>,
     /// From the key to the first final outcome.
     pub verdict: Option<Duration>,
@@ -194,7 +194,7 @@ impl Editor {
         Ok(())
     }
 
-    /// Takes in what is still on its way: until the server is quiet for a moment.
+    /// Reads messages until the server is quiet for a moment.
     fn settle(&mut self) -> Result<()> {
         let quiet = Duration::from_millis(300);
         while let Some(message) = self.client.next_message(Instant::now() + quiet)? {

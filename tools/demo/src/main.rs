@@ -1,8 +1,8 @@
-//! `cargo xtask demo [PATH]`: an editor session played at the terminal, so that one sees what the product is.
+//! `cargo xtask demo [PATH]`: an editor session played at the terminal, which shows the product.
 //!
-//! It starts `pytest-lens lsp` as an editor does, opens a test file, shows the lenses it is sent, runs the test under the
-//! cursor, runs all, edits a file and runs again, and prints what is pushed when it is pushed, with the time from the
-//! key to the verdict beside a cold `python -m pytest` of the same test.
+//! It starts `pytest-lens lsp` as an editor does, opens a test file, shows its lenses, runs the test under the cursor,
+//! runs all, edits a file and runs again, and prints messages when they arrive, with the time from the key to the
+//! verdict next to that of a cold `python -m pytest` of the same test.
 #![warn(unreachable_pub)]
 #![expect(clippy::print_stdout, reason = "a chore talks to the person at the terminal")]
 
@@ -24,13 +24,13 @@ use std::time::Duration;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask demo")]
 struct Options {
-    /// A project of your own instead of the sample. Nothing of it is changed, but for one comment line at the end of
-    /// the test file, which is taken away again.
+    /// A project of your own instead of the sample. The demo changes only one comment line at the end of the test file,
+    /// and removes it again.
     path: Option<PathBuf>,
-    /// The test file to open, relative to PATH; the first one where none is named.
+    /// The test file to open, relative to PATH; the first one if none is named.
     #[arg(long)]
     file: Option<String>,
-    /// The interpreter of PATH; its `.venv` or `venv`, the active environment or `python3` where none is named.
+    /// The interpreter of PATH; its `.venv` or `venv`, the active environment or `python3` if none is named.
     #[arg(long)]
     python: Option<PathBuf>,
     /// Show the release build.
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     chores::end(run(&Options::parse()))
 }
 
-/// Plays the session; `false` where something did not come as it should.
+/// Plays the session; `false` if something is missing.
 fn run(options: &Options) -> Result<bool> {
     let binary = build::binary(if options.release { "release" } else { "debug" })?;
     let project = match &options.path {
@@ -70,7 +70,7 @@ fn run(options: &Options) -> Result<bool> {
     show::step(2, &format!("Run the test under the cursor: {test}"));
     println!("{}", ui::paint(Colour::Dim, "The first run also starts Python and collects:"));
     let first = editor.run_at(&file, cursor)?;
-    // What pytest needs by itself is measured meanwhile: the server gets warm behind the first run.
+    // Measures pytest itself in the meantime: the server gets warm after the first run.
     let cold = project.cold(&first.ids)?;
     println!("{}", ui::paint(Colour::Dim, "And again, with everything warm:"));
     let warm = editor.run_at(&file, cursor)?;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// What the sample's environment holds.
+/// The packages of the sample's environment.
 const REQUIREMENTS: &str = "iniconfig==2.3.1\npackaging==26.3\npluggy==1.7.0\npygments==2.21.0\npytest==9.2.0\n";
 
 /// A project to play on.
@@ -19,14 +19,14 @@ pub(crate) struct Project {
     pub root: PathBuf,
     /// The interpreter, the same for the server and for cold runs.
     pub python: PathBuf,
-    /// The test file to open, relative to the root, where it is known beforehand.
+    /// The test file to open, relative to the root, if known beforehand.
     pub file: Option<String>,
     /// Environment variables for the tests.
     variables: Vec<(String, String)>,
     is_sample: bool,
 }
 
-/// A change of one file; what was there before comes back when it is dropped.
+/// A change of one file; dropping it restores the old text.
 pub(crate) struct Edit {
     /// The file.
     pub path: PathBuf,
@@ -98,7 +98,8 @@ impl Project {
         if self.is_sample { "tests/test_kitchen.py".to_owned() } else { file.to_owned() }
     }
 
-    /// How long a cold `python -m pytest` of these tests takes; the better of two, so that no file is read first here.
+    /// The time that a cold `python -m pytest` of these tests takes; the better of two, so that no file is read first
+    /// here.
     pub(crate) fn cold(&self, ids: &[String]) -> Result<Duration> {
         let mut best = Duration::MAX;
         for _ in 0..2 {
@@ -114,7 +115,8 @@ impl Project {
         Ok(best)
     }
 
-    /// The edit to make: the sample's bug is mended, in another file than the test; elsewhere the test file gets a comment.
+    /// The edit to make: the sample's bug is fixed, in another file than the test; elsewhere the test file gets a
+    /// comment.
     pub(crate) fn edit(&self, file: &str) -> Result<Edit> {
         if self.is_sample {
             let path = self.root.join("cafe/prices.py");
@@ -132,7 +134,7 @@ impl Project {
 }
 
 impl Edit {
-    /// What to put back, in a user's project; from here on the caller does it.
+    /// The text to restore, in a user's project; from here on the caller does it.
     pub(crate) fn take_before(&mut self) -> Option<String> {
         self.before.take()
     }

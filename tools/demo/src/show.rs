@@ -22,7 +22,7 @@ pub(crate) fn step(number: usize, text: &str) {
     println!("\n{} {}\n", ui::paint(Colour::Cyan, &format!("{number}.")), ui::paint(Colour::Bold, text));
 }
 
-/// The source with lenses above their lines as an editor shows them; where it is long, only lines near a lens.
+/// The source with lenses above their lines as an editor shows them; of a long file, only lines near a lens.
 pub(crate) fn source(lines: &[Line], most: usize) -> String {
     let is_near = |index: usize| {
         let near = &lines[index..lines.len().min(index + 2)];

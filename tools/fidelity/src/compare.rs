@@ -1,4 +1,4 @@
-//! The comparison itself, free of processes and files: what plain pytest found against what was told.
+//! The comparison itself, free of processes and files: plain pytest's outcomes against the reported ones.
 
 use super::events::Told;
 use super::run::Verdicts;
@@ -7,38 +7,38 @@ use std::collections::{BTreeMap, BTreeSet};
 /// One test on which the two sides differ.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// The node id.
+    /// Node id of the test.
     pub id: String,
-    /// What plain pytest says; empty where it knows no such test.
+    /// Plain pytest's outcome; empty if pytest knows no such test.
     pub plain: String,
-    /// What pytest-lens says; empty where it said nothing.
+    /// pytest-lens's outcome; empty if it reported none.
     pub lens: String,
 }
 
-/// What came of one comparison.
+/// The result of one comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Comparison {
     /// Tests with other outcomes, or on one side only.
     pub differences: Vec<Difference>,
-    /// What is wrong with the events or the exit status as a whole.
+    /// Faults of the events or the exit status as a whole.
     pub complaints: Vec<String>,
 }
 
 impl Comparison {
-    /// How much is wrong.
+    /// Number of faults.
     pub(crate) fn count(&self) -> usize {
         self.differences.len() + self.complaints.len()
     }
 }
 
-/// What several runs of plain pytest found.
+/// The outcomes of several runs of plain pytest.
 pub(crate) struct Truth {
     /// The outcomes of each run, by node id.
     runs: BTreeMap<String, Vec<String>>,
     drift: Drift,
 }
 
-/// Parametrized tests whose ids differ from run to run (the time of day in them, say). Their cases can't be told apart,
+/// Parametrized tests whose ids differ from run to run (the time of day in them, say). Their cases can't be identified,
 /// so they are compared together.
 struct Drift {
     functions: BTreeSet<String>,
@@ -54,7 +54,7 @@ impl Drift {
         Self { functions, common: ids().filter(in_all).cloned().collect() }
     }
 
-    /// Whether the name is one that such cases were taken together under.
+    /// Whether such cases were grouped under this name.
     fn is_taken_together(&self, name: &str) -> bool {
         name.strip_suffix("[...]").is_some_and(|name| self.functions.contains(name))
     }
@@ -71,13 +71,13 @@ impl Drift {
     }
 }
 
-/// The function's id, of a case's.
+/// The id of the function of a case.
 fn function(id: &str) -> Option<String> {
     id.strip_suffix(']')?.split_once('[').map(|(name, _)| name.to_owned())
 }
 
 impl Truth {
-    /// Takes the runs together; a test that a run does not know counts as an outcome of its own.
+    /// Combines the runs; a test that a run does not know counts as an outcome of its own.
     pub(crate) fn from_runs<'a>(runs: impl Iterator<Item = &'a Verdicts>) -> Self {
         let runs: Vec<&Verdicts> = runs.collect();
         let drift = Drift::of(&runs);
@@ -89,18 +89,18 @@ impl Truth {
         Self { runs: all, drift }
     }
 
-    /// Tests that plain pytest itself does not agree on.
+    /// Tests on which plain pytest does not agree with itself.
     pub(crate) fn flips(&self) -> Vec<String> {
         let found = self.runs.iter().filter(|(id, _)| self.settled(id).is_none());
         found.map(|(id, outcomes)| format!("{id} ({})", outcomes.join(", "))).collect()
     }
 
-    /// Tests whose ids change from run to run, compared as one each.
+    /// Tests whose ids change from run to run; each is compared as one.
     pub(crate) fn drifting(&self) -> Vec<String> {
         self.drift.functions.iter().cloned().collect()
     }
 
-    /// What every run agrees on; none for a test that flips.
+    /// The outcome that every run agrees on; `None` for a test that flips.
     fn settled(&self, id: &str) -> Option<&str> {
         match self.runs.get(id) {
             None => Some(""),
@@ -112,7 +112,7 @@ impl Truth {
     }
 }
 
-/// Compares by node id, leaving out the tests that plain pytest flips; the exit status only where none does.
+/// Compares by node id, without the tests that flip in plain pytest; compares the exit status only if none flips.
 pub(crate) fn compare(truth: &Truth, exits: &[i32], told: &Told, exit: Option<i32>) -> Comparison {
     let mut result = Comparison { complaints: told.complaints.clone(), ..Comparison::default() };
     let verdicts = truth.drift.taken_together(&told.verdicts);
@@ -120,7 +120,7 @@ pub(crate) fn compare(truth: &Truth, exits: &[i32], told: &Told, exit: Option<i3
     for id in truth.runs.keys().chain(only_told) {
         let lens = words(&verdicts, id);
         match truth.settled(id) {
-            // A case whose id was another when it was to run has honestly not run.
+            // A case whose id had changed when it was to run is reported as not run, which is true.
             Some(_) if truth.drift.is_taken_together(id) && lens.split('+').all(|word| word == "not_run") => {}
             Some(plain) if plain != lens => {
                 result.differences.push(Difference { id: id.clone(), plain: plain.to_owned(), lens })
@@ -138,7 +138,7 @@ pub(crate) fn compare(truth: &Truth, exits: &[i32], told: &Told, exit: Option<i3
     result
 }
 
-/// The outcomes of a test as one word, sorted where there are several.
+/// The outcomes of a test as one word, sorted if there are several.
 fn words(verdicts: &Verdicts, id: &str) -> String {
     let mut words = verdicts.get(id).cloned().unwrap_or_default();
     words.sort();

@@ -1,4 +1,4 @@
-//! That a liar is caught: an honest stream of events, doctored in every way one can think of.
+//! Checks that a liar is caught: an honest stream of events, falsified in many ways.
 
 use super::*;
 use crate::events::read_events;

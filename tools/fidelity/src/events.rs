@@ -1,22 +1,22 @@
-//! Reading what `pytest-lens run --json` told, and everything in it that cannot be true.
+//! Reads the events of `pytest-lens run --json`, and finds contradictions in them.
 
 use super::run::Verdicts;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a stream of events told.
+/// The content of a stream of events.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     /// The final outcome of each test.
     pub verdicts: Verdicts,
-    /// What contradicts itself or the contract.
+    /// Contradictions within the stream, or with the contract.
     pub complaints: Vec<String>,
 }
 
 /// Outcomes of tests whose code ran, and so must have been announced.
 const RAN: [&str; 6] = ["passed", "failed", "xpassed", "timed_out", "crashed", "error"];
 
-/// Reads events, one JSON object a line. Final outcomes only: an attempt that will be repeated is none.
+/// Reads events, one JSON object in each line. Final outcomes only: an attempt that will be repeated is none.
 pub(crate) fn read_events(text: &str) -> Told {
     let mut told = Told::default();
     let mut started = BTreeSet::new();

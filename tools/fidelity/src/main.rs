@@ -1,8 +1,8 @@
-//! `cargo xtask fidelity`: the proof that `pytest-lens run` says what plain pytest says, on real projects.
+//! `cargo xtask fidelity`: proves that `pytest-lens run` reports the same as plain pytest, on real projects.
 //!
 //! Each suite runs under plain `python -m pytest` (three times, to find the tests that flip by themselves) and under
-//! `pytest-lens run` in each mode with each number of workers; outcomes are compared by node id. `--inject` makes
-//! tests go wrong on both sides, so that a runner that reports what it likes would be caught.
+//! `pytest-lens run` in each mode with each number of workers; outcomes are compared by node id. `--inject` makes tests
+//! go wrong on both sides, so that a runner with invented outcomes would be caught.
 #![warn(unreachable_pub)]
 #![expect(clippy::print_stdout, reason = "a chore talks to the person at the terminal")]
 
@@ -28,13 +28,13 @@ use report::Outcome;
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask fidelity")]
 struct Options {
-    /// The suites to compare on; all of them where none is named.
+    /// The suites to compare on; all if none is named.
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Print the suites and stop.
     #[arg(long)]
     pub list: bool,
-    /// Compare the small suites in every mode, with and without harm, whatever else is said.
+    /// Compare the small suites in every mode, with and without harm, regardless of other options.
     #[arg(long, exclusive = true)]
     pub small: bool,
     /// Make some tests of both sides fail, break, skip or xfail, chosen by a hash of the node id.
@@ -46,13 +46,13 @@ struct Options {
     /// Execution modes to try.
     #[arg(long, value_delimiter = ',', default_values_t = ["embedded".to_owned(), "subprocess".to_owned()])]
     pub modes: Vec<String>,
-    /// How often plain pytest runs.
+    /// Number of runs of plain pytest.
     #[arg(long, default_value_t = 3)]
     pub plain_runs: u32,
     /// Only plain pytest: shows which tests flip by themselves.
     #[arg(long)]
     pub plain_only: bool,
-    /// Print one JSON object a suite instead of the table.
+    /// Print one JSON object for each suite instead of the table.
     #[arg(long)]
     pub json: bool,
     /// Compare the release build instead of the development one.
@@ -73,14 +73,14 @@ impl std::fmt::Display for Way {
     }
 }
 
-/// What came of one suite.
+/// The results of one suite.
 pub struct Compared {
     name: String,
     tests: usize,
     plain: Duration,
     flips: Vec<String>,
     drifting: Vec<String>,
-    /// None where no mode was tried that forks.
+    /// `None` if no mode was tried that forks.
     sharing: Option<Sharing>,
     ways: Vec<(Way, Duration, Comparison)>,
 }
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     chores::end(run(&Options::parse()))
 }
 
-/// Compares the suites asked for; `false` where anything differs.
+/// Compares the requested suites; `false` if anything differs.
 fn run(options: &Options) -> Result<bool> {
     if options.small {
         return run_small();

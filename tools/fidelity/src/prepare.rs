@@ -1,4 +1,4 @@
-//! Getting a suite ready under `target/fidelity/NAME`: its environment, and its sources unpacked as they were released.
+//! Prepares a suite under `target/fidelity/NAME`: its environment, and its sources, unpacked as they were released.
 
 use super::suites::Suite;
 use anyhow::{Context, Result, bail};
@@ -8,23 +8,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where a prepared suite lies.
+/// The paths of a prepared suite.
 pub(crate) struct Place {
     /// The suite's name.
     pub name: String,
-    /// What to run.
+    /// Files, folders or node ids to run.
     pub args: Vec<String>,
     /// The project's root.
     pub root: PathBuf,
-    /// Where the runs' records and logs go.
+    /// The folder for the runs' records and logs.
     pub logs: PathBuf,
     /// The environment.
     pub venv: Venv,
-    /// Held as long as the place is in use: two comparisons at once would write into each other's logs.
+    /// Held as long as the folder is in use: two comparisons at once would write into each other's logs.
     _lock: fs::File,
 }
 
-/// Makes what is missing: environment, sources, an empty folder for logs.
+/// Creates missing parts: environment, sources, an empty folder for logs.
 pub(crate) fn prepare(suite: &Suite) -> Result<Place> {
     let home = paths::target().join("fidelity").join(&suite.name);
     fs::create_dir_all(&home)?;
@@ -56,7 +56,7 @@ fn unpacked(home: &Path, venv: &Venv, source: &str, sha256: &str) -> Result<Path
         let package = source.split("==").next().unwrap_or(source);
         let mut pip = venv.python_command();
         pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
-        // Of this package alone: what builds its metadata may come as wheels.
+        // Only this package comes as source: the packages that build its metadata may come as wheels.
         pip.args(["--no-binary", package, "--dest"]).arg(&download);
         process::output(pip.arg("-r").arg(&list))?;
         let archive = only(&download, |name| name.ends_with(".tar.gz"))?;
@@ -97,7 +97,7 @@ fn clear(dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))
 }
 
-/// The one entry of a folder that suits.
+/// The one matching entry of a folder.
 fn only(dir: &Path, suits: impl Fn(&str) -> bool) -> Result<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir)? {

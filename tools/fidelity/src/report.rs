@@ -1,4 +1,4 @@
-//! What the comparison prints: progress, differences, the table, or JSON.
+//! Prints the comparison: progress, differences, the table, or JSON.
 
 use super::compare::Comparison;
 use super::sharing::Sharing;
@@ -9,7 +9,7 @@ use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
-/// How many differences of one run are printed; the log has them all.
+/// The most differences of one run that are printed; the log has all of them.
 const MOST_SHOWN: usize = 20;
 
 /// The figures of all comparisons together.
@@ -17,7 +17,7 @@ const MOST_SHOWN: usize = 20;
 pub(crate) struct Outcome {
     /// Verdicts that were the same on both sides.
     pub same: u64,
-    /// Everything that was not.
+    /// All other verdicts.
     pub differences: u64,
 }
 
@@ -29,7 +29,7 @@ impl Outcome {
     }
 }
 
-/// The suites, one a line.
+/// The suites, one in each line.
 pub(crate) fn list(suites: &[Suite]) -> String {
     let row = |suite: &Suite| {
         let name = suite.name.as_str();
@@ -48,7 +48,7 @@ pub(crate) fn progress(options: &Options, suite: &str, what: &str, time: Duratio
     }
 }
 
-/// What one run differs in.
+/// The differences of one run.
 pub(crate) fn differences(options: &Options, way: &Way, comparison: &Comparison, log: &Path) {
     if options.json || comparison.count() == 0 {
         return;

@@ -1,4 +1,4 @@
-//! Running one side: plain pytest with the recorder, or `pytest-lens run --json`.
+//! Runs one side: plain pytest with the recorder, or `pytest-lens run --json`.
 
 use super::Way;
 use super::events::{Told, read_events};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Outcomes by node id; several where an id occurs several times.
+/// Outcomes by node id; several if an id occurs several times.
 pub(crate) type Verdicts = BTreeMap<String, Vec<String>>;
 
 /// Longer than any suite takes; a run that hangs must not hang the comparison.
@@ -21,7 +21,7 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
 /// A run of plain pytest.
 pub(crate) struct PlainRun {
-    /// What the recorder wrote.
+    /// The outcomes that the recorder wrote.
     pub verdicts: Verdicts,
     /// pytest's exit status.
     pub exit: i32,
@@ -31,15 +31,15 @@ pub(crate) struct PlainRun {
 
 /// A run of `pytest-lens run`.
 pub(crate) struct LensRun {
-    /// What the events told.
+    /// The outcomes in the events.
     pub told: Told,
-    /// Whether the engine shared the session that collected; none where its log does not say.
+    /// Whether the engine shared the session that collected; `None` if its log does not say.
     pub sharing: Option<Sharing>,
-    /// The exit status; none where a signal ended it, or the deadline.
+    /// The exit status; `None` if a signal ended it, or the deadline.
     pub exit: Option<i32>,
     /// From start to end of the process.
     pub time: Duration,
-    /// Where the events lie.
+    /// Path of the events.
     pub log: PathBuf,
 }
 
@@ -77,13 +77,13 @@ pub(crate) fn lens(place: &Place, inject: bool, binary: &Path, way: &Way) -> Res
     let said = fs::read(log.with_extension("stderr.txt"))?;
     let said = String::from_utf8_lossy(&said);
     if told.verdicts.is_empty() {
-        // Without any verdict the reason is all that helps.
+        // Without any verdict only the reason helps.
         told.complaints.extend(said.lines().map(str::to_owned));
     }
     Ok(LensRun { told, sharing: Sharing::of_log(&said), exit, time, log })
 }
 
-/// What both sides have alike: where the plugins lie, which are loaded, and folders for state of their own.
+/// The environment that both sides share: the path of the plugins, their names, and separate folders for state.
 fn surroundings(command: &mut Command, place: &Place, inject: bool) {
     command.env("PYTHONPATH", paths::root().join("tests/fidelity"));
     if inject {
@@ -94,7 +94,7 @@ fn surroundings(command: &mut Command, place: &Place, inject: bool) {
     command.env("XDG_CACHE_HOME", place.logs.join("cache"));
 }
 
-/// Runs a command with its output in files; the exit status is none where it had to be killed.
+/// Runs a command with its output in files; the exit status is `None` if it had to be killed.
 fn timed(mut command: Command, stdout: &Path, stderr: &Path) -> Result<(Option<i32>, Duration)> {
     let file = File::create(stdout)?;
     let errors = match stderr == stdout {

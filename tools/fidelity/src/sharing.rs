@@ -1,9 +1,9 @@
-//! Whether runs of a suite share one collected session: the engine says so in its log. Collecting must be without
-//! effects for that, and only then is a run after an edit as fast as promised.
+//! Whether runs of a suite share one collected session: the engine says so in its log. That requires a collection
+//! without effects, and only then a run after an edit is as fast as promised.
 
 use super::Compared;
 
-/// What the engine does with a session that has collected.
+/// The engine's use of a session that has collected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Sharing {
     /// Runs are forked from it.
@@ -25,8 +25,8 @@ impl Sharing {
     }
 }
 
-/// The share of suites whose runs share a session, and why the others' don't, one a line; empty where no run was made
-/// in a mode that forks.
+/// The share of suites whose runs share a session, and the reasons of the others, one in each line; empty if no run was
+/// made in a mode that forks.
 pub(crate) fn summary(all: &[Compared]) -> String {
     let known: Vec<(&str, &Sharing)> = all.iter().filter_map(|one| Some((&*one.name, one.sharing.as_ref()?))).collect();
     if known.is_empty() {

@@ -11,23 +11,23 @@ use std::fs;
 pub(crate) struct Suite {
     /// The name on the command line, and of its folder under `target/fidelity`.
     pub name: String,
-    /// What is special about it.
+    /// The special property of the suite.
     #[serde(default)]
     pub note: String,
     /// The source distribution, as `NAME==VERSION`.
     pub source: Option<String>,
     /// The source distribution's hash.
     pub sha256: Option<String>,
-    /// Instead of a source distribution: what to copy out of site-packages, from and to.
+    /// Instead of a source distribution: the paths to copy from site-packages, and their targets.
     #[serde(default)]
     pub copy: Vec<(String, String)>,
-    /// Files, folders and node ids to run; empty means what the project's configuration says.
+    /// Files, folders and node ids to run; empty leaves it to the project's configuration.
     #[serde(default)]
     pub args: Vec<String>,
     /// Whether it runs in `cargo xtask test`.
     #[serde(default)]
     pub small: bool,
-    /// What is installed in its environment, every version pinned.
+    /// The packages of its environment, every version pinned.
     pub requirements: Vec<String>,
 }
 
