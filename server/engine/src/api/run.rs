@@ -52,7 +52,7 @@ pub(super) async fn stream(session: &Session, project: &Arc<Project>, request: R
 /// `debug_run`: returns when a debugger can connect and the run is recorded.
 pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request: RunRequest) -> Answered {
     request.options.arguments = split(&request.options.arguments).0;
-    let chosen = choose(project, &request, Purpose::List).await?;
+    let chosen = choose(project, &request, false, Purpose::List).await?;
     if chosen.selected.is_empty() {
         return Err(invalid("there is no test to debug: write one, or name one that exists"));
     }
@@ -87,8 +87,13 @@ async fn begin(
         project.check_coverage(coverage).await.map_err(invalid)?;
     }
     let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some());
-    let chosen = choose(project, &request, purpose).await?;
+    let mut chosen = choose(project, &request, false, purpose).await?;
     let kind = plan_run::kind(project, &request, &chosen.collected, coverage, source == Source::Cli);
+    if kind.makes_reports() && !chosen.collected.is_shared() {
+        // Each session may find other tests: the one that makes the reports says which there are.
+        drop(chosen);
+        chosen = choose(project, &request, true, purpose).await?;
+    }
     let plan = plan(project, &session.shared.run_ids, &request, &handle(session), chosen, kind)?;
     let conflicts = if source == Source::Editor { ConflictPolicy::Replaceable } else { ConflictPolicy::Waits };
     enter(project, RunPlan { asked: request.asked(project), conflicts, ..plan }).await

@@ -65,7 +65,7 @@ pub(crate) fn select(tests: &Collection, ids: &[String], filter: &Filter) -> Res
         // A file or folder may hold no test; pytest calls that "nothing collected", not an error. And a file that does
         // not import is told as such, wherever errors are shown: the others run.
         if !found && id.contains("::") && !tests.errors.iter().any(|error| error.path == file_part(id)) {
-            return Err(unknown(id, tests.skipped.get(file_part(id)).map(String::as_str)));
+            return Err(unknown(id, tests));
         }
     }
     let named = chosen.len();
@@ -111,10 +111,18 @@ pub(crate) fn own_id(root: &Path, id: &str) -> String {
     }
 }
 
-fn unknown(id: &str, skipped: Option<&str>) -> String {
+fn unknown(id: &str, tests: &Collection) -> String {
     let file = file_part(id);
-    if let Some(reason) = skipped {
+    if let Some(reason) = tests.skipped.get(file) {
         return format!("no test {id:?}: {file} skips itself as a whole: {reason}");
+    }
+    let cases_of = |function: &str| id.strip_prefix(function).is_some_and(|rest| rest.starts_with('['));
+    let mut beside = tests.nodes.iter().filter(|node| cases_of(&node.function_id));
+    if let Some(node) = beside.next() {
+        let (function, count) = (&node.function_id, 1 + beside.count());
+        return format!(
+            "no test {id:?}: the cases of {function} are others in this collection ({count}); run them all, or choose one of them"
+        );
     }
     format!(
         "no test {id:?}: {file} was collected and has none of that name; check the spelling, or whether pytest's configuration deselects it"

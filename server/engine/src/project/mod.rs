@@ -230,9 +230,20 @@ impl Project {
         arguments: &[String],
         purpose: Purpose,
     ) -> Result<Found, CollectFailure> {
+        self.session_with(scope, arguments, false, purpose).await
+    }
+
+    /// The same; `reports`: it makes those that the project's options ask for.
+    pub(crate) async fn session_with(
+        self: &Arc<Self>,
+        scope: &Scope,
+        arguments: &[String],
+        reports: bool,
+        purpose: Purpose,
+    ) -> Result<Found, CollectFailure> {
         self.renew_env();
         self.renew_interpreter(false).await;
-        let options = self.options(arguments);
+        let options = WorkerOptions { reports, no_cov: !reports, ..self.options(arguments) };
         let (pytest, limit) = (self.state.pytest.load_full(), self.collect_limit());
         let mut found = self.pool.session_for(scope, &options, &pytest, limit, purpose).await;
         // An environment may have been made where only its manager knows.

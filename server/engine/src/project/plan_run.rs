@@ -53,7 +53,13 @@ pub(crate) struct Chosen {
     pub exclusive: Arc<ExclusiveSession>,
 }
 
-pub(crate) async fn choose(project: &Arc<Project>, request: &RunRequest, purpose: Purpose) -> Result<Chosen, Refusal> {
+/// `reports`: in a session that makes those that the project's options ask for.
+pub(crate) async fn choose(
+    project: &Arc<Project>,
+    request: &RunRequest,
+    reports: bool,
+    purpose: Purpose,
+) -> Result<Chosen, Refusal> {
     let filter =
         Filter::parse(request.options.keyword.as_deref(), request.options.marker.as_deref()).map_err(invalid)?;
     let ids: Vec<String> = request.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect();
@@ -68,7 +74,8 @@ pub(crate) async fn choose(project: &Arc<Project>, request: &RunRequest, purpose
         }
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
-    let (Found { collected, exclusive, .. }, is_filtered) = collect_for(project, request, &scope, purpose).await?;
+    let (Found { collected, exclusive, .. }, is_filtered) =
+        collect_for(project, request, &scope, reports, purpose).await?;
     let exclusive = Arc::new(exclusive);
     if request.options.arguments.is_empty() {
         project.pool.expect(&scope, &project.options(&[]));
@@ -101,10 +108,11 @@ async fn collect_for(
     project: &Arc<Project>,
     request: &RunRequest,
     scope: &Scope,
+    reports: bool,
     purpose: Purpose,
 ) -> Result<(Found, bool), Refusal> {
     let collect = async |arguments: &[String]| {
-        project.session_for(scope, arguments, purpose).await.map_err(|failure| Refusal::from(&failure))
+        project.session_with(scope, arguments, reports, purpose).await.map_err(|failure| Refusal::from(&failure))
     };
     let usual = &request.options.arguments;
     let filters = request.asked(project).filters();
@@ -190,8 +198,8 @@ pub(crate) fn plan(
         time_limit: None,
         problems,
         deselected,
-        // Another session makes reports; the one that has collected ends before.
-        exclusive: if kind.makes_reports() { Arc::default() } else { exclusive },
+        // Where another session makes reports, the one that has collected ends before.
+        exclusive: if kind.makes_reports() && !collected.options.reports { Arc::default() } else { exclusive },
         conflicts: ConflictPolicy::Independent,
         taken_over: watch::Sender::default(),
         selected,

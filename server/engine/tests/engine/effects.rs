@@ -174,3 +174,42 @@ async fn r11_what_is_read_off_a_clock_is_read_anew_for_each_run() {
     assert_eq!(starts.len(), 3);
     lab.close().await;
 }
+
+/// Says which tests ran, and how many there were in each collection.
+const COUNTED: &str = "\
+import random, pytest
+N = random.SystemRandom().randint(3, 30)
+@pytest.mark.parametrize('n', range(N))
+def test_many(n):
+    open('ran', 'a').write(f'{__name__} {n}\\n')
+    assert n != 1
+def test_one(): open('ran', 'a').write(f'{__name__}\\n')
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p15_tests_whose_number_differs_with_each_collection_run_once_each() {
+    for mode in ["auto", "subprocess"] {
+        let lab = Lab::resident_in(mode, &[("test_a.py", COUNTED), ("test_b.py", COUNTED)]).await;
+        for (order, attempts) in [
+            (Order::all(), 1),
+            (Order::all().workers(3), 1),
+            (Order::all().workers(2).with(|options| options.reruns = Some(1)), 2),
+            (Order::all().with(|options| options.arguments = vec!["--junitxml=report.xml".into()]), 1),
+        ] {
+            lab.project.write("ran", "");
+            let run = lab.run(order).await;
+            let (total, finals) = (run.begun.total, run.attempts.iter().filter(|outcome| !outcome.will_rerun));
+            let ended = |wanted: &str| finals.clone().filter(|outcome| outcome.outcome == wanted).count();
+            let mut ran = lab.project.lines("ran");
+            assert_eq!((ended("passed"), ended("failed")), (total - 2, 2), "{mode} {ran:?}");
+            ran.sort();
+            assert_eq!(ran.len(), total + 2 * (attempts - 1), "{mode} {ran:?}");
+            ran.dedup();
+            assert_eq!(ran.len(), total, "{mode}");
+        }
+        assert!(lab.project.read("report.xml").is_some());
+        let (_, message) = lab.refusal(Order::of(&["test_a.py::test_many[99]"])).await;
+        assert!(message.contains("the cases of test_a.py::test_many are others in this collection"), "{message}");
+        lab.close().await;
+    }
+}

@@ -41,6 +41,8 @@ struct Worker {
     /// Started, not finished: one, unless a report was lost.
     started: Vec<usize>,
     ended: bool,
+    /// Tests that it does not have; `None` as long as it has not said.
+    lacks: Option<BTreeSet<usize>>,
 }
 
 /// Hands units to workers, numbered `0..workers` to begin with.
@@ -59,6 +61,8 @@ pub struct Dispatcher {
     stopped: bool,
     /// One worker stops at `maxfail` by itself, so nothing is gained by feeding it bit by bit.
     all_at_once: bool,
+    /// Workers may lack tests that others have.
+    may_lack: bool,
 }
 
 impl Dispatcher {
@@ -81,7 +85,18 @@ impl Dispatcher {
             maxfail: maxfail.filter(|limit| *limit > 0),
             stopped: false,
             all_at_once: workers <= 1,
+            may_lack: false,
         }
+    }
+
+    /// The same for workers that each collect by themselves: one may lack tests that another has. Each says so with
+    /// [`lacks`](Self::lacks), and none is told the end before all have: what one lacks, another one runs.
+    ///
+    /// Ask [`next`](Self::next) for all workers then, behind each event.
+    #[must_use]
+    pub fn with_own_collections(mut self) -> Self {
+        self.may_lack = true;
+        self
     }
 
     /// The next commands for a worker, in order; often none. `End` comes once.
@@ -141,17 +156,61 @@ impl Dispatcher {
             }
             // A worker that still has tests leaves units to those that have none.
             let spare = self.queue.len() > self.idle_workers() || worker.held.is_empty();
-            if !spare || self.queue.is_empty() {
-                worker.ended = true;
+            worker.unit = if spare { self.take_unit(worker) } else { VecDeque::new() };
+            if worker.unit.is_empty() {
+                // What another one turns out to lack is for those that are left.
+                worker.ended = !self.may_lack || self.workers.values().all(|other| other.lacks.is_some());
                 return;
             }
-            worker.unit = self.queue.pop_front().unwrap_or_default();
         }
     }
 
+    /// The next unit, as far as the worker has its tests.
+    fn take_unit(&mut self, worker: &Worker) -> VecDeque<usize> {
+        if worker.lacks.as_ref().is_none_or(BTreeSet::is_empty) {
+            return self.queue.pop_front().unwrap_or_default();
+        }
+        let Some(at) = self.queue.iter().position(|unit| unit.iter().any(|index| worker.has(*index))) else {
+            return VecDeque::new();
+        };
+        let unit = self.queue.remove(at).unwrap_or_default();
+        let (unit, lacking): (VecDeque<_>, VecDeque<_>) = unit.into_iter().partition(|index| worker.has(*index));
+        if !lacking.is_empty() {
+            self.queue.insert(at, lacking);
+        }
+        unit
+    }
+
     fn idle_workers(&self) -> usize {
+        let has_something = |worker: &&Worker| self.queue.iter().flatten().any(|index| worker.has(*index));
         let idle = |worker: &&Worker| !worker.ended && worker.held.is_empty() && worker.started.is_empty();
-        self.workers.values().filter(idle).count()
+        self.workers.values().filter(idle).filter(|worker| !self.may_lack || has_something(worker)).count()
+    }
+
+    /// A worker has looked for the tests in its own collection, and lacks some. Returns those of them that nobody else
+    /// can run: the caller says what becomes of them.
+    pub fn lacks(&mut self, worker: usize, indices: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let Some(mut state) = self.workers.remove(&worker) else {
+            return Vec::new();
+        };
+        let lacks = state.lacks.insert(indices.into_iter().collect());
+        let mut free = VecDeque::new();
+        for own in [&mut state.held, &mut state.unit] {
+            let (lacking, left): (VecDeque<_>, VecDeque<_>) = own.iter().partition(|index| lacks.contains(*index));
+            *own = left;
+            free.extend(lacking);
+        }
+        let waiting = self.queue.iter().flatten().filter(|index| lacks.contains(index));
+        let is_lost = |index: &usize| !self.workers.values().any(|other| !other.ended && other.has(*index));
+        let lost: BTreeSet<usize> = free.iter().chain(waiting).copied().filter(is_lost).collect();
+        free.retain(|index| !lost.contains(index));
+        self.queue.iter_mut().for_each(|unit| unit.retain(|index| !lost.contains(index)));
+        self.queue.retain(|unit| !unit.is_empty());
+        if !free.is_empty() {
+            self.queue.push_back(free);
+        }
+        self.workers.insert(worker, state);
+        lost.into_iter().collect()
     }
 
     /// A worker began a test.
@@ -160,6 +219,7 @@ impl Dispatcher {
             return;
         };
         state.forget(index);
+        state.lacks.get_or_insert_default();
         if self.open.contains(&index) {
             state.started.push(index);
         }
@@ -261,6 +321,11 @@ impl Dispatcher {
 }
 
 impl Worker {
+    /// Whether it has a test, as far as it has said.
+    fn has(&self, index: usize) -> bool {
+        self.lacks.as_ref().is_none_or(|lacks| !lacks.contains(&index))
+    }
+
     fn forget(&mut self, index: usize) {
         if let Some(at) = self.started.iter().position(|own| *own == index) {
             self.started.remove(at);

@@ -1,7 +1,7 @@
 //! The dispatcher against simulated workers that hold it to pytest's need: no test starts before
 //! the one after it, or the end, is known.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
 use pytest_lens_plan::order::{Command, Dispatcher, Lost};
@@ -322,6 +322,60 @@ proptest! {
         prop_assert!(simulation.dispatcher.is_done());
         let left = all.len() - simulation.verdicts.len() - running.len();
         prop_assert_eq!(simulation.dispatcher.unfinished().len(), left);
+    }
+
+    #[test]
+    fn what_one_collection_lacks_another_worker_runs(
+        (units, workers) in plan(),
+        order in prop::collection::vec((0..5_usize, prop::collection::btree_set(0..100_usize, 0..60)), 1..5),
+        steps in steps(),
+    ) {
+        let all: BTreeSet<usize> = units.concat().into_iter().collect();
+        let lacks: BTreeMap<usize, BTreeSet<usize>> =
+            order.into_iter().filter(|(worker, _)| *worker < workers).collect();
+        let lacked = |worker| lacks.get(&worker).cloned().unwrap_or_default();
+        let nobody_has = |index: &usize| (0..workers).all(|worker| lacked(worker).contains(index));
+        let mut dispatcher = Dispatcher::new(units, workers, None).with_own_collections();
+        let mut simulated: Vec<Simulated> = (0..workers).map(|_| Simulated::default()).collect();
+        let mut told = vec![false; workers];
+        let (mut ran, mut lost) = (Vec::new(), Vec::new());
+        let mut steps = steps.iter().cycle();
+        loop {
+            for (worker, state) in simulated.iter_mut().enumerate() {
+                for command in dispatcher.next(worker) {
+                    match command {
+                        Command::Feed(indices) => state.queue.extend(indices),
+                        Command::End => state.ended = true,
+                    }
+                }
+            }
+            let able: Vec<usize> = (0..workers)
+                .filter(|worker| !told[*worker] || simulated[*worker].running.is_some() || simulated[*worker].can_start())
+                .collect();
+            let (Some((pick, _)), false) = (steps.next(), able.is_empty()) else { break };
+            let worker = able[pick % able.len()];
+            let state = &mut simulated[worker];
+            if !told[worker] {
+                told[worker] = true;
+                state.queue.retain(|index| !lacked(worker).contains(index));
+                for index in dispatcher.lacks(worker, lacked(worker)) {
+                    dispatcher.finished(worker, index, false);
+                    lost.push(index);
+                }
+            } else if let Some(index) = state.running.take() {
+                dispatcher.finished(worker, index, false);
+                ran.push(index);
+            } else if let Some(index) = state.queue.pop_front() {
+                state.running = Some(index);
+                dispatcher.started(worker, index);
+            }
+        }
+        prop_assert!(dispatcher.has_all_verdicts(), "{:?}", dispatcher.unfinished());
+        prop_assert!(simulated.iter().all(|worker| worker.ended));
+        ran.sort_unstable();
+        lost.sort_unstable();
+        prop_assert_eq!(ran, all.iter().filter(|index| !nobody_has(index)).copied().collect::<Vec<_>>());
+        prop_assert_eq!(lost, all.iter().filter(|index| nobody_has(index)).copied().collect::<Vec<_>>());
     }
 
     #[test]
