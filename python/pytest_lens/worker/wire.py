@@ -72,6 +72,8 @@ class Channel:
         self._sock: _socket.socket | None = sock
         self._ident = self._identity()
         self._buffer = bytearray()
+        # A frame may be half written.
+        self.is_sending = False
         _open_channels.append(self)
 
     @classmethod
@@ -110,6 +112,7 @@ class Channel:
         data = encode(message)
         # A handler that raises (a test's timeout, say) must not cut a frame in two.
         masked = _sigmask(signal.SIG_BLOCK, _all_signals)
+        self.is_sending = True
         try:
             if not self._is_ours():
                 _exit(LOST_ENGINE)
@@ -117,6 +120,7 @@ class Channel:
         except OSError:
             _exit(LOST_ENGINE)
         finally:
+            self.is_sending = False
             _sigmask(signal.SIG_SETMASK, masked)
 
     def _take(self) -> Message | None:

@@ -208,7 +208,7 @@ class Streams:
         self._captured: list[_Captured] = []
         self._log: _Log | None = None
         self._prefix = ""
-        self._index = -1
+        self.index = -1
         self._folder = ""
 
     def open_unnamed(self, config: Any, folder: str) -> None:
@@ -267,7 +267,7 @@ class Streams:
 
     def begin(self, index: int) -> Message:
         """A test begins: where its output will be."""
-        self._index, self._folder = index, ""
+        self.index, self._folder = index, ""
         try:
             for captured in self._captured:
                 captured.begin()
@@ -298,7 +298,7 @@ class Streams:
     def folder(self) -> str | None:
         """The folder for artifacts of the test that runs now; made at the first call."""
         if not self._folder and self._prefix:
-            folder = f"{self._prefix}.d/{self._index}"
+            folder = f"{self._prefix}.d/{self.index}"
             os.makedirs(folder, exist_ok=True)
             self._folder = folder
         return self._folder or None

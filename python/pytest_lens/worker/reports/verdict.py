@@ -7,6 +7,7 @@ reports; what counts is what reaches `pytest_runtest_logreport`.
 from __future__ import annotations
 
 from io import StringIO
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -109,6 +110,16 @@ class Recorder:
             ]
         self._new_attempt()
         return verdict
+
+    def overdue(
+        self, item: Any, message: str, text: str, trace: TracebackType | None, ms: float
+    ) -> Message:
+        """The test runs out of time, and its process ends: `text` shows where it was."""
+        told: Message = {"outcome": "timed_out", "message": message, "longrepr": cut(text)}
+        told["ms"] = round(ms, 3)
+        told.update(failure_traceback.describe(item, trace, self._root))
+        told.update(self._captured())
+        return told
 
     def _verdict(self) -> Message:
         if not self._reports:

@@ -16,6 +16,7 @@ from ..state import Worker
 from ..unpatched import faulthandler, os, time
 from ..wire import EngineGone, Message, cut, process_id
 from . import match_ids
+from .overtime import Faults
 from .rehearsal import rehearse
 from .standard_descriptors import Descriptors
 from .touch_pages import touch_machinery
@@ -63,6 +64,7 @@ class RunLoop:
         # When the time of the whole run is up, by the monotonic clock.
         self._deadline: float | None = None
         self._stacks: Any = None
+        self._faults: Faults | None = None
         self._descriptors: Descriptors | None = None
 
     def wait_for_run(self, session: Any) -> Message | None:
@@ -96,12 +98,10 @@ class RunLoop:
         Returns the run's items.
         """
         ids = self._ids = message.get("ids")
-        missing: list[int] = []
         if ids is None:
             self._items = list(items)
         else:
             missing = self._find(ids, bool(message.get("same_files")))
-        if missing:
             self._worker.send({"t": "missing", "indices": missing})
         self._take(message)
         if message.get("timeout_ms"):
@@ -109,8 +109,11 @@ class RunLoop:
         if message.get("deadline_ns"):
             self._deadline = message["deadline_ns"] / 1e9
         if self._timeout is not None or self._deadline is not None:
-            self._stacks = open(stacks_path(self._worker), "w")  # noqa: SIM115 (while tests run)
+            self._open_stacks()
         return [item for item in self._items if item is not None]
+
+    def _open_stacks(self) -> None:
+        self._stacks = open(stacks_path(self._worker), "w")  # noqa: SIM115 (while tests run)
 
     def _find(self, ids: list[str], same_files: bool) -> list[int]:
         """Find the items of ids, also those that have other names here; says which are missing."""
@@ -135,6 +138,12 @@ class RunLoop:
     def run(self, session: Any) -> None:
         """Run what is fed until the end, a stop or too many failures; reports "done"."""
         reason, message = "end", None
+        faults = Faults(session.config)
+        if faults.is_wanted() and not self._worker.boot.terminal:
+            if self._stacks is None:
+                self._open_stacks()
+            faults.begin(self._stacks)
+            self._faults = faults
         self._descriptors = Descriptors(session.config)
         error: BaseException | None = None
         try:
@@ -164,6 +173,7 @@ class RunLoop:
         finally:
             if self._stacks is not None:
                 faulthandler.cancel_dump_traceback_later()
+            faults.end()
         done: Message = {"t": "done", "reason": reason}
         if message:
             done["message"] = cut(message)
@@ -207,6 +217,9 @@ class RunLoop:
         if measuring is not None:
             measuring.test("")
         verdict = recorder.end(item, crash, took * 1000)
+        slow = self._faults.take() if self._faults is not None else ""
+        if slow:
+            verdict["stderr"] = cut(verdict.get("stderr", "") + slow)
         self._worker.send_reads()
         self._worker.send({"t": "finished", "i": index, **verdict, **streams.end()})
         if self._descriptors is not None and not self._descriptors.are_intact():

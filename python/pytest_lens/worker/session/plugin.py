@@ -16,7 +16,7 @@ from ..processes import after_fork, fork_safety, process_exit
 from ..reports.assertion_diff import Comparisons
 from ..reports.hook_blame import is_a_hooks
 from ..reports.verdict import Recorder, unshowable
-from ..running import resident
+from ..running import overtime, resident
 from ..running.run_loop import ENDINGS, RunLoop, stacks_path
 from ..sharing import side_effects
 from ..sharing.shareable import Traces
@@ -53,6 +53,7 @@ class LensPlugin:
         self._errors = collect_errors.Errors(worker.root, worker.options.args)
         self._comparisons = Comparisons()
         self._recorder = Recorder(worker.root, self._comparisons)
+        self._timers = overtime.Timers(worker, self._recorder)
         self._deselected = 0
         # The items' places before any plugin shuffled them.
         self._in_source: dict[int, int] = {}
@@ -194,6 +195,10 @@ class LensPlugin:
             outcome.force_result(unshowable(item, call, kind))
         if outcome.excinfo is None:
             self._recorder.made(item, call, outcome.get_result())
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_timeout_set_timer(self, item: Any, settings: Any) -> bool | None:
+        return self._timers.set(item, settings)
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -344,6 +349,7 @@ class LensPlugin:
     def _prepare(self, session: Any, message: Message) -> None:
         """Apply a run's settings to the session."""
         config = session.config
+        overtime.begin_run(config)
         session.testsfailed = 0  # those of collection are told; the rest runs all the same
         if message.get("maxfail"):
             config.option.maxfail = message["maxfail"]

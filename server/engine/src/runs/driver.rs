@@ -36,7 +36,7 @@ pub(crate) async fn drive(
         attempt: 1,
         again: Vec::new(),
         failures: 0,
-        passes: BTreeMap::new(),
+        before: BTreeMap::new(),
         ending: DriverEnd::default(),
         next_slot: 0,
         deadline_ns: plan.time_limit.and_then(|limit| {
@@ -107,8 +107,8 @@ struct Driver<'a, F: Fn(DriverEvent)> {
     again: Vec<usize>,
     /// Tests that failed for good.
     failures: u32,
-    /// The last pass of each test that is repeated until it fails: how it ends where nothing more is started.
-    passes: BTreeMap<usize, TestOutcome>,
+    /// How each test that is repeated ended last.
+    before: BTreeMap<usize, TestOutcome>,
     ending: DriverEnd,
     next_slot: usize,
     /// When the time of the whole run is up.

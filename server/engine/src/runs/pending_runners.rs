@@ -58,6 +58,8 @@ impl PendingRunners {
         let (pool, collected, special) = (Arc::clone(&self.pool), Arc::clone(&plan.collected), plan.special(worker));
         let reuse = plan.reuse().filter(|_| stays);
         let exclusive = Arc::clone(&plan.exclusive);
+        // One that makes reports was collected for that.
+        let is_other = special.is_some() && !plan.kind.makes_reports();
         let debug_process = plan.kind.debug_process().map(DebugProcess::take);
         self.starting.spawn(async move {
             let runner = match (debug_process, reuse) {
@@ -66,7 +68,7 @@ impl PendingRunners {
                     let resident = pool.residents.take(&pool, &collected, &exclusive, &reuse).await;
                     resident.map(RoundRunner::Resident)
                 }
-                (None, None) => match exclusive.take_unless(special.is_some()) {
+                (None, None) => match exclusive.take_unless(is_other) {
                     Some(runner) => Ok(RoundRunner::Single(runner)),
                     None => pool.runner(&collected, special).await.map(RoundRunner::Single),
                 },

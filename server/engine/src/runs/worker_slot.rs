@@ -28,6 +28,8 @@ pub(crate) struct WorkerSlot {
     recall: oneshot::Sender<()>,
     /// What it is to run, held back until a session that collects by itself has done so.
     pub order: Option<Box<RunOrder>>,
+    /// It collected by itself, from the files that the run was chosen from.
+    pub same_files: bool,
     /// Collecting: when that is overdue, and the file that is being imported.
     pub collect_by: Option<Instant>,
     pub importing: Option<String>,
@@ -75,6 +77,7 @@ impl WorkerSlot {
             forwarding: tokio::spawn(forward(worker, events, to, recalled)),
             recall,
             order: None,
+            same_files: false,
             collect_by: None,
             importing: None,
             dismissed: false,
@@ -121,6 +124,7 @@ impl WorkerSlot {
     /// It says that it is ready; a session, whether it has collected from the files that the run was chosen from.
     pub(crate) fn begin(&mut self, same_files: bool) {
         self.collect_by = None;
+        self.same_files = same_files;
         if let Some(order) = self.order.take() {
             self.runner.send(ToWorker::Run(RunOrder { same_files, ..*order }));
         }

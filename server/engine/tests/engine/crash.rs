@@ -126,6 +126,32 @@ async fn a_test_that_runs_out_of_time_is_ended_with_its_stacks_and_the_rest_runs
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_test_that_pytests_own_clock_ends_is_told_with_its_stacks_and_the_rest_runs() {
+    let ini = "[pytest]\nfaulthandler_timeout = 0.5\nfaulthandler_exit_on_timeout = true\n";
+    let lab = Lab::open(&[("test_a.py", SLOW), ("pytest.ini", ini)]).await;
+    let ran = lab.run(Order::all()).await;
+    assert_eq!(
+        ran.outcomes(),
+        ["test_a.py::test_1 passed", "test_a.py::test_2 passed", "test_a.py::test_hangs timed_out"]
+    );
+    let hangs = ran.of("::test_hangs");
+    assert!(hangs.message.as_deref().unwrap().contains("faulthandler_timeout"), "{hangs:#?}");
+    assert!(hangs.longrepr.as_deref().unwrap().contains("wait_for_ever") && hangs.location.is_some(), "{hangs:#?}");
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_a_plugin_ends_is_not_green_and_says_why() {
+    let conftest = "def pytest_runtest_teardown(item): item.session.shouldfail = 'enough for today'\n";
+    let lab = Lab::open(&[("conftest.py", conftest), ("test_a.py", "def test_1(): pass\ndef test_2(): pass\n")]).await;
+    let ran = lab.run(Order::all()).await;
+    assert_eq!(ran.outcomes(), ["test_a.py::test_1 passed", "test_a.py::test_2 not_run"]);
+    assert_eq!(ran.of("::test_2").message.as_deref(), Some("enough for today"));
+    assert_eq!((ran.status(), ran.end.message.as_deref()), (RunEndStatus::Failed, Some("enough for today")));
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_time_from_the_settings_holds_and_can_not_be_escaped() {
     let lab = Lab::open(&[(
         "test_a.py",

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::Driver;
 use super::round::Round;
-use crate::model::outcome::{crashed, not_run, of_report, overdue};
+use crate::model::outcome::{crashed, not_run, of_report, overdue, timed_out};
 use crate::processes::process::ProcessEvent;
 use crate::processes::worker_protocol::FromWorker;
 use crate::runs::artifacts::Streams;
@@ -19,6 +19,9 @@ use crate::runs::event::DriverEvent;
 use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::WorkerSlot;
 use crate::timing::{EXIT_REPORT_GRACE, TIMEOUT_GRACE};
+
+/// What a test is told whose process ended by pytest's own clock.
+const FAULTHANDLER: &str = "the test took longer than pytest's faulthandler_timeout";
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Something came of a runner.
@@ -81,13 +84,11 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             }
             FromWorker::Attached {} => self.attach_by = None,
             FromWorker::Missing { indices } => {
-                for index in indices.into_iter().filter(|index| *index < self.plan.selected.len()) {
-                    let outcome =
-                        not_run(&self.plan.node(index).id, self.attempt, "it is no longer there: its file has changed");
-                    round.dispatcher.started(worker, index);
-                    self.on_outcome(worker, index, outcome, &mut round.dispatcher);
+                let known = indices.into_iter().filter(|index| *index < self.plan.selected.len());
+                let same_files = slot.same_files;
+                for index in round.dispatcher.lacks(worker, known) {
+                    self.on_missing(worker, index, same_files, &mut round.dispatcher);
                 }
-                slot.feed(worker, &mut round.dispatcher);
             }
             FromWorker::Done { reason, message, held, warnings } => {
                 if !warnings.is_empty() {
@@ -96,7 +97,12 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 slot.done = true;
                 slot.held = held;
                 if reason == "interrupted" {
-                    self.ending.interrupted = Some(message.unwrap_or_else(|| "the session was interrupted".into()));
+                    self.ending.interrupted =
+                        Some(message.clone().unwrap_or_else(|| "the session was interrupted".into()));
+                }
+                // Something else than too many failures may have failed the session.
+                if reason == "maxfail" && !round.dispatcher.maxfail_reached() && !self.is_limit_reached() {
+                    self.ending.refused = message;
                 }
                 if reason == "interrupted" || reason == "maxfail" {
                     round.stop_all();
@@ -115,6 +121,23 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
+    /// No process has a test of this run. One that was to be repeated ends as it did before.
+    fn on_missing(&mut self, worker: usize, index: usize, same_files: bool, dispatcher: &mut Dispatcher) {
+        let why = if same_files {
+            "the session that was to run it collected no such test: which tests there are differs with each collection"
+        } else {
+            "it is no longer there: its file has changed"
+        };
+        let outcome = match self.before.get(&index) {
+            Some(before) => TestOutcome { will_rerun: false, ..before.clone() },
+            None => not_run(&self.plan.node(index).id, self.attempt, why),
+        };
+        let failed = outcome.outcome.parse().is_ok_and(Outcome::is_failure);
+        self.failures += u32::from(failed);
+        dispatcher.finished(worker, index, failed);
+        (self.tell)(DriverEvent::Outcome(index, Box::new(outcome)));
+    }
+
     /// One attempt's outcome: tells it, and decides whether there is another.
     fn on_outcome(&mut self, worker: usize, index: usize, mut outcome: TestOutcome, dispatcher: &mut Dispatcher) {
         let known: Option<Outcome> = outcome.outcome.parse().ok();
@@ -125,9 +148,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let failed = known.is_some_and(Outcome::is_failure) && !outcome.will_rerun;
         if outcome.will_rerun {
             self.again.push(index);
-            if self.plan.rerun.until_failure {
-                self.passes.insert(index, outcome.clone());
-            }
+            self.before.insert(index, outcome.clone());
         }
         self.failures += u32::from(failed);
         dispatcher.finished(worker, index, failed);
@@ -145,10 +166,17 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             self.drop_taken_over(vec![index]);
             return;
         }
-        let mut outcome = match self.plan.timeout_ms.filter(|_| slot.overdue || stacks.is_some()) {
-            Some(limit) => overdue(self.plan.node(index), &self.pool.launcher.root, self.attempt, limit, stacks),
-            None => {
-                let exit = slot.exit.unwrap_or_default();
+        let exit = slot.exit.unwrap_or_default();
+        // Who writes stacks because a test takes long ends its process so, or lets it go on.
+        let may_be_so = exit.signal.is_none() && exit.code.is_none_or(|code| code == 1);
+        let stacks = stacks.filter(|_| slot.overdue || may_be_so);
+        let (node, root) = (self.plan.node(index), &self.pool.launcher.root);
+        let mut outcome = match (self.plan.timeout_ms, stacks) {
+            (Some(limit), stacks) if slot.overdue || stacks.is_some() => {
+                overdue(node, root, self.attempt, limit, stacks)
+            }
+            (None, Some(stacks)) => timed_out(node, root, self.attempt, FAULTHANDLER.to_owned(), Some(stacks)),
+            _ => {
                 self.disturbed |= exit.may_be_from_outside();
                 crashed(id, self.attempt, &exit)
             }

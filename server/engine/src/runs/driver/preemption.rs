@@ -83,7 +83,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
 
     /// How a test ends whose next attempt does not come to an end: as it passed before, or not run.
     pub(super) fn not_started(&self, index: usize, why: &str) -> TestOutcome {
-        match self.passes.get(&index) {
+        match self.before.get(&index).filter(|_| self.plan.rerun.until_failure) {
             Some(pass) => TestOutcome { will_rerun: false, ..pass.clone() },
             None => not_run(&self.plan.node(index).id, self.attempt, why),
         }
@@ -102,6 +102,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             fault.as_str()
         } else if let Some(interrupted) = &self.ending.interrupted {
             interrupted.as_str()
+        } else if let Some(refused) = &self.ending.refused {
+            refused.as_str()
         } else {
             "the run reached its limit of failures"
         };

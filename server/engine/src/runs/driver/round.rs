@@ -44,8 +44,14 @@ impl Round {
     /// Has every runner finish what it runs and start nothing more.
     pub(super) fn stop_all(&mut self) {
         self.dispatcher.stop();
-        for (&worker, slot) in &mut self.slots {
+        for slot in self.slots.values_mut() {
             slot.stop();
+        }
+        self.feed_all();
+    }
+
+    fn feed_all(&mut self) {
+        for (&worker, slot) in &mut self.slots {
             slot.feed(worker, &mut self.dispatcher);
         }
     }
@@ -85,6 +91,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             if let Some((worker, came)) = self.step(&mut round).await {
                 self.on_arrival(worker, came, &mut round);
             }
+            if !self.plan.collected.is_shared() {
+                round.feed_all();
+            }
             if round.done_deadline.is_some_and(|at| at <= Instant::now()) {
                 break;
             }
@@ -103,11 +112,15 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let first = self.next_slot;
         self.next_slot += workers;
         let (arrivals_tx, arrivals) = mpsc::unbounded_channel();
+        let mut dispatcher = Dispatcher::new(units, workers, self.plan.maxfail.filter(|_| !self.plan.rerun.enabled));
+        if !self.plan.collected.is_shared() {
+            dispatcher = dispatcher.with_own_collections();
+        }
         Round {
             workers,
             first,
             stay,
-            dispatcher: Dispatcher::new(units, workers, self.plan.maxfail.filter(|_| !self.plan.rerun.enabled)),
+            dispatcher,
             slots: BTreeMap::new(),
             pending: PendingRunners::new(self.pool),
             arrivals_tx,
@@ -317,6 +330,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let mut slot = WorkerSlot::new(runner, post.worker, round.arrivals_tx.clone(), self.pool.busy());
         slot.output = self.plan.output(post).map(Arc::new);
         slot.decides_end = self.plan.kind.makes_reports();
+        if order.ids.is_none() {
+            round.dispatcher.lacks(post.worker, []);
+        }
         // A person at a debugger may take any time.
         slot.give(order, self.plan.kind.debug_process().is_none().then_some(self.plan.collect_limit));
         round.slots.insert(post.worker, slot);
