@@ -44,11 +44,13 @@ class Host:
         self._connection.sendall(struct.pack("<I", len(data)) + data)
 
     def hang_up(self) -> None:
-        """Close our end."""
+        """Close the engine's end."""
         self._connection.shutdown(socket.SHUT_RDWR)
 
     def wait(self, kind: str, **matching: Any) -> Message:
-        """The next message of a kind, skipping others; those that end things fail the test."""
+        """Return the next message of a kind, skipping others; messages that end things fail the
+        test.
+        """
         fatal = {"fatal", "usage_error", "internal_error"} - {kind}
 
         def next_one() -> Message | None:
@@ -67,21 +69,21 @@ class Host:
         return message
 
     def wait_closed(self) -> None:
-        """Until the process's connection is gone."""
+        """Wait until the process's connection is gone."""
         self.engine.until(lambda: self.closed or None, f"end of {self.name}")
 
     def all(self, kind: str) -> list[Message]:
-        """The messages of a kind that came so far."""
+        """Return the messages of a kind that arrived so far."""
         with self.engine.changed:
             return [message for message in self.log if message["t"] == kind]
 
     def nodes(self) -> list[Message]:
-        """The items that were collected."""
+        """Return the collected items."""
         return [item for message in self.all("nodes") for item in message["items"]]
 
 
 class Engine:
-    """Listens, starts interpreters, keeps what they say."""
+    """Listens, starts interpreters, and keeps their messages."""
 
     def __init__(self, root: Path, python: str = sys.executable) -> None:
         self.root = root
@@ -135,7 +137,7 @@ class Engine:
                 self.changed.notify_all()
 
     def until(self, probe: Callable[[], Any], what: str) -> Any:
-        """The first result of `probe` that is not None; probed whenever a message arrives."""
+        """Return the first result of `probe` that is not None; probes after each message."""
         end = time.monotonic() + DEADLINE
         with self.changed:
             while True:
@@ -144,7 +146,7 @@ class Engine:
                     return found
                 left = end - time.monotonic()
                 if left <= 0 or not self.changed.wait(left):
-                    raise AssertionError(f"waited in vain for {what}\n{self._everything()}")
+                    raise AssertionError(f"{what} did not come\n{self._everything()}")
 
     def _everything(self) -> str:
         return "\n".join(
@@ -153,12 +155,12 @@ class Engine:
         )
 
     def host(self, name: str) -> Host:
-        """A host by name, once it has said hello."""
+        """Return a host by name, once it has sent hello."""
         found: Host = self.until(lambda: self.hosts.get(name), f"hello of {name}")
         return found
 
     def new_name(self, role: str) -> str:
-        """A name that no host has had."""
+        """Return a name that no host has had."""
         self._names += 1
         return f"{role}-{self._names}"
 
@@ -196,7 +198,7 @@ class Engine:
         return self.host(name)
 
     def output(self, base: Host) -> str:
-        """What a base and its forks wrote to their own stdout and stderr."""
+        """Return the stdout and stderr of a base and its forks."""
         return (self.state / f"{base.name}.out").read_text()
 
     def fork(self, parent: Host, role: str, **options: Any) -> Host:
@@ -221,7 +223,7 @@ class Engine:
         return host
 
     def become(self, base: Host, role: str, **options: Any) -> Host:
-        """Make a base the host of one session; it keeps its connection."""
+        """Turn a base into the host of one session; it keeps its connection."""
         base.send(
             t="become",
             role=role,
@@ -232,7 +234,7 @@ class Engine:
         return base
 
     def collected(self, **options: Any) -> Host:
-        """A fresh base's collected host, once it has told its nodes."""
+        """Return a fresh base's collected host, once it has sent its nodes."""
         base = self.base()
         base.wait("ready")
         host = self.fork(base, "collected", **options)
@@ -255,7 +257,7 @@ class Engine:
 
 
 def start(host: Host, ids: list[str] | None, **settings: Any) -> None:
-    """Send "run" with everything fed at once."""
+    """Send "run" with all tests fed at once."""
     count = settings.pop("count", 0) if ids is None else len(ids)
     host.send(
         **{
@@ -274,7 +276,7 @@ def start(host: Host, ids: list[str] | None, **settings: Any) -> None:
 
 
 def run(host: Host, ids: list[str] | None, **settings: Any) -> dict[str, Message]:
-    """Run tests to the end in a runner or session; the verdicts by id."""
+    """Run tests to the end in a runner or session; return the verdicts by id."""
     host.wait("runner_ready")
     start(host, ids, **settings)
     host.wait("done")

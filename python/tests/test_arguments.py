@@ -1,4 +1,4 @@
-"""What a run was called with, as the project's fixtures and hooks see it."""
+"""The arguments of a run, as the project's fixtures and hooks see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Output in files: each test has its own part of them, and what is long stays out of memory."""
+"""Output in files: each test has its own part of them, and long output stays out of memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_last(capfd):
 
 
 def parts(host: Host, prefix: Path) -> list[dict[str, str]]:
-    """What each test wrote, by the offsets that came with its messages."""
+    """Return the output of each test, by the offsets in its messages."""
     started = {message["i"]: message["at"] for message in host.all("started")}
     found = []
     for message in host.all("finished"):

@@ -1,4 +1,4 @@
-"""Errors of collection, refusals, and what is told about the session as a whole."""
+"""Errors of collection, refusals, and messages about the session as a whole."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_each_broken_file_has_its_error_and_the_rest_is_there(project: Project) 
     assert all(error["longrepr"] for error in errors.values())
     assert [node["id"] for node in host.nodes()] == ["test_good.py::test_good"]
     assert (collected["count"], collected["exitstatus"]) == (1, 2)
-    # What was collected runs all the same.
+    # The collected tests still run.
     verdicts = run(engine.fork(host, "runner"), ["test_good.py::test_good"])
     assert verdicts["test_good.py::test_good"]["outcome"] == "passed"
 
@@ -199,7 +199,7 @@ def test_facts_about_the_session(project: Project) -> None:
     assert collected["inifile"] == str(engine.root / "pytest.ini")
     assert collected["exitstatus"] == 0
     assert collected["duration_ms"] > 0
-    # --pdb and --co come from the configuration: they are not for us, and do no harm.
+    # --pdb and --co come from the configuration: they are not meant for the engine, and do no harm.
     verdicts = run(engine.fork(host, "runner"), ["test_a.py::test_a"])
     assert verdicts["test_a.py::test_a"]["outcome"] == "passed"
 

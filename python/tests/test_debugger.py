@@ -1,11 +1,13 @@
-"""A session that waits for a debugger: what it tells the engine, and when the project is loaded."""
+"""A session that waits for a debugger: its messages to the engine, and the time at which the
+project is loaded.
+"""
 
 from __future__ import annotations
 
 from conftest import Project
 from fake_engine import run
 
-# Stands in for debugpy: its client has come when there is a file.
+# Stands in for debugpy: its client has arrived when there is a file.
 DEBUGPY = """
     import os
     import time

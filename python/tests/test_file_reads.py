@@ -1,4 +1,4 @@
-"""Which file of the project was read by whom: what a changed file can reach."""
+"""The files of the project that each test read: they decide what a changed file can reach."""
 
 from __future__ import annotations
 

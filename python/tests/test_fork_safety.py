@@ -1,4 +1,4 @@
-"""When a host must not be forked, and plugins that would get in the way."""
+"""Hosts that must not be forked, and plugins that would get in the way."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ TEST = {"test_a.py": "def test_a(): pass"}
 
 
 def reasons(project: Project, files: dict[str, str], **boot: object) -> list[str]:
-    """Why a project's host is not forkable; it must go on by itself then."""
+    """Return the reason why a project's host can't be forked; the host must then run the tests
+    itself.
+    """
     engine = project({**TEST, **files})
     base = engine.base(env={"PYTHONPATH": "lib"}, **boot)
     base.wait("ready")
@@ -201,7 +203,7 @@ def test_options_of_the_project_that_would_get_in_the_way(
     host = engine.fork(base, "collected")
     collected = host.wait("collected")
     assert collected["reasons"] == []
-    # Who asks for several processes is known to do well in several.
+    # A project that asks for several processes works well in several.
     assert collected["processes"] == (4 if "-n 4" in files["pytest.ini"] else 0)
     verdicts = run(engine.fork(host, "runner"), ["test_a.py::test_a", "test_a.py::test_b"])
     assert [verdict["outcome"] for verdict in verdicts.values()] == ["passed", "failed"]

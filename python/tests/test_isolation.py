@@ -1,4 +1,4 @@
-"""Forks of one host see nothing of each other, and what the project set up once stays so."""
+"""Forks of one host see nothing of each other, and state that the project set up once stays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fake_engine import Engine, Host, Message, run, start
 
 
 def one(engine: Engine, host: Host, name: str, **settings: object) -> Message:
-    """Run one test in a new runner, which may do as it likes with its process."""
+    """Run one test in a new runner, which may do anything to its process."""
     runner = engine.fork(host, "runner")
     verdict = run(runner, [name], **settings)[name]
     runner.wait("bye")
@@ -310,7 +310,7 @@ def test_a_handler_that_raises_cuts_no_message_in_two(project: Project) -> None:
     runner.wait("runner_ready")
     start(runner, [f"test_a.py::test_a[{n}]" for n in range(40)])
     engine.until(lambda: runner.closed or None, "end")
-    # Whatever became of the tests, every frame that arrived was whole (the reader parses them).
+    # With any outcomes, every frame that arrived was whole (the reader parses them).
     assert runner.all("started")
 
 

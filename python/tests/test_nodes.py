@@ -1,4 +1,4 @@
-"""What is told about each collected item."""
+"""The properties of each collected item."""
 
 from __future__ import annotations
 

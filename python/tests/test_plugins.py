@@ -1,4 +1,4 @@
-"""What plugins, and tests that behave badly, do to a session."""
+"""The effects of plugins, and of tests that behave badly, on a session."""
 
 from __future__ import annotations
 
@@ -432,7 +432,8 @@ def test_p8_a_session_poses_as_xdists_worker_from_its_configuration_on(project: 
     assert verdict["stdout"] == "gw1 gw1 shared-gw1\n2 ('gw1', 'gw1')\n", verdict
 
 
-# What pytest-randomly and pytest-random-order do: one draws in a hook, one while options are added.
+# Plugins like pytest-randomly and pytest-random-order: one draws in a hook, one while options are
+# added.
 RANDOMLY = """
 import random
 

@@ -1,4 +1,6 @@
-"""What a base imports in advance is out of sight: a project sees what plain pytest shows it."""
+"""Modules that a base imports in advance are invisible: a project sees the same as under plain
+pytest.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A session that was started ahead: it waits before its collection, and tells what it has read."""
+"""A session that was started ahead: it waits before its collection, and reports the files that it
+has read.
+"""
 
 from __future__ import annotations
 

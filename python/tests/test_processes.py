@@ -386,7 +386,7 @@ def test_r3_what_a_session_of_its_own_leaves_behind_goes_with_it(
     else:
         os.kill(session.pid, signal.SIGSEGV if how == "crash" else signal.SIGKILL)
     wait_gone(session.pid, *pids)
-    # The engine hears of it as if the session had been its own child.
+    # The engine receives its exit as if the session had been its own child.
     code = {"end": 0, "crash": -signal.SIGSEGV, "kill": -signal.SIGKILL}[how]
     assert engine.processes[0].wait(10) == code
 

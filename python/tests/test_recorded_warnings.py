@@ -1,4 +1,4 @@
-"""Warnings of a run: what pytest's summary says, told at its end."""
+"""Warnings of a run: the same as in pytest's summary, sent at its end."""
 
 from __future__ import annotations
 

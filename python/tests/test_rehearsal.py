@@ -1,4 +1,4 @@
-"""What a waiting runner does in advance: nobody sees it, and its files get their names."""
+"""The rehearsal of a waiting runner: nobody sees it, and its files get their names."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ HELD = ["session", "package"]
 
 
 def resident(engine: Engine, mode: str = "embedded", **options: Any) -> Host:
-    """A runner that is ready for its first run."""
+    """Return a runner that is ready for its first run."""
     if mode == "embedded":
         host = engine.fork(engine.collected(**options), "runner")
     else:
@@ -60,7 +60,7 @@ def release(host: Host) -> None:
 
 
 def log(engine: Engine) -> list[str]:
-    """What the project's fixtures have written."""
+    """Return the lines that the project's fixtures have written."""
     path = engine.root / "log"
     return path.read_text().split() if path.exists() else []
 

@@ -1,4 +1,4 @@
-"""What collecting does that a fork would not do again: then each run collects for itself."""
+"""Effects of a collection that a fork would not repeat: then each run collects for itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ TEST = {"test_a.py": "def test_a(): pass"}
 
 
 def reasons(engine: Engine) -> list[str]:
-    """Why a collection that somebody runs may not be shared; it must be able to run by itself."""
+    """Return the reason why a collection for a run may not be shared; it must be able to run by
+    itself.
+    """
     base = engine.base(env={"PYTHONPATH": "lib"})
     base.wait("ready")
     host = engine.fork(base, "collected")

@@ -1,4 +1,6 @@
-"""Everything that a session depends on is told: what it read by whatever way, and what it asked."""
+"""Everything that a session depends on is reported: files that it read in any way, and paths that
+it asked for.
+"""
 
 from __future__ import annotations
 
@@ -181,7 +183,7 @@ def test_functions_of_os_are_themselves_again_when_tests_run(project: Project) -
     assert verdict["outcome"] == "passed", verdict
 
 
-# The ground: what a base tells
+# The ground: the environment that a base reports
 
 
 def test_a4_the_interpreter_and_its_environment_are_told(project: Project) -> None:

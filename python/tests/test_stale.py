@@ -1,4 +1,6 @@
-"""Never old code: what a host was made from is told, and compiled code is found by content."""
+"""No stale code: a host reports the files that it was made from, and compiled code is found by
+content.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ import pytest
 from conftest import Project, write
 from fake_engine import Engine, Host, Message, run
 
-# By name: the package around it is another one's to check.
+# By name: another check covers the package around it.
 pyc: Any = importlib.import_module("pytest_lens.worker.session.code_cache")
 Boot: Any = importlib.import_module("pytest_lens.worker.state").Boot
 
@@ -25,7 +27,7 @@ def collect(engine: Engine, base: Host, **options: Any) -> tuple[Host, Message]:
 
 
 def files_of(message: Message, root: Path) -> dict[str, list[Any]]:
-    """The files told, those under the root by relative name."""
+    """Return the reported files, those under the root by relative name."""
     return {os.path.relpath(stat[0], root): stat for stat in message["files"]}
 
 
@@ -73,7 +75,8 @@ def test_everything_read_is_told_with_its_hash(project: Project) -> None:
         stat = path.stat()
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         expected = [str(path), stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size, digest]
-        # Between them, whether that was long enough ago to prove anything: busy machines differ.
+        # Only between them: whether that was long enough ago to prove anything differs on busy
+        # machines.
         assert [*told[name][:4], told[name][5]] == expected
         assert told[name][6:] == [stat.st_dev, stat.st_ino]
     dirs = {os.path.relpath(path, engine.root): names for path, *_, names in message["dirs"]}

@@ -1,4 +1,4 @@
-"""Modules that do not import, in ways of their own: told at their place, and the rest runs."""
+"""Modules that can't be imported, in various ways: reported at their lines, and other tests run."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def unasked(engine: Engine, **options: object) -> Host:
 
 
 def effect(engine: Engine) -> Message:
-    """What such a collection was prevented from."""
+    """Return the effects that such a collection was kept from."""
     host = unasked(engine)
     told = host.wait("effect")
     host.wait_closed()

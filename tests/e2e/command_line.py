@@ -15,7 +15,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Told:
-    """What a command printed, and how it ended."""
+    """The output of a command, and its exit status."""
 
     status: int
     out: str
@@ -28,12 +28,12 @@ class Told:
 
     @property
     def json(self) -> list[Json]:
-        """Standard output, an object a line."""
+        """Standard output, one object for each line."""
         return [json.loads(line) for line in self.lines]
 
     @property
     def outcomes(self) -> dict[str, str]:
-        """Of `run --json`: the final outcome of each test; each has exactly one."""
+        """For `run --json`: the final outcome of each test; each has exactly one."""
         told = [line["outcomes"] for line in self.json if line["event"] == "testOutcome"]
         final = [one for outcomes in told for one in outcomes if not one.get("willRerun")]
         found = {one["id"]: one["outcome"] for one in final}
@@ -42,7 +42,7 @@ class Told:
 
     @property
     def sentence(self) -> str:
-        """What was wrong, in one line on standard error and nothing on standard output."""
+        """The error, in one line on standard error and nothing on standard output."""
         assert self.out == "", self.out
         lines = self.err.splitlines()
         assert len(lines) == 1, self.err

@@ -18,7 +18,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest_asyncio.fixture(autouse=True)
 async def nothing_left_running() -> AsyncIterator[None]:
-    """A test that fails does not leave its own server behind; those of its module go on."""
+    """A test that fails does not leave its own server running; those of its module continue."""
     before = list(Editor.running)
     yield
     for editor in [editor for editor in Editor.running if editor not in before]:

@@ -10,7 +10,7 @@ from world import Project
 
 URL = "test_it.py"
 
-# The fields of what is nested in messages, behind the tag: the compact shape has no names.
+# The fields of nested objects in messages, after the tag: the compact shape has no names.
 PAYLOADS = {
     "run_started": [],
     "run_stopped": [],
@@ -51,7 +51,7 @@ def named(value: Any, fields: dict[str, list[str]]) -> Json:
 
 
 class Tourist(Protocol):
-    """What the steps need of the tour."""
+    """The parts of the tour that the steps use."""
 
     client: Client
     project: Project

@@ -23,8 +23,8 @@ GOLDEN = REPO / "server" / "protocol" / "tests" / "protocol" / "snapshots"
 def fields_of(kind: str) -> dict[str, list[str]]:
     """The fields of every message (`requests` or `responses`) in their order, `type` first.
 
-    They come from the bytes that the protocol's own tests hold fast: a message that is added
-    there is known here.
+    They come from the bytes of the protocol's golden tests: a message that is added there is known
+    here.
     """
     text = (GOLDEN / f"protocol__golden__{kind}.snap").read_text(encoding="utf-8")
     found: dict[str, list[str]] = {}
@@ -41,7 +41,7 @@ RESPONSES = fields_of("responses")
 
 
 class Daemon:
-    """A daemon that runs."""
+    """A running daemon."""
 
     def __init__(self, world: World, *arguments: str, env: dict[str, str] | None = None) -> None:
         self.process = subprocess.Popen(
@@ -63,12 +63,12 @@ class Daemon:
         return Client(self.socket, shape)
 
     def end(self, sign: int = signal.SIGTERM) -> int:
-        """Ends it; its exit status."""
+        """Ends it; returns its exit status."""
         self.process.send_signal(sign)
         return self.wait()
 
     def wait(self) -> int:
-        """Waits for its end; its exit status."""
+        """Waits for its end; returns its exit status."""
         status = self.process.wait(DEADLINE)
         if self.process.stderr is not None:
             self.process.stderr.close()
@@ -87,7 +87,7 @@ class Client:
         self.stream.connect(path)
 
     def close(self) -> None:
-        """Leaves."""
+        """Closes the connection."""
         self.stream.close()
 
     def send(self, message: bytes) -> None:
@@ -95,7 +95,7 @@ class Client:
         self.stream.sendall(struct.pack("<I", len(message)) + message)
 
     def exactly(self, count: int) -> bytes:
-        """So many bytes; fewer where the stream ends."""
+        """Reads this many bytes; fewer if the stream ends."""
         data = b""
         while len(data) < count:
             part = self.stream.recv(count - len(data))
@@ -122,7 +122,7 @@ class Client:
         return answer
 
     def start(self, tag: str, **fields: Any) -> None:
-        """Sends a request; what is left out is null, or, at the end, not sent."""
+        """Sends a request; fields that are left out are null, or, at the end, not sent."""
         self.asked.add(tag)
         names = REQUESTS[tag]
         assert set(fields) < set(names), set(fields) - set(names)
@@ -140,20 +140,20 @@ class Client:
         return self.receive()
 
     def expect(self, response: str, tag: str, **fields: Any) -> Json:
-        """As `ask`, where the answer must be of this type."""
+        """Like `ask`, but the answer must be of this type."""
         answer = self.ask(tag, **fields)
         assert answer["type"] == response, answer
         return answer
 
     def refused(self, code: str, tag: str, **fields: Any) -> str:
-        """The sentence with which a request is refused."""
+        """Returns the sentence with which a request is refused."""
         answer = self.expect("error", tag, **fields)
         assert answer["code"] == code, answer
         message: str = answer["message"]
         return message
 
     def open(self, root: Path) -> str:
-        """Opens a project; the context's id."""
+        """Opens a project; returns the context's id."""
         answer = self.expect(
             "context_ready",
             "init_context",

@@ -1,4 +1,4 @@
-"""A debugger's client, as small as can be: the Debug Adapter Protocol over a socket."""
+"""A minimal debugger's client: the Debug Adapter Protocol over a socket."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Debugger:
         self._answers: dict[int, Json] = {}
 
     def close(self) -> None:
-        """Leaves."""
+        """Closes the connection."""
         self._reader.close()
         self._stream.close()
 
     def send(self, command: str, **arguments: Any) -> int:
-        """Sends a request; its number."""
+        """Sends a request; returns its number."""
         self._number += 1
         message = {"seq": self._number, "type": "request", "command": command}
         data = json.dumps({**message, "arguments": arguments}).encode()
@@ -43,7 +43,7 @@ class Debugger:
         return body
 
     def ask(self, command: str, **arguments: Any) -> Json:
-        """A request and its answer."""
+        """Sends a request and returns its answer."""
         return self.answer(self.send(command, **arguments))
 
     def event(self, name: str) -> Json:
@@ -69,7 +69,7 @@ class Debugger:
             self._answers[message["request_seq"]] = message
 
     def attach(self, breakpoints: dict[Path, list[int]], **more: Any) -> None:
-        """Attaches with breakpoints at these lines, counted from 1, and lets the program go."""
+        """Attaches with breakpoints at these lines, from 1, and lets the program continue."""
         self.ask("initialize", adapterID="debugpy", pathFormat="path", clientID="test")
         attached = self.send("attach", **{"justMyCode": True, **more})
         self.event("initialized")
@@ -80,7 +80,7 @@ class Debugger:
         self.answer(attached)
 
     def stopped(self) -> tuple[int, list[Json]]:
-        """Waits until the program stops: the thread, and where it is, innermost first."""
+        """Waits until the program stops; returns the thread and its stack, innermost first."""
         thread: int = self.event("stopped")["threadId"]
         return thread, self.ask("stackTrace", threadId=thread)["stackFrames"]
 

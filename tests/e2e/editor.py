@@ -1,4 +1,4 @@
-"""An editor as a test wants to speak of it: documents, lenses, commands, runs, and deadlines."""
+"""An editor in the terms of tests: documents, lenses, commands, runs, and deadlines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Run:
 
     @property
     def attempts(self) -> list[Json]:
-        """Every outcome that was told."""
+        """Every outcome that the server sent."""
         told = [
             event["params"] for event in self.events if event["method"] == "pytestLens/testOutcome"
         ]
@@ -68,17 +68,17 @@ class Document:
 
     @property
     def identifier(self) -> Json:
-        """As commands take it."""
+        """The document as an argument of commands."""
         return {"uri": self.uri}
 
     def line_of(self, part: str) -> int:
-        """The 0-based line of the live text that holds this."""
+        """The 0-based line of the live text that contains this."""
         found = [number for number, line in enumerate(self.text.splitlines()) if part in line]
         assert len(found) == 1, f"{part!r} is on lines {found}"
         return found[0]
 
     def cursor(self, part: str) -> Json:
-        """A cursor in the line that holds this, as commands take it."""
+        """A cursor in the line that contains this, as an argument of commands."""
         return {
             "textDocument": self.identifier,
             "position": {"line": self.line_of(part), "character": 4},
@@ -104,7 +104,7 @@ class Document:
         return types.Position(before.count("\n"), self.editor.units(before.rpartition("\n")[2]))
 
     def save(self) -> None:
-        """Writes the live text to disk, and says so."""
+        """Writes the live text to disk, and sends `didSave`."""
         (self.editor.project.root / self.path).write_text(self.text, encoding="utf-8")
         identifier = types.TextDocumentIdentifier(self.uri)
         self.editor.client.text_document_did_save(types.DidSaveTextDocumentParams(identifier))
@@ -129,14 +129,14 @@ class Document:
         return titles
 
     def diagnostics(self) -> list[types.Diagnostic]:
-        """What was published for it last."""
+        """The diagnostics that were published for it last."""
         return list(self.editor.client.diagnostics.get(self.uri, []))
 
 
 class Editor:
     """An editor with one or more folders open."""
 
-    #: Those that were not stopped yet.
+    #: Editors that were not stopped yet.
     running: ClassVar[list[Editor]] = []
 
     def __init__(self, client: WireClient, world: World, *projects: Project) -> None:
@@ -203,7 +203,7 @@ class Editor:
 
     @property
     def capabilities(self) -> types.ServerCapabilities:
-        """What the server can do."""
+        """The server's capabilities."""
         assert self.result is not None
         return self.result.capabilities
 
@@ -221,7 +221,7 @@ class Editor:
             raise AssertionError(f"{name} did not come within {DEADLINE:.0f} s") from None
 
     async def until(self, check: Callable[[], T | None], name: str) -> T:
-        """Waits until a check that is made after each message of the server gives something."""
+        """Waits until a check, repeated after each message of the server, returns something."""
         loop = asyncio.get_running_loop()
         end = loop.time() + DEADLINE
         while not (found := check()):
@@ -254,7 +254,7 @@ class Editor:
         ]
 
     def open(self, path: str, text: str | None = None, project: Project | None = None) -> Document:
-        """Opens a document: what is on disk, or a text that is not there yet."""
+        """Opens a document: the text on disk, or another one."""
         project = project or self.project
         text = project.read(path) if text is None else text
         document = Document(self, path, project.uri(path), text)
@@ -263,17 +263,17 @@ class Editor:
         return document
 
     def configure(self, settings: Json) -> None:
-        """Tells the server the settings of all folders."""
+        """Sends the settings of all folders to the server."""
         params = types.DidChangeConfigurationParams(settings={"pytestLens": settings})
         self.client.workspace_did_change_configuration(params)
 
     async def command(self, name: str, *arguments: Any) -> Any:
-        """Carries out a command."""
+        """Executes a command."""
         params = types.ExecuteCommandParams(command=name, arguments=list(arguments))
         return plain(await self.in_time(self.client.workspace_execute_command_async(params), name))
 
     async def refused(self, name: str, *arguments: Any) -> str:
-        """The sentence with which a command is refused."""
+        """Returns the sentence with which a command is refused."""
         try:
             answer = await self.command(name, *arguments)
         except JsonRpcException as error:
@@ -283,7 +283,7 @@ class Editor:
         raise AssertionError(f"{name} was not refused, but answered {answer}")
 
     async def run(self, argument: Json, command: str = "pytestLens.run") -> Run:
-        """Runs tests and waits for the end, as the custom notifications tell it."""
+        """Runs tests and waits for the `runFinished` notification."""
         answer = await self.command(command, argument)
         return await self.finished(answer)
 
@@ -296,13 +296,13 @@ class Editor:
         return Run(run_id, answer["total"], answer, events)
 
     def ends(self, run_id: str) -> list[Json]:
-        """The end of a run, if it was told."""
+        """The end of a run, if it has arrived."""
         return [
             end for end in self.sent("pytestLens/runFinished") if end["params"]["runId"] == run_id
         ]
 
     async def started(self, id: str, run_id: str) -> None:
-        """Waits until a test is told to run."""
+        """Waits until a test starts."""
         await self.until(
             lambda: [
                 message
@@ -313,13 +313,13 @@ class Editor:
         )
 
     async def collected(self, project: Project | None = None) -> int:
-        """Waits until pytest has told of the project's tests; returns their number."""
+        """Waits until pytest has collected the project's tests; returns their number."""
         uri = (project or self.project).uri()
         answer = await self.command("pytestLens.collect", {"workspace": uri})
         return int(answer["nodeCount"])
 
     async def tree(self, **argument: Any) -> dict[str, Json]:
-        """The whole tree by id, page after page."""
+        """Returns the whole tree by id, read page by page."""
         items: list[Json] = []
         while True:
             page = await self.command("pytestLens.tests", argument)
@@ -332,6 +332,6 @@ class Editor:
     async def diagnosed(
         self, document: Document, check: Callable[[list[types.Diagnostic]], bool], name: str
     ) -> list[types.Diagnostic]:
-        """Waits until the diagnostics of a document are as they should be."""
+        """Waits until the diagnostics of a document are as expected."""
         await self.until(lambda: check(document.diagnostics()), name)
         return document.diagnostics()

@@ -13,13 +13,13 @@ KINDS = ["dir", "file", "class", "function", "case", "doctest"]
 
 
 class Shape:
-    """An object's fields; those whose name ends in `_` may be left out, others may not come."""
+    """An object's fields; those whose name ends in `_` may be left out, others must be present."""
 
     def __init__(self, **fields: Any) -> None:
         self.fields = fields
 
     def check(self, value: Any, at: str) -> None:
-        """Fails where a value has another shape, and says where."""
+        """Fails if a value has another shape, and names the place."""
         assert isinstance(value, dict), f"{at} is {value!r}, no object"
         unknown = set(value) - {name.removesuffix("_") for name in self.fields}
         assert not unknown, f"{at} has fields that nobody knows of: {sorted(unknown)}"
@@ -40,7 +40,7 @@ class Listed:
 
 
 def check(value: Any, shape: Any, at: str) -> None:
-    """Fails where a value has another shape, and says where."""
+    """Fails if a value has another shape, and names the place."""
     if isinstance(shape, Shape):
         shape.check(value, at)
     elif isinstance(shape, Listed):
@@ -135,18 +135,18 @@ EVENTS: dict[str, dict[str, Any]] = {
 
 
 def check_notification(message: Json) -> None:
-    """Fails where a `pytestLens/*` notification has another shape than it should."""
+    """Fails if a `pytestLens/*` notification has another shape than it should."""
     name = message["method"].removeprefix("pytestLens/")
     Shape(workspace=str, seq=int, **EVENTS[name]).check(message["params"], name)
 
 
 def check_line(line: Json) -> None:
-    """Fails where a line of `run --json` has another shape than it should."""
+    """Fails if a line of `run --json` has another shape than it should."""
     Shape(event=[line["event"]], **EVENTS[line["event"]]).check(line, line["event"])
 
 
 def check_order(messages: list[Json]) -> None:
-    """Fails where the notifications of a workspace leave a gap in their numbers."""
+    """Fails if the notifications of a workspace leave a gap in their numbers."""
     by_workspace: dict[str, list[int]] = {}
     for message in messages:
         by_workspace.setdefault(message["params"]["workspace"], []).append(message["params"]["seq"])

@@ -1,4 +1,4 @@
-"""A person at a terminal: a program on a pty of its own, what it shows, and what is typed."""
+"""A person at a terminal: a program on a pty of its own, its screen, and the keys."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def expect(self, pattern: str) -> re.Match[str]:
-        """Waits until this is shown, behind what was waited for before."""
+        """Waits until this text appears, after the text of the last wait."""
         end = time.monotonic() + DEADLINE
         while True:
             found = re.compile(pattern, re.MULTILINE).search(self.text, self._seen)
@@ -64,14 +64,14 @@ class Terminal:
             assert self._read(end), f"{pattern!r} was not shown:\n{self.text}"
 
     def wait(self) -> int:
-        """Waits for the program's end; its status."""
+        """Waits for the program's end; returns its status."""
         end = time.monotonic() + DEADLINE
         while self._read(end):
             pass
         return self._process.wait(max(end - time.monotonic(), 1))
 
     def _read(self, end: float) -> bool:
-        """Takes in what is shown next; false at the end."""
+        """Reads the next output; false at the end."""
         if not select.select([self._ours], [], [], max(end - time.monotonic(), 0))[0]:
             return False
         try:

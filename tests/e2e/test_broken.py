@@ -1,4 +1,4 @@
-"""Broken projects: what is broken is told at its place, the rest goes on, and nothing is lost."""
+"""Broken projects: the error is shown at its place, other tests run, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ async def test_a_broken_configuration(world: World, tmp_path: Path) -> None:
 
 
 async def test_a_run_sees_what_is_on_disk(world: World, tmp_path: Path) -> None:
-    """However fast the edits follow each other, and whichever file it is that changed."""
+    """Holds for edits in quick succession, and for any file that changes."""
     project = Project(
         tmp_path,
         {
@@ -151,7 +151,7 @@ async def test_a_run_sees_what_is_on_disk(world: World, tmp_path: Path) -> None:
         run = await editor.run({"ids": ["test_shop.py"]})
         expected = "passed" if number == 1 else "failed"
         assert run.outcomes == {"test_price": expected, "test_data": expected}
-    # What is typed and not saved does not run.
+    # Unsaved text does not run.
     document = editor.open("test_shop.py")
     document.replace("shop.PRICE == 1", "shop.PRICE == 3")
     run = await editor.run(document.cursor("def test_price"))

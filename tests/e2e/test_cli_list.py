@@ -43,7 +43,7 @@ def test_it_lists_what_pytest_collects(world: World, sample: Project) -> None:
 
 
 def test_the_source_tells_the_same_functions(world: World, sample: Project, tmp_path: Path) -> None:
-    # There is no Python to be started at all.
+    # No Python can be started at all.
     static = lens(world, "list", "--static", "--json", cwd=sample.root, env={"PATH": str(tmp_path)})
     assert (static.status, static.err) == (0, "")
     functions: dict[str, dict[str, object]] = {}

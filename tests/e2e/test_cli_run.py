@@ -1,4 +1,4 @@
-"""`pytest-lens run`: what it selects and prints, and the status with which it ends."""
+"""`pytest-lens run`: its selections, its output, and its exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands: what each selects and answers, and the sentence with which it refuses."""
+"""The commands: their selections and answers, and the sentences of their refusals."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ async def test_a_wrong_argument_is_refused_by_name(
 ) -> None:
     sentence = await editor.refused(f"pytestLens.{name}", *arguments)
     assert all(part in sentence for part in named), sentence
-    # The next command is as good as ever.
+    # The next command works as always.
     assert (await editor.run({"ids": ["test_one.py::test_good"]})).outcomes == {
         "test_good": "passed"
     }

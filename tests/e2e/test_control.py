@@ -1,4 +1,4 @@
-"""Runs that do not end well: stop, kill, a cancelled progress, crashes, tests out of time."""
+"""Runs that do not end well: stop, kill, a canceled progress, crashes, slow tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from editor import Editor
 from lsprotocol import types
 from world import Project, World
 
-#: Each of them waits for a file beside it: the test decides when that is there.
+#: Each of them waits for a file in its folder, which the test creates.
 LONG = """
     import pathlib
     import subprocess
@@ -208,7 +208,7 @@ async def test_a_crash_blames_the_test_that_ran_and_the_rest_runs_on(editor: Edi
     assert run.finished["status"] == "failed"
     document = editor.open("test_hard.py")
     found = await editor.diagnosed(document, lambda all: len(all) == 3, "three diagnostics")
-    # Where nobody can say how far a test had come, its definition stands for it.
+    # If nobody knows how far a test had come, its definition stands for it.
     places = sorted((one.range.start.line, one.code) for one in found)
     exits, crashes, hangs = [
         document.line_of(f"def test_{name}") for name in ("exits", "segfaults", "hangs")

@@ -1,4 +1,4 @@
-"""Coverage for editors: what a run measured, equal to what coverage.py says of plain pytest."""
+"""Coverage for editors: equal to coverage.py's for plain pytest."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ Lines = dict[str, dict[str, Any]]
 
 
 def plain(project: Project, folder: Path) -> Lines:
-    """What coverage.py says of plain pytest in a copy of the project."""
+    """Returns coverage.py's report for plain pytest in a copy of the project."""
     copy = shutil.copytree(project.root, folder, ignore=shutil.ignore_patterns("__pycache__"))
     env = {name: text for name, text in os.environ.items() if not name.startswith(("COV_", "PY"))}
     env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -141,7 +141,7 @@ def plain(project: Project, folder: Path) -> Lines:
 
 
 async def measured(editor: Editor, **more: Any) -> tuple[Lines, Lines]:
-    """What a run of everything measured, by file: lines and branches, and which tests."""
+    """The coverage of a run of all tests, by file: lines and branches, and the tests of each."""
     run = await editor.run({"coverage": True, **more})
     assert set(run.outcomes.values()) == {"passed"}
     answer = await editor.command("pytestLens.coverage", {"runId": run.run_id})
@@ -160,7 +160,7 @@ async def measured(editor: Editor, **more: Any) -> tuple[Lines, Lines]:
 async def test_as_plain_coverage_says(world: World, tmp_path: Path, mode: str) -> None:
     project = Project(tmp_path / "project", FILES)
     editor = await Editor.start(world, project, settings={"executionMode": mode})
-    # Whatever is warm has imported the project before anything is measured.
+    # Warm processes have imported the project before anything is measured.
     await editor.run({})
     expected = plain(project, tmp_path / "plain")
     lines, contexts = await measured(editor)
@@ -173,7 +173,7 @@ async def test_as_plain_coverage_says(world: World, tmp_path: Path, mode: str) -
     assert of[str(line)] == [IDS[0]]
     assert {test for tests in of.values() for test in tests} == set(IDS)
 
-    # An edit moves the lines, and there is no older code that could be measured.
+    # An edit moves the lines, and no older code may be measured.
     text = project.read("shop/prices.py")
     project.write("shop/prices.py", "# One more.\n\n" + text.replace("number > 10", "number > 11"))
     project.write("tests/test_more.py", project.read("tests/test_more.py").replace("10", "11"))

@@ -1,4 +1,4 @@
-"""The shared daemon: who may have it, bad input, its end, and who lives behind it."""
+"""The shared daemon: access, bad input, its end, and the processes behind it."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_bad_input_hurts_its_own_connection_at_most(daemon: Daemon) -> None:
 
 
 def client_error(client: Client, message: object) -> str:
-    """The sentence that answers a message that is wrong."""
+    """Returns the sentence that answers an invalid message."""
     client.send(msgpack.packb(message))
     answer = client.receive()
     assert (answer["type"], answer["code"]) == ("error", "invalid_request"), answer
@@ -335,7 +335,7 @@ async def test_an_editor_behind_the_daemon(world: World, daemon: Daemon, tmp_pat
 
 def test_an_editor_that_leaves_without_a_word_is_a_failure(world: World) -> None:
     def say(*messages: str) -> int:
-        """Says one message after the other, and waits for the answers of those that have one."""
+        """Sends one message after the other, and waits for the answers of those that have one."""
         server = subprocess.Popen(
             [binary(), "lsp"], env=world.env(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )

@@ -1,4 +1,6 @@
-"""Debugging: a run waits for a debugger, stops where it is told to, and is a run like any other."""
+"""Debugging: a run waits for a debugger, stops at its breakpoints, and is otherwise a run like any
+other.
+"""
 
 from __future__ import annotations
 
@@ -88,7 +90,7 @@ class Context:
         return self.project.line_of(name, part) + 1
 
     def events(self, run_id: str) -> list[dict[str, Any]]:
-        """What the log tells of a run, to its end."""
+        """The log's events of a run, to its end."""
         cursor, found = 0, []
         while not found or found[-1]["event"] != "runFinished":
             answer = self.client.expect(
@@ -211,7 +213,7 @@ def test_what_is_refused(daemon: Daemon, tmp_path: Path) -> None:
 
 
 def test_an_interpreter_without_debugpy(daemon: Daemon, tmp_path: Path) -> None:
-    # As if it were not there: what is found first can't be imported.
+    # As if it were not there: the first one found can't be imported.
     hidden = Project(tmp_path / "hidden", {"debugpy.py": "raise ImportError"})
     client = daemon.client()
     context = Context(client, tmp_path / "project", env={"PYTHONPATH": str(hidden.root)})

@@ -1,4 +1,4 @@
-"""A test that passes and fails on the same code is shown as flaky; one that was mended is not."""
+"""A test that passes and fails on the same code is shown as flaky; one that was repaired is not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs came to is remembered between commands, and never gets in a run's way."""
+"""The history keeps the outcomes of runs between commands, and never delays a run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def project(tmp_path: Path) -> Project:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    """Of every command here: a state folder of the test's own."""
+    """For every command here: a state folder of the test's own."""
     (tmp_path / "turns").touch()
     return {"TURNS": str(tmp_path / "turns"), "XDG_STATE_HOME": str(tmp_path / "state")}
 
@@ -66,7 +66,7 @@ def test_flakiness_is_proven_over_two_commands(
         ["Nothing is flaky: 3 tests with a history, and no outcome flipped."],
     )
     assert lens(world, "run", cwd=project.root, env=env).status == 1
-    # No Python is started for it.
+    # It starts no Python.
     table = lens(world, "flaky", "--root", str(project.root), cwd=project.root.parent, env=env)
     assert table.status == 0 and table.err == ""
     (row,) = [line for line in table.lines if WOBBLES in line]
@@ -132,7 +132,7 @@ def test_reports_of_plain_pytest_find_their_tests(
     assert imported.lines == [f"{report}: 3 outcomes of 3 tests recorded" for report in reports]
     again = lens(world, "history", "import", *reports, cwd=project.root, env=env)
     assert again.lines == [f"{report}: recorded before" for report in reports]
-    # Nothing is known of the code: it is suspicion only.
+    # The code is unknown: it is only a suspicion.
     (told,) = lens(world, "flaky", "--json", cwd=project.root, env=env).json
     assert (told["id"], told["isFlaky"], told["evidence"]) == (WOBBLES, False, "across_changes")
     assert (told["totalRuns"], told["recentOutcomes"]) == (2, ["passed", "failed"])

@@ -36,7 +36,9 @@ def old_pytest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def check_refusal(editor: Editor, *named: str) -> None:
-    """Lenses and tree come from the source; why nothing runs is said once, and to each command."""
+    """Lenses and tree come from the source; the reason why nothing runs is shown once, and in each
+    command's error.
+    """
     document = editor.open("test_x.py")
     assert list(await document.titles()) == [0]
     for argument in (document.cursor("def test_x"), {}):
@@ -55,7 +57,7 @@ async def test_no_such_interpreter(world: World, tmp_path: Path) -> None:
     )
     await check_refusal(editor, "/nowhere/bin/python")
 
-    # It is put right while the server runs.
+    # It is repaired while the server runs.
     editor.configure({"pythonPath": sys.executable})
     run = await editor.run({"ids": ["test_x.py::test_x"]})
     assert run.outcomes == {"test_x": "passed"}
@@ -70,7 +72,7 @@ async def test_no_interpreter_at_all(world: World, tmp_path: Path) -> None:
     editor = await Editor.start(world, Project(tmp_path / "project", FILES), env=env)
     await check_refusal(editor, "Python", "pytestLens.pythonPath")
 
-    # An environment is made where it is looked for: the next command finds it.
+    # An environment appears where it is looked for: the next command finds it.
     folder = editor.project.root / ".venv" / "bin"
     folder.mkdir(parents=True)
     python = folder / "python"
@@ -125,7 +127,7 @@ async def test_a_setting_of_the_wrong_type(world: World, tmp_path: Path) -> None
         told.append(key)
     run = await editor.run({"ids": ["test_x.py::test_x"]})
     assert run.outcomes == {"test_x": "passed"}
-    # Each is told once, by its name.
+    # Each is reported once, by its name.
     assert len(editor.shown()) == len(told)
     assert all(key in message for key, message in zip(told, editor.shown()))
     await editor.stop()

@@ -1,4 +1,4 @@
-"""A client that asks for tests file by file, in a project too large to be told whole."""
+"""A client that requests tests file by file, in a project too large to be sent as a whole."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def told(editor: Editor, since: int = 0) -> list[schema.Json]:
 
 
 def known(editor: Editor) -> dict[str, schema.Json]:
-    """The tree as such a client has it."""
+    """The tree as such a client knows it."""
     items: dict[str, schema.Json] = {}
     for delta in told(editor):
         upserts = {item["id"]: item for item in delta["upserts"]}
@@ -57,7 +57,7 @@ async def test_tests_are_told_when_somebody_asks_or_runs_them(world: World, tmp_
         world, project, options={"pytestLens": True, "lazyTests": True, "settings": {}}
     )
     await editor.collected()
-    # pytest has told of 6,000 cases; the source of ten functions.
+    # pytest has collected 6,000 cases; the source has ten functions.
     outline = {
         "few",
         "few/test_few.py",
@@ -67,7 +67,7 @@ async def test_tests_are_told_when_somebody_asks_or_runs_them(world: World, tmp_
     page = await editor.command("pytestLens.tests", {"outline": True})
     assert {item["id"] for item in page["items"]} == outline
 
-    # Who reads these begins anew: nothing else is told, until somebody asks.
+    # A client that reads these starts again: nothing else is sent until it asks.
     seen = editor.mark()
     answer = await editor.command("pytestLens.resolve", {"ids": ["few/test_few.py::test_other"]})
     assert answer == {"files": ["few/test_few.py"]}
@@ -85,7 +85,7 @@ async def test_tests_are_told_when_somebody_asks_or_runs_them(world: World, tmp_
         "few/test_few.py::test_other",
     ]
 
-    # What changes in it is told; what changes in others is not.
+    # Changes in the file are sent; changes in others are not.
     seen = editor.mark()
     project.write("few/test_few.py", CASES.format(count=3))
     project.write("many/test_3.py", CASES.format(count=1501))
@@ -94,7 +94,7 @@ async def test_tests_are_told_when_somebody_asks_or_runs_them(world: World, tmp_
     changed = {item["id"] for delta in told(editor, seen) for item in delta["upserts"]}
     assert not [id for id in changed if id.startswith("many/test_3.py::")]
 
-    # A test that runs is told before its outcome.
+    # A test that runs is sent before its outcome.
     seen = editor.mark()
     run = await editor.run({"ids": ["many/test_3.py::test_other"]})
     assert run.outcomes == {"test_other": "passed"}

@@ -1,4 +1,4 @@
-"""How a server begins and ends: at once, and without leaving a process behind."""
+"""A server's start and end: at once, and without leaving a process behind."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_lenses_do_not_wait_for_an_import_that_takes_forever(
     for path, name in [("test_forever.py", "def test_never"), ("test_fine.py", "def test_fine")]:
         document = editor.open(path)
         assert list(await document.titles()) == [document.line_of(name)]
-    # pytest is not heard of yet: it still imports.
+    # pytest has not reported yet: it is still importing.
     upserts = [
         item for event in editor.sent("pytestLens/inventory") for item in event["params"]["upserts"]
     ]

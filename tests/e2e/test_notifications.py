@@ -1,4 +1,4 @@
-"""The custom notifications: every field of each, their order, and what the tree says."""
+"""The custom notifications: every field of each, their order, and the tree's content."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ async def editor(world: World, tmp_path_factory: pytest.TempPathFactory) -> Asyn
     project = Project(tmp_path_factory.mktemp("notified"), files)
     editor = await Editor.start(world, project, settings={"workers": 1})
     yield editor
-    # Whatever the tests of this module did: all notifications have their shape, none is missing.
+    # After any test of this module: all notifications have their shape, none is missing.
     notifications = [
         message for message in editor.sent() if message["method"].startswith("pytestLens/")
     ]
@@ -227,7 +227,7 @@ async def test_the_tree_is_told_in_deltas(editor: Editor) -> None:
     page = await editor.command("pytestLens.tests", {"parent": group})
     assert [item["id"] for item in page["items"]] == [f"{group}::test_inside"]
 
-    # A file that comes is an upsert, and nothing else is told again; one that goes is removed.
+    # A new file is an upsert, and nothing else is sent again; a deleted one is removed.
     seen = editor.mark()
     editor.project.write("unit/test_new.py", "def test_new():\n    pass\n")
     await editor.collected()
@@ -258,7 +258,7 @@ async def test_unsaved_tests_are_provisional(editor: Editor) -> None:
     await editor.until(lambda: told(editor, "upserts", seen, 0), "the typed test")
     tree = await editor.tree()
     assert tree[seen]["provisional"] is True
-    # What pytest knows has its place in the live buffer.
+    # Items of pytest have their position in the live buffer.
     known = tree["unit/deep/test_deep.py::test_deep"]
     assert known["range"]["start"]["line"] == document.line_of("def test_deep")
     assert "provisional" not in known
@@ -284,7 +284,7 @@ async def test_live_output_is_told(editor: Editor) -> None:
                 print("loud and clear", flush=True)
         """,
     )
-    # However soon the run is over after it.
+    # Holds even if the run is over soon after it.
     for _ in range(10):
         run = await editor.run({"ids": ["unit/test_uncaptured.py"]})
         assert run.outcomes == {"test_talks": "passed"}

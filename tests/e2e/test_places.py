@@ -1,4 +1,4 @@
-"""Where outcomes are shown: changes from outside, restarts; and what a run warned of."""
+"""Positions of outcomes after changes from outside and restarts; and the warnings of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client that speaks nothing but the Language Server Protocol."""
+"""A client that supports nothing but the Language Server Protocol."""
 
 from __future__ import annotations
 
@@ -187,7 +187,8 @@ async def test_the_test_under_the_cursor_fails_at_its_line_and_passes_when_it_is
 async def test_a_traceback_is_related_information(editor: Editor, document: Document) -> None:
     await editor.command("pytestLens.run", document.cursor("check_more(0)"))
     (found,) = await editor.diagnosed(document, lambda all: len(all) == 1, "the failure")
-    # On the test's own line in the test's file; where the way went from there is told beside it.
+    # On the test's own line in the test's file; the related information has the rest of the
+    # traceback.
     lines = [document.line_of(part) for part in ("check_more(0)", "check(value)", "raise KeyError")]
     assert found.range.start.line == document.line_of("raise KeyError")
     assert "inside" in found.message
@@ -217,7 +218,7 @@ async def test_code_actions_offer_the_same(editor: Editor, document: Document) -
         context=types.CodeActionContext(diagnostics=[]),
     )
     await editor.in_time(editor.client.text_document_code_action_async(params), "code actions")
-    # As they came: the client takes an action that holds a command for a bare command.
+    # As they arrive: the client takes an action that holds a command for a bare command.
     actions = editor.client.answered["result"]
     assert all(action["kind"].startswith("pytestLens.") for action in actions)
     commands = {action["title"]: action["command"] for action in actions}
@@ -254,7 +255,7 @@ async def test_hover_and_hints_tell_the_last_outcome(editor: Editor, document: D
         )
         return {hint.position.line: str(hint.label) for hint in answer or []}
 
-    # What changes is told by a refresh: then the editor asks again.
+    # The server announces changes by a refresh: then the editor asks again.
     while True:
         seen = editor.mark()
         if "passed" in await hover(def_line):
@@ -275,7 +276,7 @@ async def test_nothing_of_its_own_is_sent_to_a_client_that_did_not_ask(
     def told() -> list[str]:
         return [text for text in editor.shown(seen) if re.search(r"3 passed.* in [0-9<]", text)]
 
-    # How a run ended is told in a sentence, and by nothing else.
+    # A message reports how a run ended, and nothing else does.
     await editor.until(told, "the sentence at the end of the run")
     assert [
         message for message in editor.sent() if message["method"].startswith("pytestLens/")
@@ -294,7 +295,7 @@ async def test_columns_are_counted_as_agreed(
     editor = await Editor.start(world, project, capabilities=all_capabilities(*offered))
     assert editor.capabilities.position_encoding == encoding
     document = editor.open("test_wide.py")
-    # An edit behind the wide characters lands where it was meant.
+    # An edit after the wide characters lands at the right place.
     document.replace("value == ''", "value == 'é'")
     document.replace("assert value", "assert  value")
     document.save()

@@ -7,7 +7,7 @@ from pathlib import Path
 from editor import Editor
 from world import Project, World
 
-#: Whoever imports it leaves a trace.
+#: Importing it leaves a trace.
 TRACE = """
     import pathlib
 

@@ -78,11 +78,13 @@ class World:
         return {pid: line for pid, line in found.items() if part in line}
 
     def sockets(self) -> list[str]:
-        """What lies in the runtime folder: nothing, when nothing runs."""
+        """The files in the runtime folder: none, when nothing runs."""
         return sorted(path.name for path in Path(self.runtime.name).iterdir())
 
     def wait_until_gone(self, part: str = "") -> dict[int, str]:
-        """What is left of these processes: none as soon as all have ended, else at the deadline."""
+        """Those of these processes that still run: none as soon as all have ended, otherwise at the
+        deadline.
+        """
         end = time.monotonic() + DEADLINE
         left = self.processes(part)
         while left and time.monotonic() < end:

@@ -28,7 +28,7 @@ SHARE = 2
 
 
 def harm_of(nodeid: str) -> str | None:
-    """What happens to the test of that id, or nothing."""
+    """The harm for the test of that id, or None."""
     # Some suites have the time of day or an address in the ids of cases: the harm must not move.
     name, bracket, case = nodeid.partition("[")
     steady = name + bracket + re.sub(r"0x[0-9a-f]+|[0-9]+", "0", case)

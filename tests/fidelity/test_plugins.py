@@ -1,4 +1,6 @@
-"""That the recorder tells each outcome by its name, and each injected harm has its outcome."""
+"""Checks that the recorder reports each outcome by its name, and that each injected harm has its
+outcome.
+"""
 
 from __future__ import annotations
 

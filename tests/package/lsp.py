@@ -1,4 +1,4 @@
-"""A language client of a few lines: enough to open a folder and to hear what the server tells."""
+"""A small language client: opens a folder and receives the server's messages."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ def called(root: Path, *command: str, **variables: str) -> subprocess.CompletedP
 
 @pytest.fixture(scope="module")
 def plain(root: Path) -> dict[str, str]:
-    """What plain pytest says: each test's outcome."""
+    """Plain pytest's outcome of each test."""
     record = root.parent / "record.jsonl"
     recorder = {"PYTHONPATH": str(REPO / "tests" / "fidelity"), "LENS_RECORD": str(record)}
     arguments = ("-p", "lens_recorder", "--continue-on-collection-errors")

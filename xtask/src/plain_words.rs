@@ -17,10 +17,8 @@ const NOT_YET: &[&str] = &[
     "README.md",
     "docs",
     "python/pytest_lens/worker",
-    "python/tests",
     "server/cli",
     "server/engine",
-    "tests",
 ];
 
 /// Words that no comment, string or document contains, and the words to write instead.
