@@ -89,10 +89,11 @@ impl Dispatcher {
         }
     }
 
-    /// The same for workers that each collect by themselves: one may lack tests that another has. Each says so with
-    /// [`lacks`](Self::lacks), and none is told the end before all have: what one lacks, another one runs.
+    /// The same for workers that each collect by themselves: one may lack tests that another has. Each reports them
+    /// with [`lacks`](Self::lacks), and none receives the end before all have reported: another worker runs the tests
+    /// that one lacks.
     ///
-    /// Ask [`next`](Self::next) for all workers then, behind each event.
+    /// Then ask [`next`](Self::next) for all workers, after each event.
     #[must_use]
     pub fn with_own_collections(mut self) -> Self {
         self.may_lack = true;
@@ -158,7 +159,7 @@ impl Dispatcher {
             let spare = self.queue.len() > self.idle_workers() || worker.held.is_empty();
             worker.unit = if spare { self.take_unit(worker) } else { VecDeque::new() };
             if worker.unit.is_empty() {
-                // What another one turns out to lack is for those that are left.
+                // Tests that another worker turns out to lack go to those that are left.
                 worker.ended = !self.may_lack || self.workers.values().all(|other| other.lacks.is_some());
                 return;
             }
