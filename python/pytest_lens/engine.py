@@ -41,6 +41,8 @@ class Engine(RunControl):
         settings: dict[str, Any] | None = None,
     ) -> None:
         root = os.path.abspath(root)
+        #: The project's folder.
+        self.root = root
         if python is None:
             python = interpreter.preferred(root)
         self._engine = _native.Engine()
@@ -183,6 +185,29 @@ class Engine(RunControl):
         answer = cast(messages.Events, self._in_context("get_last_outcomes"))
         told = (cast(Any, event) for event in answer["events"])
         return [outcome for event in told for outcome in event["outcomes"]]
+
+    def history(self) -> messages.History:
+        """The recorded outcomes in figures, with the flaky tests."""
+        return cast(messages.History, self._request("get_history", repo_path=self.root))
+
+    def record_run(
+        self,
+        report_hash: str,
+        outcomes: Sequence[messages.PastOutcome],
+        *,
+        source: str = "ci",
+        started_ms: int | None = None,
+    ) -> messages.RunRecorded:
+        """Record a run that has ended elsewhere, once for each SHA-256 of its report."""
+        answer = self._request(
+            "record_run",
+            repo_path=self.root,
+            report_hash=report_hash,
+            source=source,
+            started_ms=started_ms,
+            outcomes=[*outcomes],
+        )
+        return cast(messages.RunRecorded, answer)
 
     def affected(self, paths: Sequence[str]) -> Sequence[str]:
         """Return the ids of the test files whose outcomes a change of these files may alter."""

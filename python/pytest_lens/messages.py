@@ -851,6 +851,42 @@ class ContextStatus(TypedDict):
     active_runs: list[str]
 
 
+class History(TypedDict):
+    """The summary of a repo's history (an addition of pytest-lens).
+
+    * ``file``: Path of the file that holds the history.
+    * ``exists``: Whether the file exists.
+    * ``outcomes``: Number of recorded attempts.
+    * ``tracked``: Number of tests with recorded outcomes.
+    * ``stable``: Number of tests that are neither flaky nor unstable.
+    * ``flaky``: Tests that passed and failed on the same code, the worst first.
+    * ``unstable``: Tests that passed and failed across changes of code only, the worst first.
+    * ``trouble``: Fault of the file, as a sentence; ``None`` if there is none.
+    * ``set_aside``: Paths of damaged files that were set aside, the oldest first.
+    """
+
+    type: Literal["history"]
+    file: str
+    exists: bool
+    outcomes: int
+    tracked: int
+    stable: int
+    flaky: list[Hint]
+    unstable: list[Hint]
+    trouble: str | None
+    set_aside: list[str]
+
+
+class RunRecorded(TypedDict):
+    """A run is recorded (an addition of pytest-lens).
+
+    * ``already_recorded``: Whether the history held it before.
+    """
+
+    type: Literal["run_recorded"]
+    already_recorded: bool
+
+
 class RunCounts(TypedDict):
     """Tests by final outcome. `passed`, `failed`, `skipped` and `errors` add up to `total`.
 
@@ -1367,6 +1403,8 @@ Response = Union[
     DebugData,
     DebugStarted,
     ContextStatus,
+    History,
+    RunRecorded,
 ]
 """The answer to a `Request`."""
 

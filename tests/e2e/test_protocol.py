@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -165,6 +166,25 @@ class Tour(ControlSteps):
         outcomes = {one["id"]: one for event in events for one in event["outcomes"]}
         assert outcomes[IDS[1]]["outcome"] == "failed"
         assert all(one["asOf"] > 1_600_000_000_000 for one in outcomes.values())
+
+    def get_history(self) -> None:
+        history = self.client.expect("history", "get_history", repo_path=str(self.project.root))
+        assert history["exists"] and history["outcomes"] >= 4 and history["tracked"] == 4
+        assert history["flaky"] == [] and history["trouble"] is None
+
+    def record_run(self) -> None:
+        outcome = {"id": IDS[0], "outcome": "passed", "attempt": 1, "duration_ms": 1.0}
+        for known in (False, True):
+            answer = self.client.expect(
+                "run_recorded",
+                "record_run",
+                repo_path=str(self.project.root),
+                report_hash=hashlib.sha256(self.client.shape.encode()).hexdigest(),
+                source="ci",
+                started_ms=None,
+                outcomes=[outcome],
+            )
+            assert answer["already_recorded"] is known
 
     def get_affected(self) -> None:
         affected = self.ask("test_list", "get_affected", paths=["test_it.py"])

@@ -134,6 +134,10 @@ pub(crate) const ATTENDED_LIMIT: Duration = Duration::from_hours(365 * 24);
 /// most.
 pub(crate) const HISTORY_LOAD_LIMIT: Duration = Duration::from_secs(10);
 
+/// The longest time that recording a run from elsewhere waits until its history is written: its caller has nothing else
+/// to do, and other processes hold the file for moments only.
+pub(crate) const HISTORY_WRITE_LIMIT: Duration = Duration::from_secs(30);
+
 /// The longest time that the end of a project waits until its history is written, where other processes hold the file.
 pub(crate) const HISTORY_FLUSH_LIMIT: Duration = Duration::from_secs(2);
 

@@ -1,70 +1,15 @@
 //! A recorded run: one that has ended, with the outcome of every attempt in it.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pytest_lens_plan::outcome::Outcome;
+pub use pytest_lens_protocol::Source;
 use sha2::{Digest, Sha256};
 
 use crate::failure::Failure;
-
-/// The origin of a run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Source {
-    /// A user asked for it in an editor.
-    Editor,
-    /// A user or a program asked for it at a terminal.
-    #[default]
-    Cli,
-    /// A continuous integration service ran it, here or elsewhere.
-    Ci,
-}
-
-impl Source {
-    /// The word for it in the protocol and in the file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Editor => "editor",
-            Self::Cli => "cli",
-            Self::Ci => "ci",
-        }
-    }
-
-    /// The origin of a command at a terminal, by the value of the environment variable `CI`: services set it to
-    /// something true.
-    #[must_use]
-    pub fn of_command(ci: Option<&str>) -> Self {
-        match ci.map(str::trim) {
-            None | Some("" | "0") => Self::Cli,
-            Some(value) if value.eq_ignore_ascii_case("false") => Self::Cli,
-            Some(_) => Self::Ci,
-        }
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// A word that names no source.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown source '{0}': expected editor, cli or ci")]
-pub struct UnknownSource(pub String);
-
-impl FromStr for Source {
-    type Err = UnknownSource;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let all = [Self::Editor, Self::Cli, Self::Ci];
-        all.into_iter().find(|source| source.as_str() == name).ok_or_else(|| UnknownSource(name.to_owned()))
-    }
-}
 
 /// Identifies a run across processes: a run is recorded once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,6 +31,20 @@ impl Uid {
         let mut uid = [0; 16];
         uid.copy_from_slice(&Sha256::digest(content)[..16]);
         Uid(uid)
+    }
+
+    /// As [`Uid::of_content`], by the content's SHA-256 in hexadecimal digits; `None` if it is something else.
+    #[must_use]
+    pub fn of_hash(hash: &str) -> Option<Self> {
+        if hash.len() != 64 || !hash.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return None;
+        }
+        let byte = |at: usize| u8::from_str_radix(hash.get(2 * at..2 * at + 2)?, 16).ok();
+        let mut uid = [0; 16];
+        for (at, slot) in uid.iter_mut().enumerate() {
+            *slot = byte(at)?;
+        }
+        Some(Uid(uid))
     }
 }
 

@@ -38,7 +38,7 @@ pub use node::{FlakinessInfo, Location, Position, Range, TestNodeInfo, TestResul
 pub use outcome::{Outcome, UnknownOutcome};
 pub use request::Request;
 pub use response::Response;
-pub use run::RunOptions;
+pub use run::{PastOutcome, RunOptions, Source, UnknownSource};
 pub use settings::{
     CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, InlayHintSettings, RayConfig, RerunSettings,
     RunOnSave, Settings, WorkerCount,

@@ -1,7 +1,7 @@
 //! The requests of a client.
 
 use crate::macros::messages;
-use crate::{RunOptions, SchedulingOptions, SuiteSpec};
+use crate::{PastOutcome, RunOptions, SchedulingOptions, SuiteSpec};
 
 messages! {
     /// A request. Its answer is the [`crate::Response`] that its docs name, or [`crate::Response::Error`].
@@ -316,6 +316,27 @@ messages! {
             context_id: String,
             /// The changed files, relative to the repo or absolute.
             paths: Vec<String>,
+        },
+        /// Requests the summary of a repo's history, with its flaky tests (an addition of pytest-lens). Needs no context
+        /// and starts no Python. Answer: `history`.
+        GetHistory = "get_history" {
+            /// Absolute path of the repo's root.
+            repo_path: String,
+        },
+        /// Records a run that has ended elsewhere, such as in CI (an addition of pytest-lens). Needs no context and
+        /// starts no Python. The engine does not know the code of such a run, which therefore proves no test flaky.
+        /// Answer: `run_recorded`.
+        RecordRun = "record_run" {
+            /// Absolute path of the repo's root.
+            repo_path: String,
+            /// SHA-256 of the run's report in hexadecimal digits: a report is recorded once.
+            report_hash: String,
+            /// As in the options of a run.
+            source: String,
+            /// When the run began, in milliseconds since 1970; `None` = now.
+            started_ms: Option<u64>,
+            /// Every attempt, in the order of the run.
+            outcomes: Vec<PastOutcome>,
         },
     }
 }

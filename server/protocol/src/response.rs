@@ -2,7 +2,7 @@
 
 use crate::macros::messages;
 use crate::{
-    Bytes, Case, DebugFile, ErrorCode, Event, FlakinessInfo, LaunchErrorCode, RunEvent, SuiteEvent, TestNodeInfo,
+    Bytes, Case, DebugFile, ErrorCode, Event, FlakinessInfo, Hint, LaunchErrorCode, RunEvent, SuiteEvent, TestNodeInfo,
     TestResultInfo,
 };
 
@@ -316,6 +316,32 @@ messages! {
             hazards: Vec<String>,
             /// Ids of the runs in progress.
             active_runs: Vec<String>,
+        },
+        /// The summary of a repo's history (an addition of pytest-lens).
+        History = "history" {
+            /// Path of the file that holds the history.
+            file: String,
+            /// Whether the file exists.
+            exists: bool,
+            /// Number of recorded attempts.
+            outcomes: usize,
+            /// Number of tests with recorded outcomes.
+            tracked: usize,
+            /// Number of tests that are neither flaky nor unstable.
+            stable: usize,
+            /// Tests that passed and failed on the same code, the worst first.
+            flaky: Vec<Hint>,
+            /// Tests that passed and failed across changes of code only, the worst first.
+            unstable: Vec<Hint>,
+            /// Fault of the file, as a sentence; `None` if there is none.
+            trouble: Option<String>,
+            /// Paths of damaged files that were set aside, the oldest first.
+            set_aside: Vec<String>,
+        },
+        /// A run is recorded (an addition of pytest-lens).
+        RunRecorded = "run_recorded" {
+            /// Whether the history held it before.
+            already_recorded: bool,
         },
     }
 }

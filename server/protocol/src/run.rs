@@ -1,4 +1,7 @@
-//! The options of one run.
+//! The options and the origin of one run, and the outcomes of one that has ended elsewhere.
+
+use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -29,4 +32,75 @@ pub struct RunOptions {
     /// Repeat tests that pass, each in a fresh process, until one does not, or until it ran this many times. Each pass
     /// but the last is an outcome with `willRetry`.
     pub until_failure: Option<u32>,
+}
+
+/// The outcome of one attempt at a test, in a run that has ended elsewhere.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PastOutcome {
+    /// Node id of the test.
+    pub id: String,
+    /// How the attempt ended.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::Outcome"))]
+    pub outcome: String,
+    /// Number of the attempt, from 1; no two attempts at one test have the same.
+    pub attempt: u32,
+    /// Duration in milliseconds.
+    pub duration_ms: f64,
+}
+
+/// The origin of a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// A user asked for it in an editor.
+    Editor,
+    /// A user or a program asked for it at a terminal.
+    #[default]
+    Cli,
+    /// A continuous integration service ran it, here or elsewhere.
+    Ci,
+}
+
+impl Source {
+    /// The word for it in messages and in the history.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Editor => "editor",
+            Self::Cli => "cli",
+            Self::Ci => "ci",
+        }
+    }
+
+    /// The origin of a command at a terminal, by the value of the environment variable `CI`: services set it to
+    /// something true.
+    #[must_use]
+    pub fn of_command(ci: Option<&str>) -> Self {
+        match ci.map(str::trim) {
+            None | Some("" | "0") => Self::Cli,
+            Some(value) if value.eq_ignore_ascii_case("false") => Self::Cli,
+            Some(_) => Self::Ci,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no source.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown source '{0}': expected editor, cli or ci")]
+pub struct UnknownSource(pub String);
+
+impl FromStr for Source {
+    type Err = UnknownSource;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let all = [Self::Editor, Self::Cli, Self::Ci];
+        all.into_iter().find(|source| source.as_str() == name).ok_or_else(|| UnknownSource(name.to_owned()))
+    }
 }

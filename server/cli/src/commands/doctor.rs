@@ -9,22 +9,16 @@ use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{CollectError, Request, Response};
 
 use crate::engine::client::{Client, Collected};
-use crate::engine::history_status::Kept;
+use crate::engine::history::{History, history};
 use crate::failure::{Failure, exit};
 use crate::paths::path_of;
 use crate::style::{Paint, Style};
 
 /// Looks at a root and prints what it finds.
-pub async fn doctor(
-    connect: Arc<dyn Connect>,
-    root: &Path,
-    look: impl FnOnce(&Path) -> Kept,
-    out: &mut dyn Write,
-    style: Style,
-) -> Result<i32, Failure> {
+pub async fn doctor(connect: Arc<dyn Connect>, root: &Path, out: &mut dyn Write, style: Style) -> Result<i32, Failure> {
     let mut page = Page::new(style, root);
     let healthy = examine(&*connect, root, &mut page).await?;
-    let healthy = history(&mut page, &look(root)) && healthy;
+    let healthy = recorded(&mut page, history(&*connect, root).await) && healthy;
     page.end(healthy);
     out.write_all(page.text.as_bytes())?;
     out.flush()?;
@@ -50,11 +44,29 @@ async fn examine(connect: &dyn Connect, root: &Path, page: &mut Page) -> Result<
     Ok(tests(page, collected, &errors, root))
 }
 
-/// A file that was set aside is no fault any more.
-fn history(page: &mut Page, kept: &Kept) -> bool {
-    let healthy = kept.trouble.is_none();
-    let notes: Vec<String> = kept.trouble.iter().chain(&kept.notes).cloned().collect();
-    page.entry(if healthy { Mark::Right } else { Mark::Wrong }, "history", &kept.value, &notes);
+/// The history. A damaged file that was set aside is no fault any more.
+fn recorded(page: &mut Page, history: Result<History, Failure>) -> bool {
+    let history = match history {
+        Ok(history) => history,
+        Err(Failure::Said { sentence, .. }) => {
+            page.entry(Mark::Wrong, "history", &sentence, &[]);
+            return false;
+        }
+        Err(_) => return false,
+    };
+    let History { file, outcomes, tracked, trouble, set_aside, .. } = history;
+    let value = match history.exists {
+        true => format!("{outcomes} outcomes of {tracked} tests in {file}"),
+        false => format!("nothing is recorded yet; it will be in {file}"),
+    };
+    let healthy = trouble.is_none();
+    let mut notes: Vec<String> = trouble.into_iter().collect();
+    notes.extend(
+        set_aside
+            .iter()
+            .map(|path| format!("a damaged one was set aside as {path}; delete it, or keep it to look into")),
+    );
+    page.entry(if healthy { Mark::Right } else { Mark::Wrong }, "history", &value, &notes);
     healthy
 }
 
@@ -223,14 +235,27 @@ mod tests {
         }
     }
 
+    /// The answer about the history, and none to other requests.
+    fn recorded(request: &Request) -> Response {
+        match request {
+            Request::GetHistory { .. } => Response::History {
+                file: "/state/repo.db".into(),
+                exists: true,
+                outcomes: 12,
+                tracked: 3,
+                stable: 3,
+                flaky: vec![],
+                unstable: vec![],
+                trouble: None,
+                set_aside: vec!["/state/repo.db.damaged-1".into()],
+            },
+            _ => Response::Pong,
+        }
+    }
+
     async fn page(fake: Fake) -> String {
         let mut out = Vec::new();
-        let kept = |_: &Path| Kept {
-            value: "12 outcomes of 3 tests in /state/repo.db".into(),
-            trouble: None,
-            notes: vec!["a damaged one was set aside as /state/repo.db.damaged-1".into()],
-        };
-        let result = doctor(Arc::new(fake), Path::new("/repo"), kept, &mut out, Style::PLAIN).await;
+        let result = doctor(Arc::new(fake), Path::new("/repo"), &mut out, Style::PLAIN).await;
         format!("{}exit status {:?}", String::from_utf8(out).unwrap(), result)
     }
 
@@ -239,7 +264,7 @@ mod tests {
         let fake = Fake::new(|request| match request {
             Request::Collect { .. } => Response::CollectionComplete { node_count: 1_002, duration_ms: 410 },
             Request::GetContextStatus { .. } => status(&[]),
-            _ => Response::Pong,
+            other => recorded(other),
         });
         insta::assert_snapshot!(page(fake).await, @"
         pytest-lens 0.1.0 in /repo
@@ -252,7 +277,7 @@ mod tests {
           ok     mode      embedded, chosen by `auto`: nothing keeps tests from being forked
           ok     tests     1002 collected in 0.41 s
           ok     history   12 outcomes of 3 tests in /state/repo.db
-                           a damaged one was set aside as /state/repo.db.damaged-1
+                           a damaged one was set aside as /state/repo.db.damaged-1; delete it, or keep it to look into
 
         Nothing is wrong.
         exit status Ok(0)
@@ -264,7 +289,7 @@ mod tests {
         let fake = Fake::new(|request| match request {
             Request::Collect { .. } => Response::CollectionComplete { node_count: 2, duration_ms: 5 },
             Request::GetContextStatus { .. } => status(&["a thread `poller` is alive after collection"]),
-            _ => Response::Pong,
+            other => recorded(other),
         });
         let error = collect_error("/repo/tests/test_b.py", 3, "ModuleNotFoundError: No module named 'nope'");
         insta::assert_snapshot!(page(fake.with_events(vec![inventory(vec![error])])).await, @"
@@ -282,7 +307,7 @@ mod tests {
           wrong  tests     tests/test_b.py:3 can't be collected
                            ModuleNotFoundError: No module named 'nope'
           ok     history   12 outcomes of 3 tests in /state/repo.db
-                           a damaged one was set aside as /state/repo.db.damaged-1
+                           a damaged one was set aside as /state/repo.db.damaged-1; delete it, or keep it to look into
 
         Something is wrong: see above.
         exit status Ok(1)
@@ -296,14 +321,14 @@ mod tests {
                 ErrorCode::PythonNotFound,
                 "pytest is not installed in /usr/bin/python3; run `/usr/bin/python3 -m pip install pytest`",
             ),
-            _ => Response::Pong,
+            other => recorded(other),
         });
         insta::assert_snapshot!(page(fake).await, @"
         pytest-lens 0.1.0 in /repo
 
           wrong  Python    pytest is not installed in /usr/bin/python3; run `/usr/bin/python3 -m pip install pytest`
           ok     history   12 outcomes of 3 tests in /state/repo.db
-                           a damaged one was set aside as /state/repo.db.damaged-1
+                           a damaged one was set aside as /state/repo.db.damaged-1; delete it, or keep it to look into
 
         Something is wrong: see above.
         exit status Ok(1)

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use pytest_lens_engine::{Connect, Remote};
 
-use crate::engine::history_status;
 use crate::engine::start::{Life, block_on, start, with, with_engine};
 use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
@@ -22,7 +21,6 @@ use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root};
 use crate::options::{selectors as select, terminal_access};
 use crate::run;
 use crate::style::Style;
-use import::Importing;
 
 /// Carries out a command; returns the exit status.
 pub fn dispatch(command: Command) -> Result<i32, Failure> {
@@ -70,29 +68,16 @@ pub fn dispatch(command: Command) -> Result<i32, Failure> {
         }
         Command::Flaky(options) => {
             let root = root_of(&options.root, &options.engine, &mut Vec::new())?;
-            // Without a daemon there is nothing to start: the history is a file.
-            let report = match options.engine.connect {
-                Some(_) => with(&options.engine, async |engine| flaky::asked(engine, &root).await)?,
-                None => flaky::read(&root)?,
-            };
-            flaky::print(&report, &root, options.json, out, Style::of_stdout())
+            let (json, style) = (options.json, Style::of_stdout());
+            with(&options.engine, async |engine| flaky::flaky(engine, &root, json, out, style).await)
         }
         Command::History(HistoryCommand::Import(options)) => {
             let root = select::root(options.root.root.as_deref())?;
-            let mut importing = Importing::new(&root, &options)?;
-            if importing.wants_inventory() {
-                with_engine(Life::Short, async |engine| {
-                    importing.take_inventory(engine, &root).await;
-                    Ok(())
-                })?;
-            }
-            importing.finish(&root, options.json, out)
+            with_engine(Life::Short, async |engine| import::import(engine, &root, &options, out).await)
         }
         Command::Doctor(options) => {
             let root = select::root(options.root.root.as_deref())?;
-            with_engine(Life::Short, async |engine| {
-                doctor::doctor(engine, &root, history_status::look, out, Style::of_stdout()).await
-            })
+            with_engine(Life::Short, async |engine| doctor::doctor(engine, &root, out, Style::of_stdout()).await)
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The engine as the commands use it.
 
 pub mod client;
-pub mod history_status;
+pub mod history;
 pub mod inventory;
 pub mod shards;
 pub mod start;

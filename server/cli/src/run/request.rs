@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use pytest_lens_engine::Connect;
-use pytest_lens_history::Source;
-use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, WorkerCount};
+use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, Source, WorkerCount};
 
 use super::narrow::{by_history, shard_of};
 use crate::engine::client::{Client, Log};

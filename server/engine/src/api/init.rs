@@ -121,7 +121,8 @@ fn ready(project: &Project) -> Response {
     }
 }
 
-fn repo_root(repo_path: &str) -> Result<PathBuf, Refusal> {
+/// The root that a path from a client names, its symlinks resolved.
+pub(super) fn repo_root(repo_path: &str) -> Result<PathBuf, Refusal> {
     let path = Path::new(repo_path);
     if !path.is_absolute() {
         return Err(invalid(format!("repo_path {repo_path:?} is not absolute; give the project's whole path")));

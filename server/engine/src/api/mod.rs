@@ -4,6 +4,7 @@ mod affected;
 mod collect;
 mod events;
 mod flakiness;
+mod history;
 mod init;
 mod run;
 mod session;
@@ -108,6 +109,11 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
         Request::GetLastOutcomes { context_id } => Ok(flakiness::last_outcomes(&project(&context_id)?).await),
         Request::GetLastFailed { context_id } => Ok(flakiness::last_failed(&project(&context_id)?).await),
         Request::GetAffected { context_id, paths } => Ok(affected::of_paths(&project(&context_id)?, &paths).await),
+        Request::GetHistory { repo_path } => history::summary(&session.shared, &repo_path).await,
+        Request::RecordRun { repo_path, report_hash, source, started_ms, outcomes } => {
+            let run = history::past_run(&report_hash, &source, started_ms, outcomes)?;
+            history::record(&session.shared, &repo_path, run).await
+        }
         Request::GetTestFlakiness { context_id, node_id } => flakiness::of_test(&project(&context_id)?, node_id).await,
         Request::GetShard { context_id, node_ids, shard_index, total_shards, strategy } => {
             shards::tests(&project(&context_id)?, &node_ids, shard_index, total_shards, &strategy).await

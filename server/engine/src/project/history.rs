@@ -31,6 +31,12 @@ impl Histories {
         open.insert(root.to_owned(), Arc::downgrade(&history));
         history
     }
+
+    /// The history of a repository if its file exists, else the place for it: opening a history makes the file.
+    pub(crate) fn existing(&self, root: &Path) -> Result<Arc<History>, Place> {
+        let place = Place::of(&self.state_dir, root);
+        if place.file.exists() { Ok(self.of(root)) } else { Err(place) }
+    }
 }
 
 /// Those of a report that there is something to say about.

@@ -22,6 +22,8 @@ mod faults;
 #[cfg(test)]
 mod ground;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod incremental;

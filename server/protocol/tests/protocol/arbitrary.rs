@@ -11,8 +11,9 @@ use pytest_lens_protocol::{
     SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
-    ErrorCode, Event, EventPayload, FlakinessInfo, Output, OutputStream, Request, Response, RunCounts, RunEnd,
-    RunEndStatus, RunOptions, RunStart, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, Warning,
+    ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, Output, OutputStream, PastOutcome, Request,
+    Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, TestNodeInfo, TestOutcome, TestOutcomes,
+    TestResultInfo, Warning,
 };
 use serde_json::Value;
 
@@ -181,6 +182,14 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             any_of!(Request::GetLastFailed { context_id: text() }),
             any_of!(Request::GetLastOutcomes { context_id: text() }),
             any_of!(Request::GetAffected { context_id: text(), paths: texts() }),
+            any_of!(Request::GetHistory { repo_path: text() }),
+            any_of!(Request::RecordRun {
+                repo_path: text(),
+                report_hash: text(),
+                source: text(),
+                started_ms: of(long()),
+                outcomes: vec(past_outcome(), 0..3),
+            }),
         ]);
     }
     Union::new(variants)
@@ -310,6 +319,18 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
                 hazards: texts(),
                 active_runs: texts(),
             }),
+            any_of!(Response::History {
+                file: text(),
+                exists: flag(),
+                outcomes: count(),
+                tracked: count(),
+                stable: count(),
+                flaky: vec(hint(), 0..3),
+                unstable: vec(hint(), 0..3),
+                trouble: of(text()),
+                set_aside: texts(),
+            }),
+            any_of!(Response::RunRecorded { already_recorded: flag() }),
         ]);
     }
     Union::new(variants)
@@ -391,6 +412,24 @@ fn node() -> impl Strategy<Value = TestNodeInfo> {
 
 fn result() -> impl Strategy<Value = TestResultInfo> {
     any_of!(TestResultInfo { node_id: text(), outcome: text(), duration_ms: long(), message: of(text()) })
+}
+
+fn past_outcome() -> impl Strategy<Value = PastOutcome> {
+    any_of!(PastOutcome { id: text(), outcome: text(), attempt: int(), duration_ms: real() })
+}
+
+fn hint() -> impl Strategy<Value = Hint> {
+    any_of!(Hint {
+        id: text(),
+        is_flaky: flag(),
+        failure_rate: real(),
+        flips: int(),
+        total_runs: int(),
+        consecutive_failures: int(),
+        consecutive_passes: int(),
+        recent_outcomes: texts(),
+        evidence: of(prop::sample::select(vec![Evidence::SameCode, Evidence::AcrossChanges])),
+    })
 }
 
 fn flakiness() -> impl Strategy<Value = FlakinessInfo> {

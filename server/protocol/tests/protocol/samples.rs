@@ -8,8 +8,8 @@ use pytest_lens_protocol::{
 };
 use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, InventoryDelta,
-    ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, Range, Request, Response, RunCounts, RunEnd,
-    RunEndStatus, RunOptions, RunStart, Siblings, Subtest, TestItem, TestNodeInfo, TestOutcome, TestOutcomes,
+    ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, PastOutcome, Range, Request, Response, RunCounts,
+    RunEnd, RunEndStatus, RunOptions, RunStart, Siblings, Subtest, TestItem, TestNodeInfo, TestOutcome, TestOutcomes,
     TestResultInfo, TestsStarted, Warning,
 };
 use serde_json::json;
@@ -133,7 +133,29 @@ pub fn requests() -> Vec<Request> {
         Request::GetLastFailed { context_id: ctx() },
         Request::GetLastOutcomes { context_id: ctx() },
         Request::GetAffected { context_id: ctx(), paths: vec!["src/low.py".into()] },
+        Request::GetHistory { repo_path: "/repo".into() },
+        Request::RecordRun {
+            repo_path: "/repo".into(),
+            report_hash: "00ff".repeat(16),
+            source: "ci".into(),
+            started_ms: Some(1_700_000_000_000),
+            outcomes: vec![PastOutcome { id: id(), outcome: "failed".into(), attempt: 1, duration_ms: 1.5 }],
+        },
     ]
+}
+
+fn hint() -> Hint {
+    Hint {
+        id: id(),
+        is_flaky: true,
+        failure_rate: 0.5,
+        flips: 1,
+        total_runs: 2,
+        consecutive_failures: 0,
+        consecutive_passes: 1,
+        recent_outcomes: vec!["failed".into(), "passed".into()],
+        evidence: Some(Evidence::SameCode),
+    }
 }
 
 /// Every response.
@@ -248,6 +270,18 @@ pub fn responses() -> Vec<Response> {
             hazards: vec![],
             active_runs: vec![run()],
         },
+        Response::History {
+            file: "/state/repo.db".into(),
+            exists: true,
+            outcomes: 12,
+            tracked: 3,
+            stable: 1,
+            flaky: vec![hint()],
+            unstable: vec![],
+            trouble: Some("locked".into()),
+            set_aside: vec!["/state/repo.db.damaged-1".into()],
+        },
+        Response::RunRecorded { already_recorded: true },
     ]
 }
 
@@ -404,18 +438,6 @@ pub fn payloads() -> Vec<EventPayload> {
                 ids: vec![id()],
             }],
         }),
-        EventPayload::FlakinessHint(FlakinessHints {
-            hints: vec![Hint {
-                id: id(),
-                is_flaky: true,
-                failure_rate: 0.5,
-                flips: 1,
-                total_runs: 2,
-                consecutive_failures: 0,
-                consecutive_passes: 1,
-                recent_outcomes: vec!["failed".into(), "passed".into()],
-                evidence: Some(Evidence::SameCode),
-            }],
-        }),
+        EventPayload::FlakinessHint(FlakinessHints { hints: vec![hint()] }),
     ]
 }

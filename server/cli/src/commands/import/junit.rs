@@ -7,7 +7,7 @@ use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
-use pytest_lens_plan::outcome::Outcome;
+use pytest_lens_protocol::Outcome;
 
 use super::time::milliseconds;
 

@@ -10,12 +10,13 @@ use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use pytest_lens_analysis::{listing, settings_from};
-use pytest_lens_engine::{Connect, EngineConfig};
-use pytest_lens_history::{Attempt, History, Options, Place, Run, Source, Uid};
+use pytest_lens_engine::Connect;
+use pytest_lens_protocol::{PastOutcome, Request, Response, Source};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use crate::engine::client::Client;
 use crate::engine::inventory::inventory;
@@ -24,139 +25,133 @@ use crate::options::arguments::Import;
 use junit::{Case, Report};
 use mapping::Functions;
 
-/// How long the history may take to be read, or written.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// A report that can be taken.
 struct Read {
     name: String,
-    uid: Uid,
+    /// SHA-256 of the content, in hexadecimal digits.
+    hash: String,
     written_ms: Option<u64>,
     report: Report,
 }
 
-/// The reports, and the project's tests as far as the source and the history tell them.
-pub struct Importing {
-    history: History,
-    /// What is wrong with a report, where it can't be taken.
-    reports: Vec<Result<Read, String>>,
-    functions: Functions,
+/// Records each report once, and prints what became of it.
+pub async fn import(
+    connect: Arc<dyn Connect>,
+    root: &Path,
+    options: &Import,
+    out: &mut dyn Write,
+) -> Result<i32, Failure> {
+    let reports: Vec<Result<Read, String>> = options.files.iter().map(|file| read(file)).collect();
+    let mut functions = listed(root)?;
+    let mut cases = reports.iter().flatten().flat_map(|read| &read.report.cases);
+    // Only names that the source does not explain are worth starting Python.
+    if cases.any(|case| functions.id_of(case).is_none()) {
+        collect(&*connect, root, &mut functions).await;
+    }
+    let mut status = exit::OK;
+    for read in &reports {
+        match read {
+            Ok(read) => record(&*connect, root, read, &functions, options.json, out).await?,
+            Err(wrong) => {
+                status = exit::USAGE;
+                // If standard error is closed, the exit status still says it.
+                let _ = writeln!(std::io::stderr(), "pytest-lens: {wrong}");
+            }
+        }
+    }
+    out.flush()?;
+    Ok(status)
 }
 
-impl Importing {
-    /// Reads everything that can be read without starting Python.
-    pub fn new(root: &Path, options: &Import) -> Result<Self, Failure> {
-        let place = Place::of(&EngineConfig::for_user().state_dir, root);
-        let history = History::open(place, Options::default());
-        let reports = options.files.iter().map(|file| read(file)).collect();
-        let mut functions = Functions::default();
-        let settings = settings_from(root, &|path| listing::read_text(path).ok())
-            .map_err(|error| Failure::usage(error.to_string()))?;
-        for file in listing::list(root, &settings) {
-            let ids: Vec<String> =
-                file.analysis.nodes.iter().map(|node| format!("{}::{}", file.path, node.id_suffix())).collect();
-            functions.extend(ids.iter().map(String::as_str));
-        }
-        if !history.wait_loaded(PATIENCE) {
-            let file = history.place().file.display();
-            return Err(Failure::internal(format!("the history {file} is locked by another program; try again later")));
-        }
-        Ok(Importing { history, reports, functions })
+/// The tests that the source shows.
+fn listed(root: &Path) -> Result<Functions, Failure> {
+    let mut functions = Functions::default();
+    let settings = settings_from(root, &|path| listing::read_text(path).ok())
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    for file in listing::list(root, &settings) {
+        let ids: Vec<String> =
+            file.analysis.nodes.iter().map(|node| format!("{}::{}", file.path, node.id_suffix())).collect();
+        functions.extend(ids.iter().map(String::as_str));
     }
+    Ok(functions)
+}
 
-    /// Whether there are cases that the source does not explain.
-    pub fn wants_inventory(&self) -> bool {
-        self.reports
-            .iter()
-            .flatten()
-            .flat_map(|read| &read.report.cases)
-            .any(|case| self.functions.id_of(case).is_none())
+/// Adds the tests that pytest collects; if it can't, the source has to do.
+async fn collect(connect: &dyn Connect, root: &Path, functions: &mut Functions) {
+    let nodes = async {
+        let client = Client::open(connect, root, None).await?;
+        client.collect().await?;
+        inventory(&client).await
+    };
+    if let Ok(nodes) = nodes.await {
+        functions.extend(nodes.iter().map(|node| node.node_id.as_str()));
     }
+}
 
-    /// Adds what pytest collects; where it can't, the source has to do.
-    pub async fn take_inventory(&mut self, connect: Arc<dyn Connect>, root: &Path) {
-        let nodes = async {
-            let client = Client::open(&*connect, root, None).await?;
-            client.collect().await?;
-            inventory(&client).await
+/// Records one report, unless it was recorded before, and prints what became of it.
+async fn record(
+    connect: &dyn Connect,
+    root: &Path,
+    read: &Read,
+    functions: &Functions,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let (outcomes, unknown) = outcomes_of(&read.report, functions);
+    let tests = outcomes.iter().map(|outcome| &outcome.id).collect::<HashSet<_>>().len();
+    let count = outcomes.len();
+    let request = Request::RecordRun {
+        repo_path: root.display().to_string(),
+        report_hash: read.hash.clone(),
+        source: Source::Ci.to_string(),
+        // A report without a time is as old as its file.
+        started_ms: read.report.started_ms.or(read.written_ms),
+        outcomes,
+    };
+    let is_known = match connect.session().call(request).await {
+        Response::RunRecorded { already_recorded } => already_recorded,
+        other => return Err(Failure::of_response(other)),
+    };
+    let name = &read.name;
+    if json {
+        let line = json!({
+            "file": name, "outcomes": count, "tests": tests, "alreadyRecorded": is_known, "unknown": unknown,
+        });
+        writeln!(out, "{line}")?;
+        return Ok(());
+    }
+    match is_known {
+        true => writeln!(out, "{name}: recorded before")?,
+        false => writeln!(out, "{name}: {count} outcomes of {tests} tests recorded")?,
+    }
+    if !unknown.is_empty() {
+        writeln!(out, "{name}: {} found no test in {}:", unknown.len(), root.display())?;
+        for case in unknown {
+            writeln!(out, "  {case}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The outcomes of a report, and its cases that are no test of this project.
+fn outcomes_of(report: &Report, functions: &Functions) -> (Vec<PastOutcome>, Vec<String>) {
+    let mut counts: HashMap<String, u32> = HashMap::new();
+    let (mut outcomes, mut unknown) = (Vec::new(), Vec::new());
+    for case in &report.cases {
+        let Some(id) = functions.id_of(case) else {
+            unknown.push(shown(case));
+            continue;
         };
-        if let Ok(nodes) = nodes.await {
-            self.functions.extend(nodes.iter().map(|node| node.node_id.as_str()));
+        let attempt = counts.entry(id.clone()).or_default();
+        // A runner that repeats tests writes one duration for all attempts, or a case for each.
+        let duration_ms = case.duration_ms / case.outcomes.len().max(1) as f64;
+        for outcome in &case.outcomes {
+            *attempt += 1;
+            let outcome = outcome.as_str().to_owned();
+            outcomes.push(PastOutcome { id: id.clone(), outcome, attempt: *attempt, duration_ms });
         }
     }
-
-    /// Records each report once, and tells what became of it.
-    pub fn finish(self, root: &Path, json: bool, out: &mut dyn Write) -> Result<i32, Failure> {
-        let mut status = exit::OK;
-        for read in &self.reports {
-            let read = match read {
-                Ok(read) => read,
-                Err(wrong) => {
-                    status = exit::USAGE;
-                    // Where standard error is gone, the exit status still tells.
-                    let _ = writeln!(std::io::stderr(), "pytest-lens: {wrong}");
-                    continue;
-                }
-            };
-            let is_known = self.history.holds(read.uid);
-            let (run, unknown) = self.run_of(read);
-            let tests = run.attempts.iter().map(|attempt| &attempt.id).collect::<HashSet<_>>().len();
-            let outcomes = run.attempts.len();
-            if !is_known {
-                self.history.record(run);
-            }
-            if json {
-                let told = json!({
-                    "file": read.name, "outcomes": outcomes, "tests": tests, "alreadyRecorded": is_known, "unknown": unknown,
-                });
-                writeln!(out, "{told}")?;
-                continue;
-            }
-            let name = &read.name;
-            match is_known {
-                true => writeln!(out, "{name}: recorded before")?,
-                false => writeln!(out, "{name}: {outcomes} outcomes of {tests} tests recorded")?,
-            }
-            if !unknown.is_empty() {
-                writeln!(out, "{name}: {} found no test in {}:", unknown.len(), root.display())?;
-                for case in unknown {
-                    writeln!(out, "  {case}")?;
-                }
-            }
-        }
-        out.flush()?;
-        if !self.history.flush(PATIENCE) {
-            let trouble = self.history.trouble();
-            return Err(Failure::internal(trouble.unwrap_or_else(|| "the history can't be written".into())));
-        }
-        Ok(status)
-    }
-
-    /// The run that a report tells of, and the cases that are no test of this project.
-    fn run_of(&self, read: &Read) -> (Run, Vec<String>) {
-        let mut run = Run::new(Source::Ci, None);
-        run.uid = read.uid;
-        // Nothing comes from the future; a report without a time is as old as its file.
-        run.started_ms = read.report.started_ms.or(read.written_ms).unwrap_or(u64::MAX).min(run.started_ms);
-        let mut counts: HashMap<String, u32> = HashMap::new();
-        let mut unknown = Vec::new();
-        for case in &read.report.cases {
-            let Some(id) = self.functions.id_of(case) else {
-                unknown.push(shown(case));
-                continue;
-            };
-            let attempt = counts.entry(id.clone()).or_default();
-            let id: Arc<str> = id.into();
-            // A runner that repeats tests tells one duration for all, or a case for each attempt.
-            let duration_ms = case.duration_ms / case.outcomes.len().max(1) as f64;
-            for outcome in &case.outcomes {
-                *attempt += 1;
-                let id = Arc::clone(&id);
-                run.attempts.push(Attempt { id, outcome: *outcome, attempt: *attempt, duration_ms, failure: None });
-            }
-        }
-        (run, unknown)
-    }
+    (outcomes, unknown)
 }
 
 fn shown(case: &Case) -> String {
@@ -178,5 +173,6 @@ fn read(file: &Path) -> Result<Read, String> {
     let report = junit::parse(&content).map_err(|refused| format!("{name}:{}: {}", refused.line, refused.why))?;
     let written = data.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     let written_ms = written.and_then(|time| u64::try_from(time.as_millis()).ok());
-    Ok(Read { name, uid: Uid::of_content(&content), written_ms, report })
+    let hash = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Read { name, hash, written_ms, report })
 }
