@@ -30,7 +30,7 @@ pub struct RunOptions {
     /// Measure coverage: the end of the run names the iterator of its data.
     pub coverage: bool,
     /// Repeat tests that pass, each in a fresh process, until one does not, or until it ran this many times. Each pass
-    /// but the last is an outcome with `willRetry`.
+    /// but the last is an outcome with `willRerun`.
     pub until_failure: Option<u32>,
 }
 
