@@ -193,7 +193,7 @@ class Engine(RunControl):
     def record_run(
         self,
         report_hash: str,
-        outcomes: Sequence[messages.PastOutcome],
+        outcomes: Sequence[dict[str, Any]],
         *,
         source: str = "ci",
         started_ms: int | None = None,
