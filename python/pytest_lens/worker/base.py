@@ -1,4 +1,4 @@
-"""The base host: pytest and third-party modules loaded, nothing of the project; it parks."""
+"""The base: it imports pytest and installed packages, but nothing of the project, and parks."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from .watching import installed_packages
 
 
 def run(worker: Worker) -> NoReturn:
-    """Load, report "ready", park; forks and transformations go on to a session."""
+    """Load, report "ready" and park; a fork, or this process itself, then runs a session."""
     unseeded_generators.watch()
-    # Else every fork would go on with this process's own sequence.
+    # Without it every fork would go on with this process's own sequence.
     random_state.mark()
     pytest_prebuild.load_default_plugins()
-    config = pytest_prebuild.ReadyConfig()
+    config = pytest_prebuild.PrebuiltConfig()
     distributions = pytest_prebuild.plugin_distributions()
     worker.plugin_packages = pytest_prebuild.plugin_packages(distributions)
     cache = code_cache.Cache(worker.boot)
@@ -38,7 +38,7 @@ def run(worker: Worker) -> NoReturn:
         except preload_modules.Unsafe as unsafe:
             worker.boot.unsafe += sorted(unsafe.packages.difference(worker.boot.unsafe))
             start_over.start(worker)
-        worker.preloaded, worker.stash = found
+        worker.preloaded, worker.hidden_modules = found
     park = Park(worker)
     worker.send(
         {
@@ -55,8 +55,8 @@ def run(worker: Worker) -> NoReturn:
         }
     )
     hypothesis_database.hypothesis(worker.boot.cache_dir)
-    if worker.stash is not None:
-        worker.stash.hide()
+    if worker.hidden_modules is not None:
+        worker.hidden_modules.hide()
     gc.collect()
     gc.freeze()
     command = park.serve()
@@ -67,18 +67,18 @@ def run(worker: Worker) -> NoReturn:
     worker.options, worker.purpose = command.options, command.purpose
     if command.kind == "become":
         gc.unfreeze()
-        keeper.tell_session(worker.boot.keeper)
+        keeper.mark_as_session(worker.boot.keeper)
     random_state.mark()
     main.run(worker, config)
 
 
 def resume(worker: Worker) -> NoReturn:
-    """Go on as the session that this process was, before it started over."""
+    """Go on as the session that this process was before it started over."""
     pytest_prebuild.load_default_plugins()
     start_over.resume(worker, worker.boot.resume or {})
     worker.plugin_packages = pytest_prebuild.plugin_packages(pytest_prebuild.plugin_distributions())
     random_state.mark()
-    main.run(worker, pytest_prebuild.ReadyConfig())
+    main.run(worker, pytest_prebuild.PrebuiltConfig())
 
 
 def _interpreter() -> dict[str, str]:

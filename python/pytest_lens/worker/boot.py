@@ -1,4 +1,4 @@
-"""The first lines that run in the user's interpreter: look like ``python -m pytest``, then park."""
+"""The first lines that run in the user's interpreter: it looks like ``python -m pytest`` then."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def main() -> NoReturn:
 
 
 def _set_up_path() -> None:
-    """`sys.path` as ``python -m`` leaves it: the current folder first, unless told otherwise."""
+    """`sys.path` as ``python -m`` leaves it: the current folder first, if Python adds it."""
     ours = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     if ours in sys.path:
         sys.path.remove(ours)
@@ -58,8 +58,8 @@ def _set_up_path() -> None:
 def _pose_as_pytest() -> None:
     """Make `__main__` and `sys.argv` what they are under ``python -m pytest``.
 
-    multiprocessing's spawn runs the parent's main module again; it leaves a ``__main__`` of a
-    package alone, and would run our boot line otherwise.
+    multiprocessing's spawn runs the parent's main module again, but not the ``__main__`` of a
+    package: without this it would run our boot line.
     """
     spec = importlib.util.find_spec("pytest.__main__")
     if spec is None or spec.origin is None:
@@ -79,7 +79,7 @@ def _pose_as_pytest() -> None:
 
 
 def _way_out(what: str) -> str:
-    """What to do, as the rest of a sentence: pip refuses to change what the system manages."""
+    """The way out, as the rest of a sentence: pip refuses to change what the system manages."""
     import sysconfig
 
     managed = os.path.join(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")

@@ -1,6 +1,6 @@
-"""Makes one data file and one JSON report of what several processes have measured.
+"""Combines the coverage data of several processes into one data file and one JSON report.
 
-Run by the engine, in the project's interpreter and root, when a run with coverage is over.
+The engine runs it in the project's interpreter and root after a run with coverage.
 """
 
 from __future__ import annotations

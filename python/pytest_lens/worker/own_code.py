@@ -1,4 +1,4 @@
-"""The worker's own code, by its folder and by its package: traces of it are not the project's."""
+"""Recognizes the worker's own code, by its folder or its package."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The place where a process parks: it waits for the engine, forks on request and reaps its forks.
+"""A parked process waits for the engine, forks on request and reaps its forks.
 
-Both the base (pytest loaded, nothing of the project) and the collected host (items in hand) park
-here; what a fork does next is up to the caller, who gets control back in the child.
+The base parks (pytest is loaded, nothing of the project), and so does a collected session. In a
+forked child :meth:`Park.serve` returns, and the caller decides how the child goes on.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from .state import Options, Worker
 from .unpatched import os, select, signal
 from .wire import EngineGone, Message
 
-# How often forks are looked after where the kernel cannot tell us (no pidfd), in milliseconds.
+# How often a parked process looks for forks that ended if there are no pidfds, in milliseconds.
 _REAP_EVERY = 20
 
 
 @dataclass
 class Command:
-    """What to do after the park: ``fork`` (this is the child), ``become`` or ``exit``."""
+    """The engine's request: ``fork`` (this is the child), ``become`` or ``exit``."""
 
     kind: str
     role: str
     options: Options
-    # Who wants what comes of it; see `Worker.purpose`.
+    # See `Worker.purpose`.
     purpose: str = "run"
 
 
@@ -46,15 +46,15 @@ class Park:
         # Children that the project started while it was imported are not ours to wait for.
         self._not_ours = set(process_tree.children_of(os.getpid()))
         process_tree.adopt_orphans()
-        # From now on, which is before the engine hears of us: an interrupt from the terminal is
-        # meant for tests, not for a parked host.
+        # Set before the engine knows of this process: an interrupt from the terminal is meant for
+        # tests, not for a parked process.
         self._before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
         if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
-            # The kernel would reap for us, and keep the status to itself.
+            # The kernel would reap the forks, and nobody would learn their status.
             self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def serve(self) -> Command:
-        """Wait for requests; returns in each forked child, and when the wait is over."""
+        """Wait for requests; returns in each forked child, and at the end of the wait."""
         command = None
         while command is None:
             command = self._step()
@@ -96,7 +96,7 @@ class Park:
         poller.poll(timeout)
 
     def _reap(self) -> None:
-        # Each by its own id: a wait for any child would rob the project of its children.
+        # Each by its own id: a wait for any child would reap children of the project.
         for pid in list(self._children):
             try:
                 reaped, status = os.waitpid(pid, os.WNOHANG)
@@ -120,7 +120,7 @@ class Park:
             return False
 
     def _reap_orphans(self, kill: bool) -> None:
-        """Wait for processes that forks left behind; `kill` those of one that was cut short."""
+        """Reap the processes that forks left; `kill` them if a fork was cut short."""
         known = self._not_ours | set(self._children)
         orphans = [pid for pid in process_tree.children_of(os.getpid()) if pid not in known]
         if kill:
@@ -132,7 +132,7 @@ class Park:
                 pass
 
     def _kill_children(self) -> None:
-        # Orphans that were handed to this process go too: it is their last keeper.
+        # Orphans that this process adopted go too: nobody else would end them.
         process_tree.kill_trees({*self._children, *process_tree.children_of(os.getpid())})
         for pid in self._children:
             try:
@@ -154,7 +154,7 @@ class Park:
                 stream.flush()
             except (OSError, ValueError, AttributeError):
                 pass
-        fix = after_fork.before_fork()
+        inherited = after_fork.before_fork()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -180,7 +180,7 @@ class Park:
             worker.connect(host, role, worker.host)
         except OSError:
             os._exit(70)
-        after_fork.after_fork(fix)
+        after_fork.restore(inherited)
         return Command(
             "fork", role, Options.parse(message.get("options")), message.get("purpose", "run")
         )

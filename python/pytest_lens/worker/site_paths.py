@@ -1,4 +1,4 @@
-"""Where a file belongs: to the interpreter, to installed packages, to the project."""
+"""Tells apart files of the interpreter, of installed packages and of the project."""
 
 from __future__ import annotations
 

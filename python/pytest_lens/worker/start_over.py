@@ -1,7 +1,7 @@
 """A process starts over in a fresh interpreter: same process, same connection to the engine.
 
-A base does so without a module that made it unsafe to fork; a session without what was imported in
-advance, where the project turns out to need it otherwise.
+A base starts over without a module that made it unsafe to fork. A session starts over without the
+modules that were imported in advance, if they do not fit the project.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _OUTPUT = (1, 2)
 
 
 def start(worker: Worker, resume: dict[str, Any] | None = None, **changes: Any) -> NoReturn:
-    """Start over; `resume` says as which session."""
+    """Start over; `resume` describes the session to go on with, if there was one."""
     connection = worker.channel.fileno()
     boot = dataclasses.replace(worker.boot, connection=connection, resume=resume, **changes)
     os.set_inheritable(connection, True)
@@ -28,24 +28,24 @@ def start(worker: Worker, resume: dict[str, Any] | None = None, **changes: Any) 
     os.execv(sys.executable, [sys.executable, "-c", code])
 
 
-class Return:
-    """The way back for a session that imports modules that were imported in advance."""
+class Restart:
+    """Starts a session over that imports modules which were imported in advance."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._environ = dict(os.environ)
-        self._output = [_out_of_the_way(number) for number in _OUTPUT]
+        self._output = [_high_descriptor(number) for number in _OUTPUT]
         self._open = True
 
     def close(self) -> None:
-        """It has collected, and others know of it: there is no way back."""
+        """The engine knows what the session has collected: it can't start over any more."""
         if self._open:
             self._open = False
             for number in self._output:
                 os.close(number)
 
     def without(self, name: str) -> bool:
-        """Start over, and have `name` not imported in advance any more; false where too late."""
+        """Start over, and never import `name` in advance again; false if it is too late."""
         if not self._open:
             return False
         worker = self._worker
@@ -67,14 +67,14 @@ class Return:
         )
 
 
-def resume(worker: Worker, told: dict[str, Any]) -> None:
-    """Take up what the process was before it started over."""
-    worker.host, worker.role = told["host"], told["role"]
-    worker.options, worker.purpose = Options.parse(told["options"]), told["purpose"]
-    worker.unfit = told["unfit"]
+def resume(worker: Worker, previous: dict[str, Any]) -> None:
+    """Restore the state that the process had before it started over."""
+    worker.host, worker.role = previous["host"], previous["role"]
+    worker.options, worker.purpose = Options.parse(previous["options"]), previous["purpose"]
+    worker.unfit = previous["unfit"]
 
 
-def _out_of_the_way(number: int) -> int:
+def _high_descriptor(number: int) -> int:
     try:
         return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 900)
     except OSError:  # fewer descriptors are allowed

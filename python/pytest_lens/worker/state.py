@@ -1,22 +1,22 @@
-"""What one worker process knows about itself; the other modules are handed this object."""
+"""The state of one worker process, which the other modules share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from .output.capture_files import Streams
-from .output.coverage_data import Measuring
-from .output.recorded_warnings import Warned
-from .preload.hidden_modules import Stash
+from .output.capture_files import CaptureFiles
+from .output.coverage_data import CoverageMeasurement
+from .output.recorded_warnings import RecordedWarnings
+from .preload.hidden_modules import HiddenModules
 from .unpatched import os
-from .watching.file_reads import Reads
+from .watching.file_reads import FileReads
 from .wire import Channel, Message, Socket, dial
 
 
 @dataclass
 class Boot:
-    """What the engine said when it started the interpreter."""
+    """The message with which the engine starts an interpreter."""
 
     socket: str
     token: str
@@ -24,44 +24,44 @@ class Boot:
     root: str
     cache_dir: str
     tmp_dir: str
-    # The person who asked sits at this process's standard streams, as with plain pytest.
+    # The user's terminal is at this process's standard streams, as with plain pytest.
     terminal: bool = False
     preload: list[str] = field(default_factory=list)
     harmless: list[str] = field(default_factory=list)
     # Modules that are never imported in advance.
     unsafe: list[str] = field(default_factory=list)
-    # Only from a process to itself, when it starts over (see `start_over`).
+    # A process sends these two to itself when it starts over (see `start_over`).
     connection: int | None = None
     resume: dict[str, Any] | None = None
-    # The process above, see `keeper`; set by the process itself.
+    # The pid of the keeper; the process itself sets it.
     keeper: int = 0
 
     @classmethod
     def parse(cls, raw: dict[str, Any]) -> Boot:
-        """From the engine's JSON; unknown keys are for newer workers."""
+        """Reads the engine's JSON; ignores unknown keys, which newer workers know."""
         known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
         return cls(**known)
 
 
 @dataclass
 class Options:
-    """What a session is asked to collect, and how."""
+    """The files a session collects, and how."""
 
     args: list[str] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
     no_cov: bool = False
     run_disabled: bool = False
-    # Reports about the session as a whole are wanted: it runs all there is to run.
+    # The session writes reports about itself as a whole: it runs all that there is to run.
     reports: bool = False
-    # What to measure; see `coverage_data`.
+    # The options of a measurement; see `coverage_data`.
     coverage: dict[str, Any] | None = None
-    # Wait for a debugger first; see `debugger`.
+    # The session waits for a debugger first; see `debugger`.
     debug: bool = False
     worker: dict[str, Any] | None = None
 
     @classmethod
     def parse(cls, raw: dict[str, Any] | None) -> Options:
-        """From the engine's JSON; what is missing or null has its default."""
+        """Reads the engine's JSON; a key that is missing or null has its default."""
         raw = raw or {}
         known = {name: raw[name] for name in cls.__dataclass_fields__ if raw.get(name) is not None}
         return cls(**known)
@@ -76,22 +76,22 @@ class Worker:
     host: str
     role: str = "base"
     options: Options = field(default_factory=Options)
-    # Who wants the session: "run" its tests, "list" them, or "unasked".
+    # The purpose of the session: "run" its tests, "list" them, or "unasked".
     purpose: str = "run"
     preloaded: list[str] = field(default_factory=list)
     plugin_packages: set[str] = field(default_factory=set)
-    # What was imported in advance, out of sight.
-    stash: Stash | None = None
+    # The modules that were imported in advance and that the project has not imported yet.
+    hidden_modules: HiddenModules | None = None
     # How the session starts over without it; see `start_over`.
-    way_back: Any = None
-    # Its session had an effect outside of its memory.
+    restart: Any = None
+    # Its session had an effect outside its memory.
     has_acted: bool = False
-    # Modules that had to be imported otherwise than in advance.
+    # Modules that must not be imported in advance for this project.
     unfit: list[str] = field(default_factory=list)
-    streams: Streams = field(default_factory=Streams)
-    measuring: Measuring | None = None
-    warned: Warned = field(default_factory=Warned)
-    reads: Reads = field(default_factory=lambda: Reads(os.getcwd()))
+    capture_files: CaptureFiles = field(default_factory=CaptureFiles)
+    measurement: CoverageMeasurement | None = None
+    warnings: RecordedWarnings = field(default_factory=RecordedWarnings)
+    reads: FileReads = field(default_factory=lambda: FileReads(os.getcwd()))
 
     @property
     def root(self) -> str:
@@ -103,13 +103,13 @@ class Worker:
         self.channel.send(message)
 
     def send_reads(self) -> None:
-        """Tell which files of the project were read since this was told last, and by whom."""
+        """Report the files of the project that were read since the last report, and by what."""
         message = self.reads.message()
         if message is not None:
             self.send(message)
 
     def connect(self, host: str, role: str, parent: str | None) -> None:
-        """Become another host: a new connection that says so, then drop the old one."""
+        """Become another host: open a connection under its name, then close the old one."""
         old = self.channel
         self.host, self.role = host, role
         self.channel = greet(self.boot, dial(self.boot.socket), host, role, parent)
@@ -117,7 +117,7 @@ class Worker:
 
 
 def greet(boot: Boot, connection: Socket, host: str, role: str, parent: str | None) -> Channel:
-    """Say to the engine, on a new connection, who this is."""
+    """Introduce this process to the engine on a new connection."""
     channel = Channel(connection)
     hello = {"token": boot.token, "host": host, "role": role, "parent": parent}
     channel.send({"t": "hello", "pid": channel.pid, **hello})

@@ -1,8 +1,8 @@
-"""The worker's own references to what projects replace: copies of modules, made before any of it.
+"""Copies of standard modules, made before the project or a test can patch them.
 
-A test may put something else in place of `os.fork`, `os._exit`, `gc.collect`, `signal.signal` or
-`time.time`, and forget it there; freezegun does so in every module that it finds. The rest of the
-worker imports these modules from here, so that it goes on with what they were at its start.
+A test may replace `os.fork`, `os._exit`, `gc.collect`, `signal.signal` or `time.time` and not put
+it back; freezegun replaces functions in every module that it finds. The rest of the worker imports
+these modules from here, so it always calls the functions that Python started with.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import time
 from types import ModuleType
 from typing import Any
 
-# What the other files of this package import from here.
+# The modules that the other files of this package import from here.
 __all__ = [
     "faulthandler",
     "fcntl",

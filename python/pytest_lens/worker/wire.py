@@ -26,7 +26,7 @@ process_id = os.getpid
 _fstat = os.fstat
 _exit = os._exit
 _poll = select.poll
-# The C function: the one of `signal` makes an enum member of every signal, at every call.
+# The C function: `signal.pthread_sigmask` makes an enum member of each signal at each call.
 _sigmask = _signal.pthread_sigmask
 _all_signals = signal.valid_signals()
 _length = struct.Struct("<I")
@@ -37,7 +37,7 @@ class EngineGone(Exception):
 
 
 def cut(text: str, limit: int = TEXT_LIMIT) -> str:
-    """At most about `limit` characters of `text`: head and tail, saying how much is missing."""
+    """About `limit` characters of `text` at most: head and tail, and how much is missing."""
     if len(text) <= limit:
         return text
     head = limit * 3 // 4
@@ -57,11 +57,11 @@ Socket = _socket.socket
 
 
 def dial(path: str) -> Socket:
-    """A new connection to the engine, on which nothing was said yet."""
+    """A new connection to the engine; the caller sends "hello" first."""
     sock = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     sock.settimeout(None)
     sock.connect(path)
-    return _out_of_the_way(sock)
+    return _high_descriptor(sock)
 
 
 class Channel:
@@ -78,7 +78,7 @@ class Channel:
 
     @classmethod
     def inherited(cls, number: int) -> Channel:
-        """The connection that this process had before it executed itself anew."""
+        """The connection that this process had before it executed itself again."""
         os.set_inheritable(number, False)
         return cls(_socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, number))
 
@@ -162,7 +162,7 @@ class Channel:
 _open_channels: list[Channel] = []
 
 
-def _out_of_the_way(sock: _socket.socket) -> _socket.socket:
+def _high_descriptor(sock: _socket.socket) -> _socket.socket:
     """Move the socket to a high descriptor: low ones belong to the tests, who count them."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     lowest = 900 if soft == resource.RLIM_INFINITY or soft > 1000 else soft - 32

@@ -1,1 +1,1 @@
-"""What a collection found: nodes, and the errors of files that could not be collected."""
+"""The results of a collection as messages: nodes, and the errors of files that failed."""

@@ -1,4 +1,4 @@
-"""Errors of collection: one for each file that could not be read, with its place and message."""
+"""Errors of collection: one for each file that failed, with its line and message."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ..wire import MESSAGE_LIMIT, Message, cut
 from . import nested_projects
 
 
-def shown(path: str, root: str) -> str:
-    """A path relative to the root, with slashes, if it is below; else absolute."""
+def relative_path(path: str, root: str) -> str:
+    """A path relative to the root, with slashes, if it is below the root; else absolute."""
     absolute = os.path.join(root, path)
     relative = os.path.relpath(absolute, root)
     return absolute if relative.startswith("..") else relative.replace(os.sep, "/")
 
 
-class Errors:
-    """Gathers what went wrong, beside the nodes that were found all the same."""
+class CollectErrors:
+    """Gathers the errors of one collection."""
 
     def __init__(self, root: str, args: list[str]) -> None:
         self._root = root
         self.found: list[Message] = []
-        # Files that leave themselves out, by path: why.
+        # Files that skip themselves: their reasons by path.
         self.skipped: dict[str, str] = {}
         self.existing: list[str] = []
         for arg in args:
@@ -36,21 +36,21 @@ class Errors:
                 self.existing.append(arg)
             else:
                 self._add(path, None, f"file or directory not found: {path}", "")
-        if not self.existing:  # pytest would collect everything; let it complain instead
+        if not self.existing:  # without arguments pytest would collect everything: let it complain
             self.existing = list(args)
 
     def _add(self, path: str, line: Any, message: str, longrepr: str) -> None:
         self.found.append(
             {
-                "path": shown(path, self._root),
+                "path": relative_path(path, self._root),
                 "line": line,
                 "message": cut(message, MESSAGE_LIMIT),
                 "longrepr": cut(longrepr),
             }
         )
 
-    def see(self, collector: Any, report: Any) -> None:
-        """A collector could not tell its children."""
+    def add_failed(self, collector: Any, report: Any) -> None:
+        """Add the error of a collector that failed."""
         call = getattr(report, "call", None)
         error = call.excinfo.value if call is not None and call.excinfo else None
         path = str(getattr(collector, "path", None) or getattr(collector, "fspath", self._root))
@@ -74,13 +74,13 @@ class Errors:
         hint = nested_projects.hint(cause, path, self._root, collector.config.inipath)
         self._add(path, line, message + hint, text + hint)
 
-    def see_skipped(self, collector: Any, report: Any) -> None:
-        """A file skips itself as a whole: it has no tests, and says why."""
+    def add_skipped(self, collector: Any, report: Any) -> None:
+        """Add a file that skips itself as a whole, with its reason."""
         path = str(getattr(collector, "path", None) or getattr(collector, "fspath", self._root))
-        self.skipped[shown(path, self._root)] = cut(skip_reason(report), MESSAGE_LIMIT)
+        self.skipped[relative_path(path, self._root)] = cut(skip_reason(report), MESSAGE_LIMIT)
 
-    def exited(self, collector: Any, error: SystemExit) -> Any:
-        """A module that ends the interpreter when it is imported: an error of its own, as any."""
+    def add_exit(self, collector: Any, error: SystemExit) -> Any:
+        """Add a module that ends the interpreter when it is imported; returns its failed report."""
         path = str(getattr(collector, "path", self._root))
         message = f"SystemExit: {error}: the file ends the interpreter when it is imported"
         self._add(path, line_in(error, path), message, message)
@@ -88,7 +88,7 @@ class Errors:
 
 
 def _of_the_project(text: str, error: BaseException | None) -> str:
-    """pytest's text without frames that say nothing: ours, and all those of what does not parse."""
+    """pytest's text without our own frames; for a syntax error, without any frames."""
     if error is not None and isinstance(cause_of(error), SyntaxError):
         return "\n".join(line for line in text.splitlines() if line.startswith("E "))
     kept: list[str] = []

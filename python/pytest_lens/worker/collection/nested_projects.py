@@ -1,7 +1,7 @@
-"""Projects inside the project: folders with a pytest configuration of their own, which is not read.
+"""Finds projects inside the project: folders whose own pytest configuration a session ignores.
 
 `python -m pytest pkg/api/tests` takes `pkg/api` as its root; the session of the whole project does
-not, so what is set there (`pythonpath`, say) is missing: worth a word where an import fails.
+not, so its settings (`pythonpath`, for example) are missing. The error of a failed import says so.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from ..unpatched import os
 
-# pytest reads the first that holds configuration; those without a pattern do by being there.
+# pytest reads the first one that matches; files without a pattern need not contain anything.
 _CONFIGURATIONS = (
     ("pytest.toml", ""),
     (".pytest.toml", ""),
@@ -24,7 +24,7 @@ _CONFIGURATIONS = (
 
 
 def hint(error: BaseException, path: str, root: str, in_force: Any) -> str:
-    """What to add to the message of an import that fails in `path`, on lines of its own, or "".
+    """Lines to add to the message of an import that fails in `path`, or "".
 
     `in_force`: the configuration file that the session has read.
     """

@@ -1,4 +1,4 @@
-"""Items as the engine wants to know them: ids, places in source, markers, keywords."""
+"""Turns items into messages for the engine: ids, lines, markers, keywords."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _LITERALS = (str, int, bool, type(None))
 class Ids:
     """Node ids relative to our root rather than to pytest's rootdir.
 
-    pytest names what lies outside of its rootdir after the argument that led there, so the file is
-    always the item's own.
+    pytest names files outside its rootdir after the argument that led there; these ids always begin
+    with the item's own file.
     """
 
     def __init__(self, rootdir: str, root: str) -> None:
@@ -30,9 +30,9 @@ class Ids:
     def path(self, item: Any) -> str:
         """The path part of an item's id, relative to the root, with slashes."""
         absolute = str(item.path)
-        if self._is_told(absolute):
-            told: str = item.nodeid.partition("::")[0]
-            return told
+        if self._is_named_by_pytest(absolute):
+            known: str = item.nodeid.partition("::")[0]
+            return known
         found = self._paths.get(absolute)
         if found is None:
             found = os.path.relpath(absolute, self._root).replace(os.sep, "/")
@@ -42,18 +42,18 @@ class Ids:
     def id(self, item: Any) -> str:
         """A whole id."""
         nodeid: str = item.nodeid
-        if self._is_told(str(item.path)):
+        if self._is_named_by_pytest(str(item.path)):
             return nodeid
         _, separator, rest = nodeid.partition("::")
         return self.path(item) + separator + rest
 
-    def _is_told(self, path: str) -> bool:
+    def _is_named_by_pytest(self, path: str) -> bool:
         """Whether pytest itself names the path as we do."""
         return self._within is not None and path.startswith(self._within)
 
 
 class _Code:
-    """What items of one function share."""
+    """The file and line of a function, which its items share."""
 
     def __init__(self, function: Any) -> None:
         real = unwrapped(function)
@@ -63,7 +63,7 @@ class _Code:
 
 
 def unwrapped(function: Any) -> Any:
-    """The function behind decorators, methods and partials."""
+    """The function inside decorators, methods and partials."""
     for _ in range(100):
         if isinstance(function, types.MethodType):
             function = function.__func__
@@ -79,7 +79,7 @@ def unwrapped(function: Any) -> Any:
 
 
 class NodeBuilder:
-    """Turns items into messages; what the cases of one function share is computed once."""
+    """Turns items into messages; computes the parts that cases of a function share once."""
 
     def __init__(self, config: Any, root: str) -> None:
         self._ids = Ids(str(config.rootpath), root)
@@ -96,7 +96,7 @@ class NodeBuilder:
         return found
 
     def node(self, item: Any) -> Message:
-        """One item's message; an item that cannot be asked is told by its id alone."""
+        """The message of one item; only the id if the item raises."""
         try:
             return self._node(item)
         except Exception:
@@ -122,7 +122,7 @@ class NodeBuilder:
         return node
 
     def _facts(self, item: Any) -> Message:
-        """All but the id and the name, which is missing among the keywords too."""
+        """All but the id and the name; the keywords lack the name, too."""
         markers = list(item.iter_markers())
         kind = _kind(item)
         facts: Message = {
@@ -135,7 +135,7 @@ class NodeBuilder:
             "kind": kind,
             "param": hasattr(item, "callspec"),
         }
-        self._place(item, kind, facts)
+        self._add_location(item, kind, facts)
         names = self._class_names(item.parent)
         if names:
             facts["cls"] = names
@@ -147,7 +147,7 @@ class NodeBuilder:
             facts["group"] = group
         return facts
 
-    def _place(self, item: Any, kind: str, facts: Message) -> None:
+    def _add_location(self, item: Any, kind: str, facts: Message) -> None:
         if kind == "function":
             function = getattr(item.obj, "__func__", item.obj)
             code = self._codes.get(id(function))

@@ -1,1 +1,1 @@
-"""What running tests leaves besides verdicts: captured output, warnings, coverage."""
+"""Captured output, warnings and coverage of the tests that run."""

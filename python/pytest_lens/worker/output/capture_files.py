@@ -1,11 +1,11 @@
-"""Output on disk while a test runs: whoever watches reads along, and memory stays small.
+"""Writes the output of tests to files while they run, so that clients can follow it.
 
-pytest captures into unlinked files that it empties behind each phase. Here the files have names and
-only grow; where a test's part begins and ends goes with its messages. Log records go into a third
-file, as they reach pytest's own handler, one line of JSON each. What is long is cut in the middle
-when pytest reads it back; the engine sees to the files.
+pytest captures into unlinked files that it empties after each phase. Here the files have names and
+only grow; the messages of a test say where its part begins and ends. Log records go into a third
+file, as pytest's own handler gets them, one line of JSON each. Long output is cut in the middle
+when pytest reads it back. The engine removes the files.
 
-A runner that waits for its orders opens its files in advance, without names (`O_TMPFILE`); they get
+A runner that waits for a run opens its files in advance, without names (`O_TMPFILE`); they get
 their names when it learns them.
 """
 
@@ -17,12 +17,12 @@ from typing import Any
 from ..unpatched import fcntl, json, os, resource
 from ..wire import TEXT_LIMIT, Message, cut
 
-# What pytest reads back of one phase: with the note it is no longer than a message may be.
+# How much pytest reads back of one phase: with the note it fits into a message.
 _TEXT = TEXT_LIMIT - 64
 _NAMES = ("out", "err")
-# A file of a resident runner that has become longer is not taken over into the next run.
+# A resident gets a new file for the next run once its file is longer.
 _LONG = 64 << 20
-# What the log records of one test take on disk at most.
+# The most that the log records of one test take on disk.
 _LOG_LIMIT = 16 << 20
 # The flags of a file without a name; 0 where there is no such thing.
 _UNNAMED: int = getattr(os, "O_TMPFILE", 0) and os.O_TMPFILE | os.O_APPEND | os.O_CLOEXEC
@@ -49,7 +49,7 @@ class _Captured:
         """Write to this file from now on."""
         self._capture.tmpfile.flush()
         if self._path and self.size() <= _LONG:
-            # Processes that fixtures keep alive hold on to the file that they were given.
+            # Processes of fixtures go on writing to the file that they got.
             os.link(self._path, path)
         elif not (self._is_unnamed and _name(self._raw.fileno(), path)):
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
@@ -66,12 +66,12 @@ class _Captured:
             os.dup2(number, self._capture.targetfd)
         self._read_to = 0
 
-    def let_go(self) -> None:
+    def restore(self) -> None:
         """Leave the reading to pytest again."""
         vars(self._capture).pop("snap", None)
 
     def begin(self) -> None:
-        """A test begins: what was written before, in a fork that reads for itself too, is over."""
+        """A test begins: the output before it is not its own, nor is that of the parent process."""
         if self._path:
             self._read_to = self.size()
 
@@ -80,7 +80,7 @@ class _Captured:
         return self._raw.seek(0, os.SEEK_END)
 
     def snap(self) -> str:
-        """What was written since the last time, as pytest asks for it."""
+        """The output since the last call, in place of the capture's own method."""
         self._capture._assert_state("snap", ("started", "suspended"))
         self._capture.tmpfile.flush()
         start, end = self._read_to, self.size()
@@ -134,9 +134,9 @@ class _Log:
     def _write_to(self, fresh: int) -> None:
         if self._file is not None:
             self._file.close()
-        self._file = io.FileIO(_out_of_the_way(fresh), "a")
+        self._file = io.FileIO(_high_descriptor(fresh), "a")
 
-    def let_go(self) -> None:
+    def restore(self) -> None:
         """Leave the records to pytest again."""
         vars(self._handler).pop("emit", None)
         if self._file is not None:
@@ -158,7 +158,7 @@ class _Log:
                     "text": cut(self._handler.format(record), TEXT_LIMIT),
                 }
             )
-        except Exception:  # a record that can't be formatted is told by pytest itself
+        except Exception:  # pytest itself reports a record that can't be formatted
             pass
 
     def _write(self, record: Message) -> None:
@@ -178,7 +178,7 @@ class _Log:
         return self._file.seek(0, os.SEEK_END) if self._file is not None else 0
 
 
-def _out_of_the_way(number: int) -> int:
+def _high_descriptor(number: int) -> int:
     """A high descriptor instead: low ones belong to the tests."""
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     lowest = 900 if soft == resource.RLIM_INFINITY or soft > 1000 else soft - 32
@@ -201,8 +201,8 @@ def _name(number: int, path: str) -> bool:
     return True
 
 
-class Streams:
-    """The output files of this process, and the folders of artifacts beside them."""
+class CaptureFiles:
+    """The output files of this process, and the folders of artifacts next to them."""
 
     def __init__(self) -> None:
         self._captured: list[_Captured] = []
@@ -212,10 +212,10 @@ class Streams:
         self._folder = ""
 
     def open_unnamed(self, config: Any, folder: str) -> None:
-        """Have the files open in this folder before `open` tells their names."""
+        """Open the files in this folder before `open` sets their names."""
         if not _UNNAMED:
             return
-        self._take_hold(config)
+        self._replace_captures(config)
         try:
             for captured in self._captured:
                 captured.open_unnamed(folder)
@@ -228,13 +228,13 @@ class Streams:
         """A run begins, and its output goes to files whose names begin with `prefix`."""
         if not prefix:
             if not self._prefix:
-                self._let_go()
+                self._restore_captures()
             return
         try:
             folder = os.path.dirname(prefix)
             if not os.path.isdir(folder):
                 os.makedirs(folder, exist_ok=True)
-            self._take_hold(config)
+            self._replace_captures(config)
             for captured, name in zip(self._captured, _NAMES):
                 captured.open(f"{prefix}.{name}")
             if self._log is not None:
@@ -244,7 +244,7 @@ class Streams:
             return
         self._prefix = prefix
 
-    def _take_hold(self, config: Any) -> None:
+    def _replace_captures(self, config: Any) -> None:
         if self._captured:
             return
         manager = config.pluginmanager.get_plugin("capturemanager")
@@ -257,12 +257,12 @@ class Streams:
         if handler is not None and self._log is None:
             self._log = _Log(handler)
 
-    def _let_go(self) -> None:
+    def _restore_captures(self) -> None:
         """Pytest captures and logs as it always does."""
         for captured in self._captured:
-            captured.let_go()
+            captured.restore()
         if self._log is not None:
-            self._log.let_go()
+            self._log.restore()
         self._captured, self._log = [], None
 
     def begin(self, index: int) -> Message:
@@ -281,10 +281,10 @@ class Streams:
         if self._log is not None:
             self._log.end()
         at = self._offsets()
-        told: Message = {"to": at} if at else {}
+        message: Message = {"to": at} if at else {}
         if self._folder:
-            told["artifacts"] = self._folder
-        return told
+            message["artifacts"] = self._folder
+        return message
 
     def _offsets(self) -> list[int] | None:
         if not self._captured:

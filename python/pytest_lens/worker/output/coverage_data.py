@@ -1,8 +1,8 @@
 """Coverage of a session, measured by coverage.py itself, which the project's interpreter must have.
 
-It begins before the session reads its arguments, so that the project's imports are seen, and is
-saved when the session is over. Each process writes a file of its own; what becomes of them is the
-business of :mod:`..coverage_report`.
+It begins before the session reads its arguments, so that it covers the project's imports, and is
+saved at the end of the session. Each process writes a file of its own; :mod:`..coverage_report`
+combines them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Missing(Exception):
     """coverage.py is not there: the sentence says what to install."""
 
 
-class Measuring:
+class CoverageMeasurement:
     """One process's coverage."""
 
     def __init__(self, options: Message) -> None:
@@ -44,7 +44,7 @@ class Measuring:
         self._set("run:omit", [*(self._coverage.get_option("run:omit") or []), ours])
         if self._contexts:
             self._set("run:dynamic_context", None)
-            # The newer way of measuring sees each line once only, in whichever test comes first.
+            # The newer core sees each line only once, in the first test that runs it.
             self._set("run:core", "ctrace")
 
     def _set(self, option: str, value: Any) -> None:
@@ -58,7 +58,7 @@ class Measuring:
         self._coverage.start()
 
     def test(self, node_id: str) -> None:
-        """What follows is this test's; without an id, nobody's."""
+        """Assign the lines from now on to this test; without an id, to none."""
         if self._contexts:
             self._coverage.switch_context(node_id)
 

@@ -1,4 +1,4 @@
-"""What Python warned of: pytest's summary, for those who don't see its terminal."""
+"""Gathers Python's warnings, as pytest's summary does: clients do not see its terminal."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 from ..unpatched import os
 from ..wire import Message, cut
 
-# Of one run; a project with more has other worries.
+# The most different warnings of one run.
 _MANY = 500
-# Tests that are named with one warning.
+# The most tests that are named with one warning.
 _FEW = 5
 
 
-class Warned:
+class RecordedWarnings:
     """The warnings of a session, each once with how often it came."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str, str, int], Message] = {}
 
     def note(self, warning: Any, node_id: str) -> None:
-        """One that pytest recorded; without a node id while it was configured or collected."""
+        """Add a warning that pytest recorded; it has no node id before tests run."""
         try:
             message = cut(str(warning.message))
         except Exception:  # a class of the project's whose text can't be made
@@ -41,6 +41,6 @@ class Warned:
             found["ids"].append(node_id)
 
     def take(self) -> list[Message]:
-        """All of them, once."""
+        """Return all warnings and forget them."""
         found, self._found = self._found, {}
         return list(found.values())

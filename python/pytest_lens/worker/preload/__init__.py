@@ -1,1 +1,1 @@
-"""Modules that a base imports before the project does, and how a session gets them."""
+"""Imports modules before the project does, and hands them to a session that imports them."""

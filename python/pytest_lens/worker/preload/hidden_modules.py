@@ -1,10 +1,10 @@
-"""Modules that were imported in advance, out of sight until the project imports them.
+"""Hides the modules that were imported in advance until the project imports them.
 
-They are no longer in `sys.modules`. A finder in front of all others hands one back, with all that
-came with its import, when it is imported; and only if importing it now would come to the same: the
-same file is found, pytest does not want to rewrite it, and what it was made of (other modules,
-their settings, variables) is as it was. Else the session starts over without it (see `start_over`),
-as an extension module can't be loaded twice; or, when tests run already, it is loaded for real.
+They are not in `sys.modules`. When the project imports one, a finder before all others returns it,
+with all that came with its import; but only if importing it now would give the same: the same file
+is found, pytest does not rewrite it, and all that its import read (other modules, their settings,
+variables) is unchanged. Else the session starts over without it (see `start_over`), as an extension
+module can't be loaded twice; or, if tests run already, Python loads it again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .. import site_paths
 from ..processes import random_state
 from ..unpatched import os
 from ..watching import stat_watch
-from .import_recorder import EVERYTHING, Recording
+from .import_recorder import EVERYTHING, ImportRecorder
 
 _PathFinder = importlib.machinery.PathFinder
 _EXTENSIONS = tuple(importlib.machinery.EXTENSION_SUFFIXES)
@@ -37,15 +37,15 @@ _NATIVE = (
     *(b"GRPC_", b"RAYON_", b"RUST_", b"SSL_", b"OPENSSL_", b"MALLOC_", b"LD_", b"LC_", b"LANG"),
     *(b"TZ", b"QT_", b"SDL_", b"DISPLAY", b"PATH", b"HOME", b"TMPDIR"),
 )
-# And these change under pytest's own hands.
+# pytest itself changes these.
 _OWN_VARIABLES = (b"PYTEST_",)
 
 # Modules that pytest itself patches, and pytest's own.
 _UNDER_PYTEST = ("sys", "warnings", "pdb")
 _PYTEST = ("pytest", "_pytest", "pluggy", "_pytest_lens_worker", "__main__")
 
-# The one of this process; `None` where nothing was imported in advance.
-current: Stash | None = None
+# The one of this process; `None` if no module was imported in advance.
+current: HiddenModules | None = None
 
 
 def names() -> Iterable[str]:
@@ -54,16 +54,16 @@ def names() -> Iterable[str]:
 
 
 def executing(code: CodeType) -> None:
-    """A file of the project is about to run."""
+    """Note that a file of the project is about to run."""
     if current is not None and may_patch(code):
-        current.touched()
+        current.project_ran()
 
 
 def may_patch(code: CodeType) -> bool:
     """Whether a file's own statements may change other modules: more than imports and definitions.
 
-    Setting an attribute or an item, deleting one, calling for the effect alone; and what says by
-    its name that it patches, or is called before tests are collected.
+    It may if it sets or deletes an attribute or an item, calls a function for its effect, or uses
+    the name of a patching function or of a pytest hook.
     """
     operations = [one for one in code.co_code[::2] if one]
     if not _SETTING.isdisjoint(operations):
@@ -84,10 +84,10 @@ _POP = dis.opmap["POP_TOP"]
 _PATCHING = {"setattr", "patch", "setitem", "start", "configure", "exec", "eval"}
 
 
-class Stash:
-    """What was imported in advance and has not been handed back."""
+class HiddenModules:
+    """The modules that were imported in advance and that the project has not imported yet."""
 
-    def __init__(self, recording: Recording, before: set[str]) -> None:
+    def __init__(self, recording: ImportRecorder, before: set[str]) -> None:
         self._loads = recording.loads
         self._bound = dict(sys.modules)
         self.modules = {name: sys.modules[name] for name in sys.modules if name not in before}
@@ -97,34 +97,35 @@ class Stash:
         self._warned = {name for name, load in self._loads.items() if load.warned}
         self._with_missing = {name for name, load in self._loads.items() if load.missing}
         self._with_effects = {name for name, load in self._loads.items() if load.effects}
-        # Where a module is bound in its parent, though that did not do so itself.
+        # For a submodule: its parent, and its name as an attribute of that.
         self._children: dict[str, tuple[ModuleType, str]] = {}
         self._finders = list(sys.meta_path)
-        self._sight = _Sight()
+        self._project_path = _ProjectPath()
         self._environ = dict(os.environ._data)  # type: ignore[attr-defined]
         self._public = {name: _public_names(module) for name, module in self._bound.items()}
-        # What the project can have changed: modules that it may have got hold of.
+        # The modules that the project may have changed, because it can reach them.
         self._exposed: set[str] = set(before)
         self._checked: set[str] = set()
         self._dirty = False
         self._hook: Any = None
-        # What the session rewrites otherwise than it was; by how many names are marked for it.
+        # The modules that the session rewrites and the base did not, or the reverse; the second is
+        # a cache, by the number of names that are marked for rewriting.
         self._other_patterns: set[str] = set()
         self._to_rewrite: tuple[int, set[str]] = (-1, set())
         self._group_of: tuple[str, set[str]] = ("", set())
-        # Called with the name of a module that doesn't fit; may not return. Says whether it has
-        # to do all the same.
+        # Called with the name of a module that does not fit. It may not return (the session starts
+        # over); if it returns true, the project gets the module anyway.
         self.refuse: Callable[[str], bool] = self.has_extensions
 
     def _all_needs(self) -> dict[str, set[str]]:
-        """By module, all that its import needs directly."""
+        """For each module the others that its import needs directly."""
         found = {}
         for name in self.modules:
             load = self._loads.get(name)
             needs = found[name] = set(load.needs if load is not None else ())
             needs.add(name.rpartition(".")[0])
         for name in self.modules.keys() - self._loads.keys():
-            # A name that a module has put into `sys.modules` itself.
+            # A module has put this name into `sys.modules` itself.
             owner = name.rpartition(".")[0]
             while owner and owner not in self._loads:
                 owner = owner.rpartition(".")[0]
@@ -133,7 +134,7 @@ class Stash:
         return {name: needs & self._bound.keys() for name, needs in found.items()}
 
     def hide(self) -> None:
-        """Take the modules out of sight."""
+        """Remove the modules from `sys.modules` and from their parents."""
         global current
         for name, module in self.modules.items():
             parent, _, child = name.rpartition(".")
@@ -146,8 +147,8 @@ class Stash:
         sys.meta_path.insert(0, self)
         current = self
 
-    def get_ready(self) -> None:
-        """While nobody waits: write to what handing back writes to, as a fork copies it then."""
+    def touch_pages(self) -> None:
+        """Write to the pages that `put_back` writes to, in advance: the first write is slow."""
         for name, module in self.modules.items():
             holder, child = self._children.get(name, (None, name))
             if holder is not None:
@@ -158,15 +159,15 @@ class Stash:
         for name in self.modules:
             del sys.modules[name]
 
-    # The project's doing
+    # Changes by the project
 
-    def touched(self) -> None:
-        """Code of the project has run that may have changed other modules."""
+    def project_ran(self) -> None:
+        """Note that code of the project ran which may have changed other modules."""
         self._checked.clear()
         self._dirty = True
 
     def rewriting_with(self, hook: Any, patterns: Iterable[str], passing: bool) -> None:
-        """The session's hook for assertions; it is asked before a module is handed back."""
+        """Set the session's hook for assertions: a module that it rewrites is not put back."""
         self._hook = hook
         if self in sys.meta_path:
             sys.meta_path.remove(self)
@@ -185,7 +186,7 @@ class Stash:
     # The finder
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Where `importlib` asks for a module."""
+        """A spec that puts the module back; none if Python must find it."""
         module = self.modules.get(name)
         spec = getattr(module, "__spec__", None)
         if module is None or spec is None or spec.name != name or name not in self._loads:
@@ -197,7 +198,7 @@ class Stash:
             known = getattr(self._bound.get(parent), "__path__", None)
             if known is None or not (path is known or list(path or ()) == list(known)):
                 return None
-        elif name in self._sight.names() and not _finds_again(name, module):
+        elif name in self._project_path.names() and not _finds_again(name, module):
             return None
         loader: Any = _Returning(self, name, spec)
         own = importlib.machinery.ModuleSpec(name, loader, origin=spec.origin)
@@ -235,16 +236,16 @@ class Stash:
                 return False
         return False
 
-    # Handing back
+    # Putting back
 
     def take(self, name: str) -> ModuleType | None:
-        """The module, if importing it now would come to the same."""
+        """The module, if importing it now would give the same."""
         group = self._group(name)
         self._group_of = (name, group)
         return self.modules.get(name) if self._fits(group) else None
 
     def put_back(self, name: str) -> None:
-        """The module is imported, and all that came with it."""
+        """Put the module back into `sys.modules`, with all that came with its import."""
         group = self._group_of[1] if self._group_of[0] == name else self._group(name)
         modules, children = self.modules, self._children
         back = group & modules.keys()
@@ -261,15 +262,15 @@ class Stash:
             random_state.numpy_came()
 
     def forget(self, name: str) -> None:
-        """The module is loaded for real: the one that was imported in advance is of no use."""
+        """Drop a module: Python loads it again."""
         self.modules.pop(name, None)
 
     def has_extensions(self, name: str) -> bool:
-        """Whether loading it for real would load an extension module a second time."""
+        """Whether loading it again would load an extension module a second time."""
         return not self._extensions.isdisjoint(self._group(name) & self.modules.keys())
 
     def _group(self, name: str) -> set[str]:
-        """The module and all that its import needs; not what those need that are back already."""
+        """The module and all that its import needs, but not the needs of modules that are back."""
         group = {name}
         queue = [name]
         needs, exposed = self._needs, self._exposed
@@ -282,12 +283,12 @@ class Stash:
     def _fits(self, group: set[str]) -> bool:
         bound, present = self._bound, sys.modules
         hidden = group & self.modules.keys()
-        # A name that is there and `None` is one that somebody blocks.
+        # `None` in `sys.modules` blocks a name.
         if not hidden.isdisjoint(present):
             return False
         if not all(present.get(name) is bound[name] for name in group - hidden):
             return False
-        in_sight = self._sight.names() & hidden
+        in_sight = self._project_path.names() & hidden
         return (
             hidden.isdisjoint(self._rewritten_otherwise())
             and all(_finds_again(name, self.modules[name]) for name in in_sight)
@@ -301,7 +302,7 @@ class Stash:
         missing = set().union(*(self._loads[name].missing for name in members))
         if not missing.isdisjoint(sys.modules):
             return False
-        in_sight = self._sight.names() & missing
+        in_sight = self._project_path.names() & missing
         return not any(_PathFinder.find_spec(name) for name in in_sight)
 
     def _environ_fits(self, hidden: set[str]) -> bool:
@@ -325,8 +326,8 @@ class Stash:
         return False
 
 
-class _Sight:
-    """What the project's own folders on `sys.path` have: that may be found instead."""
+class _ProjectPath:
+    """The modules in the project's own folders on `sys.path`: Python may find them instead."""
 
     def __init__(self) -> None:
         self._known = list(dict.fromkeys(sys.path))
@@ -336,7 +337,7 @@ class _Sight:
         self._everything = set(sys.modules)
 
     def names(self) -> set[str]:
-        """The names of what can be imported from there."""
+        """The names of the modules in these folders."""
         if sys.path != self._path:
             self._path = list(sys.path)
             self._folders = self._foreign(self._path)
@@ -348,7 +349,7 @@ class _Sight:
     def _foreign(self, path: list[str]) -> list[str]:
         known = self._known
         if [entry for entry in dict.fromkeys(path) if entry in known] != known:
-            return list(path)  # the order is another: everything is looked at
+            return list(path)  # the sequence differs: search all folders
         return [
             entry
             for entry in path
@@ -370,10 +371,10 @@ class _Sight:
 
 
 class _Returning:
-    """The loader of a module that was imported in advance; what else it is asked, the real one."""
+    """The loader that puts a module back; for all else it acts as the module's real loader."""
 
-    def __init__(self, stash: Stash, name: str, spec: Any) -> None:
-        self._stash = stash
+    def __init__(self, hidden: HiddenModules, name: str, spec: Any) -> None:
+        self._hidden = hidden
         self._name = name
         self._spec = spec
         self._kept: ModuleType | None = None
@@ -382,12 +383,12 @@ class _Returning:
         return getattr(self._spec.loader, name)
 
     def create_module(self, spec: Any) -> Any:
-        self._kept = self._stash.take(self._name)
+        self._kept = self._hidden.take(self._name)
         if self._kept is None:
-            if self._stash.refuse(self._name):
-                self._kept = self._stash.modules.get(self._name)
+            if self._hidden.refuse(self._name):
+                self._kept = self._hidden.modules.get(self._name)
                 return self._kept
-            self._stash.forget(self._name)
+            self._hidden.forget(self._name)
             return self._spec.loader.create_module(spec)
         return self._kept
 
@@ -395,7 +396,7 @@ class _Returning:
         real = self._spec
         if module is self._kept:
             module.__spec__ = real
-            self._stash.put_back(self._name)
+            self._hidden.put_back(self._name)
             return
         fresh = importlib.machinery.ModuleSpec(self._name, real.loader, origin=real.origin)
         _complete(fresh, real)
@@ -441,9 +442,9 @@ _Public = list[tuple[str, Any, Any]]
 
 
 def _public_names(module: Any) -> _Public:
-    """What others may have changed: a module's public names, and what is in them.
+    """The public names of a module and their content: other code may change them.
 
-    Of the standard library's modules the functions and classes alone: they keep their own books.
+    Of standard modules only the functions and classes: their data changes by itself.
     """
     name = getattr(module, "__name__", "")
     if name in _UNDER_PYTEST or name.partition(".")[0] in _PYTEST:

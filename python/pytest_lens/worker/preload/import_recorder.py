@@ -1,10 +1,9 @@
-"""What importing modules in advance does: what each needs, reads and leaves behind.
+"""Records the needs, the reads and the effects of each module that a base imports in advance.
 
-A base imports modules that the project may never import, or only after it has changed what they
-depend on. So that a session can tell (see `hidden_modules`), every load is watched while it
-happens: which other modules it imports, finds missing, which variables it reads; and what it
-changes outside its own memory, so that the change can be taken back and made again when the project
-imports it.
+The project may never import such a module, or only after it has changed something that the import
+depends on. So this module watches each load: which other modules it imports or finds missing, and
+which variables it reads (see `hidden_modules`). It also undoes changes that a load makes outside
+the module, to make them again when the project imports it.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ from ..unpatched import gc, os
 _bootstrap: Any = importlib.import_module("importlib._bootstrap")
 _environ_type: Any = type(os.environ)
 
-# In place of a variable's name: the whole environment was read.
+# Stands for all variables: the load read the whole environment.
 EVERYTHING = "*"
 
 
-class Loaded:
+class ModuleLoad:
     """One module's load."""
 
     def __init__(self) -> None:
@@ -36,25 +35,25 @@ class Loaded:
         self.missing: set[str] = set()
         self.reads: set[str] = set()
         self.warned = False
-        # It keeps the process's own output, which pytest replaces while it captures.
+        # It keeps a reference to standard output or error, which pytest replaces to capture.
         self.holds_output = False
-        # Makes again what it changed outside its own memory.
+        # Functions that make its changes outside the module again.
         self.effects: list[Callable[[], object]] = []
 
 
-class Recording:
+class ImportRecorder:
     """The loads of one process, by the module's name."""
 
     def __init__(self) -> None:
-        self.loads: dict[str, Loaded] = {}
-        self._stack: list[Loaded] = []
+        self.loads: dict[str, ModuleLoad] = {}
+        self._stack: list[ModuleLoad] = []
         self._filters: list[Any] = []
         self._environ: dict[Any, Any] = {}
         self._warned: list[Any] = []
         self._references = self._holders = 0
 
-    def keepers_of_output(self) -> set[str]:
-        """The packages that keep the process's own output, and those that import them."""
+    def holders_of_output(self) -> set[str]:
+        """The packages that keep standard output or error, and those that import them."""
         tops: dict[str, set[str]] = {}
         for name, load in self.loads.items():
             needed = {need.partition(".")[0] for need in load.needs}
@@ -137,31 +136,31 @@ class Recording:
 
     def _load(self, original: Any) -> Any:
         def _load_unlocked(spec: Any) -> Any:
-            self._settle()
+            self._assign_changes()
             if self._stack:
                 self._stack[-1].needs.add(spec.name)
-            load = self.loads[spec.name] = Loaded()
+            load = self.loads[spec.name] = ModuleLoad()
             warned = len(self._warned)
             self._stack.append(load)
             try:
                 return original(spec)
             finally:
-                self._settle()
+                self._assign_changes()
                 self._stack.pop()
                 load.warned = len(self._warned) > warned
-                load.holds_output = self._is_held_anew()
+                load.holds_output = self._is_newly_held()
 
         return _load_unlocked
 
-    def _is_held_anew(self) -> bool:
+    def _is_newly_held(self) -> bool:
         references = _output_references()
         if references == self._references:
             return False
         before, self._references, self._holders = self._holders, references, _output_holders()
         return self._holders > before
 
-    def _settle(self) -> None:
-        """What has changed since the last look is the doing of the module that loads now."""
+    def _assign_changes(self) -> None:
+        """Assign the changes since the last call to the module that loads now."""
         filters = list(warnings.filters)
         if filters != self._filters:
             new = [one for one in filters if one not in self._filters]
@@ -196,7 +195,7 @@ class Recording:
         def seed(generator: Any, a: Any = None, version: int = 2) -> None:
             original(generator, a, version)
             if self._stack and a is None:
-                # A generator that nobody seeded: each process that imports it has another one.
+                # A generator without a seed: each process that imports the module has another one.
                 self._stack[-1].effects.append(generator.seed)
 
         return seed
@@ -216,9 +215,9 @@ def _output_references() -> int:
 
 
 def _output_holders() -> int:
-    """How many objects keep standard output or error, beside `sys` and its copies."""
-    streams = (sys.stdout, sys.stderr)
-    found = [one for one in gc.get_referrers(*streams) if one is not streams]
+    """How many objects keep standard output or error, without `sys` and its copies."""
+    capture_files = (sys.stdout, sys.stderr)
+    found = [one for one in gc.get_referrers(*capture_files) if one is not capture_files]
     return sum(not (type(one) is dict and one.get("__name__") == "sys") for one in found)
 
 

@@ -1,4 +1,4 @@
-"""Modules imported in advance by a base: which ones those may be, and importing them."""
+"""Chooses the modules that a base may import in advance, and imports them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 from .. import site_paths
 from ..processes import fork_safety, process_tree
-from .hidden_modules import Stash
-from .import_recorder import Recording
+from .hidden_modules import HiddenModules
+from .import_recorder import ImportRecorder
 
 # Standard modules that do something to the process or the screen when imported.
 _NOT_AHEAD = {"antigravity", "curses", "idlelib", "lib2to3", "readline", "rlcompleter", "site"}
@@ -26,7 +26,7 @@ class Unsafe(Exception):
         self.packages = packages
 
 
-def preload(names: list[str], unsafe: list[str]) -> tuple[list[str], Stash]:
+def preload(names: list[str], unsafe: list[str]) -> tuple[list[str], HiddenModules]:
     """Import the modules `names`, but none of the packages `unsafe`.
 
     Returns the names of those that could be imported, and all modules that came with them. A
@@ -34,7 +34,7 @@ def preload(names: list[str], unsafe: list[str]) -> tuple[list[str], Stash]:
     it: a module started a thread, for example.
     """
     done = []
-    recording = Recording()
+    recording = ImportRecorder()
     before = set(sys.modules)
     with recording.watching():
         for name in names:
@@ -48,10 +48,10 @@ def preload(names: list[str], unsafe: list[str]) -> tuple[list[str], Stash]:
             brought = any(_within(other, unsafe) for other in recording.loads)
             if process_tree.LINUX and (brought or fork_safety.of_process()):
                 raise Unsafe({name.partition(".")[0]})
-    keepers = recording.keepers_of_output()
+    keepers = recording.holders_of_output()
     if keepers and process_tree.LINUX:
         raise Unsafe(keepers)
-    return done, Stash(recording, before)
+    return done, HiddenModules(recording, before)
 
 
 def preloadable(

@@ -1,1 +1,1 @@
-"""Processes and forks: the process tree, fork safety, what a fork renews, how it ends."""
+"""Processes and forks: process trees, fork safety, the state that a fork renews, its exit."""

@@ -1,4 +1,4 @@
-"""What has to be put right in a process that just came out of fork."""
+"""Renews the state that a forked process must not share with its parent or siblings."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from . import process_exit, random_state, unseeded_generators
 
 
 def before_fork() -> Any:
-    """State to carry over; give it to :func:`after_fork` in the child."""
+    """The state to pass to :func:`restore` in the child."""
     return random_state.before_fork()
 
 
-def after_fork(state: Any) -> None:
+def restore(state: Any) -> None:
     """In the child, before anything of the project runs."""
     process_exit.forget_inherited()
     random_state.after_fork(state)
     unseeded_generators.reseed()
 
 
-def fresh_capture(config: Any) -> None:
-    """Give the fork capture files of its own, behind the same Python objects.
+def renew_capture(config: Any) -> None:
+    """Give the fork capture files of its own, in the same Python objects.
 
     Forks share the file, and with it the offset, so siblings would read each other's output. The
     objects stay because the project may have kept references to `sys.stdout` while it was imported.
@@ -39,7 +39,7 @@ def fresh_capture(config: Any) -> None:
         try:
             number = file.fileno()  # type: ignore[union-attr]
         except (OSError, ValueError, AttributeError):
-            capture.snap()  # in memory: what is in it was our parent's
+            capture.snap()  # in memory: it holds our parent's output
             continue
         _swap_file(number)
 
@@ -50,7 +50,7 @@ def _swap_file(number: int) -> None:
 
 
 def collect_garbage_once(config: Any) -> None:
-    """At the end of a session pytest collects garbage five times, which is dear in a fork."""
+    """Make pytest collect garbage once, not five times, at the end: it is slow in a fork."""
     key = getattr(importlib.import_module("_pytest"), "unraisableexception", None)
     key = getattr(key, "gc_collect_iterations_key", None)
     if key is not None:
@@ -58,14 +58,14 @@ def collect_garbage_once(config: Any) -> None:
 
 
 def drain_capture(config: Any) -> None:
-    """Before forking: throw away what collecting printed and nobody read."""
+    """Before a fork: discard the output of the collection."""
     manager = config.pluginmanager.get_plugin("capturemanager")
     if getattr(manager, "_global_capturing", None) is not None:
         manager.read_global_capture()
 
 
-def fresh_basetemp(config: Any, path: str) -> None:
-    """Let `tmp_path` and its relatives make their folders under `path`."""
+def renew_basetemp(config: Any, path: str) -> None:
+    """Make `tmp_path` and similar fixtures use folders under `path`."""
     factory = getattr(config, "_tmp_path_factory", None)
     if factory is None:
         return

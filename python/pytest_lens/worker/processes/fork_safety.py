@@ -1,4 +1,4 @@
-"""What makes forking unsafe: threads, certain modules, plugins that act once per session."""
+"""Finds reasons why a fork is unsafe: threads, certain modules, plugins that act once a session."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ HARMLESS = {
     "pytest_bdd.plugin": "forgets the configuration, in the process",
 }
 
-# Hooks that are called once for a session, and may act outside of it.
+# Hooks that pytest calls once for a session: they may have effects outside it.
 SESSION_HOOKS = ("pytest_sessionstart", "pytest_sessionfinish", "pytest_unconfigure")
 
 
 def of_process() -> list[Message]:
-    """Hazards of the process as it is, whatever project it belongs to."""
+    """Hazards of the process itself, for any project."""
     found: list[Message] = []
     if not LINUX:
         found.append({"kind": "platform", "detail": f"forking is not safe on {sys.platform}"})
@@ -104,11 +104,11 @@ def of_session(session: Any, known: set[str], root: str) -> list[str]:
     manager = session.config.pluginmanager
     for hook_name in SESSION_HOOKS:
         for implementation in getattr(manager.hook, hook_name).get_hookimpls():
-            reason = foreign(implementation.plugin, known, hook_name, root)
+            reason = reason_if_foreign(implementation.plugin, known, hook_name, root)
             if reason is not None:
                 reasons.append(reason)
     for implementation in manager.hook.pytest_runtestloop.get_hookimpls():
-        reason = foreign(implementation.plugin, known, "pytest_runtestloop", root)
+        reason = reason_if_foreign(implementation.plugin, known, "pytest_runtestloop", root)
         if reason is not None:
             reasons.append(reason)
     if manager.hasplugin("randomly") or "pytest_randomly" in _active_plugins(manager):
@@ -132,7 +132,7 @@ def _active_plugins(manager: Any) -> set[str]:
 
 
 def module_of(plugin: Any) -> str:
-    """The module that a plugin is, or whose class it is of."""
+    """The name of a plugin's module, or of the module of its class."""
     name = getattr(plugin, "__name__", None)
     if isinstance(name, str) and not isinstance(plugin, type):
         return name
@@ -145,18 +145,18 @@ def _is_known(module: str, known: set[str]) -> bool:
 
 
 def is_foreign(plugin: Any, known: set[str]) -> bool:
-    """Whether a plugin is the project's, or one that nothing is known of."""
+    """Whether a plugin is the project's, or unknown."""
     return not _is_known(module_of(plugin), known)
 
 
-def foreign(plugin: Any, known: set[str], hook: str, root: str) -> str | None:
-    """What to say of a plugin that implements a hook, where it is not known to be harmless."""
+def reason_if_foreign(plugin: Any, known: set[str], hook: str, root: str) -> str | None:
+    """A sentence about a plugin that implements a hook; none if the plugin is harmless."""
     if _is_known(module_of(plugin), known):
         return None
-    return f"{_called(plugin, root)} implements {hook}"
+    return f"{_plugin_name(plugin, root)} implements {hook}"
 
 
-def _called(plugin: Any, root: str) -> str:
+def _plugin_name(plugin: Any, root: str) -> str:
     path = getattr(plugin, "__file__", None)
     if isinstance(path, str):
         relative = os.path.relpath(path, root)

@@ -1,9 +1,8 @@
 """The keeper: a process between the engine and each interpreter that the engine starts.
 
-A session that is no fork of ours has nobody above it who could look after it while it runs tests.
-The keeper ends it when the engine goes away, and what it left behind when it has ended; a test that
-stops or kills its parent finds the keeper there, and not the engine. It was forked off before
-anything but this package was loaded, and does nothing but wait.
+The keeper ends the interpreter's session when the engine goes away, and the processes that a
+session leaves when it ends. It is also the parent that a test may stop or kill, so the engine is
+not. The keeper forks before anything but this package is loaded, and does nothing but wait.
 """
 
 from __future__ import annotations
@@ -13,21 +12,21 @@ from . import process_tree
 
 # How long an idle interpreter may take to end by itself when the engine is gone, in seconds.
 _PARTING = 3.0
-# How long what a session left behind may take to end by itself: helpers of multiprocessing and of
-# debuggers tidy up then. Behind a crash it is less.
+# How long the processes that a session left may take to end by themselves: helpers of
+# multiprocessing and of debuggers tidy up then. After a crash it is less.
 _TIDYING = 2.0
 _TIDYING_AFTER_A_CRASH = 0.2
 _LOOK_MS = 20
 
-# The interpreter has become a session, whose tests may keep it from noticing anything.
+# The interpreter runs a session: its tests may keep it from noticing that the engine is gone.
 _is_session = False
 
 
 def start(connection: int, terminal: bool) -> int:
     """Fork: the parent becomes the keeper; returns its pid in the child, 0 where there is none.
 
-    With threads about (a sitecustomize may start some) a fork would not be the same process.
-    With a `terminal` it stays in the group of whoever started it, which has the terminal.
+    If there are other threads (a sitecustomize may start some), it does not fork: they would be
+    missing in the child. With a `terminal` it stays in the process group that has the terminal.
     """
     if not process_tree.LINUX or len(os.listdir("/proc/self/task")) != 1:
         return 0
@@ -47,8 +46,8 @@ def start(connection: int, terminal: bool) -> int:
     return keeper
 
 
-def tell_session(keeper: int) -> None:
-    """This process is a session from now on."""
+def mark_as_session(keeper: int) -> None:
+    """Let the keeper know that this process is a session from now on."""
     if keeper and os.getppid() == keeper:
         os.kill(keeper, signal.SIGUSR1)
 
@@ -79,7 +78,7 @@ def _wait_for(child: int, connection: int) -> int:
     poller.register(connection, 0)  # a hang-up is always reported; data is not ours to read
     kill_at = None
     while True:
-        # Others in it are orphans that are ours by now.
+        # Other pids are orphans that the keeper adopted.
         reaped, status = os.waitpid(-1, os.WNOHANG)
         if reaped == child:
             return status
@@ -93,7 +92,7 @@ def _wait_for(child: int, connection: int) -> int:
 
 
 def _clear_up(patience: float) -> None:
-    """End what the session left behind."""
+    """End the processes that the session left."""
     end = time.monotonic() + patience
     while True:
         try:
@@ -108,7 +107,7 @@ def _clear_up(patience: float) -> None:
 
 
 def _end_like(status: int) -> None:
-    """End as the child did: whoever started this process takes it for that one."""
+    """End as the child did: the engine takes this process for that one."""
     if os.WIFSIGNALED(status):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         ending = os.WTERMSIG(status)

@@ -1,7 +1,7 @@
-"""How a worker process ends: exit handlers of its own, flushed streams, then out.
+"""Ends a worker process: runs its own exit handlers, flushes streams, exits.
 
-A fork must not run the handlers its parent registered (they would remove what siblings still
-use), except those that only look after the process's own affairs.
+A fork must not run the handlers that its parent registered (they would remove files that siblings
+still use), except those that work for each process.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def forget_inherited() -> None:
 
 
 def run_exit_handlers() -> None:
-    """What the interpreter does before it ends: wait for threads, call exit handlers, flush."""
+    """Do as the interpreter at its end: wait for threads, call exit handlers, flush streams."""
     deadline = time.monotonic() + _THREAD_PATIENCE
     executors = sys.modules.get("concurrent.futures.thread")
     pooled = getattr(executors, "_threads_queues", {})

@@ -42,15 +42,15 @@ def die_with_parent(parent: int) -> None:
 
 
 def lead_group() -> None:
-    """Put this process into a group of its own: a signal to a test's group reaches nobody else."""
+    """Put this process into a group of its own: a signal to a test's group reaches no other."""
     os.setpgid(0, 0)
 
 
 def leave_terminal() -> None:
     """Give up the terminal that the engine was started from.
 
-    A process group in its background is stopped, for good, when it reads from there. Without one
-    `/dev/tty` can't be opened, as on a machine that runs tests unattended.
+    The kernel stops a background process group that reads from a terminal. Without a terminal
+    `/dev/tty` can't be opened, as in CI.
     """
     try:
         terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
@@ -67,7 +67,7 @@ def leave_terminal() -> None:
 
 
 def adopt_orphans(adopt: bool = True) -> None:
-    """Make daemonised descendants children of this process, so that a kill finds them."""
+    """Become the parent of orphaned descendants, so that a kill finds them."""
     if _prctl is not None:
         _prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0)
 
@@ -112,9 +112,9 @@ def kill_trees(pids: Iterable[int]) -> None:
             if pid not in doomed and pid != os.getpid():
                 _signal(pid, signal.SIGSTOP)
                 doomed.append(pid)
-        # Again and again: what was found running may have forked until its signal came.
+        # Until none is new: a process may have forked before its signal arrived.
         queue = [child for pid in doomed for child in children_of(pid) if child not in doomed]
-    # Leaves first: an orphan would be handed to somebody else before its turn came.
+    # Leaves first: another process could adopt an orphan.
     for pid in reversed(doomed):
         _signal(pid, signal.SIGKILL)
 

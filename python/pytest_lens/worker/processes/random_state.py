@@ -1,9 +1,8 @@
-"""Random state across forks, as plain pytest would have it.
+"""Keeps random state across forks as it is in plain pytest.
 
 CPython reseeds `random` in a forked child and numpy does not. A project that seeds while it is
-imported must see its own sequence in every fork; one that does not must see a new one in each.
-Seeding is told from not seeding by a mark left in the generator's cache of one spare Gaussian,
-which every way of seeding clears.
+imported must see its own sequence in every fork; one that does not must see a new one in each. This
+module leaves a mark in the generator's cache of one spare Gaussian: every way of seeding clears it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 
 
 class Mark(float):
-    """A Gaussian like any other, that we know again."""
+    """A Gaussian like any other, of a type that we recognize."""
 
 
 def _generator() -> Any:
@@ -30,7 +29,7 @@ def mark() -> None:
 
 
 class _Numpy:
-    """numpy's legacy global generator; only where it was loaded before the project."""
+    """numpy's legacy global generator; only if it was loaded before the project."""
 
     def __init__(self) -> None:
         self._spare: float | None = None
@@ -52,7 +51,7 @@ class _Numpy:
             self._spare = None
 
     def reseed(self) -> None:
-        """In a child: a new sequence, unless the project chose one or numpy came with it."""
+        """In a child: start a new sequence, unless the project seeded or imported numpy itself."""
         module = self._module()
         if module is None or self._spare is None:
             return
@@ -68,7 +67,7 @@ _numpy = _Numpy()
 
 
 def numpy_came() -> None:
-    """numpy, imported in advance, is handed to the session just now."""
+    """Mark numpy's generator: the session imports numpy, which was imported in advance."""
     _numpy.mark()
 
 
@@ -81,7 +80,7 @@ def before_fork() -> Any:
 
 
 def after_fork(state: Any) -> None:
-    """In the child: restore a seeded state; an unseeded one was renewed by CPython itself."""
+    """In the child: restore a seeded state; CPython itself has renewed an unseeded one."""
     if state is not None:
         random.setstate(state)
     _numpy.reseed()

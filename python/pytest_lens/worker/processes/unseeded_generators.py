@@ -36,7 +36,7 @@ def stop_watching() -> None:
 def _noted_seed(self: random.Random, a: Any = None, version: int = 2) -> None:
     """Initialize internal state from a seed."""
     _seed(self, a, version)
-    # The names of temporary files look after themselves.
+    # `tempfile` itself renews its generator in a fork.
     if a is None and sys._getframe(2).f_globals.get("__name__") != "tempfile":
         with contextlib.suppress(Exception):
             if id(self) not in _states:

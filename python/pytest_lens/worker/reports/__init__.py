@@ -1,1 +1,1 @@
-"""Verdicts, tracebacks and diffs, made from pytest's reports."""
+"""Makes verdicts, tracebacks and diffs from pytest's reports."""

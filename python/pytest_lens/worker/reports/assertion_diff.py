@@ -1,4 +1,4 @@
-"""Expected and actual of a failed `==`, for editors that show the two side by side."""
+"""Expected and actual values of a failed `==`, for editors that show a diff."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from ..wire import MESSAGE_LIMIT, cut
 
-# Formatting must stay cheap beside the test: what is larger than this is shown by its `repr` only.
+# Formatting must stay cheap: a value of more objects than this is shown by its `repr`.
 _MANY = 5_000
 
-_Place = tuple[CodeType, int]
+_Line = tuple[CodeType, int]
 
-# unittest's comparisons, each with its names for what there was and what was expected.
+# unittest's comparisons, each with its names for the actual and the expected value.
 _UNITTEST = {
     "assertEqual": ("first", "second"),
     "assertMultiLineEqual": ("first", "second"),
@@ -30,28 +30,28 @@ _UNITTEST = {
 
 
 class Comparisons:
-    """The last failed comparison, and where it was made."""
+    """The last failed comparison, and its line."""
 
     def __init__(self) -> None:
-        self._last: tuple[_Place | None, str, str] | None = None
+        self._last: tuple[_Line | None, str, str] | None = None
 
     def clear(self) -> None:
         """A new test begins."""
         self._last = None
 
-    def see(self, op: str, left: object, right: object) -> None:
-        """pytest asks how to explain a failed comparison (`assert actual == expected`)."""
+    def note(self, op: str, left: object, right: object) -> None:
+        """Note a failed comparison (`assert actual == expected`) before pytest explains it."""
         self._last = None
         if op != "==":
             return
         try:
             actual, expected = _shown(left, right)
-        except BaseException:  # a repr that raises, or exits, is the test's own affair
+        except BaseException:  # a repr that raises, or exits: the test itself deals with it
             return
-        self._last = (_asserting_place(), actual, expected)
+        self._last = (_asserting_line(), actual, expected)
 
     def for_failure(self, error: BaseException) -> tuple[str, str] | None:
-        """(expected, actual), if the comparison seen last is the one that failed the test."""
+        """(expected, actual), if the last comparison is the one that failed the test."""
         last, self._last = self._last, None
         if not issubclass(type(error), AssertionError):
             return None
@@ -79,8 +79,8 @@ def _of_unittest(error: BaseException) -> tuple[str, str] | None:
     return None
 
 
-def _asserting_place() -> _Place | None:
-    """Where the `assert` is that is being explained: in the first frame outside the machinery."""
+def _asserting_line() -> _Line | None:
+    """The line of the `assert` that pytest explains: the first frame outside pytest and ours."""
     frame: Any = sys._getframe(2)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
@@ -90,8 +90,8 @@ def _asserting_place() -> _Place | None:
     return None
 
 
-def _is_one_assert(explained: _Place | None, failed: _Place) -> bool:
-    """Whether both places are in the same `assert`, which may take several lines.
+def _is_one_assert(explained: _Line | None, failed: _Line) -> bool:
+    """Whether both lines are in the same `assert`, which may take several lines.
 
     Python 3.10 puts the comparison on another line of it than the raise.
     """

@@ -1,4 +1,4 @@
-"""The exception of the project in what pytest raised, its text, and the line that it came from."""
+"""The project's own exception inside pytest's wrapper, its text and its line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..unpatched import os
 
 
 def cause_of(error: BaseException) -> BaseException:
-    """The project's own exception behind pytest's wrapper, if there is one."""
+    """The project's own exception inside pytest's wrapper, if there is one."""
     inner = getattr(error, "cause", None)  # ConftestImportFailure since pytest 8.1
     if isinstance(inner, BaseException):
         return inner

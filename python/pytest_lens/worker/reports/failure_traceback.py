@@ -1,4 +1,4 @@
-"""The traceback of a failure as data: frames outermost first, and the line to put a mark on."""
+"""The traceback of a failure as data: frames, outermost first, and the line of its mark."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def describe(item: Any, trace: TracebackType | None, root: str) -> Message:
     if not shown:
         return {}
     mine = [entry for entry in shown if entry[0] == own] or shown
-    told: Message = {"location": {"path": mine[-1][0], "line": mine[-1][1]}}
+    details: Message = {"location": {"path": mine[-1][0], "line": mine[-1][1]}}
     if len(shown) > _MANY:  # deep recursion: both ends say enough
         shown = shown[: _MANY // 2] + shown[-_MANY // 2 :]
-    told["frames"] = [_frame(entry) for entry in shown]
-    return told
+    details["frames"] = [_frame(entry) for entry in shown]
+    return details
 
 
 def of_doctest(item: Any, error: BaseException, root: str) -> Message:
-    """Place, frames and message of a failed doctest: its example's, whatever ran it."""
+    """Line, frames and message of a failed doctest: those of its example."""
     if not hasattr(item, "dtest"):
         return {}
     first = (getattr(error, "failures", None) or [error])[0]
@@ -51,24 +51,24 @@ def of_doctest(item: Any, error: BaseException, root: str) -> Message:
         line = _line_with(path, f">>> {source}")
     else:
         line = test.lineno + example.lineno + 1
-    told: Message = {"location": {"path": path, "line": line}}
+    details: Message = {"location": {"path": path, "line": line}}
     frames: list[Message] = [{"path": path, "line": line, "name": item.name, "text": source}]
     if hasattr(first, "got"):
         want, got = (text.strip() or "nothing" for text in (example.want, first.got))
-        told["message"] = f"Expected {want}, got {got}"
+        details["message"] = f"Expected {want}, got {got}"
     else:
         raised = first.exc_info[1]
-        told["message"] = f"{type(raised).__name__}: {raised}"
+        details["message"] = f"{type(raised).__name__}: {raised}"
         inner = _entries(first.exc_info[2], root)
         frames += [_frame(entry) for entry in inner if entry[0] == path][-_MANY:]
-    told["message"] = cut(told["message"], MESSAGE_LIMIT)
-    return {**told, "frames": frames}
+    details["message"] = cut(details["message"], MESSAGE_LIMIT)
+    return {**details, "frames": frames}
 
 
 def of_custom(item: Any, trace: TracebackType | None, root: str, is_own_text: bool) -> Message:
-    """As `describe`, for an item of a file that is no Python: the code that runs it lies elsewhere.
+    """Like `describe`, for an item of a file that is no Python: other files have its code.
 
-    `is_own_text`: the item tells its failure in its own words, so no frame says more.
+    `is_own_text`: the item explains its failure itself, so no frame says more.
     """
     path = str(getattr(item, "path", ""))
     if isinstance(item, pytest.Function) or not path:
@@ -97,7 +97,7 @@ def _entries(trace: TracebackType | None, root: str) -> list[_Entry]:
         path = paths.get(code)
         if path is None:
             path = paths[code] = os.path.normpath(os.path.join(root, code.co_filename))
-        # A tracebackhide that is a function decides by the exception; such helpers want hiding.
+        # A `__tracebackhide__` that is a function counts as true.
         frame = trace.tb_frame
         hidden = bool(frame.f_locals.get("__tracebackhide__") or "__unittest" in frame.f_globals)
         entries.append((path, trace.tb_lineno or code.co_firstlineno, code.co_name, hidden))
@@ -106,7 +106,7 @@ def _entries(trace: TracebackType | None, root: str) -> list[_Entry]:
 
 
 def _from_test_on(entries: list[_Entry], item: Any, own: str) -> list[_Entry]:
-    """Without the machinery that called the test: from the test's own file on, if it is there."""
+    """The frames from the test's own file on; without one, all but pytest's own."""
     for index, entry in enumerate(entries):
         if entry[0] == own:
             return entries[index:]

@@ -1,8 +1,8 @@
-"""Whose fault it is that an exception escapes from pytest: a hook's, or that of a test's objects.
+"""Tells exceptions of a hook apart from those of a test's objects, when one escapes from pytest.
 
-An exception out of a hook of a plugin or conftest.py ends a session, as it does for plain pytest.
-But what escapes from pytest's own code comes of the objects of one test (a `__repr__` that exits,
-say), and costs no other test its verdict.
+An exception from a hook of a plugin or conftest.py ends a session, as in plain pytest. An exception
+from pytest's own code comes from the objects of one test (a `__repr__` that exits, for example),
+and must not cost another test its verdict.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def is_a_hooks(trace: TracebackType | None) -> bool:
     for frame, _ in traceback.walk_tb(trace):
         module = str(frame.f_globals.get("__name__")).partition(".")[0]
         if frame.f_code.co_name == "_multicall":
-            # A wrapper that breaks pluggy's rules, and whose frame is gone, is no less at fault.
+            # A wrapper that breaks pluggy's rules is at fault too, though its frame is gone.
             found = called = True
         elif called and module != "pluggy":
             found, called = module not in _OWN, False

@@ -1,7 +1,7 @@
-"""From pytest's reports to one verdict for each test.
+"""Folds pytest's reports into one verdict for each test.
 
 pytest reports setup, call and teardown (and subtests) separately, and plugins may change or repeat
-reports; what counts is what reaches `pytest_runtest_logreport`.
+reports; those that reach `pytest_runtest_logreport` count.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _PHASES = ("setup", "call", "teardown")
 _STREAMS = (("Captured stdout", "stdout"), ("Captured stderr", "stderr"), ("Captured log", "log"))
 
 
-class Recorder:
-    """Collects the reports of the test that runs now."""
+class VerdictBuilder:
+    """Gathers the reports of the running test."""
 
     def __init__(self, root: str, comparisons: Comparisons) -> None:
         self._root = root
@@ -47,8 +47,8 @@ class Recorder:
         self._subtest_details = []
         self._comparisons.clear()
 
-    def made(self, item: Any, call: Any, report: Any) -> None:
-        """pytest made a report: the one moment at which the exception itself is at hand."""
+    def note_exception(self, item: Any, call: Any, report: Any) -> None:
+        """Note the exception of a phase: only when pytest makes the report can it be seen."""
         detail: Message = {}
         try:
             if call.excinfo is not None and (report.failed or hasattr(report, "wasxfail")):
@@ -56,9 +56,7 @@ class Recorder:
                 pair = self._comparisons.for_failure(call.excinfo.value)
                 if pair is not None:
                     detail["expected"], detail["actual"] = pair
-        except (
-            BaseException
-        ):  # hostile objects in frames: the verdict is worth more than its details
+        except BaseException:  # hostile objects in frames: keep the verdict, drop its details
             pass
         self._details[call.when] = detail
 
@@ -71,8 +69,8 @@ class Recorder:
             or failure_traceback.describe(item, trace, self._root)
         )
 
-    def reported(self, report: Any) -> None:
-        """A report that counts, after all other plugins had their say."""
+    def note_report(self, report: Any) -> None:
+        """Note a report that counts: all other plugins have seen it."""
         if is_subtest(report):
             self._subtests.append(report)
             self._subtest_details.append(self._details.get(report.when, {}))
@@ -85,14 +83,14 @@ class Recorder:
         self._logged[report.when] = self._details.get(report.when, {})
 
     def end(self, item: Any, crash: BaseException | None, ms: float) -> Message:
-        """The test is over; `crash` is what escaped from pytest's protocol, if anything did.
+        """The verdict of the test; `crash`: the exception that escaped from pytest's protocol.
 
-        `ms`: what it took, as far as we know.
+        `ms`: the time that it took, by our own clock.
         """
         verdict = self._verdict()
         if crash is not None:
             verdict["outcome"] = "error"
-            verdict["message"] = cut(_told_of(crash), MESSAGE_LIMIT)
+            verdict["message"] = cut(_describe(crash), MESSAGE_LIMIT)
             try:
                 verdict.update(failure_traceback.describe(item, crash.__traceback__, self._root))
             except BaseException:  # as above
@@ -114,12 +112,12 @@ class Recorder:
     def overdue(
         self, item: Any, message: str, text: str, trace: TracebackType | None, ms: float
     ) -> Message:
-        """The test runs out of time, and its process ends: `text` shows where it was."""
-        told: Message = {"outcome": "timed_out", "message": message, "longrepr": cut(text)}
-        told["ms"] = round(ms, 3)
-        told.update(failure_traceback.describe(item, trace, self._root))
-        told.update(self._captured())
-        return told
+        """The verdict of a test whose time is up, as its process ends; `text` shows its stacks."""
+        verdict: Message = {"outcome": "timed_out", "message": message, "longrepr": cut(text)}
+        verdict["ms"] = round(ms, 3)
+        verdict.update(failure_traceback.describe(item, trace, self._root))
+        verdict.update(self._captured())
+        return verdict
 
     def _verdict(self) -> Message:
         if not self._reports:
@@ -140,15 +138,15 @@ class Recorder:
         if setup is not None and setup.outcome == "rerun":
             main["outcome"] = "error"
         failed = [index for index, report in enumerate(self._subtests) if report.failed]
-        own_words = main["outcome"] in ("failed", "error") and not _only_counts_subtests(call)
-        if failed and not own_words:
+        has_own_text = main["outcome"] in ("failed", "error") and not _only_counts_subtests(call)
+        if failed and not has_own_text:
             main = self._failed_by_subtests(failed)
         if teardown is not None and teardown.failed and phase != "teardown":
             main = _with_teardown(main, teardown, self._logged["teardown"])
         return main
 
     def _deciding_phase(self) -> str:
-        """The phase that decides; plugins that run a test elsewhere have phases of their own."""
+        """The phase that decides; plugins that run a test in another process have other phases."""
         others = [phase for phase in self._reports if phase not in _PHASES]
         return next(phase for phase in ("call", *others, *_PHASES) if phase in self._reports)
 
@@ -166,7 +164,7 @@ class Recorder:
         }
 
     def _captured(self) -> Message:
-        """The output by stream, from the last report (it has all sections) and from subtests."""
+        """The output by stream, from the last report (which has all sections) and from subtests."""
         sections: list[tuple[str, str]] = []
         for report in self._reports.values():
             sections = list(report.sections)
@@ -196,7 +194,7 @@ def _judge(report: Any) -> Message:
     expected = getattr(report, "wasxfail", None)
     if report.skipped:
         if expected is not None:
-            return _told("xfailed", _reason(expected), report)
+            return _with_text("xfailed", _reason(expected), report)
         return {"outcome": "skipped", "message": cut(skip_reason(report), MESSAGE_LIMIT)}
     if report.passed:
         if expected is not None:
@@ -204,13 +202,13 @@ def _judge(report: Any) -> Message:
             return {"outcome": "xpassed", **({"message": message} if message else {})}
         return {"outcome": "passed"}
     outcome = "error" if report.when in ("setup", "teardown") else "failed"
-    verdict = _told(outcome, _message(report), report)
+    verdict = _with_text(outcome, _message(report), report)
     if isinstance(report.longrepr, str) and report.longrepr.startswith("[XPASS(strict)]"):
         verdict["strict"] = True
     return verdict
 
 
-def _told(outcome: str, message: str, report: Any) -> Message:
+def _with_text(outcome: str, message: str, report: Any) -> Message:
     verdict: Message = {"outcome": outcome}
     if message:
         verdict["message"] = cut(message, MESSAGE_LIMIT)
@@ -221,11 +219,11 @@ def _told(outcome: str, message: str, report: Any) -> Message:
 
 
 def _with_teardown(main: Message, teardown: Any, detail: Message) -> Message:
-    """A failing teardown makes any outcome an error; an earlier failure keeps the first word."""
+    """A failing teardown makes any outcome an error; the message of a failed call comes first."""
     text = _longrepr(teardown)
     if main["outcome"] not in ("failed", "error"):
-        told = _told("error", _message(teardown), teardown)
-        return {**told, "phase": "teardown", **detail}
+        verdict = _with_text("error", _message(teardown), teardown)
+        return {**verdict, "phase": "teardown", **detail}
     message = main.get("message", "") + f"\n(and in teardown: {_message(teardown)})"
     return {
         **main,
@@ -237,9 +235,9 @@ def _with_teardown(main: Message, teardown: Any, detail: Message) -> Message:
 
 
 def unshowable(item: Any, call: Any, hindrance: type[BaseException]) -> Any:
-    """The report of a phase whose own report could not be made: a `__repr__` exits, say."""
+    """The report of a phase for which pytest could make none: a `__repr__` exits, for example."""
     error = call.excinfo.value if call.excinfo is not None else None
-    text = "passed" if error is None else _told_of(error)
+    text = "passed" if error is None else _describe(error)
     longrepr = f"E   {text}\n(pytest could not show more of it: {hindrance.__name__} was raised)"
     return pytest.TestReport(
         item.nodeid,
@@ -252,7 +250,7 @@ def unshowable(item: Any, call: Any, hindrance: type[BaseException]) -> Any:
     )
 
 
-def _told_of(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     try:
         text = str(error)
         name = type(error).__name__
@@ -301,7 +299,7 @@ def text_of(report: Any) -> str:
 def _longrepr(report: Any) -> str:
     text = _text(report)
     for name, content in report.sections:
-        # Other plugins' explanations; captured output goes by itself.
+        # Sections of other plugins; captured output has fields of its own.
         if not name.startswith("Captured "):
             text += f"\n{name:-^80}\n{content}"
     return text
@@ -311,14 +309,14 @@ def _subtest(report: Any, detail: Message, path: str) -> Message:
     outcome = report.outcome
     if hasattr(report, "wasxfail"):
         outcome = "xfailed" if report.skipped else "xpassed"
-    told: Message = {"label": _label(report), "outcome": outcome}
+    verdict: Message = {"label": _label(report), "outcome": outcome}
     if outcome == "skipped":
-        told["message"] = cut(skip_reason(report), MESSAGE_LIMIT)
+        verdict["message"] = cut(skip_reason(report), MESSAGE_LIMIT)
     elif report.failed:
-        told["message"] = cut(_message(report), MESSAGE_LIMIT)
+        verdict["message"] = cut(_message(report), MESSAGE_LIMIT)
         if "location" in detail:
-            told["line"] = detail["location"]["line"]
-    return told
+            verdict["line"] = detail["location"]["line"]
+    return verdict
 
 
 def _label(report: Any) -> str:

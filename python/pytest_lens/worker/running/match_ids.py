@@ -1,8 +1,8 @@
-"""Tests whose ids differ with each collection: with a number drawn, with the time of day.
+"""Matches tests whose ids differ in each collection: by a random number, by the time of day.
 
-A run names its tests as one session found them; a session that collects for itself finds the same
-ones by other names. Where as many of a function (else of a class, else of a file) are missing as
-have names that nobody asked for, they are the same, in their order.
+A run names its tests as one session found them; another session finds the same tests under other
+names. If a function (else a class, else a file) lacks as many tests as it has ones that nobody
+requested, they are the same tests, in the same sequence.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def match(missing: dict[int, str], unasked: list[tuple[str, Any]]) -> dict[int, Any]:
-    """What stands for each of the missing ids, as far as that can be told."""
+    """The item for each missing id, as far as it can be known."""
     found: dict[int, Any] = {}
     for how_far in range(max((len(_groups(name)) for name in missing.values()), default=0)):
         wanted: dict[_Group, list[int]] = {}
@@ -30,7 +30,7 @@ def match(missing: dict[int, str], unasked: list[tuple[str, Any]]) -> dict[int, 
 
 
 def _groups(node_id: str) -> list[str]:
-    """What an id is in, closest first: the function of a case, classes, the file."""
+    """The groups of an id, closest first: the function of a case, its classes, its file."""
     bare = _bare(node_id)
     groups = [bare] if bare != node_id else []
     while "::" in bare:
@@ -49,7 +49,7 @@ _Group = tuple[Any, ...]
 
 
 def _group(node_id: str, how_far: int) -> _Group:
-    """One of them, for tests of a kind: cases do not stand for methods, nor those for functions."""
+    """One group of tests of a kind: cases do not match methods, nor methods functions."""
     groups, bare = _groups(node_id), _bare(node_id)
     if how_far >= len(groups):
         return ()

@@ -1,8 +1,8 @@
-"""Tests that run out of time by other clocks than ours, which end their process with them.
+"""Reports tests whose time other code limits, when that code ends their process.
 
 pytest-timeout does so with its method "thread", pytest itself with `faulthandler_exit_on_timeout`.
-Here the test is told of first: it has an outcome, and another process runs the others. What these
-clocks count from is the run's begin, not that of a session which was ready long before.
+This module reports the test first: it has an outcome, and another process runs the others. The time
+begins with the run, not with a session that was ready long before.
 """
 
 from __future__ import annotations
@@ -17,15 +17,14 @@ from typing import Any
 from _pytest import faulthandler as pytest_faulthandler
 from _pytest._io import TerminalWriter
 
-from ..reports.verdict import Recorder
+from ..own_code import FOLDER
+from ..reports.verdict import VerdictBuilder
 from ..state import Worker
 from ..unpatched import os, time
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-
 
 def begin_run(config: Any) -> None:
-    """The time that pytest-timeout gives the session begins with its first test."""
+    """Let the session's time of pytest-timeout begin with its first test."""
     plugin: Any = sys.modules.get("pytest_timeout")
     limit = getattr(plugin, "SESSION_TIMEOUT_KEY", None)
     expiry = getattr(plugin, "SESSION_EXPIRE_KEY", None)
@@ -36,12 +35,12 @@ def begin_run(config: Any) -> None:
 class Timers:
     """pytest-timeout's timers for one test each, by the method "thread"."""
 
-    def __init__(self, worker: Worker, recorder: Recorder) -> None:
+    def __init__(self, worker: Worker, verdicts: VerdictBuilder) -> None:
         self._worker = worker
-        self._recorder = recorder
+        self._verdicts = verdicts
 
     def set(self, item: Any, settings: Any) -> bool | None:
-        """In place of pytest-timeout's own; None where that is the one to take."""
+        """Set a timer in place of pytest-timeout's own; None if that one must be set."""
         main = threading.current_thread() is threading.main_thread()
         if settings.method != "thread" and main:
             return None
@@ -57,33 +56,33 @@ class Timers:
         return True
 
     def _overdue(self, item: Any, settings: Any, began: float) -> None:
-        """Tell what pytest-timeout would have printed, and end the process as it does."""
+        """Report what pytest-timeout would have printed, and end the process as it does."""
         plugin: Any = sys.modules["pytest_timeout"]
         if not getattr(settings, "disable_debugger_detection", False) and plugin.is_debugging():
             return
         try:
-            self._tell(item, f"Timeout (>{settings.timeout}s) from pytest-timeout.", began)
-        except BaseException:  # whatever the test has replaced: it ends all the same
+            self._report(item, f"Timeout (>{settings.timeout}s) from pytest-timeout.", began)
+        except BaseException:  # the test may have replaced anything: the process ends all the same
             traceback.print_exc()
         finally:
             if self._worker.boot.terminal:
                 plugin.timeout_timer(item, settings)
             os._exit(1)
 
-    def _tell(self, item: Any, message: str, began: float) -> None:
-        channel, streams = self._worker.channel, self._worker.streams
-        if channel.is_sending:  # a message can't be put into the middle of another
+    def _report(self, item: Any, message: str, began: float) -> None:
+        channel, files = self._worker.channel, self._worker.capture_files
+        if channel.is_sending:  # a message must not begin in the middle of another
             return
         took = (time.monotonic() - began) * 1000
         frame = sys._current_frames().get(threading.main_thread().ident or 0)
-        verdict = self._recorder.overdue(item, message, _stacks(), _trace(frame), took)
+        verdict = self._verdicts.overdue(item, message, _stacks(), _trace(frame), took)
         if not self._worker.boot.terminal:
             verdict.update(_captured(item, verdict))
-        channel.send({"t": "finished", "i": streams.index, **verdict, **streams.end()})
+        channel.send({"t": "finished", "i": files.index, **verdict, **files.end()})
 
 
 def _captured(item: Any, verdict: dict[str, Any]) -> dict[str, str]:
-    """What was captured since the last phase, behind what was told of those before."""
+    """The output of the phases before, and what was captured since then."""
     manager = item.config.pluginmanager.getplugin("capturemanager")
     if manager is None:
         return {}
@@ -110,16 +109,16 @@ def _stacks() -> str:
 def _trace(frame: FrameType | None) -> TracebackType | None:
     """A frame and its callers up to ours, as a traceback."""
     trace: TracebackType | None = None
-    while frame is not None and not frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and not frame.f_code.co_filename.startswith(FOLDER):
         trace = TracebackType(trace, frame, frame.f_lasti, frame.f_lineno)
         frame = frame.f_back
     return trace
 
 
 class Faults:
-    """Where pytest's faulthandler writes stacks when a test takes long: to a file of ours.
+    """Makes pytest's faulthandler write the stacks of a slow test to a file of ours.
 
-    A process that ends then has left them there; else they go to what the test wrote.
+    The engine finds them there if the process ends; else they join the output of the test.
     """
 
     def __init__(self, config: Any) -> None:
@@ -136,19 +135,19 @@ class Faults:
         self._file: Any = None
 
     def is_wanted(self) -> bool:
-        """Whether the project asks for that."""
+        """Whether the project sets `faulthandler_timeout`."""
         try:
             return self._key is not None and float(self._config.getini("faulthandler_timeout")) > 0
         except (TypeError, ValueError):
             return False
 
     def begin(self, file: Any) -> None:
-        """Have them written to this file from now on."""
+        """Write stacks to this file from now on."""
         self._theirs, self._file = self._config.stash[self._key], file
         self._config.stash[self._key] = file.fileno()
 
     def take(self) -> str:
-        """What was written since the last time."""
+        """The stacks since the last call."""
         if self._file is None:
             return ""
         with open(self._file.name, encoding="utf-8", errors="replace") as reader:
@@ -159,7 +158,7 @@ class Faults:
         return text
 
     def end(self) -> None:
-        """Back to what it was."""
+        """Restore pytest's own file."""
         if self._file is not None:
             self._config.stash[self._key] = self._theirs
             self._file = None

@@ -60,7 +60,7 @@ class _Item(pytest.Function):
 
 
 class _Hooks:
-    """The hooks of `_PLUGINS`, none of those that tell others of a test."""
+    """The hooks of `_PLUGINS`, except those that report a test."""
 
     def __init__(self, manager: Any) -> None:
         self._manager = manager
@@ -68,7 +68,7 @@ class _Hooks:
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("pytest_runtest_log"):
-            found: Any = _tell_nobody
+            found: Any = _report_nothing
         else:
             found = self._manager.subset_hook_caller(name, remove_plugins=self._others)
         setattr(self, name, found)
@@ -80,5 +80,5 @@ def _is_rehearsed(plugin: Any) -> bool:
     return name in _PLUGINS
 
 
-def _tell_nobody(**_event: Any) -> None:
+def _report_nothing(**_event: Any) -> None:
     pass

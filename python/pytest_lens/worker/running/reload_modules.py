@@ -1,8 +1,7 @@
-"""Test modules of a resident session, taken out and collected again after they changed.
+"""Removes changed test modules from a resident session, and collects them again.
 
-The rest of the session stays as it is: the folders' nodes, which fixtures hang on, and the
-conftests. So only modules that nothing but tests imports may be treated like this; the engine
-sees to that.
+The rest of the session stays as it is: the folders' nodes, which have fixtures, and the conftests.
+So this works only for modules that nothing else imports; the engine checks that.
 """
 
 from __future__ import annotations
@@ -30,23 +29,25 @@ FOLDERS = (pytest.Package, getattr(pytest, "Directory", pytest.Package))
 class Modules:
     """The test modules that a session has collected."""
 
-    def __init__(self, worker: Worker, session: Any, snapshot: Snapshot, keep: Any) -> None:
+    def __init__(
+        self, worker: Worker, session: Any, snapshot: Snapshot, kept_fixtures: Any
+    ) -> None:
         self._root = worker.root
         self._session = session
         self._snapshot = snapshot
-        self._keep = keep
+        self._kept_fixtures = kept_fixtures
         self._folders: dict[tuple[type, str], Any] = {}
         for item in session.items:
             for node in item.listchain():
                 self._note(node)
-        # Folders whose conftests were read, though no test of theirs could be.
+        # Folders whose conftests were read, but none of whose tests were collected.
         for by_node in getattr(session._fixturemanager, "_arg2node2fixturedefs", {}).values():
             for node in by_node:
                 self._note(node)
         session.config.pluginmanager.register(self, "pytest-lens-modules")
 
     def _note(self, node: Any) -> Any:
-        """The node that stands for a folder: the first that there was."""
+        """The first node that the session made for a folder; any other node itself."""
         if not isinstance(node, FOLDERS):
             return node
         return self._folders.setdefault((type(node), str(node.path)), node)
@@ -61,7 +62,7 @@ class Modules:
     # Forgetting
 
     def forget(self, paths: list[str]) -> None:
-        """Tear down the fixtures of modules, and let go of all that came of them."""
+        """Tear down the fixtures of modules, and remove their items and modules."""
         for path in paths:
             absolute = os.path.join(self._root, path)
             self._tear_down(absolute)
@@ -78,12 +79,12 @@ class Modules:
         for node in list(session._setupstate.stack):
             is_module = isinstance(node, pytest.File) and not isinstance(node, FOLDERS)
             if is_module and str(node.path) == path:
-                self._keep.tear_down_to(node.parent)
+                self._kept_fixtures.tear_down_to(node.parent)
         nodeid = self._nodeid(path)
         manager = session._fixturemanager
         for definition in _take_definitions(manager, nodeid):
             if definition.cached_result is not None:
-                with self._keep.guarded():
+                with self._kept_fixtures.guarded():
                     self._finish(definition)
         for table in ("_node_autousenames", "_nodeid_autousenames"):
             names = getattr(manager, table, {})
@@ -91,7 +92,7 @@ class Modules:
                 del names[key]
 
     def _nodeid(self, path: str) -> str:
-        """The id that pytest has given a module: outside of its rootdir, after its arguments."""
+        """The id that pytest gave a module; outside its rootdir it depends on the arguments."""
         for item in self._session.items:
             if str(item.path) == path:
                 for node in item.listchain():
@@ -101,7 +102,7 @@ class Modules:
         return relative.replace(os.sep, "/")
 
     def _finish(self, definition: Any) -> None:
-        """End one fixture, and those that rest on it."""
+        """Finish one fixture, and those that depend on it."""
         for finalizers, _ in self._session._setupstate.stack.values():
             for finalizer in finalizers:
                 function = finalizer.func if isinstance(finalizer, functools.partial) else None
@@ -114,26 +115,26 @@ class Modules:
     # Collecting
 
     def collect(self, paths: list[str]) -> Message:
-        """Collect files into the session; what was read for it, for the engine."""
+        """Collect files into the session; returns the files that were read, for the engine."""
         session = self._session
         items = session.items
         importlib.invalidate_caches()
         self._snapshot.start(hidden_modules.names())
         new: list[Any] = []
         try:
-            with self._keep.guarded():
+            with self._kept_fixtures.guarded():
                 new = list(session.perform_collect(paths))
         finally:
             session.items = items
-        # What could not be collected has told so when the engine collected it, and has no ids.
+        # The engine knows the files that can't be collected: they have no ids.
         session.testsfailed = 0
         for item in new:
-            self._settle_in(item)
+            self._attach(item)
         session.items = items + new
         return self._snapshot.finish()
 
-    def _settle_in(self, item: Any) -> None:
-        """Hang an item below the folders that were there before."""
+    def _attach(self, item: Any) -> None:
+        """Attach an item to the folders' nodes that were there before."""
         node = item
         while node.parent is not None:
             node.parent = self._note(node.parent)
@@ -146,7 +147,7 @@ def _is_within(key: Any, nodeid: str) -> bool:
 
 
 def _take_definitions(manager: Any, nodeid: str) -> list[Any]:
-    """The fixtures that a module and its classes define; pytest knows them no more."""
+    """Remove and return the fixtures that a module and its classes define."""
     taken: list[Any] = []
     # Until pytest 9.0: by name alone.
     by_name: dict[str, list[Any]] = getattr(manager, "_arg2fixturedefs", {})
@@ -158,7 +159,7 @@ def _take_definitions(manager: Any, nodeid: str) -> list[Any]:
             by_name[name] = left
         else:
             del by_name[name]
-    # Since then: by name, and then by the node or its id.
+    # Since then by name, and within that by the node or its id.
     for table in ("_arg2node2fixturedefs", "_arg2nodeid2fixturedefs"):
         for by_place in getattr(manager, table, {}).values():
             for key in [key for key in by_place if _is_within(key, nodeid)]:

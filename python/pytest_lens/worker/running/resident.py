@@ -1,9 +1,9 @@
 """A resident runner: one session that serves run after run and keeps its wider fixtures alive.
 
-pytest tears down what the next item does not need. Behind the last test of a run we name a node of
-the collection tree as the next "item": what hangs on that node, and above it, stays set up. The
-next run's first test then says what of it may stay. The rest is pytest's own doing, and so is the
-end: the session finishes as it always does, with the fixtures' own finalizers.
+pytest tears down the fixtures that the next item does not need. After the last test of a run we
+pass a node of the collection tree as the next "item": the fixtures of that node, and of those above
+it, stay set up. pytest itself tears down the rest at the next run's first test, and everything at
+the end of the session, with the fixtures' own finalizers.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import pytest
 
 from ..collection.nodes import NodeBuilder
 from ..processes import after_fork
-from ..reports.verdict import Recorder
+from ..reports.verdict import VerdictBuilder
 from ..state import Worker
 from ..unpatched import os
 from ..watching.snapshot import Snapshot
 from ..wire import EngineGone, Message
 from . import reload_modules
-from .run_loop import RunLoop, perish
+from .run_loop import RunLoop, kill_and_exit
 
 _DEPTHS = {"session": 0, "package": 1, "module": 2, "class": 3}
 
@@ -38,7 +38,7 @@ def _depth(node: Any) -> int:
     return 3 if isinstance(node, pytest.Class) else 4
 
 
-class Keep:
+class KeptFixtures:
     """Which nodes stay set up between runs."""
 
     def __init__(self, session: Any) -> None:
@@ -47,26 +47,26 @@ class Keep:
         self._limit = 0
 
     def configure(self, scopes: list[str], limit: int) -> None:
-        """The scopes that stay, with what is wider; and the limit of failures of a run."""
+        """Set the scopes that stay, wider ones included, and the limit of failures of a run."""
         self._deepest = max((_DEPTHS.get(scope, 0) for scope in scopes), default=0)
         self._limit = limit
 
     def check(self) -> None:
-        """Whether the limit is reached: pytest, if it knew of it, would tear everything down."""
+        """Raise at the limit of failures: pytest itself would tear everything down at it."""
         failed = self._session.testsfailed
         if self._limit and failed >= self._limit:
             raise self._session.Failed(f"stopping after {failed} failures")
 
-    def behind(self, item: Any) -> Any:
-        """What to pass as the next item after the last one."""
+    def next_after(self, item: Any) -> Any:
+        """The node to pass as the next item after the last one of a run."""
         return self._last(item.listchain())
 
-    def before(self, item: Any) -> None:
+    def prepare_item(self, item: Any) -> None:
         """A test is about to run, perhaps not for the first time."""
-        _freshen(item)
+        _reset_item(item)
         self.tear_down_to(item)
 
-    def settle(self) -> None:
+    def end_run(self) -> None:
         """A run has ended, perhaps early: narrower fixtures may still be set up."""
         stack = list(self._session._setupstate.stack)
         if stack:
@@ -75,13 +75,13 @@ class Keep:
                 self.tear_down_to(node)
 
     def tear_down_to(self, node: Any) -> None:
-        """Tear down what earlier tests have left and does not lie on the way to `node`."""
+        """Tear down fixtures of earlier tests that `node` and its parents do not have."""
         with self.guarded():
             self._session._setupstate.teardown_exact(node)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
-        """For finalizers that run between tests: no test has failed if one of them does."""
+        """For finalizers that run between tests: if one fails, no test has failed."""
         config = self._session.config
         try:
             yield
@@ -98,8 +98,8 @@ class Keep:
         return kept[-1] if kept else chain[0]
 
 
-def _freshen(item: Any) -> None:
-    """Undo on an item what an earlier run of it has left there; pytest runs an item only once."""
+def _reset_item(item: Any) -> None:
+    """Undo the changes of an item's earlier run: pytest expects to run an item only once."""
     marks = item.stash.get(_MARKS, None)
     if marks is None:
         item.stash[_MARKS] = list(item.own_markers)
@@ -119,51 +119,53 @@ _MARKS: pytest.StashKey[list[Any]] = pytest.StashKey()
 
 
 class Resident:
-    """Serves runs until the engine lets go of it."""
+    """Serves runs until the engine ends it."""
 
     def __init__(
         self,
         worker: Worker,
         session: Any,
-        recorder: Recorder,
+        verdicts: VerdictBuilder,
         builder: NodeBuilder,
         snapshot: Snapshot,
     ) -> None:
         self._worker = worker
         self._session = session
-        self._recorder = recorder
+        self._verdicts = verdicts
         self._builder = builder
-        self._keep = Keep(session)
-        self._modules = reload_modules.Modules(worker, session, snapshot, self._keep)
+        self._kept_fixtures = KeptFixtures(session)
+        self._modules = reload_modules.Modules(worker, session, snapshot, self._kept_fixtures)
         self._maxfail = session.config.option.maxfail
         self._by_id = builder.by_id(session.items)
 
     def serve(self, message: Message | None, prepare: Callable[[Any, Message], None]) -> None:
-        """Run by run; returns when the session is to finish, fixtures and all."""
+        """Serve run after run; returns when the session must finish."""
         session = self._session
         while message is not None:
-            self._start_afresh()
+            self._reset_session()
             hold = message["hold"]
-            self._keep.configure(hold["scopes"], message.pop("maxfail", None) or self._maxfail)
-            self._bring_up_to_date(message.get("ids") or [], hold["changed"])
+            self._kept_fixtures.configure(
+                hold["scopes"], message.pop("maxfail", None) or self._maxfail
+            )
+            self._update_modules(message.get("ids") or [], hold["changed"])
             prepare(session, message)
-            loop = RunLoop(self._worker, self._recorder, self._by_id, self._keep)
+            loop = RunLoop(self._worker, self._verdicts, self._by_id, self._kept_fixtures)
             loop.prepare(message, session.items)
             loop.run(session)
             message = self._wait()
 
-    def _start_afresh(self) -> None:
-        """What a run must not find of the one before."""
+    def _reset_session(self) -> None:
+        """Undo the traces of the run before."""
         session = self._session
         for name in ("shouldstop", "shouldfail"):
-            # Since pytest 8 the attribute itself refuses to be taken back.
+            # Since pytest 8 the attribute itself can't be reset.
             private = f"_{name}"
             setattr(session, private if hasattr(session, private) else name, False)
         session.config.option.maxfail = 0
         os.chdir(self._worker.root)
 
-    def _bring_up_to_date(self, ids: list[str], changed: list[str]) -> None:
-        """Forget test modules that changed, and collect those that are wanted and not here."""
+    def _update_modules(self, ids: list[str], changed: list[str]) -> None:
+        """Forget test modules that changed, and collect those of `ids` that are missing."""
         if changed:
             self._modules.forget(changed)
             self._by_id = self._builder.by_id(self._session.items)
@@ -175,15 +177,15 @@ class Resident:
             self._by_id = self._builder.by_id(self._session.items)
 
     def _wait(self) -> Message | None:
-        """The next run; None when there is to be none."""
+        """The next run; None if the engine ends this process."""
         while True:
             try:
                 message = self._worker.channel.wait(None)
             except EngineGone:
-                perish()
-            except KeyboardInterrupt:  # meant for tests, and none runs
+                kill_and_exit()
+            except KeyboardInterrupt:  # it is for tests, and none runs
                 continue
-            # A stop that crossed the end of the run it was meant for has nothing to stop.
+            # A "stop" that arrives after the end of its run has nothing to stop.
             if message is not None and message["t"] == "exit":
                 return None
             if message is not None and message["t"] == "run":

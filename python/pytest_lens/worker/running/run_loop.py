@@ -11,17 +11,17 @@ import pytest
 
 from ..processes import process_tree
 from ..reports.hook_blame import is_a_hooks
-from ..reports.verdict import Recorder
+from ..reports.verdict import VerdictBuilder
 from ..state import Worker
 from ..unpatched import faulthandler, os, time
 from ..wire import EngineGone, Message, cut, process_id
 from . import match_ids
 from .overtime import Faults
 from .rehearsal import rehearse
-from .standard_descriptors import Descriptors
+from .standard_descriptors import StandardDescriptors
 from .touch_pages import touch_machinery
 
-# What ends a session on purpose.
+# Exceptions that end a session on purpose.
 ENDINGS = (
     KeyboardInterrupt,
     pytest.exit.Exception,
@@ -29,8 +29,8 @@ ENDINGS = (
     pytest.Session.Interrupted,
 )
 
-# How long a runner that has just been forked expects its orders to be under way, in seconds.
-_SOON = 0.01
+# How long a fresh fork waits for "run" before it begins to prepare, in seconds.
+_ORDERS_WITHIN = 0.01
 
 
 class Stop(Exception):
@@ -38,47 +38,47 @@ class Stop(Exception):
 
 
 class Broken(Exception):
-    """Something escaped from a test that pytest stops at: this process goes, the others run."""
+    """An exception escaped from a test that ends pytest: this process ends, others go on."""
 
 
 class RunLoop:
-    """Runs one "run" message's items in the order in which the engine feeds them."""
+    """Runs the items of one "run" message, in the sequence in which the engine feeds them."""
 
     def __init__(
         self,
         worker: Worker,
-        recorder: Recorder,
+        verdicts: VerdictBuilder,
         by_id: dict[str, list[Any]],
-        keep: Any = None,
+        kept_fixtures: Any = None,
     ) -> None:
         self._worker = worker
-        # What stays set up between the runs of a resident (see `resident`).
-        self._keep = keep
-        self._recorder = recorder
+        # The fixtures that stay set up between the runs of a resident.
+        self._kept_fixtures = kept_fixtures
+        self._verdicts = verdicts
         self._by_id = by_id
         self._items: list[Any] = []
         self._ids: list[str] | None = None
         self._queue: deque[int] = deque()
         self._end = False
         self._timeout: float | None = None
-        # When the time of the whole run is up, by the monotonic clock.
+        # The end of the whole run's time, by the monotonic clock.
         self._deadline: float | None = None
         self._stacks: Any = None
         self._faults: Faults | None = None
-        self._descriptors: Descriptors | None = None
+        self._descriptors: StandardDescriptors | None = None
 
     def wait_for_run(self, session: Any) -> Message | None:
         """The "run" message; None when the engine wants this process to end instead."""
         idle = self._get_ready(session)
-        timeout: float | None = _SOON
+        timeout: float | None = _ORDERS_WITHIN
         while True:
             try:
                 message = self._worker.channel.wait(timeout)
-                # Nothing to do yet: get ready, a little at a time.
+                # No request yet: prepare in small steps.
                 timeout = 0 if next(idle, idle) is None else None
             except EngineGone:
-                perish()
-            except KeyboardInterrupt:  # meant for tests, and none runs
+                kill_and_exit()
+            except KeyboardInterrupt:  # it is for tests, and none runs
                 continue
             if message is not None and message["t"] in ("exit", "stop"):
                 return None
@@ -87,13 +87,13 @@ class RunLoop:
 
     def _get_ready(self, session: Any) -> Iterator[None]:
         """Do in small steps what makes the first test quick."""
-        self._worker.streams.open_unnamed(session.config, self._worker.boot.tmp_dir)
+        self._worker.capture_files.open_unnamed(session.config, self._worker.boot.tmp_dir)
         yield
         yield from touch_machinery()
         rehearse(session)
 
     def prepare(self, message: Message, items: list[Any]) -> list[Any]:
-        """Take the order and the limits of a run; says which of its ids do not exist here.
+        """Take the ids and the limits of a run; reports the ids that do not exist here.
 
         Returns the run's items.
         """
@@ -116,7 +116,7 @@ class RunLoop:
         self._stacks = open(stacks_path(self._worker), "w")  # noqa: SIM115 (while tests run)
 
     def _find(self, ids: list[str], same_files: bool) -> list[int]:
-        """Find the items of ids, also those that have other names here; says which are missing."""
+        """Find the items of ids, also under other names; returns the indices that are missing."""
         taken: dict[str, int] = {}
         for node_id in ids:
             same = self._by_id.get(node_id, [])
@@ -136,7 +136,7 @@ class RunLoop:
         return list(missing)
 
     def run(self, session: Any) -> None:
-        """Run what is fed until the end, a stop or too many failures; reports "done"."""
+        """Run the items that the engine feeds, until the end, a stop or `maxfail`; send "done"."""
         reason, message = "end", None
         faults = Faults(session.config)
         if faults.is_wanted() and not self._worker.boot.terminal:
@@ -144,7 +144,7 @@ class RunLoop:
                 self._open_stacks()
             faults.begin(self._stacks)
             self._faults = faults
-        self._descriptors = Descriptors(session.config)
+        self._descriptors = StandardDescriptors(session.config)
         error: BaseException | None = None
         try:
             while True:
@@ -152,11 +152,11 @@ class RunLoop:
                 if index is None:
                     break
                 following = self._items[self._queue[0]] if self._queue else None
-                if following is None and self._keep is not None:
-                    following = self._keep.behind(self._items[index])
+                if following is None and self._kept_fixtures is not None:
+                    following = self._kept_fixtures.next_after(self._items[index])
                 self._run_one(index, following)
-                if self._keep is not None:
-                    self._keep.check()
+                if self._kept_fixtures is not None:
+                    self._kept_fixtures.check()
                 if session.shouldfail:
                     raise session.Failed(session.shouldfail)
                 if session.shouldstop:
@@ -177,12 +177,12 @@ class RunLoop:
         done: Message = {"t": "done", "reason": reason}
         if message:
             done["message"] = cut(message)
-        warned = self._worker.warned.take()
+        warned = self._worker.warnings.take()
         if warned:
             done["warnings"] = warned
-        held = self._keep is not None and reason != "interrupted"
+        held = self._kept_fixtures is not None and reason != "interrupted"
         if held:
-            self._keep.settle()
+            self._kept_fixtures.end_run()
             done["held"] = True
         if self._stacks is not None:
             self._stacks.close()
@@ -192,19 +192,19 @@ class RunLoop:
 
     def _run_one(self, index: int, following: Any) -> None:
         item = self._items[index]
-        streams, measuring = self._worker.streams, self._worker.measuring
-        self._worker.send({"t": "started", "i": index, **streams.begin(index)})
-        if measuring is not None:
-            measuring.test(item.nodeid if self._ids is None else self._ids[index])
-        recorder = self._recorder
-        recorder.begin(item)
+        capture_files, measurement = self._worker.capture_files, self._worker.measurement
+        self._worker.send({"t": "started", "i": index, **capture_files.begin(index)})
+        if measurement is not None:
+            measurement.test(item.nodeid if self._ids is None else self._ids[index])
+        verdicts = self._verdicts
+        verdicts.begin(item)
         self._worker.reads.test(item)
         self._watch()
         began = time.perf_counter()
         crash: BaseException | None = None
         try:
-            if self._keep is not None:
-                self._keep.before(item)
+            if self._kept_fixtures is not None:
+                self._kept_fixtures.prepare_item(item)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         except BaseException as error:
             crash = error
@@ -214,26 +214,26 @@ class RunLoop:
         if self._stacks is not None:
             faulthandler.cancel_dump_traceback_later()
         _flush()
-        if measuring is not None:
-            measuring.test("")
-        verdict = recorder.end(item, crash, took * 1000)
+        if measurement is not None:
+            measurement.test("")
+        verdict = verdicts.end(item, crash, took * 1000)
         slow = self._faults.take() if self._faults is not None else ""
         if slow:
             verdict["stderr"] = cut(verdict.get("stderr", "") + slow)
         self._worker.send_reads()
-        self._worker.send({"t": "finished", "i": index, **verdict, **streams.end()})
+        self._worker.send({"t": "finished", "i": index, **verdict, **capture_files.end()})
         if self._descriptors is not None and not self._descriptors.are_intact():
-            perish()  # the next test would be blamed for it; another process runs it
+            kill_and_exit()  # the next test would be blamed for it; another process runs that one
         if crash is not None:
-            # Told by their types alone: hostile ones answer no `isinstance`.
+            # By the type alone: a hostile exception can break `isinstance`.
             if issubclass(type(crash), ENDINGS) or is_a_hooks(crash.__traceback__):
                 raise crash
             raise Broken(f"{item.nodeid} broke pytest") from None
 
     def _watch(self) -> None:
-        """Have the stacks written when time is up.
+        """Write the stacks when time is up.
 
-        At the end of the test's time this process ends; at that of the run's the engine ends it.
+        At the end of the test's time this process ends; at the end of the run's the engine ends it.
         """
         left = None if self._deadline is None else max(self._deadline - time.monotonic(), 0.001)
         if self._timeout is not None and (left is None or self._timeout <= left):
@@ -242,7 +242,7 @@ class RunLoop:
             faulthandler.dump_traceback_later(left, file=self._stacks)
 
     def _next(self) -> int | None:
-        """The next index to run, once it is known what follows it (pytest needs `nextitem`)."""
+        """The next index to run, when the one after it is known (pytest needs `nextitem`)."""
         self._receive(0)
         while len(self._queue) < 2 and not self._end:
             self._receive(None)
@@ -258,7 +258,7 @@ class RunLoop:
                     self._take(message)
                 message = self._worker.channel.poll()
         except EngineGone:
-            perish()
+            kill_and_exit()
 
     def _take(self, message: Message) -> None:
         fed = message["feed"] if message["t"] == "run" else message["indices"]
@@ -267,7 +267,7 @@ class RunLoop:
 
 
 def _flush() -> None:
-    """What a test printed past the capture is on its way before its outcome is."""
+    """Flush the output of a test that bypassed the capture, before its outcome is sent."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -276,11 +276,11 @@ def _flush() -> None:
 
 
 def stacks_path(worker: Worker) -> str:
-    """Where this process writes the stacks of a test that runs out of time."""
+    """The file for the stacks of a test that runs out of time."""
     return process_tree.stacks_path(worker.boot.tmp_dir, process_id())
 
 
-def perish() -> NoReturn:
-    """End now, with all that was started here: the engine is gone, or this process spoilt."""
+def kill_and_exit() -> NoReturn:
+    """End now, with all children: the engine is gone, or this process is unusable."""
     process_tree.kill_trees(process_tree.children_of(os.getpid()))
     os._exit(70)

@@ -1,4 +1,4 @@
-"""Whether a test has left the descriptors alone that the output of all tests goes through."""
+"""Checks that a test did not close or replace the descriptors that all tests' output needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..unpatched import os
 _fstat = os.fstat
 
 
-class Descriptors:
+class StandardDescriptors:
     """Standard input, output and error, and the files that pytest's capture works with."""
 
     def __init__(self, config: Any) -> None:
@@ -19,7 +19,7 @@ class Descriptors:
         self._files = [_identity(number) for number in self._captures]
 
     def are_intact(self) -> bool:
-        """Whether they are all still there; what standard output goes to may have changed."""
+        """Whether they are all still open; a test may have redirected standard output."""
         files = [_identity(number) for number in self._captures]
         return files == self._files and all(map(_identity, self._standard))
 

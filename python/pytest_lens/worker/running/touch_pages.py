@@ -1,8 +1,8 @@
-"""Make the first test of a runner that stands by as quick as its second.
+"""Makes the first test of a waiting runner as quick as its second.
 
 After a fork the first write to each page copies it, and in CPython even calling a function
 writes (reference counts, inline caches). A test touches hundreds of pages that way; a runner that
-waits for work anyway can have them copied beforehand.
+waits for work can have them copied before.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""One pytest session in this process: its command line, our plugin, its start and its end."""
+"""One pytest session: its command line, our plugin, its start and its end."""

@@ -1,7 +1,7 @@
-"""Options that open files while pytest reads its arguments, before anybody knows what will run.
+"""Options that open files while pytest reads its arguments, before it is known what will run.
 
 `argparse.FileType("w")` as an option's type empties the file, and so does pytest's own `--debug`.
-Where no report is wanted of a session, what is there stays: such an option gets a file that keeps
+If a session writes no reports, the file must stay as it is: the option gets a file that keeps
 nothing.
 """
 
@@ -20,16 +20,16 @@ _FileType: Any = argparse.FileType
 _open = _FileType.__call__
 
 
-class Openings:
-    """Registered as a plugin, for the reading of one session's arguments."""
+class ArgumentFiles:
+    """A plugin for the time in which one session reads its arguments."""
 
     def __init__(self, wanted: bool) -> None:
-        # Whether the session is to make the reports that it is asked for.
+        # Whether the session writes the reports that its options ask for.
         self._wanted = wanted
         self._kept_empty: list[Any] = []
 
     def start(self) -> None:
-        """The arguments are going to be read."""
+        """Begin: pytest is about to read its arguments."""
         if self._wanted:
             return
 
@@ -42,19 +42,19 @@ class Openings:
         _FileType.__call__ = opened
 
     def finish(self) -> None:
-        """They are read."""
+        """End: pytest has read its arguments."""
         _FileType.__call__ = _open
 
     @pytest.hookimpl(hookwrapper=True, trylast=True)
     def pytest_cmdline_parse(self) -> Iterator[None]:
-        """Closest to the parser: pytest's own plugin opens the file of `--debug` behind it."""
+        """Runs closest to the parser: pytest's own plugin opens the file of `--debug` after it."""
         outcome: Any = yield
         self.finish()
         if not self._wanted and outcome.excinfo is None:
             outcome.get_result().option.debug = None
 
     def asked(self, options: Any) -> list[str]:
-        """The options whose files it would be."""
+        """The options that got an empty file."""
         return [
             "--" + dest.replace("_", "-")
             for dest, value in vars(options).items()
@@ -71,7 +71,7 @@ class Openings:
 
 
 def _is_of_pytest() -> bool:
-    """Whether the parser that asks for a file's type is pytest's, and not one of the project's."""
+    """Whether the parser that opens a file is pytest's, and not one of the project."""
     frame = sys._getframe(2)
     while frame.f_back is not None and frame.f_globals.get("__name__") == "argparse":
         frame = frame.f_back

@@ -11,7 +11,7 @@ from ..state import Worker
 from ..unpatched import os
 from ..wire import Message
 
-# Options that are about a session as a whole, by their names in the configuration.
+# Options about a session as a whole, by their names in the configuration.
 _OF_COVERAGE = {"cov_source": "--cov", "cov_fail_under": "--cov-fail-under"}
 _REPORTS = {
     **_OF_COVERAGE,
@@ -30,8 +30,8 @@ _REPORTS = {
     "nunit_xmlpath": "--nunit-xml",
 }
 
-# Options that leave tests out because of what earlier runs came to, and how they are asked for. In
-# a project's own `addopts` they would hide tests: here somebody says which tests are to run.
+# Options that leave tests out because of the outcomes of earlier runs, with their flags. In a
+# project's own `addopts` they would hide tests: here a request names the tests to run.
 _NARROWING = {
     "lf": ("--lf", "--last-failed"),
     "stepwise": ("--sw", "--stepwise"),
@@ -71,8 +71,8 @@ def without_distribution(option: Any) -> None:
     option.looponfail = False
 
 
-def asked_reports(options: Any) -> list[str]:
-    """What the arguments ask for that is about a session as a whole: reports, and gates."""
+def requested_reports(options: Any) -> list[str]:
+    """The options for reports about a session as a whole, and for gates, that are set."""
     return [name for dest, name in _REPORTS.items() if getattr(options, dest, None)]
 
 
@@ -83,7 +83,7 @@ def without_repeats(option: Any) -> None:
 
 
 def without_narrowing(worker: Worker, option: Any) -> None:
-    """Collect all tests, unless the arguments of this very session ask for fewer."""
+    """Collect all tests, unless the arguments of this session itself ask for fewer."""
     asked = {argument.partition("=")[0] for argument in worker.options.arguments}
     for dest, names in _NARROWING.items():
         if getattr(option, dest, None) and asked.isdisjoint(names):
@@ -91,7 +91,7 @@ def without_narrowing(worker: Worker, option: Any) -> None:
 
 
 def refuse_or_neutralise(worker: Worker, config: Any) -> None:
-    """Options that cannot work here: an error when asked for, else ignored."""
+    """Options that cannot work here: an error if a request has them, else ignored."""
     refused = _LISTS if worker.boot.terminal else {**_LISTS, **_DEBUGGERS}
     for dest, names in refused.items():
         if not getattr(config.option, dest, False):
@@ -102,7 +102,7 @@ def refuse_or_neutralise(worker: Worker, config: Any) -> None:
         setattr(config.option, dest, False)
     if getattr(config.option, "lens", None):
         config.option.lens = None
-    # Ours are parts of a session, and several at a time.
+    # Our sessions are parts of one, and several run at a time.
     for dest in () if worker.options.reports else _REPORTS:
         if getattr(config.option, dest, None) and dest not in _OF_COVERAGE:
             setattr(config.option, dest, None)
@@ -128,15 +128,15 @@ _EARLY_HOOKS = (
     "pytest_deselected",
     "pytest_collection_finish",
 )
-# Packages whose hooks of that kind do not ask which tests are wanted.
+# Packages whose hooks of that kind do not read which tests are selected.
 _INDIFFERENT = ("pytest_asyncio", "anyio", "pytest_timeout", "pytest_randomly", "pytest_html")
 
 
-def are_looked_at(worker: Worker, config: Any) -> bool:
-    """Whether `-k` and `-m` may make a difference before tests run, beside what they select.
+def hooks_may_read_selection(worker: Worker, config: Any) -> bool:
+    """Whether `-k` and `-m` may make a difference before tests run, besides what they select.
 
-    A hook of the project's, or of a plugin that nothing is known of, may ask for them; and the
-    command line's replace those of the project's own `addopts`.
+    A hook of the project, or of an unknown plugin, may read them; and those of the command line
+    replace those of the project's own `addopts`.
     """
     if config.option.keyword or config.option.markexpr:
         return True
@@ -150,8 +150,8 @@ def are_looked_at(worker: Worker, config: Any) -> bool:
     return False
 
 
-class Asked:
-    """What a run was called with, as the project's fixtures and hooks can see it."""
+class RunArguments:
+    """The arguments of a run, as the project's fixtures and hooks see them."""
 
     def __init__(self, config: Any) -> None:
         self._config = config
@@ -160,17 +160,17 @@ class Asked:
         self._params = config.invocation_params
 
     def show(self, asked: Message | None) -> None:
-        """For the run that begins."""
-        config, told = self._config, asked or {}
+        """Show the arguments of the run that begins."""
+        config, given = self._config, asked or {}
         args, named, keyword, marker = self._usual
-        ids = told.get("args")
+        ids = given.get("args")
         config.args, config.option.file_or_dir = (ids, ids) if ids else (args, named)
-        config.option.keyword = told.get("keyword") or keyword
-        config.option.markexpr = told.get("marker") or marker
+        config.option.keyword = given.get("keyword") or keyword
+        config.option.markexpr = given.get("marker") or marker
         shown = list(self._params.args)
         for name, key in (("-k", "keyword"), ("-m", "marker")):
-            if told.get(key) and name not in shown:
-                shown += [name, told[key]]
+            if given.get(key) and name not in shown:
+                shown += [name, given[key]]
         if ids:
             shown = [arg for arg in shown if arg not in args] + ids
         config.invocation_params = with_args(self._params, shown)

@@ -1,6 +1,6 @@
-"""The fixture `lens_artifacts`: a folder in which a test leaves what others are to look at.
+"""The fixture `lens_artifacts`: a folder for files that a test wants to show.
 
-This module is registered as a plugin of its own, so that pytest finds the fixture in it.
+This module is a plugin of its own, so that pytest finds the fixture in it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-# Asked for the folder of the test that runs now. Other providers of the fixture look for it too.
+# A function that returns the folder of the running test. Other providers of the fixture use it too.
 ATTRIBUTE = "_lens_artifacts_folder"
 
 
 @pytest.fixture
 def lens_artifacts(request: Any, tmp_path_factory: Any) -> pathlib.Path:
-    """A folder of this test's own; what is put there is kept and shown as the test's artifacts."""
+    """A folder of this test's own; its files are kept and shown as the test's artifacts."""
     ask = getattr(request.config, ATTRIBUTE, None)
     folder = ask() if ask is not None else None
     if folder is None:

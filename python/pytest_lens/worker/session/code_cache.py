@@ -1,10 +1,10 @@
-"""Compiled code of the project, kept outside the repo and found by content, never by time.
+"""A cache of the project's compiled code, outside the repo, by content and never by time.
 
 Python trusts a `.pyc` whose source has the same size and mtime to the second, so two quick edits
 can bring back old code; and it writes into the repo. Instead of touching `sys.pycache_prefix` or
 `sys.dont_write_bytecode`, which tests can see, the one method by which source files become code
 is replaced, for the project's files only. pytest's assertion rewriting has a cache of its own;
-there the session's hook instance gets the same treatment.
+the session's hook gets the same method.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..watching.snapshot import Snapshot
 from . import hypothesis_database, xdist_worker
 
 _DIGEST = 32
-# Going back to what a file was a moment ago, or on another branch, is common.
+# How many versions of a file are kept: users undo edits and switch branches.
 _VERSIONS = 8
 _DAY = 24 * 60 * 60
 
@@ -57,7 +57,7 @@ class Cache:
         )
 
     def covers(self, path: str) -> bool:
-        """Whether a source file is the project's; what tests write themselves is left alone."""
+        """Whether a source file is the project's, and not one that a test wrote."""
         if not site_paths.is_project(path):
             return False
         collecting = self._snapshot is not None and self._snapshot.is_recording
@@ -122,7 +122,7 @@ class Cache:
 
 
 def _make_folder(path: str) -> None:
-    """Nobody else's business, whatever the umask; `os.makedirs` gives its mode to the last only."""
+    """Make private folders, with any umask; `os.makedirs` gives its mode to the last one only."""
     if not os.path.isdir(path):
         _make_folder(os.path.dirname(path))
         with contextlib.suppress(FileExistsError):
@@ -140,7 +140,7 @@ def _prune(folder: str) -> None:
 
 @contextlib.contextmanager
 def installed(cache: Cache) -> Iterator[None]:
-    """Put the cache in place for this process; it stays, imports go on while tests run."""
+    """Use the cache in this process from now on: imports go on while tests run."""
     _replace_loading(cache)
     with _rewriting_through(cache):
         yield
@@ -159,7 +159,7 @@ def _replace_loading(cache: Cache) -> None:
             return code
         if type(self) is loader:
             return cache.code(path, "plain", lambda source: self.source_to_code(source, path))
-        # Somebody's own loader: what it compiles to is not ours to keep, nor its pyc to trust.
+        # Another loader: the cache must not keep what it compiles, nor trust its pyc.
         built: CodeType = self.source_to_code(self.get_data(path), path)
         return built
 
@@ -168,7 +168,7 @@ def _replace_loading(cache: Cache) -> None:
 
 @contextlib.contextmanager
 def _rewriting_through(cache: Cache) -> Iterator[None]:
-    """Catch the session's rewriting hook when pytest installs it, before it loads any plugin."""
+    """Get the session's rewriting hook when pytest installs it, before it loads any plugin."""
     import _pytest.assertion as assertion
 
     original = assertion.install_importhook

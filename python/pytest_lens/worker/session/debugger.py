@@ -1,7 +1,7 @@
 """A session under a debugger: debugpy, which the interpreter must have, listens and waits.
 
-That happens before the session reads its arguments, so that breakpoints in whatever the project
-imports are in place when it does.
+That happens before the session reads its arguments, so that breakpoints are in place when the
+project's modules are imported.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Missing(Exception):
 
 
 def wait_for_client(worker: Worker) -> None:
-    """Listen on a port that the kernel chooses, tell the engine, and wait for a debugger."""
+    """Listen on a port that the kernel chooses, report it, and wait for a debugger."""
     try:
         debugpy: Any = importlib.import_module("debugpy")
     except ImportError:
@@ -29,8 +29,7 @@ def wait_for_client(worker: Worker) -> None:
             f"debugpy is not installed for {sys.executable}: "
             f"run `{sys.executable} -m pip install debugpy`"
         ) from None
-    # The adapter ends by itself when it has told the client: tests that wait for any child of
-    # theirs must not find it.
+    # The adapter ends by itself: tests that wait for any child of theirs must not find it.
     process_tree.adopt_orphans(False)
     try:
         host, port = debugpy.listen(("127.0.0.1", 0))
@@ -43,12 +42,12 @@ def wait_for_client(worker: Worker) -> None:
 
 
 def _hide_our_frames(debugpy: Any) -> None:
-    """Have the debugger pass over this package, as it passes over itself."""
+    """Make the debugger skip frames of this package, as it skips its own."""
     try:
         pydevd: Any = importlib.import_module("pydevd")
         api: Any = importlib.import_module("_pydevd_bundle.pydevd_api")
         start = (os.path.dirname(os.path.abspath(debugpy.__file__)), own_code.FOLDER)
         end = ("debugpy_launcher.py",)
         api.PyDevdAPI().set_dont_trace_start_end_patterns(pydevd.get_global_debugger(), start, end)
-    except Exception:  # a version that does it otherwise: then they are seen, no more
+    except Exception:  # another version of debugpy: the user sees these frames
         pass

@@ -1,7 +1,7 @@
-"""Keep hypothesis' database out of the repository, with nothing for tests to see.
+"""Keeps the database of hypothesis out of the repository, without a trace that tests can see.
 
-Its variable would be inherited by what tests start, and be found by tests that look at the
-environment. It has a function for it; which is called when its module is loaded.
+Programs that tests start would inherit the variable for it, and tests that read the environment
+would find it. So the worker calls hypothesis' own function when its module is loaded.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def _folder(cache_dir: str) -> str:
 
 
 def hypothesis(cache_dir: str) -> None:
-    """Where hypothesis is loaded already."""
+    """Redirect the database if hypothesis is loaded already."""
     module = sys.modules.get(CONFIGURATION)
     change = getattr(module, "set_hypothesis_home_dir", None)
     if change is not None and not os.environ.get(_VARIABLE):
@@ -28,13 +28,13 @@ def hypothesis(cache_dir: str) -> None:
 
 
 def redirected(code: CodeType, cache_dir: str) -> CodeType:
-    """The code of its module, with the call behind it."""
+    """The code of its module, followed by the call."""
     if os.environ.get(_VARIABLE):
         return code
     call = f"set_hypothesis_home_dir({_folder(cache_dir)!r})"
-    behind = compile(call, code.co_filename, "exec", dont_inherit=True)
+    after = compile(call, code.co_filename, "exec", dont_inherit=True)
     both = compile("exec('first')\nexec('second')", code.co_filename, "exec", dont_inherit=True)
-    parts = {"first": code, "second": behind}
+    parts = {"first": code, "second": after}
     return both.replace(
         co_consts=tuple(
             parts.get(const, const) if isinstance(const, str) else const for const in both.co_consts

@@ -1,8 +1,8 @@
 """One pytest session, from arguments to exit: the same flow in every role.
 
-`pytest.main` runs once in a process. What differs between roles is where our plugin parks; a
-runner is a fork that comes back from the park inside `pytest_runtestloop` and so ends its session
-the way plain pytest does.
+`pytest.main` runs once in a process. Roles differ in where our plugin parks: a runner is a fork
+that returns from the park inside `pytest_runtestloop`, and so ends its session as plain pytest
+does.
 """
 
 from __future__ import annotations
@@ -13,34 +13,34 @@ from typing import NoReturn
 import pytest
 
 from .. import start_over
-from ..output.coverage_data import Measuring, Missing
+from ..output.coverage_data import CoverageMeasurement, Missing
 from ..processes import process_exit
 from ..state import Worker
 from . import artifacts_fixture, debugger
 from .arguments import command_line
 from .plugin import LensPlugin
-from .pytest_prebuild import ReadyConfig
+from .pytest_prebuild import PrebuiltConfig
 
 
-def run(worker: Worker, config: ReadyConfig) -> NoReturn:
-    """Run the session that `worker` was told to, and end the process."""
+def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
+    """Run the session that `worker` describes, and end the process."""
     plugin = LensPlugin(worker)
     _may_return(worker)
     _measure(worker)
     _debug(worker)
     try:
         with config.in_place(), plugin.installed():
-            plugins = [plugin, plugin.openings, artifacts_fixture]
-            if plugin.abstaining is not None:
-                plugins.append(plugin.abstaining)
+            plugins = [plugin, plugin.argument_files, artifacts_fixture]
+            if plugin.silent_hooks is not None:
+                plugins.append(plugin.silent_hooks)
             status = int(pytest.main(command_line(worker), plugins=plugins))
     except BaseException as error:  # SystemExit in a conftest, among others
-        plugin.failures.note(error)
+        plugin.startup_errors.note(error)
         status = 3
-    if worker.measuring is not None:
-        worker.measuring.stop()
-    plugin.refuse_if(not plugin.failures.settled)
-    plugin.failures.report(worker, status)
+    if worker.measurement is not None:
+        worker.measurement.stop()
+    plugin.refuse_if(not plugin.startup_errors.past_startup)
+    plugin.startup_errors.report(worker, status)
     try:
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError):
@@ -51,23 +51,23 @@ def run(worker: Worker, config: ReadyConfig) -> NoReturn:
 
 
 def _may_return(worker: Worker) -> None:
-    """Start over where what was imported in advance turns out not to fit the project."""
-    stash = worker.stash
+    """Let the session start over if a module that was imported in advance does not fit it."""
+    stash = worker.hidden_modules
     if stash is None or not stash.modules:
         return
-    way_back = worker.way_back = start_over.Return(worker)
+    restart = worker.restart = start_over.Restart(worker)
 
     def refuse(name: str) -> bool:
-        # What the session has done outside of its memory must not be done twice.
+        # An effect outside the session's memory must not happen twice.
         if not worker.has_acted or stash.has_extensions(name):
-            way_back.without(name)
+            restart.without(name)
         return stash.has_extensions(name)
 
     stash.refuse = refuse
 
 
 def _debug(worker: Worker) -> None:
-    """Wait for a debugger, where that is asked for."""
+    """Wait for a debugger if the options ask for one."""
     if not worker.options.debug:
         return
     try:
@@ -81,12 +81,12 @@ def _debug(worker: Worker) -> None:
 
 
 def _measure(worker: Worker) -> None:
-    """Begin to measure coverage, where that is asked for."""
+    """Begin to measure coverage if the options ask for it."""
     if worker.options.coverage is None:
         return
     try:
-        worker.measuring = Measuring(worker.options.coverage)
-        worker.measuring.start()
+        worker.measurement = CoverageMeasurement(worker.options.coverage)
+        worker.measurement.start()
     except Missing as missing:
         worker.send({"t": "usage_error", "message": str(missing)})
         process_exit.leave(4)

@@ -1,4 +1,4 @@
-"""Our pytest plugin: it sees a session from its arguments to its end, and parks in the run loop."""
+"""Our pytest plugin: it follows a session from its arguments to its end."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..preload import hidden_modules, preload_modules
 from ..processes import after_fork, fork_safety, process_exit
 from ..reports.assertion_diff import Comparisons
 from ..reports.hook_blame import is_a_hooks
-from ..reports.verdict import Recorder, unshowable
+from ..reports.verdict import VerdictBuilder, unshowable
 from ..running import overtime, resident
 from ..running.run_loop import ENDINGS, RunLoop, stacks_path
 from ..sharing import side_effects
-from ..sharing.shareable import Traces
+from ..sharing.shareable import SharingCheck
 from ..state import Worker
 from ..unpatched import gc, time
 from ..watching.snapshot import Snapshot
@@ -34,49 +34,49 @@ from . import (
     run_skipped,
     xdist_worker,
 )
-from .argument_files import Openings
-from .silent_hooks import Abstaining
-from .startup_errors import Failures
-from .terminal import Screen
+from .argument_files import ArgumentFiles
+from .silent_hooks import SilentHooks
+from .startup_errors import StartupErrors
+from .terminal import TerminalStream
 
 _BATCH = 500
 
 
 class LensPlugin:
-    """Registered as a plugin of the one session of this process and of its forks."""
+    """The plugin of this process's session, and of the sessions of its forks."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._started = time.perf_counter()
         self.snapshot = Snapshot(worker.root, (worker.boot.cache_dir, worker.boot.tmp_dir))
-        self.failures = Failures()
-        self._errors = collect_errors.Errors(worker.root, worker.options.args)
+        self.startup_errors = StartupErrors()
+        self._errors = collect_errors.CollectErrors(worker.root, worker.options.args)
         self._comparisons = Comparisons()
-        self._recorder = Recorder(worker.root, self._comparisons)
-        self._timers = overtime.Timers(worker, self._recorder)
+        self._verdicts = VerdictBuilder(worker.root, self._comparisons)
+        self._timers = overtime.Timers(worker, self._verdicts)
         self._deselected = 0
-        # The items' places before any plugin shuffled them.
+        # The index of each item before any plugin shuffled the items, by the item's id.
         self._in_source: dict[int, int] = {}
         self._processes = 0
         self._reports: list[str] = []
-        self.screen = Screen(worker.boot.terminal)
-        self._posing = xdist_worker.Posing()
+        self.screen = TerminalStream(worker.boot.terminal)
+        self._xdist_worker = xdist_worker.XdistWorker()
         self._last_importing = ""
-        self._asked: arguments.Asked | None = None
-        self._traces = Traces(worker)
-        self.openings = Openings(wanted=worker.options.reports)
-        self.abstaining = Abstaining(worker) if worker.purpose == "unasked" else None
+        self._run_arguments: arguments.RunArguments | None = None
+        self._traces = SharingCheck(worker)
+        self.argument_files = ArgumentFiles(wanted=worker.options.reports)
+        self.silent_hooks = SilentHooks(worker) if worker.purpose == "unasked" else None
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """What must be in place before pytest reads its arguments."""
+        """Replace and watch what must be in place before pytest reads its arguments."""
         worker = self._worker
         worker.options.args = self._errors.existing
         if worker.options.run_disabled:
             run_skipped.collect_disabled_classes()
         self.snapshot.start(hidden_modules.names())
         self._traces.start()
-        self.openings.start()
+        self.argument_files.start()
         worker.reads.start()
         rootdir.files_keep_names(worker.root)
         cache = code_cache.Cache(worker.boot, self.snapshot, self._importing)
@@ -84,11 +84,11 @@ class LensPlugin:
             yield
 
     def _importing(self, path: str) -> None:
-        """Tell which file is about to run its code, so that one that never ends has a name."""
-        if not self.failures.settled and path != self._last_importing:
+        """Report the file that is about to run its code: it may never end."""
+        if not self.startup_errors.past_startup and path != self._last_importing:
             self._last_importing = path
             self._worker.send(
-                {"t": "importing", "path": collect_errors.shown(path, self._worker.root)}
+                {"t": "importing", "path": collect_errors.relative_path(path, self._worker.root)}
             )
 
     # Before collection
@@ -97,14 +97,14 @@ class LensPlugin:
     def pytest_cmdline_parse(self) -> Iterator[None]:
         outcome: Any = yield
         if outcome.excinfo:
-            self.failures.note(outcome.excinfo[1])
+            self.startup_errors.note(outcome.excinfo[1])
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> Iterator[None]:
         options = self._worker.options
-        self._reports = arguments.asked_reports(early_config.known_args_namespace)
+        self._reports = arguments.requested_reports(early_config.known_args_namespace)
         if not options.reports:
-            self._posing.begin(early_config.known_args_namespace, options.worker)
+            self._xdist_worker.begin(early_config.known_args_namespace, options.worker)
         if options.no_cov:
             arguments.without_coverage(early_config.known_args_namespace)
         early_config.invocation_params = arguments.with_args(
@@ -123,32 +123,32 @@ class LensPlugin:
             arguments.without_repeats(config.option)
         outcome: Any = yield
         if outcome.excinfo:
-            self.failures.note(outcome.excinfo[1])
+            self.startup_errors.note(outcome.excinfo[1])
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: Any) -> None:
-        self._reports += arguments.asked_reports(config.option)
-        self._reports += self.openings.asked(config.option)
+        self._reports += arguments.requested_reports(config.option)
+        self._reports += self.argument_files.asked(config.option)
         arguments.refuse_or_neutralise(self._worker, config)
         if self._worker.purpose == "list":
             config.option.collectonly = True
-        self._posing.configure(config)
+        self._xdist_worker.configure(config)
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionstart(self, session: Any) -> Iterator[None]:
-        self._posing.configured(session.config)
+        self._xdist_worker.configured(session.config)
         self.screen.replace(session.config)
         with pytest_prebuild.quick_fixture_search():
             yield
 
     def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
-        self._worker.warned.note(warning_message, nodeid)
+        self._worker.warnings.note(warning_message, nodeid)
 
     def pytest_internalerror(self, excrepr: Any, excinfo: Any) -> None:
-        self.failures.note_internal(excrepr, excinfo)
+        self.startup_errors.note_internal(excrepr, excinfo)
 
     def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
-        self.failures.note(excinfo.value)
+        self.startup_errors.note(excinfo.value)
 
     # Collection
 
@@ -157,7 +157,9 @@ class LensPlugin:
         if self._worker.role == "configured":
             spent = time.perf_counter() - self._started
             self.refuse_if(True)
-            prestarted.wait_for_order(self._worker, session.config, self.snapshot, self.failures)
+            prestarted.wait_for_collect(
+                self._worker, session.config, self.snapshot, self.startup_errors
+            )
             self._started = time.perf_counter() - spent
 
     @pytest.hookimpl(hookwrapper=True)
@@ -166,11 +168,11 @@ class LensPlugin:
             self._importing(str(collector.path))
         outcome: Any = yield
         if outcome.excinfo is not None and isinstance(outcome.excinfo[1], SystemExit):
-            outcome.force_result(self._errors.exited(collector, outcome.excinfo[1]))
+            outcome.force_result(self._errors.add_exit(collector, outcome.excinfo[1]))
         elif outcome.excinfo is None and outcome.get_result().failed:
-            self._errors.see(collector, outcome.get_result())
+            self._errors.add_failed(collector, outcome.get_result())
         elif outcome.excinfo is None and outcome.get_result().skipped:
-            self._errors.see_skipped(collector, outcome.get_result())
+            self._errors.add_skipped(collector, outcome.get_result())
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[Any]) -> Iterator[None]:
@@ -194,7 +196,7 @@ class LensPlugin:
         if kind is not None and not issubclass(kind, ENDINGS) and not is_a_hooks(trace):
             outcome.force_result(unshowable(item, call, kind))
         if outcome.excinfo is None:
-            self._recorder.made(item, call, outcome.get_result())
+            self._verdicts.note_exception(item, call, outcome.get_result())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_timeout_set_timer(self, item: Any, settings: Any) -> bool | None:
@@ -202,22 +204,22 @@ class LensPlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
-        self._recorder.reported(report)
+        self._verdicts.note_report(report)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> None:
-        self._comparisons.see(op, left, right)
+        self._comparisons.note(op, left, right)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
         worker = self._worker
-        self.failures.settled = True
-        if worker.way_back is not None:
-            worker.way_back.close()
+        self.startup_errors.past_startup = True
+        if worker.restart is not None:
+            worker.restart.close()
         builder = NodeBuilder(session.config, worker.root)
         if worker.role in ("collected", "collect"):
             reasons = self._reasons(session)
-            # One that may not be forked goes on by itself, where somebody wants its tests run.
+            # A session that may not be forked runs its tests itself, if a run needs them.
             stays = worker.role == "collected" and (worker.purpose == "run" or not reasons)
             park = Park(worker) if stays else None
             self._collected(session, builder, reasons)
@@ -230,10 +232,10 @@ class LensPlugin:
             self._ready(session)
         gc.unfreeze()  # a test may look at all objects, or count on garbage to go
         after_fork.collect_garbage_once(session.config)
-        loop = RunLoop(worker, self._recorder, by_id)
+        loop = RunLoop(worker, self._verdicts, by_id)
         message = loop.wait_for_run(session)
         if message is not None and message.get("hold"):
-            runner = resident.Resident(worker, session, self._recorder, builder, self.snapshot)
+            runner = resident.Resident(worker, session, self._verdicts, builder, self.snapshot)
             runner.serve(message, self._prepare)
         elif message is not None:
             self._prepare(session, message)
@@ -243,7 +245,7 @@ class LensPlugin:
         return True
 
     def _reasons(self, session: Any) -> list[str]:
-        """Why no two runs may share this collection."""
+        """The reasons why no two runs may share this collection."""
         found = self._traces.finish(session.config)
         known = fork_safety.harmless(self._worker.boot.harmless)
         unsafe = fork_safety.of_session(session, known, self._worker.root)
@@ -252,26 +254,26 @@ class LensPlugin:
         return list(dict.fromkeys(reasons))
 
     def _left_out(self) -> list[str]:
-        return self.abstaining.left_out if self.abstaining is not None else []
+        return self.silent_hooks.left_out if self.silent_hooks is not None else []
 
     def refuse_if(self, amiss: bool) -> None:
-        """End a session that nobody asked for: it left something out, and something is amiss."""
+        """End an unasked session that left something out, if something is `amiss`."""
         if amiss and self._left_out():
-            side_effects.tell(
+            side_effects.report(
                 self._worker, side_effects.Effect(self._left_out()[0], None, None, ())
             )
             process_exit.leave(0)
 
     def _end(self) -> bool:
-        """The session is over before a test ran, and ends as it does for pytest."""
+        """The session ends before any test ran, as it does in plain pytest."""
         if self._worker.purpose == "unasked":
-            # It has done nothing that would have to be undone.
+            # It did nothing that it would have to undo.
             self._worker.send({"t": "bye", "exitstatus": 0})
             process_exit.leave(0)
         return True
 
     def _collected(self, session: Any, builder: NodeBuilder, reasons: list[str]) -> None:
-        """Send the nodes and everything else that is known after collection."""
+        """Send the nodes, and all else that is known after collection."""
         worker = self._worker
         items = session.items
         places = [self._in_source.get(id(item), len(items)) for item in items]
@@ -297,7 +299,7 @@ class LensPlugin:
                 "reasons": reasons,
                 "unfit": worker.unfit,
                 "reports": list(dict.fromkeys(self._reports)),
-                "looks": arguments.are_looked_at(worker, session.config),
+                "looks": arguments.hooks_may_read_selection(worker, session.config),
                 "rootdir": str(session.config.rootpath),
                 "inifile": str(session.config.inipath) if session.config.inipath else None,
                 "exitstatus": _status(session),
@@ -307,7 +309,7 @@ class LensPlugin:
         )
 
     def _parked(self, session: Any, park: Park, alone: bool) -> bool:
-        """Wait to be forked or to go on; true in what is to run tests, false at the host's end."""
+        """Park; true in a process that runs tests, false if this process ends."""
         if not alone:
             after_fork.drain_capture(session.config)
             gc.collect()
@@ -317,7 +319,7 @@ class LensPlugin:
             return False
         self._worker.role = command.role
         if command.kind == "fork":
-            after_fork.fresh_capture(session.config)
+            after_fork.renew_capture(session.config)
         elif not alone:
             gc.unfreeze()
         self._worker.send({"t": "runner_ready", "stacks": stacks_path(self._worker)})
@@ -350,18 +352,18 @@ class LensPlugin:
         """Apply a run's settings to the session."""
         config = session.config
         overtime.begin_run(config)
-        session.testsfailed = 0  # those of collection are told; the rest runs all the same
+        session.testsfailed = 0  # errors of collection are reported; the rest runs anyway
         if message.get("maxfail"):
             config.option.maxfail = message["maxfail"]
         if message.get("basetemp"):
-            after_fork.fresh_basetemp(config, message["basetemp"])
-        if self._asked is None:
-            self._asked = arguments.Asked(config)
-        self._asked.show(message.get("asked"))
-        self._worker.streams.open(config, message.get("output"))
-        setattr(config, artifacts_fixture.ATTRIBUTE, self._worker.streams.folder)
+            after_fork.renew_basetemp(config, message["basetemp"])
+        if self._run_arguments is None:
+            self._run_arguments = arguments.RunArguments(config)
+        self._run_arguments.show(message.get("asked"))
+        self._worker.capture_files.open(config, message.get("output"))
+        setattr(config, artifacts_fixture.ATTRIBUTE, self._worker.capture_files.folder)
         if message.get("worker"):
-            self._posing.take(config, message["worker"])
+            self._xdist_worker.assign(config, message["worker"])
         if message.get("run_disabled") or self._worker.options.run_disabled:
             run_skipped.run_disabled_tests(session.items)
 

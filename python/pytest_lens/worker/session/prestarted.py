@@ -1,8 +1,8 @@
-"""A session that was started before anybody asked for it: configured, and not collected yet.
+"""A session that starts before a run needs it: it is configured, and waits to collect.
 
-What pytest does before it collects (plugins, arguments, conftests) takes as long as collecting a
-small file and running a test in it. After an edit it need not be done again, as long as nothing
-that was read so far has changed; the engine compares that before it gives the order.
+The steps before collection (plugins, arguments, conftests) take as long as collecting a small
+file and running a test in it. After an edit a prestarted session saves them, if none of the files
+that it has read so far changed; the engine compares them before it sends "collect".
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from ..state import Worker
 from ..unpatched import gc
 from ..watching.snapshot import Snapshot
 from ..wire import EngineGone
-from .startup_errors import Failures
+from .startup_errors import StartupErrors
 
 
-def wait_for_order(worker: Worker, config: Any, snapshot: Snapshot, failures: Failures) -> None:
-    """Tell what was read so far, and go on when told to collect; else the session ends here."""
+def wait_for_collect(
+    worker: Worker, config: Any, snapshot: Snapshot, startup_errors: StartupErrors
+) -> None:
+    """Report what was read so far, and go on at "collect"; else the session ends here."""
     snapshot.note_way_to(config.args)
     worker.send({"t": "configured", **snapshot.so_far()})
     for _ in touch_machinery():
         pass
-    if worker.stash is not None:
-        worker.stash.get_ready()
+    if worker.hidden_modules is not None:
+        worker.hidden_modules.touch_pages()
     gc.collect()
     gc.freeze()
     try:
@@ -35,7 +37,7 @@ def wait_for_order(worker: Worker, config: Any, snapshot: Snapshot, failures: Fa
         worker.channel.close()
         message = None
     if message is None or message["t"] != "collect":
-        failures.settled = True  # nothing is wrong
+        startup_errors.past_startup = True  # this is no error
         pytest.exit("not needed any more", returncode=0)
     worker.role, worker.purpose = "collected", message.get("purpose", "run")
-    snapshot.look_again()
+    snapshot.forget_path_caches()

@@ -1,8 +1,8 @@
-"""What a session needs of pytest whatever the project is, made once in the base.
+"""Builds in the base the parts of a session that do not depend on the project.
 
-Building pytest's `Config` with all its default plugins takes longer than collecting a small file;
-it does not depend on the project, so forks of the base find it ready. Plugins' packages can be
-imported ahead too, if their asserts are rewritten as pytest would do it.
+pytest's `Config` with all its default plugins takes longer to build than a small file takes to
+collect, so forks of the base find it ready. The base can import plugins' packages in advance too,
+if it rewrites their asserts as pytest does.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _own_fixtures: dict[int, list[str]] = {}
 
 
 def load_default_plugins() -> None:
-    """Import every plugin that pytest brings along, and what those import when first used."""
+    """Import all plugins of pytest itself, and the modules that those import when first used."""
     for name in _config.default_plugins:
         with contextlib.suppress(ImportError):
             importlib.import_module(f"_pytest.{name}")
@@ -54,9 +54,9 @@ def plugin_packages(distributions: list[Any]) -> set[str]:
 
 @contextlib.contextmanager
 def rewriting(packages: set[str], cache: code_cache.Cache) -> Iterator[bool]:
-    """While plugins are imported ahead of any session, rewrite their asserts as a session would.
+    """While plugins are imported before any session, rewrite their asserts as a session does.
 
-    Yields whether that works; if not, each session must import them for itself.
+    Yields whether that works; if not, each session must import them itself.
     """
     hook: Any = None
     try:
@@ -76,8 +76,8 @@ def rewriting(packages: set[str], cache: code_cache.Cache) -> Iterator[bool]:
             sys.meta_path.remove(hook)
 
 
-class ReadyConfig:
-    """One `Config`, fresh from `get_config`, waiting for the one session of a process."""
+class PrebuiltConfig:
+    """One `Config`, just built by `get_config`, for the one session of a process."""
 
     def __init__(self) -> None:
         self._ready: Any = None
@@ -87,7 +87,7 @@ class ReadyConfig:
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """pytest's next `get_config` returns it, unless its arguments choose among plugins."""
+        """The next `get_config` of pytest returns it, unless its arguments choose plugins."""
         original = _config.get_config
 
         def get_config(args: Any = None, plugins: Any = None, **named: Any) -> Any:

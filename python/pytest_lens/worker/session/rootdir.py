@@ -1,7 +1,7 @@
-"""Keep pytest's rootdir and config file those of the whole project, whatever part is collected.
+"""Keeps pytest's rootdir and config file those of the whole project when a part is collected.
 
-pytest looks for them from the common ancestor of its arguments, so `sub/test_a.py` would be read
-with `sub/pytest.ini` and get other ids than in the run of everything.
+pytest looks for them from the common ancestor of its arguments, so it would read `sub/test_a.py`
+with `sub/pytest.ini`, and give it other ids than in a run of everything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..unpatched import os
 
 @contextlib.contextmanager
 def independent_of(args: list[str]) -> Iterator[None]:
-    """While pytest reads its arguments, `args` have no say in where the root is."""
+    """While pytest reads its arguments, it ignores `args` when it looks for the rootdir."""
     config: Any = importlib.import_module("_pytest.config")
     original: Any = getattr(config, "determine_setup", None)
     if original is None or not args:
@@ -42,9 +42,9 @@ def independent_of(args: list[str]) -> Iterator[None]:
 
 
 def files_keep_names(root: str) -> None:
-    """Give a file outside of the rootdir a name of its own where pytest gives it none.
+    """Give a file outside the rootdir a name of its own if pytest gives it none.
 
-    pytest names it by its way from the argument that led there, which is empty for a file that is
+    pytest names it by its path from the argument that led there, which is empty for a file that is
     an argument itself: all such files would share their fixtures.
     """
     nodes: Any = importlib.import_module("_pytest.nodes")

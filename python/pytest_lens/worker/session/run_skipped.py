@@ -1,4 +1,4 @@
-"""Run tests that are marked to be skipped: their marks are made to say nothing."""
+"""Runs tests that are marked to be skipped: it makes pytest ignore the marks."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 
 def collect_disabled_classes() -> None:
-    """Before collection: set up unittest classes that are skipped as a whole like any other.
+    """Before collection: treat unittest classes that are skipped as a whole like any other.
 
-    pytest decides about those when it collects them, so a runner of a collection that was made
-    without this cannot run them.
+    pytest decides about them when it collects them: a runner of a collection that was made without
+    this can't run them.
     """
     unittest: Any = importlib.import_module("_pytest.unittest")
     unittest._is_skipped = lambda obj: False

@@ -1,7 +1,7 @@
-"""A session that nobody asked for must not act: hooks that act once for a session are left out.
+"""Leaves out the hooks that act once for a session, in a session that nobody asked for.
 
-Plain pytest would not have run at all. What a project's or an unknown plugin's hooks do at the
-start and the end of a session is theirs to do when somebody runs tests, and then once.
+Plain pytest would not have run at all. Hooks of the project and of unknown plugins act at the start
+and the end of a session when somebody runs tests, and then once.
 """
 
 from __future__ import annotations
@@ -17,20 +17,22 @@ from ..state import Worker
 _LOG_FILE = "log_file"
 
 
-class Abstaining:
-    """Registered in such a session beside our plugin, ahead of all others."""
+class SilentHooks:
+    """A plugin of such a session, next to ours and before all others."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        # What was left out, for people.
+        # The hooks that were left out, in words for the user.
         self.left_out: list[str] = []
 
     def leave_out(self, config: Any) -> None:
-        """Make the hooks that act once do nothing, but for those of known plugins."""
+        """Make the hooks that act once do nothing, except those of known plugins."""
         known = fork_safety.harmless(self._worker.boot.harmless)
         for name in fork_safety.SESSION_HOOKS:
             for implementation in getattr(config.hook, name).get_hookimpls():
-                reason = fork_safety.foreign(implementation.plugin, known, name, self._worker.root)
+                reason = fork_safety.reason_if_foreign(
+                    implementation.plugin, known, name, self._worker.root
+                )
                 if reason is not None and implementation.function not in (
                     _nothing,
                     _around_nothing,
@@ -45,7 +47,7 @@ class Abstaining:
     def pytest_configure(self, config: Any) -> None:
         """Before any plugin is configured."""
         if getattr(config.option, _LOG_FILE, None) or config.getini(_LOG_FILE):
-            # It would be emptied.
+            # pytest would empty it.
             setattr(config.option, _LOG_FILE, "/dev/null")
             self.left_out.append("pytest's log_file is written by each session")
         self.leave_out(config)
@@ -58,13 +60,13 @@ class Abstaining:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionfinish(self, session: Any) -> Iterator[None]:
-        """So may conftests of folders."""
+        """Conftests of folders may have registered others, too."""
         self.leave_out(session.config)
         yield
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_unconfigure(self, config: Any) -> None:
-        """Also where the session never started."""
+        """Also if the session never started."""
         self.leave_out(config)
 
 

@@ -1,4 +1,4 @@
-"""When pytest gives up before any test could run: what to tell, naming file, line and exception."""
+"""Reports why pytest gave up before any test ran: the file, the line and the exception."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from ..wire import MESSAGE_LIMIT, Message, cut
 _root = os.getcwd()
 
 
-class Failures:
-    """Remembers what ended a session early; tells the engine once, if nothing else was said."""
+class StartupErrors:
+    """Remembers the error that ended a session early, and reports it once."""
 
     def __init__(self) -> None:
-        self.settled = False
+        # The session has collected, or it ended on purpose: a later error is not reported here.
+        self.past_startup = False
         self._error: BaseException | None = None
         self._internal: str | None = None
         self._raised: BaseException | None = None
@@ -40,26 +41,26 @@ class Failures:
             self._raised = excinfo.value
 
     def report(self, worker: Worker, status: int) -> None:
-        """Send what explains why there was no collection, or why the run broke off."""
-        place = _place(self._raised, worker.root)
-        if self._raised is not None and place and not self.settled:
-            # A hook of the project's: its place says more than pytest's own frames.
+        """Send the reason why there was no collection, or why the run broke off."""
+        location = _location(self._raised, worker.root)
+        if self._raised is not None and location and not self.past_startup:
+            # It came from a hook of the project: that line says more than pytest's own frames.
             text = describe(self._raised)
-            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **place})
+            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **location})
         elif self._internal is not None:
             worker.send({"t": "internal_error", "message": cut(self._internal, MESSAGE_LIMIT)})
-        elif not self.settled and isinstance(self._error, _EXPECTED + (type(None),)):
+        elif not self.past_startup and isinstance(self._error, _EXPECTED + (type(None),)):
             text = describe(self._error) if self._error else _without_reason(worker, status)
-            place = _place(self._error, worker.root)
-            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **place})
-        elif not self.settled:
+            location = _location(self._error, worker.root)
+            worker.send({"t": "usage_error", "message": cut(text, MESSAGE_LIMIT), **location})
+        elif not self.past_startup:
             assert self._error is not None
             text = "".join(traceback.format_exception(None, self._error, self._error.__traceback__))
             message = f"{describe(self._error)}\n{text}"
             worker.send({"t": "internal_error", "message": cut(message, MESSAGE_LIMIT)})
 
 
-def _place(error: BaseException | None, root: str) -> Message:
+def _location(error: BaseException | None, root: str) -> Message:
     """``path`` (below the root) and ``line`` of a conftest.py that does not import."""
     path = getattr(error, "path", None)
     if error is None:
@@ -94,16 +95,16 @@ _EXPECTED: tuple[type[BaseException], ...] = _expected()
 
 
 def _origin(error: BaseException, root: str) -> tuple[BaseException, str | None, int | None]:
-    """The first exception of a chain, and the innermost place below the root where it came up."""
+    """The first exception of a chain, and the innermost line below the root that it passed."""
     for cause in _from_the_first(error):
         if isinstance(cause, SyntaxError) and cause.filename and _is_below(cause.filename, root):
             return cause, cause.filename, cause.lineno
-        place = None
+        location = None
         for frame, number in traceback.walk_tb(cause.__traceback__):
             if _is_below(frame.f_code.co_filename, root):
-                place = (frame.f_code.co_filename, number)
-        if place is not None:
-            return (cause, *place)
+                location = (frame.f_code.co_filename, number)
+        if location is not None:
+            return (cause, *location)
     return error, None, None
 
 
@@ -118,7 +119,7 @@ def _from_the_first(error: BaseException) -> list[BaseException]:
 
 
 def _of_a_plugin(error: BaseException) -> str | None:
-    """The first exception that came up in an installed package but pytest's own, and where."""
+    """The first exception that was raised in an installed package (not pytest), and its line."""
     for cause in _from_the_first(error):
         found = None
         for frame, number in traceback.walk_tb(cause.__traceback__):
@@ -154,8 +155,8 @@ def describe(error: BaseException) -> str:
         return " ".join(line.strip() for line in wrong.splitlines())
     if isinstance(error, pytest.exit.Exception):
         return f"pytest.exit was called before any test: {error.msg}"
-    cause, place, number = _origin(error, _root)
-    if place is not None:
-        return f"{os.path.relpath(place, _root)}:{number}: {exception_line(cause)}"
+    cause, location, number = _origin(error, _root)
+    if location is not None:
+        return f"{os.path.relpath(location, _root)}:{number}: {exception_line(cause)}"
     plugin = _of_a_plugin(error) if isinstance(error, Exception) else None
     return plugin or exception_line(error)

@@ -1,8 +1,8 @@
-"""What pytest's terminal reporter writes on: nothing, or the terminal while tests run there.
+"""The stream of pytest's terminal reporter: it drops all, or writes to the terminal of a run.
 
-The reporter stays, since other plugins ask for it. Its headings and summaries are the engine's
-clients' to show; but where a person shares the terminal with the tests, only the process that runs
-them can show their progress in order with what they print.
+The reporter stays, since other plugins ask for it. Clients of the engine show headings and
+summaries. But if the tests run at a user's terminal, only the process that runs them can show their
+progress in order with what they print.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 
-class Screen(io.TextIOBase):
-    """A stream without a descriptor: one that a test closes could become another file's."""
+class TerminalStream(io.TextIOBase):
+    """A stream without a descriptor: if a test closed one, another file could get its number."""
 
     encoding = "utf-8"
 
@@ -23,7 +23,7 @@ class Screen(io.TextIOBase):
         self._terminal = terminal
         self._verdicts: list[str] = []
         self._writer: Any = None
-        self._behind: Any = None
+        self._real: Any = None
         self._is_shown = False
 
     def replace(self, config: Any) -> None:
@@ -33,14 +33,14 @@ class Screen(io.TextIOBase):
         if writer is None or not hasattr(writer, "_file"):
             return
         if self._terminal:
-            self._writer, self._behind = writer, writer._file
+            self._writer, self._real = writer, writer._file
         else:
             writer.hasmarkup = False
         writer._file = self
 
     @contextlib.contextmanager
     def shown(self, session: Any = None) -> Iterator[None]:
-        """Where there is a terminal, pass on what is written meanwhile: of a `session`'s tests."""
+        """Write to the terminal meanwhile, if there is one; `session`: the one whose tests run."""
         if self._writer is None or self._is_shown:
             yield
             return
@@ -56,15 +56,15 @@ class Screen(io.TextIOBase):
 
     def write(self, text: str) -> int:
         if self._is_shown:
-            self._behind.write(text)
+            self._real.write(text)
         if text.lstrip().startswith(("FAIL ", "ERROR: ")):
             self._verdicts.append(text.strip())
         return len(text)
 
     def flush(self) -> None:
         if self._is_shown:
-            self._behind.flush()
+            self._real.flush()
 
     def verdict(self) -> str | None:
-        """What a plugin has said last of the session as a whole: that coverage is too low, say."""
+        """The last verdict of a plugin on the session as a whole, such as too little coverage."""
         return self._verdicts[-1] if self._verdicts else None

@@ -1,1 +1,1 @@
-"""Whether a collection may be forked for several runs: its effects outside of this process."""
+"""Decides whether a collection may be forked for several runs, by its effects."""

@@ -1,7 +1,7 @@
-"""Whose doing it is, by the stack: the project's, a plugin's, or nobody's that matters.
+"""Finds the code that caused a call, by the stack: the project's or an unknown plugin's.
 
-What pytest and this package do is redirected or undone elsewhere. What a library does while it is
-imported would happen in the warm interpreter too, once for all.
+pytest and this package cause none: other code redirects or undoes their effects. Nor does a library
+while it is imported: the same happens in the base, once for all sessions.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ _PYTEST = tuple(
     for module in (_pytest, pluggy)
 )
 
-# Parts of the standard library that start programs to learn something of the machine.
+# Standard modules that start programs to read facts about the machine.
 _LOOKING = frozenset(("platform", "ctypes.util", "sysconfig", "locale"))
 
 
 @dataclass
-class Culprit:
-    """Who did something: a place in the project, or a plugin."""
+class CallOrigin:
+    """The cause of a call: a line of the project, or a plugin."""
 
-    place: str
+    location: str
     path: str | None = None
     line: int | None = None
     # The project's files that led there.
@@ -59,8 +59,8 @@ def _kind_of(path: str) -> str:
     return "library" if site_paths.is_third_party(full) else "project"
 
 
-def find(harmless: set[str], root: str, depth: int = 1) -> Culprit | None:
-    """Who made the call that is `depth` frames above the caller's."""
+def find(harmless: set[str], root: str, depth: int = 1) -> CallOrigin | None:
+    """The cause of the call that is `depth` frames above the caller's; none if it is harmless."""
     frame: FrameType | None = sys._getframe(depth + 1)
     plugin: str | None = None
     while frame is not None:
@@ -72,7 +72,9 @@ def find(harmless: set[str], root: str, depth: int = 1) -> Culprit | None:
         if kind == "ours" or (kind == "pytest" and plugin is None):
             return None
         if kind == "pytest":
-            return None if _is_harmless(str(plugin), harmless) else Culprit(f"the plugin {plugin}")
+            return (
+                None if _is_harmless(str(plugin), harmless) else CallOrigin(f"the plugin {plugin}")
+            )
         if kind == "made" and code.co_name == "_write_atomic":
             return None  # bytecode
         if kind in ("stdlib", "library") and code.co_name == "<module>":
@@ -85,7 +87,7 @@ def find(harmless: set[str], root: str, depth: int = 1) -> Culprit | None:
     return None
 
 
-def _in_project(frame: FrameType, root: str) -> Culprit:
+def _in_project(frame: FrameType, root: str) -> CallOrigin:
     path, line = os.path.abspath(frame.f_code.co_filename), frame.f_lineno
     files = []
     above: FrameType | None = frame
@@ -94,11 +96,11 @@ def _in_project(frame: FrameType, root: str) -> Culprit:
         if _kind(name) == "project" and os.path.abspath(name) not in files:
             files.append(os.path.abspath(name))
         above = above.f_back
-    return Culprit(f"{shown(path, root)}:{line}", path, line, tuple(files))
+    return CallOrigin(f"{relative_path(path, root)}:{line}", path, line, tuple(files))
 
 
-def shown(path: str, root: str) -> str:
-    """A path as it is told: relative to the root where it is below it."""
+def relative_path(path: str, root: str) -> str:
+    """A path relative to the root if it is below the root, else as it is."""
     relative = os.path.relpath(path, root)
     return path if relative.startswith("..") else relative
 

@@ -1,6 +1,7 @@
-"""What collecting left open in this process: forks would share it, or lack it.
+"""Finds files, processes, timers and threads that collecting left open in this process.
 
-Looked for when the session has collected, since not everything that opens something tells of it.
+Forks would share them, or lack them. The search runs after collection, since no event reports all
+of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from ..processes import process_tree
 from ..unpatched import os, signal
 
-# Whose threads a fork waits for in vain; those of numerical libraries look after themselves.
+# Libraries whose threads are missing in a fork, which then waits for them for ever.
 _OPENMP = ("libgomp", "libiomp", "libomp")
 _TBB = ("libtbb.", "libtbb-", "libtbb12")
 _PAUSE_HARD = 2  # omp_pause_hard: threads end, and come again when they are needed
@@ -21,15 +22,15 @@ _PAUSE_HARD = 2  # omp_pause_hard: threads end, and come again when they are nee
 _TIMERS = ("ITIMER_REAL", "ITIMER_VIRTUAL", "ITIMER_PROF")
 
 
-class Holdings:
-    """Compares what the process has open now with what it had when this was made."""
+class OpenResources:
+    """Compares the open resources of the process with those at the time this object was made."""
 
     def __init__(self) -> None:
         self._descriptors = _descriptors()
         self._children = set(process_tree.children_of(os.getpid()))
 
     def reasons(self, config: Any) -> list[str]:
-        """What is open or alive that was not."""
+        """A reason for each resource that was not open then."""
         found = self._open_files(config)
         if set(process_tree.children_of(os.getpid())) - self._children:
             found.append("a process that was started while tests were collected is alive")
@@ -46,11 +47,11 @@ class Holdings:
             if number in self._descriptors and self._descriptors[number] == target:
                 continue
             if number not in ours and target not in known:
-                return [f"{_told(target)} was opened while tests were collected, and is open"]
+                return [f"{_describe(target)} was opened while tests were collected, and is open"]
         return []
 
 
-def _told(target: str) -> str:
+def _describe(target: str) -> str:
     kind, _, rest = target.partition(":")
     if rest.startswith("[") and kind in ("socket", "pipe"):
         return f"a {kind}"
@@ -73,7 +74,7 @@ def _descriptors() -> dict[int, str]:
 
 
 def _of_capture(config: Any) -> set[int]:
-    """The descriptors that pytest's capture has made for itself."""
+    """The descriptors that pytest's capture opened itself."""
     manager = config.pluginmanager.get_plugin("capturemanager")
     capturing = getattr(manager, "_global_capturing", None)
     found: set[int] = set()
@@ -91,7 +92,7 @@ def _of_capture(config: Any) -> set[int]:
 
 
 def native_threads() -> list[str]:
-    """Native libraries' threads that do not survive a fork; those that can are put to rest."""
+    """Reasons for threads of native libraries that do not survive a fork; pauses those that can."""
     numba: Any = sys.modules.get("numba.np.ufunc.parallel")
     if getattr(numba, "_is_initialized", False):
         return ["numba has started its threads"]
@@ -102,7 +103,7 @@ def native_threads() -> list[str]:
         name = os.path.basename(path)
         if name.startswith(_TBB):
             reasons.append(f"threads of {name} may be alive")
-        elif not _put_to_rest(path):
+        elif not _pause_threads(path):
             reasons.append(f"threads of {name} (OpenMP) are alive")
     return reasons
 
@@ -115,7 +116,7 @@ def _tasks() -> int:
 
 
 def _libraries() -> list[str]:
-    """The libraries with thread pools of that kind that this process has loaded."""
+    """The libraries with such thread pools that this process has loaded."""
     try:
         with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
             return libraries_in(file)
@@ -124,7 +125,7 @@ def _libraries() -> list[str]:
 
 
 def libraries_in(maps: Iterable[str]) -> list[str]:
-    """Those of `maps`, the text of a process's mappings."""
+    """The libraries with such thread pools in `maps`, the text of a process's mappings."""
     found: dict[str, None] = {}
     for line in maps:
         path = line.rstrip("\n").split(None, 5)[-1]
@@ -133,7 +134,7 @@ def libraries_in(maps: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _put_to_rest(path: str) -> bool:
+def _pause_threads(path: str) -> bool:
     try:
         return not ctypes.CDLL(path).omp_pause_resource_all(_PAUSE_HARD)
     except (OSError, AttributeError):

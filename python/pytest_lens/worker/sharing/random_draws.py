@@ -16,7 +16,7 @@ from . import call_origin
 from .side_effects import Effects
 
 
-class Draws:
+class RandomDraws:
     """Watches one session until it has collected."""
 
     def __init__(self, effects: Effects) -> None:
@@ -35,7 +35,7 @@ class Draws:
         )
 
     def finish(self) -> None:
-        """The session has collected: tests find everything as it was."""
+        """Put everything back: the session has collected."""
         for module, name, original, ours in reversed(self._originals):
             if getattr(module, name, None) is ours:
                 setattr(module, name, original)
@@ -54,7 +54,7 @@ class Draws:
         return _named(noting, function)
 
     def _noting_own(self, function: Any, what: str) -> Any:
-        """As it is of interest only where the project itself calls."""
+        """Note only calls that the project makes itself."""
 
         def noting() -> Any:
             if call_origin.is_immediate():
@@ -64,7 +64,7 @@ class Draws:
         return _named(noting, function)
 
     def reasons(self) -> list[str]:
-        """What was drawn from generators that nobody gave a seed."""
+        """A reason if numbers were drawn from generators without a seed."""
         drawn = unseeded_generators.were_drawn_from()
         if drawn or (_is_unseeded() and _global_state() != self._before):
             return ["random numbers without a seed were drawn while tests were collected"]

@@ -1,22 +1,22 @@
-"""What one session leaves behind while it collects: whether its collection may be shared."""
+"""Decides whether a session's collection may be forked for several runs."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from ..state import Worker
-from .open_resources import Holdings
-from .random_draws import Draws
+from .open_resources import OpenResources
+from .random_draws import RandomDraws
 from .side_effects import Effects
 
 
-class Traces:
-    """Effects, what is held open, and what was drawn, from the arguments to the last item."""
+class SharingCheck:
+    """Watches effects, open resources and random draws, from the arguments to the last item."""
 
     def __init__(self, worker: Worker) -> None:
         self.effects = Effects(worker)
-        self._draws = Draws(self.effects)
-        self._holdings = Holdings()
+        self._draws = RandomDraws(self.effects)
+        self._open_resources = OpenResources()
 
     def start(self) -> None:
         """Begin to watch."""
@@ -24,11 +24,11 @@ class Traces:
         self._draws.start()
 
     def finish(self, config: Any) -> list[str]:
-        """Stop watching; why each run needs a collection of its own, if it does."""
+        """Stop watching; returns the reasons why each run needs a collection of its own."""
         self.effects.finish()
         self._draws.finish()
         return [
             *self.effects.reasons(),
             *self._draws.reasons(),
-            *self._holdings.reasons(config),
+            *self._open_resources.reasons(config),
         ]

@@ -1,8 +1,8 @@
-"""What collecting does outside of this process's memory: seen as it happens.
+"""Watches the effects of a collection outside this process's memory.
 
-A collection with such effects can't be forked for several runs: each needs one of its own, as plain
-pytest has it. In a session that nobody asked for the first effect is *prevented*: the process tells
-of it and ends before it happens.
+A collection with such effects can't be forked for several runs: each run needs one of its own, as
+in plain pytest. An unasked session *prevents* the first effect: the process reports it and ends
+before it happens.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _NO_FILES = ("/dev/", "/proc/", "pipe:")
 _READ_ONLY_MAPS = (1, 3)  # mmap.ACCESS_READ, mmap.ACCESS_COPY
 
-# How many are reported: one is enough to decide.
+# At most this many are reported: one is enough to decide.
 _MOST = 5
 
 
 @dataclass
 class Effect:
-    """One effect: who, what, and the files that led there."""
+    """One effect: its description, the line that caused it, and the files that led there."""
 
     detail: str
     path: str | None
@@ -51,7 +51,7 @@ def _open(path: Any, _mode: Any, flags: Any) -> str | None:
     return f"opens {name} for writing"
 
 
-def _place(path: Any, folder: Any) -> str | None:
+def _resolved(path: Any, folder: Any) -> str | None:
     """A path, also one that is relative to an open folder (`dir_fd`)."""
     name = _name(path)
     if name is None or not isinstance(folder, int) or folder < 0:
@@ -60,12 +60,12 @@ def _place(path: Any, folder: Any) -> str | None:
 
 
 def _on_existing(verb: str) -> Callable[..., str | None]:
-    def told(path: Any, *rest: Any) -> str | None:
-        name = _place(path, rest[-1] if rest else None)
-        # What is not there stays as it is: the call fails.
+    def describe(path: Any, *rest: Any) -> str | None:
+        name = _resolved(path, rest[-1] if rest else None)
+        # If there is nothing, the call fails and has no effect.
         return f"{verb} {name}" if name is not None and os.path.lexists(name) else None
 
-    return told
+    return describe
 
 
 def _truncate(path: Any, _length: Any) -> str | None:
@@ -81,12 +81,12 @@ def _rename(source: Any, _target: Any, folder: Any, _other: Any) -> str | None:
 
 
 def _mkdir(path: Any, _mode: Any, folder: Any) -> str | None:
-    name = _place(path, folder)
+    name = _resolved(path, folder)
     return f"makes the folder {name}" if name is not None and not os.path.lexists(name) else None
 
 
 def _link(_source: Any, target: Any, *rest: Any) -> str | None:
-    name = _place(target, rest[-1] if rest else None)
+    name = _resolved(target, rest[-1] if rest else None)
     return f"makes the link {name}" if name is not None and not os.path.lexists(name) else None
 
 
@@ -104,10 +104,10 @@ def _kill(_pid: Any, number: Any, *_rest: Any) -> str | None:
 
 
 def _socket(verb: str) -> Callable[..., str | None]:
-    def told(_socket: Any, address: Any = None, *_rest: Any) -> str | None:
+    def describe(_socket: Any, address: Any = None, *_rest: Any) -> str | None:
         return f"{verb} {address}" if address else verb
 
-    return told
+    return describe
 
 
 def _sqlite(database: Any, *_rest: Any) -> str | None:
@@ -187,7 +187,7 @@ class Effects:
     def _audited(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "open" and not args[2] & _WRITING:
             return
-        if self._own_work.goes_on():
+        if self._own_work.is_active():
             return
         with self._own_work, contextlib.suppress(Exception):
             # An audit hook that raises would break what it watches.
@@ -197,32 +197,32 @@ class Effects:
         what = _EVENTS[event](*args)
         if what is None:
             return
-        # Above this function: the watcher's and the hook's.
+        # The caller is above this function, the watcher's and the hook's.
         self.note(what, depth=4)
 
     def note(self, what: str, depth: int = 1, prevent: bool = True) -> None:
-        """Something is done by whoever is `depth` frames up; prevented where nobody asked."""
+        """Note an effect of the code `depth` frames up; an unasked session prevents it."""
         prevents = prevent and self._worker.purpose == "unasked"
-        is_told = len(self.found) < _MOST
-        if not (prevents or is_told or (prevent and not self._worker.has_acted)):
+        is_listed = len(self.found) < _MOST
+        if not (prevents or is_listed or (prevent and not self._worker.has_acted)):
             return
         who = call_origin.find(self._harmless, self._worker.root, depth)
         if who is None:
             return
-        effect = Effect(f"{who.place} {what}", who.path, who.line, who.files)
-        if is_told:
+        effect = Effect(f"{who.location} {what}", who.path, who.line, who.files)
+        if is_listed:
             self.found.append(effect)
         self._worker.has_acted = self._worker.has_acted or prevent
         if prevents:
-            tell(self._worker, effect)
+            report(self._worker, effect)
             process_exit.leave(0)
 
     def reasons(self) -> list[str]:
-        """What was done, for people."""
+        """The effects, in words for the user."""
         return [f"{effect.detail} while tests are collected" for effect in self.found]
 
 
-def tell(worker: Worker, effect: Effect) -> None:
-    """Tell the engine why this session ends before it has collected."""
+def report(worker: Worker, effect: Effect) -> None:
+    """Report why this session ends before it has collected."""
     files = [stat for stat in map(stat_of, effect.files) if stat is not None]
     worker.send({"t": "effect", "detail": effect.detail, "files": files})

@@ -1,1 +1,1 @@
-"""What a session reads and depends on: files, folders, installed packages, variables."""
+"""Watches the files, folders, packages and variables that a session depends on."""

@@ -1,7 +1,7 @@
-"""One audit hook for all who watch: it can't be removed, so it looks up who wants an event.
+"""One audit hook for all watchers: Python can't remove it, so it looks up who watches an event.
 
-Python calls it for each event of the process, those of tests included: nothing happens where
-nobody watches.
+Python calls it for each event of the process, those of tests included; it does nothing for an event
+that nobody watches.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ _hooked = False
 
 
 class OwnWork:
-    """The threads in which a watcher is at work: its own reads and writes are nobody's doing.
+    """The threads in which a watcher is at work: it ignores its own reads and writes.
 
-    By thread, as those of the others go on meanwhile.
+    By thread, as other threads go on meanwhile.
     """
 
     def __init__(self) -> None:
         self._threads: list[int] = []
 
-    def goes_on(self) -> bool:
-        """Whether this thread is at work for the watcher."""
+    def is_active(self) -> bool:
+        """Whether the watcher is at work in this thread."""
         return get_ident() in self._threads
 
     def __enter__(self) -> None:
@@ -38,7 +38,7 @@ class OwnWork:
 
 
 def watch(events: Iterable[str], watcher: Watcher) -> None:
-    """Tell `watcher` of each of these events from now on."""
+    """Call `watcher` for each of these events from now on."""
     global _hooked
     for event in events:
         _watchers.setdefault(event, []).append(watcher)
@@ -48,7 +48,7 @@ def watch(events: Iterable[str], watcher: Watcher) -> None:
 
 
 def forget(watcher: Watcher) -> None:
-    """Tell `watcher` no more."""
+    """Call `watcher` no more."""
     for event, watchers in list(_watchers.items()):
         if watcher in watchers:
             watchers.remove(watcher)

@@ -1,7 +1,7 @@
-"""Whether, and when, the project changed the environment while it was imported.
+"""Notices the first change that the project makes to the environment while it is imported.
 
-Modules imported after that may depend on it and so cannot be preloaded in a base that has not run
-the project.
+Modules imported after that may depend on it: a base, which does not run the project, can't import
+them in advance.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from typing import Any
 from .. import own_code, site_paths
 from ..unpatched import os
 
-# pytest's own marks in the environment.
+# Variables that pytest itself sets.
 _OURS = (b"PYTEST_VERSION", b"PYTEST_CURRENT_TEST")
 
 
-class Watch:
+class EnvironChanges:
     """Remembers which modules were loaded at the first change."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Watch:
 
 
 def _by_installed_package() -> bool:
-    """Whether the change is an installed package's own doing while it is imported."""
+    """Whether an installed package makes the change while it is imported."""
     frame: Any = sys._getframe(5)  # past the audit hook
     while frame is not None:
         path = frame.f_code.co_filename

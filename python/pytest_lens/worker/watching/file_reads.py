@@ -1,8 +1,8 @@
-"""Who read which file of the project: so that a changed one is known to reach its readers' tests.
+"""Records which code read which file of the project: a changed file affects its readers' tests.
 
-The snapshot says what a session depends on as a whole; this says it file by file. A read is laid
-at the door of the project's code that stands on the stack, and of the test that runs: what one
-test has read through a helper or a fixture, others may get from it without reading it again.
+The snapshot holds the files that a session depends on as a whole; this module links each file to
+its readers: the project's code on the stack, and the running test. A helper or a fixture counts as
+a reader too, since other tests may get the content from it without reading the file again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..unpatched import os
 from ..wire import Message
 from . import audit_hook
 
-# What stands for all files: a process that was started may read any.
+# Stands for all files: a started process may read any.
 ANY_FILE = "*"
 
 _WATCHED = frozenset(
@@ -37,12 +37,12 @@ _SKIPPED = ("/.git/", "/__pycache__/", "/.pytest_cache/", "/.hypothesis/", "/nod
 _SHELLS = ("sh", "bash", "dash", "zsh", "env", "make", "tox", "nox", "uv", "hatch", "poetry")
 _MANY_FRAMES = 400
 
-# What this process notes reads in; a fork goes on with its own copy.
-_current: Reads | None = None
+# The reads of this process; a fork goes on with its own copy.
+_current: FileReads | None = None
 
 
-class Reads:
-    """The reads of one process that the engine has not been told of."""
+class FileReads:
+    """The reads of one process that it has not reported yet."""
 
     def __init__(self, root: str) -> None:
         self._root = root.rstrip(os.sep) + os.sep
@@ -53,7 +53,7 @@ class Reads:
         self._test: str | None = None
 
     def test(self, item: Any) -> None:
-        """The test that runs from now on."""
+        """Set the test that runs from now on."""
         path = getattr(item, "path", None)
         self._test = None if path is None else str(path)
 
@@ -65,14 +65,14 @@ class Reads:
         _current = self
 
     def message(self) -> Message | None:
-        """The reads that are new, each path with its readers; none = the session itself."""
+        """The new reads, each path with its readers; the session itself if there are none."""
         new, self._new = self._new, {}
         reads = [[path, sorted(readers)] for path, readers in new.items()]
         return {"t": "reads", "reads": reads} if reads else None
 
     def seen(self, event: str, args: tuple[Any, ...]) -> None:
         """One event of interest."""
-        if self._own_work.goes_on():
+        if self._own_work.is_active():
             return
         with self._own_work, contextlib.suppress(Exception):
             # An audit hook that raises would break what it watches.
@@ -92,7 +92,7 @@ class Reads:
         listing = event in ("os.listdir", "os.scandir")
         importing, readers = self._readers()
         if importing and (listing or not path.endswith(".py")):
-            return  # how imports find modules says nothing
+            return  # the import system looks for modules
         if self._test is not None and not (importing and readers):
             readers.add(self._test)
         if not readers and (listing or path == ANY_FILE):
@@ -145,14 +145,14 @@ def _paths(event: str, args: tuple[Any, ...]) -> list[Any]:
 def _may_read_any(program: Any) -> bool:
     """Whether a program may run the project's code: an interpreter, a shell, a script.
 
-    A compiler or git, which many a library asks for its version, is none of them.
+    A compiler or git, which libraries start to get a version, can't.
     """
     path = os.fsdecode(program)
     name = os.path.basename(path)
     if name.startswith(("python", "pypy", "pytest")) or name in _SHELLS:
         return True
-    beside = os.path.dirname(sys.executable)
-    return os.path.dirname(path) == beside or os.path.isfile(os.path.join(beside, name))
+    scripts = os.path.dirname(sys.executable)
+    return os.path.dirname(path) == scripts or os.path.isfile(os.path.join(scripts, name))
 
 
 def _audit(event: str, args: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Files that something other than Python reads for a project: programs that it starts, SQLite."""
+"""The files that started programs and SQLite read for a project."""
 
 from __future__ import annotations
 

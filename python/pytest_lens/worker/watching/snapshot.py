@@ -1,9 +1,8 @@
-"""What a session read from disk, or asked of it, while it collected: the engine compares it
-before each run.
+"""Records all that a session reads from disk while it collects; the engine compares it later.
 
 An audit hook sees every file that Python opens and every folder that it lists; `stat_watch` sees
-what is asked for otherwise; the code cache adds what it read itself. Each file's stat is taken
-before it is read, so that a later change shows.
+calls of `os.stat` and the like; the code cache adds the files that it reads itself. Each file's
+stat is taken before the file is read, so a later change shows.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from ..unpatched import os
 from ..wire import Message
 from . import audit_hook, disk_state, environ_changes, program_files
 from .disk_state import DIGEST, Folder, Stat
-from .stat_watch import Looks
+from .stat_watch import StatWatch
 
 _WRITES = os.O_WRONLY | os.O_RDWR
 _IGNORED = ("/proc/", "/sys/", "/dev/")
@@ -40,7 +39,7 @@ def module_stats(names: list[str]) -> list[Stat]:
     found = []
     for name in names:
         path = module_file(sys.modules.get(name))
-        if path is not None and not site_paths.is_stdlib(path) and not _ours(path):
+        if path is not None and not site_paths.is_stdlib(path) and not _is_own(path):
             stat = disk_state.stat_of(path, times=site_paths.is_project(path))
             if stat is not None:
                 found.append(stat)
@@ -48,17 +47,17 @@ def module_stats(names: list[str]) -> list[Stat]:
 
 
 def package_folders(known: set[str]) -> list[Folder]:
-    """Folders of installed packages in which modules were looked for, but for `known` ones."""
+    """Folders of installed packages that the import system searched, without the `known` ones."""
     found = []
     for path in list(sys.path_importer_cache):
         if path not in known and site_paths.is_third_party(os.path.join(path, "")):
-            folder = disk_state.folder(path, "installed")
+            folder = disk_state.folder_record(path, "installed")
             if folder is not None:
                 found.append(folder)
     return found
 
 
-def _ours(path: str) -> bool:
+def _is_own(path: str) -> bool:
     return path.startswith(own_code.FOLDER)
 
 
@@ -68,22 +67,22 @@ class Snapshot:
     def __init__(self, root: str, own: Iterable[str]) -> None:
         """`own`: the folders in which the engine and the worker keep their files."""
         self._root = root.rstrip(os.sep) + os.sep
-        ours = tuple(os.path.abspath(path) + os.sep for path in own)
-        self._ignored = (*_IGNORED, *ours, own_code.FOLDER)
+        own_files = tuple(os.path.abspath(path) + os.sep for path in own)
+        self._ignored = (*_IGNORED, *own_files, own_code.FOLDER)
         self._clear()
         self._before: set[str] = set()
         self._searched: set[str] = set()
         self._own_work = audit_hook.OwnWork()
-        self._asked = Looks(self._saw, self._opened_in_folder, self._followed)
-        self.environment = environ_changes.Watch()
+        self._stat_watch = StatWatch(self._saw, self._opened_in_folder, self._followed)
+        self.environment = environ_changes.EnvironChanges()
 
     def _clear(self) -> None:
         self._files: dict[str, Stat] = {}
-        # Files of which only the stat was asked for.
+        # Files of which the session read only the stat.
         self._stats: dict[str, Stat] = {}
         self._dirs: dict[str, Folder | None] = {}
-        self._looks: dict[str, list[str]] = {}
-        # What this process changed itself counts as it left it.
+        self._names: dict[str, list[str]] = {}
+        # Files that this process changed itself: they count as it left them.
         self._written: set[str] = set()
 
     def start(self, known: Iterable[str] = ()) -> None:
@@ -93,22 +92,22 @@ class Snapshot:
         self._searched = set(sys.path_importer_cache)
         self._clear()
         self._note_dir(self._root.rstrip(os.sep))
-        self.look_again()
+        self.forget_path_caches()
         _active = self
         if not _watches:
             _watches = True
             audit_hook.watch(_WATCHED, _audit)
-        self._asked.start()
+        self._stat_watch.start()
 
     @staticmethod
-    def look_again() -> None:
-        """What was looked up in the project's folders is to be looked up, and seen, again."""
+    def forget_path_caches() -> None:
+        """Make the import system list the project's folders again, so that the snapshot sees it."""
         for path in list(sys.path_importer_cache):
             if site_paths.is_project(os.path.join(path, "")):
                 del sys.path_importer_cache[path]
 
     def note_way_to(self, args: list[str]) -> None:
-        """pytest has looked for a conftest in each folder on the way to its arguments."""
+        """Note each folder between the root and the arguments: pytest looks for conftests there."""
         for arg in args:
             path = os.path.dirname(os.path.abspath(arg.split("::", 1)[0]))
             while (path + os.sep).startswith(self._root):
@@ -121,20 +120,20 @@ class Snapshot:
         return _active is self
 
     def note_source(self, path: str, stat: os.stat_result, digest: str) -> None:
-        """The pyc cache read a source file itself, and knows what was in it."""
-        self._files[path] = disk_state.told(path, stat, digest)
+        """Note a source file that the code cache read, with the hash of its content."""
+        self._files[path] = disk_state.file_record(path, stat, digest)
         if path.startswith(self._root):
             self._note_dir(os.path.dirname(path))
 
     @contextlib.contextmanager
     def reading_ourselves(self) -> Iterator[None]:
-        """The hook need not look at what we read here, or at the cache."""
+        """While it is open, the hook ignores what this thread reads."""
         with self._own_work:
             yield
 
     def audited(self, event: str, args: tuple[Any, ...]) -> None:
-        """One event of interest."""
-        if self._own_work.goes_on():
+        """Note one audit event."""
+        if self._own_work.is_active():
             return
         with self._own_work, contextlib.suppress(Exception):
             # An audit hook that raises would break what it watches.
@@ -174,10 +173,10 @@ class Snapshot:
 
     def _look_or_read(self, path: str) -> None:
         if not self._read(path) and self._matters(path):
-            self._looks.setdefault(path, disk_state.look(path))
+            self._names.setdefault(path, disk_state.name_record(path))
 
     def _read(self, path: str) -> bool:
-        """Note a file that is read now; whether there is anything."""
+        """Note a file that is read now; returns whether it exists."""
         if path in self._files:
             return True
         try:
@@ -185,33 +184,37 @@ class Snapshot:
         except (OSError, ValueError):
             return False
         if disk_state.kind(stat.st_mode) == "file" and self._matters(path):
-            self._files[path] = disk_state.told(path, stat, times=site_paths.is_project(path))
+            self._files[path] = disk_state.file_record(
+                path, stat, times=site_paths.is_project(path)
+            )
         return True
 
     def _matters(self, path: str) -> bool:
-        """Whether what is at a path may change while the interpreter stays the same."""
+        """Whether a path may change while the interpreter stays the same."""
         if path.startswith(self._ignored) or path.endswith(".pyc") or site_paths.is_stdlib(path):
             return False
-        # Installers replace the folder as a whole, which the folder above it tells.
+        # Installers replace the folder as a whole: the record of its parent shows that.
         return not (site_paths.is_third_party(path) and site_paths.is_metadata(path))
 
     def _saw(self, path: str, stat: os.stat_result | None, existence: bool) -> None:
-        """A file was asked for, by `os.stat` or what rests on it."""
-        if self._own_work.goes_on() or path in self._files or path in self._stats:
+        """Note a path that `os.stat`, or a function that uses it, read."""
+        if self._own_work.is_active() or path in self._files or path in self._stats:
             return
         kind = disk_state.kind(stat.st_mode) if stat is not None else "none"
         only_there = existence or kind != "file"
-        if (only_there and path in self._looks) or not self._matters(path):
+        if (only_there and path in self._names) or not self._matters(path):
             return
         if stat is None or only_there:
-            self._looks[path] = [path, kind]
+            self._names[path] = [path, kind]
         else:
-            self._stats[path] = disk_state.told(path, stat, times=site_paths.is_project(path))
+            self._stats[path] = disk_state.file_record(
+                path, stat, times=site_paths.is_project(path)
+            )
 
     def _followed(self, path: str) -> None:
-        """A symbolic link was looked at as such."""
-        if not self._own_work.goes_on() and self._matters(path):
-            self._looks[path] = disk_state.link(path)
+        """Note a symbolic link that was read itself."""
+        if not self._own_work.is_active() and self._matters(path):
+            self._names[path] = disk_state.link_record(path)
 
     def _listed(self, path: Any) -> None:
         if path is None:
@@ -229,26 +232,26 @@ class Snapshot:
             return
         if site_paths.is_third_party(path + os.sep):
             if names != "all":
-                return  # told with the folders in which modules were looked for
+                return  # recorded with the folders that the import system searched
             names = "installed"
         with self.reading_ourselves():
-            found = disk_state.folder(path, names)
+            found = disk_state.folder_record(path, names)
             if found is None:
-                self._looks.setdefault(path, disk_state.look(path))
+                self._names.setdefault(path, disk_state.name_record(path))
             else:
                 self._dirs[path] = found
 
     def finish(self) -> Message:
         """Stop watching; returns what :meth:`so_far` does."""
         global _active
-        self._asked.stop()
+        self._stat_watch.stop()
         _active = None
         return self.so_far()
 
     def so_far(self) -> Message:
-        """``files``, ``dirs`` and ``names`` for the engine, as they were when they were read."""
+        """``files``, ``dirs`` and ``names`` for the engine, as the session read them."""
         with self.reading_ourselves():
-            self._take_in_own_changes()
+            self._apply_own_changes()
             for stat in module_stats(self.new_modules()):
                 self._files.setdefault(stat[0], stat)
             for path, stat in self._stats.items():
@@ -261,10 +264,10 @@ class Snapshot:
             return {
                 "files": list(self._files.values()),
                 "dirs": dirs + package_folders(self._searched),
-                "names": [look for look in self._looks.values() if not self._is_told(look)],
+                "names": [look for look in self._names.values() if not self._is_implied(look)],
             }
 
-    def _take_in_own_changes(self) -> None:
+    def _apply_own_changes(self) -> None:
         for path in self._written:
             for files in (self._files, self._stats):
                 if files.pop(path, None) is None:
@@ -273,16 +276,16 @@ class Snapshot:
                 if now is not None:
                     files[path] = now
                 else:
-                    self._looks[path] = disk_state.look(path)
-            if path in self._looks:
-                self._looks[path] = disk_state.look(path)
+                    self._names[path] = disk_state.name_record(path)
+            if path in self._names:
+                self._names[path] = disk_state.name_record(path)
             parent = self._dirs.get(os.path.dirname(path))
             if parent is not None:
-                self._dirs[parent[0]] = disk_state.folder(parent[0], parent[_NAMES])
+                self._dirs[parent[0]] = disk_state.folder_record(parent[0], parent[_NAMES])
         self._written.clear()
 
-    def _is_told(self, look: list[str]) -> bool:
-        """Whether a file or folder that is told says it already."""
+    def _is_implied(self, look: list[str]) -> bool:
+        """Whether the record of a file or folder implies it."""
         path, kind = look
         if kind == "none":
             return os.path.basename(path) in _OF_PYTEST and self._is_seen_missing(path)
@@ -291,7 +294,7 @@ class Snapshot:
         return kind == "file" and path in self._files
 
     def _is_seen_missing(self, path: str) -> bool:
-        """Whether the names in a folder that is told say that there is nothing at a path."""
+        """Whether the record of a folder shows that there is nothing at a path."""
         parent, name = os.path.split(path)
         known = self._dirs.get(parent)
         if known is not None:
@@ -303,10 +306,10 @@ class Snapshot:
         return [name for name in list(sys.modules) if name not in self._before]
 
 
-# Where a told folder says which names count.
+# The index of the names that count in the record of a folder.
 _NAMES = 3
 
-# What pytest itself looks for in each folder that it collects.
+# Names that pytest itself looks for in each folder that it collects.
 _OF_PYTEST = frozenset(("conftest.py", "__init__.py", "pyvenv.cfg", "history"))
 
 
@@ -315,7 +318,7 @@ def _reads(flags: int) -> bool:
 
 
 def _by_project() -> bool:
-    """Whether it is the project that lists a folder: not the import system, not pytest."""
+    """Whether the project lists a folder, and not the import system or pytest."""
     frame: Any = sys._getframe(5)  # past the audit hook
     while frame is not None:
         path = frame.f_code.co_filename

@@ -1,8 +1,8 @@
-"""What is asked of the disk without an audit event: whether a file is there, how large it is.
+"""Watches reads of the disk that have no audit event: whether a file exists, how large it is.
 
-While a session collects, `os.stat`, `os.lstat` and `os.access` (which `os.path` and `pathlib`
-rest on; imports do not) tell what they were asked for. `os.open` is there for `dir_fd`, which its
-event does not have. All are put back when the session has collected.
+While a session collects, this module replaces `os.stat`, `os.lstat` and `os.access` (which
+`os.path` and `pathlib` use; imports do not), and `os.open` for its `dir_fd`, which is not in the
+audit event. It puts all back when the session has collected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Callable
 
 from . import disk_state
 
-# Functions of `os.path` and `pathlib` whose answer says no more than what is there.
+# Functions of `os.path` and `pathlib` whose result depends on the kind of a path alone.
 _EXISTENCE = frozenset(
     ("exists", "lexists", "isfile", "isdir", "islink", "ismount")
     + ("is_file", "is_dir", "is_symlink", "is_mount", "is_socket", "is_fifo")
@@ -26,11 +26,12 @@ _WAYS = frozenset(("realpath", "_joinrealpath", "resolve", "samefile"))
 _MODULES = ("genericpath", "posixpath", "pathlib")
 
 
-class Looks:
-    """Sees what a process asks of the disk, between :meth:`start` and :meth:`stop`.
+class StatWatch:
+    """Watches a process's stats of the disk, between :meth:`start` and :meth:`stop`.
 
-    `saw` is called with the path, what was found (None: nothing) and whether that it is there is
-    all that was asked; `opened` with the path of a file opened through a folder's descriptor.
+    `saw` gets the path, its stat (None: there is nothing) and whether the caller reads its kind
+    only; `opened` the path of a file that is opened through a folder's descriptor; `linked` the
+    path of a symbolic link.
     """
 
     def __init__(
@@ -55,33 +56,33 @@ class Looks:
                 self._replace(name, original, _stand_in(original, watched))
 
     def stop(self) -> None:
-        """Put the real functions back, where nobody else has replaced them."""
+        """Put the real functions back, unless other code replaced them again."""
         self._undo.close()
 
     def _replace(self, name: str, original: Any, watched: Any) -> None:
         sets = [getattr(os, key) for key in dir(os) if key.startswith("supports_")]
-        places: list[Any] = [os]
+        holders: list[Any] = [os]
         accessor = getattr(pathlib, "_NormalAccessor", None)  # until Python 3.11
         if accessor is not None and vars(accessor).get(name) is original:
-            places.append(accessor)
-        for place in places:
-            value = watched if place is os else staticmethod(watched)
-            setattr(place, name, value)
+            holders.append(accessor)
+        for holder in holders:
+            value = watched if holder is os else staticmethod(watched)
+            setattr(holder, name, value)
         known = [names for names in sets if isinstance(names, set) and original in names]
         for names in known:
             names.add(watched)
 
         def undo() -> None:
-            for place in places:
-                if getattr(place, name) is watched:
-                    setattr(place, name, original)
+            for holder in holders:
+                if getattr(holder, name) is watched:
+                    setattr(holder, name, original)
             for names in known:
                 names.discard(watched)
 
         self._undo.callback(undo)
 
     def _stat(self, original: Any, path: Any, args: Any, named: Any) -> Any:
-        where = _place(path, named)
+        where = _absolute(path, named)
         if where is None:
             return original(path, *args, **named)
         if not named.get("follow_symlinks", True):
@@ -96,7 +97,7 @@ class Looks:
         return found
 
     def _lstat(self, original: Any, path: Any, args: Any, named: Any) -> Any:
-        where = _place(path, named)
+        where = _absolute(path, named)
         if where is None:
             return original(path, *args, **named)
         asks = _asks_for()
@@ -112,7 +113,7 @@ class Looks:
         return found
 
     def _access(self, original: Any, path: Any, args: Any, named: Any) -> Any:
-        where = _place(path, named)
+        where = _absolute(path, named)
         found = original(path, *args, **named)
         if where is not None:
             try:
@@ -125,7 +126,7 @@ class Looks:
 
     def _open(self, original: Any, path: Any, args: Any, named: Any) -> Any:
         if named.get("dir_fd") is not None:
-            where = _place(path, named)
+            where = _absolute(path, named)
             flags = args[0] if args else named.get("flags", 0)
             if where is not None:
                 self._opened(where, flags)
@@ -143,17 +144,17 @@ def _stand_in(original: Any, watched: Any) -> Any:
     return function
 
 
-# Kept, so that each has its number for itself.
+# Keeps the functions alive, so that no other object gets the id of one.
 _stand_ins: dict[int, tuple[Any, Any]] = {}
 
 
 def real(value: Any) -> Any:
-    """What a function of ours stands for; anything else is itself."""
+    """The real function that one of ours replaces; other values are returned as they are."""
     return _stand_ins.get(id(value), (None, value))[1]
 
 
-def _place(path: Any, named: Any) -> str | None:
-    """The absolute path that is meant; none for descriptors, and for what is no path."""
+def _absolute(path: Any, named: Any) -> str | None:
+    """The absolute path; none for descriptors, and for values that are no path."""
     if isinstance(path, int):
         return None
     try:
@@ -166,7 +167,7 @@ def _place(path: Any, named: Any) -> str | None:
 
 
 def _asks_for() -> str:
-    """What a caller of `os.stat` wants to know: "existence", a "way" through links, or "all"."""
+    """The part of a stat that its caller reads: "existence", a "way" through links, or "all"."""
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_globals is globals():
         frame = frame.f_back
