@@ -32,7 +32,7 @@ class Command:
 
 @dataclass
 class _Child:
-    host: str
+    name: str
     pidfd: int | None
 
 
@@ -108,7 +108,7 @@ class Park:
             if child.pidfd is not None:
                 os.close(child.pidfd)
             self._reap_orphans(self._was_cut_short(pid, status))
-            self._worker.send(_exited(child.host, pid, status))
+            self._worker.send(_exited(child.name, pid, status))
 
     def _was_cut_short(self, pid: int, status: int | None) -> bool:
         """Whether a fork crashed, or was ended because a test in it took too long."""
@@ -141,13 +141,13 @@ class Park:
                 pass
 
     def _become(self, message: Message) -> Command:
-        self._worker.host = message["host"]  # same process, same connection
+        self._worker.name = message["host"]  # same process, same connection
         role, options = message["role"], Options.parse(message.get("options"))
         return Command("become", role, options, message.get("purpose", "run"))
 
     def _fork(self, message: Message) -> Command | None:
         worker = self._worker
-        host, role = message["host"], message["role"]
+        name, role = message["host"], message["role"]
         parent = os.getpid()
         for stream in (sys.stdout, sys.stderr):
             try:
@@ -161,11 +161,11 @@ class Park:
                 pid = os.fork()
         except OSError as error:
             failure = {"message": str(error), "errno": error.errno}
-            worker.send({"t": "fork_failed", "host": host, **failure})
+            worker.send({"t": "fork_failed", "host": name, **failure})
             return None
         if pid:
-            self._children[pid] = _Child(host, process_tree.open_pidfd(pid))
-            worker.send({"t": "forked", "host": host, "pid": pid})
+            self._children[pid] = _Child(name, process_tree.open_pidfd(pid))
+            worker.send({"t": "forked", "host": name, "pid": pid})
             return None
         process_tree.lead_group()
         if role not in ("collected", "configured"):
@@ -177,7 +177,7 @@ class Park:
         self._children.clear()
         self._exiting = False
         try:
-            worker.connect(host, role, worker.host)
+            worker.connect(name, role, worker.name)
         except OSError:
             os._exit(70)
         after_fork.restore(inherited)
@@ -186,10 +186,10 @@ class Park:
         )
 
 
-def _exited(host: str, pid: int, status: int | None) -> Message:
+def _exited(name: str, pid: int, status: int | None) -> Message:
     code = signal_number = None
     if status is not None and os.WIFSIGNALED(status):
         signal_number = os.WTERMSIG(status)
     elif status is not None:
         code = os.WEXITSTATUS(status)
-    return {"t": "exited", "host": host, "pid": pid, "code": code, "signal": signal_number}
+    return {"t": "exited", "host": name, "pid": pid, "code": code, "signal": signal_number}

@@ -57,7 +57,7 @@ class Restart:
         start(
             worker,
             resume={
-                "host": worker.host,
+                "host": worker.name,
                 "role": worker.role,
                 "options": dataclasses.asdict(worker.options),
                 "purpose": worker.purpose,
@@ -69,7 +69,7 @@ class Restart:
 
 def resume(worker: Worker, previous: dict[str, Any]) -> None:
     """Restore the state that the process had before it started over."""
-    worker.host, worker.role = previous["host"], previous["role"]
+    worker.name, worker.role = previous["host"], previous["role"]
     worker.options, worker.purpose = Options.parse(previous["options"]), previous["purpose"]
     worker.unfit = previous["unfit"]
 

@@ -73,7 +73,8 @@ class Worker:
 
     boot: Boot
     channel: Channel
-    host: str
+    # The engine's name for it: `host` in messages.
+    name: str
     role: str = "base"
     options: Options = field(default_factory=Options)
     # The purpose of the session: "run" its tests, "list" them, or "unasked".
@@ -108,18 +109,18 @@ class Worker:
         if message is not None:
             self.send(message)
 
-    def connect(self, host: str, role: str, parent: str | None) -> None:
-        """Become another host: open a connection under its name, then close the old one."""
+    def connect(self, name: str, role: str, parent: str | None) -> None:
+        """Take another name: open a connection under it, then close the old one."""
         old = self.channel
-        self.host, self.role = host, role
-        self.channel = greet(self.boot, dial(self.boot.socket), host, role, parent)
+        self.name, self.role = name, role
+        self.channel = greet(self.boot, dial(self.boot.socket), name, role, parent)
         old.close()
 
 
-def greet(boot: Boot, connection: Socket, host: str, role: str, parent: str | None) -> Channel:
+def greet(boot: Boot, connection: Socket, name: str, role: str, parent: str | None) -> Channel:
     """Introduce this process to the engine on a new connection."""
     channel = Channel(connection)
-    hello = {"token": boot.token, "host": host, "role": role, "parent": parent}
+    hello = {"token": boot.token, "host": name, "role": role, "parent": parent}
     channel.send({"t": "hello", "pid": channel.pid, **hello})
     return channel
 

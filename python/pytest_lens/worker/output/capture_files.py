@@ -6,7 +6,7 @@ file, as pytest's own handler gets them, one line of JSON each. Long output is c
 when pytest reads it back. The engine removes the files.
 
 A runner that waits for a run opens its files in advance, without names (`O_TMPFILE`); they get
-their names when it learns them.
+their names when the run begins.
 """
 
 from __future__ import annotations

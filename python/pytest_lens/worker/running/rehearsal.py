@@ -1,4 +1,4 @@
-"""Run a test that does nothing through pytest's own hooks, while a runner waits for its orders.
+"""Runs a test that does nothing through pytest's own hooks, while a runner waits for a run.
 
 The first test of a fresh fork is slower than its second: pages are copied, caches are cold, the
 interpreter has not specialized pytest's code yet. A rehearsal takes that cost before anybody

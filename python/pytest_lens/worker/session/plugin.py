@@ -276,13 +276,13 @@ class LensPlugin:
         """Send the nodes, and all else that is known after collection."""
         worker = self._worker
         items = session.items
-        places = [self._in_source.get(id(item), len(items)) for item in items]
-        shuffled = places != sorted(places)
+        indices = [self._in_source.get(id(item), len(items)) for item in items]
+        shuffled = indices != sorted(indices)
         for start in range(0, len(items), _BATCH):
             batch = [builder.node(item) for item in items[start : start + _BATCH]]
             if shuffled:
-                for place, node in zip(places[start:], batch):
-                    node["place"] = place
+                for index, node in zip(indices[start:], batch):
+                    node["place"] = index
             worker.send({"t": "nodes", "items": batch})
         state = self._finish_snapshot()
         worker.send_reads()

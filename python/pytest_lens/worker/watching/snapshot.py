@@ -264,7 +264,9 @@ class Snapshot:
             return {
                 "files": list(self._files.values()),
                 "dirs": dirs + package_folders(self._searched),
-                "names": [look for look in self._names.values() if not self._is_implied(look)],
+                "names": [
+                    record for record in self._names.values() if not self._is_implied(record)
+                ],
             }
 
     def _apply_own_changes(self) -> None:
@@ -284,9 +286,9 @@ class Snapshot:
                 self._dirs[parent[0]] = disk_state.folder_record(parent[0], parent[_NAMES])
         self._written.clear()
 
-    def _is_implied(self, look: list[str]) -> bool:
+    def _is_implied(self, record: list[str]) -> bool:
         """Whether the record of a file or folder implies it."""
-        path, kind = look
+        path, kind = record
         if kind == "none":
             return os.path.basename(path) in _OF_PYTEST and self._is_seen_missing(path)
         if kind == "folder":
