@@ -52,18 +52,18 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
 
 def _may_return(worker: Worker) -> None:
     """Let the session start over if a module that was imported in advance does not fit it."""
-    stash = worker.hidden_modules
-    if stash is None or not stash.modules:
+    hidden = worker.hidden_modules
+    if hidden is None or not stash.modules:
         return
     restart = worker.restart = start_over.Restart(worker)
 
     def refuse(name: str) -> bool:
         # An effect outside the session's memory must not happen twice.
-        if not worker.has_acted or stash.has_extensions(name):
+        if not worker.has_acted or hidden.has_extensions(name):
             restart.without(name)
-        return stash.has_extensions(name)
+        return hidden.has_extensions(name)
 
-    stash.refuse = refuse
+    hidden.refuse = refuse
 
 
 def _debug(worker: Worker) -> None:
