@@ -53,7 +53,7 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
 def _may_return(worker: Worker) -> None:
     """Let the session start over if a module that was imported in advance does not fit it."""
     hidden = worker.hidden_modules
-    if hidden is None or not stash.modules:
+    if hidden is None or not hidden.modules:
         return
     restart = worker.restart = start_over.Restart(worker)
 
