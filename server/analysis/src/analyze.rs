@@ -4,6 +4,7 @@ use crate::calls;
 use crate::collect::collect;
 use crate::config::PytestSettings;
 use crate::doctests::doctests;
+use crate::file_paths;
 use crate::literals;
 use crate::model::{FileAnalysis, Pos};
 use crate::parse::{MAX_LEN, with_tree};
@@ -53,6 +54,7 @@ pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> F
             defs: module.defs,
             imports: module.imports,
             named: literals::named(tree),
+            paths: file_paths::named(tree, &module.names),
             syntax_error: error.map(|error| (lines.pos(error.at), error.message)),
         }
     })

@@ -11,6 +11,7 @@ pub mod clocks;
 mod collect;
 pub mod config;
 mod doctests;
+mod file_paths;
 pub mod listing;
 mod literals;
 mod marks;
@@ -24,4 +25,5 @@ mod words;
 
 pub use analyze::{FileRole, analyze, analyze_as};
 pub use config::{AddedOptions, ConfigError, PytestSettings, settings_from};
+pub use file_paths::NamedPath;
 pub use model::{Call, Calls, DefLine, FileAnalysis, Import, NodeKind, Pos, Span, StaticNode, innermost_at};

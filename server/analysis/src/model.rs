@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::file_paths::NamedPath;
+
 /// A position in a text: 0-based line, 0-based column in UTF-8 bytes of that line.
 ///
 /// Lines end at `\n`, `\r\n` or a lone `\r`, as LSP has it; nothing else ends a line.
@@ -125,6 +127,9 @@ pub struct FileAnalysis {
     /// `mock.patch`, or in `pytest_plugins`. Sorted, each once.
     #[serde(default)]
     pub named: Vec<String>,
+    /// Paths that its code names and that may lie outside of the project.
+    #[serde(default)]
+    pub paths: Vec<NamedPath>,
     /// The first syntax error. Nodes outside of the broken part are still there.
     pub syntax_error: Option<(Pos, String)>,
     /// The calls in its code.

@@ -48,6 +48,11 @@ impl<'a> Names<'a> {
         self.assigned.insert(name, value);
     }
 
+    /// What was assigned to a name.
+    pub(crate) fn value(&self, name: &str) -> Option<&'a Expr> {
+        self.assigned.get(name).copied()
+    }
+
     /// The meanings of the module's names that stand for another dotted name, called or not.
     pub(crate) fn bound(&self) -> impl Iterator<Item = (String, String)> {
         let imported = self.imported.iter().map(|(name, path)| ((*name).to_owned(), path.clone()));

@@ -2,13 +2,13 @@
 //! them and is forked to run them.
 
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use pytest_lens_analysis::PytestSettings;
 use pytest_lens_analysis::clocks::{Reading, first_reading};
+use pytest_lens_analysis::{FileAnalysis, PytestSettings};
 use tokio::sync::mpsc;
 
 use crate::model::collection::{Collection, source_order};
@@ -22,6 +22,7 @@ use crate::processes::file_opens::Window;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::liveness::stopped_too_long;
+use crate::processes::outside_files;
 use crate::processes::prestarted::Prestarted;
 use crate::processes::process::{ExitStatus, NoProcess, Process, ProcessEvent};
 use crate::processes::process_tree::{KillOnDrop, kill_tree};
@@ -169,14 +170,20 @@ pub(crate) async fn collect(
     let (root, settings, analyses) = (order.root, order.settings, order.analyses);
     let day_left = collected.day_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
     let sources: Vec<_> =
-        collected.read.files.iter().filter(|file| is_source(file)).map(|file| file.0.clone()).collect();
+        collected.read.files.iter().filter(|file| is_source(file)).map(|file| PathBuf::from(&file.0)).collect();
     let (window, mut reasons, mut snapshot) = (order.window, collected.reasons, Snapshot::new(collected.read));
     let (nodes, reasons, snapshot, is_certain) = tokio::task::spawn_blocking(move || {
         let nodes = make_nodes(items, &root, &settings, &analyses);
-        reasons.extend(first_clock(&sources, &root, &settings, &analyses));
+        let read: Vec<_> =
+            sources.iter().filter_map(|path| Some((path.as_path(), analyses.of(path, &settings)?))).collect();
+        reasons.extend(first_clock(&read, &root));
+        let outside = outside_files::named(&root, read.iter().map(|(path, analysis)| (*path, &**analysis)));
         let opened = match window {
             // One that can't be shared is not used again.
-            Some(window) if reasons.is_empty() => window.opened().beside(&snapshot),
+            Some(window) if reasons.is_empty() => {
+                let unseen = window.watch_named(outside);
+                window.opened().beside(&snapshot, unseen)
+            }
             _ => Some(Snapshot::default()),
         };
         let is_certain = opened.is_some();
@@ -290,31 +297,22 @@ fn is_source(file: &WireStat) -> bool {
 }
 
 /// Why a collection must not be shared that read a clock.
-fn first_clock(
-    sources: &[String],
-    root: &std::path::Path,
-    settings: &PytestSettings,
-    analyses: &Analyses,
-) -> Option<String> {
-    let read = sources.iter().filter_map(|source| {
-        let path = std::path::Path::new(source);
-        let shown = path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
-        Some((shown, analyses.of(path, settings)?))
-    });
-    let read: Vec<_> = read.collect();
-    let files: Vec<_> = read.iter().map(|(path, analysis)| (path.as_str(), &**analysis)).collect();
+fn first_clock(read: &[(&Path, Arc<FileAnalysis>)], root: &Path) -> Option<String> {
+    let shown = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
+    let named: Vec<_> = read.iter().map(|(path, analysis)| (shown(path), &**analysis)).collect();
+    let files: Vec<_> = named.iter().map(|(path, analysis)| (path.as_str(), *analysis)).collect();
     let Reading { file, at, what } = first_reading(&files)?;
     Some(format!("{}:{} calls {what} while tests are collected", files[file].0, at.line + 1))
 }
 
 fn make_nodes(
     items: Vec<CollectedItem>,
-    root: &std::path::Path,
+    root: &Path,
     settings: &PytestSettings,
     analyses: &Analyses,
 ) -> Vec<Arc<Node>> {
     let mut maker = NodeMaker::default();
-    let mut last: Option<(String, Option<Arc<pytest_lens_analysis::FileAnalysis>>)> = None;
+    let mut last: Option<(String, Option<Arc<FileAnalysis>>)> = None;
     let mut nodes = Vec::with_capacity(items.len());
     for item in items {
         if last.as_ref().is_none_or(|(path, _)| *path != item.path) {

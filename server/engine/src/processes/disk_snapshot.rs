@@ -66,6 +66,10 @@ impl FolderIdentity {
         }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn holds(&self) -> bool {
         self.identity.is_some() && FolderIdentity::of(&self.path) == *self
     }

@@ -3,9 +3,10 @@
 //!
 //! The kernel does not say who opened a file. So this knows too much rather than too little: a file that another program
 //! opened meanwhile counts as read as well, and costs a collection when it changes. Sources are left out, which Python
-//! reads. What a session knows by itself is known better there.
+//! reads. What a session knows by itself is known better there. Where a link leads out of the project, what it leads to
+//! is looked at too, under the link's name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -31,6 +32,12 @@ struct State {
     root: FolderIdentity,
     kernel: OwnedFd,
     folders: HashMap<i32, PathBuf>,
+    /// Single files outside of the project, by the names that lead there.
+    linked: HashMap<i32, PathBuf>,
+    /// Links whose files have gone or were replaced.
+    loose: Vec<PathBuf>,
+    /// Files and folders outside of it that its code names.
+    named: HashSet<PathBuf>,
     /// Numbers what happened.
     count: u64,
     /// As long as anybody looks.
@@ -61,14 +68,15 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// The files that a process may have read, besides those that it `told` of. `None`: nobody knows what of them.
-    pub(crate) fn beside(self, told: &Snapshot) -> Option<Snapshot> {
+    /// `unseen`: files that may have been opened too.
+    pub(crate) fn beside(self, told: &Snapshot, unseen: Vec<PathBuf>) -> Option<Snapshot> {
         // A file that has come and gone was somebody's for that moment.
         let is_unclear = |path: &PathBuf| !told.knows(path) && path.exists();
         if self.is_incomplete || self.changed.iter().any(is_unclear) {
             return None;
         }
         let mut opened = Snapshot::default();
-        opened.add_opened(self.files.into_iter().filter(|path| !told.knows(path)));
+        opened.add_opened(self.files.into_iter().chain(unseen).filter(|path| !told.knows(path)));
         Some(opened)
     }
 }
@@ -79,11 +87,17 @@ pub(crate) struct Window {
     since: u64,
 }
 
+/// How many folders are watched behind one link.
+const MAX_LINKED: usize = 1000;
+
 const WATCHED: WatchFlags = WatchFlags::OPEN
     .union(WatchFlags::MODIFY)
     .union(WatchFlags::CREATE)
     .union(WatchFlags::MOVE)
     .union(WatchFlags::ONLYDIR);
+
+const WATCHED_FILE: WatchFlags =
+    WatchFlags::OPEN.union(WatchFlags::MODIFY).union(WatchFlags::MOVE_SELF).union(WatchFlags::DELETE_SELF);
 
 const CHANGED: ReadFlags = ReadFlags::MODIFY.union(ReadFlags::CREATE).union(ReadFlags::MOVED_TO);
 
@@ -122,6 +136,9 @@ impl Opens {
         if !state.root.holds() || !state.folders.values().any(|folder| *folder == self.root) {
             *state = State::watching(&self.root).ok()?;
         }
+        for link in std::mem::take(&mut state.loose) {
+            state.add_link(&link).ok()?;
+        }
         state.windows += 1;
         Some(Window { opens: Arc::clone(self), since: state.count })
     }
@@ -138,6 +155,19 @@ impl Window {
         if let Some(mut state) = self.opens.state() {
             state.take_in();
         }
+    }
+
+    /// From now on these files, and those in these folders, are looked at too. Returns those that were not until now: they
+    /// may have been opened.
+    pub(crate) fn watch_named(&self, paths: Vec<PathBuf>) -> Vec<PathBuf> {
+        let Some(mut state) = self.opens.state() else { return paths };
+        let unseen = paths.into_iter().map(|path| {
+            state.add_named(path.clone()).unwrap_or_else(|error| {
+                tracing::warn!(%error, path = %path.display(), "a file outside of the project can't be watched");
+                vec![path]
+            })
+        });
+        unseen.flatten().filter(|path| is_data(path)).collect()
     }
 
     /// What was opened in it until now. Whatever a process did before it said something is in it.
@@ -171,6 +201,9 @@ impl State {
             root: FolderIdentity::of(root),
             kernel,
             folders: HashMap::new(),
+            linked: HashMap::new(),
+            loose: Vec::new(),
+            named: HashSet::new(),
             count: 0,
             files: HashMap::new(),
             lost: 0,
@@ -181,15 +214,75 @@ impl State {
     }
 
     fn add(&mut self, folder: &Path) -> rustix::io::Result<()> {
-        for folder in project_files::folders(folder) {
-            match inotify::add_watch(&self.kernel, &folder, WATCHED) {
-                Ok(number) => drop(self.folders.insert(number, folder)),
-                // It has gone, or is not ours to read.
-                Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
-                Err(error) => return Err(error),
+        for entry in project_files::entries(folder) {
+            let kind = entry.file_type();
+            if kind.is_some_and(|kind| kind.is_dir()) {
+                self.add_folder(entry.path(), entry.path().to_owned())?;
+            } else if kind.is_some_and(|kind| kind.is_symlink()) {
+                self.add_link(entry.path())?;
             }
         }
         Ok(())
+    }
+
+    fn add_folder(&mut self, folder: &Path, name: PathBuf) -> rustix::io::Result<()> {
+        if let Some(number) = self.watch(folder, WATCHED)? {
+            self.folders.insert(number, name);
+        }
+        Ok(())
+    }
+
+    /// What a link leads to, where that lies outside of the project.
+    fn add_link(&mut self, link: &Path) -> rustix::io::Result<()> {
+        let Some(target) = link.canonicalize().ok().filter(|target| !target.starts_with(self.root.path())) else {
+            return Ok(());
+        };
+        // A link to the root's own parents leads back into it.
+        if self.root.path().starts_with(&target) {
+            return Ok(());
+        }
+        if !target.is_dir() {
+            return self.add_file(link);
+        }
+        for folder in project_files::folders(&target).take(MAX_LINKED) {
+            if let Ok(below) = folder.strip_prefix(&target) {
+                self.add_folder(&folder, link.join(below))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, file: &Path) -> rustix::io::Result<()> {
+        if let Some(number) = self.watch(file, WATCHED_FILE)? {
+            self.linked.insert(number, file.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Watches a file or a folder outside of the project. Returns the files that nobody has watched until now.
+    fn add_named(&mut self, path: PathBuf) -> rustix::io::Result<Vec<PathBuf>> {
+        if self.named.contains(&path) {
+            return Ok(Vec::new());
+        }
+        let files = if path.is_dir() {
+            self.add_folder(&path, path.clone())?;
+            let entries = std::fs::read_dir(&path).into_iter().flatten().flatten().map(|entry| entry.path());
+            entries.filter(|path| path.is_file()).take(MAX_LINKED).collect()
+        } else {
+            self.add_file(&path)?;
+            vec![path.clone()]
+        };
+        self.named.insert(path);
+        Ok(files)
+    }
+
+    /// The number of what is watched now; none if it has gone, or is not ours to read.
+    fn watch(&self, path: &Path, what: WatchFlags) -> rustix::io::Result<Option<i32>> {
+        match inotify::add_watch(&self.kernel, path, what) {
+            Ok(number) => Ok(Some(number)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn take_in(&mut self) {
@@ -223,9 +316,24 @@ impl State {
         }
         if mask.contains(ReadFlags::IGNORED) {
             self.folders.remove(&wd);
+            self.loosen(wd);
             return;
         }
-        let Some(path) = self.folders.get(&wd).zip(name).map(|(folder, name)| folder.join(name)) else { return };
+        // Another file may have its name now.
+        if mask.intersects(ReadFlags::MOVE_SELF | ReadFlags::DELETE_SELF) && self.linked.contains_key(&wd) {
+            let _ = inotify::remove_watch(&self.kernel, wd);
+            self.loosen(wd);
+            return;
+        }
+        let linked = self.linked.get(&wd).cloned();
+        let named = || self.folders.get(&wd).zip(name).map(|(folder, name)| folder.join(name));
+        let Some(path) = linked.or_else(named) else { return };
+        if mask.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO)
+            && path.is_symlink()
+            && let Err(error) = self.add_link(&path)
+        {
+            tracing::warn!(%error, "files that C libraries read are not seen behind a new link");
+        }
         if mask.contains(ReadFlags::ISDIR) {
             self.folder_happened(mask, &path);
         } else if self.windows > 0 && is_data(&path) {
@@ -236,6 +344,14 @@ impl State {
             if mask.intersects(CHANGED) {
                 times.changed = self.count;
             }
+        }
+    }
+
+    /// A single file is not watched any more.
+    fn loosen(&mut self, wd: i32) {
+        let Some(path) = self.linked.remove(&wd) else { return };
+        if !self.named.remove(&path) {
+            self.loose.push(path);
         }
     }
 
@@ -308,6 +424,64 @@ mod tests {
         let mut files = window.opened().files;
         files.sort();
         assert_eq!(files, [path("moved/a.xml"), path("new/deep/c.xml")]);
+    }
+
+    #[test]
+    fn p14_what_links_lead_to_is_told_by_their_names() {
+        let (root, opens) = project();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (path, other) = (|name: &str| root.path().join(name), |name: &str| elsewhere.path().join(name));
+        fs::create_dir_all(other("set/deep")).unwrap();
+        for name in ["set/deep/c.xml", "one.xml", "late.xml"] {
+            fs::write(other(name), "1").unwrap();
+        }
+        std::os::unix::fs::symlink(other("set"), path("linked")).unwrap();
+        std::os::unix::fs::symlink(other("one.xml"), path("data/one.xml")).unwrap();
+        std::os::unix::fs::symlink(root.path().parent().unwrap(), path("up")).unwrap();
+        opens.watch();
+        std::os::unix::fs::symlink(other("late.xml"), path("late.xml")).unwrap();
+        drop(opens.window().unwrap());
+        let window = opens.window().unwrap();
+        for name in ["linked/deep/c.xml", "data/one.xml", "late.xml"] {
+            fs::read(path(name)).unwrap();
+        }
+        let mut files = window.opened().files;
+        files.sort();
+        assert_eq!(files, [path("data/one.xml"), path("late.xml"), path("linked/deep/c.xml")]);
+        fs::write(other("one.xml"), "2").unwrap();
+        assert_eq!(window.opened().changed, [path("data/one.xml")]);
+        fs::write(other("new"), "3").unwrap();
+        fs::rename(other("new"), other("one.xml")).unwrap();
+        drop(window);
+        let window = opens.window().unwrap();
+        fs::read(path("data/one.xml")).unwrap();
+        assert_eq!(window.opened().files, [path("data/one.xml")]);
+    }
+
+    #[test]
+    fn p14_what_code_names_outside_is_told_when_it_is_opened() {
+        let (_root, opens) = project();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let other = |name: &str| elsewhere.path().join(name);
+        fs::create_dir(other("set")).unwrap();
+        for name in ["set/a.xml", "b.xml", "c.xml"] {
+            fs::write(other(name), "1").unwrap();
+        }
+        let named = || vec![other("b.xml"), other("set")];
+        let window = opens.window().unwrap();
+        // Nobody knows whether they were opened before.
+        assert_eq!(window.watch_named(named()), [other("b.xml"), other("set/a.xml")]);
+        assert!(window.watch_named(named()).is_empty() && window.opened() == Opened::default());
+        for name in ["b.xml", "c.xml", "set/a.xml"] {
+            fs::read(other(name)).unwrap();
+        }
+        let mut files = window.opened().files;
+        files.sort();
+        assert_eq!(files, [other("b.xml"), other("set/a.xml")]);
+        fs::rename(other("b.xml"), other("old.xml")).unwrap();
+        fs::write(other("b.xml"), "2").unwrap();
+        window.look();
+        assert_eq!(window.watch_named(named()), [other("b.xml")]);
     }
 
     #[test]

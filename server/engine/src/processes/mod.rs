@@ -11,6 +11,7 @@ pub(crate) mod invalidation;
 pub(crate) mod launcher;
 pub(crate) mod liveness;
 pub(crate) mod mode;
+pub(crate) mod outside_files;
 pub(crate) mod pool;
 pub(crate) mod preload;
 pub(crate) mod prestarted;

@@ -320,6 +320,36 @@ async fn p14_a_file_that_c_code_reads_at_import_counts_as_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn p14_a_file_outside_that_c_code_reads_at_import_counts_as_code() {
+    let outside = tempfile::tempdir().unwrap();
+    let path = |name: &str| outside.path().join(name);
+    for name in ["named.xml", "linked/a.xml", "part/b.xml"] {
+        std::fs::create_dir_all(path(name).parent().unwrap()).unwrap();
+        std::fs::write(path(name), "1").unwrap();
+    }
+    let test = format!(
+        "import pathlib, reading\nBASE = pathlib.Path('{}')\n\
+         VALUES = [reading.read(str(BASE / 'named.xml')), reading.read('data/a.xml')]\n\
+         def part(name): return reading.read(str(BASE / 'part' / name))\n\
+         VALUES.append(part('b' + '.xml'))\n\
+         def test(): assert VALUES == ['1', '1', '1']\n",
+        outside.path().display()
+    );
+    let lab = Lab::resident(&[("reading.py", READ_BY_C), ("test_a.py", &test)]).await;
+    std::os::unix::fs::symlink(path("linked"), lab.project.root.join("data")).unwrap();
+    assert_eq!(counts(&lab).await, PASSED);
+    for name in ["named.xml", "linked/a.xml", "part/b.xml"] {
+        for (value, expected) in [("2", FAILED), ("1", PASSED)] {
+            // As editors save: another file takes its name.
+            std::fs::write(path("new"), value).unwrap();
+            std::fs::rename(path("new"), path(name)).unwrap();
+            assert_eq!(counts(&lab).await, expected, "{name}");
+        }
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn p14_a_file_that_is_read_by_nobody_costs_no_collection() {
     let lab = Lab::resident(&[
         ("data/value.xml", "1"),

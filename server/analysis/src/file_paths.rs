@@ -1,0 +1,229 @@
+//! Paths that a file's code names and that may lie outside of the project: what C libraries open there is seen by nobody.
+//!
+//! `"/data/a.h5"`, `Path(__file__).parent.parent / "shared" / "a.xml"`, `os.path.join(HERE, "..", name)`: literals,
+//! and what `pathlib` and `os.path` make of them and of `__file__`, through the module's own names. Of what is only known
+//! in part, the part counts.
+
+use std::collections::BTreeSet;
+
+use ruff_python_ast::visitor::{Visitor, walk_expr};
+use ruff_python_ast::{Expr, FStringPart, InterpolatedStringElement, ModModule, Number, Operator};
+use serde::{Deserialize, Serialize};
+
+use crate::names::Names;
+
+/// Names are followed this far.
+const MAX_HOPS: usize = 12;
+
+/// The longest path, in bytes.
+const MAX_LEN: usize = 1024;
+
+/// Functions whose result is their first argument's path.
+const SAME: [&str; 9] = [
+    "open",
+    "os.fspath",
+    "os.path.abspath",
+    "os.path.expanduser",
+    "os.path.normpath",
+    "os.path.realpath",
+    "pathlib.PosixPath",
+    "pathlib.PurePath",
+    "str",
+];
+
+/// Methods whose result is the path that they are called on.
+const UNCHANGED: [&str; 6] = ["absolute", "as_posix", "expanduser", "read_bytes", "read_text", "resolve"];
+
+/// A path that code names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NamedPath {
+    /// It begins at the file itself, whose own name is its first part: `../x` lies beside the file. Otherwise at the
+    /// working directory.
+    pub of_file: bool,
+    /// The path, with `..` as in the source.
+    pub path: String,
+}
+
+impl NamedPath {
+    fn join(self, other: NamedPath) -> Option<NamedPath> {
+        if other.of_file || other.path.starts_with(['/', '~']) {
+            return Some(other);
+        }
+        let path = if self.path.is_empty() { other.path } else { format!("{}/{}", self.path, other.path) };
+        (path.len() <= MAX_LEN).then_some(NamedPath { path, ..self })
+    }
+
+    fn parent(self) -> Option<NamedPath> {
+        self.join(NamedPath { of_file: false, path: "..".into() })
+    }
+
+    /// Whether it may lead out of a folder around the file, or of the working directory.
+    fn may_lead_out(&self) -> bool {
+        let absolute = self.path.len() > 1 && (self.path.starts_with('/') || self.path.starts_with("~/"));
+        absolute || self.path.split('/').any(|part| part == "..")
+    }
+}
+
+/// All that may lead out of the project, sorted, each once.
+pub(crate) fn named(tree: &ModModule, names: &Names<'_>) -> Vec<NamedPath> {
+    let mut reader = Reader { names, found: BTreeSet::new() };
+    reader.visit_body(&tree.body);
+    reader.found.into_iter().collect()
+}
+
+struct Reader<'a> {
+    names: &'a Names<'a>,
+    found: BTreeSet<NamedPath>,
+}
+
+impl<'a> Reader<'a> {
+    fn value(&self, expr: &'a Expr, hops: usize) -> Option<NamedPath> {
+        let hops = hops.checked_sub(1)?;
+        match expr {
+            Expr::StringLiteral(text) => plain(text.value.to_str()),
+            Expr::Name(name) if name.id.as_str() == "__file__" => {
+                Some(NamedPath { of_file: true, path: String::new() })
+            }
+            Expr::Name(name) => self.value(self.names.value(name.id.as_str())?, hops),
+            Expr::Attribute(attribute) if attribute.attr.as_str() == "parent" => {
+                self.value(&attribute.value, hops)?.parent()
+            }
+            Expr::Subscript(subscript) => {
+                let Expr::Attribute(attribute) = &*subscript.value else { return None };
+                let count = index(&subscript.slice).filter(|_| attribute.attr.as_str() == "parents")?;
+                (0..=count).try_fold(self.value(&attribute.value, hops)?, |path, _| path.parent())
+            }
+            Expr::BinOp(both) => {
+                let (left, right) = (self.value(&both.left, hops)?, self.value(&both.right, hops)?);
+                match both.op {
+                    Operator::Div => left.join(right),
+                    Operator::Add => Some(NamedPath { path: left.path + &right.path, ..left }),
+                    _ => None,
+                }
+            }
+            Expr::FString(text) => self.formatted(text.value.iter(), hops),
+            Expr::Call(call) => self.made(call, hops),
+            _ => None,
+        }
+    }
+
+    fn formatted(&self, parts: impl Iterator<Item = &'a FStringPart>, hops: usize) -> Option<NamedPath> {
+        let mut whole: Option<NamedPath> = None;
+        let mut add = |part: NamedPath| {
+            whole = Some(match whole.take() {
+                None => part,
+                Some(before) => NamedPath { path: before.path + &part.path, ..before },
+            });
+        };
+        for part in parts {
+            match part {
+                FStringPart::Literal(text) => add(plain(&text.value)?),
+                FStringPart::FString(text) => {
+                    for element in &text.elements {
+                        add(match element {
+                            InterpolatedStringElement::Literal(text) => plain(&text.value)?,
+                            InterpolatedStringElement::Interpolation(inner) => self.value(&inner.expression, hops)?,
+                        });
+                    }
+                }
+            }
+        }
+        whole
+    }
+
+    fn made(&self, call: &'a ruff_python_ast::ExprCall, hops: usize) -> Option<NamedPath> {
+        let arguments = &call.arguments.args;
+        if let Expr::Attribute(method) = &*call.func
+            && let Some(own) = self.value(&method.value, hops)
+        {
+            let name = method.attr.as_str();
+            return match name {
+                "joinpath" => self.joined(own, arguments, hops),
+                _ if UNCHANGED.contains(&name) => Some(own),
+                _ => None,
+            };
+        }
+        let function = self.names.resolve(&call.func)?.path;
+        let first = || self.value(arguments.first()?, hops);
+        match function.as_str() {
+            "pathlib.Path" | "os.path.join" => self.joined(first()?, &arguments[1..], hops),
+            "os.path.dirname" => first()?.parent(),
+            other if SAME.contains(&other) => first(),
+            _ => None,
+        }
+    }
+
+    fn joined(&self, start: NamedPath, more: &'a [Expr], hops: usize) -> Option<NamedPath> {
+        more.iter().try_fold(start, |path, part| path.join(self.value(part, hops)?))
+    }
+}
+
+impl<'a> Visitor<'a> for Reader<'a> {
+    fn visit_expr(&mut self, expr: &'a Expr) {
+        // What a name stands for is looked at where it is assigned.
+        let value = if matches!(expr, Expr::Name(_)) { None } else { self.value(expr, MAX_HOPS) };
+        match value {
+            Some(path) => {
+                if path.may_lead_out() {
+                    self.found.insert(path);
+                }
+            }
+            None => walk_expr(self, expr),
+        }
+    }
+}
+
+fn plain(text: &str) -> Option<NamedPath> {
+    let is_path = text.len() <= MAX_LEN && !text.contains(['\n', '\0']);
+    is_path.then(|| NamedPath { of_file: false, path: text.to_owned() })
+}
+
+fn index(expr: &Expr) -> Option<usize> {
+    let Expr::NumberLiteral(number) = expr else { return None };
+    let Number::Int(number) = &number.value else { return None };
+    number.as_usize().filter(|number| *number < MAX_HOPS)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{PytestSettings, analyze};
+
+    fn named(source: &str) -> Vec<String> {
+        let paths = analyze(source, &PytestSettings::default()).paths;
+        paths.into_iter().map(|named| format!("{}{}", if named.of_file { "@" } else { "" }, named.path)).collect()
+    }
+
+    #[test]
+    fn p14_paths_that_code_makes_are_known() {
+        for (source, path) in [
+            ("tree = etree.parse('/data/a.xml')", "/data/a.xml"),
+            ("tree = etree.parse('../data/a.xml')", "../data/a.xml"),
+            ("from pathlib import Path\nf = h5py.File(Path(__file__).parent.parent / 'a' / 'b.h5')", "@/../../a/b.h5"),
+            ("import pathlib as p\nH = p.Path(__file__).resolve().parents[2]\nx = load(str(H / 'b'))", "@/../../../b"),
+            (
+                "import os\nH = os.path.dirname(os.path.abspath(__file__))\nx = load(os.path.join(H, '..', 'b'))",
+                "@/../../b",
+            ),
+            ("from os.path import join, dirname\nx = load(join(dirname(__file__), '../b'))", "@/../../b"),
+            ("import os\nx = load(f'{os.path.dirname(__file__)}/../b')", "@/../../b"),
+            ("import os\nx = load(os.path.dirname(__file__) + '/../b')", "@/../../b"),
+            (
+                "from pathlib import Path\ndef read(name): return load(Path('/srv/data').joinpath('x', 'y') / name)",
+                "/srv/data/x/y",
+            ),
+            ("import os\nx = load(os.path.expanduser('~/b.xml'))", "~/b.xml"),
+        ] {
+            let found = named(source);
+            assert!(found.iter().any(|one| one.replace("@..", "@/..") == path), "{source}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn p14_paths_inside_are_none() {
+        for source in
+            ["tree = etree.parse('data/a.xml')", "URL = 'data' + '/' + 'x'", "SEP = '/'", "x = 1 / 2", "x = f'{a}/{b}'"]
+        {
+            assert!(named(source).is_empty(), "{source}: {:?}", named(source));
+        }
+    }
+}

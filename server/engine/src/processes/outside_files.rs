@@ -1,0 +1,72 @@
+//! Files outside of a project that its code names: what C libraries may read there at import.
+
+use std::path::{Component, Path, PathBuf};
+
+use pytest_lens_analysis::{FileAnalysis, NamedPath};
+
+/// Where nothing lies that is data.
+const SYSTEM: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/usr"];
+
+/// What the sources of a project name outside of it and what is there: files and folders.
+pub(crate) fn named<'a>(root: &Path, sources: impl Iterator<Item = (&'a Path, &'a FileAnalysis)>) -> Vec<PathBuf> {
+    let all = sources.flat_map(|(file, analysis)| {
+        analysis.paths.iter().filter_map(move |named| outside(root, &resolve(root, file, named)))
+    });
+    let mut found: Vec<PathBuf> = all.collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+fn resolve(root: &Path, file: &Path, named: &NamedPath) -> PathBuf {
+    let home = || named.path.strip_prefix("~/").zip(std::env::home_dir());
+    let whole = match home() {
+        Some((below, home)) => home.join(below),
+        None => if named.of_file { file } else { root }.join(&named.path),
+    };
+    let mut plain = PathBuf::new();
+    for part in whole.components() {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            part => plain.push(part),
+        }
+    }
+    plain
+}
+
+/// What lies there, if it may be data that is not the project's.
+fn outside(root: &Path, path: &Path) -> Option<PathBuf> {
+    let is_around = path.starts_with(root) || root.starts_with(path);
+    let is_system = SYSTEM.iter().any(|folder| path.starts_with(folder));
+    let is_installed = path.iter().any(|part| part == "site-packages" || part == "dist-packages");
+    let is_there = || path.is_file() || (path.is_dir() && *path != std::env::temp_dir());
+    (!is_around && !is_system && !is_installed && is_there()).then(|| path.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pytest_lens_analysis::{PytestSettings, analyze};
+
+    #[test]
+    fn p14_what_lies_beside_the_project_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("project");
+        for name in ["project/data", "shared", "other"] {
+            std::fs::create_dir_all(folder.path().join(name)).unwrap();
+        }
+        for name in ["project/data/a.xml", "shared/a.xml", "other/b.xml"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let source = format!(
+            "from pathlib import Path\nHERE = Path(__file__).parent\nUP = HERE.parent\nA = UP / 'shared/a.xml'\n\
+             B = HERE / 'data/a.xml'\nC = '../other'\nD = UP / 'none'\nE = '/usr/bin/env'\nF = '{}/other/b.xml'\n",
+            folder.path().display()
+        );
+        let (file, analysis) = (root.join("test_a.py"), analyze(&source, &PytestSettings::default()));
+        let found = named(&root, [(file.as_path(), &analysis)].into_iter());
+        let expected = ["other", "other/b.xml", "shared/a.xml"].map(|name| folder.path().join(name));
+        assert_eq!(found, expected);
+    }
+}
