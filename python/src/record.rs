@@ -6,7 +6,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pytest_lens_engine::EngineConfig;
-use pytest_lens_history::{Attempt, Fingerprints, History, Options, Place, Run, Source};
+use pytest_lens_history::{Attempt, Fingerprints, History, HistoryOptions, Location, Run, Source};
 
 /// The longest time that writing may take: another process may hold the file.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -33,11 +33,13 @@ pub(crate) fn record(
         run.attempts.push(Attempt { id: id.into(), outcome, attempt, duration_ms, failure: None });
     }
     Ok(py.detach(|| {
-        let history =
-            History::open(Place::of(&EngineConfig::for_user().state_dir, Path::new(&root)), Options::default());
+        let history = History::open(
+            Location::of(&EngineConfig::for_user().state_dir, Path::new(&root)),
+            HistoryOptions::default(),
+        );
         history.record(run);
         let written = history.flush(PATIENCE);
-        let late = || format!("the history {} is locked by another program", history.place().file.display());
+        let late = || format!("the history {} is locked by another program", history.location().file.display());
         history.trouble().or_else(|| (!written).then(late))
     }))
 }

@@ -5,9 +5,9 @@ use chores::paths;
 use std::fs;
 
 /// A file, and the form in which a line of it gives the version.
-type Place = (&'static str, fn(&str) -> Option<&str>);
+type VersionSource = (&'static str, fn(&str) -> Option<&str>);
 
-const PLACES: [Place; 4] = [
+const SOURCES: [VersionSource; 4] = [
     ("Cargo.toml", |line| line.strip_prefix("version = \"")?.strip_suffix('"')),
     ("CHANGELOG.md", newest),
     ("editors/vscode/package.json", |line| line.trim().strip_prefix("\"version\": \"")?.strip_suffix("\",")),
@@ -23,7 +23,7 @@ fn newest(line: &str) -> Option<&str> {
 /// The complaints about them.
 pub(crate) fn complaints() -> Result<Vec<String>> {
     let mut found = Vec::new();
-    for (path, read) in PLACES {
+    for (path, read) in SOURCES {
         let text = fs::read_to_string(paths::root().join(path)).with_context(|| format!("cannot read {path}"))?;
         found.push((path, text.lines().find_map(read).unwrap_or("none").to_owned()));
     }
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn each_place_is_read() {
         let lines = ["version = \"1.2.3\"", "## 1.2.3 - 2026-01-02", "  \"version\": \"1.2.3\",", "## 1.2.3"];
-        for ((_, read), line) in PLACES.iter().zip(lines) {
+        for ((_, read), line) in SOURCES.iter().zip(lines) {
             assert_eq!(read(line), Some("1.2.3"), "{line}");
             assert_eq!(read("## Unreleased"), None);
         }

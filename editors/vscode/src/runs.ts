@@ -137,7 +137,7 @@ export class Runs implements vscode.Disposable {
         return this.#claim(group, argument.workspace, ask);
       }),
     );
-    this.#settle(group);
+    this.#endIfDone(group);
   }
 
   /** Shows the run of a folder that `ask` starts, by any command, as the requested one. */
@@ -196,7 +196,7 @@ export class Runs implements vscode.Disposable {
       group.starting -= 1;
       this.#asking.set(key, (this.#asking.get(key) ?? 1) - 1);
       this.#release(key);
-      this.#settle(group);
+      this.#endIfDone(group);
     }
   }
 
@@ -411,7 +411,7 @@ export class Runs implements vscode.Disposable {
     this.#live.delete(end.runId);
     const done = (): void => {
       group.open.delete(end.runId);
-      this.#settle(group);
+      this.#endIfDone(group);
       this.#finished.fire(end);
     };
     const finisher = this.#finishers.get(group);
@@ -426,7 +426,7 @@ export class Runs implements vscode.Disposable {
     }
   }
 
-  #settle(group: Group): void {
+  #endIfDone(group: Group): void {
     if (group.starting === 0 && group.open.size === 0) {
       group.end();
     }

@@ -19,7 +19,7 @@ import type { FolderStatus } from "./requests";
 import { Resolver } from "./resolver";
 import { type RunEvent, Runs } from "./runs";
 import { folderSettings } from "./settings";
-import { settleIcons } from "./settling";
+import { restoreIcons } from "./restoreIcons";
 import { modeWords } from "./text";
 import { Tree } from "./tree";
 
@@ -93,7 +93,7 @@ export class Session implements Host, vscode.Disposable {
       this.interpreter.onDidChange(() => this.#settingsChanged()),
       this.#following.watch(),
       this.#watchForSigns(),
-      settleIcons(this.client, this.tree),
+      restoreIcons(this.client, this.tree),
     );
   }
 

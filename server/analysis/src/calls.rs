@@ -51,8 +51,8 @@ pub(crate) fn read(tree: &ModModule, names: &Names<'_>, lines: &Lines<'_>) -> Ca
         lines,
         found: Calls::default(),
         known: HashMap::new(),
-        told: HashSet::new(),
-        place: Place::default(),
+        seen: HashSet::new(),
+        enclosing: Enclosing::default(),
         locals: HashMap::new(),
     };
     reader.visit_body(&tree.body);
@@ -66,7 +66,7 @@ pub(crate) fn read(tree: &ModModule, names: &Names<'_>, lines: &Lines<'_>) -> Ca
 
 /// The code that is being read.
 #[derive(Default)]
-struct Place {
+struct Enclosing {
     /// The function, by its index; `None`: what importing the file runs.
     function: Option<usize>,
     /// The class around it: `A.B`.
@@ -80,8 +80,8 @@ struct Reader<'a> {
     /// The indices of functions, by their names.
     known: HashMap<String, usize>,
     /// The calls already in `found`, by function.
-    told: HashSet<(Option<usize>, String)>,
-    place: Place,
+    seen: HashSet<(Option<usize>, String)>,
+    enclosing: Enclosing,
     /// The meanings of names in the function that is being read.
     locals: HashMap<&'a str, String>,
 }
@@ -95,8 +95,8 @@ impl<'a> Reader<'a> {
             Expr::Attribute(attribute) => Some(format!("{}.{}", self.path(&attribute.value)?, attribute.attr)),
             Expr::Name(name) => {
                 let id = name.id.as_str();
-                if matches!(id, "self" | "cls") && !self.place.class.is_empty() {
-                    return Some(self.place.class.clone());
+                if matches!(id, "self" | "cls") && !self.enclosing.class.is_empty() {
+                    return Some(self.enclosing.class.clone());
                 }
                 self.locals.get(id).cloned().or_else(|| self.names.resolve(expr).map(|used| used.path))
             }
@@ -109,8 +109,8 @@ impl<'a> Reader<'a> {
         if INNOCENT.contains(&root) {
             return;
         }
-        if self.told.insert((self.place.function, path.clone())) {
-            let calls = match self.place.function {
+        if self.seen.insert((self.enclosing.function, path.clone())) {
+            let calls = match self.enclosing.function {
                 Some(index) => &mut self.found.functions[index].1,
                 None => &mut self.found.at_import,
             };
@@ -134,15 +134,15 @@ impl<'a> Reader<'a> {
     }
 
     fn qualified(&self, name: &str) -> String {
-        if self.place.class.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place.class) }
+        if self.enclosing.class.is_empty() { name.to_owned() } else { format!("{}.{name}", self.enclosing.class) }
     }
 
     /// Reads code that runs when a function is called.
     fn within(&mut self, function: usize, read: impl FnOnce(&mut Self)) {
-        let outer = self.place.function.replace(function);
+        let outer = self.enclosing.function.replace(function);
         let locals = std::mem::take(&mut self.locals);
         read(self);
-        self.place.function = outer;
+        self.enclosing.function = outer;
         self.locals = locals;
     }
 
@@ -153,10 +153,10 @@ impl<'a> Reader<'a> {
         }
         let name = function.name.as_str();
         // Only pytest calls a test.
-        if self.place.function.is_some() || name.starts_with("test") {
+        if self.enclosing.function.is_some() || name.starts_with("test") {
             return;
         }
-        if self.place.class.is_empty() && is_early_hook(name) {
+        if self.enclosing.class.is_empty() && is_early_hook(name) {
             self.add(function.start(), name.to_owned());
         }
         let index = self.function(&self.qualified(name));
@@ -168,12 +168,12 @@ impl<'a> Reader<'a> {
         let name = self.qualified(class.name.as_str());
         let bases: Vec<&Expr> = class.arguments.as_deref().map(|all| all.args.iter().collect()).unwrap_or_default();
         let bases = bases.into_iter().filter_map(|base| self.path(base)).collect();
-        if self.place.function.is_none() {
+        if self.enclosing.function.is_none() {
             self.found.classes.push((name.clone(), bases));
         }
-        let outer = std::mem::replace(&mut self.place.class, name);
+        let outer = std::mem::replace(&mut self.enclosing.class, name);
         self.visit_body(&class.body);
-        self.place.class = outer;
+        self.enclosing.class = outer;
     }
 
     /// A decorator is called, whether it has arguments or not.
@@ -188,7 +188,7 @@ impl<'a> Reader<'a> {
 
     /// In a class, the functions that make the values of fields are called when an object is created.
     fn factories(&mut self, call: &'a ExprCall) {
-        if self.place.class.is_empty() || self.place.function.is_some() {
+        if self.enclosing.class.is_empty() || self.enclosing.function.is_some() {
             return;
         }
         let named = call.arguments.keywords.iter();
@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
     /// `name = value`: a lambda at module level is a function; a function's own names are followed.
     fn assign(&mut self, target: &'a Expr, value: &'a Expr) {
         let Expr::Name(name) = target else { return };
-        match (self.place.function, value) {
+        match (self.enclosing.function, value) {
             (None, Expr::Lambda(lambda)) => {
                 let index = self.function(&self.qualified(name.id.as_str()));
                 self.within(index, |reader| reader.visit_expr(&lambda.body));
@@ -230,7 +230,7 @@ impl<'a> Visitor<'a> for Reader<'a> {
                     self.visit_body(&clause.body);
                 }
             }
-            Stmt::ImportFrom(import) if self.place.function.is_some() => {
+            Stmt::ImportFrom(import) if self.enclosing.function.is_some() => {
                 let module = import.module.as_ref().map_or("", |module| module.as_str());
                 for alias in &import.names {
                     let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();

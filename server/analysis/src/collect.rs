@@ -21,20 +21,20 @@ const MAX_DEPTH: usize = 64;
 pub(crate) fn collect(module: &Module<'_>, settings: &PytestSettings) -> Vec<StaticNode> {
     let mut collector = Collector { module, settings, nodes: Vec::new() };
     if module.top.test_flag != Some(false) {
-        let place = Place {
+        let container = Container {
             parents: Vec::new(),
             marks: Marks::of_values(&module.top.pytestmark, &module.names),
             inherited: false,
         };
         for (name, bound) in module.top.iter() {
-            collector.member(name, bound, &place);
+            collector.member(name, bound, &container);
         }
     }
     in_source_order(collector.nodes)
 }
 
-/// The position of a node in the tree.
-struct Place {
+/// The class or module around a node.
+struct Container {
     parents: Vec<String>,
     /// The marks that apply to everything here: the classes' marks, innermost first, then the module's.
     marks: Marks,
@@ -48,7 +48,7 @@ struct Collector<'m, 'a> {
 }
 
 impl<'a> Collector<'_, 'a> {
-    fn member(&mut self, name: &str, bound: Bound<'a>, place: &Place) {
+    fn member(&mut self, name: &str, bound: Bound<'a>, container: &Container) {
         if self.nodes.len() >= MAX_NODES {
             return;
         }
@@ -56,18 +56,18 @@ impl<'a> Collector<'_, 'a> {
             Thing::Function(def) => {
                 let named = prefix_or_glob(&self.settings.python_functions, name);
                 if bound.test_flag.unwrap_or(named) && self.is_callable_test(def) {
-                    self.function(name, def, place, false);
+                    self.function(name, def, container, false);
                 }
             }
-            Thing::Class(id) => self.class(name, id, place),
+            Thing::Class(id) => self.class(name, id, container),
             Thing::Other => {}
         }
     }
 
-    fn class(&mut self, name: &str, id: usize, place: &Place) {
+    fn class(&mut self, name: &str, id: usize, container: &Container) {
         let module = self.module;
         let flag = module.test_flag(id);
-        if place.parents.len() >= MAX_DEPTH || flag == Some(false) || module.is_abstract(id) {
+        if container.parents.len() >= MAX_DEPTH || flag == Some(false) || module.is_abstract(id) {
             return;
         }
         let is_unittest = module.is_testcase(id);
@@ -77,10 +77,10 @@ impl<'a> Collector<'_, 'a> {
                 return;
             }
         }
-        let inner = Place {
-            parents: place.parents.iter().cloned().chain([name.to_owned()]).collect(),
-            marks: self.class_marks(id, &place.marks),
-            inherited: place.inherited,
+        let inner = Container {
+            parents: container.parents.iter().cloned().chain([name.to_owned()]).collect(),
+            marks: self.class_marks(id, &container.marks),
+            inherited: container.inherited,
         };
         let def = module.classes[id].def;
         let at = self.nodes.len();
@@ -93,7 +93,7 @@ impl<'a> Collector<'_, 'a> {
                 decorators: &def.decorator_list,
                 range: def.range,
             },
-            place,
+            container,
             inner.marks.clone(),
         );
         self.nodes.push(StaticNode { is_unittest, parametrized: false, case_count: None, ..node });
@@ -108,8 +108,8 @@ impl<'a> Collector<'_, 'a> {
     }
 
     /// Inherited members come before own ones, each name from the class that Python would take it from.
-    fn class_members(&mut self, id: usize, mut place: Place) {
-        let inherited = place.inherited;
+    fn class_members(&mut self, id: usize, mut container: Container) {
+        let inherited = container.inherited;
         let mut seen = HashSet::new();
         let mut by_class = Vec::new();
         for &class in &self.module.classes[id].mro {
@@ -117,16 +117,16 @@ impl<'a> Collector<'_, 'a> {
             by_class.push((class, own));
         }
         for (class, members) in by_class.into_iter().rev() {
-            place.inherited = inherited || class != id;
+            container.inherited = inherited || class != id;
             for (name, bound) in members {
-                self.member(name, bound, &place);
+                self.member(name, bound, &container);
             }
         }
     }
 
     /// unittest's loader: callables called `test*`, by name; `runTest` when there are none.
-    fn testcase_members(&mut self, id: usize, mut place: Place) {
-        let inherited = place.inherited;
+    fn testcase_members(&mut self, id: usize, mut container: Container) {
+        let inherited = container.inherited;
         let mut seen = HashSet::new();
         let mut tests = Vec::new();
         let mut run_test = None;
@@ -151,17 +151,17 @@ impl<'a> Collector<'_, 'a> {
             tests.extend(run_test);
         }
         for (name, def, from_base) in tests {
-            place.inherited = inherited || from_base;
-            self.function(name, def, &place, true);
+            container.inherited = inherited || from_base;
+            self.function(name, def, &container, true);
         }
     }
 
-    fn function(&mut self, name: &str, def: &'a StmtFunctionDef, place: &Place, is_unittest: bool) {
+    fn function(&mut self, name: &str, def: &'a StmtFunctionDef, container: &Container, is_unittest: bool) {
         if self.nodes.len() >= MAX_NODES {
             return;
         }
         let mut marks = Marks::of_decorators(&def.decorator_list, &self.module.names);
-        marks.extend(&place.marks);
+        marks.extend(&container.marks);
         let node = self.node(
             name,
             Definition {
@@ -171,7 +171,7 @@ impl<'a> Collector<'_, 'a> {
                 decorators: &def.decorator_list,
                 range: def.range,
             },
-            place,
+            container,
             marks,
         );
         // pytest does not parametrize the methods of a TestCase.
@@ -184,13 +184,13 @@ impl<'a> Collector<'_, 'a> {
         });
     }
 
-    fn node(&self, name: &str, def: Definition<'_>, place: &Place, marks: Marks) -> StaticNode {
+    fn node(&self, name: &str, def: Definition<'_>, container: &Container, marks: Marks) -> StaticNode {
         let lines = self.module.lines;
         let def_line = self.module.def_line(def.identifier.range.start(), def.keyword);
         StaticNode {
             name: name.to_owned(),
             kind: def.kind,
-            parents: place.parents.clone(),
+            parents: container.parents.clone(),
             name_span: lines.span(def.identifier.range),
             def_line,
             first_line: def.decorators.first().map_or(def_line, |first| lines.line1(first.expression.start())),
@@ -202,7 +202,7 @@ impl<'a> Collector<'_, 'a> {
             parametrized: marks.parametrized,
             is_unittest: false,
             is_async: false,
-            inherited: place.inherited,
+            inherited: container.inherited,
         }
     }
 

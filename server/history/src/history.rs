@@ -8,12 +8,12 @@ use pytest_lens_plan::flaky::Verdict;
 
 use crate::keeper;
 use crate::ledger::{Last, Ledger, Limits, Report};
-use crate::place::Place;
+use crate::location::Location;
 use crate::record::{Run, Uid};
 
 /// How a history is kept.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Options {
+pub struct HistoryOptions {
     /// The interval at which to look for runs that other processes have recorded; without it they are noticed when the
     /// file is opened or written.
     pub watch: Option<Duration>,
@@ -57,8 +57,8 @@ pub struct History {
 
 /// The state that the handles share with the keeper, the thread that reads and writes the file.
 pub(crate) struct Shared {
-    pub place: Place,
-    pub options: Options,
+    pub location: Location,
+    pub options: HistoryOptions,
     state: Mutex<State>,
     /// Wakes the keeper: it has work.
     pub wake: Condvar,
@@ -109,7 +109,7 @@ impl State {
     }
 
     /// Removes runs up to this number: they are in the file.
-    pub(crate) fn settle(&mut self, last: u32) {
+    pub(crate) fn drop_written(&mut self, last: u32) {
         while self.pending.front().is_some_and(|(number, _)| *number <= last) {
             self.pop();
         }
@@ -145,10 +145,10 @@ impl Shared {
 impl History {
     /// Opens a history. Returns at once: the file is read, or made, in the background.
     #[must_use]
-    pub fn open(place: Place, options: Options) -> Self {
+    pub fn open(location: Location, options: HistoryOptions) -> Self {
         let state = State { ledger: Ledger::new(options.limits), ..State::default() };
         let shared = Arc::new(Shared {
-            place,
+            location,
             options,
             state: Mutex::new(state),
             wake: Condvar::new(),
@@ -223,8 +223,8 @@ impl History {
 
     /// Path of the file.
     #[must_use]
-    pub fn place(&self) -> &Place {
-        &self.shared.place
+    pub fn location(&self) -> &Location {
+        &self.shared.location
     }
 
     /// Whether the history holds a run.
@@ -278,7 +278,7 @@ impl History {
 
 impl std::fmt::Debug for History {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("History").field("place", &self.shared.place).finish_non_exhaustive()
+        f.debug_struct("History").field("location", &self.shared.location).finish_non_exhaustive()
     }
 }
 

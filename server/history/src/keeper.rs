@@ -101,13 +101,13 @@ impl Keeper<'_> {
 
     /// Opens the file; a damaged one is set aside, and a new one made.
     fn open(&mut self) -> Result<Store, Trouble> {
-        let (place, limits) = (&self.shared.place, self.shared.options.limits);
-        let first = if self.is_suspect { None } else { Some(Store::open(place, limits)) };
+        let (location, limits) = (&self.shared.location, self.shared.options.limits);
+        let first = if self.is_suspect { None } else { Some(Store::open(location, limits)) };
         let (store, ledger, aside) = match first {
             None | Some(Err(Trouble::Damaged(_))) => {
-                place.make_folder()?;
+                location.make_folder()?;
                 // Another process may have done the same a moment ago: its new file must not be set aside.
-                place.alone(|| self.reopen())??
+                location.alone(|| self.reopen())??
             }
             Some(opened) => {
                 let (store, ledger) = opened?;
@@ -117,11 +117,11 @@ impl Keeper<'_> {
         if let Some((aside, reason)) = &aside {
             self.shared.report(format!(
                 "the history of {} was damaged ({reason}): it was set aside as {}, and a new one begun",
-                place.root.display(),
+                location.root.display(),
                 aside.display()
             ));
         }
-        let set_aside = place.set_aside().len();
+        let set_aside = location.set_aside().len();
         let by_another = self.set_aside.is_some_and(|before| set_aside > before);
         self.merge(ledger, self.is_suspect || aside.is_some() || by_another);
         (self.is_suspect, self.set_aside) = (false, Some(set_aside));
@@ -129,8 +129,8 @@ impl Keeper<'_> {
     }
 
     fn reopen(&self) -> Result<Reopened, Trouble> {
-        let (place, limits) = (&self.shared.place, self.shared.options.limits);
-        let again = Store::open(place, limits).and_then(|(store, ledger)| {
+        let (location, limits) = (&self.shared.location, self.shared.options.limits);
+        let again = Store::open(location, limits).and_then(|(store, ledger)| {
             if self.is_suspect {
                 store.check()?;
             }
@@ -138,8 +138,8 @@ impl Keeper<'_> {
         });
         match again {
             Err(Trouble::Damaged(reason)) => {
-                let aside = place.put_aside()?;
-                let (store, ledger) = Store::open(place, limits)?;
+                let aside = location.put_aside()?;
+                let (store, ledger) = Store::open(location, limits)?;
                 Ok((store, ledger, Some((aside, reason))))
             }
             other => other,
@@ -203,7 +203,7 @@ impl Keeper<'_> {
                 state.ledger.written(*number, *row);
             }
             if let Some((last, _)) = batch.last() {
-                state.settle(*last);
+                state.drop_written(*last);
             }
             for (row, run) in written.others {
                 if !state.ledger.holds(run.uid) {
@@ -227,7 +227,7 @@ impl Keeper<'_> {
 
     /// The pause before the next attempt; `None` if there will be none.
     fn failed(&mut self, trouble: &Trouble) -> Option<Duration> {
-        let sentence = trouble.sentence(&self.shared.place.file);
+        let sentence = trouble.sentence(&self.shared.location.file);
         match trouble {
             Trouble::Locked => {
                 self.locked += 1;

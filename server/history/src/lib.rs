@@ -12,7 +12,7 @@ mod fingerprint;
 mod history;
 mod keeper;
 mod ledger;
-mod place;
+mod location;
 mod record;
 mod store;
 mod timing;
@@ -20,7 +20,7 @@ mod trouble;
 
 pub use failure::{FailedAt, Failure};
 pub use fingerprint::{Fingerprints, Running, is_config_file};
-pub use history::{Changed, History, Options};
+pub use history::{Changed, History, HistoryOptions};
 pub use ledger::{Last, Limits, Report};
-pub use place::Place;
+pub use location::Location;
 pub use record::{Attempt, Run, Source, Uid};

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use crate::failure_table::{self, Kept};
 use crate::ledger::{Ledger, Limits, Lost};
-use crate::place::Place;
+use crate::location::Location;
 use crate::record::{Attempt, Run, Source, Uid, code_of, outcome_of};
 use crate::timing::BUSY_LIMIT;
 use crate::trouble::Trouble;
@@ -41,7 +41,7 @@ const SCHEMA: &str = "
 /// An open file.
 pub(crate) struct Store {
     connection: Connection,
-    place: Place,
+    location: Location,
     identity: Option<(u64, u64)>,
     /// Rows of tests that are known to exist.
     tests: HashMap<Arc<str>, i64>,
@@ -62,9 +62,9 @@ pub(crate) struct Written {
 
 impl Store {
     /// Opens the file, or creates it, and reads all of it.
-    pub(crate) fn open(place: &Place, limits: Limits) -> Result<(Self, Ledger), Trouble> {
-        place.make_folder()?;
-        let connection = Connection::open(&place.file)?;
+    pub(crate) fn open(location: &Location, limits: Limits) -> Result<(Self, Ledger), Trouble> {
+        location.make_folder()?;
+        let connection = Connection::open(&location.file)?;
         connection.busy_timeout(BUSY_LIMIT)?;
         let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         if found > FORMAT {
@@ -80,8 +80,8 @@ impl Store {
         }
         let mut store = Store {
             connection,
-            identity: place.identity(),
-            place: place.clone(),
+            identity: location.identity(),
+            location: location.clone(),
             tests: HashMap::new(),
             last_run: 0,
             version: 0,
@@ -98,7 +98,7 @@ impl Store {
 
     /// Whether the file of this name is still the one that was opened.
     pub(crate) fn is_current(&self) -> bool {
-        self.identity.is_some() && self.identity == self.place.identity()
+        self.identity.is_some() && self.identity == self.location.identity()
     }
 
     fn load(&mut self, limits: Limits) -> Result<Ledger, Trouble> {

@@ -5,7 +5,7 @@ use super::{Figure, median};
 use anyhow::{Context, Result, bail};
 use chores::process;
 use chores::venv::Venv;
-use pytest_lens_history::{Attempt, Failure, History, Options, Place, Run, Source};
+use pytest_lens_history::{Attempt, Failure, History, HistoryOptions, Location, Run, Source};
 use pytest_lens_plan::outcome::Outcome;
 use serde_json::json;
 use std::fs;
@@ -98,7 +98,7 @@ fn fill(state: &Path, root: &Path) -> Result<()> {
     if state.exists() {
         fs::remove_dir_all(state)?;
     }
-    let history = History::open(Place::of(&state.join("pytest-lens"), root), Options::default());
+    let history = History::open(Location::of(&state.join("pytest-lens"), root), HistoryOptions::default());
     let ids: Vec<Arc<str>> =
         (0..TESTS).map(|test| format!("tests/test_part_{:03}.py::test_{test}", test / 100).into()).collect();
     for number in 0..RUNS {

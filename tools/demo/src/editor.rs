@@ -159,7 +159,7 @@ impl Editor {
 
     /// Shows what the editor underlines now.
     pub(crate) fn show_diagnostics(&mut self) -> Result<()> {
-        self.settle()?;
+        self.drain()?;
         println!("\n  underlined in the editor:");
         let mut is_clean = true;
         for (uri, diagnostics) in &self.diagnostics {
@@ -177,7 +177,7 @@ impl Editor {
 
     /// Shows the flakiness hints that were pushed so far, and how many tests they name.
     pub(crate) fn show_flaky(&mut self) -> Result<usize> {
-        self.settle()?;
+        self.drain()?;
         println!();
         let flaky = || self.hints.values().filter(|hint| hint["isFlaky"] == true);
         flaky().for_each(show::flaky);
@@ -195,7 +195,7 @@ impl Editor {
     }
 
     /// Reads messages until the server is quiet for a moment.
-    fn settle(&mut self) -> Result<()> {
+    fn drain(&mut self) -> Result<()> {
         let quiet = Duration::from_millis(300);
         while let Some(message) = self.client.next_message(Instant::now() + quiet)? {
             self.keep(&message.method, &message.params);

@@ -91,7 +91,7 @@ impl Truth {
 
     /// Tests on which plain pytest does not agree with itself.
     pub(crate) fn flips(&self) -> Vec<String> {
-        let found = self.runs.iter().filter(|(id, _)| self.settled(id).is_none());
+        let found = self.runs.iter().filter(|(id, _)| self.agreed(id).is_none());
         found.map(|(id, outcomes)| format!("{id} ({})", outcomes.join(", "))).collect()
     }
 
@@ -101,7 +101,7 @@ impl Truth {
     }
 
     /// The outcome that every run agrees on; `None` for a test that flips.
-    fn settled(&self, id: &str) -> Option<&str> {
+    fn agreed(&self, id: &str) -> Option<&str> {
         match self.runs.get(id) {
             None => Some(""),
             Some(outcomes) if outcomes.windows(2).all(|pair| pair[0] == pair[1]) => {
@@ -119,7 +119,7 @@ pub(crate) fn compare(truth: &Truth, exits: &[i32], told: &Told, exit: Option<i3
     let only_told = verdicts.keys().filter(|id| !truth.runs.contains_key(*id));
     for id in truth.runs.keys().chain(only_told) {
         let lens = words(&verdicts, id);
-        match truth.settled(id) {
+        match truth.agreed(id) {
             // A case whose id had changed when it was to run is reported as not run, which is true.
             Some(_) if truth.drift.is_taken_together(id) && lens.split('+').all(|word| word == "not_run") => {}
             Some(plain) if plain != lens => {

@@ -133,17 +133,17 @@ fn compare_all(options: &Options, suites: &[Suite]) -> Result<Outcome> {
     };
     let mut all = Vec::new();
     for suite in suites {
-        let place = prepare::prepare(suite)?;
-        all.push(compare_one(options, &place, binary.as_deref())?);
+        let prepared = prepare::prepare(suite)?;
+        all.push(compare_one(options, &prepared, binary.as_deref())?);
     }
     Ok(report::print(options, &all))
 }
 
-fn compare_one(options: &Options, place: &prepare::Place, binary: Option<&std::path::Path>) -> Result<Compared> {
+fn compare_one(options: &Options, prepared: &prepare::Prepared, binary: Option<&std::path::Path>) -> Result<Compared> {
     let mut plain = Vec::new();
     for number in 1..=options.plain_runs.max(1) {
-        let run = run::plain(place, options.inject, number)?;
-        report::progress(options, &place.name, &format!("plain {number}"), run.time);
+        let run = run::plain(prepared, options.inject, number)?;
+        report::progress(options, &prepared.name, &format!("plain {number}"), run.time);
         plain.push(run);
     }
     let truth = compare::Truth::from_runs(plain.iter().map(|run| &run.verdicts));
@@ -157,8 +157,8 @@ fn compare_one(options: &Options, place: &prepare::Place, binary: Option<&std::p
         for workers in &options.workers {
             let Some(binary) = binary else { continue };
             let way = Way { mode: mode.clone(), workers: *workers };
-            let lens = run::lens(place, options.inject, binary, &way)?;
-            report::progress(options, &place.name, &way.to_string(), lens.time);
+            let lens = run::lens(prepared, options.inject, binary, &way)?;
+            report::progress(options, &prepared.name, &way.to_string(), lens.time);
             let comparison = compare::compare(&truth, &exits, &lens.told, lens.exit);
             report::differences(options, &way, &comparison, &lens.log);
             if way.mode == "embedded" {
@@ -168,7 +168,7 @@ fn compare_one(options: &Options, place: &prepare::Place, binary: Option<&std::p
         }
     }
     Ok(Compared {
-        name: place.name.clone(),
+        name: prepared.name.clone(),
         tests: first.verdicts.len(),
         plain: median(plain.iter().map(|run| run.time).collect()),
         flips: truth.flips(),

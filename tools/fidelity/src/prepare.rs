@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The paths of a prepared suite.
-pub(crate) struct Place {
+pub(crate) struct Prepared {
     /// The suite's name.
     pub name: String,
     /// Files, folders or node ids to run.
@@ -25,7 +25,7 @@ pub(crate) struct Place {
 }
 
 /// Creates missing parts: environment, sources, an empty folder for logs.
-pub(crate) fn prepare(suite: &Suite) -> Result<Place> {
+pub(crate) fn prepare(suite: &Suite) -> Result<Prepared> {
     let home = paths::target().join("fidelity").join(&suite.name);
     fs::create_dir_all(&home)?;
     let lock = fs::File::create(home.join("in-use.lock"))?;
@@ -38,7 +38,7 @@ pub(crate) fn prepare(suite: &Suite) -> Result<Place> {
     };
     let logs = home.join("logs");
     fs::create_dir_all(&logs)?;
-    Ok(Place { name: suite.name.clone(), args: suite.args.clone(), root, logs, venv, _lock: lock })
+    Ok(Prepared { name: suite.name.clone(), args: suite.args.clone(), root, logs, venv, _lock: lock })
 }
 
 /// The one folder within a source distribution, downloaded by pip (which checks the hash) and unpacked once.

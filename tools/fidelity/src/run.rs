@@ -2,7 +2,7 @@
 
 use super::Way;
 use super::events::{Told, read_events};
-use super::prepare::Place;
+use super::prepare::Prepared;
 use super::sharing::Sharing;
 use anyhow::{Context, Result, bail};
 use chores::{paths, process};
@@ -44,32 +44,32 @@ pub(crate) struct LensRun {
 }
 
 /// Runs `python -m pytest` with the recorder.
-pub(crate) fn plain(place: &Place, inject: bool, number: u32) -> Result<PlainRun> {
-    let record = place.logs.join(format!("plain-{number}.jsonl"));
-    let log = place.logs.join(format!("plain-{number}.txt"));
+pub(crate) fn plain(prepared: &Prepared, inject: bool, number: u32) -> Result<PlainRun> {
+    let record = prepared.logs.join(format!("plain-{number}.jsonl"));
+    let log = prepared.logs.join(format!("plain-{number}.txt"));
     if record.exists() {
         fs::remove_file(&record)?;
     }
-    let mut command = place.venv.python_command();
-    command.args(["-m", "pytest", "-p", "lens_recorder"]).args(&place.args);
-    command.current_dir(&place.root).env("LENS_RECORD", &record);
-    surroundings(&mut command, place, inject);
+    let mut command = prepared.venv.python_command();
+    command.args(["-m", "pytest", "-p", "lens_recorder"]).args(&prepared.args);
+    command.current_dir(&prepared.root).env("LENS_RECORD", &record);
+    surroundings(&mut command, prepared, inject);
     let (exit, time) = timed(command, &log, &log)?;
     let Some(exit) = exit.filter(|exit| matches!(exit, 0 | 1)) else {
-        bail!("plain pytest could not run the suite {}; see {}", place.name, log.display());
+        bail!("plain pytest could not run the suite {}; see {}", prepared.name, log.display());
     };
     Ok(PlainRun { verdicts: read_record(&record)?, exit, time })
 }
 
 /// Runs `pytest-lens run` in one way.
-pub(crate) fn lens(place: &Place, inject: bool, binary: &Path, way: &Way) -> Result<LensRun> {
-    let log = place.logs.join(format!("{}-{}.jsonl", way.mode, way.workers));
+pub(crate) fn lens(prepared: &Prepared, inject: bool, binary: &Path, way: &Way) -> Result<LensRun> {
+    let log = prepared.logs.join(format!("{}-{}.jsonl", way.mode, way.workers));
     let mut command = Command::new(binary);
-    place.venv.enter(&mut command);
-    command.arg("run").arg("--root").arg(&place.root);
+    prepared.venv.enter(&mut command);
+    command.arg("run").arg("--root").arg(&prepared.root);
     command.args(["--json", "--mode", &way.mode, "-n", &way.workers.to_string()]);
-    command.args(&place.args);
-    surroundings(&mut command, place, inject);
+    command.args(&prepared.args);
+    surroundings(&mut command, prepared, inject);
     command.env("PYTEST_LENS_LOG", "pytest_lens_engine=info");
     let (exit, time) = timed(command, &log, &log.with_extension("stderr.txt"))?;
     let text = fs::read(&log)?;
@@ -84,14 +84,14 @@ pub(crate) fn lens(place: &Place, inject: bool, binary: &Path, way: &Way) -> Res
 }
 
 /// The environment that both sides share: the path of the plugins, their names, and separate folders for state.
-fn surroundings(command: &mut Command, place: &Place, inject: bool) {
+fn surroundings(command: &mut Command, prepared: &Prepared, inject: bool) {
     command.env("PYTHONPATH", paths::root().join("tests/fidelity"));
     if inject {
         command.env("PYTEST_ADDOPTS", "-p lens_inject");
     }
     // The user's own history and caches stay out of it.
-    command.env("XDG_STATE_HOME", place.logs.join("state"));
-    command.env("XDG_CACHE_HOME", place.logs.join("cache"));
+    command.env("XDG_STATE_HOME", prepared.logs.join("state"));
+    command.env("XDG_CACHE_HOME", prepared.logs.join("cache"));
 }
 
 /// Runs a command with its output in files; the exit status is `None` if it had to be killed.

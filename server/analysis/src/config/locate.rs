@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::options::AddedOptions;
 use super::tables::{CONFIG_NAMES, Table, table_of};
-use super::values::Options;
+use super::values::OptionTable;
 use super::{ConfigError, PytestSettings};
 
 /// pytest's settings for a run in `root` without arguments.
@@ -17,10 +17,10 @@ use super::{ConfigError, PytestSettings};
 pub fn settings_from(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Result<PytestSettings, ConfigError> {
     let located = locate(root, files)?;
     let file = located.inifile.clone().unwrap_or_default();
-    let plain = Options { file: &file, table: &located.table, overrides: &[] };
+    let plain = OptionTable { file: &file, table: &located.table, overrides: &[] };
     let addopts = plain.args("addopts")?.unwrap_or_default();
     let added = AddedOptions::read(&addopts);
-    let options = Options { overrides: &added.overrides, ..plain };
+    let options = OptionTable { overrides: &added.overrides, ..plain };
     let defaults = PytestSettings::default();
     let list = |name: &str, default: Vec<String>| Ok(options.args(name)?.unwrap_or(default));
     Ok(PytestSettings {

@@ -7,14 +7,14 @@ use super::tables::{Setting, Table, Value};
 use crate::words;
 
 /// A table, asked for options by name.
-pub(super) struct Options<'t> {
+pub(super) struct OptionTable<'t> {
     pub(super) file: &'t Path,
     pub(super) table: &'t Table,
     /// `-o name=value` of `addopts`: the last one counts.
     pub(super) overrides: &'t [(String, String)],
 }
 
-impl Options<'_> {
+impl OptionTable<'_> {
     /// An option of pytest's type `args`: a string to be split as a shell would, or a list.
     pub(super) fn args(&self, name: &str) -> Result<Option<Vec<String>>, ConfigError> {
         if let Some(value) = self.overridden(name) {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use pytest_lens_history::{Attempt, History, Place, Report, Run, Source, Uid};
+use pytest_lens_history::{Attempt, History, Location, Report, Run, Source, Uid};
 use pytest_lens_plan::flaky::Verdict;
 use pytest_lens_protocol::{ErrorCode, PastOutcome, Response, Settings};
 
@@ -18,7 +18,7 @@ pub(super) async fn summary(shared: &Arc<Shared>, repo_path: &str) -> Answered {
     let root = repo_root(repo_path)?;
     let history = match shared.histories.existing(&root) {
         Ok(history) => history,
-        Err(place) => return Ok(described(&place, false, 0, Report::default(), None)),
+        Err(location) => return Ok(described(&location, false, 0, Report::default(), None)),
     };
     let window = window(shared, &root);
     let reading = move || {
@@ -27,15 +27,15 @@ pub(super) async fn summary(shared: &Arc<Shared>, repo_path: &str) -> Answered {
         if !is_read && trouble.is_none() {
             return Err(locked(&history));
         }
-        Ok(described(history.place(), true, history.len(), history.report(window), trouble))
+        Ok(described(history.location(), true, history.len(), history.report(window), trouble))
     };
     blocking(reading).await
 }
 
-fn described(place: &Place, exists: bool, outcomes: usize, report: Report, trouble: Option<String>) -> Response {
+fn described(location: &Location, exists: bool, outcomes: usize, report: Report, trouble: Option<String>) -> Response {
     let hints = |tests: &[(Arc<str>, Verdict)]| tests.iter().map(|(id, verdict)| verdict.hint(id)).collect();
     Response::History {
-        file: place.file.display().to_string(),
+        file: location.file.display().to_string(),
         exists,
         outcomes,
         tracked: report.tracked,
@@ -43,7 +43,7 @@ fn described(place: &Place, exists: bool, outcomes: usize, report: Report, troub
         flaky: hints(&report.flaky),
         unstable: hints(&report.unstable),
         trouble,
-        set_aside: place.set_aside().iter().map(|path| path.display().to_string()).collect(),
+        set_aside: location.set_aside().iter().map(|path| path.display().to_string()).collect(),
     }
 }
 
@@ -102,7 +102,7 @@ fn window(shared: &Shared, root: &Path) -> usize {
 }
 
 fn locked(history: &History) -> Refusal {
-    let file = history.place().file.display();
+    let file = history.location().file.display();
     let message = format!("the history {file} is locked by another program; try again later");
     Refusal::new(ErrorCode::InternalError, message)
 }

@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use pytest_lens_history::{History, Options, Place, Report};
+use pytest_lens_history::{History, HistoryOptions, Location, Report};
 use pytest_lens_protocol::Hint;
 
 pub(crate) struct Histories {
     state_dir: PathBuf,
-    options: Options,
+    options: HistoryOptions,
     open: Mutex<HashMap<PathBuf, Weak<History>>>,
 }
 
 impl Histories {
     /// Histories in `state_dir`. `watch`: how often each looks for runs that other processes recorded; `None`: never.
     pub(crate) fn new(state_dir: PathBuf, watch: Option<Duration>) -> Self {
-        Histories { state_dir, options: Options { watch, ..Options::default() }, open: Mutex::default() }
+        Histories { state_dir, options: HistoryOptions { watch, ..HistoryOptions::default() }, open: Mutex::default() }
     }
 
     /// The history of a repository.
@@ -27,15 +27,15 @@ impl Histories {
         if let Some(history) = open.get(root).and_then(Weak::upgrade) {
             return history;
         }
-        let history = Arc::new(History::open(Place::of(&self.state_dir, root), self.options));
+        let history = Arc::new(History::open(Location::of(&self.state_dir, root), self.options));
         open.insert(root.to_owned(), Arc::downgrade(&history));
         history
     }
 
     /// The history of a repository if its file exists, else the place for it: opening a history makes the file.
-    pub(crate) fn existing(&self, root: &Path) -> Result<Arc<History>, Place> {
-        let place = Place::of(&self.state_dir, root);
-        if place.file.exists() { Ok(self.of(root)) } else { Err(place) }
+    pub(crate) fn existing(&self, root: &Path) -> Result<Arc<History>, Location> {
+        let location = Location::of(&self.state_dir, root);
+        if location.file.exists() { Ok(self.of(root)) } else { Err(location) }
     }
 }
 

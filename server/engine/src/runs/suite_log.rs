@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pytest_lens_plan::outcome::Outcome;
-use pytest_lens_plan::suite::{CaseStatus, Order, SuiteStatus, Told};
+use pytest_lens_plan::suite::{CaseStatus, SuiteSequence, SuiteStatus, SuiteStep};
 use pytest_lens_protocol::{
     self as protocol, Artifact, LaunchErrorCode, LogsIteratorOption, OutputStream, TestOutcome,
 };
@@ -61,18 +61,18 @@ pub(crate) struct SuiteLog {
 
 impl std::fmt::Debug for SuiteLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tape").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("SuiteLog").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 #[derive(Default)]
 struct Inner {
-    order: Order,
+    order: SuiteSequence,
     begun_at: u64,
     names: Vec<Arc<str>>,
     /// Events at the beginning that are not stored: the start, and one for each case.
     usual: usize,
-    told: Vec<(u64, Told)>,
+    told: Vec<(u64, SuiteStep)>,
     artifacts: Vec<Item>,
     failure: Option<LaunchFailure>,
     over: bool,
@@ -116,7 +116,7 @@ impl SuiteLog {
 
     /// A case has its final outcome; all its artifacts were told.
     pub(crate) fn settle(&self, case: usize, outcome: Outcome) {
-        self.tell(|order| order.settle(index(case), outcome).into_iter().flatten().collect());
+        self.tell(|order| order.case_over(index(case), outcome).into_iter().flatten().collect());
     }
 
     /// The suite is over, and nothing follows.
@@ -150,7 +150,7 @@ impl SuiteLog {
         self.gone.load(Ordering::Relaxed)
     }
 
-    fn tell(&self, tell: impl FnOnce(&mut Order) -> Vec<Told>) {
+    fn tell(&self, tell: impl FnOnce(&mut SuiteSequence) -> Vec<SuiteStep>) {
         self.write(|inner| {
             let told = tell(&mut inner.order);
             inner.record(told);
@@ -273,7 +273,7 @@ impl Inner {
         earlier.is_some_and(|(at, _)| now.saturating_sub(*at) < FLOOD_WINDOW_NS)
     }
 
-    fn record(&mut self, told: impl IntoIterator<Item = Told>) {
+    fn record(&mut self, told: impl IntoIterator<Item = SuiteStep>) {
         let now = now_ns();
         self.told.extend(told.into_iter().map(|told| (now, told)));
     }
@@ -294,26 +294,26 @@ impl Inner {
     fn event(&self, id: &str, place: usize) -> Option<SuiteEvent> {
         let (timestamp, told) = match place.checked_sub(self.usual) {
             Some(place) => *self.told.get(place)?,
-            None if place == 0 => (self.begun_at, Told::SuiteStarted),
-            None => (self.begun_at, Told::Found(index(place - 1))),
+            None if place == 0 => (self.begun_at, SuiteStep::SuiteStarted),
+            None => (self.begun_at, SuiteStep::Found(index(place - 1))),
         };
         let artifact = |number: u32| Some(self.artifacts.get(number as usize)?.told(id, number));
         let payload = match told {
-            Told::SuiteStarted => SuiteEventPayload::SuiteStarted,
-            Told::Found(case) => SuiteEventPayload::CaseFound {
+            SuiteStep::SuiteStarted => SuiteEventPayload::SuiteStarted,
+            SuiteStep::Found(case) => SuiteEventPayload::CaseFound {
                 test_case_name: self.names.get(case as usize)?.to_string(),
                 identifier: case,
             },
-            Told::Started(case) => SuiteEventPayload::CaseStarted { identifier: case },
-            Told::Artifact(case, number) => {
+            SuiteStep::Started(case) => SuiteEventPayload::CaseStarted { identifier: case },
+            SuiteStep::Artifact(case, number) => {
                 SuiteEventPayload::CaseArtifact { identifier: case, artifact: artifact(number)? }
             }
-            Told::Stopped(case, status) => {
+            SuiteStep::Stopped(case, status) => {
                 SuiteEventPayload::CaseStopped { identifier: case, status: case_status(status) }
             }
-            Told::Finished(case) => SuiteEventPayload::CaseFinished { identifier: case },
-            Told::SuiteArtifact(number) => SuiteEventPayload::SuiteArtifact { artifact: artifact(number)? },
-            Told::SuiteStopped(status) => SuiteEventPayload::SuiteStopped { status: suite_status(status) },
+            SuiteStep::Finished(case) => SuiteEventPayload::CaseFinished { identifier: case },
+            SuiteStep::SuiteArtifact(number) => SuiteEventPayload::SuiteArtifact { artifact: artifact(number)? },
+            SuiteStep::SuiteStopped(status) => SuiteEventPayload::SuiteStopped { status: suite_status(status) },
         };
         Some(SuiteEvent { timestamp, payload })
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pytest_lens_history::{Attempt, History, Limits, Options, Place, Run, Source, Uid};
+use pytest_lens_history::{Attempt, History, HistoryOptions, Limits, Location, Run, Source, Uid};
 use pytest_lens_plan::outcome::Outcome;
 use tempfile::TempDir;
 
@@ -21,18 +21,18 @@ impl Home {
         Home { folder: TempDir::with_prefix("lens-history-").unwrap(), limits: Limits::default() }
     }
 
-    pub(crate) fn place(&self) -> Place {
-        Place::of(&self.folder.path().join("state"), self.folder.path())
+    pub(crate) fn location(&self) -> Location {
+        Location::of(&self.folder.path().join("state"), self.folder.path())
     }
 
     pub(crate) fn file(&self) -> PathBuf {
-        self.place().file
+        self.location().file
     }
 
     /// Opens the history without waiting for anything; it looks for other processes' runs all the time.
     pub(crate) fn start(&self) -> History {
         let watch = Some(Duration::from_millis(5));
-        History::open(self.place(), Options { watch, limits: self.limits })
+        History::open(self.location(), HistoryOptions { watch, limits: self.limits })
     }
 
     /// Opens the history and waits until it was read.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use pytest_lens_history::{History, Limits, Options, Place};
+use pytest_lens_history::{History, HistoryOptions, Limits, Location};
 use rusqlite::Connection;
 
 use crate::common::{DEADLINE, Home, recent, run, until};
@@ -31,7 +31,7 @@ fn filled() -> Home {
 fn is_replaced(home: &Home, history: &History, content: &[u8]) {
     let told = history.trouble().expect("it is told");
     assert!(told.contains("was damaged") && told.contains("set aside as"), "{told}");
-    let aside = home.place().set_aside();
+    let aside = home.location().set_aside();
     assert_eq!(aside.len(), 1, "{aside:?}");
     assert!(told.contains(&*aside[0].to_string_lossy()), "{told}");
     assert_eq!(fs::read(&aside[0]).unwrap(), content);
@@ -65,7 +65,7 @@ fn a_database_without_our_tables_is_set_aside() {
     Connection::open(home.file()).unwrap().execute_batch("CREATE TABLE x(y); PRAGMA user_version=1").unwrap();
     let content = fs::read(home.file()).unwrap();
     let history = home.open();
-    let aside = home.place().set_aside();
+    let aside = home.location().set_aside();
     assert_eq!(aside.len(), 1, "{:?}", history.trouble());
     // Only the bytes that say how it is written have changed in it.
     assert_eq!(fs::read(&aside[0]).unwrap().len(), content.len());
@@ -80,7 +80,7 @@ fn what_is_damaged_in_use_is_written_anew_from_memory() {
     Connection::open(home.file()).unwrap().execute_batch("DROP TABLE outcomes").unwrap();
     history.record(run(3, Some("x"), "aF"));
     assert!(history.flush(DEADLINE), "{:?}", history.trouble());
-    assert_eq!(home.place().set_aside().len(), 1);
+    assert_eq!(home.location().set_aside().len(), 1);
     is_complete(&home, &history);
 }
 
@@ -96,7 +96,7 @@ fn what_another_process_found_damaged_is_written_anew_from_memory() {
         // Repaired in place: it stays the same file, and programs that have it open do not notice.
         fs::write(&file, vec![b'x'; 10_000]).unwrap();
     }
-    assert_eq!((home.open().len(), home.place().set_aside().len()), (0, 1));
+    assert_eq!((home.open().len(), home.location().set_aside().len()), (0, 1));
     history.record(run(3, Some("x"), "aF"));
     until("the run in the new file", || {
         history.flush(DEADLINE);
@@ -124,7 +124,7 @@ fn a_file_that_is_removed_in_use_is_made_again() {
         recent(&home.open(), "b") == "."
     });
     // A run that was removed on purpose does not come back.
-    assert_eq!((recent(&home.open(), "a"), home.place().set_aside().len()), (String::new(), 0));
+    assert_eq!((recent(&home.open(), "a"), home.location().set_aside().len()), (String::new(), 0));
 }
 
 #[test]
@@ -184,11 +184,11 @@ fn without_room_memory_goes_on() {
 fn without_a_folder_memory_goes_on() {
     let home = Home::new();
     // No user can create a file there.
-    let read_only = Place::of(Path::new("/proc/sys/lens"), home.folder.path());
+    let read_only = Location::of(Path::new("/proc/sys/lens"), home.folder.path());
     // A file in place of the folder.
     fs::write(home.folder.path().join("state"), "").unwrap();
-    for place in [read_only, home.place()] {
-        let history = History::open(place, Options::default());
+    for location in [read_only, home.location()] {
+        let history = History::open(location, HistoryOptions::default());
         assert!(history.wait_loaded(DEADLINE));
         history.record(run(1, None, "a."));
         assert!(!history.flush(DEADLINE));
@@ -208,5 +208,5 @@ fn what_a_newer_version_wrote_is_left_alone() {
     assert!(history.trouble().unwrap().contains("a newer pytest-lens wrote"));
     assert_eq!((recent(&history, "b"), recent(&history, "a")), (".".into(), String::new()));
     assert_eq!(fs::read(home.file()).unwrap(), content);
-    assert_eq!(home.place().set_aside().len(), 0);
+    assert_eq!(home.location().set_aside().len(), 0);
 }

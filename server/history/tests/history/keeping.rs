@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use pytest_lens_history::{Attempt, History, Limits, Options, Run, Source, Uid};
+use pytest_lens_history::{Attempt, History, HistoryOptions, Limits, Run, Source, Uid};
 use pytest_lens_plan::flaky::{Observation, judge};
 use pytest_lens_plan::outcome::Outcome;
 
@@ -108,17 +108,17 @@ fn the_oldest_runs_go_where_there_is_too_much_in_all_or_they_are_too_old() {
 }
 
 /// For each run: the time of its beginning, its code, and for each test in it one outcome for each attempt.
-type Told = Vec<ToldRun>;
-type ToldRun = (u64, Option<u8>, Vec<Vec<Outcome>>);
+type Recorded = Vec<RecordedRun>;
+type RecordedRun = (u64, Option<u8>, Vec<Vec<Outcome>>);
 
-fn told() -> impl Strategy<Value = Told> {
+fn recorded() -> impl Strategy<Value = Recorded> {
     let outcomes = prop::collection::vec(prop::sample::select(Outcome::ALL.to_vec()), 0..3);
     let tests = prop::collection::vec(outcomes, 3);
     prop::collection::vec((0..50_u64, prop::option::of(0..3_u8), tests), 0..12)
 }
 
-fn runs(told: &Told) -> Vec<Run> {
-    let one = |(number, (at, code, tests)): (usize, &ToldRun)| {
+fn runs(recorded: &Recorded) -> Vec<Run> {
+    let one = |(number, (at, code, tests)): (usize, &RecordedRun)| {
         let mut run = Run::new(Source::Editor, code.map(|code| Arc::from(format!("code {code}"))));
         run.uid = Uid::of_content(&number.to_le_bytes());
         run.started_ms += at * 60_000;
@@ -133,7 +133,7 @@ fn runs(told: &Told) -> Vec<Run> {
         }
         run
     };
-    told.iter().enumerate().map(one).collect()
+    recorded.iter().enumerate().map(one).collect()
 }
 
 /// The verdict on the test from the rows alone.
@@ -157,10 +157,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
     #[test]
-    fn verdicts_are_those_of_the_rows_and_survive_a_restart(told in told(), window in 1..12_usize) {
+    fn verdicts_are_those_of_the_rows_and_survive_a_restart(recorded in recorded(), window in 1..12_usize) {
         let home = Home::new();
-        let history = History::open(home.place(), Options::default());
-        let runs = runs(&told);
+        let history = History::open(home.location(), HistoryOptions::default());
+        let runs = runs(&recorded);
         for run in &runs {
             history.record(run.clone());
         }

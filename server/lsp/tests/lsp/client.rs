@@ -90,7 +90,7 @@ impl Client {
     pub(crate) async fn open_folder(&mut self, options: Value) {
         let folders = json!([{ "uri": self.uri(""), "name": "repo" }]);
         self.initialize(json!({ "workspaceFolders": folders, "initializationOptions": options })).await;
-        self.settle().await;
+        self.idle().await;
     }
 
     /// Sends `initialize`, with all capabilities unless given, and `initialized`.
@@ -238,7 +238,7 @@ impl Client {
     }
 
     /// Reads until the server has nothing more to do: all its timers have run out, and it sends nothing.
-    pub(crate) async fn settle(&mut self) {
+    pub(crate) async fn idle(&mut self) {
         while let Ok(message) = tokio::time::timeout(Duration::from_secs(5), self.read()).await {
             self.take(message).await;
         }
@@ -246,14 +246,14 @@ impl Client {
 
     /// All messages since the last transcript, one in each line.
     pub(crate) async fn transcript(&mut self) -> String {
-        self.settle().await;
+        self.idle().await;
         let lines: Vec<String> = self.inbox.drain(..).map(|message| line(&message)).collect();
         self.clean(&lines.join("\n"))
     }
 
     /// The same, for some methods only.
     pub(crate) async fn transcript_of(&mut self, methods: &[&str]) -> String {
-        self.settle().await;
+        self.idle().await;
         let ours = |message: &Value| methods.iter().any(|method| message["method"] == *method);
         let (wanted, rest): (Vec<Value>, Vec<Value>) = self.inbox.drain(..).partition(ours);
         rest.iter().for_each(pass_over);

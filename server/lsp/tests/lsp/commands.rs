@@ -145,13 +145,13 @@ async fn coverage_is_read_when_the_run_has_ended() {
     assert_eq!(asked["options"]["coverage"], true);
 
     client.emit([run_started("run-c", &["a"])]).await;
-    client.settle().await;
+    client.idle().await;
     let early = client.command("pytestLens.coverage", json!({ "runId": "run-c" })).await.unwrap_err();
     assert_snapshot!(early["message"].as_str().unwrap(), @"run-c is still running: request its coverage when it has finished");
 
     let EventPayload::RunFinished(end) = run_finished("run-c", 1, 0) else { unreachable!() };
     client.emit([EventPayload::RunFinished(RunEnd { debug_data: Some("run-c/0".into()), ..end })]).await;
-    client.settle().await;
+    client.idle().await;
     let file = |name: &str, id: &str| DebugFile { name: name.into(), artifact_id: id.into() };
     let files = vec![file(".coverage", "run-c/1"), file("coverage.json", "run-c/2")];
     client.engine.script("next_debug_data", Response::DebugData { data: files });
@@ -176,7 +176,7 @@ async fn failed_and_last_runs_are_repeated() {
     let mut events = run_of("run-a", failed("test_a.py::test_bad", &uri, 1));
     events.extend(run_of("run-b", passed("test_a.py::test_good")));
     client.emit(events).await;
-    client.settle().await;
+    client.idle().await;
     client.command("pytestLens.runLast", json!({})).await.unwrap();
     client.command("pytestLens.runFailed", json!({})).await.unwrap();
     client.command("pytestLens.run", json!({ "ids": ["x.py"], "workers": 4 })).await.unwrap();
@@ -200,7 +200,7 @@ async fn runs_are_stopped_and_killed() {
     let mut client = Client::ready().await;
     assert_eq!(client.command("pytestLens.stop", json!({})).await.unwrap(), json!({ "stopped": [] }));
     client.emit([run_started("run-1", &["a"]), run_started("run-2", &["b"])]).await;
-    client.settle().await;
+    client.idle().await;
     client.engine.refuse("stop_run", ErrorCode::InvalidRequest, "run-1 is over");
     let stopped = client.command("pytestLens.stop", json!({})).await.unwrap();
     assert_eq!(stopped, json!({ "stopped": ["run-2"] }), "runs that have ended are left out");

@@ -72,7 +72,7 @@ impl Client {
         client.open("test_a.py", ODD).await;
         let uri = client.uri("test_a.py");
         client.emit([inventory(told(&uri), &[])]).await;
-        client.settle().await;
+        client.idle().await;
         client
     }
 

@@ -71,7 +71,7 @@ async fn a_file_that_only_pytest_knows_gets_lenses_when_it_tells() {
     assert_eq!(client.lenses("specs.py").await, [""; 0]);
     let items = file("specs.py", &client.uri("specs.py"), &["test_x"]);
     client.emit([inventory(items, &[])]).await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.lenses("specs.py").await, ["0: ▶ Run", "0: Debug"]);
 }
 
@@ -98,7 +98,7 @@ async fn outcomes_appear_in_lenses_hints_and_hovers() {
     events.extend(run_of("run-3", passed("test_a.py::TestGroup::test_three[2]")));
     events.push(flaky("test_a.py::TestGroup::test_two"));
     client.emit(events).await;
-    client.settle().await;
+    client.idle().await;
     assert_snapshot!(client.lenses("test_a.py").await.join("\n"), @"
     3: ▶ Run
     3: Debug
@@ -231,7 +231,7 @@ async fn columns_are_in_the_negotiated_encoding() {
         client
             .initialize(json!({ "rootUri": folder, "capabilities": capabilities, "initializationOptions": options }))
             .await;
-        client.settle().await;
+        client.idle().await;
         client.open("test_a.py", "def test_𝒜b():\n    assert '😀' == x\n").await;
         // After the emoji, where the encodings count differently.
         let behind = if encoding == "utf-8" { 22 } else { 20 };

@@ -14,7 +14,7 @@ async fn two_folders() -> Client {
     let folders = json!([{ "uri": client.uri("a"), "name": "a" }, { "uri": client.uri("b"), "name": "b" }]);
     let options = json!({ "pytestLens": true, "settings": {} });
     client.initialize(json!({ "workspaceFolders": folders, "initializationOptions": options })).await;
-    client.settle().await;
+    client.idle().await;
     client
 }
 
@@ -32,7 +32,7 @@ async fn each_folder_has_its_own_context_and_numbers() {
     let mut client = two_folders().await;
     client.engine.emit("context-a", run_of("run-1", passed("test_a.py::test_x")));
     client.engine.emit("context-b", run_of("run-2", passed("test_b.py::test_x")));
-    client.settle().await;
+    client.idle().await;
     let seqs = |messages: &[(String, Value)], folder: &str| -> Vec<u64> {
         let ours = messages.iter().filter(|(_, params)| params["workspace"] == folder);
         ours.map(|(_, params)| params["seq"].as_u64().unwrap()).collect()
@@ -91,7 +91,7 @@ async fn folders_come_and_go() {
         "removed": [{ "uri": client.uri("a"), "name": "a" }],
     });
     client.notify("workspace/didChangeWorkspaceFolders", json!({ "event": event })).await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.lenses("c/test_c.py").await.len(), 8);
     let ended = client.engine.asked("shutdown");
     assert_eq!(ended, [Request::Shutdown { context_id: Some("context-a".into()) }]);
@@ -125,10 +125,10 @@ async fn without_trust_nothing_is_executed_and_the_source_is_shown() {
     ");
     assert_eq!(client.engine.asked("init_context"), []);
     client.notify("pytestLens/trust", json!({ "trusted": true })).await;
-    client.settle().await;
+    client.idle().await;
     client.command("pytestLens.run", json!({})).await.unwrap();
     client.notify("pytestLens/trust", json!({ "trusted": false })).await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.engine.asked("shutdown"), [Request::Shutdown { context_id: Some(client.context()) }]);
     assert!(client.command("pytestLens.run", json!({})).await.is_err());
 }
@@ -141,11 +141,11 @@ async fn swarms_of_changed_files_are_one_collection() {
         let changes = json!([{ "uri": client.uri(name), "type": 2 }]);
         client.notify("workspace/didChangeWatchedFiles", json!({ "changes": changes })).await;
     }
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.engine.asked("collect").len(), before + 1);
     let changes = json!([{ "uri": client.uri("notes.txt"), "type": 2 }]);
     client.notify("workspace/didChangeWatchedFiles", json!({ "changes": changes })).await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.engine.asked("collect").len(), before + 1);
 }
 
@@ -158,14 +158,14 @@ async fn saving_runs_what_the_settings_say() {
     client.open_folder(json!({ "pytestLens": true, "settings": { "runOnSave": "file" } })).await;
     for name in ["pkg/core.py", "tests/test_other.py"] {
         client.save(name).await;
-        client.settle().await;
+        client.idle().await;
     }
     client.notify("workspace/didChangeConfiguration", json!({ "settings": { "runOnSave": "affected" } })).await;
-    client.settle().await;
+    client.idle().await;
     // The engine decides which tests a file can reach.
     client.engine.script("get_affected", Response::TestList { node_ids: vec!["tests/test_core.py".into()] });
     client.save("pkg/core.py").await;
-    client.settle().await;
+    client.idle().await;
     let ids: Vec<Vec<String>> = runs(&client).into_iter().map(|(_, ids)| ids).collect();
     assert_eq!(ids, [["tests/test_other.py"], ["tests/test_core.py"]]);
 }
@@ -197,17 +197,17 @@ async fn a1_saved_data_that_was_never_opened_runs_what_it_reaches() {
     assert!(transcript.contains(saves), "{transcript}");
     client.engine.script("get_affected", Response::TestList { node_ids: vec!["test_cases.py".into()] });
     client.save("data/cases.json").await;
-    client.settle().await;
+    client.idle().await;
     assert!(client.engine.asked("get_affected").is_empty());
     client.notify("workspace/didChangeConfiguration", json!({ "settings": { "runOnSave": "affected" } })).await;
-    client.settle().await;
+    client.idle().await;
     client.transcript().await;
     let collections = client.engine.asked("collect").len();
     client.notify("textDocument/didSave", json!({ "textDocument": { "uri": "file:///elsewhere/notes.txt" } })).await;
-    client.settle().await;
+    client.idle().await;
     assert!(client.engine.asked("get_affected").is_empty());
     client.save("data/cases.json").await;
-    client.settle().await;
+    client.idle().await;
     let asked = Request::GetAffected { context_id: client.context(), paths: vec!["data/cases.json".into()] };
     assert_eq!(client.engine.asked("get_affected"), [asked]);
     let ids: Vec<Vec<String>> = runs(&client).into_iter().map(|(_, ids)| ids).collect();
@@ -233,12 +233,12 @@ async fn a_whole_inventory_takes_the_place_of_what_was_known() {
     let mut client = Client::ready().await;
     let old = client.uri("test_a.py");
     client.emit([inventory(file("test_a.py", &old, &["test_x"]), &[])]).await;
-    client.settle().await;
+    client.idle().await;
     client.take_custom();
     let uri = client.uri("test_b.py");
     let EventPayload::Inventory(delta) = inventory(file("test_b.py", &uri, &["test_y"]), &[]) else { unreachable!() };
     client.emit([EventPayload::Inventory(InventoryDelta { whole: true, ..delta })]).await;
-    client.settle().await;
+    client.idle().await;
     let told: Vec<Value> = client.take_custom().into_iter().map(|(_, params)| params).collect();
     assert_eq!(told.len(), 1, "{told:?}");
     assert_eq!(told[0]["removed"], json!(["test_a.py"]));
@@ -253,7 +253,7 @@ async fn a_context_that_the_engine_forgot_is_opened_anew() {
     let mut client = Client::ready().await;
     client.engine.refuse("get_events", ErrorCode::ContextNotFound, "there is no such context");
     client.emit([run_started("run-1", &["test_a.py::test_x"])]).await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.engine.asked("init_context").len(), 2);
     assert_snapshot!(client.transcript_of(&["window/showMessage", "pytestLens/runFinished"]).await, @r#"
     pytestLens/runFinished {"runId":"run-1","status":"internal_error","counts":{"total":0,"passed":0,"failed":0,"skipped":0,"errors":0,"notRun":1},"durationMs":0.0,"message":"the engine lost this run","workspace":"file:///repo","seq":2}

@@ -99,7 +99,7 @@ async fn opens_the_folder_and_asks_for_what_is_missing() {
 async fn a_client_that_did_not_opt_in_gets_plain_lsp_only() {
     let mut client = Client::start();
     client.initialize(json!({ "rootUri": client.uri(""), "capabilities": {} })).await;
-    client.settle().await;
+    client.idle().await;
     client.emit(crate::events::run_of("run-1", crate::events::passed("test_a.py::test_x"))).await;
     assert_eq!(client.transcript().await, r#"window/showMessage {"type":3,"message":"1 passed in 20 ms"}"#);
 }
@@ -127,11 +127,11 @@ async fn wrong_settings_are_told_once_and_lose_nothing_else() {
 async fn changed_settings_reach_the_engine() {
     let mut client = Client::ready().await;
     client.notify("workspace/didChangeConfiguration", json!({ "settings": { "pytestLens": { "workers": 2 } } })).await;
-    client.settle().await;
+    client.idle().await;
     client
         .notify("workspace/didChangeConfiguration", json!({ "settings": { "workers": 2, "pythonPath": "/py" } }))
         .await;
-    client.settle().await;
+    client.idle().await;
     let configured = client.engine.asked("configure_context").len();
     assert_eq!(configured, 3, "at the start, with 2 workers, and for the new context");
     let Some(Request::InitContext { python_path, .. }) = client.engine.asked("init_context").pop() else {

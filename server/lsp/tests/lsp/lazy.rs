@@ -49,7 +49,7 @@ fn many(client: &Client) -> EventPayload {
 async fn a_small_tree_is_told_whole() {
     let mut client = lazy().await;
     client.emit([inventory(file("test_a.py", &client.uri("test_a.py"), &["test_one", "test_two"]), &[])]).await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(told(&mut client), ["+test_a.py", "+test_a.py::test_one test_a.py::test_two | whole test_a.py"]);
 }
 
@@ -58,11 +58,11 @@ async fn of_a_large_tree_only_what_was_asked_for() {
     let mut client = lazy().await;
     let uri = client.uri("test_a.py");
     client.emit([many(&client), inventory(file("test_a.py", &uri, &["test_one", "test_two"]), &[])]).await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(told(&mut client), ["+big.py", "+test_a.py"]);
     let answer = client.command("pytestLens.resolve", json!({ "ids": ["test_a.py::test_two", "no.py"] })).await;
     assert_eq!(answer.unwrap(), json!({ "files": ["test_a.py"] }));
-    client.settle().await;
+    client.idle().await;
     assert_eq!(told(&mut client), ["+test_a.py::test_one test_a.py::test_two | whole test_a.py"]);
     let mut news = file("test_a.py", &uri, &["test_new"]);
     news.extend(file("no.py", &client.uri("no.py"), &["test_no"]));
@@ -78,7 +78,7 @@ async fn of_a_large_tree_only_what_was_asked_for() {
         ..InventoryDelta::default()
     };
     client.emit([EventPayload::Inventory(delta)]).await;
-    client.settle().await;
+    client.idle().await;
     assert_snapshot!(told(&mut client).join("\n"), @r#"+test_a.py::test_new no.py no.py::test_no | -test_a.py::test_one | order [{"parent":"test_a.py","ids":["test_a.py::test_new","test_a.py::test_two"]}]"#);
     let outline = client.command("pytestLens.tests", json!({ "outline": true })).await.unwrap();
     let ids: Vec<&str> = outline["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
@@ -92,11 +92,11 @@ async fn a_test_is_told_before_anything_is_told_of_it() {
     let mut client = lazy().await;
     let uri = client.uri("test_a.py");
     client.emit([many(&client), inventory(file("test_a.py", &uri, &["test_one"]), &[])]).await;
-    client.settle().await;
+    client.idle().await;
     client.take_custom();
     let id = "test_a.py::test_one";
     client.emit([run_started("run-1", &[id]), test_started("run-1", id), outcome("run-1", passed(id))]).await;
-    client.settle().await;
+    client.idle().await;
     assert_snapshot!(told(&mut client).join("\n"), @r"
     +test_a.py::test_one | whole test_a.py
     pytestLens/runStarted

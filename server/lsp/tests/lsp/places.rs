@@ -42,7 +42,7 @@ impl Client {
 
     /// The lines of the diagnostics that the client received last.
     async fn shown(&mut self) -> Vec<u64> {
-        self.settle().await;
+        self.idle().await;
         let told = self.seen(DIAGNOSTICS);
         let last = told.iter().rfind(|params| params["uri"] == self.uri("test_a.py"));
         let lines = |params: &Value| {
@@ -54,7 +54,7 @@ impl Client {
 
     /// The line of a test that the client received last.
     async fn told_line(&mut self, id: &str) -> Option<u64> {
-        self.settle().await;
+        self.idle().await;
         let told = self.seen("pytestLens/inventory");
         let mut items = told.iter().flat_map(|params| params["upserts"].as_array().unwrap());
         let last = items.rfind(|item| item["id"] == id)?;
@@ -124,7 +124,7 @@ async fn v1_a_run_of_what_the_disk_has_is_shown_where_the_stale_buffer_has_it() 
 #[tokio::test(start_paused = true)]
 async fn v1_items_whose_lines_were_replaced_are_told_anew_though_they_are_where_they_were() {
     let mut client = Client::with_failure().await;
-    client.settle().await;
+    client.idle().await;
     client.take_custom();
     client.change("test_a.py", 2, json!([THREE])).await;
     assert_eq!(client.told_line("test_a.py::test_b").await, Some(4));
@@ -249,7 +249,7 @@ async fn c1_a_run_speaks_of_the_text_that_the_disk_had_when_it_began() {
     let mut client = Client::with_failure().await;
     let uri = client.uri("test_a.py");
     client.emit([run_started("run-2", &["test_a.py::test_b"])]).await;
-    client.settle().await;
+    client.idle().await;
     client.write("test_a.py", &lower(3));
     client.change("test_a.py", 2, json!([lower(3)])).await;
     client.save("test_a.py").await;
@@ -277,10 +277,10 @@ async fn c7_a_file_that_was_never_saved_leaves_the_tree_when_it_is_closed() {
     let mut client = Client::ready().await;
     client.write("other/test_x.py", "def test_x(): ...\n");
     client.open("new/deep/test_a.py", "def test_a(): ...\n").await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.ids().await, ["new", "new/deep", "new/deep/test_a.py", "new/deep/test_a.py::test_a"]);
     client.close("new/deep/test_a.py").await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.ids().await, [""; 0]);
     let removed = client.seen("pytestLens/inventory").pop().unwrap();
     assert_eq!(removed["removed"], json!(["new"]));
@@ -291,10 +291,10 @@ async fn c7_a_file_that_pytest_does_not_take_goes_when_it_has_looked() {
     let mut client = Client::ready().await;
     client.write("test_a.py", "def test_a(): ...\n");
     client.open("test_a.py", "def test_a(): ...\ndef test_unsaved(): ...\n").await;
-    client.settle().await;
+    client.idle().await;
     client.close("test_a.py").await;
     assert!(!client.ids().await.contains(&"test_a.py::test_unsaved".to_owned()));
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.ids().await, [""; 0]);
 }
 
@@ -325,13 +325,13 @@ async fn b9_a_document_by_another_name_of_its_file_has_all_that_the_file_has() {
         let folders = json!([{ "uri": client.uri(folder), "name": "repo" }]);
         let options = json!({ "pytestLens": true, "settings": {} });
         client.initialize(json!({ "workspaceFolders": folders, "initializationOptions": options })).await;
-        client.settle().await;
+        client.idle().await;
         // The engine names files without links.
         let (context, told) = (format!("context-{folder}"), client.uri("real/test_a.py"));
         let tests = inventory(file("test_a.py", &told, &["test_one"]), &[]);
         let run = run_of("run-1", failed("test_a.py::test_one", &told, 4));
         client.engine.emit(&context, std::iter::once(tests).chain(run.clone()));
-        client.settle().await;
+        client.idle().await;
         let own = client.uri(&format!("{folder}/test_a.py"));
         let told_of = |client: &Client| -> Vec<String> {
             let told = client.seen("pytestLens/inventory");
@@ -349,7 +349,7 @@ async fn b9_a_document_by_another_name_of_its_file_has_all_that_the_file_has() {
 
         // The diagnostics follow the file into the document, with the positions of its tests.
         client.open(name, SAMPLE).await;
-        client.settle().await;
+        client.idle().await;
         let named = client.uri(name);
         assert_eq!(shown(&client), [(own.clone(), 0), (named.clone(), 1)]);
         assert_eq!(told_of(&client), std::slice::from_ref(&named));
@@ -361,7 +361,7 @@ async fn b9_a_document_by_another_name_of_its_file_has_all_that_the_file_has() {
 
         client.change(name, 2, json!([[0, 0, 0, 0, "# one\n"]])).await;
         client.engine.emit(&context, run);
-        client.settle().await;
+        client.idle().await;
         let outcomes = client.seen("pytestLens/testOutcome");
         assert_eq!(outcomes[0]["outcomes"][0]["location"]["uri"], json!(named));
         assert_eq!(outcomes[0]["outcomes"][0]["location"]["range"]["start"]["line"], 5);
@@ -369,7 +369,7 @@ async fn b9_a_document_by_another_name_of_its_file_has_all_that_the_file_has() {
         client.take_all();
 
         client.close(name).await;
-        client.settle().await;
+        client.idle().await;
         assert_eq!(shown(&client), [(named, 0), (own.clone(), 1)]);
         assert_eq!(told_of(&client), [own]);
     }

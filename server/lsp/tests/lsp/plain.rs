@@ -29,7 +29,7 @@ async fn plain_with(shows_documents: bool) -> Client {
         },
     });
     client.initialize(json!({ "workspaceFolders": folders, "capabilities": capabilities })).await;
-    client.settle().await;
+    client.idle().await;
     client.take_all();
     client
 }
@@ -50,7 +50,7 @@ fn ended(run: &str, status: RunEndStatus, counts: RunCounts, message: Option<&st
 impl Client {
     /// The messages that were shown: kind and text.
     async fn messages(&mut self) -> Vec<(u64, String)> {
-        self.settle().await;
+        self.idle().await;
         let shown = self.take_seen(MESSAGE);
         self.take_all();
         let told = shown.iter();
@@ -214,7 +214,7 @@ async fn v7_tests_broken_by_one_fixture_are_one_problem_with_the_tests_it_broke(
     client.emit([run_started("run-1", &["test_a.py"])]).await;
     client.emit((0..30).map(|n| outcome("run-1", broken(n)))).await;
     client.emit([run_finished("run-1", 0, 30)]).await;
-    client.settle().await;
+    client.idle().await;
     let told = client.seen(DIAGNOSTICS).pop().unwrap();
     assert_eq!(told["uri"], client.uri("conftest.py"));
     let problems = told["diagnostics"].as_array().unwrap();
@@ -226,7 +226,7 @@ async fn v7_tests_broken_by_one_fixture_are_one_problem_with_the_tests_it_broke(
     assert_eq!(related[29]["location"]["range"]["start"]["line"], 87);
     assert_eq!(client.messages().await, [(1, "30 failed in 20 ms".into())]);
     client.emit((1..30).map(|n| outcome("run-2", passed(&format!("test_a.py::test_{n}"))))).await;
-    client.settle().await;
+    client.idle().await;
     let told = client.seen(DIAGNOSTICS).pop().unwrap();
     assert_eq!(told["diagnostics"][0]["message"], "OSError: down (in test_0)");
 }
@@ -234,7 +234,7 @@ async fn v7_tests_broken_by_one_fixture_are_one_problem_with_the_tests_it_broke(
 #[tokio::test(start_paused = true)]
 async fn v12_warnings_of_a_run_are_told() {
     let mut client = Client::ready().await;
-    client.settle().await;
+    client.idle().await;
     client.take_all();
     let place = Location { uri: client.uri("pkg/a.py"), range: Range::of_line(3) };
     let warning = |message: &str, location, count, ids: &[&str]| Warning {
@@ -282,7 +282,7 @@ async fn v8_what_tests_did_last_is_shown_after_a_restart_as_of_then() {
     client.engine.script("get_last_outcomes", Response::Events { cursor: 0, events: vec![Arc::new(remembered)] });
     client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
     client.open("test_a.py", SAMPLE).await;
-    client.settle().await;
+    client.idle().await;
     let told = client.seen(DIAGNOSTICS).pop().unwrap();
     let marked = |at: usize| (&told["diagnostics"][at]["range"]["start"]["line"], &told["diagnostics"][at]["message"]);
     assert_eq!(told["diagnostics"].as_array().unwrap().len(), 2);
@@ -300,7 +300,7 @@ async fn v8_what_tests_did_last_is_shown_after_a_restart_as_of_then() {
     let text = hover["contents"]["value"].as_str().unwrap().to_owned();
     assert!(text.contains("days ago") && text.contains("✗ failed: `assert 1 == 2`"), "{text}");
     client.emit(run_of("run-1", passed("test_a.py::TestGroup::test_two"))).await;
-    client.settle().await;
+    client.idle().await;
     let left = client.seen(DIAGNOSTICS).pop().unwrap();
     assert_eq!(left["diagnostics"].as_array().unwrap().len(), 1);
     assert_eq!(left["diagnostics"][0]["range"]["start"]["line"], 13);

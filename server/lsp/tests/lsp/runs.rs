@@ -161,10 +161,10 @@ async fn progress_is_cancelled_by_a_stop_and_then_by_a_kill() {
     client.transcript().await;
     let cancel = json!({ "token": "pytest-lens/run/run-7" });
     client.notify("window/workDoneProgress/cancel", cancel.clone()).await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.engine.asked("stop_run"), [Request::StopRun { run_id: "run-7".into() }]);
     client.notify("window/workDoneProgress/cancel", cancel).await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.engine.asked("kill_run"), [Request::KillRun { run_id: "run-7".into() }]);
     let done = outcome("run-7", passed("test_a.py::test_one"));
     client.emit([done]).await;
@@ -184,10 +184,10 @@ async fn a_cancelled_run_that_does_not_stop_is_killed_in_the_end() {
         let cancel = json!({ "token": format!("pytest-lens/run/{run}") });
         client.notify("window/workDoneProgress/cancel", cancel).await;
     }
-    client.settle().await;
+    client.idle().await;
     client.emit([run_finished("run-8", 1, 0)]).await;
     tokio::time::sleep(std::time::Duration::from_secs(60)).await;
-    client.settle().await;
+    client.idle().await;
     assert_eq!(client.engine.asked("stop_run").len(), 2);
     assert_eq!(client.engine.asked("kill_run"), [Request::KillRun { run_id: "run-7".into() }], "the other one is over");
 }
@@ -216,7 +216,7 @@ async fn under_load_outcomes_come_in_batches_without_a_gap() {
         client.emit([test_started("run-1", id), outcome("run-1", passed(id))]).await;
     }
     client.emit([run_finished("run-1", 500, 0)]).await;
-    client.settle().await;
+    client.idle().await;
     let messages = client.take_custom();
     let seqs: Vec<u64> = messages.iter().map(|(_, params)| params["seq"].as_u64().unwrap()).collect();
     assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
@@ -238,7 +238,7 @@ async fn a_client_that_is_slow_to_refresh_is_not_asked_twice() {
     client.silent.push("workspace/codeLens/refresh");
     for run in ["run-1", "run-2", "run-3"] {
         client.emit(run_of(run, passed("test_a.py::test_one"))).await;
-        client.settle().await;
+        client.idle().await;
     }
     let refreshes = client.transcript_of(&["workspace/codeLens/refresh"]).await;
     assert_eq!(refreshes.lines().count(), 1);

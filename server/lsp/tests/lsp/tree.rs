@@ -21,7 +21,7 @@ async fn the_tree_comes_in_pages_and_by_parent() {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let items = file("test_a.py", &client.uri("test_a.py"), &names);
     client.emit([inventory(items, &[])]).await;
-    client.settle().await;
+    client.idle().await;
     let pieces: Vec<usize> =
         client.take_custom().iter().map(|(_, params)| params["upserts"].as_array().unwrap().len()).collect();
     assert_eq!(pieces, [500, 500, 201]);
@@ -49,7 +49,7 @@ async fn unsaved_tests_are_provisional_until_pytest_has_spoken() {
     let tests = client.command("pytestLens.tests", json!({})).await.unwrap();
     assert_eq!(ids(&tests), ["test_a.py", "test_a.py::test_one", "test_a.py::test_new (provisional)"]);
     client.save("test_a.py").await;
-    client.settle().await;
+    client.idle().await;
     let tests = client.command("pytestLens.tests", json!({})).await.unwrap();
     assert_eq!(ids(&tests), ["test_a.py", "test_a.py::test_one"], "pytest did not take it");
 }
@@ -61,7 +61,7 @@ async fn items_of_open_documents_have_live_ranges() {
     client.open("test_a.py", SAMPLE).await;
     client.change("test_a.py", 2, json!([[0, 0, 0, 0, "# moved\n"]])).await;
     client.emit([inventory(file("test_a.py", &uri, &["test_one"]), &[])]).await;
-    client.settle().await;
+    client.idle().await;
     let tests = client.command("pytestLens.tests", json!({ "parent": "test_a.py" })).await.unwrap();
     assert_snapshot!(client.clean(&tests["items"][0].to_string()), @r#"
     {"id":"test_a.py::test_one","parent":"test_a.py","kind":"function","label":"test_one","uri":"file:///repo/test_a.py","range":{"start":{"line":4,"character":4},"end":{"line":4,"character":12}},"markers":[],"skip":false,"xfail":false}

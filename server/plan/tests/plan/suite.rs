@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use pytest_lens_plan::outcome::Outcome;
-use pytest_lens_plan::suite::{CaseStatus, Order, SuiteStatus, Told, case_status, suite_status_of};
+use pytest_lens_plan::suite::{CaseStatus, SuiteSequence, SuiteStatus, SuiteStep, case_status, suite_status_of};
 
 #[derive(Debug, Clone)]
 enum Said {
@@ -33,58 +33,58 @@ fn said() -> impl Strategy<Value = Said> {
     ]
 }
 
-fn tell(order: &mut Order, said: &Said) -> Vec<Told> {
+fn feed(order: &mut SuiteSequence, said: &Said) -> Vec<SuiteStep> {
     match *said {
         Said::Begin(cases) => order.begin(cases).collect(),
         Said::Start(case) => order.start(case).into_iter().collect(),
         Said::Artifact(case, artifact) => order.artifact(case, artifact).into_iter().collect(),
-        Said::Settle(case, outcome) => order.settle(case, outcome).into_iter().flatten().collect(),
+        Said::Settle(case, outcome) => order.case_over(case, outcome).into_iter().flatten().collect(),
         Said::End(status) => order.end(status),
     }
 }
 
 /// Every event of a case, in order.
-fn of_case(told: &[Told], case: u32) -> Vec<Told> {
-    let own = |told: &&Told| match told {
-        Told::Found(own)
-        | Told::Started(own)
-        | Told::Artifact(own, _)
-        | Told::Stopped(own, _)
-        | Told::Finished(own) => *own == case,
+fn of_case(steps: &[SuiteStep], case: u32) -> Vec<SuiteStep> {
+    let own = |steps: &&SuiteStep| match steps {
+        SuiteStep::Found(own)
+        | SuiteStep::Started(own)
+        | SuiteStep::Artifact(own, _)
+        | SuiteStep::Stopped(own, _)
+        | SuiteStep::Finished(own) => *own == case,
         _ => false,
     };
-    told.iter().filter(own).copied().collect()
+    steps.iter().filter(own).copied().collect()
 }
 
 proptest! {
     #[test]
     fn whatever_is_said_the_order_holds(first in 0..4usize, script in prop::collection::vec(said(), 0..40)) {
-        let mut order = Order::default();
-        let mut told: Vec<Told> = order.begin(first).collect();
+        let mut order = SuiteSequence::default();
+        let mut steps: Vec<SuiteStep> = order.begin(first).collect();
         for said in &script {
-            told.extend(tell(&mut order, said));
+            steps.extend(feed(&mut order, said));
         }
-        told.extend(order.end(SuiteStatus::Passed));
-        prop_assert_eq!(told.first(), Some(&Told::SuiteStarted));
-        prop_assert!(matches!(told.last(), Some(Told::SuiteStopped(_))));
-        let count = |wanted: fn(&Told) -> bool| told.iter().filter(|told| wanted(told)).count();
-        prop_assert_eq!(count(|told| matches!(told, Told::SuiteStarted)), 1);
-        prop_assert_eq!(count(|told| matches!(told, Told::SuiteStopped(_))), 1);
-        prop_assert_eq!(count(|told| matches!(told, Told::Found(_))), first);
+        steps.extend(order.end(SuiteStatus::Passed));
+        prop_assert_eq!(steps.first(), Some(&SuiteStep::SuiteStarted));
+        prop_assert!(matches!(steps.last(), Some(SuiteStep::SuiteStopped(_))));
+        let count = |wanted: fn(&SuiteStep) -> bool| steps.iter().filter(|steps| wanted(steps)).count();
+        prop_assert_eq!(count(|steps| matches!(steps, SuiteStep::SuiteStarted)), 1);
+        prop_assert_eq!(count(|steps| matches!(steps, SuiteStep::SuiteStopped(_))), 1);
+        prop_assert_eq!(count(|steps| matches!(steps, SuiteStep::Found(_))), first);
         for case in 0..6u32 {
-            let own = of_case(&told, case);
+            let own = of_case(&steps, case);
             if usize::try_from(case).unwrap() >= first {
                 prop_assert_eq!(own, vec![]);
                 continue;
             }
-            prop_assert_eq!(own.first(), Some(&Told::Found(case)));
-            prop_assert_eq!(own.last(), Some(&Told::Finished(case)));
-            let stops = own.iter().filter(|told| matches!(told, Told::Stopped(..))).count();
-            let starts = own.iter().filter(|told| matches!(told, Told::Started(_))).count();
-            let finishes = own.iter().filter(|told| matches!(told, Told::Finished(_))).count();
+            prop_assert_eq!(own.first(), Some(&SuiteStep::Found(case)));
+            prop_assert_eq!(own.last(), Some(&SuiteStep::Finished(case)));
+            let stops = own.iter().filter(|steps| matches!(steps, SuiteStep::Stopped(..))).count();
+            let starts = own.iter().filter(|steps| matches!(steps, SuiteStep::Started(_))).count();
+            let finishes = own.iter().filter(|steps| matches!(steps, SuiteStep::Finished(_))).count();
             prop_assert!(stops == 1 && finishes == 1 && starts <= 1);
-            let at = |wanted: fn(&Told) -> bool| own.iter().position(wanted);
-            let (start, stop) = (at(|told| matches!(told, Told::Started(_))), at(|told| matches!(told, Told::Stopped(..))));
+            let at = |wanted: fn(&SuiteStep) -> bool| own.iter().position(wanted);
+            let (start, stop) = (at(|steps| matches!(steps, SuiteStep::Started(_))), at(|steps| matches!(steps, SuiteStep::Stopped(..))));
             prop_assert!(start.is_none() || start < stop);
         }
     }
@@ -94,13 +94,13 @@ proptest! {
         outcomes in prop::collection::vec(prop::sample::select(Outcome::ALL.to_vec()), 0..8),
         at_least in prop::sample::select(STATUSES.to_vec()),
     ) {
-        let mut order = Order::default();
+        let mut order = SuiteSequence::default();
         let _ = order.begin(outcomes.len()).count();
         for (case, outcome) in (0..).zip(&outcomes) {
-            let _ = order.settle(case, *outcome);
+            let _ = order.case_over(case, *outcome);
         }
         let wanted = outcomes.iter().map(|outcome| suite_status_of(*outcome)).chain([at_least]).max().unwrap();
-        prop_assert_eq!(order.end(at_least), vec![Told::SuiteStopped(wanted)]);
+        prop_assert_eq!(order.end(at_least), vec![SuiteStep::SuiteStopped(wanted)]);
     }
 }
 
@@ -126,11 +126,14 @@ fn statuses_rank_as_documented() {
 
 #[test]
 fn a_repeated_case_starts_once_and_ends_as_its_last_attempt() {
-    let mut order = Order::default();
+    let mut order = SuiteSequence::default();
     let _ = order.begin(1).count();
-    assert_eq!(order.start(0), Some(Told::Started(0)));
+    assert_eq!(order.start(0), Some(SuiteStep::Started(0)));
     assert_eq!(order.start(0), None);
-    assert_eq!(order.settle(0, Outcome::Passed), Some([Told::Stopped(0, CaseStatus::Passed), Told::Finished(0)]));
-    assert_eq!(order.settle(0, Outcome::Failed), None);
+    assert_eq!(
+        order.case_over(0, Outcome::Passed),
+        Some([SuiteStep::Stopped(0, CaseStatus::Passed), SuiteStep::Finished(0)])
+    );
+    assert_eq!(order.case_over(0, Outcome::Failed), None);
     assert_eq!(order.artifact(0, 1), None);
 }

@@ -9,14 +9,14 @@ use sha2::{Digest, Sha256};
 
 /// A repository's history on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The SQLite file; while it is in use, the files with `-wal` and `-shm` after its name are next to it.
     pub file: PathBuf,
     /// The repository's root, its symlinks resolved.
     pub root: PathBuf,
 }
 
-impl Place {
+impl Location {
     /// The history of the repository at `root`, below a user's state folder: `history/NAME-HASH.db`.
     #[must_use]
     pub fn of(state_dir: &Path, root: &Path) -> Self {
@@ -26,7 +26,7 @@ impl Place {
         let name: String = name.chars().filter(is_plain).take(40).collect();
         let digest = Sha256::digest(root.as_os_str().as_encoded_bytes());
         let hash: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Place { file: state_dir.join("history").join(format!("{name}-{hash}.db")), root }
+        Location { file: state_dir.join("history").join(format!("{name}-{hash}.db")), root }
     }
 
     /// Files that were set aside because they were damaged, the oldest first.
@@ -102,13 +102,13 @@ mod tests {
     #[test]
     fn roots_of_the_same_name_have_files_of_their_own() {
         let folder = tempfile::tempdir().unwrap();
-        let place = |root: &str| {
+        let location = |root: &str| {
             fs::create_dir_all(folder.path().join(root)).unwrap();
-            Place::of(Path::new("/state"), &folder.path().join(root))
+            Location::of(Path::new("/state"), &folder.path().join(root))
         };
-        let (one, two) = (place("a/my repo!"), place("b/my repo!"));
+        let (one, two) = (location("a/my repo!"), location("b/my repo!"));
         assert_ne!(one.file, two.file);
-        assert_eq!(place("b/../a/my repo!"), one);
+        assert_eq!(location("b/../a/my repo!"), one);
         let name = one.file.file_name().unwrap().to_string_lossy().into_owned();
         assert!(name.starts_with("myrepo-") && name.ends_with(".db"), "{name}");
     }

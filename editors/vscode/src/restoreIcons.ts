@@ -12,9 +12,9 @@ import type { Tree } from "./tree";
 const QUIET_MS = 60;
 
 /** Moves the icons of changed documents back to their tests. */
-export function settleIcons(server: Server, tree: Tree): vscode.Disposable {
+export function restoreIcons(server: Server, tree: Tree): vscode.Disposable {
   const timers = new Map<string, NodeJS.Timeout>();
-  const settle = async (uri: vscode.Uri): Promise<void> => {
+  const restore = async (uri: vscode.Uri): Promise<void> => {
     timers.delete(uri.toString());
     const file = tree.fileOf(uri);
     if (file) {
@@ -24,7 +24,7 @@ export function settleIcons(server: Server, tree: Tree): vscode.Disposable {
   const changed = vscode.workspace.onDidChangeTextDocument(({ document: { uri, languageId }, contentChanges }) => {
     if (languageId === "python" && contentChanges.some(({ range }) => !range.isSingleLine)) {
       clearTimeout(timers.get(uri.toString()));
-      const act = (): unknown => settle(uri).catch((error: unknown) => log.debug(sentence(error)));
+      const act = (): unknown => restore(uri).catch((error: unknown) => log.debug(sentence(error)));
       timers.set(uri.toString(), setTimeout(act, QUIET_MS));
     }
   });
