@@ -1,8 +1,8 @@
-//! Paths that a file's code names and that may lie outside of the project: what C libraries open there is seen by nobody.
+//! Paths in a file's code that may be outside of the project: C libraries open such files unseen.
 //!
-//! `"/data/a.h5"`, `Path(__file__).parent.parent / "shared" / "a.xml"`, `os.path.join(HERE, "..", name)`: literals,
-//! and what `pathlib` and `os.path` make of them and of `__file__`, through the module's own names. Of what is only known
-//! in part, the part counts.
+//! `"/data/a.h5"`, `Path(__file__).parent.parent / "shared" / "a.xml"`, `os.path.join(HERE, "..", name)`: literals, and
+//! paths that `pathlib` and `os.path` make from them and from `__file__`, through the module's own names. Of a path
+//! that is known only in part, the known part counts.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::Names;
 
-/// Names are followed this far.
+/// The longest chain of names that is followed.
 const MAX_HOPS: usize = 12;
 
 /// The longest path, in bytes.
@@ -31,14 +31,14 @@ const SAME: [&str; 9] = [
     "str",
 ];
 
-/// Methods whose result is the path that they are called on.
+/// Methods whose result is the path of their object.
 const UNCHANGED: [&str; 6] = ["absolute", "as_posix", "expanduser", "read_bytes", "read_text", "resolve"];
 
-/// A path that code names.
+/// A path in code.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NamedPath {
-    /// It begins at the file itself, whose own name is its first part: `../x` lies beside the file. Otherwise at the
-    /// working directory.
+    /// The path begins at the file itself, whose own name is its first part: `../x` is next to the file. Otherwise it
+    /// begins at the working directory.
     pub of_file: bool,
     /// The path, with `..` as in the source.
     pub path: String,
@@ -57,14 +57,14 @@ impl NamedPath {
         self.join(NamedPath { of_file: false, path: "..".into() })
     }
 
-    /// Whether it may lead out of a folder around the file, or of the working directory.
+    /// Whether it may lead out of the file's folder, or out of the working directory.
     fn may_lead_out(&self) -> bool {
         let absolute = self.path.len() > 1 && (self.path.starts_with('/') || self.path.starts_with("~/"));
         absolute || self.path.split('/').any(|part| part == "..")
     }
 }
 
-/// All that may lead out of the project, sorted, each once.
+/// All paths that may lead out of the project, sorted, each once.
 pub(crate) fn named(tree: &ModModule, names: &Names<'_>) -> Vec<NamedPath> {
     let mut reader = Reader { names, found: BTreeSet::new() };
     reader.visit_body(&tree.body);
@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
 
 impl<'a> Visitor<'a> for Reader<'a> {
     fn visit_expr(&mut self, expr: &'a Expr) {
-        // What a name stands for is looked at where it is assigned.
+        // A name is read where it is assigned.
         let value = if matches!(expr, Expr::Name(_)) { None } else { self.value(expr, MAX_HOPS) };
         match value {
             Some(path) => {

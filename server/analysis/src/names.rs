@@ -48,7 +48,7 @@ impl<'a> Names<'a> {
         self.assigned.insert(name, value);
     }
 
-    /// What was assigned to a name.
+    /// The value assigned to a name.
     pub(crate) fn value(&self, name: &str) -> Option<&'a Expr> {
         self.assigned.get(name).copied()
     }
