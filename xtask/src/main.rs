@@ -44,7 +44,7 @@ enum Chore {
     /// Write the types of other languages from the protocol's Rust definitions.
     #[command(disable_help_flag = true)]
     Codegen(Passed),
-    /// Check the habits of the source tree: opening docs, file length, left-over notes, floors of the crates.
+    /// Check the habits of the source tree: opening docs, file length, left-over notes, floors, plain words.
     Tidy,
 }
 

@@ -19,6 +19,7 @@ const EVERYWHERE: &[(&str, &str)] = &[
     ("in vain", "without success, or the name of the failure"),
     ("whoever", "the name of the one who acts"),
     ("so many at most", "at most, and the number"),
+    ("so often at most", "at most, and the number"),
 ];
 
 /// Words that prose does not contain; code has them as identifiers.

@@ -12,7 +12,7 @@ use std::process::Command;
 pub(super) const AREAS: &[Area] = &[
     Area {
         name: "tidy",
-        about: "opening docs, file length, left-over notes, floors",
+        about: "opening docs, file length, left-over notes, floors, plain words",
         check: || Ok(Tally::of(tidy::run()?)),
     },
     Area { name: "fmt", about: "cargo fmt --check", check: || cargo_check(&["fmt", "--all", "--check"]) },
