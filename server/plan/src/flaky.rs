@@ -16,6 +16,8 @@ use std::num::NonZeroU32;
 
 use pytest_lens_protocol::Hint;
 
+pub use pytest_lens_protocol::Evidence;
+
 use crate::outcome::Outcome;
 
 /// The most outcomes in [`Verdict::recent_outcomes`].
@@ -30,26 +32,6 @@ pub struct Observation {
     pub code: Option<NonZeroU32>,
     /// The run that it was part of.
     pub run: u32,
-}
-
-/// The evidence against a test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
-    /// It passed and failed on the same code.
-    SameCode,
-    /// It passed and failed, and the code may have changed in between.
-    AcrossChanges,
-}
-
-impl Evidence {
-    /// The protocol's name.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SameCode => "same_code",
-            Self::AcrossChanges => "across_changes",
-        }
-    }
 }
 
 /// The reliability of a test, from the runs in the window.
@@ -91,10 +73,7 @@ impl Verdict {
             consecutive_failures: self.consecutive_failures,
             consecutive_passes: self.consecutive_passes,
             recent_outcomes: self.recent_outcomes.iter().map(|outcome| outcome.as_str().to_owned()).collect(),
-            evidence: self.evidence.map(|evidence| match evidence {
-                Evidence::SameCode => pytest_lens_protocol::Evidence::SameCode,
-                Evidence::AcrossChanges => pytest_lens_protocol::Evidence::AcrossChanges,
-            }),
+            evidence: self.evidence,
         }
     }
 }
