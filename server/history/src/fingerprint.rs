@@ -11,10 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ignore::WalkBuilder;
+use pytest_lens_analysis::is_config_file;
 use sha2::{Digest, Sha256};
-
-const CONFIG: [&str; 7] =
-    ["pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "tox.ini", "setup.cfg"];
 
 /// Files of variables that a project reads by itself count, though git usually ignores them.
 const VARIABLES: &str = ".env";
@@ -173,15 +171,9 @@ impl Fingerprints {
     }
 }
 
-/// Whether a file of this name may hold pytest's configuration.
-#[must_use]
-pub fn is_config_file(name: &str) -> bool {
-    CONFIG.contains(&name)
-}
-
 fn is_code(path: &Path) -> bool {
     let is_python = path.extension().is_some_and(|extension| extension == "py" || extension == "pyi");
-    is_python || path.file_name().and_then(|name| name.to_str()).is_some_and(is_config_file)
+    is_python || path.file_name().is_some_and(is_config_file)
 }
 
 fn is_left_out(path: &Path, is_folder: bool) -> bool {

@@ -9,18 +9,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from ..config_files import CONFIG_FILES
 from ..unpatched import os
 
-# pytest reads the first one that matches; files without a pattern need not contain anything.
-_CONFIGURATIONS = (
-    ("pytest.toml", ""),
-    (".pytest.toml", ""),
-    ("pytest.ini", ""),
-    (".pytest.ini", ""),
-    ("pyproject.toml", r"^\[tool\.pytest[.\]]"),
-    ("tox.ini", r"^\[pytest\]"),
-    ("setup.cfg", r"^\[tool:pytest\]"),
-)
+# The table that makes a file a configuration of pytest; other files need none.
+_TABLES = {
+    "pyproject.toml": r"^\[tool\.pytest[.\]]",
+    "tox.ini": r"^\[pytest\]",
+    "setup.cfg": r"^\[tool:pytest\]",
+}
 
 
 def hint(error: BaseException, path: str, root: str, in_force: Any) -> str:
@@ -46,9 +43,9 @@ def _nearest(path: str, root: str) -> str | None:
     """The configuration nearest above `path`, in a folder below `root`."""
     folder = os.path.dirname(os.path.abspath(path))
     while folder.startswith(os.path.join(root, "")):
-        for name, pattern in _CONFIGURATIONS:
+        for name in CONFIG_FILES:
             file = os.path.join(folder, name)
-            if _holds(file, pattern):
+            if _holds(file, _TABLES.get(name, "")):
                 return file
         folder = os.path.dirname(folder)
     return None

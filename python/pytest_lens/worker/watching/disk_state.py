@@ -9,6 +9,7 @@ from __future__ import annotations
 import stat as modes
 from typing import Any
 
+from ..config_files import CONFIG_FILES
 from ..unpatched import hashlib, os, time
 
 # Path, mtime and ctime in nanoseconds (no ctime: it means nothing), size, whether the stat alone
@@ -25,9 +26,6 @@ _RECENT_NS = 2_000_000_000
 # Larger files are compared by their stat alone.
 DIGEST_LIMIT = 8 << 20
 
-# pytest's hidden configuration files: a new one changes everything.
-_HIDDEN_CONFIGS = (".pytest.ini", ".pytest.toml")
-
 # The real functions: `stat_watch` replaces those of `os` while a session collects.
 real_stat = os.stat
 real_lstat = os.lstat
@@ -40,7 +38,8 @@ def _counts(name: str, all_names: bool) -> bool:
         return False
     if all_names:
         return not name.startswith(".#") and not name.endswith((".swp", ".swo", ".swx"))
-    return not name.startswith(".") or name in _HIDDEN_CONFIGS
+    # A hidden configuration of pytest changes everything when it appears.
+    return not name.startswith(".") or name in CONFIG_FILES
 
 
 def file_record(

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::options::AddedOptions;
-use super::tables::{CONFIG_NAMES, Table, table_of};
+use super::tables::{CONFIG_FILES, Table, table_of};
 use super::values::OptionTable;
 use super::{ConfigError, PytestSettings};
 
@@ -49,7 +49,7 @@ fn locate(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Result<Locate
     let mut fallback = None;
     for folder in root.ancestors() {
         let mut found = None;
-        for name in CONFIG_NAMES {
+        for name in CONFIG_FILES {
             let path = folder.join(name);
             let Some(text) = files(&path) else {
                 continue;

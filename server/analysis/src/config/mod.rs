@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use locate::settings_from;
 pub use options::AddedOptions;
+pub use tables::{CONFIG_FILES, is_config_file};
 
 use crate::analyze::FileRole;
 use crate::pattern::fnmatch_path;

@@ -1,5 +1,6 @@
 //! pytest's tables in a configuration file of any format, as plain values with their lines.
 
+use std::ffi::OsStr;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
@@ -34,11 +35,18 @@ pub(super) enum Value {
     Other(&'static str),
 }
 
-/// The file names that pytest looks for, in its order.
-pub(super) const CONFIG_NAMES: [&str; 7] =
+/// The names of the files that pytest reads its configuration from; the first one that holds any counts.
+pub const CONFIG_FILES: [&str; 7] =
     ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"];
 
-/// The pytest table of a file with one of [`CONFIG_NAMES`]; `None` if the file does not count as configuration.
+/// Whether a file of this name may hold pytest's configuration.
+#[must_use]
+pub fn is_config_file(name: impl AsRef<OsStr>) -> bool {
+    CONFIG_FILES.iter().any(|config| name.as_ref() == *config)
+}
+
+/// The pytest table of a file with one of the names in [`CONFIG_FILES`]; `None` if the file does not count as
+/// configuration.
 pub(super) fn table_of(path: &Path, name: &str, text: &str) -> Result<Option<Table>, ConfigError> {
     match name {
         "pytest.toml" | ".pytest.toml" => pytest_toml(path, text).map(Some),

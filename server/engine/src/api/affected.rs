@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use pytest_lens_history::is_config_file;
+use pytest_lens_analysis::is_config_file;
 use pytest_lens_protocol::Response;
 
 use crate::model::import_graph::{Affected, relative};

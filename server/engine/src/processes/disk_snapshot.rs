@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
-use pytest_lens_history::is_config_file;
+use pytest_lens_analysis::is_config_file;
 use sha2::{Digest, Sha256};
 
 use crate::processes::worker_protocol::{Counted, WireDir, WireLook, WireRead, WireStat};

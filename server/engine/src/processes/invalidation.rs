@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use pytest_lens_analysis::PytestSettings;
-use pytest_lens_history::is_config_file;
+use pytest_lens_analysis::is_config_file;
 use pytest_lens_protocol::FixtureReuseSettings;
 
 use crate::model::import_graph::{ImportGraph, relative};

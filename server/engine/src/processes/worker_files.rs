@@ -126,6 +126,14 @@ mod tests {
     }
 
     #[test]
+    fn the_worker_knows_the_same_configuration_files() {
+        let (_, text) = FILES.iter().find(|(name, _)| *name == "config_files.py").unwrap();
+        let list = text.split_once("CONFIG_FILES = (").unwrap().1;
+        let names: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+        assert_eq!(names, pytest_lens_analysis::CONFIG_FILES);
+    }
+
+    #[test]
     fn r19_compiled_code_that_nobody_uses_goes_and_other_stays() {
         let cache = tempfile::tempdir().unwrap();
         let put = |name: &str, age: Duration| {

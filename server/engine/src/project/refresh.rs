@@ -15,9 +15,9 @@ use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::project::pytest_config;
 use crate::project::recorder::Command;
-use crate::project::watcher::Watch;
+use crate::project::watcher::{Hint, Watch};
 use crate::timing::REFRESH_DELAY_LIMIT;
-use pytest_lens_history::is_config_file;
+use pytest_lens_analysis::is_config_file;
 
 /// Past this many files, collecting the whole project is taken to be quicker.
 const MANY: usize = 200;
@@ -69,14 +69,19 @@ impl Refresher {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_none() {
             let weak = Arc::downgrade(project);
-            *watch = Some(Watch::start(project.state.root.clone(), move || look(weak.clone())));
+            *watch = Some(Watch::start(project.state.root.clone(), move |hint| look(weak.clone(), hint)));
         }
     }
 }
 
-/// The disk has changed: looks whether that reaches a test. Returns whether the project is still open.
-async fn look(project: Weak<Project>) -> bool {
+/// The disk has changed, or may have before it was watched: looks whether that reaches a test. Returns whether the project
+/// is still open.
+async fn look(project: Weak<Project>, hint: Hint) -> bool {
     let Some(project) = project.upgrade() else { return false };
+    // A client that reads events has not asked for a collection.
+    if hint == Hint::Watching && project.refresher.known().is_none() {
+        return true;
+    }
     if let Err(failure) = refresh(&project, false, Purpose::Unasked).await {
         tracing::info!(%failure, "a change could not be collected");
     }
@@ -121,7 +126,7 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
     if changes.is_empty() && !ground_changed {
         return Ok(());
     }
-    let is_config = |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(is_config_file);
+    let is_config = |path: &PathBuf| path.file_name().is_some_and(is_config_file);
     if changes.all().any(is_config) {
         let pytest = Box::new(pytest_config::read(&project.state.root));
         project.record_and_wait(|done| Command::PytestConfig { pytest, done }).await;

@@ -1,4 +1,4 @@
-//! Watches a project's folders. What it hears is a hint to look, never a fact: whoever looks compares with the disk.
+//! Watches a project's folders. An event is a hint to look, never a fact: a refresh compares everything with the disk.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -20,17 +20,27 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    /// Watches `root`. `look`: called after changes; returns whether to go on watching.
+    /// Watches `root`. `look`: called after changes, and, with [`Hint::Watching`], as soon as changes are noticed; returns
+    /// whether to go on watching.
     pub(crate) fn start<F, L>(root: PathBuf, look: F) -> Self
     where
-        F: Fn() -> L + Send + 'static,
+        F: Fn(Hint) -> L + Send + 'static,
         L: Future<Output = bool> + Send + 'static,
     {
         Watch { task: tokio::spawn(watch(root, look)) }
     }
 }
 
-async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn() -> L + Send) {
+/// Why to look at the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hint {
+    /// From now on changes are noticed; earlier ones were not.
+    Watching,
+    /// Something changed.
+    Changed,
+}
+
+async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn(Hint) -> L + Send) {
     let (touched, mut hints) = mpsc::unbounded_channel();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         if let Ok(event) = event
@@ -49,6 +59,9 @@ async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn() -
         watcher
     });
     let Ok(mut watcher) = added.await else { return };
+    if !look(Hint::Watching).await {
+        return;
+    }
     while let Some(mut paths) = hints.recv().await {
         while let Ok(Some(more)) = tokio::time::timeout(FILES_QUIET, hints.recv()).await {
             paths.extend(more);
@@ -57,7 +70,7 @@ async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn() -
         for folder in paths.iter().filter(|path| path.is_dir()) {
             add_folders(&mut watcher, folder);
         }
-        if !paths.is_empty() && !look().await {
+        if !paths.is_empty() && !look(Hint::Changed).await {
             return;
         }
     }

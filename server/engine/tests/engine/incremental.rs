@@ -233,29 +233,23 @@ async fn settings_that_change_what_pytest_collects_show_in_the_next_collection()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_reads_events_hears_of_a_change_on_disk_unasked() {
+async fn who_reads_events_hears_of_every_change_on_disk_unasked() {
     let lab = Lab::resident(&[("test_a.py", "def test_a(): pass")]).await;
     lab.collect().await;
+    // The disk is watched from the first reading on, by and by. The first change comes before, the second one at any time.
+    lab.project.write("test_before.py", "def test_new(): pass");
     let mut log = lab.log();
-    log.deltas().await;
-    // The disk is watched from the first reading on, by and by: a change may come too early, the next one will not.
-    let mut written = 0;
-    let heard = tokio::time::timeout(crate::common::DEADLINE, async {
-        loop {
-            written += 1;
-            lab.project.write(&format!("test_new_{written}.py"), "def test_new(): pass");
-            let listening = log.until("a new file", |payload| match payload {
-                pytest_lens_protocol::EventPayload::Inventory(delta) => {
-                    delta.upserts.iter().any(|item| item.id.ends_with("::test_new") && !item.provisional).then_some(())
-                }
-                _ => None,
-            });
-            if tokio::time::timeout(std::time::Duration::from_secs(2), listening).await.is_ok() {
-                return;
+    for (heard, next) in [("test_before.py", "test_between.py"), ("test_between.py", "test_after.py")] {
+        lab.project.write(next, "def test_new(): pass");
+        let id = format!("{heard}::test_new");
+        log.until("a new file", |payload| match payload {
+            pytest_lens_protocol::EventPayload::Inventory(delta) => {
+                delta.upserts.iter().any(|item| item.id == id && !item.provisional).then_some(())
             }
-        }
-    });
-    heard.await.unwrap();
+            _ => None,
+        })
+        .await;
+    }
     lab.close().await;
 }
 

@@ -9,6 +9,7 @@ use lsp_types::{
     FileSystemWatcher, GlobPattern, InitializeParams, InitializedParams, MessageType, Registration,
     WorkspaceFoldersChangeEvent,
 };
+use pytest_lens_analysis::{CONFIG_FILES, is_config_file};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -23,10 +24,6 @@ use crate::session::message::Outgoing;
 use crate::session::state::{Shared, State};
 use crate::sync::settings;
 use crate::workspaces::workspace::Workspace;
-
-/// Files that pytest reads its configuration from.
-const CONFIG_FILES: [&str; 7] =
-    ["pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg"];
 
 /// Reads the parameters of `initialize`.
 pub(crate) fn initialize(shared: &Arc<Shared>, params: &InitializeParams, encoding: Encoding) {
@@ -231,7 +228,7 @@ pub(crate) fn files_changed(shared: &Arc<Shared>, paths: impl IntoIterator<Item 
 }
 
 fn is_config(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| CONFIG_FILES.iter().any(|config| name == *config))
+    path.file_name().is_some_and(is_config_file)
 }
 
 fn is_watched(path: &Path) -> bool {
