@@ -16,8 +16,9 @@ use crate::processes::{private_files, temp_dirs, worker_files};
 use crate::project::Project;
 use crate::project::history::Histories;
 use crate::runs::artifact_dir;
+use crate::runs::handle::RunHandle;
 use crate::runs::run_ids::RunIds;
-use crate::suites::Registry;
+use crate::suites::{KnownRun, Registry};
 use crate::timing::{HISTORY_INTERVAL, IDLE_WAIT, OPENING_LIMIT};
 
 /// The engine. Cheap to share; [`Engine::shutdown`] ends what it started.
@@ -44,13 +45,11 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Whether a run or suite is known, by its id or that of something in it.
-    pub(crate) fn knows(&self, id: &str) -> bool {
-        let id = id.split('/').next().unwrap_or_default();
-        let Registry { runs, suites, .. } = &*self.registry;
-        runs.contains_key(id)
-            || suites.contains_key(id)
-            || self.projects.iter().any(|project| project.state.runs.contains_key(id))
+    /// The run or suite of an id: one that a client built, or any run of a project.
+    pub(crate) fn find_run(&self, id: &str) -> Option<KnownRun> {
+        let of_project = |project: &Project| project.state.runs.get(id).map(|record| RunHandle::from(&**record));
+        let plain = || self.projects.iter().find_map(|project| of_project(&project)).map(KnownRun::Suite);
+        self.registry.find(id).or_else(plain)
     }
 
     /// Ends a project, or all.

@@ -137,17 +137,9 @@ pub(super) fn progress(session: &Session, project: &Arc<Project>, run_id: String
 }
 
 pub(super) fn stop(session: &Session, run_id: &str, wanted: StopLevel) -> Answered {
-    if let Some(run) = session.shared.registry.runs.get(run_id) {
-        run.request_stop(wanted);
-        return Ok(Response::ControlAck);
-    }
-    for project in &session.shared.projects {
-        if let Some(record) = project.state.runs.get(run_id) {
-            record.request_stop(wanted);
-            return Ok(Response::ControlAck);
-        }
-    }
-    Err(unknown_run(run_id))
+    let known = session.shared.find_run(run_id).ok_or_else(|| unknown_run(run_id))?;
+    session.shared.registry.request_stop(&known, wanted);
+    Ok(Response::ControlAck)
 }
 
 pub(super) fn unknown_run(run_id: &str) -> Refusal {

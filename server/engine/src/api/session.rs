@@ -56,7 +56,10 @@ impl Session {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         // Before there are more of them: those that are in nothing any more go.
         if told.len() == told.capacity() && !told.contains_key(run_id) {
-            told.retain(|key, _| self.shared.knows(key.rsplit(' ').next().unwrap_or_default()));
+            told.retain(|key, _| {
+                let id = key.rsplit(' ').next().unwrap_or_default();
+                self.shared.find_run(id.split('/').next().unwrap_or_default()).is_some()
+            });
             let room = 2 * told.len();
             told.shrink_to(room);
         }

@@ -17,7 +17,7 @@ use crate::runs::log_render;
 use crate::runs::stop::StopLevel;
 use crate::runs::suite_log::SuiteLog;
 use crate::runs::suite_log::{LaunchFailure, Read, artifact_id};
-use crate::suites::{Cases, RunRead, Scheduling, build, prepare};
+use crate::suites::{Cases, KnownRun, RunRead, Scheduling, build, prepare};
 
 pub(super) async fn enumerate(session: &Session, project: &Arc<Project>, test_url: &str) -> Answered {
     match prepare(project, test_url, &[], &CaseFilters::default(), Purpose::List).await {
@@ -77,12 +77,10 @@ pub(super) fn build_run(
 
 /// A suite of a built run, or a run that is one by itself.
 fn suite(session: &Session, id: &str) -> Result<RunHandle, Refusal> {
-    let built = session.shared.registry.suites.get(id).map(|suite| suite.value().clone());
-    let found = built.or_else(|| {
-        let projects = session.shared.projects.iter();
-        projects.filter_map(|project| project.state.runs.get(id).map(|record| RunHandle::from(&**record))).next()
-    });
-    found.ok_or_else(|| no_suite(id))
+    match session.shared.find_run(id) {
+        Some(KnownRun::Suite(suite)) => Ok(suite),
+        Some(KnownRun::Built(_)) | None => Err(no_suite(id)),
+    }
 }
 
 fn no_suite(id: &str) -> Refusal {
@@ -109,16 +107,18 @@ pub(super) async fn suite_events(session: &Session, suite_id: &str) -> Answered 
 
 pub(super) async fn run_events(session: &Session, run_id: &str) -> Answered {
     let key = format!("run {run_id}");
-    let built = session.shared.registry.runs.get(run_id).map(|run| Arc::clone(run.value()));
-    if let Some(run) = built {
-        return from_cursor(session, key, async |cursor| match run.read(cursor).await {
-            RunRead::Events(next, events) => (next, Ok(Response::RunEvents { events })),
-            RunRead::Gone => (cursor, Err(super::run::unknown_run(run_id))),
-        })
-        .await;
+    match session.shared.find_run(run_id).ok_or_else(|| super::run::unknown_run(run_id))? {
+        KnownRun::Built(run) => {
+            from_cursor(session, key, async |cursor| match run.read(cursor).await {
+                RunRead::Events(next, events) => (next, Ok(Response::RunEvents { events })),
+                RunRead::Gone => (cursor, Err(super::run::unknown_run(run_id))),
+            })
+            .await
+        }
+        KnownRun::Suite(suite) => {
+            from_cursor(session, key, async |cursor| of_plain_run(&suite.suite_log, cursor).await).await
+        }
     }
-    let suite_log = suite(session, run_id).map_err(|_| super::run::unknown_run(run_id))?.suite_log;
-    from_cursor(session, key, async |cursor| of_plain_run(&suite_log, cursor).await).await
 }
 
 /// The events of a run that no suites were built for.
@@ -150,11 +150,8 @@ fn of_run(SuiteEvent { timestamp, payload }: SuiteEvent) -> Option<RunEvent> {
 }
 
 pub(super) fn stop_suite(session: &Session, suite_id: &str, wanted: StopLevel) -> Answered {
-    suite(session, suite_id)?.request_stop(wanted);
-    // It may wait for its turn, which now never comes.
-    for run in &session.shared.registry.runs {
-        run.wake_scheduler();
-    }
+    let suite = KnownRun::Suite(suite(session, suite_id)?);
+    session.shared.registry.request_stop(&suite, wanted);
     Ok(Response::ControlAck)
 }
 

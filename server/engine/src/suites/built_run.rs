@@ -126,10 +126,7 @@ pub(crate) fn build(
         grown: Notify::new(),
         scheduler_wake: Notify::new(),
     });
-    for suite in &run.suites {
-        registry.suites.insert(suite.suite_log.id.clone(), suite.clone());
-    }
-    registry.runs.insert(run.id.clone(), Arc::clone(&run));
+    registry.add(&run);
     tokio::spawn(run_and_forget(Arc::downgrade(registry), Arc::clone(run_ids), Arc::clone(&run), specs, scheduling));
     run
 }

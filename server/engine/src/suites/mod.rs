@@ -12,4 +12,4 @@ mod registry;
 pub(crate) use built_run::{BuiltRun, RunRead, Scheduling, build};
 pub(crate) use cases::Cases;
 pub(crate) use launch::prepare;
-pub(crate) use registry::Registry;
+pub(crate) use registry::{KnownRun, Registry};

@@ -9,34 +9,74 @@ use super::cases::Cases;
 use crate::runs::handle::RunHandle;
 use crate::runs::stop::StopLevel;
 
-/// Runs, suites and iterators by id.
+/// What the id of a run or suite names.
+#[derive(Clone)]
+pub(crate) enum KnownRun {
+    /// A run of several suites.
+    Built(Arc<BuiltRun>),
+    /// A suite, or a run that is one by itself.
+    Suite(RunHandle),
+}
+
+/// Built runs, their suites, and iterators by id.
 #[derive(Default)]
 pub(crate) struct Registry {
-    pub runs: DashMap<String, Arc<BuiltRun>>,
-    pub suites: DashMap<String, RunHandle>,
+    known: DashMap<String, KnownRun>,
     pub iterators: DashMap<String, Arc<Cases>>,
 }
 
 impl Registry {
-    /// A run's ten minutes are over, or its client has gone.
-    pub(crate) fn forget(&self, run: &BuiltRun) {
-        self.runs.remove(&run.id);
+    /// Enters a run and its suites.
+    pub(crate) fn add(&self, run: &Arc<BuiltRun>) {
         for suite in &run.suites {
-            self.suites.remove(&suite.suite_log.id);
+            self.known.insert(suite.suite_log.id.clone(), KnownRun::Suite(suite.clone()));
+        }
+        self.known.insert(run.id.clone(), KnownRun::Built(Arc::clone(run)));
+    }
+
+    /// The built run or the suite of an id.
+    pub(crate) fn find(&self, id: &str) -> Option<KnownRun> {
+        self.known.get(id).map(|known| known.value().clone())
+    }
+
+    /// Asks a run or suite for a stop or a kill.
+    pub(crate) fn request_stop(&self, known: &KnownRun, wanted: StopLevel) {
+        match known {
+            KnownRun::Built(run) => run.request_stop(wanted),
+            KnownRun::Suite(suite) => {
+                suite.request_stop(wanted);
+                // It may wait for its turn, which now never comes.
+                self.built_runs().iter().for_each(|run| run.wake_scheduler());
+            }
         }
     }
 
-    /// The engine ends: nobody asks for anything any more.
+    /// Forgets a run: its ten minutes are over, or its client has gone.
+    pub(crate) fn forget(&self, run: &BuiltRun) {
+        self.known.remove(&run.id);
+        for suite in &run.suites {
+            self.known.remove(&suite.suite_log.id);
+        }
+    }
+
+    /// Forgets everything: the engine ends.
     pub(crate) fn clear(&self) {
-        self.runs.clear();
-        self.suites.clear();
+        self.known.clear();
         self.iterators.clear();
     }
 
-    /// Everything that belongs to a project ends.
+    /// Kills everything that belongs to a project.
     pub(crate) fn kill_all_of(&self, context_id: &str) {
-        for run in self.runs.iter().filter(|run| run.project.id == context_id) {
+        for run in self.built_runs().iter().filter(|run| run.project.id == context_id) {
             run.request_stop(StopLevel::Kill);
         }
+    }
+
+    fn built_runs(&self) -> Vec<Arc<BuiltRun>> {
+        let built = |known: &KnownRun| match known {
+            KnownRun::Built(run) => Some(Arc::clone(run)),
+            KnownRun::Suite(_) => None,
+        };
+        self.known.iter().filter_map(|known| built(known.value())).collect()
     }
 }
