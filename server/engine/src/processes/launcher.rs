@@ -19,6 +19,7 @@ use crate::processes::liveness::{Liveness, stopped_too_long};
 use crate::processes::preload::Preload;
 use crate::processes::process::{Arrival, ExitStatus, NoProcess, Process, ProcessEvent, is_exhaustion};
 use crate::processes::process_tree::{KillOnDrop, ProcessHandle, await_all, descendants, kill_tree};
+use crate::processes::project_files;
 use crate::processes::stdio_relay::StdioRelays;
 use crate::processes::worker_files::{TOO_OLD, boot_program, forget_compiled};
 use crate::processes::worker_protocol::{Boot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions};
@@ -318,6 +319,9 @@ impl Launcher {
             return Err(StartError::Failed("the context was shut down".into()));
         };
         let child = command.spawn().map_err(|error| {
+            if let Some(gone) = project_files::gone(&self.root) {
+                return StartError::Failed(gone);
+            }
             let python = self.python();
             let why = format!("the Python interpreter {} can't be started ({error})", python.display());
             if error.raw_os_error().is_some_and(is_exhaustion) {

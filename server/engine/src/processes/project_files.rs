@@ -9,6 +9,12 @@ use crate::model::import_graph::relative;
 /// Folders that hold what others have made, whatever the project.
 const FOREIGN: [&str; 2] = ["__pycache__", "node_modules"];
 
+/// Where a project's root is no more: a sentence that says so.
+pub(crate) fn gone(root: &Path) -> Option<String> {
+    let sentence = || format!("the project's folder {} is gone; restore it, or close it here", root.display());
+    (!root.is_dir()).then(sentence)
+}
+
 /// What lies in a folder and below, itself included: neither hidden files and folders nor environments, nor what was
 /// installed or compiled.
 pub(crate) fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> {

@@ -64,14 +64,7 @@ pub(crate) async fn choose(
         Filter::parse(request.options.keyword.as_deref(), request.options.marker.as_deref()).map_err(invalid)?;
     let ids: Vec<String> = request.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect();
     for id in &ids {
-        let file = project.state.root.join(file_part(id));
-        if !file.exists() {
-            return Err(invalid(format!(
-                "{id:?}: there is no {} under {}",
-                file_part(id),
-                project.state.root.display()
-            )));
-        }
+        project.state.check_file(&format!("{id:?}"), file_part(id)).map_err(invalid)?;
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
     let (Found { collected, exclusive, .. }, is_filtered) =

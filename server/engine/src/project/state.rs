@@ -13,6 +13,7 @@ use pytest_lens_protocol::{Settings, TestOutcome};
 use crate::model::file_readers::FileReaders;
 use crate::model::inventory::Inventory;
 use crate::model::node::Analyses;
+use crate::processes::project_files;
 use crate::project::event_log::EventLog;
 use crate::runs::record::RunRecord;
 
@@ -55,6 +56,18 @@ impl ProjectState {
             executed: Mutex::default(),
             reads: Mutex::default(),
         }
+    }
+
+    /// Checks that a file or folder of the project exists. `what` names it in the error.
+    ///
+    /// # Errors
+    /// A sentence that says which is missing: it, or the whole project.
+    pub(crate) fn check_file(&self, what: &str, path: &str) -> Result<(), String> {
+        if self.root.join(path).exists() {
+            return Ok(());
+        }
+        let root = self.root.display();
+        Err(project_files::gone(&self.root).unwrap_or_else(|| format!("{what}: there is no {path} under {root}")))
     }
 
     /// Which files were read by which.

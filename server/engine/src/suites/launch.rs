@@ -29,10 +29,8 @@ pub(crate) async fn prepare(
 ) -> Result<Chosen, LaunchFailure> {
     let id = own_id(&project.state.root, test_url);
     let file = file_part(&id);
-    if !project.state.root.join(file).exists() {
-        let message = format!("{test_url:?}: there is no {file} under {}", project.state.root.display());
-        return Err(failure(LaunchErrorCode::InstanceCannotResolve, message));
-    }
+    let checked = project.state.check_file(&format!("{test_url:?}"), file);
+    checked.map_err(|message| failure(LaunchErrorCode::InstanceCannotResolve, message))?;
     let scope = Scope::of_ids([id.as_str()]);
     let Found { collected, exclusive, .. } = match project.session_for(&scope, arguments, purpose).await {
         Ok(found) => found,

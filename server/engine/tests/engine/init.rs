@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pytest_lens_protocol::{ErrorCode, Request, Response};
 
-use crate::common::{Bench, Lab, Project, python, refused};
+use crate::common::{Bench, Lab, Order, Project, python, refused};
 
 pub(crate) fn id_of(response: Response) -> String {
     match response {
@@ -183,4 +183,30 @@ async fn b10_an_interpreter_that_is_too_old_is_named_with_its_version() {
     let (code, message) = refused(bench.init(&project.root, &python, None).await);
     assert_eq!(code, ErrorCode::PythonNotFound);
     assert!(message.starts_with("Python 3.9 or newer is needed: ") && message.contains(" is Python 3.8;"), "{message}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_whose_folder_is_gone_is_named_and_not_its_interpreter() {
+    for mode in ["embedded", "subprocess"] {
+        let lab = Lab::resident_in(mode, &[("test_a.py", "def test(): pass\n")]).await;
+        assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0], "{mode}");
+        let root = lab.project.root.clone();
+        std::fs::remove_dir_all(&root).unwrap();
+        let sentence = format!("the project's folder {} is gone; restore it, or close it here", root.display());
+        let context_id = || lab.context.clone();
+        for ids in [vec![], vec!["test_a.py::test".to_owned()]] {
+            let run = Request::RunStream {
+                context_id: context_id(),
+                node_ids: ids,
+                workers: None,
+                maxfail: None,
+                options: None,
+            };
+            assert_eq!(refused(lab.call(run).await).1, sentence, "{mode}");
+        }
+        let debug = Request::DebugRun { context_id: context_id(), node_ids: vec![], options: None };
+        assert_eq!(refused(lab.call(debug).await).1, sentence, "{mode}");
+        assert_eq!(refused(lab.try_collect(true).await).1, sentence, "{mode}");
+        lab.close().await;
+    }
 }
