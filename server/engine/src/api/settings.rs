@@ -15,10 +15,9 @@ pub(super) async fn project(project: &Arc<Project>, settings: &serde_json::Value
     if !problems.is_empty() {
         return Err(invalid(problems.join("; ")));
     }
-    let arguments_changed = project.state.settings.load().arguments != settings.arguments;
-    project.configure(settings.clone()).await;
+    let old = project.configure(|present| *present = settings.clone()).await;
     let (env_changed, problem) = project.renew_env();
-    if env_changed || arguments_changed {
+    if env_changed || old.arguments != settings.arguments {
         project.refresher.forget();
         if project.state.inventory.load().complete {
             let project = Arc::clone(project);
@@ -36,9 +35,7 @@ pub(super) async fn workers(project: &Arc<Project>, num_workers: u32) -> Answere
     if num_workers == 0 {
         return Err(invalid("field `num_workers`: 0 runners can't run anything; give at least 1"));
     }
-    let settings =
-        Settings { workers: Some(WorkerCount::Fixed(num_workers)), ..(**project.state.settings.load()).clone() };
-    project.configure(settings).await;
+    project.configure(|settings| settings.workers = Some(WorkerCount::Fixed(num_workers))).await;
     Ok(Response::WorkerConfigAck { num_workers })
 }
 
@@ -50,7 +47,7 @@ pub(super) async fn rerun(
     delay_ms: u32,
 ) -> Answered {
     let rerun = RerunSettings { enabled, max_reruns, only_flaky, delay_ms };
-    project.configure(Settings { rerun, ..(**project.state.settings.load()).clone() }).await;
+    project.configure(|settings| settings.rerun = rerun).await;
     let config = serde_json::json!({
         "enabled": enabled, "max_reruns": max_reruns, "only_flaky": only_flaky, "delay_ms": delay_ms,
     });
@@ -70,14 +67,13 @@ pub(super) async fn fixtures(
 ) -> Answered {
     FixtureReuseSettings::check_age(max_age_seconds)
         .map_err(|problem| invalid(format!("field `max_age_seconds`: {problem}")))?;
-    let settings = (**project.state.settings.load()).clone();
-    let reuse = FixtureReuseSettings {
-        enabled,
-        max_age_seconds,
-        teardown_on_conftest_change,
-        ..settings.fixture_reuse.clone()
+    let change = |settings: &mut Settings| {
+        let reuse = &mut settings.fixture_reuse;
+        reuse.enabled = enabled;
+        reuse.max_age_seconds = max_age_seconds;
+        reuse.teardown_on_conftest_change = teardown_on_conftest_change;
     };
-    project.configure(Settings { fixture_reuse: reuse, ..settings }).await;
+    project.configure(change).await;
     let config = serde_json::json!({
         "enabled": enabled,
         "max_age_seconds": max_age_seconds,

@@ -64,7 +64,7 @@ pub(crate) struct Project {
     unsaved: watch::Sender<usize>,
     fingerprints: Arc<Fingerprints>,
     libraries: Arc<Libraries>,
-    /// Settings are put into force one after the other.
+    /// One change of the settings at a time: each begins with what the one before it has left.
     configuring: tokio::sync::Mutex<()>,
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -379,14 +379,20 @@ impl Project {
         temp_dirs::prune(&self.pool.launcher.tmp_dir, &live);
     }
 
-    /// Puts settings into force. Fixtures that they leave no room for are torn down when this returns.
-    pub(crate) async fn configure(&self, settings: Settings) {
-        {
+    /// Changes the settings, each change on top of the one before. Fixtures that they leave no room for are torn down
+    /// when this returns. Returns the settings that were in force until now.
+    pub(crate) async fn configure(&self, change: impl FnOnce(&mut Settings)) -> Arc<Settings> {
+        let old = {
             let _one = self.configuring.lock().await;
+            let old = self.state.settings.load_full();
+            let mut settings = Box::new((*old).clone());
+            change(&mut settings);
             self.pool.residents.configure(&settings.fixture_reuse);
-            self.record_and_wait(|done| Command::Configure { settings: Box::new(settings), done }).await;
-        }
+            self.record_and_wait(|done| Command::Configure { settings, done }).await;
+            old
+        };
         self.pool.residents.settled().await;
+        old
     }
 
     /// Looks at what the tests of a run print while they run.

@@ -103,6 +103,33 @@ async fn a_setting_of_a_wrong_kind_is_refused_by_its_key_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn settings_that_are_changed_at_the_same_time_are_all_in_force() {
+    let lab = Lab::open(&[]).await;
+    let context_id = || lab.context.clone();
+    let rerun = Request::ConfigureRerun {
+        context_id: context_id(),
+        enabled: true,
+        max_reruns: 7,
+        only_flaky: false,
+        delay_ms: 0,
+    };
+    let reuse = Request::ConfigureFixtureReuse {
+        context_id: context_id(),
+        enabled: true,
+        max_age_seconds: 70.0,
+        teardown_on_conftest_change: true,
+    };
+    let workers = Request::ConfigureWorkers { context_id: context_id(), num_workers: 7 };
+    tokio::join!(lab.call(rerun), lab.call(reuse), lab.call(workers));
+    let rerun = lab.call(Request::GetRerunConfig { context_id: context_id() }).await;
+    assert!(matches!(rerun, Response::RerunConfig { enabled: true, max_reruns: 7, .. }), "{rerun:?}");
+    let reuse = lab.call(Request::GetFixtureConfig { context_id: context_id() }).await;
+    let Response::FixtureConfig { enabled, max_fixture_age_seconds, .. } = reuse else { panic!("{reuse:?}") };
+    assert!(enabled && max_fixture_age_seconds > 69.0, "{max_fixture_age_seconds}");
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn variables_that_are_set_while_tests_are_collected_hold_for_the_next_run() {
     let text = "import os, pathlib, time\n\
                 here = pathlib.Path('@')\n\
