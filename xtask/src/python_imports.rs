@@ -37,7 +37,7 @@ const FLOORS: &[&[&str]] = &[
     &["processes"],
     &["watching"],
     &["site_paths", "wire"],
-    &["own_code", "unpatched"],
+    &["config_files", "own_code", "unpatched"],
 ];
 
 /// Every import of one module of the package by another that is not at the top of the file: file, module, reason.

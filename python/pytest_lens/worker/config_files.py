@@ -1,4 +1,4 @@
-"""The files that pytest reads its configuration from; a test compares them with the engine's list."""
+"""The files of pytest's configuration; a test compares this list with the engine's."""
 
 from __future__ import annotations
 

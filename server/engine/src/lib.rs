@@ -21,7 +21,7 @@ mod timing;
 
 pub use config::EngineConfig;
 pub use engine::Engine;
-pub use model::test_items::{outline_item, source_items};
+pub use model::sources::{items_of_source, list_sources};
 pub use processes::liveness::end_of;
 pub use session::{Answer, Call, Connect};
 pub use socket::{Address, AddressError, End, Remote, default_socket, serve};

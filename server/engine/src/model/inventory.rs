@@ -130,9 +130,7 @@ impl Inventory {
     pub(crate) fn with_static(&self, listing: Vec<(String, Arc<FileAnalysis>)>) -> Self {
         let mut files = self.files.clone();
         let known: HashSet<Arc<str>> = files.iter().map(|file| Arc::clone(&file.path)).collect();
-        let new = listing
-            .into_iter()
-            .filter(|(path, analysis)| !analysis.nodes.is_empty() && !known.contains(path.as_str()) && !self.complete);
+        let new = listing.into_iter().filter(|(path, _)| !known.contains(path.as_str()) && !self.complete);
         files.extend(
             new.map(|(path, analysis)| Arc::new(FileEntry::new(path.into(), Vec::new(), false, Some(analysis)))),
         );

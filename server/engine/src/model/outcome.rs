@@ -6,9 +6,9 @@ use pytest_lens_plan::outcome::{Counts, RunStatus};
 use pytest_lens_protocol::{Frame, Location, Range, RunCounts, RunEndStatus, Subtest, TestOutcome};
 use serde::Deserialize;
 
+use crate::model::item::uri_of;
 use crate::model::node::Node;
 use crate::model::stacks;
-use crate::model::test_items::uri_of;
 
 /// One test's outcome.
 #[derive(Debug, Clone, Deserialize)]

@@ -4,17 +4,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use pytest_lens_analysis::{NodeKind, StaticNode};
+use pytest_lens_analysis::NodeKind;
 use pytest_lens_protocol::{CollectError, InventoryDelta, ItemKind, Range, Siblings, TestItem};
-use url::Url;
 
 use crate::model::inventory::{FileEntry, Inventory};
+use crate::model::item::{item, outline_item, uri_of};
 use crate::model::node::Node;
-
-/// The `file:` URI of a path.
-pub(crate) fn uri_of(path: &Path) -> String {
-    Url::from_file_path(path).map_or_else(|()| format!("file://{}", path.display()), String::from)
-}
+use crate::model::sources;
 
 /// What a client that knows `old` has to be told to know `new`.
 pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryDelta {
@@ -84,33 +80,15 @@ fn gone_folders(old: &Inventory, new: &Inventory) -> Vec<String> {
     folders(old).into_iter().filter(|folder| !present.contains(folder)).map(str::to_owned).collect()
 }
 
-/// A folder or file, by its path relative to the root.
-pub fn outline_item(root: &Path, path: &str, kind: ItemKind) -> TestItem {
-    let (parent, label) = path.rsplit_once('/').map_or((None, path), |(parent, label)| (Some(parent), label));
-    TestItem {
-        id: path.to_owned(),
-        parent: parent.map(str::to_owned),
-        kind,
-        label: label.to_owned(),
-        uri: uri_of(&root.join(path)),
-        range: None,
-        markers: Vec::new(),
-        skip: false,
-        xfail: false,
-        case_count: None,
-        provisional: false,
-    }
-}
-
 /// The items of a file, parents before children, in source order.
 fn items_of(root: &Path, file: &FileEntry) -> Vec<TestItem> {
-    let mut items = vec![TestItem { provisional: !file.confirmed, ..outline_item(root, &file.path, ItemKind::File) }];
-    let uri = items[0].uri.clone();
-    if file.confirmed {
-        confirmed_items(&mut items, file, &uri);
-    } else if let Some(analysis) = &file.analysis {
-        items.extend(source_items(&file.path, &uri, &analysis.nodes, |node| Range::of_line(node.def_line)));
+    if !file.confirmed {
+        let nodes = file.analysis.as_ref().map_or(&[][..], |analysis| &analysis.nodes);
+        return sources::file_items(root, &file.path, nodes, sources::line_of);
     }
+    let mut items = vec![outline_item(root, &file.path, ItemKind::File)];
+    let uri = items[0].uri.clone();
+    confirmed_items(&mut items, file, &uri);
     items
 }
 
@@ -177,51 +155,5 @@ fn merge_markers(markers: &mut Vec<String>, node: &Node) {
         if !markers.iter().any(|known| **known == **marker) {
             markers.push(marker.to_string());
         }
-    }
-}
-
-/// The tests of a file as its source tells them: provisional items, parents before children, in source order.
-pub fn source_items(
-    file: &str,
-    uri: &str,
-    nodes: &[StaticNode],
-    range: impl Fn(&StaticNode) -> Range,
-) -> Vec<TestItem> {
-    let classes: HashSet<String> =
-        nodes.iter().filter(|node| node.kind == NodeKind::Class).map(StaticNode::id_suffix).collect();
-    let items = nodes.iter().map(|node| {
-        let class = Some(node.parents.join("::")).filter(|class| classes.contains(class));
-        let parent = class.map_or_else(|| file.to_owned(), |class| format!("{file}::{class}"));
-        let kind = match node.kind {
-            NodeKind::Class => ItemKind::Class,
-            NodeKind::Function => ItemKind::Function,
-            NodeKind::Doctest => ItemKind::Doctest,
-        };
-        let id = format!("{file}::{}", node.id_suffix());
-        TestItem {
-            markers: node.markers.clone(),
-            skip: node.skip,
-            xfail: node.xfail,
-            case_count: node.case_count,
-            provisional: true,
-            ..item(&id, &parent, kind, node.name.clone(), uri, Some(range(node)))
-        }
-    });
-    items.collect()
-}
-
-fn item(id: &str, parent: &str, kind: ItemKind, label: String, uri: &str, range: Option<Range>) -> TestItem {
-    TestItem {
-        id: id.to_owned(),
-        parent: Some(parent.to_owned()),
-        kind,
-        label,
-        uri: uri.to_owned(),
-        range,
-        markers: Vec::new(),
-        skip: false,
-        xfail: false,
-        case_count: None,
-        provisional: false,
     }
 }

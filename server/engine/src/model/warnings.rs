@@ -5,7 +5,7 @@ use std::path::Path;
 use pytest_lens_protocol::{Location, Range, Warning};
 use serde::Deserialize;
 
-use crate::model::test_items::uri_of;
+use crate::model::item::uri_of;
 
 /// Tests that are named with one warning.
 const FEW: usize = 5;

@@ -9,7 +9,7 @@ use crate::model::import_graph::relative;
 /// Folders that hold what others have made, whatever the project.
 const FOREIGN: [&str; 2] = ["__pycache__", "node_modules"];
 
-/// Where a project's root is no more: a sentence that says so.
+/// A sentence that says that a project's root is gone, if it is.
 pub(crate) fn gone(root: &Path) -> Option<String> {
     let sentence = || format!("the project's folder {} is gone; restore it, or close it here", root.display());
     (!root.is_dir()).then(sentence)

@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument;
 
 use crate::model::scope::Scope;
+use crate::model::sources;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::launcher::Launcher;
 use crate::processes::pool::{Found, Pool};
@@ -64,7 +65,7 @@ pub(crate) struct Project {
     unsaved: watch::Sender<usize>,
     fingerprints: Arc<Fingerprints>,
     libraries: Arc<Libraries>,
-    /// One change of the settings at a time: each begins with what the one before it has left.
+    /// Serializes changes of the settings: each begins with the result of the one before.
     configuring: tokio::sync::Mutex<()>,
     commands: mpsc::UnboundedSender<Command>,
 }
@@ -115,10 +116,7 @@ impl Project {
     /// Reads the project's sources, so that there is a tree before pytest has spoken.
     async fn read_sources(self: Arc<Self>) {
         let (root, pytest) = (self.state.root.clone(), self.state.pytest.load_full());
-        let listing = tokio::task::spawn_blocking(move || {
-            let files = pytest_lens_analysis::listing::list(&root, &pytest);
-            files.into_iter().map(|file| (file.path, Arc::new(file.analysis))).collect()
-        });
+        let listing = tokio::task::spawn_blocking(move || sources::read(&root, &pytest));
         if let Ok(listing) = listing.await {
             self.record_and_wait(|done| Command::Static { listing, done }).await;
         }
@@ -379,8 +377,8 @@ impl Project {
         temp_dirs::prune(&self.pool.launcher.tmp_dir, &live);
     }
 
-    /// Changes the settings, each change on top of the one before. Fixtures that they leave no room for are torn down
-    /// when this returns. Returns the settings that were in force until now.
+    /// Changes the settings. Each change begins with the result of the one before. Tears down fixtures that the new settings
+    /// do not allow. Returns the old settings.
     pub(crate) async fn configure(&self, change: impl FnOnce(&mut Settings)) -> Arc<Settings> {
         let old = {
             let _one = self.configuring.lock().await;

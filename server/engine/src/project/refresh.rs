@@ -74,11 +74,11 @@ impl Refresher {
     }
 }
 
-/// The disk has changed, or may have before it was watched: looks whether that reaches a test. Returns whether the project
-/// is still open.
+/// Refreshes after a change of the disk, or for changes before the disk was watched. Returns whether the project is still
+/// open.
 async fn look(project: Weak<Project>, hint: Hint) -> bool {
     let Some(project) = project.upgrade() else { return false };
-    // A client that reads events has not asked for a collection.
+    // A client that only reads events has not requested a collection.
     if hint == Hint::Watching && project.refresher.known().is_none() {
         return true;
     }

@@ -7,8 +7,8 @@ use pytest_lens_history::{FailedAt, Failure};
 use pytest_lens_protocol::{Location, Range, TestOutcome};
 use url::Url;
 
+use crate::model::item::uri_of;
 use crate::model::node::Node;
-use crate::model::test_items::uri_of;
 
 /// What is kept of a failed outcome.
 pub(crate) fn kept(outcome: &TestOutcome, node: &Node, root: &Path) -> Failure {

@@ -58,10 +58,10 @@ impl ProjectState {
         }
     }
 
-    /// Checks that a file or folder of the project exists. `what` names it in the error.
+    /// Checks that a file or folder of the project exists. `what` begins the error.
     ///
     /// # Errors
-    /// A sentence that says which is missing: it, or the whole project.
+    /// A sentence that says whether the file or the whole project is missing.
     pub(crate) fn check_file(&self, what: &str, path: &str) -> Result<(), String> {
         if self.root.join(path).exists() {
             return Ok(());

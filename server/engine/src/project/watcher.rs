@@ -20,8 +20,8 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    /// Watches `root`. `look`: called after changes, and, with [`Hint::Watching`], as soon as changes are noticed; returns
-    /// whether to go on watching.
+    /// Watches `root`. Calls `look` after changes, and once with [`Hint::Watching`] when the watching begins. `look` returns
+    /// whether to go on.
     pub(crate) fn start<F, L>(root: PathBuf, look: F) -> Self
     where
         F: Fn(Hint) -> L + Send + 'static,
@@ -31,10 +31,10 @@ impl Watch {
     }
 }
 
-/// Why to look at the disk.
+/// The reason to compare with the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hint {
-    /// From now on changes are noticed; earlier ones were not.
+    /// The watching begins: earlier changes were not noticed.
     Watching,
     /// Something changed.
     Changed,

@@ -1,4 +1,4 @@
-//! What clients have built and may ask for by id.
+//! The built runs, suites and iterators of clients, by id.
 
 use std::sync::Arc;
 
@@ -9,12 +9,12 @@ use super::cases::Cases;
 use crate::runs::handle::RunHandle;
 use crate::runs::stop::StopLevel;
 
-/// What the id of a run or suite names.
+/// The run or suite of an id.
 #[derive(Clone)]
 pub(crate) enum KnownRun {
     /// A run of several suites.
     Built(Arc<BuiltRun>),
-    /// A suite, or a run that is one by itself.
+    /// A suite, or a run of `run_stream`.
     Suite(RunHandle),
 }
 
@@ -45,13 +45,13 @@ impl Registry {
             KnownRun::Built(run) => run.request_stop(wanted),
             KnownRun::Suite(suite) => {
                 suite.request_stop(wanted);
-                // It may wait for its turn, which now never comes.
+                // A suite that has not begun is removed from its run by the scheduler.
                 self.built_runs().iter().for_each(|run| run.wake_scheduler());
             }
         }
     }
 
-    /// Forgets a run: its ten minutes are over, or its client has gone.
+    /// Forgets a run: it ended ten minutes ago, or its client has left.
     pub(crate) fn forget(&self, run: &BuiltRun) {
         self.known.remove(&run.id);
         for suite in &run.suites {

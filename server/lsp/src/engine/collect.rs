@@ -1,34 +1,45 @@
-//! Runs one collection of a folder: shows its progress, handles its cancel, and waits until the view holds the result.
+//! Runs one collection of a folder: shows its progress, handles its cancel, waits until the view holds the result, and
+//! removes the tests that only the sources have.
 
 use std::sync::Arc;
 
-use pytest_lens_protocol::{Request, Response};
+use pytest_lens_protocol::{EventPayload, Request, Response, TestItem};
+use tokio::sync::oneshot;
 
 use crate::engine::progress::CollectProgress;
 use crate::error::{CommandError, CommandResult};
-use crate::session::state::Shared;
+use crate::session::message::Outgoing;
+use crate::session::state::{Shared, State};
 use crate::timing::CATCH_UP_LIMIT;
 
 /// Waits until the folder's view holds every event that the engine has sent by now, for answers that do not come
-/// through the log.
-async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: String) {
-    let Some(link) = shared.link(folder) else { return };
+/// through the log. Returns whether it does.
+async fn catch_up(shared: &Arc<Shared>, folder: &str, context_id: &str) -> bool {
+    let Some(link) = shared.link(folder) else { return false };
     let mut reached = link.cursor.subscribe();
-    let catching_up = async {
-        let mut end = *reached.borrow();
-        // Reads page by page: there may be more events than one answer holds.
-        loop {
-            let page = Request::GetEvents { context_id: context_id.clone(), cursor: end, wait_ms: 0 };
-            match shared.call(page).await {
-                Ok(Response::Events { cursor, events }) if !events.is_empty() => end = cursor,
-                Ok(Response::Events { .. }) => break,
-                _ => return,
-            }
+    let mut end = *reached.borrow();
+    // Reads page by page: there may be more events than one answer holds.
+    loop {
+        let page = Request::GetEvents { context_id: context_id.to_owned(), cursor: end, wait_ms: 0 };
+        match shared.call(page).await {
+            Ok(Response::Events { cursor, events }) if !events.is_empty() => end = cursor,
+            Ok(Response::Events { .. }) => break,
+            _ => return false,
         }
-        // The task that follows the log may have ended: then nothing is left to wait for.
-        let _ = reached.wait_for(|cursor| *cursor >= end).await;
-    };
-    let _ = tokio::time::timeout(CATCH_UP_LIMIT, catching_up).await;
+    }
+    // Meanwhile, the task that follows the log may have opened another context.
+    reached.wait_for(|cursor| *cursor >= end).await.is_ok() && link.context().as_deref() == Some(context_id)
+}
+
+/// Removes the tests that only the sources have, as soon as the view holds the result of the collection.
+async fn collected(shared: Arc<Shared>, folder: String, context_id: String) {
+    if catch_up(&shared, &folder, &context_id).await {
+        shared.change_and_send(|state| {
+            let mut told = state.update_live_trees(&folder);
+            told.extend(state.drop_unconfirmed(&folder));
+            told
+        });
+    }
 }
 
 /// Updates a folder's inventory; returns the number of its tests. With `shown`, the user sees the collection and can
@@ -55,10 +66,34 @@ pub(crate) async fn collect(
     };
     match answer {
         Response::CollectionComplete { node_count, .. } => {
-            catch_up(shared, folder, context_id).await;
-            shared.refresh_live_tree(folder);
+            let (done, is_done) = oneshot::channel();
+            let taking_in = collected(Arc::clone(shared), folder.to_owned(), context_id);
+            shared.spawn(async move {
+                taking_in.await;
+                let _ = done.send(());
+            });
+            let _ = tokio::time::timeout(CATCH_UP_LIMIT, is_done).await;
             Ok(node_count)
         }
         other => Err(CommandError::unexpected("collect", &other)),
+    }
+}
+
+impl State {
+    /// Removes items that neither the engine nor an open document has. Keeps them if pytest reported an error: it can't
+    /// collect below a conftest that does not import.
+    fn drop_unconfirmed(&mut self, folder: &str) -> Vec<Outgoing> {
+        let Some(workspace) = self.workspace(folder).filter(|workspace| workspace.view.errors().is_empty()) else {
+            return Vec::new();
+        };
+        let is_open = |item: &TestItem| {
+            let path = workspace.file_of(&item.id);
+            self.documents.keys().any(|document| document.starts_with(&path))
+        };
+        let delta = workspace.view.without_unconfirmed(is_open);
+        if let Some(workspace) = self.workspace_mut(folder) {
+            workspace.is_collected = true;
+        }
+        if delta.is_empty() { Vec::new() } else { self.apply_event(folder, &EventPayload::Inventory(delta)) }
     }
 }

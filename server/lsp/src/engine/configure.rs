@@ -8,46 +8,30 @@ use serde_json::{Map, Value};
 
 use crate::session::state::{Shared, State};
 
-/// The consequence of a change of settings for the engine.
-#[derive(Debug)]
-pub(crate) enum Effect {
-    /// The engine is not affected.
-    None,
-    /// Another interpreter or mode needs another context.
-    Reopen,
-    /// The open context applies the rest.
-    Configure(Box<Request>),
-}
-
 impl State {
-    /// Applies settings to a folder; returns a sentence for each problem.
-    pub(crate) fn configure(&mut self, folder: &str, value: &Value) -> (Vec<String>, Effect) {
+    /// Applies settings to a folder; returns a sentence for each problem, and whether another interpreter or mode needs
+    /// another context. The folder's task sends the other settings to the open context.
+    pub(crate) fn configure(&mut self, folder: &str, value: &Value) -> (Vec<String>, bool) {
         let trusted = self.trusted;
-        let Some(workspace) = self.workspace_mut(folder) else { return (Vec::new(), Effect::None) };
+        let Some(workspace) = self.workspace_mut(folder) else { return (Vec::new(), false) };
         let value = if value.is_null() { Value::Object(Map::new()) } else { value.clone() };
         let (settings, problems) = Settings::from_json(&value);
         let old = std::mem::replace(&mut workspace.settings, settings);
         let new = &workspace.settings;
-        let context = workspace.link.context();
         let reopen = old.python_path != new.python_path || old.execution_mode != new.execution_mode;
-        let same = old == *new;
         // Passes on only valid settings: the invalid ones have been reported.
-        workspace.settings_json = serde_json::to_value(new).unwrap_or(value);
-        let effect = match context {
-            _ if same || !trusted => Effect::None,
-            _ if reopen => Effect::Reopen,
-            Some(context_id) => {
-                let settings = workspace.settings_json.clone();
-                Effect::Configure(Box::new(Request::ConfigureContext { context_id, settings }))
-            }
-            None => Effect::None,
-        };
-        (problems, effect)
+        let for_engine = serde_json::to_value(new).unwrap_or(value);
+        workspace.link.settings.send_if_modified(|present| {
+            let before = std::mem::replace(present, for_engine);
+            before != *present && !reopen
+        });
+        (problems, reopen && trusted)
     }
 }
 
 /// Sends settings to the engine, and shows the problems that it reports.
-pub(crate) async fn send(shared: &Arc<Shared>, request: Request) {
+pub(crate) async fn send(shared: &Arc<Shared>, context_id: &str, settings: Value) {
+    let request = Request::ConfigureContext { context_id: context_id.to_owned(), settings };
     match shared.call(request).await {
         Ok(Response::ConfigAck { config, .. }) => {
             let problems = config.get("problems").and_then(Value::as_array).into_iter().flatten();

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use lsp_types::MessageType;
 use pytest_lens_protocol::{EventPayload, PROTOCOL_VERSION, Request, Response, RunCounts, RunEnd, RunEndStatus};
+use serde_json::Value;
+use tokio::sync::watch;
 
 use crate::engine::event_log::{apply, follow};
-use crate::engine::{collect, configure, last_outcomes, source_listing};
+use crate::engine::{collect, configure, last_outcomes};
 use crate::error::{CommandError, CommandResult, ErrorKind};
 use crate::session::state::Shared;
 use crate::timing::{FILES_QUIET, RECONNECT_PAUSE};
@@ -108,8 +110,11 @@ pub(crate) fn untrusted() -> CommandError {
 async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
     let mut trouble: Option<CommandError> = None;
     loop {
+        let mut settings = link.settings.subscribe();
         let failed = match open(&shared, &folder).await {
             Ok(context) => {
+                let newest = settings.borrow_and_update().clone();
+                configure::send(&shared, &context, newest).await;
                 if let Some(past) = trouble.take() {
                     shared.forget_shown(&past.message);
                 }
@@ -117,6 +122,7 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
                 tokio::select! {
                     failed = follow(&shared, &folder, &link, &context) => failed,
                     () = keep_up(&shared, &folder, &link) => continue,
+                    () = keep_configured(&shared, &context, settings) => continue,
                 }
             }
             Err(error) => Some(error),
@@ -148,12 +154,12 @@ async fn drive(shared: Arc<Shared>, folder: String, link: Arc<Link>) {
     }
 }
 
-/// Opens the context with the settings in force.
+/// Opens the context with the interpreter and mode in force.
 async fn open(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
-    let (root, settings, json) = {
+    let (root, settings) = {
         let state = shared.state();
         let workspace = state.workspace(folder).ok_or_else(|| CommandError::failed("this folder is no longer open"))?;
-        (workspace.root.clone(), workspace.settings.clone(), workspace.settings_json.clone())
+        (workspace.root.clone(), workspace.settings.clone())
     };
     let request = Request::InitContext {
         protocol_version: PROTOCOL_VERSION,
@@ -161,35 +167,40 @@ async fn open(shared: &Arc<Shared>, folder: &str) -> CommandResult<String> {
         python_path: settings.python_path,
         execution_mode: Some(settings.execution_mode),
     };
-    let context_id = match shared.call(request).await? {
-        Response::ContextReady { context_id, .. } => context_id,
-        other => return Err(CommandError::unexpected("init_context", &other)),
-    };
-    let configure = Request::ConfigureContext { context_id: context_id.clone(), settings: json };
-    configure::send(shared, configure).await;
-    Ok(context_id)
+    match shared.call(request).await? {
+        Response::ContextReady { context_id, .. } => Ok(context_id),
+        other => Err(CommandError::unexpected("init_context", &other)),
+    }
+}
+
+/// Sends each change of the settings to the engine, one request at a time: none can overtake a newer one. Never ends.
+async fn keep_configured(shared: &Arc<Shared>, context_id: &str, mut settings: watch::Receiver<Value>) {
+    while settings.changed().await.is_ok() {
+        let newest = settings.borrow_and_update().clone();
+        configure::send(shared, context_id, newest).await;
+    }
 }
 
 /// Collects at the start, and whenever files have changed and no further change follows. Never ends.
 async fn keep_up(shared: &Arc<Shared>, folder: &str, link: &Link) {
     let first = collect_in(shared, folder, true).await;
-    after_collection(shared, folder, first).await;
+    show_fault(shared, first);
     last_outcomes::fetch(shared, folder).await;
     loop {
         link.files_changed.notified().await;
         while tokio::time::timeout(FILES_QUIET, link.files_changed.notified()).await.is_ok() {}
         let again = collect_in(shared, folder, false).await;
-        after_collection(shared, folder, again).await;
+        show_fault(shared, again);
         last_outcomes::apply_kept(shared, folder);
     }
 }
 
-/// Handles the result of a collection that no user requested.
-async fn after_collection(shared: &Arc<Shared>, folder: &str, result: CommandResult<usize>) {
-    match result {
-        Ok(_) => source_listing::drop_unknown(shared, folder).await,
-        Err(error) if error.kind == ErrorKind::ContextGone => {}
-        Err(error) => shared.show_once(MessageType::ERROR, &error.message),
+/// Shows the error of a collection that no user requested.
+fn show_fault(shared: &Shared, result: CommandResult<usize>) {
+    if let Err(error) = result
+        && error.kind != ErrorKind::ContextGone
+    {
+        shared.show_once(MessageType::ERROR, &error.message);
     }
 }
 

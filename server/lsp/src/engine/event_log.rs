@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, ItemKind, Request, Response, TestItem};
+use pytest_lens_protocol::{Event, EventPayload, InventoryDelta, Request, Response};
 
 use crate::error::{CommandError, ErrorKind};
 use crate::session::state::Shared;
@@ -15,6 +15,9 @@ pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, cont
     // Skips older runs of a shared engine: they do not belong to this editor.
     let mut cursor = if shared.is_shared() { u64::MAX } else { 0 };
     link.cursor.send_replace(0);
+    if let Some(workspace) = shared.state().workspace_mut(folder) {
+        workspace.view.doubt_all();
+    }
     let mut served = false;
     loop {
         let request = Request::GetEvents { context_id: context_id.to_owned(), cursor, wait_ms: EVENTS_WAIT_MS };
@@ -37,18 +40,12 @@ pub(crate) async fn follow(shared: &Arc<Shared>, folder: &str, link: &Link, cont
 async fn apply_all(shared: &Arc<Shared>, folder: &str, events: &[Arc<Event>]) {
     for event in events {
         let size = shared.state().piece(folder);
-        let pieces = match &event.payload {
-            EventPayload::Inventory(delta) if delta.whole => with_removals(shared, folder, delta).pieces(size),
-            EventPayload::Inventory(delta) => match only_new(shared, folder, delta) {
-                Some(delta) => delta.pieces(size),
-                None => continue,
-            },
-            payload => {
-                apply(shared, folder, payload);
-                continue;
-            }
+        let EventPayload::Inventory(delta) = &event.payload else {
+            apply(shared, folder, &event.payload);
+            continue;
         };
-        for piece in pieces {
+        let Some(news) = news(shared, folder, delta) else { continue };
+        for piece in news.pieces(size) {
             apply(shared, folder, &EventPayload::Inventory(piece));
             tokio::task::yield_now().await;
         }
@@ -65,24 +62,18 @@ pub(crate) fn apply(shared: &Arc<Shared>, folder: &str, payload: &EventPayload) 
     }
 }
 
-/// Keeps only the parts of a delta that are not shown yet: the server has read the sources before the engine could.
-fn only_new(shared: &Arc<Shared>, folder: &str, delta: &InventoryDelta) -> Option<InventoryDelta> {
-    let state = shared.state();
-    let view = &state.workspace(folder)?.view;
-    let news = view.only_new(delta.clone());
+/// The part of the engine's delta that changes the folder's tree. The first delta is the whole inventory if older events
+/// were dropped, or if a shared engine is read for the first time: items that are not in it are removed.
+fn news(shared: &Arc<Shared>, folder: &str, delta: &InventoryDelta) -> Option<InventoryDelta> {
+    let mut state = shared.state();
+    let view = &mut state.workspace_mut(folder)?.view;
+    let news = match delta.whole {
+        true => InventoryDelta {
+            errors: delta.errors.clone(),
+            revision: delta.revision,
+            ..view.news_of_whole(delta.upserts.clone())
+        },
+        false => view.news(delta.clone()),
+    };
     (!news.is_empty() || news.errors != view.errors()).then_some(news)
-}
-
-/// The events begin with the whole inventory, because older ones were dropped, or a shared engine is read for the first
-/// time: items that are not in it are removed.
-fn with_removals(shared: &Arc<Shared>, folder: &str, whole: &InventoryDelta) -> InventoryDelta {
-    let state = shared.state();
-    let Some(workspace) = state.workspace(folder) else { return InventoryDelta::default() };
-    let mut delta = workspace.view.difference(whole.upserts.clone());
-    if !workspace.is_collected {
-        // Tests from the sources are shown; those that pytest does not collect are removed after its collection.
-        let is_confirmed = |item: &TestItem| !item.provisional && item.kind != ItemKind::Dir;
-        delta.removed.retain(|id| workspace.view.item(id).is_some_and(is_confirmed));
-    }
-    InventoryDelta { errors: whole.errors.clone(), revision: whole.revision, ..delta }
 }

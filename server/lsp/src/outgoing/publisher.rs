@@ -166,7 +166,7 @@ impl Publisher {
                     }
                 });
             }
-            Outgoing::AskSettings(folders) => self.ask_settings(folders),
+            Outgoing::AskSettings { number, folders } => self.ask_settings(number, folders),
             Outgoing::ProgressCreated { token, accepted } => self.progress_created(token, accepted).await,
             Outgoing::Refreshed => self.refreshing = false,
         }
@@ -258,14 +258,14 @@ impl Publisher {
         });
     }
 
-    fn ask_settings(&self, folders: Vec<String>) {
+    fn ask_settings(&self, number: u64, folders: Vec<String>) {
         let item =
             |folder: &String| ConfigurationItem { scope_uri: Some(uri(folder)), section: Some("pytestLens".into()) };
         let items = folders.iter().map(item).collect();
         let (client, shared) = (self.client.clone(), Arc::clone(&self.shared));
         self.shared.spawn(async move {
             match client.send_request::<WorkspaceConfiguration>(ConfigurationParams { items }).await {
-                Ok(values) => settings::answered(&shared, folders.into_iter().zip(values)),
+                Ok(values) => settings::answered(&shared, number, folders.into_iter().zip(values)),
                 Err(error) => tracing::warn!("the client does not send its settings: {error}"),
             }
         });

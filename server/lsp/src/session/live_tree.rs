@@ -3,24 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::session::message::Outgoing;
-use crate::session::state::{Shared, State};
-use crate::workspaces::positions::to_wire;
-use crate::workspaces::source_items;
+use pytest_lens_engine::items_of_source;
+use pytest_lens_protocol::TestItem;
 
-impl Shared {
-    /// pytest has collected: removes tests of saved files that only the source has.
-    pub(crate) fn refresh_live_tree(&self, folder: &str) {
-        self.change_and_send(|state| {
-            let Some(workspace) = state.workspace(folder) else { return Vec::new() };
-            let inside = state.documents.keys().filter(|path| path.starts_with(&workspace.root));
-            let paths: Vec<PathBuf> = inside.cloned().collect();
-            let mut told: Vec<Outgoing> = paths.iter().flat_map(|path| state.update_live_tree(path)).collect();
-            told.extend(state.drop_closed_unconfirmed(folder));
-            told
-        });
-    }
-}
+use crate::session::message::Outgoing;
+use crate::session::state::State;
+use crate::workspaces::positions::to_wire;
 
 impl State {
     /// The user pauses after edits, or a file changed: the tree follows.
@@ -36,6 +24,14 @@ impl State {
         told
     }
 
+    /// Updates the tree from a folder's open documents.
+    pub(crate) fn update_live_trees(&mut self, folder: &str) -> Vec<Outgoing> {
+        let Some(workspace) = self.workspace(folder) else { return Vec::new() };
+        let inside = self.documents.keys().filter(|path| path.starts_with(&workspace.root));
+        let paths: Vec<PathBuf> = inside.cloned().collect();
+        paths.iter().flat_map(|path| self.update_live_tree(path)).collect()
+    }
+
     /// Adds the tests that only the live text has, and removes those that it had added and are no longer in the text.
     fn update_live_tree(&mut self, path: &Path) -> Vec<Outgoing> {
         let Some(workspace) = self.workspace_of(path) else { return Vec::new() };
@@ -46,7 +42,7 @@ impl State {
         let pytest_knows_it_all = !is_dirty && workspace.view.is_confirmed(&file);
         let text = document.map(|document| &document.text).or_else(|| self.disk.seen(path).map(|text| &**text));
         let items = match text.filter(|_| !pytest_knows_it_all) {
-            Some(text) => source_items::of_source(&workspace.root, &file, text.nodes(), |node| {
+            Some(text) => items_of_source(&workspace.root, &file, text.nodes(), |node| {
                 to_wire(self.encoding.range(text, node.name_span))
             }),
             None => Vec::new(),
@@ -54,26 +50,9 @@ impl State {
         self.set_provisional(&folder, &file, items)
     }
 
-    fn set_provisional(
-        &mut self,
-        folder: &str,
-        file: &str,
-        items: Vec<pytest_lens_protocol::TestItem>,
-    ) -> Vec<Outgoing> {
+    fn set_provisional(&mut self, folder: &str, file: &str, items: Vec<TestItem>) -> Vec<Outgoing> {
         let Some(workspace) = self.workspace_mut(folder) else { return Vec::new() };
         let delta = workspace.view.replace_provisional(file, items);
         self.own_delta(folder, delta)
-    }
-
-    /// pytest has collected: removes closed files that it did not collect, unless an error may be the reason.
-    fn drop_closed_unconfirmed(&mut self, folder: &str) -> Vec<Outgoing> {
-        let open: Vec<PathBuf> = self.documents.keys().cloned().collect();
-        let Some(workspace) = self.workspace_mut(folder).filter(|workspace| workspace.view.errors().is_empty()) else {
-            return Vec::new();
-        };
-        let files = std::mem::take(&mut workspace.closed_unconfirmed);
-        let goes = |file: &String| !workspace.view.is_confirmed(file) && !open.contains(&workspace.root.join(file));
-        let files: Vec<String> = files.into_iter().filter(goes).collect();
-        files.iter().flat_map(|file| self.set_provisional(folder, file, Vec::new())).collect()
     }
 }

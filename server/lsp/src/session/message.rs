@@ -53,8 +53,13 @@ pub(crate) enum Outgoing {
     Progress(Progress),
     /// Capabilities to register after `initialized`.
     Register(Vec<Registration>),
-    /// Request the client's settings for these folders.
-    AskSettings(Vec<String>),
+    /// Request the client's settings.
+    AskSettings {
+        /// The number of the request, which shows whether newer settings came before the answer.
+        number: u64,
+        /// The folders whose settings are requested.
+        folders: Vec<String>,
+    },
     /// The client replied to the creation of a progress token.
     ProgressCreated {
         /// The token.

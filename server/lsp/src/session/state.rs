@@ -41,6 +41,10 @@ pub(crate) struct State {
     pub(crate) workspaces: Vec<Workspace>,
     /// The client's settings for all folders.
     pub(crate) settings: Value,
+    /// The number of the settings in force.
+    pub(crate) settings_applied: u64,
+    /// The number of the last settings that the client sent or was asked for.
+    settings_count: u64,
     /// Cancellable work, by progress token.
     pub(crate) cancels: Cancels,
     /// Number of collections shown so far: each has a token of its own.
@@ -83,6 +87,12 @@ impl State {
     /// The rules for reading the tests of a file.
     pub(crate) fn reader(&self, path: &Path) -> Reader {
         self.workspace_of(path).map(|workspace| workspace.reader(path)).unwrap_or_default()
+    }
+
+    /// A number for settings that the client has sent, or is asked for.
+    pub(crate) fn next_settings(&mut self) -> u64 {
+        self.settings_count += 1;
+        self.settings_count
     }
 
     /// Reads the text on disk of a file.

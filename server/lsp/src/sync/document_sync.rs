@@ -112,7 +112,7 @@ fn closed(shared: &Arc<Shared>, path: &Path) {
         {
             // Whether pytest collects the file is not known yet. The file is removed if a collection does not include
             // it.
-            workspace.closed_unconfirmed.insert(file);
+            workspace.view.doubt(&file);
             workspace.link.files_changed();
         }
         told

@@ -7,11 +7,11 @@ use lsp_types::DidChangeConfigurationParams;
 use lsp_types::notification::DidChangeConfiguration;
 use serde_json::Value;
 
-use crate::engine::configure::{Effect, report, send};
+use crate::engine::configure::report;
 use crate::engine::connection;
 use crate::session::handlers::StateChange;
 use crate::session::message::Outgoing;
-use crate::session::state::Shared;
+use crate::session::state::{Shared, State};
 
 impl StateChange for DidChangeConfiguration {
     fn apply(shared: &Arc<Shared>, params: DidChangeConfigurationParams) {
@@ -25,20 +25,20 @@ fn changed(shared: &Arc<Shared>, payload: &Value) {
         ask(shared);
         return;
     };
-    let folders: Vec<String> = {
-        let mut state = shared.state();
+    configure(shared, |state| {
+        state.settings_applied = state.next_settings();
         state.settings = settings.clone();
-        state.workspaces.iter().map(|workspace| workspace.uri.clone()).collect()
-    };
-    folders_configured(shared, folders.into_iter().map(|folder| (folder, settings.clone())));
+        state.workspaces.iter().map(|workspace| (workspace.uri.clone(), settings.clone())).collect()
+    });
 }
 
 /// Requests the settings of every folder from the client, if it supports that.
 pub(crate) fn ask(shared: &Arc<Shared>) {
-    let state = shared.state();
+    let mut state = shared.state();
     if state.features.configuration && !state.workspaces.is_empty() {
+        let number = state.next_settings();
         let folders = state.workspaces.iter().map(|workspace| workspace.uri.clone()).collect();
-        shared.send(Outgoing::AskSettings(folders));
+        shared.send(Outgoing::AskSettings { number, folders });
     }
 }
 
@@ -57,28 +57,37 @@ fn ours(payload: &Value) -> Option<Value> {
     }
 }
 
-/// The client answered with the settings of these folders; a folder without any uses those that the client sent before.
-pub(crate) fn answered(shared: &Arc<Shared>, all: impl Iterator<Item = (String, Value)>) {
-    let sent = shared.state().settings.clone();
-    folders_configured(shared, all.map(|(folder, value)| (folder, if value.is_null() { sent.clone() } else { value })));
+/// The client answered request `number` with the settings of these folders; a folder without any uses those that the
+/// client sent before. An answer that comes after newer settings is dropped.
+pub(crate) fn answered(shared: &Arc<Shared>, number: u64, all: impl Iterator<Item = (String, Value)>) {
+    configure(shared, |state| {
+        if number < state.settings_applied {
+            return Vec::new();
+        }
+        state.settings_applied = number;
+        all.map(|(folder, value)| (folder, if value.is_null() { state.settings.clone() } else { value })).collect()
+    });
 }
 
-/// Applies settings to these folders, in the server and in the engine, and shows their problems.
-pub(crate) fn folders_configured(shared: &Arc<Shared>, all: impl IntoIterator<Item = (String, Value)>) {
-    for (folder, value) in all {
-        let (problems, effect) = shared.state().configure(&folder, &value);
-        report(shared, &problems);
-        match effect {
-            Effect::None => {}
-            Effect::Reopen => connection::start(shared, &folder),
-            Effect::Configure(request) => {
-                let inner = Arc::clone(shared);
-                shared.spawn(async move { send(&inner, *request).await });
-            }
-        }
-        let files = shared.state().documents.keys().cloned().collect();
-        shared.changed(files);
+/// Applies settings to folders, in the server and in the engine, and shows their problems. `news` takes the settings from
+/// the client; they are all in force before any other change of the state.
+fn configure(shared: &Arc<Shared>, news: impl FnOnce(&mut State) -> Vec<(String, Value)>) {
+    let configured: Vec<_> = {
+        let mut state = shared.state();
+        let all = news(&mut state);
+        all.into_iter().map(|(folder, value)| (state.configure(&folder, &value), folder)).collect()
+    };
+    if configured.is_empty() {
+        return;
     }
+    for ((problems, reopen), folder) in configured {
+        report(shared, &problems);
+        if reopen {
+            connection::start(shared, &folder);
+        }
+    }
+    let files = shared.state().documents.keys().cloned().collect();
+    shared.changed(files);
 }
 
 #[cfg(test)]

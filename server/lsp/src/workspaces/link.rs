@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
@@ -32,6 +33,8 @@ pub(crate) struct Link {
     pub(crate) retry: Notify,
     /// Signals that files changed.
     pub(crate) files_changed: Notify,
+    /// The settings for the engine. Only the folder's task sends them.
+    pub(crate) settings: watch::Sender<Value>,
     task: Mutex<Option<AbortHandle>>,
 }
 
@@ -42,6 +45,7 @@ impl Default for Link {
             cursor: watch::Sender::new(0),
             retry: Notify::new(),
             files_changed: Notify::new(),
+            settings: watch::Sender::new(Value::Object(serde_json::Map::new())),
             task: Mutex::new(None),
         }
     }

@@ -6,7 +6,6 @@ pub(crate) mod link;
 pub(crate) mod outcome;
 pub(crate) mod positions;
 pub(crate) mod runnables;
-pub(crate) mod source_items;
 pub(crate) mod summary;
 pub(crate) mod view;
 pub(crate) mod workspace;

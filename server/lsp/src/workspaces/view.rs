@@ -7,6 +7,7 @@ use pytest_lens_protocol::{
     CollectError, EventPayload, Hint, InventoryDelta, ItemKind, Siblings, TestItem, TestOutcome,
 };
 
+use crate::node_id::split_id;
 use crate::workspaces::outcome::is_failure;
 
 /// A run in progress.
@@ -43,6 +44,9 @@ pub(crate) struct View {
     hints: BTreeMap<String, Hint>,
     runs: BTreeMap<String, RunView>,
     errors: Vec<CollectError>,
+    /// Ids of items that the engine of the open context has not reported: they come from sources, or from an earlier
+    /// context.
+    unconfirmed: HashSet<String>,
     last_run: Option<Vec<String>>,
 }
 
@@ -169,38 +173,70 @@ impl View {
             self.results.remove(&id);
             self.running.remove(&id);
             self.hints.remove(&id);
+            self.unconfirmed.remove(&id);
             gone.push(id);
         }
     }
 
-    /// The part of a delta that changes something.
-    pub(crate) fn only_new(&self, mut delta: InventoryDelta) -> InventoryDelta {
+    /// The part of the engine's delta that changes something, in the engine's order. The server may have read the sources
+    /// before the engine reported their tests.
+    pub(crate) fn news(&mut self, mut delta: InventoryDelta) -> InventoryDelta {
+        let is_read_here = |item: &&TestItem| self.unconfirmed.contains(split_id(&item.id).0);
+        let read_here: Vec<TestItem> = delta.upserts.iter().filter(is_read_here).cloned().collect();
+        delta.order.extend(Siblings::out_of_order(&read_here, |parent| self.child_ids(parent)));
+        self.confirm(&delta.upserts);
         delta.upserts.retain(|item| self.items.get(&item.id) != Some(item));
         delta
     }
 
-    /// The delta to the tree `whole` with these ids: removes provisional items and empty folders, except those that
-    /// `keeps` selects; sorts the rest.
-    pub(crate) fn without_unknown(
-        &self,
-        whole: &[TestItem],
-        known: &HashSet<&str>,
-        keeps: impl Fn(&TestItem) -> bool,
-    ) -> InventoryDelta {
-        // Folders of confirmed items stay, even if `whole` lacks them: deltas report removals.
-        let mut holds: HashSet<&str> = HashSet::new();
-        for item in self.items.values().filter(|item| !item.provisional && item.kind != ItemKind::Dir) {
-            let mut parent = item.parent.as_deref();
-            while let Some(id) = parent.filter(|id| holds.insert(id)) {
-                parent = self.items.get(id).and_then(|above| above.parent.as_deref());
+    /// The delta from this tree to the engine's whole tree. Unconfirmed items stay until the engine has collected.
+    pub(crate) fn news_of_whole(&mut self, whole: Vec<TestItem>) -> InventoryDelta {
+        self.confirm(&whole);
+        let mut delta = self.difference(whole);
+        delta.removed.retain(|id| !self.unconfirmed.contains(id));
+        delta
+    }
+
+    /// Notes that the engine has these items.
+    fn confirm(&mut self, items: &[TestItem]) {
+        if !self.unconfirmed.is_empty() {
+            for item in items {
+                self.unconfirmed.remove(&item.id);
             }
         }
-        let removed = self.roots_of(|item| {
-            let is_provisional = item.provisional || (item.kind == ItemKind::Dir && !holds.contains(item.id.as_str()));
-            is_provisional && !known.contains(item.id.as_str()) && !keeps(item)
-        });
-        let order = Siblings::out_of_order(whole, |parent| self.child_ids(parent));
-        InventoryDelta { removed, order, errors: self.errors.clone(), ..InventoryDelta::default() }
+    }
+
+    /// The delta that adds items of sources, as unconfirmed items. Leaves out confirmed files, and those in `open`.
+    pub(crate) fn add_sources(&mut self, items: Vec<TestItem>, open: &HashSet<String>) -> InventoryDelta {
+        let is_new = |item: &TestItem| {
+            let file = split_id(&item.id).0;
+            !self.items.contains_key(&item.id) && !self.is_confirmed(file) && !open.contains(file)
+        };
+        let upserts: Vec<TestItem> = items.into_iter().filter(is_new).collect();
+        self.unconfirmed.extend(upserts.iter().map(|item| item.id.clone()));
+        InventoryDelta { upserts, errors: self.errors.clone(), ..InventoryDelta::default() }
+    }
+
+    /// Makes the items of a file unconfirmed, with the folders that hold only this file.
+    pub(crate) fn doubt(&mut self, file: &str) {
+        let outermost = self.without_others(file).to_owned();
+        let doubted: Vec<String> = self.within(&outermost).iter().map(|item| item.id.clone()).collect();
+        self.unconfirmed.extend(doubted);
+        self.unconfirmed.insert(outermost);
+    }
+
+    /// Makes all items unconfirmed: the context is a new one.
+    pub(crate) fn doubt_all(&mut self) {
+        self.unconfirmed.extend(self.items.keys().cloned());
+    }
+
+    /// The delta that removes unconfirmed items, except those that `keeps` selects.
+    pub(crate) fn without_unconfirmed(&self, keeps: impl Fn(&TestItem) -> bool) -> InventoryDelta {
+        let removed = match self.unconfirmed.is_empty() {
+            true => Vec::new(),
+            false => self.roots_of(|item| self.unconfirmed.contains(&item.id) && !keeps(item)),
+        };
+        InventoryDelta { removed, errors: self.errors.clone(), ..InventoryDelta::default() }
     }
 
     fn child_ids(&self, parent: &str) -> Vec<&str> {
@@ -208,7 +244,7 @@ impl View {
     }
 
     /// The delta from this tree to these items.
-    pub(crate) fn difference(&self, items: Vec<TestItem>) -> InventoryDelta {
+    fn difference(&self, items: Vec<TestItem>) -> InventoryDelta {
         if self.items.is_empty() {
             return InventoryDelta { upserts: items, errors: self.errors.clone(), ..InventoryDelta::default() };
         }

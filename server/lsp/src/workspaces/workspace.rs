@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_protocol::{Range, RunOptions, Settings, TestOutcome};
-use serde_json::Value;
 
 use crate::documents::text::{Reader, Text};
 use crate::paths::{path_of, relative};
@@ -42,13 +41,11 @@ pub(crate) struct Workspace {
     pub(crate) canonical: PathBuf,
     /// Settings in force.
     pub(crate) settings: Settings,
-    /// The settings in force, as JSON for the engine.
-    pub(crate) settings_json: Value,
     /// pytest's configuration, for reading sources.
     pub(crate) pytest: PytestSettings,
     /// The fold of all events.
     pub(crate) view: View,
-    /// pytest has collected the whole folder: tests from the sources no longer count.
+    /// pytest has collected the whole folder: its sources are no longer listed.
     pub(crate) is_collected: bool,
     /// The part of the tree that a client with `lazyTests` knows.
     pub(crate) outline: LazyOutline,
@@ -64,8 +61,6 @@ pub(crate) struct Workspace {
     pub(crate) maybe_moved: HashSet<PathBuf>,
     /// Outcomes from the history of tests that are not in the tree, or not yet.
     pub(crate) last_outcomes: Vec<TestOutcome>,
-    /// Files that were closed before pytest had collected them.
-    pub(crate) closed_unconfirmed: HashSet<String>,
     /// Iterators over the debug data of runs that measured coverage, by run, oldest first.
     pub(crate) measured: VecDeque<(String, String)>,
     /// The connection to the engine.
@@ -81,7 +76,6 @@ impl Workspace {
             root,
             canonical,
             settings: Settings::default(),
-            settings_json: Value::Object(serde_json::Map::new()),
             pytest: PytestSettings::default(),
             view: View::default(),
             is_collected: false,
@@ -92,7 +86,6 @@ impl Workspace {
             sent_ranges: HashMap::new(),
             maybe_moved: HashSet::new(),
             last_outcomes: Vec::new(),
-            closed_unconfirmed: HashSet::new(),
             measured: VecDeque::new(),
             link: Arc::new(Link::default()),
         }

@@ -218,6 +218,13 @@ impl Client {
         }
     }
 
+    /// Answers a request of the server that was left without an answer.
+    pub(crate) async fn reply(&mut self, method: &str, result: Value) {
+        let asked = self.inbox.iter().find(|message| message["method"] == method).unwrap();
+        let answer = json!({ "jsonrpc": "2.0", "id": asked["id"], "result": result });
+        self.send(&answer).await;
+    }
+
     /// Sends a request without waiting.
     pub(crate) async fn ask(&mut self, method: &str, params: Value) -> i64 {
         self.next += 1;

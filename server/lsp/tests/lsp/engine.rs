@@ -12,22 +12,17 @@ enum Scripted {
     Answer(Box<Response>),
     Silence,
     Panic,
+    /// As if it were not scripted, when the test lets it.
+    Held(tokio::sync::oneshot::Receiver<()>),
 }
 
 #[derive(Default)]
 struct Inner {
-    /// For each context: its events, and the number of the first one that is kept.
-    logs: HashMap<String, Log>,
+    /// The events of each context.
+    logs: HashMap<String, Vec<Arc<Event>>>,
     asked: Vec<Request>,
     scripted: HashMap<&'static str, VecDeque<Scripted>>,
     runs: usize,
-}
-
-#[derive(Default)]
-struct Log {
-    events: Vec<Arc<Event>>,
-    /// The events for a reader whose cursor is not in the log.
-    present: Option<EventPayload>,
 }
 
 /// The engine; clones share its state.
@@ -61,6 +56,13 @@ impl FakeEngine {
         self.inner().scripted.entry(tag).or_default().push_back(Scripted::Silence);
     }
 
+    /// Holds the next request of this type until the test drops the returned sender.
+    pub(crate) fn hold(&self, tag: &'static str) -> tokio::sync::oneshot::Sender<()> {
+        let (release, held) = tokio::sync::oneshot::channel();
+        self.inner().scripted.entry(tag).or_default().push_back(Scripted::Held(held));
+        release
+    }
+
     /// Makes the next request of this type panic in its caller.
     pub(crate) fn panic(&self, tag: &'static str) {
         self.inner().scripted.entry(tag).or_default().push_back(Scripted::Panic);
@@ -72,16 +74,16 @@ impl FakeEngine {
             let mut inner = self.inner();
             let log = inner.logs.entry(context.to_owned()).or_default();
             for payload in payloads {
-                let seq = log.events.len() as u64 + 1;
-                log.events.push(Arc::new(Event { seq, payload }));
+                let seq = log.len() as u64 + 1;
+                log.push(Arc::new(Event { seq, payload }));
             }
         }
         self.moved.send_modify(|count| *count += 1);
     }
 
-    /// Sets the events for a reader whose cursor is not in the context's log.
-    pub(crate) fn present(&self, context: &str, payload: EventPayload) {
-        self.inner().logs.entry(context.to_owned()).or_default().present = Some(payload);
+    /// Removes the events of a context, as if it were a new one.
+    pub(crate) fn forget_events(&self, context: &str) {
+        self.inner().logs.remove(context);
     }
 
     /// Every request of this type so far.
@@ -99,6 +101,7 @@ impl FakeEngine {
             Some(Scripted::Answer(response)) => return *response,
             Some(Scripted::Silence) => return std::future::pending().await,
             Some(Scripted::Panic) => panic!("{} was to panic", request.tag()),
+            Some(Scripted::Held(held)) => drop(held.await),
             None => {}
         }
         match request {
@@ -130,15 +133,10 @@ impl FakeEngine {
         loop {
             {
                 let inner = self.inner();
-                let none = Log::default();
-                let log = inner.logs.get(context).unwrap_or(&none);
-                if let Some(payload) = log.present.clone().filter(|_| cursor == u64::MAX) {
-                    let seq = log.events.len() as u64;
-                    return Response::Events { cursor: seq, events: vec![Arc::new(Event { seq, payload })] };
-                }
-                let events: Vec<_> = log.events.iter().filter(|event| event.seq > cursor).cloned().collect();
+                let log = inner.logs.get(context).map_or(&[][..], Vec::as_slice);
+                let events: Vec<_> = log.iter().filter(|event| event.seq > cursor).cloned().collect();
                 if !events.is_empty() || wait_ms == 0 {
-                    let end = log.events.len() as u64;
+                    let end = log.len() as u64;
                     return Response::Events { cursor: end.max(cursor), events };
                 }
             }

@@ -11,6 +11,11 @@ async fn two_folders() -> Client {
     let mut client = Client::start();
     client.write("a/test_a.py", "def test_x(): ...\n");
     client.write("b/test_b.py", "def test_x(): ...\n");
+    for (context, path, uri) in
+        [("context-a", "test_a.py", client.uri("a/test_a.py")), ("context-b", "test_b.py", client.uri("b/test_b.py"))]
+    {
+        client.engine.emit(context, [inventory(file(path, &uri, &["test_x"]), &[])]);
+    }
     let folders = json!([{ "uri": client.uri("a"), "name": "a" }, { "uri": client.uri("b"), "name": "b" }]);
     let options = json!({ "pytestLens": true, "settings": {} });
     client.initialize(json!({ "workspaceFolders": folders, "initializationOptions": options })).await;
@@ -38,8 +43,12 @@ async fn each_folder_has_its_own_context_and_numbers() {
         ours.map(|(_, params)| params["seq"].as_u64().unwrap()).collect()
     };
     let messages = client.take_custom();
-    assert_eq!(seqs(&messages, &client.uri("a")), [1, 2, 3, 4, 5]);
-    assert_eq!(seqs(&messages, &client.uri("b")), [1, 2, 3, 4, 5]);
+    for folder in ["a", "b"] {
+        let numbers = seqs(&messages, &client.uri(folder));
+        // The sources and the engine's inventory, in one or in several; then the run.
+        assert!(numbers.len() >= 5, "{messages:?}");
+        assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,6 +255,21 @@ async fn a_whole_inventory_takes_the_place_of_what_was_known() {
     let added: Vec<&str> = items.iter().map(|item| item["id"].as_str().unwrap()).collect();
     assert_eq!(added, ["test_b.py", "test_b.py::test_y"]);
     assert_eq!(told[0]["whole"], Value::Null, "editors are told what changed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tests_that_another_interpreter_does_not_have_go_when_it_has_collected() {
+    let mut client = Client::ready().await;
+    let uri = client.uri("test_a.py");
+    client.emit([inventory(file("test_a.py", &uri, &["test_x", "test_old"]), &[])]).await;
+    client.idle().await;
+    client.engine.forget_events(&client.context());
+    client.engine.emit(&client.context(), [inventory(file("test_a.py", &uri, &["test_new", "test_x"]), &[])]);
+    client.notify("workspace/didChangeConfiguration", json!({ "settings": { "pythonPath": "/other" } })).await;
+    client.idle().await;
+    let tests = client.command("pytestLens.tests", json!({})).await.unwrap();
+    let ids: Vec<&str> = tests["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["test_a.py", "test_a.py::test_new", "test_a.py::test_x"]);
 }
 
 #[tokio::test(start_paused = true)]

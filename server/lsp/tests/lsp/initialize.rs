@@ -87,12 +87,7 @@ async fn opens_the_folder_and_asks_for_what_is_missing() {
     workspace/configuration {"items":[{"scopeUri":"file:///repo","section":"pytestLens"}]}
     window/workDoneProgress/create {"token":"pytest-lens/collect/1"}
     "#);
-    let configured = client.engine.asked("configure_context");
-    let workers = |request: &Request| match request {
-        Request::ConfigureContext { settings, .. } => settings["workers"].clone(),
-        _ => json!(null),
-    };
-    assert_eq!(configured.iter().map(workers).collect::<Vec<_>>(), [json!(null), json!(3)]);
+    assert_eq!(configured(&client), [json!(null), json!(3)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,6 +133,53 @@ async fn changed_settings_reach_the_engine() {
         panic!("no context was opened");
     };
     assert_eq!(python_path.as_deref(), Some("/py"));
+}
+
+/// The settings that the engine was given, in order.
+fn configured(client: &Client) -> Vec<serde_json::Value> {
+    let settings = |request| match request {
+        Request::ConfigureContext { settings, .. } => settings["workers"].clone(),
+        _ => json!(null),
+    };
+    client.engine.asked("configure_context").into_iter().map(settings).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_change_while_a_context_is_opened_reach_the_engine() {
+    let mut client = Client::start();
+    let release = client.engine.hold("init_context");
+    client.open_folder(json!({ "pytestLens": true, "settings": { "workers": 2 } })).await;
+    client.notify("workspace/didChangeConfiguration", json!({ "settings": { "workers": 3 } })).await;
+    client.idle().await;
+    drop(release);
+    client.idle().await;
+    assert_eq!(configured(&client), [3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_change_while_others_are_sent_reach_the_engine_after_them() {
+    let mut client = Client::ready().await;
+    let release = client.engine.hold("configure_context");
+    for workers in [2, 3, 4] {
+        client.notify("workspace/didChangeConfiguration", json!({ "settings": { "workers": workers } })).await;
+        client.idle().await;
+    }
+    assert_eq!(configured(&client), [json!(null), json!(2)]);
+    drop(release);
+    client.idle().await;
+    assert_eq!(configured(&client), [json!(null), json!(2), json!(4)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_newer_settings_have_overtaken_changes_nothing() {
+    let mut client = Client::start();
+    client.silent.push("workspace/configuration");
+    client.open_folder(json!({ "pytestLens": true })).await;
+    client.notify("workspace/didChangeConfiguration", json!({ "settings": { "workers": 3 } })).await;
+    client.idle().await;
+    client.reply("workspace/configuration", json!([{ "workers": 2 }])).await;
+    client.idle().await;
+    assert_eq!(configured(&client).last(), Some(&json!(3)));
 }
 
 #[tokio::test(start_paused = true)]

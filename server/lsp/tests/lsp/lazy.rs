@@ -128,10 +128,7 @@ async fn what_pytest_does_not_know_goes_when_it_has_spoken() {
     client.write("old/test_gone.py", "def test_gone(): ...\n");
     client.write("test_a.py", "def test_one(): ...\ndef test_two(): ...\n");
     let confirmed = inventory(file("test_a.py", &client.uri("test_a.py"), &["test_one"]), &[]);
-    let EventPayload::Inventory(delta) = confirmed.clone() else { unreachable!() };
-    let context = client.context();
-    client.engine.present(&context, EventPayload::Inventory(InventoryDelta { whole: true, ..delta }));
-    client.engine.emit(&context, [confirmed]);
+    client.engine.emit(&client.context(), [confirmed]);
     client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
     let tests = client.command("pytestLens.tests", json!({})).await.unwrap();
     let ids: Vec<&str> = tests["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();

@@ -7,7 +7,7 @@ use pytest_lens_protocol::{
 };
 use serde_json::{Value, json};
 
-use crate::events::{failed, outcome, passed, run_finished, run_of, run_started};
+use crate::events::{failed, file, inventory, outcome, passed, run_finished, run_of, run_started};
 use crate::{Client, SAMPLE};
 
 const MESSAGE: &str = "window/showMessage";
@@ -280,6 +280,8 @@ async fn v8_what_tests_did_last_is_shown_after_a_restart_as_of_then() {
     let payload = EventPayload::TestOutcome(TestOutcomes { run_id: "remembered".into(), outcomes });
     let remembered = Event { seq: 0, payload };
     client.engine.script("get_last_outcomes", Response::Events { cursor: 0, events: vec![Arc::new(remembered)] });
+    let names = ["test_one", "TestGroup::test_two", "TestGroup::test_three"];
+    client.engine.emit(&client.context(), [inventory(file("test_a.py", &uri, &names), &[])]);
     client.open_folder(json!({ "pytestLens": true, "settings": {} })).await;
     client.open("test_a.py", SAMPLE).await;
     client.idle().await;
