@@ -37,6 +37,7 @@ const FLOORS: &[&[&str]] = &[
     &["processes"],
     &["watching"],
     &["site_paths", "wire"],
+    &["high_descriptors"],
     &["config_files", "own_code", "unpatched"],
 ];
 

@@ -10,8 +10,9 @@ import dataclasses
 import sys
 from typing import Any, NoReturn
 
+from . import high_descriptors
 from .state import Options, Worker
-from .unpatched import fcntl, json, os
+from .unpatched import json, os
 
 # The process's own output while pytest captures: low descriptors belong to the tests.
 _OUTPUT = (1, 2)
@@ -34,7 +35,7 @@ class Restart:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._environ = dict(os.environ)
-        self._output = [_high_descriptor(number) for number in _OUTPUT]
+        self._output = [_copy(number) for number in _OUTPUT]
         self._open = True
 
     def close(self) -> None:
@@ -74,8 +75,6 @@ def resume(worker: Worker, previous: dict[str, Any]) -> None:
     worker.unfit = previous["unfit"]
 
 
-def _high_descriptor(number: int) -> int:
-    try:
-        return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 900)
-    except OSError:  # fewer descriptors are allowed
-        return os.dup(number)
+def _copy(number: int) -> int:
+    copy = high_descriptors.copy(number)
+    return os.dup(number) if copy is None else copy

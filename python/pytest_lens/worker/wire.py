@@ -11,7 +11,8 @@ import _signal  # type: ignore[import-not-found]  # the typeshed leaves it out
 import _socket
 from typing import Any
 
-from .unpatched import fcntl, json, os, resource, select, signal, struct
+from . import high_descriptors
+from .unpatched import json, os, select, signal, struct
 
 Message = dict[str, Any]
 
@@ -61,7 +62,7 @@ def dial(path: str) -> Socket:
     sock = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     sock.settimeout(None)
     sock.connect(path)
-    return _high_descriptor(sock)
+    return _moved(sock)
 
 
 class Channel:
@@ -162,18 +163,13 @@ class Channel:
 _open_channels: list[Channel] = []
 
 
-def _high_descriptor(sock: _socket.socket) -> _socket.socket:
-    """Move the socket to a high descriptor: low ones belong to the tests, who count them."""
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    lowest = 900 if soft == resource.RLIM_INFINITY or soft > 1000 else soft - 32
-    if lowest <= sock.fileno():
-        return sock
-    try:
-        moved = fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, lowest)
-    except OSError:
+def _moved(sock: _socket.socket) -> _socket.socket:
+    """The socket with a high descriptor."""
+    copy = high_descriptors.copy(sock.fileno())
+    if copy is None:
         return sock
     sock.close()
-    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, moved)
+    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, copy)
 
 
 def _close_in_child() -> None:

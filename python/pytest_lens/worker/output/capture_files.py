@@ -14,7 +14,8 @@ from __future__ import annotations
 import io
 from typing import Any
 
-from ..unpatched import fcntl, json, os, resource
+from .. import high_descriptors
+from ..unpatched import json, os
 from ..wire import TEXT_LIMIT, Message, cut
 
 # How much pytest reads back of one phase: with the note it fits into a message.
@@ -134,7 +135,7 @@ class _Log:
     def _write_to(self, fresh: int) -> None:
         if self._file is not None:
             self._file.close()
-        self._file = io.FileIO(_high_descriptor(fresh), "a")
+        self._file = io.FileIO(_moved(fresh), "a")
 
     def restore(self) -> None:
         """Leave the records to pytest again."""
@@ -178,16 +179,13 @@ class _Log:
         return self._file.seek(0, os.SEEK_END) if self._file is not None else 0
 
 
-def _high_descriptor(number: int) -> int:
-    """A high descriptor instead: low ones belong to the tests."""
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    lowest = 900 if soft == resource.RLIM_INFINITY or soft > 1000 else soft - 32
-    try:
-        moved = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, lowest)
-    except OSError:
+def _moved(number: int) -> int:
+    """A high descriptor in place of this one."""
+    copy = high_descriptors.copy(number)
+    if copy is None:
         return number
     os.close(number)
-    return moved
+    return copy
 
 
 def _name(number: int, path: str) -> bool:
