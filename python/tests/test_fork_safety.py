@@ -137,6 +137,27 @@ def test_a_base_starts_again_without_a_module_that_makes_it_unsafe(project: Proj
     assert run(engine.fork(host, "runner"), [name])[name]["outcome"] == "passed"
 
 
+def test_a_base_that_starts_again_has_no_variable_of_the_module_that_it_leaves_out(
+    project: Project,
+) -> None:
+    engine = project(
+        {
+            "test_a.py": "import os\ndef test_a(): assert 'FROM_STARTS' not in os.environ\n",
+            "lib/starts.py": """
+            import os, threading
+            os.environ["FROM_STARTS"] = "1"
+            threading.Thread(target=threading.Event().wait).start()
+            """,
+        }
+    )
+    base = engine.base(env={"PYTHONPATH": "lib"}, preload=["starts"])
+    assert base.wait("ready")["unfit"] == ["starts"]
+    host = engine.fork(base, "collected")
+    host.wait("collected")
+    name = "test_a.py::test_a"
+    assert run(engine.fork(host, "runner"), [name])[name]["outcome"] == "passed"
+
+
 XDIST = """
 import pytest
 

@@ -67,7 +67,7 @@ class ImportRecorder:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """Record what is imported meanwhile; its effects on the process are taken back."""
+        """Record the imports of the block, and undo their effects on the process after it."""
         before = dict(os.environ)
         hooks: list[tuple[Any, str, Any]] = [
             (builtins, "__import__", self._import(builtins.__import__)),
@@ -80,20 +80,20 @@ class ImportRecorder:
         ]
         originals = [(holder, name, vars(holder)[name]) for holder, name, _ in hooks]
         self._references, self._holders = _output_references(), _output_holders()
-        with warnings.catch_warnings(record=True) as self._warned:
-            warnings.simplefilter("always")
-            self._filters = list(warnings.filters)
-            self._environ = dict(os.environ._data)  # type: ignore[attr-defined]
-            for holder, name, hook in hooks:
-                setattr(holder, name, hook)
-            try:
+        try:
+            with warnings.catch_warnings(record=True) as self._warned:
+                warnings.simplefilter("always")
+                self._filters = list(warnings.filters)
+                self._environ = dict(os.environ._data)  # type: ignore[attr-defined]
+                for holder, name, hook in hooks:
+                    setattr(holder, name, hook)
                 yield
-            finally:
-                for holder, name, original in originals:
-                    setattr(holder, name, original)
-        if dict(os.environ) != before:
-            os.environ.clear()
-            os.environ.update(before)
+        finally:
+            for holder, name, original in originals:
+                setattr(holder, name, original)
+            if dict(os.environ) != before:
+                os.environ.clear()
+                os.environ.update(before)
 
     def _import(self, original: Any) -> Any:
         def __import__(
