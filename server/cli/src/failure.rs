@@ -3,26 +3,26 @@
 use pytest_lens_protocol::{ErrorCode, Response};
 
 /// pytest's exit statuses.
-pub mod exit {
+pub(crate) mod exit {
     /// All is well.
-    pub const OK: i32 = 0;
+    pub(crate) const OK: i32 = 0;
     /// Tests failed (of `doctor`: something is wrong).
-    pub const FAILED: i32 = 1;
+    pub(crate) const FAILED: i32 = 1;
     /// Interrupted, or errors in collection.
-    pub const INTERRUPTED: i32 = 2;
+    pub(crate) const INTERRUPTED: i32 = 2;
     /// A fault of our own.
-    pub const INTERNAL: i32 = 3;
+    pub(crate) const INTERNAL: i32 = 3;
     /// The command can't be carried out as it was given.
-    pub const USAGE: i32 = 4;
+    pub(crate) const USAGE: i32 = 4;
     /// No test was collected, or none selected.
-    pub const NOTHING: i32 = 5;
+    pub(crate) const NO_TESTS: i32 = 5;
 }
 
 /// Why a command came to nothing.
 #[derive(Debug)]
-pub enum Failure {
+pub(crate) enum Failure {
     /// A sentence for standard error, and the exit status.
-    Said {
+    Message {
         /// Names the thing at fault, and the way out.
         sentence: String,
         /// One of [`exit`].
@@ -36,17 +36,17 @@ pub enum Failure {
 
 impl Failure {
     /// The arguments or the project don't allow it.
-    pub fn usage(sentence: impl Into<String>) -> Self {
-        Failure::Said { sentence: sentence.into(), status: exit::USAGE }
+    pub(crate) fn usage(sentence: impl Into<String>) -> Self {
+        Failure::Message { sentence: sentence.into(), status: exit::USAGE }
     }
 
     /// A fault of our own.
-    pub fn internal(sentence: impl Into<String>) -> Self {
-        Failure::Said { sentence: sentence.into(), status: exit::INTERNAL }
+    pub(crate) fn internal(sentence: impl Into<String>) -> Self {
+        Failure::Message { sentence: sentence.into(), status: exit::INTERNAL }
     }
 
     /// What the engine answered instead of what was asked for.
-    pub fn of_response(response: Response) -> Self {
+    pub(crate) fn of_response(response: Response) -> Self {
         match response {
             Response::Error { code: ErrorCode::InternalError, message } => Failure::internal(message),
             Response::Error { message, .. } => Failure::usage(message),

@@ -1,4 +1,4 @@
-//! Logs: on standard error, and only where `PYTEST_LENS_LOG` asks for them (`debug`, `pytest_lens_engine=trace`, ...).
+//! Logs: on standard error, and only where `PYTEST_LENS_LOG` signals for them (`debug`, `pytest_lens_engine=trace`, ...).
 
 use std::io::IsTerminal;
 
@@ -6,11 +6,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
-/// The variable that asks for logs, in the syntax of tracing's filters.
+/// The variable that signals for logs, in the syntax of tracing's filters.
 const VARIABLE: &str = "PYTEST_LENS_LOG";
 
 /// Starts logging, where it is asked for.
-pub fn start() -> Result<(), Failure> {
+pub(crate) fn start() -> Result<(), Failure> {
     let Some(filter) = std::env::var_os(VARIABLE).filter(|filter| !filter.is_empty()) else { return Ok(()) };
     let filter = filter.to_string_lossy();
     let filter = EnvFilter::try_new(&filter).map_err(|error| {

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 /// What was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ask {
+pub(crate) enum Signal {
     /// Ctrl-C: come to an end soon.
     Interrupt,
     /// The system, or a terminal that was closed: end now.
@@ -15,7 +15,7 @@ pub enum Ask {
 }
 
 /// The signals that come in from now on, instead of ending the process.
-pub fn listen() -> io::Result<mpsc::UnboundedReceiver<Ask>> {
+pub(crate) fn listen() -> io::Result<mpsc::UnboundedReceiver<Signal>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;
@@ -23,9 +23,9 @@ pub fn listen() -> io::Result<mpsc::UnboundedReceiver<Ask>> {
     tokio::spawn(async move {
         loop {
             let ask = tokio::select! {
-                Some(()) = interrupt.recv() => Ask::Interrupt,
-                Some(()) = terminate.recv() => Ask::Terminate,
-                Some(()) = hang_up.recv() => Ask::Terminate,
+                Some(()) = interrupt.recv() => Signal::Interrupt,
+                Some(()) = terminate.recv() => Signal::Terminate,
+                Some(()) = hang_up.recv() => Signal::Terminate,
                 else => return,
             };
             if sender.send(ask).is_err() {

@@ -4,7 +4,7 @@ use console::Term;
 
 /// How standard output may look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
+pub(crate) struct Style {
     /// Whether colours may be used.
     pub colour: bool,
     /// Columns of a full line.
@@ -15,7 +15,7 @@ pub struct Style {
 
 /// What a text is, which decides its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Paint {
+pub(crate) enum Paint {
     /// Passed.
     Green,
     /// Failed.
@@ -28,10 +28,10 @@ pub enum Paint {
 
 impl Style {
     /// For pipes and files: no colour, eighty columns.
-    pub const PLAIN: Style = Style { colour: false, width: 80, is_terminal: false };
+    pub(crate) const PLAIN: Style = Style { colour: false, width: 80, is_terminal: false };
 
     /// What standard output is now. `NO_COLOR` and `FORCE_COLOR` are honoured.
-    pub fn of_stdout() -> Self {
+    pub(crate) fn of_stdout() -> Self {
         let terminal = Term::stdout();
         let is_terminal = terminal.is_term();
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -42,7 +42,7 @@ impl Style {
     }
 
     /// With or without colours, where `--color` says so.
-    pub fn with_colour(self, when: Option<&str>) -> Self {
+    pub(crate) fn with_colour(self, when: Option<&str>) -> Self {
         Style {
             colour: match when {
                 Some("yes") => true,
@@ -54,7 +54,7 @@ impl Style {
     }
 
     /// The text in its colour.
-    pub fn paint(self, paint: Paint, text: &str) -> String {
+    pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
         if !self.colour || text.is_empty() {
             return text.to_owned();
         }
@@ -68,7 +68,7 @@ impl Style {
     }
 
     /// A line across the screen with a title in its middle, as pytest's separators.
-    pub fn rule(self, fill: char, title: &str) -> String {
+    pub(crate) fn rule(self, fill: char, title: &str) -> String {
         let room = self.width.saturating_sub(console::measure_text_width(title) + 2);
         let side = (room / 2).max(1);
         let bar: String = std::iter::repeat_n(fill, side).collect();

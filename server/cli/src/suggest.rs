@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The known word nearest to this one, where that is near enough to be a slip of the fingers.
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 4);
     let near = known.into_iter().map(|known| (strsim::damerau_levenshtein(word, known), known));
     near.filter(|(distance, _)| (1..=limit).contains(distance))
@@ -12,12 +12,12 @@ pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// `; did you mean `x`?`, or nothing.
-pub fn question(meant: Option<&str>) -> String {
+pub(crate) fn did_you_mean(meant: Option<&str>) -> String {
     meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"))
 }
 
 /// The existing path nearest to one that does not exist, both relative to the root.
-pub fn path(root: &Path, wanted: &Path) -> Option<PathBuf> {
+pub(crate) fn nearest_path(root: &Path, wanted: &Path) -> Option<PathBuf> {
     let mut found = PathBuf::new();
     let mut is_another = false;
     for part in wanted {
@@ -54,7 +54,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         std::fs::create_dir(root.path().join("tests")).unwrap();
         std::fs::write(root.path().join("tests/test_crate.py"), "").unwrap();
-        let meant = |wanted: &str| path(root.path(), Path::new(wanted));
+        let meant = |wanted: &str| nearest_path(root.path(), Path::new(wanted));
         assert_eq!(meant("tests/test_crat.py"), Some("tests/test_crate.py".into()));
         assert_eq!(meant("test/test_crate.py"), Some("tests/test_crate.py".into()));
         assert_eq!(meant("tets/test_rcate.py"), Some("tests/test_crate.py".into()));

@@ -11,7 +11,7 @@ type Script = dyn Fn(&Request) -> Response + Send + Sync;
 
 /// The engine. `init_context` and `get_events` have answers of their own, unless the script has one.
 #[derive(Clone)]
-pub struct Fake {
+pub(crate) struct Fake {
     script: Arc<Script>,
     silent_on: &'static str,
     state: Arc<State>,
@@ -26,29 +26,29 @@ struct State {
 
 impl Fake {
     /// A script answers `Pong` to what it leaves to the fake.
-    pub fn new(script: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(script: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         Fake { script: Arc::new(script), silent_on: "", state: Arc::default() }
     }
 
     /// With these events in its log from the beginning.
-    pub fn with_events(self, events: Vec<EventPayload>) -> Self {
+    pub(crate) fn with_events(self, events: Vec<EventPayload>) -> Self {
         self.push(events);
         self
     }
 
     /// Writes into the log.
-    pub fn push(&self, events: Vec<EventPayload>) {
+    pub(crate) fn push(&self, events: Vec<EventPayload>) {
         self.state.events.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
         self.state.changed.notify_waiters();
     }
 
     /// Never answering this request.
-    pub fn silent_on(self, tag: &'static str) -> Self {
+    pub(crate) fn silent_on(self, tag: &'static str) -> Self {
         Fake { silent_on: tag, ..self }
     }
 
     /// Waits until this was asked.
-    pub async fn until_asked(&self, tag: &str) {
+    pub(crate) async fn until_asked(&self, tag: &str) {
         loop {
             let changed = self.state.changed.notified();
             if self.asked().iter().any(|request| request.tag() == tag) {
@@ -59,7 +59,7 @@ impl Fake {
     }
 
     /// Everything that was asked.
-    pub fn asked(&self) -> Vec<Request> {
+    pub(crate) fn asked(&self) -> Vec<Request> {
         self.state.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -108,11 +108,11 @@ impl Call for Fake {
 }
 
 /// An inventory event with these errors.
-pub fn inventory(errors: Vec<CollectError>) -> EventPayload {
+pub(crate) fn inventory(errors: Vec<CollectError>) -> EventPayload {
     EventPayload::Inventory(InventoryDelta { revision: 1, errors, ..InventoryDelta::default() })
 }
 
 /// An error of collection, the line counted from 1.
-pub fn collect_error(path: &str, line: u32, message: &str) -> CollectError {
+pub(crate) fn collect_error(path: &str, line: u32, message: &str) -> CollectError {
     CollectError { uri: format!("file://{path}"), range: Range::of_line(line), message: message.into(), longrepr: None }
 }

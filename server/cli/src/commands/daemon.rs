@@ -6,19 +6,19 @@ use std::sync::Arc;
 use pytest_lens_engine::{Address, AddressError, Engine, default_socket, serve};
 
 use crate::failure::{Failure, exit};
-use crate::options::arguments as args;
+use crate::options::arguments;
 use crate::signals;
 
-/// Serves until the system or a client asks to end, or nobody has come for so long. Says on standard error where it
+/// Serves until the system or a client signals to end, or nobody has come for so long. Says on standard error where it
 /// listens, as soon as clients are let in.
-pub async fn daemon(engine: Arc<Engine>, options: args::Daemon) -> Result<i32, Failure> {
-    let mut asks = signals::listen()?;
+pub(crate) async fn daemon(engine: Arc<Engine>, options: arguments::Daemon) -> Result<i32, Failure> {
+    let mut signals = signals::listen()?;
     let socket = options.socket.map_or_else(default_socket, Ok).map_err(refused)?;
     let address = Address::take(&socket).await.map_err(refused)?;
     // Where standard error is gone, nobody wants to know.
     let _ = writeln!(std::io::stderr(), "pytest-lens: listening on {}", address.path().display());
     let asked = async move {
-        asks.recv().await;
+        signals.recv().await;
     };
     let idle = options.idle_timeout.filter(|limit| !limit.is_zero());
     serve(&engine, address, idle, asked).await;

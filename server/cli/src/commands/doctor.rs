@@ -11,11 +11,16 @@ use pytest_lens_protocol::{CollectError, Request, Response};
 use crate::engine::client::{Client, Collected};
 use crate::engine::history::{History, history};
 use crate::failure::{Failure, exit};
-use crate::paths::path_of;
+use crate::paths::path_of_uri;
 use crate::style::{Paint, Style};
 
 /// Looks at a root and prints what it finds.
-pub async fn doctor(connect: Arc<dyn Connect>, root: &Path, out: &mut dyn Write, style: Style) -> Result<i32, Failure> {
+pub(crate) async fn doctor(
+    connect: Arc<dyn Connect>,
+    root: &Path,
+    out: &mut dyn Write,
+    style: Style,
+) -> Result<i32, Failure> {
     let mut page = Page::new(style, root);
     let healthy = examine(&*connect, root, &mut page).await?;
     let healthy = recorded(&mut page, history(&*connect, root).await) && healthy;
@@ -28,7 +33,7 @@ pub async fn doctor(connect: Arc<dyn Connect>, root: &Path, out: &mut dyn Write,
 async fn examine(connect: &dyn Connect, root: &Path, page: &mut Page) -> Result<bool, Failure> {
     let client = match Client::open(connect, root, None).await {
         Ok(client) => client,
-        Err(Failure::Said { sentence, .. }) => {
+        Err(Failure::Message { sentence, .. }) => {
             page.entry(Mark::Wrong, "Python", &sentence, &[]);
             return Ok(false);
         }
@@ -48,7 +53,7 @@ async fn examine(connect: &dyn Connect, root: &Path, page: &mut Page) -> Result<
 fn recorded(page: &mut Page, history: Result<History, Failure>) -> bool {
     let history = match history {
         Ok(history) => history,
-        Err(Failure::Said { sentence, .. }) => {
+        Err(Failure::Message { sentence, .. }) => {
             page.entry(Mark::Wrong, "history", &sentence, &[]);
             return false;
         }
@@ -66,7 +71,7 @@ fn recorded(page: &mut Page, history: Result<History, Failure>) -> bool {
             .iter()
             .map(|path| format!("a damaged one was set aside as {path}; delete it, or keep it to look into")),
     );
-    page.entry(if healthy { Mark::Right } else { Mark::Wrong }, "history", &value, &notes);
+    page.entry(if healthy { Mark::Ok } else { Mark::Wrong }, "history", &value, &notes);
     healthy
 }
 
@@ -88,14 +93,14 @@ fn environment(page: &mut Page, status: Response, root: &Path) {
         return;
     };
     let python = format!("{python_version}  {python_path}");
-    page.entry(Mark::Right, "Python", &python, &[format!("found by: {python_source}")]);
-    page.entry(Mark::Right, "pytest", &pytest_version, &[]);
+    page.entry(Mark::Ok, "Python", &python, &[format!("found by: {python_source}")]);
+    page.entry(Mark::Ok, "pytest", &pytest_version, &[]);
     let plugins = if plugins.is_empty() { "none".to_owned() } else { plugins.join(", ") };
-    page.entry(Mark::Right, "plugins", &plugins, &[]);
+    page.entry(Mark::Ok, "plugins", &plugins, &[]);
     let config = config_file.as_deref().map(Path::new);
     let config = config.map(|file| file.strip_prefix(root).unwrap_or(file).display().to_string());
-    page.entry(Mark::Right, "config", config.as_deref().unwrap_or("none; pytest's defaults hold"), &[]);
-    let mark = if hazards.is_empty() { Mark::Right } else { Mark::Slow };
+    page.entry(Mark::Ok, "config", config.as_deref().unwrap_or("none; pytest's defaults hold"), &[]);
+    let mark = if hazards.is_empty() { Mark::Ok } else { Mark::Slow };
     page.entry(mark, "mode", &format!("{execution_mode}, chosen by `auto`: {mode_reason}"), &[]);
     for hazard in hazards {
         page.entry(Mark::Slow, "hazard", &hazard, &[format!("way out: {}", way_out(&hazard))]);
@@ -137,7 +142,7 @@ fn way_out(hazard: &str) -> &'static str {
 fn tests(page: &mut Page, collected: Result<Collected, Failure>, errors: &[CollectError], root: &Path) -> bool {
     let mut healthy = true;
     // What keeps pytest from starting at all is told once, by the collection that came to nothing.
-    let errors = errors.iter().map(|error| (path_of(&error.uri, root), error));
+    let errors = errors.iter().map(|error| (path_of_uri(&error.uri, root), error));
     let errors: Vec<_> = errors.filter(|(path, _)| collected.is_ok() || !path.is_empty()).collect();
     match collected {
         Ok(Collected { node_count: 0, .. }) if errors.is_empty() => {
@@ -147,9 +152,9 @@ fn tests(page: &mut Page, collected: Result<Collected, Failure>, errors: &[Colle
         }
         Ok(Collected { node_count, duration_ms }) => {
             let told = format!("{node_count} collected in {:.2} s", duration_ms as f64 / 1_000.0);
-            page.entry(if node_count == 0 { Mark::Wrong } else { Mark::Right }, "tests", &told, &[]);
+            page.entry(if node_count == 0 { Mark::Wrong } else { Mark::Ok }, "tests", &told, &[]);
         }
-        Err(Failure::Said { sentence, .. }) => {
+        Err(Failure::Message { sentence, .. }) => {
             healthy = false;
             page.entry(Mark::Wrong, "tests", &sentence, &[]);
         }
@@ -167,7 +172,7 @@ fn tests(page: &mut Page, collected: Result<Collected, Failure>, errors: &[Colle
 /// Whether an entry is good news.
 #[derive(Clone, Copy)]
 enum Mark {
-    Right,
+    Ok,
     /// No fault, but it costs time.
     Slow,
     Wrong,
@@ -187,7 +192,7 @@ impl Page {
 
     fn entry(&mut self, mark: Mark, name: &str, value: &str, more: &[String]) {
         let mark = match mark {
-            Mark::Right => self.style.paint(Paint::Green, "ok   "),
+            Mark::Ok => self.style.paint(Paint::Green, "ok   "),
             Mark::Slow => self.style.paint(Paint::Yellow, "slow "),
             Mark::Wrong => self.style.paint(Paint::Red, "wrong"),
         };

@@ -12,7 +12,7 @@ use crate::failure::{Failure, exit};
 use crate::style::{Paint, Style};
 
 /// Prints the flaky tests of a root, for people or as JSON.
-pub async fn flaky(
+pub(crate) async fn flaky(
     connect: Arc<dyn Connect>,
     root: &Path,
     json: bool,

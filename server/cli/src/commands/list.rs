@@ -11,20 +11,25 @@ use crate::engine::client::Client;
 use crate::engine::inventory::{chosen, inventory};
 use crate::failure::{Failure, exit};
 use crate::options::arguments::{Filter, List, Run};
-use crate::options::selectors as select;
-use crate::options::selectors::is_asked;
-use crate::paths::path_of;
+use crate::options::selectors;
+use crate::options::selectors::is_selected_file;
+use crate::paths::path_of_uri;
 use crate::suggest;
 
 /// Collects, and prints the tests that the options select; files that can't be collected go to standard error.
-pub async fn list(connect: Arc<dyn Connect>, root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
+pub(crate) async fn list(
+    connect: Arc<dyn Connect>,
+    root: &Path,
+    options: &List,
+    out: &mut dyn Write,
+) -> Result<i32, Failure> {
     let wanted = Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json };
     let client = Client::open(&*connect, root, None).await?;
     listed(&client, root, wanted, out).await
 }
 
 /// `pytest-lens run --collect-only`: the tests that the run would have.
-pub async fn of_run(
+pub(crate) async fn of_run(
     connect: Arc<dyn Connect>,
     root: &Path,
     options: &Run,
@@ -63,25 +68,25 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
         Err(failure) if errors.is_empty() => return Err(failure),
         other => other.unwrap_or_default(),
     };
-    let named = select::node_ids(root, options.selectors)?;
+    let named = selectors::node_ids(root, options.selectors)?;
     let mut nodes = inventory(client).await?;
     for id in &named {
-        let any = nodes.iter().any(|node| select::means(id, &node.node_id));
+        let any = nodes.iter().any(|node| selectors::covers(id, &node.node_id));
         if !any && id.contains("::") && errors.is_empty() {
-            let meant = select::meant(id, nodes.iter().map(|node| &*node.node_id));
-            return Err(Failure::usage(format!("there is no test `{id}`{}", suggest::question(meant.as_deref()))));
+            let meant = selectors::nearest_test(id, nodes.iter().map(|node| &*node.node_id));
+            return Err(Failure::usage(format!("there is no test `{id}`{}", suggest::did_you_mean(meant.as_deref()))));
         }
     }
     if !named.is_empty() {
-        nodes.retain(|node| named.iter().any(|id| select::means(id, &node.node_id)));
+        nodes.retain(|node| named.iter().any(|id| selectors::covers(id, &node.node_id)));
     }
     nodes.retain(|node| selected.contains(&node.node_id));
     print(&nodes, options.json, out)?;
-    errors.retain(|error| is_asked(&named, &path_of(&error.uri, root)));
+    errors.retain(|error| is_selected_file(&named, &path_of_uri(&error.uri, root)));
     let mut told = std::io::stderr();
     for error in &errors {
         let message = error.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
-        let path = path_of(&error.uri, root);
+        let path = path_of_uri(&error.uri, root);
         // Where standard error is gone, there is nobody to tell; the exit status still does.
         let _ = writeln!(told, "pytest-lens: {path}:{}: {message}", error.range.start.line + 1);
     }
@@ -89,16 +94,16 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
 }
 
 /// pytest's exit status for a collection.
-pub fn status(without_errors: bool, is_empty: bool) -> i32 {
+pub(crate) fn status(without_errors: bool, is_empty: bool) -> i32 {
     match (without_errors, is_empty) {
         (false, _) => exit::INTERRUPTED,
-        (true, true) => exit::NOTHING,
+        (true, true) => exit::NO_TESTS,
         (true, false) => exit::OK,
     }
 }
 
 /// Prints tests: an id a line, or an object a line.
-pub fn print(nodes: &[TestNodeInfo], json: bool, out: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) fn print(nodes: &[TestNodeInfo], json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let mut out = std::io::BufWriter::new(out);
     for node in nodes {
         if json {

@@ -10,17 +10,17 @@ use pytest_lens_protocol::TestNodeInfo;
 use crate::commands::list::{print, status};
 use crate::failure::Failure;
 use crate::options::arguments::List;
-use crate::options::selectors as select;
+use crate::options::selectors;
 
 /// Prints the functions and doctests that the source shows; files that can't be read go to standard error.
-pub fn list(root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
+pub(crate) fn list(root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
     let settings = settings_from(root, &|path| listing::read_text(path).ok())
         .map_err(|error| Failure::usage(error.to_string()))?;
     let files = listing::list(root, &settings);
     let mut nodes: Vec<TestNodeInfo> = files.iter().flat_map(nodes).collect();
-    let named = select::node_ids(root, &options.selectors)?;
+    let named = selectors::node_ids(root, &options.selectors)?;
     if !named.is_empty() {
-        nodes.retain(|node| named.iter().any(|id| select::means(id, &node.node_id)));
+        nodes.retain(|node| named.iter().any(|id| selectors::covers(id, &node.node_id)));
     }
     print(&nodes, options.json, out)?;
     let problems: Vec<String> = files.iter().filter_map(problem).collect();

@@ -7,13 +7,13 @@ use pytest_lens_engine::Connect;
 use crate::failure::{Failure, exit};
 use crate::signals;
 
-/// Serves until the client leaves, or the system asks to end. A client that leaves without `shutdown` is a failure, as
+/// Serves until the client leaves, or the system signals to end. A client that leaves without `shutdown` is a failure, as
 /// LSP says.
-pub async fn serve(connect: Arc<dyn Connect>) -> Result<i32, Failure> {
-    let mut asks = signals::listen()?;
+pub(crate) async fn serve(connect: Arc<dyn Connect>) -> Result<i32, Failure> {
+    let mut signals = signals::listen()?;
     let serving = pytest_lens_lsp::serve(connect, tokio::io::stdin(), tokio::io::stdout());
     tokio::select! {
         was_shut_down = serving => Ok(if was_shut_down { exit::OK } else { exit::FAILED }),
-        Some(_) = asks.recv() => Ok(exit::OK),
+        Some(_) = signals.recv() => Ok(exit::OK),
     }
 }

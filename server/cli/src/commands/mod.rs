@@ -14,23 +14,23 @@ use std::sync::Arc;
 
 use pytest_lens_engine::{Connect, Remote};
 
-use crate::engine::start::{Life, block_on, start, with, with_engine};
+use crate::engine::start::{Lifetime, block_on, start, with, with_engine};
 use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
 use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root};
-use crate::options::{selectors as select, terminal_access};
+use crate::options::{selectors, terminal_access};
 use crate::run;
 use crate::style::Style;
 
 /// Carries out a command; returns the exit status.
-pub fn dispatch(command: Command) -> Result<i32, Failure> {
+pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
     let out = &mut std::io::stdout();
     match command {
         Command::Lsp(options) => match options.engine.connect {
             // Without a daemon it serves all the same: from the sources, until one is there.
             Some(socket) => block_on(lsp::serve(Arc::new(Remote::new(&socket)))),
             None => block_on(async {
-                match start(Life::Resident) {
+                match start(Lifetime::Resident) {
                     Ok(engine) => {
                         let result = lsp::serve(Arc::clone(&engine) as Arc<dyn Connect>).await;
                         engine.shutdown().await;
@@ -40,7 +40,9 @@ pub fn dispatch(command: Command) -> Result<i32, Failure> {
                 }
             }),
         },
-        Command::Daemon(options) => with_engine(Life::Resident, async |engine| daemon::daemon(engine, options).await),
+        Command::Daemon(options) => {
+            with_engine(Lifetime::Resident, async |engine| daemon::daemon(engine, options).await)
+        }
         Command::Run(mut options) => {
             let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
             if options.collect_only {
@@ -49,14 +51,14 @@ pub fn dispatch(command: Command) -> Result<i32, Failure> {
             options.has_terminal = terminal_access::is_wanted(&options, &root)?;
             if options.has_terminal {
                 // The history tells a daemon's clients of it.
-                return with_engine(Life::Terminal, async |engine| {
+                return with_engine(Lifetime::Terminal, async |engine| {
                     run::run(engine, &root, &options, out, Style::of_stdout()).await
                 });
             }
             with(&options.engine, async |engine| run::run(engine, &root, &options, out, Style::of_stdout()).await)
         }
         Command::List(options) if options.is_static => {
-            list_from_source::list(&select::root(options.root.root.as_deref())?, &options, out)
+            list_from_source::list(&selectors::root(options.root.root.as_deref())?, &options, out)
         }
         Command::List(mut options) => {
             let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
@@ -72,12 +74,12 @@ pub fn dispatch(command: Command) -> Result<i32, Failure> {
             with(&options.engine, async |engine| flaky::flaky(engine, &root, json, out, style).await)
         }
         Command::History(HistoryCommand::Import(options)) => {
-            let root = select::root(options.root.root.as_deref())?;
-            with_engine(Life::Short, async |engine| import::import(engine, &root, &options, out).await)
+            let root = selectors::root(options.root.root.as_deref())?;
+            with_engine(Lifetime::Short, async |engine| import::import(engine, &root, &options, out).await)
         }
         Command::Doctor(options) => {
-            let root = select::root(options.root.root.as_deref())?;
-            with_engine(Life::Short, async |engine| doctor::doctor(engine, &root, out, Style::of_stdout()).await)
+            let root = selectors::root(options.root.root.as_deref())?;
+            with_engine(Lifetime::Short, async |engine| doctor::doctor(engine, &root, out, Style::of_stdout()).await)
         }
     }
 }
@@ -85,7 +87,7 @@ pub fn dispatch(command: Command) -> Result<i32, Failure> {
 /// The root of a command that a daemon can serve.
 fn root_of(root: &Root, engine: &EngineAt, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
     match engine.connect {
-        Some(_) => select::shared_root(root.root.as_deref(), selectors),
-        None => select::root(root.root.as_deref()),
+        Some(_) => selectors::shared_root(root.root.as_deref(), selectors),
+        None => selectors::root(root.root.as_deref()),
     }
 }

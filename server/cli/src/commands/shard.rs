@@ -13,11 +13,12 @@ use crate::engine::client::Client;
 use crate::engine::inventory::inventory;
 use crate::engine::shards;
 use crate::failure::{Failure, exit};
-use crate::options::arguments::{Shard, Shards};
+use crate::options::arguments::Shard;
+use crate::options::values::Shards;
 use crate::style::{Paint, Style};
 
 /// Prints the figures of a distribution, or one shard's tests.
-pub async fn shard(
+pub(crate) async fn shard(
     connect: Arc<dyn Connect>,
     root: &Path,
     options: &Shard,

@@ -9,7 +9,7 @@ use pytest_lens_protocol::{CollectError, Event, EventPayload, PROTOCOL_VERSION, 
 use crate::failure::Failure;
 
 /// A context, and a session to talk about it.
-pub struct Client {
+pub(crate) struct Client {
     /// The session.
     pub session: Arc<dyn Call>,
     /// The context's id, for every request.
@@ -19,7 +19,7 @@ pub struct Client {
 
 impl Client {
     /// Opens the context of a root.
-    pub async fn open(connect: &dyn Connect, root: &Path, mode: Option<String>) -> Result<Self, Failure> {
+    pub(crate) async fn open(connect: &dyn Connect, root: &Path, mode: Option<String>) -> Result<Self, Failure> {
         let session = connect.session();
         let request = Request::InitContext {
             protocol_version: PROTOCOL_VERSION,
@@ -36,12 +36,12 @@ impl Client {
     }
 
     /// The log: from its beginning, or, where others have long used the same engine, from its present state on.
-    pub fn log(&self) -> Log {
+    pub(crate) fn log(&self) -> Log {
         Log { cursor: if self.is_shared { u64::MAX } else { 0 } }
     }
 
     /// Brings the inventory up to date.
-    pub async fn collect(&self) -> Result<Collected, Failure> {
+    pub(crate) async fn collect(&self) -> Result<Collected, Failure> {
         match self.session.call(Request::Collect { context_id: self.context_id.clone(), force: false }).await {
             Response::CollectionComplete { node_count, duration_ms } => Ok(Collected { node_count, duration_ms }),
             other => Err(Failure::of_response(other)),
@@ -49,7 +49,7 @@ impl Client {
     }
 
     /// The errors of collection that hold now.
-    pub async fn collect_errors(&self) -> Result<Vec<CollectError>, Failure> {
+    pub(crate) async fn collect_errors(&self) -> Result<Vec<CollectError>, Failure> {
         let mut log = self.log();
         let mut errors = Vec::new();
         loop {
@@ -68,7 +68,7 @@ impl Client {
 
 /// What a collection came to.
 #[derive(Debug, Clone, Copy)]
-pub struct Collected {
+pub(crate) struct Collected {
     /// Tests in the inventory.
     pub node_count: usize,
     /// How long it took, in milliseconds.
@@ -77,13 +77,13 @@ pub struct Collected {
 
 /// A place in a context's log.
 #[derive(Debug)]
-pub struct Log {
+pub(crate) struct Log {
     cursor: u64,
 }
 
 impl Log {
     /// The events since the last call; waits that long for a first one.
-    pub async fn next(&mut self, client: &Client, wait_ms: u64) -> Result<Vec<Arc<Event>>, Failure> {
+    pub(crate) async fn next(&mut self, client: &Client, wait_ms: u64) -> Result<Vec<Arc<Event>>, Failure> {
         let request = Request::GetEvents { context_id: client.context_id.clone(), cursor: self.cursor, wait_ms };
         match client.session.call(request).await {
             Response::Events { cursor, events } => {

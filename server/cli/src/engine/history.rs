@@ -9,7 +9,7 @@ use crate::failure::Failure;
 
 /// A project's history.
 #[derive(Debug, Default)]
-pub struct History {
+pub(crate) struct History {
     /// The file that holds it.
     pub file: String,
     /// Whether that file exists.
@@ -31,7 +31,7 @@ pub struct History {
 }
 
 /// Requests the history of a root.
-pub async fn history(connect: &dyn Connect, root: &Path) -> Result<History, Failure> {
+pub(crate) async fn history(connect: &dyn Connect, root: &Path) -> Result<History, Failure> {
     match connect.session().call(Request::GetHistory { repo_path: root.display().to_string() }).await {
         Response::History { file, exists, outcomes, tracked, stable, flaky, unstable, trouble, set_aside } => {
             Ok(History { file, exists, outcomes, tracked, stable, flaky, unstable, trouble, set_aside })

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::options::arguments::Filter;
 
 /// Every test in the inventory.
-pub async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
+pub(crate) async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
     match client.session.call(Request::GetInventory { context_id: client.context_id.clone() }).await {
         Response::InventoryData { nodes, .. } => Ok(nodes),
         other => Err(Failure::of_response(other)),
@@ -17,15 +17,15 @@ pub async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Failure> {
 }
 
 /// The ids that the expressions select; none where there is no expression.
-pub async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
+pub(crate) async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
     if filter.keyword.is_none() && filter.marker.is_none() {
         return Ok(None);
     }
     Ok(Some(chosen(client, filter).await?))
 }
 
-/// The ids that the expressions select, where there are any; collected if need be, since somebody asks.
-pub async fn chosen(client: &Client, filter: &Filter) -> Result<HashSet<String>, Failure> {
+/// The ids that the expressions select, where there are any; collected if need be, since somebody signals.
+pub(crate) async fn chosen(client: &Client, filter: &Filter) -> Result<HashSet<String>, Failure> {
     let (keyword, marker) = (filter.keyword.clone(), filter.marker.clone());
     let request = Request::List { context_id: client.context_id.clone(), keyword, marker };
     match client.session.call(request).await {

@@ -1,8 +1,8 @@
 //! The engine as the commands use it.
 
-pub mod client;
-pub mod history;
-pub mod inventory;
-pub mod shards;
-pub mod start;
-pub mod unavailable;
+pub(crate) mod client;
+pub(crate) mod history;
+pub(crate) mod inventory;
+pub(crate) mod shards;
+pub(crate) mod start;
+pub(crate) mod unavailable;

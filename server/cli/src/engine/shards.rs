@@ -6,7 +6,7 @@ use super::client::Client;
 use crate::failure::Failure;
 
 /// The tests of one shard, counted from 1, of those that the ids mean; no ids mean all.
-pub async fn tests(
+pub(crate) async fn tests(
     client: &Client,
     node_ids: Vec<String>,
     (index, total_shards): (u32, u32),

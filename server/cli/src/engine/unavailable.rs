@@ -8,7 +8,7 @@ use pytest_lens_protocol::{ErrorCode, Request, Response};
 /// What stands for an engine that could not be started: it answers each call with the reason, and lenses and tree come
 /// from the sources.
 #[derive(Debug, Clone)]
-pub struct Unavailable(pub String);
+pub(crate) struct Unavailable(pub String);
 
 impl Connect for Unavailable {
     fn session(&self) -> Arc<dyn Call> {

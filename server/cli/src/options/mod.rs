@@ -1,6 +1,9 @@
-//! What the user asks for: arguments, pytest's options among them, and the paths and node ids that they name.
+//! The user's request: the command line, pytest's options in it, and the paths and node ids that it names.
 
-pub mod arguments;
-pub mod pytest_options;
-pub mod selectors;
-pub mod terminal_access;
+pub(crate) mod arguments;
+pub(crate) mod parse;
+pub(crate) mod pytest_options;
+mod pytest_table;
+pub(crate) mod selectors;
+pub(crate) mod terminal_access;
+pub(crate) mod values;

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::suggest;
 
 /// The root: an existing folder, absolute, its symlinks resolved; where none is given, the current one.
-pub fn root(given: Option<&Path>) -> Result<PathBuf, Failure> {
+pub(crate) fn root(given: Option<&Path>) -> Result<PathBuf, Failure> {
     let given = given.unwrap_or(Path::new("."));
     let shown = given.display();
     let root = given.canonicalize().map_err(|error| {
@@ -24,7 +24,7 @@ pub fn root(given: Option<&Path>) -> Result<PathBuf, Failure> {
 
 /// The root in a daemon, which others use for the same project: where none is given, pytest's rootdir for the current
 /// folder, so that all meet in one context. Paths and the lack of them mean the current folder all the same.
-pub fn shared_root(given: Option<&Path>, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
+pub(crate) fn shared_root(given: Option<&Path>, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
     let here = root(given)?;
     match given {
         Some(_) => Ok(here),
@@ -52,7 +52,7 @@ fn around(here: &Path, selectors: &mut Vec<String>) -> PathBuf {
 }
 
 /// The engine's node ids for the arguments; empty means everything.
-pub fn node_ids(root: &Path, selectors: &[String]) -> Result<Vec<String>, Failure> {
+pub(crate) fn node_ids(root: &Path, selectors: &[String]) -> Result<Vec<String>, Failure> {
     let mut ids = Vec::with_capacity(selectors.len());
     for selector in selectors {
         match relative(root, selector)? {
@@ -65,13 +65,13 @@ pub fn node_ids(root: &Path, selectors: &[String]) -> Result<Vec<String>, Failur
 }
 
 /// Whether a test is one of those that an id of ours means: its own, its function's, class's, file's or folder's.
-pub fn means(id: &str, test: &str) -> bool {
+pub(crate) fn covers(id: &str, test: &str) -> bool {
     test.strip_prefix(id.trim_end_matches('/'))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || rest.starts_with('[') || rest.starts_with('/'))
 }
 
 /// Whether a file is one of those asked for: it is named, lies in a folder that is, or is the conftest.py of one.
-pub fn is_asked(asked: &[String], path: &str) -> bool {
+pub(crate) fn is_selected_file(asked: &[String], path: &str) -> bool {
     let conftest_of = path.strip_suffix("conftest.py").filter(|folder| folder.is_empty() || folder.ends_with('/'));
     asked.is_empty()
         || asked.iter().any(|id| {
@@ -82,7 +82,7 @@ pub fn is_asked(asked: &[String], path: &str) -> bool {
 }
 
 /// Of the tests that there are, what was meant by an id that none of them has: a test, a class or a function.
-pub fn meant<'a>(id: &str, tests: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn nearest_test<'a>(id: &str, tests: impl Iterator<Item = &'a str>) -> Option<String> {
     let (file, wanted) = id.split_once("::")?;
     let mut known = std::collections::BTreeSet::new();
     for test in tests {
@@ -156,12 +156,12 @@ fn not_found(root: &Path, path: &str) -> String {
             format!("file or folder not found: `{path}`; paths are relative to the root, so say `{meant}`")
         }
         None => {
-            let plain = tidy(Path::new(path)).and_then(|plain| suggest::path(root, &plain));
+            let plain = tidy(Path::new(path)).and_then(|plain| suggest::nearest_path(root, &plain));
             let meant = plain.map(|meant| meant.display().to_string());
             format!(
                 "file or folder not found: `{path}` (in `{}`){}",
                 root.display(),
-                suggest::question(meant.as_deref())
+                suggest::did_you_mean(meant.as_deref())
             )
         }
     }
@@ -184,7 +184,7 @@ mod tests {
     fn ids(root: &Path, selectors: &[&str]) -> Result<Vec<String>, String> {
         let selectors: Vec<String> = selectors.iter().map(|&text| text.to_owned()).collect();
         node_ids(root, &selectors).map_err(|failure| match failure {
-            Failure::Said { sentence, status: 4 } => sentence.replace(&root.display().to_string(), "ROOT"),
+            Failure::Message { sentence, status: 4 } => sentence.replace(&root.display().to_string(), "ROOT"),
             other => format!("{other:?}"),
         })
     }
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn a_root_that_is_no_folder_is_named() {
         let told = |path: &str| match root(Some(Path::new(path))) {
-            Err(Failure::Said { sentence, status: 4 }) => sentence,
+            Err(Failure::Message { sentence, status: 4 }) => sentence,
             other => format!("{other:?}"),
         };
         insta::assert_snapshot!(told("no/such/folder"), @"the root `no/such/folder` can't be opened (No such file or directory (os error 2)); give the project's folder with --root");
@@ -267,7 +267,7 @@ mod tests {
     fn only_files_that_were_asked_for() {
         let asked = |ids: &[&str], path: &str| {
             let ids: Vec<String> = ids.iter().map(|&id| id.to_owned()).collect();
-            is_asked(&ids, path)
+            is_selected_file(&ids, path)
         };
         assert!(asked(&[], "any.py"));
         assert!(asked(&["a/t.py::test_x"], "a/t.py"));

@@ -8,13 +8,13 @@ use pytest_lens_analysis::{PytestSettings, listing, settings_from};
 use pytest_lens_protocol::WorkerCount;
 
 use crate::failure::Failure;
-use crate::options::arguments as args;
+use crate::options::arguments;
 
 /// Whether a run's tests are to have them.
 ///
 /// # Errors
 /// A sentence, where a debugger is asked for beside what leaves it no terminal.
-pub fn is_wanted(options: &args::Run, root: &Path) -> Result<bool, Failure> {
+pub(crate) fn is_wanted(options: &arguments::Run, root: &Path) -> Result<bool, Failure> {
     // pytest itself tells what is wrong with its configuration.
     let settings = settings_from(root, &|path| listing::read_text(path).ok());
     let PytestSettings { mut addopts, .. } = settings.unwrap_or_default();
@@ -24,11 +24,11 @@ pub fn is_wanted(options: &args::Run, root: &Path) -> Result<bool, Failure> {
 }
 
 /// Whether Ctrl-C reaches the tests as it reaches this process.
-pub fn is_shared() -> bool {
+pub(crate) fn is_shared() -> bool {
     std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
 }
 
-fn decide(options: &args::Run, addopts: &[String]) -> Result<bool, Failure> {
+fn decide(options: &arguments::Run, addopts: &[String]) -> Result<bool, Failure> {
     let several = match options.workers {
         Some(WorkerCount::Fixed(count)) => count > 1,
         Some(WorkerCount::Auto) => true,
@@ -89,16 +89,17 @@ fn is_distributed(addopts: &[String]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::parse::parse;
 
     fn decided(line: &str, addopts: &str) -> String {
         let arguments = format!("pytest-lens run {line}");
-        let Ok(args::Command::Run(options)) = args::parse(arguments.split_whitespace().map(Into::into)) else {
+        let Ok(arguments::Command::Run(options)) = parse(arguments.split_whitespace().map(Into::into)) else {
             return "not a run".into();
         };
         let addopts: Vec<String> = addopts.split_whitespace().map(str::to_owned).collect();
         match decide(&options, &addopts) {
             Ok(wanted) => wanted.to_string(),
-            Err(Failure::Said { sentence, .. }) => sentence,
+            Err(Failure::Message { sentence, .. }) => sentence,
             Err(other) => format!("{other:?}"),
         }
     }

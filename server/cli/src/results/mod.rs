@@ -1,3 +1,3 @@
 //! What came of a run.
 
-pub mod report;
+pub(crate) mod report;

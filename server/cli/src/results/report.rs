@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use pytest_lens_protocol::{CollectError, EventPayload, NOT_COLLECTED, RunEnd, RunEndStatus, TestOutcome};
 
 use crate::failure::exit;
-use crate::options::selectors::is_asked;
-use crate::paths::path_of;
+use crate::options::selectors::is_selected_file;
+use crate::paths::path_of_uri;
 
 /// A file that could not be collected.
 #[derive(Debug, PartialEq, Eq)]
-pub struct FileError {
+pub(crate) struct FileError {
     /// Relative to the root where it lies in it.
     pub path: String,
     /// 1-based.
@@ -24,7 +24,7 @@ pub struct FileError {
 
 /// What is known of a run.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     root: PathBuf,
     /// What was asked for; empty means everything.
     asked: Vec<String>,
@@ -54,7 +54,7 @@ pub struct Report {
 
 impl Report {
     /// Of a run that has not begun.
-    pub fn new(root: &Path, asked: Vec<String>) -> Self {
+    pub(crate) fn new(root: &Path, asked: Vec<String>) -> Self {
         Report {
             root: root.to_owned(),
             asked,
@@ -73,12 +73,12 @@ impl Report {
     }
 
     /// What was asked for; empty means everything.
-    pub fn asked(&self) -> &[String] {
+    pub(crate) fn asked(&self) -> &[String] {
         &self.asked
     }
 
     /// Takes in an event; whether it is one of this run's.
-    pub fn take(&mut self, payload: &EventPayload, run_id: &str) -> bool {
+    pub(crate) fn take(&mut self, payload: &EventPayload, run_id: &str) -> bool {
         let of = match payload {
             EventPayload::Inventory(delta) => {
                 self.take_errors(delta.errors.clone());
@@ -123,28 +123,28 @@ impl Report {
     }
 
     /// Takes the errors that hold now, those of the files that were asked for.
-    pub fn take_errors(&mut self, errors: Vec<CollectError>) {
+    pub(crate) fn take_errors(&mut self, errors: Vec<CollectError>) {
         let errors = errors.into_iter().map(|error| FileError {
-            path: path_of(&error.uri, &self.root),
+            path: path_of_uri(&error.uri, &self.root),
             line: error.range.start.line + 1,
             message: error.message,
             longrepr: error.longrepr,
         });
-        self.errors = errors.filter(|error| is_asked(&self.asked, &error.path)).collect();
+        self.errors = errors.filter(|error| is_selected_file(&self.asked, &error.path)).collect();
     }
 
     /// Whether a file that was asked for could not be collected.
-    pub fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }
 
     /// Tests with a final outcome.
-    pub fn done(&self) -> usize {
+    pub(crate) fn done(&self) -> usize {
         self.outcomes.values().sum()
     }
 
     /// pytest's exit status.
-    pub fn status(&self) -> i32 {
+    pub(crate) fn status(&self) -> i32 {
         let Some(end) = &self.end else { return exit::INTERNAL };
         match end.status {
             RunEndStatus::InternalError => exit::INTERNAL,
@@ -158,13 +158,13 @@ impl Report {
             }
             RunEndStatus::Failed | RunEndStatus::TimedOut => exit::FAILED,
             RunEndStatus::Passed if end.counts.failed + end.counts.errors > 0 => exit::FAILED,
-            RunEndStatus::Passed if self.total == 0 => exit::NOTHING,
+            RunEndStatus::Passed if self.total == 0 => exit::NO_TESTS,
             RunEndStatus::Passed => exit::OK,
         }
     }
 }
 
 /// Whether an outcome makes a run fail.
-pub fn is_failure(outcome: &str) -> bool {
+pub(crate) fn is_failure(outcome: &str) -> bool {
     matches!(outcome, "failed" | "error" | "timed_out" | "crashed")
 }

@@ -7,16 +7,20 @@ use pytest_lens_protocol::{Request, Response};
 use crate::engine::client::Client;
 use crate::engine::{inventory, shards};
 use crate::failure::Failure;
-use crate::options::{arguments as args, selectors as select};
+use crate::options::{arguments, selectors};
 
 /// Of the tests selected that there are, those that failed when they last ran; or all from the first of them on. None
 /// where none failed.
-pub async fn by_history(client: &Client, selected: &[String], only_failed: bool) -> Result<Vec<String>, Failure> {
+pub(crate) async fn previously_failed(
+    client: &Client,
+    selected: &[String],
+    only_failed: bool,
+) -> Result<Vec<String>, Failure> {
     let recorded = match client.session.call(Request::GetLastFailed { context_id: client.context_id.clone() }).await {
         Response::TestList { node_ids } => node_ids,
         other => return Err(Failure::of_response(other)),
     };
-    let is_selected = |id: &str| selected.is_empty() || selected.iter().any(|wanted| select::means(wanted, id));
+    let is_selected = |id: &str| selected.is_empty() || selected.iter().any(|wanted| selectors::covers(wanted, id));
     let recorded: HashSet<String> = recorded.into_iter().filter(|id| is_selected(id)).collect();
     if recorded.is_empty() {
         return Ok(Vec::new());
@@ -31,11 +35,11 @@ pub async fn by_history(client: &Client, selected: &[String], only_failed: bool)
 }
 
 /// One shard of what the ids and expressions select: as if the others were not there.
-pub async fn shard_of(
+pub(crate) async fn shard_of(
     client: &Client,
     mut node_ids: Vec<String>,
     shard: (u32, u32),
-    options: &args::Run,
+    options: &arguments::Run,
 ) -> Result<Vec<String>, Failure> {
     let strategy = &options.strategy.name;
     if let Some(filtered) = inventory::filtered(client, &options.filter).await? {

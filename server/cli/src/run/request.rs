@@ -5,26 +5,26 @@ use std::path::Path;
 use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, Source, WorkerCount};
 
-use super::narrow::{by_history, shard_of};
+use super::narrow::{previously_failed, shard_of};
 use crate::engine::client::{Client, Log};
 use crate::failure::Failure;
-use crate::options::arguments as args;
+use crate::options::arguments;
 use crate::results::report::Report;
 
 /// What became of the request for a run.
-pub enum Started {
+pub(crate) enum Started {
     /// With its id, and the log from a place before its start.
     Run(Client, String, Log),
     /// The selection is empty, and why.
-    Nothing(String),
+    Empty(String),
     /// The request was refused for the reason in the message; it may be that a file can't be collected.
     Refused(Client, String),
 }
 
-pub async fn start(
+pub(crate) async fn start(
     connect: &dyn Connect,
     root: &Path,
-    options: &args::Run,
+    options: &arguments::Run,
     node_ids: Vec<String>,
     report: &mut Report,
 ) -> Result<Started, Failure> {
@@ -38,7 +38,7 @@ pub async fn start(
     }
     let mut node_ids = node_ids;
     if options.last_failed || is_stepwise(options) {
-        let left = by_history(&client, &node_ids, options.last_failed).await?;
+        let left = previously_failed(&client, &node_ids, options.last_failed).await?;
         if left.is_empty() {
             // As pytest does.
             report.note = Some("no test of what was selected failed when it last ran: all of it runs".into());
@@ -50,7 +50,7 @@ pub async fn start(
         node_ids = shard_of(&client, node_ids, shard, options).await?;
         if node_ids.is_empty() {
             let (index, total) = shard;
-            return Ok(Started::Nothing(format!("shard {index}/{total} of what was selected has no test")));
+            return Ok(Started::Empty(format!("shard {index}/{total} of what was selected has no test")));
         }
     }
     let request = Request::RunStream {
@@ -83,28 +83,28 @@ pub async fn start(
 }
 
 /// What pytest's session is given besides.
-fn arguments(options: &args::Run) -> Vec<String> {
+fn arguments(options: &arguments::Run) -> Vec<String> {
     let mut arguments = options.passed.clone();
     // Longer comparisons; the lines are ours.
-    if options.look.verbose > 0 {
-        arguments.push(format!("-{}", "v".repeat(options.look.verbose.into())));
+    if options.output.verbose > 0 {
+        arguments.push(format!("-{}", "v".repeat(options.output.verbose.into())));
     }
     // The process that has the terminal shows there what runs.
-    if options.look.quiet && options.has_terminal {
+    if options.output.quiet && options.has_terminal {
         arguments.push("-q".into());
     }
     // Without tracebacks, or with a line for each, there is still a text for other readers.
-    let tb = options.look.tb.iter().filter(|style| !matches!(style.as_str(), "no" | "line"));
+    let tb = options.output.tb.iter().filter(|style| !matches!(style.as_str(), "no" | "line"));
     arguments.extend(tb.map(|style| format!("--tb={style}")));
     arguments
 }
 
-fn is_stepwise(options: &args::Run) -> bool {
+fn is_stepwise(options: &arguments::Run) -> bool {
     options.stepwise || options.stepwise_skip
 }
 
 /// After how many failures the run is to stop.
-fn maxfail(options: &args::Run) -> Option<u32> {
+fn maxfail(options: &arguments::Run) -> Option<u32> {
     let step = is_stepwise(options).then_some(if options.stepwise_skip { 2 } else { 1 });
     let first = options.exit_first.then_some(1);
     first.into_iter().chain(step).chain(options.maxfail.filter(|&count| count > 0)).min()

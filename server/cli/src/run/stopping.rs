@@ -5,11 +5,11 @@ use std::sync::Arc;
 use pytest_lens_engine::Call;
 use pytest_lens_protocol::Request;
 
-use crate::signals::Ask;
-use crate::terminal::progress::Live;
+use crate::signals::Signal;
+use crate::terminal::progress::Progress;
 
 /// The way to stop the run while the log is waited for.
-pub struct Control {
+pub(crate) struct RunControl {
     pub session: Arc<dyn Call>,
     pub run_id: String,
     pub asked: u32,
@@ -17,22 +17,22 @@ pub struct Control {
     pub leaves_interrupts: bool,
 }
 
-impl Control {
+impl RunControl {
     /// Stops at the first ask, kills at the second; `true` at the third, when waiting is to end.
-    pub async fn obey(&mut self, ask: Ask, live: &Live<'_>) -> bool {
-        if ask == Ask::Interrupt && self.leaves_interrupts {
+    pub(crate) async fn on_signal(&mut self, signal: Signal, progress: &Progress<'_>) -> bool {
+        if signal == Signal::Interrupt && self.leaves_interrupts {
             return false;
         }
         let before = self.asked;
-        self.asked += if ask == Ask::Terminate { 2 } else { 1 };
+        self.asked += if signal == Signal::Terminate { 2 } else { 1 };
         match (before, self.asked) {
             (0, 1) => {
-                live.note("stopping: what runs may finish; Ctrl-C again ends it at once");
+                progress.note("stopping: what runs may finish; Ctrl-C again ends it at once");
                 self.session.call(Request::StopRun { run_id: self.run_id.clone() }).await;
                 false
             }
             (0 | 1, _) => {
-                live.note("killing what runs");
+                progress.note("killing what runs");
                 self.kill().await;
                 false
             }
@@ -40,7 +40,7 @@ impl Control {
         }
     }
 
-    pub async fn kill(&self) {
+    pub(crate) async fn kill(&self) {
         // Where the run is over already there is nothing to kill, which is what was wanted.
         self.session.call(Request::KillRun { run_id: self.run_id.clone() }).await;
     }

@@ -12,8 +12,9 @@ use tokio::sync::mpsc::unbounded_channel;
 
 use super::follow;
 use crate::failure::Failure;
-use crate::options::arguments::{Command, Run, parse};
-use crate::signals::Ask;
+use crate::options::arguments::{Command, Run};
+use crate::options::parse::parse;
+use crate::signals::Signal;
 use crate::style::Style;
 use crate::testing::{Fake, collect_error, inventory};
 
@@ -288,7 +289,7 @@ async fn a_file_that_keeps_a_run_from_beginning_is_shown() {
 async fn what_keeps_pytest_from_starting_is_one_sentence() {
     for errors in [vec![], vec![collect_error("/", 1, "RuntimeError: boom")]] {
         match refused("conftest.py raises; mend it", errors).await {
-            (text, Err(Failure::Said { sentence, status: 4 })) => {
+            (text, Err(Failure::Message { sentence, status: 4 })) => {
                 assert_eq!((text.as_str(), sentence.as_str()), ("", "conftest.py raises; mend it"));
             }
             other => panic!("{other:?}"),
@@ -306,7 +307,7 @@ async fn refusals_are_told_and_have_pytests_status() {
             _ => Response::Pong,
         });
         match play_with(&fake, "").await.1 {
-            Err(Failure::Said { sentence, status }) => {
+            Err(Failure::Message { sentence, status }) => {
                 assert_eq!((sentence.as_str(), status), ("this is why", expected));
             }
             other => panic!("{other:?}"),
@@ -382,12 +383,12 @@ async fn what_was_typed_is_what_is_asked() {
     "#);
 }
 
-/// The exit status of a run during which the user asks for its end; the engine ends it once it was asked so (`answer`).
-async fn pressed(fake: &Fake, asks: &[Ask], answer: &str) -> i32 {
+/// The exit status of a run during which the user signals for its end; the engine ends it once it was asked so (`answer`).
+async fn pressed(fake: &Fake, signals: &[Signal], answer: &str) -> i32 {
     let (sender, receiver) = unbounded_channel();
     let pressing = async {
         fake.until_asked("get_events").await;
-        asks.iter().for_each(|ask| sender.send(*ask).unwrap());
+        signals.iter().for_each(|ask| sender.send(*ask).unwrap());
         fake.until_asked(answer).await;
         fake.push(vec![finished(RunEndStatus::Killed, counts(0, 0))]);
     };
@@ -402,19 +403,19 @@ async fn pressed(fake: &Fake, asks: &[Ask], answer: &str) -> i32 {
 
 #[tokio::test]
 async fn ctrl_c_stops_then_kills_then_gives_up() {
-    use Ask::{Interrupt, Terminate};
-    let cases: [(&[Ask], &[&str]); 4] = [
+    use Signal::{Interrupt, Terminate};
+    let cases: [(&[Signal], &[&str]); 4] = [
         (&[Interrupt], &["stop_run"]),
         (&[Interrupt, Interrupt], &["stop_run", "kill_run"]),
         (&[Terminate], &["kill_run"]),
         (&[Interrupt, Terminate], &["stop_run", "kill_run"]),
     ];
-    for (asks, expected) in cases {
+    for (signals, expected) in cases {
         let fake = playing(vec![started(1)]);
-        assert_eq!(pressed(&fake, asks, expected[expected.len() - 1]).await, 2, "{asks:?}");
+        assert_eq!(pressed(&fake, signals, expected[expected.len() - 1]).await, 2, "{signals:?}");
         let asked = fake.asked();
         let asked: Vec<&str> = asked.iter().map(Request::tag).filter(|tag| tag.ends_with("_run")).collect();
-        assert_eq!(asked, expected, "{asks:?}");
+        assert_eq!(asked, expected, "{signals:?}");
     }
     let fake = playing(vec![started(1)]);
     assert_eq!(pressed(&fake, &[Interrupt; 3], "never").await, 2, "an engine that does not obey is not waited for");
@@ -423,7 +424,7 @@ async fn ctrl_c_stops_then_kills_then_gives_up() {
 #[tokio::test]
 async fn ctrl_c_while_collecting_ends_it() {
     let (sender, receiver) = unbounded_channel();
-    sender.send(Ask::Interrupt).unwrap();
+    sender.send(Signal::Interrupt).unwrap();
     let fake = Fake::new(|_| Response::Pong).silent_on("run_stream");
     let mut out = Vec::new();
     let result = follow(&fake, Path::new("/"), &options(""), &mut out, Style::PLAIN, receiver).await;
@@ -460,7 +461,7 @@ fn colours_mark_what_matters() {
         report.take(&payload, "r");
     }
     let style = Style { colour: true, width: 60, is_terminal: true };
-    let text = crate::terminal::summary::summary(&report, &crate::options::arguments::Look::default(), style);
+    let text = crate::terminal::summary::summary(&report, &crate::options::arguments::OutputOptions::default(), style);
     assert!(text.contains("\x1b[1m>       assert x == 2\x1b[0m\n\x1b[31mE       assert 1 == 2\x1b[0m"), "{text}");
     assert!(text.contains("\x1b[31mFAILED\x1b[0m t.py::TestA::test_bad[1-x] - AssertionError: asser...\n"), "{text}");
 }

@@ -5,14 +5,14 @@ use crate::results::report::Report;
 use crate::style::Style;
 
 /// `1 failed, 3 passed`, in pytest's order.
-pub fn counts(report: &Report, style: Style) -> String {
+pub(crate) fn counts(report: &Report, style: Style) -> String {
     let painted =
         |(count, outcome, word): &(usize, &str, &str)| style.paint(paint(outcome), &format!("{count} {word}"));
     figures(report).iter().map(painted).collect::<Vec<_>>().join(", ")
 }
 
 /// Count, outcome and the word for it.
-pub fn figures(report: &Report) -> Vec<(usize, &'static str, &'static str)> {
+pub(crate) fn figures(report: &Report) -> Vec<(usize, &'static str, &'static str)> {
     let count = |outcome: &str| report.outcomes.get(outcome).copied().unwrap_or(0);
     let errors = count("error") + report.errors.len();
     let figures = [

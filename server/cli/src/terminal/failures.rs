@@ -5,16 +5,16 @@ use std::fmt::Write as _;
 use pytest_lens_protocol::TestOutcome;
 
 use super::text::{first_line, line, with_reason};
-use crate::options::arguments::Look;
+use crate::options::arguments::OutputOptions;
 use crate::results::report::{FileError, Report};
 use crate::style::{Paint, Style};
 
-pub fn tracebacks(
+pub(crate) fn tracebacks(
     text: &mut String,
     report: &Report,
     errors: &[&TestOutcome],
     failures: &[&TestOutcome],
-    look: &Look,
+    look: &OutputOptions,
     style: Style,
 ) {
     if !report.errors.is_empty() || !errors.is_empty() {
@@ -29,7 +29,7 @@ pub fn tracebacks(
 }
 
 /// `path:line: message`, as pytest's `--tb=line` has it.
-pub fn place_line(outcome: &TestOutcome) -> String {
+pub(crate) fn place_line(outcome: &TestOutcome) -> String {
     let message = first_line(outcome.message.as_deref().unwrap_or_default());
     let place = outcome.location.as_ref().map(|place| {
         let path = place.uri.strip_prefix("file://").unwrap_or(&place.uri);
@@ -52,7 +52,7 @@ fn file_error(text: &mut String, error: &FileError, style: Style) {
 }
 
 /// One test's failure: pytest's own text of it, then what it printed.
-fn failure(text: &mut String, outcome: &TestOutcome, report: &Report, look: &Look, style: Style) {
+fn failure(text: &mut String, outcome: &TestOutcome, report: &Report, look: &OutputOptions, style: Style) {
     let name = outcome.id.split_once("::").map_or(&*outcome.id, |(_, test)| test).replace("::", ".");
     let title = match (&*outcome.outcome, &outcome.phase) {
         ("error", Some(phase)) if phase != "call" => format!("ERROR at {phase} of {name}"),
@@ -96,7 +96,7 @@ fn hint(outcome: &TestOutcome) -> Option<String> {
 }
 
 /// What a test printed.
-pub fn captured(text: &mut String, outcome: &TestOutcome, look: &Look, style: Style) {
+pub(crate) fn captured(text: &mut String, outcome: &TestOutcome, look: &OutputOptions, style: Style) {
     let is_wanted = |stream: &str| look.show_capture.as_deref().is_none_or(|shown| shown == "all" || shown == stream);
     for (stream, captured) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr), ("log", &outcome.log)] {
         if !is_wanted(stream) {

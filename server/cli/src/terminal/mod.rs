@@ -3,7 +3,7 @@
 mod counts;
 mod failures;
 mod outcome_words;
-pub mod progress;
-pub mod sections;
-pub mod summary;
+pub(crate) mod progress;
+pub(crate) mod sections;
+pub(crate) mod summary;
 mod text;

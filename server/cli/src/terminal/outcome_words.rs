@@ -4,7 +4,7 @@ use crate::results::report::is_failure;
 use crate::style::Paint;
 
 /// pytest's word for an outcome, where it has one.
-pub fn word(outcome: &str) -> &str {
+pub(crate) fn word(outcome: &str) -> &str {
     match outcome {
         "passed" => "PASSED",
         "failed" => "FAILED",
@@ -20,7 +20,7 @@ pub fn word(outcome: &str) -> &str {
 }
 
 /// The colour of an outcome.
-pub fn paint(outcome: &str) -> Paint {
+pub(crate) fn paint(outcome: &str) -> Paint {
     match outcome {
         "passed" => Paint::Green,
         outcome if is_failure(outcome) => Paint::Red,

@@ -1,7 +1,6 @@
 //! What is shown while a run goes on: a bar for a person, a line for each test, or events as JSON.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use pytest_lens_protocol::{EventPayload, OutputStream, TestOutcome};
@@ -11,18 +10,19 @@ use super::outcome_words::word;
 use super::summary::summary;
 use super::text::{first_line, short_line};
 use crate::failure::Failure;
-use crate::options::arguments::Look;
+use crate::options::arguments::OutputOptions;
 use crate::results::report::{Report, is_failure};
 use crate::style::Style;
+use crate::timing::BAR_INTERVAL;
 
 /// What is shown while a run goes on.
-pub struct Live<'a> {
+pub(crate) struct Progress<'a> {
     style: Style,
-    look: &'a Look,
-    view: View,
+    look: &'a OutputOptions,
+    display: Display,
 }
 
-enum View {
+enum Display {
     Json,
     /// Nothing before the end.
     Quiet,
@@ -30,30 +30,30 @@ enum View {
     Bar(ProgressBar),
 }
 
-impl<'a> Live<'a> {
-    /// The right view: the bar where standard output is a terminal, unless a line for each test is asked for. Tests that
+impl<'a> Progress<'a> {
+    /// The right display: the bar where standard output is a terminal, unless a line for each test is asked for. Tests that
     /// have the terminal themselves show there how they come along.
-    pub fn new(json: bool, has_terminal: bool, look: &'a Look, style: Style) -> Self {
-        let view = match (json, style.is_terminal, look.verbose > 0) {
-            _ if has_terminal => View::Quiet,
-            (true, ..) => View::Json,
-            (false, _, true) => View::Lines,
-            (false, false, false) if look.quiet => View::Quiet,
-            (false, false, false) => View::Lines,
-            (false, true, false) => View::Bar(bar()),
+    pub(crate) fn new(json: bool, has_terminal: bool, look: &'a OutputOptions, style: Style) -> Self {
+        let display = match (json, style.is_terminal, look.verbose > 0) {
+            _ if has_terminal => Display::Quiet,
+            (true, ..) => Display::Json,
+            (false, _, true) => Display::Lines,
+            (false, false, false) if look.quiet => Display::Quiet,
+            (false, false, false) => Display::Lines,
+            (false, true, false) => Display::Bar(bar()),
         };
-        Live { style, look, view }
+        Progress { style, look, display }
     }
 
     /// Shows one event of the run, which the report has taken in already.
-    pub fn show(&self, payload: &EventPayload, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
-        if let View::Json = &self.view {
+    pub(crate) fn show(&self, payload: &EventPayload, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
+        if let Display::Json = &self.display {
             let line = serde_json::to_string(payload).map_err(|error| Failure::internal(error.to_string()))?;
             return Ok(writeln!(out, "{line}")?);
         }
         match payload {
             EventPayload::RunStarted(start) => {
-                if let View::Bar(bar) = &self.view {
+                if let Display::Bar(bar) = &self.display {
                     bar.set_length(start.total as u64);
                     bar.set_style(style_of(template(self.style.width)));
                 }
@@ -70,9 +70,9 @@ impl<'a> Live<'a> {
             EventPayload::Output(output) => {
                 let text = output.text.as_bytes();
                 match output.stream {
-                    OutputStream::Stdout => self.beside_bar(|| out.write_all(text).and_then(|()| out.flush()))?,
+                    OutputStream::Stdout => self.around_bar(|| out.write_all(text).and_then(|()| out.flush()))?,
                     // Nobody to tell where standard error is gone.
-                    _ => self.beside_bar(|| io::stderr().write_all(text).unwrap_or_default()),
+                    _ => self.around_bar(|| io::stderr().write_all(text).unwrap_or_default()),
                 }
             }
             EventPayload::RunFinished(_) | EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) => {}
@@ -81,23 +81,23 @@ impl<'a> Live<'a> {
     }
 
     fn show_outcome(&self, outcome: &TestOutcome, done: usize, total: usize, out: &mut dyn Write) -> io::Result<()> {
-        match &self.view {
-            View::Json | View::Quiet => Ok(()),
-            View::Lines => {
+        match &self.display {
+            Display::Json | Display::Quiet => Ok(()),
+            Display::Lines => {
                 let text = line(outcome);
                 let room = self.style.width.saturating_sub("[100%]".len());
                 writeln!(out, "{text:room$}[{:3}%]", (100 * done).checked_div(total).unwrap_or(100))
             }
-            View::Bar(_) if is_failure(&outcome.outcome) && !outcome.will_rerun => {
+            Display::Bar(_) if is_failure(&outcome.outcome) && !outcome.will_rerun => {
                 let line = short_line(outcome, self.style);
-                self.beside_bar(|| writeln!(out, "{line}"))
+                self.around_bar(|| writeln!(out, "{line}"))
             }
-            View::Bar(_) => Ok(()),
+            Display::Bar(_) => Ok(()),
         }
     }
 
     fn refresh(&self, report: &Report, test: Option<&String>) {
-        let View::Bar(bar) = &self.view else { return };
+        let Display::Bar(bar) = &self.display else { return };
         bar.set_position(report.done() as u64);
         let mut message = counts(report, self.style);
         if let Some(test) = test {
@@ -107,26 +107,26 @@ impl<'a> Live<'a> {
     }
 
     /// Writes without the bar in the way.
-    fn beside_bar<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.view {
-            View::Bar(bar) => bar.suspend(write),
+    fn around_bar<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.display {
+            Display::Bar(bar) => bar.suspend(write),
             _ => write(),
         }
     }
 
     /// Tells the user something that is no result.
-    pub fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         // Where standard error is gone, there is nobody to tell.
-        self.beside_bar(|| writeln!(io::stderr(), "pytest-lens: {text}").unwrap_or_default());
+        self.around_bar(|| writeln!(io::stderr(), "pytest-lens: {text}").unwrap_or_default());
     }
 
     /// The end: the summary; with JSON, what is no event goes to standard error.
-    pub fn finish(&self, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
-        match &self.view {
-            View::Bar(bar) => bar.finish_and_clear(),
-            View::Lines if report.done() > 0 => writeln!(out)?,
-            View::Lines | View::Quiet => {}
-            View::Json => {
+    pub(crate) fn finish(&self, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
+        match &self.display {
+            Display::Bar(bar) => bar.finish_and_clear(),
+            Display::Lines if report.done() > 0 => writeln!(out)?,
+            Display::Lines | Display::Quiet => {}
+            Display::Json => {
                 for error in &report.errors {
                     let message = first_line(&error.message);
                     self.note(&format!("{}:{}: {message}", error.path, error.line));
@@ -139,10 +139,10 @@ impl<'a> Live<'a> {
     }
 }
 
-impl Drop for Live<'_> {
+impl Drop for Progress<'_> {
     fn drop(&mut self) {
         // Where a run comes to nothing, its bar must not stand in the way of the sentence that says so.
-        if let View::Bar(bar) = &self.view {
+        if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
     }
@@ -161,7 +161,7 @@ fn template(width: usize) -> &'static str {
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     bar.set_style(style_of(WAITING));
-    bar.enable_steady_tick(Duration::from_millis(100));
+    bar.enable_steady_tick(BAR_INTERVAL);
     bar
 }
 

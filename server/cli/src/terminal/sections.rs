@@ -9,20 +9,18 @@ use pytest_lens_protocol::TestOutcome;
 use super::failures::captured;
 use super::outcome_words::{paint, word};
 use super::text::{colour_first_word, first_line, line, with_reason};
-use crate::options::arguments::Look;
+use crate::options::arguments::OutputOptions;
 use crate::results::report::Report;
 use crate::style::{Paint, Style};
-
-/// Below it a duration is not worth a line, as in pytest.
-const SLOW: Duration = Duration::from_millis(5);
+use crate::timing::DURATIONS_MIN;
 
 /// Whether more than the failures is to be kept of a run.
-pub fn wants_all(look: &Look) -> bool {
+pub(crate) fn wants_all(look: &OutputOptions) -> bool {
     look.durations.is_some() || letters(look).contains(['p', 'P', 's', 'x', 'X'])
 }
 
 /// The letters of `-r`, with those that stand for several spelled out.
-pub fn letters(look: &Look) -> String {
+pub(crate) fn letters(look: &OutputOptions) -> String {
     let mut spelled = String::new();
     for letter in look.letters.as_deref().unwrap_or("fE").chars() {
         match letter {
@@ -41,7 +39,7 @@ fn of<'a>(report: &'a Report, outcome: &str) -> impl Iterator<Item = &'a TestOut
 }
 
 /// What the tests that passed printed, for `-rP`.
-pub fn passes(text: &mut String, report: &Report, look: &Look, style: Style) {
+pub(crate) fn passes(text: &mut String, report: &Report, look: &OutputOptions, style: Style) {
     if !letters(look).contains('P') {
         return;
     }
@@ -62,9 +60,9 @@ pub fn passes(text: &mut String, report: &Report, look: &Look, style: Style) {
 }
 
 /// The slowest tests, set-up and teardown included.
-pub fn slowest(text: &mut String, report: &Report, look: &Look, style: Style) {
+pub(crate) fn slowest(text: &mut String, report: &Report, look: &OutputOptions, style: Style) {
     let Some(count) = look.durations else { return };
-    let least = look.durations_min.unwrap_or(if look.verbose > 1 { Duration::ZERO } else { SLOW });
+    let least = look.durations_min.unwrap_or(if look.verbose > 1 { Duration::ZERO } else { DURATIONS_MIN });
     let mut all: Vec<&TestOutcome> = report.all.iter().flatten().filter(|test| test.outcome != "not_run").collect();
     all.sort_by(|a, b| b.duration_ms.total_cmp(&a.duration_ms));
     if count > 0 {
@@ -85,13 +83,13 @@ pub fn slowest(text: &mut String, report: &Report, look: &Look, style: Style) {
 }
 
 /// How many warnings there were.
-pub fn warned(report: &Report, look: &Look) -> usize {
+pub(crate) fn warned(report: &Report, look: &OutputOptions) -> usize {
     let of_run = report.end.iter().flat_map(|end| &end.warnings);
     if look.disable_warnings { 0 } else { of_run.map(|warning| warning.count).sum() }
 }
 
 /// The warnings of the run, each with the tests that it came in, as in pytest's summary.
-pub fn warnings(text: &mut String, report: &Report, look: &Look, style: Style) {
+pub(crate) fn warnings(text: &mut String, report: &Report, look: &OutputOptions, style: Style) {
     if warned(report, look) == 0 {
         return;
     }
@@ -113,7 +111,7 @@ pub fn warnings(text: &mut String, report: &Report, look: &Look, style: Style) {
 }
 
 /// The lines of the short summary that are of no failure, in the order of the letters.
-pub fn listed(report: &Report, letters: &str, style: Style) -> Vec<String> {
+pub(crate) fn listed(report: &Report, letters: &str, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     for letter in letters.chars() {
         let outcome = match letter {
@@ -154,7 +152,9 @@ mod tests {
 
     #[test]
     fn f1_letters_mean_what_they_mean_to_pytest() {
-        let spelled = |given: Option<&str>| letters(&Look { letters: given.map(Into::into), ..Look::default() });
+        let spelled = |given: Option<&str>| {
+            letters(&OutputOptions { letters: given.map(Into::into), ..OutputOptions::default() })
+        };
         assert_eq!(spelled(None), "fE");
         assert_eq!(spelled(Some("a")), "sxXEf");
         assert_eq!(spelled(Some("fNs")), "s");

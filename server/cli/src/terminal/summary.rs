@@ -9,12 +9,12 @@ use super::failures::{place_line, tracebacks};
 use super::outcome_words::{paint, word};
 use super::sections;
 use super::text::{colour_first_word, first_line, line, short_line};
-use crate::options::arguments::Look;
+use crate::options::arguments::OutputOptions;
 use crate::results::report::Report;
 use crate::style::{Paint, Style};
 
 /// Errors, failures, the slowest tests, the short summary and the closing line.
-pub fn summary(report: &Report, look: &Look, style: Style) -> String {
+pub(crate) fn summary(report: &Report, look: &OutputOptions, style: Style) -> String {
     let mut text = String::new();
     let (errors, failures): (Vec<_>, Vec<_>) = report.failures.iter().partition(|outcome| outcome.outcome == "error");
     match look.tb.as_deref() {
@@ -67,7 +67,7 @@ fn interruption(end: &RunEnd) -> Option<String> {
     Some(end.message.as_ref().map_or_else(|| word.to_owned(), |message| format!("{word}: {message}")))
 }
 
-fn closing(text: &mut String, report: &Report, look: &Look, style: Style) {
+fn closing(text: &mut String, report: &Report, look: &OutputOptions, style: Style) {
     let figures = figures(report);
     let has = |of: Paint| figures.iter().any(|(_, outcome, _)| paint(outcome) == of);
     let colour = match () {

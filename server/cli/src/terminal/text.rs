@@ -5,13 +5,13 @@ use pytest_lens_protocol::TestOutcome;
 use super::outcome_words::{paint, word};
 use crate::style::{Paint, Style};
 
-pub fn line(text: &mut String, line: &str) {
+pub(crate) fn line(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');
 }
 
 /// `FAILED id - message`, cut to the terminal's width where there is one.
-pub fn short_line(outcome: &TestOutcome, style: Style) -> String {
+pub(crate) fn short_line(outcome: &TestOutcome, style: Style) -> String {
     let message = first_line(outcome.message.as_deref().unwrap_or_default());
     let mut short = with_reason(&format!("{} {}", word(&outcome.outcome), outcome.id), message);
     let least = word(&outcome.outcome).len() + 1 + console::measure_text_width(&outcome.id);
@@ -21,19 +21,19 @@ pub fn short_line(outcome: &TestOutcome, style: Style) -> String {
     colour_first_word(&short, paint(&outcome.outcome), style)
 }
 
-pub fn colour_first_word(text: &str, paint: Paint, style: Style) -> String {
+pub(crate) fn colour_first_word(text: &str, paint: Paint, style: Style) -> String {
     match text.split_once(' ') {
         Some((word, rest)) => format!("{} {rest}", style.paint(paint, word)),
         None => text.to_owned(),
     }
 }
 
-pub fn with_reason(text: &str, reason: &str) -> String {
+pub(crate) fn with_reason(text: &str, reason: &str) -> String {
     if reason.is_empty() { text.to_owned() } else { format!("{text} - {reason}") }
 }
 
 /// The first line that says something.
-pub fn first_line(text: &str) -> &str {
+pub(crate) fn first_line(text: &str) -> &str {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
 }
 

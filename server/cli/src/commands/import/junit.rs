@@ -9,17 +9,17 @@ use quick_xml::{Reader, XmlVersion};
 
 use pytest_lens_protocol::Outcome;
 
-use super::time::milliseconds;
+use super::timestamp::milliseconds;
 
 /// Larger reports are refused.
-pub const MOST_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_BYTES: u64 = 256 << 20;
 
 /// Elements within elements.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// What a report tells.
 #[derive(Debug, Default, PartialEq)]
-pub struct Report {
+pub(crate) struct Report {
     /// When its first suite began, in milliseconds since 1970.
     pub started_ms: Option<u64>,
     /// In the order of the file.
@@ -28,7 +28,7 @@ pub struct Report {
 
 /// A `testcase`.
 #[derive(Debug, Default, PartialEq)]
-pub struct Case {
+pub(crate) struct Case {
     /// `classname`: of pytest, the file and the classes with dots between.
     pub class: String,
     /// `name`, with the brackets of a parametrized one.
@@ -43,7 +43,7 @@ pub struct Case {
 
 /// Why a report can't be taken.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refused {
+pub(crate) struct Invalid {
     /// Counted from 1.
     pub line: usize,
     /// The culprit, as the end of a sentence.
@@ -51,8 +51,8 @@ pub struct Refused {
 }
 
 /// Reads a whole report.
-pub fn parse(content: &[u8]) -> Result<Report, Refused> {
-    let text = std::str::from_utf8(content).map_err(|error| Refused {
+pub(crate) fn parse(content: &[u8]) -> Result<Report, Invalid> {
+    let text = std::str::from_utf8(content).map_err(|error| Invalid {
         line: line_at(content, error.valid_up_to()),
         why: "this is not UTF-8; convert the report, or have its runner write UTF-8".into(),
     })?;
@@ -62,7 +62,7 @@ pub fn parse(content: &[u8]) -> Result<Report, Refused> {
     let mut open = Open::default();
     loop {
         let event = reader.read_event();
-        let refused = |at: u64, why: String| Refused { line: line_at(text.as_bytes(), at as usize), why };
+        let refused = |at: u64, why: String| Invalid { line: line_at(text.as_bytes(), at as usize), why };
         let here = reader.buffer_position();
         match event {
             Ok(Event::Start(element)) => open.start(&element).map_err(|why| refused(here, why))?,
@@ -114,8 +114,8 @@ struct Found {
 impl Open {
     fn start(&mut self, element: &BytesStart<'_>) -> Result<(), String> {
         self.depth += 1;
-        if self.depth > DEEPEST {
-            return Err(format!("its elements are nested more than {DEEPEST} deep"));
+        if self.depth > MAX_DEPTH {
+            return Err(format!("its elements are nested more than {MAX_DEPTH} deep"));
         }
         let name = element.local_name();
         let name = name.as_ref();
@@ -287,7 +287,7 @@ mod tests {
             deep.as_bytes(),
         ];
         let told = |text: &[u8]| match parse(text) {
-            Err(Refused { line, why }) => format!("{line}: {why}"),
+            Err(Invalid { line, why }) => format!("{line}: {why}"),
             Ok(report) => format!("{report:?}"),
         };
         insta::assert_snapshot!(texts.map(told).join("\n"), @r##"

@@ -3,8 +3,8 @@
 //! Such runs carry no fingerprint of the code, so they can only make a test suspect.
 
 mod junit;
-mod mapping;
-mod time;
+mod test_names;
+mod timestamp;
 
 use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write};
@@ -23,7 +23,7 @@ use crate::engine::inventory::inventory;
 use crate::failure::{Failure, exit};
 use crate::options::arguments::Import;
 use junit::{Case, Report};
-use mapping::Functions;
+use test_names::Functions;
 
 /// A report that can be taken.
 struct Read {
@@ -35,7 +35,7 @@ struct Read {
 }
 
 /// Records each report once, and prints what became of it.
-pub async fn import(
+pub(crate) async fn import(
     connect: Arc<dyn Connect>,
     root: &Path,
     options: &Import,
@@ -166,9 +166,9 @@ fn read(file: &Path) -> Result<Read, String> {
     let data = opened.metadata().map_err(unreadable)?;
     // What a file says of its length is not to be relied on: a pipe and a device say none.
     let mut content = Vec::new();
-    (&opened).take(junit::MOST_BYTES + 1).read_to_end(&mut content).map_err(unreadable)?;
-    if content.len() as u64 > junit::MOST_BYTES {
-        return Err(format!("{name} is larger than {} MB; split the report", junit::MOST_BYTES >> 20));
+    (&opened).take(junit::MAX_BYTES + 1).read_to_end(&mut content).map_err(unreadable)?;
+    if content.len() as u64 > junit::MAX_BYTES {
+        return Err(format!("{name} is larger than {} MB; split the report", junit::MAX_BYTES >> 20));
     }
     let report = junit::parse(&content).map_err(|refused| format!("{name}:{}: {}", refused.line, refused.why))?;
     let written = data.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());

@@ -134,7 +134,7 @@ async fn f4_a_test_that_was_meant() {
         ("elsewhere", "none of that name"),
     ] {
         let (_, result) = play_with(&fake, &format!("etc/passwd::{wanted}")).await;
-        let Err(Failure::Said { sentence, status: 4 }) = result else { panic!("{result:?}") };
+        let Err(Failure::Message { sentence, status: 4 }) = result else { panic!("{result:?}") };
         assert!(sentence.contains(meant), "{sentence}");
     }
 }

@@ -9,7 +9,7 @@ use super::junit::Case;
 
 /// The project's functions, by their names.
 #[derive(Debug, Default)]
-pub struct Functions {
+pub(crate) struct Functions {
     by_name: HashMap<String, Vec<Function>>,
 }
 
@@ -23,7 +23,7 @@ struct Function {
 
 impl Functions {
     /// Adds tests by their node ids; cases of one function are one.
-    pub fn extend<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
+    pub(crate) fn extend<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
         for id in ids {
             let id = without_case(id);
             let Some((class, name)) = dotted(id) else { continue };
@@ -35,7 +35,7 @@ impl Functions {
     }
 
     /// The node id of a case; none where no test, or more than one, may be meant.
-    pub fn id_of(&self, case: &Case) -> Option<String> {
+    pub(crate) fn id_of(&self, case: &Case) -> Option<String> {
         let name = without_case(&case.name);
         let brackets = case.name.get(name.len()..).unwrap_or_default();
         let known = self.by_name.get(name)?;

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 /// Milliseconds since 1970 of `2024-05-06T07:08:09`, with or without a fraction and an offset; without one it is taken as
 /// UTC. None where it is something else, or before 1970.
-pub fn milliseconds(text: &str) -> Option<u64> {
+pub(crate) fn milliseconds(text: &str) -> Option<u64> {
     let text = text.trim();
     // A day alone is no point in time.
     text.contains(['T', ' ']).then_some(())?;

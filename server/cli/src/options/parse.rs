@@ -1,0 +1,183 @@
+//! Parses the command line; turns clap's complaints into one sentence each.
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
+
+use super::arguments::{Arguments, Command};
+use super::pytest_options;
+use crate::failure::Failure;
+use crate::style::Style;
+use crate::suggest;
+
+/// The command `run`, for a look at its options.
+pub(crate) fn run_command() -> clap::Command {
+    Arguments::command().find_subcommand("run").cloned().unwrap_or_default()
+}
+
+/// Parses the command line; the program's name comes first.
+///
+/// # Errors
+/// The help, if the user asks for it; else one sentence on the argument at fault.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|command| command == "run") {
+        let sorted = pytest_options::sort(&arguments[2..], &run_command())?;
+        arguments.truncate(2);
+        arguments.extend(sorted);
+    }
+    let subcommand = arguments.get(1).and_then(|word| word.to_str()).map(str::to_owned).unwrap_or_default();
+    let parsed = Arguments::try_parse_from(arguments).map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            Failure::Help(if Style::of_stdout().colour { error.render().ansi().to_string() } else { error.to_string() })
+        }
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Failure::usage(no_command(&subcommand)),
+        ErrorKind::InvalidSubcommand => Failure::usage(unknown_command(&error, &subcommand)),
+        _ => Failure::usage(sentence(&error.to_string(), &subcommand)),
+    })?;
+    Ok(parsed.command)
+}
+
+/// The commands below the subcommand, or all if it has none.
+fn commands(subcommand: &str) -> Vec<String> {
+    let all = Arguments::command();
+    let above = all.find_subcommand(subcommand).filter(|command| command.has_subcommands()).unwrap_or(&all);
+    above.get_subcommands().map(|command| command.get_name().to_owned()).collect()
+}
+
+/// The sentence on a command that is missing.
+fn no_command(subcommand: &str) -> String {
+    let quoted: Vec<String> = commands(subcommand).iter().map(|name| format!("`{name}`")).collect();
+    format!("give a command: {}; see `{}`", quoted.join(", "), help_of(subcommand))
+}
+
+/// The sentence on a command that does not exist, with the nearest one that does.
+fn unknown_command(error: &clap::Error, subcommand: &str) -> String {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand) else {
+        return sentence(&error.to_string(), subcommand);
+    };
+    let known = commands(subcommand);
+    let quoted: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+    match suggest::nearest(word, known.iter().map(String::as_str)) {
+        Some(nearest) => format!("there is no command `{word}`{}", suggest::did_you_mean(Some(nearest))),
+        None => format!("there is no command `{word}`; the commands are {}", quoted.join(", ")),
+    }
+}
+
+/// The command line that prints the help which fits a subcommand.
+fn help_of(subcommand: &str) -> String {
+    match Arguments::command().find_subcommand(subcommand) {
+        Some(_) => format!("pytest-lens {subcommand} --help"),
+        None => "pytest-lens --help".to_owned(),
+    }
+}
+
+/// clap's complaint as one sentence, with its tip and without the usage.
+fn sentence(complaint: &str, subcommand: &str) -> String {
+    let wrong = complaint.split("\n\nUsage:").next().unwrap_or_default();
+    let wrong = wrong.split("\n\nFor more information").next().unwrap_or_default();
+    let wrong = wrong.strip_prefix("error: ").unwrap_or(wrong);
+    let plain = |line: &str| match line.strip_prefix("[possible values: ").and_then(|line| line.strip_suffix(']')) {
+        Some(values) => format!("choose one of {values}"),
+        None => line.to_owned(),
+    };
+    let parts: Vec<String> = wrong.lines().map(str::trim).filter(|line| !line.is_empty()).map(plain).collect();
+    let parts = parts.join("; ").replace(":; ", ": ").replace("tip: ", "");
+    format!("{parts}; see `{}`", help_of(subcommand))
+}
+
+#[cfg(test)]
+mod tests {
+    use pytest_lens_protocol::WorkerCount;
+
+    use super::*;
+
+    fn refusal(line: &str) -> String {
+        match parse(line.split(' ').map(OsString::from)) {
+            Err(Failure::Message { sentence, status: 4 }) => sentence,
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn complaints_are_one_sentence() {
+        let lines = [
+            "pytest-lens",
+            "pytest-lens rum",
+            "pytest-lens list --jsno",
+            "pytest-lens run -n many",
+            "pytest-lens run -n 0",
+            "pytest-lens run --maxfail few",
+            "pytest-lens run --mode warm",
+            "pytest-lens run -k",
+            "pytest-lens list --static -k a",
+            "pytest-lens doctor x",
+            "pytest-lens run --shard 0/3",
+            "pytest-lens run --shard 4/3",
+            "pytest-lens run --shard 1/0",
+            "pytest-lens run --shard 2",
+            "pytest-lens run --strategy best",
+            "pytest-lens run --reruns -1",
+            "pytest-lens shard",
+            "pytest-lens shard 0",
+            "pytest-lens shard 1/x",
+            "pytest-lens daemon --idle-timeout soon",
+            "pytest-lens daemon --idle-timeout -1",
+        ];
+        let refusals: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", refusal(line))).collect();
+        insta::assert_snapshot!(refusals.join("\n"), @"
+        pytest-lens
+            give a command: `run`, `list`, `flaky`, `history`, `shard`, `doctor`, `lsp`, `daemon`; see `pytest-lens --help`
+        pytest-lens rum
+            there is no command `rum`; did you mean `run`?
+        pytest-lens list --jsno
+            unexpected argument '--jsno' found; a similar argument exists: '--json'; see `pytest-lens list --help`
+        pytest-lens run -n many
+            invalid value 'many' for '-n <N>': a number or `auto` is needed; see `pytest-lens run --help`
+        pytest-lens run -n 0
+            invalid value '0' for '-n <N>': at least one runner is needed; see `pytest-lens run --help`
+        pytest-lens run --maxfail few
+            invalid value 'few' for '--maxfail <N>': a whole number is needed; see `pytest-lens run --help`
+        pytest-lens run --mode warm
+            invalid value 'warm' for '--mode <MODE>'; choose one of embedded, subprocess, auto; see `pytest-lens run --help`
+        pytest-lens run -k
+            a value is required for '-k <EXPR>' but none was supplied; see `pytest-lens run --help`
+        pytest-lens list --static -k a
+            the argument '--static' cannot be used with '-k <EXPR>'; see `pytest-lens list --help`
+        pytest-lens doctor x
+            unexpected argument 'x' found; see `pytest-lens doctor --help`
+        pytest-lens run --shard 0/3
+            invalid value '0/3' for '--shard <I/N>': there is no shard 0 of 3: they are counted from 1 to 3; see `pytest-lens run --help`
+        pytest-lens run --shard 4/3
+            invalid value '4/3' for '--shard <I/N>': there is no shard 4 of 3: they are counted from 1 to 3; see `pytest-lens run --help`
+        pytest-lens run --shard 1/0
+            invalid value '1/0' for '--shard <I/N>': at least one shard is needed; see `pytest-lens run --help`
+        pytest-lens run --shard 2
+            invalid value '2' for '--shard <I/N>': shards are named as I/N, the first of three as 1/3; see `pytest-lens run --help`
+        pytest-lens run --strategy best
+            invalid value 'best' for '--strategy <STRATEGY>'; choose one of hash, round_robin, duration_balanced; see `pytest-lens run --help`
+        pytest-lens run --reruns -1
+            invalid value '-1' for '--reruns <N>': a whole number is needed; see `pytest-lens run --help`
+        pytest-lens shard
+            the following required arguments were not provided: <N or I/N>; see `pytest-lens shard --help`
+        pytest-lens shard 0
+            invalid value '0' for '<N or I/N>': at least one shard is needed; see `pytest-lens shard --help`
+        pytest-lens shard 1/x
+            invalid value '1/x' for '<N or I/N>': shards are named as I/N, the first of three as 1/3; see `pytest-lens shard --help`
+        pytest-lens daemon --idle-timeout soon
+            invalid value 'soon' for '--idle-timeout <SECONDS>': a number of seconds is needed; see `pytest-lens daemon --help`
+        pytest-lens daemon --idle-timeout -1
+            invalid value '-1' for '--idle-timeout <SECONDS>': a number of seconds is needed; see `pytest-lens daemon --help`
+        ");
+    }
+
+    #[test]
+    fn a_run_is_read() {
+        let line = ["pytest-lens", "run", "a.py::t[x y]", "b", "-k", "not c", "-n", "3", "--maxfail=1", "--json"];
+        let Ok(Command::Run(run)) = parse(line.map(OsString::from)) else { panic!("a run") };
+        assert_eq!(run.selectors, ["a.py::t[x y]", "b"]);
+        assert_eq!((run.workers, run.maxfail, run.json), (Some(WorkerCount::Fixed(3)), Some(1), true));
+        assert_eq!((run.filter.keyword.as_deref(), run.root.root.as_deref()), (Some("not c"), None));
+    }
+}

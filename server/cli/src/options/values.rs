@@ -1,0 +1,52 @@
+//! Values of options: parsed, or refused with the form that is needed.
+
+use std::time::Duration;
+
+use pytest_lens_protocol::WorkerCount;
+
+/// The shards that a command is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shards {
+    /// All shards, and their number.
+    All(u32),
+    /// One shard, counted from 1, and the number of shards.
+    One(u32, u32),
+}
+
+pub(super) fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "a whole number is needed".to_owned())
+}
+
+pub(super) fn workers(text: &str) -> Result<WorkerCount, String> {
+    match (text, text.parse()) {
+        ("auto", _) => Ok(WorkerCount::Auto),
+        (_, Ok(0)) => Err("at least one runner is needed".into()),
+        (_, Ok(number)) => Ok(WorkerCount::Fixed(number)),
+        (_, Err(_)) => Err("a number or `auto` is needed".into()),
+    }
+}
+
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| "a number of seconds is needed".to_owned())
+}
+
+pub(super) fn shards(text: &str) -> Result<Shards, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one shard is needed".to_owned()),
+        Ok(count) => Ok(Shards::All(count)),
+        Err(_) => shard_of(text).map(|(index, count)| Shards::One(index, count)),
+    }
+}
+
+pub(super) fn shard_of(text: &str) -> Result<(u32, u32), String> {
+    let parsed = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
+    match parsed {
+        Some((_, 0)) => Err("at least one shard is needed".to_owned()),
+        Some((index, count)) if index == 0 || index > count => {
+            Err(format!("there is no shard {index} of {count}: they are counted from 1 to {count}"))
+        }
+        Some(shard) => Ok(shard),
+        None => Err("shards are named as I/N, the first of three as 1/3".to_owned()),
+    }
+}
