@@ -63,7 +63,7 @@ def test_flakiness_is_proven_over_two_commands(
     calm = lens(world, "flaky", cwd=project.root, env=env)
     assert (calm.status, calm.lines) == (
         0,
-        ["Nothing is flaky: 3 tests with a history, and no outcome flipped."],
+        ["No flaky tests among 3 tests with recorded outcomes."],
     )
     assert lens(world, "run", cwd=project.root, env=env).status == 1
     # It starts no Python.
@@ -131,7 +131,7 @@ def test_reports_of_plain_pytest_find_their_tests(
     assert (imported.status, imported.err) == (0, "")
     assert imported.lines == [f"{report}: 3 outcomes of 3 tests recorded" for report in reports]
     again = lens(world, "history", "import", *reports, cwd=project.root, env=env)
-    assert again.lines == [f"{report}: recorded before" for report in reports]
+    assert again.lines == [f"{report}: already recorded" for report in reports]
     # The code is unknown: it is only a suspicion.
     (told,) = lens(world, "flaky", "--json", cwd=project.root, env=env).json
     assert (told["id"], told["isFlaky"], told["evidence"]) == (WOBBLES, False, "across_changes")

@@ -1,56 +1,59 @@
-//! Why a command came to nothing, and the exit statuses, which are pytest's.
+//! The reason why a command failed, and the exit statuses, which are pytest's.
 
 use pytest_lens_protocol::{ErrorCode, Response};
 
 /// pytest's exit statuses.
 pub(crate) mod exit {
-    /// All is well.
+    /// Success.
     pub(crate) const OK: i32 = 0;
-    /// Tests failed (of `doctor`: something is wrong).
+    /// Tests failed; `doctor` found something wrong.
     pub(crate) const FAILED: i32 = 1;
-    /// Interrupted, or errors in collection.
+    /// The command was interrupted, or files could not be collected.
     pub(crate) const INTERRUPTED: i32 = 2;
-    /// A fault of our own.
+    /// A bug or a fault of the system.
     pub(crate) const INTERNAL: i32 = 3;
-    /// The command can't be carried out as it was given.
+    /// The arguments or the project do not allow the command.
     pub(crate) const USAGE: i32 = 4;
-    /// No test was collected, or none selected.
+    /// No test was collected or selected.
     pub(crate) const NO_TESTS: i32 = 5;
 }
 
-/// Why a command came to nothing.
+/// The reason why a command ends early.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// A sentence for standard error, and the exit status.
     Message {
-        /// Names the thing at fault, and the way out.
+        /// Names the culprit and the way out.
         sentence: String,
         /// One of [`exit`].
         status: i32,
     },
-    /// The help or the version was asked for.
+    /// The user asked for the help or the version: this text.
     Help(String),
-    /// Whoever read standard output has gone: there is nothing to say, and nobody to say it to.
+    /// Standard output is closed: nobody reads a message either.
     Pipe,
 }
 
 impl Failure {
-    /// The arguments or the project don't allow it.
+    /// The arguments or the project do not allow the command.
     pub(crate) fn usage(sentence: impl Into<String>) -> Self {
         Failure::Message { sentence: sentence.into(), status: exit::USAGE }
     }
 
-    /// A fault of our own.
+    /// A bug or a fault of the system.
     pub(crate) fn internal(sentence: impl Into<String>) -> Self {
         Failure::Message { sentence: sentence.into(), status: exit::INTERNAL }
     }
 
-    /// What the engine answered instead of what was asked for.
+    /// The engine refused a request, or gave an answer of another kind.
     pub(crate) fn of_response(response: Response) -> Self {
         match response {
             Response::Error { code: ErrorCode::InternalError, message } => Failure::internal(message),
             Response::Error { message, .. } => Failure::usage(message),
-            other => Failure::internal(format!("the engine gave an answer to another question: `{}`", other.tag())),
+            other => Failure::internal(format!(
+                "the engine's answer `{}` does not fit the request; use a daemon of the same version",
+                other.tag()
+            )),
         }
     }
 }

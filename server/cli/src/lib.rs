@@ -1,6 +1,6 @@
-//! The command line of pytest-lens: reads arguments, signals an engine, prints for people and for scripts.
+//! The command line of pytest-lens: parses arguments, sends requests to an engine, prints for people and for scripts.
 //!
-//! It knows the engine only by its sessions, and has no opinion on tests: outcomes, counts and texts are the engine's.
+//! It reaches the engine by sessions only, and judges no test: outcomes and counts are the engine's.
 #![warn(unreachable_pub)]
 
 mod commands;
@@ -24,8 +24,8 @@ use std::io::Write;
 
 use failure::{Failure, exit};
 
-/// Runs the command that the arguments (the program's name first) ask for, and returns the exit status. The caller is
-/// to exit with it at once: a thread may still be waiting for input.
+/// Runs the command line (the program's name comes first), and returns the exit status. The caller must exit at once,
+/// because a thread may still wait for input.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
     let result = options::parse::parse(arguments).and_then(|command| {
         logs::start()?;
@@ -37,7 +37,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> i32 {
         Err(Failure::Help(text)) => out.write_all(text.as_bytes()).map_or(exit::INTERNAL, |()| exit::OK),
         Err(Failure::Message { sentence, status }) => {
             let sentence = sentence.trim_end();
-            // Where standard error is gone, there is nobody left to tell.
+            // If standard error is closed, nobody reads it.
             let _ = writeln!(std::io::stderr(), "pytest-lens: {sentence}");
             status
         }

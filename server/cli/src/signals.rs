@@ -1,20 +1,20 @@
-//! What the terminal and the system ask of a command that is under way.
+//! Signals from the terminal and the system.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-/// What was asked.
+/// A signal, by its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Signal {
-    /// Ctrl-C: come to an end soon.
+    /// Ctrl-C: end soon.
     Interrupt,
-    /// The system, or a terminal that was closed: end now.
+    /// The system ends the process, or the terminal was closed: end now.
     Terminate,
 }
 
-/// The signals that come in from now on, instead of ending the process.
+/// Receives the signals from now on; they no longer end the process.
 pub(crate) fn listen() -> io::Result<mpsc::UnboundedReceiver<Signal>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

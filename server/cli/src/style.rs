@@ -1,36 +1,36 @@
-//! Colours and rules for terminals, as pytest draws them.
+//! Colors and separators for terminals, as pytest draws them.
 
 use console::Term;
 
-/// How standard output may look.
+/// The look of standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
-    /// Whether colours may be used.
+    /// Whether to use colors.
     pub colour: bool,
-    /// Columns of a full line.
+    /// Width of a line, in columns.
     pub width: usize,
-    /// Whether a person looks at it as it comes.
+    /// Whether it is a terminal, where a person watches.
     pub is_terminal: bool,
 }
 
-/// What a text is, which decides its colour.
+/// The color of a text, by its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Paint {
-    /// Passed.
+    /// Success.
     Green,
-    /// Failed.
+    /// Failure.
     Red,
-    /// Neither quite.
+    /// Neither.
     Yellow,
     /// A heading.
     Bold,
 }
 
 impl Style {
-    /// For pipes and files: no colour, eighty columns.
+    /// The style for pipes and files: no color, 80 columns.
     pub(crate) const PLAIN: Style = Style { colour: false, width: 80, is_terminal: false };
 
-    /// What standard output is now. `NO_COLOR` and `FORCE_COLOR` are honoured.
+    /// The style for standard output. Honors `NO_COLOR` and `FORCE_COLOR`.
     pub(crate) fn of_stdout() -> Self {
         let terminal = Term::stdout();
         let is_terminal = terminal.is_term();
@@ -41,7 +41,7 @@ impl Style {
         Style { colour, width, is_terminal }
     }
 
-    /// With or without colours, where `--color` says so.
+    /// Sets the use of colors as `--color` says.
     pub(crate) fn with_colour(self, when: Option<&str>) -> Self {
         Style {
             colour: match when {
@@ -53,7 +53,7 @@ impl Style {
         }
     }
 
-    /// The text in its colour.
+    /// Adds the color to a text.
     pub(crate) fn paint(self, paint: Paint, text: &str) -> String {
         if !self.colour || text.is_empty() {
             return text.to_owned();
@@ -67,7 +67,7 @@ impl Style {
         format!("\x1b[{code}m{text}\x1b[0m")
     }
 
-    /// A line across the screen with a title in its middle, as pytest's separators.
+    /// A separator as wide as the screen, with a title in its middle.
     pub(crate) fn rule(self, fill: char, title: &str) -> String {
         let room = self.width.saturating_sub(console::measure_text_width(title) + 2);
         let side = (room / 2).max(1);

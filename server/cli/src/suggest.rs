@@ -1,8 +1,8 @@
-//! "Did you mean": the known word that is nearest to one that is not known.
+//! "Did you mean": finds the known word, path or id that is nearest to an unknown one.
 
 use std::path::{Path, PathBuf};
 
-/// The known word nearest to this one, where that is near enough to be a slip of the fingers.
+/// The known word that is nearest, if it is near enough to be a typing error.
 pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).clamp(1, 4);
     let near = known.into_iter().map(|known| (strsim::damerau_levenshtein(word, known), known));
@@ -11,12 +11,12 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(_, word)| word)
 }
 
-/// `; did you mean `x`?`, or nothing.
-pub(crate) fn did_you_mean(meant: Option<&str>) -> String {
-    meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"))
+/// The end of a sentence on an unknown word: `; did you mean `x`?`, or nothing.
+pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; did you mean `{nearest}`?"))
 }
 
-/// The existing path nearest to one that does not exist, both relative to the root.
+/// The existing path that is nearest to a missing one, both relative to the root.
 pub(crate) fn nearest_path(root: &Path, wanted: &Path) -> Option<PathBuf> {
     let mut found = PathBuf::new();
     let mut is_another = false;

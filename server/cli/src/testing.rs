@@ -1,4 +1,4 @@
-//! An engine for the tests of the commands: it answers from a script, and keeps what it was asked.
+//! A fake engine for tests: it answers as a script says, and keeps the requests.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 /// Answers a request.
 type Script = dyn Fn(&Request) -> Response + Send + Sync;
 
-/// The engine. `init_context` and `get_events` have answers of their own, unless the script has one.
+/// A fake engine. It answers `init_context` and `get_events` itself if the script answers `Pong`.
 #[derive(Clone)]
 pub(crate) struct Fake {
     script: Arc<Script>,
@@ -25,29 +25,29 @@ struct State {
 }
 
 impl Fake {
-    /// A script answers `Pong` to what it leaves to the fake.
+    /// The script answers `Pong` to requests that it leaves to the fake.
     pub(crate) fn new(script: impl Fn(&Request) -> Response + Send + Sync + 'static) -> Self {
         Fake { script: Arc::new(script), silent_on: "", state: Arc::default() }
     }
 
-    /// With these events in its log from the beginning.
+    /// Appends events to the log.
     pub(crate) fn with_events(self, events: Vec<EventPayload>) -> Self {
         self.push(events);
         self
     }
 
-    /// Writes into the log.
+    /// Appends events to the log.
     pub(crate) fn push(&self, events: Vec<EventPayload>) {
         self.state.events.lock().unwrap_or_else(PoisonError::into_inner).extend(events);
         self.state.changed.notify_waiters();
     }
 
-    /// Never answering this request.
+    /// Makes it never answer this request.
     pub(crate) fn silent_on(self, tag: &'static str) -> Self {
         Fake { silent_on: tag, ..self }
     }
 
-    /// Waits until this was asked.
+    /// Waits until this request has come.
     pub(crate) async fn until_asked(&self, tag: &str) {
         loop {
             let changed = self.state.changed.notified();
@@ -58,7 +58,7 @@ impl Fake {
         }
     }
 
-    /// Everything that was asked.
+    /// Every request so far.
     pub(crate) fn asked(&self) -> Vec<Request> {
         self.state.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -112,7 +112,7 @@ pub(crate) fn inventory(errors: Vec<CollectError>) -> EventPayload {
     EventPayload::Inventory(InventoryDelta { revision: 1, errors, ..InventoryDelta::default() })
 }
 
-/// An error of collection, the line counted from 1.
+/// An error of collection; the line counts from 1.
 pub(crate) fn collect_error(path: &str, line: u32, message: &str) -> CollectError {
     CollectError { uri: format!("file://{path}"), range: Range::of_line(line), message: message.into(), longrepr: None }
 }

@@ -9,13 +9,13 @@ use crate::failure::{Failure, exit};
 use crate::options::arguments;
 use crate::signals;
 
-/// Serves until the system or a client signals to end, or nobody has come for so long. Says on standard error where it
-/// listens, as soon as clients are let in.
+/// Serves until the system or a client asks it to end, or until no client has come for the idle time. Prints on
+/// standard error where it listens, as soon as it accepts clients.
 pub(crate) async fn daemon(engine: Arc<Engine>, options: arguments::Daemon) -> Result<i32, Failure> {
     let mut signals = signals::listen()?;
     let socket = options.socket.map_or_else(default_socket, Ok).map_err(refused)?;
     let address = Address::take(&socket).await.map_err(refused)?;
-    // Where standard error is gone, nobody wants to know.
+    // If standard error is closed, nobody reads it.
     let _ = writeln!(std::io::stderr(), "pytest-lens: listening on {}", address.path().display());
     let asked = async move {
         signals.recv().await;

@@ -1,5 +1,5 @@
-//! `pytest-lens doctor`: which Python, pytest, settings and mode are used here and why, and how to put right what is
-//! wrong. Exit status 0 only where nothing is.
+//! `pytest-lens doctor`: the Python, pytest, settings and mode of a project, with the reasons, and how to fix what is
+//! wrong. The exit status is 0 only if nothing is.
 
 use std::io::Write;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::failure::{Failure, exit};
 use crate::paths::path_of_uri;
 use crate::style::{Paint, Style};
 
-/// Looks at a root and prints what it finds.
+/// Examines a root and prints the findings.
 pub(crate) async fn doctor(
     connect: Arc<dyn Connect>,
     root: &Path,
@@ -39,7 +39,7 @@ async fn examine(connect: &dyn Connect, root: &Path, page: &mut Page) -> Result<
         }
         Err(other) => return Err(other),
     };
-    // Collecting first: only then is it known what the project's own modules do to forking.
+    // Collects first: it shows whether the project's own modules allow forks.
     let collected = client.collect().await;
     let errors = client.collect_errors().await?;
     match client.session.call(Request::GetContextStatus { context_id: client.context_id.clone() }).await {
@@ -67,15 +67,13 @@ fn recorded(page: &mut Page, history: Result<History, Failure>) -> bool {
     let healthy = trouble.is_none();
     let mut notes: Vec<String> = trouble.into_iter().collect();
     notes.extend(
-        set_aside
-            .iter()
-            .map(|path| format!("a damaged one was set aside as {path}; delete it, or keep it to look into")),
+        set_aside.iter().map(|path| format!("a damaged file was set aside as {path}; delete it if you do not need it")),
     );
     page.entry(if healthy { Mark::Ok } else { Mark::Wrong }, "history", &value, &notes);
     healthy
 }
 
-/// What the context says of itself. Hazards are no fault: they only cost time.
+/// The environment of the context. Hazards are no fault: they only cost time.
 fn environment(page: &mut Page, status: Response, root: &Path) {
     let Response::ContextStatus {
         python_path,
@@ -99,7 +97,7 @@ fn environment(page: &mut Page, status: Response, root: &Path) {
     page.entry(Mark::Ok, "plugins", &plugins, &[]);
     let config = config_file.as_deref().map(Path::new);
     let config = config.map(|file| file.strip_prefix(root).unwrap_or(file).display().to_string());
-    page.entry(Mark::Ok, "config", config.as_deref().unwrap_or("none; pytest's defaults hold"), &[]);
+    page.entry(Mark::Ok, "config", config.as_deref().unwrap_or("none; pytest's defaults apply"), &[]);
     let mark = if hazards.is_empty() { Mark::Ok } else { Mark::Slow };
     page.entry(mark, "mode", &format!("{execution_mode}, chosen by `auto`: {mode_reason}"), &[]);
     for hazard in hazards {
@@ -107,7 +105,7 @@ fn environment(page: &mut Page, status: Response, root: &Path) {
     }
 }
 
-/// What to do about a hazard: by what its sentence names.
+/// The way out of a hazard, by the words of its sentence.
 fn way_out(hazard: &str) -> &'static str {
     let hazard = hazard.to_ascii_lowercase();
     let ways = [
@@ -141,7 +139,7 @@ fn way_out(hazard: &str) -> &'static str {
 
 fn tests(page: &mut Page, collected: Result<Collected, Failure>, errors: &[CollectError], root: &Path) -> bool {
     let mut healthy = true;
-    // What keeps pytest from starting at all is told once, by the collection that came to nothing.
+    // The collection's own error already says why pytest can't start at all.
     let errors = errors.iter().map(|error| (path_of_uri(&error.uri, root), error));
     let errors: Vec<_> = errors.filter(|(path, _)| collected.is_ok() || !path.is_empty()).collect();
     match collected {
@@ -169,7 +167,7 @@ fn tests(page: &mut Page, collected: Result<Collected, Failure>, errors: &[Colle
     healthy
 }
 
-/// Whether an entry is good news.
+/// The verdict on an entry.
 #[derive(Clone, Copy)]
 enum Mark {
     Ok,
@@ -178,7 +176,7 @@ enum Mark {
     Wrong,
 }
 
-/// The text, an entry after the other.
+/// The text, entry after entry.
 struct Page {
     style: Style,
     text: String,
@@ -210,7 +208,7 @@ impl Page {
     }
 }
 
-/// As wide as what stands before an entry's value.
+/// As wide as the columns before an entry's value.
 const INDENT: &str = "                   ";
 
 fn indented(value: &str) -> String {
@@ -240,7 +238,7 @@ mod tests {
         }
     }
 
-    /// The answer about the history, and none to other requests.
+    /// Answers the request for the history, and no other.
     fn recorded(request: &Request) -> Response {
         match request {
             Request::GetHistory { .. } => Response::History {
@@ -282,7 +280,7 @@ mod tests {
           ok     mode      embedded, chosen by `auto`: nothing keeps tests from being forked
           ok     tests     1002 collected in 0.41 s
           ok     history   12 outcomes of 3 tests in /state/repo.db
-                           a damaged one was set aside as /state/repo.db.damaged-1; delete it, or keep it to look into
+                           a damaged file was set aside as /state/repo.db.damaged-1; delete it if you do not need it
 
         Nothing is wrong.
         exit status Ok(0)
@@ -312,7 +310,7 @@ mod tests {
           wrong  tests     tests/test_b.py:3 can't be collected
                            ModuleNotFoundError: No module named 'nope'
           ok     history   12 outcomes of 3 tests in /state/repo.db
-                           a damaged one was set aside as /state/repo.db.damaged-1; delete it, or keep it to look into
+                           a damaged file was set aside as /state/repo.db.damaged-1; delete it if you do not need it
 
         Something is wrong: see above.
         exit status Ok(1)
@@ -333,7 +331,7 @@ mod tests {
 
           wrong  Python    pytest is not installed in /usr/bin/python3; run `/usr/bin/python3 -m pip install pytest`
           ok     history   12 outcomes of 3 tests in /state/repo.db
-                           a damaged one was set aside as /state/repo.db.damaged-1; delete it, or keep it to look into
+                           a damaged file was set aside as /state/repo.db.damaged-1; delete it if you do not need it
 
         Something is wrong: see above.
         exit status Ok(1)

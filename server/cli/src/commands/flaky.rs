@@ -30,7 +30,7 @@ pub(crate) async fn flaky(
     Ok(exit::OK)
 }
 
-/// For scripts: a test a line, flaky ones first.
+/// For scripts: one JSON object per test, flaky ones first.
 fn lines(history: &History) -> Result<String, Failure> {
     let mut text = String::new();
     for test in history.flaky.iter().chain(&history.unstable) {
@@ -41,16 +41,16 @@ fn lines(history: &History) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// For people.
+/// For people: a table, or one sentence if nothing is flaky.
 fn page(history: &History, root: &Path, style: Style) -> String {
     let tracked = history.tracked;
     if tracked == 0 {
         let root = root.display();
-        return format!("No outcome of a test in {root} is recorded yet: `pytest-lens run` records what it runs.\n");
+        return format!("No outcome of a test in {root} is recorded yet: `pytest-lens run` records them.\n");
     }
     let tests = |count: usize| if count == 1 { "1 test".to_owned() } else { format!("{count} tests") };
     if history.flaky.is_empty() && history.unstable.is_empty() {
-        return format!("Nothing is flaky: {} with a history, and no outcome flipped.\n", tests(tracked));
+        return format!("No flaky tests among {} with recorded outcomes.\n", tests(tracked));
     }
     let rows: Vec<&Hint> = history.flaky.iter().chain(&history.unstable).collect();
     let drawn = rows.iter().map(|test| test.recent_outcomes.len()).max().unwrap_or_default();
@@ -78,7 +78,7 @@ fn page(history: &History, root: &Path, style: Style) -> String {
 
 const HEAD: &str = "last outcomes";
 
-/// One outcome: a coloured mark where there are colours, else pytest's letter.
+/// One outcome: a colored mark if colors are in use, else pytest's letter.
 fn mark(outcome: &str, style: Style) -> String {
     // An engine of another version may know more outcomes.
     let Ok(outcome) = outcome.parse() else { return "?".to_owned() };
@@ -149,11 +149,11 @@ mod tests {
 
     #[test]
     fn nothing_flaky_is_one_sentence() {
-        let told = |history: &History| page(history, Path::new("/repo"), Style::PLAIN);
+        let text = |history: &History| page(history, Path::new("/repo"), Style::PLAIN);
         let stable = History { stable: 1, tracked: 1, ..History::default() };
-        insta::assert_snapshot!(told(&History::default()) + &told(&stable), @"
-        No outcome of a test in /repo is recorded yet: `pytest-lens run` records what it runs.
-        Nothing is flaky: 1 test with a history, and no outcome flipped.
+        insta::assert_snapshot!(text(&History::default()) + &text(&stable), @"
+        No outcome of a test in /repo is recorded yet: `pytest-lens run` records them.
+        No flaky tests among 1 test with recorded outcomes.
         ");
     }
 }

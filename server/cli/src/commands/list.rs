@@ -1,4 +1,4 @@
-//! `pytest-lens list`: the inventory, as pytest collects it.
+//! `pytest-lens list`: the tests, as pytest collects them.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::options::selectors::is_selected_file;
 use crate::paths::path_of_uri;
 use crate::suggest;
 
-/// Collects, and prints the tests that the options select; files that can't be collected go to standard error.
+/// Collects, and prints the tests that the options select. Files that can't be collected go to standard error.
 pub(crate) async fn list(
     connect: Arc<dyn Connect>,
     root: &Path,
@@ -28,7 +28,7 @@ pub(crate) async fn list(
     listed(&client, root, wanted, out).await
 }
 
-/// `pytest-lens run --collect-only`: the tests that the run would have.
+/// `pytest-lens run --collect-only`: prints the tests that the run would run.
 pub(crate) async fn of_run(
     connect: Arc<dyn Connect>,
     root: &Path,
@@ -40,7 +40,7 @@ pub(crate) async fn of_run(
     if !options.passed.is_empty() {
         if connect.is_shared() {
             return Err(Failure::usage(format!(
-                "`--collect-only` takes no options of pytest's ({}) with `--connect`: others use the same collection",
+                "`--collect-only` can't pass options to pytest ({}) with `--connect`, because other clients share the collection",
                 options.passed.join(" ")
             )));
         }
@@ -53,7 +53,7 @@ pub(crate) async fn of_run(
     listed(&client, root, wanted, out).await
 }
 
-/// Which tests are listed, and how.
+/// The tests to list, and the format.
 #[derive(Clone, Copy)]
 struct Wanted<'a> {
     selectors: &'a [String],
@@ -73,8 +73,11 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
     for id in &named {
         let any = nodes.iter().any(|node| selectors::covers(id, &node.node_id));
         if !any && id.contains("::") && errors.is_empty() {
-            let meant = selectors::nearest_test(id, nodes.iter().map(|node| &*node.node_id));
-            return Err(Failure::usage(format!("there is no test `{id}`{}", suggest::did_you_mean(meant.as_deref()))));
+            let nearest = selectors::nearest_test(id, nodes.iter().map(|node| &*node.node_id));
+            return Err(Failure::usage(format!(
+                "there is no test `{id}`{}",
+                suggest::did_you_mean(nearest.as_deref())
+            )));
         }
     }
     if !named.is_empty() {
@@ -83,12 +86,12 @@ async fn listed(client: &Client, root: &Path, options: Wanted<'_>, out: &mut dyn
     nodes.retain(|node| selected.contains(&node.node_id));
     print(&nodes, options.json, out)?;
     errors.retain(|error| is_selected_file(&named, &path_of_uri(&error.uri, root)));
-    let mut told = std::io::stderr();
+    let mut stderr = std::io::stderr();
     for error in &errors {
         let message = error.message.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
         let path = path_of_uri(&error.uri, root);
-        // Where standard error is gone, there is nobody to tell; the exit status still does.
-        let _ = writeln!(told, "pytest-lens: {path}:{}: {message}", error.range.start.line + 1);
+        // If standard error is closed, the exit status still says it.
+        let _ = writeln!(stderr, "pytest-lens: {path}:{}: {message}", error.range.start.line + 1);
     }
     Ok(status(errors.is_empty(), nodes.is_empty()))
 }
@@ -102,7 +105,7 @@ pub(crate) fn status(without_errors: bool, is_empty: bool) -> i32 {
     }
 }
 
-/// Prints tests: an id a line, or an object a line.
+/// Prints tests: per line an id, or a JSON object.
 pub(crate) fn print(nodes: &[TestNodeInfo], json: bool, out: &mut dyn Write) -> Result<(), Failure> {
     let mut out = std::io::BufWriter::new(out);
     for node in nodes {

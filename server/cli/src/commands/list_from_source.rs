@@ -1,4 +1,4 @@
-//! `pytest-lens list --static`: what the source alone tells, without starting Python.
+//! `pytest-lens list --static`: the tests that the source shows, without Python.
 
 use std::io::Write;
 use std::path::Path;
@@ -24,10 +24,10 @@ pub(crate) fn list(root: &Path, options: &List, out: &mut dyn Write) -> Result<i
     }
     print(&nodes, options.json, out)?;
     let problems: Vec<String> = files.iter().filter_map(problem).collect();
-    let mut told = std::io::stderr();
+    let mut stderr = std::io::stderr();
     for problem in &problems {
-        // Where standard error is gone, there is nobody to tell; the exit status still does.
-        let _ = writeln!(told, "pytest-lens: {problem}");
+        // If standard error is closed, the exit status still says it.
+        let _ = writeln!(stderr, "pytest-lens: {problem}");
     }
     Ok(status(problems.is_empty(), nodes.is_empty()))
 }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use crate::options::arguments::{EngineAt, Filter, Root};
 
-    /// What is printed for a project of these files, and the exit status.
+    /// The printed text for a project of these files, and the exit status.
     fn listed(files: &[(&str, &str)], json: bool) -> (String, i32) {
         let folder = tempfile::tempdir().unwrap();
         for (path, text) in files {

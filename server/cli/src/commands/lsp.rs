@@ -7,8 +7,8 @@ use pytest_lens_engine::Connect;
 use crate::failure::{Failure, exit};
 use crate::signals;
 
-/// Serves until the client leaves, or the system signals to end. A client that leaves without `shutdown` is a failure, as
-/// LSP says.
+/// Serves until the client leaves or the system ends the process. A client that leaves without `shutdown` is a failure,
+/// as the LSP specification says.
 pub(crate) async fn serve(connect: Arc<dyn Connect>) -> Result<i32, Failure> {
     let mut signals = signals::listen()?;
     let serving = pytest_lens_lsp::serve(connect, tokio::io::stdin(), tokio::io::stdout());

@@ -27,7 +27,7 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
     let out = &mut std::io::stdout();
     match command {
         Command::Lsp(options) => match options.engine.connect {
-            // Without a daemon it serves all the same: from the sources, until one is there.
+            // Without a daemon the server shows the tests of the sources, until one starts.
             Some(socket) => block_on(lsp::serve(Arc::new(Remote::new(&socket)))),
             None => block_on(async {
                 match start(Lifetime::Resident) {
@@ -50,7 +50,8 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             }
             options.has_terminal = terminal_access::is_wanted(&options, &root)?;
             if options.has_terminal {
-                // The history tells a daemon's clients of it.
+                // Not a daemon's engine: its processes have other terminals. Its clients learn of the run by the
+                // history.
                 return with_engine(Lifetime::Terminal, async |engine| {
                     run::run(engine, &root, &options, out, Style::of_stdout()).await
                 });
@@ -84,7 +85,7 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
     }
 }
 
-/// The root of a command that a daemon can serve.
+/// The root of a command that a daemon may serve.
 fn root_of(root: &Root, engine: &EngineAt, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
     match engine.connect {
         Some(_) => selectors::shared_root(root.root.as_deref(), selectors),

@@ -1,4 +1,4 @@
-//! `pytest-lens shard`: how tests are distributed over machines, or the tests of one of them.
+//! `pytest-lens shard`: the figures of a distribution over shards, or the tests of one shard.
 
 use std::collections::HashSet;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! A client of the engine: opens the context of a root, and follows its log.
+//! A client of the engine: opens the context of a root, and reads its event log.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,9 +8,9 @@ use pytest_lens_protocol::{CollectError, Event, EventPayload, PROTOCOL_VERSION, 
 
 use crate::failure::Failure;
 
-/// A context, and a session to talk about it.
+/// A session with the engine, and the context that it opened.
 pub(crate) struct Client {
-    /// The session.
+    /// The session, for requests.
     pub session: Arc<dyn Call>,
     /// The context's id, for every request.
     pub context_id: String,
@@ -35,7 +35,7 @@ impl Client {
         }
     }
 
-    /// The log: from its beginning, or, where others have long used the same engine, from its present state on.
+    /// The log: of an engine in this process from its beginning, of a daemon from now on.
     pub(crate) fn log(&self) -> Log {
         Log { cursor: if self.is_shared { u64::MAX } else { 0 } }
     }
@@ -48,7 +48,7 @@ impl Client {
         }
     }
 
-    /// The errors of collection that hold now.
+    /// The present errors of collection.
     pub(crate) async fn collect_errors(&self) -> Result<Vec<CollectError>, Failure> {
         let mut log = self.log();
         let mut errors = Vec::new();
@@ -66,23 +66,23 @@ impl Client {
     }
 }
 
-/// What a collection came to.
+/// The result of a collection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Collected {
-    /// Tests in the inventory.
+    /// Number of tests in the inventory.
     pub node_count: usize,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub duration_ms: u64,
 }
 
-/// A place in a context's log.
+/// A position in a context's event log.
 #[derive(Debug)]
 pub(crate) struct Log {
     cursor: u64,
 }
 
 impl Log {
-    /// The events since the last call; waits that long for a first one.
+    /// The events since the last call; waits up to `wait_ms` milliseconds for the first.
     pub(crate) async fn next(&mut self, client: &Client, wait_ms: u64) -> Result<Vec<Arc<Event>>, Failure> {
         let request = Request::GetEvents { context_id: client.context_id.clone(), cursor: self.cursor, wait_ms };
         match client.session.call(request).await {

@@ -1,4 +1,4 @@
-//! The history of a project, as the engine knows it: without a context, so that no Python is started.
+//! The history of a project. The engine needs no context for it, and starts no Python.
 
 use std::path::Path;
 

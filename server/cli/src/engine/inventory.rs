@@ -16,7 +16,7 @@ pub(crate) async fn inventory(client: &Client) -> Result<Vec<TestNodeInfo>, Fail
     }
 }
 
-/// The ids that the expressions select; none where there is no expression.
+/// The ids that the expressions select; `None` if there is no expression.
 pub(crate) async fn filtered(client: &Client, filter: &Filter) -> Result<Option<HashSet<String>>, Failure> {
     if filter.keyword.is_none() && filter.marker.is_none() {
         return Ok(None);
@@ -24,7 +24,7 @@ pub(crate) async fn filtered(client: &Client, filter: &Filter) -> Result<Option<
     Ok(Some(chosen(client, filter).await?))
 }
 
-/// The ids that the expressions select, where there are any; collected if need be, since somebody signals.
+/// The ids that the expressions select, or all. Collects if necessary, because a user asked.
 pub(crate) async fn chosen(client: &Client, filter: &Filter) -> Result<HashSet<String>, Failure> {
     let (keyword, marker) = (filter.keyword.clone(), filter.marker.clone());
     let request = Request::List { context_id: client.context_id.clone(), keyword, marker };

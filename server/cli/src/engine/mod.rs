@@ -1,4 +1,4 @@
-//! The engine as the commands use it.
+//! The engine as a client sees it, and where it runs.
 
 pub(crate) mod client;
 pub(crate) mod history;

@@ -5,7 +5,7 @@ use pytest_lens_protocol::{Request, Response};
 use super::client::Client;
 use crate::failure::Failure;
 
-/// The tests of one shard, counted from 1, of those that the ids mean; no ids mean all.
+/// The tests of one shard, counted from 1, among those that the ids select; no ids select all.
 pub(crate) async fn tests(
     client: &Client,
     node_ids: Vec<String>,

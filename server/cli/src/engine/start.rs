@@ -1,4 +1,4 @@
-//! Gets an engine for a command: a daemon's, or one of this process's own.
+//! Finds the engine for a command: a daemon's, or one in this process.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use pytest_lens_engine::{Connect, Engine, EngineConfig, Remote};
 use crate::failure::Failure;
 use crate::options::arguments::EngineAt;
 
-/// What an engine is for.
+/// How long an engine lives.
 pub(crate) enum Lifetime {
-    /// Runs will come: processes are kept ready for them.
+    /// For many runs: it keeps processes ready.
     Resident,
-    /// One command.
+    /// For one command.
     Short,
-    /// One run, whose tests have this process's terminal.
+    /// For one run, whose tests use this process's terminal.
     Terminal,
 }
 
-/// Does something with the engine that was asked for: a daemon's, or this process's own.
+/// Works with the engine that the user chose: a daemon's, or one in this process.
 pub(crate) fn with<T>(
     at: &EngineAt,
     work: impl AsyncFnOnce(Arc<dyn Connect>) -> Result<T, Failure>,
@@ -32,7 +32,7 @@ pub(crate) fn with<T>(
     }
 }
 
-/// Does something with an engine of this process's own, which is gone, with all that it started, afterwards.
+/// Works with an engine in this process; it and all its processes have ended when this returns.
 pub(crate) fn with_engine<T>(
     life: Lifetime,
     work: impl AsyncFnOnce(Arc<Engine>) -> Result<T, Failure>,
@@ -45,7 +45,7 @@ pub(crate) fn with_engine<T>(
     })
 }
 
-/// Starts an engine of this process's own, or says why there is none.
+/// Starts an engine in this process; an error is a sentence.
 pub(crate) fn start(life: Lifetime) -> Result<Arc<Engine>, String> {
     let (resident, terminal) = (matches!(life, Lifetime::Resident), matches!(life, Lifetime::Terminal));
     let config = EngineConfig { resident, terminal, ..EngineConfig::for_user() };
@@ -55,7 +55,7 @@ pub(crate) fn start(life: Lifetime) -> Result<Arc<Engine>, String> {
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(work);
-    // A read of standard input can't be cancelled, and must not be waited for.
+    // A read of standard input can't be canceled, and may never return.
     runtime.shutdown_background();
     result
 }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use pytest_lens_engine::{Answer, Call, Connect};
 use pytest_lens_protocol::{ErrorCode, Request, Response};
 
-/// What stands for an engine that could not be started: it answers each call with the reason, and lenses and tree come
-/// from the sources.
+/// An engine that could not be started. It answers each call with the reason; lenses and tree come from the sources.
 #[derive(Debug, Clone)]
 pub(crate) struct Unavailable(pub String);
 

@@ -11,13 +11,13 @@ use super::pytest_table::{Handling, LONG, SHORT};
 use crate::failure::Failure;
 use crate::suggest;
 
-/// The hidden option under which clap takes what pytest is to be given.
+/// The hidden option by which clap takes pytest's arguments.
 pub(crate) const PASSED: &str = "--pytest-argument";
 
-/// The arguments of `run` (without that word) as clap reads them: what is pytest's stands behind [`PASSED`].
+/// Makes the arguments after `run` fit for clap: those of pytest follow [`PASSED`].
 ///
 /// # Errors
-/// A sentence on an option that can't be followed here, with the way out.
+/// A sentence on an option that can't be followed, with the way out.
 pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<Vec<OsString>, Failure> {
     let mut sorted = Vec::with_capacity(arguments.len());
     let mut left = arguments.iter().peekable();
@@ -41,7 +41,7 @@ pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<Ve
                         sorted.extend(left.next().cloned());
                     }
                 }
-                // Of an option that nobody knows, what follows is taken for its value where it can be no test.
+                // The argument after an unknown option is its value, unless it may name a test.
                 Unknown if value.is_none() => match left.next_if(|next| is_value(next)) {
                     Some(value) => pass(&mut sorted, &format!("{name}={}", value.to_string_lossy())),
                     None => pass(&mut sorted, name),
@@ -112,7 +112,7 @@ fn long(name: &str, command: &clap::Command) -> Handling {
     command.get_arguments().find(is_named).map(takes_value).or_else(known).unwrap_or(Unknown)
 }
 
-/// Whether an argument behind an unknown option is its value: it is neither an option nor anything that tests lie in.
+/// Whether an argument after an unknown option is its value: it is neither an option nor a path or test.
 fn is_value(argument: &OsString) -> bool {
     let text = argument.to_string_lossy();
     let is_path = text.contains("::") || text.contains('/') || text.ends_with(".py") || Path::new(argument).exists();
@@ -133,22 +133,22 @@ fn short(flag: char, command: &clap::Command) -> Handling {
 }
 
 fn lacks_value(name: &str) -> Failure {
-    Failure::usage(format!("`{name}` needs a value: write it behind the option"))
+    Failure::usage(format!("`{name}` needs a value: write it after the option"))
 }
 
-/// Why an option can't be followed, and what does it.
+/// The sentence on an option that can't be followed, with the command that can.
 fn refused(name: &str, why: &str, arguments: &[OsString]) -> Failure {
     let is_test =
         |argument: &&str| !argument.starts_with('-') && (argument.contains("::") || argument.ends_with(".py"));
     let test = arguments.iter().filter_map(|argument| argument.to_str()).find(is_test);
     let test = test.map_or_else(String::new, |test| format!(" {test}"));
-    Failure::usage(format!("`{name}` {why}: `python -m pytest {name}{test}` does it"))
+    Failure::usage(format!("`{name}` {why}: run `python -m pytest {name}{test}`"))
 }
 
-/// pytest's complaint about arguments it does not know, with the option that was meant.
+/// pytest's complaint about unknown arguments, with the nearest known option.
 pub(crate) fn explained(message: &str, command: &clap::Command) -> String {
     let Some((_, unknown)) = message.split_once("unrecognized arguments: ") else { return message.to_owned() };
-    // Where pytest's configuration lies says nothing of a slip of the fingers.
+    // pytest adds the path of its configuration, which does not help here.
     let unknown = unknown.split("inifile:").next().unwrap_or_default().trim_end();
     let word = unknown.split_whitespace().next().unwrap_or_default();
     let word = word.split('=').next().unwrap_or_default();
@@ -156,12 +156,10 @@ pub(crate) fn explained(message: &str, command: &clap::Command) -> String {
         command.get_arguments().filter_map(|argument| argument.get_long()).map(|name| format!("--{name}")).collect();
     let known = ours.iter().map(String::as_str).chain(LONG.iter().map(|(name, _)| *name));
     let known = known.filter(|name| *name != PASSED);
-    let meant = suggest::nearest(word, known);
-    let meant = meant.map_or_else(
-        || "; `pytest-lens run --help` tells what there is".to_owned(),
-        |meant| suggest::did_you_mean(Some(meant)),
-    );
-    format!("neither pytest nor pytest-lens knows `{unknown}`{meant}")
+    let nearest = suggest::nearest(word, known);
+    let advice = nearest
+        .map_or_else(|| "; see `pytest-lens run --help`".to_owned(), |nearest| suggest::did_you_mean(Some(nearest)));
+    format!("neither pytest nor pytest-lens knows `{unknown}`{advice}")
 }
 
 #[cfg(test)]
@@ -206,8 +204,8 @@ mod tests {
             "--fixtures",
             "--cache-clear a",
         ];
-        let told: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", sorted(line))).collect();
-        insta::assert_snapshot!(told.join("\n"), @"
+        let refusal: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", sorted(line))).collect();
+        insta::assert_snapshot!(refusal.join("\n"), @"
         -x -v -q tests
             -x -v -q tests
         -xvs a.py::t
@@ -235,33 +233,33 @@ mod tests {
         --capture no -- -x
             >=--capture=no -- -x
         -p
-            `-p` needs a value: write it behind the option
+            `-p` needs a value: write it after the option
         --pdb tests/test_a.py::test_x
             >=--pdb tests/test_a.py::test_x
         --sw
             --sw
         --ff
-            `--ff` goes by a cache of pytest's, which is not kept here; `--lf` and `--sw` go by what is recorded: `python -m pytest --ff` does it
+            `--ff` needs pytest's cache, which pytest-lens does not keep (`--lf` and `--sw` use the recorded outcomes): run `python -m pytest --ff`
         -d
-            `-d` belongs to pytest-xdist, whose place `-n N` takes here: `python -m pytest -d` does it
+            `-d` is pytest-xdist's, which `-n N` replaces here: run `python -m pytest -d`
         --dist load
-            `--dist` belongs to pytest-xdist, whose place `-n N` takes here: `python -m pytest --dist` does it
+            `--dist` is pytest-xdist's, which `-n N` replaces here: run `python -m pytest --dist`
         --fixtures
-            `--fixtures` prints what only pytest's own terminal shows: `python -m pytest --fixtures` does it
+            `--fixtures` prints a report that pytest-lens does not show: run `python -m pytest --fixtures`
         --cache-clear a
-            `--cache-clear` goes by a cache of pytest's, which is not kept here; `--lf` and `--sw` go by what is recorded: `python -m pytest --cache-clear` does it
+            `--cache-clear` needs pytest's cache, which pytest-lens does not keep (`--lf` and `--sw` use the recorded outcomes): run `python -m pytest --cache-clear`
         ");
     }
 
     #[test]
     fn f1_what_pytest_does_not_know_is_told_with_what_was_meant() {
-        let told = |message: &str| explained(message, &parse::run_command());
+        let refusal = |message: &str| explained(message, &parse::run_command());
         let json = "neither pytest nor pytest-lens knows `--jsno`; did you mean `--json`?";
-        assert_eq!(told("unrecognized arguments: --jsno\n  inifile: None\n  rootdir: /p"), json);
+        assert_eq!(refusal("unrecognized arguments: --jsno\n  inifile: None\n  rootdir: /p"), json);
         let deselect = "neither pytest nor pytest-lens knows `--deslect=a`; did you mean `--deselect`?";
-        assert_eq!(told("unrecognized arguments: --deslect=a"), deselect);
-        let bogus = "neither pytest nor pytest-lens knows `--bogus`; `pytest-lens run --help` tells what there is";
-        assert_eq!(told("unrecognized arguments: --bogus"), bogus);
-        assert_eq!(told("something else"), "something else");
+        assert_eq!(refusal("unrecognized arguments: --deslect=a"), deselect);
+        let bogus = "neither pytest nor pytest-lens knows `--bogus`; see `pytest-lens run --help`";
+        assert_eq!(refusal("unrecognized arguments: --bogus"), bogus);
+        assert_eq!(refusal("something else"), "something else");
     }
 }

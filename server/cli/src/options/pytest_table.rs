@@ -1,29 +1,30 @@
 //! The options of pytest and of well-known plugins, and how `pytest-lens run` handles each.
 
-/// What becomes of an option.
+/// How to handle an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handling {
-    /// clap knows it, and whether a value follows.
+    /// It is an option of this command.
     Ours { takes_value: bool },
-    /// pytest's session gets it.
+    /// pytest gets it; it has no value.
     Flag,
-    /// With the value that follows.
+    /// pytest gets it with its value.
     Value,
-    /// With a value where one follows.
+    /// pytest gets it, with a value if one follows.
     OptionalValue,
-    /// A plugin's or the project's, or nobody's.
+    /// It is in no table: an option of a plugin, of the project, or an error.
     Unknown,
-    /// It can't be done here, and why.
+    /// It can't be followed here, for this reason.
     Refused(&'static str),
 }
 
 use self::Handling::{Flag, OptionalValue, Refused, Value};
 
-const CACHE: &str = "goes by a cache of pytest's, which is not kept here; `--lf` and `--sw` go by what is recorded";
-const PRINTS: &str = "prints what only pytest's own terminal shows";
-const RUNNERS: &str = "belongs to pytest-xdist, whose place `-n N` takes here";
+const CACHE: &str =
+    "needs pytest's cache, which pytest-lens does not keep (`--lf` and `--sw` use the recorded outcomes)";
+const PRINTS: &str = "prints a report that pytest-lens does not show";
+const RUNNERS: &str = "is pytest-xdist's, which `-n N` replaces here";
 
-/// Options of pytest and of well-known plugins of which it matters here what they are.
+/// Options of pytest and of well-known plugins: whether they have a value, and which can't be followed.
 pub(super) const LONG: &[(&str, Handling)] = &[
     ("--pdb", Flag),
     ("--trace", Flag),

@@ -1,4 +1,4 @@
-//! From what a person types to what the engine knows: paths and node ids relative to the root, with `/`.
+//! Turns the user's paths and ids into node ids relative to the root, with `/`.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,7 +8,7 @@ use pytest_lens_analysis::settings_from;
 use crate::failure::Failure;
 use crate::suggest;
 
-/// The root: an existing folder, absolute, its symlinks resolved; where none is given, the current one.
+/// The root: an existing folder, absolute, its symlinks resolved. The current folder by default.
 pub(crate) fn root(given: Option<&Path>) -> Result<PathBuf, Failure> {
     let given = given.unwrap_or(Path::new("."));
     let shown = given.display();
@@ -18,12 +18,12 @@ pub(crate) fn root(given: Option<&Path>) -> Result<PathBuf, Failure> {
     if root.is_dir() {
         Ok(root)
     } else {
-        Err(Failure::usage(format!("the root `{shown}` is no folder; give the project's folder with --root")))
+        Err(Failure::usage(format!("the root `{shown}` is not a folder; give the project's folder with --root")))
     }
 }
 
-/// The root in a daemon, which others use for the same project: where none is given, pytest's rootdir for the current
-/// folder, so that all meet in one context. Paths and the lack of them mean the current folder all the same.
+/// The root for a daemon: by default pytest's rootdir for the current folder, so that all clients of a project share
+/// one context. The selectors stay relative to the current folder, and select it if there are none.
 pub(crate) fn shared_root(given: Option<&Path>, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
     let here = root(given)?;
     match given {
@@ -32,9 +32,9 @@ pub(crate) fn shared_root(given: Option<&Path>, selectors: &mut Vec<String>) -> 
     }
 }
 
-/// The root of the project that a folder lies in; makes selectors from there of those from here.
+/// The rootdir of a folder; makes the selectors relative to it.
 fn around(here: &Path, selectors: &mut Vec<String>) -> PathBuf {
-    // A configuration that can't be read is told by pytest itself.
+    // pytest itself reports a configuration that can't be read.
     let settings = settings_from(here, &|path| read_text(path).ok());
     let root = settings.map_or_else(|_| here.to_owned(), |settings| settings.rootdir);
     if root != here {
@@ -51,7 +51,7 @@ fn around(here: &Path, selectors: &mut Vec<String>) -> PathBuf {
     root
 }
 
-/// The engine's node ids for the arguments; empty means everything.
+/// The node ids that the selectors name; empty = all.
 pub(crate) fn node_ids(root: &Path, selectors: &[String]) -> Result<Vec<String>, Failure> {
     let mut ids = Vec::with_capacity(selectors.len());
     for selector in selectors {
@@ -64,13 +64,13 @@ pub(crate) fn node_ids(root: &Path, selectors: &[String]) -> Result<Vec<String>,
     Ok(ids)
 }
 
-/// Whether a test is one of those that an id of ours means: its own, its function's, class's, file's or folder's.
+/// Whether an id selects a test: by its own id, or that of its function, class, file or folder.
 pub(crate) fn covers(id: &str, test: &str) -> bool {
     test.strip_prefix(id.trim_end_matches('/'))
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::") || rest.starts_with('[') || rest.starts_with('/'))
 }
 
-/// Whether a file is one of those asked for: it is named, lies in a folder that is, or is the conftest.py of one.
+/// Whether the ids select something in a file, or in the folder of a conftest.py.
 pub(crate) fn is_selected_file(asked: &[String], path: &str) -> bool {
     let conftest_of = path.strip_suffix("conftest.py").filter(|folder| folder.is_empty() || folder.ends_with('/'));
     asked.is_empty()
@@ -81,7 +81,7 @@ pub(crate) fn is_selected_file(asked: &[String], path: &str) -> bool {
         })
 }
 
-/// Of the tests that there are, what was meant by an id that none of them has: a test, a class or a function.
+/// The test, class or function that is nearest to an id without a test.
 pub(crate) fn nearest_test<'a>(id: &str, tests: impl Iterator<Item = &'a str>) -> Option<String> {
     let (file, wanted) = id.split_once("::")?;
     let mut known = std::collections::BTreeSet::new();
@@ -90,7 +90,7 @@ pub(crate) fn nearest_test<'a>(id: &str, tests: impl Iterator<Item = &'a str>) -
         let function = rest.split_once('[').map_or(rest, |(function, _)| function);
         known.extend([rest, function]);
         known.extend(function.match_indices("::").filter_map(|(end, _)| function.get(..end)));
-        // A class may have been left out, or one given that there is not.
+        // The name alone is enough: the class may be missing or wrong.
         let name = function.rsplit("::").next().unwrap_or(function);
         if wanted.rsplit("::").next() == Some(name) {
             return Some(format!("{file}::{function}"));
@@ -100,7 +100,7 @@ pub(crate) fn nearest_test<'a>(id: &str, tests: impl Iterator<Item = &'a str>) -
     Some(format!("{file}::{nearest}"))
 }
 
-/// One argument, relative to the root; empty where it is the root itself.
+/// One selector, relative to the root; empty if it is the root itself.
 fn relative(root: &Path, selector: &str) -> Result<String, Failure> {
     let (path, test) = match selector.split_once("::") {
         Some((path, test)) => (path, Some(test)),
@@ -118,7 +118,7 @@ fn relative(root: &Path, selector: &str) -> Result<String, Failure> {
     } else {
         tidy(Path::new(path)).ok_or_else(outside)?
     };
-    // A test is the engine's to judge; a path is looked up here, where the way out can be told.
+    // The engine finds tests; paths are checked here, where a suggestion is possible.
     if !root.join(&plain).exists() {
         return Err(Failure::usage(not_found(root, path)));
     }
@@ -130,7 +130,7 @@ fn relative(root: &Path, selector: &str) -> Result<String, Failure> {
     })
 }
 
-/// The path without `.` and `..`; none where it climbs out of where it starts.
+/// The path without `.` and `..`; `None` if it leads out of its start.
 fn tidy(path: &Path) -> Option<PathBuf> {
     let mut plain = PathBuf::new();
     for component in path.components() {
@@ -147,13 +147,13 @@ fn tidy(path: &Path) -> Option<PathBuf> {
     Some(plain)
 }
 
-/// The sentence for a path that does not exist, with the right one where the current folder was meant.
+/// The sentence on a path that does not exist, with the path that is nearest or is meant from the current folder.
 fn not_found(root: &Path, path: &str) -> String {
     let here = Path::new(path).canonicalize().ok();
     match here.as_deref().and_then(|here| here.strip_prefix(root).ok()) {
         Some(meant) => {
             let meant = meant.display();
-            format!("file or folder not found: `{path}`; paths are relative to the root, so say `{meant}`")
+            format!("file or folder not found: `{path}`; paths are relative to the root: give `{meant}`")
         }
         None => {
             let plain = tidy(Path::new(path)).and_then(|plain| suggest::nearest_path(root, &plain));
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!(asked(&root, &[]), ids(&[]));
         assert_eq!(asked(&sub, &[]), ids(&["sub"]));
         assert_eq!(asked(&sub, &["test_a.py::test_x", "."]), ids(&["sub/test_a.py::test_x", "sub"]));
-        assert_eq!(asked(&sub, &["sub/test_a.py"]), ids(&["sub/test_a.py"]), "as it is told");
+        assert_eq!(asked(&sub, &["sub/test_a.py"]), ids(&["sub/test_a.py"]), "as it is refusal");
         assert_eq!(asked(&sub, &[".."]), ids(&[]));
         std::fs::write(sub.join("pytest.ini"), "[pytest]\n").unwrap();
         assert_eq!(asked(&sub, &["test_a.py"]), (vec!["test_a.py".to_owned()], sub.clone()), "nested");
@@ -250,17 +250,17 @@ mod tests {
         insta::assert_snapshot!(ids(&root, &["../other"]).unwrap_err(), @"`../other` lies outside of the root `ROOT`; give the project's folder with --root");
         insta::assert_snapshot!(ids(&root, &["/elsewhere/test_a.py::test_x"]).unwrap_err(), @"`/elsewhere/test_a.py` lies outside of the root `ROOT`; give the project's folder with --root");
         let src = super::root(Some(Path::new("src"))).unwrap();
-        insta::assert_snapshot!(not_found(&src, "src/lib.rs"), @"file or folder not found: `src/lib.rs`; paths are relative to the root, so say `lib.rs`");
+        insta::assert_snapshot!(not_found(&src, "src/lib.rs"), @"file or folder not found: `src/lib.rs`; paths are relative to the root: give `lib.rs`");
     }
 
     #[test]
     fn a_root_that_is_no_folder_is_named() {
-        let told = |path: &str| match root(Some(Path::new(path))) {
+        let refusal = |path: &str| match root(Some(Path::new(path))) {
             Err(Failure::Message { sentence, status: 4 }) => sentence,
             other => format!("{other:?}"),
         };
-        insta::assert_snapshot!(told("no/such/folder"), @"the root `no/such/folder` can't be opened (No such file or directory (os error 2)); give the project's folder with --root");
-        insta::assert_snapshot!(told("Cargo.toml"), @"the root `Cargo.toml` is no folder; give the project's folder with --root");
+        insta::assert_snapshot!(refusal("no/such/folder"), @"the root `no/such/folder` can't be opened (No such file or directory (os error 2)); give the project's folder with --root");
+        insta::assert_snapshot!(refusal("Cargo.toml"), @"the root `Cargo.toml` is not a folder; give the project's folder with --root");
     }
 
     #[test]

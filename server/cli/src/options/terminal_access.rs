@@ -1,5 +1,5 @@
-//! Whether the tests of a run have this process's own standard streams, and with them its terminal: where nothing is
-//! captured, or a debugger is asked for.
+//! Decides whether the tests of a run use this process's standard streams, and so its terminal: if nothing is captured,
+//! or for a debugger.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -10,12 +10,12 @@ use pytest_lens_protocol::WorkerCount;
 use crate::failure::Failure;
 use crate::options::arguments;
 
-/// Whether a run's tests are to have them.
+/// Whether the tests of a run use the terminal.
 ///
 /// # Errors
-/// A sentence, where a debugger is asked for beside what leaves it no terminal.
+/// A sentence, if a debugger can't have the terminal because of another option.
 pub(crate) fn is_wanted(options: &arguments::Run, root: &Path) -> Result<bool, Failure> {
-    // pytest itself tells what is wrong with its configuration.
+    // pytest itself reports the faults of its configuration.
     let settings = settings_from(root, &|path| listing::read_text(path).ok());
     let PytestSettings { mut addopts, .. } = settings.unwrap_or_default();
     let variable = std::env::var("PYTEST_ADDOPTS").unwrap_or_default();
@@ -23,7 +23,7 @@ pub(crate) fn is_wanted(options: &arguments::Run, root: &Path) -> Result<bool, F
     decide(options, &addopts)
 }
 
-/// Whether Ctrl-C reaches the tests as it reaches this process.
+/// Whether Ctrl-C reaches the tests as well as this process.
 pub(crate) fn is_shared() -> bool {
     std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
 }
@@ -51,7 +51,7 @@ fn decide(options: &arguments::Run, addopts: &[String]) -> Result<bool, Failure>
     if addopts.iter().any(|word| is_debugger(word)) {
         return Ok(true);
     }
-    // The last word counts, and the command line's come last.
+    // The last option counts, and the command line's come last.
     let captured = addopts.iter().chain(&options.passed).filter_map(|word| captures(word)).next_back();
     let shares_out = options.workers.is_none() && is_distributed(addopts);
     Ok(captured == Some(false) && !shares_out)
@@ -61,7 +61,7 @@ fn is_debugger(word: &str) -> bool {
     matches!(word, "--pdb" | "--trace") || word.starts_with("--pdbcls=")
 }
 
-/// What an option says of capturing, if anything.
+/// Whether an option turns capturing on or off, if it does either.
 fn captures(word: &str) -> Option<bool> {
     if let Some(method) = word.strip_prefix("--capture=") {
         return Some(method != "no");
@@ -70,7 +70,7 @@ fn captures(word: &str) -> Option<bool> {
     (flags.contains('s') && flags.chars().all(|flag| "vqsxl".contains(flag))).then_some(false)
 }
 
-/// Whether a project has pytest-xdist share its tests out.
+/// Whether the project distributes its tests by pytest-xdist.
 fn is_distributed(addopts: &[String]) -> bool {
     let mut words = addopts.iter();
     let mut count = None;

@@ -1,4 +1,4 @@
-//! Values of options: parsed, or refused with the form that is needed.
+//! The values of options: parsed, or refused with a sentence on the form that is needed.
 
 use std::time::Duration;
 

@@ -1,3 +1,3 @@
-//! What came of a run.
+//! The state and the results of a run.
 
 pub(crate) mod report;

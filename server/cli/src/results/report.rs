@@ -1,4 +1,4 @@
-//! What is known of a run, from its events: the one place from which lines, bar, summary and exit status come.
+//! Folds the events of a run into its state, from which progress, summary and exit status come.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,48 +12,48 @@ use crate::paths::path_of_uri;
 /// A file that could not be collected.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FileError {
-    /// Relative to the root where it lies in it.
+    /// Path, relative to the root if it is below it.
     pub path: String,
-    /// 1-based.
+    /// Line, from 1.
     pub line: u32,
-    /// What Python or pytest said.
+    /// Python's or pytest's message.
     pub message: String,
-    /// pytest's own text of it, where it has one.
+    /// pytest's report of it, if there is one.
     pub longrepr: Option<String>,
 }
 
-/// What is known of a run.
+/// The state of a run.
 #[derive(Debug)]
 pub(crate) struct Report {
     root: PathBuf,
-    /// What was asked for; empty means everything.
+    /// The selected ids; empty = all tests.
     asked: Vec<String>,
-    /// Tests selected.
+    /// Number of selected tests.
     pub total: usize,
-    /// Final outcomes, by name.
+    /// Number of final outcomes of each kind.
     pub outcomes: BTreeMap<String, usize>,
-    /// Attempts that were repeated.
+    /// Number of attempts that were repeated.
     pub reruns: usize,
-    /// Tests that were asked for and taken out.
+    /// Number of tests that options of pytest deselected.
     pub deselected: usize,
-    /// Subtests that passed and that failed.
+    /// Numbers of passed and of failed subtests.
     pub subtests: (usize, usize),
-    /// All final outcomes, where somebody wants to read more than the failures.
+    /// All final outcomes, if the user asked for more than failures.
     pub all: Option<Vec<TestOutcome>>,
-    /// The final outcomes that are no success, in the order in which they came.
+    /// The final outcomes that are failures, in the order of their events.
     pub failures: Vec<TestOutcome>,
-    /// Errors of collection in what was asked for.
+    /// Errors of collection in the selected files.
     pub errors: Vec<FileError>,
-    /// Its tests have the terminal.
+    /// The tests use the terminal.
     pub has_terminal: bool,
-    /// What is to be said before it begins.
+    /// A remark to print before the run begins.
     pub note: Option<String>,
-    /// The end, once it has come.
+    /// The end, if the run has ended.
     pub end: Option<RunEnd>,
 }
 
 impl Report {
-    /// Of a run that has not begun.
+    /// The state before the run begins.
     pub(crate) fn new(root: &Path, asked: Vec<String>) -> Self {
         Report {
             root: root.to_owned(),
@@ -72,12 +72,12 @@ impl Report {
         }
     }
 
-    /// What was asked for; empty means everything.
+    /// The selected ids; empty = all tests.
     pub(crate) fn asked(&self) -> &[String] {
         &self.asked
     }
 
-    /// Takes in an event; whether it is one of this run's.
+    /// Applies an event; returns whether it belongs to the run.
     pub(crate) fn take(&mut self, payload: &EventPayload, run_id: &str) -> bool {
         let of = match payload {
             EventPayload::Inventory(delta) => {
@@ -122,7 +122,7 @@ impl Report {
         }
     }
 
-    /// Takes the errors that hold now, those of the files that were asked for.
+    /// Replaces the errors of collection by these, as far as they are in selected files.
     pub(crate) fn take_errors(&mut self, errors: Vec<CollectError>) {
         let errors = errors.into_iter().map(|error| FileError {
             path: path_of_uri(&error.uri, &self.root),
@@ -133,12 +133,12 @@ impl Report {
         self.errors = errors.filter(|error| is_selected_file(&self.asked, &error.path)).collect();
     }
 
-    /// Whether a file that was asked for could not be collected.
+    /// Whether a selected file could not be collected.
     pub(crate) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }
 
-    /// Tests with a final outcome.
+    /// Number of tests with a final outcome.
     pub(crate) fn done(&self) -> usize {
         self.outcomes.values().sum()
     }

@@ -1,4 +1,4 @@
-//! `pytest-lens run`: starts a run, follows the context's log to its end, and exits as pytest would.
+//! One run: starts it, follows the event log to its end, and returns pytest's exit status.
 
 mod narrow;
 mod request;
@@ -21,6 +21,7 @@ use crate::options::{arguments, parse, pytest_options, selectors, terminal_acces
 use crate::results::report::Report;
 use crate::signals::{self, Signal};
 use crate::style::Style;
+use crate::suggest;
 use crate::terminal::progress::Progress;
 use crate::terminal::sections;
 use crate::timing::EVENTS_WAIT_MS;
@@ -29,7 +30,7 @@ use stopping::RunControl;
 
 const UNBEGUN: &str = "interrupted before the run began";
 
-/// Runs what the options select.
+/// Runs the tests that the options select.
 pub(crate) async fn run(
     connect: Arc<dyn Connect>,
     root: &Path,
@@ -41,7 +42,7 @@ pub(crate) async fn run(
     follow(&*connect, root, options, out, style, signals).await
 }
 
-/// As [`run`], with the user's signals from wherever they come.
+/// As [`run`], with signals from any source.
 async fn follow(
     connect: &dyn Connect,
     root: &Path,
@@ -63,7 +64,7 @@ async fn follow(
         loop {
             tokio::select! {
                 started = &mut starting => break started,
-                // Whoever is asked at a breakpoint, or collects, was told so too.
+                // The tests receive Ctrl-C as well.
                 Some(signal) = signals.recv() => if signal == Signal::Interrupt && leaves_interrupts {
                     interrupted = true;
                 } else {
@@ -93,7 +94,7 @@ async fn follow(
             if message.starts_with("no test ") {
                 return Err(Failure::usage(unknown_test(&client, &report, message).await));
             }
-            // A file's own error is shown as pytest shows it; what keeps pytest from starting at all is one sentence.
+            // A file's own error is shown as pytest shows it; an error that keeps pytest from starting is one sentence.
             if !report.errors.iter().any(|error| !error.path.is_empty() && message.starts_with(&error.path)) {
                 return Err(Failure::usage(pytest_options::explained(&message, &parse::run_command())));
             }
@@ -104,7 +105,7 @@ async fn follow(
     let mut control = RunControl { session: connect.session(), run_id, asked: 0, leaves_interrupts };
     let followed = follow_log(&client, &mut log, &mut control, &mut signals, &mut report, &progress, out).await;
     if followed.is_err() {
-        // Whoever wanted to see the results is gone; a run without anybody to tell must not go on.
+        // Standard output is closed: nobody sees the results, so the run must not go on.
         control.kill().await;
     }
     if followed? == Followed::GivenUp {
@@ -114,19 +115,20 @@ async fn follow(
     Ok(report.status())
 }
 
-/// The sentence on a test that there is not, with the one that was meant.
+/// The sentence on a test that does not exist, with the nearest one that does.
 async fn unknown_test(client: &Client, report: &Report, message: String) -> String {
     let Ok(known) = inventory(client).await else { return message };
     let named = report.asked().iter().find(|id| message.contains(&format!("{id:?}")));
-    let meant = named.and_then(|id| Some((id, selectors::nearest_test(id, known.iter().map(|node| &*node.node_id))?)));
-    meant.map_or(message, |(id, meant)| format!("there is no test `{id}`; did you mean `{meant}`?"))
+    let nearest =
+        named.and_then(|id| Some((id, selectors::nearest_test(id, known.iter().map(|node| &*node.node_id))?)));
+    nearest.map_or(message, |(id, nearest)| format!("there is no test `{id}`{}", suggest::did_you_mean(Some(&nearest))))
 }
 
-/// How following the log ended.
+/// How the reading of the log ended.
 #[derive(PartialEq, Eq)]
 enum Followed {
     ToTheEnd,
-    /// The user asked a third time.
+    /// The user sent a third signal.
     GivenUp,
 }
 
@@ -141,7 +143,7 @@ async fn follow_log(
 ) -> Result<Followed, Failure> {
     loop {
         let events = {
-            // The call is finished even where an ask comes in between: a session's answers come in order.
+            // A signal does not cancel the call, because a session answers in the order of its requests.
             let mut next = Box::pin(log.next(client, EVENTS_WAIT_MS));
             loop {
                 tokio::select! {

@@ -1,4 +1,4 @@
-//! Which of the selected tests a run is about: by the history, by shard.
+//! Narrows the selected tests by the recorded outcomes and by shard.
 
 use std::collections::HashSet;
 
@@ -9,8 +9,7 @@ use crate::engine::{inventory, shards};
 use crate::failure::Failure;
 use crate::options::{arguments, selectors};
 
-/// Of the tests selected that there are, those that failed when they last ran; or all from the first of them on. None
-/// where none failed.
+/// The selected tests that failed when they last ran, or all from the first of them on. Empty if none failed.
 pub(crate) async fn previously_failed(
     client: &Client,
     selected: &[String],
@@ -25,7 +24,7 @@ pub(crate) async fn previously_failed(
     if recorded.is_empty() {
         return Ok(Vec::new());
     }
-    // What can't be collected is told by the run.
+    // The run itself reports errors of collection.
     client.collect().await.ok();
     let known = inventory::inventory(client).await?.into_iter().map(|node| node.node_id);
     if only_failed {
@@ -34,7 +33,7 @@ pub(crate) async fn previously_failed(
     Ok(known.filter(|id| is_selected(id)).skip_while(|id| !recorded.contains(id)).collect())
 }
 
-/// One shard of what the ids and expressions select: as if the others were not there.
+/// One shard of the tests that the ids and expressions select, as if there were no others.
 pub(crate) async fn shard_of(
     client: &Client,
     mut node_ids: Vec<String>,

@@ -11,13 +11,13 @@ use crate::failure::Failure;
 use crate::options::arguments;
 use crate::results::report::Report;
 
-/// What became of the request for a run.
+/// The answer to the request for a run.
 pub(crate) enum Started {
-    /// With its id, and the log from a place before its start.
+    /// The run started: its id, and a position in the log before its start.
     Run(Client, String, Log),
-    /// The selection is empty, and why.
+    /// Nothing is selected, and why.
     Empty(String),
-    /// The request was refused for the reason in the message; it may be that a file can't be collected.
+    /// The engine refused the run with this message; some files may have errors.
     Refused(Client, String),
 }
 
@@ -31,7 +31,7 @@ pub(crate) async fn start(
     let client = Client::open(connect, root, options.mode.clone()).await?;
     let mut log = client.log();
     if connect.is_shared() {
-        // A place in the log from before the run.
+        // A position in the log before the run.
         for event in log.next(&client, 0).await? {
             report.take(&event.payload, "");
         }
@@ -41,7 +41,7 @@ pub(crate) async fn start(
         let left = previously_failed(&client, &node_ids, options.last_failed).await?;
         if left.is_empty() {
             // As pytest does.
-            report.note = Some("no test of what was selected failed when it last ran: all of it runs".into());
+            report.note = Some("no selected test failed when it last ran: all of them run".into());
         } else {
             node_ids = left;
         }
@@ -50,7 +50,7 @@ pub(crate) async fn start(
         node_ids = shard_of(&client, node_ids, shard, options).await?;
         if node_ids.is_empty() {
             let (index, total) = shard;
-            return Ok(Started::Empty(format!("shard {index}/{total} of what was selected has no test")));
+            return Ok(Started::Empty(format!("shard {index}/{total} of the selected tests is empty")));
         }
     }
     let request = Request::RunStream {
@@ -82,18 +82,18 @@ pub(crate) async fn start(
     }
 }
 
-/// What pytest's session is given besides.
+/// Arguments for pytest.
 fn arguments(options: &arguments::Run) -> Vec<String> {
     let mut arguments = options.passed.clone();
-    // Longer comparisons; the lines are ours.
+    // For longer comparisons; the lines themselves are printed here.
     if options.output.verbose > 0 {
         arguments.push(format!("-{}", "v".repeat(options.output.verbose.into())));
     }
-    // The process that has the terminal shows there what runs.
+    // The process that has the terminal prints the progress there.
     if options.output.quiet && options.has_terminal {
         arguments.push("-q".into());
     }
-    // Without tracebacks, or with a line for each, there is still a text for other readers.
+    // The styles `no` and `line` concern only the text printed here: other readers of the outcomes want the whole.
     let tb = options.output.tb.iter().filter(|style| !matches!(style.as_str(), "no" | "line"));
     arguments.extend(tb.map(|style| format!("--tb={style}")));
     arguments
@@ -103,7 +103,7 @@ fn is_stepwise(options: &arguments::Run) -> bool {
     options.stepwise || options.stepwise_skip
 }
 
-/// After how many failures the run is to stop.
+/// Number of failures after which the run stops.
 fn maxfail(options: &arguments::Run) -> Option<u32> {
     let step = is_stepwise(options).then_some(if options.stepwise_skip { 2 } else { 1 });
     let first = options.exit_first.then_some(1);

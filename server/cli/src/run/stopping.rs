@@ -1,4 +1,4 @@
-//! Stops a run that the user no longer wants.
+//! Stops a run as the user's signals ask.
 
 use std::sync::Arc;
 
@@ -8,17 +8,18 @@ use pytest_lens_protocol::Request;
 use crate::signals::Signal;
 use crate::terminal::progress::Progress;
 
-/// The way to stop the run while the log is waited for.
+/// Stops the run while its log is read.
 pub(crate) struct RunControl {
     pub session: Arc<dyn Call>,
     pub run_id: String,
     pub asked: u32,
-    /// Ctrl-C is the tests' affair, who hear of it as well: they may be at a breakpoint.
+    /// Whether Ctrl-C is left to the tests, which receive it as well and may be at a breakpoint.
     pub leaves_interrupts: bool,
 }
 
 impl RunControl {
-    /// Stops at the first ask, kills at the second; `true` at the third, when waiting is to end.
+    /// Stops at the first signal and kills at the second; returns `true` at the third, when the command must end at
+    /// once.
     pub(crate) async fn on_signal(&mut self, signal: Signal, progress: &Progress<'_>) -> bool {
         if signal == Signal::Interrupt && self.leaves_interrupts {
             return false;
@@ -27,12 +28,12 @@ impl RunControl {
         self.asked += if signal == Signal::Terminate { 2 } else { 1 };
         match (before, self.asked) {
             (0, 1) => {
-                progress.note("stopping: what runs may finish; Ctrl-C again ends it at once");
+                progress.note("stopping: running tests may finish; press Ctrl-C again to kill them");
                 self.session.call(Request::StopRun { run_id: self.run_id.clone() }).await;
                 false
             }
             (0 | 1, _) => {
-                progress.note("killing what runs");
+                progress.note("killing the running tests");
                 self.kill().await;
                 false
             }
@@ -41,7 +42,7 @@ impl RunControl {
     }
 
     pub(crate) async fn kill(&self) {
-        // Where the run is over already there is nothing to kill, which is what was wanted.
+        // A run that has ended needs no kill.
         self.session.call(Request::KillRun { run_id: self.run_id.clone() }).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Runs against an engine that plays events: what is printed, what is asked of it, and the exit status.
+//! Runs against a fake engine: the printed text, the requests, and the exit status.
 
 mod options;
 
@@ -53,7 +53,7 @@ fn counts(passed: usize, failed: usize) -> RunCounts {
     RunCounts { total: passed + failed, passed, failed, ..RunCounts::default() }
 }
 
-/// An engine that accepts a run, and plays these events.
+/// An engine that accepts a run and sends these events.
 fn playing(events: Vec<EventPayload>) -> Fake {
     let fake = Fake::new(|request| match request {
         Request::RunStream { .. } => Response::RunStarted { run_id: "r".into(), total_tests: 0 },
@@ -70,7 +70,7 @@ async fn play_with(fake: &Fake, line: &str) -> (String, Result<i32, Failure>) {
     (String::from_utf8(out).unwrap(), result)
 }
 
-/// What is printed, and the exit status.
+/// The printed text, and the exit status.
 async fn play(events: Vec<EventPayload>, line: &str) -> (String, i32) {
     let (text, result) = play_with(&playing(events), line).await;
     (text, result.unwrap_or_else(|failure| panic!("{failure:?}")))
@@ -256,7 +256,7 @@ async fn a_file_that_does_not_import_is_told_and_is_status_2() {
     assert_eq!(play(mended, "").await.1, 0, "only what holds at the end counts");
 }
 
-/// A run that is refused so, while these errors hold.
+/// A run that is refused with this message, while these errors hold.
 async fn refused(message: &'static str, errors: Vec<CollectError>) -> (String, Result<i32, Failure>) {
     let fake = Fake::new(move |request| match request {
         Request::RunStream { .. } => Response::error(ErrorCode::CollectionFailed, message),
@@ -335,7 +335,7 @@ async fn every_end_has_its_status() {
 async fn what_was_typed_is_what_is_asked() {
     let fake = playing(vec![started(0), finished(RunEndStatus::Passed, counts(0, 0))]);
     play_with(&fake, "./etc/../etc/passwd::T::t[a] -k k -m m -n 3 --maxfail 2 --mode subprocess").await.1.unwrap();
-    // These tests may be run by a CI themselves.
+    // A CI service may run these tests.
     let asked = format!("{:#?}", &fake.asked()[..2]).replace("\"ci\"", "\"cli\"");
     insta::assert_snapshot!(asked, @r#"
     [
@@ -383,7 +383,7 @@ async fn what_was_typed_is_what_is_asked() {
     "#);
 }
 
-/// The exit status of a run during which the user signals for its end; the engine ends it once it was asked so (`answer`).
+/// The exit status of a run that the user interrupts; `answer` is the engine's last event.
 async fn pressed(fake: &Fake, signals: &[Signal], answer: &str) -> i32 {
     let (sender, receiver) = unbounded_channel();
     let pressing = async {
@@ -431,7 +431,7 @@ async fn ctrl_c_while_collecting_ends_it() {
     assert_eq!(result.unwrap(), 2);
 }
 
-/// Takes so many bytes, then nobody reads any more.
+/// Accepts this many bytes; then the pipe is closed.
 struct Closed(usize);
 
 impl std::io::Write for Closed {

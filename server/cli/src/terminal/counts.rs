@@ -1,4 +1,4 @@
-//! How many tests came to which outcome.
+//! The number of tests with each outcome.
 
 use super::outcome_words::paint;
 use crate::results::report::Report;
@@ -11,7 +11,7 @@ pub(crate) fn counts(report: &Report, style: Style) -> String {
     figures(report).iter().map(painted).collect::<Vec<_>>().join(", ")
 }
 
-/// Count, outcome and the word for it.
+/// Number, outcome and its word, without zeros.
 pub(crate) fn figures(report: &Report) -> Vec<(usize, &'static str, &'static str)> {
     let count = |outcome: &str| report.outcomes.get(outcome).copied().unwrap_or(0);
     let errors = count("error") + report.errors.len();

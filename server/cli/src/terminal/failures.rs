@@ -1,4 +1,4 @@
-//! Why tests failed, and what they printed.
+//! The reports of failed tests, with their captured output.
 
 use std::fmt::Write as _;
 
@@ -14,21 +14,21 @@ pub(crate) fn tracebacks(
     report: &Report,
     errors: &[&TestOutcome],
     failures: &[&TestOutcome],
-    look: &OutputOptions,
+    options: &OutputOptions,
     style: Style,
 ) {
     if !report.errors.is_empty() || !errors.is_empty() {
         line(text, &style.rule('=', "ERRORS"));
         report.errors.iter().for_each(|error| file_error(text, error, style));
-        errors.iter().for_each(|outcome| failure(text, outcome, report, look, style));
+        errors.iter().for_each(|outcome| failure(text, outcome, report, options, style));
     }
     if !failures.is_empty() {
         line(text, &style.rule('=', "FAILURES"));
-        failures.iter().for_each(|outcome| failure(text, outcome, report, look, style));
+        failures.iter().for_each(|outcome| failure(text, outcome, report, options, style));
     }
 }
 
-/// `path:line: message`, as pytest's `--tb=line` has it.
+/// `path:line: message`, as pytest's `--tb=line` writes it.
 pub(crate) fn place_line(outcome: &TestOutcome) -> String {
     let message = first_line(outcome.message.as_deref().unwrap_or_default());
     let place = outcome.location.as_ref().map(|place| {
@@ -51,8 +51,8 @@ fn file_error(text: &mut String, error: &FileError, style: Style) {
     line(text, &coloured(message, style));
 }
 
-/// One test's failure: pytest's own text of it, then what it printed.
-fn failure(text: &mut String, outcome: &TestOutcome, report: &Report, look: &OutputOptions, style: Style) {
+/// One test's failure: pytest's report, then the captured output.
+fn failure(text: &mut String, outcome: &TestOutcome, report: &Report, options: &OutputOptions, style: Style) {
     let name = outcome.id.split_once("::").map_or(&*outcome.id, |(_, test)| test).replace("::", ".");
     let title = match (&*outcome.outcome, &outcome.phase) {
         ("error", Some(phase)) if phase != "call" => format!("ERROR at {phase} of {name}"),
@@ -61,15 +61,15 @@ fn failure(text: &mut String, outcome: &TestOutcome, report: &Report, look: &Out
         (other, _) => format!("{name}: {}", other.replace('_', " ")),
     };
     line(text, &style.paint(Paint::Red, &style.rule('_', &title)));
-    let told = match &outcome.longrepr {
+    let reason = match &outcome.longrepr {
         Some(longrepr) if !longrepr.trim().is_empty() => longrepr.clone(),
         _ => without_longrepr(outcome),
     };
-    // As pytest sets a whole function apart from its heading.
-    if told.lines().next().is_some_and(|first| first.starts_with(' ') || first.contains(" = ")) {
+    // pytest leaves a blank line between a heading and a whole function.
+    if reason.lines().next().is_some_and(|first| first.starts_with(' ') || first.contains(" = ")) {
         line(text, "");
     }
-    line(text, &coloured(told.trim_end(), style));
+    line(text, &coloured(reason.trim_end(), style));
     if let Some(hint) = hint(outcome).filter(|_| !report.has_terminal) {
         line(text, &style.paint(Paint::Yellow, &hint));
     }
@@ -77,27 +77,28 @@ fn failure(text: &mut String, outcome: &TestOutcome, report: &Report, look: &Out
         let message = first_line(subtest.message.as_deref().unwrap_or_default());
         line(text, &with_reason(&format!("SUBFAILED {}", subtest.label), message));
     }
-    captured(text, outcome, look, style);
+    captured(text, outcome, options, style);
 }
 
-/// The way out where a test wanted a person at a terminal.
+/// The way out for a test that needs a person at a terminal.
 fn hint(outcome: &TestOutcome) -> Option<String> {
     let message = outcome.message.as_deref()?;
     let id = &outcome.id;
     if message.contains("BdbQuit") {
         Some(format!(
-            "Hint: tests have no terminal here; at a breakpoint stops `pytest-lens run -s '{id}'`, or an editor's debugger"
+            "Hint: tests have no terminal here; to stop at a breakpoint, run `pytest-lens run -s '{id}'` or use an editor's debugger"
         ))
     } else if message.contains("reading from stdin while output is captured") || message.starts_with("EOFError") {
-        Some(format!("Hint: tests have no standard input here; `pytest-lens run -s '{id}'` reads yours"))
+        Some(format!("Hint: tests have no standard input here; to give them yours, run `pytest-lens run -s '{id}'`"))
     } else {
         None
     }
 }
 
-/// What a test printed.
-pub(crate) fn captured(text: &mut String, outcome: &TestOutcome, look: &OutputOptions, style: Style) {
-    let is_wanted = |stream: &str| look.show_capture.as_deref().is_none_or(|shown| shown == "all" || shown == stream);
+/// The captured output of a test.
+pub(crate) fn captured(text: &mut String, outcome: &TestOutcome, options: &OutputOptions, style: Style) {
+    let is_wanted =
+        |stream: &str| options.show_capture.as_deref().is_none_or(|shown| shown == "all" || shown == stream);
     for (stream, captured) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr), ("log", &outcome.log)] {
         if !is_wanted(stream) {
             continue;
@@ -109,7 +110,7 @@ pub(crate) fn captured(text: &mut String, outcome: &TestOutcome, look: &OutputOp
     }
 }
 
-/// A crash or a test out of time leaves no text of pytest's: what is known is the message and the frames.
+/// A report by message and frames: pytest writes none for a crash or a timeout.
 fn without_longrepr(outcome: &TestOutcome) -> String {
     let mut text = String::new();
     for frame in &outcome.frames {
@@ -121,13 +122,13 @@ fn without_longrepr(outcome: &TestOutcome) -> String {
             let _ = writeln!(text, "    {}", code.trim());
         }
     }
-    for told in outcome.message.as_deref().unwrap_or("no reason is known").lines() {
-        let _ = writeln!(text, "E   {told}");
+    for reason in outcome.message.as_deref().unwrap_or("no reason is known").lines() {
+        let _ = writeln!(text, "E   {reason}");
     }
     text
 }
 
-/// pytest's colours: the line that failed is bold, the reason red.
+/// pytest's colors: the failed line is bold, the reason red.
 fn coloured(text: &str, style: Style) -> String {
     if !style.colour {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! What people see of a run, laid out as pytest does it.
+//! The output of a run for people, in pytest's layout.
 
 mod counts;
 mod failures;

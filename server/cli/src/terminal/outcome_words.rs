@@ -1,9 +1,9 @@
-//! Words and colours for outcomes.
+//! The word and the color of each outcome.
 
 use crate::results::report::is_failure;
 use crate::style::Paint;
 
-/// pytest's word for an outcome, where it has one.
+/// pytest's word for an outcome, if it has one.
 pub(crate) fn word(outcome: &str) -> &str {
     match outcome {
         "passed" => "PASSED",
@@ -19,7 +19,7 @@ pub(crate) fn word(outcome: &str) -> &str {
     }
 }
 
-/// The colour of an outcome.
+/// The color of an outcome.
 pub(crate) fn paint(outcome: &str) -> Paint {
     match outcome {
         "passed" => Paint::Green,

@@ -1,4 +1,4 @@
-//! What is shown while a run goes on: a bar for a person, a line for each test, or events as JSON.
+//! Shows a run in progress: a bar for a person, a line per test, or events as JSON.
 
 use std::io::{self, Write};
 
@@ -15,10 +15,10 @@ use crate::results::report::{Report, is_failure};
 use crate::style::Style;
 use crate::timing::BAR_INTERVAL;
 
-/// What is shown while a run goes on.
+/// Shows a run in progress.
 pub(crate) struct Progress<'a> {
     style: Style,
-    look: &'a OutputOptions,
+    options: &'a OutputOptions,
     display: Display,
 }
 
@@ -31,21 +31,21 @@ enum Display {
 }
 
 impl<'a> Progress<'a> {
-    /// The right display: the bar where standard output is a terminal, unless a line for each test is asked for. Tests that
-    /// have the terminal themselves show there how they come along.
-    pub(crate) fn new(json: bool, has_terminal: bool, look: &'a OutputOptions, style: Style) -> Self {
-        let display = match (json, style.is_terminal, look.verbose > 0) {
+    /// Chooses the display: a bar on a terminal, unless the user wants a line per test. Tests that have the terminal
+    /// show their progress there themselves.
+    pub(crate) fn new(json: bool, has_terminal: bool, options: &'a OutputOptions, style: Style) -> Self {
+        let display = match (json, style.is_terminal, options.verbose > 0) {
             _ if has_terminal => Display::Quiet,
             (true, ..) => Display::Json,
             (false, _, true) => Display::Lines,
-            (false, false, false) if look.quiet => Display::Quiet,
+            (false, false, false) if options.quiet => Display::Quiet,
             (false, false, false) => Display::Lines,
             (false, true, false) => Display::Bar(bar()),
         };
-        Progress { style, look, display }
+        Progress { style, options, display }
     }
 
-    /// Shows one event of the run, which the report has taken in already.
+    /// Shows one event of the run, after the report has applied it.
     pub(crate) fn show(&self, payload: &EventPayload, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
         if let Display::Json = &self.display {
             let line = serde_json::to_string(payload).map_err(|error| Failure::internal(error.to_string()))?;
@@ -71,7 +71,7 @@ impl<'a> Progress<'a> {
                 let text = output.text.as_bytes();
                 match output.stream {
                     OutputStream::Stdout => self.around_bar(|| out.write_all(text).and_then(|()| out.flush()))?,
-                    // Nobody to tell where standard error is gone.
+                    // If standard error is closed, nobody reads it.
                     _ => self.around_bar(|| io::stderr().write_all(text).unwrap_or_default()),
                 }
             }
@@ -106,7 +106,7 @@ impl<'a> Progress<'a> {
         bar.set_message(message);
     }
 
-    /// Writes without the bar in the way.
+    /// Writes while the bar is hidden.
     fn around_bar<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.display {
             Display::Bar(bar) => bar.suspend(write),
@@ -114,13 +114,13 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Tells the user something that is no result.
+    /// Prints a remark on standard error.
     pub(crate) fn note(&self, text: &str) {
-        // Where standard error is gone, there is nobody to tell.
+        // If standard error is closed, nobody reads it.
         self.around_bar(|| writeln!(io::stderr(), "pytest-lens: {text}").unwrap_or_default());
     }
 
-    /// The end: the summary; with JSON, what is no event goes to standard error.
+    /// Prints the summary; with JSON, the errors of collection go to standard error.
     pub(crate) fn finish(&self, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
         match &self.display {
             Display::Bar(bar) => bar.finish_and_clear(),
@@ -134,14 +134,14 @@ impl<'a> Progress<'a> {
                 return Ok(out.flush()?);
             }
         }
-        out.write_all(summary(report, self.look, self.style).as_bytes())?;
+        out.write_all(summary(report, self.options, self.style).as_bytes())?;
         Ok(out.flush()?)
     }
 }
 
 impl Drop for Progress<'_> {
     fn drop(&mut self) {
-        // Where a run comes to nothing, its bar must not stand in the way of the sentence that says so.
+        // A bar must not stay in front of the sentence that says why there was no run.
         if let Display::Bar(bar) = &self.display {
             bar.finish_and_clear();
         }
@@ -149,7 +149,7 @@ impl Drop for Progress<'_> {
 }
 
 const WAITING: &str = "{spinner} collecting {elapsed}";
-// What does not fit into the row is cut by `wide_msg`.
+// `wide_msg` cuts the message at the end of the row.
 const BAR: &str = "{spinner} [{bar:24}] {pos}/{len} in {elapsed}  {wide_msg}";
 const NARROW: &str = "{spinner} {pos}/{len} in {elapsed}  {wide_msg}";
 
@@ -169,7 +169,7 @@ fn style_of(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
-/// A test's line: its id, what became of it, and why where that is short.
+/// A test's line: its id, its outcome, and a short reason.
 fn line(outcome: &TestOutcome) -> String {
     let word = if outcome.will_rerun { "RERUN" } else { word(&outcome.outcome) };
     let reason = match (&*outcome.outcome, &outcome.message) {

@@ -1,5 +1,5 @@
-//! What the end of a run tells besides failures, where pytest's options ask for it: the slowest tests, and outcomes of
-//! other kinds.
+//! The parts of the summary that pytest's options ask for: warnings, output of passed tests, slowest tests, other
+//! outcomes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,15 +14,15 @@ use crate::results::report::Report;
 use crate::style::{Paint, Style};
 use crate::timing::DURATIONS_MIN;
 
-/// Whether more than the failures is to be kept of a run.
-pub(crate) fn wants_all(look: &OutputOptions) -> bool {
-    look.durations.is_some() || letters(look).contains(['p', 'P', 's', 'x', 'X'])
+/// Whether the report must keep more outcomes than the failures.
+pub(crate) fn wants_all(options: &OutputOptions) -> bool {
+    options.durations.is_some() || letters(options).contains(['p', 'P', 's', 'x', 'X'])
 }
 
-/// The letters of `-r`, with those that stand for several spelled out.
-pub(crate) fn letters(look: &OutputOptions) -> String {
+/// The letters of `-r`; those that stand for several are expanded.
+pub(crate) fn letters(options: &OutputOptions) -> String {
     let mut spelled = String::new();
-    for letter in look.letters.as_deref().unwrap_or("fE").chars() {
+    for letter in options.letters.as_deref().unwrap_or("fE").chars() {
         match letter {
             'a' => spelled.push_str("sxXEf"),
             'A' => spelled.push_str("PpsxXEf"),
@@ -38,15 +38,15 @@ fn of<'a>(report: &'a Report, outcome: &str) -> impl Iterator<Item = &'a TestOut
     report.all.iter().flatten().filter(move |known| known.outcome == outcome)
 }
 
-/// What the tests that passed printed, for `-rP`.
-pub(crate) fn passes(text: &mut String, report: &Report, look: &OutputOptions, style: Style) {
-    if !letters(look).contains('P') {
+/// The captured output of passed tests, for `-rP`.
+pub(crate) fn passes(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
+    if !letters(options).contains('P') {
         return;
     }
     let mut printed = String::new();
     for outcome in of(report, "passed") {
         let mut own = String::new();
-        captured(&mut own, outcome, look, style);
+        captured(&mut own, outcome, options, style);
         if !own.is_empty() {
             let name = outcome.id.split_once("::").map_or(&*outcome.id, |(_, test)| test).replace("::", ".");
             line(&mut printed, &style.paint(Paint::Green, &style.rule('_', &name)));
@@ -59,10 +59,10 @@ pub(crate) fn passes(text: &mut String, report: &Report, look: &OutputOptions, s
     }
 }
 
-/// The slowest tests, set-up and teardown included.
-pub(crate) fn slowest(text: &mut String, report: &Report, look: &OutputOptions, style: Style) {
-    let Some(count) = look.durations else { return };
-    let least = look.durations_min.unwrap_or(if look.verbose > 1 { Duration::ZERO } else { DURATIONS_MIN });
+/// The slowest tests, including their set-up and teardown.
+pub(crate) fn slowest(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
+    let Some(count) = options.durations else { return };
+    let least = options.durations_min.unwrap_or(if options.verbose > 1 { Duration::ZERO } else { DURATIONS_MIN });
     let mut all: Vec<&TestOutcome> = report.all.iter().flatten().filter(|test| test.outcome != "not_run").collect();
     all.sort_by(|a, b| b.duration_ms.total_cmp(&a.duration_ms));
     if count > 0 {
@@ -82,15 +82,15 @@ pub(crate) fn slowest(text: &mut String, report: &Report, look: &OutputOptions, 
     }
 }
 
-/// How many warnings there were.
-pub(crate) fn warned(report: &Report, look: &OutputOptions) -> usize {
+/// Number of warnings.
+pub(crate) fn warned(report: &Report, options: &OutputOptions) -> usize {
     let of_run = report.end.iter().flat_map(|end| &end.warnings);
-    if look.disable_warnings { 0 } else { of_run.map(|warning| warning.count).sum() }
+    if options.disable_warnings { 0 } else { of_run.map(|warning| warning.count).sum() }
 }
 
-/// The warnings of the run, each with the tests that it came in, as in pytest's summary.
-pub(crate) fn warnings(text: &mut String, report: &Report, look: &OutputOptions, style: Style) {
-    if warned(report, look) == 0 {
+/// The warnings of the run, each with its tests, as in pytest's summary.
+pub(crate) fn warnings(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
+    if warned(report, options) == 0 {
         return;
     }
     line(text, &style.paint(Paint::Yellow, &style.rule('=', "warnings summary")));
@@ -110,7 +110,7 @@ pub(crate) fn warnings(text: &mut String, report: &Report, look: &OutputOptions,
     }
 }
 
-/// The lines of the short summary that are of no failure, in the order of the letters.
+/// The lines of the short summary for other outcomes than failures, in the order of the letters.
 pub(crate) fn listed(report: &Report, letters: &str, style: Style) -> Vec<String> {
     let mut lines = Vec::new();
     for letter in letters.chars() {
@@ -133,17 +133,17 @@ pub(crate) fn listed(report: &Report, letters: &str, style: Style) -> Vec<String
     lines
 }
 
-/// `SKIPPED [2] test_a.py: reason`: those of one file with one reason together.
+/// `SKIPPED [2] test_a.py: reason`: one line per file and reason.
 fn skipped(report: &Report, style: Style) -> Vec<String> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for test in of(report, "skipped") {
         let file = test.id.split("::").next().unwrap_or(&test.id);
         *counts.entry((file, first_line(test.message.as_deref().unwrap_or_default()))).or_default() += 1;
     }
-    let told = |((file, reason), count): ((&str, &str), usize)| {
+    let line = |((file, reason), count): ((&str, &str), usize)| {
         colour_first_word(&format!("SKIPPED [{count}] {file}: {reason}"), Paint::Yellow, style)
     };
-    counts.into_iter().map(told).collect()
+    counts.into_iter().map(line).collect()
 }
 
 #[cfg(test)]

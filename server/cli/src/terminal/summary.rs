@@ -1,4 +1,4 @@
-//! The text at the end of a run, laid out as pytest's: what its users' eyes already know where to find.
+//! The text at the end of a run, in pytest's layout, where its users know their way.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::results::report::Report;
 use crate::style::{Paint, Style};
 
 /// Errors, failures, the slowest tests, the short summary and the closing line.
-pub(crate) fn summary(report: &Report, look: &OutputOptions, style: Style) -> String {
+pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) -> String {
     let mut text = String::new();
     let (errors, failures): (Vec<_>, Vec<_>) = report.failures.iter().partition(|outcome| outcome.outcome == "error");
-    match look.tb.as_deref() {
+    match options.tb.as_deref() {
         Some("no") => {}
         Some("line") => {
             if !report.failures.is_empty() {
@@ -25,19 +25,19 @@ pub(crate) fn summary(report: &Report, look: &OutputOptions, style: Style) -> St
                 report.failures.iter().for_each(|outcome| line(&mut text, &place_line(outcome)));
             }
         }
-        _ => tracebacks(&mut text, report, &errors, &failures, look, style),
+        _ => tracebacks(&mut text, report, &errors, &failures, options, style),
     }
-    sections::warnings(&mut text, report, look, style);
-    sections::passes(&mut text, report, look, style);
-    sections::slowest(&mut text, report, look, style);
-    let letters = sections::letters(look);
+    sections::warnings(&mut text, report, options, style);
+    sections::passes(&mut text, report, options, style);
+    sections::slowest(&mut text, report, options, style);
+    let letters = sections::letters(options);
     let (mut failures, mut errors) = (failures, errors);
     failures.retain(|_| letters.contains('f'));
     errors.retain(|_| letters.contains('E'));
     let listed = sections::listed(report, &letters, style);
     let of_files = if letters.contains('E') { &*report.errors } else { &[] };
     let is_empty = of_files.is_empty() && failures.is_empty() && errors.is_empty() && listed.is_empty();
-    if !is_empty && !look.no_summary {
+    if !is_empty && !options.no_summary {
         line(&mut text, &style.rule('=', "short test summary info"));
         listed.iter().for_each(|short| line(&mut text, short));
         for outcome in failures.iter().chain(&errors) {
@@ -51,11 +51,11 @@ pub(crate) fn summary(report: &Report, look: &OutputOptions, style: Style) -> St
     if let Some(reason) = report.end.as_ref().and_then(interruption) {
         line(&mut text, &style.paint(Paint::Red, &style.rule('!', &reason)));
     }
-    closing(&mut text, report, look, style);
+    closing(&mut text, report, options, style);
     text
 }
 
-/// Why the run ended before its time, if it did.
+/// The reason why the run ended early, if it did.
 fn interruption(end: &RunEnd) -> Option<String> {
     let word = match end.status {
         RunEndStatus::Stopped => "stopped",
@@ -67,7 +67,7 @@ fn interruption(end: &RunEnd) -> Option<String> {
     Some(end.message.as_ref().map_or_else(|| word.to_owned(), |message| format!("{word}: {message}")))
 }
 
-fn closing(text: &mut String, report: &Report, look: &OutputOptions, style: Style) {
+fn closing(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
     let figures = figures(report);
     let has = |of: Paint| figures.iter().any(|(_, outcome, _)| paint(outcome) == of);
     let colour = match () {
@@ -75,7 +75,7 @@ fn closing(text: &mut String, report: &Report, look: &OutputOptions, style: Styl
         () if has(Paint::Green) => Paint::Green,
         () => Paint::Yellow,
     };
-    let warned = sections::warned(report, look);
+    let warned = sections::warned(report, options);
     let counted = if figures.is_empty() { "no tests ran".to_owned() } else { counts(report, Style::PLAIN) };
     let time = report.end.as_ref().map_or_else(String::new, |end| format!(" in {}", duration(end.duration_ms)));
     let warned = match warned {
@@ -84,10 +84,10 @@ fn closing(text: &mut String, report: &Report, look: &OutputOptions, style: Styl
         many => format!(", {many} warnings"),
     };
     let closing = format!("{counted}{warned}{time}");
-    line(text, &style.paint(colour, &if look.quiet { closing } else { style.rule('=', &closing) }));
+    line(text, &style.paint(colour, &if options.quiet { closing } else { style.rule('=', &closing) }));
 }
 
-/// `0.12s`, and from a minute on `83.20s (0:01:23)`, as pytest has it.
+/// `0.12s`, and from a minute on `83.20s (0:01:23)`, as pytest writes it.
 fn duration(milliseconds: f64) -> String {
     let seconds = milliseconds.max(0.0) / 1_000.0;
     let whole = Duration::try_from_secs_f64(seconds).unwrap_or_default().as_secs();

@@ -1,4 +1,4 @@
-//! Lines of the summary.
+//! Lines that several parts of the summary print.
 
 use pytest_lens_protocol::TestOutcome;
 
@@ -10,7 +10,7 @@ pub(crate) fn line(text: &mut String, line: &str) {
     text.push('\n');
 }
 
-/// `FAILED id - message`, cut to the terminal's width where there is one.
+/// `FAILED id - message`, cut to the width of a terminal.
 pub(crate) fn short_line(outcome: &TestOutcome, style: Style) -> String {
     let message = first_line(outcome.message.as_deref().unwrap_or_default());
     let mut short = with_reason(&format!("{} {}", word(&outcome.outcome), outcome.id), message);
@@ -32,7 +32,7 @@ pub(crate) fn with_reason(text: &str, reason: &str) -> String {
     if reason.is_empty() { text.to_owned() } else { format!("{text} - {reason}") }
 }
 
-/// The first line that says something.
+/// The first line that is not blank.
 pub(crate) fn first_line(text: &str) -> &str {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
-//! JUnit XML as pytest and other runners write it: what was run, and how each attempt ended.
+//! Reads JUnit XML, as pytest and other runners write it: the tests, and the outcome of each attempt.
 //!
-//! Reports come from elsewhere, so they are read as hostile: no DOCTYPE (and thereby no entities of their own), limits on
-//! size and depth, and nothing of a file that is not well formed to its end.
+//! A report may come from anywhere, so it is not trusted: no DOCTYPE (and so no entities of its own), limits on size
+//! and depth, and nothing is taken from a file that is not well-formed to its end.
 
 use quick_xml::events::attributes::Attribute;
 use quick_xml::events::{BytesStart, Event};
@@ -11,42 +11,42 @@ use pytest_lens_protocol::Outcome;
 
 use super::timestamp::milliseconds;
 
-/// Larger reports are refused.
+/// The largest report, in bytes.
 pub(crate) const MAX_BYTES: u64 = 256 << 20;
 
-/// Elements within elements.
+/// The deepest nesting of elements.
 const MAX_DEPTH: usize = 64;
 
-/// What a report tells.
+/// A report.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Report {
-    /// When its first suite began, in milliseconds since 1970.
+    /// The start of the first suite, in milliseconds since 1970.
     pub started_ms: Option<u64>,
-    /// In the order of the file.
+    /// The test cases, in the order of the file.
     pub cases: Vec<Case>,
 }
 
 /// A `testcase`.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Case {
-    /// `classname`: of pytest, the file and the classes with dots between.
+    /// `classname`: in pytest's reports the file and the classes, joined by dots.
     pub class: String,
-    /// `name`, with the brackets of a parametrized one.
+    /// `name`, including the brackets of a parametrized test.
     pub name: String,
-    /// `file`, where the runner tells it.
+    /// `file`, if the runner writes it.
     pub file: Option<String>,
-    /// How its attempts ended, in their order.
+    /// The outcomes of its attempts, in order.
     pub outcomes: Vec<Outcome>,
-    /// How long it took in all.
+    /// Duration of all attempts, in milliseconds.
     pub duration_ms: f64,
 }
 
-/// Why a report can't be taken.
+/// The fault of a report.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Invalid {
-    /// Counted from 1.
+    /// Line of the fault, from 1.
     pub line: usize,
-    /// The culprit, as the end of a sentence.
+    /// The culprit and the way out, as the end of a sentence.
     pub why: String,
 }
 
@@ -90,22 +90,22 @@ fn line_at(text: &[u8], at: usize) -> usize {
     1 + text.iter().take(at).filter(|byte| **byte == b'\n').count()
 }
 
-/// Where the reader stands.
+/// The state of the reader.
 #[derive(Default)]
 struct Open {
     report: Report,
     depth: usize,
     has_root: bool,
-    /// The case that is being read, and the depth that it stands at.
+    /// The current case, and its depth.
     case: Option<(usize, Found)>,
 }
 
-/// What a case's elements say.
+/// The child elements of a case.
 #[derive(Default)]
 struct Found {
     case: Case,
     end: Option<Outcome>,
-    /// Attempts before the last one, and behind it.
+    /// Failed attempts before the last attempt, and after it.
     earlier: Vec<Outcome>,
     later: Vec<Outcome>,
     did_not_run: bool,
@@ -128,11 +128,11 @@ impl Open {
         let own_depth = self.depth;
         match (&mut self.case, name) {
             (None, "testsuite" | "testsuites") => {
-                let told = value(element, "timestamp")?;
-                self.report.started_ms = self.report.started_ms.or(told.as_deref().and_then(milliseconds));
+                let timestamp = value(element, "timestamp")?;
+                self.report.started_ms = self.report.started_ms.or(timestamp.as_deref().and_then(milliseconds));
             }
             (None, "testcase") => self.case = Some((own_depth, Found::of(element)?)),
-            // What a case holds; not what that holds.
+            // Only children of a case count, not elements within them.
             (Some((depth, found)), _) if own_depth == *depth + 1 => found.take(name, element)?,
             _ => {}
         }
@@ -173,7 +173,7 @@ impl Found {
                 let is_xfail = value(element, "type")?.is_some_and(|kind| kind == "pytest.xfail");
                 self.end = self.end.or(Some(if is_xfail { Outcome::XFailed } else { Outcome::Skipped }));
             }
-            // Surefire's: it failed so often before it passed, and failed so often again behind its failure.
+            // Surefire writes the failed attempts before a pass as flaky, and those after a failure as rerun.
             "flakyFailure" => self.earlier.push(Outcome::Failed),
             "flakyError" => self.earlier.push(Outcome::Error),
             "rerunFailure" => self.later.push(Outcome::Failed),
@@ -191,7 +191,7 @@ impl Found {
     }
 }
 
-/// An attribute's value, its references resolved; XML knows five, and a report may define no more.
+/// The value of an attribute, its references resolved. XML knows five, and a report may define no more.
 fn value(element: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
     for attribute in element.attributes() {
         let attribute: Attribute<'_> = attribute.map_err(|error| format!("this is not well-formed XML: {error}"))?;

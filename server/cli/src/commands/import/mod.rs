@@ -1,6 +1,6 @@
-//! `pytest-lens history import`: takes reports of runs elsewhere into the history.
+//! `pytest-lens history import`: records the outcomes in JUnit reports of runs elsewhere.
 //!
-//! Such runs carry no fingerprint of the code, so they can only make a test suspect.
+//! The code of such runs is unknown, so they can make a test unstable, never flaky.
 
 mod junit;
 mod test_names;
@@ -25,7 +25,7 @@ use crate::options::arguments::Import;
 use junit::{Case, Report};
 use test_names::Functions;
 
-/// A report that can be taken.
+/// A report that could be read.
 struct Read {
     name: String,
     /// SHA-256 of the content, in hexadecimal digits.
@@ -34,7 +34,7 @@ struct Read {
     report: Report,
 }
 
-/// Records each report once, and prints what became of it.
+/// Records each report once, and prints the number of its outcomes.
 pub(crate) async fn import(
     connect: Arc<dyn Connect>,
     root: &Path,
@@ -44,7 +44,7 @@ pub(crate) async fn import(
     let reports: Vec<Result<Read, String>> = options.files.iter().map(|file| read(file)).collect();
     let mut functions = listed(root)?;
     let mut cases = reports.iter().flatten().flat_map(|read| &read.report.cases);
-    // Only names that the source does not explain are worth starting Python.
+    // Python starts only for names that the source does not explain.
     if cases.any(|case| functions.id_of(case).is_none()) {
         collect(&*connect, root, &mut functions).await;
     }
@@ -76,7 +76,7 @@ fn listed(root: &Path) -> Result<Functions, Failure> {
     Ok(functions)
 }
 
-/// Adds the tests that pytest collects; if it can't, the source has to do.
+/// Adds the tests that pytest collects. If it can't, the source has to do.
 async fn collect(connect: &dyn Connect, root: &Path, functions: &mut Functions) {
     let nodes = async {
         let client = Client::open(connect, root, None).await?;
@@ -88,7 +88,7 @@ async fn collect(connect: &dyn Connect, root: &Path, functions: &mut Functions) 
     }
 }
 
-/// Records one report, unless it was recorded before, and prints what became of it.
+/// Records one report, unless it was recorded before, and prints the number of its outcomes.
 async fn record(
     connect: &dyn Connect,
     root: &Path,
@@ -121,11 +121,11 @@ async fn record(
         return Ok(());
     }
     match is_known {
-        true => writeln!(out, "{name}: recorded before")?,
+        true => writeln!(out, "{name}: already recorded")?,
         false => writeln!(out, "{name}: {count} outcomes of {tests} tests recorded")?,
     }
     if !unknown.is_empty() {
-        writeln!(out, "{name}: {} found no test in {}:", unknown.len(), root.display())?;
+        writeln!(out, "{name}: {} test cases match no test in {}:", unknown.len(), root.display())?;
         for case in unknown {
             writeln!(out, "  {case}")?;
         }
@@ -133,7 +133,7 @@ async fn record(
     Ok(())
 }
 
-/// The outcomes of a report, and its cases that are no test of this project.
+/// The outcomes of a report, and its cases that match no test of this project.
 fn outcomes_of(report: &Report, functions: &Functions) -> (Vec<PastOutcome>, Vec<String>) {
     let mut counts: HashMap<String, u32> = HashMap::new();
     let (mut outcomes, mut unknown) = (Vec::new(), Vec::new());
@@ -164,7 +164,7 @@ fn read(file: &Path) -> Result<Read, String> {
     let unreadable = |error: std::io::Error| format!("{name} can't be read ({error}); give a JUnit XML report");
     let opened = std::fs::File::open(file).map_err(unreadable)?;
     let data = opened.metadata().map_err(unreadable)?;
-    // What a file says of its length is not to be relied on: a pipe and a device say none.
+    // The size in the metadata can't be relied on: a pipe and a device have none.
     let mut content = Vec::new();
     (&opened).take(junit::MAX_BYTES + 1).read_to_end(&mut content).map_err(unreadable)?;
     if content.len() as u64 > junit::MAX_BYTES {

@@ -1,13 +1,14 @@
-//! From a report's class and name to a node id of the project.
+//! Finds the node id for a test case of a report.
 //!
-//! pytest makes `tests.test_a.TestB` and `test_c[1]` of `tests/test_a.py::TestB::test_c[1]`. That can't be turned back by
-//! itself (a dot may be a folder, a file's end, a class), but the tests of the project can be turned the same way.
+//! pytest writes `tests/test_a.py::TestB::test_c[1]` as the class `tests.test_a.TestB` and the name `test_c[1]`. That
+//! is ambiguous (a dot may be a folder, a suffix or a class), so the ids of the project's tests are written the same
+//! way and compared.
 
 use std::collections::HashMap;
 
 use super::junit::Case;
 
-/// The project's functions, by their names.
+/// The project's test functions, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Functions {
     by_name: HashMap<String, Vec<Function>>,
@@ -15,14 +16,14 @@ pub(crate) struct Functions {
 
 #[derive(Debug)]
 struct Function {
-    /// As a report has it.
+    /// The class that a report names.
     class: String,
     /// The node id without brackets.
     id: String,
 }
 
 impl Functions {
-    /// Adds tests by their node ids; cases of one function are one.
+    /// Adds tests by their node ids; the cases of one function count as one.
     pub(crate) fn extend<'a>(&mut self, ids: impl IntoIterator<Item = &'a str>) {
         for id in ids {
             let id = without_case(id);
@@ -34,7 +35,7 @@ impl Functions {
         }
     }
 
-    /// The node id of a case; none where no test, or more than one, may be meant.
+    /// The node id of a case; `None` if no test or several tests match.
     pub(crate) fn id_of(&self, case: &Case) -> Option<String> {
         let name = without_case(&case.name);
         let brackets = case.name.get(name.len()..).unwrap_or_default();
@@ -44,7 +45,7 @@ impl Functions {
             case.file.as_deref().is_none_or(|file| is_end(file, own, '/') || is_end(own, file, '/'))
         };
         let exact = |function: &&Function| function.class == case.class;
-        // The runner may have stood in another folder: above the root, or below it.
+        // The runner may have run in another folder: above the root, or below it.
         let near = |function: &&Function| {
             !case.class.is_empty()
                 && (is_end(&function.class, &case.class, '.') || is_end(&case.class, &function.class, '.'))
@@ -59,14 +60,14 @@ impl Functions {
     }
 }
 
-/// A node id up to the brackets of its case.
+/// The node id of the function of a case.
 fn without_case(id: &str) -> &str {
     let test = id.rfind("::").filter(|at| !id[..*at].contains('['));
     let from = test.unwrap_or_default();
     id[from..].find('[').map_or(id, |at| &id[..from + at])
 }
 
-/// The class of a report, and the name, of a function's id.
+/// The class and the name that a report has for a function's id.
 fn dotted(id: &str) -> Option<(String, &str)> {
     let (place, name) = id.rsplit_once("::")?;
     let (file, classes) = place.split_once("::").map_or((place, None), |(file, classes)| (file, Some(classes)));

@@ -1,14 +1,14 @@
-//! ISO 8601 points in time, as reports have them.
+//! The times in reports, in ISO 8601.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// Milliseconds since 1970 of `2024-05-06T07:08:09`, with or without a fraction and an offset; without one it is taken as
-/// UTC. None where it is something else, or before 1970.
+/// Milliseconds since 1970 of a time such as `2024-05-06T07:08:09`, with or without a fraction and an offset; UTC if it
+/// has no offset. `None` for anything else, and for times before 1970.
 pub(crate) fn milliseconds(text: &str) -> Option<u64> {
     let text = text.trim();
-    // A day alone is no point in time.
+    // A date alone is no time.
     text.contains(['T', ' ']).then_some(())?;
     let local = || TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok();
     let at = text.parse::<Timestamp>().ok().or_else(local)?;

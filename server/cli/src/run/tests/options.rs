@@ -1,4 +1,4 @@
-//! What pytest's options change, and what people are told besides outcomes.
+//! The effect of pytest's options, and the hints and remarks for the user.
 
 use super::*;
 
