@@ -167,4 +167,6 @@ def test_what_is_no_test_is_listed_and_what_is_no_report_is_refused(
     assert f"{bad}:2: " in of_bad
     assert f"{bomb}:1: " in of_bomb and "DOCTYPE" in of_bomb
     assert "none.xml can't be read" in of_none
-    assert "1 test with a history" in lens(world, "flaky", cwd=project.root, env=env).out
+    assert (
+        "among 1 test with recorded outcomes" in lens(world, "flaky", cwd=project.root, env=env).out
+    )

@@ -27,7 +27,13 @@ const OUTPUT: &str = "Output";
 
 /// Run pytest tests from a warm engine, at a terminal or for an editor.
 #[derive(Debug, Parser)]
-#[command(name = "pytest-lens", bin_name = "pytest-lens", version, disable_help_subcommand = true)]
+#[command(
+    name = "pytest-lens",
+    bin_name = "pytest-lens",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub command: Command,
@@ -111,7 +117,7 @@ pub(crate) struct Run {
     pub root: Root,
     #[command(flatten)]
     pub filter: Filter,
-    /// Number of runners; `auto` takes the fastest [default: as many as are worth it]
+    /// Number of runners; `auto` chooses the fastest [default: 1; `auto` if addopts asks for several]
     #[arg(short = 'n', value_name = "N", value_parser = workers, help_heading = EXECUTION)]
     pub workers: Option<WorkerCount>,
     /// Stop after this many failures
@@ -147,9 +153,9 @@ pub(crate) struct Run {
     #[arg(long = "collect-only", visible_alias = "co", help_heading = SELECTION)]
     pub collect_only: bool,
     #[command(flatten)]
-    pub output: OutputOptions,
-    #[command(flatten)]
     pub engine: EngineAt,
+    #[command(flatten)]
+    pub output: OutputOptions,
     /// pytest's own arguments; `pytest_options` makes them of pytest's options.
     #[arg(long = "pytest-argument", hide = true, allow_hyphen_values = true)]
     pub passed: Vec<String>,
