@@ -13,8 +13,8 @@ use super::values::{Shards, number, seconds, shard_of, shards, workers};
 const ABOUT_PYTESTS_OPTIONS: &str = "\
 Other options of pytest, its plugins and the project are passed on to pytest.
 
-With -s, --pdb or --trace, here or in addopts, the tests use this terminal: breakpoint() and input() work, and Ctrl-C and
-Ctrl-Z reach them.";
+With -s, --pdb or --trace, here or in addopts, the tests use this terminal: breakpoint() and input() work, and Ctrl-C \
+and Ctrl-Z reach them.";
 
 /// Heading of the options that choose tests, in the help of `run`.
 const SELECTION: &str = "Selection";
@@ -143,7 +143,8 @@ pub(crate) struct Run {
     pub shard: Option<(u32, u32)>,
     #[command(flatten)]
     pub strategy: Strategy,
-    /// Fork a warm interpreter for each run, start a fresh one, or choose the faster one that is safe [default: auto]
+    /// Fork a warm interpreter (`embedded`), start a fresh one (`subprocess`), or fork if it is safe (`auto`) [default:
+    /// auto]
     #[arg(long, value_parser = PossibleValuesParser::new(["embedded", "subprocess", "auto"]), help_heading = EXECUTION)]
     pub mode: Option<String>,
     /// Print the events of the run, one JSON object per line

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pytest_lens_protocol::{CollectError, EventPayload, NOT_COLLECTED, RunEnd, RunEndStatus, TestOutcome};
+use pytest_lens_protocol::{CollectError, EventPayload, NOT_COLLECTED, Outcome, RunEnd, RunEndStatus, TestOutcome};
 
 use crate::failure::exit;
 use crate::options::selectors::is_selected_file;
@@ -27,7 +27,7 @@ pub(crate) struct FileError {
 pub(crate) struct Report {
     root: PathBuf,
     /// The selected ids; empty = all tests.
-    asked: Vec<String>,
+    selected: Vec<String>,
     /// Number of selected tests.
     pub total: usize,
     /// Number of final outcomes of each kind.
@@ -54,10 +54,10 @@ pub(crate) struct Report {
 
 impl Report {
     /// The state before the run begins.
-    pub(crate) fn new(root: &Path, asked: Vec<String>) -> Self {
+    pub(crate) fn new(root: &Path, selected: Vec<String>) -> Self {
         Report {
             root: root.to_owned(),
-            asked,
+            selected,
             total: 0,
             outcomes: BTreeMap::new(),
             reruns: 0,
@@ -73,15 +73,15 @@ impl Report {
     }
 
     /// The selected ids; empty = all tests.
-    pub(crate) fn asked(&self) -> &[String] {
-        &self.asked
+    pub(crate) fn selected(&self) -> &[String] {
+        &self.selected
     }
 
     /// Applies an event; returns whether it belongs to the run.
-    pub(crate) fn take(&mut self, payload: &EventPayload, run_id: &str) -> bool {
+    pub(crate) fn apply(&mut self, payload: &EventPayload, run_id: &str) -> bool {
         let of = match payload {
             EventPayload::Inventory(delta) => {
-                self.take_errors(delta.errors.clone());
+                self.set_errors(delta.errors.clone());
                 return false;
             }
             EventPayload::FlakinessHint(_) => return false,
@@ -99,14 +99,14 @@ impl Report {
                 self.total = start.total;
                 self.deselected = start.deselected;
             }
-            EventPayload::TestOutcome(tests) => tests.outcomes.iter().for_each(|outcome| self.take_outcome(outcome)),
+            EventPayload::TestOutcome(tests) => tests.outcomes.iter().for_each(|outcome| self.apply_outcome(outcome)),
             EventPayload::RunFinished(end) => self.end = Some(end.clone()),
             _ => {}
         }
         true
     }
 
-    fn take_outcome(&mut self, outcome: &TestOutcome) {
+    fn apply_outcome(&mut self, outcome: &TestOutcome) {
         if outcome.will_rerun {
             self.reruns += 1;
             return;
@@ -123,14 +123,14 @@ impl Report {
     }
 
     /// Replaces the errors of collection by these, as far as they are in selected files.
-    pub(crate) fn take_errors(&mut self, errors: Vec<CollectError>) {
+    pub(crate) fn set_errors(&mut self, errors: Vec<CollectError>) {
         let errors = errors.into_iter().map(|error| FileError {
             path: path_of_uri(&error.uri, &self.root),
             line: error.range.start.line + 1,
             message: error.message,
             longrepr: error.longrepr,
         });
-        self.errors = errors.filter(|error| is_selected_file(&self.asked, &error.path)).collect();
+        self.errors = errors.filter(|error| is_selected_file(&self.selected, &error.path)).collect();
     }
 
     /// Whether a selected file could not be collected.
@@ -166,5 +166,5 @@ impl Report {
 
 /// Whether an outcome makes a run fail.
 pub(crate) fn is_failure(outcome: &str) -> bool {
-    matches!(outcome, "failed" | "error" | "timed_out" | "crashed")
+    outcome.parse().is_ok_and(Outcome::is_failure)
 }

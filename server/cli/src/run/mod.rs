@@ -90,7 +90,7 @@ async fn follow(
             return Ok(exit::NO_TESTS);
         }
         Started::Refused(client, message) => {
-            report.take_errors(client.collect_errors().await?);
+            report.set_errors(client.collect_errors().await?);
             if message.starts_with("no test ") {
                 return Err(Failure::usage(unknown_test(&client, &report, message).await));
             }
@@ -102,7 +102,7 @@ async fn follow(
             return Ok(exit::INTERRUPTED);
         }
     };
-    let mut control = RunControl { session: connect.session(), run_id, asked: 0, leaves_interrupts };
+    let mut control = RunControl { session: connect.session(), run_id, received: 0, leaves_interrupts };
     let followed = follow_log(&client, &mut log, &mut control, &mut signals, &mut report, &progress, out).await;
     if followed.is_err() {
         // Standard output is closed: nobody sees the results, so the run must not go on.
@@ -118,7 +118,7 @@ async fn follow(
 /// The sentence on a test that does not exist, with the nearest one that does.
 async fn unknown_test(client: &Client, report: &Report, message: String) -> String {
     let Ok(known) = inventory(client).await else { return message };
-    let named = report.asked().iter().find(|id| message.contains(&format!("{id:?}")));
+    let named = report.selected().iter().find(|id| message.contains(&format!("{id:?}")));
     let nearest =
         named.and_then(|id| Some((id, selectors::nearest_test(id, known.iter().map(|node| &*node.node_id))?)));
     nearest.map_or(message, |(id, nearest)| format!("there is no test `{id}`{}", suggest::did_you_mean(Some(&nearest))))
@@ -153,7 +153,7 @@ async fn follow_log(
             }
         };
         for event in &events {
-            if report.take(&event.payload, &control.run_id) {
+            if report.apply(&event.payload, &control.run_id) {
                 progress.show(&event.payload, report, out)?;
             }
             if matches!(&event.payload, EventPayload::RunFinished(end) if end.run_id == control.run_id) {

@@ -33,7 +33,7 @@ pub(crate) async fn start(
     if connect.is_shared() {
         // A position in the log before the run.
         for event in log.next(&client, 0).await? {
-            report.take(&event.payload, "");
+            report.apply(&event.payload, "");
         }
     }
     let mut node_ids = node_ids;

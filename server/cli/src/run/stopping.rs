@@ -12,7 +12,7 @@ use crate::terminal::progress::Progress;
 pub(crate) struct RunControl {
     pub session: Arc<dyn Call>,
     pub run_id: String,
-    pub asked: u32,
+    pub received: u32,
     /// Whether Ctrl-C is left to the tests, which receive it as well and may be at a breakpoint.
     pub leaves_interrupts: bool,
 }
@@ -24,9 +24,9 @@ impl RunControl {
         if signal == Signal::Interrupt && self.leaves_interrupts {
             return false;
         }
-        let before = self.asked;
-        self.asked += if signal == Signal::Terminate { 2 } else { 1 };
-        match (before, self.asked) {
+        let before = self.received;
+        self.received += if signal == Signal::Terminate { 2 } else { 1 };
+        match (before, self.received) {
             (0, 1) => {
                 progress.note("stopping: running tests may finish; press Ctrl-C again to kill them");
                 self.session.call(Request::StopRun { run_id: self.run_id.clone() }).await;

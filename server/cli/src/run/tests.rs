@@ -458,7 +458,7 @@ async fn a_closed_pipe_ends_the_run_quietly() {
 fn colours_mark_what_matters() {
     let mut report = super::Report::new(Path::new("/"), vec![]);
     for payload in of_all_kinds() {
-        report.take(&payload, "r");
+        report.apply(&payload, "r");
     }
     let style = Style { colour: true, width: 60, is_terminal: true };
     let text = crate::terminal::summary::summary(&report, &crate::options::arguments::OutputOptions::default(), style);
