@@ -1,4 +1,7 @@
 //! A language client for tests: speaks over an in-memory pipe, answers the server's requests, and keeps its messages.
+//!
+//! It is not the client of `testkit`: that one blocks a thread while it waits for a real process. Here the clock is
+//! paused, and tokio moves it only while its own tasks wait.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
