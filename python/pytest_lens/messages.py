@@ -62,6 +62,9 @@ Outcome = Literal[
 OutputStream = Literal["stdout", "stderr", "log"]
 """A stream of a process."""
 
+Phase = Literal["setup", "call", "teardown"]
+"""A phase of pytest's run of one test."""
+
 RunEndStatus = Literal["passed", "failed", "stopped", "killed", "timed_out", "internal_error"]
 """How a run ended."""
 
@@ -570,7 +573,7 @@ class TestFlakiness(TypedDict):
     consecutive_failures: int
     consecutive_passes: int
     total_runs: int
-    recent_outcomes: list[str]
+    recent_outcomes: list[Outcome]
 
 
 class RerunConfig(TypedDict):
@@ -705,7 +708,7 @@ class TestOutput(TypedDict):
 
     type: Literal["test_output"]
     node_id: str
-    outcome: str | None
+    outcome: Outcome | None
     message: str | None
     longrepr: str | None
     stdout: str
@@ -1197,7 +1200,7 @@ class TestOutcome(TypedDict):
     * ``durationMs``: Duration of set-up, call and teardown, in milliseconds.
     * ``attempt``: Number of the attempt, from 1.
     * ``willRerun``: Another attempt follows: this outcome is not final.
-    * ``phase``: The phase that failed: ``setup``, ``call`` or ``teardown``.
+    * ``phase``: The phase that failed.
     * ``message``: The reason why it failed, was skipped or was not run.
     * ``location``: The failing line, in the test's own file where the failure passed through it.
     * ``expected``: The expected value of a failed comparison (its right side).
@@ -1217,7 +1220,7 @@ class TestOutcome(TypedDict):
     durationMs: float
     attempt: int
     willRerun: NotRequired[bool]
-    phase: NotRequired[str]
+    phase: NotRequired[Phase]
     message: NotRequired[str]
     location: NotRequired[Location]
     expected: NotRequired[str]

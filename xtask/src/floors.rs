@@ -50,7 +50,7 @@ const HOUSES: [House; 3] = [
             &["session"],
             &["workspaces"],
             &["documents"],
-            &["error", "paths", "node_id", "timing"],
+            &["error", "paths", "timing"],
         ],
         has_circles: false,
     },

@@ -36,6 +36,9 @@ export type Outcome =
 /** A stream of a process. */
 export type OutputStream = "stdout" | "stderr" | "log";
 
+/** A phase of pytest's run of one test. */
+export type Phase = "setup" | "call" | "teardown";
+
 /** How a run ended. */
 export type RunEndStatus = "passed" | "failed" | "stopped" | "killed" | "timed_out" | "internal_error";
 
@@ -339,8 +342,8 @@ export interface TestOutcome {
   attempt: number;
   /** Another attempt follows: this outcome is not final. */
   willRerun?: boolean;
-  /** The phase that failed: `setup`, `call` or `teardown`. */
-  phase?: string;
+  /** The phase that failed. */
+  phase?: Phase;
   /** The reason why it failed, was skipped or was not run. */
   message?: string;
   /** The failing line, in the test's own file where the failure passed through it. */

@@ -1,8 +1,8 @@
-//! Why a request is not carried out.
+//! Refusals of requests.
 
 use pytest_lens_protocol::{ErrorCode, Response};
 
-/// Why a request is not carried out: what becomes an error response.
+/// The reason why a request is not carried out. It becomes an error response.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     code: ErrorCode,
@@ -27,7 +27,7 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// A request that can't be carried out as it is.
+/// Refuses a request that is invalid.
 pub(crate) fn invalid(message: impl Into<String>) -> Refusal {
     Refusal::new(ErrorCode::InvalidRequest, message)
 }

@@ -1,4 +1,4 @@
-//! How an engine is configured: its folders, and how long it keeps processes.
+//! The configuration of an engine: its folders, and the lifetime of its processes.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use etcetera::base_strategy::{BaseStrategy, Xdg};
 
 use crate::timing::REST_AFTER;
 
-/// How an engine lives.
+/// The configuration of an engine.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
     /// Folder for caches (worker files, compiled sources, pytest's cache).
     pub cache_dir: PathBuf,
     /// Folder for state that must not be lost (history).
     pub state_dir: PathBuf,
-    /// Whether more runs are to be expected: processes are kept ready for them, and the disk is watched. A command
-    /// that runs once and ends does without.
+    /// More runs are expected: processes are kept ready for them, and the disk is watched. `false` for a command that
+    /// runs once and ends.
     pub resident: bool,
-    /// Tests have the standard streams of this process, and its terminal, as those of plain pytest have: there is one
-    /// process for them, a member of this one's group, and nobody hurries it.
+    /// Tests use this process's standard streams and terminal, as with plain pytest: one process runs them, in this
+    /// process's group, without a time limit.
     pub terminal: bool,
-    /// How long a project's processes stay warm that nobody uses. Those of the last few in use stay for good.
+    /// The time after which the processes of an unused project end. Those of the last few in use stay.
     pub rest_after: Duration,
 }
 
@@ -28,7 +28,7 @@ impl EngineConfig {
     /// A resident engine in the user's own folders: `$XDG_CACHE_HOME/pytest-lens` and `$XDG_STATE_HOME/pytest-lens`.
     #[must_use]
     pub fn for_user() -> Self {
-        // Without a home there is no place that lasts.
+        // Without a home there is no folder that lasts.
         let folder = |of: fn(&Xdg) -> Option<PathBuf>| {
             Xdg::new().ok().and_then(|xdg| of(&xdg)).unwrap_or_else(std::env::temp_dir).join("pytest-lens")
         };

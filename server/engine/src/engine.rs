@@ -1,4 +1,4 @@
-//! The engine: its projects, and what their sessions share.
+//! The engine: its projects, and the state that its sessions share.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,20 +26,20 @@ pub struct Engine {
     pub(crate) shared: Arc<Shared>,
 }
 
-/// What all sessions of an engine have in common.
+/// The state that all sessions of an engine share.
 pub(crate) struct Shared {
     pub config: EngineConfig,
     pub hub: Arc<Hub>,
-    /// Others sweep what is left of this engine when this is gone.
+    /// While this is held, other engines leave this one's files alone.
     _engine_lock: Arc<EngineLock>,
     pub worker_dir: PathBuf,
     pub projects: DashMap<String, Arc<Project>>,
     pub histories: Histories,
-    /// One project is opened at a time, so that the same one is not opened twice.
+    /// Serializes opening projects, so that none is opened twice.
     pub opening: tokio::sync::Mutex<()>,
-    /// Nothing is to be opened any more.
+    /// The engine is ending: no project may be opened.
     pub ending: AtomicBool,
-    /// What run control knows.
+    /// Runs, suites and iterators of run control.
     pub registry: Arc<Registry>,
     pub run_ids: Arc<RunIds>,
 }
@@ -68,7 +68,7 @@ impl Shared {
                 });
             }
         }
-        // Whoever asked may be gone meanwhile: what was begun is finished all the same.
+        // A task of its own: it must finish even if the client goes.
         let _ = tokio::spawn(async move { while closing.join_next().await.is_some() {} }).await;
         if context_id.is_none() {
             self.registry.clear();
@@ -77,8 +77,7 @@ impl Shared {
     }
 }
 
-/// Makes the folder for caches, with the worker's files in it: the one that was asked for, or, where that is of no use,
-/// one among the temporary files.
+/// Makes the cache folder with the worker's files: the configured one, or a temporary one if that can't be used.
 fn make_cache_dir(asked: &Path) -> io::Result<(PathBuf, PathBuf)> {
     let make = |folder: PathBuf| {
         private_files::folder(&folder)?;
@@ -95,10 +94,11 @@ fn make_cache_dir(asked: &Path) -> io::Result<(PathBuf, PathBuf)> {
 }
 
 impl Engine {
-    /// Starts an engine. Needs a tokio runtime; starts no process before the first `init_context`.
+    /// Starts an engine. Needs a tokio runtime; the first `init_context` starts the first process.
     ///
     /// # Errors
-    /// Where its folders or its private socket can't be made.
+    ///
+    /// If its folders or its private socket can't be made.
     pub fn start(mut config: EngineConfig) -> io::Result<Arc<Self>> {
         let worker_dir;
         (config.cache_dir, worker_dir) = make_cache_dir(&config.cache_dir)?;
@@ -125,11 +125,11 @@ impl Engine {
         Ok(Arc::new(Engine { shared }))
     }
 
-    /// Ends every project: runs are killed, and their processes are gone when it returns.
+    /// Ends every project: kills the runs and waits until their processes are gone.
     pub async fn shutdown(&self) {
         self.shared.ending.store(true, Ordering::Relaxed);
-        // A project that is being opened is closed as well, unless its interpreter takes its time: it ends when it
-        // finds nobody to report to.
+        // A project that is being opened is closed as well, unless its interpreter takes too long; that interpreter
+        // ends when it finds no engine to report to.
         let _opening = tokio::time::timeout(OPENING_LIMIT, self.shared.opening.lock()).await;
         self.shared.close(None).await;
         self.shared.hub.close();

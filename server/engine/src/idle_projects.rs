@@ -1,5 +1,5 @@
-//! Idle projects: the processes of those that nobody has used for a while are let go, but for the last few. They come
-//! back by themselves.
+//! Ends the processes of projects that nobody has used for a while, except the last few. The next use starts them
+//! again.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Weak};
@@ -11,10 +11,10 @@ use crate::engine::Shared;
 use crate::project::Project;
 use crate::timing::IDLE_INTERVAL;
 
-/// Contexts whose processes stay warm however long they are idle.
+/// Number of contexts whose processes stay warm, however long they are idle.
 const WARM: usize = 4;
 
-/// Looks after an engine's projects for as long as it lives. `after`: what a while is.
+/// Checks an engine's projects as long as it exists. `after`: the time after which a project counts as idle.
 pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
     loop {
         tokio::time::sleep(IDLE_INTERVAL.min(after)).await;
@@ -23,13 +23,13 @@ pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
         let used = projects.iter().map(|project| project.pool.used()).collect();
         for index in idle(used, Instant::now(), after) {
             if !projects[index].state.is_busy() {
-                projects[index].pool.rest();
+                projects[index].pool.release_processes();
             }
         }
     }
 }
 
-/// Which of several, told by when each was used last, have been idle for too long.
+/// Which projects have been idle for too long, by the times of their last use.
 fn idle(used: Vec<Instant>, now: Instant, after: Duration) -> impl Iterator<Item = usize> {
     let mut order: Vec<(usize, Instant)> = used.into_iter().enumerate().collect();
     order.sort_by_key(|(_, at)| Reverse(*at));

@@ -23,7 +23,7 @@ pub(crate) const FILE_OPENS_INTERVAL: Duration = Duration::from_millis(100);
 /// Milliseconds from forking a runner to its first test: 8 to 14 were measured.
 pub(crate) const FORK_COST_MS: f64 = 15.0;
 
-/// The longest time that a collection is shared. What it computed from the clock or from outside of the project ages
+/// The longest time that a collection is shared. Values that it computed from the clock or from outside of the project age
 /// unseen.
 pub(crate) const COLLECTION_AGE_LIMIT: Duration = Duration::from_secs(30 * 60);
 
@@ -58,7 +58,7 @@ pub(crate) const RESIDENT_END_LIMIT: Duration = Duration::from_secs(10);
 /// an idle interpreter and to what tests left behind.
 pub(crate) const KEEPER_LIMIT: Duration = Duration::from_secs(6);
 
-/// What a process has made locks itself a moment later. What is this old and has no lock never gets one: its maker is
+/// A process locks what it has made a moment later. An entry of this age without a lock never gets one: its maker is
 /// dead.
 pub(crate) const LOCK_LIMIT: Duration = Duration::from_secs(10);
 

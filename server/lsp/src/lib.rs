@@ -9,7 +9,6 @@ mod commands;
 mod documents;
 mod engine;
 mod error;
-mod node_id;
 mod outgoing;
 mod paths;
 mod requests;

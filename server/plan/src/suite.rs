@@ -1,43 +1,13 @@
 //! The events and the status of a suite in run control, made from a run's outcomes.
 //!
-//! A run's log has starts, outcomes (one for each attempt) and an end. [`SuiteSequence`] makes a suite's events of them: each
-//! case is found first and finished last, and starts and stops once, even if the log repeats a report, has it late or
-//! lacks it.
+//! A run's log has starts, outcomes (one for each attempt) and an end. [`SuiteSequence`] makes a suite's events of
+//! them: each case is found first and finished last, and starts and stops once, even if the log repeats a report, has
+//! it late or lacks it.
+
+pub use pytest_lens_protocol::{CaseStatus, SuiteStatus};
+use serde::{Deserialize, Serialize};
 
 use crate::outcome::Outcome;
-
-/// How a case ended. The names are those of the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum CaseStatus {
-    /// It passed, or its xfail mark was right, or wrong without being strict.
-    Passed,
-    /// It failed.
-    Failed,
-    /// It took longer than allowed.
-    TimedOut,
-    /// It was skipped, or never ran to an end.
-    Skipped,
-    /// Its set-up or teardown failed, or its process ended.
-    Error,
-}
-
-/// How a suite ended, in order of preference: each outranks those before it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum SuiteStatus {
-    /// Every case passed or was skipped.
-    #[default]
-    Passed,
-    /// A case failed.
-    Failed,
-    /// The process of a case ended, or the session was broken off.
-    DidNotFinish,
-    /// A case or the whole suite took longer than its limit.
-    TimedOut,
-    /// It was stopped or killed.
-    Stopped,
-    /// The engine or pytest failed internally.
-    InternalError,
-}
 
 /// The status of a case by its last attempt's outcome.
 #[must_use]
@@ -64,8 +34,9 @@ pub fn suite_status_of(outcome: Outcome) -> SuiteStatus {
     }
 }
 
-/// An event of a suite, before it is worded for clients. Cases are named by their index, artifacts by a number of the caller's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An event of a suite, before it is worded for clients. Cases are named by their index, artifacts by a number that the
+/// caller assigns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SuiteStep {
     /// The suite started.
     SuiteStarted,
@@ -153,6 +124,7 @@ impl SuiteSequence {
         let mut steps: Vec<SuiteStep> =
             (0..count).filter_map(|case| self.case_over(case, Outcome::NotRun)).flatten().collect();
         self.over = true;
+        self.cases = Vec::new();
         self.status = self.status.max(at_least);
         steps.push(SuiteStep::SuiteStopped(self.status));
         steps

@@ -166,11 +166,12 @@ pub enum CaseStatus {
 }
 
 /// The status of a suite that is over, from the weakest to the one that outranks all others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum SuiteStatus {
     /// Every case passed or was skipped.
+    #[default]
     Passed,
     /// At least one case failed.
     Failed,

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{InventoryDelta, Location};
+use crate::{InventoryDelta, Location, Phase};
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,9 +138,9 @@ pub struct TestOutcome {
     /// Another attempt follows: this outcome is not final.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub will_rerun: bool,
-    /// The phase that failed: `setup`, `call` or `teardown`.
+    /// The phase that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub phase: Option<String>,
+    pub phase: Option<Phase>,
     /// The reason why it failed, was skipped or was not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,

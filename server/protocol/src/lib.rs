@@ -16,6 +16,7 @@ mod framing;
 mod inventory;
 mod macros;
 mod node;
+mod node_id;
 mod outcome;
 mod request;
 mod response;
@@ -35,7 +36,8 @@ pub use event::{
 pub use framing::{FrameReader, MAX_FRAME, Oversized, frame};
 pub use inventory::{CollectError, InventoryDelta, ItemKind, Siblings, TestItem};
 pub use node::{FlakinessInfo, Location, Position, Range, TestNodeInfo, TestResultInfo};
-pub use outcome::{Outcome, UnknownOutcome};
+pub use node_id::NodeId;
+pub use outcome::{Outcome, Phase, UnknownOutcome};
 pub use request::Request;
 pub use response::Response;
 pub use run::{PastOutcome, RunOptions, Source, UnknownSource};

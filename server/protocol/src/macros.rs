@@ -12,7 +12,10 @@ macro_rules! messages {
             $(
                 $(#[$meta:meta])*
                 $variant:ident = $tag:literal
-                $({ $( $(#[doc = $doc:literal])* $(#[serde($($serde:tt)*)])? $field:ident : $ty:ty ),* $(,)? })?
+                $({ $(
+                    $(#[doc = $doc:literal])* $(#[serde($($serde:tt)*)])? $(#[schemars($($schemars:tt)*)])?
+                    $field:ident : $ty:ty
+                ),* $(,)? })?
             ),* $(,)?
         }
     ) => {
@@ -24,7 +27,11 @@ macro_rules! messages {
             $(
                 $(#[$meta])*
                 #[serde(rename = $tag)]
-                $variant $({ $( $(#[doc = $doc])* $(#[serde($($serde)*)])? $field: $ty ),* })?
+                $variant $({ $(
+                    $(#[doc = $doc])* $(#[serde($($serde)*)])?
+                    $(#[cfg_attr(feature = "schema", schemars($($schemars)*))])?
+                    $field: $ty
+                ),* })?
             ),*
         }
 

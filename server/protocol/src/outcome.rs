@@ -1,7 +1,7 @@
-//! The outcome of a test, for every crate.
+//! The outcome of a test and the phase that decided it, for every crate.
 //!
-//! Messages carry it as text, so that peers of different versions may know different words; schemas name this type, so
-//! that other languages get a union.
+//! Messages carry the outcome as text, so that peers of different versions may know different words; schemas name the
+//! type, so that other languages get a union.
 
 use std::fmt;
 use std::str::FromStr;
@@ -87,6 +87,29 @@ impl Outcome {
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+/// A phase of pytest's run of one test.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Setting up its fixtures.
+    Setup,
+    /// The test function itself.
+    Call,
+    /// Tearing down its fixtures.
+    Teardown,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Setup => "setup",
+            Self::Call => "call",
+            Self::Teardown => "teardown",
+        })
     }
 }
 

@@ -131,6 +131,7 @@ messages! {
             /// Number of runs in the window.
             total_runs: u32,
             /// The last outcomes, oldest first.
+            #[schemars(with = "Vec<crate::Outcome>")]
             recent_outcomes: Vec<String>,
         },
         /// The settings for repeating failures.
@@ -221,6 +222,7 @@ messages! {
             /// pytest's node id.
             node_id: String,
             /// Its outcome in that run; `None` if it never ran.
+            #[schemars(with = "Option<crate::Outcome>")]
             outcome: Option<String>,
             /// The reason why it failed or was skipped.
             message: Option<String>,

@@ -15,6 +15,9 @@
 ---A stream of a process.
 ---@alias pytest_lens.OutputStream "stdout"|"stderr"|"log"
 
+---A phase of pytest's run of one test.
+---@alias pytest_lens.Phase "setup"|"call"|"teardown"
+
 ---How a run ended.
 ---@alias pytest_lens.RunEndStatus "passed"|"failed"|"stopped"|"killed"|"timed_out"|"internal_error"
 
@@ -137,7 +140,7 @@
 ---@field durationMs number Duration of set-up, call and teardown, in milliseconds.
 ---@field attempt integer Number of the attempt, from 1.
 ---@field willRerun? boolean Another attempt follows: this outcome is not final.
----@field phase? string The phase that failed: `setup`, `call` or `teardown`.
+---@field phase? pytest_lens.Phase The phase that failed.
 ---@field message? string The reason why it failed, was skipped or was not run.
 ---@field location? pytest_lens.Location The failing line, in the test's own file where the failure passed through it.
 ---@field expected? string The expected value of a failed comparison (its right side).

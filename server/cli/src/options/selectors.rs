@@ -5,6 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use pytest_lens_analysis::listing::read_text;
 use pytest_lens_analysis::settings_from;
 
+use pytest_lens_protocol::NodeId;
+
 use crate::failure::Failure;
 use crate::suggest;
 
@@ -39,7 +41,7 @@ fn around(here: &Path, selectors: &mut Vec<String>) -> PathBuf {
     let root = settings.map_or_else(|_| here.to_owned(), |settings| settings.rootdir);
     if root != here {
         for selector in selectors.iter_mut() {
-            let path = selector.split_once("::").map_or(&**selector, |(path, _)| path);
+            let path = NodeId::new(selector).file();
             if here.join(path).exists() {
                 *selector = format!("{}/{selector}", here.display());
             }
@@ -75,7 +77,7 @@ pub(crate) fn is_selected_file(asked: &[String], path: &str) -> bool {
     let conftest_of = path.strip_suffix("conftest.py").filter(|folder| folder.is_empty() || folder.ends_with('/'));
     asked.is_empty()
         || asked.iter().any(|id| {
-            let file = id.split("::").next().unwrap_or_default();
+            let file = NodeId::new(id).file();
             let within = path.strip_prefix(file).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             within || conftest_of.is_some_and(|folder| file.starts_with(folder))
         })
@@ -102,10 +104,7 @@ pub(crate) fn nearest_test<'a>(id: &str, tests: impl Iterator<Item = &'a str>) -
 
 /// One selector, relative to the root; empty if it is the root itself.
 fn relative(root: &Path, selector: &str) -> Result<String, Failure> {
-    let (path, test) = match selector.split_once("::") {
-        Some((path, test)) => (path, Some(test)),
-        None => (selector, None),
-    };
+    let (path, test) = NodeId::new(selector).split();
     let outside = || {
         let root = root.display();
         Failure::usage(format!("`{path}` lies outside of the root `{root}`; give the project's folder with --root"))
@@ -286,7 +285,7 @@ mod tests {
             let root = Path::new("/");
             if let Ok(ids) = node_ids(root, &[selector]) {
                 for id in ids {
-                    let path = id.split("::").next().unwrap_or_default();
+                    let path = NodeId::new(&id).file();
                     let plain = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
                     prop_assert!(path.is_empty() || plain, "{}", id);
                 }

@@ -5,8 +5,8 @@ mod options;
 use std::path::Path;
 
 use pytest_lens_protocol::{
-    CollectError, ErrorCode, EventPayload, Frame, Location, Output, OutputStream, Range, Request, Response, RunCounts,
-    RunEnd, RunEndStatus, RunStart, Subtest, TestNodeInfo, TestOutcome, TestOutcomes, TestsStarted, Warning,
+    CollectError, ErrorCode, EventPayload, Frame, Location, Output, OutputStream, Phase, Range, Request, Response,
+    RunCounts, RunEnd, RunEndStatus, RunStart, Subtest, TestNodeInfo, TestOutcome, TestOutcomes, TestsStarted, Warning,
 };
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -105,7 +105,7 @@ fn of_all_kinds() -> Vec<EventPayload> {
         outcomes(vec![
             TestOutcome { message: Some("not on Linux".into()), ..outcome("t.py::test_skip", "skipped") },
             TestOutcome {
-                phase: Some("setup".into()),
+                phase: Some(Phase::Setup),
                 message: Some("RuntimeError: no database".into()),
                 longrepr: Some("E   RuntimeError: no database".into()),
                 ..outcome("t.py::test_setup", "error")

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use pytest_lens_protocol::TestOutcome;
+use pytest_lens_protocol::{NodeId, Phase, TestOutcome};
 
 use super::text::{first_line, line, with_reason};
 use crate::options::arguments::OutputOptions;
@@ -53,9 +53,9 @@ fn file_error(text: &mut String, error: &FileError, style: Style) {
 
 /// One test's failure: pytest's report, then the captured output.
 fn failure(text: &mut String, outcome: &TestOutcome, report: &Report, options: &OutputOptions, style: Style) {
-    let name = outcome.id.split_once("::").map_or(&*outcome.id, |(_, test)| test).replace("::", ".");
+    let name = NodeId::new(&outcome.id).dotted();
     let title = match (&*outcome.outcome, &outcome.phase) {
-        ("error", Some(phase)) if phase != "call" => format!("ERROR at {phase} of {name}"),
+        ("error", Some(phase)) if *phase != Phase::Call => format!("ERROR at {phase} of {name}"),
         ("error", _) => format!("ERROR in {name}"),
         ("failed", _) => name,
         (other, _) => format!("{name}: {}", other.replace('_', " ")),

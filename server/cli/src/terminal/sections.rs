@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pytest_lens_protocol::TestOutcome;
+use pytest_lens_protocol::{NodeId, TestOutcome};
 
 use super::failures::captured;
 use super::outcome_words::{paint, word};
@@ -48,7 +48,7 @@ pub(crate) fn passes(text: &mut String, report: &Report, options: &OutputOptions
         let mut own = String::new();
         captured(&mut own, outcome, options, style);
         if !own.is_empty() {
-            let name = outcome.id.split_once("::").map_or(&*outcome.id, |(_, test)| test).replace("::", ".");
+            let name = NodeId::new(&outcome.id).dotted();
             line(&mut printed, &style.paint(Paint::Green, &style.rule('_', &name)));
             printed.push_str(&own);
         }
@@ -137,7 +137,7 @@ pub(crate) fn listed(report: &Report, letters: &str, style: Style) -> Vec<String
 fn skipped(report: &Report, style: Style) -> Vec<String> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for test in of(report, "skipped") {
-        let file = test.id.split("::").next().unwrap_or(&test.id);
+        let file = NodeId::new(&test.id).file();
         *counts.entry((file, first_line(test.message.as_deref().unwrap_or_default()))).or_default() += 1;
     }
     let line = |((file, reason), count): ((&str, &str), usize)| {

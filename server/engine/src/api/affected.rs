@@ -1,4 +1,4 @@
-//! `get_affected`: the test files that changed files can reach.
+//! `get_affected`: the test files that changed files can affect.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;

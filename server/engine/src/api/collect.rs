@@ -14,7 +14,7 @@ use crate::project::refresh::refresh;
 
 pub(super) async fn collect(project: &Arc<Project>, force: bool) -> Answered {
     let begun = Instant::now();
-    // What is forced is asked for by a person.
+    // A client forces a collection only at a person's request.
     let purpose = if force { Purpose::List } else { Purpose::Unasked };
     refresh(project, force, purpose).await.map_err(|failure| Refusal::from(&failure))?;
     let inventory = project.state.inventory.load();

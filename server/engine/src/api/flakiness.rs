@@ -1,4 +1,4 @@
-//! `get_flakiness_report`, `get_test_flakiness`, `get_last_failed` and `get_last_outcomes`: what the history says.
+//! `get_flakiness_report`, `get_test_flakiness`, `get_last_failed` and `get_last_outcomes`: answers from the history.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) async fn last_failed(project: &Arc<Project>) -> Response {
     Response::TestList { node_ids }
 }
 
-/// What is said of a failure that is remembered where the history keeps no more than that it was one.
+/// The message of a remembered failure if the history keeps nothing but the outcome.
 const REMEMBERED: &str = "run it again to see why";
 
 /// Outcomes in one event.
@@ -43,7 +43,7 @@ const PIECE: usize = 500;
 pub(super) async fn last_outcomes(project: &Arc<Project>) -> Response {
     project.history_loaded().await;
     let state = Arc::clone(&project.state);
-    // Files are read: no worker of the runtime is to wait for a disk.
+    // This reads files, which would block a thread of the runtime.
     let told = tokio::task::spawn_blocking(move || remembered(&state)).await.unwrap_or_default();
     let event = |piece: &[TestOutcome]| {
         let outcomes = TestOutcomes { run_id: "remembered".into(), outcomes: piece.to_vec() };
@@ -52,7 +52,7 @@ pub(super) async fn last_outcomes(project: &Arc<Project>) -> Response {
     Response::Events { cursor: 0, events: told.chunks(PIECE).map(event).collect() }
 }
 
-/// The last outcomes, failures at the lines where they are now.
+/// The last outcomes; failures are placed at their current lines.
 fn remembered(state: &ProjectState) -> Vec<TestOutcome> {
     let settings = state.pytest.load();
     let mut files: HashMap<String, Option<(String, Arc<FileAnalysis>)>> = HashMap::new();

@@ -16,7 +16,7 @@ use crate::engine::Shared;
 use crate::model::node::Analyses;
 use crate::processes::disk_snapshot::hex_sha256;
 use crate::processes::launcher::{Launcher, StartError};
-use crate::processes::mode::ModeAsked;
+use crate::processes::mode::ModeRequest;
 use crate::processes::pool::Pool;
 use crate::processes::stdio_relay::StdioRelays;
 use crate::project::Project;
@@ -37,13 +37,13 @@ pub(super) async fn init(
         return Err(Refusal::new(ErrorCode::VersionMismatch, message));
     }
     let root = repo_root(repo_path)?;
-    let asked = ModeAsked::parse(mode.as_deref()).map_err(invalid)?;
-    // A fork would have to share the terminal with what it was forked from.
-    let asked = if session.shared.config.terminal { ModeAsked::Subprocess } else { asked };
+    let asked = ModeRequest::parse(mode.as_deref()).map_err(invalid)?;
+    // A fork would share the terminal with the process that it was forked from.
+    let asked = if session.shared.config.terminal { ModeRequest::Subprocess } else { asked };
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let rootdir = pytest_config::read(&root).rootdir;
     let interpreter = interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?;
-    // A task of its own: whoever asks may be gone meanwhile, and must not leave half a project behind.
+    // A task of its own: if the client goes, the project must not be left half open.
     let shared = Arc::clone(&session.shared);
     let is_pinned = python_path.is_some();
     let opening = tokio::spawn(async move { open(&shared, root, asked, interpreter, is_pinned).await });
@@ -53,11 +53,11 @@ pub(super) async fn init(
     Ok(ready(&project))
 }
 
-/// Finds or opens the project of a root, an interpreter and a mode. `is_pinned`: that interpreter was asked for.
+/// Finds or opens the project of a root, an interpreter and a mode. `is_pinned`: the client chose the interpreter.
 async fn open(
     shared: &Arc<Shared>,
     root: PathBuf,
-    asked: ModeAsked,
+    asked: ModeRequest,
     interpreter: Interpreter,
     is_pinned: bool,
 ) -> Result<Arc<Project>, Refusal> {
@@ -68,7 +68,7 @@ async fn open(
     }
     let key = format!("{}\0{}\0{asked:?}", root.display(), interpreter.path.display());
     let mut id = format!("ctx-{}", &hex_sha256(key.as_bytes())[..16]);
-    // One may use another interpreter by now than it was opened with.
+    // The project may have moved to another interpreter since it was opened.
     let is_same = |project: &Project| {
         let same_place = project.state.root == root && project.pool.launcher.python() == interpreter.path;
         same_place && project.pool.asked == asked

@@ -1,4 +1,4 @@
-//! What answers each request. One file for each family of requests; here they are told apart.
+//! Dispatches requests to handlers. Each family of requests has a file.
 
 mod affected;
 mod collect;
@@ -24,7 +24,7 @@ use crate::project::Project;
 use crate::project::plan_run::RunRequest;
 use crate::runs::stop::StopLevel;
 
-/// An answer, or why there is none.
+/// The answer to a request, or the reason why there is none.
 pub(crate) type Answered = Result<Response, Refusal>;
 
 /// Carries out one request.
@@ -124,7 +124,7 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
     }
 }
 
-/// The context of a request, which says that it is gone where its client means another folder by now.
+/// Finds the context of a request. Reports it as gone if the client's name for its root now leads to another folder.
 fn find(session: &Session, id: &str) -> Result<Arc<Project>, Refusal> {
     let project = known(session, id)?;
     let name = session.name_of(&project);

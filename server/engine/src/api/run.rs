@@ -19,14 +19,14 @@ use crate::runs::plan::{ConflictPolicy, RunKind, RunPlan};
 use crate::runs::record::RunLease;
 use crate::runs::stop::StopLevel;
 
-/// The most results that one `run_progress` carries.
+/// The most results in one `run_progress`.
 const PAGE: usize = 10_000;
 
-/// And about how many bytes, which fit a frame several times.
+/// The approximate limit of one answer in bytes. A frame holds several times as many.
 const PAGE_WEIGHT: usize = 16 * 1024 * 1024;
 
-/// `run`, `run_with_rerun`: to the end. Where the call is dropped, as that of a client that has gone is, the run is
-/// killed: nobody else knows of it.
+/// `run` and `run_with_rerun`: waits for the end of the run. If the call is dropped because the client has gone, the
+/// run is killed, since nobody else knows of it.
 pub(super) async fn and_wait(session: &Session, project: &Arc<Project>, request: RunRequest) -> Answered {
     let (_, lease) = begin(session, project, request).await?;
     let Some(end) = lease.wait().await else {
@@ -99,7 +99,7 @@ async fn begin(
     enter(project, RunPlan { asked: request.asked(project), conflicts, ..plan }).await
 }
 
-/// The handle of a run that is no suite of a built one.
+/// The handle of a run that is not part of a built one.
 fn handle(session: &Session) -> RunHandle {
     RunHandle::new(session.shared.run_ids.next().0, LogsIteratorOption::default())
 }
@@ -115,21 +115,23 @@ async fn enter(project: &Arc<Project>, plan: RunPlan) -> Result<(String, RunLeas
 pub(super) fn progress(session: &Session, project: &Arc<Project>, run_id: String) -> Answered {
     let record = project.state.runs.get(&run_id).map(|run| Arc::clone(run.value()));
     let Some(record) = record.filter(|run| !run.is_past()) else { return Err(unknown_run(&run_id)) };
-    let state = record.state();
+    let mut state = record.state();
     Ok(session.told(&run_id, |told| {
         let mut weight = 0;
-        let light = |result: &&TestResultInfo| {
+        let mut count = 0;
+        let light = |result: &TestResultInfo| {
+            count += 1;
             let before = weight;
             weight += 64 + result.node_id.len() + result.message.as_ref().map_or(0, String::len);
-            before == 0 || weight <= PAGE_WEIGHT
+            count <= PAGE && (before == 0 || weight <= PAGE_WEIGHT)
         };
-        let results: Vec<_> = state.results.iter().skip(*told).take(PAGE).take_while(light).cloned().collect();
+        let results = record.results(&mut state, *told, light);
         *told += results.len();
         Response::RunProgress {
             total: record.total,
-            completed: state.results.len(),
+            completed: state.completed,
             running: state.running.len(),
-            done: state.end.is_some() && *told == state.results.len(),
+            done: state.end.is_some() && *told == state.completed,
             results,
             run_id: run_id.clone(),
         }

@@ -1,4 +1,4 @@
-//! A client's session: what it was sent so far, and what ends with it.
+//! A client's session: its read positions, and the things that end with it.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,27 +18,27 @@ impl Connect for Engine {
     }
 }
 
-/// A client's session in process.
+/// A client's session in this process.
 pub(crate) struct Session {
     pub shared: Arc<Shared>,
-    /// How many results of each run this session has been told, and where it is in other things that it reads. The
-    /// keys end with the id of what is read.
+    /// The session's position in the results of each run and in each other thing that it reads. A key ends with the id
+    /// of the thing.
     told: Mutex<HashMap<String, usize>>,
     owned: Mutex<Owned>,
-    /// What its client calls the roots of contexts, by their ids.
+    /// The client's names for the roots of contexts, by context id.
     names: Mutex<HashMap<String, PathBuf>>,
 }
 
-/// What ends with its session.
+/// Things that end with their session.
 #[derive(Default)]
 pub(crate) struct Owned {
-    /// The registry holds them, until they are forgotten.
+    /// Weak, since the registry holds the runs until they are forgotten.
     pub runs: Vec<Weak<BuiltRun>>,
     pub iterators: Vec<String>,
 }
 
 impl Session {
-    /// The client has opened a context by a name of its root.
+    /// Remembers the name under which the client opened a context's root.
     pub(crate) fn opened(&self, project: &Project, name: &Path) {
         project.names.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
@@ -46,15 +46,15 @@ impl Session {
         names.insert(project.id.clone(), name.to_owned());
     }
 
-    /// What the client calls a context's root; `None`: it has not opened it.
+    /// The client's name for a context's root; `None` if it has not opened the context.
     pub(crate) fn name_of(&self, project: &Project) -> Option<PathBuf> {
         self.names.lock().unwrap_or_else(PoisonError::into_inner).get(&project.id).cloned()
     }
 
-    /// Runs `read` with the count of results that this session was told of a run, and keeps what it returns.
+    /// Calls `read` with this session's position in a run's results, which `read` may move.
     pub(crate) fn told<T>(&self, run_id: &str, read: impl FnOnce(&mut usize) -> T) -> T {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        // Before there are more of them: those that are in nothing any more go.
+        // Before the map grows, drops the entries of runs that are forgotten.
         if told.len() == told.capacity() && !told.contains_key(run_id) {
             told.retain(|key, _| {
                 let id = key.rsplit(' ').next().unwrap_or_default();
@@ -66,7 +66,7 @@ impl Session {
         read(told.entry(run_id.to_owned()).or_default())
     }
 
-    /// Keeps what is to end with this session.
+    /// Adds to the things that end with this session.
     pub(crate) fn own(&self, keep: impl FnOnce(&mut Owned)) {
         let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
         owned.runs.retain(|run| run.strong_count() > 0);

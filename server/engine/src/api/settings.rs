@@ -1,4 +1,4 @@
-//! Requests that set something for a project, and those that ask what is set.
+//! Requests that change or report the settings of a project.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) async fn project(project: &Arc<Project>, settings: &serde_json::Value
     let old = project.configure(|present| *present = settings.clone()).await;
     let (env_changed, problem) = project.renew_env();
     if env_changed || old.arguments != settings.arguments {
-        project.refresher.forget();
+        project.refresher.known().forget();
         if project.state.inventory.load().complete {
             let project = Arc::clone(project);
             tokio::spawn(async move { refresh(&project, false, Purpose::Unasked).await });

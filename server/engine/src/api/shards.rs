@@ -1,4 +1,4 @@
-//! `get_shard` and `get_shard_info`: the inventory, or a part of it, distributed over machines.
+//! `get_shard` and `get_shard_info`: distribute the inventory, or a part of it, over machines.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::project::refresh::refresh;
 
-/// More machines than anybody has; each shard takes some memory.
+/// A limit on shards, since each takes memory: more than there are machines.
 const MOST_SHARDS: u32 = 65_536;
 
 type Durations = Vec<(Arc<str>, Option<f64>)>;
@@ -69,8 +69,8 @@ fn borrowed(tests: &Durations) -> Vec<(&str, Option<f64>)> {
     tests.iter().map(|(id, duration)| (&**id, *duration)).collect()
 }
 
-/// The tests to distribute, in the inventory's order whatever order they were named in. An id means what it means to a
-/// run: a file all tests in it, a function all of its cases.
+/// The tests to distribute, in the inventory's order. An id selects the same tests as in a run: a file selects all its
+/// tests, a function all its cases.
 async fn selected(project: &Arc<Project>, node_ids: &[String]) -> Result<Durations, Refusal> {
     refresh(project, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
     let inventory = project.state.inventory.load();

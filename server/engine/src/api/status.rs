@@ -1,4 +1,4 @@
-//! Requests that only look: status, output, worker and session facts.
+//! Requests that report status, output, runners and sessions, and change nothing.
 
 use std::sync::Arc;
 

@@ -75,7 +75,7 @@ pub(super) fn build_run(
     Ok(Response::RunBuilt { run_id, suite_ids })
 }
 
-/// A suite of a built run, or a run that is one by itself.
+/// A suite of a built run, or a run that is a suite by itself.
 fn suite(session: &Session, id: &str) -> Result<RunHandle, Refusal> {
     match session.shared.find_run(id) {
         Some(KnownRun::Suite(suite)) => Ok(suite),
@@ -87,7 +87,7 @@ fn no_suite(id: &str) -> Refusal {
     invalid(format!("no suite {id:?}: it never was, ended more than ten minutes ago, or its client has gone"))
 }
 
-/// Runs `read` from where this session is, and goes on behind what it returns.
+/// Calls `read` with this session's position, and moves the position to the one that `read` returns.
 async fn from_cursor<T>(session: &Session, key: String, read: impl AsyncFnOnce(usize) -> (usize, T)) -> T {
     let cursor = session.told(&key, |cursor| *cursor);
     let (next, found) = read(cursor).await;
@@ -121,7 +121,7 @@ pub(super) async fn run_events(session: &Session, run_id: &str) -> Answered {
     }
 }
 
-/// The events of a run that no suites were built for.
+/// The events of a run that was not built from suites.
 async fn of_plain_run(suite_log: &SuiteLog, mut cursor: usize) -> (usize, Answered) {
     loop {
         match suite_log.read(cursor).await {
@@ -155,7 +155,7 @@ pub(super) fn stop_suite(session: &Session, suite_id: &str, wanted: StopLevel) -
     Ok(Response::ControlAck)
 }
 
-/// Finds an artifact by an id that is made of its suite's and a number.
+/// Finds an artifact by its id, which is the suite's id and a number.
 fn item(session: &Session, id: &str) -> Result<(RunHandle, Item), Refusal> {
     let none = || {
         invalid(format!(

@@ -1,4 +1,4 @@
-//! What pytest found in a scope: its tests, and what of it could not be collected.
+//! The result of collecting a scope: its tests, and the files that could not be collected.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -12,12 +12,12 @@ pub(crate) struct Collection {
     /// In pytest's order.
     pub nodes: Vec<Arc<Node>>,
     by_id: HashMap<Arc<str>, usize>,
-    /// The nodes' indices in the order of the source; empty where that is pytest's.
+    /// The nodes' indices in source order; empty if pytest's order is the same.
     source_order: Vec<usize>,
     pub errors: Vec<CollectError>,
-    /// Files that skip themselves as a whole, and why.
+    /// Files that skip themselves as a whole, with the reasons.
     pub skipped: HashMap<String, String>,
-    /// How many tests pytest took out.
+    /// Number of tests that pytest deselected.
     pub deselected: usize,
 }
 
@@ -33,7 +33,7 @@ impl Collection {
         Collection { nodes, by_id, source_order, errors, skipped, deselected }
     }
 
-    /// The nodes in the order of the source.
+    /// The nodes in source order.
     pub(crate) fn in_source_order(&self) -> Cow<'_, [Arc<Node>]> {
         if self.source_order.is_empty() {
             return Cow::Borrowed(&self.nodes);
@@ -46,7 +46,7 @@ impl Collection {
     }
 }
 
-/// A plugin may shuffle a session, which is for its runs; a tree has the order of the source.
+/// A plugin may shuffle a session for its runs; the tree keeps the source order.
 pub(crate) fn source_order(items: &[CollectedItem]) -> Vec<usize> {
     if items.iter().all(|item| item.place.is_none()) {
         return Vec::new();

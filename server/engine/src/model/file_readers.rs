@@ -1,5 +1,5 @@
-//! Which files of the project were read by whom while tests were collected and run: what a changed file can reach
-//! besides the imports that the sources show.
+//! Records which code read which files of the project while tests were collected and run. A changed file can affect
+//! these readers as well as the files that import it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,24 +8,25 @@ use serde::Deserialize;
 
 use crate::model::import_graph::relative;
 
-/// Stands for every file: a process that a test starts may read any.
+/// Stands for every file: a process that a test starts may read any of them.
 pub(crate) const ANY_FILE: &str = "*";
 
-/// A file or folder that was read, or `*` for any; and the files whose code read it, none = pytest itself. Absolute.
+/// A file or folder that was read, or `*` for any; and the files whose code read it, empty for pytest itself. Paths are
+/// absolute.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct FileReads(pub String, pub Vec<String>);
 
-/// Reads since the project was opened. Paths are relative to the root. The recorder alone adds to it.
+/// Reads since the project was opened, by paths relative to the root. Only the recorder adds to it.
 #[derive(Debug, Default)]
 pub(crate) struct FileReaders {
-    /// From a file, or a folder that was listed, to the files whose code read it.
+    /// Maps a file or a listed folder to the files whose code read it.
     readers: BTreeMap<String, BTreeSet<String>>,
     /// Files that pytest itself read: configuration, conftests, test files, plugins.
     by_pytest: BTreeSet<String>,
 }
 
 impl FileReaders {
-    /// Adds what a worker reports.
+    /// Adds a worker's report.
     pub(crate) fn add(&mut self, root: &Path, reads: &[FileReads]) {
         let inside = |path: &str| relative(root, Path::new(path));
         for FileReads(path, readers) in reads {
@@ -43,7 +44,7 @@ impl FileReaders {
         self.readers.get(path).into_iter().flatten().map(String::as_str)
     }
 
-    /// Whether pytest itself read this file.
+    /// Returns whether pytest itself read this file.
     pub(crate) fn is_read_by_pytest(&self, path: &str) -> bool {
         self.by_pytest.contains(path)
     }

@@ -1,7 +1,8 @@
-//! Which test files a change on disk can reach, by the imports that the sources show.
+//! Which test files a change on disk can affect, by the imports in the sources.
 //!
-//! A guess to the safe side: an import is taken to reach every file whose path ends as its name does. Where nothing
-//! can be said (a data file, a configuration file, a module that was imported by other means), everything is reached.
+//! The answer errs on the safe side: an import is taken to reach every file whose path ends with its name. If nothing
+//! can be concluded (a data file, a configuration file, a module that is imported by other means), everything is
+//! affected.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use pytest_lens_analysis::{FileAnalysis, Import};
 use crate::model::file_readers::{ANY_FILE, FileReaders};
 use crate::model::scope::is_within;
 
-/// What has to be collected anew.
+/// The test files to collect again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Affected {
     All,
@@ -20,18 +21,18 @@ pub(crate) enum Affected {
     Files(BTreeSet<String>),
 }
 
-/// The sources of a project as far as they are known, and who of them imports whom.
+/// The known sources of a project, and the imports between them.
 pub(crate) struct ImportGraph {
     /// By path relative to the root.
     files: HashMap<String, Arc<FileAnalysis>>,
-    /// Who imports each file: in statements, and by names in text.
+    /// The importers of each file, by statements and by names in text.
     importers: HashMap<String, Vec<String>>,
     /// Files that a statement imports.
     in_statements: HashSet<String>,
 }
 
 impl ImportGraph {
-    /// Of these sources, by path relative to the root.
+    /// Builds the graph of these sources, by path relative to the root.
     pub(crate) fn new(files: HashMap<String, Arc<FileAnalysis>>) -> Self {
         let mut graph = ImportGraph { files, importers: HashMap::new(), in_statements: HashSet::new() };
         let statements = graph.statements();
@@ -42,7 +43,7 @@ impl ImportGraph {
         graph
     }
 
-    /// Whether it is of these very sources.
+    /// Returns whether it was built of these very sources.
     pub(crate) fn is_of(&self, files: &HashMap<String, Arc<FileAnalysis>>) -> bool {
         let same = |(path, analysis): (&String, &Arc<FileAnalysis>)| {
             files.get(path).is_some_and(|other| Arc::ptr_eq(analysis, other))
@@ -50,9 +51,9 @@ impl ImportGraph {
         self.files.len() == files.len() && self.files.iter().all(same)
     }
 
-    /// The test files to be collected anew when `changed` (relative to the root) change.
+    /// The test files to collect again when `changed` (relative to the root) change.
     pub(crate) fn affected(&self, changed: &[String], is_test: &dyn Fn(&Path) -> bool) -> Affected {
-        // A word that happens to be its name does not say that nobody else imports it.
+        // A word in a text that happens to be a module's name does not prove that nobody else imports the module.
         let is_known = |path: &String| {
             let is_source = path.ends_with(".py");
             is_conftest(path) || (is_source && (self.in_statements.contains(path) || is_test(Path::new(path))))
@@ -72,9 +73,9 @@ impl ImportGraph {
         Affected::Files(files)
     }
 
-    /// The files among `tests` whose outcomes changes of `changed` can alter: by imports and by what was read.
+    /// The files among `tests` whose outcomes changes of `changed` can alter, by imports and by reads.
     pub(crate) fn reached_by(&self, reads: &FileReaders, changed: &[String], tests: &BTreeSet<String>) -> Affected {
-        // A folder that was listed may have another file now.
+        // A folder that was listed may now hold another file.
         let folders = changed.iter().map(|path| folder_of(path)).filter(|folder| !folder.is_empty());
         let any = changed.iter().any(|path| !is_prose(path)).then_some(ANY_FILE);
         let mut files = BTreeSet::new();
@@ -97,7 +98,7 @@ impl ImportGraph {
         reached.into_iter().map(str::to_owned).collect()
     }
 
-    /// Where these files lead, themselves included: to who imports them, to who else depends on them, and so on.
+    /// These files and all that depend on them, directly or not: by imports and by `dependants`.
     fn walk<'a, D: Iterator<Item = &'a str>>(
         &'a self,
         from: impl Iterator<Item = &'a str>,
@@ -114,7 +115,7 @@ impl ImportGraph {
         reached
     }
 
-    /// Imports by names in text: what is imported, and by whom.
+    /// Imports by names in text: the imported files, with their importers.
     fn names_in_text(&self) -> Vec<(String, String)> {
         let modules = self.modules();
         let mut found = Vec::new();
@@ -128,7 +129,7 @@ impl ImportGraph {
         found
     }
 
-    /// The same in statements.
+    /// The same for import statements.
     fn statements(&self) -> Vec<(String, String)> {
         let mut by_name: HashMap<String, Vec<&str>> = HashMap::new();
         for path in self.files.keys() {
@@ -147,7 +148,8 @@ impl ImportGraph {
         found
     }
 
-    /// The files by the full names that they can be imported by: a text that is the end of a name only is a mere word.
+    /// Maps the full names under which files can be imported to the files. A text that is only the end of such a name
+    /// is an ordinary word.
     fn modules(&self) -> HashMap<String, Vec<&str>> {
         let mut modules: HashMap<String, Vec<&str>> = HashMap::new();
         for path in self.files.keys() {
@@ -164,7 +166,7 @@ impl ImportGraph {
     }
 }
 
-/// Where the parts of a dotted name begin.
+/// The positions where the parts of a dotted name begin.
 fn starts(module: &str) -> impl Iterator<Item = usize> {
     std::iter::once(0).chain(module.match_indices('.').map(|(at, _)| at + 1))
 }
@@ -173,7 +175,7 @@ fn is_conftest(path: &str) -> bool {
     path.rsplit('/').next() == Some("conftest.py")
 }
 
-/// The files that lie in a file's folder, or further below.
+/// The files in the folder of a file, at any depth.
 fn below<'a>(path: &str, files: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = &'a String> {
     let folder = folder_of(path).to_owned();
     files.into_iter().filter(move |file| folder.is_empty() || is_within(file, &folder))
@@ -184,7 +186,8 @@ fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// Whether a file is for people to read, or git's or an editor's own: no process is taken to depend on it.
+/// Returns whether a file is documentation, or belongs to git or an editor. No process is taken to depend on such a
+/// file.
 fn is_prose(path: &str) -> bool {
     [".md", ".rst"].iter().any(|suffix| path.ends_with(suffix))
         || [".git", ".vscode", ".idea"].iter().any(|folder| is_within(path, folder))
@@ -197,7 +200,8 @@ fn module_of(path: &str) -> String {
     stem.replace('/', ".")
 }
 
-/// Every module that an import may execute: the named ones, the packages above them, and names that may be modules.
+/// Every module that an import may execute: the named ones, the packages above them, and imported names that may be
+/// modules.
 fn imported_names(importer: &str, import: &Import) -> Vec<String> {
     let mut base = String::new();
     if import.level > 0 {
@@ -219,7 +223,7 @@ fn imported_names(importer: &str, import: &Import) -> Vec<String> {
     names
 }
 
-/// A path relative to the root, `/`-separated; `None` outside of it.
+/// The path relative to the root, `/`-separated; `None` if it is outside of the root.
 pub(crate) fn relative(root: &Path, path: &Path) -> Option<String> {
     let inside: PathBuf = path.strip_prefix(root).ok()?.to_owned();
     inside.to_str().map(str::to_owned)
@@ -293,7 +297,7 @@ mod tests {
         assert_eq!(reached("fix/db.py"), files(&["a/test_a.py"]));
         assert_eq!(reached("src/pkg/users.py"), files(&["test_patch.py"]));
         assert_eq!(reached("src/pkg/__init__.py"), files(&["test_patch.py"]));
-        // What is collected anew: text alone does not say who imports a module.
+        // A collection needs more than the text shows: it does not say who imports a module.
         assert_eq!(affected(&project, &["src/pkg/users.py"]), Affected::All);
     }
 

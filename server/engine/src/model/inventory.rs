@@ -1,5 +1,5 @@
-//! What is known of a project's tests: per file, from pytest's collection, or from the source as long as pytest has
-//! not spoken. Immutable: every change makes a new inventory that shares the files that stayed.
+//! The known tests of a project, by file: from pytest's collection, or from the source until pytest has collected the
+//! file. It is immutable: every change makes a new inventory that shares the unchanged files.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::model::scope::{Scope, is_conftest_of};
 pub(crate) struct FileEntry {
     /// Relative to the root.
     pub path: Arc<str>,
-    /// pytest's, in its order; empty with `confirmed` unset where only the source has been read.
+    /// pytest's nodes, in its order. Empty, with `confirmed` unset, if only the source was read.
     pub nodes: Vec<Arc<Node>>,
     pub confirmed: bool,
     pub analysis: Option<Arc<FileAnalysis>>,
@@ -46,7 +46,7 @@ impl FileEntry {
     }
 }
 
-/// Why a file could not be collected.
+/// The reason why a file could not be collected.
 #[derive(Debug, Clone)]
 pub(crate) struct FileError {
     /// 1-based.
@@ -55,7 +55,7 @@ pub(crate) struct FileError {
     pub longrepr: Option<String>,
 }
 
-/// The text does not count: it may hold addresses, which differ each time.
+/// The text is not compared: it may hold addresses, which differ each time.
 impl PartialEq for FileError {
     fn eq(&self, other: &Self) -> bool {
         (self.line, &self.message) == (other.line, &other.message)
@@ -70,7 +70,7 @@ impl From<&CollectError> for FileError {
     }
 }
 
-/// The state of knowledge at one time.
+/// All known tests at one time.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
     pub revision: u64,
@@ -84,18 +84,18 @@ pub(crate) struct Inventory {
     pub collected_at: u64,
 }
 
-/// One collection's findings.
+/// The result of one collection.
 pub(crate) struct Findings<'a> {
     pub scope: &'a Scope,
     pub nodes: &'a [Arc<Node>],
     pub errors: &'a [CollectError],
-    /// Files that are no more.
+    /// Files that no longer exist.
     pub gone: &'a HashSet<String>,
     pub at: u64,
 }
 
 impl Inventory {
-    /// Names this state: changes whenever a test comes, goes or changes. Empty before anything was collected.
+    /// A name for this state, which changes whenever a test comes, goes or changes. Empty before the first collection.
     pub(crate) fn hash(&self) -> String {
         if self.collected_at == 0 {
             return String::new();
@@ -112,7 +112,7 @@ impl Inventory {
         self.files.iter().flat_map(|file| &file.nodes)
     }
 
-    /// How many tests there are: as pytest says, or, as long as it has not spoken, the sources.
+    /// The number of tests, according to pytest or, until it has collected, to the sources.
     pub(crate) fn count(&self) -> usize {
         let confirmed = self.nodes().count();
         if confirmed > 0 {
@@ -126,7 +126,7 @@ impl Inventory {
         self.nodes().map(|node| node.info()).collect()
     }
 
-    /// Takes in what the source says of files that pytest has not been heard on.
+    /// Adds the sources' tests of files that pytest has not collected.
     pub(crate) fn with_static(&self, listing: Vec<(String, Arc<FileAnalysis>)>) -> Self {
         let mut files = self.files.clone();
         let known: HashSet<Arc<str>> = files.iter().map(|file| Arc::clone(&file.path)).collect();
@@ -137,7 +137,7 @@ impl Inventory {
         Inventory { revision: self.revision + 1, files, errors: self.errors.clone(), ..*self }
     }
 
-    /// Takes in a collection. `analysis` knows files' sources.
+    /// Adds the result of a collection. `analysis` returns the analysis of a file.
     pub(crate) fn with(&self, found: &Findings<'_>, analysis: &dyn Fn(&str) -> Option<Arc<FileAnalysis>>) -> Self {
         let mut errors = self.errors.clone();
         errors
@@ -195,7 +195,7 @@ impl Inventory {
                 order.iter().filter(|path| !present.contains(**path)).filter_map(|path| fresh.get(*path)).cloned(),
             );
         }
-        // A file that never was collected and does not import still shows what its source says.
+        // A file that was never collected and does not import still shows the tests in its source.
         for path in found.errors.iter().map(|error| error.path.as_str()) {
             let known = files.iter().chain(&left).any(|file| &*file.path == path);
             if let Some(read) = analysis(path).filter(|read| !known && !read.nodes.is_empty()) {
@@ -215,7 +215,7 @@ impl Inventory {
         }
     }
 
-    /// Takes in that a part could not be collected at all: nothing is lost, the errors are told.
+    /// Adds the error of a scope that could not be collected at all; its tests stay.
     pub(crate) fn with_failure(&self, error: &CollectError) -> Self {
         let mut errors = self.errors.clone();
         errors.insert(error.path.as_str().into(), error.into());
@@ -227,15 +227,15 @@ fn keep_if_same(old: &Arc<FileEntry>, new: &Arc<FileEntry>) -> Arc<FileEntry> {
     Arc::clone(if old.confirmed && old.nodes == new.nodes { old } else { new })
 }
 
-/// Whether a successful collection of `scope` shows that `error`, a conftest above it or a configuration file, is
-/// mended.
+/// Returns whether a successful collection of `scope` proves that `error`, in a conftest above it or a configuration
+/// file, is fixed.
 fn shadows(error: &str, scope: &Scope) -> bool {
     let Scope::Paths(paths) = scope else { return true };
     let is_python = Path::new(error).extension().is_some_and(|extension| extension == "py");
     !is_python || paths.iter().any(|path| is_conftest_of(error, path))
 }
 
-/// pytest's order of files: folder by folder, entries sorted, as path components compare.
+/// pytest's order of files: folder by folder, with sorted entries, as path components compare.
 fn precedes(a: &str, b: &str) -> bool {
     a.split('/').lt(b.split('/'))
 }

@@ -1,4 +1,4 @@
-//! What the engine knows of a project's tests: items, outcomes, imports. Pure data and decisions; no processes.
+//! Data and decisions about a project's tests: items, outcomes, imports. No processes.
 
 pub(crate) mod collect_error;
 pub(crate) mod collection;

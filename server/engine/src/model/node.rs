@@ -1,4 +1,4 @@
-//! A collected test as the engine keeps it: what the worker sent, with strings shared and the `def` line found.
+//! A collected test: the worker's item with shared strings and the line of its `def`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use pytest_lens_analysis::{DefLine, FileAnalysis, PytestSettings, analyze};
 use pytest_lens_plan::order::Item;
 use pytest_lens_plan::select::{Literal, Mark};
-use pytest_lens_protocol::TestNodeInfo;
+use pytest_lens_protocol::{NodeId, TestNodeInfo};
 use serde::Deserialize;
 
 use crate::model::import_graph::ImportGraph;
@@ -20,9 +20,9 @@ pub(crate) struct CollectedItem {
     pub id: String,
     /// The file of the id, relative to the root.
     pub path: String,
-    /// Where its code is, if that is another file.
+    /// The file of its code, if that is another one.
     pub def_path: Option<String>,
-    /// First line of its code: of the first decorator, where there is one.
+    /// First line of its code: that of the first decorator, if there is one.
     pub line: Option<u32>,
     pub name: String,
     pub cls: Option<String>,
@@ -40,7 +40,7 @@ pub(crate) struct CollectedItem {
     #[serde(default)]
     pub param: bool,
     pub group: Option<String>,
-    /// Where it stands in the source, if a plugin has shuffled the session.
+    /// Its position in the source, if a plugin has shuffled the session.
     pub place: Option<usize>,
 }
 
@@ -50,11 +50,11 @@ pub(crate) struct Node {
     pub id: Arc<str>,
     /// The file of the id, relative to the root.
     pub file: Arc<str>,
-    /// 1-based line of the `def` keyword; `None` where the code is in another file.
+    /// 1-based line of the `def` keyword; `None` if the code is in another file.
     pub line: Option<u32>,
     pub name: String,
     pub class_name: Option<Arc<str>>,
-    /// Without the brackets of a case: the function's own id.
+    /// The id of the function, without the brackets of a case.
     pub function_id: Arc<str>,
     pub is_case: bool,
     pub is_doctest: bool,
@@ -80,7 +80,7 @@ impl Node {
         }
     }
 
-    /// The test as planning looks at it; `index` is the caller's number for it.
+    /// The test as the planner sees it; `index` is the caller's number for it.
     pub(crate) fn item(&self, index: usize, duration_ms: Option<f64>) -> Item<'_> {
         Item {
             index,
@@ -109,14 +109,11 @@ impl NodeMaker {
         shared
     }
 
-    /// `defs`: the analysis of the node's file, which knows where its `def`s are.
+    /// `defs`: the analysis of the node's file, with the lines of its `def`s.
     pub(crate) fn make(&mut self, wire: CollectedItem, defs: Option<&FileAnalysis>) -> Node {
         let line = def_line(&wire, defs.map_or(&[], |analysis| &analysis.defs));
         let id: Arc<str> = wire.id.into();
-        let function_id = match (wire.param, function_part(&id)) {
-            (true, Some(function)) => self.share(function),
-            _ => Arc::clone(&id),
-        };
+        let function_id = if wire.param { self.share(NodeId::new(&id).function().as_str()) } else { Arc::clone(&id) };
         let marks = wire.mark_args.into_iter().map(|(name, kwargs)| Mark {
             name,
             kwargs: kwargs.into_iter().map(|(name, value)| (name, literal(&value))).collect(),
@@ -143,8 +140,8 @@ impl NodeMaker {
     }
 }
 
-/// The line of a test's `def`. Its code may be that of a wrapper, which a decorator without `functools.wraps` has put in
-/// its place, here or in another file: then the source tells; of several definitions of the name the last one holds.
+/// The line of a test's `def`. Its code may be that of a wrapper, here or in another file, if a decorator lacks
+/// `functools.wraps`. Then the source is searched for the name; the last definition counts.
 fn def_line(wire: &CollectedItem, defs: &[DefLine]) -> Option<u32> {
     let first = wire.line.filter(|_| wire.def_path.is_none());
     let is_code = |def: &&DefLine| !def.is_value;
@@ -156,15 +153,8 @@ fn def_line(wire: &CollectedItem, defs: &[DefLine]) -> Option<u32> {
     let class = wire.cls.as_deref().map_or_else(String::new, |class| format!("{}.", class.replace("::", ".")));
     let qualname = format!("{class}{name}");
     let named = |is_value: bool| defs.iter().rfind(|def| def.is_value == is_value && def.qualname == qualname);
-    // A value counts where it is no wrapper of a `def` of the name: `test_x = make()`.
+    // A value counts if it does not wrap a `def` of the same name: `test_x = make()`.
     named(false).or_else(|| named(true)).or(own).map(|def| def.def_line).or(first)
-}
-
-/// The id of the function of a case: up to the bracket behind the last name. Brackets of the case may hold `::` and
-/// brackets themselves, so the first bracket behind the file's part counts.
-fn function_part(id: &str) -> Option<&str> {
-    let start = id.find("::").unwrap_or(0);
-    id.get(start..)?.find('[').map(|bracket| &id[..start + bracket])
 }
 
 fn literal(value: &serde_json::Value) -> Literal {
@@ -177,20 +167,20 @@ fn literal(value: &serde_json::Value) -> Literal {
     }
 }
 
-/// Analyses of files as they are on disk, made once for each state of a file.
+/// Analyses of files on disk, cached for each state of a file.
 #[derive(Default)]
 pub(crate) struct Analyses {
     known: DashMap<PathBuf, (SystemTime, u64, Arc<FileAnalysis>)>,
-    /// Of the sources that somebody last asked about.
+    /// Import graph of the last requested sources.
     graph: Mutex<Option<Arc<ImportGraph>>>,
 }
 
 impl Analyses {
-    /// The analysis of a file now; `None` where it can't be read.
+    /// The analysis of a file's current text; `None` if it can't be read.
     pub(crate) fn of(&self, path: &Path, settings: &PytestSettings) -> Option<Arc<FileAnalysis>> {
         let data = std::fs::metadata(path).ok()?;
         let modified = data.modified().ok()?;
-        // A file written this moment may be written again within the clock's tick.
+        // A file that was written just now may be written again within the resolution of its timestamp.
         let settled = modified.elapsed().is_ok_and(|age| age.as_secs() >= 2);
         if settled
             && let Some(known) = self.known.get(path)
@@ -207,7 +197,7 @@ impl Analyses {
         Some(analysis)
     }
 
-    /// Who imports whom among these files, made once for each state of all of them.
+    /// The import graph of these files, cached for each state of all of them.
     pub(crate) fn import_graph(&self, files: HashMap<String, Arc<FileAnalysis>>) -> Arc<ImportGraph> {
         let mut last = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
@@ -243,11 +233,5 @@ mod tests {
         assert_eq!(def_line(&wire(Some(2), None, "test_a"), &made.defs), Some(5));
         assert_eq!(def_line(&wire(Some(9), Some("/d.py"), "test_a"), &made.defs), Some(5));
         assert_eq!(def_line(&wire(Some(2), None, "test_b"), &made.defs), Some(6));
-    }
-
-    #[test]
-    fn the_function_of_a_case_ends_at_the_first_bracket_behind_the_file() {
-        assert_eq!(function_part("t[1].py::test_a[x::y[0]]"), Some("t[1].py::test_a"));
-        assert_eq!(function_part("t.py::T::test_a"), None);
     }
 }

@@ -1,9 +1,9 @@
-//! Outcomes as the protocol tells them, from what a worker sent or from how its process ended.
+//! Makes outcomes for the protocol, from a worker's message or from the end of its process.
 
 use std::path::Path;
 
 use pytest_lens_plan::outcome::{Counts, RunStatus};
-use pytest_lens_protocol::{Frame, Location, Range, RunCounts, RunEndStatus, Subtest, TestOutcome};
+use pytest_lens_protocol::{Frame, Location, Phase, Range, RunCounts, RunEndStatus, Subtest, TestOutcome};
 use serde::Deserialize;
 
 use crate::model::item::uri_of;
@@ -16,7 +16,7 @@ pub(crate) struct ReportedOutcome {
     pub i: usize,
     pub outcome: String,
     pub ms: f64,
-    pub phase: Option<String>,
+    pub phase: Option<Phase>,
     pub message: Option<String>,
     pub location: Option<ReportedPlace>,
     #[serde(default)]
@@ -29,9 +29,9 @@ pub(crate) struct ReportedOutcome {
     pub log: Option<String>,
     #[serde(default)]
     pub subtests: Vec<ReportedSubtest>,
-    /// Where its output ends in the files of the three streams.
+    /// The end of its output in the files of the three streams.
     pub to: Option<[u64; 3]>,
-    /// The folder that it put artifacts in.
+    /// The folder of its artifacts.
     pub artifacts: Option<String>,
 }
 
@@ -61,7 +61,7 @@ fn location(path: &str, line: u32) -> Location {
     Location { uri: uri_of(Path::new(path)), range: Range::of_line(line) }
 }
 
-/// What a worker says of a test.
+/// Makes an outcome of a worker's message.
 pub(crate) fn of_report(wire: ReportedOutcome, id: &str, attempt: u32) -> TestOutcome {
     let frames = wire.frames.into_iter().map(|frame| Frame {
         location: location(&frame.path, frame.line),
@@ -102,7 +102,7 @@ fn bare(id: &str, attempt: u32, outcome: &str, message: String) -> TestOutcome {
     }
 }
 
-/// How a run ended, as events tell it.
+/// The status of a run, as events report it.
 pub(crate) fn status_of(status: RunStatus) -> RunEndStatus {
     match status {
         RunStatus::Passed => RunEndStatus::Passed,
@@ -114,7 +114,7 @@ pub(crate) fn status_of(status: RunStatus) -> RunEndStatus {
     }
 }
 
-/// What a run came to, as events tell it.
+/// The counts of a run, as events report them.
 pub(crate) fn counts_of(counts: &Counts) -> RunCounts {
     RunCounts {
         total: counts.total,
@@ -136,8 +136,8 @@ pub(crate) fn crashed(id: &str, attempt: u32, how: &impl std::fmt::Display) -> T
     bare(id, attempt, "crashed", format!("the process that ran this test {how}"))
 }
 
-/// A test that was ended because it ran out of time: its own, or that of its whole run. `stacks`: where every thread was
-/// at that moment.
+/// A test that was ended because its own time limit or that of its run was over. `stacks`: the stacks of all threads at
+/// that moment.
 pub(crate) fn timed_out(
     node: &Node,
     root: &Path,
@@ -159,7 +159,7 @@ pub(crate) fn timed_out(
     }
 }
 
-/// A test that took longer than it may, of which no more than that is known.
+/// A test that exceeded its time limit, without further details.
 pub(crate) fn overdue(node: &Node, root: &Path, attempt: u32, limit_ms: u64, stacks: Option<String>) -> TestOutcome {
     let message = format!("the test took longer than {limit_ms} ms (timeoutMs)");
     #[expect(clippy::cast_precision_loss, reason = "a limit in milliseconds is far below 2^52")]

@@ -1,21 +1,23 @@
-//! What part of a project a collection or a run is about.
+//! The part of a project that a collection or a run is about.
 
 use std::collections::BTreeSet;
 
-/// Files and folders, relative to the root; or whatever the project's configuration says.
+use pytest_lens_protocol::NodeId;
+
+/// Files and folders relative to the root, or everything that the project's configuration selects.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scope {
     /// pytest without arguments.
     All,
-    /// These, `/`-separated, none inside another.
+    /// These files and folders, `/`-separated, none inside another.
     Paths(BTreeSet<String>),
 }
 
 impl Scope {
-    /// The files and folders of node ids, files and folders; none = all.
+    /// The files and folders of node ids, files and folders; everything if there are none.
     pub(crate) fn of_ids<'a>(ids: impl IntoIterator<Item = &'a str>) -> Self {
         let paths: BTreeSet<String> =
-            ids.into_iter().map(|id| file_part(id).trim_end_matches('/').to_owned()).collect();
+            ids.into_iter().map(|id| NodeId::new(id).file().trim_end_matches('/').to_owned()).collect();
         if paths.is_empty() {
             return Scope::All;
         }
@@ -26,7 +28,7 @@ impl Scope {
         Scope::Paths(paths.iter().filter(|path| !inside_other(path)).cloned().collect())
     }
 
-    /// pytest's arguments for it.
+    /// The arguments that make pytest collect it.
     pub(crate) fn args(&self) -> Vec<String> {
         match self {
             Scope::All => Vec::new(),
@@ -34,14 +36,14 @@ impl Scope {
         }
     }
 
-    /// Whether what can't be collected in a file keeps something of the scope from being collected: the file lies in it,
-    /// or is a conftest above it.
+    /// Returns whether a file that can't be collected affects the scope: the file is in the scope, or is a conftest
+    /// above it.
     pub(crate) fn is_troubled_by(&self, file: &str) -> bool {
         let Scope::Paths(paths) = self else { return true };
         self.holds(file) || paths.iter().any(|path| is_conftest_of(file, path))
     }
 
-    /// Whether a file lies in it, as far as paths tell.
+    /// Returns whether a file is in the scope, judged by its path.
     pub(crate) fn holds(&self, file: &str) -> bool {
         match self {
             Scope::All => true,
@@ -50,23 +52,18 @@ impl Scope {
     }
 }
 
-/// Whether `path` is `folder`, or lies below it.
+/// Returns whether `path` is `folder`, or is below it.
 pub(crate) fn is_within(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Whether `error` is the conftest.py of a folder that `path` lies in.
+/// Returns whether `error` is the conftest.py of a folder that contains `path`.
 pub(crate) fn is_conftest_of(error: &str, path: &str) -> bool {
     match error.strip_suffix("conftest.py") {
         Some("") => true,
         Some(folder) => folder.strip_suffix('/').is_some_and(|folder| is_within(path, folder)),
         None => false,
     }
-}
-
-/// The file (or folder) of a node id.
-pub(crate) fn file_part(id: &str) -> &str {
-    id.split_once("::").map_or(id, |(file, _)| file)
 }
 
 #[cfg(test)]

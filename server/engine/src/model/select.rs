@@ -1,15 +1,17 @@
-//! Which of a collected session's tests a request means.
+//! Selects the tests of a collected session that a request names.
 
 use std::collections::HashSet;
 use std::path::{Component, Path, PathBuf};
 
 use pytest_lens_plan::select::{Keyword, MarkerExpr};
 
+use pytest_lens_protocol::NodeId;
+
 use crate::model::collection::Collection;
 use crate::model::node::Node;
-use crate::model::scope::{file_part, is_within};
+use crate::model::scope::is_within;
 
-/// `-k` and `-m`, read.
+/// Parsed `-k` and `-m` expressions.
 #[derive(Default)]
 pub(crate) struct Filter {
     keyword: Option<Keyword>,
@@ -35,18 +37,19 @@ impl Filter {
     }
 }
 
-/// What a request means: indices of tests, in the session's order.
+/// The selected tests, as indices in the session's order.
 #[derive(Default)]
 pub(crate) struct Selection {
     pub taken: Vec<usize>,
-    /// How many of those that it names do not pass the filter.
+    /// Number of named tests that the filter deselected.
     pub left: usize,
 }
 
-/// The tests that `ids` mean; no ids mean all.
+/// Selects the tests that `ids` name; all tests if there are no ids.
 ///
 /// # Errors
-/// A sentence that names the first id that means nothing.
+///
+/// A sentence that names the first id that names no test.
 pub(crate) fn select(tests: &Collection, ids: &[String], filter: &Filter) -> Result<Selection, String> {
     let all = 0..tests.nodes.len();
     if ids.is_empty() {
@@ -62,9 +65,9 @@ pub(crate) fn select(tests: &Collection, ids: &[String], filter: &Filter) -> Res
             chosen.extend(all.clone().filter(|&index| means(id, &tests.nodes[index])));
         }
         let found = chosen.len() > before || exact.is_some() || all.clone().any(|index| means(id, &tests.nodes[index]));
-        // A file or folder may hold no test; pytest calls that "nothing collected", not an error. And a file that does
-        // not import is told as such, wherever errors are shown: the others run.
-        if !found && id.contains("::") && !tests.errors.iter().any(|error| error.path == file_part(id)) {
+        // A file or folder may hold no test, which pytest reports as "nothing collected" and not as an error. A file
+        // that does not import is reported with the collection errors, and the other tests run.
+        if !found && id.contains("::") && !tests.errors.iter().any(|error| error.path == NodeId::new(id).file()) {
             return Err(unknown(id, tests));
         }
     }
@@ -74,7 +77,7 @@ pub(crate) fn select(tests: &Collection, ids: &[String], filter: &Filter) -> Res
     Ok(Selection { left: named - taken.len(), taken })
 }
 
-/// Whether an id that is not the node's own takes it in: its function's, class's, file's or folder's.
+/// Returns whether an id selects a node by its function, class, file or folder.
 pub(crate) fn means(id: &str, node: &Node) -> bool {
     let id = id.trim_end_matches('/');
     if !id.contains("::") {
@@ -83,9 +86,9 @@ pub(crate) fn means(id: &str, node: &Node) -> bool {
     *node.function_id == *id || node.id.strip_prefix(id).is_some_and(|rest| rest.starts_with("::"))
 }
 
-/// An id or path as pytest's ids have it: relative to the root, without `.` and `..`.
+/// Normalizes an id or path to pytest's form: relative to the root, without `.` and `..`.
 pub(crate) fn own_id(root: &Path, id: &str) -> String {
-    let (file, rest) = id.split_once("::").map_or((id, None), |(file, rest)| (file, Some(rest)));
+    let (file, rest) = NodeId::new(id).split();
     let spelled = root.join(file);
     let mut parts: Vec<Component> = Vec::new();
     for part in spelled.components() {
@@ -98,7 +101,7 @@ pub(crate) fn own_id(root: &Path, id: &str) -> String {
         }
     }
     let whole: PathBuf = parts.into_iter().collect();
-    // The root may be known under another name: only then are links followed.
+    // Links are followed only if the path is not below the root's own name.
     let inside = whole.strip_prefix(root).map(Path::to_owned).or_else(|_| {
         let real = whole.canonicalize().unwrap_or_else(|_| whole.clone());
         real.strip_prefix(root).map(Path::to_owned)
@@ -112,7 +115,7 @@ pub(crate) fn own_id(root: &Path, id: &str) -> String {
 }
 
 fn unknown(id: &str, tests: &Collection) -> String {
-    let file = file_part(id);
+    let file = NodeId::new(id).file();
     if let Some(reason) = tests.skipped.get(file) {
         return format!("no test {id:?}: {file} skips itself as a whole: {reason}");
     }

@@ -1,4 +1,4 @@
-//! Reads the stacks that Python writes when a test runs out of time.
+//! Parses the stacks that Python prints when a test runs out of time.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ pub(crate) struct StackFrame {
     pub name: String,
 }
 
-/// The frames of the thread that the test ran in, outermost first, from the project's own code on. That is the first
-/// thread with a frame in the test's file; without one, that of pytest.
+/// The frames of the test's thread, outermost first, from the project's own code on. That is the first thread with a
+/// frame in the test's file or, without one, pytest's thread.
 pub(crate) fn of_test(stacks: &str, file: &Path, root: &Path) -> Vec<StackFrame> {
     let threads: Vec<Vec<StackFrame>> = threads(stacks);
     let has = |thread: &&Vec<StackFrame>, wanted: &dyn Fn(&StackFrame) -> bool| thread.iter().any(wanted);
@@ -26,7 +26,7 @@ pub(crate) fn of_test(stacks: &str, file: &Path, root: &Path) -> Vec<StackFrame>
     thread[outermost..].to_vec()
 }
 
-/// Every thread's frames, outermost first.
+/// The frames of every thread, outermost first.
 fn threads(stacks: &str) -> Vec<Vec<StackFrame>> {
     let mut threads: Vec<Vec<StackFrame>> = Vec::new();
     for line in stacks.lines() {

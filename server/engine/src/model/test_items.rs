@@ -1,4 +1,4 @@
-//! The inventory as a tree of items, and what changed in it from one state to the next.
+//! The inventory as a tree of items, and the differences between two states of it.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::model::item::{item, outline_item, uri_of};
 use crate::model::node::Node;
 use crate::model::sources;
 
-/// What a client that knows `old` has to be told to know `new`.
+/// The changes that turn a client's tree of `old` into that of `new`.
 pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryDelta {
     let mut upserts = folder_items(root, old, new);
     let mut removed = gone_folders(old, new);
@@ -28,7 +28,7 @@ pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryD
                 let new_ids: HashSet<&str> = new_items.iter().map(|item| item.id.as_str()).collect();
                 let lost: HashSet<&str> =
                     old_items.iter().map(|item| item.id.as_str()).filter(|id| !new_ids.contains(id)).collect();
-                // Children go with their parents.
+                // Removing a parent removes its children.
                 let topmost = old_items.iter().filter(|item| {
                     lost.contains(item.id.as_str())
                         && !item.parent.as_deref().is_some_and(|parent| lost.contains(parent))
@@ -63,7 +63,7 @@ fn errors_of(root: &Path, inventory: &Inventory) -> Vec<CollectError> {
     told.collect()
 }
 
-/// Every folder above a file, the outermost first.
+/// Every folder above a file, outermost first.
 fn folders(inventory: &Inventory) -> BTreeSet<&str> {
     let paths = inventory.files.iter().map(|file| &*file.path);
     paths.flat_map(|path| path.match_indices('/').map(move |(end, _)| &path[..end])).collect()
@@ -101,7 +101,7 @@ fn confirmed_items(items: &mut Vec<TestItem>, file: &FileEntry, uri: &str) {
             .find(|node| node.id_suffix() == class)
             .map(|node| node.def_line)
             .or_else(|| {
-                // Its name, or its bases in other files, don't tell the source that it is one of tests.
+                // The source does not show that it is a test class, because of its name or of bases in other files.
                 let qualname = class.replace("::", ".");
                 let defs = file.analysis.iter().flat_map(|analysis| &analysis.defs);
                 defs.filter(|def| def.qualname == qualname).map(|def| def.def_line).next_back()

@@ -1,4 +1,4 @@
-//! The warnings of a run: what its processes were warned of, as one list.
+//! Merges the warnings of a run's processes into one list.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::model::item::uri_of;
 
-/// Tests that are named with one warning.
+/// Number of tests that one warning names.
 const FEW: usize = 5;
 
 /// Warnings of one process.
@@ -22,13 +22,13 @@ pub(crate) struct ReportedWarning {
     pub ids: Vec<String>,
 }
 
-/// Warnings of a run, in the order in which they were heard of.
+/// Warnings of a run, in order of their arrival.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings(Vec<Warning>);
 
 impl Warnings {
-    /// Adds those of a process. What came while tests were collected, each process has from the one that it is a copy
-    /// of: it came once.
+    /// Adds the warnings of a process. Those of the collection are counted once, since every process inherits them from
+    /// the one it was forked from.
     pub(crate) fn add(&mut self, warnings: Vec<ReportedWarning>) {
         for ReportedWarning { category, message, path, line, count, ids } in warnings {
             let place = |path: String| Location { uri: uri_of(Path::new(&path)), range: Range::of_line(line) };
@@ -48,7 +48,7 @@ impl Warnings {
         }
     }
 
-    /// All of them.
+    /// Returns all warnings.
     pub(crate) fn take(&mut self) -> Vec<Warning> {
         std::mem::take(&mut self.0)
     }

@@ -1,5 +1,5 @@
-//! A collected session: the tests of a scope as pytest found them, and, where that is safe, the process that holds
-//! them and is forked to run them.
+//! A collected session: the tests of a scope as pytest collected them and, if it can be shared, the process that is
+//! forked to run them.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -37,49 +37,49 @@ pub(crate) struct CollectedSession {
     pub scope: Scope,
     pub options: WorkerOptions,
     pub tests: Collection,
-    /// Files of the project that it read, and whose code did.
+    /// Files of the project that it read, with the files whose code read them.
     pub reads: Vec<FileReads>,
     /// Third-party modules that a base may load in advance.
     pub third_party: Vec<String>,
     /// Options that ask for reports about, or set a gate for, a session as a whole.
     pub reports: Vec<String>,
-    /// Whether the project may look at `-k` and `-m` before its tests run.
+    /// The project may read `-k` and `-m` before its tests run.
     pub looks: bool,
     /// Modules that must not be loaded in advance any more.
     pub unfit: Vec<String>,
-    /// Why runs are not forked off the collected session; empty where they are.
+    /// The reasons why runs are not forked off it; empty if they are.
     pub reasons: Vec<String>,
     pub inifile: Option<String>,
-    /// How many processes the project itself asks pytest-xdist for.
+    /// Number of pytest-xdist workers that the project's configuration asks for.
     pub processes: usize,
-    /// Whether the project looks at which of xdist's workers it is in.
+    /// The project reads its xdist worker id.
     pub mentions_worker: bool,
-    /// How long collecting took, in milliseconds.
+    /// Duration of collecting, in milliseconds.
     took_ms: f64,
-    /// When it is too old to be forked: what it took from a clock, seen by nobody, gets wrong.
+    /// The time after which it must not be forked: values that it took from a clock may be outdated then.
     until: SystemTime,
     /// The interpreter that it was forked from, or became.
     pub base: Arc<Base>,
     process: Option<Process>,
-    /// Whether it is known what it has read: no file that something past Python may have read was changed meanwhile.
+    /// Its reads are known: no file that a C library may have read was changed meanwhile.
     is_certain: bool,
     state: Mutex<HostState>,
     getting_ready: tokio::sync::Mutex<()>,
-    /// The inventory's revision that its findings went into.
+    /// The inventory's revision that contains its tests.
     recorded_at: AtomicU64,
 }
 
 struct HostState {
     snapshot: Snapshot,
-    /// Nothing more is to be heard of it, but the connection lives as long as somebody could.
+    /// The source of its process's events. It is kept so that the connection stays open.
     _events: Option<mpsc::UnboundedReceiver<ProcessEvent>>,
     standby: Vec<Runner>,
 }
 
-/// Why nothing was collected.
+/// The reason why collecting failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CollectFailure {
-    /// pytest refused its configuration, a conftest or its arguments; the file and line at fault, where known.
+    /// pytest refused its configuration, a conftest or its arguments. The file and the line at fault, if known.
     #[error("{message}")]
     Refused { message: String, path: Option<String>, line: Option<u32> },
     #[error("{0}")]
@@ -89,16 +89,16 @@ pub(crate) enum CollectFailure {
     Unreachable(NoProcess),
     #[error("{0}")]
     Broken(String),
-    /// Nobody asked for it, and it would have had an effect. Not an error: it waits until somebody does.
+    /// Nobody asked for it, and it would have had an effect. This is not an error: collecting waits for a request.
     #[error("tests are collected only when somebody asks: {reason}")]
     OnlyWhenAsked {
         reason: String,
-        /// What led there: as long as it is the same, so is the answer.
+        /// The files that led to it. While they are unchanged, so is the answer.
         files: Vec<WireStat>,
     },
 }
 
-/// What a collection is to do.
+/// A collection to make.
 pub(crate) struct CollectOrder {
     pub scope: Scope,
     pub options: WorkerOptions,
@@ -108,25 +108,25 @@ pub(crate) struct CollectOrder {
     pub limit: Duration,
     pub by: Collector,
     pub purpose: Purpose,
-    /// Sessions that are over and still go on.
+    /// Sessions that are over and still tear themselves down.
     pub exiting: ExitingSessions,
-    /// What is opened from now on, where that matters.
+    /// Records opened files from now on, if that matters.
     pub window: Option<Window>,
 }
 
-/// Which process collects.
+/// The process that collects.
 pub(crate) enum Collector {
     /// The prestarted session, which is kept.
     Prestarted(Box<Prestarted>),
     /// A fork of the base, which is kept.
     Fork,
-    /// The base itself, which ends then.
+    /// The base itself, which ends with the session.
     Base,
 }
 
 /// Collects, in `base` itself or in a fork of it.
 ///
-/// Where somebody wants the tests run, and the session can't be shared, its process comes with it.
+/// If a client wants the tests run and the session can't be shared, its process is returned as well.
 pub(crate) async fn collect(
     hub: &Hub,
     base: Arc<Base>,
@@ -179,7 +179,7 @@ pub(crate) async fn collect(
         reasons.extend(first_clock(&read, &root));
         let outside = outside_files::named(&root, read.iter().map(|(path, analysis)| (*path, &**analysis)));
         let opened = match window {
-            // One that can't be shared is not used again.
+            // A session that can't be shared is not used again.
             Some(window) if reasons.is_empty() => {
                 let unseen = window.watch_named(outside);
                 window.opened().beside(&snapshot, unseen)
@@ -198,7 +198,7 @@ pub(crate) async fn collect(
         _ if shared => (Some(process), Some(events), ExclusiveSession::default()),
         Purpose::Run => (None, None, ExclusiveSession::new((process, events), Arc::clone(&base), order.exiting)),
         Purpose::List => {
-            // What it holds, the next session may want.
+            // The next session may need the resources that it holds.
             exclusive_session::await_session_end(&process, &mut events).await;
             (None, None, ExclusiveSession::default())
         }
@@ -229,7 +229,7 @@ pub(crate) async fn collect(
     Ok((session, exclusive))
 }
 
-/// What is told of a collection that was ended because it took too long.
+/// The message for a collection that took too long.
 pub(crate) fn took_too_long(limit: Duration, importing: Option<&str>) -> String {
     let place = importing.map_or_else(String::new, |path| format!(", while {path} was being imported"));
     format!(
@@ -238,7 +238,7 @@ pub(crate) fn took_too_long(limit: Duration, importing: Option<&str>) -> String 
     )
 }
 
-/// Takes in what is opened while a session collects: the kernel keeps a limited number of events.
+/// Reads the kernel's events while a session collects, since it keeps a limited number of them.
 async fn looking(window: Option<&Window>) -> Infallible {
     loop {
         tokio::time::sleep(FILE_OPENS_INTERVAL).await;
@@ -270,7 +270,7 @@ async fn gather(
                 _ => {}
             },
             ProcessEvent::Exited(status) => return Err(ended(&status, importing.take())),
-            // Who would tell how it ended may have ended with it.
+            // The process that would report its end may have ended with it.
             ProcessEvent::Lost => {
                 let told = tokio::time::timeout(EXIT_STATUS_LIMIT, events.recv()).await;
                 let status = match told {
@@ -289,14 +289,14 @@ fn ended(status: &ExitStatus, importing: Option<String>) -> CollectFailure {
     CollectFailure::Broken(format!("the process that collects tests {status}{place}"))
 }
 
-/// Whether a file is source of the project. Installed files have a digest only where something reads their text, as
-/// hypothesis does with its own.
+/// Returns whether a file is source of the project. Installed files have a digest only if something reads their text,
+/// as hypothesis does with its own.
 fn is_source(file: &WireStat) -> bool {
     let is_installed = || file.0.contains("/site-packages/") || file.0.contains("/dist-packages/");
     file.5.is_some() && file.0.ends_with(".py") && !is_installed()
 }
 
-/// Why a collection must not be shared that read a clock.
+/// The reason why a collection that read a clock must not be shared.
 fn first_clock(read: &[(&Path, Arc<FileAnalysis>)], root: &Path) -> Option<String> {
     let shown = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned();
     let named: Vec<_> = read.iter().map(|(path, analysis)| (shown(path), &**analysis)).collect();
@@ -325,28 +325,28 @@ fn make_nodes(
 }
 
 impl CollectedSession {
-    /// Its findings are in the inventory of that revision.
+    /// Its tests are in this revision of the inventory.
     pub(crate) fn set_recorded(&self, revision: u64) {
         self.recorded_at.store(revision, Ordering::Relaxed);
     }
 
-    /// Whether the inventory holds what was found here. Another collection, or a file that went for a while, may have
-    /// had the last word since, and then this one is true again.
+    /// Returns whether the inventory contains this session's tests. Another collection, or a file that was gone for a
+    /// while, may have replaced them since.
     pub(crate) fn is_recorded(&self, revision: u64) -> bool {
         self.recorded_at.load(Ordering::Relaxed) == revision
     }
 
-    /// What another runner costs a run, in milliseconds: a fork, or a collection that shares the machine with others.
+    /// The cost of one more runner, in milliseconds: a fork, or a collection that shares the machine with others.
     pub(crate) fn start_ms(&self) -> f64 {
         if self.is_shared() { FORK_COST_MS } else { self.took_ms / 4.0 }
     }
 
-    /// Whether runs may be forked off it; else each needs a session that collects for itself.
+    /// Returns whether runs may be forked off it. Otherwise each run needs a session that collects for itself.
     pub(crate) fn is_shared(&self) -> bool {
         self.process.is_some()
     }
 
-    /// Whether it covers a scope, with the same options.
+    /// Returns whether it covers a scope, with the same options.
     pub(crate) fn serves(&self, scope: &Scope, options: &WorkerOptions) -> bool {
         let same = |a: &WorkerOptions, b: &WorkerOptions| (&a.arguments, a.no_cov) == (&b.arguments, b.no_cov);
         if !same(&self.options, options) {
@@ -356,7 +356,7 @@ impl CollectedSession {
             (own, wanted) if own == wanted => true,
             (_, Scope::All) => false,
             (own, Scope::Paths(paths)) => paths.iter().all(|path| {
-                // A file that a whole collection left out on purpose may still be asked for by name.
+                // A client may name a file that a collection of the whole project leaves out.
                 let known = || {
                     self.tests.nodes.iter().any(|node| crate::model::scope::is_within(&node.file, path))
                         || self.tests.errors.iter().any(|error| crate::model::scope::is_within(&error.path, path))
@@ -366,13 +366,12 @@ impl CollectedSession {
         }
     }
 
-    /// Whether the disk still holds what was collected, and the interpreter that it was collected in, and the process,
-    /// if it has one, is alive.
+    /// Returns whether the collected files and the interpreter are unchanged, and its process, if it has one, is alive.
     pub(crate) fn is_fresh(&self) -> bool {
         self.is_collection_fresh() && self.base.is_unchanged()
     }
 
-    /// The same, for a run that waits for it: what was collected and the interpreter are compared at the same time.
+    /// The same for a run that waits: compares files and interpreter in parallel.
     pub(crate) async fn check_fresh(self: &Arc<Self>) -> bool {
         let (own, base) = (Arc::clone(self), Arc::clone(&self.base));
         let own = tokio::task::spawn_blocking(move || own.is_collection_fresh());
@@ -388,12 +387,12 @@ impl CollectedSession {
             && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
     }
 
-    /// Whether its process, if it has one, can be forked.
+    /// Returns whether its process, if it has one, can be forked.
     pub(crate) fn is_usable(&self) -> bool {
         self.process.as_ref().is_none_or(Process::is_usable)
     }
 
-    /// Whether another session has collected from the same files.
+    /// Returns whether another session has collected the same files.
     pub(crate) fn agrees_with(&self, read: &WireRead) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.agrees_with(read)
     }
@@ -402,7 +401,7 @@ impl CollectedSession {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.clone()
     }
 
-    /// Forks a runner off the collected session, or takes the one that stands by.
+    /// Forks a runner, or takes one that stands by.
     pub(crate) async fn runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, NoProcess> {
         loop {
             let standby = self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.pop();
@@ -413,9 +412,9 @@ impl CollectedSession {
         }
     }
 
-    /// Has runners forked and standing by, so that the next run need not wait for the fork.
+    /// Forks runners in advance, so that the next run need not wait for the fork.
     pub(crate) async fn stand_by(self: &Arc<Self>, hub: &Hub, count: usize) {
-        // One at a time, or two who both see that one is missing make one too many.
+        // One at a time, since two callers that see the same gap would fork one runner too many.
         let _one = self.getting_ready.lock().await;
         while self.is_shared() && self.standing_by() < count {
             let Ok(runner) = self.fork_runner(hub).await else { return };
@@ -423,7 +422,7 @@ impl CollectedSession {
         }
     }
 
-    /// Runners that stand by.
+    /// Number of runners that stand by.
     pub(crate) fn standing_by(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.len()
     }

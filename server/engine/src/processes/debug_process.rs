@@ -1,5 +1,5 @@
-//! A process that runs tests under debugpy: a fresh interpreter, never a fork, that waits for a debugger before it loads
-//! anything of the project.
+//! A process that runs tests under debugpy: a fresh interpreter, never a fork, which waits for a debugger before it
+//! loads anything of the project.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,21 +14,21 @@ use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, WorkerOptions};
 use crate::timing::DEBUGPY_LIMIT;
 
-/// What Python is told: the modules that it carries frozen have no lines to step through.
+/// Python's options: its frozen modules have no lines to step through.
 const FLAGS: [&str; 2] = ["-X", "frozen_modules=off"];
 
-/// A process that waits for its debugger, and where.
+/// A process that waits for its debugger, with its address.
 pub(crate) struct DebugProcess {
     pub host: String,
     pub port: u16,
-    /// How long it waits.
+    /// The longest wait for the debugger.
     limit: Duration,
     until: Instant,
     runner: Mutex<Option<Runner>>,
 }
 
 impl DebugProcess {
-    /// Starts the process for the tests of `collected`. Dropped, it ends.
+    /// Starts the process for the tests of `collected`. Dropping it ends the process.
     pub(crate) async fn start(
         launcher: &Launcher,
         collected: &CollectedSession,
@@ -65,18 +65,18 @@ impl DebugProcess {
         Ok(DebugProcess { host, port, limit, until: Instant::now() + limit, runner: Mutex::new(Some(runner)) })
     }
 
-    /// When it stops waiting for its debugger.
+    /// The deadline for the debugger.
     pub(crate) fn until(&self) -> Instant {
         self.until
     }
 
-    /// The process, once.
+    /// Takes the process, once.
     pub(crate) fn take(&self) -> Result<Runner, NoProcess> {
         let runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner).take();
         runner.ok_or_else(|| NoProcess::new("the process under the debugger has ended"))
     }
 
-    /// What tests are told that waited in vain.
+    /// The message for tests whose debugger did not come.
     pub(crate) fn no_debugger(&self) -> String {
         format!(
             "no debugger connected to {}:{} within {} s (debugTimeoutMs); debug the test again and connect sooner",

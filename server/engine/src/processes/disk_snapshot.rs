@@ -1,11 +1,11 @@
-//! What the disk looked like when a process read it, and whether it still does.
+//! A snapshot of the files and folders that a process has read, to find out whether they have changed.
 //!
-//! A file is unchanged if its stat is, the time of its entry's last change and its inode included; but where it was
-//! written shortly before it was read, two edits within one tick of the clock, of the same size, look alike, so there
-//! the content decides, unless the file is so large that reading it would take longer than collecting. A folder is
-//! unchanged if the names in it that count are; a name that was asked for, if the same kind of thing is there. Who reads
-//! a file or a folder looks at its stat first, and says whether that was long enough after the last change: by the time
-//! that the engine hears of it, another change may have come.
+//! A file is unchanged if its stat is, including its inode and the time of its entry's last change. If the file was
+//! written shortly before it was read, two edits of equal size within one tick of the clock look alike, so the content
+//! is compared, unless the file is so large that reading it would take longer than collecting. A folder is unchanged if
+//! the relevant names in it are; a name that was looked up, if the same kind of entry is there. The reader of a file or
+//! folder takes its stat first, and reports whether the last change was long enough ago: when the engine gets the
+//! report, another change may have come.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
@@ -21,23 +21,23 @@ use crate::processes::worker_protocol::{Counted, WireDir, WireLook, WireRead, Wi
 /// A modification time this close to the reading proves nothing: 2 s, the coarsest tick of file systems in use.
 const RECENT_NS: i64 = 2_000_000_000;
 
-/// Larger files are compared by their stat alone, as `watching/disk_state.py` has it.
+/// Larger files are compared by their stat alone, as in `watching/disk_state.py`.
 const DIGEST_LIMIT: u64 = 8 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FileState {
     mtime_ns: i64,
-    /// When the file's entry last changed, which no program can put back. `None`: that says nothing, since another
+    /// The last change of the file's entry, which no program can set. `None` if it means nothing, since another
     /// environment may link to an installed file.
     ctime_ns: Option<i64>,
     size: u64,
     identity: Identity,
     sha256: Option<String>,
-    /// The stat alone decides: whatever was written to the file was written well before it was looked at.
+    /// The stat alone decides: all writes to the file were well before the stat was taken.
     settled: bool,
 }
 
-/// What makes a file or folder the same one, whatever its name.
+/// Identifies a file or folder independent of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Identity {
     device: u64,
@@ -50,11 +50,11 @@ impl Identity {
     }
 }
 
-/// A folder that a process works in: another one of that name is not the same.
+/// The folder that a process works in. Another folder of the same name is a different one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FolderIdentity {
     path: PathBuf,
-    /// With when it was made: another one may have got the number of one that is gone.
+    /// Includes the time of its creation, since inode numbers are reused.
     identity: Option<(Identity, Option<SystemTime>)>,
 }
 
@@ -84,23 +84,23 @@ struct DirState {
     names: Vec<String>,
 }
 
-/// The files and folders that a process has read, and the names that it asked for, as they were then.
+/// The files and folders that a process has read, and the names that it looked up, in their state at that time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Snapshot {
     files: BTreeMap<PathBuf, FileState>,
     dirs: BTreeMap<PathBuf, DirState>,
-    /// What was there: see [`WireLook`].
+    /// The kind of entry at a name: see [`WireLook`].
     looks: BTreeMap<PathBuf, String>,
 }
 
-/// How the disk differs from a snapshot.
+/// The differences between the disk and a snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
-    /// Files with another content, or gone.
+    /// Files that have other content, or are gone.
     pub files: Vec<PathBuf>,
-    /// Entries that came or went in folders.
+    /// Entries that were added to or removed from folders.
     pub entries: Vec<PathBuf>,
-    /// Names that were asked for, and now stand for something else; folders of installed packages.
+    /// Names that were looked up and now lead to something else; folders of installed packages.
     pub others: Vec<PathBuf>,
 }
 
@@ -109,7 +109,7 @@ impl Changes {
         self.all().next().is_none()
     }
 
-    /// Takes in other changes.
+    /// Adds other changes.
     pub(crate) fn add(&mut self, more: Changes) {
         let kinds = [(&mut self.files, more.files), (&mut self.entries, more.entries), (&mut self.others, more.others)];
         for (own, more) in kinds {
@@ -123,7 +123,7 @@ impl Changes {
         self.files.iter().chain(&self.entries).chain(&self.others)
     }
 
-    /// What may mean anything to who asked for it: nothing more is known of it than that.
+    /// Paths whose meaning only the reader knows: they were looked up, and not opened.
     pub(crate) fn asked_for(&self) -> impl Iterator<Item = &PathBuf> {
         self.others.iter().filter(|path| !self.files.contains(path))
     }
@@ -143,17 +143,17 @@ impl Snapshot {
             (path.into(), DirState { mtime_ns, settled, counted, names })
         });
         let looks = read.names.into_iter().map(|WireLook(path, kind)| (PathBuf::from(path), kind));
-        // pytest asks of each file whether it is an environment: nothing is in a file, as long as it is one.
+        // pytest looks for an environment marker in every folder. Only its existence matters.
         let looks = looks.filter(|(path, _)| !path.ancestors().skip(1).any(|above| files.contains_key(above)));
         Snapshot { dirs: dirs.collect(), looks: looks.collect(), files }
     }
 
-    /// Takes in files as they are now.
+    /// Adds files in their current state.
     pub(crate) fn add_opened(&mut self, paths: impl Iterator<Item = PathBuf>) {
         self.files.extend(paths.filter_map(|path| FileState::now(&path).map(|state| (path, state))));
     }
 
-    /// Whether it has a file.
+    /// Returns whether it contains a file.
     pub(crate) fn knows(&self, path: &Path) -> bool {
         self.files.contains_key(path)
     }
@@ -162,7 +162,7 @@ impl Snapshot {
         self.files.keys().map(PathBuf::as_path)
     }
 
-    /// Whether another process read nothing else in the files of the project that both have read.
+    /// Returns whether both have the same content for all files of the project that both have read.
     pub(crate) fn agrees_with(&self, read: &WireRead) -> bool {
         read.files.iter().all(|file| {
             let known = self.files.get(Path::new(&file.0)).and_then(|state| state.sha256.as_ref());
@@ -170,14 +170,14 @@ impl Snapshot {
         })
     }
 
-    /// Takes in what another process read later.
+    /// Adds the later reads of another process.
     pub(crate) fn absorb(&mut self, later: &Snapshot) {
         self.files.extend(later.files.iter().map(|(path, state)| (path.clone(), state.clone())));
         self.dirs.extend(later.dirs.iter().map(|(path, state)| (path.clone(), state.clone())));
         self.looks.extend(later.looks.iter().map(|(path, kind)| (path.clone(), kind.clone())));
     }
 
-    /// Adds what the same process read later: files as they were then, folders and names only where they are new.
+    /// Adds later reads of the same process: all files, but folders and names only if they are new.
     pub(crate) fn add(&mut self, later: Snapshot) {
         self.files.extend(later.files);
         for (path, state) in later.dirs {
@@ -188,14 +188,14 @@ impl Snapshot {
         }
     }
 
-    /// Forgets files and folders, so that they count as changed no more.
+    /// Forgets files and folders, so that their changes no longer count.
     pub(crate) fn forget<'a>(&mut self, paths: impl Iterator<Item = &'a PathBuf>) {
         for path in paths {
             self.files.remove(path);
         }
     }
 
-    /// Takes the folders' present names for the known ones, and what is there for what was asked for.
+    /// Accepts the current names in folders, and the current results of lookups.
     pub(crate) fn accept_entries(&mut self) {
         self.dirs.retain(|path, state| match list(path, state.counted) {
             Ok(present) => {
@@ -211,12 +211,12 @@ impl Snapshot {
         }
     }
 
-    /// Whether nothing differs. Stops at the first difference.
+    /// Returns whether nothing differs. Stops at the first difference.
     pub(crate) fn is_fresh(&mut self) -> bool {
         self.compare(true).is_empty()
     }
 
-    /// What differs.
+    /// Returns the differences.
     pub(crate) fn changes(&mut self) -> Changes {
         self.compare(false)
     }
@@ -242,7 +242,7 @@ impl Snapshot {
 }
 
 impl FileState {
-    /// A file as it is now.
+    /// Reads a file's current state.
     fn now(path: &Path) -> Option<Self> {
         let data = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         let (mtime_ns, ctime_ns) = (mtime_ns(&data), ctime_ns(&data));
@@ -261,7 +261,7 @@ impl FileState {
             return true;
         }
         let settled = is_settled(mtime_ns(&data).max(ctime_ns(&data)));
-        // What is no file any more may be a pipe, whose reading has no end.
+        // A path that is no longer a file may be a pipe, and reading that might never end.
         if !data.is_file()
             || data.len() != self.size
             || !fs::read(path).is_ok_and(|content| hex_sha256(&content) == *sha256)
@@ -277,7 +277,7 @@ impl FileState {
 }
 
 impl DirState {
-    /// Entries that came or went; the folder itself, where it is gone and was empty, or no names count.
+    /// Names that were added or removed; the folder itself if it is gone and was empty, or if its names don't count.
     fn differences(&mut self, path: &Path) -> Vec<PathBuf> {
         let data = fs::metadata(path);
         if data.as_ref().is_ok_and(|data| mtime_ns(data) == self.mtime_ns)
@@ -302,7 +302,7 @@ impl DirState {
     }
 }
 
-/// The names in a folder that count.
+/// The relevant names in a folder.
 fn list(path: &Path, counted: Counted) -> io::Result<DirState> {
     let mtime_ns = mtime_ns(&fs::metadata(path)?);
     let settled = is_settled(mtime_ns);
@@ -319,7 +319,7 @@ fn list(path: &Path, counted: Counted) -> io::Result<DirState> {
     Ok(DirState { mtime_ns, settled, counted, names })
 }
 
-/// As `watching/disk_state.py` has it.
+/// As in `watching/disk_state.py`.
 fn counts(name: &str, counted: Counted) -> bool {
     let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
     if name == "__pycache__" || ends(&[".pyc", "~"]) {
@@ -331,7 +331,7 @@ fn counts(name: &str, counted: Counted) -> bool {
     }
 }
 
-/// Whether what was there when a name was asked for is there.
+/// Returns whether a lookup still has the same result.
 fn stands_for(path: &Path, kind: &str) -> bool {
     match kind.strip_prefix("link ") {
         Some(target) => fs::read_link(path).is_ok_and(|found| found == Path::new(target)),
@@ -361,7 +361,7 @@ fn ctime_ns(data: &fs::Metadata) -> i64 {
     data.ctime() * 1_000_000_000 + data.ctime_nsec()
 }
 
-/// Whether a time is long enough ago for the next change to show another one.
+/// Returns whether a time is old enough for the next change to get a different one.
 fn is_settled(changed_ns: i64) -> bool {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_nanos());
     i64::try_from(now).unwrap_or(i64::MAX) - changed_ns > RECENT_NS

@@ -1,5 +1,5 @@
-//! What tells other engines that this one lives: a file that it holds locked. What an engine left behind that was killed
-//! is swept by the next one to start.
+//! A locked file, which shows other engines that this one is alive. Each engine removes at its start the files of
+//! engines that were killed.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use crate::timing::LOCK_LIMIT;
 
-/// A locked file. Gone when it is dropped; a process that is killed leaves it, but not the lock.
+/// A locked file. It is removed when this is dropped. A killed process leaves the file but not the lock.
 #[derive(Debug)]
 pub(crate) struct EngineLock {
     path: PathBuf,
@@ -18,7 +18,7 @@ pub(crate) struct EngineLock {
 }
 
 impl EngineLock {
-    /// Makes and locks the file, and the folder for it; nobody else uses the same name.
+    /// Creates the folder and the file, and locks it. No other engine uses the same name.
     pub(crate) fn take(path: PathBuf) -> io::Result<Self> {
         let failed = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
         let mut error = None;
@@ -26,7 +26,7 @@ impl EngineLock {
             if let Some(folder) = path.parent() {
                 crate::processes::private_files::folder(folder)?;
             }
-            // What is not locked yet looks dead: whoever sweeps meanwhile may take the file away.
+            // Until it is locked the file looks abandoned, so another engine may remove it.
             match make_locked(&path) {
                 Ok(lock) if is_at(&lock, &path) => return Ok(EngineLock { path, _lock: lock }),
                 Ok(_) => {}
@@ -37,7 +37,7 @@ impl EngineLock {
         Err(failed(error.unwrap_or_else(|| io::Error::other("somebody removes it again and again"))))
     }
 
-    /// What this process is called by what it leaves behind.
+    /// The prefix of all names that this process uses.
     pub(crate) fn name(&self) -> String {
         self.path.file_name().unwrap_or_default().to_string_lossy().into_owned()
     }
@@ -51,11 +51,11 @@ impl Drop for EngineLock {
 
 fn make_locked(path: &Path) -> io::Result<File> {
     let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    file.lock()?; // whoever asks whether it is dead holds it for a moment
+    file.lock()?; // an engine that checks whether it is dead holds it for a moment
     Ok(file)
 }
 
-/// Whether the file is what the path leads to now.
+/// Returns whether the path still leads to this file.
 fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::symlink_metadata(path)) {
         (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
@@ -63,8 +63,8 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Removes what somebody left who is no more, by the lock: it is held meanwhile, so that nobody takes it for a new start.
-/// `made`: when what is left was made, since a lock comes a moment later.
+/// Removes the files of a dead engine. Holds its lock meanwhile, so that nobody takes it for a new start. `made`: their
+/// time of creation, since a new engine takes its lock a moment later.
 pub(crate) fn if_dead(lock: &Path, made: Option<SystemTime>, remove: impl FnOnce()) {
     let lock = File::open(lock).map(|file| (file.try_lock().is_ok() && is_at(&file, lock), file));
     let is_dead = match &lock {
@@ -79,12 +79,12 @@ pub(crate) fn if_dead(lock: &Path, made: Option<SystemTime>, remove: impl FnOnce
     }
 }
 
-/// How often a file is made anew that others take away: more often than others can start meanwhile.
+/// Number of attempts to create a file that others remove; more engines can't start at the same time.
 const ATTEMPTS: u32 = 1000;
 
 const FOLDER: &str = "alive";
 
-/// This process's, shared by its engines.
+/// This process's lock, shared by its engines.
 pub(crate) fn own() -> io::Result<Arc<EngineLock>> {
     static OWN: Mutex<Weak<EngineLock>> = Mutex::new(Weak::new());
     let mut own = OWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +98,7 @@ pub(crate) fn own() -> io::Result<Arc<EngineLock>> {
     Ok(engine_lock)
 }
 
-/// Removes what dead engines left among this user's temporary files: the artifacts of their runs, and their locks.
+/// Removes the files of dead engines from this user's temporary folder: artifacts of their runs, and their locks.
 /// Blocks.
 pub(crate) fn sweep() {
     if let Ok(temp) = crate::processes::temp_dirs::own() {
@@ -133,7 +133,7 @@ mod tests {
         let temp = crate::processes::temp_dirs::own().unwrap();
         let own = own().unwrap();
         let all = temp.join(format!("{}-swept.artifacts", own.name()));
-        // Its pid is that of a process that lives: numbers are given again, and nobody may have waited for the dead.
+        // Its pid belongs to a live process, since pids are reused and a dead process may not have been waited for.
         let dead = all.join(format!("{}-0.1", std::process::id()));
         let fresh = all.join("1-0.1");
         let live = all.join(format!("{}.1", own.name()));

@@ -1,4 +1,4 @@
-//! A collected session that can't be shared: it was made for one run, and runs that run's tests itself.
+//! A collected session that can't be shared: it is made for one run, and runs that run's tests itself.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{Purpose, Role, ToWorker, WorkerOptions};
 use crate::timing::{EXITING_SESSIONS_LIMIT, SESSION_END_LIMIT};
 
-/// Sessions that are over and still tear themselves down. What they hold, the next one may want.
+/// Sessions that are over and still tear themselves down. The next session may need the resources that they hold.
 #[derive(Clone)]
 pub(crate) struct ExitingSessions(Arc<watch::Sender<usize>>);
 
@@ -21,7 +21,7 @@ impl Default for ExitingSessions {
     }
 }
 
-/// One of them, as long as this is held.
+/// Counts as one of them while it is held.
 pub(crate) struct ExitingSession(ExitingSessions);
 
 impl Drop for ExitingSession {
@@ -36,14 +36,14 @@ impl ExitingSessions {
         ExitingSession(self.clone())
     }
 
-    /// Waits until all have gone, or it has taken too long.
+    /// Waits until all have ended, or a time limit has passed.
     pub(crate) async fn gone(&self) {
         let mut exiting = self.0.subscribe();
         let _ = tokio::time::timeout(EXITING_SESSIONS_LIMIT, exiting.wait_for(|count| *count == 0)).await;
     }
 }
 
-/// Waits for the end of a session that has nothing more to do.
+/// Waits for the end of a session that has no more tests.
 pub(crate) async fn await_session_end(process: &Process, events: &mut mpsc::UnboundedReceiver<ProcessEvent>) {
     let end = async { while matches!(events.recv().await, Some(ProcessEvent::Message(_))) {} };
     if tokio::time::timeout(SESSION_END_LIMIT, end).await.is_err() {
@@ -51,14 +51,14 @@ pub(crate) async fn await_session_end(process: &Process, events: &mut mpsc::Unbo
     }
 }
 
-/// The process of such a session. Whoever takes it has its runner; otherwise its session ends as pytest's does, behind
-/// a collection without a test.
+/// The process of such a session. It can be taken once, as a runner. Otherwise its session ends as pytest's does after
+/// a collection without tests.
 #[derive(Default)]
 pub(crate) struct ExclusiveSession(Mutex<Option<Waiting>>);
 
 struct Waiting {
     arrived: Arrival,
-    /// Its end would be the session's.
+    /// Its end would end the session.
     base: Arc<Base>,
     exiting: ExitingSessions,
 }
@@ -68,12 +68,12 @@ impl ExclusiveSession {
         ExclusiveSession(Mutex::new(Some(Waiting { arrived, base, exiting })))
     }
 
-    /// The runner, once, for who may have it.
+    /// Takes the runner, if the session is still available.
     pub(crate) fn take_unless(&self, other: bool) -> Option<Runner> {
         if other { None } else { self.take() }
     }
 
-    /// The runner, once.
+    /// Takes the runner.
     pub(crate) fn take(&self) -> Option<Runner> {
         let Waiting { arrived: (process, events), .. } =
             self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;

@@ -1,10 +1,10 @@
-//! Files of the project that were opened while a session collected, by whomever: what C libraries open by themselves
-//! (lxml, HDF5, `fopen` by ctypes) leaves no audit event, but the kernel tells of it.
+//! Files of the project that any process opened while a session collected. C libraries (lxml, HDF5, `fopen` by ctypes)
+//! open files without an audit event, but the kernel reports them.
 //!
-//! The kernel does not say who opened a file. So this knows too much rather than too little: a file that another program
-//! opened meanwhile counts as read as well, and costs a collection when it changes. Sources are left out, which Python
-//! reads. What a session knows by itself is known better there. Where a link leads out of the project, what it leads to
-//! is looked at too, under the link's name.
+//! The kernel does not report who opened a file, so this errs on the safe side: a file that another program opened
+//! counts as read as well, and costs a collection when it changes. Python sources are left out, since Python's own
+//! reads are known. The session's own reports take precedence. If a link leads out of the project, its target is
+//! watched too, under the link's name.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
@@ -20,57 +20,57 @@ use rustix::io::Errno;
 use crate::processes::disk_snapshot::{FolderIdentity, Snapshot};
 use crate::processes::project_files;
 
-/// Hears which of a project's files are opened and changed.
+/// Watches which files of a project are opened and changed.
 pub(crate) struct Opens {
     root: PathBuf,
-    /// None where the kernel lets nobody watch.
+    /// `None` if the kernel refuses to watch.
     state: OnceLock<Option<Mutex<State>>>,
 }
 
 struct State {
-    /// The folder that is watched: another of its name is not.
+    /// Identifies the watched folder: another folder of its name is a different one.
     root: FolderIdentity,
     kernel: OwnedFd,
     folders: HashMap<i32, PathBuf>,
-    /// Single files outside of the project, by the names that lead there.
+    /// Single files outside of the project, by the names that lead to them.
     linked: HashMap<i32, PathBuf>,
     /// Links whose files have gone or were replaced.
     loose: Vec<PathBuf>,
-    /// Files and folders outside of it that its code names.
+    /// Files and folders outside of the project that its code names.
     named: HashSet<PathBuf>,
-    /// Numbers what happened.
+    /// Numbers the events.
     count: u64,
-    /// As long as anybody looks.
+    /// Kept while a window is open.
     files: HashMap<PathBuf, Times>,
-    /// When the kernel last left something out.
+    /// The number of the event at which the kernel last dropped some.
     lost: u64,
-    /// How many look.
+    /// Number of open windows.
     windows: usize,
 }
 
-/// When a file was last opened and changed.
+/// The numbers of a file's last opening and last change.
 #[derive(Default, Clone, Copy)]
 struct Times {
     opened: u64,
     changed: u64,
 }
 
-/// What was opened in a window.
+/// The openings of a window.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Opened {
     /// In no order.
     pub files: Vec<PathBuf>,
-    /// Files that were changed in it as well: what was read of them, nobody knows.
+    /// Files that were changed in the window as well, so that it is unknown which content was read.
     pub changed: Vec<PathBuf>,
-    /// There was more than the kernel can tell.
+    /// The kernel has dropped events.
     pub is_incomplete: bool,
 }
 
 impl Opened {
-    /// The files that a process may have read, besides those that it `told` of. `None`: nobody knows what of them.
-    /// `unseen`: files that may have been opened too.
+    /// The files that a process may have read in addition to those that it reported. `None` if that is
+    /// unknown. `unseen`: files that may have been opened too.
     pub(crate) fn beside(self, told: &Snapshot, unseen: Vec<PathBuf>) -> Option<Snapshot> {
-        // A file that has come and gone was somebody's for that moment.
+        // A file that has come and gone belonged to one program for that moment.
         let is_unclear = |path: &PathBuf| !told.knows(path) && path.exists();
         if self.is_incomplete || self.changed.iter().any(is_unclear) {
             return None;
@@ -81,7 +81,7 @@ impl Opened {
     }
 }
 
-/// A time in which openings are looked at.
+/// A period in which openings are recorded.
 pub(crate) struct Window {
     opens: Arc<Opens>,
     since: u64,
@@ -101,7 +101,7 @@ const WATCHED_FILE: WatchFlags =
 
 const CHANGED: ReadFlags = ReadFlags::MODIFY.union(ReadFlags::CREATE).union(ReadFlags::MOVED_TO);
 
-/// What the kernel tells: in which folder, what, and the name of the file in it.
+/// An event of the kernel: the folder, the kind, and the file's name.
 struct Told {
     folder: i32,
     what: ReadFlags,
@@ -113,7 +113,7 @@ impl Opens {
         Arc::new(Opens { root, state: OnceLock::new() })
     }
 
-    /// Begins to watch, once. Blocks: it walks through the project's folders.
+    /// Starts to watch, once. Blocks while it walks through the project's folders.
     pub(crate) fn watch(&self) {
         self.watched();
     }
@@ -129,7 +129,7 @@ impl Opens {
         self.state.get_or_init(start).as_ref()
     }
 
-    /// From now on openings are looked at. Blocks.
+    /// Starts to record openings. Blocks.
     pub(crate) fn window(self: &Arc<Self>) -> Option<Window> {
         let mut state = self.watched()?.lock().unwrap_or_else(PoisonError::into_inner);
         state.take_in();
@@ -150,15 +150,15 @@ impl Opens {
 }
 
 impl Window {
-    /// Takes in what the kernel has told, before it loses some of it.
+    /// Reads the kernel's events, before it has to drop some.
     pub(crate) fn look(&self) {
         if let Some(mut state) = self.opens.state() {
             state.take_in();
         }
     }
 
-    /// From now on these files, and those in these folders, are looked at too. Returns those that were not until now: they
-    /// may have been opened.
+    /// Starts to watch these files, and those in these folders. Returns those that were not watched before and may have
+    /// been opened.
     pub(crate) fn watch_named(&self, paths: Vec<PathBuf>) -> Vec<PathBuf> {
         let Some(mut state) = self.opens.state() else { return paths };
         let unseen = paths.into_iter().map(|path| {
@@ -170,7 +170,7 @@ impl Window {
         unseen.flatten().filter(|path| is_data(path)).collect()
     }
 
-    /// What was opened in it until now. Whatever a process did before it said something is in it.
+    /// The openings until now. They include everything that a process did before its last message.
     pub(crate) fn opened(&self) -> Opened {
         let Some(mut state) = self.opens.state() else { return Opened::default() };
         state.take_in();
@@ -232,7 +232,7 @@ impl State {
         Ok(())
     }
 
-    /// What a link leads to, where that lies outside of the project.
+    /// The target of a link, if it is outside of the project.
     fn add_link(&mut self, link: &Path) -> rustix::io::Result<()> {
         let Some(target) = link.canonicalize().ok().filter(|target| !target.starts_with(self.root.path())) else {
             return Ok(());
@@ -298,7 +298,7 @@ impl State {
         }
     }
 
-    /// What the kernel has to tell now.
+    /// Reads the kernel's pending events.
     fn told(&self) -> Vec<Told> {
         let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
         let mut reader = Reader::new(&self.kernel, &mut buffer);
@@ -365,7 +365,7 @@ impl State {
                 stays
             });
         }
-        // What is opened in it before this is heard of is not seen: it was not there when the session began.
+        // Openings in a new folder are missed until it is watched. It did not exist when the session began.
         if mask.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO)
             && let Err(error) = self.add(path)
         {
@@ -374,7 +374,7 @@ impl State {
     }
 }
 
-/// Whether a file may be read by something other than Python.
+/// Returns whether code other than Python's own may read a file of this name.
 fn is_data(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     ![".py", ".pyc", ".pyi", ".swp", ".log", "~"].iter().any(|end| name.ends_with(end))

@@ -1,8 +1,8 @@
-//! Where every Python process of this engine reports in: one Unix socket in a private folder, and the table that says
-//! who waits for which process.
+//! The connections of this engine's Python processes: one Unix socket in a private folder, and a table of the tasks
+//! that wait for each process.
 //!
-//! A forked process tells its exit through the process that forked it, so exits are routed by name here, whoever's
-//! connection they came on.
+//! The exit of a forked process is reported by the process that forked it, so exits are routed by name, whichever
+//! connection reports them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, io};
 
 use dashmap::DashMap;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use futures::{SinkExt, StreamExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, oneshot};
+use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use crate::processes::engine_lock::{EngineLock, if_dead};
 use crate::processes::liveness::Liveness;
@@ -21,12 +22,12 @@ use crate::processes::process::{Connection, ExitStatus, ProcessEvent};
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
 use crate::timing::LAST_MESSAGES_GRACE;
 
-/// A worker's frame may be no longer than this: a batch of nodes is well below it.
+/// The longest frame of a worker, in bytes. A batch of nodes is far smaller.
 const MAX_WORKER_FRAME: usize = 256 * 1024 * 1024;
 
 pub(crate) struct Hub {
     folder: PathBuf,
-    /// Others sweep the folder when this is gone.
+    /// While this is held, other engines leave the folder alone.
     _engine_lock: EngineLock,
     token: String,
     next: AtomicU64,
@@ -37,16 +38,16 @@ pub(crate) struct Hub {
 struct Expected {
     events: mpsc::UnboundedSender<ProcessEvent>,
     hello: Option<oneshot::Sender<Connection>>,
-    /// From its hello on.
+    /// Set by its hello.
     liveness: Option<Arc<Liveness>>,
-    /// Its connection has ended, and everything that came on it was told.
+    /// Its connection has ended, and all its messages were forwarded.
     lost: bool,
-    /// How it ended, known but not told yet.
+    /// Its exit, not forwarded yet.
     exit: Option<ExitStatus>,
 }
 
 impl Expected {
-    /// Tells the exit. Behind it nothing is told any more.
+    /// Forwards the exit. No event follows it.
     fn tell_exit(&mut self) {
         if let Some(status) = self.exit.take() {
             self.hello = None;
@@ -55,7 +56,7 @@ impl Expected {
     }
 }
 
-/// What is held for a process that has yet to report in.
+/// A process that has not connected yet.
 pub(crate) struct ExpectedProcess {
     pub id: String,
     pub hello: oneshot::Receiver<Connection>,
@@ -63,7 +64,7 @@ pub(crate) struct ExpectedProcess {
     pub registration: Registration,
 }
 
-/// Keeps a process's entry in the hub's table; dropped, the entry goes.
+/// Keeps a process's entry in the table; dropping it removes the entry.
 pub(crate) struct Registration {
     id: String,
     expected: Arc<DashMap<String, Expected>>,
@@ -94,7 +95,7 @@ impl Hub {
         &self.token
     }
 
-    /// Announces a process, named after `role`, that is about to be started or forked.
+    /// Expects a process, named after `role`, that is about to be started or forked.
     pub(crate) fn expect(&self, role: &str) -> ExpectedProcess {
         let id = format!("{role}-{}", self.next.fetch_add(1, Ordering::Relaxed));
         let (events_tx, events) = mpsc::unbounded_channel();
@@ -107,14 +108,14 @@ impl Hub {
         ExpectedProcess { id, hello, events, registration }
     }
 
-    /// Tells how a process that this engine itself started has ended.
+    /// Reports the exit of a process that this engine itself started.
     pub(crate) fn report_exit(&self, id: &str, status: ExitStatus) {
         route_exit(&self.expected, id, status);
     }
 }
 
 impl Hub {
-    /// Takes no more processes, and removes the folder.
+    /// Accepts no more processes, and removes the folder.
     pub(crate) fn close(&self) {
         self.accepting.abort();
         let _ = fs::remove_dir_all(&self.folder);
@@ -129,12 +130,12 @@ impl Drop for Hub {
 
 const PREFIX: &str = "pytest-lens-";
 
-/// The longest path that a Unix socket can have here, in bytes.
+/// The longest path of a Unix socket here, in bytes.
 const SOCKET_PATH: usize = 107;
 
 const LOCK: &str = "lock";
 
-/// How a folder's name ends that is being removed.
+/// The suffix of a folder that is being removed.
 const SWEPT: &str = ".swept";
 
 /// The user's runtime folder, and the temporary ones.
@@ -143,8 +144,8 @@ fn places() -> Vec<PathBuf> {
     runtime.into_iter().chain([std::env::temp_dir(), PathBuf::from("/tmp")]).collect()
 }
 
-/// Makes the private folder of this engine: in the first of `places` that can be written and where the paths of sockets
-/// are not too long. Folders that killed engines left there go.
+/// Makes the private folder of this engine, in the first of `places` that is writable and whose path is short enough
+/// for a socket. Removes the folders of killed engines there.
 fn make_folder(places: Vec<PathBuf>, name: &str) -> io::Result<(PathBuf, EngineLock)> {
     let fits = |path: &PathBuf| path.join(name).join("engine.sock").as_os_str().len() <= SOCKET_PATH;
     let mut failures = Vec::new();
@@ -174,7 +175,7 @@ fn sweep(place: &Path) {
             continue;
         }
         if_dead(&entry.path().join(LOCK), made, || {
-            // Its name is free at once: whoever is about to lock it makes another, which nobody empties.
+            // The name is free at once: an engine that is about to lock it makes another folder, which is not emptied.
             let mut swept = entry.path().into_os_string();
             swept.push(SWEPT);
             if fs::rename(entry.path(), &swept).is_ok() {
@@ -190,7 +191,7 @@ fn random_token() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// Tells how a process ended, behind everything that it said itself.
+/// Reports the exit of a process, after all its own messages.
 fn route_exit(expected: &Arc<DashMap<String, Expected>>, id: &str, status: ExitStatus) {
     let Some(mut entry) = expected.get_mut(id) else { return };
     entry.exit = Some(status);
@@ -214,10 +215,10 @@ async fn accept(listener: UnixListener, token: String, expected: Arc<DashMap<Str
     }
 }
 
-/// One process's connection, from its hello to its end.
+/// Serves one process's connection, from its hello to its end.
 async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, Expected>>) {
     let (read, write) = stream.into_split();
-    let mut frames = Frames { read, buffer: Vec::new(), start: 0 };
+    let mut frames = Frames::new(read);
     let Ok(Some(FromWorker::Hello { token: theirs, host, pid, parent })) = frames.next().await else { return };
     if theirs != token {
         tracing::warn!(host, "a process with a wrong token was turned away");
@@ -267,8 +268,8 @@ async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, 
     }
 }
 
-/// Sees to it that the end of a process is told, where nobody is left who could say how it ended: whoever forked it may
-/// have ended before, with it, or be stopped.
+/// Makes sure that the end of a process is reported if no process is left that could report it: its parent may have
+/// ended before or with it, or be stopped.
 async fn watch_end(
     liveness: Arc<Liveness>,
     host: String,
@@ -291,51 +292,35 @@ async fn watch_end(
     }
 }
 
-async fn write_out(mut write: OwnedWriteHalf, mut messages: mpsc::UnboundedReceiver<ToWorker>) {
+async fn write_out(write: OwnedWriteHalf, mut messages: mpsc::UnboundedReceiver<ToWorker>) {
+    let mut frames = FramedWrite::new(write, codec());
     while let Some(message) = messages.recv().await {
         let Ok(text) = serde_json::to_vec(&message) else { continue };
-        let Ok(length) = u32::try_from(text.len()) else { continue };
-        let mut frame = length.to_le_bytes().to_vec();
-        frame.extend_from_slice(&text);
-        if write.write_all(&frame).await.is_err() {
+        if frames.send(text.as_slice()).await.is_err() {
             return;
         }
     }
 }
 
-struct Frames {
-    read: OwnedReadHalf,
-    buffer: Vec<u8>,
-    start: usize,
+/// The worker's framing: a 4-byte little-endian length, then that many bytes of JSON.
+fn codec() -> LengthDelimitedCodec {
+    LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_WORKER_FRAME).new_codec()
 }
 
+struct Frames(FramedRead<OwnedReadHalf, LengthDelimitedCodec>);
+
 impl Frames {
+    fn new(read: OwnedReadHalf) -> Self {
+        Frames(FramedRead::with_capacity(read, codec(), 64 * 1024))
+    }
+
     /// The next message; `None` at the end of the stream.
     async fn next(&mut self) -> io::Result<Option<FromWorker>> {
-        loop {
-            let pending = &self.buffer[self.start..];
-            if let Some((length, rest)) = pending.split_first_chunk::<4>() {
-                let length = u32::from_le_bytes(*length) as usize;
-                if length > MAX_WORKER_FRAME {
-                    return Err(io::Error::other(format!("a frame of {length} bytes")));
-                }
-                if let Some(text) = rest.get(..length) {
-                    let message = serde_json::from_slice(text).map_err(io::Error::other)?;
-                    self.start += 4 + length;
-                    return Ok(Some(message));
-                }
-            }
-            if self.start > 0 {
-                self.buffer.drain(..self.start);
-                self.start = 0;
-            }
-            self.buffer.reserve(64 * 1024);
-            match self.read.read_buf(&mut self.buffer).await {
-                Ok(0) => return Ok(None),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
-                Err(error) => return Err(error),
-            }
+        match self.0.next().await {
+            Some(Ok(text)) => serde_json::from_slice(&text).map(Some).map_err(io::Error::other),
+            Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+            Some(Err(error)) => Err(error),
+            None => Ok(None),
         }
     }
 }
@@ -361,7 +346,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let place = || vec![home.path().to_owned()];
         let (live, _engine_lock) = make_folder(place(), "pytest-lens-2-live").unwrap();
-        // The number of a process that lives.
+        // The pid of a live process.
         let dead = home.path().join("pytest-lens-1-dead");
         fs::create_dir(&dead).unwrap();
         fs::write(dead.join(LOCK), "").unwrap();

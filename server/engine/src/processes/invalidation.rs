@@ -1,9 +1,8 @@
-//! What changes on disk mean for a session that is to live on: it stays as it is, takes some test modules afresh, or
-//! ends.
+//! Decides what changes on disk mean for a resident session: it stays as it is, reloads some test modules, or ends.
 //!
-//! A run never executes old code, so what can't be taken afresh in place ends the session, whatever the settings say.
-//! They decide the rest: whether a changed test module ends it too, and whether a changed conftest ends it at once or
-//! when the next run needs the new code.
+//! A run never executes old code, so a change that can't be reloaded ends the session, whatever the settings say. The
+//! settings decide the rest: whether a changed test module also ends it, and whether a changed conftest ends it at once
+//! or when the next run needs the new code.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -16,25 +15,25 @@ use crate::model::import_graph::{ImportGraph, relative};
 use crate::model::node::Analyses;
 use crate::processes::disk_snapshot::{Changes, Snapshot};
 
-/// What becomes of a session.
+/// The consequence for a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Invalidation {
-    /// It stays; these test modules, relative to the root, are taken afresh.
+    /// It stays and reloads these test modules, given relative to the root.
     Stays(Vec<String>),
     /// It can't serve another run.
     EndsBeforeNextRun,
-    /// It is to end as soon as that is known.
+    /// It ends at once.
     Ends,
 }
 
-/// How a project's files are told apart.
+/// Classifies a project's files.
 pub(crate) struct ProjectFiles<'a> {
     pub root: &'a Path,
     pub pytest: &'a PytestSettings,
     pub analyses: &'a Analyses,
 }
 
-/// Decides by what has changed since the session read it.
+/// Decides by the changes since the session's last read.
 pub(crate) fn judge(
     project: &ProjectFiles<'_>,
     known: &Snapshot,
@@ -70,16 +69,16 @@ pub(crate) fn judge(
 #[derive(Default)]
 struct Found {
     ends: bool,
-    /// A conftest changed that does not end the session at once.
+    /// A changed conftest that does not end the session at once.
     conftest: bool,
     /// Test modules that changed or are gone.
     tests: Vec<String>,
-    /// Modules that were not there before.
+    /// Modules that did not exist before.
     new: Vec<String>,
 }
 
 impl Found {
-    /// A file that was read is another one now, or gone.
+    /// A file that was read has changed, or is gone.
     fn changed(&mut self, project: &ProjectFiles<'_>, path: &Path, rules: &FixtureReuseSettings) {
         let Some(inside) = relative(project.root, path) else {
             self.ends = true;
@@ -119,8 +118,8 @@ impl Found {
         }
     }
 
-    /// Where else the changes lead: test modules that import changed ones are taken afresh too. Anything else that
-    /// imports them holds old code, and what imports a new module may have looked for it in vain.
+    /// Follows the imports: test modules that import changed ones are reloaded too. Other modules that import them hold
+    /// old code, and importers of a new module may have failed to find it.
     fn follow(&mut self, project: &ProjectFiles<'_>, known: &Snapshot) {
         let own = known.files().filter_map(|path| relative(project.root, path));
         let paths = own.chain(self.tests.iter().chain(&self.new).cloned()).filter(|path| path.ends_with(".py"));

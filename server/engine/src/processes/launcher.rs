@@ -1,4 +1,4 @@
-//! Starts interpreters of one project: fresh ones, warm and ready to fork or to become a session themselves.
+//! Starts interpreters of one project: fresh ones, warm and ready to be forked or to become a session themselves.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -25,10 +25,10 @@ use crate::processes::worker_files::{TOO_OLD, boot_program, forget_compiled};
 use crate::processes::worker_protocol::{Boot, Counted, FromWorker, Purpose, Ready, Role, ToWorker, WorkerOptions};
 use crate::timing::{BOOT_LIMIT, FORK_LIMIT, KEEPER_LIMIT};
 
-/// Interpreters by pid, each with what tells its end.
+/// Interpreters by pid, each with a signal for its end.
 pub(crate) type Alive = HashMap<u32, watch::Receiver<bool>>;
 
-/// What every interpreter of a project is started with.
+/// The options with which every interpreter of a project is started.
 pub(crate) struct Launcher {
     pub hub: Arc<Hub>,
     pub root: PathBuf,
@@ -37,17 +37,17 @@ pub(crate) struct Launcher {
     pub worker_dir: PathBuf,
     pub cache_dir: PathBuf,
     pub tmp_dir: PathBuf,
-    /// The number of the next run's folder there.
+    /// The number of the next run's folder in it.
     pub next_run_folder: AtomicU32,
-    /// Interpreters share this process's standard streams and its group.
+    /// Interpreters share this process's standard streams and process group.
     pub terminal: bool,
     pub env: Mutex<BTreeMap<String, String>>,
     pub relays: StdioRelays,
-    /// The interpreters that this project has started and that have not ended; none when it has closed.
+    /// The live interpreters of this project; `None` after it has closed.
     pub alive: Mutex<Option<Alive>>,
 }
 
-/// A warm interpreter: pytest and some third-party modules are loaded, nothing of the project is.
+/// A warm interpreter: pytest and some third-party modules are loaded, and nothing of the project.
 pub(crate) struct Base {
     pub process: Process,
     pub ready: Ready,
@@ -58,19 +58,19 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// Whether the disk still holds what this interpreter has loaded, and it is alive.
+    /// Returns whether its loaded files are unchanged, and it is alive.
     pub(crate) fn is_fresh(&self) -> bool {
         let unused = self.events.lock().unwrap_or_else(PoisonError::into_inner).is_some();
         unused && self.process.is_usable() && self.is_unchanged()
     }
 
-    /// Whether the disk still holds what this interpreter has loaded, itself and the installed packages included, and
-    /// the root is the folder in which it was started.
+    /// Returns whether its loaded files, the interpreter itself and the installed packages are unchanged, and the root
+    /// is still the folder in which it was started.
     pub(crate) fn is_unchanged(&self) -> bool {
         self.root.holds() && self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).is_fresh()
     }
 
-    /// The interpreter's version and the libraries installed for it, by name and version. Blocks.
+    /// The interpreter's version, and the names and versions of its libraries. Blocks.
     pub(crate) fn libraries(&self) -> String {
         let folders = self.ready.read.dirs.iter().filter(|folder| matches!(folder.3, Counted::Installed));
         let entries = folders.flat_map(|folder| std::fs::read_dir(&folder.0).into_iter().flatten().flatten());
@@ -81,8 +81,8 @@ impl Base {
         format!("{}\n{}", self.ready.python, libraries.join("\n"))
     }
 
-    /// Turns the interpreter itself into a session or a collection: the same process, name and connection, but it can't
-    /// be forked any more. Once only.
+    /// Turns the interpreter into a session or a collection: the same process, name and connection. Possible once;
+    /// afterwards it can't be forked.
     pub(crate) fn become_role(
         &self,
         role: Role,
@@ -115,16 +115,16 @@ pub(crate) struct Family {
     descendants: Vec<ProcessHandle>,
 }
 
-/// Why an interpreter did not become ready.
+/// The reason why an interpreter did not start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum StartError {
     /// It can't run pytest: the sentence says what to do.
     #[error("{0}")]
     Unusable(String),
-    /// The machine has no more processes, memory or open files to give.
+    /// The machine has no more processes, memory or open files.
     #[error("{0}")]
     Exhausted(String),
-    /// It failed otherwise.
+    /// Another failure.
     #[error("{0}")]
     Failed(String),
 }
@@ -135,17 +135,17 @@ impl From<StartError> for NoProcess {
     }
 }
 
-/// Whether a failure to start is of the kind that damaged compiled files make.
+/// Returns whether damaged compiled files can cause such a failure.
 fn is_cut(message: &str) -> bool {
     ["EOFError", "marshal", "bad magic number"].iter().any(|sign| message.contains(sign))
 }
 
-/// The beginning of what an interpreter printed to its stderr.
+/// The beginning of an interpreter's stderr.
 #[derive(Default)]
 struct Stderr(Arc<Mutex<String>>);
 
 impl Stderr {
-    /// Its last line, to end a sentence with; empty where nothing was printed.
+    /// Its last line, as the end of a sentence; empty if nothing was printed.
     fn last_line(&self) -> String {
         let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
@@ -153,7 +153,7 @@ impl Stderr {
     }
 }
 
-/// The process between the engine and an interpreter goes with that one; a test may have stopped it.
+/// The process between the engine and an interpreter ends with it; a test may have stopped it.
 async fn await_keeper_exit(keeper: i32, kept: Arc<Liveness>, mut ended: watch::Receiver<bool>) {
     kept.ended().await;
     if timeout(KEEPER_LIMIT, ended.wait_for(|ended| *ended)).await.is_err() {
@@ -175,9 +175,9 @@ impl Launcher {
     /// Starts an interpreter with options of Python's own, and waits until it is warm.
     pub(crate) async fn start_with(&self, flags: &[&str], preload: &Preload) -> Result<Base, StartError> {
         match self.try_start(flags, preload).await {
-            // What Python has compiled of the worker was cut, by a full disk say.
+            // The compiled files of the worker were cut off, by a full disk for instance.
             Err(StartError::Failed(message)) if is_cut(&message) && forget_compiled(&self.worker_dir) => {
-                tracing::warn!(message, "the worker's compiled files were damaged, and are made anew");
+                tracing::warn!(message, "the worker's compiled files were damaged, and are made again");
                 self.try_start(flags, preload).await
             }
             started => started,
@@ -224,7 +224,7 @@ impl Launcher {
         Ok(Base { process, ready, root, snapshot, events: Mutex::new(Some(events)) })
     }
 
-    /// What an interpreter is told at its start, as JSON.
+    /// The start message for an interpreter, as JSON.
     fn boot(&self, id: &str, preload: &Preload) -> Result<String, StartError> {
         let boot = Boot {
             socket: self.hub.socket().to_string_lossy().into(),
@@ -253,14 +253,14 @@ impl Launcher {
         if !self.terminal {
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         }
-        // An engine that is itself run by pytest must not pass that run off as the tests' own.
+        // An engine that is run by pytest must not pass that run off as the tests' own.
         for name in ["PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"] {
             command.env_remove(name);
         }
         command
     }
 
-    /// Passes on what an interpreter prints, and reports its end. Returns the beginning of its stderr.
+    /// Forwards an interpreter's output, and reports its end. Returns the beginning of its stderr.
     fn watch_child(&self, mut child: Child, id: String, ended: watch::Sender<bool>) -> Stderr {
         let stderr = Stderr::default();
         if let Some(pipe) = child.stdout.take().and_then(|pipe| pipe.into_owned_fd().ok()) {
@@ -282,7 +282,7 @@ impl Launcher {
         stderr
     }
 
-    /// Waits until an interpreter that has reported in is warm.
+    /// Waits until a connected interpreter is warm.
     async fn ready(
         &self,
         process: &Process,
@@ -312,7 +312,7 @@ impl Launcher {
         Err(StartError::Failed("the Python process went away".into()))
     }
 
-    /// Starts the process, unless the project has closed: none is started that nobody waits for.
+    /// Starts the process, unless the project has closed and nobody waits for it.
     fn spawn(&self, command: &mut Command, ending: watch::Receiver<bool>) -> Result<Child, StartError> {
         let mut alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(alive) = alive.as_mut() else {
@@ -334,8 +334,7 @@ impl Launcher {
         Ok(child)
     }
 
-    /// Starts no more interpreters. Returns those that have not ended, and everything below them, to wait for with
-    /// [`Launcher::all_gone`].
+    /// Starts no more interpreters. Returns the live ones and all processes below them, for [`Launcher::all_gone`].
     pub(crate) fn family(&self) -> Family {
         let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
         let roots = alive.keys().filter_map(|&pid| i32::try_from(pid).ok());
@@ -343,8 +342,8 @@ impl Launcher {
         Family { interpreters: alive, descendants }
     }
 
-    /// Waits until every process of `family` has ended; their connections are closed already. What does not go by
-    /// itself within `limit` is killed.
+    /// Waits until every process of `family` has ended; their connections are already closed. Kills those that are left
+    /// after `limit`.
     pub(crate) async fn all_gone(family: Family, limit: Duration) {
         let until = Instant::now() + limit;
         for (pid, mut ended) in family.interpreters {
@@ -355,7 +354,7 @@ impl Launcher {
                 let _ = timeout(limit, ended.wait_for(|ended| *ended)).await;
             }
         }
-        // A runner ends when what it was forked from has ended, and is nobody's child then.
+        // A runner ends after the process that it was forked from, and has no parent then.
         let _ = tokio::task::spawn_blocking(move || await_all(&family.descendants, limit)).await;
     }
 }

@@ -1,4 +1,5 @@
-//! Whether a process lives: its end is noticed at once, whoever started it, and so is one that was stopped.
+//! Watches processes: notices their end at once, even if others started them, and notices when one is stopped by a
+//! signal.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -9,10 +10,10 @@ use tokio::sync::watch;
 use crate::processes::process_tree::{ProcessHandle, is_stopped};
 use crate::timing::{LIVENESS_INTERVAL, STOPPED_LIMIT};
 
-/// The life of a process that has reported in.
+/// The life of a connected process.
 pub(crate) struct Liveness {
     pid: i32,
-    /// `None` where the kernel has no such thing, or the process is gone.
+    /// `None` if the kernel has no such handle, or the process is gone.
     handle: Option<ProcessHandle>,
     ended: watch::Sender<bool>,
 }
@@ -22,7 +23,7 @@ impl Liveness {
         Liveness { pid, handle: ProcessHandle::of(pid), ended: watch::Sender::new(false) }
     }
 
-    /// Waits for the end of the process itself; for ever where the kernel can't tell.
+    /// Waits for the end of the process itself; forever if the kernel can't report it.
     pub(crate) async fn end(&self) {
         let own = self.handle.as_ref().and_then(|handle| handle.as_fd().try_clone_to_owned().ok());
         // SAFETY: an `OwnedFd` holds one open descriptor, which nobody else closes or replaces.
@@ -32,7 +33,7 @@ impl Liveness {
         }
     }
 
-    /// The process has ended, or its connection has, which is as good: it is of no use any more.
+    /// Marks it as ended. The end of its connection counts as well, since it is useless without one.
     pub(crate) fn set_ended(&self) {
         self.ended.send_replace(true);
     }
@@ -42,12 +43,12 @@ impl Liveness {
         let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
-    /// Whether it can do something: it has not ended, and is not stopped.
+    /// Returns whether it can work: it has not ended, and no signal has stopped it.
     pub(crate) fn is_usable(&self) -> bool {
         !*self.ended.borrow() && !self.handle.as_ref().is_some_and(ProcessHandle::is_over) && !is_stopped(self.pid)
     }
 
-    /// Waits until an idle process can't do anything any more. One that is stopped is killed: nobody else would.
+    /// Waits until an idle process can't work any more. A stopped one is killed, since nobody else would end it.
     pub(crate) async fn unusable(&self) {
         let looking = async {
             loop {
@@ -64,7 +65,7 @@ impl Liveness {
         }
     }
 
-    /// Ends the process if it is stopped: it would never notice that its connection has ended.
+    /// Kills the process if it is stopped, since it would not notice the end of its connection.
     pub(crate) fn release(&self) {
         if !*self.ended.borrow() && is_stopped(self.pid) {
             self.kill();
@@ -78,7 +79,7 @@ impl Liveness {
     }
 }
 
-/// Waits for the end of any process: for ever where there is none of this id, or the kernel can't tell.
+/// Waits for the end of any process; forever if there is none of this id, or the kernel can't report it.
 pub async fn end_of(pid: u32) {
     match i32::try_from(pid) {
         Ok(pid) => Liveness::of(pid).end().await,
@@ -86,7 +87,7 @@ pub async fn end_of(pid: u32) {
     }
 }
 
-/// Waits until a process that is at work was found stopped, look after look, for a while.
+/// Waits until a working process was found stopped several times in a row.
 pub(crate) async fn stopped_too_long(pid: i32) {
     let mut since = None;
     loop {

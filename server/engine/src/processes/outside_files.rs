@@ -7,7 +7,7 @@ use pytest_lens_analysis::{FileAnalysis, NamedPath};
 /// Where nothing lies that is data.
 const SYSTEM: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/usr"];
 
-/// What the sources of a project name outside of it and what is there: files and folders.
+/// The existing files and folders outside of a project that its sources name.
 pub(crate) fn named<'a>(root: &Path, sources: impl Iterator<Item = (&'a Path, &'a FileAnalysis)>) -> Vec<PathBuf> {
     let all = sources.flat_map(|(file, analysis)| {
         analysis.paths.iter().filter_map(move |named| outside(root, &resolve(root, file, named)))
@@ -35,7 +35,7 @@ fn resolve(root: &Path, file: &Path, named: &NamedPath) -> PathBuf {
     plain
 }
 
-/// What lies there, if it may be data that is not the project's.
+/// The entry at a path, if it may be data that is not the project's.
 fn outside(root: &Path, path: &Path) -> Option<PathBuf> {
     let is_around = path.starts_with(root) || root.starts_with(path);
     let is_system = SYSTEM.iter().any(|folder| path.starts_with(folder));

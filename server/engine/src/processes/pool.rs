@@ -1,6 +1,6 @@
-//! The warm processes of a project: the base, the collected sessions forked from it, and runners forked from those.
+//! The warm processes of a project: the base, the collected sessions forked from it, and the runners forked from those.
 //!
-//! Whatever is handed out was compared with the disk first; what is stale is let go, which ends its processes.
+//! Every process is compared with the disk before it is used. Stale ones are dropped, which ends them.
 
 mod collecting;
 
@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::Instant;
 
 use collecting::OnDemand;
+pub(crate) use collecting::Wanted;
 
 use crate::model::node::Analyses;
 use crate::model::scope::Scope;
@@ -19,7 +20,7 @@ use crate::processes::collected_session::CollectedSession;
 use crate::processes::exclusive_session::{ExclusiveSession, ExitingSessions};
 use crate::processes::file_opens::{Opens, Window};
 use crate::processes::launcher::{Base, Launcher, StartError};
-use crate::processes::mode::{Mode, ModeAsked, choose};
+use crate::processes::mode::{Mode, ModeRequest, choose};
 use crate::processes::preload::Preload;
 use crate::processes::prestarted::Prestarted;
 use crate::processes::process::NoProcess;
@@ -27,32 +28,32 @@ use crate::processes::resident_pool::ResidentPool;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{Measure, Ready, WorkerIndex, WorkerOptions};
 
-/// Collected sessions of parts of the project that are kept, besides that of the whole.
+/// Number of collected sessions of parts that are kept in addition to that of the whole project.
 const PARTS_KEPT: usize = 3;
 
 pub(crate) struct Pool {
     pub launcher: Launcher,
-    /// How its runs are to happen.
-    pub asked: ModeAsked,
-    /// Whether processes are kept ready for runs to come.
+    /// The requested mode.
+    pub asked: ModeRequest,
+    /// Keep processes ready for further runs.
     resident: bool,
     pub analyses: Arc<Analyses>,
-    /// What C libraries may read while sessions collect.
+    /// Files that C libraries may read while sessions collect.
     opens: Arc<Opens>,
     /// Runners that stay between runs.
     pub residents: Arc<ResidentPool>,
     state: Mutex<State>,
-    /// When it was used last.
+    /// The time of the last use.
     used: Mutex<Instant>,
-    /// Runners that run tests now.
+    /// Number of runners that run tests now.
     active: Arc<AtomicUsize>,
-    /// One base is started at a time.
+    /// Serializes starting a base.
     starting: tokio::sync::Mutex<()>,
-    /// One session is prestarted at a time.
+    /// Serializes prestarting a session.
     prestarting: tokio::sync::Mutex<()>,
     /// Sessions of runs that are over.
     pub exiting: ExitingSessions,
-    /// The whole is collected by one at a time: whoever comes second finds what the first has made.
+    /// Serializes collections of the whole project; later callers reuse the first result.
     whole: tokio::sync::Mutex<()>,
 }
 
@@ -63,42 +64,42 @@ struct State {
     preload: Preload,
     /// Newest first.
     sessions: Vec<Arc<CollectedSession>>,
-    /// Why nothing is collected unless somebody asks, and the files that led there.
+    /// The reason why collecting needs a request, and the files that led to it.
     on_demand: Option<OnDemand>,
-    /// What the next collection is expected to be called with.
+    /// The options of the next collection, as far as they can be predicted.
     expected: Option<WorkerOptions>,
-    /// The session that was started for it.
+    /// The session that was started for these options.
     prestarted: Option<Prestarted>,
     closed: bool,
-    /// Bumped when everything is forgotten: what was being made before that is not kept.
+    /// Incremented when all processes are dropped, so that those still being made then are not kept.
     generation: u64,
-    /// What was known before the processes were let go.
+    /// The facts from before the processes were ended.
     facts_before_rest: Option<ProcessFacts>,
 }
 
-/// What the processes of a project have told of it.
+/// Facts about a project that its processes reported.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ProcessFacts {
     pub ready: Option<Ready>,
-    /// Why runs are not forked off the collected session.
+    /// The reasons why runs are not forked off the collected session.
     pub reasons: Vec<String>,
     pub inifile: Option<String>,
 }
 
-/// What a session that runs tests does otherwise than the one that collected them: it then collects by itself.
+/// Differences between a session that runs tests and the one that collected them. With any, it collects by itself.
 #[derive(Debug, Default)]
 pub(crate) struct SessionOverrides {
-    /// Skip marks skip nothing.
+    /// Ignore skip marks.
     pub run_disabled: bool,
-    /// It makes the reports about a session as a whole.
+    /// Make the reports about the session as a whole.
     pub reports: bool,
-    /// Which of several runners it is for.
+    /// Its index among several runners.
     pub worker: Option<WorkerIndex>,
-    /// What it measures.
+    /// The coverage to measure.
     pub coverage: Option<Measure>,
 }
 
-/// A runner that runs tests, as long as this is held.
+/// Counts as a runner that runs tests while it is held.
 pub(crate) struct BusyGuard(Arc<AtomicUsize>);
 
 impl Drop for BusyGuard {
@@ -111,7 +112,7 @@ impl Drop for BusyGuard {
 pub(crate) struct Found {
     pub collected: Arc<CollectedSession>,
     pub is_new: bool,
-    /// Its process, where it was collected for the run of somebody, who alone may use it.
+    /// Its process, if it was collected for one run, which alone may use it.
     pub exclusive: ExclusiveSession,
 }
 
@@ -122,11 +123,11 @@ impl Found {
 }
 
 impl Pool {
-    pub(crate) fn new(launcher: Launcher, asked: ModeAsked, analyses: Arc<Analyses>, resident: bool) -> Self {
+    pub(crate) fn new(launcher: Launcher, asked: ModeRequest, analyses: Arc<Analyses>, resident: bool) -> Self {
         let preload = if resident { Preload::remembered(&launcher) } else { Preload::default() };
         let residents = ResidentPool::new(launcher.root.clone(), Arc::clone(&analyses));
         let opens = Opens::new(launcher.root.clone());
-        if resident && asked != ModeAsked::Subprocess {
+        if resident && asked != ModeRequest::Subprocess {
             let opens = Arc::clone(&opens);
             tokio::task::spawn_blocking(move || opens.watch());
         }
@@ -147,7 +148,7 @@ impl Pool {
         }
     }
 
-    /// Whether more runs are to be expected.
+    /// Returns whether further runs are expected.
     pub(crate) fn is_resident(&self) -> bool {
         self.resident
     }
@@ -156,30 +157,30 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a runner as one that runs tests.
+    /// Counts a runner as running tests.
     pub(crate) fn busy(&self) -> BusyGuard {
         self.active.fetch_add(1, Ordering::Relaxed);
         BusyGuard(Arc::clone(&self.active))
     }
 
-    /// Runners that run tests, and those that stand by.
+    /// Numbers of runners that run tests, and of those that stand by.
     pub(crate) fn runners(&self) -> (usize, usize) {
         let standing_by: usize = self.state().sessions.iter().map(|collected| collected.standing_by()).sum();
         (self.active.load(Ordering::Relaxed), standing_by + self.residents.idle())
     }
 
-    /// How runs happen; `None` before an interpreter was started.
+    /// The mode of runs; `None` before an interpreter was started.
     pub(crate) fn mode(&self) -> Option<Mode> {
         self.state().mode.clone()
     }
 
-    /// The newest collected session, of the whole if there is one.
+    /// The newest collected session; of the whole project if there is one.
     pub(crate) fn newest_session(&self) -> Option<Arc<CollectedSession>> {
         let state = self.state();
         state.sessions.iter().find(|collected| collected.scope == Scope::All).or(state.sessions.first()).cloned()
     }
 
-    /// The warm interpreter as it is now, started if need be.
+    /// The warm interpreter, if it is fresh; otherwise starts one.
     pub(crate) async fn base(&self) -> Result<Arc<Base>, StartError> {
         self.touch();
         let _one = self.starting.lock().await;
@@ -213,8 +214,8 @@ impl Pool {
         Ok(base)
     }
 
-    /// An interpreter that nobody else has, for a session of its own (subprocess mode): the one that stands by, or a
-    /// new one. Several may be started at a time.
+    /// An interpreter for the sole use of one session (subprocess mode): the one that stands by, or a new one. Several
+    /// may start at a time.
     async fn fresh(&self) -> Result<Arc<Base>, StartError> {
         let standing_by = self.state().base.take();
         if let Some(base) = standing_by {
@@ -227,7 +228,7 @@ impl Pool {
         Ok(Arc::new(self.launcher.start(&preload).await?))
     }
 
-    /// Gets ready for the next run while nobody waits: runners of `collected` stand by; in subprocess mode, the next
+    /// Prepares the next run in the background: runners of `collected` stand by or, in subprocess mode, the next
     /// interpreter.
     pub(crate) async fn get_ready(&self, collected: &Arc<CollectedSession>, runners: usize) {
         if !self.resident || self.state().closed {
@@ -239,17 +240,17 @@ impl Pool {
         }
     }
 
-    /// The files of a run: after an edit they are likely to be asked for again.
+    /// Expects the same files in the next run, as is likely after an edit.
     pub(crate) fn expect(&self, scope: &Scope, options: &WorkerOptions) {
         let Scope::Paths(paths) = scope else { return };
-        // In a folder pytest looks for conftests by rules of its own before it collects.
+        // For a folder, pytest has rules of its own about the conftests that it loads before it collects.
         if paths.iter().all(|path| self.launcher.root.join(path).is_file()) {
             self.state().expected = Some(WorkerOptions { args: scope.args(), ..options.clone() });
         }
     }
 
-    /// Starts the session of the collection that is expected next, while nobody waits. `collected`: the newest session.
-    /// Where that can't be shared, starting one has effects.
+    /// Starts the session of the next expected collection in the background. `collected`: the newest session. If that
+    /// can't be shared, starting one would have effects.
     pub(crate) async fn prestart(&self, collected: &CollectedSession) {
         if !self.resident || !collected.is_shared() {
             return;
@@ -270,7 +271,7 @@ impl Pool {
         }
     }
 
-    /// Looks at what is opened from now on, for a session that may be used for several runs.
+    /// Starts to record opened files, for a session that several runs may use.
     async fn window(&self) -> Option<Window> {
         if !self.resident || !self.mode().is_some_and(|mode| mode.embedded) {
             return None;
@@ -286,8 +287,7 @@ impl Pool {
         state.prestarted = is_wanted.then_some(prestarted);
     }
 
-    /// The prestarted session, if it is a fork of `base`, started with `options` and not stale. One that
-    /// is stale, or a fork of another base, is let go.
+    /// The prestarted session, if it is a fork of `base`, has these options and is not stale. Otherwise it is dropped.
     async fn take_prestarted(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Prestarted> {
         let prestarted = self.state().prestarted.take_if(|prestarted| prestarted.options == *options)?;
         if !Arc::ptr_eq(&prestarted.base, base) {
@@ -296,13 +296,13 @@ impl Pool {
         tokio::task::spawn_blocking(move || prestarted.is_fresh().then_some(prestarted)).await.ok().flatten()
     }
 
-    /// What the newest interpreter said of itself.
+    /// The newest interpreter's report about itself.
     pub(crate) fn ready(&self) -> Option<Ready> {
         let state = self.state();
         state.base.as_ref().or(state.sessions.first().map(|collected| &collected.base)).map(|base| base.ready.clone())
     }
 
-    /// What the newest processes have told, those that were let go included.
+    /// The reports of the newest processes, even if they have been ended since.
     pub(crate) fn known(&self) -> ProcessFacts {
         let (ready, collected) = (self.ready(), self.newest_session());
         if ready.is_none() {
@@ -312,7 +312,7 @@ impl Pool {
         ProcessFacts { ready, reasons, inifile: collected.and_then(|collected| collected.inifile.clone()) }
     }
 
-    /// When processes of it were used last.
+    /// The time of the last use.
     pub(crate) fn used(&self) -> Instant {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -321,8 +321,8 @@ impl Pool {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Lets the processes go until they are needed again; fixtures that are kept keep theirs.
-    pub(crate) fn rest(&self) {
+    /// Ends the processes until they are needed again, unless residents keep fixtures.
+    pub(crate) fn release_processes(&self) {
         let known = self.known();
         if known.ready.is_some() && self.residents.idle() == 0 {
             self.state().facts_before_rest = Some(known);
@@ -330,8 +330,7 @@ impl Pool {
         }
     }
 
-    /// Sets the environment of the interpreters to come; those with another one go. Returns whether
-    /// it changed.
+    /// Sets the environment of new interpreters, and drops those with another one. Returns whether it changed.
     pub(crate) fn set_env(&self, env: BTreeMap<String, String>) -> bool {
         let changed = {
             let mut present = self.launcher.env.lock().unwrap_or_else(PoisonError::into_inner);
@@ -345,20 +344,19 @@ impl Pool {
         changed
     }
 
-    /// Sets the interpreter to come; those of another one go.
+    /// Sets the path of new interpreters, and drops the existing ones.
     pub(crate) fn set_python(&self, python: PathBuf) {
         self.launcher.python.store(Arc::new(python));
         self.forget_all();
     }
 
-    /// The variables that interpreters are given, as bytes to compare; nothing where there are none.
+    /// The variables for interpreters, as bytes to compare; empty if there are none.
     pub(crate) fn variables(&self) -> Vec<u8> {
         let env = self.launcher.env.lock().unwrap_or_else(PoisonError::into_inner);
         env.iter().flat_map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes(), b"\0"].concat()).collect()
     }
 
-    /// A runner for the tests of `collected`.
-    /// `special`: what its session is to do otherwise than the collected one did.
+    /// A runner for the tests of `collected`. `special`: the differences of its session from the collected one.
     pub(crate) async fn runner(
         &self,
         collected: &Arc<CollectedSession>,
@@ -367,7 +365,7 @@ impl Pool {
         self.touch();
         if collected.is_shared() && special.is_none() {
             let copy = collected.runner(&self.launcher.hub).await;
-            // Where the collected session has died with what it was to be copied for, the rest of a run collects anew.
+            // If the collected session has died together with its fork, the rest of the run collects again.
             if copy.is_ok() || collected.is_usable() {
                 return copy;
             }
@@ -388,8 +386,8 @@ impl Pool {
         }
     }
 
-    /// Takes up the third-party modules that a collection imported: the next base loads them in advance, and is
-    /// started now. What it found `unfit` for that never is again.
+    /// Records the third-party modules that a collection imported, and starts a base that loads them in advance.
+    /// Modules in `unfit` are never loaded in advance again.
     pub(crate) async fn warm_up(&self, third_party: &[String], unfit: &[String]) {
         {
             let mut state = self.state();
@@ -418,14 +416,15 @@ impl Pool {
         }
     }
 
-    /// The next collection starts an interpreter of its own; what was forked from the present one stays.
+    /// Makes the next collection start a new interpreter. Forks of the current one stay.
     pub(crate) fn start_anew(&self) {
         let mut state = self.state();
         state.base = None;
         state.prestarted = None;
     }
 
-    /// Forgets all sessions and interpreters: their processes end, those of residents behind their fixtures' teardown.
+    /// Drops all sessions and interpreters. Their processes end, those of residents after the teardown of their
+    /// fixtures.
     pub(crate) fn forget_all(&self) {
         self.residents.dismiss();
         let mut state = self.state();
@@ -436,7 +435,7 @@ impl Pool {
         state.on_demand = None;
     }
 
-    /// As [`Pool::forget_all`], and nothing is started any more.
+    /// As [`Pool::forget_all`], and starts nothing more.
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.forget_all();

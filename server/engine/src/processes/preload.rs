@@ -1,5 +1,5 @@
-//! Which libraries of a project an interpreter imports in advance: what its sessions imported, but for what one of them
-//! turned out to need otherwise. Remembered beside the caches, so that the next engine's first interpreter has them.
+//! The libraries that a project's interpreters import in advance: those that its sessions imported, except those that a
+//! session needed in another state. They are stored next to the caches, for the next engine's first interpreter.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,9 @@ const FILE: &str = "preload.json";
 /// Modules by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Preload {
-    /// In the order in which they are imported.
+    /// In the order of import.
     pub modules: Vec<String>,
-    /// Never in advance: a session patched what they depend on, say, before it imported them.
+    /// Never imported in advance: for instance, a session patched their dependencies before it imported them.
     pub unfit: BTreeSet<String>,
 }
 
@@ -32,7 +32,7 @@ impl Preload {
         }
     }
 
-    /// Takes up what a session has imported. Returns whether that is anything new.
+    /// Records the imports of a session. Returns whether any are new.
     pub(crate) fn learn(&mut self, imported: &[String], unfit: &[String]) -> bool {
         let before = (self.modules.len(), self.unfit.len());
         self.unfit.extend(unfit.iter().cloned());
@@ -49,7 +49,7 @@ impl Preload {
     }
 }
 
-/// Whether a module is one of `packages`, or part of one.
+/// Returns whether a module is one of `packages`, or part of one.
 fn is_within(name: &str, packages: &BTreeSet<String>) -> bool {
     let ends = name.match_indices('.').map(|(at, _)| at).chain([name.len()]);
     ends.into_iter().any(|end| packages.contains(&name[..end]))

@@ -1,5 +1,5 @@
-//! A session that was started before anybody asked for it. Up to its collection nothing depends on the tests' own code,
-//! so after an edit it is still good, as long as the configuration and the conftests are what they were.
+//! A session that is started before a collection is requested. Until it collects, nothing depends on the tests' code,
+//! so it is valid after an edit as long as configuration and conftests are unchanged.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,9 +16,9 @@ use crate::timing::PRESTART_LIMIT;
 
 /// A session that waits before its collection.
 pub(crate) struct Prestarted {
-    /// What it was started with.
+    /// The options with which it was started.
     pub options: WorkerOptions,
-    /// What it is a fork of.
+    /// The base from which it was forked.
     pub base: Arc<Base>,
     process: Process,
     state: Mutex<State>,
@@ -26,15 +26,15 @@ pub(crate) struct Prestarted {
 
 struct State {
     events: mpsc::UnboundedReceiver<ProcessEvent>,
-    /// What it has read so far.
+    /// Its reads so far.
     snapshot: Snapshot,
-    /// What was opened meanwhile, and may have been read by it.
+    /// Files that were opened meanwhile, which it may have read.
     opened: Snapshot,
 }
 
 impl Prestarted {
-    /// Starts one; `None` where the session does not come as far as its collection. Whoever asks for the collection
-    /// will hear why.
+    /// Starts a session; `None` if it fails before its collection. The next requested collection fails in the same way
+    /// and reports the reason.
     pub(crate) async fn start(
         hub: &Hub,
         base: Arc<Base>,
@@ -61,13 +61,13 @@ impl Prestarted {
         Some(Prestarted { options, base, process, state: Mutex::new(State { events, snapshot, opened }) })
     }
 
-    /// Whether the disk still holds what it has read, and it is alive. Blocks.
+    /// Returns whether all that it has read is unchanged, and it is alive. Blocks.
     pub(crate) fn is_fresh(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.process.is_usable() && state.snapshot.is_fresh() && state.opened.is_fresh()
     }
 
-    /// Lets it collect. Returns with what was opened while it was started.
+    /// Makes it collect. Returns the record of files that were opened while it was started.
     pub(crate) fn collect(self, purpose: Purpose) -> (Arrival, Snapshot) {
         self.process.send(ToWorker::Collect { purpose });
         let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Folders and files that nobody but this user can read or change, whatever the umask: the engine runs what is in them.
+//! Folders and files that only this user can read or change, whatever the umask, since the engine executes them.
 
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -9,10 +9,12 @@ use std::{fs, process};
 use rustix::fs::{Access, access};
 use rustix::process::getuid;
 
-/// Makes a folder, with those above it that are missing, or takes over one that is there.
+/// Creates a folder and the missing folders above it, or takes over an existing one.
 ///
 /// # Errors
-/// Where it can't be made or written to, or it, or a link in its place, is somebody else's. The path is named.
+///
+/// If it can't be created or written to, or it, or a link in its place, belongs to another user. The error names the
+/// path.
 pub(crate) fn folder(path: &Path) -> io::Result<()> {
     let failed = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
@@ -30,10 +32,11 @@ pub(crate) fn folder(path: &Path) -> io::Result<()> {
     access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| failed(error.into()))
 }
 
-/// Writes a file: whole or not at all, so that a full disk or a power cut leaves no half of it.
+/// Writes a file atomically, so that a full disk or a power cut leaves no half of it.
 ///
 /// # Errors
-/// Where it can't be written. The path is named.
+///
+/// If it can't be written. The error names the path.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let mut aside = path.as_os_str().to_owned();

@@ -1,4 +1,4 @@
-//! A Python process as the engine holds it: a way to send to it, what comes of it, and its end.
+//! The engine's handle of a Python process: a way to send to it, its events, and its end.
 
 use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
@@ -12,32 +12,32 @@ use crate::processes::hub::{ExpectedProcess, Registration};
 use crate::processes::liveness::Liveness;
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
 
-/// The line to a process that has reported in.
+/// The connection to a process.
 pub(crate) struct Connection {
     pub pid: i32,
     pub sender: mpsc::UnboundedSender<ToWorker>,
     pub liveness: Arc<Liveness>,
 }
 
-/// A process that has reported in, and what comes of it.
+/// A connected process, with its events.
 pub(crate) type Arrival = (Process, mpsc::UnboundedReceiver<ProcessEvent>);
 
-/// What comes of a process.
+/// An event of a process.
 #[derive(Debug)]
 pub(crate) enum ProcessEvent {
     Message(Box<FromWorker>),
     /// Its connection has ended; it may still be alive.
     Lost,
-    /// It has ended, says whoever started it.
+    /// It has ended, according to its parent.
     Exited(ExitStatus),
 }
 
-/// Why there is no process, in one sentence.
+/// The reason why there is no process, in one sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(crate) struct NoProcess {
     pub message: String,
-    /// The machine has no more processes, memory or open files to give.
+    /// The machine has no more processes, memory or open files.
     pub is_exhaustion: bool,
 }
 
@@ -47,31 +47,32 @@ impl NoProcess {
     }
 }
 
-/// Whether a system call failed because the machine has no more to give.
+/// Returns whether a system call failed because a resource is exhausted.
 pub(crate) fn is_exhaustion(errno: i32) -> bool {
     [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE].iter().any(|known| known.raw_os_error() == errno)
 }
 
-/// How a process ended.
+/// The exit of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ExitStatus {
     pub code: Option<i32>,
     pub signal: Option<i32>,
-    /// Why it never lived.
+    /// The reason why it could not be started.
     pub note: Option<String>,
-    /// The system's number for that.
+    /// The system's number for that reason.
     pub errno: Option<i32>,
-    /// It was stopped, and ended since nobody continued it.
+    /// It was stopped by a signal, and killed since nobody continued it.
     pub was_stopped: bool,
 }
 
 impl ExitStatus {
-    /// Whether this signal ended the process.
+    /// Returns whether this signal ended the process.
     pub(crate) fn is_by(&self, signal: Signal) -> bool {
         self.signal == Some(signal.as_raw())
     }
 
-    /// Whether somebody else may have ended the process: by a signal that people and systems send, or nobody knows how.
+    /// Returns whether somebody else may have ended the process: by a signal that people and systems send, or in an
+    /// unknown way.
     pub(crate) fn may_be_from_outside(&self) -> bool {
         const SENT: [Signal; 5] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::KILL, Signal::TERM];
         let unknown = self.code.is_none() && self.signal.is_none();
@@ -87,7 +88,7 @@ impl std::fmt::Display for ExitStatus {
         match (&self.note, self.signal, self.code) {
             (Some(note), ..) => write!(f, "could not be started: {note}"),
             (None, Some(signal), _) => {
-                // The standard library knows the names: `signal: 9 (SIGKILL)`.
+                // The standard library's text has the name: `signal: 9 (SIGKILL)`.
                 let named = std::process::ExitStatus::from_raw(signal).to_string();
                 write!(f, "was ended by {}", named.replacen(": ", " ", 1))
             }
@@ -97,8 +98,8 @@ impl std::fmt::Display for ExitStatus {
     }
 }
 
-/// A process that has reported in. When the last handle on it is dropped, its connection closes, which ends it and all
-/// that it forked.
+/// A connected process. When its last handle is dropped, its connection closes, which ends the process and all its
+/// forks.
 #[derive(Clone)]
 pub(crate) struct Process {
     pub id: String,
@@ -108,7 +109,7 @@ pub(crate) struct Process {
     _hold: Arc<Hold>,
 }
 
-/// What ends with the last handle on a process.
+/// The shared part of all handles of a process.
 struct Hold {
     liveness: Arc<Liveness>,
     _registration: Registration,
@@ -121,10 +122,11 @@ impl Drop for Hold {
 }
 
 impl Process {
-    /// Waits for an announced process to report in. `parent`: whoever is to fork it, and is idle but for that.
+    /// Waits until an expected process connects. `parent`: the process that forks it, and is otherwise idle.
     ///
     /// # Errors
-    /// A sentence, where it or its parent ended before, or it did not come in time.
+    ///
+    /// A sentence, if the process or its parent ends first, or the time is over.
     pub(crate) async fn arrive(
         awaited: ExpectedProcess,
         limit: Duration,
@@ -160,17 +162,17 @@ impl Process {
         }
     }
 
-    /// Whether it can do something: it has not ended, and is not stopped.
+    /// Returns whether it can work: it has not ended, and no signal has stopped it.
     pub(crate) fn is_usable(&self) -> bool {
         self.liveness.is_usable()
     }
 
-    /// Its life, for whoever does not hold on to it.
+    /// Its liveness, for tasks that don't keep it alive.
     pub(crate) fn liveness(&self) -> Arc<Liveness> {
         Arc::clone(&self.liveness)
     }
 
-    /// Sends a message. One to a process that is gone is lost; its end is told by its events.
+    /// Sends a message. One to a process that is gone is lost; an event reports the end.
     pub(crate) fn send(&self, message: ToWorker) {
         let _ = self.sender.send(message);
     }

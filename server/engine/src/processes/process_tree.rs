@@ -1,7 +1,7 @@
-//! Ending a process with everything that it started, new process groups and daemonised ones included, and waiting for
-//! the end of processes that are not our children.
+//! Ends a process with everything that it started, including new process groups and daemons, and waits for the end of
+//! processes that are not our children.
 //!
-//! Runners are subreapers, so whatever a test left behind still hangs below its runner in the process tree.
+//! Runners are subreapers, so orphans of tests stay below their runner in the process tree.
 
 use std::fs;
 use std::io::Read;
@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
-/// Sends a signal to a process; whether there is one that got it.
+/// Sends a signal to a process. Returns whether it was delivered.
 pub(crate) fn send(pid: i32, signal: Signal) -> bool {
     // 0 and negative numbers would name groups.
     Pid::from_raw(pid).is_some_and(|pid| kill_process(pid, signal).is_ok())
 }
 
-/// Ends `root` and its descendants now. Returns how many processes got the signal.
+/// Kills `root` and its descendants. Returns the number of processes that got the signal.
 ///
-/// The root is stopped first, and so is each descendant when it is found, so that none forks while the tree is read;
-/// the reading is repeated until it finds nothing new.
+/// The root is stopped first, and each descendant when it is found, so that none forks while the tree is read. The tree
+/// is read until nothing new is found.
 pub(crate) fn kill_tree(root: i32) -> usize {
     let mut frozen: Vec<i32> = Vec::new();
     let mut fresh = vec![root];
@@ -35,11 +35,11 @@ pub(crate) fn kill_tree(root: i32) -> usize {
         fresh.sort_unstable();
         fresh.dedup();
     }
-    // Leaves first: a parent that lives on until then keeps its children's pids from being used again.
+    // Leaves first: a live parent keeps its children's pids from being reused.
     frozen.iter().rev().filter(|&&pid| send(pid, Signal::KILL)).count()
 }
 
-/// A process whose work nobody waits for any more when this is dropped: it ends then, whatever it is doing.
+/// Kills a process when this is dropped, since nobody waits for its result then.
 pub(crate) struct KillOnDrop(pub Option<i32>);
 
 impl Drop for KillOnDrop {
@@ -57,7 +57,7 @@ fn children(pid: i32) -> Vec<i32> {
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<i32>>()).collect()
 }
 
-/// Everything that a process has started, and what that has started.
+/// All descendants of a process.
 pub(crate) fn descendants(root: i32) -> Vec<i32> {
     let mut found = children(root);
     let mut next = 0;
@@ -68,19 +68,19 @@ pub(crate) fn descendants(root: i32) -> Vec<i32> {
     found
 }
 
-/// Whether a process is stopped: by a signal, or since it is a background job that wants the terminal. It does nothing
-/// until somebody continues it.
+/// Returns whether a process is stopped: by a signal, or as a background job that needs the terminal. It does nothing
+/// until it is continued.
 pub(crate) fn is_stopped(pid: i32) -> bool {
-    // The kernel makes the whole text for each read: one is enough, since the state comes early in it.
+    // The kernel generates the whole text for each read. One read is enough, since the state is near its start.
     let mut start = [0; 64];
     let length = fs::File::open(format!("/proc/{pid}/stat")).and_then(|mut stat| stat.read(&mut start)).unwrap_or(0);
-    // The name in parentheses, of up to 15 bytes, may hold anything.
+    // The name in parentheses, up to 15 bytes, may contain any character.
     let stat = start.get(..length).unwrap_or_default();
     let name_end = stat.windows(2).rposition(|two| two == b") ");
     name_end.is_some_and(|end| stat.get(end + 2) == Some(&b'T'))
 }
 
-/// A handle on a process that stays its own when its number is given to another.
+/// A handle of a process that stays valid when its pid is reused.
 pub(crate) struct ProcessHandle(OwnedFd);
 
 impl AsFd for ProcessHandle {
@@ -90,22 +90,22 @@ impl AsFd for ProcessHandle {
 }
 
 impl ProcessHandle {
-    /// `None` where it has ended already.
+    /// `None` if it has ended already.
     pub(crate) fn of(pid: i32) -> Option<Self> {
         pidfd_open(Pid::from_raw(pid)?, PidfdFlags::empty()).ok().map(ProcessHandle)
     }
 
-    /// Whether it has ended.
+    /// Returns whether it has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.has_ended(Instant::now())
     }
 
-    /// Ends it now; its children are on their own.
+    /// Kills it, but not its children.
     pub(crate) fn kill(&self) -> bool {
         pidfd_send_signal(&self.0, Signal::KILL).is_ok()
     }
 
-    /// Waits for its end, until `deadline`; whether it has ended.
+    /// Waits for its end until `deadline`. Returns whether it has ended.
     fn has_ended(&self, deadline: Instant) -> bool {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -118,7 +118,7 @@ impl ProcessHandle {
     }
 }
 
-/// Waits until all have ended. Whoever has not within `limit` is killed. Blocks.
+/// Waits until all have ended. Kills those that have not within `limit`. Blocks.
 pub(crate) fn await_all(processes: &[ProcessHandle], limit: Duration) {
     let deadline = Instant::now() + limit;
     for process in processes {

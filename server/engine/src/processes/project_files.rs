@@ -1,4 +1,4 @@
-//! The folders of a project in which its own files lie: one rule for whoever watches, lists or reads them.
+//! The folders that hold a project's own files: one rule for watching, listing and reading.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use ignore::{DirEntry, WalkBuilder};
 
 use crate::model::import_graph::relative;
 
-/// Folders that hold what others have made, whatever the project.
+/// Names of folders with generated or installed files, in any project.
 const FOREIGN: [&str; 2] = ["__pycache__", "node_modules"];
 
 /// A sentence that says that a project's root is gone, if it is.
@@ -15,8 +15,8 @@ pub(crate) fn gone(root: &Path) -> Option<String> {
     (!root.is_dir()).then(sentence)
 }
 
-/// What lies in a folder and below, itself included: neither hidden files and folders nor environments, nor what was
-/// installed or compiled.
+/// The project's own entries in a folder, at any depth, including the folder: no hidden entries, no environments,
+/// nothing installed or compiled.
 pub(crate) fn entries(folder: &Path) -> impl Iterator<Item = DirEntry> {
     let walk = WalkBuilder::new(folder)
         .standard_filters(false)
@@ -43,8 +43,8 @@ pub(crate) fn sources(root: &Path, folder: &Path) -> impl Iterator<Item = String
     files.filter_map(|path| relative(root, &path))
 }
 
-/// Whether a change of a path may mean anything: it lies in none of the folders that are left out for their names, and
-/// is no editor's or compiler's file.
+/// Returns whether a change of a path may matter: it is in no folder that is left out by name, and is no file of an
+/// editor or compiler.
 pub(crate) fn matters(root: &Path, path: &Path) -> bool {
     let inside = path.strip_prefix(root).unwrap_or(path);
     let is_foreign = inside.iter().filter_map(|part| part.to_str()).any(|part| FOREIGN.contains(&part));
@@ -75,7 +75,7 @@ mod tests {
         let mut found: Vec<PathBuf> = folders(root).collect();
         found.sort();
         assert_eq!(found, [root.to_owned(), root.join("sub")]);
-        // What is around the root says nothing.
+        // The folders above the root don't matter.
         let root = Path::new("/home/node_modules/project");
         assert!(matters(root, &root.join("a.py")));
         assert!(!matters(root, &root.join("node_modules/a.py")) && !matters(root, &root.join("a.pyc")));

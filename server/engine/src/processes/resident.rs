@@ -13,48 +13,48 @@ use crate::processes::resident_pool::ResidentPool;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::WireRead;
 
-/// A runner, and what makes it a resident.
+/// A runner, and its state as a resident.
 pub(crate) struct Resident {
     pub runner: Runner,
     pub state: Box<ResidentState>,
 }
 
-/// What a resident has beyond an ordinary runner.
+/// The state that a resident has in addition to a runner.
 pub(crate) struct ResidentState {
-    /// What its session has read.
+    /// Everything that its session has read.
     pub snapshot: Snapshot,
-    /// Test modules that it has to take afresh in its next run.
+    /// Test modules to reload in its next run.
     pub changed: Vec<String>,
     pub scopes: Vec<String>,
     pub lease: SlotLease,
     pub born: Instant,
-    /// It is a fork of this one, whose end would be its own; and it has its arguments.
+    /// The session from which it was forked, whose end would end it, and which has its arguments.
     pub collected: Arc<CollectedSession>,
     /// The pool's generation in which it was made.
     pub generation: u64,
-    /// Tells its present idle time from earlier ones.
+    /// Distinguishes its current idle time from earlier ones.
     pub idle_period: u64,
 }
 
 impl Resident {
-    /// Whether it ended while it stood by.
+    /// Returns whether it ended while it stood by.
     pub(crate) fn is_gone(&mut self) -> bool {
         self.runner.drain(|read| self.state.add(read))
     }
 }
 
 impl ResidentState {
-    /// Which worker it is, counted from 0, in every run.
+    /// Its worker index, from 0, the same in every run.
     pub(crate) fn slot(&self) -> usize {
         self.lease.slot
     }
 
-    /// Its session has read more.
+    /// Adds later reads of its session.
     pub(crate) fn add(&mut self, read: WireRead) {
         self.snapshot.add(Snapshot::new(read));
     }
 
-    /// What has changed since it read it, and what becomes of it. Blocks.
+    /// The consequence of the changes since its session's last read. Blocks.
     pub(crate) fn judge(
         &mut self,
         project: &ProjectFiles<'_>,
@@ -69,7 +69,7 @@ impl ResidentState {
         (changes, invalidation)
     }
 
-    /// When it is too old; `None`: never.
+    /// The time at which it is too old; `None`: never.
     pub(crate) fn expiry(&self, rules: &FixtureReuseSettings) -> Option<Instant> {
         self.born.checked_add(Duration::try_from_secs_f64(rules.max_age_seconds).ok()?)
     }
@@ -79,7 +79,7 @@ impl ResidentState {
     }
 }
 
-/// Holds a slot; dropped, the slot is free.
+/// Holds a slot; dropping it frees the slot.
 pub(crate) struct SlotLease {
     slot: usize,
     pool: Weak<ResidentPool>,

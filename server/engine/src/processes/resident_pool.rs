@@ -1,7 +1,7 @@
 //! Fixture reuse: runners that stay alive between runs, with the fixtures that their tests have set up.
 //!
-//! Each worker of a run has a *slot*; a slot's resident serves run after run until it is too old, its code is no
-//! longer what is on disk, or reuse is turned off. Then it finishes its session as pytest does, fixtures and all.
+//! Each worker of a run has a *slot*. A slot's resident serves run after run until it is too old, its code is outdated,
+//! or reuse is turned off. Then it finishes its session as pytest does, with the teardown of its fixtures.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use crate::processes::resident::{Resident, ResidentState, SlotLease};
 use crate::processes::worker_protocol::ToWorker;
 use crate::timing::RESIDENT_END_LIMIT;
 
-/// What a run with fixture reuse asks of its runners.
+/// A run's requirements for its residents.
 pub(crate) struct Reuse {
     pub run_id: String,
     pub pytest: Arc<PytestSettings>,
@@ -36,11 +36,11 @@ pub(crate) struct ResidentPool {
     root: PathBuf,
     analyses: Arc<Analyses>,
     state: Mutex<State>,
-    /// The idle ones are being looked at, and not to be had.
+    /// Held while the idle ones are checked, when none can be taken.
     reviewing: tokio::sync::Mutex<()>,
-    /// Residents went, came back, or the rules changed.
+    /// Signals that residents went or came back, or that the rules changed.
     changed: Arc<Notify>,
-    /// How many are tearing down.
+    /// Number of residents that are tearing down.
     ending: watch::Sender<usize>,
 }
 
@@ -48,23 +48,23 @@ pub(crate) struct ResidentPool {
 struct State {
     rules: FixtureReuseSettings,
     closed: bool,
-    /// Bumped when all are let go: those that run meanwhile do not come back.
+    /// Incremented when all are dismissed, so that busy ones don't come back.
     generation: u64,
     idle: BTreeMap<usize, Resident>,
-    /// Every slot whose resident lives, idle or not.
+    /// Every slot with a live resident, idle or not.
     slots: BTreeMap<usize, LiveResident>,
     session: Option<ReuseSession>,
-    /// Counts how often residents came back.
+    /// Counts the returns of residents.
     returns: u64,
 }
 
 struct LiveResident {
     created_at: f64,
-    /// Folders of the runs that it served: fixtures may have files in them.
+    /// Folders of the runs that it served, where fixtures may have files.
     temps: Vec<PathBuf>,
 }
 
-/// What is told of the session that the residents are parts of; times are Unix times in seconds.
+/// Facts about the session to which the residents belong; times are Unix times in seconds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ReuseSession {
     pub id: String,
@@ -86,12 +86,12 @@ impl ResidentPool {
         })
     }
 
-    /// Never held while a resident is dropped: its lease wants it.
+    /// Not held while a resident is dropped, since its lease takes it.
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A resident has gone: another may have its slot.
+    /// A resident has gone, and its slot is free.
     pub(super) fn free(&self, slot: usize) {
         let mut state = self.state();
         state.slots.remove(&slot);
@@ -100,8 +100,8 @@ impl ResidentPool {
         }
     }
 
-    /// A resident for one worker of a run: one that is there and may serve it, else a new one. What may not is torn
-    /// down first.
+    /// A resident for one worker of a run: an existing one that may serve it, or a new one. One that may not serve it
+    /// is torn down first.
     ///
     /// `own`: the session that was collected for the run, if it can't be shared.
     pub(crate) async fn take(
@@ -116,7 +116,7 @@ impl ResidentPool {
             self.state().idle.pop_first()
         };
         self.changed.notify_waiters();
-        // One that has ended by itself meanwhile frees its slot here.
+        // A resident that has ended by itself frees its slot here.
         let idle = idle.and_then(|(_, mut resident)| (!resident.is_gone()).then_some(resident));
         if let Some(resident) = idle
             && let Some(resident) = self.fit(resident, collected, reuse).await
@@ -136,7 +136,7 @@ impl ResidentPool {
             Some(runner) => runner,
             None => pool.runner(collected, None).await?,
         };
-        // A session that collects by itself says later what it read.
+        // A session that collects by itself reports its reads later.
         let snapshot = if collected.is_shared() || is_exclusive { collected.snapshot() } else { Snapshot::default() };
         let state = ResidentState {
             snapshot,
@@ -152,7 +152,7 @@ impl ResidentPool {
         Ok(Resident { runner, state: Box::new(state) })
     }
 
-    /// A resident that may serve a run, which tells it the modules that it has to take afresh. One that may not ends.
+    /// Checks a resident for a run, and lists the modules that it has to reload. Ends one that can't serve the run.
     async fn fit(&self, resident: Resident, collected: &CollectedSession, reuse: &Reuse) -> Option<Resident> {
         let rules = {
             let (pool, own) = (self.state(), &resident.state);
@@ -198,7 +198,7 @@ impl ResidentPool {
         }
     }
 
-    /// A run is over that this resident served; `temp` is the folder that the run's tests had.
+    /// Takes a resident back after a run; `temp` is the folder of the run's tests.
     pub(crate) async fn give_back(self: &Arc<Self>, mut resident: Resident, temp: &Path) {
         let leaves = {
             let mut guard = self.state();
@@ -230,7 +230,7 @@ impl ResidentPool {
         pool.idle.insert(slot, resident);
     }
 
-    /// Has a resident finish its session, and waits until it is gone.
+    /// Makes a resident finish its session, and waits for its end.
     pub(crate) async fn end(&self, resident: Resident) {
         self.ending.send_modify(|count| *count += 1);
         self.finish(resident).await;
@@ -256,7 +256,7 @@ impl ResidentPool {
         self.ending.send_modify(|count| *count -= 1);
     }
 
-    /// New rules. Residents that they leave no room for begin to end; [`ResidentPool::settled`] waits for that.
+    /// Applies new rules. Residents that they no longer allow start to end; [`ResidentPool::settled`] waits for that.
     pub(crate) fn configure(self: &Arc<Self>, rules: &FixtureReuseSettings) {
         let dismiss = {
             let mut state = self.state();
@@ -269,7 +269,7 @@ impl ResidentPool {
         self.changed.notify_waiters();
     }
 
-    /// Lets all residents go: idle ones begin to end, others end behind their run.
+    /// Dismisses all residents: idle ones start to end, others end after their run.
     pub(crate) fn dismiss(self: &Arc<Self>) {
         let idle = {
             let mut state = self.state();
@@ -292,7 +292,7 @@ impl ResidentPool {
         let _ = self.ending.subscribe().wait_for(|count| *count == 0).await;
     }
 
-    /// The disk has changed: idle residents that are to end at once do.
+    /// Ends idle residents that must end at once because of a change on disk.
     pub(crate) async fn review(self: &Arc<Self>, pytest: &Arc<PytestSettings>) {
         let _one = self.reviewing.lock().await;
         let (mut idle, rules) = {
@@ -311,7 +311,7 @@ impl ResidentPool {
             let leaving: Vec<Resident> = leaving.into_iter().filter_map(|slot| idle.remove(&slot)).collect();
             (idle, leaving)
         });
-        // Whoever waits until none tears down waits for this look too.
+        // This check counts as tearing down, for callers that wait until none is.
         self.ending.send_modify(|count| *count += 1);
         if let Ok((staying, mut leaving)) = compared.await {
             {
@@ -336,17 +336,17 @@ impl ResidentPool {
         self.settled().await;
     }
 
-    /// How many wait for a run.
+    /// Number of residents that wait for a run.
     pub(crate) fn idle(&self) -> usize {
         self.state().idle.len()
     }
 
-    /// Folders of runs in which fixtures that live may have files.
+    /// Folders of runs in which live fixtures may have files.
     pub(crate) fn temps(&self) -> Vec<PathBuf> {
         self.state().slots.values().flat_map(|living| living.temps.clone()).collect()
     }
 
-    /// What is told of the session; `None` while no resident lives.
+    /// Facts about the session; `None` while no resident lives.
     pub(crate) fn reuse_session(&self) -> Option<ReuseSession> {
         let state = self.state();
         let created_at = state.slots.values().map(|living| living.created_at).reduce(f64::min)?;
@@ -354,7 +354,7 @@ impl ResidentPool {
     }
 }
 
-/// Ends a resident that gets too old while it is idle. One watch for each time that it comes back.
+/// Ends a resident that gets too old while it is idle. Each return starts a new watch.
 async fn watch_age(pool: Weak<ResidentPool>, changed: Arc<Notify>, slot: usize, period: u64) {
     loop {
         let news = changed.notified();

@@ -1,4 +1,4 @@
-//! One process that runs tests, and what keeps it alive.
+//! One process that runs tests, and the handles that keep it alive.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, Wir
 pub(crate) struct Runner {
     process: Process,
     pub events: mpsc::UnboundedReceiver<ProcessEvent>,
-    /// The file that it writes every thread's stack to when a test runs out of time.
+    /// The file for the stacks of all threads, written when a test runs out of time.
     pub stacks: Option<String>,
-    /// It has said that it can take its orders.
+    /// It has reported that it is ready for its order.
     pub is_ready: bool,
-    /// The interpreter that a session was forked from: that one's end would be its own.
+    /// The interpreter from which a session was forked, whose end would end it.
     parent: Option<Arc<Base>>,
 }
 
@@ -41,13 +41,13 @@ impl Runner {
         Ok(Runner::new(process, events, Some(base)))
     }
 
-    /// Whether it collects by itself before it runs anything. The others are copies of the collected session, and have its
-    /// tests.
+    /// Returns whether it collects by itself before it runs tests. Other runners are forks of the collected session,
+    /// and have its tests.
     pub(crate) fn is_session(&self) -> bool {
         self.parent.is_some()
     }
 
-    /// Whether it ended while it stood by.
+    /// Returns whether it ended while it stood by.
     pub(crate) fn is_gone(&mut self) -> bool {
         self.drain(drop)
     }
@@ -63,7 +63,7 @@ impl Runner {
         !self.process.is_usable()
     }
 
-    /// Keeps what a runner says of itself. Returns what its session has read, where it says that.
+    /// Records the runner's reports about itself. Returns its session's reads, if the message has any.
     pub(crate) fn note(&mut self, message: FromWorker) -> Option<WireRead> {
         match message {
             FromWorker::RunnerReady { stacks, read } => {
@@ -76,7 +76,7 @@ impl Runner {
         }
     }
 
-    /// Every thread's stack, where a test ran out of time and its process has told them.
+    /// The stacks of all threads, if a test ran out of time and its process wrote them.
     pub(crate) fn told_stacks(&self) -> Option<String> {
         let text = std::fs::read_to_string(self.stacks.as_deref()?).ok()?;
         Some(text).filter(|text| !text.trim().is_empty())

@@ -1,4 +1,4 @@
-//! Passes on what a project's interpreters and tests print past pytest's capture.
+//! Forwards the output of a project's interpreters and tests that bypasses pytest's capture.
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,13 +9,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::timing::RELAY_FLUSH_LIMIT;
 
-/// Text that a process of the project printed outside of pytest's capture.
+/// Output that bypassed pytest's capture.
 pub(crate) type Printed = (OutputStream, String);
 
-/// Asks a relay to pass on what there is, and hears when it has.
+/// Asks a relay to forward all that is there, and to report back.
 type Ask = mpsc::UnboundedSender<oneshot::Sender<()>>;
 
-/// Everyone who passes on what the interpreters of one project print.
+/// All relays of one project's interpreters.
 pub(crate) struct StdioRelays {
     to: mpsc::UnboundedSender<Printed>,
     asks: Mutex<Vec<Ask>>,
@@ -26,7 +26,7 @@ impl StdioRelays {
         StdioRelays { to, asks: Mutex::default() }
     }
 
-    /// Passes on a pipe until its end; `heard` keeps the beginning, for error messages.
+    /// Forwards a pipe until its end; `heard` keeps the beginning, for error messages.
     pub(crate) fn pass_on(&self, pipe: OwnedFd, stream: OutputStream, heard: Option<Arc<Mutex<String>>>) {
         let Ok(pipe) = pipe::Receiver::from_owned_fd(pipe) else { return };
         let (asks, asked) = mpsc::unbounded_channel();
@@ -34,7 +34,7 @@ impl StdioRelays {
         tokio::spawn(StdioRelay { pipe, stream, to: self.to.clone(), heard, pending: Vec::new() }.work(asked));
     }
 
-    /// Has everything passed on that was printed so far.
+    /// Forwards everything that was printed so far.
     pub(crate) async fn flush(&self) {
         let asked: Vec<_> = {
             let mut asks = self.asks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,19 +53,19 @@ impl StdioRelays {
     }
 }
 
-/// Passes on what a process prints.
+/// Forwards a process's output.
 struct StdioRelay {
     pipe: pipe::Receiver,
     stream: OutputStream,
     to: mpsc::UnboundedSender<Printed>,
-    /// Keeps the beginning, for error messages.
+    /// The beginning of the output, for error messages.
     heard: Option<Arc<Mutex<String>>>,
-    /// A character cut in two, waiting for its rest.
+    /// An incomplete character at the end of the last read.
     pending: Vec<u8>,
 }
 
 impl StdioRelay {
-    /// Until the pipe's end. Who asks is answered when everything that was in the pipe has been passed on.
+    /// Runs until the pipe's end. Flush requests are answered when everything in the pipe has been forwarded.
     async fn work(mut self, mut asked: mpsc::UnboundedReceiver<oneshot::Sender<()>>) {
         loop {
             let answer = tokio::select! {
@@ -85,9 +85,9 @@ impl StdioRelay {
         }
     }
 
-    /// Passes on all that is there; `false` at the end.
+    /// Forwards all that is there; `false` at the end.
     ///
-    /// `directly`: asks the pipe itself. What was written this moment is in it before the runtime has heard of it.
+    /// `directly`: reads the pipe itself, which may hold output that the runtime has not noticed yet.
     fn read_all(&mut self, directly: bool) -> bool {
         let mut buffer = [0; 16 * 1024];
         loop {

@@ -1,4 +1,4 @@
-//! The temporary folders of runs (`tmp_path` and the like): the last few are kept, as pytest keeps its own.
+//! The temporary folders of runs (`tmp_path` and the like). The last few are kept, as pytest does.
 
 use std::fs;
 use std::io;
@@ -9,23 +9,26 @@ use std::time::SystemTime;
 
 use crate::processes::private_files;
 
-/// Runs whose folders are kept; pytest's own number.
+/// Number of runs whose folders are kept, the same as pytest's.
 const KEPT: usize = 3;
 
-/// Makes the folder for the runs of one project: short, since tests make sockets below it, and private to the user.
+/// Makes the folder for the runs of one project. Its path is short, since tests make sockets below it, and it is
+/// private to the user.
 ///
 /// # Errors
-/// Where it can't be made, or somebody else made it first.
+///
+/// If it can't be made, or another user made it first.
 pub(crate) fn folder_for(project: &str) -> io::Result<PathBuf> {
     let folder = own()?.join(project);
     private_files::folder(&folder)?;
     Ok(folder)
 }
 
-/// This user's private folder among the temporary files: `TMPDIR`'s, or, where that is of no use, those of the system.
+/// This user's private temporary folder: in `TMPDIR`, or in the system's folder if that can't be used.
 ///
 /// # Errors
-/// Where it can't be made, or somebody else made it first.
+///
+/// If it can't be made, or another user made it first.
 pub(crate) fn own() -> io::Result<PathBuf> {
     let name = format!("lens-{}", rustix::process::getuid().as_raw());
     let asked = std::env::temp_dir().join(&name);
@@ -35,11 +38,11 @@ pub(crate) fn own() -> io::Result<PathBuf> {
     })
 }
 
-/// Numbers of runs' folders begin again after so many, which keeps `tmp_path` short.
+/// The numbers of runs' folders wrap around after this many, which keeps `tmp_path` short.
 const NUMBERS: u32 = 10_000;
 
-/// Creates a folder for a run, below a project's: a number, so that `tmp_path` is no longer than pytest's own. `next` is
-/// the number to try first: where runs come one after the other, the folders before it are still there.
+/// Creates a folder for a run below a project's. Its name is a number, so that `tmp_path` is no longer than pytest's
+/// own. `next` is the first number to try, since the folders of earlier runs may still be there.
 pub(crate) fn run_folder(tmp_dir: &Path, next: &AtomicU32) -> PathBuf {
     let mut builder = fs::DirBuilder::new();
     builder.mode(0o700);
@@ -48,14 +51,14 @@ pub(crate) fn run_folder(tmp_dir: &Path, next: &AtomicU32) -> PathBuf {
         let folder = tmp_dir.join(number.to_string());
         match builder.create(&folder) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            // Where it can't be made, whoever uses it says why.
+            // If it can't be created, its user reports the reason.
             _ => return folder,
         }
     }
     tmp_dir.to_owned()
 }
 
-/// Removes the folders of older runs, but for those in `live`: they go on.
+/// Removes the folders of older runs, except those in `live`, which are in use.
 pub(crate) fn prune(tmp_dir: &Path, live: &[&Path]) {
     let Ok(entries) = fs::read_dir(tmp_dir) else { return };
     let mut ended: Vec<(SystemTime, PathBuf)> = entries
@@ -66,7 +69,7 @@ pub(crate) fn prune(tmp_dir: &Path, live: &[&Path]) {
     ended.sort_unstable();
     let excess = ended.len().saturating_sub(KEPT);
     if excess > 0 {
-        // Deleting may take long; nobody waits for it.
+        // Deleting may take long, and nobody waits for it.
         std::thread::spawn(move || {
             for (_, path) in ended.into_iter().take(excess) {
                 let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
@@ -75,7 +78,7 @@ pub(crate) fn prune(tmp_dir: &Path, live: &[&Path]) {
     }
 }
 
-/// Another engine may be at work in the same project: what was touched of late is left alone.
+/// Another engine may use the same project, so folders that changed lately are left alone.
 fn is_idle(modified: SystemTime) -> bool {
     modified.elapsed().is_ok_and(|age| age.as_secs() > 60)
 }

@@ -1,4 +1,4 @@
-//! The worker's Python files, carried in the binary and written to the cache folder once for each version of them.
+//! The worker's Python files. The binary contains them, and writes them to the cache folder once for each version.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +17,7 @@ const PREFIX: &str = "worker-";
 const PACKAGE: &str = "_pytest_lens_worker";
 const COMPILED: &str = "__pycache__";
 
-/// Writes the files where they are not there as they should be. Returns the folder to put on `sys.path`.
+/// Writes the files that are missing or damaged. Returns the folder for `sys.path`.
 pub(crate) fn unpack(cache_dir: &Path) -> io::Result<PathBuf> {
     let mut digest = Sha256::new();
     for (name, text) in FILES {
@@ -38,7 +38,7 @@ pub(crate) fn unpack(cache_dir: &Path) -> io::Result<PathBuf> {
         let path = package.join(name);
         let is_there = fs::symlink_metadata(&path).is_ok_and(|data| data.is_file() && data.mode() & 0o077 == 0)
             && fs::read(&path).is_ok_and(|found| found == text.as_bytes());
-        // Another engine may be doing the same: the file is replaced as a whole.
+        // Another engine may do the same at the same time, so each file is replaced as a whole.
         if !is_there {
             private_files::write(&path, text.as_bytes())?;
         }
@@ -46,8 +46,8 @@ pub(crate) fn unpack(cache_dir: &Path) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Removes what Python has compiled of them, which it trusts without a look: a full disk may have cut it. Returns whether
-/// there was anything. `folder` is what [`unpack`] returned.
+/// Removes the compiled files, which Python trusts without checking and a full disk may have cut off. Returns whether
+/// there were any. `folder` is the result of [`unpack`].
 pub(crate) fn forget_compiled(folder: &Path) -> bool {
     let compiled = packages().into_iter().map(|inside| folder.join(PACKAGE).join(inside).join(COMPILED));
     let compiled = compiled.flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
@@ -72,15 +72,15 @@ pub(crate) fn prune(folder: &Path) {
     }
 }
 
-/// Removes what was compiled of projects' files that nobody has used for a while: they were deleted or renamed, or are
-/// compiled otherwise. Blocks.
+/// Removes compiled files of projects that were not used for a while: their sources were deleted or renamed, or are
+/// compiled in another way. Blocks.
 pub(crate) fn prune_compiled(cache_dir: &Path) {
     let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let is_old = |path: &Path| {
         let used = fs::symlink_metadata(path).and_then(|data| data.modified()).ok();
         used.and_then(|used| used.elapsed().ok()).is_some_and(|age| age > WORKER_FILES_AGE)
     };
-    // As `session/code_cache.py` lays them out: two folders for each file, in the last its versions.
+    // The layout of `session/code_cache.py`: two folders for each file, of which the inner one holds the versions.
     for shelf in below(cache_dir).flat_map(|project| below(&project.join("pyc"))) {
         for file in below(&shelf) {
             below(&file).filter(|version| is_old(version)).for_each(|version| drop(fs::remove_file(version)));
@@ -90,13 +90,13 @@ pub(crate) fn prune_compiled(cache_dir: &Path) {
     }
 }
 
-/// How the last words of an interpreter begin that is too old.
+/// The start of the message with which an interpreter ends that is too old.
 pub(crate) const TOO_OLD: &str = "Python 3.9 or newer is needed:";
 
-/// The program that a fresh interpreter gets by `-c`; `folder` is what [`unpack`] returned.
+/// The program for a fresh interpreter's `-c`; `folder` is the result of [`unpack`].
 pub(crate) fn boot_program(folder: &Path) -> String {
     let folder = serde_json::Value::from(folder.to_string_lossy());
-    // The first line is Python of any age: an old one can't even read the worker.
+    // The first line is valid in every version of Python: an old one can't even parse the worker.
     format!(
         "import sys;sys.version_info<(3,9) and sys.exit('{TOO_OLD} %s is Python %d.%d; choose another interpreter \
          (pytestLens.pythonPath)'%((sys.executable,)+sys.version_info[:2]));sys.path.insert(0,{folder});\

@@ -1,8 +1,8 @@
-//! The messages between the engine and its Python processes: one JSON object a frame, `t` its type.
+//! The messages between the engine and its Python processes: each frame holds one JSON object, with its type in `t`.
 //!
-//! A frame is a 4-byte little-endian length and that many bytes of UTF-8. Every process, each fork too, makes a
-//! connection of its own and says [`FromWorker::Hello`] first. Line numbers are 1-based, paths absolute unless a
-//! field says otherwise.
+//! A frame is a 4-byte little-endian length and that many bytes of UTF-8. Every process, including each fork, makes its
+//! own connection and sends [`FromWorker::Hello`] first. Line numbers are 1-based, and paths absolute unless a field
+//! says otherwise.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::model::node::CollectedItem;
 use crate::model::outcome::ReportedOutcome;
 use crate::model::warnings::ReportedWarning;
 
-/// What a fresh interpreter is told, through its environment.
+/// The start message for a fresh interpreter, in its environment.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Boot {
     pub socket: String,
@@ -23,34 +23,34 @@ pub(crate) struct Boot {
     pub root: String,
     pub cache_dir: String,
     pub tmp_dir: String,
-    /// The person who asked sits at its standard streams.
+    /// The user's terminal is at its standard streams.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub terminal: bool,
     /// Third-party modules to import before the first fork, in this order.
     pub preload: Vec<String>,
-    /// Plugins to regard as harmless to forking, beside the worker's own list.
+    /// Plugins to regard as safe to fork, in addition to the worker's own list.
     pub harmless: Vec<String>,
     /// Modules that are never imported in advance.
     #[serde(rename = "unsafe")]
     pub unsafe_names: Vec<String>,
 }
 
-/// How a fork, or the fresh process itself, is to call pytest.
+/// The options for a fork's, or the fresh process's, call of pytest.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub(crate) struct WorkerOptions {
-    /// Files, folders or ids; empty = as the project's configuration says.
+    /// Files, folders or ids; empty for those of the project's configuration.
     pub args: Vec<String>,
     /// Further arguments of the user.
     pub arguments: Vec<String>,
     pub no_cov: bool,
     pub run_disabled: bool,
-    /// Reports about the session as a whole are wanted.
+    /// Make the reports about the session as a whole.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reports: bool,
-    /// What a session is to measure; only those that run tests are asked.
+    /// The coverage to measure in a session that runs tests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Measure>,
-    /// Which of several runners the session is for.
+    /// Its index among several runners.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker: Option<WorkerIndex>,
     /// Wait for a debugger before anything of the project is loaded.
@@ -58,48 +58,48 @@ pub(crate) struct WorkerOptions {
     pub debug: bool,
 }
 
-/// What coverage.py is to measure, and where its data go.
+/// Options for coverage.py, and the place for its data.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub(crate) struct Measure {
     pub folder: String,
     pub source: Vec<String>,
     pub branch: bool,
-    /// Tell the tests apart.
+    /// Record which test executed a line.
     pub contexts: bool,
     pub config: Option<String>,
 }
 
-/// What a forked process is for.
+/// The purpose of a forked process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
-    /// Warm interpreter, nothing of the project.
+    /// A warm interpreter, without anything of the project.
     Base,
-    /// Starts a session and waits before its collection; then it goes on as `Collected`.
+    /// Starts a session and waits before its collection; then it continues as `Collected`.
     Configured,
     /// Holds a collected session, to be forked.
     Collected,
-    /// Collects, tells, and ends.
+    /// Collects, reports, and ends.
     Collect,
     /// A fork of a collected session that runs tests.
     Runner,
-    /// Collects and runs tests in one go.
+    /// Collects and runs tests.
     Session,
 }
 
-/// Who wants a session, and so what it may do.
+/// The purpose of a session, which determines the effects that it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Purpose {
-    /// Somebody runs its tests: it is a session as pytest's.
+    /// A client runs its tests: it behaves like pytest's own session.
     Run,
-    /// Somebody wants to know its tests: it is one of `--collect-only`.
+    /// A client lists its tests: it behaves like `--collect-only`.
     List,
-    /// It is made so that things are known or ready: it must have no effects.
+    /// No client asked for it, so it must have no effects.
     Unasked,
 }
 
-/// Which of several runners this is.
+/// A runner's index among several.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub(crate) struct WorkerIndex {
     pub index: usize,
@@ -107,7 +107,7 @@ pub(crate) struct WorkerIndex {
     pub run: String,
 }
 
-/// What a runner is told first: its tests, and as many of them as it may begin with.
+/// A runner's first message: its tests, and those with which it may begin.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RunOrder {
     /// The run's tests; `None`: the collected session's items in their order.
@@ -117,29 +117,29 @@ pub(crate) struct RunOrder {
     pub end: bool,
     pub maxfail: Option<u32>,
     pub timeout_ms: Option<u64>,
-    /// When the time of the whole run is up, by the monotonic clock: the stacks of what runs then are wanted.
+    /// The end of the run's time limit, by the monotonic clock. The worker then writes the stacks of running tests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline_ns: Option<u64>,
     pub run_disabled: bool,
     pub basetemp: String,
-    /// What the names of the files begin with that its output goes to.
+    /// The prefix of the files for its output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
     pub worker: Option<WorkerIndex>,
-    /// What the run was called with, for those in it who ask.
-    #[serde(skip_serializing_if = "Asked::is_nothing")]
-    pub asked: Asked,
-    /// The runner is to stay, with its fixtures.
+    /// The arguments of the run, for plugins that read them.
+    #[serde(skip_serializing_if = "RequestedTests::is_nothing")]
+    pub asked: RequestedTests,
+    /// The runner stays after the run, with its fixtures.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
-    /// The runner has collected by itself, from the same files: ids that it lacks are of tests that it has by other names.
+    /// The runner has collected the same files by itself, so unknown ids belong to tests that have other ids there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub same_files: bool,
 }
 
-/// Which tests a run was asked for, in the words of pytest's command line.
+/// The tests that a run was asked for, in terms of pytest's command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Asked {
+pub(crate) struct RequestedTests {
     /// Files, folders or ids.
     pub args: Vec<String>,
     /// `-k`
@@ -148,24 +148,24 @@ pub(crate) struct Asked {
     pub marker: Option<String>,
 }
 
-impl Asked {
+impl RequestedTests {
     fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
 
-    /// `-k` and `-m`, as pytest's arguments.
+    /// `-k` and `-m`, as arguments of pytest.
     pub(crate) fn filters(&self) -> Vec<String> {
         let named = |name: &str, value: &Option<String>| value.as_ref().map(|value| [name.to_owned(), value.clone()]);
         [named("-k", &self.keyword), named("-m", &self.marker)].into_iter().flatten().flatten().collect()
     }
 }
 
-/// What a resident runner keeps, and what it must not.
+/// The state that a resident runner keeps, and the state that it drops.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Hold {
-    /// Scopes whose fixtures live on; what is wider than one of them lives on with it.
+    /// Scopes whose fixtures are kept; a wider scope is kept as well.
     pub scopes: Vec<String>,
-    /// Test modules to forget before the run, relative to the root.
+    /// Test modules to drop before the run, relative to the root.
     pub changed: Vec<String>,
 }
 
@@ -186,7 +186,7 @@ pub(crate) enum ToWorker {
         options: WorkerOptions,
         purpose: Purpose,
     },
-    /// A session that waits before its collection is to go on.
+    /// Continues a session that waits before its collection.
     Collect {
         purpose: Purpose,
     },
@@ -196,7 +196,7 @@ pub(crate) enum ToWorker {
         end: bool,
     },
     Stop,
-    /// A resident runner is to finish its session: fixtures are torn down, and it ends.
+    /// Finishes the session of a resident: tears down its fixtures and ends it.
     Exit,
 }
 
@@ -208,7 +208,7 @@ pub(crate) enum FromWorker {
         token: String,
         host: String,
         pid: i32,
-        /// Who forked it.
+        /// The process that forked it.
         #[serde(default)]
         parent: Option<String>,
     },
@@ -217,29 +217,29 @@ pub(crate) enum FromWorker {
         code: String,
         message: String,
     },
-    /// A file is about to be imported by the collection: relative to the root.
+    /// The collection is about to import a file, given relative to the root.
     Importing {
         path: String,
     },
     /// A session waits before its collection.
     Configured(WireRead),
-    /// A session that nobody asked for would have had an effect, and has ended before it.
+    /// A session that nobody asked for was about to have an effect, and has ended first.
     Effect {
         detail: String,
-        /// The files that led there.
+        /// The files that led to it.
         files: Vec<WireStat>,
     },
     Nodes {
         items: Vec<CollectedItem>,
     },
     Collected(Box<WireCollected>),
-    /// Files of the project that were read since this was last told.
+    /// Files of the project that were read since the last report.
     Reads {
         reads: Vec<FileReads>,
     },
     UsageError {
         message: String,
-        /// The file at fault, relative to the root, where known.
+        /// The file at fault, relative to the root, if known.
         path: Option<String>,
         line: Option<u32>,
     },
@@ -250,7 +250,7 @@ pub(crate) enum FromWorker {
     ForkFailed {
         host: String,
         message: String,
-        /// The system's number for it.
+        /// The system's error number.
         #[serde(default)]
         errno: Option<i32>,
     },
@@ -261,11 +261,11 @@ pub(crate) enum FromWorker {
     },
     RunnerReady {
         stacks: Option<String>,
-        /// What it read, where it collected by itself.
+        /// Its reads, if it collected by itself.
         #[serde(flatten)]
         read: WireRead,
     },
-    /// What a resident runner read when it collected more.
+    /// Further reads of a resident that collected more.
     Reread(WireRead),
     Missing {
         indices: Vec<usize>,
@@ -275,29 +275,29 @@ pub(crate) enum FromWorker {
         host: String,
         port: u16,
     },
-    /// A debugger has come.
+    /// A debugger has connected.
     Attached {},
     Started {
         i: usize,
-        /// Where its output begins in the files of the three streams.
+        /// The start of its output in the files of the three streams.
         at: Option<[u64; 3]>,
     },
     Finished(Box<ReportedOutcome>),
     Done {
         reason: String,
         message: Option<String>,
-        /// A resident runner waits for the next run.
+        /// A resident waits for the next run.
         #[serde(default)]
         held: bool,
-        /// What Python warned of.
+        /// Warnings of Python.
         #[serde(default)]
         warnings: Vec<ReportedWarning>,
     },
     Bye {
-        /// pytest's.
+        /// pytest's exit status.
         #[serde(default)]
         exitstatus: i32,
-        /// What a plugin said of the session as a whole.
+        /// A plugin's message about the session as a whole.
         message: Option<String>,
     },
 }
@@ -309,10 +309,10 @@ pub(crate) struct Ready {
     pub pytest: String,
     pub plugins: Vec<WirePlugin>,
     pub hazards: Vec<WireHazard>,
-    /// Modules that turned out not to be for importing in advance.
+    /// Modules that must not be imported in advance.
     #[serde(default)]
     pub unfit: Vec<String>,
-    /// Whether coverage.py is installed.
+    /// coverage.py is installed.
     #[serde(default)]
     pub coverage: bool,
     #[serde(flatten)]
@@ -325,13 +325,13 @@ pub(crate) struct WirePlugin {
     pub version: Option<String>,
 }
 
-/// Something that makes a fork of this process unsafe.
+/// A reason why this process can't be forked safely.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct WireHazard {
     pub detail: String,
 }
 
-/// What a process has read from disk, or asked of it.
+/// The files, folders and names that a process has read or looked up.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct WireRead {
@@ -340,8 +340,8 @@ pub(crate) struct WireRead {
     pub names: Vec<WireLook>,
 }
 
-/// A file that was read: path, mtime and ctime in nanoseconds (no ctime where it says nothing), size, whether those
-/// alone tell later changes, the SHA-256 of what was read, where that is known, device and inode.
+/// A file that was read: path; mtime and ctime in nanoseconds (no ctime if it means nothing); size; whether these alone
+/// reveal later changes; the SHA-256 of the content, if known; device and inode.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct WireStat(
     pub String,
@@ -354,12 +354,12 @@ pub(crate) struct WireStat(
     pub u64,
 );
 
-/// A folder that was listed: path, mtime in nanoseconds, whether that alone tells later changes, which names count, and
-/// those names.
+/// A folder that was listed: path, mtime in nanoseconds, whether that alone reveals later changes, the kind of relevant
+/// names, and these names.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct WireDir(pub String, pub i64, pub bool, pub Counted, pub Vec<String>);
 
-/// Which names in a folder count.
+/// The relevant names in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Counted {
@@ -367,41 +367,41 @@ pub(crate) enum Counted {
     Shown,
     /// Hidden ones too.
     All,
-    /// None: a folder of installed packages, whose time tells enough.
+    /// None: a folder of installed packages, whose mtime is enough.
     Installed,
 }
 
-/// A name that was asked for: path, and what was there: `none`, `file`, `folder`, `other`, or `link` and where it leads.
+/// A name that was looked up: path, and the result: `none`, `file`, `folder`, `other`, or `link` with its target.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct WireLook(pub String, pub String);
 
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct WireCollected {
-    /// How many tests pytest, its configuration or a plugin took out.
+    /// Number of tests that pytest, its configuration or a plugin deselected.
     #[serde(default)]
     pub deselected: usize,
     #[serde(default)]
     pub errors: Vec<CollectError>,
-    /// Files that skip themselves as a whole, relative to the root: why.
+    /// Files that skip themselves as a whole, relative to the root, with the reasons.
     #[serde(default)]
     pub skipped: HashMap<String, String>,
     #[serde(flatten)]
     pub read: WireRead,
     #[serde(default)]
     pub third_party: Vec<String>,
-    /// Modules that it could not take as they were imported in advance.
+    /// Modules that it could not use as they were imported in advance.
     #[serde(default)]
     pub unfit: Vec<String>,
-    /// Options in force that are about a session as a whole: reports, and gates of coverage.
+    /// Active options that concern the session as a whole: reports, and thresholds of coverage.
     #[serde(default)]
     pub reports: Vec<String>,
-    /// Whether `-k` and `-m` may make a difference beside what they select.
+    /// `-k` and `-m` may have effects other than selecting tests.
     #[serde(default)]
     pub looks: bool,
-    /// How many processes the project's own arguments ask pytest-xdist for.
+    /// The number of pytest-xdist workers in the project's own arguments.
     #[serde(default)]
     pub processes: usize,
-    /// Whether the project looks at which of xdist's workers it is in.
+    /// The project reads its xdist worker id.
     #[serde(default)]
     pub mentions_worker: bool,
     #[serde(default)]
@@ -409,7 +409,7 @@ pub(crate) struct WireCollected {
     #[serde(default)]
     pub reasons: Vec<String>,
     pub inifile: Option<String>,
-    /// How long the process's day lasts, in seconds.
+    /// The rest of the process's current day, in seconds.
     #[serde(default)]
     pub day_left: Option<f64>,
 }

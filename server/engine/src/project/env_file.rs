@@ -1,6 +1,6 @@
 //! `envFile`: variables for the tests, in the syntax that python-dotenv and VS Code know.
 //!
-//! The file is read before each run, so that it holds as it is then.
+//! The file is read before each run, so that a run sees its current text.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,8 +8,8 @@ use std::path::Path;
 use pytest_lens_analysis::listing::read_text;
 use pytest_lens_protocol::Settings;
 
-/// The variables that the settings add to the tests' environment, and what is wrong with their file: then only that
-/// file's are missing.
+/// The variables that the settings add to the tests' environment, and the problem with `envFile`, if there is one. In
+/// that case the file's variables are missing.
 pub(crate) fn variables(root: &Path, settings: &Settings) -> (BTreeMap<String, String>, Option<String>) {
     let (mut env, problem) = match settings.env_file.as_ref().map(|file| root.join(file)) {
         None => (BTreeMap::new(), None),
@@ -29,8 +29,8 @@ pub(crate) fn variables(root: &Path, settings: &Settings) -> (BTreeMap<String, S
     (env, problem)
 }
 
-/// Reads the text of an env file: comments, `export`, quotes, values over several lines, `${NAME}` and
-/// `${NAME:-default}`. What an earlier line has set wins over `outer`. Lines that say nothing are passed over.
+/// Parses an env file: comments, `export`, quotes, values over several lines, `${NAME}` and `${NAME:-default}`. Earlier
+/// lines of the file take precedence over `outer`. Invalid lines are skipped.
 fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -49,7 +49,7 @@ fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> BTreeMap<String,
     found
 }
 
-/// The name and value that `text` begins with, and how long that is.
+/// The name and value at the start of `text`, and their length.
 fn binding(text: &str) -> Option<(&str, String, usize)> {
     let line = text.trim_start_matches(' ').trim_start_matches('\t');
     let line = match line.strip_prefix("export") {
@@ -79,7 +79,7 @@ fn binding(text: &str) -> Option<(&str, String, usize)> {
     Some((name, bare[..comment.unwrap_or(end)].trim_end().to_owned(), begun + end))
 }
 
-/// What is within quotes, and how far that goes, the closing quote included.
+/// The text within quotes, and its length with the closing quote.
 fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
     let mut inside = String::new();
     let mut characters = text.char_indices();
@@ -108,7 +108,7 @@ fn quoted(text: &str, quote: char) -> Option<(String, usize)> {
     None
 }
 
-/// Puts variables' values in: `${NAME}`, `${NAME:-default}`. `\${` stands for itself.
+/// Replaces `${NAME}` and `${NAME:-default}` by values. `\${` is a literal `${`.
 fn expand(value: &str, known: &dyn Fn(&str) -> String) -> String {
     let mut expanded = String::new();
     let mut rest = value;

@@ -1,4 +1,5 @@
-//! A project's event log: numbered without gaps by its one writer, read by any number of cursors.
+//! A project's event log: numbered without gaps by its one writer, read by any number of cursors. Older events are
+//! packed.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,18 +8,25 @@ use std::time::{Duration, Instant};
 use pytest_lens_protocol::{Event, EventPayload};
 use tokio::sync::Notify;
 
+use crate::runs::packed::{decode, encode};
 use crate::timing::EVENTS_KEPT;
 
-/// Events kept at least; older ones go once the runs that they belong to are over.
+/// The log keeps at least this many events. Older ones are dropped when their runs are over.
 const KEPT: usize = 50_000;
 
-/// What outcomes and output in it may weigh; above that, what readers have had time for goes too.
+/// Limit for the weight of all events, in bytes. Above it, events are dropped that readers had time to read.
 const WEIGHT_KEPT: usize = 8 * 1024 * 1024;
 
-/// The most that one read returns.
+/// The newest events are not packed, since most readers are near the end of the log.
+const UNPACKED: usize = 512;
+
+/// Events in one block.
+const BLOCK: usize = 256;
+
+/// The most events in one answer.
 const PAGE: usize = 2_000;
 
-/// What one read returns weighs about this much at most: many times it fits a frame.
+/// The approximate limit of one answer in bytes. A frame holds several times as much.
 const PAGE_WEIGHT: usize = 8 * 1024 * 1024;
 
 pub(crate) struct EventLog {
@@ -26,31 +34,51 @@ pub(crate) struct EventLog {
     arrived: Notify,
 }
 
+/// Consecutive events, packed.
+struct Block {
+    /// The time of the last event.
+    at: Instant,
+    weight: usize,
+    bytes: Box<[u8]>,
+}
+
+impl Block {
+    /// Its events, numbered from `last` on; `None` if they can't be decoded.
+    fn events_after(&self, last: u64) -> Option<Vec<Arc<Event>>> {
+        let payloads: Vec<EventPayload> = decode(&self.bytes)?;
+        let events = (last + 1..).zip(payloads).map(|(seq, payload)| Arc::new(Event { seq, payload }));
+        Some(events.collect())
+    }
+}
+
 struct Inner {
+    /// The oldest events, [`BLOCK`] in each.
+    packed: VecDeque<Arc<Block>>,
+    /// The events after the packed ones.
     events: VecDeque<Arc<Event>>,
-    /// When each came, and what it weighs.
+    /// The time and the weight of each unpacked event.
     notes: VecDeque<(Instant, usize)>,
-    /// What all of them weigh.
+    /// The weight of all events.
     weight: usize,
     /// The number of the last event.
     last: u64,
-    /// Nothing will be added any more.
+    /// No more events will be added.
     closed: bool,
 }
 
-/// What a reader finds behind its cursor.
+/// The events after a reader's cursor.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Read {
-    /// Events, a page at most, and the cursor behind them.
+    /// A page of events, and the cursor after them.
     Events(u64, Vec<Arc<Event>>),
-    /// The cursor is not in what is kept: events behind it were dropped, or it lies beyond the end, as that of an
-    /// earlier log may. The reader needs the present state, and goes on from here.
+    /// The cursor is not in the log: the events after it were dropped, or it is beyond the end, as the cursor of an
+    /// earlier log may be. The reader needs the current state, and continues from here.
     Lost(u64),
 }
 
 impl Inner {
     fn push(&mut self, event: Event) {
-        // The items of an inventory live in that, however many events tell of them.
+        // Items count as part of the inventory, which holds them as well.
         let weight = match &event.payload {
             EventPayload::Inventory(_) => 0,
             payload => weight_of(payload),
@@ -60,8 +88,22 @@ impl Inner {
         self.events.push_back(Arc::new(event));
     }
 
-    /// Drops what is too much.
+    /// The number of the last dropped event.
+    fn dropped(&self) -> u64 {
+        self.last - (self.packed.len() * BLOCK + self.events.len()) as u64
+    }
+
+    /// Drops the oldest events while there are too many.
     fn forget(&mut self, now: Instant) {
+        while let Some(block) = self.packed.front() {
+            let is_read = now.duration_since(block.at) >= EVENTS_KEPT;
+            let left = (self.packed.len() - 1) * BLOCK + self.events.len();
+            if left < KEPT && (self.weight <= WEIGHT_KEPT || !is_read) {
+                return;
+            }
+            self.weight -= block.weight;
+            self.packed.pop_front();
+        }
         while let Some(&(at, weight)) = self.notes.front() {
             let is_read = now.duration_since(at) >= EVENTS_KEPT;
             if self.events.len() <= KEPT && (self.weight <= WEIGHT_KEPT || !is_read) {
@@ -74,7 +116,7 @@ impl Inner {
     }
 }
 
-/// Writes an event to the log for people, where they ask for it: a run can be followed there by its id.
+/// Writes an event to the debug log, where a run can be followed by its id.
 fn trace(seq: u64, payload: &EventPayload) {
     match payload {
         EventPayload::RunStarted(run) => tracing::debug!(seq, run = run.run_id, tests = run.total, "run started"),
@@ -102,6 +144,7 @@ impl EventLog {
     pub(crate) fn new() -> Self {
         EventLog {
             inner: Mutex::new(Inner {
+                packed: VecDeque::new(),
                 events: VecDeque::new(),
                 notes: VecDeque::new(),
                 weight: 0,
@@ -112,7 +155,7 @@ impl EventLog {
         }
     }
 
-    /// Appends an event. `may_forget`: no run is going on whose events must be kept.
+    /// Appends an event. `may_forget`: no current run needs the older events.
     pub(crate) fn push(&self, payload: EventPayload, may_forget: bool) -> u64 {
         let seq = {
             let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
@@ -129,7 +172,37 @@ impl EventLog {
         seq
     }
 
-    /// Nothing will be added any more: whoever waits is answered.
+    /// Packs all but the newest events. Blocks.
+    pub(crate) fn pack(&self) {
+        let lock = || self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let (oldest, at, weight) = {
+                let inner = lock();
+                if inner.events.len() < UNPACKED + BLOCK {
+                    return;
+                }
+                let weight: usize = inner.notes.iter().take(BLOCK).map(|(_, weight)| weight).sum();
+                let oldest: Vec<_> = inner.events.iter().take(BLOCK).cloned().collect();
+                let Some(&(at, _)) = inner.notes.get(BLOCK - 1) else { return };
+                (oldest, at, weight)
+            };
+            let payloads: Vec<&EventPayload> = oldest.iter().map(|event| &event.payload).collect();
+            let Some(bytes) = encode(&payloads) else { return };
+            let mut inner = lock();
+            if inner.events.front().map(|event| event.seq) != oldest.first().map(|event| event.seq) {
+                // Another call has packed or dropped these events.
+                continue;
+            }
+            inner.events.drain(..BLOCK);
+            inner.notes.drain(..BLOCK);
+            // Items of an inventory have no weight.
+            let packed = bytes.len().min(weight);
+            inner.weight = inner.weight - weight + packed;
+            inner.packed.push_back(Arc::new(Block { at, weight: packed, bytes: bytes.into() }));
+        }
+    }
+
+    /// Closes the log, and answers waiting readers.
     pub(crate) fn close(&self) {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.arrived.notify_waiters();
@@ -139,28 +212,47 @@ impl EventLog {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed
     }
 
-    /// What lies behind `cursor`.
+    /// The events after `cursor`.
     pub(crate) fn read(&self, cursor: u64) -> Read {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = inner.last - inner.events.len() as u64;
-        if cursor < first {
-            return Read::Lost(first);
+        let (mut at, packed, unpacked) = {
+            let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+            let dropped = inner.dropped();
+            if cursor < dropped {
+                return Read::Lost(dropped);
+            }
+            if cursor > inner.last {
+                return Read::Lost(inner.last);
+            }
+            let skip = usize::try_from(cursor - dropped).unwrap_or(usize::MAX);
+            let blocks: Vec<_> = inner.packed.iter().skip(skip / BLOCK).take(PAGE / BLOCK).cloned().collect();
+            let unpacked = skip.saturating_sub(inner.packed.len() * BLOCK);
+            let room = PAGE - (blocks.len() * BLOCK).min(PAGE);
+            let is_last = skip / BLOCK + blocks.len() >= inner.packed.len();
+            let room = if is_last { room } else { 0 };
+            let events: Vec<_> = inner.events.iter().skip(unpacked).take(room).cloned().collect();
+            (dropped + (skip / BLOCK * BLOCK) as u64, blocks, events)
+        };
+        let mut found = Vec::new();
+        for block in packed {
+            let Some(events) = block.events_after(at) else {
+                tracing::error!("packed events can't be read any more");
+                return Read::Lost(at + BLOCK as u64);
+            };
+            found.extend(events.into_iter().filter(|event| event.seq > cursor));
+            at += BLOCK as u64;
         }
-        if cursor > inner.last {
-            return Read::Lost(inner.last);
-        }
-        let skip = usize::try_from(cursor - first).unwrap_or(usize::MAX);
+        found.extend(unpacked);
         let mut weight = 0;
-        let light = |event: &&Arc<Event>| {
+        let light = |event: &Arc<Event>| {
             let before = weight;
             weight += weight_of(&event.payload);
             before == 0 || weight <= PAGE_WEIGHT
         };
-        let events: Vec<_> = inner.events.iter().skip(skip).take(PAGE).take_while(light).cloned().collect();
+        let events: Vec<_> = found.into_iter().take_while(light).collect();
         Read::Events(events.last().map_or(cursor, |event| event.seq), events)
     }
 
-    /// As [`EventLog::read`], but waits for a first event, `limit` at most.
+    /// As [`EventLog::read`], but waits up to `limit` for a first event.
     pub(crate) async fn wait(&self, cursor: u64, limit: Duration) -> Read {
         let waiting = async {
             loop {
@@ -178,9 +270,9 @@ impl EventLog {
     }
 }
 
-/// About how many bytes an event takes on the wire.
+/// The approximate size of an event on the wire, in bytes.
 fn weight_of(payload: &EventPayload) -> usize {
-    /// Of an event's or item's field names and numbers.
+    /// The size of the field names and numbers of an event or item.
     const BASE: usize = 256;
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     match payload {
@@ -213,7 +305,7 @@ fn weight_of(payload: &EventPayload) -> usize {
 #[cfg(test)]
 mod tests {
     use pytest_lens_protocol::OutputStream::Stdout;
-    use pytest_lens_protocol::{Output, TestsStarted};
+    use pytest_lens_protocol::{InventoryDelta, Output, TestOutcome, TestOutcomes, TestsStarted};
 
     use super::*;
 
@@ -233,6 +325,56 @@ mod tests {
         assert!(inner.weight <= WEIGHT_KEPT && inner.notes.len() == 7);
         drop(inner);
         assert_eq!(log.read(0), Read::Lost(13));
+    }
+
+    #[test]
+    fn r4_packed_events_are_read_as_before() {
+        let log = EventLog::new();
+        let count = 2 * PAGE + 3 * BLOCK;
+        for id in 0..count {
+            let outcome = TestOutcome {
+                id: format!("test_a.py::test_{id}"),
+                outcome: "failed".into(),
+                duration_ms: 0.1 + id as f64,
+                stdout: Some("text".into()),
+                ..TestOutcome::default()
+            };
+            log.push(EventPayload::TestOutcome(TestOutcomes { run_id: "r".into(), outcomes: vec![outcome] }), true);
+            log.push(
+                EventPayload::Inventory(InventoryDelta { revision: id as u64, ..InventoryDelta::default() }),
+                true,
+            );
+        }
+        let cursors = [0, 1, 255, 256, 257, 2_000, 2 * count as u64 - 600, 2 * count as u64];
+        let before = cursors.map(|cursor| log.read(cursor));
+        log.pack();
+        let inner = log.inner.lock().unwrap();
+        assert!(inner.events.len() < UNPACKED + BLOCK && inner.packed.len() > 10);
+        assert!(inner.packed.iter().map(|block| block.bytes.len()).sum::<usize>() < 60 * 2 * count);
+        drop(inner);
+        for (cursor, read) in cursors.into_iter().zip(before) {
+            let (_, before) = events(read);
+            let (end, after) = events(log.read(cursor));
+            assert_eq!(after, before[..after.len()], "after {cursor}");
+            assert_eq!(end, cursor + after.len() as u64);
+            assert_eq!(after.is_empty(), before.is_empty());
+        }
+        log.inner.lock().unwrap().forget(Instant::now());
+        log.push(payload(0), true);
+        assert_eq!(events(log.read(2 * count as u64)).1.len(), 1, "numbers go on");
+    }
+
+    #[test]
+    fn r4_whole_blocks_go_when_there_are_too_many_events() {
+        let log = EventLog::new();
+        for id in 0..KEPT + BLOCK + 10 {
+            log.push(payload(id), false);
+        }
+        log.pack();
+        log.push(payload(0), true);
+        let Read::Lost(dropped) = log.read(0) else { panic!("nothing was dropped") };
+        assert!(dropped <= BLOCK as u64);
+        assert_eq!(events(log.read(dropped)).1[0].seq, dropped + 1);
     }
 
     fn payload(id: usize) -> EventPayload {

@@ -1,5 +1,5 @@
-//! Runs of other processes (a terminal's `pytest --lens`, another engine's), as the history hears of them: told as runs,
-//! so that an editor shows them.
+//! Runs of other processes (a terminal's `pytest --lens`, another engine), read from the history. They are reported as
+//! ordinary runs, so that editors show them.
 
 use pytest_lens_history::{Attempt, Run, Source};
 use pytest_lens_plan::outcome::{Counts, run_status};
@@ -10,11 +10,11 @@ use crate::model::outcome::{counts_of, status_of};
 /// Outcomes in one event.
 const PIECE: usize = 500;
 
-/// What is said of a failure of which the history keeps no more than that it was one.
+/// The message of a failure if the history keeps nothing but the outcome.
 const NO_DETAILS: &str = "it failed in another process, which keeps no details: run it here to see them";
 
-/// The events of a run that was recorded elsewhere. None of one by a continuous integration service: its code may be
-/// another.
+/// The events of a run that another process recorded. A run on a continuous integration service makes none, since its
+/// code may differ.
 pub(crate) fn events(run: &Run) -> Vec<EventPayload> {
     if run.source == Source::Ci || run.attempts.is_empty() {
         return Vec::new();
@@ -46,7 +46,7 @@ pub(crate) fn events(run: &Run) -> Vec<EventPayload> {
         .collect()
 }
 
-/// Each attempt, and how it is told: those that another one followed will be repeated.
+/// Each attempt; `will_rerun` is set for those that another attempt followed.
 fn outcomes(attempts: &[Attempt]) -> Vec<(&Attempt, TestOutcome)> {
     let mut last = std::collections::HashMap::new();
     for attempt in attempts {

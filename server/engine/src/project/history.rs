@@ -1,4 +1,4 @@
-//! The histories that projects use: one for each repository, shared by its projects, closed with the last of them.
+//! The histories of projects. Each repository has one, which its projects share; it is closed with the last of them.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub(crate) struct Histories {
 }
 
 impl Histories {
-    /// Histories in `state_dir`. `watch`: how often each looks for runs that other processes recorded; `None`: never.
+    /// Histories in `state_dir`. `watch`: how often each looks for runs of other processes; `None`: never.
     pub(crate) fn new(state_dir: PathBuf, watch: Option<Duration>) -> Self {
         Histories { state_dir, options: HistoryOptions { watch, ..HistoryOptions::default() }, open: Mutex::default() }
     }
@@ -39,7 +39,7 @@ impl Histories {
     }
 }
 
-/// Those of a report that there is something to say about.
+/// The hints of a report: only those with evidence.
 pub(crate) fn hints(report: &Report) -> impl Iterator<Item = Hint> {
     report.flaky.iter().chain(&report.unstable).map(|(id, verdict)| verdict.hint(id))
 }

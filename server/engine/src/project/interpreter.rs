@@ -1,4 +1,4 @@
-//! Which Python a repo's tests run in, and how that was decided.
+//! Finds the Python interpreter of a repository, and explains the choice.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -8,18 +8,21 @@ use tokio::process::Command;
 
 use crate::timing::MANAGER_LIMIT;
 
-/// An interpreter, and how it came to be chosen.
+/// An interpreter, and the reason for choosing it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Interpreter {
     pub path: PathBuf,
-    /// For people: "the repo's .venv".
+    /// The reason in words, such as "the repo's .venv".
     pub source: String,
 }
 
-/// Looks for the interpreter: the one asked for, else the repo's virtual environment, the active environment, one of
-/// another name in the repo, the project manager's environment, and last `python3` on PATH. A root below pytest's `rootdir` is a part of that repo.
+/// Finds the interpreter. The order is: the requested one, the repository's virtual environment, the active
+/// environment, an environment of another name in the repository, the project manager's environment, and `python3` on
+/// PATH. A root below pytest's `rootdir` is a part of that repository.
 ///
 /// # Errors
+///
+/// One sentence that says what is missing and what to do.
 /// One sentence that says what is missing and what to do.
 pub(crate) async fn find(root: &Path, rootdir: &Path, asked: Option<&str>) -> Result<Interpreter, String> {
     if let Some(asked) = asked {
@@ -45,8 +48,8 @@ pub(crate) async fn find(root: &Path, rootdir: &Path, asked: Option<&str>) -> Re
         })
 }
 
-/// The interpreter that is to be used from now on, where none was asked for and `present` is in use; `None`: that one.
-/// Looks at a few names only, unless that is gone or the look is to be `thorough`: managers are programs to be asked.
+/// The interpreter to use from now on if no client requested one and `present` is in use; `None` to keep it. Checks
+/// only a few names, unless `present` is gone or `thorough` is set: asking a project manager means running a program.
 pub(crate) async fn renewed(root: &Path, rootdir: &Path, present: &Interpreter, thorough: bool) -> Option<Interpreter> {
     let found = match near(root, rootdir) {
         Some(near) => near,
@@ -56,12 +59,12 @@ pub(crate) async fn renewed(root: &Path, rootdir: &Path, present: &Interpreter, 
     (found.path != present.path).then_some(found)
 }
 
-/// The folders of a repo that a root is part of, from itself upwards.
+/// The folders of the repository that a root is part of, from the root upwards.
 fn repo<'a>(root: &'a Path, rootdir: &'a Path) -> impl Iterator<Item = &'a Path> {
     root.ancestors().take_while(move |folder| *folder == root || folder.starts_with(rootdir))
 }
 
-/// The repo's environment by one of its usual names, or the active one.
+/// The repository's environment under one of the usual names, or the active one.
 fn near(root: &Path, rootdir: &Path) -> Option<Interpreter> {
     let of_repo = |names: &'static [&'static str]| {
         let places = repo(root, rootdir).flat_map(move |folder| names.iter().map(move |name| (folder, name)));
@@ -84,7 +87,7 @@ fn resolve_asked(root: &Path, asked: &str) -> Result<PathBuf, String> {
         _ => PathBuf::from(asked),
     };
     let path = root.join(&expanded);
-    // A bare name is looked up as a shell would, where nothing in the repo has it.
+    // If the repository has no file of that name, the name is looked up as a shell would.
     if !path.exists()
         && expanded.components().count() == 1
         && let Some(path) = on_path(expanded.as_os_str())
@@ -102,7 +105,7 @@ fn resolve_asked(root: &Path, asked: &str) -> Result<PathBuf, String> {
     }
 }
 
-/// The interpreter of an environment. Its symlink is never resolved: where it lies decides the prefix.
+/// The interpreter of an environment. Its symlink is not resolved, since its own path determines the prefix.
 fn python_in(prefix: &Path) -> Option<PathBuf> {
     ["bin/python", "bin/python3"].iter().map(|name| prefix.join(name)).find(|path| is_executable(path))
 }
@@ -117,7 +120,7 @@ fn on_path(name: &OsStr) -> Option<PathBuf> {
     std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| is_executable(path))
 }
 
-/// Asks the project's manager, told by pyproject.toml or a lock file, for its environment.
+/// Asks the project's manager for its environment. pyproject.toml or a lock file shows which manager that is.
 async fn of_manager(root: &Path) -> Option<Interpreter> {
     let text = pytest_lens_analysis::listing::read_text(&root.join("pyproject.toml")).ok()?;
     let project: toml::Table = toml::from_str(&text).ok()?;

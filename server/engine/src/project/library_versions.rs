@@ -1,6 +1,7 @@
-//! The libraries beside the code: what another version of a library does is no fault of a test.
+//! Distinguishes runs of the same code with different versions of libraries, which don't make a test flaky.
 //!
-//! A run's code is named by the project's own files (`history::Fingerprints`), which those who record runs elsewhere know
+//! The name of a run's code covers the project's own files (`history::Fingerprints`); other processes that record runs
+//! compute it as well. If the same code ran with other libraries before, this module gives it another name.
 //! as well. Where the same code ran with other libraries before, it gets another name here.
 
 use std::path::PathBuf;
@@ -9,21 +10,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::processes::disk_snapshot::hex_sha256;
 use crate::processes::private_files;
 
-/// How many names of code are remembered.
+/// Number of remembered code names.
 const KEPT: usize = 200;
 
 const FILE: &str = "libraries.json";
 
-/// With which libraries code ran first.
+/// The libraries with which each code ran first.
 #[derive(Debug)]
 pub(crate) struct Libraries {
     file: PathBuf,
-    /// Names of code and of libraries, the newest last; read at the first question.
+    /// Names of code and of libraries, newest last; read on first use.
     known: Mutex<Option<Vec<(String, String)>>>,
 }
 
 impl Libraries {
-    /// As remembered beside a project's caches.
+    /// The names remembered next to a project's caches.
     pub(crate) fn of(cache_dir: &std::path::Path) -> Self {
         Libraries { file: cache_dir.join(FILE), known: Mutex::default() }
     }
@@ -68,7 +69,7 @@ mod tests {
         let other = known.name(&one, "a 2");
         assert_ne!(other, one);
         assert_eq!(known.name(&two, "a 2"), two);
-        // Another engine knows it too.
+        // Another engine must see the name as well.
         let known = Libraries::of(folder.path());
         assert_eq!(known.name(&one, "a 2"), other);
         assert_eq!(known.name(&one, "a 1"), one);

@@ -1,4 +1,4 @@
-//! One project: it collects, runs and watches. What comes of that goes to its recorder, the one task that writes the
+//! One project: it collects, runs and watches. It sends the results to its recorder, the one task that writes the
 //! [`ProjectState`], which everyone reads.
 
 pub(crate) mod env_file;
@@ -6,6 +6,7 @@ pub(crate) mod event_log;
 pub(crate) mod foreign_runs;
 pub(crate) mod history;
 pub(crate) mod interpreter;
+pub(crate) mod known_disk;
 pub(crate) mod library_versions;
 pub(crate) mod plan_run;
 pub(crate) mod pytest_config;
@@ -32,7 +33,7 @@ use crate::model::scope::Scope;
 use crate::model::sources;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::launcher::Launcher;
-use crate::processes::pool::{Found, Pool};
+use crate::processes::pool::{Found, Pool, Wanted};
 use crate::processes::stdio_relay::Printed;
 use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
@@ -50,18 +51,18 @@ use crate::timing::{
     PROCESSES_END_LIMIT, RUN_REMEMBERED, SOURCES_DELAY,
 };
 
-/// A project at work: what acts for its clients. What is known of it is in its [`ProjectState`].
+/// The active part of a project, which works for its clients. Its data are in its [`ProjectState`].
 pub(crate) struct Project {
     pub id: String,
     pub state: Arc<ProjectState>,
     pub interpreter: ArcSwap<Interpreter>,
-    /// What clients called its root: by links too.
+    /// The names under which clients opened its root, which may be links.
     pub names: Mutex<BTreeSet<PathBuf>>,
-    /// Somebody asked for its interpreter: no other one is ever used.
+    /// A client requested its interpreter, so no other one is used.
     pub is_pinned: AtomicBool,
     pub pool: Arc<Pool>,
     pub refresher: Refresher,
-    /// Runs that the history has yet to take in.
+    /// Number of runs that the history has not recorded yet.
     unsaved: watch::Sender<usize>,
     fingerprints: Arc<Fingerprints>,
     libraries: Arc<Libraries>,
@@ -71,7 +72,7 @@ pub(crate) struct Project {
 }
 
 impl Project {
-    /// Starts a project: the recorder, and the first look at the sources.
+    /// Starts a project: its recorder, and the first reading of the sources.
     pub(crate) fn start(
         id: String,
         root: PathBuf,
@@ -113,7 +114,7 @@ impl Project {
         project
     }
 
-    /// Reads the project's sources, so that there is a tree before pytest has spoken.
+    /// Reads the project's sources, so that there is a tree before pytest has collected.
     async fn read_sources(self: Arc<Self>) {
         let (root, pytest) = (self.state.root.clone(), self.state.pytest.load_full());
         let listing = tokio::task::spawn_blocking(move || sources::read(&root, &pytest));
@@ -127,14 +128,14 @@ impl Project {
         let _ = self.commands.send(command);
     }
 
-    /// Sends the recorder a command and waits until it is carried out.
+    /// Sends the recorder a command and waits until it is done.
     pub(crate) async fn record_and_wait<T>(&self, make: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.record(make(reply));
         answer.await.ok()
     }
 
-    /// How pytest is called, by the settings and what a run adds.
+    /// The arguments and options for pytest, from the settings and from one run.
     pub(crate) fn options(&self, arguments: &[String]) -> WorkerOptions {
         let settings = self.state.settings.load();
         WorkerOptions {
@@ -149,14 +150,15 @@ impl Project {
         }
     }
 
-    /// Gives the interpreters to come the variables of the settings and of their file, as that is now. Returns whether
-    /// that changed something, and what is wrong with the file.
+    /// Sets the variables of new interpreters, from the settings and the current text of `envFile`. Returns whether
+    /// they changed, and the problem with the file.
     pub(crate) fn renew_env(&self) -> (bool, Option<String>) {
         let (env, problem) = env_file::variables(&self.state.root, &self.state.settings.load());
         (self.pool.set_env(env), problem)
     }
 
-    /// Whether a name of the root, or any that clients know, still leads there: a link may lead elsewhere by now.
+    /// Returns whether the root, and every name that clients used for it, still leads to the same folder. A link may
+    /// have been retargeted.
     pub(crate) fn is_still(&self, name: Option<&Path>) -> bool {
         let leads_here = |name: &Path| {
             *name == self.state.root || name.canonicalize().ok().is_none_or(|path| path == self.state.root)
@@ -167,8 +169,8 @@ impl Project {
         }
     }
 
-    /// Takes up the interpreter that would be found now, where nobody asked for one by name; whether that is another.
-    /// `thorough`: programs are asked for it.
+    /// Switches to the interpreter that would be found now, unless a client requested one. Returns whether it differs.
+    /// `thorough`: also asks project managers.
     pub(crate) async fn renew_interpreter(&self, thorough: bool) -> bool {
         if self.is_pinned.load(Ordering::Relaxed) {
             return false;
@@ -184,21 +186,22 @@ impl Project {
         true
     }
 
-    /// What a run wants of the session that its tests are found in. `special`: it runs them in sessions of another
-    /// kind. Fixtures that wait for the next run are in a session already.
+    /// The purpose of the session in which a run's tests are selected. `special`: the run uses sessions of another
+    /// kind. If fixtures are reused, a resident already has its session.
     pub(crate) fn purpose_of(&self, special: bool) -> Purpose {
         if special || self.pool.residents.idle() > 0 { Purpose::List } else { Purpose::Run }
     }
 
-    /// Whether coverage can be measured.
+    /// Checks that coverage can be measured.
     ///
     /// # Errors
+    ///
     /// A sentence that says what to install, or which file is missing.
     pub(crate) async fn check_coverage(&self, wanted: &Coverage) -> Result<(), String> {
         if let Some(config) = wanted.config.as_ref().filter(|config| !self.state.root.join(config).is_file()) {
             return Err(format!("--cov-config: there is no {config} under {}", self.state.root.display()));
         }
-        // It may have been installed a moment ago: then the interpreter is started anew.
+        // It may have been installed just now, which only a new interpreter sees.
         self.pool.base().await.map_err(|error| error.to_string())?;
         if self.pool.ready().is_none_or(|ready| ready.coverage) {
             return Ok(());
@@ -208,12 +211,12 @@ impl Project {
         Err(format!("coverage is not installed for {python}: run `{python} -m pip install coverage`"))
     }
 
-    /// How long a run that is to be debugged waits for its debugger.
+    /// The longest wait of a run for its debugger.
     pub(crate) fn debug_limit(&self) -> Duration {
         Duration::from_millis(self.state.settings.load().debug_timeout_ms)
     }
 
-    /// How long collecting may take.
+    /// The longest time that collecting may take.
     pub(crate) fn collect_limit(&self) -> Duration {
         if self.pool.launcher.terminal {
             return ATTENDED_LIMIT;
@@ -221,7 +224,7 @@ impl Project {
         Duration::from_millis(self.state.settings.load().collect_timeout_ms)
     }
 
-    /// A fresh collected session for a scope. What is collected anew goes into the inventory before this returns.
+    /// A fresh collected session for a scope. A new collection is in the inventory when this returns.
     pub(crate) async fn session_for(
         self: &Arc<Self>,
         scope: &Scope,
@@ -242,17 +245,18 @@ impl Project {
         self.renew_env();
         self.renew_interpreter(false).await;
         let options = WorkerOptions { reports, no_cov: !reports, ..self.options(arguments) };
-        let (pytest, limit) = (self.state.pytest.load_full(), self.collect_limit());
-        let mut found = self.pool.session_for(scope, &options, &pytest, limit, purpose).await;
-        // An environment may have been made where only its manager knows.
+        let (settings, limit) = (&self.state.pytest.load_full(), self.collect_limit());
+        let wanted = Wanted { scope, options: &options, settings, limit, purpose };
+        let mut found = self.pool.session_for(wanted).await;
+        // There may be a new environment that only the project manager knows.
         if matches!(found, Err(CollectFailure::Unreachable(_))) && self.renew_interpreter(true).await {
-            found = self.pool.session_for(scope, &options, &pytest, limit, purpose).await;
+            found = self.pool.session_for(wanted).await;
         }
         let is_usual = arguments.is_empty();
-        // A part's own arguments may be refused, where its conftests don't define what the project's options need, or
-        // its folder's name has a meaning for pytest. The whole has them in it.
+        // pytest may refuse the arguments of a part of the project: the part lacks a conftest that defines the
+        // project's options, or its folder's name has a meaning for pytest. The whole project includes the part.
         if *scope != Scope::All && matches!(found, Err(CollectFailure::Refused { path: None, .. })) {
-            let whole = self.pool.session_for(&Scope::All, &options, &pytest, limit, purpose).await;
+            let whole = self.pool.session_for(Wanted { scope: &Scope::All, ..wanted }).await;
             if whole.is_ok() {
                 return self.record_collection(&Scope::All, whole, is_usual).await;
             }
@@ -260,17 +264,18 @@ impl Project {
         self.record_collection(scope, found, is_usual).await
     }
 
-    /// Collects a scope with an interpreter that was started anew, whatever there is.
+    /// Collects a scope with a newly started interpreter.
     pub(crate) async fn collect(self: &Arc<Self>, scope: &Scope, purpose: Purpose) -> Result<Found, CollectFailure> {
         self.renew_env();
         self.renew_interpreter(true).await;
         self.pool.start_anew();
-        let (options, pytest) = (self.options(&[]), self.state.pytest.load_full());
-        let found = self.pool.collect(scope, &options, &pytest, self.collect_limit(), purpose).await;
+        let (options, settings) = (&self.options(&[]), &self.state.pytest.load_full());
+        let wanted = Wanted { scope, options, settings, limit: self.collect_limit(), purpose };
+        let found = self.pool.collect(wanted).await;
         self.record_collection(scope, found, true).await
     }
 
-    /// `into_inventory`: a run with arguments of its own says nothing of the project's inventory.
+    /// `into_inventory`: false for a run with its own arguments, whose collection does not describe the project.
     async fn record_collection(
         self: &Arc<Self>,
         scope: &Scope,
@@ -283,12 +288,12 @@ impl Project {
                 let is_known = !found.is_new && collected.is_recorded(self.state.inventory.load().revision);
                 if into_inventory && !is_known {
                     self.record_and_wait(|done| Command::Collected { collected: Arc::clone(collected), done }).await;
-                    self.refresher.collected(collected);
+                    self.refresher.known().collected(collected);
                 }
                 Ok(found)
             }
             Err(failure @ CollectFailure::OnlyWhenAsked { .. }) => {
-                // What the sources say stands, until somebody asks.
+                // The inventory keeps the tests from the sources until a client asks for more.
                 if !self.state.inventory.load().complete {
                     Arc::clone(self).read_sources().await;
                 }
@@ -304,18 +309,18 @@ impl Project {
         }
     }
 
-    /// Accepts a run and starts it. Returns when it is recorded.
+    /// Accepts a run and starts it. Returns when the run is recorded.
     pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<RunLease> {
         let plan = Arc::new(plan);
         let project = Arc::clone(self);
-        // A task of its own: whoever asks may be gone meanwhile, and a recorded run must be driven to its end.
+        // A task of its own: the client may go meanwhile, and a recorded run must be driven to its end.
         let beginning = tokio::spawn(async move {
             let (accepted, answer) = oneshot::channel();
             project.record(Command::Begin { plan: Arc::clone(&plan), accepted });
             let (lease, older_runs) = answer.await.ok()?;
             let record = lease.record()?;
             project.unsaved.send_modify(|runs| *runs += 1);
-            // All that is logged on the way of a run carries its id.
+            // Every log entry of the run carries its id.
             let span = tracing::info_span!("run", id = plan.run_id);
             tokio::spawn(Arc::clone(&project).run(plan, record, older_runs).instrument(span));
             Some(lease)
@@ -333,7 +338,7 @@ impl Project {
         let began = going_on.began();
         let code = tokio::spawn(async move {
             tokio::time::sleep(FINGERPRINT_DELAY).await;
-            // Code that changed since it was collected is not the code that runs.
+            // Code that changed after its collection is not the code that runs.
             let name = move || {
                 let code = prints.since(began, &root, &besides)?;
                 Some(libraries.name(&code, &collected.base.libraries())).filter(|_| collected.is_fresh())
@@ -362,14 +367,16 @@ impl Project {
             let code = code.await.ok().flatten();
             self.record_and_wait(|done| Command::Code { run_id, code, done }).await;
             self.unsaved.send_modify(|runs| *runs -= 1);
+            let state = Arc::clone(&self.state);
+            drop(tokio::task::spawn_blocking(move || state.pack_ended_runs()));
         };
         let collected = Arc::clone(&plan.collected);
-        // What its clients may still read goes when they are through, however long getting ready takes.
+        // The plan holds what clients can still read; it is dropped before the preparations below, which may take long.
         drop(plan);
         tokio::join!(self.get_ready(&collected), file);
     }
 
-    /// Removes the temporary folders of old runs. Runs that go on keep theirs, and so do fixtures.
+    /// Removes the temporary folders of old runs, except those of current runs and of kept fixtures.
     fn prune_temp_dirs(&self) {
         let mut live = self.pool.residents.temps();
         live.extend(self.state.runs.iter().filter(|run| !run.is_over()).map(|run| run.temp.clone()));
@@ -393,27 +400,26 @@ impl Project {
         old
     }
 
-    /// Looks at what the tests of a run print while they run.
+    /// Polls the output of running tests.
     async fn watch_outputs(self: Arc<Self>, record: Arc<RunRecord>) {
         let run_id = record.suite_log.id.clone();
         let mut ticks = tokio::time::interval(OUTPUT_INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            for (index, place) in record.suite_log.outputs.look() {
+            for (index, place) in record.suite_log.open_streams.look() {
                 self.record(Command::DriverEvent { run_id: run_id.clone(), event: DriverEvent::Printed(index, place) });
             }
         }
     }
 
-    /// Has the recorder tell of flakiness whenever the history learns something, from whichever process. What was known
-    /// before is told too.
+    /// Makes the recorder report flakiness whenever the history changes, starting with its current contents.
     fn follow_history(self: &Arc<Self>) {
         let project = Arc::downgrade(self);
         let tell = move |changed: &Changed| {
             let project = project.upgrade();
             project.is_some_and(|project| {
-                // A command that ends soon has nobody to report other processes' runs to.
+                // A command that ends soon has no client that shows the runs of other processes.
                 if let Changed::Elsewhere(runs) = changed
                     && project.pool.is_resident()
                 {
@@ -427,14 +433,14 @@ impl Project {
         self.state.history.listen(tell);
     }
 
-    /// Waits until the history has been read from the disk, or can't be. A run never does.
+    /// Waits until the history is read from disk, or can't be read. Runs don't wait for it.
     pub(crate) async fn history_loaded(&self) {
         let history = Arc::clone(&self.state.history);
-        // Without it, the answer comes from what is in memory.
+        // On failure, the answer comes from memory.
         let _ = tokio::task::spawn_blocking(move || history.wait_loaded(HISTORY_LOAD_LIMIT)).await;
     }
 
-    /// Gets ready for the run that comes next, while nobody waits.
+    /// Prepares the next run in the background.
     pub(crate) async fn get_ready(&self, collected: &Arc<CollectedSession>) {
         let runners = match self.state.settings.load().workers {
             Some(WorkerCount::Fixed(count)) => count as usize,
@@ -445,7 +451,7 @@ impl Project {
         self.pool.prestart(collected).await;
     }
 
-    /// Ends everything: runs are killed, processes go.
+    /// Ends the project: kills its runs and ends its processes.
     pub(crate) async fn close(&self) {
         let runs: Vec<_> = self.state.runs.iter().map(|run| Arc::clone(run.value())).collect();
         for run in &runs {

@@ -1,55 +1,55 @@
-//! Plans a run: which tests a request means, and what running them takes.
+//! Plans a run: the tests that a request selects, and everything needed to run them.
 
 use std::sync::Arc;
 
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_protocol::{ErrorCode, RunOptions, Settings, WorkerCount};
+use pytest_lens_protocol::{ErrorCode, NodeId, RunOptions, Settings, WorkerCount};
 use tokio::sync::watch;
 
 use super::Project;
 use crate::api_error::{Refusal, invalid};
 use crate::model::collect_error::CollectError;
-use crate::model::scope::{Scope, file_part};
+use crate::model::scope::Scope;
 use crate::model::select::{Filter, Selection, means, own_id, select};
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::pool::Found;
 use crate::processes::temp_dirs;
-use crate::processes::worker_protocol::{Asked, Purpose};
+use crate::processes::worker_protocol::{Purpose, RequestedTests};
 use crate::runs::coverage::Coverage;
 use crate::runs::handle::RunHandle;
 use crate::runs::plan::{ConflictPolicy, RunKind, RunPlan};
 use crate::runs::run_ids::RunIds;
 
-/// What a run request asks for.
+/// A client's request for a run.
 pub(crate) struct RunRequest {
     pub node_ids: Vec<String>,
     pub workers: Option<u32>,
     pub maxfail: Option<u32>,
     pub options: RunOptions,
-    /// Failures are repeated, whatever the settings say.
+    /// Repeat failures, even if the settings don't.
     pub repeat: bool,
 }
 
 impl RunRequest {
-    /// In the words of pytest's command line.
-    pub(crate) fn asked(&self, project: &Project) -> Asked {
+    /// The request in terms of pytest's command line.
+    pub(crate) fn asked(&self, project: &Project) -> RequestedTests {
         let RunOptions { keyword, marker, .. } = &self.options;
         let args = self.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect();
-        Asked { args, keyword: keyword.clone(), marker: marker.clone() }
+        RequestedTests { args, keyword: keyword.clone(), marker: marker.clone() }
     }
 }
 
-/// What a request means, in a fresh collected session.
+/// The tests that a request selects, in a fresh collected session.
 pub(crate) struct Chosen {
     pub collected: Arc<CollectedSession>,
     pub selected: Vec<usize>,
-    /// How many were taken out, by expressions or by pytest itself.
+    /// Number of tests that expressions or pytest deselected.
     pub deselected: usize,
-    /// What of it could not be collected, each a short line.
+    /// Files of the request that could not be collected, one short line each.
     pub problems: Vec<String>,
-    /// The session's process, where it was collected for this request alone.
+    /// The session's process, if it was collected for this request alone.
     pub exclusive: Arc<ExclusiveSession>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) async fn choose(
         Filter::parse(request.options.keyword.as_deref(), request.options.marker.as_deref()).map_err(invalid)?;
     let ids: Vec<String> = request.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect();
     for id in &ids {
-        project.state.check_file(&format!("{id:?}"), file_part(id)).map_err(invalid)?;
+        project.state.check_file(&format!("{id:?}"), NodeId::new(id).file()).map_err(invalid)?;
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
     let (Found { collected, exclusive, .. }, is_filtered) =
@@ -74,7 +74,7 @@ pub(crate) async fn choose(
         project.pool.expect(&scope, &project.options(&[]));
     }
     let chosen = if is_filtered {
-        // What pytest has left out is not unknown.
+        // A test that pytest has deselected is not unknown.
         let here: Vec<_> =
             ids.iter().filter(|id| collected.tests.nodes.iter().any(|node| means(id, node))).cloned().collect();
         if here.is_empty() && !ids.is_empty() {
@@ -95,8 +95,8 @@ pub(crate) async fn choose(
     Ok(Chosen { collected, selected, deselected, problems, exclusive })
 }
 
-/// The session for a run, and whether pytest itself has applied the run's `-k` and `-m` to it. That is so where the
-/// project may look at them while it collects; sessions that all runs share are collected without.
+/// The session for a run, and whether pytest has applied the run's `-k` and `-m` itself. It does so if the project may
+/// read them while it collects; shared sessions are collected without them.
 async fn collect_for(
     project: &Arc<Project>,
     request: &RunRequest,
@@ -121,8 +121,8 @@ async fn collect_for(
     Ok((collect(&[usual.clone(), filters].concat()).await?, true))
 }
 
-/// Which kind of run a request asks for. `coverage`: what it measures. `reports`: whether it is one that makes the reports
-/// which the project's options ask for.
+/// The kind of run for a request. `coverage`: what to measure. `reports`: the run makes the reports that the project's
+/// options ask for.
 pub(crate) fn kind(
     project: &Project,
     request: &RunRequest,
@@ -135,14 +135,14 @@ pub(crate) fn kind(
     if run_disabled || reports || coverage.is_some() {
         return RunKind::Fresh { run_disabled, reports, coverage };
     }
-    // Arguments of its own are for one run: what stays must not have them.
+    // Its own arguments apply to one run only, so a resident can't have them.
     if project.state.settings.load().fixture_reuse.enabled && request.options.arguments.is_empty() {
         return RunKind::Resident(project.state.pytest.load_full());
     }
     RunKind::Forked
 }
 
-/// What running these tests takes.
+/// Makes the plan for running these tests.
 pub(crate) fn plan(
     project: &Project,
     run_ids: &RunIds,
@@ -191,15 +191,15 @@ pub(crate) fn plan(
         time_limit: None,
         problems,
         deselected,
-        // Where another session makes reports, the one that has collected ends before.
+        // If the reports come from another session, the one that has collected ends first.
         exclusive: if kind.makes_reports() && !collected.options.reports { Arc::default() } else { exclusive },
         conflicts: ConflictPolicy::Independent,
         taken_over: watch::Sender::default(),
         selected,
-        asked: Asked::default(),
+        asked: RequestedTests::default(),
         workers,
         maxfail: if rerun.until_failure { Some(1) } else { request.maxfail.filter(|limit| *limit > 0) },
-        // A person at a debugger may take any time.
+        // A person at a debugger may take any amount of time.
         timeout_ms: limit.filter(|_| !is_debug),
         collect_limit: project.collect_limit(),
         kind,
@@ -211,8 +211,8 @@ pub(crate) fn plan(
     })
 }
 
-/// How many runners are asked for. Tests that share a port or a file fail when they run at the same time, so several
-/// run at a time only where somebody says that they may: the request, the settings, or the project itself.
+/// The number of runners. Tests that share a port or a file fail when they run at the same time, so several runners
+/// need permission: by the request, the settings, or the project's own configuration.
 fn wanted_workers(request: &RunRequest, settings: &Settings, collected: &CollectedSession) -> WorkerCount {
     let asked = request.workers.map(WorkerCount::Fixed);
     let auto = request.options.auto_workers.then_some(WorkerCount::Auto);
@@ -220,7 +220,7 @@ fn wanted_workers(request: &RunRequest, settings: &Settings, collected: &Collect
     asked.or(auto).or(settings.workers).unwrap_or(usual)
 }
 
-/// Who asked for a run; a program that does not say counts as a terminal.
+/// The source of a run. A client that names none counts as a terminal.
 pub(crate) fn source_of(options: &RunOptions) -> Result<Source, Refusal> {
     let parsed = options.source.as_deref().map_or(Ok(Source::Cli), str::parse);
     parsed.map_err(|error| invalid(format!("field `options.source`: {error}")))

@@ -1,10 +1,10 @@
-//! pytest's configuration of a project, as far as files and names of tests go.
+//! pytest's configuration of a project, as far as it concerns the names of files and tests.
 
 use std::path::Path;
 
 use pytest_lens_analysis::{PytestSettings, settings_from};
 
-/// The configuration as it is on disk now. pytest itself reports a broken one.
+/// Reads the current configuration from disk. pytest itself reports a broken one.
 pub(crate) fn read(root: &Path) -> PytestSettings {
     let text = |path: &Path| pytest_lens_analysis::listing::read_text(path).ok();
     settings_from(root, &text).unwrap_or_else(|error| {

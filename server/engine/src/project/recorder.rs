@@ -1,7 +1,7 @@
 //! The one task that writes a project's state: inventory, runs, history and the event log.
 //!
-//! Whoever drives processes sends it commands; it puts them in order, and guards what the log promises: every
-//! accepted run has one end, and before it one final outcome for each selected test.
+//! It receives commands from the tasks that drive processes, orders them, and guarantees that every accepted run has
+//! one end and, before that, one final outcome for each selected test.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use pytest_lens_history::{Attempt, Changed, Run};
 use pytest_lens_plan::outcome::{Counts, Outcome, run_status};
 use pytest_lens_protocol::{
     EventPayload, FlakinessHints, NOT_COLLECTED, Output, OutputStream, RunEnd, RunStart, Settings, TestOutcome,
-    TestOutcomes, TestResultInfo, TestsStarted,
+    TestOutcomes, TestsStarted,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -30,12 +30,12 @@ use crate::project::remembered_failure;
 use crate::project::state::ProjectState;
 use crate::runs::event::{DriverEnd, DriverEvent};
 use crate::runs::plan::{ConflictPolicy, RunPlan};
-use crate::runs::record::{OlderRun, RunLease, RunRecord};
+use crate::runs::record::{CaseResult, OlderRun, RunLease, RunRecord};
 
-/// Items of the tree that one event tells at most: each has to fit a frame.
+/// The most items in one event, so that it fits a frame.
 const PIECE: usize = 10_000;
 
-/// What the recorder is to write down.
+/// A change to record.
 pub(crate) enum Command {
     /// The sources were read.
     Static { listing: Vec<(String, Arc<FileAnalysis>)>, done: oneshot::Sender<()> },
@@ -43,21 +43,21 @@ pub(crate) enum Command {
     Collected { collected: Arc<CollectedSession>, done: oneshot::Sender<()> },
     /// A scope could not be collected.
     NotCollected { scope: Scope, failure: CollectFailure, done: oneshot::Sender<()> },
-    /// Files are no more.
+    /// Files were deleted.
     Gone { files: HashSet<String>, done: oneshot::Sender<()> },
-    /// A run is to begin.
+    /// A run begins.
     Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<(RunLease, Vec<OlderRun>)> },
     /// Something happened in a run.
     DriverEvent { run_id: String, event: DriverEvent },
     /// Nothing more will happen in a run.
     Ended { run_id: String, ending: DriverEnd, done: oneshot::Sender<()> },
-    /// The code that a run ran on, where that can be told.
+    /// The code of a run, if it can be named.
     Code { run_id: String, code: Option<Arc<str>>, done: oneshot::Sender<()> },
-    /// The history has new outcomes, of whichever process.
+    /// The history has new outcomes, from any process.
     Recorded(Changed),
     /// Runs that other processes have recorded.
     ForeignRuns(Vec<Arc<Run>>),
-    /// pytest's configuration was read anew.
+    /// pytest's configuration was read again.
     PytestConfig { pytest: Box<PytestSettings>, done: oneshot::Sender<()> },
     /// New settings.
     Configure { settings: Box<Settings>, done: oneshot::Sender<()> },
@@ -66,9 +66,9 @@ pub(crate) enum Command {
 pub(crate) struct Recorder {
     state: Arc<ProjectState>,
     runs: HashMap<String, OpenRun>,
-    /// Ended runs whose code is yet to be told, with what they came to, and whether they ran undisturbed.
+    /// Ended runs whose code is not named yet, with their outcomes, and whether they ran undisturbed.
     unsaved: HashMap<String, (Run, bool)>,
-    /// Tests that were told to be flaky or unstable: that they no longer are is told too.
+    /// Tests that were reported as flaky or unstable, so that the end of that is reported too.
     suspects: HashSet<String>,
     next_run: u64,
 }
@@ -78,14 +78,14 @@ struct OpenRun {
     record: Arc<RunRecord>,
     number: u64,
     counts: Counts,
-    /// Tests whose output goes to files while they run.
+    /// Running tests whose output goes to files.
     streamed: HashSet<usize>,
-    /// The last attempt of each test that another was to follow: told again where none did.
+    /// The last attempt of each test that announced another. If none follows, it is reported again as final.
     promised: HashMap<usize, u32>,
     /// For the history.
     run: Run,
-    /// No other run had its tests at the same time. Otherwise they may have been in each other's way, and what came of
-    /// them is no evidence of anything.
+    /// No other run had its tests at the same time. Otherwise the runs may have disturbed each other, and their
+    /// outcomes prove nothing.
     runs_alone: bool,
     warned: Warnings,
 }
@@ -95,7 +95,7 @@ impl Recorder {
         Recorder { state, runs: HashMap::new(), unsaved: HashMap::new(), suspects: HashSet::new(), next_run: 1 }
     }
 
-    /// Works until the project is gone.
+    /// Handles commands until the project is dropped.
     pub(crate) async fn work(
         mut self,
         mut mailbox: mpsc::UnboundedReceiver<Command>,
@@ -107,7 +107,7 @@ impl Recorder {
                 command = mailbox.recv() => {
                     let Some(command) = command else { return };
                     if matches!(command, Command::Ended { .. }) {
-                        // What was printed before the end is told before it.
+                        // Output from before the end is reported before the end.
                         while let Ok((stream, text)) = printed.try_recv() {
                             self.print(stream, text);
                         }
@@ -226,12 +226,12 @@ impl Recorder {
         for problem in &plan.problems {
             plan.suite_log.print(OutputStream::Stderr, &format!("{problem}\n"));
         }
-        // Where nobody waits for it any more, the lease ends the run.
+        // If nobody waits for it any more, the lease ends the run.
         let _ = accepted.send((RunLease::of(record), older_runs));
     }
 
-    /// What a new run has to wait for, and whether nobody else has its tests at the same time. Older ones leave to it what
-    /// they have not run, where both are a person's.
+    /// The older runs that a new run has to wait for, and whether no other run has its tests at the same time. If both
+    /// runs are a person's, the older one leaves its remaining common tests to the new one.
     fn yield_tests(&mut self, plan: &RunPlan) -> (Vec<OlderRun>, bool) {
         let (mut older_runs, mut alone) = (Vec::new(), true);
         if self.runs.is_empty() {
@@ -271,12 +271,12 @@ impl Recorder {
             }
             DriverEvent::Streams(index, streams) => {
                 open.streamed.insert(index);
-                open.record.suite_log.outputs.open(index, streams);
+                open.record.suite_log.open_streams.open(index, streams);
             }
             DriverEvent::Streamed(index, ends, folder) => open.record.suite_log.close_streams(index, ends, folder),
             DriverEvent::Printed(index, place) => {
                 let suite_log = &open.record.suite_log;
-                if let Some(item) = suite_log.outputs.announce(index, place) {
+                if let Some(item) = suite_log.open_streams.announce(index, place) {
                     suite_log.keep(Some(index), item);
                 }
             }
@@ -329,7 +329,7 @@ impl Recorder {
         };
         self.unsaved.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));
         self.push(EventPayload::RunFinished(end.clone()));
-        // Whoever waits for the end of the run takes a suite that has not told its own for one that broke off.
+        // The suite ends first: a waiting reader takes a suite without an end for one that failed.
         open.record.suite_log.end(at_least);
         open.record.close(end);
         if open.record.suite_log.is_closed_for_client() {
@@ -337,7 +337,7 @@ impl Recorder {
         }
     }
 
-    /// Gives a run to the history, which says what came of it ([`Command::Recorded`]).
+    /// Gives a run to the history, which reports back with [`Command::Recorded`].
     fn save(&mut self, run_id: &str, code: Option<Arc<str>>) {
         let Some((mut run, alone)) = self.unsaved.remove(run_id) else { return };
         {
@@ -349,7 +349,7 @@ impl Recorder {
         self.state.history.record(run);
     }
 
-    /// Tells runs of other processes as runs.
+    /// Reports runs of other processes as ordinary runs.
     fn report_foreign_runs(&self, runs: &[Arc<Run>]) {
         for event in runs.iter().flat_map(|run| foreign_runs::events(run)) {
             if let EventPayload::TestOutcome(told) = &event {
@@ -361,7 +361,7 @@ impl Recorder {
         }
     }
 
-    /// Tells what the history says of tests with new outcomes, where there is something to say.
+    /// Reports changes of flakiness of tests with new outcomes.
     fn report_flakiness(&mut self, changed: &Changed) {
         let window = self.state.settings.load().flaky.window as usize;
         let hints: Vec<_> = match changed.tests() {
@@ -388,7 +388,7 @@ impl Recorder {
         }
     }
 
-    /// Something was printed past pytest's capture: it belongs to the run that goes on.
+    /// Reports output that bypassed pytest's capture; it is attributed to the current run.
     fn print(&self, stream: OutputStream, text: String) {
         let newest = self.runs.values().max_by_key(|open| open.number);
         match newest {
@@ -419,7 +419,7 @@ impl OpenRun {
         let known: Outcome = outcome.outcome.parse().unwrap_or(Outcome::Error);
         let id = Arc::clone(&self.plan.node(index).id);
         let (attempt, duration_ms) = (outcome.attempt, outcome.duration_ms);
-        // What a person does in a debugger says nothing of the test.
+        // A run in a debugger proves nothing about a test.
         let is_new = self.promised.insert(index, attempt) != Some(attempt);
         if known != Outcome::NotRun && self.plan.kind.debug_process().is_none() && is_new {
             let failure =
@@ -428,20 +428,19 @@ impl OpenRun {
             self.run.attempts.push(Attempt { id: Arc::clone(&id), outcome: known, attempt, duration_ms, failure });
         }
         let mut state = self.record.state();
-        state.running.remove(&index);
         if outcome.will_rerun {
+            state.running.remove(&index);
             return;
         }
-        state.settled.insert(index);
         self.record.suite_log.settle(index, known);
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a duration is positive and short"
         )]
-        state.results.push(TestResultInfo {
-            node_id: id.to_string(),
-            outcome: outcome.outcome.clone(),
+        state.settle(CaseResult {
+            index,
+            outcome: known,
             duration_ms: outcome.duration_ms.round() as u64,
             message: outcome.message.clone(),
         });
@@ -454,7 +453,7 @@ impl OpenRun {
     }
 }
 
-/// A sentence on the files of a run that could not be collected.
+/// A sentence about the files of a run that could not be collected.
 fn uncollected(problems: &[String]) -> Option<String> {
     let first = problems.first()?;
     Some(match problems.len() - 1 {
@@ -463,7 +462,7 @@ fn uncollected(problems: &[String]) -> Option<String> {
     })
 }
 
-/// The file that a failed collection is told at: the one that the failure names, else the only one it was about.
+/// The file to which a failed collection is attributed: the one that the failure names, else the only one in the scope.
 fn blamed(scope: &Scope, failure: &CollectFailure) -> CollectError {
     let (path, line) = match failure {
         CollectFailure::Refused { path: Some(path), line, .. } => (path.clone(), *line),

@@ -1,9 +1,9 @@
-//! Keeps the inventory true to the disk: finds out what changed since files were last read, and collects just what the
-//! changes can reach.
+//! Keeps the inventory up to date: finds the changes since files were last read, and collects only the tests that they
+//! can affect.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::model::import_graph::{Affected, ImportGraph, relative};
 use crate::model::scope::Scope;
@@ -13,51 +13,28 @@ use crate::processes::pool::Found;
 use crate::processes::project_files;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
+use crate::project::known_disk::KnownDisk;
 use crate::project::pytest_config;
 use crate::project::recorder::Command;
 use crate::project::watcher::{Hint, Watch};
 use crate::timing::REFRESH_DELAY_LIMIT;
 use pytest_lens_analysis::is_config_file;
 
-/// Past this many files, collecting the whole project is taken to be quicker.
+/// Above this number of files, collecting the whole project is faster.
 const MANY: usize = 200;
 
 #[derive(Default)]
 pub(crate) struct Refresher {
-    /// The disk as the inventory knows it.
-    known: Mutex<Option<Snapshot>>,
-    /// What runs have collected of it since, in sessions of parts.
-    parts: Mutex<Snapshot>,
-    /// One refresh at a time.
+    known: Mutex<KnownDisk>,
+    /// Serializes refreshes.
     busy: tokio::sync::Mutex<()>,
     watch: Mutex<Option<Watch>>,
 }
 
 impl Refresher {
-    fn known(&self) -> std::sync::MutexGuard<'_, Option<Snapshot>> {
+    /// The disk as the inventory knows it.
+    pub(crate) fn known(&self) -> MutexGuard<'_, KnownDisk> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn parts(&self) -> std::sync::MutexGuard<'_, Snapshot> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A collection is in the inventory: after one of the whole, its reading is what is known.
-    ///
-    /// A part's reading is kept beside it: [`refresh`] alone collects everything that a change reaches, and until then
-    /// the part's files may change back to what is known.
-    pub(crate) fn collected(&self, collected: &CollectedSession) {
-        if collected.scope == Scope::All {
-            *self.known() = Some(collected.snapshot());
-            *self.parts() = Snapshot::default();
-        } else {
-            self.parts().absorb(&collected.snapshot());
-        }
-    }
-
-    /// Whatever is known holds no more: the next look collects everything.
-    pub(crate) fn forget(&self) {
-        *self.known() = None;
     }
 
     pub(crate) fn close(&self) {
@@ -79,7 +56,7 @@ impl Refresher {
 async fn look(project: Weak<Project>, hint: Hint) -> bool {
     let Some(project) = project.upgrade() else { return false };
     // A client that only reads events has not requested a collection.
-    if hint == Hint::Watching && project.refresher.known().is_none() {
+    if hint == Hint::Watching && !project.refresher.known().is_complete() {
         return true;
     }
     if let Err(failure) = refresh(&project, false, Purpose::Unasked).await {
@@ -90,7 +67,7 @@ async fn look(project: Weak<Project>, hint: Hint) -> bool {
 
 /// Brings the inventory up to date. `force`: collects everything, changed or not.
 ///
-/// Where nobody asks and collecting would have effects, what is known stays as it is.
+/// If nobody asked and collecting would have effects, the inventory stays as it is.
 pub(crate) async fn refresh(project: &Arc<Project>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
     match bring_up_to_date(project, force, purpose).await {
         Err(CollectFailure::OnlyWhenAsked { .. }) => Ok(()),
@@ -100,7 +77,7 @@ pub(crate) async fn refresh(project: &Arc<Project>, force: bool, purpose: Purpos
 
 async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose) -> Result<(), CollectFailure> {
     let _one = project.refresher.busy.lock().await;
-    let known = project.refresher.known().clone();
+    let known = project.refresher.known().whole();
     let Some(mut known) = known.filter(|_| !force) else {
         let scope = Scope::All;
         let found = if force {
@@ -114,11 +91,11 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
     project.state.wait_idle(REFRESH_DELAY_LIMIT).await;
     let ground_changed = project.renew_env().0 | project.renew_interpreter(false).await;
     let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));
-    let mut parts = std::mem::take(&mut *project.refresher.parts());
+    let mut parts = project.refresher.known().take_parts();
     let compared = tokio::task::spawn_blocking(move || {
         let mut changes = known.changes();
         changes.add(parts.changes());
-        // What everything rests on: the interpreter, and the packages installed for it.
+        // Everything depends on the interpreter and its installed packages.
         let ground_changed = ground_changed || base.is_some_and(|base| !base.is_unchanged());
         (known, changes, ground_changed)
     });
@@ -151,7 +128,7 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
         known.absorb(&collected.snapshot());
         spawn_get_ready(project, collected);
     }
-    *project.refresher.known() = Some(known);
+    project.refresher.known().refreshed(known);
     Ok(())
 }
 
@@ -160,7 +137,7 @@ fn spawn_get_ready(project: &Arc<Project>, collected: Arc<CollectedSession>) {
     tokio::spawn(async move { project.get_ready(&collected).await });
 }
 
-/// The test files to collect anew, and those that are no more; `None`: collect everything.
+/// The test files to collect, and the deleted ones; `None` to collect everything.
 async fn plan(
     project: &Arc<Project>,
     known: &Snapshot,
@@ -168,7 +145,7 @@ async fn plan(
 ) -> Option<(BTreeSet<String>, HashSet<String>)> {
     let project = Arc::clone(project);
     let paths: Vec<PathBuf> = known.files().map(Path::to_owned).collect();
-    // Of what pytest asks for itself it is known whom it concerns.
+    // Only conftests that pytest looks for by itself concern known tests.
     if changes.asked_for().any(|path| path.file_name().is_none_or(|name| name != "conftest.py")) {
         return None;
     }
@@ -185,12 +162,12 @@ fn plan_blocking(
     let mut gone = HashSet::new();
     let mut present = Vec::new();
     for path in changed {
-        // Outside of the root nothing is known of who imports what.
+        // The importers of a file outside of the root are unknown.
         let inside = relative(root, path)?;
         if path.is_dir() {
             present.extend(project_files::sources(root, path).filter(|path| pytest.is_test_file(Path::new(path))));
         } else if path.exists() {
-            // A new file that is no source reaches nothing that was collected without it.
+            // A new file that is no source can't affect tests that were collected without it.
             let was_read = paths.contains(path);
             if was_read || inside.ends_with(".py") {
                 present.push(inside);
@@ -211,13 +188,13 @@ fn plan_blocking(
     let new_or_gone = |path: &String| gone.contains(path) || !root.join(path).exists();
     let mut reached = match ImportGraph::new(files).affected(&present, &is_test) {
         Affected::Files(files) => files,
-        // A new module that nobody imports yet changes nothing.
+        // A new module that nothing imports affects no test.
         Affected::All if present.iter().all(|path| path.ends_with(".py") && !paths.contains(&root.join(path))) => {
             BTreeSet::new()
         }
         Affected::All => return None,
     };
-    // What did not import before may do so now.
+    // Files that did not import before may do so now.
     reached.extend(project.state.inventory.load().errors.keys().map(|path| path.to_string()));
     reached.retain(|path| !new_or_gone(path) && pytest.is_test_file(Path::new(path)));
     (reached.len() <= MANY).then_some((reached, gone))

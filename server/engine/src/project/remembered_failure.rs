@@ -1,16 +1,16 @@
-//! Why a test failed, as the history keeps it, and where that is in a file which may be another by now.
+//! Failures as the history keeps them, and their places in files that may have changed since.
 
 use std::path::{Path, PathBuf};
 
 use pytest_lens_analysis::{FileAnalysis, Span};
 use pytest_lens_history::{FailedAt, Failure};
-use pytest_lens_protocol::{Location, Range, TestOutcome};
+use pytest_lens_protocol::{Location, NodeId, Range, TestOutcome};
 use url::Url;
 
 use crate::model::item::uri_of;
 use crate::model::node::Node;
 
-/// What is kept of a failed outcome.
+/// The part of a failed outcome that the history keeps.
 pub(crate) fn kept(outcome: &TestOutcome, node: &Node, root: &Path) -> Failure {
     let place = outcome.location.as_ref().and_then(|location| {
         let path = path_of(location)?;
@@ -30,7 +30,7 @@ fn path_of(location: &Location) -> Option<PathBuf> {
     Url::parse(&location.uri).ok()?.to_file_path().ok()
 }
 
-/// A file as it is now.
+/// A file's current text.
 pub(crate) struct Source<'a> {
     pub text: &'a str,
     pub analysis: &'a FileAnalysis,
@@ -38,11 +38,11 @@ pub(crate) struct Source<'a> {
 
 /// The file that a failure of a test is in, relative to the root.
 pub(crate) fn file_of<'a>(id: &'a str, place: &'a FailedAt) -> &'a str {
-    place.file.as_deref().unwrap_or_else(|| id.split_once("::").map_or(id, |(file, _)| file))
+    place.file.as_deref().unwrap_or_else(|| NodeId::new(id).file())
 }
 
-/// Where it is now: at the line that holds what it held then, in the test where it was in the test. `None` where no line
-/// of that kind is left.
+/// Finds the current line: the one with the same text, within the test if it was there. `None` if there is no such
+/// line.
 pub(crate) fn place(id: &str, place: &FailedAt, source: &Source<'_>, root: &Path) -> Option<Location> {
     let (told, within) = match &place.file {
         Some(_) => (i64::from(place.line) - 1, None),
@@ -61,14 +61,14 @@ pub(crate) fn place(id: &str, place: &FailedAt, source: &Source<'_>, root: &Path
     Some(Location { uri, range: Range::of_line(u32::try_from(line + 1).ok()?) })
 }
 
-/// The `def` line of a test, and the lines that are its own.
+/// The `def` line of a test, and the lines of its definition.
 fn definition(id: &str, analysis: &FileAnalysis) -> Option<(u32, Span)> {
-    let (_, suffix) = id.split_once("::")?;
+    let suffix = NodeId::new(id).names()?;
     let of = |suffix: &str| analysis.nodes.iter().rev().find(|node| node.id_suffix() == suffix);
     let node = of(suffix).or_else(|| of(suffix.split_once('[')?.0));
     let known = node.map(|node| (node.def_line, node.full_span));
     known.or_else(|| {
-        // What only pytest knows to be a test.
+        // A test that only pytest recognizes.
         let name = suffix.split('[').next()?.replace("::", ".");
         let def = analysis.defs.iter().rev().find(|def| def.qualname == name)?;
         Some((def.def_line, def.full_span))

@@ -1,4 +1,4 @@
-//! What is known of a project, as everyone reads it. The recorder writes it, and nobody else.
+//! The published state of a project: written by the recorder alone, read by everyone.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +17,7 @@ use crate::processes::project_files;
 use crate::project::event_log::EventLog;
 use crate::runs::record::RunRecord;
 
-/// Attempts, and the time that they took.
+/// Number and total duration of executed attempts.
 #[derive(Debug, Default)]
 pub(crate) struct Executed {
     pub attempts: u64,
@@ -36,7 +36,7 @@ pub(crate) struct ProjectState {
     pub results: DashMap<String, Arc<TestOutcome>>,
     pub history: Arc<History>,
     pub analyses: Arc<Analyses>,
-    /// What its runs came to since it was opened.
+    /// Attempts since the project was opened.
     executed: Mutex<Executed>,
     reads: Mutex<FileReaders>,
 }
@@ -70,27 +70,34 @@ impl ProjectState {
         Err(project_files::gone(&self.root).unwrap_or_else(|| format!("{what}: there is no {path} under {root}")))
     }
 
-    /// Which files were read by which.
+    /// Records of which code read which files.
     pub(crate) fn reads(&self) -> MutexGuard<'_, FileReaders> {
         self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What its runs came to.
+    /// Attempts since the project was opened.
     pub(crate) fn executed(&self) -> MutexGuard<'_, Executed> {
         self.executed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a run goes on.
+    /// Returns whether a run is going on.
     pub(crate) fn is_busy(&self) -> bool {
         self.runs.iter().any(|run| !run.is_over())
     }
 
-    /// Nobody asks for a run any more. One that goes on is forgotten when it ends.
+    /// Packs the records of ended runs until they are read. Blocks.
+    pub(crate) fn pack_ended_runs(&self) {
+        let runs: Vec<Arc<RunRecord>> = self.runs.iter().map(|run| Arc::clone(run.value())).collect();
+        runs.iter().for_each(|run| run.pack());
+        self.log.pack();
+    }
+
+    /// Forgets a run without readers. A current run is forgotten when it ends.
     pub(crate) fn forget_run(&self, run_id: &str) {
         self.runs.remove_if(run_id, |_, run| run.is_over());
     }
 
-    /// Waits until no run goes on, `limit` at most: work that nobody waits for stays out of their way.
+    /// Waits up to `limit` until no run is going on, so that background work does not compete with runs.
     pub(crate) async fn wait_idle(&self, limit: Duration) {
         let idle = async {
             loop {

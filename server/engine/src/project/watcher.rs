@@ -76,7 +76,7 @@ async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn(Hin
     }
 }
 
-/// Watches a folder and those of the project below it.
+/// Watches a folder and the project's folders below it.
 fn add_folders(watcher: &mut RecommendedWatcher, folder: &Path) {
     for folder in project_files::folders(folder) {
         if let Err(error) = watcher.watch(&folder, RecursiveMode::NonRecursive) {

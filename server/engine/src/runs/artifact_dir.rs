@@ -1,4 +1,4 @@
-//! Where the artifacts of runs lie: one folder for each run, removed when nobody can ask for them any more.
+//! The folders of runs' artifacts. Each run has one, which is removed when the run is forgotten.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,16 +12,17 @@ use crate::processes::private_files;
 #[derive(Debug)]
 pub(crate) struct RunFolder {
     path: PathBuf,
-    /// Others sweep the folder when this is gone.
+    /// While this is held, other engines leave the folder alone.
     _engine_lock: Arc<EngineLock>,
 }
 
 impl RunFolder {
-    /// Makes the folder of a run: `number` sets it apart from this process's others. `project` is the folder of the
-    /// project's temporary files; the artifacts have one beside it, since they are kept by other rules.
+    /// Makes the folder of a run; `number` is unique in this process. `project` is the folder of the project's
+    /// temporary files. Artifacts are next to it, since they are kept by other rules.
     ///
     /// # Errors
-    /// Where it can't be made.
+    ///
+    /// If the folder can't be made.
     pub(crate) fn make(project: &Path, number: u64) -> io::Result<Self> {
         let engine_lock = engine_lock::own()?;
         let path = beside(project).join(format!("{}.{number:x}", engine_lock.name()));
@@ -49,7 +50,7 @@ fn removing() -> MutexGuard<'static, Vec<JoinHandle<()>>> {
     REMOVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits until the folders of runs that are forgotten are gone. Blocks.
+/// Waits until the folders of forgotten runs are removed. Blocks.
 pub(crate) fn all_removed() {
     let removals = std::mem::take(&mut *removing());
     for removal in removals {
@@ -63,7 +64,7 @@ fn beside(project: &Path) -> PathBuf {
     project.with_file_name(name)
 }
 
-/// Has something removed while nobody waits but the end of the engine.
+/// Runs a removal in the background. Only the end of the engine waits for it.
 pub(crate) fn in_background(removal: impl FnOnce() + Send + 'static) {
     let mut removing = removing();
     removing.retain(|removal| !removal.is_finished());

@@ -1,5 +1,5 @@
-//! What runs leave behind: output that grows while a test runs, folders, files of debug data. All of it lies on disk;
-//! what is held in memory is where.
+//! Artifacts of runs: the output of tests, which grows while they run, folders, and files of debug data. They are on
+//! disk; only their paths and ranges are in memory.
 
 use std::collections::HashMap;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,44 +9,53 @@ use std::{fs, io};
 
 use pytest_lens_protocol::{Artifact, OutputStream};
 use rustix::fs::{FallocateFlags, fallocate};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::watch;
 
 use super::suite_log::{artifact_id, stream_artifact};
 
-/// The most that one stream of a test keeps on disk; behind many that printed much, less.
+/// The most bytes that one stream of a test keeps on disk. The limit is lower after tests that printed a lot.
 const MOST: u64 = 64 << 20;
 const LEAST: u64 = 64 << 10;
-/// The most that the streams of one runner are meant to keep together.
+/// The intended limit, in bytes, for all streams of one runner.
 const BUDGET: u64 = 2 << 30;
 
-/// The most bytes that one answer carries.
+/// The most bytes in one answer.
 pub(crate) const CHUNK: u64 = 256 << 10;
 
-/// No log record takes more than that.
+/// The longest log record, in bytes.
 const LINE: u64 = 16 << 20;
 
-/// The most of a stream that an outcome carries.
+/// The most bytes of a stream in an outcome.
 const TEXT: u64 = 1 << 20;
 
-/// Streams by their place in the worker's messages.
+/// The streams, in the order of the worker's messages.
 pub(crate) const STREAMS: [(OutputStream, &str); 3] =
     [(OutputStream::Stdout, "out"), (OutputStream::Stderr, "err"), (OutputStream::Log, "log")];
 
-/// Something that a suite leaves behind.
-#[derive(Clone)]
+/// An artifact of a suite.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum Item {
-    /// A part of a file that a runner writes.
+    /// A range of a file that a runner writes.
     Text { stream: OutputStream, source: Arc<Source> },
     /// A folder that a test filled.
     Custom { directory: PathBuf, moniker: Arc<str> },
     /// Files of debug data, by the numbers of their items.
     Debug { files: Arc<Vec<(String, u32)>> },
-    /// One of these files.
+    /// One file of debug data.
     File(Arc<Source>),
 }
 
 impl Item {
-    /// As an event tells it.
+    /// Returns whether it can't grow any more.
+    pub(crate) fn is_complete(&self) -> bool {
+        match self {
+            Item::Text { source, .. } | Item::File(source) => source.extent.borrow().done,
+            Item::Custom { .. } | Item::Debug { .. } => true,
+        }
+    }
+
+    /// The artifact as it appears in an event.
     pub(crate) fn told(&self, suite: &str, number: u32) -> Artifact {
         let id = artifact_id(suite, number);
         match self {
@@ -61,22 +70,40 @@ impl Item {
     }
 }
 
-/// How much there is to read, from the start on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// The readable extent of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Extent {
     pub length: u64,
     pub done: bool,
-    /// What was cut out of the middle.
+    /// A range that was cut out of the middle.
     pub hole: Option<(u64, u64)>,
 }
 
-/// A part of a file that may still grow.
+/// A range of a file that may still grow.
+#[derive(Debug)]
 pub(crate) struct Source {
     path: PathBuf,
     start: u64,
     pub extent: watch::Sender<Extent>,
-    /// Held while something is cut out or read: what is read is never what was cut out a moment ago.
+    /// Held while a range is cut out or read, so that a reader never gets a hole's zeros.
     cutting: Mutex<()>,
+}
+
+/// A [`Source`] in a packed record.
+#[derive(Serialize, Deserialize)]
+struct PackedSource(PathBuf, u64, Extent);
+
+impl Serialize for Source {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        PackedSource(self.path.clone(), self.start, *self.extent.borrow()).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let PackedSource(path, start, extent) = PackedSource::deserialize(deserializer)?;
+        Ok(Source { path, start, extent: watch::Sender::new(extent), cutting: Mutex::default() })
+    }
 }
 
 impl Source {
@@ -84,14 +111,14 @@ impl Source {
         Arc::new(Source { path, start, extent: watch::Sender::new(Extent::default()), cutting: Mutex::default() })
     }
 
-    /// A part that is complete.
+    /// A range that is complete.
     pub(crate) fn complete(path: PathBuf, start: u64, length: u64) -> Arc<Self> {
         let extent = Extent { length, done: true, hole: None };
         Arc::new(Source { path, start, extent: watch::Sender::new(extent), cutting: Mutex::default() })
     }
 
-    /// The file is so long now. What is above the limit is cut out of the middle, so that a test that never stops
-    /// printing does not fill the disk.
+    /// Takes in the file's new size. Bytes above the limit are cut out of the middle, so that a test that prints
+    /// forever does not fill the disk.
     fn grow(&self, size: u64) {
         let length = size.saturating_sub(self.start);
         let _cutting = self.cutting();
@@ -100,7 +127,7 @@ impl Source {
         if length > limit {
             let (from, to) = (limit / 4 * 3, length - limit / 4);
             let done_to = before.hole.map_or(from, |(_, to)| to);
-            // The first and last few blocks stay as they are: only whole ones can be given back.
+            // Only whole blocks can be freed, so the first and the last few stay.
             if to > done_to && punch(&self.path, self.start + done_to, to - done_to).is_ok() {
                 extent.hole = Some((from, to));
             }
@@ -110,12 +137,12 @@ impl Source {
         }
     }
 
-    /// Nothing is added any more. `end`: where it is in the file; else that is where the file is.
+    /// Completes the range. `end`: its end in the file; `None` for the end of the file.
     fn finish(&self, end: Option<u64>) {
         self.grow(end.unwrap_or_else(|| size_of(&self.path)));
         self.extent.send_modify(|extent| {
             extent.done = true;
-            // What the next test has written may have been seen before it was heard that this one is over.
+            // The file may already hold output of the next test.
             if let Some(end) = end {
                 extent.length = end.saturating_sub(self.start);
             }
@@ -126,10 +153,11 @@ impl Source {
         self.cutting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for bytes at an offset. Returns the offset behind them, them, and whether they are the last.
+    /// Waits for bytes at an offset. Returns the offset after them, the bytes, and whether they are the last.
     ///
     /// # Errors
-    /// Where the file can't be read.
+    ///
+    /// If the file can't be read.
     pub(crate) async fn wait(self: &Arc<Self>, offset: u64, whole_lines: bool) -> io::Result<(u64, Vec<u8>, bool)> {
         let mut extent = self.extent.subscribe();
         loop {
@@ -149,10 +177,11 @@ impl Source {
         }
     }
 
-    /// Bytes at an offset, and the offset behind them. Blocks.
+    /// Reads bytes at an offset. Returns the offset after them, and the bytes. Blocks.
     ///
     /// # Errors
-    /// Where the file can't be read.
+    ///
+    /// If the file can't be read.
     fn read(&self, offset: u64, whole_lines: bool) -> io::Result<(u64, Vec<u8>)> {
         let _cutting = self.cutting();
         let Extent { length, done, hole } = *self.extent.borrow();
@@ -174,7 +203,7 @@ impl Source {
                 break;
             }
             let lines = data.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-            // A line longer than a chunk is read on, unless it is longer than any that a runner writes.
+            // A line longer than a chunk is read to its end, unless it is longer than any that a runner writes.
             if lines > 0 || left == 0 || read == 0 {
                 data.truncate(lines);
                 break;
@@ -195,14 +224,14 @@ fn size_of(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |data| data.len())
 }
 
-/// Gives back the disk's space in the middle of a file.
+/// Frees the disk space of a range in the middle of a file.
 fn punch(path: &Path, from: u64, length: u64) -> io::Result<()> {
     let file = fs::OpenOptions::new().write(true).open(path)?;
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     fallocate(&file, flags, from, length).map_err(io::Error::from)
 }
 
-/// Where a running test's streams begin: the runner's files, and an offset in each.
+/// The start of a running test's streams: the runner's files, and an offset in each.
 #[derive(Debug, Clone)]
 pub(crate) struct Streams {
     pub prefix: Arc<PathBuf>,
@@ -210,14 +239,14 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
-    /// The folder that a test has put artifacts in, whether it lived to say so or not.
+    /// The folder of a test's artifacts, if the test made one.
     pub(crate) fn folder(&self, index: usize) -> Option<PathBuf> {
         let mut path = self.prefix.as_os_str().to_owned();
         path.push(format!(".d/{index}"));
         Some(PathBuf::from(path)).filter(|path| path.is_dir())
     }
 
-    /// What a test that did not live to tell it has printed, to stdout and stderr.
+    /// The output of a test whose process ended before it reported, from stdout and stderr.
     pub(crate) fn texts(&self) -> (Option<String>, Option<String>) {
         let text = |place: usize| {
             let mut file = fs::File::open(self.path(place)).ok()?;
@@ -247,37 +276,37 @@ impl Streams {
     }
 }
 
-/// The streams of the tests that run now.
+/// The streams of running tests.
 #[derive(Default)]
-pub(crate) struct Outputs(Mutex<HashMap<usize, Running>>);
+pub(crate) struct OpenStreams(Mutex<HashMap<usize, Running>>);
 
 struct Running {
     streams: Streams,
-    /// Those that were announced.
+    /// The streams that were reported as artifacts.
     sources: [Option<Arc<Source>>; 3],
-    /// How long the files were when they were last looked at.
+    /// The sizes of the files at the last look.
     sizes: [u64; 3],
 }
 
-impl Outputs {
+impl OpenStreams {
     fn running(&self) -> MutexGuard<'_, HashMap<usize, Running>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A test begins to write.
+    /// A test starts to write.
     pub(crate) fn open(&self, case: usize, streams: Streams) {
         let (sources, sizes) = ([None, None, None], streams.at);
         let before = self.running().insert(case, Running { streams, sources, sizes });
-        // A runner that says twice that a test begins: whoever reads what was before must not wait for ever.
+        // If a runner starts a test twice, readers of the first streams must not wait forever.
         for source in before.iter().flat_map(|test| test.sources.iter().flatten()) {
             source.finish(None);
         }
     }
 
-    /// Looks at the files. Returns the streams in which there is something for the first time. Blocks for a moment.
+    /// Looks at the files' sizes. Returns the streams that have output for the first time. Blocks briefly.
     ///
-    /// Told is what was there the last time: of a test that wrote it and is over meanwhile, the runner has said so by
-    /// now, and what the next test writes is not taken for its.
+    /// It reports the output that was there at the previous look. If that belongs to a test that has ended since, the
+    /// runner has reported the end by now, so output of the next test is not attributed to it.
     pub(crate) fn look(&self) -> Vec<(usize, usize)> {
         let mut running = self.running();
         let mut fresh = Vec::new();
@@ -294,7 +323,7 @@ impl Outputs {
         fresh
     }
 
-    /// Makes an artifact of a stream, unless it is one already, or the test is over.
+    /// Makes an artifact of a stream, unless there is one or the test is over.
     pub(crate) fn announce(&self, case: usize, place: usize) -> Option<Item> {
         let mut running = self.running();
         let test = running.get_mut(&case)?;
@@ -307,8 +336,8 @@ impl Outputs {
         Some(Item::Text { stream: STREAMS[place].0, source })
     }
 
-    /// A test writes no more. Returns what is yet to be told of its streams. `ends`: where the runner says that they
-    /// end; else it is where the files do.
+    /// Completes a test's streams. Returns those that were not reported yet. `ends`: the ends that the runner reported;
+    /// `None` for the ends of the files.
     pub(crate) fn close(&self, case: usize, ends: Option<[u64; 3]>) -> Vec<Item> {
         let Some(test) = self.running().remove(&case) else { return Vec::new() };
         let mut left = Vec::new();
@@ -328,30 +357,35 @@ impl Outputs {
         left
     }
 
-    /// The cases that were opened and not closed.
+    /// Frees the memory of closed streams.
+    pub(crate) fn release(&self) {
+        self.running().shrink_to_fit();
+    }
+
+    /// The cases with open streams.
     pub(crate) fn open_cases(&self) -> Vec<usize> {
         self.running().keys().copied().collect()
     }
 
-    /// The folder that a running test has put artifacts in, where it can't say so itself any more.
+    /// The artifact folder of a running test that can't report it any more.
     pub(crate) fn folder(&self, case: usize) -> Option<PathBuf> {
         self.running().get(&case)?.streams.folder(case)
     }
 }
 
-/// What is printed outside of tests, or captured in memory: written to files as it is heard of.
+/// The output of a suite: printed outside of tests, or captured in memory. It is written to files at once.
 #[derive(Default)]
-pub(crate) struct Spill {
-    /// What the suite prints, by the stream's place.
+pub(crate) struct SuiteOutput {
+    /// The suite's streams, in the order of [`STREAMS`].
     suite: Mutex<[Option<Arc<Source>>; 3]>,
 }
 
-impl Spill {
+impl SuiteOutput {
     fn suite(&self) -> MutexGuard<'_, [Option<Arc<Source>>; 3]> {
         self.suite.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what a suite has printed. Returns what is to be told of it for the first time.
+    /// Appends output of the suite. Returns an artifact for a stream's first output.
     pub(crate) fn print(&self, folder: &Path, stream: OutputStream, text: &str) -> Option<Item> {
         let place = STREAMS.iter().position(|(known, _)| *known == stream)?;
         let path = folder.join(format!("suite.{}", STREAMS[place].1));
@@ -367,14 +401,14 @@ impl Spill {
         Some(Item::Text { stream, source })
     }
 
-    /// The suite prints no more.
+    /// Completes the suite's streams.
     pub(crate) fn finish(&self) {
         for source in self.suite().iter().flatten() {
             source.finish(None);
         }
     }
 
-    /// A complete text of a test.
+    /// Stores the complete text of one of a test's streams.
     pub(crate) fn text(folder: &Path, stream: OutputStream, text: &str) -> Option<Item> {
         let name = STREAMS.iter().find(|(known, _)| *known == stream)?.1;
         let path = folder.join(format!("cases.{name}"));
@@ -389,7 +423,7 @@ impl Spill {
     }
 }
 
-/// Returns where what was appended begins and ends.
+/// Appends to a file. Returns the start and the end of the appended range.
 fn append(path: &Path, bytes: &[u8]) -> io::Result<(u64, u64)> {
     let mut file = fs::OpenOptions::new().append(true).create(true).open(path)?;
     let start = file.metadata()?.len();
@@ -416,31 +450,31 @@ mod tests {
     #[tokio::test]
     async fn what_the_next_test_writes_is_not_taken_for_this_ones() {
         let folder = tempfile::tempdir().unwrap();
-        let outputs = Outputs::default();
+        let streams = OpenStreams::default();
         let prefix = Arc::new(folder.path().join("w0"));
         fs::write(folder.path().join("w0.out"), "first").unwrap();
-        outputs.open(3, Streams { prefix: Arc::clone(&prefix), at: [0; 3] });
-        assert!(outputs.look().is_empty(), "told with the next look");
-        assert_eq!(outputs.look(), [(3, 0)]);
-        let Some(Item::Text { source, .. }) = outputs.announce(3, 0) else { panic!("no artifact") };
-        assert!(outputs.announce(3, 0).is_none(), "announced once");
-        // The runner goes on, and its word that the test is over comes late.
+        streams.open(3, Streams { prefix: Arc::clone(&prefix), at: [0; 3] });
+        assert!(streams.look().is_empty(), "told with the next look");
+        assert_eq!(streams.look(), [(3, 0)]);
+        let Some(Item::Text { source, .. }) = streams.announce(3, 0) else { panic!("no artifact") };
+        assert!(streams.announce(3, 0).is_none(), "announced once");
+        // The runner continues, and its report of the test's end comes late.
         append(&folder.path().join("w0.out"), b"second").unwrap();
-        outputs.look();
-        outputs.look();
-        assert!(outputs.close(3, Some([5, 0, 0])).is_empty());
+        streams.look();
+        streams.look();
+        assert!(streams.close(3, Some([5, 0, 0])).is_empty());
         assert_eq!(all(&source).await, b"first");
     }
 
     #[tokio::test]
     async fn a_reader_never_waits_for_a_test_that_began_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let outputs = Outputs::default();
+        let streams = OpenStreams::default();
         let prefix = Arc::new(folder.path().join("w0"));
         fs::write(folder.path().join("w0.out"), "first").unwrap();
-        outputs.open(3, Streams { prefix: Arc::clone(&prefix), at: [0; 3] });
-        let Some(Item::Text { source, .. }) = outputs.announce(3, 0) else { panic!("no artifact") };
-        outputs.open(3, Streams { prefix, at: [5, 0, 0] });
+        streams.open(3, Streams { prefix: Arc::clone(&prefix), at: [0; 3] });
+        let Some(Item::Text { source, .. }) = streams.announce(3, 0) else { panic!("no artifact") };
+        streams.open(3, Streams { prefix, at: [5, 0, 0] });
         assert_eq!(all(&source).await, b"first");
     }
 }

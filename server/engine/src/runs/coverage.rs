@@ -1,5 +1,5 @@
-//! Coverage: what pytest-cov's options ask for, measured by coverage.py itself, whether pytest-cov is there or not; and
-//! one data file and one JSON report made of it at the end.
+//! Coverage as pytest-cov's options request it, measured by coverage.py itself, with or without pytest-cov. At the end
+//! of the run the data become one data file and one JSON report.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,20 +10,21 @@ use crate::processes::launcher::Launcher;
 use crate::processes::worker_protocol::Measure;
 use crate::timing::COVERAGE_REPORT_LIMIT;
 
-/// What the files are called.
+/// Names of the files.
 const DATA: [&str; 2] = [".coverage", "coverage.json"];
 
-/// What a run is to measure.
+/// The coverage to measure in a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Coverage {
     pub source: Vec<String>,
     pub branch: bool,
-    /// Tell the tests apart.
+    /// Record which test executed a line.
     pub contexts: bool,
     pub config: Option<String>,
 }
 
-/// Takes pytest-cov's options out of pytest's arguments. Its reports and thresholds are left to whoever reads the data.
+/// Takes pytest-cov's options out of pytest's arguments. Its reports and thresholds are left to the readers of the
+/// data.
 pub(crate) fn split(arguments: &[String]) -> (Vec<String>, Option<Coverage>) {
     let (mut rest, mut wanted, mut is_wanted) = (Vec::new(), Coverage::default(), false);
     let mut arguments = arguments.iter().map(String::as_str).peekable();
@@ -53,12 +54,12 @@ pub(crate) fn split(arguments: &[String]) -> (Vec<String>, Option<Coverage>) {
 }
 
 impl Coverage {
-    /// What an editor's coverage run measures: lines and branches, test by test.
+    /// An editor's coverage run: lines and branches, by test.
     pub(crate) fn for_editors() -> Self {
         Coverage { branch: true, contexts: true, ..Coverage::default() }
     }
 
-    /// What a session is told.
+    /// The options for a session.
     pub(crate) fn measure(&self, folder: &Path) -> Measure {
         Measure {
             folder: folder.to_string_lossy().into(),
@@ -70,7 +71,7 @@ impl Coverage {
     }
 }
 
-/// Makes one data file and one report of what the runners left in `folder`.
+/// Combines the runners' data in `folder` into one data file and one report.
 pub(crate) async fn gather(launcher: &Launcher, folder: &Path, coverage: &Coverage) -> Vec<(String, PathBuf)> {
     let text = |text: &str| serde_json::Value::from(text).to_string();
     let config = coverage.config.as_deref().map_or_else(|| "None".to_owned(), text);

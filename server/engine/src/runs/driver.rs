@@ -1,6 +1,6 @@
 //! Drives one run: runners, the dispatcher that feeds them, crashes, timeouts, repeats, stop and kill.
 //!
-//! It owns the run's processes and nothing else: what happens goes out as [`DriverEvent`] to the project's recorder.
+//! It owns the run's processes and nothing else; it sends events to the project's recorder as [`DriverEvent`].
 
 mod events;
 mod preemption;
@@ -21,7 +21,7 @@ use crate::runs::plan::RunPlan;
 use crate::runs::stop::StopLevel;
 use crate::timing::{SESSION_FINISH_LIMIT, STOPPED_LIMIT};
 
-/// Runs everything, and gives every selected test one final outcome.
+/// Runs all selected tests, and gives each one final outcome.
 pub(crate) async fn drive(
     pool: &Arc<Pool>,
     plan: &RunPlan,
@@ -78,8 +78,8 @@ pub(crate) async fn drive(
     }
     (driver.ending.replaced, driver.ending.disturbed) = (driver.replaced, driver.disturbed);
     if plan.kind.coverage().is_some() || driver.replaced || !plan.collected.is_shared() {
-        // What they have measured, and what hooks of their sessions report, is written when those are over; and a newer
-        // run of the same tests may need what they hold.
+        // Sessions write their measurements and reports at their end, and a newer run of the same tests may need the
+        // resources that they hold.
         let exiting = driver.exiting.into_inner().unwrap_or_else(PoisonError::into_inner);
         let killed = driver.stop_rx.wait_for(|wanted| *wanted == StopLevel::Kill);
         let written = async {
@@ -103,41 +103,41 @@ struct Driver<'a, F: Fn(DriverEvent)> {
     stop_rx: watch::Receiver<StopLevel>,
     tell: &'a F,
     attempt: u32,
-    /// Failed tests whose next attempt was promised.
+    /// Failed tests that will be repeated.
     again: Vec<usize>,
     /// Tests that failed for good.
     failures: u32,
-    /// How each test that is repeated ended last.
+    /// The last outcome of each test that is repeated.
     before: BTreeMap<usize, TestOutcome>,
     ending: DriverEnd,
     next_slot: usize,
-    /// When the time of the whole run is up.
+    /// The end of the run's time limit.
     deadline_ns: Option<u64>,
-    /// When a debugger has to be there that has not come yet.
+    /// The deadline for the debugger to attach.
     attach_by: Option<Instant>,
     /// Tests that a newer run has taken over.
     taken_over: watch::Receiver<Arc<BTreeSet<usize>>>,
-    /// This round makes way for a newer run, and what it runs of its tests is ended then.
+    /// Time to end this round's tests that a newer run wants.
     yield_deadline: Option<Instant>,
-    /// That time has come.
+    /// That deadline has passed.
     yield_forced: bool,
     /// Tests were left to a newer run.
     replaced: bool,
-    /// A test's process was ended by what may have been somebody else.
+    /// A test's process may have been ended from outside.
     disturbed: bool,
-    /// When to look next whether runners are stopped.
+    /// Time of the next check whether runners are stopped by a signal.
     next_check: Instant,
     /// Runners that tear down their sessions.
     exiting: Mutex<Vec<tokio::task::JoinHandle<()>>>,
 }
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
-    /// Whether more is to be started.
+    /// Returns whether more tests may start.
     fn wants_runners(&self) -> bool {
         self.ending == DriverEnd::default() && self.yield_deadline.is_none() && !self.is_limit_reached()
     }
 
-    /// Whether as many tests have failed for good as may.
+    /// Returns whether the limit of failures is reached.
     fn is_limit_reached(&self) -> bool {
         self.plan.maxfail.is_some_and(|limit| self.failures >= limit)
     }

@@ -1,34 +1,34 @@
-//! What a run's driver reports while it drives, and how that ended.
+//! Events of a run's driver, and its end.
 
 use std::path::PathBuf;
 
-use pytest_lens_plan::suite::SuiteStatus;
+use pytest_lens_protocol::SuiteStatus;
 use pytest_lens_protocol::TestOutcome;
 
 use crate::model::file_readers::FileReads;
 use crate::model::warnings::ReportedWarning;
 use crate::runs::artifacts::Streams;
 
-/// What happened in a run. Numbers are indices into its plan's selected tests.
+/// An event of a run. Numbers are indices into the plan's selected tests.
 #[derive(Debug)]
 pub(crate) enum DriverEvent {
     Started(usize),
-    /// Where a test's output goes that has just started.
+    /// The streams of a test that has just started.
     Streams(usize, Streams),
-    /// A test's output is complete: where it ends, if that is known, and the folder that it left.
+    /// A test's output is complete: the ends of its streams, if known, and its artifact folder.
     Streamed(usize, Option<[u64; 3]>, Option<PathBuf>),
-    /// A stream of a test has something in it: the stream's place.
+    /// A stream of a test, by its index, has its first output.
     Printed(usize, usize),
     /// Files of the project that tests read.
     Reads(Vec<FileReads>),
     /// Files of debug data, by name.
     DebugData(Vec<(String, PathBuf)>),
     Outcome(usize, Box<TestOutcome>),
-    /// What Python warned of in one of its processes.
+    /// Warnings of one of its processes.
     Warnings(Vec<ReportedWarning>),
 }
 
-/// How the driving ended, beside the outcomes.
+/// The end of driving, apart from the outcomes.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct DriverEnd {
     pub stopped: bool,
@@ -38,16 +38,16 @@ pub(crate) struct DriverEnd {
     pub fault: Option<String>,
     /// A test or plugin interrupted the session.
     pub interrupted: Option<String>,
-    /// Tests of it were left to a newer run.
+    /// Tests were left to a newer run.
     pub replaced: bool,
-    /// A test's process was ended by what may have been somebody else.
+    /// A test's process may have been ended from outside.
     pub disturbed: bool,
-    /// Why the session as a whole is not to pass, whatever its tests did.
+    /// The reason why the session can't pass, whatever its outcomes.
     pub refused: Option<String>,
 }
 
 impl DriverEnd {
-    /// What it makes of a suite, whatever its cases say.
+    /// The least status of the suite, whatever its cases.
     pub(crate) fn suite_status(&self, has_problems: bool) -> SuiteStatus {
         if self.fault.is_some() {
             SuiteStatus::InternalError

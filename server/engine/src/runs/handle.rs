@@ -1,4 +1,4 @@
-//! A run as everyone who knows its id may use it: its log, and the way to stop it.
+//! A shared handle of a run: its log, and the way to stop it.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::runs::record::RunRecord;
 use crate::runs::stop::{StopLevel, raise};
 use crate::runs::suite_log::SuiteLog;
 
-/// A suite as everyone who knows its id may use it.
+/// A suite, for everyone who knows its id.
 #[derive(Clone)]
 pub(crate) struct RunHandle {
     pub suite_log: Arc<SuiteLog>,
@@ -21,7 +21,7 @@ impl RunHandle {
         RunHandle { suite_log: SuiteLog::new(id, logs), stop_tx: watch::Sender::new(StopLevel::Go) }
     }
 
-    /// Asks for a stop or a kill. Neither is ever taken back.
+    /// Asks for a stop or a kill, which can't be taken back.
     pub(crate) fn request_stop(&self, wanted: StopLevel) {
         raise(&self.stop_tx, wanted);
     }

@@ -1,9 +1,9 @@
-//! Log records as a client asked for them. A runner writes each record as one line of JSON, with pytest's formatted
-//! line in it as `text`.
+//! Renders log records in the requested form. A runner writes each record as one line of JSON, with pytest's formatted
+//! line as `text`.
 
 use serde_json::Value;
 
-/// The records as a JSON array; nothing for no records.
+/// The records as a JSON array; empty if there are none.
 pub(crate) fn batch(lines: &[u8]) -> Vec<u8> {
     let mut array = Vec::with_capacity(lines.len() + 2);
     for line in records(lines) {
@@ -19,7 +19,7 @@ pub(crate) fn batch(lines: &[u8]) -> Vec<u8> {
     array
 }
 
-/// The records' formatted lines.
+/// The formatted lines of the records.
 pub(crate) fn archive(lines: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(lines.len());
     for line in records(lines) {

@@ -7,6 +7,7 @@ pub(crate) mod driver;
 pub(crate) mod event;
 pub(crate) mod handle;
 pub(crate) mod log_render;
+pub(crate) mod packed;
 pub(crate) mod pending_runners;
 pub(crate) mod plan;
 pub(crate) mod record;

@@ -1,4 +1,4 @@
-//! Runners that a round has asked for and that are still on their way: a run obeys while it waits for them.
+//! Runners that a round has requested and that have not started yet. The round handles stops while it waits for them.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl RoundRunner {
     }
 }
 
-/// Runners on their way, each for a worker of the round.
+/// Requested runners, each for a worker of the round.
 pub(crate) struct PendingRunners {
     pool: Arc<Pool>,
     starting: JoinSet<(usize, Result<RoundRunner, NoProcess>)>,
@@ -53,7 +53,7 @@ impl PendingRunners {
         PendingRunners { pool: Arc::clone(pool), starting: JoinSet::new() }
     }
 
-    /// Asks for a runner. `stays`: it may be one that stays between runs.
+    /// Requests a runner. `stays`: it may be a resident.
     pub(crate) fn ask(&mut self, worker: usize, plan: &RunPlan, stays: bool) {
         let (pool, collected, special) = (Arc::clone(&self.pool), Arc::clone(&plan.collected), plan.special(worker));
         let reuse = plan.reuse().filter(|_| stays);
@@ -77,7 +77,7 @@ impl PendingRunners {
         });
     }
 
-    /// The next one that is there, or why there is none; waits for ever where none is on its way.
+    /// The next runner that has started, or the reason why there is none; waits forever if none was requested.
     pub(crate) async fn next(&mut self) -> (usize, Result<RoundRunner, NoProcess>) {
         loop {
             match self.starting.join_next().await {
@@ -88,7 +88,7 @@ impl PendingRunners {
         }
     }
 
-    /// Sees off a runner that nobody needs.
+    /// Ends a runner that is not needed.
     pub(crate) fn discard_runner(&self, runner: RoundRunner) {
         tokio::spawn(discard(Arc::clone(&self.pool), runner));
     }
@@ -99,7 +99,7 @@ impl PendingRunners {
 }
 
 impl Drop for PendingRunners {
-    /// Nobody waits for them any more. They are seen off when they come: what makes them is not to be cut short.
+    /// Abandons the requests. Runners that still start are ended then, since a start must not be interrupted.
     fn drop(&mut self) {
         let (pool, mut starting) = (Arc::clone(&self.pool), std::mem::take(&mut self.starting));
         if starting.is_empty() {

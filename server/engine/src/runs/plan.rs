@@ -1,4 +1,4 @@
-//! What a run is to do, and in which processes.
+//! The plan of a run: its tests, and the kind of processes.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -17,69 +17,69 @@ use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::pool::SessionOverrides;
 use crate::processes::resident::ResidentState;
 use crate::processes::resident_pool::Reuse;
-use crate::processes::worker_protocol::{Asked, Hold, RunOrder, WorkerIndex};
+use crate::processes::worker_protocol::{Hold, RequestedTests, RunOrder, WorkerIndex};
 use crate::runs::coverage::Coverage;
 use crate::runs::pending_runners::RoundRunner;
 use crate::runs::record::OlderRun;
 use crate::runs::stop::StopLevel;
 use crate::runs::suite_log::SuiteLog;
 
-/// What a run is to do.
+/// The plan of a run.
 pub(crate) struct RunPlan {
     pub run_id: String,
-    /// Where its tests' temporary folders are.
+    /// The folder for its tests' temporary folders.
     pub temp: PathBuf,
     pub collected: Arc<CollectedSession>,
     /// Indices into the collected session's nodes, in order.
     pub selected: Vec<usize>,
-    /// What it was called with.
-    pub asked: Asked,
-    /// How many that were asked for were taken out.
+    /// The arguments of the request.
+    pub asked: RequestedTests,
+    /// Number of requested tests that were deselected.
     pub deselected: usize,
     pub workers: usize,
     pub maxfail: Option<u32>,
     pub timeout_ms: Option<u64>,
-    /// How long a session that collects by itself may take for that.
+    /// The longest time that a session may take to collect by itself.
     pub collect_limit: Duration,
     pub kind: RunKind,
     pub rerun: Policy,
-    /// How long each test took when it last ran, by index into `selected`.
+    /// Last duration of each test, by index into `selected`.
     pub durations: Vec<Option<f64>>,
-    /// Which of the selected are known to be flaky; empty where nobody will ask.
+    /// The selected tests that are known to be flaky; empty if that does not matter.
     pub known_flaky: Vec<bool>,
-    /// Who asked.
+    /// The source of the request.
     pub source: Source,
-    /// Moved by who stops or kills the run.
+    /// The stop level, which clients raise.
     pub stop_tx: watch::Sender<StopLevel>,
-    /// Where run control reads of it.
+    /// The run's log for run control.
     pub suite_log: Arc<SuiteLog>,
-    /// Limit for the whole run; whoever set it moves the stop level.
+    /// Limit for the whole run. The task that sets it raises the stop level.
     pub time_limit: Option<Duration>,
-    /// What could not be collected of it, each a sentence. Such a run has not passed, whatever its tests say.
+    /// Files that could not be collected, a sentence each. Such a run does not pass, whatever its outcomes.
     pub problems: Vec<String>,
-    /// The process that has collected them for this run alone.
+    /// The process that was collected for this run alone.
     pub exclusive: Arc<ExclusiveSession>,
-    /// What it does with older runs that have tests in common with it, and newer ones with it.
+    /// Its rule for sharing tests with older and newer runs.
     pub conflicts: ConflictPolicy,
     /// Tests that it has left to a newer run.
     pub taken_over: watch::Sender<Arc<BTreeSet<usize>>>,
 }
 
-/// In which processes the tests of a run run.
+/// The kind of processes in which tests run.
 pub(crate) enum RunKind {
-    /// In copies of the collected session; where that can't be shared, in sessions like it.
+    /// Forks of the collected session, or sessions of their own if it can't be shared.
     Forked,
-    /// In resident runners, whose fixtures live on after it. They compare changed files by these settings.
+    /// Resident runners, whose fixtures outlive the run. They check changed files by these settings.
     Resident(Arc<PytestSettings>),
-    /// In sessions that do something the collected one did not, and so collect by themselves.
+    /// Sessions that differ from the collected one, and so collect by themselves.
     Fresh {
-        /// Skip marks skip nothing.
+        /// Ignore skip marks.
         run_disabled: bool,
-        /// One session makes the reports that the project asks for, and has a say in how the run ends.
+        /// One session makes the project's reports, and contributes to the run's end.
         reports: bool,
         coverage: Option<Coverage>,
     },
-    /// In one process under a debugger, once, and without a limit of time.
+    /// One process under a debugger: one attempt, without a time limit.
     Debug { debug_process: DebugProcess, run_disabled: bool },
 }
 
@@ -110,22 +110,22 @@ impl RunKind {
         }
     }
 
-    /// Whether all of it runs in one session, and each test once.
+    /// Returns whether the whole run is one session, with one attempt for each test.
     pub(crate) fn is_one_session(&self) -> bool {
         self.makes_reports() || self.debug_process().is_some()
     }
 }
 
-/// How a run gets on with another one of the same tests. A test never runs twice at a time, unless somebody asked for
-/// just that.
+/// A run's rule for other runs of the same tests. A test never runs twice at a time unless a client asks for
+/// that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConflictPolicy {
-    /// A person's in an editor: a newer one of the kind takes over the tests that have not ended, and waits for those of
-    /// any other.
+    /// A person's run in an editor: a newer one of the same kind takes over its unfinished tests. It waits for runs of
+    /// other kinds.
     Replaceable,
-    /// It waits for older runs to be through with the tests that they have in common, and nobody takes them over.
+    /// It waits until older runs have finished the common tests, and nobody takes them over.
     Waits,
-    /// A suite of run control, or one under a debugger: its client decides what runs at the same time.
+    /// A suite of run control, or a run in a debugger: the client decides which runs overlap.
     Independent,
 }
 
@@ -134,8 +134,8 @@ impl RunPlan {
         &self.collected.tests.nodes[self.selected[index]]
     }
 
-    /// Waits for older runs to be through with tests of this one, or until there is nothing to wait for any more: it is
-    /// stopped, or a newer run has taken all of its tests over.
+    /// Waits until older runs have finished this run's tests, the run is stopped, or a newer run has taken over all its
+    /// tests.
     pub(crate) async fn wait_for(&self, older: &[OlderRun]) {
         if older.is_empty() {
             return;
@@ -153,12 +153,12 @@ impl RunPlan {
         }
     }
 
-    /// What a worker's session does otherwise than the collected one did.
+    /// The differences of a worker's session from the collected one.
     pub(crate) fn special(&self, worker: usize) -> Option<SessionOverrides> {
         let (run_disabled, reports) = (self.kind.runs_disabled(), self.kind.makes_reports());
         let folder = self.suite_log.folder();
         let coverage = self.kind.coverage().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
-        // A project that looks at which worker it is in was collected as the first of them.
+        // A project that checks its worker id was collected as the first worker.
         let is_another = self.collected.mentions_worker && worker > 0 && !reports;
         if !run_disabled && !reports && coverage.is_none() && !is_another {
             return None;
@@ -167,7 +167,7 @@ impl RunPlan {
         Some(SessionOverrides { run_disabled, reports, coverage, worker: place })
     }
 
-    /// What a resident runner of it is asked to be.
+    /// The options of a resident runner.
     pub(crate) fn reuse(&self) -> Option<Reuse> {
         match &self.kind {
             RunKind::Resident(pytest) => Some(Reuse { run_id: self.run_id.clone(), pytest: Arc::clone(pytest) }),
@@ -175,18 +175,18 @@ impl RunPlan {
         }
     }
 
-    /// Which of several runners one is; `None` for one that is alone.
+    /// The index among several runners; `None` for a single one.
     fn place(&self, index: usize, count: usize) -> Option<WorkerIndex> {
         let count = count.max(self.collected.processes);
         (count > 1 || self.collected.processes > 0).then(|| WorkerIndex { index, count, run: self.run_id.clone() })
     }
 
-    /// What the names of the files begin with that a worker's output goes to.
+    /// The prefix of the files for a worker's output.
     pub(crate) fn output(&self, post: WorkerSeat) -> Option<PathBuf> {
         self.suite_log.folder().map(|folder| folder.join(format!("w{}", post.place)))
     }
 
-    /// What a runner is told to run: `feed` to begin with, and whether that is all. `failures`: those so far.
+    /// The order for a runner: `feed` are its first tests, and whether they are all. `failures`: number so far.
     pub(crate) fn order(
         &self,
         runner: &RoundRunner,
@@ -207,7 +207,7 @@ impl RunPlan {
             ids,
             feed,
             end,
-            // A failure that will be repaired does not count, and only this side knows which.
+            // A failure that will be repeated does not count, which the worker can't know.
             maxfail: self.maxfail.filter(|_| !self.rerun.enabled).map(|limit| limit.saturating_sub(failures).max(1)),
             timeout_ms: self.timeout_ms,
             deadline_ns: None,
@@ -219,19 +219,19 @@ impl RunPlan {
                 .filter(|_| !self.kind.makes_reports()),
             asked: self.asked.clone(),
             hold: resident.map(|own| Hold { scopes: own.scopes.clone(), changed: own.changed.clone() }),
-            // One that stays was compared with the disk.
+            // A resident has been compared with the disk.
             same_files: resident.is_some_and(|own| own.changed.is_empty()),
         }
     }
 
-    /// What a test is told that the run's time did not suffice for.
+    /// The message of a test that did not start within the run's time limit.
     pub(crate) fn late(&self) -> String {
         let limit = self.time_limit.map_or(0.0, |limit| limit.as_secs_f64());
         format!("the suite took longer than {limit} s (timeout)")
     }
 }
 
-/// Where a runner works: its number in the round, a place that no other of the run has, and how many there are.
+/// A runner's position: its number in the round, its index among all of the run, and their number.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct WorkerSeat {
     pub worker: usize,

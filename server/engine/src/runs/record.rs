@@ -1,14 +1,16 @@
-//! The record of each run: what was selected, what came of it, and how to stop it.
+//! The record of each run: its progress, its results, and the way to stop it.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use pytest_lens_protocol::{RunEnd, TestResultInfo};
+use pytest_lens_protocol::{Outcome, RunEnd, TestResultInfo};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::runs::handle::RunHandle;
+use crate::runs::packed::Packed;
 use crate::runs::plan::RunPlan;
 use crate::runs::stop::StopLevel;
 use crate::runs::suite_log::SuiteLog;
@@ -18,30 +20,30 @@ use crate::timing::RUN_REMEMBERED;
 pub(crate) struct RunRecord {
     pub total: usize,
     pub begun: Instant,
-    /// Where its tests' temporary folders are.
+    /// The folder for its tests' temporary folders.
     pub temp: PathBuf,
     pub stop_tx: watch::Sender<StopLevel>,
-    /// The run as run control tells it.
+    /// Its log for run control.
     pub suite_log: Arc<SuiteLog>,
     state: Mutex<RunState>,
-    /// How many tests have a final outcome.
+    /// Number of tests with a final outcome.
     progress: watch::Sender<usize>,
-    /// Bumped at the end.
+    /// Set at the end.
     ended: watch::Sender<bool>,
 }
 
-/// Tests of an older run that a newer one has to wait for.
+/// Tests of an older run that a newer one waits for.
 #[derive(Debug)]
 pub(crate) struct OlderRun {
     pub run: Arc<RunRecord>,
     /// Indices in the older run.
     pub tests: Vec<usize>,
-    /// The older run has nothing else to do: its session ends, and is waited for too.
+    /// The older run has no other tests, so the newer one waits for its end.
     pub to_the_end: bool,
 }
 
 impl OlderRun {
-    /// Waits until they have run.
+    /// Waits until these tests have run.
     pub(crate) async fn wait(&self) {
         if self.to_the_end {
             self.run.wait().await;
@@ -50,7 +52,7 @@ impl OlderRun {
         let mut progress = self.run.progress.subscribe();
         let through = |_: &usize| {
             let state = self.run.state();
-            self.tests.iter().all(|test| state.settled.contains(test))
+            state.end.is_some() || self.tests.iter().all(|test| state.settled.contains(test))
         };
         let _ = progress.wait_for(through).await;
     }
@@ -58,12 +60,33 @@ impl OlderRun {
 
 #[derive(Debug, Default)]
 pub(crate) struct RunState {
-    /// Final outcomes in the order in which they came.
-    pub results: Vec<TestResultInfo>,
+    /// Final outcomes, in the order of their arrival.
+    results: Packed<Vec<CaseResult>>,
+    /// Number of results.
+    pub completed: usize,
     pub running: HashSet<usize>,
-    /// Indices that have a final outcome.
+    /// Indices with a final outcome; empty after the end of the run, when all have one.
     pub settled: HashSet<usize>,
     pub end: Option<(RunEnd, Instant)>,
+}
+
+/// The final outcome of one test of a run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct CaseResult {
+    /// Its index in the run.
+    pub index: usize,
+    pub outcome: Outcome,
+    pub duration_ms: u64,
+    pub message: Option<String>,
+}
+
+impl RunState {
+    pub(crate) fn settle(&mut self, result: CaseResult) {
+        self.running.remove(&result.index);
+        self.settled.insert(result.index);
+        self.results.open().push(result);
+        self.completed += 1;
+    }
 }
 
 impl RunRecord {
@@ -80,23 +103,27 @@ impl RunRecord {
         }
     }
 
-    /// What came of it so far. Only the project's recorder writes it.
+    /// The current state. Only the project's recorder changes it.
     pub(crate) fn state(&self) -> MutexGuard<'_, RunState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks for a stop or a kill. Neither is ever taken back.
+    /// Asks for a stop or a kill, which can't be taken back.
     pub(crate) fn request_stop(&self, wanted: StopLevel) {
         RunHandle::from(self).request_stop(wanted);
     }
 
-    /// A test has its final outcome, and it is recorded.
+    /// Wakes those who wait for tests, after an outcome is recorded.
     pub(crate) fn has_settled(&self) {
         self.progress.send_modify(|count| *count += 1);
     }
 
     pub(crate) fn close(&self, end: RunEnd) {
-        self.state().end = Some((end, Instant::now()));
+        {
+            let mut state = self.state();
+            state.end = Some((end, Instant::now()));
+            (state.running, state.settled) = Default::default();
+        }
         self.ended.send_replace(true);
     }
 
@@ -111,14 +138,48 @@ impl RunRecord {
         self.state().end.is_some()
     }
 
-    /// Whether it ended so long ago that it may be forgotten.
+    /// Returns the results from `start` on, as many as `take` accepts.
+    pub(crate) fn results(
+        &self,
+        state: &mut RunState,
+        start: usize,
+        mut take: impl FnMut(&TestResultInfo) -> bool,
+    ) -> Vec<TestResultInfo> {
+        if start >= state.completed {
+            return Vec::new();
+        }
+        let results = state.results.open().get(start..).unwrap_or_default();
+        self.suite_log.with_names(|names| {
+            let info = |result: &CaseResult| TestResultInfo {
+                node_id: names.get(result.index).map(|name| name.to_string()).unwrap_or_default(),
+                outcome: result.outcome.to_string(),
+                duration_ms: result.duration_ms,
+                message: result.message.clone(),
+            };
+            results.iter().map(info).take_while(|result| take(result)).collect()
+        })
+    }
+
+    /// Packs the results of a run that is over. Blocks.
+    pub(crate) fn pack(&self) {
+        if !self.is_over() {
+            return;
+        }
+        {
+            let mut state = self.state();
+            state.results.pack(self.suite_log.folder(), "results");
+        }
+        self.suite_log.pack();
+    }
+
+    /// Returns whether it ended so long ago that it may be forgotten.
     pub(crate) fn is_past(&self) -> bool {
         self.state().end.as_ref().is_some_and(|(_, at)| at.elapsed() > RUN_REMEMBERED)
     }
 }
 
-/// A run in the hands of whoever asked for it: dropped, the run is killed. A call whose client is gone is dropped, and
-/// its run with it.
+/// Ties a run to its client: dropping the lease kills the run. When a client goes, its call is dropped, and so is the
+/// lease.
 #[derive(Debug)]
 pub(crate) struct RunLease(Option<Arc<RunRecord>>);
 
@@ -136,7 +197,7 @@ impl RunLease {
         self.0.clone()
     }
 
-    /// From now on the run goes on by itself.
+    /// Detaches the run from its client.
     pub(crate) fn release(mut self) -> Option<Arc<RunRecord>> {
         self.0.take()
     }

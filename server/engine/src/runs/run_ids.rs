@@ -2,16 +2,16 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Hands out the ids of an engine's runs.
+/// Generates the ids of an engine's runs.
 #[derive(Debug)]
 pub(crate) struct RunIds {
     next: AtomicU64,
-    /// Sets this engine's ids apart from those of earlier ones.
+    /// Distinguishes this engine's ids from those of others.
     epoch: u64,
 }
 
 impl RunIds {
-    /// `epoch`: when the engine started, Unix time in milliseconds.
+    /// `epoch`: the start of the engine, Unix time in milliseconds.
     pub(crate) fn new(epoch: u64) -> Self {
         RunIds { next: AtomicU64::new(1), epoch }
     }

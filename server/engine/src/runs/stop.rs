@@ -1,8 +1,8 @@
-//! How far a run is to be stopped.
+//! Levels of stopping a run.
 
 use tokio::sync::watch;
 
-/// What a client wants of a run that goes on.
+/// The requested end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StopLevel {
     Go,
@@ -11,7 +11,7 @@ pub(crate) enum StopLevel {
     Kill,
 }
 
-/// Moves the stop level, which only ever goes one way.
+/// Raises the stop level; it is never lowered.
 pub(crate) fn raise(stop_tx: &watch::Sender<StopLevel>, wanted: StopLevel) {
     stop_tx.send_if_modified(|present| {
         let more = wanted > *present;

@@ -1,59 +1,61 @@
-//! A run as run control tells it: the events of one suite, written by the recorder beside the project's log, from the same
-//! entries, and read by any number of cursors.
+//! A run as run control reports it: the events of one suite. The recorder writes it together with the project's log;
+//! any number of cursors read it.
 //!
-//! It is kept small, since it is kept for minutes: what is the same for every run is not stored, the rest takes a few
-//! bytes an event.
+//! It stays for minutes after the end, so it is small: events that are the same for every run are not stored, and the
+//! others take a few bytes each.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use pytest_lens_plan::outcome::Outcome;
-use pytest_lens_plan::suite::{CaseStatus, SuiteSequence, SuiteStatus, SuiteStep};
+use pytest_lens_plan::suite::{SuiteSequence, SuiteStep};
 use pytest_lens_protocol::{
-    self as protocol, Artifact, LaunchErrorCode, LogsIteratorOption, OutputStream, TestOutcome,
+    Artifact, LaunchErrorCode, LogsIteratorOption, OutputStream, SuiteEvent, SuiteEventPayload, SuiteStatus,
+    TestOutcome,
 };
-use pytest_lens_protocol::{SuiteEvent, SuiteEventPayload};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::artifact_dir::RunFolder;
 use super::artifacts::STREAMS;
-use super::artifacts::{Item, Outputs, Source, Spill};
+use super::artifacts::{Item, OpenStreams, Source, SuiteOutput};
+use super::packed::Packed;
 use crate::clock::now_ns;
 use crate::timing::{FLOOD_BATCH, FLOOD_WINDOW_NS};
 
-/// So many events within so many nanoseconds are a flood: what follows is told a little later, many at a time.
+/// This many events within [`FLOOD_WINDOW_NS`] are a flood; further ones are reported a little later, many at a time.
 const FLOOD: usize = 12;
-/// The most events that one answer carries.
+/// The most events in one answer.
 const PAGE: usize = 2_000;
 
-/// Why a suite did not get going.
+/// The reason why a suite could not be launched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct LaunchFailure {
     pub code: LaunchErrorCode,
     pub message: String,
 }
 
-/// What a reader finds behind its cursor.
+/// The events after a reader's cursor.
 pub(crate) enum Read {
-    /// Events, and the cursor behind them; none only when the suite is over.
+    /// Events, and the cursor after them; empty only if the suite is over.
     Events(usize, Vec<SuiteEvent>),
-    /// The suite never got going.
+    /// The suite could not be launched.
     NotLaunched(LaunchFailure),
-    /// Its client has gone, and with it everything that was known of it.
+    /// Its client has gone, and with it the suite.
     Gone,
 }
 
-/// One suite's events and artifacts.
+/// The events and artifacts of one suite.
 pub(crate) struct SuiteLog {
-    /// The suite's id, which is the run's as well.
+    /// The suite's id, which is also the run's.
     pub id: String,
-    /// How its logs are read.
+    /// The format of its logs.
     pub logs: LogsIteratorOption,
-    /// Where its artifacts lie. They go with the log.
+    /// The folder of its artifacts, removed with the log.
     folder: OnceLock<RunFolder>,
-    pub outputs: Outputs,
-    spill: Spill,
+    pub open_streams: OpenStreams,
+    output: SuiteOutput,
     inner: Mutex<Inner>,
     grown: Notify,
     gone: AtomicBool,
@@ -69,13 +71,23 @@ impl std::fmt::Debug for SuiteLog {
 struct Inner {
     order: SuiteSequence,
     begun_at: u64,
-    names: Vec<Arc<str>>,
-    /// Events at the beginning that are not stored: the start, and one for each case.
+    /// Number of events at the beginning that are not stored: the start, and one for each case.
     usual: usize,
-    told: Vec<(u64, SuiteStep)>,
-    artifacts: Vec<Item>,
+    /// Number of stored events.
+    stored: usize,
+    contents: Packed<Contents>,
     failure: Option<LaunchFailure>,
     over: bool,
+}
+
+/// The part of a log that grows with its suite. It is packed after the end.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Contents {
+    /// The names of the cases.
+    names: Vec<Arc<str>>,
+    /// Events and their times, in nanoseconds of the machine's monotonic clock.
+    steps: Vec<(u64, SuiteStep)>,
+    artifacts: Vec<Item>,
 }
 
 impl SuiteLog {
@@ -84,8 +96,8 @@ impl SuiteLog {
             id,
             logs,
             folder: OnceLock::new(),
-            outputs: Outputs::default(),
-            spill: Spill::default(),
+            open_streams: OpenStreams::default(),
+            output: SuiteOutput::default(),
             inner: Mutex::default(),
             grown: Notify::new(),
             gone: AtomicBool::new(false),
@@ -101,12 +113,12 @@ impl SuiteLog {
         self.grown.notify_waiters();
     }
 
-    /// The suite begins with these cases.
+    /// Starts the suite with these cases.
     pub(crate) fn begin(&self, names: Vec<Arc<str>>) {
         self.write(|inner| {
             inner.begun_at = now_ns();
             inner.usual = inner.order.begin(names.len()).count();
-            inner.names = names;
+            inner.contents.open().names = names;
         });
     }
 
@@ -114,25 +126,26 @@ impl SuiteLog {
         self.tell(|order| order.start(index(case)).into_iter().collect());
     }
 
-    /// A case has its final outcome; all its artifacts were told.
+    /// A case has its final outcome, and all its artifacts were reported.
     pub(crate) fn settle(&self, case: usize, outcome: Outcome) {
         self.tell(|order| order.case_over(index(case), outcome).into_iter().flatten().collect());
     }
 
-    /// The suite is over, and nothing follows.
+    /// Ends the suite; nothing follows.
     pub(crate) fn end(&self, at_least: SuiteStatus) {
-        self.spill.finish();
-        for case in self.outputs.open_cases() {
+        self.output.finish();
+        for case in self.open_streams.open_cases() {
             self.close_streams(case, None, None);
         }
+        self.open_streams.release();
         self.write(|inner| {
-            let told = inner.order.end(at_least);
-            inner.record(told);
+            let steps = inner.order.end(at_least);
+            inner.record(steps);
             inner.over = true;
         });
     }
 
-    /// The suite never begins.
+    /// The suite could not be launched.
     pub(crate) fn fail(&self, failure: LaunchFailure) {
         self.write(|inner| {
             inner.failure = Some(failure);
@@ -140,7 +153,7 @@ impl SuiteLog {
         });
     }
 
-    /// The client has gone: nobody is told anything more.
+    /// The client has gone: ends the log for its readers.
     pub(crate) fn close_for_client(&self) {
         self.gone.store(true, Ordering::Relaxed);
         self.grown.notify_waiters();
@@ -152,68 +165,70 @@ impl SuiteLog {
 
     fn tell(&self, tell: impl FnOnce(&mut SuiteSequence) -> Vec<SuiteStep>) {
         self.write(|inner| {
-            let told = tell(&mut inner.order);
-            inner.record(told);
+            let steps = tell(&mut inner.order);
+            inner.record(steps);
         });
     }
 
-    /// Keeps an artifact and tells it: a case's, or the suite's. Returns its number.
+    /// Adds an artifact of a case or of the suite, with an event. Returns its number.
     pub(crate) fn keep(&self, case: Option<usize>, item: Item) -> u32 {
         let mut number = 0;
         self.write(|inner| {
-            number = index(inner.artifacts.len());
+            number = index(inner.contents.open().artifacts.len());
             let told = match case {
                 Some(case) => inner.order.artifact(index(case), number),
-                // Readers were told that there is no more.
+                // Readers have read the end.
                 None if inner.over => None,
                 None => Some(inner.order.suite_artifact(number)),
             };
             if told.is_some() {
-                inner.artifacts.push(item);
+                inner.contents.open().artifacts.push(item);
             }
             inner.record(told);
         });
         number
     }
 
-    /// Keeps an artifact that is told in another way. Returns its number.
+    /// Adds an artifact without an event. Returns its number.
     pub(crate) fn keep_silently(&self, item: Item) -> u32 {
         let mut inner = self.inner();
-        inner.artifacts.push(item);
-        index(inner.artifacts.len() - 1)
+        let artifacts = &mut inner.contents.open().artifacts;
+        artifacts.push(item);
+        index(artifacts.len() - 1)
     }
 
-    /// The suite has printed something outside of its tests.
+    /// Adds output that the suite printed outside of its tests.
     pub(crate) fn print(&self, stream: OutputStream, text: &str) {
-        if let Some(item) = self.folder().and_then(|folder| self.spill.print(folder, stream, text)) {
+        if let Some(item) = self.folder().and_then(|folder| self.output.print(folder, stream, text)) {
             self.keep(None, item);
         }
     }
 
-    /// A test's output is complete: what was not told of it yet is told now. `folder`: where it left artifacts.
+    /// Completes a test's output, and reports the streams that were not reported yet. `folder`: the test's artifact
+    /// folder.
     pub(crate) fn close_streams(&self, case: usize, ends: Option<[u64; 3]>, folder: Option<PathBuf>) {
-        let folder = folder.or_else(|| self.outputs.folder(case).filter(|_| ends.is_none()));
-        for item in self.outputs.close(case, ends) {
+        let folder = folder.or_else(|| self.open_streams.folder(case).filter(|_| ends.is_none()));
+        for item in self.open_streams.close(case, ends) {
             self.keep(Some(case), item);
         }
-        let moniker = self.inner().names.get(case).cloned();
+        let moniker = self.inner().contents.open().names.get(case).cloned();
         if let Some((directory, moniker)) = folder.zip(moniker) {
             self.keep(Some(case), Item::Custom { directory, moniker });
         }
     }
 
-    /// Output that was captured in memory: a test is over, and here it is.
+    /// Adds a test's output that was captured in memory.
     pub(crate) fn keep_texts(&self, case: usize, outcome: &TestOutcome) {
         let Some(folder) = self.folder() else { return };
         let texts = [&outcome.stdout, &outcome.stderr, &outcome.log];
         for (text, (stream, _)) in texts.into_iter().zip(STREAMS) {
-            if let Some(item) = text.as_deref().and_then(|text| Spill::text(folder, stream, text)) {
+            if let Some(item) = text.as_deref().and_then(|text| SuiteOutput::text(folder, stream, text)) {
                 self.keep(Some(case), item);
             }
         }
     }
 
-    /// Keeps files of debug data, and tells of them.
+    /// Adds files of debug data, with an event.
     pub(crate) fn keep_debug_data(&self, files: Vec<(String, PathBuf)>) {
         let kept = files.into_iter().map(|(name, path)| {
             let length = std::fs::metadata(&path).map_or(0, |data| data.len());
@@ -223,13 +238,14 @@ impl SuiteLog {
         self.keep(None, Item::Debug { files });
     }
 
-    /// A further iterator over the suite's debug data, where it has any.
+    /// A new iterator over the suite's debug data, if there are any.
     pub(crate) fn debug_data(&self) -> Option<String> {
-        let data = self.inner().artifacts.iter().find(|item| matches!(item, Item::Debug { .. })).cloned();
+        let data =
+            self.inner().contents.open().artifacts.iter().find(|item| matches!(item, Item::Debug { .. })).cloned();
         data.map(|item| artifact_id(&self.id, self.keep_silently(item)))
     }
 
-    /// Makes the folder of its artifacts, beside the project's temporary files. Without it there are none.
+    /// Makes the artifact folder, next to the project's temporary files. If that fails, the run has no artifacts.
     pub(crate) fn make_folder(&self, project: &Path, number: u64) {
         match RunFolder::make(project, number) {
             Ok(folder) => drop(self.folder.set(folder)),
@@ -242,10 +258,27 @@ impl SuiteLog {
     }
 
     pub(crate) fn item(&self, number: u32) -> Option<Item> {
-        self.inner().artifacts.get(number as usize).cloned()
+        self.inner().contents.open().artifacts.get(number as usize).cloned()
     }
 
-    /// What is behind a cursor; waits for it.
+    /// Packs the contents of a suite that is over. Blocks.
+    pub(crate) fn pack(&self) {
+        let folder = self.folder();
+        let mut inner = self.inner();
+        if inner.over && inner.contents.is_open() && inner.contents.open().artifacts.iter().all(Item::is_complete) {
+            inner.contents.pack(folder, "events");
+            drop(inner);
+            // Succeeds only if the run left nothing.
+            let _ = folder.map(std::fs::remove_dir);
+        }
+    }
+
+    /// Calls `read` with the names of its cases.
+    pub(crate) fn with_names<T>(&self, read: impl FnOnce(&[Arc<str>]) -> T) -> T {
+        read(&self.inner().contents.open().names)
+    }
+
+    /// Returns the events after a cursor; waits if there are none yet.
     pub(crate) async fn read(&self, cursor: usize) -> Read {
         loop {
             let grown = self.grown.notified();
@@ -258,7 +291,7 @@ impl SuiteLog {
                 return read;
             }
             grown.await;
-            // Where events come thick and fast, a reader is told many at a time.
+            // During a flood, readers get many events at a time.
             if self.inner().is_flooded(now_ns()) {
                 tokio::time::sleep(FLOOD_BATCH).await;
             }
@@ -267,38 +300,51 @@ impl SuiteLog {
 }
 
 impl Inner {
-    /// Whether the last few events came within a moment.
-    fn is_flooded(&self, now: u64) -> bool {
-        let earlier = self.told.len().checked_sub(FLOOD).and_then(|place| self.told.get(place));
+    /// Returns whether the last few events came at nearly the same time.
+    fn is_flooded(&mut self, now: u64) -> bool {
+        if self.over {
+            return false;
+        }
+        let steps = &self.contents.open().steps;
+        let earlier = steps.len().checked_sub(FLOOD).and_then(|place| steps.get(place));
         earlier.is_some_and(|(at, _)| now.saturating_sub(*at) < FLOOD_WINDOW_NS)
     }
 
-    fn record(&mut self, told: impl IntoIterator<Item = SuiteStep>) {
+    fn record(&mut self, new: impl IntoIterator<Item = SuiteStep>) {
         let now = now_ns();
-        self.told.extend(told.into_iter().map(|told| (now, told)));
+        let steps = &mut self.contents.open().steps;
+        steps.extend(new.into_iter().map(|step| (now, step)));
+        self.stored = steps.len();
     }
 
-    fn read(&self, id: &str, cursor: usize) -> Option<Read> {
+    fn read(&mut self, id: &str, cursor: usize) -> Option<Read> {
         if let Some(failure) = &self.failure {
             return Some(Read::NotLaunched(failure.clone()));
         }
-        let length = self.usual + self.told.len();
+        let length = self.usual + self.stored;
         if cursor >= length && !self.over {
             return None;
         }
         let end = length.min(cursor.saturating_add(PAGE));
-        let events = (cursor..end).filter_map(|place| self.event(id, place)).collect();
+        if cursor >= end {
+            return Some(Read::Events(cursor.min(length), Vec::new()));
+        }
+        let (usual, begun_at) = (self.usual, self.begun_at);
+        let contents = self.contents.open();
+        let step = |place: usize| match place.checked_sub(usual) {
+            Some(place) => contents.steps.get(place).copied(),
+            None if place == 0 => Some((begun_at, SuiteStep::SuiteStarted)),
+            None => Some((begun_at, SuiteStep::Found(index(place - 1)))),
+        };
+        let events = (cursor..end).filter_map(step).filter_map(|step| contents.event(id, step)).collect();
         Some(Read::Events(end.max(cursor.min(length)), events))
     }
+}
 
-    fn event(&self, id: &str, place: usize) -> Option<SuiteEvent> {
-        let (timestamp, told) = match place.checked_sub(self.usual) {
-            Some(place) => *self.told.get(place)?,
-            None if place == 0 => (self.begun_at, SuiteStep::SuiteStarted),
-            None => (self.begun_at, SuiteStep::Found(index(place - 1))),
-        };
+impl Contents {
+    fn event(&self, id: &str, (timestamp, step): (u64, SuiteStep)) -> Option<SuiteEvent> {
         let artifact = |number: u32| Some(self.artifacts.get(number as usize)?.told(id, number));
-        let payload = match told {
+        let payload = match step {
             SuiteStep::SuiteStarted => SuiteEventPayload::SuiteStarted,
             SuiteStep::Found(case) => SuiteEventPayload::CaseFound {
                 test_case_name: self.names.get(case as usize)?.to_string(),
@@ -308,18 +354,16 @@ impl Inner {
             SuiteStep::Artifact(case, number) => {
                 SuiteEventPayload::CaseArtifact { identifier: case, artifact: artifact(number)? }
             }
-            SuiteStep::Stopped(case, status) => {
-                SuiteEventPayload::CaseStopped { identifier: case, status: case_status(status) }
-            }
+            SuiteStep::Stopped(case, status) => SuiteEventPayload::CaseStopped { identifier: case, status },
             SuiteStep::Finished(case) => SuiteEventPayload::CaseFinished { identifier: case },
             SuiteStep::SuiteArtifact(number) => SuiteEventPayload::SuiteArtifact { artifact: artifact(number)? },
-            SuiteStep::SuiteStopped(status) => SuiteEventPayload::SuiteStopped { status: suite_status(status) },
+            SuiteStep::SuiteStopped(status) => SuiteEventPayload::SuiteStopped { status },
         };
         Some(SuiteEvent { timestamp, payload })
     }
 }
 
-/// Names an artifact, an iterator or a token across suites.
+/// The id of an artifact, an iterator or a token: unique across suites.
 pub(crate) fn artifact_id(suite: &str, number: u32) -> String {
     format!("{suite}/{number}")
 }
@@ -335,25 +379,4 @@ pub(crate) fn stream_artifact(stream: OutputStream, artifact_id: String) -> Arti
 
 fn index(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-fn case_status(status: CaseStatus) -> protocol::CaseStatus {
-    match status {
-        CaseStatus::Passed => protocol::CaseStatus::Passed,
-        CaseStatus::Failed => protocol::CaseStatus::Failed,
-        CaseStatus::TimedOut => protocol::CaseStatus::TimedOut,
-        CaseStatus::Skipped => protocol::CaseStatus::Skipped,
-        CaseStatus::Error => protocol::CaseStatus::Error,
-    }
-}
-
-fn suite_status(status: SuiteStatus) -> protocol::SuiteStatus {
-    match status {
-        SuiteStatus::Passed => protocol::SuiteStatus::Passed,
-        SuiteStatus::Failed => protocol::SuiteStatus::Failed,
-        SuiteStatus::DidNotFinish => protocol::SuiteStatus::DidNotFinish,
-        SuiteStatus::TimedOut => protocol::SuiteStatus::TimedOut,
-        SuiteStatus::Stopped => protocol::SuiteStatus::Stopped,
-        SuiteStatus::InternalError => protocol::SuiteStatus::InternalError,
-    }
 }

@@ -1,4 +1,4 @@
-//! One runner of a round: what it is doing, and how its events get to the round and back.
+//! One runner of a round: its state, and the way of its events to the round.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,46 +22,46 @@ use crate::timing::{DISMISS_LIMIT, RUNNER_TEARDOWN_LIMIT, STOPPED_LIMIT};
 /// One runner of a round.
 pub(crate) struct WorkerSlot {
     pub runner: Runner,
-    /// What makes it a resident.
+    /// Set for a resident.
     pub resident: Option<Box<ResidentState>>,
     pub forwarding: tokio::task::JoinHandle<mpsc::UnboundedReceiver<ProcessEvent>>,
     recall: oneshot::Sender<()>,
-    /// What it is to run, held back until a session that collects by itself has done so.
+    /// Its order, held back until its session has collected.
     pub order: Option<Box<RunOrder>>,
-    /// It collected by itself, from the files that the run was chosen from.
+    /// It collected by itself, the same files as the session in which the tests were selected.
     pub same_files: bool,
-    /// Collecting: when that is overdue, and the file that is being imported.
+    /// While it collects: the deadline, and the file that is being imported.
     pub collect_by: Option<Instant>,
     pub importing: Option<String>,
-    /// It was sent away before it had its order: what it says of itself is of no interest.
+    /// It was dismissed before it got its order, so its reports don't matter.
     pub dismissed: bool,
-    /// Since when it is stopped by a signal.
+    /// The time since when a signal has stopped it.
     still_since: Option<Instant>,
-    /// Running: which test, and when it is overdue.
+    /// The running test, and its deadline.
     pub current: Option<(usize, Option<Instant>)>,
-    /// What the names of the files begin with that its output goes to.
+    /// The prefix of the files for its output.
     pub output: Option<Arc<PathBuf>>,
-    /// Where the output of what runs is in them.
+    /// The start of the running test's output in these files.
     pub streams: Option<Streams>,
     pub began: bool,
     pub done: bool,
-    /// It said that it is done and stays for the next run.
+    /// It has reported that it is done and stays for the next run.
     pub held: bool,
-    /// Its session, and not its tests alone, decides how the run ends; until it has said so.
+    /// Its session's own result counts for the run's end; until it has reported that.
     pub decides_end: bool,
     pub overdue: bool,
     pub lost: bool,
     pub exit: Option<ExitStatus>,
-    /// When to stop waiting for the rest of the news of its end.
+    /// The deadline for further reports about its end.
     pub exit_deadline: Option<Instant>,
     _busy: BusyGuard,
 }
 
-/// What runners say, with the number of each.
+/// Runners' events, with the number of each runner.
 pub(crate) type Arrivals = mpsc::UnboundedReceiver<(usize, ProcessEvent)>;
 
 impl WorkerSlot {
-    /// Has a runner's events forwarded from now on.
+    /// Starts to forward a runner's events.
     pub(crate) fn new(
         runner: RoundRunner,
         worker: usize,
@@ -97,7 +97,7 @@ impl WorkerSlot {
         }
     }
 
-    /// Keeps what the runner says of itself.
+    /// Records the runner's reports about itself.
     pub(crate) fn note(&mut self, message: FromWorker) {
         if let Some(read) = self.runner.note(message)
             && let Some(resident) = &mut self.resident
@@ -106,13 +106,13 @@ impl WorkerSlot {
         }
     }
 
-    /// Whether nothing more is to be heard of it.
+    /// Returns whether no more events of it can come.
     pub(crate) fn is_over(&self) -> bool {
         self.lost && (self.exit.is_some() || self.done)
     }
 
-    /// Gives it its order: now, or when it has collected, until `limit` at most.
-    pub(crate) fn give(&mut self, order: RunOrder, limit: Option<Duration>) {
+    /// Sends the runner its order, at once or after it has collected, which may take `limit`.
+    pub(crate) fn send_order(&mut self, order: RunOrder, limit: Option<Duration>) {
         if !self.runner.is_session() || self.runner.is_ready {
             self.runner.send(ToWorker::Run(order));
             return;
@@ -121,7 +121,8 @@ impl WorkerSlot {
         self.collect_by = limit.map(|limit| Instant::now() + limit);
     }
 
-    /// It says that it is ready; a session, whether it has collected from the files that the run was chosen from.
+    /// It is ready; for a session, `same_files`: it has collected the same files as the session in which the tests were
+    /// selected.
     pub(crate) fn begin(&mut self, same_files: bool) {
         self.collect_by = None;
         self.same_files = same_files;
@@ -130,7 +131,7 @@ impl WorkerSlot {
         }
     }
 
-    /// Has it finish what it runs and start nothing more. One that has nothing to run yet ends.
+    /// Makes it finish its current test and start no more. Without a test, it ends.
     pub(crate) fn stop(&mut self) {
         self.runner.send(ToWorker::Stop);
         if self.order.is_some() {
@@ -138,8 +139,8 @@ impl WorkerSlot {
         }
     }
 
-    /// Ends a session that has not come as far as its order, as an interrupt at the keyboard does: it has begun nothing
-    /// that it could finish, but what its hooks have set up may be taken down.
+    /// Interrupts a session that has not received its order, as Ctrl-C does: it has no test to finish, but its hooks
+    /// may tear down what they set up.
     fn dismiss(&mut self) {
         self.order = None;
         self.collect_by = None;
@@ -148,7 +149,7 @@ impl WorkerSlot {
         send(self.runner.pid(), Signal::INT);
     }
 
-    /// Ends a process that is stopped and that nobody continues.
+    /// Kills a process that is stopped by a signal and not continued.
     pub(crate) fn check_stopped(&mut self, now: Instant) {
         if !is_stopped(self.runner.pid()) {
             self.still_since = None;
@@ -159,8 +160,8 @@ impl WorkerSlot {
         }
     }
 
-    /// Whether the round need not wait for it any more. One that stays has to say so first, and one that has a say in
-    /// how the run ends has to have ended.
+    /// Returns whether the round need not wait for it any more. A resident must have reported that it stays; a session
+    /// whose result counts must have ended.
     pub(crate) fn is_settled(&self, settled: bool) -> bool {
         if self.decides_end && self.began && !self.lost {
             return false;
@@ -168,7 +169,7 @@ impl WorkerSlot {
         self.done || (settled && !self.began && self.resident.is_none())
     }
 
-    /// The resident with its events, those that are on their way in the round's channel left out.
+    /// The resident with its remaining events, except those that are already in the round's channel.
     pub(crate) async fn into_resident(self) -> Option<Resident> {
         let WorkerSlot { mut runner, resident, forwarding, recall, .. } = self;
         let _ = recall.send(());
@@ -176,7 +177,7 @@ impl WorkerSlot {
         Some(Resident { runner, state: resident? })
     }
 
-    /// Sends what the dispatcher has for it.
+    /// Sends the dispatcher's next tests.
     pub(crate) fn feed(&mut self, worker: usize, dispatcher: &mut Dispatcher) {
         let (indices, end) = next(worker, dispatcher);
         if let Some(order) = &mut self.order {
@@ -187,7 +188,7 @@ impl WorkerSlot {
         }
     }
 
-    /// Holds on to a runner that has done its part until it has torn down its session and gone.
+    /// Keeps a finished runner until it has torn down its session and ended.
     pub(crate) async fn await_exit(self) {
         let limit = if self.dismissed { DISMISS_LIMIT } else { RUNNER_TEARDOWN_LIMIT };
         let pid = self.runner.pid();
@@ -197,7 +198,7 @@ impl WorkerSlot {
     }
 }
 
-/// What a worker is to run next, and whether that is all.
+/// The next tests for a worker, and whether they are all.
 pub(crate) fn next(worker: usize, dispatcher: &mut Dispatcher) -> (Vec<usize>, bool) {
     let (mut indices, mut end) = (Vec::new(), false);
     for command in dispatcher.next(worker) {
@@ -209,15 +210,15 @@ pub(crate) fn next(worker: usize, dispatcher: &mut Dispatcher) -> (Vec<usize>, b
     (indices, end)
 }
 
-/// Passes on events until it is recalled, and then gives back what they come from. When nobody listens any more, because
-/// the round is over, it stays until the process is gone, for the sake of whoever sees that off.
+/// Forwards events until it is recalled, and then returns their source. If the round ends first, it continues until the
+/// process has ended, for the task that waits for that.
 async fn forward(
     worker: usize,
     mut events: mpsc::UnboundedReceiver<ProcessEvent>,
     to: mpsc::UnboundedSender<(usize, ProcessEvent)>,
     mut recalled: oneshot::Receiver<()>,
 ) -> mpsc::UnboundedReceiver<ProcessEvent> {
-    // The connection may have ended before the round did: it ends only once.
+    // The connection may have ended before the round: it ends only once.
     let mut is_gone = false;
     loop {
         let event = tokio::select! {

@@ -1,4 +1,4 @@
-//! Where a daemon listens: a socket that nobody else can reach, and a lock that only one daemon can hold.
+//! The address of a daemon: a socket that only this user can reach, and a lock that only one daemon can hold.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
@@ -10,16 +10,16 @@ use tokio::time::Instant;
 
 use crate::timing::{HANDOVER_INTERVAL, HANDOVER_LIMIT};
 
-/// The longest path that a Unix socket can have, in bytes.
+/// The longest path of a Unix socket, in bytes.
 const LONGEST: usize = 107;
 
-/// Why there can be no daemon at a place.
+/// The reason why no daemon can listen at an address.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
-    /// A daemon is there.
+    /// Another daemon listens there.
     #[error("a daemon listens on {0} already: use it with `--connect {0}`, or give another path with --socket")]
     Taken(PathBuf),
-    /// The path does not fit a Unix socket's address.
+    /// The path is too long for a Unix socket.
     #[error(
         "the path {path} has {length} bytes, and that of a Unix socket can have {LONGEST}: give a shorter one with --socket"
     )]
@@ -29,28 +29,29 @@ pub enum AddressError {
         /// Its length in bytes.
         length: usize,
     },
-    /// Something else is there.
+    /// The path is taken by something that is not a socket.
     #[error("{0} exists and is no socket: remove it, or give another path with --socket")]
     NoSocket(PathBuf),
-    /// The default folder belongs to somebody else.
+    /// The default folder belongs to another user.
     #[error("{0} is not a folder of this user: remove it, or give a socket elsewhere with --socket")]
     NotOwn(PathBuf),
-    /// The system refuses.
+    /// The system refused.
     #[error("no socket can be made at {path} ({error}): give one in a folder that can be written with --socket")]
     Io {
-        /// What can't be made, read or locked.
+        /// The path that can't be made, read or locked.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         error: io::Error,
     },
 }
 
-/// The socket where a user's daemon listens by default: `pytest-lens/daemon.sock` in `$XDG_RUNTIME_DIR`, or in a
-/// private folder among the temporary files where there is no such folder, or its path is too long. The socket's folder
-/// exists then, and only this user can enter it.
+/// The default socket of a user's daemon: `pytest-lens/daemon.sock` in `$XDG_RUNTIME_DIR`, or in a private temporary
+/// folder if that variable is not set or the path is too long. Creates the socket's folder, which only this user can
+/// enter.
 ///
 /// # Errors
-/// Where the folder can't be made, or is somebody else's.
+///
+/// If the folder can't be made, or belongs to another user.
 pub fn default_socket() -> Result<PathBuf, AddressError> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let socket = runtime.filter(|path| path.is_dir()).map(|path| path.join("pytest-lens/daemon.sock"));
@@ -63,7 +64,7 @@ pub fn default_socket() -> Result<PathBuf, AddressError> {
     Ok(folder.join("daemon.sock"))
 }
 
-/// Makes a folder that only this user can enter.
+/// Creates a folder that only this user can enter.
 fn own_folder(folder: &Path) -> Result<(), AddressError> {
     let failed = |error| AddressError::Io { path: folder.to_owned(), error };
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
@@ -77,23 +78,23 @@ fn own_folder(folder: &Path) -> Result<(), AddressError> {
     Ok(())
 }
 
-/// A socket that is listened on. Dropped, it is gone, and another daemon may take its place.
+/// A bound socket. It is removed when this is dropped, and another daemon may then use the address.
 #[derive(Debug)]
 pub struct Address {
     path: PathBuf,
     listener: Option<UnixListener>,
-    /// Device and inode of the socket: what somebody else put there since is left alone.
+    /// Device and inode of the socket. A file that replaced it is not removed.
     made: (u64, u64),
-    /// Held to the end.
+    /// Held until this is dropped.
     _lock: Lock,
 }
 
 impl Address {
-    /// Takes a place: folders that are missing are made for this user alone, a socket that nobody listens on any more is
-    /// replaced.
+    /// Binds the socket. Creates missing folders for this user alone, and replaces a socket on which nobody listens.
     ///
     /// # Errors
-    /// Where another daemon has it, or it can't be had at all.
+    ///
+    /// If another daemon listens there, or the socket can't be made.
     pub async fn take(path: &Path) -> Result<Self, AddressError> {
         let failed = |error| AddressError::Io { path: path.to_owned(), error };
         let path = std::path::absolute(path).map_err(failed)?;
@@ -113,13 +114,13 @@ impl Address {
         Ok(Address { listener: Some(listener), made: (data.dev(), data.ino()), _lock: lock, path })
     }
 
-    /// The socket.
+    /// The path of the socket.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The next client's connection.
+    /// Waits for the next connection.
     pub(super) async fn accept(&self) -> io::Result<UnixStream> {
         match &self.listener {
             Some(listener) => listener.accept().await.map(|(stream, _)| stream),
@@ -127,7 +128,7 @@ impl Address {
         }
     }
 
-    /// Lets nobody in any more; the place itself is still taken.
+    /// Accepts no more connections; the address remains taken.
     pub(super) fn close(&mut self) {
         if self.listener.take().is_some()
             && let Ok(data) = fs::symlink_metadata(&self.path)
@@ -144,7 +145,7 @@ impl Drop for Address {
     }
 }
 
-/// Removes a socket that nobody listens on.
+/// Removes a socket on which nobody listens.
 async fn clear(path: &Path) -> Result<(), AddressError> {
     match fs::symlink_metadata(path) {
         Ok(data) if !data.file_type().is_socket() => Err(AddressError::NoSocket(path.to_owned())),
@@ -155,7 +156,7 @@ async fn clear(path: &Path) -> Result<(), AddressError> {
     }
 }
 
-/// Whether somebody listens: only a refusal, or nothing there, says no.
+/// Returns whether a daemon listens: only a refused connection or a missing file means no.
 async fn is_served(path: &Path) -> bool {
     match UnixStream::connect(path).await {
         Ok(_) => true,
@@ -163,7 +164,7 @@ async fn is_served(path: &Path) -> bool {
     }
 }
 
-/// A locked file beside the socket. The socket alone is not enough: two daemons that find it stale at the same time
+/// A locked file next to the socket. The socket alone is not enough: two daemons that find it stale at the same time
 /// would both replace it.
 #[derive(Debug)]
 struct Lock {
@@ -183,7 +184,7 @@ impl Lock {
             let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
             match file.try_lock() {
                 Ok(()) if is_at(&file, &path) => return Ok(Lock { path, _file: file }),
-                // Its last holder has removed it between the opening and the locking.
+                // The last holder removed the file after it was opened here and before it was locked.
                 Ok(()) => continue,
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
                 Err(TryLockError::WouldBlock) => {}
@@ -198,7 +199,8 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Still locked: whoever opened it meanwhile sees that it is no longer the file of this name.
+        // The file is removed while it is still locked, so another daemon that has opened it sees that it no longer has
+        // this name.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -1,33 +1,36 @@
-//! The way to a daemon: every session is a connection of its own.
+//! The client's side of a daemon: every session is a connection of its own.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pytest_lens_protocol::{ErrorCode, FrameReader, Request, Response, Shape, decode_response, encode_framed};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use futures::StreamExt;
+use pytest_lens_protocol::{ErrorCode, MAX_FRAME, Request, Response, Shape, decode_response, encode_framed};
+use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::Mutex;
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
 use super::server::is_own;
 use crate::session::{Answer, Call, Connect};
 
-/// A daemon behind a socket, whether it is there now or not.
+/// A daemon behind a socket. It need not run yet.
 #[derive(Debug, Clone)]
 pub struct Remote {
     socket: PathBuf,
 }
 
 impl Remote {
-    /// The daemon that listens on a socket. Nothing is connected before the first call of a session.
+    /// Names the daemon that listens on a socket. The first call of a session connects.
     #[must_use]
     pub fn new(socket: &Path) -> Self {
         Remote { socket: std::path::absolute(socket).unwrap_or_else(|_| socket.to_owned()) }
     }
 
-    /// Whether the daemon is there now.
+    /// Checks that the daemon accepts connections.
     ///
     /// # Errors
+    ///
     /// A sentence that says what to do.
     pub async fn probe(&self) -> Result<(), String> {
         connect(&self.socket).await.map(drop)
@@ -46,16 +49,13 @@ impl Connect for Remote {
 
 struct RemoteSession {
     socket: PathBuf,
-    /// Taken out for the time of a call: where a call is dropped half-way the connection is closed, which tells the
-    /// daemon, and no later call reads its answer.
+    /// Taken out during a call. If the call is dropped, the connection is closed: the daemon notices, and no later call
+    /// reads the answer.
     line: Mutex<Option<Line>>,
 }
 
-struct Line {
-    stream: UnixStream,
-    reader: FrameReader,
-    chunk: Vec<u8>,
-}
+/// A connection. [`encode_framed`] frames the requests, since its error says what to do about one that is too long.
+struct Line(Framed<UnixStream, LengthDelimitedCodec>);
 
 impl Call for RemoteSession {
     fn call(&self, request: Request) -> Answer<'_> {
@@ -71,9 +71,7 @@ impl RemoteSession {
         let mut held = self.line.lock().await;
         let mut line = match held.take() {
             Some(line) => line,
-            None => {
-                Line { stream: connect(&self.socket).await?, reader: FrameReader::new(), chunk: vec![0; 64 * 1024] }
-            }
+            None => Line::new(connect(&self.socket).await?),
         };
         let response = line.exchange(&framed).await.map_err(|error| match error.kind() {
             ErrorKind::InvalidData => error.to_string(),
@@ -88,20 +86,22 @@ impl RemoteSession {
 }
 
 impl Line {
+    fn new(stream: UnixStream) -> Self {
+        let codec = LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_FRAME).new_codec();
+        Line(Framed::with_capacity(stream, codec, 64 * 1024))
+    }
+
     async fn exchange(&mut self, framed: &[u8]) -> io::Result<Response> {
-        self.stream.write_all(framed).await?;
-        loop {
-            let wrong = |error: String| {
-                let message = format!("the daemon's answer can't be read ({error}): install one version of both");
-                io::Error::new(ErrorKind::InvalidData, message)
-            };
-            if let Some(message) = self.reader.next_message().map_err(|error| wrong(error.to_string()))? {
-                return decode_response(message).1.map_err(|error| wrong(error.to_string()));
-            }
-            match self.stream.read(&mut self.chunk).await? {
-                0 => return Err(ErrorKind::UnexpectedEof.into()),
-                count => self.reader.push(&self.chunk[..count]),
-            }
+        self.0.get_mut().write_all(framed).await?;
+        let wrong = |error: String| {
+            let message = format!("the daemon's answer can't be read ({error}): install one version of both");
+            io::Error::new(ErrorKind::InvalidData, message)
+        };
+        match self.0.next().await {
+            Some(Ok(message)) => decode_response(&message).1.map_err(|error| wrong(error.to_string())),
+            Some(Err(error)) if error.kind() == ErrorKind::InvalidData => Err(wrong(error.to_string())),
+            Some(Err(error)) => Err(error),
+            None => Err(ErrorKind::UnexpectedEof.into()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One client's connection to a daemon: a session, its requests one after the other.
+//! One client's connection to a daemon: a session that handles its requests in order.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use tokio::net::UnixStream;
 use crate::session::Call;
 use crate::timing::{CLIENT_INTERVAL, DRAIN_LIMIT};
 
-/// Answers with so many parts are encoded aside: others' connections are not to wait for it.
+/// An answer with more parts than this is encoded on another thread, so that other connections need not wait.
 const LARGE: usize = 1_000;
 
-/// How a conversation ended.
+/// The end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConnectionEnd {
     /// The client has left.
@@ -43,7 +43,7 @@ pub(super) async fn serve_connection(stream: UnixStream, session: Arc<dyn Call>)
                 tokio::select! {
                     biased;
                     response = &mut answer => response,
-                    // What is dropped here ends with its client; a shutdown is carried out in any case.
+                    // A dropped call ends with its client; a shutdown is carried out in any case.
                     () = line.left(), if !is_last => return ConnectionEnd::ClientLeft,
                 }
             }
@@ -61,7 +61,7 @@ pub(super) async fn serve_connection(stream: UnixStream, session: Arc<dyn Call>)
 
 enum Next {
     Request(Shape, Result<Request, String>),
-    /// The stream can't be followed any further.
+    /// The stream is unreadable from here on.
     Lost(String),
     End,
 }
@@ -99,7 +99,7 @@ impl Line {
         }
     }
 
-    /// Returns when the client has gone. What it sends meanwhile is taken in, as far as memory allows.
+    /// Returns when the client has gone. Meanwhile it buffers the client's requests, up to the size of a frame.
     async fn left(&mut self) {
         loop {
             if self.is_over || self.reader.pending() > MAX_FRAME {
@@ -113,7 +113,8 @@ impl Line {
         }
     }
 
-    /// Sends an answer, or, where it is too long for a frame, what to do instead; `false` where the client has gone.
+    /// Sends an answer, or an error with advice if the answer is too long for a frame. Returns `false` if the client
+    /// has gone.
     async fn send(&mut self, response: Response, shape: Shape) -> bool {
         let tag = response.tag();
         let encoded = if is_large(&response) {
@@ -142,7 +143,7 @@ impl Line {
         }
     }
 
-    /// Says why, and ends the connection so that the client gets to read it.
+    /// Sends the reason, and closes the connection in such a way that the client can read it.
     async fn give_up(&mut self, message: String) {
         self.send(Response::error(ErrorCode::InvalidRequest, message), Shape::Named).await;
         let _ = self.stream.shutdown().await;
@@ -169,7 +170,7 @@ fn is_large(response: &Response) -> bool {
     parts > LARGE
 }
 
-/// Whether the other side has closed the connection, and not only its own half of it.
+/// Returns whether the other side has closed the whole connection, and not only its own half.
 fn is_hung_up(stream: &UnixStream) -> bool {
     let mut polled = [PollFd::new(stream, PollFlags::empty())];
     let ended = PollFlags::HUP | PollFlags::ERR;

@@ -1,7 +1,7 @@
-//! The engine behind a Unix socket: where a daemon listens, how it serves its clients, and how a client reaches it.
+//! The engine behind a Unix socket: the daemon's address, its server, and the client.
 //!
-//! Each connection is a session. Requests and answers are the frames of `pytest_lens_protocol`; the answers come in the
-//! order of the requests, each in the shape in which it was asked for.
+//! Each connection is a session. Requests and answers are frames of `pytest_lens_protocol`; answers come in the order
+//! of the requests, each in the shape of its request.
 
 mod address;
 mod client;

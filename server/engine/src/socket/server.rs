@@ -1,4 +1,4 @@
-//! The daemon's loop: lets clients in, and knows when to end.
+//! The daemon's loop: accepts clients, and decides when to end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,19 +12,19 @@ use crate::engine::Engine;
 use crate::session::Connect;
 use crate::timing::ACCEPT_PAUSE;
 
-/// Why a daemon ended.
+/// The reason why a daemon ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// It was asked to by its own process.
-    Asked,
-    /// A client sent `shutdown` without a project.
+    /// Its own process asked it to.
+    Requested,
+    /// A client sent `shutdown` without a context.
     Shutdown,
-    /// There was neither a client nor a run for as long as it was to wait.
+    /// It had neither a client nor a run for the whole idle time.
     Idle,
 }
 
-/// Serves clients at a place until the daemon is `asked` to end, by whatever completes that future, or by a client, or
-/// has been idle for so long. When it returns the socket is gone, and so is everything that the engine started.
+/// Serves clients until the future `asked` completes, a client ends the daemon, or it has been idle for too long. On
+/// return the socket is removed and all processes of the engine have ended.
 pub async fn serve(
     engine: &Arc<Engine>,
     mut address: Address,
@@ -34,7 +34,7 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     tokio::pin!(asked);
     let end = loop {
-        // Nobody can begin a run where nobody is connected: with every connection the wait starts anew.
+        // A run can begin only while a client is connected, so each connection restarts the idle time.
         let is_empty = connections.is_empty();
         let idling = async {
             match idle {
@@ -46,7 +46,7 @@ pub async fn serve(
             }
         };
         tokio::select! {
-            () = &mut asked => break End::Asked,
+            () = &mut asked => break End::Requested,
             accepted = address.accept() => match accepted {
                 Ok(stream) if is_own(&stream) => {
                     connections.spawn(serve_connection(stream, engine.session()));
@@ -67,7 +67,7 @@ pub async fn serve(
     end
 }
 
-/// Whether the other side is a process of this user.
+/// Returns whether the other side is a process of this user.
 pub(super) fn is_own(stream: &UnixStream) -> bool {
     let own = rustix::process::geteuid().as_raw();
     match stream.peer_cred() {

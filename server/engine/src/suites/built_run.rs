@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use pytest_lens_plan::case_filter::CaseFilters;
-use pytest_lens_plan::suite::SuiteStatus;
+use pytest_lens_protocol::SuiteStatus;
 use pytest_lens_protocol::{Artifact, LaunchErrorCode, RunEvent, RunEventPayload, RunOptions, SuiteOptions, SuiteSpec};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -24,7 +24,7 @@ use crate::runs::stop::StopLevel;
 use crate::runs::suite_log::LaunchFailure;
 use crate::timing::RUN_REMEMBERED;
 
-/// How the suites of a run are scheduled.
+/// The scheduling of a run's suites.
 pub(crate) struct Scheduling {
     /// Suites at a time.
     pub most: usize,
@@ -39,13 +39,13 @@ pub(crate) struct BuiltRun {
     over: AtomicBool,
     gone: AtomicBool,
     grown: Notify,
-    /// A suite was stopped or killed: one that waits for its turn need not.
+    /// Wakes the scheduler when a suite is stopped or killed, which may wait for its turn.
     scheduler_wake: Notify,
 }
 
-/// Events of a run as a whole behind a cursor.
+/// Events of a built run after a cursor.
 pub(crate) enum RunRead {
-    /// Events, and the cursor behind them; none only when the run is over.
+    /// Events, and the cursor after them; empty only if the run is over.
     Events(usize, Vec<RunEvent>),
     /// Its client has gone.
     Gone,
@@ -61,7 +61,7 @@ impl BuiltRun {
         self.grown.notify_waiters();
     }
 
-    /// Asks for a stop or a kill of every suite.
+    /// Asks every suite to stop or to end.
     pub(crate) fn request_stop(&self, wanted: StopLevel) {
         for suite in &self.suites {
             suite.request_stop(wanted);
@@ -69,12 +69,12 @@ impl BuiltRun {
         self.scheduler_wake.notify_one();
     }
 
-    /// A suite was asked to stop or to end: it may wait for its turn, which now never comes.
+    /// Wakes the scheduler: a suite that waits for its turn was stopped or killed.
     pub(crate) fn wake_scheduler(&self) {
         self.scheduler_wake.notify_one();
     }
 
-    /// The client has gone: the run ends now, and nobody is told of it any more.
+    /// The client has gone: kills the run and reports nothing more of it.
     pub(crate) fn close_for_client(&self) {
         self.gone.store(true, Ordering::Relaxed);
         for suite in &self.suites {
@@ -85,7 +85,7 @@ impl BuiltRun {
         self.grown.notify_waiters();
     }
 
-    /// What is behind a cursor; waits for it.
+    /// Returns the events after a cursor; waits if there are none yet.
     pub(crate) async fn read(&self, cursor: usize) -> RunRead {
         loop {
             let grown = self.grown.notified();
@@ -104,7 +104,7 @@ impl BuiltRun {
     }
 }
 
-/// Builds a run and sets it going.
+/// Builds a run and starts it.
 pub(crate) fn build(
     registry: &Arc<Registry>,
     run_ids: &Arc<RunIds>,
@@ -131,7 +131,7 @@ pub(crate) fn build(
     run
 }
 
-/// Sees a run through, and forgets it when its time has come.
+/// Drives a run to its end, and forgets it ten minutes later.
 async fn run_and_forget(
     registry: Weak<Registry>,
     run_ids: Arc<RunIds>,
@@ -139,7 +139,7 @@ async fn run_and_forget(
     specs: Vec<SuiteSpec>,
     scheduling: Scheduling,
 ) {
-    // Who has gone when it is over must not be kept alive for what follows.
+    // A weak reference: a run whose client has gone must not be kept alive until then.
     let past = Arc::downgrade(&run);
     schedule(&run_ids, run, specs, scheduling).await;
     tokio::time::sleep(RUN_REMEMBERED).await;
@@ -174,7 +174,7 @@ async fn schedule(run_ids: &Arc<RunIds>, run: Arc<BuiltRun>, specs: Vec<SuiteSpe
         }
     }
     for suite in &run.suites {
-        // Only one that broke off has not told its end by now.
+        // Only a suite that failed has not reported its end by now.
         suite.suite_log.end(SuiteStatus::InternalError);
         if let Some(iterator_id) = suite.suite_log.debug_data() {
             run.tell(RunEventPayload::Artifact { artifact: Artifact::DebugData { iterator_id } });

@@ -1,4 +1,4 @@
-//! What clients read in batches: the cases of a suite.
+//! Iterators over the cases of a suite, which clients read in batches.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::vec::IntoIter;
@@ -16,12 +16,12 @@ impl Cases {
         Cases(Mutex::new(names.into_iter()))
     }
 
-    /// The next batch; empty where there is no more.
+    /// The next batch; empty after the last.
     pub(crate) fn next(&self) -> Vec<Case> {
         let mut rest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = rest.by_ref().take(BATCH).map(|name| Case { name: name.to_string() }).collect();
         if rest.len() == 0 {
-            // The client may stay long after it has read everything.
+            // The client may keep the iterator long after it has read everything.
             *rest = Vec::new().into_iter();
         }
         batch

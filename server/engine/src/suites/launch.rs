@@ -1,12 +1,12 @@
-//! From a suite's name to its cases, or to why there are none.
+//! Resolves a suite's name to its cases, or to the reason why there are none.
 
 use std::sync::Arc;
 
 use pytest_lens_plan::case_filter::CaseFilters;
-use pytest_lens_protocol::LaunchErrorCode;
+use pytest_lens_protocol::{LaunchErrorCode, NodeId};
 
 use crate::model::collect_error::CollectError;
-use crate::model::scope::{Scope, file_part};
+use crate::model::scope::Scope;
 use crate::model::select::{Filter, own_id, select};
 use crate::processes::collected_session::CollectFailure;
 use crate::processes::pool::Found;
@@ -28,7 +28,7 @@ pub(crate) async fn prepare(
     purpose: Purpose,
 ) -> Result<Chosen, LaunchFailure> {
     let id = own_id(&project.state.root, test_url);
-    let file = file_part(&id);
+    let file = NodeId::new(&id).file();
     let checked = project.state.check_file(&format!("{test_url:?}"), file);
     checked.map_err(|message| failure(LaunchErrorCode::InstanceCannotResolve, message))?;
     let scope = Scope::of_ids([id.as_str()]);
@@ -59,13 +59,13 @@ pub(crate) async fn prepare(
     Ok(Chosen { collected, exclusive: Arc::new(exclusive), selected, deselected: 0, problems })
 }
 
-/// What a collection that failed is called.
+/// Classifies a failed collection.
 async fn explain(project: &Arc<Project>, scope: &Scope, arguments: &[String], reason: CollectFailure) -> LaunchFailure {
     let message = reason.to_string();
     let code = match &reason {
         CollectFailure::Unreachable(reason) if reason.is_exhaustion => LaunchErrorCode::ResourceUnavailable,
         CollectFailure::Unreachable(_) => LaunchErrorCode::FailedToConnectToTestSuite,
-        // Without the suite's own arguments it is known whose fault it is.
+        // Collecting without the suite's own arguments shows whether they are at fault.
         _ if !arguments.is_empty() && project.session_for(scope, &[], Purpose::List).await.is_ok() => {
             LaunchErrorCode::InvalidArgs
         }

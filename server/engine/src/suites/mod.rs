@@ -1,8 +1,8 @@
-//! Run control: runs of several suites, built by a client that owns them; their events, artifacts and iterators.
+//! Run control: runs of several suites, built and owned by a client, with their events, artifacts and iterators.
 //!
-//! A suite is an ordinary run of the project, under the suite's id: it stands in the same event log, is stopped and
-//! killed in the same way, and goes into the same history. What is added here is the view of it that run control has
-//! ([`crate::runs::suite_log`]), and who may ask for how long.
+//! A suite is an ordinary run of the project, under the suite's id: it is in the same event log, is stopped and killed
+//! in the same way, and is recorded in the same history. This module adds run control's view of it
+//! ([`crate::runs::suite_log`]), and its lifetime.
 
 mod built_run;
 mod cases;

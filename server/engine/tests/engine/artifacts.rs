@@ -1,4 +1,4 @@
-//! What tests leave behind: output read while they run, logs in both forms, folders, coverage.
+//! Artifacts of tests: output read while they run, logs in both forms, folders, coverage.
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -97,7 +97,7 @@ async fn logs_are_records_or_text() {
     let log = lab.text(&told.stream("logs", "log").unwrap()).await;
     let lines: Vec<&str> = log.lines().collect();
     assert!(lines.len() == 3 && lines[1].contains("record 1") && lines[1].contains("ERROR"), "{log}");
-    // A record is never told in pieces, however long it is.
+    // A record is never sent in pieces, however long it is.
     lab.project.write("test_a.py", "import logging\ndef test_logs(): logging.error('x' * 600_000)\n");
     let told = lab.suite(plain("test_a.py")).await;
     let records: Value = serde_json::from_slice(&lab.bytes(&told.stream("logs", "log").unwrap()).await).unwrap();
@@ -134,14 +134,14 @@ async fn a_flood_is_cut_on_disk_and_says_so() {
     assert!(printed.starts_with(b"first\n") && printed.ends_with(b"\nlast\n"));
     assert!(printed.len() < 70 << 20, "{} bytes are kept", printed.len());
     assert!(String::from_utf8_lossy(&printed).contains("bytes left out"));
-    // What the outcome carries is shorter still.
+    // The outcome's text is shorter still.
     let output = Request::GetOutput { context_id: lab.context.clone(), node_id: "test_a.py::test_floods".into() };
     let Response::TestOutput { stdout, .. } = lab.call(output).await else { panic!("no output") };
     assert!(stdout.len() < 2 << 20 && stdout.contains("left out") && stdout.ends_with("last\n"));
     lab.close().await;
 }
 
-/// What the files of captured output in a folder take on disk.
+/// The disk space of the files of captured output in a folder.
 fn disk_usage(folder: &std::path::Path) -> u64 {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let sizes = entries.map(|entry| match entry.metadata() {

@@ -1,4 +1,4 @@
-//! The event log beside single runs. What holds for every run is checked wherever one is awaited.
+//! The event log apart from single runs. Rules for every run are checked wherever a test waits for one.
 
 use pytest_lens_protocol::{EventPayload, OutputStream, Request, Response};
 

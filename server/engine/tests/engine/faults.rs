@@ -63,7 +63,7 @@ async fn r1_a_process_killed_or_stopped_in_mid_run_is_noticed_and_made_anew() {
         let ran = lab.run(Order::all()).await;
         let told = ["test_a.py::test_1 passed", &format!("test_a.py::test_2 {becomes}"), "test_a.py::test_3 passed"];
         assert_eq!(ran.outcomes(), told, "{mode}: signal {signal} to {steps} above: {:?}", ran.of("::test_2").message);
-        // What stands by for the run after the next comes from the parent too.
+        // The runner that stands by for the run after the next comes from the parent too.
         for _ in 0..=usize::from(steps == 1) {
             let ran = lab.run(Order::all()).await;
             assert_eq!(ran.end.counts.passed, 3, "{mode}: signal {signal} to {steps} above: {:?}", ran.outcomes());
@@ -81,7 +81,7 @@ async fn p19_a_signal_to_the_group_of_a_test_reaches_nobody_else() {
                 def test_4(): pass\n";
     for mode in ["embedded", "subprocess"] {
         let lab = Lab::resident_in(mode, &[("test_a.py", text)]).await;
-        // Once its own handler has run, whoever shares the group would be gone.
+        // Once its own handler has run, all processes of its group would be gone.
         for workers in [1, 1, 2] {
             let ran = lab.run(Order::all().workers(workers)).await;
             assert_eq!(
@@ -122,7 +122,7 @@ fn in_a_session_of_its_own() -> Order {
     Order::all().with(|options| options.run_disabled = true)
 }
 
-/// Each run imports the test module anew, since that leaves a folder behind; it hangs from the second time on.
+/// Each run imports the test module again, since that leaves a folder behind; it hangs from the second time on.
 const HANGS: [(&str, &str); 1] = [(
     "test_a.py",
     "import os, time\n\

@@ -1,4 +1,4 @@
-//! What everything rests on: the interpreter, the packages installed for it, the environment, the root itself. A run
+//! The ground of every run: the interpreter, the packages installed for it, the environment, the root itself. A run
 //! never uses what is not on disk any more, with an edit before it or without.
 
 use std::fs;
@@ -16,7 +16,7 @@ const SKIPPED: [usize; 5] = [1, 0, 0, 1, 0];
 
 const MODES: [&str; 2] = ["embedded", "subprocess"];
 
-/// An environment beside the project, as `python -m venv` makes them; pytest comes from the one that tests have.
+/// An environment next to the project, as `python -m venv` makes them; pytest comes from the one that tests have.
 struct Environment(tempfile::TempDir);
 
 impl Environment {
@@ -26,7 +26,7 @@ impl Environment {
         environment
     }
 
-    /// Makes it anew over another interpreter.
+    /// Makes it again over another interpreter.
     fn make(&self, over: &Path) {
         for entry in fs::read_dir(self.0.path()).unwrap().flatten() {
             fs::remove_dir_all(entry.path()).or_else(|_| fs::remove_file(entry.path())).unwrap();
@@ -298,7 +298,7 @@ async fn r10_a_root_that_is_a_link_and_leads_elsewhere_is_opened_again() {
         let again = crate::init::id_of(open().await);
         assert_ne!(again, id);
         assert!(matches!(client.call(collect(&again)).await, Response::CollectionComplete { node_count: 1, .. }));
-        // Who named the folder itself, and who has the id from somebody like that, goes on.
+        // A client that named the folder itself, or has the id from such a client, goes on.
         assert_eq!(counts(&lab).await, PASSED, "{mode}");
         assert!(matches!(watcher.call(collect(&id)).await, Response::CollectionComplete { .. }));
         assert_eq!(client.call(Request::Shutdown { context_id: Some(id) }).await, Response::ShutdownAck);

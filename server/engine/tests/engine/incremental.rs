@@ -1,4 +1,4 @@
-//! Collecting again: only what changed is read anew, and what does not import keeps its last good tests.
+//! Collecting again: only what changed is read again, and what does not import keeps its last good tests.
 
 use std::fs;
 

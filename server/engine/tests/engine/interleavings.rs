@@ -1,5 +1,5 @@
-//! What holds for runs of suites whatever workers, clients and chance do: a worker that obeys, crashes, hangs, lies,
-//! floods or reconnects, stops and kills at any moment, readers that come and go.
+//! Properties of runs of suites that hold whatever workers, clients and chance do: a worker that obeys, crashes,
+//! hangs, lies, floods or reconnects, stops and kills at any moment, readers that come and go.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ const RARE: [&str; 2] = ["reconnect", "deaf"];
 /// A stop is acknowledged a moment before it is obeyed.
 const GRACE_NS: u64 = 1_000_000_000;
 
-/// What the client does when it has read so many events.
+/// An action of the client after this many events.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     StopSuite(usize),
     KillSuite(usize),
     StopRun,
     KillRun,
-    /// The reader leaves, and another one begins anew.
+    /// The reader leaves, and another one starts from the beginning.
     Reconnect,
 }
 
@@ -131,7 +131,7 @@ async fn play(lab: &Arc<Lab>, script: &Script) -> Result<(), TestCaseError> {
         prop_assert_eq!(pair[0].cases().len(), if began { tests.len() } else { 0 }, "one verdict for each case");
         prop_assert!(began || pair[0].status() == SuiteStatus::Stopped);
         if let Some(stopped) = stopped {
-            // What a runner has may cross the stop on its way; a suite that had not begun begins no more.
+            // A runner's next test may cross the stop on its way; a suite that had not begun begins no more.
             let begun = |event: &SuiteEvent| event.payload == SuiteEventPayload::SuiteStarted;
             let late = pair[0].events.iter().any(|event| begun(event) && event.timestamp > stopped + GRACE_NS);
             prop_assert!(!late, "a suite began behind the stop of its run");

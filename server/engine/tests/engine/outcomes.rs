@@ -1,6 +1,6 @@
-//! Every kind of outcome, and what is told with it.
+//! Every kind of outcome, with its details.
 
-use pytest_lens_protocol::{ErrorCode, Request, Response, RunEndStatus, TestOutcome};
+use pytest_lens_protocol::{ErrorCode, Phase, Request, Response, RunEndStatus, TestOutcome};
 
 use crate::common::{Lab, Order, refused};
 
@@ -146,7 +146,7 @@ async fn a_failure_comes_with_message_place_values_frames_and_output() {
     let ran = lab.run(Order::all()).await;
 
     let fails = ran.of("::test_fails");
-    assert_eq!(fails.phase.as_deref(), Some("call"));
+    assert_eq!(fails.phase, Some(Phase::Call));
     assert!(fails.message.as_deref().unwrap().contains("they differ"), "{fails:#?}");
     let line = |text: &str| KINDS.lines().position(|line| line.contains(text)).unwrap() as u32;
     // `KINDS` begins with an empty line that the file has not.
@@ -170,11 +170,11 @@ async fn a_failure_comes_with_message_place_values_frames_and_output() {
     assert_eq!((&raises.actual, &raises.expected), (&None, &None));
 
     let setup = ran.of("::test_setup_error");
-    assert_eq!((setup.outcome.as_str(), setup.phase.as_deref()), ("error", Some("setup")));
+    assert_eq!((setup.outcome.as_str(), setup.phase), ("error", Some(Phase::Setup)));
     assert!(setup.message.as_deref().unwrap().contains("setup broke"));
     assert_eq!(place(setup), Some(("test_kinds.py".into(), line("setup broke"))));
     let teardown = ran.of("::test_teardown_error");
-    assert_eq!((teardown.outcome.as_str(), teardown.phase.as_deref()), ("error", Some("teardown")));
+    assert_eq!((teardown.outcome.as_str(), teardown.phase), ("error", Some(Phase::Teardown)));
     let both = ran.of("::test_fails_and_teardown_too");
     assert_eq!(both.outcome, "error");
     let message = both.message.as_deref().unwrap();

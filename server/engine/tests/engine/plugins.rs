@@ -1,4 +1,4 @@
-//! What a project's options and plugins make of a run: it is what pytest's own would be.
+//! Runs of projects with options and plugins have the same results as pytest's own.
 
 use pytest_lens_protocol::RunEndStatus;
 

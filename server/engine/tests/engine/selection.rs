@@ -43,7 +43,7 @@ async fn ids_of_every_kind_mean_what_lies_in_them() {
     assert_eq!(ran(&lab, Order::of(&["tests/"])).await.len(), 9);
     assert_eq!(ran(&lab, Order::of(&["."])).await.len(), 10);
     assert_eq!(ran(&lab, Order::all()).await.len(), 10);
-    // Whatever order they are named in, and however often: pytest's order, each once.
+    // The order is pytest's, with each test once, however they are named.
     let twice = Order::of(&["test_top.py", &a("test_one"), &a("test_one"), "tests/sub", "tests/sub/test_b.py"]);
     assert_eq!(ran(&lab, twice).await, ["test_top.py::test_top", "tests/sub/test_b.py::test_b", &a("test_one")]);
     lab.close().await;

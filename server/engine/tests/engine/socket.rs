@@ -138,7 +138,7 @@ async fn whatever_comes_is_answered_in_its_shape_and_hurts_nobody_else() {
         client.is_alive().await;
     }
     other.is_alive().await;
-    assert_eq!(daemon.ended().await, End::Asked);
+    assert_eq!(daemon.ended().await, End::Requested);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -236,7 +236,7 @@ async fn a_streaming_run_outlives_its_client_and_keeps_an_idle_daemon_alive() {
     gone(&lab.project.mark()).await;
 }
 
-// The clock stands still, and is moved on by whoever sleeps while nothing else can happen.
+// The clock stands still, and moves on only when a task sleeps while nothing else can happen.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_connected_keeps_an_idle_daemon_alive() {
     let bench = Bench::new();
@@ -356,7 +356,7 @@ async fn a_place_that_can_not_be_had_is_told_with_the_way_out() {
         assert!(error.contains(says) && error.contains("--socket"), "{error}");
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "mine");
-    // What belongs to somebody else who listens without a lock is left alone as well.
+    // A socket on which somebody else listens without a lock is left alone as well.
     let path = folder.path().join("other.sock");
     let _other = std::os::unix::net::UnixListener::bind(&path).unwrap();
     assert!(matches!(refused_place(&path).await, AddressError::Taken(_)));

@@ -421,14 +421,14 @@ async fn a_client_that_goes_takes_its_runs_along_and_nobody_elses() {
     let progress = |run_id: &str| Request::GetRunProgress { context_id: lab.context.clone(), run_id: run_id.into() };
     seen_gone(&lab, progress(&suites[1])).await;
     seen_gone(&lab, progress(&suites[0])).await;
-    // What was discarded stands in the history all the same.
+    // A discarded suite is in the history all the same.
     let (context_id, node_id) = (lab.context.clone(), "test_c.py::test_done".to_owned());
     let Response::TestFlakiness { total_runs, .. } = lab.call(Request::GetTestFlakiness { context_id, node_id }).await
     else {
         panic!("no history")
     };
     assert_eq!(total_runs, 1);
-    // A suite tells its end a moment before its run does.
+    // A suite reports its end a moment before its run does.
     in_time("the end of the other's run", async {
         while !matches!(lab.call(progress(&staying.suites[0])).await, Response::RunProgress { done: true, .. }) {
             tokio::task::yield_now().await;

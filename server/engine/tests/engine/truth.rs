@@ -181,7 +181,7 @@ async fn fresh_interpreters_see_every_edit_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bytecode_that_lies_is_not_believed() {
-    // Bytecode beside the source that claims to be made from it, by time and size, but is not.
+    // Bytecode next to the source that claims to be made from it, by time and size, but is not.
     let make = "import os, py_compile\n\
                 py_compile.compile('mod.py', invalidation_mode=py_compile.PycInvalidationMode.TIMESTAMP)\n\
                 stat = os.stat('mod.py')\nopen('mod.py', 'w').write('VALUE = 2\\n')\nos.utime('mod.py', ns=(stat.st_atime_ns, stat.st_mtime_ns))\n";
@@ -219,7 +219,7 @@ async fn seeded_and_unseeded_random_numbers_are_what_plain_pytest_has() {
 /// Files by their names, with what is written to them.
 type Writes = &'static [(&'static str, &'static str)];
 
-/// What an import asks of the disk, in each way, and a change that another answer comes of.
+/// Each way in which an import asks the disk, and a change that leads to another answer.
 const ASKED: &[(&str, &str, Writes)] = &[
     ("a hidden file that comes", "os.path.exists('.env')", &[(".env", "")]),
     (
@@ -275,7 +275,7 @@ fn make_database(lab: &Lab, name: &str, value: usize) {
     assert!(made.unwrap().success());
 }
 
-/// As C libraries do it: no audit event tells of it.
+/// As C libraries do it: there is no audit event.
 const READ_BY_C: &str = "\
 import ctypes
 

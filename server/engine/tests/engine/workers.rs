@@ -122,7 +122,7 @@ const MEETING: &[(&str, &str)] = &[
 async fn several_run_at_a_time_where_that_is_faster_and_somebody_says_that_they_may() {
     let lab = Lab::open(MEETING).await;
     let auto = || Order::all().with(|options| options.auto_workers = true);
-    // Left to itself, a run is as plain pytest's: one after the other. It also tells how long they take.
+    // Left to itself, a run is as plain pytest's: one after the other. Its order shows how long they take.
     assert_eq!(lab.counts(Order::all()).await, [2, 1, 1, 0, 0]);
     lab.project.remove("a");
     lab.project.remove("b");
@@ -174,7 +174,7 @@ async fn two_runners_keep_to_the_limit_of_failures_too() {
     let text = "import pytest\n@pytest.mark.parametrize('n', range(20))\ndef test(n): assert False\n";
     let lab = Lab::open(&[("test_a.py", text), ("test_b.py", text)]).await;
     let ran = lab.run(Order::all().workers(2).maxfail(2)).await;
-    // What runs when the limit is reached may end, and each may hold one more.
+    // Tests that run when the limit is reached may end, and each may hold one more.
     assert!((2..=6).contains(&ran.end.counts.failed), "{:?}", ran.end);
     assert_eq!(ran.end.counts.not_run, 40 - ran.end.counts.failed);
     lab.close().await;

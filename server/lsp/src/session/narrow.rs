@@ -4,12 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, TestItem};
+use pytest_lens_protocol::{EventPayload, InventoryDelta, ItemKind, NodeId, TestItem};
 
 use crate::documents::disk::Disk;
 use crate::documents::document::Documents;
 use crate::documents::encoding::Encoding;
-use crate::node_id::split_id;
 use crate::session::client_capabilities::Features;
 use crate::session::message::Outgoing;
 use crate::session::state::State;
@@ -149,7 +148,7 @@ impl State {
         let Some(workspace) = workspaces.iter_mut().find(|workspace| workspace.uri == folder) else {
             return (Vec::new(), Vec::new());
         };
-        let mut files: BTreeSet<&str> = ids.iter().map(|id| split_id(id).0).collect();
+        let mut files: BTreeSet<&str> = ids.iter().map(|id| NodeId::new(id).file()).collect();
         // An unknown file may be known soon.
         files.iter().for_each(|file| workspace.outline.open(file));
         files.retain(|file| {

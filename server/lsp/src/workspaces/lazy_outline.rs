@@ -3,9 +3,8 @@
 
 use std::collections::HashSet;
 
-use pytest_lens_protocol::{CollectError, EventPayload, InventoryDelta};
+use pytest_lens_protocol::{CollectError, EventPayload, InventoryDelta, NodeId};
 
-use crate::node_id::split_id;
 use crate::workspaces::view::View;
 
 /// The largest tree that is sent as a whole, in items.
@@ -32,7 +31,7 @@ impl LazyOutline {
             let below = format!("{id}/");
             self.open.retain(|file| file != id && !file.starts_with(&below));
         }
-        let is_open = |id: &str| self.open.contains(split_id(id).0);
+        let is_open = |id: &str| self.open.contains(NodeId::new(id).file());
         let told = InventoryDelta {
             revision: delta.revision,
             upserts: delta.upserts.iter().filter(|item| item.kind.is_outline() || is_open(&item.id)).cloned().collect(),
@@ -70,7 +69,7 @@ impl LazyOutline {
             EventPayload::Output(output) => output.id.iter().collect(),
             EventPayload::Inventory(_) | EventPayload::RunFinished(_) | EventPayload::FlakinessHint(_) => Vec::new(),
         };
-        self.open_all(view, ids.iter().map(|id| split_id(id).0))
+        self.open_all(view, ids.iter().map(|id| NodeId::new(id).file()))
     }
 
     /// The rest of a tree that is small enough to be sent as a whole.

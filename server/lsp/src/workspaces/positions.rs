@@ -6,14 +6,13 @@ use std::sync::Arc;
 use lsp_types::Range;
 use pytest_lens_analysis::StaticNode;
 use pytest_lens_protocol as wire;
-use pytest_lens_protocol::{EventPayload, ItemKind, Location, TestItem, TestOutcome};
+use pytest_lens_protocol::{EventPayload, ItemKind, Location, NodeId, TestItem, TestOutcome};
 
 use crate::documents::disk::Disk;
 use crate::documents::document::Documents;
 use crate::documents::encoding::Encoding;
 use crate::documents::line_map::Spot;
 use crate::documents::text::Text;
-use crate::node_id::split_id;
 use crate::paths::uri_text;
 use crate::workspaces::findings::Anchor;
 use crate::workspaces::workspace::Workspace;
@@ -61,7 +60,8 @@ impl Positions<'_> {
         if now.is(old) {
             return Some(anchor.line);
         }
-        let (file, suffix) = split_id(test);
+        let test = NodeId::new(test);
+        let (file, suffix) = (test.file(), test.names().unwrap_or_default());
         let own = self.workspace.root.join(file) == path;
         let node = if own { now.node(suffix) } else { None };
         if own && node.is_none() && old.node(suffix).is_some() {
@@ -89,7 +89,7 @@ impl Positions<'_> {
 
     /// A test or class in the present text of its file, if the text is cached and contains it.
     pub(crate) fn node_of(&self, id: &str) -> Option<&StaticNode> {
-        self.text(&self.workspace.file_of(id))?.node(split_id(id).1)
+        self.text(&self.workspace.file_of(id))?.node(NodeId::new(id).names().unwrap_or_default())
     }
 
     /// The range of its name.
@@ -127,7 +127,7 @@ impl Positions<'_> {
     /// The present range of an item in its file: its name, or, for an item that only pytest knows, the present place of
     /// the line that pytest reported; `None` if it is gone from the text.
     fn item_range(&self, item: &TestItem, path: &Path, text: &Text) -> Option<wire::Range> {
-        let suffix = split_id(&item.id).1;
+        let suffix = NodeId::new(&item.id).names().unwrap_or_default();
         if let Some(node) = text.node(suffix) {
             return Some(to_wire(self.encoding.range(text, node.name_span)));
         }
@@ -150,7 +150,7 @@ impl Positions<'_> {
 
     /// Whether a test was deleted in the editor.
     pub(crate) fn is_gone(&self, id: &str) -> bool {
-        let suffix = split_id(id).1;
+        let suffix = NodeId::new(id).names().unwrap_or_default();
         let document = self.documents.get(&self.workspace.file_of(id));
         let was = document.map(|document| document.collected.as_ref().unwrap_or(&document.saved));
         was.is_some_and(|was| was.node(suffix).is_some())

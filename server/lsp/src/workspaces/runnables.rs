@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use pytest_lens_analysis::{DefLine, NodeKind, Pos, Span, StaticNode};
-use pytest_lens_protocol::{ItemKind, TestItem};
+use pytest_lens_protocol::{ItemKind, NodeId, TestItem};
 
 use crate::documents::line_map::Spot;
 use crate::documents::text::Text;
-use crate::node_id::split_id;
 use crate::workspaces::positions::Positions;
 
 /// A test or class, and its position in a text.
@@ -84,7 +83,8 @@ impl Positions<'_> {
     pub(crate) fn runnables(&self, path: &Path, text: &Text) -> Vec<Runnable> {
         let Some(file) = self.workspace.relative(path) else { return Vec::new() };
         let confirmed = self.workspace.view.confirmed_tests(&file);
-        let mut told: HashMap<&str, &TestItem> = confirmed.iter().map(|item| (split_id(&item.id).1, *item)).collect();
+        let mut told: HashMap<&str, &TestItem> =
+            confirmed.iter().map(|item| (NodeId::new(&item.id).names().unwrap_or_default(), *item)).collect();
         let of_source = text.nodes().iter().map(|node| {
             let suffix = node.id_suffix();
             let mut runnable = Runnable::of_node(&file, &suffix, node);
@@ -96,14 +96,14 @@ impl Positions<'_> {
             runnable
         });
         let mut runnables: Vec<Runnable> = of_source.collect();
-        let left = confirmed.iter().filter(|item| told.contains_key(split_id(&item.id).1));
+        let left = confirmed.iter().filter(|item| told.contains_key(NodeId::new(&item.id).names().unwrap_or_default()));
         runnables.extend(left.filter_map(|item| self.collected_runnable(item, path, text)));
         runnables
     }
 
     /// The position of an item that pytest confirmed and the source does not show as a test.
     pub(crate) fn collected_runnable(&self, item: &TestItem, path: &Path, text: &Text) -> Option<Runnable> {
-        let suffix = split_id(&item.id).1;
+        let suffix = NodeId::new(&item.id).names().unwrap_or_default();
         let named = text.defs_named(suffix);
         let by_name = self.taken(item, path, text).or_else(|| {
             let code = named.iter().rfind(|def| !def.is_value);
@@ -141,7 +141,7 @@ impl Positions<'_> {
 
     /// The definition of an item's name that is at the line which pytest reported.
     fn taken<'t>(&self, item: &TestItem, path: &Path, text: &'t Text) -> Option<&'t DefLine> {
-        let named = text.defs_named(split_id(&item.id).1);
+        let named = text.defs_named(NodeId::new(&item.id).names().unwrap_or_default());
         if named.len() < 2 {
             return None;
         }

@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use pytest_lens_protocol::{
-    CollectError, EventPayload, Hint, InventoryDelta, ItemKind, Siblings, TestItem, TestOutcome,
+    CollectError, EventPayload, Hint, InventoryDelta, ItemKind, NodeId, Siblings, TestItem, TestOutcome,
 };
 
-use crate::node_id::split_id;
 use crate::workspaces::outcome::is_failure;
 
 /// A run in progress.
@@ -181,7 +180,7 @@ impl View {
     /// The part of the engine's delta that changes something, in the engine's order. The server may have read the sources
     /// before the engine reported their tests.
     pub(crate) fn news(&mut self, mut delta: InventoryDelta) -> InventoryDelta {
-        let is_read_here = |item: &&TestItem| self.unconfirmed.contains(split_id(&item.id).0);
+        let is_read_here = |item: &&TestItem| self.unconfirmed.contains(NodeId::new(&item.id).file());
         let read_here: Vec<TestItem> = delta.upserts.iter().filter(is_read_here).cloned().collect();
         delta.order.extend(Siblings::out_of_order(&read_here, |parent| self.child_ids(parent)));
         self.confirm(&delta.upserts);
@@ -209,7 +208,7 @@ impl View {
     /// The delta that adds items of sources, as unconfirmed items. Leaves out confirmed files, and those in `open`.
     pub(crate) fn add_sources(&mut self, items: Vec<TestItem>, open: &HashSet<String>) -> InventoryDelta {
         let is_new = |item: &TestItem| {
-            let file = split_id(&item.id).0;
+            let file = NodeId::new(&item.id).file();
             !self.items.contains_key(&item.id) && !self.is_confirmed(file) && !open.contains(file)
         };
         let upserts: Vec<TestItem> = items.into_iter().filter(is_new).collect();

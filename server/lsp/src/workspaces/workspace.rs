@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_analysis::PytestSettings;
-use pytest_lens_protocol::{Range, RunOptions, Settings, TestOutcome};
+use pytest_lens_protocol::{NodeId, Range, RunOptions, Settings, TestOutcome};
 
 use crate::documents::text::{Reader, Text};
 use crate::paths::{path_of, relative};
@@ -136,7 +136,7 @@ impl Workspace {
 
     /// The file of a node id.
     pub(crate) fn file_of(&self, id: &str) -> PathBuf {
-        self.root.join(id.split("::").next().unwrap_or(id))
+        self.root.join(NodeId::new(id).file())
     }
 
     /// The path of the engine's URI, as the client names it.

@@ -1,7 +1,7 @@
 //! Events as an engine sends them.
 
 use pytest_lens_protocol::{
-    EventPayload, Evidence, FlakinessHints, Hint, InventoryDelta, ItemKind, Location, Range, RunCounts, RunEnd,
+    EventPayload, Evidence, FlakinessHints, Hint, InventoryDelta, ItemKind, Location, Phase, Range, RunCounts, RunEnd,
     RunEndStatus, RunStart, TestItem, TestOutcome, TestOutcomes, TestsStarted,
 };
 
@@ -26,7 +26,7 @@ pub(crate) fn passed(id: &str) -> TestOutcome {
 pub(crate) fn failed(id: &str, uri: &str, line: u32) -> TestOutcome {
     TestOutcome {
         outcome: "failed".into(),
-        phase: Some("call".into()),
+        phase: Some(Phase::Call),
         message: Some("assert 1 == 2".into()),
         location: Some(Location { uri: uri.into(), range: Range::of_line(line + 1) }),
         expected: Some("2".into()),

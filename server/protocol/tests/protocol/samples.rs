@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use pytest_lens_protocol::{
-    Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
-    SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
+    Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, Phase, RunEvent,
+    RunEventPayload, SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, InventoryDelta,
@@ -402,7 +402,7 @@ pub fn payloads() -> Vec<EventPayload> {
                     duration_ms: 1.5,
                     attempt: 1,
                     will_rerun: true,
-                    phase: Some("call".into()),
+                    phase: Some(Phase::Call),
                     message: Some("assert 1 == 2".into()),
                     location: Some(place()),
                     expected: Some("2".into()),

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use pytest_lens_protocol::NodeId;
+
 use super::junit::Case;
 
 /// The project's test functions, by name.
@@ -41,7 +43,7 @@ impl Functions {
         let brackets = case.name.get(name.len()..).unwrap_or_default();
         let known = self.by_name.get(name)?;
         let file = |function: &&Function| {
-            let own = function.id.split("::").next().unwrap_or_default();
+            let own = NodeId::new(&function.id).file();
             case.file.as_deref().is_none_or(|file| is_end(file, own, '/') || is_end(own, file, '/'))
         };
         let exact = |function: &&Function| function.class == case.class;
@@ -70,7 +72,7 @@ fn without_case(id: &str) -> &str {
 /// The class and the name that a report has for a function's id.
 fn dotted(id: &str) -> Option<(String, &str)> {
     let (place, name) = id.rsplit_once("::")?;
-    let (file, classes) = place.split_once("::").map_or((place, None), |(file, classes)| (file, Some(classes)));
+    let (file, classes) = NodeId::new(place).split();
     let mut class = file.strip_suffix(".py").unwrap_or(file).replace('/', ".");
     if let Some(classes) = classes {
         class.push('.');

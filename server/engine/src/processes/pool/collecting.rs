@@ -1,4 +1,4 @@
-//! How the pool comes by collected sessions: one that is there and fresh, or a new one.
+//! Provides collected sessions: an existing fresh one, or a new one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,42 +14,46 @@ use crate::processes::launcher::StartError;
 use crate::processes::process::NoProcess;
 use crate::processes::worker_protocol::{Purpose, WireRead, WireStat, WorkerOptions};
 
-/// A session that nobody asks for would have effects.
+/// The collected session that a caller wants.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    pub scope: &'a Scope,
+    pub options: &'a WorkerOptions,
+    /// pytest's settings for the project.
+    pub settings: &'a Arc<PytestSettings>,
+    /// The longest time that collecting may take.
+    pub limit: Duration,
+    pub purpose: Purpose,
+}
+
+/// The record that a session without a request would have effects.
 pub(super) struct OnDemand {
     reason: String,
     files: Vec<WireStat>,
-    /// The same, to be compared with the disk.
+    /// The same files, for comparing them with the disk.
     snapshot: Snapshot,
 }
 
 impl Pool {
-    /// A fresh collected session that covers `scope`; collects where there is none.
-    pub(crate) async fn session_for(
-        &self,
-        scope: &Scope,
-        options: &WorkerOptions,
-        settings: &Arc<PytestSettings>,
-        limit: Duration,
-        purpose: Purpose,
-    ) -> Result<Found, CollectFailure> {
+    /// A fresh collected session for a scope; collects if there is none.
+    pub(crate) async fn session_for(&self, wanted: Wanted<'_>) -> Result<Found, CollectFailure> {
         self.touch();
-        if let Some(collected) = self.present(scope, options, purpose).await {
+        if let Some(collected) = self.present(wanted).await {
             return Ok(Found::present(collected));
         }
-        if *scope == Scope::All {
-            let _one = self.whole.lock().await;
-            if let Some(collected) = self.present(scope, options, purpose).await {
-                return Ok(Found::present(collected));
-            }
-            return self.collect(scope, options, settings, limit, purpose).await;
+        let whole = if *wanted.scope == Scope::All { Some(self.whole.lock().await) } else { None };
+        if whole.is_some()
+            && let Some(collected) = self.present(wanted).await
+        {
+            return Ok(Found::present(collected));
         }
-        self.collect(scope, options, settings, limit, purpose).await
+        self.collect(wanted).await
     }
 
-    /// A session that is there and fresh; one to be run must be one that can be shared. Stale ones are let go.
-    async fn present(&self, scope: &Scope, options: &WorkerOptions, purpose: Purpose) -> Option<Arc<CollectedSession>> {
+    /// An existing fresh session; a run needs one that can be shared. Drops stale ones.
+    async fn present(&self, wanted: Wanted<'_>) -> Option<Arc<CollectedSession>> {
         let suits = |collected: &&Arc<CollectedSession>| {
-            collected.serves(scope, options) && (purpose != Purpose::Run || collected.is_shared())
+            collected.serves(wanted.scope, wanted.options) && (wanted.purpose != Purpose::Run || collected.is_shared())
         };
         loop {
             let found = self.state().sessions.iter().find(suits).cloned()?;
@@ -60,25 +64,17 @@ impl Pool {
         }
     }
 
-    /// Collects, whatever there is. What somebody wants to know is found out without effects, where that can be.
-    pub(crate) async fn collect(
-        &self,
-        scope: &Scope,
-        options: &WorkerOptions,
-        settings: &Arc<PytestSettings>,
-        limit: Duration,
-        purpose: Purpose,
-    ) -> Result<Found, CollectFailure> {
-        let first = if purpose == Purpose::List { Purpose::Unasked } else { purpose };
-        match self.collect_once(scope, options, settings, limit, first).await {
-            Err(CollectFailure::OnlyWhenAsked { .. }) if purpose == Purpose::List => {
-                self.collect_once(scope, options, settings, limit, purpose).await
-            }
+    /// Makes a new collection. A listing is first tried without effects.
+    pub(crate) async fn collect(&self, wanted: Wanted<'_>) -> Result<Found, CollectFailure> {
+        let is_list = wanted.purpose == Purpose::List;
+        let first = if is_list { Wanted { purpose: Purpose::Unasked, ..wanted } } else { wanted };
+        match self.collect_once(first).await {
+            Err(CollectFailure::OnlyWhenAsked { .. }) if is_list => self.collect_once(wanted).await,
             other => other,
         }
     }
 
-    /// Why nothing is collected that nobody asked for; `None` as soon as what led there has changed.
+    /// The reason why collecting needs a request; `None` once the files that led to it have changed.
     pub(crate) fn on_demand_reason(&self) -> Option<String> {
         self.state().on_demand.as_ref().map(|on_demand| on_demand.reason.clone())
     }
@@ -92,7 +88,7 @@ impl Pool {
         Err(CollectFailure::OnlyWhenAsked { reason, files })
     }
 
-    /// What a session came to tells whether others may be made that nobody asks for.
+    /// Records whether sessions may be made without a request, based on a session's result.
     fn learn(&self, outcome: &Result<(CollectedSession, ExclusiveSession), CollectFailure>, purpose: Purpose) {
         let mut state = self.state();
         match outcome {
@@ -114,14 +110,8 @@ impl Pool {
         }
     }
 
-    async fn collect_once(
-        &self,
-        scope: &Scope,
-        options: &WorkerOptions,
-        settings: &Arc<PytestSettings>,
-        limit: Duration,
-        purpose: Purpose,
-    ) -> Result<Found, CollectFailure> {
+    async fn collect_once(&self, wanted: Wanted<'_>) -> Result<Found, CollectFailure> {
+        let Wanted { scope, options, settings, limit, purpose } = wanted;
         if purpose == Purpose::Unasked {
             self.check_on_demand().await?;
         } else {

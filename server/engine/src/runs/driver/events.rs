@@ -1,4 +1,4 @@
-//! What a run makes of what its runners say, and of their end.
+//! Handles runners' events and their ends.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,11 +20,11 @@ use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::WorkerSlot;
 use crate::timing::{EXIT_REPORT_GRACE, TIMEOUT_GRACE};
 
-/// What a test is told whose process ended by pytest's own clock.
+/// The message of a test whose process was ended by a time limit of pytest's plugins.
 const FAULTHANDLER: &str = "the test took longer than pytest's faulthandler_timeout";
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
-    /// Something came of a runner.
+    /// Handles an event of a runner.
     pub(super) fn on_event(&mut self, worker: usize, event: ProcessEvent, round: &mut Round) {
         let Some(slot) = round.slots.get_mut(&worker) else { return };
         if slot.dismissed {
@@ -35,7 +35,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 slot.lost = true;
                 slot.exit_deadline.get_or_insert_with(|| Instant::now() + EXIT_REPORT_GRACE);
             }
-            // Told behind everything that the process said.
+            // The exit comes after all messages of the process.
             ProcessEvent::Exited(status) => {
                 slot.exit = Some(status);
                 slot.lost = true;
@@ -121,7 +121,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// No process has a test of this run. One that was to be repeated ends as it did before.
+    /// No process has a test of this run. One that was to be repeated keeps its last outcome.
     fn on_missing(&mut self, worker: usize, index: usize, same_files: bool, dispatcher: &mut Dispatcher) {
         let why = if same_files {
             "the session that was to run it collected no such test: which tests there are differs with each collection"
@@ -138,7 +138,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         (self.tell)(DriverEvent::Outcome(index, Box::new(outcome)));
     }
 
-    /// One attempt's outcome: tells it, and decides whether there is another.
+    /// Reports one attempt's outcome, and decides whether another follows.
     fn on_outcome(&mut self, worker: usize, index: usize, mut outcome: TestOutcome, dispatcher: &mut Dispatcher) {
         let known: Option<Outcome> = outcome.outcome.parse().ok();
         let flaky = self.plan.known_flaky.get(index).copied().unwrap_or(false);
@@ -155,7 +155,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         (self.tell)(DriverEvent::Outcome(index, Box::new(outcome)));
     }
 
-    /// A runner is over: whoever it ran when it ended is to blame.
+    /// Handles the end of a runner. The test that it was running is to blame.
     pub(super) fn on_worker_exit(&mut self, worker: usize, mut slot: WorkerSlot, dispatcher: &mut Dispatcher) {
         slot.forwarding.abort();
         let stacks = slot.runner.told_stacks();
@@ -167,7 +167,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             return;
         }
         let exit = slot.exit.unwrap_or_default();
-        // Who writes stacks because a test takes long ends its process so, or lets it go on.
+        // Plugins that write stacks because a test takes long then end its process in this way, or let it continue.
         let may_be_so = exit.signal.is_none() && exit.code.is_none_or(|code| code == 1);
         let stacks = stacks.filter(|_| slot.overdue || may_be_so);
         let (node, root) = (self.plan.node(index), &self.pool.launcher.root);

@@ -1,4 +1,4 @@
-//! How a run leaves tests out that it was to run: a newer run has taken them over, or a stop came before them.
+//! Leaves out tests of a run: a newer run has taken them over, or a stop came first.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::WorkerSlot;
 use crate::timing::PREEMPTION_GRACE;
 
-/// What a test is told that a newer run has taken over.
+/// The message of a test that a newer run has taken over.
 const TAKEN_OVER: &str = "a newer run of the same test has taken its place";
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
-    /// Those of these tests that no newer run has taken over; the others are told not to have run.
+    /// The tests that no newer run has taken over. The others are reported as not run.
     pub(super) fn drop_taken_over(&mut self, indices: Vec<usize>) -> Vec<usize> {
         let taken_over = Arc::clone(&self.taken_over.borrow());
         let (gone, left): (Vec<_>, Vec<_>) = indices.into_iter().partition(|index| taken_over.contains(index));
@@ -32,7 +32,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         left
     }
 
-    /// A newer run wants tests that this one has not run: what runs may end, and the rest goes on in another round.
+    /// A newer run wants tests that have not ended here. Running ones may end; the rest of the run continues in another
+    /// round.
     pub(super) fn yield_to_newer(&mut self, round: &mut Round) {
         if self.yield_deadline.is_some() {
             return;
@@ -48,7 +49,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// What was given up and still runs is ended, and what has not begun never will.
+    /// Ends running tests that were taken over, and drops those that have not started.
     pub(super) fn force_yield(&mut self, round: &mut Round) {
         let taken_over = Arc::clone(&self.taken_over.borrow());
         let running: BTreeSet<usize> = round.slots.values().filter_map(|slot| Some(slot.current?.0)).collect();
@@ -65,7 +66,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// A promised attempt that a stop, a kill or the limit of failures came before.
+    /// Reports an announced attempt that a stop, a kill or the failure limit prevents.
     pub(super) fn skip_retry(&mut self, index: usize) {
         let wanted = *self.stop_rx.borrow();
         self.ending.stopped |= matches!(wanted, StopLevel::Stop | StopLevel::Kill);
@@ -81,7 +82,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         (self.tell)(DriverEvent::Outcome(index, Box::new(self.not_started(index, why))));
     }
 
-    /// How a test ends whose next attempt does not come to an end: as it passed before, or not run.
+    /// The outcome of a test whose announced attempt does not end: its previous pass, or not run.
     pub(super) fn not_started(&self, index: usize, why: &str) -> TestOutcome {
         match self.before.get(&index).filter(|_| self.plan.rerun.until_failure) {
             Some(pass) => TestOutcome { will_rerun: false, ..pass.clone() },
@@ -89,7 +90,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// Whatever has no outcome yet gets one.
+    /// Gives every remaining test an outcome.
     pub(super) fn finish_round(&mut self, dispatcher: &Dispatcher, slots: &BTreeMap<usize, WorkerSlot>) {
         let late = self.plan.late();
         let why = if self.ending.killed {
@@ -121,7 +122,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 }
                 None => {
                     let mut outcome = self.not_started(index, &why);
-                    // What a killed test printed is often why it was killed.
+                    // The output of a killed test often shows why it was killed.
                     let running = slots.values().find(runs).filter(|_| outcome.outcome == "not_run");
                     if let Some(streams) = running.and_then(|slot| slot.streams.as_ref()) {
                         (outcome.stdout, outcome.stderr) = streams.texts();

@@ -1,4 +1,4 @@
-//! How a run parts with its runners: those that stay go back, the others finish their sessions and end.
+//! The release of a run's runners: residents return to their pool, the others finish their sessions and end.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -12,7 +12,7 @@ use crate::runs::stop::StopLevel;
 use crate::runs::worker_slot::{Arrivals, WorkerSlot};
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
-    /// Runners that stay go back to where they came from, the others end.
+    /// Returns residents to their pool, and ends the others.
     pub(super) async fn release_runners(&self, slots: BTreeMap<usize, WorkerSlot>, mut arrivals: Arrivals) {
         let mut staying = BTreeMap::new();
         let ended = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
@@ -21,20 +21,20 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 let held = slot.held;
                 match slot.into_resident().await {
                     Some(resident) if held => drop(staying.insert(worker, resident)),
-                    // A test ended its session: the next one may only begin behind its teardown.
+                    // A test ended its session: the next session may begin only after its teardown.
                     Some(resident) => self.pool.residents.end(resident).await,
                     None => {}
                 }
                 continue;
             }
             if slot.order.take().is_some() {
-                // The others were quicker: it may finish its session.
+                // The other runners were faster; this one may finish its session.
                 slot.runner.send(ToWorker::Exit);
             }
             if slot.resident.take().is_some() {
                 kill_tree(slot.runner.pid());
             }
-            // A runner that is done still tears its session down; it must live as long as that takes.
+            // A runner that is done still tears its session down, and must live that long.
             let exiting_session = (!self.plan.collected.is_shared()).then(|| self.pool.exiting.enter());
             let end = tokio::spawn(async move {
                 slot.await_exit().await;
@@ -52,7 +52,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// A session that can't be shared may hold what its successor wants, until it is gone.
+    /// A session that can't be shared may hold resources that its successor needs, until it has ended.
     pub(super) async fn await_exiting(&mut self) {
         let exiting = self.pool.exiting.clone();
         tokio::select! {

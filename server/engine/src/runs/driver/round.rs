@@ -1,4 +1,4 @@
-//! One round of a run: each of some tests once, by runners that come, run and end.
+//! One round of a run: one attempt of each of its tests, by runners that start, run and end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::timing::{DONE_LIMIT, RESIDENT_TEARDOWN_LIMIT, STACKS_LIMIT, STOPPED_L
 
 /// The state of a round.
 pub(super) struct Round {
-    /// How many runners it asks for at first.
+    /// Number of runners that it requests first.
     workers: usize,
     /// The number of its first runner among all of the run.
     first: usize,
@@ -34,14 +34,14 @@ pub(super) struct Round {
     pending: PendingRunners,
     arrivals_tx: mpsc::UnboundedSender<(usize, ProcessEvent)>,
     arrivals: Arrivals,
-    /// Runners that ended before they started a test.
+    /// Number of runners that ended before they started a test.
     early_exits: u32,
-    /// How long it waits for runners to say that they are done, once every test has its outcome.
+    /// The deadline for runners to report that they are done, after every test has its outcome.
     done_deadline: Option<Instant>,
 }
 
 impl Round {
-    /// Has every runner finish what it runs and start nothing more.
+    /// Makes every runner finish its current test and start no more.
     pub(super) fn stop_all(&mut self) {
         self.dispatcher.stop();
         for slot in self.slots.values_mut() {
@@ -65,8 +65,8 @@ impl Round {
 }
 
 impl<F: Fn(DriverEvent)> Driver<'_, F> {
-    /// Runs some of the selected tests once each. `stay`: in runners that stay between runs. Returns what is left where it
-    /// made way for a newer run.
+    /// Runs some of the selected tests once each. `stay`: in residents. Returns the tests that are left if the round
+    /// was cut short for a newer run.
     pub(super) async fn run_round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Vec<usize> {
         let mut round = self.new_round(indices, workers, stay);
         if *self.stop_rx.borrow() != StopLevel::Go {
@@ -132,18 +132,18 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
 
     fn is_round_over(&self, round: &Round) -> bool {
         let is_over = self.ending.killed || self.ending.out_of_time || self.ending.fault.is_some();
-        // What is to start nothing need not wait for those who are on their way.
+        // After a stop there is no need to wait for runners that have not started.
         let awaited = !round.pending.is_empty() && self.wants_runners();
         if is_over || (round.slots.is_empty() && !awaited) {
             return true;
         }
-        // A start may cross a stop on the wire: only a runner's own word says that it starts nothing more, and only
-        // with that word is it known whether a test interrupted the session.
+        // A test may start while a stop is on its way. Only a runner's own report shows that it starts no more tests,
+        // and whether a test interrupted the session.
         let settled = round.dispatcher.has_all_verdicts();
         (settled || !awaited) && round.slots.values().all(|slot| slot.is_settled(settled))
     }
 
-    /// As soon as every test has its outcome, the runners are told that nothing more comes.
+    /// Once every test has its outcome, informs the runners that no more tests follow.
     fn announce_done(&self, round: &mut Round) {
         if round.done_deadline.is_some() || !round.dispatcher.has_all_verdicts() {
             return;
@@ -155,7 +155,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// A runner has come, or there is none for this worker.
+    /// Handles a runner that has started, or the failure to start one.
     fn on_arrival(&mut self, worker: usize, came: Result<RoundRunner, NoProcess>, round: &mut Round) {
         match came {
             Ok(runner) if !self.wants_runners() => round.pending.discard_runner(runner),
@@ -172,7 +172,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// Takes leave of runners that have ended, and asks for others where there is more to run.
+    /// Removes runners that have ended, and requests others if there are more tests.
     fn replace_ended(&mut self, round: &mut Round) {
         let ended = round.slots.iter().filter(|(_, slot)| slot.is_over()).map(|(&worker, _)| worker);
         for worker in ended.collect::<Vec<_>>() {
@@ -180,7 +180,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             if !slot.began && !slot.done {
                 round.early_exits += 1;
             }
-            // At a terminal Ctrl-C is meant for the run as a whole.
+            // At a terminal, Ctrl-C is meant for the whole run.
             let is_interrupt =
                 self.pool.launcher.terminal && slot.exit.as_ref().is_some_and(|exit| exit.is_by(Signal::INT));
             self.on_worker_exit(worker, slot, &mut round.dispatcher);
@@ -201,7 +201,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// Gives what has no outcome yet one, unless it goes on in another round; and lets the runners go.
+    /// Gives the remaining tests an outcome, unless another round runs them, and releases the runners.
     async fn end_round(&mut self, round: Round) -> Vec<usize> {
         let Round { dispatcher, slots, pending, arrivals, .. } = round;
         drop(pending);
@@ -216,7 +216,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         left
     }
 
-    /// Waits for one thing to happen and takes it in. A runner that has come is returned, or why there is none.
+    /// Waits for one event and handles it. Returns a runner that has started, or the reason why there is none.
     async fn step(&mut self, round: &mut Round) -> Option<(usize, Result<RoundRunner, NoProcess>)> {
         let deadlines = round.slots.values().filter_map(|slot| {
             let overdue = slot.current.and_then(|(_, at)| at).filter(|_| !slot.overdue);
@@ -246,7 +246,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         None
     }
 
-    /// A deadline has come: whose is looked up.
+    /// Handles the deadline that has passed.
     fn on_alarm(&mut self, round: &mut Round) {
         let now = Instant::now();
         if self.yield_deadline.is_some_and(|at| at <= now) && !self.yield_forced {
@@ -273,7 +273,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             if slot.exit_deadline.is_some_and(|at| at <= now) {
                 slot.lost = true;
                 slot.exit.get_or_insert_default();
-                // It may live on, unheard of.
+                // The process may still live, without a connection.
                 kill_tree(slot.runner.pid());
             }
             if slot.collect_by.is_some_and(|at| at <= now) {
@@ -282,7 +282,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// Stop and kill, as soon as they are asked for.
+    /// Applies a stop or a kill as soon as it is requested.
     fn apply_stop(&mut self, round: &mut Round) {
         let wanted = *self.stop_rx.borrow_and_update();
         if wanted == StopLevel::OutOfTime && !self.ending.out_of_time {
@@ -295,7 +295,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             round.dispatcher.stop();
             for slot in round.slots.values_mut() {
                 slot.stop();
-                // One that waits for its debugger runs nothing that could finish.
+                // A runner that waits for its debugger has no test to finish.
                 if self.attach_by.is_some() {
                     kill_tree(slot.runner.pid());
                 }
@@ -308,7 +308,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// When the time of the whole run is up, what runs gets a moment to say where it is.
+    /// At the end of the run's time limit, running tests get a moment to report their stacks.
     async fn collect_stacks(&self, round: &Round) {
         if *self.stop_rx.borrow() != StopLevel::OutOfTime || self.ending.out_of_time {
             return;
@@ -322,7 +322,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         }
     }
 
-    /// Tells a runner what it is to run, and has its events forwarded.
+    /// Sends a runner its order, and starts to forward its events.
     fn start_worker(&self, runner: RoundRunner, post: WorkerSeat, round: &mut Round) {
         let feed = next(post.worker, &mut round.dispatcher);
         let mut order = self.plan.order(&runner, post, feed, round.dispatcher.failures());
@@ -333,8 +333,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if order.ids.is_none() {
             round.dispatcher.lacks(post.worker, []);
         }
-        // A person at a debugger may take any time.
-        slot.give(order, self.plan.kind.debug_process().is_none().then_some(self.plan.collect_limit));
+        // A person at a debugger may take any amount of time.
+        slot.send_order(order, self.plan.kind.debug_process().is_none().then_some(self.plan.collect_limit));
         round.slots.insert(post.worker, slot);
     }
 }

@@ -64,7 +64,7 @@ impl Bench {
     }
 }
 
-/// What to run, and how.
+/// A run to make, with its options.
 #[derive(Clone, Default)]
 pub(crate) struct Order {
     ids: Vec<String>,

@@ -1,4 +1,4 @@
-//! What every test here starts from: an interpreter with pytest, a project in a folder of its own, an engine over it.
+//! The start of every test here: an interpreter with pytest, a project in a folder of its own, an engine over it.
 
 mod lab;
 mod process_tree;
@@ -16,7 +16,7 @@ pub(crate) use project::{Project, WAITING};
 pub(crate) use ran::{Log, Ran};
 pub(crate) use suites::{Built, Told, plain, read_suite, suite};
 
-/// No single answer or event takes this long, even on a busy machine: whoever waits longer has found a bug.
+/// No single answer or event takes this long, even on a busy machine: a test that waits longer has found a bug.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
 
 /// Waits for `what`, with the deadline.

@@ -1,5 +1,5 @@
-//! Which processes of a project are alive: told by its root, which is their working folder or in their environment or
-//! command line.
+//! Which processes of a project are alive: identified by its root, which is their working folder or in their
+//! environment or command line.
 
 use std::fs;
 use std::time::Duration;

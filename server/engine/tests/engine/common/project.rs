@@ -39,7 +39,7 @@ impl Project {
         self.root.join(name)
     }
 
-    /// The project's root as text: what its processes can be told by.
+    /// The project's root as text: it identifies its processes.
     pub(crate) fn mark(&self) -> String {
         self.root.to_string_lossy().into()
     }

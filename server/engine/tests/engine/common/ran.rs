@@ -1,4 +1,4 @@
-//! A context's event log as a client reads it, and a run as the log tells it.
+//! A context's event log as a client reads it, and a run as the log shows it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ impl Ran {
                 EventPayload::TestOutcome(told) => {
                     for outcome in &told.outcomes {
                         let starts = running.entry(outcome.id.clone()).or_default();
-                        // A pass that another attempt was to follow is told again where none did.
+                        // A pass that another attempt was to follow is reported again if none did.
                         let is_again = ran.attempts.iter().any(|told| {
                             (&told.id, told.attempt, told.will_rerun) == (&outcome.id, outcome.attempt, true)
                         });

@@ -30,7 +30,7 @@ pub(crate) struct Built {
     pub suites: Vec<String>,
 }
 
-/// What one reader was told of a suite.
+/// The events of a suite that one reader has read.
 pub(crate) struct Told {
     pub events: Vec<SuiteEvent>,
     pub failure: Option<(LaunchErrorCode, String)>,

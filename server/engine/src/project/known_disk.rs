@@ -1,0 +1,51 @@
+//! The state of the disk that the inventory describes. A refresh compares it with the disk.
+
+use crate::model::scope::Scope;
+use crate::processes::collected_session::CollectedSession;
+use crate::processes::disk_snapshot::Snapshot;
+
+/// Snapshots of everything that the inventory was collected from.
+#[derive(Default)]
+pub(crate) struct KnownDisk {
+    /// Everything that collecting the whole project read; `None` before that.
+    whole: Option<Snapshot>,
+    /// Everything that runs have read since, in sessions of parts of the project. It is kept apart, since only a
+    /// refresh collects everything that a change affects, and until then a part's files may change back.
+    parts: Snapshot,
+}
+
+impl KnownDisk {
+    /// A collection is in the inventory.
+    pub(crate) fn collected(&mut self, collected: &CollectedSession) {
+        if collected.scope == Scope::All {
+            *self = KnownDisk { whole: Some(collected.snapshot()), parts: Snapshot::default() };
+        } else {
+            self.parts.absorb(&collected.snapshot());
+        }
+    }
+
+    /// The inventory may be wrong: the next refresh collects the whole project.
+    pub(crate) fn forget(&mut self) {
+        self.whole = None;
+    }
+
+    /// Whether the whole project was collected.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.whole.is_some()
+    }
+
+    /// The snapshot of the whole project.
+    pub(crate) fn whole(&self) -> Option<Snapshot> {
+        self.whole.clone()
+    }
+
+    /// Takes the snapshot of the parts.
+    pub(crate) fn take_parts(&mut self) -> Snapshot {
+        std::mem::take(&mut self.parts)
+    }
+
+    /// A refresh has brought the inventory up to this state.
+    pub(crate) fn refreshed(&mut self, whole: Snapshot) {
+        self.whole = Some(whole);
+    }
+}
