@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use pytest_lens_analysis::{FileAnalysis, NamedPath};
 
-/// Where nothing lies that is data.
+/// Folders of the system, which hold no data of a project.
 const SYSTEM: [&str; 5] = ["/dev", "/proc", "/run", "/sys", "/usr"];
 
 /// The existing files and folders outside of a project that its sources name.
