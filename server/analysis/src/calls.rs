@@ -42,6 +42,22 @@ const INNOCENT: [&str; 13] = [
     "unittest",
 ];
 
+/// Functions that call their arguments.
+const CALLERS: [&str; 7] =
+    ["filter", "functools.reduce", "itertools.accumulate", "itertools.starmap", "map", "max", "min"];
+
+/// Decorators that make a method an attribute.
+const PROPERTIES: [&str; 4] = ["abstractproperty", "cached_property", "classproperty", "property"];
+
+/// Stands before the last part of a dotted name: the attribute is read, and not called.
+pub(crate) const READ: char = '@';
+
+/// A call of a parameter, of which a caller knows what it is.
+pub(crate) const GIVEN: &str = "$given";
+
+/// Stands between a function and what it is given.
+pub(crate) const WITH: char = '>';
+
 /// Arguments that are called when an object of the class is created.
 const FACTORIES: [&str; 2] = ["default_factory", "factory"];
 
@@ -90,7 +106,10 @@ impl<'a> Reader<'a> {
     /// A dotted name: the callee, or a use of a call's result.
     fn path(&self, expr: &'a Expr) -> Option<String> {
         match expr {
-            Expr::Call(call) => self.path(&call.func),
+            Expr::Call(call) => match self.path(&call.func)? {
+                path if path == "functools.partial" => self.path(call.arguments.args.first()?),
+                path => Some(path),
+            },
             Expr::Subscript(subscript) => self.path(&subscript.value),
             Expr::Attribute(attribute) => Some(format!("{}.{}", self.path(&attribute.value)?, attribute.attr)),
             Expr::Name(name) => {
@@ -119,9 +138,69 @@ impl<'a> Reader<'a> {
     }
 
     fn add_called(&mut self, called: &'a Expr) {
-        if let Some(path) = self.path(called) {
-            self.add(called.start(), path);
+        let Some(path) = self.path(called) else { return };
+        // `clock()`, `make()()`: what a call has made is called.
+        let is_made = match called {
+            Expr::Call(call) => self.path(&call.func).is_some_and(|path| path != "functools.partial"),
+            Expr::Name(name) => {
+                !self.locals.contains_key(name.id.as_str())
+                    && self.names.value(name.id.as_str()).is_some_and(|value| {
+                        matches!(value, Expr::Call(call) if self.path(&call.func).is_some_and(|path| path != "functools.partial"))
+                    })
+            }
+            _ => false,
+        };
+        self.add(called.start(), if is_made { path + ".__call__" } else { path });
+    }
+
+    /// A method that Python itself calls on what an expression gives.
+    fn add_method(&mut self, of: &'a Expr, method: &str) {
+        if let Some(path) = self.path(of) {
+            self.add(of.start(), format!("{path}.{method}"));
         }
+    }
+
+    /// What a call is given may be called by it.
+    fn given(&mut self, call: &'a ExprCall) {
+        let callee = self.path(&call.func);
+        let is_caller = callee.as_deref().is_some_and(|path| CALLERS.contains(&path));
+        let values = call.arguments.args.iter().chain(call.arguments.keywords.iter().map(|one| &one.value));
+        for value in values {
+            match value {
+                Expr::Lambda(lambda) if is_caller => self.visit_expr(&lambda.body),
+                Expr::Name(_) | Expr::Attribute(_) | Expr::Call(_) if is_caller => {
+                    if let Some(path) = self.path(value) {
+                        self.add(value.start(), path);
+                    }
+                }
+                Expr::Name(_) | Expr::Attribute(_) => {
+                    if let (Some(callee), Some(path)) = (&callee, self.path(value)) {
+                        self.add(value.start(), format!("{callee}{WITH}{path}"));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The name of the function that is being read, with its outer ones.
+    fn current(&self) -> Option<String> {
+        self.enclosing.function.map(|index| self.found.functions[index].0.clone())
+    }
+
+    /// `return inner`: calling what a call of the function returns calls that.
+    fn returned(&mut self, value: &'a Expr) {
+        let Some(outer) = self.current() else { return };
+        let index = self.function(&format!("{outer}.__call__"));
+        let locals = self.locals.clone();
+        self.within(index, |reader| {
+            reader.locals = locals;
+            match value {
+                Expr::Lambda(lambda) => reader.visit_expr(&lambda.body),
+                Expr::Name(_) => reader.add_called(value),
+                _ => {}
+            }
+        });
     }
 
     /// A function's index, by its name in the file.
@@ -152,20 +231,54 @@ impl<'a> Reader<'a> {
             self.visit_expr(default);
         }
         let name = function.name.as_str();
+        if let Some(outer) = self.current() {
+            return self.define_inner(function, &outer);
+        }
         // Only pytest calls a test.
-        if self.enclosing.function.is_some() || name.starts_with("test") {
+        if name.starts_with("test") {
             return;
         }
         if self.enclosing.class.is_empty() && is_early_hook(name) {
             self.add(function.start(), name.to_owned());
         }
-        let index = self.function(&self.qualified(name));
-        self.within(index, |reader| reader.visit_body(&function.body));
+        let decorators: Vec<_> = function.decorator_list.iter().filter_map(|one| self.path(&one.expression)).collect();
+        let is_property =
+            decorators.iter().any(|path| PROPERTIES.iter().any(|last| path.rsplit('.').next() == Some(last)));
+        let name = if is_property { format!("{READ}{name}") } else { name.to_owned() };
+        let index = self.function(&self.qualified(&name));
+        self.within(index, |reader| {
+            reader.locals = parameters(function);
+            // What a decorator has made of it is called first.
+            for path in decorators {
+                reader.add(function.start(), path + ".__call__");
+            }
+            reader.visit_body(&function.body);
+        });
+    }
+
+    /// A function within another one.
+    fn define_inner(&mut self, function: &'a StmtFunctionDef, outer: &str) {
+        let name = format!("{outer}.{}", function.name);
+        self.locals.insert(function.name.as_str(), name.clone());
+        let (index, mut locals) = (self.function(&name), self.locals.clone());
+        locals.extend(parameters(function));
+        self.within(index, |reader| {
+            reader.locals = locals;
+            reader.visit_body(&function.body);
+        });
     }
 
     fn class(&mut self, class: &'a StmtClassDef) {
         self.decorated(&class.decorator_list);
         let name = self.qualified(class.name.as_str());
+        for base in class.arguments.iter().flat_map(|all| &all.args) {
+            self.add_method(base, "__init_subclass__");
+        }
+        for keyword in class.arguments.iter().flat_map(|all| &all.keywords) {
+            if keyword.arg.as_ref().is_some_and(|name| name.as_str() == "metaclass") {
+                self.add_called(&keyword.value);
+            }
+        }
         let bases: Vec<&Expr> = class.arguments.as_deref().map(|all| all.args.iter().collect()).unwrap_or_default();
         let bases = bases.into_iter().filter_map(|base| self.path(base)).collect();
         if self.enclosing.function.is_none() {
@@ -180,9 +293,7 @@ impl<'a> Reader<'a> {
     fn decorated(&mut self, decorators: &'a [Decorator]) {
         for decorator in decorators {
             self.visit_expr(&decorator.expression);
-            if !matches!(decorator.expression, Expr::Call(_)) {
-                self.add_called(&decorator.expression);
-            }
+            self.add_called(&decorator.expression);
         }
     }
 
@@ -206,6 +317,21 @@ impl<'a> Reader<'a> {
     fn assign(&mut self, target: &'a Expr, value: &'a Expr) {
         let Expr::Name(name) = target else { return };
         match (self.enclosing.function, value) {
+            // A descriptor is told its name, and asked for the attribute.
+            (None, Expr::Call(_)) if !self.enclosing.class.is_empty() => {
+                self.add_method(value, "__set_name__");
+                let index = self.function(&self.qualified(&format!("{READ}{}", name.id)));
+                self.within(index, |reader| reader.add_method(value, "__get__"));
+            }
+            (Some(index), Expr::Lambda(lambda)) => {
+                let inner = format!("{}.{}", self.found.functions[index].0, name.id);
+                self.locals.insert(name.id.as_str(), inner.clone());
+                let (index, locals) = (self.function(&inner), self.locals.clone());
+                self.within(index, |reader| {
+                    reader.locals = locals;
+                    reader.visit_expr(&lambda.body);
+                });
+            }
             (None, Expr::Lambda(lambda)) => {
                 let index = self.function(&self.qualified(name.id.as_str()));
                 self.within(index, |reader| reader.visit_expr(&lambda.body));
@@ -234,7 +360,21 @@ impl<'a> Visitor<'a> for Reader<'a> {
                 let module = import.module.as_ref().map_or("", |module| module.as_str());
                 for alias in &import.names {
                     let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
-                    self.locals.insert(name, format!("{module}.{}", alias.name));
+                    let module = if module.is_empty() { String::new() } else { format!("{module}.") };
+                    let dots = ".".repeat(import.level as usize);
+                    self.locals.insert(name, format!("{dots}{module}{}", alias.name));
+                }
+            }
+            Stmt::With(with) => {
+                for item in &with.items {
+                    self.add_method(&item.context_expr, "__enter__");
+                }
+                walk_stmt(self, stmt);
+            }
+            Stmt::Return(back) => {
+                walk_stmt(self, stmt);
+                if let Some(value) = &back.value {
+                    self.returned(value);
                 }
             }
             Stmt::Assign(assign) => {
@@ -253,11 +393,29 @@ impl<'a> Visitor<'a> for Reader<'a> {
             Expr::Call(call) => {
                 self.add_called(&call.func);
                 self.factories(call);
+                self.given(call);
+                match &*call.func {
+                    Expr::Attribute(method) => self.visit_expr(&method.value),
+                    Expr::Lambda(lambda) => self.visit_expr(&lambda.body),
+                    other => self.visit_expr(other),
+                }
+                return self.visit_arguments(&call.arguments);
+            }
+            Expr::Attribute(attribute) => {
+                if let Some(path) = self.path(&attribute.value) {
+                    self.add(expr.start(), format!("{path}.{READ}{}", attribute.attr));
+                }
             }
             _ => {}
         }
         walk_expr(self, expr);
     }
+}
+
+/// The parameters of a function: whoever calls it knows what they are.
+fn parameters(function: &StmtFunctionDef) -> HashMap<&str, String> {
+    let names = function.parameters.iter_non_variadic_params().map(|one| one.parameter.name.as_str());
+    names.filter(|name| !matches!(*name, "self" | "cls")).map(|name| (name, GIVEN.to_owned())).collect()
 }
 
 fn is_early_hook(name: &str) -> bool {

@@ -5,13 +5,15 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::calls::{GIVEN, READ, WITH};
 use crate::model::{Call, FileAnalysis, Pos};
+use crate::names::MADE;
 
 /// Methods that read a clock, of any object.
 const METHODS: [&str; 5] = ["now", "utcnow", "today", "time_ns", "uuid1"];
 
-/// Functions of the module `time`.
-const FUNCTIONS: [&str; 7] = [
+/// Functions of the module `time`, and others.
+const FUNCTIONS: [&str; 10] = [
     "time.time",
     "time.monotonic",
     "time.monotonic_ns",
@@ -19,6 +21,9 @@ const FUNCTIONS: [&str; 7] = [
     "time.gmtime",
     "time.ctime",
     "time.strftime",
+    "time.asctime",
+    "time.clock_gettime",
+    "email.utils.formatdate",
 ];
 
 /// The same, if importing a file calls them directly: functions use them to measure durations.
@@ -56,7 +61,16 @@ pub fn first_reading(files: &[(&str, &FileAnalysis)]) -> Option<Reading> {
 /// Whether a call of this dotted name reads a clock.
 pub(crate) fn is_clock(path: &str) -> bool {
     let last = path.rsplit('.').next().unwrap_or_default();
+    if path.contains(WITH) {
+        return false;
+    }
     FUNCTIONS.contains(&path) || (path.contains('.') && METHODS.contains(&last))
+}
+
+/// The dotted name of a file.
+fn dotted(path: &str) -> String {
+    let stem = path.strip_suffix(".py").unwrap_or(path);
+    stem.strip_suffix("/__init__").unwrap_or(stem).trim_start_matches('/').replace('/', ".")
 }
 
 struct Search<'a> {
@@ -65,6 +79,14 @@ struct Search<'a> {
     modules: HashMap<String, Vec<usize>>,
     functions: HashMap<(usize, &'a str), &'a [Call]>,
     classes: HashMap<(usize, &'a str), &'a [String]>,
+    /// The last parts of the names of attributes that run code, and of functions that call their parameters.
+    telling: HashSet<&'a str>,
+    /// Whether functions call their parameters, as far as that was asked.
+    callers: HashMap<(usize, String), bool>,
+    /// It is asked whether a function calls its parameters.
+    asks: bool,
+    /// The dotted names of the files.
+    names: Vec<String>,
     /// The names that were looked up already.
     seen: HashSet<(usize, String)>,
 }
@@ -73,23 +95,43 @@ impl<'a> Search<'a> {
     fn over(files: &'a [(&'a str, &'a FileAnalysis)]) -> Self {
         let mut modules: HashMap<String, Vec<usize>> = HashMap::new();
         let (mut functions, mut classes) = (HashMap::new(), HashMap::new());
+        let (mut telling, mut names) = (HashSet::new(), Vec::new());
+        let packages: HashSet<String> =
+            files.iter().filter(|(path, _)| path.ends_with("/__init__.py")).map(|(path, _)| dotted(path)).collect();
         for (index, (path, analysis)) in files.iter().enumerate() {
             let calls = &analysis.calls;
             functions.extend(calls.functions.iter().map(|(name, called)| ((index, name.as_str()), called.as_slice())));
             classes.extend(calls.classes.iter().map(|(name, bases)| ((index, name.as_str()), bases.as_slice())));
-            let stem = path.strip_suffix(".py").unwrap_or(path);
-            let name = stem.strip_suffix("/__init__").unwrap_or(stem).trim_start_matches('/').replace('/', ".");
+            for (function, called) in &calls.functions {
+                let last = function.rsplit('.').next().unwrap_or_default();
+                if last.starts_with(READ) || called.iter().any(|call| call.path.ends_with(GIVEN)) {
+                    telling.insert(last);
+                }
+            }
+            let name = dotted(path);
             let ends = name.match_indices('.').map(|(dot, _)| dot + 1);
             for start in std::iter::once(0).chain(ends) {
-                modules.entry(name[start..].to_owned()).or_default().push(index);
+                // What lies in a package has the package in its name.
+                if start == 0 || !packages.contains(&name[..start - 1]) {
+                    modules.entry(name[start..].to_owned()).or_default().push(index);
+                }
             }
+            names.push(name);
         }
-        Search { files, modules, functions, classes, seen: HashSet::new() }
+        let (callers, seen) = (HashMap::new(), HashSet::new());
+        Search { files, modules, functions, classes, telling, callers, asks: false, names, seen }
     }
 
     /// The meaning of a name in a file, if calling it reads a clock.
     fn named(&mut self, file: usize, path: &str, hops: usize) -> Option<Reading> {
         let hops = hops.checked_sub(1)?;
+        if let Some((caller, given)) = path.split_once(WITH) {
+            return if self.calls_what_it_is_given(file, caller, hops) { self.called(file, given, hops) } else { None };
+        }
+        let last = path.rsplit('.').next().unwrap_or_default();
+        if last.starts_with(READ) && !self.telling.contains(last) {
+            return None;
+        }
         if !self.seen.insert((file, path.to_owned())) {
             return None;
         }
@@ -99,20 +141,79 @@ impl<'a> Search<'a> {
         let (first, rest) = path.split_once('.').map_or((path, ""), |(first, rest)| (first, rest));
         let bound = &self.files[file].1.calls.bound;
         if let Ok(at) = bound.binary_search_by(|(name, _)| name.as_str().cmp(first)) {
-            let other = &bound[at].1;
-            let full = if rest.is_empty() { other.clone() } else { format!("{other}.{rest}") };
+            let other = self.bound(file, &bound[at].1);
+            let full = match other.strip_suffix(MADE) {
+                Some(class) if rest.is_empty() => format!("{class}.__call__"),
+                Some(class) => format!("{class}.{rest}"),
+                None if rest.is_empty() => other,
+                None => format!("{other}.{rest}"),
+            };
             if let Some(reading) = self.named(file, &full, hops) {
                 return Some(reading);
             }
         }
         let stars = self.files[file].1.imports.iter().filter(|import| import.names.iter().any(|name| name == "*"));
-        let starred = stars.map(|import| format!("{}.{path}", import.module));
-        std::iter::once(path.to_owned()).chain(starred).find_map(|path| self.imported(&path, hops))
+        let starred = stars.map(|import| match import.level as usize {
+            0 => import.module.clone(),
+            level => self.absolute(file, level, &import.module),
+        });
+        let starred: Vec<usize> = starred.filter_map(|module| self.modules.get(&module)).flatten().copied().collect();
+        let (own, below) = (self.bound(file, path), path.trim_start_matches('.'));
+        let is_relative = own == path && below != path;
+        let own = if is_relative { self.absolute(file, path.len() - below.len(), below) } else { own };
+        let found = self.imported(&own, hops);
+        found.or_else(|| starred.into_iter().find_map(|file| self.named(file, path, hops)))
+    }
+
+    /// What is called, if that reads a clock.
+    fn called(&mut self, file: usize, path: &str, hops: usize) -> Option<Reading> {
+        if is_clock(path) {
+            let call = self.files[file].1.calls.at_import.iter().find(|call| call.path.ends_with(path));
+            return Some(Reading { file, at: call.map(|call| call.at).unwrap_or_default(), what: path.to_owned() });
+        }
+        self.named(file, path, hops)
+    }
+
+    /// Whether a function calls one of its parameters.
+    fn calls_what_it_is_given(&mut self, file: usize, function: &str, hops: usize) -> bool {
+        if !self.telling.contains(function.rsplit('.').next().unwrap_or_default()) {
+            return false;
+        }
+        let key = (file, function.to_owned());
+        if let Some(&known) = self.callers.get(&key) {
+            return known;
+        }
+        self.callers.insert(key.clone(), false);
+        let seen = std::mem::take(&mut self.seen);
+        let asked = std::mem::replace(&mut self.asks, true);
+        let calls = self.named(file, function, hops).is_some_and(|reading| reading.what == GIVEN);
+        (self.seen, self.asks) = (seen, asked);
+        self.callers.insert(key, calls);
+        calls
+    }
+
+    /// The dotted name of what a file imports, where the import is relative.
+    fn absolute(&self, file: usize, level: usize, below: &str) -> String {
+        let own = &self.names[file];
+        let outer = |package: &str| package.rsplit_once('.').map_or(String::new(), |(outer, _)| outer.to_owned());
+        let package = if self.files[file].0.ends_with("__init__.py") { own.clone() } else { outer(own) };
+        let above = (1..level).fold(package, |package, _| outer(&package));
+        format!("{above}.{below}").trim_matches('.').to_owned()
+    }
+
+    /// The same for a name that an import of the file bound, or for what is in it; any other name is itself.
+    fn bound(&self, file: usize, path: &str) -> String {
+        let relative = self.files[file].1.imports.iter().filter(|import| import.level > 0);
+        let mut levels = relative.filter_map(|import| {
+            let name = path.strip_prefix(import.module.as_str())?.strip_prefix('.')?;
+            let name = name.split('.').next()?;
+            import.names.iter().any(|own| own == name).then_some(import.level as usize)
+        });
+        levels.next().map_or_else(|| path.to_owned(), |level| self.absolute(file, level, path.trim_start_matches('.')))
     }
 
     /// `module.name`, in every file that may be the module.
     fn imported(&mut self, path: &str, hops: usize) -> Option<Reading> {
-        let path = path.trim_start_matches('.');
         let dots: Vec<usize> = path.match_indices('.').map(|(dot, _)| dot).collect();
         dots.into_iter().rev().find_map(|dot| {
             let files = self.modules.get(&path[..dot]).cloned()?;
@@ -136,7 +237,8 @@ impl<'a> Search<'a> {
         if let Some(bases) = self.classes.get(&(file, class)).copied() {
             return bases.iter().find_map(|base| self.named(file, &format!("{base}.{method}"), hops));
         }
-        if self.functions.contains_key(&(file, class)) {
+        let is_protocol = method.starts_with("__") || method.starts_with(READ);
+        if !is_protocol && self.functions.contains_key(&(file, class)) {
             return self.method_of_anything(method, hops);
         }
         None
@@ -157,6 +259,13 @@ impl<'a> Search<'a> {
     }
 
     fn any(&mut self, file: usize, called: &[Call], hops: usize) -> Option<Reading> {
+        if self.asks {
+            let call = called.iter().find(|call| match call.path.split_once(WITH) {
+                Some((next, given)) => given == GIVEN && self.calls_what_it_is_given(file, next, hops),
+                None => call.path == GIVEN,
+            })?;
+            return Some(Reading { file, at: call.at, what: GIVEN.to_owned() });
+        }
         if let Some(call) = called.iter().find(|call| is_clock(&call.path)) {
             return Some(Reading { file, at: call.at, what: call.path.clone() });
         }
@@ -277,6 +386,109 @@ mod tests {
         ] {
             let found = reading(&format!("{UTIL}# tests/conftest.py\n{source}"));
             assert_eq!(found.map(|(path, ..)| path), Some("pkg/util.py".into()), "{source}");
+        }
+    }
+
+    #[test]
+    fn p2_readings_through_values_and_protocols_are_found() {
+        let util = "# pkg/more.py\n\
+            import time, functools\n\
+            from .util import stamp\n\
+            def apply(f): return f()\n\
+            def deep(f): return apply(f)\n\
+            def keep(f): return [f]\n\
+            def outer():\n    def inner(): return stamp()\n    return inner()\n\
+            def made():\n    def inner(): return stamp()\n    return inner\n\
+            def lazily(): return lambda: stamp()\n\
+            def deco(n):\n    def wrap(f):\n        f.at = stamp()\n        return f\n    return wrap\n\
+            def timed(f):\n    def inner(): return stamp()\n    return inner\n\
+            class P:\n    @property\n    def at(self): return stamp()\n    @functools.cached_property\n    def kept(self): return stamp()\n\
+            class Q(P): pass\n\
+            class W:\n    def __enter__(self): return stamp()\n    def __exit__(self, *a): pass\n\
+            class C:\n    def __call__(self, *a): return stamp()\n\
+            class S:\n    def __init_subclass__(cls): cls.at = stamp()\n\
+            class M(type):\n    def __new__(m, *a): return stamp()\n\
+            class D:\n    def __get__(self, *a): return stamp()\n\
+            class N:\n    def __set_name__(self, *a): self.at = stamp()\n\
+            class H:\n    x = D()\n\
+            p = P()\n\
+            c = C()\n\
+            part = functools.partial(stamp)\n";
+        for source in [
+            "ATS = list(map(lambda _: stamp(), 'ab'))",
+            "ATS = list(map(stamp, 'ab'))",
+            "ATS = sorted('ab', key=None), max(map(stamp, 'ab'))",
+            "AT = apply(stamp)",
+            "AT = deep(f=stamp)",
+            "AT = more.apply(stamp)",
+            "AT = functools.partial(stamp)()",
+            "later = functools.partial(stamp)\nAT = later()",
+            "AT = part()",
+            "AT = (lambda: stamp())()",
+            "AT = outer()",
+            "AT = made()()",
+            "AT = lazily()()",
+            "f = made()\nAT = f()",
+            "@deco(1)\ndef helper(): pass",
+            "@deco(1)\nclass Helper: pass",
+            "@timed\ndef helper(): pass\nAT = helper()",
+            "AT = p.at",
+            "AT = P().at",
+            "AT = Q().at",
+            "q = Q()\nAT = q.kept",
+            "with W(): pass",
+            "w = W()\nwith w: pass",
+            "AT = c()",
+            "mine = C()\nAT = mine()",
+            "AT = C()(1)",
+            "@C()\ndef helper(): pass",
+            "class A(S): pass",
+            "class A(metaclass=M): pass",
+            "class A:\n    n = N()",
+            "AT = H().x",
+            "ATS = {n: stamp() for n in 'ab'}",
+            "ATS = tuple(stamp() for _ in 'ab')",
+        ] {
+            let test = format!("# test_a.py\nimport functools\nfrom pkg import more\nfrom pkg.more import *\n{source}");
+            let found = reading(&format!("{UTIL}{util}{test}"));
+            assert_eq!(found.map(|(path, ..)| path), Some("pkg/util.py".into()), "{source}");
+        }
+        for source in [
+            "KEPT = keep(stamp)",
+            "later = functools.partial(stamp)",
+            "f = made()",
+            "@timed\ndef helper(): pass",
+            "KIND = P",
+            "p2 = P()",
+            "mine = C()",
+            "w = W()",
+            "class A(P): pass",
+            "import datetime\nAT = keep(datetime.datetime.now)",
+            "h = H()",
+            "d = D()",
+            "def test():\n    with W(): return p.at, c(), apply(stamp)",
+            "AT = apply(print)",
+        ] {
+            let test = format!("# test_a.py\nimport functools\nfrom pkg import more\nfrom pkg.more import *\n{source}");
+            assert_eq!(reading(&format!("{UTIL}{util}{test}")), None, "{source}");
+        }
+    }
+
+    #[test]
+    fn p2_a_module_is_looked_for_where_its_imports_lead() {
+        let files = "# a/__init__.py\n\n# a/util.py\nimport time\ndef stamp(): return time.time()\n\
+                     # b/__init__.py\n\n# b/util.py\ndef stamp(): return 1\n";
+        for (source, found) in [
+            ("# b/c.py\nfrom .util import stamp\nAT = stamp()", false),
+            ("# a/c.py\nfrom .util import stamp\nAT = stamp()", true),
+            ("# b/c.py\nfrom ..a.util import stamp\nAT = stamp()", true),
+            ("# b/c.py\nfrom . import util\nAT = util.stamp()", false),
+            ("# a/c.py\nfrom . import util\nAT = util.stamp()", true),
+            ("# a/d/__init__.py\n\n# a/d/e.py\nfrom .. import util\nAT = util.stamp()", true),
+            ("# b/c.py\ndef at():\n    from ..a import util\n    return util.stamp()\nAT = at()", true),
+            ("# b/c.py\nimport util\nAT = util.stamp()", false),
+        ] {
+            assert_eq!(reading(&format!("{files}{source}")).is_some(), found, "{source}");
         }
     }
 

@@ -8,6 +8,9 @@ use ruff_python_ast::{Arguments, Expr};
 /// The longest chain of aliases that is followed.
 const MAX_HOPS: usize = 8;
 
+/// Stands behind a dotted name for what a call of it returns.
+pub(crate) const MADE: &str = ".()";
+
 /// A module's imported names, and the values of its assigned ones.
 #[derive(Default)]
 pub(crate) struct Names<'a> {
@@ -57,7 +60,11 @@ impl<'a> Names<'a> {
     pub(crate) fn bound(&self) -> impl Iterator<Item = (String, String)> {
         let imported = self.imported.iter().map(|(name, path)| ((*name).to_owned(), path.clone()));
         let assigned = self.assigned.iter().filter(|(name, _)| !self.imported.contains_key(*name));
-        let assigned = assigned.filter_map(|(name, value)| Some(((*name).to_owned(), self.resolve(value)?.path)));
+        // `clock = Clock()`: what was made by the call.
+        let assigned = assigned.filter_map(|(name, value)| {
+            let used = self.resolve(value)?;
+            Some(((*name).to_owned(), if used.arguments.is_some() { used.path + MADE } else { used.path }))
+        });
         imported.chain(assigned).filter(|(name, path)| name != path)
     }
 
@@ -72,6 +79,9 @@ impl<'a> Names<'a> {
         match expr {
             Expr::Call(call) => {
                 let inner = self.resolve_hops(&call.func, hops)?;
+                if inner.path == "functools.partial" {
+                    return self.resolve_hops(call.arguments.args.first()?, hops);
+                }
                 Some(Use { path: inner.path, arguments: Some(&call.arguments) })
             }
             // `class A(Base[int])`
