@@ -160,7 +160,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What a call is given may be called by it.
+    /// Adds the arguments of a call, which the callee may call.
     fn given(&mut self, call: &'a ExprCall) {
         let callee = self.path(&call.func);
         let is_caller = callee.as_deref().is_some_and(|path| CALLERS.contains(&path));
@@ -248,7 +248,7 @@ impl<'a> Reader<'a> {
         let index = self.function(&self.qualified(&name));
         self.within(index, |reader| {
             reader.locals = parameters(function);
-            // What a decorator has made of it is called first.
+            // Its decorators may have put a function of theirs in front of it.
             for path in decorators {
                 reader.add(function.start(), path + ".__call__");
             }
@@ -317,7 +317,7 @@ impl<'a> Reader<'a> {
     fn assign(&mut self, target: &'a Expr, value: &'a Expr) {
         let Expr::Name(name) = target else { return };
         match (self.enclosing.function, value) {
-            // A descriptor is told its name, and asked for the attribute.
+            // Python calls two methods of a descriptor: one with its name, one for each access.
             (None, Expr::Call(_)) if !self.enclosing.class.is_empty() => {
                 self.add_method(value, "__set_name__");
                 let index = self.function(&self.qualified(&format!("{READ}{}", name.id)));
@@ -412,7 +412,7 @@ impl<'a> Visitor<'a> for Reader<'a> {
     }
 }
 
-/// The parameters of a function: whoever calls it knows what they are.
+/// The parameters of a function, each with the same meaning: its caller knows the value.
 fn parameters(function: &StmtFunctionDef) -> HashMap<&str, String> {
     let names = function.parameters.iter_non_variadic_params().map(|one| one.parameter.name.as_str());
     names.filter(|name| !matches!(*name, "self" | "cls")).map(|name| (name, GIVEN.to_owned())).collect()

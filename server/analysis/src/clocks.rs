@@ -111,7 +111,7 @@ impl<'a> Search<'a> {
             let name = dotted(path);
             let ends = name.match_indices('.').map(|(dot, _)| dot + 1);
             for start in std::iter::once(0).chain(ends) {
-                // What lies in a package has the package in its name.
+                // The name of a module in a package contains the name of the package.
                 if start == 0 || !packages.contains(&name[..start - 1]) {
                     modules.entry(name[start..].to_owned()).or_default().push(index);
                 }
@@ -165,7 +165,7 @@ impl<'a> Search<'a> {
         found.or_else(|| starred.into_iter().find_map(|file| self.named(file, path, hops)))
     }
 
-    /// What is called, if that reads a clock.
+    /// The reading of a clock that a call of this name makes.
     fn called(&mut self, file: usize, path: &str, hops: usize) -> Option<Reading> {
         if is_clock(path) {
             let call = self.files[file].1.calls.at_import.iter().find(|call| call.path.ends_with(path));
