@@ -210,6 +210,8 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn r16_files_of_the_worker_that_a_full_disk_has_cut_are_made_anew() {
     let mut lab = Lab::open(&[("test_a.py", "def test_1(): pass")]).await;
+    // By then Python has compiled the files.
+    assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
     for ending in [".pyc", ".py"] {
         lab = lab
             .again(|folder| {
