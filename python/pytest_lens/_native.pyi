@@ -6,7 +6,6 @@ __version__: str
 PROTOCOL_VERSION: int
 REQUESTS: list[str]
 
-def main(arguments: list[str]) -> int: ...
 def fingerprint(root: str) -> str | None: ...
 def record(
     root: str, code: str | None, attempts: list[tuple[str, str, float, int]]

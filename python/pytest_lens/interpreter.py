@@ -16,9 +16,3 @@ def preferred(root: str) -> str | None:
     if in_project or is_active or sys.prefix == sys.base_prefix:
         return None
     return sys.executable
-
-
-def activate() -> None:
-    """Act as if this process's environment, if it is in one, were activated in the shell."""
-    if sys.prefix != sys.base_prefix and "CONDA_PREFIX" not in os.environ:
-        os.environ.setdefault("VIRTUAL_ENV", sys.prefix)

@@ -5,22 +5,13 @@ mod engine;
 mod record;
 mod waiting;
 
-use std::ffi::OsString;
-
 use pyo3::prelude::*;
 use pytest_lens_protocol::{PROTOCOL_VERSION, Request};
-
-/// Runs the command line; `arguments` begin with the program's name. Returns the exit status.
-#[pyfunction]
-fn main(py: Python<'_>, arguments: Vec<OsString>) -> i32 {
-    py.detach(|| pytest_lens_cli::main(arguments))
-}
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<engine::Session>()?;
-    module.add_function(wrap_pyfunction!(main, module)?)?;
     module.add_function(wrap_pyfunction!(record::fingerprint, module)?)?;
     module.add_function(wrap_pyfunction!(record::record, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -32,6 +32,9 @@ pub(crate) async fn find(root: &Path, rootdir: &Path, asked: Option<&str>) -> Re
     if let Some(near) = near(root, rootdir) {
         return Ok(near);
     }
+    if let Some(own) = std::env::current_exe().ok().and_then(|program| of_program(&program)) {
+        return Ok(own);
+    }
     for folder in repo(root, rootdir) {
         if let Some(found) = of_manager(folder).await {
             return Ok(found);
@@ -103,6 +106,22 @@ fn resolve_asked(root: &Path, asked: &str) -> Result<PathBuf, String> {
     } else {
         Err(format!("the Python interpreter {} does not exist or can't be executed; correct the path", path.display()))
     }
+}
+
+/// The environment that a program is installed in, by `pip install pytest-lens`. One without pytest is the program's
+/// alone, as uvx and pipx make it.
+fn of_program(program: &Path) -> Option<Interpreter> {
+    let prefix = program.parent()?.parent()?;
+    let is_environment = prefix.join("pyvenv.cfg").is_file() || prefix.join("conda-meta").is_dir();
+    if !is_environment || !has_pytest(prefix) {
+        return None;
+    }
+    Some(Interpreter { path: python_in(prefix)?, source: "the environment of this pytest-lens".into() })
+}
+
+fn has_pytest(prefix: &Path) -> bool {
+    let Ok(folders) = std::fs::read_dir(prefix.join("lib")) else { return false };
+    folders.flatten().any(|folder| folder.path().join("site-packages/pytest").is_dir())
 }
 
 /// The interpreter of an environment. Its symlink is not resolved, since its own path determines the prefix.
@@ -209,6 +228,20 @@ mod tests {
         fake(&part.join("venv/bin/python"));
         assert_eq!(find(&part, &rootdir, None).await.unwrap().path, part.join("venv/bin/python"));
         assert_eq!(find(&rootdir, &rootdir, None).await.unwrap().path, rootdir.join("venv/bin/python"));
+    }
+
+    #[test]
+    fn an_installed_program_takes_its_own_environment_if_that_has_pytest() {
+        let prefix = tempfile::tempdir().unwrap();
+        let prefix = prefix.path();
+        let program = prefix.join("bin/pytest-lens");
+        fake(&prefix.join("bin/python"));
+        std::fs::create_dir_all(prefix.join("lib/python3.9/site-packages/pytest")).unwrap();
+        assert_eq!(of_program(&program), None, "a system's folders are no environment");
+        std::fs::write(prefix.join("pyvenv.cfg"), "").unwrap();
+        assert_eq!(of_program(&program).unwrap().path, prefix.join("bin/python"));
+        std::fs::remove_dir(prefix.join("lib/python3.9/site-packages/pytest")).unwrap();
+        assert_eq!(of_program(&program), None, "the environment is the program's alone");
     }
 
     #[tokio::test]
