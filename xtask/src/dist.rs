@@ -1,9 +1,10 @@
-//! `cargo xtask dist`: builds the packages for users.
+//! `cargo xtask dist`: builds the packages for users, into `target/dist`.
 
 use anyhow::Result;
+use std::path::Path;
 
-use crate::vscode;
-use chores::build;
+use crate::{vscode, wheel};
+use chores::{build, paths};
 
 /// The options of `cargo xtask dist`.
 #[derive(clap::Args)]
@@ -20,19 +21,59 @@ enum What {
         #[arg(long)]
         list: bool,
     },
+    /// The Python wheel, with the command in it; the one of this machine is tried on every Python there is.
+    Wheel {
+        /// Build for this Linux target instead: manylinux2014 or musllinux, with zig as linker.
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
+        /// Cargo's profile; `dev` builds faster and runs slower.
+        #[arg(long, default_value = "release")]
+        profile: String,
+        /// Only print the targets, each with its wheel's tag.
+        #[arg(long)]
+        list: bool,
+    },
 }
 
 /// Packages.
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    let What::Vscode { list } = options.what;
-    if list {
-        for (platform, target) in vscode::PLATFORMS {
-            println!("{platform:14} {target}");
+    let out = paths::target().join("dist");
+    match &options.what {
+        What::Vscode { list: true } => {
+            for (platform, target) in vscode::PLATFORMS {
+                println!("{platform:14} {target}");
+            }
+            Ok(true)
         }
-        return Ok(true);
+        What::Vscode { list: false } => {
+            vscode::bundle(false)?;
+            let vsix = vscode::package(&build::binary("release")?, vscode::host_platform()?)?;
+            println!("{}", vsix.display());
+            Ok(true)
+        }
+        What::Wheel { list: true, .. } => {
+            for (target, tag, _) in wheel::TARGETS {
+                println!("{target:27} {tag}");
+            }
+            Ok(true)
+        }
+        What::Wheel { target: Some(target), profile, .. } => {
+            let wheel = wheel::for_target(target, profile, &out)?;
+            let tried = !wheel::runs_here(target) || wheel::try_out(&wheel, None)?.failed == 0;
+            report(&wheel)?;
+            Ok(tried)
+        }
+        What::Wheel { target: None, profile, .. } => {
+            let wheel = wheel::for_host(profile, &out)?;
+            let tried = wheel::try_out(&wheel, None)?.failed == 0;
+            report(&wheel)?;
+            Ok(tried)
+        }
     }
-    vscode::bundle(false)?;
-    let vsix = vscode::package(&build::binary("release")?, vscode::host_platform()?)?;
-    println!("{}", vsix.display());
-    Ok(true)
+}
+
+/// Names a package and its size.
+fn report(package: &Path) -> Result<()> {
+    println!("{}  {}", package.display(), wheel::size(package)?);
+    Ok(())
 }

@@ -12,6 +12,7 @@ mod test;
 mod tidy;
 mod versions;
 mod vscode;
+mod wheel;
 
 use chores::{build, paths, process};
 use clap::{Parser, Subcommand};

@@ -2,9 +2,9 @@
 //!
 //! An area that fails does not stop the ones after it; the exit status says whether all were good.
 
-mod areas;
+pub(crate) mod areas;
 mod neovim;
-mod pythons;
+pub(crate) mod pythons;
 mod tally;
 mod vscode;
 mod whole;

@@ -1,7 +1,7 @@
 //! The areas of `cargo xtask test`, in the order in which they run: those that fail quickly come first.
 
 use super::{Area, Tally, neovim, pythons, whole};
-use crate::tidy;
+use crate::{tidy, wheel};
 use anyhow::{Result, bail};
 use chores::venv::Venv;
 use chores::{build, paths, process};
@@ -37,7 +37,11 @@ pub(super) const AREAS: &[Area] = &[
     Area { name: "python-lint", about: "ruff and mypy over the Python sources", check: python_lint },
     Area { name: "python", about: "the tests of the worker and of the fidelity plugins", check: python },
     Area { name: "pythons", about: "the core of that with every Python and every pytest", check: pythons::run },
-    Area { name: "package", about: "the wheel, built and installed as users do, and its tests", check: package },
+    Area {
+        name: "package",
+        about: "the wheel, built and installed as users do, and its tests on each Python",
+        check: package,
+    },
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
     Area { name: "neovim-lint", about: "format and types of the Neovim plugin", check: neovim::lint },
     Area { name: "neovim", about: "the Neovim plugin in a child Neovim", check: neovim::tests },
@@ -99,20 +103,16 @@ fn python() -> Result<Tally> {
     Ok(sum)
 }
 
-/// Builds the wheel by `pip install ./python` into an environment of its own, from the debug profile, whose crates are
-/// compiled already.
+/// Builds the wheel as `pip install ./python` does, from the debug profile, whose crates are compiled already. All its
+/// tests run on `python3`, and those of each part on every other Python.
 fn package() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("package", &root.join("xtask/requirements/package.txt"))?;
-    let mut install = venv.python_command();
-    install
-        .current_dir(&root)
-        .env("MATURIN_PEP517_ARGS", "--profile dev")
-        .env("CARGO_TARGET_DIR", paths::target())
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"])
-        .arg("./python");
-    process::check(&mut install)?;
-    pytest(&venv, &root, &["tests/package"])
+    let wheel = wheel::for_host("dev", &paths::target().join("debug/wheel"))?;
+    wheel::install(&venv, &wheel)?;
+    let mut sum = pytest(&venv, &root, &["tests/package"])?;
+    sum.add(wheel::try_out(&wheel, pythons::minor(&venv.python()))?);
+    Ok(sum)
 }
 
 fn end_to_end() -> Result<Tally> {
@@ -129,15 +129,15 @@ fn fidelity_small() -> Result<Tally> {
 }
 
 /// Runs pytest over a folder, with more arguments behind it; the tests find the built binary in `PYTEST_LENS_BIN`.
-pub(super) fn pytest(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Tally> {
+pub(crate) fn pytest(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Tally> {
     let (status, output) = process::tee(pytest_command(venv, dir, arguments)?)?;
     Ok(Tally::from_pytest(&output).honest(status.success()))
 }
 
 /// The command that runs pytest in a folder, on the built binary.
 pub(super) fn pytest_command(venv: &Venv, dir: &Path, arguments: &[&str]) -> Result<Command> {
-    if let Some(tests) = arguments.first().filter(|tests| !dir.join(tests).is_dir()) {
-        bail!("there is no folder {}", dir.join(tests).display());
+    if let Some(tests) = arguments.first().filter(|tests| !dir.join(tests).exists()) {
+        bail!("there is no {}", dir.join(tests).display());
     }
     let mut command = venv.python_command();
     command.current_dir(dir).env("PYTEST_LENS_BIN", paths::binary("debug"));

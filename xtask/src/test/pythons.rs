@@ -16,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 /// The Pythons, by their minor versions.
-const PYTHONS: [u32; 5] = [9, 10, 11, 12, 13];
+pub(crate) const PYTHONS: [u32; 5] = [9, 10, 11, 12, 13];
 
 /// The pytests, by their requirements files, each with the first Python that it runs on.
 const PYTESTS: [(&str, u32); 4] = [("7.0", 9), ("7.4", 9), ("8.4", 9), ("9.2", 10)];
@@ -133,12 +133,12 @@ fn share(python: u32, pytest: &str, usual: Option<u32>) -> Share {
 }
 
 /// The pytests that run on a Python, in order.
-fn pytests(python: u32) -> impl Iterator<Item = &'static str> {
+pub(crate) fn pytests(python: u32) -> impl Iterator<Item = &'static str> {
     PYTESTS.into_iter().filter(move |(_, first)| python >= *first).map(|(pytest, _)| pytest)
 }
 
 /// An interpreter of that version: `python3` itself, one on the PATH, or one of pyenv's.
-fn find(python: u32) -> Option<PathBuf> {
+pub(crate) fn find(python: u32) -> Option<PathBuf> {
     let named = [PathBuf::from("python3"), PathBuf::from(format!("python3.{python}"))];
     named.into_iter().chain(of_pyenv(python)).find(|path| minor(path) == Some(python))
 }
@@ -158,7 +158,7 @@ fn of_pyenv(python: u32) -> Vec<PathBuf> {
 }
 
 /// The minor version of a Python 3 that runs; shims without a version behind them do not.
-fn minor(interpreter: &Path) -> Option<u32> {
+pub(crate) fn minor(interpreter: &Path) -> Option<u32> {
     let mut ask = Command::new(interpreter);
     ask.args(["-c", "import sys; print(sys.version_info[1] if sys.version_info[0] == 3 else '')"]);
     process::output(process::clean_python(&mut ask)).ok()?.trim().parse().ok()

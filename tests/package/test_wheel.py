@@ -1,4 +1,7 @@
-"""The command `pytest-lens` is a native program in the environment, whose interpreter it uses."""
+"""The parts of the wheel: a native command, the engine as a library, the plugin.
+
+These run on every Python that there is; they need nothing but pytest.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def test_its_own_environment_is_used(world: World) -> None:
     world.write(FILES)
     told = world.lens("doctor")
     assert told.returncode == 0, told
-    assert sys.prefix in told.stdout
+    assert str(Path(sys.prefix).resolve()) in told.stdout
 
 
 def test_the_command_starts_without_python(world: World) -> None:
@@ -44,6 +47,32 @@ def test_the_command_starts_without_python(world: World) -> None:
         "test_a.py::test_1",
         "test_a.py::test_2",
     ]
+
+
+def test_the_command_has_the_packages_version(world: World) -> None:
+    told = subprocess.run([COMMAND, "--version"], capture_output=True, text=True, check=True)
+    version = world.python("-c", "import pytest_lens; print(pytest_lens.__version__)")
+    assert version.returncode == 0, version
+    assert told.stdout.split() == ["pytest-lens", *version.stdout.split()]
+
+
+def test_the_library_runs_tests(world: World) -> None:
+    world.write(FILES)
+    script = """
+from pytest_lens import Engine
+with Engine(".") as lens:
+    done = lens.run()
+    print(done["passed"], done["failed"])
+"""
+    told = world.python("-c", script)
+    assert (told.returncode, told.stdout) == (0, "1 1\n"), told
+
+
+def test_the_plugin_records_a_run(world: World) -> None:
+    world.write(FILES)
+    told = world.python("-m", "pytest", "--lens")
+    assert told.returncode == 1
+    assert "lens: recorded the outcomes of 2 tests" in told.stdout, told
 
 
 def test_a_missing_command_is_named_with_the_way_out(world: World) -> None:

@@ -1,0 +1,164 @@
+//! The Python wheel: built as users build it, or for another Linux with zig as linker; and tried on every Python.
+
+use crate::test::{Tally, areas::pytest, pythons};
+use anyhow::{Context, Result, bail};
+use chores::venv::Venv;
+use chores::{build, paths, process, ui};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+/// The tests of a wheel that run on every Python.
+const TESTS: &str = "tests/package/test_wheel.py";
+
+/// The Linux targets of a release: Rust's name, the wheel's tag, and the oldest glibc that it runs with.
+pub(crate) const TARGETS: [(&str, &str, Option<&str>); 4] = [
+    ("x86_64-unknown-linux-gnu", "manylinux2014", Some("2.17")),
+    ("aarch64-unknown-linux-gnu", "manylinux2014", Some("2.17")),
+    ("x86_64-unknown-linux-musl", "musllinux_1_2", None),
+    ("aarch64-unknown-linux-musl", "musllinux_1_2", None),
+];
+
+/// Builds the wheel of this machine by `pip wheel ./python`, as `pip install ./python` does, and returns its path.
+pub(crate) fn for_host(profile: &str, out: &Path) -> Result<PathBuf> {
+    let venv = Venv::from_file("package", &paths::root().join("xtask/requirements/package.txt"))?;
+    pip_wheel(&venv, &["--profile", profile], out, |_| ())
+}
+
+/// Builds a wheel for one of [`TARGETS`] on any machine that has Rust's standard library for it.
+pub(crate) fn for_target(target: &str, profile: &str, out: &Path) -> Result<PathBuf> {
+    let Some((_, tag, glibc)) = TARGETS.into_iter().find(|(name, ..)| *name == target) else {
+        let names = TARGETS.map(|(name, ..)| name).join(", ");
+        bail!("there is no wheel for {target}: choose one of {names}");
+    };
+    require_standard_library(target)?;
+    let venv = Venv::from_file("wheel", &paths::root().join("xtask/requirements/wheel.txt"))?;
+    let program = program_by_zig(&venv, target, glibc, profile)?;
+    let arguments = ["--profile", profile, "--target", target, "--zig", "--compatibility", tag];
+    pip_wheel(&venv, &arguments, out, |command| {
+        // The pinned maturin and zig of the environment.
+        command.arg("--no-build-isolation").env("PYTEST_LENS_BIN", &program);
+        plain_linker(command);
+    })
+}
+
+/// Whether this machine can install that target's wheel: its processor and its libc.
+pub(crate) fn runs_here(target: &str) -> bool {
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    target == format!("{}-unknown-{}-{libc}", std::env::consts::ARCH, std::env::consts::OS)
+}
+
+/// A machine without the target's standard library can't build for it, and says so before it compiles anything.
+fn require_standard_library(target: &str) -> Result<()> {
+    let mut ask = Command::new("rustc");
+    ask.current_dir(paths::root()).args(["--print", "target-libdir", "--target", target]);
+    let folder = process::output(&mut ask)?;
+    if !Path::new(folder.trim()).is_dir() {
+        bail!(
+            "Rust's standard library for {target} is not installed: run `rustup target add {target}`, or let the \
+             workflow `release` build this wheel"
+        );
+    }
+    Ok(())
+}
+
+/// The command line's binary for a target, by cargo-zigbuild.
+fn program_by_zig(venv: &Venv, target: &str, glibc: Option<&str>, profile: &str) -> Result<PathBuf> {
+    let with_glibc = glibc.map_or(target.to_owned(), |version| format!("{target}.{version}"));
+    let mut command = Command::new(venv.program("cargo-zigbuild"));
+    command.current_dir(paths::root());
+    venv.enter(&mut command);
+    command.args(["zigbuild", "--quiet", "--package", "pytest-lens", "--bin", "pytest-lens"]);
+    command.args(["--profile", profile, "--target", &with_glibc]);
+    plain_linker(&mut command);
+    process::check(&mut command)?;
+    let folder = if profile == "dev" { "debug" } else { profile };
+    Ok(paths::target().join(target).join(folder).join("pytest-lens"))
+}
+
+/// The machine's own cargo configuration may ask for a linker, which zig's is not: empty flags go over it.
+fn plain_linker(command: &mut Command) {
+    command.env("CARGO_ENCODED_RUSTFLAGS", "");
+}
+
+/// Runs `pip wheel` with arguments for maturin, and returns the new wheel.
+fn pip_wheel(venv: &Venv, maturin: &[&str], out: &Path, adjust: impl FnOnce(&mut Command)) -> Result<PathBuf> {
+    // Nothing else is in this folder, so that the result needs no guess at its name.
+    let fresh = paths::target().join("wheel");
+    if fresh.exists() {
+        fs::remove_dir_all(&fresh)?;
+    }
+    let mut command = venv.python_command();
+    command
+        .current_dir(paths::root())
+        .env("MATURIN_PEP517_ARGS", maturin.join(" "))
+        .env("CARGO_TARGET_DIR", paths::target())
+        .env("CARGO", build::cargo_program())
+        .env_remove("PYTEST_LENS_BIN")
+        .args(["-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir"])
+        .arg(&fresh);
+    adjust(&mut command);
+    process::check(command.arg("./python"))?;
+    let built = fs::read_dir(&fresh)?.next().context("pip built no wheel")??;
+    fs::create_dir_all(out)?;
+    let wheel = out.join(built.file_name());
+    fs::rename(built.path(), &wheel)?;
+    Ok(wheel)
+}
+
+/// Installs a wheel into an environment in place of the one there.
+pub(crate) fn install(venv: &Venv, wheel: &Path) -> Result<()> {
+    let mut command = venv.python_command();
+    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"]);
+    process::check(command.arg(wheel))
+}
+
+/// Installs the wheel with nothing but pytest on each Python there is, except `done`, and runs its tests.
+pub(crate) fn try_out(wheel: &Path, done: Option<u32>) -> Result<Tally> {
+    let root = paths::root();
+    let (mut sum, mut rows) = (Tally::default(), Vec::new());
+    for python in pythons::PYTHONS.into_iter().filter(|python| Some(*python) != done) {
+        let name = format!("3.{python}");
+        let Some(interpreter) = pythons::find(python) else {
+            sum.skipped += 1;
+            rows.push(vec![name, "absent".to_owned(), String::new()]);
+            continue;
+        };
+        let pytest_version = pythons::pytests(python).last().context("no pytest for this Python")?;
+        let list = root.join(format!("xtask/requirements/pytest-{pytest_version}.txt"));
+        let venv = Venv::ensure_of(&interpreter, &format!("wheel-{name}"), &fs::read_to_string(list)?)?;
+        let start = Instant::now();
+        install(&venv, wheel)?;
+        let tally = pytest(&venv, &root, &[TESTS])?;
+        let result = format!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
+        rows.push(vec![name, result, ui::duration(start.elapsed())]);
+        sum.add(tally);
+    }
+    print!("{}", ui::table(&["Python", "the wheel's tests", "time"], &rows));
+    Ok(sum)
+}
+
+/// The size of a file for people: `12.3 MB`.
+pub(crate) fn size(file: &Path) -> Result<String> {
+    let bytes = fs::metadata(file).with_context(|| format!("cannot read {}", file.display()))?.len();
+    Ok(format!("{:.1} MB", bytes as f64 / 1e6))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_target_is_named_with_the_known_ones() {
+        let error = for_target("sparc-sun-solaris", "dev", Path::new("out")).unwrap_err().to_string();
+        assert!(error.starts_with("there is no wheel for sparc-sun-solaris: choose one of x86_64-"), "{error}");
+    }
+
+    #[test]
+    fn a_target_without_its_standard_library_is_refused_before_a_build() {
+        // A target that has none anywhere.
+        let error = require_standard_library("avr-none").unwrap_err().to_string();
+        assert!(error.contains("avr-none is not installed: run `rustup target add avr-none`"), "{error}");
+    }
+}
