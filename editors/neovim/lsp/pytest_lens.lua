@@ -6,11 +6,12 @@
 local client = require('pytest_lens.client')
 local code_lens = require('pytest_lens.code_lens')
 local diagnostics = require('pytest_lens.diagnostics')
+local program = require('pytest_lens.program')
 local root = require('pytest_lens.root')
 
 ---@type vim.lsp.Config
 return {
-  cmd = { 'pytest-lens', 'lsp' },
+  cmd = program.start,
   filetypes = { 'python' },
   root_dir = root.find,
   -- Neovim 0.11 does not announce that it refreshes lenses: the plugin does that.

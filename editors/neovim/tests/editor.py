@@ -27,7 +27,9 @@ vim.opt.rtp:prepend(vim.env.LENS_PLUGIN)
 vim.opt.swapfile = false
 vim.opt.shortmess:append('I')
 vim.g.pytest_lens = vim.json.decode(vim.env.LENS_OPTIONS)
-vim.lsp.config('pytest_lens', { cmd = { vim.env.LENS_BINARY, 'lsp' } })
+if (vim.env.LENS_BINARY or '') ~= '' then
+  vim.lsp.config('pytest_lens', { cmd = { vim.env.LENS_BINARY, 'lsp' } })
+end
 vim.lsp.enable('pytest_lens')
 _G.said = {}
 vim.notify = function(text) table.insert(_G.said, text) end

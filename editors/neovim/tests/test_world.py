@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Start
-from editor import Editor
+from editor import Editor, binary
 
 SLOW = """
     import pathlib
@@ -148,6 +148,22 @@ def test_no_binary(project: Callable[..., Path], start: Start) -> None:
     text = "\n".join(editor.nvim.current.buffer[:])
     assert "`not-a-program` is not on the PATH" in text
     assert "cargo install" in text
+
+
+def test_the_projects_own_binary_is_found(project: Callable[..., Path], start: Start) -> None:
+    root = project({"test_one.py": "def test_one(): pass\n"})
+    own = root / ".venv" / "bin" / "pytest-lens"
+    own.parent.mkdir(parents=True)
+    own.symlink_to(binary())
+    editor = start(root, LENS_BINARY="")
+    editor.open("test_one.py")
+    editor.nvim.command("checkhealth pytest_lens")
+    text = "\n".join(editor.nvim.current.buffer[:])
+    assert f"({own})" in text
+    find = "return require('pytest_lens.program').find(...)"
+    assert editor.lua(find, str(root)) == str(own)
+    own.unlink()
+    assert editor.lua(find, str(root)) == "pytest-lens"
 
 
 def test_a_file_of_no_project_is_left_alone(start: Start, tmp_path: Path) -> None:

@@ -1,19 +1,23 @@
-/** Finds the server's binary: as configured, as bundled, or on the PATH. */
+/** Finds the server's binary: as configured, as bundled, in the project's environment, or on the PATH. */
 import * as fs from "node:fs";
-import * as path from "node:path";
 import * as vscode from "vscode";
 
+import { chooseServer } from "./serverPlaces";
 import { expand } from "./settings";
 
 /** The binary to start. */
 export function serverPath(context: vscode.ExtensionContext): string {
+  const folders = vscode.workspace.workspaceFolders ?? [];
   const configured = vscode.workspace.getConfiguration("pytestLens").get("serverPath", "").trim();
   if (configured) {
-    return expand(configured, vscode.workspace.workspaceFolders?.[0]);
+    return expand(configured, folders[0]);
   }
-  const name = process.platform === "win32" ? "pytest-lens.exe" : "pytest-lens";
-  const bundled = path.join(context.extensionPath, "bin", name);
-  return fs.existsSync(bundled) ? bundled : name;
+  return chooseServer({
+    extension: context.extensionPath,
+    trusted: vscode.workspace.isTrusted ? folders.map(({ uri }) => uri.fsPath) : [],
+    platform: process.platform,
+    isFile: (file) => fs.existsSync(file),
+  });
 }
 
 /** The command line of the language server. */

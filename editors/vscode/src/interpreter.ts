@@ -7,6 +7,7 @@ import * as path from "node:path";
 import * as vscode from "vscode";
 
 import { log, sentence } from "./log";
+import { ENVIRONMENTS } from "./serverPlaces";
 
 /** The part of the Python extension's API that is used. */
 interface PythonApi {
@@ -16,9 +17,6 @@ interface PythonApi {
     onDidChangeActiveEnvironmentPath(listener: () => void): vscode.Disposable;
   };
 }
-
-/** Folders that contain environments. */
-const ENVIRONMENTS = [".venv", "venv", "env", ".env"];
 
 function keyOf(folder: vscode.WorkspaceFolder): string {
   return `pytestLens.interpreter.${folder.uri.toString()}`;

@@ -1,6 +1,7 @@
 -- `:checkhealth pytest_lens`: checks Neovim, the options, the server and the project, and names the way out of problems.
 
 local config = require('pytest_lens.config')
+local program = require('pytest_lens.program')
 
 local M = {}
 
@@ -9,15 +10,17 @@ local health = vim.health
 -- How long a program may take, in milliseconds: `pytest-lens doctor` collects the tests.
 local TIMEOUT = 60000
 
+---@param root? string
 ---@return string? path
-local function check_program()
+local function check_program(root)
   local configurations = vim.lsp.config --[[@as table<string, vim.lsp.Config>]]
   local cmd = configurations.pytest_lens and configurations.pytest_lens.cmd
-  local name = type(cmd) == 'table' and cmd[1] or 'pytest-lens'
+  local name = type(cmd) == 'table' and cmd[1] or program.find(root)
   local path = vim.fn.exepath(name)
   if path == '' then
     health.error(('`%s` is not on the PATH'):format(name), {
       'Install it: `cargo install --path server/cli` in a checkout of pytest-lens',
+      'Or install the Python package `pytest-lens` in the `.venv` of the project',
       "Or name it: `vim.lsp.config('pytest_lens', { cmd = { '/path/to/pytest-lens', 'lsp' } })`",
     })
     return
@@ -31,7 +34,6 @@ local function check_program()
   return path
 end
 
----@return vim.lsp.Client?
 local function check_servers()
   if vim.lsp.is_enabled and not vim.lsp.is_enabled('pytest_lens') then
     health.warn(
@@ -51,7 +53,6 @@ local function check_servers()
     local watches = vim.tbl_get(client.capabilities, unpack(path))
     health.info('changed files are noticed by ' .. (watches and 'Neovim' or 'the server itself'))
   end
-  return clients[1]
 end
 
 ---Reports what `pytest-lens doctor` finds in the project.
@@ -95,10 +96,11 @@ function M.check()
   end
   check_plugins()
   health.start('pytest-lens: server')
-  local path = check_program()
-  local client = check_servers()
+  local running = vim.lsp.get_clients({ name = 'pytest_lens' })[1]
+  local root = running and running.root_dir or vim.fs.root(0, { 'pyproject.toml', 'pytest.ini', '.git' })
+  local path = check_program(root)
+  check_servers()
   health.start('pytest-lens: project')
-  local root = client and client.root_dir or vim.fs.root(0, { 'pyproject.toml', 'pytest.ini', '.git' })
   if path and root then
     check_project(path, root)
   else

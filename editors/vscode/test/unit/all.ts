@@ -4,4 +4,5 @@ import "./inventory";
 import "./labels";
 import "./reach";
 import "./recovery";
+import "./serverPlaces";
 import "./words";
