@@ -390,7 +390,7 @@ def pytest_configure(config):
     if hasattr(config, "workerinput"):
         config.database = config.workerinput["database"] + NAME
     else:
-        assert NAME is None or "PYTEST_XDIST_WORKER" in os.environ
+        assert "PYTEST_XDIST_WORKER" not in os.environ
         config.prefix = b"shared"
 
 def pytest_configure_node(node):

@@ -37,6 +37,9 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
     except BaseException as error:  # SystemExit in a conftest, among others
         plugin.startup_errors.note(error)
         status = 3
+    if plugin.is_controller:
+        process_exit.run_exit_handlers()
+        process_exit.leave(status)
     if worker.measurement is not None:
         worker.measurement.stop()
     plugin.refuse_if(not plugin.startup_errors.past_startup)
@@ -46,6 +49,7 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
     except (OSError, ValueError, AttributeError):
         pass
     process_exit.run_exit_handlers()
+    plugin.end_controller()
     worker.send({"t": "bye", "exitstatus": status, "message": plugin.screen.verdict()})
     process_exit.leave(status)
 

@@ -60,12 +60,21 @@ class LensPlugin:
         self._processes = 0
         self._reports: list[str] = []
         self.screen = TerminalStream(worker.boot.terminal)
-        self._xdist_worker = xdist_worker.XdistWorker()
         self._last_importing = ""
         self._run_arguments: arguments.RunArguments | None = None
         self._traces = SharingCheck(worker)
+        self._xdist_worker = xdist_worker.XdistWorker(worker, self.snapshot, self._traces)
         self.argument_files = ArgumentFiles(wanted=worker.options.reports)
         self.silent_hooks = SilentHooks(worker) if worker.purpose == "unasked" else None
+
+    @property
+    def is_controller(self) -> bool:
+        """Whether this process is the controller of a session that poses as xdist's worker."""
+        return self._xdist_worker.is_controller
+
+    def end_controller(self) -> None:
+        """The session has ended: its controller ends, too."""
+        self._xdist_worker.end()
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
@@ -136,10 +145,10 @@ class LensPlugin:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_sessionstart(self, session: Any) -> Iterator[None]:
-        self._xdist_worker.configured(session.config)
         self.screen.replace(session.config)
         with pytest_prebuild.quick_fixture_search():
             yield
+        self._xdist_worker.started(session)
 
     def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
         self._worker.warnings.note(warning_message, nodeid)
@@ -153,7 +162,10 @@ class LensPlugin:
     # Collection
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_collection(self, session: Any) -> None:
+    def pytest_collection(self, session: Any) -> bool | None:
+        if self.is_controller:
+            self._xdist_worker.wait_for_workers(session)
+            return True
         if self._worker.role == "configured":
             spent = time.perf_counter() - self._started
             self.refuse_if(True)
@@ -161,6 +173,7 @@ class LensPlugin:
                 self._worker, session.config, self.snapshot, self.startup_errors
             )
             self._started = time.perf_counter() - spent
+        return None
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_make_collect_report(self, collector: Any) -> Iterator[None]:
@@ -212,6 +225,8 @@ class LensPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
+        if self.is_controller:
+            return True
         worker = self._worker
         self.startup_errors.past_startup = True
         if worker.restart is not None:
@@ -249,7 +264,7 @@ class LensPlugin:
         found = self._traces.finish(session.config)
         known = fork_safety.harmless(self._worker.boot.harmless)
         unsafe = fork_safety.of_session(session, known, self._worker.root)
-        reasons = [*unsafe, *self._left_out(), *found]
+        reasons = [*unsafe, *self._left_out(), *found, *self._xdist_worker.reasons]
         self.refuse_if(bool(self._errors.found))
         return list(dict.fromkeys(reasons))
 

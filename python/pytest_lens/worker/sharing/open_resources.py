@@ -28,6 +28,12 @@ class OpenResources:
     def __init__(self) -> None:
         self._descriptors = _descriptors()
         self._children = set(process_tree.children_of(os.getpid()))
+        self._ours: set[int] = set()
+
+    def ignore(self, files: Iterable[int], children: Iterable[int]) -> None:
+        """Leave out descriptors and processes that are this package's own."""
+        self._ours.update(files)
+        self._children.update(children)
 
     def reasons(self, config: Any) -> list[str]:
         """A reason for each resource that was not open then."""
@@ -42,7 +48,7 @@ class OpenResources:
 
     def _open_files(self, config: Any) -> list[str]:
         known = set(self._descriptors.values()) | {"/dev/null", "/dev/urandom", "/dev/zero"}
-        ours = _of_capture(config)
+        ours = self._ours | _of_capture(config)
         for number, target in _descriptors().items():
             if number in self._descriptors and self._descriptors[number] == target:
                 continue

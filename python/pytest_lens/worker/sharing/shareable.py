@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..state import Worker
@@ -22,6 +23,10 @@ class SharingCheck:
         """Begin to watch."""
         self.effects.start()
         self._draws.start()
+
+    def ignore(self, files: Iterable[int], children: Iterable[int] = ()) -> None:
+        """Leave out descriptors and processes that are this package's own."""
+        self._open_resources.ignore(files, children)
 
     def finish(self, config: Any) -> list[str]:
         """Stop watching; returns the reasons why each run needs a collection of its own."""

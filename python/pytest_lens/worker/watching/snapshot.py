@@ -269,6 +269,18 @@ class Snapshot:
                 ],
             }
 
+    def records(self) -> list[dict[str, Any]]:
+        """All records, for another snapshot to :meth:`adopt`."""
+        with self.reading_ourselves():
+            self._apply_own_changes()
+            return [self._files, self._stats, self._dirs, self._names]
+
+    def adopt(self, records: list[dict[str, Any]]) -> None:
+        """Add the records of a fork, which read for this session."""
+        for own, others in zip((self._files, self._stats, self._dirs, self._names), records):
+            for path, record in others.items():
+                own.setdefault(path, record)
+
     def _apply_own_changes(self) -> None:
         for path in self._written:
             for files in (self._files, self._stats):
