@@ -208,3 +208,48 @@ def test_p8_files_that_the_controller_reads_count_for_its_workers(project: Proje
     assert told["reasons"] == []
     assert str(engine.root / "name.txt") in [stat[0] for stat in told["files"]]
     assert controllers(host) == []
+
+
+# The part of pytest-rerunfailures that counts crashes.
+RERUNS = """
+class Counts:
+    def __init__(self):
+        self.crashes = []
+
+    def add_test_failure(self, name):
+        self.crashes.append(name)
+
+def pytest_configure(config):
+    config.failures_db = Counts()
+
+def get_reruns_count(item):
+    mark = item.get_closest_marker("flaky")
+    return mark.kwargs["reruns"] if mark else None
+"""
+
+
+def test_p8_crashes_are_repeated_as_often_as_a_plugin_asks(project: Project) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = -p fakedist -p pytest_rerunfailures\n"
+            "markers = flaky",
+            "lib/fakedist.py": XDIST,
+            "lib/pytest_rerunfailures.py": RERUNS,
+            "test_it.py": """
+            import pytest
+            @pytest.mark.flaky(reruns=3)
+            def test_one(request): print(request.config.failures_db.crashes)
+            def test_two(): pass
+            """,
+        }
+    )
+    base = base_of(engine)
+    place = {"index": 0, "count": 2, "run": "r"}
+    session = engine.fork(base, "session", worker=place)
+    verdict = run(session, IDS, worker=place, crashes=[[0, 2]])[IDS[0]]
+    assert verdict["stdout"] == f"{[IDS[0]] * 2}\n"
+    assert [message.get("after_crash") for message in session.all("started")] == [3, None]
+    # Without workers nobody would survive a crash.
+    session = engine.fork(base, "session")
+    run(session, IDS)
+    assert [message.get("after_crash") for message in session.all("started")] == [None, None]

@@ -15,7 +15,7 @@ from ..reports.verdict import VerdictBuilder
 from ..state import Worker
 from ..unpatched import faulthandler, os, time
 from ..wire import EngineGone, Message, cut, process_id
-from . import match_ids
+from . import crash_repeats, match_ids
 from .overtime import Faults
 from .rehearsal import rehearse
 from .standard_descriptors import StandardDescriptors
@@ -103,6 +103,7 @@ class RunLoop:
         else:
             missing = self._find(ids, bool(message.get("same_files")))
             self._worker.send({"t": "missing", "indices": missing})
+        crash_repeats.note_crashes(self._items, message.get("crashes") or ())
         self._take(message)
         if message.get("timeout_ms"):
             self._timeout = message["timeout_ms"] / 1000
@@ -193,7 +194,11 @@ class RunLoop:
     def _run_one(self, index: int, following: Any) -> None:
         item = self._items[index]
         capture_files, measurement = self._worker.capture_files, self._worker.measurement
-        self._worker.send({"t": "started", "i": index, **capture_files.begin(index)})
+        started: Message = {"t": "started", "i": index, **capture_files.begin(index)}
+        repeats = crash_repeats.allowed(item)
+        if repeats:
+            started["after_crash"] = repeats
+        self._worker.send(started)
         if measurement is not None:
             measurement.test(item.nodeid if self._ids is None else self._ids[index])
         verdicts = self._verdicts

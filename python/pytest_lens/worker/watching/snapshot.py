@@ -277,7 +277,8 @@ class Snapshot:
 
     def adopt(self, records: list[dict[str, Any]]) -> None:
         """Add the records of a fork, which read for this session."""
-        for own, others in zip((self._files, self._stats, self._dirs, self._names), records):
+        kept: list[dict[str, Any]] = [self._files, self._stats, self._dirs, self._names]
+        for own, others in zip(kept, records):
             for path, record in others.items():
                 own.setdefault(path, record)
 

@@ -135,6 +135,9 @@ pub(crate) struct RunOrder {
     /// The runner has collected the same files by itself, so unknown ids belong to tests that have other ids there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub same_files: bool,
+    /// How often tests have crashed in this run: those that did, by their indices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub crashes: Vec<(usize, u32)>,
 }
 
 /// The tests that a run was asked for, in terms of pytest's command line.
@@ -281,6 +284,9 @@ pub(crate) enum FromWorker {
         i: usize,
         /// The start of its output in the files of the three streams.
         at: Option<[u64; 3]>,
+        /// How often a plugin repeats it after crashes.
+        #[serde(default)]
+        after_crash: u32,
     },
     Finished(Box<ReportedOutcome>),
     Done {

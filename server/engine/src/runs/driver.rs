@@ -35,6 +35,7 @@ pub(crate) async fn drive(
         tell: &tell,
         attempt: 1,
         again: Vec::new(),
+        crashes: BTreeMap::new(),
         failures: 0,
         before: BTreeMap::new(),
         ending: DriverEnd::default(),
@@ -105,6 +106,8 @@ struct Driver<'a, F: Fn(DriverEvent)> {
     attempt: u32,
     /// Failed tests that will be repeated.
     again: Vec<usize>,
+    /// How often each test has crashed.
+    crashes: BTreeMap<usize, u32>,
     /// Tests that failed for good.
     failures: u32,
     /// The last outcome of each test that is repeated.

@@ -221,6 +221,7 @@ impl RunPlan {
             hold: resident.map(|own| Hold { scopes: own.scopes.clone(), changed: own.changed.clone() }),
             // A resident has been compared with the disk.
             same_files: resident.is_some_and(|own| own.changed.is_empty()),
+            crashes: Vec::new(),
         }
     }
 

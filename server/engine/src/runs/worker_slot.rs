@@ -39,6 +39,8 @@ pub(crate) struct WorkerSlot {
     still_since: Option<Instant>,
     /// The running test, and its deadline.
     pub current: Option<(usize, Option<Instant>)>,
+    /// How often a plugin repeats that test after crashes.
+    pub after_crash: u32,
     /// The prefix of the files for its output.
     pub output: Option<Arc<PathBuf>>,
     /// The start of the running test's output in these files.
@@ -83,6 +85,7 @@ impl WorkerSlot {
             dismissed: false,
             still_since: None,
             current: None,
+            after_crash: 0,
             output: None,
             streams: None,
             began: false,

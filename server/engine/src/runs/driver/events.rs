@@ -47,11 +47,12 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     fn on_message(&mut self, worker: usize, message: FromWorker, round: &mut Round) {
         let Some(slot) = round.slots.get_mut(&worker) else { return };
         match message {
-            FromWorker::Started { i, at } if i < self.plan.selected.len() => {
+            FromWorker::Started { i, at, after_crash } if i < self.plan.selected.len() => {
                 let limit =
                     self.plan.timeout_ms.map(|limit| Instant::now() + Duration::from_millis(limit) + TIMEOUT_GRACE);
                 tracing::debug!(pid = slot.runner.pid(), test = &*self.plan.node(i).id, "a runner starts a test");
                 slot.current = Some((i, limit));
+                slot.after_crash = after_crash;
                 slot.began = true;
                 round.dispatcher.started(worker, i);
                 (self.tell)(DriverEvent::Started(i));
@@ -143,8 +144,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let known: Option<Outcome> = outcome.outcome.parse().ok();
         let flaky = self.plan.known_flaky.get(index).copied().unwrap_or(false);
         let stopping = *self.stop_rx.borrow() != StopLevel::Go;
-        outcome.will_rerun =
-            known.is_some_and(|known| !stopping && will_rerun(&self.plan.rerun, &known, self.attempt, flaky));
+        outcome.will_rerun = !stopping
+            && (outcome.will_rerun
+                || known.is_some_and(|known| will_rerun(&self.plan.rerun, &known, self.attempt, flaky)));
         let failed = known.is_some_and(Outcome::is_failure) && !outcome.will_rerun;
         if outcome.will_rerun {
             self.again.push(index);
@@ -181,6 +183,11 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                 crashed(id, self.attempt, &exit)
             }
         };
+        if !slot.overdue {
+            let crashes = self.crashes.entry(index).or_default();
+            *crashes += 1;
+            outcome.will_rerun = *crashes <= slot.after_crash;
+        }
         if let Some(streams) = slot.streams.take() {
             (outcome.stdout, outcome.stderr) = streams.texts();
         }

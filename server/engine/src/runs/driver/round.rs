@@ -327,6 +327,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let feed = next(post.worker, &mut round.dispatcher);
         let mut order = self.plan.order(&runner, post, feed, round.dispatcher.failures());
         order.deadline_ns = self.deadline_ns;
+        order.crashes = self.crashes.iter().map(|(&index, &count)| (index, count)).collect();
         let mut slot = WorkerSlot::new(runner, post.worker, round.arrivals_tx.clone(), self.pool.busy());
         slot.output = self.plan.output(post).map(Arc::new);
         slot.decides_end = self.plan.kind.makes_reports();
