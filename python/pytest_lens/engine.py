@@ -214,6 +214,10 @@ class Engine(RunControl):
         answer = self._in_context("get_affected", paths=[*paths])
         return [*cast(messages.TestList, answer)["node_ids"]]
 
+    def explain_affected(self, paths: Sequence[str]) -> messages.Affected:
+        """Return the test files that a change of these files may reach, and the way to each."""
+        return cast(messages.Affected, self._in_context("explain_affected", paths=[*paths]))
+
     def run_progress(self, run_id: str) -> messages.RunProgress:
         """Return the progress of a run since the last call."""
         return cast(messages.RunProgress, self._in_context("get_run_progress", run_id=run_id))

@@ -368,6 +368,19 @@ class RayConfig(TypedDict):
     address: str | None
 
 
+class ReachedFile(TypedDict):
+    """A test file that a change of files may reach.
+
+    * ``path``: Path, relative to the repo.
+    * ``through``: The way to it: the file itself, the file that it imports or reads, and so on down
+      to a changed file; ``*`` stands for any file, at the end of the way of a file that starts
+      processes.
+    """
+
+    path: str
+    through: list[str]
+
+
 class RerunSettings(TypedDict):
     """`pytestLens.rerun`.
 
@@ -878,6 +891,19 @@ class History(TypedDict):
     unstable: list[Hint]
     trouble: str | None
     set_aside: list[str]
+
+
+class Affected(TypedDict):
+    """The test files that a change of files may reach, and why (an addition of pytest-lens).
+
+    * ``everything``: How the change reaches every test: a file on which all of them depend, the
+      file that it imports, and so on down to a changed file; empty if it does not.
+    * ``files``: The reached test files, in order.
+    """
+
+    type: Literal["affected"]
+    everything: list[str]
+    files: list[ReachedFile]
 
 
 class RunRecorded(TypedDict):
@@ -1407,6 +1433,7 @@ Response = Union[
     DebugStarted,
     ContextStatus,
     History,
+    Affected,
     RunRecorded,
 ]
 """The answer to a `Request`."""

@@ -40,7 +40,7 @@ pub use node_id::NodeId;
 pub use outcome::{Outcome, Phase, UnknownOutcome};
 pub use request::Request;
 pub use response::Response;
-pub use run::{PastOutcome, RunOptions, Source, UnknownSource};
+pub use run::{PastOutcome, ReachedFile, RunOptions, Source, UnknownSource};
 pub use settings::{
     CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, InlayHintSettings, RayConfig, RerunSettings,
     RunOnSave, Settings, WorkerCount,

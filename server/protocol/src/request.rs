@@ -317,6 +317,15 @@ messages! {
             /// The changed files, relative to the repo or absolute.
             paths: Vec<String>,
         },
+        /// As `get_affected`, with the reason for each test file, for changes that were made before the context was opened
+        /// (an addition of pytest-lens): which tests read a file is not known for sure then, so a changed data file
+        /// reaches every test, and a test file that starts processes is reached by any change. Answer: `affected`.
+        ExplainAffected = "explain_affected" {
+            /// From `context_ready`.
+            context_id: String,
+            /// The changed files, relative to the repo or absolute; deleted ones, too.
+            paths: Vec<String>,
+        },
         /// Requests the summary of a repo's history, with its flaky tests (an addition of pytest-lens). Needs no context
         /// and starts no Python. Answer: `history`.
         GetHistory = "get_history" {

@@ -2,8 +2,8 @@
 
 use crate::macros::messages;
 use crate::{
-    Bytes, Case, DebugFile, ErrorCode, Event, FlakinessInfo, Hint, LaunchErrorCode, RunEvent, SuiteEvent, TestNodeInfo,
-    TestResultInfo,
+    Bytes, Case, DebugFile, ErrorCode, Event, FlakinessInfo, Hint, LaunchErrorCode, ReachedFile, RunEvent, SuiteEvent,
+    TestNodeInfo, TestResultInfo,
 };
 
 messages! {
@@ -339,6 +339,14 @@ messages! {
             trouble: Option<String>,
             /// Paths of damaged files that were set aside, the oldest first.
             set_aside: Vec<String>,
+        },
+        /// The test files that a change of files may reach, and why (an addition of pytest-lens).
+        Affected = "affected" {
+            /// How the change reaches every test: a file on which all of them depend, the file that it imports, and so on
+            /// down to a changed file; empty if it does not.
+            everything: Vec<String>,
+            /// The reached test files, in order.
+            files: Vec<ReachedFile>,
         },
         /// A run is recorded (an addition of pytest-lens).
         RunRecorded = "run_recorded" {

@@ -50,6 +50,17 @@ pub struct PastOutcome {
     pub duration_ms: f64,
 }
 
+/// A test file that a change of files may reach.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReachedFile {
+    /// Path, relative to the repo.
+    pub path: String,
+    /// The way to it: the file itself, the file that it imports or reads, and so on down to a changed file; `*` stands
+    /// for any file, at the end of the way of a file that starts processes.
+    pub through: Vec<String>,
+}
+
 /// The origin of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Source {

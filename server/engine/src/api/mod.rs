@@ -109,6 +109,7 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
         Request::GetLastOutcomes { context_id } => Ok(flakiness::last_outcomes(&project(&context_id)?).await),
         Request::GetLastFailed { context_id } => Ok(flakiness::last_failed(&project(&context_id)?).await),
         Request::GetAffected { context_id, paths } => Ok(affected::of_paths(&project(&context_id)?, &paths).await),
+        Request::ExplainAffected { context_id, paths } => Ok(affected::explained(&project(&context_id)?, &paths).await),
         Request::GetHistory { repo_path } => history::summary(&session.shared, &repo_path).await,
         Request::RecordRun { repo_path, report_hash, source, started_ms, outcomes } => {
             let run = history::past_run(&report_hash, &source, started_ms, outcomes)?;

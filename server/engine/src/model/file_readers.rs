@@ -17,7 +17,7 @@ pub(crate) const ANY_FILE: &str = "*";
 pub(crate) struct FileReads(pub String, pub Vec<String>);
 
 /// Reads since the project was opened, by paths relative to the root. Only the recorder adds to it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct FileReaders {
     /// Maps a file or a listed folder to the files whose code read it.
     readers: BTreeMap<String, BTreeSet<String>>,

@@ -13,6 +13,9 @@ use pytest_lens_analysis::{FileAnalysis, Import};
 use crate::model::file_readers::{ANY_FILE, FileReaders};
 use crate::model::scope::is_within;
 
+/// Packages whose users start processes, which may read any file.
+const STARTS_PROCESSES: [&str; 4] = ["subprocess", "pexpect", "plumbum", "sh"];
+
 /// The test files to collect again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Affected {
@@ -90,6 +93,28 @@ impl ImportGraph {
             }
         }
         Affected::Files(files)
+    }
+
+    /// The files that import a file.
+    pub(super) fn importers(&self, path: &str) -> impl Iterator<Item = &str> {
+        self.importers.get(path).into_iter().flatten().map(String::as_str)
+    }
+
+    /// The files among `paths` that start processes, as their imports show.
+    pub(super) fn starters<'a>(&self, paths: impl Iterator<Item = &'a String>) -> BTreeSet<&'a str> {
+        let starts = |path: &&String| {
+            let imports = self.files.get(*path).map_or(&[][..], |analysis| &analysis.imports);
+            imports.iter().any(|import| {
+                let package = import.module.split('.').next().unwrap_or_default();
+                import.level == 0 && STARTS_PROCESSES.contains(&package)
+            })
+        };
+        paths.filter(starts).map(String::as_str).collect()
+    }
+
+    /// The conftests among the sources.
+    pub(super) fn conftests(&self) -> impl Iterator<Item = &String> {
+        self.files.keys().filter(|path| is_conftest(path))
     }
 
     /// `changed` and every file that imports one of them, directly or not.
@@ -171,24 +196,24 @@ fn starts(module: &str) -> impl Iterator<Item = usize> {
     std::iter::once(0).chain(module.match_indices('.').map(|(at, _)| at + 1))
 }
 
-fn is_conftest(path: &str) -> bool {
+pub(super) fn is_conftest(path: &str) -> bool {
     path.rsplit('/').next() == Some("conftest.py")
 }
 
 /// The files in the folder of a file, at any depth.
-fn below<'a>(path: &str, files: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = &'a String> {
+pub(super) fn below<'a>(path: &str, files: impl IntoIterator<Item = &'a String>) -> impl Iterator<Item = &'a String> {
     let folder = folder_of(path).to_owned();
     files.into_iter().filter(move |file| folder.is_empty() || is_within(file, &folder))
 }
 
 /// The folder of a path; empty for the root.
-fn folder_of(path: &str) -> &str {
+pub(super) fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 /// Returns whether a file is documentation, or belongs to git or an editor. No process is taken to depend on such a
 /// file.
-fn is_prose(path: &str) -> bool {
+pub(super) fn is_prose(path: &str) -> bool {
     [".md", ".rst"].iter().any(|suffix| path.ends_with(suffix))
         || [".git", ".vscode", ".idea"].iter().any(|folder| is_within(path, folder))
 }

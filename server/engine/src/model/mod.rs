@@ -3,6 +3,7 @@
 pub(crate) mod collect_error;
 pub(crate) mod collection;
 pub(crate) mod file_readers;
+pub(crate) mod impact;
 pub(crate) mod import_graph;
 pub(crate) mod inventory;
 pub(crate) mod item;

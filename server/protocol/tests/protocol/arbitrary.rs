@@ -11,8 +11,8 @@ use pytest_lens_protocol::{
     SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
-    ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, Output, OutputStream, PastOutcome, Request,
-    Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, TestNodeInfo, TestOutcome, TestOutcomes,
+    ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, Output, OutputStream, PastOutcome, ReachedFile,
+    Request, Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, TestNodeInfo, TestOutcome, TestOutcomes,
     TestResultInfo, Warning,
 };
 use serde_json::Value;
@@ -182,6 +182,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             any_of!(Request::GetLastFailed { context_id: text() }),
             any_of!(Request::GetLastOutcomes { context_id: text() }),
             any_of!(Request::GetAffected { context_id: text(), paths: texts() }),
+            any_of!(Request::ExplainAffected { context_id: text(), paths: texts() }),
             any_of!(Request::GetHistory { repo_path: text() }),
             any_of!(Request::RecordRun {
                 repo_path: text(),
@@ -329,6 +330,10 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
                 unstable: vec(hint(), 0..3),
                 trouble: of(text()),
                 set_aside: texts(),
+            }),
+            any_of!(Response::Affected {
+                everything: texts(),
+                files: vec(any_of!(ReachedFile { path: text(), through: texts() }), 0..3),
             }),
             any_of!(Response::RunRecorded { already_recorded: flag() }),
         ]);

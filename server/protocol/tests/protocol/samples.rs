@@ -8,9 +8,9 @@ use pytest_lens_protocol::{
 };
 use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, InventoryDelta,
-    ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, PastOutcome, Range, Request, Response, RunCounts,
-    RunEnd, RunEndStatus, RunOptions, RunStart, Siblings, Subtest, TestItem, TestNodeInfo, TestOutcome, TestOutcomes,
-    TestResultInfo, TestsStarted, Warning,
+    ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, PastOutcome, Range, ReachedFile, Request, Response,
+    RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, Siblings, Subtest, TestItem, TestNodeInfo, TestOutcome,
+    TestOutcomes, TestResultInfo, TestsStarted, Warning,
 };
 use serde_json::json;
 
@@ -133,6 +133,7 @@ pub fn requests() -> Vec<Request> {
         Request::GetLastFailed { context_id: ctx() },
         Request::GetLastOutcomes { context_id: ctx() },
         Request::GetAffected { context_id: ctx(), paths: vec!["src/low.py".into()] },
+        Request::ExplainAffected { context_id: ctx(), paths: vec!["src/low.py".into()] },
         Request::GetHistory { repo_path: "/repo".into() },
         Request::RecordRun {
             repo_path: "/repo".into(),
@@ -280,6 +281,10 @@ pub fn responses() -> Vec<Response> {
             unstable: vec![],
             trouble: Some("locked".into()),
             set_aside: vec!["/state/repo.db.damaged-1".into()],
+        },
+        Response::Affected {
+            everything: vec![],
+            files: vec![ReachedFile { path: "t.py".into(), through: vec!["t.py".into(), "src/low.py".into()] }],
         },
         Response::RunRecorded { already_recorded: true },
     ]
