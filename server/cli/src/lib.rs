@@ -6,6 +6,7 @@
 mod commands;
 mod engine;
 mod failure;
+mod git;
 mod logs;
 mod options;
 mod paths;

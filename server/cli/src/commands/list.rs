@@ -14,6 +14,7 @@ use crate::options::arguments::{Filter, List, Run};
 use crate::options::selectors;
 use crate::options::selectors::is_selected_file;
 use crate::paths::path_of_uri;
+use crate::run::affected;
 use crate::suggest;
 
 /// Collects, and prints the tests that the options select. Files that can't be collected go to standard error.
@@ -50,7 +51,26 @@ pub(crate) async fn of_run(
             return Err(Failure::of_response(refused));
         }
     }
-    listed(&client, root, wanted, out).await
+    let Some(base) = &options.affected else { return listed(&client, root, wanted, out).await };
+    let narrowed = affected::narrow(&client, root, selectors::node_ids(root, wanted.selectors)?, base).await?;
+    if narrowed.is_nothing {
+        // If standard error is closed, nobody reads it.
+        let _ = writeln!(std::io::stderr(), "pytest-lens: {}", narrowed.left_out);
+        return Ok(exit::OK);
+    }
+    listed(&client, root, Wanted { selectors: &narrowed.node_ids, ..wanted }, out).await
+}
+
+/// `pytest-lens run --affected --explain`: says why a test would run or not.
+pub(crate) async fn explain(
+    connect: Arc<dyn Connect>,
+    root: &Path,
+    options: &Run,
+    (test, base): (&str, &str),
+    out: &mut dyn Write,
+) -> Result<i32, Failure> {
+    let client = Client::open(&*connect, root, options.mode.clone()).await?;
+    affected::explain(&client, root, test, base, out).await
 }
 
 /// The tests to list, and the format.

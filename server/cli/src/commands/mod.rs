@@ -45,6 +45,11 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
         }
         Command::Run(mut options) => {
             let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
+            if let (Some(test), Some(base)) = (&options.explain, &options.affected) {
+                return with(&options.engine, async |engine| {
+                    list::explain(engine, &root, &options, (test, base), out).await
+                });
+            }
             if options.collect_only {
                 return with(&options.engine, async |engine| list::of_run(engine, &root, &options, out).await);
             }

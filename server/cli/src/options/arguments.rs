@@ -138,6 +138,19 @@ pub(crate) struct Run {
     /// Repeat a failed test up to N times
     #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, help_heading = EXECUTION)]
     pub reruns: Option<u32>,
+    /// Only the tests that your changes can reach: those that are not committed, or all since the branch left BASE
+    #[arg(
+        long,
+        value_name = "BASE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        help_heading = SELECTION,
+    )]
+    pub affected: Option<String>,
+    /// Say why `--affected` would run a test or not, and run nothing
+    #[arg(long, value_name = "NODEID", requires = "affected", conflicts_with = "json", help_heading = SELECTION)]
+    pub explain: Option<String>,
     /// Only the tests of one of N shards; the first is 1/N
     #[arg(long, value_name = "I/N", value_parser = shard_of, help_heading = SELECTION)]
     pub shard: Option<(u32, u32)>,

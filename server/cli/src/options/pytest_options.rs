@@ -97,7 +97,8 @@ fn pass(sorted: &mut Vec<OsString>, argument: &str) {
 }
 
 fn takes_value(argument: &clap::Arg) -> Handling {
-    Handling::Ours { takes_value: argument.get_action().takes_values() }
+    let may_lack = argument.get_num_args().is_some_and(|count| count.min_values() == 0);
+    Handling::Ours { takes_value: argument.get_action().takes_values() && !may_lack }
 }
 
 fn long(name: &str, command: &clap::Command) -> Handling {

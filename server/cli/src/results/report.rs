@@ -48,6 +48,8 @@ pub(crate) struct Report {
     pub has_terminal: bool,
     /// A remark to print before the run begins.
     pub note: Option<String>,
+    /// What `--affected` left out, as a sentence; empty if nothing.
+    pub left_out: String,
     /// The end, if the run has ended.
     pub end: Option<RunEnd>,
 }
@@ -68,6 +70,7 @@ impl Report {
             errors: Vec::new(),
             has_terminal: false,
             note: None,
+            left_out: String::new(),
             end: None,
         }
     }
@@ -75,6 +78,12 @@ impl Report {
     /// The selected ids; empty = all tests.
     pub(crate) fn selected(&self) -> &[String] {
         &self.selected
+    }
+
+    /// Replaces the selected ids.
+    pub(crate) fn select(&mut self, ids: Vec<String>) {
+        self.errors.retain(|error| is_selected_file(&ids, &error.path));
+        self.selected = ids;
     }
 
     /// Applies an event; returns whether it belongs to the run.

@@ -1,5 +1,6 @@
 //! One run: starts it, follows the event log to its end, and returns pytest's exit status.
 
+pub(crate) mod affected;
 mod narrow;
 mod request;
 mod stopping;
@@ -85,9 +86,9 @@ async fn follow(
             }
             (client, run_id, log)
         }
-        Started::Empty(why) => {
+        Started::Empty { why, status } => {
             progress.note(&why);
-            return Ok(exit::NO_TESTS);
+            return Ok(status);
         }
         Started::Refused(client, message) => {
             report.set_errors(client.collect_errors().await?);

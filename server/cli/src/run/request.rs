@@ -5,9 +5,10 @@ use std::path::Path;
 use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, Source, WorkerCount};
 
+use super::affected;
 use super::narrow::{previously_failed, shard_of};
 use crate::engine::client::{Client, Log};
-use crate::failure::Failure;
+use crate::failure::{Failure, exit};
 use crate::options::arguments;
 use crate::results::report::Report;
 
@@ -15,8 +16,8 @@ use crate::results::report::Report;
 pub(crate) enum Started {
     /// The run started: its id, and a position in the log before its start.
     Run(Client, String, Log),
-    /// Nothing is selected, and why.
-    Empty(String),
+    /// Nothing is selected: why, and the exit status.
+    Empty { why: String, status: i32 },
     /// The engine refused the run with this message; some files may have errors.
     Refused(Client, String),
 }
@@ -37,6 +38,16 @@ pub(crate) async fn start(
         }
     }
     let mut node_ids = node_ids;
+    if let Some(base) = &options.affected {
+        let narrowed = affected::narrow(&client, root, node_ids, base).await?;
+        if narrowed.is_nothing {
+            // A change that reaches no test is no mistake.
+            return Ok(Started::Empty { why: narrowed.left_out, status: exit::OK });
+        }
+        report.select(narrowed.node_ids.clone());
+        report.left_out = narrowed.left_out;
+        node_ids = narrowed.node_ids;
+    }
     if options.last_failed || is_stepwise(options) {
         let left = previously_failed(&client, &node_ids, options.last_failed).await?;
         if left.is_empty() {
@@ -50,7 +61,8 @@ pub(crate) async fn start(
         node_ids = shard_of(&client, node_ids, shard, options).await?;
         if node_ids.is_empty() {
             let (index, total) = shard;
-            return Ok(Started::Empty(format!("shard {index}/{total} of the selected tests is empty")));
+            let why = format!("shard {index}/{total} of the selected tests is empty");
+            return Ok(Started::Empty { why, status: exit::NO_TESTS });
         }
     }
     let request = Request::RunStream {

@@ -6,4 +6,4 @@ mod outcome_words;
 pub(crate) mod progress;
 pub(crate) mod sections;
 pub(crate) mod summary;
-mod text;
+pub(crate) mod text;

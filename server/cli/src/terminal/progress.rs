@@ -131,6 +131,9 @@ impl<'a> Progress<'a> {
                     let message = first_line(&error.message);
                     self.note(&format!("{}:{}: {message}", error.path, error.line));
                 }
+                if !report.left_out.is_empty() {
+                    self.note(&report.left_out);
+                }
                 return Ok(out.flush()?);
             }
         }

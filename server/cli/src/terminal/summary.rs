@@ -51,6 +51,9 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
     if let Some(reason) = report.end.as_ref().and_then(interruption) {
         line(&mut text, &style.paint(Paint::Red, &style.rule('!', &reason)));
     }
+    if !report.left_out.is_empty() {
+        line(&mut text, &report.left_out);
+    }
     closing(&mut text, report, options, style);
     text
 }
