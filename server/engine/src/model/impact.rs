@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use super::file_readers::{ANY_FILE, FileReaders};
 use super::import_graph::{ImportGraph, below, folder_of, is_conftest, is_prose};
 
-/// What is known of a project's files.
+/// The known dependencies between a project's files.
 pub(crate) struct Known<'a> {
     pub graph: &'a ImportGraph,
     pub reads: &'a FileReaders,
@@ -17,7 +17,7 @@ pub(crate) struct Known<'a> {
     pub tests: &'a BTreeSet<String>,
 }
 
-/// What a change reaches. A way begins with the reached file and ends with a changed one.
+/// The test files that a change reaches. A way begins with the reached file and ends with a changed one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Impact {
     /// The way to every test, if there is one.
@@ -25,7 +25,7 @@ pub(crate) struct Impact {
     pub files: BTreeMap<String, Vec<String>>,
 }
 
-/// Where a changed file leads.
+/// The kind of a changed file, which says where it leads.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// To who imports it, and to who names it if nobody does.
@@ -59,7 +59,7 @@ impl Known<'_> {
         }
     }
 
-    /// What these changed files reach, relative to the root.
+    /// Computes what these changed files reach, relative to the root.
     pub(crate) fn impact(&self, changed: &BTreeSet<String>) -> Impact {
         let is_data = |path: &&String| kind(path) == Kind::Data && !self.tests.contains(*path);
         if let Some(data) = changed.iter().find(is_data) {

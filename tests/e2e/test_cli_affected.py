@@ -1,0 +1,109 @@
+"""`pytest-lens run --affected`: the tests that a change can reach, and why."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from command_line import lens
+from world import Project, World
+
+HIGH_TEST = """
+    from pkg import high
+
+
+    def test_high():
+        assert high.core.x
+"""
+
+OTHER_TEST = """
+    import pytest
+
+
+    @pytest.mark.parametrize("i", [1, 2])
+    def test_o(i):
+        pass
+"""
+
+FILES = {
+    "app/pytest.ini": "[pytest]\npythonpath = .\n",
+    "app/pkg/__init__.py": "",
+    "app/pkg/core.py": "x = 1\n",
+    "app/pkg/high.py": "from . import core\n",
+    "app/tests/test_high.py": HIGH_TEST,
+    "app/tests/test_öther one.py": OTHER_TEST,
+    "elsewhere.json": "{}",
+}
+HIGH = "tests/test_high.py::test_high"
+
+
+def git(root: Path, *words: str) -> None:
+    settings = ["-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", *settings, *words], cwd=root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A repository whose project is a folder below its top."""
+    project = Project(tmp_path / "repo", FILES)
+    project.write(".gitignore", "__pycache__\n")
+    git(project.root, "init", "-q", "-b", "main")
+    git(project.root, "add", "-A")
+    git(project.root, "commit", "-q", "-m", "x")
+    return project
+
+
+def test_only_what_a_change_reaches_runs(world: World, project: Project) -> None:
+    app = project.root / "app"
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        told = lens(world, "run", *arguments, cwd=app)
+        return told.status, told.out, told.err
+
+    told = lens(world, "run", "--affected", cwd=app)
+    assert (told.status, told.sentence) == (
+        0,
+        "3 tests left out: no file changed since the last commit",
+    )
+    project.write("elsewhere.json", "[]")  # outside of the project
+    assert run("--affected")[0] == 0
+    project.write("app/pkg/core.py", "x = 0\n")
+    status, out, _ = run("--affected")
+    assert status == 1
+    assert f"FAILED {HIGH}" in out and "öther" not in out
+    assert "2 tests left out: no change since the last commit reaches them\n" in out
+    assert run("--affected", "--collect-only")[1] == f"{HIGH}\n"
+    assert run("--affected", "-k", "other", "--json")[0] == 5
+    way = "tests/test_high.py imports pkg/high.py, which imports pkg/core.py, which changed"
+    said = f"{HIGH} would run: {way} since the last commit.\n"
+    assert run("--affected", "--explain", HIGH) == (0, said, "")
+    assert "would not run" in run("--affected", "--explain", "tests/test_öther one.py")[1]
+    # The change is committed: seen from the last commit nothing changed, seen from the base it did.
+    git(project.root, "checkout", "-q", "-b", "work")
+    git(project.root, "commit", "-q", "-a", "-m", "y")
+    assert run("--affected")[0] == 0
+    project.write("app/tests/test_öther one.py", "def test_new():\n    pass\n")
+    assert lens(world, "run", "--affected=main", "--json", cwd=app).outcomes == {
+        HIGH: "failed",
+        "tests/test_öther one.py::test_new": "passed",
+    }
+    # The importer of a deleted module fails, and must run.
+    (app / "pkg/core.py").unlink()
+    assert run("--affected", "--json")[0] == 2
+    project.write("app/data.csv", "")
+    assert "Every test may depend on it" in run("--affected", "--explain", HIGH)[1]
+
+
+def test_what_git_cannot_compare_is_a_sentence(
+    world: World, project: Project, tmp_path: Path
+) -> None:
+    app = project.root / "app"
+    told = lens(world, "run", "--affected=mian", cwd=app)
+    assert (told.status, told.sentence) == (4, "git knows no commit `mian`; did you mean `main`?")
+    alone = Project(tmp_path / "alone", {"test_a.py": "def test_a(): pass\n"})
+    told = lens(world, "run", "--affected", cwd=alone.root)
+    sentence = f"`--affected` compares with git, but `{alone.root}` is in no git repository"
+    assert (told.status, told.sentence) == (4, sentence)
+    told = lens(world, "run", "--affected", cwd=app, env={"PATH": str(tmp_path)})
+    assert (told.status, told.sentence) == (4, "`--affected` needs git, which is not on the PATH")
