@@ -4,7 +4,7 @@ import * as path from "node:path";
 /** Folders that contain a project's environment. */
 export const ENVIRONMENTS = [".venv", "venv", "env", ".env"];
 
-/** What the choice depends on. */
+/** The inputs of the choice. */
 export interface Surroundings {
   /** The extension's own folder; the packages of a release have the binary in it. */
   extension: string;

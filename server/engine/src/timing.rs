@@ -54,7 +54,7 @@ pub(crate) const EXITING_SESSIONS_LIMIT: Duration = Duration::from_secs(20);
 /// The longest time for a resident to tear its fixtures down and end; then it is killed. The next run waits for it.
 pub(crate) const RESIDENT_END_LIMIT: Duration = Duration::from_secs(10);
 
-/// The longest time for a keeper to end after its interpreter: a second more than the five that `worker/keeper.py` gives to
+/// The longest time for a keeper to end after its interpreter: a second more than the five that `worker/processes/keeper.py` gives to
 /// an idle interpreter and to what tests left behind.
 pub(crate) const KEEPER_LIMIT: Duration = Duration::from_secs(6);
 

@@ -1,4 +1,4 @@
-//! The published state of a project: written by the recorder alone, read by everyone.
+//! The published state of a project, which everyone reads. The recorder alone writes it; `Project` removes old ended runs.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
