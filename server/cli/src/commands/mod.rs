@@ -3,6 +3,7 @@
 mod daemon;
 mod doctor;
 mod flaky;
+mod help;
 mod import;
 mod list;
 mod list_from_source;
@@ -83,6 +84,9 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             let root = selectors::root(options.root.root.as_deref())?;
             with_engine(Lifetime::Short, async |engine| import::import(engine, &root, &options, out).await)
         }
+        Command::Help(options) => help::help(&options.words, out, Style::of_stdout()),
+        Command::Completions(options) => help::completions(options.shell, out),
+        Command::Man(options) => help::manual(&options.words, out),
         Command::Doctor(options) => {
             let root = selectors::root(options.root.root.as_deref())?;
             with_engine(Lifetime::Short, async |engine| doctor::doctor(engine, &root, out, Style::of_stdout()).await)

@@ -16,6 +16,12 @@ Other options of pytest, its plugins and the project are passed on to pytest.
 With -s, --pdb or --trace, here or in addopts, the tests use this terminal: breakpoint() and input() work, and Ctrl-C \
 and Ctrl-Z reach them.";
 
+/// Ends the help of `completions`.
+const ABOUT_COMPLETIONS: &str = "\
+Bash: pytest-lens completions bash > ~/.local/share/bash-completion/completions/pytest-lens
+Zsh:  pytest-lens completions zsh > \"${fpath[1]}/_pytest-lens\"
+Fish: pytest-lens completions fish > ~/.config/fish/completions/pytest-lens.fish";
+
 /// Heading of the options that choose tests, in the help of `run`.
 const SELECTION: &str = "Selection";
 
@@ -60,6 +66,34 @@ pub(crate) enum Command {
     Lsp(Lsp),
     /// Start an engine behind a Unix socket, for several clients (`--connect`)
     Daemon(Daemon),
+    /// Print the help of a command or topic, or the list of both
+    Help(Help),
+    /// Print a script that completes commands and options in a shell
+    #[command(after_help = ABOUT_COMPLETIONS)]
+    Completions(Completions),
+    /// Print a manual page: `pytest-lens man run | man -l -`
+    Man(Man),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Help {
+    /// A command, such as `run` or `history import`, or a topic, such as `selection`
+    #[arg(value_name = "COMMAND or TOPIC")]
+    pub words: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// A command, such as `run` or `history import` [default: the page of pytest-lens itself]
+    #[arg(value_name = "COMMAND")]
+    pub words: Vec<String>,
 }
 
 #[derive(Debug, Args)]

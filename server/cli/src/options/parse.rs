@@ -16,6 +16,28 @@ pub(crate) fn run_command() -> clap::Command {
     Arguments::command().find_subcommand("run").cloned().unwrap_or_default()
 }
 
+/// The whole command line, as users see it: without the hidden options.
+pub(crate) fn shown_command() -> clap::Command {
+    shown(Arguments::command())
+}
+
+fn shown(command: clap::Command) -> clap::Command {
+    let arguments: Vec<clap::Arg> =
+        command.get_arguments().filter(|argument| !argument.is_hide_set()).cloned().collect();
+    let subcommands: Vec<clap::Command> = command.get_subcommands().cloned().map(shown).collect();
+    let mut bare = clap::Command::new(command.get_name().to_owned()).args(arguments).subcommands(subcommands);
+    if let Some(about) = command.get_about() {
+        bare = bare.about(about.clone());
+    }
+    if let Some(after) = command.get_after_help() {
+        bare = bare.after_help(after.clone());
+    }
+    if let Some(version) = command.get_version() {
+        bare = bare.version(version.to_owned());
+    }
+    bare.subcommand_required(command.is_subcommand_required_set()).disable_help_subcommand(true).max_term_width(100)
+}
+
 /// Parses the command line; the program's name comes first.
 ///
 /// # Errors
@@ -128,7 +150,7 @@ mod tests {
         let refusals: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", refusal(line))).collect();
         insta::assert_snapshot!(refusals.join("\n"), @"
         pytest-lens
-            give a command: `run`, `list`, `flaky`, `history`, `shard`, `doctor`, `lsp`, `daemon`; see `pytest-lens --help`
+            give a command: `run`, `list`, `flaky`, `history`, `shard`, `doctor`, `lsp`, `daemon`, `help`, `completions`, `man`; see `pytest-lens --help`
         pytest-lens rum
             there is no command `rum`; did you mean `run`?
         pytest-lens list --jsno
