@@ -541,3 +541,26 @@ def test_subtests(project: Project) -> None:
     assert itself["outcome"] == "failed"
     assert itself["message"].startswith("AssertionError: outer")
     assert itself["subtests"][0]["message"].startswith("AssertionError: inner")
+
+
+def test_c_code_without_a_file_is_no_place_of_a_failure(project: Project) -> None:
+    # As in `os.environ["X"]`, which Python 3.11 and newer have frozen.
+    engine = project(
+        {
+            "conftest.py": """
+            import pytest
+            made = {}
+            exec(compile("def fail():\\n    raise KeyError('X')", "<frozen os>", "exec"), made)
+
+            @pytest.fixture
+            def value():
+                return made["fail"]()
+            """,
+            "test_it.py": "def test_it(value): pass",
+        }
+    )
+    name = "test_it.py::test_it"
+    verdict = run(engine.fork(engine.collected(), "runner"), [name])[name]
+    conftest = str(engine.root / "conftest.py")
+    assert verdict["location"] == {"path": conftest, "line": 7}
+    assert [frame["path"] for frame in verdict["frames"]] == [conftest]

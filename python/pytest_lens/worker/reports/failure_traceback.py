@@ -100,6 +100,7 @@ def _entries(trace: TracebackType | None, root: str) -> list[_Entry]:
         # A `__tracebackhide__` that is a function counts as true.
         frame = trace.tb_frame
         hidden = bool(frame.f_locals.get("__tracebackhide__") or "__unittest" in frame.f_globals)
+        hidden = hidden or code.co_filename.startswith("<")  # there is no file to show
         entries.append((path, trace.tb_lineno or code.co_firstlineno, code.co_name, hidden))
         trace = trace.tb_next
     return entries

@@ -7,7 +7,6 @@ before it happens.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -173,32 +172,21 @@ class Effects:
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._harmless = fork_safety.harmless(worker.boot.harmless)
-        self._own_work = audit_hook.OwnWork()
         self.found: list[Effect] = []
 
     def start(self) -> None:
         """Begin to watch."""
-        audit_hook.watch(_EVENTS, self._audited)
+        audit_hook.watch(_EVENTS, self._audited, audit_hook.OwnWork())
 
     def finish(self) -> None:
         """The session has collected: from now on its effects are those of its tests."""
         audit_hook.forget(self._audited)
 
     def _audited(self, event: str, args: tuple[Any, ...]) -> None:
-        if event == "open" and not args[2] & _WRITING:
-            return
-        if self._own_work.is_active():
-            return
-        with self._own_work, contextlib.suppress(Exception):
-            # An audit hook that raises would break what it watches.
-            self._seen(event, args)
-
-    def _seen(self, event: str, args: tuple[Any, ...]) -> None:
         what = _EVENTS[event](*args)
-        if what is None:
-            return
-        # The caller is above this function, the watcher's and the hook's.
-        self.note(what, depth=4)
+        if what is not None:
+            # The caller is above this function and the hook's.
+            self.note(what, depth=3)
 
     def note(self, what: str, depth: int = 1, prevent: bool = True) -> None:
         """Note an effect of the code `depth` frames up; an unasked session prevents it."""

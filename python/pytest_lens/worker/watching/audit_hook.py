@@ -9,12 +9,10 @@ from __future__ import annotations
 import sys
 from _thread import get_ident
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Callable
 
 Watcher = Callable[[str, "tuple[Any, ...]"], None]
-
-_watchers: dict[str, list[Watcher]] = {}
-_hooked = False
 
 
 class OwnWork:
@@ -37,11 +35,15 @@ class OwnWork:
         self._threads.remove(get_ident())
 
 
-def watch(events: Iterable[str], watcher: Watcher) -> None:
-    """Call `watcher` for each of these events from now on."""
+_watchers: dict[str, list[tuple[Watcher, OwnWork]]] = {}
+_hooked = False
+
+
+def watch(events: Iterable[str], watcher: Watcher, own_work: OwnWork) -> None:
+    """Call `watcher` for each of these events from now on, except those of its `own_work`."""
     global _hooked
     for event in events:
-        _watchers.setdefault(event, []).append(watcher)
+        _watchers.setdefault(event, []).append((watcher, own_work))
     if not _hooked:
         _hooked = True
         sys.addaudithook(_audit)
@@ -50,8 +52,7 @@ def watch(events: Iterable[str], watcher: Watcher) -> None:
 def forget(watcher: Watcher) -> None:
     """Call `watcher` no more."""
     for event, watchers in list(_watchers.items()):
-        if watcher in watchers:
-            watchers.remove(watcher)
+        watchers[:] = [entry for entry in watchers if entry[0] != watcher]
         if not watchers:
             del _watchers[event]
 
@@ -59,5 +60,9 @@ def forget(watcher: Watcher) -> None:
 def _audit(event: str, args: tuple[Any, ...]) -> None:
     watchers = _watchers.get(event)
     if watchers is not None:
-        for watcher in list(watchers):
-            watcher(event, args)
+        for watcher, own_work in list(watchers):
+            if own_work.is_active():
+                continue
+            # An audit hook that raises would break what it watches.
+            with own_work, suppress(Exception):
+                watcher(event, args)

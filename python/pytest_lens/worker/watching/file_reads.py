@@ -7,7 +7,6 @@ a reader too, since other tests may get the content from it without reading the 
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from typing import Any
 
@@ -49,7 +48,6 @@ class FileReads:
         self._seen: set[tuple[str, str | None]] = set()
         self._new: dict[str, set[str]] = {}
         self._is_project: dict[str, bool] = {}
-        self._own_work = audit_hook.OwnWork()
         self._test: str | None = None
 
     def test(self, item: Any) -> None:
@@ -61,7 +59,7 @@ class FileReads:
         """Begin to watch this process."""
         global _current
         if _current is None:
-            audit_hook.watch(_WATCHED, _audit)
+            audit_hook.watch(_WATCHED, _audit, audit_hook.OwnWork())
         _current = self
 
     def message(self) -> Message | None:
@@ -72,12 +70,8 @@ class FileReads:
 
     def seen(self, event: str, args: tuple[Any, ...]) -> None:
         """One event of interest."""
-        if self._own_work.is_active():
-            return
-        with self._own_work, contextlib.suppress(Exception):
-            # An audit hook that raises would break what it watches.
-            for path in _paths(event, args):
-                self._note(path, event)
+        for path in _paths(event, args):
+            self._note(path, event)
 
     def _note(self, path: Any, event: str) -> None:
         if path != ANY_FILE:

@@ -24,6 +24,8 @@ _IGNORED = ("/proc/", "/sys/", "/dev/")
 
 _active: Snapshot | None = None
 _watches = False
+# The work of whichever snapshot is active.
+_own_work = audit_hook.OwnWork()
 
 
 def module_file(module: Any) -> str | None:
@@ -72,7 +74,6 @@ class Snapshot:
         self._clear()
         self._before: set[str] = set()
         self._searched: set[str] = set()
-        self._own_work = audit_hook.OwnWork()
         self._stat_watch = StatWatch(self._saw, self._opened_in_folder, self._followed)
         self.environment = environ_changes.EnvironChanges()
 
@@ -96,7 +97,7 @@ class Snapshot:
         _active = self
         if not _watches:
             _watches = True
-            audit_hook.watch(_WATCHED, _audit)
+            audit_hook.watch(_WATCHED, _audit, _own_work)
         self._stat_watch.start()
 
     @staticmethod
@@ -128,32 +129,28 @@ class Snapshot:
     @contextlib.contextmanager
     def reading_ourselves(self) -> Iterator[None]:
         """While it is open, the hook ignores what this thread reads."""
-        with self._own_work:
+        with _own_work:
             yield
 
     def audited(self, event: str, args: tuple[Any, ...]) -> None:
         """Note one audit event."""
-        if self._own_work.is_active():
-            return
-        with self._own_work, contextlib.suppress(Exception):
-            # An audit hook that raises would break what it watches.
-            if event == "open":
-                self._opened(*args)
-            elif event in ("os.listdir", "os.scandir"):
-                self._listed(args[0])
-            elif event in program_files.EVENTS:
-                for path in program_files.files_of(event, args):
-                    self._read(path)
-            elif event == "sqlite3.connect":
-                for path in program_files.database_files(args[0]):
-                    self._look_or_read(path)
-                    self._written.add(path)
-            elif event in _CHANGES:
-                self._written |= {
-                    os.path.abspath(os.fsdecode(path)) for path in args[: _CHANGES[event]]
-                }
-            else:
-                self.environment.changed(args[0])
+        if event == "open":
+            self._opened(*args)
+        elif event in ("os.listdir", "os.scandir"):
+            self._listed(args[0])
+        elif event in program_files.EVENTS:
+            for path in program_files.files_of(event, args):
+                self._read(path)
+        elif event == "sqlite3.connect":
+            for path in program_files.database_files(args[0]):
+                self._look_or_read(path)
+                self._written.add(path)
+        elif event in _CHANGES:
+            self._written |= {
+                os.path.abspath(os.fsdecode(path)) for path in args[: _CHANGES[event]]
+            }
+        else:
+            self.environment.changed(args[0])
 
     def _opened(self, path: Any, mode: str | None, flags: int) -> None:
         if isinstance(path, bytes):
@@ -198,7 +195,7 @@ class Snapshot:
 
     def _saw(self, path: str, stat: os.stat_result | None, existence: bool) -> None:
         """Note a path that `os.stat`, or a function that uses it, read."""
-        if self._own_work.is_active() or path in self._files or path in self._stats:
+        if _own_work.is_active() or path in self._files or path in self._stats:
             return
         kind = disk_state.kind(stat.st_mode) if stat is not None else "none"
         only_there = existence or kind != "file"
@@ -213,7 +210,7 @@ class Snapshot:
 
     def _followed(self, path: str) -> None:
         """Note a symbolic link that was read itself."""
-        if not self._own_work.is_active() and self._matters(path):
+        if not _own_work.is_active() and self._matters(path):
             self._names[path] = disk_state.link_record(path)
 
     def _listed(self, path: Any) -> None:
