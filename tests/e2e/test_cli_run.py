@@ -270,7 +270,6 @@ USAGE = [
     (["run", "--jsn"], ["--jsn", "--json"]),
     (["run", "../outside"], ["../outside", "root"]),
     (["rum"], ["rum", "run"]),
-    ([], ["run", "--help"]),
     (["list", "-k", "and and"], ["and and"]),
     (["list", "--static", "-k", "x"], ["--static", "-k"]),
     (["list", "--root", "nowhere"], ["nowhere"]),

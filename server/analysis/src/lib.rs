@@ -27,3 +27,4 @@ pub use analyze::{FileRole, analyze, analyze_as};
 pub use config::{AddedOptions, CONFIG_FILES, ConfigError, PytestSettings, is_config_file, settings_from};
 pub use file_paths::NamedPath;
 pub use model::{Call, Calls, DefLine, FileAnalysis, Import, NodeKind, Pos, Span, StaticNode, innermost_at};
+pub use words::split as split_words;

@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// The message of Python's `ValueError`, in our own words: an open quote, or a backslash at the very end.
-pub(crate) fn split(text: &str) -> Result<Vec<String>, String> {
+pub fn split(text: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = text.chars();

@@ -7,4 +7,4 @@ mod dispatcher;
 mod units;
 
 pub use dispatcher::{Command, Dispatcher, Lost};
-pub use units::{Item, units};
+pub use units::{Item, units, whole_files};

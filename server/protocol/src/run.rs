@@ -32,6 +32,10 @@ pub struct RunOptions {
     /// Repeat tests that pass, each in a fresh process, until one does not, or until it ran this many times. Each pass
     /// but the last is an outcome with `willRerun`.
     pub until_failure: Option<u32>,
+    /// Node ids of selected tests that run before the others, in this order.
+    pub first: Vec<String>,
+    /// Tests of a file stay with one runner, even if there are many.
+    pub whole_files: bool,
 }
 
 /// The outcome of one attempt at a test, in a run that has ended elsewhere.

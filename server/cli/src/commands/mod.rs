@@ -8,6 +8,7 @@ mod import;
 mod list;
 mod list_from_source;
 mod lsp;
+mod plain_pytest;
 mod shard;
 
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ use crate::engine::start::{Lifetime, block_on, start, with, with_engine};
 use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
 use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root};
-use crate::options::{selectors, terminal_access};
+use crate::options::{addopts, selectors, terminal_access};
 use crate::run;
 use crate::style::Style;
 
@@ -45,6 +46,10 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             with_engine(Lifetime::Resident, async |engine| daemon::daemon(engine, options).await)
         }
         Command::Run(mut options) => {
+            if let Some(option) = plain_pytest::option(&options) {
+                let root = selectors::root(options.root.root.as_deref())?;
+                return Err(plain_pytest::replace_process(&option, &root, &options));
+            }
             let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
             if let (Some(test), Some(base)) = (&options.explain, &options.affected) {
                 return with(&options.engine, async |engine| {
@@ -54,7 +59,9 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             if options.collect_only {
                 return with(&options.engine, async |engine| list::of_run(engine, &root, &options, out).await);
             }
-            options.has_terminal = terminal_access::is_wanted(&options, &root)?;
+            let added = addopts::read(&root, &options.passed);
+            options.has_terminal = terminal_access::is_wanted(&options, &added)?;
+            addopts::add(&mut options, &added);
             if options.has_terminal {
                 // Not a daemon's engine: its processes have other terminals. Its clients learn of the run by the
                 // history.

@@ -1,5 +1,6 @@
 //! The subcommands and their options, as clap parses them and as `--help` shows them.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,11 +8,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use pytest_lens_protocol::WorkerCount;
 
-use super::values::{Shards, number, seconds, shard_of, shards, workers};
+use super::values::{Distribution, Shards, distribution, number, seconds, shard_of, shards, workers};
 
 /// Ends the help of `run`.
 const ABOUT_PYTESTS_OPTIONS: &str = "\
-Other options of pytest, its plugins and the project are passed on to pytest.
+All options of pytest, its plugins and the project work as in pytest, also in addopts and PYTEST_ADDOPTS;
+`python -m pytest --help` lists them.
 
 With -s, --pdb or --trace, here or in addopts, the tests use this terminal: breakpoint() and input() work, and Ctrl-C \
 and Ctrl-Z reach them.";
@@ -48,8 +50,8 @@ pub(super) struct Arguments {
 /// A subcommand with its options.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run tests; the exit status is pytest's
-    #[command(after_help = ABOUT_PYTESTS_OPTIONS)]
+    /// Run tests; the exit status is pytest's. `pytest-lens ARGS` is `pytest-lens run ARGS`
+    #[command(after_help = ABOUT_PYTESTS_OPTIONS, args_override_self = true)]
     Run(Box<Run>),
     /// List tests
     List(List),
@@ -151,24 +153,48 @@ pub(crate) struct Run {
     pub root: Root,
     #[command(flatten)]
     pub filter: Filter,
-    /// Number of runners; `auto` chooses the fastest [default: 1; `auto` if addopts asks for several]
-    #[arg(short = 'n', value_name = "N", value_parser = workers, help_heading = EXECUTION)]
+    /// Number of runners; `auto` chooses the fastest [default: 1]
+    #[arg(short = 'n', long = "numprocesses", value_name = "N", value_parser = workers, help_heading = EXECUTION)]
     pub workers: Option<WorkerCount>,
+    /// The most runners that `-n` starts
+    #[arg(long = "maxprocesses", value_name = "N", value_parser = number, help_heading = EXECUTION)]
+    pub max_workers: Option<u32>,
+    /// Which tests stay with one runner, as in pytest-xdist
+    #[arg(long = "dist", value_name = "MODE", value_parser = distribution, help_heading = EXECUTION)]
+    pub distribution: Option<Distribution>,
+    /// Stop when more runners than this have crashed
+    #[arg(long, value_name = "N", value_parser = number, help_heading = EXECUTION)]
+    pub max_worker_restart: Option<u32>,
     /// Stop after this many failures
-    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, help_heading = EXECUTION)]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, overrides_with = "exit_first", help_heading = EXECUTION)]
     pub maxfail: Option<u32>,
     /// Stop at the first failure
-    #[arg(short = 'x', long = "exitfirst", help_heading = EXECUTION)]
+    #[arg(short = 'x', long = "exitfirst", overrides_with = "maxfail", help_heading = EXECUTION)]
     pub exit_first: bool,
     /// Only the tests that failed when they last ran; all tests if none did
     #[arg(long = "last-failed", visible_alias = "lf", help_heading = SELECTION)]
     pub last_failed: bool,
+    /// With `--last-failed`: run all tests or none if no selected test failed [default: all]
+    #[arg(long = "last-failed-no-failures", visible_alias = "lfnf", value_name = "WHICH", value_parser = PossibleValuesParser::new(["all", "none"]), help_heading = SELECTION)]
+    pub no_failures: Option<String>,
+    /// Run the tests first that failed when they last ran
+    #[arg(long, visible_alias = "ff", help_heading = EXECUTION)]
+    pub failed_first: bool,
+    /// Run the tests first that never ran, and those of the files first that changed last
+    #[arg(long, visible_alias = "nf", help_heading = EXECUTION)]
+    pub new_first: bool,
+    /// Take no notice of outcomes of earlier runs in this run, and empty pytest's cache
+    #[arg(long, help_heading = SELECTION)]
+    pub cache_clear: bool,
     /// Begin with the first test that failed when it last ran, and stop at the first failure
     #[arg(long, visible_alias = "sw", help_heading = SELECTION)]
     pub stepwise: bool,
     /// As `--stepwise`, but stop at the second failure
     #[arg(long, visible_alias = "sw-skip", help_heading = SELECTION)]
     pub stepwise_skip: bool,
+    /// As `--stepwise`, but begin with the first test
+    #[arg(long, visible_alias = "sw-reset", help_heading = SELECTION)]
+    pub stepwise_reset: bool,
     /// Repeat a failed test up to N times
     #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, help_heading = EXECUTION)]
     pub reruns: Option<u32>,
@@ -198,7 +224,7 @@ pub(crate) struct Run {
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
     /// List the tests without running them
-    #[arg(long = "collect-only", visible_alias = "co", help_heading = SELECTION)]
+    #[arg(long = "collect-only", visible_alias = "co", alias = "collectonly", help_heading = SELECTION)]
     pub collect_only: bool,
     #[command(flatten)]
     pub engine: EngineAt,
@@ -210,6 +236,12 @@ pub(crate) struct Run {
     /// The tests use this process's standard streams; see `terminal_access`.
     #[arg(skip)]
     pub has_terminal: bool,
+    /// The option that pytest itself follows, if there is one.
+    #[arg(skip)]
+    pub by_pytest: Option<String>,
+    /// The arguments after `run`, as the user wrote them.
+    #[arg(skip)]
+    pub written: Vec<OsString>,
 }
 
 /// pytest's options for its report.
@@ -219,14 +251,17 @@ pub(crate) struct OutputOptions {
     /// Print a line per test and longer comparisons; twice: whole comparisons
     #[arg(short = 'v', long, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Print only failures and counts
-    #[arg(short = 'q', long)]
-    pub quiet: bool,
+    /// Print only failures and counts; takes back one `-v`
+    #[arg(short = 'q', long, action = ArgAction::Count)]
+    pub quiet: u8,
+    /// How much to print: as many `-v`, or below 0 as many `-q`
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub verbosity: Option<i8>,
     /// Style of tracebacks
     #[arg(long, value_name = "STYLE", value_parser = PossibleValuesParser::new(["auto", "long", "short", "line", "native", "no"]))]
     pub tb: Option<String>,
     /// Outcomes that the short summary lists, in pytest's letters (fE by default)
-    #[arg(short = 'r', value_name = "LETTERS")]
+    #[arg(short = 'r', long = "report-chars", value_name = "LETTERS")]
     pub letters: Option<String>,
     /// List the N slowest tests; 0 = all
     #[arg(long, value_name = "N", value_parser = number)]
@@ -246,6 +281,28 @@ pub(crate) struct OutputOptions {
     /// Use colors
     #[arg(long, value_name = "WHEN", value_parser = PossibleValuesParser::new(["yes", "no", "auto"]))]
     pub color: Option<String>,
+    /// The verbosity of addopts, which pytest's session has by itself.
+    #[arg(skip)]
+    pub added_level: i16,
+    /// `--tb` of addopts, which pytest's session has by itself.
+    #[arg(skip)]
+    pub added_tb: Option<String>,
+}
+
+impl OutputOptions {
+    /// pytest's verbosity: each `-v` adds one, each `-q` takes one away.
+    pub(crate) fn level(&self) -> i16 {
+        self.added_level + i16::from(self.verbosity.unwrap_or(0)) + i16::from(self.verbose) - i16::from(self.quiet)
+    }
+
+    /// Style of tracebacks.
+    pub(crate) fn tb(&self) -> Option<&str> {
+        self.tb.as_deref().or(self.added_tb.as_deref())
+    }
+
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.level() < 0
+    }
 }
 
 /// How tests are distributed over shards.

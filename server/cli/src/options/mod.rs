@@ -1,6 +1,9 @@
 //! The user's request: the command line, pytest's options in it, and the paths and node ids that it names.
 
+pub(crate) mod addopts;
 pub(crate) mod arguments;
+#[cfg(test)]
+mod options_page;
 pub(crate) mod parse;
 pub(crate) mod pytest_options;
 mod pytest_table;

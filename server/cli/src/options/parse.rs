@@ -1,11 +1,12 @@
 //! Parses the command line; turns clap's complaints into one sentence each.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
-use super::arguments::{Arguments, Command};
+use super::arguments::{Arguments, Command, Run};
 use super::pytest_options;
 use crate::failure::Failure;
 use crate::style::Style;
@@ -44,11 +45,54 @@ fn shown(command: clap::Command) -> clap::Command {
 /// The help, if the user asks for it; else one sentence on the argument at fault.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Failure> {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
-    if arguments.get(1).is_some_and(|command| command == "run") {
-        let sorted = pytest_options::sort(&arguments[2..], &run_command())?;
-        arguments.truncate(2);
-        arguments.extend(sorted);
+    if is_run_without_its_name(arguments.get(1))? {
+        arguments.insert(arguments.len().min(1), "run".into());
     }
+    if arguments.get(1).is_some_and(|command| command == "run") {
+        return parse_run(&arguments[2..]).map(|run| Command::Run(Box::new(run)));
+    }
+    parse_words(arguments)
+}
+
+/// Whether the first word is none of a command: then the words are those of `run`.
+fn is_run_without_its_name(first: Option<&OsString>) -> Result<bool, Failure> {
+    let Some(word) = first.map(|word| word.to_string_lossy()) else { return Ok(true) };
+    if matches!(&*word, "-h" | "--help" | "-V" | "--version") {
+        return Ok(false);
+    }
+    let known = commands("");
+    if known.iter().any(|name| *name == word) {
+        return Ok(false);
+    }
+    let path = word.split("::").next().unwrap_or_default();
+    let nearest = suggest::nearest(&word, known.iter().map(String::as_str));
+    match nearest.filter(|_| !word.starts_with('-') && !Path::new(path).exists()) {
+        Some(nearest) => Err(Failure::usage(format!(
+            "there is no command, file or folder `{word}`{}",
+            suggest::did_you_mean(Some(nearest))
+        ))),
+        None => Ok(true),
+    }
+}
+
+/// Parses the arguments of `run`.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_run(written: &[OsString]) -> Result<Run, Failure> {
+    let sorted = pytest_options::sort(written, &run_command())?;
+    let words = ["pytest-lens", "run"].map(OsString::from).into_iter().chain(sorted.arguments);
+    match parse_words(words.collect())? {
+        Command::Run(mut run) => {
+            run.by_pytest = sorted.by_pytest;
+            run.written = written.to_vec();
+            Ok(*run)
+        }
+        _ => Err(Failure::internal("the arguments of `run` were read as another command's")),
+    }
+}
+
+fn parse_words(arguments: Vec<OsString>) -> Result<Command, Failure> {
     let subcommand = arguments.get(1).and_then(|word| word.to_str()).map(str::to_owned).unwrap_or_default();
     let parsed = Arguments::try_parse_from(arguments).map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
@@ -125,11 +169,12 @@ mod tests {
     #[test]
     fn complaints_are_one_sentence() {
         let lines = [
-            "pytest-lens",
             "pytest-lens rum",
+            "pytest-lens histroy import a.xml",
             "pytest-lens list --jsno",
             "pytest-lens run -n many",
-            "pytest-lens run -n 0",
+            "pytest-lens run -n 2 --dist each",
+            "pytest-lens run --dist some",
             "pytest-lens run --maxfail few",
             "pytest-lens run --mode warm",
             "pytest-lens run -k",
@@ -149,16 +194,18 @@ mod tests {
         ];
         let refusals: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", refusal(line))).collect();
         insta::assert_snapshot!(refusals.join("\n"), @"
-        pytest-lens
-            give a command: `run`, `list`, `flaky`, `history`, `shard`, `doctor`, `lsp`, `daemon`, `help`, `completions`, `man`; see `pytest-lens --help`
         pytest-lens rum
-            there is no command `rum`; did you mean `run`?
+            there is no command, file or folder `rum`; did you mean `run`?
+        pytest-lens histroy import a.xml
+            there is no command, file or folder `histroy`; did you mean `history`?
         pytest-lens list --jsno
             unexpected argument '--jsno' found; a similar argument exists: '--json'; see `pytest-lens list --help`
         pytest-lens run -n many
-            invalid value 'many' for '-n <N>': a number or `auto` is needed; see `pytest-lens run --help`
-        pytest-lens run -n 0
-            invalid value '0' for '-n <N>': at least one runner is needed; see `pytest-lens run --help`
+            invalid value 'many' for '--numprocesses <N>': a number or `auto` is needed; see `pytest-lens run --help`
+        pytest-lens run -n 2 --dist each
+            invalid value 'each' for '--dist <MODE>': tests run once, in one environment: run `pytest-lens` once for each environment; see `pytest-lens run --help`
+        pytest-lens run --dist some
+            invalid value 'some' for '--dist <MODE>': choose one of load, loadscope, loadfile, loadgroup, worksteal, no; see `pytest-lens run --help`
         pytest-lens run --maxfail few
             invalid value 'few' for '--maxfail <N>': a whole number is needed; see `pytest-lens run --help`
         pytest-lens run --mode warm
@@ -201,5 +248,39 @@ mod tests {
         assert_eq!(run.selectors, ["a.py::t[x y]", "b"]);
         assert_eq!((run.workers, run.maxfail, run.json), (Some(WorkerCount::Fixed(3)), Some(1), true));
         assert_eq!((run.filter.keyword.as_deref(), run.root.root.as_deref()), (Some("not c"), None));
+    }
+    #[test]
+    fn without_a_command_the_words_are_those_of_run() {
+        let read = |line: &str| match parse(line.split_whitespace().map(OsString::from)) {
+            Ok(Command::Run(run)) => format!("{:?} {} {:?}", run.selectors, run.exit_first, run.by_pytest),
+            Ok(other) => format!("{other:?}"),
+            Err(Failure::Help(text)) => text.lines().next().unwrap_or_default().to_owned(),
+            Err(other) => format!("{other:?}"),
+        };
+        for (line, means) in [
+            ("pytest-lens", "[] false None"),
+            ("pytest-lens -x", "[] true None"),
+            ("pytest-lens -q tests/test_a.py -x", "[\"tests/test_a.py\"] true None"),
+            ("pytest-lens src::TestA::test_b", "[\"src::TestA::test_b\"] false None"),
+            ("pytest-lens tests", "[\"tests\"] false None"),
+            ("pytest-lens --fixtures", "[] false Some(\"--fixtures\")"),
+            ("pytest-lens run --version", "[] false Some(\"--version\")"),
+            ("pytest-lens --help", "Run pytest tests from a warm engine, at a terminal or for an editor"),
+        ] {
+            assert_eq!(read(line), means, "{line}");
+        }
+        let version = format!("pytest-lens {}", env!("CARGO_PKG_VERSION"));
+        assert_eq!((read("pytest-lens --version"), read("pytest-lens -V")), (version.clone(), version));
+    }
+
+    #[test]
+    fn of_two_options_that_exclude_each_other_the_last_counts() {
+        let read = |line: &str| {
+            let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+            let run = parse_run(&words).unwrap();
+            (run.exit_first, run.maxfail, run.output.tb().map(str::to_owned), run.output.level())
+        };
+        assert_eq!(read("-x --maxfail=3 --tb=long --tb=no -qq"), (false, Some(3), Some("no".into()), -2));
+        assert_eq!(read("--maxfail 3 -x -x -qv"), (true, None, None, 0));
     }
 }

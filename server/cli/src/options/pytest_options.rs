@@ -6,111 +6,119 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use super::pytest_table::Handling::{Flag, OptionalValue, Refused, Unknown, Value};
-use super::pytest_table::{Handling, LONG, SHORT};
+use super::pytest_table::{Handling, Value, handling, long_names};
 use crate::failure::Failure;
 use crate::suggest;
 
 /// The hidden option by which clap takes pytest's arguments.
 pub(crate) const PASSED: &str = "--pytest-argument";
 
-/// Makes the arguments after `run` fit for clap: those of pytest follow [`PASSED`].
+/// The sorted arguments of `run`.
+#[derive(Debug, Default)]
+pub(crate) struct Sorted {
+    /// Fit for clap: those of pytest follow [`PASSED`].
+    pub arguments: Vec<OsString>,
+    /// The first option that pytest itself follows.
+    pub by_pytest: Option<String>,
+}
+
+/// Sorts the arguments after `run`.
 ///
 /// # Errors
 /// A sentence on an option that can't be followed, with the way out.
-pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<Vec<OsString>, Failure> {
-    let mut sorted = Vec::with_capacity(arguments.len());
+pub(crate) fn sort(arguments: &[OsString], command: &clap::Command) -> Result<Sorted, Failure> {
+    let mut sorted = Sorted::default();
     let mut left = arguments.iter().peekable();
     while let Some(argument) = left.next() {
         let Some(text) = argument.to_str() else {
-            sorted.push(argument.clone());
+            sorted.arguments.push(argument.clone());
             continue;
         };
         if text == "--" {
-            sorted.push(argument.clone());
-            sorted.extend(left.cloned());
+            sorted.arguments.push(argument.clone());
+            sorted.arguments.extend(left.cloned());
             break;
         }
         if text.starts_with("--") {
-            let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
-            let follows = |value: &&OsString| !value.to_string_lossy().starts_with('-');
-            match long(name, command) {
-                Handling::Ours { takes_value } => {
-                    sorted.push(argument.clone());
-                    if takes_value && value.is_none() {
-                        sorted.extend(left.next().cloned());
+            let (name, attached) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)));
+            let handling = handling(name, command);
+            let value = match (handling, attached) {
+                (Handling::Ours { takes_value }, _) => {
+                    sorted.arguments.push(argument.clone());
+                    if takes_value && attached.is_none() {
+                        sorted.arguments.extend(left.next().cloned());
+                    }
+                    continue;
+                }
+                (Handling::Refused(why), _) => return Err(refused(name, why)),
+                (_, Some(value)) => Some(value.to_owned()),
+                // The argument after an unknown option is its value, unless it may name a test.
+                (Handling::Unknown, None) => left.next_if(|next| is_value(next)).map(text_of),
+                (Handling::Passed(value) | Handling::ByPytest(value) | Handling::Needless(value, _), None) => {
+                    match value {
+                        Value::No => None,
+                        Value::One => Some(left.next().map(text_of).ok_or_else(|| lacks_value(name))?),
+                        Value::Optional => left.next_if(|next| !next.to_string_lossy().starts_with('-')).map(text_of),
                     }
                 }
-                // The argument after an unknown option is its value, unless it may name a test.
-                Unknown if value.is_none() => match left.next_if(|next| is_value(next)) {
-                    Some(value) => pass(&mut sorted, &format!("{name}={}", value.to_string_lossy())),
-                    None => pass(&mut sorted, name),
-                },
-                Flag | Unknown => pass(&mut sorted, text),
-                Value if value.is_none() => {
-                    let value = left.next().ok_or_else(|| lacks_value(name))?;
-                    pass(&mut sorted, &format!("{name}={}", value.to_string_lossy()));
-                }
-                OptionalValue if value.is_none() => match left.next_if(follows) {
-                    Some(value) => pass(&mut sorted, &format!("{name}={}", value.to_string_lossy())),
-                    None => pass(&mut sorted, name),
-                },
-                Value | OptionalValue => pass(&mut sorted, text),
-                Refused(why) => return Err(refused(name, why, arguments)),
-            }
+            };
+            let whole = value.map_or_else(|| name.to_owned(), |value| format!("{name}={value}"));
+            sorted.take(handling, name, &whole);
             continue;
         }
         let Some(flags) = text.strip_prefix('-').filter(|flags| !flags.is_empty()) else {
-            sorted.push(argument.clone());
+            sorted.arguments.push(argument.clone());
             continue;
         };
         for (at, flag) in flags.char_indices() {
             let rest = &flags[at + flag.len_utf8()..];
             let name = format!("-{flag}");
-            match short(flag, command) {
-                Handling::Ours { takes_value: false } => sorted.push(name.into()),
+            let handling = handling(&name, command);
+            match handling {
+                Handling::Ours { takes_value: false } => sorted.arguments.push(name.into()),
                 Handling::Ours { takes_value: true } => {
-                    sorted.push(format!("{name}{rest}").into());
+                    sorted.arguments.push(format!("{name}{rest}").into());
                     if rest.is_empty() {
-                        sorted.extend(left.next().cloned());
+                        sorted.arguments.extend(left.next().cloned());
                     }
                     break;
                 }
-                Flag | Unknown => pass(&mut sorted, &name),
-                Value | OptionalValue => {
+                Handling::Refused(why) => return Err(refused(&name, why)),
+                Handling::Passed(Value::One | Value::Optional)
+                | Handling::ByPytest(Value::One | Value::Optional)
+                | Handling::Needless(Value::One | Value::Optional, _) => {
                     let value = match rest {
-                        "" => left.next().ok_or_else(|| lacks_value(&name))?.to_string_lossy().into_owned(),
+                        "" => text_of(left.next().ok_or_else(|| lacks_value(&name))?),
                         _ => rest.to_owned(),
                     };
-                    pass(&mut sorted, &format!("{name}{value}"));
+                    sorted.take(handling, &name, &format!("{name}{value}"));
                     break;
                 }
-                Refused(why) => return Err(refused(&name, why, arguments)),
+                Handling::Passed(Value::No)
+                | Handling::ByPytest(Value::No)
+                | Handling::Needless(Value::No, _)
+                | Handling::Unknown => sorted.take(handling, &name, &name),
             }
         }
     }
     Ok(sorted)
 }
 
-fn pass(sorted: &mut Vec<OsString>, argument: &str) {
-    sorted.push(format!("{PASSED}={argument}").into());
-}
-
-fn takes_value(argument: &clap::Arg) -> Handling {
-    let may_lack = argument.get_num_args().is_some_and(|count| count.min_values() == 0);
-    Handling::Ours { takes_value: argument.get_action().takes_values() && !may_lack }
-}
-
-fn long(name: &str, command: &clap::Command) -> Handling {
-    let bare = name.trim_start_matches("--");
-    let is_named = |argument: &&clap::Arg| {
-        argument.get_long() == Some(bare) || argument.get_all_aliases().is_some_and(|all| all.contains(&bare))
-    };
-    let known = || LONG.iter().find(|(known, _)| *known == name).map(|(_, fate)| *fate);
-    if bare == "help" {
-        return Handling::Ours { takes_value: false };
+impl Sorted {
+    /// An option that is not this command's, with its value.
+    fn take(&mut self, handling: Handling, name: &str, whole: &str) {
+        match handling {
+            Handling::Needless(..) => {}
+            Handling::ByPytest(_) => {
+                self.by_pytest.get_or_insert_with(|| name.to_owned());
+            }
+            _ => self.arguments.push(format!("{PASSED}={whole}").into()),
+        }
     }
-    command.get_arguments().find(is_named).map(takes_value).or_else(known).unwrap_or(Unknown)
+}
+
+fn text_of(argument: &OsString) -> String {
+    argument.to_string_lossy().into_owned()
 }
 
 /// Whether an argument after an unknown option is its value: it is neither an option nor a path or test.
@@ -120,30 +128,13 @@ fn is_value(argument: &OsString) -> bool {
     !text.starts_with('-') && !is_path
 }
 
-fn short(flag: char, command: &clap::Command) -> Handling {
-    let known = || SHORT.iter().find(|(known, _)| *known == flag).map(|(_, fate)| *fate);
-    if flag == 'h' {
-        return Handling::Ours { takes_value: false };
-    }
-    command
-        .get_arguments()
-        .find(|argument| argument.get_short() == Some(flag))
-        .map(takes_value)
-        .or_else(known)
-        .unwrap_or(Flag)
-}
-
 fn lacks_value(name: &str) -> Failure {
     Failure::usage(format!("`{name}` needs a value: write it after the option"))
 }
 
 /// The sentence on an option that can't be followed, with the command that can.
-fn refused(name: &str, why: &str, arguments: &[OsString]) -> Failure {
-    let is_test =
-        |argument: &&str| !argument.starts_with('-') && (argument.contains("::") || argument.ends_with(".py"));
-    let test = arguments.iter().filter_map(|argument| argument.to_str()).find(is_test);
-    let test = test.map_or_else(String::new, |test| format!(" {test}"));
-    Failure::usage(format!("`{name}` {why}: run `python -m pytest {name}{test}`"))
+fn refused(name: &str, why: &str) -> Failure {
+    Failure::usage(format!("`{name}` {why}: leave it out, or run `python -m pytest` with it"))
 }
 
 /// pytest's complaint about unknown arguments, with the nearest known option.
@@ -153,11 +144,9 @@ pub(crate) fn explained(message: &str, command: &clap::Command) -> String {
     let unknown = unknown.split("inifile:").next().unwrap_or_default().trim_end();
     let word = unknown.split_whitespace().next().unwrap_or_default();
     let word = word.split('=').next().unwrap_or_default();
-    let ours: Vec<String> =
-        command.get_arguments().filter_map(|argument| argument.get_long()).map(|name| format!("--{name}")).collect();
-    let known = ours.iter().map(String::as_str).chain(LONG.iter().map(|(name, _)| *name));
-    let known = known.filter(|name| *name != PASSED);
-    let nearest = suggest::nearest(word, known);
+    let ours = command.get_arguments().filter_map(|argument| argument.get_long()).map(|name| format!("--{name}"));
+    let known: Vec<String> = ours.filter(|name| name != PASSED).chain(long_names().map(str::to_owned)).collect();
+    let nearest = suggest::nearest(word, known.iter().map(String::as_str));
     let advice = nearest
         .map_or_else(|| "; see `pytest-lens run --help`".to_owned(), |nearest| suggest::did_you_mean(Some(nearest)));
     format!("neither pytest nor pytest-lens knows `{unknown}`{advice}")
@@ -171,8 +160,9 @@ mod tests {
     fn sorted(line: &str) -> String {
         let arguments: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         match sort(&arguments, &parse::run_command()) {
+            Ok(Sorted { by_pytest: Some(name), .. }) => format!("pytest itself, for {name}"),
             Ok(sorted) => {
-                let words: Vec<_> = sorted.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+                let words: Vec<_> = sorted.arguments.iter().map(text_of).collect();
                 words.join(" ").replace(PASSED, ">")
             }
             Err(Failure::Message { sentence, status: 4 }) => sentence,
@@ -200,10 +190,15 @@ mod tests {
             "--pdb tests/test_a.py::test_x",
             "--sw",
             "--ff",
-            "-d",
+            "-d a.py",
             "--dist load",
+            "--tx ssh=host",
+            "--maxschedchunk 4 a.py",
             "--fixtures",
+            "-V",
+            "--log-cli-level INFO -x",
             "--cache-clear a",
+            "--numprocesses 2 --lfnf none --report-chars fE",
         ];
         let refusal: Vec<String> = lines.iter().map(|line| format!("{line}\n    {}", sorted(line))).collect();
         insta::assert_snapshot!(refusal.join("\n"), @"
@@ -240,15 +235,25 @@ mod tests {
         --sw
             --sw
         --ff
-            `--ff` needs pytest's cache, which pytest-lens does not keep (`--lf` and `--sw` use the recorded outcomes): run `python -m pytest --ff`
-        -d
-            `-d` is pytest-xdist's, which `-n N` replaces here: run `python -m pytest -d`
+            --ff
+        -d a.py
+            a.py
         --dist load
-            `--dist` is pytest-xdist's, which `-n N` replaces here: run `python -m pytest --dist`
+            --dist load
+        --tx ssh=host
+            `--tx` starts processes on other hosts or interpreters, and the engine starts those of this project only: leave it out, or run `python -m pytest` with it
+        --maxschedchunk 4 a.py
+            a.py
         --fixtures
-            `--fixtures` prints a report that pytest-lens does not show: run `python -m pytest --fixtures`
+            pytest itself, for --fixtures
+        -V
+            pytest itself, for -V
+        --log-cli-level INFO -x
+            pytest itself, for --log-cli-level
         --cache-clear a
-            `--cache-clear` needs pytest's cache, which pytest-lens does not keep (`--lf` and `--sw` use the recorded outcomes): run `python -m pytest --cache-clear`
+            --cache-clear a
+        --numprocesses 2 --lfnf none --report-chars fE
+            --numprocesses 2 --lfnf none --report-chars fE
         ");
     }
 

@@ -1,166 +1,172 @@
 //! The options of pytest and of well-known plugins, and how `pytest-lens run` handles each.
 
+use std::sync::LazyLock;
+
 /// How to handle an option.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handling {
     /// It is an option of this command.
     Ours { takes_value: bool },
-    /// pytest gets it; it has no value.
-    Flag,
-    /// pytest gets it with its value.
-    Value,
-    /// pytest gets it, with a value if one follows.
-    OptionalValue,
+    /// pytest gets it, with a value as said.
+    Passed(Value),
+    /// pytest itself, without the engine, carries out the whole command.
+    ByPytest(Value),
+    /// It changes nothing here, for this reason.
+    Needless(Value, &'static str),
     /// It is in no table: an option of a plugin, of the project, or an error.
     Unknown,
     /// It can't be followed here, for this reason.
     Refused(&'static str),
 }
 
-use self::Handling::{Flag, OptionalValue, Refused, Value};
+/// Whether an option has a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Value {
+    No,
+    One,
+    /// If one follows.
+    Optional,
+}
 
-const CACHE: &str =
-    "needs pytest's cache, which pytest-lens does not keep (`--lf` and `--sw` use the recorded outcomes)";
-const PRINTS: &str = "prints a report that pytest-lens does not show";
-const RUNNERS: &str = "is pytest-xdist's, which `-n N` replaces here";
+/// An option of pytest or of a plugin.
+pub(super) struct Known {
+    /// The package that has it, with the version that was read.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the table in docs/"))]
+    pub package: &'static str,
+    pub names: Vec<&'static str>,
+    pub value: Value,
+}
 
-/// Options of pytest and of well-known plugins: whether they have a value, and which can't be followed.
-pub(super) const LONG: &[(&str, Handling)] = &[
-    ("--pdb", Flag),
-    ("--trace", Flag),
-    ("--pdbcls", Value),
-    ("--ff", Refused(CACHE)),
-    ("--failed-first", Refused(CACHE)),
-    ("--nf", Refused(CACHE)),
-    ("--new-first", Refused(CACHE)),
-    ("--sw-reset", Refused(CACHE)),
-    ("--stepwise-reset", Refused(CACHE)),
-    ("--lfnf", Refused(CACHE)),
-    ("--last-failed-no-failures", Refused(CACHE)),
-    ("--cache-show", Refused(CACHE)),
-    ("--cache-clear", Refused(CACHE)),
-    ("--fixtures", Refused(PRINTS)),
-    ("--funcargs", Refused(PRINTS)),
-    ("--fixtures-per-test", Refused(PRINTS)),
-    ("--markers", Refused(PRINTS)),
-    ("--setup-show", Refused(PRINTS)),
-    ("--setup-only", Refused(PRINTS)),
-    ("--setup-plan", Refused(PRINTS)),
-    ("--trace-config", Refused(PRINTS)),
-    ("--debug", Refused(PRINTS)),
-    ("--pastebin", Refused(PRINTS)),
-    ("--version", Refused(PRINTS)),
-    ("--numprocesses", Refused(RUNNERS)),
-    ("--dist", Refused(RUNNERS)),
-    ("--tx", Refused(RUNNERS)),
-    ("--px", Refused(RUNNERS)),
-    ("--rsyncdir", Refused(RUNNERS)),
-    ("--maxprocesses", Refused(RUNNERS)),
-    ("--looponfail", Refused(RUNNERS)),
-    ("--deselect", Value),
-    ("--ignore", Value),
-    ("--ignore-glob", Value),
-    ("--confcutdir", Value),
-    ("--noconftest", Flag),
-    ("--keep-duplicates", Flag),
-    ("--collect-in-virtualenv", Flag),
-    ("--continue-on-collection-errors", Flag),
-    ("--import-mode", Value),
-    ("--pyargs", Flag),
-    ("--rootdir", Value),
-    ("--config-file", Value),
-    ("--override-ini", Value),
-    ("--pythonwarnings", Value),
-    ("--strict-config", Flag),
-    ("--strict-markers", Flag),
-    ("--strict", Flag),
-    ("--runxfail", Flag),
-    ("--assert", Value),
-    ("--basetemp", Value),
-    ("--capture", Value),
-    ("--full-trace", Flag),
-    ("--showlocals", Flag),
-    ("--no-showlocals", Flag),
-    ("--disable-plugin-autoload", Flag),
-    ("--no-header", Flag),
-    ("--no-fold-skipped", Flag),
-    ("--xfail-tb", Flag),
-    ("--force-short-summary", Flag),
-    ("--code-highlight", Value),
-    ("--junitxml", Value),
-    ("--junit-xml", Value),
-    ("--junitprefix", Value),
-    ("--junit-prefix", Value),
-    ("--doctest-modules", Flag),
-    ("--doctest-report", Value),
-    ("--doctest-glob", Value),
-    ("--doctest-ignore-import-errors", Flag),
-    ("--doctest-continue-on-failure", Flag),
-    ("--log-level", Value),
-    ("--log-format", Value),
-    ("--log-date-format", Value),
-    ("--log-cli-level", Value),
-    ("--log-cli-format", Value),
-    ("--log-cli-date-format", Value),
-    ("--log-file", Value),
-    ("--log-file-mode", Value),
-    ("--log-file-level", Value),
-    ("--log-file-format", Value),
-    ("--log-file-date-format", Value),
-    ("--log-auto-indent", Value),
-    ("--log-disable", Value),
-    ("--cov", OptionalValue),
-    ("--cov-report", Value),
-    ("--cov-config", Value),
-    ("--cov-fail-under", Value),
-    ("--cov-context", Value),
-    ("--cov-precision", Value),
-    ("--cov-branch", Flag),
-    ("--cov-append", Flag),
-    ("--no-cov", Flag),
-    ("--no-cov-on-fail", Flag),
-    ("--timeout", Value),
-    ("--timeout-method", Value),
-    ("--session-timeout", Value),
-    ("--reruns-delay", Value),
-    ("--only-rerun", Value),
-    ("--rerun-except", Value),
-    ("--html", Value),
-    ("--self-contained-html", Flag),
-    ("--json-report", Flag),
-    ("--json-report-file", Value),
-    ("--report-log", Value),
-    ("--alluredir", Value),
-    ("--randomly-seed", Value),
-    ("--count", Value),
-    ("--ds", Value),
-    ("--dc", Value),
-    ("--reuse-db", Flag),
-    ("--create-db", Flag),
-    ("--no-migrations", Flag),
-    ("--nomigrations", Flag),
-    ("--asyncio-mode", Value),
-    ("--snapshot-update", Flag),
-    ("--hypothesis-profile", Value),
-    ("--hypothesis-seed", Value),
-    ("--hypothesis-verbosity", Value),
-    ("--splits", Value),
-    ("--group", Value),
-    ("--durations-path", Value),
-    ("--base-url", Value),
-    ("--browser", Value),
-    ("--headed", Flag),
-    ("--benchmark-json", Value),
+/// Made by `tests/known_options/collect.py` from the parsers of pytest and of the plugins.
+const COLLECTED: &str = include_str!("known_options.tsv");
+
+/// The collected options, in their order.
+pub(super) static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    let known = |line: &'static str| {
+        let mut fields = line.split('\t');
+        let (package, names) = (fields.next()?, fields.next()?.split(' ').collect());
+        let value = match fields.next()? {
+            "none" => Value::No,
+            "optional" => Value::Optional,
+            _ => Value::One,
+        };
+        Some(Known { package, names, value })
+    };
+    COLLECTED.lines().filter_map(known).collect()
+});
+
+/// Options of other plugins that have a value.
+const OTHERS_WITH_VALUE: &[&str] = &[
+    "--json-report-file",
+    "--report-log",
+    "--alluredir",
+    "--count",
+    "--splits",
+    "--group",
+    "--durations-path",
+    "--base-url",
+    "--browser",
 ];
 
-pub(super) const SHORT: &[(char, Handling)] = &[
-    ('s', Flag),
-    ('l', Flag),
-    ('W', Value),
-    ('o', Value),
-    ('c', Value),
-    ('p', Value),
-    ('f', Refused(RUNNERS)),
-    ('d', Refused(RUNNERS)),
-    ('V', Refused(PRINTS)),
+/// Options of other plugins that have none.
+const OTHERS: &[&str] = &["--json-report", "--snapshot-update", "--headed"];
+
+/// Options with which pytest prints a report instead of running tests, or besides, and those of plugins that report or
+/// repeat by themselves.
+const BY_PYTEST: &[&str] = &[
+    "--markers",
+    "--fixtures",
+    "--fixtures-per-test",
+    "--cache-show",
+    "--setup-only",
+    "--setup-plan",
+    "--setup-show",
+    "--trace-config",
+    "--debug",
+    "--version",
+    "--pastebin",
+    "--max-warnings",
+    "--log-cli-level",
+    "--log-cli-format",
+    "--log-cli-date-format",
+    "--looponfail",
+    "--force-reruns",
+    "--only-rerun",
+    "--rerun-except",
+    "--rerun-exclude-path",
+    "--reruns-delay",
+    "--reruns-delay-backoff-factor",
+    "--reruns-mode",
+    "--fail-on-flaky",
+    "--rerun-show-tracebacks",
+    "--max-suite-reruns",
+    "--generate-missing",
+    "--gherkin-terminal-reporter",
+    "--hypothesis-show-statistics",
 ];
+
+const SENDS_ITSELF: &str = "the engine decides how many tests a runner gets at a time";
+const KEEPS_ORDER: &str = "the engine decides in which order files are started";
+
+/// Options that change nothing here, each with the reason.
+const NEEDLESS: &[(&str, &str)] = &[
+    ("-d", "`-n` distributes the tests"),
+    ("--maxschedchunk", SENDS_ITSELF),
+    ("--loadscope-reorder", KEEPS_ORDER),
+    ("--no-loadscope-reorder", KEEPS_ORDER),
+];
+
+const HOSTS: &str = "starts processes on other hosts or interpreters, and the engine starts those of this project only";
+
+/// Options that can't be followed, each with the reason.
+const REFUSED: &[(&str, &str)] = &[("--tx", HOSTS), ("--px", HOSTS), ("--rsyncdir", HOSTS), ("--rsyncignore", HOSTS)];
+
+/// All options in the tables that have long names.
+pub(super) fn long_names() -> impl Iterator<Item = &'static str> {
+    let known = KNOWN.iter().flat_map(|known| known.names.iter().copied());
+    known.chain(OTHERS_WITH_VALUE.iter().copied()).chain(OTHERS.iter().copied()).filter(|name| name.starts_with("--"))
+}
+
+/// How to handle the option of this name, `--long` or `-s`.
+pub(super) fn handling(name: &str, command: &clap::Command) -> Handling {
+    let known = KNOWN.iter().find(|known| known.names.contains(&name));
+    let alone = [name];
+    let names: &[&str] = known.map_or(&alone, |known| &known.names);
+    if let Some(ours) = names.iter().find_map(|name| ours(name, command)) {
+        return ours;
+    }
+    let reason = |table: &[(&str, &'static str)]| {
+        table.iter().find(|(known, _)| names.contains(known)).map(|(_, reason)| *reason)
+    };
+    if let Some(reason) = reason(REFUSED) {
+        return Handling::Refused(reason);
+    }
+    let value = match known {
+        Some(known) => known.value,
+        None if OTHERS_WITH_VALUE.contains(&name) => Value::One,
+        None if OTHERS.contains(&name) => Value::No,
+        None => return Handling::Unknown,
+    };
+    match reason(NEEDLESS) {
+        Some(reason) => Handling::Needless(value, reason),
+        None if names.iter().any(|name| BY_PYTEST.contains(name)) => Handling::ByPytest(value),
+        None => Handling::Passed(value),
+    }
+}
+
+/// Whether this command has an option of that name.
+fn ours(name: &str, command: &clap::Command) -> Option<Handling> {
+    if matches!(name, "-h" | "--help") {
+        return Some(Handling::Ours { takes_value: false });
+    }
+    let is_named = |argument: &&clap::Arg| match name.strip_prefix("--") {
+        Some(long) => {
+            argument.get_long() == Some(long) || argument.get_all_aliases().is_some_and(|all| all.contains(&long))
+        }
+        None => argument.get_short().is_some_and(|short| name.strip_prefix('-') == Some(short.to_string().as_str())),
+    };
+    let argument = command.get_arguments().find(is_named)?;
+    // A value that may be left out is attached by `=`.
+    let may_lack = argument.get_num_args().is_some_and(|count| count.min_values() == 0);
+    Some(Handling::Ours { takes_value: argument.get_action().takes_values() && !may_lack })
+}

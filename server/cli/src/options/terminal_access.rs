@@ -2,33 +2,22 @@
 //! or for a debugger.
 
 use std::io::IsTerminal;
-use std::path::Path;
 
-use pytest_lens_analysis::{PytestSettings, listing, settings_from};
 use pytest_lens_protocol::WorkerCount;
 
 use crate::failure::Failure;
 use crate::options::arguments;
-
-/// Whether the tests of a run use the terminal.
-///
-/// # Errors
-/// A sentence, if a debugger can't have the terminal because of another option.
-pub(crate) fn is_wanted(options: &arguments::Run, root: &Path) -> Result<bool, Failure> {
-    // pytest itself reports the faults of its configuration.
-    let settings = settings_from(root, &|path| listing::read_text(path).ok());
-    let PytestSettings { mut addopts, .. } = settings.unwrap_or_default();
-    let variable = std::env::var("PYTEST_ADDOPTS").unwrap_or_default();
-    addopts.extend(variable.split_whitespace().map(str::to_owned));
-    decide(options, &addopts)
-}
 
 /// Whether Ctrl-C reaches the tests as well as this process.
 pub(crate) fn is_shared() -> bool {
     std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
 }
 
-fn decide(options: &arguments::Run, addopts: &[String]) -> Result<bool, Failure> {
+/// Whether the tests of a run use the terminal, by the command line and the options that are added to it.
+///
+/// # Errors
+/// A sentence, if a debugger can't have the terminal because of another option.
+pub(crate) fn is_wanted(options: &arguments::Run, addopts: &[String]) -> Result<bool, Failure> {
     let several = match options.workers {
         Some(WorkerCount::Fixed(count)) => count > 1,
         Some(WorkerCount::Auto) => true,
@@ -97,7 +86,7 @@ mod tests {
             return "not a run".into();
         };
         let addopts: Vec<String> = addopts.split_whitespace().map(str::to_owned).collect();
-        match decide(&options, &addopts) {
+        match is_wanted(&options, &addopts) {
             Ok(wanted) => wanted.to_string(),
             Err(Failure::Message { sentence, .. }) => sentence,
             Err(other) => format!("{other:?}"),

@@ -17,12 +17,32 @@ pub(super) fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "a whole number is needed".to_owned())
 }
 
+/// Which tests stay with one runner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Distribution {
+    /// Those of a group; a large file may be split.
+    Free,
+    /// Those of a file.
+    ByFile,
+}
+
 pub(super) fn workers(text: &str) -> Result<WorkerCount, String> {
     match (text, text.parse()) {
-        ("auto", _) => Ok(WorkerCount::Auto),
-        (_, Ok(0)) => Err("at least one runner is needed".into()),
+        ("auto" | "logical", _) => Ok(WorkerCount::Auto),
+        // pytest-xdist's word for "not distributed".
+        (_, Ok(0)) => Ok(WorkerCount::Fixed(1)),
         (_, Ok(number)) => Ok(WorkerCount::Fixed(number)),
         (_, Err(_)) => Err("a number or `auto` is needed".into()),
+    }
+}
+
+/// pytest-xdist's modes. A class is in one file, so the tests of a scope stay together with those of its file.
+pub(super) fn distribution(text: &str) -> Result<Distribution, String> {
+    match text {
+        "load" | "worksteal" | "loadgroup" | "no" => Ok(Distribution::Free),
+        "loadscope" | "loadfile" => Ok(Distribution::ByFile),
+        "each" => Err("tests run once, in one environment: run `pytest-lens` once for each environment".into()),
+        _ => Err("choose one of load, loadscope, loadfile, loadgroup, worksteal, no".into()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod affected;
 mod narrow;
+mod order;
 mod request;
 mod stopping;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use crate::terminal::progress::Progress;
 use crate::terminal::sections;
 use crate::timing::EVENTS_WAIT_MS;
 use request::{Started, start};
-use stopping::RunControl;
+use stopping::{CrashLimit, RunControl};
 
 const UNBEGUN: &str = "interrupted before the run began";
 
@@ -103,7 +104,13 @@ async fn follow(
             return Ok(exit::INTERRUPTED);
         }
     };
-    let mut control = RunControl { session: connect.session(), run_id, received: 0, leaves_interrupts };
+    let mut control = RunControl {
+        session: connect.session(),
+        run_id,
+        received: 0,
+        leaves_interrupts,
+        crashes: CrashLimit::new(options.max_worker_restart),
+    };
     let followed = follow_log(&client, &mut log, &mut control, &mut signals, &mut report, &progress, out).await;
     if followed.is_err() {
         // Standard output is closed: nobody sees the results, so the run must not go on.
@@ -156,6 +163,9 @@ async fn follow_log(
         for event in &events {
             if report.apply(&event.payload, &control.run_id) {
                 progress.show(&event.payload, report, out)?;
+            }
+            if control.crashes.is_passed(report) {
+                control.stop_after_crashes(progress).await;
             }
             if matches!(&event.payload, EventPayload::RunFinished(end) if end.run_id == control.run_id) {
                 return Ok(Followed::ToTheEnd);

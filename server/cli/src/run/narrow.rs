@@ -15,10 +15,7 @@ pub(crate) async fn previously_failed(
     selected: &[String],
     only_failed: bool,
 ) -> Result<Vec<String>, Failure> {
-    let recorded = match client.session.call(Request::GetLastFailed { context_id: client.context_id.clone() }).await {
-        Response::TestList { node_ids } => node_ids,
-        other => return Err(Failure::of_response(other)),
-    };
+    let recorded = last_failed(client).await?;
     let is_selected = |id: &str| selected.is_empty() || selected.iter().any(|wanted| selectors::covers(wanted, id));
     let recorded: HashSet<String> = recorded.into_iter().filter(|id| is_selected(id)).collect();
     if recorded.is_empty() {
@@ -31,6 +28,14 @@ pub(crate) async fn previously_failed(
         return Ok(known.filter(|id| recorded.contains(id)).collect());
     }
     Ok(known.filter(|id| is_selected(id)).skip_while(|id| !recorded.contains(id)).collect())
+}
+
+/// All tests that failed when they last ran.
+pub(super) async fn last_failed(client: &Client) -> Result<HashSet<String>, Failure> {
+    match client.session.call(Request::GetLastFailed { context_id: client.context_id.clone() }).await {
+        Response::TestList { node_ids } => Ok(node_ids.into_iter().collect()),
+        other => Err(Failure::of_response(other)),
+    }
 }
 
 /// One shard of the tests that the ids and expressions select, as if there were no others.

@@ -7,9 +7,11 @@ use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, Source, Wor
 
 use super::affected;
 use super::narrow::{previously_failed, shard_of};
+use super::order;
 use crate::engine::client::{Client, Log};
 use crate::failure::{Failure, exit};
 use crate::options::arguments;
+use crate::options::values::Distribution;
 use crate::results::report::Report;
 
 /// The answer to the request for a run.
@@ -48,8 +50,17 @@ pub(crate) async fn start(
         report.left_out = narrowed.left_out;
         node_ids = narrowed.node_ids;
     }
-    if options.last_failed || is_stepwise(options) {
-        let left = previously_failed(&client, &node_ids, options.last_failed).await?;
+    if options.last_failed || (is_stepwise(options) && !options.stepwise_reset) {
+        let left = match options.cache_clear {
+            true => Vec::new(),
+            false => previously_failed(&client, &node_ids, options.last_failed).await?,
+        };
+        if left.is_empty() && options.last_failed && options.no_failures.as_deref() == Some("none") {
+            return Ok(Started::Empty {
+                why: "no selected test failed when it last ran (`--lfnf=none`)".into(),
+                status: exit::NO_TESTS,
+            });
+        }
         if left.is_empty() {
             // As pytest does.
             report.note = Some("no selected test failed when it last ran: all of them run".into());
@@ -65,10 +76,11 @@ pub(crate) async fn start(
             return Ok(Started::Empty { why, status: exit::NO_TESTS });
         }
     }
+    let first = order::first(&client, root, options).await?;
     let request = Request::RunStream {
         context_id: client.context_id.clone(),
         node_ids,
-        workers: match options.workers {
+        workers: match workers(options) {
             Some(WorkerCount::Fixed(count)) => Some(count),
             None if options.has_terminal => Some(1),
             Some(WorkerCount::Auto) | None => None,
@@ -77,11 +89,13 @@ pub(crate) async fn start(
         options: Some(RunOptions {
             keyword: options.filter.keyword.clone(),
             marker: options.filter.marker.clone(),
-            auto_workers: options.workers == Some(WorkerCount::Auto),
+            auto_workers: workers(options) == Some(WorkerCount::Auto),
             coverage: false,
             reruns: options.reruns,
             arguments: arguments(options),
             source: Some(Source::of_command(std::env::var("CI").ok().as_deref()).to_string()),
+            first,
+            whole_files: options.distribution == Some(Distribution::ByFile),
             ..RunOptions::default()
         }),
     };
@@ -97,13 +111,17 @@ pub(crate) async fn start(
 /// Arguments for pytest.
 fn arguments(options: &arguments::Run) -> Vec<String> {
     let mut arguments = options.passed.clone();
+    if options.cache_clear {
+        arguments.push("--cache-clear".into());
+    }
+    arguments.extend(options.output.verbosity.map(|level| format!("--verbosity={level}")));
     // For longer comparisons; the lines themselves are printed here.
     if options.output.verbose > 0 {
         arguments.push(format!("-{}", "v".repeat(options.output.verbose.into())));
     }
     // The process that has the terminal prints the progress there.
-    if options.output.quiet && options.has_terminal {
-        arguments.push("-q".into());
+    if options.output.quiet > 0 && options.has_terminal {
+        arguments.push(format!("-{}", "q".repeat(options.output.quiet.into())));
     }
     // The styles `no` and `line` concern only the text printed here: other readers of the outcomes want the whole.
     let tb = options.output.tb.iter().filter(|style| !matches!(style.as_str(), "no" | "line"));
@@ -112,7 +130,20 @@ fn arguments(options: &arguments::Run) -> Vec<String> {
 }
 
 fn is_stepwise(options: &arguments::Run) -> bool {
-    options.stepwise || options.stepwise_skip
+    options.stepwise || options.stepwise_skip || options.stepwise_reset
+}
+
+/// Number of runners, with the limit that the user gives.
+fn workers(options: &arguments::Run) -> Option<WorkerCount> {
+    let limit = options.max_workers.filter(|limit| *limit > 0);
+    match (options.workers?, limit) {
+        (WorkerCount::Fixed(count), Some(limit)) => Some(WorkerCount::Fixed(count.min(limit))),
+        (WorkerCount::Auto, Some(limit)) => {
+            let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+            Some(WorkerCount::Fixed(u32::try_from(cores).unwrap_or(limit).min(limit)))
+        }
+        (count, None) => Some(count),
+    }
 }
 
 /// Number of failures after which the run stops.

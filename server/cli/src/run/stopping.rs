@@ -5,8 +5,27 @@ use std::sync::Arc;
 use pytest_lens_engine::Call;
 use pytest_lens_protocol::Request;
 
+use crate::results::report::Report;
 use crate::signals::Signal;
 use crate::terminal::progress::Progress;
+
+/// How many runners may crash before the run stops.
+pub(crate) struct CrashLimit {
+    /// `None`: any number, or the run has been stopped.
+    left: Option<u32>,
+}
+
+impl CrashLimit {
+    pub(crate) fn new(limit: Option<u32>) -> Self {
+        Self { left: limit }
+    }
+
+    /// Whether more have crashed now; `true` once.
+    pub(crate) fn is_passed(&mut self, report: &Report) -> bool {
+        let crashed = report.outcomes.get("crashed").copied().unwrap_or(0);
+        self.left.take_if(|limit| crashed > *limit as usize).is_some()
+    }
+}
 
 /// Stops the run while its log is read.
 pub(crate) struct RunControl {
@@ -15,6 +34,7 @@ pub(crate) struct RunControl {
     pub received: u32,
     /// Whether Ctrl-C is left to the tests, which receive it as well and may be at a breakpoint.
     pub leaves_interrupts: bool,
+    pub crashes: CrashLimit,
 }
 
 impl RunControl {
@@ -39,6 +59,12 @@ impl RunControl {
             }
             _ => true,
         }
+    }
+
+    /// Stops the run, because too many runners crashed.
+    pub(crate) async fn stop_after_crashes(&mut self, progress: &Progress<'_>) {
+        progress.note("stopping: more runners crashed than `--max-worker-restart` allows");
+        self.session.call(Request::StopRun { run_id: self.run_id.clone() }).await;
     }
 
     pub(crate) async fn kill(&self) {

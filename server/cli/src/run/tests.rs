@@ -376,6 +376,8 @@ async fn what_was_typed_is_what_is_asked() {
                     auto_workers: false,
                     coverage: false,
                     until_failure: None,
+                    first: [],
+                    whole_files: false,
                 },
             ),
         },

@@ -34,11 +34,11 @@ impl<'a> Progress<'a> {
     /// Chooses the display: a bar on a terminal, unless the user wants a line per test. Tests that have the terminal
     /// show their progress there themselves.
     pub(crate) fn new(json: bool, has_terminal: bool, options: &'a OutputOptions, style: Style) -> Self {
-        let display = match (json, style.is_terminal, options.verbose > 0) {
+        let display = match (json, style.is_terminal, options.level() > 0) {
             _ if has_terminal => Display::Quiet,
             (true, ..) => Display::Json,
             (false, _, true) => Display::Lines,
-            (false, false, false) if options.quiet => Display::Quiet,
+            (false, false, false) if options.is_quiet() => Display::Quiet,
             (false, false, false) => Display::Lines,
             (false, true, false) => Display::Bar(bar()),
         };

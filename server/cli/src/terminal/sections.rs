@@ -62,7 +62,7 @@ pub(crate) fn passes(text: &mut String, report: &Report, options: &OutputOptions
 /// The slowest tests, including their set-up and teardown.
 pub(crate) fn slowest(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
     let Some(count) = options.durations else { return };
-    let least = options.durations_min.unwrap_or(if options.verbose > 1 { Duration::ZERO } else { DURATIONS_MIN });
+    let least = options.durations_min.unwrap_or(if options.level() > 1 { Duration::ZERO } else { DURATIONS_MIN });
     let mut all: Vec<&TestOutcome> = report.all.iter().flatten().filter(|test| test.outcome != "not_run").collect();
     all.sort_by(|a, b| b.duration_ms.total_cmp(&a.duration_ms));
     if count > 0 {

@@ -17,7 +17,7 @@ use crate::style::{Paint, Style};
 pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) -> String {
     let mut text = String::new();
     let (errors, failures): (Vec<_>, Vec<_>) = report.failures.iter().partition(|outcome| outcome.outcome == "error");
-    match options.tb.as_deref() {
+    match options.tb() {
         Some("no") => {}
         Some("line") => {
             if !report.failures.is_empty() {
@@ -87,7 +87,7 @@ fn closing(text: &mut String, report: &Report, options: &OutputOptions, style: S
         many => format!(", {many} warnings"),
     };
     let closing = format!("{counted}{warned}{time}");
-    line(text, &style.paint(colour, &if options.quiet { closing } else { style.rule('=', &closing) }));
+    line(text, &style.paint(colour, &if options.is_quiet() { closing } else { style.rule('=', &closing) }));
 }
 
 /// `0.12s`, and from a minute on `83.20s (0:01:23)`, as pytest writes it.

@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
+use super::pytest_config;
 use crate::timing::MANAGER_LIMIT;
 
 /// An interpreter, and the reason for choosing it.
@@ -16,13 +17,22 @@ pub(crate) struct Interpreter {
     pub source: String,
 }
 
+/// Finds the interpreter in which the tests of a root run if no client requests another one.
+///
+/// # Errors
+///
+/// One sentence that says what is missing and what to do.
+pub async fn find_python(root: &Path) -> Result<PathBuf, String> {
+    let rootdir = pytest_config::read(root).rootdir;
+    find(root, &rootdir, None).await.map(|found| found.path)
+}
+
 /// Finds the interpreter. The order is: the requested one, the repository's virtual environment, the active
 /// environment, an environment of another name in the repository, the project manager's environment, and `python3` on
 /// PATH. A root below pytest's `rootdir` is a part of that repository.
 ///
 /// # Errors
 ///
-/// One sentence that says what is missing and what to do.
 /// One sentence that says what is missing and what to do.
 pub(crate) async fn find(root: &Path, rootdir: &Path, asked: Option<&str>) -> Result<Interpreter, String> {
     if let Some(asked) = asked {

@@ -1,5 +1,6 @@
 //! Plans a run: the tests that a request selects, and everything needed to run them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use pytest_lens_history::Source;
@@ -195,6 +196,8 @@ pub(crate) fn plan(
         exclusive: if kind.makes_reports() && !collected.options.reports { Arc::default() } else { exclusive },
         conflicts: ConflictPolicy::Independent,
         taken_over: watch::Sender::default(),
+        first: first_of(&request.options.first, project, &collected, &selected),
+        whole_files: request.options.whole_files,
         selected,
         asked: RequestedTests::default(),
         workers,
@@ -218,6 +221,19 @@ fn wanted_workers(request: &RunRequest, settings: &Settings, collected: &Collect
     let auto = request.options.auto_workers.then_some(WorkerCount::Auto);
     let usual = if collected.processes > 0 { WorkerCount::Auto } else { WorkerCount::Fixed(1) };
     asked.or(auto).or(settings.workers).unwrap_or(usual)
+}
+
+/// The places of the tests that run first, as indices into `selected`.
+fn first_of(wanted: &[String], project: &Project, collected: &CollectedSession, selected: &[usize]) -> Vec<usize> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    // Several tests may have one id.
+    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (place, &index) in selected.iter().enumerate() {
+        places.entry(&*collected.tests.nodes[index].id).or_default().push(place);
+    }
+    wanted.iter().filter_map(|id| places.remove(own_id(&project.state.root, id).as_str())).flatten().collect()
 }
 
 /// The source of a run. A client that names none counts as a terminal.

@@ -32,6 +32,10 @@ pub(crate) struct RunPlan {
     pub collected: Arc<CollectedSession>,
     /// Indices into the collected session's nodes, in order.
     pub selected: Vec<usize>,
+    /// Those that run first, as indices into `selected`, in their order.
+    pub first: Vec<usize>,
+    /// Tests of a file stay with one runner.
+    pub whole_files: bool,
     /// The arguments of the request.
     pub asked: RequestedTests,
     /// Number of requested tests that were deselected.

@@ -29,7 +29,7 @@ pub(super) async fn serve_connection(stream: UnixStream, session: Arc<dyn Call>)
     let mut line = Line { stream, reader: FrameReader::new(), chunk: vec![0; 64 * 1024], is_over: false };
     loop {
         let (shape, request) = match line.next().await {
-            Next::Request(shape, request) => (shape, request),
+            Next::Request(shape, request) => (shape, *request),
             Next::Lost(message) => {
                 line.give_up(message).await;
                 return ConnectionEnd::ClientLeft;
@@ -60,7 +60,7 @@ pub(super) async fn serve_connection(stream: UnixStream, session: Arc<dyn Call>)
 }
 
 enum Next {
-    Request(Shape, Result<Request, String>),
+    Request(Shape, Box<Result<Request, String>>),
     /// The stream is unreadable from here on.
     Lost(String),
     End,
@@ -80,7 +80,7 @@ impl Line {
             match self.reader.next_message() {
                 Ok(Some(message)) => {
                     let (shape, request) = decode_request(message);
-                    return Next::Request(shape, request.map_err(|error| error.to_string()));
+                    return Next::Request(shape, Box::new(request.map_err(|error| error.to_string())));
                 }
                 Ok(None) if self.is_over => {
                     let cut = "the connection ended inside a frame; send all the bytes that it announces";

@@ -201,3 +201,38 @@ async fn an_interrupt_in_one_runner_stops_the_others_too() {
     assert_eq!(ran.of("test_b.py::test_4").outcome, "not_run");
     lab.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_run_first_runs_first_in_its_order() {
+    let first = ["test_2.py::test_fails", "test_0.py::test_skips", "gone.py::test", "test_0.py::test_fails"];
+    let wanted = ["test_2.py::test_fails", "test_0.py::test_skips", "test_0.py::test_fails"];
+    for mode in ["embedded", "subprocess"] {
+        let lab = Lab::open_in(mode, &borrowed(&suite())).await;
+        let order =
+            |workers| Order::all().workers(workers).with(|options| options.first = first.map(str::to_owned).into());
+        let one = lab.run(order(1)).await;
+        assert_eq!(one.started[..3], wanted);
+        assert_eq!(one.started.len(), 36);
+        let two = lab.run(order(2)).await;
+        assert!(two.started[..2].iter().all(|id| wanted.contains(&id.as_str())), "{:?}", two.started);
+        assert_eq!(one.outcomes(), two.outcomes());
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_file_stays_with_one_runner() {
+    let large = "import os, pathlib, pytest\n\n\
+                 @pytest.mark.parametrize('n', range(40))\n\
+                 def test_a(n): pathlib.Path(f'pids/{os.getpid()}').touch()\n\n\
+                 @pytest.mark.xdist_group('g')\n\
+                 def test_b(): pathlib.Path(f'pids/{os.getpid()}').touch()\n\n\
+                 @pytest.mark.parametrize('n', range(40))\n\
+                 def test_c(n): pathlib.Path(f'pids/{os.getpid()}').touch()\n";
+    let small = "import pytest\n\n@pytest.mark.xdist_group('g')\ndef test_b(): pass\n";
+    let lab = Lab::open(&[("test_large.py", large), ("test_small.py", small), ("pids/README", "")]).await;
+    lab.run(Order::all().workers(3).with(|options| options.whole_files = true)).await;
+    let pids = std::fs::read_dir(lab.project.root.join("pids")).unwrap().count() - 1;
+    assert_eq!(pids, 1);
+    lab.close().await;
+}

@@ -49,6 +49,8 @@ fn options(args: RunArgs) -> RunOptions {
         auto_workers: false,
         coverage: args.coverage.unwrap_or_default(),
         until_failure: args.until_failure,
+        first: Vec::new(),
+        whole_files: false,
     }
 }
 

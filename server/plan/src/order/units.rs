@@ -58,6 +58,25 @@ pub fn units(items: &[Item<'_>], workers: usize) -> Vec<Vec<usize>> {
     planned.into_iter().map(|(_, part)| part.into_iter().map(|at| items[at].index).collect()).collect()
 }
 
+/// As [`units`], but each unit is a whole file, even if it is large or its tests are in groups.
+#[must_use]
+pub fn whole_files(items: &[Item<'_>], workers: usize) -> Vec<Vec<usize>> {
+    if workers <= 1 {
+        return units(items, workers);
+    }
+    let alone = items.iter().map(|item| Item { group: None, ..item.clone() });
+    let durations: Vec<_> = items.iter().map(|item| recorded_us(item.duration_ms)).collect();
+    let weights = weights(&durations);
+    let mut planned: Vec<_> = buckets(&alone.collect::<Vec<_>>(), &weights, u64::MAX)
+        .into_iter()
+        .map(|bucket| (sum(&weights, &bucket.positions), bucket.positions))
+        .collect();
+    if durations.iter().any(Option::is_some) {
+        planned.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    }
+    planned.into_iter().map(|(_, file)| file.into_iter().map(|at| items[at].index).collect()).collect()
+}
+
 #[derive(PartialEq, Eq, Hash)]
 enum Key<'a> {
     File(&'a str),

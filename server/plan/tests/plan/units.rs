@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use pytest_lens_plan::order::{Item, units};
+use pytest_lens_plan::order::{Item, units, whole_files};
 
 #[derive(Debug, Clone)]
 struct Test {
@@ -47,6 +47,20 @@ fn one_worker_keeps_the_collected_order() {
     assert_eq!(units(&items(&tests), 1), [[0, 1, 2]]);
     assert_eq!(units(&items(&tests), 0), [[0, 1, 2]]);
     assert!(units(&[], 1).is_empty() && units(&[], 4).is_empty());
+}
+
+#[test]
+fn whole_files_are_never_split() {
+    let tests = [
+        test("a.py::t", Some(100.0)),
+        test("a.py::u", Some(100.0)),
+        grouped("a.py::v", "g"),
+        test("b.py::t", Some(1.0)),
+        grouped("b.py::v", "g"),
+        test("c.py::t", Some(900.0)),
+    ];
+    assert_eq!(whole_files(&items(&tests), 4), [vec![5], vec![0, 1, 2], vec![3, 4]]);
+    assert_eq!(whole_files(&items(&tests), 1), [vec![0, 1, 2, 3, 4, 5]]);
 }
 
 #[test]

@@ -87,6 +87,8 @@ fn options() -> impl Strategy<Value = RunOptions> {
         auto_workers: flag(),
         coverage: flag(),
         until_failure: of(int()),
+        first: texts(),
+        whole_files: flag(),
     })
 }
 

@@ -42,6 +42,8 @@ pub fn options() -> RunOptions {
         auto_workers: true,
         coverage: true,
         until_failure: Some(100),
+        first: vec![id()],
+        whole_files: true,
     }
 }
 

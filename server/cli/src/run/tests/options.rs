@@ -205,3 +205,53 @@ async fn r20_a_step_begins_where_it_failed_last() {
         assert_eq!((node_ids.join(" ").as_str(), limit), (ids, maxfail), "{line}");
     }
 }
+
+#[tokio::test]
+async fn the_order_and_the_runners_are_asked_for() {
+    let recorded = Fake::new(|request| match request {
+        Request::GetLastFailed { .. } => Response::TestList { node_ids: vec!["b.py::t2".into(), "gone.py::t".into()] },
+        Request::GetInventory { .. } => Response::InventoryData {
+            nodes: ["a.py::t1", "b.py::t1", "b.py::t2"].map(node).into(),
+            hash: String::new(),
+            collected_at: 0,
+        },
+        Request::RunStream { .. } => Response::error(ErrorCode::InternalError, "asked"),
+        _ => Response::Pong,
+    });
+    for (line, wanted, first, arguments, whole) in [
+        ("--ff -n 4 --maxprocesses 2", Some(2), "b.py::t2", "", false),
+        ("--ff --cache-clear -n3 --dist loadscope", Some(3), "", "--cache-clear", true),
+        ("--ff --lf --dist worksteal", None, "", "", false),
+        ("-n 2 --maxprocesses 0 --dist loadfile -d", Some(2), "", "", true),
+        ("-n0 --verbosity=-1 --sw-reset", Some(1), "", "--verbosity=-1", false),
+    ] {
+        play_with(&recorded, line).await.1.unwrap_err();
+        let asked = recorded.asked().pop();
+        let Some(Request::RunStream { workers, options: Some(options), .. }) = asked else { panic!("{asked:?}") };
+        let found = (workers, options.first.join(" "), options.arguments.join(" "), options.whole_files);
+        assert_eq!(found, (wanted, first.into(), arguments.into(), whole), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn without_failures_nothing_or_all_runs() {
+    let none = Fake::new(|request| match request {
+        Request::GetLastFailed { .. } => Response::TestList { node_ids: Vec::new() },
+        Request::RunStream { .. } => Response::error(ErrorCode::InternalError, "asked"),
+        _ => Response::Pong,
+    });
+    assert_eq!(play_with(&none, "--lf --lfnf=none").await.1.unwrap(), 5);
+    play_with(&none, "--lf --lfnf=all").await.1.unwrap_err();
+}
+
+#[tokio::test]
+async fn too_many_crashes_stop_the_run() {
+    let crash = |name: &str| outcomes(vec![outcome(name, "crashed")]);
+    for (line, stops) in [("--max-worker-restart=1", 1), ("--max-worker-restart=2", 0), ("", 0)] {
+        let events = vec![started(2), crash("a"), crash("b"), finished(RunEndStatus::Stopped, counts(0, 2))];
+        let fake = playing(events);
+        play_with(&fake, line).await.1.unwrap();
+        let stopped = fake.asked().iter().filter(|request| matches!(request, Request::StopRun { .. })).count();
+        assert_eq!(stopped, stops, "{line}");
+    }
+}

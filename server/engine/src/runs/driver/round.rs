@@ -1,9 +1,9 @@
 //! One round of a run: one attempt of each of its tests, by runners that start, run and end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use pytest_lens_plan::order::{Dispatcher, Item, units};
+use pytest_lens_plan::order::{Dispatcher, Item, units, whole_files};
 use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -103,11 +103,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     }
 
     fn new_round(&mut self, indices: &[usize], workers: usize, stay: bool) -> Round {
-        let items: Vec<Item> = indices
-            .iter()
-            .map(|&index| self.plan.node(index).item(index, self.plan.durations.get(index).copied().flatten()))
-            .collect();
-        let units = units(&items, workers);
+        let units = self.units(indices, workers);
         let workers = workers.min(units.len()).max(1);
         let first = self.next_slot;
         self.next_slot += workers;
@@ -128,6 +124,25 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             early_exits: 0,
             done_deadline: None,
         }
+    }
+
+    /// The tests in the parts that runners get: what runs first comes before the rest.
+    fn units(&self, indices: &[usize], workers: usize) -> Vec<Vec<usize>> {
+        let cut = if self.plan.whole_files { whole_files } else { units };
+        let items = |indices: &[usize]| -> Vec<Item<'_>> {
+            let duration = |index: usize| self.plan.durations.get(index).copied().flatten();
+            indices.iter().map(|&index| self.plan.node(index).item(index, duration(index))).collect()
+        };
+        if self.plan.first.is_empty() {
+            return cut(&items(indices), workers);
+        }
+        let wanted: HashSet<usize> = indices.iter().copied().collect();
+        let first: Vec<usize> = self.plan.first.iter().copied().filter(|index| wanted.contains(index)).collect();
+        let taken: HashSet<usize> = first.iter().copied().collect();
+        let rest: Vec<usize> = indices.iter().copied().filter(|index| !taken.contains(index)).collect();
+        let mut units = cut(&items(&first), workers);
+        units.extend(cut(&items(&rest), workers));
+        units
     }
 
     fn is_round_over(&self, round: &Round) -> bool {

@@ -1,0 +1,111 @@
+//! `pytest-lens run` with an option that only pytest itself can follow: this process becomes `python -m pytest`, with
+//! the project's interpreter, the terminal and the arguments as they were written.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use crate::engine::start::block_on;
+use crate::failure::Failure;
+use crate::options::arguments::Run;
+
+/// The option that makes a run pytest's, if there is one.
+pub(super) fn option(run: &Run) -> Option<String> {
+    let listed_by_us = run.json
+        || run.shard.is_some()
+        || run.affected.is_some()
+        || run.engine.connect.is_some()
+        || run.mode.is_some()
+        || run.workers.is_some()
+        || run.reruns.is_some()
+        || run.last_failed
+        || run.stepwise
+        || run.stepwise_skip;
+    let lists = (run.collect_only && !listed_by_us).then(|| "--collect-only".to_owned());
+    run.by_pytest.clone().or(lists)
+}
+
+/// Becomes pytest. Returns only if that is not possible.
+pub(super) fn replace_process(option: &str, root: &Path, run: &Run) -> Failure {
+    let words = match words_for_pytest(&run.written) {
+        Ok(words) => words,
+        Err(ours) => {
+            return Failure::usage(format!(
+                "only pytest itself follows `{option}`, and it has no `{ours}`: leave out one of them"
+            ));
+        }
+    };
+    let find = async { pytest_lens_engine::find_python(root).await.map_err(Failure::usage) };
+    let python = match block_on(find) {
+        Ok(python) => python,
+        Err(failure) => return failure,
+    };
+    let error = Command::new(&python).args(["-m", "pytest"]).args(words).current_dir(root).exec();
+    Failure::internal(format!("`{}` can't be started: {error}", python.display()))
+}
+
+/// The words without those of this command alone.
+///
+/// # Errors
+/// An option that pytest does not have, and whose meaning would be lost.
+fn words_for_pytest(written: &[OsString]) -> Result<Vec<OsString>, String> {
+    let mut words = Vec::new();
+    let mut left = written.iter();
+    while let Some(word) = left.next() {
+        let text = word.to_string_lossy();
+        let name = text.split('=').next().unwrap_or_default();
+        match name {
+            "--" => {
+                words.push(word.clone());
+                words.extend(left.by_ref().cloned());
+            }
+            "--root" => {
+                if !text.contains('=') {
+                    left.next();
+                }
+            }
+            "--json" | "--shard" | "--strategy" | "--mode" | "--connect" | "--affected" | "--explain" => {
+                return Err(name.to_owned());
+            }
+            _ => words.push(word.clone()),
+        }
+    }
+    Ok(words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::parse::parse_run;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    fn option_of(line: &str) -> Option<String> {
+        option(&parse_run(&words(line)).unwrap())
+    }
+
+    #[test]
+    fn reports_are_left_to_pytest() {
+        assert_eq!(option_of("--fixtures -v tests").as_deref(), Some("--fixtures"));
+        assert_eq!(option_of("-x --setup-show").as_deref(), Some("--setup-show"));
+        assert_eq!(option_of("-VV").as_deref(), Some("-V"));
+        assert_eq!(option_of("--co -q").as_deref(), Some("--collect-only"));
+        assert_eq!(option_of("--co --json"), None);
+        assert_eq!(option_of("--co --lf"), None);
+        assert_eq!(option_of("--co --affected"), None);
+        assert_eq!(option_of("-x -- --fixtures"), None);
+    }
+
+    #[test]
+    fn pytest_gets_the_words_as_they_were_written() {
+        assert_eq!(
+            words_for_pytest(&words("--root a --fixtures -k=x -- --json")),
+            Ok(words("--fixtures -k=x -- --json"))
+        );
+        assert_eq!(words_for_pytest(&words("--root=a --markers")), Ok(words("--markers")));
+        assert_eq!(words_for_pytest(&words("--markers --json")), Err("--json".into()));
+    }
+}

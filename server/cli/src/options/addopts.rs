@@ -1,0 +1,155 @@
+//! The options that the project and the environment add to every command line: `addopts` and `PYTEST_ADDOPTS`.
+//!
+//! pytest's session reads them, too. So only options of this command are taken from them.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use pytest_lens_analysis::{listing, settings_from, split_words};
+
+use super::arguments::{OutputOptions, Run};
+use super::parse::parse_run;
+
+/// The added words, in pytest's order. pytest itself reports the faults of its configuration.
+pub(crate) fn read(root: &Path, passed: &[String]) -> Vec<String> {
+    let variable = std::env::var("PYTEST_ADDOPTS").unwrap_or_default();
+    let of_variable = split_words(&variable).unwrap_or_default();
+    let all: Vec<&String> = of_variable.iter().chain(passed).collect();
+    let mut words = match last_value(&all, &["-oaddopts=", "--override-ini=addopts="]) {
+        Some(words) => split_words(words).unwrap_or_default(),
+        None => of_file(root, last_value(&all, &["-c", "--config-file="])),
+    };
+    words.extend(of_variable);
+    words
+}
+
+/// The rest of the last word that begins with one of these.
+fn last_value<'a>(words: &[&'a String], beginnings: &[&str]) -> Option<&'a str> {
+    words.iter().rev().find_map(|word| beginnings.iter().find_map(|beginning| word.strip_prefix(beginning)))
+}
+
+/// `addopts` of the project's configuration file, or of the one that `-c` names.
+fn of_file(root: &Path, named: Option<&str>) -> Vec<String> {
+    let settings = match named {
+        None => settings_from(root, &|path| listing::read_text(path).ok()),
+        Some(named) => {
+            let named = root.join(named);
+            // The kind of a file decides how pytest reads it; any name will do.
+            let usual = match named.extension().and_then(|kind| kind.to_str()) {
+                Some("toml") if named.ends_with("pytest.toml") || named.ends_with(".pytest.toml") => "pytest.toml",
+                Some("toml") => "pyproject.toml",
+                Some("cfg") => "setup.cfg",
+                _ => "pytest.ini",
+            };
+            let folder: PathBuf = named.parent().unwrap_or(root).to_owned();
+            let usual = folder.join(usual);
+            settings_from(&folder, &|path| listing::read_text(&named).ok().filter(|_| *path == usual))
+        }
+    };
+    settings.unwrap_or_default().addopts
+}
+
+/// Adds the options of this command that are among the words to those of the command line, which count more.
+///
+/// A fault in them is left to pytest, which reads them as well.
+pub(crate) fn add(run: &mut Run, words: &[String]) {
+    let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let Ok(added) = parse_run(&words) else { return };
+    if !run.has_terminal {
+        run.workers = run.workers.or(added.workers);
+    }
+    run.max_workers = run.max_workers.or(added.max_workers);
+    run.distribution = run.distribution.or(added.distribution);
+    run.max_worker_restart = run.max_worker_restart.or(added.max_worker_restart);
+    if run.maxfail.is_none() && !run.exit_first {
+        (run.maxfail, run.exit_first) = (added.maxfail, added.exit_first);
+    } else if run.maxfail == Some(0) && (added.exit_first || added.maxfail.is_some()) {
+        // pytest's session must not keep the limit of its configuration.
+        run.passed.push("--maxfail=0".into());
+    }
+    run.last_failed |= added.last_failed;
+    run.no_failures = run.no_failures.take().or(added.no_failures);
+    run.failed_first |= added.failed_first;
+    run.new_first |= added.new_first;
+    run.cache_clear |= added.cache_clear;
+    run.stepwise |= added.stepwise;
+    run.stepwise_skip |= added.stepwise_skip;
+    run.stepwise_reset |= added.stepwise_reset;
+    run.reruns = run.reruns.or(added.reruns);
+    add_output(&mut run.output, added.output);
+}
+
+fn add_output(output: &mut OutputOptions, added: OutputOptions) {
+    if output.verbosity.is_none() {
+        output.added_level = added.level();
+    }
+    output.added_tb = added.tb;
+    output.letters = output.letters.take().or(added.letters);
+    output.durations = output.durations.or(added.durations);
+    output.durations_min = output.durations_min.or(added.durations_min);
+    output.show_capture = output.show_capture.take().or(added.show_capture);
+    output.no_summary |= added.no_summary;
+    output.disable_warnings |= added.disable_warnings;
+    output.color = output.color.take().or(added.color);
+}
+
+#[cfg(test)]
+mod tests {
+    use pytest_lens_protocol::WorkerCount;
+
+    use super::*;
+    use crate::options::values::Distribution;
+
+    fn run(line: &str, addopts: &str) -> Run {
+        let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
+        let mut run = parse_run(&words).unwrap();
+        let addopts: Vec<String> = addopts.split_whitespace().map(str::to_owned).collect();
+        add(&mut run, &addopts);
+        run
+    }
+
+    #[test]
+    fn addopts_mean_what_they_mean_on_the_command_line() {
+        let read =
+            run("", "-n 2 -q -x --ff --reruns 2 --dist loadfile --tb=short -rA --lf --sw --cov=src --strict tests");
+        assert_eq!((read.workers, read.reruns), (Some(WorkerCount::Fixed(2)), Some(2)));
+        assert_eq!((read.output.is_quiet(), read.exit_first, read.failed_first), (true, true, true));
+        assert_eq!((read.last_failed, read.stepwise), (true, true));
+        assert_eq!(read.distribution, Some(Distribution::ByFile));
+        assert_eq!((read.output.tb(), read.output.letters.as_deref()), (Some("short"), Some("A")));
+        assert!(read.passed.is_empty() && read.selectors.is_empty(), "pytest reads them by itself");
+    }
+
+    #[test]
+    fn the_command_line_counts_more_than_addopts() {
+        let read = run("-n 1 --maxfail=3 --tb=no -v --reruns 0", "-n 4 -x --tb=long -q --reruns 5");
+        assert_eq!((read.workers, read.reruns), (Some(WorkerCount::Fixed(1)), Some(0)));
+        assert_eq!((read.maxfail, read.exit_first), (Some(3), false));
+        assert_eq!((read.output.tb(), read.output.level()), (Some("no"), 0));
+        assert_eq!(run("--verbosity=1", "-qq").output.level(), 1);
+        assert_eq!(run("--maxfail=0", "-x").passed, ["--maxfail=0"]);
+    }
+
+    #[test]
+    fn faults_in_addopts_are_left_to_pytest() {
+        let read = run("-x", "--maxfail few -n 3");
+        assert_eq!((read.exit_first, read.workers), (true, None));
+    }
+
+    #[test]
+    fn addopts_are_read_where_pytest_reads_them() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("pytest.ini"), "[pytest]\naddopts = -x -k 'a b'\n").unwrap();
+        std::fs::write(root.path().join("ci.ini"), "[pytest]\naddopts = -n 3\n").unwrap();
+        std::fs::write(root.path().join("ci.toml"), "[tool.pytest.ini_options]\naddopts = '-n 4'\n").unwrap();
+        let read = |passed: &[&str]| {
+            let passed: Vec<String> = passed.iter().map(|&word| word.to_owned()).collect();
+            read(root.path(), &passed).join("|")
+        };
+        assert_eq!(read(&[]), "-x|-k|a b");
+        assert_eq!(read(&["-cci.ini"]), "-n|3");
+        assert_eq!(read(&["--config-file=ci.toml"]), "-n|4");
+        assert_eq!(read(&["-oaddopts=-q --ff"]), "-q|--ff");
+        assert_eq!(read(&["--override-ini=addopts="]), "");
+    }
+}

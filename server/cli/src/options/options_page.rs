@@ -1,0 +1,130 @@
+//! Makes `docs/pytest-options.md` from the tables and from `--help`, and keeps it true.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::parse::run_command;
+use super::pytest_table::{Handling, KNOWN, Known, handling};
+
+const ABOUT: &str = "\
+# pytest's options
+
+<!-- Made by `PYTEST_LENS_WRITE=1 cargo test -p pytest-lens options_page`; the data by tests/known_options/collect.py. -->
+
+`pytest-lens [ARGS]` takes the place of `pytest [ARGS]`, and is short for `pytest-lens run [ARGS]`: the first word is a
+path, a node id or an option. If it is the name of a command (`pytest-lens --help` lists them), it is the command: write
+`./list` for a folder of that name. `--help`, `-h`, `--version` and `-V` as the first word are those of pytest-lens; after
+`run`, `--version` and `-V` are pytest's.
+
+Options in `addopts` and `PYTEST_ADDOPTS` mean the same as on the command line. Those of the command line count more.
+Options \"by pytest\" in `addopts` do not make a run pytest's.
+
+- **ours**: the engine or the command line carries it out, with pytest's meaning.
+- **passed on**: pytest's session in the engine gets it. So does any option that is not in this table: if pytest does not
+  know it either, the error says so.
+- **by pytest**: `pytest-lens` becomes `python -m pytest` with the project's interpreter and the same arguments. Nothing of
+  the run is recorded.
+- **no effect**: accepted, for the reason given.
+- **refused**: an error, for the reason given.
+";
+
+/// Marks of pytest-lens's own reading of an option.
+const REMARKS: &[(&str, &str)] = &[
+    ("--maxfail", "with several runners, too"),
+    ("--lf", "by the recorded outcomes, which editors share"),
+    ("--ff", "by the recorded outcomes, which editors share"),
+    ("--nf", "tests without a recorded outcome are new"),
+    ("--sw", "by the recorded outcomes, which editors share"),
+    ("--sw-reset", "the recorded outcomes stay"),
+    ("--cache-clear", "empties pytest's cache; the recorded outcomes stay, and do not count in this run"),
+    (
+        "--collect-only",
+        "with pytest's output; by the engine with `--json`, `--lf`, `--sw`, `-n`, `--reruns` and options of pytest-lens alone",
+    ),
+    ("--numprocesses", "`auto` and `logical` choose the fastest number; 0 is 1"),
+    (
+        "--dist",
+        "`load`, `worksteal`, `no`: tests of a class, a group or a parametrized function stay together; `loadgroup`: groups; \
+         `loadscope`, `loadfile`: those of a file. `each` is refused: tests run once, in one environment",
+    ),
+    ("--reruns", "without pytest-rerunfailures, too"),
+    ("--pdb", "in one process, which has the terminal"),
+    ("--trace", "in one process, which has the terminal"),
+    ("-s", "in one process, which has the terminal"),
+    ("--junitxml", "one session runs all tests, and pytest writes the report"),
+    ("--html", "one session runs all tests, and the plugin writes the report"),
+    ("--help", "of pytest-lens; `python -m pytest --help` lists this table's options"),
+];
+
+fn row(known: &Known) -> String {
+    let command = run_command();
+    let handling = handling(known.names[0], &command);
+    let (how, reason) = match handling {
+        Handling::Ours { .. } => ("ours", ""),
+        Handling::Passed(_) => ("passed on", ""),
+        Handling::ByPytest(_) => ("by pytest", ""),
+        Handling::Needless(_, reason) => ("no effect", reason),
+        Handling::Refused(reason) => ("refused", reason),
+        Handling::Unknown => ("unknown", ""),
+    };
+    let remark = REMARKS.iter().find(|(name, _)| known.names.contains(name)).map_or(reason, |(_, remark)| remark);
+    let names: Vec<String> = known.names.iter().map(|name| format!("`{name}`")).collect();
+    format!("| {} | {how} | {remark} |", names.join(", "))
+}
+
+fn page() -> String {
+    let mut page = ABOUT.to_owned();
+    let mut package = "";
+    for known in KNOWN.iter() {
+        if known.package != package {
+            package = known.package;
+            writeln!(page, "\n## {package}\n\n| option | how | remark |\n|---|---|---|").unwrap();
+        }
+        writeln!(page, "{}", row(known)).unwrap();
+    }
+    page
+}
+
+#[test]
+fn the_page_of_options_is_that_of_the_tables() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/pytest-options.md");
+    if std::env::var_os("PYTEST_LENS_WRITE").is_some() {
+        std::fs::write(&path, page()).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page(), "docs/pytest-options.md is not up to date: see its first lines");
+}
+
+#[test]
+fn each_name_of_an_option_is_known_where_one_is() {
+    let command = run_command();
+    for known in KNOWN.iter() {
+        let Handling::Ours { takes_value } = handling(known.names[0], &command) else { continue };
+        for name in &known.names {
+            if matches!(*name, "-h" | "--help") {
+                continue;
+            }
+            let mut words = vec!["run", name];
+            if takes_value {
+                words.push("1");
+            }
+            let unknown = command
+                .clone()
+                .try_get_matches_from(words)
+                .err()
+                .filter(|error| error.kind() == clap::error::ErrorKind::UnknownArgument);
+            assert!(unknown.is_none(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_option_is_handled() {
+    assert!(KNOWN.len() > 150, "the collected options are there");
+    for known in KNOWN.iter() {
+        assert_ne!(handling(known.names[0], &run_command()), Handling::Unknown, "{:?}", known.names);
+    }
+    for (name, _) in REMARKS {
+        assert!(KNOWN.iter().any(|known| known.names.contains(name)), "{name} is no option");
+    }
+}

@@ -1,0 +1,216 @@
+"""`pytest-lens` in place of `pytest`: the same words, next to plain pytest in the same project."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from command_line import Told, lens
+from world import DEADLINE, Project, World
+
+KINDS = """
+    import pytest
+
+
+    @pytest.fixture
+    def basket():
+        "The goods."
+        return []
+
+
+    @pytest.fixture
+    def broken():
+        raise RuntimeError("no set-up")
+
+
+    def test_good(basket, record_property):
+        record_property("size", len(basket))
+
+
+    def test_bad():
+        print("printed before")
+        assert {"a": 1} == {"a": 2}
+
+
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_number(number):
+        pass
+
+
+    class TestGroup:
+        @pytest.mark.slow
+        def test_slow(self):
+            pass
+
+        @pytest.mark.skip(reason="not today")
+        def test_skipped(self):
+            pass
+
+
+    def test_error(broken):
+        pass
+
+
+    @pytest.mark.xfail(reason="known")
+    def test_expected():
+        assert False
+"""
+
+FILES = {
+    "pytest.ini": "[pytest]\nmarkers = slow: takes long\n",
+    "tests/test_kinds.py": KINDS,
+    "tests/sub/test_sub.py": "def test_sub():\n    pass\n",
+}
+
+#: Words of pytest's command line, with the project's own `addopts`.
+LINES = [
+    ("", []),
+    ("", ["-v", "tests"]),
+    ("", ["-q", "tests/test_kinds.py::TestGroup", "tests/sub"]),
+    ("", ["-k", "number and not 2", "-v"]),
+    ("", ["-m", "slow"]),
+    ("", ["-x", "-v"]),
+    ("", ["-x", "--maxfail=2"]),
+    ("", ["--deselect", "tests/test_kinds.py::test_bad", "--ignore=tests/sub", "-v"]),
+    ("", ["--ignore-glob=*/test_k*", "--rootdir", ".", "-p", "no:doctest"]),
+    ("", ["-o", "python_functions=test_n*", "-v"]),
+    ("", ["-W", "error", "--strict-markers"]),
+    ("", ["-k", "nothing_is_called_so"]),
+    ("-x -q", []),
+    ("-v -k good", []),
+    ("--maxfail=1", ["--maxfail=0", "-v"]),
+]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("in-place"), FILES)
+
+
+def plain(world: World, root: Path, *words: str, **env: str) -> Told:
+    """Runs pytest itself."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words],
+        cwd=root,
+        env=world.env(PYTHONDONTWRITEBYTECODE="1", **env),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        stdin=subprocess.DEVNULL,
+    )
+    return Told(done.returncode, done.stdout, done.stderr)
+
+
+def counts(told: Told) -> dict[str, int]:
+    """The numbers of the last line; tests that a stop left out are pytest-lens's alone."""
+    found = re.findall(r"(\d+) ([a-z]+)", told.lines[-1])
+    return {word.rstrip("s"): int(number) for number, word in found if word != "not"}
+
+
+def verdicts(told: Told) -> list[str]:
+    """The lines of `-v`: id and word, without the part done."""
+    found = [re.match(r"(\S+::\S+) ([A-Z]+)", line) for line in told.lines]
+    return sorted(f"{one[1]} {one[2]}" for one in found if one and one[2] != "NOT")
+
+
+@pytest.mark.parametrize(("addopts", "words"), LINES, ids=lambda value: str(value) or "-")
+def test_same_words_same_end(
+    world: World, project: Project, addopts: str, words: list[str]
+) -> None:
+    variable = {"PYTEST_ADDOPTS": addopts} if addopts else {}
+    expected = plain(world, project.root, *words, **variable)
+    told = lens(world, *words, cwd=project.root, env=variable)
+    assert told.status == expected.status, told.err
+    if expected.status != 5:
+        assert counts(told) == counts(expected)
+    if "-v" in [*words, *addopts.split()]:
+        assert verdicts(told) == verdicts(expected)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--fixtures", "tests/test_kinds.py"],
+        ["--fixtures-per-test", "-k", "good"],
+        ["--markers"],
+        ["--setup-plan", "tests/sub"],
+        ["--setup-show", "tests/test_kinds.py::test_good"],
+        ["--collect-only", "-q"],
+        ["--co", "-qq", "tests"],
+        ["run", "--version"],
+        ["--fixtures", "no/such/folder"],
+    ],
+    ids=" ".join,
+)
+def test_reports_are_pytests_own(world: World, project: Project, words: list[str]) -> None:
+    options = [word for word in words if word != "run"]
+    told = lens(world, *words, "-p", "no:cacheprovider", cwd=project.root)
+    expected = plain(world, project.root, *options)
+    without_times = [re.sub(r"\d\.\d\ds", "", one.out + one.err) for one in (told, expected)]
+    assert without_times[0] == without_times[1]
+    assert told.status == expected.status
+
+
+def test_its_own_words_stay(world: World, project: Project) -> None:
+    assert lens(world, "--version", cwd=project.root).out.startswith("pytest-lens ")
+    assert "Usage: pytest-lens" in lens(world, "--help", cwd=project.root).out
+    told = lens(world, "--markers", "--json", cwd=project.root)
+    assert told.status == 4 and "--json" in told.sentence and "--markers" in told.sentence
+
+
+@pytest.mark.parametrize("runners", [[], ["-n", "2"]])
+def test_junit_reports_are_pytests_own(
+    world: World, project: Project, tmp_path: Path, runners: list[str]
+) -> None:
+    words = ["--junit-prefix=pre", "-o", "junit_logging=all"]
+    expected = plain(world, project.root, f"--junitxml={tmp_path}/plain.xml", *words)
+    told = lens(world, f"--junit-xml={tmp_path}/ours.xml", *words, *runners, cwd=project.root)
+    assert told.status == expected.status == 1, told.err
+
+    def read(name: str) -> str:
+        suites = ET.parse(tmp_path / name).getroot()
+        for element in suites.iter():
+            element.attrib.pop("time", None)
+            element.attrib.pop("timestamp", None)
+        return ET.tostring(suites, encoding="unicode")
+
+    assert read("ours.xml") == read("plain.xml")
+
+
+def started(told: Told) -> list[str]:
+    """The tests in the order in which they began."""
+    return [id for line in told.json if line["event"] == "testStarted" for id in line["ids"]]
+
+
+def test_failures_run_first(world: World, tmp_path: Path) -> None:
+    files = {
+        "test_a.py": "def test_1(): pass\ndef test_2(): pass\n",
+        "test_b.py": "def test_1(): pass\ndef test_2(): assert 0\n",
+    }
+    project = Project(tmp_path, files)
+    assert lens(world, "-q", cwd=project.root).status == 1
+    for runners in ("1", "2"):
+        told = lens(world, "--ff", "--json", "-n", runners, cwd=project.root)
+        assert started(told)[0] == "test_b.py::test_2"
+        assert (len(told.outcomes), told.status) == (4, 1)
+    project.write("test_c.py", "def test_new(): pass\n")
+    told = lens(world, "--nf", "--json", cwd=project.root)
+    assert started(told)[0] == "test_c.py::test_new"
+    told = lens(world, "--ff", "-x", "--json", "--cache-clear", cwd=project.root)
+    assert started(told)[0] == "test_a.py::test_1"
+
+
+def test_addopts_reach_the_engine(world: World, tmp_path: Path) -> None:
+    files = {
+        "pytest.ini": "[pytest]\naddopts = -q --lf\n",
+        "test_a.py": "def test_1(): pass\ndef test_2(): assert 0\n",
+    }
+    project = Project(tmp_path, files)
+    first = lens(world, cwd=project.root)
+    assert first.lines[-1].startswith("1 failed, 1 passed in")
+    second = lens(world, cwd=project.root)
+    assert second.lines[-1].startswith("1 failed in")
