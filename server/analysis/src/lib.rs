@@ -17,9 +17,11 @@ mod literals;
 mod marks;
 mod model;
 mod names;
+mod nearest;
 mod parse;
 mod pattern;
 mod scope;
+mod settings_file;
 mod text;
 mod words;
 
@@ -27,4 +29,6 @@ pub use analyze::{FileRole, analyze, analyze_as};
 pub use config::{AddedOptions, CONFIG_FILES, ConfigError, PytestSettings, is_config_file, settings_from};
 pub use file_paths::NamedPath;
 pub use model::{Call, Calls, DefLine, FileAnalysis, Import, NodeKind, Pos, Span, StaticNode, innermost_at};
+pub use nearest::nearest;
+pub use settings_file::{FileProblem, FileSettings, SETTINGS_FILES, is_settings_file, read_settings};
 pub use words::split as split_words;

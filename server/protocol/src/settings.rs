@@ -1,8 +1,12 @@
 //! The settings of a workspace folder (`pytestLens.*`), the same for editors, the daemon and the command line.
 
+mod partial;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+pub use partial::{Mistake, PartialSettings};
 
 /// Every setting, with its default. Dotted keys of editors are nested objects here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,6 +17,7 @@ pub struct Settings {
     pub python_path: Option<String>,
     /// `embedded`, `subprocess` or `auto`.
     #[serde(deserialize_with = "execution_mode")]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = ["auto", "embedded", "subprocess"])))]
     pub execution_mode: String,
     /// Number of runners, or `auto`; `None` is 1, or `auto` if the project itself asks pytest-xdist for several.
     pub workers: Option<WorkerCount>,
@@ -70,92 +75,11 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// Reads settings from JSON. Keys that are absent or null keep their defaults; each value of a wrong type is
-    /// reported and keeps its default, so that one mistake affects one value.
-    #[must_use]
-    pub fn from_json(value: &serde_json::Value) -> (Self, Vec<String>) {
-        let mut problems = Vec::new();
-        let mut good = serde_json::Map::new();
-        match value {
-            serde_json::Value::Null => {}
-            serde_json::Value::Object(map) => {
-                for (key, value) in map {
-                    take_key(&mut good, key, value, &mut problems);
-                }
-            }
-            other => problems.push(format!("the settings must be an object, not {other}; the defaults are used")),
-        }
-        let settings = serde_json::from_value(serde_json::Value::Object(good)).unwrap_or_default();
-        (settings, problems)
-    }
-}
-
-/// Takes one top-level key if its value has the right type.
-fn take_key(
-    good: &mut serde_json::Map<String, serde_json::Value>,
-    key: &str,
-    value: &serde_json::Value,
-    problems: &mut Vec<String>,
-) {
-    let value = without_nulls(value);
-    if value.is_null() {
-        return;
-    }
-    let Err(problem) = check(serde_json::json!({ key: value })) else {
-        good.insert(key.to_owned(), value);
-        return;
-    };
-    let serde_json::Value::Object(inner) = value else {
-        problems.push(problem);
-        return;
-    };
-    // Reads each value by itself: a wrong one is reported, and the others are kept.
-    let before = problems.len();
-    let mut kept = serde_json::Map::new();
-    for (name, value) in inner {
-        match check(serde_json::json!({ key: { name.clone(): value } })) {
-            Ok(()) => {
-                kept.insert(name, value);
-            }
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if serde_json::from_value::<Settings>(serde_json::json!({ key: kept })).is_ok() {
-        good.insert(key.to_owned(), serde_json::Value::Object(kept));
-    } else {
-        // The schema expects no object here: one sentence is enough.
-        problems.truncate(before);
-        problems.push(problem);
-    }
-}
-
-/// Checks whether these settings can be read; returns the mistake otherwise.
-fn check(settings: serde_json::Value) -> Result<(), String> {
-    let read: Result<Settings, _> = serde_path_to_error::deserialize(settings);
-    read.map(|_| ()).map_err(|error| {
-        let path = error.path().to_string();
-        let reason = error.into_inner();
-        format!("setting `pytestLens.{path}`: {reason}; correct it, until then its default is used")
-    })
-}
-
 /// The valid modes; another value is a typing mistake.
 fn execution_mode<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     const MODES: &[&str] = &["embedded", "subprocess", "auto"];
     let mode = String::deserialize(deserializer)?;
     if MODES.contains(&mode.as_str()) { Ok(mode) } else { Err(serde::de::Error::unknown_variant(&mode, MODES)) }
-}
-
-fn without_nulls(value: &serde_json::Value) -> serde_json::Value {
-    match value {
-        serde_json::Value::Object(map) => map
-            .iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(key, value)| (key.clone(), without_nulls(value)))
-            .collect(),
-        other => other.clone(),
-    }
 }
 
 /// `pytestLens.workers`: the number of runners of a run.
@@ -288,6 +212,7 @@ pub struct FixtureReuseSettings {
     pub enabled: bool,
     /// The longest time that they stay, in seconds: finite, not negative.
     #[serde(deserialize_with = "age")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
     pub max_age_seconds: f64,
     /// Whether a changed `conftest.py` tears them down at once; otherwise the next run that needs its code does.
     pub teardown_on_conftest_change: bool,
@@ -296,6 +221,7 @@ pub struct FixtureReuseSettings {
     /// Scopes whose fixtures stay: `session`, `package`, `module`, `class`. Wider scopes than a listed one stay with
     /// it.
     #[serde(deserialize_with = "scopes")]
+    #[cfg_attr(feature = "schema", schemars(extend("items" = {"type": "string", "enum": ["session", "package", "module", "class"]})))]
     pub scopes: Vec<String>,
 }
 
