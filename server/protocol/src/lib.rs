@@ -42,7 +42,7 @@ pub use request::Request;
 pub use response::Response;
 pub use run::{PastOutcome, ReachedFile, RunOptions, Source, UnknownSource};
 pub use settings::{
-    CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, InlayHintSettings, Mistake, PartialSettings,
+    ClientSettings, CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, InlayHintSettings, Mistake, PartialSettings,
     RayConfig, RerunSettings, RunOnSave, Settings, WorkerCount,
 };
 

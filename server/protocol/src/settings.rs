@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use partial::{Mistake, PartialSettings};
+pub use partial::{ClientSettings, Mistake, PartialSettings};
 
 /// Every setting, with its default. Dotted keys of editors are nested objects here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pytest_lens_analysis::listing::read_text;
-use pytest_lens_analysis::{FileAnalysis, is_config_file};
+use pytest_lens_analysis::{FileAnalysis, is_config_file, is_settings_file};
 use pytest_lens_protocol::{ReachedFile, Response};
 
 use crate::model::impact::{Impact, Known};
@@ -105,5 +105,5 @@ fn named_in(root: &Path, sources: &[String], wanted: &[&String]) -> HashMap<Stri
 
 fn is_config(path: &str) -> bool {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    is_config_file(name) && !path.contains('/')
+    (is_config_file(name) || is_settings_file(name)) && !path.contains('/')
 }

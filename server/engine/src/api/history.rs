@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use pytest_lens_analysis::FileSettings;
 use pytest_lens_history::{Attempt, History, Location, Report, Run, Source, Uid};
 use pytest_lens_plan::flaky::Verdict;
-use pytest_lens_protocol::{ErrorCode, PastOutcome, Response, Settings};
+use pytest_lens_protocol::{ErrorCode, PastOutcome, Response};
 
 use super::Answered;
 use super::init::repo_root;
@@ -94,11 +95,12 @@ pub(super) async fn record(shared: &Arc<Shared>, repo_path: &str, run: Run) -> A
     blocking(recording).await
 }
 
-/// The number of outcomes by which flakiness is judged: that of the repo's context, if one is open.
+/// The number of outcomes by which flakiness is judged: that of the repo's context, if one is open, otherwise that of
+/// its files.
 fn window(shared: &Shared, root: &Path) -> usize {
     let project = shared.projects.iter().find(|project| project.state.root == root);
     let window = project.map(|project| project.state.settings.load().flaky.window);
-    window.unwrap_or_else(|| Settings::default().flaky.window) as usize
+    window.unwrap_or_else(|| FileSettings::of_root(root).given.complete().flaky.window) as usize
 }
 
 fn locked(history: &History) -> Refusal {

@@ -20,7 +20,9 @@ use crate::processes::mode::ModeRequest;
 use crate::processes::pool::Pool;
 use crate::processes::stdio_relay::StdioRelays;
 use crate::project::Project;
+use crate::project::env_file;
 use crate::project::interpreter::{self, Interpreter};
+use crate::project::layered_settings::LayeredSettings;
 use crate::project::pytest_config;
 
 pub(super) async fn init(
@@ -37,16 +39,26 @@ pub(super) async fn init(
         return Err(Refusal::new(ErrorCode::VersionMismatch, message));
     }
     let root = repo_root(repo_path)?;
-    let asked = ModeRequest::parse(mode.as_deref()).map_err(invalid)?;
+    let settings = LayeredSettings::of_root(&root);
+    let in_force = settings.in_force();
+    let mode = mode.unwrap_or_else(|| in_force.execution_mode.clone());
+    let asked = ModeRequest::parse(Some(&mode)).map_err(invalid)?;
     // A fork would share the terminal with the process that it was forked from.
     let asked = if session.shared.config.terminal { ModeRequest::Subprocess } else { asked };
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let rootdir = pytest_config::read(&root).rootdir;
-    let interpreter = interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?;
+    let of_file = python_path.is_none().then(|| in_force.python_path.clone()).flatten();
+    let is_pinned = python_path.is_some() || of_file.is_some();
+    let interpreter = match (of_file, settings.file.file) {
+        (Some(path), Some(file)) => interpreter::find(&root, &rootdir, Some(&path))
+            .await
+            .map(|found| Interpreter { source: format!("`pythonPath` in {file}"), ..found })
+            .map_err(|message| no_python(format!("`pythonPath` in {file}: {message}")))?,
+        _ => interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?,
+    };
     // A task of its own: if the client goes, the project must not be left half open.
     let shared = Arc::clone(&session.shared);
-    let is_pinned = python_path.is_some();
-    let opening = tokio::spawn(async move { open(&shared, root, asked, interpreter, is_pinned).await });
+    let opening = tokio::spawn(async move { open(&shared, root, asked, interpreter, is_pinned, settings).await });
     let ending = |_| Err(Refusal::new(ErrorCode::InternalError, "the engine is ending"));
     let project = opening.await.unwrap_or_else(ending)?;
     session.opened(&project, Path::new(repo_path));
@@ -60,6 +72,7 @@ async fn open(
     asked: ModeRequest,
     interpreter: Interpreter,
     is_pinned: bool,
+    settings: LayeredSettings,
 ) -> Result<Arc<Project>, Refusal> {
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let _one = shared.opening.lock().await;
@@ -100,6 +113,7 @@ async fn open(
     crate::processes::private_files::folder(&launcher.cache_dir)
         .map_err(|error| Refusal::new(ErrorCode::InternalError, format!("no folder for caches: {error}")))?;
     let pool = Pool::new(launcher, asked, Arc::new(Analyses::default()), shared.config.resident);
+    pool.set_env(env_file::variables(&root, &settings.in_force()).0);
     pool.base().await.map_err(|error| match error {
         StartError::Unusable(message) | StartError::Exhausted(message) | StartError::Failed(message) => {
             no_python(message)
@@ -107,7 +121,7 @@ async fn open(
     })?;
     let pytest = pytest_config::read(&root);
     let history = shared.histories.of(&root);
-    let project = Project::start(id.clone(), root, interpreter, pool, pytest, history, heard);
+    let project = Project::start(id.clone(), root, interpreter, pool, pytest, settings, history, heard);
     project.is_pinned.store(is_pinned, Ordering::Relaxed);
     shared.projects.insert(id, Arc::clone(&project));
     Ok(project)

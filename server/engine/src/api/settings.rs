@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pytest_lens_protocol::{FixtureReuseSettings, RerunSettings, Response, Settings, WorkerCount};
+use pytest_lens_protocol::{ClientSettings, FixtureReuseSettings, PartialSettings, RerunSettings, Response};
 
 use super::Answered;
 use crate::api_error::invalid;
@@ -11,11 +11,12 @@ use crate::project::Project;
 use crate::project::refresh::refresh;
 
 pub(super) async fn project(project: &Arc<Project>, settings: &serde_json::Value) -> Answered {
-    let (settings, problems) = Settings::from_json(settings);
-    if !problems.is_empty() {
-        return Err(invalid(problems.join("; ")));
+    let (given, mistakes) = ClientSettings::read(settings);
+    if !mistakes.is_empty() {
+        let sentences: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
+        return Err(invalid(sentences.join("; ")));
     }
-    let old = project.configure(|present| *present = settings.clone()).await;
+    let (old, settings, file_problems) = project.configure(|_| given).await;
     let (env_changed, problem) = project.renew_env();
     if env_changed || old.arguments != settings.arguments {
         project.refresher.known().forget();
@@ -24,18 +25,29 @@ pub(super) async fn project(project: &Arc<Project>, settings: &serde_json::Value
             tokio::spawn(async move { refresh(&project, false, Purpose::Unasked).await });
         }
     }
-    let mut config = serde_json::to_value(settings).unwrap_or_default();
+    let mut config = serde_json::to_value(&*settings).unwrap_or_default();
     if let Some(problem) = problem {
         config["problems"] = vec![problem].into();
     }
+    if !file_problems.is_empty() {
+        config["fileProblems"] = file_problems.into();
+    }
     Ok(Response::ConfigAck { config_type: "settings".into(), config })
+}
+
+/// Changes some of the client's settings.
+async fn change(project: &Arc<Project>, some: serde_json::Value) {
+    let given = PartialSettings::read(&some).0;
+    project
+        .configure(|present| ClientSettings { given: given.over(&present.given), defaults: present.defaults.clone() })
+        .await;
 }
 
 pub(super) async fn workers(project: &Arc<Project>, num_workers: u32) -> Answered {
     if num_workers == 0 {
         return Err(invalid("field `num_workers`: 0 runners can't run anything; give at least 1"));
     }
-    project.configure(|settings| settings.workers = Some(WorkerCount::Fixed(num_workers))).await;
+    change(project, serde_json::json!({ "workers": num_workers })).await;
     Ok(Response::WorkerConfigAck { num_workers })
 }
 
@@ -47,7 +59,7 @@ pub(super) async fn rerun(
     delay_ms: u32,
 ) -> Answered {
     let rerun = RerunSettings { enabled, max_reruns, only_flaky, delay_ms };
-    project.configure(|settings| settings.rerun = rerun).await;
+    change(project, serde_json::json!({ "rerun": rerun })).await;
     let config = serde_json::json!({
         "enabled": enabled, "max_reruns": max_reruns, "only_flaky": only_flaky, "delay_ms": delay_ms,
     });
@@ -67,13 +79,12 @@ pub(super) async fn fixtures(
 ) -> Answered {
     FixtureReuseSettings::check_age(max_age_seconds)
         .map_err(|problem| invalid(format!("field `max_age_seconds`: {problem}")))?;
-    let change = |settings: &mut Settings| {
-        let reuse = &mut settings.fixture_reuse;
-        reuse.enabled = enabled;
-        reuse.max_age_seconds = max_age_seconds;
-        reuse.teardown_on_conftest_change = teardown_on_conftest_change;
-    };
-    project.configure(change).await;
+    let reuse = serde_json::json!({
+        "enabled": enabled,
+        "maxAgeSeconds": max_age_seconds,
+        "teardownOnConftestChange": teardown_on_conftest_change,
+    });
+    change(project, serde_json::json!({ "fixtureReuse": reuse })).await;
     let config = serde_json::json!({
         "enabled": enabled,
         "max_age_seconds": max_age_seconds,

@@ -7,6 +7,7 @@ pub(crate) mod foreign_runs;
 pub(crate) mod history;
 pub(crate) mod interpreter;
 pub(crate) mod known_disk;
+pub(crate) mod layered_settings;
 pub(crate) mod library_versions;
 pub(crate) mod plan_run;
 pub(crate) mod pytest_config;
@@ -25,7 +26,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::{Changed, Fingerprints, History};
-use pytest_lens_protocol::{Settings, WorkerCount};
+use pytest_lens_protocol::{ClientSettings, Settings, WorkerCount};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::Instrument;
 
@@ -38,6 +39,7 @@ use crate::processes::stdio_relay::Printed;
 use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
 use crate::project::interpreter::{self as interpreters, Interpreter};
+use crate::project::layered_settings::LayeredSettings;
 use crate::project::library_versions::Libraries;
 use crate::project::recorder::{Command, Recorder};
 use crate::project::refresh::Refresher;
@@ -66,8 +68,8 @@ pub(crate) struct Project {
     unsaved: watch::Sender<usize>,
     fingerprints: Arc<Fingerprints>,
     libraries: Arc<Libraries>,
-    /// Serializes changes of the settings: each begins with the result of the one before.
-    configuring: tokio::sync::Mutex<()>,
+    /// The lock serializes changes of the settings: each begins with the result of the one before.
+    settings: tokio::sync::Mutex<LayeredSettings>,
     commands: mpsc::UnboundedSender<Command>,
 }
 
@@ -79,13 +81,15 @@ impl Project {
         interpreter: Interpreter,
         pool: Pool,
         pytest: PytestSettings,
+        settings: LayeredSettings,
         history: Arc<History>,
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
         let (commands, mailbox) = mpsc::unbounded_channel();
         let libraries = Arc::new(Libraries::of(&pool.launcher.cache_dir));
-        pool.residents.configure(&Settings::default().fixture_reuse);
-        let state = Arc::new(ProjectState::new(root, pytest, history, Arc::clone(&pool.analyses)));
+        let in_force = settings.in_force();
+        pool.residents.configure(&in_force.fixture_reuse);
+        let state = Arc::new(ProjectState::new(root, pytest, in_force, history, Arc::clone(&pool.analyses)));
         tokio::spawn(Recorder::new(Arc::clone(&state)).work(mailbox, printed));
         let project = Arc::new(Project {
             id,
@@ -98,7 +102,7 @@ impl Project {
             unsaved: watch::Sender::new(0),
             fingerprints: Arc::default(),
             libraries,
-            configuring: tokio::sync::Mutex::default(),
+            settings: tokio::sync::Mutex::new(settings),
             commands,
         });
         project.follow_history();
@@ -242,6 +246,7 @@ impl Project {
         reports: bool,
         purpose: Purpose,
     ) -> Result<Found, CollectFailure> {
+        self.renew_settings().await;
         self.renew_env();
         self.renew_interpreter(false).await;
         let options = WorkerOptions { reports, no_cov: !reports, ..self.options(arguments) };
@@ -266,6 +271,7 @@ impl Project {
 
     /// Collects a scope with a newly started interpreter.
     pub(crate) async fn collect(self: &Arc<Self>, scope: &Scope, purpose: Purpose) -> Result<Found, CollectFailure> {
+        self.renew_settings().await;
         self.renew_env();
         self.renew_interpreter(true).await;
         self.pool.start_anew();
@@ -384,19 +390,37 @@ impl Project {
         temp_dirs::prune(&self.pool.launcher.tmp_dir, &live);
     }
 
-    /// Changes the settings. Each change begins with the result of the one before. Tears down fixtures that the new settings
-    /// do not allow. Returns the old settings.
-    pub(crate) async fn configure(&self, change: impl FnOnce(&mut Settings)) -> Arc<Settings> {
-        let old = {
-            let _one = self.configuring.lock().await;
-            let old = self.state.settings.load_full();
-            let mut settings = Box::new((*old).clone());
-            change(&mut settings);
-            self.pool.residents.configure(&settings.fixture_reuse);
-            self.record_and_wait(|done| Command::Configure { settings, done }).await;
-            old
+    /// Changes the client's settings. Tears down fixtures that the new settings do not allow. Returns the settings before and
+    /// after, and the sentences on the project's files.
+    pub(crate) async fn configure(
+        &self,
+        change: impl FnOnce(&ClientSettings) -> ClientSettings,
+    ) -> (Arc<Settings>, Arc<Settings>, Vec<String>) {
+        let (old, problems) = {
+            let mut layers = self.settings.lock().await;
+            layers.renew(&self.state.root);
+            layers.client = change(&layers.client);
+            (self.apply(&layers).await, layers.file.problems.iter().map(ToString::to_string).collect())
         };
         self.pool.residents.settled().await;
+        (old, self.state.settings.load_full(), problems)
+    }
+
+    /// Takes up the settings in the project's files, if they have changed. Returns whether pytest is called with other
+    /// arguments from now on.
+    pub(crate) async fn renew_settings(&self) -> bool {
+        let mut layers = self.settings.lock().await;
+        if !layers.renew(&self.state.root) {
+            return false;
+        }
+        self.apply(&layers).await.arguments != self.state.settings.load().arguments
+    }
+
+    /// Puts settings in force; returns the old ones.
+    async fn apply(&self, layers: &LayeredSettings) -> Arc<Settings> {
+        let (old, settings) = (self.state.settings.load_full(), Box::new(layers.in_force()));
+        self.pool.residents.configure(&settings.fixture_reuse);
+        self.record_and_wait(|done| Command::Configure { settings, done }).await;
         old
     }
 

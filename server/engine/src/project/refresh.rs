@@ -89,7 +89,8 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
         return Ok(());
     };
     project.state.wait_idle(REFRESH_DELAY_LIMIT).await;
-    let ground_changed = project.renew_env().0 | project.renew_interpreter(false).await;
+    let other_arguments = project.renew_settings().await;
+    let ground_changed = other_arguments | project.renew_env().0 | project.renew_interpreter(false).await;
     let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));
     let mut parts = project.refresher.known().take_parts();
     let compared = tokio::task::spawn_blocking(move || {

@@ -42,12 +42,18 @@ pub(crate) struct ProjectState {
 }
 
 impl ProjectState {
-    pub(crate) fn new(root: PathBuf, pytest: PytestSettings, history: Arc<History>, analyses: Arc<Analyses>) -> Self {
+    pub(crate) fn new(
+        root: PathBuf,
+        pytest: PytestSettings,
+        settings: Settings,
+        history: Arc<History>,
+        analyses: Arc<Analyses>,
+    ) -> Self {
         ProjectState {
             root,
             log: EventLog::new(),
             inventory: ArcSwap::from_pointee(Inventory::default()),
-            settings: ArcSwap::default(),
+            settings: ArcSwap::from_pointee(settings),
             pytest: ArcSwap::from_pointee(pytest),
             runs: DashMap::new(),
             results: DashMap::new(),

@@ -165,3 +165,28 @@ async fn an_interpreter_that_was_being_started_with_old_variables_is_not_used() 
     assert_eq!(lab.counts(Order::of(&["test_a.py::test_new"])).await, [1, 1, 0, 0, 0]);
     lab.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_in_the_projects_files_hold_for_the_next_run_and_a_clients_go_over_them() {
+    let text = "import os\ndef test_first(): assert os.environ.get('WHICH') == 'file'\ndef test_second(): pass\n";
+    let table =
+        "[tool.pytest-lens]\nenv.WHICH = 'file'\narguments = ['-k', 'first']\nrerun.maxReruns = 4\nworker = 2\n";
+    for mode in ["embedded", "subprocess"] {
+        let lab = Lab::resident_in(mode, &[("test_a.py", text), ("pyproject.toml", table)]).await;
+        assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0], "{mode}");
+        lab.project.write("pyproject.toml", "[tool.pytest-lens]\nenv.WHICH = 'other'\n");
+        assert_eq!(lab.counts(Order::all()).await, [2, 1, 1, 0, 0], "{mode}: a changed file");
+        lab.project.write("pytest-lens.toml", "env = { WHICH = 'file' }\nrerun = { maxReruns = 4 }\n");
+        assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0], "{mode}: a new file");
+        let settings = serde_json::json!({ "env": { "WHICH": "client" }, "rerun": { "delayMs": 3 } });
+        let request = Request::ConfigureContext { context_id: lab.context.clone(), settings };
+        let Response::ConfigAck { config, .. } = lab.call(request).await else { panic!("refused") };
+        assert_eq!((&config["rerun"]["maxReruns"], &config["rerun"]["delayMs"]), (&4.into(), &3.into()));
+        let told = config["fileProblems"][0].as_str().unwrap();
+        assert!(told.starts_with("pyproject.toml, line 1: [tool.pytest-lens] does not count"), "{told}");
+        assert_eq!(lab.counts(Order::all()).await, [2, 1, 1, 0, 0], "{mode}: the client's variable");
+        lab.configure(serde_json::json!({})).await;
+        assert_eq!(lab.counts(Order::all()).await, [2, 2, 0, 0, 0], "{mode}: without it, the file's");
+        lab.close().await;
+    }
+}

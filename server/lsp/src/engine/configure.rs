@@ -3,29 +3,41 @@
 use std::sync::Arc;
 
 use lsp_types::MessageType;
-use pytest_lens_protocol::{Request, Response, Settings};
-use serde_json::{Map, Value};
+use pytest_lens_analysis::SETTINGS_FILES;
+use pytest_lens_protocol::{ClientSettings, Request, Response};
+use serde_json::Value;
 
 use crate::session::state::{Shared, State};
 
 impl State {
-    /// Applies settings to a folder; returns a sentence for each problem, and whether another interpreter or mode needs
-    /// another context. The folder's task sends the other settings to the open context.
+    /// Takes a folder's settings from the client; returns a sentence for each problem, and whether another interpreter or
+    /// mode needs another context.
     pub(crate) fn configure(&mut self, folder: &str, value: &Value) -> (Vec<String>, bool) {
-        let trusted = self.trusted;
         let Some(workspace) = self.workspace_mut(folder) else { return (Vec::new(), false) };
-        let value = if value.is_null() { Value::Object(Map::new()) } else { value.clone() };
-        let (settings, problems) = Settings::from_json(&value);
+        let (client, mistakes) = ClientSettings::read(value);
+        workspace.client_settings = client;
+        (mistakes.iter().map(ToString::to_string).collect(), self.apply_settings(folder))
+    }
+
+    /// Puts a folder's settings in force: the client's over those of the folder's files. Returns whether another interpreter
+    /// or mode needs another context. The folder's task sends the client's other settings to the open context, whose
+    /// engine reads the files itself.
+    pub(crate) fn apply_settings(&mut self, folder: &str) -> bool {
+        let trusted = self.trusted;
+        let Some(workspace) = self.workspace_mut(folder) else { return false };
+        let file = &workspace.file_settings;
+        let file = if trusted { file.given.clone() } else { file.untrusted() };
+        let settings = workspace.client_settings.with_file(&file).complete();
         let old = std::mem::replace(&mut workspace.settings, settings);
         let new = &workspace.settings;
         let reopen = old.python_path != new.python_path || old.execution_mode != new.execution_mode;
         // Passes on only valid settings: the invalid ones have been reported.
-        let for_engine = serde_json::to_value(new).unwrap_or(value);
+        let for_engine = workspace.client_settings.to_json();
         workspace.link.settings.send_if_modified(|present| {
             let before = std::mem::replace(present, for_engine);
             before != *present && !reopen
         });
-        (problems, reopen && trusted)
+        reopen && trusted
     }
 }
 
@@ -47,4 +59,16 @@ pub(crate) fn report(shared: &Arc<Shared>, problems: &[String]) {
     for problem in problems {
         shared.show_once(MessageType::WARNING, problem);
     }
+}
+
+/// Shows the problems with a folder's own files of settings: a message for each, and a diagnostic at its line.
+pub(crate) fn show_file_problems(shared: &Arc<Shared>, folder: &str) {
+    let (problems, files) = {
+        let state = shared.state();
+        let Some(workspace) = state.workspace(folder) else { return };
+        let problems: Vec<String> = workspace.file_settings.problems.iter().map(ToString::to_string).collect();
+        (problems, SETTINGS_FILES.map(|name| workspace.root.join(name)))
+    };
+    report(shared, &problems);
+    shared.changed(files.into());
 }

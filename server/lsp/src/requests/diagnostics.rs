@@ -6,6 +6,7 @@ use std::path::Path;
 use lsp_types::{
     Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, NumberOrString, PublishDiagnosticsParams, Range,
 };
+use pytest_lens_analysis::FileProblem;
 use pytest_lens_protocol::Hint;
 
 use crate::paths::{uri, uri_text};
@@ -30,6 +31,7 @@ impl State {
         if let Some(workspace) = self.workspace_of(path) {
             let positions = self.positions(workspace);
             diagnostics.extend(positions.failures(path, self.features.related));
+            diagnostics.extend(workspace.settings_problems(path).map(settings_problem));
             if let Some(file) = workspace.relative(path) {
                 let flaky = workspace.view.hints_within(&file).filter(|hint| hint.is_flaky);
                 diagnostics.extend(flaky.filter_map(|hint| positions.flaky(hint)));
@@ -155,6 +157,18 @@ impl Positions<'_> {
             message,
             ..Diagnostic::default()
         })
+    }
+}
+
+/// A problem with the settings in a folder's file, at its line.
+fn settings_problem(problem: &FileProblem) -> Diagnostic {
+    Diagnostic {
+        range: whole_line(problem.line.map_or(0, |line| line.saturating_sub(1))),
+        severity: Some(DiagnosticSeverity::WARNING),
+        code: Some(NumberOrString::String("settings".into())),
+        source: Some(SOURCE.into()),
+        message: problem.message.clone(),
+        ..Diagnostic::default()
     }
 }
 

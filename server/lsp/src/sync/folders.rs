@@ -9,7 +9,7 @@ use lsp_types::{
     FileSystemWatcher, GlobPattern, InitializeParams, InitializedParams, MessageType, Registration,
     WorkspaceFoldersChangeEvent,
 };
-use pytest_lens_analysis::{CONFIG_FILES, is_config_file};
+use pytest_lens_analysis::{CONFIG_FILES, SETTINGS_FILES, is_config_file, is_settings_file};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -129,12 +129,16 @@ fn open(shared: &Arc<Shared>, folder: &str) {
     let (trusted, problems, config) = {
         let mut state = shared.state();
         let settings = state.settings.clone();
+        if let Some(workspace) = state.workspace_mut(folder) {
+            workspace.read_settings_files();
+        }
         let (problems, _) = state.configure(folder, &settings);
         let config = state.workspace_mut(folder).map(Workspace::read_pytest_config);
         state.refresh_documents();
         (state.trusted, problems, config)
     };
     configure::report(shared, &problems);
+    configure::show_file_problems(shared, folder);
     if let Some(Err(problem)) = config {
         shared.show_once(MessageType::WARNING, &problem);
     }
@@ -153,7 +157,7 @@ fn changed(shared: &Arc<Shared>, event: WorkspaceFoldersChangeEvent) {
         let Some(link) = shared.link(uri) else { continue };
         connection::stop(shared, uri, &link);
         let mut state = shared.state();
-        shown.extend(state.workspace(uri).into_iter().flat_map(|workspace| workspace.findings.files()).cloned());
+        shown.extend(state.workspace(uri).into_iter().flat_map(Workspace::files_with_problems));
         state.workspaces.retain(|workspace| workspace.uri != uri);
     }
     let mut opened = Vec::new();
@@ -188,6 +192,8 @@ fn trust(shared: &Arc<Shared>, trusted: bool) {
         state.workspaces.iter().map(|workspace| (workspace.uri.clone(), Arc::clone(&workspace.link))).collect()
     };
     for (folder, link) in folders {
+        // What its files give depends on it.
+        shared.state().apply_settings(&folder);
         if trusted {
             connection::start(shared, &folder);
         } else {
@@ -204,6 +210,7 @@ const READ_AT_ONCE: usize = 64;
 pub(crate) fn files_changed(shared: &Arc<Shared>, paths: impl IntoIterator<Item = PathBuf>) {
     let paths: Vec<PathBuf> = paths.into_iter().filter(|path| is_watched(path)).collect();
     let many = paths.len() > READ_AT_ONCE;
+    settings::files_changed(shared, &paths);
     for path in paths {
         let mut problem = None;
         let mut state = shared.state();
@@ -232,7 +239,9 @@ fn is_config(path: &Path) -> bool {
 }
 
 fn is_watched(path: &Path) -> bool {
-    is_config(path) || path.extension().is_some_and(|extension| extension == "py")
+    is_config(path)
+        || path.file_name().is_some_and(is_settings_file)
+        || path.extension().is_some_and(|extension| extension == "py")
 }
 
 /// Registers for saves of all files: a test may read any of them. The handler checks whether a saved file is in an open
@@ -246,7 +255,9 @@ fn saves() -> Registration {
 }
 
 fn watchers() -> Registration {
-    let globs = CONFIG_FILES.iter().map(|name| format!("**/{name}")).chain(["**/*.py".to_owned()]);
+    // A name that holds both kinds is watched once.
+    let others = SETTINGS_FILES.iter().filter(|name| !is_config_file(name));
+    let globs = CONFIG_FILES.iter().chain(others).map(|name| format!("**/{name}")).chain(["**/*.py".to_owned()]);
     let watchers = globs.map(|glob| FileSystemWatcher { glob_pattern: GlobPattern::String(glob), kind: None });
     let options = DidChangeWatchedFilesRegistrationOptions { watchers: watchers.collect() };
     Registration {

@@ -1,17 +1,21 @@
 //! Synchronizes settings with the client: from `initializationOptions`, from `didChangeConfiguration`, or requested for
-//! each folder.
+//! each folder; and with a
+//! folder's own files of settings.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use lsp_types::DidChangeConfigurationParams;
 use lsp_types::notification::DidChangeConfiguration;
+use pytest_lens_analysis::SETTINGS_FILES;
 use serde_json::Value;
 
-use crate::engine::configure::report;
+use crate::engine::configure::{report, show_file_problems};
 use crate::engine::connection;
 use crate::session::handlers::StateChange;
 use crate::session::message::Outgoing;
 use crate::session::state::{Shared, State};
+use crate::workspaces::workspace::Workspace;
 
 impl StateChange for DidChangeConfiguration {
     fn apply(shared: &Arc<Shared>, params: DidChangeConfigurationParams) {
@@ -88,6 +92,37 @@ fn configure(shared: &Arc<Shared>, news: impl FnOnce(&mut State) -> Vec<(String,
     }
     let files = shared.state().documents.keys().cloned().collect();
     shared.changed(files);
+}
+
+/// Puts the settings in a folder's files in force again, if these are among them and have changed.
+pub(crate) fn files_changed(shared: &Arc<Shared>, paths: &[PathBuf]) {
+    let folders: Vec<String> = {
+        let state = shared.state();
+        let is_theirs =
+            |workspace: &&Workspace| SETTINGS_FILES.iter().any(|name| paths.contains(&workspace.root.join(name)));
+        state.workspaces.iter().filter(is_theirs).map(|workspace| workspace.uri.clone()).collect()
+    };
+    for folder in folders {
+        let (gone, changed, reopen) = {
+            let mut state = shared.state();
+            let Some(workspace) = state.workspace_mut(&folder) else { continue };
+            let (gone, changed) = workspace.read_settings_files();
+            (gone, changed, changed && state.apply_settings(&folder))
+        };
+        if !changed {
+            continue;
+        }
+        for problem in gone {
+            shared.forget_shown(&problem.to_string());
+        }
+        show_file_problems(shared, &folder);
+        // Lenses and hints may be turned on or off.
+        let files = shared.state().documents.keys().cloned().collect();
+        shared.changed(files);
+        if reopen {
+            connection::start(shared, &folder);
+        }
+    }
 }
 
 #[cfg(test)]

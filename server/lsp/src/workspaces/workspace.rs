@@ -1,11 +1,11 @@
 //! One open folder: its settings, its view, its findings, and its link to the engine.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pytest_lens_analysis::PytestSettings;
-use pytest_lens_protocol::{NodeId, Range, RunOptions, Settings, TestOutcome};
+use pytest_lens_analysis::{FileProblem, FileSettings, PytestSettings};
+use pytest_lens_protocol::{ClientSettings, NodeId, Range, RunOptions, Settings, TestOutcome};
 
 use crate::documents::text::{Reader, Text};
 use crate::paths::{path_of, relative};
@@ -39,6 +39,10 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// The folder without symlinks, as Python may name it.
     pub(crate) canonical: PathBuf,
+    /// The client's settings.
+    pub(crate) client_settings: ClientSettings,
+    /// Those of the folder's files.
+    pub(crate) file_settings: FileSettings,
     /// Settings in force.
     pub(crate) settings: Settings,
     /// pytest's configuration, for reading sources.
@@ -75,6 +79,8 @@ impl Workspace {
             uri,
             root,
             canonical,
+            client_settings: ClientSettings::default(),
+            file_settings: FileSettings::default(),
             settings: Settings::default(),
             pytest: PytestSettings::default(),
             view: View::default(),
@@ -101,6 +107,26 @@ impl Workspace {
             }
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Reads the settings in the folder's files again; returns the problems that are gone, and whether anything changed.
+    pub(crate) fn read_settings_files(&mut self) -> (Vec<FileProblem>, bool) {
+        let present = FileSettings::of_root(&self.root);
+        let changed = present != self.file_settings;
+        let mut old = std::mem::replace(&mut self.file_settings, present).problems;
+        old.retain(|problem| !self.file_settings.problems.contains(problem));
+        (old, changed)
+    }
+
+    /// The files that have a diagnostic because of what is on disk or was run.
+    pub(crate) fn files_with_problems(&self) -> BTreeSet<PathBuf> {
+        let settings = self.file_settings.problems.iter().map(|problem| self.root.join(problem.file));
+        self.findings.files().cloned().chain(settings).collect()
+    }
+
+    /// What is wrong with a file of settings.
+    pub(crate) fn settings_problems(&self, path: &Path) -> impl Iterator<Item = &FileProblem> {
+        self.file_settings.problems.iter().filter(move |problem| self.root.join(problem.file) == path)
     }
 
     /// The rules for reading the tests of a file.

@@ -111,6 +111,44 @@ impl PartialSettings {
     }
 }
 
+/// The settings of a client: what its user set, and the client's own defaults, which are its JSON's `defaults`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ClientSettings {
+    /// What the user set; it goes over the project's files.
+    pub given: PartialSettings,
+    /// What holds in this client if neither the user nor the project's files say otherwise.
+    pub defaults: PartialSettings,
+}
+
+impl ClientSettings {
+    /// Reads settings from JSON; a wrong value is reported and left out.
+    #[must_use]
+    pub fn read(value: &Value) -> (Self, Vec<Mistake>) {
+        let (given, mut mistakes) = PartialSettings::read(value);
+        let (defaults, more) = PartialSettings::read(value.get(DEFAULTS).unwrap_or(&Value::Null));
+        mistakes.extend(more);
+        (ClientSettings { given, defaults }, mistakes)
+    }
+
+    /// The user's settings over those of the project's files over the client's defaults.
+    #[must_use]
+    pub fn with_file(&self, file: &PartialSettings) -> PartialSettings {
+        self.given.over(file).over(&self.defaults)
+    }
+
+    /// The settings as JSON, which [`ClientSettings::read`] reads.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut all = self.given.0.clone();
+        if !self.defaults.is_empty() {
+            all.insert(DEFAULTS.to_owned(), self.defaults.to_json());
+        }
+        Value::Object(all)
+    }
+}
+
+const DEFAULTS: &str = "defaults";
+
 fn put_over(lower: &mut Map<String, Value>, upper: &Map<String, Value>) {
     for (key, value) in upper {
         match (lower.get_mut(key), value) {

@@ -1,7 +1,7 @@
 //! Settings from JSON: one mistake loses one value, and is reported.
 
 use proptest::prelude::*;
-use pytest_lens_protocol::{Executor, PartialSettings, RunOnSave, Settings, WorkerCount};
+use pytest_lens_protocol::{ClientSettings, Executor, PartialSettings, RunOnSave, Settings, WorkerCount};
 use serde_json::{Value, json};
 
 fn problems(value: Value) -> (Settings, String) {
@@ -119,6 +119,18 @@ fn what_one_place_gives_goes_over_what_another_does_key_by_key() {
     assert_eq!((settings.rerun.enabled, settings.rerun.max_reruns, settings.rerun.delay_ms), (true, 2, 1));
     assert_eq!(both.get("rerun.delayMs"), Some(&json!(1)));
     assert_eq!(both.get("rerun.maxReruns"), None);
+}
+
+#[test]
+fn a_clients_own_defaults_are_below_the_projects_files() {
+    let json = json!({"workers": 4, "defaults": {"workers": 1, "codeLens": {"enable": false}, "runOnSave": "file"}});
+    let (client, mistakes) = ClientSettings::read(&json);
+    assert_eq!((mistakes, client.to_json()), (vec![], json));
+    let file = given(json!({"workers": 3, "runOnSave": "affected"}));
+    let settings = client.with_file(&file).complete();
+    assert_eq!((settings.workers, settings.run_on_save), (Some(WorkerCount::Fixed(4)), RunOnSave::Affected));
+    assert!(!settings.code_lens.enable);
+    assert_eq!(ClientSettings::read(&json!({"defaults": {"workers": 0}})).1.len(), 1);
 }
 
 /// Valid settings of one place, some of each kind.
