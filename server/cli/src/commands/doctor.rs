@@ -5,8 +5,10 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+use pytest_lens_analysis::FileSettings;
 use pytest_lens_engine::Connect;
-use pytest_lens_protocol::{CollectError, Request, Response};
+use pytest_lens_protocol::{CollectError, PartialSettings, Request, Response, Settings};
+use serde_json::Value;
 
 use crate::engine::client::{Client, Collected};
 use crate::engine::history::{History, history};
@@ -18,11 +20,13 @@ use crate::style::{Paint, Style};
 pub(crate) async fn doctor(
     connect: Arc<dyn Connect>,
     root: &Path,
+    file: &FileSettings,
     out: &mut dyn Write,
     style: Style,
 ) -> Result<i32, Failure> {
     let mut page = Page::new(style, root);
-    let healthy = examine(&*connect, root, &mut page).await?;
+    let healthy = settings(&mut page, file);
+    let healthy = examine(&*connect, root, file, &mut page).await? && healthy;
     let healthy = recorded(&mut page, history(&*connect, root).await) && healthy;
     page.end(healthy);
     out.write_all(page.text.as_bytes())?;
@@ -30,7 +34,7 @@ pub(crate) async fn doctor(
     Ok(if healthy { exit::OK } else { exit::FAILED })
 }
 
-async fn examine(connect: &dyn Connect, root: &Path, page: &mut Page) -> Result<bool, Failure> {
+async fn examine(connect: &dyn Connect, root: &Path, file: &FileSettings, page: &mut Page) -> Result<bool, Failure> {
     let client = match Client::open(connect, root, None).await {
         Ok(client) => client,
         Err(Failure::Message { sentence, .. }) => {
@@ -43,10 +47,27 @@ async fn examine(connect: &dyn Connect, root: &Path, page: &mut Page) -> Result<
     let collected = client.collect().await;
     let errors = client.collect_errors().await?;
     match client.session.call(Request::GetContextStatus { context_id: client.context_id.clone() }).await {
-        status @ Response::ContextStatus { .. } => environment(page, status, root),
+        status @ Response::ContextStatus { .. } => environment(page, status, root, file),
         other => return Err(Failure::of_response(other)),
     }
     Ok(tests(page, collected, &errors, root))
+}
+
+/// The settings that differ from the defaults, and where each comes from; a mistake in them is a fault.
+fn settings(page: &mut Page, file: &FileSettings) -> bool {
+    let defaults = PartialSettings::read(&Value::Object(Settings::all_keys())).0;
+    let name = file.file.unwrap_or_default();
+    let mut set: Vec<_> = file.lines.iter().map(|(key, line)| (line, key)).collect();
+    set.sort();
+    for (line, key) in set {
+        if let Some(value) = file.given.get(key).filter(|value| defaults.get(key) != Some(value)) {
+            page.entry(Mark::Ok, "setting", &format!("{key} = {value}"), &[format!("from {name}, line {line}")]);
+        }
+    }
+    for problem in &file.problems {
+        page.entry(Mark::Wrong, "setting", &problem.to_string(), &[]);
+    }
+    file.problems.is_empty()
 }
 
 /// The history. A damaged file that was set aside is no fault any more.
@@ -74,7 +95,7 @@ fn recorded(page: &mut Page, history: Result<History, Failure>) -> bool {
 }
 
 /// The environment of the context. Hazards are no fault: they only cost time.
-fn environment(page: &mut Page, status: Response, root: &Path) {
+fn environment(page: &mut Page, status: Response, root: &Path, file: &FileSettings) {
     let Response::ContextStatus {
         python_path,
         python_source,
@@ -99,7 +120,14 @@ fn environment(page: &mut Page, status: Response, root: &Path) {
     let config = config.map(|file| file.strip_prefix(root).unwrap_or(file).display().to_string());
     page.entry(Mark::Ok, "config", config.as_deref().unwrap_or("none; pytest's defaults apply"), &[]);
     let mark = if hazards.is_empty() { Mark::Ok } else { Mark::Slow };
-    page.entry(mark, "mode", &format!("{execution_mode}, chosen by `auto`: {mode_reason}"), &[]);
+    let chosen = match file.lines.get("executionMode").zip(file.file) {
+        Some((line, name)) if mode_reason == "asked for" => format!("by `executionMode` in {name}, line {line}"),
+        Some((line, name)) if file.given.complete().execution_mode != "auto" => {
+            format!("although {name}, line {line} says otherwise: {mode_reason}")
+        }
+        _ => format!("chosen by `auto`: {mode_reason}"),
+    };
+    page.entry(mark, "mode", &format!("{execution_mode}, {chosen}"), &[]);
     for hazard in hazards {
         page.entry(Mark::Slow, "hazard", &hazard, &[format!("way out: {}", way_out(&hazard))]);
     }
@@ -257,8 +285,12 @@ mod tests {
     }
 
     async fn page(fake: Fake) -> String {
+        page_with(fake, &FileSettings::default()).await
+    }
+
+    async fn page_with(fake: Fake, file: &FileSettings) -> String {
         let mut out = Vec::new();
-        let result = doctor(Arc::new(fake), Path::new("/repo"), &mut out, Style::PLAIN).await;
+        let result = doctor(Arc::new(fake), Path::new("/repo"), file, &mut out, Style::PLAIN).await;
         format!("{}exit status {:?}", String::from_utf8(out).unwrap(), result)
     }
 
@@ -336,5 +368,49 @@ mod tests {
         Something is wrong: see above.
         exit status Ok(1)
         ");
+    }
+
+    #[tokio::test]
+    async fn each_setting_is_printed_with_its_place_and_a_mistake_is_a_fault() {
+        let text = "[tool.pytest-lens]\nworkers = 4\nexecution-mode = 'subprocess'\nrunOnSave = 'off'\nworker = 3\n\
+                    env.A = 'b'\n";
+        let file = pytest_lens_analysis::read_settings(&|name| match name {
+            "pyproject.toml" => Ok(text.into()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        });
+        let fake = Fake::new(|request| match request {
+            Request::Collect { .. } => Response::CollectionComplete { node_count: 2, duration_ms: 5 },
+            Request::GetContextStatus { .. } => {
+                let mut status = status(&[]);
+                if let Response::ContextStatus { execution_mode, mode_reason, .. } = &mut status {
+                    (*execution_mode, *mode_reason) = ("subprocess".into(), "asked for".into());
+                }
+                status
+            }
+            other => recorded(other),
+        });
+        insta::assert_snapshot!(page_with(fake, &file).await, @r#"
+        pytest-lens 0.1.0 in /repo
+
+          ok     setting   workers = 4
+                           from pyproject.toml, line 2
+          ok     setting   executionMode = "subprocess"
+                           from pyproject.toml, line 3
+          ok     setting   env.A = "b"
+                           from pyproject.toml, line 6
+          wrong  setting   pyproject.toml, line 5: `worker` is no setting; did you mean `workers`?
+          ok     Python    3.11.7  /repo/.venv/bin/python
+                           found by: the repo's .venv
+          ok     pytest    9.2.0
+          ok     plugins   xdist 3.8.0, cov 7.0.0
+          ok     config    pyproject.toml
+          ok     mode      subprocess, by `executionMode` in pyproject.toml, line 3
+          ok     tests     2 collected in 0.01 s
+          ok     history   12 outcomes of 3 tests in /state/repo.db
+                           a damaged file was set aside as /state/repo.db.damaged-1; delete it if you do not need it
+
+        Something is wrong: see above.
+        exit status Ok(1)
+        "#);
     }
 }

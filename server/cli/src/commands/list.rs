@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pytest_lens_engine::Connect;
-use pytest_lens_protocol::{Request, Response, TestNodeInfo};
+use pytest_lens_protocol::{Request, Response, Settings, TestNodeInfo};
 
 use crate::engine::client::Client;
 use crate::engine::inventory::{chosen, inventory};
@@ -29,11 +29,13 @@ pub(crate) async fn list(
     listed(&client, root, wanted, out).await
 }
 
-/// `pytest-lens run --collect-only`: prints the tests that the run would run.
+/// `pytest-lens run --collect-only`: prints the tests that the run would run. `file`: the settings in the project's
+/// files.
 pub(crate) async fn of_run(
     connect: Arc<dyn Connect>,
     root: &Path,
     options: &Run,
+    file: &Settings,
     out: &mut dyn Write,
 ) -> Result<i32, Failure> {
     let wanted = Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json };
@@ -45,7 +47,8 @@ pub(crate) async fn of_run(
                 options.passed.join(" ")
             )));
         }
-        let settings = serde_json::json!({ "arguments": options.passed });
+        let arguments = [file.arguments.as_slice(), &options.passed].concat();
+        let settings = serde_json::json!({ "arguments": arguments });
         let request = Request::ConfigureContext { context_id: client.context_id.clone(), settings };
         if let refused @ Response::Error { .. } = client.session.call(request).await {
             return Err(Failure::of_response(refused));

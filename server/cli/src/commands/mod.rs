@@ -14,13 +14,14 @@ mod shard;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use pytest_lens_analysis::FileSettings;
 use pytest_lens_engine::{Connect, Remote};
 
 use crate::engine::start::{Lifetime, block_on, start, with, with_engine};
 use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
 use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root};
-use crate::options::{addopts, selectors, terminal_access};
+use crate::options::{addopts, project_file, selectors, terminal_access};
 use crate::run;
 use crate::style::Style;
 
@@ -51,15 +52,17 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
                 return Err(plain_pytest::replace_process(&option, &root, &options));
             }
             let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
+            let file = project_file::read(&root).given.complete();
             if let (Some(test), Some(base)) = (&options.explain, &options.affected) {
                 return with(&options.engine, async |engine| {
                     list::explain(engine, &root, &options, (test, base), out).await
                 });
             }
             if options.collect_only {
-                return with(&options.engine, async |engine| list::of_run(engine, &root, &options, out).await);
+                return with(&options.engine, async |engine| list::of_run(engine, &root, &options, &file, out).await);
             }
-            let added = addopts::read(&root, &options.passed);
+            let mut added = addopts::read(&root, &options.passed);
+            added.extend(file.arguments.iter().cloned());
             options.has_terminal = terminal_access::is_wanted(&options, &added)?;
             addopts::add(&mut options, &added);
             if options.has_terminal {
@@ -76,14 +79,17 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
         }
         Command::List(mut options) => {
             let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
+            project_file::read(&root);
             with(&options.engine, async |engine| list::list(engine, &root, &options, out).await)
         }
         Command::Shard(options) => {
             let root = root_of(&options.root, &options.engine, &mut Vec::new())?;
+            project_file::read(&root);
             with(&options.engine, async |engine| shard::shard(engine, &root, &options, out, Style::of_stdout()).await)
         }
         Command::Flaky(options) => {
             let root = root_of(&options.root, &options.engine, &mut Vec::new())?;
+            project_file::read(&root);
             let (json, style) = (options.json, Style::of_stdout());
             with(&options.engine, async |engine| flaky::flaky(engine, &root, json, out, style).await)
         }
@@ -96,7 +102,10 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
         Command::Man(options) => help::manual(&options.words, out),
         Command::Doctor(options) => {
             let root = selectors::root(options.root.root.as_deref())?;
-            with_engine(Lifetime::Short, async |engine| doctor::doctor(engine, &root, out, Style::of_stdout()).await)
+            let file = FileSettings::of_root(&root);
+            with_engine(Lifetime::Short, async |engine| {
+                doctor::doctor(engine, &root, &file, out, Style::of_stdout()).await
+            })
         }
     }
 }

@@ -9,6 +9,7 @@ use std::process::Command;
 use crate::engine::start::block_on;
 use crate::failure::Failure;
 use crate::options::arguments::Run;
+use crate::options::project_file;
 
 /// The option that makes a run pytest's, if there is one.
 pub(super) fn option(run: &Run) -> Option<String> {
@@ -41,7 +42,10 @@ pub(super) fn replace_process(option: &str, root: &Path, run: &Run) -> Failure {
         Ok(python) => python,
         Err(failure) => return failure,
     };
-    let error = Command::new(&python).args(["-m", "pytest"]).args(words).current_dir(root).exec();
+    let file = project_file::read(root).given.complete();
+    let mut pytest = Command::new(&python);
+    pytest.args(["-m", "pytest"]).args(&file.arguments).args(words).envs(&file.env);
+    let error = pytest.current_dir(root).exec();
     Failure::internal(format!("`{}` can't be started: {error}", python.display()))
 }
 

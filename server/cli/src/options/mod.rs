@@ -5,6 +5,7 @@ pub(crate) mod arguments;
 #[cfg(test)]
 mod options_page;
 pub(crate) mod parse;
+pub(crate) mod project_file;
 pub(crate) mod pytest_options;
 mod pytest_table;
 pub(crate) mod selectors;

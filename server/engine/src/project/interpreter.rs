@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use pytest_lens_analysis::FileSettings;
 use tokio::process::Command;
 
 use super::pytest_config;
@@ -24,7 +25,8 @@ pub(crate) struct Interpreter {
 /// One sentence that says what is missing and what to do.
 pub async fn find_python(root: &Path) -> Result<PathBuf, String> {
     let rootdir = pytest_config::read(root).rootdir;
-    find(root, &rootdir, None).await.map(|found| found.path)
+    let asked = FileSettings::of_root(root).given.complete().python_path;
+    find(root, &rootdir, asked.as_deref()).await.map(|found| found.path)
 }
 
 /// Finds the interpreter. The order is: the requested one, the repository's virtual environment, the active

@@ -1,6 +1,5 @@
 //! Synchronizes settings with the client: from `initializationOptions`, from `didChangeConfiguration`, or requested for
-//! each folder; and with a
-//! folder's own files of settings.
+//! each folder; and with a folder's own files of settings.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -83,7 +83,7 @@ async fn opens_the_folder_and_asks_for_what_is_missing() {
     client.replies.insert("workspace/configuration".into(), json!([{ "workers": 3 }]));
     client.open_folder(json!({ "pytestLens": true })).await;
     assert_snapshot!(client.transcript().await, @r#"
-    client/registerCapability {"registrations":[{"id":"pytest-lens/files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/pytest.toml"},{"globPattern":"**/.pytest.toml"},{"globPattern":"**/pytest.ini"},{"globPattern":"**/.pytest.ini"},{"globPattern":"**/pyproject.toml"},{"globPattern":"**/tox.ini"},{"globPattern":"**/setup.cfg"},{"globPattern":"**/*.py"}]}},{"id":"pytest-lens/saves","method":"textDocument/didSave","registerOptions":{"documentSelector":[{"scheme":"file"}],"includeText":false}}]}
+    client/registerCapability {"registrations":[{"id":"pytest-lens/files","method":"workspace/didChangeWatchedFiles","registerOptions":{"watchers":[{"globPattern":"**/pytest.toml"},{"globPattern":"**/.pytest.toml"},{"globPattern":"**/pytest.ini"},{"globPattern":"**/.pytest.ini"},{"globPattern":"**/pyproject.toml"},{"globPattern":"**/tox.ini"},{"globPattern":"**/setup.cfg"},{"globPattern":"**/pytest-lens.toml"},{"globPattern":"**/*.py"}]}},{"id":"pytest-lens/saves","method":"textDocument/didSave","registerOptions":{"documentSelector":[{"scheme":"file"}],"includeText":false}}]}
     workspace/configuration {"items":[{"scopeUri":"file:///repo","section":"pytestLens"}]}
     window/workDoneProgress/create {"token":"pytest-lens/collect/1"}
     "#);
@@ -107,8 +107,8 @@ async fn wrong_settings_are_told_once_and_lose_nothing_else() {
     let again = json!({ "settings": { "pytestLens": settings } });
     client.notify("workspace/didChangeConfiguration", again).await;
     assert_snapshot!(client.transcript_of(&["window/showMessage"]).await, @r#"
-    window/showMessage {"type":2,"message":"setting `pytestLens.workers`: invalid value: string \"many\", expected a number of at least 1, or \"auto\"; correct it, until then its default is used"}
-    window/showMessage {"type":2,"message":"setting `pytestLens.codeLens.enable`: invalid type: string \"no\", expected a boolean; correct it, until then its default is used"}
+    window/showMessage {"type":2,"message":"setting `pytestLens.workers`: invalid value: string \"many\", expected a number of at least 1, or \"auto\"; correct it, until then it counts as not set"}
+    window/showMessage {"type":2,"message":"setting `pytestLens.codeLens.enable`: invalid type: string \"no\", expected a boolean; correct it, until then it counts as not set"}
     "#);
     let Some(Request::ConfigureContext { settings, .. }) = client.engine.asked("configure_context").pop() else {
         panic!("the engine was not configured");

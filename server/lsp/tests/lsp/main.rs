@@ -17,6 +17,7 @@ mod lazy;
 mod places;
 mod plain;
 mod runs;
+mod settings_files;
 mod tree;
 mod wire;
 
