@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Literal, cast
@@ -22,9 +23,11 @@ class Engine(RunControl):
     """One project, open in an engine that keeps its interpreter warm.
 
     ``root`` is the project's folder. ``python`` names its interpreter; without it, the engine uses
-    the project's own environment, an active one, this process's interpreter, or searches for one.
-    ``mode`` is ``"embedded"``, ``"subprocess"`` or ``"auto"``; ``settings`` are those of
-    :meth:`configure`. Close the engine when done, or use it in a ``with`` statement: every process
+    the one that the project's settings name, its own environment, an active one, this process's
+    interpreter, or searches for one. ``mode`` is ``"embedded"``, ``"subprocess"`` or ``"auto"``;
+    ``settings`` are those of :meth:`configure`. They go over the settings in the project's
+    ``pytest-lens.toml`` or ``pyproject.toml``; each mistake in these is a :class:`UserWarning`.
+    Close the engine when done, or use it in a ``with`` statement: every process
     that it started ends.
 
     Methods wait without blocking other threads, and Ctrl-C interrupts them. A refused request
@@ -43,7 +46,10 @@ class Engine(RunControl):
         root = os.path.abspath(root)
         #: The project's folder.
         self.root = root
-        if python is None:
+        given, mistakes = _native.file_settings(root)
+        for mistake in mistakes:
+            warnings.warn(mistake, UserWarning, stacklevel=2)
+        if python is None and "pythonPath" not in given:
             python = interpreter.preferred(root)
         self._engine = _native.Engine()
         self._session = self._engine.session()
@@ -89,7 +95,10 @@ class Engine(RunControl):
         return cast(messages.ContextStatus, self._in_context("get_context_status"))
 
     def configure(self, settings: dict[str, Any]) -> messages.ConfigAck:
-        """Set every setting (``pytestLens.*`` as nested objects); those left out take defaults."""
+        """Set this client's settings (``pytestLens.*`` as nested objects), in place of earlier ones.
+
+        Those left out are as the project's files say, otherwise they have their defaults.
+        """
         return cast(messages.ConfigAck, self._in_context("configure_context", settings=settings))
 
     def shutdown(self) -> messages.ShutdownAck:

@@ -1009,12 +1009,12 @@ class RunStart(TypedDict):
 class Settings(TypedDict):
     """Every setting, with its default. Dotted keys of editors are nested objects here.
 
-    * ``pythonPath``: The interpreter; ``None`` searches for one.
+    * ``pythonPath``: The interpreter; if it is not set, the engine searches for one.
     * ``executionMode``: ``embedded``, ``subprocess`` or ``auto``.
-    * ``workers``: Number of runners, or ``auto``; ``None`` is 1, or ``auto`` if the project itself
-      asks pytest-xdist for several.
+    * ``workers``: Number of runners, or ``auto``; if it is not set, 1, or ``auto`` if the project
+      itself asks pytest-xdist for several.
     * ``arguments``: Further arguments for pytest.
-    * ``env``: Environment variables for the tests; they take precedence over ``env_file``.
+    * ``env``: Environment variables for the tests; they take precedence over ``envFile``.
     * ``envFile``: A file of ``NAME=value`` lines, relative to the root.
     * ``codeLens``: Settings of code lenses.
     * ``inlayHints``: Settings of inlay hints.

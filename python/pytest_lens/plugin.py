@@ -52,10 +52,12 @@ class Recorder:
         self._code: str | None = None
         self._naming = threading.Thread(target=self._name_code, daemon=True)
         self._told = ""
+        self._mistakes: list[str] = []
 
     def _name_code(self) -> None:
         from . import _native  # only who records pays for it
 
+        self._mistakes = _native.file_settings(self._root)[1]
         self._code = _native.fingerprint(self._root)
 
     def pytest_sessionstart(self) -> None:
@@ -85,6 +87,8 @@ class Recorder:
         self._told = trouble or f"recorded the outcomes of {tests}"
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print one line: the result of the recording."""
+        """Print the mistakes in the project's settings, and the result of the recording."""
+        for mistake in self._mistakes:
+            terminalreporter.write_line(f"lens: {mistake}")
         if self._told:
             terminalreporter.write_line(f"lens: {self._told}")

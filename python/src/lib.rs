@@ -3,6 +3,7 @@
 
 mod engine;
 mod record;
+mod settings;
 mod waiting;
 
 use pyo3::prelude::*;
@@ -14,6 +15,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Session>()?;
     module.add_function(wrap_pyfunction!(record::fingerprint, module)?)?;
     module.add_function(wrap_pyfunction!(record::record, module)?)?;
+    module.add_function(wrap_pyfunction!(settings::file_settings, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("PROTOCOL_VERSION", PROTOCOL_VERSION)?;
     module.add("REQUESTS", Request::TAGS)

@@ -195,3 +195,24 @@ def test_suites_their_events_and_what_they_print(world: World) -> None:
         assert failed["type"] == "launch_error"
         assert failed["code"] == "instance_cannot_resolve"
         assert opened.run_events(built["run_id"])["events"]
+
+
+def test_the_projects_files_hold_settings_and_the_callers_go_over_them(world: World) -> None:
+    table = f"""
+        [tool.pytest-lens]
+        python-path = "{sys.executable}"
+        env = {{ WHICH = "file" }}
+        rerun.maxRerun = 3
+    """
+    text = "import os\ndef test_which(): assert os.environ['WHICH'] == 'file'\n"
+    world.write({"pyproject.toml": table, "test_a.py": text})
+    sentence = "pyproject.toml, line 4: `rerun.maxRerun` is no setting; did you mean `rerun.maxReruns`"
+    with pytest.warns(UserWarning, match=sentence):
+        lens = Engine(world.root)
+    with lens:
+        assert lens.status()["python_source"] == "`pythonPath` in pyproject.toml"
+        assert lens.run()["passed"] == 1
+        lens.configure({"env": {"WHICH": "caller"}})
+        assert lens.run()["failed"] == 1
+        lens.configure({})
+        assert lens.run()["passed"] == 1

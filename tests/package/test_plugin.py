@@ -98,3 +98,10 @@ def test_the_warm_engine_does_not_record_twice(world: World) -> None:
     assert world.lens("run").returncode == 0
     assert world.lens("run", BREAK="1").returncode == 1
     assert flaky(world)["test_a.py::test_flips"]["totalRuns"] == 2
+
+
+def test_mistakes_in_the_projects_settings_are_named(world: World) -> None:
+    world.write({"test_a.py": "def test_a(): pass", "pytest-lens.toml": "worker = 2"})
+    told = world.python("-m", "pytest", "--lens").stdout
+    assert "lens: pytest-lens.toml, line 1: `worker` is no setting; did you mean `workers`?" in told
+    assert "worker" not in world.python("-m", "pytest").stdout

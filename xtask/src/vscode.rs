@@ -87,7 +87,9 @@ pub(crate) fn package(binary: &Path, platform: &str) -> Result<PathBuf> {
     for name in ["LICENSE-MIT", "LICENSE-APACHE"] {
         fs::copy(paths::root().join(name), stage.join(name))?;
     }
-    copy_folder(&extension.join("media"), &stage.join("media"))?;
+    for name in ["media", "schemas"] {
+        copy_folder(&extension.join(name), &stage.join(name))?;
+    }
     let name = if platform.starts_with("win32") { "pytest-lens.exe" } else { "pytest-lens" };
     fs::copy(binary, stage.join("bin").join(name)).with_context(|| format!("{} is missing", binary.display()))?;
     let out = paths::target().join("dist");

@@ -250,15 +250,15 @@ export interface RunStart {
 
 /** Every setting, with its default. Dotted keys of editors are nested objects here. */
 export interface Settings {
-  /** The interpreter; `None` searches for one. */
+  /** The interpreter; if it is not set, the engine searches for one. */
   pythonPath: string | null;
   /** `embedded`, `subprocess` or `auto`. */
   executionMode: string;
-  /** Number of runners, or `auto`; `None` is 1, or `auto` if the project itself asks pytest-xdist for several. */
+  /** Number of runners, or `auto`; if it is not set, 1, or `auto` if the project itself asks pytest-xdist for several. */
   workers: WorkerCount | null;
   /** Further arguments for pytest. */
   arguments: string[];
-  /** Environment variables for the tests; they take precedence over `env_file`. */
+  /** Environment variables for the tests; they take precedence over `envFile`. */
   env: Record<string, string>;
   /** A file of `NAME=value` lines, relative to the root. */
   envFile: string | null;

@@ -13,12 +13,12 @@ import { Interpreter } from "./interpreter";
 import { log, type Loudness, relay, sentence, tell } from "./log";
 import { plain, summary } from "./print";
 import { isEnvironment, type Problem, problemOf, wayOut } from "./problems";
-import type { Notifications, RunOnSave, Settings, TestItem } from "./protocol";
+import type { Notifications, RunOnSave, TestItem } from "./protocol";
 import { Following } from "./pythonSettings";
 import type { FolderStatus } from "./requests";
 import { Resolver } from "./resolver";
 import { type RunEvent, Runs } from "./runs";
-import { folderSettings } from "./settings";
+import { type FolderSettings, folderSettings } from "./settings";
 import { restoreIcons } from "./restoreIcons";
 import { modeWords } from "./text";
 import { Tree } from "./tree";
@@ -139,15 +139,15 @@ export class Session implements Host, vscode.Disposable {
     return this.#settings(folder, runOnSave);
   }
 
-  #settings(folder: vscode.WorkspaceFolder | undefined, runOnSave?: RunOnSave): Partial<Settings> {
+  #settings(folder: vscode.WorkspaceFolder | undefined, runOnSave?: RunOnSave): FolderSettings {
     const pythonPath = this.interpreter.of(folder);
     return folderSettings(folder, { pythonPath, ...this.#following.of(folder), ...(runOnSave && { runOnSave }) });
   }
 
   /** The command line of pytest itself in a folder. */
   testSettings(folder: vscode.WorkspaceFolder): { arguments: string[]; env: Record<string, string> } {
-    const { arguments: own = [], env = {} } = this.#settings(folder);
-    return { arguments: own, env };
+    const { defaults, arguments: own = defaults.arguments ?? [], env } = this.#settings(folder);
+    return { arguments: own, env: { ...defaults.env, ...env } };
   }
 
   said(loudness: Loudness, text: string): void {

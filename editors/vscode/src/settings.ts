@@ -3,6 +3,7 @@ import * as os from "node:os";
 import * as vscode from "vscode";
 
 import type { Settings } from "./protocol";
+import { put, SETTING_KEYS } from "./settingKeys";
 
 /** Settings that take precedence over the user's, while continuous run is on or an interpreter is followed. */
 export interface Overrides {
@@ -23,32 +24,51 @@ export function expand(text: string, folder: vscode.WorkspaceFolder | undefined)
     .replace(/\$\{env:([^}]+)\}/g, (_, name: string) => process.env[name] ?? "");
 }
 
-/** The settings of a folder; empty ones are left out. */
-export function folderSettings(folder: vscode.WorkspaceFolder | undefined, overrides: Overrides): Partial<Settings> {
+/**
+ * What the user set, in the server's form, and in `defaults` everything else: the settings in a project's own files go
+ * over those.
+ */
+export type FolderSettings = Partial<Settings> & { defaults: Partial<Settings> };
+
+/** The settings of a folder. */
+export function folderSettings(folder: vscode.WorkspaceFolder | undefined, overrides: Overrides): FolderSettings {
   const config = vscode.workspace.getConfiguration("pytestLens", folder);
-  const text = (name: string): string | null => expand(config.get(name, "").trim(), folder) || null;
-  // `package.json` has a default for each.
-  const section = <K extends keyof Settings>(name: K): Settings[K] => config.get<unknown>(name) as Settings[K];
-  const env = Object.entries({ ...overrides.env, ...config.get<Record<string, string>>("env", {}) });
-  const runOnSave = section("runOnSave");
-  const own = section("arguments").map((word) => expand(word, folder));
-  return {
-    pythonPath: text("pythonPath") ?? overrides.pythonPath ?? null,
-    executionMode: section("executionMode"),
-    workers: section("workers"),
-    arguments: own.length > 0 ? own : (overrides.arguments ?? []),
-    env: Object.fromEntries(env.map(([name, value]) => [name, expand(value, folder)])),
-    envFile: text("envFile") ?? overrides.envFile ?? null,
-    codeLens: section("codeLens"),
-    inlayHints: section("inlayHints"),
-    runOnSave: runOnSave === "off" ? (overrides.runOnSave ?? runOnSave) : runOnSave,
-    timeoutMs: section("timeoutMs"),
-    collectTimeoutMs: section("collectTimeoutMs"),
-    debugTimeoutMs: section("debugTimeoutMs"),
-    rerun: section("rerun"),
-    fixtureReuse: section("fixtureReuse"),
-    flaky: section("flaky"),
-    executor: section("executor"),
-    ray: { address: text("ray.address") },
-  };
+  const given: Record<string, unknown> = {};
+  const defaults: Record<string, unknown> = {};
+  for (const key of SETTING_KEYS) {
+    const places = config.inspect(key);
+    const isSet = [places?.globalValue, places?.workspaceValue, places?.workspaceFolderValue].some(
+      (value) => value !== undefined,
+    );
+    put(isSet ? given : defaults, key, inForm(config.get(key), folder));
+  }
+  const own = defaults as Partial<Settings>;
+  own.pythonPath ??= overrides.pythonPath ?? null;
+  own.envFile ??= overrides.envFile ?? null;
+  if (overrides.arguments) {
+    own.arguments = overrides.arguments;
+  }
+  own.env = { ...overrides.env };
+  // Continuous run is on: a person has just asked for it.
+  if (overrides.runOnSave && config.get("runOnSave") === "off") {
+    given["runOnSave"] = overrides.runOnSave;
+  }
+  return { ...(given as Partial<Settings>), defaults: own };
+}
+
+/** A value with its variables in place; empty text is none. */
+function inForm(value: unknown, folder: vscode.WorkspaceFolder | undefined): unknown {
+  if (typeof value === "string") {
+    return expand(value.trim(), folder) || null;
+  }
+  if (Array.isArray(value)) {
+    return value.map((word: unknown) => (typeof word === "string" ? expand(word, folder) : word));
+  }
+  if (value !== null && typeof value === "object") {
+    const entries = Object.entries(value as Record<string, unknown>);
+    return Object.fromEntries(
+      entries.map(([name, text]) => [name, typeof text === "string" ? expand(text, folder) : text]),
+    );
+  }
+  return value;
 }

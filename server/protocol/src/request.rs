@@ -182,12 +182,14 @@ messages! {
             /// `hash`, `round_robin` or `duration_balanced`.
             strategy: String,
         },
-        /// Sets every setting of a context (an addition of pytest-lens). Answer: `config_ack` with `config_type`
-        /// `settings` and the settings in force.
+        /// Sets the client's settings of a context, in place of earlier ones (an addition of pytest-lens). They go over
+        /// those in the project's `pytest-lens.toml` or `pyproject.toml`. Answer: `config_ack` with `config_type` `settings`
+        /// and the settings in force; its `fileProblems` are sentences on these files.
         ConfigureContext = "configure_context" {
             /// From `context_ready`.
             context_id: String,
-            /// An object of [`crate::Settings`]' JSON; keys left out take their defaults.
+            /// An object of [`crate::Settings`]' JSON; keys left out are as the project's files say, otherwise as the same
+            /// object's `defaults` say, otherwise they have their defaults.
             settings: serde_json::Value,
         },
         /// Waits for events of the context's log (an addition of pytest-lens). Answer: `events`.

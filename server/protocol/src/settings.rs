@@ -13,17 +13,17 @@ pub use partial::{ClientSettings, Mistake, PartialSettings};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
-    /// The interpreter; `None` searches for one.
+    /// The interpreter; if it is not set, the engine searches for one.
     pub python_path: Option<String>,
     /// `embedded`, `subprocess` or `auto`.
     #[serde(deserialize_with = "execution_mode")]
     #[cfg_attr(feature = "schema", schemars(extend("enum" = ["auto", "embedded", "subprocess"])))]
     pub execution_mode: String,
-    /// Number of runners, or `auto`; `None` is 1, or `auto` if the project itself asks pytest-xdist for several.
+    /// Number of runners, or `auto`; if it is not set, 1, or `auto` if the project itself asks pytest-xdist for several.
     pub workers: Option<WorkerCount>,
     /// Further arguments for pytest.
     pub arguments: Vec<String>,
-    /// Environment variables for the tests; they take precedence over `env_file`.
+    /// Environment variables for the tests; they take precedence over `envFile`.
     pub env: BTreeMap<String, String>,
     /// A file of `NAME=value` lines, relative to the root.
     pub env_file: Option<String>,

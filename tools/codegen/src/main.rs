@@ -1,4 +1,4 @@
-//! `cargo xtask codegen`: writes the types of the other languages, and the reference parts of the documents for client
+//! `cargo xtask codegen`: writes the types of the other languages, the schema of the settings, and the reference parts of the documents for client
 //! authors, from the protocol's Rust definitions, or, with `--check`, checks that they are up to date. Nobody edits
 //! them by hand, and they never drift.
 #![warn(unreachable_pub)]
@@ -8,6 +8,7 @@ mod lua;
 mod markdown;
 mod model;
 mod python;
+mod schema;
 mod typescript;
 
 use std::fs;
@@ -63,6 +64,7 @@ fn run(options: &Options) -> Result<bool> {
 fn files() -> Result<Vec<(&'static str, String)>> {
     let (model, requests) = (Model::read()?, Model::of_requests()?);
     let mut files: Vec<_> = TARGETS.iter().map(|(path, write)| (*path, write(&model))).collect();
+    files.push(("editors/vscode/schemas/pytest-lens.schema.json", schema::write()));
     for (path, parts) in markdown::DOCUMENTS {
         let text = fs::read_to_string(paths::root().join(path)).with_context(|| format!("cannot read {path}"))?;
         let text = markdown::filled(&text, parts, &model, &requests).with_context(|| format!("in {path}"))?;

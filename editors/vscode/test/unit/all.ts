@@ -5,4 +5,5 @@ import "./labels";
 import "./reach";
 import "./recovery";
 import "./serverPlaces";
+import "./settings";
 import "./words";
