@@ -95,9 +95,9 @@ class Engine(RunControl):
         return cast(messages.ContextStatus, self._in_context("get_context_status"))
 
     def configure(self, settings: dict[str, Any]) -> messages.ConfigAck:
-        """Set this client's settings (``pytestLens.*`` as nested objects), in place of earlier ones.
+        """Set the caller's settings (``pytestLens.*`` as nested objects), in place of earlier ones.
 
-        Those left out are as the project's files say, otherwise they have their defaults.
+        Those left out are as the project's files say; otherwise they have their defaults.
         """
         return cast(messages.ConfigAck, self._in_context("configure_context", settings=settings))
 

@@ -206,7 +206,7 @@ def test_the_projects_files_hold_settings_and_the_callers_go_over_them(world: Wo
     """
     text = "import os\ndef test_which(): assert os.environ['WHICH'] == 'file'\n"
     world.write({"pyproject.toml": table, "test_a.py": text})
-    sentence = "pyproject.toml, line 4: `rerun.maxRerun` is no setting; did you mean `rerun.maxReruns`"
+    sentence = "line 4: `rerun.maxRerun` is no setting; did you mean `rerun.maxReruns`"
     with pytest.warns(UserWarning, match=sentence):
         lens = Engine(world.root)
     with lens:

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use ignore::WalkBuilder;
-use pytest_lens_analysis::is_config_file;
+use pytest_lens_analysis::{is_config_file, is_settings_file};
 use sha2::{Digest, Sha256};
 
 /// Files of variables that a project reads by itself count, though git usually ignores them.
@@ -173,7 +173,7 @@ impl Fingerprints {
 
 fn is_code(path: &Path) -> bool {
     let is_python = path.extension().is_some_and(|extension| extension == "py" || extension == "pyi");
-    is_python || path.file_name().is_some_and(is_config_file)
+    is_python || path.file_name().is_some_and(|name| is_config_file(name) || is_settings_file(name))
 }
 
 fn is_left_out(path: &Path, is_folder: bool) -> bool {
