@@ -42,8 +42,8 @@ pub use request::Request;
 pub use response::Response;
 pub use run::{PastOutcome, ReachedFile, RunOptions, Source, UnknownSource};
 pub use settings::{
-    ClientSettings, CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, InlayHintSettings, Mistake, PartialSettings,
-    RayConfig, RerunSettings, RunOnSave, Settings, WorkerCount,
+    ClientSettings, CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, InlayHintSettings, Mistake,
+    PartialSettings, RayConfig, RerunSettings, RunOnSave, Settings, WorkerCount,
 };
 
 /// The version of the protocol that this crate speaks. A client that asks for another is refused.

@@ -119,9 +119,8 @@ async fn open(
             no_python(message)
         }
     })?;
-    let pytest = pytest_config::read(&root);
     let history = shared.histories.of(&root);
-    let project = Project::start(id.clone(), root, interpreter, pool, pytest, settings, history, heard);
+    let project = Project::start(id.clone(), root, interpreter, pool, settings, history, heard);
     project.is_pinned.store(is_pinned, Ordering::Relaxed);
     shared.projects.insert(id, Arc::clone(&project));
     Ok(project)

@@ -24,7 +24,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::{Changed, Fingerprints, History};
 use pytest_lens_protocol::{ClientSettings, Settings, WorkerCount};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -80,14 +79,13 @@ impl Project {
         root: PathBuf,
         interpreter: Interpreter,
         pool: Pool,
-        pytest: PytestSettings,
         settings: LayeredSettings,
         history: Arc<History>,
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
         let (commands, mailbox) = mpsc::unbounded_channel();
         let libraries = Arc::new(Libraries::of(&pool.launcher.cache_dir));
-        let in_force = settings.in_force();
+        let (pytest, in_force) = (pytest_config::read(&root), settings.in_force());
         pool.residents.configure(&in_force.fixture_reuse);
         let state = Arc::new(ProjectState::new(root, pytest, in_force, history, Arc::clone(&pool.analyses)));
         tokio::spawn(Recorder::new(Arc::clone(&state)).work(mailbox, printed));
