@@ -1,5 +1,4 @@
 //! The settings in `pytest-lens.toml` and `pyproject.toml`: what counts, and what is said about the rest.
-#![expect(clippy::unwrap_used, reason = "a test may end with a panic")]
 
 use std::io;
 
