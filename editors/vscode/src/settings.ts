@@ -25,8 +25,8 @@ export function expand(text: string, folder: vscode.WorkspaceFolder | undefined)
 }
 
 /**
- * What the user set, in the server's form, and in `defaults` everything else: the settings in a project's own files go
- * over those.
+ * The settings that the user set, in the server's form, and in `defaults` all others: the settings in a project's own
+ * files go over those.
  */
 export type FolderSettings = Partial<Settings> & { defaults: Partial<Settings> };
 

@@ -33,7 +33,7 @@ pub fn is_settings_file(name: impl AsRef<OsStr>) -> bool {
     SETTINGS_FILES.iter().any(|file| name.as_ref() == *file)
 }
 
-/// What the files of a root say.
+/// The settings in the files of a root, and their problems.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct FileSettings {
     /// The valid settings.
@@ -42,7 +42,7 @@ pub struct FileSettings {
     pub file: Option<&'static str>,
     /// The 1-based line of each setting, by its dotted key.
     pub lines: BTreeMap<String, u32>,
-    /// What is wrong, in the order of the lines.
+    /// The mistakes, in the order of the lines.
     pub problems: Vec<FileProblem>,
 }
 

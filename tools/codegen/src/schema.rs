@@ -42,7 +42,7 @@ fn strict(schema: &mut Value) {
             choices.iter_mut().for_each(strict);
         }
     }
-    // What may only be null otherwise is no choice.
+    // A single alternative to null is no choice.
     if let Some([only]) = map.get("anyOf").and_then(Value::as_array).map(Vec::as_slice) {
         let only = only.as_object().cloned().unwrap_or_default();
         map.remove("anyOf");

@@ -6,7 +6,7 @@ use pytest_lens_analysis::listing::read_file;
 use pytest_lens_analysis::{FileSettings, SETTINGS_FILES};
 use pytest_lens_protocol::{ClientSettings, Settings};
 
-/// What each place gives.
+/// The settings that each place gives.
 #[derive(Debug, Default)]
 pub(crate) struct LayeredSettings {
     /// The client's.

@@ -192,7 +192,7 @@ fn trust(shared: &Arc<Shared>, trusted: bool) {
         state.workspaces.iter().map(|workspace| (workspace.uri.clone(), Arc::clone(&workspace.link))).collect()
     };
     for (folder, link) in folders {
-        // What its files give depends on it.
+        // The folder's own settings depend on it.
         shared.state().apply_settings(&folder);
         if trusted {
             connection::start(shared, &folder);

@@ -124,7 +124,7 @@ impl Workspace {
         self.findings.files().cloned().chain(settings).collect()
     }
 
-    /// What is wrong with a file of settings.
+    /// The mistakes in a file of settings.
     pub(crate) fn settings_problems(&self, path: &Path) -> impl Iterator<Item = &FileProblem> {
         self.file_settings.problems.iter().filter(move |problem| self.root.join(problem.file) == path)
     }

@@ -14,7 +14,7 @@ pub struct PartialSettings(Map<String, Value>);
 pub struct Mistake {
     /// The setting, with the index of an element: `rerun.maxReruns`, `arguments[1]`; empty for the whole.
     pub key: String,
-    /// What is wrong, and which form is expected.
+    /// The fault, and the expected form.
     pub reason: String,
 }
 
@@ -114,9 +114,9 @@ impl PartialSettings {
 /// The settings of a client: what its user set, and the client's own defaults, which are its JSON's `defaults`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClientSettings {
-    /// What the user set; it goes over the project's files.
+    /// The values that the user set; they go over the project's files.
     pub given: PartialSettings,
-    /// What holds in this client if neither the user nor the project's files say otherwise.
+    /// The values in this client if neither the user nor the project's files say otherwise.
     pub defaults: PartialSettings,
 }
 
