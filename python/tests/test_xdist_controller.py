@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
-from fake_engine import DEADLINE, Engine, Host, run
+from fake_engine import DEADLINE, Engine, Host, run, start
 from test_plugins import XDIST
 
 # Like pytest-rerunfailures: a server in the controller counts for all workers.
@@ -253,3 +253,20 @@ def test_p8_crashes_are_repeated_as_often_as_a_plugin_asks(project: Project) -> 
     session = engine.fork(base, "session")
     run(session, IDS)
     assert [message.get("after_crash") for message in session.all("started")] == [None, None]
+
+
+def test_p8_the_controller_of_a_resident_lives_from_run_to_run(project: Project) -> None:
+    engine = project(FILES)
+    place = {"index": 0, "count": 2, "run": "r"}
+    session = engine.fork(base_of(engine), "session", worker=place)
+    session.wait("runner_ready")
+    (controller,) = controllers(session)
+    for count in (1, 2):
+        hold = {"scopes": ["session"], "changed": []}
+        start(session, IDS, worker=place, hold=hold)
+        session.wait("done", held=True)
+        stdout = [message["stdout"] for message in session.all("finished")]
+        assert stdout[-2:] == [f"{count}\n"] * 2
+    session.send(t="exit")
+    session.wait("bye")
+    wait_for_end(controller)
