@@ -95,6 +95,7 @@ mod tests {
     fn reports_are_left_to_pytest() {
         assert_eq!(option_of("--fixtures -v tests").as_deref(), Some("--fixtures"));
         assert_eq!(option_of("-x --setup-show").as_deref(), Some("--setup-show"));
+        assert_eq!(option_of("--basetemp=out").as_deref(), Some("--basetemp"));
         assert_eq!(option_of("-VV").as_deref(), Some("-V"));
         assert_eq!(option_of("--co -q").as_deref(), Some("--collect-only"));
         assert_eq!(option_of("--co --json"), None);

@@ -72,7 +72,7 @@ const OTHERS_WITH_VALUE: &[&str] = &[
 const OTHERS: &[&str] = &["--json-report", "--snapshot-update", "--headed"];
 
 /// Options with which pytest prints a report instead of running tests, or besides, and those of plugins that report or
-/// repeat by themselves.
+/// repeat by themselves; and `--basetemp`, because the engine gives each runner a folder of its own.
 const BY_PYTEST: &[&str] = &[
     "--markers",
     "--fixtures",
@@ -85,6 +85,7 @@ const BY_PYTEST: &[&str] = &[
     "--debug",
     "--version",
     "--pastebin",
+    "--basetemp",
     "--max-warnings",
     "--log-cli-level",
     "--log-cli-format",
