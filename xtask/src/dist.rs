@@ -3,7 +3,7 @@
 use anyhow::Result;
 use std::path::Path;
 
-use crate::{vscode, wheel};
+use crate::{release, vscode, wheel};
 use chores::{build, paths};
 
 /// The options of `cargo xtask dist`.
@@ -33,6 +33,14 @@ enum What {
         #[arg(long)]
         list: bool,
     },
+    /// Everything of a release that this machine builds, with checksums, a list of its crates, and release notes.
+    All {
+        /// Cargo's profile; `dev` builds faster and runs slower.
+        #[arg(long, default_value = "release")]
+        profile: String,
+    },
+    /// Only the checksums, notes and package managers' entries, for the packages that are in `target/dist`.
+    Finish,
 }
 
 /// Packages.
@@ -51,8 +59,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             println!("{}", vsix.display());
             Ok(true)
         }
+        What::All { profile } => release::build_all(profile, &out),
+        What::Finish => release::finish(&out).map(|()| true),
         What::Wheel { list: true, .. } => {
-            for (target, tag, _) in wheel::TARGETS {
+            for (target, tag) in wheel::TARGETS {
                 println!("{target:27} {tag}");
             }
             Ok(true)

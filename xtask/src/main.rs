@@ -8,6 +8,7 @@ mod floors;
 mod lua_imports;
 mod plain_words;
 mod python_imports;
+mod release;
 mod test;
 mod tidy;
 mod versions;

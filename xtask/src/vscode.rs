@@ -102,7 +102,7 @@ pub(crate) fn package(binary: &Path, platform: &str) -> Result<PathBuf> {
     Ok(vsix)
 }
 
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;

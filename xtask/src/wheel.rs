@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use chores::venv::Venv;
 use chores::{build, paths, process, ui};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -12,12 +13,12 @@ use std::time::Instant;
 /// The tests of a wheel that run on every Python.
 const TESTS: &str = "tests/package/test_wheel.py";
 
-/// The Linux targets of a release: Rust's name, the wheel's tag, and the oldest glibc that it runs with.
-pub(crate) const TARGETS: [(&str, &str, Option<&str>); 4] = [
-    ("x86_64-unknown-linux-gnu", "manylinux2014", Some("2.17")),
-    ("aarch64-unknown-linux-gnu", "manylinux2014", Some("2.17")),
-    ("x86_64-unknown-linux-musl", "musllinux_1_2", None),
-    ("aarch64-unknown-linux-musl", "musllinux_1_2", None),
+/// The Linux targets of a release: Rust's names, and the wheels' tags.
+pub(crate) const TARGETS: [(&str, &str); 4] = [
+    ("x86_64-unknown-linux-gnu", "manylinux2014"),
+    ("aarch64-unknown-linux-gnu", "manylinux2014"),
+    ("x86_64-unknown-linux-musl", "musllinux_1_2"),
+    ("aarch64-unknown-linux-musl", "musllinux_1_2"),
 ];
 
 /// Builds the wheel of this machine by `pip wheel ./python`, as `pip install ./python` does, and returns its path.
@@ -28,19 +29,70 @@ pub(crate) fn for_host(profile: &str, out: &Path) -> Result<PathBuf> {
 
 /// Builds a wheel for one of [`TARGETS`] on any machine that has Rust's standard library for it.
 pub(crate) fn for_target(target: &str, profile: &str, out: &Path) -> Result<PathBuf> {
-    let Some((_, tag, glibc)) = TARGETS.into_iter().find(|(name, ..)| *name == target) else {
-        let names = TARGETS.map(|(name, ..)| name).join(", ");
-        bail!("there is no wheel for {target}: choose one of {names}");
-    };
-    require_standard_library(target)?;
-    let venv = Venv::from_file("wheel", &paths::root().join("xtask/requirements/wheel.txt"))?;
-    let program = program_by_zig(&venv, target, glibc, profile)?;
-    let arguments = ["--profile", profile, "--target", target, "--zig", "--compatibility", tag];
-    pip_wheel(&venv, &arguments, out, |command| {
+    let program = program_for(target, profile)?;
+    pip_wheel(&tools()?, &for_linux(target, profile)?, out, |command| {
         // The pinned maturin and zig of the environment.
-        command.arg("--no-build-isolation").env("PYTEST_LENS_BIN", &program);
+        command.arg("--no-build-isolation").env("PYTEST_LENS_BIN", &program.binary);
         plain_linker(command);
     })
+}
+
+/// The command line's binary, and the list of the crates in it.
+pub(crate) struct Program {
+    pub(crate) binary: PathBuf,
+    /// A CycloneDX file.
+    pub(crate) contents: PathBuf,
+}
+
+/// Builds the command for one of [`TARGETS`].
+pub(crate) fn program_for(target: &str, profile: &str) -> Result<Program> {
+    let arguments = for_linux(target, profile)?;
+    require_standard_library(target)?;
+    program(&arguments)
+}
+
+/// Builds the command with maturin, which lists its crates, and which checks that a manylinux binary needs no newer libc.
+pub(crate) fn program(arguments: &[&str]) -> Result<Program> {
+    let folder = paths::target().join("program");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    let venv = tools()?;
+    let mut command = Command::new(venv.program("maturin"));
+    venv.enter(&mut command);
+    command.current_dir(paths::root()).args(["build", "--quiet", "--manifest-path", "server/cli/Cargo.toml"]);
+    command.args(arguments).arg("--out").arg(&folder);
+    plain_linker(&mut command);
+    process::check(&mut command)?;
+    let packed = only_file(&folder)?;
+    let mut unpack = venv.python_command();
+    unpack.args(["-m", "zipfile", "-e"]).arg(&packed).arg(&folder);
+    process::output(&mut unpack)?;
+    let stem = format!("pytest_lens-{}", env!("CARGO_PKG_VERSION"));
+    let binary = only_file(&folder.join(format!("{stem}.data/scripts")))?;
+    // Unpacking leaves no file executable.
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755))?;
+    Ok(Program { binary, contents: only_file(&folder.join(format!("{stem}.dist-info/sboms")))? })
+}
+
+/// The one file of a folder; folders do not count.
+fn only_file(folder: &Path) -> Result<PathBuf> {
+    let entries = fs::read_dir(folder).with_context(|| format!("{} is missing", folder.display()))?;
+    let mut files = entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file());
+    files.next().with_context(|| format!("{} has no file", folder.display()))
+}
+
+/// maturin's arguments for one of [`TARGETS`].
+fn for_linux<'a>(target: &'a str, profile: &'a str) -> Result<[&'a str; 7]> {
+    let names = TARGETS.map(|(name, _)| name).join(", ");
+    let found = TARGETS.into_iter().find(|(name, _)| *name == target);
+    let (_, tag) = found.with_context(|| format!("there is no wheel for {target}: choose one of {names}"))?;
+    Ok(["--profile", profile, "--target", target, "--zig", "--compatibility", tag])
+}
+
+/// The pinned tools that build for other machines.
+fn tools() -> Result<Venv> {
+    Venv::from_file("wheel", &paths::root().join("xtask/requirements/wheel.txt"))
 }
 
 /// Whether this machine can install that target's wheel: its processor and its libc.
@@ -61,20 +113,6 @@ fn require_standard_library(target: &str) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The command line's binary for a target, by cargo-zigbuild.
-fn program_by_zig(venv: &Venv, target: &str, glibc: Option<&str>, profile: &str) -> Result<PathBuf> {
-    let with_glibc = glibc.map_or(target.to_owned(), |version| format!("{target}.{version}"));
-    let mut command = Command::new(venv.program("cargo-zigbuild"));
-    command.current_dir(paths::root());
-    venv.enter(&mut command);
-    command.args(["zigbuild", "--quiet", "--package", "pytest-lens", "--bin", "pytest-lens"]);
-    command.args(["--profile", profile, "--target", &with_glibc]);
-    plain_linker(&mut command);
-    process::check(&mut command)?;
-    let folder = if profile == "dev" { "debug" } else { profile };
-    Ok(paths::target().join(target).join(folder).join("pytest-lens"))
 }
 
 /// The machine's own cargo configuration may ask for a linker, which zig's is not: empty flags go over it.
@@ -100,10 +138,10 @@ fn pip_wheel(venv: &Venv, maturin: &[&str], out: &Path, adjust: impl FnOnce(&mut
         .arg(&fresh);
     adjust(&mut command);
     process::check(command.arg("./python"))?;
-    let built = fs::read_dir(&fresh)?.next().context("pip built no wheel")??;
+    let built = only_file(&fresh)?;
     fs::create_dir_all(out)?;
-    let wheel = out.join(built.file_name());
-    fs::rename(built.path(), &wheel)?;
+    let wheel = out.join(built.file_name().context("a file has a name")?);
+    fs::rename(built, &wheel)?;
     Ok(wheel)
 }
 
