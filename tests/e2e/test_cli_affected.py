@@ -79,6 +79,11 @@ def test_only_what_a_change_reaches_runs(world: World, project: Project) -> None
     said = f"{HIGH} would run: {way} since the last commit.\n"
     assert run("--affected", "--explain", HIGH) == (0, said, "")
     assert "would not run" in run("--affected", "--explain", "tests/test_öther one.py")[1]
+    # Files that tools leave behind reach nothing.
+    project.write("app/env/pyvenv.cfg", "")
+    project.write("app/tests/__pycache__/left.pyc", "")
+    project.write(".gitignore", "")
+    assert run("--affected", "--collect-only")[1] == f"{HIGH}\n"
     # The change is committed: seen from the last commit nothing changed, seen from the base it did.
     git(project.root, "checkout", "-q", "-b", "work")
     git(project.root, "commit", "-q", "-a", "-m", "y")
@@ -105,5 +110,8 @@ def test_what_git_cannot_compare_is_a_sentence(
     told = lens(world, "run", "--affected", cwd=alone.root)
     sentence = f"`--affected` compares with git, but `{alone.root}` is in no git repository"
     assert (told.status, told.sentence) == (4, sentence)
+    (alone.root / "test_a.py").unlink()
+    git(alone.root, "init", "-q")
+    assert lens(world, "run", "--affected", cwd=alone.root).status == 5, "as without it"
     told = lens(world, "run", "--affected", cwd=app, env={"PATH": str(tmp_path)})
     assert (told.status, told.sentence) == (4, "`--affected` needs git, which is not on the PATH")

@@ -100,6 +100,7 @@ fn parse_words(arguments: Vec<OsString>) -> Result<Command, Failure> {
         }
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => Failure::usage(no_command(&subcommand)),
         ErrorKind::InvalidSubcommand => Failure::usage(unknown_command(&error, &subcommand)),
+        ErrorKind::UnknownArgument => Failure::usage(unknown_option(&error, &subcommand)),
         _ => Failure::usage(sentence(&error.to_string(), &subcommand)),
     })?;
     Ok(parsed.command)
@@ -129,6 +130,22 @@ fn unknown_command(error: &clap::Error, subcommand: &str) -> String {
         Some(nearest) => format!("there is no command `{word}`{}", suggest::did_you_mean(Some(nearest))),
         None => format!("there is no command `{word}`; the commands are {}", quoted.join(", ")),
     }
+}
+
+/// The sentence on an option that does not exist, with the nearest one that does.
+fn unknown_option(error: &clap::Error, subcommand: &str) -> String {
+    let word = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if word.starts_with('-') => word,
+        _ => return sentence(&error.to_string(), subcommand),
+    };
+    let all = shown_command();
+    let command = all.find_subcommand(subcommand).unwrap_or(&all);
+    let options = command.get_arguments().chain(command.get_subcommands().flat_map(clap::Command::get_arguments));
+    let known: Vec<String> = options.filter_map(clap::Arg::get_long).map(|name| format!("--{name}")).collect();
+    let meant = suggest::did_you_mean(suggest::nearest(word, known.iter().map(String::as_str)));
+    let advice = if meant.is_empty() { format!("; see `{}`", help_of(subcommand)) } else { meant };
+    let command = if all.find_subcommand(subcommand).is_some() { subcommand } else { "pytest-lens" };
+    format!("`{command}` has no option `{word}`{advice}")
 }
 
 /// The command line that prints the help which fits a subcommand.
@@ -172,6 +189,8 @@ mod tests {
             "pytest-lens rum",
             "pytest-lens histroy import a.xml",
             "pytest-lens list --jsno",
+            "pytest-lens history import --roto x",
+            "pytest-lens --quux",
             "pytest-lens run -n many",
             "pytest-lens run -n 2 --dist each",
             "pytest-lens run --dist some",
@@ -199,7 +218,11 @@ mod tests {
         pytest-lens histroy import a.xml
             there is no command, file or folder `histroy`; did you mean `history`?
         pytest-lens list --jsno
-            unexpected argument '--jsno' found; a similar argument exists: '--json'; see `pytest-lens list --help`
+            `list` has no option `--jsno`; did you mean `--json`?
+        pytest-lens history import --roto x
+            `history` has no option `--roto`; did you mean `--root`?
+        pytest-lens --quux
+            `pytest-lens` has no option `--quux`; see `pytest-lens --help`
         pytest-lens run -n many
             invalid value 'many' for '--numprocesses <N>': a number or `auto` is needed; see `pytest-lens run --help`
         pytest-lens run -n 2 --dist each

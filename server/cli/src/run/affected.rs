@@ -42,6 +42,10 @@ pub(crate) async fn narrow(
         client.collect_errors().await?.iter().map(|error| path_of_uri(&error.uri, root)).collect();
     let reached = files.into_iter().map(|file| file.path).collect();
     let (node_ids, left) = left(&all.node_ids, &reached, &known, &broken);
+    if node_ids.is_empty() && left == 0 {
+        // There is nothing to leave out, and the run says why.
+        return Ok(all);
+    }
     let left_out = match left {
         0 => String::new(),
         _ if node_ids.is_empty() && changes.files.is_empty() => {

@@ -21,7 +21,8 @@ pub(super) async fn of_paths(project: &Arc<Project>, paths: &[String]) -> Respon
 }
 
 pub(super) async fn explained(project: &Arc<Project>, paths: &[String]) -> Response {
-    let changed = inside(project, paths).collect();
+    let root = &project.state.root;
+    let changed = inside(project, paths).filter(|path| !is_in_environment(root, path)).collect();
     let inner = Arc::clone(project);
     let found = tokio::task::spawn_blocking(move || impact(&inner, &changed)).await;
     let Impact { everything, files } = found.unwrap_or_default();
@@ -33,6 +34,12 @@ pub(super) async fn explained(project: &Arc<Project>, paths: &[String]) -> Respo
 fn inside<'a>(project: &'a Project, paths: &'a [String]) -> impl Iterator<Item = String> + 'a {
     let root = &project.state.root;
     paths.iter().filter_map(|path| relative(root, &root.join(path)))
+}
+
+/// Whether a file belongs to a virtual environment below the root.
+fn is_in_environment(root: &Path, path: &str) -> bool {
+    let folders = Path::new(path).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    folders.into_iter().any(|folder| root.join(folder).join("pyvenv.cfg").is_file())
 }
 
 /// The sources of a project, who imports whom among them, and the test files.

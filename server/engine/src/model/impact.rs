@@ -36,6 +36,18 @@ pub(crate) enum Kind {
     Data,
 }
 
+/// Folders and files that tools make, in projects whose `.gitignore` does not name them.
+const MADE: [&str; 8] =
+    ["__pycache__", ".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache", ".tox", ".nox", "htmlcov"];
+
+fn is_made(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    path.split('/').any(|part| MADE.contains(&part) || part.ends_with(".egg-info"))
+        || name == ".coverage"
+        || name.starts_with(".coverage.")
+        || [".pyc", "~", ".swp"].iter().any(|end| name.ends_with(end))
+}
+
 /// The kind of a changed file, relative to the root.
 pub(crate) fn kind(path: &str) -> Kind {
     let first = path.split('/').next().unwrap_or_default();
@@ -43,8 +55,8 @@ pub(crate) fn kind(path: &str) -> Kind {
         .contains(&first)
         || ["LICENSE", "LICENCE", ".pre-commit-config.yaml", ".readthedocs.yaml", ".gitlab-ci.yml"].contains(&path);
     match () {
+        () if is_for_tools || is_made(path) || is_prose(path) => Kind::Prose,
         () if path.ends_with(".py") => Kind::Source,
-        () if is_for_tools || is_prose(path) => Kind::Prose,
         () => Kind::Data,
     }
 }
@@ -185,7 +197,8 @@ mod tests {
         assert_eq!(impact(PROJECT, &naming, &["README.md"]), files(&[&["test_none.py", "README.md"]]));
         let tool = files(&[&["test_high.py", "pkg/high.py", "pkg/low.py", "tool.py"]]);
         assert_eq!(impact(PROJECT, &naming, &["tool.py"]), tool);
-        assert_eq!(impact(PROJECT, &[], &["README.md", ".github/workflows/ci.yml", "LICENSE"]), files(&[]));
+        let others = ["README.md", ".github/workflows/ci.yml", "LICENSE", "a/__pycache__/x.pyc", ".coverage.host.1"];
+        assert_eq!(impact(PROJECT, &[], &others), files(&[]));
     }
 
     #[test]
