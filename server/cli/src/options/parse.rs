@@ -190,7 +190,7 @@ mod tests {
             "pytest-lens histroy import a.xml",
             "pytest-lens list --jsno",
             "pytest-lens history import --roto x",
-            "pytest-lens --quux",
+            "pytest-lens doctor --quux",
             "pytest-lens run -n many",
             "pytest-lens run -n 2 --dist each",
             "pytest-lens run --dist some",
@@ -221,8 +221,8 @@ mod tests {
             `list` has no option `--jsno`; did you mean `--json`?
         pytest-lens history import --roto x
             `history` has no option `--roto`; did you mean `--root`?
-        pytest-lens --quux
-            `pytest-lens` has no option `--quux`; see `pytest-lens --help`
+        pytest-lens doctor --quux
+            `doctor` has no option `--quux`; see `pytest-lens doctor --help`
         pytest-lens run -n many
             invalid value 'many' for '--numprocesses <N>': a number or `auto` is needed; see `pytest-lens run --help`
         pytest-lens run -n 2 --dist each
