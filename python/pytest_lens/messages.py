@@ -1025,7 +1025,7 @@ class Settings(TypedDict):
     * ``rerun``: Settings for repeating failures.
     * ``fixtureReuse``: Settings for keeping fixtures between runs.
     * ``flaky``: Settings of flakiness.
-    * ``executor``: The place where runners run.
+    * ``executor``: The place where runners run; this version has only ``local``.
     * ``ray``: Settings of Ray.
     """
 

@@ -280,7 +280,7 @@ export interface Settings {
   fixtureReuse: FixtureReuseSettings;
   /** Settings of flakiness. */
   flaky: FlakySettings;
-  /** The place where runners run. */
+  /** The place where runners run; this version has only `local`. */
   executor: Executor;
   /** Settings of Ray. */
   ray: RayConfig;

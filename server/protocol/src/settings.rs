@@ -45,7 +45,7 @@ pub struct Settings {
     pub fixture_reuse: FixtureReuseSettings,
     /// Settings of flakiness.
     pub flaky: FlakySettings,
-    /// The place where runners run.
+    /// The place where runners run; this version has only `local`.
     pub executor: Executor,
     /// Settings of Ray.
     pub ray: RayConfig,
@@ -289,7 +289,7 @@ pub enum Executor {
     /// Processes of this machine.
     #[default]
     Local,
-    /// A Ray cluster.
+    /// A Ray cluster; not supported by this version, which reports that and runs tests on this machine.
     Ray,
 }
 

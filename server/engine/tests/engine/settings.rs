@@ -103,6 +103,18 @@ async fn a_setting_of_a_wrong_kind_is_refused_by_its_key_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_this_version_can_not_use_is_named_and_tests_run_here() {
+    let lab = Lab::open(&[("test_a.py", "def test(): pass")]).await;
+    let settings = serde_json::json!({ "executor": "ray" });
+    let answer = lab.call(Request::ConfigureContext { context_id: lab.context.clone(), settings }).await;
+    let Response::ConfigAck { config, .. } = answer else { panic!("{answer:?}") };
+    let problem = config["problems"][0].as_str().unwrap();
+    assert!(problem.contains("`pytestLens.executor`") && problem.contains("\"local\""), "{problem}");
+    assert_eq!(lab.counts(Order::all()).await, [1, 1, 0, 0, 0]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn settings_that_are_changed_at_the_same_time_are_all_in_force() {
     let lab = Lab::open(&[]).await;
     let context_id = || lab.context.clone();
