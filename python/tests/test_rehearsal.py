@@ -54,8 +54,19 @@ def pytest_pyfunc_call(pyfuncitem):
 def always():
     SEEN.append("fixture")
 
+class Raising:
+    def __del__(self):
+        raise ValueError("raised in a finalizer")
+
+def raised(config):
+    # Until pytest 8.4 nothing is kept of what happens between tests.
+    from _pytest import unraisableexception
+    key = getattr(unraisableexception, "unraisable_exceptions", None)
+    return None if key is None else len(config.stash[key])
+
 def state(session):
     return (
+        raised(session.config),
         list(session._setupstate.stack), session.testscollected, session.testsfailed,
         list(logging.getLogger().handlers), logging.getLogger().level, list(warnings.filters),
         dict(os.environ), os.getcwd(), [id(item) for item in session.items],
@@ -65,7 +76,9 @@ def state(session):
 def pytest_runtestloop(session):
     from pytest_lens.worker.running import rehearsal
     rehearsal._do_nothing = lambda: CALLED.append(1)
+    Raising()
     before = state(session)
+    assert before[0] in (None, 1)
     rehearse(session)
     assert CALLED == [1]
     assert state(session) == before
@@ -133,18 +146,16 @@ def wait_for_unnamed(host: Host) -> set[int]:
     folder, end = str(host.engine.state / "tmp"), time.monotonic() + DEADLINE
     while time.monotonic() < end:
         links = list(Path(f"/proc/{host.pid}/fd").iterdir())
-        found = {
-            link.stat().st_ino for link in links if os.path.islink(link) and is_in(link, folder)
-        }
+        found = {unnamed_in(link, folder) for link in links} - {None}
         if len(found) == 3:
-            return found
+            return {inode for inode in found if inode is not None}
     raise AssertionError(f"no files without names in {folder}")
 
 
-def is_in(link: Path, folder: str) -> bool:
-    """Whether a descriptor's file has no name and lies in a folder."""
+def unnamed_in(link: Path, folder: str) -> int | None:
+    """The inode of a descriptor's file, if it has no name and lies in a folder."""
     try:
-        target = os.readlink(link)
-    except OSError:  # closed meanwhile
-        return False
-    return target.startswith(f"{folder}/#") and target.endswith("(deleted)")
+        target, inode = os.readlink(link), link.stat().st_ino
+    except OSError:  # closed in the meantime
+        return None
+    return inode if target.startswith(f"{folder}/#") and target.endswith("(deleted)") else None

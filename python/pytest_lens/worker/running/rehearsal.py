@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from _pytest.fixtures import FuncFixtureInfo
 
-# Those that take part in running a test. Not those that count, show, record or debug tests.
+# Those that take part in running a test. Not those that count, show, record or debug tests, and not
+# those that report what threads and finalizers raised before: the first test has to report that.
 _PLUGINS = frozenset(
     f"_pytest.{name}"
     for name in (
@@ -25,9 +26,7 @@ _PLUGINS = frozenset(
         "python",
         "runner",
         "skipping",
-        "threadexception",
         "tmpdir",
-        "unraisableexception",
         "warnings",
     )
 )
