@@ -15,9 +15,10 @@ fn kill(run_id: &str) -> Request {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stopped_run_finishes_what_runs_and_starts_nothing() {
-    let text = "from waiting import wait_for\n\
+    // The test is slow after its signal, so that a stop arrives while it runs.
+    let text = "import time\nfrom waiting import wait_for\n\
                 def test_1(): pass\n\
-                def test_2(): wait_for('go')\n\
+                def test_2(): wait_for('go'); time.sleep(0.5)\n\
                 def test_3(): pass\n\
                 def test_4(): pass\n";
     for mode in ["embedded", "subprocess"] {
@@ -46,8 +47,8 @@ async fn a_stopped_run_finishes_what_runs_and_starts_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_runners_are_both_stopped() {
-    let text = "import pytest\nfrom waiting import wait_for\n\
-                def test_first(): wait_for('go')\n\
+    let text = "import pytest, time\nfrom waiting import wait_for\n\
+                def test_first(): wait_for('go'); time.sleep(0.5)\n\
                 @pytest.mark.parametrize('n', range(20))\ndef test_more(n): pass\n";
     let lab = Lab::resident(&[("waiting.py", WAITING), ("test_a.py", text), ("test_b.py", text)]).await;
     let run = lab.start(Order::all().workers(2)).await;
