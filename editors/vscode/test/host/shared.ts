@@ -9,11 +9,24 @@ import * as vscode from "vscode";
 
 import { debugging } from "../../src/launch";
 import type { RunAnswer } from "../../src/requests";
+import type { FolderSettings } from "../../src/settings";
 import { confirmed, enter, folder, type Lab, type Recorded, until, verdict } from "./lab";
 
 /** The controls of the stand-in for the Python extension. */
 interface StandIn {
   choose(path: string): void;
+}
+
+/** The settings in force in a folder without a file of its own. */
+interface Effective {
+  arguments: string[];
+  env: Record<string, string>;
+  envFile: string | null;
+}
+
+function effective(sent: unknown): Effective {
+  const { defaults, ...given } = sent as FolderSettings;
+  return { ...defaults, ...given, env: { ...defaults.env, ...given.env } } as Effective;
 }
 
 const RECEIPT = "tests/test_prices.py::test_receipt";
@@ -103,8 +116,7 @@ export function shared(): void {
       const root = vscode.Uri.parse(folder());
       const open = vscode.workspace.getWorkspaceFolder(root);
       const config = (): vscode.WorkspaceConfiguration => vscode.workspace.getConfiguration("python", root);
-      const settings = (): { arguments: string[]; envFile: string | null } =>
-        lab.api.session.settings(open) as { arguments: string[]; envFile: string | null };
+      const settings = (): Effective => effective(lab.api.session.settings(open));
       fs.writeFileSync(vscode.Uri.joinPath(root, ".env").fsPath, "CAFE=open\n");
       try {
         await config().update("testing.pytestArgs", ["tests", "--strict-markers"], vscode.ConfigurationTarget.Global);
@@ -148,8 +160,7 @@ export function shared(): void {
       const write = (more: object): void => {
         fs.writeFileSync(place, JSON.stringify({ version: "0.2.0", configurations: [{ ...own, ...more }] }));
       };
-      const settings = (): { env: Record<string, string>; envFile: string | null } =>
-        lab.api.session.settings(open) as { env: Record<string, string>; envFile: string | null };
+      const settings = (): Effective => effective(lab.api.session.settings(open));
       const config = vscode.workspace.getConfiguration("pytestLens");
       try {
         write({ env, envFile: "${workspaceFolder}/launch.env" });
