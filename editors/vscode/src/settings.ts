@@ -48,7 +48,8 @@ export function folderSettings(folder: vscode.WorkspaceFolder | undefined, overr
   if (overrides.arguments) {
     own.arguments = overrides.arguments;
   }
-  own.env = { ...overrides.env };
+  const variables = Object.entries(overrides.env ?? {});
+  own.env = Object.fromEntries(variables.map(([name, value]) => [name, expand(value, folder)]));
   // Continuous run is on: a person has just asked for it.
   if (overrides.runOnSave && config.get("runOnSave") === "off") {
     given["runOnSave"] = overrides.runOnSave;
