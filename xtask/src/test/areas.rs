@@ -1,6 +1,6 @@
 //! The areas of `cargo xtask test`, in the order in which they run: those that fail quickly come first.
 
-use super::{Area, Tally, neovim, pythons, whole};
+use super::{Area, Tally, halves, neovim, pythons, whole};
 use crate::{tidy, wheel};
 use anyhow::{Result, bail};
 use chores::venv::Venv;
@@ -98,7 +98,7 @@ fn python_lint() -> Result<Tally> {
 fn python() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("python", &root.join("xtask/requirements/python.txt"))?;
-    let mut sum = pytest(&venv, &root.join("python"), &["tests"])?;
+    let mut sum = halves::pytest(&venv, &root.join("python"), "tests")?;
     sum.add(pytest(&venv, &root, &["tests/fidelity"])?);
     Ok(sum)
 }
@@ -120,7 +120,7 @@ fn end_to_end() -> Result<Tally> {
     let requirements = root.join("tests/requirements.txt");
     let venv = Venv::from_file("e2e", &requirements)?;
     build::binary("debug")?;
-    pytest(&venv, &root, &["tests/e2e"])
+    halves::pytest(&venv, &root, "tests/e2e")
 }
 
 fn fidelity_small() -> Result<Tally> {
