@@ -8,6 +8,7 @@ use ruff_python_ast::{BoolOp, Decorator, Expr, ExprCall, ModModule, Stmt, StmtCl
 use ruff_text_size::{Ranged, TextSize};
 
 use crate::clocks::is_clock;
+use crate::implied;
 use crate::model::{Call, Calls};
 use crate::names::Names;
 use crate::text::Lines;
@@ -157,6 +158,26 @@ impl<'a> Reader<'a> {
     fn add_method(&mut self, of: &'a Expr, method: &str) {
         if let Some(path) = self.path(of) {
             self.add(of.start(), format!("{path}.{method}"));
+        }
+    }
+
+    /// Methods of an operand that Python calls. Only an operand counts that this file shows to be an object of a class:
+    /// the result of a call, or a name for it; at module level, an imported object as well.
+    fn add_implied(&mut self, operand: &'a Expr, methods: &[&str]) {
+        let is_object = match operand {
+            Expr::Call(_) => true,
+            Expr::Name(name) => {
+                let id = name.id.as_str();
+                let is_local = self.locals.get(id).is_some_and(|path| path != GIVEN);
+                is_local || self.enclosing.function.is_none() || self.names.value(id).is_some_and(Expr::is_call_expr)
+            }
+            Expr::Attribute(_) => self.enclosing.function.is_none(),
+            _ => false,
+        };
+        if is_object {
+            for method in methods {
+                self.add_method(operand, method);
+            }
         }
     }
 
@@ -348,6 +369,7 @@ impl<'a> Reader<'a> {
 
 impl<'a> Visitor<'a> for Reader<'a> {
     fn visit_stmt(&mut self, stmt: &'a Stmt) {
+        implied::by_statement(stmt, |operand, methods| self.add_implied(operand, methods));
         match stmt {
             Stmt::FunctionDef(function) => self.define(function),
             Stmt::ClassDef(class) => self.class(class),
@@ -388,6 +410,7 @@ impl<'a> Visitor<'a> for Reader<'a> {
     }
 
     fn visit_expr(&mut self, expr: &'a Expr) {
+        implied::by_expression(expr, |operand, methods| self.add_implied(operand, methods));
         match expr {
             Expr::Lambda(_) => return,
             Expr::Call(call) => {

@@ -67,6 +67,11 @@ pub(crate) fn is_clock(path: &str) -> bool {
     FUNCTIONS.contains(&path) || (path.contains('.') && METHODS.contains(&last))
 }
 
+/// A method that Python itself calls: `__add__`.
+fn is_special(name: &str) -> bool {
+    name.starts_with("__") && name.ends_with("__")
+}
+
 /// The dotted name of a file.
 fn dotted(path: &str) -> String {
     let stem = path.strip_suffix(".py").unwrap_or(path);
@@ -79,7 +84,8 @@ struct Search<'a> {
     modules: HashMap<String, Vec<usize>>,
     functions: HashMap<(usize, &'a str), &'a [Call]>,
     classes: HashMap<(usize, &'a str), &'a [String]>,
-    /// The last parts of the names of attributes that run code, and of functions that call their parameters.
+    /// The last parts of the names of attributes that run code, of special methods, and of functions that call their
+    /// parameters.
     telling: HashSet<&'a str>,
     /// Whether functions call their parameters, as far as that was asked.
     callers: HashMap<(usize, String), bool>,
@@ -104,7 +110,7 @@ impl<'a> Search<'a> {
             classes.extend(calls.classes.iter().map(|(name, bases)| ((index, name.as_str()), bases.as_slice())));
             for (function, called) in &calls.functions {
                 let last = function.rsplit('.').next().unwrap_or_default();
-                if last.starts_with(READ) || called.iter().any(|call| call.path.ends_with(GIVEN)) {
+                if last.starts_with(READ) || is_special(last) || called.iter().any(|call| call.path.ends_with(GIVEN)) {
                     telling.insert(last);
                 }
             }
@@ -129,7 +135,7 @@ impl<'a> Search<'a> {
             return if self.calls_what_it_is_given(file, caller, hops) { self.called(file, given, hops) } else { None };
         }
         let last = path.rsplit('.').next().unwrap_or_default();
-        if last.starts_with(READ) && !self.telling.contains(last) {
+        if (last.starts_with(READ) || is_special(last)) && !self.telling.contains(last) {
             return None;
         }
         if !self.seen.insert((file, path.to_owned())) {
@@ -237,7 +243,7 @@ impl<'a> Search<'a> {
         if let Some(bases) = self.classes.get(&(file, class)).copied() {
             return bases.iter().find_map(|base| self.named(file, &format!("{base}.{method}"), hops));
         }
-        let is_protocol = method.starts_with("__") || method.starts_with(READ);
+        let is_protocol = is_special(method) || method.starts_with(READ);
         if !is_protocol && self.functions.contains_key(&(file, class)) {
             return self.method_of_anything(method, hops);
         }
@@ -411,6 +417,15 @@ mod tests {
             class D:\n    def __get__(self, *a): return stamp()\n\
             class N:\n    def __set_name__(self, *a): self.at = stamp()\n\
             class H:\n    x = D()\n\
+            class O:\n    def __add__(self, o): return stamp()\n    def __rmul__(self, o): return stamp()\n\
+            \x20   def __getitem__(self, k): return stamp()\n    def __str__(self): return stamp()\n\
+            \x20   def __eq__(self, o): return stamp()\n    def __neg__(self): return stamp()\n\
+            \x20   def __len__(self): return stamp()\n    def __setitem__(self, k, v): self.at = stamp()\n\
+            class I:\n    def __iter__(self): yield stamp()\n    def __contains__(self, o): return stamp()\n\
+            class G:\n    def __getattr__(self, name): return stamp()\n    def __setattr__(self, k, v): stamp()\n\
+            o = O()\n\
+            i = I()\n\
+            g = G()\n\
             p = P()\n\
             c = C()\n\
             part = functools.partial(stamp)\n";
@@ -446,6 +461,29 @@ mod tests {
             "class A(metaclass=M): pass",
             "class A:\n    n = N()",
             "AT = H().x",
+            "AT = o + 1",
+            "AT = 2 * o",
+            "AT = -O()",
+            "AT = o['now']",
+            "o['now'] = 1",
+            "AT = f'{o}'",
+            "AT = str(o)",
+            "AT = len(more.o)",
+            "if o:\n    pass",
+            "if not o:\n    pass",
+            "FOUND = 1 == o",
+            "FOUND = 1 in i",
+            "for at in i:\n    pass",
+            "ATS = [at for at in i]",
+            "ATS = list(I())",
+            "first, *others = i",
+            "o += 1",
+            "class P2(O): pass\nAT = P2() + 1",
+            "def at():\n    mine = O()\n    return mine[1]\nAT = at()",
+            "def at():\n    return more.O() + 1\nAT = at()",
+            "AT = g.anything",
+            "AT = getattr(g, 'x')",
+            "g.x = 1",
             "ATS = {n: stamp() for n in 'ab'}",
             "ATS = tuple(stamp() for _ in 'ab')",
         ] {
@@ -466,6 +504,13 @@ mod tests {
             "import datetime\nAT = keep(datetime.datetime.now)",
             "h = H()",
             "d = D()",
+            "same = o is None",
+            "AT = i + 1",
+            "n = 1 + 2",
+            "AT = p + 1",
+            "o.at = 1",
+            "def at(o):\n    return o + 1\nAT = at(1)",
+            "def test():\n    return o + 1, f'{o}', o[0]",
             "def test():\n    with W(): return p.at, c(), apply(stamp)",
             "AT = apply(print)",
         ] {

@@ -12,6 +12,7 @@ mod collect;
 pub mod config;
 mod doctests;
 mod file_paths;
+mod implied;
 pub mod listing;
 mod literals;
 mod marks;
