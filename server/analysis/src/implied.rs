@@ -4,13 +4,13 @@
 
 use ruff_python_ast::{CmpOp, Expr, ExprContext, InterpolatedStringElement, Stmt, UnaryOp};
 
-/// What an iteration calls.
+/// The methods that an iteration calls.
 const ITERATION: &[&str] = &["__iter__", "__next__", "__getitem__"];
 
-/// What a conversion to text calls.
+/// The methods that a conversion to text calls.
 const TEXT: &[&str] = &["__str__", "__repr__", "__format__"];
 
-/// What asking for the truth of a value calls.
+/// The methods that a test of truth calls.
 const TRUTH: &[&str] = &["__bool__", "__len__"];
 
 /// Takes an operand, and the methods of it that an expression or a statement may call.
