@@ -322,6 +322,28 @@ class Location(TypedDict):
     range: Range
 
 
+class NestedContext(TypedDict):
+    """A project of its own below a root.
+
+    * ``path``: Its folder, relative to the root; the ids of its tests begin with it.
+    * ``context_id``: Its own context, in which ids are relative to its folder.
+    """
+
+    path: str
+    context_id: str
+
+
+class NestedStatus(TypedDict):
+    """The nested projects of a root.
+
+    * ``projects``: The projects, by their folders.
+    * ``problems``: Their faults, a sentence each.
+    """
+
+    projects: list[NestedContext]
+    problems: list[str]
+
+
 class Output(TypedDict):
     """A process printed outside of pytest's capture.
 
@@ -850,6 +872,7 @@ class ContextStatus(TypedDict):
     * ``mode_reason``: The reason for the mode.
     * ``hazards``: The reasons why tests are not forked off a collected session, each a sentence.
     * ``active_runs``: Ids of the runs in progress.
+    * ``nested``: The nested projects of the root, if it has any.
     """
 
     type: Literal["context_status"]
@@ -865,6 +888,7 @@ class ContextStatus(TypedDict):
     mode_reason: str
     hazards: list[str]
     active_runs: list[str]
+    nested: NotRequired[NestedStatus]
 
 
 class History(TypedDict):
@@ -1016,6 +1040,8 @@ class Settings(TypedDict):
     * ``arguments``: Further arguments for pytest.
     * ``env``: Environment variables for the tests; they take precedence over ``envFile``.
     * ``envFile``: A file of ``NAME=value`` lines, relative to the root.
+    * ``projects``: Folders with projects of their own, as globs relative to the root; if it is not
+      set, those with a configuration of pytest's, and with an empty list none.
     * ``codeLens``: Settings of code lenses.
     * ``inlayHints``: Settings of inlay hints.
     * ``runOnSave``: The tests that saving a file runs.
@@ -1035,6 +1061,7 @@ class Settings(TypedDict):
     arguments: list[str]
     env: dict[str, str]
     envFile: str | None
+    projects: list[str] | None
     codeLens: CodeLensSettings
     inlayHints: InlayHintSettings
     runOnSave: RunOnSave

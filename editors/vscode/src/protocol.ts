@@ -262,6 +262,8 @@ export interface Settings {
   env: Record<string, string>;
   /** A file of `NAME=value` lines, relative to the root. */
   envFile: string | null;
+  /** Folders with projects of their own, as globs relative to the root; if it is not set, those with a configuration of pytest's, and with an empty list none. */
+  projects: string[] | null;
   /** Settings of code lenses. */
   codeLens: CodeLensSettings;
   /** Settings of inlay hints. */

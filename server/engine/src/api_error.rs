@@ -5,13 +5,21 @@ use pytest_lens_protocol::{ErrorCode, Response};
 /// The reason why a request is not carried out. It becomes an error response.
 #[derive(Debug)]
 pub(crate) struct Refusal {
-    code: ErrorCode,
-    message: String,
+    pub code: ErrorCode,
+    pub message: String,
 }
 
 impl Refusal {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Refusal { code, message: message.into() }
+    }
+}
+
+impl Refusal {
+    /// The refusal of a nested project, which it names.
+    pub(crate) fn within(self, path: &str) -> Self {
+        let message = if self.message.starts_with(path) { self.message } else { format!("{path}: {}", self.message) };
+        Refusal { message, ..self }
     }
 }
 

@@ -49,7 +49,8 @@ impl Shared {
     pub(crate) fn find_run(&self, id: &str) -> Option<KnownRun> {
         let of_project = |project: &Project| project.state.runs.get(id).map(|record| RunHandle::from(&**record));
         let plain = || self.projects.iter().find_map(|project| of_project(&project)).map(KnownRun::Suite);
-        self.registry.find(id).or_else(plain)
+        let joint = || self.projects.iter().find_map(|project| project.state.joint_runs.get(id)).map(KnownRun::Joint);
+        self.registry.find(id).or_else(plain).or_else(joint)
     }
 
     /// Ends a project, or all.

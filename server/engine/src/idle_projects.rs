@@ -12,21 +12,32 @@ use crate::project::Project;
 use crate::timing::IDLE_INTERVAL;
 
 /// Number of contexts whose processes stay warm, however long they are idle.
-const WARM: usize = 4;
+pub(crate) const WARM: usize = 4;
 
 /// Checks an engine's projects as long as it exists. `after`: the time after which a project counts as idle.
 pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
     loop {
         tokio::time::sleep(IDLE_INTERVAL.min(after)).await;
         let Some(engine) = engine.upgrade() else { return };
-        let projects: Vec<Arc<Project>> = engine.projects.iter().map(|it| Arc::clone(it.value())).collect();
-        let used = projects.iter().map(|project| project.pool.used()).collect();
-        for index in idle(used, Instant::now(), after) {
-            if !projects[index].state.is_busy() {
-                projects[index].pool.release_processes();
-            }
+        rest(&engine, after);
+    }
+}
+
+fn rest(engine: &Shared, after: Duration) {
+    let projects: Vec<Arc<Project>> = engine.projects.iter().map(|it| Arc::clone(it.value())).collect();
+    // Projects without processes are not among the last few.
+    let projects: Vec<_> = projects.into_iter().filter(|project| project.pool.is_warm()).collect();
+    let used = projects.iter().map(|project| project.pool.used()).collect();
+    for index in idle(used, Instant::now(), after) {
+        if !projects[index].state.is_busy() {
+            projects[index].pool.release_processes();
         }
     }
+}
+
+/// Ends the processes of all idle projects except the last few, without waiting: a run over many projects goes on.
+pub(crate) fn rest_now(engine: &Shared) {
+    rest(engine, Duration::ZERO);
 }
 
 /// Which projects have been idle for too long, by the times of their last use.

@@ -40,7 +40,7 @@ pub use node_id::NodeId;
 pub use outcome::{Outcome, Phase, UnknownOutcome};
 pub use request::Request;
 pub use response::Response;
-pub use run::{PastOutcome, ReachedFile, RunOptions, Source, UnknownSource};
+pub use run::{NestedContext, NestedStatus, PastOutcome, ReachedFile, RunOptions, Source, UnknownSource};
 pub use settings::{
     ClientSettings, CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, InlayHintSettings, Mistake,
     PartialSettings, RayConfig, RerunSettings, RunOnSave, Settings, WorkerCount,

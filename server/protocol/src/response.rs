@@ -2,8 +2,8 @@
 
 use crate::macros::messages;
 use crate::{
-    Bytes, Case, DebugFile, ErrorCode, Event, FlakinessInfo, Hint, LaunchErrorCode, ReachedFile, RunEvent, SuiteEvent,
-    TestNodeInfo, TestResultInfo,
+    Bytes, Case, DebugFile, ErrorCode, Event, FlakinessInfo, Hint, LaunchErrorCode, NestedStatus, ReachedFile,
+    RunEvent, SuiteEvent, TestNodeInfo, TestResultInfo,
 };
 
 messages! {
@@ -318,6 +318,9 @@ messages! {
             hazards: Vec<String>,
             /// Ids of the runs in progress.
             active_runs: Vec<String>,
+            /// The nested projects of the root, if it has any.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            nested: Option<NestedStatus>,
         },
         /// The summary of a repo's history (an addition of pytest-lens).
         History = "history" {

@@ -54,6 +54,26 @@ pub struct PastOutcome {
     pub duration_ms: f64,
 }
 
+/// The nested projects of a root.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NestedStatus {
+    /// The projects, by their folders.
+    pub projects: Vec<NestedContext>,
+    /// Their faults, a sentence each.
+    pub problems: Vec<String>,
+}
+
+/// A project of its own below a root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NestedContext {
+    /// Its folder, relative to the root; the ids of its tests begin with it.
+    pub path: String,
+    /// Its own context, in which ids are relative to its folder.
+    pub context_id: String,
+}
+
 /// A test file that a change of files may reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -27,6 +27,9 @@ pub struct Settings {
     pub env: BTreeMap<String, String>,
     /// A file of `NAME=value` lines, relative to the root.
     pub env_file: Option<String>,
+    /// Folders with projects of their own, as globs relative to the root; if it is not set, those with a configuration of
+    /// pytest's, and with an empty list none.
+    pub projects: Option<Vec<String>>,
     /// Settings of code lenses.
     pub code_lens: CodeLensSettings,
     /// Settings of inlay hints.
@@ -60,6 +63,7 @@ impl Default for Settings {
             arguments: Vec::new(),
             env: BTreeMap::new(),
             env_file: None,
+            projects: None,
             code_lens: CodeLensSettings::default(),
             inlay_hints: InlayHintSettings::default(),
             run_on_save: RunOnSave::Off,

@@ -18,6 +18,7 @@ from ..processes import process_exit
 from ..state import Worker
 from . import artifacts_fixture, debugger
 from .arguments import command_line
+from .left_out import LeftOut
 from .plugin import LensPlugin
 from .pytest_prebuild import PrebuiltConfig
 
@@ -31,6 +32,8 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
     try:
         with config.in_place(), plugin.installed():
             plugins = [plugin, plugin.argument_files, artifacts_fixture]
+            if worker.options.nested:
+                plugins.append(LeftOut(worker.options.nested))
             if plugin.silent_hooks is not None:
                 plugins.append(plugin.silent_hooks)
             status = int(pytest.main(command_line(worker), plugins=plugins))

@@ -35,6 +35,7 @@ pub fn settings_from(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Re
         addopts,
         collect_imported_tests: options.bool("collect_imported_tests")?.unwrap_or(defaults.collect_imported_tests),
         options: added,
+        nested: defaults.nested,
     })
 }
 

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 pub use locate::settings_from;
 pub use options::AddedOptions;
-pub use tables::{CONFIG_FILES, is_config_file};
+pub use tables::{CONFIG_FILES, holds_configuration, is_config_file};
 
 use crate::analyze::FileRole;
+use crate::listing::NestedProjects;
 use crate::pattern::fnmatch_path;
 
 /// The settings of a project's pytest configuration that concern collection.
@@ -42,6 +43,9 @@ pub struct PytestSettings {
     pub collect_imported_tests: bool,
     /// The options in `addopts` that change the collection.
     pub options: AddedOptions,
+    /// The folders below the root that pytest does not enter, because they are projects of their own. Not part of the
+    /// configuration files: who reads them adds it.
+    pub nested: NestedProjects,
 }
 
 impl Default for PytestSettings {
@@ -59,6 +63,7 @@ impl Default for PytestSettings {
             addopts: Vec::new(),
             collect_imported_tests: true,
             options: AddedOptions::default(),
+            nested: NestedProjects::default(),
         }
     }
 }

@@ -45,6 +45,25 @@ pub fn is_config_file(name: impl AsRef<OsStr>) -> bool {
     CONFIG_FILES.iter().any(|config| name.as_ref() == *config)
 }
 
+/// Whether the text of a file with one of the names in [`CONFIG_FILES`] configures pytest. One that pytest refuses does:
+/// pytest says what is wrong with it.
+#[must_use]
+pub fn holds_configuration(path: &Path, name: &str, text: &str) -> bool {
+    match table_of(path, name, text) {
+        Ok(table) => table.is_some(),
+        // A file of another program's that can't be parsed says nothing.
+        Err(_) => !matches!(name, "pyproject.toml" | "tox.ini" | "setup.cfg") || mentions_pytest(text),
+    }
+}
+
+fn mentions_pytest(text: &str) -> bool {
+    let is_header = |line: &str| {
+        let line = line.trim();
+        ["[tool.pytest", "[pytest]", "[tool:pytest]"].iter().any(|table| line.starts_with(table))
+    };
+    text.lines().any(is_header)
+}
+
 /// The pytest table of a file with one of the names in [`CONFIG_FILES`]; `None` if the file does not count as
 /// configuration.
 pub(super) fn table_of(path: &Path, name: &str, text: &str) -> Result<Option<Table>, ConfigError> {

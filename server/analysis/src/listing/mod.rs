@@ -4,9 +4,11 @@
 //! on that.
 
 mod glob;
+mod nested;
 mod reading;
 mod walk;
 
+pub use nested::{NestedProject, NestedProjects, TreeProject, has_configuration, nested_projects, tree};
 pub use reading::{LARGEST, read as read_file, read_text};
 
 use std::path::Path;

@@ -10,7 +10,7 @@ use crate::config::PytestSettings;
 use crate::pattern::{fnmatch, fnmatch_path};
 
 /// The deepest level that is entered. No real tree is deeper; a tree of links may be.
-const MAX_DEPTH: usize = 256;
+pub(super) const MAX_DEPTH: usize = 256;
 
 /// A file to be read.
 pub(super) struct Found {
@@ -23,7 +23,7 @@ pub(super) struct Found {
 pub(super) fn files(root: &Path, settings: &PytestSettings) -> Vec<Found> {
     let walk = Walk::new(root, settings);
     let mut found = Vec::new();
-    for path in &walk.initial {
+    for path in walk.initial.iter().filter(|path| !walk.is_nested(path)) {
         if path.is_dir() {
             found.extend(walk.folder(path, 0));
         } else if path.extension().is_some_and(|extension| extension == "py") {
@@ -35,17 +35,19 @@ pub(super) fn files(root: &Path, settings: &PytestSettings) -> Vec<Found> {
     found
 }
 
-struct Walk<'s> {
+pub(super) struct Walk<'s> {
     settings: &'s PytestSettings,
     /// The paths from which collection starts. These, and the folders on the way to them, are entered whatever their
     /// names.
-    initial: Vec<PathBuf>,
+    pub(super) initial: Vec<PathBuf>,
+    /// The folders of nested projects.
+    nested: Vec<PathBuf>,
     ignored: Vec<PathBuf>,
     ignored_globs: Vec<String>,
 }
 
 impl<'s> Walk<'s> {
-    fn new(root: &Path, settings: &'s PytestSettings) -> Self {
+    pub(super) fn new(root: &Path, settings: &'s PytestSettings) -> Self {
         let options = &settings.options;
         let absolute =
             |paths: &[String]| -> Vec<PathBuf> { paths.iter().map(|path| normal(&root.join(path))).collect() };
@@ -67,6 +69,7 @@ impl<'s> Walk<'s> {
         }
         Self {
             settings,
+            nested: settings.nested.left_out().map(|path| root.join(path)).collect(),
             initial: without_overlaps(initial),
             ignored: absolute(&options.ignore),
             ignored_globs: absolute(&options.ignore_glob)
@@ -105,7 +108,10 @@ impl<'s> Walk<'s> {
         found.into_iter().flatten().collect()
     }
 
-    fn enters(&self, folder: &Path) -> bool {
+    pub(super) fn enters(&self, folder: &Path) -> bool {
+        if self.is_nested(folder) {
+            return false;
+        }
         if self.initial.iter().any(|path| path.starts_with(folder)) {
             return true;
         }
@@ -115,6 +121,11 @@ impl<'s> Walk<'s> {
             && !self.is_ignored(folder)
             && !settings.norecursedirs.iter().any(named)
             && (settings.options.collect_in_virtualenv || !is_environment(folder))
+    }
+
+    /// Whether a path is in a nested project, which has a listing of its own.
+    fn is_nested(&self, path: &Path) -> bool {
+        self.nested.iter().any(|folder| path.starts_with(folder))
     }
 
     fn takes(&self, file: &Path) -> bool {
@@ -150,12 +161,12 @@ fn without_overlaps(paths: Vec<PathBuf>) -> Vec<PathBuf> {
 }
 
 /// A virtual environment, or conda's.
-fn is_environment(folder: &Path) -> bool {
+pub(super) fn is_environment(folder: &Path) -> bool {
     folder.join("pyvenv.cfg").is_file() || folder.join("conda-meta/history").is_file()
 }
 
 /// A link to a folder that contains it: pytest would follow it until the system stops it.
-fn leads_up(link: &Path) -> bool {
+pub(super) fn leads_up(link: &Path) -> bool {
     let around = link.parent().and_then(|folder| folder.canonicalize().ok());
     match (around, link.canonicalize()) {
         (Some(around), Ok(target)) => around.starts_with(target),
@@ -164,7 +175,7 @@ fn leads_up(link: &Path) -> bool {
 }
 
 /// A path without `.` and `..`, by its text alone.
-fn normal(path: &Path) -> PathBuf {
+pub(super) fn normal(path: &Path) -> PathBuf {
     let mut normal = PathBuf::new();
     for part in path.components() {
         match part {

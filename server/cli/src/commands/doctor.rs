@@ -46,11 +46,34 @@ async fn examine(connect: &dyn Connect, root: &Path, file: &FileSettings, page: 
     // Collects first: it shows whether the project's own modules allow forks.
     let collected = client.collect().await;
     let errors = client.collect_errors().await?;
-    match client.session.call(Request::GetContextStatus { context_id: client.context_id.clone() }).await {
-        status @ Response::ContextStatus { .. } => environment(page, status, root, file),
-        other => return Err(Failure::of_response(other)),
+    let status = context_status(&client, &client.context_id).await?;
+    let healthy = projects(&client, page, &status).await?;
+    environment(page, status, root, file);
+    Ok(tests(page, collected, &errors, root) && healthy)
+}
+
+async fn context_status(client: &Client, context_id: &str) -> Result<Response, Failure> {
+    match client.session.call(Request::GetContextStatus { context_id: context_id.to_owned() }).await {
+        status @ Response::ContextStatus { .. } => Ok(status),
+        other => Err(Failure::of_response(other)),
     }
-    Ok(tests(page, collected, &errors, root))
+}
+
+/// The nested projects, with their interpreters; what is wrong with them is a fault.
+async fn projects(client: &Client, page: &mut Page, status: &Response) -> Result<bool, Failure> {
+    let Response::ContextStatus { nested: Some(nested), .. } = status else { return Ok(true) };
+    for project in &nested.projects {
+        let inner = context_status(client, &project.context_id).await?;
+        let Response::ContextStatus { python_path, python_source, config_file, .. } = inner else { continue };
+        let config = config_file.as_deref().map(Path::new).and_then(Path::file_name);
+        let config = config.map_or_else(|| "none".to_owned(), |name| name.display().to_string());
+        let notes = [format!("Python: {python_path} ({python_source}); config: {config}")];
+        page.entry(Mark::Ok, "project", &project.path, &notes);
+    }
+    for problem in &nested.problems {
+        page.entry(Mark::Wrong, "project", problem, &[]);
+    }
+    Ok(nested.problems.is_empty())
 }
 
 /// The settings that differ from the defaults, and where each comes from; a mistake in them is a fault.
@@ -247,7 +270,7 @@ fn indented(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::testing::{Fake, collect_error, inventory};
-    use pytest_lens_protocol::ErrorCode;
+    use pytest_lens_protocol::{ErrorCode, NestedContext, NestedStatus};
 
     fn status(hazards: &[&str]) -> Response {
         Response::ContextStatus {
@@ -263,6 +286,7 @@ mod tests {
             mode_reason: if hazards.is_empty() { "nothing keeps tests from being forked" } else { hazards[0] }.into(),
             hazards: hazards.iter().map(|&hazard| hazard.into()).collect(),
             active_runs: vec![],
+            nested: None,
         }
     }
 
@@ -317,6 +341,30 @@ mod tests {
         Nothing is wrong.
         exit status Ok(0)
         ");
+    }
+
+    #[tokio::test]
+    async fn b11_nested_projects_are_named_with_their_interpreters() {
+        let fake = Fake::new(|request| match request {
+            Request::Collect { .. } => Response::CollectionComplete { node_count: 2, duration_ms: 5 },
+            Request::GetContextStatus { context_id } => {
+                let mut status = status(&[]);
+                if let Response::ContextStatus { nested, .. } = &mut status
+                    && context_id != "inner"
+                {
+                    let nested = nested.insert(NestedStatus::default());
+                    nested.projects.push(NestedContext { path: "pkg/api".into(), context_id: "inner".into() });
+                    nested.problems.push("pkg/loop is a link to a folder that contains it".into());
+                }
+                status
+            }
+            other => recorded(other),
+        });
+        let text = page(fake).await;
+        let project = "  ok     project   pkg/api\n                   Python: /repo/.venv/bin/python (the repo's .venv); \
+                       config: pyproject.toml\n  wrong  project   pkg/loop is a link to a folder that contains it\n";
+        assert!(text.contains(project), "{text}");
+        assert!(text.ends_with("exit status Ok(1)"), "{text}");
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use pytest_lens_analysis::listing::{self, StaticFile};
-use pytest_lens_analysis::{NodeKind, StaticNode, settings_from};
+use pytest_lens_analysis::{FileSettings, NodeKind, StaticNode, settings_from};
 use pytest_lens_protocol::TestNodeInfo;
 
 use crate::commands::list::{print, status};
@@ -16,7 +16,19 @@ use crate::options::selectors;
 pub(crate) fn list(root: &Path, options: &List, out: &mut dyn Write) -> Result<i32, Failure> {
     let settings = settings_from(root, &|path| listing::read_text(path).ok())
         .map_err(|error| Failure::usage(error.to_string()))?;
-    let files = listing::list(root, &settings);
+    let projects = FileSettings::of_root(root).given.complete().projects;
+    let files: Vec<StaticFile> = listing::tree(root, settings, projects.as_deref())
+        .iter()
+        .flat_map(|project| {
+            let of_tree = |path: String| match project.path.as_str() {
+                "" => path,
+                _ if path.starts_with('/') => path,
+                inside => format!("{inside}/{path}"),
+            };
+            let files = listing::list(&project.root, &project.settings).into_iter();
+            files.map(move |file| StaticFile { path: of_tree(file.path.clone()), ..file })
+        })
+        .collect();
     let mut nodes: Vec<TestNodeInfo> = files.iter().flat_map(nodes).collect();
     let named = selectors::node_ids(root, &options.selectors)?;
     if !named.is_empty() {

@@ -21,7 +21,7 @@ use crate::engine::start::{Lifetime, block_on, start, with, with_engine};
 use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
 use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root};
-use crate::options::{addopts, project_file, selectors, terminal_access};
+use crate::options::{addopts, project_file, projects, selectors, terminal_access};
 use crate::run;
 use crate::style::Style;
 
@@ -49,10 +49,14 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
         Command::Run(mut options) => {
             if let Some(option) = plain_pytest::option(&options) {
                 let root = selectors::root(options.root.root.as_deref())?;
-                return Err(plain_pytest::replace_process(&option, &root, &options));
+                // A listing of several projects is ours.
+                if options.by_pytest.is_some() || !plain_pytest::has_projects(&root) {
+                    return Err(plain_pytest::replace_process(&option, &root, &options));
+                }
             }
             let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
             let file = project_file::read(&root).given.complete();
+            let nested = projects::nested(&root, &file);
             if let (Some(test), Some(base)) = (&options.explain, &options.affected) {
                 return with(&options.engine, async |engine| {
                     list::explain(engine, &root, &options, (test, base), out).await
@@ -61,7 +65,8 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             if options.collect_only {
                 return with(&options.engine, async |engine| list::of_run(engine, &root, &options, &file, out).await);
             }
-            let mut added = addopts::read(&root, &options.passed);
+            let mut added =
+                addopts::read(&projects::configured_in(&root, &nested, &options.selectors), &options.passed);
             added.extend(file.arguments.iter().cloned());
             options.has_terminal = terminal_access::is_wanted(&options, &added)?;
             addopts::add(&mut options, &added);

@@ -6,6 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use pytest_lens_analysis::{FileSettings, listing, settings_from};
+
 use crate::engine::start::block_on;
 use crate::failure::Failure;
 use crate::options::arguments::Run;
@@ -25,6 +27,13 @@ pub(super) fn option(run: &Run) -> Option<String> {
         || run.stepwise_skip;
     let lists = (run.collect_only && !listed_by_us).then(|| "--collect-only".to_owned());
     run.by_pytest.clone().or(lists)
+}
+
+/// Whether a root has nested projects, whose tests pytest itself would collect as the root's.
+pub(super) fn has_projects(root: &Path) -> bool {
+    let file = FileSettings::of_root(root).given.complete();
+    let pytest = settings_from(root, &|path| listing::read_text(path).ok()).unwrap_or_default();
+    !listing::nested_projects(root, &pytest, file.projects.as_deref()).projects.is_empty()
 }
 
 /// Becomes pytest. Returns only if that is not possible.

@@ -6,6 +6,7 @@ pub(crate) mod arguments;
 mod options_page;
 pub(crate) mod parse;
 pub(crate) mod project_file;
+pub(crate) mod projects;
 pub(crate) mod pytest_options;
 mod pytest_table;
 pub(crate) mod selectors;

@@ -1,7 +1,7 @@
 //! `get_history` and `record_run`: the history of a repo, without a context and without Python.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_analysis::FileSettings;
@@ -13,13 +13,19 @@ use super::Answered;
 use super::init::repo_root;
 use crate::api_error::{Refusal, invalid};
 use crate::engine::Shared;
+use crate::model::prefix::Prefix;
+use crate::project::pytest_config::read_whole;
 use crate::timing::{HISTORY_LOAD_LIMIT, HISTORY_WRITE_LIMIT};
 
 pub(super) async fn summary(shared: &Arc<Shared>, repo_path: &str) -> Answered {
     let root = repo_root(repo_path)?;
+    let nested = nested(&root).await;
+    let inner: Vec<_> =
+        nested.into_iter().filter_map(|(path, root)| Some((path, shared.histories.existing(&root).ok()?))).collect();
     let history = match shared.histories.existing(&root) {
         Ok(history) => history,
-        Err(location) => return Ok(described(&location, false, 0, Report::default(), None)),
+        Err(location) if inner.is_empty() => return Ok(described(&location, false, 0, Report::default(), None)),
+        Err(_) => shared.histories.of(&root),
     };
     let window = window(shared, &root);
     let reading = move || {
@@ -28,9 +34,43 @@ pub(super) async fn summary(shared: &Arc<Shared>, repo_path: &str) -> Answered {
         if !is_read && trouble.is_none() {
             return Err(locked(&history));
         }
-        Ok(described(history.location(), true, history.len(), history.report(window), trouble))
+        let (mut outcomes, mut report) = (history.len(), history.report(window));
+        for (path, history) in inner {
+            history.wait_loaded(HISTORY_LOAD_LIMIT);
+            outcomes += history.len();
+            add(&mut report, &path, history.report(window));
+        }
+        Ok(described(history.location(), true, outcomes, report, trouble))
     };
     blocking(reading).await
+}
+
+/// The nested projects of a root, at any depth: their folders relative to it, and their own roots.
+async fn nested(root: &Path) -> Vec<(String, PathBuf)> {
+    fn below(root: &Path) -> Vec<(String, PathBuf)> {
+        let projects = FileSettings::of_root(root).given.complete().projects;
+        let mut found = Vec::new();
+        for project in read_whole(root, projects.as_deref()).nested.projects {
+            let folder = root.join(&project.path);
+            let inner = folder.canonicalize().unwrap_or(folder);
+            let deeper = below(&inner).into_iter().map(|(path, root)| (Prefix(&project.path).id(&path), root));
+            let deeper: Vec<_> = deeper.collect();
+            found.push((project.path, inner));
+            found.extend(deeper);
+        }
+        found
+    }
+    let root = root.to_owned();
+    tokio::task::spawn_blocking(move || below(&root)).await.unwrap_or_default()
+}
+
+/// Adds the tests of a nested project to a report.
+fn add(report: &mut Report, path: &str, inner: Report) {
+    let named = |(id, verdict): (Arc<str>, Verdict)| (Arc::from(Prefix(path).id(&id)), verdict);
+    report.flaky.extend(inner.flaky.into_iter().map(named));
+    report.unstable.extend(inner.unstable.into_iter().map(named));
+    report.stable += inner.stable;
+    report.tracked += inner.tracked;
 }
 
 fn described(location: &Location, exists: bool, outcomes: usize, report: Report, trouble: Option<String>) -> Response {
@@ -77,22 +117,52 @@ pub(super) fn past_run(
 
 pub(super) async fn record(shared: &Arc<Shared>, repo_path: &str, run: Run) -> Answered {
     let root = repo_root(repo_path)?;
-    let history = shared.histories.of(&root);
+    let parts = split(run, nested(&root).await);
+    let histories: Vec<_> =
+        parts.into_iter().map(|(inner, run)| (shared.histories.of(inner.as_deref().unwrap_or(&root)), run)).collect();
     let recording = move || {
-        if !history.wait_loaded(HISTORY_LOAD_LIMIT) {
-            return Err(locked(&history));
-        }
-        let already_recorded = history.holds(run.uid);
-        if !already_recorded {
-            history.record(run);
-        }
-        if !history.flush(HISTORY_WRITE_LIMIT) {
-            let trouble = history.trouble().unwrap_or_else(|| "the history can't be written".into());
-            return Err(Refusal::new(ErrorCode::InternalError, trouble));
+        let mut already_recorded = true;
+        for (history, run) in histories {
+            if !history.wait_loaded(HISTORY_LOAD_LIMIT) {
+                return Err(locked(&history));
+            }
+            let is_known = history.holds(run.uid);
+            if !is_known {
+                history.record(run);
+            }
+            already_recorded &= is_known;
+            if !history.flush(HISTORY_WRITE_LIMIT) {
+                let trouble = history.trouble().unwrap_or_else(|| "the history can't be written".into());
+                return Err(Refusal::new(ErrorCode::InternalError, trouble));
+            }
         }
         Ok(Response::RunRecorded { already_recorded })
     };
     blocking(recording).await
+}
+
+/// The parts of a run by the projects of its tests; `None` is the root's own.
+fn split(mut run: Run, nested: Vec<(String, PathBuf)>) -> Vec<(Option<PathBuf>, Run)> {
+    let mut parts = Vec::new();
+    // A project within another one takes its tests first.
+    for (path, root) in nested.into_iter().rev() {
+        let is_inner = |attempt: &Attempt| attempt.id.strip_prefix(&*path).is_some_and(|rest| rest.starts_with('/'));
+        let (inner, outer): (Vec<_>, Vec<_>) = run.attempts.into_iter().partition(is_inner);
+        run.attempts = outer;
+        if inner.is_empty() {
+            continue;
+        }
+        let mut part = run.clone();
+        part.attempts = inner;
+        for attempt in &mut part.attempts {
+            attempt.id = attempt.id[path.len() + 1..].into();
+        }
+        parts.push((Some(root), part));
+    }
+    if !run.attempts.is_empty() || parts.is_empty() {
+        parts.push((None, run));
+    }
+    parts
 }
 
 /// The number of outcomes by which flakiness is judged: that of the repo's context, if one is open, otherwise that of

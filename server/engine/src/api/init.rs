@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
+use pytest_lens_analysis::PytestSettings;
 use pytest_lens_protocol::{ErrorCode, PROTOCOL_VERSION, Response};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
-use super::Answered;
+use super::{Answered, family};
 use crate::api::session::Session;
 use crate::api_error::{Refusal, invalid};
 use crate::engine::Shared;
@@ -19,11 +21,11 @@ use crate::processes::launcher::{Launcher, StartError};
 use crate::processes::mode::ModeRequest;
 use crate::processes::pool::Pool;
 use crate::processes::stdio_relay::StdioRelays;
-use crate::project::Project;
 use crate::project::env_file;
 use crate::project::interpreter::{self, Interpreter};
 use crate::project::layered_settings::LayeredSettings;
 use crate::project::pytest_config;
+use crate::project::{Place, Project};
 
 pub(super) async fn init(
     session: &Session,
@@ -40,6 +42,7 @@ pub(super) async fn init(
     }
     let root = repo_root(repo_path)?;
     let settings = LayeredSettings::of_root(&root);
+    let pytest = read_pytest(&root, &settings);
     let in_force = settings.in_force();
     let mode = mode.unwrap_or_else(|| in_force.execution_mode.clone());
     let asked = ModeRequest::parse(Some(&mode)).map_err(invalid)?;
@@ -54,26 +57,45 @@ pub(super) async fn init(
             .await
             .map(|found| Interpreter { source: format!("`pythonPath` in {file}"), ..found })
             .map_err(|message| no_python(format!("`pythonPath` in {file}: {message}")))?,
-        _ => interpreter::find(&root, &rootdir, python_path.as_deref()).await.map_err(no_python)?,
+        _ => match interpreter::find(&root, &rootdir, python_path.as_deref()).await {
+            Ok(found) => found,
+            // Nested projects may have interpreters of their own.
+            Err(message) if python_path.is_none() && nested_projects(&root, &settings) => {
+                Interpreter { path: "python3".into(), source: message }
+            }
+            Err(message) => return Err(no_python(message)),
+        },
     };
     // A task of its own: if the client goes, the project must not be left half open.
     let shared = Arc::clone(&session.shared);
-    let opening = tokio::spawn(async move { open(&shared, root, asked, interpreter, is_pinned, settings).await });
+    let wanted = Opening { root, asked, interpreter, is_pinned, settings, pytest, outer: None };
+    let opening = tokio::spawn(async move { open(&shared, wanted).await });
     let ending = |_| Err(Refusal::new(ErrorCode::InternalError, "the engine is ending"));
-    let project = opening.await.unwrap_or_else(ending)?;
+    let (project, is_new) = opening.await.unwrap_or_else(ending)?;
+    if is_new && session.shared.config.resident {
+        family::open::follow(&session.shared, &project);
+    }
     session.opened(&project, Path::new(repo_path));
     Ok(ready(&project))
 }
 
-/// Finds or opens the project of a root, an interpreter and a mode. `is_pinned`: the client chose the interpreter.
-async fn open(
-    shared: &Arc<Shared>,
-    root: PathBuf,
-    asked: ModeRequest,
-    interpreter: Interpreter,
-    is_pinned: bool,
-    settings: LayeredSettings,
-) -> Result<Arc<Project>, Refusal> {
+/// A project to find or open.
+pub(super) struct Opening {
+    pub root: PathBuf,
+    pub asked: ModeRequest,
+    pub interpreter: Interpreter,
+    /// The client, or a file of the project's, chose the interpreter.
+    pub is_pinned: bool,
+    pub settings: LayeredSettings,
+    /// pytest's configuration, which is being read.
+    pub pytest: JoinHandle<PytestSettings>,
+    /// The project around a nested one, which starts no process before it is used.
+    pub outer: Option<Weak<Project>>,
+}
+
+/// Finds or opens the project of a root, an interpreter and a mode. Returns whether it was opened now.
+pub(super) async fn open(shared: &Arc<Shared>, wanted: Opening) -> Result<(Arc<Project>, bool), Refusal> {
+    let Opening { root, asked, interpreter, is_pinned, settings, pytest, outer } = wanted;
     let no_python = |message: String| Refusal::new(ErrorCode::PythonNotFound, message);
     let _one = shared.opening.lock().await;
     if shared.ending.load(Ordering::Relaxed) {
@@ -89,7 +111,7 @@ async fn open(
     let present = shared.projects.iter().find(|project| is_same(project)).map(|project| Arc::clone(project.value()));
     if let Some(project) = present {
         project.is_pinned.fetch_or(is_pinned, Ordering::Relaxed);
-        return Ok(project);
+        return Ok((project, false));
     }
     while shared.projects.contains_key(&id) {
         id.push('-');
@@ -114,16 +136,35 @@ async fn open(
         .map_err(|error| Refusal::new(ErrorCode::InternalError, format!("no folder for caches: {error}")))?;
     let pool = Pool::new(launcher, asked, Arc::new(Analyses::default()), shared.config.resident);
     pool.set_env(env_file::variables(&root, &settings.in_force()).0);
-    pool.base().await.map_err(|error| match error {
-        StartError::Unusable(message) | StartError::Exhausted(message) | StartError::Failed(message) => {
-            no_python(message)
+    let started = if outer.is_none() { pool.base().await.map(drop) } else { Ok(()) };
+    let pytest = pytest.await.map_err(|_| Refusal::new(ErrorCode::InternalError, "the engine is ending"))?;
+    // Nested projects may have interpreters of their own.
+    if pytest.nested.projects.is_empty() {
+        match started {
+            Ok(()) => {}
+            Err(StartError::Unusable(message) | StartError::Exhausted(message) | StartError::Failed(message)) => {
+                return Err(no_python(message));
+            }
         }
-    })?;
+    }
     let history = shared.histories.of(&root);
-    let project = Project::start(id.clone(), root, interpreter, pool, settings, history, heard);
+    let place = Place { id: id.clone(), root, interpreter, settings, pytest, outer };
+    let project = Project::start(place, pool, history, heard);
     project.is_pinned.store(is_pinned, Ordering::Relaxed);
     shared.projects.insert(id, Arc::clone(&project));
-    Ok(project)
+    Ok((project, true))
+}
+
+/// Begins to read pytest's configuration and to look for nested projects.
+pub(super) fn read_pytest(root: &Path, settings: &LayeredSettings) -> JoinHandle<PytestSettings> {
+    let (root, projects) = (root.to_owned(), settings.in_force().projects);
+    tokio::task::spawn_blocking(move || pytest_config::read_whole(&root, projects.as_deref()))
+}
+
+/// Whether a root has nested projects.
+fn nested_projects(root: &Path, settings: &LayeredSettings) -> bool {
+    let pytest = pytest_config::read_whole(root, settings.in_force().projects.as_deref());
+    !pytest.nested.projects.is_empty()
 }
 
 fn ready(project: &Project) -> Response {

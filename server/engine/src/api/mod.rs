@@ -3,6 +3,7 @@
 mod affected;
 mod collect;
 mod events;
+pub(crate) mod family;
 mod flakiness;
 mod history;
 mod init;
@@ -27,8 +28,16 @@ use crate::runs::stop::StopLevel;
 /// The answer to a request, or the reason why there is none.
 pub(crate) type Answered = Result<Response, Refusal>;
 
-/// Carries out one request.
+/// Carries out one request: over all projects of its context, if there are several.
 pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
+    match family::answer(session, request).await {
+        Ok(answered) => answered,
+        Err(request) => alone(session, request).await,
+    }
+}
+
+/// Carries out one request for the project of its context alone, without nested ones.
+async fn alone(session: &Session, request: Request) -> Answered {
     let project = |id: &str| find(session, id);
     match request {
         Request::Ping => Ok(Response::Pong),
@@ -39,7 +48,7 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
             if let Some(id) = &context_id {
                 known(session, id)?;
             }
-            session.shared.close(context_id.as_deref()).await;
+            family::close(&session.shared, context_id.as_deref()).await;
             Ok(Response::ShutdownAck)
         }
         Request::Collect { context_id, force } => collect::collect(&project(&context_id)?, force).await,
@@ -62,7 +71,7 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
             run::stream(session, &project(&context_id)?, request).await
         }
         Request::EnumerateCases { context_id, test_url } => {
-            suites::enumerate(session, &project(&context_id)?, &test_url).await
+            suites::enumerate(session, &project(&context_id)?, &test_url, "").await
         }
         Request::NextCases { iterator_id } => suites::next_cases(session, &iterator_id),
         Request::BuildRun { context_id, suites, scheduling_options } => {
@@ -82,7 +91,7 @@ pub(crate) async fn answer(session: &Session, request: Request) -> Answered {
         Request::DebugRun { context_id, node_ids, options } => {
             let options = options.unwrap_or_default();
             let request = RunRequest { node_ids, workers: None, maxfail: None, options, repeat: false };
-            run::debug(session, &project(&context_id)?, request).await
+            run::debug(session, &project(&context_id)?, request, "").await
         }
         Request::GetContextStatus { context_id } => Ok(status::status(&project(&context_id)?)),
         Request::GetOutput { context_id, node_id } => status::output(&project(&context_id)?, node_id),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pytest_lens_history::Source;
-use pytest_lens_protocol::{ErrorCode, LogsIteratorOption, Response, TestResultInfo};
+use pytest_lens_protocol::{ErrorCode, LogsIteratorOption, Response, RunEnd, TestResultInfo};
 
 use super::Answered;
 use super::session::Session;
@@ -29,18 +29,26 @@ const PAGE_WEIGHT: usize = 16 * 1024 * 1024;
 /// run is killed, since nobody else knows of it.
 pub(super) async fn and_wait(session: &Session, project: &Arc<Project>, request: RunRequest) -> Answered {
     let (_, lease) = begin(session, project, request).await?;
-    let Some(end) = lease.wait().await else {
-        return Err(Refusal::new(ErrorCode::InternalError, "the context was shut down while the run went on"));
-    };
+    let Some(end) = lease.wait().await else { return Err(shut_down()) };
+    Ok(complete(&end))
+}
+
+/// The context ended before a run did.
+pub(super) fn shut_down() -> Refusal {
+    Refusal::new(ErrorCode::InternalError, "the context was shut down while the run went on")
+}
+
+/// The answer at the end of a run.
+pub(super) fn complete(end: &RunEnd) -> Response {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration is positive and short")]
-    Ok(Response::RunComplete {
+    Response::RunComplete {
         total: end.counts.total,
         passed: end.counts.passed,
         failed: end.counts.failed,
         skipped: end.counts.skipped,
         errors: end.counts.errors,
         duration_ms: end.duration_ms.round() as u64,
-    })
+    }
 }
 
 /// `run_stream`: returns when the run is recorded. From then on no client owns it.
@@ -50,7 +58,7 @@ pub(super) async fn stream(session: &Session, project: &Arc<Project>, request: R
 }
 
 /// `debug_run`: returns when a debugger can connect and the run is recorded.
-pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request: RunRequest) -> Answered {
+pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request: RunRequest, path: &str) -> Answered {
     request.options.arguments = split(&request.options.arguments).0;
     let chosen = choose(project, &request, false, Purpose::List).await?;
     if chosen.selected.is_empty() {
@@ -65,17 +73,23 @@ pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request
     let (host, port) = (debug_process.host.clone(), debug_process.port);
     let kind = RunKind::Debug { debug_process, run_disabled: request.options.run_disabled };
     let chosen = Chosen { deselected: 0, ..chosen };
-    let plan = plan(project, &session.shared.run_ids, &request, &handle(session), chosen, kind)?;
+    let plan = plan(project, &session.shared.run_ids, &request, &handle(session, path), chosen, kind)?;
     let (run_id, lease) = enter(project, plan).await?;
     lease.release();
     Ok(Response::DebugStarted { run_id, host, port })
 }
 
-async fn begin(
+async fn begin(session: &Session, project: &Arc<Project>, request: RunRequest) -> Result<(String, RunLease), Refusal> {
+    enter(project, prepare(session, project, request, "").await?).await
+}
+
+/// Selects the tests of a run, and plans it. `path`: the folder of the project, relative to the client's root.
+pub(super) async fn prepare(
     session: &Session,
     project: &Arc<Project>,
     mut request: RunRequest,
-) -> Result<(String, RunLease), Refusal> {
+    path: &str,
+) -> Result<RunPlan, Refusal> {
     if request.workers == Some(0) {
         return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
     }
@@ -94,18 +108,18 @@ async fn begin(
         drop(chosen);
         chosen = choose(project, &request, true, purpose).await?;
     }
-    let plan = plan(project, &session.shared.run_ids, &request, &handle(session), chosen, kind)?;
+    let plan = plan(project, &session.shared.run_ids, &request, &handle(session, path), chosen, kind)?;
     let conflicts = if source == Source::Editor { ConflictPolicy::Replaceable } else { ConflictPolicy::Waits };
-    enter(project, RunPlan { asked: request.asked(project), conflicts, ..plan }).await
+    Ok(RunPlan { asked: request.asked(project), conflicts, ..plan })
 }
 
-/// The handle of a run that is not part of a built one.
-fn handle(session: &Session) -> RunHandle {
-    RunHandle::new(session.shared.run_ids.next().0, LogsIteratorOption::default())
+/// The handle of a run that is not part of a built one. `path`: the folder of its project, relative to the client's root.
+pub(super) fn handle(session: &Session, path: &str) -> RunHandle {
+    RunHandle::new(session.shared.run_ids.next().0, LogsIteratorOption::default(), path)
 }
 
 /// Records a run and starts it.
-async fn enter(project: &Arc<Project>, plan: RunPlan) -> Result<(String, RunLease), Refusal> {
+pub(super) async fn enter(project: &Arc<Project>, plan: RunPlan) -> Result<(String, RunLease), Refusal> {
     let run_id = plan.run_id.clone();
     let lease = project.begin(plan).await;
     let lease = lease.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;

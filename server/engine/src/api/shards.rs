@@ -16,7 +16,7 @@ use crate::project::refresh::refresh;
 /// A limit on shards, since each takes memory: more than there are machines.
 const MOST_SHARDS: u32 = 65_536;
 
-type Durations = Vec<(Arc<str>, Option<f64>)>;
+pub(super) type Durations = Vec<(Arc<str>, Option<f64>)>;
 
 pub(super) async fn tests(
     project: &Arc<Project>,
@@ -25,6 +25,12 @@ pub(super) async fn tests(
     total_shards: u32,
     strategy: &str,
 ) -> Answered {
+    let strategy = check(shard_index, total_shards, strategy)?;
+    Ok(tests_of(&selected(project, node_ids).await?, shard_index, total_shards, strategy))
+}
+
+/// Checks the arguments of a request for one shard.
+pub(super) fn check(shard_index: u32, total_shards: u32, strategy: &str) -> Result<Strategy, Refusal> {
     let strategy = parse(total_shards, strategy)?;
     if shard_index >= total_shards {
         return Err(invalid(format!(
@@ -32,18 +38,26 @@ pub(super) async fn tests(
             total_shards - 1
         )));
     }
-    let tests = selected(project, node_ids).await?;
-    let mut shards = assign(&borrowed(&tests), total_shards, strategy);
+    Ok(strategy)
+}
+
+/// The tests of one shard.
+pub(super) fn tests_of(tests: &Durations, shard_index: u32, total_shards: u32, strategy: Strategy) -> Response {
+    let mut shards = assign(&borrowed(tests), total_shards, strategy);
     let own = shards.swap_remove(shard_index as usize);
     let node_ids = own.into_iter().map(|index| tests[index].0.to_string()).collect();
-    Ok(Response::ShardedTests { shard_index, total_shards, node_ids })
+    Response::ShardedTests { shard_index, total_shards, node_ids }
 }
 
 pub(super) async fn info(project: &Arc<Project>, node_ids: &[String], total_shards: u32, strategy: &str) -> Answered {
     let strategy = parse(total_shards, strategy)?;
-    let tests = selected(project, node_ids).await?;
-    let figures = figures(&borrowed(&tests), total_shards, strategy);
-    Ok(Response::ShardInfo {
+    Ok(info_of(&selected(project, node_ids).await?, total_shards, strategy))
+}
+
+/// The figures of a distribution.
+pub(super) fn info_of(tests: &Durations, total_shards: u32, strategy: Strategy) -> Response {
+    let figures = figures(&borrowed(tests), total_shards, strategy);
+    Response::ShardInfo {
         strategy: figures.strategy,
         total_shards: figures.total_shards,
         total_tests: figures.total_tests,
@@ -52,10 +66,10 @@ pub(super) async fn info(project: &Arc<Project>, node_ids: &[String], total_shar
         count_imbalance_percent: figures.count_imbalance_percent,
         duration_imbalance_percent: figures.duration_imbalance_percent,
         estimated_wall_time_ms: figures.estimated_wall_time_ms,
-    })
+    }
 }
 
-fn parse(total_shards: u32, strategy: &str) -> Result<Strategy, Refusal> {
+pub(super) fn parse(total_shards: u32, strategy: &str) -> Result<Strategy, Refusal> {
     if total_shards == 0 {
         return Err(invalid("field `total_shards`: 0 shards hold nothing; give at least 1"));
     }
@@ -71,7 +85,7 @@ fn borrowed(tests: &Durations) -> Vec<(&str, Option<f64>)> {
 
 /// The tests to distribute, in the inventory's order. An id selects the same tests as in a run: a file selects all its
 /// tests, a function all its cases.
-async fn selected(project: &Arc<Project>, node_ids: &[String]) -> Result<Durations, Refusal> {
+pub(super) async fn selected(project: &Arc<Project>, node_ids: &[String]) -> Result<Durations, Refusal> {
     refresh(project, false, Purpose::List).await.map_err(|failure| Refusal::from(&failure))?;
     let inventory = project.state.inventory.load();
     let nodes: Vec<_> = inventory.nodes().collect();

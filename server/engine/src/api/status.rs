@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pytest_lens_protocol::Response;
+use pytest_lens_protocol::{NestedStatus, Response};
 
 use super::Answered;
 use crate::api_error::invalid;
@@ -68,8 +68,15 @@ pub(super) fn status(project: &Arc<Project>) -> Response {
         execution_mode: if embedded { "embedded" } else { "subprocess" }.into(),
         mode_reason,
         hazards,
+        nested: nested_problems(project),
         active_runs: project.state.runs.iter().filter(|run| !run.is_over()).map(|run| run.key().clone()).collect(),
     }
+}
+
+/// The faults of nested projects. Which of them are open, only a request over all of them knows.
+fn nested_problems(project: &Project) -> Option<NestedStatus> {
+    let problems = project.state.pytest.load().nested.problems.clone();
+    (!problems.is_empty()).then(|| NestedStatus { projects: Vec::new(), problems })
 }
 
 fn plugin_name(plugin: &crate::processes::worker_protocol::WirePlugin) -> String {

@@ -9,21 +9,25 @@ use pytest_lens_protocol::{LogsIteratorOption, OutputStream, SuiteEventPayload, 
 use super::Answered;
 use super::session::Session;
 use crate::api_error::{Refusal, invalid};
+use crate::model::prefix::Prefix;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::runs::artifacts::Item;
 use crate::runs::handle::RunHandle;
+use crate::runs::joint::JointRun;
 use crate::runs::log_render;
 use crate::runs::stop::StopLevel;
 use crate::runs::suite_log::SuiteLog;
 use crate::runs::suite_log::{LaunchFailure, Read, artifact_id};
-use crate::suites::{Cases, KnownRun, RunRead, Scheduling, build, prepare};
+use crate::suites::{self, Cases, KnownRun, RunRead, Scheduling, Target, prepare};
 
-pub(super) async fn enumerate(session: &Session, project: &Arc<Project>, test_url: &str) -> Answered {
+/// `path`: the folder of the project, relative to the client's root.
+pub(super) async fn enumerate(session: &Session, project: &Arc<Project>, test_url: &str, path: &str) -> Answered {
+    let name = |id: &Arc<str>| if path.is_empty() { Arc::clone(id) } else { Prefix(path).id(id).into() };
     match prepare(project, test_url, &[], &CaseFilters::default(), Purpose::List).await {
         Ok(prepared) => {
             let names =
-                prepared.selected.iter().map(|&index| Arc::clone(&prepared.collected.tests.nodes[index].id)).collect();
+                prepared.selected.iter().map(|&index| name(&prepared.collected.tests.nodes[index].id)).collect();
             let (id, _) = session.shared.run_ids.next();
             let iterator_id = format!("cases-{id}");
             session.shared.registry.iterators.insert(iterator_id.clone(), Arc::new(Cases::new(names)));
@@ -52,8 +56,14 @@ pub(super) fn build_run(
     suites: Vec<SuiteSpec>,
     scheduling: Option<SchedulingOptions>,
 ) -> Answered {
-    for (number, suite) in suites.iter().enumerate() {
-        let options = suite.options.clone().unwrap_or_default();
+    let target = |spec| Target { project: Arc::clone(project), path: String::new(), spec };
+    build(session, suites.into_iter().map(target).collect(), scheduling)
+}
+
+/// Builds a run of suites, whose projects are known.
+pub(super) fn build(session: &Session, targets: Vec<Target>, scheduling: Option<SchedulingOptions>) -> Answered {
+    for (number, target) in targets.iter().enumerate() {
+        let options = target.spec.options.clone().unwrap_or_default();
         let field = |name: &str| format!("field `suites[{number}].options.{name}`");
         if options.parallel == Some(0) {
             return Err(invalid(format!("{}: 0 cases at a time run nothing; give at least 1", field("parallel"))));
@@ -68,7 +78,7 @@ pub(super) fn build_run(
         return Err(invalid(format!("{field}: 0 suites at a time run nothing; give at least 1")));
     }
     let run =
-        build(&session.shared.registry, &session.shared.run_ids, project, suites, Scheduling { most: most.into() });
+        suites::build(&session.shared.registry, &session.shared.run_ids, targets, Scheduling { most: most.into() });
     let suite_ids = run.suites.iter().map(|suite| suite.suite_log.id.clone()).collect();
     let run_id = run.id.clone();
     session.own(|owned| owned.runs.push(Arc::downgrade(&run)));
@@ -79,6 +89,9 @@ pub(super) fn build_run(
 fn suite(session: &Session, id: &str) -> Result<RunHandle, Refusal> {
     match session.shared.find_run(id) {
         Some(KnownRun::Suite(suite)) => Ok(suite),
+        Some(KnownRun::Joint(_)) => Err(invalid(format!(
+            "{id:?} is a run over several projects, and no suite; build a run with a suite for each of them"
+        ))),
         Some(KnownRun::Built(_)) | None => Err(no_suite(id)),
     }
 }
@@ -115,9 +128,23 @@ pub(super) async fn run_events(session: &Session, run_id: &str) -> Answered {
             })
             .await
         }
+        KnownRun::Joint(run) => from_cursor(session, key, async |cursor| of_joint_run(&run, cursor).await).await,
         KnownRun::Suite(suite) => {
             from_cursor(session, key, async |cursor| of_plain_run(&suite.suite_log, cursor).await).await
         }
+    }
+}
+
+/// The events of a run over several projects: its start and its end.
+async fn of_joint_run(run: &JointRun, cursor: usize) -> (usize, Answered) {
+    let event = |timestamp, payload| Ok(Response::RunEvents { events: vec![RunEvent { timestamp, payload }] });
+    match cursor {
+        0 => (1, event(run.begun_ns, RunEventPayload::RunStarted)),
+        1 => {
+            run.wait().await;
+            (2, event(run.ended_ns().unwrap_or(run.begun_ns), RunEventPayload::RunStopped))
+        }
+        _ => (cursor, Ok(Response::RunEvents { events: Vec::new() })),
     }
 }
 
@@ -195,6 +222,13 @@ pub(super) async fn read_artifact(session: &Session, id: &str) -> Answered {
 }
 
 pub(super) async fn next_debug_data(session: &Session, id: &str) -> Answered {
+    if let Some(KnownRun::Joint(run)) = id.rsplit_once('/').and_then(|(run_id, _)| session.shared.find_run(run_id)) {
+        return from_cursor(session, format!("debug {id}"), async |cursor| match run.debug_data().get(cursor) {
+            Some(iterator_id) => (cursor + 1, Box::pin(next_debug_data(session, iterator_id)).await),
+            None => (cursor, Ok(Response::DebugData { data: Vec::new() })),
+        })
+        .await;
+    }
     let (suite, item) = item(session, id)?;
     let Item::Debug { files } = item else {
         return Err(invalid(format!("{id:?} is no iterator of debug data")));

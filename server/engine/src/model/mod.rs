@@ -9,6 +9,7 @@ pub(crate) mod inventory;
 pub(crate) mod item;
 pub(crate) mod node;
 pub(crate) mod outcome;
+pub(crate) mod prefix;
 pub(crate) mod scope;
 pub(crate) mod select;
 pub(crate) mod sources;

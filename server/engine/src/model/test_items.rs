@@ -53,7 +53,8 @@ pub(crate) fn delta(root: &Path, old: &Inventory, new: &Inventory) -> InventoryD
     InventoryDelta { revision: new.revision, upserts, removed, order, errors, ..InventoryDelta::default() }
 }
 
-fn errors_of(root: &Path, inventory: &Inventory) -> Vec<CollectError> {
+/// The errors of collection, as events tell them.
+pub(crate) fn errors_of(root: &Path, inventory: &Inventory) -> Vec<CollectError> {
     let told = inventory.errors.iter().map(|(path, error)| CollectError {
         uri: uri_of(&root.join(&**path)),
         range: Range::of_line(error.line.unwrap_or(1)),

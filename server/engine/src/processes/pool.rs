@@ -435,6 +435,12 @@ impl Pool {
         state.on_demand = None;
     }
 
+    /// Whether it has an interpreter, or sessions.
+    pub(crate) fn is_warm(&self) -> bool {
+        let state = self.state();
+        state.base.is_some() || !state.sessions.is_empty()
+    }
+
     /// As [`Pool::forget_all`], and starts nothing more.
     pub(crate) fn close(&self) {
         self.state().closed = true;

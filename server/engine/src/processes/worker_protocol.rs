@@ -47,6 +47,9 @@ pub(crate) struct WorkerOptions {
     /// Make the reports about the session as a whole.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub reports: bool,
+    /// Folders that belong to other projects, and are not collected.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub nested: Vec<String>,
     /// The coverage to measure in a session that runs tests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Measure>,

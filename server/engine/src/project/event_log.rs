@@ -202,13 +202,18 @@ impl EventLog {
         }
     }
 
+    /// The number of the last event.
+    pub(crate) fn last(&self) -> u64 {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).last
+    }
+
     /// Closes the log, and answers waiting readers.
     pub(crate) fn close(&self) {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.arrived.notify_waiters();
     }
 
-    fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).closed
     }
 

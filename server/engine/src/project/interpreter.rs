@@ -74,6 +74,13 @@ pub(crate) async fn renewed(root: &Path, rootdir: &Path, present: &Interpreter, 
     (found.path != present.path).then_some(found)
 }
 
+/// A nested project's own environment.
+pub(crate) fn of_nested(root: &Path) -> Option<Interpreter> {
+    [".venv", "venv"].iter().find_map(|name| {
+        Some(Interpreter { path: python_in(&root.join(name))?, source: format!("the project's {name}") })
+    })
+}
+
 /// The folders of the repository that a root is part of, from the root upwards.
 fn repo<'a>(root: &'a Path, rootdir: &'a Path) -> impl Iterator<Item = &'a Path> {
     root.ancestors().take_while(move |folder| *folder == root || folder.starts_with(rootdir))

@@ -1,5 +1,7 @@
 //! The state of the disk that the inventory describes. A refresh compares it with the disk.
 
+use std::path::PathBuf;
+
 use crate::model::scope::Scope;
 use crate::processes::collected_session::CollectedSession;
 use crate::processes::disk_snapshot::Snapshot;
@@ -32,6 +34,11 @@ impl KnownDisk {
     /// Whether the whole project was collected.
     pub(crate) fn is_complete(&self) -> bool {
         self.whole.is_some()
+    }
+
+    /// Whether one of these files was read.
+    pub(crate) fn has_read(&self, paths: &[PathBuf]) -> bool {
+        paths.iter().any(|path| self.parts.knows(path) || self.whole.as_ref().is_some_and(|whole| whole.knows(path)))
     }
 
     /// The snapshot of the whole project.

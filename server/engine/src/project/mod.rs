@@ -9,6 +9,7 @@ pub(crate) mod interpreter;
 pub(crate) mod known_disk;
 pub(crate) mod layered_settings;
 pub(crate) mod library_versions;
+pub(crate) mod members;
 pub(crate) mod plan_run;
 pub(crate) mod pytest_config;
 pub(crate) mod recorder;
@@ -20,10 +21,11 @@ pub(crate) mod watcher;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::{Changed, Fingerprints, History};
 use pytest_lens_protocol::{ClientSettings, Settings, WorkerCount};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -40,6 +42,7 @@ use crate::processes::worker_protocol::{Purpose, WorkerOptions};
 use crate::project::interpreter::{self as interpreters, Interpreter};
 use crate::project::layered_settings::LayeredSettings;
 use crate::project::library_versions::Libraries;
+use crate::project::members::Members;
 use crate::project::recorder::{Command, Recorder};
 use crate::project::refresh::Refresher;
 use crate::project::state::ProjectState;
@@ -61,6 +64,10 @@ pub(crate) struct Project {
     pub names: Mutex<BTreeSet<PathBuf>>,
     /// A client requested its interpreter, so no other one is used.
     pub is_pinned: AtomicBool,
+    /// The project around a nested one, whose interpreter it uses if it has none of its own.
+    pub outer: Option<Weak<Project>>,
+    /// The nested projects that are open.
+    pub members: Members,
     pub pool: Arc<Pool>,
     pub refresher: Refresher,
     /// Number of runs that the history has not recorded yet.
@@ -72,20 +79,29 @@ pub(crate) struct Project {
     commands: mpsc::UnboundedSender<Command>,
 }
 
+/// The identity of a project, and its configuration.
+pub(crate) struct Place {
+    pub id: String,
+    pub root: PathBuf,
+    pub interpreter: Interpreter,
+    pub settings: LayeredSettings,
+    pub pytest: PytestSettings,
+    /// The project around a nested one.
+    pub outer: Option<Weak<Project>>,
+}
+
 impl Project {
     /// Starts a project: its recorder, and the first reading of the sources.
     pub(crate) fn start(
-        id: String,
-        root: PathBuf,
-        interpreter: Interpreter,
+        place: Place,
         pool: Pool,
-        settings: LayeredSettings,
         history: Arc<History>,
         printed: mpsc::UnboundedReceiver<Printed>,
     ) -> Arc<Self> {
+        let Place { id, root, interpreter, settings, pytest, outer } = place;
         let (commands, mailbox) = mpsc::unbounded_channel();
         let libraries = Arc::new(Libraries::of(&pool.launcher.cache_dir));
-        let (pytest, in_force) = (pytest_config::read(&root), settings.in_force());
+        let in_force = settings.in_force();
         pool.residents.configure(&in_force.fixture_reuse);
         let state = Arc::new(ProjectState::new(root, pytest, in_force, history, Arc::clone(&pool.analyses)));
         tokio::spawn(Recorder::new(Arc::clone(&state)).work(mailbox, printed));
@@ -95,6 +111,8 @@ impl Project {
             interpreter: ArcSwap::from_pointee(interpreter),
             names: Mutex::default(),
             is_pinned: AtomicBool::new(false),
+            outer,
+            members: Members::default(),
             pool: Arc::new(pool),
             refresher: Refresher::default(),
             unsaved: watch::Sender::new(0),
@@ -140,9 +158,17 @@ impl Project {
     /// The arguments and options for pytest, from the settings and from one run.
     pub(crate) fn options(&self, arguments: &[String]) -> WorkerOptions {
         let settings = self.state.settings.load();
+        let arguments: Vec<String> = settings.arguments.iter().chain(arguments).cloned().collect();
+        let root = &self.state.root;
+        let mut nested: Vec<String> =
+            self.state.pytest.load().nested.left_out().map(|path| root.join(path).to_string_lossy().into()).collect();
+        if names_configuration(&arguments) {
+            nested.clear();
+        }
         WorkerOptions {
             args: Vec::new(),
-            arguments: settings.arguments.iter().chain(arguments).cloned().collect(),
+            arguments,
+            nested,
             no_cov: true,
             run_disabled: false,
             reports: false,
@@ -167,7 +193,11 @@ impl Project {
         };
         match name {
             Some(name) => leads_here(name),
-            None => self.names.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|name| leads_here(name)),
+            // A nested project that no client has opened by itself has no names.
+            None => {
+                let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+                names.is_empty() || names.iter().any(|name| leads_here(name))
+            }
         }
     }
 
@@ -177,15 +207,47 @@ impl Project {
         if self.is_pinned.load(Ordering::Relaxed) {
             return false;
         }
-        let rootdir = self.state.pytest.load().rootdir.clone();
         let present = self.interpreter.load_full();
-        let Some(found) = interpreters::renewed(&self.state.root, &rootdir, &present, thorough).await else {
-            return false;
+        let found = match &self.outer {
+            None => {
+                let rootdir = self.state.pytest.load().rootdir.clone();
+                interpreters::renewed(&self.state.root, &rootdir, &present, thorough).await
+            }
+            Some(outer) => match interpreters::of_nested(&self.state.root) {
+                Some(own) => Some(own),
+                None => self.outer_interpreter(outer, thorough).await,
+            },
         };
+        let Some(found) = found.filter(|found| found.path != present.path) else { return false };
         tracing::info!(path = %found.path.display(), source = found.source, "another interpreter is used from now on");
         self.pool.set_python(found.path.clone());
         self.interpreter.store(Arc::new(found));
         true
+    }
+
+    /// The interpreter of the project around this one, as it is now.
+    async fn outer_interpreter(&self, outer: &Weak<Project>, thorough: bool) -> Option<Interpreter> {
+        let outer = outer.upgrade()?;
+        Box::pin(outer.renew_interpreter(thorough)).await;
+        Some(Interpreter::clone(&outer.interpreter.load()))
+    }
+
+    /// Looks for nested projects again. Returns whether they are others than before; then a new collection is needed.
+    pub(crate) async fn renew_nested(&self) -> bool {
+        let (root, projects) = (self.state.root.clone(), self.state.settings.load().projects.clone());
+        let read = tokio::task::spawn_blocking(move || pytest_config::read_whole(&root, projects.as_deref())).await;
+        let Ok(pytest) = read else { return false };
+        let present = self.state.pytest.load_full();
+        if *present == pytest {
+            return false;
+        }
+        let is_changed = present.nested != pytest.nested;
+        self.record_and_wait(|done| Command::PytestConfig { pytest: Box::new(pytest), done }).await;
+        if is_changed {
+            self.refresher.known().forget();
+            self.members.have_changed();
+        }
+        is_changed
     }
 
     /// The purpose of the session in which a run's tests are selected. `special`: the run uses sessions of another
@@ -375,9 +437,14 @@ impl Project {
             drop(tokio::task::spawn_blocking(move || state.pack_ended_runs()));
         };
         let collected = Arc::clone(&plan.collected);
+        let stays_warm = plan.stays_warm;
         // The plan holds what clients can still read; it is dropped before the preparations below, which may take long.
         drop(plan);
-        tokio::join!(self.get_ready(&collected), file);
+        if stays_warm {
+            tokio::join!(self.get_ready(&collected), file);
+        } else {
+            file.await;
+        }
     }
 
     /// Removes the temporary folders of old runs, except those of current runs and of kept fixtures.
@@ -402,6 +469,11 @@ impl Project {
         };
         self.pool.residents.settled().await;
         (old, self.state.settings.load_full(), problems)
+    }
+
+    /// The settings of its client.
+    pub(crate) async fn client_settings(&self) -> ClientSettings {
+        self.settings.lock().await.client.clone()
     }
 
     /// Takes up the settings in the project's files, if they have changed. Returns whether pytest is called with other
@@ -493,4 +565,13 @@ impl Project {
         let history = Arc::clone(&self.state.history);
         let _ = tokio::task::spawn_blocking(move || history.flush(HISTORY_FLUSH_LIMIT)).await;
     }
+}
+
+/// Whether arguments name one configuration for all tests, so that nested projects do not count.
+pub(crate) fn names_configuration(arguments: &[String]) -> bool {
+    let names = ["-c", "--config-file", "--rootdir"];
+    arguments.iter().any(|word| {
+        let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
+        names.contains(&name) || (word.starts_with("-c") && !word.starts_with("--"))
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use pytest_lens_analysis::listing::nested_projects;
 use pytest_lens_analysis::{PytestSettings, settings_from};
 
 /// Reads the current configuration from disk. pytest itself reports a broken one.
@@ -11,4 +12,15 @@ pub(crate) fn read(root: &Path) -> PytestSettings {
         tracing::warn!(%error, "pytest's configuration can't be read; its defaults are used");
         PytestSettings { rootdir: root.to_owned(), ..PytestSettings::default() }
     })
+}
+
+/// The same, with the nested projects of the root. Looks through its folders, and blocks. `projects`: the setting of that
+/// name.
+pub(crate) fn read_whole(root: &Path, projects: Option<&[String]>) -> PytestSettings {
+    let mut settings = read(root);
+    settings.nested = nested_projects(root, &settings, projects);
+    for problem in &settings.nested.problems {
+        tracing::warn!("{problem}");
+    }
+    settings
 }

@@ -3,15 +3,15 @@
 //! It receives commands from the tasks that drive processes, orders them, and guarantees that every accepted run has
 //! one end and, before that, one final outcome for each selected test.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use pytest_lens_analysis::{FileAnalysis, PytestSettings};
 use pytest_lens_history::{Attempt, Changed, Run};
 use pytest_lens_plan::outcome::{Counts, Outcome, run_status};
 use pytest_lens_protocol::{
-    EventPayload, FlakinessHints, NOT_COLLECTED, Output, OutputStream, RunEnd, RunStart, Settings, TestOutcome,
-    TestOutcomes, TestsStarted,
+    CollectError as TreeError, EventPayload, FlakinessHints, InventoryDelta, NOT_COLLECTED, Output, OutputStream,
+    RunEnd, RunStart, Settings, TestOutcome, TestOutcomes, TestsStarted,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -20,7 +20,7 @@ use crate::model::collect_error::CollectError;
 use crate::model::inventory::{Findings, Inventory};
 use crate::model::outcome::{counts_of, not_run, status_of};
 use crate::model::scope::Scope;
-use crate::model::test_items::delta;
+use crate::model::test_items::{delta, errors_of};
 use crate::model::warnings::Warnings;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::stdio_relay::Printed;
@@ -29,11 +29,12 @@ use crate::project::history;
 use crate::project::remembered_failure;
 use crate::project::state::ProjectState;
 use crate::runs::event::{DriverEnd, DriverEvent};
+use crate::runs::joint::JointRun;
 use crate::runs::plan::{ConflictPolicy, RunPlan};
 use crate::runs::record::{CaseResult, OlderRun, RunLease, RunRecord};
 
 /// The most items in one event, so that it fits a frame.
-const PIECE: usize = 10_000;
+pub(crate) const PIECE: usize = 10_000;
 
 /// A change to record.
 pub(crate) enum Command {
@@ -61,6 +62,18 @@ pub(crate) enum Command {
     PytestConfig { pytest: Box<PytestSettings>, done: oneshot::Sender<()> },
     /// New settings.
     Configure { settings: Box<Settings>, done: oneshot::Sender<()> },
+    /// Something happened in a nested project; the event has the ids of this one.
+    Member { path: Arc<str>, event: EventPayload },
+    /// A nested project is none any more.
+    MemberGone { path: Arc<str>, done: oneshot::Sender<()> },
+    /// A run over nested projects begins: its parts are known, and follow.
+    Join { run: Arc<JointRun>, done: oneshot::Sender<()> },
+    /// All parts of a run are known, and none has begun yet.
+    Joined { start: RunStart, done: oneshot::Sender<()> },
+    /// A run over nested projects has ended, with all its parts.
+    JointEnded { run: Arc<JointRun> },
+    /// Everything before is recorded.
+    Settled { done: oneshot::Sender<()> },
 }
 
 pub(crate) struct Recorder {
@@ -71,6 +84,10 @@ pub(crate) struct Recorder {
     /// Tests that were reported as flaky or unstable, so that the end of that is reported too.
     suspects: HashSet<String>,
     next_run: u64,
+    /// The collection errors of nested projects, by their folders.
+    member_errors: BTreeMap<Arc<str>, Vec<TreeError>>,
+    /// The last revision of the inventory in the log.
+    revision: u64,
 }
 
 struct OpenRun {
@@ -92,7 +109,15 @@ struct OpenRun {
 
 impl Recorder {
     pub(crate) fn new(state: Arc<ProjectState>) -> Self {
-        Recorder { state, runs: HashMap::new(), unsaved: HashMap::new(), suspects: HashSet::new(), next_run: 1 }
+        Recorder {
+            state,
+            runs: HashMap::new(),
+            unsaved: HashMap::new(),
+            suspects: HashSet::new(),
+            next_run: 1,
+            member_errors: BTreeMap::new(),
+            revision: 0,
+        }
     }
 
     /// Handles commands until the project is dropped.
@@ -121,8 +146,34 @@ impl Recorder {
         }
     }
 
-    fn push(&self, payload: EventPayload) {
-        self.state.log.push(payload, self.runs.is_empty());
+    /// Logs an event, as clients of this project get it.
+    fn push(&mut self, payload: EventPayload) {
+        let Some(mut told) = self.state.joint_runs.told(payload) else { return };
+        if let EventPayload::Inventory(delta) = &mut told
+            && !self.member_errors.is_empty()
+        {
+            delta.errors.extend(self.member_errors.values().flatten().cloned());
+            self.revision = delta.revision.max(self.revision + 1);
+            delta.revision = self.revision;
+        }
+        self.state.log.push(told, self.runs.is_empty());
+    }
+
+    /// Logs an event of a nested project.
+    fn push_of_member(&mut self, path: &Arc<str>, mut event: EventPayload) {
+        if let EventPayload::Inventory(delta) = &mut event {
+            let inventory = self.state.inventory.load();
+            let errors = std::mem::replace(&mut delta.errors, errors_of(&self.state.root, &inventory));
+            self.member_errors.insert(Arc::clone(path), errors);
+        }
+        self.push(event);
+    }
+
+    /// Removes a nested project from the tree.
+    fn forget_member(&mut self, path: &Arc<str>) {
+        let delta = InventoryDelta { removed: vec![path.to_string()], ..InventoryDelta::default() };
+        self.push_of_member(path, EventPayload::Inventory(delta));
+        self.member_errors.remove(path);
     }
 
     fn handle(&mut self, command: Command) {
@@ -177,17 +228,37 @@ impl Recorder {
                 self.state.settings.store(Arc::new(*settings));
                 let _ = done.send(());
             }
+            Command::Member { path, event } => self.push_of_member(&path, event),
+            Command::MemberGone { path, done } => {
+                self.forget_member(&path);
+                let _ = done.send(());
+            }
+            Command::Join { run, done } => {
+                self.state.joint_runs.add(&run);
+                let _ = done.send(());
+            }
+            Command::Joined { start, done } => {
+                self.push(EventPayload::RunStarted(start));
+                let _ = done.send(());
+            }
+            Command::JointEnded { run } => {
+                self.push(EventPayload::RunFinished(run.end()));
+                run.close();
+            }
+            Command::Settled { done } => {
+                let _ = done.send(());
+            }
         }
     }
 
-    fn merge(&self, found: &Findings<'_>) {
+    fn merge(&mut self, found: &Findings<'_>) {
         let pytest = self.state.pytest.load();
         let analysis = |path: &str| self.state.analyses.of(&self.state.root.join(path), &pytest);
         let new = self.state.inventory.load().with(found, &analysis);
         self.publish(new);
     }
 
-    fn publish(&self, new: Inventory) {
+    fn publish(&mut self, new: Inventory) {
         let old = self.state.inventory.load_full();
         let told = delta(&self.state.root, &old, &new);
         let same_errors = old.errors == new.errors;
@@ -303,7 +374,7 @@ impl Recorder {
             let outcome = not_run(&open.plan.node(index).id, 1, why);
             open.settle(&self.state, index, &outcome);
             let told = TestOutcomes { run_id: run_id.to_owned(), outcomes: vec![outcome] };
-            self.state.log.push(EventPayload::TestOutcome(told), false);
+            self.push(EventPayload::TestOutcome(told));
         }
         let counts = open.counts;
         let is_incomplete = !open.plan.problems.is_empty() || ending.refused.is_some();
@@ -350,7 +421,7 @@ impl Recorder {
     }
 
     /// Reports runs of other processes as ordinary runs.
-    fn report_foreign_runs(&self, runs: &[Arc<Run>]) {
+    fn report_foreign_runs(&mut self, runs: &[Arc<Run>]) {
         for event in runs.iter().flat_map(|run| foreign_runs::events(run)) {
             if let EventPayload::TestOutcome(told) = &event {
                 for outcome in told.outcomes.iter().filter(|outcome| !outcome.will_rerun) {
@@ -389,7 +460,7 @@ impl Recorder {
     }
 
     /// Reports output that bypassed pytest's capture; it is attributed to the current run.
-    fn print(&self, stream: OutputStream, text: String) {
+    fn print(&mut self, stream: OutputStream, text: String) {
         let newest = self.runs.values().max_by_key(|open| open.number);
         match newest {
             Some(open) => {

@@ -14,11 +14,11 @@ use crate::processes::project_files;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::project::known_disk::KnownDisk;
-use crate::project::pytest_config;
 use crate::project::recorder::Command;
 use crate::project::watcher::{Hint, Watch};
 use crate::timing::REFRESH_DELAY_LIMIT;
-use pytest_lens_analysis::is_config_file;
+use pytest_lens_analysis::listing::NestedProject;
+use pytest_lens_analysis::{is_config_file, is_settings_file};
 
 /// Above this number of files, collecting the whole project is faster.
 const MANY: usize = 200;
@@ -41,6 +41,11 @@ impl Refresher {
         self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
+    /// Whether the disk is watched.
+    pub(crate) fn is_watching(&self) -> bool {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Starts watching the disk, once.
     pub(crate) fn watch(&self, project: &Arc<Project>) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
@@ -55,14 +60,59 @@ impl Refresher {
 /// open.
 async fn look(project: Weak<Project>, hint: Hint) -> bool {
     let Some(project) = project.upgrade() else { return false };
-    // A client that only reads events has not requested a collection.
-    if hint == Hint::Watching && !project.refresher.known().is_complete() {
-        return true;
+    look_into(&project, &hint).await;
+    true
+}
+
+/// The same, for a project and its nested ones, which are watched together.
+async fn look_into(project: &Arc<Project>, hint: &Hint) {
+    if let Hint::Changed(paths) = hint
+        && paths.iter().any(|path| may_make_projects(project, path))
+    {
+        project.renew_nested().await;
     }
-    if let Err(failure) = refresh(&project, false, Purpose::Unasked).await {
+    for member in project.members.list().iter() {
+        if concerns(&member.project, hint) {
+            Box::pin(look_into(&member.project, hint)).await;
+        }
+    }
+    let is_own = |path: &PathBuf| {
+        let inside = path.strip_prefix(&project.state.root).ok().and_then(Path::to_str).unwrap_or_default();
+        project.state.pytest.load().nested.of(inside).is_none()
+    };
+    if matches!(hint, Hint::Changed(paths) if !paths.iter().any(is_own)) {
+        return;
+    }
+    // A client that only reads events has not requested a collection.
+    let is_collected = match project.outer {
+        Some(_) => project.state.inventory.load().complete,
+        None => *hint != Hint::Watching || project.refresher.known().is_complete(),
+    };
+    if !is_collected {
+        return;
+    }
+    if let Err(failure) = refresh(project, false, Purpose::Unasked).await {
         tracing::info!(%failure, "a change could not be collected");
     }
-    true
+}
+
+/// Whether a change of a path may make a folder a nested project, or make it none.
+fn may_make_projects(project: &Project, path: &Path) -> bool {
+    let is_named = path.file_name().is_some_and(|name| is_config_file(name) || is_settings_file(name));
+    let inside = path.strip_prefix(&project.state.root).ok().and_then(Path::to_str).unwrap_or_default();
+    let pytest = project.state.pytest.load();
+    let has_new_tests = || pytest.nested.of(inside).is_some_and(|(nested, _)| nested.by_default.is_none());
+    let is_gone = || {
+        let below = |nested: &NestedProject| nested.path == inside || Path::new(&nested.path).starts_with(inside);
+        pytest.nested.projects.iter().any(below) && !path.exists()
+    };
+    is_named || path.is_dir() || has_new_tests() || is_gone()
+}
+
+/// Whether a hint may be about a nested project: a file in it, or one that its tests have read.
+fn concerns(project: &Project, hint: &Hint) -> bool {
+    let Hint::Changed(paths) = hint else { return true };
+    paths.iter().any(|path| path.starts_with(&project.state.root)) || project.refresher.known().has_read(paths)
 }
 
 /// Brings the inventory up to date. `force`: collects everything, changed or not.
@@ -106,8 +156,7 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
     }
     let is_config = |path: &PathBuf| path.file_name().is_some_and(is_config_file);
     if changes.all().any(is_config) {
-        let pytest = Box::new(pytest_config::read(&project.state.root));
-        project.record_and_wait(|done| Command::PytestConfig { pytest, done }).await;
+        project.renew_nested().await;
     }
     project.pool.residents.review(&project.state.pytest.load_full()).await;
     let planned = if ground_changed { None } else { plan(project, &known, &changes).await };

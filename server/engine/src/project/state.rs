@@ -15,6 +15,7 @@ use crate::model::inventory::Inventory;
 use crate::model::node::Analyses;
 use crate::processes::project_files;
 use crate::project::event_log::EventLog;
+use crate::runs::joint::JointRuns;
 use crate::runs::record::RunRecord;
 
 /// Number and total duration of executed attempts.
@@ -32,6 +33,8 @@ pub(crate) struct ProjectState {
     pub settings: ArcSwap<Settings>,
     pub pytest: ArcSwap<PytestSettings>,
     pub runs: DashMap<String, Arc<RunRecord>>,
+    /// Runs over this project and nested ones.
+    pub joint_runs: JointRuns,
     /// The last outcome of each test.
     pub results: DashMap<String, Arc<TestOutcome>>,
     pub history: Arc<History>,
@@ -56,6 +59,7 @@ impl ProjectState {
             settings: ArcSwap::from_pointee(settings),
             pytest: ArcSwap::from_pointee(pytest),
             runs: DashMap::new(),
+            joint_runs: JointRuns::default(),
             results: DashMap::new(),
             history,
             analyses,

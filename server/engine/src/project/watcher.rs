@@ -20,8 +20,8 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    /// Watches `root`. Calls `look` after changes, and once with [`Hint::Watching`] when the watching begins. `look` returns
-    /// whether to go on.
+    /// Watches `root`. Calls `look` after changes, with the changed paths, and once with [`Hint::Watching`] when the watching
+    /// begins. `look` returns whether to go on.
     pub(crate) fn start<F, L>(root: PathBuf, look: F) -> Self
     where
         F: Fn(Hint) -> L + Send + 'static,
@@ -32,12 +32,12 @@ impl Watch {
 }
 
 /// The reason to compare with the disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Hint {
     /// The watching begins: earlier changes were not noticed.
     Watching,
-    /// Something changed.
-    Changed,
+    /// These paths changed.
+    Changed(Vec<PathBuf>),
 }
 
 async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn(Hint) -> L + Send) {
@@ -70,7 +70,7 @@ async fn watch<L: Future<Output = bool> + Send>(root: PathBuf, look: impl Fn(Hin
         for folder in paths.iter().filter(|path| path.is_dir()) {
             add_folders(&mut watcher, folder);
         }
-        if !paths.is_empty() && !look(Hint::Changed).await {
+        if !paths.is_empty() && !look(Hint::Changed(paths)).await {
             return;
         }
     }

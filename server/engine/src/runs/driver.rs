@@ -8,6 +8,7 @@ mod release;
 mod round;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,7 @@ pub(crate) async fn drive(
         again: Vec::new(),
         crashes: BTreeMap::new(),
         failures: 0,
+        earlier: plan.failures.load(Ordering::Relaxed),
         before: BTreeMap::new(),
         ending: DriverEnd::default(),
         next_slot: 0,
@@ -110,6 +112,8 @@ struct Driver<'a, F: Fn(DriverEvent)> {
     crashes: BTreeMap<usize, u32>,
     /// Tests that failed for good.
     failures: u32,
+    /// Failures in other projects, if this is a part of a run over several.
+    earlier: u32,
     /// The last outcome of each test that is repeated.
     before: BTreeMap<usize, TestOutcome>,
     ending: DriverEnd,
@@ -140,9 +144,14 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         self.ending == DriverEnd::default() && self.yield_deadline.is_none() && !self.is_limit_reached()
     }
 
+    fn count(&mut self, failed: bool) {
+        self.failures += u32::from(failed);
+        self.plan.failures.fetch_add(u32::from(failed), Ordering::Relaxed);
+    }
+
     /// Returns whether the limit of failures is reached.
     fn is_limit_reached(&self) -> bool {
-        self.plan.maxfail.is_some_and(|limit| self.failures >= limit)
+        self.plan.maxfail.is_some_and(|limit| self.failures + self.earlier >= limit)
     }
 
     async fn pause(&mut self) {

@@ -17,8 +17,9 @@ pub(crate) struct RunHandle {
 }
 
 impl RunHandle {
-    pub(crate) fn new(id: String, logs: LogsIteratorOption) -> Self {
-        RunHandle { suite_log: SuiteLog::new(id, logs), stop_tx: watch::Sender::new(StopLevel::Go) }
+    /// `path`: the folder of its project, relative to the client's root.
+    pub(crate) fn new(id: String, logs: LogsIteratorOption, path: &str) -> Self {
+        RunHandle { suite_log: SuiteLog::new(id, logs, path), stop_tx: watch::Sender::new(StopLevel::Go) }
     }
 
     /// Asks for a stop or a kill, which can't be taken back.

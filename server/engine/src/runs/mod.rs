@@ -6,6 +6,7 @@ pub(crate) mod coverage;
 pub(crate) mod driver;
 pub(crate) mod event;
 pub(crate) mod handle;
+pub(crate) mod joint;
 pub(crate) mod log_render;
 pub(crate) mod packed;
 pub(crate) mod pending_runners;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use pytest_lens_analysis::PytestSettings;
@@ -67,6 +68,12 @@ pub(crate) struct RunPlan {
     pub conflicts: ConflictPolicy,
     /// Tests that it has left to a newer run.
     pub taken_over: watch::Sender<Arc<BTreeSet<usize>>>,
+    /// It is a part of a run over several projects: opens when it is its turn.
+    pub gate: Option<watch::Receiver<bool>>,
+    /// The failures in all parts of a run over several projects, for its limit of failures.
+    pub failures: Arc<AtomicU32>,
+    /// Its processes stay for the next run.
+    pub stays_warm: bool,
 }
 
 /// The kind of processes in which tests run.
@@ -138,13 +145,16 @@ impl RunPlan {
         &self.collected.tests.nodes[self.selected[index]]
     }
 
-    /// Waits until older runs have finished this run's tests, the run is stopped, or a newer run has taken over all its
+    /// Waits until it is its turn and older runs have finished this run's tests, the run is stopped, or a newer run has taken over all its
     /// tests.
     pub(crate) async fn wait_for(&self, older: &[OlderRun]) {
-        if older.is_empty() {
+        if older.is_empty() && self.gate.is_none() {
             return;
         }
         let all = async {
+            if let Some(gate) = &self.gate {
+                let _ = gate.clone().wait_for(|is_open| *is_open).await;
+            }
             for run in older {
                 run.wait().await;
             }

@@ -52,6 +52,8 @@ pub(crate) struct SuiteLog {
     pub id: String,
     /// The format of its logs.
     pub logs: LogsIteratorOption,
+    /// The beginning of the names of its cases for its client: the folder of a nested project, with `/`.
+    prefix: String,
     /// The folder of its artifacts, removed with the log.
     folder: OnceLock<RunFolder>,
     pub open_streams: OpenStreams,
@@ -91,10 +93,12 @@ struct Contents {
 }
 
 impl SuiteLog {
-    pub(crate) fn new(id: String, logs: LogsIteratorOption) -> Arc<Self> {
+    /// `path`: the folder of its project, relative to the client's root.
+    pub(crate) fn new(id: String, logs: LogsIteratorOption, path: &str) -> Arc<Self> {
         Arc::new(SuiteLog {
             id,
             logs,
+            prefix: if path.is_empty() { String::new() } else { format!("{path}/") },
             folder: OnceLock::new(),
             open_streams: OpenStreams::default(),
             output: SuiteOutput::default(),
@@ -211,7 +215,7 @@ impl SuiteLog {
         for item in self.open_streams.close(case, ends) {
             self.keep(Some(case), item);
         }
-        let moniker = self.inner().contents.open().names.get(case).cloned();
+        let moniker = self.inner().contents.open().names.get(case).map(|name| format!("{}{name}", self.prefix).into());
         if let Some((directory, moniker)) = folder.zip(moniker) {
             self.keep(Some(case), Item::Custom { directory, moniker });
         }
@@ -287,7 +291,7 @@ impl SuiteLog {
             if self.is_closed_for_client() {
                 return Read::Gone;
             }
-            if let Some(read) = self.inner().read(&self.id, cursor) {
+            if let Some(read) = self.inner().read((&self.id, &self.prefix), cursor) {
                 return read;
             }
             grown.await;
@@ -317,7 +321,7 @@ impl Inner {
         self.stored = steps.len();
     }
 
-    fn read(&mut self, id: &str, cursor: usize) -> Option<Read> {
+    fn read(&mut self, (id, prefix): (&str, &str), cursor: usize) -> Option<Read> {
         if let Some(failure) = &self.failure {
             return Some(Read::NotLaunched(failure.clone()));
         }
@@ -336,18 +340,18 @@ impl Inner {
             None if place == 0 => Some((begun_at, SuiteStep::SuiteStarted)),
             None => Some((begun_at, SuiteStep::Found(index(place - 1)))),
         };
-        let events = (cursor..end).filter_map(step).filter_map(|step| contents.event(id, step)).collect();
+        let events = (cursor..end).filter_map(step).filter_map(|step| contents.event((id, prefix), step)).collect();
         Some(Read::Events(end.max(cursor.min(length)), events))
     }
 }
 
 impl Contents {
-    fn event(&self, id: &str, (timestamp, step): (u64, SuiteStep)) -> Option<SuiteEvent> {
+    fn event(&self, (id, prefix): (&str, &str), (timestamp, step): (u64, SuiteStep)) -> Option<SuiteEvent> {
         let artifact = |number: u32| Some(self.artifacts.get(number as usize)?.told(id, number));
         let payload = match step {
             SuiteStep::SuiteStarted => SuiteEventPayload::SuiteStarted,
             SuiteStep::Found(case) => SuiteEventPayload::CaseFound {
-                test_case_name: self.names.get(case as usize)?.to_string(),
+                test_case_name: format!("{prefix}{}", self.names.get(case as usize)?),
                 identifier: case,
             },
             SuiteStep::Started(case) => SuiteEventPayload::CaseStarted { identifier: case },

@@ -30,11 +30,19 @@ pub(crate) struct Scheduling {
     pub most: usize,
 }
 
+/// A suite to run: its project, and the folder of that relative to the client's root.
+pub(crate) struct Target {
+    pub project: Arc<Project>,
+    pub path: String,
+    pub spec: SuiteSpec,
+}
+
 /// A run that a client built.
 pub(crate) struct BuiltRun {
     pub id: String,
-    pub project: Arc<Project>,
     pub suites: Vec<RunHandle>,
+    /// The project of each suite.
+    projects: Vec<Arc<Project>>,
     events: Mutex<Vec<RunEvent>>,
     over: AtomicBool,
     gone: AtomicBool,
@@ -77,12 +85,17 @@ impl BuiltRun {
     /// The client has gone: kills the run and reports nothing more of it.
     pub(crate) fn close_for_client(&self) {
         self.gone.store(true, Ordering::Relaxed);
-        for suite in &self.suites {
+        for (suite, project) in self.suites.iter().zip(&self.projects) {
             suite.suite_log.close_for_client();
-            self.project.state.forget_run(&suite.suite_log.id);
+            project.state.forget_run(&suite.suite_log.id);
         }
         self.request_stop(StopLevel::Kill);
         self.grown.notify_waiters();
+    }
+
+    /// Whether a suite of it belongs to a context.
+    pub(crate) fn is_of(&self, context_id: &str) -> bool {
+        self.projects.iter().any(|project| project.id == context_id)
     }
 
     /// Returns the events after a cursor; waits if there are none yet.
@@ -108,18 +121,17 @@ impl BuiltRun {
 pub(crate) fn build(
     registry: &Arc<Registry>,
     run_ids: &Arc<RunIds>,
-    project: &Arc<Project>,
-    specs: Vec<SuiteSpec>,
+    targets: Vec<Target>,
     scheduling: Scheduling,
 ) -> Arc<BuiltRun> {
-    let suites = specs.iter().map(|spec| {
+    let suites = targets.iter().map(|Target { path, spec, .. }| {
         let logs = spec.options.as_ref().and_then(|options| options.log_iterator).unwrap_or_default();
-        RunHandle::new(run_ids.next().0, logs)
+        RunHandle::new(run_ids.next().0, logs, path)
     });
     let run = Arc::new(BuiltRun {
         suites: suites.collect(),
         id: run_ids.next().0,
-        project: Arc::clone(project),
+        projects: targets.iter().map(|target| Arc::clone(&target.project)).collect(),
         events: Mutex::default(),
         over: AtomicBool::new(false),
         gone: AtomicBool::new(false),
@@ -127,7 +139,7 @@ pub(crate) fn build(
         scheduler_wake: Notify::new(),
     });
     registry.add(&run);
-    tokio::spawn(run_and_forget(Arc::downgrade(registry), Arc::clone(run_ids), Arc::clone(&run), specs, scheduling));
+    tokio::spawn(run_and_forget(Arc::downgrade(registry), Arc::clone(run_ids), Arc::clone(&run), targets, scheduling));
     run
 }
 
@@ -136,21 +148,21 @@ async fn run_and_forget(
     registry: Weak<Registry>,
     run_ids: Arc<RunIds>,
     run: Arc<BuiltRun>,
-    specs: Vec<SuiteSpec>,
+    targets: Vec<Target>,
     scheduling: Scheduling,
 ) {
     // A weak reference: a run whose client has gone must not be kept alive until then.
     let past = Arc::downgrade(&run);
-    schedule(&run_ids, run, specs, scheduling).await;
+    schedule(&run_ids, run, targets, scheduling).await;
     tokio::time::sleep(RUN_REMEMBERED).await;
     if let Some((registry, run)) = registry.upgrade().zip(past.upgrade()) {
         registry.forget(&run);
     }
 }
 
-async fn schedule(run_ids: &Arc<RunIds>, run: Arc<BuiltRun>, specs: Vec<SuiteSpec>, scheduling: Scheduling) {
+async fn schedule(run_ids: &Arc<RunIds>, run: Arc<BuiltRun>, targets: Vec<Target>, scheduling: Scheduling) {
     run.tell(RunEventPayload::RunStarted);
-    let mut pending: VecDeque<(RunHandle, SuiteSpec)> = run.suites.iter().cloned().zip(specs).collect();
+    let mut pending: VecDeque<(RunHandle, Target)> = run.suites.iter().cloned().zip(targets).collect();
     let mut going = JoinSet::new();
     loop {
         pending.retain(|(suite, _)| {
@@ -161,9 +173,9 @@ async fn schedule(run_ids: &Arc<RunIds>, run: Arc<BuiltRun>, specs: Vec<SuiteSpe
             is_wanted
         });
         while going.len() < scheduling.most
-            && let Some((suite, spec)) = pending.pop_front()
+            && let Some((suite, Target { project, spec, .. })) = pending.pop_front()
         {
-            going.spawn(run_suite(Arc::clone(run_ids), Arc::clone(&run.project), suite, spec));
+            going.spawn(run_suite(Arc::clone(run_ids), project, suite, spec));
         }
         if going.is_empty() {
             break;

@@ -9,7 +9,7 @@ mod cases;
 mod launch;
 mod registry;
 
-pub(crate) use built_run::{BuiltRun, RunRead, Scheduling, build};
+pub(crate) use built_run::{BuiltRun, RunRead, Scheduling, Target, build};
 pub(crate) use cases::Cases;
 pub(crate) use launch::prepare;
 pub(crate) use registry::{KnownRun, Registry};

@@ -7,6 +7,7 @@ use dashmap::DashMap;
 use super::built_run::BuiltRun;
 use super::cases::Cases;
 use crate::runs::handle::RunHandle;
+use crate::runs::joint::JointRun;
 use crate::runs::stop::StopLevel;
 
 /// The run or suite of an id.
@@ -16,6 +17,8 @@ pub(crate) enum KnownRun {
     Built(Arc<BuiltRun>),
     /// A suite, or a run of `run_stream`.
     Suite(RunHandle),
+    /// A run over several projects.
+    Joint(Arc<JointRun>),
 }
 
 /// Built runs, their suites, and iterators by id.
@@ -43,6 +46,7 @@ impl Registry {
     pub(crate) fn request_stop(&self, known: &KnownRun, wanted: StopLevel) {
         match known {
             KnownRun::Built(run) => run.request_stop(wanted),
+            KnownRun::Joint(run) => run.request_stop(wanted),
             KnownRun::Suite(suite) => {
                 suite.request_stop(wanted);
                 // A suite that has not begun is removed from its run by the scheduler.
@@ -67,7 +71,7 @@ impl Registry {
 
     /// Kills everything that belongs to a project.
     pub(crate) fn kill_all_of(&self, context_id: &str) {
-        for run in self.built_runs().iter().filter(|run| run.project.id == context_id) {
+        for run in self.built_runs().iter().filter(|run| run.is_of(context_id)) {
             run.request_stop(StopLevel::Kill);
         }
     }
@@ -75,7 +79,7 @@ impl Registry {
     fn built_runs(&self) -> Vec<Arc<BuiltRun>> {
         let built = |known: &KnownRun| match known {
             KnownRun::Built(run) => Some(Arc::clone(run)),
-            KnownRun::Suite(_) => None,
+            KnownRun::Suite(_) | KnownRun::Joint(_) => None,
         };
         self.known.iter().filter_map(|known| built(known.value())).collect()
     }

@@ -34,6 +34,8 @@ mod interleavings;
 #[cfg(test)]
 mod list;
 #[cfg(test)]
+mod nested;
+#[cfg(test)]
 mod outcomes;
 mod plugins;
 #[cfg(test)]

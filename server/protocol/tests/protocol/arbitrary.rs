@@ -11,9 +11,9 @@ use pytest_lens_protocol::{
     SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
-    ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, Output, OutputStream, PastOutcome, ReachedFile,
-    Request, Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, TestNodeInfo, TestOutcome, TestOutcomes,
-    TestResultInfo, Warning,
+    ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, NestedContext, NestedStatus, Output, OutputStream,
+    PastOutcome, ReachedFile, Request, Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, TestNodeInfo,
+    TestOutcome, TestOutcomes, TestResultInfo, Warning,
 };
 use serde_json::Value;
 
@@ -308,20 +308,7 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
             any_of!(Response::ArtifactData { data: vec(any::<u8>(), 0..300).prop_map(Bytes), done: flag() }),
             any_of!(Response::DebugData { data: vec(any_of!(DebugFile { name: text(), artifact_id: text() }), 0..3) }),
             any_of!(Response::DebugStarted { run_id: text(), host: text(), port: any::<u16>() }),
-            any_of!(Response::ContextStatus {
-                context_id: text(),
-                repo_path: text(),
-                python_path: text(),
-                python_source: text(),
-                python_version: text(),
-                pytest_version: text(),
-                plugins: texts(),
-                config_file: of(text()),
-                execution_mode: text(),
-                mode_reason: text(),
-                hazards: texts(),
-                active_runs: texts(),
-            }),
+            context_status(),
             any_of!(Response::History {
                 file: text(),
                 exists: flag(),
@@ -492,4 +479,33 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
         .prop_map(EventPayload::RunFinished),
     ];
     (long(), payload).prop_map(|(seq, payload)| Arc::new(Event { seq, payload }))
+}
+
+/// More fields than a tuple of strategies can have.
+fn context_status() -> BoxedStrategy<Response> {
+    let nested = of(any_of!(NestedStatus {
+        projects: vec(any_of!(NestedContext { path: text(), context_id: text() }), 0..3),
+        problems: texts(),
+    }));
+    let texts_of_status = (vec(text(), 8), texts(), of(text()), texts(), texts(), nested);
+    texts_of_status
+        .prop_map(|(mut words, plugins, config_file, hazards, active_runs, nested)| {
+            let mut word = || words.pop().unwrap_or_default();
+            Response::ContextStatus {
+                context_id: word(),
+                repo_path: word(),
+                python_path: word(),
+                python_source: word(),
+                python_version: word(),
+                pytest_version: word(),
+                plugins,
+                config_file,
+                execution_mode: word(),
+                mode_reason: word(),
+                hazards,
+                active_runs,
+                nested,
+            }
+        })
+        .boxed()
 }

@@ -272,6 +272,7 @@ pub fn responses() -> Vec<Response> {
             mode_reason: "safe to fork".into(),
             hazards: vec![],
             active_runs: vec![run()],
+            nested: None,
         },
         Response::History {
             file: "/state/repo.db".into(),

@@ -21,7 +21,7 @@ fn nothing_means_the_defaults() {
 fn every_setting_is_read() {
     let value = json!({
         "pythonPath": "/py", "executionMode": "subprocess", "workers": 3, "arguments": ["-x"], "env": {"A": "1"},
-        "envFile": ".env", "codeLens": {"enable": false}, "inlayHints": {"enable": true}, "runOnSave": "affected",
+        "envFile": ".env", "projects": ["pkg/*"], "codeLens": {"enable": false}, "inlayHints": {"enable": true}, "runOnSave": "affected",
         "timeoutMs": 5, "collectTimeoutMs": 6, "debugTimeoutMs": 7,
         "rerun": {"enabled": true, "maxReruns": 9, "onlyFlaky": true, "delayMs": 8},
         "fixtureReuse": {"enabled": true, "maxAgeSeconds": 1.5, "teardownOnConftestChange": false,

@@ -134,7 +134,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             None => not_run(&self.plan.node(index).id, self.attempt, why),
         };
         let failed = outcome.outcome.parse().is_ok_and(Outcome::is_failure);
-        self.failures += u32::from(failed);
+        self.count(failed);
         dispatcher.finished(worker, index, failed);
         (self.tell)(DriverEvent::Outcome(index, Box::new(outcome)));
     }
@@ -152,7 +152,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             self.again.push(index);
             self.before.insert(index, outcome.clone());
         }
-        self.failures += u32::from(failed);
+        self.count(failed);
         dispatcher.finished(worker, index, failed);
         (self.tell)(DriverEvent::Outcome(index, Box::new(outcome)));
     }

@@ -108,7 +108,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let first = self.next_slot;
         self.next_slot += workers;
         let (arrivals_tx, arrivals) = mpsc::unbounded_channel();
-        let mut dispatcher = Dispatcher::new(units, workers, self.plan.maxfail.filter(|_| !self.plan.rerun.enabled));
+        let limit =
+            self.plan.maxfail.filter(|_| !self.plan.rerun.enabled).map(|limit| limit.saturating_sub(self.earlier));
+        let mut dispatcher = Dispatcher::new(units, workers, limit);
         if !self.plan.collected.is_shared() {
             dispatcher = dispatcher.with_own_collections();
         }
@@ -340,7 +342,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Sends a runner its order, and starts to forward its events.
     fn start_worker(&self, runner: RoundRunner, post: WorkerSeat, round: &mut Round) {
         let feed = next(post.worker, &mut round.dispatcher);
-        let mut order = self.plan.order(&runner, post, feed, round.dispatcher.failures());
+        let mut order = self.plan.order(&runner, post, feed, round.dispatcher.failures() + self.earlier);
         order.deadline_ns = self.deadline_ns;
         order.crashes = self.crashes.iter().map(|(&index, &count)| (index, count)).collect();
         let mut slot = WorkerSlot::new(runner, post.worker, round.arrivals_tx.clone(), self.pool.busy());

@@ -1,0 +1,324 @@
+//! A run over several projects: a client's root and the nested ones below it. Each part is an ordinary run of its
+//! project; to the client that opened the root they are one run, with one start and one end.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use dashmap::DashMap;
+use pytest_lens_protocol::{EventPayload, NOT_COLLECTED, RunCounts, RunEnd, RunEndStatus};
+use tokio::sync::watch;
+
+use crate::clock::now_ns;
+use crate::runs::stop::{StopLevel, raise};
+use crate::timing::RUN_REMEMBERED;
+
+/// One project's part of a run.
+#[derive(Debug)]
+pub(crate) struct JointPart {
+    /// The project's folder, relative to that of the client; empty for the client's own.
+    pub path: String,
+    /// The context in which it runs.
+    pub context_id: String,
+    /// The id of its run there.
+    pub run_id: String,
+    pub stop_tx: watch::Sender<StopLevel>,
+    /// Opened when it is its turn.
+    pub gate: watch::Sender<bool>,
+}
+
+/// A run over several projects.
+#[derive(Debug)]
+pub(crate) struct JointRun {
+    pub id: String,
+    pub parts: Vec<JointPart>,
+    pub begun_ns: u64,
+    begun: Instant,
+    /// Projects and files that could not be collected, a sentence each.
+    problems: Vec<String>,
+    state: Mutex<JointState>,
+    /// Number of parts whose end was recorded.
+    recorded_ends: watch::Sender<usize>,
+    ended: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct JointState {
+    /// The ends of the parts.
+    ends: Vec<(usize, RunEnd)>,
+    end: Option<(RunEnd, Instant, u64)>,
+}
+
+impl JointRun {
+    pub(crate) fn new(id: String, parts: Vec<JointPart>, problems: Vec<String>) -> Self {
+        JointRun {
+            id,
+            parts,
+            begun_ns: now_ns(),
+            begun: Instant::now(),
+            problems,
+            state: Mutex::default(),
+            recorded_ends: watch::Sender::new(0),
+            ended: watch::Sender::new(false),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, JointState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks every part for a stop or a kill.
+    pub(crate) fn request_stop(&self, wanted: StopLevel) {
+        for part in &self.parts {
+            raise(&part.stop_tx, wanted);
+        }
+    }
+
+    /// Waits for the end.
+    pub(crate) async fn wait(&self) -> Option<RunEnd> {
+        let mut ended = self.ended.subscribe();
+        ended.wait_for(|ended| *ended).await.ok()?;
+        self.state().end.as_ref().map(|(end, ..)| end.clone())
+    }
+
+    /// The iterators over the debug data of its parts.
+    pub(crate) fn debug_data(&self) -> Vec<String> {
+        self.state().ends.iter().filter_map(|(_, end)| end.debug_data.clone()).collect()
+    }
+
+    /// The time of its end, in nanoseconds of the machine's monotonic clock.
+    pub(crate) fn ended_ns(&self) -> Option<u64> {
+        self.state().end.as_ref().map(|(_, _, at)| *at)
+    }
+
+    fn is_past(&self) -> bool {
+        self.state().end.as_ref().is_some_and(|(_, at, _)| at.elapsed() > RUN_REMEMBERED)
+    }
+
+    /// Notes the end of a part.
+    fn part_ended(&self, end: RunEnd) {
+        let Some(place) = self.parts.iter().position(|part| part.run_id == end.run_id) else { return };
+        let mut state = self.state();
+        state.ends.push((place, end));
+        self.recorded_ends.send_replace(state.ends.len());
+    }
+
+    /// Waits until the end of every part was recorded.
+    pub(crate) async fn parts_ended(&self) {
+        let _ = self.recorded_ends.subscribe().wait_for(|ends| *ends == self.parts.len()).await;
+    }
+
+    /// The end of the whole, after that of its parts.
+    pub(crate) fn end(&self) -> RunEnd {
+        let mut state = self.state();
+        state.ends.sort_by_key(|(place, _)| *place);
+        let whole = self.merged(&state);
+        state.end = Some((whole.clone(), Instant::now(), now_ns()));
+        whole
+    }
+
+    /// Wakes those who wait for the end, after it was recorded.
+    pub(crate) fn close(&self) {
+        self.ended.send_replace(true);
+    }
+
+    fn merged(&self, state: &JointState) -> RunEnd {
+        let mut whole = RunEnd {
+            run_id: self.id.clone(),
+            status: RunEndStatus::Passed,
+            counts: RunCounts::default(),
+            duration_ms: self.begun.elapsed().as_secs_f64() * 1000.0,
+            message: None,
+            debug_data: None,
+            warnings: Vec::new(),
+        };
+        let mut worst = 0;
+        let mut told = None;
+        for (place, end) in &state.ends {
+            let (counts, more) = (&mut whole.counts, &end.counts);
+            counts.total += more.total;
+            counts.passed += more.passed;
+            counts.failed += more.failed;
+            counts.skipped += more.skipped;
+            counts.errors += more.errors;
+            counts.not_run += more.not_run;
+            whole.warnings.extend(end.warnings.iter().cloned());
+            let status = end.status;
+            let of_project = |message: &String| match self.parts.get(*place).filter(|part| !part.path.is_empty()) {
+                Some(part) => format!("{}: {message}", part.path),
+                None => message.clone(),
+            };
+            if severity(status) > worst || (told.is_none() && severity(status) == worst) {
+                told = end.message.as_ref().map(of_project).or(told);
+            }
+            if severity(status) > worst {
+                (worst, whole.status) = (severity(status), status);
+            }
+            if let Some(iterator) = &end.debug_data {
+                // Several are read one after the other.
+                whole.debug_data = Some(match whole.debug_data {
+                    None => iterator.clone(),
+                    Some(_) => format!("{}/0", self.id),
+                });
+            }
+        }
+        if !self.problems.is_empty() && whole.status == RunEndStatus::Passed {
+            whole.status = RunEndStatus::Failed;
+        }
+        whole.message = told.or_else(|| self.uncollected());
+        whole
+    }
+
+    /// A sentence on what could not be collected.
+    fn uncollected(&self) -> Option<String> {
+        let first = self.problems.first()?;
+        Some(match self.problems.len() - 1 {
+            0 => format!("1 part {NOT_COLLECTED}: {first}"),
+            more => format!("{} parts {NOT_COLLECTED}: {first}; and {more} more", more + 1),
+        })
+    }
+}
+
+fn severity(status: RunEndStatus) -> u8 {
+    match status {
+        RunEndStatus::Passed => 0,
+        RunEndStatus::Failed => 1,
+        RunEndStatus::Stopped => 2,
+        RunEndStatus::TimedOut => 3,
+        RunEndStatus::Killed => 4,
+        RunEndStatus::InternalError => 5,
+    }
+}
+
+/// The runs of a root over several projects.
+#[derive(Debug, Default)]
+pub(crate) struct JointRuns {
+    by_part: DashMap<String, Arc<JointRun>>,
+    by_id: DashMap<String, Arc<JointRun>>,
+}
+
+impl JointRuns {
+    /// Enters a run before its parts begin.
+    pub(crate) fn add(&self, run: &Arc<JointRun>) {
+        self.forget_past();
+        for part in &run.parts {
+            self.by_part.insert(part.run_id.clone(), Arc::clone(run));
+        }
+        self.by_id.insert(run.id.clone(), Arc::clone(run));
+    }
+
+    fn forget_past(&self) {
+        self.by_part.retain(|_, run| !run.is_past());
+        self.by_id.retain(|_, run| !run.is_past());
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<JointRun>> {
+        self.by_id.get(id).map(|run| Arc::clone(run.value()))
+    }
+
+    /// The run of which another one is a part.
+    pub(crate) fn around(&self, run_id: &str) -> Option<Arc<JointRun>> {
+        if self.by_part.is_empty() {
+            return None;
+        }
+        self.by_part.get(run_id).map(|run| Arc::clone(run.value()))
+    }
+
+    /// An event as clients of the root get it; `None` if it is about a part alone.
+    pub(crate) fn told(&self, mut payload: EventPayload) -> Option<EventPayload> {
+        let run_id = match &mut payload {
+            EventPayload::RunStarted(run) => &mut run.run_id,
+            EventPayload::TestStarted(tests) => &mut tests.run_id,
+            EventPayload::TestOutcome(tests) => &mut tests.run_id,
+            EventPayload::Output(output) => &mut output.run_id,
+            EventPayload::RunFinished(end) => &mut end.run_id,
+            EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) => return Some(payload),
+        };
+        let Some(run) = self.around(run_id) else { return Some(payload) };
+        match &mut payload {
+            EventPayload::RunStarted(_) => return None,
+            EventPayload::RunFinished(end) => {
+                run.part_ended(end.clone());
+                return None;
+            }
+            EventPayload::TestStarted(tests) => tests.run_id.clone_from(&run.id),
+            EventPayload::Output(output) => output.run_id.clone_from(&run.id),
+            EventPayload::TestOutcome(tests) => tests.run_id.clone_from(&run.id),
+            EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) => {}
+        }
+        Some(payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pytest_lens_protocol::{RunStart, TestOutcome, TestOutcomes};
+
+    use super::*;
+
+    fn joint(paths: &[&str], problems: &[&str]) -> (JointRuns, Arc<JointRun>) {
+        let part = |path: &&str| JointPart {
+            path: (*path).to_owned(),
+            context_id: format!("ctx-{path}"),
+            run_id: format!("run-{path}"),
+            stop_tx: watch::Sender::new(StopLevel::Go),
+            gate: watch::Sender::new(false),
+        };
+        let problems = problems.iter().map(|&problem| problem.to_owned()).collect();
+        let run = Arc::new(JointRun::new("joint".into(), paths.iter().map(part).collect(), problems));
+        let runs = JointRuns::default();
+        runs.add(&run);
+        (runs, run)
+    }
+
+    fn end(path: &str, status: RunEndStatus, passed: usize, failed: usize) -> EventPayload {
+        EventPayload::RunFinished(RunEnd {
+            run_id: format!("run-{path}"),
+            status,
+            counts: RunCounts { total: passed + failed, passed, failed, ..RunCounts::default() },
+            duration_ms: 1.0,
+            message: (status == RunEndStatus::TimedOut).then(|| "out of time".to_owned()),
+            debug_data: None,
+            warnings: Vec::new(),
+        })
+    }
+
+    fn outcome(path: &str, outcome: &str) -> EventPayload {
+        let outcome = TestOutcome { id: format!("{path}/t.py::t"), outcome: outcome.into(), ..TestOutcome::default() };
+        EventPayload::TestOutcome(TestOutcomes { run_id: format!("run-{path}"), outcomes: vec![outcome] })
+    }
+
+    fn finished(runs: &JointRuns, ends: Vec<EventPayload>) -> RunEnd {
+        for end in ends {
+            assert_eq!(runs.told(end), None, "the whole has not ended");
+        }
+        runs.get("joint").unwrap().end()
+    }
+
+    #[test]
+    fn b11_parts_are_one_run_with_one_end() {
+        let (runs, _run) = joint(&["", "a", "b"], &[]);
+        let start = RunStart { run_id: "run-a".into(), total: 1, ids: None, deselected: 0 };
+        assert_eq!(runs.told(EventPayload::RunStarted(start.clone())), None);
+        let foreign = EventPayload::RunStarted(RunStart { run_id: "other".into(), ..start });
+        assert_eq!(runs.told(foreign.clone()), Some(foreign));
+        let Some(EventPayload::TestOutcome(told)) = runs.told(outcome("a", "passed")) else { panic!() };
+        assert_eq!(told.run_id, "joint");
+        let ends = vec![
+            end("b", RunEndStatus::TimedOut, 1, 1),
+            end("", RunEndStatus::Passed, 2, 0),
+            end("a", RunEndStatus::Failed, 0, 1),
+        ];
+        let whole = finished(&runs, ends);
+        assert_eq!((whole.run_id.as_str(), whole.status), ("joint", RunEndStatus::TimedOut));
+        assert_eq!((whole.counts.total, whole.counts.passed, whole.counts.failed), (5, 3, 2));
+        assert_eq!(whole.message.as_deref(), Some("b: out of time"));
+    }
+
+    #[test]
+    fn b11_a_run_with_a_project_that_could_not_be_collected_has_not_passed() {
+        let (runs, _run) = joint(&["a"], &["b: no pytest"]);
+        let whole = finished(&runs, vec![end("a", RunEndStatus::Passed, 1, 0)]);
+        assert_eq!(whole.status, RunEndStatus::Failed);
+        assert_eq!(whole.message.as_deref(), Some("1 part could not be collected: b: no pytest"));
+    }
+}

@@ -1,0 +1,274 @@
+//! Nested projects: folders with pytest configuration of their own, each a project; a client sees them as one tree.
+
+use pytest_lens_protocol::{EventPayload, ItemKind, Request, Response, RunEndStatus};
+
+use crate::common::{Lab, Order, refused};
+
+/// A root with tests of its own, and two projects that need their own configuration.
+const FILES: &[(&str, &str)] = &[
+    ("test_top.py", "import os\ndef test_top():\n    assert os.path.exists('pkg')\n"),
+    ("pkg/api/pyproject.toml", "[tool.pytest.ini_options]\npythonpath = ['src']\nmarkers = ['slow']\n"),
+    ("pkg/api/src/api_code.py", "VALUE = 1\n"),
+    (
+        "pkg/api/tests/test_v.py",
+        "import os, pytest\nfrom api_code import VALUE\n\
+         def test_v(request):\n    assert VALUE == 1 and request.node.nodeid == 'tests/test_v.py::test_v'\n\
+         @pytest.mark.slow\ndef test_slow():\n    assert os.path.basename(os.getcwd()) == 'api'\n",
+    ),
+    ("pkg/web/pytest.ini", "[pytest]\npython_files = check_*.py\n"),
+    (
+        "pkg/web/check_page.py",
+        "import pytest\n@pytest.mark.parametrize('n', [1, 2])\ndef test_page(n, request):\n    assert n == 1\n",
+    ),
+    ("pkg/web/test_other.py", "raise SystemError('it is no test file here')\n"),
+];
+
+fn all() -> [&'static str; 5] {
+    [
+        "pkg/api/tests/test_v.py::test_slow passed",
+        "pkg/api/tests/test_v.py::test_v passed",
+        "pkg/web/check_page.py::test_page[1] passed",
+        "pkg/web/check_page.py::test_page[2] failed",
+        "test_top.py::test_top passed",
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b11_every_part_of_a_run_is_as_in_its_own_project() {
+    for mode in ["embedded", "subprocess"] {
+        let lab = Lab::open_in(mode, FILES).await;
+        let ran = lab.run(Order::all()).await;
+        assert_eq!(ran.outcomes(), all(), "{mode}");
+        assert_eq!((ran.status(), ran.begun.ids), (RunEndStatus::Failed, None));
+        assert_eq!(ran.end.counts.passed, 4);
+        let one = lab.run(Order::of(&["pkg/api/tests/test_v.py::test_v"])).await;
+        assert_eq!(one.outcomes(), ["pkg/api/tests/test_v.py::test_v passed"]);
+        let two =
+            lab.run(Order::of(&["pkg/web", "test_top.py"]).with(|options| options.keyword = Some("1 or top".into())));
+        let two = two.await;
+        assert_eq!(two.outcomes(), ["pkg/web/check_page.py::test_page[1] passed", "test_top.py::test_top passed"]);
+        assert_eq!((two.begun.deselected, two.status()), (1, RunEndStatus::Passed));
+        assert_eq!(lab.counts(Order::of(&["pkg"])).await, [4, 3, 1, 0, 0]);
+        lab.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b11_the_inventory_and_what_is_known_of_tests_have_the_ids_of_the_root() {
+    let lab = Lab::resident(FILES).await;
+    assert_eq!(lab.collect().await, 5);
+    let mut ids = lab.ids().await;
+    ids.sort_unstable();
+    let expected = all().map(|line| line.split(' ').next().unwrap_or_default().to_owned());
+    assert_eq!(ids, expected);
+    let nodes = lab.inventory().await.1;
+    assert!(nodes.iter().any(|node| node.file_path == "pkg/web/check_page.py"));
+
+    // One item at the top for each project, and below it what it has.
+    let mut items = std::collections::BTreeMap::new();
+    for delta in lab.log().deltas().await {
+        assert_eq!(delta.errors, []);
+        items.extend(delta.upserts.into_iter().map(|item| (item.id.clone(), item)));
+    }
+    let tops: Vec<_> = items.values().filter(|item| item.parent.is_none()).map(|item| &*item.id).collect();
+    assert_eq!(tops, ["pkg/api", "pkg/web", "test_top.py"]);
+    assert_eq!((items["pkg/api"].kind, &*items["pkg/api"].label), (ItemKind::Dir, "pkg/api"));
+    assert_eq!(items["pkg/web/check_page.py"].parent.as_deref(), Some("pkg/web"));
+    assert!(items["pkg/web/check_page.py"].uri.ends_with("/pkg/web/check_page.py"));
+
+    match lab.list(None, Some("slow")).await {
+        Response::TestList { node_ids } => assert_eq!(node_ids, ["pkg/api/tests/test_v.py::test_slow"]),
+        other => panic!("{other:?}"),
+    }
+    lab.run(Order::all()).await;
+    let context_id = || lab.context.clone();
+    match lab.call(Request::GetLastFailed { context_id: context_id() }).await {
+        Response::TestList { node_ids } => assert_eq!(node_ids, ["pkg/web/check_page.py::test_page[2]"]),
+        other => panic!("{other:?}"),
+    }
+    let node_id = "pkg/web/check_page.py::test_page[2]".to_owned();
+    match lab.call(Request::GetOutput { context_id: context_id(), node_id: node_id.clone() }).await {
+        Response::TestOutput { node_id: id, outcome, .. } => {
+            assert_eq!((id, outcome.as_deref()), (node_id.clone(), Some("failed")));
+        }
+        other => panic!("{other:?}"),
+    }
+    match lab.call(Request::GetTestFlakiness { context_id: context_id(), node_id: node_id.clone() }).await {
+        Response::TestFlakiness { node_id: id, consecutive_failures, .. } => {
+            assert_eq!((id, consecutive_failures), (node_id.clone(), 1));
+        }
+        other => panic!("{other:?}"),
+    }
+    match lab.call(Request::GetContextStatus { context_id: context_id() }).await {
+        Response::ContextStatus { nested: Some(nested), .. } => {
+            let paths: Vec<_> = nested.projects.iter().map(|project| &*project.path).collect();
+            assert_eq!(paths, ["pkg/api", "pkg/web"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    let shard = Request::GetShardInfo {
+        context_id: context_id(),
+        node_ids: Vec::new(),
+        total_shards: 2,
+        strategy: "round_robin".into(),
+    };
+    match lab.call(shard).await {
+        Response::ShardInfo { total_tests, .. } => assert_eq!(total_tests, 5),
+        other => panic!("{other:?}"),
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b11_failures_count_and_a_stop_reaches_over_projects() {
+    let failing = "def test_1(): assert 0\ndef test_2(): assert 0\n";
+    let files = [("a/pytest.ini", ""), ("a/test_a.py", failing), ("b/pytest.ini", ""), ("b/test_b.py", failing)];
+    let lab = Lab::open(&files).await;
+    let ran = lab.run(Order::all().maxfail(1)).await;
+    assert_eq!((ran.end.counts.failed, ran.end.counts.not_run, ran.status()), (1, 3, RunEndStatus::Failed));
+    let ran = lab.run(Order::all().maxfail(3).workers(1)).await;
+    assert_eq!((ran.end.counts.failed, ran.end.counts.not_run), (3, 1));
+    lab.project.write("a/test_a.py", "import time\ndef test_1(): time.sleep(60)\n");
+    let run_id = lab.start(Order::all()).await;
+    lab.log().started("a/test_a.py::test_1").await;
+    assert_eq!(lab.ordered(&run_id, true).await, RunEndStatus::Killed);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b11_a_project_that_cannot_be_collected_is_named_and_the_others_go_on() {
+    let files = [
+        ("a/pytest.ini", ""),
+        ("a/test_a.py", "def test_a(): pass\n"),
+        ("b/pytest.ini", "[pytest]\naddopts = --no-such-option\n"),
+        ("b/test_b.py", "def test_b(): pass\n"),
+        ("c/pytest.ini", ""),
+        ("c/test_c.py", "import nothing_of_that_name\n"),
+        ("d/pyproject.toml", "[tool.pytest.ini_options]\n"),
+        ("d/pytest-lens.toml", "pythonPath = 'nowhere/python'\n"),
+        ("d/test_d.py", "def test_d(): pass\n"),
+    ];
+    let lab = Lab::open(&files).await;
+    let ran = lab.run(Order::all()).await;
+    assert_eq!(ran.outcomes(), ["a/test_a.py::test_a passed"]);
+    assert_eq!(ran.status(), RunEndStatus::Failed);
+    let message = ran.end.message.unwrap_or_default();
+    assert!(
+        message.starts_with("3 parts could not be collected: b: ") && message.contains("no-such-option"),
+        "{message}"
+    );
+    let deltas = lab.log().deltas().await;
+    let errors: Vec<_> = deltas.last().unwrap().errors.iter().map(|error| (&*error.uri, &*error.message)).collect();
+    let of = |end: &str| errors.iter().find(|(uri, _)| uri.ends_with(end)).map(|(_, message)| *message);
+    assert!(
+        of("/b").is_some_and(|message| message.starts_with("b: ") && message.contains("--no-such-option")),
+        "{errors:?}"
+    );
+    assert!(
+        of("/d").is_some_and(|message| message.starts_with("d: ") && message.contains("nowhere/python")),
+        "{errors:?}"
+    );
+    assert!(of("/c/test_c.py").is_some_and(|message| message.contains("nothing_of_that_name")), "{errors:?}");
+    let (_, message) = lab.refusal(Order::of(&["d/test_d.py"])).await;
+    assert!(message.starts_with("d: ") && message.contains("nowhere/python"), "{message}");
+    assert_eq!(lab.collect().await, 1);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b11_projects_come_and_go() {
+    let lab =
+        Lab::resident(&[("sub/test_a.py", "def test_a(request): assert request.config.rootpath.name == 'sub'\n")])
+            .await;
+    assert_eq!(lab.run(Order::all()).await.outcomes(), ["sub/test_a.py::test_a failed"]);
+    lab.project.write("sub/pytest.ini", "[pytest]\n");
+    assert_eq!(lab.run(Order::of(&["sub/test_a.py::test_a"])).await.outcomes(), ["sub/test_a.py::test_a passed"]);
+    assert_eq!(lab.run(Order::all()).await.outcomes(), ["sub/test_a.py::test_a passed"]);
+    lab.project.remove("sub/pytest.ini");
+    assert_eq!(lab.run(Order::of(&["sub/test_a.py"])).await.outcomes(), ["sub/test_a.py::test_a failed"]);
+    assert_eq!(lab.ids().await, ["sub/test_a.py::test_a"]);
+    lab.project.write("sub/pytest.ini", "[pytest]\n");
+    lab.project.write("pytest-lens.toml", "projects = []\n");
+    assert_eq!(lab.collect().await, 1);
+    assert_eq!(lab.run(Order::of(&["sub/test_a.py"])).await.outcomes(), ["sub/test_a.py::test_a failed"]);
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b11_a_change_in_one_project_reaches_the_tests_of_another() {
+    let files = [
+        ("common/shared_code.py", "VALUE = 1\n"),
+        ("api/pytest.ini", "[pytest]\npythonpath = ../common\n"),
+        ("api/test_a.py", "from shared_code import VALUE\ndef test_a(): assert VALUE == 1\n"),
+        ("web/pytest.ini", ""),
+        ("web/test_w.py", "def test_w(): pass\n"),
+    ];
+    let lab = Lab::resident(&files).await;
+    let order = || Order::of(&["api/test_a.py::test_a"]);
+    assert_eq!(lab.run(order()).await.outcomes(), ["api/test_a.py::test_a passed"]);
+    lab.project.write("common/shared_code.py", "VALUE = 2\n");
+    assert_eq!(lab.run(order()).await.outcomes(), ["api/test_a.py::test_a failed"]);
+    let paths = vec!["common/shared_code.py".to_owned()];
+    match lab.call(Request::GetAffected { context_id: lab.context.clone(), paths }).await {
+        Response::TestList { node_ids } => assert_eq!(node_ids, ["api/test_a.py"]),
+        other => panic!("{other:?}"),
+    }
+    let paths = vec!["web/pytest.ini".to_owned()];
+    match lab.call(Request::GetAffected { context_id: lab.context.clone(), paths }).await {
+        Response::TestList { node_ids } => assert_eq!(node_ids, ["web/test_w.py"]),
+        other => panic!("{other:?}"),
+    }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b11_suites_and_debuggers_belong_to_one_project() {
+    let lab = Lab::open(FILES).await;
+    let enumerate =
+        |test_url: &str| Request::EnumerateCases { context_id: lab.context.clone(), test_url: test_url.into() };
+    let Response::CaseIterator { iterator_id } = lab.call(enumerate("pkg/web")).await else { panic!() };
+    match lab.call(Request::NextCases { iterator_id }).await {
+        Response::Cases { cases } => {
+            let names: Vec<_> = cases.iter().map(|case| &*case.name).collect();
+            assert_eq!(names, ["pkg/web/check_page.py::test_page[1]", "pkg/web/check_page.py::test_page[2]"]);
+        }
+        other => panic!("{other:?}"),
+    }
+    let (_, message) = refused(lab.call(enumerate("pkg")).await);
+    assert!(message.contains("(pkg/api, pkg/web)"), "{message}");
+    let debug = Request::DebugRun { context_id: lab.context.clone(), node_ids: vec!["pkg".into()], options: None };
+    let (_, message) = refused(lab.call(debug).await);
+    assert!(message.contains("pkg/api, pkg/web"), "{message}");
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b11_one_report_has_the_tests_of_all_projects() {
+    let lab = Lab::open(FILES).await;
+    lab.run(Order::all().with(|options| options.arguments = vec!["--junitxml=out/report.xml".into()])).await;
+    let report = lab.project.read("out/report.xml").unwrap_or_default();
+    for name in ["classname=\"test_top\"", "classname=\"pkg.api.tests.test_v\"", "classname=\"pkg.web.check_page\""] {
+        assert!(report.contains(name), "{name}: {report}");
+    }
+    assert_eq!(report.matches("<testsuite ").count(), 3, "{report}");
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b11_nobody_sees_a_part_of_a_run_as_a_run() {
+    let lab = Lab::open(FILES).await;
+    let ran = lab.run(Order::all().workers(2)).await;
+    let mut log = lab.log();
+    log.deltas().await;
+    let runs = log.events.iter().filter(|event| matches!(event.payload, EventPayload::RunStarted(_)));
+    assert_eq!(runs.count(), 1);
+    let request = Request::GetRunProgress { context_id: lab.context.clone(), run_id: ran.end.run_id.clone() };
+    match lab.call(request).await {
+        Response::RunProgress { total, completed, done, results, .. } => {
+            assert_eq!((total, completed, done, results.len()), (5, 5, true, 5));
+            assert!(results.iter().any(|result| result.node_id == "pkg/api/tests/test_v.py::test_v"));
+        }
+        other => panic!("{other:?}"),
+    }
+    lab.close().await;
+}

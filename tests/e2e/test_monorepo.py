@@ -1,0 +1,151 @@
+"""A folder with several projects: each test runs as in its own project, all in one command."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import xml.etree.ElementTree as xml
+from pathlib import Path
+
+import pytest
+from command_line import lens
+from editor import Editor
+from world import DEADLINE, Project, World
+
+FILES = {
+    "test_top.py": "def test_top():\n    pass\n",
+    "pkg/api/pyproject.toml": "[tool.pytest.ini_options]\npythonpath = ['src']\nmarkers = ['slow']\n",
+    "pkg/api/src/api_code.py": "VALUE = 1\n",
+    "pkg/api/tests/test_v.py": """
+        import pytest
+        from api_code import VALUE
+
+
+        def test_v():
+            assert VALUE == 1
+
+
+        @pytest.mark.slow
+        def test_bad():
+            assert VALUE == 2
+    """,
+    "pkg/web/pytest.ini": "[pytest]\naddopts = -m 'not slow'\nmarkers = slow\n",
+    "pkg/web/tests/test_v.py": """
+        import pytest
+
+
+        def test_v():
+            pass
+
+
+        @pytest.mark.slow
+        def test_slow():
+            raise SystemError("it is deselected here")
+    """,
+}
+
+OUTCOMES = {
+    "test_top.py::test_top": "passed",
+    "pkg/api/tests/test_v.py::test_v": "passed",
+    "pkg/api/tests/test_v.py::test_bad": "failed",
+    "pkg/web/tests/test_v.py::test_v": "passed",
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("mono"), FILES)
+
+
+def run(world: World, project: Project, *arguments: str) -> tuple[dict[str, str], int]:
+    told = lens(world, "run", "--json", *arguments, cwd=project.root)
+    return told.outcomes, told.status
+
+
+def test_b11_one_command_runs_every_project_as_in_its_folder(
+    world: World, project: Project
+) -> None:
+    assert run(world, project) == (OUTCOMES, 1)
+    # `python -m pytest` in each folder.
+    for folder in (".", "pkg/api", "pkg/web"):
+        plain = [sys.executable, "-m", "pytest", "-q", "-rA", "-p", "no:cacheprovider"]
+        plain += ["--ignore=pkg"] if folder == "." else []
+        cwd = project.root / folder
+        out = subprocess.run(plain, cwd=cwd, capture_output=True, text=True, timeout=DEADLINE)
+        lines = [
+            line.split(" - ")[0].split(" ") for line in out.stdout.splitlines() if "::" in line
+        ]
+        told = {str(Path(folder) / line[1]): line[0].lower() for line in lines if len(line) == 2}
+        own = OUTCOMES.items()
+        deeper = {
+            id: outcome for id, outcome in own if folder == "." or id.startswith(f"{folder}/")
+        }
+        expected = {id: it for id, it in deeper.items() if folder != "." or "/" not in id}
+        assert told == expected, out.stdout
+
+    one = {"pkg/api/tests/test_v.py::test_v": "passed"}
+    assert run(world, project, "pkg/api/tests/test_v.py::test_v") == (one, 0)
+    assert run(world, project, "pkg/api", "-m", "not slow") == (one, 0)
+
+
+def test_b11_options_work_across_projects(world: World, project: Project) -> None:
+    passed = {id: it for id, it in OUTCOMES.items() if it == "passed"}
+    assert run(world, project, "-k", "not bad", "-n", "2") == (passed, 0)
+    run(world, project)
+    bad = {"pkg/api/tests/test_v.py::test_bad": "failed"}
+    assert run(world, project, "--lf") == (bad, 1)
+    assert run(world, project, "-k", "nothing_of_that_name") == ({}, 5)
+    told = lens(world, "run", "--co", "-q", cwd=project.root)
+    assert told.lines == list(OUTCOMES)
+
+    report = project.root / "report.xml"
+    run(world, project, "--junitxml=report.xml")
+    cases = {
+        f"{case.get('classname')}.{case.get('name')}" for case in xml.parse(report).iter("testcase")
+    }
+    names = {id.replace(".py::", ".").replace("/", ".") for id in OUTCOMES}
+    assert cases == names
+    assert not (project.root / "pkg/api/report.xml").exists()
+
+    unknown = lens(world, "run", "pkg/api/tests/test_v.py::test_w", cwd=project.root)
+    assert unknown.sentence.startswith("there is no test `pkg/api/tests/test_v.py::test_w`")
+
+
+def test_b11_a_fault_of_one_project_is_one_sentence_and_the_others_run(
+    world: World, tmp_path: Path
+) -> None:
+    project = Project(tmp_path / "mono", FILES)
+    environment = project.root / "pkg/web/.venv"
+    make = [sys.executable, "-m", "venv", "--without-pip", str(environment)]
+    subprocess.run(make, check=True, timeout=DEADLINE, capture_output=True)
+    project.write("pkg/api/pytest.ini", "[pytest]\npythonpath = src\nmarkers = slow\n")
+    (project.root / "pkg/api/loop").symlink_to(project.root, target_is_directory=True)
+    (project.root / "again").symlink_to(project.root, target_is_directory=True)
+
+    told = lens(world, "run", cwd=project.root)
+    text = told.out + told.err
+    assert told.status == 2, text
+    assert "3 passed" not in text and "1 failed, 2 passed" in text, text
+    (sentence,) = [line for line in told.out.splitlines() if str(environment) in line][:1]
+    assert "pkg/web" in sentence and "pytest" in sentence
+    disagree = "pkg/api: pytest reads pytest.ini, so its configuration in pyproject.toml does not"
+    assert disagree in told.err
+    assert "again is a link to a folder that contains it" in told.err
+
+    project.write("pytest-lens.toml", "projects = ['pkg/api']\n")
+    told = lens(world, "run", "--json", cwd=project.root)
+    assert told.outcomes["pkg/api/tests/test_v.py::test_bad"] == "failed"
+    assert told.outcomes["pkg/web/tests/test_v.py::test_v"] == "passed"
+
+
+async def test_b11_an_editor_sees_one_item_for_each_project(world: World, project: Project) -> None:
+    editor = await Editor.start(world, project)
+    await editor.command("pytestLens.collect", {"force": True})
+    tree = await editor.tree()
+    tops = {id for id, item in tree.items() if "parent" not in item}
+    assert tops == {"test_top.py", "pkg/api", "pkg/web"}
+    assert set(OUTCOMES) <= set(tree)
+    document = editor.open("pkg/api/tests/test_v.py")
+    ran = await editor.run(document.cursor("def test_v"))
+    assert ran.outcomes == {"test_v": "passed"}
+    await editor.stop()
