@@ -64,7 +64,7 @@ const HOUSES: [House; 3] = [
             &["results"],
             &["engine"],
             &["options"],
-            &["failure", "git", "logs", "paths", "signals", "style", "suggest", "timing", "testing"],
+            &["failure", "git", "logs", "paths", "style", "suggest", "timing", "testing"],
         ],
         has_circles: false,
     },

@@ -5,7 +5,6 @@ use anyhow::{Context, Result, bail};
 use chores::venv::Venv;
 use chores::{build, paths, process, ui};
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -70,8 +69,8 @@ pub(crate) fn program(arguments: &[&str]) -> Result<Program> {
     process::output(&mut unpack)?;
     let stem = format!("pytest_lens-{}", env!("CARGO_PKG_VERSION"));
     let binary = only_file(&folder.join(format!("{stem}.data/scripts")))?;
-    // Unpacking leaves no file executable.
-    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755))?;
+    // Unpacking leaves no file executable: it gets the permissions of this program.
+    fs::set_permissions(&binary, fs::metadata(std::env::current_exe()?)?.permissions())?;
     Ok(Program { binary, contents: only_file(&folder.join(format!("{stem}.dist-info/sboms")))? })
 }
 

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use pytest_lens_platform::files::name_of;
 
 use crate::failure::Failure;
 use crate::suggest;
@@ -30,7 +31,7 @@ pub(crate) struct Changes {
 /// A sentence on what keeps git from answering.
 pub(crate) fn changes(root: &Path, base: &str) -> Result<Changes, Failure> {
     let top = match ask(root, &["rev-parse", "--show-toplevel"])? {
-        Ok(top) if !line(&top).is_empty() => PathBuf::from(OsStr::from_bytes(line(&top))),
+        Ok(top) if !line(&top).is_empty() => PathBuf::from(name_of(line(&top))),
         Ok(_) => return Err(no_repository(root)),
         Err(complaint) if complaint.contains("not a git repository") || complaint.contains("work tree") => {
             return Err(no_repository(root));
@@ -76,7 +77,7 @@ fn collect(top: &Path, commit: Option<&str>, files: &mut BTreeSet<PathBuf>) -> R
     for listing in [tracked, others] {
         let listing = listing.map_err(|complaint| failed(&complaint))?;
         for name in listing.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-            let path = top.join(OsStr::from_bytes(name));
+            let path = top.join(name_of(name));
             let is_folder = path.is_dir() && !path.is_symlink();
             if !is_folder {
                 files.insert(path);
@@ -86,7 +87,7 @@ fn collect(top: &Path, commit: Option<&str>, files: &mut BTreeSet<PathBuf>) -> R
             let pinned = match commit {
                 Some(commit) => {
                     let at = [commit.as_bytes(), b":", name].concat();
-                    ask_os(top, &[OsStr::new("rev-parse"), "--verify".as_ref(), OsStr::from_bytes(&at)])?.ok()
+                    ask_os(top, &[OsStr::new("rev-parse"), "--verify".as_ref(), name_of(&at).as_ref()])?.ok()
                 }
                 None => None,
             };

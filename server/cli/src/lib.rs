@@ -12,7 +12,6 @@ mod options;
 mod paths;
 mod results;
 mod run;
-mod signals;
 mod style;
 mod suggest;
 mod terminal;

@@ -9,7 +9,5 @@ pub(crate) fn now_ms() -> u64 {
 
 /// The monotonic clock, in nanoseconds.
 pub(crate) fn now_ns() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let nanoseconds = i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec);
-    u64::try_from(nanoseconds).unwrap_or_default()
+    pytest_lens_platform::clock::monotonic_ns()
 }

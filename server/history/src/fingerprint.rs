@@ -12,6 +12,8 @@ use std::time::{Duration, SystemTime};
 
 use ignore::WalkBuilder;
 use pytest_lens_analysis::{is_config_file, is_settings_file};
+use pytest_lens_platform::clock::disk_time;
+use pytest_lens_platform::files::entry_changed_ns;
 use sha2::{Digest, Sha256};
 
 /// Files of variables that a project reads by itself count, though git usually ignores them.
@@ -63,22 +65,7 @@ impl Drop for Running {
 /// The time of the last change of a file's entry, because a file may have replaced another with the same modification
 /// time.
 fn entry_changed(data: &std::fs::Metadata) -> SystemTime {
-    use std::os::unix::fs::MetadataExt;
-    let (seconds, rest) = (u64::try_from(data.ctime()), u64::try_from(data.ctime_nsec()));
-    let since = Duration::from_secs(seconds.unwrap_or_default()) + Duration::from_nanos(rest.unwrap_or_default());
-    SystemTime::UNIX_EPOCH + since
-}
-
-/// A time before that of any file that changes from now on: files get theirs from a clock that lags behind others by a
-/// tick. A newer kernel gives some files the finer clock's time, so files that changed before may have a later one.
-fn disk_time() -> SystemTime {
-    #[cfg(target_os = "linux")]
-    {
-        let told = Duration::try_from(rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse));
-        told.map_or_else(|_| SystemTime::now(), |since| SystemTime::UNIX_EPOCH + since)
-    }
-    #[cfg(not(target_os = "linux"))]
-    SystemTime::now()
+    SystemTime::UNIX_EPOCH + Duration::from_nanos(u64::try_from(entry_changed_ns(data)).unwrap_or_default())
 }
 
 impl Fingerprints {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use pytest_lens_platform::{files, private};
 use sha2::{Digest, Sha256};
 
 /// A repository's history on disk.
@@ -50,11 +51,7 @@ impl Location {
     /// Creates the folder, private to the user.
     pub(crate) fn make_folder(&self) -> io::Result<()> {
         let Some(folder) = self.file.parent() else { return Ok(()) };
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)
+        private::create_folders(folder)
     }
 
     /// Renames the file, and SQLite's files next to it; returns its new name.
@@ -80,11 +77,7 @@ impl Location {
 
     /// Identifies the file of this name: whether it is still the same one.
     pub(crate) fn identity(&self) -> Option<(u64, u64)> {
-        let data = fs::metadata(&self.file).ok()?;
-        #[cfg(unix)]
-        return Some((std::os::unix::fs::MetadataExt::dev(&data), std::os::unix::fs::MetadataExt::ino(&data)));
-        #[cfg(not(unix))]
-        return Some((0, u64::from(data.is_file())));
+        fs::metadata(&self.file).ok().map(|data| files::identity(&data))
     }
 }
 

@@ -4,10 +4,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use pytest_lens_engine::{Address, AddressError, Engine, default_socket, serve};
+use pytest_lens_platform::signals;
 
 use crate::failure::{Failure, exit};
 use crate::options::arguments;
-use crate::signals;
 
 /// Serves until the system or a client asks it to end, or until no client has come for the idle time. Prints on
 /// standard error where it listens, as soon as it accepts clients.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use pytest_lens_engine::Connect;
+use pytest_lens_platform::signals;
 
 use crate::failure::{Failure, exit};
-use crate::signals;
 
 /// Serves until the client leaves or the system ends the process. A client that leaves without `shutdown` is a failure,
 /// as the LSP specification says.

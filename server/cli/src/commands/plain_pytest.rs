@@ -2,11 +2,11 @@
 //! the project's interpreter, the terminal and the arguments as they were written.
 
 use std::ffi::OsString;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 use pytest_lens_analysis::{FileSettings, listing, settings_from};
+use pytest_lens_platform::processes::become_program;
 
 use crate::engine::start::block_on;
 use crate::failure::Failure;
@@ -54,7 +54,7 @@ pub(super) fn replace_process(option: &str, root: &Path, run: &Run) -> Failure {
     let file = project_file::read(root).given.complete();
     let mut pytest = Command::new(&python);
     pytest.args(["-m", "pytest"]).args(&file.arguments).args(words).envs(&file.env);
-    let error = pytest.current_dir(root).exec();
+    let error = become_program(pytest.current_dir(root));
     Failure::internal(format!("`{}` can't be started: {error}", python.display()))
 }
 

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pytest_lens_engine::Connect;
+use pytest_lens_platform::signals::{self, Signal};
 use pytest_lens_protocol::EventPayload;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -21,7 +22,6 @@ use crate::engine::inventory::inventory;
 use crate::failure::{Failure, exit};
 use crate::options::{arguments, parse, pytest_options, selectors, terminal_access};
 use crate::results::report::Report;
-use crate::signals::{self, Signal};
 use crate::style::Style;
 use crate::suggest;
 use crate::terminal::progress::Progress;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use pytest_lens_engine::Call;
+use pytest_lens_platform::signals::Signal;
 use pytest_lens_protocol::Request;
 
 use crate::results::report::Report;
-use crate::signals::Signal;
 use crate::terminal::progress::Progress;
 
 /// How many runners may crash before the run stops.

@@ -4,6 +4,7 @@ mod options;
 
 use std::path::Path;
 
+use pytest_lens_platform::signals::Signal;
 use pytest_lens_protocol::{
     CollectError, ErrorCode, EventPayload, Frame, Location, Output, OutputStream, Phase, Range, Request, Response,
     RunCounts, RunEnd, RunEndStatus, RunStart, Subtest, TestNodeInfo, TestOutcome, TestOutcomes, TestsStarted, Warning,
@@ -14,7 +15,6 @@ use super::follow;
 use crate::failure::Failure;
 use crate::options::arguments::{Command, Run};
 use crate::options::parse::parse;
-use crate::signals::Signal;
 use crate::style::Style;
 use crate::testing::{Fake, collect_error, inventory};
 

@@ -8,12 +8,12 @@
 //! report, another change may have come.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
 use pytest_lens_analysis::is_config_file;
+use pytest_lens_platform::files;
 use sha2::{Digest, Sha256};
 
 use crate::processes::worker_protocol::{Counted, WireDir, WireLook, WireRead, WireStat};
@@ -46,7 +46,13 @@ struct Identity {
 
 impl Identity {
     fn of(data: &fs::Metadata) -> Self {
-        Identity { device: data.dev(), inode: data.ino() }
+        let (device, inode) = files::identity(data);
+        Identity { device, inode }
+    }
+
+    fn reported(device: u64, inode: u64) -> Self {
+        let (device, inode) = files::reported_identity(device, inode);
+        Identity { device, inode }
     }
 }
 
@@ -135,7 +141,7 @@ impl Snapshot {
             .files
             .into_iter()
             .map(|WireStat(path, mtime_ns, ctime_ns, size, settled, sha256, device, inode)| {
-                let identity = Identity { device, inode };
+                let identity = Identity::reported(device, inode);
                 (path.into(), FileState { mtime_ns, ctime_ns, size, identity, sha256, settled })
             })
             .collect();
@@ -354,11 +360,11 @@ pub(crate) fn hex_sha256(content: &[u8]) -> String {
 }
 
 fn mtime_ns(data: &fs::Metadata) -> i64 {
-    data.mtime() * 1_000_000_000 + data.mtime_nsec()
+    files::modified_ns(data)
 }
 
 fn ctime_ns(data: &fs::Metadata) -> i64 {
-    data.ctime() * 1_000_000_000 + data.ctime_nsec()
+    files::entry_changed_ns(data)
 }
 
 /// Returns whether a time is old enough for the next change to get a different one.

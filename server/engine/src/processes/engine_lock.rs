@@ -3,10 +3,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
+
+use pytest_lens_platform::{files, private};
 
 use crate::timing::LOCK_LIMIT;
 
@@ -28,7 +29,7 @@ impl EngineLock {
             }
             // Until it is locked the file looks abandoned, so another engine may remove it.
             match make_locked(&path) {
-                Ok(lock) if is_at(&lock, &path) => return Ok(EngineLock { path, _lock: lock }),
+                Ok(lock) if files::leads_to(&path, &lock) => return Ok(EngineLock { path, _lock: lock }),
                 Ok(_) => {}
                 Err(gone) if matches!(gone.kind(), ErrorKind::NotFound | ErrorKind::Interrupted) => error = Some(gone),
                 Err(other) => return Err(failed(other)),
@@ -50,23 +51,15 @@ impl Drop for EngineLock {
 }
 
 fn make_locked(path: &Path) -> io::Result<File> {
-    let file = File::options().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let file = private::file_options().write(true).create(true).truncate(false).open(path)?;
     file.lock()?; // an engine that checks whether it is dead holds it for a moment
     Ok(file)
-}
-
-/// Returns whether the path still leads to this file.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(held), Ok(there)) => (held.dev(), held.ino()) == (there.dev(), there.ino()),
-        _ => false,
-    }
 }
 
 /// Removes the files of a dead engine. Holds its lock meanwhile, so that nobody takes it for a new start. `made`: their
 /// time of creation, since a new engine takes its lock a moment later.
 pub(crate) fn if_dead(lock: &Path, made: Option<SystemTime>, remove: impl FnOnce()) {
-    let lock = File::open(lock).map(|file| (file.try_lock().is_ok() && is_at(&file, lock), file));
+    let lock = File::open(lock).map(|file| (file.try_lock().is_ok() && files::leads_to(lock, &file), file));
     let is_dead = match &lock {
         Ok((is_dead, _)) => *is_dead,
         Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -181,7 +174,7 @@ mod tests {
                         let path = locks.join(format!("{engine}-{start}"));
                         let engine_lock = EngineLock::take(path.clone()).unwrap();
                         sweep_below(temp);
-                        assert!(is_at(&engine_lock._lock, &path));
+                        assert!(files::leads_to(&path, &engine_lock._lock));
                     }
                 });
             }

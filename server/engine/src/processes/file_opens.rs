@@ -7,15 +7,11 @@
 //! watched too, under the link's name.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::{OsStr, OsString};
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
-use rustix::io::Errno;
+use pytest_lens_platform::opens::{Kernel, Report};
 
 use crate::processes::disk_snapshot::{FolderIdentity, Snapshot};
 use crate::processes::project_files;
@@ -30,7 +26,7 @@ pub(crate) struct Opens {
 struct State {
     /// Identifies the watched folder: another folder of its name is a different one.
     root: FolderIdentity,
-    kernel: OwnedFd,
+    kernel: Kernel,
     folders: HashMap<i32, PathBuf>,
     /// Single files outside of the project, by the names that lead to them.
     linked: HashMap<i32, PathBuf>,
@@ -89,24 +85,6 @@ pub(crate) struct Window {
 
 /// How many folders are watched behind one link.
 const MAX_LINKED: usize = 1000;
-
-const WATCHED: WatchFlags = WatchFlags::OPEN
-    .union(WatchFlags::MODIFY)
-    .union(WatchFlags::CREATE)
-    .union(WatchFlags::MOVE)
-    .union(WatchFlags::ONLYDIR);
-
-const WATCHED_FILE: WatchFlags =
-    WatchFlags::OPEN.union(WatchFlags::MODIFY).union(WatchFlags::MOVE_SELF).union(WatchFlags::DELETE_SELF);
-
-const CHANGED: ReadFlags = ReadFlags::MODIFY.union(ReadFlags::CREATE).union(ReadFlags::MOVED_TO);
-
-/// An event of the kernel: the folder, the kind, and the file's name.
-struct Told {
-    folder: i32,
-    what: ReadFlags,
-    name: Option<OsString>,
-}
 
 impl Opens {
     pub(crate) fn new(root: PathBuf) -> Arc<Self> {
@@ -195,8 +173,8 @@ impl Drop for Window {
 }
 
 impl State {
-    fn watching(root: &Path) -> rustix::io::Result<Self> {
-        let kernel = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+    fn watching(root: &Path) -> io::Result<Self> {
+        let kernel = Kernel::new()?;
         let mut state = State {
             root: FolderIdentity::of(root),
             kernel,
@@ -213,7 +191,7 @@ impl State {
         Ok(state)
     }
 
-    fn add(&mut self, folder: &Path) -> rustix::io::Result<()> {
+    fn add(&mut self, folder: &Path) -> io::Result<()> {
         for entry in project_files::entries(folder) {
             let kind = entry.file_type();
             if kind.is_some_and(|kind| kind.is_dir()) {
@@ -225,15 +203,15 @@ impl State {
         Ok(())
     }
 
-    fn add_folder(&mut self, folder: &Path, name: PathBuf) -> rustix::io::Result<()> {
-        if let Some(number) = self.watch(folder, WATCHED)? {
+    fn add_folder(&mut self, folder: &Path, name: PathBuf) -> io::Result<()> {
+        if let Some(number) = self.kernel.watch_folder(folder)? {
             self.folders.insert(number, name);
         }
         Ok(())
     }
 
     /// The target of a link, if it is outside of the project.
-    fn add_link(&mut self, link: &Path) -> rustix::io::Result<()> {
+    fn add_link(&mut self, link: &Path) -> io::Result<()> {
         let Some(target) = link.canonicalize().ok().filter(|target| !target.starts_with(self.root.path())) else {
             return Ok(());
         };
@@ -252,15 +230,15 @@ impl State {
         Ok(())
     }
 
-    fn add_file(&mut self, file: &Path) -> rustix::io::Result<()> {
-        if let Some(number) = self.watch(file, WATCHED_FILE)? {
+    fn add_file(&mut self, file: &Path) -> io::Result<()> {
+        if let Some(number) = self.kernel.watch_file(file)? {
             self.linked.insert(number, file.to_owned());
         }
         Ok(())
     }
 
     /// Watches a file or a folder outside of the project. Returns the files that nobody has watched until now.
-    fn add_named(&mut self, path: PathBuf) -> rustix::io::Result<Vec<PathBuf>> {
+    fn add_named(&mut self, path: PathBuf) -> io::Result<Vec<PathBuf>> {
         if self.named.contains(&path) {
             return Ok(Vec::new());
         }
@@ -276,97 +254,78 @@ impl State {
         Ok(files)
     }
 
-    /// The number of what is watched now; none if it has gone, or is not ours to read.
-    fn watch(&self, path: &Path, what: WatchFlags) -> rustix::io::Result<Option<i32>> {
-        match inotify::add_watch(&self.kernel, path, what) {
-            Ok(number) => Ok(Some(number)),
-            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     fn take_in(&mut self) {
         loop {
-            let told = self.told();
-            if told.is_empty() {
+            let reports = self.kernel.reports();
+            if reports.is_empty() {
                 return;
             }
-            for event in told {
+            for report in reports {
                 self.count += 1;
-                self.happened(event);
+                self.happened(report);
             }
         }
     }
 
-    /// Reads the kernel's pending events.
-    fn told(&self) -> Vec<Told> {
-        let mut buffer = [MaybeUninit::uninit(); 16 * 1024];
-        let mut reader = Reader::new(&self.kernel, &mut buffer);
-        let mut told = Vec::new();
-        while let Ok(event) = reader.next() {
-            let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()).to_owned());
-            told.push(Told { folder: event.wd(), what: event.events(), name });
-        }
-        told
-    }
-
-    fn happened(&mut self, Told { folder: wd, what: mask, name }: Told) {
-        if mask.contains(ReadFlags::QUEUE_OVERFLOW) {
+    fn happened(&mut self, mut report: Report) {
+        let watch = report.watch;
+        if report.is_lost {
             self.lost = self.count;
         }
-        if mask.contains(ReadFlags::IGNORED) {
-            self.folders.remove(&wd);
-            self.loosen(wd);
+        if report.is_unwatched {
+            self.folders.remove(&watch);
+            self.loosen(watch);
             return;
         }
         // Another file may have its name now.
-        if mask.intersects(ReadFlags::MOVE_SELF | ReadFlags::DELETE_SELF) && self.linked.contains_key(&wd) {
-            let _ = inotify::remove_watch(&self.kernel, wd);
-            self.loosen(wd);
+        if report.is_gone && self.linked.contains_key(&watch) {
+            self.kernel.unwatch(watch);
+            self.loosen(watch);
             return;
         }
-        let linked = self.linked.get(&wd).cloned();
-        let named = || self.folders.get(&wd).zip(name).map(|(folder, name)| folder.join(name));
+        let linked = self.linked.get(&watch).cloned();
+        let name = report.name.take();
+        let named = || self.folders.get(&watch).zip(name).map(|(folder, name)| folder.join(name));
         let Some(path) = linked.or_else(named) else { return };
-        if mask.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO)
+        if report.is_new
             && path.is_symlink()
             && let Err(error) = self.add_link(&path)
         {
             tracing::warn!(%error, "files that C libraries read are not seen behind a new link");
         }
-        if mask.contains(ReadFlags::ISDIR) {
-            self.folder_happened(mask, &path);
+        if report.is_folder {
+            self.folder_happened(&report, &path);
         } else if self.windows > 0 && is_data(&path) {
             let times = self.files.entry(path).or_default();
-            if mask.contains(ReadFlags::OPEN) {
+            if report.is_opened {
                 times.opened = self.count;
             }
-            if mask.intersects(CHANGED) {
+            if report.is_changed {
                 times.changed = self.count;
             }
         }
     }
 
     /// A single file is not watched any more.
-    fn loosen(&mut self, wd: i32) {
-        let Some(path) = self.linked.remove(&wd) else { return };
+    fn loosen(&mut self, watch: i32) {
+        let Some(path) = self.linked.remove(&watch) else { return };
         if !self.named.remove(&path) {
             self.loose.push(path);
         }
     }
 
-    fn folder_happened(&mut self, mask: ReadFlags, path: &Path) {
-        if mask.contains(ReadFlags::MOVED_FROM) {
+    fn folder_happened(&mut self, report: &Report, path: &Path) {
+        if report.is_moved_away {
             self.folders.retain(|&number, folder| {
                 let stays = !folder.starts_with(path);
                 if !stays {
-                    let _ = inotify::remove_watch(&self.kernel, number);
+                    self.kernel.unwatch(number);
                 }
                 stays
             });
         }
         // Openings in a new folder are missed until it is watched. It did not exist when the session began.
-        if mask.intersects(ReadFlags::CREATE | ReadFlags::MOVED_TO)
+        if report.is_new
             && let Err(error) = self.add(path)
         {
             tracing::warn!(%error, "files that C libraries read are not seen in a new folder");

@@ -11,8 +11,10 @@ use std::{fs, io};
 
 use dashmap::DashMap;
 use futures::{SinkExt, StreamExt};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{UnixListener, UnixStream};
+use pytest_lens_platform::private;
+use pytest_lens_platform::sockets::{
+    LONGEST_PATH, WorkerListener, WorkerReadHalf, WorkerStream, WorkerWriteHalf, accept_worker, listen_for_workers,
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
@@ -27,6 +29,8 @@ const MAX_WORKER_FRAME: usize = 256 * 1024 * 1024;
 
 pub(crate) struct Hub {
     folder: PathBuf,
+    /// Where the processes connect.
+    address: String,
     /// While this is held, other engines leave the folder alone.
     _engine_lock: EngineLock,
     token: String,
@@ -81,14 +85,14 @@ impl Hub {
     pub(crate) fn start() -> io::Result<Self> {
         let token = random_token()?;
         let (folder, engine_lock) = make_folder(places(), &format!("{PREFIX}{}-{}", std::process::id(), &token[..8]))?;
-        let listener = UnixListener::bind(folder.join("engine.sock"))?;
+        let (listener, address) = listen_for_workers(&folder)?;
         let expected = Arc::new(DashMap::new());
         let accepting = tokio::spawn(accept(listener, token.clone(), Arc::clone(&expected)));
-        Ok(Hub { folder, _engine_lock: engine_lock, token, next: AtomicU64::new(1), expected, accepting })
+        Ok(Hub { folder, address, _engine_lock: engine_lock, token, next: AtomicU64::new(1), expected, accepting })
     }
 
-    pub(crate) fn socket(&self) -> PathBuf {
-        self.folder.join("engine.sock")
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(crate) fn token(&self) -> &str {
@@ -130,9 +134,6 @@ impl Drop for Hub {
 
 const PREFIX: &str = "pytest-lens-";
 
-/// The longest path of a Unix socket here, in bytes.
-const SOCKET_PATH: usize = 107;
-
 const LOCK: &str = "lock";
 
 /// The suffix of a folder that is being removed.
@@ -141,13 +142,13 @@ const SWEPT: &str = ".swept";
 /// The user's runtime folder, and the temporary ones.
 fn places() -> Vec<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_dir());
-    runtime.into_iter().chain([std::env::temp_dir(), PathBuf::from("/tmp")]).collect()
+    runtime.into_iter().chain([std::env::temp_dir(), private::temp_dir()]).collect()
 }
 
 /// Makes the private folder of this engine, in the first of `places` that is writable and whose path is short enough
 /// for a socket. Removes the folders of killed engines there.
 fn make_folder(places: Vec<PathBuf>, name: &str) -> io::Result<(PathBuf, EngineLock)> {
-    let fits = |path: &PathBuf| path.join(name).join("engine.sock").as_os_str().len() <= SOCKET_PATH;
+    let fits = |path: &PathBuf| path.join(name).join("engine.sock").as_os_str().len() <= LONGEST_PATH;
     let mut failures = Vec::new();
     for place in places.into_iter().filter(fits) {
         sweep(&place);
@@ -209,14 +210,14 @@ fn route_exit(expected: &Arc<DashMap<String, Expected>>, id: &str, status: ExitS
     });
 }
 
-async fn accept(listener: UnixListener, token: String, expected: Arc<DashMap<String, Expected>>) {
-    while let Ok((stream, _)) = listener.accept().await {
+async fn accept(listener: WorkerListener, token: String, expected: Arc<DashMap<String, Expected>>) {
+    while let Ok(stream) = accept_worker(&listener).await {
         tokio::spawn(serve(stream, token.clone(), Arc::clone(&expected)));
     }
 }
 
 /// Serves one process's connection, from its hello to its end.
-async fn serve(stream: UnixStream, token: String, expected: Arc<DashMap<String, Expected>>) {
+async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String, Expected>>) {
     let (read, write) = stream.into_split();
     let mut frames = Frames::new(read);
     let Ok(Some(FromWorker::Hello { token: theirs, host, pid, parent })) = frames.next().await else { return };
@@ -292,7 +293,7 @@ async fn watch_end(
     }
 }
 
-async fn write_out(write: OwnedWriteHalf, mut messages: mpsc::UnboundedReceiver<ToWorker>) {
+async fn write_out(write: WorkerWriteHalf, mut messages: mpsc::UnboundedReceiver<ToWorker>) {
     let mut frames = FramedWrite::new(write, codec());
     while let Some(message) = messages.recv().await {
         let Ok(text) = serde_json::to_vec(&message) else { continue };
@@ -307,10 +308,10 @@ fn codec() -> LengthDelimitedCodec {
     LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_WORKER_FRAME).new_codec()
 }
 
-struct Frames(FramedRead<OwnedReadHalf, LengthDelimitedCodec>);
+struct Frames(FramedRead<WorkerReadHalf, LengthDelimitedCodec>);
 
 impl Frames {
-    fn new(read: OwnedReadHalf) -> Self {
+    fn new(read: WorkerReadHalf) -> Self {
         Frames(FramedRead::with_capacity(read, codec(), 64 * 1024))
     }
 

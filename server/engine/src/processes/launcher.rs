@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use pytest_lens_platform::processes::{ending_signal, set_own_group};
+use pytest_lens_platform::stdio::OutputPipe;
 use pytest_lens_protocol::OutputStream;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, watch};
@@ -227,7 +229,7 @@ impl Launcher {
     /// The start message for an interpreter, as JSON.
     fn boot(&self, id: &str, preload: &Preload) -> Result<String, StartError> {
         let boot = Boot {
-            socket: self.hub.socket().to_string_lossy().into(),
+            socket: self.hub.address().into(),
             token: self.hub.token().into(),
             host: id.to_owned(),
             root: self.root.to_string_lossy().into(),
@@ -251,7 +253,8 @@ impl Launcher {
             .envs(&*self.env.lock().unwrap_or_else(PoisonError::into_inner))
             .env("PYTEST_LENS_BOOT", boot);
         if !self.terminal {
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            set_own_group(&mut command);
         }
         // An engine that is run by pytest must not pass that run off as the tests' own.
         for name in ["PYTEST_CURRENT_TEST", "PYTEST_VERSION", "PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT"] {
@@ -263,17 +266,17 @@ impl Launcher {
     /// Forwards an interpreter's output, and reports its end. Returns the beginning of its stderr.
     fn watch_child(&self, mut child: Child, id: String, ended: watch::Sender<bool>) -> Stderr {
         let stderr = Stderr::default();
-        if let Some(pipe) = child.stdout.take().and_then(|pipe| pipe.into_owned_fd().ok()) {
+        if let Some(pipe) = child.stdout.take().and_then(|pipe| OutputPipe::of_stdout(pipe).ok()) {
             self.relays.pass_on(pipe, OutputStream::Stdout, None);
         }
-        if let Some(pipe) = child.stderr.take().and_then(|pipe| pipe.into_owned_fd().ok()) {
+        if let Some(pipe) = child.stderr.take().and_then(|pipe| OutputPipe::of_stderr(pipe).ok()) {
             self.relays.pass_on(pipe, OutputStream::Stderr, Some(Arc::clone(&stderr.0)));
         }
         let hub = Arc::clone(&self.hub);
         tokio::spawn(async move {
             let status = child.wait().await.map(|status| ExitStatus {
                 code: status.code(),
-                signal: std::os::unix::process::ExitStatusExt::signal(&status),
+                signal: ending_signal(status),
                 ..ExitStatus::default()
             });
             hub.report_exit(&id, status.unwrap_or_default());

@@ -1,10 +1,6 @@
 //! Watches processes: notices their end at once, even if others started them, and notices when one is stopped by a
 //! signal.
 
-use std::os::fd::{AsFd, OwnedFd};
-
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 
 use crate::processes::process_tree::{ProcessHandle, is_stopped};
@@ -25,10 +21,8 @@ impl Liveness {
 
     /// Waits for the end of the process itself; forever if the kernel can't report it.
     pub(crate) async fn end(&self) {
-        let own = self.handle.as_ref().and_then(|handle| handle.as_fd().try_clone_to_owned().ok());
-        // SAFETY: an `OwnedFd` holds one open descriptor, which nobody else closes or replaces.
-        match own.and_then(|own: OwnedFd| unsafe { AsyncFd::register_with_interest(own, Interest::READABLE) }.ok()) {
-            Some(watched) => drop(watched.readable().await),
+        match &self.handle {
+            Some(handle) => handle.end().await,
             None => std::future::pending().await,
         }
     }

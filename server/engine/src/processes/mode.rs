@@ -1,5 +1,7 @@
 //! The execution mode of a project: the requested one, and the safe one.
 
+use pytest_lens_platform::{HAS_SAFE_FORK, SYSTEM};
+
 use crate::processes::worker_protocol::{Ready, WireHazard};
 
 /// The requested `execution_mode`.
@@ -38,7 +40,7 @@ pub(crate) fn choose(asked: ModeRequest, ready: &Ready) -> Mode {
     let subprocess = |reason: String| Mode { embedded: false, reason };
     match asked {
         ModeRequest::Subprocess => subprocess("asked for".into()),
-        _ if !cfg!(target_os = "linux") => subprocess("forking a warm interpreter is safe on Linux only".into()),
+        _ if !HAS_SAFE_FORK => subprocess(format!("a warm interpreter can't be forked safely on {SYSTEM}")),
         _ if !hazards.is_empty() => {
             subprocess(format!("a warm interpreter can't be forked safely: {}", hazards.join("; ")))
         }

@@ -1,13 +1,11 @@
 //! Folders and files that only this user can read or change, whatever the umask, since the engine executes them.
 
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, process};
 
-use rustix::fs::{Access, access};
-use rustix::process::getuid;
+use pytest_lens_platform::private;
 
 /// Creates a folder and the missing folders above it, or takes over an existing one.
 ///
@@ -17,19 +15,16 @@ use rustix::process::getuid;
 /// path.
 pub(crate) fn folder(path: &Path) -> io::Result<()> {
     let failed = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+    private::create_folders(path).map_err(failed)?;
     let (link, data) = (fs::symlink_metadata(path).map_err(failed)?, fs::metadata(path).map_err(failed)?);
-    let own = getuid().as_raw();
-    if link.uid() != own || data.uid() != own {
+    if !private::is_own(&link) || !private::is_own(&data) {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!("{} is not a folder of this user", path.display()),
         ));
     }
-    if data.mode() & 0o777 != 0o700 {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-    }
-    access(path, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| failed(error.into()))
+    private::restrict_folder(path, &data).map_err(failed)?;
+    private::check_usable(path).map_err(failed)
 }
 
 /// Writes a file atomically, so that a full disk or a power cut leaves no half of it.
@@ -43,8 +38,8 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     aside.push(format!(".{}-{}.part", process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
     let aside = Path::new(&aside);
     let write = || {
-        let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(aside)?;
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        let mut file = private::file_options().write(true).create(true).truncate(true).open(aside)?;
+        private::restrict_file(&file)?;
         file.write_all(bytes)?;
         drop(file);
         fs::rename(aside, path)
@@ -56,7 +51,10 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -85,7 +83,7 @@ mod tests {
         fs::write(&file, "").unwrap();
         let error = folder(&file.join("below")).unwrap_err().to_string();
         assert!(error.contains("file/below"), "{error}");
-        if getuid().is_root() {
+        if rustix::process::getuid().is_root() {
             let other = home.path().join("other");
             fs::create_dir(&other).unwrap();
             std::os::unix::fs::chown(&other, Some(12345), None).unwrap();

@@ -1,11 +1,10 @@
 //! The engine's handle of a Python process: a way to send to it, its events, and its end.
 
-use std::os::unix::process::ExitStatusExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::process::Signal;
+pub(crate) use pytest_lens_platform::processes::is_exhaustion;
+use pytest_lens_platform::processes::{INTERRUPT, SENT_BY_PEOPLE, signal_text};
 use tokio::sync::mpsc;
 
 use crate::processes::hub::{ExpectedProcess, Registration};
@@ -47,11 +46,6 @@ impl NoProcess {
     }
 }
 
-/// Returns whether a system call failed because a resource is exhausted.
-pub(crate) fn is_exhaustion(errno: i32) -> bool {
-    [Errno::AGAIN, Errno::NOMEM, Errno::MFILE, Errno::NFILE].iter().any(|known| known.raw_os_error() == errno)
-}
-
 /// The exit of a process.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ExitStatus {
@@ -66,17 +60,16 @@ pub(crate) struct ExitStatus {
 }
 
 impl ExitStatus {
-    /// Returns whether this signal ended the process.
-    pub(crate) fn is_by(&self, signal: Signal) -> bool {
-        self.signal == Some(signal.as_raw())
+    /// Returns whether the signal of Ctrl-C ended the process.
+    pub(crate) fn is_interrupt(&self) -> bool {
+        self.signal == Some(INTERRUPT)
     }
 
     /// Returns whether somebody else may have ended the process: by a signal that people and systems send, or in an
     /// unknown way.
     pub(crate) fn may_be_from_outside(&self) -> bool {
-        const SENT: [Signal; 5] = [Signal::HUP, Signal::INT, Signal::QUIT, Signal::KILL, Signal::TERM];
         let unknown = self.code.is_none() && self.signal.is_none();
-        self.was_stopped || unknown || SENT.iter().any(|signal| self.is_by(*signal))
+        self.was_stopped || unknown || self.signal.is_some_and(|signal| SENT_BY_PEOPLE.contains(&signal))
     }
 }
 
@@ -87,11 +80,7 @@ impl std::fmt::Display for ExitStatus {
         }
         match (&self.note, self.signal, self.code) {
             (Some(note), ..) => write!(f, "could not be started: {note}"),
-            (None, Some(signal), _) => {
-                // The standard library's text has the name: `signal: 9 (SIGKILL)`.
-                let named = std::process::ExitStatus::from_raw(signal).to_string();
-                write!(f, "was ended by {}", named.replacen(": ", " ", 1))
-            }
+            (None, Some(signal), _) => write!(f, "was ended by {}", signal_text(signal)),
             (None, None, Some(code)) => write!(f, "exited with status {code}"),
             (None, None, None) => write!(f, "ended"),
         }

@@ -1,10 +1,9 @@
 //! Forwards the output of a project's interpreters and tests that bypasses pytest's capture.
 
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use pytest_lens_platform::stdio::OutputPipe;
 use pytest_lens_protocol::OutputStream;
-use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::timing::RELAY_FLUSH_LIMIT;
@@ -27,8 +26,7 @@ impl StdioRelays {
     }
 
     /// Forwards a pipe until its end; `heard` keeps the beginning, for error messages.
-    pub(crate) fn pass_on(&self, pipe: OwnedFd, stream: OutputStream, heard: Option<Arc<Mutex<String>>>) {
-        let Ok(pipe) = pipe::Receiver::from_owned_fd(pipe) else { return };
+    pub(crate) fn pass_on(&self, pipe: OutputPipe, stream: OutputStream, heard: Option<Arc<Mutex<String>>>) {
         let (asks, asked) = mpsc::unbounded_channel();
         self.asks.lock().unwrap_or_else(PoisonError::into_inner).push(asks);
         tokio::spawn(StdioRelay { pipe, stream, to: self.to.clone(), heard, pending: Vec::new() }.work(asked));
@@ -55,7 +53,7 @@ impl StdioRelays {
 
 /// Forwards a process's output.
 struct StdioRelay {
-    pipe: pipe::Receiver,
+    pipe: OutputPipe,
     stream: OutputStream,
     to: mpsc::UnboundedSender<Printed>,
     /// The beginning of the output, for error messages.
@@ -91,12 +89,7 @@ impl StdioRelay {
     fn read_all(&mut self, directly: bool) -> bool {
         let mut buffer = [0; 16 * 1024];
         loop {
-            let read = if directly {
-                rustix::io::read(&self.pipe, &mut buffer).map_err(std::io::Error::from)
-            } else {
-                self.pipe.try_read(&mut buffer)
-            };
-            match read {
+            match self.pipe.try_read(&mut buffer, directly) {
                 Ok(0) => return false,
                 Ok(length) => {
                     self.pending.extend_from_slice(&buffer[..length]);

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::SystemTime;
+
+use pytest_lens_platform::private;
 
 use crate::processes::private_files;
 
@@ -30,10 +31,10 @@ pub(crate) fn folder_for(project: &str) -> io::Result<PathBuf> {
 ///
 /// If it can't be made, or another user made it first.
 pub(crate) fn own() -> io::Result<PathBuf> {
-    let name = format!("lens-{}", rustix::process::getuid().as_raw());
+    let name = format!("lens-{}", private::user());
     let asked = std::env::temp_dir().join(&name);
     private_files::folder(&asked).map(|()| asked).or_else(|error| {
-        let usual = Path::new("/tmp").join(&name);
+        let usual = private::temp_dir().join(&name);
         private_files::folder(&usual).map(|()| usual).map_err(|_| error)
     })
 }
@@ -44,12 +45,10 @@ const NUMBERS: u32 = 10_000;
 /// Creates a folder for a run below a project's. Its name is a number, so that `tmp_path` is no longer than pytest's
 /// own. `next` is the first number to try, since the folders of earlier runs may still be there.
 pub(crate) fn run_folder(tmp_dir: &Path, next: &AtomicU32) -> PathBuf {
-    let mut builder = fs::DirBuilder::new();
-    builder.mode(0o700);
     for _ in 0..NUMBERS {
         let number = next.fetch_add(1, Ordering::Relaxed) % NUMBERS;
         let folder = tmp_dir.join(number.to_string());
-        match builder.create(&folder) {
+        match private::create_folder(&folder) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             // If it can't be created, its user reports the reason.
             _ => return folder,

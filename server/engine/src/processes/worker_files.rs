@@ -1,10 +1,10 @@
 //! The worker's Python files. The binary contains them, and writes them to the cache folder once for each version.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use pytest_lens_platform::private::is_private;
 use sha2::{Digest, Sha256};
 
 use crate::processes::private_files;
@@ -36,7 +36,7 @@ pub(crate) fn unpack(cache_dir: &Path) -> io::Result<PathBuf> {
     }
     for (name, text) in FILES {
         let path = package.join(name);
-        let is_there = fs::symlink_metadata(&path).is_ok_and(|data| data.is_file() && data.mode() & 0o077 == 0)
+        let is_there = fs::symlink_metadata(&path).is_ok_and(|data| data.is_file() && is_private(&data))
             && fs::read(&path).is_ok_and(|found| found == text.as_bytes());
         // Another engine may do the same at the same time, so each file is replaced as a whole.
         if !is_there {

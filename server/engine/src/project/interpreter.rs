@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use pytest_lens_analysis::FileSettings;
+use pytest_lens_platform::files::is_executable;
+use pytest_lens_platform::python;
 use tokio::process::Command;
 
 use super::pytest_config;
@@ -117,8 +119,9 @@ fn resolve_asked(root: &Path, asked: &str) -> Result<PathBuf, String> {
         return Ok(path);
     }
     if path.is_dir() {
-        return python_in(&path)
-            .ok_or_else(|| format!("{} is a folder without bin/python; name the interpreter itself", path.display()));
+        return python_in(&path).ok_or_else(|| {
+            format!("{} is a folder without {}; name the interpreter itself", path.display(), python::INTERPRETERS[0])
+        });
     }
     if is_executable(&path) {
         Ok(path)
@@ -139,23 +142,19 @@ fn of_program(program: &Path) -> Option<Interpreter> {
 }
 
 fn has_pytest(prefix: &Path) -> bool {
-    let Ok(folders) = std::fs::read_dir(prefix.join("lib")) else { return false };
-    folders.flatten().any(|folder| folder.path().join("site-packages/pytest").is_dir())
+    python::packages(prefix).iter().any(|folder| folder.join("pytest").is_dir())
 }
 
 /// The interpreter of an environment. Its symlink is not resolved, since its own path determines the prefix.
 fn python_in(prefix: &Path) -> Option<PathBuf> {
-    ["bin/python", "bin/python3"].iter().map(|name| prefix.join(name)).find(|path| is_executable(path))
-}
-
-fn is_executable(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+    python::INTERPRETERS.iter().map(|name| prefix.join(name)).find(|path| is_executable(path))
 }
 
 fn on_path(name: &OsStr) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
-    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| is_executable(path))
+    let names = python::program_names(name);
+    let paths = std::env::split_paths(&folders).flat_map(|folder| names.iter().map(move |name| folder.join(name)));
+    paths.into_iter().find(|path| is_executable(path))
 }
 
 /// Asks the project's manager for its environment. pyproject.toml or a lock file shows which manager that is.

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fs, io};
 
+use pytest_lens_platform::files;
 use pytest_lens_protocol::{Artifact, OutputStream};
-use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use tokio::sync::watch;
 
@@ -227,8 +227,7 @@ fn size_of(path: &Path) -> u64 {
 /// Frees the disk space of a range in the middle of a file.
 fn punch(path: &Path, from: u64, length: u64) -> io::Result<()> {
     let file = fs::OpenOptions::new().write(true).open(path)?;
-    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    fallocate(&file, flags, from, length).map_err(io::Error::from)
+    files::punch(&file, from, length)
 }
 
 /// The start of a running test's streams: the runner's files, and an offset in each.

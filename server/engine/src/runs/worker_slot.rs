@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pytest_lens_plan::order::{Command, Dispatcher};
-use rustix::process::Signal;
+use pytest_lens_platform::processes::interrupt;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::processes::pool::BusyGuard;
 use crate::processes::process::{ExitStatus, ProcessEvent};
-use crate::processes::process_tree::{is_stopped, kill_tree, send};
+use crate::processes::process_tree::{is_stopped, kill_tree};
 use crate::processes::resident::{Resident, ResidentState};
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, RunOrder, ToWorker};
@@ -149,7 +149,7 @@ impl WorkerSlot {
         self.collect_by = None;
         self.done = true;
         self.dismissed = true;
-        send(self.runner.pid(), Signal::INT);
+        interrupt(self.runner.pid());
     }
 
     /// Kills a process that is stopped by a signal and not continued.

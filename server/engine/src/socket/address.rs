@@ -1,17 +1,14 @@
 //! The address of a daemon: a socket that only this user can reach, and a lock that only one daemon can hold.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tokio::net::{UnixListener, UnixStream};
+use pytest_lens_platform::sockets::{self, LONGEST_PATH, Listener, Stream};
+use pytest_lens_platform::{files, private};
 use tokio::time::Instant;
 
 use crate::timing::{HANDOVER_INTERVAL, HANDOVER_LIMIT};
-
-/// The longest path of a Unix socket, in bytes.
-const LONGEST: usize = 107;
 
 /// The reason why no daemon can listen at an address.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +18,7 @@ pub enum AddressError {
     Taken(PathBuf),
     /// The path is too long for a Unix socket.
     #[error(
-        "the path {path} has {length} bytes, and that of a Unix socket can have {LONGEST}: give a shorter one with --socket"
+        "the path {path} has {length} bytes, and that of a Unix socket can have {LONGEST_PATH}: give a shorter one with --socket"
     )]
     TooLong {
         /// The path.
@@ -55,7 +52,7 @@ pub enum AddressError {
 pub fn default_socket() -> Result<PathBuf, AddressError> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let socket = runtime.filter(|path| path.is_dir()).map(|path| path.join("pytest-lens/daemon.sock"));
-    if let Some(socket) = socket.filter(|path| path.as_os_str().len() <= LONGEST) {
+    if let Some(socket) = socket.filter(|path| path.as_os_str().len() <= LONGEST_PATH) {
         own_folder(socket.parent().unwrap_or(&socket))?;
         return Ok(socket);
     }
@@ -67,22 +64,19 @@ pub fn default_socket() -> Result<PathBuf, AddressError> {
 /// Creates a folder that only this user can enter.
 fn own_folder(folder: &Path) -> Result<(), AddressError> {
     let failed = |error| AddressError::Io { path: folder.to_owned(), error };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    private::create_folders(folder).map_err(failed)?;
     let data = fs::symlink_metadata(folder).map_err(failed)?;
-    if !data.is_dir() || data.uid() != rustix::process::getuid().as_raw() {
+    if !data.is_dir() || !private::is_own(&data) {
         return Err(AddressError::NotOwn(folder.to_owned()));
     }
-    if data.mode() & 0o077 != 0 {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).map_err(failed)?;
-    }
-    Ok(())
+    if private::is_private(&data) { Ok(()) } else { private::restrict_folder(folder, &data).map_err(failed) }
 }
 
 /// A bound socket. It is removed when this is dropped, and another daemon may then use the address.
 #[derive(Debug)]
 pub struct Address {
     path: PathBuf,
-    listener: Option<UnixListener>,
+    listener: Option<Listener>,
     /// Device and inode of the socket. A file that replaced it is not removed.
     made: (u64, u64),
     /// Held until this is dropped.
@@ -99,19 +93,19 @@ impl Address {
         let failed = |error| AddressError::Io { path: path.to_owned(), error };
         let path = std::path::absolute(path).map_err(failed)?;
         let length = path.as_os_str().len();
-        if length > LONGEST {
+        if length > LONGEST_PATH {
             return Err(AddressError::TooLong { path, length });
         }
         let failed = |error| AddressError::Io { path: path.clone(), error };
         if let Some(folder) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+            private::create_folders(folder).map_err(failed)?;
         }
         let lock = Lock::take(&path).await?;
         clear(&path).await?;
-        let listener = UnixListener::bind(&path).map_err(failed)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let listener = sockets::listen(&path).map_err(failed)?;
+        private::restrict_socket(&path).map_err(failed)?;
         let data = fs::symlink_metadata(&path).map_err(failed)?;
-        Ok(Address { listener: Some(listener), made: (data.dev(), data.ino()), _lock: lock, path })
+        Ok(Address { listener: Some(listener), made: files::identity(&data), _lock: lock, path })
     }
 
     /// The path of the socket.
@@ -121,9 +115,9 @@ impl Address {
     }
 
     /// Waits for the next connection.
-    pub(super) async fn accept(&self) -> io::Result<UnixStream> {
+    pub(super) async fn accept(&self) -> io::Result<Stream> {
         match &self.listener {
-            Some(listener) => listener.accept().await.map(|(stream, _)| stream),
+            Some(listener) => sockets::accept(listener).await,
             None => std::future::pending().await,
         }
     }
@@ -132,7 +126,7 @@ impl Address {
     pub(super) fn close(&mut self) {
         if self.listener.take().is_some()
             && let Ok(data) = fs::symlink_metadata(&self.path)
-            && (data.dev(), data.ino()) == self.made
+            && files::identity(&data) == self.made
         {
             let _ = fs::remove_file(&self.path);
         }
@@ -148,7 +142,7 @@ impl Drop for Address {
 /// Removes a socket on which nobody listens.
 async fn clear(path: &Path) -> Result<(), AddressError> {
     match fs::symlink_metadata(path) {
-        Ok(data) if !data.file_type().is_socket() => Err(AddressError::NoSocket(path.to_owned())),
+        Ok(data) if !sockets::is_socket(path, &data) => Err(AddressError::NoSocket(path.to_owned())),
         Ok(_) if is_served(path).await => Err(AddressError::Taken(path.to_owned())),
         Ok(_) => fs::remove_file(path).map_err(|error| AddressError::Io { path: path.to_owned(), error }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
@@ -158,7 +152,7 @@ async fn clear(path: &Path) -> Result<(), AddressError> {
 
 /// Returns whether a daemon listens: only a refused connection or a missing file means no.
 async fn is_served(path: &Path) -> bool {
-    match UnixStream::connect(path).await {
+    match sockets::connect(path).await {
         Ok(_) => true,
         Err(error) => !matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound),
     }
@@ -180,10 +174,10 @@ impl Lock {
         let failed = |error| AddressError::Io { path: path.clone(), error };
         let deadline = Instant::now() + HANDOVER_LIMIT;
         loop {
-            let mut options = OpenOptions::new();
-            let file = options.create(true).truncate(false).write(true).mode(0o600).open(&path).map_err(failed)?;
+            let mut options = private::file_options();
+            let file = options.create(true).truncate(false).write(true).open(&path).map_err(failed)?;
             match file.try_lock() {
-                Ok(()) if is_at(&file, &path) => return Ok(Lock { path, _file: file }),
+                Ok(()) if files::leads_to(&path, &file) => return Ok(Lock { path, _file: file }),
                 // The last holder removed the file after it was opened here and before it was locked.
                 Ok(()) => continue,
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
@@ -203,9 +197,4 @@ impl Drop for Lock {
         // this name.
         let _ = fs::remove_file(&self.path);
     }
-}
-
-fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(held), Ok(named)) = (file.metadata(), fs::metadata(path)) else { return false };
-    (held.dev(), held.ino()) == (named.dev(), named.ino())
 }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::StreamExt;
+use pytest_lens_platform::sockets::{self, Stream};
 use pytest_lens_protocol::{ErrorCode, MAX_FRAME, Request, Response, Shape, decode_response, encode_framed};
 use tokio::io::AsyncWriteExt;
-use tokio::net::UnixStream;
 use tokio::sync::Mutex;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 
@@ -55,7 +55,7 @@ struct RemoteSession {
 }
 
 /// A connection. [`encode_framed`] frames the requests, since its error says what to do about one that is too long.
-struct Line(Framed<UnixStream, LengthDelimitedCodec>);
+struct Line(Framed<Stream, LengthDelimitedCodec>);
 
 impl Call for RemoteSession {
     fn call(&self, request: Request) -> Answer<'_> {
@@ -86,7 +86,7 @@ impl RemoteSession {
 }
 
 impl Line {
-    fn new(stream: UnixStream) -> Self {
+    fn new(stream: Stream) -> Self {
         let codec = LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_FRAME).new_codec();
         Line(Framed::with_capacity(stream, codec, 64 * 1024))
     }
@@ -106,9 +106,9 @@ impl Line {
     }
 }
 
-async fn connect(socket: &Path) -> Result<UnixStream, String> {
+async fn connect(socket: &Path) -> Result<Stream, String> {
     let shown = socket.display();
-    let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
+    let stream = sockets::connect(socket).await.map_err(|error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
             format!("no daemon listens on {shown}: start one with `pytest-lens daemon --socket {shown}`")
         }

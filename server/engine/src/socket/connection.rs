@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use pytest_lens_platform::sockets::{Stream, is_hung_up};
 use pytest_lens_protocol::{
     ErrorCode, FrameError, FrameReader, MAX_FRAME, Request, Response, Shape, decode_request, encode_framed,
 };
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
 
 use crate::session::Call;
 use crate::timing::{CLIENT_INTERVAL, DRAIN_LIMIT};
@@ -25,7 +24,7 @@ pub(super) enum ConnectionEnd {
 }
 
 /// Answers a client until it leaves.
-pub(super) async fn serve_connection(stream: UnixStream, session: Arc<dyn Call>) -> ConnectionEnd {
+pub(super) async fn serve_connection(stream: Stream, session: Arc<dyn Call>) -> ConnectionEnd {
     let mut line = Line { stream, reader: FrameReader::new(), chunk: vec![0; 64 * 1024], is_over: false };
     loop {
         let (shape, request) = match line.next().await {
@@ -67,7 +66,7 @@ enum Next {
 }
 
 struct Line {
-    stream: UnixStream,
+    stream: Stream,
     reader: FrameReader,
     chunk: Vec<u8>,
     /// The client sends nothing more; it may still wait for answers.
@@ -170,13 +169,6 @@ fn is_large(response: &Response) -> bool {
     parts > LARGE
 }
 
-/// Returns whether the other side has closed the whole connection, and not only its own half.
-fn is_hung_up(stream: &UnixStream) -> bool {
-    let mut polled = [PollFd::new(stream, PollFlags::empty())];
-    let ended = PollFlags::HUP | PollFlags::ERR;
-    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|_| polled[0].revents().intersects(ended))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,7 +189,7 @@ mod tests {
         }
     }
 
-    async fn answer(stream: &mut UnixStream) -> Response {
+    async fn answer(stream: &mut Stream) -> Response {
         let mut length = [0; 4];
         stream.read_exact(&mut length).await.unwrap();
         let mut message = vec![0; u32::from_le_bytes(length) as usize];
@@ -207,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_that_fits_no_frame_becomes_an_error_and_the_session_goes_on() {
-        let (mut near, far) = UnixStream::pair().unwrap();
+        let (mut near, far) = Stream::pair().unwrap();
         let conversation = tokio::spawn(serve_connection(far, Arc::new(Talkative)));
         let list = Request::List { context_id: "c".into(), keyword: None, marker: None };
         for request in [&list, &Request::Ping] {

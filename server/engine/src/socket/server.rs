@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::UnixStream;
+use pytest_lens_platform::sockets::{Stream, check_own};
 use tokio::task::JoinSet;
 
 use super::address::Address;
@@ -68,17 +68,10 @@ pub async fn serve(
 }
 
 /// Returns whether the other side is a process of this user.
-pub(super) fn is_own(stream: &UnixStream) -> bool {
-    let own = rustix::process::geteuid().as_raw();
-    match stream.peer_cred() {
-        Ok(peer) if peer.uid() == own => true,
-        Ok(peer) => {
-            tracing::warn!(uid = peer.uid(), pid = peer.pid(), "a process of another user was turned away");
-            false
-        }
-        Err(error) => {
-            tracing::warn!(%error, "a process that can't be told was turned away");
-            false
-        }
+pub(super) fn is_own(stream: &Stream) -> bool {
+    let checked = check_own(stream);
+    if let Err(why) = &checked {
+        tracing::warn!(why, "a process was turned away");
     }
+    checked.is_ok()
 }

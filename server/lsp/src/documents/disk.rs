@@ -3,11 +3,11 @@
 
 use std::collections::HashMap;
 use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use pytest_lens_platform::files;
 use ropey::Rope;
 
 use crate::documents::text::{Reader, Text};
@@ -19,14 +19,14 @@ const LARGEST: u64 = 16 << 20;
 /// A file's time of modification and size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
-    inode: u64,
+    identity: (u64, u64),
     size: u64,
     modified: Option<SystemTime>,
 }
 
 impl Stamp {
     fn of(metadata: &Metadata) -> Self {
-        Stamp { inode: metadata.ino(), size: metadata.len(), modified: metadata.modified().ok() }
+        Stamp { identity: files::identity(metadata), size: metadata.len(), modified: metadata.modified().ok() }
     }
 
     /// Whether every later change shows in the stamp.

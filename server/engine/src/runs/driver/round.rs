@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use pytest_lens_plan::order::{Dispatcher, Item, units, whole_files};
-use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -199,7 +198,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             }
             // At a terminal, Ctrl-C is meant for the whole run.
             let is_interrupt =
-                self.pool.launcher.terminal && slot.exit.as_ref().is_some_and(|exit| exit.is_by(Signal::INT));
+                self.pool.launcher.terminal && slot.exit.as_ref().is_some_and(|exit| exit.is_interrupt());
             self.on_worker_exit(worker, slot, &mut round.dispatcher);
             if is_interrupt {
                 self.ending.interrupted.get_or_insert_with(|| "KeyboardInterrupt".into());

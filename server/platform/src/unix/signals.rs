@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 /// A signal, by its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Signal {
+pub enum Signal {
     /// Ctrl-C: end soon.
     Interrupt,
     /// The system ends the process, or the terminal was closed: end now.
@@ -15,7 +15,11 @@ pub(crate) enum Signal {
 }
 
 /// Receives the signals from now on; they no longer end the process.
-pub(crate) fn listen() -> io::Result<mpsc::UnboundedReceiver<Signal>> {
+///
+/// # Errors
+///
+/// If the system refuses.
+pub fn listen() -> io::Result<mpsc::UnboundedReceiver<Signal>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hang_up = signal(SignalKind::hangup())?;

@@ -1,0 +1,29 @@
+//! The system's list of processes, where there is no /proc. `sysinfo` reads it.
+
+use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
+
+/// The children of a process. Reads the whole list.
+pub(crate) fn children(pid: i32) -> Vec<i32> {
+    let Some(parent) = known(pid) else { return Vec::new() };
+    let mut system = System::new();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, ProcessRefreshKind::nothing());
+    let all = system.processes().iter().filter(|(_, process)| process.parent() == Some(parent));
+    all.filter_map(|(pid, _)| i32::try_from(pid.as_u32()).ok()).collect()
+}
+
+/// Returns whether a signal has stopped a process.
+pub(crate) fn is_stopped(pid: i32) -> bool {
+    of(pid, |process| process.status() == ProcessStatus::Stop).unwrap_or(false)
+}
+
+/// Reads something of a live process; `None` if there is none.
+pub(crate) fn of<T>(pid: i32, read: impl FnOnce(&sysinfo::Process) -> T) -> Option<T> {
+    let pid = known(pid)?;
+    let mut system = System::new();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, ProcessRefreshKind::nothing());
+    system.process(pid).map(read)
+}
+
+fn known(pid: i32) -> Option<Pid> {
+    u32::try_from(pid).ok().filter(|pid| *pid > 0).map(Pid::from_u32)
+}

@@ -1,0 +1,21 @@
+//! Linux and macOS.
+
+pub mod clock;
+pub mod files;
+#[cfg(target_os = "linux")]
+pub(crate) mod inotify;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod macos;
+pub mod private;
+pub mod processes;
+pub mod python;
+pub mod signals;
+pub mod sockets;
+pub mod stdio;
+
+#[cfg(target_os = "linux")]
+use linux as kernel;
+#[cfg(not(target_os = "linux"))]
+use macos as kernel;
