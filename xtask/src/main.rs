@@ -9,6 +9,7 @@ mod lua_imports;
 mod plain_words;
 mod python_imports;
 mod release;
+mod systems;
 mod test;
 mod tidy;
 mod versions;

@@ -3,10 +3,10 @@
 //! Each source file opens with a doc that says why it exists, stays under 600 lines (unless it is generated), and holds
 //! neither left-over notes nor a path of somebody's machine. Folders of the engine, of the language server and of the
 //! worker import downwards only; imports of the language server, of the Neovim plugin and of the Python package form no
-//! circle. All files that name the version name the same one. Files that the documents for contributors name exist. Prose follows `docs/style.md` as
-//! far as a program can check it.
+//! circle. Only `server/platform` asks for the operating system. All files that name the version name the same one.
+//! Files that the documents for contributors name exist. Prose follows `docs/style.md` as far as a program can check it.
 
-use crate::{doc_paths, floors, lua_imports, plain_words, python_imports};
+use crate::{doc_paths, floors, lua_imports, plain_words, python_imports, systems};
 use anyhow::Result;
 use chores::paths;
 use std::fs;
@@ -31,6 +31,7 @@ pub(crate) fn run() -> Result<bool> {
         };
         problems.extend(complaints(&path, &text));
         problems.extend(floors::complaints(&path, &text));
+        problems.extend(systems::complaints(&path, &text));
         problems.extend(plain_words::complaints(&path, &text));
         texts.push((path, text));
     }

@@ -1,4 +1,4 @@
-//! What differs between operating systems: processes, sockets, private files, marks of files, signals. No other crate
+//! The differences between operating systems: processes, sockets, private files, marks of files, signals. No other crate
 //! asks for the system that it is compiled for.
 //!
 //! `unix/` serves Linux and macOS, with `linux.rs` and `macos.rs` for what only one of them has; `windows/` has the same

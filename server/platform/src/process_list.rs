@@ -4,8 +4,7 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System}
 
 /// The children of a process. Reads the whole list.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
-    let Some(parent) = known(pid) else { return Vec::new() };
-    let mut system = System::new();
+    let (Some(parent), Ok(mut system)) = (known(pid), System::new()) else { return Vec::new() };
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, ProcessRefreshKind::nothing());
     let all = system.processes().iter().filter(|(_, process)| process.parent() == Some(parent));
     all.filter_map(|(pid, _)| i32::try_from(pid.as_u32()).ok()).collect()
@@ -19,7 +18,7 @@ pub(crate) fn is_stopped(pid: i32) -> bool {
 /// Reads something of a live process; `None` if there is none.
 pub(crate) fn of<T>(pid: i32, read: impl FnOnce(&sysinfo::Process) -> T) -> Option<T> {
     let pid = known(pid)?;
-    let mut system = System::new();
+    let mut system = System::new().ok()?;
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), true, ProcessRefreshKind::nothing());
     system.process(pid).map(read)
 }

@@ -1,5 +1,4 @@
-//! What stands in for the kernel's reports where there are none. Sessions are not shared there, so that nobody needs
-//! them.
+//! A stand-in for the kernel's reports on systems without them. Sessions are not shared there, so nobody needs them.
 
 use std::io;
 use std::path::Path;

@@ -29,7 +29,7 @@ const MAX_WORKER_FRAME: usize = 256 * 1024 * 1024;
 
 pub(crate) struct Hub {
     folder: PathBuf,
-    /// Where the processes connect.
+    /// The address that the processes connect to.
     address: String,
     /// While this is held, other engines leave the folder alone.
     _engine_lock: EngineLock,

@@ -1,4 +1,4 @@
-//! What only Linux has: /proc, pidfds, holes in files, a clock of the disk.
+//! Linux alone: /proc, pidfds, holes in files, a clock of the disk.
 
 use std::fs;
 use std::io::{self, Read as _};

@@ -1,4 +1,4 @@
-//! What macOS has in place of Linux's /proc and pidfds. It has no subreapers: a process whose parent has ended is not
+//! macOS, without Linux's /proc and pidfds. It has no subreapers: a process whose parent has ended is not
 //! found below its grandparent.
 
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! Where an environment of Python has its parts.
+//! The places of an environment's parts: interpreter, packages.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
