@@ -1,5 +1,5 @@
-//! The differences between operating systems: processes, sockets, private files, marks of files, signals. No other crate
-//! asks for the system that it is compiled for.
+//! The differences between operating systems: processes, sockets, private files, marks of files, signals. No other
+//! crate asks for the system that it is compiled for.
 //!
 //! `unix/` serves Linux and macOS, with `linux.rs` and `macos.rs` for what only one of them has; `windows/` has the same
 //! modules with the same functions. The limits of a system stand at the functions that have them.
