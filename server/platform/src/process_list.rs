@@ -1,6 +1,6 @@
 //! The system's list of processes, where there is no /proc. `sysinfo` reads it.
 
-use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// The children of a process. Reads the whole list.
 pub(crate) fn children(pid: i32) -> Vec<i32> {
@@ -8,11 +8,6 @@ pub(crate) fn children(pid: i32) -> Vec<i32> {
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, ProcessRefreshKind::nothing());
     let all = system.processes().iter().filter(|(_, process)| process.parent() == Some(parent));
     all.filter_map(|(pid, _)| i32::try_from(pid.as_u32()).ok()).collect()
-}
-
-/// Returns whether a signal has stopped a process.
-pub(crate) fn is_stopped(pid: i32) -> bool {
-    of(pid, |process| process.status() == ProcessStatus::Stop).unwrap_or(false)
 }
 
 /// Reads something of a live process; `None` if there is none.

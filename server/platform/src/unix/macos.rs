@@ -7,8 +7,14 @@ use std::{fs, io, ptr};
 
 use rustix::event::kqueue::{Event, EventFilter, EventFlags, ProcessEvents, kevent, kqueue};
 use rustix::process::{Pid, Signal, kill_process};
+use sysinfo::ProcessStatus;
 
-pub(super) use crate::process_list::{children, is_stopped};
+use crate::process_list;
+pub(super) use crate::process_list::children;
+
+pub(super) fn is_stopped(pid: i32) -> bool {
+    process_list::of(pid, |process| process.status() == ProcessStatus::Stop).unwrap_or(false)
+}
 
 /// A descriptor that becomes readable when the process ends.
 pub(super) fn process_descriptor(pid: Pid) -> io::Result<OwnedFd> {
