@@ -100,15 +100,16 @@ class Engine:
         self.hosts: dict[str, Host] = {}
         self.processes: list[subprocess.Popen[bytes]] = []
         self._names = 0
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(self.state / "socket"))
-        self._listener.listen(64)
-        threading.Thread(target=self._accept, daemon=True).start()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.state / "socket"))
+        listener.listen(64)
+        self._listeners = [listener]
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                connection, _ = self._listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return
             threading.Thread(target=self._read, args=(connection,), daemon=True).start()
@@ -164,8 +165,20 @@ class Engine:
         self._names += 1
         return f"{role}-{self._names}"
 
+    def listen_on_loopback(self) -> str:
+        """Listen on a port, too; returns its address."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        self._listeners.append(listener)
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+        host, port = listener.getsockname()
+        return f"{host}:{port}"
+
     def base(self, *, env: dict[str, str] | None = None, **boot: Any) -> Host:
-        """Start an interpreter; returns its host, which may not be ready yet."""
+        """Start an interpreter; returns its host, which may not be ready yet.
+
+        `boot` goes into its boot message, except `prelude`: Python that runs before the worker.
+        """
+        prelude = boot.pop("prelude", "")
         name = self.new_name("base")
         settings = {
             "socket": str(self.state / "socket"),
@@ -179,7 +192,7 @@ class Engine:
             **boot,
         }
         code = (
-            f"import sys;sys.path.insert(0,{str(self.state / 'code')!r});"
+            f"{prelude}\nimport sys;sys.path.insert(0,{str(self.state / 'code')!r});"
             "from _pytest_lens_worker.boot import main;main()"
         )
         full = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
@@ -243,7 +256,8 @@ class Engine:
 
     def close(self) -> None:
         """End everything."""
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for host in list(self.hosts.values()):
             with contextlib.suppress(OSError):
                 host.hang_up()

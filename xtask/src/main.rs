@@ -10,6 +10,7 @@ mod plain_words;
 mod python_imports;
 mod release;
 mod systems;
+mod targets;
 mod test;
 mod tidy;
 mod versions;
@@ -44,6 +45,8 @@ enum Chore {
     Fidelity(Passed),
     /// Build the packages for users.
     Dist(dist::Options),
+    /// Compile the program for other systems, as far as this machine has what that needs.
+    CheckTargets(targets::Options),
     /// Write the types of other languages from the protocol's Rust definitions.
     #[command(disable_help_flag = true)]
     Codegen(Passed),
@@ -70,6 +73,7 @@ fn run(chore: Chore) -> anyhow::Result<bool> {
         Chore::Demo(passed) => passed.to("demo"),
         Chore::Fidelity(passed) => passed.to("fidelity"),
         Chore::Dist(options) => dist::run(&options),
+        Chore::CheckTargets(options) => targets::run(&options),
         Chore::Codegen(passed) => passed.to("codegen"),
         Chore::Tidy => tidy::run(),
     }

@@ -9,7 +9,12 @@ _LOWEST = 900
 
 
 def copy(number: int) -> int | None:
-    """A copy of a descriptor with a high number; None if the process may not have another."""
+    """A copy of a descriptor with a high number; None if the process may not have another.
+
+    Always None on Windows, where the numbers of sockets are no descriptors.
+    """
+    if fcntl is None or resource is None:
+        return None
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     is_usual = soft == resource.RLIM_INFINITY or soft > _LOWEST + 100
     try:

@@ -49,7 +49,7 @@ class Park:
         # Set before the engine knows of this process: an interrupt from the terminal is meant for
         # tests, not for a parked process.
         self._before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
-        if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        if hasattr(os, "fork") and signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
             # The kernel would reap the forks, and nobody would learn their status.
             self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 

@@ -1,4 +1,4 @@
-"""Messages between a worker process and the engine: one framed, JSON-speaking Unix socket each.
+"""Messages between a worker process and the engine: one framed, JSON-speaking socket each.
 
 A frame is a little-endian u32 length and that many bytes of UTF-8 JSON. The code under test may
 close descriptors, fork, patch modules and raise from signal handlers; the channel must survive
@@ -28,7 +28,7 @@ _fstat = os.fstat
 _exit = os._exit
 _poll = select.poll
 # The C function: `signal.pthread_sigmask` makes an enum member of each signal at each call.
-_sigmask = _signal.pthread_sigmask
+_sigmask = getattr(_signal, "pthread_sigmask", signal.pthread_sigmask)
 _all_signals = signal.valid_signals()
 _length = struct.Struct("<I")
 
@@ -57,11 +57,21 @@ def encode(message: Message) -> bytes:
 Socket = _socket.socket
 
 
-def dial(path: str) -> Socket:
-    """A new connection to the engine; the caller sends "hello" first."""
-    sock = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+def dial(address: str) -> Socket:
+    """A new connection to the engine; the caller sends "hello" first.
+
+    The address is the path of a Unix socket, or `host:port`: Python has no such sockets on Windows.
+    """
+    if os.path.isabs(address):
+        sock = Socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        sock.settimeout(None)
+        sock.connect(address)
+        return _moved(sock)
+    host, _, port = address.rpartition(":")
+    sock = Socket(_socket.AF_INET, _socket.SOCK_STREAM)
     sock.settimeout(None)
-    sock.connect(path)
+    sock.connect((host, int(port)))
+    sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
     return _moved(sock)
 
 
@@ -96,6 +106,8 @@ class Channel:
             sock.close()
 
     def _identity(self) -> tuple[int, int]:
+        if os.name == "nt":  # no file: the code under test can't close it by its number
+            return 0, self.fileno()
         stat = _fstat(self.fileno())
         return stat.st_dev, stat.st_ino
 
@@ -168,8 +180,9 @@ def _moved(sock: _socket.socket) -> _socket.socket:
     copy = high_descriptors.copy(sock.fileno())
     if copy is None:
         return sock
+    family = sock.family
     sock.close()
-    return _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM, 0, copy)
+    return _socket.socket(family, _socket.SOCK_STREAM, 0, copy)
 
 
 def _close_in_child() -> None:

@@ -31,7 +31,7 @@ pub(crate) struct Changes {
 /// A sentence on what keeps git from answering.
 pub(crate) fn changes(root: &Path, base: &str) -> Result<Changes, Failure> {
     let top = match ask(root, &["rev-parse", "--show-toplevel"])? {
-        Ok(top) if !line(&top).is_empty() => PathBuf::from(name_of(line(&top))),
+        Ok(top) if !line(&top).is_empty() => PathBuf::from(name_of(line(&top)).into_owned()),
         Ok(_) => return Err(no_repository(root)),
         Err(complaint) if complaint.contains("not a git repository") || complaint.contains("work tree") => {
             return Err(no_repository(root));
@@ -87,7 +87,7 @@ fn collect(top: &Path, commit: Option<&str>, files: &mut BTreeSet<PathBuf>) -> R
             let pinned = match commit {
                 Some(commit) => {
                     let at = [commit.as_bytes(), b":", name].concat();
-                    ask_os(top, &[OsStr::new("rev-parse"), "--verify".as_ref(), name_of(&at).as_ref()])?.ok()
+                    ask_os(top, &[OsStr::new("rev-parse"), "--verify".as_ref(), &*name_of(&at)])?.ok()
                 }
                 None => None,
             };

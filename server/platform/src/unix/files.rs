@@ -1,5 +1,6 @@
 //! Marks of files: identity, times, permission to execute; holes in files; names.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
 use std::io;
@@ -55,6 +56,6 @@ pub fn is_executable(path: &Path) -> bool {
 
 /// The name of a file from its bytes, as git prints it.
 #[must_use]
-pub fn name_of(bytes: &[u8]) -> &OsStr {
-    OsStr::from_bytes(bytes)
+pub fn name_of(bytes: &[u8]) -> Cow<'_, OsStr> {
+    Cow::Borrowed(OsStr::from_bytes(bytes))
 }

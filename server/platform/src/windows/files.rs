@@ -1,6 +1,7 @@
 //! Marks of files: identity, times, permission to execute; holes in files; names.
 
-use std::ffi::OsString;
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::windows::fs::MetadataExt;
@@ -58,13 +59,12 @@ pub fn punch(_file: &File, _from: u64, _length: u64) -> io::Result<()> {
 /// Returns whether this is a program.
 #[must_use]
 pub fn is_executable(path: &Path) -> bool {
-    let is_program =
-        |end: &std::ffi::OsStr| ["exe", "bat", "cmd", "com"].iter().any(|known| end.eq_ignore_ascii_case(known));
+    let is_program = |end: &OsStr| ["exe", "bat", "cmd", "com"].iter().any(|known| end.eq_ignore_ascii_case(known));
     path.extension().is_some_and(is_program) && path.is_file()
 }
 
 /// The name of a file from its bytes, as git prints it: UTF-8.
 #[must_use]
-pub fn name_of(bytes: &[u8]) -> OsString {
-    String::from_utf8_lossy(bytes).into_owned().into()
+pub fn name_of(bytes: &[u8]) -> Cow<'_, OsStr> {
+    Cow::Owned(OsString::from(String::from_utf8_lossy(bytes).into_owned()))
 }
