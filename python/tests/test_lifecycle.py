@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest import unraisableexception
 from conftest import Project, write
 from fake_engine import Engine, run, start
 
@@ -233,3 +234,42 @@ def test_hosts_do_not_share_sockets_with_forks_of_tests(project: Project) -> Non
     verdict = run(engine.fork(host, "runner"), [name])[name]
     assert verdict["outcome"] == "passed", verdict.get("longrepr")
     assert os.getpid() != host.pid
+
+
+def test_garbage_of_tests_goes_at_the_end_of_a_session(project: Project) -> None:
+    engine = project(
+        {
+            "test_it.py": """
+            import gc, os, pathlib
+            import pytest
+
+            class Node:
+                def __init__(self, name):
+                    self.name, self.itself = name, self
+
+                def __del__(self):
+                    pathlib.Path(self.name).write_text("gone")
+
+            HELD = [Node("held")]
+
+            @pytest.mark.parametrize("way", ["young", "old"])
+            def test_leaves_garbage(way):
+                gc.collect() if way == "old" else None
+                gc.disable()
+                made = Node(way)
+                if way == "old":
+                    gc.collect()
+                    HELD.clear()
+            """
+        }
+    )
+    host = engine.collected()
+    ids = [node["id"] for node in host.nodes()]
+    for name, files in (("young", {"young"}), ("old", {"old", "held"})):
+        runner = engine.fork(host, "runner")
+        run(runner, [node_id for node_id in ids if name in node_id])
+        runner.wait_closed()
+        host.wait("exited", host=runner.name)
+        found = {path.name for path in engine.root.iterdir()} & {"young", "old", "held"}
+        is_collected = hasattr(unraisableexception, "gc_collect_iterations_key")
+        assert found == (found | files if is_collected else set()), found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pathlib
 from typing import Any
 
@@ -47,14 +46,6 @@ def renew_capture(config: Any) -> None:
 def _swap_file(number: int) -> None:
     with tempfile.TemporaryFile(buffering=0) as fresh:
         os.dup2(fresh.fileno(), number, inheritable=os.get_inheritable(number))
-
-
-def collect_garbage_once(config: Any) -> None:
-    """Make pytest collect garbage once, not five times, at the end: it is slow in a fork."""
-    key = getattr(importlib.import_module("_pytest"), "unraisableexception", None)
-    key = getattr(key, "gc_collect_iterations_key", None)
-    if key is not None:
-        config.stash.setdefault(key, 1)
 
 
 def drain_capture(config: Any) -> None:

@@ -17,6 +17,7 @@ from ..reports.assertion_diff import Comparisons
 from ..reports.hook_blame import is_a_hooks
 from ..reports.verdict import VerdictBuilder, unshowable
 from ..running import overtime, resident
+from ..running.last_garbage import LastGarbage
 from ..running.run_loop import ENDINGS, RunLoop, stacks_path
 from ..sharing import side_effects
 from ..sharing.shareable import SharingCheck
@@ -62,6 +63,9 @@ class LensPlugin:
         self.screen = TerminalStream(worker.boot.terminal)
         self._last_importing = ""
         self._run_arguments: arguments.RunArguments | None = None
+        # This process is a fork of a session that had collected its garbage.
+        self._is_fork = False
+        self._last_garbage: LastGarbage | None = None
         self._traces = SharingCheck(worker)
         self._xdist_worker = xdist_worker.XdistWorker(worker, self.snapshot, self._traces)
         self.argument_files = ArgumentFiles(wanted=worker.options.reports)
@@ -246,7 +250,7 @@ class LensPlugin:
             self._traces.finish(session.config)
             self._ready(session)
         gc.unfreeze()  # a test may look at all objects, or count on garbage to go
-        after_fork.collect_garbage_once(session.config)
+        self._last_garbage = LastGarbage(session.config, self._is_fork)
         loop = RunLoop(worker, self._verdicts, by_id)
         message = loop.wait_for_run(session)
         if message is not None and message.get("hold"):
@@ -258,6 +262,11 @@ class LensPlugin:
             with self.screen.shown(session):
                 loop.run(session)
         return True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        if self._last_garbage is not None:
+            self._last_garbage.collect()
 
     def _reasons(self, session: Any) -> list[str]:
         """The reasons why no two runs may share this collection."""
@@ -334,6 +343,7 @@ class LensPlugin:
             return False
         self._worker.role = command.role
         if command.kind == "fork":
+            self._is_fork = not alone
             after_fork.renew_capture(session.config)
         elif not alone:
             gc.unfreeze()
