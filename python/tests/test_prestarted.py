@@ -27,13 +27,19 @@ def configured(engine: Engine) -> tuple[Host, Message]:
     return host, host.wait("configured")
 
 
+def prestarted(engine: Engine) -> Host:
+    host, message = configured(engine)
+    assert message["is_shared"]
+    return engine.fork(host, "prestarted")
+
+
 def relative(engine: Engine, told: list[list[Any]]) -> dict[str, list[Any]]:
     return {os.path.relpath(item[0], engine.root): item for item in told}
 
 
 def test_it_collects_what_is_there_when_it_is_told_to(project: Project) -> None:
     engine = project(FILES)
-    host, _ = configured(engine)
+    host = prestarted(engine)
     assert not host.all("nodes")
     write(engine.root, {"mod.py": "VALUE = 2\n"})
     host.send(t="collect")
@@ -62,7 +68,8 @@ def test_one_that_is_not_needed_finishes_its_session(
 ) -> None:
     hook = "import pathlib\ndef pytest_unconfigure(): pathlib.Path('finished').write_text('yes')\n"
     engine = project({**FILES, "conftest.py": hook})
-    host, _ = configured(engine)
+    host, message = configured(engine)
+    assert not message["is_shared"]
     end(host)
     host.wait_closed()
     base = next(iter(engine.hosts.values()))

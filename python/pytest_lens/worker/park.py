@@ -168,7 +168,7 @@ class Park:
             worker.send({"t": "forked", "host": name, "pid": pid})
             return None
         process_tree.lead_group()
-        if role not in ("collected", "configured"):
+        if role not in ("collected", "configured", "prestarted"):
             process_tree.die_with_parent(parent)
             process_tree.adopt_orphans()
         for child in self._children.values():

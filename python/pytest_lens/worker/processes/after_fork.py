@@ -21,10 +21,10 @@ def restore(state: Any) -> None:
     unseeded_generators.reseed()
 
 
-def renew_capture(config: Any) -> None:
+def renew_capture(config: Any, keep: bool = False) -> None:
     """Give the fork capture files of its own, in the same Python objects.
 
-    Forks share the file, and with it the offset, so siblings would read each other's output. The
+    `keep`: with what was captured so far. Forks share the file, and with it the offset, so siblings would read each other's output. The
     objects stay because the project may have kept references to `sys.stdout` while it was imported.
     """
     manager = config.pluginmanager.get_plugin("capturemanager")
@@ -38,13 +38,16 @@ def renew_capture(config: Any) -> None:
         try:
             number = file.fileno()  # type: ignore[union-attr]
         except (OSError, ValueError, AttributeError):
-            capture.snap()  # in memory: it holds our parent's output
+            if not keep:
+                capture.snap()  # in memory: it holds our parent's output
             continue
-        _swap_file(number)
+        _swap_file(number, keep)
 
 
-def _swap_file(number: int) -> None:
+def _swap_file(number: int, keep: bool) -> None:
     with tempfile.TemporaryFile(buffering=0) as fresh:
+        if keep:
+            fresh.write(os.pread(number, os.fstat(number).st_size, 0))
         os.dup2(fresh.fileno(), number, inheritable=os.get_inheritable(number))
 
 

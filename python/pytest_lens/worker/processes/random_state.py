@@ -20,11 +20,15 @@ def _generator() -> Any:
     return getattr(random, "_inst", None)
 
 
+def _spare_gaussian() -> Mark:
+    return Mark(random.SystemRandom().gauss(0.0, 1.0))
+
+
 def mark() -> None:
     """Start to watch whether anything seeds the global generators."""
     generator = _generator()
     if generator is not None:
-        generator.gauss_next = Mark(random.SystemRandom().gauss(0.0, 1.0))
+        generator.gauss_next = _spare_gaussian()
     _numpy.mark()
 
 
@@ -50,17 +54,22 @@ class _Numpy:
         except Exception:
             self._spare = None
 
-    def reseed(self) -> None:
-        """In a child: start a new sequence, unless the project seeded or imported numpy itself."""
+    def reseed(self) -> bool:
+        """In a child: start a new sequence, unless the project seeded or imported numpy itself.
+
+        Returns whether it did.
+        """
         module = self._module()
         if module is None or self._spare is None:
-            return
+            return False
         try:
             state = module.get_state()
             if state[3] == 1 and state[4] == self._spare:
                 module.seed()
+                return True
         except Exception:
             pass
+        return False
 
 
 _numpy = _Numpy()
@@ -81,6 +90,20 @@ def before_fork() -> Any:
 
 def after_fork(state: Any) -> None:
     """In the child: restore a seeded state; CPython itself has renewed an unseeded one."""
+    global _renewed
     if state is not None:
         random.setstate(state)
-    _numpy.reseed()
+    _renewed = (state is None, _numpy.reseed())
+
+
+# Whether `after_fork` found the generators of `random` and of numpy without a seed.
+_renewed = (False, False)
+
+
+def mark_again() -> None:
+    """In a child that goes on collecting: watch the generators that nothing has seeded so far."""
+    generator, (is_ours, is_numpys) = _generator(), _renewed
+    if generator is not None and is_ours:
+        generator.gauss_next = _spare_gaussian()
+    if is_numpys:
+        _numpy.mark()

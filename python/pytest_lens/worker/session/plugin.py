@@ -174,7 +174,12 @@ class LensPlugin:
             spent = time.perf_counter() - self._started
             self.refuse_if(True)
             prestarted.wait_for_collect(
-                self._worker, session.config, self.snapshot, self.startup_errors
+                self._worker,
+                session,
+                self.snapshot,
+                self.startup_errors,
+                self._traces,
+                self._reasons_so_far(session),
             )
             self._started = time.perf_counter() - spent
         return None
@@ -271,11 +276,18 @@ class LensPlugin:
     def _reasons(self, session: Any) -> list[str]:
         """The reasons why no two runs may share this collection."""
         found = self._traces.finish(session.config)
-        known = fork_safety.harmless(self._worker.boot.harmless)
-        unsafe = fork_safety.of_session(session, known, self._worker.root)
-        reasons = [*unsafe, *self._left_out(), *found, *self._xdist_worker.reasons]
+        reasons = [*self._unsafe(session), *self._left_out(), *found, *self._xdist_worker.reasons]
         self.refuse_if(bool(self._errors.found))
         return list(dict.fromkeys(reasons))
+
+    def _reasons_so_far(self, session: Any) -> list[str]:
+        """The reasons why only one collection may follow what the session did until now."""
+        controller = ["a controller waits"] if self._xdist_worker.has_controller else []
+        return [*self._unsafe(session), *self._traces.so_far(session.config), *controller]
+
+    def _unsafe(self, session: Any) -> list[str]:
+        known = fork_safety.harmless(self._worker.boot.harmless)
+        return fork_safety.of_session(session, known, self._worker.root)
 
     def _left_out(self) -> list[str]:
         return self.silent_hooks.left_out if self.silent_hooks is not None else []

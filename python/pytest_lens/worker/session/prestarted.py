@@ -1,43 +1,90 @@
 """A session that starts before a run needs it: it is configured, and waits to collect.
 
 The steps before collection (plugins, arguments, conftests) take as long as collecting a small
-file and running a test in it. After an edit a prestarted session saves them, if none of the files
-that it has read so far changed; the engine compares them before it sends "collect".
+file and running a test in it, or far longer. Such a session stays, and each collection is a fork
+of it, as long as none of the files that it has read changed; the engine compares them before it
+sends "collect". A session that is not safe to fork collects by itself, once.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from ..park import Park
+from ..processes import after_fork
+from ..running.rehearsal import rehearse
 from ..running.touch_pages import touch_machinery
+from ..sharing.shareable import SharingCheck
 from ..state import Worker
 from ..unpatched import gc
 from ..watching.snapshot import Snapshot
-from ..wire import EngineGone
+from ..wire import EngineGone, Message
 from .startup_errors import StartupErrors
+
+# How long a fresh fork waits for "collect" before it begins to prepare, in seconds.
+_ORDERS_WITHIN = 0.01
 
 
 def wait_for_collect(
-    worker: Worker, config: Any, snapshot: Snapshot, startup_errors: StartupErrors
+    worker: Worker,
+    session: Any,
+    snapshot: Snapshot,
+    startup_errors: StartupErrors,
+    sharing: SharingCheck,
+    reasons: list[str],
 ) -> None:
-    """Report what was read so far, and go on at "collect"; else the session ends here."""
+    """Report what was read so far, and go on at "collect"; else the session ends here.
+
+    `reasons`: why this process must not be forked.
+    """
+    config = session.config
     snapshot.note_way_to(config.args)
-    worker.send({"t": "configured", **snapshot.so_far()})
-    for _ in touch_machinery():
+    park = Park(worker) if not reasons else None
+    worker.send({"t": "configured", "is_shared": not reasons, **snapshot.so_far()})
+    for _ in _get_ready(worker):
         pass
-    if worker.hidden_modules is not None:
-        worker.hidden_modules.touch_pages()
-    gc.collect()
-    gc.freeze()
-    try:
-        message = worker.channel.wait()
-    except EngineGone:
-        worker.channel.close()
-        message = None
+    if park is None:
+        gc.collect()
+        gc.freeze()
+        message = _wait(worker, iter(()))
+    else:
+        rehearse(session)
+        gc.collect()
+        gc.freeze()
+        command = park.serve()
+        if command.kind == "exit":
+            message = None
+        else:
+            worker.role = command.role
+            after_fork.renew_capture(config, keep=True)
+            sharing.go_on_in_fork()
+            message = _wait(worker, _get_ready(worker))
     if message is None or message["t"] != "collect":
         startup_errors.past_startup = True  # this is no error
         pytest.exit("not needed any more", returncode=0)
     worker.role, worker.purpose = "collected", message.get("purpose", "run")
     snapshot.forget_path_caches()
+
+
+def _get_ready(worker: Worker) -> Iterator[None]:
+    """Do in small steps what makes the collection quick."""
+    yield from touch_machinery()
+    if worker.hidden_modules is not None:
+        worker.hidden_modules.touch_pages()
+
+
+def _wait(worker: Worker, idle: Iterator[None]) -> Message | None:
+    """The next message; None at the end of the connection."""
+    timeout: float | None = _ORDERS_WITHIN
+    try:
+        while True:
+            message = worker.channel.wait(timeout)
+            if message is not None:
+                return message
+            timeout = 0 if next(idle, idle) is None else None
+    except EngineGone:
+        worker.channel.close()
+        return None

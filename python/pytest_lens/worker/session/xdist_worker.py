@@ -55,6 +55,11 @@ class XdistWorker:
         """Whether this process is the controller, and not the session."""
         return self._controller is not None and self._controller.is_here
 
+    @property
+    def has_controller(self) -> bool:
+        """Whether a process waits for what this session reports to it."""
+        return self._controller is not None
+
     def begin(self, option: Any, slot: Message | None) -> None:
         """Before conftests are imported: take `slot`, or the first if the options ask for any."""
         count = asked(option)

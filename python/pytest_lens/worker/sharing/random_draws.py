@@ -34,6 +34,11 @@ class RandomDraws:
             atexit, "register", self._noting(atexit.register, "registers an exit handler")
         )
 
+    def go_on_in_fork(self) -> None:
+        """Watch a fork of the process: nothing was drawn so far, and the fork has new sequences."""
+        random_state.mark_again()
+        self._before = _global_state()
+
     def finish(self) -> None:
         """Put everything back: the session has collected."""
         for module, name, original, ours in reversed(self._originals):

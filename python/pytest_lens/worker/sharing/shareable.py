@@ -28,10 +28,19 @@ class SharingCheck:
         """Leave out descriptors and processes that are this package's own."""
         self._open_resources.ignore(files, children)
 
+    def go_on_in_fork(self) -> None:
+        """Watch a fork of this process; there was no reason before the fork."""
+        self._draws.go_on_in_fork()
+        self._open_resources = OpenResources()
+
     def finish(self, config: Any) -> list[str]:
-        """Stop watching; returns the reasons why each run needs a collection of its own."""
+        """Stop watching; returns what :meth:`so_far` does."""
         self.effects.finish()
         self._draws.finish()
+        return self.so_far(config)
+
+    def so_far(self, config: Any) -> list[str]:
+        """The reasons why each run needs a collection of its own."""
         return [
             *self.effects.reasons(),
             *self._draws.reasons(),
