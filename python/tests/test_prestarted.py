@@ -5,6 +5,7 @@ has read.
 from __future__ import annotations
 
 import os
+import textwrap
 from typing import Any, Callable
 
 import pytest
@@ -84,3 +85,82 @@ def test_a_conftest_that_does_not_import_is_told_at_once(project: Project) -> No
     base.wait("ready")
     host = engine.fork(base, "configured", args=[ARG])
     assert "nothing_of_that_name" in host.wait("usage_error")["message"]
+
+
+def collected(engine: Engine, host: Host) -> tuple[Host, Message]:
+    fork = engine.fork(host, "prestarted")
+    fork.send(t="collect", purpose="run")
+    return fork, fork.wait("collected")
+
+
+SEEDED = "import random\nrandom.seed(7)\nSHARED = []\n"
+
+
+def test_collections_of_one_session_share_no_state(project: Project) -> None:
+    test = """
+    import random
+    from conftest import SHARED
+
+    SHARED.append(random.random())
+
+    def test_a():
+        assert SHARED == [random.Random(7).random()]
+        SHARED.append(0)
+    """
+    engine = project({"conftest.py": SEEDED, ARG: textwrap.dedent(test)})
+    host, _ = configured(engine)
+    for _ in range(2):
+        fork, message = collected(engine, host)
+        assert message["reasons"] == []
+        for runner in (engine.fork(fork, "runner"), engine.go_on(fork)):
+            verdict = run(runner, [f"{ARG}::test_a"])[f"{ARG}::test_a"]
+            assert verdict["outcome"] == "passed", verdict
+
+
+def test_numbers_without_a_seed_differ_in_each_collection(project: Project) -> None:
+    test = (
+        "import random, pathlib\ndef test_a(): pathlib.Path('n').write_text(str(random.random()))"
+    )
+    engine = project({ARG: test})
+    host, _ = configured(engine)
+    drawn = set()
+    for _ in range(2):
+        fork, message = collected(engine, host)
+        assert message["reasons"] == []
+        for runner in (engine.fork(fork, "runner"), engine.go_on(fork)):
+            run(runner, [f"{ARG}::test_a"])
+            drawn.add((engine.root / "n").read_text())
+    assert len(drawn) == 4
+    write(engine.root, {ARG: "import random\nN = random.random()\ndef test_a(): pass\n"})
+    assert collected(engine, host)[1]["reasons"]
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        "import random\nN = random.random()\n",
+        "import os\nPID = os.getpid()\n",
+        "import atexit\natexit.register(print)\n",
+        "import threading as t\nt.Thread(target=t.Event().wait, daemon=True).start()\n",
+        "FILE = open('conftest.py')\n",
+    ],
+)
+def test_a_session_that_can_not_be_forked_collects_itself(project: Project, conftest: str) -> None:
+    engine = project({"conftest.py": conftest, ARG: "def test_a(): pass\n"})
+    host, message = configured(engine)
+    assert not message["is_shared"]
+    host.send(t="collect", purpose="run")
+    assert host.wait("collected")["reasons"]
+    assert run(engine.go_on(host), [f"{ARG}::test_a"])[f"{ARG}::test_a"]["outcome"] == "passed"
+
+
+def test_output_of_conftests_stays_with_each_collection(project: Project) -> None:
+    engine = project(
+        {"conftest.py": "print('of conftest')\n", ARG: "print('of test')\nraise OSError"}
+    )
+    host, _ = configured(engine)
+    for _ in range(2):
+        _, message = collected(engine, host)
+        text = str(message["errors"])
+        assert "OSError" in text
+        assert text.count("of conftest") == text.count("of test")

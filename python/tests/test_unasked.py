@@ -212,6 +212,7 @@ def test_p1_and_acts_when_it_is_asked(project: Project) -> None:
     base.wait("ready")
     host = engine.fork(base, "configured", purpose="unasked")
     host.wait("configured")
+    host = engine.fork(host, "prestarted")
     host.send(t="collect", purpose="run")
     assert host.wait("collected")["reasons"] == [
         "test_a.py:2 removes kept while tests are collected"

@@ -24,8 +24,9 @@ def restore(state: Any) -> None:
 def renew_capture(config: Any, keep: bool = False) -> None:
     """Give the fork capture files of its own, in the same Python objects.
 
-    `keep`: with what was captured so far. Forks share the file, and with it the offset, so siblings would read each other's output. The
+    Forks share the file, and with it the offset, so siblings would read each other's output. The
     objects stay because the project may have kept references to `sys.stdout` while it was imported.
+    `keep`: what was captured so far stays, too.
     """
     manager = config.pluginmanager.get_plugin("capturemanager")
     capturing = getattr(manager, "_global_capturing", None)

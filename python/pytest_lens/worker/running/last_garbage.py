@@ -21,10 +21,10 @@ _YOUNG = 1
 class LastGarbage:
     """Takes the place of pytest's own collections at the end of one session."""
 
-    def __init__(self, config: Any, is_fork: bool) -> None:
-        """`is_fork`: the garbage of this process until now is collected."""
+    def __init__(self, config: Any, is_clean: bool) -> None:
+        """`is_clean`: the garbage of this process until now is collected."""
         self._iterations = 0
-        self._made_old = self._count_made_old() if is_fork and _HAS_GENERATIONS else None
+        self._made_old = self._count_made_old() if is_clean and _HAS_GENERATIONS else None
         key = getattr(importlib.import_module("_pytest"), "unraisableexception", None)
         key = getattr(key, "gc_collect_iterations_key", None)
         if key is not None and key not in config.stash:

@@ -63,8 +63,8 @@ class LensPlugin:
         self.screen = TerminalStream(worker.boot.terminal)
         self._last_importing = ""
         self._run_arguments: arguments.RunArguments | None = None
-        # This process is a fork of a session that had collected its garbage.
-        self._is_fork = False
+        # It left no garbage of the collection to a run.
+        self._has_collected_garbage = False
         self._last_garbage: LastGarbage | None = None
         self._traces = SharingCheck(worker)
         self._xdist_worker = xdist_worker.XdistWorker(worker, self.snapshot, self._traces)
@@ -255,7 +255,7 @@ class LensPlugin:
             self._traces.finish(session.config)
             self._ready(session)
         gc.unfreeze()  # a test may look at all objects, or count on garbage to go
-        self._last_garbage = LastGarbage(session.config, self._is_fork)
+        self._last_garbage = LastGarbage(session.config, self._has_collected_garbage)
         loop = RunLoop(worker, self._verdicts, by_id)
         message = loop.wait_for_run(session)
         if message is not None and message.get("hold"):
@@ -354,8 +354,8 @@ class LensPlugin:
         if command.kind == "exit":
             return False
         self._worker.role = command.role
+        self._has_collected_garbage = not alone
         if command.kind == "fork":
-            self._is_fork = not alone
             after_fork.renew_capture(session.config)
         elif not alone:
             gc.unfreeze()

@@ -3,13 +3,14 @@
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use pytest_lens_analysis::clocks::{Reading, first_reading};
 use pytest_lens_analysis::{FileAnalysis, PytestSettings};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::model::collection::{Collection, source_order};
 use crate::model::file_readers::FileReads;
@@ -30,7 +31,10 @@ use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{
     FromWorker, Purpose, Role, ToWorker, WireCollected, WireRead, WireStat, WorkerOptions,
 };
-use crate::timing::{COLLECTION_AGE_LIMIT, EXIT_STATUS_LIMIT, FILE_OPENS_INTERVAL, FORK_COST_MS, FORK_LIMIT};
+use crate::timing::{COLLECTION_AGE_LIMIT, EXIT_STATUS_LIMIT, FILE_OPENS_INTERVAL, FORK_COST_MS, FORK_LIMIT, QUICK_COLLECTION_MS};
+
+/// The processes of which a session is a fork, or which became the session. Their end would end it.
+pub(crate) type Parents = (Arc<Base>, Option<Arc<Prestarted>>);
 
 /// A finished collection.
 pub(crate) struct CollectedSession {
@@ -60,7 +64,11 @@ pub(crate) struct CollectedSession {
     until: SystemTime,
     /// The interpreter that it was forked from, or became.
     pub base: Arc<Base>,
+    /// The session that it was forked from.
+    prestarted: Option<Arc<Prestarted>>,
     process: Option<Process>,
+    /// Its process runs tests itself, and can't be forked any more.
+    is_given_away: AtomicBool,
     /// Its reads are known: no file that a C library may have read was changed meanwhile.
     is_certain: bool,
     state: Mutex<HostState>,
@@ -72,7 +80,7 @@ pub(crate) struct CollectedSession {
 struct HostState {
     snapshot: Snapshot,
     /// The source of its process's events. It is kept so that the connection stays open.
-    _events: Option<mpsc::UnboundedReceiver<ProcessEvent>>,
+    events: Option<mpsc::UnboundedReceiver<ProcessEvent>>,
     standby: Vec<Runner>,
 }
 
@@ -116,8 +124,8 @@ pub(crate) struct CollectOrder {
 
 /// The process that collects.
 pub(crate) enum Collector {
-    /// The prestarted session, which is kept.
-    Prestarted(Box<Prestarted>),
+    /// A fork of the prestarted session, which is kept, or that session itself.
+    Prestarted(Arc<Prestarted>),
     /// A fork of the base, which is kept.
     Fork,
     /// The base itself, which ends with the session.
@@ -134,12 +142,15 @@ pub(crate) async fn collect(
 ) -> Result<(CollectedSession, ExclusiveSession), CollectFailure> {
     let purpose = order.purpose;
     let fork = !matches!(order.by, Collector::Base);
-    let mut opened_before = Snapshot::default();
+    let (mut opened_before, mut from) = (Snapshot::default(), None);
     let arrived = match order.by {
         Collector::Prestarted(prestarted) => {
-            let (arrived, before) = prestarted.collect(purpose);
-            opened_before = before;
-            Ok(arrived)
+            let arrived = prestarted.collect(hub, purpose).await.map(|(arrived, before)| {
+                opened_before = before;
+                arrived
+            });
+            from = Some(prestarted);
+            arrived
         }
         Collector::Fork => base.fork(hub, Role::Collected, order.options.clone(), purpose).await,
         Collector::Base => {
@@ -196,7 +207,10 @@ pub(crate) async fn collect(
     let shared = fork && reasons.is_empty();
     let (process, events, exclusive) = match purpose {
         _ if shared => (Some(process), Some(events), ExclusiveSession::default()),
-        Purpose::Run => (None, None, ExclusiveSession::new((process, events), Arc::clone(&base), order.exiting)),
+        Purpose::Run => {
+            let parents = (Arc::clone(&base), from.clone());
+            (None, None, ExclusiveSession::new((process, events), parents, order.exiting))
+        }
         Purpose::List => {
             // The next session may need the resources that it holds.
             exclusive_session::await_session_end(&process, &mut events).await;
@@ -220,9 +234,11 @@ pub(crate) async fn collect(
         took_ms: collected.duration_ms,
         until: SystemTime::now() + day_left.map_or(COLLECTION_AGE_LIMIT, |left| left.min(COLLECTION_AGE_LIMIT)),
         base,
+        prestarted: from,
         process,
+        is_given_away: AtomicBool::new(false),
         is_certain,
-        state: Mutex::new(HostState { snapshot, _events: events, standby: Vec::new() }),
+        state: Mutex::new(HostState { snapshot, events, standby: Vec::new() }),
         getting_ready: tokio::sync::Mutex::default(),
         recorded_at: AtomicU64::new(0),
     };
@@ -366,30 +382,55 @@ impl CollectedSession {
         }
     }
 
-    /// Returns whether the collected files and the interpreter are unchanged, and its process, if it has one, is alive.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.is_collection_fresh() && self.base.is_unchanged()
+    /// Returns whether the collected files and the interpreter are unchanged.
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.is_collection_unchanged() && self.base.is_unchanged()
     }
 
-    /// The same for a run that waits: compares files and interpreter in parallel.
-    pub(crate) async fn check_fresh(self: &Arc<Self>) -> bool {
+    /// Returns whether a run that was requested at this time can use it. Compares files and interpreter in parallel.
+    pub(crate) async fn check_fresh(self: &Arc<Self>, requested: Instant) -> bool {
         let (own, base) = (Arc::clone(self), Arc::clone(&self.base));
-        let own = tokio::task::spawn_blocking(move || own.is_collection_fresh());
-        let base = tokio::task::spawn_blocking(move || base.is_unchanged());
+        let own = tokio::task::spawn_blocking(move || own.is_usable() && own.is_collection_unchanged());
+        let base = tokio::task::spawn_blocking(move || base.is_unchanged_since(requested));
         matches!(tokio::join!(own, base), (Ok(true), Ok(true)))
     }
 
-    fn is_collection_fresh(&self) -> bool {
+    fn is_collection_unchanged(&self) -> bool {
         let is_young = !self.is_shared() || SystemTime::now() < self.until;
         is_young
             && self.is_certain
-            && self.is_usable()
             && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
     }
 
     /// Returns whether its process, if it has one, can be forked.
     pub(crate) fn is_usable(&self) -> bool {
-        self.process.as_ref().is_none_or(Process::is_usable)
+        !self.is_given_away() && self.process.as_ref().is_none_or(Process::is_usable)
+    }
+
+    /// The session that it was forked from, if that waits for further collections.
+    pub(crate) fn prestarted(&self) -> Option<&Arc<Prestarted>> {
+        self.prestarted.as_ref()
+    }
+
+    /// Returns whether its process was taken as a runner.
+    pub(crate) fn is_given_away(&self) -> bool {
+        self.is_given_away.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether collecting the same again is cheap.
+    pub(crate) fn is_quick(&self) -> bool {
+        self.scope != Scope::All && self.took_ms < QUICK_COLLECTION_MS
+    }
+
+    /// Takes its process as a runner, which saves the fork. Later runs need another collection.
+    pub(crate) fn give_away(&self) -> Option<Runner> {
+        let process = self.process.clone().filter(|_| self.is_usable())?;
+        let events = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.standby.is_empty() { state.events.take() } else { None }?
+        };
+        self.is_given_away.store(true, Ordering::Relaxed);
+        Some(Runner::of_session(process, events))
     }
 
     /// Returns whether another session has collected the same files.
@@ -416,7 +457,7 @@ impl CollectedSession {
     pub(crate) async fn stand_by(self: &Arc<Self>, hub: &Hub, count: usize) {
         // One at a time, since two callers that see the same gap would fork one runner too many.
         let _one = self.getting_ready.lock().await;
-        while self.is_shared() && self.standing_by() < count {
+        while self.is_shared() && self.is_usable() && self.standing_by() < count {
             let Ok(runner) = self.fork_runner(hub).await else { return };
             self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.push(runner);
         }
@@ -428,7 +469,8 @@ impl CollectedSession {
     }
 
     async fn fork_runner(self: &Arc<Self>, hub: &Hub) -> Result<Runner, NoProcess> {
-        let Some(process) = &self.process else { return Err(NoProcess::new("this session can't be forked")) };
+        let process = self.process.as_ref().filter(|_| !self.is_given_away());
+        let Some(process) = process else { return Err(NoProcess::new("this session can't be forked")) };
         let awaited = hub.expect("runner");
         process.send(ToWorker::Fork {
             host: awaited.id.clone(),

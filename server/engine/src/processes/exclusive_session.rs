@@ -4,11 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{mpsc, watch};
 
-use crate::processes::launcher::Base;
+use crate::processes::collected_session::Parents;
 use crate::processes::process::{Arrival, Process, ProcessEvent};
 use crate::processes::process_tree::kill_tree;
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{Purpose, Role, ToWorker, WorkerOptions};
+use crate::processes::worker_protocol::ToWorker;
 use crate::timing::{EXITING_SESSIONS_LIMIT, SESSION_END_LIMIT};
 
 /// Sessions that are over and still tear themselves down. The next session may need the resources that they hold.
@@ -58,14 +58,14 @@ pub(crate) struct ExclusiveSession(Mutex<Option<Waiting>>);
 
 struct Waiting {
     arrived: Arrival,
-    /// Its end would end the session.
-    base: Arc<Base>,
+    /// Their end would end the session.
+    parents: Parents,
     exiting: ExitingSessions,
 }
 
 impl ExclusiveSession {
-    pub(crate) fn new(arrived: Arrival, base: Arc<Base>, exiting: ExitingSessions) -> Self {
-        ExclusiveSession(Mutex::new(Some(Waiting { arrived, base, exiting })))
+    pub(crate) fn new(arrived: Arrival, parents: Parents, exiting: ExitingSessions) -> Self {
+        ExclusiveSession(Mutex::new(Some(Waiting { arrived, parents, exiting })))
     }
 
     /// Takes the runner, if the session is still available.
@@ -77,9 +77,7 @@ impl ExclusiveSession {
     pub(crate) fn take(&self) -> Option<Runner> {
         let Waiting { arrived: (process, events), .. } =
             self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        let (host, options) = (process.id.clone(), WorkerOptions::default());
-        process.send(ToWorker::Become { host, role: Role::Runner, options, purpose: Purpose::Run });
-        Some(Runner::new(process, events, None))
+        Some(Runner::of_session(process, events))
     }
 }
 
@@ -89,10 +87,10 @@ impl Drop for ExclusiveSession {
         let (Some(waiting), Ok(runtime)) = (waiting, tokio::runtime::Handle::try_current()) else { return };
         let exiting_session = waiting.exiting.enter();
         runtime.spawn(async move {
-            let Waiting { arrived: (process, mut events), base, .. } = waiting;
+            let Waiting { arrived: (process, mut events), parents, .. } = waiting;
             process.send(ToWorker::Exit);
             await_session_end(&process, &mut events).await;
-            drop((base, exiting_session));
+            drop((parents, exiting_session));
         });
     }
 }

@@ -56,14 +56,31 @@ pub(crate) struct Base {
     /// The folder in which it was started.
     root: FolderIdentity,
     snapshot: Mutex<Snapshot>,
+    /// The start of the last comparison that found no change.
+    compared: Mutex<Option<Instant>>,
     events: Mutex<Option<mpsc::UnboundedReceiver<ProcessEvent>>>,
 }
 
 impl Base {
     /// Returns whether its loaded files are unchanged, and it is alive.
     pub(crate) fn is_fresh(&self) -> bool {
+        self.is_fresh_since(Instant::now())
+    }
+
+    /// The same for a request of this time.
+    pub(crate) fn is_fresh_since(&self, requested: Instant) -> bool {
         let unused = self.events.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        unused && self.process.is_usable() && self.is_unchanged()
+        unused && self.process.is_usable() && self.is_unchanged_since(requested)
+    }
+
+    /// As [`Base::is_unchanged`], unless it was compared since a request.
+    pub(crate) fn is_unchanged_since(&self, requested: Instant) -> bool {
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        if compared.is_none_or(|begun| begun < requested) {
+            let begun = Instant::now();
+            *compared = self.is_unchanged().then_some(begun);
+        }
+        compared.is_some()
     }
 
     /// Returns whether its loaded files, the interpreter itself and the installed packages are unchanged, and the root
@@ -223,7 +240,7 @@ impl Launcher {
         }?;
         starting.0 = None;
         let snapshot = Mutex::new(Snapshot::new(ready.read.clone()));
-        Ok(Base { process, ready, root, snapshot, events: Mutex::new(Some(events)) })
+        Ok(Base { process, ready, root, snapshot, compared: Mutex::default(), events: Mutex::new(Some(events)) })
     }
 
     /// The start message for an interpreter, as JSON.

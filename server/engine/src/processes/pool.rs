@@ -28,6 +28,9 @@ use crate::processes::resident_pool::ResidentPool;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{Measure, Ready, WorkerIndex, WorkerOptions};
 
+/// Number of prestarted sessions that are kept: people and agents go back and forth between a few files.
+const PRESTARTED_KEPT: usize = 4;
+
 /// Number of collected sessions of parts that are kept in addition to that of the whole project.
 const PARTS_KEPT: usize = 3;
 
@@ -68,8 +71,8 @@ struct State {
     on_demand: Option<OnDemand>,
     /// The options of the next collection, as far as they can be predicted.
     expected: Option<WorkerOptions>,
-    /// The session that was started for these options.
-    prestarted: Option<Prestarted>,
+    /// Sessions that wait before their collection, each for other options; the last one used first.
+    prestarted: Vec<Arc<Prestarted>>,
     closed: bool,
     /// Incremented when all processes are dropped, so that those still being made then are not kept.
     generation: u64,
@@ -182,6 +185,11 @@ impl Pool {
 
     /// The warm interpreter, if it is fresh; otherwise starts one.
     pub(crate) async fn base(&self) -> Result<Arc<Base>, StartError> {
+        self.base_for(Instant::now()).await
+    }
+
+    /// The same for a request of this time, for which it may have been compared already.
+    async fn base_for(&self, requested: Instant) -> Result<Arc<Base>, StartError> {
         self.touch();
         let _one = self.starting.lock().await;
         let (present, preload) = {
@@ -190,7 +198,7 @@ impl Pool {
         };
         if let Some(base) = present {
             let checked = Arc::clone(&base);
-            if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+            if tokio::task::spawn_blocking(move || checked.is_fresh_since(requested)).await.unwrap_or(false) {
                 return Ok(base);
             }
         }
@@ -261,13 +269,22 @@ impl Pool {
             (state.expected.clone(), state.base.clone(), state.generation)
         };
         let (Some(options), Some(base)) = (expected, base) else { return };
-        if let Some(present) = self.take_prestarted(&base, &options).await {
-            self.keep_prestarted(present, generation);
-        } else {
-            let window = self.window().await;
-            if let Some(started) = Prestarted::start(&self.launcher.hub, base, options, window).await {
-                self.keep_prestarted(started, generation);
+        let prestarted = match self.find_prestarted(&base, &options).await {
+            Some(present) => present,
+            None => {
+                let window = self.window().await;
+                let Some(started) = Prestarted::start(&self.launcher.hub, base, options, window).await else { return };
+                Arc::new(started)
             }
+        };
+        prestarted.stand_by(&self.launcher.hub).await;
+        self.keep_prestarted(prestarted, generation);
+    }
+
+    /// Prepares the next collection of these files while a run's tests run, if that takes no more than a fork.
+    pub(crate) async fn stand_by_again(&self, collected: &CollectedSession) {
+        if let Some(prestarted) = collected.prestarted() {
+            prestarted.stand_by(&self.launcher.hub).await;
         }
     }
 
@@ -280,20 +297,41 @@ impl Pool {
         tokio::task::spawn_blocking(move || opens.window()).await.ok().flatten()
     }
 
-    fn keep_prestarted(&self, prestarted: Prestarted, generation: u64) {
+    fn keep_prestarted(&self, prestarted: Arc<Prestarted>, generation: u64) {
         let mut state = self.state();
-        let is_wanted =
-            !state.closed && state.generation == generation && state.expected.as_ref() == Some(&prestarted.options);
-        state.prestarted = is_wanted.then_some(prestarted);
+        if !state.closed && state.generation == generation {
+            state.prestarted.retain(|other| other.options != prestarted.options);
+            state.prestarted.insert(0, prestarted);
+            state.prestarted.truncate(PRESTARTED_KEPT);
+        }
     }
 
-    /// The prestarted session, if it is a fork of `base`, has these options and is not stale. Otherwise it is dropped.
-    async fn take_prestarted(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Prestarted> {
-        let prestarted = self.state().prestarted.take_if(|prestarted| prestarted.options == *options)?;
-        if !Arc::ptr_eq(&prestarted.base, base) {
-            return None;
+    /// The prestarted session with these options that is a fork of `base` and not stale. Stale ones are dropped.
+    async fn find_prestarted(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Arc<Prestarted>> {
+        let found = {
+            let mut state = self.state();
+            state.prestarted.retain(|prestarted| Arc::ptr_eq(&prestarted.base, base));
+            state.prestarted.iter().find(|prestarted| prestarted.options == *options).cloned()?
+        };
+        let checked = Arc::clone(&found);
+        if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {
+            return Some(found);
         }
-        tokio::task::spawn_blocking(move || prestarted.is_fresh().then_some(prestarted)).await.ok().flatten()
+        self.drop_prestarted(&found);
+        None
+    }
+
+    fn drop_prestarted(&self, prestarted: &Arc<Prestarted>) {
+        self.state().prestarted.retain(|other| !Arc::ptr_eq(other, prestarted));
+    }
+
+    /// The prestarted session for a collection.
+    async fn take_prestarted(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Arc<Prestarted>> {
+        let found = self.find_prestarted(base, options).await?;
+        if !found.is_shared() {
+            self.drop_prestarted(&found);
+        }
+        Some(found)
     }
 
     /// The newest interpreter's report about itself.
@@ -357,12 +395,21 @@ impl Pool {
     }
 
     /// A runner for the tests of `collected`. `special`: the differences of its session from the collected one.
+    /// `alone`: nobody else needs the session.
     pub(crate) async fn runner(
         &self,
         collected: &Arc<CollectedSession>,
         special: Option<SessionOverrides>,
+        alone: bool,
     ) -> Result<Runner, NoProcess> {
         self.touch();
+        if self.resident
+            && alone
+            && special.is_none()
+            && let Some(runner) = collected.give_away()
+        {
+            return Ok(runner);
+        }
         if collected.is_shared() && special.is_none() {
             let copy = collected.runner(&self.launcher.hub).await;
             // If the collected session has died together with its fork, the rest of the run collects again.
@@ -420,7 +467,7 @@ impl Pool {
     pub(crate) fn start_anew(&self) {
         let mut state = self.state();
         state.base = None;
-        state.prestarted = None;
+        state.prestarted.clear();
     }
 
     /// Drops all sessions and interpreters. Their processes end, those of residents after the teardown of their
@@ -430,7 +477,7 @@ impl Pool {
         let mut state = self.state();
         state.generation += 1;
         state.sessions.clear();
-        state.prestarted = None;
+        state.prestarted.clear();
         state.base = None;
         state.on_demand = None;
     }

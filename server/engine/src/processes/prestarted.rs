@@ -1,18 +1,20 @@
 //! A session that is started before a collection is requested. Until it collects, nothing depends on the tests' code,
-//! so it is valid after an edit as long as configuration and conftests are unchanged.
+//! so it is valid after an edit as long as configuration and conftests are unchanged. If it is safe to fork, each
+//! collection is a fork of it, and the fork for the next one stands by.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::file_opens::Window;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::liveness::stopped_too_long;
-use crate::processes::process::{Arrival, Process, ProcessEvent};
+use crate::processes::process::{Arrival, NoProcess, Process, ProcessEvent};
 use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WorkerOptions};
-use crate::timing::PRESTART_LIMIT;
+use crate::timing::{COLLECTION_AGE_LIMIT, FORK_LIMIT, PRESTART_LIMIT};
 
 /// A session that waits before its collection.
 pub(crate) struct Prestarted {
@@ -20,12 +22,18 @@ pub(crate) struct Prestarted {
     pub options: WorkerOptions,
     /// The base from which it was forked.
     pub base: Arc<Base>,
+    /// Its forks may collect. Otherwise it collects itself, once.
+    is_shared: bool,
+    made: Instant,
     process: Process,
     state: Mutex<State>,
+    /// The fork for the next collection. The lock is held while it is made.
+    standby: tokio::sync::Mutex<Option<Arrival>>,
 }
 
 struct State {
-    events: mpsc::UnboundedReceiver<ProcessEvent>,
+    /// The source of its events, until it collects itself.
+    events: Option<mpsc::UnboundedReceiver<ProcessEvent>>,
     /// Its reads so far.
     snapshot: Snapshot,
     /// Files that were opened meanwhile, which it may have read.
@@ -41,14 +49,15 @@ impl Prestarted {
         options: WorkerOptions,
         window: Option<Window>,
     ) -> Option<Self> {
+        let made = Instant::now();
         let (process, mut events) = base.fork(hub, Role::Configured, options.clone(), Purpose::Unasked).await.ok()?;
         let waiting = async {
             tokio::select! {
-                snapshot = configured(&mut events) => snapshot,
+                configured = configured(&mut events) => configured,
                 () = stopped_too_long(process.pid) => None,
             }
         };
-        let Ok(Some(snapshot)) = tokio::time::timeout(PRESTART_LIMIT, waiting).await else {
+        let Ok(Some((is_shared, snapshot))) = tokio::time::timeout(PRESTART_LIMIT, waiting).await else {
             crate::processes::process_tree::kill_tree(process.pid);
             return None;
         };
@@ -58,28 +67,69 @@ impl Prestarted {
             opened.map(|opened| (snapshot, opened))
         });
         let (snapshot, opened) = compared.await.ok().flatten()?;
-        Some(Prestarted { options, base, process, state: Mutex::new(State { events, snapshot, opened }) })
+        let state = Mutex::new(State { events: Some(events), snapshot, opened });
+        let standby = tokio::sync::Mutex::default();
+        Some(Prestarted { options, base, is_shared, made, process, state, standby })
+    }
+
+    /// Returns whether several collections may come from it.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Returns whether all that it has read is unchanged, and it is alive. Blocks.
     pub(crate) fn is_fresh(&self) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.process.is_usable() && state.snapshot.is_fresh() && state.opened.is_fresh()
+        // Values from outside of the project age unseen, as in a collection.
+        let is_young = !self.is_shared || self.made.elapsed() < COLLECTION_AGE_LIMIT;
+        is_young && self.process.is_usable() && state.snapshot.is_fresh() && state.opened.is_fresh()
     }
 
-    /// Makes it collect. Returns the record of files that were opened while it was started.
-    pub(crate) fn collect(self, purpose: Purpose) -> (Arrival, Snapshot) {
-        self.process.send(ToWorker::Collect { purpose });
-        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        ((self.process, state.events), state.opened)
+    /// Makes the fork for the next collection.
+    pub(crate) async fn stand_by(&self, hub: &Hub) {
+        if !self.is_shared {
+            return;
+        }
+        let mut standby = self.standby.lock().await;
+        if standby.as_ref().is_none_or(|(process, _)| !process.is_usable()) {
+            *standby = self.fork(hub).await.ok();
+        }
+    }
+
+    /// Starts a collection. Returns its process, and the record of files that were opened while the session was
+    /// started.
+    pub(crate) async fn collect(&self, hub: &Hub, purpose: Purpose) -> Result<(Arrival, Snapshot), NoProcess> {
+        let (events, opened) = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            (if self.is_shared { None } else { state.events.take() }, state.opened.clone())
+        };
+        let arrived = match events {
+            Some(events) => (self.process.clone(), events),
+            None => {
+                let mut standby = self.standby.lock().await;
+                match standby.take().filter(|(process, _)| process.is_usable()) {
+                    Some(arrived) => arrived,
+                    None => self.fork(hub).await?,
+                }
+            }
+        };
+        arrived.0.send(ToWorker::Collect { purpose });
+        Ok((arrived, opened))
+    }
+
+    async fn fork(&self, hub: &Hub) -> Result<Arrival, NoProcess> {
+        let awaited = hub.expect("collected");
+        let (host, role) = (awaited.id.clone(), Role::Prestarted);
+        self.process.send(ToWorker::Fork { host, role, options: None, purpose: Purpose::Unasked });
+        Process::arrive(awaited, FORK_LIMIT, Some(&self.process)).await
     }
 }
 
-async fn configured(events: &mut mpsc::UnboundedReceiver<ProcessEvent>) -> Option<Snapshot> {
+async fn configured(events: &mut mpsc::UnboundedReceiver<ProcessEvent>) -> Option<(bool, Snapshot)> {
     loop {
         match events.recv().await? {
             ProcessEvent::Message(message) => match *message {
-                FromWorker::Configured(read) => return Some(Snapshot::new(read)),
+                FromWorker::Configured { is_shared, read } => return Some((is_shared, Snapshot::new(read))),
                 FromWorker::UsageError { .. } | FromWorker::InternalError { .. } | FromWorker::Effect { .. } => {
                     return None;
                 }

@@ -134,7 +134,7 @@ impl ResidentPool {
         let is_exclusive = taken.is_some();
         let runner = match taken {
             Some(runner) => runner,
-            None => pool.runner(collected, None).await?,
+            None => pool.runner(collected, None, false).await?,
         };
         // A session that collects by itself reports its reads later.
         let snapshot = if collected.is_shared() || is_exclusive { collected.snapshot() } else { Snapshot::default() };

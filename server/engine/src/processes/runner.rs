@@ -35,6 +35,13 @@ impl Runner {
         Ok(Runner::new(process, events, Some(base)))
     }
 
+    /// Turns a session that has collected into a runner of its tests.
+    pub(crate) fn of_session(process: Process, events: mpsc::UnboundedReceiver<ProcessEvent>) -> Self {
+        let (host, options) = (process.id.clone(), WorkerOptions::default());
+        process.send(ToWorker::Become { host, role: Role::Runner, options, purpose: Purpose::Run });
+        Runner::new(process, events, None)
+    }
+
     /// Turns a fresh interpreter into a session.
     pub(crate) fn become_session(base: Arc<Base>, options: WorkerOptions) -> Result<Self, NoProcess> {
         let (process, events) = base.become_role(Role::Session, options, Purpose::Run)?;

@@ -78,8 +78,10 @@ pub(crate) struct Measure {
 pub(crate) enum Role {
     /// A warm interpreter, without anything of the project.
     Base,
-    /// Starts a session and waits before its collection; then it continues as `Collected`.
+    /// Starts a session and waits before its collection.
     Configured,
+    /// A fork of that: it waits before its collection, and then continues as `Collected`.
+    Prestarted,
     /// Holds a collected session, to be forked.
     Collected,
     /// Collects, reports, and ends.
@@ -228,7 +230,12 @@ pub(crate) enum FromWorker {
         path: String,
     },
     /// A session waits before its collection.
-    Configured(WireRead),
+    Configured {
+        /// Its forks may collect.
+        is_shared: bool,
+        #[serde(flatten)]
+        read: WireRead,
+    },
     /// A session that nobody asked for was about to have an effect, and has ended first.
     Effect {
         detail: String,

@@ -29,6 +29,7 @@ use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::{Changed, Fingerprints, History};
 use pytest_lens_protocol::{ClientSettings, Settings, WorkerCount};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::model::scope::Scope;
@@ -51,8 +52,8 @@ use crate::runs::event::DriverEvent;
 use crate::runs::plan::RunPlan;
 use crate::runs::record::{OlderRun, RunLease, RunRecord};
 use crate::timing::{
-    ATTENDED_LIMIT, FINGERPRINT_DELAY, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT, OUTPUT_INTERVAL,
-    PROCESSES_END_LIMIT, RUN_REMEMBERED, SOURCES_DELAY,
+    ATTENDED_LIMIT, BACKGROUND_PAUSE, FINGERPRINT_DELAY, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT, OUTPUT_INTERVAL,
+    PROCESSES_END_LIMIT, REFRESH_DELAY_LIMIT, RUN_REMEMBERED, SOURCES_DELAY,
 };
 
 /// The active part of a project, which works for its clients. Its data are in its [`ProjectState`].
@@ -311,7 +312,7 @@ impl Project {
         self.renew_interpreter(false).await;
         let options = WorkerOptions { reports, no_cov: !reports, ..self.options(arguments) };
         let (settings, limit) = (&self.state.pytest.load_full(), self.collect_limit());
-        let wanted = Wanted { scope, options: &options, settings, limit, purpose };
+        let wanted = Wanted { scope, options: &options, settings, limit, purpose, requested: Instant::now() };
         let mut found = self.pool.session_for(wanted).await;
         // There may be a new environment that only the project manager knows.
         if matches!(found, Err(CollectFailure::Unreachable(_))) && self.renew_interpreter(true).await {
@@ -336,7 +337,7 @@ impl Project {
         self.renew_interpreter(true).await;
         self.pool.start_anew();
         let (options, settings) = (&self.options(&[]), &self.state.pytest.load_full());
-        let wanted = Wanted { scope, options, settings, limit: self.collect_limit(), purpose };
+        let wanted = Wanted { scope, options, settings, limit: self.collect_limit(), purpose, requested: Instant::now() };
         let found = self.pool.collect(wanted).await;
         self.record_collection(scope, found, true).await
     }
@@ -407,12 +408,14 @@ impl Project {
             // Code that changed after its collection is not the code that runs.
             let name = move || {
                 let code = prints.since(began, &root, &besides)?;
-                Some(libraries.name(&code, &collected.base.libraries())).filter(|_| collected.is_fresh())
+                Some(libraries.name(&code, &collected.base.libraries())).filter(|_| collected.is_unchanged())
             };
             tokio::task::spawn_blocking(name).await.ok().flatten()
         });
         let tell = |event| self.record(Command::DriverEvent { run_id: plan.run_id.clone(), event });
         let watching = tokio::spawn(Arc::clone(&self).watch_outputs(Arc::clone(&record)));
+        let (pool, again) = (Arc::clone(&self.pool), Arc::clone(&plan.collected));
+        tokio::spawn(async move { pool.stand_by_again(&again).await });
         let ending = crate::runs::driver::drive(&self.pool, &plan, record.stop_tx.subscribe(), tell).await;
         watching.abort();
         if let Some((coverage, folder)) = plan.kind.coverage().zip(plan.suite_log.folder()) {
@@ -535,7 +538,7 @@ impl Project {
     }
 
     /// Prepares the next run in the background.
-    pub(crate) async fn get_ready(&self, collected: &Arc<CollectedSession>) {
+    pub(crate) async fn get_ready(self: &Arc<Self>, collected: &Arc<CollectedSession>) {
         let runners = match self.state.settings.load().workers {
             Some(WorkerCount::Fixed(count)) => count as usize,
             Some(WorkerCount::Auto) | None => 1,
@@ -543,6 +546,34 @@ impl Project {
         self.pool.get_ready(collected, runners).await;
         self.pool.warm_up(&collected.third_party, &collected.unfit).await;
         self.pool.prestart(collected).await;
+        if let Some(again) = self.collect_again(collected).await {
+            self.pool.get_ready(&again, runners).await;
+        }
+    }
+
+    /// Waits up to a limit until no run is going on and a pause has passed, for work that no client waits for.
+    pub(crate) async fn wait_for_pause(&self) {
+        let paused = async {
+            loop {
+                self.state.wait_idle(REFRESH_DELAY_LIMIT).await;
+                let left = BACKGROUND_PAUSE.saturating_sub(self.pool.used().elapsed());
+                if left.is_zero() {
+                    return;
+                }
+                tokio::time::sleep(left).await;
+            }
+        };
+        let _ = tokio::time::timeout(REFRESH_DELAY_LIMIT, paused).await;
+    }
+
+    /// Collects again what a run has collected whose process ran the tests itself, once nothing else goes on.
+    async fn collect_again(self: &Arc<Self>, collected: &CollectedSession) -> Option<Arc<CollectedSession>> {
+        if !collected.is_given_away() || collected.options.arguments != self.options(&[]).arguments {
+            return None;
+        }
+        self.wait_for_pause().await;
+        let found = self.session_for(&collected.scope, &[], Purpose::Unasked).await.ok()?;
+        Some(found.collected)
     }
 
     /// Ends the project: kills its runs and ends its processes.

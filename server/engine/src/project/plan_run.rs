@@ -52,6 +52,8 @@ pub(crate) struct Chosen {
     pub problems: Vec<String>,
     /// The session's process, if it was collected for this request alone.
     pub exclusive: Arc<ExclusiveSession>,
+    /// It was collected just now.
+    pub is_new: bool,
 }
 
 /// `reports`: in a session that makes those that the project's options ask for.
@@ -68,7 +70,7 @@ pub(crate) async fn choose(
         project.state.check_file(&format!("{id:?}"), NodeId::new(id).file()).map_err(invalid)?;
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
-    let (Found { collected, exclusive, .. }, is_filtered) =
+    let (Found { collected, exclusive, is_new }, is_filtered) =
         collect_for(project, request, &scope, reports, purpose).await?;
     let exclusive = Arc::new(exclusive);
     if request.options.arguments.is_empty() {
@@ -93,7 +95,7 @@ pub(crate) async fn choose(
         return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
     }
     let problems = collected.tests.errors.iter().filter(concerns).map(CollectError::short).collect();
-    Ok(Chosen { collected, selected, deselected, problems, exclusive })
+    Ok(Chosen { collected, selected, deselected, problems, exclusive, is_new })
 }
 
 /// The session for a run, and whether pytest has applied the run's `-k` and `-m` itself. It does so if the project may
@@ -152,7 +154,7 @@ pub(crate) fn plan(
     chosen: Chosen,
     kind: RunKind,
 ) -> Result<RunPlan, Refusal> {
-    let Chosen { collected, selected, deselected, problems, exclusive } = chosen;
+    let Chosen { collected, selected, deselected, problems, exclusive, is_new } = chosen;
     let source = source_of(&request.options)?;
     let settings = project.state.settings.load();
     let (is_debug, one_session) = (kind.debug_process().is_some(), kind.is_one_session());
@@ -182,6 +184,9 @@ pub(crate) fn plan(
             pytest_lens_plan::workers::fastest(&items, collected.start_ms(), cores)
         }
     };
+    // Repeats and further runners are forks.
+    let may_take_session =
+        is_new && workers == 1 && !rerun.enabled && matches!(kind, RunKind::Forked) && collected.is_quick();
     let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);
     handle.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
     Ok(RunPlan {
@@ -194,6 +199,7 @@ pub(crate) fn plan(
         deselected,
         // If the reports come from another session, the one that has collected ends first.
         exclusive: if kind.makes_reports() && !collected.options.reports { Arc::default() } else { exclusive },
+        may_take_session,
         conflicts: ConflictPolicy::Independent,
         taken_over: watch::Sender::default(),
         gate: None,

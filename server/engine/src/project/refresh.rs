@@ -138,7 +138,11 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
         spawn_get_ready(project, found.collected);
         return Ok(());
     };
-    project.state.wait_idle(REFRESH_DELAY_LIMIT).await;
+    if purpose == Purpose::Unasked {
+        project.wait_for_pause().await;
+    } else {
+        project.state.wait_idle(REFRESH_DELAY_LIMIT).await;
+    }
     let other_arguments = project.renew_settings().await;
     let ground_changed = other_arguments | project.renew_env().0 | project.renew_interpreter(false).await;
     let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));

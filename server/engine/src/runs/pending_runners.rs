@@ -57,7 +57,7 @@ impl PendingRunners {
     pub(crate) fn ask(&mut self, worker: usize, plan: &RunPlan, stays: bool) {
         let (pool, collected, special) = (Arc::clone(&self.pool), Arc::clone(&plan.collected), plan.special(worker));
         let reuse = plan.reuse().filter(|_| stays);
-        let exclusive = Arc::clone(&plan.exclusive);
+        let (exclusive, alone) = (Arc::clone(&plan.exclusive), plan.may_take_session);
         // One that makes reports was collected for that.
         let is_other = special.is_some() && !plan.kind.makes_reports();
         let debug_process = plan.kind.debug_process().map(DebugProcess::take);
@@ -70,7 +70,7 @@ impl PendingRunners {
                 }
                 (None, None) => match exclusive.take_unless(is_other) {
                     Some(runner) => Ok(RoundRunner::Single(runner)),
-                    None => pool.runner(&collected, special).await.map(RoundRunner::Single),
+                    None => pool.runner(&collected, special, alone).await.map(RoundRunner::Single),
                 },
             };
             (worker, runner)

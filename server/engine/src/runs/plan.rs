@@ -64,6 +64,8 @@ pub(crate) struct RunPlan {
     pub problems: Vec<String>,
     /// The process that was collected for this run alone.
     pub exclusive: Arc<ExclusiveSession>,
+    /// Its first runner may be the process that has collected, instead of a fork.
+    pub may_take_session: bool,
     /// Its rule for sharing tests with older and newer runs.
     pub conflicts: ConflictPolicy,
     /// Tests that it has left to a newer run.

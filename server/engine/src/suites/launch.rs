@@ -56,7 +56,7 @@ pub(crate) async fn prepare(
         );
         return Err(failure(LaunchErrorCode::NoMatchingCases, message));
     }
-    Ok(Chosen { collected, exclusive: Arc::new(exclusive), selected, deselected: 0, problems })
+    Ok(Chosen { collected, exclusive: Arc::new(exclusive), selected, deselected: 0, problems, is_new: false })
 }
 
 /// Classifies a failed collection.

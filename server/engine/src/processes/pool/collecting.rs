@@ -13,6 +13,7 @@ use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::launcher::StartError;
 use crate::processes::process::NoProcess;
 use crate::processes::worker_protocol::{Purpose, WireRead, WireStat, WorkerOptions};
+use tokio::time::Instant;
 
 /// The collected session that a caller wants.
 #[derive(Clone, Copy)]
@@ -24,6 +25,8 @@ pub(crate) struct Wanted<'a> {
     /// The longest time that collecting may take.
     pub limit: Duration,
     pub purpose: Purpose,
+    /// The time of the request: what was compared with the disk since is not compared again.
+    pub requested: Instant,
 }
 
 /// The record that a session without a request would have effects.
@@ -57,7 +60,7 @@ impl Pool {
         };
         loop {
             let found = self.state().sessions.iter().find(suits).cloned()?;
-            if found.check_fresh().await {
+            if found.check_fresh(wanted.requested).await {
                 return Some(found);
             }
             self.state().sessions.retain(|collected| !Arc::ptr_eq(collected, &found));
@@ -111,7 +114,7 @@ impl Pool {
     }
 
     async fn collect_once(&self, wanted: Wanted<'_>) -> Result<Found, CollectFailure> {
-        let Wanted { scope, options, settings, limit, purpose } = wanted;
+        let Wanted { scope, options, settings, limit, purpose, requested } = wanted;
         if purpose == Purpose::Unasked {
             self.check_on_demand().await?;
         } else {
@@ -119,7 +122,7 @@ impl Pool {
         }
         let start = |error: StartError| CollectFailure::Unreachable(NoProcess::from(error));
         let generation = self.state().generation;
-        let mut base = self.base().await.map_err(start)?;
+        let mut base = self.base_for(requested).await.map_err(start)?;
         let fork = self.mode().is_some_and(|mode| mode.embedded);
         if !fork {
             base = self.fresh().await.map_err(start)?;
@@ -127,7 +130,7 @@ impl Pool {
         let options = WorkerOptions { args: scope.args(), ..options.clone() };
         let window = self.window().await;
         let by = match self.take_prestarted(&base, &options).await {
-            Some(prestarted) => Collector::Prestarted(Box::new(prestarted)),
+            Some(prestarted) => Collector::Prestarted(prestarted),
             None if fork => Collector::Fork,
             None => Collector::Base,
         };
