@@ -15,7 +15,7 @@ import importlib.machinery
 import re
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
 from typing import Any, Callable
 
@@ -43,6 +43,9 @@ _OWN_VARIABLES = (b"PYTEST_",)
 # Modules that pytest itself patches, and pytest's own.
 _UNDER_PYTEST = ("sys", "warnings", "pdb")
 _PYTEST = ("pytest", "_pytest", "pluggy", "_pytest_lens_worker", "__main__")
+
+# How many modules are touched between two looks at whether there is something to do.
+_TOUCHED_AT_ONCE = 50
 
 # The one of this process; `None` if no module was imported in advance.
 current: HiddenModules | None = None
@@ -147,9 +150,14 @@ class HiddenModules:
         sys.meta_path.insert(0, self)
         current = self
 
-    def touch_pages(self) -> None:
-        """Write to the pages that `put_back` writes to, in advance: the first write is slow."""
-        for name, module in self.modules.items():
+    def touch_pages(self) -> Iterator[None]:
+        """Write to the pages that `put_back` writes to, in advance: the first write is slow.
+
+        In small steps, of which any may be the last.
+        """
+        for number, (name, module) in enumerate(self.modules.items()):
+            if number % _TOUCHED_AT_ONCE == 0:
+                yield
             holder, child = self._children.get(name, (None, name))
             if holder is not None:
                 vars(holder)[child] = module

@@ -16,7 +16,7 @@ from .. import start_over
 from ..output.coverage_data import CoverageMeasurement, Missing
 from ..processes import process_exit
 from ..state import Worker
-from . import artifacts_fixture, debugger, narrow_collection
+from . import artifacts_fixture, debugger, hypothesis_summary, narrow_collection
 from .arguments import command_line
 from .left_out import LeftOut
 from .plugin import LensPlugin
@@ -31,7 +31,8 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
     _debug(worker)
     try:
         with config.in_place(), plugin.installed():
-            plugins = [plugin, plugin.argument_files, artifacts_fixture, narrow_collection]
+            plugins: list[object] = [plugin, plugin.argument_files]
+            plugins += [artifacts_fixture, narrow_collection, hypothesis_summary]
             if worker.options.nested:
                 plugins.append(LeftOut(worker.options.nested))
             if plugin.silent_hooks is not None:

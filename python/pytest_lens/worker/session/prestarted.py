@@ -71,9 +71,9 @@ def wait_for_collect(
 
 def _get_ready(worker: Worker) -> Iterator[None]:
     """Do in small steps what makes the collection quick."""
-    yield from touch_machinery()
     if worker.hidden_modules is not None:
-        worker.hidden_modules.touch_pages()
+        yield from worker.hidden_modules.touch_pages()
+    yield from touch_machinery()
 
 
 def _wait(worker: Worker, idle: Iterator[None]) -> Message | None:
