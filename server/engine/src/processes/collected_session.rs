@@ -31,7 +31,9 @@ use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{
     FromWorker, Purpose, Role, ToWorker, WireCollected, WireRead, WireStat, WorkerOptions,
 };
-use crate::timing::{COLLECTION_AGE_LIMIT, EXIT_STATUS_LIMIT, FILE_OPENS_INTERVAL, FORK_COST_MS, FORK_LIMIT, QUICK_COLLECTION_MS};
+use crate::timing::{
+    COLLECTION_AGE_LIMIT, EXIT_STATUS_LIMIT, FILE_OPENS_INTERVAL, FORK_COST_MS, FORK_LIMIT, QUICK_COLLECTION_MS,
+};
 
 /// The processes of which a session is a fork, or which became the session. Their end would end it.
 pub(crate) type Parents = (Arc<Base>, Option<Arc<Prestarted>>);
@@ -397,9 +399,7 @@ impl CollectedSession {
 
     fn is_collection_unchanged(&self) -> bool {
         let is_young = !self.is_shared() || SystemTime::now() < self.until;
-        is_young
-            && self.is_certain
-            && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
+        is_young && self.is_certain && self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.is_fresh()
     }
 
     /// Returns whether its process, if it has one, can be forked.

@@ -52,8 +52,8 @@ use crate::runs::event::DriverEvent;
 use crate::runs::plan::RunPlan;
 use crate::runs::record::{OlderRun, RunLease, RunRecord};
 use crate::timing::{
-    ATTENDED_LIMIT, BACKGROUND_PAUSE, FINGERPRINT_DELAY, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT, OUTPUT_INTERVAL,
-    PROCESSES_END_LIMIT, REFRESH_DELAY_LIMIT, RUN_REMEMBERED, SOURCES_DELAY,
+    ATTENDED_LIMIT, BACKGROUND_PAUSE, FINGERPRINT_DELAY, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT,
+    OUTPUT_INTERVAL, PROCESSES_END_LIMIT, REFRESH_DELAY_LIMIT, RUN_REMEMBERED, SOURCES_DELAY,
 };
 
 /// The active part of a project, which works for its clients. Its data are in its [`ProjectState`].
@@ -337,7 +337,8 @@ impl Project {
         self.renew_interpreter(true).await;
         self.pool.start_anew();
         let (options, settings) = (&self.options(&[]), &self.state.pytest.load_full());
-        let wanted = Wanted { scope, options, settings, limit: self.collect_limit(), purpose, requested: Instant::now() };
+        let wanted =
+            Wanted { scope, options, settings, limit: self.collect_limit(), purpose, requested: Instant::now() };
         let found = self.pool.collect(wanted).await;
         self.record_collection(scope, found, true).await
     }
