@@ -22,7 +22,7 @@ def pytest_sessionfinish(session: Any) -> None:
     """Before pytest's own hook prints the summary."""
     if _LOADED in sys.modules:
         return
-    for implementation in session.config.hook.pytest_terminal_summary.get_hookimpls():
+    for implementation in session.config.pluginmanager.hook.pytest_terminal_summary.get_hookimpls():
         if fork_safety.module_of(implementation.plugin) == _PLUGIN:
             implementation.function = _nothing
 

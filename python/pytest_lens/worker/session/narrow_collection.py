@@ -86,5 +86,5 @@ def _leads_to_arguments(session: Any, folder: Any) -> bool:
     return not any(
         fork_safety.is_foreign(implementation.plugin, set())
         for name in _HOOKS
-        for implementation in getattr(session.config.hook, name).get_hookimpls()
+        for implementation in getattr(session.config.pluginmanager.hook, name).get_hookimpls()
     )
