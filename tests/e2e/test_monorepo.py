@@ -14,7 +14,11 @@ from world import DEADLINE, Project, World
 
 FILES = {
     "test_top.py": "def test_top():\n    pass\n",
-    "pkg/api/pyproject.toml": "[tool.pytest.ini_options]\npythonpath = ['src']\nmarkers = ['slow']\n",
+    "pkg/api/pyproject.toml": """
+        [tool.pytest.ini_options]
+        pythonpath = ["src"]
+        markers = ["slow"]
+    """,
     "pkg/api/src/api_code.py": "VALUE = 1\n",
     "pkg/api/tests/test_v.py": """
         import pytest

@@ -8,6 +8,7 @@ export const SETTING_KEYS = [
   "arguments",
   "env",
   "envFile",
+  "projects",
   "codeLens.enable",
   "inlayHints.enable",
   "runOnSave",

@@ -1,4 +1,5 @@
 //! The nested projects of a root.
+#![expect(clippy::unwrap_used, reason = "in a test, a failed step is a failed test")]
 
 use std::fs;
 use std::os::unix::fs::symlink;

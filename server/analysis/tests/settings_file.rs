@@ -83,7 +83,7 @@ fn either_file_holds_every_setting_in_any_of_three_spellings() {
         assert_eq!((sentences(&pyproject).as_str(), pyproject.given.to_json()), ("", expected.clone()));
         assert_eq!((own.file, pyproject.file), (Some("pytest-lens.toml"), Some("pyproject.toml")));
         assert_eq!(pyproject.lines["workers"], own.lines["workers"] + 1);
-        assert_eq!(own.lines["env.a-b_c"], 11);
+        assert_eq!(own.lines["env.a-b_c"], 12);
     }
 }
 

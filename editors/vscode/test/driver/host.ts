@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 
 import { DEADLINE_MS, finished, places, remove, scratch, VSCode } from "./vscode";
-import { largeProject, ownEnvironment, sampleProject, secondProject, withoutPytest } from "./projects";
+import { largeProject, ownEnvironment, sampleProject, secondProject, severalProjects, withoutPytest } from "./projects";
 
 /** A window, and the suite that runs in it. */
 interface Window {
@@ -33,6 +33,7 @@ const WINDOWS: Window[] = [
       return file;
     },
   },
+  { suite: "mono", make: severalProjects },
   {
     suite: "shared",
     make: ownEnvironment,

@@ -35,6 +35,19 @@ export function secondProject(folder: string): string {
   return folder;
 }
 
+/** Several projects in one folder, each with a configuration that its tests need. */
+export function severalProjects(folder: string): string {
+  write(folder, {
+    "test_top.py": "def test_top():\n    assert True\n",
+    "pkg/api/pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["src"]\n',
+    "pkg/api/src/views.py": "VALUE = 1\n",
+    "pkg/api/tests/test_v.py": "from views import VALUE\n\n\ndef test_v():\n    assert VALUE == 1\n",
+    "pkg/web/pytest.ini": "[pytest]\npython_files = check_*.py\n",
+    "pkg/web/check_page.py": "def test_page():\n    assert True\n",
+  });
+  return folder;
+}
+
 /** A folder with a program, and an environment without pytest. */
 export function withoutPytest(folder: string): string {
   write(folder, { "main.py": "print('no tests here')\n" });

@@ -4,12 +4,13 @@ import * as util from "node:util";
 
 import { bare } from "./bare";
 import { large } from "./large";
+import { mono } from "./mono";
 import { multi } from "./multi";
 import { say } from "./say";
 import { shared } from "./shared";
 import { single } from "./single";
 
-const SUITES: Record<string, () => void> = { single, multi, shared, bare, large };
+const SUITES: Record<string, () => void> = { single, multi, mono, shared, bare, large };
 
 /** Called by VS Code; rejects where a test failed. */
 export async function run(): Promise<void> {

@@ -34,8 +34,8 @@ def hint(error: BaseException, path: str, root: str, in_force: Any) -> str:
     folder = os.path.dirname(file)
     return (
         f"\n{file} is a pytest configuration of its own, which a session in {root} does not read:"
-        f" open {folder} as a folder of its own (in a terminal: `pytest-lens run --root {folder}`),"
-        " or set in the root's configuration what is missing"
+        f" name {folder} in `projects` of [tool.pytest-lens] (in a terminal,"
+        f" `pytest-lens run --root {folder}`), or set in the root's configuration what is missing"
     )
 
 

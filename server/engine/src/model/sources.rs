@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use pytest_lens_analysis::listing::{TreeProject, tree};
 use pytest_lens_analysis::{FileAnalysis, NodeKind, PytestSettings, StaticNode};
 use pytest_lens_protocol::{ItemKind, Range, TestItem};
 
 use crate::model::item::{item, outline_item};
+use crate::model::prefix::Prefix;
 
 /// Reads all files with tests that pytest would collect in `root`, by their paths below it. Blocks.
 pub(crate) fn read(root: &Path, settings: &PytestSettings) -> Vec<(String, Arc<FileAnalysis>)> {
@@ -17,17 +19,20 @@ pub(crate) fn read(root: &Path, settings: &PytestSettings) -> Vec<(String, Arc<F
     inside.map(|file| (file.path, Arc::new(file.analysis))).collect()
 }
 
-/// The items of all sources in `root`. Folders and files come first, so that a client can show them while it adds the
-/// tests. Blocks.
-pub fn list_sources(root: &Path, settings: &PytestSettings) -> Vec<TestItem> {
+/// The items of all sources in `root` and its nested projects. Folders and files come first, so that a client can show
+/// them while it adds the tests. Blocks. `projects`: the setting of that name.
+pub fn list_sources(root: &Path, settings: &PytestSettings, projects: Option<&[String]>) -> Vec<TestItem> {
     let (mut outline, mut tests) = (Vec::new(), Vec::new());
     let mut folders = HashSet::new();
-    for (path, analysis) in read(root, settings) {
-        for item in items_of_source(root, &path, &analysis.nodes, line_of) {
-            match item.kind {
-                ItemKind::Dir if !folders.insert(item.id.clone()) => {}
-                kind if kind.is_outline() => outline.push(item),
-                _ => tests.push(item),
+    for TreeProject { path: project, root: own, settings } in tree(root, settings.clone(), projects) {
+        for (path, analysis) in read(&own, &settings) {
+            let path = if project.is_empty() { path } else { Prefix(&project).id(&path) };
+            for item in items_of_source(root, &project, &path, &analysis.nodes, line_of) {
+                match item.kind {
+                    ItemKind::Dir if !folders.insert(item.id.clone()) => {}
+                    kind if kind.is_outline() => outline.push(item),
+                    _ => tests.push(item),
+                }
             }
         }
     }
@@ -35,9 +40,11 @@ pub fn list_sources(root: &Path, settings: &PytestSettings) -> Vec<TestItem> {
     outline
 }
 
-/// The items of one source: its folders, itself, and its tests. Empty for a source without tests.
+/// The items of one source: its folders, itself, and its tests. Empty for a source without tests. `project`: the folder
+/// of its nested project, relative to the root; empty for the root's own.
 pub fn items_of_source(
     root: &Path,
+    project: &str,
     file: &str,
     nodes: &[StaticNode],
     range: impl Fn(&StaticNode) -> Range,
@@ -45,7 +52,11 @@ pub fn items_of_source(
     if nodes.is_empty() {
         return Vec::new();
     }
-    let folders = file.match_indices('/').map(|(end, _)| outline_item(root, &file[..end], ItemKind::Dir));
+    let folders = file.match_indices('/').filter(|(end, _)| *end >= project.len());
+    let folders = folders.map(|(end, _)| match &file[..end] {
+        folder if folder == project => Prefix(project).project_item(root),
+        folder => outline_item(root, folder, ItemKind::Dir),
+    });
     folders.chain(file_items(root, file, nodes, range)).collect()
 }
 

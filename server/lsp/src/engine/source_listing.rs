@@ -16,8 +16,9 @@ use crate::session::state::{Shared, State};
 
 /// Shows a folder's sources, until pytest has collected it.
 pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
-    let Some((root, settings)) = shared.state().uncollected(folder) else { return };
-    let Ok(items) = tokio::task::spawn_blocking(move || list_sources(&root, &settings)).await else { return };
+    let Some((root, settings, projects)) = shared.state().uncollected(folder) else { return };
+    let listing = move || list_sources(&root, &settings, projects.as_deref());
+    let Ok(items) = tokio::task::spawn_blocking(listing).await else { return };
     let size = shared.state().piece(folder);
     for piece in (InventoryDelta { upserts: items, ..InventoryDelta::default() }).pieces(size) {
         shared.change_and_send(|state| state.apply_sources(folder, piece.upserts));
@@ -32,10 +33,10 @@ pub(crate) async fn show(shared: &Arc<Shared>, folder: &str) {
 }
 
 impl State {
-    /// The root and pytest's settings of a folder that pytest has not collected.
-    fn uncollected(&self, folder: &str) -> Option<(PathBuf, PytestSettings)> {
+    /// The root, pytest's settings and the setting `projects` of a folder that pytest has not collected.
+    fn uncollected(&self, folder: &str) -> Option<(PathBuf, PytestSettings, Option<Vec<String>>)> {
         let workspace = self.workspace(folder).filter(|workspace| !workspace.is_collected)?;
-        Some((workspace.canonical.clone(), workspace.pytest.clone()))
+        Some((workspace.canonical.clone(), workspace.pytest.clone(), workspace.settings.projects.clone()))
     }
 
     /// Adds items of sources to a folder's tree. Leaves out files that pytest has collected, and open documents: their

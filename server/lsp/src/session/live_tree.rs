@@ -42,9 +42,11 @@ impl State {
         let pytest_knows_it_all = !is_dirty && workspace.view.is_confirmed(&file);
         let text = document.map(|document| &document.text).or_else(|| self.disk.seen(path).map(|text| &**text));
         let items = match text.filter(|_| !pytest_knows_it_all) {
-            Some(text) => items_of_source(&workspace.root, &file, text.nodes(), |node| {
-                to_wire(self.encoding.range(text, node.name_span))
-            }),
+            Some(text) => {
+                items_of_source(&workspace.root, &workspace.project_of(path).path, &file, text.nodes(), |node| {
+                    to_wire(self.encoding.range(text, node.name_span))
+                })
+            }
             None => Vec::new(),
         };
         self.set_provisional(&folder, &file, items)

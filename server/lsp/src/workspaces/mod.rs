@@ -5,6 +5,7 @@ pub(crate) mod lazy_outline;
 pub(crate) mod link;
 pub(crate) mod outcome;
 pub(crate) mod positions;
+pub(crate) mod projects;
 pub(crate) mod runnables;
 pub(crate) mod summary;
 pub(crate) mod view;

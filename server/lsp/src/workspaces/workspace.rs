@@ -12,6 +12,7 @@ use crate::paths::{path_of, relative};
 use crate::workspaces::findings::Findings;
 use crate::workspaces::lazy_outline::LazyOutline;
 use crate::workspaces::link::Link;
+use crate::workspaces::projects::{Projects, SourceProject};
 use crate::workspaces::view::View;
 
 /// The parameters of a run, for repeating it.
@@ -47,6 +48,8 @@ pub(crate) struct Workspace {
     pub(crate) settings: Settings,
     /// pytest's configuration, for reading sources.
     pub(crate) pytest: PytestSettings,
+    /// The projects of sources, by the folders in which these are.
+    pub(crate) projects: Projects,
     /// The fold of all events.
     pub(crate) view: View,
     /// pytest has collected the whole folder: its sources are no longer listed.
@@ -83,6 +86,7 @@ impl Workspace {
             file_settings: FileSettings::default(),
             settings: Settings::default(),
             pytest: PytestSettings::default(),
+            projects: Projects::default(),
             view: View::default(),
             is_collected: false,
             outline: LazyOutline::default(),
@@ -99,6 +103,7 @@ impl Workspace {
 
     /// Reads pytest's configuration again. The error is a sentence for the user.
     pub(crate) fn read_pytest_config(&mut self) -> Result<(), String> {
+        self.projects = Projects::default();
         let read = |path: &Path| pytest_lens_analysis::listing::read_text(path).ok();
         match pytest_lens_analysis::settings_from(&self.root, &read) {
             Ok(settings) => {
@@ -131,7 +136,14 @@ impl Workspace {
 
     /// The rules for reading the tests of a file.
     pub(crate) fn reader(&self, path: &Path) -> Reader {
-        Reader { file: Some((path.to_owned(), Arc::new(self.pytest.clone()))), is_known: self.holds_tests(path) }
+        let settings = Arc::clone(&self.project_of(path).settings);
+        Reader { file: Some((path.to_owned(), settings)), is_known: self.holds_tests(path) }
+    }
+
+    /// The project of a source: the root, or a nested one.
+    pub(crate) fn project_of(&self, path: &Path) -> Arc<SourceProject> {
+        let named = path.parent().filter(|folder| folder.starts_with(&self.root)).unwrap_or(&self.root);
+        self.projects.of(named, &self.root, &self.pytest, self.settings.projects.as_deref())
     }
 
     /// Keeps the iterator over a run's coverage.
@@ -176,7 +188,8 @@ impl Workspace {
 
     /// Whether a file's source is read for tests: by pytest's patterns, or because pytest has collected it.
     pub(crate) fn holds_tests(&self, path: &Path) -> bool {
-        self.pytest.is_test_file(path) || self.relative(path).is_some_and(|file| self.view.is_confirmed(&file))
+        self.project_of(path).settings.is_test_file(path)
+            || self.relative(path).is_some_and(|file| self.view.is_confirmed(&file))
     }
 }
 

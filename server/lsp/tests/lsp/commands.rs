@@ -251,6 +251,7 @@ async fn the_status_says_how_tests_are_run_and_why() {
             mode_reason: "grpc is loaded".into(),
             hazards: vec!["grpc does not survive a fork".into()],
             active_runs: Vec::new(),
+            nested: None,
         },
     );
     let mut status = client.command("pytestLens.status", json!({})).await.unwrap();
