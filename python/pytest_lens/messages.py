@@ -1266,6 +1266,8 @@ class TestOutcome(TypedDict):
     * ``subtests``: Subtests, in order.
     * ``asOf``: Set if the outcome comes from the history: the time of that run, Unix time in
       milliseconds.
+    * ``beforeTeardown``: Set if the teardown failed, which makes any outcome an error: the outcome
+      before it.
     """
 
     id: str
@@ -1285,6 +1287,7 @@ class TestOutcome(TypedDict):
     log: NotRequired[str]
     subtests: NotRequired[list[Subtest]]
     asOf: NotRequired[int]
+    beforeTeardown: NotRequired[Outcome]
 
 
 class TestOutcomes(TypedDict):

@@ -344,12 +344,30 @@ def line_of(text: str) -> int:
         ("TestGroup::test_method", "        assert self is None"),
         ("Case::test_equal", "        self.assertEqual(1, 2)"),
         ("test_xfails", "    assert 0"),
+        ("test_skips", '    pytest.skip("not today")'),
+        ("test_skips_in_setup", "def test_skips_in_setup(skipping):"),
     ],
 )
 def test_location(verdicts: dict[str, Message], name: str, text: str) -> None:
     location = verdicts[name]["location"]
     assert location["path"].endswith("test_it.py")
     assert location["line"] == line_of(text)
+
+
+@pytest.mark.parametrize(
+    ("name", "before"),
+    [
+        ("test_teardown_error", "passed"),
+        ("test_fails_and_teardown_error", "failed"),
+        ("test_skips_with_teardown_error", "skipped"),
+        ("test_setup_error", None),
+        ("test_passes", None),
+    ],
+)
+def test_outcome_before_the_teardown(
+    verdicts: dict[str, Message], name: str, before: str | None
+) -> None:
+    assert verdicts[name].get("before_teardown") == before
 
 
 def test_frames_go_from_the_test_inwards(verdicts: dict[str, Message]) -> None:

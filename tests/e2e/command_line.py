@@ -12,6 +12,55 @@ from world import DEADLINE, World, binary
 
 Json = dict[str, Any]
 
+#: A test file with an outcome of every kind.
+KINDS = """
+    import pytest
+
+
+    @pytest.fixture
+    def basket():
+        "The goods."
+        return []
+
+
+    @pytest.fixture
+    def broken():
+        raise RuntimeError("no set-up")
+
+
+    def test_good(basket, record_property):
+        record_property("size", len(basket))
+
+
+    def test_bad():
+        print("printed before")
+        assert {"a": 1} == {"a": 2}
+
+
+    @pytest.mark.parametrize("number", [1, 2])
+    def test_number(number):
+        pass
+
+
+    class TestGroup:
+        @pytest.mark.slow
+        def test_slow(self):
+            pass
+
+        @pytest.mark.skip(reason="not today")
+        def test_skipped(self):
+            pass
+
+
+    def test_error(broken):
+        pass
+
+
+    @pytest.mark.xfail(reason="known")
+    def test_expected():
+        assert False
+"""
+
 
 @dataclass
 class Told:

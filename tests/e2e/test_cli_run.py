@@ -11,50 +11,8 @@ from pathlib import Path
 
 import pytest
 import schema
-from command_line import Told, lens
+from command_line import KINDS, Told, lens
 from world import DEADLINE, Project, World, binary
-
-KINDS = """
-    import pytest
-
-
-    def test_good():
-        pass
-
-
-    def test_bad():
-        print("printed before")
-        assert {"a": 1} == {"a": 2}
-
-
-    @pytest.mark.parametrize("number", [1, 2])
-    def test_number(number):
-        pass
-
-
-    class TestGroup:
-        @pytest.mark.slow
-        def test_slow(self):
-            pass
-
-        @pytest.mark.skip(reason="not today")
-        def test_skipped(self):
-            pass
-
-
-    @pytest.fixture
-    def broken():
-        raise RuntimeError("no set-up")
-
-
-    def test_error(broken):
-        pass
-
-
-    @pytest.mark.xfail(reason="known")
-    def test_expected():
-        assert False
-"""
 
 FILES = {
     "pytest.ini": "[pytest]\nmarkers = slow: slow\n",

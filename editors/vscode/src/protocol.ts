@@ -368,6 +368,8 @@ export interface TestOutcome {
   subtests?: Subtest[];
   /** Set if the outcome comes from the history: the time of that run, Unix time in milliseconds. */
   asOf?: number;
+  /** Set if the teardown failed, which makes any outcome an error: the outcome before it. */
+  beforeTeardown?: Outcome;
 }
 
 /** Tests have an outcome. */

@@ -30,15 +30,17 @@ impl Style {
     /// The style for pipes and files: no color, 80 columns.
     pub(crate) const PLAIN: Style = Style { colour: false, width: 80, is_terminal: false };
 
-    /// The style for standard output. Honors `NO_COLOR` and `FORCE_COLOR`.
+    /// The style for standard output, by the variables that pytest reads.
     pub(crate) fn of_stdout() -> Self {
         let terminal = Term::stdout();
         let is_terminal = terminal.is_term();
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let can_colour = is_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-        let colour = !is_set("NO_COLOR") && (can_colour || is_set("FORCE_COLOR"));
-        let width = if is_terminal { usize::from(terminal.size().1).max(40) } else { Self::PLAIN.width };
-        Style { colour, width, is_terminal }
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let columns = is_terminal.then(|| usize::from(terminal.size().1));
+        Style {
+            colour: uses_colour(is_terminal, &variable),
+            width: width(columns, variable("COLUMNS").as_deref()),
+            is_terminal,
+        }
     }
 
     /// Sets the use of colors as `--color` says.
@@ -77,10 +79,49 @@ impl Style {
     }
 }
 
+/// Whether to use colors, in pytest's order of the variables.
+fn uses_colour(is_terminal: bool, variable: &dyn Fn(&str) -> Option<String>) -> bool {
+    match variable("PY_COLORS").as_deref() {
+        Some("1") => true,
+        Some("0") => false,
+        _ if variable("NO_COLOR").is_some() => false,
+        _ if variable("FORCE_COLOR").is_some() => true,
+        _ => is_terminal && variable("TERM").is_none_or(|term| term != "dumb"),
+    }
+}
+
+/// The width of a line, as Python's `shutil.get_terminal_size` finds it. A width that fits nothing is none.
+fn width(columns: Option<usize>, variable: Option<&str>) -> usize {
+    let given = variable.and_then(|given| given.parse().ok()).filter(|given| *given > 0);
+    given.or(columns).filter(|width| *width >= 40).unwrap_or(Style::PLAIN.width)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn colors_are_used_as_pytest_uses_them() {
+        let uses = |is_terminal: bool, set: &str| {
+            let variable = |name: &str| {
+                set.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned)
+            };
+            uses_colour(is_terminal, &variable)
+        };
+        assert!(uses(true, "") && !uses(false, ""));
+        assert!(uses(true, "TERM=xterm") && !uses(true, "TERM=dumb"));
+        assert!(uses(false, "FORCE_COLOR=1") && uses(true, "FORCE_COLOR=1 TERM=dumb"));
+        assert!(!uses(true, "NO_COLOR=1 FORCE_COLOR=1"));
+        assert!(uses(false, "PY_COLORS=1 NO_COLOR=1") && !uses(true, "PY_COLORS=0 FORCE_COLOR=1"));
+        assert!(uses(true, "PY_COLORS=2"));
+    }
+
+    #[test]
+    fn the_width_is_the_one_that_python_finds() {
+        assert_eq!((width(None, None), width(Some(120), None), width(None, Some("200"))), (80, 120, 200));
+        assert_eq!((width(Some(120), Some("60")), width(Some(30), None), width(Some(50), Some("x"))), (60, 80, 50));
+    }
 
     proptest! {
         #[test]

@@ -9,5 +9,15 @@ pub(crate) const EVENTS_WAIT_MS: u64 = 60_000;
 /// Pause between two drawings of the progress bar while nothing happens: its spinner turns smoothly.
 pub(crate) const BAR_INTERVAL: Duration = Duration::from_millis(100);
 
+/// A test that runs for this long is slow: it is named while it runs, each time that it has run for so long again, and
+/// at the end. nextest waits for as long by default.
+pub(crate) const SLOW: Duration = Duration::from_secs(60);
+
+/// The bar shows the age of a test from here on: faster tests change too quickly to read it.
+pub(crate) const SHOW_AGE: Duration = Duration::from_secs(5);
+
+/// Pause between two looks at the running tests: ages are shown in whole seconds.
+pub(crate) const AGE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// `--durations` lists no test that is faster, unless `--durations-min` says otherwise: pytest's default.
 pub(crate) const DURATIONS_MIN: Duration = Duration::from_millis(5);

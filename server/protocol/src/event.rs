@@ -174,6 +174,10 @@ pub struct TestOutcome {
     /// Set if the outcome comes from the history: the time of that run, Unix time in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub as_of: Option<u64>,
+    /// Set if the teardown failed, which makes any outcome an error: the outcome before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::Outcome>"))]
+    pub before_teardown: Option<String>,
 }
 
 /// One frame of a traceback.

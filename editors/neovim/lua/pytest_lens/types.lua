@@ -152,6 +152,7 @@
 ---@field log? string Captured log.
 ---@field subtests? pytest_lens.Subtest[] Subtests, in order.
 ---@field asOf? integer Set if the outcome comes from the history: the time of that run, Unix time in milliseconds.
+---@field beforeTeardown? pytest_lens.Outcome Set if the teardown failed, which makes any outcome an error: the outcome before it.
 
 ---Tests have an outcome.
 ---@class pytest_lens.TestOutcomes

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from _pytest._io import TerminalWriter
 
+from ..unpatched import os
 from ..wire import MESSAGE_LIMIT, Message, cut
 from . import failure_traceback
 from .assertion_diff import Comparisons
@@ -195,7 +196,13 @@ def _judge(report: Any) -> Message:
     if report.skipped:
         if expected is not None:
             return _with_text("xfailed", _reason(expected), report)
-        return {"outcome": "skipped", "message": cut(skip_reason(report), MESSAGE_LIMIT)}
+        place = _skipped_at(report)
+        reason = cut(skip_reason(report), MESSAGE_LIMIT)
+        return {
+            "outcome": "skipped",
+            "message": reason,
+            **({"location": place} if place is not None else {}),
+        }
     if report.passed:
         if expected is not None:
             message = _reason(expected)
@@ -221,14 +228,16 @@ def _with_text(outcome: str, message: str, report: Any) -> Message:
 def _with_teardown(main: Message, teardown: Any, detail: Message) -> Message:
     """A failing teardown makes any outcome an error; the message of a failed call comes first."""
     text = _longrepr(teardown)
-    if main["outcome"] not in ("failed", "error"):
+    before = main["outcome"]
+    if before not in ("failed", "error"):
         verdict = _with_text("error", _message(teardown), teardown)
-        return {**verdict, "phase": "teardown", **detail}
+        return {**verdict, "phase": "teardown", "before_teardown": before, **detail}
     message = main.get("message", "") + f"\n(and in teardown: {_message(teardown)})"
     return {
         **main,
         "outcome": "error",
         "phase": "teardown",
+        "before_teardown": before,
         "message": cut(message, MESSAGE_LIMIT),
         "longrepr": cut(main.get("longrepr", "") + "\n\n" + text),
     }
@@ -268,6 +277,17 @@ def skip_reason(report: Any) -> str:
     longrepr = report.longrepr
     text = str(longrepr[2] if isinstance(longrepr, tuple) and len(longrepr) == 3 else longrepr)
     return text[len("Skipped: ") :] if text.startswith("Skipped: ") else text
+
+
+def _skipped_at(report: Any) -> Message | None:
+    """The line that pytest names for a skipped test."""
+    longrepr = report.longrepr
+    if not (isinstance(longrepr, tuple) and len(longrepr) == 3):
+        return None
+    path, line = longrepr[:2]
+    if not (isinstance(path, str) and os.path.isabs(path) and isinstance(line, int) and line > 0):
+        return None
+    return {"path": path, "line": line}
 
 
 def _message(report: Any) -> str:

@@ -47,16 +47,19 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             with_engine(Lifetime::Resident, async |engine| daemon::daemon(engine, options).await)
         }
         Command::Run(mut options) => {
-            if let Some(option) = plain_pytest::option(&options) {
-                let root = selectors::root(options.root.root.as_deref())?;
-                // A listing of several projects is ours.
-                if options.by_pytest.is_some() || !plain_pytest::has_projects(&root) {
-                    return Err(plain_pytest::replace_process(&option, &root, &options));
-                }
-            }
             let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
             let file = project_file::read(&root).given.complete();
             let nested = projects::nested(&root, &file);
+            let mut added =
+                addopts::read(&projects::configured_in(&root, &nested, &options.selectors), &options.passed);
+            added.extend(file.arguments.iter().cloned());
+            if let Some(option) = plain_pytest::option(&options, &added) {
+                let here = selectors::root(options.root.root.as_deref())?;
+                // A listing of several projects is ours.
+                if options.by_pytest.is_some() || !plain_pytest::has_projects(&here) {
+                    return Err(plain_pytest::replace_process(&option, &here, &options));
+                }
+            }
             if let (Some(test), Some(base)) = (&options.explain, &options.affected) {
                 return with(&options.engine, async |engine| {
                     list::explain(engine, &root, &options, (test, base), out).await
@@ -65,9 +68,6 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             if options.collect_only {
                 return with(&options.engine, async |engine| list::of_run(engine, &root, &options, &file, out).await);
             }
-            let mut added =
-                addopts::read(&projects::configured_in(&root, &nested, &options.selectors), &options.passed);
-            added.extend(file.arguments.iter().cloned());
             options.has_terminal = terminal_access::is_wanted(&options, &added)?;
             addopts::add(&mut options, &added);
             if options.has_terminal {
@@ -119,6 +119,6 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
 fn root_of(root: &Root, engine: &EngineAt, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
     match engine.connect {
         Some(_) => selectors::shared_root(root.root.as_deref(), selectors),
-        None => selectors::root(root.root.as_deref()),
+        None => selectors::root_around(root.root.as_deref(), selectors),
     }
 }

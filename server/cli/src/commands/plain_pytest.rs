@@ -11,22 +11,50 @@ use pytest_lens_platform::processes::become_program;
 use crate::engine::start::block_on;
 use crate::failure::Failure;
 use crate::options::arguments::Run;
+use crate::options::parse::parse_run;
 use crate::options::project_file;
 
-/// The option that makes a run pytest's, if there is one.
-pub(super) fn option(run: &Run) -> Option<String> {
-    let listed_by_us = run.json
-        || run.shard.is_some()
-        || run.affected.is_some()
-        || run.engine.connect.is_some()
-        || run.mode.is_some()
+/// The option that makes a run pytest's, if there is one, on the command line or among the words that the project and
+/// the environment add to it.
+///
+/// Added words yield to options that pytest does not have: otherwise nobody could use these in such a project.
+pub(super) fn option(run: &Run, added: &[String]) -> Option<String> {
+    let only_ours =
+        run.json || run.shard.is_some() || run.affected.is_some() || run.engine.connect.is_some() || run.mode.is_some();
+    let added_run = added_run(added).filter(|_| !only_ours);
+    let listed_by_us = only_ours
         || run.workers.is_some()
         || run.reruns.is_some()
         || run.last_failed
         || run.stepwise
         || run.stepwise_skip;
-    let lists = (run.collect_only && !listed_by_us).then(|| "--collect-only".to_owned());
-    run.by_pytest.clone().or(lists)
+    let collects = run.collect_only || added_run.as_ref().is_some_and(|added| added.collect_only);
+    let lists = (collects && !listed_by_us).then(|| "--collect-only".to_owned());
+    let of_added = added_run.as_ref().and_then(|added| added.by_pytest.clone());
+    let names_modules = is_about_modules(run) || added_run.is_some_and(|added| is_about_modules(&added));
+    let modules =
+        (names_modules && run.selectors.iter().any(|selector| may_be_module(selector))).then(|| PYARGS.to_owned());
+    run.by_pytest.clone().or(lists).or(modules).or(of_added)
+}
+
+const PYARGS: &str = "--pyargs";
+
+fn is_about_modules(run: &Run) -> bool {
+    run.passed.iter().any(|word| word == PYARGS)
+}
+
+/// Whether a selector may name a Python module, which only a session of pytest can find.
+fn may_be_module(selector: &str) -> bool {
+    let name = selector.split("::").next().unwrap_or_default();
+    let is_identifier =
+        |part: &str| !part.is_empty() && part.chars().all(|letter| letter == '_' || letter.is_alphanumeric());
+    // pytest looks for the module `a.py` as well, but a file of that name is what a person means.
+    name.split('.').all(is_identifier) && !name.ends_with(".py")
+}
+
+/// The options among added words. pytest reports their faults.
+fn added_run(added: &[String]) -> Option<Run> {
+    parse_run(&added.iter().map(OsString::from).collect::<Vec<_>>()).ok()
 }
 
 /// Whether a root has nested projects, whose tests pytest itself would collect as the root's.
@@ -90,14 +118,18 @@ fn words_for_pytest(written: &[OsString]) -> Result<Vec<OsString>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::parse::parse_run;
 
     fn words(line: &str) -> Vec<OsString> {
         line.split_whitespace().map(OsString::from).collect()
     }
 
     fn option_of(line: &str) -> Option<String> {
-        option(&parse_run(&words(line)).unwrap())
+        option(&parse_run(&words(line)).unwrap(), &[])
+    }
+
+    fn option_with(addopts: &str, line: &str) -> Option<String> {
+        let added: Vec<String> = addopts.split_whitespace().map(str::to_owned).collect();
+        option(&parse_run(&words(line)).unwrap(), &added)
     }
 
     #[test]
@@ -111,6 +143,28 @@ mod tests {
         assert_eq!(option_of("--co --lf"), None);
         assert_eq!(option_of("--co --affected"), None);
         assert_eq!(option_of("-x -- --fixtures"), None);
+    }
+
+    #[test]
+    fn options_of_addopts_count_as_well() {
+        assert_eq!(option_with("-q --log-cli-level=INFO", "-x tests").as_deref(), Some("--log-cli-level"));
+        assert_eq!(option_with("--reruns 2 --reruns-delay 1", "").as_deref(), Some("--reruns-delay"));
+        assert_eq!(option_with("--setup-show", "--fixtures").as_deref(), Some("--fixtures"));
+        assert_eq!(option_with("--co", "-q").as_deref(), Some("--collect-only"));
+        assert_eq!(option_with("--setup-show", "--json"), None);
+        assert_eq!(option_with("--setup-show", "--affected"), None);
+        assert_eq!(option_with("-q --tb=short tests", "-x"), None);
+        assert_eq!(option_with("--maxfail few --setup-show", "-x"), None);
+    }
+
+    #[test]
+    fn modules_are_found_by_pytest() {
+        assert_eq!(option_of("--pyargs shop.tests").as_deref(), Some("--pyargs"));
+        assert_eq!(option_of("-q tests/unit --pyargs shop::test_a").as_deref(), Some("--pyargs"));
+        assert_eq!(option_with("--pyargs", "shop").as_deref(), Some("--pyargs"));
+        assert_eq!(option_of("--pyargs tests/unit tests/test_a.py::test_b ./shop a.py"), None);
+        assert_eq!(option_of("--pyargs"), None);
+        assert_eq!(option_of("shop"), None);
     }
 
     #[test]

@@ -289,6 +289,13 @@ pub(crate) struct OutputOptions {
     pub added_tb: Option<String>,
 }
 
+impl Run {
+    /// Whether pytest-xdist would distribute the tests; `-n 0` is its word for "not distributed".
+    pub(crate) fn is_distributed(&self) -> bool {
+        self.workers.is_some_and(|count| count != WorkerCount::Fixed(0))
+    }
+}
+
 impl OutputOptions {
     /// pytest's verbosity: each `-v` adds one, each `-q` takes one away.
     pub(crate) fn level(&self) -> i16 {

@@ -2,6 +2,7 @@
 
 pub(crate) mod addopts;
 pub(crate) mod arguments;
+mod files;
 #[cfg(test)]
 mod options_page;
 pub(crate) mod parse;

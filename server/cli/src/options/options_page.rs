@@ -17,7 +17,7 @@ path, a node id or an option. If it is the name of a command (`pytest-lens --hel
 `run`, `--version` and `-V` are pytest's.
 
 Options in `addopts` and `PYTEST_ADDOPTS` mean the same as on the command line. Those of the command line count more.
-Options \"by pytest\" in `addopts` do not make a run pytest's.
+An option \"by pytest\" in `addopts` makes a run pytest's, too, except with options that pytest does not have (`--json`).
 
 - **ours**: the engine or the command line carries it out, with pytest's meaning.
 - **passed on**: pytest's session in the engine gets it. So does any option that is not in this table: if pytest does not
@@ -52,6 +52,8 @@ const REMARKS: &[(&str, &str)] = &[
     ("--trace", "in one process, which has the terminal"),
     ("-s", "in one process, which has the terminal"),
     ("--junitxml", "one session runs all tests, and pytest writes the report"),
+    ("--cov", "one session runs all tests, and pytest-cov makes the reports and enforces its gates"),
+    ("--pyargs", "a run that names modules is pytest's"),
     ("--html", "one session runs all tests, and the plugin writes the report"),
     ("--help", "of pytest-lens; `python -m pytest --help` lists this table's options"),
 ];

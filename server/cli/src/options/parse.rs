@@ -7,7 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
 use super::arguments::{Arguments, Command, Run};
-use super::pytest_options;
+use super::{files, pytest_options};
 use crate::failure::Failure;
 use crate::style::Style;
 use crate::suggest;
@@ -80,6 +80,7 @@ fn is_run_without_its_name(first: Option<&OsString>) -> Result<bool, Failure> {
 /// # Errors
 /// As [`parse`].
 pub(crate) fn parse_run(written: &[OsString]) -> Result<Run, Failure> {
+    let written = &files::expanded(written);
     let sorted = pytest_options::sort(written, &run_command())?;
     let words = ["pytest-lens", "run"].map(OsString::from).into_iter().chain(sorted.arguments);
     match parse_words(words.collect())? {

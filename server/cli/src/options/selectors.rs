@@ -34,6 +34,20 @@ pub(crate) fn shared_root(given: Option<&Path>, selectors: &mut Vec<String>) -> 
     }
 }
 
+/// The root of a command: the given folder, or the current one. If a selector leads out of the latter, as pytest allows,
+/// it is pytest's rootdir, which has all of them.
+pub(crate) fn root_around(given: Option<&Path>, selectors: &mut Vec<String>) -> Result<PathBuf, Failure> {
+    let here = root(given)?;
+    let is_within = given.is_some() || !selectors.iter().any(|selector| leads_out(&here, selector));
+    Ok(if is_within { here } else { around(&here, selectors) })
+}
+
+fn leads_out(here: &Path, selector: &str) -> bool {
+    let path = Path::new(NodeId::new(selector).file());
+    let plain = if path.is_absolute() { path.canonicalize().ok() } else { tidy(path) };
+    plain.is_none_or(|plain| plain.is_absolute() && !plain.starts_with(here))
+}
+
 /// The rootdir of a folder; makes the selectors relative to it.
 fn around(here: &Path, selectors: &mut Vec<String>) -> PathBuf {
     // pytest itself reports a configuration that can't be read.
@@ -42,7 +56,7 @@ fn around(here: &Path, selectors: &mut Vec<String>) -> PathBuf {
     if root != here {
         for selector in selectors.iter_mut() {
             let path = NodeId::new(selector).file();
-            if here.join(path).exists() {
+            if Path::new(path).is_relative() && here.join(path).exists() {
                 *selector = format!("{}/{selector}", here.display());
             }
         }
@@ -207,6 +221,22 @@ mod tests {
         assert_eq!(asked(&sub, &[".."]), ids(&[]));
         std::fs::write(sub.join("pytest.ini"), "[pytest]\n").unwrap();
         assert_eq!(asked(&sub, &["test_a.py"]), (vec!["test_a.py".to_owned()], sub.clone()), "nested");
+    }
+
+    #[test]
+    fn selectors_outside_of_the_folder_are_those_of_the_project() {
+        let (_folder, root) = project();
+        std::fs::write(root.join("pytest.ini"), "[pytest]\n").unwrap();
+        let asked = |given: &[&str]| {
+            let mut selectors: Vec<String> = given.iter().map(|&selector| selector.to_owned()).collect();
+            let leads_out = selectors.iter().any(|selector| leads_out(&root.join("sub"), selector));
+            let here = if leads_out { around(&root.join("sub"), &mut selectors) } else { root.join("sub") };
+            node_ids(&here, &selectors).unwrap()
+        };
+        assert_eq!(asked(&["test_a.py", "../sub"]), ["sub/test_a.py", "sub"]);
+        assert_eq!(asked(&["./test_a.py"]), ["test_a.py"]);
+        assert_eq!(asked(&[&format!("{}/sub/test_a.py", root.display())]), ["test_a.py"]);
+        assert_eq!(asked(&[&root.display().to_string()]), [""; 0]);
     }
 
     #[test]

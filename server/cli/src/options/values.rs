@@ -29,8 +29,6 @@ pub(crate) enum Distribution {
 pub(super) fn workers(text: &str) -> Result<WorkerCount, String> {
     match (text, text.parse()) {
         ("auto" | "logical", _) => Ok(WorkerCount::Auto),
-        // pytest-xdist's word for "not distributed".
-        (_, Ok(0)) => Ok(WorkerCount::Fixed(1)),
         (_, Ok(number)) => Ok(WorkerCount::Fixed(number)),
         (_, Err(_)) => Err("a number or `auto` is needed".into()),
     }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use pytest_lens_protocol::{CollectError, EventPayload, NOT_COLLECTED, Outcome, RunEnd, RunEndStatus, TestOutcome};
+use pytest_lens_protocol::{
+    CollectError, EventPayload, Location, NOT_COLLECTED, Outcome, RunEnd, RunEndStatus, TestOutcome,
+};
 
 use crate::failure::exit;
 use crate::options::selectors::is_selected_file;
 use crate::paths::path_of_uri;
+use crate::timing::SLOW;
 
 /// A file that could not be collected.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,8 +35,14 @@ pub(crate) struct Report {
     pub total: usize,
     /// Number of final outcomes of each kind.
     pub outcomes: BTreeMap<String, usize>,
+    /// Number of tests by their outcome before their teardown failed; pytest counts both.
+    pub before_teardown: BTreeMap<String, usize>,
     /// Number of attempts that were repeated.
     pub reruns: usize,
+    /// The ids of these attempts.
+    pub repeated: Vec<String>,
+    /// The tests that took long, with their durations in milliseconds.
+    pub slow: Vec<(String, f64)>,
     /// Number of tests that options of pytest deselected.
     pub deselected: usize,
     /// Numbers of passed and of failed subtests.
@@ -62,7 +71,10 @@ impl Report {
             selected,
             total: 0,
             outcomes: BTreeMap::new(),
+            before_teardown: BTreeMap::new(),
             reruns: 0,
+            repeated: Vec::new(),
+            slow: Vec::new(),
             deselected: 0,
             subtests: (0, 0),
             all: None,
@@ -118,7 +130,14 @@ impl Report {
     fn apply_outcome(&mut self, outcome: &TestOutcome) {
         if outcome.will_rerun {
             self.reruns += 1;
+            self.repeated.push(outcome.id.clone());
             return;
+        }
+        if let Some(before) = &outcome.before_teardown {
+            *self.before_teardown.entry(before.clone()).or_default() += 1;
+        }
+        if outcome.duration_ms >= SLOW.as_secs_f64() * 1_000.0 {
+            self.slow.push((outcome.id.clone(), outcome.duration_ms));
         }
         *self.outcomes.entry(outcome.outcome.clone()).or_default() += 1;
         let of = |wanted: &str| outcome.subtests.iter().filter(|subtest| subtest.outcome == wanted).count();
@@ -145,6 +164,22 @@ impl Report {
     /// Whether a selected file could not be collected.
     pub(crate) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
+    }
+
+    /// `path:line`, relative to the root if it is below it.
+    pub(crate) fn place(&self, location: &Location) -> String {
+        format!("{}:{}", path_of_uri(&location.uri, &self.root), location.range.start.line + 1)
+    }
+
+    /// Number of failures, as pytest counts them for its limits.
+    pub(crate) fn failed(&self) -> usize {
+        self.failures.len()
+            + self
+                .before_teardown
+                .iter()
+                .filter(|(outcome, _)| is_failure(outcome))
+                .map(|(_, count)| count)
+                .sum::<usize>()
     }
 
     /// Number of tests with a final outcome.

@@ -26,7 +26,7 @@ use crate::style::Style;
 use crate::suggest;
 use crate::terminal::progress::Progress;
 use crate::terminal::sections;
-use crate::timing::EVENTS_WAIT_MS;
+use crate::timing::{AGE_INTERVAL, EVENTS_WAIT_MS};
 use request::{Started, start};
 use stopping::{CrashLimit, RunControl};
 
@@ -120,7 +120,10 @@ async fn follow(
         return Ok(exit::INTERRUPTED);
     }
     progress.finish(&report, out)?;
-    Ok(report.status())
+    Ok(match report.status() {
+        exit::FAILED if request::interrupts_at_failure(options, report.failed()) => exit::INTERRUPTED,
+        status => status,
+    })
 }
 
 /// The sentence on a test that does not exist, with the nearest one that does.
@@ -149,6 +152,7 @@ async fn follow_log(
     progress: &Progress<'_>,
     out: &mut dyn Write,
 ) -> Result<Followed, Failure> {
+    let mut looks = tokio::time::interval(AGE_INTERVAL);
     loop {
         let events = {
             // A signal does not cancel the call, because a session answers in the order of its requests.
@@ -156,6 +160,7 @@ async fn follow_log(
             loop {
                 tokio::select! {
                     events = &mut next => break events?,
+                    _ = looks.tick() => progress.tick(report, out)?,
                     Some(signal) = signals.recv() => if control.on_signal(signal, progress).await { return Ok(Followed::GivenUp) },
                 }
             }

@@ -137,13 +137,23 @@ fn is_stepwise(options: &arguments::Run) -> bool {
 fn workers(options: &arguments::Run) -> Option<WorkerCount> {
     let limit = options.max_workers.filter(|limit| *limit > 0);
     match (options.workers?, limit) {
-        (WorkerCount::Fixed(count), Some(limit)) => Some(WorkerCount::Fixed(count.min(limit))),
+        (WorkerCount::Fixed(count), Some(limit)) => Some(WorkerCount::Fixed(count.clamp(1, limit))),
         (WorkerCount::Auto, Some(limit)) => {
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
             Some(WorkerCount::Fixed(u32::try_from(cores).unwrap_or(limit).min(limit)))
         }
+        (WorkerCount::Fixed(0), None) => Some(WorkerCount::Fixed(1)),
         (count, None) => Some(count),
     }
+}
+
+/// Whether this number of failures interrupts the run, with another exit status than that of failed tests: a step that
+/// ends, and the limit of a run that pytest-xdist would distribute.
+pub(crate) fn interrupts_at_failure(options: &arguments::Run, failed: usize) -> bool {
+    let is_reached = |limit: Option<u32>| limit.is_some_and(|limit| failed >= limit as usize);
+    let step = is_stepwise(options).then_some(if options.stepwise_skip { 2 } else { 1 });
+    let own = if options.exit_first { Some(1) } else { options.maxfail.filter(|&count| count > 0) };
+    if is_reached(own) { options.is_distributed() } else { is_reached(step) }
 }
 
 /// Number of failures after which the run stops.

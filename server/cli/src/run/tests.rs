@@ -1,5 +1,6 @@
 //! Runs against a fake engine: the printed text, the requests, and the exit status.
 
+mod like_pytest;
 mod options;
 
 use std::path::Path;
@@ -144,19 +145,19 @@ async fn lines_and_summary_of_a_run_with_everything_in_it() {
     let (text, status) = play(of_all_kinds(), "").await;
     assert_eq!(status, 1);
     insta::assert_snapshot!(text, @"
-    t.py::test_ok PASSED                                                      [  9%]
-    t.py::TestA::test_bad[1-x] FAILED                                         [ 18%]
+    t.py::test_ok PASSED                                                     [  9%]
+    t.py::TestA::test_bad[1-x] FAILED                                        [ 18%]
     printed with -s
-    t.py::test_skip SKIPPED (not on Linux)                                    [ 27%]
-    t.py::test_setup ERROR                                                    [ 36%]
-    t.py::test_xfail XFAIL                                                    [ 45%]
-    t.py::test_xpass XPASS                                                    [ 54%]
-    t.py::test_slow TIMEOUT                                                   [ 63%]
-    t.py::test_crash CRASHED                                                  [ 72%]
-    t.py::test_flaky RERUN                                                    [ 72%]
-    t.py::test_flaky PASSED                                                   [ 81%]
-    t.py::test_subs FAILED                                                    [ 90%]
-    t.py::test_never NOT RUN (over maxfail)                                   [100%]
+    t.py::test_skip SKIPPED (not on Linux)                                   [ 27%]
+    t.py::test_setup ERROR                                                   [ 36%]
+    t.py::test_xfail XFAIL                                                   [ 45%]
+    t.py::test_xpass XPASS                                                   [ 54%]
+    t.py::test_slow TIMEOUT                                                  [ 63%]
+    t.py::test_crash CRASHED                                                 [ 72%]
+    t.py::test_flaky RERUN                                                   [ 72%]
+    t.py::test_flaky PASSED                                                  [ 81%]
+    t.py::test_subs FAILED                                                   [ 90%]
+    t.py::test_never NOT RUN (over maxfail)                                  [100%]
 
     ==================================== ERRORS ====================================
     _________________________ ERROR at setup of test_setup _________________________
@@ -189,7 +190,7 @@ async fn lines_and_summary_of_a_run_with_everything_in_it() {
     CRASHED t.py::test_crash - ended by SIGSEGV
     FAILED t.py::test_subs - 1 subtest failed
     ERROR t.py::test_setup - RuntimeError: no database
-    = 2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun, 1 subtest failed in 0.12s =
+    = 2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 subtest failed, 1 rerun in 0.12s =
     ");
 }
 
@@ -214,8 +215,8 @@ async fn a_run_where_all_is_well_is_short() {
     let (text, status) = play(events, "").await;
     assert_eq!(status, 0);
     insta::assert_snapshot!(text, @"
-    t.py::test_a PASSED                                                       [ 50%]
-    t.py::test_b PASSED                                                       [100%]
+    t.py::test_a PASSED                                                      [ 50%]
+    t.py::test_b PASSED                                                      [100%]
 
     ============================== 2 passed in 0.12s ===============================
     ");
@@ -240,7 +241,7 @@ async fn a_file_that_does_not_import_is_told_and_is_status_2() {
     let (text, status) = play(with("/etc/test_b.py"), "").await;
     assert_eq!(status, 2);
     insta::assert_snapshot!(text, @"
-    etc/t.py::test_a PASSED                                                   [100%]
+    etc/t.py::test_a PASSED                                                  [100%]
 
     ==================================== ERRORS ====================================
     ________________________ ERROR collecting etc/test_b.py ________________________

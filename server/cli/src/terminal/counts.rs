@@ -1,20 +1,25 @@
 //! The number of tests with each outcome.
 
+use std::collections::BTreeMap;
+
 use super::outcome_words::paint;
 use crate::results::report::Report;
-use crate::style::Style;
+use crate::style::{Paint, Style};
 
-/// `1 failed, 3 passed`, in pytest's order.
-pub(crate) fn counts(report: &Report, style: Style) -> String {
+/// `1 failed, 3 passed`, in pytest's order. `warned`: the number of warnings to count.
+pub(crate) fn counts(report: &Report, warned: usize, style: Style) -> String {
     let painted =
         |(count, outcome, word): &(usize, &str, &str)| style.paint(paint(outcome), &format!("{count} {word}"));
-    figures(report).iter().map(painted).collect::<Vec<_>>().join(", ")
+    figures(report, warned).iter().map(painted).collect::<Vec<_>>().join(", ")
 }
 
 /// Number, outcome and its word, without zeros.
-pub(crate) fn figures(report: &Report) -> Vec<(usize, &'static str, &'static str)> {
-    let count = |outcome: &str| report.outcomes.get(outcome).copied().unwrap_or(0);
+fn figures(report: &Report, warned: usize) -> Vec<(usize, &'static str, &'static str)> {
+    let of = |counts: &BTreeMap<String, usize>, outcome: &str| counts.get(outcome).copied().unwrap_or(0);
+    let count = |outcome: &str| of(&report.outcomes, outcome) + of(&report.before_teardown, outcome);
     let errors = count("error") + report.errors.len();
+    let plural = |count: usize, one: &'static str, many: &'static str| if count == 1 { one } else { many };
+    let (passed, failed) = report.subtests;
     let figures = [
         (count("failed"), "failed", "failed"),
         (count("timed_out"), "timed_out", "timed out"),
@@ -22,13 +27,28 @@ pub(crate) fn figures(report: &Report) -> Vec<(usize, &'static str, &'static str
         (count("passed"), "passed", "passed"),
         (count("skipped"), "skipped", "skipped"),
         (count("not_run"), "not_run", "not run"),
+        (report.deselected, "deselected", "deselected"),
         (count("xfailed"), "xfailed", "xfailed"),
         (count("xpassed"), "xpassed", "xpassed"),
-        (errors, "error", if errors == 1 { "error" } else { "errors" }),
+        (warned, "warning", plural(warned, "warning", "warnings")),
+        (errors, "error", plural(errors, "error", "errors")),
+        (passed, "subtest", plural(passed, "subtest passed", "subtests passed")),
+        (failed, "failed", plural(failed, "subtest failed", "subtests failed")),
         (report.reruns, "rerun", "rerun"),
-        (report.deselected, "deselected", "deselected"),
-        (report.subtests.1, "failed", if report.subtests.1 == 1 { "subtest failed" } else { "subtests failed" }),
-        (report.subtests.0, "subtest", if report.subtests.0 == 1 { "subtest passed" } else { "subtests passed" }),
     ];
     figures.into_iter().filter(|(count, ..)| *count > 0).collect()
+}
+
+/// The color of the whole, by pytest's rule.
+pub(crate) fn colour(report: &Report, warned: usize) -> Paint {
+    let figures = figures(report, warned);
+    let has = |is: &dyn Fn(&str) -> bool| figures.iter().any(|(_, outcome, _)| is(outcome));
+    if has(&|outcome| paint(outcome) == Paint::Red) {
+        Paint::Red
+    } else if has(&|outcome| outcome == "passed") && !has(&|outcome| matches!(outcome, "warning" | "xpassed" | "rerun"))
+    {
+        Paint::Green
+    } else {
+        Paint::Yellow
+    }
 }

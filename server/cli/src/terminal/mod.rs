@@ -4,6 +4,7 @@ mod counts;
 mod failures;
 mod outcome_words;
 pub(crate) mod progress;
+mod running;
 pub(crate) mod sections;
 pub(crate) mod summary;
 pub(crate) mod text;

@@ -1,18 +1,21 @@
 //! Shows a run in progress: a bar for a person, a line per test, or events as JSON.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
+use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use pytest_lens_protocol::{EventPayload, OutputStream, TestOutcome};
 
 use super::counts::counts;
-use super::outcome_words::word;
+use super::outcome_words::{paint, word};
+use super::running::Running;
 use super::summary::summary;
-use super::text::{first_line, short_line};
+use super::text::{before_teardown, colour_first_word, first_line, short_line};
 use crate::failure::Failure;
 use crate::options::arguments::OutputOptions;
 use crate::results::report::{Report, is_failure};
-use crate::style::Style;
+use crate::style::{Paint, Style};
 use crate::timing::BAR_INTERVAL;
 
 /// Shows a run in progress.
@@ -20,6 +23,7 @@ pub(crate) struct Progress<'a> {
     style: Style,
     options: &'a OutputOptions,
     display: Display,
+    running: RefCell<Running>,
 }
 
 enum Display {
@@ -42,7 +46,7 @@ impl<'a> Progress<'a> {
             (false, false, false) => Display::Lines,
             (false, true, false) => Display::Bar(bar()),
         };
-        Progress { style, options, display }
+        Progress { style, options, display, running: RefCell::default() }
     }
 
     /// Shows one event of the run, after the report has applied it.
@@ -58,14 +62,18 @@ impl<'a> Progress<'a> {
                     bar.set_style(style_of(template(self.style.width)));
                 }
             }
-            EventPayload::TestStarted(tests) => self.refresh(report, tests.ids.last()),
+            EventPayload::TestStarted(tests) => {
+                self.running.borrow_mut().begin(&tests.ids, Instant::now());
+                self.refresh(report);
+            }
             EventPayload::TestOutcome(tests) => {
+                self.running.borrow_mut().end(tests.outcomes.iter().map(|outcome| &*outcome.id));
                 let mut done = report.done() - tests.outcomes.iter().filter(|outcome| !outcome.will_rerun).count();
                 for outcome in &tests.outcomes {
                     done += usize::from(!outcome.will_rerun);
                     self.show_outcome(outcome, done, report.total, out)?;
                 }
-                self.refresh(report, None);
+                self.refresh(report);
             }
             EventPayload::Output(output) => {
                 let text = output.text.as_bytes();
@@ -84,9 +92,12 @@ impl<'a> Progress<'a> {
         match &self.display {
             Display::Json | Display::Quiet => Ok(()),
             Display::Lines => {
-                let text = line(outcome);
-                let room = self.style.width.saturating_sub("[100%]".len());
-                writeln!(out, "{text:room$}[{:3}%]", (100 * done).checked_div(total).unwrap_or(100))
+                let part = format!("[{:3}%]", (100 * done).checked_div(total).unwrap_or(100));
+                if let Some(before) = before_teardown(outcome) {
+                    let call = TestOutcome { outcome: before.to_owned(), message: None, ..outcome.clone() };
+                    writeln!(out, "{}", line(&call, &part, self.options.level(), self.style))?;
+                }
+                writeln!(out, "{}", line(outcome, &part, self.options.level(), self.style))
             }
             Display::Bar(_) if is_failure(&outcome.outcome) && !outcome.will_rerun => {
                 let line = short_line(outcome, self.style);
@@ -96,12 +107,25 @@ impl<'a> Progress<'a> {
         }
     }
 
-    fn refresh(&self, report: &Report, test: Option<&String>) {
+    /// Shows how long tests have been running, and names those that are slow.
+    pub(crate) fn tick(&self, report: &Report, out: &mut dyn Write) -> io::Result<()> {
+        if matches!(self.display, Display::Json | Display::Quiet) {
+            return Ok(());
+        }
+        self.refresh(report);
+        for (id, age) in self.running.borrow_mut().newly_slow(Instant::now()) {
+            let text = colour_first_word(&format!("SLOW [> {}s] {id}", age.as_secs()), Paint::Yellow, self.style);
+            self.around_bar(|| writeln!(out, "{text}"))?;
+        }
+        out.flush()
+    }
+
+    fn refresh(&self, report: &Report) {
         let Display::Bar(bar) = &self.display else { return };
         bar.set_position(report.done() as u64);
-        let mut message = counts(report, self.style);
-        if let Some(test) = test {
-            message = format!("{message}  {test}");
+        let mut message = counts(report, 0, self.style);
+        if let Some(running) = self.running.borrow().shown(Instant::now()) {
+            message = format!("{message}  {running}");
         }
         bar.set_message(message);
     }
@@ -172,14 +196,32 @@ fn style_of(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
-/// A test's line: its id, its outcome, and a short reason.
-fn line(outcome: &TestOutcome) -> String {
-    let word = if outcome.will_rerun { "RERUN" } else { word(&outcome.outcome) };
-    let reason = match (&*outcome.outcome, &outcome.message) {
-        ("skipped" | "xfailed" | "not_run", Some(reason)) => format!(" ({})", first_line(reason)),
-        _ => String::new(),
-    };
-    format!("{} {word}{reason} ", outcome.id)
+/// A test's line, as pytest prints it with `-v`: its id, its outcome, a reason as far as there is room, and the part of
+/// the run that is done.
+fn line(outcome: &TestOutcome, part: &str, level: i16, style: Style) -> String {
+    let name = if outcome.will_rerun { "RERUN" } else { word(&outcome.outcome) };
+    let mut text = format!("{} {name}", outcome.id);
+    // pytest leaves the last column free, for terminals that break the line there.
+    let room = style.width.saturating_sub(part.len() + 2);
+    if let ("skipped" | "xfailed" | "xpassed" | "not_run", Some(reason)) = (&*outcome.outcome, &outcome.message)
+        && !outcome.will_rerun
+    {
+        let reason = format!(" ({})", first_line(reason));
+        let left = room.saturating_sub(width_of(&text));
+        if level > 1 || width_of(&reason) <= left {
+            text.push_str(&reason);
+        } else if left >= " (...)".len() {
+            text.push_str(&console::truncate_str(&reason, left, "...)"));
+        }
+    }
+    let gap = room.saturating_sub(width_of(&text));
+    let word = format!(" {name}");
+    let painted = format!(" {}", style.paint(paint(&outcome.outcome), name));
+    format!("{}{} {part}", text.replacen(&word, &painted, 1), " ".repeat(gap))
+}
+
+fn width_of(text: &str) -> usize {
+    console::measure_text_width(text)
 }
 
 #[cfg(test)]

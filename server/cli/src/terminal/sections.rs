@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pytest_lens_protocol::{NodeId, TestOutcome};
+use pytest_lens_protocol::{Location, NodeId, TestOutcome};
 
 use super::failures::captured;
 use super::outcome_words::{paint, word};
@@ -106,7 +106,29 @@ pub(crate) fn warnings(text: &mut String, report: &Report, options: &OutputOptio
             format!("{path}:{}: ", place.range.start.line + 1)
         });
         line(text, &format!("  {}{}", place.unwrap_or_default(), said.replace('\n', "\n  ")));
+        if let Some(source) = warning.location.as_ref().and_then(source_line) {
+            line(text, &format!("    {source}"));
+        }
         line(text, "");
+    }
+    line(text, "-- Docs: https://docs.pytest.org/en/stable/how-to/capture-warnings.html");
+}
+
+/// The line of the source that a location names, if it can be read.
+fn source_line(location: &Location) -> Option<String> {
+    let path = location.uri.strip_prefix("file://")?;
+    let text = std::fs::read_to_string(path).ok()?;
+    let source = text.lines().nth(usize::try_from(location.range.start.line).ok()?)?.trim();
+    (!source.is_empty()).then(|| source.to_owned())
+}
+
+/// The tests that took long, slowest first.
+pub(crate) fn slow(text: &mut String, report: &Report, style: Style) {
+    let mut slow: Vec<&(String, f64)> = report.slow.iter().collect();
+    slow.sort_by(|a, b| b.1.total_cmp(&a.1));
+    for (id, milliseconds) in slow {
+        let short = format!("SLOW [{:.0}s] {id}", milliseconds / 1_000.0);
+        line(text, &colour_first_word(&short, Paint::Yellow, style));
     }
 }
 
@@ -122,6 +144,11 @@ pub(crate) fn listed(report: &Report, letters: &str, style: Style) -> Vec<String
                 lines.extend(skipped(report, style));
                 continue;
             }
+            'R' => {
+                let repeated = report.repeated.iter().map(|id| format!("RERUN {id}"));
+                lines.extend(repeated.map(|short| colour_first_word(&short, Paint::Yellow, style)));
+                continue;
+            }
             _ => continue,
         };
         for test in of(report, outcome) {
@@ -133,15 +160,18 @@ pub(crate) fn listed(report: &Report, letters: &str, style: Style) -> Vec<String
     lines
 }
 
-/// `SKIPPED [2] test_a.py: reason`: one line per file and reason.
+/// `SKIPPED [2] test_a.py:3: reason`: one line per place and reason.
 fn skipped(report: &Report, style: Style) -> Vec<String> {
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, u32, String, &str), usize> = BTreeMap::new();
     for test in of(report, "skipped") {
         let file = NodeId::new(&test.id).file();
-        *counts.entry((file, first_line(test.message.as_deref().unwrap_or_default()))).or_default() += 1;
+        let number = test.location.as_ref().map_or(0, |place| place.range.start.line);
+        let place = test.location.as_ref().map_or_else(|| file.to_owned(), |place| report.place(place));
+        let reason = first_line(test.message.as_deref().unwrap_or_default());
+        *counts.entry((file, number, place, reason)).or_default() += 1;
     }
-    let line = |((file, reason), count): ((&str, &str), usize)| {
-        colour_first_word(&format!("SKIPPED [{count}] {file}: {reason}"), Paint::Yellow, style)
+    let line = |((_, _, place, reason), count): ((&str, u32, String, &str), usize)| {
+        colour_first_word(&format!("SKIPPED [{count}] {place}: {reason}"), Paint::Yellow, style)
     };
     counts.into_iter().map(line).collect()
 }

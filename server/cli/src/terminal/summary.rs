@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use pytest_lens_protocol::{RunEnd, RunEndStatus};
 
-use super::counts::{counts, figures};
+use super::counts::{colour, counts};
 use super::failures::{place_line, tracebacks};
-use super::outcome_words::{paint, word};
+use super::outcome_words::word;
 use super::sections;
-use super::text::{colour_first_word, first_line, line, short_line};
+use super::text::{colour_first_word, first_line, line, short_line, short_line_before};
 use crate::options::arguments::OutputOptions;
 use crate::results::report::Report;
 use crate::style::{Paint, Style};
@@ -16,6 +16,10 @@ use crate::style::{Paint, Style};
 /// Errors, failures, the slowest tests, the short summary and the closing line.
 pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) -> String {
     let mut text = String::new();
+    if options.no_summary {
+        ending(&mut text, report, options, style);
+        return text;
+    }
     let (errors, failures): (Vec<_>, Vec<_>) = report.failures.iter().partition(|outcome| outcome.outcome == "error");
     match options.tb() {
         Some("no") => {}
@@ -36,26 +40,37 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
     errors.retain(|_| letters.contains('E'));
     let listed = sections::listed(report, &letters, style);
     let of_files = if letters.contains('E') { &*report.errors } else { &[] };
-    let is_empty = of_files.is_empty() && failures.is_empty() && errors.is_empty() && listed.is_empty();
-    if !is_empty && !options.no_summary {
+    let failed_before = report.failures.iter().filter(|_| letters.contains('f'));
+    let before: Vec<String> = failed_before.filter_map(|outcome| short_line_before(outcome, style)).collect();
+    let lists = [&listed, &before].into_iter().any(|lines| !lines.is_empty());
+    if lists || !(of_files.is_empty() && failures.is_empty() && errors.is_empty()) {
         line(&mut text, &style.rule('=', "short test summary info"));
         listed.iter().for_each(|short| line(&mut text, short));
-        for outcome in failures.iter().chain(&errors) {
-            line(&mut text, &short_line(outcome, style));
-        }
+        failures.iter().for_each(|outcome| line(&mut text, &short_line(outcome, style)));
+        before.iter().for_each(|short| line(&mut text, short));
+        errors.iter().for_each(|outcome| line(&mut text, &short_line(outcome, style)));
         for error in of_files {
             let short = format!("{} {} - {}", word("error"), error.path, first_line(&error.message));
             line(&mut text, &colour_first_word(&short, Paint::Red, style));
         }
     }
+    sections::slow(&mut text, report, style);
+    ending(&mut text, report, options, style);
+    text
+}
+
+/// Why the run ended early, what was left out, and the counts.
+fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
     if let Some(reason) = report.end.as_ref().and_then(interruption) {
-        line(&mut text, &style.paint(Paint::Red, &style.rule('!', &reason)));
+        line(text, &style.paint(Paint::Red, &style.rule('!', &reason)));
     }
     if !report.left_out.is_empty() {
-        line(&mut text, &report.left_out);
+        line(text, &report.left_out);
     }
-    closing(&mut text, report, options, style);
-    text
+    // As pytest: with `-qq` the exit status says it all.
+    if options.level() > -2 {
+        closing(text, report, options, style);
+    }
 }
 
 /// The reason why the run ended early, if it did.
@@ -71,22 +86,14 @@ fn interruption(end: &RunEnd) -> Option<String> {
 }
 
 fn closing(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
-    let figures = figures(report);
-    let has = |of: Paint| figures.iter().any(|(_, outcome, _)| paint(outcome) == of);
-    let colour = match () {
-        () if has(Paint::Red) => Paint::Red,
-        () if has(Paint::Green) => Paint::Green,
-        () => Paint::Yellow,
-    };
     let warned = sections::warned(report, options);
-    let counted = if figures.is_empty() { "no tests ran".to_owned() } else { counts(report, Style::PLAIN) };
-    let time = report.end.as_ref().map_or_else(String::new, |end| format!(" in {}", duration(end.duration_ms)));
-    let warned = match warned {
-        0 => String::new(),
-        1 => ", 1 warning".to_owned(),
-        many => format!(", {many} warnings"),
+    let counted = match counts(report, warned, Style::PLAIN) {
+        none if none.is_empty() => "no tests ran".to_owned(),
+        counted => counted,
     };
-    let closing = format!("{counted}{warned}{time}");
+    let time = report.end.as_ref().map_or_else(String::new, |end| format!(" in {}", duration(end.duration_ms)));
+    let colour = colour(report, warned);
+    let closing = format!("{counted}{time}");
     line(text, &style.paint(colour, &if options.is_quiet() { closing } else { style.rule('=', &closing) }));
 }
 

@@ -94,15 +94,19 @@ pub(super) async fn prepare(
         return Err(invalid("field `workers`: 0 runners can't run anything; give at least 1, or leave it out"));
     }
     let source = source_of(&request.options)?;
-    let (arguments, coverage) = split(&request.options.arguments);
-    request.options.arguments = arguments;
+    // A command at a terminal, or of a CI service, makes the reports of pytest-cov and enforces its gates.
+    let is_command = source != Source::Editor;
+    let mut coverage = None;
+    if !is_command || request.options.source.is_none() {
+        (request.options.arguments, coverage) = split(&request.options.arguments);
+    }
     let coverage = coverage.or_else(|| request.options.coverage.then(Coverage::for_editors));
     if let Some(coverage) = &coverage {
         project.check_coverage(coverage).await.map_err(invalid)?;
     }
     let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some());
     let mut chosen = choose(project, &request, false, purpose).await?;
-    let kind = plan_run::kind(project, &request, &chosen.collected, coverage, source == Source::Cli);
+    let kind = plan_run::kind(project, &request, &chosen.collected, coverage, is_command);
     if kind.makes_reports() && !chosen.collected.is_shared() {
         // Each session may find other tests: the one that makes the reports says which there are.
         drop(chosen);

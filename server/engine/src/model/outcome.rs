@@ -29,6 +29,8 @@ pub(crate) struct ReportedOutcome {
     pub log: Option<String>,
     #[serde(default)]
     pub subtests: Vec<ReportedSubtest>,
+    /// The outcome before the failing teardown.
+    pub before_teardown: Option<String>,
     /// The end of its output in the files of the three streams.
     pub to: Option<[u64; 3]>,
     /// The folder of its artifacts.
@@ -89,6 +91,7 @@ pub(crate) fn of_report(wire: ReportedOutcome, id: &str, attempt: u32) -> TestOu
             .map(|sub| Subtest { label: sub.label, outcome: sub.outcome, message: sub.message })
             .collect(),
         as_of: None,
+        before_teardown: wire.before_teardown,
     }
 }
 

@@ -62,7 +62,7 @@ async fn f1_what_is_listed_at_the_end_is_what_was_asked_for() {
     SKIPPED [1] t.py: not on Linux
     XFAIL t.py::test_xfail
     XPASS t.py::test_xpass
-    2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun, 1 subtest failed in 0.12s
+    2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 subtest failed, 1 rerun in 0.12s
     ");
     let (text, _) = play(of_all_kinds(), "-q --tb=line -rN").await;
     insta::assert_snapshot!(text, @"
@@ -73,7 +73,7 @@ async fn f1_what_is_listed_at_the_end_is_what_was_asked_for() {
     t.py::test_slow: still running after 2 s
     t.py::test_crash: ended by SIGSEGV
     t.py::test_subs: 1 subtest failed
-    2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun, 1 subtest failed in 0.12s
+    2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 subtest failed, 1 rerun in 0.12s
     ");
 }
 
@@ -162,6 +162,7 @@ async fn f2_warnings_are_summed_up() {
     ... and 1 more
       /repo/t.py:10: DeprecationWarning: old thing
 
+    -- Docs: https://docs.pytest.org/en/stable/how-to/capture-warnings.html
     1 passed, 3 warnings in 0.12s
     ");
     let (text, _) = play(events(), "-q --disable-warnings").await;

@@ -1,0 +1,360 @@
+"""Command lines of well-known projects, with `pytest-lens` in place of `pytest`, next to pytest."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import xml.etree.ElementTree as ET
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from command_line import Told
+from world import DEADLINE, REPO, Project, World, binary
+
+#: `cargo xtask test e2e` makes it of tests/plugins.txt.
+PLUGINS = REPO / "target" / "venvs" / "plugins"
+
+FILES = {
+    "pyproject.toml": """
+        [tool.pytest]
+        minversion = "9.0"
+        testpaths = ["tests"]
+        pythonpath = ["src"]
+        addopts = ["-ra"]
+        markers = ["slow: takes long", "network: needs a network"]
+        asyncio_mode = "auto"
+        asyncio_default_fixture_loop_scope = "function"
+
+        [tool.coverage.run]
+        source = ["shop"]
+        """,
+    "src/shop/__init__.py": '''
+        """A shop.
+
+        >>> total([1, 2])
+        3
+        """
+
+        import warnings
+
+
+        def total(prices):
+            """The sum.
+
+            >>> total([])
+            0
+            """
+            return sum(prices)
+
+
+        def old():
+            warnings.warn("old() goes", DeprecationWarning, stacklevel=2)
+            return 1
+
+
+        def never():
+            return "not covered"
+        ''',
+    "src/shop/test_inside.py": """
+        from shop import total
+
+
+        def test_inside():
+            assert total([3]) == 3
+        """,
+    "tests/conftest.py": """
+        import pytest
+
+
+        def pytest_addoption(parser):
+            parser.addoption("--run-slow", action="store_true")
+            parser.addoption("--integration", action="store_true")
+
+
+        def pytest_collection_modifyitems(config, items):
+            if not config.getoption("--run-slow"):
+                for item in items:
+                    if "slow" in item.keywords:
+                        item.add_marker(pytest.mark.skip(reason="needs --run-slow"))
+        """,
+    "tests/unit/test_total.py": """
+        import asyncio
+        import logging
+
+        import pytest
+
+        import shop
+
+
+        def test_sum(record_property):
+            record_property("count", 2)
+            assert shop.total([1, 2]) == 3
+
+
+        @pytest.mark.parametrize("text", ["a-b", "c d", "é"])
+        def test_text(text):
+            print("text", text)
+
+
+        class TestGroup:
+            @pytest.mark.slow
+            def test_slow(self):
+                pass
+
+            @pytest.mark.network
+            def test_network(self):
+                pytest.skip("no network")
+
+            @pytest.mark.xfail(reason="known")
+            def test_known(self):
+                assert shop.total([1]) == 2
+
+            @pytest.mark.xfail(reason="better than thought")
+            def test_better(self):
+                pass
+
+
+        async def test_async():
+            await asyncio.sleep(0)
+
+
+        def test_warns():
+            assert shop.old() == 1
+
+
+        def test_logs(caplog):
+            logging.getLogger("shop").warning("low on %s", "tea")
+            assert caplog.messages == ["low on tea"]
+
+
+        @pytest.mark.xdist_group("db")
+        def test_grouped(tmp_path, mocker):
+            assert mocker.patch("shop.total") is shop.total
+        """,
+    "tests/flaky/test_flaky.py": """
+        import os
+        from pathlib import Path
+
+
+        def test_flaky():
+            count = Path(os.environ["SHOP_STATE"]) / "count"
+            tries = int(count.read_text()) if count.exists() else 0
+            count.write_text(str(tries + 1))
+            if tries < 1:
+                raise ConnectionError("try again")
+        """,
+    "tests/bad/test_bad.py": """
+        import pytest
+
+
+        @pytest.fixture
+        def broken():
+            raise RuntimeError("no set-up")
+
+
+        @pytest.fixture
+        def leaves():
+            yield
+            raise OSError("no teardown")
+
+
+        def test_bad():
+            print("printed")
+            assert {"a": 1} == {"a": 2}
+
+
+        def test_error(broken):
+            pass
+
+
+        def test_left(leaves):
+            pass
+
+
+        def test_bad_and_left(leaves):
+            assert 0
+        """,
+    "examples/test_example.py": "def test_example():\n    pass\n",
+    "extra/shop_plugin.py": "def pytest_report_header(config):\n    return 'shop: here'\n",
+    "ci.ini": """
+        [pytest]
+        addopts = -v --maxfail=2
+        markers =
+            slow: takes long
+            network: needs a network
+        pythonpath = src
+        """,
+    "args.txt": "-v\n-k\nsum or text\n",
+}
+
+
+@dataclass
+class Line:
+    """A command line, with the project whose continuous integration has it.
+
+    `OUT` stands for a folder of reports, and `A=b` at the beginning sets a variable.
+    """
+
+    project: str
+    words: str
+    folder: str = "."
+
+
+#: The names of packages and files are those of `FILES`; the rest is as the projects write it.
+LINES = [
+    Line("urllib3", "-v -ra --tb=native --durations=10 --strict-config --strict-markers tests/"),
+    Line("packaging", "--capture=no tests/unit"),
+    Line(
+        "scikit-learn",
+        "PYTHONPATH=src -v --full-trace --showlocals --durations=20 --junitxml=OUT/junit.xml "
+        "--cov-config=pyproject.toml --cov shop --cov-report= -Werror::DeprecationWarning "
+        "-Werror::FutureWarning -Wignore:tostring:DeprecationWarning -ra --pyargs shop",
+    ),
+    Line(
+        "pandas",
+        "-r fE -n 2 --dist=loadfile -s --cov=shop --cov-report=xml:OUT/coverage.xml --cov-append "
+        "--cov-config=pyproject.toml tests/unit -m 'not slow'",
+    ),
+    Line("pip", "-n auto tests/unit"),
+    Line("pydantic", "src/shop -p no:sugar -q --cache-clear"),
+    Line("poetry", "--integration -v"),
+    Line("jaraco", "-v --doctest-modules --import-mode importlib src tests/unit"),
+    Line(
+        "matplotlib",
+        "-rfEsXR --maxfail=50 --timeout=300 --durations=25 --cov-report=xml:OUT/coverage.xml "
+        "--cov=src --log-level=DEBUG --color=yes",
+    ),
+    Line(
+        "trio",
+        "PYTHONPATH=extra -ra --junitxml=OUT/junit.xml -p shop_plugin --verbose --durations=10 "
+        "--run-slow tests",
+    ),
+    Line("cryptography", "-n 2 --dist=worksteal --durations=10 tests/bad examples"),
+    Line(
+        "scrapy",
+        "--cov-config=pyproject.toml --cov=shop --cov-report= --cov-report=term-missing "
+        "--cov-report=xml:OUT/coverage.xml --junitxml=OUT/junit.xml -o junit_family=legacy "
+        "--durations=10 src/shop tests --doctest-modules",
+    ),
+    Line(
+        "starlette",
+        "CI=true --ignore venv --ignore tests/bad --ignore tests/flaky "
+        "-W ignore::DeprecationWarning --cov=shop --cov-fail-under=100 --cov-report=term-missing",
+    ),
+    Line("hypothesis", "-n0 --strict-markers tests --maxfail=1 --ff"),
+    Line("dask", "-svv 'tests/unit/test_total.py::test_text[a-b]'"),
+    Line("numpy", "--timeout=600 --durations=10 --pyargs shop -m 'not slow'"),
+    Line("array-api-tests", "tests/bad tests/unit -v -c ci.ini"),
+    Line("pytest", "--reruns 5 tests/flaky examples/test_example.py"),
+    Line("celery", "--reruns 2 --only-rerun ConnectionError tests/flaky"),
+    Line(
+        "home-assistant",
+        "-qq --timeout=9 --durations=10 --cov=shop --cov-report=xml:OUT/coverage.xml "
+        "-o console_output_style=count -p no:sugar --durations=0 --durations-min=1 tests/unit",
+    ),
+    # The same options in other places.
+    Line("a file", "@args.txt"),
+    Line("a variable", "PYTEST_ADDOPTS='--reruns=1 --reruns-delay=0.01 -v' tests/flaky examples"),
+    Line("a gate in CI", "CI=true --junit-xml OUT/junit.xml -n 2 --dist loadgroup tests/unit"),
+    Line("a subfolder", "-q -rN ../../examples .", "tests/unit"),
+    Line("a step", "--stepwise tests/bad"),
+    Line("no summary", "--no-summary -v tests/bad"),
+]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    if not PLUGINS.is_dir():
+        raise FileNotFoundError(f"{PLUGINS} is missing: `cargo xtask test e2e` makes it")
+    return Project(tmp_path_factory.mktemp("shop"), FILES)
+
+
+def run(world: World, project: Project, line: Line, command: list[str], reports: Path) -> Told:
+    """Runs a command with the words of a line."""
+    (reports / "state").mkdir(parents=True)
+    words = shlex.split(line.words.replace("OUT", str(reports)))
+    variables = {}
+    while re.match(r"[A-Z_]+=", words[0]):
+        name, _, value = words.pop(0).partition("=")
+        variables[name] = value
+    # The order is that of the files, unless the line says otherwise.
+    variables["PYTEST_ADDOPTS"] = f"-p no:randomly {variables.get('PYTEST_ADDOPTS', '')}"
+    environment = world.env(
+        PATH=os.pathsep.join([str(PLUGINS / "bin"), os.environ.get("PATH", os.defpath)]),
+        VIRTUAL_ENV=str(PLUGINS),
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="",
+        PYTHONDONTWRITEBYTECODE="1",
+        SHOP_STATE=str(reports / "state"),
+        COVERAGE_FILE=str(reports / "coverage"),
+        **variables,
+    )
+    done = subprocess.run(
+        [*command, *words],
+        cwd=project.root / line.folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        stdin=subprocess.DEVNULL,
+    )
+    return Told(done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout), done.stderr)
+
+
+def counts(told: Told, line: Line) -> dict[str, int]:
+    """The numbers of the closing line.
+
+    pytest-lens also counts tests that did not run, and those that distributed runs deselect.
+    pytest-xdist loses some warnings.
+    """
+    closing = [text for text in told.lines if re.search(r" in \d+\.\d\ds", text)]
+    found = re.findall(r"(\d+) ([a-z]+)", closing[-1].split(" in ")[0]) if closing else []
+    numbers = {word.rstrip("s"): int(number) for number, word in found}
+    lost = ("not", "deselected", "warning") if "-n 2" in line.words else ("not",)
+    return {word: number for word, number in numbers.items() if word not in lost}
+
+
+def verdicts(told: Told) -> list[str]:
+    """The lines of `-v`: id and word."""
+    found = [re.match(r"(\S+::.*?) ([A-Z]+)\b", line) for line in told.lines]
+    return sorted(f"{one[1]} {one[2]}" for one in found if one and one[2] != "NOT")
+
+
+def listed(told: Told) -> list[str]:
+    """The short summary: word and place."""
+    found = [re.match(r"(FAILED|ERROR|SKIPPED|X?PASS|XFAIL|RERUN) .*", line) for line in told.lines]
+    return sorted(one[0].partition(" - ")[0] for one in found if one)
+
+
+def junit(reports: Path) -> str:
+    """The report without times."""
+    path = reports / "junit.xml"
+    if not path.exists():
+        return ""
+    suites = ET.parse(path).getroot()
+    for element in suites.iter():
+        element.attrib.pop("time", None)
+        element.attrib.pop("timestamp", None)
+    for suite in suites:  # Distributed tests end in any order.
+        suite[:] = sorted(suite, key=lambda case: str(sorted(case.attrib.items())))
+    return ET.tostring(suites, encoding="unicode")
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.project.replace(" ", "-"))
+def test_same_line_same_end(world: World, project: Project, tmp_path: Path, line: Line) -> None:
+    python = [str(PLUGINS / "bin" / "python"), "-m", "pytest", "-o", f"cache_dir={tmp_path}/cache"]
+    with ThreadPoolExecutor() as both:
+        plain = both.submit(run, world, project, line, python, tmp_path / "plain")
+        ours = both.submit(run, world, project, line, [str(binary())], tmp_path / "ours")
+    expected, told = plain.result(), ours.result()
+    assert told.status == expected.status, f"{told}\n\n{expected}"
+    assert counts(told, line) == counts(expected, line), f"{told}\n\n{expected}"
+    assert listed(told) == listed(expected)
+    if re.search(r"-v\b|--verbose", line.words) and "-n " not in line.words:
+        assert verdicts(told) == verdicts(expected)
+    reports = [sorted(path.name for path in (tmp_path / by).iterdir()) for by in ("ours", "plain")]
+    assert reports[0] == reports[1]
+    assert junit(tmp_path / "ours") == junit(tmp_path / "plain")
