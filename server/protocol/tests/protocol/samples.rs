@@ -426,6 +426,7 @@ pub fn payloads() -> Vec<EventPayload> {
                     log: Some("log".into()),
                     subtests: vec![Subtest { label: "[i=1]".into(), outcome: "failed".into(), message: None }],
                     as_of: None,
+                    before_teardown: None,
                 },
                 TestOutcome { id: id(), outcome: "passed".into(), duration_ms: 2.0, attempt: 2, ..Default::default() },
             ],
