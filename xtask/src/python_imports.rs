@@ -35,6 +35,7 @@ const FLOORS: &[&[&str]] = &[
     &["output"],
     &["preload"],
     &["processes"],
+    &["inputs"],
     &["watching"],
     &["site_paths", "wire"],
     &["high_descriptors"],

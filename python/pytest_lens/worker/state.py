@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .inputs.recorder import Inputs
 from .output.capture_files import CaptureFiles
 from .output.coverage_data import CoverageMeasurement
 from .output.recorded_warnings import RecordedWarnings
@@ -60,6 +61,8 @@ class Options:
     # The session waits for a debugger first; see `debugger`.
     debug: bool = False
     worker: dict[str, Any] | None = None
+    # Record what each test depends on; see `inputs`.
+    record: bool = False
 
     @classmethod
     def parse(cls, raw: dict[str, Any] | None) -> Options:
@@ -95,6 +98,7 @@ class Worker:
     measurement: CoverageMeasurement | None = None
     warnings: RecordedWarnings = field(default_factory=RecordedWarnings)
     reads: FileReads = field(default_factory=lambda: FileReads(os.getcwd()))
+    inputs: Inputs = field(default_factory=lambda: Inputs(os.getcwd()))
 
     @property
     def root(self) -> str:

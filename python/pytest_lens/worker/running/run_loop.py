@@ -204,6 +204,7 @@ class RunLoop:
         verdicts = self._verdicts
         verdicts.begin(item)
         self._worker.reads.test(item)
+        self._worker.inputs.begin(item)
         self._watch()
         began = time.perf_counter()
         crash: BaseException | None = None
@@ -226,6 +227,9 @@ class RunLoop:
         if slow:
             verdict["stderr"] = cut(verdict.get("stderr", "") + slow)
         self._worker.send_reads()
+        inputs = self._worker.inputs.end(index)
+        if inputs is not None:
+            self._worker.send(inputs)
         self._worker.send({"t": "finished", "i": index, **verdict, **capture_files.end()})
         if self._descriptors is not None and not self._descriptors.are_intact():
             kill_and_exit()  # the next test would be blamed for it; another process runs that one

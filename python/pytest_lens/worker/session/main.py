@@ -35,6 +35,8 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
             plugins += [artifacts_fixture, narrow_collection, hypothesis_summary]
             if worker.options.nested:
                 plugins.append(LeftOut(worker.options.nested))
+            if worker.options.record:
+                plugins.append(worker.inputs)
             if plugin.silent_hooks is not None:
                 plugins.append(plugin.silent_hooks)
             status = int(pytest.main(command_line(worker), plugins=plugins))

@@ -31,7 +31,7 @@ _WATCHED = frozenset(
     )
 )
 
-_IMPORT_SYSTEM = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+IMPORT_SYSTEM = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
 _SKIPPED = ("/.git/", "/__pycache__/", "/.pytest_cache/", "/.hypothesis/", "/node_modules/")
 _SHELLS = ("sh", "bash", "dash", "zsh", "env", "make", "tox", "nox", "uv", "hatch", "poetry")
 _MANY_FRAMES = 400
@@ -70,7 +70,7 @@ class FileReads:
 
     def seen(self, event: str, args: tuple[Any, ...]) -> None:
         """One event of interest."""
-        for path in _paths(event, args):
+        for path in paths(event, args):
             self._note(path, event)
 
     def _note(self, path: Any, event: str) -> None:
@@ -104,7 +104,7 @@ class FileReads:
             if frame is None:
                 break
             name = frame.f_code.co_filename
-            if name in _IMPORT_SYSTEM:
+            if name in IMPORT_SYSTEM:
                 importing = importing or not readers
             elif name.startswith(self._root) and self._in_project(name):
                 readers.add(name)
@@ -116,12 +116,18 @@ class FileReads:
     def _in_project(self, path: str) -> bool:
         known = self._is_project.get(path)
         if known is None:
-            known = site_paths.is_project(path) and not any(part in path for part in _SKIPPED)
-            self._is_project[path] = known
+            known = self._is_project[path] = is_of_project(path)
         return known
 
 
-def _paths(event: str, args: tuple[Any, ...]) -> list[Any]:
+def is_of_project(path: str) -> bool:
+    """Whether a file belongs to the project, and not to a tool that keeps its data there."""
+    is_file = os.path.isabs(path) and site_paths.is_project(path)
+    return is_file and not any(part in path for part in _SKIPPED)
+
+
+def paths(event: str, args: tuple[Any, ...]) -> list[Any]:
+    """The files and folders that an audit event reads; `ANY_FILE` for a started process."""
     if event == "open":
         path, mode, flags = args
         is_name = isinstance(path, (str, bytes, os.PathLike))
@@ -133,10 +139,10 @@ def _paths(event: str, args: tuple[Any, ...]) -> list[Any]:
         return [args[0]]
     if event in ("os.system", "os.fork"):
         return [ANY_FILE]
-    return [ANY_FILE] if _may_read_any(args[0]) else []
+    return [ANY_FILE] if may_read_any(args[0]) else []
 
 
-def _may_read_any(program: Any) -> bool:
+def may_read_any(program: Any) -> bool:
     """Whether a program may run the project's code: an interpreter, a shell, a script.
 
     A compiler or git, which libraries start to get a version, can't.

@@ -1,0 +1,1 @@
+"""Records what each test depends on, for the selection of tests after a change."""

@@ -1,0 +1,242 @@
+"""The inputs of each test of a process, reported with its outcome.
+
+Inputs of a fixture that outlives a test belong to every test that uses it. Inputs from before the
+first test, read while tests were collected, are reported apart.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .. import own_code
+from ..unpatched import os, tempfile
+from ..watching import audit_hook, file_reads
+from ..wire import Message
+from . import variables
+from .executed import Executed
+from .nodes import EXTENSION, NETWORK, PROCESS, Nodes
+
+_WATCHED = (
+    "open",
+    "os.listdir",
+    "os.scandir",
+    "sqlite3.connect",
+    "subprocess.Popen",
+    "os.posix_spawn",
+    "os.system",
+    "os.fork",
+    "os.forkpty",
+    "os.exec",
+    "socket.connect",
+    "socket.sendto",
+    "socket.sendmsg",
+    "import",
+    "ctypes.dlopen",
+)
+_PROCESSES = ("subprocess.Popen", "os.posix_spawn", "os.system", "os.fork", "os.forkpty", "os.exec")
+_NETWORK = ("socket.connect", "socket.sendto", "socket.sendmsg")
+_EXTENSIONS = (".so", ".pyd", ".dylib")
+
+
+class Inputs:
+    """Records what the tests of one process depend on, once it was started."""
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.join(root, "")
+        self._nodes = Nodes()
+        self._executed = Executed(self._nodes, self._locate)
+        # Inputs of the present test, or of the collection, that are not functions.
+        self._read: set[int] = set()
+        self._edges: set[tuple[int, int]] = set()
+        # Inputs of fixtures that outlive a test: by the definition, its name and inputs.
+        self._fixtures: dict[int, tuple[Any, str | None, set[int]]] = {}
+        self._gone: list[int] = []
+        self._item: Any = None
+        # Inputs of the present test so far, without those that are noted since.
+        self._used: set[int] = set()
+        self._outside: set[int] | None = None
+        self._tests = 0
+        self.is_on = False
+
+    def start(self) -> None:
+        """Begin to record, if this Python can."""
+        if self.is_on or not self._executed.start():
+            return
+        self.is_on = True
+        audit_hook.watch(_WATCHED, self._audited, audit_hook.OwnWork())
+        variables.watch(self._variable)
+
+    def stop(self) -> None:
+        """Report nothing from now on."""
+        self.is_on = False
+
+    def begin(self, item: Any) -> None:
+        """A test begins."""
+        if not self.is_on:
+            return
+        before = self._take()
+        if self._outside is None:
+            self._outside = before
+        self._item = item
+        self._used = self._executed.running_elsewhere()
+
+    def end(self, index: int) -> Message | None:
+        """The test has ended: the message on its inputs."""
+        if not self.is_on:
+            return None
+        used = self._used | self._take()
+        names = getattr(self._item, "fixturenames", None)
+        for _, name, inputs in self._fixtures.values():
+            if name is None or names is None or name in names or "request" in names:
+                used |= inputs
+        for definition in self._gone:
+            self._fixtures.pop(definition, None)
+        self._gone.clear()
+        self._item = None
+        self._tests += 1
+        edges, self._edges = self._edges, set()
+        message: Message = {
+            "t": "inputs",
+            "i": index,
+            "used": sorted(used),
+            "edges": sorted(edges.union(self._executed.new_calls())),
+            # Nothing that an earlier test left can have spared it anything.
+            "is_first": self._tests == 1,
+        }
+        if self._outside:
+            message["outside"] = sorted(self._outside)
+            self._outside = set()
+        message["nodes"] = self._nodes.new()
+        return message
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Iterator[None]:
+        """Keep the inputs of a fixture that outlives its test."""
+        if not self.is_on or fixturedef.scope == "function" or self._item is None:
+            yield
+            return
+        with self._own_inputs(fixturedef):
+            yield
+
+    def pytest_fixture_post_finalizer(self, fixturedef: Any) -> None:
+        """A fixture is torn down: the test that runs is the last one that uses it."""
+        if self.is_on and id(fixturedef) in self._fixtures:
+            self._gone.append(id(fixturedef))
+
+    @contextlib.contextmanager
+    def _own_inputs(self, fixturedef: Any) -> Iterator[None]:
+        self._used |= self._take()
+        outer, self._used = self._used, set()
+        try:
+            yield
+        finally:
+            inputs = self._used | self._take()
+            self._used = outer | inputs
+            names = getattr(self._item, "fixturenames", ())
+            # A fixture that is requested by code may serve any later test.
+            name = fixturedef.argname if fixturedef.argname in names else None
+            self._fixtures[id(fixturedef)] = (fixturedef, name, inputs)
+            if id(fixturedef) in self._gone:
+                self._gone.remove(id(fixturedef))
+
+    def _take(self) -> set[int]:
+        read = list(self._read)
+        self._read.difference_update(read)
+        return self._executed.take().union(read)
+
+    def _note(self, node: tuple[str, ...], depth: int = 2) -> None:
+        number = self._nodes.number(node)
+        self._read.add(number)
+        caller = self._executed.caller(sys._getframe(depth))
+        if caller is not None:
+            self._edges.add((caller, number))
+
+    def _variable(self, name: str) -> None:
+        if self._counts(_reader()):
+            self._note(("variable", name))
+
+    def _audited(self, event: str, args: tuple[Any, ...]) -> None:
+        if event in _PROCESSES:
+            if self._item is not None or self._starts_project_code(event, args):
+                self._note(PROCESS)
+        elif event in _NETWORK:
+            if isinstance(args[1], tuple):  # not the path of a Unix socket
+                self._note(NETWORK)
+        elif event in ("import", "ctypes.dlopen"):
+            path = args[1] if event == "import" else args[0]
+            is_extension = isinstance(path, str) and path.endswith(_EXTENSIONS)
+            if is_extension and self._locate(path) is not None:
+                self._note(EXTENSION)
+        else:
+            self._read_file(event, args)
+
+    @staticmethod
+    def _starts_project_code(event: str, args: tuple[Any, ...]) -> bool:
+        """Whether the project starts a process while tests are collected that may run its code.
+
+        A library that asks a compiler for its version then is harmless.
+        """
+        if event == "os.system":
+            return _reader() == "project"
+        is_program = event in ("subprocess.Popen", "os.posix_spawn")
+        return is_program and file_reads.may_read_any(args[0]) and _reader() == "project"
+
+    def _read_file(self, event: str, args: tuple[Any, ...]) -> None:
+        kind = "folder" if event in ("os.listdir", "os.scandir") else "file"
+        for path in file_reads.paths(event, args):
+            located = self._locate_any(os.path.abspath(os.fsdecode(path)))
+            if located is not None and self._counts(_reader()):
+                self._note((kind, located))
+
+    def _counts(self, reader: str) -> bool:
+        """Whether reads matter: the sources that are imported are executed."""
+        return reader == "project" or (reader == "pytest" and self._item is not None)
+
+    def _locate(self, path: str) -> str | None:
+        """A source's path below the root; None if it is not the project's."""
+        if not path.startswith("<") and not os.path.isabs(path):
+            path = os.path.abspath(path)
+        return self._locate_any(path) if path.startswith(self._root) else None
+
+    def _locate_any(self, path: str) -> str | None:
+        """A file's path, relative if it is below the root; None if it can't change."""
+        if path.endswith(".pyc") or path.startswith(own_code.FOLDER):
+            return None
+        if not file_reads.is_of_project(path):
+            return None
+        if path.startswith(self._root):
+            return path[len(self._root) :]
+        if path.startswith(("/proc/", "/sys/", "/dev/", "/tmp/", _TEMPORARY)):
+            return None
+        return path
+
+
+_TEMPORARY = os.path.join(tempfile.gettempdir(), "")
+
+
+def _reader() -> str:
+    """The code that reads: the "import" system, this "worker", "pytest", or the "project".
+
+    Libraries read for the one that calls them.
+    """
+    frame: Any = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(own_code.FOLDER):
+        frame = frame.f_back  # the watchers themselves
+    while frame is not None:
+        path = frame.f_code.co_filename
+        if path in file_reads.IMPORT_SYSTEM:
+            return "import"
+        if path.startswith(own_code.FOLDER):
+            return "worker"
+        module = frame.f_globals.get("__name__", "")
+        if isinstance(module, str) and module.startswith("_pytest."):
+            return "pytest"
+        if file_reads.is_of_project(path):
+            return "project"
+        frame = frame.f_back
+    return "pytest"

@@ -1,0 +1,242 @@
+"""Records of what a test depends on, as a worker makes them (Python 3.12 and later)."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from conftest import Project
+from fake_engine import Engine, Host, Message, run
+
+pytestmark = pytest.mark.skipif(sys.version_info < (3, 12), reason="it needs sys.monitoring")
+
+CORE = """
+import functools
+_kept = {}
+def get():
+    if "x" not in _kept:
+        _kept["x"] = build()
+    return _kept["x"]
+def build(): return Parser().parse()
+class Parser:
+    def parse(self):
+        def inner(): return 2
+        return inner()
+    def __call__(self): return 3
+@functools.lru_cache
+def table(): return Parser().parse()
+def unused(): pass
+"""
+
+
+class Recorded:
+    """The records of one runner's tests, by id."""
+
+    def __init__(self, host: Host, ids: list[str]) -> None:
+        self._names: dict[int, str] = {}
+        self.used: dict[str, set[str]] = {}
+        self.calls: set[tuple[str, str]] = set()
+        self.outside: set[str] = set()
+        self.first: list[str] = []
+        for message in host.all("inputs"):
+            self._add(message, ids[message["i"]].split("::")[-1])
+
+    def _add(self, message: Message, test: str) -> None:
+        for number, *node in message["nodes"]:
+            self._names[number] = ":".join(filter(None, node[1:])) or f"<{node[0]}>"
+        self.used[test] = {self._names[number] for number in message["used"]}
+        self.calls |= {(self._names[a], self._names[b]) for a, b in message["edges"]}
+        self.outside |= {self._names[number] for number in message.get("outside", ())}
+        if message["is_first"]:
+            self.first.append(test)
+
+
+def _recorded(project: Project, files: dict[str, str], **options: object) -> Recorded:
+    engine: Engine = project(files)
+    base = engine.base()
+    base.wait("ready")
+    host = engine.fork(base, "collected", **{"record": True, **options})
+    host.wait("collected")
+    runner = engine.fork(host, "runner")
+    ids = [node["id"] for node in host.nodes()]
+    verdicts = run(runner, ids)
+    assert {verdict["outcome"] for verdict in verdicts.values()} == {"passed"}
+    return Recorded(runner, ids)
+
+
+def test_functions_are_recorded_for_each_test(project: Project) -> None:
+    found = _recorded(
+        project,
+        {
+            "pkg/__init__.py": "",
+            "pkg/core.py": CORE,
+            "test_a.py": """
+            from pkg import core
+            MADE = core.build()
+            def test_build(): core.build()
+            def test_again(): core.build()
+            def test_nothing(): pass
+            """,
+        },
+    )
+    build = {"pkg/core.py:build", "pkg/core.py:Parser.parse"}
+    assert found.used["test_build"] == build | {"test_a.py:test_build"}
+    assert found.used["test_again"] == build | {"test_a.py:test_again"}
+    assert found.used["test_nothing"] == {"test_a.py:test_nothing"}
+    assert found.first == ["test_build"]
+    assert found.outside >= build | {"test_a.py:<module>"}, "the module calls it at import"
+    assert "pkg/core.py:unused" not in set().union(*found.used.values())
+
+
+def test_calls_lead_from_a_kept_result_to_the_functions_that_made_it(project: Project) -> None:
+    found = _recorded(
+        project,
+        {
+            "core.py": CORE,
+            "test_a.py": """
+            import core
+            def test_first(): core.build(), core.get(), core.table(), core.Parser()()
+            def test_get(): core.get()
+            def test_table(): core.table()
+            """,
+        },
+    )
+    assert found.used["test_get"] == {"test_a.py:test_get", "core.py:get"}
+    assert found.used["test_table"] == {"test_a.py:test_table"}, "the cache is not Python code"
+    assert ("core.py:get", "core.py:build") in found.calls, "although the test had called it before"
+    assert ("core.py:build", "core.py:Parser.parse") in found.calls
+    assert ("test_a.py:test_table", "core.py:table") in found.calls
+    assert ("core.py:table", "core.py:Parser.parse") in found.calls
+    assert ("test_a.py:test_first", "core.py:Parser.__call__") in found.calls
+
+
+def test_fixtures_belong_to_every_test_that_uses_them(project: Project) -> None:
+    found = _recorded(
+        project,
+        {
+            "core.py": CORE + "def later(): pass\ndef asked(): pass\n",
+            "conftest.py": """
+            import pytest, core
+            @pytest.fixture(scope="session")
+            def inner(): return core.build()
+            @pytest.fixture(scope="module")
+            def outer(inner):
+                core.unused()
+                yield
+                core.later()
+            @pytest.fixture(scope="session")
+            def on_request(): core.asked()
+            """,
+            "test_a.py": """
+            import core
+            def test_before(): core.build(), core.unused()
+            def test_first(outer): pass
+            def test_second(outer): pass
+            def test_none(): pass
+            def test_request(request): request.getfixturevalue("on_request")
+            def test_later(): pass
+            class TestKlass:
+                @classmethod
+                def setup_class(cls): core.build()
+                def test_a(self): pass
+                def test_b(self): pass
+            """,
+        },
+    )
+    made = {"core.py:build", "core.py:unused", "conftest.py:inner", "conftest.py:outer"}
+    for test in ("test_first", "test_second"):
+        assert found.used[test] >= made, test
+    assert found.used["test_none"] == {"test_a.py:test_none"}
+    assert "core.py:asked" in found.used["test_request"]
+    assert "core.py:asked" in found.used["test_later"], "code requested it, so any test may use it"
+    assert "core.py:build" in found.used["test_a"] & found.used["test_b"]
+    assert "core.py:later" in found.used["test_b"], "the teardown belongs to the last test"
+
+
+def test_files_variables_and_what_nobody_can_know(project: Project) -> None:
+    found = _recorded(
+        project,
+        {
+            "core.py": CORE,
+            "late.py": "import core\ncore.build()\n",
+            "data/x.txt": "x",
+            "cases.txt": "1",
+            "test_a.py": """
+            import os, pathlib, socket, subprocess, sys, traceback
+            CASES = pathlib.Path("cases.txt").read_text(), os.environ.get("CASES")
+            def test_nothing(tmp_path): (tmp_path / "x").write_text("x")
+            def test_file(): pathlib.Path("data/x.txt").read_text()
+            def test_list(): os.listdir("data")
+            def test_variable(): "OWN" in os.environ, os.getenv("OTHER")
+            def test_set(monkeypatch): monkeypatch.setenv("SET", "1")
+            def test_copy():
+                from unittest import mock
+                with mock.patch.dict(os.environ, {"PATCHED": "1"}): pass
+            def test_process(): subprocess.run(["true"])
+            def test_fork():
+                pid = os.fork()
+                if not pid: os._exit(0)
+                os.waitpid(pid, 0)
+            def test_network():
+                with socket.socket() as server, socket.socket() as client:
+                    server.bind(("127.0.0.1", 0)); server.listen()
+                    client.connect(server.getsockname())
+            def test_lines(): traceback.format_stack()
+            def test_own_line(): sys._getframe().f_lineno
+            def test_import(): import late
+            """,
+        },
+    )
+    used = {test: inputs - {f"test_a.py:{test}"} for test, inputs in found.used.items()}
+    assert used["test_nothing"] == set()
+    assert used["test_file"] == {"data/x.txt"}
+    assert used["test_list"] == {"data"}
+    assert used["test_variable"] == {"OWN", "OTHER"}
+    assert used["test_set"] == {"SET"}
+    assert used["test_copy"] == set(), "mock reads all variables to put them back"
+    assert "<process>" in used["test_process"] & used["test_fork"]
+    assert "<network>" in used["test_network"]
+    assert "<lines>" in used["test_lines"] & used["test_own_line"]
+    assert used["test_import"] == {"late.py:<module>", "core.py:<module>", "core.py:Parser"} | {
+        "core.py:build",
+        "core.py:Parser.parse",
+    }
+    assert {"cases.txt", "CASES"} <= found.outside
+    assert "<process>" not in found.outside, "the worker itself forks"
+    assert ("test_a.py:<module>", "cases.txt") in found.calls
+    assert ("test_a.py:test_import", "late.py:<module>") in found.calls
+
+
+def test_threads_that_outlive_a_test_belong_to_later_ones(project: Project) -> None:
+    found = _recorded(
+        project,
+        {
+            "core.py": """
+            import threading
+            go, done = threading.Event(), threading.Event()
+            def work():
+                go.wait()
+                done.set()
+            """,
+            "test_a.py": """
+            import core, threading
+            def test_begins(): threading.Thread(target=core.work, daemon=True).start()
+            def test_waits():
+                core.go.set()
+                core.done.wait()
+            """,
+        },
+    )
+    assert "core.py:work" in found.used["test_begins"] & found.used["test_waits"]
+
+
+def test_nothing_is_recorded_unless_the_engine_asks(project: Project) -> None:
+    files = {
+        "test_a.py": """
+        import os, sys
+        def test_a():
+            assert not any(sys.monitoring.get_tool(tool) for tool in range(6))
+            assert "lens" not in os.environ.encodekey.__module__
+        """
+    }
+    assert _recorded(project, files, record=False).used == {}
