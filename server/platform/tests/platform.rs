@@ -1,4 +1,5 @@
-//! The same expectations on every system: what the engine asks of it.
+//! The same expectations on every system: the engine's.
+#![expect(clippy::unwrap_used, reason = "a panic in a helper of tests is a failed test")]
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _};
