@@ -218,6 +218,14 @@ class Engine(RunControl):
         )
         return cast(messages.RunRecorded, answer)
 
+    def trust(self, trusted: bool | None = None) -> str | None:
+        """Return the folder that the user of an editor does not trust, if there is one.
+
+        `trusted` stores what the user of an editor decided.
+        """
+        answer = self._request("trust", repo_path=self.root, trusted=trusted)
+        return cast(messages.Trust, answer)["untrusted"]
+
     def affected(self, paths: Sequence[str]) -> Sequence[str]:
         """Return the ids of the test files whose outcomes a change of these files may alter."""
         answer = self._in_context("get_affected", paths=[*paths])

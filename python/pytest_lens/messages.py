@@ -930,6 +930,17 @@ class Affected(TypedDict):
     files: list[ReachedFile]
 
 
+class Trust(TypedDict):
+    """Whether the user trusts a repo (an addition of pytest-lens).
+
+    * ``untrusted``: The repo's root, or the folder above it, that the user of an editor does not
+      trust; ``None`` if no editor said so.
+    """
+
+    type: Literal["trust"]
+    untrusted: str | None
+
+
 class RunRecorded(TypedDict):
     """A run is recorded (an addition of pytest-lens).
 
@@ -1464,6 +1475,7 @@ Response = Union[
     ContextStatus,
     History,
     Affected,
+    Trust,
     RunRecorded,
 ]
 """The answer to a `Request`."""

@@ -172,6 +172,12 @@ class Tour(ControlSteps):
         assert history["exists"] and history["outcomes"] >= 4 and history["tracked"] == 4
         assert history["flaky"] == [] and history["trouble"] is None
 
+    def trust(self) -> None:
+        root = str(self.project.root)
+        for trusted, untrusted in [(None, None), (False, root), (None, root), (True, None)]:
+            answer = self.client.expect("trust", "trust", repo_path=root, trusted=trusted)
+            assert answer["untrusted"] == untrusted, trusted
+
     def record_run(self) -> None:
         outcome = {"id": IDS[0], "outcome": "passed", "attempt": 1, "duration_ms": 1.0}
         for known in (False, True):

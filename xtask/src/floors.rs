@@ -59,6 +59,7 @@ const HOUSES: [House; 3] = [
         floors: &[
             &["main"],
             &["commands"],
+            &["mcp"],
             &["run"],
             &["terminal"],
             &["results"],

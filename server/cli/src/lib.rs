@@ -8,6 +8,7 @@ mod engine;
 mod failure;
 mod git;
 mod logs;
+mod mcp;
 mod options;
 mod paths;
 mod results;

@@ -6,6 +6,19 @@ use std::time::Duration;
 /// A request that waits for events ends after this many milliseconds and is sent again, so that a lost daemon is noticed.
 pub(crate) const EVENTS_WAIT_MS: u64 = 60_000;
 
+/// A daemon that was started for an agent ends after this many seconds without clients and runs: the next agent, or the
+/// same one after a pause, finds it warm.
+pub(crate) const DAEMON_IDLE_SECONDS: u64 = 900;
+
+/// A daemon listens within milliseconds, on a busy machine within seconds.
+pub(crate) const DAEMON_START_LIMIT: Duration = Duration::from_secs(20);
+
+/// The time within which a killed run is reported as ended.
+pub(crate) const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// Pause between two reports of an agent's progress: each may cost it attention.
+pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Pause between two drawings of the progress bar while nothing happens: its spinner turns smoothly.
 pub(crate) const BAR_INTERVAL: Duration = Duration::from_millis(100);
 

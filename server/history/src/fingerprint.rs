@@ -5,7 +5,7 @@
 //! caller adds (variables, installed packages). It leaves out environments, caches, and data that tests write
 //! themselves: a counter or a database that every run changes would give each run another fingerprint.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -35,6 +35,41 @@ type Known = HashMap<PathBuf, (SystemTime, u64, [u8; 32])>;
 pub struct Fingerprints {
     known: Mutex<Known>,
     runs: Runs,
+}
+
+/// The files that count, at one moment.
+#[derive(Debug, Clone)]
+pub struct Code {
+    /// The fingerprint: 32 hexadecimal digits.
+    pub name: Arc<str>,
+    /// The hash of each file's content, by its path relative to the root.
+    files: BTreeMap<PathBuf, [u8; 32]>,
+}
+
+/// Files that differ between two moments, relative to the root.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Python sources and configuration: changed, new or deleted.
+    pub code: Vec<PathBuf>,
+    /// Other files: changed or deleted. New ones are what tests leave behind.
+    pub data: Vec<PathBuf>,
+}
+
+impl Code {
+    /// The files that differ at a later moment.
+    #[must_use]
+    pub fn differences(&self, later: &Code) -> Differences {
+        let mut found = Differences::default();
+        for (path, content) in &self.files {
+            if later.files.get(path) != Some(content) {
+                let of = if is_code(path) { &mut found.code } else { &mut found.data };
+                of.push(path.clone());
+            }
+        }
+        let new = later.files.keys().filter(|path| !self.files.contains_key(*path) && is_code(path));
+        found.code.extend(new.cloned());
+        found
+    }
 }
 
 /// A run in progress, as long as this is held.
@@ -83,6 +118,11 @@ impl Fingerprints {
 
     /// The fingerprint of `root` as it is now, without further inputs. Reads every file.
     pub fn of(&self, root: &Path) -> Arc<str> {
+        self.look(root, b"").0.name
+    }
+
+    /// The files of `root` that count, as they are now. Reads every file that is new or has changed.
+    pub fn code(&self, root: &Path) -> Code {
         self.look(root, b"").0
     }
 
@@ -90,12 +130,12 @@ impl Fingerprints {
     /// that counts has changed since `began`, when the run loaded its code. Reads every file that is new or has
     /// changed.
     pub fn since(&self, began: SystemTime, root: &Path, besides: &[u8]) -> Option<Arc<str>> {
-        let (name, last_change) = self.look(root, besides);
-        (last_change < began).then_some(name)
+        let (code, last_change) = self.look(root, besides);
+        (last_change < began).then_some(code.name)
     }
 
-    /// The fingerprint, and the time of the last change under it.
-    fn look(&self, root: &Path, besides: &[u8]) -> (Arc<str>, SystemTime) {
+    /// The files with their fingerprint, and the time of the last change among them.
+    fn look(&self, root: &Path, besides: &[u8]) -> (Code, SystemTime) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut present: Vec<PathBuf> = WalkBuilder::new(root)
             .hidden(false)
@@ -112,6 +152,7 @@ impl Fingerprints {
         let mut digest = Sha256::new();
         digest.update(Sha256::digest(besides));
         let mut last_change = SystemTime::UNIX_EPOCH;
+        let mut files = BTreeMap::new();
         for path in present {
             let Some((content, changed)) = self.content_of(&mut known, &path) else { continue };
             last_change = last_change.max(changed);
@@ -119,9 +160,10 @@ impl Fingerprints {
             digest.update(relative.as_os_str().as_encoded_bytes());
             digest.update([0]);
             digest.update(content);
+            files.insert(relative.to_owned(), content);
         }
         let name: String = digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        (name.into(), last_change)
+        (Code { name: name.into(), files }, last_change)
     }
 
     /// The hash of a file's content, and the time of its last change; `None` if the file does not count.
@@ -195,19 +237,43 @@ mod tests {
         let prints = Fingerprints::default();
         write("a.py", "1");
         write(".gitignore", "made.py\n");
-        let first = prints.look(root.path(), b"").0;
+        let first = prints.of(root.path());
         write("made.py", "x");
         write(".venv/pyvenv.cfg", "");
         write(".venv/lib/b.py", "x");
-        assert_eq!(prints.look(root.path(), b"").0, first);
+        assert_eq!(prints.of(root.path()), first);
         write("a.py", "2");
-        let second = prints.look(root.path(), b"").0;
+        let second = prints.of(root.path());
         assert_ne!(second, first);
         write("pytest.ini", "[pytest]");
-        assert_ne!(prints.look(root.path(), b"").0, second);
+        assert_ne!(prints.of(root.path()), second);
         write("a.py", "1");
         fs::remove_file(root.path().join("pytest.ini")).unwrap();
-        assert_eq!(prints.look(root.path(), b"").0, first);
+        assert_eq!(prints.of(root.path()), first);
+    }
+
+    #[test]
+    fn the_files_that_changed_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let prints = Fingerprints::default();
+        for name in ["a.py", "b.py", "same.py", "data.txt", "gone.txt"] {
+            write(root, name, "1");
+        }
+        let before = prints.code(root);
+        assert_eq!(before.differences(&prints.code(root)), Differences::default());
+        write(root, "a.py", "2");
+        write(root, "same.py", "1");
+        write(root, "new.py", "");
+        write(root, "new.txt", "");
+        write(root, "data.txt", "2");
+        fs::remove_file(root.join("b.py")).unwrap();
+        fs::remove_file(root.join("gone.txt")).unwrap();
+        let after = prints.code(root);
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let expected = Differences { code: paths(&["a.py", "b.py", "new.py"]), data: paths(&["data.txt", "gone.txt"]) };
+        assert_eq!(before.differences(&after), expected);
+        assert_ne!(before.name, after.name);
     }
 
     #[test]
@@ -217,22 +283,22 @@ mod tests {
         let prints = Fingerprints::default();
         write(root, ".gitignore", ".env\n");
         write(root, "a.py", "1");
-        let mut last = prints.look(root, b"").0;
+        let mut last = prints.of(root);
         for name in ["data/a.txt", "tests/test_x.yaml", "templates/page.html", "sql/schema.sql", ".env", "Makefile"] {
             for text in ["1", "2"] {
                 write(root, name, text);
-                let now = prints.look(root, b"").0;
+                let now = prints.of(root);
                 assert_ne!(now, last, "{name} {text}");
                 last = now;
             }
         }
-        assert_ne!(prints.look(root, b"M=bad").0, last);
+        assert_ne!(prints.look(root, b"M=bad").0.name, last);
         let began = prints.run_begins().began();
         assert_eq!(prints.since(began + Duration::from_secs(1), root, b""), Some(Arc::clone(&last)));
         write(root, "data/a.txt", "3");
         assert_eq!(prints.since(began, root, b""), None, "it is not what the run had");
         write(root, "data/a.txt", "2");
-        assert_eq!(prints.look(root, b"").0, last);
+        assert_eq!(prints.of(root), last);
     }
 
     #[test]
@@ -241,7 +307,7 @@ mod tests {
         let root = root.path();
         let prints = Fingerprints::default();
         write(root, "a.py", "1");
-        let first = prints.look(root, b"").0;
+        let first = prints.of(root);
         let running = prints.run_begins();
         // Written in a tick of its own, apart from the run's beginning and end.
         let next_tick = || {
@@ -253,14 +319,14 @@ mod tests {
         next_tick();
         write(root, "counter", "1");
         next_tick();
-        assert_eq!(prints.look(root, b"").0, first);
+        assert_eq!(prints.of(root), first);
         write(root, "a.py", "2");
-        let second = prints.look(root, b"").0;
+        let second = prints.of(root);
         assert_ne!(second, first);
         drop(running);
-        assert_eq!(prints.look(root, b"").0, second);
+        assert_eq!(prints.of(root), second);
         write(root, "counter", "by hand");
-        assert_ne!(prints.look(root, b"").0, second);
+        assert_ne!(prints.of(root), second);
     }
 
     #[test]
@@ -269,8 +335,8 @@ mod tests {
         let prints = Fingerprints::default();
         let large = fs::File::create(root.path().join("large.bin")).unwrap();
         large.set_len(8 << 30).unwrap();
-        let first = prints.look(root.path(), b"").0;
+        let first = prints.of(root.path());
         large.set_len(9 << 30).unwrap();
-        assert_ne!(prints.look(root.path(), b"").0, first);
+        assert_ne!(prints.of(root.path()), first);
     }
 }

@@ -19,7 +19,7 @@ mod timing;
 mod trouble;
 
 pub use failure::{FailedAt, Failure};
-pub use fingerprint::{Fingerprints, Running};
+pub use fingerprint::{Code, Differences, Fingerprints, Running};
 pub use history::{Changed, History, HistoryOptions};
 pub use ledger::{Last, Limits, Report};
 pub use location::Location;

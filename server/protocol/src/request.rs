@@ -349,5 +349,14 @@ messages! {
             /// Every attempt, in the order of the run.
             outcomes: Vec<PastOutcome>,
         },
+        /// Requests whether the user trusts a repo, by what editors said of it or of a folder above, and stores what an
+        /// editor says (an addition of pytest-lens). Clients that run code without being asked by a person each time
+        /// respect it. Needs no context and starts no Python. Answer: `trust`.
+        Trust = "trust" {
+            /// Absolute path of the repo's root.
+            repo_path: String,
+            /// What the user of an editor decided; `None` = only asks.
+            trusted: Option<bool>,
+        },
     }
 }

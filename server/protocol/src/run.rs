@@ -23,7 +23,7 @@ pub struct RunOptions {
     pub timeout_ms: Option<u64>,
     /// The most repeats of a failed test.
     pub reruns: Option<u32>,
-    /// The client that asked: `editor`, `cli` or `ci`; kept in the history.
+    /// The client that asked: `editor`, `cli`, `agent` or `ci`; kept in the history.
     pub source: Option<String>,
     /// Choose the fastest number of runners, if `workers` is left out.
     pub auto_workers: bool,
@@ -36,6 +36,8 @@ pub struct RunOptions {
     pub first: Vec<String>,
     /// Tests of a file stay with one runner, even if there are many.
     pub whole_files: bool,
+    /// The run ends with the session that requested it, so nothing goes on after its client has gone.
+    pub ends_with_session: bool,
 }
 
 /// The outcome of one attempt at a test, in a run that has ended elsewhere.
@@ -93,6 +95,9 @@ pub enum Source {
     /// A user or a program asked for it at a terminal.
     #[default]
     Cli,
+    /// An AI agent asked for it. As in an editor, it makes no reports; as at a terminal, it waits for runs of the same
+    /// tests.
+    Agent,
     /// A continuous integration service ran it, here or elsewhere.
     Ci,
 }
@@ -104,6 +109,7 @@ impl Source {
         match self {
             Self::Editor => "editor",
             Self::Cli => "cli",
+            Self::Agent => "agent",
             Self::Ci => "ci",
         }
     }
@@ -128,14 +134,14 @@ impl fmt::Display for Source {
 
 /// A word that names no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown source '{0}': expected editor, cli or ci")]
+#[error("unknown source '{0}': expected editor, cli, agent or ci")]
 pub struct UnknownSource(pub String);
 
 impl FromStr for Source {
     type Err = UnknownSource;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        let all = [Self::Editor, Self::Cli, Self::Ci];
+        let all = [Self::Editor, Self::Cli, Self::Agent, Self::Ci];
         all.into_iter().find(|source| source.as_str() == name).ok_or_else(|| UnknownSource(name.to_owned()))
     }
 }

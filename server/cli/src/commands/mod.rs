@@ -20,8 +20,9 @@ use pytest_lens_engine::{Connect, Remote};
 use crate::engine::start::{Lifetime, block_on, start, with, with_engine};
 use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
+use crate::mcp;
 use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root};
-use crate::options::{addopts, project_file, projects, selectors, terminal_access};
+use crate::options::{addopts, project_file, projects, reporter, selectors, terminal_access};
 use crate::run;
 use crate::style::Style;
 
@@ -43,6 +44,10 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
                 }
             }),
         },
+        Command::Mcp(options) => {
+            let root = selectors::shared_root(options.root.root.as_deref(), &mut Vec::new())?;
+            block_on(mcp::serve(root, options.connect))
+        }
         Command::Daemon(options) => {
             with_engine(Lifetime::Resident, async |engine| daemon::daemon(engine, options).await)
         }
@@ -70,6 +75,7 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             }
             options.has_terminal = terminal_access::is_wanted(&options, &added)?;
             addopts::add(&mut options, &added);
+            options.for_agent = reporter::is_for_agent(&options, |name| std::env::var(name).ok());
             if options.has_terminal {
                 // Not a daemon's engine: its processes have other terminals. Its clients learn of the run by the
                 // history.

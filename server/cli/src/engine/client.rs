@@ -35,6 +35,11 @@ impl Client {
         }
     }
 
+    /// A client of a daemon, for a context that is open.
+    pub(crate) fn of_daemon(session: Arc<dyn Call>, context_id: String) -> Self {
+        Client { session, context_id, is_shared: true }
+    }
+
     /// The log: of an engine in this process from its beginning, of a daemon from now on.
     pub(crate) fn log(&self) -> Log {
         Log { cursor: if self.is_shared { u64::MAX } else { 0 } }

@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Lsp(Lsp),
     /// Start an engine behind a Unix socket, for several clients (`--connect`)
     Daemon(Daemon),
+    /// Start a server for AI agents (Model Context Protocol) on standard input and output
+    Mcp(Mcp),
     /// Print the help of a command or topic, or the list of both
     Help(Help),
     /// Print a script that completes commands and options in a shell
@@ -105,6 +107,15 @@ pub(crate) struct Lsp {
     stdio: bool,
     #[command(flatten)]
     pub engine: EngineAt,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Mcp {
+    #[command(flatten)]
+    pub root: Root,
+    /// Use the daemon at this socket [default: the user's daemon, which is started if there is none]
+    #[arg(long, value_name = "SOCKET")]
+    pub connect: Option<PathBuf>,
 }
 
 /// Which engine a command uses.
@@ -223,6 +234,10 @@ pub(crate) struct Run {
     /// Print the events of the run, one JSON object per line
     #[arg(long, help_heading = OUTPUT)]
     pub json: bool,
+    /// For whom to print: a person at a terminal, or an AI agent, in few words [default: agent if one started this
+    /// command, by its environment variables]
+    #[arg(long, value_name = "READER", value_parser = PossibleValuesParser::new(["terminal", "agent"]), conflicts_with = "json", help_heading = OUTPUT)]
+    pub reporter: Option<String>,
     /// List the tests without running them
     #[arg(long = "collect-only", visible_alias = "co", alias = "collectonly", help_heading = SELECTION)]
     pub collect_only: bool,
@@ -236,6 +251,9 @@ pub(crate) struct Run {
     /// The tests use this process's standard streams; see `terminal_access`.
     #[arg(skip)]
     pub has_terminal: bool,
+    /// An AI agent reads the output; see `reporter`.
+    #[arg(skip)]
+    pub for_agent: bool,
     /// The option that pytest itself follows, if there is one.
     #[arg(skip)]
     pub by_pytest: Option<String>,

@@ -10,6 +10,7 @@ use pytest_lens_protocol::{
 use crate::failure::exit;
 use crate::options::selectors::is_selected_file;
 use crate::paths::path_of_uri;
+use crate::results::code::CodeWatch;
 use crate::timing::SLOW;
 
 /// A file that could not be collected.
@@ -59,6 +60,8 @@ pub(crate) struct Report {
     pub note: Option<String>,
     /// A sentence on the tests that `--affected` left out; empty if there are none.
     pub left_out: String,
+    /// The code before the run, if the reader is told of changes while it ran.
+    pub code: Option<CodeWatch>,
     /// The end, if the run has ended.
     pub end: Option<RunEnd>,
 }
@@ -83,8 +86,14 @@ impl Report {
             has_terminal: false,
             note: None,
             left_out: String::new(),
+            code: None,
             end: None,
         }
+    }
+
+    /// The root of the project.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The selected ids; empty = all tests.

@@ -86,15 +86,20 @@ pub(crate) async fn explain(
 
 /// The changed files, and the tests that they reach.
 #[derive(Debug)]
-struct Reach {
-    changes: Changes,
+pub(crate) struct Reach {
+    pub changes: Changes,
     /// The way to every test, if there is one.
-    everything: Vec<String>,
-    files: Vec<ReachedFile>,
+    pub everything: Vec<String>,
+    pub files: Vec<ReachedFile>,
 }
 
-async fn reach(client: &Client, root: &Path, base: &str) -> Result<Reach, Failure> {
-    let changes = git::changes(root, base)?;
+/// The tests that the changes against a git base can reach.
+pub(crate) async fn reach(client: &Client, root: &Path, base: &str) -> Result<Reach, Failure> {
+    reach_of(client, root, git::changes(root, base)?).await
+}
+
+/// The tests that these changes can reach.
+pub(crate) async fn reach_of(client: &Client, root: &Path, changes: Changes) -> Result<Reach, Failure> {
     // Plugins and configuration are known after a collection. The run itself reports its errors.
     client.collect().await.ok();
     if let Some(above) = changes.files.iter().find(|path| concerns_from_above(path, root)) {
@@ -167,7 +172,7 @@ fn explanation(id: &str, reach: &Reach) -> String {
 }
 
 /// `a.py imports b.py, which imports c.py, which changed`.
-fn way(through: &[String]) -> String {
+pub(crate) fn way(through: &[String]) -> String {
     let mut text = through.first().cloned().unwrap_or_default();
     for (step, next) in through.iter().skip(1).enumerate() {
         let which = if step == 0 { " " } else { ", which " };

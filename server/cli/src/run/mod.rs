@@ -1,7 +1,7 @@
 //! One run: starts it, follows the event log to its end, and returns pytest's exit status.
 
 pub(crate) mod affected;
-mod narrow;
+pub(crate) mod narrow;
 mod order;
 mod request;
 mod stopping;
@@ -21,6 +21,7 @@ use crate::engine::client::{Client, Log};
 use crate::engine::inventory::inventory;
 use crate::failure::{Failure, exit};
 use crate::options::{arguments, parse, pytest_options, selectors, terminal_access};
+use crate::results::code::CodeWatch;
 use crate::results::report::Report;
 use crate::style::Style;
 use crate::suggest;
@@ -55,10 +56,11 @@ async fn follow(
 ) -> Result<i32, Failure> {
     let ids = selectors::node_ids(root, &options.selectors)?;
     let mut report = Report::new(root, ids.clone());
-    report.all = sections::wants_all(&options.output).then(Vec::new);
+    report.all = (options.for_agent || sections::wants_all(&options.output)).then(Vec::new);
     let style = style.with_colour(options.output.color.as_deref());
     report.has_terminal = options.has_terminal;
-    let progress = Progress::new(options.json, options.has_terminal, &options.output, style);
+    report.code = options.for_agent.then(|| CodeWatch::begin(&Arc::default(), root));
+    let progress = Progress::new(options, style);
     let leaves_interrupts = options.has_terminal && terminal_access::is_shared();
     let mut interrupted = false;
     let started = {

@@ -379,6 +379,7 @@ async fn what_was_typed_is_what_is_asked() {
                     until_failure: None,
                     first: [],
                     whole_files: false,
+                    ends_with_session: false,
                 },
             ),
         },

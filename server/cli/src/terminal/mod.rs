@@ -1,5 +1,6 @@
-//! The output of a run for people, in pytest's layout.
+//! The output of a run: for people in pytest's layout, for agents in few words.
 
+pub(crate) mod agent;
 mod counts;
 mod failures;
 mod outcome_words;

@@ -7,13 +7,14 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 use pytest_lens_protocol::{EventPayload, OutputStream, TestOutcome};
 
+use super::agent;
 use super::counts::counts;
 use super::outcome_words::{paint, word};
 use super::running::Running;
 use super::summary::summary;
 use super::text::{before_teardown, colour_first_word, first_line, short_line};
 use crate::failure::Failure;
-use crate::options::arguments::OutputOptions;
+use crate::options::arguments::{OutputOptions, Run};
 use crate::results::report::{Report, is_failure};
 use crate::style::{Paint, Style};
 use crate::timing::BAR_INTERVAL;
@@ -28,6 +29,8 @@ pub(crate) struct Progress<'a> {
 
 enum Display {
     Json,
+    /// Nothing before the end; then a verdict for a program.
+    Agent,
     /// Nothing before the end.
     Quiet,
     Lines,
@@ -37,9 +40,11 @@ enum Display {
 impl<'a> Progress<'a> {
     /// Chooses the display: a bar on a terminal, unless the user wants a line per test. Tests that have the terminal
     /// show their progress there themselves.
-    pub(crate) fn new(json: bool, has_terminal: bool, options: &'a OutputOptions, style: Style) -> Self {
-        let display = match (json, style.is_terminal, options.level() > 0) {
-            _ if has_terminal => Display::Quiet,
+    pub(crate) fn new(run: &'a Run, style: Style) -> Self {
+        let options = &run.output;
+        let display = match (run.json, style.is_terminal, options.level() > 0) {
+            _ if run.for_agent => Display::Agent,
+            _ if run.has_terminal => Display::Quiet,
             (true, ..) => Display::Json,
             (false, _, true) => Display::Lines,
             (false, false, false) if options.is_quiet() => Display::Quiet,
@@ -90,7 +95,7 @@ impl<'a> Progress<'a> {
 
     fn show_outcome(&self, outcome: &TestOutcome, done: usize, total: usize, out: &mut dyn Write) -> io::Result<()> {
         match &self.display {
-            Display::Json | Display::Quiet => Ok(()),
+            Display::Json | Display::Agent | Display::Quiet => Ok(()),
             Display::Lines => {
                 let part = format!("[{:3}%]", (100 * done).checked_div(total).unwrap_or(100));
                 if let Some(before) = before_teardown(outcome) {
@@ -150,6 +155,10 @@ impl<'a> Progress<'a> {
             Display::Bar(bar) => bar.finish_and_clear(),
             Display::Lines if report.done() > 0 => writeln!(out)?,
             Display::Lines | Display::Quiet => {}
+            Display::Agent => {
+                out.write_all(agent::answer::of_command(report).as_bytes())?;
+                return Ok(out.flush()?);
+            }
             Display::Json => {
                 for error in &report.errors {
                     let message = first_line(&error.message);

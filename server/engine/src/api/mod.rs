@@ -13,6 +13,7 @@ mod settings;
 mod shards;
 mod status;
 mod suites;
+mod trust;
 
 use std::sync::Arc;
 
@@ -124,6 +125,7 @@ async fn alone(session: &Session, request: Request) -> Answered {
             let run = history::past_run(&report_hash, &source, started_ms, outcomes)?;
             history::record(&session.shared, &repo_path, run).await
         }
+        Request::Trust { repo_path, trusted } => trust::trust(&session.shared.config.state_dir, &repo_path, trusted),
         Request::GetTestFlakiness { context_id, node_id } => flakiness::of_test(&project(&context_id)?, node_id).await,
         Request::GetShard { context_id, node_ids, shard_index, total_shards, strategy } => {
             shards::tests(&project(&context_id)?, &node_ids, shard_index, total_shards, &strategy).await

@@ -51,10 +51,17 @@ pub(super) fn complete(end: &RunEnd) -> Response {
     }
 }
 
-/// `run_stream`: returns when the run is recorded. From then on no client owns it.
+/// `run_stream`: returns when the run is recorded. From then on no client owns it, unless the request says so.
 pub(super) async fn stream(session: &Session, project: &Arc<Project>, request: RunRequest) -> Answered {
+    let ends_with_session = request.options.ends_with_session;
     let (run_id, lease) = begin(session, project, request).await?;
-    Ok(Response::RunStarted { run_id, total_tests: lease.release().map_or(0, |record| record.total) })
+    let total_tests = lease.record().map_or(0, |record| record.total);
+    if ends_with_session {
+        session.own(|owned| owned.leases.push(lease));
+    } else {
+        lease.release();
+    }
+    Ok(Response::RunStarted { run_id, total_tests })
 }
 
 /// `debug_run`: returns when a debugger can connect and the run is recorded.

@@ -8,6 +8,7 @@ use pytest_lens_protocol::Request;
 
 use crate::engine::{Engine, Shared};
 use crate::project::Project;
+use crate::runs::record::RunLease;
 use crate::session::{Answer, Call, Connect};
 use crate::suites::BuiltRun;
 
@@ -34,6 +35,8 @@ pub(crate) struct Session {
 pub(crate) struct Owned {
     /// Weak, since the registry holds the runs until they are forgotten.
     pub runs: Vec<Weak<BuiltRun>>,
+    /// Dropping a lease kills its run.
+    pub leases: Vec<RunLease>,
     pub iterators: Vec<String>,
 }
 
@@ -70,17 +73,20 @@ impl Session {
     pub(crate) fn own(&self, keep: impl FnOnce(&mut Owned)) {
         let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
         owned.runs.retain(|run| run.strong_count() > 0);
+        owned.leases.retain(RunLease::is_live);
         keep(&mut owned);
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let Owned { runs, iterators } = std::mem::take(self.owned.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let Owned { runs, leases, iterators } =
+            std::mem::take(self.owned.get_mut().unwrap_or_else(PoisonError::into_inner));
         for run in runs.iter().filter_map(Weak::upgrade) {
             self.shared.registry.forget(&run);
             run.close_for_client();
         }
+        drop(leases);
         for id in iterators {
             self.shared.registry.iterators.remove(&id);
         }

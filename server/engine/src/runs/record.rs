@@ -193,6 +193,11 @@ impl RunLease {
         self.0.as_ref()?.wait().await
     }
 
+    /// Whether its run goes on.
+    pub(crate) fn is_live(&self) -> bool {
+        self.0.as_ref().is_some_and(|record| !record.is_over())
+    }
+
     pub(crate) fn record(&self) -> Option<Arc<RunRecord>> {
         self.0.clone()
     }

@@ -51,6 +51,7 @@ fn options(args: RunArgs) -> RunOptions {
         until_failure: args.until_failure,
         first: Vec::new(),
         whole_files: false,
+        ends_with_session: false,
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct State {
     pub(crate) encoding: Encoding,
     /// Whether code of the workspace may be executed.
     pub(crate) trusted: bool,
+    /// Whether the client said so, and did not leave it to the default.
+    pub(crate) has_trust: bool,
     /// Open documents.
     pub(crate) documents: Documents,
     /// Cached texts of files on disk.

@@ -10,6 +10,7 @@ use lsp_types::{
     WorkspaceFoldersChangeEvent,
 };
 use pytest_lens_analysis::{CONFIG_FILES, SETTINGS_FILES, is_config_file, is_settings_file};
+use pytest_lens_protocol::Request;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -31,7 +32,8 @@ pub(crate) fn initialize(shared: &Arc<Shared>, params: &InitializeParams, encodi
     let mut state = shared.state();
     state.features = Features::read(params);
     state.encoding = encoding;
-    state.trusted = options.get("trusted").and_then(Value::as_bool).unwrap_or(true);
+    let trusted = options.get("trusted").and_then(Value::as_bool);
+    (state.trusted, state.has_trust) = (trusted.unwrap_or(true), trusted.is_some());
     state.settings = options.get("settings").cloned().unwrap_or_default();
     for (uri, path) in roots(params) {
         state.add_folder(uri, path);
@@ -124,6 +126,27 @@ fn initialized(shared: &Arc<Shared>) {
     }
 }
 
+/// Sends the engine whether the user trusts a folder, for clients without a user to ask.
+fn pass_on_trust(shared: &Arc<Shared>, folder: &str) {
+    let (inner, folder) = (Arc::clone(shared), folder.to_owned());
+    let present = move || {
+        let state = inner.state();
+        let root = state.workspace(&folder).filter(|_| state.has_trust)?.root.display().to_string();
+        Some((root, state.trusted))
+    };
+    let inner = Arc::clone(shared);
+    shared.spawn(async move {
+        let mut sent = None;
+        // Another change may have come while the engine stored the last one.
+        while let Some((repo_path, trusted)) = present().filter(|now| sent.as_ref() != Some(now)) {
+            sent = Some((repo_path.clone(), trusted));
+            if let Err(error) = inner.call(Request::Trust { repo_path, trusted: Some(trusted) }).await {
+                tracing::warn!(message = error.message, "whether the folder is trusted is not stored");
+            }
+        }
+    });
+}
+
 /// Reads a folder's configuration, and connects it to the engine if it is trusted.
 fn open(shared: &Arc<Shared>, folder: &str) {
     let (trusted, problems, config) = {
@@ -144,6 +167,7 @@ fn open(shared: &Arc<Shared>, folder: &str) {
     }
     let (inner, name) = (Arc::clone(shared), folder.to_owned());
     shared.spawn(async move { source_listing::show(&inner, &name).await });
+    pass_on_trust(shared, folder);
     if trusted {
         connection::start(shared, folder);
     }
@@ -183,8 +207,11 @@ fn changed(shared: &Arc<Shared>, event: WorkspaceFoldersChangeEvent) {
 
 /// Starts or stops every folder.
 fn trust(shared: &Arc<Shared>, trusted: bool) {
-    let was = std::mem::replace(&mut shared.state().trusted, trusted);
-    if was == trusted {
+    let (was, was_said) = {
+        let mut state = shared.state();
+        (std::mem::replace(&mut state.trusted, trusted), std::mem::replace(&mut state.has_trust, true))
+    };
+    if was == trusted && was_said {
         return;
     }
     let folders: Vec<_> = {
@@ -192,6 +219,10 @@ fn trust(shared: &Arc<Shared>, trusted: bool) {
         state.workspaces.iter().map(|workspace| (workspace.uri.clone(), Arc::clone(&workspace.link))).collect()
     };
     for (folder, link) in folders {
+        pass_on_trust(shared, &folder);
+        if was == trusted {
+            continue;
+        }
         // The folder's own settings depend on it.
         shared.state().apply_settings(&folder);
         if trusted {

@@ -89,6 +89,7 @@ fn options() -> impl Strategy<Value = RunOptions> {
         until_failure: of(int()),
         first: texts(),
         whole_files: flag(),
+        ends_with_session: flag(),
     })
 }
 
@@ -193,6 +194,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
                 started_ms: of(long()),
                 outcomes: vec(past_outcome(), 0..3),
             }),
+            any_of!(Request::Trust { repo_path: text(), trusted: of(flag()) }),
         ]);
     }
     Union::new(variants)
@@ -325,6 +327,7 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
                 files: vec(any_of!(ReachedFile { path: text(), through: texts() }), 0..3),
             }),
             any_of!(Response::RunRecorded { already_recorded: flag() }),
+            any_of!(Response::Trust { untrusted: of(text()) }),
         ]);
     }
     Union::new(variants)

@@ -44,6 +44,7 @@ pub fn options() -> RunOptions {
         until_failure: Some(100),
         first: vec![id()],
         whole_files: true,
+        ends_with_session: true,
     }
 }
 
@@ -144,6 +145,7 @@ pub fn requests() -> Vec<Request> {
             started_ms: Some(1_700_000_000_000),
             outcomes: vec![PastOutcome { id: id(), outcome: "failed".into(), attempt: 1, duration_ms: 1.5 }],
         },
+        Request::Trust { repo_path: "/repo".into(), trusted: Some(false) },
     ]
 }
 
@@ -290,6 +292,7 @@ pub fn responses() -> Vec<Response> {
             files: vec![ReachedFile { path: "t.py".into(), through: vec!["t.py".into(), "src/low.py".into()] }],
         },
         Response::RunRecorded { already_recorded: true },
+        Response::Trust { untrusted: Some("/repo".into()) },
     ]
 }
 

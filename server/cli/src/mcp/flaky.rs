@@ -1,0 +1,83 @@
+//! `is_it_flaky`: the recorded outcomes of one test, or all tests that are known to be flaky.
+
+use pytest_lens_protocol::{ErrorCode, Hint, Outcome, Request, Response};
+
+use super::arguments::IsItFlaky;
+use super::workplace::{Workplace, unknown};
+use crate::failure::Failure;
+use crate::terminal::text::count_of;
+
+/// Tests in one answer.
+const MOST: usize = 30;
+
+pub(super) async fn is_it_flaky(workplace: &Workplace, given: IsItFlaky) -> Result<String, Failure> {
+    let project = workplace.project().await?;
+    let client = &project.client;
+    let repo_path = workplace.root.display().to_string();
+    let (flaky, unstable, tracked) = match client.session.call(Request::GetHistory { repo_path }).await {
+        Response::History { flaky, unstable, tracked, .. } => (flaky, unstable, tracked),
+        other => return Err(Failure::of_response(other)),
+    };
+    let Some(id) = given.id else { return Ok(all(&flaky, &unstable, tracked)) };
+    if let Some(hint) = flaky.iter().chain(&unstable).find(|hint| hint.id == id) {
+        return Ok(format!("{}\n", verdict(hint)));
+    }
+    let request = Request::GetTestFlakiness { context_id: client.context_id.clone(), node_id: id.clone() };
+    match client.session.call(request).await {
+        Response::TestFlakiness { total_runs: 0, .. } | Response::Error { code: ErrorCode::InvalidRequest, .. } => {
+            match unknown(client, &workplace.root, std::slice::from_ref(&id)).await {
+                Some(failure) => Err(failure),
+                None => Ok(format!("UNKNOWN: {id} has no recorded outcome; run_tests with `repeat` makes evidence\n")),
+            }
+        }
+        Response::TestFlakiness { total_runs, recent_outcomes, failure_rate, .. } => Ok(format!(
+            "NOT KNOWN TO BE FLAKY: {id} failed in {:.0}% of {}; last outcomes: {}\n",
+            failure_rate * 100.0,
+            count_of(total_runs as usize, "run"),
+            letters(&recent_outcomes)
+        )),
+        other => Err(Failure::of_response(other)),
+    }
+}
+
+fn all(flaky: &[Hint], unstable: &[Hint], tracked: usize) -> String {
+    if flaky.is_empty() && unstable.is_empty() {
+        return format!("no flaky test among {} with recorded outcomes\n", count_of(tracked, "test"));
+    }
+    let mut text = String::new();
+    for hint in flaky.iter().chain(unstable).take(MOST) {
+        text.push_str(&format!("{}\n", verdict(hint)));
+    }
+    let left = (flaky.len() + unstable.len()).saturating_sub(MOST);
+    if left > 0 {
+        text.push_str(&format!("and {left} more\n"));
+    }
+    text
+}
+
+/// `FLAKY: t.py::test_x passed and failed on the same code: ...`.
+fn verdict(hint: &Hint) -> String {
+    let (word, evidence) = if hint.is_flaky {
+        ("FLAKY", "passed and failed on the same code")
+    } else {
+        ("SUSPECTED", "passed and failed, but only across changes of code")
+    };
+    format!(
+        "{word}: {} {evidence}: failed in {:.0}% of {}, {} flips; last outcomes: {}",
+        hint.id,
+        hint.failure_rate * 100.0,
+        count_of(hint.total_runs as usize, "run"),
+        hint.flips,
+        letters(&hint.recent_outcomes)
+    )
+}
+
+/// One letter for each outcome, the oldest first: P for a pass, F for a failure, s for a skipped test.
+fn letters(outcomes: &[String]) -> String {
+    let letter = |outcome: &String| match outcome.parse::<Outcome>() {
+        Ok(outcome) if outcome.is_failure() => 'F',
+        Ok(Outcome::Skipped) => 's',
+        _ => 'P',
+    };
+    outcomes.iter().rev().take(20).rev().map(letter).collect()
+}

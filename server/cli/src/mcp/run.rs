@@ -1,0 +1,243 @@
+//! `run_tests`: one run, from its request to its verdict. It ends with the call that requested it.
+
+use std::time::Duration;
+
+use pytest_lens_protocol::{ErrorCode, EventPayload, Request, Response, RunEndStatus, RunOptions, Source};
+use rmcp::RoleServer;
+use rmcp::model::{ProgressNotificationParam, ProgressToken};
+use rmcp::service::RequestContext;
+use tokio::time::Instant;
+
+use super::arguments::RunTests;
+use super::workplace::{Project, Workplace, unknown};
+use crate::failure::Failure;
+use crate::options::{addopts, arguments, selectors};
+use crate::results::code::{Changed, CodeWatch};
+use crate::results::report::Report;
+use crate::run::{affected, narrow};
+use crate::style::Style;
+use crate::terminal::agent::answer::{Remarks, answer, written};
+use crate::terminal::agent::verdict::{Ending, Facts};
+use crate::terminal::summary::summary;
+use crate::timing::{KILL_LIMIT, PROGRESS_INTERVAL};
+
+/// Seconds that a run may take, by default and at most.
+const TIME_LIMIT: u64 = 600;
+const LONGEST: u64 = 3_600;
+
+/// A run to request.
+pub(super) struct Wanted {
+    /// Node ids, or paths relative to the root; empty = all.
+    pub ids: Vec<String>,
+    pub options: RunOptions,
+    pub time_limit: u64,
+}
+
+/// Runs tests and writes the answer.
+pub(super) async fn run_tests(
+    workplace: &Workplace,
+    given: RunTests,
+    context: &RequestContext<RoleServer>,
+) -> Result<String, Failure> {
+    let root = &workplace.root;
+    let wanted = wanted(workplace, &given)?;
+    let project = workplace.project().await?;
+    let mut remarks = Remarks::default();
+    let mut wanted = wanted;
+    if given.failed {
+        wanted.ids = narrow::previously_failed(&project.client, &wanted.ids, true).await?;
+        if wanted.ids.is_empty() {
+            return Ok("NO TESTS RAN: no selected test failed when it last ran\n".into());
+        }
+    }
+    let requested = wanted.ids.clone();
+    let mut report = Report::new(root, wanted.ids.clone());
+    if given.affected {
+        let base = given.base.clone().unwrap_or_default();
+        let narrowed = affected::narrow(&project.client, root, wanted.ids, &base).await?;
+        if narrowed.is_nothing {
+            return Ok(format!("NO TESTS RAN: {}\n", narrowed.left_out));
+        }
+        remarks.notes.extend(Some(narrowed.left_out).filter(|note| !note.is_empty()));
+        report.select(narrowed.node_ids.clone());
+        wanted.ids = narrowed.node_ids;
+    }
+    let is_filtered = given.affected || wanted.options.keyword.is_some() || wanted.options.marker.is_some();
+    let (ending, watch, changed) = follow(workplace, &project, wanted, &mut report, context).await?;
+    remarks.code = Some(watch.name());
+    let mut facts = Facts::of(&report, ending, changed.code.clone());
+    if !is_filtered {
+        let ran = |id: &&String| report.all.iter().flatten().any(|outcome| selectors::covers(id, &outcome.id));
+        facts.missing = requested.iter().filter(|id| !ran(id)).cloned().collect();
+        let broken = |id: &String| report.errors.iter().any(|error| selectors::covers(&error.path, id));
+        facts.missing.retain(|id| !broken(id));
+    }
+    remarks.notes.extend(written(&changed));
+    remarks.notes.extend(unchecked(workplace));
+    let text = answer(&report, root, &facts, &remarks);
+    let layout = summary(&report, &arguments::OutputOptions::default(), Style::PLAIN);
+    workplace.set_last_report(format!("{text}\n{layout}"));
+    Ok(text)
+}
+
+/// The request in the engine's terms.
+fn wanted(workplace: &Workplace, given: &RunTests) -> Result<Wanted, Failure> {
+    let time_limit = given.time_limit.unwrap_or(TIME_LIMIT);
+    if !(1..=LONGEST).contains(&time_limit) {
+        return Err(Failure::usage(format!("`time_limit` is {time_limit}: give 1 to {LONGEST} seconds")));
+    }
+    if given.repeat.is_some_and(|count| !(1..=1_000).contains(&count)) {
+        return Err(Failure::usage("`repeat` must be 1 to 1000"));
+    }
+    if given.base.is_some() && !given.affected {
+        return Err(Failure::usage("`base` needs `affected: true`"));
+    }
+    let ids = selectors::node_ids(&workplace.root, &[given.ids.as_slice(), &given.paths].concat())?;
+    let expression = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
+    let options = RunOptions {
+        keyword: expression(&given.keyword),
+        marker: expression(&given.marks),
+        until_failure: given.repeat.filter(|count| *count > 1),
+        ..RunOptions::default()
+    };
+    Ok(Wanted { ids, options, time_limit })
+}
+
+/// Gates of the project that runs for agents leave out, as runs in editors do.
+fn unchecked(workplace: &Workplace) -> Option<String> {
+    let words = addopts::read(&workplace.root, &[]);
+    let gate = words.iter().find(|word| word.starts_with("--cov-fail-under"))?;
+    Some(format!("not checked here: `{gate}` of addopts; `pytest-lens run` checks it"))
+}
+
+/// Runs the tests and folds their events into the report, to the end, a kill, or the loss of the engine.
+pub(super) async fn follow(
+    workplace: &Workplace,
+    project: &Project,
+    wanted: Wanted,
+    report: &mut Report,
+    context: &RequestContext<RoleServer>,
+) -> Result<(Ending, CodeWatch, Changed), Failure> {
+    report.all = Some(Vec::new());
+    // Before the request: the engine may compare its session with the disk at any moment after it.
+    let (prints, root) = (std::sync::Arc::clone(&workplace.prints), workplace.root.clone());
+    let watch = blocking(move || CodeWatch::begin(&prints, &root)).await?;
+    let ids = wanted.ids.clone();
+    let (limit, mut ending) = (wanted.time_limit, None);
+    let deadline = Instant::now() + Duration::from_secs(limit);
+    let mut events = project.follower.events();
+    let request = Request::RunStream {
+        context_id: project.client.context_id.clone(),
+        node_ids: wanted.ids,
+        workers: None,
+        maxfail: None,
+        options: Some(RunOptions {
+            source: Some(Source::Agent.to_string()),
+            ends_with_session: true,
+            ..wanted.options
+        }),
+    };
+    let started = tokio::select! {
+        // Dropping the call closes the session, and the engine ends what only it needs.
+        reason = interruption(workplace, context, deadline, limit) => Err(reason),
+        response = project.client.session.call(request) => Ok(response),
+    };
+    let run_id = match started {
+        Err(reason) => return Ok((reason, watch, Changed::default())),
+        Ok(Response::RunStarted { run_id, .. }) => run_id,
+        Ok(Response::Error { code: ErrorCode::CollectionFailed | ErrorCode::InvalidRequest, message }) => {
+            report.set_errors(project.follower.errors());
+            if message.starts_with("no test ") {
+                return Err(unknown(&project.client, &workplace.root, &ids).await.unwrap_or(Failure::usage(message)));
+            }
+            if !report.errors.iter().any(|error| !error.path.is_empty() && message.starts_with(&error.path)) {
+                return Err(Failure::usage(message));
+            }
+            return Ok((Ending::Of(RunEndStatus::Failed), watch, Changed::default()));
+        }
+        Ok(Response::Error { code: ErrorCode::Timeout, message }) => {
+            return Err(Failure::usage(message));
+        }
+        Ok(other) => return Err(Failure::of_response(other)),
+    };
+    let mut interrupting = std::pin::pin!(interruption(workplace, context, deadline, limit));
+    let mut progress = Progress::new(context);
+    let mut give_up = deadline + KILL_LIMIT;
+    let ending = loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                None => break Ending::Lost("its results are lost; run the tests again".into()),
+                Some(event) => {
+                    report.apply(&event.payload, &run_id);
+                    if let EventPayload::RunFinished(end) = &event.payload && end.run_id == run_id {
+                        break ending.unwrap_or(Ending::Of(end.status));
+                    }
+                    progress.send(report).await;
+                }
+            },
+            reason = &mut interrupting, if ending.is_none() => {
+                ending = Some(reason);
+                give_up = Instant::now() + KILL_LIMIT;
+                project.client.session.call(Request::KillRun { run_id: run_id.clone() }).await;
+            }
+            () = tokio::time::sleep_until(give_up) => {
+                break ending.unwrap_or(Ending::Lost("the run did not end".into()));
+            }
+        }
+    };
+    report.set_errors(project.follower.errors());
+    let (watch, changed) = blocking(move || {
+        let changed = watch.changed();
+        (watch, changed)
+    })
+    .await?;
+    Ok((ending, watch, changed))
+}
+
+/// Waits until the client cancels the call or leaves, or until the time is over.
+async fn interruption(
+    workplace: &Workplace,
+    context: &RequestContext<RoleServer>,
+    deadline: Instant,
+    limit: u64,
+) -> Ending {
+    tokio::select! {
+        () = context.ct.cancelled() => Ending::Canceled,
+        () = workplace.client_leaves() => Ending::Canceled,
+        () = tokio::time::sleep_until(deadline) => Ending::OutOfTime(limit),
+    }
+}
+
+/// Reads files without holding up other calls.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| Failure::internal("reading the project's files failed"))
+}
+
+/// Reports the progress of a run to a client that asked for it.
+struct Progress<'a> {
+    context: &'a RequestContext<RoleServer>,
+    token: Option<ProgressToken>,
+    next: Instant,
+    sent: usize,
+}
+
+impl<'a> Progress<'a> {
+    fn new(context: &'a RequestContext<RoleServer>) -> Self {
+        Progress { context, token: context.meta.get_progress_token(), next: Instant::now(), sent: 0 }
+    }
+
+    async fn send(&mut self, report: &Report) {
+        let done = report.done();
+        let Some(token) = self.token.clone().filter(|_| done > self.sent && Instant::now() >= self.next) else {
+            return;
+        };
+        self.next = Instant::now() + PROGRESS_INTERVAL;
+        self.sent = done;
+        #[expect(clippy::cast_precision_loss, reason = "no project has 2^52 tests")]
+        let (done, total) = (done as f64, report.total as f64);
+        let failed = report.failures.len();
+        let progress = ProgressNotificationParam::new(token, done).with_total(total);
+        // A client that has gone needs no progress.
+        let _ = self.context.peer.notify_progress(progress.with_message(format!("{failed} failed"))).await;
+    }
+}
