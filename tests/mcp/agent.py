@@ -16,7 +16,7 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "e2e"))
 
-from world import Project, World, binary  # noqa: E402
+from world import Project, World, binary
 
 __all__ = ["Agent", "Answer", "Project", "World", "binary", "connected", "end_daemon"]
 

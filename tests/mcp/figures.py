@@ -1,14 +1,14 @@
-"""The figures of `pytest-lens mcp`: latency after an edit, the size of answers, and impact on seeded regressions.
+"""The figures of `pytest-lens mcp`: latency after an edit, size of answers, impact of regressions.
 
-    PYTEST_LENS_BIN=target/release/pytest-lens python tests/mcp/figures.py [latency] [size] [impact]
+    PYTEST_LENS_BIN=target/release/pytest-lens python tests/mcp/figures.py [latency size impact]
 
-Latency: an agent edits a function and asks for the test that it reaches, warm, with a second between the edits, as in an
-agent's work; from the call to its answer, through the official client.
-Size: the answer of `run_tests` next to the output of `pytest -q` on the same project. A token is counted as four bytes,
-or as one for each run of spaces, of letters and digits up to eight, or of punctuation: a rule that depends on no
-model's vocabulary; both sides are counted alike.
-Impact: in a project of forty modules that import each other at random, one function is broken; `pytest` names the tests
-that fail, and `impact` must name their files, without the edited file being a test.
+Latency: an agent edits a function and asks for the test that it reaches, warm, with a second
+between the edits, as in an agent's work; from the call to its answer, through the official client.
+Size: the answer of `run_tests` next to the output of `pytest -q` on the same project. A token is
+a run of up to eight letters and digits, of up to four signs, of spaces from two on, or of line
+ends: a rule that depends on no model's vocabulary, and counts both sides alike.
+Impact: in a project of forty modules that import each other at random, one function is broken;
+the run of all tests says which fail, and `impact` must name the file of each.
 """
 
 from __future__ import annotations
@@ -66,12 +66,14 @@ async def latency(agent: Agent, project: Project, _: World) -> None:
         assert answer.first.startswith(expected), (number, answer.text)
     warm = sorted(times[3:])
     print(
-        f"latency: edit to verdict in {statistics.median(warm):.0f} ms in the median of {len(warm)}, "
-        f"{warm[0]:.0f} to {warm[-1]:.0f} ms"
+        f"latency: edit to verdict in {statistics.median(warm):.0f} ms in the median "
+        f"of {len(warm)}, {warm[0]:.0f} to {warm[-1]:.0f} ms"
     )
 
 
-PASSING = "import pytest\n@pytest.mark.parametrize('n', range(40))\ndef test_x(n):\n    assert n >= 0\n"
+PASSING = (
+    "import pytest\n@pytest.mark.parametrize('n', range(40))\ndef test_x(n):\n    assert n >= 0\n"
+)
 LONG = """
     import pytest
 
@@ -145,31 +147,25 @@ async def impact(agent: Agent, project: Project, world: World) -> None:
     """Breaks a module and looks for the tests that fail among those that `impact` names."""
     chance = random.Random(14)
     told = missed = 0
+    values: list[int] = []
     for number in range(MODULES):
         imports = chance.sample(range(number), min(number, chance.randrange(3)))
+        values.append(number + sum(values[other] for other in imports))
         lines = [f"from pkg import m{other}" for other in imports]
         calls = "".join(f" + m{other}.value()" for other in imports)
-        lines += [f"def value():\n    return {number}{calls}"]
-        project.write(f"pkg/m{number}.py", "\n".join(lines) + "\n")
-        project.write(f"tests/test_m{number}.py", f"from pkg import m{number}\n")
+        lines += [f"def value():\n    return {number}{calls}\n"]
+        project.write(f"pkg/m{number}.py", "\n".join(lines))
+        test = f"def test_value():\n    assert m{number}.value() == {values[number]}\n"
+        project.write(f"tests/test_m{number}.py", f"from pkg import m{number}\n\n\n{test}")
     project.write("pkg/__init__.py", "")
-    project.write("conftest.py", "")
-    values = subprocess.run(
-        [sys.executable, "-c", f"from pkg import {', '.join(f'm{n}' for n in range(MODULES))}\n"
-         f"print([m.value() for m in ({', '.join(f'm{n}' for n in range(MODULES))})])"],
-        cwd=project.root, capture_output=True, text=True, check=True,
-    ).stdout.strip().strip("[]").split(", ")
-    for number, value in enumerate(values):
-        project.write(
-            f"tests/test_m{number}.py",
-            f"from pkg import m{number}\n\n\ndef test_value():\n    assert m{number}.value() == {value}\n",
-        )
     assert (await agent.run()).verdict == "PASSED"
     for seed in range(REGRESSIONS):
         chance = random.Random(seed)
         path = f"pkg/m{chance.randrange(MODULES)}.py"
         before = project.read(path)
-        project.write(path, before.replace("return ", f"return {chance.randrange(10**6, 10**7)} + ", 1))
+        project.write(
+            path, before.replace("return ", f"return {chance.randrange(10**6, 10**7)} + ", 1)
+        )
         text = (await agent.call("impact", paths=[path])).text
         answer = await agent.run()
         failed = set(re.findall(r"tests/test_m\d+\.py", answer.text))
@@ -180,7 +176,9 @@ async def impact(agent: Agent, project: Project, world: World) -> None:
         if not is_told:
             print(f"impact: {path}: {sorted(failed - named)} failed and are not named")
         project.write(path, before)
-    print(f"impact: {told} of {told + missed} regressions are named with every test that they break")
+    print(
+        f"impact: {told} of {told + missed} regressions are named with every test that they break"
+    )
 
 
 async def one(figure: str) -> None:
@@ -192,7 +190,9 @@ async def one(figure: str) -> None:
     with world.runtime:
         project = Project(folder / "project", {"pytest.ini": "[pytest]\npythonpath = .\n"})
         async with connected(world, project.root) as agent:
-            await {"latency": latency, "size": size, "impact": impact}[figure](agent, project, world)
+            await {"latency": latency, "size": size, "impact": impact}[figure](
+                agent, project, world
+            )
         end_daemon(world)
 
 

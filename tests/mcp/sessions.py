@@ -1,4 +1,4 @@
-"""A thousand scripted sessions over the traps, with as many controls as one in five, in random order.
+"""A thousand scripted sessions over the traps, one in five without a trap, in random order.
 
     PYTEST_LENS_BIN=target/release/pytest-lens python tests/mcp/sessions.py [COUNT] [SEED]
 

@@ -205,7 +205,11 @@ async def test_bad_arguments_get_one_sentence(stage: Stage) -> None:
     refused = stage.agent.refused
     await stage.agent.run()
     for tool, arguments, part in [
-        ("run_tests", {"ids": ["tests/test_core.py::test_totl"]}, "did you mean `tests/test_core.py::test_total`"),
+        (
+            "run_tests",
+            {"ids": ["tests/test_core.py::test_totl"]},
+            "did you mean `tests/test_core.py::test_total`",
+        ),
         ("run_tests", {"paths": ["tests/test_cor.py"]}, "did you mean `tests/test_core.py`"),
         ("run_tests", {"paths": ["/etc/passwd"]}, "outside of the root"),
         ("run_tests", {"keyword": "(("}, "(("),
@@ -266,7 +270,7 @@ async def test_a_client_that_goes_leaves_nothing(stage: Stage, how: str) -> None
                 os.kill(server, signal.SIGKILL)
                 assert not await asyncio.to_thread(stage.world.wait_until_gone, "sleep 1000")
             running.cancel()
-    except* Exception:
+    except Exception:
         # The official client complains of a connection that is cut.
         assert how == "is killed"
     assert not await asyncio.to_thread(stage.world.wait_until_gone, "sleep 1000")

@@ -1,7 +1,7 @@
-"""Twenty-four ways in which a tool says "all passed" though that is not so, as sessions of an agent.
+"""Two dozen ways in which a tool says "all passed" though that is not so, as sessions.
 
-Each begins in a project whose tests pass, does what an agent or a person may do, and asks for a verdict. None may be
-`PASSED`. `test_traps.py` plays each once, `sessions.py` a thousand of them.
+Each begins in a project whose tests pass, does what an agent or a person may do, and asks for a
+verdict. None may be `PASSED`. `test_traps.py` plays each once, `sessions.py` a thousand of them.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ async def the_file_has_no_tests(stage: Stage) -> Answer:
 
 @trap("NO TESTS RAN")
 async def every_test_is_skipped(stage: Stage) -> Answer:
-    skipped = stage.add("import pytest\npytestmark = pytest.mark.skip\ndef test_x():\n    assert 0\n")
+    skipped = stage.add(
+        "import pytest\npytestmark = pytest.mark.skip\ndef test_x():\n    assert 0\n"
+    )
     return await stage.run(paths=[skipped])
 
 
@@ -166,7 +168,9 @@ async def a_test_ends_its_process(stage: Stage) -> Answer:
 @trap("FAILED", "INCOMPLETE")
 async def a_test_exits_pytest_with_success(stage: Stage) -> Answer:
     leave = stage.random.choice(["sys.exit(0)", "pytest.exit('done', returncode=0)"])
-    path = stage.add(f"import sys\nimport pytest\ndef test_x():\n    {leave}\ndef test_y():\n    pass\n")
+    path = stage.add(
+        f"import sys\nimport pytest\ndef test_x():\n    {leave}\ndef test_y():\n    pass\n"
+    )
     return await stage.run(paths=[path])
 
 

@@ -351,16 +351,16 @@ messages! {
             /// The reached test files, in order.
             files: Vec<ReachedFile>,
         },
+        /// A run is recorded (an addition of pytest-lens).
+        RunRecorded = "run_recorded" {
+            /// Whether the history held it before.
+            already_recorded: bool,
+        },
         /// Whether the user trusts a repo (an addition of pytest-lens).
         Trust = "trust" {
             /// The repo's root, or the folder above it, that the user of an editor does not trust; `None` if no editor
             /// said so.
             untrusted: Option<String>,
-        },
-        /// A run is recorded (an addition of pytest-lens).
-        RunRecorded = "run_recorded" {
-            /// Whether the history held it before.
-            already_recorded: bool,
         },
     }
 }

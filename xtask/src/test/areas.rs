@@ -43,6 +43,7 @@ pub(super) const AREAS: &[Area] = &[
         check: package,
     },
     Area { name: "e2e", about: "the built binary from outside (tests/e2e)", check: end_to_end },
+    Area { name: "mcp", about: "the server for AI agents, by MCP's official client (tests/mcp)", check: agents },
     Area { name: "neovim-lint", about: "format and types of the Neovim plugin", check: neovim::lint },
     Area { name: "neovim", about: "the Neovim plugin in a child Neovim", check: neovim::tests },
     Area {
@@ -76,8 +77,14 @@ fn rust() -> Result<Tally> {
 fn python_lint() -> Result<Tally> {
     let root = paths::root();
     let venv = Venv::from_file("lint", &root.join("xtask/requirements/lint.txt"))?;
-    let beside =
-        ["../tests/fidelity", "../tests/e2e", "../tests/package", "../tests/pythons", "../editors/neovim/tests"];
+    let beside = [
+        "../tests/fidelity",
+        "../tests/e2e",
+        "../tests/mcp",
+        "../tests/package",
+        "../tests/pythons",
+        "../editors/neovim/tests",
+    ];
     let beside: Vec<&str> = beside.into_iter().filter(|path| root.join("python").join(path).is_dir()).collect();
     let mut sum = Tally::default();
     for arguments in [
@@ -123,6 +130,13 @@ fn end_to_end() -> Result<Tally> {
     Venv::from_file("plugins", &root.join("tests/plugins.txt"))?;
     build::binary("debug")?;
     halves::pytest(&venv, &root, "tests/e2e")
+}
+
+fn agents() -> Result<Tally> {
+    let root = paths::root();
+    let venv = Venv::from_file("mcp", &root.join("tests/mcp/requirements.txt"))?;
+    build::binary("debug")?;
+    halves::pytest(&venv, &root, "tests/mcp")
 }
 
 fn fidelity_small() -> Result<Tally> {

@@ -2,7 +2,7 @@
 //! the events of runs.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pytest_lens_engine::Connect;
@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::engine::client::{Client, Log};
 use crate::failure::Failure;
+use crate::paths::path_of_uri;
 use crate::results::report::is_failure;
 use crate::timing::EVENTS_WAIT_MS;
 
@@ -22,6 +23,7 @@ const KEPT: usize = 2_000;
 pub(super) struct Follower {
     /// The context's id, for every request.
     pub context_id: String,
+    root: PathBuf,
     state: Mutex<State>,
 }
 
@@ -37,7 +39,11 @@ impl Follower {
     /// Opens the context of a root and follows its log.
     pub(super) async fn open(connect: &dyn Connect, root: &Path) -> Result<Arc<Self>, Failure> {
         let client = Client::open(connect, root, None).await?;
-        let follower = Arc::new(Follower { context_id: client.context_id.clone(), state: Mutex::default() });
+        let follower = Arc::new(Follower {
+            context_id: client.context_id.clone(),
+            root: root.to_owned(),
+            state: Mutex::default(),
+        });
         let mut log = client.log();
         // The first answer is the present inventory.
         follower.apply(&log.next(&client, 0).await?);
@@ -93,9 +99,10 @@ impl Follower {
         receiver
     }
 
-    /// The present errors of collection.
+    /// The present errors of collection. Of a file that was deleted since, no error counts.
     pub(super) fn errors(&self) -> Vec<CollectError> {
-        self.state().errors.clone()
+        let exists = |error: &&CollectError| self.root.join(path_of_uri(&error.uri, &self.root)).exists();
+        self.state().errors.iter().filter(exists).cloned().collect()
     }
 
     /// The last failure of a test, if its last outcome since this follows is one.

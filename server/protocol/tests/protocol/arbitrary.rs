@@ -24,6 +24,9 @@ macro_rules! any_of {
     ($name:ident :: $variant:ident { $($field:ident : $strategy:expr),* $(,)? }) => {
         ($($strategy,)*).prop_map(|($($field,)*)| $name::$variant { $($field),* }).boxed()
     };
+    ($name:ident { $($field:ident : $strategy:expr,)* .. $rest:expr }) => {
+        ($($strategy,)*).prop_map(|($($field,)*)| $name { $($field,)* ..$rest })
+    };
     ($name:ident { $($field:ident : $strategy:expr),* $(,)? }) => {
         ($($strategy,)*).prop_map(|($($field,)*)| $name { $($field),* })
     };
@@ -76,7 +79,8 @@ fn json() -> impl Strategy<Value = Value> {
 }
 
 fn options() -> impl Strategy<Value = RunOptions> {
-    any_of!(RunOptions {
+    // proptest has strategies for tuples of at most twelve.
+    let first_ones = any_of!(RunOptions {
         keyword: of(text()),
         marker: of(text()),
         arguments: texts(),
@@ -89,8 +93,9 @@ fn options() -> impl Strategy<Value = RunOptions> {
         until_failure: of(int()),
         first: texts(),
         whole_files: flag(),
-        ends_with_session: flag(),
-    })
+        ..RunOptions::default()
+    });
+    (first_ones, flag()).prop_map(|(options, ends_with_session)| RunOptions { ends_with_session, ..options })
 }
 
 /// Any request. `extra` says whether it may be one that pytest-lens adds to the base protocol, or carry an addition.
