@@ -930,6 +930,16 @@ class Affected(TypedDict):
     files: list[ReachedFile]
 
 
+class RunRecorded(TypedDict):
+    """A run is recorded (an addition of pytest-lens).
+
+    * ``already_recorded``: Whether the history held it before.
+    """
+
+    type: Literal["run_recorded"]
+    already_recorded: bool
+
+
 class Trust(TypedDict):
     """Whether the user trusts a repo (an addition of pytest-lens).
 
@@ -939,16 +949,6 @@ class Trust(TypedDict):
 
     type: Literal["trust"]
     untrusted: str | None
-
-
-class RunRecorded(TypedDict):
-    """A run is recorded (an addition of pytest-lens).
-
-    * ``already_recorded``: Whether the history held it before.
-    """
-
-    type: Literal["run_recorded"]
-    already_recorded: bool
 
 
 class RunCounts(TypedDict):
@@ -1475,8 +1475,8 @@ Response = Union[
     ContextStatus,
     History,
     Affected,
-    Trust,
     RunRecorded,
+    Trust,
 ]
 """The answer to a `Request`."""
 

@@ -13,6 +13,9 @@ pub(crate) const DAEMON_IDLE_SECONDS: u64 = 900;
 /// A daemon listens within milliseconds, on a busy machine within seconds.
 pub(crate) const DAEMON_START_LIMIT: Duration = Duration::from_secs(20);
 
+/// Pause between two looks whether a daemon listens: it takes a few of them.
+pub(crate) const DAEMON_POLL_INTERVAL: Duration = Duration::from_millis(10);
+
 /// The time within which a killed run is reported as ended.
 pub(crate) const KILL_LIMIT: Duration = Duration::from_secs(10);
 

@@ -355,7 +355,7 @@ messages! {
         Trust = "trust" {
             /// Absolute path of the repo's root.
             repo_path: String,
-            /// What the user of an editor decided; `None` = only asks.
+            /// The decision of an editor's user; `None` = only asks.
             trusted: Option<bool>,
         },
     }

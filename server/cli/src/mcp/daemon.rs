@@ -1,15 +1,17 @@
 //! Finds the daemon, or starts one: agents come and go, and the warm engine stays for the next.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
 use pytest_lens_engine::{Connect, Remote, default_socket};
-use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use crate::failure::Failure;
-use crate::timing::{DAEMON_IDLE_SECONDS, DAEMON_START_LIMIT};
+use crate::timing::{DAEMON_IDLE_SECONDS, DAEMON_POLL_INTERVAL, DAEMON_START_LIMIT};
 
 /// The daemon that serves this user.
 #[derive(Debug)]
@@ -41,32 +43,35 @@ impl Daemon {
     }
 }
 
-/// Starts a daemon, and returns when it, or one that was started at the same time, listens.
+/// Starts a daemon, and returns when it, or one that was started at the same time, accepts connections.
 async fn start(socket: &Path) -> Result<(), Failure> {
     let failed = |error: String| Failure::internal(format!("the daemon did not start: {error}"));
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
+    // Not a pipe to this process, which ends first.
+    let log = socket.with_extension("log");
+    let output = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&log);
+    let output = output.map_err(|error| failed(format!("{} can't be written: {error}", log.display())))?;
     let mut command = Command::new(program);
     command.arg("daemon").arg("--socket").arg(socket).arg("--idle-timeout").arg(DAEMON_IDLE_SECONDS.to_string());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).process_group(0);
     let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
-    let mut lines = BufReader::new(child.stderr.take().ok_or_else(|| failed("no output".to_owned()))?).lines();
-    let reading = async {
-        let mut last = String::new();
-        while let Ok(Some(line)) = lines.next_line().await {
-            // Of two daemons that start at the same time, one gives way.
-            if line.contains("listening on") || line.contains("listens on") {
-                return Ok(());
-            }
-            last = line;
+    let deadline = Instant::now() + DAEMON_START_LIMIT;
+    loop {
+        if Remote::new(socket).probe().await.is_ok() {
+            // It is this process's child until this process ends.
+            tokio::spawn(async move { child.wait().await.is_ok() });
+            return Ok(());
         }
-        Err(failed(last.trim_start_matches("pytest-lens: ").to_owned()))
-    };
-    let too_late = failed(format!("it was not ready within {} s", DAEMON_START_LIMIT.as_secs()));
-    tokio::time::timeout(DAEMON_START_LIMIT, reading).await.unwrap_or(Err(too_late))?;
-    tokio::spawn(async move {
-        while let Ok(Some(_)) = lines.next_line().await {}
-        // It is this process's child until this process ends.
-        let _ = child.wait().await;
-    });
-    Ok(())
+        let has_ended = child.try_wait().is_ok_and(|status| status.is_some());
+        // Of two daemons that start at the same time, one gives way; the other is found above.
+        if has_ended && Remote::new(socket).probe().await.is_err() {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let last = text.lines().last().unwrap_or("it ended at once");
+            return Err(failed(last.trim_start_matches("pytest-lens: ").to_owned()));
+        }
+        if Instant::now() > deadline {
+            return Err(failed(format!("it was not ready within {} s", DAEMON_START_LIMIT.as_secs())));
+        }
+        tokio::time::sleep(DAEMON_POLL_INTERVAL).await;
+    }
 }

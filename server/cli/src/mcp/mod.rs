@@ -37,7 +37,7 @@ pub(crate) async fn serve(root: PathBuf, socket: Option<PathBuf>) -> Result<i32,
     tokio::spawn(async move { ahead.project().await.is_ok() });
     let (input, output) = rmcp::transport::stdio_pipes();
     let serving = async {
-        // A client that leaves before its first request has nothing to be told.
+        // A client that leaves before its first request expects no answer.
         if let Ok(running) = Server::new(workplace).serve((UntilGone { input, gone }, output)).await {
             let _ = running.waiting().await;
         }

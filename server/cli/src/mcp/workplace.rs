@@ -1,10 +1,10 @@
-//! What the tools share: the project, its engine, and the results that a later call asks for.
+//! The state that the tools share: the project, its engine, and the results that a later call asks for.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pytest_lens_history::Fingerprints;
-use pytest_lens_protocol::{NodeId, Request, Response, TestOutcome};
+use pytest_lens_protocol::{ErrorCode, NodeId, Request, Response, TestOutcome};
 use tokio::sync::watch;
 
 use super::daemon::Daemon;
@@ -61,6 +61,11 @@ impl Workplace {
                 return Err(Failure::usage(format!(
                     "`{folder}` is not trusted in the user's editor, so none of its code is run: the user must trust it there"
                 )));
+            }
+            Response::Error { code: ErrorCode::InvalidRequest, message } if message.contains("unknown type") => {
+                return Err(Failure::usage(
+                    "the daemon is of an older version: end its process, and the next call starts a new one",
+                ));
             }
             other => return Err(Failure::of_response(other)),
         }

@@ -60,7 +60,7 @@ pub(crate) struct Report {
     pub note: Option<String>,
     /// A sentence on the tests that `--affected` left out; empty if there are none.
     pub left_out: String,
-    /// The code before the run, if the reader is told of changes while it ran.
+    /// The code before the run, if changes while it ran must be reported.
     pub code: Option<CodeWatch>,
     /// The end, if the run has ended.
     pub end: Option<RunEnd>,

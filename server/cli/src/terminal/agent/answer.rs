@@ -14,7 +14,7 @@ use crate::terminal::text::first_line;
 /// The longest answer, in characters.
 const LIMIT: usize = 8_000;
 
-/// What an answer says besides the results.
+/// Sentences of an answer besides the results.
 #[derive(Debug, Default)]
 pub(crate) struct Remarks {
     /// The name of the code that ran.
