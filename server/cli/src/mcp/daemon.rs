@@ -1,12 +1,11 @@
 //! Finds the daemon, or starts one: agents come and go, and the warm engine stays for the next.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
 use pytest_lens_engine::{Connect, Remote, default_socket};
+use pytest_lens_platform::{private, processes};
 use tokio::process::Command;
 use tokio::time::Instant;
 
@@ -49,11 +48,12 @@ async fn start(socket: &Path) -> Result<(), Failure> {
     let program = std::env::current_exe().map_err(|error| failed(error.to_string()))?;
     // Not a pipe to this process, which ends first.
     let log = socket.with_extension("log");
-    let output = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&log);
+    let output = private::file_options().create(true).write(true).truncate(true).open(&log);
     let output = output.map_err(|error| failed(format!("{} can't be written: {error}", log.display())))?;
     let mut command = Command::new(program);
     command.arg("daemon").arg("--socket").arg(socket).arg("--idle-timeout").arg(DAEMON_IDLE_SECONDS.to_string());
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(output);
+    processes::set_own_group(&mut command);
     let mut child = command.spawn().map_err(|error| failed(error.to_string()))?;
     let deadline = Instant::now() + DAEMON_START_LIMIT;
     loop {

@@ -17,12 +17,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use pytest_lens_platform::signals;
 use rmcp::ServiceExt;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::watch;
 
 use crate::failure::{Failure, exit};
-use crate::signals;
 use daemon::Daemon;
 use server::Server;
 use workplace::Workplace;

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use pytest_lens_history::Location;
+use pytest_lens_platform::private;
 use pytest_lens_protocol::{ErrorCode, Response};
 
 use super::Answered;
@@ -41,11 +42,7 @@ fn store(mark: &Path, trusted: bool) -> io::Result<()> {
         };
     }
     if let Some(folder) = mark.parent() {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
+        private::create_folders(folder)?;
     }
     fs::write(mark, "")
 }
