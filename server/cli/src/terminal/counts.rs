@@ -14,7 +14,7 @@ pub(crate) fn counts(report: &Report, warned: usize, style: Style) -> String {
 }
 
 /// Number, outcome and its word, without zeros.
-fn figures(report: &Report, warned: usize) -> Vec<(usize, &'static str, &'static str)> {
+pub(crate) fn figures(report: &Report, warned: usize) -> Vec<(usize, &'static str, &'static str)> {
     let of = |counts: &BTreeMap<String, usize>, outcome: &str| counts.get(outcome).copied().unwrap_or(0);
     let count = |outcome: &str| of(&report.outcomes, outcome) + of(&report.before_teardown, outcome);
     let errors = count("error") + report.errors.len();
