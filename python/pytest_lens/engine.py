@@ -235,6 +235,13 @@ class Engine(RunControl):
         """Return the test files that a change of these files may reach, and the way to each."""
         return cast(messages.Affected, self._in_context("explain_affected", paths=[*paths]))
 
+    def changes(self, cursor: int = 2**64 - 1, *, wait: float = 0.0) -> messages.Changes:
+        """Return the files that changed since `cursor`; wait up to `wait` seconds for the first."""
+        wait_ms = max(0, round(wait * 1000))
+        return cast(
+            messages.Changes, self._in_context("get_changes", cursor=cursor, wait_ms=wait_ms)
+        )
+
     def run_progress(self, run_id: str) -> messages.RunProgress:
         """Return the progress of a run since the last call."""
         return cast(messages.RunProgress, self._in_context("get_run_progress", run_id=run_id))

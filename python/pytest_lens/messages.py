@@ -930,6 +930,21 @@ class Affected(TypedDict):
     files: list[ReachedFile]
 
 
+class Changes(TypedDict):
+    """The files that changed on disk (an addition of pytest-lens).
+
+    * ``cursor``: Cursor for the next request.
+    * ``paths``: The changed, new and deleted files and deleted folders, relative to the repo, in
+      order.
+    * ``everything``: Changes were missed: any file may have changed.
+    """
+
+    type: Literal["changes"]
+    cursor: int
+    paths: list[str]
+    everything: bool
+
+
 class RunRecorded(TypedDict):
     """A run is recorded (an addition of pytest-lens).
 
@@ -1475,6 +1490,7 @@ Response = Union[
     ContextStatus,
     History,
     Affected,
+    Changes,
     RunRecorded,
     Trust,
 ]

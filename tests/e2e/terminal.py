@@ -53,6 +53,10 @@ class Terminal:
         """Presses keys."""
         os.write(self._ours, keys.encode())
 
+    def mode(self) -> int:
+        """The terminal's local modes."""
+        return termios.tcgetattr(self._ours)[3]
+
     def expect(self, pattern: str) -> re.Match[str]:
         """Waits until this text appears, after the text of the last wait."""
         end = time.monotonic() + DEADLINE

@@ -197,6 +197,10 @@ class Tour(ControlSteps):
         assert affected["node_ids"] == ["test_it.py"]
         assert self.ask("test_list", "get_affected", paths=["notes.md"])["node_ids"] == []
 
+    def get_changes(self) -> None:
+        changes = self.ask("changes", "get_changes", cursor=2**64 - 1, wait_ms=0)
+        assert (changes["paths"], changes["everything"]) == ([], False)
+
     def explain_affected(self) -> None:
         affected = self.ask("affected", "explain_affected", paths=["test_it.py", "notes.md"])
         assert affected["everything"] == []

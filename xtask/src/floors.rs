@@ -59,7 +59,7 @@ const HOUSES: [House; 3] = [
         floors: &[
             &["main"],
             &["commands"],
-            &["mcp"],
+            &["mcp", "watch"],
             &["run"],
             &["terminal"],
             &["results"],

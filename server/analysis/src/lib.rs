@@ -31,5 +31,6 @@ pub use config::{AddedOptions, CONFIG_FILES, ConfigError, PytestSettings, is_con
 pub use file_paths::NamedPath;
 pub use model::{Call, Calls, DefLine, FileAnalysis, Import, NodeKind, Pos, Span, StaticNode, innermost_at};
 pub use nearest::nearest;
+pub use pattern::fnmatch;
 pub use settings_file::{FileProblem, FileSettings, SETTINGS_FILES, is_settings_file, read_settings};
 pub use words::split as split_words;

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 /// Whether `name` matches `pattern` (`fnmatch.fnmatchcase`; on Unix `fnmatch.fnmatch` is the same).
-pub(crate) fn fnmatch(name: &str, pattern: &str) -> bool {
+pub fn fnmatch(name: &str, pattern: &str) -> bool {
     let name: Vec<char> = name.chars().collect();
     let pattern: Vec<char> = pattern.chars().collect();
     let (mut n, mut p) = (0, 0);

@@ -19,6 +19,7 @@ mod terminal;
 #[cfg(test)]
 mod testing;
 mod timing;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::Write;

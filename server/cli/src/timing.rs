@@ -35,5 +35,9 @@ pub(crate) const SHOW_AGE: Duration = Duration::from_secs(5);
 /// Pause between two looks at the running tests: ages are shown in whole seconds.
 pub(crate) const AGE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// A change that is noticed this soon after the end of a run may be the run's own: notices come a moment later, and
+/// reports and databases are written at the end.
+pub(crate) const AFTERMATH: Duration = Duration::from_secs(1);
+
 /// `--durations` lists no test that is faster, unless `--durations-min` says otherwise: pytest's default.
 pub(crate) const DURATIONS_MIN: Duration = Duration::from_millis(5);

@@ -328,6 +328,17 @@ messages! {
             /// The changed files, relative to the repo or absolute; deleted ones, too.
             paths: Vec<String>,
         },
+        /// Lists the files of the project that changed on disk since a cursor (an addition of pytest-lens). Changes are
+        /// noticed from the first such request on; it is answered when they are. `get_affected` says which tests they
+        /// may affect. Answer: `changes`.
+        GetChanges = "get_changes" {
+            /// From `context_ready`.
+            context_id: String,
+            /// From the last answer; a greater number (2^64 - 1) for changes from now on.
+            cursor: u64,
+            /// Longest time to wait for the first change, in milliseconds.
+            wait_ms: u64,
+        },
         /// Requests the summary of a repo's history, with its flaky tests (an addition of pytest-lens). Needs no context
         /// and starts no Python. Answer: `history`.
         GetHistory = "get_history" {

@@ -351,6 +351,15 @@ messages! {
             /// The reached test files, in order.
             files: Vec<ReachedFile>,
         },
+        /// The files that changed on disk (an addition of pytest-lens).
+        Changes = "changes" {
+            /// Cursor for the next request.
+            cursor: u64,
+            /// The changed, new and deleted files and deleted folders, relative to the repo, in order.
+            paths: Vec<String>,
+            /// Changes were missed: any file may have changed.
+            everything: bool,
+        },
         /// A run is recorded (an addition of pytest-lens).
         RunRecorded = "run_recorded" {
             /// Whether the history held it before.

@@ -10,9 +10,10 @@ use crate::style::{Paint, Style};
 use crate::suggest;
 
 /// The topics: name, and text of plain Markdown.
-const TOPICS: [(&str, &str); 7] = [
+const TOPICS: [(&str, &str); 8] = [
     ("selection", include_str!("help/selection.md")),
     ("affected", include_str!("help/affected.md")),
+    ("watch", include_str!("help/watch.md")),
     ("parallel", include_str!("help/parallel.md")),
     ("flaky-tests", include_str!("help/flaky-tests.md")),
     ("engine", include_str!("help/engine.md")),

@@ -11,7 +11,8 @@ mod lsp;
 mod plain_pytest;
 mod shard;
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pytest_lens_analysis::FileSettings;
@@ -21,10 +22,11 @@ use crate::engine::start::{Lifetime, block_on, start, with, with_engine};
 use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
 use crate::mcp;
-use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root};
+use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root, Run};
 use crate::options::{addopts, project_file, projects, reporter, selectors, terminal_access};
 use crate::run;
 use crate::style::Style;
+use crate::watch;
 
 /// Carries out a command; returns the exit status.
 pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
@@ -58,6 +60,9 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             let mut added =
                 addopts::read(&projects::configured_in(&root, &nested, &options.selectors), &options.passed);
             added.extend(file.arguments.iter().cloned());
+            if options.watch {
+                return watched(&root, &options, &added, out);
+            }
             if let Some(option) = plain_pytest::option(&options, &added) {
                 let here = selectors::root(options.root.root.as_deref())?;
                 // A listing of several projects is ours.
@@ -118,6 +123,20 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
                 doctor::doctor(engine, &root, &file, out, Style::of_stdout()).await
             })
         }
+    }
+}
+
+/// `run --watch`. `added`: the words that the project and the environment add.
+fn watched(root: &Path, options: &Run, added: &[String], out: &mut dyn Write) -> Result<i32, Failure> {
+    if let Some(debugger) = terminal_access::debugger(options.passed.iter().chain(added)) {
+        return Err(Failure::usage(format!(
+            "`--watch` reads keys from the terminal, which `{debugger}` needs for itself: leave out one of them"
+        )));
+    }
+    let style = Style::of_stdout();
+    match options.engine.connect {
+        Some(_) => with(&options.engine, async |engine| watch::watch(engine, root, options, out, style).await),
+        None => with_engine(Lifetime::Resident, async |engine| watch::watch(engine, root, options, out, style).await),
     }
 }
 

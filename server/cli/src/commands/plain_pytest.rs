@@ -106,7 +106,7 @@ fn words_for_pytest(written: &[OsString]) -> Result<Vec<OsString>, String> {
                     left.next();
                 }
             }
-            "--json" | "--shard" | "--strategy" | "--mode" | "--connect" | "--affected" | "--explain" => {
+            "--json" | "--shard" | "--strategy" | "--mode" | "--connect" | "--affected" | "--explain" | "--watch" => {
                 return Err(name.to_owned());
             }
             _ => words.push(word.clone()),
@@ -175,5 +175,6 @@ mod tests {
         );
         assert_eq!(words_for_pytest(&words("--root=a --markers")), Ok(words("--markers")));
         assert_eq!(words_for_pytest(&words("--markers --json")), Err("--json".into()));
+        assert_eq!(words_for_pytest(&words("--fixtures --watch")), Err("--watch".into()));
     }
 }

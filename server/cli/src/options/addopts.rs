@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use pytest_lens_analysis::{listing, settings_from, split_words};
+use pytest_lens_analysis::{fnmatch, listing, settings_from, split_words};
 
 use super::arguments::{OutputOptions, Run};
 use super::parse::parse_run;
@@ -77,6 +77,21 @@ pub(crate) fn add(run: &mut Run, words: &[String]) {
     run.stepwise_reset |= added.stepwise_reset;
     run.reruns = run.reruns.or(added.reruns);
     add_output(&mut run.output, added.output);
+}
+
+/// Whether options of pytest leave out a file, given by its path below the root. A file that is named is collected in
+/// spite of them.
+pub(crate) fn is_ignored(root: &Path, path: &str, passed: &[String]) -> bool {
+    let path = root.join(path);
+    passed.iter().any(|word| match word.split_once('=') {
+        Some(("--ignore", ignored)) => path.starts_with(root.join(ignored)),
+        Some(("--ignore-glob", pattern)) => {
+            let pattern = root.join(pattern);
+            let matches = |path: &Path| fnmatch(&path.to_string_lossy(), &pattern.to_string_lossy());
+            path.ancestors().take_while(|above| *above != root).any(matches)
+        }
+        _ => false,
+    })
 }
 
 fn add_output(output: &mut OutputOptions, added: OutputOptions) {

@@ -119,7 +119,7 @@ pub(crate) struct Mcp {
 }
 
 /// Which engine a command uses.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct EngineAt {
     /// Use the engine of the daemon at this socket
     #[arg(long, value_name = "SOCKET")]
@@ -136,7 +136,7 @@ pub(crate) struct Daemon {
     pub idle_timeout: Option<Duration>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Root {
     /// Folder of the project, to which paths and node ids are relative [default: the current folder; with `--connect`,
     /// its rootdir]
@@ -145,7 +145,7 @@ pub(crate) struct Root {
 }
 
 /// pytest's expressions.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Filter {
     /// Only tests whose names match this pytest expression
     #[arg(short = 'k', value_name = "EXPR", help_heading = SELECTION)]
@@ -155,7 +155,7 @@ pub(crate) struct Filter {
     pub marker: Option<String>,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Run {
     /// Tests, classes, files or folders to run [default: all]
     #[arg(value_name = "NODEID or PATH")]
@@ -222,6 +222,9 @@ pub(crate) struct Run {
     /// Say why `--affected` would run a test or not, and run nothing
     #[arg(long, value_name = "NODEID", requires = "affected", conflicts_with = "json", help_heading = SELECTION)]
     pub explain: Option<String>,
+    /// After the run, keep running the tests that each saved file affects; `h` lists the keys
+    #[arg(long, conflicts_with_all = ["explain", "collect_only"], help_heading = SELECTION)]
+    pub watch: bool,
     /// Only the tests of one of N shards; the first is 1/N
     #[arg(long, value_name = "I/N", value_parser = shard_of, help_heading = SELECTION)]
     pub shard: Option<(u32, u32)>,
@@ -263,7 +266,7 @@ pub(crate) struct Run {
 }
 
 /// pytest's options for its report.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = OUTPUT)]
 pub(crate) struct OutputOptions {
     /// Print a line per test and longer comparisons; twice: whole comparisons
@@ -331,7 +334,7 @@ impl OutputOptions {
 }
 
 /// How tests are distributed over shards.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Strategy {
     /// How to distribute tests over shards
     #[arg(

@@ -46,6 +46,11 @@ pub(crate) fn is_wanted(options: &arguments::Run, addopts: &[String]) -> Result<
     Ok(captured == Some(false) && !shares_out)
 }
 
+/// The first word that asks for a debugger in the terminal.
+pub(crate) fn debugger<'a>(mut words: impl Iterator<Item = &'a String>) -> Option<&'a str> {
+    words.find(|word| is_debugger(word)).map(String::as_str)
+}
+
 fn is_debugger(word: &str) -> bool {
     matches!(word, "--pdb" | "--trace") || word.starts_with("--pdbcls=")
 }

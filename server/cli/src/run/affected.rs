@@ -123,7 +123,12 @@ fn concerns_from_above(path: &Path, root: &Path) -> bool {
 
 /// The ids to run, and the number of selected tests that are left out. `known`: every test; `broken`: files that could
 /// not be collected.
-fn left(selected: &[String], reached: &BTreeSet<String>, known: &[String], broken: &[String]) -> (Vec<String>, usize) {
+pub(crate) fn left(
+    selected: &[String],
+    reached: &BTreeSet<String>,
+    known: &[String],
+    broken: &[String],
+) -> (Vec<String>, usize) {
     let file_of = |id: &str| id.split("::").next().unwrap_or_default().to_owned();
     let is_selected = |id: &str| selected.is_empty() || selected.iter().any(|wanted| selectors::covers(wanted, id));
     let files: BTreeSet<String> = known.iter().map(|id| file_of(id)).chain(broken.iter().cloned()).collect();

@@ -41,19 +41,36 @@ pub(crate) async fn run(
     out: &mut dyn Write,
     style: Style,
 ) -> Result<i32, Failure> {
-    let signals = signals::listen()?;
-    follow(&*connect, root, options, out, style, signals).await
+    let mut signals = signals::listen()?;
+    Ok(once(&*connect, root, options, out, style, &mut signals).await?.status())
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It ran: the exit status.
+    Ran(i32),
+    /// Nothing was selected: the exit status.
+    Empty(i32),
+}
+
+impl Ended {
+    pub(crate) fn status(self) -> i32 {
+        match self {
+            Ended::Ran(status) | Ended::Empty(status) => status,
+        }
+    }
 }
 
 /// As [`run`], with signals from any source.
-async fn follow(
+pub(crate) async fn once(
     connect: &dyn Connect,
     root: &Path,
     options: &arguments::Run,
     out: &mut dyn Write,
     style: Style,
-    mut signals: UnboundedReceiver<Signal>,
-) -> Result<i32, Failure> {
+    signals: &mut UnboundedReceiver<Signal>,
+) -> Result<Ended, Failure> {
     let ids = selectors::node_ids(root, &options.selectors)?;
     let mut report = Report::new(root, ids.clone());
     report.all = (options.for_agent || sections::wants_all(&options.output)).then(Vec::new);
@@ -73,14 +90,14 @@ async fn follow(
                     interrupted = true;
                 } else {
                     progress.note(UNBEGUN);
-                    return Ok(exit::INTERRUPTED);
+                    return Ok(Ended::Ran(exit::INTERRUPTED));
                 },
             }
         }
     };
     if interrupted && !matches!(started, Ok(Started::Run(..))) {
         progress.note(UNBEGUN);
-        return Ok(exit::INTERRUPTED);
+        return Ok(Ended::Ran(exit::INTERRUPTED));
     }
     let (client, run_id, mut log) = match started? {
         Started::Run(client, run_id, log) => {
@@ -91,7 +108,7 @@ async fn follow(
         }
         Started::Empty { why, status } => {
             progress.note(&why);
-            return Ok(status);
+            return Ok(Ended::Empty(status));
         }
         Started::Refused(client, message) => {
             report.set_errors(client.collect_errors().await?);
@@ -103,7 +120,7 @@ async fn follow(
                 return Err(Failure::usage(pytest_options::explained(&message, &parse::run_command())));
             }
             progress.finish(&report, out)?;
-            return Ok(exit::INTERRUPTED);
+            return Ok(Ended::Ran(exit::INTERRUPTED));
         }
     };
     let mut control = RunControl {
@@ -113,19 +130,19 @@ async fn follow(
         leaves_interrupts,
         crashes: CrashLimit::new(options.max_worker_restart),
     };
-    let followed = follow_log(&client, &mut log, &mut control, &mut signals, &mut report, &progress, out).await;
+    let followed = follow_log(&client, &mut log, &mut control, signals, &mut report, &progress, out).await;
     if followed.is_err() {
         // Standard output is closed: nobody sees the results, so the run must not go on.
         control.kill().await;
     }
     if followed? == Followed::GivenUp {
-        return Ok(exit::INTERRUPTED);
+        return Ok(Ended::Ran(exit::INTERRUPTED));
     }
     progress.finish(&report, out)?;
-    Ok(match report.status() {
+    Ok(Ended::Ran(match report.status() {
         exit::FAILED if request::interrupts_at_failure(options, report.failed()) => exit::INTERRUPTED,
         status => status,
-    })
+    }))
 }
 
 /// The sentence on a test that does not exist, with the nearest one that does.

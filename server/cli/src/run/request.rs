@@ -57,7 +57,10 @@ pub(crate) async fn start(
         };
         if left.is_empty() && options.last_failed && options.no_failures.as_deref() == Some("none") {
             return Ok(Started::Empty {
-                why: "no selected test failed when it last ran (`--lfnf=none`)".into(),
+                why: format!(
+                    "no selected test failed when it last ran{}",
+                    if options.watch { "" } else { " (`--lfnf=none`)" }
+                ),
                 status: exit::NO_TESTS,
             });
         }

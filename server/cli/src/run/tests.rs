@@ -5,14 +5,15 @@ mod options;
 
 use std::path::Path;
 
+use pytest_lens_engine::Connect;
 use pytest_lens_platform::signals::Signal;
 use pytest_lens_protocol::{
     CollectError, ErrorCode, EventPayload, Frame, Location, Output, OutputStream, Phase, Range, Request, Response,
     RunCounts, RunEnd, RunEndStatus, RunStart, Subtest, TestNodeInfo, TestOutcome, TestOutcomes, TestsStarted, Warning,
 };
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::follow;
+use super::once;
 use crate::failure::Failure;
 use crate::options::arguments::{Command, Run};
 use crate::options::parse::parse;
@@ -62,6 +63,18 @@ fn playing(events: Vec<EventPayload>) -> Fake {
         _ => Response::Pong,
     });
     fake.with_events(events)
+}
+
+/// One run; returns its exit status.
+async fn follow(
+    connect: &dyn Connect,
+    root: &Path,
+    options: &Run,
+    out: &mut dyn std::io::Write,
+    style: Style,
+    mut signals: UnboundedReceiver<Signal>,
+) -> Result<i32, Failure> {
+    Ok(once(connect, root, options, out, style, &mut signals).await?.status())
 }
 
 async fn play_with(fake: &Fake, line: &str) -> (String, Result<i32, Failure>) {

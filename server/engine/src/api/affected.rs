@@ -10,13 +10,14 @@ use pytest_lens_protocol::{ReachedFile, Response};
 
 use crate::model::impact::{Impact, Known};
 use crate::model::import_graph::{Affected, ImportGraph, relative};
+use crate::model::scope::is_within;
 use crate::processes::project_files;
 use crate::project::Project;
 
 pub(super) async fn of_paths(project: &Arc<Project>, paths: &[String]) -> Response {
-    let changed = inside(project, paths).collect();
+    let changed: Vec<String> = inside(project, paths).collect();
     let inner = Arc::clone(project);
-    let found = tokio::task::spawn_blocking(move || reached(&inner, changed)).await;
+    let found = tokio::task::spawn_blocking(move || reached(&inner, with_gone(&inner, changed))).await;
     Response::TestList { node_ids: found.unwrap_or_default().into_iter().collect() }
 }
 
@@ -34,6 +35,17 @@ pub(super) async fn explained(project: &Arc<Project>, paths: &[String]) -> Respo
 fn inside<'a>(project: &'a Project, paths: &'a [String]) -> impl Iterator<Item = String> + 'a {
     let root = &project.state.root;
     paths.iter().filter_map(|path| relative(root, &root.join(path)))
+}
+
+/// Adds the sources that were below deleted folders.
+fn with_gone(project: &Project, mut changed: Vec<String>) -> Vec<String> {
+    let is_gone = |path: &&String| !path.ends_with(".py") && !project.state.root.join(path).exists();
+    let gone: Vec<String> = changed.iter().filter(is_gone).cloned().collect();
+    if !gone.is_empty() {
+        let known = project.state.analyses.known_sources();
+        changed.extend(known.into_iter().filter(|source| gone.iter().any(|folder| is_within(source, folder))));
+    }
+    changed
 }
 
 /// Whether a file belongs to a virtual environment below the root.
@@ -59,8 +71,11 @@ fn sources<'a>(project: &Project, changed: impl Iterator<Item = &'a String>) -> 
     let collected: BTreeSet<String> =
         project.state.inventory.load().files.iter().map(|file| file.path.to_string()).collect();
     let is_test = |path: &str| collected.contains(path) || pytest.is_test_file(Path::new(path));
-    let tests: BTreeSet<String> = files.keys().filter(|path| is_test(path)).chain(&collected).cloned().collect();
+    let mut tests: BTreeSet<String> = files.keys().filter(|path| is_test(path)).chain(&collected).cloned().collect();
     for deleted in changed.filter(|path| path.ends_with(".py")) {
+        if is_test(deleted) {
+            tests.insert(deleted.clone());
+        }
         files.entry(deleted.clone()).or_insert_with(|| Arc::new(FileAnalysis::default()));
     }
     Sources { graph: project.state.analyses.import_graph(files), paths, tests }
@@ -68,7 +83,7 @@ fn sources<'a>(project: &Project, changed: impl Iterator<Item = &'a String>) -> 
 
 fn reached(project: &Project, changed: Vec<String>) -> BTreeSet<String> {
     let Sources { graph, tests, .. } = sources(project, changed.iter());
-    let affected = if changed.iter().any(|path| is_config(path)) {
+    let affected = if changed.iter().any(|path| is_config(path) || is_env_file(project, path)) {
         Affected::All
     } else {
         graph.reached_by(&project.state.reads(), &changed, &tests)
@@ -108,6 +123,12 @@ fn named_in(root: &Path, sources: &[String], wanted: &[&String]) -> HashMap<Stri
         }
     }
     found
+}
+
+/// Whether every run takes its variables from this file.
+fn is_env_file(project: &Project, path: &str) -> bool {
+    let root = &project.state.root;
+    project.state.settings.load().env_file.as_ref().is_some_and(|file| root.join(file) == root.join(path))
 }
 
 fn is_config(path: &str) -> bool {

@@ -1,6 +1,7 @@
 //! Dispatches requests to handlers. Each family of requests has a file.
 
 mod affected;
+mod changes;
 mod collect;
 mod events;
 pub(crate) mod family;
@@ -120,6 +121,9 @@ async fn alone(session: &Session, request: Request) -> Answered {
         Request::GetLastFailed { context_id } => Ok(flakiness::last_failed(&project(&context_id)?).await),
         Request::GetAffected { context_id, paths } => Ok(affected::of_paths(&project(&context_id)?, &paths).await),
         Request::ExplainAffected { context_id, paths } => Ok(affected::explained(&project(&context_id)?, &paths).await),
+        Request::GetChanges { context_id, cursor, wait_ms } => {
+            changes::read(&project(&context_id)?, cursor, wait_ms).await
+        }
         Request::GetHistory { repo_path } => history::summary(&session.shared, &repo_path).await,
         Request::RecordRun { repo_path, report_hash, source, started_ms, outcomes } => {
             let run = history::past_run(&report_hash, &source, started_ms, outcomes)?;

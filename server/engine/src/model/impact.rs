@@ -40,7 +40,8 @@ pub(crate) enum Kind {
 const MADE: [&str; 8] =
     ["__pycache__", ".pytest_cache", ".hypothesis", ".mypy_cache", ".ruff_cache", ".tox", ".nox", "htmlcov"];
 
-fn is_made(path: &str) -> bool {
+/// Whether tools make this file.
+pub(crate) fn is_made(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     path.split('/').any(|part| MADE.contains(&part) || part.ends_with(".egg-info"))
         || name == ".coverage"

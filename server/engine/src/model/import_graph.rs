@@ -112,6 +112,11 @@ impl ImportGraph {
         paths.filter(starts).map(String::as_str).collect()
     }
 
+    /// All files of the graph.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &String> {
+        self.files.keys()
+    }
+
     /// The conftests among the sources.
     pub(super) fn conftests(&self) -> impl Iterator<Item = &String> {
         self.files.keys().filter(|path| is_conftest(path))

@@ -197,6 +197,12 @@ impl Analyses {
         Some(analysis)
     }
 
+    /// The files of the last import graph.
+    pub(crate) fn known_sources(&self) -> Vec<String> {
+        let last = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
+        last.iter().flat_map(|graph| graph.sources()).cloned().collect()
+    }
+
     /// The import graph of these files, cached for each state of all of them.
     pub(crate) fn import_graph(&self, files: HashMap<String, Arc<FileAnalysis>>) -> Arc<ImportGraph> {
         let mut last = self.graph.lock().unwrap_or_else(PoisonError::into_inner);

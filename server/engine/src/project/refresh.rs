@@ -15,7 +15,7 @@ use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::project::known_disk::KnownDisk;
 use crate::project::recorder::Command;
-use crate::project::watcher::{Hint, Watch};
+use crate::project::watcher::{Hint, Noted, Watch};
 use crate::timing::REFRESH_DELAY_LIMIT;
 use pytest_lens_analysis::listing::NestedProject;
 use pytest_lens_analysis::{is_config_file, is_settings_file};
@@ -50,9 +50,22 @@ impl Refresher {
     pub(crate) fn watch(&self, project: &Arc<Project>) {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         if watch.is_none() {
-            let weak = Arc::downgrade(project);
-            *watch = Some(Watch::start(project.state.root.clone(), move |hint| look(weak.clone(), hint)));
+            let (notes, looks) = (Arc::downgrade(project), Arc::downgrade(project));
+            let note = move |noted| note(&notes, noted);
+            *watch = Some(Watch::start(project.state.root.clone(), note, move |hint| look(looks.clone(), hint)));
         }
+    }
+}
+
+/// Publishes an observation of the watcher.
+fn note(project: &Weak<Project>, noted: Noted) {
+    let Some(project) = project.upgrade() else { return };
+    let changes = &project.state.changes;
+    match noted {
+        Noted::Begun => changes.begin(),
+        Noted::Failed => changes.fail(),
+        Noted::Lost => changes.lose(),
+        Noted::Changed(paths) => changes.add(paths),
     }
 }
 

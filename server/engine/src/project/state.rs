@@ -1,4 +1,5 @@
-//! The published state of a project, which everyone reads. The recorder alone writes it; `Project` removes old ended runs.
+//! The published state of a project, which everyone reads. The recorder alone writes it; `Project` removes old ended runs,
+//! and the watcher notes changed files.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +15,7 @@ use crate::model::file_readers::FileReaders;
 use crate::model::inventory::Inventory;
 use crate::model::node::Analyses;
 use crate::processes::project_files;
+use crate::project::change_log::ChangeLog;
 use crate::project::event_log::EventLog;
 use crate::runs::joint::JointRuns;
 use crate::runs::record::RunRecord;
@@ -29,6 +31,7 @@ pub(crate) struct Executed {
 pub(crate) struct ProjectState {
     pub root: PathBuf,
     pub log: EventLog,
+    pub changes: ChangeLog,
     pub inventory: ArcSwap<Inventory>,
     pub settings: ArcSwap<Settings>,
     pub pytest: ArcSwap<PytestSettings>,
@@ -55,6 +58,7 @@ impl ProjectState {
         ProjectState {
             root,
             log: EventLog::new(),
+            changes: ChangeLog::default(),
             inventory: ArcSwap::from_pointee(Inventory::default()),
             settings: ArcSwap::from_pointee(settings),
             pytest: ArcSwap::from_pointee(pytest),

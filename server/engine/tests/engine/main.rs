@@ -8,6 +8,8 @@ mod conflicts;
 #[cfg(test)]
 mod artifacts;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod collect;
 #[cfg(test)]
 mod control;

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod files;
 #[cfg(target_os = "linux")]
 pub(crate) mod inotify;
+pub mod keyboard;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]

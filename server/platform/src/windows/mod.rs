@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod files;
+pub mod keyboard;
 pub mod private;
 pub mod processes;
 pub mod python;

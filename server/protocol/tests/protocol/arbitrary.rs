@@ -191,6 +191,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             any_of!(Request::GetLastOutcomes { context_id: text() }),
             any_of!(Request::GetAffected { context_id: text(), paths: texts() }),
             any_of!(Request::ExplainAffected { context_id: text(), paths: texts() }),
+            any_of!(Request::GetChanges { context_id: text(), cursor: long(), wait_ms: long() }),
             any_of!(Request::GetHistory { repo_path: text() }),
             any_of!(Request::RecordRun {
                 repo_path: text(),
@@ -331,6 +332,7 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
                 everything: texts(),
                 files: vec(any_of!(ReachedFile { path: text(), through: texts() }), 0..3),
             }),
+            any_of!(Response::Changes { cursor: long(), paths: texts(), everything: flag() }),
             any_of!(Response::RunRecorded { already_recorded: flag() }),
             any_of!(Response::Trust { untrusted: of(text()) }),
         ]);

@@ -137,6 +137,7 @@ pub fn requests() -> Vec<Request> {
         Request::GetLastOutcomes { context_id: ctx() },
         Request::GetAffected { context_id: ctx(), paths: vec!["src/low.py".into()] },
         Request::ExplainAffected { context_id: ctx(), paths: vec!["src/low.py".into()] },
+        Request::GetChanges { context_id: ctx(), cursor: 7, wait_ms: 60_000 },
         Request::GetHistory { repo_path: "/repo".into() },
         Request::RecordRun {
             repo_path: "/repo".into(),
@@ -291,6 +292,7 @@ pub fn responses() -> Vec<Response> {
             everything: vec![],
             files: vec![ReachedFile { path: "t.py".into(), through: vec!["t.py".into(), "src/low.py".into()] }],
         },
+        Response::Changes { cursor: 8, paths: vec!["src/low.py".into()], everything: false },
         Response::RunRecorded { already_recorded: true },
         Response::Trust { untrusted: Some("/repo".into()) },
     ]

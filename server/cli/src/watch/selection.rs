@@ -1,0 +1,167 @@
+//! Makes the options of one run of `--watch`: the command line's, narrowed by the scope and the filters.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use pytest_lens_analysis::{is_config_file, is_settings_file};
+use pytest_lens_protocol::{Request, Response};
+
+use super::machine::{Filters, Scope};
+use super::words;
+use crate::engine::client::Client;
+use crate::engine::inventory::inventory;
+use crate::failure::Failure;
+use crate::options::arguments::Run;
+use crate::options::{addopts, project_file, projects, selectors};
+use crate::paths::path_of_uri;
+use crate::run::affected;
+use crate::style::Style;
+
+/// The next run.
+pub(super) enum Next {
+    Run {
+        options: Box<Run>,
+        /// A line to print first; empty if there is none.
+        heading: String,
+    },
+    /// There is nothing to run, for this reason.
+    Nothing(String),
+}
+
+/// The options of the next run.
+pub(super) async fn next(
+    client: &Client,
+    root: &Path,
+    given: &Run,
+    scope: &Scope,
+    filters: &Filters,
+    style: Style,
+) -> Result<Next, Failure> {
+    let mut options = with_added(root, given);
+    options.filter.keyword = match (options.filter.keyword.take(), &*filters.name) {
+        (keyword, "") => keyword,
+        (None, name) => Some(name.to_owned()),
+        (Some(keyword), name) => Some(format!("({keyword}) and ({name})")),
+    };
+    let run = |options: Run, heading: String| Ok(Next::Run { options: Box::new(options), heading });
+    match scope {
+        Scope::Failed => {
+            options.last_failed = true;
+            options.no_failures = Some("none".into());
+        }
+        Scope::Affected(paths) if concerns_all(paths) => {
+            // The tests that there are may be others.
+            client.collect().await.ok();
+            if filters.path.is_empty() {
+                return run(options, words::heading(paths, None, style));
+            }
+        }
+        Scope::Affected(paths) => {
+            // The saved files are part of every change against a commit.
+            options.affected = None;
+            let selected = selectors::node_ids(root, &options.selectors)?;
+            let reached = reached_by(client, paths).await?;
+            let reached: BTreeSet<String> =
+                reached.into_iter().filter(|path| !addopts::is_ignored(root, path, &options.passed)).collect();
+            if reached.is_empty() {
+                return Ok(Next::Nothing(words::no_test(paths, "test")));
+            }
+            let tests = Tests::current(client, root, &reached).await?;
+            let (ids, left) = affected::left(&selected, &reached, &tests.known, &tests.broken);
+            let ids: Vec<String> = ids.into_iter().filter(|id| is_at(id, &filters.path)).collect();
+            if ids.is_empty() {
+                return Ok(Next::Nothing(words::no_test(paths, "selected test")));
+            }
+            let is_all = left == 0 && filters.path.is_empty();
+            let files = ids.iter().map(|id| file_of(id)).collect::<BTreeSet<_>>().len();
+            let heading = words::heading(paths, Some(files), style);
+            if !is_all {
+                options.selectors = ids;
+            }
+            return run(options, heading);
+        }
+        Scope::All => {}
+    }
+    if filters.path.is_empty() {
+        return run(options, String::new());
+    }
+    client.collect().await.ok();
+    let tests = Tests::read(client, root).await?;
+    let selected = selectors::node_ids(root, &options.selectors)?;
+    let files = tests.files().into_iter().filter(|file| is_at(file, &filters.path)).collect();
+    let (ids, _) = affected::left(&selected, &files, &tests.known, &tests.broken);
+    if ids.is_empty() {
+        return Ok(Next::Nothing(format!("no test file's path contains `{}`", filters.path)));
+    }
+    options.selectors = ids;
+    run(options, String::new())
+}
+
+/// The options, with those that the project's files and the environment add now.
+fn with_added(root: &Path, given: &Run) -> Run {
+    let mut options = given.clone();
+    let file = project_file::read(root).given.complete();
+    let nested = projects::nested(root, &file);
+    let mut added = addopts::read(&projects::configured_in(root, &nested, &options.selectors), &options.passed);
+    added.extend(file.arguments);
+    addopts::add(&mut options, &added);
+    options
+}
+
+/// Whether a change may affect which tests there are, anywhere.
+fn concerns_all(paths: &BTreeSet<String>) -> bool {
+    paths.iter().any(|path| is_config_file(path) || is_settings_file(path))
+}
+
+fn file_of(id: &str) -> &str {
+    id.split("::").next().unwrap_or(id)
+}
+
+/// Whether an id is in a file whose path contains this, in any case.
+fn is_at(id: &str, part: &str) -> bool {
+    file_of(id).to_lowercase().contains(&part.to_lowercase())
+}
+
+async fn reached_by(client: &Client, paths: &BTreeSet<String>) -> Result<Vec<String>, Failure> {
+    let paths = paths.iter().cloned().collect();
+    match client.session.call(Request::GetAffected { context_id: client.context_id.clone(), paths }).await {
+        Response::TestList { node_ids } => Ok(node_ids),
+        other => Err(Failure::of_response(other)),
+    }
+}
+
+/// The tests that pytest has collected.
+struct Tests {
+    known: Vec<String>,
+    /// Files that could not be collected.
+    broken: Vec<String>,
+}
+
+impl Tests {
+    async fn read(client: &Client, root: &Path) -> Result<Self, Failure> {
+        let known = inventory(client).await?.into_iter().map(|node| node.node_id).collect();
+        let errors = client.collect_errors().await?;
+        Ok(Tests { known, broken: errors.iter().map(|error| path_of_uri(&error.uri, root)).collect() })
+    }
+
+    /// As [`Tests::read`], after a collection if one of these files is new: only pytest knows whether it collects it.
+    async fn current(client: &Client, root: &Path, files: &BTreeSet<String>) -> Result<Self, Failure> {
+        let tests = Tests::read(client, root).await?;
+        let known = tests.files();
+        if files.iter().all(|file| known.contains(file)) {
+            return Ok(tests);
+        }
+        // The run itself reports errors of collection.
+        client.collect().await.ok();
+        Tests::read(client, root).await
+    }
+
+    fn files(&self) -> BTreeSet<String> {
+        self.known.iter().map(|id| file_of(id).to_owned()).chain(self.broken.iter().cloned()).collect()
+    }
+}
+
+/// Makes the engine read who imports whom, so that it still knows after files are deleted.
+pub(super) async fn learn_imports(client: &Client) {
+    reached_by(client, &BTreeSet::new()).await.ok();
+}
