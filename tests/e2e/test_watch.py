@@ -34,7 +34,7 @@ FILES = {
         """,
     "data.txt": "good",
 }
-READY = r"^Watching for changes(.*); press h for help, q to quit$"
+READY = r"Watching for changes(.*); press h for help, q to quit$"
 
 
 @pytest.fixture
