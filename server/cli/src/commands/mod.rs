@@ -60,15 +60,15 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             let mut added =
                 addopts::read(&projects::configured_in(&root, &nested, &options.selectors), &options.passed);
             added.extend(file.arguments.iter().cloned());
-            if options.watch {
-                return watched(&root, &options, &added, out);
-            }
             if let Some(option) = plain_pytest::option(&options, &added) {
                 let here = selectors::root(options.root.root.as_deref())?;
                 // A listing of several projects is ours.
                 if options.by_pytest.is_some() || !plain_pytest::has_projects(&here) {
                     return Err(plain_pytest::replace_process(&option, &here, &options));
                 }
+            }
+            if options.watch {
+                return watched(&root, &options, &added, out);
             }
             if let (Some(test), Some(base)) = (&options.explain, &options.affected) {
                 return with(&options.engine, async |engine| {

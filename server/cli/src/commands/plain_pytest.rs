@@ -19,8 +19,12 @@ use crate::options::project_file;
 ///
 /// Added words yield to options that pytest does not have: otherwise nobody could use these in such a project.
 pub(super) fn option(run: &Run, added: &[String]) -> Option<String> {
-    let only_ours =
-        run.json || run.shard.is_some() || run.affected.is_some() || run.engine.connect.is_some() || run.mode.is_some();
+    let only_ours = run.watch
+        || run.json
+        || run.shard.is_some()
+        || run.affected.is_some()
+        || run.engine.connect.is_some()
+        || run.mode.is_some();
     let added_run = added_run(added).filter(|_| !only_ours);
     let listed_by_us = only_ours
         || run.workers.is_some()
