@@ -1,4 +1,4 @@
-"""A session collects the files that it was told to, and pytest's work for their neighbours is left
+"""A session collects the files of its arguments, and pytest's work for their neighbours is left
 out unless somebody could see it.
 """
 

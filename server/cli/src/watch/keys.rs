@@ -88,7 +88,7 @@ fn first_char(bytes: &[u8]) -> Option<(Option<char>, usize)> {
     }
 }
 
-/// What follows an escape sequence, whose escape is read already.
+/// The bytes that follow an escape sequence, whose escape is read already.
 fn after_sequence(bytes: &[u8]) -> &[u8] {
     let length = match bytes {
         // A control sequence: parameters, then one final byte.

@@ -75,7 +75,7 @@ pub(crate) enum Action {
     Quit,
 }
 
-/// What the user filters by; empty = no filter.
+/// The filters of the user; empty = no filter.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Filters {
     /// A part of the paths of test files.
@@ -88,7 +88,7 @@ pub(crate) struct Filters {
 enum State {
     Idle,
     Running {
-        /// What comes after the run, which was stopped for it; `None` if it was not stopped.
+        /// The run or end that comes after the run, which was stopped for it; `None` if it was not stopped.
         then: Option<Then>,
     },
     Asking(Asked, String),

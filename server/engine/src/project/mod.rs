@@ -2,6 +2,7 @@
 //! [`ProjectState`], which everyone reads.
 
 pub(crate) mod change_log;
+pub(crate) mod configure;
 pub(crate) mod env_file;
 pub(crate) mod event_log;
 pub(crate) mod foreign_runs;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::{Changed, Fingerprints, History};
-use pytest_lens_protocol::{ClientSettings, Settings, WorkerCount};
+use pytest_lens_protocol::WorkerCount;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -41,6 +42,7 @@ use crate::processes::pool::{Found, Pool, Wanted};
 use crate::processes::stdio_relay::Printed;
 use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
+use crate::project::configure::names_configuration;
 use crate::project::interpreter::{self as interpreters, Interpreter};
 use crate::project::layered_settings::LayeredSettings;
 use crate::project::library_versions::Libraries;
@@ -460,45 +462,6 @@ impl Project {
         temp_dirs::prune(&self.pool.launcher.tmp_dir, &live);
     }
 
-    /// Changes the client's settings. Tears down fixtures that the new settings do not allow. Returns the settings before and
-    /// after, and the sentences on the project's files.
-    pub(crate) async fn configure(
-        &self,
-        change: impl FnOnce(&ClientSettings) -> ClientSettings,
-    ) -> (Arc<Settings>, Arc<Settings>, Vec<String>) {
-        let (old, problems) = {
-            let mut layers = self.settings.lock().await;
-            layers.renew(&self.state.root);
-            layers.client = change(&layers.client);
-            (self.apply(&layers).await, layers.file.problems.iter().map(ToString::to_string).collect())
-        };
-        self.pool.residents.settled().await;
-        (old, self.state.settings.load_full(), problems)
-    }
-
-    /// The settings of its client.
-    pub(crate) async fn client_settings(&self) -> ClientSettings {
-        self.settings.lock().await.client.clone()
-    }
-
-    /// Takes up the settings in the project's files, if they have changed. Returns whether pytest is called with other
-    /// arguments from now on.
-    pub(crate) async fn renew_settings(&self) -> bool {
-        let mut layers = self.settings.lock().await;
-        if !layers.renew(&self.state.root) {
-            return false;
-        }
-        self.apply(&layers).await.arguments != self.state.settings.load().arguments
-    }
-
-    /// Puts settings in force; returns the old ones.
-    async fn apply(&self, layers: &LayeredSettings) -> Arc<Settings> {
-        let (old, settings) = (self.state.settings.load_full(), Box::new(layers.in_force()));
-        self.pool.residents.configure(&settings.fixture_reuse);
-        self.record_and_wait(|done| Command::Configure { settings, done }).await;
-        old
-    }
-
     /// Polls the output of running tests.
     async fn watch_outputs(self: Arc<Self>, record: Arc<RunRecord>) {
         let run_id = record.suite_log.id.clone();
@@ -598,13 +561,4 @@ impl Project {
         let history = Arc::clone(&self.state.history);
         let _ = tokio::task::spawn_blocking(move || history.flush(HISTORY_FLUSH_LIMIT)).await;
     }
-}
-
-/// Whether arguments name one configuration for all tests, so that nested projects do not count.
-pub(crate) fn names_configuration(arguments: &[String]) -> bool {
-    let names = ["-c", "--config-file", "--rootdir"];
-    arguments.iter().any(|word| {
-        let name = word.split_once('=').map_or(word.as_str(), |(name, _)| name);
-        names.contains(&name) || (word.starts_with("-c") && !word.starts_with("--"))
-    })
 }

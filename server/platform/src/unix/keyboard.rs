@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// Pause of the reader while another program has the terminal.
 const BACKGROUND_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What comes from the terminal.
+/// Input from the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromTerminal {
     /// Pressed keys, as the terminal encodes them.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// What comes from the terminal.
+/// Input from the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromTerminal {
     /// Pressed keys, as the terminal encodes them.

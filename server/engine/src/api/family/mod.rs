@@ -18,9 +18,10 @@ use super::Answered;
 use super::session::Session;
 use crate::engine::Shared;
 use crate::model::select::own_id;
+use crate::project::Project;
+use crate::project::configure::names_configuration;
 use crate::project::members::Member;
 use crate::project::plan_run::RunRequest;
-use crate::project::{Project, names_configuration};
 use gather::Family;
 
 /// Carries out a request over several projects. Gives it back if it concerns one context alone.
