@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .inputs.recorder import Inputs
 from .output.capture_files import CaptureFiles
 from .output.coverage_data import CoverageMeasurement
 from .output.recorded_warnings import RecordedWarnings
@@ -13,6 +12,10 @@ from .preload.hidden_modules import HiddenModules
 from .unpatched import os
 from .watching.file_reads import FileReads
 from .wire import Channel, Message, Socket, dial
+
+if TYPE_CHECKING:
+    # It imports pytest, which an environment may lack.
+    from .inputs.recorder import Inputs
 
 
 @dataclass
@@ -98,7 +101,8 @@ class Worker:
     measurement: CoverageMeasurement | None = None
     warnings: RecordedWarnings = field(default_factory=RecordedWarnings)
     reads: FileReads = field(default_factory=lambda: FileReads(os.getcwd()))
-    inputs: Inputs = field(default_factory=lambda: Inputs(os.getcwd()))
+    # Recorded only if the engine asks for it.
+    inputs: Inputs | None = None
 
     @property
     def root(self) -> str:

@@ -204,7 +204,9 @@ class RunLoop:
         verdicts = self._verdicts
         verdicts.begin(item)
         self._worker.reads.test(item)
-        self._worker.inputs.begin(item)
+        recorder = self._worker.inputs
+        if recorder is not None:
+            recorder.begin(item)
         self._watch()
         began = time.perf_counter()
         crash: BaseException | None = None
@@ -227,7 +229,7 @@ class RunLoop:
         if slow:
             verdict["stderr"] = cut(verdict.get("stderr", "") + slow)
         self._worker.send_reads()
-        inputs = self._worker.inputs.end(index)
+        inputs = recorder.end(index) if recorder is not None else None
         if inputs is not None:
             self._worker.send(inputs)
         self._worker.send({"t": "finished", "i": index, **verdict, **capture_files.end()})

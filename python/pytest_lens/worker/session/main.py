@@ -13,9 +13,11 @@ from typing import NoReturn
 import pytest
 
 from .. import start_over
+from ..inputs.recorder import Inputs
 from ..output.coverage_data import CoverageMeasurement, Missing
 from ..processes import process_exit
 from ..state import Worker
+from ..unpatched import os
 from . import artifacts_fixture, debugger, hypothesis_summary, narrow_collection
 from .arguments import command_line
 from .left_out import LeftOut
@@ -25,6 +27,8 @@ from .pytest_prebuild import PrebuiltConfig
 
 def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
     """Run the session that `worker` describes, and end the process."""
+    if worker.options.record:
+        worker.inputs = Inputs(os.getcwd())
     plugin = LensPlugin(worker)
     _may_return(worker)
     _measure(worker)
@@ -35,7 +39,7 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
             plugins += [artifacts_fixture, narrow_collection, hypothesis_summary]
             if worker.options.nested:
                 plugins.append(LeftOut(worker.options.nested))
-            if worker.options.record:
+            if worker.inputs is not None:
                 plugins.append(worker.inputs)
             if plugin.silent_hooks is not None:
                 plugins.append(plugin.silent_hooks)

@@ -91,7 +91,7 @@ class LensPlugin:
         self._traces.start()
         self.argument_files.start()
         worker.reads.start()
-        if worker.options.record and worker.measurement is None:
+        if worker.inputs is not None and worker.measurement is None:
             worker.inputs.start()
         rootdir.files_keep_names(worker.root)
         cache = code_cache.Cache(worker.boot, self.snapshot, self._importing)
@@ -261,7 +261,8 @@ class LensPlugin:
         loop = RunLoop(worker, self._verdicts, by_id)
         message = loop.wait_for_run(session)
         if message is not None and message.get("hold"):
-            worker.inputs.stop()  # a resident changes modules in place
+            if worker.inputs is not None:
+                worker.inputs.stop()  # a resident changes modules in place
             runner = resident.Resident(worker, session, self._verdicts, builder, self.snapshot)
             runner.serve(message, self._prepare)
         elif message is not None:
