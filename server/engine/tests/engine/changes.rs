@@ -53,7 +53,8 @@ async fn changes_are_noticed_wherever_they_are() {
     lab.project.write("pkg/low.py", "x = 1");
     cursor = until_changed(&lab, cursor, &["pkg/low.py"]).await;
     // A folder that was moved here has its files, and those of folders that tools make are none.
-    let aside = root.parent().unwrap().join("aside");
+    let elsewhere = tempfile::tempdir_in(root.parent().unwrap()).unwrap();
+    let aside = elsewhere.path().join("aside");
     fs::create_dir_all(aside.join("deep/__pycache__")).unwrap();
     fs::write(aside.join("deep/test_deep.py"), "").unwrap();
     fs::write(aside.join("deep/__pycache__/x.pyc"), "").unwrap();
