@@ -38,7 +38,8 @@ PROJECT = {
 
 # /proc is hidden by replacing the functions that read it.
 MACOS = """
-import builtins, os, subprocess, sys, sysconfig, tempfile
+# Up to Python 3.10, pathlib keeps functions of os in a class: it needs the genuine ones.
+import builtins, os, pathlib, subprocess, sys, sysconfig, tempfile
 sysconfig.get_config_vars()
 tempfile._O_TMPFILE_WORKS = False
 for name in ("pidfd_open", "O_TMPFILE", "sched_getaffinity", "posix_fallocate"):
