@@ -96,6 +96,8 @@ OUTCOME = Shape(
     # Beyond the fixed names: pytest's own text of the failure, and the subtests.
     longrepr_=str,
     subtests_=Listed(dict),
+    # The outcome before a failing teardown.
+    beforeTeardown_=OUTCOMES,
 )
 COUNTS = Shape(total=int, passed=int, failed=int, skipped=int, errors=int, notRun_=int)
 HINT = Shape(

@@ -30,6 +30,7 @@ pub(super) async fn report(project: &Arc<Project>) -> Response {
 
 pub(super) async fn last_failed(project: &Arc<Project>) -> Response {
     project.history_loaded().await;
+    project.ended_runs_recorded().await;
     let node_ids = project.state.history.last_failed().iter().map(|id| id.to_string()).collect();
     Response::TestList { node_ids }
 }

@@ -502,6 +502,13 @@ impl Project {
         let _ = tokio::task::spawn_blocking(move || history.wait_loaded(HISTORY_LOAD_LIMIT)).await;
     }
 
+    /// Waits until the history has the runs that have ended: their code is hashed first.
+    pub(crate) async fn ended_runs_recorded(&self) {
+        let mut unsaved = self.unsaved.subscribe();
+        let running = || self.state.runs.iter().filter(|run| !run.is_over()).count();
+        let _ = tokio::time::timeout(HISTORY_FLUSH_LIMIT, unsaved.wait_for(|runs| *runs <= running())).await;
+    }
+
     /// Prepares the next run in the background.
     pub(crate) async fn get_ready(self: &Arc<Self>, collected: &Arc<CollectedSession>) {
         let runners = match self.state.settings.load().workers {
