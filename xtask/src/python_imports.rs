@@ -45,6 +45,7 @@ const FLOORS: &[&[&str]] = &[
 /// Every import of one module of the package by another that is not at the top of the file: file, module, reason.
 const LATE: &[(&str, &str, &str)] = &[
     ("worker/boot.py", "worker.base", "it imports pytest, which may be missing"),
+    ("worker/state.py", "worker.inputs.recorder", "for type checkers alone: it imports pytest, which may be missing"),
     ("plugin.py", "_native", "every pytest of the environment loads the plugin, most without `--lens`"),
     ("__init__.py", "engine", "for type checkers alone: the worker must not load the compiled module"),
     ("__init__.py", "errors", "as above"),
