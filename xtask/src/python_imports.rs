@@ -195,8 +195,8 @@ mod tests {
 
     #[test]
     fn an_import_from_above_is_named_with_its_line() {
-        let sources = [("worker/session/main", ""), ("worker/state", "\nfrom .session import main\n")];
-        assert_eq!(found(&sources), ["worker/state.py:2: `state` must not import `session`, which is above it"]);
+        let sources = [("worker/session/main", ""), ("worker/park", "\nfrom .session import main\n")];
+        assert_eq!(found(&sources), ["worker/park.py:2: `park` must not import `session`, which is above it"]);
         let outside = [("runs", ""), ("worker/wire", "from ..runs import Run\n")];
         assert_eq!(
             found(&outside)[0],
