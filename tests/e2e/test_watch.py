@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import termios
@@ -142,6 +143,7 @@ SLOW = """
         pass
 
     def test_slow():
+        Path("../began").write_text("now")
         while not Path("../go").exists():
             time.sleep(0.01)
 
@@ -169,8 +171,13 @@ def test_saves_during_a_run_run_after_it(world: World, project: Project) -> None
 
 def test_ctrl_c_stops_the_run_and_quits(world: World, project: Project) -> None:
     project.write("tests/test_slow.py", SLOW)
+    pipe = project.root.parent / "began"
+    os.mkfifo(pipe)
+    began = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     with watching(world, project, "-v", "tests/test_slow.py") as terminal:
         terminal.expect("test_before PASSED")
+        assert select.select([began], [], [], DEADLINE)[0], "the slow test did not begin"
+        os.close(began)
         terminal.type(INTERRUPT)
         terminal.expect("stopping: running tests may finish")
         project.write("../go", "")
