@@ -23,7 +23,7 @@ use crate::engine::unavailable::Unavailable;
 use crate::failure::Failure;
 use crate::mcp;
 use crate::options::arguments::{Command, EngineAt, HistoryCommand, Root, Run};
-use crate::options::{addopts, project_file, projects, reporter, selectors, terminal_access};
+use crate::options::{addopts, project_file, reporter, selectors, terminal_access};
 use crate::run;
 use crate::style::Style;
 use crate::watch;
@@ -56,10 +56,7 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
         Command::Run(mut options) => {
             let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
             let file = project_file::read(&root).given.complete();
-            let nested = projects::nested(&root, &file);
-            let mut added =
-                addopts::read(&projects::configured_in(&root, &nested, &options.selectors), &options.passed);
-            added.extend(file.arguments.iter().cloned());
+            let added = addopts::of_project(&root, &file, &options);
             if let Some(option) = plain_pytest::option(&options, &added) {
                 let here = selectors::root(options.root.root.as_deref())?;
                 // A listing of several projects is ours.

@@ -6,9 +6,20 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use pytest_lens_analysis::{fnmatch, listing, settings_from, split_words};
+use pytest_lens_protocol::Settings;
 
 use super::arguments::{OutputOptions, Run};
 use super::parse::parse_run;
+use super::projects;
+
+/// The words that the project around the selected tests and the environment add to these options, and then the arguments
+/// of `settings`, which are those in the files of `root`. Faults of nested projects are printed to standard error.
+pub(crate) fn of_project(root: &Path, settings: &Settings, options: &Run) -> Vec<String> {
+    let nested = projects::nested(root, settings);
+    let mut words = read(&projects::configured_in(root, &nested, &options.selectors), &options.passed);
+    words.extend(settings.arguments.iter().cloned());
+    words
+}
 
 /// The added words, in pytest's order. pytest itself reports the faults of its configuration.
 pub(crate) fn read(root: &Path, passed: &[String]) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use pytest_lens_analysis::{is_config_file, is_settings_file};
-use pytest_lens_protocol::{Request, Response};
+use pytest_lens_protocol::{NodeId, Request, Response};
 
 use super::machine::{Filters, Scope};
 use super::words;
@@ -12,7 +12,7 @@ use crate::engine::client::Client;
 use crate::engine::inventory::inventory;
 use crate::failure::Failure;
 use crate::options::arguments::Run;
-use crate::options::{addopts, project_file, projects, selectors};
+use crate::options::{addopts, project_file, selectors};
 use crate::paths::path_of_uri;
 use crate::run::affected;
 use crate::style::Style;
@@ -73,7 +73,7 @@ pub(super) async fn next(
                 return Ok(Next::Nothing(words::no_test(paths, "selected test")));
             }
             let is_all = left == 0 && filters.path.is_empty();
-            let files = ids.iter().map(|id| file_of(id)).collect::<BTreeSet<_>>().len();
+            let files = ids.iter().map(|id| NodeId::new(id).file()).collect::<BTreeSet<_>>().len();
             let heading = words::heading(paths, Some(files), style);
             if !is_all {
                 options.selectors = ids;
@@ -101,9 +101,7 @@ pub(super) async fn next(
 fn with_added(root: &Path, given: &Run) -> Run {
     let mut options = given.clone();
     let file = project_file::read(root).given.complete();
-    let nested = projects::nested(root, &file);
-    let mut added = addopts::read(&projects::configured_in(root, &nested, &options.selectors), &options.passed);
-    added.extend(file.arguments);
+    let added = addopts::of_project(root, &file, &options);
     addopts::add(&mut options, &added);
     options
 }
@@ -113,13 +111,9 @@ fn concerns_all(paths: &BTreeSet<String>) -> bool {
     paths.iter().any(|path| is_config_file(path) || is_settings_file(path))
 }
 
-fn file_of(id: &str) -> &str {
-    id.split("::").next().unwrap_or(id)
-}
-
 /// Whether an id is in a file whose path contains this, in any case.
 fn is_at(id: &str, part: &str) -> bool {
-    file_of(id).to_lowercase().contains(&part.to_lowercase())
+    NodeId::new(id).file().to_lowercase().contains(&part.to_lowercase())
 }
 
 async fn reached_by(client: &Client, paths: &BTreeSet<String>) -> Result<Vec<String>, Failure> {
@@ -157,7 +151,7 @@ impl Tests {
     }
 
     fn files(&self) -> BTreeSet<String> {
-        self.known.iter().map(|id| file_of(id).to_owned()).chain(self.broken.iter().cloned()).collect()
+        self.known.iter().map(|id| NodeId::new(id).file().to_owned()).chain(self.broken.iter().cloned()).collect()
     }
 }
 
