@@ -22,15 +22,16 @@ def write(root: Path, files: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
+def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Project]:
     """A function that writes a project and returns an engine whose root it is."""
+    always_fresh = request.node.get_closest_marker("fresh") is not None
     engines = []
 
     def make(files: dict[str, str], root: str = "project") -> Engine:
         folder = tmp_path / root
         folder.mkdir(parents=True, exist_ok=True)
         write(folder, files)
-        engine = Engine(folder)
+        engine = Engine(folder, always_fresh=always_fresh)
         engines.append(engine)
         return engine
 

@@ -5,7 +5,10 @@ One thread reads each connection; the test thread waits for messages, always wit
 
 from __future__ import annotations
 
+import atexit
+import compileall
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -19,10 +22,27 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+from warm_python import WarmProcess, warm
+
 WORKER = Path(__file__).resolve().parent.parent / "pytest_lens" / "worker"
 DEADLINE = 30.0
-UNWANTED = ("PYTEST_", "PYTHONDONTWRITEBYTECODE", "COVERAGE")
+UNWANTED = ("PYTEST_", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "COVERAGE")
 Message = dict[str, Any]
+
+
+@functools.cache
+def compiled_worker() -> Path:
+    """Return a folder for `sys.path` with the worker in it, compiled, as the real engine's cache
+    holds it: to compile it anew takes as long as all else that an interpreter does until it is
+    ready.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="lens-worker"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    shutil.copytree(
+        WORKER, folder / "_pytest_lens_worker", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    compileall.compile_dir(str(folder), quiet=1)
+    return folder
 
 
 class Host:
@@ -85,20 +105,19 @@ class Host:
 class Engine:
     """Listens, starts interpreters, and keeps their messages."""
 
-    def __init__(self, root: Path, python: str = sys.executable) -> None:
+    def __init__(
+        self, root: Path, python: str = sys.executable, *, always_fresh: bool = False
+    ) -> None:
         self.root = root
+        self.always_fresh = always_fresh
         self.python = python
         self.state = Path(tempfile.mkdtemp(prefix="lens"))
-        shutil.copytree(
-            WORKER,
-            self.state / "code" / "_pytest_lens_worker",
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
+        shutil.copytree(compiled_worker(), self.state / "code")
         for name in ("cache", "tmp"):
             (self.state / name).mkdir()
         self.changed = threading.Condition()
         self.hosts: dict[str, Host] = {}
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[subprocess.Popen[bytes] | WarmProcess] = []
         self._names = 0
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(self.state / "socket"))
@@ -176,7 +195,9 @@ class Engine:
     def base(self, *, env: dict[str, str] | None = None, **boot: Any) -> Host:
         """Start an interpreter; returns its host, which may not be ready yet.
 
-        `boot` goes into its boot message, except `prelude`: Python that runs before the worker.
+        It is a fork of one that has imported pytest, unless the engine's are always fresh, of
+        another Python, or have variables that change how Python starts. `boot` goes into its boot
+        message, except `prelude`: Python that runs before the worker.
         """
         prelude = boot.pop("prelude", "")
         name = self.new_name("base")
@@ -197,18 +218,26 @@ class Engine:
         )
         full = {key: value for key, value in os.environ.items() if not key.startswith(UNWANTED)}
         full.update(env or {}, PYTEST_LENS_BOOT=json.dumps(settings))
-        output = open(self.state / f"{name}.out", "wb")  # noqa: SIM115
-        process = subprocess.Popen(
-            [self.python, "-c", code],
-            cwd=self.root,
-            env=full,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+        is_special = self.python != sys.executable or any(
+            name.startswith("PYTHON") for name in full
         )
-        output.close()
-        self.processes.append(process)
+        is_warm = not (self.always_fresh or prelude or is_special)
+        self.processes.append((self._warm if is_warm else self._fresh)(name, code, full))
         return self.host(name)
+
+    def _warm(self, name: str, code: str, env: dict[str, str]) -> WarmProcess:
+        return warm(self.python).run(code, self.root, env, self.state / f"{name}.out")
+
+    def _fresh(self, name: str, code: str, env: dict[str, str]) -> subprocess.Popen[bytes]:
+        with open(self.state / f"{name}.out", "wb") as output:
+            return subprocess.Popen(
+                [self.python, "-c", code],
+                cwd=self.root,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
 
     def output(self, base: Host) -> str:
         """Return the stdout and stderr of a base and its forks."""
@@ -266,7 +295,7 @@ class Engine:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
+                process.wait(10)
         shutil.rmtree(self.state, ignore_errors=True)
 
 

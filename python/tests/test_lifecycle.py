@@ -11,7 +11,7 @@ from _pytest import unraisableexception
 from conftest import Project, write
 from fake_engine import Engine, run, start
 
-pytestmark = pytest.mark.core
+pytestmark = [pytest.mark.core, pytest.mark.fresh]
 
 ONE = {"test_one.py": "def test_one(): pass"}
 

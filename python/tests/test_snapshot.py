@@ -13,6 +13,8 @@ import pytest
 from conftest import Project, write
 from fake_engine import Engine, Message
 
+pytestmark = pytest.mark.fresh
+
 TEST = "def test_a(): pass\n"
 
 

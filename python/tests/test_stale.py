@@ -16,6 +16,8 @@ import pytest
 from conftest import Project, write
 from fake_engine import Engine, Host, Message, run
 
+pytestmark = pytest.mark.fresh
+
 # By name: another check covers the package around it.
 pyc: Any = importlib.import_module("pytest_lens.worker.session.code_cache")
 Boot: Any = importlib.import_module("pytest_lens.worker.state").Boot

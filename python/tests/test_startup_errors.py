@@ -8,6 +8,8 @@ import pytest
 from conftest import Project, write
 from fake_engine import run
 
+pytestmark = pytest.mark.fresh
+
 
 def test_b4_a_module_that_exits_is_an_error_of_its_own(project: Project) -> None:
     engine = project(
