@@ -108,6 +108,15 @@ pub(crate) struct Changes {
     pub entries: Vec<PathBuf>,
     /// Names that were looked up and now lead to something else; folders of installed packages.
     pub others: Vec<PathBuf>,
+    seen: Seen,
+}
+
+/// The state in which a comparison found what differs, except files.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Seen {
+    /// `None`: the folder is gone.
+    dirs: BTreeMap<PathBuf, Option<DirState>>,
+    looks: BTreeMap<PathBuf, String>,
 }
 
 impl Changes {
@@ -115,7 +124,7 @@ impl Changes {
         self.all().next().is_none()
     }
 
-    /// Adds other changes.
+    /// Adds the changes since another snapshot. [`Snapshot::accept`] takes only those since the first one.
     pub(crate) fn add(&mut self, more: Changes) {
         let kinds = [(&mut self.files, more.files), (&mut self.entries, more.entries), (&mut self.others, more.others)];
         for (own, more) in kinds {
@@ -194,27 +203,19 @@ impl Snapshot {
         }
     }
 
-    /// Forgets files and folders, so that their changes no longer count.
-    pub(crate) fn forget<'a>(&mut self, paths: impl Iterator<Item = &'a PathBuf>) {
-        for path in paths {
+    /// Accepts these changes, as they were when they were found: changed files no longer count, and of folders and
+    /// lookups the state at that time does. A change that came later is found by the next comparison.
+    pub(crate) fn accept(&mut self, changes: Changes) {
+        for path in &changes.files {
             self.files.remove(path);
         }
-    }
-
-    /// Accepts the current names in folders, and the current results of lookups.
-    pub(crate) fn accept_entries(&mut self) {
-        self.dirs.retain(|path, state| match list(path, state.counted) {
-            Ok(present) => {
-                *state = present;
-                true
-            }
-            Err(_) => false,
-        });
-        for (path, kind) in &mut self.looks {
-            if !stands_for(path, kind) {
-                *kind = look(path);
+        for (path, state) in changes.seen.dirs {
+            match state {
+                Some(state) => drop(self.dirs.insert(path, state)),
+                None => drop(self.dirs.remove(&path)),
             }
         }
+        self.looks.extend(changes.seen.looks);
     }
 
     /// Returns whether nothing differs. Stops at the first difference.
@@ -236,13 +237,19 @@ impl Snapshot {
         }
         for (path, state) in &mut self.dirs {
             let into = if state.counted == Counted::Installed { &mut changes.others } else { &mut changes.entries };
-            into.extend(state.differences(path));
-            if first_only && !changes.is_empty() {
-                return changes;
+            if let Some(Difference { paths, present }) = state.difference(path) {
+                into.extend(paths);
+                changes.seen.dirs.insert(path.clone(), present);
+                if first_only {
+                    return changes;
+                }
             }
         }
         let differs = self.looks.iter().filter(|(path, kind)| !stands_for(path, kind)).map(|(path, _)| path.clone());
-        changes.others.extend(differs.take(if first_only { 1 } else { usize::MAX }));
+        for path in differs.take(if first_only { 1 } else { usize::MAX }) {
+            changes.seen.looks.insert(path.clone(), look(&path));
+            changes.others.push(path);
+        }
         changes
     }
 }
@@ -282,29 +289,36 @@ impl FileState {
     }
 }
 
-impl DirState {
+/// The difference between a folder and its state in a snapshot.
+struct Difference {
     /// Names that were added or removed; the folder itself if it is gone and was empty, or if its names don't count.
-    fn differences(&mut self, path: &Path) -> Vec<PathBuf> {
-        let data = fs::metadata(path);
-        if data.as_ref().is_ok_and(|data| mtime_ns(data) == self.mtime_ns)
-            && (self.settled || self.counted == Counted::Installed)
-        {
-            return Vec::new();
-        }
-        if self.counted == Counted::Installed {
-            return vec![path.to_owned()];
+    paths: Vec<PathBuf>,
+    /// `None`: it is gone.
+    present: Option<DirState>,
+}
+
+impl DirState {
+    fn difference(&mut self, path: &Path) -> Option<Difference> {
+        let is_same_time = fs::metadata(path).is_ok_and(|data| mtime_ns(&data) == self.mtime_ns);
+        if is_same_time && (self.settled || self.counted == Counted::Installed) {
+            return None;
         }
         let present = list(path, self.counted).ok();
+        if self.counted == Counted::Installed {
+            return Some(Difference { paths: vec![path.to_owned()], present });
+        }
         let names = present.as_ref().map_or(&[][..], |present| &present.names);
         let came = names.iter().filter(|name| self.names.binary_search(name).is_err());
         let went = self.names.iter().filter(|name| names.binary_search(name).is_err());
-        let differences: Vec<PathBuf> = came.chain(went).map(|name| path.join(name)).collect();
+        let paths: Vec<PathBuf> = came.chain(went).map(|name| path.join(name)).collect();
         match present {
-            Some(present) if differences.is_empty() => *self = present,
-            None if differences.is_empty() => return vec![path.to_owned()],
-            _ => {}
+            Some(present) if paths.is_empty() => {
+                *self = present;
+                None
+            }
+            None if paths.is_empty() => Some(Difference { paths: vec![path.to_owned()], present }),
+            _ => Some(Difference { paths, present }),
         }
-        differences
     }
 }
 
@@ -425,12 +439,44 @@ mod tests {
         let mut snapshot = read(vec![stat(&old, true)], vec![dir(folder.path())]);
         assert!(snapshot.is_fresh());
         fs::write(&new, "").unwrap();
-        assert_eq!(snapshot.changes().entries, vec![new.clone()]);
-        snapshot.accept_entries();
+        let changes = snapshot.changes();
+        assert_eq!(changes.entries, vec![new.clone()]);
+        snapshot.accept(changes);
         assert!(snapshot.is_fresh());
         fs::remove_file(&old).unwrap();
         let changes = snapshot.changes();
         assert_eq!((changes.files, changes.entries), (vec![old.clone()], vec![old]));
+    }
+
+    #[test]
+    fn what_comes_between_a_comparison_and_its_acceptance_is_seen_by_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let names = vec![WireLook(path("pytest.ini").to_string_lossy().into_owned(), "none".into())];
+        let mut snapshot = Snapshot::new(WireRead { files: Vec::new(), dirs: vec![dir(folder.path())], names });
+        fs::write(path("first.py"), "").unwrap();
+        let changes = snapshot.changes();
+        fs::write(path("second.py"), "").unwrap();
+        fs::write(path("pytest.ini"), "").unwrap();
+        snapshot.accept(changes);
+        let changes = snapshot.changes();
+        assert_eq!(changes.entries, [path("pytest.ini"), path("second.py")]);
+        assert_eq!(changes.others, [path("pytest.ini")]);
+        snapshot.accept(changes);
+        assert!(snapshot.is_fresh());
+    }
+
+    #[test]
+    fn a_folder_that_goes_no_longer_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        let mut snapshot = read(vec![], vec![dir(&inner)]);
+        fs::remove_dir(&inner).unwrap();
+        let changes = snapshot.changes();
+        assert_eq!(changes.entries, [inner]);
+        snapshot.accept(changes);
+        assert!(snapshot.is_fresh());
     }
 
     #[test]

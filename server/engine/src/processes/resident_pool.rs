@@ -171,8 +171,7 @@ impl ResidentPool {
             let project = ProjectFiles { root: &root, pytest: &pytest, analyses: &analyses };
             let (changes, invalidation) = state.judge(&project, &rules);
             if let Invalidation::Stays(tests) = &invalidation {
-                state.snapshot.forget(changes.files.iter());
-                state.snapshot.accept_entries();
+                state.snapshot.accept(changes);
                 state.changed.clone_from(tests);
             }
             (state, invalidation)

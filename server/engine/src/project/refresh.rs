@@ -188,8 +188,7 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
     if !gone.is_empty() {
         project.record_and_wait(|done| Command::Gone { files: gone, done }).await;
     }
-    known.forget(changes.files.iter());
-    known.accept_entries();
+    known.accept(changes);
     if !targets.is_empty() {
         let Found { collected, .. } = project.session_for(&Scope::Paths(targets), &[], purpose).await?;
         known.absorb(&collected.snapshot());
