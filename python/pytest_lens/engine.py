@@ -27,6 +27,7 @@ class Engine(RunControl):
     interpreter, or searches for one. ``mode`` is ``"embedded"``, ``"subprocess"`` or ``"auto"``;
     ``settings`` are those of :meth:`configure`. They go over the settings in the project's
     ``pytest-lens.toml`` or ``pyproject.toml``; each mistake in these is a :class:`UserWarning`.
+    With ``resident=False``, no processes are kept ready after a run: for a program of one run.
     Close the engine when done, or use it in a ``with`` statement: every process
     that it started ends.
 
@@ -42,6 +43,7 @@ class Engine(RunControl):
         python: str | os.PathLike[str] | None = None,
         mode: Mode | None = None,
         settings: dict[str, Any] | None = None,
+        resident: bool = True,
     ) -> None:
         root = os.path.abspath(root)
         #: The project's folder.
@@ -51,7 +53,7 @@ class Engine(RunControl):
             warnings.warn(mistake, UserWarning, stacklevel=2)
         if python is None and "pythonPath" not in given:
             python = interpreter.preferred(root)
-        self._engine = _native.Engine()
+        self._engine = _native.Engine(resident=resident)
         self._session = self._engine.session()
         try:
             opened = self._request(

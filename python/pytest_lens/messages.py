@@ -1048,12 +1048,15 @@ class RunStart(TypedDict):
     * ``ids``: The selected tests; left out for the whole inventory.
     * ``deselected``: Number of requested tests that expressions or pytest's configuration
       deselected.
+    * ``collectReports``: pytest's reports of files that skip themselves as a whole, as JSON; only
+      in a run with ``full_reports``.
     """
 
     runId: str
     total: int
     ids: NotRequired[list[str]]
     deselected: NotRequired[int]
+    collectReports: NotRequired[list[str]]
 
 
 class Settings(TypedDict):
@@ -1294,6 +1297,8 @@ class TestOutcome(TypedDict):
       milliseconds.
     * ``beforeTeardown``: Set if the teardown failed, which makes any outcome an error: the outcome
       before it.
+    * ``reports``: pytest's own reports of the test, as JSON, in order; only in a run with
+      ``full_reports``.
     """
 
     id: str
@@ -1314,6 +1319,7 @@ class TestOutcome(TypedDict):
     subtests: NotRequired[list[Subtest]]
     asOf: NotRequired[int]
     beforeTeardown: NotRequired[Outcome]
+    reports: NotRequired[list[str]]
 
 
 class TestOutcomes(TypedDict):

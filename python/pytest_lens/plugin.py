@@ -1,27 +1,48 @@
 """`pytest --lens`: records a run of a terminal or a CI service in pytest-lens's history.
 
-The editor's language server sees the rows at once: a test that passes there and fails here, on the
-same code, is shown as flaky.
+With `-n`, pytest-lens's engine runs the tests, and records them itself. The editor's language
+server sees the rows at once: a test that passes there and fails here, on the same code, is shown as
+flaky.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import pathlib
 import threading
 from typing import Any
 
 import pytest
 
+from . import engine_options
 from .folding import Folder
 
+_PLAN = "_lens_plan"
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option `--lens`."""
-    parser.getgroup("lens").addoption(
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the options `--lens`, and `-n` if pytest-xdist has none."""
+    group = parser.getgroup("lens")
+    group.addoption(
         "--lens",
         action="store_true",
-        help="record this run's outcomes in the history from which pytest-lens judges flakiness",
+        help="record this run's outcomes in the history from which pytest-lens judges flakiness; "
+        "with -n, run the tests on pytest-lens's engine, which collects once for all runners",
     )
+    is_absent = importlib.util.find_spec("xdist") is None or pluginmanager.is_blocked("xdist")
+    if is_absent and not pluginmanager.hasplugin("xdist"):
+        group._addoption(  # pytest reserves short options in lower case
+            "-n",
+            "--numprocesses",
+            dest="numprocesses",
+            metavar="numprocesses",
+            type=_count,
+            help="with --lens: number of runners, or auto",
+        )
+
+
+def _count(text: str) -> int | str:
+    return text if text in ("auto", "logical") else int(text)
 
 
 @pytest.fixture
@@ -37,32 +58,77 @@ def lens_artifacts(
     return pathlib.Path(folder) if folder else tmp_path_factory.mktemp("lens_artifacts")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Decide who runs the tests, before pytest-xdist starts its own runners."""
+    option = config.option
+    if hasattr(config, "workerinput") or engine_options.runs_nothing(option):
+        return
+    asked = engine_options.runners(option)
+    if not option.lens:
+        if asked is not None and not config.pluginmanager.hasplugin("xdist"):
+            raise pytest.UsageError("-n needs --lens, or pytest-xdist: add one of them")
+        return
+    if asked is None:
+        return
+    why = _hindrance(config)
+    keeps_files = getattr(option, "dist", "no") in ("loadfile", "loadscope")
+    if why is None and config.pluginmanager.hasplugin("xdist"):
+        option.numprocesses, option.dist, option.tx = None, "no", []
+        option.distload = False
+    setattr(config, _PLAN, (asked, keeps_files, why))
+
+
+def _hindrance(config: pytest.Config) -> str | None:
+    """Why pytest itself runs these tests, or None if the engine does."""
+    if config.rootpath != config.invocation_params.dir:
+        return f"pytest was started outside of its root {config.rootpath}"
+    uses_log_cli = bool(config.getini("log_cli"))
+    return engine_options.hindrance(config.option, config.invocation_params.args, uses_log_cli)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Record if asked to; with xdist, in the one process that receives the reports of all tests."""
-    if config.getoption("--lens") and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(Recorder(str(config.rootpath)), "lens-recorder")
+    """Run on the engine or record, if asked to.
+
+    With xdist, the one process that receives the reports of all tests records.
+    """
+    if not config.getoption("--lens") or hasattr(config, "workerinput"):
+        return
+    asked, keeps_files, why = getattr(config, _PLAN, (None, False, None))
+    if asked is None or why is not None:
+        _record(config, why)
+        return
+    from .engine_session import EngineSession  # only who runs on the engine pays for it
+
+    session = EngineSession(config, asked, keeps_files, lambda reason: _record(config, reason))
+    config.pluginmanager.register(session, "lens-engine-session")
+
+
+def _record(config: pytest.Config, why: str | None) -> None:
+    """Record a run of pytest's own; `why`: the reason why it is not the engine's."""
+    recorder = Recorder(str(config.rootpath), why)
+    config.pluginmanager.register(recorder, "lens-recorder")
 
 
 class Recorder:
     """Collects the outcomes of one session, and writes them when it ends."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, why: str | None = None) -> None:
         self._root = root
+        self._why = why
         self._folder = Folder()
         self._code: str | None = None
         self._naming = threading.Thread(target=self._name_code, daemon=True)
         self._told = ""
         self._mistakes: list[str] = []
+        # The recorded code is the code before any test ran.
+        self._naming.start()
 
     def _name_code(self) -> None:
         from . import _native  # only who records pays for it
 
         self._mistakes = _native.file_settings(self._root)[1]
         self._code = _native.fingerprint(self._root)
-
-    def pytest_sessionstart(self) -> None:
-        """The recorded code is the code before any test ran."""
-        self._naming.start()
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -88,6 +154,8 @@ class Recorder:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the mistakes in the project's settings, and the result of the recording."""
+        if self._why is not None:
+            terminalreporter.write_line(f"lens: pytest ran the tests by itself: {self._why}")
         for mistake in self._mistakes:
             terminalreporter.write_line(f"lens: {mistake}")
         if self._told:

@@ -19,13 +19,14 @@ pub(crate) struct Engine {
 
 #[pymethods]
 impl Engine {
-    /// Starts an engine of this process.
+    /// Starts an engine of this process: for many runs, or only for one.
     #[new]
-    fn new() -> PyResult<Self> {
+    #[pyo3(signature = (*, resident = true))]
+    fn new(resident: bool) -> PyResult<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let engine = {
             let _inside = runtime.enter();
-            pytest_lens_engine::Engine::start(EngineConfig::for_user())
+            pytest_lens_engine::Engine::start(EngineConfig { resident, ..EngineConfig::for_user() })
                 .map_err(|error| PyOSError::new_err(format!("the engine did not start: {error}")))?
         };
         Ok(Engine { runtime: Arc::new(runtime), engine })

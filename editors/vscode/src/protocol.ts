@@ -246,6 +246,8 @@ export interface RunStart {
   ids?: string[];
   /** Number of requested tests that expressions or pytest's configuration deselected. */
   deselected?: number;
+  /** pytest's reports of files that skip themselves as a whole, as JSON; only in a run with `full_reports`. */
+  collectReports?: string[];
 }
 
 /** Every setting, with its default. Dotted keys of editors are nested objects here. */
@@ -370,6 +372,8 @@ export interface TestOutcome {
   asOf?: number;
   /** Set if the teardown failed, which makes any outcome an error: the outcome before it. */
   beforeTeardown?: Outcome;
+  /** pytest's own reports of the test, as JSON, in order; only in a run with `full_reports`. */
+  reports?: string[];
 }
 
 /** Tests have an outcome. */

@@ -97,6 +97,9 @@ pub struct RunStart {
     /// Number of requested tests that expressions or pytest's configuration deselected.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub deselected: usize,
+    /// pytest's reports of files that skip themselves as a whole, as JSON; only in a run with `full_reports`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub collect_reports: Vec<String>,
 }
 
 /// Tests start.
@@ -178,6 +181,9 @@ pub struct TestOutcome {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::Outcome>"))]
     pub before_teardown: Option<String>,
+    /// pytest's own reports of the test, as JSON, in order; only in a run with `full_reports`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<String>,
 }
 
 /// One frame of a traceback.

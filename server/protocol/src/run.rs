@@ -38,6 +38,9 @@ pub struct RunOptions {
     pub whole_files: bool,
     /// The run ends with the session that requested it, so nothing goes on after its client has gone.
     pub ends_with_session: bool,
+    /// The client shows the run as pytest's own: outcomes carry pytest's reports, the run makes no reports of its own,
+    /// and nothing runs if a file could not be collected.
+    pub full_reports: bool,
 }
 
 /// The outcome of one attempt at a test, in a run that has ended elsewhere.

@@ -107,6 +107,7 @@
 ---@field total integer Number of selected tests.
 ---@field ids? string[] The selected tests; left out for the whole inventory.
 ---@field deselected? integer Number of requested tests that expressions or pytest's configuration deselected.
+---@field collectReports? string[] pytest's reports of files that skip themselves as a whole, as JSON; only in a run with `full_reports`.
 
 ---The children of an item, in order.
 ---@class pytest_lens.Siblings
@@ -153,6 +154,7 @@
 ---@field subtests? pytest_lens.Subtest[] Subtests, in order.
 ---@field asOf? integer Set if the outcome comes from the history: the time of that run, Unix time in milliseconds.
 ---@field beforeTeardown? pytest_lens.Outcome Set if the teardown failed, which makes any outcome an error: the outcome before it.
+---@field reports? string[] pytest's own reports of the test, as JSON, in order; only in a run with `full_reports`.
 
 ---Tests have an outcome.
 ---@class pytest_lens.TestOutcomes

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from .. import own_code
+from ..reports import report_text
 from ..reports.exception_text import cause_of, exception_line, line_in
 from ..reports.verdict import skip_reason, text_of
 from ..unpatched import os
@@ -27,8 +28,8 @@ class CollectErrors:
     def __init__(self, root: str, args: list[str]) -> None:
         self._root = root
         self.found: list[Message] = []
-        # Files that skip themselves: their reasons by path.
-        self.skipped: dict[str, str] = {}
+        # Files that skip themselves, by path: their reasons, and pytest's reports.
+        self.skipped: dict[str, Message] = {}
         self.existing: list[str] = []
         for arg in args:
             path = arg.split("::", 1)[0]
@@ -77,7 +78,10 @@ class CollectErrors:
     def add_skipped(self, collector: Any, report: Any) -> None:
         """Add a file that skips itself as a whole, with its reason."""
         path = str(getattr(collector, "path", None) or getattr(collector, "fspath", self._root))
-        self.skipped[relative_path(path, self._root)] = cut(skip_reason(report), MESSAGE_LIMIT)
+        self.skipped[relative_path(path, self._root)] = {
+            "reason": cut(skip_reason(report), MESSAGE_LIMIT),
+            "report": report_text.written(collector.config, report),
+        }
 
     def add_exit(self, collector: Any, error: SystemExit) -> Any:
         """Add a module that ends the interpreter when it is imported; returns its failed report."""

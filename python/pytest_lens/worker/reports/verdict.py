@@ -15,7 +15,7 @@ from _pytest._io import TerminalWriter
 
 from ..unpatched import os
 from ..wire import MESSAGE_LIMIT, Message, cut
-from . import failure_traceback
+from . import failure_traceback, report_text
 from .assertion_diff import Comparisons
 
 _PHASES = ("setup", "call", "teardown")
@@ -34,10 +34,18 @@ class VerdictBuilder:
         self._details: dict[str, Message] = {}
         self._logged: dict[str, Message] = {}
         self._subtest_details: list[Message] = []
+        # The configuration by which reports are kept whole; None in a run that does not ask for it.
+        self._config: Any = None
+        self._whole: list[str] = []
+
+    def keep_whole(self, config: Any) -> None:
+        """Verdicts carry pytest's own reports from now on; with None, no more."""
+        self._config = config
 
     def begin(self, item: Any) -> None:
         """The reports that follow are this item's."""
         self._path = str(getattr(item, "path", ""))
+        self._whole = []
         self._new_attempt()
 
     def _new_attempt(self) -> None:
@@ -72,6 +80,8 @@ class VerdictBuilder:
 
     def note_report(self, report: Any) -> None:
         """Note a report that counts: all other plugins have seen it."""
+        if self._config is not None:
+            self._whole.append(report_text.written(self._config, report))
         if is_subtest(report):
             self._subtests.append(report)
             self._subtest_details.append(self._details.get(report.when, {}))
@@ -107,6 +117,8 @@ class VerdictBuilder:
                 _subtest(report, detail, self._path)
                 for report, detail in zip(self._subtests, self._subtest_details)
             ]
+        if self._whole and crash is None:
+            verdict["reports"] = self._whole
         self._new_attempt()
         return verdict
 

@@ -50,7 +50,10 @@ def command_line(worker: Worker) -> list[str]:
     """The arguments of `pytest.main`."""
     options = worker.options
     cache = os.path.join(worker.boot.cache_dir, "pytest-cache")
-    return ["-o", f"cache_dir={cache}", *options.arguments, *options.args]
+    # Without the plugin the option would be unknown.
+    has_cache = not any(word.endswith("no:cacheprovider") for word in options.arguments)
+    place = ["-o", f"cache_dir={cache}"] if has_cache else []
+    return [*place, *options.arguments, *options.args]
 
 
 def without_coverage(namespace: Any) -> None:
@@ -61,7 +64,9 @@ def without_coverage(namespace: Any) -> None:
 
 
 def without_distribution(option: Any) -> None:
-    """Keep pytest-xdist, if it is there, from distributing: the engine does that."""
+    """Keep pytest-xdist and our own plugin, if there, from distributing: the engine does that."""
+    if getattr(option, "lens", None):
+        option.lens = None
     if not hasattr(option, "numprocesses"):
         return
     option.numprocesses = None
@@ -100,8 +105,6 @@ def refuse_or_neutralise(worker: Worker, config: Any) -> None:
             if argument in names:
                 raise pytest.UsageError(f"{argument} does not work with pytest-lens: leave it out")
         setattr(config.option, dest, False)
-    if getattr(config.option, "lens", None):
-        config.option.lens = None
     # Our sessions are parts of one, and several run at a time.
     for dest in () if worker.options.reports else _REPORTS:
         if getattr(config.option, dest, None) and dest not in _OF_COVERAGE:

@@ -393,6 +393,7 @@ class LensPlugin:
         """Apply a run's settings to the session."""
         config = session.config
         overtime.begin_run(config)
+        self._verdicts.keep_whole(config if message.get("full_reports") else None)
         session.testsfailed = 0  # errors of collection are reported; the rest runs anyway
         if message.get("maxfail"):
             config.option.maxfail = message["maxfail"]

@@ -28,7 +28,13 @@ fn options(line: &str) -> Run {
 }
 
 fn started(total: usize) -> EventPayload {
-    EventPayload::RunStarted(RunStart { run_id: "r".into(), total, ids: None, deselected: 0 })
+    EventPayload::RunStarted(RunStart {
+        run_id: "r".into(),
+        total,
+        ids: None,
+        deselected: 0,
+        collect_reports: Vec::new(),
+    })
 }
 
 fn outcomes(outcomes: Vec<TestOutcome>) -> EventPayload {
@@ -97,7 +103,13 @@ fn of_all_kinds() -> Vec<EventPayload> {
         "    def test_bad():\n        x = 1\n>       assert x == 2\nE       assert 1 == 2\n\nt.py:7: AssertionError\n";
     vec![
         inventory(vec![]),
-        EventPayload::RunStarted(RunStart { run_id: "another".into(), total: 1, ids: None, deselected: 0 }),
+        EventPayload::RunStarted(RunStart {
+            run_id: "another".into(),
+            total: 1,
+            ids: None,
+            deselected: 0,
+            collect_reports: Vec::new(),
+        }),
         started(11),
         EventPayload::TestStarted(TestsStarted { run_id: "r".into(), ids: vec!["t.py::test_ok".into()] }),
         outcomes(vec![
@@ -393,6 +405,7 @@ async fn what_was_typed_is_what_is_asked() {
                     first: [],
                     whole_files: false,
                     ends_with_session: false,
+                    full_reports: false,
                 },
             ),
         },

@@ -4,8 +4,18 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
 use crate::model::collect_error::CollectError;
 use crate::model::node::{CollectedItem, Node};
+
+/// Why a file skips itself as a whole.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SkippedFile {
+    pub reason: String,
+    /// pytest's report, as JSON.
+    pub report: String,
+}
 
 /// The tests of a scope.
 pub(crate) struct Collection {
@@ -16,7 +26,7 @@ pub(crate) struct Collection {
     source_order: Vec<usize>,
     pub errors: Vec<CollectError>,
     /// Files that skip themselves as a whole, with the reasons.
-    pub skipped: HashMap<String, String>,
+    pub skipped: HashMap<String, SkippedFile>,
     /// Number of tests that pytest deselected.
     pub deselected: usize,
 }
@@ -26,7 +36,7 @@ impl Collection {
         nodes: Vec<Arc<Node>>,
         source_order: Vec<usize>,
         errors: Vec<CollectError>,
-        skipped: HashMap<String, String>,
+        skipped: HashMap<String, SkippedFile>,
         deselected: usize,
     ) -> Self {
         let by_id = nodes.iter().enumerate().map(|(index, node)| (Arc::clone(&node.id), index)).collect();

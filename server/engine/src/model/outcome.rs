@@ -35,6 +35,9 @@ pub(crate) struct ReportedOutcome {
     pub to: Option<[u64; 3]>,
     /// The folder of its artifacts.
     pub artifacts: Option<String>,
+    /// pytest's own reports, if the run order asks for them.
+    #[serde(default)]
+    pub reports: Vec<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -92,6 +95,7 @@ pub(crate) fn of_report(wire: ReportedOutcome, id: &str, attempt: u32) -> TestOu
             .collect(),
         as_of: None,
         before_teardown: wire.before_teardown,
+        reports: wire.reports,
     }
 }
 

@@ -116,8 +116,8 @@ pub(crate) fn own_id(root: &Path, id: &str) -> String {
 
 fn unknown(id: &str, tests: &Collection) -> String {
     let file = NodeId::new(id).file();
-    if let Some(reason) = tests.skipped.get(file) {
-        return format!("no test {id:?}: {file} skips itself as a whole: {reason}");
+    if let Some(skipped) = tests.skipped.get(file) {
+        return format!("no test {id:?}: {file} skips itself as a whole: {}", skipped.reason);
     }
     let cases_of = |function: &str| id.strip_prefix(function).is_some_and(|rest| rest.starts_with('['));
     let mut beside = tests.nodes.iter().filter(|node| cases_of(&node.function_id));

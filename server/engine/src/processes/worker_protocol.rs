@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::collect_error::CollectError;
+use crate::model::collection::SkippedFile;
 use crate::model::file_readers::FileReads;
 use crate::model::node::CollectedItem;
 use crate::model::outcome::ReportedOutcome;
@@ -143,6 +144,9 @@ pub(crate) struct RunOrder {
     /// How often tests have crashed in this run: those that did, by their indices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<(usize, u32)>,
+    /// Outcomes carry pytest's own reports.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub full_reports: bool,
 }
 
 /// The tests that a run was asked for, in terms of pytest's command line.
@@ -400,7 +404,7 @@ pub(crate) struct WireCollected {
     pub errors: Vec<CollectError>,
     /// Files that skip themselves as a whole, relative to the root, with the reasons.
     #[serde(default)]
-    pub skipped: HashMap<String, String>,
+    pub skipped: HashMap<String, SkippedFile>,
     #[serde(flatten)]
     pub read: WireRead,
     #[serde(default)]

@@ -26,7 +26,13 @@ pub(crate) fn events(run: &Run) -> Vec<EventPayload> {
     let mut counts = Counts::default();
     last.for_each(|(attempt, _)| counts.add(attempt.outcome));
     let duration_ms = run.attempts.iter().map(|attempt| attempt.duration_ms).sum();
-    let started = RunStart { run_id: run_id.clone(), total: ids.len(), ids: Some(ids), deselected: 0 };
+    let started = RunStart {
+        run_id: run_id.clone(),
+        total: ids.len(),
+        ids: Some(ids),
+        deselected: 0,
+        collect_reports: Vec::new(),
+    };
     let ended = RunEnd {
         run_id: run_id.clone(),
         status: status_of(run_status(&counts, false, false, false, false, false)),

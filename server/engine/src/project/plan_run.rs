@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::Project;
 use crate::api_error::{Refusal, invalid};
 use crate::model::collect_error::CollectError;
+use crate::model::collection::SkippedFile;
 use crate::model::scope::Scope;
 use crate::model::select::{Filter, Selection, means, own_id, select};
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
@@ -50,6 +51,8 @@ pub(crate) struct Chosen {
     pub deselected: usize,
     /// Files of the request that could not be collected, one short line each.
     pub problems: Vec<String>,
+    /// pytest's reports of files that skip themselves as a whole, if the request wants full reports.
+    pub collect_reports: Vec<String>,
     /// The session's process, if it was collected for this request alone.
     pub exclusive: Arc<ExclusiveSession>,
     /// It was collected just now.
@@ -91,11 +94,16 @@ pub(crate) async fn choose(
     let Selection { taken: selected, left } = chosen.map_err(invalid)?;
     let deselected = left + collected.tests.deselected;
     let concerns = |error: &&CollectError| scope.is_troubled_by(&error.path);
-    if let Some(error) = collected.tests.errors.iter().find(concerns).filter(|_| selected.is_empty()) {
+    let runs_nothing = selected.is_empty() || request.options.full_reports;
+    if let Some(error) = collected.tests.errors.iter().find(concerns).filter(|_| runs_nothing) {
         return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
     }
     let problems = collected.tests.errors.iter().filter(concerns).map(CollectError::short).collect();
-    Ok(Chosen { collected, selected, deselected, problems, exclusive, is_new })
+    let wanted = |(file, _): &(&String, &SkippedFile)| request.options.full_reports && scope.holds(file);
+    let mut skipped: Vec<_> = collected.tests.skipped.iter().filter(wanted).collect();
+    skipped.sort_unstable_by_key(|(file, _)| *file);
+    let collect_reports = skipped.into_iter().map(|(_, skipped)| skipped.report.clone()).collect();
+    Ok(Chosen { collected, selected, deselected, problems, collect_reports, exclusive, is_new })
 }
 
 /// The session for a run, and whether pytest has applied the run's `-k` and `-m` itself. It does so if the project may
@@ -134,7 +142,7 @@ pub(crate) fn kind(
     reports: bool,
 ) -> RunKind {
     let run_disabled = request.options.run_disabled;
-    let reports = reports && coverage.is_none() && !collected.reports.is_empty();
+    let reports = reports && !request.options.full_reports && coverage.is_none() && !collected.reports.is_empty();
     if run_disabled || reports || coverage.is_some() {
         return RunKind::Fresh { run_disabled, reports, coverage };
     }
@@ -154,7 +162,7 @@ pub(crate) fn plan(
     chosen: Chosen,
     kind: RunKind,
 ) -> Result<RunPlan, Refusal> {
-    let Chosen { collected, selected, deselected, problems, exclusive, is_new } = chosen;
+    let Chosen { collected, selected, deselected, problems, collect_reports, exclusive, is_new } = chosen;
     let source = source_of(&request.options)?;
     let settings = project.state.settings.load();
     let (is_debug, one_session) = (kind.debug_process().is_some(), kind.is_one_session());
@@ -207,6 +215,8 @@ pub(crate) fn plan(
         stays_warm: true,
         first: first_of(&request.options.first, project, &collected, &selected),
         whole_files: request.options.whole_files,
+        full_reports: request.options.full_reports,
+        collect_reports,
         selected,
         asked: RequestedTests::default(),
         workers,

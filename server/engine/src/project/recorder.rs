@@ -277,8 +277,13 @@ impl Recorder {
         self.state.runs.insert(plan.run_id.clone(), Arc::clone(&record));
         let whole = plan.collected.scope == Scope::All && plan.selected.len() == plan.collected.tests.nodes.len();
         let ids = (!whole).then(|| (0..plan.selected.len()).map(|index| plan.node(index).id.to_string()).collect());
-        let started =
-            RunStart { run_id: plan.run_id.clone(), total: plan.selected.len(), ids, deselected: plan.deselected };
+        let started = RunStart {
+            run_id: plan.run_id.clone(),
+            total: plan.selected.len(),
+            ids,
+            deselected: plan.deselected,
+            collect_reports: plan.collect_reports.clone(),
+        };
         let open = OpenRun {
             plan: Arc::clone(&plan),
             record: Arc::clone(&record),
@@ -519,7 +524,8 @@ impl OpenRun {
         self.record.has_settled();
         self.counts.add(known);
         if known != Outcome::NotRun {
-            published.results.insert(id.to_string(), Arc::new(outcome.clone()));
+            let kept = TestOutcome { reports: Vec::new(), ..outcome.clone() };
+            published.results.insert(id.to_string(), Arc::new(kept));
         }
     }
 }

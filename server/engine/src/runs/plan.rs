@@ -37,6 +37,10 @@ pub(crate) struct RunPlan {
     pub first: Vec<usize>,
     /// Tests of a file stay with one runner.
     pub whole_files: bool,
+    /// Outcomes carry pytest's own reports.
+    pub full_reports: bool,
+    /// In such a run, pytest's reports of files that skip themselves as a whole.
+    pub collect_reports: Vec<String>,
     /// The arguments of the request.
     pub asked: RequestedTests,
     /// Number of requested tests that were deselected.
@@ -238,6 +242,7 @@ impl RunPlan {
             // A resident has been compared with the disk.
             same_files: resident.is_some_and(|own| own.changed.is_empty()),
             crashes: Vec::new(),
+            full_reports: self.full_reports,
         }
     }
 

@@ -56,7 +56,15 @@ pub(crate) async fn prepare(
         );
         return Err(failure(LaunchErrorCode::NoMatchingCases, message));
     }
-    Ok(Chosen { collected, exclusive: Arc::new(exclusive), selected, deselected: 0, problems, is_new: false })
+    Ok(Chosen {
+        collected,
+        exclusive: Arc::new(exclusive),
+        selected,
+        deselected: 0,
+        problems,
+        collect_reports: Vec::new(),
+        is_new: false,
+    })
 }
 
 /// Classifies a failed collection.

@@ -52,6 +52,7 @@ fn options(args: RunArgs) -> RunOptions {
         first: Vec::new(),
         whole_files: false,
         ends_with_session: false,
+        full_reports: false,
     }
 }
 

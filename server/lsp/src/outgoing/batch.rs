@@ -137,7 +137,13 @@ mod tests {
     }
 
     fn run_start() -> EventPayload {
-        EventPayload::RunStarted(RunStart { run_id: "r".into(), total: 1, ids: None, deselected: 0 })
+        EventPayload::RunStarted(RunStart {
+            run_id: "r".into(),
+            total: 1,
+            ids: None,
+            deselected: 0,
+            collect_reports: Vec::new(),
+        })
     }
 
     fn methods(notices: &[Notice]) -> Vec<&str> {

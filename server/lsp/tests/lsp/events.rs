@@ -7,7 +7,13 @@ use pytest_lens_protocol::{
 
 pub(crate) fn run_started(run: &str, ids: &[&str]) -> EventPayload {
     let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-    EventPayload::RunStarted(RunStart { run_id: run.into(), total: ids.len(), ids: Some(ids), deselected: 0 })
+    EventPayload::RunStarted(RunStart {
+        run_id: run.into(),
+        total: ids.len(),
+        ids: Some(ids),
+        deselected: 0,
+        collect_reports: Vec::new(),
+    })
 }
 
 pub(crate) fn test_started(run: &str, id: &str) -> EventPayload {

@@ -95,7 +95,11 @@ fn options() -> impl Strategy<Value = RunOptions> {
         whole_files: flag(),
         ..RunOptions::default()
     });
-    (first_ones, flag()).prop_map(|(options, ends_with_session)| RunOptions { ends_with_session, ..options })
+    (first_ones, flag(), flag()).prop_map(|(options, ends_with_session, full_reports)| RunOptions {
+        ends_with_session,
+        full_reports,
+        ..options
+    })
 }
 
 /// Any request. `extra` says whether it may be one that pytest-lens adds to the base protocol, or carry an addition.
@@ -473,8 +477,14 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
         warning.prop_map(|(category, message, count, ids)| Warning { category, message, location: None, count, ids });
     let payload = prop_oneof![
         prop::sample::select(samples::payloads()),
-        any_of!(RunStart { run_id: text(), total: count(), ids: of(texts()), deselected: count() })
-            .prop_map(EventPayload::RunStarted),
+        any_of!(RunStart {
+            run_id: text(),
+            total: count(),
+            ids: of(texts()),
+            deselected: count(),
+            collect_reports: texts()
+        })
+        .prop_map(EventPayload::RunStarted),
         any_of!(TestOutcomes { run_id: text(), outcomes: vec(outcome, 0..3) }).prop_map(EventPayload::TestOutcome),
         any_of!(Output { run_id: text(), id: of(text()), stream: stream, text: text() }).prop_map(EventPayload::Output),
         any_of!(RunEnd {

@@ -45,6 +45,7 @@ pub fn options() -> RunOptions {
         first: vec![id()],
         whole_files: true,
         ends_with_session: true,
+        full_reports: true,
     }
 }
 
@@ -404,7 +405,13 @@ pub fn payloads() -> Vec<EventPayload> {
             whole: false,
             whole_files: vec!["t.py".into()],
         }),
-        EventPayload::RunStarted(RunStart { run_id: run(), total: 1, ids: Some(vec![id()]), deselected: 2 }),
+        EventPayload::RunStarted(RunStart {
+            run_id: run(),
+            total: 1,
+            ids: Some(vec![id()]),
+            deselected: 2,
+            collect_reports: vec![],
+        }),
         EventPayload::TestStarted(TestsStarted { run_id: run(), ids: vec![id()] }),
         EventPayload::TestOutcome(TestOutcomes {
             run_id: run(),
@@ -432,6 +439,7 @@ pub fn payloads() -> Vec<EventPayload> {
                     subtests: vec![Subtest { label: "[i=1]".into(), outcome: "failed".into(), message: None }],
                     as_of: None,
                     before_teardown: None,
+                    reports: vec![],
                 },
                 TestOutcome { id: id(), outcome: "passed".into(), duration_ms: 2.0, attempt: 2, ..Default::default() },
             ],

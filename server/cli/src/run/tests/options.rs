@@ -81,7 +81,7 @@ async fn f1_what_is_listed_at_the_end_is_what_was_asked_for() {
 async fn f2_what_was_taken_out_and_subtests_are_counted() {
     let passed = Subtest { label: "[i=0]".into(), outcome: "passed".into(), message: None };
     let test = TestOutcome { subtests: vec![passed.clone(), passed], ..outcome("t.py::test_subs", "passed") };
-    let begun = RunStart { run_id: "r".into(), total: 1, ids: None, deselected: 7 };
+    let begun = RunStart { run_id: "r".into(), total: 1, ids: None, deselected: 7, collect_reports: Vec::new() };
     let ended = finished(RunEndStatus::Passed, counts(1, 0));
     let (text, status) = play(vec![EventPayload::RunStarted(begun), outcomes(vec![test]), ended], "-q").await;
     assert_eq!((text.as_str(), status), ("1 passed, 7 deselected, 2 subtests passed in 0.12s\n", 0));

@@ -202,7 +202,7 @@ proptest! {
     #[test]
     fn a_run_leaves_nothing_running(steps in proptest::collection::vec((0..IDS.len(), 0u8..4), 0..20)) {
         let mut view = View::default();
-        let start = RunStart { run_id: "r".into(), total: steps.len(), ids: None, deselected: 0 };
+        let start = RunStart { run_id: "r".into(), total: steps.len(), ids: None, deselected: 0, collect_reports: Vec::new() };
         view.apply(&EventPayload::RunStarted(start));
         let mut finals = 0;
         for (index, step) in steps {
