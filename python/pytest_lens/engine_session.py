@@ -12,7 +12,6 @@ import sys
 import urllib.parse
 import urllib.request
 import warnings
-from collections.abc import Iterator
 from typing import Any, Callable, cast
 
 import pytest
@@ -136,7 +135,7 @@ class EngineSession:
             return None
         try:
             is_stopping = False
-            for event in _events(run):
+            for event in run:
                 if event["event"] == "testOutcome":
                     for outcome in event["outcomes"]:
                         self._show(outcome)
@@ -151,7 +150,7 @@ class EngineSession:
                 f"lens: the engine ended with {missing} still to come: {error}"
             ) from None
         finally:
-            self._close()
+            self._close()  # kills what still runs
         self._remember_ids()
         if session.shouldfail:
             raise session.Failed(session.shouldfail)
@@ -248,18 +247,6 @@ class EngineSession:
 
 def _tests(count: int) -> str:
     return f"{count} test{'s' if count != 1 else ''}"
-
-
-def _events(run: Run) -> Iterator[messages.Event]:
-    """The run's events; it is killed if the reader leaves before its end."""
-    try:
-        yield from run
-    finally:
-        if run.finished is None:
-            try:
-                run.kill()
-            except LensError:
-                pass
 
 
 def _named(config: pytest.Config) -> list[str]:
