@@ -76,7 +76,11 @@ class EngineSession:
         root = str(config.rootpath)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # mistakes in the settings have lines of their own
-            engine = self._engine = Engine(root, python=sys.executable, resident=False)
+            # pytest runs all tests below its root in one session.
+            whole = {"projects": []}
+            engine = self._engine = Engine(
+                root, python=sys.executable, settings=whole, resident=False
+            )
         cache = getattr(config, "cache", None)
         own = config._parser
         parser = getattr(own, "optparser", None) or own._getparser()  # type: ignore[attr-defined]

@@ -297,7 +297,8 @@ mod tests {
     #[test]
     fn b11_parts_are_one_run_with_one_end() {
         let (runs, _run) = joint(&["", "a", "b"], &[]);
-        let start = RunStart { run_id: "run-a".into(), total: 1, ids: None, deselected: 0 };
+        let start =
+            RunStart { run_id: "run-a".into(), total: 1, ids: None, deselected: 0, collect_reports: Vec::new() };
         assert_eq!(runs.told(EventPayload::RunStarted(start.clone())), None);
         let foreign = EventPayload::RunStarted(RunStart { run_id: "other".into(), ..start });
         assert_eq!(runs.told(foreign.clone()), Some(foreign));

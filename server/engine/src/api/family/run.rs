@@ -225,6 +225,7 @@ pub(super) async fn begin(session: &Session, project: &Arc<Project>, request: Ru
         total,
         ids: whole_or_ids(&request, &planned, &problems),
         deselected: planned.iter().map(|part| part.plan.deselected).sum(),
+        collect_reports: planned.iter().flat_map(|part| part.plan.collect_reports.clone()).collect(),
     };
     let run = joint_run(&start.run_id, &planned, problems);
     project.record_and_wait(|done| Command::Join { run: Arc::clone(&run), done }).await.ok_or_else(gone)?;
