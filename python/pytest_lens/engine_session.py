@@ -77,7 +77,7 @@ class EngineSession:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # mistakes in the settings have lines of their own
             # pytest runs all tests below its root in one session.
-            whole = {"projects": []}
+            whole: dict[str, Any] = {"projects": []}
             engine = self._engine = Engine(
                 root, python=sys.executable, settings=whole, resident=False
             )

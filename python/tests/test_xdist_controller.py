@@ -257,6 +257,57 @@ def test_p8_crashes_are_repeated_as_often_as_a_plugin_asks(project: Project) -> 
     assert [message.get("after_crash") for message in session.all("started")] == [None, None]
 
 
+# The part of pytest-rerunfailures that serves xdist's workers.
+SERVES = """
+import socket
+import threading
+
+class StatusDB:
+    def __init__(self):
+        self.delim = b"."
+
+    def add_test_failure(self, name):
+        self._set(name, "f", self._get(name, "f") + 1)
+
+class ServerStatusDB(StatusDB):
+    def __init__(self):
+        super().__init__()
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.rerunfailures_db = {}
+        threading.Thread(target=self.sock.accept, daemon=True).start()
+
+    def _set(self, name, key, value):
+        self.rerunfailures_db[name, key] = value
+
+    def _get(self, name, key):
+        return self.rerunfailures_db.get((name, key), 0)
+
+def pytest_configure(config):
+    config.failures_db = ServerStatusDB()
+"""
+
+
+def test_a_server_for_workers_does_not_keep_a_collection_from_being_shared(
+    project: Project,
+) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = -p pytest_rerunfailures",
+            "lib/pytest_rerunfailures.py": SERVES,
+            "test_it.py": """
+            def test_it(request):
+                counts = request.config.failures_db
+                counts.add_test_failure("a")
+                print(counts._get("a", "f"), counts.delim)
+            """,
+        }
+    )
+    host = engine.fork(base_of(engine), "collected")
+    assert host.wait("collected")["reasons"] == []
+    verdict = run(engine.fork(host, "runner"), ["test_it.py::test_it"])["test_it.py::test_it"]
+    assert verdict["stdout"] == "1 b'.'\n"
+
+
 def test_p8_the_controller_of_a_resident_lives_from_run_to_run(project: Project) -> None:
     engine = project(FILES)
     place = {"index": 0, "count": 2, "run": "r"}

@@ -26,7 +26,8 @@ def flaky(world: World) -> dict[str, dict[str, object]]:
     return {test["id"]: test for test in map(json.loads, told.stdout.splitlines())}
 
 
-@pytest.mark.parametrize("arguments", [[], ["-n", "2"]], ids=["plain", "xdist"])
+# The engine leaves a run with `-s` to xdist.
+@pytest.mark.parametrize("arguments", [[], ["-n", "2", "-s"]], ids=["plain", "xdist"])
 def test_a_flip_on_the_same_code_is_proof(world: World, arguments: list[str]) -> None:
     world.write(FLIPS)
     for broken in ("0", "1"):

@@ -47,6 +47,7 @@ const LATE: &[(&str, &str, &str)] = &[
     ("worker/boot.py", "worker.base", "it imports pytest, which may be missing"),
     ("worker/state.py", "worker.inputs.recorder", "for type checkers alone: it imports pytest, which may be missing"),
     ("plugin.py", "_native", "every pytest of the environment loads the plugin, most without `--lens`"),
+    ("plugin.py", "engine_session", "as above, and it imports the engine's interface"),
     ("__init__.py", "engine", "for type checkers alone: the worker must not load the compiled module"),
     ("__init__.py", "errors", "as above"),
     ("__init__.py", "runs", "as above"),

@@ -11,6 +11,23 @@ from collections.abc import Iterable
 from typing import Any
 
 
+def count_here() -> None:
+    """In a session that is none of xdist's: keep the plugin from serving workers that don't exist.
+
+    It would start a server, whose thread and socket keep a collection from being shared.
+    """
+    plugin: Any = sys.modules.get("pytest_rerunfailures")
+    server = getattr(plugin, "ServerStatusDB", None)
+    if not isinstance(server, type):
+        return
+
+    def __init__(counts: Any) -> None:
+        plugin.StatusDB.__init__(counts)
+        counts.rerunfailures_db = {}
+
+    plugin.ServerStatusDB = type("Counts", (server,), {"__init__": __init__})
+
+
 def allowed(item: Any) -> int:
     """How often the plugin repeats a test after crashes; 0 without it, and in a plain session."""
     plugin: Any = sys.modules.get("pytest_rerunfailures")

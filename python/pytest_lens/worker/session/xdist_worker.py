@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+from ..running import crash_repeats
 from ..sharing.shareable import SharingCheck
 from ..state import Worker
 from ..unpatched import os, time
@@ -72,6 +73,7 @@ class XdistWorker:
     def configure(self, config: Any) -> None:
         """Before the project's hooks configure anything: get the input from the controller."""
         if self._slot is None:
+            crash_repeats.count_here()
             return
         if xdist_controller.is_wanted(config.pluginmanager) and threading.active_count() == 1:
             controller = Controller(*self._parts)
