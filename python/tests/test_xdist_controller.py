@@ -257,6 +257,22 @@ def test_p8_crashes_are_repeated_as_often_as_a_plugin_asks(project: Project) -> 
     assert [message.get("after_crash") for message in session.all("started")] == [None, None]
 
 
+@pytest.mark.parametrize("place", ["conftest.py", "../site-packages/extra.py"])
+def test_only_a_project_that_reads_its_worker_is_imported_by_each(
+    project: Project, place: str
+) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = -p extra",
+            "../site-packages/extra.py": "",
+            "test_it.py": "def test_it(): pass",
+            place: 'import os\nWORKER = os.environ.get("PYTEST_XDIST_WORKER")\n',
+        }
+    )
+    host = engine.fork(base_of(engine), "collected")
+    assert host.wait("collected")["mentions_worker"] == (place == "conftest.py")
+
+
 # The part of pytest-rerunfailures that serves xdist's workers.
 SERVES = """
 import socket

@@ -75,7 +75,8 @@ class Cache:
             code = build(source)
             self._store(entry, code)
         hidden_modules.executing(code)
-        xdist_worker.note(source)
+        if site_paths.is_project(path):  # pytest rewrites installed plugins, too
+            xdist_worker.note(source)
         return code
 
     def _read(self, path: str) -> bytes:
