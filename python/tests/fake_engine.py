@@ -33,7 +33,7 @@ Message = dict[str, Any]
 @functools.cache
 def compiled_worker() -> Path:
     """Return a folder for `sys.path` with the worker in it, compiled, as the real engine's cache
-    holds it: to compile it anew takes as long as all else that an interpreter does until it is
+    holds it: to compile it takes as long as all else that an interpreter does until it is
     ready.
     """
     folder = Path(tempfile.mkdtemp(prefix="lens-worker"))

@@ -49,7 +49,7 @@ class WarmPython:
     def __init__(self, python: str) -> None:
         self._socket, theirs = socket.socketpair()
         with theirs:
-            # Isolated from the variables of whoever runs these tests; a fork gets its own.
+            # Without variables that change how Python starts; a fork gets its own.
             env = {name: value for name, value in os.environ.items() if not name.startswith("PY")}
             program = (
                 f"import sys;sys.path.insert(0,{str(Path(__file__).parent)!r});"

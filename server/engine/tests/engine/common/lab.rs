@@ -8,7 +8,7 @@ use pytest_lens_protocol::{ErrorCode, Request, Response, RunEndStatus, RunOption
 use tempfile::TempDir;
 
 use super::project::write_script;
-use super::{Log, Project, Ran, gone, in_time, python};
+use super::{Log, Project, Ran, gone, in_time, python, worker_cache};
 
 /// An engine with folders of its own.
 pub(crate) struct Bench {
@@ -31,8 +31,9 @@ impl Bench {
     fn within(folder: TempDir, cache: &str, resident: bool) -> Self {
         let (cache_dir, state_dir) = (folder.path().join(cache), folder.path().join("state"));
         let rest_after = std::time::Duration::from_secs(if resident { 20 } else { 1 });
-        let config = EngineConfig { cache_dir, state_dir, resident, terminal: false, rest_after };
+        let config = EngineConfig { cache_dir: cache_dir.clone(), state_dir, resident, terminal: false, rest_after };
         let engine = Engine::start(config).unwrap();
+        worker_cache::add_compiled(&cache_dir);
         Bench { session: engine.session(), engine, folder }
     }
 

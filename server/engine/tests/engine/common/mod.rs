@@ -5,6 +5,7 @@ mod process_tree;
 mod project;
 mod ran;
 mod suites;
+mod worker_cache;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
