@@ -1,8 +1,8 @@
 //! Paths in a file's code that may be outside of the project: C libraries open such files unseen.
 //!
 //! `"/data/a.h5"`, `Path(__file__).parent.parent / "shared" / "a.xml"`, `os.path.join(HERE, "..", name)`: literals, and
-//! paths that `pathlib` and `os.path` make from them and from `__file__`, through the module's own names. Of a path
-//! that is known only in part, the known part counts.
+//! paths that `pathlib` and `os.path` make from them, from `__file__` and from environment variables, through the
+//! module's own names. Of a path that is known only in part, the known part counts.
 
 use std::collections::BTreeSet;
 
@@ -40,13 +40,20 @@ pub struct NamedPath {
     /// The path begins at the file itself, whose own name is its first part: `../x` is next to the file. Otherwise it
     /// begins at the working directory.
     pub of_file: bool,
+    /// The path begins with the value of this environment variable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variable: Option<String>,
     /// The path, with `..` as in the source.
     pub path: String,
 }
 
 impl NamedPath {
+    fn plain(path: &str) -> Self {
+        NamedPath { of_file: false, variable: None, path: path.to_owned() }
+    }
+
     fn join(self, other: NamedPath) -> Option<NamedPath> {
-        if other.of_file || other.path.starts_with(['/', '~']) {
+        if other.of_file || other.variable.is_some() || other.path.starts_with(['/', '~']) {
             return Some(other);
         }
         let path = if self.path.is_empty() { other.path } else { format!("{}/{}", self.path, other.path) };
@@ -54,13 +61,13 @@ impl NamedPath {
     }
 
     fn parent(self) -> Option<NamedPath> {
-        self.join(NamedPath { of_file: false, path: "..".into() })
+        self.join(NamedPath::plain(".."))
     }
 
     /// Whether it may lead out of the file's folder, or out of the working directory.
     fn may_lead_out(&self) -> bool {
         let absolute = self.path.len() > 1 && (self.path.starts_with('/') || self.path.starts_with("~/"));
-        absolute || self.path.split('/').any(|part| part == "..")
+        absolute || self.variable.is_some() || self.path.split('/').any(|part| part == "..")
     }
 }
 
@@ -82,12 +89,13 @@ impl<'a> Reader<'a> {
         match expr {
             Expr::StringLiteral(text) => plain(text.value.to_str()),
             Expr::Name(name) if name.id.as_str() == "__file__" => {
-                Some(NamedPath { of_file: true, path: String::new() })
+                Some(NamedPath { of_file: true, ..NamedPath::plain("") })
             }
             Expr::Name(name) => self.value(self.names.value(name.id.as_str())?, hops),
             Expr::Attribute(attribute) if attribute.attr.as_str() == "parent" => {
                 self.value(&attribute.value, hops)?.parent()
             }
+            Expr::Subscript(subscript) if self.means(&subscript.value, &["os.environ"]) => variable(&subscript.slice),
             Expr::Subscript(subscript) => {
                 let Expr::Attribute(attribute) = &*subscript.value else { return None };
                 let count = index(&subscript.slice).filter(|_| attribute.attr.as_str() == "parents")?;
@@ -146,11 +154,16 @@ impl<'a> Reader<'a> {
         let function = self.names.resolve(&call.func)?.path;
         let first = || self.value(arguments.first()?, hops);
         match function.as_str() {
+            "os.environ.get" | "os.getenv" => variable(arguments.first()?),
             "pathlib.Path" | "os.path.join" => self.joined(first()?, &arguments[1..], hops),
             "os.path.dirname" => first()?.parent(),
             other if SAME.contains(&other) => first(),
             _ => None,
         }
+    }
+
+    fn means(&self, expr: &'a Expr, names: &[&str]) -> bool {
+        self.names.resolve(expr).is_some_and(|used| used.arguments.is_none() && names.contains(&used.path.as_str()))
     }
 
     fn joined(&self, start: NamedPath, more: &'a [Expr], hops: usize) -> Option<NamedPath> {
@@ -164,6 +177,10 @@ impl<'a> Visitor<'a> for Reader<'a> {
         let value = if matches!(expr, Expr::Name(_)) { None } else { self.value(expr, MAX_HOPS) };
         match value {
             Some(path) => {
+                if path.variable.is_some() {
+                    // The default of an unset variable may be a path, too.
+                    walk_expr(self, expr);
+                }
                 if path.may_lead_out() {
                     self.found.insert(path);
                 }
@@ -175,7 +192,13 @@ impl<'a> Visitor<'a> for Reader<'a> {
 
 fn plain(text: &str) -> Option<NamedPath> {
     let is_path = text.len() <= MAX_LEN && !text.contains(['\n', '\0']);
-    is_path.then(|| NamedPath { of_file: false, path: text.to_owned() })
+    is_path.then(|| NamedPath::plain(text))
+}
+
+/// The path that begins with an environment variable.
+fn variable(name: &Expr) -> Option<NamedPath> {
+    let Expr::StringLiteral(name) = name else { return None };
+    Some(NamedPath { variable: Some(name.value.to_str().to_owned()), ..NamedPath::plain("") })
 }
 
 fn index(expr: &Expr) -> Option<usize> {
@@ -186,11 +209,15 @@ fn index(expr: &Expr) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{PytestSettings, analyze};
+    use crate::{NamedPath, PytestSettings, analyze};
 
     fn named(source: &str) -> Vec<String> {
         let paths = analyze(source, &PytestSettings::default()).paths;
-        paths.into_iter().map(|named| format!("{}{}", if named.of_file { "@" } else { "" }, named.path)).collect()
+        let start = |named: &NamedPath| match &named.variable {
+            Some(name) => format!("${name}/"),
+            None => if named.of_file { "@" } else { "" }.to_owned(),
+        };
+        paths.into_iter().map(|named| start(&named) + &named.path).collect()
     }
 
     #[test]
@@ -212,6 +239,13 @@ mod tests {
                 "/srv/data/x/y",
             ),
             ("import os\nx = load(os.path.expanduser('~/b.xml'))", "~/b.xml"),
+            ("import os\nx = load(os.environ['DATA'])", "$DATA/"),
+            ("from os import environ\nx = load(environ.get('DATA', '/srv') + '/b.xml')", "$DATA//b.xml"),
+            ("from os import environ\nx = load(environ.get('DATA', '/srv') + '/b.xml')", "/srv"),
+            (
+                "import os\nfrom pathlib import Path\nD = Path(os.getenv('DATA'))\nx = load(D.parent / 'b.xml')",
+                "$DATA/../b.xml",
+            ),
         ] {
             let found = named(source);
             assert!(found.iter().any(|one| one.replace("@..", "@/..") == path), "{source}: {found:?}");

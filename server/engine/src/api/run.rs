@@ -10,6 +10,7 @@ use super::session::Session;
 use crate::api_error::{Refusal, invalid};
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::launcher::StartError;
+use crate::processes::pool::SessionOverrides;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::project::plan_run::{self, Chosen, RunRequest, choose, plan, source_of};
@@ -67,7 +68,7 @@ pub(super) async fn stream(session: &Session, project: &Arc<Project>, request: R
 /// `debug_run`: returns when a debugger can connect and the run is recorded.
 pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request: RunRequest, path: &str) -> Answered {
     request.options.arguments = split(&request.options.arguments).0;
-    let chosen = choose(project, &request, false, Purpose::List).await?;
+    let chosen = choose(project, &request, &SessionOverrides::default(), Purpose::List).await?;
     if chosen.selected.is_empty() {
         return Err(invalid("there is no test to debug: write one, or name one that exists"));
     }
@@ -112,14 +113,17 @@ pub(super) async fn prepare(
         project.check_coverage(coverage).await.map_err(invalid)?;
     }
     let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some());
-    let mut chosen = choose(project, &request, false, purpose).await?;
+    let mut chosen = choose(project, &request, &SessionOverrides::default(), purpose).await?;
     let kind = plan_run::kind(project, &request, &chosen.collected, coverage, is_command);
-    if kind.makes_reports() && !chosen.collected.is_shared() {
-        // Each session may find other tests: the one that makes the reports says which there are.
+    let (run_ids, handle) = (&session.shared.run_ids, handle(session, path));
+    if !kind.suits(&chosen.collected.options) && !chosen.collected.is_shared() {
+        // Each session may find other tests: the first that runs them determines which there are.
         drop(chosen);
-        chosen = choose(project, &request, true, purpose).await?;
+        handle.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
+        let overrides = kind.overrides(handle.suite_log.folder());
+        chosen = choose(project, &request, &overrides, Purpose::Run).await?;
     }
-    let plan = plan(project, &session.shared.run_ids, &request, &handle(session, path), chosen, kind)?;
+    let plan = plan(project, run_ids, &request, &handle, chosen, kind)?;
     let conflicts = if source == Source::Editor { ConflictPolicy::Replaceable } else { ConflictPolicy::Waits };
     Ok(RunPlan { asked: request.asked(project), conflicts, ..plan })
 }

@@ -10,6 +10,7 @@ use super::Answered;
 use super::session::Session;
 use crate::api_error::{Refusal, invalid};
 use crate::model::prefix::Prefix;
+use crate::processes::pool::SessionOverrides;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::runs::artifacts::Item;
@@ -24,7 +25,7 @@ use crate::suites::{self, Cases, KnownRun, RunRead, Scheduling, Target, prepare}
 /// `path`: the folder of the project, relative to the client's root.
 pub(super) async fn enumerate(session: &Session, project: &Arc<Project>, test_url: &str, path: &str) -> Answered {
     let name = |id: &Arc<str>| if path.is_empty() { Arc::clone(id) } else { Prefix(path).id(id).into() };
-    match prepare(project, test_url, &[], &CaseFilters::default(), Purpose::List).await {
+    match prepare(project, test_url, &[], &CaseFilters::default(), &SessionOverrides::default(), Purpose::List).await {
         Ok(prepared) => {
             let names =
                 prepared.selected.iter().map(|&index| name(&prepared.collected.tests.nodes[index].id)).collect();

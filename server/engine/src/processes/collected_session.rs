@@ -1,6 +1,7 @@
 //! A collected session: the tests of a scope as pytest collected them and, if it can be shared, the process that is
 //! forked to run them.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -113,6 +114,8 @@ pub(crate) struct CollectOrder {
     pub scope: Scope,
     pub options: WorkerOptions,
     pub root: PathBuf,
+    /// The variables of interpreters that differ from this process's own.
+    pub variables: BTreeMap<String, String>,
     pub settings: Arc<PytestSettings>,
     pub analyses: Arc<Analyses>,
     pub limit: Duration,
@@ -180,7 +183,7 @@ pub(crate) async fn collect(
         Err(CollectFailure::TimedOut(took_too_long(order.limit, importing.as_deref())))
     })?;
     let source_order = source_order(&items);
-    let (root, settings, analyses) = (order.root, order.settings, order.analyses);
+    let (root, settings, analyses, variables) = (order.root, order.settings, order.analyses, order.variables);
     let day_left = collected.day_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
     let sources: Vec<_> =
         collected.read.files.iter().filter(|file| is_source(file)).map(|file| PathBuf::from(&file.0)).collect();
@@ -190,7 +193,7 @@ pub(crate) async fn collect(
         let read: Vec<_> =
             sources.iter().filter_map(|path| Some((path.as_path(), analyses.of(path, &settings)?))).collect();
         reasons.extend(first_clock(&read, &root));
-        let outside = outside_files::named(&root, read.iter().map(|(path, analysis)| (*path, &**analysis)));
+        let outside = outside_files::named(&root, &variables, read.iter().map(|(path, analysis)| (*path, &**analysis)));
         let opened = match window {
             // A session that can't be shared is not used again.
             Some(window) if reasons.is_empty() => {
@@ -367,7 +370,7 @@ impl CollectedSession {
     /// Returns whether it covers a scope, with the same options.
     pub(crate) fn serves(&self, scope: &Scope, options: &WorkerOptions) -> bool {
         let same = |a: &WorkerOptions, b: &WorkerOptions| (&a.arguments, a.no_cov) == (&b.arguments, b.no_cov);
-        if !same(&self.options, options) {
+        if options.is_for_one_run() || !same(&self.options, options) {
             return false;
         }
         match (&self.scope, scope) {

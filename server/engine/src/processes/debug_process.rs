@@ -10,6 +10,7 @@ use crate::processes::collected_session::CollectedSession;
 use crate::processes::launcher::{Launcher, StartError};
 use crate::processes::preload::Preload;
 use crate::processes::process::{NoProcess, ProcessEvent};
+use crate::processes::process_tree::KillOnDrop;
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{FromWorker, WorkerOptions};
 use crate::timing::DEBUGPY_LIMIT;
@@ -24,11 +25,30 @@ pub(crate) struct DebugProcess {
     /// The longest wait for the debugger.
     limit: Duration,
     until: Instant,
-    runner: Mutex<Option<Runner>>,
+    waiting: Mutex<Option<Waiting>>,
+}
+
+/// A process that no run has taken. While it waits for its debugger, it does not notice the end of its connection, so it
+/// is killed if nobody takes it: the client may leave before it has the answer, or stop the run before it begins.
+struct Waiting {
+    runner: Runner,
+    untaken: KillOnDrop,
+}
+
+impl Waiting {
+    fn new(runner: Runner) -> Self {
+        let untaken = KillOnDrop(Some(runner.pid()));
+        Waiting { runner, untaken }
+    }
+
+    fn take(mut self) -> Runner {
+        self.untaken.0 = None;
+        self.runner
+    }
 }
 
 impl DebugProcess {
-    /// Starts the process for the tests of `collected`. Dropping it ends the process.
+    /// Starts the process for the tests of `collected`. Dropping this ends the process, unless a run has taken it.
     pub(crate) async fn start(
         launcher: &Launcher,
         collected: &CollectedSession,
@@ -37,17 +57,18 @@ impl DebugProcess {
     ) -> Result<Self, StartError> {
         let base = Arc::new(launcher.start_with(&FLAGS, &Preload::default()).await?);
         let options = WorkerOptions { debug: true, run_disabled, ..collected.options.clone() };
-        let mut runner = Runner::become_session(base, options).map_err(|error| StartError::Failed(error.message))?;
+        let runner = Runner::become_session(base, options).map_err(|error| StartError::Failed(error.message))?;
+        let mut waiting = Waiting::new(runner);
         let python = launcher.python();
         let python = python.display();
         let listening = async {
-            while let Some(event) = runner.events.recv().await {
+            while let Some(event) = waiting.runner.events.recv().await {
                 match event {
                     ProcessEvent::Message(message) => match *message {
                         FromWorker::Listening { host, port } => return Ok((host, port)),
                         FromWorker::UsageError { message, .. } => return Err(StartError::Unusable(message)),
                         FromWorker::InternalError { message } => return Err(StartError::Failed(message)),
-                        other => drop(runner.note(other)),
+                        other => drop(waiting.runner.note(other)),
                     },
                     ProcessEvent::Exited(status) => {
                         return Err(StartError::Failed(format!("{python}, which was to start debugpy, {status}")));
@@ -62,7 +83,7 @@ impl DebugProcess {
             let limit = DEBUGPY_LIMIT.as_secs();
             Err(StartError::Failed(format!("debugpy did not listen within {limit} s; look what {python} is busy with")))
         })?;
-        Ok(DebugProcess { host, port, limit, until: Instant::now() + limit, runner: Mutex::new(Some(runner)) })
+        Ok(DebugProcess { host, port, limit, until: Instant::now() + limit, waiting: Mutex::new(Some(waiting)) })
     }
 
     /// The deadline for the debugger.
@@ -72,8 +93,8 @@ impl DebugProcess {
 
     /// Takes the process, once.
     pub(crate) fn take(&self) -> Result<Runner, NoProcess> {
-        let runner = self.runner.lock().unwrap_or_else(PoisonError::into_inner).take();
-        runner.ok_or_else(|| NoProcess::new("the process under the debugger has ended"))
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
+        waiting.map(Waiting::take).ok_or_else(|| NoProcess::new("the process under the debugger has ended"))
     }
 
     /// The message for tests whose debugger did not come.

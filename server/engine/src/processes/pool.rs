@@ -90,7 +90,7 @@ pub(crate) struct ProcessFacts {
 }
 
 /// Differences between a session that runs tests and the one that collected them. With any, it collects by itself.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct SessionOverrides {
     /// Ignore skip marks.
     pub run_disabled: bool,
@@ -100,6 +100,14 @@ pub(crate) struct SessionOverrides {
     pub worker: Option<WorkerIndex>,
     /// The coverage to measure.
     pub coverage: Option<Measure>,
+}
+
+impl SessionOverrides {
+    /// The options of the session, based on those of others.
+    pub(crate) fn applied_to(self, options: WorkerOptions) -> WorkerOptions {
+        let SessionOverrides { run_disabled, reports, worker, coverage } = self;
+        WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, ..options }
+    }
 }
 
 /// Counts as a runner that runs tests while it is held.
@@ -420,9 +428,7 @@ impl Pool {
         if special.is_some() {
             self.exiting.gone().await;
         }
-        let SessionOverrides { run_disabled, reports, worker, coverage } = special.unwrap_or_default();
-        let options =
-            WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, ..collected.options.clone() };
+        let options = special.unwrap_or_default().applied_to(collected.options.clone());
         let embedded = self.mode().is_some_and(|mode| mode.embedded);
         if embedded {
             let base = self.base().await?;

@@ -62,6 +62,13 @@ pub(crate) struct WorkerOptions {
     pub debug: bool,
 }
 
+impl WorkerOptions {
+    /// Returns whether no other run has a use for the session.
+    pub(crate) fn is_for_one_run(&self) -> bool {
+        self.run_disabled || self.coverage.is_some()
+    }
+}
+
 /// Options for coverage.py, and the place for its data.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize)]
 pub(crate) struct Measure {

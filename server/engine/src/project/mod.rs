@@ -38,7 +38,7 @@ use crate::model::scope::Scope;
 use crate::model::sources;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::launcher::Launcher;
-use crate::processes::pool::{Found, Pool, Wanted};
+use crate::processes::pool::{Found, Pool, SessionOverrides, Wanted};
 use crate::processes::stdio_relay::Printed;
 use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
@@ -299,21 +299,21 @@ impl Project {
         arguments: &[String],
         purpose: Purpose,
     ) -> Result<Found, CollectFailure> {
-        self.session_with(scope, arguments, false, purpose).await
+        self.session_with(scope, arguments, &SessionOverrides::default(), purpose).await
     }
 
-    /// The same; `reports`: it makes those that the project's options ask for.
+    /// The same, for a session with differences.
     pub(crate) async fn session_with(
         self: &Arc<Self>,
         scope: &Scope,
         arguments: &[String],
-        reports: bool,
+        overrides: &SessionOverrides,
         purpose: Purpose,
     ) -> Result<Found, CollectFailure> {
         self.renew_settings().await;
         self.renew_env();
         self.renew_interpreter(false).await;
-        let options = WorkerOptions { reports, no_cov: !reports, ..self.options(arguments) };
+        let options = overrides.clone().applied_to(self.options(arguments));
         let (settings, limit) = (&self.state.pytest.load_full(), self.collect_limit());
         let wanted = Wanted { scope, options: &options, settings, limit, purpose, requested: Instant::now() };
         let mut found = self.pool.session_for(wanted).await;

@@ -16,7 +16,7 @@ use crate::model::scope::Scope;
 use crate::model::select::{Filter, Selection, means, own_id, select};
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::exclusive_session::ExclusiveSession;
-use crate::processes::pool::Found;
+use crate::processes::pool::{Found, SessionOverrides};
 use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Purpose, RequestedTests};
 use crate::runs::coverage::Coverage;
@@ -59,11 +59,11 @@ pub(crate) struct Chosen {
     pub is_new: bool,
 }
 
-/// `reports`: in a session that makes those that the project's options ask for.
+/// `overrides`: in a session with these differences.
 pub(crate) async fn choose(
     project: &Arc<Project>,
     request: &RunRequest,
-    reports: bool,
+    overrides: &SessionOverrides,
     purpose: Purpose,
 ) -> Result<Chosen, Refusal> {
     let filter =
@@ -74,7 +74,7 @@ pub(crate) async fn choose(
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
     let (Found { collected, exclusive, is_new }, is_filtered) =
-        collect_for(project, request, &scope, reports, purpose).await?;
+        collect_for(project, request, &scope, overrides, purpose).await?;
     let exclusive = Arc::new(exclusive);
     if request.options.arguments.is_empty() {
         project.pool.expect(&scope, &project.options(&[]));
@@ -112,11 +112,11 @@ async fn collect_for(
     project: &Arc<Project>,
     request: &RunRequest,
     scope: &Scope,
-    reports: bool,
+    overrides: &SessionOverrides,
     purpose: Purpose,
 ) -> Result<(Found, bool), Refusal> {
     let collect = async |arguments: &[String]| {
-        project.session_with(scope, arguments, reports, purpose).await.map_err(|failure| Refusal::from(&failure))
+        project.session_with(scope, arguments, overrides, purpose).await.map_err(|failure| Refusal::from(&failure))
     };
     let usual = &request.options.arguments;
     let filters = request.asked(project).filters();
@@ -205,8 +205,8 @@ pub(crate) fn plan(
         time_limit: None,
         problems,
         deselected,
-        // If the reports come from another session, the one that has collected ends first.
-        exclusive: if kind.makes_reports() && !collected.options.reports { Arc::default() } else { exclusive },
+        // If other sessions run the tests, the one that has collected ends first.
+        exclusive: if kind.suits(&collected.options) { exclusive } else { Arc::default() },
         may_take_session,
         conflicts: ConflictPolicy::Independent,
         taken_over: watch::Sender::default(),

@@ -58,8 +58,8 @@ impl PendingRunners {
         let (pool, collected, special) = (Arc::clone(&self.pool), Arc::clone(&plan.collected), plan.special(worker));
         let reuse = plan.reuse().filter(|_| stays);
         let (exclusive, alone) = (Arc::clone(&plan.exclusive), plan.may_take_session);
-        // One that makes reports was collected for that.
-        let is_other = special.is_some() && !plan.kind.makes_reports();
+        // The session that was collected for this run is that of its first runner.
+        let is_other = worker > 0 && special.is_some();
         let debug_process = plan.kind.debug_process().map(DebugProcess::take);
         self.starting.spawn(async move {
             let runner = match (debug_process, reuse) {

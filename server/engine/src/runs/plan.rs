@@ -1,7 +1,7 @@
 //! The plan of a run: its tests, and the kind of processes.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::pool::SessionOverrides;
 use crate::processes::resident::ResidentState;
 use crate::processes::resident_pool::Reuse;
-use crate::processes::worker_protocol::{Hold, RequestedTests, RunOrder, WorkerIndex};
+use crate::processes::worker_protocol::{Hold, RequestedTests, RunOrder, WorkerIndex, WorkerOptions};
 use crate::runs::coverage::Coverage;
 use crate::runs::pending_runners::RoundRunner;
 use crate::runs::record::OlderRun;
@@ -127,6 +127,19 @@ impl RunKind {
         }
     }
 
+    /// The differences of its sessions from those that only collect. `folder`: the run's, for its coverage data.
+    pub(crate) fn overrides(&self, folder: Option<&Path>) -> SessionOverrides {
+        let coverage = self.coverage().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
+        let (run_disabled, reports) = (self.runs_disabled(), self.makes_reports());
+        SessionOverrides { run_disabled, reports, worker: None, coverage }
+    }
+
+    /// Returns whether a session that was collected with these options may run its tests.
+    pub(crate) fn suits(&self, options: &WorkerOptions) -> bool {
+        (self.runs_disabled(), self.makes_reports(), self.coverage().is_some())
+            == (options.run_disabled, options.reports, options.coverage.is_some())
+    }
+
     /// Returns whether the whole run is one session, with one attempt for each test.
     pub(crate) fn is_one_session(&self) -> bool {
         self.makes_reports() || self.debug_process().is_some()
@@ -175,16 +188,14 @@ impl RunPlan {
 
     /// The differences of a worker's session from the collected one.
     pub(crate) fn special(&self, worker: usize) -> Option<SessionOverrides> {
-        let (run_disabled, reports) = (self.kind.runs_disabled(), self.kind.makes_reports());
-        let folder = self.suite_log.folder();
-        let coverage = self.kind.coverage().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
+        let overrides = self.kind.overrides(self.suite_log.folder());
+        let reports = overrides.reports;
         // A project that checks its worker id was collected as the first worker.
         let is_another = self.collected.mentions_worker && worker > 0 && !reports;
-        if !run_disabled && !reports && coverage.is_none() && !is_another {
+        if !overrides.run_disabled && !reports && overrides.coverage.is_none() && !is_another {
             return None;
         }
-        let place = self.place(worker, self.workers).filter(|_| !reports);
-        Some(SessionOverrides { run_disabled, reports, coverage, worker: place })
+        Some(SessionOverrides { worker: self.place(worker, self.workers).filter(|_| !reports), ..overrides })
     }
 
     /// The options of a resident runner.

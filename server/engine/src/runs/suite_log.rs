@@ -251,6 +251,9 @@ impl SuiteLog {
 
     /// Makes the artifact folder, next to the project's temporary files. If that fails, the run has no artifacts.
     pub(crate) fn make_folder(&self, project: &Path, number: u64) {
+        if self.folder.get().is_some() {
+            return;
+        }
         match RunFolder::make(project, number) {
             Ok(folder) => drop(self.folder.set(folder)),
             Err(error) => tracing::warn!(%error, "there is no folder for a run's artifacts"),

@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 use super::launch::prepare;
 use super::registry::Registry;
 use crate::clock::now_ns;
+use crate::processes::pool::SessionOverrides;
+use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::project::plan_run::{self, RunRequest};
 use crate::runs::coverage::split;
@@ -211,29 +213,42 @@ async fn run_suite(run_ids: Arc<RunIds>, project: Arc<Project>, suite: RunHandle
     let filters = CaseFilters::new(case_filters_to_run.unwrap_or_default());
     let purpose = project.purpose_of(run_disabled_tests.unwrap_or_default() || coverage.is_some());
     let mut stop_tx = suite.stop_tx.subscribe();
+    let request = RunRequest {
+        node_ids: Vec::new(),
+        workers: parallel.map(u32::from),
+        maxfail: None,
+        options: RunOptions {
+            arguments: arguments.clone(),
+            run_disabled: run_disabled_tests.unwrap_or_default(),
+            ..RunOptions::default()
+        },
+        repeat: false,
+    };
+    let preparing = async {
+        let usual = SessionOverrides::default();
+        let prepared = prepare(&project, &test_url, &arguments, &filters, &usual, purpose).await?;
+        let kind = plan_run::kind(&project, &request, &prepared.collected, coverage, false);
+        if kind.suits(&prepared.collected.options) || prepared.collected.is_shared() {
+            return Ok((prepared, kind));
+        }
+        // Each session may find other tests: the first that runs them determines which there are.
+        drop(prepared);
+        suite.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
+        let overrides = kind.overrides(suite.suite_log.folder());
+        let prepared = prepare(&project, &test_url, &arguments, &filters, &overrides, Purpose::Run).await?;
+        Ok((prepared, kind))
+    };
     let prepared = tokio::select! {
-        prepared = prepare(&project, &test_url, &arguments, &filters, purpose) => prepared,
+        prepared = preparing => prepared,
         _ = stop_tx.wait_for(|wanted| *wanted == StopLevel::Kill) => return suite.suite_log.end(SuiteStatus::Stopped),
     };
-    let prepared = match prepared {
+    let (prepared, kind) = match prepared {
         Ok(prepared) => prepared,
         Err(failure) => return suite.suite_log.fail(failure),
     };
     if *suite.stop_tx.borrow() != StopLevel::Go {
         return suite.suite_log.end(SuiteStatus::Stopped);
     }
-    let request = RunRequest {
-        node_ids: Vec::new(),
-        workers: parallel.map(u32::from),
-        maxfail: None,
-        options: RunOptions {
-            arguments,
-            run_disabled: run_disabled_tests.unwrap_or_default(),
-            ..RunOptions::default()
-        },
-        repeat: false,
-    };
-    let kind = plan_run::kind(&project, &request, &prepared.collected, coverage, false);
     let mut plan = match plan_run::plan(&project, &run_ids, &request, &suite, prepared, kind) {
         Ok(plan) => plan,
         Err(refusal) => {

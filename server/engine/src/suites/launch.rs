@@ -9,7 +9,7 @@ use crate::model::collect_error::CollectError;
 use crate::model::scope::Scope;
 use crate::model::select::{Filter, own_id, select};
 use crate::processes::collected_session::CollectFailure;
-use crate::processes::pool::Found;
+use crate::processes::pool::{Found, SessionOverrides};
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
 use crate::project::plan_run::Chosen;
@@ -19,12 +19,13 @@ fn failure(code: LaunchErrorCode, message: impl Into<String>) -> LaunchFailure {
     LaunchFailure { code, message: message.into() }
 }
 
-/// Collects a suite and selects its cases.
+/// Collects a suite, in a session with these differences, and selects its cases.
 pub(crate) async fn prepare(
     project: &Arc<Project>,
     test_url: &str,
     arguments: &[String],
     filters: &CaseFilters,
+    overrides: &SessionOverrides,
     purpose: Purpose,
 ) -> Result<Chosen, LaunchFailure> {
     let id = own_id(&project.state.root, test_url);
@@ -32,7 +33,7 @@ pub(crate) async fn prepare(
     let checked = project.state.check_file(&format!("{test_url:?}"), file);
     checked.map_err(|message| failure(LaunchErrorCode::InstanceCannotResolve, message))?;
     let scope = Scope::of_ids([id.as_str()]);
-    let Found { collected, exclusive, .. } = match project.session_for(&scope, arguments, purpose).await {
+    let Found { collected, exclusive, .. } = match project.session_with(&scope, arguments, overrides, purpose).await {
         Ok(found) => found,
         Err(reason) => return Err(explain(project, &scope, arguments, reason).await),
     };

@@ -195,6 +195,9 @@ async fn p15_tests_whose_number_differs_with_each_collection_run_once_each() {
             (Order::all().workers(3), 1),
             (Order::all().workers(2).with(|options| options.reruns = Some(1)), 2),
             (Order::all().with(|options| options.arguments = vec!["--junitxml=report.xml".into()]), 1),
+            (Order::all().with(|options| options.coverage = true), 1),
+            (Order::all().workers(2).with(|options| options.coverage = true), 1),
+            (Order::all().with(|options| options.run_disabled = true), 1),
         ] {
             lab.project.write("ran", "");
             let run = lab.run(order).await;

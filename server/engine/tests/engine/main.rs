@@ -16,6 +16,8 @@ mod control;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod debug;
+#[cfg(test)]
 mod effects;
 #[cfg(test)]
 mod events;

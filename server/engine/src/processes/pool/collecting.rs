@@ -1,6 +1,6 @@
 //! Provides collected sessions: an existing fresh one, or a new one.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use pytest_lens_analysis::PytestSettings;
@@ -138,6 +138,7 @@ impl Pool {
             scope: scope.clone(),
             options,
             root: self.launcher.root.clone(),
+            variables: self.launcher.env.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             settings: Arc::clone(settings),
             analyses: Arc::clone(&self.analyses),
             limit,
@@ -155,6 +156,10 @@ impl Pool {
             return Err(CollectFailure::Broken("the context was shut down".into()));
         }
         if state.generation != generation {
+            return Ok(Found { collected, is_new: true, exclusive });
+        }
+        // One that measures coverage, or ignores skip marks, serves its own run only.
+        if collected.options.is_for_one_run() {
             return Ok(Found { collected, is_new: true, exclusive });
         }
         state.sessions.retain(|old| old.scope != collected.scope || old.options != collected.options);
