@@ -52,6 +52,45 @@ def test_it_collects_what_is_there_when_it_is_told_to(project: Project) -> None:
     assert verdicts[f"{ARG}::test_a"]["outcome"] == "passed"
 
 
+OTHER = "sub/deep/test_b.py"
+SEES = """
+def test_b(request):
+    config = request.config
+    assert config.args == config.option.file_or_dir == ["sub/deep/test_b.py"]
+    assert config.invocation_params.args[-1] == "sub/deep/test_b.py"
+    assert len(request.session.items) == 1
+"""
+
+
+def test_it_collects_another_file_of_the_folder(project: Project) -> None:
+    marks = "def pytest_configure(config): config.addinivalue_line('markers', 'slow: x')\n"
+    engine = project({**FILES, OTHER: SEES, "conftest.py": marks})
+    host, message = configured(engine)
+    assert message["is_open"]
+    fork = engine.fork(host, "prestarted")
+    fork.send(t="collect", args=[OTHER, "sub/deep/test_gone.py"])
+    told = fork.wait("collected")
+    assert [error["path"] for error in told["errors"]] == ["sub/deep/test_gone.py"]
+    assert [node["id"] for node in fork.nodes()] == [f"{OTHER}::test_b"]
+    verdict = run(engine.fork(fork, "runner"), [f"{OTHER}::test_b"])[f"{OTHER}::test_b"]
+    assert verdict["outcome"] == "passed", verdict
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "def pytest_configure(config): config.addinivalue_line('markers', str(config.args))",
+        "def pytest_configure(config): note(config)\ndef note(config): config.args",
+        "def pytest_load_initial_conftests(args): print(args)",
+        "def pytest_report_header(config): return [f'{len(config.args)} files']",
+    ],
+)
+def test_it_does_not_where_hooks_may_have_read_its_arguments(project: Project, hook: str) -> None:
+    plugin = {"early.py": hook, "pytest.ini": "[pytest]\naddopts = -p early\n"}
+    _, message = configured(project({**FILES, **plugin}))
+    assert message["is_shared"] and not message["is_open"]
+
+
 def test_it_tells_what_it_has_read_and_where_conftests_were_looked_for(project: Project) -> None:
     engine = project(FILES)
     _, message = configured(engine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -143,14 +144,47 @@ def hooks_may_read_selection(worker: Worker, config: Any) -> bool:
     """
     if config.option.keyword or config.option.markexpr:
         return True
+    return any(_foreign(worker, config, _EARLY_HOOKS))
+
+
+def hooks_may_have_read_arguments(worker: Worker, config: Any) -> bool:
+    """Whether a hook of the project, or of an unknown plugin, may know the session's arguments.
+
+    The session has not begun to collect.
+    """
+    before_collection = _EARLY_HOOKS[: _EARLY_HOOKS.index("pytest_collection")]
+    return any(
+        not _only_describes(implementation.function)
+        for implementation in _foreign(worker, config, before_collection)
+    )
+
+
+def _foreign(worker: Worker, config: Any, hooks: tuple[str, ...]) -> Iterator[Any]:
+    """The implementations of hooks by the project and by unknown plugins."""
     known = fork_safety.harmless(worker.boot.harmless)
-    for name in _EARLY_HOOKS:
+    for name in hooks:
         caller = getattr(config.pluginmanager.hook, name, None)
         for implementation in caller.get_hookimpls() if caller is not None else ():
             package = fork_safety.module_of(implementation.plugin).partition(".")[0]
             if package not in _INDIFFERENT and fork_safety.is_foreign(implementation.plugin, known):
-                return True
-    return False
+                yield implementation
+
+
+def _only_describes(function: Any) -> bool:
+    """Whether all that a function does is to call `config.addinivalue_line`, as for markers."""
+    code = getattr(function, "__code__", None)
+    return code is not None and not code.co_freevars and code.co_names == ("addinivalue_line",)
+
+
+def replace_args(worker: Worker, config: Any, args: list[str]) -> None:
+    """Give a session other files of the same folders as arguments, before it collects."""
+    worker.options.args = args
+    config.args = list(args)
+    for namespace in (config.option, config.known_args_namespace):
+        namespace.file_or_dir = list(args)
+    config.invocation_params = with_args(
+        config.invocation_params, [*worker.options.arguments, *args]
+    )
 
 
 class RunArguments:

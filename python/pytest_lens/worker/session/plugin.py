@@ -175,7 +175,7 @@ class LensPlugin:
         if self._worker.role == "configured":
             spent = time.perf_counter() - self._started
             self.refuse_if(True)
-            prestarted.wait_for_collect(
+            args = prestarted.wait_for_collect(
                 self._worker,
                 session,
                 self.snapshot,
@@ -183,6 +183,9 @@ class LensPlugin:
                 self._traces,
                 self._reasons_so_far(session),
             )
+            if args is not None:
+                self._errors = collect_errors.CollectErrors(self._worker.root, args)
+                arguments.replace_args(self._worker, session.config, self._errors.existing)
             self._started = time.perf_counter() - spent
         return None
 

@@ -4,6 +4,9 @@ The steps before collection (plugins, arguments, conftests) take as long as coll
 file and running a test in it, or far longer. Such a session stays, and each collection is a fork
 of it, as long as none of the files that it has read changed; the engine compares them before it
 sends "collect". A session that is not safe to fork collects by itself, once.
+
+Until it collects, a session only knows the folders of its arguments: it may collect other files of
+these folders, unless a hook of the project may have read the arguments.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from ..state import Worker
 from ..unpatched import gc
 from ..watching.snapshot import Snapshot
 from ..wire import EngineGone, Message
+from .arguments import hooks_may_have_read_arguments
 from .startup_errors import StartupErrors
 
 # How long a fresh fork waits for "collect" before it begins to prepare, in seconds.
@@ -35,38 +39,44 @@ def wait_for_collect(
     startup_errors: StartupErrors,
     sharing: SharingCheck,
     reasons: list[str],
-) -> None:
+) -> list[str] | None:
     """Report what was read so far, and go on at "collect"; else the session ends here.
 
-    `reasons`: why this process must not be forked.
+    `reasons`: why this process must not be forked. Returns the files to collect, if they are others
+    than the session's arguments.
     """
     config = session.config
     snapshot.note_way_to(config.args)
     park = Park(worker) if not reasons else None
-    worker.send({"t": "configured", "is_shared": not reasons, **snapshot.so_far()})
+    is_open = not reasons and not hooks_may_have_read_arguments(worker, config)
+    message = {"t": "configured", "is_shared": not reasons, "is_open": is_open}
+    worker.send({**message, **snapshot.so_far()})
     for _ in _get_ready(worker):
         pass
+    order: Message | None
     if park is None:
         gc.collect()
         gc.freeze()
-        message = _wait(worker, iter(()))
+        order = _wait(worker, iter(()))
     else:
         rehearse(session)
         gc.collect()
         gc.freeze()
         command = park.serve()
         if command.kind == "exit":
-            message = None
+            order = None
         else:
             worker.role = command.role
             after_fork.renew_capture(config, keep=True)
             sharing.go_on_in_fork()
-            message = _wait(worker, _get_ready(worker))
-    if message is None or message["t"] != "collect":
+            order = _wait(worker, _get_ready(worker))
+    if order is None or order["t"] != "collect":
         startup_errors.past_startup = True  # this is no error
         pytest.exit("not needed any more", returncode=0)
-    worker.role, worker.purpose = "collected", message.get("purpose", "run")
+    worker.role, worker.purpose = "collected", order.get("purpose", "run")
     snapshot.forget_path_caches()
+    args: list[str] | None = order.get("args")
+    return args
 
 
 def _get_ready(worker: Worker) -> Iterator[None]:

@@ -150,7 +150,7 @@ pub(crate) async fn collect(
     let (mut opened_before, mut from) = (Snapshot::default(), None);
     let arrived = match order.by {
         Collector::Prestarted(prestarted) => {
-            let arrived = prestarted.collect(hub, purpose).await.map(|(arrived, before)| {
+            let arrived = prestarted.collect(hub, &order.options.args, purpose).await.map(|(arrived, before)| {
                 opened_before = before;
                 arrived
             });

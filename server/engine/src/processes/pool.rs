@@ -314,12 +314,14 @@ impl Pool {
         }
     }
 
-    /// The prestarted session with these options that is a fork of `base` and not stale. Stale ones are dropped.
+    /// The prestarted session for these options that is a fork of `base` and not stale. Stale ones are dropped.
     async fn find_prestarted(&self, base: &Arc<Base>, options: &WorkerOptions) -> Option<Arc<Prestarted>> {
+        let are_files = options.args.iter().all(|path| self.launcher.root.join(path).is_file());
         let found = {
             let mut state = self.state();
             state.prestarted.retain(|prestarted| Arc::ptr_eq(&prestarted.base, base));
-            state.prestarted.iter().find(|prestarted| prestarted.options == *options).cloned()?
+            let find = |exact| state.prestarted.iter().find(|prestarted| prestarted.serves(options, exact)).cloned();
+            find(true).or_else(|| if are_files { find(false) } else { None })?
         };
         let checked = Arc::clone(&found);
         if tokio::task::spawn_blocking(move || checked.is_fresh()).await.unwrap_or(false) {

@@ -1,7 +1,9 @@
 //! A session that is started before a collection is requested. Until it collects, nothing depends on the tests' code,
 //! so it is valid after an edit as long as configuration and conftests are unchanged. If it is safe to fork, each
-//! collection is a fork of it, and the fork for the next one stands by.
+//! collection is a fork of it, and the fork for the next one stands by. A collection of other files in the same folders
+//! needs the same conftests, and may be a fork of it as well.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
@@ -24,6 +26,8 @@ pub(crate) struct Prestarted {
     pub base: Arc<Base>,
     /// Its forks may collect. Otherwise it collects itself, once.
     is_shared: bool,
+    /// They may collect other files of the same folders.
+    is_open: bool,
     made: Instant,
     process: Process,
     state: Mutex<State>,
@@ -57,7 +61,8 @@ impl Prestarted {
                 () = stopped_too_long(process.pid) => None,
             }
         };
-        let Ok(Some((is_shared, snapshot))) = tokio::time::timeout(PRESTART_LIMIT, waiting).await else {
+        let Ok(Some(Configured { is_shared, is_open, snapshot })) = tokio::time::timeout(PRESTART_LIMIT, waiting).await
+        else {
             crate::processes::process_tree::kill_tree(process.pid);
             return None;
         };
@@ -69,7 +74,16 @@ impl Prestarted {
         let (snapshot, opened) = compared.await.ok().flatten()?;
         let state = Mutex::new(State { events: Some(events), snapshot, opened });
         let standby = tokio::sync::Mutex::default();
-        Some(Prestarted { options, base, is_shared, made, process, state, standby })
+        Some(Prestarted { options, base, is_shared, is_open, made, process, state, standby })
+    }
+
+    /// Returns whether it may collect with these options. `exact`: only its own files.
+    pub(crate) fn serves(&self, options: &WorkerOptions, exact: bool) -> bool {
+        if self.options == *options {
+            return true;
+        }
+        let is_same_otherwise = || WorkerOptions { args: options.args.clone(), ..self.options.clone() } == *options;
+        !exact && self.is_open && folders(&self.options.args) == folders(&options.args) && is_same_otherwise()
     }
 
     /// Returns whether several collections may come from it.
@@ -96,9 +110,14 @@ impl Prestarted {
         }
     }
 
-    /// Starts a collection. Returns its process, and the record of files that were opened while the session was
+    /// Starts a collection of these files. Returns its process, and the record of files that were opened while the session was
     /// started.
-    pub(crate) async fn collect(&self, hub: &Hub, purpose: Purpose) -> Result<(Arrival, Snapshot), NoProcess> {
+    pub(crate) async fn collect(
+        &self,
+        hub: &Hub,
+        args: &[String],
+        purpose: Purpose,
+    ) -> Result<(Arrival, Snapshot), NoProcess> {
         let (events, opened) = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             (if self.is_shared { None } else { state.events.take() }, state.opened.clone())
@@ -113,7 +132,8 @@ impl Prestarted {
                 }
             }
         };
-        arrived.0.send(ToWorker::Collect { purpose });
+        let args = (*args != *self.options.args).then(|| args.to_vec());
+        arrived.0.send(ToWorker::Collect { purpose, args });
         Ok((arrived, opened))
     }
 
@@ -125,11 +145,25 @@ impl Prestarted {
     }
 }
 
-async fn configured(events: &mut mpsc::UnboundedReceiver<ProcessEvent>) -> Option<(bool, Snapshot)> {
+/// The folders of files.
+fn folders(files: &[String]) -> BTreeSet<&str> {
+    files.iter().map(|file| file.rsplit_once('/').map_or("", |(folder, _)| folder)).collect()
+}
+
+/// A session's report at the start of its wait.
+struct Configured {
+    is_shared: bool,
+    is_open: bool,
+    snapshot: Snapshot,
+}
+
+async fn configured(events: &mut mpsc::UnboundedReceiver<ProcessEvent>) -> Option<Configured> {
     loop {
         match events.recv().await? {
             ProcessEvent::Message(message) => match *message {
-                FromWorker::Configured { is_shared, read } => return Some((is_shared, Snapshot::new(read))),
+                FromWorker::Configured { is_shared, is_open, read } => {
+                    return Some(Configured { is_shared, is_open, snapshot: Snapshot::new(read) });
+                }
                 FromWorker::UsageError { .. } | FromWorker::InternalError { .. } | FromWorker::Effect { .. } => {
                     return None;
                 }

@@ -208,6 +208,9 @@ pub(crate) enum ToWorker {
     /// Continues a session that waits before its collection.
     Collect {
         purpose: Purpose,
+        /// The files to collect, if they are others than the session's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        args: Option<Vec<String>>,
     },
     Run(RunOrder),
     Feed {
@@ -244,6 +247,8 @@ pub(crate) enum FromWorker {
     Configured {
         /// Its forks may collect.
         is_shared: bool,
+        /// Its forks may collect other files of the same folders.
+        is_open: bool,
         #[serde(flatten)]
         read: WireRead,
     },

@@ -8,21 +8,27 @@ use serde_json::json;
 use crate::common::{Lab, Order, seen};
 
 /// Every session writes down its process, and each test which process it was forked off. A session that writes would
-/// have effects: C's own library is called, past all who look for them.
+/// have effects: C's own library is called, past all who look for them, and by a name that the source does not show.
 const CONFTEST: &str = "\
 import ctypes, os
 
 c = ctypes.CDLL(None)
-file = c.open(os.environ['SESSIONS'].encode(), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+file = c.open(os.environb[b'SESSIONS'], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 line = f'{c.getpid()}\\n'.encode()
 c.write(file, line, len(line))
 c.close(file)
 ";
 
-const TEST: &str = "import os\nimport mod\n\n\ndef test():\n    with open(os.environ['PARENTS'], 'a') as file:\n        \
+const TEST: &str = "import os\nimport mod\n\n\ndef test():\n    with open(os.environb[b'PARENTS'], 'a') as file:\n        \
                     file.write(f'{os.getppid()}\\n')\n    assert mod.VALUE == 1\n";
 
-const FILES: &[(&str, &str)] = &[("conftest.py", CONFTEST), ("mod.py", "VALUE = 1\n"), ("sub/test_a.py", TEST)];
+const FILES: &[(&str, &str)] = &[
+    ("conftest.py", CONFTEST),
+    ("mod.py", "VALUE = 1\n"),
+    ("sub/test_a.py", TEST),
+    ("sub/test_b.py", TEST),
+    ("sub/deep/test_c.py", TEST),
+];
 
 const PASSED: [usize; 5] = [1, 1, 0, 0, 0];
 const FAILED: [usize; 5] = [1, 0, 1, 0, 0];
@@ -50,7 +56,11 @@ impl Scene {
     }
 
     async fn run(&self) -> [usize; 5] {
-        self.lab.counts(Order::of(&["sub/test_a.py"])).await
+        self.run_file("sub/test_a.py").await
+    }
+
+    async fn run_file(&self, file: &str) -> [usize; 5] {
+        self.lab.counts(Order::of(&[file])).await
     }
 
     /// Waits until there were more sessions than so many.
@@ -81,6 +91,27 @@ async fn after_an_edit_a_run_goes_on_from_the_session_that_waits_and_runs_new_co
         }
     }
     assert_eq!(ahead, 3, "runs went on from the session that was there before the edits");
+    scene.lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_file_of_its_folder_goes_on_from_the_session_that_waits() {
+    let scene = Scene::new().await;
+    let mut ahead = 0;
+    for round in 0..20 {
+        let before = pids(&scene.sessions).len();
+        let (value, expected) = if round % 2 == 0 { (2, FAILED) } else { (1, PASSED) };
+        scene.lab.project.write("mod.py", &format!("VALUE = {value}\n"));
+        assert_eq!(scene.run_file("sub/test_b.py").await, expected);
+        ahead += usize::from(pids(&scene.sessions).len() == before);
+        if ahead == 3 {
+            break;
+        }
+    }
+    assert_eq!(ahead, 3);
+    let before = pids(&scene.sessions).len();
+    assert_ne!(scene.run_file("sub/deep/test_c.py").await, [0; 5]);
+    assert!(pids(&scene.sessions).len() > before, "another folder may have other conftests");
     scene.lab.close().await;
 }
 
