@@ -179,6 +179,35 @@ def test_p8_a_controller_ends_as_xdists_after_its_workers(project: Project) -> N
         assert not {"made", "finished"} & {path.name for path in engine.root.iterdir()}
 
 
+def test_p8_hooks_for_the_controller_run_without_input_for_workers(project: Project) -> None:
+    engine = project(
+        {
+            "pytest.ini": "[pytest]\naddopts = -p fakedist -n 2",
+            "lib/fakedist.py": XDIST,
+            "conftest.py": """
+            import pathlib
+
+            def pytest_configure(config):
+                if not hasattr(config, "workerinput"):
+                    pathlib.Path("made").write_text("")
+
+            def pytest_unconfigure(config):
+                if not hasattr(config, "workerinput"):
+                    pathlib.Path("made").unlink()
+            """,
+            "test_it.py": "import pathlib\ndef test_it(): assert pathlib.Path('made').exists()\n",
+        }
+    )
+    host = engine.fork(base_of(engine), "collected")
+    told = host.wait("collected")
+    assert any("conftest.py:5" in reason for reason in told["reasons"]), told["reasons"]
+    assert told["one_controller"]
+    name = "test_it.py::test_it"
+    assert run(engine.go_on(host), [name])[name]["outcome"] == "passed"
+    host.wait("bye")
+    assert not (engine.root / "made").exists()
+
+
 def test_p1_a_controller_of_an_unasked_session_has_no_effect(project: Project) -> None:
     engine = project(
         {

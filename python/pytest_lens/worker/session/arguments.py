@@ -152,10 +152,18 @@ def hooks_may_have_read_arguments(worker: Worker, config: Any) -> bool:
 
     The session has not begun to collect.
     """
-    before_collection = _EARLY_HOOKS[: _EARLY_HOOKS.index("pytest_collection")]
+    return _may_act(worker, config, _EARLY_HOOKS[: _EARLY_HOOKS.index("pytest_collection")])
+
+
+def hooks_may_act_at_start(worker: Worker, config: Any) -> bool:
+    """Whether a hook of the project, or of an unknown plugin, may set something up or end it."""
+    return _may_act(worker, config, ("pytest_configure", *fork_safety.SESSION_HOOKS))
+
+
+def _may_act(worker: Worker, config: Any, hooks: tuple[str, ...]) -> bool:
     return any(
         not _only_describes(implementation.function)
-        for implementation in _foreign(worker, config, before_collection)
+        for implementation in _foreign(worker, config, hooks)
     )
 
 

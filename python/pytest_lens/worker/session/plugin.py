@@ -339,6 +339,7 @@ class LensPlugin:
                 **state,
                 "processes": self._processes,
                 "mentions_worker": xdist_worker.is_mentioned,
+                "one_controller": self._xdist_worker.has_one_controller,
                 "reasons": reasons,
                 "unfit": worker.unfit,
                 "reports": list(dict.fromkeys(self._reports)),

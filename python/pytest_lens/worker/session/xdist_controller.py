@@ -21,6 +21,7 @@ from ..state import Worker
 from ..unpatched import os, time
 from ..watching.snapshot import Snapshot
 from ..wire import Channel, Message
+from . import arguments
 
 _HOOK = "pytest_configure_node"
 # Packages whose hooks of that name are switched off here.
@@ -197,9 +198,29 @@ def _call_hooks(config: Any, node: Node) -> None:
                 getattr(owner(), _HOOK)(node=node)
 
 
-def is_wanted(manager: Any) -> bool:
-    """Whether a plugin may fill in the input of workers; some register the class later."""
-    return next(_hook_owners(manager), None) is not None
+def is_wanted(worker: Worker, config: Any, is_mentioned: bool) -> bool:
+    """Whether hooks may do something in the controller alone.
+
+    They fill in the input of workers (some plugins register the class later), or set something up
+    where they find no such input. `is_mentioned`: the project looks for it.
+    """
+    owners = _hook_owners(config.pluginmanager)
+    return next(owners, None) is not None or (
+        is_mentioned and arguments.hooks_may_act_at_start(worker, config)
+    )
+
+
+def is_for_all(worker: Worker, manager: Any, is_mentioned: bool) -> bool:
+    """Whether what the controller keeps belongs to all workers of a run, and is there once.
+
+    Known plugins may have one for each worker.
+    """
+    known = fork_safety.harmless(worker.boot.harmless)
+    return is_mentioned or any(
+        fork_safety.is_foreign(owner, known)
+        for owner in _hook_owners(manager)
+        if not isinstance(owner, type)
+    )
 
 
 def _hook_owners(manager: Any) -> Iterator[Any]:

@@ -50,6 +50,8 @@ class XdistWorker:
         self._controller: Controller | None = None
         # Why no two runs may share what the controller made.
         self.reasons: list[str] = []
+        # What the controller made is there once for all workers of a run.
+        self.has_one_controller = False
 
     @property
     def is_controller(self) -> bool:
@@ -75,7 +77,9 @@ class XdistWorker:
         if self._slot is None:
             crash_repeats.count_here()
             return
-        if xdist_controller.is_wanted(config.pluginmanager) and threading.active_count() == 1:
+        worker = self._parts[0]
+        is_wanted = xdist_controller.is_wanted(worker, config, is_mentioned)
+        if is_wanted and threading.active_count() == 1:
             controller = Controller(*self._parts)
             if controller.fork():
                 self._controller = controller
@@ -84,6 +88,9 @@ class XdistWorker:
                         os.environ.pop(name, None)
                     return
                 self._from_controller, self.reasons = controller.inputs()
+                self.has_one_controller = bool(self.reasons) and xdist_controller.is_for_all(
+                    worker, config.pluginmanager, is_mentioned
+                )
         self._pose(config, self._slot)
 
     def started(self, session: Any) -> None:

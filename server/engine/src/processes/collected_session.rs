@@ -61,6 +61,9 @@ pub(crate) struct CollectedSession {
     pub processes: usize,
     /// The project reads its xdist worker id.
     pub mentions_worker: bool,
+    /// Its hooks in pytest-xdist's controller set something up for all workers, so that one runner runs all tests: each
+    /// has a controller of its own.
+    pub one_controller: bool,
     /// Duration of collecting, in milliseconds.
     took_ms: f64,
     /// The time after which it must not be forked: values that it took from a clock may be outdated then.
@@ -236,6 +239,7 @@ pub(crate) async fn collect(
         inifile: collected.inifile,
         processes: collected.processes,
         mentions_worker: collected.mentions_worker,
+        one_controller: collected.one_controller,
         took_ms: collected.duration_ms,
         until: SystemTime::now() + day_left.map_or(COLLECTION_AGE_LIMIT, |left| left.min(COLLECTION_AGE_LIMIT)),
         base,

@@ -436,6 +436,9 @@ pub(crate) struct WireCollected {
     /// The project reads its xdist worker id.
     #[serde(default)]
     pub mentions_worker: bool,
+    /// Its hooks in xdist's controller set something up for all workers.
+    #[serde(default)]
+    pub one_controller: bool,
     #[serde(default)]
     pub duration_ms: f64,
     #[serde(default)]

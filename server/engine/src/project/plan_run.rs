@@ -183,7 +183,7 @@ pub(crate) fn plan(
         Vec::new()
     };
     let workers = match wanted_workers(request, &settings, &collected) {
-        _ if one_session => 1,
+        _ if one_session || collected.one_controller => 1,
         WorkerCount::Fixed(count) => count as usize,
         WorkerCount::Auto => {
             let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);

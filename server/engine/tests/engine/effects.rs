@@ -175,6 +175,48 @@ async fn r11_what_is_read_off_a_clock_is_read_anew_for_each_run() {
     lab.close().await;
 }
 
+/// The part of pytest-xdist that asks for several processes.
+const XDIST: &str = "\
+def pytest_addoption(parser):
+    parser.getgroup('dist')._addoption('-n', dest='numprocesses', type=int)
+    parser.addoption('--dist', dest='dist', default='no')
+    parser.addoption('--tx', dest='tx', action='append', default=[])
+";
+
+/// What the controller makes for all workers, and removes at its end.
+const CONTROLLER: &str = "\
+import os
+
+def pytest_configure(config):
+    if not hasattr(config, 'workerinput'):
+        os.mkdir('made')
+
+def pytest_unconfigure(config):
+    if not hasattr(config, 'workerinput'):
+        os.rmdir('made')
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p8_what_a_controller_makes_for_all_workers_is_made_once() {
+    let test = "import os, pytest\n\
+                @pytest.mark.parametrize('n', range(8))\n\
+                def test(n): assert os.path.isdir('made')\n";
+    let files = [
+        ("pytest.ini", "[pytest]\naddopts = -p fakedist -n 2\n"),
+        ("fakedist.py", XDIST),
+        ("conftest.py", CONTROLLER),
+        ("test_a.py", test),
+        ("test_b.py", test),
+    ];
+    for mode in ["auto", "subprocess"] {
+        let lab = Lab::resident_in(mode, &files).await;
+        for order in [Order::all(), Order::all().workers(2)] {
+            assert_eq!(lab.counts(order).await, [16, 16, 0, 0, 0], "{mode}");
+        }
+        lab.close().await;
+    }
+}
+
 /// Says which tests ran, and how many there were in each collection.
 const COUNTED: &str = "\
 import random, pytest
