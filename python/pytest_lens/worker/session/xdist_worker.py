@@ -50,7 +50,7 @@ class XdistWorker:
         self._controller: Controller | None = None
         # Why no two runs may share what the controller made.
         self.reasons: list[str] = []
-        # What the controller made is there once for all workers of a run.
+        # The controller made something that is there once, for all workers of a run.
         self.has_one_controller = False
 
     @property

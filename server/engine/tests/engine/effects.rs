@@ -183,7 +183,7 @@ def pytest_addoption(parser):
     parser.addoption('--tx', dest='tx', action='append', default=[])
 ";
 
-/// What the controller makes for all workers, and removes at its end.
+/// Hooks by which the controller makes a folder for all workers.
 const CONTROLLER: &str = "\
 import os
 
