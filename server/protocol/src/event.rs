@@ -82,16 +82,17 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// The engine accepted a run.
+/// The engine accepted a run. A run over many nested projects begins before all of them are collected: this comes again
+/// whenever more of its tests are known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RunStart {
     /// The run.
     pub run_id: String,
-    /// Number of selected tests.
+    /// Number of selected tests, as far as they are known.
     pub total: usize,
-    /// The selected tests; left out for the whole inventory.
+    /// The selected tests, when it comes again only the new ones; left out for the whole inventory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<String>>,
     /// Number of requested tests that expressions or pytest's configuration deselected.

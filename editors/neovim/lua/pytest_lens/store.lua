@@ -130,6 +130,12 @@ end
 
 ---@param run pytest_lens.RunStartedEvent
 function Store:on_runStarted(run)
+  local known = self.runs[run.runId]
+  if known then
+    -- More of its tests are known.
+    known.total = run.total
+    return
+  end
   self.runs[run.runId] = { id = run.runId, total = run.total, done = 0, failed = 0 }
 end
 

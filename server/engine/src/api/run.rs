@@ -8,6 +8,7 @@ use pytest_lens_protocol::{ErrorCode, LogsIteratorOption, Response, RunEnd, Test
 use super::Answered;
 use super::session::Session;
 use crate::api_error::{Refusal, invalid};
+use crate::engine::Shared;
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::launcher::StartError;
 use crate::processes::pool::SessionOverrides;
@@ -81,19 +82,19 @@ pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request
     let (host, port) = (debug_process.host.clone(), debug_process.port);
     let kind = RunKind::Debug { debug_process, run_disabled: request.options.run_disabled };
     let chosen = Chosen { deselected: 0, ..chosen };
-    let plan = plan(project, &session.shared.run_ids, &request, &handle(session, path), chosen, kind)?;
+    let plan = plan(project, &session.shared.run_ids, &request, &handle(&session.shared, path), chosen, kind)?;
     let (run_id, lease) = enter(project, plan).await?;
     lease.release();
     Ok(Response::DebugStarted { run_id, host, port })
 }
 
 async fn begin(session: &Session, project: &Arc<Project>, request: RunRequest) -> Result<(String, RunLease), Refusal> {
-    enter(project, prepare(session, project, request, "").await?).await
+    enter(project, prepare(&session.shared, project, request, "").await?).await
 }
 
 /// Selects the tests of a run, and plans it. `path`: the folder of the project, relative to the client's root.
 pub(super) async fn prepare(
-    session: &Session,
+    shared: &Shared,
     project: &Arc<Project>,
     mut request: RunRequest,
     path: &str,
@@ -115,7 +116,7 @@ pub(super) async fn prepare(
     let purpose = project.purpose_of(request.options.run_disabled || coverage.is_some());
     let mut chosen = choose(project, &request, &SessionOverrides::default(), purpose).await?;
     let kind = plan_run::kind(project, &request, &chosen.collected, coverage, is_command);
-    let (run_ids, handle) = (&session.shared.run_ids, handle(session, path));
+    let (run_ids, handle) = (&shared.run_ids, handle(shared, path));
     if !kind.suits(&chosen.collected.options) && !chosen.collected.is_shared() {
         // Each session may find other tests: the first that runs them determines which there are.
         drop(chosen);
@@ -129,16 +130,20 @@ pub(super) async fn prepare(
 }
 
 /// The handle of a run that is not part of a built one. `path`: the folder of its project, relative to the client's root.
-pub(super) fn handle(session: &Session, path: &str) -> RunHandle {
-    RunHandle::new(session.shared.run_ids.next().0, LogsIteratorOption::default(), path)
+pub(super) fn handle(shared: &Shared, path: &str) -> RunHandle {
+    RunHandle::new(shared.run_ids.next().0, LogsIteratorOption::default(), path)
 }
 
 /// Records a run and starts it.
 pub(super) async fn enter(project: &Arc<Project>, plan: RunPlan) -> Result<(String, RunLease), Refusal> {
     let run_id = plan.run_id.clone();
     let lease = project.begin(plan).await;
-    let lease = lease.ok_or_else(|| Refusal::new(ErrorCode::ContextNotFound, "the context was shut down"))?;
-    Ok((run_id, lease))
+    Ok((run_id, lease.ok_or_else(gone)?))
+}
+
+/// The context ended before a run began.
+pub(super) fn gone() -> Refusal {
+    Refusal::new(ErrorCode::ContextNotFound, "the context was shut down")
 }
 
 pub(super) fn progress(session: &Session, project: &Arc<Project>, run_id: String) -> Answered {

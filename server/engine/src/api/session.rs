@@ -8,6 +8,7 @@ use pytest_lens_protocol::Request;
 
 use crate::engine::{Engine, Shared};
 use crate::project::Project;
+use crate::runs::joint::JointLease;
 use crate::runs::record::RunLease;
 use crate::session::{Answer, Call, Connect};
 use crate::suites::BuiltRun;
@@ -37,6 +38,8 @@ pub(crate) struct Owned {
     pub runs: Vec<Weak<BuiltRun>>,
     /// Dropping a lease kills its run.
     pub leases: Vec<RunLease>,
+    /// As [`Owned::leases`], of runs over several projects.
+    pub joint_leases: Vec<JointLease>,
     pub iterators: Vec<String>,
 }
 
@@ -74,19 +77,20 @@ impl Session {
         let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
         owned.runs.retain(|run| run.strong_count() > 0);
         owned.leases.retain(RunLease::is_live);
+        owned.joint_leases.retain(JointLease::is_live);
         keep(&mut owned);
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let Owned { runs, leases, iterators } =
+        let Owned { runs, leases, joint_leases, iterators } =
             std::mem::take(self.owned.get_mut().unwrap_or_else(PoisonError::into_inner));
         for run in runs.iter().filter_map(Weak::upgrade) {
             self.shared.registry.forget(&run);
             run.close_for_client();
         }
-        drop(leases);
+        drop((leases, joint_leases));
         for id in iterators {
             self.shared.registry.iterators.remove(&id);
         }

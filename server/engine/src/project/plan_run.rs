@@ -210,7 +210,6 @@ pub(crate) fn plan(
         may_take_session,
         conflicts: ConflictPolicy::Independent,
         taken_over: watch::Sender::default(),
-        gate: None,
         failures: Arc::default(),
         stays_warm: true,
         first: first_of(&request.options.first, project, &collected, &selected),

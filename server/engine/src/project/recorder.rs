@@ -29,7 +29,7 @@ use crate::project::history;
 use crate::project::remembered_failure;
 use crate::project::state::ProjectState;
 use crate::runs::event::{DriverEnd, DriverEvent};
-use crate::runs::joint::JointRun;
+use crate::runs::joint::{JointPart, JointRun};
 use crate::runs::plan::{ConflictPolicy, RunPlan};
 use crate::runs::record::{CaseResult, OlderRun, RunLease, RunRecord};
 
@@ -66,10 +66,8 @@ pub(crate) enum Command {
     Member { path: Arc<str>, event: EventPayload },
     /// A nested project is none any more.
     MemberGone { path: Arc<str>, done: oneshot::Sender<()> },
-    /// A run over nested projects begins: its parts are known, and follow.
-    Join { run: Arc<JointRun>, done: oneshot::Sender<()> },
-    /// All parts of a run are known, and none has begun yet.
-    Joined { start: RunStart, done: oneshot::Sender<()> },
+    /// A run over nested projects begins, or has more parts. They follow, and none of them has begun yet.
+    Join { run: Arc<JointRun>, parts: Vec<JointPart>, start: RunStart, done: oneshot::Sender<()> },
     /// A run over nested projects has ended, with all its parts.
     JointEnded { run: Arc<JointRun> },
     /// Everything before is recorded.
@@ -233,11 +231,8 @@ impl Recorder {
                 self.forget_member(&path);
                 let _ = done.send(());
             }
-            Command::Join { run, done } => {
-                self.state.joint_runs.add(&run);
-                let _ = done.send(());
-            }
-            Command::Joined { start, done } => {
+            Command::Join { run, parts, start, done } => {
+                self.state.joint_runs.add(&run, parts);
                 self.push(EventPayload::RunStarted(start));
                 let _ = done.send(());
             }

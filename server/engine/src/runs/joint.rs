@@ -15,49 +15,54 @@ use crate::timing::RUN_REMEMBERED;
 /// One project's part of a run.
 #[derive(Debug)]
 pub(crate) struct JointPart {
+    /// Its place among the parts, by which they are sorted.
+    pub place: usize,
     /// The project's folder, relative to that of the client; empty for the client's own.
     pub path: String,
     /// The context in which it runs.
     pub context_id: String,
     /// The id of its run there.
     pub run_id: String,
+    /// Number of its tests.
+    pub total: usize,
     pub stop_tx: watch::Sender<StopLevel>,
-    /// Opened when it is its turn.
-    pub gate: watch::Sender<bool>,
 }
 
-/// A run over several projects.
+/// A run over several projects. It has more parts the more of them are collected.
 #[derive(Debug)]
 pub(crate) struct JointRun {
     pub id: String,
-    pub parts: Vec<JointPart>,
     pub begun_ns: u64,
     begun: Instant,
-    /// Projects and files that could not be collected, a sentence each.
-    problems: Vec<String>,
+    /// The stop level, also of parts to come.
+    stop_tx: watch::Sender<StopLevel>,
     state: Mutex<JointState>,
-    /// Number of parts whose end was recorded.
-    recorded_ends: watch::Sender<usize>,
+    /// Number of parts that are known and have not ended.
+    open: watch::Sender<usize>,
     ended: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
 struct JointState {
+    parts: Vec<Arc<JointPart>>,
     /// The ends of the parts.
-    ends: Vec<(usize, RunEnd)>,
+    ends: Vec<(Arc<JointPart>, RunEnd)>,
+    /// Projects and files that could not be collected, a sentence each, with the place of the part.
+    problems: Vec<(usize, String)>,
+    /// The projects that were not collected because the run was to end.
+    left_out: Vec<String>,
     end: Option<(RunEnd, Instant, u64)>,
 }
 
 impl JointRun {
-    pub(crate) fn new(id: String, parts: Vec<JointPart>, problems: Vec<String>) -> Self {
+    pub(crate) fn new(id: String) -> Self {
         JointRun {
             id,
-            parts,
             begun_ns: now_ns(),
             begun: Instant::now(),
-            problems,
+            stop_tx: watch::Sender::new(StopLevel::Go),
             state: Mutex::default(),
-            recorded_ends: watch::Sender::new(0),
+            open: watch::Sender::new(0),
             ended: watch::Sender::new(false),
         }
     }
@@ -66,11 +71,41 @@ impl JointRun {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The parts that are known by now.
+    pub(crate) fn parts(&self) -> Vec<Arc<JointPart>> {
+        self.state().parts.clone()
+    }
+
+    /// Adds a part, which has not begun.
+    fn add(&self, part: JointPart) {
+        let mut state = self.state();
+        raise(&part.stop_tx, *self.stop_tx.borrow());
+        state.parts.push(Arc::new(part));
+        self.open.send_modify(|open| *open += 1);
+    }
+
+    /// Adds a sentence on a project or file that could not be collected.
+    pub(crate) fn add_problem(&self, place: usize, problem: String) {
+        self.state().problems.push((place, problem));
+    }
+
+    /// Notes that a project has no part because the run was to end.
+    pub(crate) fn leave_out(&self, path: &str) {
+        self.state().left_out.push(if path.is_empty() { "the root".to_owned() } else { path.to_owned() });
+    }
+
     /// Asks every part for a stop or a kill.
     pub(crate) fn request_stop(&self, wanted: StopLevel) {
-        for part in &self.parts {
+        let state = self.state();
+        raise(&self.stop_tx, wanted);
+        for part in &state.parts {
             raise(&part.stop_tx, wanted);
         }
+    }
+
+    /// Waits until a stop or a kill is asked for.
+    pub(crate) async fn stopping(&self) {
+        let _ = self.stop_tx.subscribe().wait_for(|wanted| *wanted != StopLevel::Go).await;
     }
 
     /// Waits for the end.
@@ -96,21 +131,31 @@ impl JointRun {
 
     /// Notes the end of a part.
     fn part_ended(&self, end: RunEnd) {
-        let Some(place) = self.parts.iter().position(|part| part.run_id == end.run_id) else { return };
         let mut state = self.state();
-        state.ends.push((place, end));
-        self.recorded_ends.send_replace(state.ends.len());
+        let Some(part) = state.parts.iter().find(|part| part.run_id == end.run_id).map(Arc::clone) else { return };
+        state.ends.push((part, end));
+        self.open.send_modify(|open| *open -= 1);
     }
 
-    /// Waits until the end of every part was recorded.
+    /// A part can't begin, because its project has gone.
+    pub(crate) fn drop_part(&self, run_id: &str) {
+        let mut state = self.state();
+        let Some(place) = state.parts.iter().position(|part| part.run_id == run_id) else { return };
+        let part = state.parts.remove(place);
+        state.problems.push((part.place, format!("{}: the project was closed", part.path)));
+        self.open.send_modify(|open| *open -= 1);
+    }
+
+    /// Waits until the end of every known part was recorded.
     pub(crate) async fn parts_ended(&self) {
-        let _ = self.recorded_ends.subscribe().wait_for(|ends| *ends == self.parts.len()).await;
+        let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
     }
 
     /// The end of the whole, after that of its parts.
     pub(crate) fn end(&self) -> RunEnd {
         let mut state = self.state();
-        state.ends.sort_by_key(|(place, _)| *place);
+        state.ends.sort_by_key(|(part, _)| part.place);
+        state.problems.sort_by_key(|(place, _)| *place);
         let whole = self.merged(&state);
         state.end = Some((whole.clone(), Instant::now(), now_ns()));
         whole
@@ -133,7 +178,7 @@ impl JointRun {
         };
         let mut worst = 0;
         let mut told = None;
-        for (place, end) in &state.ends {
+        for (part, end) in &state.ends {
             let (counts, more) = (&mut whole.counts, &end.counts);
             counts.total += more.total;
             counts.passed += more.passed;
@@ -143,9 +188,9 @@ impl JointRun {
             counts.not_run += more.not_run;
             whole.warnings.extend(end.warnings.iter().cloned());
             let status = end.status;
-            let of_project = |message: &String| match self.parts.get(*place).filter(|part| !part.path.is_empty()) {
-                Some(part) => format!("{}: {message}", part.path),
-                None => message.clone(),
+            let of_project = |message: &String| match &*part.path {
+                "" => message.clone(),
+                path => format!("{path}: {message}"),
             };
             if severity(status) > worst || (told.is_none() && severity(status) == worst) {
                 told = end.message.as_ref().map(of_project).or(told);
@@ -161,20 +206,67 @@ impl JointRun {
                 });
             }
         }
-        if !self.problems.is_empty() && whole.status == RunEndStatus::Passed {
+        let JointState { problems, left_out, .. } = state;
+        if !left_out.is_empty() && whole.status == RunEndStatus::Passed {
+            whole.status =
+                if *self.stop_tx.borrow() == StopLevel::Kill { RunEndStatus::Killed } else { RunEndStatus::Stopped };
+        }
+        if !problems.is_empty() && whole.status == RunEndStatus::Passed {
             whole.status = RunEndStatus::Failed;
         }
-        whole.message = told.or_else(|| self.uncollected());
+        let problems: Vec<&str> = problems.iter().map(|(_, problem)| problem.as_str()).collect();
+        let left_out: Vec<&str> = left_out.iter().map(String::as_str).collect();
+        let uncollected = || several(&problems, |number| format!("{number} part{} {NOT_COLLECTED}", plural(number)));
+        let not_run = || several(&left_out, |number| format!("{number} project{} not run", plural(number)));
+        whole.message = told.or_else(uncollected).or_else(not_run);
         whole
     }
+}
 
-    /// A sentence on what could not be collected.
-    fn uncollected(&self) -> Option<String> {
-        let first = self.problems.first()?;
-        Some(match self.problems.len() - 1 {
-            0 => format!("1 part {NOT_COLLECTED}: {first}"),
-            more => format!("{} parts {NOT_COLLECTED}: {first}; and {more} more", more + 1),
-        })
+/// A sentence on several things, which names the first.
+fn several(things: &[&str], what: impl Fn(usize) -> String) -> Option<String> {
+    let first = things.first()?;
+    Some(match things.len() - 1 {
+        0 => format!("{}: {first}", what(1)),
+        more => format!("{}: {first}; and {more} more", what(more + 1)),
+    })
+}
+
+fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
+}
+
+/// Ties a run to its client: dropping it kills the run.
+#[derive(Debug)]
+pub(crate) struct JointLease {
+    run: Arc<JointRun>,
+    is_released: bool,
+}
+
+impl JointLease {
+    pub(crate) fn of(run: &Arc<JointRun>) -> Self {
+        JointLease { run: Arc::clone(run), is_released: false }
+    }
+
+    pub(crate) fn run(&self) -> &JointRun {
+        &self.run
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        !*self.run.ended.borrow()
+    }
+
+    /// Detaches the run from its client.
+    pub(crate) fn release(mut self) {
+        self.is_released = true;
+    }
+}
+
+impl Drop for JointLease {
+    fn drop(&mut self) {
+        if !self.is_released {
+            self.run.request_stop(StopLevel::Kill);
+        }
     }
 }
 
@@ -197,11 +289,12 @@ pub(crate) struct JointRuns {
 }
 
 impl JointRuns {
-    /// Enters a run before its parts begin.
-    pub(crate) fn add(&self, run: &Arc<JointRun>) {
+    /// Enters parts of a run before they begin.
+    pub(crate) fn add(&self, run: &Arc<JointRun>, parts: Vec<JointPart>) {
         self.forget_past();
-        for part in &run.parts {
+        for part in parts {
             self.by_part.insert(part.run_id.clone(), Arc::clone(run));
+            run.add(part);
         }
         self.by_id.insert(run.id.clone(), Arc::clone(run));
     }
@@ -256,17 +349,18 @@ mod tests {
     use super::*;
 
     fn joint(paths: &[&str], problems: &[&str]) -> (JointRuns, Arc<JointRun>) {
-        let part = |path: &&str| JointPart {
+        let part = |(place, path): (usize, &&str)| JointPart {
+            place,
             path: (*path).to_owned(),
             context_id: format!("ctx-{path}"),
             run_id: format!("run-{path}"),
+            total: 1,
             stop_tx: watch::Sender::new(StopLevel::Go),
-            gate: watch::Sender::new(false),
         };
-        let problems = problems.iter().map(|&problem| problem.to_owned()).collect();
-        let run = Arc::new(JointRun::new("joint".into(), paths.iter().map(part).collect(), problems));
+        let run = Arc::new(JointRun::new("joint".into()));
+        problems.iter().for_each(|&problem| run.add_problem(0, problem.to_owned()));
         let runs = JointRuns::default();
-        runs.add(&run);
+        runs.add(&run, paths.iter().enumerate().map(part).collect());
         (runs, run)
     }
 
@@ -321,5 +415,31 @@ mod tests {
         let whole = finished(&runs, vec![end("a", RunEndStatus::Passed, 1, 0)]);
         assert_eq!(whole.status, RunEndStatus::Failed);
         assert_eq!(whole.message.as_deref(), Some("1 part could not be collected: b: no pytest"));
+    }
+
+    #[tokio::test]
+    async fn b11_a_run_that_was_stopped_before_all_projects_were_collected_has_not_passed() {
+        let (runs, run) = joint(&["a"], &[]);
+        run.request_stop(StopLevel::Stop);
+        run.stopping().await;
+        let late = JointPart {
+            place: 1,
+            path: "b".into(),
+            context_id: String::new(),
+            run_id: "run-b".into(),
+            total: 1,
+            stop_tx: watch::Sender::new(StopLevel::Go),
+        };
+        runs.add(&run, vec![late]);
+        assert_eq!(*run.parts()[1].stop_tx.borrow(), StopLevel::Stop, "a part that comes later stops, too");
+        runs.told(end("a", RunEndStatus::Passed, 1, 0));
+        run.drop_part("run-b");
+        run.parts_ended().await;
+        let (runs, run) = joint(&["a"], &[]);
+        run.leave_out("b");
+        run.leave_out("c");
+        let whole = finished(&runs, vec![end("a", RunEndStatus::Passed, 1, 0)]);
+        assert_eq!(whole.status, RunEndStatus::Stopped);
+        assert_eq!(whole.message.as_deref(), Some("2 projects not run: b; and 1 more"));
     }
 }

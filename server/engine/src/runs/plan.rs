@@ -74,8 +74,6 @@ pub(crate) struct RunPlan {
     pub conflicts: ConflictPolicy,
     /// Tests that it has left to a newer run.
     pub taken_over: watch::Sender<Arc<BTreeSet<usize>>>,
-    /// It is a part of a run over several projects: opens when it is its turn.
-    pub gate: Option<watch::Receiver<bool>>,
     /// The failures in all parts of a run over several projects, for its limit of failures.
     pub failures: Arc<AtomicU32>,
     /// Its processes stay for the next run.
@@ -164,16 +162,13 @@ impl RunPlan {
         &self.collected.tests.nodes[self.selected[index]]
     }
 
-    /// Waits until it is its turn and older runs have finished this run's tests, the run is stopped, or a newer run has taken over all its
+    /// Waits until older runs have finished this run's tests, the run is stopped, or a newer run has taken over all its
     /// tests.
     pub(crate) async fn wait_for(&self, older: &[OlderRun]) {
-        if older.is_empty() && self.gate.is_none() {
+        if older.is_empty() {
             return;
         }
         let all = async {
-            if let Some(gate) = &self.gate {
-                let _ = gate.clone().wait_for(|is_open| *is_open).await;
-            }
             for run in older {
                 run.wait().await;
             }

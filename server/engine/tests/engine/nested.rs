@@ -2,7 +2,7 @@
 
 use pytest_lens_protocol::{EventPayload, ItemKind, Request, Response, RunEndStatus};
 
-use crate::common::{Lab, Order, refused};
+use crate::common::{Lab, Order, alive, refused, seen};
 
 /// A root with tests of its own, and two projects that need their own configuration.
 const FILES: &[(&str, &str)] = &[
@@ -270,5 +270,49 @@ async fn b11_nobody_sees_a_part_of_a_run_as_a_run() {
         }
         other => panic!("{other:?}"),
     }
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn b11_many_projects_run_as_they_are_collected_and_few_stay_warm() {
+    const COUNT: usize = 50;
+    let text = |number: usize| {
+        format!(
+            "import os\n\
+             def test_ok(request): assert os.getcwd().endswith('p{number:02}') and 'marks' in request.config.getini('markers')\n\
+             def test_odd(): assert {number} % 2 == 0\n"
+        )
+    };
+    let files: Vec<(String, String)> = (0..COUNT)
+        .flat_map(|number| {
+            let ini = "[pytest]\nmarkers = marks\n".to_owned();
+            [(format!("p{number:02}/pytest.ini"), ini), (format!("p{number:02}/test_p.py"), text(number))]
+        })
+        .collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let lab = Lab::resident(&files).await;
+    let run_id = lab.start(Order::all()).await;
+    let mut log = lab.log();
+    for number in 0..COUNT {
+        // Each project has its own deadline.
+        log.started(&format!("p{number:02}/test_p.py::test_odd")).await;
+    }
+    let ran = lab.ended(&run_id).await;
+    let verdicts = (0..COUNT).flat_map(|number| {
+        let odd = if number % 2 == 0 { "passed" } else { "failed" };
+        [format!("p{number:02}/test_p.py::test_odd {odd}"), format!("p{number:02}/test_p.py::test_ok passed")]
+    });
+    assert_eq!(ran.outcomes(), verdicts.collect::<Vec<_>>());
+    assert_eq!((ran.begun.total, ran.begun.ids), (2 * COUNT, None));
+    assert_eq!((ran.end.counts.passed, ran.end.counts.failed), (75, 25));
+    let warm =
+        || (0..COUNT).filter(|number| !alive(&format!("{}/p{number:02}", lab.project.mark())).is_empty()).count();
+    seen("at most four projects with processes", || (warm() <= 4).then_some(())).await;
+    log.deltas().await;
+    let payloads = || log.events.iter().map(|event| &event.payload);
+    let first_outcome = payloads().position(|event| matches!(event, EventPayload::TestOutcome(_))).unwrap();
+    let starts = payloads().enumerate().filter(|(_, event)| matches!(event, EventPayload::RunStarted(_)));
+    let last_start = starts.last().unwrap().0;
+    assert!(first_outcome < last_start, "tests ran before the last projects were collected");
     lab.close().await;
 }

@@ -104,7 +104,8 @@ impl State {
         let Some(workspace) = self.workspace(folder) else { return shown };
         let inside = |path: &PathBuf| path.starts_with(&workspace.root);
         match payload {
-            EventPayload::RunStarted(run) => {
+            // It comes again if more of its tests are known.
+            EventPayload::RunStarted(run) if !workspace.run_texts.contains_key(&run.run_id) => {
                 let open: Vec<PathBuf> = self.documents.keys().filter(|path| inside(path)).cloned().collect();
                 self.keep_run_texts(folder, &run.run_id, open);
             }
@@ -134,7 +135,8 @@ impl State {
                     self.mark_collected(&path);
                 }
             }
-            EventPayload::TestStarted(_)
+            EventPayload::RunStarted(_)
+            | EventPayload::TestStarted(_)
             | EventPayload::Output(_)
             | EventPayload::RunFinished(_)
             | EventPayload::FlakinessHint(_) => {}

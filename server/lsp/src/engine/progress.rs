@@ -23,6 +23,10 @@ fn run_token(run_id: &str) -> String {
 /// The engine accepted a run.
 pub(crate) fn run_started(cancels: &mut Cancels, run_id: &str, total: usize) -> Vec<Outgoing> {
     let token = run_token(run_id);
+    if cancels.contains_key(&token) {
+        // More of its tests are known: the next report has their number.
+        return Vec::new();
+    }
     let cancel = Cancel::Run { run_id: run_id.to_owned(), stopping: false };
     cancels.insert(token.clone(), cancel);
     let title = if total == 1 { "Running 1 test".into() } else { format!("Running {total} tests") };

@@ -60,8 +60,18 @@ impl View {
                 self.errors.clone_from(&delta.errors);
             }
             EventPayload::RunStarted(run) => {
-                self.runs.insert(run.run_id.clone(), RunView { total: run.total, ..RunView::default() });
-                self.last_run = Some(run.ids.clone().unwrap_or_default());
+                let ids = run.ids.clone().unwrap_or_default();
+                match (self.runs.get_mut(&run.run_id), &mut self.last_run) {
+                    // More of its tests are known.
+                    (Some(known), last_run) => {
+                        known.total = run.total;
+                        last_run.get_or_insert_default().extend(ids);
+                    }
+                    (None, last_run) => {
+                        self.runs.insert(run.run_id.clone(), RunView { total: run.total, ..RunView::default() });
+                        *last_run = Some(ids);
+                    }
+                }
             }
             EventPayload::TestStarted(started) => {
                 for id in &started.ids {

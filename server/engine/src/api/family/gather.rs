@@ -8,7 +8,8 @@ use pytest_lens_protocol::{
 };
 
 use super::open::client_settings;
-use super::run::{Leaf, leaves, side_by_side_plans};
+use super::parts::side_by_side_plans;
+use super::run::{Leaf, leaves};
 use super::split::member_of;
 use super::{checked, run};
 use crate::api::session::Session;
@@ -198,7 +199,7 @@ impl Family<'_> {
         let Some(joint) = self.project.state.joint_runs.get(&run_id) else { return self.progress_of_one(run_id).await };
         let (mut whole, mut is_full) = (Vec::new(), false);
         let (mut total, mut completed, mut running, mut done) = (0, 0, 0, joint.ended_ns().is_some());
-        for part in &joint.parts {
+        for part in joint.parts() {
             if is_full {
                 done = false;
                 break;
@@ -207,6 +208,11 @@ impl Family<'_> {
             else {
                 continue;
             };
+            if !project.state.runs.contains_key(&part.run_id) {
+                // It waits for its turn.
+                (total, done) = (total + part.total, false);
+                continue;
+            }
             let answered = crate::api::run::progress(self.session, &project, part.run_id.clone())?;
             if let Response::RunProgress { total: of, completed: by, running: now, done: over, results, .. } = answered
             {

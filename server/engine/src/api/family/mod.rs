@@ -7,6 +7,7 @@ mod affected;
 mod gather;
 mod junit;
 pub(crate) mod open;
+mod parts;
 mod run;
 mod split;
 
