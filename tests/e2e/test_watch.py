@@ -259,3 +259,60 @@ def test_contradictions_are_a_sentence(
     told = lens(world, "run", "--watch", *arguments, cwd=project.root)
     assert told.status == 4
     assert sentence in told.sentence
+
+
+def test_b11_saves_and_keys_work_over_nested_projects(world: World, tmp_path: Path) -> None:
+    files = {
+        "common/shared_code.py": "x = 1\n",
+        "api/pytest.ini": "[pytest]\npythonpath = ../common\n",
+        "api/test_a.py": """
+            import shared_code
+
+            def test_a():
+                assert shared_code.x == 1
+            """,
+        "web/pytest.ini": "[pytest]\n",
+        "web/test_w.py": """
+            from pathlib import Path
+
+            def test_w():
+                assert Path("data.txt").read_text() == "good"
+
+            def test_v():
+                pass
+            """,
+        "web/data.txt": "good",
+    }
+    project = Project(tmp_path / "project", files)
+    with watching(world, project) as terminal:
+        terminal.expect(r"=== 3 passed in")
+        terminal.expect(READY)
+        # A file outside of the project whose test imports it.
+        project.write("common/shared_code.py", "x = 2\n")
+        terminal.expect(r"^common/shared_code\.py changed: 1 test file$")
+        terminal.expect(r"=== 1 failed in")
+        terminal.expect(READY)
+        # A file that a test of another project reads.
+        project.write("web/data.txt", "bad")
+        terminal.expect(r"^web/data\.txt changed: 1 test file$")
+        terminal.expect(r"=== 1 failed, 1 passed in")
+        terminal.expect(READY)
+        terminal.type("f")
+        terminal.expect(r"=== 2 failed in")
+        terminal.expect(READY)
+        terminal.type("pWEB\r")
+        terminal.expect(r"=== 1 failed, 1 passed in")
+        assert terminal.expect(READY)[1] == " (path: WEB)"
+        terminal.type("ttest_v\r")
+        terminal.expect(r"=== 1 passed, 1 deselected in")
+        assert terminal.expect(READY)[1] == " (path: WEB, -k: test_v)"
+        terminal.type("a")
+        terminal.expect(READY)
+        # A folder becomes a project of its own.
+        project.write("web/sub/pytest.ini", "[pytest]\npython_files = check_*.py\n")
+        project.write("web/sub/check_s.py", "def test_s():\n    pass\n")
+        terminal.expect(r"=== 1 passed in")
+        terminal.expect(READY)
+        terminal.type("q")
+        terminal.wait()
+    assert not world.wait_until_gone()

@@ -1,7 +1,7 @@
 //! `cargo xtask dist`: builds the packages for users, into `target/dist`.
 
 use anyhow::Result;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{release, vscode, wheel};
 use chores::{build, paths};
@@ -26,6 +26,10 @@ enum What {
         /// Build for this Linux target instead: manylinux2014 or musllinux, with zig as linker.
         #[arg(long, value_name = "TRIPLE")]
         target: Option<String>,
+        /// A toolchain with the sources of its standard library, for a target whose library is not installed: the folder
+        /// that holds its `bin` and `lib`.
+        #[arg(long, value_name = "FOLDER", requires = "target")]
+        toolchain: Option<PathBuf>,
         /// Cargo's profile; `dev` builds faster and runs slower.
         #[arg(long, default_value = "release")]
         profile: String,
@@ -38,6 +42,9 @@ enum What {
         /// Cargo's profile; `dev` builds faster and runs slower.
         #[arg(long, default_value = "release")]
         profile: String,
+        /// As for `wheel`: a toolchain that builds the wheels for other systems.
+        #[arg(long, value_name = "FOLDER")]
+        toolchain: Option<PathBuf>,
     },
     /// Only the checksums, notes and package managers' entries, for the packages that are in `target/dist`.
     Finish,
@@ -59,7 +66,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             println!("{}", vsix.display());
             Ok(true)
         }
-        What::All { profile } => release::build_all(profile, &out),
+        What::All { profile, toolchain } => release::build_all(profile, toolchain.as_deref(), &out),
         What::Finish => release::finish(&out).map(|()| true),
         What::Wheel { list: true, .. } => {
             for (target, tag) in wheel::TARGETS {
@@ -67,8 +74,8 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             }
             Ok(true)
         }
-        What::Wheel { target: Some(target), profile, .. } => {
-            let wheel = wheel::for_target(target, profile, &out)?;
+        What::Wheel { target: Some(target), profile, toolchain, .. } => {
+            let wheel = wheel::for_target(target, profile, toolchain.as_deref(), &out)?;
             let tried = !wheel::runs_here(target) || wheel::try_out(&wheel, None)?.failed == 0;
             report(&wheel)?;
             Ok(tried)

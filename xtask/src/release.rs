@@ -1,5 +1,6 @@
 //! Everything of a release: the packages of this machine, then the files about all packages of a folder.
 
+use crate::targets::Library;
 use crate::{vscode, wheel};
 use anyhow::{Context, Result, bail};
 use chores::{paths, process};
@@ -10,9 +11,9 @@ use std::process::Command;
 
 const SUMS: &str = "SHA256SUMS";
 
-/// Builds the packages of this machine into `out`; `false` if the wheel's
-/// tests failed.
-pub(crate) fn build_all(profile: &str, out: &Path) -> Result<bool> {
+/// Builds the packages that this machine can build into `out`, and names the wheels that it can't; `false` if the tests
+/// of a wheel failed. `toolchain`: one with the sources of its standard library, for the wheels of other systems.
+pub(crate) fn build_all(profile: &str, toolchain: Option<&Path>, out: &Path) -> Result<bool> {
     let version = version();
     notes(&fs::read_to_string(paths::root().join("CHANGELOG.md"))?, &version)?;
     if out.exists() {
@@ -22,15 +23,22 @@ pub(crate) fn build_all(profile: &str, out: &Path) -> Result<bool> {
     let target = host()?;
     // Linked by zig, the binary runs with older libcs than this machine's.
     let is_linux = cfg!(target_os = "linux");
-    let program =
-        if is_linux { wheel::program_for(&target, profile)? } else { wheel::program(&["--profile", profile])? };
+    let program = if is_linux { wheel::program_for(&target, profile)? } else { wheel::program_for_host(profile)? };
     fs::copy(&program.contents, out.join(format!("pytest-lens-{version}-{target}.cdx.json")))?;
-    archive(out, &format!("pytest-lens-{version}-{target}"), &program_files(&program.binary))?;
+    let shell_files = paths::target().join("shell-files");
+    write_shell_files(&program.binary, &shell_files)?;
+    archive(out, &format!("pytest-lens-{version}-{target}"), &program_files(&program.binary, &shell_files))?;
     archive(out, &format!("pytest-lens-neovim-{version}"), &neovim_files())?;
     vscode::bundle(false)?;
     vscode::package(&program.binary, vscode::host_platform()?)?;
-    let wheel = if is_linux { wheel::for_target(&target, profile, out)? } else { wheel::for_host(profile, out)? };
+    let wheel = if is_linux { wheel::for_target(&target, profile, None, out)? } else { wheel::for_host(profile, out)? };
     let tried = wheel::try_out(&wheel, None)?;
+    for (other, _) in wheel::TARGETS.into_iter().filter(|(other, _)| *other != target) {
+        match Library::find(other, toolchain) {
+            Ok(_) => drop(wheel::for_target(other, profile, toolchain, out)?),
+            Err(why) => println!("no wheel for {other}, because {why}"),
+        }
+    }
     finish(out)?;
     Ok(tried.failed == 0)
 }
@@ -75,10 +83,44 @@ fn host() -> Result<String> {
 }
 
 /// The files of the archive for those who install by hand, each with its name there.
-fn program_files(program: &Path) -> Vec<(PathBuf, String)> {
+fn program_files(program: &Path, shell_files: &Path) -> Vec<(PathBuf, String)> {
     let root = paths::root();
+    let folders = ["completions", "man"].map(|name| (shell_files.join(name), name.to_owned()));
     let texts = ["README.md", "LICENSE-MIT", "LICENSE-APACHE"].map(|name| (root.join(name), name.to_owned()));
-    std::iter::once((program.to_owned(), "pytest-lens".to_owned())).chain(texts).collect()
+    std::iter::once((program.to_owned(), "pytest-lens".to_owned())).chain(texts).chain(folders).collect()
+}
+
+/// Writes the completions of each shell and the manual pages, as the program prints them.
+fn write_shell_files(program: &Path, folder: &Path) -> Result<()> {
+    let shells = [
+        ("bash", "pytest-lens"),
+        ("zsh", "_pytest-lens"),
+        ("fish", "pytest-lens.fish"),
+        ("powershell", "pytest-lens.ps1"),
+        ("elvish", "pytest-lens.elv"),
+    ];
+    for kind in ["completions", "man"] {
+        fs::create_dir_all(folder.join(kind))?;
+    }
+    for (shell, name) in shells {
+        let script = process::output(Command::new(program).args(["completions", shell]))?;
+        let to = folder.join("completions").join(shell);
+        fs::create_dir_all(&to)?;
+        fs::write(to.join(name), script)?;
+    }
+    let main = process::output(Command::new(program).arg("man"))?;
+    for name in subcommands(&main) {
+        let page = process::output(Command::new(program).args(["man", name]))?;
+        fs::write(folder.join(format!("man/pytest-lens-{name}.1")), page)?;
+    }
+    fs::write(folder.join("man/pytest-lens.1"), main)?;
+    Ok(())
+}
+
+/// The subcommands that a manual page refers to.
+fn subcommands(page: &str) -> Vec<&str> {
+    let names = page.lines().filter_map(|line| line.strip_prefix(r"pytest\-lens\-")?.strip_suffix("(1)"));
+    names.filter(|name| *name != "help").collect()
 }
 
 /// The folders of the Neovim plugin, as a 'runtimepath' wants them.
@@ -183,6 +225,12 @@ mod tests {
         assert_eq!(notes(changelog, "1.1.0").unwrap(), "### Added\n\n- it\n");
         assert_eq!(notes(changelog, "1.0.0").unwrap(), "- old\n");
         assert!(notes(changelog, "2.0.0").unwrap_err().to_string().contains("no part about 2.0.0"));
+    }
+
+    #[test]
+    fn a_manual_names_the_pages_of_its_subcommands() {
+        let page = ".SH SUBCOMMANDS\n.TP\npytest\\-lens\\-run(1)\nRun tests\n.TP\npytest\\-lens\\-help(1)\nHelp\n";
+        assert_eq!(subcommands(page), ["run"]);
     }
 
     #[test]

@@ -27,10 +27,37 @@ pub(crate) struct Options {
 
 /// The way to get a target's standard library.
 #[derive(Debug, PartialEq, Eq)]
-enum Library {
+pub(crate) enum Library {
     Installed,
     /// Compiled by this toolchain, from its sources.
     Sources(PathBuf),
+}
+
+impl Library {
+    /// The library of a target; `toolchain`: a folder with the sources of one that is not installed.
+    ///
+    /// # Errors
+    ///
+    /// The reason why there is none, as the end of a sentence.
+    pub(crate) fn find(target: &str, toolchain: Option<&Path>) -> Result<Self, String> {
+        library(is_installed(target), toolchain)
+    }
+
+    /// The value of cargo's `-Z` that compiles it.
+    pub(crate) fn flag(&self) -> Option<&'static str> {
+        matches!(self, Library::Sources(_)).then_some("build-std=std,panic_unwind")
+    }
+
+    /// Makes a command use its compiler.
+    pub(crate) fn enter(&self, command: &mut Command) -> Result<()> {
+        if let Library::Sources(toolchain) = self {
+            // A stable compiler builds its own library, whose sources use unstable features.
+            command.env("RUSTC_BOOTSTRAP", "1").env("LD_LIBRARY_PATH", libraries(toolchain)?);
+            command.env("CARGO", toolchain.join("bin/cargo")).env("RUSTC", toolchain.join("bin/rustc"));
+            command.env_remove("RUSTUP_TOOLCHAIN");
+        }
+        Ok(())
+    }
 }
 
 /// Checks each target; `false` if one does not compile.
@@ -42,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     };
     let mut failed = false;
     for target in targets {
-        match library(is_installed(target), options.toolchain.as_deref()) {
+        match Library::find(target, options.toolchain.as_deref()) {
             Ok(library) => {
                 let passes = check(target, &library)?;
                 println!("{target}: {}", if passes { "compiles" } else { "does not compile" });
@@ -54,9 +81,6 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     Ok(!failed)
 }
 
-/// # Errors
-///
-/// The reason why there is no library, as the end of a sentence.
 fn library(is_installed: bool, toolchain: Option<&Path>) -> Result<Library, String> {
     if is_installed {
         return Ok(Library::Installed);
@@ -90,12 +114,8 @@ fn check(target: &str, library: &Library) -> Result<bool> {
     command.current_dir(paths::root()).args(["check", "--package", "pytest-lens", "--target", target]);
     // A folder of its own: other flags and another compiler would throw away what is built.
     command.env("CARGO_TARGET_DIR", paths::target().join("targets")).env("CARGO_ENCODED_RUSTFLAGS", "");
-    if let Library::Sources(toolchain) = library {
-        // A stable compiler builds its own library, whose sources use unstable features.
-        command.arg("-Zbuild-std=std,panic_unwind").env("RUSTC_BOOTSTRAP", "1");
-        command.env("CARGO", toolchain.join("bin/cargo")).env("RUSTC", toolchain.join("bin/rustc"));
-        command.env_remove("RUSTUP_TOOLCHAIN").env("LD_LIBRARY_PATH", libraries(toolchain)?);
-    }
+    command.args(library.flag().map(|flag| format!("-Z{flag}")));
+    library.enter(&mut command)?;
     Ok(process::status(&mut command)?.success())
 }
 

@@ -1,7 +1,8 @@
 //! The Python wheel: built as users build it, or for another Linux with zig as linker; and tried on every Python.
 
+use crate::targets::Library;
 use crate::test::{Tally, areas::pytest, pythons};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use chores::venv::Venv;
 use chores::{build, paths, process, ui};
 use std::fs;
@@ -26,14 +27,50 @@ pub(crate) fn for_host(profile: &str, out: &Path) -> Result<PathBuf> {
     pip_wheel(&venv, &["--profile", profile], out, |_| ())
 }
 
-/// Builds a wheel for one of [`TARGETS`] on any machine that has Rust's standard library for it.
-pub(crate) fn for_target(target: &str, profile: &str, out: &Path) -> Result<PathBuf> {
-    let program = program_for(target, profile)?;
-    pip_wheel(&tools()?, &for_linux(target, profile)?, out, |command| {
+/// Builds a wheel for one of [`TARGETS`] on any machine that has Rust's standard library for it, or its sources in a
+/// toolchain's folder.
+pub(crate) fn for_target(target: &str, profile: &str, toolchain: Option<&Path>, out: &Path) -> Result<PathBuf> {
+    let cross = Cross::new(target, profile, toolchain)?;
+    let program = program(&cross.arguments, Some(&cross))?;
+    let arguments: Vec<&str> = cross.arguments.iter().map(String::as_str).collect();
+    let mut entered = Ok(());
+    let wheel = pip_wheel(&tools()?, &arguments, out, |command| {
         // The pinned maturin and zig of the environment.
         command.arg("--no-build-isolation").env("PYTEST_LENS_BIN", &program.binary);
-        plain_linker(command);
-    })
+        entered = cross.enter(command);
+    });
+    entered.and(wheel)
+}
+
+/// A build with zig as linker, for one of [`TARGETS`].
+struct Cross {
+    /// maturin's arguments.
+    arguments: Vec<String>,
+    library: Library,
+    is_musl: bool,
+}
+
+impl Cross {
+    fn new(target: &str, profile: &str, toolchain: Option<&Path>) -> Result<Self> {
+        let names = TARGETS.map(|(name, _)| name).join(", ");
+        let found = TARGETS.into_iter().find(|(name, _)| *name == target);
+        let (_, tag) = found.with_context(|| format!("there is no wheel for {target}: choose one of {names}"))?;
+        let library = Library::find(target, toolchain).map_err(|why| {
+            // A machine without the library says so before it compiles anything.
+            anyhow!("{target} can't be built, because {why}; the workflow `release` builds it, too")
+        })?;
+        let mut arguments: Vec<String> =
+            ["--profile", profile, "--target", target, "--zig", "--compatibility", tag].map(str::to_owned).into();
+        arguments.extend(library.flag().into_iter().flat_map(|flag| ["-Z".to_owned(), flag.to_owned()]));
+        Ok(Cross { arguments, library, is_musl: target.ends_with("-musl") })
+    }
+
+    fn enter(&self, command: &mut Command) -> Result<()> {
+        // The machine's own cargo configuration may ask for a linker, which zig's is not: these flags go over it. zig
+        // has the start files of musl itself.
+        command.env("CARGO_ENCODED_RUSTFLAGS", if self.is_musl { "-Clink-self-contained=no" } else { "" });
+        self.library.enter(command)
+    }
 }
 
 /// The command line's binary, and the list of the crates in it.
@@ -45,13 +82,17 @@ pub(crate) struct Program {
 
 /// Builds the command for one of [`TARGETS`].
 pub(crate) fn program_for(target: &str, profile: &str) -> Result<Program> {
-    let arguments = for_linux(target, profile)?;
-    require_standard_library(target)?;
-    program(&arguments)
+    let cross = Cross::new(target, profile, None)?;
+    program(&cross.arguments, Some(&cross))
+}
+
+/// Builds the command for this machine's system.
+pub(crate) fn program_for_host(profile: &str) -> Result<Program> {
+    program(&["--profile".to_owned(), profile.to_owned()], None)
 }
 
 /// Builds the command with maturin, which lists its crates, and which checks that a manylinux binary needs no newer libc.
-pub(crate) fn program(arguments: &[&str]) -> Result<Program> {
+fn program(arguments: &[String], cross: Option<&Cross>) -> Result<Program> {
     let folder = paths::target().join("program");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -61,7 +102,10 @@ pub(crate) fn program(arguments: &[&str]) -> Result<Program> {
     venv.enter(&mut command);
     command.current_dir(paths::root()).args(["build", "--quiet", "--manifest-path", "server/cli/Cargo.toml"]);
     command.args(arguments).arg("--out").arg(&folder);
-    plain_linker(&mut command);
+    match cross {
+        Some(cross) => cross.enter(&mut command)?,
+        None => drop(command.env("CARGO_ENCODED_RUSTFLAGS", "")),
+    }
     process::check(&mut command)?;
     let packed = only_file(&folder)?;
     let mut unpack = venv.python_command();
@@ -81,14 +125,6 @@ fn only_file(folder: &Path) -> Result<PathBuf> {
     files.next().with_context(|| format!("{} has no file", folder.display()))
 }
 
-/// maturin's arguments for one of [`TARGETS`].
-fn for_linux<'a>(target: &'a str, profile: &'a str) -> Result<[&'a str; 7]> {
-    let names = TARGETS.map(|(name, _)| name).join(", ");
-    let found = TARGETS.into_iter().find(|(name, _)| *name == target);
-    let (_, tag) = found.with_context(|| format!("there is no wheel for {target}: choose one of {names}"))?;
-    Ok(["--profile", profile, "--target", target, "--zig", "--compatibility", tag])
-}
-
 /// The pinned tools that build for other machines.
 fn tools() -> Result<Venv> {
     Venv::from_file("wheel", &paths::root().join("xtask/requirements/wheel.txt"))
@@ -98,25 +134,6 @@ fn tools() -> Result<Venv> {
 pub(crate) fn runs_here(target: &str) -> bool {
     let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
     target == format!("{}-unknown-{}-{libc}", std::env::consts::ARCH, std::env::consts::OS)
-}
-
-/// A machine without the target's standard library can't build for it, and says so before it compiles anything.
-fn require_standard_library(target: &str) -> Result<()> {
-    let mut ask = Command::new("rustc");
-    ask.current_dir(paths::root()).args(["--print", "target-libdir", "--target", target]);
-    let folder = process::output(&mut ask)?;
-    if !Path::new(folder.trim()).is_dir() {
-        bail!(
-            "Rust's standard library for {target} is not installed: run `rustup target add {target}`, or let the \
-             workflow `release` build this wheel"
-        );
-    }
-    Ok(())
-}
-
-/// The machine's own cargo configuration may ask for a linker, which zig's is not: empty flags go over it.
-fn plain_linker(command: &mut Command) {
-    command.env("CARGO_ENCODED_RUSTFLAGS", "");
 }
 
 /// Runs `pip wheel` with arguments for maturin, and returns the new wheel.
@@ -188,14 +205,18 @@ mod tests {
 
     #[test]
     fn an_unknown_target_is_named_with_the_known_ones() {
-        let error = for_target("sparc-sun-solaris", "dev", Path::new("out")).unwrap_err().to_string();
+        let error = for_target("sparc-sun-solaris", "dev", None, Path::new("out")).unwrap_err().to_string();
         assert!(error.starts_with("there is no wheel for sparc-sun-solaris: choose one of x86_64-"), "{error}");
     }
 
     #[test]
-    fn a_target_without_its_standard_library_is_refused_before_a_build() {
-        // A target that has none anywhere.
-        let error = require_standard_library("avr-none").unwrap_err().to_string();
-        assert!(error.contains("avr-none is not installed: run `rustup target add avr-none`"), "{error}");
+    fn a_musl_build_from_the_sources_of_the_library_has_its_flags() {
+        let library = Library::Sources("tools".into());
+        assert_eq!(library.flag(), Some("build-std=std,panic_unwind"));
+        let cross = Cross { arguments: Vec::new(), library, is_musl: true };
+        let mut command = Command::new("maturin");
+        cross.enter(&mut command).unwrap();
+        let flags = command.get_envs().find(|(name, _)| *name == "CARGO_ENCODED_RUSTFLAGS");
+        assert_eq!(flags.and_then(|(_, value)| value), Some(std::ffi::OsStr::new("-Clink-self-contained=no")));
     }
 }

@@ -1,5 +1,6 @@
 //! `run_tests`: one run, from its request to its verdict. It ends with the call that requested it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use pytest_lens_protocol::{ErrorCode, EventPayload, Request, Response, RunEndStatus, RunOptions, Source};
@@ -73,7 +74,7 @@ pub(super) async fn run_tests(
         facts.missing.retain(|id| !broken(id));
     }
     remarks.notes.extend(written(&changed));
-    remarks.notes.extend(unchecked(workplace));
+    remarks.notes.extend(unchecked(root, &requested));
     let text = answer(&report, root, &facts, &remarks);
     let layout = summary(&report, &arguments::OutputOptions::default(), Style::PLAIN);
     workplace.set_last_report(format!("{text}\n{layout}"));
@@ -103,11 +104,15 @@ fn wanted(workplace: &Workplace, given: &RunTests) -> Result<Wanted, Failure> {
     Ok(Wanted { ids, options, time_limit })
 }
 
-/// Gates of the project that runs for agents leave out, as runs in editors do.
-fn unchecked(workplace: &Workplace) -> Option<String> {
-    let words = addopts::read(&workplace.root, &[]);
-    let gate = words.iter().find(|word| word.starts_with("--cov-fail-under"))?;
-    Some(format!("not checked here: `{gate}` of addopts; `pytest-lens run` checks it"))
+/// Gates of the requested ids' projects that runs for agents leave out, as runs in editors do.
+fn unchecked(root: &Path, ids: &[String]) -> Vec<String> {
+    let projects = addopts::of_each_project(root, ids).into_iter();
+    let gates = projects.filter_map(|(path, words)| {
+        let gate = words.into_iter().rfind(|word| word.starts_with("--cov-fail-under"))?;
+        let place = if path.is_empty() { String::new() } else { format!(" in {path}") };
+        Some(format!("not checked here: `{gate}` of addopts{place}; `pytest-lens run` checks it"))
+    });
+    gates.collect()
 }
 
 /// Runs the tests and folds their events into the report, to the end, a kill, or the loss of the engine.
@@ -239,5 +244,30 @@ impl<'a> Progress<'a> {
         let progress = ProgressNotificationParam::new(token, done).with_total(total);
         // A client that has gone needs no progress.
         let _ = self.context.peer.notify_progress(progress.with_message(format!("{failed} failed"))).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gate_of_a_nested_project_is_named_if_its_tests_are_requested() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+            std::fs::write(root.join(name), text).unwrap();
+        };
+        write("pytest.ini", "[pytest]\naddopts = -q\n");
+        write("pkg/api/pytest.ini", "[pytest]\naddopts = --cov=src --cov-fail-under=80\n");
+        write("pkg/web/pytest.ini", "");
+        let of = |ids: &[&str]| unchecked(&root, &ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>());
+        let note = ["not checked here: `--cov-fail-under=80` of addopts in pkg/api; `pytest-lens run` checks it"];
+        assert_eq!(of(&["pkg/api/test_a.py::test"]), note);
+        assert_eq!(of(&[]), note);
+        assert_eq!(of(&["pkg/web", "test_top.py"]), [""; 0]);
+        write("pytest.ini", "[pytest]\naddopts = --cov-fail-under=1\n");
+        assert_eq!(of(&["test_top.py"]), [note[0].replace("80", "1").replace(" in pkg/api", "")]);
     }
 }

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use pytest_lens_analysis::{fnmatch, listing, settings_from, split_words};
+use pytest_lens_analysis::{FileSettings, fnmatch, listing, settings_from, split_words};
 use pytest_lens_protocol::Settings;
 
 use super::arguments::{OutputOptions, Run};
@@ -19,6 +19,19 @@ pub(crate) fn of_project(root: &Path, settings: &Settings, options: &Run) -> Vec
     let mut words = read(&projects::configured_in(root, &nested, &options.selectors), &options.passed);
     words.extend(settings.arguments.iter().cloned());
     words
+}
+
+/// The words that are added in each project of these node ids (none stand for all), with the arguments in its settings;
+/// with the project's folder, which is empty for the root.
+pub(crate) fn of_each_project(root: &Path, ids: &[String]) -> Vec<(String, Vec<String>)> {
+    let nested = projects::nested(root, &FileSettings::of_root(root).given.complete());
+    let words = |path: String| {
+        let folder = root.join(&path);
+        let mut words = read(&folder, &[]);
+        words.extend(FileSettings::of_root(&folder).given.complete().arguments);
+        (path, words)
+    };
+    projects::of_ids(&nested, ids).into_iter().map(words).collect()
 }
 
 /// The added words, in pytest's order. pytest itself reports the faults of its configuration.

@@ -1,5 +1,6 @@
 //! The nested projects of a root, for what a command decides by itself. The engine finds them, too.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,27 @@ pub(crate) fn configured_in(root: &Path, nested: &NestedProjects, selected: &[St
     }
 }
 
+/// The folders of the projects that node ids belong to; empty for the root. No ids stand for everything.
+pub(crate) fn of_ids(nested: &NestedProjects, ids: &[String]) -> BTreeSet<String> {
+    let mut folders = BTreeSet::new();
+    if ids.is_empty() {
+        let usual = nested.projects.iter().filter(|project| project.by_default.is_some());
+        folders.extend(usual.map(|project| project.path.clone()).chain([String::new()]));
+    }
+    for id in ids {
+        let file = NodeId::new(id).file().trim_end_matches('/');
+        match nested.of(file) {
+            Some((project, _)) => drop(folders.insert(project.path.clone())),
+            None => {
+                let below =
+                    nested.projects.iter().filter(|project| file == "." || selectors::covers(file, &project.path));
+                folders.extend(below.map(|project| project.path.clone()).chain([String::new()]));
+            }
+        }
+    }
+    folders
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +77,11 @@ mod tests {
         assert_eq!(of(&["a", "b"]), root);
         assert_eq!(of(&["a", "test_x.py"]), root);
         assert_eq!(of(&[]), root);
+        let of_ids = |ids: &[&str]| of_ids(&nested, &ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>());
+        let folders = |folders: &[&str]| folders.iter().map(|&folder| folder.to_owned()).collect::<BTreeSet<_>>();
+        assert_eq!(of_ids(&[]), folders(&["", "a", "b"]));
+        assert_eq!(of_ids(&["a/test_x.py::test", "a"]), folders(&["a"]));
+        assert_eq!(of_ids(&["."]), folders(&["", "a", "b"]));
+        assert_eq!(of_ids(&["b/test_x.py", "test_x.py"]), folders(&["", "b"]));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::SystemTime;
 
-use pytest_lens_protocol::{EventPayload, Request, Response};
+use pytest_lens_protocol::{EventPayload, NodeId, Request, Response};
 
 use super::narrow::last_failed;
 use crate::engine::client::Client;
@@ -42,7 +42,7 @@ fn new_first(ids: Vec<String>, ran: &HashSet<String>, changed: impl Fn(&str) -> 
     let mut keyed: Vec<_> = ids
         .into_iter()
         .map(|id| {
-            let file = id.split("::").next().unwrap_or_default().to_owned();
+            let file = NodeId::new(&id).file().to_owned();
             let time = *times.entry(file).or_insert_with_key(|file| changed(file));
             ((ran.contains(&id), Reverse(time)), id)
         })

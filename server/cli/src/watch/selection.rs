@@ -59,8 +59,17 @@ pub(super) async fn next(
         Scope::Affected(paths) => {
             // The saved files are part of every change against a commit.
             options.affected = None;
+            let configured: Vec<&str> = paths.iter().filter_map(|path| configured_folder(path)).collect();
+            if !configured.is_empty() {
+                // It may be a nested project now, or none any more.
+                client.collect().await.ok();
+            }
             let selected = selectors::node_ids(root, &options.selectors)?;
-            let reached = reached_by(client, paths).await?;
+            let mut reached = reached_by(client, paths).await?;
+            if !configured.is_empty() {
+                let files = Tests::read(client, root).await?.files().into_iter();
+                reached.extend(files.filter(|file| configured.iter().any(|folder| selectors::covers(folder, file))));
+            }
             let reached: BTreeSet<String> =
                 reached.into_iter().filter(|path| !addopts::is_ignored(root, path, &options.passed)).collect();
             if reached.is_empty() {
@@ -109,6 +118,12 @@ fn with_added(root: &Path, given: &Run) -> Run {
 /// Whether a change may affect which tests there are, anywhere.
 fn concerns_all(paths: &BTreeSet<String>) -> bool {
     paths.iter().any(|path| is_config_file(path) || is_settings_file(path))
+}
+
+/// The folder below the root whose configuration a file may hold.
+fn configured_folder(path: &str) -> Option<&str> {
+    let (folder, name) = path.rsplit_once('/')?;
+    (is_config_file(name) || is_settings_file(name)).then_some(folder)
 }
 
 /// Whether an id is in a file whose path contains this, in any case.
