@@ -1041,11 +1041,12 @@ class ArtifactRunEventPayload(TypedDict):
 
 
 class RunStart(TypedDict):
-    """The engine accepted a run.
+    """The engine accepted a run. A run over many nested projects begins before all of them are collected: this comes again whenever more of its tests are known.
 
     * ``runId``: The run.
-    * ``total``: Number of selected tests.
-    * ``ids``: The selected tests; left out for the whole inventory.
+    * ``total``: Number of selected tests, as far as they are known.
+    * ``ids``: The selected tests, when it comes again only the new ones; left out for the whole
+      inventory.
     * ``deselected``: Number of requested tests that expressions or pytest's configuration
       deselected.
     * ``collectReports``: pytest's reports of files that skip themselves as a whole, as JSON; only

@@ -17,6 +17,12 @@ pub(crate) struct Options {
 enum What {
     /// The VS Code extension as a VSIX, with the server for this machine's platform.
     Vscode {
+        /// With the server for this Linux target instead, built with zig as linker.
+        #[arg(long, value_name = "TRIPLE")]
+        target: Option<String>,
+        /// As for `wheel`: a toolchain with the sources of its standard library.
+        #[arg(long, value_name = "FOLDER", requires = "target")]
+        toolchain: Option<PathBuf>,
         /// Only print the platforms that a release packages, each with Rust's target.
         #[arg(long)]
         list: bool,
@@ -54,13 +60,21 @@ enum What {
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let out = paths::target().join("dist");
     match &options.what {
-        What::Vscode { list: true } => {
+        What::Vscode { list: true, .. } => {
             for (platform, target) in vscode::PLATFORMS {
                 println!("{platform:14} {target}");
             }
             Ok(true)
         }
-        What::Vscode { list: false } => {
+        What::Vscode { target: Some(target), toolchain, .. } => {
+            let platform = vscode::platform(target)?;
+            let program = wheel::program_for(target, "release", toolchain.as_deref())?;
+            vscode::bundle(false)?;
+            let vsix = vscode::package(&program.binary, platform)?;
+            println!("{}", vsix.display());
+            Ok(true)
+        }
+        What::Vscode { target: None, .. } => {
             vscode::bundle(false)?;
             let vsix = vscode::package(&build::binary("release")?, vscode::host_platform()?)?;
             println!("{}", vsix.display());

@@ -23,7 +23,8 @@ pub(crate) fn build_all(profile: &str, toolchain: Option<&Path>, out: &Path) -> 
     let target = host()?;
     // Linked by zig, the binary runs with older libcs than this machine's.
     let is_linux = cfg!(target_os = "linux");
-    let program = if is_linux { wheel::program_for(&target, profile)? } else { wheel::program_for_host(profile)? };
+    let program =
+        if is_linux { wheel::program_for(&target, profile, None)? } else { wheel::program_for_host(profile)? };
     fs::copy(&program.contents, out.join(format!("pytest-lens-{version}-{target}.cdx.json")))?;
     let shell_files = paths::target().join("shell-files");
     write_shell_files(&program.binary, &shell_files)?;

@@ -129,6 +129,12 @@ pub(crate) fn host_platform() -> Result<&'static str> {
     }
 }
 
+/// VS Code's name of the platform of one of Rust's targets.
+pub(crate) fn platform(target: &str) -> Result<&'static str> {
+    let known = PLATFORMS.into_iter().find(|(_, known)| *known == target);
+    known.map(|(platform, _)| platform).with_context(|| format!("VS Code has no platform for {target}"))
+}
+
 /// A real VS Code, the Node.js that it needs, and a browser to show it in.
 pub(crate) struct RealEditor {
     server: PathBuf,

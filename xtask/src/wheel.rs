@@ -81,8 +81,8 @@ pub(crate) struct Program {
 }
 
 /// Builds the command for one of [`TARGETS`].
-pub(crate) fn program_for(target: &str, profile: &str) -> Result<Program> {
-    let cross = Cross::new(target, profile, None)?;
+pub(crate) fn program_for(target: &str, profile: &str, toolchain: Option<&Path>) -> Result<Program> {
+    let cross = Cross::new(target, profile, toolchain)?;
     program(&cross.arguments, Some(&cross))
 }
 

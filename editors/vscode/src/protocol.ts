@@ -236,13 +236,13 @@ export interface RunEnd {
   warnings?: Warning[];
 }
 
-/** The engine accepted a run. */
+/** The engine accepted a run. A run over many nested projects begins before all of them are collected: this comes again whenever more of its tests are known. */
 export interface RunStart {
   /** The run. */
   runId: string;
-  /** Number of selected tests. */
+  /** Number of selected tests, as far as they are known. */
   total: number;
-  /** The selected tests; left out for the whole inventory. */
+  /** The selected tests, when it comes again only the new ones; left out for the whole inventory. */
   ids?: string[];
   /** Number of requested tests that expressions or pytest's configuration deselected. */
   deselected?: number;

@@ -101,11 +101,11 @@
 ---@field debugData? string The iterator of the debug data (`next_debug_data`), if the run measured coverage.
 ---@field warnings? pytest_lens.Warning[] Warnings of the collection and of the run, as in pytest's summary.
 
----The engine accepted a run.
+---The engine accepted a run. A run over many nested projects begins before all of them are collected: this comes again whenever more of its tests are known.
 ---@class pytest_lens.RunStart
 ---@field runId string The run.
----@field total integer Number of selected tests.
----@field ids? string[] The selected tests; left out for the whole inventory.
+---@field total integer Number of selected tests, as far as they are known.
+---@field ids? string[] The selected tests, when it comes again only the new ones; left out for the whole inventory.
 ---@field deselected? integer Number of requested tests that expressions or pytest's configuration deselected.
 ---@field collectReports? string[] pytest's reports of files that skip themselves as a whole, as JSON; only in a run with `full_reports`.
 

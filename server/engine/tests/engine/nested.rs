@@ -2,7 +2,7 @@
 
 use pytest_lens_protocol::{EventPayload, ItemKind, Request, Response, RunEndStatus};
 
-use crate::common::{Lab, Order, alive, refused, seen};
+use crate::common::{Lab, Order, alive, plain, refused, seen};
 
 /// A root with tests of its own, and two projects that need their own configuration.
 const FILES: &[(&str, &str)] = &[
@@ -236,6 +236,13 @@ async fn b11_suites_and_debuggers_belong_to_one_project() {
     }
     let (_, message) = refused(lab.call(enumerate("pkg")).await);
     assert!(message.contains("(pkg/api, pkg/web)"), "{message}");
+    let built = lab.build(vec![plain("pkg/api/tests/test_v.py::test_v"), plain("pkg/web"), plain("test_top.py")]).await;
+    let mut cases = Vec::new();
+    for suite in &built.suites {
+        cases.extend(lab.told(suite).await.cases());
+    }
+    let expected = all().into_iter().filter(|line| !line.contains("test_slow"));
+    assert_eq!(cases, expected.collect::<Vec<_>>(), "each suite runs in its project");
     let debug = Request::DebugRun { context_id: lab.context.clone(), node_ids: vec!["pkg".into()], options: None };
     let (_, message) = refused(lab.call(debug).await);
     assert!(message.contains("pkg/api, pkg/web"), "{message}");
@@ -311,8 +318,11 @@ async fn b11_many_projects_run_as_they_are_collected_and_few_stay_warm() {
     log.deltas().await;
     let payloads = || log.events.iter().map(|event| &event.payload);
     let first_outcome = payloads().position(|event| matches!(event, EventPayload::TestOutcome(_))).unwrap();
-    let starts = payloads().enumerate().filter(|(_, event)| matches!(event, EventPayload::RunStarted(_)));
-    let last_start = starts.last().unwrap().0;
-    assert!(first_outcome < last_start, "tests ran before the last projects were collected");
+    let is_start = |event: &&EventPayload| matches!(event, EventPayload::RunStarted(_));
+    let first_start = payloads().position(|event| is_start(&event)).unwrap();
+    let starts = payloads().filter(is_start).count();
+    let later_starts = payloads().skip(first_outcome).filter(is_start).count();
+    assert!(first_start < first_outcome && starts > 10, "{starts}");
+    assert!(later_starts > 0, "tests ran before the last projects were collected");
     lab.close().await;
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use pytest_lens_protocol::{ErrorCode, RunStart};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::junit;
@@ -60,7 +60,7 @@ struct Work {
     /// Parts that have processes, from their collection to the end of their run.
     with_processes: Semaphore,
     collecting: Semaphore,
-    running: Semaphore,
+    running: Arc<Semaphore>,
     /// Number of parts to plan before the run begins. A mistake in the request that one of them shows refuses it.
     first: usize,
     failures: Arc<AtomicU32>,
@@ -84,7 +84,7 @@ enum Found {
 /// A planned part; `part` is missing if none of its tests is selected.
 struct Planned {
     place: usize,
-    part: Option<(JointPart, oneshot::Sender<()>)>,
+    part: Option<(JointPart, Begins)>,
     ids: Vec<String>,
     deselected: usize,
     problems: Vec<String>,
@@ -92,6 +92,9 @@ struct Planned {
     /// All tests of its project are selected.
     is_whole: bool,
 }
+
+/// Starts a part: it has its turn until it drops this.
+type Begins = oneshot::Sender<OwnedSemaphorePermit>;
 
 /// The JUnit report of a part: its place, its project's folder, the file.
 type Report = (usize, String, PathBuf);
@@ -119,7 +122,7 @@ pub(super) async fn begin(
         stays_warm: wanted.len() <= WARM,
         with_processes: Semaphore::new(first.max(running)),
         collecting: Semaphore::new(side_by_side_plans(shared)),
-        running: Semaphore::new(running),
+        running: Arc::new(Semaphore::new(running)),
         first,
         failures: Arc::default(),
     };
@@ -144,6 +147,8 @@ async fn carry_out(
         parts.spawn(Arc::clone(&work).part(wanted, found_tx.clone()));
     }
     drop(found_tx);
+    let (turns, waiting) = mpsc::unbounded_channel();
+    tokio::spawn(give_turns(Arc::clone(&work.running), waiting));
     let mut begun = Some(begun);
     let (mut known, mut new, mut refused) = (0, Vec::new(), None);
     let mut start =
@@ -203,8 +208,8 @@ async fn carry_out(
             return;
         }
         for begins in starting {
-            // If its task has gone, its project has.
-            let _ = begins.send(());
+            // The receiver lives as long as this sender.
+            let _ = turns.send(begins);
         }
         begun.take().map(|begun| begun.send(Ok(total)));
     }
@@ -218,6 +223,15 @@ async fn carry_out(
         junit::write(report, reports.into_iter().map(|(_, path, file)| (path, file)).collect()).await;
     }
     work.outer.record(Command::JointEnded { run: Arc::clone(&work.run) });
+}
+
+/// Lets parts run in their order, as many at a time as are allowed.
+async fn give_turns(running: Arc<Semaphore>, mut waiting: mpsc::UnboundedReceiver<Begins>) {
+    while let Some(begins) = waiting.recv().await {
+        let Ok(turn) = Arc::clone(&running).acquire_owned().await else { return };
+        // If its task has gone, the turn is free again.
+        let _ = begins.send(turn);
+    }
 }
 
 /// Whether a request selects all tests there are. If some projects are not known yet, its options must not select.
@@ -261,8 +275,7 @@ impl Work {
             return None;
         }
         // If the run does not begin, nobody sends.
-        begins.await.ok()?;
-        let _turn = self.running.acquire().await.ok()?;
+        let _turn = begins.await.ok()?;
         let run_id = plan.run_id.clone();
         let plan = RunPlan { failures: Arc::clone(&self.failures), stays_warm: self.stays_warm, ..plan };
         match enter(&leaf.project, plan).await {
@@ -293,7 +306,7 @@ impl Work {
     }
 }
 
-fn planned_part(place: usize, leaf: &Leaf, plan: &RunPlan, begins: oneshot::Sender<()>) -> Planned {
+fn planned_part(place: usize, leaf: &Leaf, plan: &RunPlan, begins: Begins) -> Planned {
     let prefix = Prefix(&leaf.path);
     let whole = |id: &str| if leaf.path.is_empty() { id.to_owned() } else { prefix.id(id) };
     let total = plan.selected.len();

@@ -251,3 +251,20 @@ fn what_lies_within_an_id_is_found_by_its_joints() {
     assert_eq!(within("a.py").len(), 4);
     assert_eq!(within("d"), ["d/a.py::t"]);
 }
+
+#[test]
+fn b11_a_run_of_which_more_is_known_keeps_what_is_done() {
+    let mut view = View::default();
+    let start = |total: usize, id: &str| RunStart {
+        run_id: "r".into(),
+        total,
+        ids: Some(vec![id.to_owned()]),
+        deselected: 0,
+        collect_reports: Vec::new(),
+    };
+    view.apply(&EventPayload::RunStarted(start(1, "a/test_a.py::t")));
+    view.apply(&outcome("a/test_a.py::t", "passed"));
+    view.apply(&EventPayload::RunStarted(start(2, "b/test_b.py::t")));
+    assert_eq!((view.runs()["r"].done, view.runs()["r"].total), (1, 2));
+    assert_eq!(view.last_run(), Some(&["a/test_a.py::t".to_owned(), "b/test_b.py::t".to_owned()][..]));
+}
