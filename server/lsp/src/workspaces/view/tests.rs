@@ -266,5 +266,5 @@ fn b11_a_run_of_which_more_is_known_keeps_what_is_done() {
     view.apply(&outcome("a/test_a.py::t", "passed"));
     view.apply(&EventPayload::RunStarted(start(2, "b/test_b.py::t")));
     assert_eq!((view.runs()["r"].done, view.runs()["r"].total), (1, 2));
-    assert_eq!(view.last_run(), Some(&["a/test_a.py::t".to_owned(), "b/test_b.py::t".to_owned()][..]));
+    assert_eq!(view.last_run().unwrap(), &["a/test_a.py::t", "b/test_b.py::t"]);
 }
