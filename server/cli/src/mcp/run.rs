@@ -262,6 +262,7 @@ mod tests {
         write("pytest.ini", "[pytest]\naddopts = -q\n");
         write("pkg/api/pytest.ini", "[pytest]\naddopts = --cov=src --cov-fail-under=80\n");
         write("pkg/web/pytest.ini", "");
+        write("pkg/api/test_a.py", "def test(): pass\n");
         let of = |ids: &[&str]| unchecked(&root, &ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>());
         let note = ["not checked here: `--cov-fail-under=80` of addopts in pkg/api; `pytest-lens run` checks it"];
         assert_eq!(of(&["pkg/api/test_a.py::test"]), note);

@@ -1,7 +1,7 @@
 //! A run over several projects: each part is planned in its own project, a few at a time, and runs once that is done.
 //!
 //! The run begins when its first parts are planned, with which most such runs are complete. Of a run over more projects,
-//! the start is told again as its parts become known: only a few projects have processes at a time.
+//! the start is reported again as its parts become known: only a few projects have processes at a time.
 
 use std::path::PathBuf;
 use std::sync::Arc;
