@@ -31,6 +31,9 @@ Evidence = Literal["same_code", "across_changes"]
 Executor = Literal["local", "ray"]
 """`pytestLens.executor`."""
 
+ImpactRecord = Literal["run", "off"]
+"""`pytestLens.impact.record`."""
+
 ItemKind = Literal["dir", "file", "class", "function", "case", "doctest"]
 """The kind of an item of the tree."""
 
@@ -276,6 +279,32 @@ class Hint(TypedDict):
     consecutivePasses: int
     recentOutcomes: list[Outcome]
     evidence: NotRequired[Evidence]
+
+
+class ImpactReason(TypedDict):
+    """Why a test is affected.
+
+    * ``kind``: The change, or the reason why it may reach the test: ``function``, ``file``,
+      ``folder`` or ``variable`` (an input that changed), ``lines`` (a source whose text the test
+      reads), ``imports`` (a module that its file imports, directly or not), ``environment`` (the
+      interpreter, its packages or pytest's arguments), ``configuration`` (a file of pytest's
+      configuration), ``process``, ``network`` or ``extension`` (nobody can know what the test
+      depends on), ``not_passed`` (its last outcome is no pass), ``unknown``.
+    * ``name``: The name of the input, such as ``pkg/core.py::parse``, or the last outcome; may be
+      empty.
+    """
+
+    kind: str
+    name: str
+
+
+class ImpactSettings(TypedDict):
+    """`pytestLens.impact`.
+
+    * ``record``: When to record what each test depends on.
+    """
+
+    record: ImpactRecord
 
 
 class InlayHintSettings(TypedDict):
@@ -923,11 +952,14 @@ class Affected(TypedDict):
     * ``everything``: How the change reaches every test: a file on which all of them depend, the
       file that it imports, and so on down to a changed file; empty if it does not.
     * ``files``: The reached test files, in order.
+    * ``tests``: Tests of which more is known, because what they depend on was recorded when they
+      ran last. They take precedence over ``everything`` and ``files``.
     """
 
     type: Literal["affected"]
     everything: list[str]
     files: list[ReachedFile]
+    tests: NotRequired[list[TestImpact]]
 
 
 class Changes(TypedDict):
@@ -1083,6 +1115,7 @@ class Settings(TypedDict):
     * ``flaky``: Settings of flakiness.
     * ``executor``: The place where runners run; this version has only ``local``.
     * ``ray``: Settings of Ray.
+    * ``impact``: Settings of the selection of affected tests.
     """
 
     pythonPath: str | None
@@ -1103,6 +1136,7 @@ class Settings(TypedDict):
     flaky: FlakySettings
     executor: Executor
     ray: RayConfig
+    impact: ImpactSettings
 
 
 class Siblings(TypedDict):
@@ -1220,6 +1254,23 @@ class SuiteStoppedSuiteEventPayload(TypedDict):
 
     type: Literal["suite_stopped"]
     status: SuiteStatus
+
+
+class TestImpact(TypedDict):
+    """Whether a change affects a test, by its recorded inputs or its last outcome.
+
+    * ``node_id``: Node id.
+    * ``reason``: Why the test is affected; ``None``: nothing that it depends on has changed since
+      it passed.
+    * ``inputs``: The number of recorded inputs; 0 if there is no record.
+    * ``passed_ms``: The time of the recorded pass, in milliseconds since 1970; 0 if there is no
+      record.
+    """
+
+    node_id: str
+    reason: ImpactReason | None
+    inputs: int
+    passed_ms: int
 
 
 class TestItem(TypedDict):

@@ -162,7 +162,7 @@ def test_files_variables_and_what_nobody_can_know(project: Project) -> None:
             "data/x.txt": "x",
             "cases.txt": "1",
             "test_a.py": """
-            import os, pathlib, socket, subprocess, sys, traceback
+            import multiprocessing, os, pathlib, socket, subprocess, sys, traceback
             CASES = pathlib.Path("cases.txt").read_text(), os.environ.get("CASES")
             def test_nothing(tmp_path): (tmp_path / "x").write_text("x")
             def test_file(): pathlib.Path("data/x.txt").read_text()
@@ -177,6 +177,10 @@ def test_files_variables_and_what_nobody_can_know(project: Project) -> None:
                 pid = os.fork()
                 if not pid: os._exit(0)
                 os.waitpid(pid, 0)
+            def test_spawn():
+                process = multiprocessing.get_context("spawn").Process(target=int)
+                process.start()
+                process.join()
             def test_network():
                 with socket.socket() as server, socket.socket() as client:
                     server.bind(("127.0.0.1", 0)); server.listen()
@@ -194,7 +198,7 @@ def test_files_variables_and_what_nobody_can_know(project: Project) -> None:
     assert used["test_variable"] == {"OWN", "OTHER"}
     assert used["test_set"] == {"SET"}
     assert used["test_copy"] == set(), "mock reads all variables to put them back"
-    assert "<process>" in used["test_process"] & used["test_fork"]
+    assert "<process>" in used["test_process"] & used["test_fork"] & used["test_spawn"]
     assert "<network>" in used["test_network"]
     assert "<lines>" in used["test_lines"] & used["test_own_line"]
     assert used["test_import"] == {"late.py:<module>", "core.py:<module>", "core.py:Parser"} | {

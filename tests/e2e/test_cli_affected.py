@@ -84,10 +84,10 @@ def test_only_what_a_change_reaches_runs(world: World, project: Project) -> None
     project.write("app/tests/__pycache__/left.pyc", "")
     project.write(".gitignore", "")
     assert run("--affected", "--collect-only")[1] == f"{HIGH}\n"
-    # The change is committed: seen from the last commit nothing changed, seen from the base it did.
+    # The change is committed: seen from the last commit nothing changed, but a failure is affected.
     git(project.root, "checkout", "-q", "-b", "work")
     git(project.root, "commit", "-q", "-a", "-m", "y")
-    assert run("--affected")[0] == 0
+    assert run("--affected", "--collect-only")[1] == f"{HIGH}\n"
     project.write("app/tests/test_öther one.py", "def test_new():\n    pass\n")
     assert lens(world, "run", "--affected=main", "--json", cwd=app).outcomes == {
         HIGH: "failed",

@@ -5,6 +5,7 @@
 mod dist;
 mod doc_paths;
 mod floors;
+mod impact;
 mod lua_imports;
 mod plain_words;
 mod python_imports;
@@ -43,6 +44,9 @@ enum Chore {
     /// Compare pytest-lens with plain pytest on real projects, test by test.
     #[command(disable_help_flag = true)]
     Fidelity(Passed),
+    /// Change code, and check that each test that breaks is among those that `run --affected` selects.
+    #[command(disable_help_flag = true)]
+    Impact(Passed),
     /// Build the packages for users.
     Dist(dist::Options),
     /// Compile the program for other systems, as far as this machine has what that needs.
@@ -72,6 +76,7 @@ fn run(chore: Chore) -> anyhow::Result<bool> {
         Chore::Bench(passed) => passed.to("bench"),
         Chore::Demo(passed) => passed.to("demo"),
         Chore::Fidelity(passed) => passed.to("fidelity"),
+        Chore::Impact(passed) => impact::run(&passed.arguments),
         Chore::Dist(options) => dist::run(&options),
         Chore::CheckTargets(options) => targets::run(&options),
         Chore::Codegen(passed) => passed.to("codegen"),

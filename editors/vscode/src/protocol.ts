@@ -18,6 +18,9 @@ export type Evidence = "same_code" | "across_changes";
 /** `pytestLens.executor`. */
 export type Executor = "local" | "ray";
 
+/** `pytestLens.impact.record`. */
+export type ImpactRecord = "run" | "off";
+
 /** The kind of an item of the tree. */
 export type ItemKind = "dir" | "file" | "class" | "function" | "case" | "doctest";
 
@@ -122,6 +125,12 @@ export interface Hint {
   recentOutcomes: Outcome[];
   /** The evidence; left out if the test is neither flaky nor suspected. */
   evidence?: Evidence;
+}
+
+/** `pytestLens.impact`. */
+export interface ImpactSettings {
+  /** When to record what each test depends on. */
+  record: ImpactRecord;
 }
 
 /** `pytestLens.inlayHints`. */
@@ -288,6 +297,8 @@ export interface Settings {
   executor: Executor;
   /** Settings of Ray. */
   ray: RayConfig;
+  /** Settings of the selection of affected tests. */
+  impact: ImpactSettings;
 }
 
 /** The children of an item, in order. */

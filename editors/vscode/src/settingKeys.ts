@@ -27,6 +27,7 @@ export const SETTING_KEYS = [
   "flaky.window",
   "executor",
   "ray.address",
+  "impact.record",
 ] as const;
 
 export type SettingKey = (typeof SETTING_KEYS)[number];

@@ -12,6 +12,7 @@ mod collect;
 pub mod config;
 mod doctests;
 mod file_paths;
+pub mod functions;
 mod implied;
 pub mod listing;
 mod literals;

@@ -24,7 +24,12 @@ pub(crate) struct SyntaxError {
 
 /// Parses `text` and passes the tree to `read`, on a stack that is large enough for its nesting.
 pub(crate) fn with_tree<T>(text: &str, read: impl FnOnce(&ModModule, Option<SyntaxError>) -> T) -> T {
-    let mut parsed = parse_unchecked_source(text, PySourceType::Python);
+    with_parsed(text, |parsed, error| read(parsed.syntax(), error))
+}
+
+/// As [`with_tree`], with the tokens.
+pub(crate) fn with_parsed<T>(text: &str, read: impl FnOnce(&Parsed<ModModule>, Option<SyntaxError>) -> T) -> T {
+    let mut parsed: Parsed<ModModule> = parse_unchecked_source(text, PySourceType::Python);
     let error = parsed
         .errors()
         .first()
@@ -41,15 +46,15 @@ pub(crate) fn with_tree<T>(text: &str, read: impl FnOnce(&ModModule, Option<Synt
     }
     let stack = levels * BYTES_PER_LEVEL + (128 << 10);
     stacker::maybe_grow(stack, stack + (1 << 20), move || {
-        let result = read(parsed.syntax(), error);
+        let result = read(&parsed, error);
         // On the large stack, because dropping recurses as deeply as reading does.
         drop(parsed);
         result
     })
 }
 
-fn empty() -> ModModule {
-    parse_unchecked_source("", PySourceType::Python).into_syntax()
+fn empty() -> Parsed<ModModule> {
+    parse_unchecked_source("", PySourceType::Python)
 }
 
 /// The quotes of a string that never ends. The string swallows the rest of the file with all its tests, each time that

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use pytest_lens_plan::flaky::Verdict;
 
+use crate::inputs::InputStore;
 use crate::keeper;
 use crate::ledger::{Last, Ledger, Limits, Report};
 use crate::location::Location;
@@ -53,6 +54,7 @@ type Listener = Box<dyn Fn(&Changed) -> bool + Send + Sync>;
 /// before to wait for that.
 pub struct History {
     shared: Arc<Shared>,
+    inputs: InputStore,
 }
 
 /// The state that the handles share with the keeper, the thread that reads and writes the file.
@@ -163,7 +165,8 @@ impl History {
             let mut state = shared.state();
             (state.is_settled, state.is_closed) = (true, true);
         }
-        History { shared }
+        let inputs = InputStore::of(&shared.location);
+        History { shared, inputs }
     }
 
     /// Records a run that has ended: later questions take it into account. It is written in the background. A run whose
@@ -219,6 +222,12 @@ impl History {
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         self.shared.state().trouble.clone()
+    }
+
+    /// The inputs of tests, in a file of their own.
+    #[must_use]
+    pub fn inputs(&self) -> &InputStore {
+        &self.inputs
     }
 
     /// Path of the file.

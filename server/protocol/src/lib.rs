@@ -40,10 +40,12 @@ pub use node_id::NodeId;
 pub use outcome::{Outcome, Phase, UnknownOutcome};
 pub use request::Request;
 pub use response::Response;
-pub use run::{NestedContext, NestedStatus, PastOutcome, ReachedFile, RunOptions, Source, UnknownSource};
+pub use run::{
+    ImpactReason, NestedContext, NestedStatus, PastOutcome, ReachedFile, RunOptions, Source, TestImpact, UnknownSource,
+};
 pub use settings::{
-    ClientSettings, CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, InlayHintSettings, Mistake,
-    PartialSettings, RayConfig, RerunSettings, RunOnSave, Settings, WorkerCount,
+    ClientSettings, CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, ImpactRecord, ImpactSettings,
+    InlayHintSettings, Mistake, PartialSettings, RayConfig, RerunSettings, RunOnSave, Settings, WorkerCount,
 };
 
 /// The version of the protocol that this crate speaks. A client that asks for another is refused.

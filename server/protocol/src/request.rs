@@ -310,9 +310,11 @@ messages! {
             /// From `context_ready`.
             context_id: String,
         },
-        /// Lists the test files whose outcomes a change of files may alter (an addition of pytest-lens): by imports,
-        /// and by what tests were seen to read, start and load since the context was opened. Answer: `test_list` with
-        /// their ids.
+        /// Lists the tests whose outcomes a change of files may alter (an addition of pytest-lens): by imports, by what
+        /// tests were seen to read, start and load since the context was opened, and by the records of what each test
+        /// depended on when it passed last. From this request on the context's runs make such records, unless
+        /// `impact.record` is off. Answer: `test_list` with the ids of test files, and of tests where not all of a file
+        /// are affected.
         GetAffected = "get_affected" {
             /// From `context_ready`.
             context_id: String,
@@ -321,7 +323,8 @@ messages! {
         },
         /// As `get_affected`, with the reason for each test file, for changes that were made before the context was opened
         /// (an addition of pytest-lens): which tests read a file is not known for sure then, so a changed data file
-        /// reaches every test, and a test file that starts processes is reached by any change. Answer: `affected`.
+        /// reaches every test, and a test file that starts processes is reached by any change; recorded tests are known
+        /// better. From this request on the context's runs make such records. Answer: `affected`.
         ExplainAffected = "explain_affected" {
             /// From `context_ready`.
             context_id: String,

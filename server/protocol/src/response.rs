@@ -3,7 +3,7 @@
 use crate::macros::messages;
 use crate::{
     Bytes, Case, DebugFile, ErrorCode, Event, FlakinessInfo, Hint, LaunchErrorCode, NestedStatus, ReachedFile,
-    RunEvent, SuiteEvent, TestNodeInfo, TestResultInfo,
+    RunEvent, SuiteEvent, TestImpact, TestNodeInfo, TestResultInfo,
 };
 
 messages! {
@@ -350,6 +350,10 @@ messages! {
             everything: Vec<String>,
             /// The reached test files, in order.
             files: Vec<ReachedFile>,
+            /// Tests of which more is known, because what they depend on was recorded when they ran last. They take
+            /// precedence over `everything` and `files`.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            tests: Vec<TestImpact>,
         },
         /// The files that changed on disk (an addition of pytest-lens).
         Changes = "changes" {

@@ -90,6 +90,34 @@ pub struct ReachedFile {
     pub through: Vec<String>,
 }
 
+/// Whether a change affects a test, by its recorded inputs or its last outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TestImpact {
+    /// Node id.
+    pub node_id: String,
+    /// Why the test is affected; `None`: nothing that it depends on has changed since it passed.
+    pub reason: Option<ImpactReason>,
+    /// The number of recorded inputs; 0 if there is no record.
+    pub inputs: usize,
+    /// The time of the recorded pass, in milliseconds since 1970; 0 if there is no record.
+    pub passed_ms: u64,
+}
+
+/// Why a test is affected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ImpactReason {
+    /// The change, or the reason why it may reach the test: `function`, `file`, `folder` or `variable` (an input that
+    /// changed), `lines` (a source whose text the test reads), `imports` (a module that its file imports, directly or
+    /// not), `environment` (the interpreter, its packages or pytest's arguments), `configuration` (a file of pytest's
+    /// configuration), `process`, `network` or `extension` (nobody can know what the test depends on), `not_passed`
+    /// (its last outcome is no pass), `unknown`.
+    pub kind: String,
+    /// The name of the input, such as `pkg/core.py::parse`, or the last outcome; may be empty.
+    pub name: String,
+}
+
 /// The origin of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Source {

@@ -52,6 +52,8 @@ pub struct Settings {
     pub executor: Executor,
     /// Settings of Ray.
     pub ray: RayConfig,
+    /// Settings of the selection of affected tests.
+    pub impact: ImpactSettings,
 }
 
 impl Default for Settings {
@@ -75,6 +77,7 @@ impl Default for Settings {
             flaky: FlakySettings::default(),
             executor: Executor::Local,
             ray: RayConfig::default(),
+            impact: ImpactSettings::default(),
         }
     }
 }
@@ -304,4 +307,25 @@ pub enum Executor {
 pub struct RayConfig {
     /// Address of the cluster.
     pub address: Option<String>,
+}
+
+/// `pytestLens.impact`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct ImpactSettings {
+    /// When to record what each test depends on.
+    pub record: ImpactRecord,
+}
+
+/// `pytestLens.impact.record`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ImpactRecord {
+    /// In every run, where affected tests are asked for: by `runOnSave` or `run --affected`.
+    #[default]
+    Run,
+    /// Never: affected tests are found by the imports in the sources, and by files that tests read.
+    Off,
 }

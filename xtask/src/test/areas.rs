@@ -83,6 +83,7 @@ fn python_lint() -> Result<Tally> {
         "../tests/mcp",
         "../tests/package",
         "../tests/pythons",
+        "../tests/impact",
         "../editors/neovim/tests",
     ];
     let beside: Vec<&str> = beside.into_iter().filter(|path| root.join("python").join(path).is_dir()).collect();

@@ -22,7 +22,7 @@ from _thread import get_ident
 from types import CodeType, FunctionType, MethodType
 from typing import Any, Callable
 
-from .nodes import LINES, Nodes
+from .nodes import LINES, PROCESS, Nodes
 
 _CACHED = type(functools.lru_cache(lambda: None))
 # Names by which code asks for line numbers.
@@ -35,6 +35,11 @@ _LINE_READERS = (
     inspect.getframeinfo,
     traceback.walk_tb,
     traceback.walk_stack,
+)
+# Functions that start processes without an audit event: the end of their path, and their name.
+_STARTERS = (
+    ("/multiprocessing/util.py", "spawnv_passfds"),
+    ("/multiprocessing/forkserver.py", "connect_to_new_process"),
 )
 _ID_BITS = 24
 _MASK = (1 << _ID_BITS) - 1
@@ -85,10 +90,16 @@ class Executed:
             return disable
 
         def first_executed(code: CodeType, _offset: int) -> Any:
-            if id(code) not in known and self._number(code):
-                set_local(again, code, events.PY_START)
+            if id(code) in known:
+                return disable
+            if self._number(code):
                 set_local(first, code, events.CALL)
-                note(known[id(code)], getframe(1).f_back)
+            elif _starts_process(code):
+                self._add(code, (self._nodes.number(PROCESS),))
+            else:
+                return disable
+            set_local(again, code, events.PY_START)
+            note(known[id(code)], getframe(1).f_back)
             return disable
 
         def called(code: CodeType, _offset: int, function: object, _argument: object) -> Any:
@@ -214,6 +225,11 @@ class Executed:
         self._codes[number], self._numbers[number] = code, numbers
         self._known[id(code)] = number
         return number
+
+
+def _starts_process(code: CodeType) -> bool:
+    path = code.co_filename
+    return any(code.co_name == name and path.endswith(end) for end, name in _STARTERS)
 
 
 def _codes_of(function: Any) -> list[CodeType]:

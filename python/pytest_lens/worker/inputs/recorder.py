@@ -14,32 +14,34 @@ from typing import Any
 import pytest
 
 from .. import own_code
-from ..unpatched import os, tempfile
+from ..unpatched import os, tempfile, time
 from ..watching import audit_hook, file_reads
 from ..wire import Message
 from . import variables
 from .executed import Executed
 from .nodes import EXTENSION, NETWORK, PROCESS, Nodes
 
-_WATCHED = (
-    "open",
-    "os.listdir",
-    "os.scandir",
-    "sqlite3.connect",
+_PROCESSES = (
     "subprocess.Popen",
     "os.posix_spawn",
     "os.system",
     "os.fork",
     "os.forkpty",
     "os.exec",
-    "socket.connect",
-    "socket.sendto",
-    "socket.sendmsg",
+    # Nobody sees what another interpreter executes.
+    "cpython.PyInterpreterState_New",
+)
+_NETWORK = ("socket.connect", "socket.sendto", "socket.sendmsg")
+_WATCHED = (
+    "open",
+    "os.listdir",
+    "os.scandir",
+    "sqlite3.connect",
     "import",
     "ctypes.dlopen",
+    *_PROCESSES,
+    *_NETWORK,
 )
-_PROCESSES = ("subprocess.Popen", "os.posix_spawn", "os.system", "os.fork", "os.forkpty", "os.exec")
-_NETWORK = ("socket.connect", "socket.sendto", "socket.sendmsg")
 _EXTENSIONS = (".so", ".pyd", ".dylib")
 
 
@@ -61,6 +63,7 @@ class Inputs:
         self._used: set[int] = set()
         self._outside: set[int] | None = None
         self._tests = 0
+        self._began = 0.0
         self.is_on = False
 
     def start(self) -> None:
@@ -68,6 +71,7 @@ class Inputs:
         if self.is_on or not self._executed.start():
             return
         self.is_on = True
+        self._began = time.time()
         audit_hook.watch(_WATCHED, self._audited, audit_hook.OwnWork())
         variables.watch(self._variable)
 
@@ -211,9 +215,18 @@ class Inputs:
             return None
         if path.startswith(self._root):
             return path[len(self._root) :]
-        if path.startswith(("/proc/", "/sys/", "/dev/", "/tmp/", _TEMPORARY)):
+        if path.startswith(("/proc/", "/sys/", "/dev/")):
+            return None
+        if path.startswith(("/tmp/", _TEMPORARY)) and not self._was_there(path):
             return None
         return path
+
+    def _was_there(self, path: str) -> bool:
+        """Whether a temporary file is older than this process, and so not made by its tests."""
+        try:
+            return bool(os.stat(path).st_mtime < self._began)
+        except OSError:
+            return False
 
 
 _TEMPORARY = os.path.join(tempfile.gettempdir(), "")

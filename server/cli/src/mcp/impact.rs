@@ -1,16 +1,12 @@
 //! `impact`: the tests that a change can reach, and the way to them.
 
-use std::collections::BTreeMap;
-
-use pytest_lens_protocol::NodeId;
-
 use super::arguments::Impact;
 use super::workplace::Workplace;
 use crate::engine::inventory::inventory;
 use crate::failure::Failure;
 use crate::git::Changes;
 use crate::paths::path_of_uri;
-use crate::run::affected::{Reach, reach, reach_of, way};
+use crate::run::affected::{Reach, by_file, reach, reach_of, way};
 use crate::terminal::agent::verdict::some_of;
 use crate::terminal::text::count_of;
 
@@ -31,66 +27,76 @@ pub(super) async fn impact(workplace: &Workplace, given: Impact) -> Result<Strin
         let files = given.paths.iter().map(|path| root.join(path)).collect();
         reach_of(client, root, Changes { since: "the last commit".into(), files }).await?
     };
-    let mut tests: BTreeMap<String, usize> = BTreeMap::new();
-    for node in inventory(client).await? {
-        *tests.entry(NodeId::new(&node.node_id).file().to_owned()).or_default() += 1;
-    }
-    for error in client.collect_errors().await? {
-        tests.entry(path_of_uri(&error.uri, root)).or_default();
-    }
+    let known: Vec<String> = inventory(client).await?.into_iter().map(|node| node.node_id).collect();
+    let broken: Vec<String> =
+        client.collect_errors().await?.iter().map(|error| path_of_uri(&error.uri, root)).collect();
     let changed: Vec<String> =
         reach.changes.files.iter().map(|path| path.strip_prefix(root).unwrap_or(path).display().to_string()).collect();
-    Ok(text(&reach, &tests, &changed))
+    Ok(text(reach, &known, &broken, &changed))
 }
 
-/// `tests`: the number of tests in each test file.
-fn text(reach: &Reach, tests: &BTreeMap<String, usize>, changed: &[String]) -> String {
-    let all: usize = tests.values().sum();
+/// `known`: every test; `broken`: files that could not be collected.
+fn text(mut reach: Reach, known: &[String], broken: &[String], changed: &[String]) -> String {
     let of = if changed.is_empty() {
         return format!("NO IMPACT: no file changed since {}\n", reach.changes.since);
     } else {
         format!("{} ({})", count_of(changed.len(), "changed file"), some_of(changed))
     };
-    if !reach.everything.is_empty() {
-        return format!("ALL {} may be reached by {of}: {}\n", count_of(all, "test"), way(&reach.everything));
+    // The question is about the change, not about what to run.
+    reach.tests.retain(|test| test.reason.as_ref().is_none_or(|reason| reason.kind != "not_passed"));
+    let ids = reach.ids(&[], known, broken);
+    let files = by_file(&ids, known);
+    let count: usize = files.values().map(Vec::len).sum();
+    if !reach.everything.is_empty() && count == known.len() {
+        return format!("ALL {} may be reached by {of}: {}\n", count_of(count, "test"), way(&reach.everything));
     }
-    // pytest collects no other files.
-    let reached: Vec<_> = reach.files.iter().filter_map(|file| Some((file, tests.get(&file.path)?))).collect();
-    if reached.is_empty() {
-        return format!("NO IMPACT: none of {} is reached by {of}\n", count_of(all, "test"));
+    if files.is_empty() {
+        return format!("NO IMPACT: none of {} is reached by {of}\n", count_of(known.len(), "test"));
     }
-    let count: usize = reached.iter().map(|(_, count)| **count).sum();
-    let mut text = format!("{count} of {} may be reached by {of}:\n", count_of(all, "test"));
-    for (file, count) in reached.iter().take(MOST) {
-        text.push_str(&format!("- {} ({}): {}\n", file.path, count_of(**count, "test"), way(&file.through)));
+    let mut text = format!("{count} of {} may be reached by {of}:\n", count_of(known.len(), "test"));
+    for (file, tests) in files.iter().take(MOST) {
+        text.push_str(&format!("- {file} ({}): {}\n", count_of(tests.len(), "test"), reach.reason(file, tests)));
     }
-    if reached.len() > MOST {
-        text.push_str(&format!("- and {} more\n", count_of(reached.len() - MOST, "file")));
+    if files.len() > MOST {
+        text.push_str(&format!("- and {} more\n", count_of(files.len() - MOST, "file")));
     }
     text
 }
 
 #[cfg(test)]
 mod tests {
-    use pytest_lens_protocol::ReachedFile;
+    use pytest_lens_protocol::{ImpactReason, ReachedFile, TestImpact};
 
     use super::*;
 
+    fn owned(words: &[&str]) -> Vec<String> {
+        words.iter().map(|&word| word.to_owned()).collect()
+    }
+
+    fn judged(id: &str, kind: Option<&str>) -> TestImpact {
+        let reason = kind.map(|kind| ImpactReason { kind: kind.into(), name: "core.py::parse".into() });
+        TestImpact { node_id: id.into(), reason, inputs: 1, passed_ms: 0 }
+    }
+
     #[test]
     fn the_reached_tests_and_the_way_to_them() {
-        let tests = [("a.py".to_owned(), 2), ("b.py".to_owned(), 3)].into();
-        let said = |changed: &[&str], everything: &[&str], through: &[&str]| {
-            let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+        let known = owned(&["a.py::t", "a.py::u", "b.py::t", "b.py::u", "b.py::v"]);
+        let said = |changed: &[&str], everything: &[&str], through: &[&str], tests: &[TestImpact]| {
             let files = through.first().map(|path| ReachedFile { path: (*path).into(), through: owned(through) });
-            let changes = Changes { since: "`main`".into(), files: Default::default() };
-            let reach = Reach { changes, everything: owned(everything), files: files.into_iter().collect() };
-            text(&reach, &tests, &owned(changed))
+            let (changes, files) = (Changes { since: "`main`".into(), files: Default::default() }, files.into_iter());
+            let reach =
+                Reach { changes, everything: owned(everything), files: files.collect(), tests: tests.to_owned() };
+            text(reach, &known, &[], &owned(changed))
         };
+        let way = ["a.py", "core.py"];
         let texts = [
-            said(&["core.py"], &[], &["a.py", "core.py"]),
-            said(&["core.py", "x.py"], &["conftest.py", "core.py"], &[]),
-            said(&["core.py"], &[], &["helper.py"]),
-            said(&[], &[], &[]),
+            said(&["core.py"], &[], &way, &[]),
+            said(&["core.py", "x.py"], &["conftest.py", "core.py"], &[], &[]),
+            said(&["core.py"], &[], &["helper.py"], &[]),
+            said(&[], &[], &[], &[]),
+            said(&["core.py"], &[], &way, &[judged("a.py::t", None), judged("a.py::u", Some("function"))]),
+            said(&["core.py"], &[], &way, &[judged("a.py::t", None), judged("b.py::u", Some("not_passed"))]),
+            said(&["core.py"], &["conftest.py", "core.py"], &[], &[judged("a.py::t", None)]),
         ];
         insta::assert_snapshot!(texts.join(""), @"
         2 of 5 tests may be reached by 1 changed file (core.py):
@@ -98,6 +104,13 @@ mod tests {
         ALL 5 tests may be reached by 2 changed files (core.py, x.py): conftest.py imports core.py, which changed
         NO IMPACT: none of 5 tests is reached by 1 changed file (core.py)
         NO IMPACT: no file changed since `main`
+        1 of 5 tests may be reached by 1 changed file (core.py):
+        - a.py (1 test): `core.py::parse`, which `a.py::u` uses, changed
+        1 of 5 tests may be reached by 1 changed file (core.py):
+        - a.py (1 test): a.py imports core.py, which changed
+        4 of 5 tests may be reached by 1 changed file (core.py):
+        - a.py (1 test): conftest.py imports core.py, which changed
+        - b.py (3 tests): conftest.py imports core.py, which changed
         ");
     }
 }

@@ -1,10 +1,10 @@
 //! `--affected`: the selected tests that a change against a git base can reach; `--explain` says why.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use pytest_lens_analysis::is_config_file;
-use pytest_lens_protocol::{ReachedFile, Request, Response};
+use pytest_lens_protocol::{EventPayload, ImpactReason, ReachedFile, Request, Response, TestImpact};
 
 use crate::engine::client::Client;
 use crate::engine::inventory::inventory;
@@ -14,6 +14,9 @@ use crate::options::selectors;
 use crate::paths::path_of_uri;
 use crate::suggest;
 use crate::terminal::text::{count_of, thousands};
+
+/// A shorter time is not worth a word, in milliseconds.
+const NOTABLE_MS: f64 = 100.0;
 
 /// The selected tests that a change can reach.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,31 +35,57 @@ pub(crate) async fn narrow(
     selected: Vec<String>,
     base: &str,
 ) -> Result<Narrowed, Failure> {
-    let Reach { changes, everything, files } = reach(client, root, base).await?;
+    let reach = reach(client, root, base).await?;
+    let Reach { changes, everything, tests, .. } = &reach;
     let all = Narrowed { node_ids: selected, is_nothing: false, left_out: String::new() };
-    if !everything.is_empty() {
+    if !everything.is_empty() && tests.iter().all(|test| test.reason.is_some()) {
         return Ok(all);
     }
     let known: Vec<String> = inventory(client).await?.into_iter().map(|node| node.node_id).collect();
     let broken: Vec<String> =
         client.collect_errors().await?.iter().map(|error| path_of_uri(&error.uri, root)).collect();
-    let reached = files.into_iter().map(|file| file.path).collect();
-    let (node_ids, left) = left(&all.node_ids, &reached, &known, &broken);
-    if node_ids.is_empty() && left == 0 {
+    let node_ids = reach.ids(&all.node_ids, &known, &broken);
+    let left = left_out(&all.node_ids, &node_ids, &known);
+    if node_ids.is_empty() && left.is_empty() {
         // There is nothing to leave out, and the run says why.
         return Ok(all);
     }
-    let left_out = match left {
+    let count = count_of(left.len(), "test");
+    let them = if left.len() == 1 { "it" } else { "them" };
+    let mut left_out = match left.len() {
         0 => String::new(),
         _ if node_ids.is_empty() && changes.files.is_empty() => {
-            format!("{} left out: no file changed since {}", count_of(left, "test"), changes.since)
+            format!("{count} left out: no file changed since {}", changes.since)
         }
-        _ => {
-            let them = if left == 1 { "it" } else { "them" };
-            format!("{} left out: no change since {} reaches {them}", count_of(left, "test"), changes.since)
+        _ if left.iter().any(|id| reach.unaffected().contains(id.as_str())) => {
+            let they = if left.len() == 1 { "it depends" } else { "they depend" };
+            format!("{count} left out: nothing that {they} on has changed")
         }
+        _ => format!("{count} left out: no change since {} reaches {them}", changes.since),
     };
+    let saved_ms = duration_of(client, &left).await?;
+    if !left_out.is_empty() && saved_ms >= NOTABLE_MS {
+        left_out.push_str(&format!(" ({} saved)", format_args!("{:.1} s", saved_ms / 1000.0)));
+    }
     Ok(Narrowed { is_nothing: node_ids.is_empty(), node_ids, left_out })
+}
+
+/// The last durations of these tests together, in milliseconds.
+async fn duration_of(client: &Client, ids: &[&String]) -> Result<f64, Failure> {
+    let ids: BTreeSet<&str> = ids.iter().map(|id| id.as_str()).collect();
+    match client.session.call(Request::GetLastOutcomes { context_id: client.context_id.clone() }).await {
+        Response::Events { events, .. } => Ok(events
+            .iter()
+            .filter_map(|event| match &event.payload {
+                EventPayload::TestOutcome(told) => Some(&told.outcomes),
+                _ => None,
+            })
+            .flatten()
+            .filter(|outcome| ids.contains(outcome.id.as_str()))
+            .map(|outcome| outcome.duration_ms)
+            .sum()),
+        other => Err(Failure::of_response(other)),
+    }
 }
 
 /// Says why a test would run, or that it would not.
@@ -80,7 +109,7 @@ pub(crate) async fn explain(
         let nearest = selectors::nearest_test(&id, known.iter().map(|node| &*node.node_id));
         return Err(Failure::usage(format!("there is no test `{id}`{}", suggest::did_you_mean(nearest.as_deref()))));
     }
-    writeln!(out, "{}", explanation(&id, &reach))?;
+    writeln!(out, "{}", explanation(&id, &reach, known.iter().map(|node| &*node.node_id)))?;
     Ok(exit::OK)
 }
 
@@ -91,6 +120,61 @@ pub(crate) struct Reach {
     /// The way to every test, if there is one.
     pub everything: Vec<String>,
     pub files: Vec<ReachedFile>,
+    /// Tests whose inputs are recorded, or that did not pass; they take precedence.
+    pub tests: Vec<TestImpact>,
+}
+
+impl Reach {
+    /// The ids of the selected tests to run, or of their files. `known`: every test; `broken`: files that could not be
+    /// collected.
+    pub(crate) fn ids(&self, selected: &[String], known: &[String], broken: &[String]) -> Vec<String> {
+        let reached = match self.everything.is_empty() {
+            true => self.files.iter().map(|file| file.path.clone()).collect(),
+            false => known.iter().chain(broken).map(|id| file_of(id).to_owned()).collect(),
+        };
+        self.by_tests(selected, left(selected, &reached, known, broken), known)
+    }
+
+    /// Why a file's tests are among them.
+    pub(crate) fn reason(&self, file: &str, tests: &[&str]) -> String {
+        let recorded = self.tests.iter().filter(|test| tests.contains(&test.node_id.as_str()));
+        let first = recorded.filter_map(|test| Some((test, test.reason.as_ref()?))).next();
+        match first {
+            Some((test, reason)) => because(&test.node_id, file, reason, test.passed_ms),
+            None => way(self.through(file).unwrap_or(&self.everything)),
+        }
+    }
+
+    /// The way by which a change reaches a test file.
+    fn through(&self, file: &str) -> Option<&[String]> {
+        self.files.iter().find(|reached| reached.path == file).map(|reached| &*reached.through)
+    }
+
+    /// The tests that nothing affects, as is recorded.
+    fn unaffected(&self) -> HashSet<&str> {
+        self.tests.iter().filter(|test| test.reason.is_none()).map(|test| test.node_id.as_str()).collect()
+    }
+
+    /// The ids to run, by what is known of single tests.
+    fn by_tests(&self, selected: &[String], ids: Vec<String>, known: &[String]) -> Vec<String> {
+        let unaffected = self.unaffected();
+        let mut narrowed = Vec::new();
+        for id in ids {
+            let covered: Vec<&String> = known.iter().filter(|test| selectors::covers(&id, test)).collect();
+            if covered.iter().any(|test| unaffected.contains(test.as_str())) {
+                narrowed.extend(covered.into_iter().filter(|test| !unaffected.contains(test.as_str())).cloned());
+            } else {
+                narrowed.push(id);
+            }
+        }
+        let known: HashSet<&str> = known.iter().map(String::as_str).collect();
+        let affected = self.tests.iter().filter(|test| test.reason.is_some()).map(|test| test.node_id.as_str());
+        let kept: HashSet<&str> = narrowed.iter().map(String::as_str).collect();
+        let further = affected.filter(|id| known.contains(id) && is_selected(selected, id) && !is_covered(&kept, id));
+        let further: Vec<String> = further.map(str::to_owned).collect();
+        narrowed.extend(further);
+        narrowed
+    }
 }
 
 /// The tests that the changes against a git base can reach.
@@ -100,18 +184,25 @@ pub(crate) async fn reach(client: &Client, root: &Path, base: &str) -> Result<Re
 
 /// The tests that these changes can reach.
 pub(crate) async fn reach_of(client: &Client, root: &Path, changes: Changes) -> Result<Reach, Failure> {
+    let ask = async |paths| {
+        let request = Request::ExplainAffected { context_id: client.context_id.clone(), paths };
+        match client.session.call(request).await {
+            Response::Affected { everything, files, tests } => Ok((everything, files, tests)),
+            other => Err(Failure::of_response(other)),
+        }
+    };
+    // From now on runs record what their tests depend on.
+    ask(Vec::new()).await?;
     // Plugins and configuration are known after a collection. The run itself reports its errors.
     client.collect().await.ok();
     if let Some(above) = changes.files.iter().find(|path| concerns_from_above(path, root)) {
         let everything = vec![above.display().to_string()];
-        return Ok(Reach { changes, everything, files: Vec::new() });
+        return Ok(Reach { changes, everything, files: Vec::new(), tests: Vec::new() });
     }
     let inside = changes.files.iter().filter_map(|path| path.strip_prefix(root).ok());
     let paths = inside.map(|path| path.to_string_lossy().into_owned()).collect();
-    match client.session.call(Request::ExplainAffected { context_id: client.context_id.clone(), paths }).await {
-        Response::Affected { everything, files } => Ok(Reach { changes, everything, files }),
-        other => Err(Failure::of_response(other)),
-    }
+    let (everything, files, tests) = ask(paths).await?;
+    Ok(Reach { changes, everything, files, tests })
 }
 
 /// Whether a file outside of the root counts for all of its tests: a configuration file or conftest of a folder above.
@@ -121,46 +212,91 @@ fn concerns_from_above(path: &Path, root: &Path) -> bool {
     is_above && (name == "conftest.py" || is_config_file(name))
 }
 
-/// The ids to run, and the number of selected tests that are left out. `known`: every test; `broken`: files that could
-/// not be collected.
+fn file_of(id: &str) -> &str {
+    id.split("::").next().unwrap_or_default()
+}
+
+fn is_selected(selected: &[String], id: &str) -> bool {
+    selected.is_empty() || selected.iter().any(|wanted| selectors::covers(wanted, id))
+}
+
+/// The ids to run, by the reached files or tests. `known`: every test; `broken`: files that could not be collected.
 pub(crate) fn left(
     selected: &[String],
     reached: &BTreeSet<String>,
     known: &[String],
     broken: &[String],
-) -> (Vec<String>, usize) {
-    let file_of = |id: &str| id.split("::").next().unwrap_or_default().to_owned();
-    let is_selected = |id: &str| selected.is_empty() || selected.iter().any(|wanted| selectors::covers(wanted, id));
-    let files: BTreeSet<String> = known.iter().map(|id| file_of(id)).chain(broken.iter().cloned()).collect();
+) -> Vec<String> {
+    let files: BTreeSet<&str> = known.iter().chain(broken).map(|id| file_of(id)).collect();
     let mut ids = Vec::new();
-    for file in reached {
+    for id in reached {
+        let file = file_of(id);
+        // All of a nested project.
+        let is_folder = !files.contains(file) && files.iter().any(|known| selectors::covers(file, known));
         // pytest collects no other files, unless they are asked for.
-        let is_named = selected.iter().any(|id| file_of(id) == *file);
-        if !files.contains(file) && !is_named {
+        let is_named = selected.iter().any(|id| file_of(id) == file);
+        if !files.contains(file) && !is_named && !is_folder {
             let folder = selected.iter().find(|id| selectors::covers(id, file));
             if folder.is_none_or(|folder| files.iter().any(|known| selectors::covers(folder, known))) {
                 continue;
             }
         }
-        if is_selected(file) {
-            ids.push(file.clone());
+        if is_selected(selected, id) {
+            ids.push(id.clone());
         } else {
-            ids.extend(selected.iter().filter(|id| file_of(id) == *file).cloned());
+            ids.extend(selected.iter().filter(|wanted| selectors::covers(id, wanted)).cloned());
         }
     }
-    let is_left = |id: &&String| is_selected(id) && !ids.iter().any(|kept| selectors::covers(kept, id));
-    let left = known.iter().filter(is_left).count();
-    (ids, left)
+    ids
+}
+
+/// Whether one of these ids covers a test: itself, its function, class, file or folder.
+fn is_covered(ids: &HashSet<&str>, test: &str) -> bool {
+    let ends = test.match_indices(['/', '[', ':']).map(|(end, _)| end);
+    ends.chain([test.len()]).any(|end| ids.contains(&test[..end]))
+}
+
+/// The selected tests that these ids leave out.
+pub(crate) fn left_out<'a>(selected: &[String], ids: &[String], known: &'a [String]) -> Vec<&'a String> {
+    let kept: HashSet<&str> = ids.iter().map(|id| id.trim_end_matches('/')).collect();
+    known.iter().filter(|id| is_selected(selected, id) && !is_covered(&kept, id)).collect()
+}
+
+/// The known tests that these ids cover, by file; also files that are an id themselves, which may have no known test.
+pub(crate) fn by_file<'a>(ids: &'a [String], known: &'a [String]) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let kept: HashSet<&str> = ids.iter().map(String::as_str).collect();
+    let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for file in ids.iter().filter(|id| !id.contains("::")) {
+        files.entry(file).or_default();
+    }
+    for id in known.iter().filter(|id| is_covered(&kept, id)) {
+        files.entry(file_of(id)).or_default().push(id);
+    }
+    files
 }
 
 /// One or two sentences on a test.
-fn explanation(id: &str, reach: &Reach) -> String {
-    let Reach { changes, everything, files } = reach;
-    let file = id.split("::").next().unwrap_or_default();
+fn explanation<'a>(id: &str, reach: &Reach, known: impl Iterator<Item = &'a str>) -> String {
+    let Reach { changes, everything, tests, .. } = reach;
+    let covered: Vec<&str> = known.filter(|test| selectors::covers(id, test)).collect();
+    let own: Vec<&TestImpact> = tests.iter().filter(|test| covered.contains(&test.node_id.as_str())).collect();
+    let file = file_of(id);
+    let through = reach.through(file);
+    // A change says more than an earlier failure.
+    let says_more =
+        |reason: &&ImpactReason| reason.kind != "not_passed" || (through.is_none() && everything.is_empty());
+    let affected = own.iter().find_map(|test| Some((test, test.reason.as_ref().filter(says_more)?)));
+    if let Some((test, reason)) = affected {
+        return format!("{id} would run: {}.", because(&test.node_id, id, reason, test.passed_ms));
+    }
+    if !own.is_empty() && own.len() == covered.len() && own.iter().all(|test| test.reason.is_none()) {
+        let inputs = own.iter().map(|test| test.inputs).max().unwrap_or_default();
+        let since = moment(own.iter().map(|test| test.passed_ms).min().unwrap_or_default());
+        return format!("{id} would not run: none of its {} has changed since {since}.", count_of(inputs, "input"));
+    }
     if !everything.is_empty() {
         return format!("{id} would run: {}. Every test may depend on it.", way(everything));
     }
-    let through = files.iter().find(|reached| reached.path == file).map(|reached| &reached.through);
     let since = &changes.since;
     let changed = changes.files.len();
     match through {
@@ -174,6 +310,32 @@ fn explanation(id: &str, reach: &Reach) -> String {
             format!("{id} would not run: none of the {changed} files that changed since {since} reaches {file}.")
         }
     }
+}
+
+/// The reason that the record of a test gives.
+fn because(test: &str, id: &str, reason: &ImpactReason, passed_ms: u64) -> String {
+    let ImpactReason { kind, name } = reason;
+    let it = if test == id { "it".to_owned() } else { format!("`{test}`") };
+    let since = if passed_ms == 0 { String::new() } else { format!(" since {}", moment(passed_ms)) };
+    match kind.as_str() {
+        "function" | "file" => format!("`{name}`, which {it} uses, changed{since}"),
+        "folder" => format!("the folder `{name}`, which {it} lists, changed{since}"),
+        "variable" => format!("the environment variable `{name}`, which {it} reads, changed{since}"),
+        "lines" => format!("{it} reads the text of sources, and `{name}` changed{since}"),
+        "process" => format!("{it} starts a process, and nobody can know what that reads"),
+        "network" => format!("{it} uses a network address, and nobody can know what is there"),
+        "extension" => format!("{it} uses compiled code of the project, and nobody can know what that reads"),
+        "not_passed" => format!("its last outcome is `{name}`{}", if test == id { "" } else { " in part" }),
+        _ => format!("nothing is known of what {it} depends on"),
+    }
+}
+
+/// A time of today, or another day's date and time.
+fn moment(ms: u64) -> String {
+    let at = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let Some(at) = at.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::system())) else { return "then".to_owned() };
+    let today = jiff::ZonedDateTime::now().date() == at.date();
+    at.strftime(if today { "%H:%M" } else { "%Y-%m-%d %H:%M" }).to_string()
 }
 
 /// `a.py imports b.py, which imports c.py, which changed`.
@@ -208,7 +370,9 @@ mod tests {
         let known = texts(&["a/test_a.py::t1", "a/test_a.py::T::t2[1]", "b/test_b.py::t"]);
         let of = |selected: &[&str], reached: &[&str]| {
             let reached = texts(reached).into_iter().collect();
-            left(&texts(selected), &reached, &known, &texts(&["c/test_broken.py"]))
+            let ids = left(&texts(selected), &reached, &known, &texts(&["c/test_broken.py"]));
+            let left = left_out(&texts(selected), &ids, &known).len();
+            (ids, left)
         };
         let ids = |ids: &[&str], left| (texts(ids), left);
         assert_eq!(of(&[], &["a/test_a.py"]), ids(&["a/test_a.py"], 1));
@@ -220,6 +384,11 @@ mod tests {
         assert_eq!(of(&[], &["other/test_x.py"]), ids(&[], 3), "pytest does not collect it");
         assert_eq!(of(&["other"], &["other/test_x.py"]), ids(&["other/test_x.py"], 0), "but on request");
         assert_eq!(of(&["other/test_x.py::t"], &["other/test_x.py"]), ids(&["other/test_x.py::t"], 0));
+        assert_eq!(of(&[], &["a"]), ids(&["a"], 1), "a nested project");
+        assert_eq!(of(&["a/test_a.py::t1", "b"], &["a"]), ids(&["a/test_a.py::t1"], 1));
+        assert_eq!(of(&[], &["a/test_a.py::t1"]), ids(&["a/test_a.py::t1"], 2));
+        assert_eq!(of(&["a/test_a.py::T"], &["a/test_a.py::t1"]), ids(&[], 1));
+        assert_eq!(of(&["a"], &["a/test_a.py::T::t2[1]"]), ids(&["a/test_a.py::T::t2[1]"], 1));
     }
 
     #[test]
@@ -236,7 +405,8 @@ mod tests {
             let files = through.first().map(|path| ReachedFile { path: (*path).into(), through: texts(through) });
             let files = files.into_iter().collect();
             let changes = Changes { since: "`main`".into(), files: changed.iter().map(Into::into).collect() };
-            explanation("t.py::t", &Reach { changes, everything: texts(everything), files })
+            let reach = Reach { changes, everything: texts(everything), files, tests: Vec::new() };
+            explanation("t.py::t", &reach, ["t.py::t"].into_iter())
         };
         let lines = [
             said(&[], &["t.py"], &["t.py"]),

@@ -70,18 +70,20 @@ pub(super) async fn next(
                 let files = Tests::read(client, root).await?.files().into_iter();
                 reached.extend(files.filter(|file| configured.iter().any(|folder| selectors::covers(folder, file))));
             }
-            let reached: BTreeSet<String> =
-                reached.into_iter().filter(|path| !addopts::is_ignored(root, path, &options.passed)).collect();
+            let reached: BTreeSet<String> = reached
+                .into_iter()
+                .filter(|id| !addopts::is_ignored(root, NodeId::new(id).file(), &options.passed))
+                .collect();
             if reached.is_empty() {
                 return Ok(Next::Nothing(words::no_test(paths, "test")));
             }
             let tests = Tests::current(client, root, &reached).await?;
-            let (ids, left) = affected::left(&selected, &reached, &tests.known, &tests.broken);
+            let ids = affected::left(&selected, &reached, &tests.known, &tests.broken);
+            let is_all = affected::left_out(&selected, &ids, &tests.known).is_empty() && filters.path.is_empty();
             let ids: Vec<String> = ids.into_iter().filter(|id| is_at(id, &filters.path)).collect();
             if ids.is_empty() {
                 return Ok(Next::Nothing(words::no_test(paths, "selected test")));
             }
-            let is_all = left == 0 && filters.path.is_empty();
             let files = ids.iter().map(|id| NodeId::new(id).file()).collect::<BTreeSet<_>>().len();
             let heading = words::heading(paths, Some(files), style);
             if !is_all {
@@ -98,7 +100,7 @@ pub(super) async fn next(
     let tests = Tests::read(client, root).await?;
     let selected = selectors::node_ids(root, &options.selectors)?;
     let files = tests.files().into_iter().filter(|file| is_at(file, &filters.path)).collect();
-    let (ids, _) = affected::left(&selected, &files, &tests.known, &tests.broken);
+    let ids = affected::left(&selected, &files, &tests.known, &tests.broken);
     if ids.is_empty() {
         return Ok(Next::Nothing(format!("no test file's path contains `{}`", filters.path)));
     }
@@ -153,11 +155,11 @@ impl Tests {
         Ok(Tests { known, broken: errors.iter().map(|error| path_of_uri(&error.uri, root)).collect() })
     }
 
-    /// As [`Tests::read`], after a collection if one of these files is new: only pytest knows whether it collects it.
-    async fn current(client: &Client, root: &Path, files: &BTreeSet<String>) -> Result<Self, Failure> {
+    /// As [`Tests::read`], after a collection if a file of these ids is new: only pytest knows whether it collects it.
+    async fn current(client: &Client, root: &Path, ids: &BTreeSet<String>) -> Result<Self, Failure> {
         let tests = Tests::read(client, root).await?;
         let known = tests.files();
-        if files.iter().all(|file| known.contains(file)) {
+        if ids.iter().all(|id| known.contains(NodeId::new(id).file())) {
             return Ok(tests);
         }
         // The run itself reports errors of collection.

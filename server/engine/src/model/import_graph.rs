@@ -77,13 +77,36 @@ impl ImportGraph {
     }
 
     /// The files among `tests` whose outcomes changes of `changed` can alter, by imports and by reads.
-    pub(crate) fn reached_by(&self, reads: &FileReaders, changed: &[String], tests: &BTreeSet<String>) -> Affected {
+    pub(crate) fn reached_by<'a>(
+        &'a self,
+        reads: &'a FileReaders,
+        changed: &'a [String],
+        tests: &BTreeSet<String>,
+    ) -> Affected {
         // A folder that was listed may now hold another file.
         let folders = changed.iter().map(|path| folder_of(path)).filter(|folder| !folder.is_empty());
         let any = changed.iter().any(|path| !is_prose(path)).then_some(ANY_FILE);
+        self.reached_from(reads, changed.iter().map(String::as_str).chain(folders).chain(any), tests)
+    }
+
+    /// As [`ImportGraph::reached_by`], but what processes may read does not count.
+    pub(crate) fn importing(
+        &self,
+        reads: &FileReaders,
+        changed: &BTreeSet<String>,
+        tests: &BTreeSet<String>,
+    ) -> Affected {
+        self.reached_from(reads, changed.iter().map(String::as_str), tests)
+    }
+
+    fn reached_from<'a>(
+        &'a self,
+        reads: &'a FileReaders,
+        from: impl Iterator<Item = &'a str>,
+        tests: &BTreeSet<String>,
+    ) -> Affected {
         let mut files = BTreeSet::new();
-        for path in self.walk(changed.iter().map(String::as_str).chain(folders).chain(any), |path| reads.readers(path))
-        {
+        for path in self.walk(from, |path| reads.readers(path)) {
             if is_conftest(path) {
                 files.extend(below(path, tests).cloned());
             } else if tests.contains(path) {

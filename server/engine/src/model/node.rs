@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use dashmap::DashMap;
+use pytest_lens_analysis::functions::{Functions, functions};
 use pytest_lens_analysis::{DefLine, FileAnalysis, PytestSettings, analyze};
 use pytest_lens_plan::order::Item;
 use pytest_lens_plan::select::{Literal, Mark};
+use pytest_lens_platform::files::entry_changed_ns;
 use pytest_lens_protocol::{NodeId, TestNodeInfo};
 use serde::Deserialize;
 
@@ -171,6 +173,7 @@ fn literal(value: &serde_json::Value) -> Literal {
 #[derive(Default)]
 pub(crate) struct Analyses {
     known: DashMap<PathBuf, (SystemTime, u64, Arc<FileAnalysis>)>,
+    functions: DashMap<PathBuf, (SystemTime, u64, Arc<Functions>)>,
     /// Import graph of the last requested sources.
     graph: Mutex<Option<Arc<ImportGraph>>>,
 }
@@ -201,6 +204,26 @@ impl Analyses {
     pub(crate) fn known_sources(&self) -> Vec<String> {
         let last = self.graph.lock().unwrap_or_else(PoisonError::into_inner);
         last.iter().flat_map(|graph| graph.sources()).cloned().collect()
+    }
+
+    /// The fingerprints of a file's functions in its current text; `None` if it can't be read.
+    pub(crate) fn functions(&self, path: &Path) -> Option<Arc<Functions>> {
+        let data = std::fs::metadata(path).ok()?;
+        // No program can set this time.
+        let changed = SystemTime::UNIX_EPOCH + Duration::from_nanos(entry_changed_ns(&data).try_into().ok()?);
+        let settled = changed.elapsed().is_ok_and(|age| age.as_secs() >= 2);
+        if settled
+            && let Some(known) = self.functions.get(path)
+            && known.0 == changed
+            && known.1 == data.len()
+        {
+            return Some(Arc::clone(&known.2));
+        }
+        let functions = Arc::new(functions(&pytest_lens_analysis::listing::read_file(path).ok()?));
+        if settled {
+            self.functions.insert(path.to_owned(), (changed, data.len(), Arc::clone(&functions)));
+        }
+        Some(functions)
     }
 
     /// The import graph of these files, cached for each state of all of them.

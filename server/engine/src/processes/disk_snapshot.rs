@@ -173,6 +173,11 @@ impl Snapshot {
         self.files.contains_key(path)
     }
 
+    /// Whether a file still is as it was read; `None` if it was not read.
+    pub(crate) fn still_holds(&mut self, path: &Path) -> Option<bool> {
+        Some(self.files.get_mut(path)?.holds(path))
+    }
+
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.keys().map(PathBuf::as_path)
     }

@@ -13,6 +13,7 @@ use crate::model::collection::SkippedFile;
 use crate::model::file_readers::FileReads;
 use crate::model::node::CollectedItem;
 use crate::model::outcome::ReportedOutcome;
+use crate::model::recording::ReportedInputs;
 use crate::model::warnings::ReportedWarning;
 
 /// The start message for a fresh interpreter, in its environment.
@@ -60,6 +61,9 @@ pub(crate) struct WorkerOptions {
     /// Wait for a debugger before anything of the project is loaded.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub debug: bool,
+    /// Record what each test depends on.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub record: bool,
 }
 
 impl WorkerOptions {
@@ -314,6 +318,8 @@ pub(crate) enum FromWorker {
         #[serde(default)]
         after_crash: u32,
     },
+    /// The inputs of a test; before its outcome.
+    Inputs(ReportedInputs),
     Finished(Box<ReportedOutcome>),
     Done {
         reason: String,

@@ -3,6 +3,7 @@
 
 pub(crate) mod change_log;
 pub(crate) mod configure;
+pub(crate) mod drive_run;
 pub(crate) mod env_file;
 pub(crate) mod event_log;
 pub(crate) mod foreign_runs;
@@ -18,6 +19,7 @@ pub(crate) mod recorder;
 pub(crate) mod refresh;
 pub(crate) mod remembered_failure;
 pub(crate) mod state;
+pub(crate) mod test_records;
 pub(crate) mod watcher;
 
 use std::collections::BTreeSet;
@@ -29,10 +31,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::{Changed, Fingerprints, History};
-use pytest_lens_protocol::WorkerCount;
+use pytest_lens_protocol::{ImpactRecord, RunOnSave, WorkerCount};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
-use tracing::Instrument;
 
 use crate::model::scope::Scope;
 use crate::model::sources;
@@ -40,7 +41,6 @@ use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::launcher::Launcher;
 use crate::processes::pool::{Found, Pool, SessionOverrides, Wanted};
 use crate::processes::stdio_relay::Printed;
-use crate::processes::temp_dirs;
 use crate::processes::worker_protocol::{Purpose, WorkerOptions};
 use crate::project::configure::names_configuration;
 use crate::project::interpreter::{self as interpreters, Interpreter};
@@ -51,12 +51,9 @@ use crate::project::recorder::{Command, Recorder};
 use crate::project::refresh::Refresher;
 use crate::project::state::ProjectState;
 use crate::runs::coverage::Coverage;
-use crate::runs::event::DriverEvent;
-use crate::runs::plan::RunPlan;
-use crate::runs::record::{OlderRun, RunLease, RunRecord};
 use crate::timing::{
-    ATTENDED_LIMIT, BACKGROUND_PAUSE, FINGERPRINT_DELAY, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT,
-    OUTPUT_INTERVAL, PROCESSES_END_LIMIT, REFRESH_DELAY_LIMIT, RUN_REMEMBERED, SOURCES_DELAY,
+    ATTENDED_LIMIT, BACKGROUND_PAUSE, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT, PROCESSES_END_LIMIT,
+    REFRESH_DELAY_LIMIT, SOURCES_DELAY,
 };
 
 /// The active part of a project, which works for its clients. Its data are in its [`ProjectState`].
@@ -72,6 +69,8 @@ pub(crate) struct Project {
     pub outer: Option<Weak<Project>>,
     /// The nested projects that are open.
     pub members: Members,
+    /// A client has asked for affected tests.
+    pub asks_for_affected: AtomicBool,
     pub pool: Arc<Pool>,
     pub refresher: Refresher,
     /// Number of runs that the history has not recorded yet.
@@ -117,6 +116,7 @@ impl Project {
             is_pinned: AtomicBool::new(false),
             outer,
             members: Members::default(),
+            asks_for_affected: AtomicBool::new(false),
             pool: Arc::new(pool),
             refresher: Refresher::default(),
             unsaved: watch::Sender::new(0),
@@ -179,7 +179,15 @@ impl Project {
             worker: None,
             coverage: None,
             debug: false,
+            record: self.records(),
         }
+    }
+
+    /// Whether runs record what tests depend on: where somebody asks for affected tests.
+    pub(crate) fn records(&self) -> bool {
+        let settings = self.state.settings.load();
+        let asks = settings.run_on_save == RunOnSave::Affected || self.asks_for_affected.load(Ordering::Relaxed);
+        asks && settings.impact.record == ImpactRecord::Run
     }
 
     /// Sets the variables of new interpreters, from the settings and the current text of `envFile`. Returns whether
@@ -376,101 +384,6 @@ impl Project {
                     self.record_and_wait(command).await;
                 }
                 Err(failure)
-            }
-        }
-    }
-
-    /// Accepts a run and starts it. Returns when the run is recorded.
-    pub(crate) async fn begin(self: &Arc<Self>, plan: RunPlan) -> Option<RunLease> {
-        let plan = Arc::new(plan);
-        let project = Arc::clone(self);
-        // A task of its own: the client may go meanwhile, and a recorded run must be driven to its end.
-        let beginning = tokio::spawn(async move {
-            let (accepted, answer) = oneshot::channel();
-            project.record(Command::Begin { plan: Arc::clone(&plan), accepted });
-            let (lease, older_runs) = answer.await.ok()?;
-            let record = lease.record()?;
-            project.unsaved.send_modify(|runs| *runs += 1);
-            // Every log entry of the run carries its id.
-            let span = tracing::info_span!("run", id = plan.run_id);
-            tokio::spawn(Arc::clone(&project).run(plan, record, older_runs).instrument(span));
-            Some(lease)
-        });
-        beginning.await.ok().flatten()
-    }
-
-    async fn run(self: Arc<Self>, plan: Arc<RunPlan>, record: Arc<RunRecord>, older_runs: Vec<OlderRun>) {
-        plan.wait_for(&older_runs).await;
-        let (prints, root, collected) =
-            (Arc::clone(&self.fingerprints), self.state.root.clone(), Arc::clone(&plan.collected));
-        let libraries = Arc::clone(&self.libraries);
-        let besides = self.pool.variables();
-        let going_on = prints.run_begins();
-        let began = going_on.began();
-        let code = tokio::spawn(async move {
-            tokio::time::sleep(FINGERPRINT_DELAY).await;
-            // Code that changed after its collection is not the code that runs.
-            let name = move || {
-                let code = prints.since(began, &root, &besides)?;
-                Some(libraries.name(&code, &collected.base.libraries())).filter(|_| collected.is_unchanged())
-            };
-            tokio::task::spawn_blocking(name).await.ok().flatten()
-        });
-        let tell = |event| self.record(Command::DriverEvent { run_id: plan.run_id.clone(), event });
-        let watching = tokio::spawn(Arc::clone(&self).watch_outputs(Arc::clone(&record)));
-        let (pool, again) = (Arc::clone(&self.pool), Arc::clone(&plan.collected));
-        tokio::spawn(async move { pool.stand_by_again(&again).await });
-        let ending = crate::runs::driver::drive(&self.pool, &plan, record.stop_tx.subscribe(), tell).await;
-        watching.abort();
-        if let Some((coverage, folder)) = plan.kind.coverage().zip(plan.suite_log.folder()) {
-            tell(DriverEvent::DebugData(crate::runs::coverage::gather(&self.pool.launcher, folder, coverage).await));
-        }
-        self.pool.launcher.relays.flush().await;
-        drop(going_on);
-        let run_id = plan.run_id.clone();
-        let ended = self.record_and_wait(|done| Command::Ended { run_id: run_id.clone(), ending, done });
-        let _ = ended.await;
-        self.prune_temp_dirs();
-        let (forgetting, past) = (Arc::downgrade(&self.state), run_id.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep(RUN_REMEMBERED).await;
-            forgetting.upgrade().map(|state| state.runs.remove(&past));
-        });
-        let file = async {
-            let code = code.await.ok().flatten();
-            self.record_and_wait(|done| Command::Code { run_id, code, done }).await;
-            self.unsaved.send_modify(|runs| *runs -= 1);
-            let state = Arc::clone(&self.state);
-            drop(tokio::task::spawn_blocking(move || state.pack_ended_runs()));
-        };
-        let collected = Arc::clone(&plan.collected);
-        let stays_warm = plan.stays_warm;
-        // The plan holds what clients can still read; it is dropped before the preparations below, which may take long.
-        drop(plan);
-        if stays_warm {
-            tokio::join!(self.get_ready(&collected), file);
-        } else {
-            file.await;
-        }
-    }
-
-    /// Removes the temporary folders of old runs, except those of current runs and of kept fixtures.
-    fn prune_temp_dirs(&self) {
-        let mut live = self.pool.residents.temps();
-        live.extend(self.state.runs.iter().filter(|run| !run.is_over()).map(|run| run.temp.clone()));
-        let live: Vec<&Path> = live.iter().map(PathBuf::as_path).collect();
-        temp_dirs::prune(&self.pool.launcher.tmp_dir, &live);
-    }
-
-    /// Polls the output of running tests.
-    async fn watch_outputs(self: Arc<Self>, record: Arc<RunRecord>) {
-        let run_id = record.suite_log.id.clone();
-        let mut ticks = tokio::time::interval(OUTPUT_INTERVAL);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            ticks.tick().await;
-            for (index, place) in record.suite_log.open_streams.look() {
-                self.record(Command::DriverEvent { run_id: run_id.clone(), event: DriverEvent::Printed(index, place) });
             }
         }
     }

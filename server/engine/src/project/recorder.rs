@@ -19,6 +19,7 @@ use crate::clock::now_ms;
 use crate::model::collect_error::CollectError;
 use crate::model::inventory::{Findings, Inventory};
 use crate::model::outcome::{counts_of, not_run, status_of};
+use crate::model::recording::{Recorded, Recording};
 use crate::model::scope::Scope;
 use crate::model::test_items::{delta, errors_of};
 use crate::model::warnings::Warnings;
@@ -50,8 +51,8 @@ pub(crate) enum Command {
     Begin { plan: Arc<RunPlan>, accepted: oneshot::Sender<(RunLease, Vec<OlderRun>)> },
     /// Something happened in a run.
     DriverEvent { run_id: String, event: DriverEvent },
-    /// Nothing more will happen in a run.
-    Ended { run_id: String, ending: DriverEnd, done: oneshot::Sender<()> },
+    /// Nothing more will happen in a run. The answer is what its tests depended on, with those that passed.
+    Ended { run_id: String, ending: DriverEnd, done: oneshot::Sender<Passed> },
     /// The code of a run, if it can be named.
     Code { run_id: String, code: Option<Arc<str>>, done: oneshot::Sender<()> },
     /// The history has new outcomes, from any process.
@@ -72,6 +73,29 @@ pub(crate) enum Command {
     JointEnded { run: Arc<JointRun> },
     /// Everything before is recorded.
     Settled { done: oneshot::Sender<()> },
+}
+
+/// The inputs of an ended run's tests.
+#[derive(Debug, Default)]
+pub(crate) struct Passed {
+    pub recorded: Recorded,
+    /// The tests whose last attempt passed, by index.
+    pub tests: HashMap<usize, Arc<str>>,
+    /// The time of the run's beginning, in milliseconds since 1970.
+    pub began_ms: u64,
+}
+
+impl Passed {
+    fn new(recording: Recording, open: &OpenRun) -> Self {
+        let recorded = recording.finish();
+        let mut last: HashMap<&str, Outcome> = HashMap::new();
+        if !recorded.tests.is_empty() {
+            last.extend(open.run.attempts.iter().map(|attempt| (&*attempt.id, attempt.outcome)));
+        }
+        let indices = recorded.tests.keys().map(|index| (*index, Arc::clone(&open.plan.node(*index).id)));
+        let tests = indices.filter(|(_, id)| last.get(&**id) == Some(&Outcome::Passed)).collect();
+        Passed { tests, recorded, began_ms: open.run.started_ms }
+    }
 }
 
 pub(crate) struct Recorder {
@@ -103,6 +127,8 @@ struct OpenRun {
     /// outcomes prove nothing.
     runs_alone: bool,
     warned: Warnings,
+    /// The inputs of its tests.
+    recording: Recording,
 }
 
 impl Recorder {
@@ -209,8 +235,7 @@ impl Recorder {
             Command::Begin { plan, accepted } => self.begin(plan, accepted),
             Command::DriverEvent { run_id, event } => self.on_driver_event(&run_id, event),
             Command::Ended { run_id, ending, done } => {
-                self.end(&run_id, ending);
-                let _ = done.send(());
+                let _ = done.send(self.end(&run_id, ending).unwrap_or_default());
             }
             Command::Code { run_id, code, done } => {
                 self.save(&run_id, code);
@@ -289,6 +314,7 @@ impl Recorder {
             run: Run::new(plan.source, None),
             runs_alone,
             warned: Warnings::default(),
+            recording: Recording::default(),
         };
         self.next_run += 1;
         self.runs.insert(plan.run_id.clone(), open);
@@ -352,6 +378,7 @@ impl Recorder {
                 }
             }
             DriverEvent::Reads(reads) => self.state.reads().add(&self.state.root, &reads),
+            DriverEvent::Inputs(pid, inputs) => open.recording.add(pid, inputs),
             DriverEvent::DebugData(files) => open.record.suite_log.keep_debug_data(files),
             DriverEvent::Warnings(warnings) => open.warned.add(warnings),
             DriverEvent::Outcome(index, outcome) => {
@@ -366,8 +393,8 @@ impl Recorder {
         }
     }
 
-    fn end(&mut self, run_id: &str, ending: DriverEnd) {
-        let Some(mut open) = self.runs.remove(run_id) else { return };
+    fn end(&mut self, run_id: &str, ending: DriverEnd) -> Option<Passed> {
+        let mut open = self.runs.remove(run_id)?;
         let missing = open.left();
         let why = ending.fault.as_deref().unwrap_or("the run ended before it");
         for index in missing {
@@ -398,6 +425,7 @@ impl Recorder {
             debug_data: open.record.suite_log.debug_data(),
             warnings: open.warned.take(),
         };
+        let passed = Passed::new(std::mem::take(&mut open.recording), &open);
         self.unsaved.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));
         self.push(EventPayload::RunFinished(end.clone()));
         // The suite ends first: a waiting reader takes a suite without an end for one that failed.
@@ -406,6 +434,7 @@ impl Recorder {
         if open.record.suite_log.is_closed_for_client() {
             self.state.runs.remove(run_id);
         }
+        Some(passed)
     }
 
     /// Gives a run to the history, which reports back with [`Command::Recorded`].

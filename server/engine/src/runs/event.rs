@@ -6,6 +6,7 @@ use pytest_lens_protocol::SuiteStatus;
 use pytest_lens_protocol::TestOutcome;
 
 use crate::model::file_readers::FileReads;
+use crate::model::recording::ReportedInputs;
 use crate::model::warnings::ReportedWarning;
 use crate::runs::artifacts::Streams;
 
@@ -21,6 +22,8 @@ pub(crate) enum DriverEvent {
     Printed(usize, usize),
     /// Files of the project that tests read.
     Reads(Vec<FileReads>),
+    /// The inputs of a test, by the process with this pid.
+    Inputs(i32, ReportedInputs),
     /// Files of debug data, by name.
     DebugData(Vec<(String, PathBuf)>),
     Outcome(usize, Box<TestOutcome>),

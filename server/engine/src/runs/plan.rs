@@ -9,6 +9,7 @@ use std::time::Duration;
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
+use pytest_lens_protocol::Settings;
 use tokio::sync::watch;
 
 use crate::model::node::Node;
@@ -96,6 +97,18 @@ pub(crate) enum RunKind {
     },
     /// One process under a debugger: one attempt, without a time limit.
     Debug { debug_process: DebugProcess, run_disabled: bool },
+}
+
+impl RunPlan {
+    /// Whether its tests run as the settings say, without arguments and options of its own.
+    pub(crate) fn is_as_configured(&self, settings: &Settings) -> bool {
+        let is_usual = match &self.kind {
+            RunKind::Forked => true,
+            RunKind::Fresh { run_disabled, coverage, .. } => !run_disabled && coverage.is_none(),
+            RunKind::Resident(_) | RunKind::Debug { .. } => false,
+        };
+        is_usual && self.collected.options.arguments == settings.arguments
+    }
 }
 
 impl RunKind {

@@ -11,9 +11,9 @@ use pytest_lens_protocol::{
     SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
-    ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, NestedContext, NestedStatus, Output, OutputStream,
-    PastOutcome, ReachedFile, Request, Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, TestNodeInfo,
-    TestOutcome, TestOutcomes, TestResultInfo, Warning,
+    ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, ImpactReason, NestedContext, NestedStatus, Output,
+    OutputStream, PastOutcome, ReachedFile, Request, Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart,
+    TestImpact, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, Warning,
 };
 use serde_json::Value;
 
@@ -335,6 +335,15 @@ pub fn response(extra: bool) -> impl Strategy<Value = Response> {
             any_of!(Response::Affected {
                 everything: texts(),
                 files: vec(any_of!(ReachedFile { path: text(), through: texts() }), 0..3),
+                tests: vec(
+                    any_of!(TestImpact {
+                        node_id: text(),
+                        reason: of(any_of!(ImpactReason { kind: text(), name: text() })),
+                        inputs: any::<usize>(),
+                        passed_ms: any::<u64>(),
+                    }),
+                    0..3
+                ),
             }),
             any_of!(Response::Changes { cursor: long(), paths: texts(), everything: flag() }),
             any_of!(Response::RunRecorded { already_recorded: flag() }),

@@ -7,10 +7,10 @@ use pytest_lens_protocol::{
     RunEventPayload, SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
-    CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, InventoryDelta,
-    ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, PastOutcome, Range, ReachedFile, Request, Response,
-    RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, Siblings, Subtest, TestItem, TestNodeInfo, TestOutcome,
-    TestOutcomes, TestResultInfo, TestsStarted, Warning,
+    CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, ImpactReason,
+    InventoryDelta, ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, PastOutcome, Range, ReachedFile,
+    Request, Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, Siblings, Subtest, TestImpact, TestItem,
+    TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, TestsStarted, Warning,
 };
 use serde_json::json;
 
@@ -292,6 +292,17 @@ pub fn responses() -> Vec<Response> {
         Response::Affected {
             everything: vec![],
             files: vec![ReachedFile { path: "t.py".into(), through: vec!["t.py".into(), "src/low.py".into()] }],
+            tests: vec![],
+        },
+        Response::Affected {
+            everything: vec![],
+            files: vec![],
+            tests: vec![TestImpact {
+                node_id: "t.py::test_a".into(),
+                reason: Some(ImpactReason { kind: "function".into(), name: "src/low.py::parse".into() }),
+                inputs: 3,
+                passed_ms: 1_700_000_000_000,
+            }],
         },
         Response::Changes { cursor: 8, paths: vec!["src/low.py".into()], everything: false },
         Response::RunRecorded { already_recorded: true },

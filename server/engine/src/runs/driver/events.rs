@@ -78,6 +78,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             }
             FromWorker::Importing { path } => slot.importing = Some(path),
             FromWorker::Reads { reads } => (self.tell)(DriverEvent::Reads(reads)),
+            FromWorker::Inputs(inputs) if inputs.i < self.plan.selected.len() => {
+                (self.tell)(DriverEvent::Inputs(slot.runner.pid(), inputs));
+            }
             FromWorker::RunnerReady { stacks, read } => {
                 let same_files = slot.order.is_some() && self.plan.collected.agrees_with(&read);
                 slot.note(FromWorker::RunnerReady { stacks, read });

@@ -1,0 +1,167 @@
+//! The inputs of a run's tests, from the reports of its processes.
+//!
+//! A process keeps what earlier tests left: a test that finds a cached result does not execute the functions that made
+//! it. So a test also depends on everything that its functions have called, directly or not, in the tests before it in
+//! the same process. The first test of a process needs no such addition.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use pytest_lens_history::InputKind;
+use serde::Deserialize;
+
+/// The report on one test.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReportedInputs {
+    pub i: usize,
+    /// Numbers of inputs.
+    pub used: Vec<u32>,
+    /// New pairs of a function and an input that it used: what it called, read or started.
+    pub edges: Vec<(u32, u32)>,
+    pub is_first: bool,
+    /// Inputs from before the first test.
+    #[serde(default)]
+    pub outside: Vec<u32>,
+    /// New numbers, with kind, path and name.
+    pub nodes: Vec<ReportedNode>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReportedNode(pub u32, pub Kind, pub String, pub String);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(remote = "InputKind", rename_all = "snake_case")]
+enum KindNames {
+    Function,
+    File,
+    Folder,
+    Variable,
+    Lines,
+    Process,
+    Network,
+    Extension,
+}
+
+/// The kind of an input, as workers name it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(crate) struct Kind(#[serde(with = "KindNames")] pub InputKind);
+
+/// An input without its fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Used {
+    pub kind: InputKind,
+    pub path: String,
+    pub name: String,
+}
+
+/// The inputs of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Recorded {
+    /// By index of the test.
+    pub tests: BTreeMap<usize, BTreeSet<Used>>,
+    /// Inputs that were used while tests were collected, each with the files whose functions used it.
+    pub outside: BTreeMap<Used, BTreeSet<String>>,
+}
+
+/// The reports of a run so far.
+#[derive(Debug, Default)]
+pub(crate) struct Recording {
+    processes: HashMap<i32, Process>,
+    recorded: Recorded,
+}
+
+/// One process.
+#[derive(Debug, Default)]
+struct Process {
+    nodes: HashMap<u32, Used>,
+    calls: HashMap<u32, Vec<u32>>,
+    /// Inputs of earlier tests.
+    seen: HashSet<u32>,
+}
+
+impl Recording {
+    /// Adds the report on a test that ran in the process with this pid.
+    pub(crate) fn add(&mut self, pid: i32, report: ReportedInputs) {
+        let process = self.processes.entry(pid).or_default();
+        for ReportedNode(number, Kind(kind), path, name) in report.nodes {
+            process.nodes.insert(number, Used { kind, path, name });
+        }
+        for &(caller, called) in &report.edges {
+            process.calls.entry(caller).or_default().push(called);
+        }
+        for number in report.outside {
+            let Some(used) = process.nodes.get(&number) else { continue };
+            let callers = report.edges.iter().filter(|(_, called)| *called == number);
+            let files = callers.filter_map(|(caller, _)| process.nodes.get(caller)).map(|caller| caller.path.clone());
+            self.recorded.outside.entry(used.clone()).or_default().extend(files);
+        }
+        let all = if report.is_first { report.used.iter().copied().collect() } else { process.with_kept(&report.used) };
+        process.seen.extend(&report.used);
+        let used = all.iter().filter_map(|number| process.nodes.get(number)).cloned().collect();
+        self.recorded.tests.insert(report.i, used);
+    }
+
+    pub(crate) fn finish(self) -> Recorded {
+        self.recorded
+    }
+}
+
+impl Process {
+    /// These inputs, and those that led to what earlier tests may have kept.
+    fn with_kept(&self, used: &[u32]) -> HashSet<u32> {
+        let mut all: HashSet<u32> = used.iter().copied().collect();
+        let mut open: Vec<u32> = used.to_vec();
+        while let Some(number) = open.pop() {
+            for called in self.calls.get(&number).into_iter().flatten() {
+                if self.seen.contains(called) && all.insert(*called) {
+                    open.push(*called);
+                }
+            }
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn recorded(reports: &[(i32, serde_json::Value)]) -> (Vec<String>, Vec<String>) {
+        let mut recording = Recording::default();
+        for (pid, report) in reports {
+            recording.add(*pid, serde_json::from_value(report.clone()).unwrap());
+        }
+        let Recorded { tests, outside } = recording.finish();
+        let names = |used: &BTreeSet<Used>| used.iter().map(|used| used.name.clone()).collect::<Vec<_>>().join(" ");
+        let outside = outside.iter().map(|(used, files)| format!("{} {files:?}", used.name)).collect();
+        (tests.iter().map(|(index, used)| format!("{index}: {}", names(used))).collect(), outside)
+    }
+
+    fn function(number: u32, name: &str) -> serde_json::Value {
+        json!([number, "function", format!("{name}.py"), name])
+    }
+
+    #[test]
+    fn a_later_test_depends_on_what_made_a_kept_result() {
+        let nodes = json!([function(0, "get"), function(1, "build"), function(2, "part"), function(3, "other")]);
+        let first = json!({
+            "i": 4, "used": [0, 1, 2, 3], "edges": [[0, 1], [1, 2], [0, 9]], "is_first": true, "nodes": nodes,
+        });
+        let later = json!({ "i": 5, "used": [0], "edges": [], "is_first": false, "nodes": [] });
+        let elsewhere = json!({ "i": 6, "used": [0], "edges": [[0, 1]], "is_first": true, "nodes": nodes });
+        let unseen = json!({ "i": 7, "used": [0], "edges": [[0, 3]], "is_first": false, "nodes": [] });
+        let (tests, _) = recorded(&[(1, first), (1, later), (2, elsewhere), (2, unseen)]);
+        assert_eq!(tests, ["4: build get other part", "5: build get part", "6: get", "7: get"]);
+    }
+
+    #[test]
+    fn inputs_of_the_collection_are_apart_with_their_users() {
+        let nodes = json!([function(0, "a"), function(1, "b"), [2, "lines", "", "lines"]]);
+        let first = json!({
+            "i": 0, "used": [1], "edges": [[0, 1], [1, 2]], "is_first": true, "outside": [0, 1, 2], "nodes": nodes,
+        });
+        let (tests, outside) = recorded(&[(1, first)]);
+        assert_eq!(tests, ["0: b"]);
+        assert_eq!(outside, ["a {}", "b {\"a.py\"}", "lines {\"b.py\"}"]);
+    }
+}

@@ -1,0 +1,430 @@
+//! Whether a test's inputs have changed since it passed, by its record.
+//!
+//! The rule must miss nothing: a change of a function's body concerns the tests that executed the function. Every other
+//! change of a source is executed by the import, so it concerns every test whose file imports the source, directly or
+//! not; the same holds for the body of a function that an import executes, and for conftests. Data and variables
+//! concern their readers. If there is no answer, the test is affected.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use pytest_lens_analysis::functions::{Fingerprint, Functions};
+use pytest_lens_history::{AllInputs, Input, InputKind, TestInputs};
+use serde::{Deserialize, Serialize};
+
+use crate::model::import_graph::is_conftest;
+use crate::model::recording::{Recorded, Used};
+
+/// The name of what a file executes when it is imported, in Python's qualified names.
+const MODULE: &str = "<module>";
+
+/// The state of a project that all tests of a run share.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ground {
+    /// The interpreter, its libraries, pytest's arguments, and variables that C code reads.
+    pub environment: Fingerprint,
+    /// Files of pytest's configuration, by path relative to the root.
+    pub configuration: BTreeMap<String, Fingerprint>,
+    /// The sources, by path relative to the root.
+    pub sources: BTreeMap<String, SourceState>,
+    /// Inputs of the collection.
+    pub outside: Vec<OutsideInput>,
+}
+
+/// The fingerprints of a source: what its import executes, and its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SourceState(pub Fingerprint, pub Fingerprint);
+
+/// An input that was used while tests were collected: the number of its kind, its path and name, its fingerprint, and
+/// the files whose code used it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OutsideInput(u8, String, String, Fingerprint, BTreeSet<String>);
+
+/// The present state of a project, to compare with.
+pub(crate) trait Present {
+    /// The fingerprints of a source, by path relative to the root; `None` if there is none.
+    fn source(&self, path: &str) -> Option<Arc<Functions>>;
+    /// The paths of all sources.
+    fn sources(&self) -> &BTreeSet<String>;
+    /// The fingerprint of a file, a folder or a variable; 0 if there is none.
+    fn data(&self, kind: InputKind, name: &str) -> Fingerprint;
+    fn environment(&self) -> Fingerprint;
+    fn configuration(&self) -> &BTreeMap<String, Fingerprint>;
+}
+
+/// An input as it can be compared: code outside of the project's sources counts as a file.
+fn comparable(present: &dyn Present, used: Used) -> Used {
+    match used.kind {
+        InputKind::Function if !present.sources().contains(&used.path) => {
+            Used { kind: InputKind::File, path: used.path, name: String::new() }
+        }
+        _ => used,
+    }
+}
+
+/// The present fingerprint of an input.
+pub(crate) fn fingerprint_of(present: &dyn Present, used: &Used) -> Fingerprint {
+    match used.kind {
+        InputKind::Function => present.source(&used.path).map_or(0, |source| source.of(&used.name)),
+        InputKind::File | InputKind::Folder => present.data(used.kind, &used.path),
+        InputKind::Variable => present.data(used.kind, &used.name),
+        InputKind::Lines | InputKind::Process | InputKind::Network | InputKind::Extension => 0,
+    }
+}
+
+/// Makes the ground of a run that took place in the present state.
+pub(crate) fn ground(present: &dyn Present, recorded: &Recorded) -> Ground {
+    let sources = present.sources().iter().filter_map(|path| {
+        let source = present.source(path)?;
+        Some((path.clone(), SourceState(source.outside, source.text)))
+    });
+    let outside = recorded.outside.iter().map(|(used, files)| {
+        let used = comparable(present, used.clone());
+        let print = fingerprint_of(present, &used);
+        OutsideInput(used.kind as u8, used.path, used.name, print, files.clone())
+    });
+    Ground {
+        environment: present.environment(),
+        configuration: present.configuration().clone(),
+        sources: sources.collect(),
+        outside: outside.collect(),
+    }
+}
+
+/// The inputs of a test with their fingerprints.
+pub(crate) fn with_fingerprints(present: &dyn Present, used: BTreeSet<Used>) -> BTreeSet<Input> {
+    let with = |used: Used| {
+        let used = comparable(present, used);
+        let fingerprint = fingerprint_of(present, &used);
+        Input { kind: used.kind, path: used.path, name: used.name, fingerprint }
+    };
+    used.into_iter().map(with).collect()
+}
+
+/// The differences between a ground and the present.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct GroundChanges {
+    /// A reason why every test is affected.
+    pub everything: Option<Why>,
+    /// Changed sources whose importers are affected, and files that read changed data when they were imported.
+    pub imported: BTreeSet<String>,
+    /// Sources whose text differs in any way.
+    pub texts: BTreeSet<String>,
+}
+
+/// The reason why a test is affected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// The interpreter, its libraries or pytest's arguments.
+    Environment,
+    Configuration(String),
+    /// A source that its file imports, directly or not.
+    Imports,
+    /// An input that changed.
+    Changed(Input),
+    /// It reads lines or texts of sources, and one that it executes changed.
+    Lines(String),
+    /// Nobody can know what it depends on.
+    Unknown(InputKind),
+    /// The record names something that this version does not know.
+    Unreadable,
+}
+
+/// Compares a ground with the present.
+pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
+    let mut changes = GroundChanges::default();
+    if ground.environment != present.environment() {
+        changes.everything = Some(Why::Environment);
+    }
+    let configured = ground.configuration.keys().chain(present.configuration().keys());
+    let differs = |path: &&String| ground.configuration.get(*path) != present.configuration().get(*path);
+    if let Some(path) = configured.into_iter().find(differs) {
+        changes.everything = Some(Why::Configuration(path.clone()));
+    }
+    let reads_lines = |path: &str| {
+        ground.outside.iter().any(|OutsideInput(kind, .., files)| *kind == InputKind::Lines as u8 && !files.is_empty())
+            || is_conftest(path)
+    };
+    for path in ground.sources.keys().chain(present.sources()) {
+        let then = ground.sources.get(path);
+        let now = present.source(path).map(|source| SourceState(source.outside, source.text));
+        let (outside, text) = (then.map(|state| state.0), then.map(|state| state.1));
+        if text != now.map(|state| state.1) {
+            changes.texts.insert(path.clone());
+            if outside != now.map(|state| state.0) || reads_lines(path) {
+                changes.imported.insert(path.clone());
+            }
+            // pytest imports it by itself, and names the modules of its folder by it.
+            if path.ends_with("__init__.py") && then.is_some() != now.is_some() {
+                changes.everything = Some(Why::Configuration(path.clone()));
+            }
+        }
+    }
+    for OutsideInput(kind, path, name, fingerprint, files) in &ground.outside {
+        let Some(kind) = kind_of(*kind) else {
+            changes.everything = Some(Why::Unreadable);
+            continue;
+        };
+        let used = Used { kind, path: path.clone(), name: name.clone() };
+        match kind {
+            InputKind::Function if changes.texts.contains(path) => {
+                // The sources may not show that its users import it.
+                let is_imported = name == MODULE && changes.imported.contains(path);
+                if is_imported || fingerprint_of(present, &used) != *fingerprint {
+                    changes.imported.insert(path.clone());
+                    changes.imported.extend(files.iter().cloned());
+                }
+            }
+            InputKind::Function | InputKind::Lines => {}
+            InputKind::Process | InputKind::Network | InputKind::Extension => {
+                // Each of these tests counts as one that nobody can know.
+                match files.is_empty() {
+                    true => changes.everything = Some(Why::Unknown(kind)),
+                    false => changes.imported.extend(files.iter().cloned()),
+                }
+            }
+            InputKind::File | InputKind::Folder | InputKind::Variable => {
+                if fingerprint_of(present, &used) != *fingerprint {
+                    match files.is_empty() {
+                        true => changes.everything = Some(Why::Changed(input(used, *fingerprint))),
+                        false => changes.imported.extend(files.iter().cloned()),
+                    }
+                }
+            }
+        }
+    }
+    changes
+}
+
+fn input(used: Used, fingerprint: Fingerprint) -> Input {
+    Input { kind: used.kind, path: used.path, name: used.name, fingerprint }
+}
+
+fn kind_of(number: u8) -> Option<InputKind> {
+    InputKind::ALL.into_iter().find(|kind| *kind as u8 == number)
+}
+
+/// Why a test is affected; `None` if none of its inputs changed. `changes`: of its ground; `is_reached`: whether its
+/// file imports one of the changed sources, directly or not.
+pub(crate) fn why(
+    test: &TestInputs,
+    all: &HashMap<i64, Input>,
+    changes: &GroundChanges,
+    is_reached: bool,
+    present: &dyn Present,
+) -> Option<Why> {
+    if changes.everything.is_some() {
+        return changes.everything.clone();
+    }
+    let mut reads_lines = false;
+    let mut executed: BTreeSet<&str> = BTreeSet::new();
+    for number in &test.inputs {
+        let Some(input) = all.get(number) else { return Some(Why::Unreadable) };
+        let used = || Used { kind: input.kind, path: input.path.clone(), name: input.name.clone() };
+        let has_changed = match input.kind {
+            InputKind::Process | InputKind::Network | InputKind::Extension => return Some(Why::Unknown(input.kind)),
+            InputKind::Lines => {
+                reads_lines = true;
+                false
+            }
+            InputKind::Function => {
+                executed.insert(&input.path);
+                // Code that a test imports late has run; the rest of its file counts as imported.
+                let is_module = input.name == MODULE && changes.imported.contains(&input.path);
+                is_module
+                    || (changes.texts.contains(&input.path) && fingerprint_of(present, &used()) != input.fingerprint)
+            }
+            InputKind::File | InputKind::Folder | InputKind::Variable => {
+                fingerprint_of(present, &used()) != input.fingerprint
+            }
+        };
+        if has_changed {
+            return Some(Why::Changed(input.clone()));
+        }
+    }
+    if reads_lines && let Some(path) = executed.iter().find(|path| changes.texts.contains(**path)) {
+        return Some(Why::Lines((*path).to_owned()));
+    }
+    is_reached.then_some(Why::Imports)
+}
+
+/// The grounds of all records, read; one that can't be read is missing.
+pub(crate) fn grounds(all: &AllInputs) -> HashMap<i64, Ground> {
+    let read = |(id, text): (&i64, &String)| Some((*id, serde_json::from_str(text).ok()?));
+    all.grounds.iter().filter_map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use pytest_lens_analysis::functions::functions;
+
+    use super::*;
+
+    /// A project in memory.
+    #[derive(Clone, Default)]
+    struct Project {
+        sources: BTreeMap<String, Arc<Functions>>,
+        paths: BTreeSet<String>,
+        data: BTreeMap<String, Fingerprint>,
+        environment: Fingerprint,
+        configuration: BTreeMap<String, Fingerprint>,
+    }
+
+    impl Project {
+        fn with(mut self, path: &str, text: &str) -> Self {
+            self.sources.insert(path.to_owned(), Arc::new(functions(text.as_bytes())));
+            self.paths.insert(path.to_owned());
+            self
+        }
+
+        fn without(mut self, path: &str) -> Self {
+            self.sources.remove(path);
+            self.paths.remove(path);
+            self
+        }
+
+        fn with_data(mut self, name: &str, content: Fingerprint) -> Self {
+            self.data.insert(name.to_owned(), content);
+            self
+        }
+    }
+
+    impl Present for Project {
+        fn source(&self, path: &str) -> Option<Arc<Functions>> {
+            self.sources.get(path).cloned()
+        }
+        fn sources(&self) -> &BTreeSet<String> {
+            &self.paths
+        }
+        fn data(&self, _: InputKind, name: &str) -> Fingerprint {
+            self.data.get(name).copied().unwrap_or_default()
+        }
+        fn environment(&self) -> Fingerprint {
+            self.environment
+        }
+        fn configuration(&self) -> &BTreeMap<String, Fingerprint> {
+            &self.configuration
+        }
+    }
+
+    const CORE: &str = "LIMIT = 1\ndef parse(x=1):\n    return x\ndef walk(): return 1\ndef early(): return 1\n";
+
+    fn project() -> Project {
+        Project::default()
+            .with("core.py", CORE)
+            .with("conftest.py", "import pytest\n")
+            .with("late.py", "x = 1\n")
+            .with_data("data.txt", 1)
+            .with_data("cases.txt", 1)
+            .with_data("OWN", 1)
+    }
+
+    fn used(kind: InputKind, path: &str, name: &str) -> Used {
+        Used { kind, path: path.to_owned(), name: name.to_owned() }
+    }
+
+    /// The sources that count as imported again, and why a test with these inputs is affected.
+    fn judged(inputs: &[Used], after: &Project) -> (Vec<String>, Option<Why>) {
+        let before = project();
+        let mut recorded = Recorded::default();
+        let files = || BTreeSet::from(["test_a.py".to_owned()]);
+        recorded.outside.insert(used(InputKind::Function, "core.py", "early"), files());
+        recorded.outside.insert(used(InputKind::File, "cases.txt", ""), files());
+        recorded.outside.insert(used(InputKind::Lines, "", ""), BTreeSet::new());
+        let text = serde_json::to_string(&ground(&before, &recorded)).unwrap();
+        let ground: Ground = serde_json::from_str(&text).unwrap();
+        let inputs = with_fingerprints(&before, inputs.iter().cloned().collect());
+        let all: HashMap<i64, Input> = (0..).zip(inputs).collect();
+        let test = TestInputs { id: "test_a.py::a".into(), at_ms: 1, ground: 1, inputs: all.keys().copied().collect() };
+        let changes = compare(&ground, after);
+        let why = why(&test, &all, &changes, false, after);
+        (changes.imported.into_iter().collect(), why)
+    }
+
+    fn changed(kind: InputKind, path: &str, name: &str) -> Option<String> {
+        Some(format!("{kind:?} {path} {name}"))
+    }
+
+    fn shown(why: Option<Why>) -> Option<String> {
+        why.map(|why| match why {
+            Why::Changed(input) => format!("{:?} {} {}", input.kind, input.path, input.name),
+            other => format!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn nothing_changed() {
+        let all = InputKind::ALL[..5].iter().map(|kind| used(*kind, "core.py", "parse")).collect::<Vec<_>>();
+        assert_eq!(judged(&all, &project()), (vec![], None));
+    }
+
+    #[test]
+    fn a_body_concerns_the_tests_that_executed_it() {
+        let after = project().with("core.py", &CORE.replace("return x", "return -x"));
+        let parse = used(InputKind::Function, "core.py", "parse");
+        let walk = used(InputKind::Function, "core.py", "walk");
+        let (imported, why) = judged(&[parse], &after);
+        assert_eq!((imported, shown(why)), (vec![], changed(InputKind::Function, "core.py", "parse")));
+        assert_eq!(judged(std::slice::from_ref(&walk), &after), (vec![], None));
+        let lines = used(InputKind::Lines, "", "");
+        assert_eq!(judged(&[walk, lines.clone()], &after).1, Some(Why::Lines("core.py".into())));
+        assert_eq!(judged(&[lines], &after).1, None, "it executes nothing there");
+    }
+
+    #[test]
+    fn the_rest_of_a_source_concerns_its_importers() {
+        let core = || vec!["core.py".to_owned()];
+        for (from, to) in [("LIMIT = 1", "LIMIT = 2"), ("x=1", "x=2"), ("def walk", "def wander")] {
+            assert_eq!(judged(&[], &project().with("core.py", &CORE.replace(from, to))), (core(), None), "{from}");
+        }
+        let early = CORE.replace("early(): return 1", "early(): return 2");
+        assert_eq!(judged(&[], &project().with("core.py", &early)), (core(), None), "an import executes it");
+        assert_eq!(judged(&[], &project().with("core.py", &format!("# new\n{CORE}"))), (vec![], None));
+        assert_eq!(judged(&[], &project().without("core.py")), (core(), None));
+        assert_eq!(judged(&[], &project().with("new.py", "")), (vec!["new.py".to_owned()], None));
+        let package = judged(&[], &project().with("pkg/__init__.py", ""));
+        assert_eq!(package.1, Some(Why::Configuration("pkg/__init__.py".into())));
+        let conftest = project().with("conftest.py", "import pytest\n# changed\n");
+        assert_eq!(judged(&[], &conftest), (vec!["conftest.py".to_owned()], None));
+        let late = judged(&[used(InputKind::Function, "late.py", "<module>")], &project().with("late.py", "x = 2\n"));
+        assert_eq!(shown(late.1), changed(InputKind::Function, "late.py", "<module>"));
+    }
+
+    #[test]
+    fn data_concerns_its_readers() {
+        let after = project().with_data("data.txt", 2).with_data("OWN", 2);
+        let file = judged(&[used(InputKind::File, "data.txt", "")], &after);
+        assert_eq!(shown(file.1), changed(InputKind::File, "data.txt", ""));
+        let variable = judged(&[used(InputKind::Variable, "", "OWN")], &after);
+        assert_eq!(shown(variable.1), changed(InputKind::Variable, "", "OWN"));
+        assert_eq!(judged(&[], &after), (vec![], None));
+        assert_eq!(judged(&[], &project().with_data("cases.txt", 2)).0, ["test_a.py"], "it was read at import");
+    }
+
+    #[test]
+    fn code_outside_of_the_sources_counts_as_a_file() {
+        let hidden = used(InputKind::Function, ".hidden/x.py", "f");
+        let (_, why) = judged(&[hidden], &project().with_data(".hidden/x.py", 5));
+        assert_eq!(shown(why), changed(InputKind::File, ".hidden/x.py", ""));
+    }
+
+    #[test]
+    fn the_unknown_is_affected() {
+        for kind in [InputKind::Process, InputKind::Network, InputKind::Extension] {
+            assert_eq!(judged(&[used(kind, "", "")], &project()).1, Some(Why::Unknown(kind)));
+        }
+        let mut other = project();
+        other.environment = 5;
+        assert_eq!(judged(&[], &other).1, Some(Why::Environment));
+        let mut other = project();
+        other.configuration.insert("pytest.ini".into(), 5);
+        assert_eq!(judged(&[], &other).1, Some(Why::Configuration("pytest.ini".into())));
+        let test = TestInputs { id: "t".into(), at_ms: 1, ground: 1, inputs: vec![7] };
+        let nothing = GroundChanges::default();
+        assert_eq!(why(&test, &HashMap::new(), &nothing, false, &project()), Some(Why::Unreadable));
+        assert_eq!(
+            why(&TestInputs { inputs: vec![], ..test }, &HashMap::new(), &nothing, true, &project()),
+            Some(Why::Imports)
+        );
+    }
+}

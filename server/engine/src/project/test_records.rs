@@ -1,0 +1,265 @@
+//! The records of what tests depend on: made when a run has ended, compared with the disk when a change is judged.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use pytest_lens_analysis::CONFIG_FILES;
+use pytest_lens_analysis::functions::{Fingerprint, Functions, fingerprint};
+use pytest_lens_history::{InputKind, TestInputs};
+use pytest_lens_plan::outcome::Outcome;
+use pytest_lens_platform::files::entry_changed_ns;
+
+use crate::model::import_graph::{Affected, ImportGraph};
+use crate::model::recording::Recorded;
+use crate::model::test_inputs::{self, GroundChanges, Present, Why};
+use crate::processes::disk_snapshot::Snapshot;
+use crate::processes::launcher::Base;
+use crate::processes::project_files;
+use crate::project::Project;
+use crate::project::state::ProjectState;
+
+/// Larger files are compared by size and time.
+const CONTENT_LIMIT: u64 = 8 << 20;
+
+/// The clock of the file system lags behind by up to a tick, in nanoseconds.
+const TICK_NS: i128 = 20_000_000;
+
+/// The fingerprint of something that may have changed while tests used it: it equals no other.
+const UNSURE: Fingerprint = Fingerprint::MAX;
+
+/// Variables that Python or C code reads without `os.environ`.
+const READ_BY_C: [&str; 5] = ["PYTHON", "PYTEST_", "LC_", "LANG", "TZ"];
+
+/// The parts of a project's state that are not on disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    /// Of the settings; the rest is the engine's own environment.
+    variables: BTreeMap<String, String>,
+    environment: Fingerprint,
+}
+
+impl Surroundings {
+    /// The present ones, with this interpreter. Blocks.
+    pub(crate) fn of(project: &Project, base: &Base) -> Self {
+        let libraries = base.libraries();
+        let variables = project.pool.launcher.env.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+        let python = project.pool.launcher.python();
+        let arguments = &project.state.settings.load().arguments;
+        let mut read_by_c: BTreeMap<String, String> = std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .collect();
+        read_by_c.extend(variables.clone());
+        read_by_c.retain(|name, _| READ_BY_C.iter().any(|start| name.starts_with(start)));
+        let environment = fingerprint(format!("{libraries}\n{python:?}\n{arguments:?}\n{read_by_c:?}").as_bytes());
+        Surroundings { variables, environment }
+    }
+}
+
+/// A run whose code and data are to be found on disk unchanged.
+pub(crate) struct During {
+    /// The files that its session read.
+    pub read: RefCell<Snapshot>,
+    /// Its beginning, in milliseconds since 1970.
+    pub began_ms: u64,
+}
+
+/// The project on disk. With `during`, a file that may have changed in that run has no fingerprint that equals another.
+struct OnDisk<'a> {
+    state: &'a ProjectState,
+    surroundings: Surroundings,
+    sources: BTreeSet<String>,
+    configuration: BTreeMap<String, Fingerprint>,
+    during: Option<During>,
+    data: RefCell<HashMap<(InputKind, String), Fingerprint>>,
+}
+
+impl<'a> OnDisk<'a> {
+    fn new(state: &'a ProjectState, surroundings: Surroundings, during: Option<During>) -> Self {
+        let root = &state.root;
+        let mut present = OnDisk {
+            state,
+            surroundings,
+            sources: project_files::sources(root, root).collect(),
+            configuration: BTreeMap::new(),
+            during,
+            data: RefCell::default(),
+        };
+        let folders = root.ancestors().take_while(|folder| folder.starts_with(&state.pytest.load().rootdir));
+        let files = folders.chain([root.as_path()]).flat_map(|folder| CONFIG_FILES.map(|name| folder.join(name)));
+        let files: BTreeSet<PathBuf> = files.filter(|path| path.is_file()).collect();
+        let prints = files.into_iter().map(|path| (path.display().to_string(), present.content(&path))).collect();
+        present.configuration = prints;
+        if present.during.is_some() {
+            let sure =
+                std::mem::take(&mut present.sources).into_iter().filter(|path| present.sure(path).is_some()).collect();
+            present.sources = sure;
+        }
+        present
+    }
+
+    /// A source's fingerprints, if it is the one that was executed.
+    fn sure(&self, source: &str) -> Option<Arc<Functions>> {
+        let path = self.state.root.join(source);
+        let functions = self.state.analyses.functions(&path)?;
+        let is_sure = self.during.as_ref().is_none_or(|during| {
+            let holds = during.read.borrow_mut().still_holds(&path);
+            holds.unwrap_or_else(|| is_older(&path, during.began_ms))
+        });
+        is_sure.then_some(functions)
+    }
+
+    fn content(&self, path: &Path) -> Fingerprint {
+        let Ok(data) = std::fs::metadata(path) else { return 0 };
+        let content = if data.is_dir() || data.len() > CONTENT_LIMIT {
+            fingerprint(format!("{} {:?}", data.len(), data.modified().ok()).as_bytes())
+        } else {
+            std::fs::read(path).map_or(0, |content| fingerprint(&content))
+        };
+        // The last look: it may change at any time.
+        let is_sure = self.during.as_ref().is_none_or(|during| is_older(path, during.began_ms));
+        if is_sure { content } else { UNSURE }
+    }
+}
+
+/// Whether a file last changed before this time.
+fn is_older(path: &Path, ms: u64) -> bool {
+    let changed = |data: std::fs::Metadata| i128::from(entry_changed_ns(&data));
+    std::fs::metadata(path).is_ok_and(|data| changed(data) + TICK_NS < i128::from(ms) * 1_000_000)
+}
+
+fn names_in(folder: &Path) -> Fingerprint {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name != "__pycache__" && !name.ends_with(".pyc")).collect();
+    names.sort_unstable();
+    fingerprint(names.join("\0").as_bytes())
+}
+
+impl Present for OnDisk<'_> {
+    fn source(&self, path: &str) -> Option<Arc<Functions>> {
+        if self.sources.contains(path) { self.sure(path) } else { None }
+    }
+
+    fn sources(&self) -> &BTreeSet<String> {
+        &self.sources
+    }
+
+    fn data(&self, kind: InputKind, name: &str) -> Fingerprint {
+        let key = (kind, name.to_owned());
+        if let Some(known) = self.data.borrow().get(&key) {
+            return *known;
+        }
+        let path = self.state.root.join(name);
+        let print = match kind {
+            InputKind::Folder => names_in(&path),
+            InputKind::Variable => {
+                let own = self.surroundings.variables.get(name).map(Into::into);
+                let value = own.or_else(|| std::env::var_os(name));
+                value.map_or(0, |value| fingerprint(value.as_encoded_bytes()))
+            }
+            _ => self.content(&path),
+        };
+        self.data.borrow_mut().insert(key, print);
+        print
+    }
+
+    fn environment(&self) -> Fingerprint {
+        self.surroundings.environment
+    }
+
+    fn configuration(&self) -> &BTreeMap<String, Fingerprint> {
+        &self.configuration
+    }
+}
+
+/// Writes the records of the tests that passed in a run. Blocks.
+pub(crate) fn write(
+    state: &ProjectState,
+    surroundings: Surroundings,
+    during: During,
+    mut recorded: Recorded,
+    passed: &HashMap<usize, Arc<str>>,
+) {
+    recorded.tests.retain(|index, _| passed.contains_key(index));
+    if recorded.tests.is_empty() {
+        return;
+    }
+    let at_ms = during.began_ms;
+    let present = OnDisk::new(state, surroundings, Some(during));
+    let ground = test_inputs::ground(&present, &recorded);
+    let tests = std::mem::take(&mut recorded.tests).into_iter().filter_map(|(index, used)| {
+        Some((passed.get(&index)?.to_string(), test_inputs::with_fingerprints(&present, used)))
+    });
+    let tests: Vec<_> = tests.collect();
+    let written = serde_json::to_string(&ground)
+        .map_err(|error| error.to_string())
+        .and_then(|ground| state.history.inputs().write(&ground, at_ms, &tests));
+    if let Err(error) = written {
+        tracing::warn!("{error}");
+    }
+}
+
+/// The judgment of one test by its record and its last outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub id: String,
+    /// Why it is affected; `None`: nothing that it depends on has changed.
+    pub why: Option<Reason>,
+    /// The number of its recorded inputs.
+    pub inputs: usize,
+    /// The time of the pass, in milliseconds since 1970.
+    pub at_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Input(Why),
+    /// Its last outcome is no pass.
+    NotPassed(Outcome),
+}
+
+/// Judges every test that has a record, or did not pass when it ran last. Blocks.
+pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<String>) -> Vec<Judged> {
+    let state = &project.state;
+    let all = state.history.inputs().read().unwrap_or_else(|error| {
+        tracing::warn!("{error}");
+        Arc::default()
+    });
+    let outcomes: HashMap<Arc<str>, Outcome> =
+        state.history.last_outcomes().into_iter().map(|last| (last.attempt.id, last.attempt.outcome)).collect();
+    let mut judged: Vec<Judged> = Vec::new();
+    let failed = outcomes.iter().filter(|(_, outcome)| outcome.is_failure());
+    judged.extend(failed.map(|(id, outcome)| Judged {
+        id: id.to_string(),
+        why: Some(Reason::NotPassed(*outcome)),
+        inputs: 0,
+        at_ms: 0,
+    }));
+    let Some(session) = project.pool.newest_session().filter(|_| !all.tests.is_empty()) else { return judged };
+    let present = OnDisk::new(state, Surroundings::of(project, &session.base), None);
+    let grounds = test_inputs::grounds(&all);
+    let mut changes: HashMap<i64, (GroundChanges, Affected)> = HashMap::new();
+    let reads = state.reads().clone();
+    for test in &all.tests {
+        let TestInputs { id, at_ms, ground, inputs } = test;
+        if outcomes.get(id.as_str()) != Some(&Outcome::Passed) {
+            continue;
+        }
+        let Some(then) = grounds.get(ground) else { continue };
+        let (changes, reached) = changes.entry(*ground).or_insert_with(|| {
+            let changes = test_inputs::compare(then, &present);
+            let reached = graph.importing(&reads, &changes.imported, tests);
+            (changes, reached)
+        });
+        let file = id.split("::").next().unwrap_or_default();
+        let is_reached = match reached {
+            Affected::All => true,
+            Affected::Files(files) => files.contains(file),
+        };
+        let why = test_inputs::why(test, &all.inputs, changes, is_reached, &present).map(Reason::Input);
+        judged.push(Judged { id: id.clone(), why, inputs: inputs.len(), at_ms: *at_ms });
+    }
+    judged
+}

@@ -1,0 +1,1 @@
+"""A small shop: the package that the short form of the mutation bench changes."""

@@ -1,0 +1,231 @@
+"""That `run --affected` selects by what each test depended on, with this file's Python.
+
+Below Python 3.12 nothing is recorded: the imports decide.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+RECORDS = sys.version_info >= (3, 12)
+
+FILES = {
+    "pytest-lens.toml": 'runOnSave = "affected"\n',
+    "pkg/__init__.py": "",
+    "pkg/core.py": """
+        import functools
+        LIMIT = 3
+        _kept = {}
+        def parse(text, times=LIMIT):
+            return text * times
+        @functools.lru_cache
+        def table():
+            return parse("x")
+        def get():
+            if "x" not in _kept:
+                _kept["x"] = build()
+            return _kept["x"]
+        def build():
+            return 2
+        def early():
+            return 5
+    """,
+    "conftest.py": """
+        import pytest
+        from pkg import core
+        @pytest.fixture(scope="session")
+        def parsed():
+            return core.parse("y")
+    """,
+    "data.txt": "data",
+    "test_a.py": """
+        import pathlib, subprocess
+        from pkg import core
+        EARLY = core.early()
+        def test_first(parsed): assert parsed == "yyy"
+        def test_later(parsed): assert parsed == "yyy"
+        def test_get(): assert core.get() == 2
+        def test_kept(): assert core.get() == 2
+        def test_table(): assert core.table() == "xxx"
+        def test_cached(): assert core.table() == "xxx"
+        def test_data(): assert pathlib.Path("data.txt").read_text() == "data"
+        def test_early(): assert EARLY == 5
+        def test_process(): subprocess.run(["true"], check=True)
+    """,
+    "test_b.py": "def test_nothing(): pass\n",
+}
+OF_A = {
+    line.split("(")[0].split()[-1]
+    for line in FILES["test_a.py"].splitlines()
+    if line.strip().startswith("def ")
+}
+# The conftest imports the package.
+ALL = OF_A | {"test_nothing"}
+ALWAYS = {"test_process"}
+
+
+# Two projects in one repository; the tests of one execute code of the other.
+NESTED = {
+    "api/pytest-lens.toml": 'runOnSave = "affected"\n',
+    "web/pytest-lens.toml": 'runOnSave = "affected"\n',
+    "shared/code_of.py": """
+        from own import other
+        def double(x):
+            return 2 * x
+        def unused():
+            return 1
+        def through():
+            return other.LIMIT
+    """,
+    "api/pytest.ini": "[pytest]\npythonpath = . ../shared\npython_files = check_*.py\n",
+    "api/own/__init__.py": "",
+    "api/own/other.py": "LIMIT = 3\ndef own():\n    return 1\n",
+    "api/check_a.py": """
+        import code_of
+        def test_double(): assert code_of.double(1) == 2
+        def test_through(): assert code_of.through() == 3
+        def test_nothing(): pass
+    """,
+    "web/pytest.ini": "[pytest]\n",
+    "web/page.py": "def show():\n    return 1\ndef unused():\n    return 2\n",
+    "web/test_w.py": """
+        import page
+        def test_show(): assert page.show() == 1
+        def test_none(): pass
+        def test_data(): assert open("../shared/data.txt").read() == "data"
+    """,
+    "shared/data.txt": "data",
+}
+
+
+class Project:
+    """A repository with a project whose tests have run."""
+
+    def __init__(self, folder: Path, files: dict[str, str] = FILES) -> None:
+        self.root = folder / "project"
+        self._env = {**os.environ, "XDG_STATE_HOME": str(folder / "state")}
+        self._env["XDG_CACHE_HOME"] = str(folder / "cache")
+        self._env["VIRTUAL_ENV"] = sys.prefix
+        for name, text in files.items():
+            self.write(name, textwrap.dedent(text).lstrip("\n"))
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
+            names = ["-c", "user.name=x", "-c", "user.email=x@x", "-c", "commit.gpgsign=false"]
+            subprocess.run(["git", *names, *words], cwd=self.root, check=True)
+        assert self.run().returncode == 0
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Call `pytest-lens run`."""
+        binary = os.environ.get("PYTEST_LENS_BIN") or str(REPO / "target" / "debug" / "pytest-lens")
+        command = [binary, "run", *arguments]
+        return subprocess.run(command, cwd=self.root, env=self._env, capture_output=True, text=True)
+
+    def affected(self) -> set[str]:
+        """The names of the tests that would run."""
+        told = self.run("--affected", "--collect-only", "-q")
+        assert told.returncode in (0, 5), told.stdout + told.stderr
+        return {line.split("::")[1] for line in told.stdout.splitlines() if "::" in line}
+
+    def affected_by(self, name: str, old: str, new: str) -> set[str]:
+        """The same, after a change that is taken back."""
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        self.write(name, text.replace(old, new))
+        try:
+            return self.affected()
+        finally:
+            self.write(name, text)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(tmp_path_factory.mktemp("affected"))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "expected"),
+    [
+        (
+            "pkg/core.py",
+            "return text * times",
+            "return text + times",
+            {"test_first", "test_later", "test_table", "test_cached"},
+        ),
+        ("pkg/core.py", "return 2", "return 3", {"test_get", "test_kept"}),
+        ("pkg/core.py", "return 5", "return 6", ALL),
+        ("pkg/core.py", "LIMIT = 3", "LIMIT = 4", ALL),
+        ("pkg/core.py", "times=LIMIT", "times=1", ALL),
+        ("pkg/core.py", "return 2", "return 2  # two", set()),
+        ("conftest.py", 'parse("y")', 'parse("z")', ALL),
+        ("test_a.py", "core.get() == 2\n", "core.get() > 1\n", {"test_get", "test_kept"}),
+        ("test_a.py", "EARLY == 5", "EARLY > 4", {"test_early"}),
+        ("data.txt", "data", "date", {"test_data"}),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "\n" not in value else None,
+)
+def test_a_change_selects_the_tests_that_depend_on_it(
+    project: Project, name: str, old: str, new: str, expected: set[str]
+) -> None:
+    if not RECORDS:
+        expected = OF_A if name == "test_a.py" else ALL
+    assert project.affected_by(name, old, new) == expected | ALWAYS
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_projects_of_a_repository_see_changes_of_each_other(tmp_path: Path) -> None:
+    project = Project(tmp_path, NESTED)
+    own = {"test_double", "test_through", "test_nothing"}
+    assert project.affected() == set()
+    # The records of a nested project have no code from outside of it: the imports decide.
+    assert project.affected_by("shared/code_of.py", "2 * x", "3 * x") == own
+    assert project.affected_by("api/own/other.py", "LIMIT = 3", "LIMIT = 4") == own
+    assert project.affected_by("web/page.py", "return 1", "return 3") == {"test_show"}
+    assert project.affected_by("web/page.py", "return 2", "return 3") == set()
+    assert project.affected_by("shared/data.txt", "data", "date") == {"test_data"}
+    page = project.root / "web" / "page.py"
+    page.write_text(page.read_text().replace("return 1", "return 3"), encoding="utf-8")
+    told = project.run("--affected", "--explain", "web/test_w.py::test_show").stdout
+    assert "would run: `web/page.py::show`, which it uses, changed since " in told
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_the_reason_is_told(project: Project) -> None:
+    told = project.run("--affected", "--explain", "test_a.py::test_data").stdout
+    assert told.startswith(
+        "test_a.py::test_data would not run: none of its 2 inputs has changed since "
+    )
+    path = project.root / "pkg" / "core.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("return 2", "return 3"), encoding="utf-8")
+    try:
+        told = project.run("--affected", "--explain", "test_a.py::test_kept").stdout
+        ran = project.run("--affected", "test_b.py", "test_a.py::test_kept", "test_a.py::test_data")
+    finally:
+        path.write_text(text, encoding="utf-8")
+    assert "would run: `pkg/core.py::build`, which it uses, changed since " in told
+    assert ran.returncode == 1
+    assert "2 tests left out: nothing that they depend on has changed" in ran.stdout
+    project.run("test_a.py::test_kept")
+
+
+@pytest.mark.skipif(not RECORDS, reason="nothing is recorded")
+def test_a_test_that_failed_runs_again(project: Project) -> None:
+    path = project.root / "data.txt"
+    path.write_text("other", encoding="utf-8")
+    assert project.run("test_a.py::test_data").returncode == 1
+    path.write_text("data", encoding="utf-8")
+    assert project.affected() == ALWAYS | {"test_data"}, "its last outcome is no pass"
+    assert project.run("test_a.py::test_data").returncode == 0
+    assert project.affected() == ALWAYS
