@@ -314,6 +314,7 @@ mod tests {
             .with("core.py", CORE)
             .with("conftest.py", "import pytest\n")
             .with("late.py", "x = 1\n")
+            .with("named.py", "x = 1\n")
             .with_data("data.txt", 1)
             .with_data("cases.txt", 1)
             .with_data("OWN", 1)
@@ -329,6 +330,7 @@ mod tests {
         let mut recorded = Recorded::default();
         let files = || BTreeSet::from(["test_a.py".to_owned()]);
         recorded.outside.insert(used(InputKind::Function, "core.py", "early"), files());
+        recorded.outside.insert(used(InputKind::Function, "named.py", MODULE), files());
         recorded.outside.insert(used(InputKind::File, "cases.txt", ""), files());
         recorded.outside.insert(used(InputKind::Lines, "", ""), BTreeSet::new());
         let text = serde_json::to_string(&ground(&before, &recorded)).unwrap();
@@ -378,9 +380,13 @@ mod tests {
             assert_eq!(judged(&[], &project().with("core.py", &CORE.replace(from, to))), (core(), None), "{from}");
         }
         let early = CORE.replace("early(): return 1", "early(): return 2");
-        assert_eq!(judged(&[], &project().with("core.py", &early)), (core(), None), "an import executes it");
+        let and_user = |path: &str| vec![path.to_owned(), "test_a.py".to_owned()];
+        let early = judged(&[], &project().with("core.py", &early)).0;
+        assert_eq!(early, and_user("core.py"), "an import executes it, by whatever way");
+        let named = judged(&[], &project().with("named.py", "x = 2\n")).0;
+        assert_eq!(named, and_user("named.py"), "it is imported by a name that no source shows");
         assert_eq!(judged(&[], &project().with("core.py", &format!("# new\n{CORE}"))), (vec![], None));
-        assert_eq!(judged(&[], &project().without("core.py")), (core(), None));
+        assert_eq!(judged(&[], &project().without("core.py")).0, and_user("core.py"));
         assert_eq!(judged(&[], &project().with("new.py", "")), (vec!["new.py".to_owned()], None));
         let package = judged(&[], &project().with("pkg/__init__.py", ""));
         assert_eq!(package.1, Some(Why::Configuration("pkg/__init__.py".into())));
