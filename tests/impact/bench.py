@@ -158,7 +158,7 @@ def broken(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one mutant."""
+    """The outcome of one mutant."""
 
     suite: str
     seed: int

@@ -12,7 +12,7 @@ use chores::{build, paths, process};
 use crate::test::pythons;
 
 /// The Pythons that can record what a test depends on, by their minor versions.
-const PYTHONS: [u32; 2] = [13, 12];
+pub(crate) const PYTHONS: [u32; 2] = [13, 12];
 
 /// The short form: a package that lies next to the bench.
 const SHORT: [&str; 6] = ["--suite", "tests/impact/sample", "--sources", "shop", "--count", "100"];

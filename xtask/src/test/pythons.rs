@@ -2,9 +2,11 @@
 //!
 //! The whole of the worker's tests runs in the area `python`, with one pair. Here each other Python runs them with its
 //! newest pytest; with older ones the tests marked `core` run. Each pair compares a small project with plain pytest. A
-//! Python that is missing on this machine is named, and counts as skipped.
+//! Python that is missing on this machine is named, and counts as skipped. At last the short form of `cargo xtask impact`
+//! runs.
 
 use super::{Tally, areas};
+use crate::impact;
 use anyhow::{Context, Result, anyhow};
 use chores::venv::Venv;
 use chores::{build, paths, process, ui};
@@ -86,7 +88,13 @@ pub(super) fn run() -> Result<Tally> {
             .into_iter()
             .try_for_each(|thread| thread.join().map_err(|_| anyhow!("a thread of the checks panicked"))?)
     })?;
-    let (sum, rows) = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (mut sum, rows) = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if impact::PYTHONS.into_iter().any(|python| find(python).is_some()) {
+        println!("{}", ui::paint(ui::Colour::Bold, "100 mutants"));
+        sum.add(Tally::of(impact::run(&[])?));
+    } else {
+        sum.skipped += 1;
+    }
     println!();
     print!("{}", ui::table(&["Python", "pytest", "", "time"], &rows));
     Ok(sum)
