@@ -168,6 +168,22 @@ def test_failures_run_first(world: World, tmp_path: Path) -> None:
     assert started(told)[0] == "test_a.py::test_1"
 
 
+@pytest.mark.parametrize("clearing", [["test_a.py"], ["--co", "-q"]], ids=["run", "listing"])
+def test_cleared_outcomes_select_and_order_no_later_run(
+    world: World, tmp_path: Path, clearing: list[str]
+) -> None:
+    files = {
+        "test_a.py": "def test_1(): pass\ndef test_2(): pass\n",
+        "test_b.py": "def test_1(): pass\ndef test_2(): assert 0\n",
+    }
+    project = Project(tmp_path, files)
+    assert lens(world, "-q", cwd=project.root).status == 1
+    assert lens(world, "--cache-clear", *clearing, cwd=project.root).status == 0
+    told = lens(world, "--lf", "--json", cwd=project.root)
+    assert "no selected test failed when it last ran" in told.err
+    assert len(told.outcomes) == 4
+
+
 def test_addopts_reach_the_engine(world: World, tmp_path: Path) -> None:
     files = {
         "pytest.ini": "[pytest]\naddopts = -q --lf\n",

@@ -80,7 +80,9 @@ pub(crate) struct State {
     pub is_closed: bool,
     /// Number of attempts in `pending`.
     pub pending_attempts: usize,
-    /// Someone waits for `pending` to be written.
+    /// A clearing is not yet in the file.
+    pub is_clearing: bool,
+    /// Someone waits for all to be written.
     pub hurry: bool,
     /// The last handle is gone.
     pub is_dropped: bool,
@@ -108,6 +110,11 @@ impl State {
         if let Some((_, run)) = self.pending.pop_front() {
             self.pending_attempts -= run.attempts.len();
         }
+    }
+
+    /// Whether the file has all that memory has.
+    pub(crate) fn is_written(&self) -> bool {
+        self.pending.is_empty() && !self.is_clearing
     }
 
     /// Removes runs up to this number: they are in the file.
@@ -190,6 +197,23 @@ impl History {
         self.shared.tell(&Changed::Tests(ids));
     }
 
+    /// Clears what the next runs are selected and ordered by: runs that started before `at_ms`, Unix time in
+    /// milliseconds, no longer count for [`History::last_failed`]. Verdicts and last outcomes remain.
+    pub fn clear(&self, at_ms: u64) {
+        {
+            let mut state = self.shared.state();
+            state.ledger.clear(at_ms);
+            state.is_clearing = !state.is_closed;
+        }
+        self.shared.wake.notify_all();
+    }
+
+    /// When [`History::clear`] was last called by any process; 0 if never.
+    #[must_use]
+    pub fn cleared_ms(&self) -> u64 {
+        self.shared.state().ledger.cleared_ms()
+    }
+
     /// Calls `listener` whenever tests have new outcomes, recorded here or elsewhere, until it returns `false`. It runs
     /// on the thread that made the change, and must not wait.
     pub fn listen(&self, listener: impl Fn(&Changed) -> bool + Send + Sync + 'static) {
@@ -209,13 +233,13 @@ impl History {
         let end = Instant::now() + limit;
         let mut state = self.shared.state();
         let failures = state.failures;
-        while !state.pending.is_empty() && !state.is_closed && state.failures == failures {
+        while !state.is_written() && !state.is_closed && state.failures == failures {
             let Some(left) = end.checked_duration_since(Instant::now()) else { break };
             state.hurry = true;
             self.shared.wake.notify_all();
             state = self.shared.done.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.pending.is_empty() && !state.is_closed
+        state.is_written() && !state.is_closed
     }
 
     /// The present or last trouble with the file, in one sentence.
@@ -266,7 +290,7 @@ impl History {
         ids.map(|id| state.ledger.duration_ms(id)).collect()
     }
 
-    /// Tests whose last attempt failed, by id.
+    /// Tests whose last attempt failed, by id; only of runs since the last clearing.
     #[must_use]
     pub fn last_failed(&self) -> Vec<Arc<str>> {
         self.shared.state().ledger.last_failed()

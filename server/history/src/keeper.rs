@@ -60,11 +60,11 @@ pub(crate) fn work(shared: &Arc<Shared>) {
 /// Waits for work; `false` if there will never be any.
 fn wait(shared: &Shared, retry: Option<Duration>) -> bool {
     let mut state = shared.state();
-    if state.is_dropped && (retry.is_some() || state.pending.is_empty()) {
+    if state.is_dropped && (retry.is_some() || state.is_written()) {
         return false;
     }
     let is_idle = |state: &mut crate::history::State| {
-        !state.is_dropped && !state.hurry && (retry.is_some() || state.pending.is_empty())
+        !state.is_dropped && !state.hurry && (retry.is_some() || state.is_written())
     };
     match retry.or(shared.options.watch) {
         Some(limit) => {
@@ -159,6 +159,7 @@ impl Keeper<'_> {
             } else {
                 state.pending.iter().map(|(_, run)| Arc::clone(run)).collect()
             };
+            ledger.clear(state.ledger.cleared_ms());
             let known: HashSet<Uid> = ledger.uids().collect();
             let missing = runs.into_iter().filter(|run| !known.contains(&run.uid));
             state.replace_pending(missing.map(|run| (ledger.add(&run, None), run)).collect());
@@ -173,17 +174,18 @@ impl Keeper<'_> {
 
     /// Writes pending runs, and reads those of other processes.
     fn exchange(&self, store: &mut Store) -> Result<(), Trouble> {
-        let (batch, lost) = {
+        let (batch, lost, cleared_ms) = {
             let mut state = self.shared.state();
             state.ledger.trim(now_ms());
-            (state.pending.iter().cloned().collect::<Vec<_>>(), state.ledger.take_lost())
+            let batch: Vec<_> = state.pending.iter().cloned().collect();
+            (batch, state.ledger.take_lost(), state.ledger.cleared_ms())
         };
-        let written = if batch.is_empty() && lost.is_empty() {
+        let written = if batch.is_empty() && lost.is_empty() && cleared_ms <= store.cleared_ms() {
             Written { rows: Vec::new(), others: store.news()? }
         } else {
             let runs: Vec<Arc<Run>> = batch.iter().map(|(_, run)| Arc::clone(run)).collect();
             let begun = Instant::now();
-            let written = store.write(&runs, &lost);
+            let written = store.write(&runs, &lost, cleared_ms);
             let attempts: usize = runs.iter().map(|run| run.attempts.len()).sum();
             // `cargo xtask bench` reads this line.
             tracing::debug!(runs = runs.len(), attempts, micros = begun.elapsed().as_micros(), "history written");
@@ -205,6 +207,8 @@ impl Keeper<'_> {
             if let Some((last, _)) = batch.last() {
                 state.drop_written(*last);
             }
+            state.ledger.clear(store.cleared_ms());
+            state.is_clearing = state.ledger.cleared_ms() > store.cleared_ms();
             for (row, run) in written.others {
                 if !state.ledger.holds(run.uid) {
                     state.ledger.add(&run, Some(row));
@@ -255,6 +259,7 @@ impl Keeper<'_> {
                 let mut state = self.shared.state();
                 (state.is_settled, state.is_closed) = (true, true);
                 state.replace_pending(std::collections::VecDeque::new());
+                state.is_clearing = false;
                 drop(state);
                 self.shared.done.notify_all();
                 None

@@ -104,6 +104,8 @@ pub(crate) struct Ledger {
     code_index: HashMap<Arc<str>, NonZeroU32>,
     len: usize,
     lost: Vec<Lost>,
+    /// Runs that started before this time don't count for what failed last, Unix time in milliseconds.
+    cleared_ms: u64,
     /// Failures by test.
     failures: HashMap<u32, Explained>,
 }
@@ -361,9 +363,19 @@ impl Ledger {
         Some(f64::from(seen.duration_us) / 1000.0)
     }
 
-    /// Tests whose last attempt failed, by id.
+    /// Runs before this time no longer count for what failed last; a later time stays.
+    pub(crate) fn clear(&mut self, at_ms: u64) {
+        self.cleared_ms = self.cleared_ms.max(at_ms);
+    }
+
+    pub(crate) fn cleared_ms(&self) -> u64 {
+        self.cleared_ms
+    }
+
+    /// Tests whose last attempt since the last clearing failed, by id.
     pub(crate) fn last_failed(&self) -> Vec<Arc<str>> {
-        let failed = |test: &&Test| test.seen.last().is_some_and(|seen| seen.outcome.is_failure());
+        let counts = |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(|run| run.started_ms >= self.cleared_ms);
+        let failed = |test: &&Test| test.seen.last().filter(counts).is_some_and(|seen| seen.outcome.is_failure());
         let mut ids: Vec<_> = self.tests.iter().filter(failed).map(|test| Arc::clone(&test.id)).collect();
         ids.sort_unstable();
         ids

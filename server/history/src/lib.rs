@@ -6,6 +6,7 @@
 //! reads the runs that the others wrote.
 #![warn(unreachable_pub)]
 
+mod cleared;
 mod failure;
 mod failure_table;
 mod fingerprint;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use pytest_lens_plan::outcome::Outcome;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
+use crate::cleared;
 use crate::failure_table::{self, Kept};
 use crate::ledger::{Ledger, Limits, Lost};
 use crate::location::Location;
@@ -49,6 +50,8 @@ pub(crate) struct Store {
     last_run: i64,
     /// SQLite's count of other connections' commits, at the time when all of them had been read.
     version: i64,
+    /// The last clearing that was read or written.
+    cleared_ms: u64,
 }
 
 /// The result of a write.
@@ -85,6 +88,7 @@ impl Store {
             tests: HashMap::new(),
             last_run: 0,
             version: 0,
+            cleared_ms: 0,
         };
         let ledger = store.load(limits)?;
         Ok((store, ledger))
@@ -147,9 +151,16 @@ impl Store {
                 ledger.explain_row(*test, run, attempt, failure);
             }
         }
+        self.cleared_ms = cleared::read(&reading)?;
+        ledger.clear(self.cleared_ms);
         drop(reading);
         (self.tests, self.last_run, self.version) = (tests, last_run, version);
         Ok(ledger)
+    }
+
+    /// The last clearing in the file.
+    pub(crate) fn cleared_ms(&self) -> u64 {
+        self.cleared_ms
     }
 
     /// Runs that others wrote since the last call.
@@ -160,15 +171,16 @@ impl Store {
         let reading = self.connection.transaction()?;
         let version = data_version(&reading)?;
         let others = whole_runs_after(&reading, self.last_run)?;
+        let cleared_ms = cleared::read(&reading)?;
         drop(reading);
-        self.version = version;
+        (self.version, self.cleared_ms) = (version, cleared_ms);
         self.last_run = others.last().map_or(self.last_run, |(row, _)| *row);
         Ok(others)
     }
 
-    /// Adds runs and removes dropped ones, in one transaction.
-    pub(crate) fn write(&mut self, runs: &[Arc<Run>], lost: &[Lost]) -> Result<Written, Trouble> {
-        match self.try_write(runs, lost) {
+    /// Adds runs and a clearing, and removes dropped runs, in one transaction.
+    pub(crate) fn write(&mut self, runs: &[Arc<Run>], lost: &[Lost], cleared_ms: u64) -> Result<Written, Trouble> {
+        match self.try_write(runs, lost, cleared_ms) {
             Ok(written) => Ok(written),
             Err(error) => {
                 // The cache may hold rows of tests that were rolled back.
@@ -178,7 +190,12 @@ impl Store {
         }
     }
 
-    fn try_write(&mut self, runs: &[Arc<Run>], lost: &[Lost]) -> Result<Written, rusqlite::Error> {
+    fn try_write(
+        &mut self,
+        runs: &[Arc<Run>],
+        lost: &[Lost],
+        cleared_ms: u64,
+    ) -> Result<Written, rusqlite::Error> {
         let writing = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version = data_version(&writing)?;
         let mut others = Vec::new();
@@ -193,6 +210,10 @@ impl Store {
             last_run = last_run.max(row.unwrap_or_default());
             rows.push(row);
         }
+        if cleared_ms > self.cleared_ms {
+            cleared::write(&writing, cleared_ms)?;
+        }
+        let cleared_ms = cleared::read(&writing)?;
         remove(&writing, lost)?;
         if lost.iter().any(|lost| matches!(lost, Lost::Run { .. })) {
             failure_table::sweep(&writing)?;
@@ -200,7 +221,7 @@ impl Store {
             self.tests.clear();
         }
         writing.commit()?;
-        (self.version, self.last_run) = (version, last_run);
+        (self.version, self.last_run, self.cleared_ms) = (version, last_run, cleared_ms);
         Ok(Written { rows, others })
     }
 }

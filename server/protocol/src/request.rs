@@ -297,8 +297,8 @@ messages! {
             /// From `context_ready`.
             context_id: String,
         },
-        /// Lists the tests whose last recorded outcome is a failure, recorded by any process (an addition of
-        /// pytest-lens). The list includes tests that no longer exist. Answer: `test_list`.
+        /// Lists the tests whose last recorded outcome since `clear_last_outcomes` is a failure, recorded by any process
+        /// (an addition of pytest-lens). The list includes tests that no longer exist. Answer: `test_list`.
         GetLastFailed = "get_last_failed" {
             /// From `context_ready`.
             context_id: String,
@@ -307,6 +307,16 @@ messages! {
         /// addition of pytest-lens). They include tests that no longer exist. Answer: `events` with `testOutcome`s of
         /// the run `remembered`, which are not in the log.
         GetLastOutcomes = "get_last_outcomes" {
+            /// From `context_ready`.
+            context_id: String,
+            /// Leave out the outcomes of runs before `clear_last_outcomes`.
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            since_cleared: bool,
+        },
+        /// Clears what later runs are selected and ordered by, as pytest's `--cache-clear` (an addition of pytest-lens):
+        /// `get_last_failed` takes no notice of runs that started before. Flakiness and the last outcomes remain.
+        /// Answer: `control_ack`.
+        ClearLastOutcomes = "clear_last_outcomes" {
             /// From `context_ready`.
             context_id: String,
         },

@@ -14,7 +14,7 @@ use crate::options::arguments::{Filter, List, Run};
 use crate::options::selectors;
 use crate::options::selectors::is_selected_file;
 use crate::paths::path_of_uri;
-use crate::run::affected;
+use crate::run::{affected, narrow};
 use crate::suggest;
 
 /// Collects, and prints the tests that the options select. Files that can't be collected go to standard error.
@@ -40,6 +40,9 @@ pub(crate) async fn of_run(
 ) -> Result<i32, Failure> {
     let wanted = Wanted { selectors: &options.selectors, filter: &options.filter, json: options.json };
     let client = Client::open(&*connect, root, options.mode.clone()).await?;
+    if options.cache_clear {
+        narrow::clear(&client).await?;
+    }
     if !options.passed.is_empty() {
         if connect.is_shared() {
             return Err(Failure::usage(format!(

@@ -194,7 +194,7 @@ pub(crate) struct Run {
     /// Run the tests first that never ran, and those of the files first that changed last
     #[arg(long, visible_alias = "nf", help_heading = EXECUTION)]
     pub new_first: bool,
-    /// Take no notice of outcomes of earlier runs in this run, and empty pytest's cache
+    /// Take no notice of outcomes of earlier runs from now on, and empty pytest's cache
     #[arg(long, help_heading = SELECTION)]
     pub cache_clear: bool,
     /// Begin with the first test that failed when it last ran, and stop at the first failure

@@ -38,6 +38,14 @@ pub(super) async fn last_failed(client: &Client) -> Result<HashSet<String>, Fail
     }
 }
 
+/// Clears what this run and later ones are narrowed and ordered by.
+pub(crate) async fn clear(client: &Client) -> Result<(), Failure> {
+    match client.session.call(Request::ClearLastOutcomes { context_id: client.context_id.clone() }).await {
+        Response::ControlAck => Ok(()),
+        other => Err(Failure::of_response(other)),
+    }
+}
+
 /// One shard of the tests that the ids and expressions select, as if there were no others.
 pub(crate) async fn shard_of(
     client: &Client,

@@ -16,7 +16,7 @@ use crate::options::arguments;
 /// The ids of the tests that run before the others, in their order.
 pub(super) async fn first(client: &Client, root: &Path, options: &arguments::Run) -> Result<Vec<String>, Failure> {
     // Of tests that failed, and no others, each runs first.
-    let failed_first = options.failed_first && !options.last_failed && !options.cache_clear;
+    let failed_first = options.failed_first && !options.last_failed;
     if !failed_first && !options.new_first {
         return Ok(Vec::new());
     }
@@ -30,7 +30,7 @@ pub(super) async fn first(client: &Client, root: &Path, options: &arguments::Run
     let (mut first, rest): (Vec<String>, Vec<String>) = known.partition(|id| failed.contains(id));
     if options.new_first {
         first.extend(rest);
-        let ran = if options.cache_clear { HashSet::new() } else { ever_ran(client).await? };
+        let ran = ever_ran(client).await?;
         first = new_first(first, &ran, |file| root.join(file).metadata().and_then(|data| data.modified()).ok());
     }
     Ok(first)
@@ -51,9 +51,9 @@ fn new_first(ids: Vec<String>, ran: &HashSet<String>, changed: impl Fn(&str) -> 
     keyed.into_iter().map(|(_, id)| id).collect()
 }
 
-/// The tests with a recorded outcome.
+/// The tests with a recorded outcome since the last `--cache-clear`.
 async fn ever_ran(client: &Client) -> Result<HashSet<String>, Failure> {
-    let request = Request::GetLastOutcomes { context_id: client.context_id.clone() };
+    let request = Request::GetLastOutcomes { context_id: client.context_id.clone(), since_cleared: true };
     let events = match client.session.call(request).await {
         Response::Events { events, .. } => events,
         other => return Err(Failure::of_response(other)),

@@ -6,7 +6,7 @@ use pytest_lens_engine::Connect;
 use pytest_lens_protocol::{ErrorCode, Request, Response, RunOptions, Source, WorkerCount};
 
 use super::affected;
-use super::narrow::{previously_failed, shard_of};
+use super::narrow::{clear, previously_failed, shard_of};
 use super::order;
 use crate::engine::client::{Client, Log};
 use crate::failure::{Failure, exit};
@@ -39,6 +39,9 @@ pub(crate) async fn start(
             report.apply(&event.payload, "");
         }
     }
+    if options.cache_clear {
+        clear(&client).await?;
+    }
     let mut node_ids = node_ids;
     if let Some(base) = &options.affected {
         let narrowed = affected::narrow(&client, root, node_ids, base).await?;
@@ -51,10 +54,7 @@ pub(crate) async fn start(
         node_ids = narrowed.node_ids;
     }
     if options.last_failed || (is_stepwise(options) && !options.stepwise_reset) {
-        let left = match options.cache_clear {
-            true => Vec::new(),
-            false => previously_failed(&client, &node_ids, options.last_failed).await?,
-        };
+        let left = previously_failed(&client, &node_ids, options.last_failed).await?;
         if left.is_empty() && options.last_failed && options.no_failures.as_deref() == Some("none") {
             return Ok(Started::Empty {
                 why: format!(

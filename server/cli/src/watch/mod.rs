@@ -61,6 +61,7 @@ pub(crate) async fn watch(
             changed,
             last_end: None,
         },
+        has_begun: false,
     };
     let result = watch.until_quit().await;
     following.abort();
@@ -140,6 +141,8 @@ struct Watch<'a> {
     style: Style,
     client: Client,
     sources: Sources,
+    /// A run has begun.
+    has_begun: bool,
 }
 
 impl Watch<'_> {
@@ -172,10 +175,12 @@ impl Watch<'_> {
         let (sender, mut signals) = unbounded_channel();
         let (filters, is_aftermath) = (machine.filters().clone(), machine.is_aftermath());
         let (screen, options, style) = (screen_of(self.options), self.options, self.style);
-        let Watch { connect, root, out, client, sources, .. } = &mut *self;
+        let Watch { connect, root, out, client, sources, has_begun, .. } = &mut *self;
         let running = async {
             match selection::next(client, root, options, scope, &filters, style).await? {
-                Next::Run { options, heading } => {
+                Next::Run { mut options, heading } => {
+                    // `--cache-clear` is for what ran before the first run.
+                    options.cache_clear &= !std::mem::replace(has_begun, true);
                     screen.print(*out, &heading)?;
                     run::once(connect, root, &options, *out, style, &mut signals).await
                 }

@@ -1,4 +1,5 @@
-//! `get_flakiness_report`, `get_test_flakiness`, `get_last_failed` and `get_last_outcomes`: answers from the history.
+//! `get_flakiness_report`, `get_test_flakiness`, `get_last_failed`, `get_last_outcomes` and `clear_last_outcomes`: the
+//! history's answers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use pytest_lens_protocol::{Event, EventPayload, FlakinessInfo, Response, TestOut
 
 use super::Answered;
 use crate::api_error::invalid;
+use crate::clock::now_ms;
 use crate::project::Project;
 use crate::project::remembered_failure::{self, Source};
 use crate::project::state::ProjectState;
@@ -35,17 +37,23 @@ pub(super) async fn last_failed(project: &Arc<Project>) -> Response {
     Response::TestList { node_ids }
 }
 
+/// The next runs are selected and ordered by outcomes from now on.
+pub(super) fn clear(project: &Arc<Project>) -> Response {
+    project.state.history.clear(now_ms());
+    Response::ControlAck
+}
+
 /// The message of a remembered failure if the history keeps nothing but the outcome.
 const REMEMBERED: &str = "run it again to see why";
 
 /// Outcomes in one event.
 const PIECE: usize = 500;
 
-pub(super) async fn last_outcomes(project: &Arc<Project>) -> Response {
+pub(super) async fn last_outcomes(project: &Arc<Project>, since_cleared: bool) -> Response {
     project.history_loaded().await;
     let state = Arc::clone(&project.state);
     // This reads files, which would block a thread of the runtime.
-    let told = tokio::task::spawn_blocking(move || remembered(&state)).await.unwrap_or_default();
+    let told = tokio::task::spawn_blocking(move || remembered(&state, since_cleared)).await.unwrap_or_default();
     let event = |piece: &[TestOutcome]| {
         let outcomes = TestOutcomes { run_id: "remembered".into(), outcomes: piece.to_vec() };
         Arc::new(Event { seq: 0, payload: EventPayload::TestOutcome(outcomes) })
@@ -54,7 +62,7 @@ pub(super) async fn last_outcomes(project: &Arc<Project>) -> Response {
 }
 
 /// The last outcomes; failures are placed at their current lines.
-fn remembered(state: &ProjectState) -> Vec<TestOutcome> {
+fn remembered(state: &ProjectState, since_cleared: bool) -> Vec<TestOutcome> {
     let settings = state.pytest.load();
     let mut files: HashMap<String, Option<(String, Arc<FileAnalysis>)>> = HashMap::new();
     let mut place = |id: &str, place: &FailedAt| {
@@ -67,7 +75,9 @@ fn remembered(state: &ProjectState) -> Vec<TestOutcome> {
         let (text, analysis) = known.as_ref()?;
         remembered_failure::place(id, place, &Source { text, analysis }, &state.root)
     };
-    let told = state.history.last_outcomes().into_iter().map(|Last { attempt, started_ms }| {
+    let since = if since_cleared { state.history.cleared_ms() } else { 0 };
+    let last = state.history.last_outcomes().into_iter().filter(|last| last.started_ms >= since);
+    let told = last.map(|Last { attempt, started_ms }| {
         let failure = attempt.failure.as_deref();
         let location = failure.and_then(|failure| place(&attempt.id, failure.place.as_ref()?));
         let why = || failure.map_or_else(|| REMEMBERED.to_owned(), |failure| failure.message.to_string());

@@ -117,7 +117,10 @@ async fn alone(session: &Session, request: Request) -> Answered {
         Request::GetFixtureConfig { context_id } => Ok(settings::fixtures_now(&project(&context_id)?)),
         Request::GetSessionStatus { context_id } => Ok(status::session(&project(&context_id)?)),
         Request::GetFlakinessReport { context_id } => Ok(flakiness::report(&project(&context_id)?).await),
-        Request::GetLastOutcomes { context_id } => Ok(flakiness::last_outcomes(&project(&context_id)?).await),
+        Request::GetLastOutcomes { context_id, since_cleared } => {
+            Ok(flakiness::last_outcomes(&project(&context_id)?, since_cleared).await)
+        }
+        Request::ClearLastOutcomes { context_id } => Ok(flakiness::clear(&project(&context_id)?)),
         Request::GetLastFailed { context_id } => Ok(flakiness::last_failed(&project(&context_id)?).await),
         Request::GetAffected { context_id, paths } => Ok(affected::of_paths(&project(&context_id)?, &paths).await),
         Request::ExplainAffected { context_id, paths } => Ok(affected::explained(&project(&context_id)?, &paths).await),

@@ -85,6 +85,19 @@ fn what_is_damaged_in_use_is_written_anew_from_memory() {
 }
 
 #[test]
+fn a_clearing_survives_the_loss_of_the_file() {
+    let home = filled();
+    let history = home.open();
+    history.clear(5);
+    assert!(history.flush(DEADLINE));
+    history.clear(u64::MAX / 2);
+    std::fs::remove_file(home.file()).unwrap();
+    history.record(run(9, None, "z."));
+    assert!(history.flush(DEADLINE));
+    assert_eq!(home.open().cleared_ms(), u64::MAX / 2);
+}
+
+#[test]
 fn what_another_process_found_damaged_is_written_anew_from_memory() {
     let home = filled();
     let history = home.open();

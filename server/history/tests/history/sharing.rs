@@ -55,6 +55,29 @@ fn the_same_report_is_recorded_once() {
 }
 
 #[test]
+fn a_clearing_counts_in_every_process_and_after_a_restart() {
+    let home = Home::new();
+    let (here, there) = (home.open(), home.open());
+    let (before, after) = (run(1, None, "aF bF"), run(1_000, None, "b. cF"));
+    here.record(before.clone());
+    until("the failures, there", || there.last_failed().len() == 2);
+    here.clear(before.started_ms + 1);
+    assert!(here.last_failed().is_empty());
+    until("the clearing, there", || there.last_failed().is_empty());
+    there.record(after.clone());
+    assert!(here.flush(DEADLINE) && there.flush(DEADLINE));
+    until("the later failure, here", || here.last_failed() == ["c".into()]);
+    // Verdicts and last outcomes remain.
+    assert_eq!((recent(&here, "a"), here.last_outcomes().len()), ("F".into(), 3));
+    let again = home.open();
+    assert_eq!((again.last_failed(), again.cleared_ms()), (vec!["c".into()], before.started_ms + 1));
+    // An earlier one does not take it back.
+    again.clear(1);
+    assert!(again.flush(DEADLINE));
+    assert_eq!((again.cleared_ms(), home.open().cleared_ms()), (before.started_ms + 1, before.started_ms + 1));
+}
+
+#[test]
 fn who_does_not_listen_any_more_is_told_no_more() {
     let home = Home::new();
     let history = home.open();

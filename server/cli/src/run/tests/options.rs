@@ -217,11 +217,12 @@ async fn the_order_and_the_runners_are_asked_for() {
             collected_at: 0,
         },
         Request::RunStream { .. } => Response::error(ErrorCode::InternalError, "asked"),
+        Request::ClearLastOutcomes { .. } => Response::ControlAck,
         _ => Response::Pong,
     });
     for (line, wanted, first, arguments, whole) in [
         ("--ff -n 4 --maxprocesses 2", Some(2), "b.py::t2", "", false),
-        ("--ff --cache-clear -n3 --dist loadscope", Some(3), "", "--cache-clear", true),
+        ("--cache-clear -n3 --dist loadscope", Some(3), "", "--cache-clear", true),
         ("--ff --lf --dist worksteal", None, "", "", false),
         ("-n 2 --maxprocesses 0 --dist loadfile -d", Some(2), "", "", true),
         ("-n0 --verbosity=-1 --sw-reset", Some(1), "", "--verbosity=-1", false),

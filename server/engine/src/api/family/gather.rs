@@ -344,9 +344,10 @@ impl Family<'_> {
         Ok(whole)
     }
 
-    pub(super) async fn last_outcomes(&self) -> Answered {
-        let mut whole = crate::api::flakiness::last_outcomes(self.project).await;
-        for (member, answer) in self.of_members(|context_id| Request::GetLastOutcomes { context_id }).await {
+    pub(super) async fn last_outcomes(&self, since_cleared: bool) -> Answered {
+        let mut whole = crate::api::flakiness::last_outcomes(self.project, since_cleared).await;
+        let request = |context_id| Request::GetLastOutcomes { context_id, since_cleared };
+        for (member, answer) in self.of_members(request).await {
             if let (Response::Events { events, .. }, Response::Events { events: more, .. }) = (&mut whole, answer) {
                 events.extend(more.into_iter().map(|event| {
                     let payload = member.prefix().event(event.payload.clone());
@@ -355,6 +356,11 @@ impl Family<'_> {
             }
         }
         Ok(whole)
+    }
+
+    pub(super) async fn clear_last_outcomes(&self) -> Answered {
+        self.of_members(|context_id| Request::ClearLastOutcomes { context_id }).await;
+        Ok(crate::api::flakiness::clear(self.project))
     }
 
     pub(super) async fn last_failed(&self) -> Answered {

@@ -89,7 +89,8 @@ fn concerns(request: &Request) -> Option<(&str, Concern<'_>)> {
         | Request::ConfigureRerun { context_id, .. }
         | Request::ConfigureFixtureReuse { context_id, .. }
         | Request::GetFlakinessReport { context_id }
-        | Request::GetLastOutcomes { context_id }
+        | Request::GetLastOutcomes { context_id, .. }
+        | Request::ClearLastOutcomes { context_id }
         | Request::GetLastFailed { context_id }
         | Request::GetAffected { context_id, .. }
         | Request::ExplainAffected { context_id, .. }
@@ -142,7 +143,8 @@ async fn dispatch(family: Family<'_>, request: Request) -> Result<Answered, Requ
         | Request::ConfigureRerun { .. }
         | Request::ConfigureFixtureReuse { .. }) => family.each(request).await,
         Request::GetFlakinessReport { .. } => family.flakiness_report().await,
-        Request::GetLastOutcomes { .. } => family.last_outcomes().await,
+        Request::GetLastOutcomes { since_cleared, .. } => family.last_outcomes(since_cleared).await,
+        Request::ClearLastOutcomes { .. } => family.clear_last_outcomes().await,
         Request::GetLastFailed { .. } => family.last_failed().await,
         Request::GetShard { node_ids, shard_index, total_shards, strategy, .. } => {
             family.shard(&node_ids, shard_index, total_shards, &strategy).await
