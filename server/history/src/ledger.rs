@@ -374,7 +374,8 @@ impl Ledger {
 
     /// Tests whose last attempt since the last clearing failed, by id.
     pub(crate) fn last_failed(&self) -> Vec<Arc<str>> {
-        let counts = |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(|run| run.started_ms >= self.cleared_ms);
+        let counts =
+            |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(|run| run.started_ms >= self.cleared_ms);
         let failed = |test: &&Test| test.seen.last().filter(counts).is_some_and(|seen| seen.outcome.is_failure());
         let mut ids: Vec<_> = self.tests.iter().filter(failed).map(|test| Arc::clone(&test.id)).collect();
         ids.sort_unstable();

@@ -190,12 +190,7 @@ impl Store {
         }
     }
 
-    fn try_write(
-        &mut self,
-        runs: &[Arc<Run>],
-        lost: &[Lost],
-        cleared_ms: u64,
-    ) -> Result<Written, rusqlite::Error> {
+    fn try_write(&mut self, runs: &[Arc<Run>], lost: &[Lost], cleared_ms: u64) -> Result<Written, rusqlite::Error> {
         let writing = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let version = data_version(&writing)?;
         let mut others = Vec::new();

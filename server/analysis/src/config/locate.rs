@@ -34,6 +34,8 @@ pub fn settings_from(root: &Path, files: &dyn Fn(&Path) -> Option<String>) -> Re
         doctest_modules: added.doctest_modules,
         addopts,
         collect_imported_tests: options.bool("collect_imported_tests")?.unwrap_or(defaults.collect_imported_tests),
+        console_output_style: options.text("console_output_style")?,
+        log_cli: options.bool("log_cli")?.unwrap_or(defaults.log_cli),
         options: added,
         nested: defaults.nested,
     })

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use locate::settings_from;
 pub use options::AddedOptions;
 pub use tables::{CONFIG_FILES, holds_configuration, is_config_file};
+pub use values::to_bool;
 
 use crate::analyze::FileRole;
 use crate::listing::NestedProjects;
@@ -41,6 +42,10 @@ pub struct PytestSettings {
     pub addopts: Vec<String>,
     /// Whether tests that a module imported are collected in it, too.
     pub collect_imported_tests: bool,
+    /// How pytest shows the progress of a run; `None`: its default.
+    pub console_output_style: Option<String>,
+    /// Whether pytest prints log records while tests run.
+    pub log_cli: bool,
     /// The options in `addopts` that change the collection.
     pub options: AddedOptions,
     /// The folders below the root that pytest does not enter, because they are projects of their own. Not part of the
@@ -62,6 +67,8 @@ impl Default for PytestSettings {
             doctest_modules: false,
             addopts: Vec::new(),
             collect_imported_tests: true,
+            console_output_style: None,
+            log_cli: false,
             options: AddedOptions::default(),
             nested: NestedProjects::default(),
         }

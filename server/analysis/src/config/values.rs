@@ -33,6 +33,20 @@ impl OptionTable<'_> {
         }
     }
 
+    /// An option of pytest's type `string`.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, ConfigError> {
+        if let Some(value) = self.overridden(name) {
+            return Ok(Some(value.to_owned()));
+        }
+        let Some(setting) = self.find(name) else {
+            return Ok(None);
+        };
+        match &setting.value {
+            Value::Text(text) => Ok(Some(text.clone())),
+            other => Err(self.wrong_type(setting, "a string", other)),
+        }
+    }
+
     /// An option of pytest's type `bool`.
     pub(super) fn bool(&self, name: &str) -> Result<Option<bool>, ConfigError> {
         if let Some(value) = self.overridden(name) {
@@ -83,7 +97,9 @@ impl OptionTable<'_> {
     }
 }
 
-fn to_bool(text: &str) -> Option<bool> {
+/// The value of an option of pytest's type `bool`; `None` if pytest refuses it.
+#[must_use]
+pub fn to_bool(text: &str) -> Option<bool> {
     match text.trim().to_lowercase().as_str() {
         "y" | "yes" | "t" | "true" | "on" | "1" => Some(true),
         "n" | "no" | "f" | "false" | "off" | "0" => Some(false),

@@ -57,7 +57,7 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             let root = root_of(&options.root, &options.engine, &mut options.selectors)?;
             let file = project_file::read(&root).given.complete();
             let added = addopts::of_project(&root, &file, &options);
-            if let Some(option) = plain_pytest::option(&options, &added) {
+            if let Some(option) = plain_pytest::option(&options, &added.words) {
                 let here = selectors::root(options.root.root.as_deref())?;
                 // A listing of several projects is ours.
                 if options.by_pytest.is_some() || !plain_pytest::has_projects(&here) {
@@ -65,7 +65,7 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
                 }
             }
             if options.watch {
-                return watched(&root, &options, &added, out);
+                return watched(&root, &options, &added.words, out);
             }
             if let (Some(test), Some(base)) = (&options.explain, &options.affected) {
                 return with(&options.engine, async |engine| {
@@ -75,9 +75,10 @@ pub(crate) fn dispatch(command: Command) -> Result<i32, Failure> {
             if options.collect_only {
                 return with(&options.engine, async |engine| list::of_run(engine, &root, &options, &file, out).await);
             }
-            options.has_terminal = terminal_access::is_wanted(&options, &added)?;
+            let is_for_agent = |options: &Run| reporter::is_for_agent(options, |name| std::env::var(name).ok());
+            options.has_terminal = terminal_access::is_wanted(&options, &added, is_for_agent(&options))?;
             addopts::add(&mut options, &added);
-            options.for_agent = reporter::is_for_agent(&options, |name| std::env::var(name).ok());
+            options.for_agent = is_for_agent(&options);
             if options.has_terminal {
                 // Not a daemon's engine: its processes have other terminals. Its clients learn of the run by the
                 // history.

@@ -5,20 +5,22 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use pytest_lens_analysis::{FileSettings, fnmatch, listing, settings_from, split_words};
-use pytest_lens_protocol::Settings;
+use pytest_lens_analysis::{FileSettings, PytestSettings, fnmatch, listing, settings_from, split_words, to_bool};
+use pytest_lens_protocol::{Settings, WorkerCount};
 
 use super::arguments::{OutputOptions, Run};
 use super::parse::parse_run;
 use super::projects;
+use super::values::Figure;
 
 /// The words that the project around the selected tests and the environment add to these options, and then the arguments
 /// of `settings`, which are those in the files of `root`. Faults of nested projects are printed to standard error.
-pub(crate) fn of_project(root: &Path, settings: &Settings, options: &Run) -> Vec<String> {
+pub(crate) fn of_project(root: &Path, settings: &Settings, options: &Run) -> Added {
     let nested = projects::nested(root, settings);
-    let mut words = read(&projects::configured_in(root, &nested, &options.selectors), &options.passed);
-    words.extend(settings.arguments.iter().cloned());
-    words
+    let mut added = read(&projects::configured_in(root, &nested, &options.selectors), &options.passed);
+    added.words.extend(settings.arguments.iter().cloned());
+    added.workers = settings.workers;
+    added
 }
 
 /// The words that are added in each project of these node ids (none stand for all), with the arguments in its settings;
@@ -27,24 +29,41 @@ pub(crate) fn of_each_project(root: &Path, ids: &[String]) -> Vec<(String, Vec<S
     let nested = projects::nested(root, &FileSettings::of_root(root).given.complete());
     let words = |path: String| {
         let folder = root.join(&path);
-        let mut words = read(&folder, &[]);
+        let mut words = read(&folder, &[]).words;
         words.extend(FileSettings::of_root(&folder).given.complete().arguments);
         (path, words)
     };
     projects::of_ids(&nested, ids).into_iter().map(words).collect()
 }
 
-/// The added words, in pytest's order. pytest itself reports the faults of its configuration.
-pub(crate) fn read(root: &Path, passed: &[String]) -> Vec<String> {
+/// Everything that the project and the environment add to a command line.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    /// The words, in pytest's order.
+    pub words: Vec<String>,
+    /// `console_output_style` of the configuration.
+    pub figure: Figure,
+    /// `log_cli` of the configuration.
+    pub log_cli: bool,
+    /// The number of runners in the settings, which the engine reads by itself.
+    pub workers: Option<WorkerCount>,
+}
+
+/// What pytest's configuration and `PYTEST_ADDOPTS` add. pytest itself reports the faults of its configuration.
+pub(crate) fn read(root: &Path, passed: &[String]) -> Added {
     let variable = std::env::var("PYTEST_ADDOPTS").unwrap_or_default();
     let of_variable = split_words(&variable).unwrap_or_default();
     let all: Vec<&String> = of_variable.iter().chain(passed).collect();
-    let mut words = match last_value(&all, &["-oaddopts=", "--override-ini=addopts="]) {
+    let file = of_file(root, last_value(&all, &["-c", "--config-file="]));
+    let mut words = match last_override(&all, "addopts") {
         Some(words) => split_words(words).unwrap_or_default(),
-        None => of_file(root, last_value(&all, &["-c", "--config-file="])),
+        None => file.addopts,
     };
-    words.extend(of_variable);
-    words
+    words.extend(of_variable.iter().cloned());
+    let all: Vec<&String> = words.iter().chain(passed).collect();
+    let style = last_override(&all, "console_output_style").or(file.console_output_style.as_deref());
+    let log_cli = last_override(&all, "log_cli").map_or(file.log_cli, |value| to_bool(value).unwrap_or_default());
+    Added { figure: style.map(Figure::of_style).unwrap_or_default(), log_cli, words, workers: None }
 }
 
 /// The rest of the last word that begins with one of these.
@@ -52,8 +71,22 @@ fn last_value<'a>(words: &[&'a String], beginnings: &[&str]) -> Option<&'a str> 
     words.iter().rev().find_map(|word| beginnings.iter().find_map(|beginning| word.strip_prefix(beginning)))
 }
 
-/// `addopts` of the project's configuration file, or of the one that `-c` names.
-fn of_file(root: &Path, named: Option<&str>) -> Vec<String> {
+/// The value that the last `-o` for this option of the configuration gives it.
+fn last_override<'a>(words: &[&'a String], name: &str) -> Option<&'a str> {
+    let mut found = None;
+    for (at, word) in words.iter().enumerate() {
+        let setting = match word.as_str() {
+            "-o" | "--override-ini" => words.get(at + 1).map(|next| next.as_str()),
+            word => word.strip_prefix("--override-ini=").or_else(|| word.strip_prefix("-o")),
+        };
+        let value = setting.and_then(|setting| setting.strip_prefix(name)?.strip_prefix('='));
+        found = value.or(found);
+    }
+    found
+}
+
+/// The project's configuration file, or the one that `-c` names.
+fn of_file(root: &Path, named: Option<&str>) -> PytestSettings {
     let settings = match named {
         None => settings_from(root, &|path| listing::read_text(path).ok()),
         Some(named) => {
@@ -70,14 +103,15 @@ fn of_file(root: &Path, named: Option<&str>) -> Vec<String> {
             settings_from(&folder, &|path| listing::read_text(&named).ok().filter(|_| *path == usual))
         }
     };
-    settings.unwrap_or_default().addopts
+    settings.unwrap_or_default()
 }
 
 /// Adds the options of this command that are among the words to those of the command line, which count more.
 ///
 /// A fault in them is left to pytest, which reads them as well.
-pub(crate) fn add(run: &mut Run, words: &[String]) {
-    let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+pub(crate) fn add(run: &mut Run, added: &Added) {
+    (run.output.figure, run.set_workers) = (added.figure, added.workers);
+    let words: Vec<OsString> = added.words.iter().map(OsString::from).collect();
     let Ok(added) = parse_run(&words) else { return };
     if !run.has_terminal {
         run.workers = run.workers.or(added.workers);
@@ -142,8 +176,8 @@ mod tests {
     fn run(line: &str, addopts: &str) -> Run {
         let words: Vec<OsString> = line.split_whitespace().map(OsString::from).collect();
         let mut run = parse_run(&words).unwrap();
-        let addopts: Vec<String> = addopts.split_whitespace().map(str::to_owned).collect();
-        add(&mut run, &addopts);
+        let words = addopts.split_whitespace().map(str::to_owned).collect();
+        add(&mut run, &Added { words, ..Added::default() });
         run
     }
 
@@ -183,12 +217,28 @@ mod tests {
         std::fs::write(root.path().join("ci.toml"), "[tool.pytest.ini_options]\naddopts = '-n 4'\n").unwrap();
         let read = |passed: &[&str]| {
             let passed: Vec<String> = passed.iter().map(|&word| word.to_owned()).collect();
-            read(root.path(), &passed).join("|")
+            read(root.path(), &passed).words.join("|")
         };
         assert_eq!(read(&[]), "-x|-k|a b");
         assert_eq!(read(&["-cci.ini"]), "-n|3");
         assert_eq!(read(&["--config-file=ci.toml"]), "-n|4");
         assert_eq!(read(&["-oaddopts=-q --ff"]), "-q|--ff");
         assert_eq!(read(&["--override-ini=addopts="]), "");
+    }
+
+    #[test]
+    fn the_last_value_of_an_option_of_the_configuration_counts() {
+        let root = tempfile::tempdir().unwrap();
+        let file = "[pytest]\naddopts = -o log_cli=true\nconsole_output_style = count\n";
+        std::fs::write(root.path().join("pytest.ini"), file).unwrap();
+        let read = |passed: &[&str]| {
+            let passed: Vec<String> = passed.iter().map(|&word| word.to_owned()).collect();
+            let Added { figure, log_cli, .. } = read(root.path(), &passed);
+            (figure, log_cli)
+        };
+        assert_eq!(read(&[]), (Figure::Count, true));
+        assert_eq!(read(&["-olog_cli=0", "-oconsole_output_style=times"]), (Figure::Time, false));
+        assert_eq!(read(&["-oconsole_output_style=times", "-oconsole_output_style=classic"]), (Figure::None, true));
+        assert_eq!(read(&["--override-ini=console_output_style=progress"]), (Figure::Percent, true));
     }
 }

@@ -8,7 +8,9 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use pytest_lens_protocol::WorkerCount;
 
-use super::values::{Distribution, Shards, distribution, number, seconds, shard_of, shards, workers};
+use super::values::{
+    Distribution, Figure, Shards, are_several, distribution, number, seconds, shard_of, shards, workers,
+};
 
 /// Ends the help of `run`.
 const ABOUT_PYTESTS_OPTIONS: &str = "\
@@ -257,6 +259,9 @@ pub(crate) struct Run {
     /// An AI agent reads the output; see `reporter`.
     #[arg(skip)]
     pub for_agent: bool,
+    /// The number of runners in the project's settings, which the engine reads by itself.
+    #[arg(skip)]
+    pub set_workers: Option<WorkerCount>,
     /// The option that pytest itself follows, if there is one.
     #[arg(skip)]
     pub by_pytest: Option<String>,
@@ -308,9 +313,17 @@ pub(crate) struct OutputOptions {
     /// `--tb` of addopts, which pytest's session has by itself.
     #[arg(skip)]
     pub added_tb: Option<String>,
+    /// What is shown of the progress, by pytest's configuration.
+    #[arg(skip)]
+    pub figure: Figure,
 }
 
 impl Run {
+    /// Whether several runners may run tests at a time.
+    pub(crate) fn has_several_runners(&self) -> bool {
+        are_several(self.workers.or(self.set_workers))
+    }
+
     /// Whether pytest-xdist would distribute the tests; `-n 0` is its word for "not distributed".
     pub(crate) fn is_distributed(&self) -> bool {
         self.workers.is_some_and(|count| count != WorkerCount::Fixed(0))

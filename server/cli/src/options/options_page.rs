@@ -36,7 +36,10 @@ const REMARKS: &[(&str, &str)] = &[
     ("--nf", "tests without a recorded outcome are new"),
     ("--sw", "by the recorded outcomes, which editors share"),
     ("--sw-reset", "the recorded outcomes stay"),
-    ("--cache-clear", "empties pytest's cache; the recorded outcomes stay, and do not count in this run"),
+    (
+        "--cache-clear",
+        "empties pytest's cache; `--lf`, `--ff`, `--nf` and `--sw` take no notice of earlier runs any more",
+    ),
     (
         "--collect-only",
         "with pytest's output; by the engine with `--json`, `--lf`, `--sw`, `-n`, `--reruns` and options of pytest-lens alone",
@@ -51,6 +54,13 @@ const REMARKS: &[(&str, &str)] = &[
     ("--pdb", "in one process, which has the terminal"),
     ("--trace", "in one process, which has the terminal"),
     ("-s", "in one process, which has the terminal"),
+    (
+        "--log-cli-level",
+        "as for `log_cli = true`, tests run in one process, which has the terminal; with several runners nothing is \
+                         shown while they run, as with pytest-xdist",
+    ),
+    ("-o", "`console_output_style` counts for `-v` and for pipes; on a terminal a bar takes its place"),
+    ("--no-header", "on pipes and with `-v`, where runs begin with pytest's heading"),
     ("--junitxml", "one session runs all tests, and pytest writes the report"),
     ("--cov", "one session runs all tests, and pytest-cov makes the reports and enforces its gates"),
     ("--pyargs", "a run that names modules is pytest's"),

@@ -121,11 +121,20 @@ fn text_of(argument: &OsString) -> String {
     argument.to_string_lossy().into_owned()
 }
 
-/// Whether an argument after an unknown option is its value: it is neither an option nor a path or test.
+/// Whether an argument after an unknown option is its value: it is neither an option nor may it name tests. A file that
+/// is no source, and everything outside of the current folder, names none.
 fn is_value(argument: &OsString) -> bool {
-    let text = argument.to_string_lossy();
-    let is_path = text.contains("::") || text.contains('/') || text.ends_with(".py") || Path::new(argument).exists();
-    !text.starts_with('-') && !is_path
+    let (text, path) = (argument.to_string_lossy(), Path::new(argument));
+    if text.starts_with('-') || text.contains("::") {
+        return false;
+    }
+    let is_elsewhere = path.is_absolute() && std::env::current_dir().is_ok_and(|here| !path.starts_with(here));
+    let is_source = path.extension().is_some_and(|extension| extension == "py");
+    match path.metadata() {
+        _ if is_elsewhere => true,
+        Ok(found) => !is_source && !found.is_dir(),
+        Err(_) => !is_source && !text.contains('/'),
+    }
 }
 
 fn lacks_value(name: &str) -> Failure {
@@ -137,6 +146,10 @@ fn refused(name: &str, why: &str) -> Failure {
     Failure::usage(format!("`{name}` {why}: leave it out, or run `python -m pytest` with it"))
 }
 
+/// Options of other programs that start tests, and the way to the same.
+const OF_OTHERS: &[(&str, &str)] =
+    &[("--python", "set `pythonPath` in pytest-lens.toml, or run the `pytest-lens` of that environment")];
+
 /// pytest's complaint about unknown arguments, with the nearest known option.
 pub(crate) fn explained(message: &str, command: &clap::Command) -> String {
     let Some((_, unknown)) = message.split_once("unrecognized arguments: ") else { return message.to_owned() };
@@ -147,8 +160,11 @@ pub(crate) fn explained(message: &str, command: &clap::Command) -> String {
     let ours = command.get_arguments().filter_map(|argument| argument.get_long()).map(|name| format!("--{name}"));
     let known: Vec<String> = ours.filter(|name| name != PASSED).chain(long_names().map(str::to_owned)).collect();
     let nearest = suggest::nearest(word, known.iter().map(String::as_str));
-    let advice = nearest
-        .map_or_else(|| "; see `pytest-lens run --help`".to_owned(), |nearest| suggest::did_you_mean(Some(nearest)));
+    let advice = match (OF_OTHERS.iter().find(|(other, _)| *other == word), nearest) {
+        (Some((_, instead)), _) => format!("; {instead}"),
+        (None, None) => "; see `pytest-lens run --help`".to_owned(),
+        (None, nearest) => suggest::did_you_mean(nearest),
+    };
     format!("neither pytest nor pytest-lens knows `{unknown}`{advice}")
 }
 
@@ -185,6 +201,8 @@ mod tests {
             "--cov src --cov --cov-report term --cov=lib",
             "--tb short --tb=no --durations 3 --co --lf",
             "--env=ci --env ci",
+            "--python /usr/bin/env tests/test_a.py",
+            "--settings Cargo.toml --settings src --settings no/such/path --settings no_such.py",
             "--capture no -- -x",
             "-p",
             "--pdb tests/test_a.py::test_x",
@@ -226,6 +244,10 @@ mod tests {
             --tb short --tb=no --durations 3 --co --lf
         --env=ci --env ci
             >=--env=ci >=--env=ci
+        --python /usr/bin/env tests/test_a.py
+            >=--python=/usr/bin/env tests/test_a.py
+        --settings Cargo.toml --settings src --settings no/such/path --settings no_such.py
+            >=--settings=Cargo.toml >=--settings src >=--settings no/such/path >=--settings no_such.py
         --capture no -- -x
             >=--capture=no -- -x
         -p
@@ -249,7 +271,7 @@ mod tests {
         -V
             pytest itself, for -V
         --log-cli-level INFO -x
-            pytest itself, for --log-cli-level
+            >=--log-cli-level=INFO -x
         --cache-clear a
             --cache-clear a
         --numprocesses 2 --lfnf none --report-chars fE
@@ -266,6 +288,9 @@ mod tests {
         assert_eq!(refusal("unrecognized arguments: --deslect=a"), deselect);
         let bogus = "neither pytest nor pytest-lens knows `--bogus`; see `pytest-lens run --help`";
         assert_eq!(refusal("unrecognized arguments: --bogus"), bogus);
+        let python = "neither pytest nor pytest-lens knows `--python=3`; set `pythonPath` in pytest-lens.toml, or run the \
+                      `pytest-lens` of that environment";
+        assert_eq!(refusal("unrecognized arguments: --python=3"), python);
         assert_eq!(refusal("something else"), "something else");
     }
 }

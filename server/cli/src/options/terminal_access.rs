@@ -1,28 +1,26 @@
 //! Decides whether the tests of a run use this process's standard streams, and so its terminal: if nothing is captured,
-//! or for a debugger.
+//! for a debugger, or to print log records while tests run.
 
 use std::io::IsTerminal;
 
-use pytest_lens_protocol::WorkerCount;
-
 use crate::failure::Failure;
+use crate::options::addopts::Added;
 use crate::options::arguments;
+use crate::options::values::are_several;
 
 /// Whether Ctrl-C reaches the tests as well as this process.
 pub(crate) fn is_shared() -> bool {
     std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal()
 }
 
-/// Whether the tests of a run use the terminal, by the command line and the options that are added to it.
+/// Whether the tests of a run use the terminal, by the command line and what is added to it. `for_agent`: an agent reads
+/// the output.
 ///
 /// # Errors
 /// A sentence, if a debugger can't have the terminal because of another option.
-pub(crate) fn is_wanted(options: &arguments::Run, addopts: &[String]) -> Result<bool, Failure> {
-    let several = match options.workers {
-        Some(WorkerCount::Fixed(count)) => count > 1,
-        Some(WorkerCount::Auto) => true,
-        None => false,
-    };
+pub(crate) fn is_wanted(options: &arguments::Run, added: &Added, for_agent: bool) -> Result<bool, Failure> {
+    let addopts = &added.words;
+    let several = are_several(options.workers);
     if let Some(debugger) = options.passed.iter().find(|word| is_debugger(word)) {
         let hindrance = match (options.json, several) {
             (true, _) => Some("`--json`, which prints events there"),
@@ -43,8 +41,13 @@ pub(crate) fn is_wanted(options: &arguments::Run, addopts: &[String]) -> Result<
     // The last option counts, and the command line's come last.
     let captured = addopts.iter().chain(&options.passed).filter_map(|word| captures(word)).next_back();
     let shares_out = options.workers.is_none() && is_distributed(addopts);
-    Ok(captured == Some(false) && !shares_out)
+    let shows_log = added.log_cli || addopts.iter().chain(&options.passed).any(|word| word.starts_with(LOG_LEVEL));
+    // With several runners nothing shows them, as with pytest-xdist.
+    let has_several = shares_out || (options.workers.is_none() && are_several(added.workers));
+    Ok((captured == Some(false) && !shares_out) || (shows_log && !has_several && !for_agent))
 }
+
+const LOG_LEVEL: &str = "--log-cli-level";
 
 /// The first word that asks for a debugger in the terminal.
 pub(crate) fn debugger<'a>(mut words: impl Iterator<Item = &'a String>) -> Option<&'a str> {
@@ -90,8 +93,10 @@ mod tests {
         let Ok(arguments::Command::Run(options)) = parse(arguments.split_whitespace().map(Into::into)) else {
             return "not a run".into();
         };
-        let addopts: Vec<String> = addopts.split_whitespace().map(str::to_owned).collect();
-        match is_wanted(&options, &addopts) {
+        let mut words: Vec<String> = addopts.split_whitespace().map(str::to_owned).collect();
+        let log_cli = words.iter().any(|word| word == "LOG_CLI");
+        words.retain(|word| word != "LOG_CLI");
+        match is_wanted(&options, &Added { words, log_cli, ..Added::default() }, false) {
             Ok(wanted) => wanted.to_string(),
             Err(Failure::Message { sentence, .. }) => sentence,
             Err(other) => format!("{other:?}"),
@@ -126,6 +131,13 @@ mod tests {
             ("-s -n 2", "", "false"),
             ("-s -n auto", "", "false"),
             ("-s --json", "", "false"),
+            ("", "LOG_CLI", "true"),
+            ("-q", "LOG_CLI -n0", "true"),
+            ("--log-cli-level=INFO", "", "true"),
+            ("", "--log-cli-level INFO", "true"),
+            ("-n 2", "LOG_CLI", "false"),
+            ("", "LOG_CLI -n 4", "false"),
+            ("--json", "LOG_CLI", "false"),
             ("--json", "--pdb", "false"),
             ("--pdb --json", "", "`--pdb` needs the terminal: leave out `--json`, which prints events there"),
             ("--trace -n 2", "", "`--trace` needs the terminal: leave out `-n`, since only one process can have it"),

@@ -26,6 +26,41 @@ pub(crate) enum Distribution {
     ByFile,
 }
 
+/// What is shown of a run's progress next to its tests: pytest's `console_output_style`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Figure {
+    /// Nothing.
+    None,
+    /// The part of the tests that is done.
+    #[default]
+    Percent,
+    /// The number of tests that are done.
+    Count,
+    /// How long tests took.
+    Time,
+}
+
+impl Figure {
+    /// By pytest's name, which its session checks.
+    pub(super) fn of_style(name: &str) -> Self {
+        match name {
+            "classic" => Figure::None,
+            "count" => Figure::Count,
+            "times" => Figure::Time,
+            _ => Figure::Percent,
+        }
+    }
+}
+
+/// Whether several runners may run tests at a time.
+pub(super) fn are_several(count: Option<WorkerCount>) -> bool {
+    match count {
+        Some(WorkerCount::Fixed(count)) => count > 1,
+        Some(WorkerCount::Auto) => true,
+        None => false,
+    }
+}
+
 pub(super) fn workers(text: &str) -> Result<WorkerCount, String> {
     match (text, text.parse()) {
         ("auto" | "logical", _) => Ok(WorkerCount::Auto),

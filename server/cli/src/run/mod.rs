@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use pytest_lens_engine::Connect;
 use pytest_lens_platform::signals::{self, Signal};
-use pytest_lens_protocol::EventPayload;
+use pytest_lens_protocol::{EventPayload, Request};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::engine::client::{Client, Log};
@@ -103,6 +103,10 @@ pub(crate) async fn once(
         Started::Run(client, run_id, log) => {
             if let Some(note) = &report.note {
                 progress.note(note);
+            }
+            if progress.wants_header {
+                let request = Request::GetContextStatus { context_id: client.context_id.clone() };
+                progress.set_status(client.session.call(request).await);
             }
             (client, run_id, log)
         }

@@ -167,7 +167,7 @@ fn of_all_kinds() -> Vec<EventPayload> {
 
 #[tokio::test]
 async fn lines_and_summary_of_a_run_with_everything_in_it() {
-    let (text, status) = play(of_all_kinds(), "").await;
+    let (text, status) = play(of_all_kinds(), "-v").await;
     assert_eq!(status, 1);
     insta::assert_snapshot!(text, @"
     t.py::test_ok PASSED                                                     [  9%]
@@ -240,8 +240,7 @@ async fn a_run_where_all_is_well_is_short() {
     let (text, status) = play(events, "").await;
     assert_eq!(status, 0);
     insta::assert_snapshot!(text, @"
-    t.py::test_a PASSED                                                      [ 50%]
-    t.py::test_b PASSED                                                      [100%]
+    t.py ..                                                                  [100%]
 
     ============================== 2 passed in 0.12s ===============================
     ");
@@ -266,7 +265,7 @@ async fn a_file_that_does_not_import_is_told_and_is_status_2() {
     let (text, status) = play(with("/etc/test_b.py"), "").await;
     assert_eq!(status, 2);
     insta::assert_snapshot!(text, @"
-    etc/t.py::test_a PASSED                                                  [100%]
+    etc/t.py .                                                               [100%]
 
     ==================================== ERRORS ====================================
     ________________________ ERROR collecting etc/test_b.py ________________________
@@ -479,7 +478,7 @@ impl std::io::Write for Closed {
 async fn a_closed_pipe_ends_the_run_quietly() {
     let fake = playing(of_all_kinds());
     let (_sender, receiver) = unbounded_channel();
-    let result = follow(&fake, Path::new("/"), &options(""), &mut Closed(100), Style::PLAIN, receiver).await;
+    let result = follow(&fake, Path::new("/"), &options("-v"), &mut Closed(100), Style::PLAIN, receiver).await;
     assert!(matches!(result, Err(Failure::Pipe)), "{result:?}");
     assert_eq!(fake.asked().last().map(Request::tag), Some("kill_run"));
 }

@@ -2,7 +2,10 @@
 
 pub(crate) mod agent;
 mod counts;
+mod dots;
 mod failures;
+mod figure;
+mod header;
 mod outcome_words;
 pub(crate) mod progress;
 mod running;

@@ -1,14 +1,17 @@
-//! Shows a run in progress: a bar for a person, a line per test, or events as JSON.
+//! Shows a run in progress: a bar for a person, letters or lines as pytest prints them, or events as JSON.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use pytest_lens_protocol::{EventPayload, OutputStream, TestOutcome};
+use pytest_lens_protocol::{EventPayload, OutputStream, Response, TestOutcome};
 
 use super::agent;
-use super::counts::counts;
+use super::counts::{colour, counts};
+use super::dots::Dots;
+use super::figure::{Done, figure};
+use super::header::header;
 use super::outcome_words::{paint, word};
 use super::running::Running;
 use super::summary::summary;
@@ -25,6 +28,9 @@ pub(crate) struct Progress<'a> {
     options: &'a OutputOptions,
     display: Display,
     running: RefCell<Running>,
+    /// Whether a heading of the run comes before its tests, as in pytest's output.
+    pub wants_header: bool,
+    status: RefCell<Option<Response>>,
 }
 
 enum Display {
@@ -33,13 +39,16 @@ enum Display {
     Agent,
     /// Nothing before the end.
     Quiet,
+    /// A line per test.
     Lines,
+    /// A letter per test.
+    Dots(RefCell<Dots>),
     Bar(ProgressBar),
 }
 
 impl<'a> Progress<'a> {
-    /// Chooses the display: a bar on a terminal, unless the user wants a line per test. Tests that have the terminal
-    /// show their progress there themselves.
+    /// Chooses the display: a bar on a terminal, pytest's letters elsewhere, unless the user wants a line per test. Tests
+    /// that have the terminal show their progress there themselves.
     pub(crate) fn new(run: &'a Run, style: Style) -> Self {
         let options = &run.output;
         let display = match (run.json, style.is_terminal, options.level() > 0) {
@@ -47,11 +56,20 @@ impl<'a> Progress<'a> {
             _ if run.has_terminal => Display::Quiet,
             (true, ..) => Display::Json,
             (false, _, true) => Display::Lines,
-            (false, false, false) if options.is_quiet() => Display::Quiet,
-            (false, false, false) => Display::Lines,
+            (false, false, false) => {
+                let names_files = !options.is_quiet() && !run.has_several_runners();
+                Display::Dots(RefCell::new(Dots::new(style, options.figure, names_files)))
+            }
             (false, true, false) => Display::Bar(bar()),
         };
-        Progress { style, options, display, running: RefCell::default() }
+        let wants_header = matches!(display, Display::Lines | Display::Dots(_))
+            && !(options.is_quiet() || run.watch || run.passed.iter().any(|word| word == "--no-header"));
+        Progress { style, options, display, running: RefCell::default(), wants_header, status: RefCell::default() }
+    }
+
+    /// Takes the status of the context for the heading.
+    pub(crate) fn set_status(&self, status: Response) {
+        self.status.replace(Some(status));
     }
 
     /// Shows one event of the run, after the report has applied it.
@@ -66,6 +84,9 @@ impl<'a> Progress<'a> {
                     bar.set_length(start.total as u64);
                     bar.set_style(style_of(template(self.style.width)));
                 }
+                if let Some(status) = self.status.take() {
+                    out.write_all(header(&status, report, self.style).as_bytes())?;
+                }
             }
             EventPayload::TestStarted(tests) => {
                 self.running.borrow_mut().begin(&tests.ids, Instant::now());
@@ -76,14 +97,17 @@ impl<'a> Progress<'a> {
                 let mut done = report.done() - tests.outcomes.iter().filter(|outcome| !outcome.will_rerun).count();
                 for outcome in &tests.outcomes {
                     done += usize::from(!outcome.will_rerun);
-                    self.show_outcome(outcome, done, report.total, out)?;
+                    self.show_outcome(outcome, Done { count: done, total: report.total }, report, out)?;
                 }
                 self.refresh(report);
             }
             EventPayload::Output(output) => {
                 let text = output.text.as_bytes();
                 match output.stream {
-                    OutputStream::Stdout => self.around_bar(|| out.write_all(text).and_then(|()| out.flush()))?,
+                    OutputStream::Stdout => {
+                        out.write_all(self.interrupt().as_bytes())?;
+                        self.around_bar(|| out.write_all(text).and_then(|()| out.flush()))?;
+                    }
                     // If standard error is closed, nobody reads it.
                     _ => self.around_bar(|| io::stderr().write_all(text).unwrap_or_default()),
                 }
@@ -93,16 +117,20 @@ impl<'a> Progress<'a> {
         Ok(())
     }
 
-    fn show_outcome(&self, outcome: &TestOutcome, done: usize, total: usize, out: &mut dyn Write) -> io::Result<()> {
+    fn show_outcome(&self, outcome: &TestOutcome, done: Done, report: &Report, out: &mut dyn Write) -> io::Result<()> {
         match &self.display {
             Display::Json | Display::Agent | Display::Quiet => Ok(()),
             Display::Lines => {
-                let part = format!("[{:3}%]", (100 * done).checked_div(total).unwrap_or(100));
+                let part = figure(self.options.figure, done, outcome.duration_ms);
                 if let Some(before) = before_teardown(outcome) {
                     let call = TestOutcome { outcome: before.to_owned(), message: None, ..outcome.clone() };
                     writeln!(out, "{}", line(&call, &part, self.options.level(), self.style))?;
                 }
                 writeln!(out, "{}", line(outcome, &part, self.options.level(), self.style))
+            }
+            Display::Dots(dots) => {
+                let text = dots.borrow_mut().outcome(outcome, done, colour(report, 0));
+                write!(out, "{text}")
             }
             Display::Bar(_) if is_failure(&outcome.outcome) && !outcome.will_rerun => {
                 let line = short_line(outcome, self.style);
@@ -120,7 +148,8 @@ impl<'a> Progress<'a> {
         self.refresh(report);
         for (id, age) in self.running.borrow_mut().newly_slow(Instant::now()) {
             let text = colour_first_word(&format!("SLOW [> {}s] {id}", age.as_secs()), Paint::Yellow, self.style);
-            self.around_bar(|| writeln!(out, "{text}"))?;
+            let before = self.interrupt();
+            self.around_bar(|| writeln!(out, "{before}{text}"))?;
         }
         out.flush()
     }
@@ -133,6 +162,14 @@ impl<'a> Progress<'a> {
             message = format!("{message}  {running}");
         }
         bar.set_message(message);
+    }
+
+    /// The text before text of another kind.
+    fn interrupt(&self) -> &'static str {
+        match &self.display {
+            Display::Dots(dots) => dots.borrow_mut().interrupt(),
+            _ => "",
+        }
     }
 
     /// Writes while the bar is hidden.
@@ -154,6 +191,11 @@ impl<'a> Progress<'a> {
         match &self.display {
             Display::Bar(bar) => bar.finish_and_clear(),
             Display::Lines if report.done() > 0 => writeln!(out)?,
+            Display::Dots(dots) => {
+                let done = Done { count: report.done(), total: report.total };
+                let text = dots.borrow_mut().end(done, colour(report, 0));
+                write!(out, "{text}")?;
+            }
             Display::Lines | Display::Quiet => {}
             Display::Agent => {
                 out.write_all(agent::answer::of_command(report).as_bytes())?;
@@ -205,13 +247,13 @@ fn style_of(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
-/// A test's line, as pytest prints it with `-v`: its id, its outcome, a reason as far as there is room, and the part of
-/// the run that is done.
+/// A test's line, as pytest prints it with `-v`: its id, its outcome, a reason as far as there is room, and the figure of
+/// the run's progress.
 fn line(outcome: &TestOutcome, part: &str, level: i16, style: Style) -> String {
     let name = if outcome.will_rerun { "RERUN" } else { word(&outcome.outcome) };
     let mut text = format!("{} {name}", outcome.id);
     // pytest leaves the last column free, for terminals that break the line there.
-    let room = style.width.saturating_sub(part.len() + 2);
+    let room = style.width.saturating_sub(part.len() + 1);
     if let ("skipped" | "xfailed" | "xpassed" | "not_run", Some(reason)) = (&*outcome.outcome, &outcome.message)
         && !outcome.will_rerun
     {
@@ -226,7 +268,8 @@ fn line(outcome: &TestOutcome, part: &str, level: i16, style: Style) -> String {
     let gap = room.saturating_sub(width_of(&text));
     let word = format!(" {name}");
     let painted = format!(" {}", style.paint(paint(&outcome.outcome), name));
-    format!("{}{} {part}", text.replacen(&word, &painted, 1), " ".repeat(gap))
+    let text = text.replacen(&word, &painted, 1);
+    if part.is_empty() { text } else { format!("{text}{}{part}", " ".repeat(gap)) }
 }
 
 fn width_of(text: &str) -> usize {

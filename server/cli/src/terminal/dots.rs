@@ -1,0 +1,149 @@
+//! pytest's form of progress for pipes and files: a letter for each test, in lines of one file each.
+
+use pytest_lens_protocol::{NodeId, TestOutcome};
+
+use super::figure::{Done, figure, room};
+use super::outcome_words::paint;
+use super::text::before_teardown;
+use crate::options::values::Figure;
+use crate::style::{Paint, Style};
+
+/// The position on the screen.
+#[derive(Debug)]
+pub(super) struct Dots {
+    style: Style,
+    figure: Figure,
+    /// The lines begin with the names of their files. Several runners mix the tests of files, so that pytest-xdist shows
+    /// none.
+    names_files: bool,
+    file: Option<String>,
+    column: usize,
+    /// The time that the tests of the present file took, in milliseconds.
+    spent_ms: f64,
+}
+
+impl Dots {
+    pub(super) fn new(style: Style, figure: Figure, names_files: bool) -> Self {
+        Dots { style, figure, names_files, file: None, column: 0, spent_ms: 0.0 }
+    }
+
+    /// The text for an outcome. `done`: with it; `main`: the color of the run so far.
+    pub(super) fn outcome(&mut self, outcome: &TestOutcome, done: Done, main: Paint) -> String {
+        let mut text = String::new();
+        let file = NodeId::new(&outcome.id).file();
+        if self.names_files && self.file.as_deref() != Some(file) {
+            if self.file.is_some() {
+                let before = Done { count: done.count.saturating_sub(usize::from(!outcome.will_rerun)), ..done };
+                text.push_str(&self.fill(before, main));
+                text.push('\n');
+            }
+            text.push_str(file);
+            text.push(' ');
+            (self.file, self.column) = (Some(file.to_owned()), console::measure_text_width(file) + 1);
+        }
+        self.spent_ms += outcome.duration_ms;
+        let of_call = before_teardown(outcome).filter(|_| !outcome.will_rerun);
+        for name in of_call.into_iter().chain([&*outcome.outcome]) {
+            let Some(letter) = letter(name, outcome.will_rerun) else { continue };
+            text.push_str(&self.style.paint(if outcome.will_rerun { Paint::Yellow } else { paint(name) }, letter));
+            self.column += 1;
+        }
+        let is_last = done.count >= done.total;
+        if !is_last
+            && self.figure != Figure::None
+            && self.column + room(self.figure, done.total) + 1 >= self.style.width
+        {
+            let shown = if self.figure == Figure::Time { String::new() } else { figure(self.figure, done, 0.0) };
+            text.push_str(&self.style.paint(main, &shown));
+            text.push('\n');
+            self.column = 0;
+        }
+        text
+    }
+
+    /// The figure at the right end of the line.
+    fn fill(&mut self, done: Done, main: Paint) -> String {
+        let shown = figure(self.figure, done, std::mem::take(&mut self.spent_ms));
+        let fill = self.style.width.saturating_sub(self.column + 1);
+        self.column = 0;
+        if shown.is_empty() { shown } else { self.style.paint(main, &format!("{shown:>fill$}")) }
+    }
+
+    /// What is between the last letter and text of another kind.
+    pub(super) fn interrupt(&mut self) -> &'static str {
+        self.file = None;
+        if std::mem::take(&mut self.column) > 0 { "\n" } else { "" }
+    }
+
+    /// The end of the last line, and an empty line where pytest has one.
+    pub(super) fn end(&mut self, done: Done, main: Paint) -> String {
+        if done.count == 0 {
+            return String::new();
+        }
+        format!("{}\n{}", self.fill(done, main), if self.names_files { "\n" } else { "" })
+    }
+}
+
+/// pytest's letter for an outcome.
+fn letter(outcome: &str, will_rerun: bool) -> Option<&'static str> {
+    Some(match outcome {
+        _ if will_rerun => "R",
+        "passed" => ".",
+        "failed" | "timed_out" | "crashed" => "F",
+        "error" => "E",
+        "skipped" => "s",
+        "xfailed" => "x",
+        "xpassed" => "X",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text for tests, each a file and an outcome, with 10 ms each.
+    fn shown(figure: Figure, names_files: bool, width: usize, tests: &[(&str, &str)]) -> String {
+        let mut dots = Dots::new(Style { width, ..Style::PLAIN }, figure, names_files);
+        let mut text = String::new();
+        let total = tests.len();
+        for (index, (file, outcome)) in tests.iter().enumerate() {
+            let test = TestOutcome {
+                id: format!("{file}::test"),
+                outcome: (*outcome).to_owned(),
+                duration_ms: 10.0,
+                ..TestOutcome::default()
+            };
+            text.push_str(&dots.outcome(&test, Done { count: index + 1, total }, Paint::Green));
+        }
+        text.push_str(&dots.end(Done { count: total, total }, Paint::Green));
+        text
+    }
+
+    #[test]
+    fn lines_are_those_of_pytest_in_each_of_its_styles() {
+        let mut tests = vec![("a.py", "passed"); 25];
+        tests.extend(["failed", "error", "skipped", "xfailed", "xpassed"].map(|outcome| ("sub/b.py", outcome)));
+        insta::assert_snapshot!(shown(Figure::Percent, true, 40, &tests), @r"
+        a.py .........................   [ 83%]
+        sub/b.py FEsxX                   [100%]
+        ");
+        insta::assert_snapshot!(shown(Figure::Count, true, 30, &tests), @r"
+        a.py ................ [16/30]
+        .........             [25/30]
+        sub/b.py FEsxX        [30/30]
+        ");
+        insta::assert_snapshot!(shown(Figure::Time, true, 40, &tests), @r"
+        a.py .........................  250.0ms
+        sub/b.py FEsxX                  50.00ms
+        ");
+        insta::assert_snapshot!(shown(Figure::None, true, 40, &tests), @r"
+        a.py .........................
+        sub/b.py FEsxX
+        ");
+        insta::assert_snapshot!(shown(Figure::Percent, false, 30, &tests), @r"
+        ...................... [ 73%]
+        ...FEsxX               [100%]
+        ");
+    }
+}

@@ -1,0 +1,46 @@
+//! The heading of a run in pytest's layout: interpreter, pytest, rootdir, plugins and the number of tests.
+
+use std::path::Path;
+
+use pytest_lens_protocol::Response;
+
+use crate::results::report::Report;
+use crate::style::{Paint, Style};
+
+/// The heading of a run that has begun, by the status of its context; empty if the status is not known.
+pub(super) fn header(status: &Response, report: &Report, style: Style) -> String {
+    let Response::ContextStatus { repo_path, python_version, pytest_version, plugins, config_file, .. } = status else {
+        return String::new();
+    };
+    let mut lines = vec![
+        style.paint(Paint::Bold, &style.rule('=', "test session starts")),
+        format!(
+            "platform {} -- Python {python_version}, pytest-{pytest_version}, pytest-lens-{}",
+            std::env::consts::OS,
+            env!("CARGO_PKG_VERSION")
+        ),
+        format!("rootdir: {repo_path}"),
+    ];
+    if let Some(file) = config_file {
+        let shown = Path::new(file).strip_prefix(repo_path).unwrap_or(Path::new(file));
+        lines.push(format!("configfile: {}", shown.display()));
+    }
+    if !plugins.is_empty() {
+        let short = |plugin: &String| plugin.strip_prefix("pytest-").unwrap_or(plugin).replacen(' ', "-", 1);
+        lines.push(format!("plugins: {}", plugins.iter().map(short).collect::<Vec<_>>().join(", ")));
+    }
+    lines.push(style.paint(Paint::Bold, &collected(report)));
+    lines.push(String::new());
+    lines.join("\n") + "\n"
+}
+
+/// pytest's line on the tests that it has collected.
+fn collected(report: &Report) -> String {
+    let (selected, deselected) = (report.total, report.deselected);
+    let all = selected + deselected;
+    let items = if all == 1 { "item" } else { "items" };
+    match deselected {
+        0 => format!("collected {all} {items}"),
+        _ => format!("collected {all} {items} / {deselected} deselected / {selected} selected"),
+    }
+}
