@@ -7,9 +7,6 @@ PROTOCOL_VERSION: int
 REQUESTS: list[str]
 
 def fingerprint(root: str) -> str | None: ...
-def record(
-    root: str, code: str | None, attempts: list[tuple[str, str, float, int]]
-) -> str | None: ...
 def file_settings(root: str) -> tuple[dict[str, Any], list[str]]: ...
 
 class Engine:

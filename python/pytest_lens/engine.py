@@ -208,8 +208,12 @@ class Engine(RunControl):
         *,
         source: str = "ci",
         started_ms: int | None = None,
+        code: str | None = None,
     ) -> messages.RunRecorded:
-        """Record a run that has ended elsewhere, once for each SHA-256 of its report."""
+        """Record a run that has ended elsewhere, once for each SHA-256 of its report.
+
+        ``code`` is the fingerprint of the code that ran; without it the run proves no test flaky.
+        """
         answer = self._request(
             "record_run",
             repo_path=self.root,
@@ -217,6 +221,7 @@ class Engine(RunControl):
             source=source,
             started_ms=started_ms,
             outcomes=[*outcomes],
+            code=code,
         )
         return cast(messages.RunRecorded, answer)
 

@@ -67,6 +67,11 @@ _OF_THE_CACHE = {
 }
 
 
+def source(ci: str | None) -> str:
+    """The source of a run in the history, by the variable `CI`."""
+    return "cli" if (ci or "").strip().lower() in ("", "0", "false") else "ci"
+
+
 def runs_nothing(option: Any) -> bool:
     """Whether pytest only lists or explains something."""
     return any(getattr(option, dest, None) for dest in _NOTHING_RUNS)

@@ -98,7 +98,7 @@ class EngineSession:
                 None if cache is None else str(cache._cachedir),
             ),
             whole_files=self._keeps_files,
-            source="ci" if _is_ci(os.environ.get("CI")) else "cli",
+            source=engine_options.source(os.environ.get("CI")),
             full_reports=True,
         )
 
@@ -296,7 +296,3 @@ def _recorded(warning: messages.Warning) -> warnings.WarningMessage:
         path = urllib.request.url2pathname(urllib.parse.urlsplit(location["uri"]).path)
         line = location["range"]["start"]["line"] + 1
     return warnings.WarningMessage(category(warning["message"]), category, path, line)
-
-
-def _is_ci(value: str | None) -> bool:
-    return (value or "").strip().lower() not in ("", "0", "false")

@@ -8,8 +8,11 @@ flaky.
 from __future__ import annotations
 
 import importlib.util
+import os
 import pathlib
+import secrets
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -120,6 +123,7 @@ class Recorder:
         self._code: str | None = None
         self._naming = threading.Thread(target=self._name_code, daemon=True)
         self._told = ""
+        self._started_ms = int(time.time() * 1000)
         self._mistakes: list[str] = []
         # The recorded code is the code before any test ran.
         self._naming.start()
@@ -138,19 +142,44 @@ class Recorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:
         """Write the collected outcomes; a history that can't be written fails no test."""
-        from . import _native
-
         self._naming.join()
-        attempts = [
-            (attempt.node_id, attempt.outcome, attempt.duration_ms, attempt.number)
+        outcomes = [
+            {
+                "id": attempt.node_id,
+                "outcome": attempt.outcome,
+                "attempt": attempt.number,
+                "duration_ms": attempt.duration_ms,
+            }
             for attempt in self._folder.finish()
         ]
-        if not attempts:
+        if not outcomes:
             return
-        trouble = _native.record(self._root, self._code, attempts)
-        count = len({node_id for node_id, *_ in attempts})
+        count = len({outcome["id"] for outcome in outcomes})
         tests = f"{count} test{'s' if count != 1 else ''}"
-        self._told = trouble or f"recorded the outcomes of {tests}"
+        self._told = self._record(outcomes) or f"recorded the outcomes of {tests}"
+
+    def _record(self, outcomes: list[dict[str, Any]]) -> str | None:
+        """Let an engine record them, as every run; returns a sentence if it can't."""
+        from . import _native
+
+        request = {
+            "type": "record_run",
+            "repo_path": self._root,
+            "report_hash": secrets.token_hex(32),
+            "source": engine_options.source(os.environ.get("CI")),
+            "started_ms": self._started_ms,
+            "outcomes": outcomes,
+            "code": self._code,
+        }
+        try:
+            engine = _native.Engine(resident=False)
+            try:
+                answer = engine.session().call(request)
+            finally:
+                engine.close()
+        except (OSError, ValueError, RuntimeError) as error:
+            return str(error)
+        return answer["message"] if answer["type"] == "error" else None
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the mistakes in the project's settings, and the result of the recording."""

@@ -2,7 +2,7 @@
 //! `pytest_lens/engine.py` has the public API.
 
 mod engine;
-mod record;
+mod fingerprint;
 mod settings;
 mod waiting;
 
@@ -13,8 +13,7 @@ use pytest_lens_protocol::{PROTOCOL_VERSION, Request};
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<engine::Engine>()?;
     module.add_class::<engine::Session>()?;
-    module.add_function(wrap_pyfunction!(record::fingerprint, module)?)?;
-    module.add_function(wrap_pyfunction!(record::record, module)?)?;
+    module.add_function(wrap_pyfunction!(fingerprint::fingerprint, module)?)?;
     module.add_function(wrap_pyfunction!(settings::file_settings, module)?)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add("PROTOCOL_VERSION", PROTOCOL_VERSION)?;

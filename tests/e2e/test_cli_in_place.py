@@ -133,6 +133,33 @@ def test_junit_reports_are_pytests_own(
     assert read("ours.xml") == read("plain.xml")
 
 
+@pytest.mark.parametrize("style", ["progress", "count", "classic"])
+def test_progress_on_a_pipe_is_that_of_pytest(world: World, project: Project, style: str) -> None:
+    words = ["--tb=no", "-o", f"console_output_style={style}"]
+
+    def progress(told: Told) -> list[str]:
+        """The lines from the number of tests on, up to the first section after the tests."""
+        begin = next(at for at, line in enumerate(told.lines) if line.startswith("collected "))
+        rest = told.lines[begin + 1 :]
+        return told.lines[begin:][: 1 + next(at for at, line in enumerate(rest) if "===" in line)]
+
+    assert progress(lens(world, *words, cwd=project.root)) == progress(
+        plain(world, project.root, *words)
+    )
+
+
+def test_log_records_are_shown_while_tests_run(world: World, tmp_path: Path) -> None:
+    files = {
+        "pytest.ini": "[pytest]\nlog_cli = true\n",
+        "test_a.py": "import logging\ndef test_a(): logging.warning('in the test')\n",
+    }
+    project = Project(tmp_path, files)
+    for words in ([], ["--log-cli-level=ERROR"], ["-o", "log_cli=false"]):
+        told, expected = lens(world, *words, cwd=project.root), plain(world, project.root, *words)
+        for line in ("live log call", "in the test"):
+            assert (line in told.out) == (line in expected.out), (words, told.out)
+
+
 def started(told: Told) -> list[str]:
     """The tests in the order in which they began."""
     return [id for line in told.json if line["event"] == "testStarted" for id in line["ids"]]

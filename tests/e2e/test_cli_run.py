@@ -72,7 +72,7 @@ def test_events(world: World, project: Project, mode: str, workers: str) -> None
 
 
 def test_text(world: World, project: Project) -> None:
-    told = run(world, project)
+    told = run(world, project, "-v")
     assert told.status == 1
     assert "\x1b" not in told.out, "colours without a terminal"
     assert any("test_kinds.py::test_good" in line and "PASSED" in line for line in told.lines)

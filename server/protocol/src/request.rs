@@ -359,8 +359,7 @@ messages! {
             repo_path: String,
         },
         /// Records a run that has ended elsewhere, such as in CI (an addition of pytest-lens). Needs no context and
-        /// starts no Python. The engine does not know the code of such a run, which therefore proves no test flaky.
-        /// Answer: `run_recorded`.
+        /// starts no Python. Answer: `run_recorded`.
         RecordRun = "record_run" {
             /// Absolute path of the repo's root.
             repo_path: String,
@@ -372,6 +371,10 @@ messages! {
             started_ms: Option<u64>,
             /// Every attempt, in the order of the run.
             outcomes: Vec<PastOutcome>,
+            /// The fingerprint of the code that ran; without it the run proves no test flaky. It counts for the tests of
+            /// the root itself, since nested projects have fingerprints of their own.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            code: Option<String>,
         },
         /// Requests whether the user trusts a repo, by what editors said of it or of a folder above, and stores what an
         /// editor says (an addition of pytest-lens). Clients that run code without being asked by a person each time

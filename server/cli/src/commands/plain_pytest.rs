@@ -30,6 +30,7 @@ pub(super) fn option(run: &Run, added: &[String]) -> Option<String> {
         || run.workers.is_some()
         || run.reruns.is_some()
         || run.last_failed
+        || run.cache_clear
         || run.stepwise
         || run.stepwise_skip;
     let collects = run.collect_only || added_run.as_ref().is_some_and(|added| added.collect_only);
@@ -145,6 +146,7 @@ mod tests {
         assert_eq!(option_of("--co -q").as_deref(), Some("--collect-only"));
         assert_eq!(option_of("--co --json"), None);
         assert_eq!(option_of("--co --lf"), None);
+        assert_eq!(option_of("--co --cache-clear"), None);
         assert_eq!(option_of("--co --affected"), None);
         assert_eq!(option_of("-x -- --fixtures"), None);
     }

@@ -313,7 +313,7 @@ pub(crate) struct OutputOptions {
     /// `--tb` of addopts, which pytest's session has by itself.
     #[arg(skip)]
     pub added_tb: Option<String>,
-    /// What is shown of the progress, by pytest's configuration.
+    /// The figure that shows the progress, by pytest's configuration.
     #[arg(skip)]
     pub figure: Figure,
 }

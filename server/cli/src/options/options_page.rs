@@ -42,7 +42,7 @@ const REMARKS: &[(&str, &str)] = &[
     ),
     (
         "--collect-only",
-        "with pytest's output; by the engine with `--json`, `--lf`, `--sw`, `-n`, `--reruns` and options of pytest-lens alone",
+        "with pytest's output; by the engine with `--json`, `--lf`, `--sw`, `--cache-clear`, `-n`, `--reruns` and options of pytest-lens alone",
     ),
     ("--numprocesses", "`auto` and `logical` choose the fastest number; 0 is 1"),
     (

@@ -26,7 +26,7 @@ pub(crate) enum Distribution {
     ByFile,
 }
 
-/// What is shown of a run's progress next to its tests: pytest's `console_output_style`.
+/// The figure of a run's progress next to its tests: pytest's `console_output_style`.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Figure {
     /// Nothing.

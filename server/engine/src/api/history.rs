@@ -94,10 +94,11 @@ pub(super) fn past_run(
     source: &str,
     started_ms: Option<u64>,
     outcomes: Vec<PastOutcome>,
+    code: Option<String>,
 ) -> Result<Run, Refusal> {
     let source: Source = source.parse().map_err(|error| invalid(format!("{error}")))?;
     let no_hash = || invalid(format!("report_hash {report_hash:?} is not SHA-256 in hexadecimal digits"));
-    let mut run = Run::new(source, None);
+    let mut run = Run::new(source, code.map(Arc::from));
     run.uid = Uid::of_hash(report_hash).ok_or_else(no_hash)?;
     // A clock that is ahead must not make a run the last one for ever.
     run.started_ms = started_ms.unwrap_or(u64::MAX).min(run.started_ms);
@@ -153,7 +154,7 @@ fn split(mut run: Run, nested: Vec<(String, PathBuf)>) -> Vec<(Option<PathBuf>, 
             continue;
         }
         let mut part = run.clone();
-        part.attempts = inner;
+        (part.attempts, part.code) = (inner, None);
         for attempt in &mut part.attempts {
             attempt.id = attempt.id[path.len() + 1..].into();
         }

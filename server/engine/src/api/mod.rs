@@ -128,8 +128,8 @@ async fn alone(session: &Session, request: Request) -> Answered {
             changes::read(&project(&context_id)?, cursor, wait_ms).await
         }
         Request::GetHistory { repo_path } => history::summary(&session.shared, &repo_path).await,
-        Request::RecordRun { repo_path, report_hash, source, started_ms, outcomes } => {
-            let run = history::past_run(&report_hash, &source, started_ms, outcomes)?;
+        Request::RecordRun { repo_path, report_hash, source, started_ms, outcomes, code } => {
+            let run = history::past_run(&report_hash, &source, started_ms, outcomes, code)?;
             history::record(&session.shared, &repo_path, run).await
         }
         Request::Trust { repo_path, trusted } => trust::trust(&session.shared.config.state_dir, &repo_path, trusted),

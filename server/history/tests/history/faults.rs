@@ -91,7 +91,7 @@ fn a_clearing_survives_the_loss_of_the_file() {
     history.clear(5);
     assert!(history.flush(DEADLINE));
     history.clear(u64::MAX / 2);
-    std::fs::remove_file(home.file()).unwrap();
+    fs::remove_file(home.file()).unwrap();
     history.record(run(9, None, "z."));
     assert!(history.flush(DEADLINE));
     assert_eq!(home.open().cleared_ms(), u64::MAX / 2);

@@ -204,6 +204,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
                 source: text(),
                 started_ms: of(long()),
                 outcomes: vec(past_outcome(), 0..3),
+                code: of(text()),
             }),
             any_of!(Request::Trust { repo_path: text(), trusted: of(flag()) }),
         ]);

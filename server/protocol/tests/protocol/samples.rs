@@ -148,6 +148,15 @@ pub fn requests() -> Vec<Request> {
             source: "ci".into(),
             started_ms: Some(1_700_000_000_000),
             outcomes: vec![PastOutcome { id: id(), outcome: "failed".into(), attempt: 1, duration_ms: 1.5 }],
+            code: None,
+        },
+        Request::RecordRun {
+            repo_path: "/repo".into(),
+            report_hash: "00ff".repeat(16),
+            source: "cli".into(),
+            started_ms: None,
+            outcomes: vec![],
+            code: Some("c0de".into()),
         },
         Request::Trust { repo_path: "/repo".into(), trusted: Some(false) },
     ]

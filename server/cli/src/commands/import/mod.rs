@@ -107,6 +107,7 @@ async fn record(
         // A report without a time is as old as its file.
         started_ms: read.report.started_ms.or(read.written_ms),
         outcomes,
+        code: None,
     };
     let is_known = match connect.session().call(request).await {
         Response::RunRecorded { already_recorded } => already_recorded,
