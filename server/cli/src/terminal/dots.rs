@@ -69,7 +69,7 @@ impl Dots {
         if shown.is_empty() { shown } else { self.style.paint(main, &format!("{shown:>fill$}")) }
     }
 
-    /// What is between the last letter and text of another kind.
+    /// The line break between the last letter and text of another kind.
     pub(super) fn interrupt(&mut self) -> &'static str {
         self.file = None;
         if std::mem::take(&mut self.column) > 0 { "\n" } else { "" }
