@@ -187,15 +187,20 @@ class Engine(RunControl):
         return cast(messages.DebugStarted, answer)
 
     def last_failed(self) -> Sequence[str]:
-        """Return the node ids of the tests whose last recorded outcome is a failure."""
+        """Return the ids of the tests whose last outcome since the last clearing is a failure."""
         answer = self._in_context("get_last_failed")
         return [*cast(messages.TestList, answer)["node_ids"]]
 
-    def last_outcomes(self) -> Sequence[messages.TestOutcome]:
+    def last_outcomes(self, since_cleared: bool = False) -> Sequence[messages.TestOutcome]:
         """Return the last outcome of each test that ran on this machine; `asOf` has its time."""
-        answer = cast(messages.Events, self._in_context("get_last_outcomes"))
+        asked = self._in_context("get_last_outcomes", since_cleared=since_cleared)
+        answer = cast(messages.Events, asked)
         told = (cast(Any, event) for event in answer["events"])
         return [outcome for event in told for outcome in event["outcomes"]]
+
+    def clear_last_outcomes(self) -> None:
+        """Take no notice of earlier runs in :meth:`last_failed` from now on."""
+        self._in_context("clear_last_outcomes")
 
     def history(self) -> messages.History:
         """The recorded outcomes in figures, with the flaky tests."""

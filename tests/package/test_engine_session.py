@@ -229,7 +229,8 @@ def test_maxfail_stops_the_run(world: World) -> None:
     world.write({"test_a.py": "\n".join(f"def test_{n:03}(): assert 0" for n in range(100))})
     told = pytest_run(world, "--lens", "-n", "2", "-x")
     assert told.returncode == 1, told
-    assert "stopping after 1 failures" in told.stdout
+    # The other runner's test may have ended meanwhile.
+    assert re.search("stopping after [12] failures", told.stdout)
     count = re.search(r"(\d+) failed", told.stdout)
     assert count is not None and int(count[1]) < 10, told
 
