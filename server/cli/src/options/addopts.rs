@@ -49,7 +49,8 @@ pub(crate) struct Added {
     pub workers: Option<WorkerCount>,
 }
 
-/// Reads the additions of pytest's configuration and of `PYTEST_ADDOPTS`. pytest itself reports the faults of its configuration.
+/// Reads the additions of pytest's configuration and of `PYTEST_ADDOPTS`. pytest itself reports the faults of its
+/// configuration.
 pub(crate) fn read(root: &Path, passed: &[String]) -> Added {
     let variable = std::env::var("PYTEST_ADDOPTS").unwrap_or_default();
     let of_variable = split_words(&variable).unwrap_or_default();
