@@ -57,9 +57,7 @@ def run(worker: Worker) -> NoReturn:
     hypothesis_database.hypothesis(worker.boot.cache_dir)
     if worker.hidden_modules is not None:
         worker.hidden_modules.hide()
-    gc.collect()
-    gc.freeze()
-    command = park.serve()
+    command = park.serve(_freeze)
     if command.kind == "exit":
         process_exit.run_exit_handlers()
         process_exit.leave(0)
@@ -79,6 +77,13 @@ def resume(worker: Worker) -> NoReturn:
     worker.plugin_packages = pytest_prebuild.plugin_packages(pytest_prebuild.plugin_distributions())
     random_state.mark()
     main.run(worker, pytest_prebuild.PrebuiltConfig())
+
+
+def _freeze(is_awaited: bool) -> None:
+    """Leave the forks no reason to write to the memory that they share."""
+    if not is_awaited:  # there is little garbage: pytest's own
+        gc.collect()
+    gc.freeze()
 
 
 def _interpreter() -> dict[str, str]:

@@ -9,11 +9,16 @@ from __future__ import annotations
 import sys
 import warnings
 from dataclasses import dataclass
+from typing import Callable
 
 from .processes import after_fork, process_tree
 from .state import Options, Worker
 from .unpatched import os, select, signal
 from .wire import EngineGone, Message
+
+# How long a process that has just parked waits for a request before it prepares for forks, in
+# milliseconds: the request of a run that waits comes sooner, and may need no fork.
+_REQUEST_WITHIN = 10
 
 # How often a parked process looks for forks that ended if there are no pidfds, in milliseconds.
 _REAP_EVERY = 20
@@ -43,6 +48,8 @@ class Park:
         self._worker = worker
         self._children: dict[int, _Child] = {}
         self._exiting = False
+        # What makes forks cheap, if it is not done yet.
+        self._preparation: Callable[[bool], None] | None = None
         # Children that the project started while it was imported are not ours to wait for.
         self._not_ours = set(process_tree.children_of(os.getpid()))
         process_tree.adopt_orphans()
@@ -53,8 +60,13 @@ class Park:
             # The kernel would reap the forks, and nobody would learn their status.
             self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
-    def serve(self) -> Command:
-        """Wait for requests; returns in each forked child, and at the end of the wait."""
+    def serve(self, prepare: Callable[[bool], None] | None = None) -> Command:
+        """Wait for requests; returns in each forked child, and at the end of the wait.
+
+        `prepare` makes forks cheap. It is called once, while nobody waits or before the first fork,
+        and receives whether somebody waits.
+        """
+        self._preparation = prepare
         command = None
         while command is None:
             command = self._step()
@@ -84,9 +96,16 @@ class Park:
             return Command("exit", "", Options())
         return None
 
+    def _prepare(self, is_awaited: bool) -> None:
+        prepare, self._preparation = self._preparation, None
+        if prepare is not None:
+            prepare(is_awaited)
+
     def _wait(self) -> None:
         poller = select.poll()
         poller.register(self._worker.channel.fileno(), select.POLLIN)
+        if self._preparation is not None and not poller.poll(_REQUEST_WITHIN):
+            self._prepare(is_awaited=False)
         timeout: int | None = None
         for child in self._children.values():
             if child.pidfd is None:
@@ -149,6 +168,7 @@ class Park:
         worker = self._worker
         name, role = message["host"], message["role"]
         parent = os.getpid()
+        self._prepare(is_awaited=True)
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()

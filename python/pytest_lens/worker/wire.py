@@ -83,6 +83,8 @@ class Channel:
         self._sock: _socket.socket | None = sock
         self._ident = self._identity()
         self._buffer = bytearray()
+        # Frames that the next one takes along.
+        self._posted = b""
         # A frame may be half written.
         self.is_sending = False
         _open_channels.append(self)
@@ -117,19 +119,35 @@ class Channel:
         except OSError:
             return False
 
+    def post(self, message: Message) -> None:
+        """Write one message together with the next one, which must follow soon.
+
+        Each write wakes the engine, which costs as much as a short test.
+        """
+        self._posted += encode(message)
+
     def send(self, message: Message) -> None:
-        """Write one message; ends the process when that is impossible."""
+        """Write one message, after those that were posted."""
+        self._write(encode(message))
+
+    def flush(self) -> None:
+        """Write what was posted."""
+        if self._posted:
+            self._write(b"")
+
+    def _write(self, data: bytes) -> None:
+        """Write frames; ends the process when that is impossible."""
         sock = self._sock
         if sock is None or process_id() != self.pid:
             return
-        data = encode(message)
         # A handler that raises (a test's timeout, say) must not cut a frame in two.
         masked = _sigmask(signal.SIG_BLOCK, _all_signals)
         self.is_sending = True
         try:
             if not self._is_ours():
                 _exit(LOST_ENGINE)
-            sock.sendall(data)
+            posted, self._posted = self._posted, b""
+            sock.sendall(posted + data)
         except OSError:
             _exit(LOST_ENGINE)
         finally:

@@ -39,6 +39,15 @@ pub(crate) const COLLECTION_AGE_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// first; writing a core dump comes in between.
 pub(crate) const EXIT_STATUS_LIMIT: Duration = Duration::from_secs(2);
 
+/// A read of a worker's connection that waits for less than this is a quick one; several in a row make a runner busy.
+pub(crate) const QUICK_READ: Duration = Duration::from_millis(2);
+
+/// The longest rest between two reads of a busy runner: long enough for many short tests, and too short to be noticed.
+pub(crate) const LONGEST_REST: Duration = Duration::from_millis(4);
+
+/// The shortest such rest: the runtime's timers are no finer.
+pub(crate) const SHORTEST_REST: Duration = Duration::from_millis(1);
+
 /// An exit is reported this long after it was seen, if the process's connection is still open: its last messages may
 /// be on their way, and a process that it left behind may hold the connection open.
 pub(crate) const LAST_MESSAGES_GRACE: Duration = Duration::from_millis(1000);

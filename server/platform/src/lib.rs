@@ -17,9 +17,9 @@ mod windows;
 pub mod opens;
 
 #[cfg(unix)]
-pub use unix::{clock, files, keyboard, private, processes, python, signals, sockets, stdio};
+pub use unix::{clock, files, keyboard, private, processes, python, signals, sockets, stdio, workers};
 #[cfg(windows)]
-pub use windows::{clock, files, keyboard, private, processes, python, signals, sockets, stdio};
+pub use windows::{clock, files, keyboard, private, processes, python, signals, sockets, stdio, workers};
 
 /// Whether a warm interpreter may be forked: Windows can't fork, and on macOS a process that has used the system's
 /// frameworks can't be forked safely.

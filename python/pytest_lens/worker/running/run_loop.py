@@ -33,6 +33,10 @@ ENDINGS = (
 _ORDERS_WITHIN = 0.01
 
 
+# How often a runner looks for orders between short tests, in seconds: a look costs a tenth of one.
+_LOOK_EVERY = 0.002
+
+
 class Stop(Exception):
     """The engine wants no more tests from this process."""
 
@@ -60,6 +64,8 @@ class RunLoop:
         self._ids: list[str] | None = None
         self._queue: deque[int] = deque()
         self._end = False
+        # When it last looked for orders, by the monotonic clock.
+        self._looked = 0.0
         self._timeout: float | None = None
         # The end of the whole run's time, by the monotonic clock.
         self._deadline: float | None = None
@@ -232,14 +238,25 @@ class RunLoop:
         inputs = recorder.end(index) if recorder is not None else None
         if inputs is not None:
             self._worker.send(inputs)
-        self._worker.send({"t": "finished", "i": index, **verdict, **capture_files.end()})
-        if self._descriptors is not None and not self._descriptors.are_intact():
+        finished: Message = {"t": "finished", "i": index, **verdict, **capture_files.end()}
+        intact = self._descriptors is None or self._descriptors.are_intact()
+        if intact and crash is None and self._next_follows(item.session):
+            self._worker.channel.post(finished)
+        else:
+            self._worker.send(finished)
+        if not intact:
             kill_and_exit()  # the next test would be blamed for it; another process runs that one
         if crash is not None:
             # By the type alone: a hostile exception can break `isinstance`.
             if issubclass(type(crash), ENDINGS) or is_a_hooks(crash.__traceback__):
                 raise crash
             raise Broken(f"{item.nodeid} broke pytest") from None
+
+    def _next_follows(self, session: Any) -> bool:
+        """Whether the start of the next test is about to be sent."""
+        known = len(self._queue) > 1 or (self._end and self._queue)
+        ends = session.shouldfail or session.shouldstop
+        return bool(known) and not ends and self._kept_fixtures is None
 
     def _watch(self) -> None:
         """Write the stacks when time is up.
@@ -254,7 +271,10 @@ class RunLoop:
 
     def _next(self) -> int | None:
         """The next index to run, when the one after it is known (pytest needs `nextitem`)."""
-        self._receive(0)
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_EVERY:
+            self._looked = now
+            self._receive(0)
         while len(self._queue) < 2 and not self._end:
             self._receive(None)
         return self._queue.popleft() if self._queue else None

@@ -356,19 +356,20 @@ class LensPlugin:
         """Park; true in a process that runs tests, false if this process ends."""
         if not alone:
             after_fork.drain_capture(session.config)
-            gc.collect()
-            gc.freeze()
-        command = park.serve()
+        command = park.serve(None if alone else self._collect_garbage)
         if command.kind == "exit":
             return False
         self._worker.role = command.role
-        self._has_collected_garbage = not alone
         if command.kind == "fork":
             after_fork.renew_capture(session.config)
-        elif not alone:
-            gc.unfreeze()
         self._worker.send({"t": "runner_ready", "stacks": stacks_path(self._worker)})
         return True
+
+    def _collect_garbage(self, _is_awaited: bool) -> None:
+        """Leave nothing to collect to the forks, nor a reason to write to the memory they share."""
+        gc.collect()
+        gc.freeze()
+        self._has_collected_garbage = True
 
     def _ready(self, session: Any) -> None:
         self._worker.send_reads()

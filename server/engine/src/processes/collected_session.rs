@@ -169,9 +169,13 @@ pub(crate) async fn collect(
     let (process, mut events) = arrived.map_err(CollectFailure::Unreachable)?;
     let mut unfinished = KillOnDrop(Some(process.pid));
     let mut importing = None;
+    let analyze_ahead = |path: &str| {
+        let (path, settings, analyses) = (order.root.join(path), order.settings.clone(), order.analyses.clone());
+        tokio::task::spawn_blocking(move || analyses.of(&path, &settings));
+    };
     let gathering = async {
         tokio::select! {
-            gathered = gather(&mut events, &mut importing) => gathered,
+            gathered = gather(&mut events, &mut importing, analyze_ahead) => gathered,
             never = looking(order.window.as_ref()) => match never {},
             () = stopped_too_long(process.pid) => {
                 kill_tree(process.pid);
@@ -273,16 +277,21 @@ async fn looking(window: Option<&Window>) -> Infallible {
     }
 }
 
+/// `begins`: what to do while a file is imported.
 async fn gather(
     events: &mut mpsc::UnboundedReceiver<ProcessEvent>,
     importing: &mut Option<String>,
+    begins: impl Fn(&str),
 ) -> Result<(Vec<CollectedItem>, Vec<FileReads>, WireCollected), CollectFailure> {
     let (mut items, mut reads) = (Vec::new(), Vec::new());
     while let Some(event) = events.recv().await {
         match event {
             ProcessEvent::Message(message) => match *message {
                 FromWorker::Nodes { items: more } => items.extend(more),
-                FromWorker::Importing { path } => *importing = Some(path),
+                FromWorker::Importing { path } => {
+                    begins(&path);
+                    *importing = Some(path);
+                }
                 FromWorker::Reads { reads: more } => reads.extend(more),
                 FromWorker::Collected(collected) => return Ok((items, reads, *collected)),
                 FromWorker::UsageError { message, path, line } => {

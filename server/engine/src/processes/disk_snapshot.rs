@@ -24,8 +24,9 @@ const RECENT_NS: i64 = 2_000_000_000;
 /// Larger files are compared by their stat alone, as in `watching/disk_state.py`.
 const DIGEST_LIMIT: u64 = 8 << 20;
 
+/// The state of a file when it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct FileState {
+pub(crate) struct FileState {
     mtime_ns: i64,
     /// The last change of the file's entry, which no program can set. `None` if it means nothing, since another
     /// environment may link to an installed file.
@@ -261,7 +262,7 @@ impl Snapshot {
 
 impl FileState {
     /// Reads a file's current state.
-    fn now(path: &Path) -> Option<Self> {
+    pub(crate) fn now(path: &Path) -> Option<Self> {
         let data = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
         let (mtime_ns, ctime_ns) = (mtime_ns(&data), ctime_ns(&data));
         let settled = is_settled(mtime_ns.max(ctime_ns));
@@ -270,7 +271,8 @@ impl FileState {
         Some(FileState { mtime_ns, ctime_ns: Some(ctime_ns), size: data.len(), identity, sha256, settled })
     }
 
-    fn holds(&mut self, path: &Path) -> bool {
+    /// Returns whether the file is still the same.
+    pub(crate) fn holds(&mut self, path: &Path) -> bool {
         let Ok(data) = fs::metadata(path) else { return false };
         let same = mtime_ns(&data) == self.mtime_ns && data.len() == self.size && Identity::of(&data) == self.identity;
         let untouched = same && self.ctime_ns.is_none_or(|known| known == ctime_ns(&data));

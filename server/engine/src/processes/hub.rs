@@ -10,22 +10,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::{fs, io};
 
 use dashmap::DashMap;
-use futures::{SinkExt, StreamExt};
 use pytest_lens_platform::private;
-use pytest_lens_platform::sockets::{
-    LONGEST_PATH, WorkerListener, WorkerReadHalf, WorkerStream, WorkerWriteHalf, accept_worker, listen_for_workers,
-};
+use pytest_lens_platform::sockets::{LONGEST_PATH, WorkerListener, WorkerStream, accept_worker, listen_for_workers};
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 use crate::processes::engine_lock::{EngineLock, if_dead};
+use crate::processes::frames::{self, Outgoing};
 use crate::processes::liveness::Liveness;
 use crate::processes::process::{Connection, ExitStatus, ProcessEvent};
 use crate::processes::worker_protocol::{FromWorker, ToWorker};
 use crate::timing::LAST_MESSAGES_GRACE;
-
-/// The longest frame of a worker, in bytes. A batch of nodes is far smaller.
-const MAX_WORKER_FRAME: usize = 256 * 1024 * 1024;
 
 pub(crate) struct Hub {
     folder: PathBuf,
@@ -218,15 +212,17 @@ async fn accept(listener: WorkerListener, token: String, expected: Arc<DashMap<S
 
 /// Serves one process's connection, from its hello to its end.
 async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String, Expected>>) {
-    let (read, write) = stream.into_split();
-    let mut frames = Frames::new(read);
-    let Ok(Some(FromWorker::Hello { token: theirs, host, pid, parent })) = frames.next().await else { return };
+    let (mut incoming, outgoing) = match frames::split(stream) {
+        Ok(both) => both,
+        Err(error) => return tracing::error!(%error, "the connection of a process can't be read"),
+    };
+    let Ok(Some(FromWorker::Hello { token: theirs, host, pid, parent })) = incoming.next().await else { return };
     if theirs != token {
         tracing::warn!(host, "a process with a wrong token was turned away");
         return;
     }
     let (sender, receiver) = mpsc::unbounded_channel();
-    tokio::spawn(write_out(write, receiver));
+    tokio::spawn(write_out(outgoing, receiver));
     let liveness = Arc::new(Liveness::of(pid));
     let events = {
         let Some(mut entry) = expected.get_mut(&host) else { return };
@@ -240,7 +236,7 @@ async fn serve(stream: WorkerStream, token: String, expected: Arc<DashMap<String
     let ending = watch_end(Arc::clone(&liveness), host.clone(), parent, Arc::clone(&expected));
     tokio::spawn(ending);
     loop {
-        let event = match frames.next().await {
+        let event = match incoming.next().await {
             Ok(Some(FromWorker::Exited { host, code, signal })) => {
                 route_exit(&expected, &host, ExitStatus { code, signal, ..ExitStatus::default() });
                 continue;
@@ -293,35 +289,10 @@ async fn watch_end(
     }
 }
 
-async fn write_out(write: WorkerWriteHalf, mut messages: mpsc::UnboundedReceiver<ToWorker>) {
-    let mut frames = FramedWrite::new(write, codec());
+async fn write_out(mut outgoing: Outgoing, mut messages: mpsc::UnboundedReceiver<ToWorker>) {
     while let Some(message) = messages.recv().await {
-        let Ok(text) = serde_json::to_vec(&message) else { continue };
-        if frames.send(text.as_slice()).await.is_err() {
+        if outgoing.send(&message).await.is_err() {
             return;
-        }
-    }
-}
-
-/// The worker's framing: a 4-byte little-endian length, then that many bytes of JSON.
-fn codec() -> LengthDelimitedCodec {
-    LengthDelimitedCodec::builder().little_endian().max_frame_length(MAX_WORKER_FRAME).new_codec()
-}
-
-struct Frames(FramedRead<WorkerReadHalf, LengthDelimitedCodec>);
-
-impl Frames {
-    fn new(read: WorkerReadHalf) -> Self {
-        Frames(FramedRead::with_capacity(read, codec(), 64 * 1024))
-    }
-
-    /// The next message; `None` at the end of the stream.
-    async fn next(&mut self) -> io::Result<Option<FromWorker>> {
-        match self.0.next().await {
-            Some(Ok(text)) => serde_json::from_slice(&text).map(Some).map_err(io::Error::other),
-            Some(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
-            Some(Err(error)) => Err(error),
-            None => Ok(None),
         }
     }
 }

@@ -413,8 +413,7 @@ impl Pool {
         alone: bool,
     ) -> Result<Runner, NoProcess> {
         self.touch();
-        if self.resident
-            && alone
+        if alone
             && special.is_none()
             && let Some(runner) = collected.give_away()
         {

@@ -192,9 +192,9 @@ pub(crate) fn plan(
             pytest_lens_plan::workers::fastest(&items, collected.start_ms(), cores)
         }
     };
-    // Repeats and further runners are forks.
-    let may_take_session =
-        is_new && workers == 1 && !rerun.enabled && matches!(kind, RunKind::Forked) && collected.is_quick();
+    // Repeats and further runners are forks. The engine of one command has no later run that needs the session.
+    let is_needed_later = project.pool.is_resident() && !(is_new && collected.is_quick());
+    let may_take_session = workers == 1 && !rerun.enabled && matches!(kind, RunKind::Forked) && !is_needed_later;
     let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);
     handle.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
     Ok(RunPlan {

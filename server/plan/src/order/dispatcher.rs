@@ -7,10 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// A worker that holds fewer tests than this, not counting the running one, is fed again ...
-const LOW: usize = 4;
-/// ... up to this many: fast tests do not wait for a message each, and little has to be planned again when a worker is
-/// lost.
-const HIGH: usize = 16;
+const LOW: usize = 64;
+/// ... up to this many: fast tests do not wait for a message each, and their starts and outcomes can be read many at a
+/// time.
+const HIGH: usize = 128;
 
 /// A command for a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]

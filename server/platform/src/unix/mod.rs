@@ -15,6 +15,7 @@ pub mod python;
 pub mod signals;
 pub mod sockets;
 pub mod stdio;
+pub mod workers;
 
 #[cfg(target_os = "linux")]
 use linux as kernel;

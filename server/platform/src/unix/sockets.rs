@@ -6,7 +6,6 @@ use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-pub use tokio::net::unix::{OwnedReadHalf as WorkerReadHalf, OwnedWriteHalf as WorkerWriteHalf};
 pub use tokio::net::{UnixListener as Listener, UnixStream as Stream};
 pub use tokio::net::{UnixListener as WorkerListener, UnixStream as WorkerStream};
 

@@ -9,3 +9,4 @@ pub mod python;
 pub mod signals;
 pub mod sockets;
 pub mod stdio;
+pub mod workers;

@@ -15,7 +15,6 @@ pub use interprocess::local_socket::tokio::{Listener, Stream};
 use interprocess::local_socket::{GenericNamespaced, ListenerOptions, Name};
 use interprocess::os::windows::local_socket::ListenerOptionsExt;
 use interprocess::os::windows::security_descriptor::SecurityDescriptor;
-pub use tokio::net::tcp::{OwnedReadHalf as WorkerReadHalf, OwnedWriteHalf as WorkerWriteHalf};
 pub use tokio::net::{TcpListener as WorkerListener, TcpStream as WorkerStream};
 
 /// Paths have no limit of their own.
