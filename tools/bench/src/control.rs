@@ -75,7 +75,7 @@ pub(crate) fn measure(binary: &Path, venv: &Venv, home: &Path) -> Result<Vec<Fig
     #[expect(clippy::cast_precision_loss, reason = "ten thousand")]
     let rate = OUTCOMES as f64 / seconds;
     let rate = Figure {
-        what: "outcomes a second, fake runners to three readers",
+        what: "outcomes a second, fake runners to three readers".into(),
         own: format!("{rate:.0} /s"),
         other: String::new(),
         value: rate,

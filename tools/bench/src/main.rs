@@ -10,6 +10,7 @@ mod latency;
 mod projects;
 mod server;
 mod socket;
+mod suites;
 
 use anyhow::Result;
 use chores::ui::{self, Colour};
@@ -35,7 +36,7 @@ struct Options {
 }
 
 /// The parts that can be measured separately.
-const PARTS: [&str; 7] = ["control", "history", "latency", "lenses", "memory", "socket", "tree"];
+const PARTS: [&str; 9] = ["control", "history", "latency", "lenses", "listing", "memory", "socket", "suites", "tree"];
 
 /// The interpreter and binary that the generated projects run with.
 const REQUIREMENTS: &str = "iniconfig==2.3.1\nnumpy==2.4.6\npackaging==26.3\npandas==3.1.1\npluggy==1.7.0\npygments==2.21.0\n\
@@ -44,7 +45,7 @@ const REQUIREMENTS: &str = "iniconfig==2.3.1\nnumpy==2.4.6\npackaging==26.3\npan
 /// One promised figure.
 pub struct Figure {
     /// The measured quantity.
-    what: &'static str,
+    what: String,
     /// The project's own value.
     own: String,
     /// The reference, if there is one.
@@ -61,10 +62,10 @@ pub struct Figure {
 
 impl Figure {
     /// Compares with another value; at least `target` times faster is promised.
-    fn ratio(what: &'static str, own: Duration, cold: Duration, target: f64) -> Self {
+    fn ratio(what: impl Into<String>, own: Duration, cold: Duration, target: f64) -> Self {
         let value = cold.as_secs_f64() / own.as_secs_f64();
         Self {
-            what,
+            what: what.into(),
             own: ui::duration(own),
             other: ui::duration(cold),
             value,
@@ -75,10 +76,10 @@ impl Figure {
     }
 
     /// A value that must stay under `target`.
-    fn limit(what: &'static str, value: f64, target: f64, unit: &str) -> Self {
+    fn limit(what: impl Into<String>, value: f64, target: f64, unit: &str) -> Self {
         let shown = format!("{value:.1} {unit}");
         let own = shown.clone();
-        Self { what, own, other: String::new(), value, shown, target, is_ratio: false }
+        Self { what: what.into(), own, other: String::new(), value, shown, target, is_ratio: false }
     }
 
     fn is_kept(&self) -> bool {
@@ -123,6 +124,18 @@ fn run(options: &Options) -> Result<bool> {
         let large = projects::plain(&home.join("large"), 400, 50)?;
         figures.push(server::first_lenses(&binary, &venv, &large, &state)?);
     }
+    if wanted("listing") {
+        note("the same repository, and rtest");
+        let large = projects::plain(&home.join("large"), 400, 50)?;
+        let peers = Venv::ensure("bench-peers", suites::PEERS)?;
+        figures.extend(suites::listing(&binary, &venv, &peers, &large, &state)?);
+    }
+    if wanted("suites") {
+        note("whole runs: 5,000 short tests, and the suites that `cargo xtask fidelity` has fetched");
+        let trivial = projects::plain(&home.join("trivial"), 50, 100)?;
+        let peers = Venv::ensure("bench-peers", suites::PEERS)?;
+        figures.extend(suites::runs(&binary, &venv, &peers, &trivial, &state)?);
+    }
     if wanted("memory") {
         note("a project of 3,000 tests");
         let medium = projects::plain(&home.join("medium"), 60, 50)?;
@@ -160,7 +173,7 @@ fn table(figures: &[Figure]) -> String {
             let sign = if figure.is_ratio { ">=" } else { "<" };
             let kept = if figure.is_kept() { "kept" } else { "MISSED" };
             vec![
-                figure.what.to_owned(),
+                figure.what.clone(),
                 figure.own.clone(),
                 figure.other.clone(),
                 figure.shown.clone(),

@@ -56,14 +56,14 @@ fn the_next_unit_is_taken_only_when_it_is_needed() {
 
 #[test]
 fn large_units_are_fed_in_small_batches() {
-    let mut dispatcher = Dispatcher::new(vec![(0..100).collect(), (100..200).collect()], 2, None);
-    assert_eq!(dispatcher.next(0), [feed(0..16)]);
-    for index in 0..13 {
+    let mut dispatcher = Dispatcher::new(vec![(0..400).collect(), (400..800).collect()], 2, None);
+    assert_eq!(dispatcher.next(0), [feed(0..128)]);
+    for index in 0..65 {
         assert_eq!(dispatcher.next(0), []);
         dispatcher.started(0, index);
         dispatcher.finished(0, index, false);
     }
-    assert_eq!(dispatcher.next(0), [feed(16..29)]);
+    assert_eq!(dispatcher.next(0), [feed(128..193)]);
 }
 
 #[test]
