@@ -40,7 +40,7 @@ pub(crate) const COLLECTION_AGE_LIMIT: Duration = Duration::from_secs(30 * 60);
 pub(crate) const EXIT_STATUS_LIMIT: Duration = Duration::from_secs(2);
 
 /// A read of a worker's connection that waits for less than this is a quick one; several in a row make a runner busy.
-pub(crate) const QUICK_READ: Duration = Duration::from_millis(2);
+pub(crate) const QUICK_READ: Duration = Duration::from_millis(4);
 
 /// The longest rest between two reads of a busy runner: long enough for many short tests, and too short to be noticed.
 pub(crate) const LONGEST_REST: Duration = Duration::from_millis(4);

@@ -453,7 +453,10 @@ impl Project {
 
     /// Collects again what a run has collected whose process ran the tests itself, once nothing else goes on.
     async fn collect_again(self: &Arc<Self>, collected: &CollectedSession) -> Option<Arc<CollectedSession>> {
-        if !collected.is_given_away() || collected.options.arguments != self.options(&[]).arguments {
+        if !self.pool.is_resident()
+            || !collected.is_given_away()
+            || collected.options.arguments != self.options(&[]).arguments
+        {
             return None;
         }
         self.wait_for_pause().await;
