@@ -48,7 +48,7 @@ class Park:
         self._worker = worker
         self._children: dict[int, _Child] = {}
         self._exiting = False
-        # What makes forks cheap, if it is not done yet.
+        # Makes forks cheap; None once it is done.
         self._preparation: Callable[[bool], None] | None = None
         # Children that the project started while it was imported are not ours to wait for.
         self._not_ours = set(process_tree.children_of(os.getpid()))

@@ -21,7 +21,7 @@ const WARM_UP: usize = 1;
 /// A command that runs or lists tests.
 struct Side {
     command: Command,
-    /// What its output has to contain.
+    /// A part of its output if it did its work.
     says: String,
 }
 
