@@ -1073,7 +1073,7 @@ class ArtifactRunEventPayload(TypedDict):
 
 
 class RunStart(TypedDict):
-    """The engine accepted a run. A run over many nested projects begins before all of them are collected: this comes again whenever more of its tests are known.
+    """The engine accepted a run. It comes again when more tests of nested projects are known.
 
     * ``runId``: The run.
     * ``total``: Number of selected tests, as far as they are known.

@@ -188,6 +188,11 @@ def test_files_variables_and_what_nobody_can_know(project: Project) -> None:
             def test_lines(): traceback.format_stack()
             def test_own_line(): sys._getframe().f_lineno
             def test_import(): import late
+            def test_stat(): os.path.getsize("cases.txt")
+            def test_more():
+                with open("data/x.txt", "a+") as file:
+                    file.seek(0)
+                    file.read()
             """,
         },
     )
@@ -200,6 +205,8 @@ def test_files_variables_and_what_nobody_can_know(project: Project) -> None:
     assert used["test_copy"] == set(), "mock reads all variables to put them back"
     assert "<process>" in used["test_process"] & used["test_fork"] & used["test_spawn"]
     assert "<network>" in used["test_network"]
+    assert used["test_stat"] == {"<stat>"}
+    assert used["test_more"] == {"data/x.txt"}
     assert "<lines>" in used["test_lines"] & used["test_own_line"]
     assert used["test_import"] == {"late.py:<module>", "core.py:<module>", "core.py:Parser"} | {
         "core.py:build",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,6 +26,8 @@ from mutants import BODIES, KINDS, mutants
 LIMIT = 300
 # A run of plain pytest may take this many times as long as the first, and this many seconds more.
 PATIENCE, GRACE_S = 10, 10
+# A file that can't be collected makes the command fail, which names it.
+ERROR = re.compile(r"^pytest-lens: ([^:\n]+\.py):", re.MULTILINE)
 # Selects every test.
 EVERYTHING = "*"
 
@@ -80,7 +83,7 @@ class Suite:
         os.utime(self.root / path, (self._clock, self._clock))
 
     def lens(self, *words: str) -> str:
-        """The output of `pytest-lens run`."""
+        """The output of `pytest-lens run`, with the files that could not be collected."""
         command = [self.options.binary, "run", "--connect", self.socket, *words]
         done = subprocess.run(
             command, cwd=self.root, env=self.env, capture_output=True, text=True, timeout=LIMIT
@@ -89,7 +92,7 @@ class Suite:
             raise CanNotRunError
         if done.returncode not in (0, 1, 2, 5):
             raise SystemExit(f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return done.stdout
+        return done.stdout + "".join(f"{path}\n" for path in ERROR.findall(done.stderr))
 
     def selected(self) -> set[str]:
         """The ids that a change selects: tests, and files that can't be collected."""
@@ -97,7 +100,8 @@ class Suite:
             lines = self.lens("--affected", "--collect-only", "-q").splitlines()
         except CanNotRunError:
             return {EVERYTHING}
-        return {line for line in lines if "::" in line or line.endswith(".py")}
+        ids = {line for line in lines if "::" in line or line.endswith(".py")}
+        return {EVERYTHING} if any(line.endswith("conftest.py") for line in ids) else ids
 
     def close(self) -> None:
         self.daemon.send_signal(signal.SIGTERM)

@@ -50,7 +50,7 @@ FILES = {
     """,
     "data.txt": "data",
     "test_a.py": """
-        import pathlib, subprocess
+        import os, pathlib, subprocess
         from pkg import core
         EARLY = core.early()
         def test_first(parsed): assert parsed == "yyy"
@@ -61,6 +61,7 @@ FILES = {
         def test_cached(): assert core.table() == "xxx"
         def test_data(): assert pathlib.Path("data.txt").read_text() == "data"
         def test_early(): assert EARLY == 5
+        def test_size(): assert os.path.getsize("data.txt") == 4
         def test_process(): subprocess.run(["true"], check=True)
     """,
     "test_b.py": "def test_nothing(): pass\n",
@@ -175,7 +176,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
         ("conftest.py", 'parse("y")', 'parse("z")', ALL),
         ("test_a.py", "core.get() == 2\n", "core.get() > 1\n", {"test_get", "test_kept"}),
         ("test_a.py", "EARLY == 5", "EARLY > 4", {"test_early"}),
-        ("data.txt", "data", "date", {"test_data"}),
+        ("data.txt", "data", "date", {"test_data", "test_size"}),
     ],
     ids=lambda value: value if isinstance(value, str) and "\n" not in value else None,
 )

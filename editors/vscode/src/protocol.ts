@@ -245,7 +245,7 @@ export interface RunEnd {
   warnings?: Warning[];
 }
 
-/** The engine accepted a run. A run over many nested projects begins before all of them are collected: this comes again whenever more of its tests are known. */
+/** The engine accepted a run. It comes again when more tests of nested projects are known. */
 export interface RunStart {
   /** The run. */
   runId: string;

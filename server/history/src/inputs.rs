@@ -61,11 +61,13 @@ pub enum InputKind {
     Network = 6,
     /// Compiled code of the project.
     Extension = 7,
+    /// The existence, size or time of some files.
+    Stat = 8,
 }
 
 impl InputKind {
     /// Every kind.
-    pub const ALL: [InputKind; 8] = [
+    pub const ALL: [InputKind; 9] = [
         InputKind::Function,
         InputKind::File,
         InputKind::Folder,
@@ -74,6 +76,7 @@ impl InputKind {
         InputKind::Process,
         InputKind::Network,
         InputKind::Extension,
+        InputKind::Stat,
     ];
 }
 

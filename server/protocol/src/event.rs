@@ -82,8 +82,7 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// The engine accepted a run. A run over many nested projects begins before all of them are collected: this comes again
-/// whenever more of its tests are known.
+/// The engine accepted a run. It comes again when more tests of nested projects are known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]

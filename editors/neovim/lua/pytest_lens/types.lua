@@ -101,7 +101,7 @@
 ---@field debugData? string The iterator of the debug data (`next_debug_data`), if the run measured coverage.
 ---@field warnings? pytest_lens.Warning[] Warnings of the collection and of the run, as in pytest's summary.
 
----The engine accepted a run. A run over many nested projects begins before all of them are collected: this comes again whenever more of its tests are known.
+---The engine accepted a run. It comes again when more tests of nested projects are known.
 ---@class pytest_lens.RunStart
 ---@field runId string The run.
 ---@field total integer Number of selected tests, as far as they are known.

@@ -22,11 +22,17 @@ from _thread import get_ident
 from types import CodeType, FunctionType, MethodType
 from typing import Any, Callable
 
-from .nodes import LINES, PROCESS, Nodes
+from .nodes import LINES, PROCESS, STAT, Nodes
 
 _CACHED = type(functools.lru_cache(lambda: None))
 # Names by which code asks for line numbers.
 _LINE_NAMES = frozenset(("f_lineno", "tb_lineno", "co_firstlineno", "co_lines", "co_positions"))
+# Names by which code asks for a file's existence, size or time, which raises no audit event.
+_STAT_NAMES = frozenset(
+    ("stat", "lstat", "access", "exists", "lexists", "samefile", "getsize", "readlink")
+    + ("is_file", "is_dir", "is_symlink", "isfile", "isdir", "islink")
+    + ("getmtime", "getctime", "getatime")
+)
 # Functions through which everything else gets to lines and texts of sources.
 _LINE_READERS = (
     linecache.getlines,
@@ -214,6 +220,8 @@ class Executed:
         numbers = [self._nodes.number(node)]
         if not _LINE_NAMES.isdisjoint(code.co_names):
             numbers.append(self._nodes.number(LINES))
+        if not _STAT_NAMES.isdisjoint(code.co_names):
+            numbers.append(self._nodes.number(STAT))
         number = self._callers[id(code)] = self._add(code, tuple(numbers))
         _, callers = self._pending.pop(id(code), (code, set()))
         for caller in callers:

@@ -6,6 +6,7 @@ An input is a list whose first part is its kind:
 - ``["file", path]``: a file that was read as data, ``["folder", path]``: one that was listed
 - ``["variable", name]``: an environment variable that was read
 - ``["lines"]``: the line numbers, or the text, of sources
+- ``["stat"]``: the existence, size or time of files, nobody sees of which
 - ``["process"]``, ``["network"]``, ``["extension"]``: nobody can know what was read there
 """
 
@@ -18,6 +19,7 @@ PROCESS = ("process",)
 NETWORK = ("network",)
 EXTENSION = ("extension",)
 LINES = ("lines",)
+STAT = ("stat",)
 
 
 class Nodes:

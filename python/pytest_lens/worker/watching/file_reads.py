@@ -35,6 +35,8 @@ IMPORT_SYSTEM = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_
 _SKIPPED = ("/.git/", "/__pycache__/", "/.pytest_cache/", "/.hypothesis/", "/node_modules/")
 _SHELLS = ("sh", "bash", "dash", "zsh", "env", "make", "tox", "nox", "uv", "hatch", "poetry")
 _MANY_FRAMES = 400
+# With these, nothing is left of what a file had.
+_MAKES_EMPTY = os.O_TRUNC | os.O_EXCL
 
 # The reads of this process; a fork goes on with its own copy.
 _current: FileReads | None = None
@@ -131,7 +133,7 @@ def paths(event: str, args: tuple[Any, ...]) -> list[Any]:
     if event == "open":
         path, mode, flags = args
         is_name = isinstance(path, (str, bytes, os.PathLike))
-        writes = mode[0] in "wax" if mode else bool(flags & (os.O_WRONLY | os.O_CREAT))
+        writes = _only_writes(mode) if mode else bool(flags & (os.O_WRONLY | _MAKES_EMPTY))
         return [path] if is_name and not writes else []
     if event in ("os.listdir", "os.scandir"):
         return ["." if args[0] is None else args[0]] if not isinstance(args[0], int) else []
@@ -140,6 +142,10 @@ def paths(event: str, args: tuple[Any, ...]) -> list[Any]:
     if event in ("os.system", "os.fork"):
         return [ANY_FILE]
     return [ANY_FILE] if may_read_any(args[0]) else []
+
+
+def _only_writes(mode: str) -> bool:
+    return mode[0] in "wx" or (mode[0] == "a" and "+" not in mode)
 
 
 def may_read_any(program: Any) -> bool:

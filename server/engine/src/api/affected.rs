@@ -41,7 +41,7 @@ pub(super) async fn explained(project: &Arc<Project>, paths: &[String]) -> Respo
     Response::Affected { everything, files, tests: tests.into_iter().map(told).collect() }
 }
 
-fn told(Judged { id, why, inputs, at_ms }: Judged) -> TestImpact {
+fn told(Judged { id, why, inputs, at_ms, .. }: Judged) -> TestImpact {
     let place = |input: &Input| match input.kind {
         InputKind::Function => format!("{}::{}", input.path, input.name),
         InputKind::Variable => input.name.clone(),
@@ -73,6 +73,7 @@ fn name_of(kind: InputKind) -> &'static str {
         InputKind::Process => "process",
         InputKind::Network => "network",
         InputKind::Extension => "extension",
+        InputKind::Stat => "stat",
     }
 }
 
@@ -166,10 +167,11 @@ fn trusted(
         let since = created.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
         since.map_or(u64::MAX, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     };
-    let newest =
-        changed.iter().copied().filter(|path| kind(path) == Kind::Data).map(came_or_went).max().unwrap_or_default();
+    let data = || changed.iter().copied().filter(|path| kind(path) == Kind::Data);
+    let newest = data().map(came_or_went).max().unwrap_or_default();
+    let has_data = data().next().is_some();
     let mut judged = test_records::judge(project, graph, tests);
-    judged.retain(|test| test.why.is_some() || test.at_ms > newest);
+    judged.retain(|test| test.why.is_some() || (test.at_ms > newest && !(has_data && test.stats)));
     judged
 }
 

@@ -39,6 +39,7 @@ enum KindNames {
     Process,
     Network,
     Extension,
+    Stat,
 }
 
 /// The kind of an input, as workers name it.

@@ -68,7 +68,7 @@ pub(crate) fn fingerprint_of(present: &dyn Present, used: &Used) -> Fingerprint 
         InputKind::Function => present.source(&used.path).map_or(0, |source| source.of(&used.name)),
         InputKind::File | InputKind::Folder => present.data(used.kind, &used.path),
         InputKind::Variable => present.data(used.kind, &used.name),
-        InputKind::Lines | InputKind::Process | InputKind::Network | InputKind::Extension => 0,
+        InputKind::Lines | InputKind::Stat | InputKind::Process | InputKind::Network | InputKind::Extension => 0,
     }
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn compare(ground: &Ground, present: &dyn Present) -> GroundChanges {
                     changes.imported.extend(files.iter().cloned());
                 }
             }
-            InputKind::Function | InputKind::Lines => {}
+            InputKind::Function | InputKind::Lines | InputKind::Stat => {}
             InputKind::Process | InputKind::Network | InputKind::Extension => {
                 // Each of these tests counts as one that nobody can know.
                 match files.is_empty() {
@@ -227,6 +227,8 @@ pub(crate) fn why(
                 reads_lines = true;
                 false
             }
+            // The caller knows the changed files.
+            InputKind::Stat => false,
             InputKind::Function => {
                 executed.insert(&input.path);
                 // Code that a test imports late has run; the rest of its file counts as imported.
@@ -246,6 +248,12 @@ pub(crate) fn why(
         return Some(Why::Lines((*path).to_owned()));
     }
     is_reached.then_some(Why::Imports)
+}
+
+/// Whether a test asks for the existence, size or time of files, of which any may be a changed one.
+pub(crate) fn stats(test: &TestInputs, all: &HashMap<i64, Input>, ground: &Ground) -> bool {
+    let is_stat = |number: &i64| all.get(number).is_some_and(|input| input.kind == InputKind::Stat);
+    test.inputs.iter().any(is_stat) || ground.outside.iter().any(|input| input.0 == InputKind::Stat as u8)
 }
 
 /// The grounds of all records, read; one that can't be read is missing.

@@ -211,6 +211,8 @@ pub(crate) struct Judged {
     pub inputs: usize,
     /// The time of the pass, in milliseconds since 1970.
     pub at_ms: u64,
+    /// It asks for the existence, size or time of files.
+    pub stats: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -236,6 +238,7 @@ pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<Str
         why: Some(Reason::NotPassed(*outcome)),
         inputs: 0,
         at_ms: 0,
+        stats: false,
     }));
     let Some(session) = project.pool.newest_session().filter(|_| !all.tests.is_empty()) else { return judged };
     let present = OnDisk::new(state, Surroundings::of(project, &session.base), None);
@@ -259,7 +262,8 @@ pub(crate) fn judge(project: &Project, graph: &ImportGraph, tests: &BTreeSet<Str
             Affected::Files(files) => files.contains(file),
         };
         let why = test_inputs::why(test, &all.inputs, changes, is_reached, &present).map(Reason::Input);
-        judged.push(Judged { id: id.clone(), why, inputs: inputs.len(), at_ms: *at_ms });
+        let stats = test_inputs::stats(test, &all.inputs, then);
+        judged.push(Judged { id: id.clone(), why, inputs: inputs.len(), at_ms: *at_ms, stats });
     }
     judged
 }
