@@ -303,7 +303,8 @@ def test_b11_saves_and_keys_work_over_nested_projects(world: World, tmp_path: Pa
         terminal.type("pWEB\r")
         terminal.expect(r"=== 1 failed, 1 passed in")
         assert terminal.expect(READY)[1] == " (path: WEB)"
-        terminal.type("ttest_v\r")
+        terminal.type("t")
+        terminal.type("test_v\r")
         terminal.expect(r"=== 1 passed, 1 deselected in")
         assert terminal.expect(READY)[1] == " (path: WEB, -k: test_v)"
         terminal.type("a")

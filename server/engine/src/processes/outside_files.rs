@@ -86,7 +86,8 @@ mod tests {
         let variables = BTreeMap::from([("DATA".to_owned(), data.to_string_lossy().into_owned())]);
         let (file, analysis) = (root.join("test_a.py"), analyze(&source, &PytestSettings::default()));
         let found = named(&root, &variables, [(file.as_path(), &analysis)].into_iter());
-        let expected = ["data/c.xml", "other", "other/b.xml", "shared/a.xml"].map(|name| folder.path().join(name));
+        let expected =
+            ["data", "data/c.xml", "other", "other/b.xml", "shared/a.xml"].map(|name| folder.path().join(name));
         assert_eq!(found, expected);
     }
 }
