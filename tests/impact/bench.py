@@ -26,7 +26,8 @@ from mutants import BODIES, KINDS, mutants
 LIMIT = 300
 # A run of plain pytest may take this many times as long as the first, and this many seconds more.
 PATIENCE, GRACE_S = 10, 10
-# A file that can't be collected makes the command fail, which names it.
+# The command fails if a file can't be collected, and names it.
+UNCOLLECTED = "!"
 ERROR = re.compile(r"^pytest-lens: ([^:\n]+\.py):", re.MULTILINE)
 # Selects every test.
 EVERYTHING = "*"
@@ -83,16 +84,16 @@ class Suite:
         os.utime(self.root / path, (self._clock, self._clock))
 
     def lens(self, *words: str) -> str:
-        """The output of `pytest-lens run`, with the files that could not be collected."""
+        """The output of `pytest-lens run`; if files could not be collected, with a line on that."""
         command = [self.options.binary, "run", "--connect", self.socket, *words]
         done = subprocess.run(
             command, cwd=self.root, env=self.env, capture_output=True, text=True, timeout=LIMIT
         )
-        if done.returncode == 4:
+        if done.returncode == 4 or (done.returncode == 2 and not ERROR.search(done.stderr)):
             raise CanNotRunError
         if done.returncode not in (0, 1, 2, 5):
             raise SystemExit(f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-        return done.stdout + "".join(f"{path}\n" for path in ERROR.findall(done.stderr))
+        return done.stdout + (f"{UNCOLLECTED}\n" if done.returncode == 2 else "")
 
     def selected(self) -> set[str]:
         """The ids that a change selects: tests, and files that can't be collected."""
@@ -100,8 +101,7 @@ class Suite:
             lines = self.lens("--affected", "--collect-only", "-q").splitlines()
         except CanNotRunError:
             return {EVERYTHING}
-        ids = {line for line in lines if "::" in line or line.endswith(".py")}
-        return {EVERYTHING} if any(line.endswith("conftest.py") for line in ids) else ids
+        return {line for line in lines if "::" in line or line.endswith((".py", UNCOLLECTED))}
 
     def close(self) -> None:
         self.daemon.send_signal(signal.SIGTERM)
@@ -138,6 +138,8 @@ class Plain:
         print(self._limit, file=self._process.stdin, flush=True)
         answer = json.loads(self._process.stdout.readline())
         outcomes: dict[str, str] = answer["outcomes"]
+        if answer["is_empty"]:
+            outcomes = {"": "no tests"}
         if answer["timed_out"]:
             outcomes = {test: outcomes.get(test, "passed") for test in self.before} | outcomes
         return outcomes
@@ -156,8 +158,23 @@ def covered(test: str, selected: set[str]) -> bool:
 
 
 def broken(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """The tests that passed and do not any more."""
-    return [test for test, was in before.items() if was == "passed" and after.get(test) != "passed"]
+    """The tests that passed, and do not pass any more or can't be collected.
+
+    A test that is gone fails nowhere.
+    """
+
+    def is_broken(test: str) -> bool:
+        if test in after:
+            return after[test] != "passed"
+        return not after or any(test.startswith(one) for one in uncollected)
+
+    uncollected = [one for one, outcome in after.items() if outcome == "uncollected"]
+    return [test for test, was in before.items() if was == "passed" and is_broken(test)]
+
+
+def is_missed(test: str, after: dict[str, str], selected: set[str]) -> bool:
+    """Whether nobody learns that a broken test is broken."""
+    return not covered(test, selected) and not (test not in after and UNCOLLECTED in selected)
 
 
 @dataclass(frozen=True)
@@ -193,7 +210,8 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Result]:
                 one.write(mutant.path, mutant.content)
             try:
                 selected = suite.selected()
-                failing = [test for test in broken(plain.before, plain.run()) if test in tests]
+                after = plain.run()
+                failing = [test for test in broken(plain.before, after) if test in tests]
                 by_imports = share(tests, imports.selected()) if imports else None
                 if options.run and EVERYTHING not in selected:
                     suite.lens("--affected")
@@ -210,7 +228,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Result]:
                 selected=share(tests, selected),
                 by_imports=by_imports,
                 broken=len(failing),
-                missed=[test for test in failing if not covered(test, selected)],
+                missed=[test for test in failing if is_missed(test, after, selected)],
             )
     finally:
         plain.close()

@@ -1,4 +1,5 @@
-"""Runs plain pytest again and again, each time in a fork of this process, which imported pytest.
+"""Runs plain pytest again and again, each time in a fork of this process, which imported pytest
+and its plugins.
 
 A line of standard input is the time limit of a run in seconds; the answer is a line of JSON.
 """
@@ -11,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+from importlib.metadata import entry_points
 from typing import Any
 
 import pytest
@@ -27,6 +29,10 @@ class Outcomes:
     def _write(self, test: str, outcome: str) -> None:
         print(json.dumps([test, outcome]), file=self._file, flush=True)
 
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self._write(report.nodeid, "uncollected")
+
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._write(nodeid, "begun")
 
@@ -41,6 +47,7 @@ def run(limit: float) -> dict[str, Any]:
     os.close(handle)
     pid = os.fork()
     if pid == 0:
+        status = 1
         try:
             os.setpgid(0, 0)
             null = os.open(os.devnull, os.O_RDWR)
@@ -48,11 +55,11 @@ def run(limit: float) -> dict[str, Any]:
                 os.dup2(null, descriptor)
             # As `python -m pytest` does.
             sys.path.insert(0, os.getcwd())
-            pytest.main(ARGUMENTS, plugins=[Outcomes(path)])
+            status = int(pytest.main(ARGUMENTS, plugins=[Outcomes(path)]))
         finally:
-            os._exit(0)
-    timed_out = not _ended(pid, limit)
-    if timed_out:
+            os._exit(status)
+    status = _wait(pid, limit)
+    if status is None:
         os.killpg(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
     outcomes: dict[str, str] = {}
@@ -61,20 +68,25 @@ def run(limit: float) -> dict[str, Any]:
             if outcomes.get(test) != "failed":
                 outcomes[test] = outcome
     os.unlink(path)
-    return {"outcomes": outcomes, "timed_out": timed_out}
+    is_empty = status == pytest.ExitCode.NO_TESTS_COLLECTED
+    return {"outcomes": outcomes, "timed_out": status is None, "is_empty": is_empty}
 
 
-def _ended(pid: int, limit: float) -> bool:
+def _wait(pid: int, limit: float) -> int | None:
+    """The exit status; None after a time-out."""
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
-        if os.waitpid(pid, os.WNOHANG)[0]:
-            return True
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
         time.sleep(0.01)
-    return False
+    return None
 
 
 if __name__ == "__main__":
-    # It lies next to this file, and is none of the suite's.
+    # This file's folder is none of the suite's.
     sys.path.pop(0)
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
     for line in sys.stdin:
         print(json.dumps(run(float(line))), flush=True)
