@@ -161,11 +161,21 @@ class Tour(ControlSteps):
     def get_last_failed(self) -> None:
         assert self.ask("test_list", "get_last_failed")["node_ids"] == [IDS[1]]
 
+    def _last_outcomes(self, **fields: Any) -> dict[str, Any]:
+        events = self.ask("events", "get_last_outcomes", **fields)["events"]
+        return {one["id"]: one for event in events for one in event["outcomes"]}
+
     def get_last_outcomes(self) -> None:
-        events = self.ask("events", "get_last_outcomes")["events"]
-        outcomes = {one["id"]: one for event in events for one in event["outcomes"]}
+        outcomes = self._last_outcomes(since_cleared=True)
+        assert outcomes == self._last_outcomes(since_cleared=False) == self._last_outcomes()
         assert outcomes[IDS[1]]["outcome"] == "failed"
         assert all(one["asOf"] > 1_600_000_000_000 for one in outcomes.values())
+
+    def clear_last_outcomes(self) -> None:
+        self.ask("control_ack", "clear_last_outcomes")
+        assert self._last_outcomes(since_cleared=True) == {}
+        assert self.ask("test_list", "get_last_failed")["node_ids"] == []
+        assert self._last_outcomes(since_cleared=False)[IDS[1]]["outcome"] == "failed"
 
     def get_history(self) -> None:
         history = self.client.expect("history", "get_history", repo_path=str(self.project.root))

@@ -46,6 +46,7 @@ inlayHints.enable = true
 rerun = { enabled = true, maxReruns = 9, onlyFlaky = true, delayMs = 8 }
 flaky.window = 7
 ray.address = 'auto'
+impact.record = 'off'
 [fixtureReuse]
 enabled = true
 maxAgeSeconds = 1.5
@@ -69,7 +70,7 @@ fn either_file_holds_every_setting_in_any_of_three_spellings() {
         "envFile": ".env", "projects": ["pkg/*"], "runOnSave": "file", "timeoutMs": 5, "collectTimeoutMs": 6, "debugTimeoutMs": 7,
         "executor": "ray", "env": {"a-b_c": "1"}, "codeLens": {"enable": false}, "inlayHints": {"enable": true},
         "rerun": {"enabled": true, "maxReruns": 9, "onlyFlaky": true, "delayMs": 8}, "flaky": {"window": 7},
-        "ray": {"address": "auto"},
+        "ray": {"address": "auto"}, "impact": {"record": "off"},
         "fixtureReuse": {"enabled": true, "maxAgeSeconds": 1.5, "teardownOnConftestChange": false,
             "teardownOnTestFileChange": true, "scopes": ["session"]},
     });
@@ -103,7 +104,7 @@ fn a_mistake_is_one_sentence_and_the_rest_counts() {
     pyproject.toml, line 5: `maxReruns` is no setting; did you mean `rerun.maxReruns`?
     pyproject.toml, line 6: `arguments`: invalid type: integer `3`, expected a string; correct it, until then it counts as not set
     pyproject.toml, line 7: `runOnSave`: unknown variant `always`, expected one of `off`, `file`, `affected`; correct it, until then it counts as not set
-    pyproject.toml, line 8: `colour` is no setting; leave it out, or write one of `pythonPath`, `executionMode`, `workers`, `arguments`, `env`, `envFile`, `projects`, `codeLens`, `inlayHints`, `runOnSave`, `timeoutMs`, `collectTimeoutMs`, `debugTimeoutMs`, `rerun`, `fixtureReuse`, `flaky`, `executor`, `ray`
+    pyproject.toml, line 8: `colour` is no setting; leave it out, or write one of `pythonPath`, `executionMode`, `workers`, `arguments`, `env`, `envFile`, `projects`, `codeLens`, `inlayHints`, `runOnSave`, `timeoutMs`, `collectTimeoutMs`, `debugTimeoutMs`, `rerun`, `fixtureReuse`, `flaky`, `executor`, `ray`, `impact`
     pyproject.toml, line 9: `rerun`: invalid type: integer `1`, expected a table; correct it, until then it counts as not set
     pyproject.toml, line 10: `timeout-ms` is `timeoutMs`, which is set already; keep one of them
     pyproject.toml, line 11: `envFile`: a date is no value of a setting (write text in quotes); correct it, until then it counts as not set

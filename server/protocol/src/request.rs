@@ -310,8 +310,8 @@ messages! {
             /// From `context_ready`.
             context_id: String,
             /// Leave out the outcomes of runs before `clear_last_outcomes`.
-            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-            since_cleared: bool,
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            since_cleared: Option<bool>,
         },
         /// Clears what later runs are selected and ordered by, as pytest's `--cache-clear` (an addition of pytest-lens):
         /// `get_last_failed` takes no notice of runs that started before. Flakiness and the last outcomes remain.

@@ -53,7 +53,7 @@ fn new_first(ids: Vec<String>, ran: &HashSet<String>, changed: impl Fn(&str) -> 
 
 /// The tests with a recorded outcome since the last `--cache-clear`.
 async fn ever_ran(client: &Client) -> Result<HashSet<String>, Failure> {
-    let request = Request::GetLastOutcomes { context_id: client.context_id.clone(), since_cleared: true };
+    let request = Request::GetLastOutcomes { context_id: client.context_id.clone(), since_cleared: Some(true) };
     let events = match client.session.call(request).await {
         Response::Events { events, .. } => events,
         other => return Err(Failure::of_response(other)),

@@ -118,7 +118,7 @@ async fn alone(session: &Session, request: Request) -> Answered {
         Request::GetSessionStatus { context_id } => Ok(status::session(&project(&context_id)?)),
         Request::GetFlakinessReport { context_id } => Ok(flakiness::report(&project(&context_id)?).await),
         Request::GetLastOutcomes { context_id, since_cleared } => {
-            Ok(flakiness::last_outcomes(&project(&context_id)?, since_cleared).await)
+            Ok(flakiness::last_outcomes(&project(&context_id)?, since_cleared.unwrap_or_default()).await)
         }
         Request::ClearLastOutcomes { context_id } => Ok(flakiness::clear(&project(&context_id)?)),
         Request::GetLastFailed { context_id } => Ok(flakiness::last_failed(&project(&context_id)?).await),

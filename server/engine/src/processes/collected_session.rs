@@ -77,6 +77,8 @@ pub(crate) struct CollectedSession {
     is_given_away: AtomicBool,
     /// Its reads are known: no file that a C library may have read was changed meanwhile.
     is_certain: bool,
+    /// Files outside of the project that its code names: nobody knows whether C libraries read them.
+    perhaps_read: Vec<PathBuf>,
     state: Mutex<HostState>,
     getting_ready: tokio::sync::Mutex<()>,
     /// The inventory's revision that contains its tests.
@@ -195,24 +197,25 @@ pub(crate) async fn collect(
     let sources: Vec<_> =
         collected.read.files.iter().filter(|file| is_source(file)).map(|file| PathBuf::from(&file.0)).collect();
     let (window, mut reasons, mut snapshot) = (order.window, collected.reasons, Snapshot::new(collected.read));
-    let (nodes, reasons, snapshot, is_certain) = tokio::task::spawn_blocking(move || {
+    let (nodes, reasons, snapshot, is_certain, perhaps_read) = tokio::task::spawn_blocking(move || {
         let nodes = make_nodes(items, &root, &settings, &analyses);
         let read: Vec<_> =
             sources.iter().filter_map(|path| Some((path.as_path(), analyses.of(path, &settings)?))).collect();
         reasons.extend(first_clock(&read, &root));
         let outside = outside_files::named(&root, &variables, read.iter().map(|(path, analysis)| (*path, &**analysis)));
+        let mut perhaps_read = Vec::new();
         let opened = match window {
             // A session that can't be shared is not used again.
             Some(window) if reasons.is_empty() => {
-                let unseen = window.watch_named(outside);
-                window.opened().beside(&snapshot, unseen)
+                perhaps_read = window.watch_named(outside);
+                window.opened().beside(&snapshot, &perhaps_read)
             }
             _ => Some(Snapshot::default()),
         };
         let is_certain = opened.is_some();
         snapshot.add(opened.unwrap_or_default());
         snapshot.add(opened_before);
-        (nodes, reasons, snapshot, is_certain)
+        (nodes, reasons, snapshot, is_certain, perhaps_read)
     })
     .await
     .map_err(|error| CollectFailure::Broken(error.to_string()))?;
@@ -251,6 +254,7 @@ pub(crate) async fn collect(
         process,
         is_given_away: AtomicBool::new(false),
         is_certain,
+        perhaps_read,
         state: Mutex::new(HostState { snapshot, events, standby: Vec::new() }),
         getting_ready: tokio::sync::Mutex::default(),
         recorded_at: AtomicU64::new(0),
@@ -400,9 +404,13 @@ impl CollectedSession {
         }
     }
 
-    /// Returns whether the collected files and the interpreter are unchanged.
-    pub(crate) fn is_unchanged(&self) -> bool {
-        self.is_collection_unchanged() && self.base.is_unchanged()
+    /// Returns whether the code that it collected, and the interpreter, are still those on disk. A file outside of the
+    /// project that it perhaps never read does not count: tests write such files.
+    pub(crate) fn has_present_code(&self) -> bool {
+        let changes = self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.changes();
+        let is_young = !self.is_shared() || SystemTime::now() < self.until;
+        let is_same = changes.all().all(|path| self.perhaps_read.contains(path));
+        is_young && self.is_certain && is_same && self.base.is_unchanged()
     }
 
     /// Returns whether a run that was requested at this time can use it. Compares files and interpreter in parallel.

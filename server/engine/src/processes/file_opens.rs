@@ -65,14 +65,14 @@ pub(crate) struct Opened {
 impl Opened {
     /// The files that a process may have read in addition to those that it reported. `None` if that is
     /// unknown. `unseen`: files that may have been opened too.
-    pub(crate) fn beside(self, told: &Snapshot, unseen: Vec<PathBuf>) -> Option<Snapshot> {
+    pub(crate) fn beside(self, told: &Snapshot, unseen: &[PathBuf]) -> Option<Snapshot> {
         // A file that has come and gone belonged to one program for that moment.
         let is_unclear = |path: &PathBuf| !told.knows(path) && path.exists();
         if self.is_incomplete || self.changed.iter().any(is_unclear) {
             return None;
         }
         let mut opened = Snapshot::default();
-        opened.add_opened(self.files.into_iter().chain(unseen).filter(|path| !told.knows(path)));
+        opened.add_opened(self.files.into_iter().chain(unseen.iter().cloned()).filter(|path| !told.knows(path)));
         Some(opened)
     }
 }

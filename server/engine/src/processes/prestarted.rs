@@ -67,8 +67,8 @@ impl Prestarted {
             return None;
         };
         let compared = tokio::task::spawn_blocking(move || {
-            let opened = window
-                .map_or_else(|| Some(Snapshot::default()), |window| window.opened().beside(&snapshot, Vec::new()));
+            let opened =
+                window.map_or_else(|| Some(Snapshot::default()), |window| window.opened().beside(&snapshot, &[]));
             opened.map(|opened| (snapshot, opened))
         });
         let (snapshot, opened) = compared.await.ok().flatten()?;

@@ -48,7 +48,7 @@ impl Project {
             // Code that changed after its collection is not the code that runs.
             let name = move || {
                 let code = prints.since(began, &root, &besides)?;
-                Some(libraries.name(&code, &collected.base.libraries())).filter(|_| collected.is_unchanged())
+                Some(libraries.name(&code, &collected.base.libraries())).filter(|_| collected.has_present_code())
             };
             tokio::task::spawn_blocking(name).await.ok().flatten()
         });

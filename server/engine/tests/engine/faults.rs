@@ -102,13 +102,15 @@ async fn p19_a_signal_to_the_group_of_a_test_reaches_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn r8_a_stop_and_a_kill_are_obeyed_while_a_process_starts() {
-    // Once it is collected, an interpreter that starts is held up.
-    let text = "import os\nopen(os.environ['HOLD'], 'w').close()\ndef test_1(): pass\n";
+    // The interpreter that takes the place of a crashed one is held up.
+    let text = "import os\n\
+                def test_1():\n    open(os.environ['HOLD'], 'w').close()\n    os._exit(1)\n\
+                def test_2(): pass\n";
     for kill in [false, true] {
         let lab = Lab::over_slow_interpreter("subprocess", &[("test_a.py", text)]).await;
         let (hold, waiting) = (lab.bench.folder.path().join("hold"), lab.bench.folder.path().join("waiting"));
         lab.configure(serde_json::json!({ "env": { "HOLD": hold, "WAITING": waiting } })).await;
-        let run = lab.start(in_a_session_of_its_own()).await;
+        let run = lab.start(Order::all()).await;
         seen("an interpreter that starts", || waiting.exists().then_some(())).await;
         let status = lab.ordered(&run, kill).await;
         assert_eq!(status, if kill { RunEndStatus::Killed } else { RunEndStatus::Stopped });
@@ -117,21 +119,20 @@ async fn r8_a_stop_and_a_kill_are_obeyed_while_a_process_starts() {
     }
 }
 
-/// Runs in another session than the one that collected: that one knows of skip marks.
-fn in_a_session_of_its_own() -> Order {
-    Order::all().with(|options| options.run_disabled = true)
-}
-
-/// Each run imports the test module again, since that leaves a folder behind; it hangs from the second time on.
+/// Each session imports the test module itself, since that writes a file. The import hangs in the session that takes
+/// the place of a crashed one.
 const HANGS: [(&str, &str); 1] = [(
     "test_a.py",
     "import os, time\n\
-         try:\n    os.mkdir(os.environ['ONCE'])\n\
-         except FileExistsError:\n    \
-         open(os.environ['ONCE'] + '/hangs', 'w').close()\n    \
+     trace = os.environ['TRACE']\n\
+     open(trace + '/imported', 'a').close()\n\
+     if os.path.exists(trace + '/crashed'):\n    \
+         open(trace + '/hangs', 'w').close()\n    \
          while True: time.sleep(0.01)\n\
-         def test_1(): pass\n\
-         def test_2(): pass\n",
+     def test_1():\n    \
+         open(trace + '/crashed', 'w').close()\n    \
+         os._exit(1)\n\
+     def test_2(): pass\n",
 )];
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,18 +140,18 @@ async fn r14_an_import_that_hangs_in_a_run_s_own_session_can_be_stopped_killed_a
     for mode in ["embedded", "subprocess"] {
         for how in ["stop", "kill", "limit"] {
             let lab = Lab::open_in(mode, &HANGS).await;
-            let once = lab.bench.folder.path().join("once");
+            let trace = lab.bench.folder.path().join("trace");
+            fs::create_dir(&trace).unwrap();
             let limit = if how == "limit" { 1500 } else { 300_000 };
-            lab.configure(serde_json::json!({ "env": { "ONCE": once }, "collectTimeoutMs": limit })).await;
-            let run = lab.start(in_a_session_of_its_own()).await;
-            let hangs = once.join("hangs");
-            seen("the import", || hangs.exists().then_some(())).await;
+            lab.configure(serde_json::json!({ "env": { "TRACE": trace }, "collectTimeoutMs": limit })).await;
+            let run = lab.start(Order::all()).await;
+            seen("the import", || trace.join("hangs").exists().then_some(())).await;
             if how != "limit" {
                 lab.ordered(&run, how == "kill").await;
             }
             let ran = lab.ended(&run).await;
-            assert_eq!(ran.outcomes(), ["test_a.py::test_1 not_run", "test_a.py::test_2 not_run"]);
-            let message = ran.of("::test_1").message.clone().unwrap_or_default();
+            assert_eq!(ran.outcomes(), ["test_a.py::test_1 crashed", "test_a.py::test_2 not_run"]);
+            let message = ran.of("::test_2").message.clone().unwrap_or_default();
             let (status, says) = match how {
                 "stop" => (RunEndStatus::Stopped, "stopped"),
                 "kill" => (RunEndStatus::Killed, "killed"),

@@ -17,7 +17,7 @@ const MANY: usize = 5_000;
 /// Requests a folder's last outcomes from the history, and applies them.
 pub(crate) async fn fetch(shared: &Arc<Shared>, folder: &str) {
     let Some(context_id) = shared.link(folder).and_then(|link| link.context()) else { return };
-    match shared.call(Request::GetLastOutcomes { context_id, since_cleared: false }).await {
+    match shared.call(Request::GetLastOutcomes { context_id, since_cleared: None }).await {
         Ok(Response::Events { events, .. }) => {
             let told = events.iter().filter_map(|event| match &event.payload {
                 EventPayload::TestOutcome(told) => Some(&told.outcomes),

@@ -192,7 +192,7 @@ pub fn request(extra: bool) -> impl Strategy<Value = Request> {
             any_of!(Request::DebugRun { context_id: text(), node_ids: texts(), options: options }),
             any_of!(Request::GetContextStatus { context_id: text() }),
             any_of!(Request::GetLastFailed { context_id: text() }),
-            any_of!(Request::GetLastOutcomes { context_id: text(), since_cleared: flag() }),
+            any_of!(Request::GetLastOutcomes { context_id: text(), since_cleared: of(flag()) }),
             any_of!(Request::ClearLastOutcomes { context_id: text() }),
             any_of!(Request::GetAffected { context_id: text(), paths: texts() }),
             any_of!(Request::ExplainAffected { context_id: text(), paths: texts() }),

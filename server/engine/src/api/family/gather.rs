@@ -346,7 +346,7 @@ impl Family<'_> {
 
     pub(super) async fn last_outcomes(&self, since_cleared: bool) -> Answered {
         let mut whole = crate::api::flakiness::last_outcomes(self.project, since_cleared).await;
-        let request = |context_id| Request::GetLastOutcomes { context_id, since_cleared };
+        let request = |context_id| Request::GetLastOutcomes { context_id, since_cleared: Some(since_cleared) };
         for (member, answer) in self.of_members(request).await {
             if let (Response::Events { events, .. }, Response::Events { events: more, .. }) = (&mut whole, answer) {
                 events.extend(more.into_iter().map(|event| {

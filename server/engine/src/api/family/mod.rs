@@ -143,7 +143,7 @@ async fn dispatch(family: Family<'_>, request: Request) -> Result<Answered, Requ
         | Request::ConfigureRerun { .. }
         | Request::ConfigureFixtureReuse { .. }) => family.each(request).await,
         Request::GetFlakinessReport { .. } => family.flakiness_report().await,
-        Request::GetLastOutcomes { since_cleared, .. } => family.last_outcomes(since_cleared).await,
+        Request::GetLastOutcomes { since_cleared, .. } => family.last_outcomes(since_cleared.unwrap_or_default()).await,
         Request::ClearLastOutcomes { .. } => family.clear_last_outcomes().await,
         Request::GetLastFailed { .. } => family.last_failed().await,
         Request::GetShard { node_ids, shard_index, total_shards, strategy, .. } => {
