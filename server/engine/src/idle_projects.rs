@@ -1,5 +1,5 @@
-//! Ends the processes of projects that nobody has used for a while, except the last few. The next use starts them
-//! again.
+//! Ends the processes of projects that nobody has used for a while, except the last few, of which the main processes stay.
+//! The next use starts them again.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Weak};
@@ -14,12 +14,20 @@ use crate::timing::IDLE_INTERVAL;
 /// Number of contexts whose processes stay warm, however long they are idle.
 pub(crate) const WARM: usize = 4;
 
+/// A project counts as left alone after this many times the time after which it counts as idle.
+const LEFT_ALONE: u32 = 15;
+
 /// Checks an engine's projects as long as it exists. `after`: the time after which a project counts as idle.
 pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
     loop {
         tokio::time::sleep(IDLE_INTERVAL.min(after)).await;
         let Some(engine) = engine.upgrade() else { return };
         rest(&engine, after);
+        for project in &engine.projects {
+            if project.pool.used().elapsed() >= after * LEFT_ALONE && !project.state.is_busy() {
+                project.pool.shrink();
+            }
+        }
     }
 }
 

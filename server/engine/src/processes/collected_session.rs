@@ -487,6 +487,11 @@ impl CollectedSession {
         }
     }
 
+    /// Ends the runners that stand by.
+    pub(crate) fn stand_down(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.clear();
+    }
+
     /// Number of runners that stand by.
     pub(crate) fn standing_by(&self) -> usize {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).standby.len()

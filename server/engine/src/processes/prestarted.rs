@@ -110,6 +110,13 @@ impl Prestarted {
         }
     }
 
+    /// Ends the fork for the next collection, unless it is being made.
+    pub(crate) fn stand_down(&self) {
+        if let Ok(mut standby) = self.standby.try_lock() {
+            *standby = None;
+        }
+    }
+
     /// Starts a collection of these files. Returns its process, and the record of files that were opened while the session was
     /// started.
     pub(crate) async fn collect(

@@ -434,6 +434,8 @@ impl Project {
         if let Some(again) = self.collect_again(collected).await {
             self.pool.get_ready(&again, runners).await;
         }
+        self.wait_for_pause().await;
+        self.pool.drop_stale().await;
     }
 
     /// Waits up to a limit until no run is going on and a pause has passed, for work that no client waits for.

@@ -29,8 +29,12 @@ impl Bench {
 
     /// With an engine whose caches go to `cache` in the folder, whatever is there already.
     fn within(folder: TempDir, cache: &str, resident: bool) -> Self {
-        let (cache_dir, state_dir) = (folder.path().join(cache), folder.path().join("state"));
         let rest_after = std::time::Duration::from_secs(if resident { 20 } else { 1 });
+        Bench::resting(folder, cache, resident, rest_after)
+    }
+
+    fn resting(folder: TempDir, cache: &str, resident: bool, rest_after: std::time::Duration) -> Self {
+        let (cache_dir, state_dir) = (folder.path().join(cache), folder.path().join("state"));
         let config = EngineConfig { cache_dir: cache_dir.clone(), state_dir, resident, terminal: false, rest_after };
         let engine = Engine::start(config).unwrap();
         worker_cache::add_compiled(&cache_dir);
@@ -118,6 +122,13 @@ impl Lab {
     /// An engine as editors have it: processes stand by for the next run, and the disk is watched for who reads events.
     pub(crate) async fn resident(files: &[(&str, &str)]) -> Self {
         Lab::resident_in("auto", files).await
+    }
+
+    /// A resident engine whose projects count as idle at once.
+    pub(crate) async fn resting(files: &[(&str, &str)]) -> Self {
+        let folder = TempDir::with_prefix("lens-bench-").unwrap();
+        let bench = Bench::resting(folder, "cache", true, std::time::Duration::from_millis(20));
+        Lab::over("auto", files, bench).await
     }
 
     /// An engine in one of the modes, resident where that makes a difference to runs: of fresh interpreters only the
