@@ -1,5 +1,5 @@
-//! Ends the processes of projects that nobody has used for a while, except the last few, of which the main processes stay.
-//! The next use starts them again.
+//! Ends the processes of projects that nobody has used for a while, except the last few, of which later only those stay that
+//! the next run probably needs. The next use starts them again.
 
 use std::cmp::Reverse;
 use std::sync::{Arc, Weak};
@@ -9,13 +9,10 @@ use tokio::time::Instant;
 
 use crate::engine::Shared;
 use crate::project::Project;
-use crate::timing::IDLE_INTERVAL;
+use crate::timing::{IDLE_INTERVAL, LEFT_ALONE};
 
 /// Number of contexts whose processes stay warm, however long they are idle.
 pub(crate) const WARM: usize = 4;
-
-/// A project counts as left alone after this many times the time after which it counts as idle.
-const LEFT_ALONE: u32 = 15;
 
 /// Checks an engine's projects as long as it exists. `after`: the time after which a project counts as idle.
 pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
@@ -23,7 +20,7 @@ pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
         tokio::time::sleep(IDLE_INTERVAL.min(after)).await;
         let Some(engine) = engine.upgrade() else { return };
         rest(&engine, after);
-        for project in &engine.projects {
+        for project in warm(&engine) {
             if project.pool.used().elapsed() >= after * LEFT_ALONE && !project.state.is_busy() {
                 project.pool.shrink();
             }
@@ -31,10 +28,15 @@ pub(crate) async fn watch(engine: Weak<Shared>, after: Duration) {
     }
 }
 
-fn rest(engine: &Shared, after: Duration) {
+/// The projects that have processes.
+fn warm(engine: &Shared) -> Vec<Arc<Project>> {
     let projects: Vec<Arc<Project>> = engine.projects.iter().map(|it| Arc::clone(it.value())).collect();
+    projects.into_iter().filter(|project| project.pool.is_warm()).collect()
+}
+
+fn rest(engine: &Shared, after: Duration) {
     // Projects without processes are not among the last few.
-    let projects: Vec<_> = projects.into_iter().filter(|project| project.pool.is_warm()).collect();
+    let projects = warm(engine);
     let used = projects.iter().map(|project| project.pool.used()).collect();
     for index in idle(used, Instant::now(), after) {
         if !projects[index].state.is_busy() {

@@ -174,6 +174,10 @@ pub(crate) const IDLE_INTERVAL: Duration = Duration::from_secs(5);
 /// The processes of a project that is idle for this long are let go, if it is not one of the last few in use.
 pub(crate) const REST_AFTER: Duration = Duration::from_secs(20);
 
+/// After this many times [`REST_AFTER`] without a use, five minutes, a project keeps only what its next run probably needs.
+/// People go back and forth between files for less than that.
+pub(crate) const LEFT_ALONE: u32 = 15;
+
 /// The longest time that `get_events` waits; the client asks again. A client that is gone is noticed by then.
 pub(crate) const EVENTS_WAIT_LIMIT: Duration = Duration::from_secs(300);
 

@@ -393,14 +393,17 @@ impl Pool {
         }
     }
 
-    /// Ends the processes that make the next run a few milliseconds faster: forks that stand by, and all sessions but the
-    /// newest.
+    /// Ends the processes that the next run probably does not need. Those of the newest session and of the whole project
+    /// stay, with what stands by for a run of the former, before and after an edit.
     pub(crate) fn shrink(&self) {
         let mut state = self.state();
-        state.sessions.truncate(1);
-        state.sessions.iter().for_each(|collected| collected.stand_down());
+        let mut index = 0;
+        state.sessions.retain(|collected| {
+            index += 1;
+            index == 1 || collected.scope == Scope::All
+        });
+        state.sessions.iter().skip(1).for_each(|collected| collected.stand_down());
         state.prestarted.truncate(1);
-        state.prestarted.iter().for_each(|prestarted| prestarted.stand_down());
     }
 
     /// Sets the environment of new interpreters, and drops those with another one. Returns whether it changed.
