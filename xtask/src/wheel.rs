@@ -143,14 +143,14 @@ fn pip_wheel(venv: &Venv, maturin: &[&str], out: &Path, adjust: impl FnOnce(&mut
     if fresh.exists() {
         fs::remove_dir_all(&fresh)?;
     }
-    let mut command = venv.python_command();
+    let mut command = venv.pip()?;
     command
         .current_dir(paths::root())
         .env("MATURIN_PEP517_ARGS", maturin.join(" "))
         .env("CARGO_TARGET_DIR", paths::target())
         .env("CARGO", build::cargo_program())
         .env_remove("PYTEST_LENS_BIN")
-        .args(["-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--wheel-dir"])
+        .args(["wheel", "--no-deps", "--wheel-dir"])
         .arg(&fresh);
     adjust(&mut command);
     process::check(command.arg("./python"))?;
@@ -163,8 +163,8 @@ fn pip_wheel(venv: &Venv, maturin: &[&str], out: &Path, adjust: impl FnOnce(&mut
 
 /// Installs a wheel into an environment in place of the one there.
 pub(crate) fn install(venv: &Venv, wheel: &Path) -> Result<()> {
-    let mut command = venv.python_command();
-    command.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall"]);
+    let mut command = venv.pip()?;
+    command.args(["install", "--no-deps", "--force-reinstall"]);
     process::check(command.arg(wheel))
 }
 

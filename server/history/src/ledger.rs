@@ -382,9 +382,11 @@ impl Ledger {
         ids
     }
 
-    /// The last attempt of each test on this machine: other machines may run other code.
+    /// The last attempt of each test on this machine: other machines may run other code. A run of a CI service was on this
+    /// machine if its code is known, since imported runs have none.
     pub(crate) fn last_outcomes(&self) -> Vec<Last> {
-        let local = |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(|run| run.source != Source::Ci);
+        let is_local = |run: &RunMeta| run.source != Source::Ci || run.code.is_some();
+        let local = |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(is_local);
         let last = (0..).zip(&self.tests).filter_map(|(number, test)| {
             let seen = test.seen.iter().rev().find(local)?;
             Some(Last {

@@ -1,4 +1,6 @@
 //! Virtual environments under `target/venvs`: made once from pinned requirements, and again when those change.
+//!
+//! One pip installs into all of them: to copy pip into each takes longer than what it then does.
 
 use crate::{paths, process};
 use anyhow::{Context, Result, bail};
@@ -13,6 +15,9 @@ pub struct Venv {
 
 /// The file that lists the requirements of a finished environment.
 const STAMP: &str = "made-from.txt";
+
+/// The environment whose pip installs into the others, and its requirement: the last version that runs on Python 3.9.
+const INSTALLER: (&str, &str) = ("pip", "pip==25.3");
 
 impl Venv {
     /// The environment `name` with exactly these requirements (the text of a requirements file, every version pinned).
@@ -40,15 +45,14 @@ impl Venv {
         if venv.dir.exists() {
             fs::remove_dir_all(&venv.dir)?;
         }
+        let is_installer = name == INSTALLER.0;
         let mut make = Command::new(interpreter);
-        make.args(["-m", "venv"]).arg(&venv.dir);
+        make.args(["-m", "venv"]).args((!is_installer).then_some("--without-pip")).arg(&venv.dir);
         process::output(process::clean_python(&mut make))?;
         let list = venv.dir.join("requirements.txt");
         fs::write(&list, requirements)?;
-        let mut install = venv.python_command();
-        install.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
-        install.arg("-r").arg(&list);
-        process::output(&mut install)?;
+        let mut install = if is_installer { venv.own_pip() } else { venv.pip()? };
+        process::output(install.args(["install", "--no-compile", "-r"]).arg(&list))?;
         fs::write(venv.dir.join(STAMP), stamp)?;
         Ok(venv)
     }
@@ -75,6 +79,21 @@ impl Venv {
         let mut command = Command::new(self.python());
         self.enter(&mut command);
         command
+    }
+
+    /// pip's command for this environment, without a subcommand yet.
+    pub fn pip(&self) -> Result<Command> {
+        let mut pip = Self::ensure(INSTALLER.0, INSTALLER.1)?.own_pip();
+        // What a build calls is that of this environment.
+        self.enter(&mut pip);
+        pip.arg("--python").arg(self.python());
+        Ok(pip)
+    }
+
+    fn own_pip(&self) -> Command {
+        let mut pip = self.python_command();
+        pip.args(["-m", "pip", "--quiet", "--disable-pip-version-check"]);
+        pip
     }
 
     /// Makes the command run as in a shell where this environment is active.

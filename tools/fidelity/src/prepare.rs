@@ -54,8 +54,8 @@ fn unpacked(home: &Path, venv: &Venv, source: &str, sha256: &str) -> Result<Path
         let list = download.join("requirement.txt");
         fs::write(&list, format!("{source} --hash=sha256:{sha256}\n"))?;
         let package = source.split("==").next().unwrap_or(source);
-        let mut pip = venv.python_command();
-        pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]);
+        let mut pip = venv.pip()?;
+        pip.args(["download", "--no-deps"]);
         // Only this package comes as source: the packages that build its metadata may come as wheels.
         pip.args(["--no-binary", package, "--dest"]).arg(&download);
         process::output(pip.arg("-r").arg(&list))?;

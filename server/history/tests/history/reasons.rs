@@ -4,7 +4,8 @@
 use std::fs;
 use std::sync::Arc;
 
-use pytest_lens_history::{FailedAt, Failure, History, Limits, Run};
+use pytest_lens_history::{FailedAt, Failure, History, Limits, Run, Source};
+use pytest_lens_plan::outcome::Outcome;
 use rusqlite::Connection;
 
 use crate::common::{DEADLINE, Home, recent, run, until};
@@ -57,6 +58,17 @@ fn v8_why_a_test_failed_last_is_kept_over_a_restart() {
     let history = recorded(&home, [run(3, None, "a."), run(4, None, "bF")]);
     assert_eq!(all.map(|id| why(&history, id)), [None, None, None]);
     assert_eq!(all.map(|id| why(&home.open(), id)), [None, None, None]);
+}
+
+#[test]
+fn a_run_of_a_ci_service_counts_as_of_this_machine_if_its_code_is_known() {
+    let home = Home::new();
+    let of_ci = |at, code, outcomes| Run { source: Source::Ci, ..run(at, code, outcomes) };
+    let history = recorded(&home, [of_ci(1, Some("code"), "aF"), of_ci(2, None, "a. b.")]);
+    for history in [&history, &home.open()] {
+        let last = history.last_outcomes().into_iter().map(|last| (last.attempt.id, last.attempt.outcome));
+        assert_eq!(last.collect::<Vec<_>>(), [("a".into(), Outcome::Failed)]);
+    }
 }
 
 #[test]
