@@ -21,9 +21,9 @@ async fn a_process_whose_client_leaves_before_it_listens_ends() {
     let session = lab.bench.engine.session();
     let asking = tokio::spawn(async move { session.call(request).await });
     seen("the process", || lab.project.read("listening")).await;
-    asking.abort();
     let debugged = || alive(&lab.project.mark()).into_iter().find(|line| line.contains("frozen_modules=off"));
     assert!(debugged().is_some());
+    asking.abort();
     seen("its end", || debugged().is_none().then_some(())).await;
     lab.close().await;
 }
