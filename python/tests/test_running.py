@@ -413,6 +413,17 @@ def test_p15_tests_that_each_collection_names_anew_are_run(project: Project) -> 
     assert len(run(other, ids)) == 1
 
 
+def test_p15_a_test_that_the_run_does_not_want_is_none_of_its_own(project: Project) -> None:
+    engine = project({"test_a.py": "def test_1(): pass\ndef test_2(): pass"})
+    ids = ["test_a.py::test_1", "test_a.py::test_3"]
+    for unwanted, missing in ([], []), (["test_a.py::test_2"], [1]):
+        base = engine.base()
+        base.wait("ready")
+        other = engine.fork(base, "session")
+        run(other, ids, same_files=True, unwanted=unwanted)
+        assert other.all("missing") == [{"t": "missing", "indices": missing}]
+
+
 def test_p15_where_the_numbers_differ_nothing_is_guessed() -> None:
     cases = {0: "a.py::test[1]", 1: "a.py::test[2]", 2: "a.py::A::test_b", 3: "a.py::test[5]"}
     spare = [("a.py::test[3]", "x"), ("a.py::test[4::[]", "y"), ("a.py::A::test_c", "z")]

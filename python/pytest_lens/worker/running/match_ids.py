@@ -1,8 +1,8 @@
 """Matches tests whose ids differ in each collection: by a random number, by the time of day.
 
 A run names its tests as one session found them; another session finds the same tests under other
-names. If a function (else a class, else a file) lacks as many tests as it has ones that nobody
-requested, they are the same tests, in the same sequence.
+names. If a function (else a class, else a file) lacks as many tests as it has ones that the first
+session did not find, they are the same tests, in the same sequence.
 """
 
 from __future__ import annotations

@@ -107,7 +107,8 @@ class RunLoop:
         if ids is None:
             self._items = list(items)
         else:
-            missing = self._find(ids, bool(message.get("same_files")))
+            unwanted = set(message.get("unwanted") or ())
+            missing = self._find(ids, unwanted, bool(message.get("same_files")))
             self._worker.send({"t": "missing", "indices": missing})
         crash_repeats.note_crashes(self._items, message.get("crashes") or ())
         self._take(message)
@@ -122,7 +123,7 @@ class RunLoop:
     def _open_stacks(self) -> None:
         self._stacks = open(stacks_path(self._worker), "w")  # noqa: SIM115 (while tests run)
 
-    def _find(self, ids: list[str], same_files: bool) -> list[int]:
+    def _find(self, ids: list[str], unwanted: set[str], same_files: bool) -> list[int]:
         """Find the items of ids, also under other names; returns the indices that are missing."""
         taken: dict[str, int] = {}
         for node_id in ids:
@@ -135,6 +136,7 @@ class RunLoop:
             spare = [
                 (name, item)
                 for name, items in self._by_id.items()
+                if name not in unwanted
                 for item in items[taken.get(name, 0) :]
             ]
             for index, item in match_ids.match(missing, spare).items():

@@ -3,6 +3,7 @@
 mod affected;
 mod changes;
 mod collect;
+mod debug;
 mod events;
 pub(crate) mod family;
 mod flakiness;
@@ -93,7 +94,7 @@ async fn alone(session: &Session, request: Request) -> Answered {
         Request::DebugRun { context_id, node_ids, options } => {
             let options = options.unwrap_or_default();
             let request = RunRequest { node_ids, workers: None, maxfail: None, options, repeat: false };
-            run::debug(session, &project(&context_id)?, request, "").await
+            debug::debug(session, &project(&context_id)?, request, "").await
         }
         Request::GetContextStatus { context_id } => Ok(status::status(&project(&context_id)?)),
         Request::GetOutput { context_id, node_id } => status::output(&project(&context_id)?, node_id),

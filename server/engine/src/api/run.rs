@@ -1,4 +1,4 @@
-//! `run`, `run_stream`, `run_with_rerun`, `debug_run`, `get_run_progress`, `stop_run`, `kill_run`.
+//! `run`, `run_stream`, `run_with_rerun`, `get_run_progress`, `stop_run`, `kill_run`.
 
 use std::sync::Arc;
 
@@ -9,15 +9,13 @@ use super::Answered;
 use super::session::Session;
 use crate::api_error::{Refusal, invalid};
 use crate::engine::Shared;
-use crate::processes::debug_process::DebugProcess;
-use crate::processes::launcher::StartError;
 use crate::processes::pool::SessionOverrides;
 use crate::processes::worker_protocol::Purpose;
 use crate::project::Project;
-use crate::project::plan_run::{self, Chosen, RunRequest, choose, plan, source_of};
+use crate::project::plan_run::{self, RunRequest, choose, plan, source_of};
 use crate::runs::coverage::{Coverage, split};
 use crate::runs::handle::RunHandle;
-use crate::runs::plan::{ConflictPolicy, RunKind, RunPlan};
+use crate::runs::plan::{ConflictPolicy, RunPlan};
 use crate::runs::record::RunLease;
 use crate::runs::stop::StopLevel;
 
@@ -64,28 +62,6 @@ pub(super) async fn stream(session: &Session, project: &Arc<Project>, request: R
         lease.release();
     }
     Ok(Response::RunStarted { run_id, total_tests })
-}
-
-/// `debug_run`: returns when a debugger can connect and the run is recorded.
-pub(super) async fn debug(session: &Session, project: &Arc<Project>, mut request: RunRequest, path: &str) -> Answered {
-    request.options.arguments = split(&request.options.arguments).0;
-    let chosen = choose(project, &request, &SessionOverrides::default(), Purpose::List).await?;
-    if chosen.selected.is_empty() {
-        return Err(invalid("there is no test to debug: write one, or name one that exists"));
-    }
-    let (launcher, limit) = (&project.pool.launcher, project.debug_limit());
-    let debug_process = DebugProcess::start(launcher, &chosen.collected, request.options.run_disabled, limit).await;
-    let debug_process = debug_process.map_err(|failure| match failure {
-        StartError::Unusable(message) => Refusal::new(ErrorCode::PythonNotFound, message),
-        StartError::Exhausted(message) | StartError::Failed(message) => Refusal::new(ErrorCode::InternalError, message),
-    })?;
-    let (host, port) = (debug_process.host.clone(), debug_process.port);
-    let kind = RunKind::Debug { debug_process, run_disabled: request.options.run_disabled };
-    let chosen = Chosen { deselected: 0, ..chosen };
-    let plan = plan(project, &session.shared.run_ids, &request, &handle(&session.shared, path), chosen, kind)?;
-    let (run_id, lease) = enter(project, plan).await?;
-    lease.release();
-    Ok(Response::DebugStarted { run_id, host, port })
 }
 
 async fn begin(session: &Session, project: &Arc<Project>, request: RunRequest) -> Result<(String, RunLease), Refusal> {
@@ -147,6 +123,16 @@ pub(super) fn gone() -> Refusal {
 }
 
 pub(super) fn progress(session: &Session, project: &Arc<Project>, run_id: String) -> Answered {
+    if project.awaited_runs.contains_key(&run_id) {
+        return Ok(Response::RunProgress {
+            run_id,
+            total: 0,
+            completed: 0,
+            running: 0,
+            done: false,
+            results: Vec::new(),
+        });
+    }
     let record = project.state.runs.get(&run_id).map(|run| Arc::clone(run.value()));
     let Some(record) = record.filter(|run| !run.is_past()) else { return Err(unknown_run(&run_id)) };
     let mut state = record.state();

@@ -26,7 +26,7 @@ use crate::processes::launcher::Base;
 use crate::processes::liveness::stopped_too_long;
 use crate::processes::outside_files;
 use crate::processes::prestarted::Prestarted;
-use crate::processes::process::{ExitStatus, NoProcess, Process, ProcessEvent};
+use crate::processes::process::{Arrival, ExitStatus, NoProcess, Process, ProcessEvent};
 use crate::processes::process_tree::{KillOnDrop, kill_tree};
 use crate::processes::runner::Runner;
 use crate::processes::worker_protocol::{
@@ -140,6 +140,8 @@ pub(crate) enum Collector {
     Fork,
     /// The base itself, which ends with the session.
     Base,
+    /// That of a debugger, at which a person may take any amount of time.
+    Debugged(Arrival),
 }
 
 /// Collects, in `base` itself or in a fork of it.
@@ -151,7 +153,8 @@ pub(crate) async fn collect(
     order: CollectOrder,
 ) -> Result<(CollectedSession, ExclusiveSession), CollectFailure> {
     let purpose = order.purpose;
-    let fork = !matches!(order.by, Collector::Base);
+    let fork = !matches!(order.by, Collector::Base | Collector::Debugged(_));
+    let is_debugged = matches!(order.by, Collector::Debugged(_));
     let (mut opened_before, mut from) = (Snapshot::default(), None);
     let arrived = match order.by {
         Collector::Prestarted(prestarted) => {
@@ -167,6 +170,7 @@ pub(crate) async fn collect(
             let role = if purpose == Purpose::Run { Role::Collected } else { Role::Collect };
             base.become_role(role, order.options.clone(), purpose)
         }
+        Collector::Debugged(arrived) => Ok(arrived),
     };
     let (process, mut events) = arrived.map_err(CollectFailure::Unreachable)?;
     let mut unfinished = KillOnDrop(Some(process.pid));
@@ -179,7 +183,7 @@ pub(crate) async fn collect(
         tokio::select! {
             gathered = gather(&mut events, &mut importing, analyze_ahead) => gathered,
             never = looking(order.window.as_ref()) => match never {},
-            () = stopped_too_long(process.pid) => {
+            () = stopped_too_long(process.pid), if !is_debugged => {
                 kill_tree(process.pid);
                 Err(ended(&ExitStatus { was_stopped: true, ..ExitStatus::default() }, None))
             }

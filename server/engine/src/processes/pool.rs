@@ -26,7 +26,7 @@ use crate::processes::prestarted::Prestarted;
 use crate::processes::process::NoProcess;
 use crate::processes::resident_pool::ResidentPool;
 use crate::processes::runner::Runner;
-use crate::processes::worker_protocol::{Measure, Ready, WorkerIndex, WorkerOptions};
+use crate::processes::worker_protocol::{Measure, Ready, Role, WorkerIndex, WorkerOptions};
 
 /// Number of prestarted sessions that are kept: people and agents go back and forth between a few folders.
 const PRESTARTED_KEPT: usize = 3;
@@ -464,7 +464,7 @@ impl Pool {
             Runner::fork_session(&self.launcher.hub, base, options).await
         } else {
             let base = self.fresh().await?;
-            Runner::become_session(base, options)
+            Runner::become_session(base, Role::Session, options)
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
-use crate::processes::process::{NoProcess, Process, ProcessEvent};
+use crate::processes::process::{Arrival, NoProcess, Process, ProcessEvent};
 use crate::processes::worker_protocol::{FromWorker, Purpose, Role, ToWorker, WireRead, WorkerOptions};
 
 pub(crate) struct Runner {
@@ -43,9 +43,19 @@ impl Runner {
     }
 
     /// Turns a fresh interpreter into a session.
-    pub(crate) fn become_session(base: Arc<Base>, options: WorkerOptions) -> Result<Self, NoProcess> {
-        let (process, events) = base.become_role(Role::Session, options, Purpose::Run)?;
+    pub(crate) fn become_session(base: Arc<Base>, role: Role, options: WorkerOptions) -> Result<Self, NoProcess> {
+        let (process, events) = base.become_role(role, options, Purpose::Run)?;
         Ok(Runner::new(process, events, Some(base)))
+    }
+
+    /// Makes it look its tests up by their ids, which are of another collection.
+    pub(crate) fn of_base(self, base: Arc<Base>) -> Self {
+        Runner { parent: Some(base), ..self }
+    }
+
+    /// Its process, and the interpreter that became or was forked for it.
+    pub(crate) fn into_parts(self) -> (Arrival, Option<Arc<Base>>) {
+        ((self.process, self.events), self.parent)
     }
 
     /// Returns whether it collects by itself before it runs tests. Other runners are forks of the collected session,

@@ -152,6 +152,9 @@ pub(crate) struct RunOrder {
     /// The runner has collected the same files by itself, so unknown ids belong to tests that have other ids there.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub same_files: bool,
+    /// Tests of the same files that the run does not want: they are none of those with other ids.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unwanted: Vec<String>,
     /// How often tests have crashed in this run: those that did, by their indices.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub crashes: Vec<(usize, u32)>,

@@ -29,6 +29,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use dashmap::DashMap;
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::{Changed, Fingerprints, History};
 use pytest_lens_protocol::{ImpactRecord, RunOnSave, WorkerCount};
@@ -51,6 +52,8 @@ use crate::project::recorder::{Command, Recorder};
 use crate::project::refresh::Refresher;
 use crate::project::state::ProjectState;
 use crate::runs::coverage::Coverage;
+use crate::runs::handle::RunHandle;
+use crate::runs::stop::StopLevel;
 use crate::timing::{
     ATTENDED_LIMIT, BACKGROUND_PAUSE, HISTORY_FLUSH_LIMIT, HISTORY_LOAD_LIMIT, KILLED_RUN_LIMIT, PROCESSES_END_LIMIT,
     REFRESH_DELAY_LIMIT, SOURCES_DELAY,
@@ -72,6 +75,8 @@ pub(crate) struct Project {
     /// A client has asked for affected tests.
     pub asks_for_affected: AtomicBool,
     pub pool: Arc<Pool>,
+    /// Runs with an id that begin when their debugged sessions have collected.
+    pub awaited_runs: DashMap<String, RunHandle>,
     pub refresher: Refresher,
     /// Number of runs that the history has not recorded yet.
     unsaved: watch::Sender<usize>,
@@ -118,6 +123,7 @@ impl Project {
             members: Members::default(),
             asks_for_affected: AtomicBool::new(false),
             pool: Arc::new(pool),
+            awaited_runs: DashMap::new(),
             refresher: Refresher::default(),
             unsaved: watch::Sender::new(0),
             fingerprints: Arc::default(),
@@ -366,8 +372,7 @@ impl Project {
                 let collected = &found.collected;
                 let is_known = !found.is_new && collected.is_recorded(self.state.inventory.load().revision);
                 if into_inventory && !is_known {
-                    self.record_and_wait(|done| Command::Collected { collected: Arc::clone(collected), done }).await;
-                    self.refresher.known().collected(collected);
+                    self.record_items(collected).await;
                 }
                 Ok(found)
             }
@@ -386,6 +391,12 @@ impl Project {
                 Err(failure)
             }
         }
+    }
+
+    /// Brings a session's items into the inventory.
+    pub(crate) async fn record_items(&self, collected: &Arc<CollectedSession>) {
+        self.record_and_wait(|done| Command::Collected { collected: Arc::clone(collected), done }).await;
+        self.refresher.known().collected(collected);
     }
 
     /// Makes the recorder report flakiness whenever the history changes, starting with its current contents.
@@ -468,9 +479,13 @@ impl Project {
 
     /// Ends the project: kills its runs and ends its processes.
     pub(crate) async fn close(&self) {
+        self.awaited_runs.retain(|_, run| {
+            run.request_stop(StopLevel::Kill);
+            false
+        });
         let runs: Vec<_> = self.state.runs.iter().map(|run| Arc::clone(run.value())).collect();
         for run in &runs {
-            run.request_stop(crate::runs::stop::StopLevel::Kill);
+            run.request_stop(StopLevel::Kill);
         }
         for run in runs {
             let _ = tokio::time::timeout(KILLED_RUN_LIMIT, run.wait()).await;

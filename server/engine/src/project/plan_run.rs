@@ -35,11 +35,15 @@ pub(crate) struct RunRequest {
 }
 
 impl RunRequest {
+    /// Its ids in pytest's form.
+    fn ids(&self, project: &Project) -> Vec<String> {
+        self.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect()
+    }
+
     /// The request in terms of pytest's command line.
     pub(crate) fn asked(&self, project: &Project) -> RequestedTests {
         let RunOptions { keyword, marker, .. } = &self.options;
-        let args = self.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect();
-        RequestedTests { args, keyword: keyword.clone(), marker: marker.clone() }
+        RequestedTests { args: self.ids(project), keyword: keyword.clone(), marker: marker.clone() }
     }
 }
 
@@ -57,6 +61,8 @@ pub(crate) struct Chosen {
     pub exclusive: Arc<ExclusiveSession>,
     /// It was collected just now.
     pub is_new: bool,
+    /// pytest has applied `-k` and `-m` itself.
+    pub is_filtered: bool,
 }
 
 /// `overrides`: in a session with these differences.
@@ -66,19 +72,49 @@ pub(crate) async fn choose(
     overrides: &SessionOverrides,
     purpose: Purpose,
 ) -> Result<Chosen, Refusal> {
-    let filter =
-        Filter::parse(request.options.keyword.as_deref(), request.options.marker.as_deref()).map_err(invalid)?;
-    let ids: Vec<String> = request.node_ids.iter().map(|id| own_id(&project.state.root, id)).collect();
+    let filter = filter_of(request)?;
+    let ids = request.ids(project);
     for id in &ids {
         project.state.check_file(&format!("{id:?}"), NodeId::new(id).file()).map_err(invalid)?;
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
-    let (Found { collected, exclusive, is_new }, is_filtered) =
-        collect_for(project, request, &scope, overrides, purpose).await?;
-    let exclusive = Arc::new(exclusive);
+    let (found, is_filtered) = collect_for(project, request, &scope, overrides, purpose).await?;
     if request.options.arguments.is_empty() {
         project.pool.expect(&scope, &project.options(&[]));
     }
+    choose_in(found, is_filtered, request, &ids, &filter)
+}
+
+/// The tests that a request selects in a session that has collected again, for a request that was `chosen` in another one.
+pub(crate) async fn choose_again(
+    project: &Arc<Project>,
+    request: &RunRequest,
+    collected: CollectedSession,
+    chosen: &Chosen,
+) -> Result<Chosen, Refusal> {
+    let ids = request.ids(project);
+    let found = Found { collected: Arc::new(collected), is_new: true, exclusive: ExclusiveSession::default() };
+    let (filter, is_usual) = (filter_of(request)?, request.options.arguments.is_empty());
+    let again = choose_in(found, chosen.is_filtered, request, &ids, &filter)?;
+    if is_usual && !chosen.is_filtered {
+        project.record_items(&again.collected).await;
+    }
+    Ok(again)
+}
+
+fn filter_of(request: &RunRequest) -> Result<Filter, Refusal> {
+    Filter::parse(request.options.keyword.as_deref(), request.options.marker.as_deref()).map_err(invalid)
+}
+
+fn choose_in(
+    found: Found,
+    is_filtered: bool,
+    request: &RunRequest,
+    ids: &[String],
+    filter: &Filter,
+) -> Result<Chosen, Refusal> {
+    let Found { collected, exclusive, is_new } = found;
+    let (scope, exclusive) = (Scope::of_ids(ids.iter().map(String::as_str)), Arc::new(exclusive));
     let chosen = if is_filtered {
         // A test that pytest has deselected is not unknown.
         let here: Vec<_> =
@@ -89,7 +125,7 @@ pub(crate) async fn choose(
             select(&collected.tests, &here, &Filter::default())
         }
     } else {
-        select(&collected.tests, &ids, &filter)
+        select(&collected.tests, ids, filter)
     };
     let Selection { taken: selected, left } = chosen.map_err(invalid)?;
     let deselected = left + collected.tests.deselected;
@@ -103,7 +139,7 @@ pub(crate) async fn choose(
     let mut skipped: Vec<_> = collected.tests.skipped.iter().filter(wanted).collect();
     skipped.sort_unstable_by_key(|(file, _)| *file);
     let collect_reports = skipped.into_iter().map(|(_, skipped)| skipped.report.clone()).collect();
-    Ok(Chosen { collected, selected, deselected, problems, collect_reports, exclusive, is_new })
+    Ok(Chosen { collected, selected, deselected, problems, collect_reports, exclusive, is_new, is_filtered })
 }
 
 /// The session for a run, and whether pytest has applied the run's `-k` and `-m` itself. It does so if the project may
@@ -162,7 +198,7 @@ pub(crate) fn plan(
     chosen: Chosen,
     kind: RunKind,
 ) -> Result<RunPlan, Refusal> {
-    let Chosen { collected, selected, deselected, problems, collect_reports, exclusive, is_new } = chosen;
+    let Chosen { collected, selected, deselected, problems, collect_reports, exclusive, is_new, .. } = chosen;
     let source = source_of(&request.options)?;
     let settings = project.state.settings.load();
     let (is_debug, one_session) = (kind.debug_process().is_some(), kind.is_one_session());

@@ -16,6 +16,7 @@ use pytest_lens_protocol::TestOutcome;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::processes::debug_process::DebugProcess;
 use crate::processes::pool::Pool;
 use crate::runs::event::{DriverEnd, DriverEvent};
 use crate::runs::plan::RunPlan;
@@ -46,7 +47,7 @@ pub(crate) async fn drive(
             let limit = u64::try_from(limit.as_nanos()).ok()?;
             crate::clock::now_ns().checked_add(limit)
         }),
-        attach_by: plan.kind.debug_process().map(|debug_process| debug_process.until()),
+        attach_by: plan.kind.debug_process().and_then(DebugProcess::until),
         taken_over: plan.taken_over.subscribe(),
         yield_deadline: None,
         yield_forced: false,

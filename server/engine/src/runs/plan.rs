@@ -1,6 +1,6 @@
 //! The plan of a run: its tests, and the kind of processes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -96,7 +96,7 @@ pub(crate) enum RunKind {
         coverage: Option<Coverage>,
     },
     /// One process under a debugger: one attempt, without a time limit.
-    Debug { debug_process: DebugProcess, run_disabled: bool },
+    Debug { debug_process: Box<DebugProcess>, run_disabled: bool },
 }
 
 impl RunPlan {
@@ -241,9 +241,12 @@ impl RunPlan {
             && self.selected.len() == self.collected.tests.nodes.len();
         let ids = (!whole)
             .then(|| self.selected.iter().map(|&node| self.collected.tests.nodes[node].id.to_string()).collect());
+        let is_of_another = resident.is_some() || runner.runner().is_session();
+        let unwanted = if is_of_another && !self.collected.reasons.is_empty() { self.unwanted() } else { Vec::new() };
         let (feed, end) = feed;
         RunOrder {
             ids,
+            unwanted,
             feed,
             end,
             // A failure that will be repeated does not count, which the worker can't know.
@@ -263,6 +266,15 @@ impl RunPlan {
             crashes: Vec::new(),
             full_reports: self.full_reports,
         }
+    }
+
+    /// The other tests in the files of the selected ones.
+    fn unwanted(&self) -> Vec<String> {
+        let nodes = &self.collected.tests.nodes;
+        let wanted: HashSet<usize> = self.selected.iter().copied().collect();
+        let files: HashSet<&str> = self.selected.iter().map(|&index| &*nodes[index].file).collect();
+        let is_left = |(index, node): &(usize, &Arc<Node>)| !wanted.contains(index) && files.contains(&*node.file);
+        nodes.iter().enumerate().filter(is_left).map(|(_, node)| node.id.to_string()).collect()
     }
 
     /// The message of a test that did not start within the run's time limit.

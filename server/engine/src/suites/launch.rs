@@ -65,6 +65,7 @@ pub(crate) async fn prepare(
         problems,
         collect_reports: Vec::new(),
         is_new: false,
+        is_filtered: false,
     })
 }
 

@@ -10,8 +10,8 @@ use crate::model::scope::Scope;
 use crate::processes::collected_session::{CollectFailure, CollectOrder, CollectedSession, Collector, collect};
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::ExclusiveSession;
-use crate::processes::launcher::StartError;
-use crate::processes::process::NoProcess;
+use crate::processes::launcher::{Base, StartError};
+use crate::processes::process::{Arrival, NoProcess};
 use crate::processes::worker_protocol::{Purpose, WireRead, WireStat, WorkerOptions};
 use tokio::time::Instant;
 
@@ -113,6 +113,42 @@ impl Pool {
         }
     }
 
+    /// Lets a session under a debugger collect. Its process runs the tests itself.
+    pub(crate) async fn collect_debugged(
+        &self,
+        process: Arrival,
+        base: Arc<Base>,
+        scope: &Scope,
+        options: WorkerOptions,
+        settings: &Arc<PytestSettings>,
+    ) -> Result<(CollectedSession, ExclusiveSession), CollectFailure> {
+        let order = self.order(scope, options, settings, Collector::Debugged(process));
+        collect(&self.launcher.hub, base, order).await
+    }
+
+    /// A collection for a run, without a limit of time.
+    fn order(
+        &self,
+        scope: &Scope,
+        options: WorkerOptions,
+        settings: &Arc<PytestSettings>,
+        by: Collector,
+    ) -> CollectOrder {
+        CollectOrder {
+            scope: scope.clone(),
+            options,
+            root: self.launcher.root.clone(),
+            variables: self.launcher.env.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            settings: Arc::clone(settings),
+            analyses: Arc::clone(&self.analyses),
+            limit: Duration::MAX,
+            by,
+            purpose: Purpose::Run,
+            exiting: self.exiting.clone(),
+            window: None,
+        }
+    }
+
     async fn collect_once(&self, wanted: Wanted<'_>) -> Result<Found, CollectFailure> {
         let Wanted { scope, options, settings, limit, purpose, requested } = wanted;
         if purpose == Purpose::Unasked {
@@ -134,19 +170,7 @@ impl Pool {
             None if fork => Collector::Fork,
             None => Collector::Base,
         };
-        let order = CollectOrder {
-            scope: scope.clone(),
-            options,
-            root: self.launcher.root.clone(),
-            variables: self.launcher.env.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            settings: Arc::clone(settings),
-            analyses: Arc::clone(&self.analyses),
-            limit,
-            by,
-            purpose,
-            exiting: self.exiting.clone(),
-            window,
-        };
+        let order = CollectOrder { limit, purpose, window, ..self.order(scope, options, settings, by) };
         let outcome = collect(&self.launcher.hub, base, order).await;
         self.learn(&outcome, purpose);
         let (collected, exclusive) = outcome?;
