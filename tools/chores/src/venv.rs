@@ -84,7 +84,7 @@ impl Venv {
     /// pip's command for this environment, without a subcommand yet.
     pub fn pip(&self) -> Result<Command> {
         let mut pip = Self::ensure(INSTALLER.0, INSTALLER.1)?.own_pip();
-        // What a build calls is that of this environment.
+        // A build calls the programs of this environment.
         self.enter(&mut pip);
         pip.arg("--python").arg(self.python());
         Ok(pip)
