@@ -36,6 +36,7 @@ const FLOORS: &[&[&str]] = &[
     &["preload"],
     &["processes"],
     &["inputs"],
+    &["timings"],
     &["watching"],
     &["site_paths", "wire"],
     &["high_descriptors"],
@@ -46,6 +47,7 @@ const FLOORS: &[&[&str]] = &[
 const LATE: &[(&str, &str, &str)] = &[
     ("worker/boot.py", "worker.base", "it imports pytest, which may be missing"),
     ("worker/state.py", "worker.inputs.recorder", "for type checkers alone: it imports pytest, which may be missing"),
+    ("worker/state.py", "worker.timings.timer", "as above"),
     ("plugin.py", "_native", "every pytest of the environment loads the plugin, most without `--lens`"),
     ("plugin.py", "engine_session", "as above, and it imports the engine's interface"),
     ("__init__.py", "engine", "for type checkers alone: the worker must not load the compiled module"),

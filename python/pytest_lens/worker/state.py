@@ -16,6 +16,7 @@ from .wire import Channel, Message, Socket, dial
 if TYPE_CHECKING:
     # It imports pytest, which an environment may lack.
     from .inputs.recorder import Inputs
+    from .timings.timer import Timer
 
 
 @dataclass
@@ -66,6 +67,8 @@ class Options:
     worker: dict[str, Any] | None = None
     # Record what each test depends on; see `inputs`.
     record: bool = False
+    # Measure where the time goes; see `timings`.
+    timings: bool = False
 
     @classmethod
     def parse(cls, raw: dict[str, Any] | None) -> Options:
@@ -103,6 +106,8 @@ class Worker:
     reads: FileReads = field(default_factory=lambda: FileReads(os.getcwd()))
     # Recorded only if the engine asks for it.
     inputs: Inputs | None = None
+    # Measures only if the engine asks for it.
+    timer: Timer | None = None
 
     @property
     def root(self) -> str:
@@ -116,6 +121,12 @@ class Worker:
     def send_reads(self) -> None:
         """Report the files of the project that were read since the last report, and by what."""
         message = self.reads.message()
+        if message is not None:
+            self.send(message)
+
+    def send_timings(self) -> None:
+        """Report where the time of the collection or of the run went, if that was measured."""
+        message = self.timer.stop() if self.timer is not None else None
         if message is not None:
             self.send(message)
 

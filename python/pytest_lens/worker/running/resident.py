@@ -117,6 +117,9 @@ def _reset_item(item: Any) -> None:
 
 _MARKS: pytest.StashKey[list[Any]] = pytest.StashKey()
 
+# Applies a run's message to the session, whose items have these ids.
+Prepare = Callable[[Any, Message, "dict[str, list[Any]]"], None]
+
 
 class Resident:
     """Serves runs until the engine ends it."""
@@ -138,7 +141,7 @@ class Resident:
         self._maxfail = session.config.option.maxfail
         self._by_id = builder.by_id(session.items)
 
-    def serve(self, message: Message | None, prepare: Callable[[Any, Message], None]) -> None:
+    def serve(self, message: Message | None, prepare: Prepare) -> None:
         """Serve run after run; returns when the session must finish."""
         session = self._session
         while message is not None:
@@ -148,7 +151,7 @@ class Resident:
                 hold["scopes"], message.pop("maxfail", None) or self._maxfail
             )
             self._update_modules(message.get("ids") or [], hold["changed"])
-            prepare(session, message)
+            prepare(session, message, self._by_id)
             loop = RunLoop(self._worker, self._verdicts, self._by_id, self._kept_fixtures)
             loop.prepare(message, session.items)
             loop.run(session)

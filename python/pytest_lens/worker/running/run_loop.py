@@ -195,6 +195,7 @@ class RunLoop:
             done["held"] = True
         if self._stacks is not None:
             self._stacks.close()
+        self._worker.send_timings()
         self._worker.send(done)
         if error is not None and not held:
             raise error
@@ -278,8 +279,15 @@ class RunLoop:
             self._looked = now
             self._receive(0)
         while len(self._queue) < 2 and not self._end:
-            self._receive(None)
+            self._wait()
         return self._queue.popleft() if self._queue else None
+
+    def _wait(self) -> None:
+        timer = self._worker.timer
+        span = timer.stopwatch.begin("wait") if timer is not None else None
+        self._receive(None)
+        if timer is not None:
+            timer.stopwatch.end(span)
 
     def _receive(self, timeout: float | None) -> None:
         try:

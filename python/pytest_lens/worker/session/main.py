@@ -17,6 +17,7 @@ from ..inputs.recorder import Inputs
 from ..output.coverage_data import CoverageMeasurement, Missing
 from ..processes import process_exit
 from ..state import Worker
+from ..timings.timer import Timer
 from ..unpatched import os
 from . import artifacts_fixture, debugger, hypothesis_summary, narrow_collection
 from .arguments import command_line
@@ -29,6 +30,9 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
     """Run the session that `worker` describes, and end the process."""
     if worker.options.record:
         worker.inputs = Inputs(os.getcwd())
+    if worker.options.timings:
+        worker.timer = Timer(worker.root)
+        worker.timer.start_collection()
     plugin = LensPlugin(worker)
     _may_return(worker)
     _measure(worker)
@@ -41,6 +45,8 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
                 plugins.append(LeftOut(worker.options.nested))
             if worker.inputs is not None:
                 plugins.append(worker.inputs)
+            if worker.timer is not None:
+                plugins.append(worker.timer)
             if plugin.silent_hooks is not None:
                 plugins.append(plugin.silent_hooks)
             status = int(pytest.main(command_line(worker), plugins=plugins))

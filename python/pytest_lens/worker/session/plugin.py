@@ -22,6 +22,7 @@ from ..running.run_loop import ENDINGS, RunLoop, stacks_path
 from ..sharing import side_effects
 from ..sharing.shareable import SharingCheck
 from ..state import Worker
+from ..timings.timer import Timer
 from ..unpatched import gc, time
 from ..watching.snapshot import Snapshot
 from ..wire import Message
@@ -269,7 +270,7 @@ class LensPlugin:
             runner = resident.Resident(worker, session, self._verdicts, builder, self.snapshot)
             runner.serve(message, self._prepare)
         elif message is not None:
-            self._prepare(session, message)
+            self._prepare(session, message, by_id)
             session.items = loop.prepare(message, session.items)
             with self.screen.shown(session):
                 loop.run(session)
@@ -329,6 +330,7 @@ class LensPlugin:
             worker.send({"t": "nodes", "items": batch})
         state = self._finish_snapshot()
         worker.send_reads()
+        worker.send_timings()
         worker.send(
             {
                 "t": "collected",
@@ -373,6 +375,7 @@ class LensPlugin:
 
     def _ready(self, session: Any) -> None:
         self._worker.send_reads()
+        self._worker.send_timings()
         self._worker.send(
             {
                 "t": "runner_ready",
@@ -394,9 +397,11 @@ class LensPlugin:
         )
         return state
 
-    def _prepare(self, session: Any, message: Message) -> None:
+    def _prepare(self, session: Any, message: Message, by_id: dict[str, list[Any]]) -> None:
         """Apply a run's settings to the session."""
         config = session.config
+        if message.get("timings"):
+            self._time_run(config, by_id)
         overtime.begin_run(config)
         self._verdicts.keep_whole(config if message.get("full_reports") else None)
         session.testsfailed = 0  # errors of collection are reported; the rest runs anyway
@@ -413,6 +418,14 @@ class LensPlugin:
             self._xdist_worker.assign(config, message["worker"])
         if message.get("run_disabled") or self._worker.options.run_disabled:
             run_skipped.run_disabled_tests(session.items)
+
+    def _time_run(self, config: Any, by_id: dict[str, list[Any]]) -> None:
+        """Measure where the time of the run goes."""
+        worker = self._worker
+        if worker.timer is None:
+            worker.timer = Timer(worker.root)
+            config.pluginmanager.register(worker.timer)
+        worker.timer.start_run(by_id)
 
 
 def _day_left() -> float:
