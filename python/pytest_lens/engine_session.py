@@ -12,7 +12,7 @@ import sys
 import urllib.parse
 import urllib.request
 import warnings
-from typing import Any, Callable, cast
+from typing import Any, Callable
 
 import pytest
 
@@ -209,7 +209,7 @@ class EngineSession:
 
     def _show_warnings(self, end: messages.RunFinishedEvent) -> None:
         self._is_replaying = True
-        told = cast("list[messages.Warning]", end.get("warnings", []))
+        told = end.get("warnings", [])
         for warning in told:
             # Both processes have read the configuration.
             is_early = not warning.get("ids")

@@ -84,6 +84,20 @@ SuiteStatus = Literal[
 ]
 """The status of a suite that is over, from the weakest to the one that outranks all others."""
 
+TimeKind = Literal[
+    "import",
+    "file",
+    "collection",
+    "setup",
+    "teardown",
+    "body",
+    "pytest",
+    "runner",
+    "wait",
+    "lost",
+]
+"""The kind of a thing that takes time in a process."""
+
 WorkerCount = Union[Literal["auto"], int]
 """How many runners a run has."""
 
@@ -1028,6 +1042,7 @@ class RunEnd(TypedDict):
     * ``debugData``: The iterator of the debug data (``next_debug_data``), if the run measured
       coverage.
     * ``warnings``: Warnings of the collection and of the run, as in pytest's summary.
+    * ``timings``: Where the time went, if the request asked for it.
     """
 
     runId: str
@@ -1037,6 +1052,7 @@ class RunEnd(TypedDict):
     message: NotRequired[str]
     debugData: NotRequired[str]
     warnings: NotRequired[list[Warning]]
+    timings: NotRequired[RunTimings]
 
 
 class RunEvent(TypedDict):
@@ -1090,6 +1106,35 @@ class RunStart(TypedDict):
     ids: NotRequired[list[str]]
     deselected: NotRequired[int]
     collectReports: NotRequired[list[str]]
+
+
+class RunTimings(TypedDict):
+    """Where the time of a run went, in milliseconds.
+
+    * ``startMs``: Time in which the request waited for an interpreter to start.
+    * ``collectMs``: Time in which tests were collected for the run.
+    * ``collectedBeforeMs``: Duration of the collection, if tests had been collected before the
+      request.
+    * ``runMs``: Time from the run's start, after the collection, to its end.
+    * ``runners``: Number of runners at a time.
+    * ``runnersMs``: That time of all runners together: ``runMs`` times ``runners``, for each
+      project.
+    * ``projects``: Number of projects, whose times are added up; they may run at the same time.
+    * ``collection``: The time of the collection, if it was measured. The sum of ``ownMs`` is the
+      time of the process that collected.
+    * ``run``: The time of the runners. Their idle time is what the sum of ``ownMs`` lacks of
+      ``runnersMs``.
+    """
+
+    startMs: float
+    collectMs: float
+    collectedBeforeMs: NotRequired[float]
+    runMs: float
+    runners: int
+    runnersMs: float
+    projects: int
+    collection: list[TimeSpent]
+    run: list[TimeSpent]
 
 
 class Settings(TypedDict):
@@ -1409,6 +1454,23 @@ class TestsStarted(TypedDict):
 
     runId: str
     ids: list[str]
+
+
+class TimeSpent(TypedDict):
+    """The time that one thing took. Each moment of a process counts as the `ownMs` of one thing.
+
+    * ``kind``: Its kind.
+    * ``name``: Its name, by its kind; empty for the rest after the slowest hundred of a kind.
+    * ``count``: Number of times.
+    * ``ownMs``: Time without the other things that went on meanwhile, in milliseconds.
+    * ``totalMs``: Time with them, in milliseconds.
+    """
+
+    kind: TimeKind
+    name: NotRequired[str]
+    count: int
+    ownMs: float
+    totalMs: float
 
 
 class Warning(TypedDict):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -341,3 +343,29 @@ def test_nothing_is_written_into_the_project(world: World, tmp_path: Path) -> No
         str(path.relative_to(project.root)) for path in project.root.rglob("*") if path.is_file()
     }
     assert found == set(FILES)
+
+
+def test_timings_add_up(world: World, project: Project) -> None:
+    told = run(world, project, "--timings", "-n", "2")
+    assert told.status == 1
+    start = next(index for index, line in enumerate(told.lines) if " where " in line)
+    table = told.lines[start:-1]
+    assert len(table) <= 30, told.out
+    for title in (
+        table[0],
+        next(line for line in table if line.startswith("the time of 2 runners")),
+    ):
+        rows = itertools.takewhile(
+            lambda line: line.startswith(" "), table[table.index(title) + 1 :]
+        )
+        times = [milliseconds(row) for row in rows]
+        assert len(times) >= 3 and sum(times) == milliseconds(title), told.out
+    assert "bodies of 7 tests" in told.out, "one is skipped, and one has no fixture"
+    assert "imports: alone" in told.out
+
+
+def milliseconds(line: str) -> int:
+    """The first time in a line of the table."""
+    found = re.search(r"(\d+)\.(\d{3})s", line)
+    assert found, line
+    return int(found[1] + found[2])

@@ -48,6 +48,19 @@ export type RunEndStatus = "passed" | "failed" | "stopped" | "killed" | "timed_o
 /** `pytestLens.runOnSave`. */
 export type RunOnSave = "off" | "file" | "affected";
 
+/** The kind of a thing that takes time in a process. */
+export type TimeKind =
+  | "import"
+  | "file"
+  | "collection"
+  | "setup"
+  | "teardown"
+  | "body"
+  | "pytest"
+  | "runner"
+  | "wait"
+  | "lost";
+
 /** How many runners a run has. */
 export type WorkerCount = "auto" | number;
 
@@ -243,6 +256,8 @@ export interface RunEnd {
   debugData?: string;
   /** Warnings of the collection and of the run, as in pytest's summary. */
   warnings?: Warning[];
+  /** Where the time went, if the request asked for it. */
+  timings?: RunTimings;
 }
 
 /** The engine accepted a run. It comes again when more tests of nested projects are known. */
@@ -257,6 +272,28 @@ export interface RunStart {
   deselected?: number;
   /** pytest's reports of files that skip themselves as a whole, as JSON; only in a run with `full_reports`. */
   collectReports?: string[];
+}
+
+/** Where the time of a run went, in milliseconds. */
+export interface RunTimings {
+  /** Time in which the request waited for an interpreter to start. */
+  startMs: number;
+  /** Time in which tests were collected for the run. */
+  collectMs: number;
+  /** Duration of the collection, if tests had been collected before the request. */
+  collectedBeforeMs?: number;
+  /** Time from the run's start, after the collection, to its end. */
+  runMs: number;
+  /** Number of runners at a time. */
+  runners: number;
+  /** That time of all runners together: `runMs` times `runners`, for each project. */
+  runnersMs: number;
+  /** Number of projects, whose times are added up; they may run at the same time. */
+  projects: number;
+  /** The time of the collection, if it was measured. The sum of `ownMs` is the time of the process that collected. */
+  collection: TimeSpent[];
+  /** The time of the runners. Their idle time is what the sum of `ownMs` lacks of `runnersMs`. */
+  run: TimeSpent[];
 }
 
 /** Every setting, with its default. Dotted keys of editors are nested objects here. */
@@ -401,6 +438,20 @@ export interface TestsStarted {
   runId: string;
   /** Their node ids. */
   ids: string[];
+}
+
+/** The time that one thing took. Each moment of a process counts as the `ownMs` of one thing. */
+export interface TimeSpent {
+  /** Its kind. */
+  kind: TimeKind;
+  /** Its name, by its kind; empty for the rest after the slowest hundred of a kind. */
+  name?: string;
+  /** Number of times. */
+  count: number;
+  /** Time without the other things that went on meanwhile, in milliseconds. */
+  ownMs: number;
+  /** Time with them, in milliseconds. */
+  totalMs: number;
 }
 
 /** A warning of a run. */

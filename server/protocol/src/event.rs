@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::{InventoryDelta, Location, Phase};
+use crate::{InventoryDelta, Location, Phase, RunTimings};
 
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq)]
@@ -264,6 +264,9 @@ pub struct RunEnd {
     /// Warnings of the collection and of the run, as in pytest's summary.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Warning>,
+    /// Where the time went, if the request asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timings: Option<Box<RunTimings>>,
 }
 
 /// A warning of a run.

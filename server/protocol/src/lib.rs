@@ -22,6 +22,7 @@ mod request;
 mod response;
 mod run;
 mod settings;
+mod timings;
 
 pub use codec::{FrameError, Shape, decode_request, decode_response, encode, encode_framed};
 pub use control::{
@@ -47,6 +48,7 @@ pub use settings::{
     ClientSettings, CodeLensSettings, Executor, FixtureReuseSettings, FlakySettings, ImpactRecord, ImpactSettings,
     InlayHintSettings, Mistake, PartialSettings, RayConfig, RerunSettings, RunOnSave, Settings, WorkerCount,
 };
+pub use timings::{RunTimings, TimeKind, TimeSpent};
 
 /// The version of the protocol that this crate speaks. A client that asks for another is refused.
 pub const PROTOCOL_VERSION: u32 = 1;

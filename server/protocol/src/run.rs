@@ -41,6 +41,8 @@ pub struct RunOptions {
     /// The client shows the run as pytest's own: outcomes carry pytest's reports, the run makes no reports of its own,
     /// and nothing runs if a file could not be collected.
     pub full_reports: bool,
+    /// Measure where the time goes; the end of the run says it.
+    pub timings: bool,
 }
 
 /// The outcome of one attempt at a test, in a run that has ended elsewhere.

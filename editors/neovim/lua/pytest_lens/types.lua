@@ -21,6 +21,9 @@
 ---How a run ended.
 ---@alias pytest_lens.RunEndStatus "passed"|"failed"|"stopped"|"killed"|"timed_out"|"internal_error"
 
+---The kind of a thing that takes time in a process.
+---@alias pytest_lens.TimeKind "import"|"file"|"collection"|"setup"|"teardown"|"body"|"pytest"|"runner"|"wait"|"lost"
+
 ---A file that could not be collected.
 ---@class pytest_lens.CollectError
 ---@field uri string The file.
@@ -100,6 +103,7 @@
 ---@field message? string The reason, if the status alone does not explain it.
 ---@field debugData? string The iterator of the debug data (`next_debug_data`), if the run measured coverage.
 ---@field warnings? pytest_lens.Warning[] Warnings of the collection and of the run, as in pytest's summary.
+---@field timings? pytest_lens.RunTimings Where the time went, if the request asked for it.
 
 ---The engine accepted a run. It comes again when more tests of nested projects are known.
 ---@class pytest_lens.RunStart
@@ -108,6 +112,18 @@
 ---@field ids? string[] The selected tests, when it comes again only the new ones; left out for the whole inventory.
 ---@field deselected? integer Number of requested tests that expressions or pytest's configuration deselected.
 ---@field collectReports? string[] pytest's reports of files that skip themselves as a whole, as JSON; only in a run with `full_reports`.
+
+---Where the time of a run went, in milliseconds.
+---@class pytest_lens.RunTimings
+---@field startMs number Time in which the request waited for an interpreter to start.
+---@field collectMs number Time in which tests were collected for the run.
+---@field collectedBeforeMs? number Duration of the collection, if tests had been collected before the request.
+---@field runMs number Time from the run's start, after the collection, to its end.
+---@field runners integer Number of runners at a time.
+---@field runnersMs number That time of all runners together: `runMs` times `runners`, for each project.
+---@field projects integer Number of projects, whose times are added up; they may run at the same time.
+---@field collection pytest_lens.TimeSpent[] The time of the collection, if it was measured. The sum of `ownMs` is the time of the process that collected.
+---@field run pytest_lens.TimeSpent[] The time of the runners. Their idle time is what the sum of `ownMs` lacks of `runnersMs`.
 
 ---The children of an item, in order.
 ---@class pytest_lens.Siblings
@@ -165,6 +181,14 @@
 ---@class pytest_lens.TestsStarted
 ---@field runId string The run.
 ---@field ids string[] Their node ids.
+
+---The time that one thing took. Each moment of a process counts as the `ownMs` of one thing.
+---@class pytest_lens.TimeSpent
+---@field kind pytest_lens.TimeKind Its kind.
+---@field name? string Its name, by its kind; empty for the rest after the slowest hundred of a kind.
+---@field count integer Number of times.
+---@field ownMs number Time without the other things that went on meanwhile, in milliseconds.
+---@field totalMs number Time with them, in milliseconds.
 
 ---A warning of a run.
 ---@class pytest_lens.Warning

@@ -88,7 +88,7 @@ class Stopwatch:
             rest = [sums for _, sums in found[_MOST:]]
             spans += [_span(kind, name, sums) for name, sums in found[:_MOST]]
             if rest:
-                # What goes on in them may be among them: their times with it can't be added up.
+                # One may have gone on in another: their times with it can't be added up.
                 count, own = sum(sums[0] for sums in rest), sum(sums[1] for sums in rest)
                 spans.append(_span(kind, "", [count, own, own]))
         return {"t": "timings", "spans": spans}

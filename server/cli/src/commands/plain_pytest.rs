@@ -21,6 +21,7 @@ use crate::options::project_file;
 pub(super) fn option(run: &Run, added: &[String]) -> Option<String> {
     let only_ours = run.watch
         || run.json
+        || run.output.timings
         || run.shard.is_some()
         || run.affected.is_some()
         || run.engine.connect.is_some()
@@ -111,7 +112,8 @@ fn words_for_pytest(written: &[OsString]) -> Result<Vec<OsString>, String> {
                     left.next();
                 }
             }
-            "--json" | "--shard" | "--strategy" | "--mode" | "--connect" | "--affected" | "--explain" | "--watch" => {
+            "--json" | "--shard" | "--strategy" | "--mode" | "--connect" | "--affected" | "--explain" | "--watch"
+            | "--timings" => {
                 return Err(name.to_owned());
             }
             _ => words.push(word.clone()),

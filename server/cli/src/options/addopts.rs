@@ -161,6 +161,7 @@ fn add_output(output: &mut OutputOptions, added: OutputOptions) {
     output.letters = output.letters.take().or(added.letters);
     output.durations = output.durations.or(added.durations);
     output.durations_min = output.durations_min.or(added.durations_min);
+    output.timings |= added.timings;
     output.show_capture = output.show_capture.take().or(added.show_capture);
     output.no_summary |= added.no_summary;
     output.disable_warnings |= added.disable_warnings;

@@ -295,6 +295,9 @@ pub(crate) struct OutputOptions {
     /// Leave faster tests out of that list [default: 0.005]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub durations_min: Option<Duration>,
+    /// Print where the time went: imports, fixtures, files, tests, waiting
+    #[arg(long)]
+    pub timings: bool,
     /// Captured output to print for failed tests
     #[arg(long, value_name = "STREAM", value_parser = PossibleValuesParser::new(["no", "stdout", "stderr", "log", "all"]))]
     pub show_capture: Option<String>,

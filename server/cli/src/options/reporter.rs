@@ -36,6 +36,7 @@ pub(crate) fn is_for_agent(options: &Run, variable: impl Fn(&str) -> Option<Stri
                 || output.level() > 0
                 || output.letters.is_some()
                 || output.durations.is_some()
+                || output.timings
                 || output.show_capture.is_some();
             let is_set = |name: &&str| variable(name).is_some_and(|value| !matches!(value.trim(), "" | "0" | "false"));
             !wants_other && OF_AGENTS.iter().any(is_set)
@@ -69,7 +70,8 @@ mod tests {
     fn what_was_asked_for_counts_more() {
         let agent = [("CLAUDECODE", "1")];
         assert!(for_agent("--reporter agent", &[]) && for_agent("--reporter=agent -v", &[]));
-        for other in ["--reporter terminal", "--json", "-v", "-rA", "--durations=3", "--show-capture=log"] {
+        for other in ["--reporter terminal", "--json", "-v", "-rA", "--durations=3", "--timings", "--show-capture=log"]
+        {
             assert!(!for_agent(other, &agent), "{other}");
         }
         assert!(for_agent("-q --tb=short -x", &agent));

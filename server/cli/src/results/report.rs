@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use pytest_lens_protocol::{
     CollectError, EventPayload, Location, NOT_COLLECTED, Outcome, RunEnd, RunEndStatus, TestOutcome,
@@ -62,6 +63,12 @@ pub(crate) struct Report {
     pub left_out: String,
     /// The code before the run, if changes while it ran must be reported.
     pub code: Option<CodeWatch>,
+    /// The time at which the command began.
+    pub begun: Instant,
+    /// The command's time before it requested the run.
+    pub before: Duration,
+    /// The command's time until the run ended.
+    pub took: Duration,
     /// The end, if the run has ended.
     pub end: Option<RunEnd>,
 }
@@ -87,6 +94,9 @@ impl Report {
             note: None,
             left_out: String::new(),
             code: None,
+            begun: Instant::now(),
+            before: Duration::ZERO,
+            took: Duration::ZERO,
             end: None,
         }
     }
@@ -130,7 +140,10 @@ impl Report {
                 self.deselected = start.deselected;
             }
             EventPayload::TestOutcome(tests) => tests.outcomes.iter().for_each(|outcome| self.apply_outcome(outcome)),
-            EventPayload::RunFinished(end) => self.end = Some(end.clone()),
+            EventPayload::RunFinished(end) => {
+                self.took = self.begun.elapsed();
+                self.end = Some(end.clone());
+            }
             _ => {}
         }
         true

@@ -80,6 +80,7 @@ pub(crate) async fn start(
         }
     }
     let first = order::first(&client, root, options).await?;
+    report.before = report.begun.elapsed();
     let request = Request::RunStream {
         context_id: client.context_id.clone(),
         node_ids,
@@ -98,6 +99,7 @@ pub(crate) async fn start(
             arguments: arguments(options),
             source: Some(Source::of_command(std::env::var("CI").ok().as_deref()).to_string()),
             first,
+            timings: options.output.timings,
             whole_files: options.distribution == Some(Distribution::ByFile),
             ..RunOptions::default()
         }),

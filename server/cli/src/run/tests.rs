@@ -54,6 +54,7 @@ fn finished(status: RunEndStatus, counts: RunCounts) -> EventPayload {
         message: None,
         debug_data: None,
         warnings: Vec::new(),
+        timings: None,
     })
 }
 

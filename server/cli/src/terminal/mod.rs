@@ -12,3 +12,4 @@ mod running;
 pub(crate) mod sections;
 pub(crate) mod summary;
 pub(crate) mod text;
+pub(crate) mod timings;

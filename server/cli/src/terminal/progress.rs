@@ -14,7 +14,7 @@ use super::figure::{Done, figure};
 use super::header::header;
 use super::outcome_words::{paint, word};
 use super::running::Running;
-use super::summary::summary;
+use super::summary::{summary, timings};
 use super::text::{before_teardown, colour_first_word, first_line, short_line};
 use crate::failure::Failure;
 use crate::options::arguments::{OutputOptions, Run};
@@ -199,6 +199,7 @@ impl<'a> Progress<'a> {
             Display::Lines | Display::Quiet => {}
             Display::Agent => {
                 out.write_all(agent::answer::of_command(report).as_bytes())?;
+                out.write_all(timings(report, self.style).as_bytes())?;
                 return Ok(out.flush()?);
             }
             Display::Json => {

@@ -9,6 +9,7 @@ use super::failures::{place_line, tracebacks};
 use super::outcome_words::word;
 use super::sections;
 use super::text::{colour_first_word, first_line, line, short_line, short_line_before};
+use super::timings::table;
 use crate::options::arguments::OutputOptions;
 use crate::results::report::Report;
 use crate::style::{Paint, Style};
@@ -67,10 +68,17 @@ fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: St
     if !report.left_out.is_empty() {
         line(text, &report.left_out);
     }
+    text.push_str(&timings(report, style));
     // As pytest: with `-qq` the exit status says it all.
     if options.level() > -2 {
         closing(text, report, options, style);
     }
+}
+
+/// The table of `--timings`, if the run was measured.
+pub(crate) fn timings(report: &Report, style: Style) -> String {
+    let timings = report.end.as_ref().and_then(|end| end.timings.as_deref());
+    timings.map_or_else(String::new, |timings| table(timings, report.before, report.took, style))
 }
 
 /// The reason why the run ended early, if it did.

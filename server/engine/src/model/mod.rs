@@ -17,4 +17,5 @@ pub(crate) mod sources;
 pub(crate) mod stacks;
 pub(crate) mod test_inputs;
 pub(crate) mod test_items;
+pub(crate) mod timings;
 pub(crate) mod warnings;

@@ -1,7 +1,9 @@
 //! Ids of a nested project's tests as a client sees them that opened a folder above: they begin with the project's
 //! folder. Only the way from and to that client knows of it; the nested project itself does not.
 
-use pytest_lens_protocol::{EventPayload, FlakinessHints, InventoryDelta, ItemKind, RunEnd, TestItem, TestNodeInfo};
+use pytest_lens_protocol::{
+    EventPayload, FlakinessHints, InventoryDelta, ItemKind, RunEnd, TestItem, TestNodeInfo, TimeKind,
+};
 
 use crate::model::item::outline_item;
 
@@ -51,6 +53,13 @@ impl Prefix<'_> {
     pub(crate) fn end(self, mut end: RunEnd) -> RunEnd {
         for warning in &mut end.warnings {
             warning.ids.iter_mut().for_each(|id| self.change(id));
+        }
+        if let Some(timings) = &mut end.timings {
+            for spent in timings.collection.iter_mut().chain(&mut timings.run) {
+                if matches!(spent.kind, TimeKind::File | TimeKind::Body) && !spent.name.is_empty() {
+                    self.change(&mut spent.name);
+                }
+            }
         }
         end
     }

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use pytest_lens_analysis::clocks::{Reading, first_reading};
 use pytest_lens_analysis::{FileAnalysis, PytestSettings};
+use pytest_lens_protocol::TimeSpent;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -18,6 +19,7 @@ use crate::model::file_readers::FileReads;
 use crate::model::node::CollectedItem;
 use crate::model::node::{Analyses, Node, NodeMaker};
 use crate::model::scope::Scope;
+use crate::model::timings::{ReportedTime, sums};
 use crate::processes::disk_snapshot::Snapshot;
 use crate::processes::exclusive_session::{self, ExclusiveSession, ExitingSessions};
 use crate::processes::file_opens::Window;
@@ -65,7 +67,9 @@ pub(crate) struct CollectedSession {
     /// has a controller of its own.
     pub one_controller: bool,
     /// Duration of collecting, in milliseconds.
-    took_ms: f64,
+    pub took_ms: f64,
+    /// Where that time went, if it was measured.
+    pub times: Vec<TimeSpent>,
     /// The time after which it must not be forked: values that it took from a clock may be outdated then.
     until: SystemTime,
     /// The interpreter that it was forked from, or became.
@@ -191,7 +195,7 @@ pub(crate) async fn collect(
     };
     let outcome = tokio::time::timeout(order.limit, gathering).await;
     unfinished.0 = None;
-    let (items, reads, collected) = outcome.unwrap_or_else(|_| {
+    let Gathered { items, reads, times, collected } = outcome.unwrap_or_else(|_| {
         kill_tree(process.pid);
         Err(CollectFailure::TimedOut(took_too_long(order.limit, importing.as_deref())))
     })?;
@@ -239,7 +243,8 @@ pub(crate) async fn collect(
     };
     let session = CollectedSession {
         scope: order.scope,
-        options: order.options,
+        // It is no other session than one whose time was not measured.
+        options: WorkerOptions { timings: order.options.timings && !shared, ..order.options },
         tests: Collection::new(nodes, source_order, collected.errors, collected.skipped, collected.deselected),
         reads,
         third_party: collected.third_party,
@@ -252,6 +257,7 @@ pub(crate) async fn collect(
         mentions_worker: collected.mentions_worker,
         one_controller: collected.one_controller,
         took_ms: collected.duration_ms,
+        times: sums(times),
         until: SystemTime::now() + day_left.map_or(COLLECTION_AGE_LIMIT, |left| left.min(COLLECTION_AGE_LIMIT)),
         base,
         prestarted: from,
@@ -285,13 +291,21 @@ async fn looking(window: Option<&Window>) -> Infallible {
     }
 }
 
+/// The messages of a session that collects.
+struct Gathered {
+    items: Vec<CollectedItem>,
+    reads: Vec<FileReads>,
+    times: Vec<ReportedTime>,
+    collected: WireCollected,
+}
+
 /// `begins`: what to do while a file is imported.
 async fn gather(
     events: &mut mpsc::UnboundedReceiver<ProcessEvent>,
     importing: &mut Option<String>,
     begins: impl Fn(&str),
-) -> Result<(Vec<CollectedItem>, Vec<FileReads>, WireCollected), CollectFailure> {
-    let (mut items, mut reads) = (Vec::new(), Vec::new());
+) -> Result<Gathered, CollectFailure> {
+    let (mut items, mut reads, mut times) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(event) = events.recv().await {
         match event {
             ProcessEvent::Message(message) => match *message {
@@ -301,7 +315,10 @@ async fn gather(
                     *importing = Some(path);
                 }
                 FromWorker::Reads { reads: more } => reads.extend(more),
-                FromWorker::Collected(collected) => return Ok((items, reads, *collected)),
+                FromWorker::Timings { spans } => times.extend(spans),
+                FromWorker::Collected(collected) => {
+                    return Ok(Gathered { items, reads, times, collected: *collected });
+                }
                 FromWorker::UsageError { message, path, line } => {
                     return Err(CollectFailure::Refused { message, path, line });
                 }

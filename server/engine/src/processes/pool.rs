@@ -104,13 +104,16 @@ pub(crate) struct SessionOverrides {
     pub worker: Option<WorkerIndex>,
     /// The coverage to measure.
     pub coverage: Option<Measure>,
+    /// Measure where the time goes.
+    pub timings: bool,
 }
 
 impl SessionOverrides {
     /// The options of the session, based on those of others.
     pub(crate) fn applied_to(self, options: WorkerOptions) -> WorkerOptions {
-        let SessionOverrides { run_disabled, reports, worker, coverage } = self;
-        WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, ..options }
+        let SessionOverrides { run_disabled, reports, worker, coverage, timings } = self;
+        let timings = timings || options.timings;
+        WorkerOptions { run_disabled, reports, no_cov: !reports, worker, coverage, timings, ..options }
     }
 }
 
@@ -129,11 +132,13 @@ pub(crate) struct Found {
     pub is_new: bool,
     /// Its process, if it was collected for one run, which alone may use it.
     pub exclusive: ExclusiveSession,
+    /// Time in which it waited for an interpreter, in milliseconds.
+    pub start_ms: f64,
 }
 
 impl Found {
     fn present(collected: Arc<CollectedSession>) -> Self {
-        Found { collected, is_new: false, exclusive: ExclusiveSession::default() }
+        Found { collected, is_new: false, exclusive: ExclusiveSession::default(), start_ms: 0.0 }
     }
 }
 

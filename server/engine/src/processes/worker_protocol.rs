@@ -14,6 +14,7 @@ use crate::model::file_readers::FileReads;
 use crate::model::node::CollectedItem;
 use crate::model::outcome::ReportedOutcome;
 use crate::model::recording::ReportedInputs;
+use crate::model::timings::ReportedTime;
 use crate::model::warnings::ReportedWarning;
 
 /// The start message for a fresh interpreter, in its environment.
@@ -64,6 +65,9 @@ pub(crate) struct WorkerOptions {
     /// Record what each test depends on.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub record: bool,
+    /// Measure where the time goes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub timings: bool,
 }
 
 impl WorkerOptions {
@@ -161,6 +165,9 @@ pub(crate) struct RunOrder {
     /// Outcomes carry pytest's own reports.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub full_reports: bool,
+    /// Measure where the time goes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub timings: bool,
 }
 
 /// The tests that a run was asked for, in terms of pytest's command line.
@@ -323,6 +330,10 @@ pub(crate) enum FromWorker {
     },
     /// The inputs of a test; before its outcome.
     Inputs(ReportedInputs),
+    /// The times of a collection or of a run; before its end.
+    Timings {
+        spans: Vec<ReportedTime>,
+    },
     Finished(Box<ReportedOutcome>),
     Done {
         reason: String,

@@ -41,6 +41,7 @@ pub(crate) fn events(run: &Run) -> Vec<EventPayload> {
         message: None,
         debug_data: None,
         warnings: Vec::new(),
+        timings: None,
     };
     let told: Vec<TestOutcome> = outcomes.into_iter().map(|(_, told)| told).collect();
     let pieces = told

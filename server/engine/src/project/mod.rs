@@ -186,6 +186,7 @@ impl Project {
             coverage: None,
             debug: false,
             record: self.records(),
+            timings: false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
@@ -14,6 +15,7 @@ use crate::model::collect_error::CollectError;
 use crate::model::collection::SkippedFile;
 use crate::model::scope::Scope;
 use crate::model::select::{Filter, Selection, means, own_id, select};
+use crate::model::timings::TimeBefore;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::exclusive_session::ExclusiveSession;
 use crate::processes::pool::{Found, SessionOverrides};
@@ -63,6 +65,8 @@ pub(crate) struct Chosen {
     pub is_new: bool,
     /// pytest has applied `-k` and `-m` itself.
     pub is_filtered: bool,
+    /// The time before the run, if the request asks where the time goes.
+    pub time_before: Option<Box<TimeBefore>>,
 }
 
 /// `overrides`: in a session with these differences.
@@ -78,11 +82,15 @@ pub(crate) async fn choose(
         project.state.check_file(&format!("{id:?}"), NodeId::new(id).file()).map_err(invalid)?;
     }
     let scope = Scope::of_ids(ids.iter().map(String::as_str));
-    let (found, is_filtered) = collect_for(project, request, &scope, overrides, purpose).await?;
+    let begun = Instant::now();
+    let overrides = SessionOverrides { timings: request.options.timings, ..overrides.clone() };
+    let (found, is_filtered) = collect_for(project, request, &scope, &overrides, purpose).await?;
+    let took = begun.elapsed();
+    let time_before = request.options.timings.then(|| Box::new(time_before(&found, took)));
     if request.options.arguments.is_empty() {
         project.pool.expect(&scope, &project.options(&[]));
     }
-    choose_in(found, is_filtered, request, &ids, &filter)
+    Ok(Chosen { time_before, ..choose_in(found, is_filtered, request, &ids, &filter)? })
 }
 
 /// The tests that a request selects in a session that has collected again, for a request that was `chosen` in another one.
@@ -93,7 +101,8 @@ pub(crate) async fn choose_again(
     chosen: &Chosen,
 ) -> Result<Chosen, Refusal> {
     let ids = request.ids(project);
-    let found = Found { collected: Arc::new(collected), is_new: true, exclusive: ExclusiveSession::default() };
+    let found =
+        Found { collected: Arc::new(collected), is_new: true, exclusive: ExclusiveSession::default(), start_ms: 0.0 };
     let (filter, is_usual) = (filter_of(request)?, request.options.arguments.is_empty());
     let again = choose_in(found, chosen.is_filtered, request, &ids, &filter)?;
     if is_usual && !chosen.is_filtered {
@@ -113,7 +122,7 @@ fn choose_in(
     ids: &[String],
     filter: &Filter,
 ) -> Result<Chosen, Refusal> {
-    let Found { collected, exclusive, is_new } = found;
+    let Found { collected, exclusive, is_new, .. } = found;
     let (scope, exclusive) = (Scope::of_ids(ids.iter().map(String::as_str)), Arc::new(exclusive));
     let chosen = if is_filtered {
         // A test that pytest has deselected is not unknown.
@@ -139,7 +148,28 @@ fn choose_in(
     let mut skipped: Vec<_> = collected.tests.skipped.iter().filter(wanted).collect();
     skipped.sort_unstable_by_key(|(file, _)| *file);
     let collect_reports = skipped.into_iter().map(|(_, skipped)| skipped.report.clone()).collect();
-    Ok(Chosen { collected, selected, deselected, problems, collect_reports, exclusive, is_new, is_filtered })
+    Ok(Chosen {
+        collected,
+        selected,
+        deselected,
+        problems,
+        collect_reports,
+        exclusive,
+        is_new,
+        is_filtered,
+        time_before: None,
+    })
+}
+
+/// The time until a session was found or collected.
+fn time_before(found: &Found, took: Duration) -> TimeBefore {
+    let took_ms = took.as_secs_f64() * 1000.0;
+    TimeBefore {
+        start_ms: found.start_ms,
+        collect_ms: if found.is_new { took_ms - found.start_ms } else { 0.0 },
+        collected_before_ms: (!found.is_new).then_some(found.collected.took_ms),
+        collection: found.collected.times.clone(),
+    }
 }
 
 /// The session for a run, and whether pytest has applied the run's `-k` and `-m` itself. It does so if the project may
@@ -198,7 +228,8 @@ pub(crate) fn plan(
     chosen: Chosen,
     kind: RunKind,
 ) -> Result<RunPlan, Refusal> {
-    let Chosen { collected, selected, deselected, problems, collect_reports, exclusive, is_new, .. } = chosen;
+    let Chosen { collected, selected, deselected, problems, collect_reports, exclusive, is_new, time_before, .. } =
+        chosen;
     let source = source_of(&request.options)?;
     let settings = project.state.settings.load();
     let (is_debug, one_session) = (kind.debug_process().is_some(), kind.is_one_session());
@@ -252,6 +283,7 @@ pub(crate) fn plan(
         whole_files: request.options.whole_files,
         full_reports: request.options.full_reports,
         collect_reports,
+        time_before,
         selected,
         asked: RequestedTests::default(),
         workers,

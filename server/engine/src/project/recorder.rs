@@ -22,6 +22,7 @@ use crate::model::outcome::{counts_of, not_run, status_of};
 use crate::model::recording::{Recorded, Recording};
 use crate::model::scope::Scope;
 use crate::model::test_items::{delta, errors_of};
+use crate::model::timings::Timings;
 use crate::model::warnings::Warnings;
 use crate::processes::collected_session::{CollectFailure, CollectedSession};
 use crate::processes::stdio_relay::Printed;
@@ -127,6 +128,7 @@ struct OpenRun {
     /// outcomes prove nothing.
     runs_alone: bool,
     warned: Warnings,
+    timings: Timings,
     /// The inputs of its tests.
     recording: Recording,
 }
@@ -314,6 +316,7 @@ impl Recorder {
             run: Run::new(plan.source, None),
             runs_alone,
             warned: Warnings::default(),
+            timings: Timings::default(),
             recording: Recording::default(),
         };
         self.next_run += 1;
@@ -381,6 +384,8 @@ impl Recorder {
             DriverEvent::Inputs(pid, inputs) => open.recording.add(pid, inputs),
             DriverEvent::DebugData(files) => open.record.suite_log.keep_debug_data(files),
             DriverEvent::Warnings(warnings) => open.warned.add(warnings),
+            DriverEvent::Timings(times) => open.timings.add(times),
+            DriverEvent::Runners(runners) => open.timings.add_runners(runners),
             DriverEvent::Outcome(index, outcome) => {
                 if open.record.state().settled.contains(&index) {
                     tracing::error!(run_id, id = outcome.id, "a second outcome was dropped");
@@ -416,14 +421,17 @@ impl Recorder {
         let replaced = ending.replaced.then(|| "a newer run of the same tests has taken its place".to_owned());
         let not_collected = uncollected(&open.plan.problems);
         let at_least = ending.suite_status(is_incomplete);
+        let duration_ms = open.record.begun.elapsed().as_secs_f64() * 1000.0;
+        let timings = std::mem::take(&mut open.timings);
         let end = RunEnd {
             run_id: run_id.to_owned(),
             status: status_of(status),
             counts: counts_of(&counts),
-            duration_ms: open.record.begun.elapsed().as_secs_f64() * 1000.0,
+            duration_ms,
             message: ending.fault.or(ending.interrupted).or(replaced).or(not_collected).or(ending.refused),
             debug_data: open.record.suite_log.debug_data(),
             warnings: open.warned.take(),
+            timings: open.plan.time_before.as_ref().map(|before| Box::new(timings.finish(before, duration_ms))),
         };
         let passed = Passed::new(std::mem::take(&mut open.recording), &open);
         self.unsaved.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));

@@ -7,6 +7,7 @@ use pytest_lens_protocol::TestOutcome;
 
 use crate::model::file_readers::FileReads;
 use crate::model::recording::ReportedInputs;
+use crate::model::timings::ReportedTime;
 use crate::model::warnings::ReportedWarning;
 use crate::runs::artifacts::Streams;
 
@@ -27,6 +28,10 @@ pub(crate) enum DriverEvent {
     /// Files of debug data, by name.
     DebugData(Vec<(String, PathBuf)>),
     Outcome(usize, Box<TestOutcome>),
+    /// The times of one of its processes.
+    Timings(Vec<ReportedTime>),
+    /// A round starts with this number of runners.
+    Runners(usize),
     /// Warnings of one of its processes.
     Warnings(Vec<ReportedWarning>),
 }

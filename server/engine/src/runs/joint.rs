@@ -9,6 +9,7 @@ use pytest_lens_protocol::{EventPayload, NOT_COLLECTED, RunCounts, RunEnd, RunEn
 use tokio::sync::watch;
 
 use crate::clock::now_ns;
+use crate::model::timings::add_project;
 use crate::runs::stop::{StopLevel, raise};
 use crate::timing::RUN_REMEMBERED;
 
@@ -175,6 +176,7 @@ impl JointRun {
             message: None,
             debug_data: None,
             warnings: Vec::new(),
+            timings: None,
         };
         let mut worst = 0;
         let mut told = None;
@@ -187,6 +189,9 @@ impl JointRun {
             counts.errors += more.errors;
             counts.not_run += more.not_run;
             whole.warnings.extend(end.warnings.iter().cloned());
+            if let Some(timings) = &end.timings {
+                add_project(&mut whole.timings, timings);
+            }
             let status = end.status;
             let of_project = |message: &String| match &*part.path {
                 "" => message.clone(),
@@ -373,6 +378,7 @@ mod tests {
             message: (status == RunEndStatus::TimedOut).then(|| "out of time".to_owned()),
             debug_data: None,
             warnings: Vec::new(),
+            timings: None,
         })
     }
 

@@ -13,6 +13,7 @@ use pytest_lens_protocol::Settings;
 use tokio::sync::watch;
 
 use crate::model::node::Node;
+use crate::model::timings::TimeBefore;
 use crate::processes::collected_session::CollectedSession;
 use crate::processes::debug_process::DebugProcess;
 use crate::processes::exclusive_session::ExclusiveSession;
@@ -42,6 +43,8 @@ pub(crate) struct RunPlan {
     pub full_reports: bool,
     /// In such a run, pytest's reports of files that skip themselves as a whole.
     pub collect_reports: Vec<String>,
+    /// The time before the run, if the request asks where the time goes.
+    pub time_before: Option<Box<TimeBefore>>,
     /// The arguments of the request.
     pub asked: RequestedTests,
     /// Number of requested tests that were deselected.
@@ -142,7 +145,7 @@ impl RunKind {
     pub(crate) fn overrides(&self, folder: Option<&Path>) -> SessionOverrides {
         let coverage = self.coverage().zip(folder).map(|(coverage, folder)| coverage.measure(folder));
         let (run_disabled, reports) = (self.runs_disabled(), self.makes_reports());
-        SessionOverrides { run_disabled, reports, worker: None, coverage }
+        SessionOverrides { run_disabled, reports, worker: None, coverage, timings: false }
     }
 
     /// Returns whether a session that was collected with these options may run its tests.
@@ -203,7 +206,11 @@ impl RunPlan {
         if !overrides.run_disabled && !reports && overrides.coverage.is_none() && !is_another {
             return None;
         }
-        Some(SessionOverrides { worker: self.place(worker, self.workers).filter(|_| !reports), ..overrides })
+        Some(SessionOverrides {
+            worker: self.place(worker, self.workers).filter(|_| !reports),
+            timings: self.time_before.is_some(),
+            ..overrides
+        })
     }
 
     /// The options of a resident runner.
@@ -265,6 +272,7 @@ impl RunPlan {
             same_files: resident.is_some_and(|own| own.changed.is_empty()),
             crashes: Vec::new(),
             full_reports: self.full_reports,
+            timings: self.time_before.is_some(),
         }
     }
 

@@ -46,6 +46,8 @@ pub(crate) struct WorkerSlot {
     /// The start of the running test's output in these files.
     pub streams: Option<Streams>,
     pub began: bool,
+    /// The start of its part in the round.
+    pub since: Instant,
     pub done: bool,
     /// It has reported that it is done and stays for the next run.
     pub held: bool,
@@ -89,6 +91,7 @@ impl WorkerSlot {
             output: None,
             streams: None,
             began: false,
+            since: Instant::now(),
             done: false,
             held: false,
             decides_end: false,

@@ -66,6 +66,7 @@ pub(crate) async fn prepare(
         collect_reports: Vec::new(),
         is_new: false,
         is_filtered: false,
+        time_before: None,
     })
 }
 

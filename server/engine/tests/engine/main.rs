@@ -59,6 +59,7 @@ mod socket;
 #[cfg(test)]
 mod suites;
 #[cfg(test)]
+mod timings;
 mod truth;
 #[cfg(test)]
 mod workers;

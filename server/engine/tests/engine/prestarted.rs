@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use pytest_lens_protocol::EventPayload;
 use serde_json::json;
 
 use crate::common::{Lab, Order, seen};
@@ -146,5 +147,28 @@ async fn sessions_with_hooks_of_their_own_are_not_started_for_nothing() {
     let before = pids(&sessions).len();
     assert_eq!(lab.counts(Order::of(&["sub/test_a.py"])).await, PASSED);
     assert_eq!(pids(&sessions).len() - before, 1, "one session for one run, and none besides");
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_of_one_command_collects_nothing_after_its_run() {
+    let lab = Lab::open(FILES).await;
+    let (sessions, parents) = (lab.bench.folder.path().join("sessions"), lab.bench.folder.path().join("parents"));
+    lab.configure(json!({"env": {"SESSIONS": sessions, "PARENTS": parents}})).await;
+    assert_eq!(lab.counts(Order::of(&["sub/test_a.py"])).await, PASSED);
+    // Another engine begins later, and does what engines do in pauses: this one has had its pause by then.
+    let clock = Lab::resident(&[("test_clock.py", "def test(): pass\n")]).await;
+    let mut log = clock.log();
+    assert_eq!(clock.collect().await, 1);
+    clock.project.write("test_late.py", "def test_late(): pass\n");
+    let is_late = |event: &EventPayload| match event {
+        EventPayload::Inventory(delta) => {
+            delta.upserts.iter().any(|item| item.id.ends_with("::test_late")).then_some(())
+        }
+        _ => None,
+    };
+    log.until("a collection in a pause", is_late).await;
+    assert_eq!(pids(&sessions).len(), 1, "the run's own session, and none after it");
+    clock.close().await;
     lab.close().await;
 }

@@ -272,7 +272,7 @@ fn make_database(lab: &Lab, name: &str, value: usize) {
         .arg(lab.project.path(name))
         .arg(value.to_string())
         .status();
-    assert!(made.unwrap().success());
+    assert!(made.is_ok_and(|status| status.success()));
 }
 
 /// As C libraries do it: there is no audit event.

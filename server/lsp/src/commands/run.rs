@@ -53,6 +53,7 @@ fn options(args: RunArgs) -> RunOptions {
         whole_files: false,
         ends_with_session: false,
         full_reports: false,
+        timings: false,
     }
 }
 

@@ -67,6 +67,7 @@ fn abandon_runs(shared: &Arc<Shared>, folder: &str, status: RunEndStatus, messag
             message: Some(message.to_owned()),
             debug_data: None,
             warnings: Vec::new(),
+            timings: None,
         };
         runs.into_iter().flatten().map(end).collect()
     };

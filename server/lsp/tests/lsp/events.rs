@@ -50,6 +50,7 @@ pub(crate) fn run_finished(run: &str, passed: usize, failed: usize) -> EventPayl
         message: None,
         debug_data: None,
         warnings: Vec::new(),
+        timings: None,
     })
 }
 

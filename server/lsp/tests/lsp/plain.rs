@@ -44,6 +44,7 @@ fn ended(run: &str, status: RunEndStatus, counts: RunCounts, message: Option<&st
         message,
         debug_data: None,
         warnings: Vec::new(),
+        timings: None,
     })
 }
 

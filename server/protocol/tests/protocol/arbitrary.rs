@@ -505,7 +505,8 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
             duration_ms: real(),
             message: of(text()),
             debug_data: of(text()),
-            warnings: vec(warning, 0..2)
+            warnings: vec(warning, 0..2),
+            timings: Just(None)
         })
         .prop_map(EventPayload::RunFinished),
     ];

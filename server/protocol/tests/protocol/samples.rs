@@ -9,8 +9,9 @@ use pytest_lens_protocol::{
 use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, ImpactReason,
     InventoryDelta, ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, PastOutcome, Range, ReachedFile,
-    Request, Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, Siblings, Subtest, TestImpact, TestItem,
-    TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, TestsStarted, Warning,
+    Request, Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, RunTimings, Siblings, Subtest,
+    TestImpact, TestItem, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, TestsStarted, TimeKind, TimeSpent,
+    Warning,
 };
 use serde_json::json;
 
@@ -46,6 +47,7 @@ pub fn options() -> RunOptions {
         whole_files: true,
         ends_with_session: true,
         full_reports: true,
+        timings: true,
     }
 }
 
@@ -481,6 +483,17 @@ pub fn payloads() -> Vec<EventPayload> {
                 count: 2,
                 ids: vec![id()],
             }],
+            timings: Some(Box::new(RunTimings {
+                start_ms: 1.0,
+                collect_ms: 0.0,
+                collected_before_ms: Some(2.5),
+                run_ms: 10.0,
+                runners: 2,
+                runners_ms: 20.0,
+                projects: 1,
+                collection: Vec::new(),
+                run: vec![TimeSpent { kind: TimeKind::Body, name: id(), count: 1, own_ms: 1.5, total_ms: 2.0 }],
+            })),
         }),
         EventPayload::FlakinessHint(FlakinessHints { hints: vec![hint()] }),
     ]

@@ -158,11 +158,13 @@ impl Pool {
         }
         let start = |error: StartError| CollectFailure::Unreachable(NoProcess::from(error));
         let generation = self.state().generation;
+        let begun = Instant::now();
         let mut base = self.base_for(requested).await.map_err(start)?;
         let fork = self.mode().is_some_and(|mode| mode.embedded);
         if !fork {
             base = self.fresh().await.map_err(start)?;
         }
+        let start_ms = begun.elapsed().as_secs_f64() * 1000.0;
         let options = WorkerOptions { args: scope.args(), ..options.clone() };
         let window = self.window().await;
         let by = match self.take_prestarted(&base, &options).await {
@@ -180,11 +182,11 @@ impl Pool {
             return Err(CollectFailure::Broken("the context was shut down".into()));
         }
         if state.generation != generation {
-            return Ok(Found { collected, is_new: true, exclusive });
+            return Ok(Found { collected, is_new: true, exclusive, start_ms });
         }
         // One that measures coverage, or ignores skip marks, serves its own run only.
         if collected.options.is_for_one_run() {
-            return Ok(Found { collected, is_new: true, exclusive });
+            return Ok(Found { collected, is_new: true, exclusive, start_ms });
         }
         state.sessions.retain(|old| old.scope != collected.scope || old.options != collected.options);
         state.sessions.insert(0, Arc::clone(&collected));
@@ -193,6 +195,6 @@ impl Pool {
             parts += usize::from(collected.scope != Scope::All);
             collected.scope == Scope::All || parts <= PARTS_KEPT
         });
-        Ok(Found { collected, is_new: true, exclusive })
+        Ok(Found { collected, is_new: true, exclusive, start_ms })
     }
 }

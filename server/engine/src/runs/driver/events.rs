@@ -6,12 +6,13 @@ use std::time::Duration;
 use pytest_lens_plan::order::Dispatcher;
 use pytest_lens_plan::outcome::Outcome;
 use pytest_lens_plan::rerun::will_rerun;
-use pytest_lens_protocol::TestOutcome;
+use pytest_lens_protocol::{TestOutcome, TimeKind};
 use tokio::time::Instant;
 
 use super::Driver;
 use super::round::Round;
 use crate::model::outcome::{crashed, not_run, of_report, overdue, timed_out};
+use crate::model::timings::ReportedTime;
 use crate::processes::process::ProcessEvent;
 use crate::processes::worker_protocol::FromWorker;
 use crate::runs::artifacts::Streams;
@@ -81,6 +82,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             FromWorker::Inputs(inputs) if inputs.i < self.plan.selected.len() => {
                 (self.tell)(DriverEvent::Inputs(slot.runner.pid(), inputs));
             }
+            FromWorker::Timings { spans } => (self.tell)(DriverEvent::Timings(spans)),
             FromWorker::RunnerReady { stacks, read } => {
                 let same_files = slot.order.is_some() && self.plan.collected.agrees_with(&read);
                 slot.note(FromWorker::RunnerReady { stacks, read });
@@ -163,6 +165,10 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
     /// Handles the end of a runner. The test that it was running is to blame.
     pub(super) fn on_worker_exit(&mut self, worker: usize, mut slot: WorkerSlot, dispatcher: &mut Dispatcher) {
         slot.forwarding.abort();
+        if self.plan.time_before.is_some() && !slot.done {
+            let ms = slot.since.elapsed().as_secs_f64() * 1000.0;
+            (self.tell)(DriverEvent::Timings(vec![ReportedTime(TimeKind::Lost, String::new(), 1, ms, ms)]));
+        }
         let stacks = slot.runner.told_stacks();
         let lost = dispatcher.worker_lost(worker);
         let Some(index) = lost.blamed else { return };

@@ -75,6 +75,9 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
             return Vec::new();
         }
         (self.yield_deadline, self.yield_forced) = (None, false);
+        if self.plan.time_before.is_some() {
+            (self.tell)(DriverEvent::Runners(round.workers));
+        }
         // The dispatcher counts its workers from 0 in each round.
         for worker in 0..round.workers {
             round.pending.ask(worker, self.plan, stay);

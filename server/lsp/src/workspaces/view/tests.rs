@@ -223,7 +223,7 @@ proptest! {
         prop_assert_eq!(view.runs()["r"].done, finals);
         let counts = RunCounts::default();
         let status = RunEndStatus::Passed;
-        let end = RunEnd { run_id: "r".into(), status, counts, duration_ms: 0.0, message: None, debug_data: None, warnings: Vec::new() };
+        let end = RunEnd { run_id: "r".into(), status, counts, duration_ms: 0.0, message: None, debug_data: None, warnings: Vec::new(), timings: None };
         view.apply(&EventPayload::RunFinished(end));
         prop_assert!(IDS.iter().all(|id| !view.is_running(id)));
         prop_assert!(view.runs().is_empty());
