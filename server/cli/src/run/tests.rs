@@ -406,6 +406,7 @@ async fn what_was_typed_is_what_is_asked() {
                     whole_files: false,
                     ends_with_session: false,
                     full_reports: false,
+                    timings: false,
                 },
             ),
         },
