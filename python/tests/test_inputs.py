@@ -74,6 +74,8 @@ def test_functions_are_recorded_for_each_test(project: Project) -> None:
             from pkg import core
             MADE = core.build()
             def test_build(): core.build()
+            def test_often():
+                for _ in range(100): core.build()
             def test_again(): core.build()
             def test_nothing(): pass
             """,
@@ -81,6 +83,7 @@ def test_functions_are_recorded_for_each_test(project: Project) -> None:
     )
     build = {"pkg/core.py:build", "pkg/core.py:Parser.parse"}
     assert found.used["test_build"] == build | {"test_a.py:test_build"}
+    assert found.used["test_often"] == build | {"test_a.py:test_often"}
     assert found.used["test_again"] == build | {"test_a.py:test_again"}
     assert found.used["test_nothing"] == {"test_a.py:test_nothing"}
     assert found.first == ["test_build"]

@@ -2,8 +2,8 @@
 
 It uses `sys.monitoring` (Python 3.12 and later). One tool sees every code object once, when it is
 first executed. A second one is armed for the project's code objects alone: each of them is noted
-once in a test, and armed again for the next test. To arm every code object of the process again,
-as `restart_events` does, would cost most of the time.
+once in a test. One that a test calls often is disarmed until the next test. To arm a code object
+again takes as long as a dozen notifications, and `restart_events` arms those of the whole process.
 
 The calls between functions serve tests that find a result which an earlier test in the process
 left: they depend on what made it. A function's caller is the project's next frame on the stack;
@@ -47,6 +47,8 @@ _STARTERS = (
     ("/multiprocessing/util.py", "spawnv_passfds"),
     ("/multiprocessing/forkserver.py", "connect_to_new_process"),
 )
+# The number of calls in a test after which a function is disarmed.
+_OFTEN = 8
 _ID_BITS = 24
 _MASK = (1 << _ID_BITS) - 1
 
@@ -66,7 +68,9 @@ class Executed:
         self._codes: dict[int, CodeType] = {}
         self._numbers: dict[int, tuple[int, ...]] = {}
         self._paths: dict[str, str | None] = {}
-        self._now: set[int] = set()
+        # The code objects that were executed since the last take: how many calls were seen.
+        self._now: dict[int, int] = {}
+        self._disarmed: set[int] = set()
         self._calls: set[int] = set()
         self._new_calls: set[int] = set()
         # Functions that were named by a call and not executed yet: code object, callers.
@@ -89,11 +93,20 @@ class Executed:
         events = monitoring.events
         set_local, disable = monitoring.set_local_events, monitoring.DISABLE
         known, note, getframe = self._known, self._note, sys._getframe
-        caller_of = self._callers.get
+        caller_of, calls_of = self._callers.get, self._now.get
+        now, disarmed = self._now, self._disarmed
 
         def executed(code: CodeType, _offset: int) -> Any:
-            note(known[id(code)], getframe(1).f_back)
-            return disable
+            number = known[id(code)]
+            calls = calls_of(number)
+            if calls is None:
+                note(number, getframe(1).f_back)
+            elif calls < _OFTEN:
+                now[number] = calls + 1
+            else:
+                disarmed.add(number)
+                return disable
+            return None
 
         def first_executed(code: CodeType, _offset: int) -> Any:
             if id(code) in known:
@@ -133,10 +146,12 @@ class Executed:
     def take(self) -> set[int]:
         """The inputs that were executed since the last call; from now on each is noted again."""
         codes = list(self._now)
-        self._now.difference_update(codes)
-        arm = self._arm
         for code in codes:
-            arm(self._codes[code])
+            self._now.pop(code, None)
+        disarmed = list(self._disarmed)
+        self._disarmed.difference_update(disarmed)
+        for code in disarmed:
+            self._arm(self._codes[code])
         return self.numbers(codes)
 
     def running_elsewhere(self) -> set[int]:
@@ -180,7 +195,7 @@ class Executed:
 
     def _note(self, number: int, frame: Any) -> None:
         """A code object is executed; `frame`: its caller's."""
-        self._now.add(number)
+        self._now[number] = 1
         caller_of = self._callers.get
         while frame is not None:
             caller = caller_of(id(frame.f_code))
