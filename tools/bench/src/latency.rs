@@ -35,7 +35,7 @@ pub(crate) fn measure(
 
     let (mut own, mut cold) = (Vec::new(), Vec::new());
     for _ in 0..WARM_UP + rounds {
-        cold.push(cold_run(venv, project)?);
+        cold.push(cold_run(venv, project, &project.file)?);
         own.push(key_to_verdict(&mut client, project, Instant::now(), 0)?);
     }
     let unchanged = Figure::ratio(
@@ -49,7 +49,7 @@ pub(crate) fn measure(
     for _ in 0..WARM_UP + rounds {
         revision += 1;
         fs::write(&project.module, project.module_text(revision)?)?;
-        cold.push(cold_run(venv, project)?);
+        cold.push(cold_run(venv, project, &project.file)?);
         revision += 1;
         let text = project.module_text(revision)?;
         let start = Instant::now();
@@ -94,9 +94,9 @@ fn check(outcome: &Value, revision: u64) -> Result<()> {
 }
 
 /// The time that a cold `python -m pytest file::test` takes.
-fn cold_run(venv: &Venv, project: &Generated) -> Result<Duration> {
+pub(crate) fn cold_run(venv: &Venv, project: &Generated, file: &str) -> Result<Duration> {
     let mut command = venv.python_command();
-    let test = format!("{}::{}", project.file, project.test.0);
+    let test = format!("{file}::{}", project.test.0);
     command.current_dir(&project.root).args(["-m", "pytest", &test]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let start = Instant::now();

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a chore talks to the person at the terminal")]
 
 mod control;
+mod edits;
 mod history;
 mod latency;
 mod projects;
@@ -17,6 +18,7 @@ use chores::ui::{self, Colour};
 use chores::venv::Venv;
 use chores::{build, paths};
 use clap::Parser;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,13 +32,17 @@ struct Options {
     /// Measure these parts only; all if none is named.
     #[arg(value_name = "PART", value_parser = PARTS)]
     parts: Vec<String>,
+    /// Measure this binary, instead of a release build of the present sources.
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
     /// Print one JSON object instead of the table.
     #[arg(long)]
     json: bool,
 }
 
 /// The parts that can be measured separately.
-const PARTS: [&str; 9] = ["control", "history", "latency", "lenses", "listing", "memory", "socket", "suites", "tree"];
+const PARTS: [&str; 10] =
+    ["control", "edits", "history", "latency", "lenses", "listing", "memory", "socket", "suites", "tree"];
 
 /// The interpreter and binary that the generated projects run with.
 const REQUIREMENTS: &str = "iniconfig==2.3.1\nnumpy==2.4.6\npackaging==26.3\npandas==3.1.1\npluggy==1.7.0\npygments==2.21.0\n\
@@ -96,7 +102,10 @@ fn main() -> ExitCode {
 
 /// Measures everything; `false` if a promise is not kept.
 fn run(options: &Options) -> Result<bool> {
-    let binary = build::binary("release")?;
+    let binary = match &options.binary {
+        Some(binary) => std::path::absolute(binary)?,
+        None => build::binary("release")?,
+    };
     let venv = Venv::ensure("bench", REQUIREMENTS)?;
     let home = paths::target().join("bench");
     let state = home.join("state");
@@ -118,6 +127,11 @@ fn run(options: &Options) -> Result<bool> {
         note("a project of 1,000 tests that imports pandas");
         let thousand = projects::pandas(&home.join("thousand"), 25, 40)?;
         figures.extend(latency::measure(&binary, &venv, &thousand, &state, options.rounds)?);
+    }
+    if wanted("edits") {
+        note("the same project, edited without a pause");
+        let thousand = projects::pandas(&home.join("edited"), 25, 40)?;
+        figures.extend(edits::measure(&binary, &venv, &thousand, &state, options.rounds)?);
     }
     if wanted("lenses") {
         note("a repository of 20,000 tests");
