@@ -47,50 +47,48 @@ def watching(world: World, project: Project, *arguments: str, **env: str) -> Ter
     return Terminal(world, [str(binary()), "run", "--watch", *arguments], project.root, **env)
 
 
+def expect_summary(terminal: Terminal, counts: str) -> str:
+    """Waits for the end of a run with these counts, and for more changes. Returns the filters."""
+    terminal.expect(rf"=== {counts} in")
+    return terminal.expect(READY)[1]
+
+
 def test_a_save_runs_what_it_affects(world: World, project: Project) -> None:
     with watching(world, project) as terminal:
-        terminal.expect(r"=== 3 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "3 passed")
         project.write("pkg/low.py", "x = 2\n")
         terminal.expect(r"^pkg/low\.py changed: 1 test file$")
         terminal.expect(r"^E .*assert 2 == 1")
-        terminal.expect(r"=== 1 failed, 1 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 failed, 1 passed")
         # A file that does not parse is an error of its own, and the watching goes on.
         project.write("tests/api/test_low.py", "def test_low(:\n")
         terminal.expect("SyntaxError")
         terminal.expect(r"=== 1 error")
         terminal.expect(READY)
         project.write("tests/api/test_low.py", "def test_new():\n    pass\n")
-        terminal.expect(r"=== 1 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 passed")
         # A file that tests read.
         project.write("data.txt", "bad")
         terminal.expect(r"^data\.txt changed: 1 test file$")
-        terminal.expect(r"=== 1 failed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 failed")
         # A new folder with a new test file, then another name for it.
         project.write("tests/new/test_new.py", "def test_1():\n    pass\n")
         terminal.expect(r"^tests/new/test_new\.py changed: 1 test file$")
-        terminal.expect(r"=== 1 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 passed")
         (project.root / "tests/new/test_new.py").rename(project.root / "tests/new/test_moved.py")
         terminal.expect(r"test_moved\.py and tests/new/test_new\.py changed: 1 test file$")
-        terminal.expect(r"=== 1 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 passed")
         project.write("tests/new/conftest.py", "raise RuntimeError('no')\n")
         terminal.expect(r"RuntimeError: no")
         terminal.expect(READY)
         (project.root / "tests/new/conftest.py").unlink()
-        terminal.expect(r"=== 1 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 passed")
         (project.root / "tests/new/test_moved.py").unlink()
         terminal.expect(r"^tests/new/test_moved\.py changed: no test depends on it$")
         terminal.expect(READY)
         project.write("pytest.ini", "[pytest]\npythonpath = .\naddopts = -k other\n")
         terminal.expect(r"^pytest\.ini changed: all tests$")
-        terminal.expect(r"=== 1 failed, 1 deselected in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 failed, 1 deselected")
         terminal.type("q")
         assert terminal.wait() == 1, terminal.text
     assert not world.wait_until_gone()
@@ -99,38 +97,32 @@ def test_a_save_runs_what_it_affects(world: World, project: Project) -> None:
 def test_keys_choose_tests(world: World, project: Project) -> None:
     project.write("data.txt", "bad")
     with watching(world, project) as terminal:
-        terminal.expect(r"=== 1 failed, 2 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 failed, 2 passed")
         terminal.type("h")
         terminal.expect(r"^  f +run the tests that failed last$")
         terminal.expect(READY)
         terminal.type("f")
-        terminal.expect(r"=== 1 failed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 failed")
         terminal.type("pAPI\r")
         terminal.expect(r"Path contains .*: API$")
-        terminal.expect(r"=== 2 passed in")
-        assert terminal.expect(READY)[1] == " (path: API)"
+        assert expect_summary(terminal, "2 passed") == " (path: API)"
         project.write("data.txt", "good")
         project.write("tests/test_other.py", FILES["tests/test_other.py"] + "\n")
         terminal.expect(r"tests/test_other\.py changed: no selected test depends on (it|them)$")
         terminal.expect(READY)
         terminal.type("tfin\x7f\x7f\x7fnot fine\r")
-        terminal.expect(r"=== 1 passed, 1 deselected in")
-        assert terminal.expect(READY)[1] == " (path: API, -k: not fine)"
+        assert expect_summary(terminal, "1 passed, 1 deselected") == " (path: API, -k: not fine)"
         terminal.type("t(\r")
         terminal.expect("pytest-lens: Wrong expression passed to '-k'")
         terminal.expect(READY)
         terminal.type("a")
-        terminal.expect(r"=== 3 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "3 passed")
         terminal.type("f")
         terminal.expect("no selected test failed when it last ran")
         terminal.expect(READY)
         # The last run that ran tests is repeated.
         terminal.type("\r")
-        terminal.expect(r"=== 3 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "3 passed")
         terminal.type("q")
         assert terminal.wait() == 0, terminal.text
 
@@ -162,8 +154,7 @@ def test_saves_during_a_run_run_after_it(world: World, project: Project) -> None
         project.write("../go", "")
         terminal.expect(r"=== 6 passed in")
         terminal.expect(r"^\d+ files changed: 1 test file$")
-        terminal.expect(r"=== 1 failed, 1 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 failed, 1 passed")
         assert terminal.text.count("changed: 1 test file") == 1, terminal.text
         terminal.type("\x04")
         assert terminal.wait() == 1, terminal.text
@@ -285,35 +276,28 @@ def test_b11_saves_and_keys_work_over_nested_projects(world: World, tmp_path: Pa
     }
     project = Project(tmp_path / "project", files)
     with watching(world, project) as terminal:
-        terminal.expect(r"=== 3 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "3 passed")
         # A file outside of the project whose test imports it.
         project.write("common/shared_code.py", "x = 2\n")
         terminal.expect(r"^common/shared_code\.py changed: 1 test file$")
-        terminal.expect(r"=== 1 failed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 failed")
         # A file that a test of another project reads.
         project.write("web/data.txt", "bad")
         terminal.expect(r"^web/data\.txt changed: 1 test file$")
-        terminal.expect(r"=== 1 failed, 1 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 failed, 1 passed")
         terminal.type("f")
-        terminal.expect(r"=== 2 failed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "2 failed")
         terminal.type("pWEB\r")
-        terminal.expect(r"=== 1 failed, 1 passed in")
-        assert terminal.expect(READY)[1] == " (path: WEB)"
+        assert expect_summary(terminal, "1 failed, 1 passed") == " (path: WEB)"
         terminal.type("t")
         terminal.type("test_v\r")
-        terminal.expect(r"=== 1 passed, 1 deselected in")
-        assert terminal.expect(READY)[1] == " (path: WEB, -k: test_v)"
+        assert expect_summary(terminal, "1 passed, 1 deselected") == " (path: WEB, -k: test_v)"
         terminal.type("a")
         terminal.expect(READY)
         # A folder becomes a project of its own.
         project.write("web/sub/pytest.ini", "[pytest]\npython_files = check_*.py\n")
         project.write("web/sub/check_s.py", "def test_s():\n    pass\n")
-        terminal.expect(r"=== 1 passed in")
-        terminal.expect(READY)
+        expect_summary(terminal, "1 passed")
         terminal.type("q")
         terminal.wait()
     assert not world.wait_until_gone()

@@ -125,8 +125,10 @@ impl Changes {
         self.all().next().is_none()
     }
 
-    /// Adds the changes since another snapshot. [`Snapshot::accept`] takes only those since the first one.
+    /// Adds the changes since another snapshot.
     pub(crate) fn add(&mut self, more: Changes) {
+        self.seen.dirs.extend(more.seen.dirs);
+        self.seen.looks.extend(more.seen.looks);
         let kinds = [(&mut self.files, more.files), (&mut self.entries, more.entries), (&mut self.others, more.others)];
         for (own, more) in kinds {
             own.extend(more);

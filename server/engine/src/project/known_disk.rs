@@ -46,13 +46,51 @@ impl KnownDisk {
         self.whole.clone()
     }
 
-    /// Takes the snapshot of the parts.
+    /// Takes the snapshot of the parts, for a refresh.
     pub(crate) fn take_parts(&mut self) -> Snapshot {
         std::mem::take(&mut self.parts)
+    }
+
+    /// The refresh has not brought the inventory up to date: the next one compares the parts again.
+    pub(crate) fn give_back(&mut self, parts: Snapshot) {
+        let later = std::mem::replace(&mut self.parts, parts);
+        self.parts.absorb(&later);
     }
 
     /// A refresh has brought the inventory up to this state.
     pub(crate) fn refreshed(&mut self, whole: Snapshot) {
         self.whole = Some(whole);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    fn of(paths: &[&Path]) -> Snapshot {
+        let mut snapshot = Snapshot::default();
+        snapshot.add_opened(paths.iter().map(|path| path.to_path_buf()));
+        snapshot
+    }
+
+    #[test]
+    fn a_refresh_that_fails_leaves_what_parts_have_read_to_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.txt"), folder.path().join("b.txt"));
+        fs::write(&a, "1").unwrap();
+        fs::write(&b, "1").unwrap();
+        let mut known = KnownDisk { whole: Some(Snapshot::default()), parts: of(&[&a, &b]) };
+        fs::write(&a, "22").unwrap();
+        fs::write(&b, "22").unwrap();
+        let mut parts = known.take_parts();
+        assert_eq!(parts.changes().files, [a.clone(), b.clone()]);
+        // Meanwhile a run has read one of them.
+        known.parts = of(&[&b]);
+        known.give_back(parts);
+        assert!(known.has_read(&[a.clone()]));
+        assert_eq!(known.take_parts().changes().files, [a]);
     }
 }

@@ -159,18 +159,38 @@ async fn bring_up_to_date(project: &Arc<Project>, force: bool, purpose: Purpose)
     let other_arguments = project.renew_settings().await;
     let ground_changed = other_arguments | project.renew_env().0 | project.renew_interpreter(false).await;
     let base = project.pool.newest_session().map(|collected| Arc::clone(&collected.base));
-    let mut parts = project.refresher.known().take_parts();
-    let compared = tokio::task::spawn_blocking(move || {
-        let mut changes = known.changes();
-        changes.add(parts.changes());
-        // Everything depends on the interpreter and its installed packages.
-        let ground_changed = ground_changed || base.is_some_and(|base| !base.is_unchanged());
-        (known, changes, ground_changed)
-    });
-    let Ok((mut known, changes, ground_changed)) = compared.await else { return Ok(()) };
-    if changes.is_empty() && !ground_changed {
-        return Ok(());
+    let parts = project.refresher.known().take_parts();
+    let compared = {
+        let mut parts = parts.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut changes = known.changes();
+            changes.add(parts.changes());
+            // Everything depends on the interpreter and its installed packages.
+            let ground_changed = ground_changed || base.is_some_and(|base| !base.is_unchanged());
+            known.absorb(&parts);
+            (known, changes, ground_changed)
+        })
+    };
+    let done = match compared.await {
+        Ok((known, changes, is_other_ground)) if is_other_ground || !changes.is_empty() => {
+            collect_changed(project, known, changes, is_other_ground, purpose).await.map(|()| true)
+        }
+        _ => Ok(false),
+    };
+    if !matches!(done, Ok(true)) {
+        project.refresher.known().give_back(parts);
     }
+    done.map(drop)
+}
+
+/// Collects what these changes affect. `known`: the disk as the inventory knew it before.
+async fn collect_changed(
+    project: &Arc<Project>,
+    mut known: Snapshot,
+    changes: Changes,
+    ground_changed: bool,
+    purpose: Purpose,
+) -> Result<(), CollectFailure> {
     let is_config = |path: &PathBuf| path.file_name().is_some_and(is_config_file);
     if changes.all().any(is_config) {
         project.renew_nested().await;

@@ -70,6 +70,23 @@ impl Scene {
         seen("a session that was started ahead", look).await;
     }
 
+    /// Edits a module and runs the file, until three runs have gone on from a session that was there before the edit. One that
+    /// has written its number may not be quite ready yet.
+    async fn three_runs_go_on(&self, file: &str) {
+        let mut ahead = 0;
+        for round in 0..20 {
+            let before = pids(&self.sessions).len();
+            let (value, expected) = if round % 2 == 0 { (2, FAILED) } else { (1, PASSED) };
+            self.lab.project.write("mod.py", &format!("VALUE = {value}\n"));
+            assert_eq!(self.run_file(file).await, expected);
+            ahead += usize::from(pids(&self.sessions).len() == before);
+            if ahead == 3 {
+                return;
+            }
+        }
+        panic!("{ahead} runs went on from the session that was there before the edits");
+    }
+
     /// The process that the last test's process was forked off.
     fn last_parent(&self) -> Option<String> {
         pids(&self.parents).pop()
@@ -79,37 +96,14 @@ impl Scene {
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_edit_a_run_goes_on_from_the_session_that_waits_and_runs_new_code() {
     let scene = Scene::new().await;
-    let mut ahead = 0;
-    for round in 0..20 {
-        let before = pids(&scene.sessions).len();
-        let (value, expected) = if round % 2 == 0 { (2, FAILED) } else { (1, PASSED) };
-        scene.lab.project.write("mod.py", &format!("VALUE = {value}\n"));
-        assert_eq!(scene.run().await, expected);
-        // One that has written its number may not be quite ready yet.
-        ahead += usize::from(pids(&scene.sessions).len() == before);
-        if ahead == 3 {
-            break;
-        }
-    }
-    assert_eq!(ahead, 3, "runs went on from the session that was there before the edits");
+    scene.three_runs_go_on("sub/test_a.py").await;
     scene.lab.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_file_of_its_folder_goes_on_from_the_session_that_waits() {
     let scene = Scene::new().await;
-    let mut ahead = 0;
-    for round in 0..20 {
-        let before = pids(&scene.sessions).len();
-        let (value, expected) = if round % 2 == 0 { (2, FAILED) } else { (1, PASSED) };
-        scene.lab.project.write("mod.py", &format!("VALUE = {value}\n"));
-        assert_eq!(scene.run_file("sub/test_b.py").await, expected);
-        ahead += usize::from(pids(&scene.sessions).len() == before);
-        if ahead == 3 {
-            break;
-        }
-    }
-    assert_eq!(ahead, 3);
+    scene.three_runs_go_on("sub/test_b.py").await;
     let before = pids(&scene.sessions).len();
     assert_ne!(scene.run_file("sub/deep/test_c.py").await, [0; 5]);
     assert!(pids(&scene.sessions).len() > before, "another folder may have other conftests");
