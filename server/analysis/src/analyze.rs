@@ -55,6 +55,7 @@ pub fn analyze_as(source: &str, settings: &PytestSettings, role: &FileRole) -> F
             imports: module.imports,
             named: literals::named(tree),
             paths: file_paths::named(tree, &module.names),
+            path_names: file_paths::names(&module.names),
             syntax_error: error.map(|error| (lines.pos(error.at), error.message)),
         }
     })

@@ -2,7 +2,7 @@
 //!
 //! `"/data/a.h5"`, `Path(__file__).parent.parent / "shared" / "a.xml"`, `os.path.join(HERE, "..", name)`: literals, and
 //! paths that `pathlib` and `os.path` make from them, from `__file__` and from environment variables, through the
-//! module's own names. Of a path that is known only in part, the known part counts.
+//! module's own names and those that it imports from others. Of a path that is known only in part, the known part counts.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ const SAME: [&str; 9] = [
 const UNCHANGED: [&str; 6] = ["absolute", "as_posix", "expanduser", "read_bytes", "read_text", "resolve"];
 
 /// A path in code.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct NamedPath {
     /// The path begins at the file itself, whose own name is its first part: `../x` is next to the file. Otherwise it
     /// begins at the working directory.
@@ -43,17 +43,21 @@ pub struct NamedPath {
     /// The path begins with the value of this environment variable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variable: Option<String>,
+    /// The path begins with the value of this name, which is imported: `settings.DATA`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constant: Option<String>,
     /// The path, with `..` as in the source.
     pub path: String,
 }
 
 impl NamedPath {
     fn plain(path: &str) -> Self {
-        NamedPath { of_file: false, variable: None, path: path.to_owned() }
+        NamedPath { path: path.to_owned(), ..NamedPath::default() }
     }
 
     fn join(self, other: NamedPath) -> Option<NamedPath> {
-        if other.of_file || other.variable.is_some() || other.path.starts_with(['/', '~']) {
+        let is_whole = other.of_file || other.variable.is_some() || other.path.starts_with(['/', '~']);
+        if is_whole || other.constant.is_some() {
             return Some(other);
         }
         let path = if self.path.is_empty() { other.path } else { format!("{}/{}", self.path, other.path) };
@@ -67,8 +71,24 @@ impl NamedPath {
     /// Whether it may lead out of the file's folder, or out of the working directory.
     fn may_lead_out(&self) -> bool {
         let absolute = self.path.len() > 1 && (self.path.starts_with('/') || self.path.starts_with("~/"));
-        absolute || self.variable.is_some() || self.path.split('/').any(|part| part == "..")
+        let is_made = self.constant.is_some() && !self.path.is_empty();
+        absolute || is_made || self.variable.is_some() || self.path.split('/').any(|part| part == "..")
     }
+
+    /// The path, where its constant has this value.
+    pub fn from(&self, constant: &NamedPath) -> Option<NamedPath> {
+        let path = self.path.trim_start_matches('/');
+        if path.is_empty() { Some(constant.clone()) } else { constant.clone().join(NamedPath::plain(path)) }
+    }
+}
+
+/// A module's own names for paths, sorted.
+pub(crate) fn names(names: &Names<'_>) -> Vec<(String, NamedPath)> {
+    let reader = Reader { names, found: BTreeSet::new() };
+    let value = |(name, value): (&str, _)| Some((name.to_owned(), reader.value(value, MAX_HOPS)?));
+    let mut found: Vec<_> = names.assigned().filter_map(value).collect();
+    found.sort_unstable();
+    found
 }
 
 /// All paths that may lead out of the project, sorted, each once.
@@ -91,10 +111,14 @@ impl<'a> Reader<'a> {
             Expr::Name(name) if name.id.as_str() == "__file__" => {
                 Some(NamedPath { of_file: true, ..NamedPath::plain("") })
             }
-            Expr::Name(name) => self.value(self.names.value(name.id.as_str())?, hops),
+            Expr::Name(name) => match self.names.value(name.id.as_str()) {
+                Some(value) => self.value(value, hops),
+                None => self.constant(expr),
+            },
             Expr::Attribute(attribute) if attribute.attr.as_str() == "parent" => {
                 self.value(&attribute.value, hops)?.parent()
             }
+            Expr::Attribute(_) => self.constant(expr),
             Expr::Subscript(subscript) if self.means(&subscript.value, &["os.environ"]) => variable(&subscript.slice),
             Expr::Subscript(subscript) => {
                 let Expr::Attribute(attribute) = &*subscript.value else { return None };
@@ -113,6 +137,18 @@ impl<'a> Reader<'a> {
             Expr::Call(call) => self.made(call, hops),
             _ => None,
         }
+    }
+
+    /// The value of a name of another module.
+    fn constant(&self, expr: &'a Expr) -> Option<NamedPath> {
+        let mut base = expr;
+        while let Expr::Attribute(attribute) = base {
+            base = &attribute.value;
+        }
+        let Expr::Name(name) = base else { return None };
+        let used = self.names.resolve(expr).filter(|_| self.names.is_imported(name.id.as_str()))?;
+        let is_of_module = used.arguments.is_none() && used.path.contains('.');
+        is_of_module.then(|| NamedPath { constant: Some(used.path), ..NamedPath::plain("") })
     }
 
     fn formatted(&self, parts: impl Iterator<Item = &'a FStringPart>, hops: usize) -> Option<NamedPath> {
@@ -141,23 +177,22 @@ impl<'a> Reader<'a> {
 
     fn made(&self, call: &'a ruff_python_ast::ExprCall, hops: usize) -> Option<NamedPath> {
         let arguments = &call.arguments.args;
-        if let Expr::Attribute(method) = &*call.func
-            && let Some(own) = self.value(&method.value, hops)
-        {
-            let name = method.attr.as_str();
-            return match name {
-                "joinpath" => self.joined(own, arguments, hops),
-                _ if UNCHANGED.contains(&name) => Some(own),
-                _ => None,
-            };
-        }
-        let function = self.names.resolve(&call.func)?.path;
+        let function = self.names.resolve(&call.func).map_or_else(String::new, |used| used.path);
         let first = || self.value(arguments.first()?, hops);
         match function.as_str() {
-            "os.environ.get" | "os.getenv" => variable(arguments.first()?),
-            "pathlib.Path" | "os.path.join" => self.joined(first()?, &arguments[1..], hops),
-            "os.path.dirname" => first()?.parent(),
-            other if SAME.contains(&other) => first(),
+            "os.environ.get" | "os.getenv" => return variable(arguments.first()?),
+            "pathlib.Path" | "os.path.join" => return self.joined(first()?, &arguments[1..], hops),
+            "os.path.dirname" => return first()?.parent(),
+            other if SAME.contains(&other) => return first(),
+            _ => {}
+        }
+        let Expr::Attribute(method) = &*call.func else { return None };
+        let own = self.value(&method.value, hops)?;
+        match method.attr.as_str() {
+            "joinpath" => self.joined(own, arguments, hops),
+            // A function of another module may have such a name, too.
+            _ if own.constant.is_some() && !arguments.is_empty() => None,
+            name if UNCHANGED.contains(&name) => Some(own),
             _ => None,
         }
     }
@@ -177,8 +212,8 @@ impl<'a> Visitor<'a> for Reader<'a> {
         let value = if matches!(expr, Expr::Name(_)) { None } else { self.value(expr, MAX_HOPS) };
         match value {
             Some(path) => {
-                if path.variable.is_some() {
-                    // The default of an unset variable may be a path, too.
+                if path.variable.is_some() || (path.constant.is_some() && path.path.is_empty()) {
+                    // The default of an unset variable may be a path, too, and so may what comes before a name.
                     walk_expr(self, expr);
                 }
                 if path.may_lead_out() {
@@ -213,9 +248,10 @@ mod tests {
 
     fn named(source: &str) -> Vec<String> {
         let paths = analyze(source, &PytestSettings::default()).paths;
-        let start = |named: &NamedPath| match &named.variable {
-            Some(name) => format!("${name}/"),
-            None => if named.of_file { "@" } else { "" }.to_owned(),
+        let start = |named: &NamedPath| match (&named.variable, &named.constant) {
+            (Some(name), _) => format!("${name}/"),
+            (_, Some(name)) => format!("<{name}>"),
+            _ => if named.of_file { "@" } else { "" }.to_owned(),
         };
         paths.into_iter().map(|named| start(&named) + &named.path).collect()
     }
@@ -239,6 +275,11 @@ mod tests {
                 "/srv/data/x/y",
             ),
             ("import os\nx = load(os.path.expanduser('~/b.xml'))", "~/b.xml"),
+            ("from settings import DATA\nx = load(DATA / 'a' / 'b.xml')", "<settings.DATA>a/b.xml"),
+            ("import conf.settings as s\nD = s.DATA\nx = load(f'{D}/b.xml')", "<conf.settings.DATA>/b.xml"),
+            ("import os\nfrom .s import D\nx = load(os.path.join(D.parent, 'b.xml'))", "<s.D>../b.xml"),
+            ("import os, s\nx = s.load(os.path.join(s.D, 'b.xml'))", "<s.D>b.xml"),
+            ("import s\nx = s.read_text('/data/b.xml')", "/data/b.xml"),
             ("import os\nx = load(os.environ['DATA'])", "$DATA/"),
             ("from os import environ\nx = load(environ.get('DATA', '/srv') + '/b.xml')", "$DATA//b.xml"),
             ("from os import environ\nx = load(environ.get('DATA', '/srv') + '/b.xml')", "/srv"),

@@ -130,6 +130,9 @@ pub struct FileAnalysis {
     /// Paths that its code names and that may lie outside of the project.
     #[serde(default)]
     pub paths: Vec<NamedPath>,
+    /// Its own names for paths, or parts of paths, sorted: other modules may make paths from them.
+    #[serde(default)]
+    pub path_names: Vec<(String, NamedPath)>,
     /// The first syntax error. Nodes outside of the broken part are still there.
     pub syntax_error: Option<(Pos, String)>,
     /// The calls in its code.

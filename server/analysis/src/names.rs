@@ -51,6 +51,16 @@ impl<'a> Names<'a> {
         self.assigned.insert(name, value);
     }
 
+    /// Whether a name was imported.
+    pub(crate) fn is_imported(&self, name: &str) -> bool {
+        self.imported.contains_key(name)
+    }
+
+    /// The module's own names, with their values.
+    pub(crate) fn assigned(&self) -> impl Iterator<Item = (&'a str, &'a Expr)> {
+        self.assigned.iter().map(|(name, value)| (*name, *value))
+    }
+
     /// The value assigned to a name.
     pub(crate) fn value(&self, name: &str) -> Option<&'a Expr> {
         self.assigned.get(name).copied()

@@ -26,7 +26,7 @@ use crate::processes::file_opens::Window;
 use crate::processes::hub::Hub;
 use crate::processes::launcher::Base;
 use crate::processes::liveness::stopped_too_long;
-use crate::processes::outside_files;
+use crate::processes::outside_files::{Readings, is_configuration};
 use crate::processes::prestarted::Prestarted;
 use crate::processes::process::{Arrival, ExitStatus, NoProcess, Process, ProcessEvent};
 use crate::processes::process_tree::{KillOnDrop, kill_tree};
@@ -204,18 +204,21 @@ pub(crate) async fn collect(
     let day_left = collected.day_left.and_then(|left| Duration::try_from_secs_f64(left).ok());
     let sources: Vec<_> =
         collected.read.files.iter().filter(|file| is_source(file)).map(|file| PathBuf::from(&file.0)).collect();
+    let configuration: Vec<_> =
+        collected.read.files.iter().map(|file| PathBuf::from(&file.0)).filter(|path| is_configuration(path)).collect();
     let (window, mut reasons, mut snapshot) = (order.window, collected.reasons, Snapshot::new(collected.read));
     let (nodes, reasons, snapshot, is_certain, perhaps_read) = tokio::task::spawn_blocking(move || {
         let nodes = make_nodes(items, &root, &settings, &analyses);
         let read: Vec<_> =
             sources.iter().filter_map(|path| Some((path.as_path(), analyses.of(path, &settings)?))).collect();
         reasons.extend(first_clock(&read, &root));
-        let outside = outside_files::named(&root, &variables, read.iter().map(|(path, analysis)| (*path, &**analysis)));
         let mut perhaps_read = Vec::new();
         let opened = match window {
             // A session that can't be shared is not used again.
             Some(window) if reasons.is_empty() => {
-                perhaps_read = window.watch_named(outside);
+                let sources = read.iter().map(|(path, analysis)| (*path, &**analysis)).collect();
+                let readings = Readings { root: &root, variables: &variables, sources, configuration: &configuration };
+                perhaps_read = window.watch_named(readings.named());
                 window.opened().beside(&snapshot, &perhaps_read)
             }
             _ => Some(Snapshot::default()),

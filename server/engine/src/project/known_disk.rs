@@ -90,7 +90,7 @@ mod tests {
         // Meanwhile a run has read one of them.
         known.parts = of(&[&b]);
         known.give_back(parts);
-        assert!(known.has_read(&[a.clone()]));
+        assert!(known.has_read(std::slice::from_ref(&a)));
         assert_eq!(known.take_parts().changes().files, [a]);
     }
 }

@@ -4,6 +4,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use serde_json::json;
+
 use crate::common::{Lab, Order};
 
 /// The test passes as long as `mod.VALUE` is 1.
@@ -323,22 +325,27 @@ async fn p14_a_file_that_c_code_reads_at_import_counts_as_code() {
 async fn p14_a_file_outside_that_c_code_reads_at_import_counts_as_code() {
     let outside = tempfile::tempdir().unwrap();
     let path = |name: &str| outside.path().join(name);
-    for name in ["named.xml", "linked/a.xml", "part/b.xml"] {
+    for name in ["named.xml", "linked/a.xml", "part/b.xml", "deep/er/c.xml", "set/d.xml"] {
         std::fs::create_dir_all(path(name).parent().unwrap()).unwrap();
         std::fs::write(path(name), "1").unwrap();
     }
     let test = format!(
-        "import pathlib, reading\nBASE = pathlib.Path('{}')\n\
+        "import json, pathlib, reading, where\nBASE = pathlib.Path('{}')\n\
          VALUES = [reading.read(str(BASE / 'named.xml')), reading.read('data/a.xml')]\n\
+         VALUES.append(reading.read(str(where.DEEP / 'er' / 'c.xml')))\n\
+         VALUES.append(reading.read(json.load(open('conf/data.json'))['base'] + '/d.xml'))\n\
          def part(name): return reading.read(str(BASE / 'part' / name))\n\
          VALUES.append(part('b' + '.xml'))\n\
-         def test(): assert VALUES == ['1', '1', '1']\n",
+         def test(): assert VALUES == ['1'] * 5\n",
         outside.path().display()
     );
-    let lab = Lab::resident(&[("reading.py", READ_BY_C), ("test_a.py", &test)]).await;
+    let place = format!("import pathlib\nDEEP = pathlib.Path('{}')\n", path("deep").display());
+    let configuration = json!({"base": path("set")}).to_string();
+    let files = [("where.py", &*place), ("conf/data.json", &configuration), ("test_a.py", &test)];
+    let lab = Lab::resident(&[&[("reading.py", READ_BY_C)], &files[..]].concat()).await;
     std::os::unix::fs::symlink(path("linked"), lab.project.root.join("data")).unwrap();
     assert_eq!(counts(&lab).await, PASSED);
-    for name in ["named.xml", "linked/a.xml", "part/b.xml"] {
+    for name in ["named.xml", "linked/a.xml", "part/b.xml", "deep/er/c.xml", "set/d.xml"] {
         for (value, expected) in [("2", FAILED), ("1", PASSED)] {
             // As editors save: another file takes its name.
             std::fs::write(path("new"), value).unwrap();
