@@ -14,6 +14,7 @@ BAD = {
     "test_missing.py": "import os\n\nfrom os import no_such_name\n",
     "test_raises.py": "x = 1\n\n\ndef f():\n    raise ValueError('at import')\n\nf()\n",
     "test_syntax.py": "def test_a():\n    pass\n\ndef test_b(:\n    pass\n",
+    "test_mute.py": "class Mute(Exception):\n    __str__ = lambda self: 1 / 0\nraise Mute\n",
     "test_other_syntax.py": "import syntax_helper\n",
     "test_fixture.py": "import pytest\n@pytest.mark.parametrize('x', 3)\ndef test_p(x): pass\n",
     "test_skipped.py": "import pytest\npytest.skip('all of it', allow_module_level=True)\n",
@@ -43,6 +44,7 @@ def test_each_broken_file_has_its_error_and_the_rest_is_there(project: Project) 
         ),
         "test_missing.py": (3, found["test_missing.py"][1]),
         "test_raises.py": (5, "ValueError: at import"),
+        "test_mute.py": (3, "Mute: (no text: its __str__ raises ZeroDivisionError)"),
         "test_syntax.py": (4, found["test_syntax.py"][1]),
         "test_other_syntax.py": (1, found["test_other_syntax.py"][1]),
     }

@@ -436,6 +436,28 @@ def test_r15_a_keeper_killed_while_the_interpreter_starts_ends_it(project: Proje
     base.wait_closed()
 
 
+@pytest.mark.parametrize(
+    ("capture", "harm"),
+    [
+        ("fd", "sys.stdout.close()"),
+        ("sys", "sys.stderr.close()"),
+        ("fd", "os.closerange(3, 2000)"),
+        ("fd", "sys.modules.clear()"),
+    ],
+)
+def test_a_runner_that_can_run_no_other_test_is_replaced(
+    project: Project, capture: str, harm: str
+) -> None:
+    engine = project({"test_a.py": f"import os, sys\ndef test_a(): {harm}\ndef test_b(): pass"})
+    collected = engine.collected(arguments=[f"--capture={capture}"])
+    runner = engine.fork(collected, "runner")
+    runner.wait("runner_ready")
+    names = ["test_a.py::test_a", "test_a.py::test_b"]
+    start(runner, names, output=str(engine.state / "tmp" / "w0"), timeout_ms=30_000)
+    runner.wait_closed()
+    assert [message["i"] for message in runner.all("started")] == [0]
+
+
 @pytest.mark.parametrize("way", ["runner", "session"])
 @pytest.mark.parametrize("capture", ["fd", "sys"])
 def test_r3_a_runner_whose_output_a_test_has_closed_is_replaced(

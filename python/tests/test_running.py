@@ -241,6 +241,47 @@ def test_timeout_leaves_the_stacks_behind(project: Project) -> None:
     assert len(runner.all("finished")) == 1
 
 
+def test_a_child_of_a_test_inherits_no_clock(project: Project) -> None:
+    # pytest stops the clock when a test fails, and a child has no thread that would confirm it.
+    engine = project(
+        {
+            "test_a.py": """
+            import os
+            def test_forks():
+                if os.fork() == 0:
+                    raise AssertionError("in the child")
+                os.wait()
+            """
+        }
+    )
+    runner = engine.fork(engine.collected(), "runner")
+    verdicts = run(runner, ["test_a.py::test_forks"], timeout_ms=30_000)
+    assert [verdict["outcome"] for verdict in verdicts.values()] == ["passed"]
+
+
+@pytest.mark.parametrize("happens", ["raise AssertionError", "os.fork() or os._exit(0)"])
+def test_the_clock_goes_on_after_failures_and_forks(project: Project, happens: str) -> None:
+    engine = project(
+        {
+            "test_a.py": f"""
+            import os, threading, pytest
+            @pytest.fixture
+            def stuck():
+                yield
+                threading.Event().wait()
+            def test_a(stuck): {happens}
+            """
+        }
+    )
+    host = engine.collected()
+    runner = engine.fork(host, "runner")
+    stacks = Path(runner.wait("runner_ready")["stacks"])
+    start(runner, ["test_a.py::test_a"], timeout_ms=500)
+    host.wait("exited", host=runner.name)
+    assert "in stuck" in stacks.read_text()
+    assert not runner.all("finished")
+
+
 def test_the_clock_starts_anew_for_each_test(project: Project) -> None:
     engine = project(
         {

@@ -8,7 +8,7 @@ import pytest
 
 from .. import own_code
 from ..reports import report_text
-from ..reports.exception_text import cause_of, exception_line, line_in
+from ..reports.exception_text import attribute, cause_of, exception_line, line_in, own_text
 from ..reports.verdict import skip_reason, text_of
 from ..unpatched import os
 from ..wire import MESSAGE_LIMIT, Message, cut
@@ -57,12 +57,12 @@ class CollectErrors:
         path = str(getattr(collector, "path", None) or getattr(collector, "fspath", self._root))
         try:
             text = _of_the_project(text_of(report), error)
-        except Exception as failure:
+        except BaseException as failure:
             text = f"(no text: {type(failure).__name__})"
         if error is None:
             self._add(path, None, _last_lines(text), text)
             return
-        failing = getattr(error, "path", None)  # a conftest.py, say
+        failing = attribute(error, "path")  # a conftest.py, say
         if failing is not None:
             path = str(failing)
         cause = cause_of(error)
@@ -71,7 +71,7 @@ class CollectErrors:
             path = init if os.path.exists(init) else path
         line = line_in(cause, path)
         own_words = cause is error and type(error).__name__ == "CollectError"
-        message = str(error) if own_words else exception_line(cause)
+        message = own_text(error) if own_words else exception_line(cause)
         hint = nested_projects.hint(cause, path, self._root, collector.config.inipath)
         self._add(path, line, message + hint, text + hint)
 
@@ -86,14 +86,16 @@ class CollectErrors:
     def add_exit(self, collector: Any, error: SystemExit) -> Any:
         """Add a module that ends the interpreter when it is imported; returns its failed report."""
         path = str(getattr(collector, "path", self._root))
-        message = f"SystemExit: {error}: the file ends the interpreter when it is imported"
+        message = (
+            f"SystemExit: {own_text(error)}: the file ends the interpreter when it is imported"
+        )
         self._add(path, line_in(error, path), message, message)
         return pytest.CollectReport(collector.nodeid, "failed", message, [])
 
 
 def _of_the_project(text: str, error: BaseException | None) -> str:
     """pytest's text without our own frames; for a syntax error, without any frames."""
-    if error is not None and isinstance(cause_of(error), SyntaxError):
+    if error is not None and issubclass(type(cause_of(error)), SyntaxError):
         return "\n".join(line for line in text.splitlines() if line.startswith("E "))
     kept: list[str] = []
     is_ours = False

@@ -25,7 +25,7 @@ def hint(error: BaseException, path: str, root: str, in_force: Any) -> str:
 
     `in_force`: the configuration file that the session has read.
     """
-    if not isinstance(error, ImportError):
+    if not issubclass(type(error), ImportError):
         return ""
     found = _nearest(path, root)
     if found is None or (in_force is not None and os.path.samefile(found, str(in_force))):

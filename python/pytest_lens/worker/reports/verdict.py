@@ -17,6 +17,7 @@ from ..unpatched import os
 from ..wire import MESSAGE_LIMIT, Message, cut
 from . import failure_traceback, report_text
 from .assertion_diff import Comparisons
+from .exception_text import own_text
 
 _PHASES = ("setup", "call", "teardown")
 _STREAMS = (("Captured stdout", "stdout"), ("Captured stderr", "stderr"), ("Captured log", "log"))
@@ -316,7 +317,7 @@ def _text(report: Any) -> str:
     try:
         return text_of(report)
     except BaseException as error:
-        return f"(no text: {type(error).__name__}: {error})"
+        return f"(no text: {type(error).__name__}: {own_text(error)})"
 
 
 def text_of(report: Any) -> str:

@@ -150,7 +150,7 @@ class Faults:
         """The stacks since the last call."""
         if self._file is None:
             return ""
-        with open(self._file.name, encoding="utf-8", errors="replace") as reader:
+        with open(self._file.path, encoding="utf-8", errors="replace") as reader:
             text = reader.read()
         if text:
             os.ftruncate(self._file.fileno(), 0)

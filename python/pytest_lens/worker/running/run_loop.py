@@ -13,13 +13,14 @@ from ..processes import process_tree
 from ..reports.hook_blame import is_a_hooks
 from ..reports.verdict import VerdictBuilder
 from ..state import Worker
-from ..unpatched import faulthandler, os, time
+from ..unpatched import os, time
 from ..wire import EngineGone, Message, cut, process_id
 from . import crash_repeats, match_ids
 from .overtime import Faults
 from .rehearsal import rehearse
 from .standard_descriptors import StandardDescriptors
 from .touch_pages import touch_machinery
+from .watchdog import Watchdog
 
 # Exceptions that end a session on purpose.
 ENDINGS = (
@@ -69,7 +70,7 @@ class RunLoop:
         self._timeout: float | None = None
         # The end of the whole run's time, by the monotonic clock.
         self._deadline: float | None = None
-        self._stacks: Any = None
+        self._stacks: Watchdog | None = None
         self._faults: Faults | None = None
         self._descriptors: StandardDescriptors | None = None
 
@@ -117,11 +118,11 @@ class RunLoop:
         if message.get("deadline_ns"):
             self._deadline = message["deadline_ns"] / 1e9
         if self._timeout is not None or self._deadline is not None:
-            self._open_stacks()
+            self._stacks = self._open_stacks()
         return [item for item in self._items if item is not None]
 
-    def _open_stacks(self) -> None:
-        self._stacks = open(stacks_path(self._worker), "w")  # noqa: SIM115 (while tests run)
+    def _open_stacks(self) -> Watchdog:
+        return Watchdog(stacks_path(self._worker))
 
     def _find(self, ids: list[str], unwanted: set[str], same_files: bool) -> list[int]:
         """Find the items of ids, also under other names; returns the indices that are missing."""
@@ -150,10 +151,11 @@ class RunLoop:
         faults = Faults(session.config)
         if faults.is_wanted() and not self._worker.boot.terminal:
             if self._stacks is None:
-                self._open_stacks()
+                self._stacks = self._open_stacks()
+            self._stacks.is_shared = True
             faults.begin(self._stacks)
             self._faults = faults
-        self._descriptors = StandardDescriptors(session.config)
+        self._descriptors = StandardDescriptors(session.config, self._stacks)
         error: BaseException | None = None
         try:
             while True:
@@ -181,7 +183,7 @@ class RunLoop:
             message = str(interrupt) or type(interrupt).__name__
         finally:
             if self._stacks is not None:
-                faulthandler.cancel_dump_traceback_later()
+                self._stacks.stop()
             faults.end()
         done: Message = {"t": "done", "reason": reason}
         if message:
@@ -229,7 +231,7 @@ class RunLoop:
         if process_id() != self._worker.channel.pid:
             os._exit(1)  # a test forked and its child came back here
         if self._stacks is not None:
-            faulthandler.cancel_dump_traceback_later()
+            self._stacks.stop()
         _flush()
         if measurement is not None:
             measurement.test("")
@@ -243,12 +245,13 @@ class RunLoop:
             self._worker.send(inputs)
         finished: Message = {"t": "finished", "i": index, **verdict, **capture_files.end()}
         intact = self._descriptors is None or self._descriptors.are_intact()
+        intact = intact and "warnings" in sys.modules  # without it pytest runs no other test
         if intact and crash is None and self._next_follows(item.session):
             self._worker.channel.post(finished)
         else:
             self._worker.send(finished)
         if not intact:
-            kill_and_exit()  # the next test would be blamed for it; another process runs that one
+            kill_and_exit()  # the next test would be blamed for it: another process runs that one
         if crash is not None:
             # By the type alone: a hostile exception can break `isinstance`.
             if issubclass(type(crash), ENDINGS) or is_a_hooks(crash.__traceback__):
@@ -266,11 +269,13 @@ class RunLoop:
 
         At the end of the test's time this process ends; at the end of the run's the engine ends it.
         """
-        left = None if self._deadline is None else max(self._deadline - time.monotonic(), 0.001)
+        if self._stacks is None:
+            return
+        left = None if self._deadline is None else self._deadline - time.monotonic()
         if self._timeout is not None and (left is None or self._timeout <= left):
-            faulthandler.dump_traceback_later(self._timeout, exit=True, file=self._stacks)
+            self._stacks.start(self._timeout, ends=True)
         elif left is not None:
-            faulthandler.dump_traceback_later(left, file=self._stacks)
+            self._stacks.start(left, ends=False)
 
     def _next(self) -> int | None:
         """The next index to run, when the one after it is known (pytest needs `nextitem`)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from ..unpatched import os
@@ -13,23 +14,36 @@ _fstat = os.fstat
 class StandardDescriptors:
     """Standard input, output and error, and the files that pytest's capture works with."""
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, *others: Any) -> None:
+        """`others`: further files that must stay open, or None."""
         self._standard = [number for number in (0, 1, 2) if _identity(number)]
-        self._captures = _captures(config)
-        self._files = [_identity(number) for number in self._captures]
+        captures = _captures(config)
+        files = [*_descriptors(captures), *(file.fileno() for file in others if file is not None)]
+        self._files = [(number, _identity(number)) for number in files]
+        # Without a capture, tests write to the real ones.
+        streams = [getattr(capture, "tmpfile", None) for capture in captures]
+        streams = streams or [sys.stdout, sys.stderr]
+        self._open = [stream for stream in streams if not _is_closed(stream)]
 
     def are_intact(self) -> bool:
         """Whether they are all still open; a test may have redirected standard output."""
-        files = [_identity(number) for number in self._captures]
-        return files == self._files and all(map(_identity, self._standard))
+        return (
+            all(_identity(number) == file for number, file in self._files)
+            and all(map(_identity, self._standard))
+            and not any(map(_is_closed, self._open))
+        )
 
 
-def _captures(config: Any) -> list[int]:
+def _captures(config: Any) -> list[Any]:
     manager = config.pluginmanager.get_plugin("capturemanager")
     capturing = getattr(manager, "_global_capturing", None)
+    captures = [getattr(capturing, name, None) for name in ("in_", "out", "err")]
+    return [capture for capture in captures if capture is not None]
+
+
+def _descriptors(captures: list[Any]) -> list[int]:
     found = []
-    for name in ("in_", "out", "err"):
-        capture: Any = getattr(capturing, name, None)
+    for capture in captures:
         number = getattr(capture, "targetfd_save", None)
         if number is None:  # it captures above the descriptors
             continue
@@ -39,6 +53,14 @@ def _captures(config: Any) -> list[int]:
         except (OSError, ValueError, AttributeError):
             continue
     return found
+
+
+def _is_closed(stream: Any) -> bool:
+    """Whether a stream can't be used any more; a test may have replaced it by anything."""
+    try:
+        return stream.closed is True
+    except Exception:
+        return False
 
 
 def _identity(number: int) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from ..processes import after_fork, fork_safety, process_exit
 from ..reports.assertion_diff import Comparisons
 from ..reports.hook_blame import is_a_hooks
 from ..reports.verdict import VerdictBuilder, unshowable
-from ..running import overtime, resident
+from ..running import overtime, resident, watchdog
 from ..running.last_garbage import LastGarbage
 from ..running.run_loop import ENDINGS, RunLoop, stacks_path
 from ..sharing import side_effects
@@ -214,6 +214,7 @@ class LensPlugin:
     def pytest_exception_interact(self) -> Iterator[None]:
         with self.screen.shown():
             yield
+        watchdog.go_on()  # pytest has stopped the clock, but a teardown may hang
 
     # Running
 

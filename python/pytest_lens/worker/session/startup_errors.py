@@ -10,7 +10,7 @@ import pytest
 
 from .. import site_paths
 from ..collection import nested_projects
-from ..reports.exception_text import cause_of, exception_line, line_in
+from ..reports.exception_text import attribute, cause_of, exception_line, line_in, own_text
 from ..running.run_loop import Broken
 from ..state import Worker
 from ..unpatched import os
@@ -37,7 +37,7 @@ class StartupErrors:
     def note_internal(self, excrepr: Any, excinfo: Any) -> None:
         """pytest's INTERNALERROR."""
         if self._internal is None and type(excinfo.value) is not Broken:
-            self._internal = f"{excinfo.typename}: {excinfo.value}\n{excrepr}"
+            self._internal = f"{excinfo.typename}: {own_text(excinfo.value)}\n{excrepr}"
             self._raised = excinfo.value
 
     def report(self, worker: Worker, status: int) -> None:
@@ -62,9 +62,9 @@ class StartupErrors:
 
 def _location(error: BaseException | None, root: str) -> Message:
     """``path`` (below the root) and ``line`` of a conftest.py that does not import."""
-    path = getattr(error, "path", None)
     if error is None:
         return {}
+    path = attribute(error, "path")
     if path is None:
         _, path, line = _origin(error, root)
         return {"path": os.path.relpath(path, root), "line": line} if path else {}
@@ -97,8 +97,10 @@ _EXPECTED: tuple[type[BaseException], ...] = _expected()
 def _origin(error: BaseException, root: str) -> tuple[BaseException, str | None, int | None]:
     """The first exception of a chain, and the innermost line below the root that it passed."""
     for cause in _from_the_first(error):
-        if isinstance(cause, SyntaxError) and cause.filename and _is_below(cause.filename, root):
-            return cause, cause.filename, cause.lineno
+        if issubclass(type(cause), SyntaxError):
+            path, number = attribute(cause, "filename"), attribute(cause, "lineno")
+            if type(path) is str and _is_below(path, root):
+                return cause, path, number
         location = None
         for frame, number in traceback.walk_tb(cause.__traceback__):
             if _is_below(frame.f_code.co_filename, root):
@@ -141,7 +143,7 @@ def _is_below(path: str, root: str) -> bool:
 
 def describe(error: BaseException) -> str:
     """A sentence that names the file, the line and what was raised there."""
-    path = getattr(error, "path", None)
+    path = attribute(error, "path")
     if path is not None:
         cause = cause_of(error)
         line = line_in(cause, str(path))

@@ -1,0 +1,11 @@
+"""A conftest never ends: the limit for a collection holds."""
+
+settings = {"collectTimeoutMs": 1500}
+status = "timeout"
+# --- conftest.py
+import threading
+
+threading.Event().wait()
+# --- test_it.py
+def test_it():
+    pass
