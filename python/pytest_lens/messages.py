@@ -200,6 +200,36 @@ class DebugFile(TypedDict):
     artifact_id: str
 
 
+class FailedReport(TypedDict):
+    """One of pytest's failed reports of a test.
+
+    * ``title``: pytest's heading.
+    * ``phase``: The phase that failed.
+    * ``subtest``: The index of the subtest that it is about, if it is about one.
+    * ``message``: The reason.
+    * ``longrepr``: pytest's text.
+    """
+
+    title: str
+    phase: Phase
+    subtest: NotRequired[int]
+    message: NotRequired[str]
+    longrepr: str
+
+
+class FileSkip(TypedDict):
+    """A file that skips itself as a whole.
+
+    * ``path``: Path, relative to the root.
+    * ``line``: The line that skips it, from 1; 0 if it is not known.
+    * ``reason``: The reason.
+    """
+
+    path: str
+    line: int
+    reason: str
+
+
 class FixtureReuseSettings(TypedDict):
     """`pytestLens.fixtureReuse`.
 
@@ -399,6 +429,44 @@ class Output(TypedDict):
     runId: str
     id: NotRequired[str]
     stream: OutputStream
+    text: str
+
+
+class OutputSection(TypedDict):
+    """A part of a test's captured output, with the heading that pytest gives it.
+
+    * ``name``: The heading, such as ``Captured stdout setup``. Its second word names the stream.
+    * ``length``: Number of Unicode scalar values. The sections of a stream follow one another in
+      its text.
+    * ``subtest``: The index of the subtest that printed it, if it belongs to one.
+    """
+
+    name: str
+    length: int
+    subtest: NotRequired[int]
+
+
+class PhaseDurations(TypedDict):
+    """The durations of a test's phases, in milliseconds; a phase that did not run has none.
+
+    * ``setup``: Setting up its fixtures.
+    * ``call``: The test function itself.
+    * ``teardown``: Tearing down its fixtures.
+    """
+
+    setup: NotRequired[float]
+    call: NotRequired[float]
+    teardown: NotRequired[float]
+
+
+class PluginSummary(TypedDict):
+    """The sections of plugins and conftests in the summary of a session.
+
+    * ``project``: The folder of the project, relative to the root; left out for the root's own.
+    * ``text``: The text, in 80 columns.
+    """
+
+    project: NotRequired[str]
     text: str
 
 
@@ -1043,6 +1111,10 @@ class RunEnd(TypedDict):
       coverage.
     * ``warnings``: Warnings of the collection and of the run, as in pytest's summary.
     * ``timings``: Where the time went, if the request asked for it.
+    * ``summaries``: The sections of plugins and conftests in pytest's summary, such as a table of
+      coverage; in runs of commands.
+    * ``exitStatus``: The exit status that a test or hook asked for
+      (``pytest.exit(returncode=...)``).
     """
 
     runId: str
@@ -1053,6 +1125,8 @@ class RunEnd(TypedDict):
     debugData: NotRequired[str]
     warnings: NotRequired[list[Warning]]
     timings: NotRequired[RunTimings]
+    summaries: NotRequired[list[PluginSummary]]
+    exitStatus: NotRequired[int]
 
 
 class RunEvent(TypedDict):
@@ -1099,6 +1173,7 @@ class RunStart(TypedDict):
       deselected.
     * ``collectReports``: pytest's reports of files that skip themselves as a whole, as JSON; only
       in a run with ``full_reports``.
+    * ``skippedFiles``: Files that skip themselves as a whole, such as by ``pytest.importorskip``.
     """
 
     runId: str
@@ -1106,6 +1181,7 @@ class RunStart(TypedDict):
     ids: NotRequired[list[str]]
     deselected: NotRequired[int]
     collectReports: NotRequired[list[str]]
+    skippedFiles: NotRequired[list[FileSkip]]
 
 
 class RunTimings(TypedDict):
@@ -1396,6 +1472,12 @@ class TestOutcome(TypedDict):
       before it.
     * ``reports``: pytest's own reports of the test, as JSON, in order; only in a run with
       ``full_reports``.
+    * ``sections``: The headings of the captured output, in pytest's order.
+    * ``failedReports``: pytest's failed reports of the test, in order, if ``id`` and ``longrepr``
+      are not all that pytest shows: those of its subtests, of its call and its teardown, or one
+      with a heading of its own.
+    * ``phaseDurations``: The durations of the phases that ran; only in a run with
+      ``phase_durations``.
     """
 
     id: str
@@ -1417,6 +1499,9 @@ class TestOutcome(TypedDict):
     asOf: NotRequired[int]
     beforeTeardown: NotRequired[Outcome]
     reports: NotRequired[list[str]]
+    sections: NotRequired[list[OutputSection]]
+    failedReports: NotRequired[list[FailedReport]]
+    phaseDurations: NotRequired[PhaseDurations]
 
 
 class TestOutcomes(TypedDict):

@@ -289,7 +289,7 @@ OUTCOMES = {
     "test_xpasses": ("xpassed", None, "fixed since"),
     "test_xpasses_strictly": ("failed", "call", "[XPASS(strict)] must fail"),
     "test_xfail_of_another_kind": ("failed", "call", "KeyError: 'k'"),
-    "test_xfail_not_run": ("xfailed", None, "[NOTRUN] hangs"),
+    "test_xfail_not_run": ("xfailed", "setup", "[NOTRUN] hangs"),
     "test_imperative_xfail": ("xfailed", None, "given up"),
     "test_fail_function": ("failed", "call", "Failed: because"),
     "test_output": ("passed", None, None),
@@ -433,6 +433,31 @@ def test_captured_output(verdicts: dict[str, Message]) -> None:
     assert "stdout" not in verdicts["test_passes"]
 
 
+def test_output_has_the_headings_that_pytest_gives_it(verdicts: dict[str, Message]) -> None:
+    verdict = verdicts["test_output"]
+    log = len(verdict["log"])
+    assert verdict["sections"] == [
+        {"name": "Captured stdout setup", "length": len("from setup\n")},
+        {"name": "Captured stdout call", "length": len("to stdout\n")},
+        {"name": "Captured stderr call", "length": len("to stderr\n")},
+        {"name": "Captured log call", "length": log},
+        {"name": "Captured stdout teardown", "length": len("from teardown\n")},
+    ]
+    assert "sections" not in verdicts["test_passes"]
+    assert "sections" not in verdicts["test_long_output"]  # what was cut has no parts
+
+
+def test_each_failed_report_is_told_if_there_are_several(verdicts: dict[str, Message]) -> None:
+    both = verdicts["test_fails_and_teardown_error"]["failed_reports"]
+    named = [(report["title"], report["phase"]) for report in both]
+    name = "test_fails_and_teardown_error"
+    assert named == [(name, "call"), (name, "teardown")]
+    assert "assert 1 == 3" in both[0]["longrepr"]
+    assert "teardown broke" in both[1]["message"]
+    assert "failed_reports" not in verdicts["test_compares"]
+    assert "failed_reports" not in verdicts["test_setup_error"]
+
+
 def test_long_output_is_cut(verdicts: dict[str, Message]) -> None:
     text = verdicts["test_long_output"]["stdout"]
     assert len(text) < (1 << 20) + 100
@@ -509,64 +534,6 @@ def test_plugins_may_change_and_withhold_reports(project: Project) -> None:
     assert "a note" in turned["longrepr"]
     assert silent["outcome"] == "error"
     assert "reported nothing" in silent["message"]
-
-
-SUBTESTS = """
-import pytest
-
-def test_some_fail(subtests):
-    for number in range(3):
-        with subtests.test("step", number=number):
-            print("in", number)
-            assert number != 1
-    print("after")
-
-def test_all_pass(subtests):
-    with subtests.test("fine"):
-        pass
-
-def test_skips_one(subtests):
-    with subtests.test("no"):
-        pytest.skip("not this one")
-
-def test_fails_itself(subtests):
-    with subtests.test("a"):
-        assert 0, "inner"
-    assert 0, "outer"
-"""
-
-
-@pytest.mark.skipif(
-    tuple(map(int, pytest.__version__.split(".")[:1])) < (9,), reason="built in since pytest 9"
-)
-def test_subtests(project: Project) -> None:
-    engine = project({"test_it.py": SUBTESTS})
-    host = engine.collected()
-    ids = [node["id"] for node in host.nodes()]
-    some, passing, skipping, itself = run(engine.fork(host, "runner"), ids).values()
-    assert some["outcome"] == "failed"
-    assert some["phase"] == "call"
-    assert some["message"].startswith("1 failed subtest: ")
-    assert some["location"]["line"] == 7
-    assert [(s["label"], s["outcome"], s.get("line")) for s in some["subtests"]] == [
-        (
-            "[step] (number='0')" if "'" in some["subtests"][0]["label"] else "[step] (number=0)",
-            "passed",
-            None,
-        ),
-        (some["subtests"][1]["label"], "failed", 7),
-        (some["subtests"][2]["label"], "passed", None),
-    ]
-    assert "in 1" in some["stdout"]
-    assert "after" in some["stdout"]
-    assert passing["outcome"] == "passed"
-    assert skipping["outcome"] == "passed"
-    assert skipping["subtests"] == [
-        {"label": "[no]", "outcome": "skipped", "message": "not this one"}
-    ]
-    assert itself["outcome"] == "failed"
-    assert itself["message"].startswith("AssertionError: outer")
-    assert itself["subtests"][0]["message"].startswith("AssertionError: inner")
 
 
 def test_c_code_without_a_file_is_no_place_of_a_failure(project: Project) -> None:

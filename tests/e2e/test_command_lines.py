@@ -358,3 +358,138 @@ def test_same_line_same_end(world: World, project: Project, tmp_path: Path, line
     reports = [sorted(path.name for path in (tmp_path / by).iterdir()) for by in ("ours", "plain")]
     assert reports[0] == reports[1]
     assert junit(tmp_path / "ours") == junit(tmp_path / "plain")
+
+
+TERMINAL = {
+    "pytest.ini": "[pytest]\n",
+    "shop.py": """
+        def price(goods):
+            if goods:
+                return 1
+            return 0
+    """,
+    "conftest.py": """
+        def pytest_terminal_summary(terminalreporter, config):
+            terminalreporter.section("stock")
+            terminalreporter.write_line(f"{len(terminalreporter.getreports('passed'))} passed")
+    """,
+    "test_skipped.py": """
+        import pytest
+
+        pytest.skip("no stock", allow_module_level=True)
+    """,
+    "test_phases.py": """
+        import logging
+        import sys
+
+        import pytest
+        import shop
+
+        def say(phase):
+            print("out", phase)
+            print("err", phase, file=sys.stderr)
+            logging.getLogger("shop").warning("log %s", phase)
+            logging.getLogger("stock").error("gone in %s", phase)
+
+        @pytest.fixture
+        def goods():
+            say("setup")
+            yield [1]
+            say("teardown")
+
+        @pytest.fixture
+        def breaks(goods):
+            say("setup")
+            raise ValueError("setup")
+
+        @pytest.fixture
+        def breaks_later():
+            say("setup")
+            yield
+            say("teardown")
+            raise KeyError("teardown")
+
+        def test_passes(goods):
+            say("call")
+            assert shop.price(goods) == 1
+
+        def test_fails(goods):
+            say("call")
+            assert shop.price(goods) == 2
+
+        def test_short(): assert shop.price([1]) == 2
+
+        def test_setup(breaks): pass
+
+        def test_teardown(breaks_later):
+            say("call")
+
+        def test_both(breaks_later):
+            say("call")
+            assert 0
+
+        @pytest.mark.xfail(reason="known")
+        def test_expected(goods):
+            say("call")
+            assert 0
+
+        @pytest.mark.xfail(reason="never", run=False)
+        def test_never_run():
+            pass
+
+        @pytest.mark.xfail(reason="strange")
+        def test_unexpected(goods):
+            say("call")
+
+        @pytest.mark.xfail(reason="strange", strict=True)
+        def test_strict(goods):
+            say("call")
+
+        def test_parts(goods, subtests):
+            say("call")
+            for number in range(3):
+                with subtests.test("part", number=number):
+                    say(f"part {number}")
+                    assert number == 1
+
+        class TestGoods:
+            def test_method(self, goods):
+                say("call")
+                raise RuntimeError("method")
+    """,
+}
+
+
+def masked(told: Told) -> list[str]:
+    """The lines without what differs between two runs."""
+    text = re.sub(r"0x[0-9a-f]+", "0x", told.out.replace("/ours/", "/plain/"))
+    text = re.sub(r"\d+\.\d\ds", "T", text)
+    text = re.sub(r"^=+ (.* in T) =+$", r"== \1 ==", text, flags=re.M)
+    text = re.sub(r"^(platform|plugins:) .*", r"\1", text, flags=re.M)
+    # Headings of plugins are not shown.
+    return re.sub(r"^(asyncio:|hypothesis profile) .*\n", "", text, flags=re.M).splitlines()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--cov --cov-report=term-missing --cov-report=xml:OUT/coverage.xml -rA",
+        "-v --no-cov --show-capture=stderr --xfail-tb -rxX --durations=2 --durations-min=9",
+        "-q --tb=short --show-capture=log --no-fold-skipped -rsP",
+        "-q --cov --cov-fail-under=99 --no-summary -k passes -p no:logging",
+    ],
+)
+def test_the_terminal_shows_what_pytest_shows(
+    world: World, tmp_path: Path, words: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    project = Project(tmp_path_factory.mktemp("terminal"), TERMINAL)
+    line = Line("", words)
+    python = [str(PLUGINS / "bin" / "python"), "-m", "pytest", "-p", "no:cacheprovider"]
+    expected = run(world, project, line, python, tmp_path / "plain")
+    told = run(world, project, line, [str(binary())], tmp_path / "ours")
+    assert told.status == expected.status, f"{told}\n\n{expected}"
+    shown = masked(expected)
+    if "ERROR: Coverage failure" in expected.out:  # pytest breaks its line of dots for it
+        at = next(at for at, line in enumerate(shown) if line.startswith("ERROR: Coverage"))
+        shown[at - 1 : at + 2] = [shown[at - 1] + shown[at + 1][len(shown[at - 1]) :]]
+    assert masked(told) == shown

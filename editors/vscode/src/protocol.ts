@@ -82,6 +82,30 @@ export interface CollectError {
   longrepr?: string;
 }
 
+/** One of pytest's failed reports of a test. */
+export interface FailedReport {
+  /** pytest's heading. */
+  title: string;
+  /** The phase that failed. */
+  phase: Phase;
+  /** The index of the subtest that it is about, if it is about one. */
+  subtest?: number;
+  /** The reason. */
+  message?: string;
+  /** pytest's text. */
+  longrepr: string;
+}
+
+/** A file that skips itself as a whole. */
+export interface FileSkip {
+  /** Path, relative to the root. */
+  path: string;
+  /** The line that skips it, from 1; 0 if it is not known. */
+  line: number;
+  /** The reason. */
+  reason: string;
+}
+
 /** `pytestLens.fixtureReuse`. */
 export interface FixtureReuseSettings {
   /** Whether fixtures stay set up between runs. */
@@ -190,6 +214,34 @@ export interface Output {
   text: string;
 }
 
+/** A part of a test's captured output, with the heading that pytest gives it. */
+export interface OutputSection {
+  /** The heading, such as `Captured stdout setup`. Its second word names the stream. */
+  name: string;
+  /** Number of Unicode scalar values. The sections of a stream follow one another in its text. */
+  length: number;
+  /** The index of the subtest that printed it, if it belongs to one. */
+  subtest?: number;
+}
+
+/** The durations of a test's phases, in milliseconds; a phase that did not run has none. */
+export interface PhaseDurations {
+  /** Setting up its fixtures. */
+  setup?: number;
+  /** The test function itself. */
+  call?: number;
+  /** Tearing down its fixtures. */
+  teardown?: number;
+}
+
+/** The sections of plugins and conftests in the summary of a session. */
+export interface PluginSummary {
+  /** The folder of the project, relative to the root; left out for the root's own. */
+  project?: string;
+  /** The text, in 80 columns. */
+  text: string;
+}
+
 /** A position in a text, as in LSP. */
 export interface Position {
   /** 0-based line. */
@@ -258,6 +310,10 @@ export interface RunEnd {
   warnings?: Warning[];
   /** Where the time went, if the request asked for it. */
   timings?: RunTimings;
+  /** The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands. */
+  summaries?: PluginSummary[];
+  /** The exit status that a test or hook asked for (`pytest.exit(returncode=...)`). */
+  exitStatus?: number;
 }
 
 /** The engine accepted a run. It comes again when more tests of nested projects are known. */
@@ -272,6 +328,8 @@ export interface RunStart {
   deselected?: number;
   /** pytest's reports of files that skip themselves as a whole, as JSON; only in a run with `full_reports`. */
   collectReports?: string[];
+  /** Files that skip themselves as a whole, such as by `pytest.importorskip`. */
+  skippedFiles?: FileSkip[];
 }
 
 /** Where the time of a run went, in milliseconds. */
@@ -422,6 +480,12 @@ export interface TestOutcome {
   beforeTeardown?: Outcome;
   /** pytest's own reports of the test, as JSON, in order; only in a run with `full_reports`. */
   reports?: string[];
+  /** The headings of the captured output, in pytest's order. */
+  sections?: OutputSection[];
+  /** pytest's failed reports of the test, in order, if `id` and `longrepr` are not all that pytest shows: those of its subtests, of its call and its teardown, or one with a heading of its own. */
+  failedReports?: FailedReport[];
+  /** The durations of the phases that ran; only in a run with `phase_durations`. */
+  phaseDurations?: PhaseDurations;
 }
 
 /** Tests have an outcome. */

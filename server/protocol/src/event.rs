@@ -83,7 +83,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// The engine accepted a run. It comes again when more tests of nested projects are known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RunStart {
@@ -100,6 +100,21 @@ pub struct RunStart {
     /// pytest's reports of files that skip themselves as a whole, as JSON; only in a run with `full_reports`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub collect_reports: Vec<String>,
+    /// Files that skip themselves as a whole, such as by `pytest.importorskip`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped_files: Vec<FileSkip>,
+}
+
+/// A file that skips itself as a whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FileSkip {
+    /// Path, relative to the root.
+    pub path: String,
+    /// The line that skips it, from 1; 0 if it is not known.
+    pub line: u32,
+    /// The reason.
+    pub reason: String,
 }
 
 /// Tests start.
@@ -184,6 +199,63 @@ pub struct TestOutcome {
     /// pytest's own reports of the test, as JSON, in order; only in a run with `full_reports`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<String>,
+    /// The headings of the captured output, in pytest's order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<OutputSection>,
+    /// pytest's failed reports of the test, in order, if `id` and `longrepr` are not all that pytest shows: those of its
+    /// subtests, of its call and its teardown, or one with a heading of its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failed_reports: Vec<FailedReport>,
+    /// The durations of the phases that ran; only in a run with `phase_durations`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phase_durations: Option<PhaseDurations>,
+}
+
+/// The durations of a test's phases, in milliseconds; a phase that did not run has none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct PhaseDurations {
+    /// Setting up its fixtures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub setup: Option<f64>,
+    /// The test function itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<f64>,
+    /// Tearing down its fixtures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teardown: Option<f64>,
+}
+
+/// A part of a test's captured output, with the heading that pytest gives it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OutputSection {
+    /// The heading, such as `Captured stdout setup`. Its second word names the stream.
+    pub name: String,
+    /// Number of Unicode scalar values. The sections of a stream follow one another in its text.
+    pub length: usize,
+    /// The index of the subtest that printed it, if it belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtest: Option<usize>,
+}
+
+/// One of pytest's failed reports of a test.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FailedReport {
+    /// pytest's heading.
+    pub title: String,
+    /// The phase that failed.
+    pub phase: Phase,
+    /// The index of the subtest that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subtest: Option<usize>,
+    /// The reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// pytest's text.
+    pub longrepr: String,
 }
 
 /// One frame of a traceback.
@@ -267,6 +339,23 @@ pub struct RunEnd {
     /// Where the time went, if the request asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timings: Option<Box<RunTimings>>,
+    /// The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub summaries: Vec<PluginSummary>,
+    /// The exit status that a test or hook asked for (`pytest.exit(returncode=...)`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_status: Option<i32>,
+}
+
+/// The sections of plugins and conftests in the summary of a session.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PluginSummary {
+    /// The folder of the project, relative to the root; left out for the root's own.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub project: String,
+    /// The text, in 80 columns.
+    pub text: String,
 }
 
 /// A warning of a run.

@@ -31,8 +31,9 @@ pub use control::{
 };
 pub use error::{DecodeError, ErrorCode};
 pub use event::{
-    Event, EventPayload, Evidence, FlakinessHints, Frame, Hint, NOT_COLLECTED, Output, OutputStream, RunCounts, RunEnd,
-    RunEndStatus, RunStart, Subtest, TestOutcome, TestOutcomes, TestsStarted, Warning,
+    Event, EventPayload, Evidence, FailedReport, FileSkip, FlakinessHints, Frame, Hint, NOT_COLLECTED, Output,
+    OutputSection, OutputStream, PhaseDurations, PluginSummary, RunCounts, RunEnd, RunEndStatus, RunStart, Subtest,
+    TestOutcome, TestOutcomes, TestsStarted, Warning,
 };
 pub use framing::{FrameReader, MAX_FRAME, Oversized, frame};
 pub use inventory::{CollectError, InventoryDelta, ItemKind, Siblings, TestItem};

@@ -43,6 +43,8 @@ pub struct RunOptions {
     pub full_reports: bool,
     /// Measure where the time goes; the end of the run says it.
     pub timings: bool,
+    /// Outcomes carry the durations of their phases.
+    pub phase_durations: bool,
 }
 
 /// The outcome of one attempt at a test, in a run that has ended elsewhere.

@@ -31,6 +31,20 @@
 ---@field message string The message of Python or pytest.
 ---@field longrepr? string pytest's report with source lines.
 
+---One of pytest's failed reports of a test.
+---@class pytest_lens.FailedReport
+---@field title string pytest's heading.
+---@field phase pytest_lens.Phase The phase that failed.
+---@field subtest? integer The index of the subtest that it is about, if it is about one.
+---@field message? string The reason.
+---@field longrepr string pytest's text.
+
+---A file that skips itself as a whole.
+---@class pytest_lens.FileSkip
+---@field path string Path, relative to the root.
+---@field line integer The line that skips it, from 1; 0 if it is not known.
+---@field reason string The reason.
+
 ---Flakiness changed.
 ---@class pytest_lens.FlakinessHints
 ---@field hints pytest_lens.Hint[] One hint per test.
@@ -75,6 +89,23 @@
 ---@field stream pytest_lens.OutputStream The stream that it printed to.
 ---@field text string The printed text.
 
+---A part of a test's captured output, with the heading that pytest gives it.
+---@class pytest_lens.OutputSection
+---@field name string The heading, such as `Captured stdout setup`. Its second word names the stream.
+---@field length integer Number of Unicode scalar values. The sections of a stream follow one another in its text.
+---@field subtest? integer The index of the subtest that printed it, if it belongs to one.
+
+---The durations of a test's phases, in milliseconds; a phase that did not run has none.
+---@class pytest_lens.PhaseDurations
+---@field setup? number Setting up its fixtures.
+---@field call? number The test function itself.
+---@field teardown? number Tearing down its fixtures.
+
+---The sections of plugins and conftests in the summary of a session.
+---@class pytest_lens.PluginSummary
+---@field project? string The folder of the project, relative to the root; left out for the root's own.
+---@field text string The text, in 80 columns.
+
 ---A position in a text, as in LSP.
 ---@class pytest_lens.Position
 ---@field line integer 0-based line.
@@ -104,6 +135,8 @@
 ---@field debugData? string The iterator of the debug data (`next_debug_data`), if the run measured coverage.
 ---@field warnings? pytest_lens.Warning[] Warnings of the collection and of the run, as in pytest's summary.
 ---@field timings? pytest_lens.RunTimings Where the time went, if the request asked for it.
+---@field summaries? pytest_lens.PluginSummary[] The sections of plugins and conftests in pytest's summary, such as a table of coverage; in runs of commands.
+---@field exitStatus? integer The exit status that a test or hook asked for (`pytest.exit(returncode=...)`).
 
 ---The engine accepted a run. It comes again when more tests of nested projects are known.
 ---@class pytest_lens.RunStart
@@ -112,6 +145,7 @@
 ---@field ids? string[] The selected tests, when it comes again only the new ones; left out for the whole inventory.
 ---@field deselected? integer Number of requested tests that expressions or pytest's configuration deselected.
 ---@field collectReports? string[] pytest's reports of files that skip themselves as a whole, as JSON; only in a run with `full_reports`.
+---@field skippedFiles? pytest_lens.FileSkip[] Files that skip themselves as a whole, such as by `pytest.importorskip`.
 
 ---Where the time of a run went, in milliseconds.
 ---@class pytest_lens.RunTimings
@@ -171,6 +205,9 @@
 ---@field asOf? integer Set if the outcome comes from the history: the time of that run, Unix time in milliseconds.
 ---@field beforeTeardown? pytest_lens.Outcome Set if the teardown failed, which makes any outcome an error: the outcome before it.
 ---@field reports? string[] pytest's own reports of the test, as JSON, in order; only in a run with `full_reports`.
+---@field sections? pytest_lens.OutputSection[] The headings of the captured output, in pytest's order.
+---@field failedReports? pytest_lens.FailedReport[] pytest's failed reports of the test, in order, if `id` and `longrepr` are not all that pytest shows: those of its subtests, of its call and its teardown, or one with a heading of its own.
+---@field phaseDurations? pytest_lens.PhaseDurations The durations of the phases that ran; only in a run with `phase_durations`.
 
 ---Tests have an outcome.
 ---@class pytest_lens.TestOutcomes

@@ -78,7 +78,10 @@ class CollectErrors:
     def add_skipped(self, collector: Any, report: Any) -> None:
         """Add a file that skips itself as a whole, with its reason."""
         path = str(getattr(collector, "path", None) or getattr(collector, "fspath", self._root))
+        place = report.longrepr
+        line = place[1] if isinstance(place, tuple) and len(place) == 3 else None
         self.skipped[relative_path(path, self._root)] = {
+            "line": line if isinstance(line, int) and line > 0 else 0,
             "reason": cut(skip_reason(report), MESSAGE_LIMIT),
             "report": report_text.written(collector.config, report),
         }

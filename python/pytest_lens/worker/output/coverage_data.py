@@ -16,6 +16,8 @@ from .. import own_code
 from ..unpatched import os
 from ..wire import Message
 
+_OWN_FILES = f"{own_code.FOLDER}*"
+
 
 class Missing(Exception):
     """coverage.py is not there: the sentence says what to install."""
@@ -40,8 +42,7 @@ class CoverageMeasurement:
             source=options.get("source") or None,
             branch=True if options.get("branch") else None,
         )
-        ours = f"{own_code.FOLDER}*"
-        self._set("run:omit", [*(self._coverage.get_option("run:omit") or []), ours])
+        self._set("run:omit", [*(self._coverage.get_option("run:omit") or []), _OWN_FILES])
         if self._contexts:
             self._set("run:dynamic_context", None)
             # The newer core sees each line only once, in the first test that runs it.
@@ -66,6 +67,26 @@ class CoverageMeasurement:
         """Measure no more, and write what was measured."""
         self._coverage.stop()
         self._coverage.save()
+
+
+def leave_out_own_code() -> None:
+    """Keep the worker's files out of what pytest-cov is about to measure.
+
+    Without a source, coverage.py measures all files that belong to no installed package.
+    """
+    try:
+        coverage: Any = importlib.import_module("coverage")
+    except ImportError:  # pytest-cov says so
+        return
+    start = coverage.Coverage.start
+
+    def start_without_own_code(measurement: Any) -> None:
+        coverage.Coverage.start = start
+        omitted = measurement.get_option("run:omit") or []
+        measurement.set_option("run:omit", [*omitted, _OWN_FILES])
+        start(measurement)
+
+    coverage.Coverage.start = start_without_own_code
 
 
 def is_there() -> bool:

@@ -20,7 +20,7 @@ from .assertion_diff import Comparisons
 from .exception_text import own_text
 
 _PHASES = ("setup", "call", "teardown")
-_STREAMS = (("Captured stdout", "stdout"), ("Captured stderr", "stderr"), ("Captured log", "log"))
+_STREAMS = {"Captured stdout": "stdout", "Captured stderr": "stderr", "Captured log": "log"}
 
 
 class VerdictBuilder:
@@ -38,10 +38,16 @@ class VerdictBuilder:
         # The configuration by which reports are kept whole; None in a run that does not ask for it.
         self._config: Any = None
         self._whole: list[str] = []
+        self._has_durations = False
 
-    def keep_whole(self, config: Any) -> None:
-        """Verdicts carry pytest's own reports from now on; with None, no more."""
-        self._config = config
+    def begin_run(self, whole: Any, durations: bool) -> None:
+        """Set what the verdicts of a run carry besides.
+
+        `whole`: the configuration by which they carry pytest's own reports; None for none.
+        `durations`: they carry those of the phases.
+        """
+        self._config = whole
+        self._has_durations = durations
 
     def begin(self, item: Any) -> None:
         """The reports that follow are this item's."""
@@ -112,7 +118,13 @@ class VerdictBuilder:
         # A test may have stopped the clocks that pytest reads.
         is_true = 0.0 <= total <= ms and not (durations and 0.0 in durations)
         verdict["ms"] = round(total if is_true else ms, 3)
+        if self._has_durations:
+            verdict["phase_durations"] = self._durations()
         verdict.update(self._captured())
+        if verdict["outcome"] in ("failed", "error") and crash is None:
+            failed_reports = self._failed_reports(item)
+            if failed_reports:
+                verdict["failed_reports"] = failed_reports
         if self._subtests:
             verdict["subtests"] = [
                 _subtest(report, detail, self._path)
@@ -146,6 +158,8 @@ class VerdictBuilder:
             main["phase"] = phase if phase in _PHASES else "call"
             main.update(self._logged[phase])
         elif main["outcome"] == "xfailed":
+            if phase != "call" and phase in _PHASES:
+                main["phase"] = phase
             main.update(
                 {k: v for k, v in self._logged[phase].items() if k in ("location", "frames")}
             )
@@ -179,17 +193,71 @@ class VerdictBuilder:
 
     def _captured(self) -> Message:
         """The output by stream, from the last report (which has all sections) and from subtests."""
-        sections: list[tuple[str, str]] = []
+        sections: list[tuple[str, str, int | None]] = []
         for report in self._reports.values():
-            sections = list(report.sections)
-        for report in self._subtests:
-            sections += [section for section in report.sections if section[0].endswith(" call")]
+            sections = [(*section, None) for section in report.sections]
+        for index, report in enumerate(self._subtests):
+            own = (section for section in report.sections if section[0].endswith(" call"))
+            sections += [(*section, index) for section in own]
+        texts: dict[str, list[str]] = {}
+        named: list[Message] = []
+        for name, content, subtest in sections:
+            key = _STREAMS.get(_heading(name))
+            if key is None or not content:
+                continue
+            texts.setdefault(key, []).append(content)
+            section: Message = {"name": name, "length": len(content)}
+            if subtest is not None:
+                section["subtest"] = subtest
+            named.append(section)
         captured: Message = {}
-        for prefix, key in _STREAMS:
-            text = "".join(content for name, content in sections if name.startswith(prefix))
-            if text:
-                captured[key] = cut(text)
+        for key, parts in texts.items():
+            whole = "".join(parts)
+            captured[key] = cut(whole)
+            if len(captured[key]) != len(whole):
+                # A text that was cut has no parts any more.
+                named = [section for section in named if _STREAMS[_heading(section["name"])] != key]
+        if named:
+            captured["sections"] = named
         return captured
+
+    def _durations(self) -> Message:
+        known = ((when, self._reports.get(when)) for when in _PHASES)
+        return {
+            when: round((getattr(report, "duration", None) or 0.0) * 1000, 3)
+            for when, report in known
+            if report is not None
+        }
+
+    def _failed_reports(self, item: Any) -> list[Message]:
+        """pytest's failed reports, unless there is one, with the test's own name as its heading."""
+        found: list[Message] = []
+        for when in ("setup", "call", "teardown"):
+            if when == "call":
+                for index, report in enumerate(self._subtests):
+                    if report.failed:
+                        found.append({**_failed_report(report), "subtest": index})
+            report = self._reports.get(when)
+            if report is not None and report.failed:
+                found.append(_failed_report(report))
+        usual = ".".join(item.nodeid.split("::")[1:])
+        is_usual = len(found) == 1 and "subtest" not in found[0] and found[0]["title"] == usual
+        return [] if is_usual else found
+
+
+def _heading(name: str) -> str:
+    """The name of a section without its phase."""
+    return " ".join(name.split(" ", 2)[:2])
+
+
+def _failed_report(report: Any) -> Message:
+    message = _message(report)
+    return {
+        "title": str(report.head_line or report.nodeid),
+        "phase": report.when,
+        "longrepr": cut(_longrepr(report)),
+        **({"message": cut(message, MESSAGE_LIMIT)} if message else {}),
+    }
 
 
 def is_subtest(report: Any) -> bool:
@@ -334,7 +402,7 @@ def _longrepr(report: Any) -> str:
     for name, content in report.sections:
         # Sections of other plugins; captured output has fields of its own.
         if not name.startswith("Captured "):
-            text += f"\n{name:-^80}\n{content}"
+            text += f"\n{f' {name} ':-^80}\n{content}"
     return text
 
 

@@ -186,6 +186,8 @@ class RunLoop:
                 self._stacks.stop()
             faults.end()
         done: Message = {"t": "done", "reason": reason}
+        if isinstance(error, pytest.exit.Exception) and error.returncode is not None:
+            done["exit_status"] = int(error.returncode)
         if message:
             done["message"] = cut(message)
         warned = self._worker.warnings.take()

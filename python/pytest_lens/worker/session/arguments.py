@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from .. import own_code
 from ..processes import fork_safety
 from ..state import Worker
 from ..unpatched import os
@@ -134,6 +136,22 @@ _EARLY_HOOKS = (
 )
 # Packages whose hooks of that kind do not read which tests are selected.
 _INDIFFERENT = ("pytest_asyncio", "anyio", "pytest_timeout", "pytest_randomly", "pytest_html")
+
+
+# Packages whose sections in the summary are ours, or about runs that they distribute, repeat or
+# measure.
+_SUMMARIZE_OTHERWISE = ("_pytest", "xdist", "pytest_rerunfailures", "pytest_cov", "pytest_lens")
+
+
+def has_own_summary(config: Any) -> bool:
+    """Whether a conftest or plugin may add sections to pytest's summary."""
+    known = {*_SUMMARIZE_OTHERWISE, own_code.PACKAGE.partition(".")[0]}
+    if "hypothesis.internal.observability" not in sys.modules:
+        known.add("_hypothesis_pytestplugin")
+    return any(
+        fork_safety.module_of(implementation.plugin).partition(".")[0] not in known
+        for implementation in config.hook.pytest_terminal_summary.get_hookimpls()
+    )
 
 
 def hooks_may_read_selection(worker: Worker, config: Any) -> bool:

@@ -19,6 +19,7 @@ from ..processes import process_exit
 from ..state import Worker
 from ..timings.timer import Timer
 from ..unpatched import os
+from ..wire import Message, cut
 from . import artifacts_fixture, debugger, hypothesis_summary, narrow_collection
 from .arguments import command_line
 from .left_out import LeftOut
@@ -66,7 +67,11 @@ def run(worker: Worker, config: PrebuiltConfig) -> NoReturn:
         pass
     process_exit.run_exit_handlers()
     plugin.end_controller()
-    worker.send({"t": "bye", "exitstatus": status, "message": plugin.screen.verdict()})
+    bye: Message = {"t": "bye", "exitstatus": status, "message": plugin.screen.verdict()}
+    summary = plugin.screen.summary()
+    if summary:
+        bye["summary"] = cut(summary)
+    worker.send(bye)
     process_exit.leave(status)
 
 

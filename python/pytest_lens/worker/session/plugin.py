@@ -10,6 +10,7 @@ import pytest
 
 from ..collection import collect_errors
 from ..collection.nodes import NodeBuilder
+from ..output import coverage_data
 from ..park import Park
 from ..preload import hidden_modules, preload_modules
 from ..processes import after_fork, fork_safety, process_exit
@@ -121,6 +122,8 @@ class LensPlugin:
         self._reports = arguments.requested_reports(early_config.known_args_namespace)
         if not options.reports:
             self._xdist_worker.begin(early_config.known_args_namespace, options.worker)
+        if options.reports and getattr(early_config.known_args_namespace, "cov_source", None):
+            coverage_data.leave_out_own_code()
         if options.no_cov:
             arguments.without_coverage(early_config.known_args_namespace)
         early_config.invocation_params = arguments.with_args(
@@ -277,6 +280,15 @@ class LensPlugin:
                 loop.run(session)
         return True
 
+    @pytest.hookimpl(hookwrapper=True, trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: Any, config: Any) -> Iterator[None]:
+        """Between pytest's own sections, which the client of a run writes."""
+        terminalreporter.currentfspath = None  # no line of dots is open
+        durations, config.option.durations = config.option.durations, None
+        with self.screen.kept():
+            yield
+        config.option.durations = durations
+
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self) -> None:
         if self._last_garbage is not None:
@@ -346,6 +358,7 @@ class LensPlugin:
                 "reasons": reasons,
                 "unfit": worker.unfit,
                 "reports": list(dict.fromkeys(self._reports)),
+                "summarizes": arguments.has_own_summary(session.config),
                 "looks": arguments.hooks_may_read_selection(worker, session.config),
                 "rootdir": str(session.config.rootpath),
                 "inifile": str(session.config.inipath) if session.config.inipath else None,
@@ -404,7 +417,9 @@ class LensPlugin:
         if message.get("timings"):
             self._time_run(config, by_id)
         overtime.begin_run(config)
-        self._verdicts.keep_whole(config if message.get("full_reports") else None)
+        self._verdicts.begin_run(
+            config if message.get("full_reports") else None, bool(message.get("phase_durations"))
+        )
         session.testsfailed = 0  # errors of collection are reported; the rest runs anyway
         if message.get("maxfail"):
             config.option.maxfail = message["maxfail"]

@@ -1,5 +1,7 @@
 """The stream of pytest's terminal reporter: it drops all, or writes to the terminal of a run.
 
+It keeps the sections that plugins and conftests add to the summary.
+
 The reporter stays, since other plugins ask for it. Clients of the engine show headings and
 summaries. But if the tests run at a user's terminal, only the process that runs them can show their
 progress in order with what they print.
@@ -25,6 +27,9 @@ class TerminalStream(io.TextIOBase):
         self._writer: Any = None
         self._real: Any = None
         self._is_shown = False
+        # The sections of plugins, while they write and afterwards.
+        self._summary: list[str] | None = None
+        self._keeps = False
 
     def replace(self, config: Any) -> None:
         """Take the place of the terminal reporter's own stream."""
@@ -54,7 +59,20 @@ class TerminalStream(io.TextIOBase):
                 self._writer.line()
             self._is_shown = False
 
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the text that is written meanwhile as a part of the summary."""
+        if self._summary is None:
+            self._summary = []
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = False
+
     def write(self, text: str) -> int:
+        if self._keeps and self._summary is not None:
+            self._summary.append(text)
         if self._is_shown:
             self._real.write(text)
         if text.lstrip().startswith(("FAIL ", "ERROR: ")):
@@ -68,3 +86,7 @@ class TerminalStream(io.TextIOBase):
     def verdict(self) -> str | None:
         """The last verdict of a plugin on the session as a whole, such as too little coverage."""
         return self._verdicts[-1] if self._verdicts else None
+
+    def summary(self) -> str | None:
+        """The sections that plugins and conftests wrote into pytest's summary."""
+        return "".join(self._summary or ()) or None

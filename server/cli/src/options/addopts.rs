@@ -126,6 +126,7 @@ pub(crate) fn add(run: &mut Run, added: &Added) {
         // pytest's session must not keep the limit of its configuration.
         run.passed.push("--maxfail=0".into());
     }
+    run.continue_on_collection_errors |= added.continue_on_collection_errors;
     run.last_failed |= added.last_failed;
     run.no_failures = run.no_failures.take().or(added.no_failures);
     run.failed_first |= added.failed_first;
@@ -165,6 +166,8 @@ fn add_output(output: &mut OutputOptions, added: OutputOptions) {
     output.show_capture = output.show_capture.take().or(added.show_capture);
     output.no_summary |= added.no_summary;
     output.disable_warnings |= added.disable_warnings;
+    output.no_fold_skipped |= added.no_fold_skipped;
+    output.xfail_tb |= added.xfail_tb;
     output.color = output.color.take().or(added.color);
 }
 

@@ -178,6 +178,9 @@ pub(crate) struct Run {
     /// Stop when more runners than this have crashed
     #[arg(long, value_name = "N", value_parser = number, help_heading = EXECUTION)]
     pub max_worker_restart: Option<u32>,
+    /// Files that can't be collected count as failures, and do not interrupt the run
+    #[arg(long, help_heading = EXECUTION)]
+    pub continue_on_collection_errors: bool,
     /// Stop after this many failures
     #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, overrides_with = "exit_first", help_heading = EXECUTION)]
     pub maxfail: Option<u32>,
@@ -304,6 +307,12 @@ pub(crate) struct OutputOptions {
     /// Leave out the short summary
     #[arg(long)]
     pub no_summary: bool,
+    /// List skipped tests one by one in the short summary
+    #[arg(long)]
+    pub no_fold_skipped: bool,
+    /// Print the tracebacks of tests that are expected to fail
+    #[arg(long)]
+    pub xfail_tb: bool,
     /// Leave out the warnings
     #[arg(long, alias = "disable-pytest-warnings")]
     pub disable_warnings: bool,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use pytest_lens_protocol::{
-    CollectError, EventPayload, Location, NOT_COLLECTED, Outcome, RunEnd, RunEndStatus, TestOutcome,
+    CollectError, EventPayload, FileSkip, Location, NOT_COLLECTED, Outcome, RunEnd, RunEndStatus, TestOutcome,
 };
 
 use crate::failure::exit;
@@ -47,6 +47,12 @@ pub(crate) struct Report {
     pub slow: Vec<(String, f64)>,
     /// Number of tests that options of pytest deselected.
     pub deselected: usize,
+    /// Files that skip themselves as a whole.
+    pub skipped_files: Vec<FileSkip>,
+    /// Number of failures after which the run stops, if the user gives one.
+    pub limit: Option<u32>,
+    /// Files that could not be collected do not interrupt the run.
+    pub continues: bool,
     /// Numbers of passed and of failed subtests.
     pub subtests: (usize, usize),
     /// All final outcomes, if the user asked for more than failures.
@@ -86,6 +92,9 @@ impl Report {
             repeated: Vec::new(),
             slow: Vec::new(),
             deselected: 0,
+            skipped_files: Vec::new(),
+            limit: None,
+            continues: false,
             subtests: (0, 0),
             all: None,
             failures: Vec::new(),
@@ -138,6 +147,7 @@ impl Report {
             EventPayload::RunStarted(start) => {
                 self.total = start.total;
                 self.deselected = start.deselected;
+                self.skipped_files.extend(start.skipped_files.iter().cloned());
             }
             EventPayload::TestOutcome(tests) => tests.outcomes.iter().for_each(|outcome| self.apply_outcome(outcome)),
             EventPayload::RunFinished(end) => {
@@ -209,10 +219,19 @@ impl Report {
         self.outcomes.values().sum()
     }
 
+    /// Number of tests that have run.
+    pub(crate) fn have_run(&self) -> usize {
+        self.done() - self.outcomes.get("not_run").copied().unwrap_or_default()
+    }
+
     /// pytest's exit status.
     pub(crate) fn status(&self) -> i32 {
         let Some(end) = &self.end else { return exit::INTERNAL };
+        if let Some(wanted) = end.exit_status {
+            return wanted;
+        }
         match end.status {
+            RunEndStatus::Passed | RunEndStatus::Failed if self.has_errors() && self.continues => exit::FAILED,
             RunEndStatus::InternalError => exit::INTERNAL,
             RunEndStatus::Stopped | RunEndStatus::Killed => exit::INTERRUPTED,
             _ if self.has_errors() => exit::INTERRUPTED,

@@ -76,6 +76,8 @@ pub(crate) async fn once(
     report.all = (options.for_agent || sections::wants_all(&options.output)).then(Vec::new);
     let style = style.with_colour(options.output.color.as_deref());
     report.has_terminal = options.has_terminal;
+    report.continues = options.continue_on_collection_errors;
+    report.limit = request::limit(options);
     report.code = options.for_agent.then(|| CodeWatch::begin(&Arc::default(), root));
     let progress = Progress::new(options, style);
     let leaves_interrupts = options.has_terminal && terminal_access::is_shared();

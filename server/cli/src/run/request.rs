@@ -100,6 +100,7 @@ pub(crate) async fn start(
             source: Some(Source::of_command(std::env::var("CI").ok().as_deref()).to_string()),
             first,
             timings: options.output.timings,
+            phase_durations: options.output.durations.is_some(),
             whole_files: options.distribution == Some(Distribution::ByFile),
             ..RunOptions::default()
         }),
@@ -157,8 +158,12 @@ fn workers(options: &arguments::Run) -> Option<WorkerCount> {
 pub(crate) fn interrupts_at_failure(options: &arguments::Run, failed: usize) -> bool {
     let is_reached = |limit: Option<u32>| limit.is_some_and(|limit| failed >= limit as usize);
     let step = is_stepwise(options).then_some(if options.stepwise_skip { 2 } else { 1 });
-    let own = if options.exit_first { Some(1) } else { options.maxfail.filter(|&count| count > 0) };
-    if is_reached(own) { options.is_distributed() } else { is_reached(step) }
+    if is_reached(limit(options)) { options.is_distributed() } else { is_reached(step) }
+}
+
+/// The limit of failures that the user gives.
+pub(crate) fn limit(options: &arguments::Run) -> Option<u32> {
+    if options.exit_first { Some(1) } else { options.maxfail.filter(|&count| count > 0) }
 }
 
 /// Number of failures after which the run stops.

@@ -8,8 +8,9 @@ use std::path::Path;
 use pytest_lens_engine::Connect;
 use pytest_lens_platform::signals::Signal;
 use pytest_lens_protocol::{
-    CollectError, ErrorCode, EventPayload, Frame, Location, Output, OutputStream, Phase, Range, Request, Response,
-    RunCounts, RunEnd, RunEndStatus, RunStart, Subtest, TestNodeInfo, TestOutcome, TestOutcomes, TestsStarted, Warning,
+    CollectError, ErrorCode, EventPayload, FailedReport, FileSkip, Frame, Location, Output, OutputStream, Phase,
+    PluginSummary, Range, Request, Response, RunCounts, RunEnd, RunEndStatus, RunStart, Subtest, TestNodeInfo,
+    TestOutcome, TestOutcomes, TestsStarted, Warning,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -28,13 +29,7 @@ fn options(line: &str) -> Run {
 }
 
 fn started(total: usize) -> EventPayload {
-    EventPayload::RunStarted(RunStart {
-        run_id: "r".into(),
-        total,
-        ids: None,
-        deselected: 0,
-        collect_reports: Vec::new(),
-    })
+    EventPayload::RunStarted(RunStart { run_id: "r".into(), total, ids: None, deselected: 0, ..RunStart::default() })
 }
 
 fn outcomes(outcomes: Vec<TestOutcome>) -> EventPayload {
@@ -55,6 +50,8 @@ fn finished(status: RunEndStatus, counts: RunCounts) -> EventPayload {
         debug_data: None,
         warnings: Vec::new(),
         timings: None,
+        summaries: Vec::new(),
+        exit_status: None,
     })
 }
 
@@ -109,7 +106,7 @@ fn of_all_kinds() -> Vec<EventPayload> {
             total: 1,
             ids: None,
             deselected: 0,
-            collect_reports: Vec::new(),
+            ..RunStart::default()
         }),
         started(11),
         EventPayload::TestStarted(TestsStarted { run_id: "r".into(), ids: vec!["t.py::test_ok".into()] }),
@@ -182,6 +179,7 @@ async fn lines_and_summary_of_a_run_with_everything_in_it() {
     t.py::test_crash CRASHED                                                 [ 72%]
     t.py::test_flaky RERUN                                                   [ 72%]
     t.py::test_flaky PASSED                                                  [ 81%]
+    t.py::test_subs SUBFAILED[i=1]                                           [ 90%]
     t.py::test_subs FAILED                                                   [ 90%]
     t.py::test_never NOT RUN (over maxfail)                                  [100%]
 
@@ -209,14 +207,13 @@ async fn lines_and_summary_of_a_run_with_everything_in_it() {
     E   ended by SIGSEGV
     __________________________________ test_subs ___________________________________
     E   assert 0
-    SUBFAILED [i=1] - assert 0
     =========================== short test summary info ============================
     FAILED t.py::TestA::test_bad[1-x] - AssertionError: assert 1 == 2
     TIMEOUT t.py::test_slow - still running after 2 s
     CRASHED t.py::test_crash - ended by SIGSEGV
     FAILED t.py::test_subs - 1 subtest failed
     ERROR t.py::test_setup - RuntimeError: no database
-    = 2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 subtest failed, 1 rerun in 0.12s =
+    = 3 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun in 0.12s =
     ");
 }
 
@@ -407,6 +404,7 @@ async fn what_was_typed_is_what_is_asked() {
                     ends_with_session: false,
                     full_reports: false,
                     timings: false,
+                    phase_durations: false,
                 },
             ),
         },

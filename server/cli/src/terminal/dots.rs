@@ -16,6 +16,7 @@ pub(super) struct Dots {
     /// The lines begin with the names of their files. Several runners mix the tests of files, so that pytest-xdist shows
     /// none.
     names_files: bool,
+    is_quiet: bool,
     file: Option<String>,
     column: usize,
     /// The time that the tests of the present file took, in milliseconds.
@@ -23,12 +24,15 @@ pub(super) struct Dots {
 }
 
 impl Dots {
-    pub(super) fn new(style: Style, figure: Figure, names_files: bool) -> Self {
-        Dots { style, figure, names_files, file: None, column: 0, spent_ms: 0.0 }
+    pub(super) fn new(style: Style, figure: Figure, names_files: bool, is_quiet: bool) -> Self {
+        Dots { style, figure, names_files, is_quiet, file: None, column: 0, spent_ms: 0.0 }
     }
 
     /// The text for an outcome. `done`: with it; `main`: the color of the run so far.
     pub(super) fn outcome(&mut self, outcome: &TestOutcome, done: Done, main: Paint) -> String {
+        if outcome.outcome == "not_run" {
+            return String::new();
+        }
         let mut text = String::new();
         let file = NodeId::new(&outcome.id).file();
         if self.names_files && self.file.as_deref() != Some(file) {
@@ -42,6 +46,18 @@ impl Dots {
             (self.file, self.column) = (Some(file.to_owned()), console::measure_text_width(file) + 1);
         }
         self.spent_ms += outcome.duration_ms;
+        for subtest in &outcome.subtests {
+            let letter = match &*subtest.outcome {
+                "failed" => "u",
+                // As in pytest, `-q` shows them all.
+                _ if !self.is_quiet => continue,
+                "passed" => "u",
+                "xfailed" => "y",
+                _ => "-",
+            };
+            text.push_str(&self.style.paint(paint(&subtest.outcome), letter));
+            self.column += 1;
+        }
         let of_call = before_teardown(outcome).filter(|_| !outcome.will_rerun);
         for name in of_call.into_iter().chain([&*outcome.outcome]) {
             let Some(letter) = letter(name, outcome.will_rerun) else { continue };
@@ -78,9 +94,11 @@ impl Dots {
     /// The end of the last line, and an empty line where pytest has one.
     pub(super) fn end(&mut self, done: Done, main: Paint) -> String {
         if done.count == 0 {
-            return String::new();
+            return if self.is_quiet { "\n".to_owned() } else { String::new() };
         }
-        format!("{}\n{}", self.fill(done, main), if self.names_files { "\n" } else { "" })
+        // A run that ended early has no figure.
+        let figure = if done.count < done.total { String::new() } else { self.fill(done, main) };
+        format!("{figure}\n{}", if self.names_files { "\n" } else { "" })
     }
 }
 
@@ -104,7 +122,7 @@ mod tests {
 
     /// The text for tests, each a file and an outcome, with 10 ms each.
     fn shown(figure: Figure, names_files: bool, width: usize, tests: &[(&str, &str)]) -> String {
-        let mut dots = Dots::new(Style { width, ..Style::PLAIN }, figure, names_files);
+        let mut dots = Dots::new(Style { width, ..Style::PLAIN }, figure, names_files, false);
         let mut text = String::new();
         let total = tests.len();
         for (index, (file, outcome)) in tests.iter().enumerate() {

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use pytest_lens_protocol::{NodeId, Phase, TestOutcome};
+use pytest_lens_protocol::TestOutcome;
 
-use super::text::{first_line, line, with_reason};
+use super::entries::{Entry, Section};
+use super::text::{first_line, line};
 use crate::options::arguments::OutputOptions;
 use crate::results::report::{FileError, Report};
 use crate::style::{Paint, Style};
@@ -12,19 +13,19 @@ use crate::style::{Paint, Style};
 pub(crate) fn tracebacks(
     text: &mut String,
     report: &Report,
-    errors: &[&TestOutcome],
-    failures: &[&TestOutcome],
+    errors: &[Entry<'_>],
+    failures: &[Entry<'_>],
     options: &OutputOptions,
     style: Style,
 ) {
     if !report.errors.is_empty() || !errors.is_empty() {
         line(text, &style.rule('=', "ERRORS"));
         report.errors.iter().for_each(|error| file_error(text, error, style));
-        errors.iter().for_each(|outcome| failure(text, outcome, report, options, style));
+        errors.iter().for_each(|entry| failure(text, entry, report, options, style));
     }
     if !failures.is_empty() {
         line(text, &style.rule('=', "FAILURES"));
-        failures.iter().for_each(|outcome| failure(text, outcome, report, options, style));
+        failures.iter().for_each(|entry| failure(text, entry, report, options, style));
     }
 }
 
@@ -51,33 +52,24 @@ fn file_error(text: &mut String, error: &FileError, style: Style) {
     line(text, &coloured(message, style));
 }
 
-/// One test's failure: pytest's report, then the captured output.
-fn failure(text: &mut String, outcome: &TestOutcome, report: &Report, options: &OutputOptions, style: Style) {
-    let name = NodeId::new(&outcome.id).dotted();
-    let title = match (&*outcome.outcome, &outcome.phase) {
-        ("error", Some(phase)) if *phase != Phase::Call => format!("ERROR at {phase} of {name}"),
-        ("error", _) => format!("ERROR in {name}"),
-        ("failed", _) => name,
-        (other, _) => format!("{name}: {}", other.replace('_', " ")),
-    };
-    line(text, &style.paint(Paint::Red, &style.rule('_', &title)));
-    let reason = match &outcome.longrepr {
-        Some(longrepr) if !longrepr.trim().is_empty() => longrepr.clone(),
+/// One failed report of a test: pytest's text, then the captured output.
+pub(super) fn failure(text: &mut String, entry: &Entry<'_>, report: &Report, options: &OutputOptions, style: Style) {
+    let outcome = entry.outcome;
+    line(text, &style.paint(Paint::Red, &style.rule('_', &entry.title)));
+    let reason = match entry.longrepr {
+        Some(longrepr) if !longrepr.trim().is_empty() => longrepr.to_owned(),
         _ => without_longrepr(outcome),
     };
     // pytest leaves a blank line between a heading and a whole function.
-    if reason.lines().next().is_some_and(|first| first.starts_with(' ') || first.contains(" = ")) {
+    let begins_function = |first: &str| first.starts_with([' ', '>']) || first.contains(" = ");
+    if reason.lines().next().is_some_and(begins_function) {
         line(text, "");
     }
     line(text, &coloured(reason.trim_end(), style));
     if let Some(hint) = hint(outcome).filter(|_| !report.has_terminal) {
         line(text, &style.paint(Paint::Yellow, &hint));
     }
-    for subtest in outcome.subtests.iter().filter(|subtest| subtest.outcome == "failed") {
-        let message = first_line(subtest.message.as_deref().unwrap_or_default());
-        line(text, &with_reason(&format!("SUBFAILED {}", subtest.label), message));
-    }
-    captured(text, outcome, options, style);
+    captured(text, entry.sections(), options, style);
 }
 
 /// The way out for a test that needs a person at a terminal.
@@ -95,18 +87,11 @@ fn hint(outcome: &TestOutcome) -> Option<String> {
     }
 }
 
-/// The captured output of a test.
-pub(crate) fn captured(text: &mut String, outcome: &TestOutcome, options: &OutputOptions, style: Style) {
-    let is_wanted =
-        |stream: &str| options.show_capture.as_deref().is_none_or(|shown| shown == "all" || shown == stream);
-    for (stream, captured) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr), ("log", &outcome.log)] {
-        if !is_wanted(stream) {
-            continue;
-        }
-        if let Some(captured) = captured.as_deref().filter(|captured| !captured.is_empty()) {
-            line(text, &style.rule('-', &format!("Captured {stream}")));
-            line(text, captured.strip_suffix('\n').unwrap_or(captured));
-        }
+/// Captured output, with headings.
+pub(super) fn captured(text: &mut String, sections: Vec<Section<'_>>, options: &OutputOptions, style: Style) {
+    for section in sections.iter().filter(|section| section.is_wanted(options.show_capture.as_deref())) {
+        line(text, &style.rule('-', &section.name));
+        line(text, section.text.strip_suffix('\n').unwrap_or(section.text));
     }
 }
 

@@ -8,7 +8,7 @@ use crate::results::report::Report;
 use crate::style::{Paint, Style};
 
 /// The heading of a run that has begun, by the status of its context; empty if the status is not known.
-pub(super) fn header(status: &Response, report: &Report, style: Style) -> String {
+pub(super) fn header(status: &Response, report: &Report, level: i16, style: Style) -> String {
     let Response::ContextStatus { repo_path, python_version, pytest_version, plugins, config_file, .. } = status else {
         return String::new();
     };
@@ -29,7 +29,9 @@ pub(super) fn header(status: &Response, report: &Report, style: Style) -> String
         let short = |plugin: &String| plugin.strip_prefix("pytest-").unwrap_or(plugin).replacen(' ', "-", 1);
         lines.push(format!("plugins: {}", plugins.iter().map(short).collect::<Vec<_>>().join(", ")));
     }
-    lines.push(style.paint(Paint::Bold, &collected(report)));
+    // On pipes, pytest's line on its progress stays.
+    let begun = if level > 0 && !style.is_terminal { "collecting ... " } else { "" };
+    lines.push(style.paint(Paint::Bold, &format!("{begun}{}", collected(report))));
     lines.push(String::new());
     lines.join("\n") + "\n"
 }
@@ -39,8 +41,15 @@ fn collected(report: &Report) -> String {
     let (selected, deselected) = (report.total, report.deselected);
     let all = selected + deselected;
     let items = if all == 1 { "item" } else { "items" };
-    match deselected {
-        0 => format!("collected {all} {items}"),
-        _ => format!("collected {all} {items} / {deselected} deselected / {selected} selected"),
+    let mut text = format!("collected {all} {items}");
+    let errors = report.errors.len();
+    let parts = [(errors, if errors == 1 { "error" } else { "errors" }), (deselected, "deselected")];
+    let parts = parts.into_iter().chain([(report.skipped_files.len(), "skipped")]);
+    for (count, what) in parts.filter(|(count, _)| *count > 0) {
+        text.push_str(&format!(" / {count} {what}"));
     }
+    if deselected > 0 {
+        text.push_str(&format!(" / {selected} selected"));
+    }
+    text
 }

@@ -3,10 +3,12 @@
 pub(crate) mod agent;
 mod counts;
 mod dots;
+mod entries;
 mod failures;
 mod figure;
 mod header;
 mod outcome_words;
+mod plugin_summaries;
 pub(crate) mod progress;
 mod running;
 pub(crate) mod sections;

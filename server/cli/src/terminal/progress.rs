@@ -10,6 +10,7 @@ use pytest_lens_protocol::{EventPayload, OutputStream, Response, TestOutcome};
 use super::agent;
 use super::counts::{colour, counts};
 use super::dots::Dots;
+use super::entries::entries;
 use super::figure::{Done, figure};
 use super::header::header;
 use super::outcome_words::{paint, word};
@@ -58,7 +59,7 @@ impl<'a> Progress<'a> {
             (false, _, true) => Display::Lines,
             (false, false, false) => {
                 let names_files = !options.is_quiet() && !run.has_several_runners();
-                Display::Dots(RefCell::new(Dots::new(style, options.figure, names_files)))
+                Display::Dots(RefCell::new(Dots::new(style, options.figure, names_files, options.is_quiet())))
             }
             (false, true, false) => Display::Bar(bar()),
         };
@@ -85,7 +86,7 @@ impl<'a> Progress<'a> {
                     bar.set_style(style_of(template(self.style.width)));
                 }
                 if let Some(status) = self.status.take() {
-                    out.write_all(header(&status, report, self.style).as_bytes())?;
+                    out.write_all(header(&status, report, self.options.level(), self.style).as_bytes())?;
                 }
             }
             EventPayload::TestStarted(tests) => {
@@ -120,21 +121,37 @@ impl<'a> Progress<'a> {
     fn show_outcome(&self, outcome: &TestOutcome, done: Done, report: &Report, out: &mut dyn Write) -> io::Result<()> {
         match &self.display {
             Display::Json | Display::Agent | Display::Quiet => Ok(()),
+            // Tests that a limit or a stop left out are counted, not listed.
+            Display::Lines
+                if outcome
+                    .message
+                    .as_deref()
+                    .is_some_and(|why| outcome.outcome == "not_run" && why.starts_with("the run ")) =>
+            {
+                Ok(())
+            }
             Display::Lines => {
                 let part = figure(self.options.figure, done, outcome.duration_ms);
-                if let Some(before) = before_teardown(outcome) {
-                    let call = TestOutcome { outcome: before.to_owned(), message: None, ..outcome.clone() };
-                    writeln!(out, "{}", line(&call, &part, self.options.level(), self.style))?;
+                let level = self.options.level();
+                for subtest in &outcome.subtests {
+                    let label = &*subtest.label;
+                    let name = format!("{}{label}", subtest_word(&subtest.outcome));
+                    writeln!(out, "{}", line(outcome, &subtest.outcome, &name, None, &part, level, self.style))?;
                 }
-                writeln!(out, "{}", line(outcome, &part, self.options.level(), self.style))
+                if let Some(before) = before_teardown(outcome) {
+                    writeln!(out, "{}", line(outcome, before, word(before), None, &part, level, self.style))?;
+                }
+                let name = if outcome.will_rerun { "RERUN" } else { word(&outcome.outcome) };
+                let reason = outcome.message.as_deref().filter(|_| !outcome.will_rerun);
+                writeln!(out, "{}", line(outcome, &outcome.outcome, name, reason, &part, level, self.style))
             }
             Display::Dots(dots) => {
                 let text = dots.borrow_mut().outcome(outcome, done, colour(report, 0));
                 write!(out, "{text}")
             }
             Display::Bar(_) if is_failure(&outcome.outcome) && !outcome.will_rerun => {
-                let line = short_line(outcome, self.style);
-                self.around_bar(|| writeln!(out, "{line}"))
+                let lines: Vec<_> = entries(outcome).iter().map(|entry| short_line(entry, self.style) + "\n").collect();
+                self.around_bar(|| write!(out, "{}", lines.concat()))
             }
             Display::Bar(_) => Ok(()),
         }
@@ -157,7 +174,7 @@ impl<'a> Progress<'a> {
     fn refresh(&self, report: &Report) {
         let Display::Bar(bar) = &self.display else { return };
         bar.set_position(report.done() as u64);
-        let mut message = counts(report, 0, self.style);
+        let mut message = counts(report, 0, 0, self.style);
         if let Some(running) = self.running.borrow().shown(Instant::now()) {
             message = format!("{message}  {running}");
         }
@@ -190,9 +207,9 @@ impl<'a> Progress<'a> {
     pub(crate) fn finish(&self, report: &Report, out: &mut dyn Write) -> Result<(), Failure> {
         match &self.display {
             Display::Bar(bar) => bar.finish_and_clear(),
-            Display::Lines if report.done() > 0 => writeln!(out)?,
+            Display::Lines if report.have_run() > 0 => writeln!(out)?,
             Display::Dots(dots) => {
-                let done = Done { count: report.done(), total: report.total };
+                let done = Done { count: report.have_run(), total: report.total };
                 let text = dots.borrow_mut().end(done, colour(report, 0));
                 write!(out, "{text}")?;
             }
@@ -248,16 +265,31 @@ fn style_of(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
 }
 
-/// A test's line, as pytest prints it with `-v`: its id, its outcome, a reason as far as there is room, and the figure of
-/// the run's progress.
-fn line(outcome: &TestOutcome, part: &str, level: i16, style: Style) -> String {
-    let name = if outcome.will_rerun { "RERUN" } else { word(&outcome.outcome) };
-    let mut text = format!("{} {name}", outcome.id);
+/// pytest's word for the outcome of a subtest.
+fn subtest_word(outcome: &str) -> &'static str {
+    match outcome {
+        "passed" => "SUBPASSED",
+        "skipped" => "SUBSKIPPED",
+        "xfailed" => "SUBXFAIL",
+        _ => "SUBFAILED",
+    }
+}
+
+/// A test's line, as pytest prints it with `-v`: its id, the name of an outcome, a reason as far as there is room, and
+/// the figure of the run's progress.
+fn line(
+    test: &TestOutcome,
+    outcome: &str,
+    name: &str,
+    reason: Option<&str>,
+    part: &str,
+    level: i16,
+    style: Style,
+) -> String {
+    let mut text = format!("{} {name}", test.id);
     // pytest leaves the last column free, for terminals that break the line there.
     let room = style.width.saturating_sub(part.len() + 1);
-    if let ("skipped" | "xfailed" | "xpassed" | "not_run", Some(reason)) = (&*outcome.outcome, &outcome.message)
-        && !outcome.will_rerun
-    {
+    if let ("skipped" | "xfailed" | "xpassed" | "not_run", Some(reason)) = (outcome, reason) {
         let reason = format!(" ({})", first_line(reason));
         let left = room.saturating_sub(width_of(&text));
         if level > 1 || width_of(&reason) <= left {
@@ -268,7 +300,7 @@ fn line(outcome: &TestOutcome, part: &str, level: i16, style: Style) -> String {
     }
     let gap = room.saturating_sub(width_of(&text));
     let word = format!(" {name}");
-    let painted = format!(" {}", style.paint(paint(&outcome.outcome), name));
+    let painted = format!(" {}", style.paint(paint(outcome), name));
     let text = text.replacen(&word, &painted, 1);
     if part.is_empty() { text } else { format!("{text}{}{part}", " ".repeat(gap)) }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use pytest_lens_protocol::{Location, NodeId, TestOutcome};
 
-use super::failures::captured;
+use super::entries::{self, Section};
+use super::failures::{captured, failure};
 use super::outcome_words::{paint, word};
-use super::text::{colour_first_word, first_line, line, with_reason};
+use super::text::{before_teardown, colour_first_word, first_line, line, with_reason};
 use crate::options::arguments::OutputOptions;
 use crate::results::report::Report;
 use crate::style::{Paint, Style};
@@ -16,7 +17,7 @@ use crate::timing::DURATIONS_MIN;
 
 /// Whether the report must keep more outcomes than the failures.
 pub(crate) fn wants_all(options: &OutputOptions) -> bool {
-    options.durations.is_some() || letters(options).contains(['p', 'P', 's', 'x', 'X'])
+    options.durations.is_some() || options.xfail_tb || letters(options).contains(['p', 'P', 's', 'x', 'X'])
 }
 
 /// The letters of `-r`; those that stand for several are expanded.
@@ -38,63 +39,101 @@ fn of<'a>(report: &'a Report, outcome: &str) -> impl Iterator<Item = &'a TestOut
     report.all.iter().flatten().filter(move |known| known.outcome == outcome)
 }
 
-/// The captured output of passed tests, for `-rP`.
-pub(crate) fn passes(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
-    if !letters(options).contains('P') {
-        return;
-    }
-    let mut printed = String::new();
-    for outcome in of(report, "passed") {
-        let mut own = String::new();
-        captured(&mut own, outcome, options, style);
-        if !own.is_empty() {
-            let name = NodeId::new(&outcome.id).dotted();
-            line(&mut printed, &style.paint(Paint::Green, &style.rule('_', &name)));
-            printed.push_str(&own);
+/// As [`of`], with the tests whose teardown failed after that outcome: pytest lists them there, too.
+fn of_call<'a>(report: &'a Report, outcome: &str) -> impl Iterator<Item = &'a TestOutcome> {
+    let all = report.all.iter().flatten();
+    all.filter(move |known| before_teardown(known).unwrap_or(&known.outcome) == outcome)
+}
+
+/// The captured output of passed tests, for `-rP` and `-rX`.
+pub(super) fn passes(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
+    let letters = letters(options);
+    for (letter, outcome, title) in [('P', "passed", "PASSES"), ('X', "xpassed", "XPASSES")] {
+        let tests: Vec<_> = of_call(report, outcome).collect();
+        if !letters.contains(letter) || options.tb() == Some("no") || tests.is_empty() {
+            continue;
         }
-    }
-    if !printed.is_empty() {
-        line(text, &style.rule('=', "PASSES"));
-        text.push_str(&printed);
+        line(text, &style.rule('=', title));
+        for test in tests {
+            let (of_teardown, own): (Vec<_>, Vec<_>) =
+                entries::sections(test).into_iter().partition(Section::is_of_teardown);
+            if !own.is_empty() {
+                let name = NodeId::new(&test.id).dotted();
+                line(text, &style.paint(Paint::Green, &style.rule('_', &name)));
+            }
+            captured(text, own, options, style);
+            if before_teardown(test).is_none() {
+                captured(text, of_teardown, options, style);
+            }
+        }
     }
 }
 
-/// The slowest tests, including their set-up and teardown.
+/// The reports of tests that are expected to fail, for `--xfail-tb`.
+pub(super) fn expected_failures(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
+    let tests: Vec<_> = of(report, "xfailed").collect();
+    if !options.xfail_tb || options.tb() == Some("no") || tests.is_empty() {
+        return;
+    }
+    line(text, &style.rule('=', "XFAILURES"));
+    for test in tests {
+        for mut entry in entries::entries(test) {
+            entry.title = NodeId::new(&test.id).dotted();
+            failure(text, &entry, report, options, style);
+        }
+    }
+}
+
+/// The slowest phases of tests, as pytest lists them.
 pub(crate) fn slowest(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
     let Some(count) = options.durations else { return };
     let least = options.durations_min.unwrap_or(if options.level() > 1 { Duration::ZERO } else { DURATIONS_MIN });
-    let mut all: Vec<&TestOutcome> = report.all.iter().flatten().filter(|test| test.outcome != "not_run").collect();
-    all.sort_by(|a, b| b.duration_ms.total_cmp(&a.duration_ms));
+    let tests = report.all.iter().flatten().filter(|test| test.outcome != "not_run");
+    let mut all: Vec<(f64, &str, &str)> = tests.flat_map(phases).collect();
+    if all.is_empty() {
+        return;
+    }
+    all.sort_by(|a, b| b.0.total_cmp(&a.0));
     if count > 0 {
         all.truncate(count as usize);
     }
     let title = if count > 0 { format!("slowest {count} durations") } else { "slowest durations".to_owned() };
     line(text, &style.rule('=', &title));
     let known = all.len();
-    all.retain(|test| test.duration_ms >= least.as_secs_f64() * 1000.0);
-    for test in &all {
-        line(text, &format!("{:.2}s {}", test.duration_ms / 1000.0, test.id));
+    all.retain(|(milliseconds, ..)| *milliseconds >= least.as_secs_f64() * 1000.0);
+    for (milliseconds, phase, id) in &all {
+        line(text, &format!("{:.2}s {phase:<8} {id}", milliseconds / 1000.0));
     }
     if all.len() < known {
         let hidden = known - all.len();
-        let least = least.as_secs_f64();
-        line(text, &format!("({hidden} durations < {least}s hidden.  Use -vv to show these durations.)"));
+        let way_out = if options.durations_min.is_none() { "  Use -vv to show these durations." } else { "" };
+        line(text, "");
+        line(text, &format!("({hidden} durations < {}s hidden.{way_out})", least.as_secs_f64()));
     }
 }
 
+/// The durations of a test's phases, in milliseconds. Of a test whose process ended, only the whole is known.
+fn phases(test: &TestOutcome) -> Vec<(f64, &'static str, &str)> {
+    let Some(known) = test.phase_durations else { return vec![(test.duration_ms, "call", &test.id)] };
+    let phases = [(known.call, "call"), (known.setup, "setup"), (known.teardown, "teardown")];
+    phases.into_iter().filter_map(|(duration, phase)| Some((duration?, phase, &*test.id))).collect()
+}
+
 /// Number of warnings.
-pub(crate) fn warned(report: &Report, options: &OutputOptions) -> usize {
-    let of_run = report.end.iter().flat_map(|end| &end.warnings);
-    if options.disable_warnings { 0 } else { of_run.map(|warning| warning.count).sum() }
+pub(crate) fn warned(report: &Report) -> usize {
+    report.end.iter().flat_map(|end| &end.warnings).map(|warning| warning.count).sum()
 }
 
 /// The warnings of the run, each with its tests, as in pytest's summary.
 pub(crate) fn warnings(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
-    if warned(report, options) == 0 {
+    if options.disable_warnings || warned(report) == 0 {
         return;
     }
     line(text, &style.paint(Paint::Yellow, &style.rule('=', "warnings summary")));
     for warning in report.end.iter().flat_map(|end| &end.warnings) {
+        if let Some(place) = warning.location.as_ref().filter(|_| warning.ids.is_empty()) {
+            line(text, &report.place(place));
+        }
         warning.ids.iter().for_each(|id| line(text, id));
         let more = warning.count.saturating_sub(warning.ids.len().max(1));
         if more > 0 {
@@ -132,35 +171,31 @@ pub(crate) fn slow(text: &mut String, report: &Report, style: Style) {
     }
 }
 
-/// The lines of the short summary for other outcomes than failures, in the order of the letters.
-pub(crate) fn listed(report: &Report, letters: &str, style: Style) -> Vec<String> {
-    let mut lines = Vec::new();
-    for letter in letters.chars() {
-        let outcome = match letter {
-            'p' => "passed",
-            'x' => "xfailed",
-            'X' => "xpassed",
-            's' => {
-                lines.extend(skipped(report, style));
-                continue;
-            }
-            'R' => {
-                let repeated = report.repeated.iter().map(|id| format!("RERUN {id}"));
-                lines.extend(repeated.map(|short| colour_first_word(&short, Paint::Yellow, style)));
-                continue;
-            }
-            _ => continue,
-        };
-        for test in of(report, outcome) {
-            let short = format!("{} {}", word(outcome), test.id);
-            let short = with_reason(&short, first_line(test.message.as_deref().unwrap_or_default()));
-            lines.push(colour_first_word(&short, paint(outcome), style));
+/// The lines of the short summary for other outcomes than failures.
+pub(super) fn listed(report: &Report, letter: char, options: &OutputOptions, style: Style) -> Vec<String> {
+    let outcome = match letter {
+        'p' => "passed",
+        'x' => "xfailed",
+        'X' => "xpassed",
+        's' if options.no_fold_skipped => return skipped_one_by_one(report, style),
+        's' => return skipped(report, style),
+        'R' => {
+            let repeated = report.repeated.iter().map(|id| format!("RERUN {id}"));
+            return repeated.map(|short| colour_first_word(&short, Paint::Yellow, style)).collect();
         }
-    }
-    lines
+        _ => return Vec::new(),
+    };
+    let line = |test: &TestOutcome| {
+        let phase = test.phase.filter(|_| outcome == "xfailed").map(|phase| format!("at {phase} of "));
+        let short = format!("{} {}{}", word(outcome), phase.unwrap_or_default(), test.id);
+        let reason = test.message.as_deref().filter(|_| test.outcome == outcome);
+        let short = with_reason(&short, first_line(reason.unwrap_or_default()));
+        colour_first_word(&short, paint(outcome), style)
+    };
+    of_call(report, outcome).map(line).collect()
 }
 
-/// `SKIPPED [2] test_a.py:3: reason`: one line per place and reason.
+/// `SKIPPED [2] test_a.py:3: reason`: one line per place and reason; first those of whole files.
 fn skipped(report: &Report, style: Style) -> Vec<String> {
     let mut counts: BTreeMap<(&str, u32, String, &str), usize> = BTreeMap::new();
     for test in of(report, "skipped") {
@@ -170,10 +205,20 @@ fn skipped(report: &Report, style: Style) -> Vec<String> {
         let reason = first_line(test.message.as_deref().unwrap_or_default());
         *counts.entry((file, number, place, reason)).or_default() += 1;
     }
-    let line = |((_, _, place, reason), count): ((&str, u32, String, &str), usize)| {
-        colour_first_word(&format!("SKIPPED [{count}] {place}: {reason}"), Paint::Yellow, style)
-    };
-    counts.into_iter().map(line).collect()
+    let files = report.skipped_files.iter().map(|file| {
+        let place = if file.line > 0 { format!("{}:{}", file.path, file.line) } else { file.path.clone() };
+        format!("SKIPPED [1] {place}: {}", first_line(&file.reason))
+    });
+    let tests = counts.into_iter().map(|((_, _, place, reason), count)| format!("SKIPPED [{count}] {place}: {reason}"));
+    files.chain(tests).map(|short| colour_first_word(&short, Paint::Yellow, style)).collect()
+}
+
+/// `SKIPPED id - Skipped: reason`, for `--no-fold-skipped`.
+fn skipped_one_by_one(report: &Report, style: Style) -> Vec<String> {
+    let files = report.skipped_files.iter().map(|file| (&*file.path, &*file.reason));
+    let tests = of(report, "skipped").map(|test| (&*test.id, test.message.as_deref().unwrap_or_default()));
+    let short = files.chain(tests).map(|(id, reason)| format!("SKIPPED {id} - Skipped: {}", first_line(reason)));
+    short.map(|short| colour_first_word(&short, Paint::Yellow, style)).collect()
 }
 
 #[cfg(test)]

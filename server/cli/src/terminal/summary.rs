@@ -5,11 +5,12 @@ use std::time::Duration;
 use pytest_lens_protocol::{RunEnd, RunEndStatus};
 
 use super::counts::{colour, counts};
+use super::entries::{Entry, entries};
 use super::failures::{place_line, tracebacks};
 use super::outcome_words::word;
-use super::sections;
-use super::text::{colour_first_word, first_line, line, short_line, short_line_before};
+use super::text::{colour_first_word, first_line, line, short_line};
 use super::timings::table;
+use super::{plugin_summaries, sections};
 use crate::options::arguments::OutputOptions;
 use crate::results::report::Report;
 use crate::style::{Paint, Style};
@@ -18,10 +19,12 @@ use crate::style::{Paint, Style};
 pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) -> String {
     let mut text = String::new();
     if options.no_summary {
+        plugin_summaries::sections(&mut text, report, style);
         ending(&mut text, report, options, style);
         return text;
     }
-    let (errors, failures): (Vec<_>, Vec<_>) = report.failures.iter().partition(|outcome| outcome.outcome == "error");
+    let all: Vec<Entry<'_>> = report.failures.iter().flat_map(entries).collect();
+    let (errors, failures): (Vec<_>, Vec<_>) = all.into_iter().partition(|entry| entry.is_error);
     match options.tb() {
         Some("no") => {}
         Some("line") => {
@@ -32,28 +35,30 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
         }
         _ => tracebacks(&mut text, report, &errors, &failures, options, style),
     }
+    sections::expected_failures(&mut text, report, options, style);
     sections::warnings(&mut text, report, options, style);
     sections::passes(&mut text, report, options, style);
+    plugin_summaries::sections(&mut text, report, style);
     sections::slowest(&mut text, report, options, style);
     let letters = sections::letters(options);
-    let (mut failures, mut errors) = (failures, errors);
-    failures.retain(|_| letters.contains('f'));
-    errors.retain(|_| letters.contains('E'));
-    let listed = sections::listed(report, &letters, style);
-    let of_files = if letters.contains('E') { &*report.errors } else { &[] };
-    let failed_before = report.failures.iter().filter(|_| letters.contains('f'));
-    let before: Vec<String> = failed_before.filter_map(|outcome| short_line_before(outcome, style)).collect();
-    let lists = [&listed, &before].into_iter().any(|lines| !lines.is_empty());
-    if lists || !(of_files.is_empty() && failures.is_empty() && errors.is_empty()) {
-        line(&mut text, &style.rule('=', "short test summary info"));
-        listed.iter().for_each(|short| line(&mut text, short));
-        failures.iter().for_each(|outcome| line(&mut text, &short_line(outcome, style)));
-        before.iter().for_each(|short| line(&mut text, short));
-        errors.iter().for_each(|outcome| line(&mut text, &short_line(outcome, style)));
-        for error in of_files {
-            let short = format!("{} {} - {}", word("error"), error.path, first_line(&error.message));
-            line(&mut text, &colour_first_word(&short, Paint::Red, style));
+    let mut lines = Vec::new();
+    for letter in letters.chars() {
+        let short = |entries: &[Entry<'_>]| entries.iter().map(|entry| short_line(entry, style)).collect::<Vec<_>>();
+        match letter {
+            'f' => lines.extend(short(&failures)),
+            'E' => {
+                lines.extend(report.errors.iter().map(|error| {
+                    let short = format!("{} {} - {}", word("error"), error.path, first_line(&error.message));
+                    colour_first_word(&short, Paint::Red, style)
+                }));
+                lines.extend(short(&errors));
+            }
+            other => lines.extend(sections::listed(report, other, options, style)),
         }
+    }
+    if !lines.is_empty() {
+        line(&mut text, &style.rule('=', "short test summary info"));
+        lines.iter().for_each(|short| line(&mut text, short));
     }
     sections::slow(&mut text, report, style);
     ending(&mut text, report, options, style);
@@ -62,7 +67,11 @@ pub(crate) fn summary(report: &Report, options: &OutputOptions, style: Style) ->
 
 /// Why the run ended early, what was left out, and the counts.
 fn ending(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
-    if let Some(reason) = report.end.as_ref().and_then(interruption) {
+    if let Some(limit) = report.limit.filter(|limit| report.failed() >= *limit as usize) {
+        line(text, &style.paint(Paint::Red, &style.rule('!', &format!("stopping after {limit} failures"))));
+    }
+    let interruption = report.end.as_ref().and_then(interruption);
+    if let Some(reason) = interruption.filter(|reason| !plugin_summaries::contain(report, reason)) {
         line(text, &style.paint(Paint::Red, &style.rule('!', &reason)));
     }
     if !report.left_out.is_empty() {
@@ -94,8 +103,8 @@ fn interruption(end: &RunEnd) -> Option<String> {
 }
 
 fn closing(text: &mut String, report: &Report, options: &OutputOptions, style: Style) {
-    let warned = sections::warned(report, options);
-    let counted = match counts(report, warned, Style::PLAIN) {
+    let warned = sections::warned(report);
+    let counted = match counts(report, warned, options.level(), Style::PLAIN) {
         none if none.is_empty() => "no tests ran".to_owned(),
         counted => counted,
     };

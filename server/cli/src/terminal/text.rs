@@ -2,8 +2,8 @@
 
 use pytest_lens_protocol::TestOutcome;
 
-use super::outcome_words::{paint, word};
-use crate::results::report::is_failure;
+use super::entries::Entry;
+use super::outcome_words::word;
 use crate::style::{Paint, Style};
 
 pub(crate) fn line(text: &mut String, line: &str) {
@@ -12,33 +12,28 @@ pub(crate) fn line(text: &mut String, line: &str) {
 }
 
 /// `FAILED id - message`, cut to the width of a terminal.
-pub(crate) fn short_line(outcome: &TestOutcome, style: Style) -> String {
-    let message = outcome.message.as_deref().unwrap_or_default();
-    let own = before_teardown(outcome).and_then(|_| message.rsplit_once(IN_TEARDOWN));
-    short_line_of(&outcome.outcome, &outcome.id, own.map_or(message, |(_, rest)| rest.trim_end_matches(')')), style)
+pub(super) fn short_line(entry: &Entry<'_>, style: Style) -> String {
+    let outcome = entry.outcome;
+    let name = match entry.subtest {
+        Some(index) => {
+            let label = outcome.subtests.get(index).map(|subtest| &*subtest.label).unwrap_or_default();
+            format!("SUBFAILED{label}")
+        }
+        None if outcome.failed_reports.is_empty() => word(&outcome.outcome).to_owned(),
+        None => word(if entry.is_error { "error" } else { "failed" }).to_owned(),
+    };
+    let id = &outcome.id;
+    let mut short = with_reason(&format!("{name} {id}"), first_line(entry.message.unwrap_or_default()));
+    let least = name.len() + 1 + console::measure_text_width(id);
+    if style.is_terminal && console::measure_text_width(&short) > style.width {
+        short = console::truncate_str(&short, style.width.max(least), "...").into_owned();
+    }
+    short.replacen(&*name, &style.paint(Paint::Red, &name), 1)
 }
-
-/// The line of a test that failed before its teardown failed as well.
-pub(crate) fn short_line_before(outcome: &TestOutcome, style: Style) -> Option<String> {
-    let before = before_teardown(outcome).filter(|before| is_failure(before))?;
-    Some(short_line_of(before, &outcome.id, outcome.message.as_deref().unwrap_or_default(), style))
-}
-
-/// The worker's words between the message of a call and that of its teardown.
-const IN_TEARDOWN: &str = "\n(and in teardown: ";
 
 /// The outcome of a test before its teardown failed.
 pub(crate) fn before_teardown(outcome: &TestOutcome) -> Option<&str> {
     outcome.before_teardown.as_deref()
-}
-
-fn short_line_of(outcome: &str, id: &str, message: &str, style: Style) -> String {
-    let mut short = with_reason(&format!("{} {id}", word(outcome)), first_line(message));
-    let least = word(outcome).len() + 1 + console::measure_text_width(id);
-    if style.is_terminal && console::measure_text_width(&short) > style.width {
-        short = console::truncate_str(&short, style.width.max(least), "...").into_owned();
-    }
-    colour_first_word(&short, paint(outcome), style)
 }
 
 pub(crate) fn colour_first_word(text: &str, paint: Paint, style: Style) -> String {

@@ -13,6 +13,9 @@ use crate::model::node::{CollectedItem, Node};
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct SkippedFile {
     pub reason: String,
+    /// The line that skips it, from 1; 0 if it is not known.
+    #[serde(default)]
+    pub line: u32,
     /// pytest's report, as JSON.
     pub report: String,
 }

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use pytest_lens_plan::outcome::{Counts, RunStatus};
-use pytest_lens_protocol::{Frame, Location, Phase, Range, RunCounts, RunEndStatus, Subtest, TestOutcome};
+use pytest_lens_protocol::{
+    FailedReport, Frame, Location, OutputSection, Phase, PhaseDurations, Range, RunCounts, RunEndStatus, Subtest,
+    TestOutcome,
+};
 use serde::Deserialize;
 
 use crate::model::item::uri_of;
@@ -38,6 +41,11 @@ pub(crate) struct ReportedOutcome {
     /// pytest's own reports, if the run order asks for them.
     #[serde(default)]
     pub reports: Vec<String>,
+    #[serde(default)]
+    pub sections: Vec<OutputSection>,
+    #[serde(default)]
+    pub failed_reports: Vec<FailedReport>,
+    pub phase_durations: Option<PhaseDurations>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -96,6 +104,9 @@ pub(crate) fn of_report(wire: ReportedOutcome, id: &str, attempt: u32) -> TestOu
         as_of: None,
         before_teardown: wire.before_teardown,
         reports: wire.reports,
+        sections: wire.sections,
+        failed_reports: wire.failed_reports,
+        phase_durations: wire.phase_durations,
     }
 }
 

@@ -61,13 +61,17 @@ impl Prefix<'_> {
                 }
             }
         }
+        end.summaries.iter_mut().for_each(|summary| self.change(&mut summary.project));
         end
     }
 
     pub(crate) fn event(self, mut payload: EventPayload) -> EventPayload {
         match &mut payload {
             EventPayload::Inventory(delta) => *delta = self.delta(std::mem::take(delta)),
-            EventPayload::RunStarted(run) => run.ids.iter_mut().flatten().for_each(|id| self.change(id)),
+            EventPayload::RunStarted(run) => {
+                run.ids.iter_mut().flatten().for_each(|id| self.change(id));
+                run.skipped_files.iter_mut().for_each(|file| self.change(&mut file.path));
+            }
             EventPayload::TestStarted(tests) => tests.ids.iter_mut().for_each(|id| self.change(id)),
             EventPayload::TestOutcome(tests) => tests.outcomes.iter_mut().for_each(|it| self.change(&mut it.id)),
             EventPayload::Output(output) => output.id.iter_mut().for_each(|id| self.change(id)),

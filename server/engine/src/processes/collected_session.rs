@@ -66,6 +66,8 @@ pub(crate) struct CollectedSession {
     /// Its hooks in pytest-xdist's controller set something up for all workers, so that one runner runs all tests: each
     /// has a controller of its own.
     pub one_controller: bool,
+    /// A conftest or plugin adds sections to pytest's summary.
+    pub summarizes: bool,
     /// Duration of collecting, in milliseconds.
     pub took_ms: f64,
     /// Where that time went, if it was measured.
@@ -259,6 +261,7 @@ pub(crate) async fn collect(
         processes: collected.processes,
         mentions_worker: collected.mentions_worker,
         one_controller: collected.one_controller,
+        summarizes: collected.summarizes,
         took_ms: collected.duration_ms,
         times: sums(times),
         until: SystemTime::now() + day_left.map_or(COLLECTION_AGE_LIMIT, |left| left.min(COLLECTION_AGE_LIMIT)),

@@ -168,6 +168,9 @@ pub(crate) struct RunOrder {
     /// Measure where the time goes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub timings: bool,
+    /// Outcomes carry the durations of their phases.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub phase_durations: bool,
 }
 
 /// The tests that a run was asked for, in terms of pytest's command line.
@@ -338,6 +341,9 @@ pub(crate) enum FromWorker {
     Done {
         reason: String,
         message: Option<String>,
+        /// The exit status that a test or hook asked for.
+        #[serde(default)]
+        exit_status: Option<i32>,
         /// A resident waits for the next run.
         #[serde(default)]
         held: bool,
@@ -351,6 +357,9 @@ pub(crate) enum FromWorker {
         exitstatus: i32,
         /// A plugin's message about the session as a whole.
         message: Option<String>,
+        /// The sections of plugins and conftests in pytest's summary.
+        #[serde(default)]
+        summary: Option<String>,
     },
 }
 
@@ -459,6 +468,9 @@ pub(crate) struct WireCollected {
     /// Its hooks in xdist's controller set something up for all workers.
     #[serde(default)]
     pub one_controller: bool,
+    /// A conftest or plugin adds sections to pytest's summary.
+    #[serde(default)]
+    pub summarizes: bool,
     #[serde(default)]
     pub duration_ms: f64,
     #[serde(default)]

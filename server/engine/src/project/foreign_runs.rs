@@ -26,13 +26,8 @@ pub(crate) fn events(run: &Run) -> Vec<EventPayload> {
     let mut counts = Counts::default();
     last.for_each(|(attempt, _)| counts.add(attempt.outcome));
     let duration_ms = run.attempts.iter().map(|attempt| attempt.duration_ms).sum();
-    let started = RunStart {
-        run_id: run_id.clone(),
-        total: ids.len(),
-        ids: Some(ids),
-        deselected: 0,
-        collect_reports: Vec::new(),
-    };
+    let started =
+        RunStart { run_id: run_id.clone(), total: ids.len(), ids: Some(ids), deselected: 0, ..RunStart::default() };
     let ended = RunEnd {
         run_id: run_id.clone(),
         status: status_of(run_status(&counts, false, false, false, false, false)),
@@ -42,6 +37,8 @@ pub(crate) fn events(run: &Run) -> Vec<EventPayload> {
         debug_data: None,
         warnings: Vec::new(),
         timings: None,
+        summaries: Vec::new(),
+        exit_status: None,
     };
     let told: Vec<TestOutcome> = outcomes.into_iter().map(|(_, told)| told).collect();
     let pieces = told

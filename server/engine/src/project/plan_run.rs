@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_protocol::{ErrorCode, NodeId, RunOptions, Settings, WorkerCount};
+use pytest_lens_protocol::{ErrorCode, FileSkip, NodeId, RunOptions, Settings, WorkerCount};
 use tokio::sync::watch;
 
 use super::Project;
@@ -59,6 +59,8 @@ pub(crate) struct Chosen {
     pub problems: Vec<String>,
     /// pytest's reports of files that skip themselves as a whole, if the request wants full reports.
     pub collect_reports: Vec<String>,
+    /// Files that skip themselves as a whole.
+    pub skipped_files: Vec<FileSkip>,
     /// The session's process, if it was collected for this request alone.
     pub exclusive: Arc<ExclusiveSession>,
     /// It was collected just now.
@@ -144,16 +146,23 @@ fn choose_in(
         return Err(Refusal::new(ErrorCode::CollectionFailed, error.sentence()));
     }
     let problems = collected.tests.errors.iter().filter(concerns).map(CollectError::short).collect();
-    let wanted = |(file, _): &(&String, &SkippedFile)| request.options.full_reports && scope.holds(file);
-    let mut skipped: Vec<_> = collected.tests.skipped.iter().filter(wanted).collect();
+    let mut skipped: Vec<_> = collected.tests.skipped.iter().filter(|(file, _)| scope.holds(file)).collect();
     skipped.sort_unstable_by_key(|(file, _)| *file);
-    let collect_reports = skipped.into_iter().map(|(_, skipped)| skipped.report.clone()).collect();
+    let file_skip = |(path, skipped): &(&String, &SkippedFile)| FileSkip {
+        path: (*path).clone(),
+        line: skipped.line,
+        reason: skipped.reason.clone(),
+    };
+    let skipped_files = skipped.iter().map(file_skip).collect();
+    let with_report = skipped.into_iter().filter(|_| request.options.full_reports);
+    let collect_reports = with_report.map(|(_, skipped)| skipped.report.clone()).collect();
     Ok(Chosen {
         collected,
         selected,
         deselected,
         problems,
         collect_reports,
+        skipped_files,
         exclusive,
         is_new,
         is_filtered,
@@ -228,8 +237,18 @@ pub(crate) fn plan(
     chosen: Chosen,
     kind: RunKind,
 ) -> Result<RunPlan, Refusal> {
-    let Chosen { collected, selected, deselected, problems, collect_reports, exclusive, is_new, time_before, .. } =
-        chosen;
+    let Chosen {
+        collected,
+        selected,
+        deselected,
+        problems,
+        collect_reports,
+        skipped_files,
+        exclusive,
+        is_new,
+        time_before,
+        ..
+    } = chosen;
     let source = source_of(&request.options)?;
     let settings = project.state.settings.load();
     let (is_debug, one_session) = (kind.debug_process().is_some(), kind.is_one_session());
@@ -262,6 +281,12 @@ pub(crate) fn plan(
     // Repeats and further runners are forks. The engine of one command has no later run that needs the session.
     let is_needed_later = project.pool.is_resident() && !(is_new && collected.is_quick());
     let may_take_session = workers == 1 && !rerun.enabled && matches!(kind, RunKind::Forked) && !is_needed_later;
+    // In an editor, tests have their outcomes, and nothing waits for a summary. Several runners would have as many.
+    let awaits_summary = source != Source::Editor
+        && !is_debug
+        && workers == 1
+        && !rerun.enabled
+        && (collected.summarizes || kind.makes_reports());
     let limit = request.options.timeout_ms.or(settings.timeout_ms).filter(|limit| *limit > 0);
     handle.suite_log.make_folder(&project.pool.launcher.tmp_dir, run_ids.next().1);
     Ok(RunPlan {
@@ -284,6 +309,9 @@ pub(crate) fn plan(
         full_reports: request.options.full_reports,
         collect_reports,
         time_before,
+        skipped_files,
+        phase_durations: request.options.phase_durations,
+        awaits_summary,
         selected,
         asked: RequestedTests::default(),
         workers,

@@ -11,7 +11,7 @@ use pytest_lens_history::{Attempt, Changed, Run};
 use pytest_lens_plan::outcome::{Counts, Outcome, run_status};
 use pytest_lens_protocol::{
     CollectError as TreeError, EventPayload, FlakinessHints, InventoryDelta, NOT_COLLECTED, Output, OutputStream,
-    RunEnd, RunStart, Settings, TestOutcome, TestOutcomes, TestsStarted,
+    PluginSummary, RunEnd, RunStart, Settings, TestOutcome, TestOutcomes, TestsStarted,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -129,6 +129,7 @@ struct OpenRun {
     runs_alone: bool,
     warned: Warnings,
     timings: Timings,
+    summaries: Vec<PluginSummary>,
     /// The inputs of its tests.
     recording: Recording,
 }
@@ -305,6 +306,7 @@ impl Recorder {
             ids,
             deselected: plan.deselected,
             collect_reports: plan.collect_reports.clone(),
+            skipped_files: plan.skipped_files.clone(),
         };
         let open = OpenRun {
             plan: Arc::clone(&plan),
@@ -317,6 +319,7 @@ impl Recorder {
             runs_alone,
             warned: Warnings::default(),
             timings: Timings::default(),
+            summaries: Vec::new(),
             recording: Recording::default(),
         };
         self.next_run += 1;
@@ -386,6 +389,7 @@ impl Recorder {
             DriverEvent::Warnings(warnings) => open.warned.add(warnings),
             DriverEvent::Timings(times) => open.timings.add(times),
             DriverEvent::Runners(runners) => open.timings.add_runners(runners),
+            DriverEvent::Summary(text) => open.summaries.push(PluginSummary { project: String::new(), text }),
             DriverEvent::Outcome(index, outcome) => {
                 if open.record.state().settled.contains(&index) {
                     tracing::error!(run_id, id = outcome.id, "a second outcome was dropped");
@@ -432,6 +436,8 @@ impl Recorder {
             debug_data: open.record.suite_log.debug_data(),
             warnings: open.warned.take(),
             timings: open.plan.time_before.as_ref().map(|before| Box::new(timings.finish(before, duration_ms))),
+            summaries: std::mem::take(&mut open.summaries),
+            exit_status: ending.exit_status,
         };
         let passed = Passed::new(std::mem::take(&mut open.recording), &open);
         self.unsaved.insert(run_id.to_owned(), (open.run, open.runs_alone && !ending.disturbed));

@@ -34,6 +34,8 @@ pub(crate) enum DriverEvent {
     Runners(usize),
     /// Warnings of one of its processes.
     Warnings(Vec<ReportedWarning>),
+    /// The sections of plugins in the summary of one of its sessions.
+    Summary(String),
 }
 
 /// The end of driving, apart from the outcomes.
@@ -46,6 +48,8 @@ pub(crate) struct DriverEnd {
     pub fault: Option<String>,
     /// A test or plugin interrupted the session.
     pub interrupted: Option<String>,
+    /// The exit status that a test or hook asked for.
+    pub exit_status: Option<i32>,
     /// Tests were left to a newer run.
     pub replaced: bool,
     /// A test's process may have been ended from outside.

@@ -177,6 +177,8 @@ impl JointRun {
             debug_data: None,
             warnings: Vec::new(),
             timings: None,
+            summaries: Vec::new(),
+            exit_status: None,
         };
         let mut worst = 0;
         let mut told = None;
@@ -192,6 +194,8 @@ impl JointRun {
             if let Some(timings) = &end.timings {
                 add_project(&mut whole.timings, timings);
             }
+            whole.summaries.extend(end.summaries.iter().cloned());
+            whole.exit_status = whole.exit_status.or(end.exit_status);
             let status = end.status;
             let of_project = |message: &String| match &*part.path {
                 "" => message.clone(),
@@ -379,6 +383,8 @@ mod tests {
             debug_data: None,
             warnings: Vec::new(),
             timings: None,
+            summaries: Vec::new(),
+            exit_status: None,
         })
     }
 
@@ -397,8 +403,7 @@ mod tests {
     #[test]
     fn b11_parts_are_one_run_with_one_end() {
         let (runs, _run) = joint(&["", "a", "b"], &[]);
-        let start =
-            RunStart { run_id: "run-a".into(), total: 1, ids: None, deselected: 0, collect_reports: Vec::new() };
+        let start = RunStart { run_id: "run-a".into(), total: 1, ids: None, deselected: 0, ..RunStart::default() };
         assert_eq!(runs.told(EventPayload::RunStarted(start.clone())), None);
         let foreign = EventPayload::RunStarted(RunStart { run_id: "other".into(), ..start });
         assert_eq!(runs.told(foreign.clone()), Some(foreign));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use pytest_lens_analysis::PytestSettings;
 use pytest_lens_history::Source;
 use pytest_lens_plan::rerun::Policy;
-use pytest_lens_protocol::Settings;
+use pytest_lens_protocol::{FileSkip, Settings};
 use tokio::sync::watch;
 
 use crate::model::node::Node;
@@ -45,6 +45,12 @@ pub(crate) struct RunPlan {
     pub collect_reports: Vec<String>,
     /// The time before the run, if the request asks where the time goes.
     pub time_before: Option<Box<TimeBefore>>,
+    /// Files that skip themselves as a whole.
+    pub skipped_files: Vec<FileSkip>,
+    /// Outcomes carry the durations of their phases.
+    pub phase_durations: bool,
+    /// The run ends after its session, whose summary has sections of plugins.
+    pub awaits_summary: bool,
     /// The arguments of the request.
     pub asked: RequestedTests,
     /// Number of requested tests that were deselected.
@@ -273,6 +279,7 @@ impl RunPlan {
             crashes: Vec::new(),
             full_reports: self.full_reports,
             timings: self.time_before.is_some(),
+            phase_durations: self.phase_durations,
         }
     }
 

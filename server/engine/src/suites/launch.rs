@@ -64,6 +64,7 @@ pub(crate) async fn prepare(
         deselected: 0,
         problems,
         collect_reports: Vec::new(),
+        skipped_files: Vec::new(),
         is_new: false,
         is_filtered: false,
         time_before: None,

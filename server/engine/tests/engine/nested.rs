@@ -1,6 +1,6 @@
 //! Nested projects: folders with pytest configuration of their own, each a project; a client sees them as one tree.
 
-use pytest_lens_protocol::{EventPayload, ItemKind, Request, Response, RunEndStatus};
+use pytest_lens_protocol::{EventPayload, FileSkip, ItemKind, Request, Response, RunEnd, RunEndStatus};
 
 use crate::common::{Lab, Order, alive, plain, refused, seen};
 
@@ -324,5 +324,37 @@ async fn b11_many_projects_run_as_they_are_collected_and_few_stay_warm() {
     let later_starts = payloads().skip(first_outcome).filter(is_start).count();
     assert!(first_start < first_outcome && starts > 10, "{starts}");
     assert!(later_starts > 0, "tests ran before the last projects were collected");
+    lab.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sections_of_plugins_and_exit_statuses_are_those_of_each_project() {
+    let summary = |text: &str| {
+        format!("def pytest_terminal_summary(terminalreporter):\n    terminalreporter.write_line({text:?})\n")
+    };
+    let (top, api) = (summary("of the root"), summary("of api"));
+    let skips = "import pytest\npytest.skip('not here', allow_module_level=True)\n";
+    let lab = Lab::open(&[
+        ("conftest.py", &top),
+        ("test_top.py", "def test_top(): pass\n"),
+        ("api/pytest.ini", "[pytest]\n"),
+        ("api/conftest.py", &api),
+        ("api/test_skipped.py", skips),
+        ("api/test_api.py", "def test_api(): pass\n"),
+        ("web/pytest.ini", "[pytest]\n"),
+        ("web/test_web.py", "import pytest\ndef test_web(): pytest.exit('enough', returncode=7)\n"),
+    ])
+    .await;
+    let ran = lab.run(Order::all()).await;
+    let found = |ran: &RunEnd| -> Vec<(String, String)> {
+        ran.summaries.iter().map(|summary| (summary.project.clone(), summary.text.clone())).collect()
+    };
+    let section = |project: &str, text: &str| (project.to_owned(), format!("{text}\n"));
+    assert_eq!(found(&ran.end), [section("", "of the root"), section("api", "of api")]);
+    assert_eq!(ran.end.exit_status, Some(7));
+    let skipped = FileSkip { path: "api/test_skipped.py".into(), line: 2, reason: "not here".into() };
+    assert_eq!(ran.begun.skipped_files, [skipped]);
+    let in_editor = lab.run(Order::of(&["test_top.py"]).with(|options| options.source = Some("editor".into()))).await;
+    assert_eq!(found(&in_editor.end), []);
     lab.close().await;
 }

@@ -54,6 +54,7 @@ fn options(args: RunArgs) -> RunOptions {
         ends_with_session: false,
         full_reports: false,
         timings: false,
+        phase_durations: false,
     }
 }
 

@@ -68,6 +68,8 @@ fn abandon_runs(shared: &Arc<Shared>, folder: &str, status: RunEndStatus, messag
             debug_data: None,
             warnings: Vec::new(),
             timings: None,
+            summaries: Vec::new(),
+            exit_status: None,
         };
         runs.into_iter().flatten().map(end).collect()
     };

@@ -142,7 +142,7 @@ mod tests {
             total: 1,
             ids: None,
             deselected: 0,
-            collect_reports: Vec::new(),
+            ..RunStart::default()
         })
     }
 

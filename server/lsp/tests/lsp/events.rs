@@ -12,7 +12,7 @@ pub(crate) fn run_started(run: &str, ids: &[&str]) -> EventPayload {
         total: ids.len(),
         ids: Some(ids),
         deselected: 0,
-        collect_reports: Vec::new(),
+        ..RunStart::default()
     })
 }
 
@@ -51,6 +51,8 @@ pub(crate) fn run_finished(run: &str, passed: usize, failed: usize) -> EventPayl
         debug_data: None,
         warnings: Vec::new(),
         timings: None,
+        summaries: Vec::new(),
+        exit_status: None,
     })
 }
 

@@ -45,6 +45,8 @@ fn ended(run: &str, status: RunEndStatus, counts: RunCounts, message: Option<&st
         debug_data: None,
         warnings: Vec::new(),
         timings: None,
+        summaries: Vec::new(),
+        exit_status: None,
     })
 }
 

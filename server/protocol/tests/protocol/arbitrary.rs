@@ -7,8 +7,8 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use pytest_lens_protocol::{
-    Artifact, Bytes, Case, CaseStatus, DebugFile, LaunchErrorCode, LogsIteratorOption, RunEvent, RunEventPayload,
-    SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
+    Artifact, Bytes, Case, CaseStatus, DebugFile, FileSkip, LaunchErrorCode, LogsIteratorOption, PluginSummary,
+    RunEvent, RunEventPayload, SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
     ErrorCode, Event, EventPayload, Evidence, FlakinessInfo, Hint, ImpactReason, NestedContext, NestedStatus, Output,
@@ -95,10 +95,8 @@ fn options() -> impl Strategy<Value = RunOptions> {
         whole_files: flag(),
         ..RunOptions::default()
     });
-    (first_ones, flag(), flag()).prop_map(|(options, ends_with_session, full_reports)| RunOptions {
-        ends_with_session,
-        full_reports,
-        ..options
+    (first_ones, flag(), flag(), flag()).prop_map(|(options, ends_with_session, full_reports, phase_durations)| {
+        RunOptions { ends_with_session, full_reports, phase_durations, ..options }
     })
 }
 
@@ -486,6 +484,8 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
     let warning = (text(), text(), count(), texts());
     let warning =
         warning.prop_map(|(category, message, count, ids)| Warning { category, message, location: None, count, ids });
+    let summary = any_of!(PluginSummary { project: text(), text: text() });
+    let skip = any_of!(FileSkip { path: text(), line: int(), reason: text() });
     let payload = prop_oneof![
         prop::sample::select(samples::payloads()),
         any_of!(RunStart {
@@ -493,7 +493,8 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
             total: count(),
             ids: of(texts()),
             deselected: count(),
-            collect_reports: texts()
+            collect_reports: texts(),
+            skipped_files: vec(skip, 0..2)
         })
         .prop_map(EventPayload::RunStarted),
         any_of!(TestOutcomes { run_id: text(), outcomes: vec(outcome, 0..3) }).prop_map(EventPayload::TestOutcome),
@@ -506,7 +507,9 @@ fn event() -> impl Strategy<Value = Arc<Event>> {
             message: of(text()),
             debug_data: of(text()),
             warnings: vec(warning, 0..2),
-            timings: Just(None)
+            timings: Just(None),
+            summaries: vec(summary, 0..2),
+            exit_status: of(any::<i32>())
         })
         .prop_map(EventPayload::RunFinished),
     ];

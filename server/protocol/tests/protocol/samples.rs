@@ -7,11 +7,11 @@ use pytest_lens_protocol::{
     RunEventPayload, SchedulingOptions, SuiteEvent, SuiteEventPayload, SuiteOptions, SuiteSpec, SuiteStatus,
 };
 use pytest_lens_protocol::{
-    CollectError, ErrorCode, Event, EventPayload, Evidence, FlakinessHints, FlakinessInfo, Frame, Hint, ImpactReason,
-    InventoryDelta, ItemKind, Location, Output, OutputStream, PROTOCOL_VERSION, PastOutcome, Range, ReachedFile,
-    Request, Response, RunCounts, RunEnd, RunEndStatus, RunOptions, RunStart, RunTimings, Siblings, Subtest,
-    TestImpact, TestItem, TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, TestsStarted, TimeKind, TimeSpent,
-    Warning,
+    CollectError, ErrorCode, Event, EventPayload, Evidence, FailedReport, FileSkip, FlakinessHints, FlakinessInfo,
+    Frame, Hint, ImpactReason, InventoryDelta, ItemKind, Location, Output, OutputSection, OutputStream,
+    PROTOCOL_VERSION, PastOutcome, PhaseDurations, PluginSummary, Range, ReachedFile, Request, Response, RunCounts,
+    RunEnd, RunEndStatus, RunOptions, RunStart, RunTimings, Siblings, Subtest, TestImpact, TestItem, TestNodeInfo,
+    TestOutcome, TestOutcomes, TestResultInfo, TestsStarted, TimeKind, TimeSpent, Warning,
 };
 use serde_json::json;
 
@@ -48,6 +48,7 @@ pub fn options() -> RunOptions {
         ends_with_session: true,
         full_reports: true,
         timings: true,
+        phase_durations: true,
     }
 }
 
@@ -435,6 +436,7 @@ pub fn payloads() -> Vec<EventPayload> {
             ids: Some(vec![id()]),
             deselected: 2,
             collect_reports: vec![],
+            skipped_files: vec![FileSkip { path: "u.py".into(), line: 2, reason: "no".into() }],
         }),
         EventPayload::TestStarted(TestsStarted { run_id: run(), ids: vec![id()] }),
         EventPayload::TestOutcome(TestOutcomes {
@@ -464,6 +466,15 @@ pub fn payloads() -> Vec<EventPayload> {
                     as_of: None,
                     before_teardown: None,
                     reports: vec![],
+                    sections: vec![OutputSection { name: "Captured stdout call".into(), length: 3, subtest: Some(0) }],
+                    failed_reports: vec![FailedReport {
+                        title: "test_a [i=1]".into(),
+                        phase: Phase::Call,
+                        subtest: Some(0),
+                        message: Some("assert 1 == 2".into()),
+                        longrepr: "E  assert 1 == 2".into(),
+                    }],
+                    phase_durations: Some(PhaseDurations { setup: Some(0.5), call: Some(1.0), teardown: None }),
                 },
                 TestOutcome { id: id(), outcome: "passed".into(), duration_ms: 2.0, attempt: 2, ..Default::default() },
             ],
@@ -494,6 +505,8 @@ pub fn payloads() -> Vec<EventPayload> {
                 collection: Vec::new(),
                 run: vec![TimeSpent { kind: TimeKind::Body, name: id(), count: 1, own_ms: 1.5, total_ms: 2.0 }],
             })),
+            summaries: vec![PluginSummary { project: "pkg/api".into(), text: "TOTAL 9\n".into() }],
+            exit_status: Some(7),
         }),
         EventPayload::FlakinessHint(FlakinessHints { hints: vec![hint()] }),
     ]

@@ -15,13 +15,29 @@ fn torn(id: &str, before: &str, message: &str) -> TestOutcome {
     }
 }
 
+fn failed_report(phase: Phase, title: &str, message: &str) -> FailedReport {
+    FailedReport {
+        title: title.into(),
+        phase,
+        subtest: None,
+        message: Some(message.into()),
+        longrepr: format!("E   {message}"),
+    }
+}
+
 #[tokio::test]
 async fn a_failing_teardown_is_counted_besides_the_outcome_before_it() {
     let events = vec![
         started(2),
         outcomes(vec![
             torn("t.py::test_left", "passed", "OSError: no teardown"),
-            torn("t.py::test_both", "failed", "assert 0\n(and in teardown: OSError: no teardown)"),
+            TestOutcome {
+                failed_reports: vec![
+                    failed_report(Phase::Call, "test_both", "assert 0"),
+                    failed_report(Phase::Teardown, "test_both", "OSError: no teardown"),
+                ],
+                ..torn("t.py::test_both", "failed", "assert 0\n(and in teardown: OSError: no teardown)")
+            },
         ]),
         finished(RunEndStatus::Failed, counts(0, 2)),
     ];
@@ -161,4 +177,68 @@ async fn a_step_and_a_distributed_limit_interrupt() {
         let (_, ended) = play_with(&fake.with_events(fails()), &format!("-q {line}")).await;
         assert_eq!(ended.unwrap(), status, "{line}");
     }
+}
+
+#[tokio::test]
+async fn sections_of_plugins_come_before_the_short_summary_each_projects_below_its_name() {
+    let table = |project: &str, text: &str| PluginSummary { project: project.into(), text: text.into() };
+    let heading = Style::PLAIN.rule('=', "tests coverage");
+    let failed = "FAIL Required test coverage of 99% not reached. Total coverage: 88.89%";
+    let ended = |summaries: Vec<PluginSummary>| {
+        let EventPayload::RunFinished(end) = finished(RunEndStatus::Failed, counts(1, 0)) else { panic!("an end") };
+        EventPayload::RunFinished(RunEnd { summaries, message: Some(failed.into()), ..end })
+    };
+    let events = |summaries| vec![started(1), outcomes(vec![outcome("t.py::a", "passed")]), ended(summaries)];
+    let text = format!("{heading}\nTOTAL  9  1  89%\n{failed}\n");
+    let (shown, status) = play(events(vec![table("", &text)]), "-q").await;
+    insta::assert_snapshot!(shown, @"
+    .                                                                        [100%]
+    ================================ tests coverage ================================
+    TOTAL  9  1  89%
+    FAIL Required test coverage of 99% not reached. Total coverage: 88.89%
+    1 passed in 0.12s
+    ");
+    assert_eq!(status, 1);
+    let (shown, _) = play(events(vec![table("", "TOTAL 1\n"), table("pkg/api", "TOTAL 2\n")]), "-q --no-summary").await;
+    insta::assert_snapshot!(shown, @"
+    .                                                                        [100%]
+    ====================================== . =======================================
+    TOTAL 1
+    =================================== pkg/api ====================================
+    TOTAL 2
+    !!!! FAIL Required test coverage of 99% not reached. Total coverage: 88.89% !!!!
+    1 passed in 0.12s
+    ");
+}
+
+#[tokio::test]
+async fn files_that_skip_themselves_and_limits_are_shown() {
+    let skip = FileSkip { path: "u.py".into(), line: 2, reason: "no driver".into() };
+    let begun = RunStart { run_id: "r".into(), total: 3, skipped_files: vec![skip], ..RunStart::default() };
+    let left =
+        TestOutcome { message: Some("the run reached its limit of failures".into()), ..outcome("t.py::b", "not_run") };
+    let events = || {
+        let tests =
+            vec![outcome("t.py::a", "failed"), left.clone(), TestOutcome { id: "t.py::c".into(), ..left.clone() }];
+        vec![EventPayload::RunStarted(begun.clone()), outcomes(tests), finished(RunEndStatus::Failed, counts(0, 1))]
+    };
+    let (shown, _) = play(events(), "-x -rs --tb=no").await;
+    insta::assert_snapshot!(shown, @"
+    t.py F
+
+    =========================== short test summary info ============================
+    SKIPPED [1] u.py:2: no driver
+    !!!!!!!!!!!!!!!!!!!!!!!!!! stopping after 1 failures !!!!!!!!!!!!!!!!!!!!!!!!!!!
+    =================== 1 failed, 1 skipped, 2 not run in 0.12s ====================
+    ");
+    let (shown, _) = play(events(), "-xv -rs --no-fold-skipped --tb=no").await;
+    assert!(!shown.contains("NOT RUN") && shown.contains("SKIPPED u.py - Skipped: no driver"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_test_may_name_the_exit_status() {
+    let EventPayload::RunFinished(end) = finished(RunEndStatus::Stopped, counts(1, 0)) else { panic!("an end") };
+    let ended = EventPayload::RunFinished(RunEnd { exit_status: Some(7), ..end });
+    let (_, status) = play(vec![started(1), outcomes(vec![outcome("t.py::a", "passed")]), ended], "").await;
+    assert_eq!(status, 7);
 }

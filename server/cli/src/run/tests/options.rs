@@ -57,27 +57,27 @@ async fn f1_what_is_listed_at_the_end_is_what_was_asked_for() {
     insta::assert_snapshot!(text, @"
     .F
     printed with -s
-    sExXFFR.F                                                                [100%]
+    sExXFFR.uF
     ============================= slowest 1 durations ==============================
-    0.00s t.py::test_ok
+    0.00s call     t.py::test_ok
     =========================== short test summary info ============================
     SKIPPED [1] t.py: not on Linux
     XFAIL t.py::test_xfail
     XPASS t.py::test_xpass
-    2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 subtest failed, 1 rerun in 0.12s
+    3 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun in 0.12s
     ");
     let (text, _) = play(of_all_kinds(), "-q --tb=line -rN").await;
     insta::assert_snapshot!(text, @"
     .F
     printed with -s
-    sExXFFR.F                                                                [100%]
+    sExXFFR.uF
     =================================== FAILURES ===================================
     t.py::TestA::test_bad[1-x]: AssertionError: assert 1 == 2
     t.py::test_setup: RuntimeError: no database
     t.py::test_slow: still running after 2 s
     t.py::test_crash: ended by SIGSEGV
     t.py::test_subs: 1 subtest failed
-    2 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 subtest failed, 1 rerun in 0.12s
+    3 failed, 1 timed out, 1 crashed, 2 passed, 1 skipped, 1 not run, 1 xfailed, 1 xpassed, 1 error, 1 rerun in 0.12s
     ");
 }
 
@@ -85,10 +85,13 @@ async fn f1_what_is_listed_at_the_end_is_what_was_asked_for() {
 async fn f2_what_was_taken_out_and_subtests_are_counted() {
     let passed = Subtest { label: "[i=0]".into(), outcome: "passed".into(), message: None };
     let test = TestOutcome { subtests: vec![passed.clone(), passed], ..outcome("t.py::test_subs", "passed") };
-    let begun = RunStart { run_id: "r".into(), total: 1, ids: None, deselected: 7, collect_reports: Vec::new() };
+    let begun = RunStart { run_id: "r".into(), total: 1, ids: None, deselected: 7, ..RunStart::default() };
     let ended = finished(RunEndStatus::Passed, counts(1, 0));
-    let (text, status) = play(vec![EventPayload::RunStarted(begun), outcomes(vec![test]), ended], "-q").await;
+    let events = || vec![EventPayload::RunStarted(begun.clone()), outcomes(vec![test.clone()]), ended.clone()];
+    let (text, status) = play(events(), "-q").await;
     assert_eq!((text.lines().last(), status), (Some("1 passed, 7 deselected, 2 subtests passed in 0.12s"), 0));
+    let (text, _) = play(events(), "").await;
+    assert!(text.contains(" 1 passed, 7 deselected in 0.12s "), "{text}");
 }
 
 #[tokio::test]
@@ -171,7 +174,8 @@ async fn f2_warnings_are_summed_up() {
     1 passed, 3 warnings in 0.12s
     ");
     let (text, _) = play(events(), "-q --disable-warnings").await;
-    assert_eq!(text.lines().last(), Some("1 passed in 0.12s"));
+    assert!(!text.contains("old thing"), "{text}");
+    assert_eq!(text.lines().last(), Some("1 passed, 3 warnings in 0.12s"));
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ pub(crate) fn written(changed: &Changed) -> Vec<String> {
 
 /// `FAILED: 1 failed, 2 passed in 0.12 s on code 1f2e3d4c; 3 tests did not run`.
 fn headline(report: &Report, verdict: Verdict, reasons: &[String], code: Option<&str>) -> String {
-    let figures: Vec<String> = figures(report, 0).iter().map(|(count, _, word)| format!("{count} {word}")).collect();
+    let figures: Vec<String> = figures(report, 0, 1).iter().map(|(count, _, word)| format!("{count} {word}")).collect();
     let mut text = format!("{}:", verdict.word());
     if !figures.is_empty() {
         text.push_str(&format!(" {}", figures.join(", ")));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use pytest_lens_protocol::{ErrorCode, RunStart};
+use pytest_lens_protocol::{ErrorCode, FileSkip, RunStart};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -89,6 +89,7 @@ struct Planned {
     deselected: usize,
     problems: Vec<String>,
     collect_reports: Vec<String>,
+    skipped_files: Vec<FileSkip>,
     /// All tests of its project are selected.
     is_whole: bool,
 }
@@ -151,8 +152,7 @@ async fn carry_out(
     tokio::spawn(give_turns(Arc::clone(&work.running), waiting));
     let mut begun = Some(begun);
     let (mut known, mut new, mut refused) = (0, Vec::new(), None);
-    let mut start =
-        RunStart { run_id: work.run.id.clone(), total: 0, ids: None, deselected: 0, collect_reports: Vec::new() };
+    let mut start = RunStart { run_id: work.run.id.clone(), total: 0, ids: None, deselected: 0, ..RunStart::default() };
     let mut is_whole = true;
     // Ends when all parts have.
     while let Some(found) = found.recv().await {
@@ -184,7 +184,7 @@ async fn carry_out(
             is_whole &= new.iter().all(|planned| planned.is_whole);
         }
         let mut starting = Vec::new();
-        let (mut ids, mut collect_reports) = (Vec::new(), Vec::new());
+        let (mut ids, mut collect_reports, mut skipped_files) = (Vec::new(), Vec::new(), Vec::new());
         let mut parts = Vec::new();
         new.sort_by_key(|planned| planned.place);
         for planned in new.drain(..) {
@@ -193,6 +193,7 @@ async fn carry_out(
             start.deselected += planned.deselected;
             ids.extend(planned.ids);
             collect_reports.extend(planned.collect_reports);
+            skipped_files.extend(planned.skipped_files);
             if let Some((part, begins)) = planned.part {
                 parts.push(part);
                 starting.push(begins);
@@ -201,7 +202,7 @@ async fn carry_out(
         if parts.is_empty() && begun.is_none() {
             continue;
         }
-        let start = RunStart { ids: (!is_whole).then_some(ids), collect_reports, ..start.clone() };
+        let start = RunStart { ids: (!is_whole).then_some(ids), collect_reports, skipped_files, ..start.clone() };
         let run = Arc::clone(&work.run);
         let total = start.total;
         if work.outer.record_and_wait(|done| Command::Join { run, parts, start, done }).await.is_none() {
@@ -324,6 +325,11 @@ fn planned_part(place: usize, leaf: &Leaf, plan: &RunPlan, begins: Begins) -> Pl
         ids: (0..total).map(|index| whole(&plan.node(index).id)).collect(),
         deselected: plan.deselected,
         collect_reports: plan.collect_reports.clone(),
+        skipped_files: plan
+            .skipped_files
+            .iter()
+            .map(|file| FileSkip { path: whole(&file.path), ..file.clone() })
+            .collect(),
         problems: plan.problems.iter().map(|problem| whole(problem)).collect(),
         is_whole: total == plan.collected.tests.nodes.len(),
     }

@@ -96,7 +96,8 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     self.on_missing(worker, index, same_files, &mut round.dispatcher);
                 }
             }
-            FromWorker::Done { reason, message, held, warnings } => {
+            FromWorker::Done { reason, message, exit_status, held, warnings } => {
+                self.ending.exit_status = self.ending.exit_status.or(exit_status);
                 if !warnings.is_empty() {
                     (self.tell)(DriverEvent::Warnings(warnings));
                 }
@@ -114,7 +115,12 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
                     round.stop_all();
                 }
             }
-            FromWorker::Bye { exitstatus, message } => {
+            FromWorker::Bye { exitstatus, message, summary } => {
+                if std::mem::take(&mut slot.awaits_summary)
+                    && let Some(summary) = summary
+                {
+                    (self.tell)(DriverEvent::Summary(summary));
+                }
                 if std::mem::take(&mut slot.decides_end) && exitstatus == 1 && self.failures == 0 {
                     let unnamed = || "pytest ended with status 1 although no test failed".to_owned();
                     self.ending.refused = Some(message.unwrap_or_else(unnamed));

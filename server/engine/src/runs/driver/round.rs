@@ -167,7 +167,11 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         if round.done_deadline.is_some() || !round.dispatcher.has_all_verdicts() {
             return;
         }
-        let limit = if round.stay || self.plan.kind.makes_reports() { RESIDENT_TEARDOWN_LIMIT } else { DONE_LIMIT };
+        let limit = if round.stay || self.plan.kind.makes_reports() || self.plan.awaits_summary {
+            RESIDENT_TEARDOWN_LIMIT
+        } else {
+            DONE_LIMIT
+        };
         round.done_deadline = Some(Instant::now() + limit);
         for slot in round.slots.values() {
             slot.runner.send(ToWorker::Feed { indices: Vec::new(), end: true });
@@ -350,6 +354,7 @@ impl<F: Fn(DriverEvent)> Driver<'_, F> {
         let mut slot = WorkerSlot::new(runner, post.worker, round.arrivals_tx.clone(), self.pool.busy());
         slot.output = self.plan.output(post).map(Arc::new);
         slot.decides_end = self.plan.kind.makes_reports();
+        slot.awaits_summary = self.plan.awaits_summary;
         if order.ids.is_none() {
             round.dispatcher.lacks(post.worker, []);
         }

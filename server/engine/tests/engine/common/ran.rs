@@ -96,7 +96,7 @@ impl Ran {
             .await;
         let mut begun = None;
         let mut ran = Ran {
-            begun: RunStart { run_id: String::new(), total: 0, ids: None, deselected: 0, collect_reports: Vec::new() },
+            begun: RunStart { run_id: String::new(), total: 0, ids: None, deselected: 0, ..RunStart::default() },
             end,
             started: Vec::new(),
             attempts: Vec::new(),

@@ -202,7 +202,7 @@ proptest! {
     #[test]
     fn a_run_leaves_nothing_running(steps in proptest::collection::vec((0..IDS.len(), 0u8..4), 0..20)) {
         let mut view = View::default();
-        let start = RunStart { run_id: "r".into(), total: steps.len(), ids: None, deselected: 0, collect_reports: Vec::new() };
+        let start = RunStart { run_id: "r".into(), total: steps.len(), ids: None, deselected: 0, ..RunStart::default() };
         view.apply(&EventPayload::RunStarted(start));
         let mut finals = 0;
         for (index, step) in steps {
@@ -223,7 +223,7 @@ proptest! {
         prop_assert_eq!(view.runs()["r"].done, finals);
         let counts = RunCounts::default();
         let status = RunEndStatus::Passed;
-        let end = RunEnd { run_id: "r".into(), status, counts, duration_ms: 0.0, message: None, debug_data: None, warnings: Vec::new(), timings: None };
+        let end = RunEnd { run_id: "r".into(), status, counts, duration_ms: 0.0, message: None, debug_data: None, warnings: Vec::new(), timings: None, summaries: Vec::new(), exit_status: None };
         view.apply(&EventPayload::RunFinished(end));
         prop_assert!(IDS.iter().all(|id| !view.is_running(id)));
         prop_assert!(view.runs().is_empty());
@@ -260,7 +260,7 @@ fn b11_a_run_of_which_more_is_known_keeps_what_is_done() {
         total,
         ids: Some(vec![id.to_owned()]),
         deselected: 0,
-        collect_reports: Vec::new(),
+        ..RunStart::default()
     };
     view.apply(&EventPayload::RunStarted(start(1, "a/test_a.py::t")));
     view.apply(&outcome("a/test_a.py::t", "passed"));
