@@ -78,8 +78,7 @@ ALWAYS = {"test_process"}
 
 # Two projects in one repository; the tests of one execute code of the other.
 NESTED = {
-    "api/pytest-lens.toml": 'runOnSave = "affected"\n',
-    "web/pytest-lens.toml": 'runOnSave = "affected"\n',
+    "pytest-lens.toml": 'runOnSave = "affected"\n',
     "shared/code_of.py": """
         from own import other
         def double(x):

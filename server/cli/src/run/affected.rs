@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use pytest_lens_analysis::is_config_file;
-use pytest_lens_protocol::{EventPayload, ImpactReason, ReachedFile, Request, Response, TestImpact};
+use pytest_lens_protocol::{EventPayload, ImpactReason, NodeId, ReachedFile, Request, Response, TestImpact};
 
 use crate::engine::client::Client;
 use crate::engine::inventory::inventory;
@@ -98,7 +98,7 @@ pub(crate) async fn explain(
     out: &mut dyn std::io::Write,
 ) -> Result<i32, Failure> {
     let id = selectors::node_ids(root, &[test.to_owned()])?.into_iter().next().unwrap_or_default();
-    let file = id.split("::").next().unwrap_or_default();
+    let file = NodeId::new(&id).file();
     if root.join(file).is_dir() {
         return Err(Failure::usage(format!("`--explain` needs a test or a test file, and `{test}` is a folder")));
     }
@@ -131,7 +131,7 @@ impl Reach {
     pub(crate) fn ids(&self, selected: &[String], known: &[String], broken: &[String]) -> Vec<String> {
         let reached = match self.everything.is_empty() {
             true => self.files.iter().map(|file| file.path.clone()).collect(),
-            false => known.iter().chain(broken).map(|id| file_of(id).to_owned()).collect(),
+            false => known.iter().chain(broken).map(|id| NodeId::new(id).file().to_owned()).collect(),
         };
         self.by_tests(selected, left(selected, &reached, known, broken), known)
     }
@@ -213,10 +213,6 @@ fn concerns_from_above(path: &Path, root: &Path) -> bool {
     is_above && (name == "conftest.py" || is_config_file(name))
 }
 
-fn file_of(id: &str) -> &str {
-    id.split("::").next().unwrap_or_default()
-}
-
 fn is_selected(selected: &[String], id: &str) -> bool {
     selected.is_empty() || selected.iter().any(|wanted| selectors::covers(wanted, id))
 }
@@ -228,14 +224,14 @@ pub(crate) fn left(
     known: &[String],
     broken: &[String],
 ) -> Vec<String> {
-    let files: BTreeSet<&str> = known.iter().chain(broken).map(|id| file_of(id)).collect();
+    let files: BTreeSet<&str> = known.iter().chain(broken).map(|id| NodeId::new(id).file()).collect();
     let mut ids = Vec::new();
     for id in reached {
-        let file = file_of(id);
+        let file = NodeId::new(id).file();
         // All of a nested project.
         let is_folder = !files.contains(file) && files.iter().any(|known| selectors::covers(file, known));
         // pytest collects no other files, unless they are asked for.
-        let is_named = selected.iter().any(|id| file_of(id) == file);
+        let is_named = selected.iter().any(|id| NodeId::new(id).file() == file);
         if !files.contains(file) && !is_named && !is_folder {
             let folder = selected.iter().find(|id| selectors::covers(id, file));
             if folder.is_none_or(|folder| files.iter().any(|known| selectors::covers(folder, known))) {
@@ -267,11 +263,11 @@ pub(crate) fn left_out<'a>(selected: &[String], ids: &[String], known: &'a [Stri
 pub(crate) fn by_file<'a>(ids: &'a [String], known: &'a [String]) -> BTreeMap<&'a str, Vec<&'a str>> {
     let kept: HashSet<&str> = ids.iter().map(String::as_str).collect();
     let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for file in ids.iter().filter(|id| !id.contains("::")) {
+    for file in ids.iter().filter(|id| NodeId::new(id).names().is_none()) {
         files.entry(file).or_default();
     }
     for id in known.iter().filter(|id| is_covered(&kept, id)) {
-        files.entry(file_of(id)).or_default().push(id);
+        files.entry(NodeId::new(id).file()).or_default().push(id);
     }
     files
 }
@@ -281,7 +277,7 @@ fn explanation<'a>(id: &str, reach: &Reach, known: impl Iterator<Item = &'a str>
     let Reach { changes, everything, tests, .. } = reach;
     let covered: Vec<&str> = known.filter(|test| selectors::covers(id, test)).collect();
     let own: Vec<&TestImpact> = tests.iter().filter(|test| covered.contains(&test.node_id.as_str())).collect();
-    let file = file_of(id);
+    let file = NodeId::new(id).file();
     let through = reach.through(file);
     // A change says more than an earlier failure.
     let says_more =

@@ -192,9 +192,15 @@ impl Project {
 
     /// Whether runs record what tests depend on: where somebody asks for affected tests.
     pub(crate) fn records(&self) -> bool {
-        let settings = self.state.settings.load();
-        let asks = settings.run_on_save == RunOnSave::Affected || self.asks_for_affected.load(Ordering::Relaxed);
-        asks && settings.impact.record == ImpactRecord::Run
+        self.is_asked_for_affected() && self.state.settings.load().impact.record == ImpactRecord::Run
+    }
+
+    /// A client runs the affected tests of a saved file by the settings of the folder that it has opened, also if the
+    /// file belongs to a project below it.
+    fn is_asked_for_affected(&self) -> bool {
+        self.state.settings.load().run_on_save == RunOnSave::Affected
+            || self.asks_for_affected.load(Ordering::Relaxed)
+            || self.outer.as_ref().and_then(Weak::upgrade).is_some_and(|outer| outer.is_asked_for_affected())
     }
 
     /// Sets the variables of new interpreters, from the settings and the current text of `envFile`. Returns whether
