@@ -7,22 +7,30 @@ use pytest_lens_protocol::{
 
 use crate::model::item::outline_item;
 
-/// The folder of a nested project, relative to that of the project around it.
+/// The folder of a nested project, relative to that of the project around it; empty for that project's own tests, whose ids
+/// stay as they are.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Prefix<'p>(pub &'p str);
 
 impl Prefix<'_> {
     /// An id as the project around knows it. The empty id is that of the whole project.
     pub(crate) fn id(self, id: &str) -> String {
-        if id.is_empty() || id == "." { self.0.to_owned() } else { format!("{}/{id}", self.0) }
+        match (self.0, id) {
+            ("", id) => id.to_owned(),
+            (folder, "" | ".") => folder.to_owned(),
+            (folder, id) => format!("{folder}/{id}"),
+        }
     }
 
-    fn change(self, id: &mut String) {
-        *id = self.id(id);
+    pub(crate) fn change(self, id: &mut String) {
+        if !self.0.is_empty() {
+            *id = self.id(id);
+        }
     }
 
-    pub(crate) fn ids(self, ids: impl IntoIterator<Item = String>) -> Vec<String> {
-        ids.into_iter().map(|id| self.id(&id)).collect()
+    pub(crate) fn ids(self, mut ids: Vec<String>) -> Vec<String> {
+        ids.iter_mut().for_each(|id| self.change(id));
+        ids
     }
 
     pub(crate) fn info(self, mut info: TestNodeInfo) -> TestNodeInfo {
@@ -81,5 +89,25 @@ impl Prefix<'_> {
             }
         }
         payload
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b11_ids_of_the_root_stay_as_they_are_and_others_begin_with_their_folder() {
+        for (folder, id, whole) in [
+            ("", "test_a.py::test", "test_a.py::test"),
+            ("", "", ""),
+            ("", ".", "."),
+            ("pkg/api", "test_a.py::test", "pkg/api/test_a.py::test"),
+            ("pkg/api", "", "pkg/api"),
+            ("pkg/api", ".", "pkg/api"),
+        ] {
+            assert_eq!(Prefix(folder).id(id), whole);
+            assert_eq!(Prefix(folder).ids(vec![id.to_owned()]), [whole]);
+        }
     }
 }

@@ -26,7 +26,7 @@ pub fn list_sources(root: &Path, settings: &PytestSettings, projects: Option<&[S
     let mut folders = HashSet::new();
     for TreeProject { path: project, root: own, settings } in tree(root, settings.clone(), projects) {
         for (path, analysis) in read(&own, &settings) {
-            let path = if project.is_empty() { path } else { Prefix(&project).id(&path) };
+            let path = Prefix(&project).id(&path);
             for item in items_of_source(root, &project, &path, &analysis.nodes, line_of) {
                 match item.kind {
                     ItemKind::Dir if !folders.insert(item.id.clone()) => {}

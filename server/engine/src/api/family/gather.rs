@@ -139,7 +139,7 @@ impl Family<'_> {
             match answered {
                 Ok(Response::TestList { node_ids }) => {
                     is_any = true;
-                    ids.extend(prefixed(&path, node_ids));
+                    ids.extend(Prefix(&path).ids(node_ids));
                 }
                 // A mistake in the expressions.
                 Err(refusal) if refusal.code == ErrorCode::InvalidRequest => return Err(refusal),
@@ -167,8 +167,7 @@ impl Family<'_> {
             if let Response::InventoryData { hash, collected_at, nodes } = answer {
                 hashes.push_str(&format!("{path} {hash} "));
                 last = last.max(collected_at);
-                let info = |node| if path.is_empty() { node } else { Prefix(&path).info(node) };
-                all.extend(nodes.into_iter().map(info));
+                all.extend(nodes.into_iter().map(|node| Prefix(&path).info(node)));
             }
         }
         let hash = crate::processes::disk_snapshot::hex_sha256(hashes.as_bytes())[..32].to_owned();
@@ -220,9 +219,7 @@ impl Family<'_> {
                 is_full = results.len() >= 10_000 || (!over && by > 0 && results.len() > 5_000);
                 done &= over;
                 whole.extend(results.into_iter().map(|mut result| {
-                    if !part.path.is_empty() {
-                        result.node_id = Prefix(&part.path).id(&result.node_id);
-                    }
+                    Prefix(&part.path).change(&mut result.node_id);
                     result
                 }));
             }
@@ -440,9 +437,4 @@ impl Family<'_> {
         }
         suites::build(self.session, targets, scheduling)
     }
-}
-
-/// The ids of a project's tests below the root.
-fn prefixed(path: &str, ids: Vec<String>) -> Vec<String> {
-    if path.is_empty() { ids } else { Prefix(path).ids(ids) }
 }

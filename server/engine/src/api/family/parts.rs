@@ -309,7 +309,6 @@ impl Work {
 
 fn planned_part(place: usize, leaf: &Leaf, plan: &RunPlan, begins: Begins) -> Planned {
     let prefix = Prefix(&leaf.path);
-    let whole = |id: &str| if leaf.path.is_empty() { id.to_owned() } else { prefix.id(id) };
     let total = plan.selected.len();
     let part = JointPart {
         place,
@@ -322,15 +321,15 @@ fn planned_part(place: usize, leaf: &Leaf, plan: &RunPlan, begins: Begins) -> Pl
     Planned {
         place,
         part: (total > 0).then_some((part, begins)),
-        ids: (0..total).map(|index| whole(&plan.node(index).id)).collect(),
+        ids: (0..total).map(|index| prefix.id(&plan.node(index).id)).collect(),
         deselected: plan.deselected,
         collect_reports: plan.collect_reports.clone(),
         skipped_files: plan
             .skipped_files
             .iter()
-            .map(|file| FileSkip { path: whole(&file.path), ..file.clone() })
+            .map(|file| FileSkip { path: prefix.id(&file.path), ..file.clone() })
             .collect(),
-        problems: plan.problems.iter().map(|problem| whole(problem)).collect(),
+        problems: plan.problems.iter().map(|problem| prefix.id(problem)).collect(),
         is_whole: total == plan.collected.tests.nodes.len(),
     }
 }
