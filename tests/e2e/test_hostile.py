@@ -57,6 +57,8 @@ def test_survives(zoo: dict[str, Seen], name: str) -> None:
     assert seen.broke == ""
     expected = {**animal.expected, "": animal.status}
     assert seen.runs == [expected, expected]
+    said = "\n".join(seen.messages)
+    assert [name for name in animal.names if name not in said] == []
     assert seen.left == {}
     assert seen.harm == set()
 

@@ -4,6 +4,7 @@ One file is one project. Its head says in a sentence what misbehaves, and may se
 
 - `expected`: the outcomes of tests (by id) that no comment gives
 - `status`: the end of the run, if it is not what the outcomes make of it
+- `names`: what the messages must name, if no test is to blame
 - `settings`: settings of the project; `changes`: files that its tests write into the repository
 - `folder`: the name of the root
 
@@ -44,6 +45,7 @@ class Animal:
     files: dict[str, str]
     expected: dict[str, str]
     status: str
+    names: list[str]
     settings: dict[str, Any]
     changes: set[str]
     folder: str
@@ -53,23 +55,24 @@ class Animal:
         """Reads the file of a project."""
         head, *parts = _SECTION.split(path.read_text(encoding="utf-8"))
         files = dict(zip(parts[::2], parts[1::2]))
-        head_names: dict[str, Any] = {}
-        exec(compile(head, str(path), "exec"), head_names)  # The head is ours.
+        declared: dict[str, Any] = {}
+        exec(compile(head, str(path), "exec"), declared)  # The head is ours.
         expected = {
             f"{name}::{test}": outcome
             for name, text in files.items()
             for test, outcome in _TEST.findall(text)
         }
-        expected.update(head_names.get("expected", {}))
+        expected.update(declared.get("expected", {}))
         passes = set(expected.values()) <= _GOOD
         return cls(
             path.stem,
             files,
             expected,
-            head_names.get("status", "passed" if passes else "failed"),
-            head_names.get("settings", {}),
-            set(head_names.get("changes", ())),
-            head_names.get("folder", path.stem),
+            declared.get("status", "passed" if passes else "failed"),
+            declared.get("names", []),
+            declared.get("settings", {}),
+            set(declared.get("changes", ())),
+            declared.get("folder", path.stem),
         )
 
 
@@ -151,6 +154,8 @@ def _run(client: Client, context: str, messages: list[str]) -> dict[str, str]:
         )
         cursor = answer["cursor"]
         for event in answer["events"]:
+            for error in event.get("errors", ()):
+                messages.append(f"{error['uri']}: {error['message'][:2000]}")
             if event.get("runId") != begun["run_id"]:
                 continue
             if event["event"] == "runFinished":

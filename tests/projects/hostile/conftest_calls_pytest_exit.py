@@ -1,6 +1,7 @@
 """A conftest ends the session by pytest's own exception."""
 
 status = "collection_failed"
+names = ["conftest.py"]
 # --- conftest.py
 import pytest
 

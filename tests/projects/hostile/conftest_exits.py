@@ -1,6 +1,7 @@
 """A conftest leaves the process, as if all were well."""
 
 status = "collection_failed"
+names = ["conftest.py"]
 # --- conftest.py
 import os
 

@@ -2,6 +2,7 @@
 
 settings = {"collectTimeoutMs": 1500}
 status = "timeout"
+names = ["conftest.py"]
 # --- conftest.py
 import threading
 

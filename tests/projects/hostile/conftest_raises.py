@@ -1,6 +1,7 @@
-"""A conftest raises, deep in a folder, so that no test is known: the run is no pass."""
+"""A conftest raises, so that no test is known: the run is no pass."""
 
 status = "collection_failed"
+names = ["conftest.py"]
 # --- conftest.py
 raise RuntimeError("not today")
 # --- test_it.py

@@ -1,6 +1,7 @@
 """A conftest below the root raises: the tests of other folders run, but the run is no pass."""
 
 status = "failed"
+names = ["deep/conftest.py"]
 # --- deep/conftest.py
 raise RuntimeError("not here")
 # --- deep/test_deep.py

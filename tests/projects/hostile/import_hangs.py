@@ -2,6 +2,7 @@
 
 settings = {"collectTimeoutMs": 1500}
 status = "timeout"
+names = ["test_b.py"]
 # --- test_a.py
 def test_it():
     pass

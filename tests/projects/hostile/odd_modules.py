@@ -2,6 +2,7 @@
 
 status = "failed"
 expected = {"test_classes.py::TestFine::test_it": "passed"}
+names = ["test_anything.py"]
 # --- test_classes.py
 class Meta(type):
     def __getattribute__(cls, name):

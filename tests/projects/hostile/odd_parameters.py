@@ -3,6 +3,7 @@
 status = "failed"
 expected = {f"test_it.py::test_it[value{number}]": "passed" for number in range(2)}
 expected["test_fails.py::test_it[value0]"] = "failed"
+names = ["test_ids.py"]
 # --- test_fails.py
 import pytest
 

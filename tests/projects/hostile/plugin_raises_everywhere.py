@@ -1,6 +1,7 @@
 """A plugin raises in every hook that it gets to see."""
 
 status = "collection_failed"
+names = ["conftest.py"]
 # --- conftest.py
 from _pytest import hookspec
 
