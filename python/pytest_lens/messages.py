@@ -1271,6 +1271,17 @@ class Siblings(TypedDict):
     ids: list[str]
 
 
+class StaleOutcomes(TypedDict):
+    """Outcomes became older than a change that can reach their tests, or are no longer, because the change was taken back. A new outcome of a test ends its being stale without this event.
+
+    * ``stale``: Tests whose last outcome is stale from now on.
+    * ``fresh``: Tests whose last outcome is as good as new again.
+    """
+
+    stale: list[str]
+    fresh: list[str]
+
+
 class Subtest(TypedDict):
     """One subtest of a test.
 
@@ -1478,6 +1489,8 @@ class TestOutcome(TypedDict):
       with a heading of its own.
     * ``phaseDurations``: The durations of the phases that ran; only in a run with
       ``phase_durations``.
+    * ``stale``: Set if the outcome comes from the history, and something that the test depends on
+      has changed since.
     """
 
     id: str
@@ -1502,6 +1515,7 @@ class TestOutcome(TypedDict):
     sections: NotRequired[list[OutputSection]]
     failedReports: NotRequired[list[FailedReport]]
     phaseDurations: NotRequired[PhaseDurations]
+    stale: NotRequired[bool]
 
 
 class TestOutcomes(TypedDict):
@@ -1645,6 +1659,16 @@ class FlakinessHintEvent(FlakinessHints):
     seq: int
 
 
+class StaleOutcomesEvent(StaleOutcomes):
+    """Outcomes became older than their inputs, or are no longer.
+
+    * ``seq``: Sequence number, from 1 without gaps.
+    """
+
+    event: Literal["staleOutcomes"]
+    seq: int
+
+
 Artifact = Union[StdoutArtifact, StderrArtifact, LogArtifact, CustomArtifact, DebugDataArtifact]
 """A file or folder that a test, a suite or a run produces."""
 
@@ -1656,6 +1680,7 @@ Event = Union[
     OutputEvent,
     RunFinishedEvent,
     FlakinessHintEvent,
+    StaleOutcomesEvent,
 ]
 """One entry of the log."""
 

@@ -44,7 +44,9 @@ class Run:
             event = self._pending.pop(0)
             if event["event"] == "flakinessHint":
                 return event
-            if event["event"] == "inventory" or event["runId"] != self.run_id:
+            if event["event"] == "inventory" or event["event"] == "staleOutcomes":
+                continue
+            if event["runId"] != self.run_id:
                 continue
             if event["event"] == "runFinished":
                 self.finished = event

@@ -56,6 +56,7 @@ local function set_highlights()
     PytestLensSkipped = 'Comment',
     PytestLensRunning = 'DiagnosticInfo',
     PytestLensFlaky = 'DiagnosticWarn',
+    PytestLensStale = 'Comment',
     PytestLensDuration = 'Comment',
     PytestLensCovered = 'DiagnosticOk',
     PytestLensPartial = 'DiagnosticWarn',

@@ -83,6 +83,27 @@ def test_a_file_gets_signs_words_and_diagnostics(
     assert found[editor.line_of("assert number != 3")]["message"].startswith("[3]")
 
 
+def test_a_pass_is_stale_when_what_it_depends_on_has_changed(
+    project: Callable[..., Path], start: Start
+) -> None:
+    root = project(
+        {
+            "core.py": "LIMIT = 1\n",
+            "test_limit.py": "import core\n\n\ndef test_limit():\n    assert core.LIMIT\n",
+        }
+    )
+    editor = start(root)
+    editor.open("test_limit.py")
+    editor.run("file")
+    editor.signed({"def test_limit():": "✓"})
+    # The file is not open: a formatter, git or an agent may write it.
+    (root / "core.py").write_text("LIMIT = 2\n")
+    editor.shown("stale")
+    editor.signed({"def test_limit():": "◌"})
+    editor.run("file")
+    editor.signed({"def test_limit():": "✓"})
+
+
 def test_nothing_is_drawn_twice(project: Callable[..., Path], start: Start) -> None:
     editor = start(project({"test_cafe.py": CAFE}), {"code_lens": True})
     editor.open("test_cafe.py")

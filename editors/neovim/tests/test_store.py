@@ -154,6 +154,25 @@ def test_v8_what_is_only_remembered_says_how_old_it_is(fold: Callable[..., Any])
     assert fold(age.format("d"), *gone_again) == "2 hours ago"
 
 
+def test_stale_outcomes_are_counted_until_there_are_newer_ones(fold: Callable[..., Any]) -> None:
+    says = "require('pytest_lens.outcomes').{}(store.tallies['{}'])"
+    told = [
+        TREE,
+        outcomes(outcome("d/a.py::f[1]", "passed"), outcome("d/a.py::f[2]", "passed", stale=True)),
+    ]
+    assert fold(says.format("staleness", "d"), *told) == "1 stale"
+    assert fold(says.format("sign", "d/a.py::f[2]"), *told) == "◌"
+    assert fold(says.format("sign", "d/a.py::f[1]"), *told) == "✓"
+    stale = ("staleOutcomes", {"stale": ["d/a.py::f[1]"], "fresh": []})
+    assert fold(says.format("staleness", "d"), *told, stale, stale) == "stale"
+    fresh = ("staleOutcomes", {"stale": [], "fresh": ["d/a.py::f[1]"]})
+    assert fold(says.format("staleness", "d"), *told, stale, fresh) == "1 stale"
+    news = outcomes(outcome("d/a.py::f[1]", "failed"), outcome("d/a.py::f[2]", "passed"))
+    assert fold(says.format("staleness", "d"), *told, stale, news) is None
+    assert fold(says.format("sign", "d/a.py::f"), *told, stale, news, stale) == "✗"
+    assert fold(says.format("staleness", "d"), *told, stale, gone("d/a.py::f[1]")) == "stale"
+
+
 def test_b4_a_file_that_is_not_collected_says_so_in_the_tree(fold: Callable[..., Any]) -> None:
     rows = """vim.tbl_map(function(row)
         return table.concat(vim.tbl_map(function(chunk) return chunk[1] end, row.chunks))

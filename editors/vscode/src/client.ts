@@ -44,6 +44,7 @@ const METHODS = [
   "pytestLens/output",
   "pytestLens/runFinished",
   "pytestLens/flakinessHint",
+  "pytestLens/staleOutcomes",
 ] as const satisfies (keyof Notifications)[];
 
 /**

@@ -404,6 +404,14 @@ export interface Siblings {
   ids: string[];
 }
 
+/** Outcomes became older than a change that can reach their tests, or are no longer, because the change was taken back. A new outcome of a test ends its being stale without this event. */
+export interface StaleOutcomes {
+  /** Tests whose last outcome is stale from now on. */
+  stale: string[];
+  /** Tests whose last outcome is as good as new again. */
+  fresh: string[];
+}
+
 /** One subtest of a test. */
 export interface Subtest {
   /** Message and parameters of the subtest. */
@@ -486,6 +494,8 @@ export interface TestOutcome {
   failedReports?: FailedReport[];
   /** The durations of the phases that ran; only in a run with `phase_durations`. */
   phaseDurations?: PhaseDurations;
+  /** Set if the outcome comes from the history, and something that the test depends on has changed since. */
+  stale?: boolean;
 }
 
 /** Tests have an outcome. */
@@ -541,4 +551,5 @@ export interface Notifications {
   "pytestLens/output": Output & Notice;
   "pytestLens/runFinished": RunEnd & Notice;
   "pytestLens/flakinessHint": FlakinessHints & Notice;
+  "pytestLens/staleOutcomes": StaleOutcomes & Notice;
 }

@@ -17,7 +17,10 @@ import type { Tree } from "./tree";
 /** The most tests that are shown as queued: more run soon anyway. */
 const MANY = 500;
 
-type RunMethod = Exclude<keyof Notifications, "pytestLens/inventory" | "pytestLens/flakinessHint">;
+type RunMethod = Exclude<
+  keyof Notifications,
+  "pytestLens/inventory" | "pytestLens/flakinessHint" | "pytestLens/staleOutcomes"
+>;
 
 /** A notification about a run. */
 export type RunEvent = { [M in RunMethod]: { method: M; params: Notifications[M] } }[RunMethod];

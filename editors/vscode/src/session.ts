@@ -327,7 +327,7 @@ export class Session implements Host, vscode.Disposable {
       log.warn(`notifications of ${params.workspace} were missed: its tests are read again`);
       void this.#resync(params.workspace);
     }
-    const event = { method, params } as RunEvent | Inventory | Flakiness;
+    const event = { method, params } as RunEvent | Inventory | Flakiness | Staleness;
     switch (event.method) {
       case "pytestLens/inventory": {
         const changes = folder.inventory.apply(event.params);
@@ -352,6 +352,9 @@ export class Session implements Host, vscode.Disposable {
           this.tree.touch(folder.uri, hint.id);
         }
         this.#hinted.fire();
+        break;
+      case "pytestLens/staleOutcomes":
+        this.tree.invalidate(folder.uri, event.params.stale);
         break;
       default:
         if (event.method === "pytestLens/testStarted") {
@@ -496,6 +499,11 @@ function nameOf(workspace: string): string {
 interface Inventory {
   method: "pytestLens/inventory";
   params: Notifications["pytestLens/inventory"];
+}
+
+interface Staleness {
+  method: "pytestLens/staleOutcomes";
+  params: Notifications["pytestLens/staleOutcomes"];
 }
 
 interface Flakiness {

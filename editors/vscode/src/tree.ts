@@ -243,6 +243,17 @@ export class Tree {
     }
   }
 
+  /**
+   * The outcomes of these tests are older than a change that can reach them: VS Code dims their icons. It can't take that
+   * back, so a change that was taken back leaves them dim until they run.
+   */
+  invalidate(key: string, ids: readonly string[]): void {
+    const items = ids.map((id) => this.peek(key, id)).filter((item) => item !== undefined);
+    if (items.length > 0) {
+      this.controller.invalidateTestResults(items);
+    }
+  }
+
   /** Collecting began or ended: meanwhile, files that pytest has not confirmed yet are busy. */
   setCollecting(key: string, collecting: boolean): void {
     const view = this.#views.get(key);

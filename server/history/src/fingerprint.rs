@@ -42,8 +42,17 @@ pub struct Fingerprints {
 pub struct Code {
     /// The fingerprint: 32 hexadecimal digits.
     pub name: Arc<str>,
-    /// The hash of each file's content, by its path relative to the root.
-    files: BTreeMap<PathBuf, [u8; 32]>,
+    /// By path relative to the root.
+    files: BTreeMap<PathBuf, CodeFile>,
+}
+
+/// A file that counts.
+#[derive(Debug, Clone, Copy)]
+pub struct CodeFile {
+    /// The hash of its content.
+    pub content: [u8; 32],
+    /// The time of its last change.
+    pub changed: SystemTime,
 }
 
 /// Files that differ between two moments, relative to the root.
@@ -56,12 +65,18 @@ pub struct Differences {
 }
 
 impl Code {
+    /// The code of these files, by path relative to the root.
+    #[must_use]
+    pub fn new(name: Arc<str>, files: BTreeMap<PathBuf, CodeFile>) -> Self {
+        Code { name, files }
+    }
+
     /// The files that differ at a later moment.
     #[must_use]
     pub fn differences(&self, later: &Code) -> Differences {
         let mut found = Differences::default();
-        for (path, content) in &self.files {
-            if later.files.get(path) != Some(content) {
+        for (path, file) in &self.files {
+            if later.files.get(path).is_none_or(|later| later.content != file.content) {
                 let of = if is_code(path) { &mut found.code } else { &mut found.data };
                 of.push(path.clone());
             }
@@ -69,6 +84,18 @@ impl Code {
         let new = later.files.keys().filter(|path| !self.files.contains_key(*path) && is_code(path));
         found.code.extend(new.cloned());
         found
+    }
+
+    /// The files, by path relative to the root.
+    #[must_use]
+    pub fn files(&self) -> &BTreeMap<PathBuf, CodeFile> {
+        &self.files
+    }
+
+    /// Whether no file has changed since this time.
+    #[must_use]
+    pub fn is_unchanged_since(&self, began: SystemTime) -> bool {
+        self.files.values().all(|file| file.changed < began)
     }
 }
 
@@ -118,24 +145,12 @@ impl Fingerprints {
 
     /// The fingerprint of `root` as it is now, without further inputs. Reads every file.
     pub fn of(&self, root: &Path) -> Arc<str> {
-        self.look(root, b"").0.name
+        self.code(root, b"").name
     }
 
-    /// The files of `root` that count, as they are now. Reads every file that is new or has changed.
-    pub fn code(&self, root: &Path) -> Code {
-        self.look(root, b"").0
-    }
-
-    /// The fingerprint of `root` and of the caller's further inputs, `besides`: 32 hexadecimal digits. `None` if a file
-    /// that counts has changed since `began`, when the run loaded its code. Reads every file that is new or has
-    /// changed.
-    pub fn since(&self, began: SystemTime, root: &Path, besides: &[u8]) -> Option<Arc<str>> {
-        let (code, last_change) = self.look(root, besides);
-        (last_change < began).then_some(code.name)
-    }
-
-    /// The files with their fingerprint, and the time of the last change among them.
-    fn look(&self, root: &Path, besides: &[u8]) -> (Code, SystemTime) {
+    /// The files of `root` that count, as they are now, with a fingerprint that covers the caller's further inputs,
+    /// `besides`, too. Reads every file that is new or has changed.
+    pub fn code(&self, root: &Path, besides: &[u8]) -> Code {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let mut present: Vec<PathBuf> = WalkBuilder::new(root)
             .hidden(false)
@@ -151,23 +166,21 @@ impl Fingerprints {
         present.dedup();
         let mut digest = Sha256::new();
         digest.update(Sha256::digest(besides));
-        let mut last_change = SystemTime::UNIX_EPOCH;
         let mut files = BTreeMap::new();
         for path in present {
-            let Some((content, changed)) = self.content_of(&mut known, &path) else { continue };
-            last_change = last_change.max(changed);
+            let Some(file) = self.file_at(&mut known, &path) else { continue };
             let relative = path.strip_prefix(root).unwrap_or(&path);
             digest.update(relative.as_os_str().as_encoded_bytes());
             digest.update([0]);
-            digest.update(content);
-            files.insert(relative.to_owned(), content);
+            digest.update(file.content);
+            files.insert(relative.to_owned(), file);
         }
         let name: String = digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        (Code { name: name.into(), files }, last_change)
+        Code { name: name.into(), files }
     }
 
-    /// The hash of a file's content, and the time of its last change; `None` if the file does not count.
-    fn content_of(&self, known: &mut Known, path: &Path) -> Option<([u8; 32], SystemTime)> {
+    /// `None` if the file does not count.
+    fn file_at(&self, known: &mut Known, path: &Path) -> Option<CodeFile> {
         let data = std::fs::metadata(path).ok()?;
         if !data.is_file() {
             return None;
@@ -182,7 +195,7 @@ impl Fingerprints {
             && let Some((time, size, content)) = known.get(path)
             && (*time, *size) == (modified, data.len())
         {
-            return Some((*content, changed));
+            return Some(CodeFile { content: *content, changed });
         }
         let content: [u8; 32] = if data.len() > LARGE {
             Sha256::digest(format!("{} {modified:?}", data.len())).into()
@@ -190,7 +203,7 @@ impl Fingerprints {
             Sha256::digest(std::fs::read(path).ok()?).into()
         };
         known.insert(path.to_owned(), (modified, data.len(), content));
-        Some((content, changed))
+        Some(CodeFile { content, changed })
     }
 
     fn was_written_by_a_run(&self, modified: SystemTime) -> bool {
@@ -200,7 +213,9 @@ impl Fingerprints {
     }
 }
 
-fn is_code(path: &Path) -> bool {
+/// Whether a file is a Python source or configuration; other files are data, which tests may write.
+#[must_use]
+pub fn is_code(path: &Path) -> bool {
     let is_python = path.extension().is_some_and(|extension| extension == "py" || extension == "pyi");
     is_python || path.file_name().is_some_and(|name| is_config_file(name) || is_settings_file(name))
 }
@@ -260,8 +275,8 @@ mod tests {
         for name in ["a.py", "b.py", "same.py", "data.txt", "gone.txt"] {
             write(root, name, "1");
         }
-        let before = prints.code(root);
-        assert_eq!(before.differences(&prints.code(root)), Differences::default());
+        let before = prints.code(root, b"");
+        assert_eq!(before.differences(&prints.code(root, b"")), Differences::default());
         write(root, "a.py", "2");
         write(root, "same.py", "1");
         write(root, "new.py", "");
@@ -269,7 +284,7 @@ mod tests {
         write(root, "data.txt", "2");
         fs::remove_file(root.join("b.py")).unwrap();
         fs::remove_file(root.join("gone.txt")).unwrap();
-        let after = prints.code(root);
+        let after = prints.code(root, b"");
         let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
         let expected = Differences { code: paths(&["a.py", "b.py", "new.py"]), data: paths(&["data.txt", "gone.txt"]) };
         assert_eq!(before.differences(&after), expected);
@@ -292,11 +307,11 @@ mod tests {
                 last = now;
             }
         }
-        assert_ne!(prints.look(root, b"M=bad").0.name, last);
+        assert_ne!(prints.code(root, b"M=bad").name, last);
         let began = prints.run_begins().began();
-        assert_eq!(prints.since(began + Duration::from_secs(1), root, b""), Some(Arc::clone(&last)));
+        assert!(prints.code(root, b"").is_unchanged_since(began + Duration::from_secs(1)));
         write(root, "data/a.txt", "3");
-        assert_eq!(prints.since(began, root, b""), None, "it is not what the run had");
+        assert!(!prints.code(root, b"").is_unchanged_since(began), "it is not what the run had");
         write(root, "data/a.txt", "2");
         assert_eq!(prints.of(root), last);
     }

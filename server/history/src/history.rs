@@ -302,6 +302,12 @@ impl History {
         self.shared.state().ledger.last_outcomes()
     }
 
+    /// When the run of a test's last attempt on this machine started, Unix time in milliseconds.
+    #[must_use]
+    pub fn last_started_ms(&self, id: &str) -> Option<u64> {
+        self.shared.state().ledger.last_started_ms(id)
+    }
+
     /// The flakiness of all tests, over the last `window` runs of each.
     #[must_use]
     pub fn report(&self, window: usize) -> Report {

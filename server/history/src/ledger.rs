@@ -385,16 +385,22 @@ impl Ledger {
     /// The last attempt of each test on this machine: other machines may run other code. A run of a CI service was on this
     /// machine if its code is known, since imported runs have none.
     pub(crate) fn last_outcomes(&self) -> Vec<Last> {
-        let is_local = |run: &RunMeta| run.source != Source::Ci || run.code.is_some();
-        let local = |seen: &&Seen| self.runs.get(seen.run as usize).is_some_and(is_local);
         let last = (0..).zip(&self.tests).filter_map(|(number, test)| {
-            let seen = test.seen.iter().rev().find(local)?;
-            Some(Last {
-                attempt: self.attempt(number, test, seen),
-                started_ms: self.runs.get(seen.run as usize)?.started_ms,
-            })
+            let (seen, run) = self.last_local(test)?;
+            Some(Last { attempt: self.attempt(number, test, seen), started_ms: run.started_ms })
         });
         last.collect()
+    }
+
+    pub(crate) fn last_started_ms(&self, id: &str) -> Option<u64> {
+        let test = self.tests.get(*self.index.get(id)? as usize)?;
+        Some(self.last_local(test)?.1.started_ms)
+    }
+
+    /// The last attempt of a test on this machine.
+    fn last_local<'a>(&'a self, test: &'a Test) -> Option<(&'a Seen, &'a RunMeta)> {
+        let mut with_run = test.seen.iter().rev().filter_map(|seen| Some((seen, self.runs.get(seen.run as usize)?)));
+        with_run.find(|(_, run)| run.source != Source::Ci || run.code.is_some())
     }
 
     pub(crate) fn report(&self, window: usize) -> Report {

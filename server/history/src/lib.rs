@@ -21,7 +21,7 @@ mod timing;
 mod trouble;
 
 pub use failure::{FailedAt, Failure};
-pub use fingerprint::{Code, Differences, Fingerprints, Running};
+pub use fingerprint::{Code, CodeFile, Differences, Fingerprints, Running, is_code};
 pub use history::{Changed, History, HistoryOptions};
 pub use inputs::{AllInputs, Input, InputKind, InputStore, TestInputs};
 pub use ledger::{Last, Limits, Report};

@@ -75,6 +75,8 @@ pub enum EventPayload {
     RunFinished(RunEnd),
     /// Flakiness changed.
     FlakinessHint(FlakinessHints),
+    /// Outcomes became older than their inputs, or are no longer.
+    StaleOutcomes(StaleOutcomes),
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -209,6 +211,9 @@ pub struct TestOutcome {
     /// The durations of the phases that ran; only in a run with `phase_durations`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase_durations: Option<PhaseDurations>,
+    /// Set if the outcome comes from the history, and something that the test depends on has changed since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub stale: bool,
 }
 
 /// The durations of a test's phases, in milliseconds; a phase that did not run has none.
@@ -463,4 +468,15 @@ pub enum Evidence {
     SameCode,
     /// Flips across changes of code: a suspicion.
     AcrossChanges,
+}
+
+/// Outcomes became older than a change that can reach their tests, or are no longer, because the change was taken back.
+/// A new outcome of a test ends its being stale without this event.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StaleOutcomes {
+    /// Tests whose last outcome is stale from now on.
+    pub stale: Vec<String>,
+    /// Tests whose last outcome is as good as new again.
+    pub fresh: Vec<String>,
 }

@@ -130,6 +130,7 @@ function M.handlers()
     'output',
     'runFinished',
     'flakinessHint',
+    'staleOutcomes',
   }) do
     handlers['pytestLens/' .. name] = receive
   end

@@ -9,6 +9,7 @@ local M = {}
 ---@field skipped string
 ---@field running string
 ---@field flaky string
+---@field stale string
 ---@field covered string
 
 ---@class pytest_lens.Options
@@ -32,7 +33,15 @@ local DEFAULTS = {
   diagnostics = true,
   summary_width = 44,
   output_height = 15,
-  icons = { passed = '✓', failed = '✗', skipped = '○', running = '●', flaky = '≈', covered = '▎' },
+  icons = {
+    passed = '✓',
+    failed = '✗',
+    skipped = '○',
+    running = '●',
+    flaky = '≈',
+    stale = '◌',
+    covered = '▎',
+  },
 }
 
 ---The user's options over the defaults.

@@ -10,6 +10,7 @@ local PATTERNS = {
   ['pytestLens/output'] = 'PytestLensOutput',
   ['pytestLens/runFinished'] = 'PytestLensRunFinished',
   ['pytestLens/flakinessHint'] = 'PytestLensFlakiness',
+  ['pytestLens/staleOutcomes'] = 'PytestLensStaleOutcomes',
 }
 
 ---@param pattern string

@@ -57,13 +57,16 @@ local function decoration(bufnr, store, id)
     sign, highlight = outcomes.icon('running'), 'PytestLensRunning'
     table.insert(chunks, { icon(sign) .. 'running', highlight })
   elseif worst then
-    local display = outcomes.display(worst)
-    sign, highlight = outcomes.icon(display.icon), display.hl
+    sign, highlight = outcomes.sign(tally)
     table.insert(chunks, { icon(sign) .. outcomes.describe(tally.counts) .. ' ', highlight })
     table.insert(chunks, { outcomes.duration(tally.ms), 'PytestLensDuration' })
     local age = outcomes.age(tally)
     if age then
       table.insert(chunks, { ' · ' .. age, 'PytestLensHint' })
+    end
+    local stale = outcomes.staleness(tally)
+    if stale then
+      table.insert(chunks, { ' · ' .. stale, 'PytestLensStale' })
     end
   end
   if not_run and not_run.was_running and tally.running == 0 then

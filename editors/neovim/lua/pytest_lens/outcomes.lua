@@ -80,7 +80,38 @@ function M.failures(counts)
   return sum
 end
 
----@param name 'passed'|'failed'|'skipped'|'running'|'flaky'
+---The sign and the highlight of an item's outcomes. A stale pass has those of its own: it says nothing about the present
+---code.
+---@param tally pytest_lens.Tally
+---@return string sign
+---@return string highlight
+function M.sign(tally)
+  local worst = M.worst(tally.counts)
+  if not worst then
+    return ' ', 'PytestLensHint'
+  elseif tally.stale > 0 and not M.is_failure(worst) then
+    return M.icon('stale'), 'PytestLensStale'
+  end
+  local display = M.display(worst)
+  return M.icon(display.icon), display.hl
+end
+
+---`stale`, or how many of several outcomes are; nil if none is.
+---@param tally pytest_lens.Tally
+---@return string?
+function M.staleness(tally)
+  local total = 0
+  for _, count in pairs(tally.counts) do
+    total = total + count
+  end
+  -- The server may name a test whose outcome it has not sent.
+  if tally.stale == 0 or total == 0 then
+    return
+  end
+  return tally.stale >= total and 'stale' or ('%d stale'):format(tally.stale)
+end
+
+---@param name 'passed'|'failed'|'skipped'|'running'|'flaky'|'stale'
 ---@return string
 function M.icon(name)
   return config.get().icons[name]

@@ -11,6 +11,7 @@ local M = {}
 ---@field running integer Tests that are running.
 ---@field flaky integer Tests that are flaky.
 ---@field fresh integer Outcomes of runs that this server has seen; the others come from the history.
+---@field stale integer Outcomes that are older than a change that can reach their tests.
 ---@field as_of? integer Time of the newest outcome from the history, Unix time in milliseconds.
 
 ---A run in progress.
@@ -40,6 +41,7 @@ local M = {}
 ---@field files table<string, table<string, boolean>> Ids of items with a line, by URI.
 ---@field results table<string, pytest_lens.TestOutcome> The last final outcome of each test.
 ---@field tallies table<string, pytest_lens.Tally> By item; only for items with an outcome, a running or a flaky test.
+---@field stale table<string, boolean> Tests whose last outcome is older than a change that can reach them.
 ---@field running table<string, string> The run of each running test.
 ---@field not_run table<string, pytest_lens.NotRun> Tests without an outcome in their last run.
 ---@field hints table<string, pytest_lens.Hint> Flakiness by test.
@@ -64,6 +66,7 @@ function M.new(workspace)
     files = {},
     results = {},
     tallies = {},
+    stale = {},
     running = {},
     not_run = {},
     hints = {},
@@ -76,7 +79,7 @@ end
 ---A tally without outcomes.
 ---@return pytest_lens.Tally
 function M.new_tally()
-  return { counts = {}, ms = 0, running = 0, flaky = 0, fresh = 0 }
+  return { counts = {}, ms = 0, running = 0, flaky = 0, fresh = 0, stale = 0 }
 end
 
 ---@return pytest_lens.Touched
@@ -215,6 +218,17 @@ function Store:on_flakinessHint(event, changed)
   end
 end
 
+---@param event pytest_lens.StaleOutcomesEvent
+---@param changed pytest_lens.Touched
+function Store:on_staleOutcomes(event, changed)
+  for _, id in ipairs(event.stale) do
+    self:set_stale(id, true, changed)
+  end
+  for _, id in ipairs(event.fresh) do
+    self:set_stale(id, false, changed)
+  end
+end
+
 ---The error that kept a file from being collected, if any.
 ---@param uri string
 ---@return pytest_lens.CollectError?
@@ -240,10 +254,24 @@ function Store:set_running(id, run, changed)
 end
 
 ---@param id string
+---@param is_stale boolean
+---@param changed pytest_lens.Touched
+function Store:set_stale(id, is_stale, changed)
+  local step = (is_stale and 1 or 0) - (self.stale[id] and 1 or 0) --[[@as integer]]
+  self.stale[id] = is_stale or nil
+  if step ~= 0 then
+    self:count(id, changed, function(tally)
+      tally.stale = tally.stale + step
+    end)
+  end
+end
+
+---@param id string
 ---@param result pytest_lens.TestOutcome?
 ---@param changed pytest_lens.Touched
 function Store:set_result(id, result, changed)
   local old = self.results[id]
+  self:set_stale(id, result ~= nil and result.stale == true, changed)
   self.results[id] = result
   self:count(id, changed, function(tally)
     if old then
@@ -290,6 +318,7 @@ function Store:count_in(item, changed)
     end
     tally.ms = tally.ms + early.ms
     tally.fresh = tally.fresh + early.fresh
+    tally.stale = tally.stale + early.stale
     tally.as_of = math.max(tally.as_of or 0, early.as_of or 0)
     tally.running = tally.running + early.running
     tally.flaky = tally.flaky + early.flaky
@@ -352,6 +381,7 @@ end
 ---@param changed pytest_lens.Touched
 function Store:forget(id, changed)
   self:set_running(id, nil, changed)
+  self:set_stale(id, false, changed)
   if self.results[id] then
     self:set_result(id, nil, changed)
   end

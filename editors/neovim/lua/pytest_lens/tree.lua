@@ -49,8 +49,7 @@ local function chunks(store, item, depth, open)
   if tally and tally.running > 0 then
     sign, hl = outcomes.icon('running'), 'PytestLensRunning'
   elseif worst then
-    local display = outcomes.display(worst)
-    sign, hl = outcomes.icon(display.icon), display.hl
+    sign, hl = outcomes.sign(tally)
   elseif item.skip then
     sign = outcomes.icon('skipped')
   end
@@ -80,6 +79,10 @@ local function chunks(store, item, depth, open)
     local age = outcomes.age(tally)
     if age then
       table.insert(found, { ' · ' .. age, 'PytestLensHint' })
+    end
+    local stale = outcomes.staleness(tally)
+    if stale then
+      table.insert(found, { ' · ' .. stale, 'PytestLensStale' })
     end
   end
   if tally and tally.flaky > 0 then

@@ -164,6 +164,11 @@
 ---@field parent string The item that contains them.
 ---@field ids string[] Ids of the children. Children that are not listed come after them.
 
+---Outcomes became older than a change that can reach their tests, or are no longer, because the change was taken back. A new outcome of a test ends its being stale without this event.
+---@class pytest_lens.StaleOutcomes
+---@field stale string[] Tests whose last outcome is stale from now on.
+---@field fresh string[] Tests whose last outcome is as good as new again.
+
 ---One subtest of a test.
 ---@class pytest_lens.Subtest
 ---@field label string Message and parameters of the subtest.
@@ -208,6 +213,7 @@
 ---@field sections? pytest_lens.OutputSection[] The headings of the captured output, in pytest's order.
 ---@field failedReports? pytest_lens.FailedReport[] pytest's failed reports of the test, in order, if `id` and `longrepr` are not all that pytest shows: those of its subtests, of its call and its teardown, or one with a heading of its own.
 ---@field phaseDurations? pytest_lens.PhaseDurations The durations of the phases that ran; only in a run with `phase_durations`.
+---@field stale? boolean Set if the outcome comes from the history, and something that the test depends on has changed since.
 
 ---Tests have an outcome.
 ---@class pytest_lens.TestOutcomes
@@ -270,5 +276,10 @@
 ---@field event "flakinessHint"
 ---@field seq integer Sequence number, from 1 without gaps.
 
+---Outcomes became older than their inputs, or are no longer.
+---@class pytest_lens.StaleOutcomesEvent : pytest_lens.StaleOutcomes
+---@field event "staleOutcomes"
+---@field seq integer Sequence number, from 1 without gaps.
+
 ---One entry of the log.
----@alias pytest_lens.Event pytest_lens.InventoryEvent|pytest_lens.RunStartedEvent|pytest_lens.TestStartedEvent|pytest_lens.TestOutcomeEvent|pytest_lens.OutputEvent|pytest_lens.RunFinishedEvent|pytest_lens.FlakinessHintEvent
+---@alias pytest_lens.Event pytest_lens.InventoryEvent|pytest_lens.RunStartedEvent|pytest_lens.TestStartedEvent|pytest_lens.TestOutcomeEvent|pytest_lens.OutputEvent|pytest_lens.RunFinishedEvent|pytest_lens.FlakinessHintEvent|pytest_lens.StaleOutcomesEvent

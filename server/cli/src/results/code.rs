@@ -28,7 +28,7 @@ pub(crate) struct Changed {
 impl CodeWatch {
     /// Reads the files that are new or changed since the fingerprints last looked. Blocks.
     pub(crate) fn begin(prints: &Arc<Fingerprints>, root: &Path) -> Self {
-        CodeWatch { prints: Arc::clone(prints), root: root.to_owned(), before: prints.code(root) }
+        CodeWatch { prints: Arc::clone(prints), root: root.to_owned(), before: prints.code(root, b"") }
     }
 
     /// The name of the code: the first digits of its fingerprint.
@@ -38,7 +38,7 @@ impl CodeWatch {
 
     /// The files that differ now. Blocks.
     pub(crate) fn changed(&self) -> Changed {
-        let found = self.before.differences(&self.prints.code(&self.root));
+        let found = self.before.differences(&self.prints.code(&self.root, b""));
         let shown = |paths: Vec<PathBuf>| paths.iter().map(|path| path.display().to_string()).collect();
         Changed { code: shown(found.code), data: shown(found.data) }
     }

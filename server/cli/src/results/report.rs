@@ -133,7 +133,7 @@ impl Report {
                 self.set_errors(delta.errors.clone());
                 return false;
             }
-            EventPayload::FlakinessHint(_) => return false,
+            EventPayload::FlakinessHint(_) | EventPayload::StaleOutcomes(_) => return false,
             EventPayload::RunStarted(start) => &start.run_id,
             EventPayload::TestStarted(tests) => &tests.run_id,
             EventPayload::TestOutcome(tests) => &tests.run_id,

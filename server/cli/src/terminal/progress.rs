@@ -113,7 +113,10 @@ impl<'a> Progress<'a> {
                     _ => self.around_bar(|| io::stderr().write_all(text).unwrap_or_default()),
                 }
             }
-            EventPayload::RunFinished(_) | EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) => {}
+            EventPayload::RunFinished(_)
+            | EventPayload::Inventory(_)
+            | EventPayload::FlakinessHint(_)
+            | EventPayload::StaleOutcomes(_) => {}
         }
         Ok(())
     }

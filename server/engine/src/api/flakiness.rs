@@ -51,6 +51,9 @@ const PIECE: usize = 500;
 
 pub(super) async fn last_outcomes(project: &Arc<Project>, since_cleared: bool) -> Response {
     project.history_loaded().await;
+    if !since_cleared {
+        project.show_stale_outcomes().await;
+    }
     let state = Arc::clone(&project.state);
     // This reads files, which would block a thread of the runtime.
     let told = tokio::task::spawn_blocking(move || remembered(&state, since_cleared)).await.unwrap_or_default();
@@ -89,6 +92,7 @@ fn remembered(state: &ProjectState, since_cleared: bool) -> Vec<TestOutcome> {
             message: attempt.outcome.is_failure().then(why),
             location,
             as_of: Some(started_ms),
+            stale: state.stale().contains(&*attempt.id),
             ..TestOutcome::default()
         }
     });

@@ -18,4 +18,5 @@ pub(crate) mod stacks;
 pub(crate) mod test_inputs;
 pub(crate) mod test_items;
 pub(crate) mod timings;
+pub(crate) mod versions;
 pub(crate) mod warnings;

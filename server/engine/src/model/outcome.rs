@@ -4,8 +4,8 @@ use std::path::Path;
 
 use pytest_lens_plan::outcome::{Counts, RunStatus};
 use pytest_lens_protocol::{
-    FailedReport, Frame, Location, OutputSection, Phase, PhaseDurations, Range, RunCounts, RunEndStatus, Subtest,
-    TestOutcome,
+    FailedReport, Frame, Location, NOT_COLLECTED, OutputSection, Phase, PhaseDurations, Range, RunCounts, RunEndStatus,
+    Subtest, TestOutcome,
 };
 use serde::Deserialize;
 
@@ -107,6 +107,7 @@ pub(crate) fn of_report(wire: ReportedOutcome, id: &str, attempt: u32) -> TestOu
         sections: wire.sections,
         failed_reports: wire.failed_reports,
         phase_durations: wire.phase_durations,
+        stale: false,
     }
 }
 
@@ -183,4 +184,13 @@ pub(crate) fn overdue(node: &Node, root: &Path, attempt: u32, limit_ms: u64, sta
     #[expect(clippy::cast_precision_loss, reason = "a limit in milliseconds is far below 2^52")]
     let duration_ms = limit_ms as f64;
     TestOutcome { duration_ms, ..timed_out(node, root, attempt, message, stacks) }
+}
+
+/// A sentence about the files of a run that could not be collected.
+pub(crate) fn uncollected(problems: &[String]) -> Option<String> {
+    let first = problems.first()?;
+    Some(match problems.len() - 1 {
+        0 => format!("1 file {NOT_COLLECTED}: {first}"),
+        more => format!("{} files {NOT_COLLECTED}: {first}; and {more} more", more + 1),
+    })
 }

@@ -2,7 +2,7 @@
 //! folder. Only the way from and to that client knows of it; the nested project itself does not.
 
 use pytest_lens_protocol::{
-    EventPayload, FlakinessHints, InventoryDelta, ItemKind, RunEnd, TestItem, TestNodeInfo, TimeKind,
+    EventPayload, FlakinessHints, InventoryDelta, ItemKind, RunEnd, StaleOutcomes, TestItem, TestNodeInfo, TimeKind,
 };
 
 use crate::model::item::outline_item;
@@ -86,6 +86,9 @@ impl Prefix<'_> {
             EventPayload::RunFinished(end) => *end = self.end(end.clone()),
             EventPayload::FlakinessHint(FlakinessHints { hints }) => {
                 hints.iter_mut().for_each(|hint| self.change(&mut hint.id));
+            }
+            EventPayload::StaleOutcomes(StaleOutcomes { stale, fresh }) => {
+                stale.iter_mut().chain(fresh).for_each(|id| self.change(id));
             }
         }
         payload

@@ -1,7 +1,7 @@
 //! A collected session: the tests of a scope as pytest collected them and, if it can be shared, the process that is
 //! forked to run them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -434,10 +434,14 @@ impl CollectedSession {
     /// Returns whether the code that it collected, and the interpreter, are still those on disk. A file outside of the
     /// project that it perhaps never read does not count: tests write such files.
     pub(crate) fn has_present_code(&self) -> bool {
-        let changes = self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.changes();
         let is_young = !self.is_shared() || SystemTime::now() < self.until;
-        let is_same = changes.all().all(|path| self.perhaps_read.contains(path));
-        is_young && self.is_certain && is_same && self.base.is_unchanged()
+        is_young && self.is_certain && self.changed_files().is_empty() && self.base.is_unchanged()
+    }
+
+    /// The files that have changed since it read them.
+    pub(crate) fn changed_files(&self) -> BTreeSet<PathBuf> {
+        let changes = self.state.lock().unwrap_or_else(PoisonError::into_inner).snapshot.changes();
+        changes.all().filter(|path| !self.perhaps_read.contains(*path)).cloned().collect()
     }
 
     /// Returns whether a run that was requested at this time can use it. Compares files and interpreter in parallel.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tracing::Instrument;
 
+use crate::model::versions::RunCode;
 use crate::processes::temp_dirs;
 use crate::project::Project;
 use crate::project::recorder::{Command, Passed};
@@ -45,12 +46,14 @@ impl Project {
         let began = going_on.began();
         let code = tokio::spawn(async move {
             tokio::time::sleep(FINGERPRINT_DELAY).await;
-            // Code that changed after its collection is not the code that runs.
-            let name = move || {
-                let code = prints.since(began, &root, &besides)?;
-                Some(libraries.name(&code, &collected.base.libraries())).filter(|_| collected.has_present_code())
+            let read = move || {
+                let code = prints.code(&root, &besides);
+                // Code that changed after its collection is not the code that runs.
+                let is_known = collected.has_present_code() && code.is_unchanged_since(began);
+                let name = is_known.then(|| libraries.name(&code.name, &collected.base.libraries()));
+                (name, RunCode { began, code, changed: collected.changed_files() })
             };
-            tokio::task::spawn_blocking(name).await.ok().flatten()
+            tokio::task::spawn_blocking(read).await.ok()
         });
         let surroundings = tokio::task::spawn_blocking({
             let (project, collected) = (Arc::clone(&self), Arc::clone(&plan.collected));
@@ -69,7 +72,9 @@ impl Project {
         drop(going_on);
         let run_id = plan.run_id.clone();
         let ended = self.record_and_wait(|done| Command::Ended { run_id: run_id.clone(), ending, done });
-        let passed = ended.await.filter(|_| plan.is_as_configured(&self.state.settings.load()));
+        let ended = ended.await.unwrap_or_default();
+        let started_ms = ended.began_ms;
+        let passed = Some(ended).filter(|_| plan.is_as_configured(&self.state.settings.load()));
         self.prune_temp_dirs();
         let (forgetting, past) = (Arc::downgrade(&self.state), run_id.clone());
         tokio::spawn(async move {
@@ -89,10 +94,15 @@ impl Project {
             }
         };
         let file = async {
-            let code = code.await.ok().flatten();
+            let (code, read) = code.await.ok().flatten().unzip();
+            if let Some(read) = read {
+                self.staleness.ran(started_ms, &read, &self.state.root);
+            }
+            let code = code.flatten();
             self.record_and_wait(|done| Command::Code { run_id, code, done }).await;
             inputs.await;
             self.unsaved.send_modify(|runs| *runs -= 1);
+            self.review_rest().await;
             let state = Arc::clone(&self.state);
             drop(tokio::task::spawn_blocking(move || state.pack_ended_runs()));
         };

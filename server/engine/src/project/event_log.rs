@@ -136,6 +136,9 @@ fn trace(seq: u64, payload: &EventPayload) {
             let (items, gone, errors) = (delta.upserts.len(), delta.removed.len(), delta.errors.len());
             tracing::debug!(seq, delta.revision, items, gone, errors, "inventory changed");
         }
+        EventPayload::StaleOutcomes(told) => {
+            tracing::debug!(seq, stale = told.stale.len(), fresh = told.fresh.len(), "outcomes became stale or fresh");
+        }
         EventPayload::Output(_) | EventPayload::FlakinessHint(_) => {}
     }
 }
@@ -302,6 +305,9 @@ fn weight_of(payload: &EventPayload) -> usize {
             outcomes.sum()
         }
         EventPayload::Output(output) => BASE + output.text.len(),
+        EventPayload::StaleOutcomes(told) => {
+            BASE + told.stale.iter().chain(&told.fresh).map(String::len).sum::<usize>()
+        }
         EventPayload::RunStarted(run) => BASE + run.ids.iter().flatten().map(String::len).sum::<usize>(),
         _ => BASE,
     }

@@ -15,9 +15,11 @@ pub(crate) mod library_versions;
 pub(crate) mod members;
 pub(crate) mod plan_run;
 pub(crate) mod pytest_config;
+pub(crate) mod reach;
 pub(crate) mod recorder;
 pub(crate) mod refresh;
 pub(crate) mod remembered_failure;
+pub(crate) mod staleness;
 pub(crate) mod state;
 pub(crate) mod test_records;
 pub(crate) mod watcher;
@@ -50,6 +52,7 @@ use crate::project::library_versions::Libraries;
 use crate::project::members::Members;
 use crate::project::recorder::{Command, Recorder};
 use crate::project::refresh::Refresher;
+use crate::project::staleness::Staleness;
 use crate::project::state::ProjectState;
 use crate::runs::coverage::Coverage;
 use crate::runs::handle::RunHandle;
@@ -78,6 +81,7 @@ pub(crate) struct Project {
     /// Runs with an id that begin when their debugged sessions have collected.
     pub awaited_runs: DashMap<String, RunHandle>,
     pub refresher: Refresher,
+    staleness: Staleness,
     /// Number of runs that the history has not recorded yet.
     unsaved: watch::Sender<usize>,
     fingerprints: Arc<Fingerprints>,
@@ -125,6 +129,7 @@ impl Project {
             pool: Arc::new(pool),
             awaited_runs: DashMap::new(),
             refresher: Refresher::default(),
+            staleness: Staleness::default(),
             unsaved: watch::Sender::new(0),
             fingerprints: Arc::default(),
             libraries,
@@ -408,7 +413,7 @@ impl Project {
 
     /// Makes the recorder report flakiness whenever the history changes, starting with its current contents.
     fn follow_history(self: &Arc<Self>) {
-        let project = Arc::downgrade(self);
+        let (project, runtime) = (Arc::downgrade(self), tokio::runtime::Handle::current());
         let tell = move |changed: &Changed| {
             let project = project.upgrade();
             project.is_some_and(|project| {
@@ -417,6 +422,9 @@ impl Project {
                     && project.pool.is_resident()
                 {
                     project.record(Command::ForeignRuns(runs.clone()));
+                    project.staleness.ran_elsewhere(runs);
+                    let project = Arc::clone(&project);
+                    runtime.spawn(async move { project.review_outcomes().await });
                 }
                 project.record(Command::Recorded(changed.clone()));
                 true

@@ -10,15 +10,15 @@ use pytest_lens_analysis::{FileAnalysis, PytestSettings};
 use pytest_lens_history::{Attempt, Changed, Run};
 use pytest_lens_plan::outcome::{Counts, Outcome, run_status};
 use pytest_lens_protocol::{
-    CollectError as TreeError, EventPayload, FlakinessHints, InventoryDelta, NOT_COLLECTED, Output, OutputStream,
-    PluginSummary, RunEnd, RunStart, Settings, TestOutcome, TestOutcomes, TestsStarted,
+    CollectError as TreeError, EventPayload, FlakinessHints, InventoryDelta, Output, OutputStream, PluginSummary,
+    RunEnd, RunStart, Settings, TestOutcome, TestOutcomes, TestsStarted,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock::now_ms;
 use crate::model::collect_error::CollectError;
 use crate::model::inventory::{Findings, Inventory};
-use crate::model::outcome::{counts_of, not_run, status_of};
+use crate::model::outcome::{counts_of, not_run, status_of, uncollected};
 use crate::model::recording::{Recorded, Recording};
 use crate::model::scope::Scope;
 use crate::model::test_items::{delta, errors_of};
@@ -29,6 +29,7 @@ use crate::processes::stdio_relay::Printed;
 use crate::project::foreign_runs;
 use crate::project::history;
 use crate::project::remembered_failure;
+use crate::project::staleness::{self, Stale};
 use crate::project::state::ProjectState;
 use crate::runs::event::{DriverEnd, DriverEvent};
 use crate::runs::joint::{JointPart, JointRun};
@@ -72,6 +73,8 @@ pub(crate) enum Command {
     Join { run: Arc<JointRun>, parts: Vec<JointPart>, start: RunStart, done: oneshot::Sender<()> },
     /// A run over nested projects has ended, with all its parts.
     JointEnded { run: Arc<JointRun> },
+    /// The tests whose outcomes are stale; the answer is false if newer outcomes are not recorded yet.
+    Stale { stale: Stale, done: oneshot::Sender<bool> },
     /// Everything before is recorded.
     Settled { done: oneshot::Sender<()> },
 }
@@ -268,6 +271,7 @@ impl Recorder {
                 self.push(EventPayload::RunFinished(run.end()));
                 run.close();
             }
+            Command::Stale { stale, done } => self.report_stale(stale, done),
             Command::Settled { done } => {
                 let _ = done.send(());
             }
@@ -468,11 +472,24 @@ impl Recorder {
         for event in runs.iter().flat_map(|run| foreign_runs::events(run)) {
             if let EventPayload::TestOutcome(told) = &event {
                 for outcome in told.outcomes.iter().filter(|outcome| !outcome.will_rerun) {
+                    self.state.stale().remove(&*outcome.id);
                     self.state.results.insert(outcome.id.clone(), Arc::new(outcome.clone()));
                 }
             }
             self.push(event);
         }
+    }
+
+    /// Reports which outcomes became stale, or fresh again; answers whether there are no newer ones to record.
+    fn report_stale(&mut self, stale: Stale, done: oneshot::Sender<bool>) {
+        let open = self.runs.values().map(|open| &open.run).chain(self.unsaved.values().map(|(run, _)| run));
+        let newer: HashSet<&str> = open.flat_map(|run| &run.attempts).map(|attempt| &*attempt.id).collect();
+        let is_last = |id: &Arc<str>, at: u64| self.state.history.last_started_ms(id) == Some(at);
+        let holds = |(id, at): &(Arc<str>, u64)| !newer.contains(&**id) && is_last(id, *at);
+        let present = stale.into_iter().filter(holds).map(|(id, _)| id).collect();
+        let (is_whole, told) = (newer.is_empty(), staleness::replace(&mut self.state.stale(), present));
+        told.into_iter().for_each(|told| self.push(EventPayload::StaleOutcomes(told)));
+        let _ = done.send(is_whole);
     }
 
     /// Reports changes of flakiness of tests with new outcomes.
@@ -563,18 +580,10 @@ impl OpenRun {
         self.counts.add(known);
         if known != Outcome::NotRun {
             let kept = TestOutcome { reports: Vec::new(), ..outcome.clone() };
+            published.stale().remove(&id);
             published.results.insert(id.to_string(), Arc::new(kept));
         }
     }
-}
-
-/// A sentence about the files of a run that could not be collected.
-fn uncollected(problems: &[String]) -> Option<String> {
-    let first = problems.first()?;
-    Some(match problems.len() - 1 {
-        0 => format!("1 file {NOT_COLLECTED}: {first}"),
-        more => format!("{} files {NOT_COLLECTED}: {first}; and {more} more", more + 1),
-    })
 }
 
 /// The file to which a failed collection is attributed: the one that the failure names, else the only one in the scope.

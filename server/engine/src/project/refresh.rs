@@ -96,6 +96,12 @@ async fn look_into(project: &Arc<Project>, hint: &Hint) {
     if matches!(hint, Hint::Changed(paths) if !paths.iter().any(is_own)) {
         return;
     }
+    refresh_after(project, hint).await;
+    project.review_outcomes().await;
+}
+
+/// Refreshes after a change, if the project is collected.
+async fn refresh_after(project: &Arc<Project>, hint: &Hint) {
     // A client that only reads events has not requested a collection.
     let is_collected = match project.outer {
         Some(_) => project.state.inventory.load().complete,

@@ -1,6 +1,7 @@
 //! The published state of a project, which everyone reads. The recorder alone writes it; `Project` removes old ended runs,
 //! and the watcher notes changed files.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub(crate) struct ProjectState {
     pub joint_runs: JointRuns,
     /// The last outcome of each test.
     pub results: DashMap<String, Arc<TestOutcome>>,
+    /// The tests whose last outcome is older than a change that can reach them.
+    stale: Mutex<HashSet<Arc<str>>>,
     pub history: Arc<History>,
     pub analyses: Arc<Analyses>,
     /// Attempts since the project was opened.
@@ -65,6 +68,7 @@ impl ProjectState {
             runs: DashMap::new(),
             joint_runs: JointRuns::default(),
             results: DashMap::new(),
+            stale: Mutex::default(),
             history,
             analyses,
             executed: Mutex::default(),
@@ -82,6 +86,11 @@ impl ProjectState {
         }
         let root = self.root.display();
         Err(project_files::gone(&self.root).unwrap_or_else(|| format!("{what}: there is no {path} under {root}")))
+    }
+
+    /// The tests whose last outcome is older than a change that can reach them.
+    pub(crate) fn stale(&self) -> MutexGuard<'_, HashSet<Arc<str>>> {
+        self.stale.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Records of which code read which files.

@@ -333,7 +333,9 @@ impl JointRuns {
             EventPayload::TestOutcome(tests) => &mut tests.run_id,
             EventPayload::Output(output) => &mut output.run_id,
             EventPayload::RunFinished(end) => &mut end.run_id,
-            EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) => return Some(payload),
+            EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) | EventPayload::StaleOutcomes(_) => {
+                return Some(payload);
+            }
         };
         let Some(run) = self.around(run_id) else { return Some(payload) };
         match &mut payload {
@@ -345,7 +347,7 @@ impl JointRuns {
             EventPayload::TestStarted(tests) => tests.run_id.clone_from(&run.id),
             EventPayload::Output(output) => output.run_id.clone_from(&run.id),
             EventPayload::TestOutcome(tests) => tests.run_id.clone_from(&run.id),
-            EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) => {}
+            EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) | EventPayload::StaleOutcomes(_) => {}
         }
         Some(payload)
     }

@@ -57,6 +57,8 @@ mod shutdown;
 #[cfg(test)]
 mod socket;
 #[cfg(test)]
+mod stale;
+#[cfg(test)]
 mod suites;
 #[cfg(test)]
 mod timings;

@@ -47,8 +47,13 @@ pub(crate) fn tests(shared: &Arc<Shared>, args: TestsArgs) -> CommandResult<Valu
         for item in all.into_iter().filter(|item| !outline || item.kind.is_outline()) {
             if (from..from + PAGE).contains(&at) {
                 let mut value = serde_json::to_value(positions.item(item)).unwrap_or_default();
-                if let Some(map) = value.as_object_mut().filter(|_| several) {
-                    map.insert("workspace".into(), workspace.uri.clone().into());
+                if let Some(map) = value.as_object_mut() {
+                    if several {
+                        map.insert("workspace".into(), workspace.uri.clone().into());
+                    }
+                    if workspace.view.is_stale(&item.id) {
+                        map.insert("stale".into(), true.into());
+                    }
                 }
                 items.push(value);
             }

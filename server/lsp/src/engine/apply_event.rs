@@ -139,7 +139,8 @@ impl State {
             | EventPayload::TestStarted(_)
             | EventPayload::Output(_)
             | EventPayload::RunFinished(_)
-            | EventPayload::FlakinessHint(_) => {}
+            | EventPayload::FlakinessHint(_)
+            | EventPayload::StaleOutcomes(_) => {}
         }
         shown
     }

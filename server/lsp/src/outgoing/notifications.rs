@@ -19,6 +19,9 @@ pub(crate) const RUN_FINISHED: &str = "pytestLens/runFinished";
 /// Flakiness changed.
 pub(crate) const FLAKINESS_HINT: &str = "pytestLens/flakinessHint";
 
+/// Outcomes became older than their inputs, or are no longer.
+pub(crate) const STALE_OUTCOMES: &str = "pytestLens/staleOutcomes";
+
 /// The name and the parameters of an event's notification.
 pub(crate) fn notification(payload: &EventPayload, workspace: &str, seq: u64) -> (&'static str, Value) {
     match payload {
@@ -29,6 +32,7 @@ pub(crate) fn notification(payload: &EventPayload, workspace: &str, seq: u64) ->
         EventPayload::Output(inner) => (OUTPUT, params(inner, workspace, seq)),
         EventPayload::RunFinished(inner) => (RUN_FINISHED, params(inner, workspace, seq)),
         EventPayload::FlakinessHint(inner) => (FLAKINESS_HINT, params(inner, workspace, seq)),
+        EventPayload::StaleOutcomes(inner) => (STALE_OUTCOMES, params(inner, workspace, seq)),
     }
 }
 

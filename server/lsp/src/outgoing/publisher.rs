@@ -335,7 +335,8 @@ impl Publisher {
                 names::TEST_OUTCOME => self.client.send_notification::<TestOutcome>(params).await,
                 names::OUTPUT => self.client.send_notification::<Output>(params).await,
                 names::RUN_FINISHED => self.client.send_notification::<RunFinished>(params).await,
-                _ => self.client.send_notification::<FlakinessHint>(params).await,
+                names::FLAKINESS_HINT => self.client.send_notification::<FlakinessHint>(params).await,
+                _ => self.client.send_notification::<StaleOutcomes>(params).await,
             }
         }
     }
@@ -367,4 +368,5 @@ notifications! {
     Output = names::OUTPUT,
     RunFinished = names::RUN_FINISHED,
     FlakinessHint = names::FLAKINESS_HINT,
+    StaleOutcomes = names::STALE_OUTCOMES,
 }

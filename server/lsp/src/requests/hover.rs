@@ -44,7 +44,12 @@ fn text(workspace: &Workspace, id: &str, runnable: &Runnable) -> String {
     let mut lines = vec![format!("**{}**", escape(&runnable.name))];
     match Summary::of(view, id) {
         _ if view.is_running(id) => lines.push("⟳ running".into()),
-        Some(summary) => lines.push(summary.text()),
+        Some(summary) => {
+            lines.push(summary.text());
+            if summary.stale > 0 {
+                lines.push("stale: a file or setting that it depends on has changed since; run it again".into());
+            }
+        }
         None => lines.push("not run yet".into()),
     }
     let failures: Vec<_> = view.results_within(id).filter(|result| is_failure(&result.outcome)).collect();

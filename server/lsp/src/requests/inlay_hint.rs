@@ -33,7 +33,7 @@ impl State {
             let summary = Summary::of(&workspace.view, &runnable.id)?;
             Some(InlayHint {
                 position: self.encoding.line(&document.text, runnable.name_span.start.line).end,
-                label: InlayHintLabel::String(duration(summary.duration_ms)),
+                label: InlayHintLabel::String(label(&summary)),
                 kind: None,
                 text_edits: None,
                 tooltip: None,
@@ -44,4 +44,10 @@ impl State {
         };
         shown.filter_map(hint).collect()
     }
+}
+
+/// The duration, and whether the outcomes are stale.
+fn label(summary: &Summary) -> String {
+    let stale = summary.stale_text().map(|text| format!(" · {text}")).unwrap_or_default();
+    format!("{}{stale}", duration(summary.duration_ms))
 }

@@ -67,7 +67,10 @@ impl LazyOutline {
             EventPayload::TestStarted(started) => started.ids.iter().collect(),
             EventPayload::TestOutcome(outcomes) => outcomes.outcomes.iter().map(|outcome| &outcome.id).collect(),
             EventPayload::Output(output) => output.id.iter().collect(),
-            EventPayload::Inventory(_) | EventPayload::RunFinished(_) | EventPayload::FlakinessHint(_) => Vec::new(),
+            EventPayload::Inventory(_)
+            | EventPayload::RunFinished(_)
+            | EventPayload::FlakinessHint(_)
+            | EventPayload::StaleOutcomes(_) => Vec::new(),
         };
         self.open_all(view, ids.iter().map(|id| NodeId::new(id).file()))
     }

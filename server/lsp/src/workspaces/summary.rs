@@ -16,6 +16,8 @@ pub(crate) struct Summary {
     pub(crate) example: String,
     /// If all outcomes come from the history, the time of the newest, Unix time in milliseconds.
     pub(crate) as_of: Option<u64>,
+    /// The number of outcomes that are older than a change that can reach their tests.
+    pub(crate) stale: usize,
 }
 
 /// The order of outcomes, worst first.
@@ -36,13 +38,19 @@ impl Summary {
         }
         summary.as_of =
             results.iter().map(|result| result.as_of).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max());
+        summary.stale = results.iter().filter(|result| view.is_stale(&result.id)).count();
         summary.duration_ms = results.iter().map(|result| result.duration_ms).sum();
         Some(summary)
     }
 
-    /// `✓ passed 12 ms`, `✗ 1 failed, 3 passed 20 ms`.
+    /// `✓ passed 12 ms`, `✗ 1 failed, 3 passed 20 ms · 2 stale`.
     pub(crate) fn text(&self) -> String {
-        let sign = self.counts.first().map_or("○", |(worst, _)| sign(worst));
+        let sign = match self.counts.first() {
+            // A pass that says nothing about the present code has no check mark.
+            Some((worst, _)) if self.stale > 0 && !is_failure(worst) => "◌",
+            Some((worst, _)) => sign(worst),
+            None => "○",
+        };
         let total: usize = self.counts.iter().map(|(_, count)| count).sum();
         let parts: Vec<String> = self
             .counts
@@ -53,7 +61,18 @@ impl Summary {
             })
             .collect();
         let when = self.as_of.map(|at| format!(" · {}", ago(at, now_ms()))).unwrap_or_default();
-        format!("{sign} {} {}{when}", parts.join(", "), duration(self.duration_ms))
+        let stale = self.stale_text().map(|text| format!(" · {text}")).unwrap_or_default();
+        format!("{sign} {} {}{when}{stale}", parts.join(", "), duration(self.duration_ms))
+    }
+
+    /// `stale`, or how many of several outcomes are.
+    pub(crate) fn stale_text(&self) -> Option<String> {
+        let total: usize = self.counts.iter().map(|(_, count)| count).sum();
+        match self.stale {
+            0 => None,
+            all if all == total => Some("stale".into()),
+            some => Some(format!("{some} stale")),
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub(crate) struct View {
     items: HashMap<String, TestItem>,
     children: HashMap<Option<String>, Vec<String>>,
     results: BTreeMap<String, TestOutcome>,
+    /// Tests whose last outcome is older than a change that can reach them.
+    stale: BTreeSet<String>,
     running: BTreeMap<String, String>,
     hints: BTreeMap<String, Hint>,
     runs: BTreeMap<String, RunView>,
@@ -96,6 +98,11 @@ impl View {
                     self.hints.insert(hint.id.clone(), hint.clone());
                 }
             }
+            EventPayload::StaleOutcomes(told) => {
+                touched.tests.extend(told.stale.iter().chain(&told.fresh).cloned());
+                self.stale.retain(|id| !told.fresh.contains(id));
+                self.stale.extend(told.stale.iter().cloned());
+            }
         }
         touched
     }
@@ -117,11 +124,13 @@ impl View {
         if outcome.outcome != "not_run" {
             let kept = TestOutcome { stdout: None, stderr: None, log: None, longrepr: None, ..outcome.clone() };
             self.results.insert(outcome.id.clone(), kept);
+            self.stale.remove(&outcome.id);
         }
     }
 
     /// Adds outcomes from the history for tests that have not run yet.
     pub(crate) fn apply_last_outcomes(&mut self, outcomes: &[TestOutcome]) {
+        self.stale.extend(outcomes.iter().filter(|outcome| outcome.stale).map(|outcome| outcome.id.clone()));
         for outcome in outcomes {
             self.results.entry(outcome.id.clone()).or_insert_with(|| outcome.clone());
         }
@@ -180,6 +189,7 @@ impl View {
             }
             left.extend(self.children.remove(&Some(id.clone())).unwrap_or_default());
             self.results.remove(&id);
+            self.stale.remove(&id);
             self.running.remove(&id);
             self.hints.remove(&id);
             self.unconfirmed.remove(&id);
@@ -384,6 +394,11 @@ impl View {
     /// Results of an item and of all items within, ordered by id.
     pub(crate) fn results_within<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a TestOutcome> {
         within(&self.results, id)
+    }
+
+    /// Whether the last outcome of exactly this test is older than a change that can reach it.
+    pub(crate) fn is_stale(&self, id: &str) -> bool {
+        self.stale.contains(id)
     }
 
     /// Whether it, or an item within it, is running.

@@ -1,7 +1,9 @@
 //! Runs: from the cursor to notifications, diagnostics and progress.
 
 use insta::assert_snapshot;
-use pytest_lens_protocol::{CollectError, EventPayload, Frame, InventoryDelta, Location, Range, Request, TestOutcome};
+use pytest_lens_protocol::{
+    CollectError, EventPayload, Frame, InventoryDelta, Location, Range, Request, StaleOutcomes, TestOutcome,
+};
 use serde_json::json;
 
 use crate::events::{failed, file, flaky, inventory, outcome, passed, run_finished, run_of, run_started, test_started};
@@ -35,6 +37,43 @@ async fn the_test_under_the_cursor_runs_and_is_shown() {
     workspace/codeLens/refresh
     workspace/inlayHint/refresh
     "#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_is_older_than_a_change_is_stale_until_the_test_runs_again() {
+    let mut client = Client::ready().await;
+    client.open("test_a.py", SAMPLE).await;
+    let uri = client.uri("test_a.py");
+    let one = "test_a.py::test_one";
+    client.emit(run_of("run-1", passed(one))).await;
+    client.emit(run_of("run-2", failed("test_a.py::TestGroup::test_two", &uri, 10))).await;
+    client.transcript().await;
+    let ids = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect();
+    let both = ids(&[one, "test_a.py::TestGroup::test_two"]);
+    client.emit([EventPayload::StaleOutcomes(StaleOutcomes { stale: both, fresh: vec![] })]).await;
+    // The diagnostic of the failure stays.
+    assert_snapshot!(client.transcript().await, @r#"
+    pytestLens/staleOutcomes {"stale":["test_a.py::test_one","test_a.py::TestGroup::test_two"],"fresh":[],"workspace":"file:///repo","seq":10}
+    workspace/codeLens/refresh
+    workspace/inlayHint/refresh
+    "#);
+    let outcomes = async |client: &mut Client| {
+        let asked = json!({ "textDocument": { "uri": uri } });
+        let lenses = client.request("textDocument/codeLens", asked).await.unwrap();
+        let titles = lenses.as_array().unwrap().iter().filter(|lens| lens["command"]["command"] == "pytestLens.output");
+        titles.map(|lens| lens["command"]["title"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        outcomes(&mut client).await,
+        ["◌ passed 12 ms · stale", "✗ failed 12 ms · stale", "✗ failed 12 ms · stale"]
+    );
+    let tests = client.command("pytestLens.tests", json!({ "parent": "test_a.py" })).await.unwrap();
+    let stale: Vec<_> = tests["items"].as_array().unwrap().iter().map(|item| item["stale"].clone()).collect();
+    assert_eq!(stale, [json!(true), json!(null)], "only tests have outcomes");
+    client.emit(run_of("run-3", passed(one))).await;
+    let fresh = ids(&["test_a.py::TestGroup::test_two"]);
+    client.emit([EventPayload::StaleOutcomes(StaleOutcomes { stale: vec![], fresh })]).await;
+    assert_eq!(outcomes(&mut client).await, ["✓ passed 12 ms", "✗ failed 12 ms", "✗ failed 12 ms"]);
 }
 
 #[tokio::test(start_paused = true)]

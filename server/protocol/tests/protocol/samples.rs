@@ -10,8 +10,8 @@ use pytest_lens_protocol::{
     CollectError, ErrorCode, Event, EventPayload, Evidence, FailedReport, FileSkip, FlakinessHints, FlakinessInfo,
     Frame, Hint, ImpactReason, InventoryDelta, ItemKind, Location, Output, OutputSection, OutputStream,
     PROTOCOL_VERSION, PastOutcome, PhaseDurations, PluginSummary, Range, ReachedFile, Request, Response, RunCounts,
-    RunEnd, RunEndStatus, RunOptions, RunStart, RunTimings, Siblings, Subtest, TestImpact, TestItem, TestNodeInfo,
-    TestOutcome, TestOutcomes, TestResultInfo, TestsStarted, TimeKind, TimeSpent, Warning,
+    RunEnd, RunEndStatus, RunOptions, RunStart, RunTimings, Siblings, StaleOutcomes, Subtest, TestImpact, TestItem,
+    TestNodeInfo, TestOutcome, TestOutcomes, TestResultInfo, TestsStarted, TimeKind, TimeSpent, Warning,
 };
 use serde_json::json;
 
@@ -475,6 +475,7 @@ pub fn payloads() -> Vec<EventPayload> {
                         longrepr: "E  assert 1 == 2".into(),
                     }],
                     phase_durations: Some(PhaseDurations { setup: Some(0.5), call: Some(1.0), teardown: None }),
+                    stale: false,
                 },
                 TestOutcome { id: id(), outcome: "passed".into(), duration_ms: 2.0, attempt: 2, ..Default::default() },
             ],
@@ -509,5 +510,6 @@ pub fn payloads() -> Vec<EventPayload> {
             exit_status: Some(7),
         }),
         EventPayload::FlakinessHint(FlakinessHints { hints: vec![hint()] }),
+        EventPayload::StaleOutcomes(StaleOutcomes { stale: ids(), fresh: vec!["test_b.py::test_c".into()] }),
     ]
 }

@@ -72,6 +72,27 @@ export function run(): void {
       fs.rmSync(uri.fsPath);
     });
 
+    it("dims outcomes that are older than a change of what their tests depend on", async () => {
+      const { controller } = lab.api.session;
+      const invalidate = controller.invalidateTestResults.bind(controller);
+      const stale: string[] = [];
+      controller.invalidateTestResults = (items) => {
+        stale.push(...[items ?? []].flat().map(({ id }) => id));
+        invalidate(items);
+      };
+      try {
+        await runItems(lab, [`${PRICES}::test_receipt`]);
+        // Not by an editor: as git or an agent does it.
+        const { fsPath } = file(PRICES);
+        const text = fs.readFileSync(fsPath, "utf8");
+        fs.writeFileSync(fsPath, `${text}\nCHANGED = True\n`);
+        await until("the outcome is stale", () => stale.includes(`${PRICES}::test_receipt`));
+        fs.writeFileSync(fsPath, text);
+      } finally {
+        controller.invalidateTestResults = invalidate;
+      }
+    });
+
     it("leaves out what is excluded", async () => {
       const { profiles } = lab.api;
       const prices = await confirmed(lab, PRICES);

@@ -111,7 +111,9 @@ impl Ran {
                 EventPayload::TestOutcome(told) => (&told.run_id, false),
                 EventPayload::Output(told) => (&told.run_id, false),
                 EventPayload::RunFinished(told) => (&told.run_id, false),
-                EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) => continue,
+                EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) | EventPayload::StaleOutcomes(_) => {
+                    continue;
+                }
             };
             if its_run != run_id {
                 continue;
@@ -152,7 +154,7 @@ impl Ran {
                 }
                 EventPayload::Output(told) => ran.output.push(told.clone()),
                 EventPayload::RunFinished(_) => ends += 1,
-                EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) => {}
+                EventPayload::Inventory(_) | EventPayload::FlakinessHint(_) | EventPayload::StaleOutcomes(_) => {}
             }
         }
         ran.begun = begun.unwrap();

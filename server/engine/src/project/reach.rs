@@ -1,0 +1,198 @@
+//! The tests that changed files can reach: by imports and reads, without those that their records show to be unaffected.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use pytest_lens_analysis::listing::read_text;
+use pytest_lens_analysis::{FileAnalysis, is_config_file, is_settings_file};
+use pytest_lens_protocol::NodeId;
+
+use crate::model::file_readers::FileReaders;
+use crate::model::impact::{Impact, Kind, Known, kind};
+use crate::model::import_graph::{Affected, ImportGraph};
+use crate::model::scope::is_within;
+use crate::model::test_inputs::Why;
+use crate::processes::project_files;
+use crate::project::Project;
+use crate::project::test_records::{self, Judged, Reason};
+
+/// The sources of a project, who imports whom among them, the test files, and who reads which files.
+pub(crate) struct Reach<'p> {
+    project: &'p Project,
+    graph: Arc<ImportGraph>,
+    sources: Vec<String>,
+    tests: BTreeSet<String>,
+    reads: FileReaders,
+}
+
+impl<'p> Reach<'p> {
+    /// The present sources; of deleted ones among `changed`, it is still known who imports them. Blocks.
+    pub(crate) fn new<'a>(project: &'p Project, changed: impl Iterator<Item = &'a String>) -> Self {
+        let (root, pytest) = (&project.state.root, project.state.pytest.load_full());
+        let mut files: HashMap<_, _> = project_files::sources(root, root)
+            .filter_map(|path| project.state.analyses.of(&root.join(&path), &pytest).map(|analysis| (path, analysis)))
+            .collect();
+        let sources = files.keys().cloned().collect();
+        let collected: BTreeSet<String> =
+            project.state.inventory.load().files.iter().map(|file| file.path.to_string()).collect();
+        let is_test = |path: &str| collected.contains(path) || pytest.is_test_file(Path::new(path));
+        let mut tests: BTreeSet<String> =
+            files.keys().filter(|path| is_test(path)).chain(&collected).cloned().collect();
+        for deleted in changed.filter(|path| path.ends_with(".py")) {
+            if is_test(deleted) {
+                tests.insert(deleted.clone());
+            }
+            files.entry(deleted.clone()).or_insert_with(|| Arc::new(FileAnalysis::default()));
+        }
+        let (graph, reads) = (project.state.analyses.import_graph(files), project.state.reads().clone());
+        Reach { project, graph, sources, tests, reads }
+    }
+
+    /// The same with test files of nested projects.
+    pub(crate) fn with_tests<'a>(mut self, files: impl Iterator<Item = &'a String>) -> Self {
+        self.tests.extend(files.cloned());
+        self
+    }
+
+    /// The test files that a change reaches which this engine has seen: its runs show who reads a file.
+    pub(crate) fn of_change(&self, changed: &[String]) -> BTreeSet<String> {
+        let is_everything = |path: &String| is_config(path) || is_env_file(self.project, path);
+        if changed.iter().any(is_everything) {
+            return self.present(self.tests.clone());
+        }
+        match self.graph.reached_by(&self.reads, changed, &self.tests) {
+            Affected::All => self.present(self.tests.clone()),
+            Affected::Files(files) => self.present(files),
+        }
+    }
+
+    /// The test files that a change reaches which was made before, with the way to each.
+    pub(crate) fn of_past_change(&self, changed: &BTreeSet<String>) -> Impact {
+        let mut known = Known { graph: &self.graph, reads: &self.reads, naming: HashMap::new(), tests: &self.tests };
+        let unnamed: Vec<&String> = changed.iter().filter(|path| known.needs_naming(path)).collect();
+        if !unnamed.is_empty() {
+            known.naming = named_in(&self.project.state.root, &self.sources, &unnamed);
+        }
+        let mut impact = known.impact(changed);
+        impact.files.retain(|path, _| self.project.state.root.join(path).exists());
+        impact
+    }
+
+    /// For each folder, the files of `tests` in it that changed sources outside of it reach, directly or through other
+    /// sources outside of it, with the way. `is_past`: the change was made before.
+    pub(crate) fn across(
+        &self,
+        folders: &[&str],
+        changed: &BTreeSet<String>,
+        is_past: bool,
+    ) -> Vec<BTreeMap<String, Vec<String>>> {
+        let importing = self.graph.reach(&changed.iter().cloned().collect::<Vec<_>>());
+        let into = |folder: &&str| {
+            let outside = changed.union(&importing).filter(|path| !is_within(path, folder)).cloned();
+            let mut reached = if is_past {
+                let Impact { everything, files } = self.of_past_change(&outside.collect());
+                let all = || self.tests.iter().map(|file| (file.clone(), everything.clone())).collect();
+                if everything.is_empty() { files } else { all() }
+            } else {
+                let files = match self.graph.reached_by(&self.reads, &outside.collect::<Vec<_>>(), &self.tests) {
+                    Affected::All => self.tests.clone(),
+                    Affected::Files(files) => files,
+                };
+                files.into_iter().map(|file| (file, Vec::new())).collect()
+            };
+            reached.retain(|file, _| is_within(file, folder));
+            reached
+        };
+        folders.iter().map(into).collect()
+    }
+
+    /// The judgment of each test by its record.
+    pub(crate) fn judged(&self) -> Vec<Judged> {
+        // Plugins, and modules that are imported by name, are known after a collection.
+        if !self.project.state.inventory.load().complete {
+            return Vec::new();
+        }
+        test_records::judge(self.project, &self.graph, &self.tests)
+    }
+
+    /// The judgments that hold for a change of these files.
+    pub(crate) fn trusted(&self, mut judged: Vec<Judged>, changed: &BTreeSet<&String>) -> Vec<Judged> {
+        // A test may ask whether a file exists, which is not recorded.
+        let came_or_went = |path: &String| {
+            let created = std::fs::metadata(self.project.state.root.join(path)).and_then(|data| data.created());
+            let since = created.ok().and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+            since.map_or(u64::MAX, |time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        };
+        let data: Vec<&&String> = changed.iter().filter(|path| kind(path) == Kind::Data).collect();
+        let newest = data.iter().map(|path| came_or_went(path)).max().unwrap_or_default();
+        let may_tell = |test: &Judged| test.stats && !data.is_empty();
+        judged.retain(|test| test.why.is_some() || (test.at_ms > newest && !may_tell(test)));
+        judged
+    }
+
+    /// The ids of reached test files without those of their tests that nothing affects, and further tests that use one
+    /// of the changed files themselves.
+    pub(crate) fn narrowed(
+        &self,
+        reached: BTreeSet<String>,
+        trusted: &[Judged],
+        changed: &BTreeSet<&String>,
+    ) -> BTreeSet<String> {
+        let unaffected: HashSet<&str> =
+            trusted.iter().filter(|test| test.why.is_none()).map(|test| test.id.as_str()).collect();
+        let uses = |test: &&Judged| {
+            matches!(&test.why, Some(Reason::Input(Why::Changed(input))) if changed.contains(&input.path))
+                && !reached.contains(NodeId::new(&test.id).file())
+        };
+        let mut ids: BTreeSet<String> = trusted.iter().filter(uses).map(|test| test.id.clone()).collect();
+        let inventory = self.project.state.inventory.load();
+        for path in &reached {
+            let nodes = inventory.files.iter().find(|file| *file.path == **path).map_or(&[][..], |file| &file.nodes);
+            if nodes.iter().any(|node| unaffected.contains(&*node.id)) {
+                let left = nodes.iter().filter(|node| !unaffected.contains(&*node.id));
+                ids.extend(left.map(|node| node.id.to_string()));
+            } else {
+                ids.insert(path.clone());
+            }
+        }
+        ids
+    }
+
+    /// All test files.
+    pub(crate) fn tests(&self) -> &BTreeSet<String> {
+        &self.tests
+    }
+
+    fn present(&self, mut files: BTreeSet<String>) -> BTreeSet<String> {
+        files.retain(|path| self.project.state.root.join(path).exists());
+        files
+    }
+}
+
+/// The sources in whose text the name of each of these files is.
+fn named_in(root: &Path, sources: &[String], wanted: &[&String]) -> HashMap<String, BTreeSet<String>> {
+    let mut found: HashMap<String, BTreeSet<String>> = HashMap::new();
+    for source in sources {
+        let Ok(text) = read_text(&root.join(source)) else { continue };
+        for path in wanted.iter().filter(|path| *path != &source) {
+            let name = path.rsplit('/').next().unwrap_or(path);
+            if name != "__init__.py" && text.contains(name) {
+                found.entry((*path).clone()).or_default().insert(source.clone());
+            }
+        }
+    }
+    found
+}
+
+/// Whether every run takes its variables from this file.
+fn is_env_file(project: &Project, path: &str) -> bool {
+    let root = &project.state.root;
+    project.state.settings.load().env_file.as_ref().is_some_and(|file| root.join(file) == root.join(path))
+}
+
+fn is_config(path: &str) -> bool {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    (is_config_file(name) || is_settings_file(name)) && !path.contains('/')
+}
